@@ -1,17 +1,19 @@
-# make lab    set up and open the workbench      make lab PORT=8890 OPEN=0 on a server
-# make test   set up and run the tests, but those that take long
-# make slow   those: real browsers, kernels, clusters, runs that are killed (a quarter of an hour)
-# make kin    the small form of every reproduction of QTHA's relatives, into out/reproductions (some ten minutes)
-# make again  the tests that failed last, one after the other
-# make peft-matrix   PEFT's own tests over our methods (some minutes)      make peft-matrix K='delete or merge'
-# make claims   every sentence of what is to be seen in the lessons, on the real model too (half an hour)
-# make attack   bad inputs, kills and odd environments, into out/attack (hours; goes on after a break)
-# make attack-short   the same in three minutes      make attack CASE=inputs/axes/0/7 repeats a fault
-# make docs   the documentation, into out/docs
-# make figures   the figures of the recorded runs, into out/figures      make figures RUNS=out/mine
-# make cluster  a Ray cluster of two nodes on this machine
-# make peers  environments of other simulators, for the benchmark
-# make bench  all simulators, ours and others, on the QTHA circuit (some ten minutes)
+# make lab     install and open the workbench      make lab PORT=8890 OPEN=0 on a server
+# make test    install the test tools too; run linters, the type checker and the fast tests
+# make short   one slow test of each kind (tests/short.txt)
+# make slow    all slow tests: browsers, kernels, clusters, killed runs (half an hour)
+# make attack  damaged input, kills, odd environments, into out/attack (hours; resumable)
+# make attack-short   the same in three minutes      make attack CASE=inputs/axes/0/7 repeats a case
+# make nightly everything longer: slow, kin, claims, peft-matrix, attack
+# make kin     the quick form of every reproduction, into out/reproductions (ten minutes)
+# make claims  every statement of the lessons, on SmolLM2-135M too (half an hour)
+# make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
+# make stats   measurements of the code base
+# make docs    the documentation, into out/docs
+# make plot    the figures of the recorded runs, into out/figures      make plot RUNS=out/mine
+# make cluster a Ray cluster of two nodes on this machine
+# make peers   environments of other simulators, for the benchmark
+# make bench   all simulators on the QTHA circuit (ten minutes)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -29,7 +31,7 @@ ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test slow kin again types suite claims docs peft-matrix attack attack-short figures install tools lint format constraints peers cluster bench clean
+.PHONY: lab test short slow nightly kin types suite claims docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -64,21 +66,21 @@ types: tools
 suite: tools
 	$(PYTEST) -m "not slow"
 
+short: tools
+	$(PYTEST) -m slow $$(cat tests/short.txt)
+
 slow: tools
 	$(PYTEST) -m slow
+
+nightly: slow kin claims peft-matrix attack
 
 kin: tools
 	$(BIN)/qtha-lab fetch speech || echo "qt_cnn is left out: its recordings cannot be fetched here"
 	$(BIN)/qtha-lab reproduce --all --quick
 
-again: tools types
-	$(BIN)/python -m ruff check .
-	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m pytest --verbose --last-failed --last-failed-no-failures none
-
 claims: tools
 	$(BIN)/qtha-lab fetch smollm2-135m
-	QTHA_LAB_CLAIMS=smollm2-135m $(BIN)/python -m pytest tests/test_lessons.py
+	QTHA_LAB_CLAIMS=smollm2-135m $(BIN)/python -m pytest tests/lessons/test_lessons.py
 
 docs: tools
 	$(BIN)/python docs/build.py
@@ -92,8 +94,11 @@ attack: tools
 attack-short: tools
 	$(BIN)/python -m tests.attack --short
 
-figures: install
-	$(BIN)/qtha-lab figures $(RUNS) --out out/figures --formats pdf,svg,png,html,csv,tex
+plot: install
+	$(BIN)/qtha-lab plot $(RUNS) --out out/figures --formats pdf,svg,png,html,csv,tex
+
+stats: tools
+	$(BIN)/python tools/stats.py
 
 lint: types
 	$(BIN)/python -m ruff check .

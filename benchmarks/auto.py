@@ -9,11 +9,11 @@ import torch
 
 from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
-from qtha_lab.ansatze import build
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal
+from qtha_lab.circuits.ansatze import build
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.engines import automatic, choose, refusal
+from qtha_lab.simulators.engine_selection import automatic, choose, refusal
 
 QUBITS = (2, 4, 8, 12, 14, 16, 18, 20)
 LAYERS = (1, 2, 8)

@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.machine import conditions
 from benchmarks.many_runs import RATES, make_comparison
 from benchmarks.reporting import pipes
-from qtha_lab.compare import run
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
+from qtha_lab.studies.comparison import run
 
 METHODS = ("lora(r=2)", "lora(r=8)", "qtha(r=4,waist=16)")
 EACH_SEED = len(METHODS) * len(RATES)  # runs

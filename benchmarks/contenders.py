@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 from benchmarks import peers as peers_
-from qtha_lab import paths
-from qtha_lab.ansatze import build
-from qtha_lab.errors import Refusal
-from qtha_lab.settings import unknown
+from qtha_lab.circuits.ansatze import build
+from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import unknown
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.engines import engine_of
+from qtha_lab.simulators.engine_selection import engine_of
 
 WORKER = Path(peers_.__file__).with_name("worker.py")
 TURN_SECONDS = 0.2  # of a turn at least: a processor that rested is slow for the first hundred milliseconds; as in `worker`

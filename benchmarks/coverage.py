@@ -19,11 +19,11 @@ from scipy import stats
 from benchmarks.machine import conditions
 from benchmarks.measurements import PACKED, RESULTS, unpack
 from benchmarks.reporting import pipes
-from qtha_lab.compare.claims import paired_losses
-from qtha_lab.compare.items import read_items
-from qtha_lab.compare.paired import errors, half_width
-from qtha_lab.compare.reporting.compared import Compared
-from qtha_lab.experiment.cells import Cell
+from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.studies.comparison.claims import paired_losses
+from qtha_lab.studies.comparison.paired import errors, half_width
+from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison.row_losses import read_items
 
 SEEDS = (3, 5, 6, 10, 20)
 FAMILY = 7

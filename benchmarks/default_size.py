@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
-from qtha_lab import compare
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice
+from qtha_lab.studies import comparison as compare
 from qtha_lab.tasks import load_task
 
 RATES, TUNED_ON, SEEDS = [0.001, 0.003, 0.01, 0.03], 1000, [0, 1, 2]

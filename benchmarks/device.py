@@ -15,7 +15,7 @@ import torch
 from benchmarks.machine import commit, machine, package_versions
 from benchmarks.reporting import pipes
 from benchmarks.turns import ratio, take_turns, timed
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 METHODS = {"qtha.cpu": "best", "default.qubit": "backprop", "lightning.qubit": "adjoint"}
 KINDS = {"values": False, "values and gradients": True}
@@ -54,7 +54,7 @@ def bench_device(
         label = f"{n_qubits} qubits, batch {batch:,}, {kind}"
         on_case(done, len(grid), label)
         calls = {
-            name: _call(name, n_qubits, n_layers, batch, slopes=KINDS[kind]) for name in METHODS
+            name: _call(name, n_qubits, n_layers, batch, gradients=KINDS[kind]) for name in METHODS
         }
         _check(calls, label)
         cases.append(
@@ -71,7 +71,7 @@ def bench_device(
     }
 
 
-def _call(name: str, n_qubits: int, n_layers: int, batch: int, slopes: bool) -> Call:
+def _call(name: str, n_qubits: int, n_layers: int, batch: int, gradients: bool) -> Call:
     """What a turn repeats: the QNode's values, (n_qubits, batch), and if asked for both gradients."""
     import pennylane as qml
 
@@ -91,11 +91,11 @@ def _call(name: str, n_qubits: int, n_layers: int, batch: int, slopes: bool) -> 
     leaves = [numbers(batch, n_qubits), numbers(n_layers, n_qubits, 3)]
     grads = numbers(n_qubits, batch)
     for leaf in leaves:
-        leaf.requires_grad_(slopes)
+        leaf.requires_grad_(gradients)
 
     def call() -> list[torch.Tensor]:
         values = torch.stack(circuit(*leaves))
-        if not slopes:
+        if not gradients:
             return [values]
         return [values.detach(), *torch.autograd.grad(values, leaves, grads.to(values.dtype))]
 

@@ -144,7 +144,7 @@ def _steps(model, rows: list[dict], collate, size: int) -> tuple[Callable, Calla
     import torch
     from transformers import Trainer, TrainingArguments
 
-    from qtha_lab.training.fine_tuner import FineTuner
+    from qtha_lab.training.trainer import FineTuner
 
     arguments = TrainingArguments(tempfile.mkdtemp(), use_cpu=True, report_to=[])
     batches = [collate(part) for part in list(_slices(rows, size))[:4]]

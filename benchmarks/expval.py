@@ -72,7 +72,7 @@ def bench_expval(
         `machine`, `commit`, `settings`, and under `parts` microseconds: `whole`; `engine`, engine cpu's own work
         without autograd; `kernel`, its compiled walk there and back; `passes` and `angles`, the passes of that alone
         and the making of angles alone, by the threads' CPU time; `autograd`, a Function of as many tensors that computes nothing; `rest`, what is
-        left, the checks and the way in and out; `no_slopes`, values alone; `graph`. All turns in seconds under
+        left, the checks and the way in and out; `no_gradients`, values alone; `graph`. All turns in seconds under
         `parts_all`.
     """
     import torch
@@ -117,7 +117,7 @@ def _parts(
     """What takes turns, and what compiles the same for a graph."""
     import torch
 
-    from qtha_lab.ansatze import build
+    from qtha_lab.circuits.ansatze import build
     from qtha_lab.simulators import expval_z
     from qtha_lab.simulators.cpu.engine import Call
     from qtha_lab.simulators.cpu.plan import plan
@@ -139,7 +139,7 @@ def _parts(
             inputs, params = ctx.saved_tensors
             return torch.empty_like(inputs), torch.empty_like(params)
 
-    def with_slopes(function: Callable) -> Callable[[], None]:
+    def with_gradients(function: Callable) -> Callable[[], None]:
         def call() -> None:
             inputs.grad = params.grad = None
             function(inputs, params).backward(grad)
@@ -151,7 +151,7 @@ def _parts(
         call.forward(inputs, params)
         call.backward(inputs, grad)
 
-    def no_slopes() -> None:
+    def no_gradients() -> None:
         with torch.no_grad():
             expval_z(circuit, inputs, params)
 
@@ -160,15 +160,15 @@ def _parts(
 
     passes, angles = passes_alone(circuit, batch), angles_alone(circuit, batch)
     parts = {
-        "whole": _calls(with_slopes(whole)),
+        "whole": _calls(with_gradients(whole)),
         "engine": _calls(engine),
         "kernel": _calls(_compiled_of(engine)),
         "passes": lambda: batch * passes(),
         "angles": lambda: batch * angles(),
-        "autograd": _calls(with_slopes(Nothing.apply)),
-        "no_slopes": _calls(no_slopes),
+        "autograd": _calls(with_gradients(Nothing.apply)),
+        "no_slopes": _calls(no_gradients),
     }
-    return parts, lambda: with_slopes(torch.compile(whole, fullgraph=True, backend="aot_eager"))
+    return parts, lambda: with_gradients(torch.compile(whole, fullgraph=True, backend="aot_eager"))
 
 
 def _compiled_of(call: Callable[[], Any]) -> Callable[[], None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.contenders import PATIENCE
 from benchmarks.problem import CHECKED
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 LEAST_ROUNDS = 3
 QUICK = {"qubits": (4, 8), "layers": (4,), "batches": (64, 2048), "rounds": 3, "seconds": 0.5}

@@ -13,11 +13,11 @@ from typing import Any
 from benchmarks.machine import conditions, load
 from benchmarks.many_runs import make_runs
 from benchmarks.reporting import pipes
-from qtha_lab.catalog.columns import text, worth_showing
-from qtha_lab.catalog.rows import rows
-from qtha_lab.catalog.table import query
-from qtha_lab.rundir import index, record
-from qtha_lab.runs import list_runs
+from qtha_lab.experiment.run_directory import index, record
+from qtha_lab.runs.run import list_runs
+from qtha_lab.runs.table.columns import text, worth_showing
+from qtha_lab.runs.table.rows import rows
+from qtha_lab.runs.table.table import query
 
 WHERE, SORT = "method = qtha and learning_rate >= 0.003 and not tag:bad", "r,-eval_loss"
 

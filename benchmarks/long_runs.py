@@ -17,9 +17,10 @@ from typing import Any
 from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import RunDir, slots
-from qtha_lab.rundir.events import EventLog
-from qtha_lab.runs import Run
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.runs.run import Run
 
 LENGTHS = (1_000, 10_000, 100_000)
 
@@ -114,7 +115,7 @@ def _training(steps: int) -> Iterator[tuple[Run, Callable[[], None]]]:
 
 
 def _live(steps: int, points: int) -> dict[str, Any]:
-    from widgets.live import LivePlot
+    from widgets.runs.live import LivePlot
 
     with _training(steps) as (run, step), _messages() as sent:
         plot = LivePlot([run])

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qtha_lab import paths
+from qtha_lab.core import paths
 
 BUSY = 0.5  # average number of running processes from which times are doubted
 

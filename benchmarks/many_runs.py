@@ -9,9 +9,9 @@ import random
 from pathlib import Path
 
 from qtha_lab.experiment import Comparison, Experiment, editions
-from qtha_lab.rundir import RunDir
-from qtha_lab.rundir.index import Index
-from qtha_lab.rundir.record import Record, read, stamp
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.index import Index
+from qtha_lab.experiment.run_directory.record import Record, read, stamp
 
 METHODS = ("lora(r=2)", "lora(r=8)", "qtha(r=4,waist=16)", "qtha(r=8,waist=64)")
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)

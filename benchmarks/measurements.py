@@ -19,20 +19,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from qtha_lab.compare import report
-from qtha_lab.compare.claims import Claim, claims
-from qtha_lab.compare.entries import entry
-from qtha_lab.compare.folder import ComparisonDir
-from qtha_lab.compare.items import read_items
-from qtha_lab.compare.lineup import records
-from qtha_lab.compare.reporting.compared import Compared
-from qtha_lab.compare.reporting.sections import rounding_at
-from qtha_lab.compare.summaries import summary_of
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.cells import Cell
-from qtha_lab.rundir import write_json
-from qtha_lab.runs import list_runs
+from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.runs.run import list_runs
+from qtha_lab.studies.comparison import report
+from qtha_lab.studies.comparison.claims import Claim, claims
+from qtha_lab.studies.comparison.contenders import records
+from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison.report.sections import rounding_at
+from qtha_lab.studies.comparison.row_losses import read_items
+from qtha_lab.studies.comparison.summary import summary_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"

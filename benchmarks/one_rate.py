@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measurements import PACKED, PAGES, RESULTS, unpack
-from qtha_lab.compare.claims import paired_losses
-from qtha_lab.compare.items import read_items
-from qtha_lab.compare.paired import paired_difference
-from qtha_lab.compare.reporting.compared import Compared
+from qtha_lab.studies.comparison.claims import paired_losses
+from qtha_lab.studies.comparison.paired import paired_difference
+from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison.row_losses import read_items
 
 NAMES = ("smollm2-qa", "smollm2-definitions")
 PAIRS = {

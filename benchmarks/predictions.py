@@ -59,7 +59,7 @@ Pair = Callable[[], tuple[float, float]]  # seconds: predicted, real
 
 
 def _circuit_cases(circuits: dict[str, Sequence[int]]) -> Iterator[tuple[str, Pair]]:
-    from qtha_lab import ansatze
+    from qtha_lab.circuits import ansatze
     from qtha_lab.simulators import cost, estimate
 
     circuit = ansatze.build("qtha", 4, 2)
@@ -88,7 +88,7 @@ def _circuit_seconds(circuit, batch: int, engine: str) -> float:
 
 
 def _step_cases(methods: Sequence[str], model: str) -> Iterator[tuple[str, Pair]]:
-    from qtha_lab.cost.preview import preview
+    from qtha_lab.experiment.cost.preview import preview
 
     for method in methods:
         experiment = Experiment(model=model, method=method, training=Training(threads=1))
@@ -104,7 +104,7 @@ def _step_seconds(experiment: Experiment) -> float:
     import torch
 
     from qtha_lab import adapters, models, tasks
-    from qtha_lab.cost import measured
+    from qtha_lab.experiment.cost import calibration as measured
     from qtha_lab.experiment.plan import resolve
 
     plan = resolve(experiment)

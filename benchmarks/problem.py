@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.contenders import Case, Found
-from qtha_lab.ansatze import build
+from qtha_lab.circuits.ansatze import build
 from qtha_lab.simulators import expval_z
 
 CHECKED = 4  # samples of every batch whose answer is known

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")]
 

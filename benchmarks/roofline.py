@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from qtha_lab.ansatze import build
+from qtha_lab.circuits.ansatze import build
 
 
 def roofline(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

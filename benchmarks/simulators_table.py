@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.machine import BUSY
 from benchmarks.reporting import pipes
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 Result = dict[str, Any]
 ENOUGH = 0.25  # of a batch, from which the time of a sample is that of the batch's

@@ -128,9 +128,9 @@ def markdown(figures: dict[str, Any]) -> str:
 def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
     import psutil
 
-    from qtha_lab import runs
     from qtha_lab.experiment import Experiment
-    from qtha_lab.rundir import slots
+    from qtha_lab.experiment.run_directory import queue as slots
+    from qtha_lab.runs import run as runs
 
     experiment = Experiment(model=model, method=method, training={"steps": steps})
     began = time.time()
@@ -190,8 +190,8 @@ def _spent(process) -> float:
 
 def _loaded_server() -> None:
     """A server that has forked a worker already."""
-    from qtha_lab import runs
     from qtha_lab.experiment import Experiment
+    from qtha_lab.runs import run as runs
 
     with _variable("QTHA_LAB_WARM_SECONDS", "600"):
         runs.launch(Experiment(method="lora", training={"steps": 1}), check=False).wait()

@@ -154,7 +154,7 @@ def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tup
 
     layers: list[Any] = [m for m in step.model.modules() if isinstance(m, BaseTunerLayer)]
     inputs = [torch.randn(*step.ids.shape, layer.in_features).requires_grad_() for layer in layers]
-    slopes = [torch.randn(*step.ids.shape, layer.out_features) for layer in layers]
+    gradients = [torch.randn(*step.ids.shape, layer.out_features) for layer in layers]
     phases: list[tuple[float, ...]] = []
 
     def work() -> None:
@@ -162,7 +162,7 @@ def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tup
         with hold_products(step.model):
             outputs = [layer(x) for layer, x in zip(layers, inputs, strict=True)]
         moments.append(now())
-        torch.autograd.backward(outputs, slopes)
+        torch.autograd.backward(outputs, gradients)
         moments.append(now())
         phases.append(tuple(b - a for a, b in itertools.pairwise(moments)))
         # `zero_grad` would look for them in the whole model
@@ -182,11 +182,11 @@ def _hollow(step) -> Callable[[], None]:
         *_, operands = given
         operands[ways.RESULTS].fill(0)
 
-    def no_slopes(threads: int, team: int, slopes: Any, operands: Any) -> None:
-        slopes.fill(0)
+    def no_gradients(threads: int, team: int, gradients: Any, operands: Any) -> None:
+        gradients.fill(0)
         nothing(operands)
 
-    hollow = types.SimpleNamespace(there=nothing, through=nothing, back=no_slopes)
+    hollow = types.SimpleNamespace(there=nothing, through=nothing, back=no_gradients)
 
     def take() -> None:
         engine.ways = hollow
@@ -235,7 +235,7 @@ def _networks(model) -> Callable[[], None]:
     import torch
 
     from qtha_lab.adapters import hold_products
-    from qtha_lab.adapters.peft.products import with_products
+    from qtha_lab.adapters.peft.shared_products import with_products
 
     layers = _layers(model)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

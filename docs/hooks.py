@@ -103,7 +103,7 @@ def _methods() -> str:
 
 def _settings(path: str) -> str:
     """Every setting of a class, from its declaration."""
-    from qtha_lab.settings import settings_of
+    from qtha_lab.core.settings import settings_of
 
     module, _, name = path.rpartition(".")
     declared = getattr(__import__(f"qtha_lab.{module}", fromlist=[name]), name)
@@ -201,7 +201,7 @@ def _door() -> str:
 
 def _facts() -> str:
     """The contract, fact by fact."""
-    from qtha_lab.contract.checking import FACTS
+    from qtha_lab.testing.checking import FACTS
 
     rows = [(kind, fact.sentence) for kind, facts in FACTS.items() for fact in facts]
     return _table(("of a", "what holds"), rows)
@@ -224,7 +224,7 @@ def _kin_verdicts() -> str:
 
 def _heads() -> str:
     """Every classification head."""
-    from qtha_lab.heads import HEADS
+    from qtha_lab.adapters.heads import HEADS
 
     rows = ((f"`{h.example}`", h.summary, f"`{h.equation}`", h.source) for h in HEADS.values())
     return _table(("head", "what it is", "logits", "source"), rows)

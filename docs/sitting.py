@@ -130,7 +130,7 @@ class Sitting:
         expect(self.sweep).to_contain_text("finished ·", timeout=3_600_000)
         self.say(self.sweep.inner_text())
 
-    def look(self) -> None:
+    def style(self) -> None:
         """The loss at each rate, all runs as lines, and what the updates became at some of the rates."""
         self.click("Views of its runs", self.sweep)
         expect(self.views.locator("select").first).to_be_visible()
@@ -202,7 +202,7 @@ def main(folder: Path) -> None:
         if not swept:
             sitting.launch()
             sitting.watch()
-        sitting.look()
+        sitting.style()
         sitting.save()
         sitting.every_width()
         sitting.say(f"errors of cells: {lab.errors()}, of the console: {lab.complaints}")

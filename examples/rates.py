@@ -45,9 +45,9 @@ def loss_by_rate(losses: Mapping[str, Mapping[float, float]], theme: str = "ligh
     )
 
 
-def draw(losses: Mapping[str, Mapping[float, float]], look) -> go.Figure:
+def draw(losses: Mapping[str, Mapping[float, float]], style) -> go.Figure:
     """The curves in a look, which brings the sizes, the inks and each method's colour and dash."""
-    curves = [look.line_of(method, x=[*of], y=[*of.values()]) for method, of in losses.items()]
+    curves = [style.line_of(method, x=[*of], y=[*of.values()]) for method, of in losses.items()]
     figure = go.Figure(curves)
     figure.update_xaxes(type="log", title_text="learning rate")
     return figure.update_yaxes(title_text="evaluation loss in nats")

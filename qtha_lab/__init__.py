@@ -6,17 +6,15 @@ Importing it is quick; torch, transformers, peft and pennylane load when a name 
 import importlib
 from typing import TYPE_CHECKING
 
-from qtha_lab.logs import start_logging
-from qtha_lab.moved import find_moved
-from qtha_lab.peft_hook import register_with_peft
-from qtha_lab.quiet import keep_quiet
+from qtha_lab.core.library_logs import keep_quiet
+from qtha_lab.core.logging_setup import start_logging
+from qtha_lab.core.panel_import import install_panel_finder
+from qtha_lab.core.peft_hook import register_with_peft
 
-if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same at run time
-    from qtha_lab import ansatze, compare, figures, sweep
+if TYPE_CHECKING:  # what editors and type checkers see; `_ADDRESSES` says the same at run time
+    from qtha_lab import figures
     from qtha_lab.adapters import QthaConfig, generate_into, load_adapter
-    from qtha_lab.catalog import runs_table
-    from qtha_lab.circuits import Circuit
-    from qtha_lab.cost import preview
+    from qtha_lab.circuits import Circuit, ansatze
     from qtha_lab.experiment import (
         Comparison,
         Experiment,
@@ -26,18 +24,22 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_ROOMS` says the same 
         Training,
         Tuning,
     )
-    from qtha_lab.federated import federate
-    from qtha_lab.launching import launch
+    from qtha_lab.experiment.cost import preview
     from qtha_lab.models import load_model
-    from qtha_lab.runs import attach, list_runs
-    from qtha_lab.sharing import export_lora
+    from qtha_lab.runs.chat.models import ChatModels
+    from qtha_lab.runs.export.lora_fit import export_lora
+    from qtha_lab.runs.run import attach, list_runs
+    from qtha_lab.runs.table import runs_table
     from qtha_lab.simulators import QuantumLayer, expval, expval_z, probs
-    from qtha_lab.talking.speakers import Speakers
+    from qtha_lab.studies import comparison as compare
+    from qtha_lab.studies import sweep
+    from qtha_lab.studies.federated import federate
+    from qtha_lab.studies.launch import launch
     from qtha_lab.tasks import load_task
 
 __version__ = "0.3.0"
 
-_ROOMS = {
+_ADDRESSES = {
     "QthaConfig": "adapters",
     "generate_into": "adapters",
     "load_adapter": "adapters",
@@ -48,7 +50,7 @@ _ROOMS = {
     "expval_z": "simulators",
     "probs": "simulators",
     "QuantumLayer": "simulators",
-    "export_lora": "sharing",
+    "export_lora": "runs.export.lora_fit",
     "Experiment": "experiment",
     "Comparison": "experiment",
     "Federation": "experiment",
@@ -56,21 +58,22 @@ _ROOMS = {
     "Sweep": "experiment",
     "Training": "experiment",
     "Tuning": "experiment",
-    "federate": "federated",
-    "launch": "launching",
-    "attach": "runs",
-    "list_runs": "runs",
-    "runs_table": "catalog",
-    "Speakers": "talking.speakers",
-    # whole rooms
-    "ansatze": "",
-    "compare": "",
-    "figures": "",
-    "preview": "",
-    "sweep": "",
+    "federate": "studies.federated",
+    "launch": "studies.launch",
+    "attach": "runs.run",
+    "list_runs": "runs.run",
+    "runs_table": "runs.table",
+    "ChatModels": "runs.chat.models",
+    # whole packages
+    "ansatze": ":circuits.ansatze",
+    "compare": ":studies.comparison",
+    "figures": ":figures",
+    "preview": "experiment.cost",
+    "sweep": ":studies.sweep",
 }
 
 __all__ = [
+    "ChatModels",
     "Circuit",
     "Comparison",
     "Experiment",
@@ -78,7 +81,6 @@ __all__ = [
     "MethodChoice",
     "QthaConfig",
     "QuantumLayer",
-    "Speakers",
     "Sweep",
     "Training",
     "Tuning",
@@ -105,17 +107,16 @@ __all__ = [
 
 keep_quiet()
 start_logging()
-find_moved()
+install_panel_finder()
 register_with_peft()
 
 
 def __getattr__(name: str):
-    if name not in _ROOMS:
+    if name not in _ADDRESSES:
         raise AttributeError(f"module 'qtha_lab' has no attribute {name!r}")
-    room = _ROOMS[name]
-    if not room:
-        return importlib.import_module(f"qtha_lab.{name}")
-    return getattr(importlib.import_module(f"qtha_lab.{room}"), name)
+    address = _ADDRESSES[name]
+    module = importlib.import_module(f"qtha_lab.{address.removeprefix(':')}")
+    return module if address.startswith(":") else getattr(module, name)
 
 
 def __dir__():

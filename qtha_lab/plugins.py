@@ -4,33 +4,33 @@
 
 A plugin is a Python file or an importable module whose decorated members register themselves. It is named
 in an experiment (`plugins: [mine.py]`), by `--plugin`, or found by itself as an entry point of an installed
-package (`qtha_lab.methods`, `qtha_lab.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`,
-`qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`, `qtha_lab.heads`). A plugin is code and runs with your rights: name only what you trust.
+package (`qtha_lab.methods`, `qtha_lab.circuits.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`,
+`qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`, `qtha_lab.adapters.heads`). A plugin is code and runs with your rights: name only what you trust.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qtha_lab.adapters.heads import Head, head
     from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
     from qtha_lab.adapters.peft import AdapterConfig, RankConfig, method
-    from qtha_lab.ansatze.encoding import encoded
-    from qtha_lab.ansatze.registry import ansatz
     from qtha_lab.circuits import Angle, Circuit, Gate, GateKind, Readout, gate_kind
-    from qtha_lab.errors import Refusal
+    from qtha_lab.circuits.ansatze.encoding import encoded
+    from qtha_lab.circuits.ansatze.registry import ansatz
+    from qtha_lab.core.errors import Refusal
+    from qtha_lab.core.method_styles import MethodStyle
+    from qtha_lab.core.plugin_loading import fingerprints, load_plugins
+    from qtha_lab.core.settings import setting
     from qtha_lab.figures.machinery.figure import Figure
     from qtha_lab.figures.machinery.registry import figure_function
     from qtha_lab.figures.machinery.table import Table
-    from qtha_lab.heads import Head, head
-    from qtha_lab.looks import Look
-    from qtha_lab.models.bits import Rounding, bits
-    from qtha_lab.plugin_loading import fingerprints, load_plugins
-    from qtha_lab.settings import setting
+    from qtha_lab.models.quantisation.schemes import Rounding, bits
     from qtha_lab.simulators import expval, expval_z, probs
     from qtha_lab.simulators.registry import Engine, engine
     from qtha_lab.tasks.registry import question_and_answer, task
 
-_ROOMS = {
+_ADDRESSES = {
     "AdapterConfig": "adapters.peft",
     "Angle": "circuits",
     "Change": "adapters.method",
@@ -40,30 +40,30 @@ _ROOMS = {
     "Figure": "figures.machinery.figure",
     "Gate": "circuits",
     "GateKind": "circuits",
-    "Head": "heads",
+    "Head": "adapters.heads",
     "Layer": "adapters.method",
-    "Look": "looks",
+    "MethodStyle": "core.method_styles",
     "Readout": "circuits",
     "RankConfig": "adapters.peft",
-    "Refusal": "errors",
-    "Rounding": "models.bits",
+    "Refusal": "core.errors",
+    "Rounding": "models.quantisation.schemes",
     "Table": "figures.machinery.table",
     "TensorSpec": "adapters.method",
-    "ansatz": "ansatze.registry",
-    "bits": "models.bits",
-    "encoded": "ansatze.encoding",
+    "ansatz": "circuits.ansatze.registry",
+    "bits": "models.quantisation.schemes",
+    "encoded": "circuits.ansatze.encoding",
     "engine": "simulators.registry",
     "expval": "simulators",
     "expval_z": "simulators",
     "figure_function": "figures.machinery.registry",
-    "fingerprints": "plugin_loading",
-    "head": "heads",
+    "fingerprints": "core.plugin_loading",
+    "head": "adapters.heads",
     "gate_kind": "circuits",
-    "load_plugins": "plugin_loading",
+    "load_plugins": "core.plugin_loading",
     "method": "adapters.peft",
     "probs": "simulators",
     "question_and_answer": "tasks.registry",
-    "setting": "settings",
+    "setting": "core.settings",
     "task": "tasks.registry",
 }
 
@@ -79,7 +79,7 @@ __all__ = [
     "GateKind",
     "Head",
     "Layer",
-    "Look",
+    "MethodStyle",
     "RankConfig",
     "Readout",
     "Refusal",
@@ -106,6 +106,6 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name not in _ROOMS:
+    if name not in _ADDRESSES:
         raise AttributeError(f"module 'qtha_lab.plugins' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"qtha_lab.{_ROOMS[name]}"), name)
+    return getattr(importlib.import_module(f"qtha_lab.{_ADDRESSES[name]}"), name)

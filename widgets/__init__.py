@@ -8,57 +8,57 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .circuit_explorer import CircuitExplorer
-    from .comparison_watch import ComparisonWatch
-    from .engine_explorer import EngineExplorer
-    from .form import Form
-    from .leave import Leave
-    from .live import LivePlot
-    from .log_view import LogView
-    from .mpo_explorer import MpoExplorer
-    from .runs_table import RunsTable
-    from .sweep_watch import SweepWatch
-    from .talk import Talk
-    from .update_explorer import SpectrumExplorer, UpdateExplorer
-    from .views import Views
-    from .watch import Watch
-    from .workbench import Workbench
+    from .explorers.circuit_explorer import CircuitExplorer
+    from .explorers.engine_explorer import EngineExplorer
+    from .explorers.mpo_explorer import MpoExplorer
+    from .explorers.update_explorer import SpectrumExplorer, UpdateExplorer
+    from .runs.live import LivePlot
+    from .runs.log_view import LogView
+    from .runs.runs_table import RunsTable
+    from .runs.views import Views
+    from .workbench.chat import Chat
+    from .workbench.comparison_watch import ComparisonWatch
+    from .workbench.export import ExportPanel
+    from .workbench.form import Form
+    from .workbench.sweep_watch import SweepWatch
+    from .workbench.watch import Watch
+    from .workbench.workbench import Workbench
 
 __all__ = [
+    "Chat",
     "CircuitExplorer",
     "ComparisonWatch",
     "EngineExplorer",
+    "ExportPanel",
     "Form",
-    "Leave",
     "LivePlot",
     "LogView",
     "MpoExplorer",
     "RunsTable",
     "SpectrumExplorer",
     "SweepWatch",
-    "Talk",
     "UpdateExplorer",
     "Views",
     "Watch",
     "Workbench",
 ]
 _MODULES = {
-    "CircuitExplorer": "circuit_explorer",
-    "ComparisonWatch": "comparison_watch",
-    "EngineExplorer": "engine_explorer",
-    "Form": "form",
-    "Leave": "leave",
-    "LivePlot": "live",
-    "LogView": "log_view",
-    "MpoExplorer": "mpo_explorer",
-    "RunsTable": "runs_table",
-    "SpectrumExplorer": "update_explorer",
-    "SweepWatch": "sweep_watch",
-    "Talk": "talk",
-    "UpdateExplorer": "update_explorer",
-    "Views": "views",
-    "Watch": "watch",
-    "Workbench": "workbench",
+    "CircuitExplorer": "explorers.circuit_explorer",
+    "ComparisonWatch": "workbench.comparison_watch",
+    "EngineExplorer": "explorers.engine_explorer",
+    "Form": "workbench.form",
+    "ExportPanel": "workbench.export",
+    "LivePlot": "runs.live",
+    "LogView": "runs.log_view",
+    "MpoExplorer": "explorers.mpo_explorer",
+    "RunsTable": "runs.runs_table",
+    "SpectrumExplorer": "explorers.update_explorer",
+    "SweepWatch": "workbench.sweep_watch",
+    "Chat": "workbench.chat",
+    "UpdateExplorer": "explorers.update_explorer",
+    "Views": "runs.views",
+    "Watch": "workbench.watch",
+    "Workbench": "workbench.workbench",
 }
 
 

@@ -6,7 +6,7 @@ import typer
 
 from benchmarks.reporting import JsonFile, whole_numbers, write_json
 from qtha_lab.cli.output import print_table, progress
-from qtha_lab.worker import use_threads
+from qtha_lab.runs.worker import use_threads
 
 
 def device(

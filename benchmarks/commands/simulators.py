@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from benchmarks.reporting import JsonFile, whole_numbers, write_json
-from qtha_lab.calls import split_list
 from qtha_lab.cli.output import print_table, progress
+from qtha_lab.core.call_syntax import split_list
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_json, shortened, show
-from qtha_lab.errors import Refusal
 
 
 def simulators(

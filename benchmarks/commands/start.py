@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from benchmarks.reporting import JsonFile, write_json
-from qtha_lab.calls import split_list
 from qtha_lab.cli.output import print_table, progress
+from qtha_lab.core.call_syntax import split_list
 
 
 def start(

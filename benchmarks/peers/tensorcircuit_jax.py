@@ -14,11 +14,11 @@ class Run:
     def __init__(self, values):
         import jax
 
-        def with_slopes(inputs, params, grads):
+        def with_gradients(inputs, params, grads):
             outputs, pull = jax.vjp(values, inputs, params)
             return outputs, *pull(grads)
 
-        self.values, self.with_slopes = jax.jit(values), jax.jit(with_slopes)
+        self.values, self.with_gradients = jax.jit(values), jax.jit(with_gradients)
 
     def tensor(self, array):
         import jax.numpy as jnp
@@ -37,7 +37,7 @@ class Run:
 
         pairs = zip(_pieces(inputs), _pieces(grads), strict=True)
         outputs, of_inputs, of_params = zip(
-            *(self.with_slopes(x, params, g) for x, g in pairs), strict=True
+            *(self.with_gradients(x, params, g) for x, g in pairs), strict=True
         )
         result = jnp.concatenate(outputs), jnp.concatenate(of_inputs), sum(of_params)
         return jax.block_until_ready(result)

@@ -5,10 +5,10 @@ python data/screenshots/figures.py        # needs Chromium; writes three SVGs be
 
 from pathlib import Path
 
-from qtha_lab.compare import reading
-from qtha_lab.compare.figure_set import figure_set
 from qtha_lab.figures.machinery.export import export
 from qtha_lab.figures.machinery.provenance import Origin
+from qtha_lab.studies.comparison import run_data as reading
+from qtha_lab.studies.comparison.figure_set import figure_set
 
 HERE = Path(__file__).resolve().parent
 NAMES = {"loss_curves": "loss_curves", "seeds_": "seeds", "circuit_qtha": "circuit"}

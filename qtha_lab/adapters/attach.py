@@ -27,9 +27,9 @@ from torch import nn
 from qtha_lab.adapters.method import Change, Layer
 from qtha_lab.adapters.peft import CONVOLUTIONS, LINEAR, AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
-from qtha_lab.one_thread import ONE_THREAD
-from qtha_lab.settings import nearest
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.library_lock import ONE_THREAD
+from qtha_lab.core.settings import nearest
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
         >>> model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
         >>> add_adapter(model, LoraConfig(r=2, target_modules=["2"]))
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: target module '2' ...
+        qtha_lab.core.errors.Refusal: target module '2' ...
         >>> add_adapter(model, LoraConfig(r=2, target_modules=["0"])).active_adapter
         'default'
     """

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from qtha_lab import ansatze, starts
+from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation.angles import born_mps
 from qtha_lab.adapters.method import Control
-from qtha_lab.circuits import Angle, Circuit, Gate
+from qtha_lab.circuits import Angle, Circuit, Gate, ansatze
 from qtha_lab.simulators import probs
-from qtha_lab.starts import born_mps
 
 # Below this a probability is taken as this, since small powers have infinite slope at zero [R].
 SMALLEST = 1e-12
@@ -135,7 +135,7 @@ def check_generator(config: Any) -> None:
         Refusal: With one sentence.
     """
     circuits = generator_circuits(2, config)
-    starts.check_start(config.angles, circuits, f"generator={config.generator!r}")
+    starts.check_initialisation(config.angles, circuits, f"generator={config.generator!r}")
 
 
 def n_numbers(n_qubits: int, config: Any, n_blocks: int = 1) -> int:

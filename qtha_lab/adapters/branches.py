@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import starts
+from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.method import AtRest, TensorSpec
 from qtha_lab.circuits import Readout, z_pairs
-from qtha_lab.simulators.between import added_by, between
+from qtha_lab.simulators.circuit_between_matrices import added_by, between
 from qtha_lab.simulators.expval import read
-from qtha_lab.simulators.reading import What
+from qtha_lab.simulators.request import What
 
 READOUTS = ("z", "z+zz", "probs")
 

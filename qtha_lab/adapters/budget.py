@@ -21,7 +21,7 @@ from qtha_lab.adapters.attach import (
 )
 from qtha_lab.adapters.method import Layer
 from qtha_lab.adapters.peft import AdapterConfig
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 Config = TypeVar("Config", bound=AdapterConfig)
 

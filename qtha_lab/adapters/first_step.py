@@ -124,7 +124,7 @@ def first_step_sentence(
     times = max(times_lora(config, layer, learning_rate) for layer in layers)
     if times < FAR:
         return None
-    start = config.change_class.gentle_start
+    start = config.change_class.small_first_step
     return (
         f"the first step moves a layer's output about {times:.0f} times as far as LoRA's does at "
         f"{LORA_RATE:g}: a learning rate near {learning_rate / times:.0e}{start and f' or {start}'} "

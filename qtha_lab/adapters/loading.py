@@ -22,13 +22,13 @@ from torch import nn
 
 from qtha_lab import __version__
 from qtha_lab.adapters.attach import adapted_skeleton, check_name, skeleton
-from qtha_lab.adapters.lora_starts import FILE, save_whole
+from qtha_lab.adapters.heads import Head, head_named, head_of, put_head, text_in
+from qtha_lab.adapters.initialisation.lora import FILE, save_whole
 from qtha_lab.adapters.peft import AdapterConfig
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_tensors, read_json
-from qtha_lab.errors import Refusal
-from qtha_lab.heads import Head, head_named, head_of, put_head, text_in
-from qtha_lab.one_thread import ONE_THREAD
-from qtha_lab.settings import unknown
+from qtha_lab.core.library_lock import ONE_THREAD
+from qtha_lab.core.settings import unknown
 
 log = logging.getLogger(__name__)
 

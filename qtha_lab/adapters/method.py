@@ -47,10 +47,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import Look
-from qtha_lab.settings import Setting, nearest
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.core.settings import Setting, nearest
 
 # What PEFT writes down for itself when it makes or saves an adapter: for nobody to choose.
 NOTES = (
@@ -85,7 +85,7 @@ def check_patterns(placement: Mapping[str, Any]) -> None:
     Example:
         >>> check_patterns({"layers_pattern": "("})
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: layers_pattern must be a regular expression, got '('.
+        qtha_lab.core.errors.Refusal: layers_pattern must be a regular expression, got '('.
     """
     for name in ("target_modules", "exclude_modules", *PATTERNS):
         value = placement.get(name)
@@ -168,13 +168,13 @@ class Change(ABC):
     """The mathematics of one method at one layer: named tensors, and the change they make.
 
     Plain data only (it is copied and pickled with the model): tensors live in the PEFT layer.
-    `gentle_start` names the option whose first step goes about as far as LoRA's, if there is one.
+    `small_first_step` names the option whose first step goes about as far as LoRA's, if there is one.
 
     `delta` may have a third parameter, `base`: the layer as it was before. Tensors that several layers
     use are named by `shared_tensors` and filled by `initialise_shared`.
     """
 
-    gentle_start: str = ""
+    small_first_step: str = ""
 
     def __init__(self, config: Any, layer: Layer):
         self.config = config
@@ -238,7 +238,7 @@ class Change(ABC):
     def angle_circuits(self) -> Mapping[str, Sequence[Any]]:
         """Tensors of angles by name, and the circuits whose angles each holds, one after another.
 
-        Optional: with the setting `angles` (`qtha_lab.starts`) they can start elsewhere than where
+        Optional: with the setting `angles` (`qtha_lab.adapters.initialisation.angles`) they can start elsewhere than where
         `initialise` puts them.
         """
         return {}
@@ -442,9 +442,9 @@ class Method(ABC):
     default_learning_rate: float
     other_learning_rates: Mapping[tuple[str, Any], float] = {}
     config_class: type
-    look: Look | None = None
+    style: MethodStyle | None = None
     controls: tuple[Control, ...] = ()
-    beside_lora: bool = False  # lists put LoRA of equal r and of equal size beside it
+    compare_with_lora: bool = False  # lists put LoRA of equal r and of equal size beside it
     sized_by: tuple[str, ...] = ("r",)  # settings that say how many parameters it trains
 
     @property

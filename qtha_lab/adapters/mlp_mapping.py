@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.method import TensorSpec
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 ACTIVATIONS = {
     "none": lambda x: x,

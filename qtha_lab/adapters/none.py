@@ -18,11 +18,11 @@ from torch import Tensor
 from qtha_lab.adapters.method import Change, Method, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.adapters.peft.registration import register_with_peft
-from qtha_lab.looks import LOOKS, Look
-from qtha_lab.settings import Setting
+from qtha_lab.core.method_styles import METHOD_STYLES, MethodStyle
+from qtha_lab.core.settings import Setting
 
 NAME = "none"
-LOOK = Look("grey", "longdash", "circle")
+LOOK = MethodStyle("grey", "longdash", "circle")
 
 
 class Nothing(Change):
@@ -64,7 +64,7 @@ class HeadAlone(Method):
     ours = True
     default_learning_rate = 1e-2
     config_class = NoneConfig
-    look = LOOK
+    style = LOOK
     sized_by = ()
 
     def settings(self) -> dict[str, Setting]:
@@ -84,5 +84,5 @@ class HeadAlone(Method):
 
 
 HEAD_ALONE = HeadAlone()
-LOOKS.add(NAME, LOOK, __name__)
+METHOD_STYLES.add(NAME, LOOK, __name__)
 register_with_peft(NAME, NoneConfig)

@@ -54,28 +54,31 @@ def two_design_columns(
         tensor([1., 0., 0., 0.])
     """
     cos, sin = (0.5 * angles).cos(), (0.5 * angles).sin()
-    turns = torch.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
+    rotations = torch.stack([cos, -sin, sin, cos], -1).reshape(-1, 2, 2)
     columns = torch.eye(2**n_qubits, n_columns, dtype=angles.dtype, device=angles.device)
-    columns = _turn(columns, turns[:n_qubits], 0, n_qubits)
+    columns = _rotation(columns, rotations[:n_qubits], 0, n_qubits)
     start = n_qubits
     for _ in range(n_layers):
         for first in (0, 1):
             wires = (n_qubits - first) // 2 * 2
             if wires:
                 signs = _cz_signs(n_qubits, first, angles.device, angles.dtype)
-                angles = turns[start : start + wires]
-                columns = _turn(signs * columns, angles, first, n_qubits)
+                angles = rotations[start : start + wires]
+                columns = _rotation(signs * columns, angles, first, n_qubits)
                 start += wires
     return columns
 
 
-def _turn(
-    columns: Float[Tensor, "rows k"], turns: Float[Tensor, "wires 2 2"], first: int, n_qubits: int
+def _rotation(
+    columns: Float[Tensor, "rows k"],
+    rotations: Float[Tensor, "wires 2 2"],
+    first: int,
+    n_qubits: int,
 ) -> Float[Tensor, "rows k"]:
     """Turn neighbouring wires from `first` on, a few at a time."""
     k = columns.shape[1]
-    for begin in range(0, len(turns), MOST_WIRES):
-        matrix = functools.reduce(torch.kron, turns[begin : begin + MOST_WIRES].unbind())
+    for begin in range(0, len(rotations), MOST_WIRES):
+        matrix = functools.reduce(torch.kron, rotations[begin : begin + MOST_WIRES].unbind())
         columns = matrix @ columns.reshape(2 ** (first + begin), len(matrix), -1)
     return columns.reshape(2**n_qubits, k)
 

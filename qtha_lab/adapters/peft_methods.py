@@ -12,10 +12,10 @@ from typing import Any
 from peft import PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-from qtha_lab.adapters.lora_starts import LORA_STARTS, ROWS
+from qtha_lab.adapters.initialisation.lora import LORA_INITIALISATIONS, ROWS
 from qtha_lab.adapters.method import Method
-from qtha_lab.looks import LOOKS, Look
-from qtha_lab.settings import Setting, settings_of
+from qtha_lab.core.method_styles import METHOD_STYLES, MethodStyle
+from qtha_lab.core.settings import Setting, settings_of
 
 _SIZE = {"ge": 1, "le": 4096}
 _SHARE = {"ge": 0, "le": 0.95}
@@ -46,7 +46,7 @@ class PeftMethod(Method):
     equation: str
     source: str
     default_learning_rate: float
-    look: Look = dataclasses.field(kw_only=True)
+    style: MethodStyle = dataclasses.field(kw_only=True)
     shown: Mapping[str, Mapping[str, Any]]
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -74,11 +74,11 @@ class PeftMethod(Method):
     def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         ours = {setting.name for setting in self.beside}
         peft_options = {name: value for name, value in options.items() if name not in ours}
-        start = LORA_STARTS.get(options.get("init_lora_weights", True))
+        start = LORA_INITIALISATIONS.get(options.get("init_lora_weights", True))
         return {**self.defaults, **peft_options, **self.fixed, **(start.settings if start else {})}
 
     def start_rows(self, options: Mapping[str, Any]) -> int:
-        start = LORA_STARTS.get(options.get("init_lora_weights", True))
+        start = LORA_INITIALISATIONS.get(options.get("init_lora_weights", True))
         return int(options.get("start_rows", ROWS)) if start and start.reads_rows else 0
 
     def make_config(self, task_type=None, target_modules=None, **options):
@@ -104,7 +104,7 @@ def _declared(config_class: type) -> dict[str, Setting]:
 
 
 _START = {
-    "choices": tuple(LORA_STARTS),
+    "choices": tuple(LORA_INITIALISATIONS),
     "common": False,
     "help": "Start by peft's name; eva, corda and lora_ga read rows, and all but eva, gaussian and orthogonal take a part "
     "out of the base's weights.",
@@ -124,14 +124,14 @@ _LISTED = [
         "Hu et al. 2021, arXiv:2106.09685", 3e-3,
         _LORA | {"init_lora_weights": _START}, {"r": 8, "lora_alpha": 16}, {"use_dora": False},
         beside=(_START_ROWS,),
-        look=Look("vermillion", "dash", "square"),
+        style=MethodStyle("vermillion", "dash", "square"),
     ),
     PeftMethod(
         "dora", "LORA", "LoRA on the direction of the weight, its magnitude trained apart.",
         "W′ = m (W + s·B A) / ‖W + s·B A‖",
         "Liu et al. 2024, arXiv:2402.09353", 3e-3,
         _LORA, {"r": 8, "lora_alpha": 16}, {"use_dora": True},
-        look=Look("green", "dot", "diamond"),
+        style=MethodStyle("green", "dot", "diamond"),
     ),
     PeftMethod(
         "vera", "VERA", "Frozen random low-rank matrices shared by all layers, trained scalings.",
@@ -139,42 +139,42 @@ _LISTED = [
         "Kopiczko et al. 2023, arXiv:2310.11454", 1e-2,
         {"r": _BASES, "vera_dropout": _DROPOUT, "d_initial": _D_INITIAL},
         {}, {"save_projection": True},
-        look=Look("pink", "dashdot", "triangle-up"),
+        style=MethodStyle("pink", "dashdot", "triangle-up"),
     ),
     PeftMethod(
         "randlora", "RANDLORA", "A full-rank sum of frozen random low-rank bases, trained scalings.",
         "ΔW = s·Σ B_i Λ_i A Γ_i, A and B frozen",
         "Albert et al. 2025, arXiv:2502.00987", 3e-3,
         {"r": _BASES, "randlora_alpha": _RANDLORA_ALPHA, "randlora_dropout": _DROPOUT},
-        look=Look("vermillion", "dashdot", "x"),
+        style=MethodStyle("vermillion", "dashdot", "x"),
     ),
     PeftMethod(
         "loha", "LOHA", "Element-wise product of two low-rank updates.",
         "ΔW = s·(B₁ A₁) ⊙ (B₂ A₂)",
         "FedPara, Hyeon-Woo et al. 2021, arXiv:2108.06098", 3e-3,
         {"r": _RANK, "alpha": _ALPHA, "module_dropout": _MODULE_DROPOUT}, {"alpha": 16},
-        look=Look("green", "longdash", "x"),
+        style=MethodStyle("green", "longdash", "x"),
     ),
     PeftMethod(
         "lokr", "LOKR", "Kronecker product of a small and a low-rank matrix.",
         "ΔW = s·C ⊗ (B A)",
         "LyCORIS, Yeh et al. 2023, arXiv:2309.14859", 3e-3,
         {"r": _RANK, "alpha": _ALPHA, "module_dropout": _MODULE_DROPOUT}, {"alpha": 16},
-        look=Look("pink", "dash", "cross"),
+        style=MethodStyle("pink", "dash", "cross"),
     ),
     PeftMethod(
         "hira", "HIRA", "Low-rank update multiplied into the frozen weight element by element.",
         "ΔW = W ⊙ (B A)",
         "Huang et al., ICLR 2025", 3e-3,
         {"r": _RANK, "hira_dropout": _DROPOUT}, {"r": 8},
-        look=Look("vermillion", "longdash", "pentagon"),
+        style=MethodStyle("vermillion", "longdash", "pentagon"),
     ),
     PeftMethod(
         "delora", "DELORA", "Normalised low-rank update with a trained strength.",
         "ΔW = (λ‖W‖/r) B Ξ A, columns normalised",
         "Bini et al. 2025, arXiv:2503.18225", 3e-3,
         {"r": _RANK, "delora_lambda": _STRENGTH, "module_dropout": _MODULE_DROPOUT},
-        look=Look("vermillion", "longdashdot", "triangle-up"),
+        style=MethodStyle("vermillion", "longdashdot", "triangle-up"),
     ),
     PeftMethod(
         "fourierft", "FOURIERFT", "A few trained coefficients of the update's Fourier transform.",
@@ -183,7 +183,7 @@ _LISTED = [
         # zeros, so that it starts at the base model as every other method does; peft draws them
         {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000, "init_weights": True},
         sized_by=("n_frequency",),
-        look=Look("sky", "longdash", "pentagon"),
+        style=MethodStyle("sky", "longdash", "pentagon"),
     ),
     PeftMethod(
         "waveft", "WAVEFT", "A few trained coefficients of the update's wavelet transform.",
@@ -191,14 +191,14 @@ _LISTED = [
         "Bilican et al. 2025, arXiv:2505.12532", 1e-2,
         {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000},
         sized_by=("n_frequency",),
-        look=Look("sky", "solid", "x"),
+        style=MethodStyle("sky", "solid", "x"),
     ),
     PeftMethod(
         "ia3", "IA3", "One trained factor per feature.",
         "y′ = l ⊙ y (or x′ = l ⊙ x)",
         "Liu et al. 2022, arXiv:2205.05638", 1e-2,
         {},
-        look=Look("grey", "dot", "cross"),
+        style=MethodStyle("grey", "dot", "cross"),
     ),
 ]  # fmt: skip
 
@@ -206,11 +206,11 @@ PEFT_METHODS: dict[str, PeftMethod] = {listed.name: listed for listed in _LISTED
 
 # Methods of peft that are not offered, yet may be drawn beside ours.
 _DRAWN = {
-    "adalora": Look("vermillion", "dot", "star"),
-    "oft": Look("grey", "dash", "diamond"),
-    "boft": Look("grey", "longdashdot", "square"),
-    "hra": Look("sky", "dot", "star"),
+    "adalora": MethodStyle("vermillion", "dot", "star"),
+    "oft": MethodStyle("grey", "dash", "diamond"),
+    "boft": MethodStyle("grey", "longdashdot", "square"),
+    "hra": MethodStyle("sky", "dot", "star"),
 }
 
-for _name, _look in [*((listed.name, listed.look) for listed in _LISTED), *_DRAWN.items()]:
-    LOOKS.add(_name, _look, __name__)
+for _name, _look in [*((listed.name, listed.style) for listed in _LISTED), *_DRAWN.items()]:
+    METHOD_STYLES.add(_name, _look, __name__)

@@ -27,9 +27,9 @@ from torch import Tensor
 
 from qtha_lab.adapters.method import Base, Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import Look
-from qtha_lab.settings import setting
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.core.settings import setting
 
 START = 1e-2  # standard deviation of what is drawn with init_weights=False
 
@@ -70,7 +70,7 @@ class PrequantConfig(AdapterConfig):
         Example:
             >>> PrequantConfig(w=4).check_base(None)
             Traceback (most recent call last):
-            qtha_lab.errors.Refusal: prequant(w=4) trains on a base of 4 bits, not on a whole one: set quantization to outliers(w=4,fraction=0.005)
+            qtha_lab.core.errors.Refusal: prequant(w=4) trains on a base of 4 bits, not on a whole one: set quantization to outliers(w=4,fraction=0.005)
         """
         if self.w not in (None, bits):
             base = "a whole one" if bits is None else f"one of {bits}"
@@ -139,7 +139,7 @@ def marked_count(fraction: float, out_features: int, in_features: int) -> int:
     equation="ΔW = M⊙θ + diag(σ) (W⊙(1 − M)), M the outliers",
     source="PreQuant, arXiv:2306.00014",
     default_learning_rate=2e-2,
-    look=Look("vermillion", "dashdot", "diamond"),
+    style=MethodStyle("vermillion", "dashdot", "diamond"),
     controls=[
         Control("random weights", "what choosing outliers adds", {"chosen": "random"}),
         Control("scales alone", "what training the outliers adds", {"fraction": 0.0}),

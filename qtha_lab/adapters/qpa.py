@@ -43,15 +43,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from qtha_lab import starts
 from qtha_lab.adapters import basis_states, mlp_mapping
-from qtha_lab.adapters.generated import WeightGenerator
+from qtha_lab.adapters.generated_weights import WeightGenerator
+from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import Look
-from qtha_lab.settings import setting
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.core.settings import setting
 from qtha_lab.simulators import check_engine
 
 
@@ -135,7 +135,7 @@ class QpaConfig(RankConfig):
     equation="ΔW = s·A (B − B₀), (A, B) = MLP(bits, p)",
     source="QPA, arXiv:2410.09846, and its authors' code",
     default_learning_rate=1e-3,
-    look=Look("pink", "longdashdot", "x"),
+    style=MethodStyle("pink", "longdashdot", "x"),
     controls=basis_states.controls("factors"),
     examples={
         "circuit": {"r": 2, "chunk": 20},

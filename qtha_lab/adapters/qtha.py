@@ -25,16 +25,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import mpo
-from qtha_lab.adapters.data_start import LayerSample, leading_directions
+from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
 from qtha_lab.adapters.peft import method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
 from qtha_lab.adapters.qtha_config import QthaConfig
 from qtha_lab.adapters.qtha_operators import Direct, Operators, OuterMaps, cores_of
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import Look
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.tensor_networks import mpo
 
 __all__ = ["CONTROLS", "Qtha", "QthaConfig"]
 
@@ -73,9 +73,9 @@ CONTROLS = (
     equation="Δy = s·M_B B (W_q ⟨Z⟩(h) + W_c h), h = A M_A x",
     source="arXiv:2503.12790 and its authors' code",
     default_learning_rate=5e-3,
-    look=Look("blue", "solid", "circle"),
+    style=MethodStyle("blue", "solid", "circle"),
     controls=CONTROLS,
-    beside_lora=True,
+    compare_with_lora=True,
     other_learning_rates={("init", "paper"): 3e-3, ("init", "isometric"): 3e-3},  # as in 0.2.0
     examples={
         "ABC": {"r": 3, "waist": 12, "bond_dim": 2, "n_sites": 3, "n_layers": 2},
@@ -109,7 +109,7 @@ CONTROLS = (
 class Qtha(Change):
     """QTHA at one layer: outer maps, and a bottleneck between them unless they are all there is."""
 
-    gentle_start = "init=balanced"
+    small_first_step = "init=balanced"
 
     def __init__(self, config: QthaConfig, layer: Layer):
         super().__init__(config, layer)
@@ -142,7 +142,7 @@ class Qtha(Change):
 
     def start_from(self, tensors: Mapping[str, Tensor], samples: Sequence[LayerSample]) -> None:
         rows = leading_directions(samples, self.config.r)
-        self.maps.start_reading(tensors, rows)
+        self.maps.initialise_input_side(tensors, rows)
         inputs = torch.cat([sample.inputs for sample in samples]).to(tensors["A"])
         rms = (
             self.bottleneck_input(tensors, inputs).square().mean().sqrt()

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.branches import branch_of
+from qtha_lab.adapters.initialisation.qtha import start_maps
 from qtha_lab.adapters.method import AtRest, TensorSpec, n_trained
-from qtha_lab.adapters.qtha_start import start_maps
 from qtha_lab.circuits import Circuit
 
 

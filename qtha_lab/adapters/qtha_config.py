@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Self
 
 from torch import nn
 
-from qtha_lab import ansatze, starts
 from qtha_lab.adapters import qtha_size
 from qtha_lab.adapters.branches import READOUTS, STAND_INS, CircuitBranch
+from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation.qtha import STARTS
 from qtha_lab.adapters.peft import RankConfig
-from qtha_lab.adapters.qtha_start import STARTS
-from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
-from qtha_lab.settings import setting
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import setting
 from qtha_lab.simulators import check_engine
 
 
@@ -166,7 +166,7 @@ class QthaConfig(RankConfig):
                 self.engine, circuit, CircuitBranch.readout_of(self) if self.r is not None else None
             )
         instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
-        starts.check_start(self.angles, self.circuits(), instead)
+        starts.check_initialisation(self.angles, self.circuits(), instead)
 
     @property
     def is_open(self) -> bool:

@@ -26,17 +26,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import ansatze, mpo, starts
 from qtha_lab.adapters.branches import CircuitBranch
-from qtha_lab.adapters.data_start import LayerSample, leading_directions
+from qtha_lab.adapters.initialisation import angles as starts
+from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
+from qtha_lab.adapters.initialisation.qtha import start_maps, uniform_
 from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec, n_trained
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
-from qtha_lab.adapters.qtha_start import start_maps, uniform_
-from qtha_lab.circuits import Circuit
-from qtha_lab.looks import Look
-from qtha_lab.settings import setting
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.core.settings import setting
 from qtha_lab.simulators import check_engine
+from qtha_lab.tensor_networks import mpo
 
 MIDDLES = {"circuit": Branches, "bias": Branches, "linear": LinearBranch, "none": LowRank}
 
@@ -91,7 +92,7 @@ class QthaGradientConfig(RankConfig):
         super().__post_init__()
         for circuit in self.circuits():
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
-        starts.check_start(self.angles, self.circuits(), f"middle={self.middle!r}")
+        starts.check_initialisation(self.angles, self.circuits(), f"middle={self.middle!r}")
 
     @property
     def stand_in(self) -> str:
@@ -122,7 +123,7 @@ def _without_circuit(title: str, shows: str, **options) -> Control:
     equation="Δy = s·B (W_q ⟨Z⟩(h) + W_c h), h = A x, A from Σ (∂L/∂y) xᵀ",
     source="ours, after LoRA-GA, arXiv:2407.05000, and LoRA-XS, arXiv:2405.17604",
     default_learning_rate=5e-3,
-    look=Look("blue", "dash", "diamond"),
+    style=MethodStyle("blue", "dash", "diamond"),
     controls=(
         _without_circuit("no circuit", "what the circuit adds to W_c", middle="linear"),
         _without_circuit("bias", "what the circuit adds to a constant", middle="bias"),

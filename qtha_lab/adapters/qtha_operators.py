@@ -8,9 +8,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import mpo
+from qtha_lab.adapters.initialisation.qtha import initialise_input_side, start_operator
 from qtha_lab.adapters.method import Layer, TensorSpec
-from qtha_lab.adapters.qtha_start import start_operator, start_reading
+from qtha_lab.tensor_networks import mpo
 
 
 class OuterMaps(ABC):
@@ -43,7 +43,7 @@ class OuterMaps(ABC):
         """
 
     @abstractmethod
-    def start_reading(
+    def initialise_input_side(
         self, tensors: Mapping[str, Tensor], rows: Float[Tensor, "r in_features"]
     ) -> None:
         """Start A and the map before it, in place, so that together they are these rows or near them."""
@@ -95,7 +95,7 @@ class Direct(OuterMaps):
     def start(self, tensors, rms):
         tensors["A"].mul_(self.init_scale)
 
-    def start_reading(self, tensors, rows):
+    def initialise_input_side(self, tensors, rows):
         tensors["A"].copy_(rows)
 
 
@@ -128,8 +128,8 @@ class Operators(OuterMaps):
             start_operator(self.init, cores, shape, size)
             cores[0].mul_(self.init_scale)
 
-    def start_reading(self, tensors, rows):
-        start_reading(tensors["A"], cores_of(tensors, "in"), self.down, rows)
+    def initialise_input_side(self, tensors, rows):
+        initialise_input_side(tensors["A"], cores_of(tensors, "in"), self.down, rows)
 
     def around(self, first, last, tensors):
         """A · M_A and (M_B · B)ᵀ."""

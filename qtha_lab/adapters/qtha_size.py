@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from qtha_lab.adapters.qtha_operators import operator_shapes
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 if TYPE_CHECKING:
     from qtha_lab.adapters.qtha_config import QthaConfig
@@ -74,7 +74,7 @@ def chosen_size(config: "QthaConfig", sizes: Sizes) -> dict[str, int]:
 
 def _points(config: "QthaConfig") -> Iterator[dict[str, int]]:
     """Yield every choice of the open numbers beside the stated ones, the preferred one first."""
-    from qtha_lab import ansatze
+    from qtha_lab.circuits import ansatze
 
     stated = {name: v for name in GRID if (v := getattr(config, name)) is not None}
     least = 1 if config.stand_in != "none" or not config.use_circuit else None

@@ -33,12 +33,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import mpo
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import Look
-from qtha_lab.settings import setting
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.core.settings import setting
+from qtha_lab.tensor_networks import mpo
 
 # What an operation of one large product costs, and what setting up a chain of small contractions does,
 # in operations of such a chain; measured.
@@ -109,7 +109,7 @@ def pairs(n_axes: int) -> list[tuple[int, int]]:
     equation="ΔW = T(θ) − T(θ₀), T = Π T⁽ᵐⁿ⁾ on pairs of axes",
     source="QuanTA, arXiv:2406.00132, and its authors' code",
     default_learning_rate=5e-3,
-    look=Look("green", "solid", "square"),
+    style=MethodStyle("green", "solid", "square"),
     examples={
         "balanced": {"n_axes": 3},
         "by-hand": {"dims": (8, 4, 3)},

@@ -30,15 +30,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import starts
 from qtha_lab.adapters import orthogonal_maps as maps
 from qtha_lab.adapters.basis_states import n_qubits_for
+from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import Look
-from qtha_lab.settings import setting
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.core.settings import setting
 
 
 @dataclasses.dataclass
@@ -70,7 +70,7 @@ class QuantumPeftConfig(RankConfig):
     def __post_init__(self):
         super().__post_init__()
         circuits = [maps.two_design_circuit(2, 1)] if self.mapping == "pauli" else []
-        starts.check_start(self.angles, circuits, f"mapping={self.mapping!r}")
+        starts.check_initialisation(self.angles, circuits, f"mapping={self.mapping!r}")
 
     @property
     def scale(self) -> float:
@@ -85,7 +85,7 @@ class QuantumPeftConfig(RankConfig):
     equation="ΔW = s·U Λ Vᵀ, U and V from RY/CZ circuits",
     source="Quantum-PEFT, arXiv:2503.05431",
     default_learning_rate=5e-2,
-    look=Look("sky", "dash", "diamond"),
+    style=MethodStyle("sky", "dash", "diamond"),
     examples={
         "pauli": {"r": 4, "n_layers": 2},
         "pauli-orthonormal": {"r": 3, "orthonormalise": True},

@@ -39,15 +39,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from qtha_lab import starts
 from qtha_lab.adapters import basis_states, mlp_mapping
-from qtha_lab.adapters.generated import WeightGenerator
+from qtha_lab.adapters.generated_weights import WeightGenerator
+from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import Look
-from qtha_lab.settings import setting
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import MethodStyle
+from qtha_lab.core.settings import setting
 from qtha_lab.simulators import check_engine
 
 # Weights held at once where a matrix has more: 64 MiB of them in float32.
@@ -128,7 +128,7 @@ class QuantumTrainConfig(AdapterConfig):
     equation="ΔW = G(bits, p) for every weight",
     source="Quantum-Train, arXiv:2405.11304; MPS and blocks, arXiv:2409.06992",
     default_learning_rate=1e-2,
-    look=Look("green", "dashdot", "triangle-up"),
+    style=MethodStyle("green", "dashdot", "triangle-up"),
     controls=basis_states.controls("weights"),
     examples={
         "mlp": {"chunk": 40, "n_layers": 2},

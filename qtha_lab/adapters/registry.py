@@ -4,7 +4,7 @@ from qtha_lab.adapters.method import Method
 from qtha_lab.adapters.none import HEAD_ALONE
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.adapters.peft_methods import PEFT_METHODS
-from qtha_lab.settings import unknown
+from qtha_lab.core.settings import unknown
 
 
 def method_names() -> list[str]:

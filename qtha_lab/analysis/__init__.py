@@ -5,10 +5,8 @@ docstring says what it does not show.
 
 `view_updates` (ranks of an update in four named views) needs the activations of `capture_inputs`;
 `snapshot` takes the part that needs none, while a model trains. What is known of an ansatz, from
-`profile_ansatz` to `trace_circuit`, needs only a circuit. What a method costs is in `qtha_lab.cost`.
+`profile_ansatz` to `trace_circuit`, needs only a circuit. What a method costs is in `qtha_lab.experiment.cost`.
 """
-
-import importlib
 
 from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
 from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
@@ -82,9 +80,3 @@ __all__ = [
     "updates_of",
     "view_updates",
 ]
-
-
-def __getattr__(name: str):
-    if name in {"SHAPES", "Workload", "cost_of", "cost_table", "get_shape", "shape_of"}:
-        return getattr(importlib.import_module("qtha_lab.cost"), name)  # their address before 0.4
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

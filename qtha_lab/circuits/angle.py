@@ -7,7 +7,7 @@ import dataclasses
 import math
 from typing import Literal
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 PI = math.pi
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 
 def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> list[Gate]:

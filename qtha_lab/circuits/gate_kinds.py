@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.interaction import Terms
-from qtha_lab.circuits.parts import Part, Wires, cnot, flip, turn_x, turn_y, turn_z
-from qtha_lab.errors import Refusal
-from qtha_lab.registry import Registry
+from qtha_lab.circuits.parts import Part, Wires, cnot, flip, rotation_x, rotation_y, rotation_z
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.registry import Registry
 
 CONTROL = "●"
 Angles = tuple[Angle, ...]
@@ -121,62 +121,64 @@ def _swap(a: int, b: int) -> list[Part]:
 
 def _controlled_phase(a: int, b: int, angle: Angle) -> list[Part]:
     half = angle.times(0.5)
-    return [turn_z(a, half), turn_z(b, half), turn_z((a, b), angle.times(-0.5))]
+    return [rotation_z(a, half), rotation_z(b, half), rotation_z((a, b), angle.times(-0.5))]
 
 
 def _controlled_y(control: int, target: int, angle: Angle) -> list[Part]:
     """RY(a/2) · CNOT · RY(-a/2) · CNOT: nothing if the control is 0, RY(a) if it is 1."""
     half = angle.times(0.5)
     between = cnot(control, target)
-    return [between, turn_y(target, half.times(-1.0)), between, turn_y(target, half)]
+    return [between, rotation_y(target, half.times(-1.0)), between, rotation_y(target, half)]
 
 
 def _controlled_x(control: int, target: int, angle: Angle) -> list[Part]:
     about_y = _controlled_y(control, target, angle)
-    return [turn_z(target, PI / 2), *about_y, turn_z(target, -PI / 2)]
+    return [rotation_z(target, PI / 2), *about_y, rotation_z(target, -PI / 2)]
 
 
 def _controlled_z(control: int, target: int, angle: Angle) -> list[Part]:
-    return [turn_z(target, angle.times(0.5)), turn_z((control, target), angle.times(-0.5))]
+    return [rotation_z(target, angle.times(0.5)), rotation_z((control, target), angle.times(-0.5))]
 
 
 def _xx(a: int, b: int, angle: Angle) -> list[Part]:
-    return [cnot(a, b), *turn_x(a, angle), cnot(a, b)]
+    return [cnot(a, b), *rotation_x(a, angle), cnot(a, b)]
 
 
 def _yy(a: int, b: int, angle: Angle) -> list[Part]:
-    before, after = ([turn_z(wire, turn) for wire in (a, b)] for turn in (-PI / 2, PI / 2))
+    before, after = (
+        [rotation_z(wire, rotation) for wire in (a, b)] for rotation in (-PI / 2, PI / 2)
+    )
     return [*before, *_xx(a, b, angle), *after]
 
 
 _PI, _HALF_PI, _QUARTER = map(Angle.const, (PI, PI / 2, -PI / 2))
 _ONE_WIRE = [
-    GateKind("RX", ("RX",), lambda w, a: turn_x(w[0], a[0]), 1, "X", qasm="rx"),
-    GateKind("RY", ("RY",), lambda w, a: [turn_y(w[0], a[0])], 1, "Y", qasm="ry"),
-    GateKind("RZ", ("RZ",), lambda w, a: [turn_z(w[0], a[0])], 1, "Z", qasm="rz"),
+    GateKind("RX", ("RX",), lambda w, a: rotation_x(w[0], a[0]), 1, "X", qasm="rx"),
+    GateKind("RY", ("RY",), lambda w, a: [rotation_y(w[0], a[0])], 1, "Y", qasm="ry"),
+    GateKind("RZ", ("RZ",), lambda w, a: [rotation_z(w[0], a[0])], 1, "Z", qasm="rz"),
     GateKind(
-        "PhaseShift", ("Rϕ",), lambda w, a: [turn_z(w[0], a[0])], 1, "Z",
+        "PhaseShift", ("Rϕ",), lambda w, a: [rotation_z(w[0], a[0])], 1, "Z",
         qasm="p", hints=("p", "phase", "u1", "sdg", "tdg"),
     ),
     GateKind(
         "Rot", ("Rot",),
-        lambda w, a: [turn_z(w[0], a[0]), turn_y(w[0], a[1]), turn_z(w[0], a[2])], 3,
+        lambda w, a: [rotation_z(w[0], a[0]), rotation_y(w[0], a[1]), rotation_z(w[0], a[2])], 3,
         hints=("u", "u3"),
     ),
     GateKind(
-        "Hadamard", ("H",), lambda w, a: [turn_z(w[0], PI), turn_y(w[0], _HALF_PI)],
+        "Hadamard", ("H",), lambda w, a: [rotation_z(w[0], PI), rotation_y(w[0], _HALF_PI)],
         qasm="h", aliases=("H",),
     ),
     GateKind("PauliX", ("X",), lambda w, a: [flip(w[0])], 0, "X", qasm="x", aliases=("X",)),
     GateKind(
-        "PauliY", ("Y",), lambda w, a: [turn_z(w[0], PI), flip(w[0])], 0, "Y",
+        "PauliY", ("Y",), lambda w, a: [rotation_z(w[0], PI), flip(w[0])], 0, "Y",
         qasm="y", aliases=("Y",),
     ),
     GateKind(
-        "PauliZ", ("Z",), lambda w, a: [turn_z(w[0], PI)], 0, "Z", qasm="z", aliases=("Z",)
+        "PauliZ", ("Z",), lambda w, a: [rotation_z(w[0], PI)], 0, "Z", qasm="z", aliases=("Z",)
     ),
-    GateKind("S", ("S",), lambda w, a: [turn_z(w[0], PI / 2)], 0, "Z", qasm="s"),
-    GateKind("T", ("T",), lambda w, a: [turn_z(w[0], PI / 4)], 0, "Z", qasm="t"),
+    GateKind("S", ("S",), lambda w, a: [rotation_z(w[0], PI / 2)], 0, "Z", qasm="s"),
+    GateKind("T", ("T",), lambda w, a: [rotation_z(w[0], PI / 4)], 0, "Z", qasm="t"),
 ]  # fmt: skip
 _TWO_WIRES = [
     GateKind(
@@ -216,7 +218,7 @@ _TWO_WIRES = [
         interaction=lambda a: (None, a[0], None), local="RY", hints=("yy", "ryy"),
     ),
     GateKind(
-        "IsingZZ", ("ZZ", "ZZ"), lambda w, a: [turn_z(w, a[0])], 1, "ZZ",
+        "IsingZZ", ("ZZ", "ZZ"), lambda w, a: [rotation_z(w, a[0])], 1, "ZZ",
         interaction=lambda a: (None, None, a[0]), local="RZ", hints=("zz", "rzz"),
     ),
 ]  # fmt: skip

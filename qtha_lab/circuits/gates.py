@@ -13,8 +13,8 @@ from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.gate_kinds import ALIASES, GATES, GateKind
 from qtha_lab.circuits.parts import Matrix, Part
 from qtha_lab.circuits.unitary import checked, parts_of
-from qtha_lab.errors import Refusal
-from qtha_lab.settings import nearest
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import nearest
 
 UNITARY = "QubitUnitary"
 # The parts are read from the matrix; of two wires the first is the more significant bit.

@@ -12,7 +12,7 @@ from qtha_lab.circuits.preparation import preparation
 from qtha_lab.circuits.reordering import reordered
 from qtha_lab.circuits.routing import route
 from qtha_lab.circuits.topology import Topology
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def hardware_cost(circuit: Circuit, topology: str = "grid", reorder: bool = True
         Refusal: If the chip is unknown or too small.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> hardware_cost(build("qtha", n_qubits=4, n_layers=1), "ring").two_qubit_gates
         16
     """

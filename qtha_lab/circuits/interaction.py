@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from qtha_lab.circuits.angle import PI, Angle
-from qtha_lab.circuits.parts import Part, Turn, cnot, turn_y, turn_z
+from qtha_lab.circuits.parts import Part, Rotation, cnot, rotation_y, rotation_z
 
 Terms = tuple[Angle | None, Angle | None, Angle | None]  # of XX, YY, ZZ; None is none
 
@@ -33,43 +33,45 @@ def interaction(terms: Terms, a: int, b: int) -> list[Part]:
     x, y, z = terms
     if x is None:
         if y is None:
-            return [] if z is None else [turn_z((a, b), z)]
+            return [] if z is None else [rotation_z((a, b), z)]
         if z is None:  # a turn by π/2 about X makes YY of ZZ
-            return _around_x([turn_z((a, b), y)], a, b)
-        return _between(turn_z, PI / 2, _xx_zz(y, z, a, b), a, b)  # as one about Z makes YY of XX
+            return _around_x([rotation_z((a, b), y)], a, b)
+        return _between(
+            rotation_z, PI / 2, _xx_zz(y, z, a, b), a, b
+        )  # as one about Z makes YY of XX
     if y is None:
         if z is None:  # a turn by π/2 about Y makes XX of ZZ
-            return _between(turn_y, PI / 2, [turn_z((a, b), x)], a, b)
+            return _between(rotation_y, PI / 2, [rotation_z((a, b), x)], a, b)
         return _xx_zz(x, z, a, b)
     if z is None:
         return _around_x(_xx_zz(x, y, a, b), a, b)
     return [
-        turn_z(b, -PI / 2),
+        rotation_z(b, -PI / 2),
         cnot(b, a),
-        turn_z(a, z.shifted(PI / 2)),
-        turn_y(b, x.shifted(PI / 2).times(-1.0)),
+        rotation_z(a, z.shifted(PI / 2)),
+        rotation_y(b, x.shifted(PI / 2).times(-1.0)),
         cnot(a, b),
-        turn_y(b, y.shifted(PI / 2)),
+        rotation_y(b, y.shifted(PI / 2)),
         cnot(b, a),
-        turn_z(a, PI / 2),
+        rotation_z(a, PI / 2),
     ]
 
 
 def _xx_zz(x: Angle, z: Angle, a: int, b: int) -> list[Part]:
     """Between two CNOTs XX is X on the control and ZZ is Z on the target."""
-    about_x = [turn_z(a, PI / 2), turn_y(a, x), turn_z(a, -PI / 2)]
-    return [cnot(a, b), *about_x, turn_z(b, z), cnot(a, b)]
+    about_x = [rotation_z(a, PI / 2), rotation_y(a, x), rotation_z(a, -PI / 2)]
+    return [cnot(a, b), *about_x, rotation_z(b, z), cnot(a, b)]
 
 
 def _between(
-    turn: Callable[[int, float], Turn], angle: float, parts: list[Part], a: int, b: int
+    rotation: Callable[[int, float], Rotation], angle: float, parts: list[Part], a: int, b: int
 ) -> list[Part]:
     """The parts between turns of both wires there and back."""
-    before, after = ([turn(wire, sign * angle) for wire in (a, b)] for sign in (-1, 1))
+    before, after = ([rotation(wire, sign * angle) for wire in (a, b)] for sign in (-1, 1))
     return [*before, *parts, *after]
 
 
 def _around_x(parts: list[Part], a: int, b: int) -> list[Part]:
     """The parts between two turns by π/2 about X, which are turns about Y between turns about Z."""
-    about_y = _between(turn_y, PI / 2, _between(turn_z, PI / 2, parts, a, b), a, b)
-    return _between(turn_z, -PI / 2, about_y, a, b)
+    about_y = _between(rotation_y, PI / 2, _between(rotation_z, PI / 2, parts, a, b), a, b)
+    return _between(rotation_z, -PI / 2, about_y, a, b)

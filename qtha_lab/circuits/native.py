@@ -49,10 +49,10 @@ def native_steps(circuit: Circuit) -> list[Step]:
     lowered = _Builder(circuit.n_qubits)
     for item in meetings.finished():
         if isinstance(item, Step):
-            lowered.turns(item.gates)
+            lowered.rotations(item.gates)
         else:
             for gate in _of_meeting(item):
-                lowered.turns([gate]) if len(gate.wires) == 1 else lowered.cz(gate)
+                lowered.rotations([gate]) if len(gate.wires) == 1 else lowered.cz(gate)
     return lowered.finished()
 
 
@@ -63,7 +63,7 @@ class _Builder:
         self.items: list[Step | _Meeting] = []
         self.stacks: list[list[Step | _Meeting]] = [[] for _ in range(n_qubits)]
 
-    def turns(self, gates: list[Gate]) -> None:
+    def rotations(self, gates: list[Gate]) -> None:
         """Gates on one wire, into its open U3 or a new one."""
         for gate in gates:
             top = self._open(gate.wires[0])
@@ -94,10 +94,10 @@ class _Builder:
         meeting.terms, paulis = _reduced(total, meeting.wires)
         if meeting.terms == (None, None, None):
             self._remove(meeting)
-        self.turns(paulis)
+        self.rotations(paulis)
         exchange = dict(zip(wires, wires[::-1], strict=True)) if terms == _SWAP else {}
         for step in waiting:
-            self.turns([_on(g, exchange.get(g.wires[0], g.wires[0])) for g in step.gates])
+            self.rotations([_on(g, exchange.get(g.wires[0], g.wires[0])) for g in step.gates])
 
     def finished(self) -> list:
         self._settle(range(len(self.stacks)))
@@ -147,7 +147,7 @@ def _add(builder: _Builder, gate: Gate) -> None:
     if gate.kind.interaction is not None:
         builder.meet(gate.kind.interaction(gate.angles), gate.wires)
     elif len(gate.wires) == 1 and gate.matrix is None:
-        builder.turns([gate])
+        builder.rotations([gate])
     else:
         parts = gate.parts()
         if all(kind == "Z" for kind, _, _ in parts):  # then in any order: two wires first
@@ -159,18 +159,18 @@ def _add(builder: _Builder, gate: Gate) -> None:
 def _add_part(builder: _Builder, part: Part) -> None:
     kind, wires, angle = part
     if angle is None and kind == "CNOT":
-        builder.turns([Gate("Hadamard", wires[1])])
+        builder.rotations([Gate("Hadamard", wires[1])])
         _add_cz(builder, wires)
-        builder.turns([Gate("Hadamard", wires[1])])
+        builder.rotations([Gate("Hadamard", wires[1])])
     elif len(wires) == 2:
         builder.meet((None, None, angle), wires)
     else:
-        builder.turns(_of_part(part))
+        builder.rotations(_of_part(part))
 
 
 def _add_cz(builder: _Builder, wires: tuple[int, ...]) -> None:
     builder.meet(_CZ, wires)
-    builder.turns([Gate("RZ", wire, PI / 2) for wire in wires])
+    builder.rotations([Gate("RZ", wire, PI / 2) for wire in wires])
 
 
 def _sum(first: Terms, second: Terms) -> Terms | None:

@@ -8,18 +8,18 @@ from typing import Literal
 from qtha_lab.circuits.angle import PI, Angle
 
 Wires = tuple[int, ...]
-Turn = tuple[Literal["Y", "Z"], Wires, Angle]
+Rotation = tuple[Literal["Y", "Z"], Wires, Angle]
 Flip = tuple[Literal["X", "CNOT"], Wires, None]
-Part = Turn | Flip
+Part = Rotation | Flip
 Matrix = tuple[tuple[complex, ...], ...]
 
 
-def turn_y(wire: int, angle: Angle | float) -> Turn:
+def rotation_y(wire: int, angle: Angle | float) -> Rotation:
     """RY(angle) on a wire."""
     return ("Y", (wire,), _as_angle(angle))
 
 
-def turn_z(wires: int | Wires, angle: Angle | float) -> Turn:
+def rotation_z(wires: int | Wires, angle: Angle | float) -> Rotation:
     """exp(-i angle/2 Z⊗…⊗Z): RZ on one wire, a turn about a string of Z on several.
 
     Example:
@@ -30,9 +30,9 @@ def turn_z(wires: int | Wires, angle: Angle | float) -> Turn:
     return ("Z", wires if isinstance(wires, tuple) else (wires,), _as_angle(angle))
 
 
-def turn_x(wire: int, angle: Angle) -> list[Part]:
+def rotation_x(wire: int, angle: Angle) -> list[Part]:
     """RX(angle): a turn about Y between quarter turns about Z."""
-    return [turn_z(wire, PI / 2), turn_y(wire, angle), turn_z(wire, -PI / 2)]
+    return [rotation_z(wire, PI / 2), rotation_y(wire, angle), rotation_z(wire, -PI / 2)]
 
 
 def flip(wire: int) -> Flip:

@@ -11,7 +11,7 @@ from typing import Literal
 from qtha_lab.circuits.angle import PI
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 Pauli = tuple[tuple[int, str], ...]  # (wire, letter), in order of wires
 
@@ -127,9 +127,9 @@ def settings_of(
 
 def _to_z(basis: dict[int, str]) -> list[Gate]:
     """RY(-π/2) turns X into Z, RX(π/2) turns Y into Z."""
-    turns = {"X": ("RY", -PI / 2), "Y": ("RX", PI / 2)}
+    rotations = {"X": ("RY", -PI / 2), "Y": ("RX", PI / 2)}
     return [
-        Gate(turns[letter][0], wire, turns[letter][1])
+        Gate(rotations[letter][0], wire, rotations[letter][1])
         for wire, letter in sorted(basis.items())
         if letter != "Z"
     ]

@@ -9,7 +9,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 TOPOLOGIES = ("line", "ring", "grid", "all-to-all")
 GRID = (4, 5)  # 20 qubits, as in the noise model of QTHA's authors; its shape is ours [R]

@@ -13,8 +13,8 @@ import numpy as np
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.interaction import interaction
-from qtha_lab.circuits.parts import Matrix, Part, turn_y, turn_z
-from qtha_lab.errors import Refusal
+from qtha_lab.circuits.parts import Matrix, Part, rotation_y, rotation_z
+from qtha_lab.core.errors import Refusal
 
 TOLERANCE = 1e-6  # |U†U - 1| that passes as rounding, as of a float32 matrix
 _ZERO = 1e-13  # an interaction below this is none
@@ -66,16 +66,16 @@ def parts_of(matrix: Matrix, wires: tuple[int, ...]) -> tuple[Part, ...]:
         Khaneja and Glaser 2001, arXiv:quant-ph/0010100.
     """
     if len(matrix) == 2:
-        return tuple(_turns(np.array(matrix), wires[0]))
+        return tuple(_rotations(np.array(matrix), wires[0]))
     (left_a, left_b), strengths, (right_a, right_b) = kak(np.array(matrix))
     a, b = wires
     x, y, z = (Angle.const(-2 * s) if abs(s) > _ZERO else None for s in strengths)
     return (
-        *_turns(right_a, a),
-        *_turns(right_b, b),
+        *_rotations(right_a, a),
+        *_rotations(right_b, b),
         *interaction((x, y, z), a, b),
-        *_turns(left_a, a),
-        *_turns(left_b, b),
+        *_rotations(left_a, a),
+        *_rotations(left_b, b),
     )
 
 
@@ -147,7 +147,7 @@ def _reduced(left, strengths: np.ndarray, right):
     return (a, b), tuple((strengths - times * PI / 2).tolist()), right
 
 
-def _turns(matrix: np.ndarray, wire: int) -> list[Part]:
+def _rotations(matrix: np.ndarray, wire: int) -> list[Part]:
     phi, theta, omega = zyz(matrix)
-    turns = [turn_z(wire, phi), turn_y(wire, theta), turn_z(wire, omega)]
-    return [turn for turn in turns if abs(turn[2].offset) > 1e-15]
+    rotations = [rotation_z(wire, phi), rotation_y(wire, theta), rotation_z(wire, omega)]
+    return [rotation for rotation in rotations if abs(rotation[2].offset) > 1e-15]

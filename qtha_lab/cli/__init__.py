@@ -11,8 +11,9 @@ import sys
 from typer import Typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from qtha_lab import faults, paths
 from qtha_lab.cli.application import app
+from qtha_lab.core import fault_log as faults
+from qtha_lab.core import paths
 from qtha_lab.core.io import shortened, show
 
 __all__ = ["app", "main"]
@@ -24,9 +25,9 @@ COMMANDS = (
     "evaluate",
     "export",
     "federate",
-    "figures",
-    "inspect",
-    "machine",
+    "plot",
+    "ansatze",
+    "setup",
     "methods",
     "plugins",
     "report",
@@ -34,9 +35,9 @@ COMMANDS = (
     "run",
     "runs",
     "search",
-    "start",
+    "init",
     "sweep",
-    "talk",
+    "chat",
     "trust",
 )
 

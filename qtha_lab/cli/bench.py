@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from qtha_lab.cli.application import app
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 COMMANDS = "benchmarks.commands"
 

@@ -11,7 +11,7 @@ from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.cli.run import DryRun, Json, On, print_plan
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison, Training, Tuning
-from qtha_lab.experiment.cells import Cell, name_in
+from qtha_lab.experiment.model_task_pairs import Cell, name_in
 
 
 @app.command()
@@ -32,7 +32,7 @@ def compare(
 
     Run again to go on after a break, or with more seeds, methods, models, tasks or trials.
     """
-    from qtha_lab import compare as comparing
+    from qtha_lab.studies import comparison as comparing
 
     file_fields = fields_of(Comparison.from_yaml(file) if file else None)
     comparison = Comparison(**combine(file_fields, flags or {}, Training, "tuning"))
@@ -53,12 +53,12 @@ def compare(
 
 def _print(summary: dict[str, Any]) -> None:
     """The tables and notes of a comparison."""
-    from qtha_lab import compare as comparing
+    from qtha_lab.studies import comparison as comparing
 
     for part in comparing.tables(summary):
         print_table(part)
-    if crossing := comparing.Crossing.of(summary):
-        print_table(crossing.rows())
+    if pivot_table := comparing.PivotTable.of(summary):
+        print_table(pivot_table.rows())
     if summary["decomposition"]:
         print_table(decomposition_rows(summary["decomposition"]))
     for note in summary["notes"]:

@@ -9,8 +9,8 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened, show
-from qtha_lab.errors import Refusal
 
 
 @app.command()
@@ -39,11 +39,11 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate the adapter of a run as it was trained, beside it elsewhere or without a part, and the start."""
-    from qtha_lab import runs
-    from qtha_lab.compare.reading import commits
     from qtha_lab.figures.machinery.export import FORMATS
     from qtha_lab.figures.machinery.provenance import Origin
-    from qtha_lab.training import elsewhere
+    from qtha_lab.runs import run as runs
+    from qtha_lab.studies.comparison.run_data import commits
+    from qtha_lab.training import evaluation_variants as elsewhere
 
     if side not in ("test", "eval", "train"):
         raise Refusal(f"side must be test, eval or train, not {shortened(repr(side))}")
@@ -55,7 +55,7 @@ def evaluate(
     cuts = [name.strip() for name in cut.split(",") if name.strip()]
     run = runs.attach(run_id)
     variants = list(
-        elsewhere.evaluate_elsewhere(
+        elsewhere.evaluate_variants(
             run.files, engine=engine, task=task, side=side, rows=rows, cuts=cuts,
             start=True,
         )

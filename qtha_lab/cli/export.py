@@ -9,7 +9,7 @@ from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.run import Json, RunId
 from qtha_lab.core.io import show
-from qtha_lab.exports import KINDS
+from qtha_lab.runs.export import KINDS
 
 
 @app.command()
@@ -23,8 +23,9 @@ def export(
     json: Json = False,
 ) -> None:
     """Take a run away: its adapter, a plain LoRA, a merged model, its card, or what repeats it."""
-    from qtha_lab import exports, runs
-    from qtha_lab.errors import Refusal
+    from qtha_lab.core.errors import Refusal
+    from qtha_lab.runs import export as exports
+    from qtha_lab.runs import run as runs
 
     run = runs.attach(run_id)
     if kind is None:

@@ -11,7 +11,7 @@ from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.cli.run import DryRun, Json
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Federation, Training
-from qtha_lab.worker import use_threads
+from qtha_lab.runs.worker import use_threads
 
 
 @app.command()
@@ -36,14 +36,14 @@ def federate(
         described.training.threads
     )  # before torch is imported: a client's bits are a worker's
     if on == "flower":
-        from qtha_lab.federated.on_flower import check_flower
+        from qtha_lab.studies.federated.flower import check_flower
 
         check_flower(described)
     if dry_run:
         described.check()
         show(described.to_yaml(), end="")
         return
-    from qtha_lab import federated
+    from qtha_lab.studies import federated
 
     with progress() as bars:
         run = federated.federate_on_flower if on == "flower" else federated.federate

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab import calls
-from qtha_lab.experiment.equivalents import SEVERAL
-from qtha_lab.settings import Setting, settings_of
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.settings import Setting, settings_of
+from qtha_lab.experiment.serialisation import SEVERAL
 
 METAVAR = {int: "N", float: "NUMBER", str: "TEXT", dict: "NAME=VALUE,…", list: "LIST"}
 

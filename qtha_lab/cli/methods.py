@@ -8,9 +8,9 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.text_table import markdown_table
+from qtha_lab.core.declaration_cache import declared_by_packages, is_loaded, remembered
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened, show
-from qtha_lab.errors import Refusal
-from qtha_lab.remembered import declared_elsewhere, is_loaded, remembered
 
 SIZE = re.compile(r"\s*[1-9][0-9]{,5}\s*")
 
@@ -42,7 +42,7 @@ def methods(
 def _counted(in_features: int, out_features: int) -> list[list]:
     """The tables, as they were counted if no code has changed since; others may have added to what is loaded."""
     name = f"methods-{in_features}-{out_features}"
-    if is_loaded("qtha_lab.adapters") or declared_elsewhere():
+    if is_loaded("qtha_lab.adapters") or declared_by_packages():
         return _tables(in_features, out_features)
     return remembered(name, [""], lambda: _tables(in_features, out_features))
 

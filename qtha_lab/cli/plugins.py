@@ -15,7 +15,7 @@ def check_plugin(
     ],
 ) -> None:
     """Try every fact that a method, ansatz, gate, engine, task or figure keeps to; exit status 1 if one does not hold."""
-    from qtha_lab import contract
+    from qtha_lab import testing as contract
 
     verdicts = contract.check_plugin(plugin)
     for member in dict.fromkeys((verdict.kind, verdict.member) for verdict in verdicts):

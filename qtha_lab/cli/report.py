@@ -20,7 +20,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write report.html, report.json and report.ipynb of a comparison, also of one that goes on."""
-    from qtha_lab import compare
+    from qtha_lab.studies import comparison as compare
 
     report = compare.Report.of(folder)
     files = report.write(folder if out is None else out)

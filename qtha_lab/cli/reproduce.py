@@ -7,8 +7,8 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
-from qtha_lab.errors import Refusal
 
 
 @app.command()
@@ -94,7 +94,7 @@ class _Bars:
         self.name, self.bars, self.by_arm = name, bars, {}
 
     def __call__(self, run, status) -> None:
-        from qtha_lab.looks import shown
+        from qtha_lab.core.method_styles import shown
 
         arm = shown(run.experiment.method.label)
         if arm not in self.by_arm:

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from qtha_lab import calls
 from qtha_lab.cli.application import app
 from qtha_lab.cli.flags import combine, fields_of, with_flags
 from qtha_lab.cli.output import duration, print_json, print_table, progress
-from qtha_lab.compare.entries import standing
+from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.io import show
+from qtha_lab.core.metrics import MEASURES
+from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment, MethodChoice, Training
-from qtha_lab.measures import MEASURES
-from qtha_lab.rundir.status import SUMMARISED
-from qtha_lab.settings import settings_of
+from qtha_lab.experiment.run_directory.status import SUMMARISED
+from qtha_lab.studies.comparison.entries import standing
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option(help="Return at once; the run goes on by itself.")]
@@ -53,7 +53,7 @@ def run(
     flags: dict[str, Any] | None = None,
 ) -> None:
     """Fine-tune once. Flags win over the file. Ctrl-C stops it softly, to be resumed later."""
-    from qtha_lab import runs
+    from qtha_lab.runs import run as runs
 
     file_fields = fields_of(Experiment.from_yaml(file) if file else None)
     experiment = Experiment(**combine(file_fields, flags or {}, Training))
@@ -74,7 +74,7 @@ def resume(
     json: Json = False,
 ) -> None:
     """Go on with a run that ended early from its last whole checkpoint, or begin it again."""
-    from qtha_lab import runs
+    from qtha_lab.runs import run as runs
 
     run = runs.attach(run_id)
     run.resume(anew=anew)
@@ -84,7 +84,7 @@ def resume(
 @app.command()
 def stop(run_id: RunId) -> None:
     """Ask a run to finish its step, save and stop; insist if it does not."""
-    from qtha_lab import runs
+    from qtha_lab.runs import run as runs
 
     run = runs.attach(run_id)
     run.stop()
@@ -93,7 +93,7 @@ def stop(run_id: RunId) -> None:
 
 def print_plan(described, experiments: Mapping[str, Experiment]) -> None:
     """Check, then print the YAML and, as its comments, what each method will cost, under its name."""
-    from qtha_lab.cost.preview import preview
+    from qtha_lab.experiment.cost.preview import preview
 
     described.check()
     show(described.to_yaml(), end="")

@@ -13,14 +13,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qtha_lab import paths
-from qtha_lab.calls import split_list
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.run import Json, print_state
-from qtha_lab.compare.entries import standing
+from qtha_lab.core import paths
+from qtha_lab.core.call_syntax import split_list
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell, show
-from qtha_lab.errors import Refusal
+from qtha_lab.studies.comparison.entries import standing
 
 LIST = "list"
 NEVER_HIDDEN = ("run", "runs", "state", "method", "eval_loss")
@@ -74,10 +74,10 @@ def list_(
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """List the runs, newest first, or look at one; as a table of settings and results with any option."""
-    from qtha_lab.rundir.bin import bin_of
-    from qtha_lab.runs import attach, list_runs
+    from qtha_lab.experiment.run_directory.trash import trash_of
+    from qtha_lab.runs.run import attach, list_runs
 
-    folder = bin_of(paths.runs_dir()) if binned else paths.runs_dir()
+    folder = trash_of(paths.runs_dir()) if binned else paths.runs_dir()
     if not (where or sort or group or columns or csv or (binned and not run_id)):
         matches = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
         return _print_standing(matches, bool(run_id), json)
@@ -127,7 +127,7 @@ def pin(
 @runs.command()
 def delete(run_ids: RunIds = None, where: Where = "") -> None:
     """Move runs into the bin, from which `qtha-lab runs restore` brings them back."""
-    from qtha_lab.rundir.bin import delete
+    from qtha_lab.experiment.run_directory.trash import delete
 
     for run in _picked(run_ids, where):
         delete(run.files)
@@ -137,10 +137,10 @@ def delete(run_ids: RunIds = None, where: Where = "") -> None:
 @runs.command()
 def restore(run_ids: RunIds = None, where: Where = "") -> None:
     """Bring runs back from the bin."""
-    from qtha_lab.rundir.bin import bin_of, restore
+    from qtha_lab.experiment.run_directory.trash import restore, trash_of
 
     folder = paths.runs_dir()
-    names = _picked_names(run_ids, where, bin_of(folder))
+    names = _picked_names(run_ids, where, trash_of(folder))
     for name in names:
         restore(name, folder)
         show(f"{name}: restored")
@@ -151,11 +151,11 @@ def bin_(
     empty: Annotated[bool, typer.Option("--empty", help="Erase them for good.")] = False,
 ) -> None:
     """List the deleted runs and the room that they take, or erase them."""
-    from qtha_lab.rundir import bin
-    from qtha_lab.rundir.disk import bytes_used
+    from qtha_lab.experiment.run_directory import trash as bin
+    from qtha_lab.experiment.run_directory.disk import bytes_used
 
     folder = paths.runs_dir()
-    names, size = bin.binned(folder), bytes_used(bin.bin_of(folder)) / 2**20
+    names, size = bin.binned(folder), bytes_used(bin.trash_of(folder)) / 2**20
     for name in bin.empty(folder) if empty else names:
         show(name)
     count = "1 run" if len(names) == 1 else f"{len(names):,} runs"
@@ -163,7 +163,7 @@ def bin_(
 
 
 def _mark(run_ids: list[str] | None, where: str, **changes: Any) -> None:
-    from qtha_lab.rundir.marks import mark
+    from qtha_lab.experiment.run_directory.annotations import mark
 
     for run in _picked(run_ids, where):
         marks = mark(run.files, **changes).plain()
@@ -177,8 +177,8 @@ def _written(value: Any) -> str:
 
 def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -> list:
     """The runs that are named, or that an expression means; none at all is refused."""
-    from qtha_lab.catalog.table import matching
-    from qtha_lab.runs import attach, list_runs
+    from qtha_lab.runs.run import attach, list_runs
+    from qtha_lab.runs.table.table import matching
 
     if bool(run_ids) == bool(where.strip()):
         raise Refusal("name runs, or say which by --where")
@@ -220,10 +220,10 @@ def _print_broken_lines(run) -> None:
 
 def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, form: str) -> None:
     """The table: for people the columns worth a first look, for programs all that there are."""
-    from qtha_lab.catalog.columns import check, known, present, text, worth_showing
-    from qtha_lab.catalog.rows import rows
-    from qtha_lab.catalog.table import needs_disk, query
-    from qtha_lab.runs import list_runs
+    from qtha_lab.runs.run import list_runs
+    from qtha_lab.runs.table.columns import check, known, present, text, worth_showing
+    from qtha_lab.runs.table.rows import rows
+    from qtha_lab.runs.table.table import needs_disk, query
 
     runs = list_runs(folder, unreadable=True)
     listed = query(rows(runs, needs_disk(where, sort, chosen)), where, sort, group)

@@ -6,9 +6,9 @@ import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.io import show as print_text
-from qtha_lab.errors import Refusal
 
 
 @app.command()
@@ -30,10 +30,10 @@ def search(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Search a space of circuits; what is found beside random search, a fixed circuit and no CNOT."""
-    from qtha_lab.search import Plan, space_of
-    from qtha_lab.search import search as run_search
-    from qtha_lab.search.matching import costs_of
     from qtha_lab.simulators import check_engine
+    from qtha_lab.studies.architecture_search import Plan, space_of
+    from qtha_lab.studies.architecture_search import search as run_search
+    from qtha_lab.studies.architecture_search.objective import costs_of
 
     if ranking not in ("random", "nsga2"):
         raise Refusal(f"ranking must be one of random, nsga2, not {shortened(repr(ranking))}")

@@ -40,7 +40,7 @@ def sweep(
 
     Given the folder of a sweep it goes on there, with the trials or values typed beside it.
     """
-    from qtha_lab import sweep as sweeping
+    from qtha_lab.studies import sweep as sweeping
 
     if file and file.is_dir():
         trials = _go_on(sweeping.attach(file), flags or {}, on)
@@ -51,9 +51,9 @@ def sweep(
             _print_plan(described)
             return
         if on:
-            from qtha_lab.machines import machines_named
+            from qtha_lab.runs.remote import remote_backend_named
 
-            machines_named(on).close()  # refused here, where a person sees it
+            remote_backend_named(on).close()  # refused here, where a person sees it
         trials = sweeping.launch(described, out, on=on)
     if detach:
         show(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
@@ -74,7 +74,7 @@ def _go_on(trials, changes: dict[str, Any], on: str | None):
 
 def _print_plan(described: Sweep) -> None:
     """Check, then print the YAML and, as its comments, what the sweep will take."""
-    from qtha_lab.sweep.forecast import forecast
+    from qtha_lab.studies.sweep.forecast import forecast
 
     described.check()
     show(described.to_yaml(), end="")

@@ -10,9 +10,9 @@ from qtha_lab.cli.run import RunId
 @app.command()
 def trust(run_id: RunId) -> None:
     """Trust the plugins of a run that somebody else launched, as they are now; read them first."""
-    from qtha_lab import runs
     from qtha_lab.core.io import show
-    from qtha_lab.rundir.plugins import trust_plugins
+    from qtha_lab.experiment.run_directory.plugins import trust_plugins
+    from qtha_lab.runs import run as runs
 
     run = runs.attach(run_id)
     digests = trust_plugins(run.files)

@@ -1,8 +1,8 @@
 """The one description of what to run, its refusals, and the same in YAML, Python and shell."""
 
 from qtha_lab.experiment.comparison import Comparison, Tuning
-from qtha_lab.experiment.description import Experiment, MethodChoice, Training
-from qtha_lab.experiment.federating import Federation
-from qtha_lab.experiment.sweeping import Sweep
+from qtha_lab.experiment.experiment import Experiment, MethodChoice, Training
+from qtha_lab.experiment.federation import Federation
+from qtha_lab.experiment.sweep import Sweep
 
 __all__ = ["Comparison", "Experiment", "Federation", "MethodChoice", "Sweep", "Training", "Tuning"]

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qtha_lab import calls
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.errors import Refusal
-from qtha_lab.experiment.declared import option
+from qtha_lab.experiment.validated_model import option
 
 MOST_VALUES = 10_000
 """Values of one axis of a grid."""

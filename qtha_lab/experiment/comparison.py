@@ -1,6 +1,6 @@
 """The description of a comparison: methods over base models, tasks and seeds, matched and tuned as it says.
 
-Describes and refuses. What trains it, and what measures the seconds that methods are matched by, is `qtha_lab.compare`.
+Describes and refuses. What trains it, and what measures the seconds that methods are matched by, is `qtha_lab.studies.comparison`.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from qtha_lab import calls
-from qtha_lab.errors import Refusal
-from qtha_lab.experiment import refusals
-from qtha_lab.experiment.cells import Cell, name_in
-from qtha_lab.experiment.description import (
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment.contender import Contender
+from qtha_lab.experiment.experiment import (
     Experiment,
     MethodsAndSeeds,
     Training,
     _Description,
 )
-from qtha_lab.experiment.entrant import Entrant
-from qtha_lab.experiment.equivalents import SEVERAL
 from qtha_lab.experiment.matching import Rule as Matching
 from qtha_lab.experiment.matching import matched, size_settings
 from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.model_task_pairs import Cell, name_in
 from qtha_lab.experiment.scaling import Rule
-from qtha_lab.experiment.searching import COMMON, Search
-from qtha_lab.experiment.sweeping import OF_THE_RUN, Sweep, place_of
+from qtha_lab.experiment.search import COMMON, Search
+from qtha_lab.experiment.serialisation import SEVERAL
+from qtha_lab.experiment.sweep import OF_THE_RUN, Sweep, place_of
 
 LEAST_REPEATS = 5
 OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "nudge")  # the same for all that are paired
@@ -250,16 +250,16 @@ class Comparison(MethodsAndSeeds):
         models = self.models or [self.model]
         return [dataclasses.replace(task, model=model) for model in models for task in tasks]
 
-    def lineup(self) -> list[Entrant]:
+    def contenders(self) -> list[Contender]:
         """Every method in every cell, at the size that `matching` gives it; imports their plugins.
 
         Steps that follow from seconds, and winners of `tuning`, are `compare.lineup`'s to find.
         """
-        from qtha_lab.plugin_loading import load_plugins
+        from qtha_lab.core.plugin_loading import load_plugins
 
         load_plugins(self.plugins)
         return [
-            Entrant(cell, method.label, choice, self.training, self.scaling)
+            Contender(cell, method.label, choice, self.training, self.scaling)
             for cell in self.cells
             for method, choice in zip(self.methods, self._matched(cell), strict=True)
         ]
@@ -268,27 +268,31 @@ class Comparison(MethodsAndSeeds):
         experiment = self._experiment(cell, self.methods[0], self.training, self.seeds[0])
         return matched(self.methods, self.matching, experiment)
 
-    def experiments(self, lineup: Iterable[Entrant] | None = None) -> list[Experiment]:
+    def experiments(self, contenders: Iterable[Contender] | None = None) -> list[Experiment]:
         """One experiment per cell, method, rate and seed, all of a seed together and all methods of a cell.
 
         Args:
-            lineup: What takes part, where steps were measured or settings were tuned; None is `lineup()`.
+            contenders: What takes part, where steps were measured or settings were tuned; None is `lineup()`.
         """
-        at_rates: dict[tuple, Entrant] = {}
-        entrants = self.lineup() if lineup is None else list(lineup)
-        for cell in dict.fromkeys(entrant.cell for entrant in entrants):
+        at_rates: dict[tuple, Contender] = {}
+        contenders = self.contenders() if contenders is None else list(contenders)
+        for cell in dict.fromkeys(contender.cell for contender in contenders):
             for rate in self.learning_rates or [None]:
-                for entrant in (e for e in entrants if e.cell == cell):
-                    if rate and not entrant.choice.learning_rate:
-                        choice = entrant.choice.replace(learning_rate=rate)
-                        entrant = entrant.replace(choice=choice)
-                    meaning = entrant.choice.meaning, repr(entrant.point), entrant.training.steps
-                    at_rates.setdefault((cell, *meaning), entrant)
+                for contender in (e for e in contenders if e.cell == cell):
+                    if rate and not contender.choice.learning_rate:
+                        choice = contender.choice.replace(learning_rate=rate)
+                        contender = contender.replace(choice=choice)
+                    meaning = (
+                        contender.choice.meaning,
+                        repr(contender.point),
+                        contender.training.steps,
+                    )
+                    at_rates.setdefault((cell, *meaning), contender)
         return [
             experiment
             for seed in self.seeds
-            for entrant in at_rates.values()
-            for experiment in self.experiments_of(entrant, [seed])
+            for contender in at_rates.values()
+            for experiment in self.experiments_of(contender, [seed])
         ]
 
     def typical(self) -> dict[str, Experiment]:
@@ -300,13 +304,14 @@ class Comparison(MethodsAndSeeds):
             if experiment.seed == self.seeds[0]
         }
 
-    def experiments_of(self, entrant: Entrant, seeds: Iterable[int]) -> list[Experiment]:
+    def experiments_of(self, contender: Contender, seeds: Iterable[int]) -> list[Experiment]:
         """The experiments of one method in one cell, at its tuned settings where it has such."""
-        if entrant.point:
-            sweep = self.sweep_of(entrant).replace(seeds=list(seeds))
-            return sweep.experiments_at(entrant.choice, entrant.point)
+        if contender.point:
+            sweep = self.sweep_of(contender).replace(seeds=list(seeds))
+            return sweep.experiments_at(contender.choice, contender.point)
         return [
-            self._experiment(entrant.cell, entrant.method, entrant.training, seed) for seed in seeds
+            self._experiment(contender.cell, contender.method, contender.training, seed)
+            for seed in seeds
         ]
 
     def _experiment(
@@ -315,9 +320,9 @@ class Comparison(MethodsAndSeeds):
         shared = {name: getattr(self, name) for name in _Description.model_fields} | cell.fields
         return Experiment(**shared, method=method, training=training, seed=seed)
 
-    def sweep_of(self, entrant: Entrant) -> Sweep:
+    def sweep_of(self, contender: Contender) -> Sweep:
         """The trials by which a method is tuned in a cell."""
-        return self._sweep([entrant.choice], entrant.cell, entrant.training)
+        return self._sweep([contender.choice], contender.cell, contender.training)
 
     def _sweep(self, methods: Sequence[MethodChoice], cell: Cell, training: Training) -> Sweep:
         tuning = self.tuning or Tuning()
@@ -363,5 +368,5 @@ class Comparison(MethodsAndSeeds):
         """Refuse what any of the experiments would refuse (see `Experiment.check`), and trials that could not run."""
         refusals.check_comparison(self, runs_dir)
         if self.tuning is not None:
-            for entrant in self.lineup():
-                self.sweep_of(entrant).check(runs_dir)
+            for contender in self.contenders():
+                self.sweep_of(contender).check(runs_dir)

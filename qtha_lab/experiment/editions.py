@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.description import Experiment, MethodChoice, MethodsAndSeeds
+    from qtha_lab.experiment.experiment import Experiment, MethodChoice, MethodsAndSeeds
 
 FIRST = 1
 EDITION = 4

@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.cache import Cache
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.plan import resolve
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.description import Experiment
+    from qtha_lab.experiment.experiment import Experiment
 
 Rule = Literal["as_given", "equal_r", "equal_parameters", "equal_seconds"]
 NEAR = 0.98  # of the first method's parameters: what states its size may stay this near below

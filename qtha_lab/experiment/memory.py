@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from qtha_lab import paths, reserved
-from qtha_lab.errors import Refusal
+from qtha_lab.core import memory_reservations as reserved
+from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from qtha_lab.circuits import Circuit
-    from qtha_lab.experiment.description import Training
+    from qtha_lab.experiment.experiment import Training
 
 BYTES = {"float32": 4, "bfloat16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
@@ -126,7 +127,7 @@ def _activation_bytes(model: PreTrainedModel, training: Training) -> int:
 def _circuit_bytes(config: PeftConfig, circuits: Iterable[Circuit], tokens: int) -> int:
     """Of the largest call of a simulator; one layer's circuits run at a time."""
     from qtha_lab.circuits import Readout
-    from qtha_lab.simulators.engines import choose, engine_of
+    from qtha_lab.simulators.engine_selection import choose, engine_of
 
     most = 0
     for circuit in circuits:

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, field_validator
 
-from qtha_lab import calls
-from qtha_lab.errors import Refusal
-from qtha_lab.experiment import canonical
-from qtha_lab.experiment.declared import Declared, option
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import method_options as canonical
+from qtha_lab.experiment.validated_model import Declared, option
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtha_lab import paths
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import remembered_looks
-from qtha_lab.remembered import declared_elsewhere, is_loaded, remembered
-from qtha_lab.settings import Setting, unknown
+from qtha_lab.core import paths
+from qtha_lab.core.declaration_cache import declared_by_packages, is_loaded, remembered
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import cached_method_styles
+from qtha_lab.core.settings import Setting, unknown
 
 log = logging.getLogger(__name__)
-ROOMS = ("adapters", "ansatze", "simulators")
+PACKAGES = ("adapters", "ansatze", "simulators")
 _TYPES = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, object, set)}
 
 
@@ -80,12 +80,12 @@ def engine_names() -> list[str]:
     """The engines to choose from, as `simulators.engine_names`."""
     if is_loaded("qtha_lab.simulators"):
         return _live_engines()
-    return remembered("engines", ROOMS, _live_engines)
+    return remembered("engines", PACKAGES, _live_engines)
 
 
 def head_calls() -> list[str]:
     """A call of every classification head to choose from."""
-    if is_loaded("qtha_lab.heads"):
+    if is_loaded("qtha_lab.adapters.heads"):
         return _live_heads()
     return remembered("heads", ("heads",), _live_heads)
 
@@ -113,7 +113,7 @@ def _live_engines() -> list[str]:
 
 
 def _live_heads() -> list[str]:
-    from qtha_lab.heads import HEADS
+    from qtha_lab.adapters.heads import HEADS
 
     return [info.example for info in HEADS.values()]
 
@@ -133,22 +133,22 @@ def _entry(method: Any) -> MethodEntry:
 def _keep(folder: Path) -> None:
     """Leave on the disk what is loaded, for those who come before it; nothing while a plugin is among it."""
     from qtha_lab.adapters import OUR_METHODS
-    from qtha_lab.ansatze.registry import ANSATZE
-    from qtha_lab.heads import HEADS
+    from qtha_lab.adapters.heads import HEADS
+    from qtha_lab.circuits.ansatze.registry import ANSATZE
     from qtha_lab.simulators.registry import ENGINES
 
-    declared = tuple(point.value.partition(":")[0] for point in declared_elsewhere())
+    declared = tuple(point.value.partition(":")[0] for point in declared_by_packages())
     modules = OUR_METHODS.modules | ANSATZE.modules | ENGINES.modules | HEADS.modules
     if all(module.startswith(("qtha_lab.", *declared)) for module in modules):
-        remembered("methods", ROOMS, _facts)
-        remembered("engines", ROOMS, _live_engines)
+        remembered("methods", PACKAGES, _facts)
+        remembered("engines", PACKAGES, _live_engines)
         remembered("heads", ("heads",), _live_heads)
-        remembered_looks()
+        cached_method_styles()
 
 
 @functools.cache
 def _remembered_entries() -> dict[str, MethodEntry]:
-    return {each["name"]: _from(each) for each in remembered("methods", ROOMS, _facts)}
+    return {each["name"]: _from(each) for each in remembered("methods", PACKAGES, _facts)}
 
 
 def _from(facts: dict[str, Any]) -> MethodEntry:

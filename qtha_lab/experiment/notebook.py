@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtha_lab.experiment import equivalents
+from qtha_lab.experiment import serialisation as equivalents
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -16,12 +16,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest
-from qtha_lab.errors import Refusal
+from qtha_lab.core.paths import as_path
 from qtha_lab.experiment import memory
 from qtha_lab.experiment.cache import Cache
 from qtha_lab.experiment.method_list import leaves_open, method_entry
-from qtha_lab.paths import as_path
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from qtha_lab.adapters import Layout
     from qtha_lab.circuits import Circuit
-    from qtha_lab.experiment.description import Experiment, MethodChoice
+    from qtha_lab.experiment.experiment import Experiment, MethodChoice
     from qtha_lab.models.catalogue import Head
     from qtha_lab.tasks import Task
     from qtha_lab.tasks.task import Kind
@@ -60,7 +60,7 @@ def resolve(experiment: Experiment) -> Plan:
         >>> plan.circuits
         mappingproxy({})
     """
-    from qtha_lab.plugin_loading import load_plugins
+    from qtha_lab.core.plugin_loading import load_plugins
 
     load_plugins(experiment.plugins)
     log.debug("plan of %s on %s", experiment.method.label, experiment.task)
@@ -95,7 +95,7 @@ class Plan:
         )
         if not experiment.training.share:
             return whole
-        from qtha_lab.tasks.shares import Share
+        from qtha_lab.tasks.client_shards import Share
 
         return Share.parse(experiment.training.share).of(whole, experiment.seed)
 
@@ -194,10 +194,12 @@ class Plan:
     @property
     def start_rows(self) -> int:
         """How many training rows the adapter's start may read; 0 for most."""
-        from qtha_lab.adapters import get_method, rows_to_start_from
+        from qtha_lab.adapters import get_method, initialisation_rows
 
         choice = self.experiment.method
-        return get_method(choice.name).start_rows(choice.options) or rows_to_start_from(self.config)
+        return get_method(choice.name).start_rows(choice.options) or initialisation_rows(
+            self.config
+        )
 
     @cached_property
     def layout(self) -> Layout:
@@ -263,7 +265,7 @@ class Plan:
 
     def _layout(self, config: PeftConfig) -> Layout:
         from qtha_lab.adapters import layout_of
-        from qtha_lab.ansatze.registry import ANSATZE
+        from qtha_lab.circuits.ansatze.registry import ANSATZE
 
         model = self._model_key
         # a plugin that is registered anew has another config class, an ansatz another entry
@@ -283,7 +285,7 @@ class Plan:
 
 def _task_source(name: str) -> Hashable | None:
     """What the rows of a task are read from, other where that was changed; None if it cannot be known."""
-    from qtha_lab.paths import data_dir
+    from qtha_lab.core.paths import data_dir
     from qtha_lab.tasks.registry import TASKS
 
     if name in TASKS:

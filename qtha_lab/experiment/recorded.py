@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_bytes
-from qtha_lab.errors import Refusal
-from qtha_lab.experiment.equivalents import LONGEST
+from qtha_lab.experiment.serialisation import LONGEST
 
 log = logging.getLogger(__name__)
 

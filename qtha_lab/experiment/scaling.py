@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from qtha_lab.experiment.canonical import ALPHAS
 from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.method_options import ALPHAS
 
 Rule = Literal["2r", "as_given"]
 

@@ -5,37 +5,37 @@ finding, and the numbers as a table; `Figure.export` writes it as pdf, svg, png,
 A function stands before the file of its name: `from qtha_lab.figures import pareto` is the function.
 """
 
-from qtha_lab.figures.best_of import best_of_trials
-from qtha_lab.figures.bits import perplexity_by_bits
+from qtha_lab.figures.architecture_search import search_scatter
+from qtha_lab.figures.best_of_trials import best_of_trials
 from qtha_lab.figures.bond_history import bond_history
-from qtha_lab.figures.bottlenecks import circuit_inputs
 from qtha_lab.figures.bytes_sent import loss_against_bytes
 from qtha_lab.figures.circuit import circuit_diagram
 from qtha_lab.figures.circuit_history import circuit_history
+from qtha_lab.figures.circuit_inputs import circuit_inputs
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
-from qtha_lab.figures.elsewhere import loss_elsewhere
 from qtha_lab.figures.engine_speeds import engine_speeds
+from qtha_lab.figures.evaluation_variants import loss_by_variant
 from qtha_lab.figures.expressibility import expressibility
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.fourier import fourier_spectrum
 from qtha_lab.figures.history import run_history
 from qtha_lab.figures.importance import setting_importance
+from qtha_lab.figures.initialisation_energy import start_energy
+from qtha_lab.figures.learning_rate import loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function, figure_functions
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.pareto import pareto
+from qtha_lab.figures.quantisation import perplexity_by_bits
 from qtha_lab.figures.qubit_budget import qubit_budget
 from qtha_lab.figures.rank_views import rank_by_layer
-from qtha_lab.figures.rate import loss_against_rate
 from qtha_lab.figures.results import results_table
 from qtha_lab.figures.scatter import run_scatter
-from qtha_lab.figures.search_scatter import search_scatter
 from qtha_lab.figures.seeds import seed_spread
-from qtha_lab.figures.side_by_side import updates_side_by_side
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
-from qtha_lab.figures.start_energy import start_energy
+from qtha_lab.figures.spectra_history import updates_side_by_side
 from qtha_lab.figures.steps_to_target import steps_to_target
 from qtha_lab.figures.trainability import gradient_variance
 from qtha_lab.figures.truncation import truncation_error
@@ -58,8 +58,8 @@ __all__ = [
     "gradient_variance",
     "loss_against_bytes",
     "loss_against_rate",
+    "loss_by_variant",
     "loss_curves",
-    "loss_elsewhere",
     "mpo_diagram",
     "parallel_coordinates",
     "pareto",

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
@@ -77,7 +77,7 @@ def bond_history(
     return Figure("bond_history", draw, caption, alt, table, theme, "Bonds over training")
 
 
-def _draw(steps: list[int], grids: dict[str, np.ndarray], look: Look) -> go.Figure:
+def _draw(steps: list[int], grids: dict[str, np.ndarray], page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     for number, (network, grid) in enumerate(grids.items()):
         for bond, values in enumerate(grid.T):
@@ -88,7 +88,9 @@ def _draw(steps: list[int], grids: dict[str, np.ndarray], look: Look) -> go.Figu
             }
             label = f"{network} {bond + 1}"
             hover = f"{label}<br>step %{{x}}: %{{y:.3f}} bits<extra></extra>"
-            figure.add_trace(look.line_of(label, style, x=steps, y=values, hovertemplate=hover))
+            figure.add_trace(
+                page_style.line_of(label, style, x=steps, y=values, hovertemplate=hover)
+            )
     figure.update_xaxes(title_text=labels.axis("step"))
     figure.update_yaxes(title_text=labels.axis("entropy_bits"), rangemode="tozero")
-    return look.with_legend(figure, [trace.name for trace in traces_of(figure)])
+    return page_style.with_legend(figure, [trace.name for trace in traces_of(figure)])

@@ -9,13 +9,13 @@ from typing import TypedDict
 
 import plotly.graph_objects as go
 
+from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
-from qtha_lab.looks import shown
 
 
 class Round(TypedDict):
@@ -87,7 +87,7 @@ def loss_against_bytes(courses: Sequence[Course], theme: str = "light") -> Figur
     return Figure("loss_by_bytes", draw, caption, alt, Table.of(records), theme, title)
 
 
-def _draw(courses: list[Course], look: Look) -> go.Figure:
+def _draw(courses: list[Course], page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     styles = themes.distinct_styles(course["label"] for course in courses)
     first: set[str] = set()
@@ -96,7 +96,7 @@ def _draw(courses: list[Course], look: Look) -> go.Figure:
         rounds = [r for r in course["rounds"] if r["bytes_sent"]]  # a logarithm has no place for 0
         along, up = [r["bytes_sent"] for r in rounds], [r["eval_loss"] for r in rounds]
         hover = f"{shown(label)}, seed {course['seed']}<br>%{{x:,}} bytes: %{{y:.4g}} nats<extra></extra>"
-        trace = look.line_of(label, styles[label], x=along, y=up, hovertemplate=hover)
+        trace = page_style.line_of(label, styles[label], x=along, y=up, hovertemplate=hover)
         figure.add_trace(trace.update(mode="lines+markers", showlegend=label not in first))
         first.add(label)
     sent = [r["bytes_sent"] for c in courses for r in c["rounds"] if r["bytes_sent"]]
@@ -104,4 +104,4 @@ def _draw(courses: list[Course], look: Look) -> go.Figure:
         title_text=labels.axis("bytes_sent"), **ticks.log_axis(sent, ticks.thousands)
     )
     figure.update_yaxes(title_text=labels.axis("eval_loss"))
-    return look.with_legend(figure, [course["label"] for course in courses])
+    return page_style.with_legend(figure, [course["label"] for course in courses])

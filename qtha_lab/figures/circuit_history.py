@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.bottlenecks import FACTS, Blocks, facts_of, panels, places
+from qtha_lab.core.method_styles import shown
+from qtha_lab.figures.circuit_inputs import FACTS, Blocks, facts_of, panels, places
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
-from qtha_lab.looks import shown
 
 PALEST = 0.3  # of the first block's line; the last block's is opaque
 FEW = 12  # records, of which each is marked
@@ -96,15 +96,15 @@ def _course(history: History) -> str:
     return ", ".join(dict.fromkeys([medians[min(medians)], medians[max(medians)]]))
 
 
-def _draw(histories: Mapping[str, History], look: Look) -> go.Figure:
+def _draw(histories: Mapping[str, History], page_style: PageStyle) -> go.Figure:
     recorded = facts_of(blocks for history in histories.values() for blocks in history.values())
-    figure = panels(recorded, "step", look)
+    figure = panels(recorded, "step", page_style)
     styles = themes.distinct_styles(histories)
     for fact, (row, col) in places(recorded).items():
         for label, history in histories.items():
             blocks = sorted({block for record in history.values() for block in record})
             for block in blocks:
-                line = _line(label, styles[label], history, block, fact, look)
+                line = _line(label, styles[label], history, block, fact, page_style)
                 share = (block - blocks[0]) / max(1, blocks[-1] - blocks[0])
                 color = themes.faint(
                     styles[label]["color"], round(PALEST + (1 - PALEST) * share, 3)
@@ -112,15 +112,20 @@ def _draw(histories: Mapping[str, History], look: Look) -> go.Figure:
                 line.update(line_color=color, marker_color=color, legendgroup=label)
                 line.showlegend = (row, col) == (1, 1) and block == blocks[-1]
                 figure.add_trace(line, row=row, col=col)
-    return look.with_legend(figure, list(histories))
+    return page_style.with_legend(figure, list(histories))
 
 
 def _line(
-    label: str, style: dict[str, str], history: History, block: int, fact: str, look: Look
+    label: str,
+    style: dict[str, str],
+    history: History,
+    block: int,
+    fact: str,
+    page_style: PageStyle,
 ) -> go.Scatter:
     points = [(step, blocks.get(block, {}).get(fact)) for step, blocks in history.items()]
     x = [step for step, value in points if value is not None]
     y = [value for _, value in points if value is not None]
     hover = f"{shown(label)}, block {block}<br>step %{{x}}: %{{y:.3g}}<extra></extra>"
-    line = look.line_of(label, style, x=x, y=y, hovertemplate=hover)
+    line = page_style.line_of(label, style, x=x, y=y, hovertemplate=hover)
     return line.update(mode="lines+markers" if len(x) <= FEW else "lines")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from qtha_lab.circuits.gate_kinds import CONTROL, GATES
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.canvas import Canvas
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked
 
 Gate = Mapping  # a GateRow of `circuit`
@@ -40,43 +40,49 @@ def _sources(gate: Gate) -> str:
     return "<br>".join(angle["source"] for angle in gate.get("angles") or [])
 
 
-def draw(n_qubits: int, columns: list[list[Gate]], max_rows: int, look: Look) -> Unchecked:
+def draw(
+    n_qubits: int, columns: list[list[Gate]], max_rows: int, page_style: PageStyle
+) -> Unchecked:
     """The page of a circuit.
 
     Args:
         n_qubits: Wires, 0 on top.
         columns: Gates that stand above each other, from `columns_of`.
         max_rows: Most continuations; the gates left out are counted.
-        look: The theme and the size of the page.
+        page_style: The theme and the size of the page.
     """
-    canvas = Canvas(look)
+    canvas = Canvas(page_style)
     lines = max((len(g.get("angles") or []) for column in columns for g in column), default=1)
-    tall = 1.5 * look.font + 1.15 * look.small * lines
-    step = tall + 0.5 * look.font
-    left = 1.2 * look.font + look.text_width(str(n_qubits - 1))
-    rows = _rows([_width(column, look) for column in columns], look.width - left - look.font, look)
-    y = 0.75 * look.font
+    tall = 1.5 * page_style.font + 1.15 * page_style.small * lines
+    step = tall + 0.5 * page_style.font
+    left = 1.2 * page_style.font + page_style.text_width(str(n_qubits - 1))
+    rows = _rows(
+        [_width(column, page_style) for column in columns],
+        page_style.width - left - page_style.font,
+        page_style,
+    )
+    y = 0.75 * page_style.font
     for row in rows[:max_rows]:
         _draw_row(canvas, n_qubits, [columns[i] for i in row], left, y, tall, step)
-        y += n_qubits * step + 0.8 * look.font
+        y += n_qubits * step + 0.8 * page_style.font
     if n_more := sum(len(columns[i]) for row in rows[max_rows:] for i in row):
         canvas.text((left, y), f"… {n_more} more gates", side="middle right")
-        y += 1.2 * look.font
+        y += 1.2 * page_style.font
     return canvas.figure(y)
 
 
-def _width(column: list[Gate], look: Look) -> float:
-    texts = [look.text_width(label) for gate in column for label in _labels(gate)]
-    texts += [look.text_width(_sources(gate), look.small) for gate in column]
-    return max(texts) + 0.8 * look.font
+def _width(column: list[Gate], page_style: PageStyle) -> float:
+    texts = [page_style.text_width(label) for gate in column for label in _labels(gate)]
+    texts += [page_style.text_width(_sources(gate), page_style.small) for gate in column]
+    return max(texts) + 0.8 * page_style.font
 
 
-def _rows(widths: list[float], room: float, look: Look) -> list[list[int]]:
+def _rows(widths: list[float], room: float, page_style: PageStyle) -> list[list[int]]:
     """Column numbers, cut into rows that fit the page."""
     rows: list[list[int]] = [[]]
     width_so_far = 0.0
     for number, width in enumerate(widths):
-        column_width = width + 0.5 * look.font
+        column_width = width + 0.5 * page_style.font
         if rows[-1] and width_so_far + column_width > room:
             rows.append([])
             width_so_far = 0.0
@@ -94,24 +100,24 @@ def _draw_row(
     tall: float,
     step: float,
 ) -> None:
-    look = canvas.look
-    gap = 0.5 * look.font
+    page_style = canvas.page_style
+    gap = 0.5 * page_style.font
     ys = [top + (wire + 0.5) * step for wire in range(n_qubits)]
     x = left + gap
     for column in columns:
-        width = _width(column, look)
+        width = _width(column, page_style)
         for gate in column:
             _draw_gate(canvas, gate, x + width / 2, ys, (width, tall))
         x += width + gap
     for wire, y in enumerate(ys):
-        canvas.text((left - 0.3 * look.font, y), str(wire), side="middle left")
+        canvas.text((left - 0.3 * page_style.font, y), str(wire), side="middle left")
         canvas.stroke((left, y), (x, y), 0.6)
 
 
 def _draw_gate(
     canvas: Canvas, gate: Gate, x: float, ys: list[float], size: tuple[float, float]
 ) -> None:
-    look, wires = canvas.look, gate["wires"]
+    page_style, wires = canvas.page_style, gate["wires"]
     if len(wires) > 1:
         canvas.stroke((x, ys[min(wires)]), (x, ys[max(wires)]), 1.0)
     for wire, label in zip(wires, _labels(gate), strict=True):
@@ -121,19 +127,19 @@ def _draw_gate(
             canvas.dot(at)
             continue
         sources = _sources(gate)
-        canvas.box(at, size, _fill(gate, look))
+        canvas.box(at, size, _fill(gate, page_style))
         n_lines = sources.count("<br>") + 1 if sources else 0
-        canvas.text((x, at[1] - 0.57 * look.small * n_lines), label, boxed=True)
+        canvas.text((x, at[1] - 0.57 * page_style.small * n_lines), label, boxed=True)
         if sources:
-            canvas.text((x, at[1] + 0.6 * look.font), sources, look.small, boxed=True)
+            canvas.text((x, at[1] + 0.6 * page_style.font), sources, page_style.small, boxed=True)
 
 
-def _fill(gate: Gate, look: Look) -> str:
+def _fill(gate: Gate, page_style: PageStyle) -> str:
     """Paper, or a shade of it where an angle is trained; opaque, since a wire runs behind."""
     trained = any(
         a["source"].lstrip("-0123456789./π·").startswith("p") for a in gate.get("angles") or []
     )
-    solid = look.inks.paper if look.theme != "page" else "#ffffff"
+    solid = page_style.inks.paper if page_style.theme != "page" else "#ffffff"
     return themes.mix(themes.SKY, solid, 0.3) if trained else solid
 
 

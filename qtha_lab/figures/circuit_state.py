@@ -13,7 +13,7 @@ from plotly.colors import get_colorscale, unlabel_rgb
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
@@ -66,7 +66,7 @@ def circuit_state(
         >>> bell.alt
         '2 qubits: |00⟩ is likeliest (0.5); ⟨Z⟩ from 0 to 0; 1 bit of entanglement at most over a cut; no angle.'
     """
-    chances, turns, means, bits = (
+    chances, rotations, means, bits = (
         np.asarray(v, dtype=float) for v in (probs, phases, z, cut_entropy_bits)
     )
     caption = (
@@ -75,9 +75,9 @@ def circuit_state(
         f"slope of ⟨{observable}⟩ by each angle (hatched: data, plain: trained). One setting of the angles: "
         "it says nothing about others."
     )
-    draw = functools.partial(_draw, chances, turns, means, bits, dict(gradients), observable)
+    draw = functools.partial(_draw, chances, rotations, means, bits, dict(gradients), observable)
     alt = _alt(chances, means, bits, gradients, observable)
-    table = _table(chances, turns, means, bits, gradients, observable)
+    table = _table(chances, rotations, means, bits, gradients, observable)
     return Figure("circuit_state", draw, caption, alt, table, theme)
 
 
@@ -114,22 +114,33 @@ def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
     return Table(("quantity", "at", "value"), rows)
 
 
-def _draw(probs, phases, z, bits, gradients: dict, observable: str, look: Look) -> Unchecked:
-    traces = [_states(probs, phases, len(z)), _arrows(probs, phases, look), _scale(look)]
+def _draw(
+    probs, phases, z, bits, gradients: dict, observable: str, page_style: PageStyle
+) -> Unchecked:
+    traces = [
+        _states(probs, phases, len(z)),
+        _arrows(probs, phases, page_style),
+        _scale(page_style),
+    ]
     wires, cuts = ([str(k) for k in range(len(of))] for of in (z, bits))
     blue = {"color": themes.BLUE}
-    stripes = {"shape": "/", "size": 0.4 * look.font, "solidity": 0.25, "fgcolor": look.inks.paper}
+    stripes = {
+        "shape": "/",
+        "size": 0.4 * page_style.font,
+        "solidity": 0.25,
+        "fgcolor": page_style.inks.paper,
+    }
     grey = {"color": themes.GREY, "pattern": {**stripes, "bgcolor": themes.GREY}}
     hover = "wire %{x}: %{y:.4f}<extra></extra>"
     traces.append(_bars(wires, z, 2, blue, hover))
     hover = "cut after wire %{x}: %{y:.4f} bits<extra></extra>"
-    traces += [_bars(cuts, bits, 3, blue, hover), _limits(cuts, len(z), look)]
+    traces += [_bars(cuts, bits, 3, blue, hover), _limits(cuts, len(z), page_style)]
     for kind, marker in (("x", grey), ("p", blue)):
         slopes = {name: slope for name, slope in gradients.items() if name.startswith(kind)}
         hover = "%{x}: %{y:.4g} per rad<extra></extra>"
         traces.append(_bars(list(slopes), list(slopes.values()), 4, marker, hover))
-    layout = _panels(look)
-    for name, axis in _axes(probs, z, bits, gradients, observable, look).items():
+    layout = _panels(page_style)
+    for name, axis in _axes(probs, z, bits, gradients, observable, page_style).items():
         layout[name] |= axis
     return unchecked(traces, layout)
 
@@ -139,13 +150,13 @@ def _bars(x: list[str], y: Any, panel: int, marker: dict, hover: str) -> dict:
     return {"type": "bar", "x": x, "y": y, **place, "marker": marker, "hovertemplate": hover}
 
 
-def _panels(look: Look) -> dict:
+def _panels(page_style: PageStyle) -> dict:
     """Where the four plots stand: the state above, the others below it."""
     places = [(0, 0.9, 0.58, 1), (0, 0.23, 0, 0.36), (0.33, 0.56, 0, 0.36), (0.68, 1, 0, 0.36)]
-    if look.narrow:
+    if page_style.narrow:
         places = [(0, 0.82, 0.72, 1), (0, 0.38, 0.37, 0.57), (0.62, 1, 0.37, 0.57), (0, 1, 0, 0.2)]
     layout = {"showlegend": False, "barmode": "overlay", "bargap": 0.15}
-    layout["height"] = (1.35 if look.narrow else 0.62) * look.width
+    layout["height"] = (1.35 if page_style.narrow else 0.62) * page_style.width
     for number, (left, right, low, high) in enumerate(places, start=1):
         key = "" if number == 1 else str(number)
         layout[f"xaxis{key}"] = {"domain": [left, right], "anchor": f"y{key}", "showgrid": False}
@@ -178,11 +189,11 @@ def phase_colors(phases: np.ndarray) -> list[str]:
     return [f"rgb({r:.0f}, {g:.0f}, {b:.0f})" for r, g, b in zip(*channels, strict=True)]
 
 
-def _scale(look: Look) -> dict:
+def _scale(page_style: PageStyle) -> dict:
     """The scale of phases beside the states: a trace of its own, of which nothing else is seen."""
-    bar = look.colorbar("phase", PHASES)
-    bar |= {"len": 0.34 if look.narrow else 0.48, "y": 1.02, "yanchor": "top"}
-    bar |= {"x": 0.84 if look.narrow else 0.92, "xanchor": "left"}
+    bar = page_style.colorbar("phase", PHASES)
+    bar |= {"len": 0.34 if page_style.narrow else 0.48, "y": 1.02, "yanchor": "top"}
+    bar |= {"x": 0.84 if page_style.narrow else 0.92, "xanchor": "left"}
     marker = {"color": [0.0], "colorscale": PHASE_COLORS, "cmin": -math.pi, "cmax": math.pi}
     marker |= {"showscale": True, "colorbar": bar, "size": 1, "opacity": 0}
     return {
@@ -195,32 +206,32 @@ def _scale(look: Look) -> dict:
     }
 
 
-def _arrows(probs: np.ndarray, phases: np.ndarray, look: Look) -> dict:
+def _arrows(probs: np.ndarray, phases: np.ndarray, page_style: PageStyle) -> dict:
     """An arrow over the likeliest states: phase 0 points to the right, π/2 up."""
     likely = np.sort(np.argsort(-probs, kind="stable")[:NAMED_STATES])
     likely = likely[probs[likely] > 0.02 * probs.max()]
     angle = 90 - np.degrees(phases[likely])
-    size = (1.6 if len(probs) <= NAMED_STATES else 1.1) * look.marker
-    marker = {"symbol": "arrow", "angle": angle, "size": size, "color": look.inks.text}
+    size = (1.6 if len(probs) <= NAMED_STATES else 1.1) * page_style.marker
+    marker = {"symbol": "arrow", "angle": angle, "size": size, "color": page_style.inks.text}
     y = probs[likely] + 0.09 * probs.max()
     return {
         "type": "scatter", "x": likely, "y": y, "mode": "markers", "marker": marker, "hoverinfo": "skip",
     }  # fmt: skip
 
 
-def _limits(cuts: list[str], n_qubits: int, look: Look) -> dict:
+def _limits(cuts: list[str], n_qubits: int, page_style: PageStyle) -> dict:
     most = [min(k, n_qubits - k) for k in range(1, n_qubits)]
-    line = {"color": look.inks.text, "width": look.line}
-    room = (0.38 if look.narrow else 0.23) * 0.85 * look.width / max(1, len(cuts))
+    line = {"color": page_style.inks.text, "width": page_style.line}
+    room = (0.38 if page_style.narrow else 0.23) * 0.85 * page_style.width / max(1, len(cuts))
     marker = {"symbol": "line-ew", "size": 0.45 * room, "line": line}
     place = {"xaxis": "x3", "yaxis": "y3", "hoverinfo": "skip"}
     return {"type": "scatter", "x": cuts, "y": most, "mode": "markers", "marker": marker, **place}
 
 
-def _axes(probs, z, bits, gradients, observable: str, look: Look) -> dict[str, dict]:
+def _axes(probs, z, bits, gradients, observable: str, page_style: PageStyle) -> dict[str, dict]:
     few = len(probs) <= NAMED_STATES
     ticks = {"tickvals": list(range(len(probs))), "ticktext": state_names(len(z))} if few else {}
-    if few and look.narrow and len(probs) > 8:
+    if few and page_style.narrow and len(probs) > 8:
         ticks["tickangle"] = -90
     steepest = max(map(abs, gradients.values()), default=0.0)
     scale = next((size for size in SCALES if steepest <= size), steepest)

@@ -11,14 +11,14 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 import plotly.graph_objects as go
 
+from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import spread
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.looks import shown
 
 APART = 0.008  # of the steps, between methods whose bars would lie on each other
 Kind = Literal["train", "eval"]
@@ -154,14 +154,14 @@ def _spread_in_words(series: list[Series]) -> str:
     return f" Of several seeds: the mean, and {drawn} {spread.words(several)}.{apart}"
 
 
-def _draw(series: list[Series], look: Look) -> go.Figure:
+def _draw(series: list[Series], page_style: PageStyle) -> go.Figure:
     labels = list(dict.fromkeys(line["label"] for line in series))
     kinds = [
         kind
         for kind in PANELS
         if any(line["kind"] == kind and len(line["steps"]) for line in series)
     ]
-    figure = go.Figure(layout=_panels(look, kinds))
+    figure = go.Figure(layout=_panels(page_style, kinds))
     last = max((max(line["steps"]) for line in series if len(line["steps"])), default=0.0)
     for number, (label, style) in enumerate(themes.distinct_styles(labels).items()):
         apart = (number - (len(labels) - 1) / 2) * APART * last
@@ -172,22 +172,24 @@ def _draw(series: list[Series], look: Look) -> go.Figure:
             elif len(labels) <= spread.MOST_BANDS:
                 figure.add_traces(_band(seeds, style))
             else:
-                figure.add_trace(_bars(seeds, style, apart, look))
+                figure.add_trace(_bars(seeds, style, apart, page_style))
     name_once(traces_of(figure))
     for trace in traces_of(figure):
-        trace.line.width *= look.line / 2
-        trace.marker.size = look.marker
-        trace.name = look.wrap(trace.name, look.width - 6 * look.font)
-    return look.with_legend(figure, labels)
+        trace.line.width *= page_style.line / 2
+        trace.marker.size = page_style.marker
+        trace.name = page_style.wrap(trace.name, page_style.width - 6 * page_style.font)
+    return page_style.with_legend(figure, labels)
 
 
-def _panels(look: Look, names: list[str]) -> dict:
+def _panels(page_style: PageStyle, names: list[str]) -> dict:
     """The layout of two panels: side by side, or one above the other where the page is narrow.
 
     Where one kind of loss was recorded only, its panel has the page to itself.
     """
     if len(names) != 1:
-        return _axes(look.narrow) | ({"height": 1.1 * look.width} if look.narrow else {})
+        return _axes(page_style.narrow) | (
+            {"height": 1.1 * page_style.width} if page_style.narrow else {}
+        )
     layout = _axes()
     for kind, (x, y, _) in PANELS.items():
         along, up = layout[f"xaxis{x[1:]}"], layout[f"yaxis{y[1:]}"]
@@ -256,7 +258,9 @@ def _with(series: Series, steps: list[float], values: np.ndarray) -> Series:
     }
 
 
-def _bars(seeds: list[Series], style: dict[str, str], apart: float, look: Look) -> go.Scatter:
+def _bars(
+    seeds: list[Series], style: dict[str, str], apart: float, page_style: PageStyle
+) -> go.Scatter:
     """Draw the mean over seeds as a thin line, with bars where it was evaluated."""
     steps, grid = _over_seeds(seeds)
     evaluated = seeds[0]["kind"] == "eval"
@@ -264,7 +268,7 @@ def _bars(seeds: list[Series], style: dict[str, str], apart: float, look: Look) 
     line = curve(_with(seeds[0], along, grid.mean(axis=0)), f"mean of {len(seeds)} seeds", style)
     if evaluated:
         low, high = spread.ends_over_seeds(grid)
-        line.update(error_y=spread.error_bar(grid.mean(axis=0), low, high, 0.6 * look.line))
+        line.update(error_y=spread.error_bar(grid.mean(axis=0), low, high, 0.6 * page_style.line))
     return line.update(line_width=1.2)
 
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -75,14 +75,16 @@ def number(microseconds: float) -> str:
     return f"{microseconds:,.0f}" if microseconds >= 100 else f"{microseconds:.3g}"
 
 
-def _draw(lines: Mapping[str, Points], names: Mapping[str, str], look: Look) -> go.Figure:
+def _draw(
+    lines: Mapping[str, Points], names: Mapping[str, str], page_style: PageStyle
+) -> go.Figure:
     figure, styles = go.Figure(), themes.distinct_styles(lines)
     for engine, points in lines.items():
         x, y = ([point[i] for point in points] for i in (0, 1))
         hover = f"{engine}<br>%{{x:,}} samples: %{{y:.3g}} µs per sample<extra></extra>"
-        line = look.line_of(names[engine], styles[engine], x=x, y=y, hovertemplate=hover)
+        line = page_style.line_of(names[engine], styles[engine], x=x, y=y, hovertemplate=hover)
         if names[engine] != engine:
-            line.update(line_width=1.8 * look.line)
+            line.update(line_width=1.8 * page_style.line)
         figure.add_trace(line)
     samples, microseconds = zip(*(p for points in lines.values() for p in points), strict=True) if lines else ((), ())  # fmt: skip
     figure.update_xaxes(title_text=labels.axis("batch"), **ticks.log_axis(samples, ticks.thousands))
@@ -90,4 +92,4 @@ def _draw(lines: Mapping[str, Points], names: Mapping[str, str], look: Look) -> 
         title_text=labels.axis("microseconds_per_sample"),
         **ticks.log_axis(microseconds, ticks.thousands),
     )
-    return look.with_legend(figure, list(names.values()))
+    return page_style.with_legend(figure, list(names.values()))

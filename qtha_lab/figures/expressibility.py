@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -77,16 +77,16 @@ def _ends(line: list[Expressed]) -> str:
     return end if first is last else f"goes from {first['kl']:.3g} at {first['n_layers']} to {end}"
 
 
-def _draw(lines: dict[str, list[Expressed]], look: Look) -> go.Figure:
+def _draw(lines: dict[str, list[Expressed]], page_style: PageStyle) -> go.Figure:
     styles = themes.distinct_styles(lines)
     figure = go.Figure()
     for name, line in lines.items():
         x, y = [p["n_layers"] for p in line], [p["kl"] for p in line]
         hover = f"{name}<br>%{{x}} layers: %{{y:.3g}}<extra></extra>"
-        figure.add_trace(look.line_of(name, styles[name], x=x, y=y, hovertemplate=hover))
+        figure.add_trace(page_style.line_of(name, styles[name], x=x, y=y, hovertemplate=hover))
     divergences = [p["kl"] for line in lines.values() for p in line]
     most = max((p["n_layers"] for line in lines.values() for p in line), default=1)
     spacing: dict[str, Any] = {"dtick": 1} if most <= 12 else {}
     figure.update_xaxes(title_text=labels.axis("n_layers"), **spacing)
     figure.update_yaxes(title_text=labels.axis("expressibility"), **ticks.log_axis(divergences))
-    return look.with_legend(figure, list(lines))
+    return page_style.with_legend(figure, list(lines))

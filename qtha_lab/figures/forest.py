@@ -1,6 +1,6 @@
 """Paired differences with their intervals, a row each, about a line at zero: who differs from what, and how surely.
 
-Takes differences that were worked out (`qtha_lab.compare.claims` does it); decides nothing of its own.
+Takes differences that were worked out (`qtha_lab.studies.comparison.claims` does it); decides nothing of its own.
 """
 
 import functools
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -119,38 +119,45 @@ def _axis(measure: str, reference: str) -> str:
     return f"{subject} ({unit})" if unit else subject
 
 
-def _draw(rows: list[Difference], measure: str, reference: str, look: Look) -> go.Figure:
-    names = [look.wrap(row["label"], NAMES * look.width) for row in rows]
+def _draw(rows: list[Difference], measure: str, reference: str, page_style: PageStyle) -> go.Figure:
+    names = [page_style.wrap(row["label"], NAMES * page_style.width) for row in rows]
     halves = [0.65 * (name.count("<br>") + 1) + 0.45 for name in names]
     depth = max(2 * sum(halves), 1.0)  # in letters' heights, downward
-    figure = go.Figure(_zero(depth, look))
+    figure = go.Figure(_zero(depth, page_style))
     styles = themes.distinct_styles(row["label"] for row in rows)
     if not reference:  # rows are no methods, which alone have colours
-        styles = {label: {**_PLAIN, "color": look.inks.text} for label in styles}
+        styles = {label: {**_PLAIN, "color": page_style.inks.text} for label in styles}
     y = 0.0
     for row, name, half in zip(rows, names, halves, strict=True):
         y += half
-        _add_row(figure, row, y, styles[row["label"]], look)
-        figure.add_annotation(**_text(name, y, 0, "right", look))
-        if not look.narrow:
+        _add_row(figure, row, y, styles[row["label"]], page_style)
+        figure.add_annotation(**_text(name, y, 0, "right", page_style))
+        if not page_style.narrow:
             number = _number(row).replace("-", "−")  # as the ticks have it
-            figure.add_annotation(**_text(number, y, 1, "left", look))
+            figure.add_annotation(**_text(number, y, 1, "left", page_style))
         y += half
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_yaxes(range=[depth, 0], **hidden)
-    numbers = 0 if look.narrow else max(map(look.text_width, map(_number, rows)), default=0)
-    left, right = max(map(look.text_width, names), default=0) + look.font, numbers + look.font
-    room = min(look.width - left - right + 2 * min(left, right), look.width - look.font)
-    title = look.wrap(_axis(measure, look.name_of(reference)), room)
+    numbers = (
+        0 if page_style.narrow else max(map(page_style.text_width, map(_number, rows)), default=0)
+    )
+    left, right = (
+        max(map(page_style.text_width, names), default=0) + page_style.font,
+        numbers + page_style.font,
+    )
+    room = min(
+        page_style.width - left - right + 2 * min(left, right), page_style.width - page_style.font
+    )
+    title = page_style.wrap(_axis(measure, page_style.name_of(reference)), room)
     figure.update_xaxes(title_text=title, range=_range(rows), nticks=6)
     below = 3.5 + 1.3 * title.count("<br>")
-    margin = {"l": left, "r": right, "t": 0.5 * look.font, "b": below * look.font}
-    height = (depth + below + 0.5) * look.font
+    margin = {"l": left, "r": right, "t": 0.5 * page_style.font, "b": below * page_style.font}
+    height = (depth + below + 0.5) * page_style.font
     return figure.update_layout(height=height, margin=margin, showlegend=False)
 
 
-def _zero(depth: float, look: Look) -> go.Scatter:
-    line = {"width": 0.7 * look.line, "color": look.inks.text}
+def _zero(depth: float, page_style: PageStyle) -> go.Scatter:
+    line = {"width": 0.7 * page_style.line, "color": page_style.inks.text}
     return go.Scatter(
         x=[0, 0], y=[0, depth], mode="lines", line=line, hoverinfo="skip", showlegend=False
     )
@@ -165,24 +172,26 @@ def _range(rows: list[Difference]) -> list[float]:
     return [low - edge, high + edge]
 
 
-def _text(words: str, y: float, x: int, side: str, look: Look) -> dict:
+def _text(words: str, y: float, x: int, side: str, page_style: PageStyle) -> dict:
     """Words beside the axes, at the height of their row."""
     place = {"xref": "paper", "x": x, "xanchor": "right" if x == 0 else "left", "y": y}
-    text = {"text": words, "font": {"size": look.font}, "align": side, "yanchor": "middle"}
-    shift = 0.5 * look.font * (1 if x else -1)
+    text = {"text": words, "font": {"size": page_style.font}, "align": side, "yanchor": "middle"}
+    shift = 0.5 * page_style.font * (1 if x else -1)
     return {**text, **place, "xshift": shift, "borderpad": 0, "showarrow": False}
 
 
-def _add_row(figure: go.Figure, row: Difference, y: float, style: dict[str, str], look: Look):
+def _add_row(
+    figure: go.Figure, row: Difference, y: float, style: dict[str, str], page_style: PageStyle
+):
     if floor := row.get("floor"):
         figure.add_shape(
             type="rect", x0=-floor, x1=floor, y0=y - 0.6, y1=y + 0.6, layer="below", line_width=0,
-            fillcolor=look.inks.grid,
+            fillcolor=page_style.inks.grid,
         )  # fmt: skip
-    hover = f"{look.name_of(row['label'])}<br>{_number(row)}<extra></extra>"
+    hover = f"{page_style.name_of(row['label'])}<br>{_number(row)}<extra></extra>"
     symbol = style["symbol"] if row["shown"] else f"{style['symbol']}-open"
-    interval = look.line_of(row["label"], style, x=[row["low"], row["high"]], y=[y, y])
+    interval = page_style.line_of(row["label"], style, x=[row["low"], row["high"]], y=[y, y])
     interval.update(mode="lines", hoverinfo="skip", showlegend=False, line_dash="solid")
-    mean = look.line_of(row["label"], style, x=[row["mean"]], y=[y], hovertemplate=hover)
-    mean.update(mode="markers", marker={"symbol": symbol, "size": 1.7 * look.marker})
+    mean = page_style.line_of(row["label"], style, x=[row["mean"]], y=[y], hovertemplate=hover)
+    mean.update(mode="markers", marker={"symbol": symbol, "size": 1.7 * page_style.marker})
     figure.add_traces([interval, mean])

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -73,15 +73,15 @@ def _reach(frequencies: np.ndarray, sizes: np.ndarray) -> str:
     return f"reaches frequency {top:g}, largest at {frequencies[most]:g} ({sizes[most]:.2g})"
 
 
-def _draw(spectra: dict, look: Look) -> go.Figure:
+def _draw(spectra: dict, page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     for number, (label, (frequencies, sizes)) in enumerate(spectra.items()):
-        pattern = {"shape": PATTERNS[number % len(PATTERNS)], "size": 0.5 * look.font}
-        pattern |= {"solidity": 0.25, "fgcolor": look.inks.paper}
+        pattern = {"shape": PATTERNS[number % len(PATTERNS)], "size": 0.5 * page_style.font}
+        pattern |= {"solidity": 0.25, "fgcolor": page_style.inks.paper}
         color = (themes.GREY, themes.BLUE, themes.GREEN, themes.PINK)[number % 4]
         marker = {"color": color, "pattern": {**pattern, "bgcolor": color}}
         hover = f"{label}<br>frequency %{{x}}: %{{y:.3g}}<extra></extra>"
-        name = look.wrap(label, look.width - 6 * look.font)
+        name = page_style.wrap(label, page_style.width - 6 * page_style.font)
         figure.add_bar(x=frequencies, y=sizes, name=name, marker=marker, hovertemplate=hover)
     frequencies_present = sorted({f for frequencies, _ in spectra.values() for f in frequencies})
     tick_options: dict[str, Any] = (
@@ -89,4 +89,4 @@ def _draw(spectra: dict, look: Look) -> go.Figure:
     )
     figure.update_xaxes(title_text="frequency (radians per radian)", showgrid=False, **tick_options)
     figure.update_yaxes(title_text="mean size of the coefficient")
-    return look.with_legend(figure, list(spectra))
+    return page_style.with_legend(figure, list(spectra))

@@ -10,15 +10,15 @@ from typing import Any, TypedDict
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.curves import decimate
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
-from qtha_lab.looks import shown
 
 MOST_SMOOTHING = 0.999
 FAINT = 0.3
@@ -148,7 +148,7 @@ def _findings(lines: Sequence[Line], y: str) -> str:
 
 
 def _draw(
-    lines: list[Line], look: Look, *, x: str, y: str, smoothing: float, logs: tuple[bool, bool],
+    lines: list[Line], page_style: PageStyle, *, x: str, y: str, smoothing: float, logs: tuple[bool, bool],
     bands: bool,
 ) -> go.Figure:  # fmt: skip
     figure = go.Figure()
@@ -159,36 +159,40 @@ def _draw(
     for label, seeds in by_label.items():
         style = styles[label]
         if bands and len(seeds) > 1:
-            figure.add_traces(_band(label, seeds, style, smoothing, look))
+            figure.add_traces(_band(label, seeds, style, smoothing, page_style))
         else:
             for place, line in enumerate(seeds):
-                figure.add_traces(_line(line, style, smoothing, look, place == 0))
+                figure.add_traces(_line(line, style, smoothing, page_style, place == 0))
     along, up = [v for line in lines for v in line["x"]], [v for line in lines for v in line["y"]]
     figure.update_xaxes(title_text=labels.axis(x), **(ticks.log_axis(along) if logs[0] else {}))
     figure.update_yaxes(title_text=labels.axis(y), **(ticks.log_axis(up) if logs[1] else {}))
-    return look.with_legend(figure, list(by_label))
+    return page_style.with_legend(figure, list(by_label))
 
 
-def _line(line: Line, style: Style, smoothing: float, look: Look, named: bool) -> list[go.Scatter]:
+def _line(
+    line: Line, style: Style, smoothing: float, page_style: PageStyle, named: bool
+) -> list[go.Scatter]:
     """A run: what was recorded, faint where it is smoothed, then the running mean."""
     words = f"seed {line['seed']}"
     smoothed = smooth(line["y"], smoothing)
-    trace = _trace(line["label"], style, line["x"], smoothed, words, look)
+    trace = _trace(line["label"], style, line["x"], smoothed, words, page_style)
     trace.showlegend = named
     if not smoothing:
         return [trace]
-    raw = _trace(line["label"], style, line["x"], line["y"], f"{words}, as recorded", look)
+    raw = _trace(line["label"], style, line["x"], line["y"], f"{words}, as recorded", page_style)
     return [_faint(raw), trace]
 
 
 def _band(
-    label: str, seeds: list[Line], style: Style, smoothing: float, look: Look
+    label: str, seeds: list[Line], style: Style, smoothing: float, page_style: PageStyle
 ) -> list[go.Scatter]:
     """Least and most of the seeds where all of them were recorded, and their mean; behind them each, faint."""
     common = sorted(set.intersection(*(set(map(float, line["x"])) for line in seeds)))
     grid = np.array([_at(line["x"], smooth(line["y"], smoothing), common) for line in seeds])
     low, high, mean = (
-        _trace(label, style, common, f(grid, axis=0), f"{f.__name__} of {len(seeds)} seeds", look)
+        _trace(
+            label, style, common, f(grid, axis=0), f"{f.__name__} of {len(seeds)} seeds", page_style
+        )
         for f in (np.min, np.max, np.mean)
     )
     color = themes.faint(style["color"])
@@ -199,7 +203,7 @@ def _band(
     raw = []
     if smoothing:
         of_all = np.array([_at(line["x"], line["y"], common) for line in seeds]).mean(axis=0)
-        raw = [_faint(_trace(label, style, common, of_all, "mean as recorded", look))]
+        raw = [_faint(_trace(label, style, common, of_all, "mean as recorded", page_style))]
     return [low, high, *raw, mean]
 
 
@@ -208,13 +212,17 @@ def _at(x: Values, y: Values, places: Sequence[float]) -> list[float]:
     return [values[place] for place in places]
 
 
-def _trace(label: str, style: Style, x: Values, y: Values, words: str, look: Look) -> go.Scatter:
+def _trace(
+    label: str, style: Style, x: Values, y: Values, words: str, page_style: PageStyle
+) -> go.Scatter:
     """All points on a screen, which thins them itself; on paper as many as can be seen."""
-    if not look.on_screen:
+    if not page_style.on_screen:
         x, y = decimate(x, y)
     few = len(x) <= 12
     hover = f"{shown(label)} · {words}<br>%{{x:,.6g}}: %{{y:.5g}}<extra></extra>"
-    trace = look.line_of(label, style, x=[*map(float, x)], y=[*map(float, y)], hovertemplate=hover)
+    trace = page_style.line_of(
+        label, style, x=[*map(float, x)], y=[*map(float, y)], hovertemplate=hover
+    )
     return trace.update(legendgroup=label, mode="lines+markers" if few else "lines")
 
 

@@ -1,6 +1,6 @@
 """How much of the spread of results each setting explains, with what the few trials leave open.
 
-Takes shares that were worked out (`qtha_lab.compare.trials` does it) and draws them.
+Takes shares that were worked out (`qtha_lab.studies.comparison.trial_statistics` does it) and draws them.
 """
 
 import functools
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -82,7 +82,7 @@ def setting_importance(
     return Figure(f"importance_{measure}", draw, caption, alt, Table.of(records), theme, title)
 
 
-def _draw(shares: dict[str, dict[str, Share]], look: Look) -> go.Figure:
+def _draw(shares: dict[str, dict[str, Share]], page_style: PageStyle) -> go.Figure:
     """Rows of settings, the most important at the top; methods of a row a little apart."""
     most: dict[str, float] = {}
     for of in shares.values():
@@ -94,24 +94,24 @@ def _draw(shares: dict[str, dict[str, Share]], look: Look) -> go.Figure:
     for number, (label, of) in enumerate(shares.items()):
         lift = apart * ((len(shares) - 1) / 2 - number)
         hover = f"{label}, %{{customdata}}<br>%{{x:.0%}} of the variance<extra></extra>"
-        trace = look.line_of(
+        trace = page_style.line_of(
             label, styles[label], x=[s.share for s in of.values()],
             y=[rows[name] + lift for name in of], hovertemplate=hover, mode="markers",
         )  # fmt: skip
         bar = {
-            "type": "data", "symmetric": False, "thickness": look.line, "width": 0,
+            "type": "data", "symmetric": False, "thickness": page_style.line, "width": 0,
             "array": [s.high - s.share for s in of.values()],
             "arrayminus": [s.share - s.low for s in of.values()],
         }  # fmt: skip
-        trace.update(error_x=bar, marker_size=1.6 * look.marker, customdata=list(of))
+        trace.update(error_x=bar, marker_size=1.6 * page_style.marker, customdata=list(of))
         figure.add_trace(trace)
     figure.update_xaxes(
         title_text="share of the variance explained", range=[-0.02, 1.02], tickformat=".0%"
     )
-    names = [look.wrap(name.replace("_", " "), 0.3 * look.width) for name in rows]
+    names = [page_style.wrap(name.replace("_", " "), 0.3 * page_style.width) for name in rows]
     figure.update_yaxes(
         tickvals=list(rows.values()), ticktext=names, range=[-0.6, len(rows) - 0.4], ticks="",
         title_text="",
     )  # fmt: skip
-    figure.update_layout(height=(2.2 * len(rows) * max(1, 0.6 * len(shares)) + 7) * look.font)
-    return look.with_legend(figure, list(shares))
+    figure.update_layout(height=(2.2 * len(rows) * max(1, 0.6 * len(shares)) + 7) * page_style.font)
+    return page_style.with_legend(figure, list(shares))

@@ -7,11 +7,11 @@ import functools
 import math
 from collections.abc import Sequence
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
@@ -114,19 +114,19 @@ def _list(numbers: Sequence[int]) -> str:
 
 def _draw(
     in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int],
-    entropies: Sequence[float] | None, look: Look,
+    entropies: Sequence[float] | None, page_style: PageStyle,
 ) -> Unchecked:  # fmt: skip
-    canvas = Canvas(look)
-    gap = min(look.width / len(in_dims), 12 * look.font)
-    left = (look.width - gap * (len(in_dims) - 1)) / 2
-    size, leg = min(2.6 * look.font, 0.45 * gap), 2.6 * look.font
-    middle = leg + 1.8 * look.font
+    canvas = Canvas(page_style)
+    gap = min(page_style.width / len(in_dims), 12 * page_style.font)
+    left = (page_style.width - gap * (len(in_dims) - 1)) / 2
+    size, leg = min(2.6 * page_style.font, 0.45 * gap), 2.6 * page_style.font
+    middle = leg + 1.8 * page_style.font
     xs = [left + gap * k for k in range(len(in_dims))]
     for k, x in enumerate(xs):
         for sign, dim in ((-1, out_dims[k]), (1, in_dims[k])):
             canvas.stroke((x, middle), (x, middle + sign * leg))
-            canvas.text((x, middle + sign * (leg + 0.8 * look.font)), str(dim))
-        canvas.box((x, middle), (size, size), _fill(look), radius=True)
+            canvas.text((x, middle + sign * (leg + 0.8 * page_style.font)), str(dim))
+        canvas.box((x, middle), (size, size), _fill(page_style), radius=True)
         canvas.text((x, middle), f"{k + 1}", boxed=True)
         canvas.spot((x, middle), f"core {k + 1}<br>in {in_dims[k]}, out {out_dims[k]}")
     for k, bond in enumerate(bonds):
@@ -141,19 +141,21 @@ def _draw(
 
 
 def _draw_bond(canvas: Canvas, start: tuple, end: tuple, bond: int, entropy: float | None) -> None:
-    look = canvas.look
+    page_style = canvas.page_style
     thick = 0.6 + 1.1 * math.log2(max(bond, 1))
     canvas.stroke(start, end, thick)
     x, y = (start[0] + end[0]) / 2, start[1]
-    away = 0.75 * look.font + thick * look.line / 2
+    away = 0.75 * page_style.font + thick * page_style.line / 2
     canvas.text((x, y - away), str(bond))
     hover = f"bond of {bond}"
     if entropy is not None:
-        fits = look.text_width("0.00 bits", look.small) < 0.5 * (end[0] - start[0])
-        canvas.text((x, y + away), f"{entropy:.2f}{' bits' if fits else ''}", look.small)
+        fits = page_style.text_width("0.00 bits", page_style.small) < 0.5 * (end[0] - start[0])
+        canvas.text((x, y + away), f"{entropy:.2f}{' bits' if fits else ''}", page_style.small)
         hover += f"<br>entropy {entropy:.3f} bits"
     canvas.spot((x, y), hover)
 
 
-def _fill(look: Look) -> str:
-    return themes.mix(themes.BLUE, look.inks.paper if look.theme != "page" else "#ffffff", 0.25)
+def _fill(page_style: PageStyle) -> str:
+    return themes.mix(
+        themes.BLUE, page_style.inks.paper if page_style.theme != "page" else "#ffffff", 0.25
+    )

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 from qtha_lab.figures.scatter import RunValues
-from qtha_lab.measures import MEASURES
 
 PALE = 0.12
 LEVELS = 5  # of colour
@@ -160,7 +160,7 @@ def inside(
 
 
 def _draw(
-    runs: list[RunValues], scales: list[Scale], brushed: frozenset[str], look: Look
+    runs: list[RunValues], scales: list[Scale], brushed: frozenset[str], page_style: PageStyle
 ) -> go.Figure:
     figure = go.Figure()
     ranks = _ranks(runs, scales[-1].name)
@@ -169,21 +169,27 @@ def _draw(
         members = [run for run in runs if int(ranks[run["id"]] * (LEVELS - 0.001)) == level]
         pale = [run for run in members if chosen and run["id"] not in chosen]
         strong = [run for run in members if not chosen or run["id"] in chosen]
-        figure.add_trace(_lines(pale, scales, ranks, look, level).update(opacity=PALE))
-        figure.add_trace(_lines(strong, scales, ranks, look, level))
-    left, right = (_ticks_width(axis, look) for axis in (scales[0], scales[-1]))
+        figure.add_trace(_lines(pale, scales, ranks, page_style, level).update(opacity=PALE))
+        figure.add_trace(_lines(strong, scales, ranks, page_style, level))
+    left, right = (_ticks_width(axis, page_style) for axis in (scales[0], scales[-1]))
     last = max(1, len(scales) - 1)
-    step = max(look.width - left - right - look.font, look.font) / last  # pixels from axis to axis
-    titles, tiers = _titles(scales, step, look)
+    step = (
+        max(page_style.width - left - right - page_style.font, page_style.font) / last
+    )  # pixels from axis to axis
+    titles, tiers = _titles(scales, step, page_style)
     for place, axis in enumerate(scales):
-        _upright(figure, place, axis, look, titles[place], place == len(scales) - 1, step)
+        _upright(figure, place, axis, page_style, titles[place], place == len(scales) - 1, step)
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **hidden)
-    height = look.height + (1.35 * tiers * look.font if tiers > 3 else 0)
-    above = (1.35 * tiers + 0.8) * look.font / height  # what the names of the axes take of the page
+    height = page_style.height + (1.35 * tiers * page_style.font if tiers > 3 else 0)
+    above = (
+        (1.35 * tiers + 0.8) * page_style.font / height
+    )  # what the names of the axes take of the page
     figure.update_yaxes(range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **hidden)
-    margin = dict.fromkeys("lrb", 0.5 * look.font)
-    margin["t"] = (2.5 if look.on_screen else 0.5) * look.font  # there are tools over it
+    margin = dict.fromkeys("lrb", 0.5 * page_style.font)
+    margin["t"] = (
+        2.5 if page_style.on_screen else 0.5
+    ) * page_style.font  # there are tools over it
     if tiers > 3:
         figure.update_layout(height=height)
     return figure.update_layout(dragmode="select", showlegend=False, margin=margin)
@@ -197,7 +203,11 @@ def _ranks(runs: Sequence[RunValues], measure: str) -> dict[str, float]:
 
 
 def _lines(
-    runs: list[RunValues], scales: list[Scale], ranks: Mapping[str, float], look: Look, level: int
+    runs: list[RunValues],
+    scales: list[Scale],
+    ranks: Mapping[str, float],
+    page_style: PageStyle,
+    level: int,
 ) -> go.Scatter:
     """Runs that came to about the same in one trace, a gap after each; the better, the redder and thicker."""
     points = [
@@ -210,10 +220,10 @@ def _lines(
     x, y, ids, words = zip(*points, strict=True) if points else ((),) * 4
     share = level / (LEVELS - 1)
     color = themes.mix(themes.VERMILLION, themes.GREY, share)
-    line = {"color": color, "width": (0.5 + 0.6 * share) * look.line}
+    line = {"color": color, "width": (0.5 + 0.6 * share) * page_style.line}
     return go.Scatter(
         x=x, y=y, customdata=ids, text=words, mode="lines+markers", line=line,
-        marker={"size": 0.6 * look.marker, "color": color, "symbol": "circle"},
+        marker={"size": 0.6 * page_style.marker, "color": color, "symbol": "circle"},
         hovertemplate="%{text}<br>%{customdata}<extra></extra>", showlegend=False,
     )  # fmt: skip
 
@@ -226,14 +236,16 @@ def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float 
     return height + SPREAD * (rank - 0.5)
 
 
-def _ticks_width(axis: Scale, look: Look) -> float:
+def _ticks_width(axis: Scale, page_style: PageStyle) -> float:
     """Return the pixels that the ticks of the first or last axis take beside it."""
-    widest = max((look.text_width(text, look.small) for _, text in axis.ticks), default=0.0)
-    return max(widest, 2 * look.font) + look.font
+    widest = max(
+        (page_style.text_width(text, page_style.small) for _, text in axis.ticks), default=0.0
+    )
+    return max(widest, 2 * page_style.font) + page_style.font
 
 
 def _titles(
-    scales: Sequence[Scale], step: float, look: Look
+    scales: Sequence[Scale], step: float, page_style: PageStyle
 ) -> tuple[list[tuple[str, float]], float]:
     """Break the titles of axes so that none lies on its neighbour, every other one higher where they are wide.
 
@@ -241,10 +253,10 @@ def _titles(
         Each title with the lines below it that stay free, and the lines that all of them take.
     """
     names = [labels.axis(axis.name) for axis in scales]
-    titles = [look.wrap(name, 0.95 * step) for name in names]
-    if all(look.text_width(title) <= 0.98 * step for title in titles):
+    titles = [page_style.wrap(name, 0.95 * step) for name in names]
+    if all(page_style.text_width(title) <= 0.98 * step for title in titles):
         return [(title, 0) for title in titles], max(title.count("<br>") + 1 for title in titles)
-    titles = [look.wrap(name, 1.9 * step) for name in names]
+    titles = [page_style.wrap(name, 1.9 * step) for name in names]
     lines = [title.count("<br>") + 1 for title in titles]
     low, high = max(lines[::2]), max(lines[1::2], default=0)
     free = [0 if place % 2 == 0 else low + 0.3 for place in range(len(titles))]
@@ -255,32 +267,32 @@ def _upright(
     figure: go.Figure,
     place: int,
     axis: Scale,
-    look: Look,
+    page_style: PageStyle,
     title: tuple[str, float],
     last: bool,
     step: float,
 ) -> None:
     """Draw an axis: its line, its title above and its ticks, clear of the lines that come in."""
-    line = {"color": look.inks.text, "width": max(1, 0.08 * look.font)}
+    line = {"color": page_style.inks.text, "width": max(1, 0.08 * page_style.font)}
     figure.add_shape(type="line", x0=place, x1=place, y0=-0.03, y1=1.03, line=line, layer="below")
     side = "left" if place == 0 else "right" if last else "center"
     text, free = title
     figure.add_annotation(
-        x=place, y=1.08, text=text, yshift=1.35 * free * look.font,
-        showarrow=False, yanchor="bottom", xanchor=side, align=side, font={"size": look.font},
-        xshift=(-1 if place == 0 else 1 if last else 0) * 2 * look.font,
+        x=place, y=1.08, text=text, yshift=1.35 * free * page_style.font,
+        showarrow=False, yanchor="bottom", xanchor=side, align=side, font={"size": page_style.font},
+        xshift=(-1 if place == 0 else 1 if last else 0) * 2 * page_style.font,
     )  # fmt: skip
-    room = math.inf if place == 0 or last else step - 0.7 * look.font
+    room = math.inf if place == 0 or last else step - 0.7 * page_style.font
     for height, tick in axis.ticks:
         figure.add_annotation(
-            x=place, y=height, text=_cut(tick, room, look), showarrow=False, font={"size": look.small},
-            borderpad=1, xanchor="right" if place == 0 else "left", bgcolor=look.inks.paper,
-            xshift=(-0.5 if place == 0 else 0.5) * look.font,
+            x=place, y=height, text=_cut(tick, room, page_style), showarrow=False, font={"size": page_style.small},
+            borderpad=1, xanchor="right" if place == 0 else "left", bgcolor=page_style.inks.paper,
+            xshift=(-0.5 if place == 0 else 0.5) * page_style.font,
         )  # fmt: skip
 
 
-def _cut(text: str, room: float, look: Look) -> str:
+def _cut(text: str, room: float, page_style: PageStyle) -> str:
     """Cut a tick to the pixels up to the next axis."""
-    while len(text) > 2 and look.text_width(text, look.small) > room:
+    while len(text) > 2 and page_style.text_width(text, page_style.small) > room:
         text = text.removesuffix("…")[:-1] + "…"
     return text

@@ -9,14 +9,14 @@ from typing import Any, NotRequired, TypedDict
 
 import plotly.graph_objects as go
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
-from qtha_lab.measures import MEASURES
 
 BARS = {
     "range": ("bars from the smallest to the largest", ("smallest", "largest")),
@@ -71,7 +71,7 @@ def pareto(
             `cost_high` where it differs between the seeds, as seconds do and parameters do not.
         cost: What the cost is, as in `labels`; less is better.
         quality: What the quality is, as in `labels`.
-        lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.measures` says.
+        lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.core.metrics` says.
         bars: What the ends of the bars are: the "range" over the seeds, an "interval" of the mean, or an interval of the
             "paired" difference to a reference, which has no bar.
         reference: Name of the reference of paired differences.
@@ -140,19 +140,21 @@ def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
     return sorted(unbeaten, key=lambda p: p["cost"])
 
 
-def _draw(points: list[Point], best: list[Point], cost: str, quality: str, look: Look) -> go.Figure:
+def _draw(
+    points: list[Point], best: list[Point], cost: str, quality: str, page_style: PageStyle
+) -> go.Figure:
     figure = go.Figure()
     along, up = [p["cost"] for p in best], [p["quality"] for p in best]
-    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
     figure.add_scatter(x=along, y=up, mode="lines", line=line, showlegend=False, hoverinfo="skip")
     styles = themes.distinct_styles(p["label"] for p in points)
     for point in points:
-        figure.add_trace(_marker(point, styles[point["label"]], look))
+        figure.add_trace(_marker(point, styles[point["label"]], page_style))
     costs = [p["cost"] for p in points]
     scale = ", log scale" if _is_log(costs) else ""
     figure.update_xaxes(title_text=f"{labels.axis(cost)}{scale}", **_cost_axis(costs))
     figure.update_yaxes(title_text=labels.axis(quality))
-    return look.with_legend(figure, [p["label"] for p in points])
+    return page_style.with_legend(figure, [p["label"] for p in points])
 
 
 def _cost_axis(costs: list[float]) -> dict:
@@ -169,20 +171,24 @@ def _is_log(costs: list[float]) -> bool:
     return bool(costs) and min(costs) > 0 and max(costs) > 4 * min(costs)
 
 
-def _marker(point: Point, style: dict[str, str], look: Look) -> go.Scatter:
+def _marker(point: Point, style: dict[str, str], page_style: PageStyle) -> go.Scatter:
     label, value, cost = point["label"], point["quality"], point["cost"]
-    up = _bar(value, point.get("quality_low"), point.get("quality_high"), look)
-    along = _bar(cost, point.get("cost_low"), point.get("cost_high"), look)
+    up = _bar(value, point.get("quality_low"), point.get("quality_high"), page_style)
+    along = _bar(cost, point.get("cost_low"), point.get("cost_high"), page_style)
     hover = f"{label}<br>%{{x:,.4g}}, %{{y:.4g}}<extra></extra>"
-    trace = look.line_of(label, style, x=[cost], y=[value], hovertemplate=hover)
-    return trace.update(error_y=up, error_x=along, mode="markers", marker_size=1.5 * look.marker)
+    trace = page_style.line_of(label, style, x=[cost], y=[value], hovertemplate=hover)
+    return trace.update(
+        error_y=up, error_x=along, mode="markers", marker_size=1.5 * page_style.marker
+    )
 
 
-def _bar(value: float, low: float | None, high: float | None, look: Look) -> dict[str, Any] | None:
+def _bar(
+    value: float, low: float | None, high: float | None, page_style: PageStyle
+) -> dict[str, Any] | None:
     """An error bar of plotly with these ends; None where they are not known."""
     if low is None or high is None:
         return None
     return {
-        "type": "data", "symmetric": False, "thickness": 0.7 * look.line, "width": 0.6 * look.marker,
+        "type": "data", "symmetric": False, "thickness": 0.7 * page_style.line, "width": 0.6 * page_style.marker,
         "array": [high - value], "arrayminus": [value - low],
     }  # fmt: skip

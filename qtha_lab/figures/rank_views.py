@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
@@ -99,37 +99,40 @@ def _draw(
     grid: np.ndarray,
     measure: str,
     limit: float | None,
-    look: Look,
+    page_style: PageStyle,
 ) -> go.Figure:
-    bar_width = (look.width - 5 * look.font) / max(1, grid.size + len(layers))
-    if bar_width < 0.35 * look.font:
-        return _heat_map(names, layers, grid, measure, limit, look)
+    bar_width = (page_style.width - 5 * page_style.font) / max(1, grid.size + len(layers))
+    if bar_width < 0.35 * page_style.font:
+        return _heat_map(names, layers, grid, measure, limit, page_style)
     figure = go.Figure()
     for number, (name, values) in enumerate(zip(names, grid, strict=True)):
         pattern = {
             "shape": PATTERNS[number % len(PATTERNS)],
-            "size": 0.5 * look.font,
+            "size": 0.5 * page_style.font,
             "solidity": 0.25,
         }
         color = themes.method_style(name)["color"]
         hover = f"{name}<br>%{{x}}: %{{y:.3g}}<extra></extra>"
-        wrapped = look.wrap(name, look.width - 6 * look.font)
+        wrapped = page_style.wrap(name, page_style.width - 6 * page_style.font)
         marker = {
             "color": color,
-            "pattern": {**pattern, "fgcolor": look.inks.paper, "bgcolor": color},
+            "pattern": {**pattern, "fgcolor": page_style.inks.paper, "bgcolor": color},
         }
         figure.add_bar(x=layers, y=values, name=wrapped, marker=marker, hovertemplate=hover)
     if limit is not None:
-        line = {"dash": "dot", "width": 0.8 * look.line, "color": look.inks.text}
+        line = {"dash": "dot", "width": 0.8 * page_style.line, "color": page_style.inks.text}
         figure.add_hline(limit, line=line)
-        note = {"text": f"limit {limit:g}", "font": {"size": look.small}, "showarrow": False}
+        note = {"text": f"limit {limit:g}", "font": {"size": page_style.small}, "showarrow": False}
         figure.add_annotation(x=1, xref="paper", xanchor="right", y=limit, yanchor="bottom", **note)
-    slanted = look.text_width(max(layers, key=len, default="")) * len(layers) > 0.8 * look.width
+    slanted = (
+        page_style.text_width(max(layers, key=len, default="")) * len(layers)
+        > 0.8 * page_style.width
+    )
     figure.update_xaxes(type="category", tickangle=-90 if slanted else 0, showgrid=False)
     top_of = max(np.nanmax(grid, initial=0), limit or 0)
     figure.update_yaxes(title_text=measure, range=[0, 1.12 * top_of or 1])
     figure.layout.bargap = 0.25
-    return look.with_legend(figure, names)
+    return page_style.with_legend(figure, names)
 
 
 def _heat_map(
@@ -138,15 +141,15 @@ def _heat_map(
     grid: np.ndarray,
     measure: str,
     limit: float | None,
-    look: Look,
+    page_style: PageStyle,
 ) -> go.Figure:
     """A strip per method, its name above it; the strips between are left empty for the names."""
-    names = [look.wrap(name, look.width - 2 * look.font) for name in names]
+    names = [page_style.wrap(name, page_style.width - 2 * page_style.font) for name in names]
     period = 2 + max(name.count("<br>") for name in names)
     strips = np.full((period * len(names), len(layers)), np.nan)
     strips[period - 1 :: period] = grid
     hover_names = np.repeat([[name] for name in names], period, axis=0)
-    bar = look.colorbar("", {"nticks": 5})
+    bar = page_style.colorbar("", {"nticks": 5})
     heat = go.Heatmap(
         x=layers, z=strips, colorscale="Cividis", colorbar=bar, zmin=0, zmax=limit or np.nanmax(grid, initial=1), hoverongaps=False,
         customdata=np.broadcast_to(hover_names, strips.shape),
@@ -154,15 +157,20 @@ def _heat_map(
     )  # fmt: skip
     figure = go.Figure(heat)
     for number, name in enumerate(names):
-        text = {"text": name, "font": {"size": look.font}, "showarrow": False, "align": "left"}
+        text = {
+            "text": name,
+            "font": {"size": page_style.font},
+            "showarrow": False,
+            "align": "left",
+        }
         place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "middle"}
         place["y"] = period * number + (period - 2) / 2
         figure.add_annotation(**text, **place)
-    title = {"text": measure, "font": {"size": look.font}, "x": 0.99, "xanchor": "right"}
+    title = {"text": measure, "font": {"size": page_style.font}, "x": 0.99, "xanchor": "right"}
     title |= {"yref": "container", "y": 0.985, "yanchor": "top"}
     figure.update_xaxes(type="category", showgrid=False, nticks=12, tickangle=-90)
     hidden = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
     figure.update_yaxes(range=[len(strips) - 0.5, -0.5], **hidden)
-    margin = {"l": look.font, "t": 2 * look.font, "b": 5 * look.font}
-    height = (7 + 1.4 * len(strips)) * look.font
+    margin = {"l": page_style.font, "t": 2 * page_style.font, "b": 5 * page_style.font}
+    height = (7 + 1.4 * len(strips)) * page_style.font
     return figure.update_layout(title=title, margin=margin, height=height)

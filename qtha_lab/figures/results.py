@@ -1,6 +1,6 @@
 """The results of a comparison as a table, drawn with the rules of a printed one.
 
-Takes rows of ready text (as `qtha_lab.compare.rows` makes them); computes no mean.
+Takes rows of ready text (as `qtha_lab.studies.comparison.rows` makes them); computes no mean.
 """
 
 import functools
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from qtha_lab.figures.machinery.canvas import Canvas
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
@@ -82,37 +82,37 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _draw(table: Table, look: Look) -> Unchecked:
+def _draw(table: Table, page_style: PageStyle) -> Unchecked:
     """Draw methods down the page; turned on its side where that would take many blocks and this takes one."""
-    if not look.on_screen:
-        table = _condensed(table, look)
+    if not page_style.on_screen:
+        table = _condensed(table, page_style)
     grid = [list(table.columns), *table.cells()]
-    columns, blocks = _laid_out(grid, look, 0.42 * look.width)
+    columns, blocks = _laid_out(grid, page_style, 0.42 * page_style.width)
     numeric = table.numeric()
-    if len(blocks) > 2 and look.on_screen:
+    if len(blocks) > 2 and page_style.on_screen:
         transposed = [list(row) for row in zip(*grid, strict=True)]
-        on_its_side, fewer = _laid_out(transposed, look, 8.5 * look.font)
+        on_its_side, fewer = _laid_out(transposed, page_style, 8.5 * page_style.font)
         if len(fewer) == 1:
             columns, blocks, numeric = (
                 on_its_side,
                 fewer,
                 [False] + [True] * (len(transposed[0]) - 1),
             )
-    canvas = Canvas(look)
-    y = 0.6 * look.font
+    canvas = Canvas(page_style)
+    y = 0.6 * page_style.font
     for block in blocks:
         y = _draw_block(canvas, [columns[i] for i in block], [numeric[i] for i in block], y)
     return canvas.figure(y)
 
 
-def _condensed(table: Table, look: Look) -> Table:
+def _condensed(table: Table, page_style: PageStyle) -> Table:
     """Return the columns that fit beside each other on a page, the most important first."""
     first = [*table.columns[:1], *(name for name in FIRST if name in table.columns[1:])]
     chosen: list[str] = []
     for name in dict.fromkeys([*first, *table.columns]):
         part = _only(table, [*chosen, name])
         grid = [list(part.columns), *part.cells()]
-        _, blocks = _laid_out(grid, look, 0.42 * look.width)
+        _, blocks = _laid_out(grid, page_style, 0.42 * page_style.width)
         if len(blocks) < 2 or len(chosen) < 2:
             chosen.append(name)
     return _only(table, chosen)
@@ -128,27 +128,31 @@ def _only(table: Table, names: Sequence[str]) -> Table:
 
 
 def _laid_out(
-    grid: list[list[str]], look: Look, first: float
+    grid: list[list[str]], page_style: PageStyle, first: float
 ) -> tuple[list[list[str]], list[list[int]]]:
     """The columns of a grid of texts, broken into lines, and which of them stand side by side.
 
     Args:
         grid: Rows of texts, the first being the headings.
-        look: The page.
+        page_style: The page.
         first: The most width of the first column.
     """
     columns = []
     for number, (title, *cells) in enumerate(zip(*grid, strict=True)):
-        heading, widest = (first, first) if number == 0 else (9 * look.font, 0.42 * look.width)
-        broken = [look.wrap(cell, widest).replace(" [", "<br>[") for cell in cells]
-        columns.append([look.wrap(title, heading), *broken])
-    return columns, _blocks([max(map(look.text_width, column)) for column in columns], look)
+        heading, widest = (
+            (first, first) if number == 0 else (9 * page_style.font, 0.42 * page_style.width)
+        )
+        broken = [page_style.wrap(cell, widest).replace(" [", "<br>[") for cell in cells]
+        columns.append([page_style.wrap(title, heading), *broken])
+    return columns, _blocks(
+        [max(map(page_style.text_width, column)) for column in columns], page_style
+    )
 
 
-def _blocks(widths: list[float], look: Look) -> list[list[int]]:
+def _blocks(widths: list[float], page_style: PageStyle) -> list[list[int]]:
     """Column numbers, cut into blocks that fit the page; each begins with the first column."""
     blocks: list[list[int]] = [[0]] if widths else []
-    room, gap = look.width - look.font, 0.6 * look.font
+    room, gap = page_style.width - page_style.font, 0.6 * page_style.font
     width_so_far = widths[0] if widths else 0.0
     for number, width in enumerate(widths[1:], start=1):
         if width_so_far + gap + width > room and len(blocks[-1]) > 1:
@@ -161,20 +165,20 @@ def _blocks(widths: list[float], look: Look) -> list[list[int]]:
 
 def _draw_block(canvas: Canvas, columns: list[list[str]], numeric: list[bool], y: float) -> float:
     """Draw some columns from a height downward; the height below them."""
-    look = canvas.look
-    widths = [max(map(look.text_width, column)) for column in columns]
-    spare = max(0.0, look.width - look.font - sum(widths)) / max(1, len(columns) - 1)
-    gap = min(spare, 3 * look.font)
-    right = 0.5 * look.font + sum(widths) + gap * (len(columns) - 1)
+    page_style = canvas.page_style
+    widths = [max(map(page_style.text_width, column)) for column in columns]
+    spare = max(0.0, page_style.width - page_style.font - sum(widths)) / max(1, len(columns) - 1)
+    gap = min(spare, 3 * page_style.font)
+    right = 0.5 * page_style.font + sum(widths) + gap * (len(columns) - 1)
     for number, cells in enumerate(zip(*columns, strict=True)):
-        tall = (1.25 * max(cell.count("<br>") + 1 for cell in cells) + 0.4) * look.font
+        tall = (1.25 * max(cell.count("<br>") + 1 for cell in cells) + 0.4) * page_style.font
         if number < 2:
-            canvas.stroke((0.5 * look.font, y), (right, y), 1.0 if number == 0 else 0.6)
-        x = 0.5 * look.font
+            canvas.stroke((0.5 * page_style.font, y), (right, y), 1.0 if number == 0 else 0.6)
+        x = 0.5 * page_style.font
         for cell, width, is_number in zip(cells, widths, numeric, strict=True):
             at, side = (x + width, "middle left") if is_number else (x, "middle right")
             canvas.text((at, y + tall / 2), cell, side=side)
             x += width + gap
         y += tall
-    canvas.stroke((0.5 * look.font, y), (right, y), 1.0)
-    return y + 1.2 * look.font
+    canvas.stroke((0.5 * page_style.font, y), (right, y), 1.0)
+    return y + 1.2 * page_style.font

@@ -9,13 +9,13 @@ from typing import Any, TypedDict
 
 import plotly.graph_objects as go
 
+from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
-from qtha_lab.measures import MEASURES
 
 PALE = 0.15
 
@@ -121,24 +121,24 @@ def unbeaten(runs: Sequence[RunValues], x: str, y: str) -> list[RunValues]:
 
 
 def _draw(
-    runs: list[RunValues], best: list[RunValues], look: Look, *, x: str, y: str,
+    runs: list[RunValues], best: list[RunValues], page_style: PageStyle, *, x: str, y: str,
     logs: tuple[bool, bool], brushed: frozenset[str],
 ) -> go.Figure:  # fmt: skip
     figure = go.Figure()
     along, up = ([run["values"][name] for run in best] for name in (x, y))
-    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
     figure.add_scatter(x=along, y=up, mode="lines", line=line, showlegend=False, hoverinfo="skip")
     by_label: dict[str, list[RunValues]] = {}
     for run in runs:
         by_label.setdefault(run["label"], []).append(run)
     styles = themes.distinct_styles(by_label)
     for label, members in by_label.items():
-        figure.add_trace(_symbols(label, members, (x, y), styles[label], look, brushed))
+        figure.add_trace(_symbols(label, members, (x, y), styles[label], page_style, brushed))
     for name, log, update in zip(
         (x, y), logs, (figure.update_xaxes, figure.update_yaxes), strict=True
     ):
         update(title_text=labels.axis(name), **_axis([run["values"][name] for run in runs], log))
-    return look.with_legend(figure, list(by_label))
+    return page_style.with_legend(figure, list(by_label))
 
 
 def _axis(values: list[Any], log: bool) -> dict:
@@ -151,15 +151,15 @@ def _axis(values: list[Any], log: bool) -> dict:
 
 
 def _symbols(
-    label: str, members: list[RunValues], names: tuple[str, str], style: dict, look: Look,
+    label: str, members: list[RunValues], names: tuple[str, str], style: dict, page_style: PageStyle,
     brushed: frozenset[str],
 ) -> go.Scatter:  # fmt: skip
     along, up = ([run["values"][name] for run in members] for name in names)
     hover = f"{label} · %{{customdata}}<br>%{{x:,.4g}}, %{{y:.5g}}<extra></extra>"
     if any(isinstance(value, str) for value in along):
         hover = hover.replace(":,.4g", "")
-    trace = look.line_of(label, style, x=along, y=up, hovertemplate=hover, mode="markers")
-    trace.update(marker_size=1.3 * look.marker, customdata=[run["id"] for run in members])
+    trace = page_style.line_of(label, style, x=along, y=up, hovertemplate=hover, mode="markers")
+    trace.update(marker_size=1.3 * page_style.marker, customdata=[run["id"] for run in members])
     if brushed:
         trace.update(marker_opacity=[1.0 if run["id"] in brushed else PALE for run in members])
     return trace

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 
@@ -73,39 +73,44 @@ def _spread(values: list[float]) -> str:
     return f"{min(values):.4g} to {max(values):.4g}, mean {np.mean(values):.4g} {count}"
 
 
-def _draw(values: dict[str, list[float]], measure: str, look: Look) -> go.Figure:
+def _draw(values: dict[str, list[float]], measure: str, page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     styles = themes.distinct_styles(values)
     y = 0.0  # in letters' heights, downward
     for label, numbers in values.items():
-        name = look.wrap(label, look.width - 3 * look.font)
-        figure.add_annotation(**_name(name, look), y=y)
+        name = page_style.wrap(label, page_style.width - 3 * page_style.font)
+        figure.add_annotation(**_name(name, page_style), y=y)
         y += 1.3 * (name.count("<br>") + 1) + 0.9
-        figure.add_traces(_row(label, numbers, y, styles[label], look))
+        figure.add_traces(_row(label, numbers, y, styles[label], page_style))
         y += 1.1
     figure.update_xaxes(title_text=labels.axis(measure), nticks=6)
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_yaxes(range=[y, -0.3], **hidden)
-    margin = {"l": look.font, "t": 0.5 * look.font}
-    height = (y + 0.3 + 3.5) * look.font
+    margin = {"l": page_style.font, "t": 0.5 * page_style.font}
+    height = (y + 0.3 + 3.5) * page_style.font
     return figure.update_layout(height=height, margin=margin, showlegend=False)
 
 
-def _name(name: str, look: Look) -> dict:
+def _name(name: str, page_style: PageStyle) -> dict:
     """A method's name at the left edge, hanging from its place, on paper that hides the grid."""
-    text = {"text": name, "font": {"size": look.font}, "align": "left", "bgcolor": look.inks.paper}
+    text = {
+        "text": name,
+        "font": {"size": page_style.font},
+        "align": "left",
+        "bgcolor": page_style.inks.paper,
+    }
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "top", "borderpad": 0}
     return {**text, **place, "showarrow": False}
 
 
 def _row(
-    label: str, values: list[float], at: float, style: dict[str, str], look: Look
+    label: str, values: list[float], at: float, style: dict[str, str], page_style: PageStyle
 ) -> list[go.Scatter]:
     mean = float(np.mean(values))
     hover = f"{label}<br>%{{x:.5g}}<extra></extra>"
-    dots = look.line_of(label, style, x=values, y=[at] * len(values), hovertemplate=hover)
-    dots.update(mode="markers", marker_size=1.3 * look.marker, marker_opacity=0.6)
-    marker = {"symbol": "line-ns", "size": 2.4 * look.marker}
-    marker["line"] = {"width": look.line, "color": look.inks.text}
+    dots = page_style.line_of(label, style, x=values, y=[at] * len(values), hovertemplate=hover)
+    dots.update(mode="markers", marker_size=1.3 * page_style.marker, marker_opacity=0.6)
+    marker = {"symbol": "line-ns", "size": 2.4 * page_style.marker}
+    marker["line"] = {"width": page_style.line, "color": page_style.inks.text}
     stroke = f"{label}<br>mean %{{x:.5g}}<extra></extra>"
     return [dots, go.Scatter(x=[mean], y=[at], mode="markers", marker=marker, hovertemplate=stroke)]

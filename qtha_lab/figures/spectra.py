@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
@@ -73,7 +73,7 @@ def above(values: np.ndarray, threshold: float = THRESHOLD) -> int:
     return int((values > threshold * values.max(initial=0)).sum())
 
 
-def _draw_decay(spectra: dict[str, np.ndarray], look: Look) -> go.Figure | Unchecked:
+def _draw_decay(spectra: dict[str, np.ndarray], page_style: PageStyle) -> go.Figure | Unchecked:
     largest = max((v.max(initial=0) for v in spectra.values()), default=0) or 1.0
     above_floor = {label: v[v > FLOOR * largest] for label, v in spectra.items()}
     styles = themes.distinct_styles(spectra)
@@ -82,8 +82,8 @@ def _draw_decay(spectra: dict[str, np.ndarray], look: Look) -> go.Figure | Unche
         hover = f"{label}<br>σ%{{x}} = %{{y:.3g}}<extra></extra>"
         index = np.arange(1, len(values) + 1)
         more = {"x": index, "y": values, "hovertemplate": hover}
-        traces.append(look.plain_line(label, styles[label]) | more)
-    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+        traces.append(page_style.plain_line(label, styles[label]) | more)
+    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
     height = {"y0": THRESHOLD * largest, "y1": THRESHOLD * largest, "yref": "y"}
     across = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", **height, "line": line}
     heights = [
@@ -96,7 +96,7 @@ def _draw_decay(spectra: dict[str, np.ndarray], look: Look) -> go.Figure | Unche
         "yaxis": {"title": {"text": labels.axis("singular_value")}, **ticks.log_axis(heights)},
         "shapes": [across],
     }
-    return look.with_legend(unchecked(traces, layout), list(spectra))
+    return page_style.with_legend(unchecked(traces, layout), list(spectra))
 
 
 def _history_example() -> dict:
@@ -140,7 +140,7 @@ def spectrum_over_training(
     return Figure("spectrum_over_training", draw, caption, alt, table, theme)
 
 
-def _draw_history(steps: np.ndarray, grid: np.ndarray, look: Look) -> go.Figure:
+def _draw_history(steps: np.ndarray, grid: np.ndarray, page_style: PageStyle) -> go.Figure:
     largest = grid.max() or 1.0
     logs = np.log10(np.where(grid > FLOOR * largest, grid, np.nan))
     low = 10 ** np.nanmin(logs, initial=np.log10(largest) - 1)
@@ -150,7 +150,7 @@ def _draw_history(steps: np.ndarray, grid: np.ndarray, look: Look) -> go.Figure:
     heat = go.Heatmap(
         x=steps, y=np.arange(1, grid.shape[1] + 1), z=colors, colorscale="Cividis",
         customdata=grid.T, hovertemplate="step %{x}, σ%{y} = %{customdata:.3g}<extra></extra>",
-        colorbar=look.colorbar("σ", ticks.log_colors(low, largest)),
+        colorbar=page_style.colorbar("σ", ticks.log_colors(low, largest)),
     )  # fmt: skip
     figure = go.Figure(heat)
     figure.update_xaxes(title_text=labels.axis("step"), showgrid=False)

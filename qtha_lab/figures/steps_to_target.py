@@ -7,9 +7,9 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
+from qtha_lab.figures.machinery.by_size import Sized, draw, ends
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.sized import Sized, draw, ends
 from qtha_lab.figures.machinery.table import Table
 
 

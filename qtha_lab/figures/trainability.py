@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
@@ -103,7 +103,7 @@ def _rate(line: Sequence[Variance]) -> str:
     return f"falls {rate:.3g} times per qubit" if rate > 1.02 else "does not fall"
 
 
-def _draw(lines: dict[str, list[Variance]], look: Look) -> go.Figure:
+def _draw(lines: dict[str, list[Variance]], page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     counts: dict[str, int] = {}
     for label, line in lines.items():
@@ -111,15 +111,15 @@ def _draw(lines: dict[str, list[Variance]], look: Look) -> go.Figure:
         number = counts[ansatz] = counts.get(ansatz, -1) + 1
         x, y = [p["n_qubits"] for p in line], [p["variance"] for p in line]
         hover = f"{label}<br>%{{x}} qubits: %{{y:.3g}}<extra></extra>"
-        trace = look.line_of(ansatz, x=x, y=y, hovertemplate=hover).update(name=label)
+        trace = page_style.line_of(ansatz, x=x, y=y, hovertemplate=hover).update(name=label)
         figure.add_trace(vary(trace, number))
     law = "∝ 2⁻ⁿ"
     if lines:
-        figure.add_trace(_law(lines, look).update(name=law))
+        figure.add_trace(_law(lines, page_style).update(name=law))
     variances = [v for trace in traces_of(figure) for v in trace.y]
-    figure.update_xaxes(title_text=labels.axis("n_qubits"), dtick=2 if look.narrow else 1)
+    figure.update_xaxes(title_text=labels.axis("n_qubits"), dtick=2 if page_style.narrow else 1)
     figure.update_yaxes(title_text=labels.axis("gradient_variance"), **ticks.log_axis(variances))
-    return look.with_legend(figure, [*lines, law])
+    return page_style.with_legend(figure, [*lines, law])
 
 
 def vary(trace: go.Scatter, number: int) -> go.Scatter:
@@ -130,9 +130,9 @@ def vary(trace: go.Scatter, number: int) -> go.Scatter:
     return trace
 
 
-def _law(lines: dict[str, list[Variance]], look: Look) -> go.Scatter:
+def _law(lines: dict[str, list[Variance]], page_style: PageStyle) -> go.Scatter:
     points = [p for line in lines.values() for p in line]
     n = np.array(sorted({p["n_qubits"] for p in points}))
     start = max(p["variance"] for p in points if p["n_qubits"] == n[0])
-    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
     return go.Scatter(x=n, y=start * 2.0 ** (n[0] - n), mode="lines", line=line, hoverinfo="skip")

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
@@ -81,23 +81,27 @@ def _ends(points: Sequence[Point]) -> str:
 
 
 def _draw(
-    curves: Mapping[str, Sequence[Point]], dense: int, chosen: Point | None, look: Look
+    curves: Mapping[str, Sequence[Point]], dense: int, chosen: Point | None, page_style: PageStyle
 ) -> go.Figure | Unchecked:
     traces = []
     for number, (label, points) in enumerate(curves.items()):
         hover = f"{label}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
         x, y = ([point[i] for point in points] for i in (0, 1))
         more = {"x": x, "y": y, "hovertemplate": hover}
-        traces.append(look.plain_line(label, _style(number)) | more)
+        traces.append(page_style.plain_line(label, _style(number)) | more)
     if chosen:
-        ring = {"symbol": "circle-open", "size": 2.2 * look.marker, "color": look.inks.text}
-        ring["line"] = {"width": 1.5 * look.line}
+        ring = {
+            "symbol": "circle-open",
+            "size": 2.2 * page_style.marker,
+            "color": page_style.inks.text,
+        }
+        ring["line"] = {"width": 1.5 * page_style.line}
         hover = f"{CHOSEN}<br>%{{x:,}} parameters: %{{y:.3g}}<extra></extra>"
         traces.append({
             "type": "scatter", "x": [chosen[0]], "y": [chosen[1]], "name": CHOSEN,
             "mode": "markers", "marker": ring, "hovertemplate": hover,
         })  # fmt: skip
-    line = {"dash": "dot", "width": 0.7 * look.line, "color": look.inks.text}
+    line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
     counts = [dense, *(n for points in curves.values() for n, _ in points), *([chosen[0]] if chosen else [])]  # fmt: skip
     along = {
         "title": {"text": labels.axis("parameters")},
@@ -106,7 +110,9 @@ def _draw(
     up = {"title": {"text": labels.axis("relative_error")}, "range": [-0.02, 1.05]}
     upright = {"type": "line", "x0": dense, "x1": dense, "y0": 0, "y1": 1, "yref": "y domain"}
     layout = {"xaxis": along, "yaxis": up, "shapes": [{**upright, "xref": "x", "line": line}]}
-    return look.with_legend(unchecked(traces, layout), [*curves, *([CHOSEN] if chosen else [])])
+    return page_style.with_legend(
+        unchecked(traces, layout), [*curves, *([CHOSEN] if chosen else [])]
+    )
 
 
 def _style(number: int) -> dict[str, str]:

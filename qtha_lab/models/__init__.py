@@ -12,7 +12,7 @@ from qtha_lab.models.loading import (
     fingerprint,
     load_model,
 )
-from qtha_lab.models.public import public_base, public_name
+from qtha_lab.models.public_names import public_base, public_name
 
 __all__ = [
     "KNOWN",

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import as_path, cache_dir, data_dir
+from qtha_lab.core.settings import nearest, unknown
 from qtha_lab.models.weights import weight_files
-from qtha_lab.paths import as_path, cache_dir, data_dir
-from qtha_lab.settings import nearest, unknown
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def check_model(name: str, head: str | None = None) -> None:
     Example:
         >>> check_model("tinny")
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: unknown model 'tinny': did you mean 'tiny'? Known: minilm, smollm2-135m, tiny
+        qtha_lab.core.errors.Refusal: unknown model 'tinny': did you mean 'tiny'? Known: minilm, smollm2-135m, tiny
     """
     if head is not None and head not in HEADS:
         raise unknown("head", head, HEADS)

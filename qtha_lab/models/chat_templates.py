@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 SECONDS, MEBIBYTES = 2, 512
 WALL_SECONDS = 60

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_json, shortened
-from qtha_lab.errors import Refusal
 from qtha_lab.models.refusing import refusing
 
 COUNTS = re.compile(r"(_?num|n)_\w*(layers?|blocks|labels|experts|heads)|n_(layer|head)")

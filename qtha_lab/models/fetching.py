@@ -15,8 +15,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, show
-from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import (
     KNOWN,
     KnownModel,

@@ -9,22 +9,26 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, read_mapping, shortened
-from qtha_lab.errors import Refusal
+from qtha_lab.core.library_lock import ONE_THREAD
+from qtha_lab.core.settings import unknown
 from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id
 from qtha_lab.models.configs import check_head, load_config, read_config
-from qtha_lab.models.quantized import check_quantization, quantization_config, rounding_of
+from qtha_lab.models.quantisation.formats import (
+    check_quantization,
+    quantization_config,
+    rounding_of,
+)
 from qtha_lab.models.refusing import refusing
 from qtha_lab.models.tokenizers import check_vocabulary, load_tokenizer
 from qtha_lab.models.weights import check_weights, shapes_in, weight_files
-from qtha_lab.one_thread import ONE_THREAD
-from qtha_lab.settings import unknown
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from qtha_lab.models.bits import Rounding
+    from qtha_lab.models.quantisation.schemes import Rounding
 
 DTYPES = ("float32", "bfloat16")
 Files = tuple[tuple[Path, int, int], ...]
@@ -64,7 +68,7 @@ def load_model(
         quantization: "none", weights stored in "int8" or "int4" (see `quantized`), or a way to round such as
             "round(w=3,g=64)" (see `bits`), whose calibration is kept in the cache folder.
         head_seed: Start of a new classification head; the global random state is left as it was.
-        reader: The classification head by name, such as "circuit(n=4)" (see `qtha_lab.heads`); empty is the model's own,
+        reader: The classification head by name, such as "circuit(n=4)" (see `qtha_lab.adapters.heads`); empty is the model's own,
             drawn at random.
 
     Raises:
@@ -121,7 +125,7 @@ def _round(
     print_of_model: str,
 ) -> None:
     """Round a whole model in place, as its calibration rows say if the way asks for them."""
-    from qtha_lab.models.rounding import calibration, layers
+    from qtha_lab.models.quantisation import calibration, layers
 
     learnt = {}
     if rounding.calibrates:
@@ -145,7 +149,7 @@ def _learnt(
     texts: list[str],
 ) -> "dict[str, Tensor]":
     """What a whole model learns from texts, with its head left alone and its gradients off."""
-    from qtha_lab.models.rounding import calibration
+    from qtha_lab.models.quantisation import calibration
 
     longest = getattr(model.config, "max_position_embeddings", None) or calibration.LENGTH
     log.info("%s looks at %d calibration rows, once", rounding.text, len(texts))
@@ -191,7 +195,7 @@ def empty_model(
 
 
 def _put(reader: str, model: "PreTrainedModel") -> None:
-    from qtha_lab import heads
+    from qtha_lab.adapters import heads
 
     if reader:
         heads.put_head(model, heads.head_named(reader))

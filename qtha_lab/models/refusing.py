@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.errors import Refusal
 
 OWN_ERRORS = (Refusal, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 OUT_OF_MEMORY = "OutOfMemoryError"
@@ -24,7 +24,7 @@ def refusing(rule: str, remedy: str) -> Iterator[None]:
         >>> with refusing("config.json must describe a model", "Correct the file."):
         ...     1 // 0
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: config.json must describe a model, got ZeroDivisionError: integer division or modulo by zero. Correct the file.
+        qtha_lab.core.errors.Refusal: config.json must describe a model, got ZeroDivisionError: integer division or modulo by zero. Correct the file.
     """
     try:
         yield

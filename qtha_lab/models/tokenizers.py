@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.errors import Refusal
 from qtha_lab.models.catalogue import KNOWN
 from qtha_lab.models.chat_templates import check_template
 from qtha_lab.models.refusing import refusing

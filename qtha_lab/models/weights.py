@@ -5,8 +5,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_tensors, read_json, relative_name, shortened
-from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

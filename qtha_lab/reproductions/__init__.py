@@ -35,9 +35,9 @@ A whole one, whose arms do their own work:
 A function of `(arm, seed, quick)` returns an `Experiment` instead, which is trained as any fine-tune is.
 """
 
-from qtha_lab.reproductions.machinery.driving import reproduce
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Claim, reproduction
+from qtha_lab.reproductions.machinery.run_arms import reproduce
 from qtha_lab.reproductions.machinery.verdicts import Verdict, verdicts
 
 __all__ = [

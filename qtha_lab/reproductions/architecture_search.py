@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit
-from qtha_lab.problems.small_circuit_labels import Points, labelled_points
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
-from qtha_lab.search import Found, Plan, Space, search
-from qtha_lab.search.supernet import Cost
 from qtha_lab.simulators import expval_z
+from qtha_lab.studies.architecture_search import Found, Plan, Space, search
+from qtha_lab.studies.architecture_search.supernet import Cost
+from qtha_lab.tasks.problems.small_circuit_labels import Points, labelled_points
 
 ENGINE = "density:noise(depolarizing_1q=0.05,depolarizing_2q=0.2)"
 ARMS = {

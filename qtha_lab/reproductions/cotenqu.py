@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qtha_lab.heads import head_named
-from qtha_lab.problems.digits import PIXELS, digits
-from qtha_lab.reproductions.machinery.classifying import classify, principal
+from qtha_lab.adapters.heads import head_named
+from qtha_lab.reproductions.machinery.classification import classify, principal
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.tasks.problems.digits import PIXELS, digits
 
 QUBITS = (2, 3, 5)
 PAIRS = {"36": (3, 6), "39": (3, 9)}

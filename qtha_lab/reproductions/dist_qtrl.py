@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from qtha_lab.adapters import GeneratedNet, generate_into
-from qtha_lab.machines.registry import needs
-from qtha_lab.problems.environments import environments, goal_of
+from qtha_lab.core.settings import setting
 from qtha_lab.reproductions.machinery.agents import Order, Play, playing
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
-from qtha_lab.settings import setting
+from qtha_lab.runs.remote.registry import needs
+from qtha_lab.tasks.problems.environments import environments, goal_of
 
 SIDE_BY_SIDE = 4  # episodes an agent plays at once
 MAX_NORM = 0.5

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qtha_lab import ansatze
-from qtha_lab.circuits import Circuit
-from qtha_lab.problems.digits import PIXELS, Digits, digits
+from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.simulators import QuantumLayer
-from qtha_lab.training.teaching import divergence
+from qtha_lab.tasks.problems.digits import PIXELS, Digits, digits
+from qtha_lab.training.distillation import divergence
 
 N_QUBITS, N_LAYERS, N_CLASSES = 6, 3, 10
 HIDDEN = 4  # of the classical students: 310 numbers, a few more than the circuit's 274
@@ -103,13 +102,13 @@ def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one student, or the teacher, on the digits of a seed."""
     data = digits(300, 300, seed)
     if arm == "teacher":
-        tell(log, *taught_by(seed, data, log))
+        tell(log, *teacher_of(seed, data, log))
         return
     kind, _, taught = arm.partition("_")
     if not taught:
         tell(log, *trained(student_of(kind, seed), data, log, seed))
         return
-    teacher, _ = taught_by(seed, data, log)
+    teacher, _ = teacher_of(seed, data, log)
     with torch.no_grad():
         theirs = teacher(data.train)
     tries = [trained(student_of(kind, seed), data, log, seed, (theirs, *how)) for how in TRIED]
@@ -118,7 +117,7 @@ def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
     tell(log, *tries[best])
 
 
-def taught_by(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]:
+def teacher_of(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]:
     """The teacher of a seed and the course of its training; the students of a process share it.
 
     Args:

@@ -1,7 +1,7 @@
 """Federated Quantum-Train: clients train the generator of a network's weights, a server averages the generators.
 
 A small VGG-like network on 8 × 8 digits, four clients with unequal labels (Dirichlet 0.5). All arms average by
-`qtha_lab.federated.average`; a client's Adam begins anew every round [R]. `rounds` are the steps.
+`qtha_lab.studies.federated.average`; a client's Adam begins anew every round [R]. `rounds` are the steps.
 """
 
 import copy
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qtha_lab.adapters import generate_into
-from qtha_lab.federated import average
-from qtha_lab.problems.digits import digits
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
-from qtha_lab.tasks.shares import deal
+from qtha_lab.studies.federated import average
+from qtha_lab.tasks.client_shards import deal
+from qtha_lab.tasks.problems.digits import digits
 
 CLIENTS = 4
 LOCAL_STEPS = 5

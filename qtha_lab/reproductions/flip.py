@@ -10,12 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qtha_lab.adapters.initialisation.angles.pretraining import (
+    AngleModel,
+    Course,
+    Problem,
+    learn,
+)
 from qtha_lab.circuits import Angle, Circuit, Gate
-from qtha_lab.problems.cuts import Graph, random_graph
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.simulators import expval
-from qtha_lab.starts.learning import AngleModel, Course, Problem, learn
+from qtha_lab.tasks.problems.cuts import Graph, random_graph
 
 LAYERS = 2
 RATE = 0.05  # of Adam on the graphs that are tried
@@ -27,7 +32,7 @@ TARGET = 0.95  # of the largest cut
     title="Learnt starts (FLIP)",
     arxiv="2103.08572",
     claim="Angles that one model learns on small problems start larger ones better than random angles do.",
-    works="qtha-lab start learn, angles=flip(FILE) of every method with a circuit",
+    works="qtha-lab init learn, angles=flip(FILE) of every method with a circuit",
     source="2103.08572 (abstract); network, steps and sizes [R]",
     control="uniform and small angles; a table with a constant for each kind of gate and layer, learnt alike",
     data="largest cuts of random graphs, learnt on 4 to 6 nodes, tried on 8 and 10",

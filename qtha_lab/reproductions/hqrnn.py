@@ -12,10 +12,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qtha_lab.heads import head_named
-from qtha_lab.problems.engines import CAP, N_SENSORS, Fleet, Windows, synthetic_fleet
+from qtha_lab.adapters.heads import head_named
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.tasks.problems.engines import (
+    CAP,
+    N_SENSORS,
+    Fleet,
+    Windows,
+    synthetic_fleet,
+)
 
 RATE, BATCH = 0.01, 64
 ARMS = {

@@ -4,8 +4,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from qtha_lab import models, tasks
-from qtha_lab.models.bits import Rounding, rounding_named
-from qtha_lab.models.rounding import calibration, learning
+from qtha_lab.models.quantisation import calibration
+from qtha_lab.models.quantisation import clip_training as learning
+from qtha_lab.models.quantisation.schemes import Rounding, rounding_named
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.tasks.formatting import render

@@ -12,11 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qtha_lab.heads import head_named
-from qtha_lab.problems.digits import Digits, digits
-from qtha_lab.reproductions.machinery.classifying import BATCH, classify, mapped, principal
+from qtha_lab.adapters.heads import head_named
+from qtha_lab.reproductions.machinery.classification import (
+    BATCH,
+    classify,
+    mapped,
+    principal,
+)
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.tasks.problems.digits import Digits, digits
 
 QUBITS = (2, 4, 6, 8)
 FEATURES, N_CLASSES = 32, 5

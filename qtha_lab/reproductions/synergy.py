@@ -9,12 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.ansatze import build_without_inputs
-from qtha_lab.problems.spins import check_installed, ground_energy, ground_state_mps, ising_terms
+from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
+from qtha_lab.circuits.ansatze import build_without_inputs
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.simulators import expval
-from qtha_lab.starts.mps_to_gates import decompose
+from qtha_lab.tasks.problems.spins import (
+    check_installed,
+    ground_energy,
+    ground_state_mps,
+    ising_terms,
+)
 
 PREPARED, NEW = 3, 1  # layers for the state, and layers near the identity after them
 NEAR_IDENTITY = 0.01
@@ -72,7 +77,7 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     small, large = (4, 8) if quick else (6, 12)
     log.end(
         trainable_parameters=len(start), learning_rate=rate, start_error=prepared,
-        slope_fall=_squared_slope(arm, small, seed) / _squared_slope(arm, large, seed),
+        slope_fall=_squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
     )  # fmt: skip
 
 
@@ -114,11 +119,11 @@ def _course(
     return values
 
 
-def _squared_slope(arm: str, n: int, seed: int) -> float:
+def _squared_gradient(arm: str, n: int, seed: int) -> float:
     """Mean squared slope of the energy in the angles of a new layer at the identity."""
     angles = _start(arm, n, seed)
     first = 15 * (n - 1) * PREPARED
     angles[first:] = 0
     angles.requires_grad_()
-    (slope,) = torch.autograd.grad(_energy(n)(angles), angles)
-    return slope[first:].square().mean().item()
+    (gradient,) = torch.autograd.grad(_energy(n)(angles), angles)
+    return gradient[first:].square().mean().item()

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qtha_lab import mpo
 from qtha_lab.circuits import Angle, Circuit, Gate
-from qtha_lab.problems.digits import digits
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.simulators import QuantumLayer
+from qtha_lab.tasks.problems.digits import digits
+from qtha_lab.tensor_networks import mpo
 
 N_QUBITS, BATCH, RATE, DECAY = 8, 64, 0.05, 5e-4
 SHAPE = mpo.MpoShape.uniform((4, 4, 4), (2, 2, 2), bond_dim=2)

@@ -5,11 +5,11 @@ of a network, `estimate` says what it will cost, `speeds` times every engine; en
 """
 
 from qtha_lab.simulators.cost import Estimate, estimate
-from qtha_lab.simulators.engines import check_engine, engine_names
-from qtha_lab.simulators.explain import Explanation, explain
+from qtha_lab.simulators.engine_choice import Explanation, explain
+from qtha_lab.simulators.engine_selection import check_engine, engine_names
+from qtha_lab.simulators.engine_speed import speeds
 from qtha_lab.simulators.expval import expval, expval_z, probs, state
 from qtha_lab.simulators.layer import QuantumLayer
-from qtha_lab.simulators.speed import speeds
 
 __all__ = [
     "Estimate",

@@ -14,13 +14,13 @@ import time
 import torch
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.device import engine as device_engine
 from qtha_lab.simulators.device import plugins as device_plugins
 from qtha_lab.simulators.device.options import parse
-from qtha_lab.simulators.engines import choose, engine_of
+from qtha_lab.simulators.engine_selection import choose, engine_of
 from qtha_lab.simulators.expval import expval_z
-from qtha_lab.simulators.small_twin import twin
+from qtha_lab.simulators.smaller_circuit import twin
 
 CALIBRATION_SECONDS = 1.0
 SIZES = tuple(4**k for k in range(12))  # samples, tried in this order
@@ -170,10 +170,10 @@ class _Curve:
         sizes = sorted(undisturbed)
         below = min(bisect.bisect(sizes, batch), len(sizes) - 1)
         (few, short), (many, long) = ((n, undisturbed[n]) for n in sizes[below - 1 : below + 1])
-        slope = (long - short) / (many - few)
+        gradient = (long - short) / (many - few)
         if batch > many:  # a disturbed measurement must not grow with the batch
-            slope = min(max(slope, 0.5 * long / many), 1.5 * long / many)
-        return long + slope * (batch - many)
+            gradient = min(max(gradient, 0.5 * long / many), 1.5 * long / many)
+        return long + gradient * (batch - many)
 
     def _undisturbed(self) -> dict[int, float]:
         """Seconds by samples, none longer than a larger batch took: a busy machine only adds time."""
@@ -195,9 +195,9 @@ class _Curve:
 
         Angles differ from call to call, since devices may keep results by their angles.
         """
-        slopes = not self.shifts
+        gradients = not self.shifts
         inputs, params = (
-            _random(shape, self.device).requires_grad_(slopes)
+            _random(shape, self.device).requires_grad_(gradients)
             for shape in ((samples, self.circuit.n_inputs), (self.circuit.n_params,))
         )
         sizes: dict[int, int] = {}
@@ -210,7 +210,7 @@ class _Curve:
         start = time.perf_counter()
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
             values = expval_z(self.circuit, inputs, params, self.engine)
-        if slopes:
+        if gradients:
             torch.autograd.grad(values.sum(), (inputs, params), allow_unused=True)
         if self.device != "cpu":
             torch.accelerator.synchronize()

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal
-from qtha_lab.simulators import op
-from qtha_lab.simulators.engines import info_of
-from qtha_lab.simulators.functional import Values
-from qtha_lab.simulators.reading import Reading, What, reading, reading_as_text
+from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators import torch_operators as op
+from qtha_lab.simulators.dispatch import evaluate, kept_route
+from qtha_lab.simulators.engine_selection import info_of
 from qtha_lab.simulators.registry import ENGINES
-from qtha_lab.simulators.route import evaluate, kept_route
+from qtha_lab.simulators.request import Reading, What, reading, reading_as_text
+from qtha_lab.simulators.torch_func import Values
 
 
 def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -155,7 +155,7 @@ def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: s
         if ready is not None and not _autocasts(ready.device):
             run, values_of, readout, name, _ = ready
             values = run(values_of, inputs, params, readout, name)
-            return values if values.requires_grad else _with_slopes(values, inputs, params)
+            return values if values.requires_grad else _with_gradients(values, inputs, params)
     request = reading(circuit, what)
     _check(request, inputs, params)
     if request.from_amplitudes and not transformed:
@@ -212,10 +212,10 @@ def _read_by_engine(
     joined = values[0]
     if len(values) > 1:
         joined = torch.cat(values, -1)[:, _places(request.order, inputs.device)]
-    return _as_inputs(_with_slopes(joined, inputs, params), inputs)
+    return _as_inputs(_with_gradients(joined, inputs, params), inputs)
 
 
-def _with_slopes(values: Tensor, inputs: Tensor, params: Tensor) -> Tensor:
+def _with_gradients(values: Tensor, inputs: Tensor, params: Tensor) -> Tensor:
     """Values that nothing was read of have slopes of zero, not none."""
     if values.requires_grad or not torch.is_grad_enabled():
         return values

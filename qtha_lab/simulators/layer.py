@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qtha_lab import ansatze
-from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
-from qtha_lab.simulators.engines import check_engine
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators.engine_selection import check_engine
 from qtha_lab.simulators.expval import expval, expval_z, probs
-from qtha_lab.simulators.reading import What, reading
+from qtha_lab.simulators.request import What, reading
 
 
 class QuantumLayer(nn.Module):
@@ -23,7 +22,7 @@ class QuantumLayer(nn.Module):
     DistributedDataParallel, torch.compile, torch.export and torch.func.
 
     Args:
-        circuit: A `Circuit`, or the name of an ansatz (see `qtha_lab.ansatze.names()`).
+        circuit: A `Circuit`, or the name of an ansatz (see `qtha_lab.circuits.ansatze.names()`).
         n_qubits: Of the ansatz; a circuit has its own.
         n_layers: Repeated blocks of the ansatz; a circuit has its own.
         readout: "z" for ⟨Z⟩ of every qubit, "probs" for the probability of every basis state, wires

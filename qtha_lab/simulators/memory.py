@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
-from qtha_lab.errors import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def check_memory(
     Example:
         >>> check_memory("torch", 60, 1, 3 * 8 * 2**60)
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: engine 'torch' needs 27,670,116,110,564,327,424 bytes for 60 qubits and 1 sample, …
+        qtha_lab.core.errors.Refusal: engine 'torch' needs 27,670,116,110,564,327,424 bytes for 60 qubits and 1 sample, …
     """
     if needed < SMALL_BYTES:
         return

@@ -51,7 +51,7 @@ def _merge(terms: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...
 
 
 @dataclasses.dataclass(frozen=True)
-class Turn:
+class Rotation:
     """exp(-i a/2 P), where P has the entries of a Pauli Y between rows k and k ^ flip.
 
     The row with even parity of k & zmask plays |0⟩. On a plain wire flip = zmask = its bit.
@@ -64,28 +64,30 @@ class Turn:
         """Whether it commutes with a turn about the string of Z of that mask."""
         return _even(self.flip & mask)
 
-    def commutes_with(self, other: "Turn") -> bool:
+    def commutes_with(self, other: "Rotation") -> bool:
         """Whether the strings of the two commute."""
         return _even(self.flip & other.zmask) == _even(other.flip & self.zmask)
 
-    def is_independent_of(self, other: "Turn") -> bool:
+    def is_independent_of(self, other: "Rotation") -> bool:
         """Whether the two act like gates on two different wires."""
         return _even(self.flip & other.zmask) and _even(other.flip & self.zmask)
 
 
 @dataclasses.dataclass
-class Turns:
+class Rotations:
     """Y-turns that act like gates on different wires."""
 
-    angles: dict[Turn, Sum] = dataclasses.field(default_factory=dict)
+    angles: dict[Rotation, Sum] = dataclasses.field(default_factory=dict)
 
-    def accepts(self, op: "Turn | int") -> bool:
+    def accepts(self, op: "Rotation | int") -> bool:
         """Whether a turn, or the mask of a phase, can be added to this layer."""
-        return isinstance(op, Turn) and all(op == t or op.is_independent_of(t) for t in self.angles)
+        return isinstance(op, Rotation) and all(
+            op == t or op.is_independent_of(t) for t in self.angles
+        )
 
-    def commutes_with(self, op: "Turn | int") -> bool:
+    def commutes_with(self, op: "Rotation | int") -> bool:
         """Whether a turn, or the phase of a mask, commutes with the whole layer."""
-        if isinstance(op, Turn):
+        if isinstance(op, Rotation):
             return all(op.commutes_with(t) for t in self.angles)
         return all(t.commutes_with_phase(op) for t in self.angles)
 
@@ -96,16 +98,16 @@ class Phases:
 
     angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
 
-    def accepts(self, op: "Turn | int") -> bool:
+    def accepts(self, op: "Rotation | int") -> bool:
         """Whether a turn, or the mask of a phase, can be added to this layer."""
-        return not isinstance(op, Turn)
+        return not isinstance(op, Rotation)
 
-    def commutes_with(self, op: "Turn | int") -> bool:
+    def commutes_with(self, op: "Rotation | int") -> bool:
         """Whether a turn, or the phase of a mask, commutes with the whole layer."""
-        return not isinstance(op, Turn) or all(op.commutes_with_phase(m) for m in self.angles)
+        return not isinstance(op, Rotation) or all(op.commutes_with_phase(m) for m in self.angles)
 
 
-Layer = Turns | Phases
+Layer = Rotations | Phases
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +169,7 @@ def compile_circuit(circuit: Circuit, readout: Readout | None = None) -> Program
     Up to a global phase the layers equal the circuit; phases the readout cannot see are dropped.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> program = compile_circuit(build("qtha", n_qubits=3, n_layers=2))
         >>> [type(layer).__name__[0] for layer in program.layers]
         ['T', 'P', 'T', 'P', 'T', 'P', 'T', 'P', 'T']
@@ -194,14 +196,14 @@ def compile_circuit(circuit: Circuit, readout: Readout | None = None) -> Program
     )
 
 
-def _in_frame(frame: _Frame, kind: str, wires: tuple[int, ...]) -> tuple[Turn | int, int]:
+def _in_frame(frame: _Frame, kind: str, wires: tuple[int, ...]) -> tuple[Rotation | int, int]:
     if kind == "Z":
         return frame.z_string(wires)
     (wire,) = wires
-    return Turn(frame.flip[wire], frame.zmask[wire]), frame.sign[wire]
+    return Rotation(frame.flip[wire], frame.zmask[wire]), frame.sign[wire]
 
 
-def _place(layers: list[Layer], op: Turn | int, angle: Sum, start: str) -> None:
+def _place(layers: list[Layer], op: Rotation | int, angle: Sum, start: str) -> None:
     """Add to the earliest layer that can be reached and takes it, else at the end."""
     target = None
     for position in range(len(layers) - 1, -1, -1):
@@ -210,10 +212,10 @@ def _place(layers: list[Layer], op: Turn | int, angle: Sum, start: str) -> None:
         if not layers[position].commutes_with(op):
             break
     else:
-        if not isinstance(op, Turn) and start == "zero":
+        if not isinstance(op, Rotation) and start == "zero":
             return  # reaches |0…0⟩, where it is a global phase
     if target is None:
-        target = Turns() if isinstance(op, Turn) else Phases()
+        target = Rotations() if isinstance(op, Rotation) else Phases()
         layers.append(target)
     angles: dict[Any, Sum] = target.angles
     angles[op] = angles.get(op, Sum()) + angle

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.registry import Registry
+from qtha_lab.core.registry import Registry
 
 
 class Engine(Protocol):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal
-from qtha_lab.simulators.program import Phases, Program, Turn, compile_circuit
+from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators.program import Phases, Program, Rotation, compile_circuit
 from qtha_lab.simulators.registry import Engine, engine
 
 MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
@@ -135,11 +135,11 @@ def _final_state(tables: "_Tables", inputs: Tensor, params: Tensor) -> Tensor:
             continue
         half = [_half(*pair) for pair in zip(shared[of_layer], of_samples[of_layer], strict=True)]
         if state is None:
-            state = _first_turns(tables, list(layer.angles), half, inputs)
+            state = _first_rotations(tables, list(layer.angles), half, inputs)
         else:
-            state = _apply_turns(tables, state, list(layer.angles), half)
+            state = _apply_rotations(tables, state, list(layer.angles), half)
     if state is None:  # no turns: still |0…0⟩
-        state = _first_turns(tables, [], [], inputs)
+        state = _first_rotations(tables, [], [], inputs)
     return state
 
 
@@ -220,11 +220,11 @@ class _Tables:
                 self._indices[rows] = torch.tensor(rows, device=self.rows.device)
         return self._indices[rows]
 
-    def wire_of(self, turn: Turn) -> int | None:
+    def wire_of(self, rotation: Rotation) -> int | None:
         """The wire a turn acts on, None if the frame has moved it off the wires."""
-        if turn.flip != turn.zmask or turn.flip.bit_count() != 1:
+        if rotation.flip != rotation.zmask or rotation.flip.bit_count() != 1:
             return None
-        return self.n_qubits - turn.flip.bit_length()
+        return self.n_qubits - rotation.flip.bit_length()
 
 
 def tables_of(
@@ -253,14 +253,16 @@ def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:
     return half.cos(), half.sin()
 
 
-def _first_turns(tables: _Tables, turns: list[Turn], half: list, inputs: Tensor) -> Tensor:
+def _first_rotations(
+    tables: _Tables, rotations: list[Rotation], half: list, inputs: Tensor
+) -> Tensor:
     """Turns of |0…0⟩: the amplitudes are products of cosines and sines."""
     amplitudes = inputs.new_ones(1, len(inputs))
     rows = [0]
-    for turn, (cos, sin) in zip(turns, half, strict=True):
+    for rotation, (cos, sin) in zip(rotations, half, strict=True):
         pair = torch.stack([cos.expand(len(inputs)), sin.expand(len(inputs))])
         amplitudes = (amplitudes.unsqueeze(1) * pair).flatten(0, 1)
-        rows = [row ^ flip for row in rows for flip in (0, turn.flip)]
+        rows = [row ^ flip for row in rows for flip in (0, rotation.flip)]
     if rows != list(range(2**tables.n_qubits)):
         zeros = inputs.new_zeros(2**tables.n_qubits, len(inputs))
         amplitudes = zeros.index_copy(0, tables.index(tuple(rows)), amplitudes)
@@ -279,40 +281,44 @@ def _apply_phases(
     return state * torch.complex(half.cos(), -half.sin())
 
 
-def _apply_turns(tables: _Tables, state: Tensor, turns: list[Turn], half: list) -> Tensor:
+def _apply_rotations(
+    tables: _Tables, state: Tensor, rotations: list[Rotation], half: list
+) -> Tensor:
     """Turns are real, so they act on real and imaginary parts side by side, (2^n, 2·batch)."""
     rows, batch = state.shape
     real = torch.view_as_real(state).reshape(rows, 2 * batch)
     by_wire: dict[int, Tensor] = {}
-    for turn, (cos, sin) in zip(turns, half, strict=True):
-        wire = tables.wire_of(turn)
+    for rotation, (cos, sin) in zip(rotations, half, strict=True):
+        wire = tables.wire_of(rotation)
         if wire is None:
-            real = _general_turn(tables, real, turn, cos, sin)
+            real = _general_rotation(tables, real, rotation, cos, sin)
         elif cos.dim():
-            real = _wire_turn(real, tables.n_qubits, wire, cos, sin)
+            real = _wire_rotation(real, tables.n_qubits, wire, cos, sin)
         else:
             by_wire[wire] = torch.stack([cos, -sin, sin, cos]).reshape(2, 2)
     for first, matrices in _neighbours(by_wire):
-        real = _matrix_turn(real, tables.n_qubits, first, matrices)
+        real = _matrix_rotation(real, tables.n_qubits, first, matrices)
     return torch.view_as_complex(real.reshape(rows, batch, 2))
 
 
-def _wire_turn(real: Tensor, n_qubits: int, wire: int, cos: Tensor, sin: Tensor) -> Tensor:
+def _wire_rotation(real: Tensor, n_qubits: int, wire: int, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn one wire by an angle per sample."""
     cos, sin = (v.repeat_interleave(2) for v in (cos, sin))
     zero, one = real.reshape(2**wire, 2, 2 ** (n_qubits - 1 - wire), -1).unbind(1)
-    turned = torch.stack([cos * zero - sin * one, sin * zero + cos * one], 1)
-    return turned.reshape(real.shape)
+    rotated = torch.stack([cos * zero - sin * one, sin * zero + cos * one], 1)
+    return rotated.reshape(real.shape)
 
 
-def _general_turn(tables: _Tables, real: Tensor, turn: Turn, cos: Tensor, sin: Tensor) -> Tensor:
+def _general_rotation(
+    tables: _Tables, real: Tensor, rotation: Rotation, cos: Tensor, sin: Tensor
+) -> Tensor:
     """Turn rows k and k ^ flip into each other, wherever the frame has put them."""
     if cos.dim():
         cos, sin = (v.repeat_interleave(2) for v in (cos, sin))
     n_qubits = tables.n_qubits
-    axes = [axis for axis in range(n_qubits) if turn.flip >> (n_qubits - 1 - axis) & 1]
+    axes = [axis for axis in range(n_qubits) if rotation.flip >> (n_qubits - 1 - axis) & 1]
     partner = real.reshape(*[2] * n_qubits, -1).flip(axes).reshape(real.shape)
-    signed = tables.parity_sign(turn.zmask).unsqueeze(-1)
+    signed = tables.parity_sign(rotation.zmask).unsqueeze(-1)
     if cos.dim():
         return torch.addcmul(cos * real, sin, signed * partner, value=-1)
     return torch.addcmul(cos * real, sin * signed, partner, value=-1)
@@ -334,7 +340,7 @@ def _neighbours(by_wire: dict[int, Tensor]) -> list[tuple[int, list[Tensor]]]:
     return cut
 
 
-def _matrix_turn(real: Tensor, n_qubits: int, first: int, matrices: list[Tensor]) -> Tensor:
+def _matrix_rotation(real: Tensor, n_qubits: int, first: int, matrices: list[Tensor]) -> Tensor:
     """Turn a run of neighbouring wires at once."""
     matrix = functools.reduce(torch.kron, matrices)
     grouped = real.reshape(2**first, len(matrix), -1)

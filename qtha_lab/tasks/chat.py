@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qtha_lab.settings import setting
+from qtha_lab.core.settings import setting
 from qtha_lab.tasks.registry import shipped_rows, task
 
 

@@ -7,10 +7,10 @@ import itertools
 from pathlib import Path
 from typing import NamedTuple
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import at_line, records, shortened
-from qtha_lab.errors import Refusal
 from qtha_lab.tasks.folders import check_folder
-from qtha_lab.tasks.own import Columns, OwnData, find_columns
+from qtha_lab.tasks.own_data import Columns, OwnData, find_columns
 from qtha_lab.tasks.split_key import with_keys
 from qtha_lab.tasks.task import Kind
 

@@ -6,8 +6,8 @@ The plain format is the messages line by line, each answer closed by the end-of-
 
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -53,7 +53,7 @@ def answer_spans(
 
     Example:
         >>> from transformers import AutoTokenizer
-        >>> from qtha_lab.paths import data_dir
+        >>> from qtha_lab.core.paths import data_dir
         >>> tokenizer = AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
         >>> messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
         >>> text, spans = answer_spans(messages, tokenizer)

@@ -9,13 +9,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.errors import Refusal
-from qtha_lab.paths import as_path
-from qtha_lab.settings import Setting, check_settings, settings_of, unknown
+from qtha_lab.core.paths import as_path
+from qtha_lab.core.settings import Setting, check_settings, settings_of, unknown
 from qtha_lab.tasks.files import OwnRows, read_data_set, read_jsonl
 from qtha_lab.tasks.folders import check_folder
-from qtha_lab.tasks.own import OwnData
+from qtha_lab.tasks.own_data import OwnData
 from qtha_lab.tasks.registry import TASKS, TaskInfo
 from qtha_lab.tasks.split_key import few_answers, first_prompt
 from qtha_lab.tasks.splits import Sides, apart, first_rows, normalised, ordered, split
@@ -48,7 +48,7 @@ def check_task(name: str, **options: Any) -> None:
     Example:
         >>> check_task("qna")
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
+        qtha_lab.core.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
     """
     definition, path = _make_options(name, options), as_path(name)
     if name not in TASKS and name.endswith(".jsonl"):

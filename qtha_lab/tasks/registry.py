@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qtha_lab.core.io import records
-from qtha_lab.paths import data_dir
-from qtha_lab.registry import Registry
-from qtha_lab.settings_help import with_arguments
+from qtha_lab.core.paths import data_dir
+from qtha_lab.core.registry import Registry
+from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.tasks.task import Kind
 
 TASKS: Registry["TaskInfo"] = Registry("task", "qtha_lab.tasks", group="qtha_lab.tasks")

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.errors import Refusal
 from qtha_lab.tasks.formatting import answer_spans, render
-from qtha_lab.tasks.shortening import shorten
+from qtha_lab.tasks.truncation import shorten
 
 if TYPE_CHECKING:
     from torch import Tensor

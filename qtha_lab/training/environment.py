@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qtha_lab import paths
+from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
-from qtha_lab.errors import Refusal
-from qtha_lab.rundir.slots import n_cores
+from qtha_lab.experiment.run_directory.queue import n_cores
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def describe() -> dict[str, Any]:
 def is_warm() -> bool:
     """Whether this process was forked with its libraries loaded."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return getattr(spec, "name", "") == "qtha_lab.warm.server"
+    return getattr(spec, "name", "") == "qtha_lab.runs.fork_server.server"
 
 
 def cpu_name() -> str:

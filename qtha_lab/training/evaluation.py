@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from qtha_lab.adapters import hold_products
 from qtha_lab.tasks.task import Kind
-from qtha_lab.training import metrics
-from qtha_lab.training.answer_head import Answers
+from qtha_lab.training import scores as metrics
+from qtha_lab.training.answer_logits import Answers
 from qtha_lab.training.batching import by_length
 
 

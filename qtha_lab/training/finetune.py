@@ -15,21 +15,21 @@ from typing import NamedTuple
 from transformers import TrainerCallback
 
 from qtha_lab import adapters
-from qtha_lab.rundir import RunDir, checkpoints, disk
-from qtha_lab.rundir.events import EventLog
-from qtha_lab.rundir.files import check_room, sync_tree
-from qtha_lab.training import written
-from qtha_lab.training.bottlenecks import record_bottlenecks
+from qtha_lab.experiment.run_directory import RunDir, checkpoints, disk
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.experiment.run_directory.files import check_disk_space, sync_tree
+from qtha_lab.training import artifacts as written
+from qtha_lab.training.circuit_inputs import record_bottlenecks
+from qtha_lab.training.distributed import together
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.loaded import Loaded, load
-from qtha_lab.training.memory import PeakMemory
-from qtha_lab.training.metrics import load_scorers
-from qtha_lab.training.resuming import newest_whole
+from qtha_lab.training.loop import Trained, train
+from qtha_lab.training.peak_memory import PeakMemory
+from qtha_lab.training.resume import newest_complete
+from qtha_lab.training.scores import load_scorers
 from qtha_lab.training.session import Session
-from qtha_lab.training.shared import together
-from qtha_lab.training.tested import write_test
+from qtha_lab.training.setup import Loaded, load
+from qtha_lab.training.test_evaluation import write_test
 from qtha_lab.training.threads import Threads, same_bits
-from qtha_lab.training.trained import Trained, train
 
 
 class Outcome(NamedTuple):
@@ -94,7 +94,7 @@ def fine_tune(
         if run.path.exists():
             if disk.is_full(error):
                 raise disk.full(run.path) from error
-            check_room(run.path, checkpoints.room_needed(run.checkpoints))
+            check_disk_space(run.path, checkpoints.disk_space_needed(run.checkpoints))
         raise
 
 
@@ -133,7 +133,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     if watch.ruined is not None:
         shutil.rmtree(checkpoints.place(folder, watch.ruined), ignore_errors=True)
     written.write_summary(session, loaded, trained.memory, "diverged")
-    _, good, _ = newest_whole(folder)
+    _, good, _ = newest_complete(folder)
     session.log.append("checkpoint", step=good)
     last = f"checkpoint {good} is the last good one" if good else "no checkpoint was made before"
     method = session.experiment.method

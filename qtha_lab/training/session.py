@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.rundir import RunDir
-from qtha_lab.rundir.events import EventLog, history, read_events
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.group import Group
-from qtha_lab.training.resuming import Start, find_start
+from qtha_lab.training.process_group import Group
+from qtha_lab.training.resume import Start, find_start
 from qtha_lab.training.threads import Threads
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import time
 from transformers import TrainerCallback
 
 from qtha_lab.analysis.live import snapshot
-from qtha_lab.rundir.events import EventLog
+from qtha_lab.experiment.run_directory.events import EventLog
 
 log = logging.getLogger(__name__)
 

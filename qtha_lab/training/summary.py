@@ -13,11 +13,11 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from qtha_lab import measures
-from qtha_lab.paths import shared_name
-from qtha_lab.rundir import RunDir
-from qtha_lab.rundir.events import history, read_events
-from qtha_lab.rundir.identity import identity
+from qtha_lab.core import metrics as measures
+from qtha_lab.core.paths import shared_name
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import history, read_events
+from qtha_lab.experiment.run_directory.identity import identity
 
 LAST_STEPS = 10
 

@@ -20,8 +20,8 @@ import torch
 
 from qtha_lab.core.io import read
 from qtha_lab.experiment import Experiment
-from qtha_lab.rundir.events import EventLog
-from qtha_lab.rundir.free_threads import WINDOW_SECONDS
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.experiment.run_directory.thread_share import WINDOW_SECONDS
 
 
 class Threads:

@@ -11,7 +11,7 @@ import os
 from transformers import TrainerCallback
 from transformers.integrations import integration_utils
 
-from qtha_lab.rundir import RunDir
+from qtha_lab.experiment.run_directory import RunDir
 
 
 def make_tracker(run: RunDir, report_to: str, step: int) -> list[TrainerCallback]:

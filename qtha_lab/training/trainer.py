@@ -1,221 +1,160 @@
-"""One fine-tune on transformers' `Trainer`, with every step, evaluation and checkpoint as an event.
+"""transformers' Trainer with five things of ours: rates by group, stages, other objectives, logits of answers alone, batches that are shared.
 
-Builds the Trainer and watches it; loads no model and knows no process or lock.
+Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s business.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.training_args import OptimizerNames
+from accelerate.data_loader import BatchSamplerShard
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+from transformers import Trainer
+from transformers.loss.loss_utils import ForCausalLMLoss
 
-from qtha_lab import adapters
-from qtha_lab.experiment import Experiment
-from qtha_lab.rundir import checkpoints
-from qtha_lab.rundir.events import EventLog
-from qtha_lab.training.early import EarlyStop
-from qtha_lab.training.evaluation import Interrupted, evaluating
-from qtha_lab.training.group import Group
-
-log = logging.getLogger(__name__)
-
-SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
-
-
-def training_arguments(
-    experiment: Experiment, learning_rate: float, folder: Path
-) -> TrainingArguments:
-    """The experiment in transformers' words; evaluation is left to `Watch`.
-
-    Args:
-        experiment: What is trained.
-        learning_rate: At the peak of its schedule.
-        folder: Takes the checkpoints.
-    """
-    training = experiment.training
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        run_name=folder.parent.name,
-        max_steps=training.steps,
-        per_device_train_batch_size=training.batch_size,
-        gradient_accumulation_steps=training.gradient_accumulation,
-        learning_rate=learning_rate,
-        lr_scheduler_type=SCHEDULES[training.schedule],
-        warmup_steps=round(training.warmup_fraction * training.steps),
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
-        bf16=training.precision == "bfloat16",
-        use_cpu=not torch.accelerator.is_available(),  # stated, or bf16 is refused on a CPU
-        seed=experiment.seed,
-        data_seed=experiment.seed,
-        average_tokens_across_devices=False,  # `FineTuner` counts them in all processes
-        ddp_find_unused_parameters=False,
-        logging_steps=1,
-        include_num_input_tokens_seen="non_padding",
-        logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
-        save_steps=training.checkpoint_every,
-        save_total_limit=None,  # `Watch` deletes the older ones, once the newer one is whole
-        report_to="none",  # `trackers` makes the one that is chosen
-        remove_unused_columns=False,
-        label_names=["labels"],
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        log_level="warning",
-    )
-    if training.optimizer != "auto":
-        arguments.optim = OptimizerNames(training.optimizer)
-    return arguments
+from qtha_lab.experiment.phases import Stage
+from qtha_lab.training.answer_logits import (
+    IGNORED,
+    Answers,
+    chooses_classes,
+    has_plain_loss,
+)
+from qtha_lab.training.learning_rates import set_groups_apart, set_head_apart
+from qtha_lab.training.objective import Objective
+from qtha_lab.training.phases import scheduled
+from qtha_lab.training.process_group import Group
 
 
-class Watch(TrainerCallback):
-    """Records what happens, evaluates when due, and ends the training when asked or on a NaN.
+class FineTuner(Trainer):
+    """Trains an adapter.
 
     Args:
-        trainer: Whose steps are watched; add this to its callbacks.
-        model: What it trains.
-        log: Takes the events.
-        evaluate: Scores of the model now; may raise `Interrupted`.
-        stop_requested: Polled at every step.
-        adjust: Called before every step with its number, to take what is free.
-        memory: Bytes that the training takes now.
-        early: Told every evaluation; ends the training when its patience has run out.
-        eval_every: Steps between evaluations.
-        evaluated: Steps already evaluated in an earlier life of the run.
-        group: Processes that follow what this one decides.
+        head_learning_rate: Of a new classification head; None leaves it at the adapter's.
+        rate_ratios: Rates of groups of tensors over the adapter's.
+        stages: Each with a schedule of its own; none is one schedule.
+        objective: Gives the loss, where it is not that of the labels.
+        group: The processes that share every batch.
+        options: transformers' own.
     """
 
     def __init__(
         self,
-        trainer: Trainer,
-        model: nn.Module,
-        log: EventLog,
-        evaluate: Callable[[], dict[str, float]],
-        stop_requested: Callable[[], bool],
-        adjust: Callable[[int], None],
-        memory: Callable[[], int],
-        early: EarlyStop,
         *,
-        eval_every: int,
-        evaluated: set[int],
+        head_learning_rate: float | None,
+        rate_ratios: Mapping[str, float] | None = None,
+        stages: Sequence[Stage] = (),
+        objective: Objective | None = None,
         group: Group = Group(),  # noqa: B008  frozen
+        **options,
     ) -> None:
-        self.trainer, self.model = trainer, model
-        self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested
-        self.adjust, self.memory, self.early, self.group = adjust, memory, early, group
-        self.eval_every, self.evaluated = eval_every, set(evaluated)
-        self.stopping = False
-        self.diverged: str | None = None
-        # the step whose weights gave a loss or gradient that is not a number
-        self.ruined: int | None = None
-        self._began, self._seconds = 0.0, 0.0
+        super().__init__(**options)
+        self.head_learning_rate, self.rate_ratios = head_learning_rate, rate_ratios or {}
+        self.stages, self.objective, self.group = stages, objective, group
+        self._answers: Answers | None = None
+        if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
+            self.compute_loss_func = self._loss_of_answers
+        elif chooses_classes(options["model"]) and self._takes_parts():
+            self.compute_loss_func = _loss_of_classes
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised.
+    def _takes_parts(self) -> bool:
+        """Whether a step has several forward passes; transformers adds up the means of each where a model has classes."""
+        return self.group.size * self.args.gradient_accumulation_steps > 1
 
-        Raises:
-            Interrupted: If a stop is asked for, or the evaluation is stopped, diverges or ends the training.
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches as one process would take them; accelerate would give each process others, and repeat rows at an end."""
+        loader = super().get_train_dataloader()
+        sampler = loader.batch_sampler
+        if isinstance(sampler, BatchSamplerShard):
+            sampler.num_processes, sampler.process_index, sampler.even_batches = 1, 0, False
+        return loader
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator, num_batches: int, device: torch.device
+    ) -> tuple[list, Any]:
+        """The shares of this process in the next batches, and how many labels they have in all processes.
+
+        Args:
+            epoch_iterator: Gives whole batches.
+            num_batches: Of one step.
+            device: Takes the count.
         """
-        if not self.stop_requested():
-            self._evaluate_if_due(state, control)
-            if self.group.agree(not (self.stopping or self.diverged or self.early.is_over)):
-                return
-        else:
-            self.group.agree(False)
-        raise Interrupted
+        batches, n_labels = super().get_batch_samples(epoch_iterator, num_batches, device)
+        return [self.group.share(batch) for batch in batches], n_labels
 
-    def on_step_begin(self, args, state, control, **kwargs):
-        """Take the threads that are free, and start the step's clock."""
-        self.adjust(state.global_step)
-        self._began = time.perf_counter()
+    def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
+        """transformers' optimiser, with groups of its own for what has a rate of its own."""
+        optimizer = super().create_optimizer(*arguments, **options)
+        if self.rate_ratios and self.model is not None:
+            set_groups_apart(optimizer, self.model, self.args.learning_rate, self.rate_ratios)
+        if self.head_learning_rate is not None and self.model is not None:
+            set_head_apart(optimizer, self.model, self.head_learning_rate)
+        return optimizer
 
-    def on_step_end(self, args, state, control, **kwargs):
-        """Stop the step's clock, and the training after this step where that is asked for."""
-        self._seconds = time.perf_counter() - self._began
-        if self.stop_requested():
-            self._stop(state, control)
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LRScheduler:
+        """transformers' schedule, or one that begins anew with every stage."""
+        if not self.stages or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        share = self.args.get_warmup_steps(num_training_steps) / num_training_steps
+        name = str(getattr(self.args.lr_scheduler_type, "value", self.args.lr_scheduler_type))
+        chosen = optimizer or self.optimizer
+        assert isinstance(chosen, torch.optim.Optimizer)
+        self.lr_scheduler = scheduled(chosen, self.stages, name, share)
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        """Record loss, gradient norm, seconds and memory of a step; evaluate where due, or stop a run that diverges."""
-        if logs is None or "loss" not in logs:
-            return
-        step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
-        self.log.append(
-            "train",
-            step=step,
-            loss=loss,
-            learning_rate=logs["learning_rate"],
-            grad_norm=norm,
-            seconds=self._seconds,
-            tokens=logs.get("num_input_tokens_seen"),
-            memory_mib=round(self.memory() / 2**20, 1),
+    def compute_loss(self, model: nn.Module, inputs: dict, *arguments, **options):
+        """The objective's loss where there is one, else transformers'; of logits no more than it needs are computed.
+
+        Several processes' gradients are averaged and their losses are parts of one, so each counts as often as there
+        are processes.
+        """
+        if self.objective is not None:
+            return self._other_loss(model, inputs, **options)
+        loss = self._loss(model, inputs, *arguments, **options)
+        return loss if self.group.size == 1 else loss * self.group.size
+
+    def _loss(self, model: nn.Module, inputs: dict, *arguments, **options):
+        if self.compute_loss_func != self._loss_of_answers:
+            return super().compute_loss(model, inputs, *arguments, **options)
+        self._answers = Answers(inputs["labels"])
+        with self._answers.at_the_head(self.accelerator.unwrap_model(model)):
+            return super().compute_loss(model, inputs, *arguments, **options)
+
+    def _other_loss(
+        self, model: nn.Module, inputs: dict, num_items_in_batch: Tensor | None = None, **_
+    ) -> Tensor:
+        """The loss that the objective gives; a batch that is a part of a step counts by its labels, or all parts alike."""
+        assert self.objective is not None
+        items = num_items_in_batch if self.objective.counts_labels else None
+        self.loss_is_scaled_for_ga = items is not None
+        return self.objective.loss(model, inputs, items)
+
+    def _loss_of_answers(
+        self, outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
+    ) -> Tensor:
+        """The model's own loss, of logits that have their label in the same place."""
+        answers = Answers(labels) if self._answers is None else self._answers
+        logits = answers.select(outputs["logits"])
+        return ForCausalLMLoss(
+            logits,
+            labels=None,
+            vocab_size=logits.shape[-1],
+            num_items_in_batch=num_items_in_batch,
+            shift_labels=answers.tokens,
         )
-        if self.diverged:
-            self._diverge(self.diverged, control)
-        elif not math.isfinite(loss):
-            self.ruined = step - 1
-            self._diverge(f"the loss is {loss} at step {step}", control)
-        elif norm is not None and not math.isfinite(norm):
-            self.ruined = step - 1
-            self._diverge(f"the gradient norm is {norm} at step {step}", control)
-        elif not self.stopping:
-            self._evaluate_if_due(state, control)
-        self.group.agree((control.should_training_stop, control.should_save))
 
-    def on_save(self, args, state, control, **kwargs):
-        """Write the manifest of the checkpoint just written, record it and delete older ones."""
-        self.group.wait()
-        folder, step = Path(args.output_dir or ""), state.global_step
-        adapters.save_start(self.model, checkpoints.place(folder, step))
-        checkpoints.write_manifest(checkpoints.place(folder, step))
-        self.log.append("checkpoint", step=step)
-        checkpoints.keep_newest(folder)
-        log.info("checkpoint %d is whole in %s", step, folder)
 
-    def measure(self, step: int) -> dict[str, float]:
-        """Evaluate now and record it; may raise `Interrupted`."""
-        with evaluating(self.model), self.trainer.accelerator.autocast():
-            scores = self.evaluate()
-        self.evaluated.add(step)
-        if math.isfinite(scores["loss"]):
-            self.early.add(step, scores["loss"])
-        log.info("evaluated step %d: %s", step, scores)
-        self.log.append("eval", step=step, **scores)
-        self.trainer.log({f"eval_{name}": value for name, value in scores.items()})
-        return scores
-
-    def _evaluate_if_due(self, state, control) -> None:
-        step = state.global_step
-        due = step % self.eval_every == 0 or step >= state.max_steps
-        if not due or step in self.evaluated:
-            return
-        try:
-            loss = self.measure(step)["loss"]
-        except Interrupted:
-            self._stop(state, control)
-            return
-        if not math.isfinite(loss):
-            self._diverge(f"the evaluation loss is {loss} at step {step}", control)
-        elif self.early.is_over:
-            control.should_training_stop = control.should_save = True
-
-    def _stop(self, state, control) -> None:
-        if not self.stopping:
-            self.stopping = True
-            self.log.append(
-                "status", state="stopping", step=state.global_step, message="after this step"
-            )
-        control.should_training_stop = True
-        control.should_save = state.global_step > 0
-
-    def _diverge(self, reason: str, control) -> None:
-        self.diverged = reason
-        log.warning("diverged: %s", reason)
-        control.should_training_stop = True
-        control.should_save = False
+def _loss_of_classes(
+    outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
+) -> Tensor:
+    """This process's part of the mean over all rows of a step."""
+    logits = outputs["logits"].float()
+    total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)

@@ -28,9 +28,9 @@ EVENTS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.scandir"
 
 def operations(folder: Path) -> dict[str, Callable[[], object]]:
     """What a person does to the run of a folder."""
-    from qtha_lab import runs
-    from qtha_lab.rundir import bin as trash
-    from qtha_lab.rundir.marks import mark
+    from qtha_lab.experiment.run_directory import trash
+    from qtha_lab.experiment.run_directory.annotations import mark
+    from qtha_lab.runs import run as runs
 
     def run() -> runs.Run:
         return runs.attach(RUN, folder)
@@ -117,8 +117,8 @@ def force(first: str, second: str, call: int, scratch: Path) -> Outcome:
 def _stopped(folder: Path):
     """A run that was stopped at its third step of four, without a checkpoint."""
     from qtha_lab import Experiment
-    from qtha_lab.rundir import RunDir
-    from qtha_lab.rundir.events import EventLog
+    from qtha_lab.experiment.run_directory import RunDir
+    from qtha_lab.experiment.run_directory.events import EventLog
 
     files = RunDir.create(Experiment(method="lora(r=2)", training={**TRAINING, "steps": 1}), folder)
     files.path.rename(folder / RUN)
@@ -177,9 +177,9 @@ def _wait(pid: int) -> None:
 
 def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
     """What is wrong afterwards: the run must be whole in one place, and usable."""
-    from qtha_lab import runs
-    from qtha_lab.rundir import RunDir, slots
-    from qtha_lab.rundir import bin as trash
+    from qtha_lab.experiment.run_directory import RunDir, trash
+    from qtha_lab.experiment.run_directory import queue as slots
+    from qtha_lab.runs import run as runs
 
     flaws = []
     here, there = folder / RUN, folder / ".bin" / RUN
@@ -199,9 +199,9 @@ def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
             flaws.append(f"the run stays {state}")
     locks = [place / "worker.lock" for place in (here, there)]
     end = time.monotonic() + PATIENCE
-    while any(map(slots.is_held, locks)) and time.monotonic() < end:
+    while any(map(slots.is_locked, locks)) and time.monotonic() < end:
         time.sleep(0.05)  # a worker records its end before it lets go of the run
-    if any(map(slots.is_held, locks)):
+    if any(map(slots.is_locked, locks)):
         flaws.append("a process holds the lock of the run")
     if not flaws and whole:
         again = (

@@ -47,7 +47,7 @@ def _several() -> dict[str, Any]:
 
 
 def _train(folder: Path, count: int = 1) -> None:
-    from qtha_lab import runs
+    from qtha_lab.runs import run as runs
 
     there = {run.experiment.seed: run for run in runs.list_runs(folder)}
     for seed in range(count):
@@ -61,7 +61,7 @@ def _train(folder: Path, count: int = 1) -> None:
 
 def _losses(folder: Path, count: int = 1) -> Any:
     """What the finished runs of a folder measured, by method and seed; None while there are too few."""
-    from qtha_lab import runs
+    from qtha_lab.runs import run as runs
 
     found = {}
     for run in runs.list_runs(folder):
@@ -75,8 +75,8 @@ def _losses(folder: Path, count: int = 1) -> Any:
 
 
 def _worker(folder: Path) -> int | None:
-    from qtha_lab import runs
-    from qtha_lab.rundir import slots
+    from qtha_lab.experiment.run_directory import queue as slots
+    from qtha_lab.runs import run as runs
 
     pids = [slots.holder(run.files.lock) for run in runs.list_runs(folder)]
     return random.choice([pid for pid in pids if pid] or [None])
@@ -91,15 +91,15 @@ def _server(folder: Path) -> int | None:
 
 def _sweep(folder: Path) -> None:
     from qtha_lab.experiment import Sweep
-    from qtha_lab.sweep import driver
-    from qtha_lab.sweep.folder import SweepDir
+    from qtha_lab.studies.sweep import scheduler as scheduler
+    from qtha_lab.studies.sweep.folder import SweepDir
 
     SweepDir.create(Sweep(**_several(), axes={"learning_rate": [0.001, 0.01]}), folder)
-    driver.main([str(folder)])
+    scheduler.main([str(folder)])
 
 
 def _trials(folder: Path) -> Any:
-    from qtha_lab import sweep
+    from qtha_lab.studies import sweep
 
     if not (folder / "sweep.yaml").exists():
         return None
@@ -113,15 +113,15 @@ def _trials(folder: Path) -> Any:
 
 def _compare(folder: Path) -> None:
     from qtha_lab import Comparison
-    from qtha_lab.compare import driver
-    from qtha_lab.compare.folder import ComparisonDir
+    from qtha_lab.studies.comparison import scheduler as scheduler
+    from qtha_lab.studies.comparison.folder import ComparisonDir
 
     described = Comparison(
         **_several(), seeds=[0], tuning={"axes": {"learning_rate": [0.001, 0.01]}, "seeds": [7]}
     )
     if not (folder / "comparison.yaml").exists():
         ComparisonDir.create(described, folder)
-    driver.main([str(folder)])
+    scheduler.main([str(folder)])
 
 
 def _compared(folder: Path) -> Any:
@@ -148,7 +148,8 @@ def _reproduce(folder: Path) -> None:
 
 
 def _export(folder: Path) -> None:
-    from qtha_lab import exports, runs
+    from qtha_lab.runs import export as exports
+    from qtha_lab.runs import run as runs
 
     _train(folder)
     for run in runs.list_runs(folder):

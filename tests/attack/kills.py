@@ -172,31 +172,31 @@ def _run_folders(folder: Path) -> list[Path]:
 
 
 def _finished(folder: Path) -> dict[str, Any]:
-    from qtha_lab import runs
+    from qtha_lab.runs import run as runs
 
     every = (run for place in _run_folders(folder) for run in runs.list_runs(place))
     return {run.id: run.summary() for run in every if run.status().state == "finished"}
 
 
 def _signed_by(folder: Path, pid: int) -> list[str]:
-    from qtha_lab import locks
+    from qtha_lab.core import locks
 
     files = [*folder.rglob("*.lock"), *folder.rglob(".slots/*")]
     return [
         f.name
         for f in files
-        if f.is_file() and (locks.signature(f) or (0,))[0] == pid and locks.is_held(f)
+        if f.is_file() and (locks.signature(f) or (0,))[0] == pid and locks.is_locked(f)
     ]
 
 
 def _held(folder: Path) -> list[str]:
     """Slots and locks that are held although all work has ended."""
-    from qtha_lab import locks
+    from qtha_lab.core import locks
 
     end = time.monotonic() + 20
     while True:
         files = [*folder.rglob("*.lock"), *folder.rglob(".slots/*"), *folder.rglob(".slots/*/*")]
-        held = [str(f.relative_to(folder)) for f in files if f.is_file() and locks.is_held(f)]
+        held = [str(f.relative_to(folder)) for f in files if f.is_file() and locks.is_locked(f)]
         if not held or time.monotonic() > end:
             return [f"held after the end: {', '.join(held)}"] if held else []
         time.sleep(0.1)
@@ -209,7 +209,7 @@ def _difference(first: Any, second: Any) -> list[str]:
 def _remove(instance: Instance, *, keep: bool) -> None:
     """End what still trains in a folder, and remove it unless it shows a fault."""
     for lock in instance.folder.rglob("*.lock"):
-        from qtha_lab import locks
+        from qtha_lab.core import locks
 
         if pid := locks.holder(lock):
             with contextlib.suppress(ProcessLookupError):

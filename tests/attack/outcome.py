@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtha_lab import faults
+from qtha_lab.core import fault_log as faults
 
 LONGEST = 300
 CPU_SECONDS, GROWTH_MIB = 2.0, 256.0

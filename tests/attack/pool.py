@@ -165,15 +165,17 @@ def _replace(worker: Worker, reason: str, take: Callable) -> None:
 
 def preload() -> None:
     """Import what most cases need, so that no case is charged for it; starts no thread."""
-    from qtha_lab.warm.server import load_libraries, unsafe_threads
+    from qtha_lab.runs.fork_server.server import load_libraries, unsafe_threads
 
     load_libraries()
     import qtha_lab.cli
-    import qtha_lab.compare
-    import qtha_lab.cost.measured
-    import qtha_lab.sweep
+    import qtha_lab.experiment.cost.calibration
+    import qtha_lab.studies.comparison
+    import qtha_lab.studies.sweep
 
-    qtha_lab.cost.measured.LONGEST_SITTING = 0.0  # a preview times no step of training
+    qtha_lab.experiment.cost.calibration.LONGEST_MEASUREMENT = (
+        0.0  # a preview times no step of training
+    )
     qtha_lab.cli.load_commands()
     if names := unsafe_threads():
         print(f"threads beside the main one: {', '.join(names)}", flush=True)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from qtha_lab.compare.comparing import summarise
 from qtha_lab.experiment import Comparison, editions
-from qtha_lab.rundir import write_json
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.studies.comparison.run_comparison import summarise
 from support.run_folders import finish, run_folder, write
 
 WHOLE = "qtha(r=4,waist=16,bond_dim=3)"

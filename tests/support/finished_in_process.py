@@ -1,8 +1,8 @@
 """Runs worked on in the process of a test, to their end or until a step, and what they measured; no test."""
 
-from qtha_lab import runs
-from qtha_lab.rundir import RunDir
-from qtha_lab.rundir.events import EventLog, history, read_events
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
+from qtha_lab.runs import run as runs
 from qtha_lab.training.finetune import fine_tune
 
 

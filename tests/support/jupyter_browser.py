@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import ConsoleMessage, Error, Page, expect, sync_playwright
 
-from qtha_lab.lab import lab_command
+from qtha_lab.lessons.copying import lab_command
 from support.waiting import PATIENCE, wait_until
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from qtha_lab.exercises import get
+from qtha_lab.lessons import get
 from support.preloaded import KERNEL
 
 FOLDER = Path(__file__).parents[2] / "notebooks"

@@ -1,16 +1,16 @@
 """Run directories as a worker leaves them, with events chosen by a test."""
 
-from qtha_lab import runs
 from qtha_lab.experiment import Experiment, editions
-from qtha_lab.rundir import RunDir, write_json, write_whole
-from qtha_lab.rundir.events import EventLog
+from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.runs import run as runs
 
 
 def run_folder(folder, method="lora", seed=0, name="", **training):
     """A folder of a run that has not begun; a method such as qtha keeps its short label, its size left open."""
     experiment = Experiment(method=method, seed=seed, name=name, training=training)
     files = RunDir.create(experiment, folder)
-    write_whole(files.experiment_file, editions.record(experiment))
+    write_atomically(files.experiment_file, editions.record(experiment))
     return runs.Run(files.path)
 
 

@@ -1,7 +1,7 @@
 """Two short real runs that differ from their base in what they answer, for whoever talks with them or takes them away."""
 
-from qtha_lab import runs
 from qtha_lab.experiment import Experiment
+from qtha_lab.runs import run as runs
 from support.waiting import PATIENCE
 
 METHODS = (

@@ -2,9 +2,8 @@
 
 import torch
 
-from qtha_lab import ansatze
-from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Unsupported
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.errors import Unsupported
 from qtha_lab.simulators import expval, expval_z, probs
 from qtha_lab.simulators.triton.engine import TILE
 
@@ -46,9 +45,9 @@ def main() -> None:
         print(f"{n_qubits} qubits, {batch} samples")
     inputs = torch.rand(2, 3, requires_grad=True)
     values = expval_z(ansatze.build("qtha", 3, 1), inputs, torch.rand(12), "triton")
-    (slope,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
+    (gradient,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
     try:
-        slope.sum().backward()
+        gradient.sum().backward()
     except Unsupported:
         print("second")
 

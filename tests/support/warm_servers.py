@@ -8,7 +8,7 @@ def server_processes(folder) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline", "status"])
-        if "qtha_lab.warm.server" in (process.info["cmdline"] or [])
+        if "qtha_lab.runs.fork_server.server" in (process.info["cmdline"] or [])
         and any(str(folder) in word for word in process.info["cmdline"])
         and process.info["status"] != psutil.STATUS_ZOMBIE
     ]

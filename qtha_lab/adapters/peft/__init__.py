@@ -15,8 +15,8 @@ from qtha_lab.adapters.peft.base_layer import (
 from qtha_lab.adapters.peft.config import AdapterConfig, RankConfig
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
-from qtha_lab.adapters.peft.products import hold_products
 from qtha_lab.adapters.peft.registration import OUR_METHODS, OurMethod, method
+from qtha_lab.adapters.peft.shared_products import hold_products
 
 __all__ = [
     "CONVOLUTIONS",

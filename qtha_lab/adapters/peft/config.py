@@ -15,8 +15,8 @@ from peft.utils.other import get_pattern_key
 
 from qtha_lab import __version__
 from qtha_lab.adapters.method import Change, Layer, n_trained
-from qtha_lab.errors import Refusal
-from qtha_lab.settings import Setting, setting, settings_of
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import Setting, setting, settings_of
 
 
 @dataclasses.dataclass

@@ -20,7 +20,6 @@ from peft.utils import resolve_quantization_backend
 from torch import Tensor, nn
 
 from qtha_lab.adapters.method import Base, Change, Layer, TensorSpec
-from qtha_lab.adapters.peft.at_rest import with_change
 from qtha_lab.adapters.peft.base_layer import (
     CONVOLUTIONS,
     as_matrix,
@@ -31,8 +30,9 @@ from qtha_lab.adapters.peft.base_layer import (
     rows_of,
 )
 from qtha_lab.adapters.peft.config import AdapterConfig
-from qtha_lab.adapters.peft.products import with_products
-from qtha_lab.errors import Refusal, Unsupported
+from qtha_lab.adapters.peft.generation import with_change
+from qtha_lab.adapters.peft.shared_products import with_products
+from qtha_lab.core.errors import Refusal, Unsupported
 
 
 class AdapterLayer(nn.Module, BaseTunerLayer):

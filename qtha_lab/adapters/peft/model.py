@@ -17,8 +17,8 @@ from qtha_lab.adapters.method import Layer
 from qtha_lab.adapters.peft.base_layer import block_of, layer_sizes
 from qtha_lab.adapters.peft.config import AdapterConfig
 from qtha_lab.adapters.peft.layer import AdapterLayer
-from qtha_lab.adapters.peft.products import hold_products
-from qtha_lab.errors import Unsupported
+from qtha_lab.adapters.peft.shared_products import hold_products
+from qtha_lab.core.errors import Unsupported
 
 
 class AdapterModel(BaseTuner):

@@ -14,11 +14,11 @@ from qtha_lab.adapters.method import NOTES, PLACEMENT, Change, Control, Layer, M
 from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import LOOKS, Look, check_look
-from qtha_lab.registry import Registry
-from qtha_lab.settings import Setting
-from qtha_lab.settings_help import with_arguments
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import METHOD_STYLES, MethodStyle, check_method_style
+from qtha_lab.core.registry import Registry
+from qtha_lab.core.settings import Setting
+from qtha_lab.core.settings_help import with_arguments
 
 # Before ours are added; DoRA is a setting of PEFT's LoRA.
 PEFTS_OWN = frozenset(PeftType.__members__) | {"DORA"}
@@ -40,9 +40,9 @@ class OurMethod(Method):
     default_learning_rate: float
     examples: Mapping[str, Mapping[str, Any]]
     other_learning_rates: Mapping[tuple[str, Any], float] = dataclasses.field(default_factory=dict)
-    look: Look | None = None
+    style: MethodStyle | None = None
     controls: tuple[Control, ...] = ()
-    beside_lora: bool = False
+    compare_with_lora: bool = False
     ours: bool = True
 
     @property
@@ -82,9 +82,9 @@ def method(
     default_learning_rate: float,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
     other_learning_rates: Mapping[tuple[str, Any], float] | None = None,
-    look: Look | None = None,
+    style: MethodStyle | None = None,
     controls: Iterable[Control] = (),
-    beside_lora: bool = False,
+    compare_with_lora: bool = False,
 ):
     """Register the mathematics below as a method: with us by name, with PEFT as a tuner.
 
@@ -97,9 +97,9 @@ def method(
         default_learning_rate: Where to start when nothing is known.
         other_learning_rates: The same where an option has a value, by (option, value).
         examples: Small configs, by name, that show each of its forms; the contract tests run them.
-        look: Colour, dash and symbol in figures; None takes them from the name.
+        style: Colour, dash and symbol in figures; None takes them from the name.
         controls: Classical controls that `name+controls` adds to a list of methods.
-        beside_lora: Whether `all` puts LoRA of equal r and of equal size beside it.
+        compare_with_lora: Whether `all` puts LoRA of equal r and of equal size beside it.
 
     Returns:
         A decorator of the `Change`.
@@ -116,8 +116,8 @@ def method(
     for part, text in (("summary", summary), ("equation", equation), ("source", source)):
         if not text.strip():
             raise Refusal(f"the {part} of method {name!r} is empty: say it in a line")
-    if look is not None:
-        check_look(name, look)
+    if style is not None:
+        check_method_style(name, style)
 
     def register(change_class: type[Change]) -> type[Change]:
         config_class.method_name = name
@@ -132,13 +132,13 @@ def method(
             default_learning_rate,
             examples or {"default": {}},
             other_learning_rates or {},
-            look,
+            style,
             tuple(controls),
-            beside_lora,
+            compare_with_lora,
         )
         OUR_METHODS.add(name, entry, change_class.__module__)
-        if look is not None:
-            LOOKS.add(name, look, change_class.__module__)
+        if style is not None:
+            METHOD_STYLES.add(name, style, change_class.__module__)
         register_with_peft(name, config_class)
         return change_class
 

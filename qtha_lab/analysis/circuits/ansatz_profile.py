@@ -19,7 +19,7 @@ from qtha_lab.analysis.circuits.trainability import (
     two_design_variance,
 )
 from qtha_lab.circuits import Circuit, HardwareCost, hardware_cost
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def profile_ansatz(
         topology: The chip (see `compile_for`).
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> profile = profile_ansatz(build("qtha", 3, 1), n_samples=50)
         >>> profile.lie_algebra.dimension, profile.hardware.topology
         (63, 'grid')
@@ -100,7 +100,7 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
         Refusal: If there are none, or they differ in qubits or chip.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> table = profile_table({"qtha": profile_ansatz(build("qtha", 3, 1), n_samples=50)})
         >>> table[0], table[1]
         (('what', 'qtha', 'at random'), ('trainable angles', '12', ''))

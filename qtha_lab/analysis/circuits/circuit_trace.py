@@ -20,7 +20,7 @@ from qtha_lab.analysis.circuits.gate_gradients import (
 )
 from qtha_lab.circuits import Circuit
 from qtha_lab.circuits.rows import gate_rows
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 MOST_QUBITS = 12
 

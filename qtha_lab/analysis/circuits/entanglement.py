@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 States = Complex[Tensor, "*batch amplitudes"]
 

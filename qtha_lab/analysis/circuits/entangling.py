@@ -45,7 +45,7 @@ def entangling_capability(
         seed: Of the draws.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> entangling_capability(build("product", 3, 1), 10).meyer_wallach < 1e-12
         True
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from qtha_lab import ansatze
 from qtha_lab.analysis.circuits.random_angles import (
     Inputs,
     RandomAngles,
@@ -20,8 +19,8 @@ from qtha_lab.analysis.circuits.random_angles import (
     draw_angles,
     states_at,
 )
-from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.errors import Refusal
 
 N_BINS = 75  # of the published figures
 MARGIN = 1e-9  # a fidelity this close below an edge is rounding
@@ -119,7 +118,7 @@ def divergence(
     return Expressibility(
         kl=max(0.0, kl),
         error=float(np.sqrt(max(0.0, spread) / n_samples)),
-        floor=haar_floor(n_qubits, n_samples, n_bins),
+        floor=haar_noise_floor(n_qubits, n_samples, n_bins),
         shares=shares,
         haar=haar,
         n_samples=n_samples,
@@ -142,7 +141,7 @@ def log_haar_shares(n_qubits: int, n_bins: int) -> Float[np.ndarray, " bins"]:
     return power * np.log(left) + np.log1p(-((right / left) ** power))
 
 
-def haar_floor(n_qubits: int, n_samples: int, n_bins: int = N_BINS) -> float:
+def haar_noise_floor(n_qubits: int, n_samples: int, n_bins: int = N_BINS) -> float:
     """What the divergence of truly random states is on average, in nats: Σ E[k/S ln(k / (S q))].
 
     k is binomial of S samples with the chance q of the bin; what lies beyond ten standard deviations
@@ -187,7 +186,7 @@ def expressibility_points(
         n_samples: Pairs of states per row.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
         seed: Of the draws, the same for every row.
-        **options: Of the ansatz (see `qtha_lab.ansatze.build`).
+        **options: Of the ansatz (see `qtha_lab.circuits.ansatze.build`).
 
     Returns:
         Dictionaries with "ansatz", "n_layers", and "kl", "error" and "floor" in nats.

@@ -24,7 +24,7 @@ from qtha_lab.analysis.circuits.random_angles import (
     free_angles,
 )
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval
 
 FINEST = 64  # scales of data are taken as fractions with this denominator at most
@@ -92,7 +92,7 @@ def fourier_spectrum(
             have no common unit.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> spectrum = fourier_spectrum(build("product", 1, 3), n_samples=5)  # RY(x), three times
         >>> spectrum.frequencies, spectrum.highest()
         (array([0., 1., 2., 3.]), 3.0)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 
 from qtha_lab.circuits import Angle, Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval
 
 Numbers = Sequence[float] | np.ndarray | torch.Tensor
@@ -66,14 +66,14 @@ def gate_gradients(
     values.requires_grad_()
     data = x if circuit.start == "amplitudes" else x.new_zeros(0)
     value = expval(apart(circuit), [observable], data, values)
-    slopes = torch.autograd.grad(value.sum(), values)[0] if angles else values
-    numbers = iter(slopes.tolist())
+    gradients = torch.autograd.grad(value.sum(), values)[0] if angles else values
+    numbers = iter(gradients.tolist())
     return GateGradients(
         observable,
         float(value.detach()),
         tuple(tuple(next(numbers) for _ in gate.angles) for gate in circuit.gates),
-        _summed(angles, slopes.detach().numpy(), "param", circuit.n_params),
-        _summed(angles, slopes.detach().numpy(), "input", circuit.n_inputs),
+        _summed(angles, gradients.detach().numpy(), "param", circuit.n_params),
+        _summed(angles, gradients.detach().numpy(), "input", circuit.n_inputs),
     )
 
 
@@ -103,7 +103,7 @@ def apart(circuit: Circuit) -> Circuit:
     """The same gates with a parameter of its own for every angle, in order.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> apart(build("qtha", 3, 2)).n_params  # 2 layers of 3 data and 12 trainable angles
         30
     """
@@ -115,9 +115,9 @@ def apart(circuit: Circuit) -> Circuit:
     return Circuit(circuit.n_qubits, gates, circuit.start)
 
 
-def _summed(angles: list[Angle], slopes: np.ndarray, source: str, size: int) -> np.ndarray:
+def _summed(angles: list[Angle], gradients: np.ndarray, source: str, size: int) -> np.ndarray:
     total = np.zeros(size)
-    for angle, slope in zip(angles, slopes, strict=True):
+    for angle, gradient in zip(angles, gradients, strict=True):
         if angle.source == source:
-            total[angle.index] += angle.scale * slope
+            total[angle.index] += angle.scale * gradient
     return total

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from qtha_lab.analysis.circuits.random_angles import Inputs, draw_angles, free_angles
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval_z
 
 
@@ -31,7 +31,7 @@ class GateNoise:
     noise: str
 
     @property
-    def slopes(self) -> Float[np.ndarray, " n_qubits"]:
+    def gradients(self) -> Float[np.ndarray, " n_qubits"]:
         """How much of each ⟨Z⟩ is left: the best straight line from exact to noisy; nan if constant."""
         x, y = self.exact - self.exact.mean(0), self.noisy - self.noisy.mean(0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -40,12 +40,12 @@ class GateNoise:
     @property
     def offsets(self) -> Float[np.ndarray, " n_qubits"]:
         """Where that line meets ⟨Z⟩ = 0; not 0 where 1 is misread more often than 0."""
-        return self.noisy.mean(0) - self.slopes * self.exact.mean(0)
+        return self.noisy.mean(0) - self.gradients * self.exact.mean(0)
 
     @property
     def scatter(self) -> Float[np.ndarray, " n_qubits"]:
         """Root mean square around that line."""
-        rest = self.noisy - self.offsets - self.slopes * self.exact
+        rest = self.noisy - self.offsets - self.gradients * self.exact
         return np.sqrt((rest**2).mean(0))
 
     @property

@@ -17,7 +17,7 @@ from qtha_lab.analysis.circuits.pauli_strings import (
     string_of,
 )
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 MOST_QUBITS = 8
 MOST_NUMBERS = 2**23  # where sums of strings do not come apart: dimension times 4^n

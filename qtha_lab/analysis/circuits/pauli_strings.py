@@ -95,14 +95,14 @@ def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angl
     if kind == "CNOT":
         terms_after = ((*_cnot(string, n_qubits, wires), scale) for string, scale in terms.items())
         return {string: sign * scale for string, sign, scale in terms_after}
-    turn = string_of(n_qubits, kind, wires)
+    rotation = string_of(n_qubits, kind, wires)
     result: Terms = {}
     for string, scale in terms.items():
-        if commute(turn, string):
+        if commute(rotation, string):
             result[string] = result.get(string, 0.0) + scale
             continue
         # e^{iaP/2} Q e^{-iaP/2} = cos a Q + sin a (i/2)[P, Q]
-        partner, sign = product(turn, string)
+        partner, sign = product(rotation, string)
         result[string] = result.get(string, 0.0) + math.cos(angle) * scale
         result[partner] = result.get(partner, 0.0) - sign * math.sin(angle) * scale
     return {s: c for s, c in result.items() if abs(c) > SMALL}

@@ -14,7 +14,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import state
 
 Inputs = str | Sequence[float] | Tensor  # "zeros", "uniform", or one sample
@@ -48,7 +48,7 @@ def draw_angles(
         Refusal: If the inputs do not fit the circuit, or there are no samples.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> drawn = draw_angles(build("qtha", 3, 1), 5)
         >>> drawn.inputs.shape, drawn.params.shape, bool(drawn.params.abs().max() <= math.pi)
         (torch.Size([5, 3]), torch.Size([5, 12]), True)
@@ -100,7 +100,7 @@ def free_angles(circuit: Circuit) -> Circuit:
     """The same circuit with parameter k as input n_inputs + k, so that samples have their own.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> free = free_angles(build("qtha", 3, 1))
         >>> free.n_inputs, free.n_params
         (15, 0)
@@ -119,7 +119,7 @@ def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "sample
     """The final state of every sample, up to a global phase.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> circuit = build("qtha", 3, 1)
         >>> states_at(circuit, draw_angles(circuit, 5)).shape
         torch.Size([5, 8])

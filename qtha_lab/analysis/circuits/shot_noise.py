@@ -12,7 +12,7 @@ from jaxtyping import Float
 from qtha_lab.analysis.circuits.gate_gradients import Numbers, one_sample
 from qtha_lab.analysis.circuits.random_angles import check_samples
 from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval_z
 
 

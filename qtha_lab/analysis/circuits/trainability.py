@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from qtha_lab import ansatze
 from qtha_lab.analysis.circuits.random_angles import Inputs, check_samples, draw_angles, free_angles
-from qtha_lab.circuits import Circuit
-from qtha_lab.errors import Refusal
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval
 
 UNSEEN = 1e-24  # a variance below this is rounding of a slope that is zero
@@ -70,8 +69,8 @@ def gradient_variance_of(
         arXiv:2001.00550.
     """
     check_samples(n_samples, least=2)
-    slopes = random_slopes(circuit, observable, n_samples, inputs, seed, engine)
-    squares = (slopes - slopes.mean(0)) ** 2 * (n_samples / (n_samples - 1))
+    gradients = random_gradients(circuit, observable, n_samples, inputs, seed, engine)
+    squares = (gradients - gradients.mean(0)) ** 2 * (n_samples / (n_samples - 1))
     visible = squares.mean(0) > UNSEEN
     together = squares[:, visible].mean(1) if visible.any() else np.zeros(n_samples)
     root = np.sqrt(n_samples)
@@ -86,7 +85,7 @@ def gradient_variance_of(
     )
 
 
-def random_slopes(
+def random_gradients(
     circuit: Circuit,
     observable: str,
     n_samples: int,
@@ -169,7 +168,7 @@ def gradient_variance_points(
         n_samples: Draws of the angles per row.
         inputs: The data: "zeros" or "uniform"; one sample (see `draw_angles`) fits one number of qubits.
         seed: Of the draws, the same for every row.
-        **options: Of the ansatz (see `qtha_lab.ansatze.build`).
+        **options: Of the ansatz (see `qtha_lab.circuits.ansatze.build`).
 
     Returns:
         Dictionaries with "ansatz", "n_qubits", "n_layers", "variance" and its standard "error".
@@ -195,12 +194,12 @@ def gradient_variance_points(
 
 @dataclasses.dataclass(frozen=True)
 class Decay:
-    """A straight line through log₂ of the variance: `slope` per qubit, -1 for a two-design.
+    """A straight line through log₂ of the variance: `gradient` per qubit, -1 for a two-design.
 
     A fit to a few small sizes; does not show that the law goes on.
     """
 
-    slope: float
+    gradient: float
     error: float
 
 
@@ -230,5 +229,5 @@ def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequenc
     weights = (v * np.log(2) / e) ** 2  # 1 / variance of log2(v)
     centred = x - (weights * x).sum() / weights.sum()
     spread = (weights * centred**2).sum()
-    slope = float((weights * centred * np.log2(v)).sum() / spread)
-    return Decay(round(slope, 12), float(spread**-0.5))
+    gradient = float((weights * centred * np.log2(v)).sum() / spread)
+    return Decay(round(gradient, 12), float(spread**-0.5))

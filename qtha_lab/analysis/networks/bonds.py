@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.updates.update import adapter_name, chosen_layers
-from qtha_lab.errors import Refusal
-from qtha_lab.mpo import MpoShape
+from qtha_lab.core.errors import Refusal
+from qtha_lab.tensor_networks.mpo import MpoShape
 
 Sites = list[Float[Tensor, "left out in right"]]
 
@@ -123,7 +123,7 @@ def state_bonds(state: Float[Tensor, " size"], dims: Sequence[int]) -> list[Bond
         >>> round(state_bonds(bell, (2, 2))[0].entropy_bits, 6)
         1.0
     """
-    from qtha_lab import mpo
+    from qtha_lab.tensor_networks import mpo
 
     vector = torch.as_tensor(state).double().reshape(-1, 1)
     return bonds_of(*mpo.from_matrix(vector, tuple(dims), (1,) * len(dims)))

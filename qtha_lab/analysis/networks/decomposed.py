@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import mpo
 from qtha_lab.analysis.networks.bonds import Bond, bonds_of, truncate
 from qtha_lab.analysis.networks.factorisation import Factorised, contraction_flops, permute_digits
 from qtha_lab.analysis.updates.spectrum import as_matrix
-from qtha_lab.errors import Refusal
-from qtha_lab.mpo import MpoShape
+from qtha_lab.core.errors import Refusal
+from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.mpo import MpoShape
 
 WIDEST = 256  # bonds beyond it are cut once for all, so that every later cut is quick
 

@@ -15,11 +15,11 @@ import opt_einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab import mpo
 from qtha_lab.analysis.networks.bonds import Bond, bonds_of, truncate
 from qtha_lab.analysis.updates.spectrum import as_matrix
-from qtha_lab.errors import Refusal
-from qtha_lab.mpo import MpoShape
+from qtha_lab.core.errors import Refusal
+from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.mpo import MpoShape
 
 LARGEST = 2048  # smaller side of a matrix whose decomposition is made without a first cut
 MOST = 256  # bond of that first cut

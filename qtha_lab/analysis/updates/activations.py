@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qtha_lab.analysis.updates.update import chosen_layers
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from torch import Tensor
 from qtha_lab.analysis.updates.sketch import FIRST_RANK, PROBES
 from qtha_lab.analysis.updates.spectrum import THRESHOLD, Spectrum
 from qtha_lab.analysis.updates.update import Delta
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 OVERSAMPLE = 8
 STEP = 1e-4  # of the input's length, for the differences that find P (and nothing else)
@@ -154,9 +154,9 @@ def _in_frame(delta: Delta, point: Tensor, value: Tensor, size: int, random) -> 
     cores = torch.empty(len(point), left.shape[1], len(right), dtype=torch.float64)
     loss = 0.0
     for column, direction in enumerate(left.mT):
-        slopes = _pull_back(point, value, direction.expand_as(value))
-        cores[:, column] = slopes @ right.mT
-        loss += max(float(slopes.square().sum() - cores[:, column].square().sum()), 0.0)
+        gradients = _pull_back(point, value, direction.expand_as(value))
+        cores[:, column] = gradients @ right.mT
+        loss += max(float(gradients.square().sum() - cores[:, column].square().sum()), 0.0)
     return Jacobians(left, cores, right, math.sqrt(loss + _left_out(point, value, left, random)))
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.analysis.updates.update import Delta
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 FOLDS = 4
 LEAST_TOKENS = 4 * FOLDS

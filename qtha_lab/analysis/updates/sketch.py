@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.analysis.updates.spectrum import THRESHOLD, Spectrum, as_matrix
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 FIRST_RANK = 16
 PROBES = 8
@@ -178,8 +178,8 @@ def leading_svd(
         left, values, right = torch.linalg.svd(matrix, full_matrices=False)
         return left[:, :k], values[:k], right[:k]
     sketch = randomised_svd(matrix, k, oversample=max(8, k // 2), power_iterations=4, seed=seed)
-    left, values, turn = torch.linalg.svd(matrix @ sketch.right.mT, full_matrices=False)
-    return left, values, turn @ sketch.right
+    left, values, rotation = torch.linalg.svd(matrix @ sketch.right.mT, full_matrices=False)
+    return left, values, rotation @ sketch.right
 
 
 def _gaussian(rows: int, cols: int, random: torch.Generator) -> Float[Tensor, "rows cols"]:

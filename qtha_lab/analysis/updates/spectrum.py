@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 # Below this share of the largest singular value, a value of a float32 computation is rounding.
 THRESHOLD = 1e-5

@@ -14,7 +14,7 @@ from qtha_lab.analysis.updates.jacobians import jacobians_of
 from qtha_lab.analysis.updates.sketch import leading_svd
 from qtha_lab.analysis.updates.spectrum import THRESHOLD, as_matrix, factored_svd
 from qtha_lab.analysis.updates.update import Update
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 Vectors = tuple[Float[Tensor, "out k"], Float[Tensor, " k"], Float[Tensor, "k in"]]
 

@@ -20,7 +20,7 @@ from qtha_lab.analysis.updates.subspaces import (
     update_vectors,
 )
 from qtha_lab.analysis.updates.update import Update, adapted_layers, base_weight, updates_of
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 Inputs = Mapping[str, Float[Tensor, "tokens in_features"]]
 
@@ -59,16 +59,16 @@ def nonlinearity_table(
         x = inputs[update.name]
         fit = dataclasses.asdict(linear_fit(update.delta, x, ranks, seed=seed))
         by_rank = fit.pop("by_rank")
-        slopes = {"token_dependence": 0.0, "relative_spread": 0.0}
+        gradients = {"token_dependence": 0.0, "relative_spread": 0.0}
         if not update.is_linear:
             jacobians = jacobians_of(update.delta, x, max_rank=max_rank, seed=seed)
-            slopes = {name: getattr(jacobians, name) for name in slopes}
+            gradients = {name: getattr(jacobians, name) for name in gradients}
         rows.append(
             {
                 **_place(update),
                 **fit,
                 **{f"share_of_rank_{rank}": share for rank, share in by_rank.items()},
-                **slopes,
+                **gradients,
             }
         )
     return rows

@@ -16,11 +16,11 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
-from qtha_lab.adapters.lora_starts import moved_start
+from qtha_lab.adapters.initialisation.lora import moved_start
 from qtha_lab.adapters.method import Base
 from qtha_lab.adapters.peft import AdapterLayer, as_matrix, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 if TYPE_CHECKING:
 

@@ -28,7 +28,7 @@ from qtha_lab.analysis.updates.spectrum import (
     streamed_spectrum,
 )
 from qtha_lab.analysis.updates.update import Update, updates_of
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 VIEWS = ("linear_path", "mean_jacobian", "stacked_jacobians", "realised_change")
 TOKENS_AT_ONCE = 256
@@ -116,7 +116,7 @@ def _views_of(
         spectra["linear_path"] = linear
     if x is not None:
         if {"mean_jacobian", "stacked_jacobians"} & set(views):
-            spectra |= _slopes(update, x, linear, max_rank)
+            spectra |= _gradients(update, x, linear, max_rank)
         if "realised_change" in views:
             spectra["realised_change"] = realised_change(update, x)
     tokens = 0 if x is None else len(x)
@@ -144,7 +144,7 @@ def realised_change(update: Update, x: Float[Tensor, "tokens in_features"]) -> S
         return streamed_spectrum(update.delta(part.double()) for part in x.split(TOKENS_AT_ONCE))
 
 
-def _slopes(update: Update, x: Tensor, linear: Spectrum | None, max_rank: int) -> dict:
+def _gradients(update: Update, x: Tensor, linear: Spectrum | None, max_rank: int) -> dict:
     """The two views of the Jacobians; where all are one matrix, from that matrix."""
     if update.is_linear and linear is not None:
         tokens, (outs, ins) = len(x), linear.shape

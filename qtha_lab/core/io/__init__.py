@@ -1,7 +1,7 @@
 """Read, parse and print foreign data: the only place in the package that does.
 
 Foreign data comes from files, folders, stores, sockets, forms and environment variables. Bad data is a
-`Refusal` with one sentence. `tests/test_architecture.py` forbids `open`, `read_text`, `json.loads`,
+`Refusal` with one sentence. `tests/package/test_architecture.py` forbids `open`, `read_text`, `json.loads`,
 `yaml.load`, `pickle` and `print` elsewhere.
 """
 

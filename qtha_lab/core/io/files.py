@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
-from qtha_lab.errors import Refusal
 
 TEXT_LIMIT = 2**24
 """Bytes of a text file: 16 MiB."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.files import open_file
 from qtha_lab.core.io.text import shortened
-from qtha_lab.errors import Refusal
 
 LONGEST_LINE = 2**20  # bytes; a model reads some thousand tokens of a row
 EXAMPLE = '{"prompt": …, "response": …}'

@@ -2,8 +2,8 @@
 
 import re
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.text import shortened
-from qtha_lab.errors import Refusal
 
 PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,254}")
 
@@ -22,7 +22,7 @@ def relative_name(text: str) -> str:
         'adapter/adapter_model.safetensors'
         >>> relative_name("../x")
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: A file name must stay inside its folder, got '../x'.
+        qtha_lab.core.errors.Refusal: A file name must stay inside its folder, got '../x'.
     """
     if not all(map(PART.fullmatch, text.split("/"))):
         raise Refusal(f"A file name must stay inside its folder, got {shortened(text)!r}.")

@@ -7,8 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.text import shortened
-from qtha_lab.errors import Refusal
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OTHERS_ANY = stat.S_IRWXG | stat.S_IRWXO

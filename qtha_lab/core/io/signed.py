@@ -10,9 +10,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.files import open_file
 from qtha_lab.core.io.private import OTHERS_ANY, check_folder, check_private, private_folder
-from qtha_lab.errors import Refusal
 
 DIGEST_BYTES = KEY_BYTES = 32
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 DEEPEST = 64
 
@@ -24,7 +24,7 @@ def parse_json(text: str | bytes, *, depth: int = DEEPEST, constants: bool = Tru
         {'a': [1, 2]}
         >>> parse_json('{"a": ')
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: The text must be JSON, got an error at line 1, column 7: Expecting value.
+        qtha_lab.core.errors.Refusal: The text must be JSON, got an error at line 1, column 7: Expecting value.
     """
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text

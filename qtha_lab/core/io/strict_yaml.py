@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 DEEPEST = 8
 FLOAT = re.compile(
@@ -42,7 +42,7 @@ def parse_yaml(text: str) -> Document:
         {'steps': 100.0, 'name': 'yes'}
         >>> parse_yaml("steps: 500\\nsteps: 5")
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: line 2: steps is given twice
+        qtha_lab.core.errors.Refusal: line 2: steps is given twice
     """
     try:
         return _Reader(text).document()

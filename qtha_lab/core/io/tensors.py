@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.files import open_file
 from qtha_lab.core.io.text import shortened
-from qtha_lab.errors import Refusal
 
 if TYPE_CHECKING:
     from safetensors import safe_open

@@ -11,7 +11,7 @@ import weakref
 
 import plotly.graph_objects as go
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery.parts import layout_of
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ Text, boxes and lines with exact sizes; what they mean is decided by the figure 
 """
 
 from qtha_lab.figures.machinery import theme as themes
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 
 Place = tuple[float, float]
@@ -13,8 +13,8 @@ Place = tuple[float, float]
 class Canvas:
     """Collects strokes, boxes, texts and hover spots, then gives the plotly figure."""
 
-    def __init__(self, look: Look):
-        self.look = look
+    def __init__(self, page_style: PageStyle):
+        self.page_style = page_style
         self.strokes: list[dict] = []
         self.boxes: list[dict] = []
         self.texts: dict[tuple[float, str, str], list[tuple[Place, str]]] = {}
@@ -29,7 +29,7 @@ class Canvas:
             end: (x, y) in pixels.
             width: In units of the page's line.
         """
-        line = {"width": width * self.look.line, "color": self.look.inks.text}
+        line = {"width": width * self.page_style.line, "color": self.page_style.inks.text}
         (x0, y0), (x1, y1) = start, end
         place = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
         self.strokes.append({"type": "line", "layer": "below", "line": line, **place})
@@ -49,7 +49,7 @@ class Canvas:
         self.boxes.append({
             "type": "circle" if radius else "rect", "layer": "below",
             "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2,
-            "fillcolor": fill, "line": {"width": 0.6 * self.look.line, "color": self.look.inks.text},
+            "fillcolor": fill, "line": {"width": 0.6 * self.page_style.line, "color": self.page_style.inks.text},
         })  # fmt: skip
 
     def text(
@@ -69,8 +69,8 @@ class Canvas:
             side: On which side of the place it stands, as plotly's textposition.
             boxed: Whether it stands on a box, which is light on a page of either theme.
         """
-        ink = themes.INKS["light"].text if boxed and self.look.theme == "page" else ""
-        self.texts.setdefault((font or self.look.font, side, ink), []).append((at, words))
+        ink = themes.INKS["light"].text if boxed and self.page_style.theme == "page" else ""
+        self.texts.setdefault((font or self.page_style.font, side, ink), []).append((at, words))
 
     def dot(self, at: Place) -> None:
         """A filled dot, as of a control."""
@@ -86,9 +86,9 @@ class Canvas:
         return unchecked(
             [*self._texts(), self._dots(), self._spots()],
             {
-                "width": self.look.width, "height": height, "showlegend": False,
+                "width": self.page_style.width, "height": height, "showlegend": False,
                 "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
-                "xaxis": {**hidden, "range": [0, self.look.width]},
+                "xaxis": {**hidden, "range": [0, self.page_style.width]},
                 "yaxis": {**hidden, "range": [height, 0]},
                 "shapes": [*_merged(self.strokes), *_merged(self.boxes)],
             },
@@ -105,7 +105,7 @@ class Canvas:
         ]  # fmt: skip
 
     def _dots(self) -> dict:
-        marker = {"color": self.look.inks.text, "size": 1.2 * self.look.marker}
+        marker = {"color": self.page_style.inks.text, "size": 1.2 * self.page_style.marker}
         x, y = ([at[i] for at in self.dots] for i in (0, 1))
         return {
             "type": "scatter", "x": x, "y": y, "mode": "markers", "marker": marker, "hoverinfo": "skip",
@@ -115,7 +115,7 @@ class Canvas:
         x, y = ([at[i] for at, _ in self.spots] for i in (0, 1))
         return {
             "type": "scatter", "x": x, "y": y, "mode": "markers",
-            "marker": {"size": 2 * self.look.font, "opacity": 0},
+            "marker": {"size": 2 * self.page_style.font, "opacity": 0},
             "hovertext": [words for _, words in self.spots], "hoverinfo": "text",
         }  # fmt: skip
 

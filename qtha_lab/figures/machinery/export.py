@@ -10,10 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtha_lab.errors import Refusal
-from qtha_lab.figures.machinery import embed
+from qtha_lab.core.errors import Refusal
+from qtha_lab.figures.machinery import metadata as embed
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
-from qtha_lab.figures.machinery.look import PIXELS_PER_INCH, Look
+from qtha_lab.figures.machinery.page_style import PIXELS_PER_INCH, PageStyle
 from qtha_lab.figures.machinery.provenance import Origin, this_checkout
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def export(
     theme: str = "light",
     origin: Origin | None = None,
     plotlyjs: bool | str = True,
-    look: Look | None = None,
+    page_style: PageStyle | None = None,
 ) -> Path:
     """Write a figure to a file; pictures are drawn at the size of the target.
 
@@ -50,7 +50,7 @@ def export(
         origin: Runs, commits and versions to write into the file; None is this checkout and versions.
         plotlyjs: For html: True holds the script (a page that needs nothing else), "directory" puts it
             beside the page once.
-        look: Takes the place of target and theme, with a font, a width, names and a place of the legend.
+        page_style: Takes the place of target and theme, with a font, a width, names and a place of the legend.
 
     Returns:
         The path written.
@@ -63,11 +63,11 @@ def export(
     form = path.suffix.removeprefix(".").lower()
     if form not in FORMATS:
         raise Refusal(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
-    look = look or Look(theme, target)
+    page_style = page_style or PageStyle(theme, target)
     words = {"title": figure.title, "description": figure.alt}
     words |= (origin or Origin(commits=this_checkout())).words()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_bytes(figure, form, look, words, plotlyjs, path))
+    path.write_bytes(_bytes(figure, form, page_style, words, plotlyjs, path))
     log.info("%s written to %s", figure.name, path)
     return path
 
@@ -103,7 +103,12 @@ def export_all(
 
 
 def _bytes(
-    figure: "Figure", form: str, look: Look, words: dict[str, str], plotlyjs: bool | str, path: Path
+    figure: "Figure",
+    form: str,
+    page_style: PageStyle,
+    words: dict[str, str],
+    plotlyjs: bool | str,
+    path: Path,
 ) -> bytes:
     if form == "csv":
         return figure.table.csv().encode()
@@ -114,9 +119,9 @@ def _bytes(
     if form == "html":
         if plotlyjs == "directory":
             _put_script(path.parent)
-        return _html(figure, look, words, plotlyjs).encode()
+        return _html(figure, page_style, words, plotlyjs).encode()
     dots = embed.DOTS_PER_INCH / PIXELS_PER_INCH if form == "png" else 1.0
-    return EMBEDDERS[form](render(figure.at(look), form, dots * look.zoom), words)
+    return EMBEDDERS[form](render(figure.at(page_style), form, dots * page_style.zoom), words)
 
 
 def _put_script(folder: Path) -> None:
@@ -127,10 +132,12 @@ def _put_script(folder: Path) -> None:
         script.write_text(get_plotlyjs(), encoding="utf-8")
 
 
-def _html(figure: "Figure", look: Look, words: dict[str, str], plotlyjs: bool | str) -> str:
+def _html(
+    figure: "Figure", page_style: PageStyle, words: dict[str, str], plotlyjs: bool | str
+) -> str:
     """Write a page with the figure, its caption, and its numbers in a table that unfolds."""
-    look = Look(look.theme, family=look.family, names=look.names)
-    page_part = figure.at(look).to_html(
+    page_style = PageStyle(page_style.theme, family=page_style.family, names=page_style.names)
+    page_part = figure.at(page_style).to_html(
         full_html=False, include_plotlyjs=plotlyjs, div_id=f"figure-{figure.name}",
         include_mathjax=False, config={"responsive": True, **TOOLBAR},
     )  # fmt: skip
@@ -146,7 +153,7 @@ def _html(figure: "Figure", look: Look, words: dict[str, str], plotlyjs: bool | 
 <title>{escape(words["title"])}</title>
 {metas}
 <style>
-body {{ background: {look.inks.paper}; color: {look.inks.text}; font: 15px Helvetica, Arial, sans-serif;
+body {{ background: {page_style.inks.paper}; color: {page_style.inks.text}; font: 15px Helvetica, Arial, sans-serif;
   max-width: 60rem; margin: 1rem auto; padding: 0 1rem; }}
 figure {{ margin: 0; }}
 details {{ margin-top: 1rem; overflow-x: auto; }}
@@ -158,7 +165,7 @@ details {{ margin-top: 1rem; overflow-x: auto; }}
 <figcaption>{escape(figure.caption)}</figcaption>
 </figure>
 <details><summary>The numbers</summary>
-{figure.table.html(ink=look.inks.text, paper=look.inks.paper)}
+{figure.table.html(ink=page_style.inks.text, paper=page_style.inks.paper)}
 </details>
 </body>
 </html>

@@ -12,10 +12,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from qtha_lab.figures.machinery import still
+from qtha_lab.figures.machinery import static_svg as still
 from qtha_lab.figures.machinery.export import TOOLBAR, export
 from qtha_lab.figures.machinery.legends import shorten_dashes
-from qtha_lab.figures.machinery.look import Look
+from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import (
     Unchecked,
     layout_of,
@@ -26,13 +26,13 @@ from qtha_lab.figures.machinery.parts import (
 )
 from qtha_lab.figures.machinery.table import Table
 
-Draw = Callable[[Look], go.Figure | Unchecked]
+Draw = Callable[[PageStyle], go.Figure | Unchecked]
 PLOTLY = "application/vnd.plotly.v1+json"
 
 
 @cache
-def _template(look: Look) -> dict[str, Any]:
-    return plain_template(look.template())
+def _template(page_style: PageStyle) -> dict[str, Any]:
+    return plain_template(page_style.template())
 
 
 @dataclass(frozen=True)
@@ -67,46 +67,49 @@ class Figure:
 
     def __post_init__(self):
         object.__setattr__(self, "title", self.title or self.name.replace("_", " ").capitalize())
-        Look(self.theme)  # refuse an unknown theme before anything is drawn
+        PageStyle(self.theme)  # refuse an unknown theme before anything is drawn
 
     @cached_property
     def plotly(self) -> go.Figure:
         """The plotly figure for the screen."""
-        return self.at(Look(self.theme))
+        return self.at(PageStyle(self.theme))
 
-    def at(self, look: Look) -> go.Figure:
+    def at(self, page_style: PageStyle) -> go.Figure:
         """The plotly figure in a look; the drawing may ask for a height or margin of its own."""
-        return self._sized(look).update_layout(template=look.template())
+        return self._sized(page_style).update_layout(template=page_style.template())
 
-    def drawing(self, look: Look) -> dict[str, Any]:
+    def drawing(self, page_style: PageStyle) -> dict[str, Any]:
         """What `at` gives as plain data, in less time: plotly does not check the template again."""
-        drawn = self.draw(look)
-        if isinstance(drawn, Unchecked) and look.on_screen:
+        drawn = self.draw(page_style)
+        if isinstance(drawn, Unchecked) and page_style.on_screen:
             drawing = drawn.plain()
-            height = round(drawn.layout.get("height") or look.height)
+            height = round(drawn.layout.get("height") or page_style.height)
             more = {"meta": {"caption": self.caption, "alt": self.alt}, "height": height}
         else:
-            figure, more = self._sized(look), {}
+            figure, more = self._sized(page_style), {}
             layout_of(figure).template = None
             drawing = plain(figure)
-        return {**drawing, "layout": {**drawing["layout"], **more, "template": _template(look)}}
+        return {
+            **drawing,
+            "layout": {**drawing["layout"], **more, "template": _template(page_style)},
+        }
 
-    def _sized(self, look: Look) -> go.Figure:
-        drawn = self.draw(look)
+    def _sized(self, page_style: PageStyle) -> go.Figure:
+        drawn = self.draw(page_style)
         figure = drawn.figure() if isinstance(drawn, Unchecked) else drawn
         figure.update_layout(meta={"caption": self.caption, "alt": self.alt})
         for number, trace in enumerate(traces_of(figure)):
             trace.uid = uid(number)
         layout = layout_of(figure)
-        if not look.on_screen:
+        if not page_style.on_screen:
             shorten_dashes(figure)
-            layout.width = round(look.width)
-        layout.height = round(layout.height or look.height)
+            layout.width = round(page_style.width)
+        layout.height = round(layout.height or page_style.height)
         return figure
 
     def svg(self) -> str:
         """The figure as an SVG drawn without a browser, readable on a light and on a dark page."""
-        return still.svg(self.drawing(Look("page")), self.alt)
+        return still.svg(self.drawing(PageStyle("page")), self.alt)
 
     def export(self, path: Path | str, **options) -> Path:
         """Write it to a file, the format by the ending (see `qtha_lab.figures.machinery.export.export`)."""

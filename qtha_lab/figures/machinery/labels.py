@@ -1,11 +1,11 @@
 """What quantities are called on axes and in tables, with units, and the same for LaTeX.
 
-Measures of a run come from `qtha_lab.measures`. A name that is not listed is shown as it is.
+Measures of a run come from `qtha_lab.core.metrics`. A name that is not listed is shown as it is.
 """
 
 from typing import NamedTuple
 
-from qtha_lab.measures import MEASURES
+from qtha_lab.core.metrics import MEASURES
 
 
 class Label(NamedTuple):

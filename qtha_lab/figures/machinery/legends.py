@@ -10,8 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from qtha_lab import calls
-from qtha_lab.errors import Refusal
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery.parts import layout_of, traces_of
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from qtha_lab import paths
+from qtha_lab.core import paths
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ A function registers itself with `@figure_function`; tests and the gallery go th
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from qtha_lab.core.registry import Registry
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.registry import Registry
 
 
 class FigureFunction(NamedTuple):

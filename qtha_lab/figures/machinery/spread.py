@@ -1,6 +1,6 @@
 """The spread of a mean over seeds: its ends, the words for them, and bars in the place of many bands.
 
-Rows of evaluation count as fixed here; intervals over seeds and rows are those of `qtha_lab.compare.paired`.
+Rows of evaluation count as fixed here; intervals over seeds and rows are those of `qtha_lab.studies.comparison.paired`.
 """
 
 from collections.abc import Sequence

@@ -140,15 +140,15 @@ class Pair:
         parts, ticks = [_path(f"M{left:.1f} {bottom:.1f}H{right:.1f}", self.ink)], self.x.ticks()
         widest = max((len(word) for _, word in ticks), default=0) * LETTER * self.small
         tight = len(ticks) > 1 and widest > abs(ticks[1][0] - ticks[0][0])
-        turned = self.x.layout.get("tickangle") == -90 or tight
+        rotated = self.x.layout.get("tickangle") == -90 or tight
         for place, word in ticks:
             if self.x.layout.get("showgrid", True):
                 parts.insert(0, _path(f"M{place:.1f} {top:.1f}V{bottom:.1f}", self.grid))
-            if turned:
-                parts.append(text(place + 4, bottom + 8, word, self.small, "end", turn=-90))
+            if rotated:
+                parts.append(text(place + 4, bottom + 8, word, self.small, "end", rotation=-90))
             else:
                 parts.append(text(place, bottom + 6 + self.small, word, self.small))
-        depth = 12 + (widest if turned else self.small) + 1.2 * self.small
+        depth = 12 + (widest if rotated else self.small) + 1.2 * self.small
         return [*parts, text((left + right) / 2, bottom + depth, self.x.title, self.small + 1)]
 
     def _up(self, left: float, right: float, top: float, bottom: float) -> list[str]:
@@ -159,7 +159,7 @@ class Pair:
             parts.append(text(left - 6, place + 4, word, self.small, "end"))
         widest = max((len(word) for _, word in ticks), default=0) * LETTER * self.small
         side, middle = left - 14 - widest, (top + bottom) / 2
-        return [*parts, text(side, middle, self.y.title, self.small + 1, turn=-90)]
+        return [*parts, text(side, middle, self.y.title, self.small + 1, rotation=-90)]
 
 
 def text(
@@ -168,7 +168,7 @@ def text(
     words: str,
     font: float,
     anchor: str = "middle",
-    turn: int = 0,
+    rotation: int = 0,
     ink: str = "",
 ) -> str:
     """Words at a place, one line below the other where `<br>` breaks them.
@@ -179,12 +179,12 @@ def text(
         words: Without other tags.
         font: Its height in pixels.
         anchor: "start", "middle" or "end".
-        turn: In degrees, about the place.
+        rotation: In degrees, about the place.
         ink: Its colour, where it is not that of the page.
     """
     if not words:
         return ""
-    about = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
+    about = f' transform="rotate({rotation} {x:.1f} {y:.1f})"' if rotation else ""
     fill = f' fill="{ink}"' if ink else ""
     lines = words.split("<br>")
     more = "".join(

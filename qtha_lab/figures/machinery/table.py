@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qtha_lab import measures
+from qtha_lab.core import metrics as measures
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell
-from qtha_lab.errors import Refusal
+from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels
-from qtha_lab.measures import MEASURES
 
 LONG = 40  # rows of a LaTeX table that no longer fit on one page
 WIDE = 8  # columns that no longer fit beside each other
@@ -59,7 +59,7 @@ class Table:
         columns = zip(*self.cells(), strict=True) if self.rows else [()] * len(self.columns)
         return [all(re.match(r"[-+−]?[\d.]|–$", cell) for cell in column) for column in columns]
 
-    def turned(self) -> "Table":
+    def rotated(self) -> "Table":
         """The same on its side: a column for each row, named by its first cell.
 
         Example:
@@ -111,7 +111,7 @@ class Table:
     def latex(self, caption: str | None = None) -> str:
         """A LaTeX `table` with booktabs rules, laid out by great_tables; a wide one on its side."""
         if len(self.columns) > WIDE and 0 < len(self.rows) < len(self.columns):
-            return self.turned().latex(caption)
+            return self.rotated().latex(caption)
         texts = [*map(labels.latex, self.columns), labels.escape(caption or "")]
         texts += [labels.escape(cell) for row in self.cells() for cell in row]
         # great_tables escapes mathematics, so it lays out words that stand for the texts

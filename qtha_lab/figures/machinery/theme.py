@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from qtha_lab.errors import Refusal
-from qtha_lab.looks import COLORS, DASHES, SYMBOLS, look_of, untitled
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import COLORS, DASHES, SYMBOLS, method_style_of, untitled
 
 BLUE, VERMILLION, GREEN, PINK, SKY, GREY = COLORS.values()
 
@@ -36,8 +36,10 @@ def method_style(label: str) -> dict[str, str]:
     """
     label = untitled(label)
     name = method_of(label)
-    look = look_of(name)
-    color, dash, symbol = (COLORS[look.color], *look[1:]) if look else _from_name(name)
+    page_style = method_style_of(name)
+    color, dash, symbol = (
+        (COLORS[page_style.color], *page_style[1:]) if page_style else _from_name(name)
+    )
     if "(" in label:
         _, dash, symbol = _from_name(
             label.replace(" ", ""), avoid=("solid", "dash", "longdash", dash)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 from torch.func import functional_call
 
-from qtha_lab.problems.environments import environments
+from qtha_lab.tasks.problems.environments import environments
 
 PIECE = 32  # steps of a piece
 DISCOUNT, VALUE_WEIGHT, ENTROPY_WEIGHT = 0.99, 0.5, 0.01
@@ -155,7 +155,7 @@ def playing(orders: list[Order], on: str) -> Iterator[Play]:
 
 @contextlib.contextmanager
 def _on_ray(orders: list[Order]) -> Iterator[Play]:
-    from qtha_lab.machines.on_ray import Ray
+    from qtha_lab.runs.remote.ray_backend import Ray
 
     cluster = Ray().connect()
     import ray

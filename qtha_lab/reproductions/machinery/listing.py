@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.reproductions.machinery.driving import OUT, VERDICT
+from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS
+from qtha_lab.reproductions.machinery.run_arms import OUT, VERDICT
 from qtha_lab.reproductions.machinery.verdicts import headline
-from qtha_lab.rundir import read_mapping
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 HEAD: tuple[str, ...] = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from qtha_lab.errors import Refusal
-from qtha_lab.rundir import RunDir
-from qtha_lab.rundir.events import EventLog
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import EventLog
 
 
 class Stopped(Exception):  # noqa: N818

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from qtha_lab import calls
-from qtha_lab.errors import Refusal
-from qtha_lab.measures import MEASURES
-from qtha_lab.registry import Registry
-from qtha_lab.settings import check_settings, settings_of, unknown
-from qtha_lab.settings_help import with_arguments
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.metrics import MEASURES
+from qtha_lab.core.registry import Registry
+from qtha_lab.core.settings import check_settings, settings_of, unknown
+from qtha_lab.core.settings_help import with_arguments
 
 LEAST_SEEDS = 5  # of a full reproduction
 QUICK_SEEDS = 3  # the fewest that give an interval
@@ -115,7 +115,7 @@ def reproduction_of(text: str) -> Reproduction:
     Example:
         >>> reproduction_of("lora(r=2)")
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: reproduction lora has no settings: leave out r
+        qtha_lab.core.errors.Refusal: reproduction lora has no settings: leave out r
     """
     name, options = calls.parse_call(text, "reproduction")
     of = REPRODUCTIONS.get_or_refuse(name)

@@ -12,9 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from qtha_lab.compare.paired import LEAST_SEEDS, PairedDifference, paired_difference
-from qtha_lab.measures import MEASURES
+from qtha_lab.core.metrics import MEASURES
 from qtha_lab.reproductions.machinery.registry import Claim, Reproduction
+from qtha_lab.studies.comparison.paired import (
+    LEAST_SEEDS,
+    PairedDifference,
+    paired_difference,
+)
 
 Word = Literal["shown", "not shown", "the opposite shown", "not asked"]
 Entries = Mapping[str, Mapping[int, Mapping[str, Any]]]

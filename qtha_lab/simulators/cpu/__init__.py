@@ -4,7 +4,7 @@ import functools
 import importlib
 import importlib.util
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import registry
 
 

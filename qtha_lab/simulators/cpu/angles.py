@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from qtha_lab.simulators.cpu.addresses import part
+from qtha_lab.simulators.cpu.array_pointers import part
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.scaled import MOST_LEFT_OUT
+from qtha_lab.simulators.cpu.scaled_rotations import MOST_LEFT_OUT
 
 FACTORIALS = tuple(float(math.factorial(k)) for k in range(18))
 QUARTER = 1.5707963267341256  # the first 33 bits of π/2, so that its multiples are exact
@@ -45,11 +45,11 @@ def _cosines(angles, cosines, sines):
             cos = 1.0 / FACTORIALS[2 * i] - square * cos
             sin = 1.0 / FACTORIALS[2 * i + 1] - square * sin
         sin *= angle
-        turn = np.int32(quarters)
-        odd = (turn & 1) != 0
+        rotation = np.int32(quarters)
+        odd = (rotation & 1) != 0
         size, other = (sin, cos) if odd else (cos, sin)
-        cosines[k] = -size if (turn + 1) & 2 else size
-        sines[k] = -other if turn & 2 else other
+        cosines[k] = -size if (rotation + 1) & 2 else size
+        sines[k] = -other if rotation & 2 else other
 
 
 def parts(numbers: np.ndarray, n_sums: int, size: int) -> tuple[np.ndarray, ...]:
@@ -151,7 +151,7 @@ def shared_numbers(params, offsets, scaled, entries, scales, places, orders, siz
 
 
 @compiled
-def param_slopes(of_sums, of_phases, entries, scales, places, orders, size, slopes):
+def param_gradients(of_sums, of_phases, entries, scales, places, orders, size, gradients):
     """The chain rule from sums and phases to parameters.
 
     Args:
@@ -164,11 +164,11 @@ def param_slopes(of_sums, of_phases, entries, scales, places, orders, size, slop
         places: Layer, row and sum of every phase, (phases, 3).
         orders: The rows of every layer of phases in the order in which they are done, (layers, 2^n).
         size: 2^n.
-        slopes: Filled with the slopes of params, (n_params,).
+        gradients: Filled with the slopes of params, (n_params,).
     """
     groups = len(of_sums)
     of_rows = of_phases.reshape((groups, len(of_phases) // (groups * size), size))
-    of_params = np.zeros(len(slopes))
+    of_params = np.zeros(len(gradients))
     sums, phases = of_sums[0], np.empty(orders.shape)
     for group in range(1, groups):
         for j in range(len(sums)):
@@ -184,5 +184,5 @@ def param_slopes(of_sums, of_phases, entries, scales, places, orders, size, slop
         sums[places[i, 2]] = phases[places[i, 0], places[i, 1]]
     for i in range(len(entries)):
         of_params[entries[i, 1]] += scales[i] * sums[entries[i, 0]]
-    for i in range(len(slopes)):
-        slopes[i] = of_params[i]
+    for i in range(len(gradients)):
+        gradients[i] = of_params[i]

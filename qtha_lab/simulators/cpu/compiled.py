@@ -27,10 +27,10 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import keyed_digest, read_bytes, read_pickle, secret_key, write_new
 from qtha_lab.core.io.private import OTHERS_WRITE, private_folder
-from qtha_lab.errors import Refusal
-from qtha_lab.paths import kernels_dir, state_dir
+from qtha_lab.core.paths import kernels_dir, state_dir
 
 KEY = "kernels.key"
 log = logging.getLogger(__name__)

@@ -18,13 +18,25 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
-from qtha_lab.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles, kernel, memory, team, ways
+from qtha_lab.core.errors import Refusal, Unsupported
+from qtha_lab.simulators.cpu import (
+    angles,
+    kernel,
+)
+from qtha_lab.simulators.cpu import (
+    buffers as memory,
+)
+from qtha_lab.simulators.cpu import (
+    small_batch as ways,
+)
+from qtha_lab.simulators.cpu import (
+    threads as team,
+)
 from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.plan import Plan, plan
-from qtha_lab.simulators.cpu.single import FEWEST_QUBITS, Single, single_tables
+from qtha_lab.simulators.cpu.single_token import FEWEST_QUBITS, Single, single_tables
 from qtha_lab.simulators.cpu.vectors import BYTES
-from qtha_lab.simulators.small_twin import twin
+from qtha_lab.simulators.smaller_circuit import twin
 
 MAX_QUBITS = 20
 LARGE_QUBITS = 18  # and so many gates a wire, four layers of QTHA's: from here on Lightning is quicker for one sample
@@ -205,7 +217,7 @@ class _Expval(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         inputs, params = ctx.saved_tensors  # refused by torch if changed since
         if torch.is_grad_enabled():
-            return (*_Slopes.apply(inputs, params, grad, ctx.call), None)
+            return (*_Gradients.apply(inputs, params, grad, ctx.call), None)
         return (*ctx.call.backward(inputs, grad), None)
 
 
@@ -213,7 +225,7 @@ class _Expval(torch.autograd.Function):
 _apply = cast("Any", super(torch.autograd.Function, _Expval)).apply
 
 
-class _Slopes(torch.autograd.Function):
+class _Gradients(torch.autograd.Function):
     """The backward pass where it is to be differentiated itself, to say in a sentence that it cannot."""
 
     @staticmethod
@@ -266,7 +278,7 @@ class Call:
         values = np.empty(layout.of_values, layout.kind)
         operands = (
             *layout.operands, inputs.data_ptr(), 0, False, self.numbers, values, self.states,
-            layout.no_sums, memory.rooms(threads, layout.size, layout.dtype),
+            layout.no_sums, memory.workspaces(threads, layout.size, layout.dtype),
         )  # fmt: skip
         if is_pooled:
             _share_out(operands, threads)
@@ -290,11 +302,11 @@ class Call:
         of_params = np.empty(self.plan.n_params, layout.kind)
         operands = (
             *layout.operands, inputs.data_ptr(), grad.data_ptr(), True, self.numbers, of_inputs,
-            self.states, np.zeros(layout.n_sums), memory.rooms(threads, layout.size, layout.dtype),
+            self.states, np.zeros(layout.n_sums), memory.workspaces(threads, layout.size, layout.dtype),
         )  # fmt: skip
         if threads > 1 and hands == team.NOWHERE:
             _share_out(operands, threads)
-            ways.slopes_of_params(of_params, operands)
+            ways.gradients_of_params(of_params, operands)
         else:
             ways.back(threads, hands, of_params, operands)
         return torch.from_numpy(of_inputs), torch.from_numpy(of_params)

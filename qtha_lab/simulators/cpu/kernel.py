@@ -1,6 +1,6 @@
 """The compiled walk of engine `cpu`: blocks of samples through a circuit, and back.
 
-All work of a thread is done in one array, `room`, of rows of lanes, one lane per sample, so that every operation
+All work of a thread is done in one array, `workspace`, of rows of lanes, one lane per sample, so that every operation
 is a sweep over neighbouring numbers; of a block that is not full it leaves out whole vectors. It holds the real and the
 imaginary plane of ψ, 2^n rows each and one unused, then those of λ, then the shears of every turn and -tan(a/2), of first
 turns cosine and sine, then the rows of angles that differ between samples (see `sampled`) and the product of the cosines of
@@ -8,11 +8,10 @@ every layer of these, then slopes of up to four turns and what is read behind tw
 turns, then cosine, sine and slope of every term. Forward, what is kept for the way back is made where it is kept.
 """
 
-from qtha_lab.simulators.cpu.addresses import distance, numbers_at, part
 from qtha_lab.simulators.cpu.angles import parts_inside
-from qtha_lab.simulators.cpu.behind import read_turns, weigh_turns
-from qtha_lab.simulators.cpu.columns import hand_out, take_in
+from qtha_lab.simulators.cpu.array_pointers import distance, numbers_at, part
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.final_rotations import read_rotations, weigh_rotations
 from qtha_lab.simulators.cpu.passes import (
     LAST_READ_ALONE,
     PASS_WIDTH,
@@ -22,9 +21,9 @@ from qtha_lab.simulators.cpu.passes import (
     make_passes,
     make_phase,
 )
-from qtha_lab.simulators.cpu.plan import TURN_WIDTH
-from qtha_lab.simulators.cpu.sampled import half_turns, make_angles
-from qtha_lab.simulators.cpu.sweeps import (
+from qtha_lab.simulators.cpu.plan import ROTATION_WIDTH
+from qtha_lab.simulators.cpu.rotation_gradients import take_turn_gradients
+from qtha_lab.simulators.cpu.row_operations import (
     copy,
     fill,
     is_odd,
@@ -33,7 +32,8 @@ from qtha_lab.simulators.cpu.sweeps import (
     take_next,
     weigh,
 )
-from qtha_lab.simulators.cpu.turn_slopes import take_turn_slopes
+from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
+from qtha_lab.simulators.cpu.transpose import hand_out, take_in
 
 # numbers of ψ that a pass takes from where they are kept; more are copied before, in their order
 MOST_TAKEN = 2**15
@@ -81,7 +81,7 @@ def _places(integers):
 
 
 @compiled(inline="always", counts=False)
-def slopes_of(sums, n_groups, n_sums, n_phases):
+def gradients_of(sums, n_groups, n_sums, n_phases):
     """What `walk` adds up over samples: slopes of sums, (groups, sums + 1), and of all phases, (groups · phases,)."""
     of_sums = n_groups * n_sums
     return part(sums, 0, (n_groups, n_sums)), part(sums, of_sums, (n_groups * n_phases,))
@@ -101,32 +101,32 @@ def _flags(numbers):
 
 
 @compiled(counts=False, fastmath=True)
-def _transform(room, at, size, lanes, width):
+def _transform(workspace, at, size, lanes, width):
     """Walsh-Hadamard transform of the rows from `at` on: Σ_m row_m·(-1)^{|k & m|}."""
     step = 1
     while 2 * step < size:
         for k in range(size):
             if not k & (3 * step):
-                _BUTTERFLY_2(room, at + k * lanes, (step * lanes, 2 * step * lanes), width)
+                _BUTTERFLY_2(workspace, at + k * lanes, (step * lanes, 2 * step * lanes), width)
         step *= 4
     if step < size:
         for k in range(step):
-            _BUTTERFLY(room, at + k * lanes, (step * lanes,), width)
+            _BUTTERFLY(workspace, at + k * lanes, (step * lanes,), width)
 
 
 @compiled(inline="always", counts=False)
 def run_pass(
-    room, psi, lanes, width, plane, rows, ops, number, is_scaled, phases, size, slopes, back, phase_sums, sums_at
+    workspace, psi, lanes, width, plane, rows, ops, number, is_scaled, phases, size, gradients, back, phase_sums, sums_at
 ):  # fmt: skip
     """Pass `number` over all rows, its turns scaled or as shears; backward undone on ψ and λ."""
     kind = ops[number, 0] if is_scaled else PLAIN[ops[number, 0]]
     if back:
         _BACK_PASSES(
-            kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at
+            kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients, phase_sums, sums_at
         )  # fmt: skip
     else:
         _PASSES(
-            kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at
+            kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients, phase_sums, sums_at
         )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def _next_group(counters, number, n_groups):
 @compiled(counts=False, fastmath=True)
 def walk(
     number, counters, integers, scales, lanes, n_groups, batch, n_inputs, n_values, inputs_at, grad_at,
-    backward, numbers, results, states, sums, rooms,
+    backward, numbers, results, states, sums, workspaces,
 ):  # fmt: skip
     """Take groups of blocks through the circuit: a thread's own, then what others have not begun (see `_next_group`).
 
@@ -173,12 +173,12 @@ def walk(
             walked again. Its length is a multiple of 2 · (2^n + 1 + terms) · lanes.
         sums: Backward, to which each group adds slopes over its samples, float64: those of sums, (groups, sums + 1), and
             behind them those of the rows of every layer of phases, (groups, layers, 2^n).
-        rooms: Where the work is done, (threads, the numbers that end `Plan.places`, or more).
+        workspaces: Where the work is done, (threads, the numbers that end `Plan.places`, or more).
     """
-    room = part(rooms, number * rooms.shape[1], (rooms.shape[1],))
+    workspace = part(workspaces, number * workspaces.shape[1], (workspaces.shape[1],))
     ops, rows = table(integers, 0, PASS_WIDTH), line(integers, 1)
-    turns, angles, scaled = (
-        table(integers, 2, TURN_WIDTH), table(integers, 3, 4), table(integers, 4, 2),
+    rotations, angles, scaled = (
+        table(integers, 2, ROTATION_WIDTH), table(integers, 3, 4), table(integers, 4, 2),
     )  # fmt: skip
     term_starts, members, terms = line(integers, 5), line(integers, 6), table(integers, 7, 2)
     readout, start_rows = table(integers, 8, 2), table(integers, 9, 2)
@@ -186,7 +186,7 @@ def walk(
         line(integers, 10)
     )
     n_qubits, n_sums, n_layers, _ = sizes(integers)
-    _, plane, shared_at, sampled_at, wholes_at, slopes, reads_at, terms_at, vector = _places(
+    _, plane, shared_at, sampled_at, wholes_at, gradients, reads_at, terms_at, vector = _places(
         integers
     )
     term_scales, signs = (
@@ -195,22 +195,22 @@ def walk(
     start_scales = part(scales, len(terms) + len(readout), (len(start_rows),))
     size = 1 << n_qubits
     shared, phases, wholes = parts_inside(numbers, n_sums, size)
-    sum_slopes, phase_slopes = slopes_of(sums, n_groups, n_sums, n_layers * size)
-    inputs = numbers_at(room, inputs_at, (batch, n_inputs))
-    grad = numbers_at(room, grad_at, (batch, n_values))
+    sum_gradients, phase_gradients = gradients_of(sums, n_groups, n_sums, n_layers * size)
+    inputs = numbers_at(workspace, inputs_at, (batch, n_inputs))
+    grad = numbers_at(workspace, grad_at, (batch, n_values))
     n_blocks = (batch + lanes - 1) // lanes
-    one, zero = room.dtype.type(1.0), room.dtype.type(0.0)
+    one, zero = workspace.dtype.type(1.0), workspace.dtype.type(0.0)
     of_block = 2 * (plane + len(terms) * lanes)
     n_ops = len(ops)
     steps = 2 * n_ops if backward else n_ops
-    is_turned = n_ops > 0 and ops[n_ops - 1, 0] >= READ
-    read_at = reads_at if is_turned else 2 * plane
+    is_rotated = n_ops > 0 and ops[n_ops - 1, 0] >= READ
+    read_at = reads_at if is_rotated else 2 * plane
     fills_reads = is_all_read and len(readout) * lanes == terms_at - reads_at
     takes = is_undone_by_reading and 2 * plane <= MOST_TAKEN
-    for turn in range(len(turns)):
+    for rotation in range(len(rotations)):
         for i in range(3):
-            shear = shared[turns[turn, 0], turns[turn, 6] + i]
-            fill(room, shared_at + (3 * turn + i) * vector, shear, vector)
+            shear = shared[rotations[rotation, 0], rotations[rotation, 6] + i]
+            fill(workspace, shared_at + (3 * rotation + i) * vector, shear, vector)
     while True:
         group = _next_group(counters, number, n_groups)
         if group == n_groups:
@@ -225,62 +225,68 @@ def walk(
             if keeps and backward:
                 for t in range(len(terms)):
                     kept_at = states_at + 2 * (plane + t * lanes)
-                    copy(room, terms_at + 3 * t * lanes, states, kept_at, 2 * lanes)
+                    copy(workspace, terms_at + 3 * t * lanes, states, kept_at, 2 * lanes)
             else:
                 take_in(
-                    room, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5, is_all_inputs,
+                    workspace, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5, is_all_inputs,
                     vector,
                 )  # fmt: skip
                 for t in range(len(terms)):
                     cos_at = terms_at + 3 * t * lanes
-                    half_turns(room, cos_at, cos_at + lanes, width)
+                    half_rotations(workspace, cos_at, cos_at + lanes, width)
                     if keeps:
-                        copy(states, states_at + 2 * (plane + t * lanes), room, cos_at, 2 * lanes)
+                        copy(
+                            states,
+                            states_at + 2 * (plane + t * lanes),
+                            workspace,
+                            cos_at,
+                            2 * lanes,
+                        )
             for t in range(len(terms) if backward else 0):
-                fill(room, terms_at + (3 * t + 2) * lanes, zero, lanes)
+                fill(workspace, terms_at + (3 * t + 2) * lanes, zero, lanes)
             is_scaled = make_angles(
                 angles, term_starts, members, shared, scaled, wholes[-1] > 0, backward, lanes, width, sampled_at,
-                terms_at, wholes_at, room,
+                terms_at, wholes_at, workspace,
             )  # fmt: skip
             # what is kept is made where it is kept, and backward undone elsewhere: where it is little the first pass takes it there
-            psi = distance(room, states, states_at) if keeps and (takes or not backward) else 0
+            psi = distance(workspace, states, states_at) if keeps and (takes or not backward) else 0
             step = n_ops if backward and keeps else 0
             if step and not takes:
-                copy(room, 0, states, states_at, 2 * plane)
+                copy(workspace, 0, states, states_at, 2 * plane)
             elif not step:
                 if fills_real:
-                    fill(room, psi, zero, plane)
+                    fill(workspace, psi, zero, plane)
                 if fills_imag:
-                    fill(room, psi + plane, zero, plane)
+                    fill(workspace, psi + plane, zero, plane)
                 if len(start_rows):
-                    amplitudes = part(room, psi, (plane,))  # no place in `room` is negative
+                    amplitudes = part(workspace, psi, (plane,))  # no place in `room` is negative
                     take_in(
                         amplitudes, 0, lanes, inputs, start, count, start_rows, start_scales, 1.0, True,
                         vector,
                     )  # fmt: skip
                 else:
-                    fill(room, psi, one, lanes)
+                    fill(workspace, psi, one, lanes)
             while True:
                 if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
                     if backward:
-                        if not is_turned:
-                            fill(room, 2 * plane, zero, size * lanes)
+                        if not is_rotated:
+                            fill(workspace, 2 * plane, zero, size * lanes)
                         if not fills_reads:
-                            fill(room, reads_at, zero, terms_at - reads_at)
+                            fill(workspace, reads_at, zero, terms_at - reads_at)
                         take_in(
-                            room, read_at, lanes, grad, start, count, readout, signs, 1.0, is_all_read, vector
+                            workspace, read_at, lanes, grad, start, count, readout, signs, 1.0, is_all_read, vector
                         )  # fmt: skip
-                    for k in range(size if not backward and not is_turned else 0):
+                    for k in range(size if not backward and not is_rotated else 0):
                         at = k * lanes
-                        squares(room, psi + at, psi + plane + at, 2 * plane + at, width)
-                    if is_strings and not is_turned:
-                        _transform(room, 2 * plane, size, lanes, width)
-                    for k in range(size if backward and not is_turned else 0):
+                        squares(workspace, psi + at, psi + plane + at, 2 * plane + at, width)
+                    if is_strings and not is_rotated:
+                        _transform(workspace, 2 * plane, size, lanes, width)
+                    for k in range(size if backward and not is_rotated else 0):
                         at = k * lanes
-                        weigh(room, at, plane + at, 2 * plane, width)
+                        weigh(workspace, at, plane + at, 2 * plane, width)
                     if not backward:
                         hand_out(
-                            room, read_at, lanes, results, start, count, readout, signs, 1.0, is_all_read, True, vector
+                            workspace, read_at, lanes, results, start, count, readout, signs, 1.0, is_all_read, True, vector
                         )  # fmt: skip
                 if step == steps:
                     break
@@ -290,42 +296,64 @@ def walk(
                 reads = ops[op, 0] >= READ
                 first_read = 2 if ops[op, 0] > LAST_READ_ALONE else 0
                 if back and reads:
-                    weigh_turns(room, lanes, width, ops, op, first_read, turns, slopes, reads_at)
+                    weigh_rotations(
+                        workspace, lanes, width, ops, op, first_read, rotations, gradients, reads_at
+                    )
                 is_phase = ops[op, 0] == SAMPLED
                 if is_phase:
-                    fill(room, slopes, zero, lanes)
+                    fill(workspace, gradients, zero, lanes)
                     mask, angle = ops[op, 1], ops[op, 2]
                     for k in range(size):
                         sign = -one if is_odd(k & mask) else one
                         if back:
-                            _BACK_PHASE(room, lanes, width, plane, k * lanes, sign, angle, slopes)
+                            _BACK_PHASE(
+                                workspace, lanes, width, plane, k * lanes, sign, angle, gradients
+                            )
                         else:
-                            _PHASE(room, lanes, width, plane, psi + k * lanes, sign, angle, slopes)
+                            _PHASE(
+                                workspace,
+                                lanes,
+                                width,
+                                plane,
+                                psi + k * lanes,
+                                sign,
+                                angle,
+                                gradients,
+                            )
                 else:
                     run_pass(
-                        room, psi, lanes, width, plane, rows, ops, op, is_scaled, phases, size, slopes, back, phase_slopes,
+                        workspace, psi, lanes, width, plane, rows, ops, op, is_scaled, phases, size, gradients, back, phase_gradients,
                         sums_at,
                     )  # fmt: skip
                 if back and ops[op, 0] != READ:
                     psi = 0
                 if reads:
-                    read_turns(
-                        room, lanes, width, ops, op, first_read, turns, slopes, reads_at, back
+                    read_rotations(
+                        workspace,
+                        lanes,
+                        width,
+                        ops,
+                        op,
+                        first_read,
+                        rotations,
+                        gradients,
+                        reads_at,
+                        back,
                     )
                 if not back:
                     continue
                 if is_phase:  # as if it were the first of two turns
-                    copy(room, slopes + lanes, room, slopes, lanes)
-                take_turn_slopes(
-                    room, lanes, width, ops, op, turns, shared, is_scaled, slopes, terms_at, term_starts, members, sum_slopes,
+                    copy(workspace, gradients + lanes, workspace, gradients, lanes)
+                take_turn_gradients(
+                    workspace, lanes, width, ops, op, rotations, shared, is_scaled, gradients, terms_at, term_starts, members, sum_gradients,
                     group,
                 )  # fmt: skip
             if backward:
                 hand_out(
-                    room, terms_at + 2 * lanes, lanes, results, start, count, terms, term_scales, 1.0,
+                    workspace, terms_at + 2 * lanes, lanes, results, start, count, terms, term_scales, 1.0,
                     is_all_inputs, True, vector,
                 )  # fmt: skip
                 hand_out(
-                    room, 2 * plane, lanes, results, start, count, start_rows, start_scales, 2.0, False,
+                    workspace, 2 * plane, lanes, results, start, count, start_rows, start_scales, 2.0, False,
                     False, vector,
                 )  # fmt: skip

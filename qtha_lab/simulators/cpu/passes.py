@@ -26,7 +26,7 @@ from qtha_lab.simulators.cpu.vectors import (
 )
 
 
-def _turned(builder, rows, bit, outer, inner):
+def _rotated(builder, rows, bit, outer, inner):
     """Apply one turn, as three shears or scaled, to 2^k row vectors; `bit` of a row is its side of the turn.
 
     Without an inner shear it is scaled, and `outer` is -tan(a/2).
@@ -46,7 +46,7 @@ def _turned(builder, rows, bit, outer, inner):
     return rows
 
 
-def _turn_slopes(builder, sums, rows, duals):
+def _turn_gradients(builder, sums, rows, duals):
     """Add the slopes of two turns, Σ (λ_high ψ_low - λ_low ψ_high) over the pairs of each, to `sums`: their sum and difference.
 
     These are half as many products, and sums that a processor with units for sums of their own makes meanwhile.
@@ -82,15 +82,15 @@ def _phased_of_real(builder, a, numbers):
     return real, builder.fneg(plus_times(builder, real, a, less))
 
 
-def _turned_by(builder, a, b, cos, sin):
+def _rotated_by(builder, a, b, cos, sin):
     """(a + ib)·(cos - i·sin)."""
     return times_plus(builder, a, cos, b, sin), times_plus(builder, b, cos, a, sin, minus=True)
 
 
-def _phase_slope(builder, slope, row, dual):
+def _phase_gradient(builder, gradient, row, dual):
     """Add Im(λ* ψ) of one row."""
     overlap = times_plus(builder, dual[0], row[1], dual[1], row[0], minus=True)
-    return builder.fadd(slope, overlap, flags=FAST)
+    return builder.fadd(gradient, overlap, flags=FAST)
 
 
 # What passes do, in the order of time: two turns as shears ("t") or scaled ("s"), three of eight rows ("T", "S"), one
@@ -130,11 +130,11 @@ def make_passes(backward: bool):
 
     `f(kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at)`: pass
     `number` of `ops` (see `plan`) is done as `kind`, of rows that are `lanes` apart on the first `width` of their numbers. `rows`
-    has the places of rows in `room`, of ψ from `psi` on; backward "r" leaves ψ in rows from 0 on. Of four turns `ops` has the
-    position of their shears -tan(a/4) in `room`, how much further sin(a/2) is and after it -tan(a/2), and 0; or -1 if samples
+    has the places of rows in `workspace`, of ψ from `psi` on; backward "r" leaves ψ in rows from 0 on. Of four turns `ops` has the
+    position of their shears -tan(a/4) in `workspace`, how much further sin(a/2) is and after it -tan(a/2), and 0; or -1 if samples
     differ in them, and -tan(a/2) is in the place of the first. Of turns of "first" cos(a/2) and sin(a/2) are in the places of
-    shears. `phases` are as from `angles.parts`; in "q" they are multiplied by a row of `room` that `ops` names behind turns. The
-    slopes of two turns, taken where both are done, are left in rows of `room` from `slopes` on, their sum in one and their
+    shears. `phases` are as from `angles.parts`; in "q" they are multiplied by a row of `workspace` that `ops` names behind turns. The
+    slopes of two turns, taken where both are done, are left in rows of `workspace` from `gradients` on, their sum in one and their
     difference in the next, that of a third turn in two; those of phases are added to `phase_sums` from `sums_at` on, in the order
     of the rows.
 
@@ -145,11 +145,11 @@ def make_passes(backward: bool):
 
     @intrinsic
     def sweep(
-        typingctx, kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes,
+        typingctx, kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients,
         phase_sums, sums_at,
     ):  # fmt: skip
         signature = types.void(
-            kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes,
+            kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients,
             phase_sums, sums_at,
         )  # fmt: skip
 
@@ -159,7 +159,7 @@ def make_passes(backward: bool):
                 return builder.gep(array.data, [position])
 
             (
-                kind, _, psi, lanes, width, plane, _, _, number, _, size, is_scaled, slopes, _, sums_at,
+                kind, _, psi, lanes, width, plane, _, _, number, _, size, is_scaled, gradients, _, sums_at,
             ) = args  # fmt: skip
             op = place(7, builder.mul(number, number.type(PASS_WIDTH)))
             first, count, layer = (
@@ -171,7 +171,7 @@ def make_passes(backward: bool):
             cosines = builder.add(cosines, builder.mul(of_scaled, size))
             operands = (
                 place(1, lanes.type(0)), psi, lanes, width, plane, place(6, first), count, op,
-                place(9, cosines), size, slopes, place(13, builder.add(sums_at, of_layer)),
+                place(9, cosines), size, gradients, place(13, builder.add(sums_at, of_layer)),
             )  # fmt: skip
             function_type = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
             end = builder.append_basic_block("pass.end")
@@ -214,7 +214,7 @@ def _function(builder, kind, name: str, backward: bool):
 class _Operands(NamedTuple):
     """Of a pass as a function: values, and pointers to the first number of each kind that concerns it."""
 
-    room: Any
+    workspace: Any
     psi: Any
     lanes: Any
     width: Any
@@ -224,23 +224,23 @@ class _Operands(NamedTuple):
     op: Any
     cosines: Any
     size: Any
-    slopes: Any
+    gradients: Any
     phase_sums: Any
 
 
 class _Pass:
     """What `make_passes` writes of a pass: four rows after four, of ψ and if `backward` of λ."""
 
-    n_turns = 2  # that a step does
+    n_rotations = 2  # that a step does
 
     def __init__(self, builder, given: _Operands, steps: str, backward: bool, n_planes: int):
         self.builder, self.given, self.steps = builder, given, steps
         self.backward, self.n_planes = backward, n_planes
-        self.room = Lanes.at(builder, given.room)
+        self.workspace = Lanes.at(builder, given.workspace)
         self.has_phases = bool({*"opq"} & {*steps})
         op = Lanes.at(builder, given.op)
         word = given.lanes.type
-        self.turns = [op.number(word(8 + i)) for i in range(12)]
+        self.rotations = [op.number(word(8 + i)) for i in range(12)]
         self.wholes_at = op.number(word(PASS_WIDTH - 2))
         self.has_dual = builder.icmp_signed("==", op.number(word(PASS_WIDTH - 1)), word(0))
         self.planes = [
@@ -252,18 +252,18 @@ class _Pass:
         self.planes[:n_planes] = [builder.add(given.psi, plane) for plane in self.planes[:n_planes]]
         if not (backward and "r" in steps):
             self.goals = self.planes[:]
-        self.row_slopes = [cgutils.alloca_once(builder, self.room.vector) for _ in range(4)]
+        self.row_gradients = [cgutils.alloca_once(builder, self.workspace.vector) for _ in range(4)]
 
     def over_groups(self):
         """The operations on all rows."""
         word = self.given.count.type
-        n_rows = word(2**self.n_turns)
+        n_rows = word(2**self.n_rotations)
         stop = self.builder.mul(self.given.count, n_rows)
         with cgutils.for_range_slice(self.builder, word(0), stop, n_rows, word, inc=True) as (
             at,
             _,
         ):
-            self.is_later = self.room.spread(self.is_later_group(at))
+            self.is_later = self.workspace.spread(self.is_later_group(at))
             self.over_rows(at)
 
     def is_later_group(self, at):
@@ -271,8 +271,8 @@ class _Pass:
         return self.builder.icmp_signed("!=", at, at.type(0))
 
     def sum_so_far(self, place):
-        """A vector of `room` that is 0 as yet for the first group, whatever is there."""
-        old, nothing = self.room.load(place), ir.Constant(self.room.vector, None)
+        """A vector of `workspace` that is 0 as yet for the first group, whatever is there."""
+        old, nothing = self.workspace.load(place), ir.Constant(self.workspace.vector, None)
         return self.builder.select(self.is_later, old, nothing)
 
     def over_rows(self, at):
@@ -280,20 +280,20 @@ class _Pass:
         builder, given, backward = self.builder, self.given, self.backward
         rows = Lanes.at(builder, given.rows)
         self.rows = [
-            builder.gep(given.room, [rows.number(builder.add(at, at.type(i)))])
-            for i in range(2**self.n_turns)
+            builder.gep(given.workspace, [rows.number(builder.add(at, at.type(i)))])
+            for i in range(2**self.n_rotations)
         ]
         self.cosines = [builder.gep(given.cosines, [at])]
         for _ in range(2):  # of cosines, of sin - cos, of sin + cos
             self.cosines.append(builder.gep(self.cosines[-1], [given.size]))
-        for slope in self.row_slopes if backward and self.has_phases else ():
-            builder.store(self.room.constant(0.0), slope)
-        with over_lanes(builder, given.width, self.room.vector.count) as (w, _):
+        for gradient in self.row_gradients if backward and self.has_phases else ():
+            builder.store(self.workspace.constant(0.0), gradient)
+        with over_lanes(builder, given.width, self.workspace.vector.count) as (w, _):
             self.load(w)
             self.operate(w)
             self.store(w, 2 if self.steps == "r" else 0)  # reading leaves ψ as it was
         if backward and self.has_phases:
-            self.add_phase_slopes(at)
+            self.add_phase_gradients(at)
 
     def operate(self, w):
         steps, backward = self.steps, self.backward
@@ -308,10 +308,10 @@ class _Pass:
                 number += 2 * (not backward)
                 continue
             if backward:
-                self.add_turn_slopes(w, number)
-            bits = range(self.n_turns)
+                self.add_turn_gradients(w, number)
+            bits = range(self.n_rotations)
             for bit in reversed(bits) if backward else bits:
-                self.turn(w, number + bit, scaled=step == "s")
+                self.rotation(w, number + bit, scaled=step == "s")
             number += 2 * (not backward)
 
     def load(self, w):
@@ -340,35 +340,37 @@ class _Pass:
     def numbers(self, w, number, scaled):
         """The shears of a turn, the outer and then the inner; scaled -tan(a/2) alone."""
         builder = self.builder
-        at, gap, sampled = self.turns[3 * number : 3 * number + 3]
+        at, gap, sampled = self.rotations[3 * number : 3 * number + 3]
         if scaled:
             twice = builder.and_(builder.add(gap, gap), builder.not_(sampled))
             at = builder.add(at, twice)  # where samples differ it is there alone
         at = builder.add(at, builder.and_(w, sampled))
-        return self.room.load(at), None if scaled else self.room.load(builder.add(at, gap))
+        return self.workspace.load(at), None if scaled else self.workspace.load(
+            builder.add(at, gap)
+        )
 
-    def turn(self, w, number, scaled):
-        builder, bit = self.builder, number % self.n_turns
+    def rotation(self, w, number, scaled):
+        builder, bit = self.builder, number % self.n_rotations
         outer, inner = self.numbers(w, number, scaled)
         if self.backward:
             outer, inner = builder.fneg(outer), inner and builder.fneg(inner)
-        self.values = [_turned(builder, rows, bit, outer, inner) for rows in self.values]
+        self.values = [_rotated(builder, rows, bit, outer, inner) for rows in self.values]
 
-    def add_turn_slopes(self, w, number):
+    def add_turn_gradients(self, w, number):
         """Of two turns that are done, to be undone next."""
         places = [self._lane_place(w, number + i) for i in range(2)]
         sums = [self.sum_so_far(place) for place in places]
         for rows, duals in zip(
             self.values[: self.n_planes], self.values[self.n_planes :], strict=True
         ):
-            sums = _turn_slopes(self.builder, sums, rows, duals)
+            sums = _turn_gradients(self.builder, sums, rows, duals)
         for sum_, place in zip(sums, places, strict=True):
-            self.room.store(sum_, place)
+            self.workspace.store(sum_, place)
 
     def _lane_place(self, w, row):
         lanes = self.given.lanes
         shift = self.builder.mul(lanes, lanes.type(row))
-        return self.builder.add(self.builder.add(self.given.slopes, shift), w)
+        return self.builder.add(self.builder.add(self.given.gradients, shift), w)
 
     def read(self, w, number):
         builder = self.builder
@@ -387,16 +389,16 @@ class _Pass:
             for row, more in ((number + bit, straight), (4 + number + bit, crossed)):
                 place = self._lane_place(w, row)
                 more = builder.fadd(*more, flags=FAST)
-                self.room.store(builder.fadd(self.sum_so_far(place), more, flags=FAST), place)
+                self.workspace.store(builder.fadd(self.sum_so_far(place), more, flags=FAST), place)
         if self.backward:
             rows = [8 + number, 9 + number, 12 + number, 13 + number]
-            z0, z1, x0, x1 = (self.room.load(self._lane_place(w, row)) for row in rows)
+            z0, z1, x0, x1 = (self.workspace.load(self._lane_place(w, row)) for row in rows)
             both = builder.fadd(z0, z1, flags=FAST)
             other = builder.fsub(z1, z0, flags=FAST)
             signed = [both, other, builder.fneg(other), builder.fneg(both)]
             x0, x1 = builder.fneg(x0), builder.fneg(x1)
-            has_dual = self.room.spread(self.has_dual)
-            nothing = ir.Constant(self.room.vector, None)
+            has_dual = self.workspace.spread(self.has_dual)
+            nothing = ir.Constant(self.workspace.vector, None)
             for plane, duals in zip(self.values[:2], self.values[2:], strict=True):
                 for k in range(4):
                     duals[k] = builder.select(has_dual, duals[k], nothing)
@@ -406,7 +408,7 @@ class _Pass:
 
     def phase(self, w, step):
         builder = self.builder
-        whole = self.room.load(builder.add(self.wholes_at, w)) if step == "q" else None
+        whole = self.workspace.load(builder.add(self.wholes_at, w)) if step == "q" else None
         parts = [Lanes.at(builder, hidden(builder, part)) for part in self.cosines]
         if (
             whole is not None and not self.backward
@@ -416,15 +418,15 @@ class _Pass:
             ]
             whole = None
         phased = [[] for _ in self.values]
-        for i, row_slope in enumerate(self.row_slopes):
+        for i, row_gradient in enumerate(self.row_gradients):
             numbers = [part.spread(part.number(w.type(i))) for part in parts]
             if whole is not None:
                 numbers = [builder.fmul(number, whole, flags=FAST) for number in numbers]
             if self.backward:
                 row, dual = ([plane[i] for plane in self.values[k : k + 2]] for k in (0, 2))
-                row_slope = hidden(builder, row_slope)
-                slope = _phase_slope(builder, builder.load(row_slope), row, dual)
-                builder.store(slope, row_slope)
+                row_gradient = hidden(builder, row_gradient)
+                gradient = _phase_gradient(builder, builder.load(row_gradient), row, dual)
+                builder.store(gradient, row_gradient)
             for k in range(0, len(self.values), 2):
                 if step == "o" and not self.backward:
                     made = _phased_of_real(builder, self.values[k][i], numbers)
@@ -437,10 +439,10 @@ class _Pass:
         if step == "o" and self.backward:  # real again, and nobody asks for λ's imaginary plane
             self.values = [phased[0], [], phased[2], []]
 
-    def add_phase_slopes(self, at):
+    def add_phase_gradients(self, at):
         """Add up the lanes of the slopes of four rows, together: they are neighbours in the order in which rows are done."""
-        builder, n = self.builder, self.room.vector.count
-        a, b, c, d = (builder.load(place) for place in self.row_slopes)
+        builder, n = self.builder, self.workspace.vector.count
+        a, b, c, d = (builder.load(place) for place in self.row_gradients)
 
         def joined(x, y, first, second):
             halves = (shuffled(builder, x, y, fours(n, half)) for half in (first, second))
@@ -470,20 +472,22 @@ class _First(_Pass):
             before = self.values[0][0]
             self.values = [[builder.fmul(before, share, flags=FAST) for share in shares]]
             return
-        self.add_turn_slopes(w, 0)
+        self.add_turn_gradients(w, 0)
         for number, (a, b, c, d) in enumerate(self.values):  # before them one row has all
             a, c = (
                 times_plus(builder, one, share, other, next_share)
                 for one, other, share, next_share in ((a, b, *shares[:2]), (c, d, *shares[2:]))
             )
             self.values[number] = [builder.fadd(a, c, flags=FAST)]
-        self.values[0] += [self.room.constant(0.0)] * 3  # which the first of an odd number reads
+        self.values[0] += [
+            self.workspace.constant(0.0)
+        ] * 3  # which the first of an odd number reads
 
 
 class _Three(_Pass):
     """Three turns of eight rows: fewer ways through memory for as much to do, and one plane after the other, to fit in registers."""
 
-    n_turns = 3
+    n_rotations = 3
 
     def over_groups(self):
         builder, plane = self.builder, self.given.plane
@@ -496,15 +500,15 @@ class _Three(_Pass):
             self.goals = self.planes
             super().over_groups()
         if self.backward:  # as the sum and the difference with one that is 0
-            with over_lanes(builder, self.given.width, self.room.vector.count) as (w, _):
+            with over_lanes(builder, self.given.width, self.workspace.vector.count) as (w, _):
                 place, next_place = (self._lane_place(w, row) for row in (2, 3))
-                self.room.store(self.room.load(place), next_place)
+                self.workspace.store(self.workspace.load(place), next_place)
 
     def is_later_group(self, at):
         later_plane = self.builder.icmp_signed("!=", self.of_plane, self.of_plane.type(0))
         return self.builder.or_(super().is_later_group(at), later_plane)
 
-    def add_turn_slopes(self, w, number):
+    def add_turn_gradients(self, w, number):
         builder, (rows, duals) = self.builder, self.values
         places = [self._lane_place(w, number + i) for i in range(3)]
         *sums, third = (self.sum_so_far(place) for place in places)
@@ -514,29 +518,29 @@ class _Three(_Pass):
             third = minus_times(builder, third, duals[low], rows[high])
         for first in (0, 4):
             four = slice(first, first + 4)
-            sums = _turn_slopes(builder, sums, rows[four], duals[four])
+            sums = _turn_gradients(builder, sums, rows[four], duals[four])
         for sum_, place in zip((*sums, third), places, strict=True):
-            self.room.store(sum_, place)
+            self.workspace.store(sum_, place)
 
 
 def make_phase(backward: bool):
     """A sweep that multiplies one row of ψ by cos - i·sign·sin of every lane.
 
-    `f(room, lanes, width, plane, place, sign, at, slopes)`: cosines are at `at` in `room`, sines `lanes`
-    further. Backward it is undone on ψ and λ, and sign·Im(λ* ψ) added to the row at `slopes`.
+    `f(room, lanes, width, plane, place, sign, at, slopes)`: cosines are at `at` in `workspace`, sines `lanes`
+    further. Backward it is undone on ψ and λ, and sign·Im(λ* ψ) added to the row at `gradients`.
     """
 
     @intrinsic
-    def sweep(typingctx, room, lanes, width, plane, place, sign, at, slopes):
-        signature = types.void(room, lanes, width, plane, place, sign, at, slopes)
+    def sweep(typingctx, workspace, lanes, width, plane, place, sign, at, gradients):
+        signature = types.void(workspace, lanes, width, plane, place, sign, at, gradients)
 
         def codegen(context, builder, signature, args):
-            room = Lanes(context, builder, signature.args[0], args[0])
-            _, lanes, width, plane, place, sign, at, slopes = args
-            sign = room.spread(sign)
-            with over_lanes(builder, width, room.vector.count) as (w, _):
+            workspace = Lanes(context, builder, signature.args[0], args[0])
+            _, lanes, width, plane, place, sign, at, gradients = args
+            sign = workspace.spread(sign)
+            with over_lanes(builder, width, workspace.vector.count) as (w, _):
                 angle = builder.add(at, w)
-                cos, sin = room.load(angle), room.load(builder.add(angle, lanes))
+                cos, sin = workspace.load(angle), workspace.load(builder.add(angle, lanes))
                 sin = builder.fmul(sin, sign, flags=FAST)
                 sin = builder.fneg(sin) if backward else sin
                 rows = []
@@ -544,15 +548,17 @@ def make_phase(backward: bool):
                     shift = builder.mul(plane, plane.type(2 * state))
                     real = builder.add(builder.add(place, shift), w)
                     places = real, builder.add(real, plane)
-                    rows.append([room.load(p) for p in places])
-                    phased = _turned_by(builder, rows[-1][0], rows[-1][1], cos, sin)
+                    rows.append([workspace.load(p) for p in places])
+                    phased = _rotated_by(builder, rows[-1][0], rows[-1][1], cos, sin)
                     for value, p in zip(phased, places, strict=True):
-                        room.store(value, p)
+                        workspace.store(value, p)
                 if backward:
-                    lane_place = builder.add(slopes, w)
-                    slope = _phase_slope(builder, room.constant(0.0), *rows)
-                    slope = builder.fmul(slope, sign, flags=FAST)
-                    room.store(builder.fadd(slope, room.load(lane_place), flags=FAST), lane_place)
+                    lane_place = builder.add(gradients, w)
+                    gradient = _phase_gradient(builder, workspace.constant(0.0), *rows)
+                    gradient = builder.fmul(gradient, sign, flags=FAST)
+                    workspace.store(
+                        builder.fadd(gradient, workspace.load(lane_place), flags=FAST), lane_place
+                    )
             return context.get_dummy_value()
 
         return signature, codegen

@@ -19,11 +19,16 @@ from qtha_lab.simulators.cpu.passes import (
     THREE,
     THREE_SCALED,
 )
-from qtha_lab.simulators.cpu.scaled import COSINES, SCALED, SHEARS, scaled_layers
+from qtha_lab.simulators.cpu.scaled_rotations import (
+    COSINES,
+    SCALED,
+    SHEARS,
+    scaled_layers,
+)
 from qtha_lab.simulators.cpu.vectors import BYTES
-from qtha_lab.simulators.program import Phases, Program, Sum, Turn, Turns, compile_circuit
+from qtha_lab.simulators.program import Phases, Program, Rotation, Rotations, Sum, compile_circuit
 
-TURN_WIDTH = 7  # numbers that say what is to be known of a turn
+ROTATION_WIDTH = 7  # numbers that say what is to be known of a turn
 SHEARS_AT = 2  # among the numbers of a sum, behind its cosine and sine (see `angles`)
 
 
@@ -39,7 +44,7 @@ class _Course(NamedTuple):
         whole: The place of the product of their cosines among those of all such layers that are scaled.
     """
 
-    numbers: dict[Turn, int]
+    numbers: dict[Rotation, int]
     step: str
     phases: int
     sampled: bool
@@ -55,7 +60,7 @@ class Plan:
     integers, where each of the following begins and the last ends, then these; and of scales, signs and angles.
 
     * passes: kind, where its rows are, groups of four or eight rows, layer of phases, four turns or -1, and
-      where the shears of these are in `room`; or kind, mask and where its cosines are;
+      where the shears of these are in `workspace`; or kind, mask and where its cosines are;
     * the places of the rows of every pass;
     * turns: sum, number of the angle that differs between samples, the last if none, place of ⟨Z⟩ that is read behind it,
       the row that its slope is added to if it has but one term, and that of what this is to be multiplied by, each or -1,
@@ -94,7 +99,7 @@ class Plan:
         self._orders: dict[int, np.ndarray] = {}  # the rows of layers of phases
         self._angles: list[tuple[int, int, tuple]] = []  # (sum, whether of a turn, terms)
         # the first is no turn at all: it fills up a pass, and its sum is the sum of nothing
-        self._turns: list[tuple[int, int, int, int]] = [
+        self._rotations: list[tuple[int, int, int, int]] = [
             (sum(len(x.angles) for x in program.layers), -1, -1, SHEARS_AT)
         ]
         self.reads_behind = _reads_behind(program, readout)
@@ -168,7 +173,7 @@ class Plan:
         )
 
     def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
-        """Where things are in `room` (see `kernel`), the numbers in a vector, and the end.
+        """Where things are in `workspace` (see `kernel`), the numbers in a vector, and the end.
 
         ψ, its second plane, the shears of turns that the batch shares and of others, slopes of a pass,
         ⟨Z⟩ behind the last turns, and terms.
@@ -176,13 +181,13 @@ class Plan:
         vector = BYTES // itemsize
         plane = (2**self.n_qubits + 1) * lanes  # a row more: rows of all planes differ in cache
         shared = 4 * plane
-        sampled = shared + 3 * len(self._turns) * vector
+        sampled = shared + 3 * len(self._rotations) * vector
         wholes = sampled + 2 * len(self._angles) * lanes
-        slopes = wholes + len(self._sampled_scaled) * lanes
-        reads = slopes + 16 * lanes
+        gradients = wholes + len(self._sampled_scaled) * lanes
+        reads = gradients + 16 * lanes
         terms = reads + len(self.reads_behind) * lanes
         end = terms + 3 * self.n_terms * lanes
-        return 0, plane, shared, sampled, wholes, slopes, reads, terms, vector, end
+        return 0, plane, shared, sampled, wholes, gradients, reads, terms, vector, end
 
     def _tables(self, lanes: int, itemsize: int) -> tuple[np.ndarray, np.ndarray]:
         rows, *others = self._integers
@@ -192,7 +197,7 @@ class Plan:
         tables = (
             self.passes(lanes, itemsize),
             lanes * rows,
-            self._turn_rows(lanes, itemsize),
+            self._rotation_rows(lanes, itemsize),
             self._angle_rows(lanes, itemsize),
             *others,
             np.array([*sizes, *places], np.int64),
@@ -211,32 +216,32 @@ class Plan:
         """
         _, _, shared, sampled, wholes, *_, vector, _ = self.places(lanes, itemsize)
         ops = []
-        for kind, first, second, layer, *turns, of_whole in self._passes:
+        for kind, first, second, layer, *rotations, of_whole in self._passes:
             if kind == SAMPLED:
                 second = sampled + 2 * second * lanes
             where: list[int] = []
-            for turn in turns:
-                angle = self._turns[turn][1]
+            for rotation in rotations:
+                angle = self._rotations[rotation][1]
                 if angle < 0:
-                    where += [shared + 3 * turn * vector, vector, 0]
+                    where += [shared + 3 * rotation * vector, vector, 0]
                 else:
                     where += [sampled + 2 * angle * lanes, lanes, -1]
             is_end = len(ops) == len(self._passes) - 1
             ops.append(
                 (
                     *(kind, first, second, layer),
-                    *(turn or -1 for turn in turns),
+                    *(rotation or -1 for rotation in rotations),
                     *where,
                     *(wholes + of_whole * lanes, is_end),
                 )
             )
         return _integers(ops, PASS_WIDTH)
 
-    def _turn_rows(self, lanes: int, itemsize: int) -> np.ndarray:
+    def _rotation_rows(self, lanes: int, itemsize: int) -> np.ndarray:
         """Of every turn its sum, number of its angle, place of what is read, and rows that its slope goes to and is scaled by."""
         _, _, _, sampled, *_, terms, _, _ = self.places(lanes, itemsize)
         rows = []
-        for total, angle, read, numbers_at in self._turns:
+        for total, angle, read, numbers_at in self._rotations:
             to, by, is_of_several = -1, -1, False
             if angle >= 0:
                 _, use, of_angle = self._angles[angle]
@@ -256,14 +261,14 @@ class Plan:
                     numbers_at,
                 )
             )
-        return _integers(rows, TURN_WIDTH)
+        return _integers(rows, ROTATION_WIDTH)
 
     def _angle_rows(self, lanes: int, itemsize: int) -> np.ndarray:
         """Of every angle that differs between samples what `sampled.make_angles` makes it of."""
         _, _, _, sampled, *_, terms, _, _ = self.places(lanes, itemsize)
         rows = []
         for number, (total, use, of_angle) in enumerate(self._angles):
-            own, nothing = sampled + 2 * number * lanes, self._turns[0][0]
+            own, nothing = sampled + 2 * number * lanes, self._rotations[0][0]
             parts = own, nothing
             if len(of_angle) == 1:
                 parts = terms + 3 * self._term_numbers[of_angle[0]] * lanes, total
@@ -274,7 +279,7 @@ class Plan:
         """Turns in twos and threes. Phases go with two turns after them, and with the same two before them."""
         layers = [(layer, self._numbered(layer)) for layer in program.layers]
         phases: int | None = None  # a layer of shared phases that is still to be done
-        before: list[Turn] = []  # turns that are still to be done, together with it
+        before: list[Rotation] = []  # turns that are still to be done, together with it
         of_before = _Course({}, "t", -1, False, [], 0)
         for position, (layer, numbers) in enumerate(layers):
             if isinstance(layer, Phases):
@@ -283,23 +288,23 @@ class Plan:
             course = self._course(position, len(layers), numbers)
             left = list(layer.angles)
             if position == 0:
-                self._add_first_turns(left, course, program.start)
+                self._add_first_rotations(left, course, program.start)
                 continue
             if phases is not None:
                 after = before or left[:2]
                 self._add_pass(before, of_before, phases, after, course)
-                left = [turn for turn in left if turn not in after]
-            next_turns = self._next_turns(layers, position)
-            before = [turn for turn in left if turn in next_turns][-2:]
+                left = [rotation for rotation in left if rotation not in after]
+            next_turns = self._next_rotations(layers, position)
+            before = [rotation for rotation in left if rotation in next_turns][-2:]
             phases, of_before = None, course
-            left = [turn for turn in left if turn not in before]
+            left = [rotation for rotation in left if rotation not in before]
             at, most = 0, 2 if course.step == "r" else 3
             for n_left in range(-(-len(left) // most), 0, -1):  # passes, as few as can be
                 size = -(-(len(left) - at) // n_left)
                 self._add_pass([], course, None, left[at : at + size], course)
                 at += size
 
-    def _course(self, position: int, n_layers: int, numbers: dict[Turn, int]) -> _Course:
+    def _course(self, position: int, n_layers: int, numbers: dict[Rotation, int]) -> _Course:
         step, sampled = "t", any(self._sums[j].inputs for j in numbers.values())
         if position in self._scaled_layers:
             step = "s"
@@ -313,12 +318,12 @@ class Plan:
             numbers, step, position // 2, sampled, angles, whole
         )  # phases are every second layer
 
-    def _next_turns(self, layers: list, position: int) -> list[Turn]:
+    def _next_rotations(self, layers: list, position: int) -> list[Rotation]:
         """Turns of the next layer if only shared phases are in between."""
         if position + 2 >= len(layers):
             return []
         (between, numbers), (after, _) = layers[position + 1 : position + 3]
-        if isinstance(between, Turns) or not any(self._is_shared(j) for j in numbers.values()):
+        if isinstance(between, Rotations) or not any(self._is_shared(j) for j in numbers.values()):
             return []
         sampled = any(self._sums[j].inputs for j in numbers.values())
         return [] if sampled else list(after.angles)
@@ -336,13 +341,13 @@ class Plan:
         """Phases that differ between samples, now; the layer of the others, which are still to do."""
         for mask, j in numbers.items():
             if self._sums[j].inputs:
-                nothing = self._turns[0][0]
+                nothing = self._rotations[0][0]
                 self._angles.append((nothing, COSINES, self._sums[j].inputs))
-                self._turns.append(
+                self._rotations.append(
                     (nothing, len(self._angles) - 1, -1, SHEARS_AT)
                 )  # as if of a turn
                 op = (SAMPLED, mask, len(self._angles) - 1)
-                self._passes.append((*op, 0, len(self._turns) - 1, 0, 0, 0, 0))
+                self._passes.append((*op, 0, len(self._rotations) - 1, 0, 0, 0, 0))
                 self._is_real = False
         shared = [(mask, j) for mask, j in numbers.items() if self._is_shared(j)]
         if not shared:
@@ -353,10 +358,10 @@ class Plan:
 
     def _add_pass(
         self,
-        before: list[Turn],
+        before: list[Rotation],
         of_before: _Course,
         phases: int | None,
-        after: list[Turn],
+        after: list[Rotation],
         course: _Course,
     ) -> None:
         """Turns, a layer of phases, turns; or turns alone."""
@@ -375,47 +380,51 @@ class Plan:
         groups = _groups(_filled(after, self.n_qubits), np.arange(2**self.n_qubits))
         if phases is not None:
             self._orders[phases] = groups.ravel()
-        turns = self._add_turns(before, of_before) + self._add_turns(after, course)
-        self._append(kind, groups, phases or 0, turns, of_before.whole if by_lane else 0)
+        rotations = self._add_rotations(before, of_before) + self._add_rotations(after, course)
+        self._append(kind, groups, phases or 0, rotations, of_before.whole if by_lane else 0)
 
-    def _add_first_turns(self, turns: list[Turn], course: _Course, start: str) -> None:
+    def _add_first_rotations(self, rotations: list[Rotation], course: _Course, start: str) -> None:
         """From |0…0⟩ few rows are reached at first; these and amplitudes are real."""
         reached, at, kind = np.zeros(1, np.int64), 0, FIRST if start == "zero" else REAL
-        while at < len(turns):
-            chosen = turns[at : at + 2 - (len(turns) - at) % 2]  # one alone, if any, at the start
+        while at < len(rotations):
+            chosen = rotations[
+                at : at + 2 - (len(rotations) - at) % 2
+            ]  # one alone, if any, at the start
             rows = reached if kind == FIRST else np.arange(2**self.n_qubits)
             groups = _groups(_filled(chosen, self.n_qubits), rows)
-            added = self._add_turns(chosen, course, is_first=kind == FIRST)
+            added = self._add_rotations(chosen, course, is_first=kind == FIRST)
             if kind == FIRST and len(chosen) == 1:  # the other one is of no angle too
-                self._turns.append((self._turns[0][0], -1, -1, 0))
-                added[1] = len(self._turns) - 1
+                self._rotations.append((self._rotations[0][0], -1, -1, 0))
+                added[1] = len(self._rotations) - 1
             self._append(kind, groups, 0, added)
             reached = groups[:, : 2 ** len(chosen)].ravel()
             at += len(chosen)
         self._is_full = kind == FIRST and len(reached) == 2**self.n_qubits
 
-    def _add_turns(self, turns: list[Turn], course: _Course, is_first: bool = False) -> list[int]:
+    def _add_rotations(
+        self, rotations: list[Rotation], course: _Course, is_first: bool = False
+    ) -> list[int]:
         is_scaled = course.step == "s"
         use = SCALED if is_scaled else COSINES if is_first else SHEARS
-        for turn in turns:
-            j, angle = course.numbers[turn], -1
+        for rotation in rotations:
+            j, angle = course.numbers[rotation], -1
             if self._sums[j].inputs or (is_scaled and course.sampled):
                 angle = len(self._angles)
                 course.angles.append(angle)
                 self._angles.append((j, use, self._sums[j].inputs))
             elif is_scaled:
                 self._scaled.append((j, course.phases))
-            read = self.reads_behind.index(turn.zmask) if course.step == "r" else -1
-            self._turns.append((j, angle, read, 0 if is_first else SHEARS_AT))
-        added = range(len(self._turns) - len(turns), len(self._turns))
-        return [*added, *[0] * (len(turns) % 2)]
+            read = self.reads_behind.index(rotation.zmask) if course.step == "r" else -1
+            self._rotations.append((j, angle, read, 0 if is_first else SHEARS_AT))
+        added = range(len(self._rotations) - len(rotations), len(self._rotations))
+        return [*added, *[0] * (len(rotations) % 2)]
 
     def _append(
-        self, kind: int, groups: np.ndarray, layer: int, turns: list[int], whole: int = 0
+        self, kind: int, groups: np.ndarray, layer: int, rotations: list[int], whole: int = 0
     ) -> None:
-        turns = turns + [0] * (4 - len(turns))
+        rotations = rotations + [0] * (4 - len(rotations))
         place = sum(rows.size for rows in self._rows)
-        self._passes.append((kind, place, len(groups), layer, *turns, whole))
+        self._passes.append((kind, place, len(groups), layer, *rotations, whole))
         self._is_real = self._is_real and kind in (REAL, FIRST)
         self._rows.append(groups)
 
@@ -434,7 +443,7 @@ class Plan:
         )  # |ψ|², or λ = g ψ
         if self.reads_strings and not self.reads_behind:
             flops, moved = flops + self.n_qubits * size, moved + self.n_qubits * size
-        for kind, _, groups, _, *turns, _ in self._passes:
+        for kind, _, groups, _, *rotations, _ in self._passes:
             if kind == SAMPLED:
                 rows, steps, planes = size, "p", 2
             else:
@@ -446,19 +455,21 @@ class Plan:
                 continue
             if kind == REAL:
                 steps, planes = "t", 1
-            pairs = iter((turns,) if kind in (THREE, THREE_SCALED) else (turns[:2], turns[2:]))
+            pairs = iter(
+                (rotations,) if kind in (THREE, THREE_SCALED) else (rotations[:2], rotations[2:])
+            )
             for step in steps:
                 if step in "opq":
                     flops += (2 * 6 + 4 if backward else 6) * rows + 3 * rows * (step == "q")
                     if step == "o":
                         flops -= (2 * 2 if backward else 3) * rows
                     continue
-                n_turns = sum(map(bool, next(pairs)))
+                n_rotations = sum(map(bool, next(pairs)))
                 if step == "r":
-                    flops += (7 + 7 * n_turns if backward else 3 + 3 * n_turns) * rows
+                    flops += (7 + 7 * n_rotations if backward else 3 + 3 * n_rotations) * rows
                 else:
                     adds = 3 if step == "t" else 2
-                    flops += planes * (2 * adds + 2 if backward else adds) * n_turns * rows
+                    flops += planes * (2 * adds + 2 if backward else adds) * n_rotations * rows
             moved += planes * (4 if backward else 2) * rows - 2 * rows * (steps == "r")
             moved -= (2 if backward else 1) * rows * ("o" in steps)
         return flops, moved * itemsize
@@ -479,7 +490,7 @@ def _reads_behind(program: Program, readout: Readout) -> list[int]:
     if readout.kind != "strings" or len(program.layers) < 2:
         return []
     last = program.layers[-1]
-    masks = [turn.zmask for turn in last.angles] if isinstance(last, Turns) else []
+    masks = [rotation.zmask for rotation in last.angles] if isinstance(last, Rotations) else []
     return masks if all(mask in masks for mask, _ in program.readout) else []
 
 
@@ -493,24 +504,28 @@ def _integers(rows, width: int) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, width)
 
 
-def _filled(turns: list[Turn], n_qubits: int) -> list[Turn]:
+def _filled(rotations: list[Rotation], n_qubits: int) -> list[Rotation]:
     """Two turns or more: if there is but one, any other that acts as on another wire."""
-    if len(turns) > 1:
-        return turns
-    (turn,) = turns
-    others = (Turn(f, z) for f in range(1, 2**n_qubits) for z in range(1, 2**n_qubits))
+    if len(rotations) > 1:
+        return rotations
+    (rotation,) = rotations
+    others = (Rotation(f, z) for f in range(1, 2**n_qubits) for z in range(1, 2**n_qubits))
     return [
-        turn,
-        next(o for o in others if o.is_independent_of(turn) and (o.flip & o.zmask).bit_count() % 2),
+        rotation,
+        next(
+            o
+            for o in others
+            if o.is_independent_of(rotation) and (o.flip & o.zmask).bit_count() % 2
+        ),
     ]
 
 
-def _groups(turns: list[Turn], rows: np.ndarray) -> np.ndarray:
+def _groups(rotations: list[Rotation], rows: np.ndarray) -> np.ndarray:
     """Those of the rows that are on side 0 of all turns, each with those it is mixed with."""
     flips = np.zeros(1, np.int64)
-    for turn in turns:
-        rows = rows[np.bitwise_count(rows & turn.zmask) % 2 == 0]
-        flips = np.concatenate([flips, flips ^ turn.flip])
+    for rotation in rotations:
+        rows = rows[np.bitwise_count(rows & rotation.zmask) % 2 == 0]
+        flips = np.concatenate([flips, flips ^ rotation.flip])
     return rows[:, None] ^ flips
 
 

@@ -20,7 +20,7 @@ from qtha_lab.simulators.cpu import angles, kernel, vectors
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.engine import lanes_of, shared_numbers
 from qtha_lab.simulators.cpu.plan import Plan, plan
-from qtha_lab.simulators.cpu.sampled import half_turns, make_angles
+from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
 
 ROWS = 8  # vectors in flight, enough to hide how long one operation takes
 MULTIPLY_ADDS = 32  # on every number, so that arithmetic and not memory is the limit
@@ -64,7 +64,7 @@ def work(
         Of the forward and of the backward pass, the operations and the bytes per sample.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> forward, backward = work(build("qtha", n_qubits=4, n_layers=4))
         >>> forward.flops < backward.flops < 4 * forward.flops
         True
@@ -116,18 +116,18 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         threads share the samples evenly, by the CPU time of the slowest.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> passes = passes_alone(build("qtha", 4, 1), batch=64, threads=1)
         >>> passes() > 0
         True
     """
     tables, lanes = _cut(circuit, batch)
     ops, rows = tables.passes(lanes, 4), lanes * tables.rows
-    _, plane, _, _, _, slopes, *_, end = tables.places(lanes, 4)
+    _, plane, _, _, _, gradients, *_, end = tables.places(lanes, 4)
     size = 2**tables.n_qubits
     phases = np.full(6 * tables.n_layers * size, math.sqrt(0.5), np.float32)
     sums = np.zeros(tables.n_layers * size)
-    operands = (ops, rows, plane, slopes, size, lanes, phases, sums)
+    operands = (ops, rows, plane, gradients, size, lanes, phases, sums)
     repeats = max(FEWEST_REPEATS, NUMBERS // (4 * size * lanes * len(ops)))
     return _alone(_there_and_back, operands, (end, 4 * plane), lanes, repeats, threads)
 
@@ -144,7 +144,7 @@ def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         Makes all angles over and over and gives the seconds per sample, as `passes_alone` does.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> angles = angles_alone(build("qtha", 4, 1), batch=64, threads=1)
         >>> angles() > 0
         True
@@ -177,32 +177,32 @@ def _alone(
     size, ones = sizes
     threads = threads or torch.get_num_threads()
     # at the place of a vector, as the engine's
-    rooms = [torch.zeros(size).numpy() for _ in range(threads)]
-    for room in rooms:
-        room[:ones] = 1.0
+    workspaces = [torch.zeros(size).numpy() for _ in range(threads)]
+    for workspace in workspaces:
+        workspace[:ones] = 1.0
 
-    def seconds_of(room: np.ndarray) -> float:
+    def seconds_of(workspace: np.ndarray) -> float:
         own = tuple(part.copy() if isinstance(part, np.ndarray) else part for part in operands)
-        work(*own, room, 1)  # compiles, warms caches
-        return _thread_seconds(work, *own, room, repeats)
+        work(*own, workspace, 1)  # compiles, warms caches
+        return _thread_seconds(work, *own, workspace, repeats)
 
     def measure() -> float:
         with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-            helping = [pool.submit(seconds_of, room) for room in rooms[1:]]
-            seconds = [seconds_of(rooms[0]), *(helper.result() for helper in helping)]
+            helping = [pool.submit(seconds_of, workspace) for workspace in workspaces[1:]]
+            seconds = [seconds_of(workspaces[0]), *(helper.result() for helper in helping)]
         return 1 / sum(repeats * lanes / each for each in seconds)
 
     return measure
 
 
 @compiled(fastmath=True)
-def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, sums, room, repeats):
+def _there_and_back(ops, rows, plane, gradients, size, lanes, phases, sums, workspace, repeats):
     for _ in range(repeats):
         for step in range(2 * len(ops)):
             back = step >= len(ops)
             at = 2 * len(ops) - 1 - step if back else step
             kernel.run_pass(
-                room,
+                workspace,
                 0,
                 lanes,
                 lanes,
@@ -213,7 +213,7 @@ def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, sums, room, r
                 True,
                 phases,
                 size,
-                slopes,
+                gradients,
                 back,
                 sums,
                 0,
@@ -221,7 +221,7 @@ def _there_and_back(ops, rows, plane, slopes, size, lanes, phases, sums, room, r
 
 
 @compiled(fastmath=True)
-def _angles_there_and_back(integers, places, size, n_sums, numbers, lanes, room, repeats):
+def _angles_there_and_back(integers, places, size, n_sums, numbers, lanes, workspace, repeats):
     shared, _, _ = angles.parts_inside(numbers, n_sums, size)
     made, scaled = kernel.table(integers, 3, 4), kernel.table(integers, 4, 2)
     starts, members = kernel.line(integers, 5), kernel.line(integers, 6)
@@ -230,10 +230,10 @@ def _angles_there_and_back(integers, places, size, n_sums, numbers, lanes, room,
     for way in range(2 * repeats):
         for term in range(n_terms if way % 2 == 0 else 0):  # they are kept for the way back
             at = terms_at + 3 * term * lanes
-            half_turns(room, at, at + lanes, lanes)
+            half_rotations(workspace, at, at + lanes, lanes)
         make_angles(
             made, starts, members, shared, scaled, True, way % 2 == 1, lanes, lanes, sampled_at, terms_at,
-            wholes_at, room,
+            wholes_at, workspace,
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Readout
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.density import paulis
 from qtha_lab.simulators.density.noise import Noise, noise_of
 
@@ -34,8 +34,8 @@ class _Op:
             return moved
         value = self.angle.value(inputs, params)  # of each sample, or of all
         angle = torch.as_tensor(value, dtype=state.dtype, device=state.device).reshape(-1, 1)
-        turned = angle.cos() * state + angle.sin() * moved
-        return torch.where(sign == 0, state, turned)
+        rotated = angle.cos() * state + angle.sin() * moved
+        return torch.where(sign == 0, state, rotated)
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -108,7 +108,7 @@ def _ops(circuit: Circuit, noise: Noise) -> tuple[_Op, ...]:
             if angle is None:
                 partner, sign = paulis.flip(n, wires)
             else:
-                partner, sign = paulis.turn(n, {"Y": paulis.Y, "Z": paulis.Z}[kind], wires)
+                partner, sign = paulis.rotation(n, {"Y": paulis.Y, "Z": paulis.Z}[kind], wires)
             ops.append(_Op(angle, torch.from_numpy(partner), torch.from_numpy(sign)))
         chance = noise.depolarizing_1q if len(gate.wires) == 1 else noise.depolarizing_2q
         if chance:

@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 
-from qtha_lab import calls
-from qtha_lab.errors import Refusal
-from qtha_lab.settings import check_settings, setting, settings_of, unknown
-from qtha_lab.settings_help import with_arguments
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import check_settings, setting, settings_of, unknown
+from qtha_lab.core.settings_help import with_arguments
 
 
 @with_arguments
@@ -43,7 +43,7 @@ def noise_of(engine: str) -> Noise:
     Example:
         >>> noise_of("density:noise(depolarizing_2q=2)")
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: depolarizing_2q must be at most 1.0, not 2
+        qtha_lab.core.errors.Refusal: depolarizing_2q must be at most 1.0, not 2
     """
     name, options = calls.parse_call(engine.partition(":")[2] or " ", "noise")
     known = list(settings_of(Noise))

@@ -29,7 +29,7 @@ def _index(strings: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=256)
-def turn(n_qubits: int, letter: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def rotation(n_qubits: int, letter: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """For exp(-i a/2 Q): r ← keep · r + cos a · (1 - keep) · r + sin a · sign · r[partner], keep = (sign is 0).
 
     Args:

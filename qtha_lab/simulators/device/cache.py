@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qtha_lab.errors import Refusal
-from qtha_lab.paths import cache_dir
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import cache_dir
 
 _AT_ONCE = 500  # names in one question, below SQLite's limit
 

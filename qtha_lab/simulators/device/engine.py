@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout, to_pennylane
-from qtha_lab.errors import Refusal
-from qtha_lab.simulators.device import jobs, plugins, slopes
+from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators.device import gradients as gradients
+from qtha_lab.simulators.device import jobs, plugins
 from qtha_lab.simulators.device.options import Spec, parse
 from qtha_lab.simulators.device.tapes import Tapes, amplitudes_of, rows_together
 from qtha_lab.simulators.memory import check_memory
@@ -103,7 +104,7 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
         Refusal: If `parse` refuses the name.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> ring = build("qtha", n_qubits=3, n_layers=1)  # 9 turns, 6 controlled ones
         >>> circuits(ring, Readout.z(3), "device:default.qubit(shots=100)")
         (1, 42)
@@ -114,7 +115,7 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
     tapes = _tapes(circuit, readout, spec)
     if _method(tapes) == "backprop":
         return 1, 1
-    shifts = 1 if _method(tapes) == "adjoint" else slopes.n_shifts(tapes.slots)
+    shifts = 1 if _method(tapes) == "adjoint" else gradients.n_shifts(tapes.slots)
     of_start = 2 * circuit.n_inputs if circuit.start == "amplitudes" else 0
     return 1, shifts + of_start
 
@@ -151,7 +152,7 @@ def _is_plain(spec: Spec) -> bool:
     return (
         spec.device == "default.qubit"
         and options.shots is None
-        and options.slopes == "best"
+        and options.gradients == "best"
         and not (options.is_noisy or options.basis or spec.is_cached or spec.own)
     )
 
@@ -173,11 +174,11 @@ class _OneByOne(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
         inputs, params = (t.numpy() for t in ctx.saved_tensors)
-        slopes_of = _slopes(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
-        return (*map(torch.from_numpy, slopes_of), None)
+        gradients_of = _gradients(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
+        return (*map(torch.from_numpy, gradients_of), None)
 
 
-def _slopes(tapes: Tapes, inputs, params, grad, needed):
+def _gradients(tapes: Tapes, inputs, params, grad, needed):
     """Slopes of inputs and params, by the cheapest way the device has."""
     sources = [n for n, is_needed in zip(("input", "param"), needed, strict=False) if is_needed]
     slots = [slot for slot in tapes.slots if slot.angle.source in sources]
@@ -188,14 +189,14 @@ def _slopes(tapes: Tapes, inputs, params, grad, needed):
     method = _method(tapes)
     if method == "backprop":
         slots = tapes.slots
-        of_slots, of_starts = slopes.backprop_slopes(tapes, batch, grad)
+        of_slots, of_starts = gradients.backprop_gradients(tapes, batch, grad)
     elif slots and method == "adjoint":
-        slots, of_slots = tapes.slots, slopes.adjoint_slopes(tapes, batch, grad)
+        slots, of_slots = tapes.slots, gradients.adjoint_gradients(tapes, batch, grad)
     elif slots:
-        of_slots = slopes.shift_slopes(tapes, batch, grad, slots)
+        of_slots = gradients.shift_gradients(tapes, batch, grad, slots)
     if starts and of_starts is None:
-        of_starts = slopes.amplitude_slopes(tapes, batch, grad)
-    of_inputs, of_params = slopes.by_source(slots, of_slots, inputs.shape[1], len(params))
+        of_starts = gradients.amplitude_gradients(tapes, batch, grad)
+    of_inputs, of_params = gradients.by_source(slots, of_slots, inputs.shape[1], len(params))
     return of_inputs if of_starts is None else of_starts, of_params
 
 
@@ -207,10 +208,10 @@ def _tapes(circuit: Circuit, readout: Readout, spec: Spec) -> Tapes:
 @functools.lru_cache(maxsize=64)
 def _method(tapes: Tapes) -> str:
     """How slopes are made: "backprop", "adjoint" or "parameter-shift"."""
-    if tapes.spec.options.slopes == "best":
-        if slopes.has_backprop(tapes.spec):
+    if tapes.spec.options.gradients == "best":
+        if gradients.has_backprop(tapes.spec):
             return "backprop"
-        if slopes.has_adjoint(tapes):
+        if gradients.has_adjoint(tapes):
             return "adjoint"
     return "parameter-shift"
 

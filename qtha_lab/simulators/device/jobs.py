@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.device import cache, plugins
 from qtha_lab.simulators.device.options import Spec
 from qtha_lab.simulators.device.tapes import Rows, Tapes

@@ -14,7 +14,7 @@ import numpy as np
 from qtha_lab.circuits import Angle, Circuit, Gate
 
 
-def in_turns_and_cz(circuit: Circuit) -> Circuit:
+def in_rotations_and_cz(circuit: Circuit) -> Circuit:
     """The same circuit in gates on one wire and CZ; every angle stays scale · source + offset.
 
     Example:
@@ -41,8 +41,8 @@ def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate
     if kind == "Y":
         return [Gate("RY", wires, angle)]
     ladder = [_pieces("CNOT", pair, None) for pair in itertools.pairwise(wires)]
-    turn = Gate("RZ", wires[-1], angle)
-    return [*itertools.chain(*ladder), turn, *itertools.chain(*ladder[::-1])]
+    rotation = Gate("RZ", wires[-1], angle)
+    return [*itertools.chain(*ladder), rotation, *itertools.chain(*ladder[::-1])]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ import dataclasses
 import functools
 from typing import Any, Literal
 
-from qtha_lab import calls
-from qtha_lab.settings import check_settings, setting, settings_of, unknown
-from qtha_lab.settings_help import with_arguments
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.settings import check_settings, setting, settings_of, unknown
+from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.simulators.device import plugins
 
 # [R] where methods.md 1.8 is silent: depolarizing of probability p replaces the qubits by noise
@@ -51,7 +51,7 @@ class DeviceOptions:
     )
     readout_0to1: float = setting(0.0, "Chance that a 0 is read as 1.", ge=0.0, le=1.0)
     readout_1to0: float = setting(0.0, "Chance that a 1 is read as 0.", ge=0.0, le=1.0)
-    slopes: Literal["best", "parameter-shift"] = setting(
+    gradients: Literal["best", "parameter-shift"] = setting(
         "best", "How to differentiate: as the device does it best, or as a machine must."
     )
     cache: bool | None = setting(
@@ -94,7 +94,7 @@ class Spec:
     @property
     def meaning(self) -> dict[str, Any]:
         """Everything that can change a result, as plain values."""
-        of_jobs = ("noise", "slopes", "cache", "batch_size", "retries", "backoff", "time_limit")
+        of_jobs = ("noise", "gradients", "cache", "batch_size", "retries", "backoff", "time_limit")
         options = dataclasses.asdict(self.options)
         of_results = {name: value for name, value in options.items() if name not in of_jobs}
         return {"device": self.device, **of_results, **{f"own {name}": v for name, v in self.own}}
@@ -112,7 +112,7 @@ def parse(engine: str) -> Spec:
         0.1
         >>> parse("device:default.qubit(shots=0)")
         Traceback (most recent call last):
-        qtha_lab.errors.Refusal: shots must be at least 1, not 0
+        qtha_lab.core.errors.Refusal: shots must be at least 1, not 0
     """
     device, options = calls.parse_call(engine.partition(":")[2], "device")
     names = list(settings_of(DeviceOptions))

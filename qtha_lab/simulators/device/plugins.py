@@ -8,9 +8,9 @@ import importlib.metadata
 import inspect
 from typing import Any
 
-from qtha_lab.entry_points import entry_points
-from qtha_lab.errors import Refusal
-from qtha_lab.settings import nearest
+from qtha_lab.core.entry_points import entry_points
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import nearest
 
 _PACKAGES = {  # by the beginning of a device's name
     "lightning.gpu": "pennylane-lightning-gpu",

@@ -20,7 +20,7 @@ from qtha_lab.simulators.device.noise import (
     Piece,
     channel_after,
     channels_at_end,
-    in_turns_and_cz,
+    in_rotations_and_cz,
     merged,
     pieces_of,
     u3_numbers,
@@ -248,7 +248,7 @@ def _entries(matrix: tuple | None) -> list | None:
 def _written_for(circuit: Circuit, options: DeviceOptions) -> Circuit:
     circuit = _apart(circuit, lambda gate: not gate.kind.in_pennylane)
     if options.basis:
-        return in_turns_and_cz(circuit)
+        return in_rotations_and_cz(circuit)
     if options.is_noisy:
         return circuit
     # an adjoint walk knows gates with one angle only

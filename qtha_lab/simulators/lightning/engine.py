@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal, Unsupported
+from qtha_lab.core.errors import Refusal, Unsupported
+from qtha_lab.simulators.lightning.forward_backward import Walk
 from qtha_lab.simulators.lightning.plan import Plan, plan
 from qtha_lab.simulators.lightning.register import Register, load
-from qtha_lab.simulators.lightning.walk import Walk
 
 MAX_QUBITS = 20
 CHUNK_QUBITS = 16  # of ψ in a chunk: 2^16 amplitudes stay in the cache of one core
@@ -106,10 +106,10 @@ class _Read(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         inputs, params = ctx.saved_tensors  # refused by torch if changed since
-        return (*_Slopes.apply(inputs, params, grad, ctx.call), None, None)
+        return (*_Gradients.apply(inputs, params, grad, ctx.call), None, None)
 
 
-class _Slopes(torch.autograd.Function):
+class _Gradients(torch.autograd.Function):
     """The backward pass, a function of its own so that a second derivative gets a sentence."""
 
     @staticmethod
@@ -152,9 +152,9 @@ class _Call:
         ):
             states = self.kept_states
             state = self.walk.forward(register, chunk) if states is None else states[number]
-            sums, slopes = self.walk.backward(both, state, chunk, of_read.T)
+            sums, gradients = self.walk.backward(both, state, chunk, of_read.T)
             of_sums += sums
-            of_inputs.append(slopes)
+            of_inputs.append(gradients)
         return torch.cat(of_inputs)[: len(inputs)], of_sums @ self.plan.of_params
 
     def _register(self, more: int) -> Register:

@@ -49,8 +49,8 @@ class Layer:
         if kind == self.kind:
             return kind != "flips"
         touched = self.moved | (self.held if kind == "turns" else 0)
-        for turned in self.angles:
-            touched |= turned
+        for rotated in self.angles:
+            touched |= rotated
         return not touched & mask
 
 
@@ -86,7 +86,7 @@ def plan(circuit: Circuit, readout: Readout) -> Plan:
     """Cut a circuit into layers.
 
     Example:
-        >>> from qtha_lab.ansatze import build
+        >>> from qtha_lab.circuits.ansatze import build
         >>> cut = plan(build("qtha", n_qubits=3, n_layers=2), Readout.z(3))
         >>> [(layer.kind, layer.sampled is not None) for layer in cut.layers][:5]
         [('turns', True), ('phases', False), ('turns', False), ('phases', False), ('turns', True)]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 
 log = logging.getLogger(__name__)
 

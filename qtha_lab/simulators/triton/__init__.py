@@ -3,7 +3,7 @@
 import importlib.util
 import os
 
-from qtha_lab.errors import Refusal
+from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import registry
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # by Python, on CPU tensors: for tests

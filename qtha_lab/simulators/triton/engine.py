@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.errors import Refusal, Unsupported
-from qtha_lab.simulators.program import Turn, compile_circuit
+from qtha_lab.core.errors import Refusal, Unsupported
+from qtha_lab.simulators.program import Rotation, compile_circuit
 from qtha_lab.simulators.torch_engine import times
 from qtha_lab.simulators.triton.kernel import walk
 
@@ -85,7 +85,7 @@ class _Tables:
     ):
         program = compile_circuit(circuit, readout)
         pairs = [pair for layer in program.layers for pair in layer.angles.items()]
-        gates = [(1, g.flip, g.zmask) if isinstance(g, Turn) else (0, 0, g) for g, _ in pairs]
+        gates = [(1, g.flip, g.zmask) if isinstance(g, Rotation) else (0, 0, g) for g, _ in pairs]
         sums = [total for _, total in pairs]
         of_params, of_inputs = (
             [[dict(terms).get(i, 0.0) for i in range(count)] for terms in columns]
@@ -107,13 +107,13 @@ class _Tables:
         self.of_params = torch.tensor(of_params, **options).reshape(len(sums), circuit.n_params)
         self.of_inputs = torch.tensor(of_inputs, **options).reshape(len(sums), circuit.n_inputs)
 
-    def walk(self, angles, start, values, slopes, start_slopes, backward: bool) -> None:
+    def walk(self, angles, start, values, gradients, start_gradients, backward: bool) -> None:
         """Run the kernel over all samples (see `kernel.walk`)."""
         batch = values.shape[1]
         lanes = min(TILE // self.size, 1 << (batch - 1).bit_length())
         launch: Any = walk
         launch[(-(-batch // lanes),)](
-            angles, self.gates, start, self.masks, self.signs, values, slopes, start_slopes,
+            angles, self.gates, start, self.masks, self.signs, values, gradients, start_gradients,
             batch, self.n_gates, self.n_values,
             size=self.size, lanes=lanes, from_start=self.from_start, strings=self.strings,
             backward=backward,
@@ -140,17 +140,17 @@ class _Walk(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         angles, start = ctx.saved_tensors
-        return *_Slopes.apply(angles, start, grad, ctx.tables), None
+        return *_Gradients.apply(angles, start, grad, ctx.tables), None
 
 
-class _Slopes(torch.autograd.Function):
+class _Gradients(torch.autograd.Function):
     """The way back, a function of its own so that a second derivative gets a sentence."""
 
     @staticmethod
     def forward(ctx, angles: Tensor, start: Tensor, grad: Tensor, tables: _Tables):
-        slopes, start_slopes = torch.empty_like(angles), torch.empty_like(start)
-        tables.walk(angles, start, grad.contiguous(), slopes, start_slopes, backward=True)
-        return slopes, start_slopes
+        gradients, start_gradients = torch.empty_like(angles), torch.empty_like(start)
+        tables.walk(angles, start, grad.contiguous(), gradients, start_gradients, backward=True)
+        return gradients, start_gradients
 
     @staticmethod
     def backward(ctx, *grads):

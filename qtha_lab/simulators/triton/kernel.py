@@ -27,9 +27,9 @@ def _partner(tile, rows, flip, size: tl.constexpr, lanes: tl.constexpr):
 
 
 @triton.jit
-def _gate(re, im, rows, is_turn, flip, sign, cos, sin, size: tl.constexpr, lanes: tl.constexpr):
+def _gate(re, im, rows, is_rotation, flip, sign, cos, sin, size: tl.constexpr, lanes: tl.constexpr):
     """One gate: a turn of rows k and k ^ flip, or a phase of every row."""
-    if is_turn:
+    if is_rotation:
         return (
             cos * re - sin * sign * _partner(re, rows, flip, size, lanes),
             cos * im - sin * sign * _partner(im, rows, flip, size, lanes),
@@ -40,7 +40,7 @@ def _gate(re, im, rows, is_turn, flip, sign, cos, sin, size: tl.constexpr, lanes
 
 @triton.jit
 def walk(
-    angles, gates, start, masks, signs, values, slopes, start_slopes, batch, n_gates, n_masks,
+    angles, gates, start, masks, signs, values, gradients, start_gradients, batch, n_gates, n_masks,
     size: tl.constexpr, lanes: tl.constexpr, from_start: tl.constexpr, strings: tl.constexpr,
     backward: tl.constexpr,
 ):  # fmt: skip
@@ -53,8 +53,8 @@ def walk(
         masks: Of the strings that are read, or for probabilities the basis state of every row, int32.
         signs: Of the strings, of the dtype of the angles.
         values: What is read, (readouts, batch); backward its slopes.
-        slopes: Backward, filled with those of the angles, (gates, batch).
-        start_slopes: Backward, filled with those of the start, (2^n, batch).
+        gradients: Backward, filled with those of the angles, (gates, batch).
+        start_gradients: Backward, filled with those of the start, (2^n, batch).
         batch: Samples.
         n_gates: Gates.
         n_masks: Strings.
@@ -76,9 +76,11 @@ def walk(
     im = re * 0.0
     for number in range(n_gates):
         half = 0.5 * tl.load(angles + number * batch + lane, mask=inside, other=0.0)[None, :]
-        is_turn, flip = tl.load(gates + 3 * number), tl.load(gates + 3 * number + 1)
+        is_rotation, flip = tl.load(gates + 3 * number), tl.load(gates + 3 * number + 1)
         sign = _sign(rows, tl.load(gates + 3 * number + 2))[:, None].to(re.dtype)
-        re, im = _gate(re, im, rows, is_turn, flip, sign, tl.cos(half), tl.sin(half), size, lanes)
+        re, im = _gate(
+            re, im, rows, is_rotation, flip, sign, tl.cos(half), tl.sin(half), size, lanes
+        )
     if not backward:
         probs = re * re + im * im
         if strings:
@@ -94,8 +96,8 @@ def walk(
         weights = re * 0.0
         for number in range(n_masks):
             parity = _sign(rows, tl.load(masks + number))[:, None].to(re.dtype)
-            slope = tl.load(values + number * batch + lane, mask=inside, other=0.0)
-            weights += parity * (slope * tl.load(signs + number))[None, :]
+            gradient = tl.load(values + number * batch + lane, mask=inside, other=0.0)
+            weights += parity * (gradient * tl.load(signs + number))[None, :]
     else:
         states = tl.load(masks + rows).to(tl.int64)
         weights = tl.load(
@@ -106,15 +108,17 @@ def walk(
         number = n_gates - 1 - step
         half = 0.5 * tl.load(angles + number * batch + lane, mask=inside, other=0.0)[None, :]
         cos, sin = tl.cos(half), -tl.sin(half)
-        is_turn, flip = tl.load(gates + 3 * number), tl.load(gates + 3 * number + 1)
+        is_rotation, flip = tl.load(gates + 3 * number), tl.load(gates + 3 * number + 1)
         sign = _sign(rows, tl.load(gates + 3 * number + 2))[:, None].to(re.dtype)
-        if is_turn:
+        if is_rotation:
             overlap = dual_re * _partner(re, rows, flip, size, lanes)
             overlap = -sign * (overlap + dual_im * _partner(im, rows, flip, size, lanes))
         else:
             overlap = sign * (dual_re * im - dual_im * re)
-        tl.store(slopes + number * batch + lane, tl.sum(overlap, 0), mask=inside)
-        re, im = _gate(re, im, rows, is_turn, flip, sign, cos, sin, size, lanes)
-        dual_re, dual_im = _gate(dual_re, dual_im, rows, is_turn, flip, sign, cos, sin, size, lanes)
+        tl.store(gradients + number * batch + lane, tl.sum(overlap, 0), mask=inside)
+        re, im = _gate(re, im, rows, is_rotation, flip, sign, cos, sin, size, lanes)
+        dual_re, dual_im = _gate(
+            dual_re, dual_im, rows, is_rotation, flip, sign, cos, sin, size, lanes
+        )
     if from_start:
-        tl.store(start_slopes + places, 2.0 * dual_re, mask=inside[None, :])
+        tl.store(start_gradients + places, 2.0 * dual_re, mask=inside[None, :])

@@ -65,7 +65,7 @@ def own_chats(file: Path) -> None:
 
 def _folder(file: Path) -> Path:
     """A model folder beside a file of it that is under attack."""
-    from qtha_lab.paths import data_dir
+    from qtha_lab.core.paths import data_dir
 
     for other in (data_dir() / "models" / "tiny").iterdir():
         if other.name != file.name and not (file.parent / other.name).exists():
@@ -74,7 +74,7 @@ def _folder(file: Path) -> Path:
 
 
 def _of_tiny(name: str) -> Callable[[], list[bytes]]:
-    from qtha_lab.paths import data_dir
+    from qtha_lab.core.paths import data_dir
 
     return lambda: [(data_dir() / "models" / "tiny" / name).read_bytes()]
 
@@ -140,7 +140,7 @@ def chat_templates(text: str) -> None:
 def _tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    from qtha_lab.paths import data_dir
+    from qtha_lab.core.paths import data_dir
 
     return AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
 
@@ -225,7 +225,7 @@ CODE = words_of(
     file="plugin.py",
 )
 def plugins(file: Path) -> None:
-    from qtha_lab.plugin_loading import fingerprints, load_plugins
+    from qtha_lab.core.plugin_loading import fingerprints, load_plugins
 
     fingerprints([str(file)])
     load_plugins([str(file)])
@@ -236,8 +236,8 @@ GATES = [["RY", [0], [["input", 0, 1.0, 0.0]], None], ["CNOT", [0, 1], [], None]
 
 @reader({"n_qubits": 2, "start": "zero", "gates": GATES})
 def circuits(text: str) -> None:
-    from qtha_lab.circuits.qasm import to_qasm
-    from qtha_lab.circuits.text import circuit_of, circuit_text
+    from qtha_lab.circuits.formats.json_text import circuit_of, circuit_text
+    from qtha_lab.circuits.formats.qasm import to_qasm
 
     circuit = circuit_of(text)
     circuit_text(circuit), to_qasm(circuit), circuit.draw()

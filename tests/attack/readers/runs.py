@@ -88,8 +88,8 @@ for _name, _value in RUN_FILES.items():
 def _index_records() -> Iterator[bytes]:
     """Lines of an index, without their checksums."""
     import qtha_lab
-    from qtha_lab.rundir import RunDir
-    from qtha_lab.rundir.record import read
+    from qtha_lab.experiment.run_directory import RunDir
+    from qtha_lab.experiment.run_directory.record import read
 
     runs = _two_runs()
     records = [(run, read(RunDir(runs / run)).plain()) for run in RUNS]
@@ -116,7 +116,7 @@ def index(file: Path) -> None:
 
 
 def _stamped(line: bytes, runs: Path) -> bytes:
-    from qtha_lab.rundir.record import stamp
+    from qtha_lab.experiment.run_directory.record import stamp
 
     try:
         document = json.loads(line)
@@ -130,8 +130,8 @@ def _stamped(line: bytes, runs: Path) -> bytes:
 def _sweep_folder() -> Path:
     """A sweep of which two trials have ended, without its runs."""
     from qtha_lab.experiment import Sweep
-    from qtha_lab.sweep.folder import SweepDir
-    from qtha_lab.sweep.study import MethodStudy, open_journal
+    from qtha_lab.studies.sweep.folder import SweepDir
+    from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
     described = Sweep(
         methods="lora(r=2)", axes={"learning_rate": [0.001, 0.01, 0.1]}, training=TRAINING
@@ -161,7 +161,7 @@ def _journal_line() -> st.SearchStrategy[bytes]:
     share=0.5,
 )
 def journals(file: Path) -> None:
-    from qtha_lab import sweep
+    from qtha_lab.studies import sweep
 
     folder = _sweep_folder()
     move(file, folder / "journal.log")
@@ -190,9 +190,9 @@ def _stored() -> st.SearchStrategy[bytes]:
 @reader({"experiment.yaml": "edition: 3\n", "../../outside": "x"}, grammar=_stored)
 def stores(text: str) -> None:
     """A store whose keys and contents are somebody else's: nothing is written outside the run's folder."""
-    from qtha_lab.errors import Refusal
-    from qtha_lab.machines.store import Store
-    from qtha_lab.rundir import RunDir
+    from qtha_lab.core.errors import Refusal
+    from qtha_lab.experiment.run_directory import RunDir
+    from qtha_lab.runs.remote.store import Store
 
     try:
         files = json.loads(text)

@@ -85,8 +85,8 @@ def _forms(described: Any) -> None:
     words="method r seed tag = != < >= : in ( ) , and or not none 'a' qtha pinned",
 )
 def filters(text: str) -> None:
-    from qtha_lab.catalog.filters import where
-    from qtha_lab.catalog.order import ordered
+    from qtha_lab.runs.table.filters import where
+    from qtha_lab.runs.table.order import ordered
 
     rows = [{"method": "qtha", "r": 4, "tags": ["best"], "name": ""}, {"r": None, "eval_loss": 1.5}]
     names = ["method", "r", "tags", "name", "eval_loss", "seed", "pinned", "learning_rate"]
@@ -127,9 +127,9 @@ def calls(text: str) -> None:
 )
 def labels(text: str) -> None:
     from qtha_lab import Experiment
-    from qtha_lab.errors import Refusal
-    from qtha_lab.experiment import stages
-    from qtha_lab.tasks.shares import Share
+    from qtha_lab.core.errors import Refusal
+    from qtha_lab.experiment import phases as stages
+    from qtha_lab.tasks.client_shards import Share
 
     refusals = []
     for read in (

@@ -1,0 +1,44 @@
+"""Maps of a bottleneck that a circuit is to match: those of a trained run's layers, without its language model."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from peft import PeftConfig
+
+from qtha_lab.adapters.initialisation.angles.saved_tensors import SavedAdapter
+from qtha_lab.adapters.initialisation.angles.surrogate import SAMPLES, Surrogate
+from qtha_lab.adapters.qtha_bottleneck import Branches
+from qtha_lab.core.errors import Refusal
+
+
+def surrogates_of_run(name: str, seed: int = 0, samples: int = SAMPLES) -> Iterator[Surrogate]:
+    """What each layer of a run makes of normal inputs of its bottleneck.
+
+    Args:
+        name: Of a run of qtha or qtha_gradient that is not linear, or a folder of its adapter.
+        seed: Of the inputs.
+        samples: Inputs of each layer.
+
+    Raises:
+        Refusal: If there is no such run, or its bottleneck is linear.
+    """
+    saved = SavedAdapter.of(name)
+    config: Any = PeftConfig.from_pretrained(str(saved.folder))
+    if not config.peft_type.value.startswith("QTHA") or not _branches(config):
+        raise Refusal(
+            f"run {name!r} has no map in a bottleneck that is not linear: take one of qtha with a "
+            "circuit or a stand-in"
+        )
+    bottleneck = Branches(config, (1, 1))  # what is between A and B knows no sizes around it
+    generator = torch.Generator().manual_seed(seed)
+    for layer in saved.layers:
+        tensors = {key: tensor.double() for key, tensor in saved.at(layer).items()}
+        inputs = torch.randn(samples, config.r, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            yield Surrogate(inputs, bottleneck.z(tensors, inputs))
+
+
+def _branches(config: Any) -> bool:
+    middle = getattr(config, "middle", None)
+    return config.use_circuit if middle is None else middle == "circuit"

@@ -1,0 +1,162 @@
+"""Weights generated from the probabilities of a small circuit, a chunk of them per basis state.
+
+    m weights in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
+    chunk i = G(bits of i as ±1, p̃_i)
+
+p̃ is `basis_states.generated_values`; G is a small MLP (`mlp_mapping`) or a matrix product state
+(`mps_mapping`). Knows no layer and no network: `quantum_train` makes changes of weight with it, `qpa` factors,
+`generated_net` all weights of a network. It holds no tensor either, so it is copied and pickled with its owner.
+
+Trained numbers: N L of the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold for `generator="mps"`),
+where it is trained, and
+
+    mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
+    mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
+
+Source:
+    Quantum-Train, arXiv:2405.11304; chunks, as in Federated Quantum-Train, arXiv:2409.02763, and QPA,
+    arXiv:2410.09846.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
+from qtha_lab.adapters.method import TensorSpec
+from qtha_lab.circuits import Circuit
+from qtha_lab.core.errors import Refusal
+
+MOST_QUBITS = 20
+
+
+class WeightGenerator:
+    """The mathematics of one circuit and one mapping that give `n_weights` numbers.
+
+    Args:
+        n_weights: m, how many numbers are generated.
+        config: Of Quantum-Train or QPA: circuit, post-processing and network are read.
+        chunk: c, numbers per basis state.
+        mapping: "mlp", or "mps", for which `config.bond_dim` is read.
+        n_blocks: Unentangled circuits that share the qubits.
+
+    Example:
+        >>> from qtha_lab.adapters.quantum_train import QuantumTrainConfig
+        >>> generator = WeightGenerator(1000, QuantumTrainConfig(n_layers=2), chunk=16)  # 63 chunks
+        >>> generator.n_qubits, generator.n_parameters()  # 6 · 2 and 7-4-20-4-16
+        (6, 308)
+        >>> generator.weights(generator.start()).shape
+        torch.Size([1000])
+    """
+
+    def __init__(
+        self, n_weights: int, config: Any, chunk: int, *, mapping: str = "mlp", n_blocks: int = 1
+    ):
+        self.n_weights, self.config, self.chunk = n_weights, config, chunk
+        self.mapping, self.n_blocks = mapping, n_blocks
+        self.n_chunks = math.ceil(n_weights / chunk)
+        self.n_qubits = basis_states.n_qubits_for(self.n_chunks)
+        self.widths = (self.n_qubits + 1, *config.hidden, chunk)
+
+    def check(self, owner: str) -> None:
+        """Refuse more qubits than a machine holds.
+
+        Args:
+            owner: What the weights are of, as it reads in a sentence.
+
+        Raises:
+            Refusal: With the smallest chunk that fits.
+        """
+        if self.n_qubits > MOST_QUBITS:
+            least = math.ceil(self.n_weights / 2**MOST_QUBITS)
+            raise Refusal(
+                f"chunk must be at least {least} for {owner}, not {self.chunk}: it would take {self.n_qubits} qubits"
+            )
+
+    def circuits(self) -> list[Circuit]:
+        """What runs, once per use of the weights; none for the classical control."""
+        return basis_states.generator_circuits(self.n_qubits, self.config, self.n_blocks)
+
+    def n_numbers(self) -> int:
+        """What gives the probabilities has so many: angles, their classical stand-ins, or those in the cores."""
+        return basis_states.n_numbers(self.n_qubits, self.config, self.n_blocks)
+
+    def n_parameters(self) -> int:
+        """Trained numbers, by the formula above."""
+        angles = self.n_numbers() * self.config.train_generator
+        if self.mapping == "mps":
+            return angles + mps_mapping.n_parameters(
+                self.n_qubits, self.config.bond_dim, self.chunk
+            )
+        return angles + mlp_mapping.n_parameters(self.widths)
+
+    def tensors(self) -> dict[str, TensorSpec]:
+        """Angles as `params`, and what the mapping is made of."""
+        config = self.config
+        specs = {"params": TensorSpec((self.n_numbers(),), config.train_generator)}
+        if self.mapping == "mps":
+            return specs | mps_mapping.tensors_of(self.n_qubits, config.bond_dim, self.chunk)
+        return specs | mlp_mapping.tensors_of(self.widths)
+
+    def initialise(self, tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
+        """Fill in place at random; with `last_zero` every generated weight is zero."""
+        basis_states.start(tensors["params"], self.config, self.circuits())
+        fill = mps_mapping.start if self.mapping == "mps" else mlp_mapping.start
+        fill(tensors, last_zero=last_zero)
+
+    def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+        """All tensors, freshly made and filled."""
+        tensors = {name: torch.empty(s.shape, dtype=dtype) for name, s in self.tensors().items()}
+        with torch.no_grad():
+            self.initialise(tensors)
+        return tensors
+
+    def parts(
+        self, tensors: Mapping[str, Tensor], states: Int[Tensor, "n_chunks"] | None = None
+    ) -> tuple[
+        Float[Tensor, "n_chunks width"], Float[Tensor, "chunk width"], Float[Tensor, "chunk"]
+    ]:
+        """H, W and b: chunk i of the weights is W H_i + b. Small, however many weights there are.
+
+        Args:
+            tensors: Named as by `tensors`.
+            states: Whose bits label the chunks (mlp); None is 0, 1, 2, …
+        """
+        values = basis_states.generated_values(
+            tensors["params"], self.n_qubits, self.n_chunks, self.config, self.n_blocks
+        )
+        if self.mapping == "mps":
+            weight = tensors["core_last"]
+            return mps_mapping.hidden(tensors, values), weight, weight.new_zeros(self.chunk)
+        if states is None:
+            states = torch.arange(self.n_chunks, device=values.device)
+        bits = basis_states.signs_of_bits(states, self.n_qubits, values.dtype)
+        features = torch.cat([bits, values.unsqueeze(1)], 1)
+        last = mlp_mapping.hidden(tensors, features, self.config.activation)
+        return last, *mlp_mapping.last_layer(tensors)
+
+    def mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:
+        """The mean of all weights, without making them: whole chunks, then what the last one gives.
+
+        Args:
+            last: H, as `parts` gives it.
+            weight: W.
+            bias: b.
+        """
+        rest = self.n_weights - (self.n_chunks - 1) * self.chunk
+        whole = last[:-1].sum(0) @ weight.sum(0) + (self.n_chunks - 1) * bias.sum()
+        partial = weight[:rest].sum(0) @ last[-1] + bias[:rest].sum()
+        return (whole + partial) / self.n_weights
+
+    def weights(
+        self, tensors: Mapping[str, Tensor], states: Int[Tensor, "n_chunks"] | None = None
+    ) -> Float[Tensor, "n_weights"]:
+        """All weights, one chunk after another, minus their mean where the config says so."""
+        weights = torch.nn.functional.linear(*self.parts(tensors, states))
+        weights = weights.flatten()[: self.n_weights]
+        has_mean = self.config.remove_mean and self.n_weights > 1  # a single weight would stay zero
+        return weights - weights.mean() if has_mean else weights

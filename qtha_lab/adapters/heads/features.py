@@ -1,0 +1,156 @@
+"""What a head is given of a model: one vector a row, or the states of all tokens; computed anew, or as it was kept.
+
+The vector is that of the model's own linear head: the last token's state of a decoder, the pooled state of an encoder. A
+batch with `features` skips the model below the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from qtha_lab.adapters.heads.lstm import last
+from qtha_lab.core.errors import Refusal
+
+
+class Reading:
+    """The forward pass of a model for classes, with a head that may read tokens and features that may be at hand.
+
+    Attributes:
+        reads_tokens: Whether the head reads the states of all tokens.
+    """
+
+    reads_tokens: bool = False
+
+    def forward(
+        self: Any,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        features: Tensor | None = None,
+        **options: Any,
+    ) -> SequenceClassifierOutput:
+        """Logits of rows, and their loss.
+
+        Args:
+            input_ids: (rows, tokens).
+            attention_mask: 1 where a token is none of padding.
+            inputs_embeds: In the place of the ids.
+            labels: (rows,).
+            features: As `features` gives them; the model below the head is not run.
+            options: Of the model below.
+        """
+        states: Any = features
+        if states is None:
+            states = self.features(input_ids, attention_mask, inputs_embeds, **options)
+        if (dropout := getattr(self, "dropout", None)) is not None:
+            states = dropout(states)
+        with torch.autocast(states.device.type, enabled=False):
+            layer, masks = self.classification_layer, [attention_mask] * (states.dim() == 3)
+            trained = next((p for p in layer.parameters() if p.requires_grad), None)
+            some = (
+                next(layer.parameters()) if trained is None else trained
+            )  # an adapter's copy may be more precise
+            logits = layer(states.to(some.dtype), *masks)
+        loss = None if labels is None else functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def classification_layer(self: Any) -> nn.Module:
+        """The head, maybe with an adapter's copy of it inside."""
+        return self.classifier if hasattr(self, "classifier") else self.score
+
+    def features(
+        self: Any,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        inputs_embeds: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """What the head reads: (rows, d), or (rows, tokens, d) where it reads tokens.
+
+        Args:
+            input_ids: (rows, tokens).
+            attention_mask: 1 where a token is none of padding.
+            inputs_embeds: In the place of the ids.
+            options: Of the model below.
+        """
+        options = options | {"return_dict": True}
+        outputs = self.base_model(
+            input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **options
+        )
+        if self.reads_tokens:
+            return outputs.last_hidden_state
+        pooled = getattr(outputs, "pooler_output", None)
+        return last(outputs.last_hidden_state, attention_mask) if pooled is None else pooled
+
+
+def read_features(model: nn.Module, name: str) -> None:
+    """Give a model the forward pass of `Reading`, in place; its class keeps its name.
+
+    Args:
+        model: For classes.
+        name: What it calls its classification layer.
+
+    Raises:
+        Refusal: If it is neither a decoder that is read at its last token nor an encoder with a pooled state.
+    """
+    check_readable(model, name)
+    if isinstance(model, Reading):
+        return
+    layer = getattr(model, name)
+    model.__class__ = _reading(type(model))
+    reads = getattr(getattr(layer, "head", None), "reads_tokens", False)
+    setattr(model, "reads_tokens", reads)  # noqa: B010  nn.Module declares no such attribute
+
+
+def check_readable(model: nn.Module, name: str) -> None:
+    """Refuse what `read_features` refuses, and leave the model as it is.
+
+    Args:
+        model: For classes; may be on the meta device.
+        name: What it calls its classification layer.
+
+    Raises:
+        Refusal: As `read_features`.
+    """
+    body = getattr(model, "base_model", None)
+    if body is model or (name == "classifier" and getattr(body, "pooler", None) is None):
+        raise Refusal(
+            f"a head reads the last token of a decoder or the pooled state of an encoder, and {type(model).__name__} "
+            "has neither"
+        )
+
+
+@cache
+def _reading(kind: type) -> type:
+    return type(kind.__name__, (Reading, kind), {"__module__": kind.__module__})
+
+
+@torch.no_grad()
+def features_of(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> Iterator[Tensor]:
+    """The features of rows in evaluation mode, a row at a time, in float32 on the CPU, without padding.
+
+    Args:
+        model: With a head, and maybe adapters, on it.
+        batches: `input_ids` and `attention_mask`, padded on the right.
+    """
+    reader: Any = next(module for module in model.modules() if isinstance(module, Reading))
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        for batch in batches:
+            ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
+            states, lengths = reader.features(ids, mask).float().cpu(), mask.sum(-1).tolist()
+            rows = zip(states, lengths, strict=True)
+            yield from ((row[:length] if row.dim() == 2 else row).clone() for row, length in rows)
+    finally:
+        model.train(was_training)

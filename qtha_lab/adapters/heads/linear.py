@@ -1,0 +1,34 @@
+"""One linear map from the features to the logits: the head that most models bring, from zero.
+
+    z = W f + b
+
+Parameters: d C + C; a model whose own layer has no b keeps none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from qtha_lab.adapters.heads.registry import Head, head
+from qtha_lab.adapters.heads.zero import zero_
+
+
+@head(
+    "linear",
+    summary="One linear map, the model's own kind of head.",
+    equation="z = W f + b",
+    source="the usual classification head",
+)
+@dataclass(frozen=True)
+class Linear(Head):
+    """It has no settings."""
+
+    def module(self, in_features: int, n_classes: int) -> nn.Module:
+        """A linear layer."""
+        return zero_(nn.Linear(in_features, n_classes))
+
+    def n_parameters(self, in_features: int, n_classes: int) -> int:
+        """d C + C."""
+        return (in_features + 1) * n_classes

@@ -1,0 +1,29 @@
+"""Angles as a model says that was learnt on smaller circuits; it fits any size, layers and ansatz of the same gates."""
+
+from functools import cached_property
+
+from qtha_lab.adapters.initialisation.angles.pretraining import AngleModel
+from qtha_lab.adapters.initialisation.angles.registry import Place, Start, start
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import as_path
+
+
+@start(
+    "flip(FILE)",
+    summary="What a model learnt on small circuits says; `qtha-lab init learn` writes the file.",
+    source="FLIP, arXiv:2103.08572; network and meta-training are ours [R]",
+)
+class Learnt(Start):
+    """An angle for each gate, by its kind, layer, wires and place."""
+
+    is_resolved = True
+
+    @cached_property
+    def _model(self) -> AngleModel:
+        return AngleModel.load(as_path(self.argument))
+
+    def angles(self, place: Place, uniform):
+        try:
+            return self._model.angles(place.circuit)
+        except Refusal as reason:
+            raise Refusal(f"angles=flip({self.argument}): {reason}") from None

@@ -1,0 +1,86 @@
+"""Angles that prepare the matrix product state of a run: tensor network first, then the circuit.
+
+The run is one with `generator=mps`, whose state gives the probabilities that weights are generated from.
+With the angles come the run's other tensors, without which its state means nothing: so the change of weight
+is the run's own at the start, up to the infidelity of the gates.
+"""
+
+from functools import cached_property
+
+import torch
+
+from qtha_lab.adapters.initialisation.angles import born_mps
+from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
+from qtha_lab.adapters.initialisation.angles.registry import Place, Start, start
+from qtha_lab.adapters.initialisation.angles.saved_tensors import SavedAdapter
+from qtha_lab.adapters.initialisation.angles.small import normal
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.errors import Refusal
+
+NEAR_IDENTITY = 0.01  # radians, of layers that the state does not need
+
+
+@start(
+    "mps(RUN)",
+    summary="Gates that prepare the matrix product state of a run with generator=mps.",
+    source="synergistic pretraining, arXiv:2208.13673; gates by arXiv:2209.00595; that the state is a "
+    "weight generator's is ours [R], as are the 0.01 radians of further layers",
+)
+class PreparesMps(Start):
+    """Layers of gates for the state, then layers near the identity if the circuit has more."""
+
+    is_resolved = True
+
+    @cached_property
+    def _saved(self) -> SavedAdapter:
+        saved = SavedAdapter.of(self.argument)
+        if saved.config.get("generator") != "mps":
+            raise Refusal(
+                f"angles=mps prepares the state of a run with generator=mps, and {self.argument!r} has "
+                f"generator={saved.config.get('generator', 'none')}"
+            )
+        return saved
+
+    def check_circuit(self, circuit: Circuit) -> None:
+        if circuit.n_inputs:
+            raise Refusal(
+                f"angles=mps prepares a state, and this circuit reads {circuit.n_inputs} inputs, so there "
+                "is no one state to prepare: start it from a teacher instead (teacher=RUN, then "
+                "angles=run(RUN))"
+            )
+        n, per_layer = circuit.n_qubits, 15 * (circuit.n_qubits - 1)
+        n_layers = circuit.n_params // per_layer if per_layer else 0
+        if not n_layers or circuit != ansatze.build_without_inputs("su4", n, n_layers):
+            raise Refusal(
+                "angles=mps prepares its state with general gates on neighbours: the circuit must be "
+                "ansatz=su4"
+            )
+
+    def check(self, place: Place) -> None:
+        self._numbers(place)
+
+    def _numbers(self, place: Place) -> torch.Tensor:
+        numbers = self._saved.at(place.layer).get(place.tensor, torch.empty(0)).flatten()
+        bond_dim, n = int(self._saved.config.get("mps_bond", 2)), place.circuit.n_qubits
+        if place.first or len(numbers) != born_mps.n_numbers(n, bond_dim):
+            raise Refusal(
+                f"the state of run {self.argument!r} at {place.layer} is not one of {n} qubits: take a "
+                "run of the same chunk, and of one block"
+            )
+        return numbers
+
+    def angles(self, place: Place, uniform):
+        numbers = self._numbers(place).double()
+        bond_dim = int(self._saved.config.get("mps_bond", 2))
+        state = born_mps.amplitudes(numbers, place.circuit.n_qubits, bond_dim)
+        n_layers = place.circuit.n_params // (15 * (place.circuit.n_qubits - 1))
+        prepared = torch.from_numpy(decompose(state.numpy(), n_layers).angles)
+        angles = torch.zeros(place.circuit.n_params, dtype=torch.float64)
+        if uniform is not None:
+            angles = NEAR_IDENTITY * normal(uniform.double())
+        angles[: len(prepared)] = prepared
+        return angles
+
+    def beside(self, layer: str):
+        tensors = self._saved.at(layer)
+        return {name: tensor for name, tensor in tensors.items() if name != "params"}

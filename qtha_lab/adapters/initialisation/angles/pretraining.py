@@ -1,0 +1,233 @@
+"""Learn where angles should start: one model for all angles of all circuits, trained over many problems.
+
+    θ_k = D_φ(descriptor of angle k)
+    meta-loss  Σ_problems Σ_{s=0..S} C(θ⁽ˢ⁾),   θ⁽ˢ⁺¹⁾ = θ⁽ˢ⁾ − η ∇C,   first order: dθ⁽ˢ⁾/dφ = dθ⁽⁰⁾/dφ
+
+Two models: a small network, and as its control a table with a constant for each kind of gate and layer.
+
+Source:
+    FLIP, arXiv:2103.08572. S = 3, η = 0.05, a network 30-30 with ReLU under Adam at 3e-3, the linear path
+    beside it and the decay of the network, which make a linear rule hold at other sizes, are ours [R].
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from qtha_lab.adapters.initialisation.angles.descriptors import (
+    N_NUMBERS,
+    Descriptors,
+    describe,
+    kinds_of,
+)
+from qtha_lab.circuits import Circuit
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_tensors, parse_json
+
+WIDTH = 30
+NETWORK_DECAY = 1.0  # times the learning rate, a step
+FORM = "qtha-lab angles 1"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A circuit and what its angles cost.
+
+    Attributes:
+        circuit: Whose angles they are.
+        cost: Of angles (n_params,) in radians; differentiable.
+        instance: A number of the problem for each parameter that has one, such as the weight of an edge.
+    """
+
+    circuit: Circuit
+    cost: Callable[[Tensor], Tensor]
+    instance: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a model is learnt.
+
+    Attributes:
+        epochs: Times that every problem is seen.
+        inner_steps: S, steps of gradient descent that a start is judged by.
+        inner_rate: η.
+        learning_rate: Of Adam; it falls to zero along a cosine.
+        seed: Of the model and of the order of problems.
+    """
+
+    epochs: int = 40
+    inner_steps: int = 3
+    inner_rate: float = 0.05
+    learning_rate: float = 3e-3
+    seed: int = 0
+
+
+class AngleModel(nn.Module):
+    """Gives an angle for each descriptor: a linear rule and a network, or a table.
+
+    Attributes:
+        kinds: What it was learnt on (see `descriptors.kinds_of`).
+        n_layers: Layers that the table tells apart; 0 of a network.
+    """
+
+    def __init__(self, kinds: Sequence[str], n_layers: int = 0):
+        super().__init__()
+        self.kinds, self.n_layers = list(kinds), n_layers
+        if n_layers:
+            self.table = nn.Parameter(torch.zeros(len(kinds), n_layers, dtype=torch.float64))
+            nn.init.normal_(self.table, std=0.1)
+            return
+        width = len(kinds) + N_NUMBERS
+        layers = [nn.Linear(width, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU()]
+        self.network = nn.Sequential(*layers, nn.Linear(WIDTH, 1)).double()
+        for tensor in self.network[-1].parameters():  # it begins as a linear rule
+            nn.init.zeros_(tensor)
+        self.rule = nn.Linear(width, 1).double()
+
+    def forward(self, rows: Descriptors) -> Float[Tensor, "n_params"]:
+        """Angles in radians."""
+        if self.n_layers:
+            return self.table[rows.kinds, rows.layers.clamp_max(self.n_layers - 1)]
+        one_hot = nn.functional.one_hot(rows.kinds, len(self.kinds)).double()
+        features = torch.cat([one_hot, rows.numbers], 1)
+        return (self.network(features) + self.rule(features)).squeeze(1)
+
+    @torch.no_grad()
+    def angles(
+        self, circuit: Circuit, instance: Mapping[int, float] | None = None
+    ) -> Float[Tensor, "n_params"]:
+        """Where the angles of a circuit start.
+
+        Args:
+            circuit: Of any size.
+            instance: As of `Problem`.
+
+        Raises:
+            Refusal: If it trains angles of a kind that the model was not learnt on.
+        """
+        return self(describe(circuit, self.kinds, instance))
+
+    def save(self, file: Path) -> None:
+        """Write a file that `angles=flip(FILE)` reads."""
+        notes = {"form": FORM, "kinds": json.dumps(self.kinds), "n_layers": str(self.n_layers)}
+        save_file(self.state_dict(), file, metadata=notes)
+
+    @classmethod
+    def load(cls, file: Path) -> "AngleModel":
+        """Read what `save` wrote.
+
+        Raises:
+            Refusal: If there is no such file, or it holds something else.
+        """
+        if not file.is_file():
+            raise Refusal(
+                f"there is no file {file} of learnt angles: qtha-lab init learn writes one"
+            )
+        try:
+            with open_tensors(file) as saved:
+                notes = saved.metadata() or {}
+                tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
+            if notes.get("form") != FORM:
+                raise Refusal(
+                    f"{file} holds no learnt angles: qtha-lab init learn writes such files"
+                )
+            model = cls(parse_json(notes["kinds"]), int(notes["n_layers"]))
+            model.load_state_dict(tensors)
+        except (OSError, KeyError, RuntimeError) as problem:
+            raise Refusal(f"{file} cannot be read: {problem}") from None
+        return model
+
+
+def learn(
+    problems: Sequence[Problem],
+    course: Course | None = None,
+    table: bool = False,
+    on_epoch: Callable[[int, float], Any] = lambda epoch, loss: None,
+) -> AngleModel:
+    """Learn a model from problems.
+
+    Args:
+        problems: Small ones; at least one.
+        course: How.
+        table: Whether to learn the control: a constant for each kind of gate and layer.
+        on_epoch: Called with the epoch, counted from 1, and its mean meta-loss for one problem and step.
+
+    Raises:
+        Refusal: If there is no problem, or the losses are not finite.
+    """
+    course = course or Course()
+    if not problems:
+        raise Refusal("there is nothing to learn from: at least one problem is needed, not 0")
+    kinds = sorted({kind for problem in problems for kind in kinds_of(problem.circuit)})
+    rows = [describe(problem.circuit, kinds, problem.instance) for problem in problems]
+    n_layers = 1 + max(int(row.layers.max()) for row in rows) if table else 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(course.seed)
+        model = AngleModel(kinds, n_layers)
+    adam = torch.optim.AdamW(_groups(model), course.learning_rate)
+    steps = course.epochs * len(problems)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(steps, 1))
+    order = torch.Generator().manual_seed(course.seed)
+    for epoch in range(1, course.epochs + 1):
+        losses = []
+        for k in torch.randperm(len(problems), generator=order).tolist():
+            losses.append(_meta_step(model, problems[k], rows[k], course))
+            adam.step()
+            adam.zero_grad()
+            cosine.step()
+        mean = sum(losses) / len(losses)
+        if mean != mean:
+            raise Refusal(f"the losses are not finite after epoch {epoch}: take a lower inner_rate")
+        on_epoch(epoch, mean)
+    return model
+
+
+def _groups(model: AngleModel) -> list[dict[str, Any]]:
+    """The network's weights decay, so that it does not do what the linear rule can; nothing else does."""
+    network = [p for name, p in model.named_parameters() if name.startswith("network")]
+    rest = [p for name, p in model.named_parameters() if not name.startswith("network")]
+    return [
+        {"params": network, "weight_decay": NETWORK_DECAY},
+        {"params": rest, "weight_decay": 0.0},
+    ]
+
+
+def _meta_step(model: AngleModel, problem: Problem, rows: Descriptors, course: Course) -> float:
+    """Leave the meta-gradient of one problem in the model; the mean loss of a step."""
+    start = model(rows)
+    total, gradients = 0.0, torch.zeros_like(start)
+    for loss, gradient, _ in descent(
+        problem, start.detach(), course.inner_steps, course.inner_rate
+    ):
+        total += loss
+        gradients += gradient
+    start.backward(gradients)
+    return total / (course.inner_steps + 1)
+
+
+def descent(
+    problem: Problem, angles: Tensor, steps: int, rate: float
+) -> Iterable[tuple[float, Tensor, Tensor]]:
+    """Loss, slope and angles of gradient descent, at the start and after each step.
+
+    Args:
+        problem: What the angles cost.
+        angles: Where to start, (n_params,).
+        steps: How many.
+        rate: η.
+    """
+    for step in range(steps + 1):
+        angles = angles.detach().requires_grad_()
+        loss = problem.cost(angles)
+        (gradient,) = torch.autograd.grad(loss, angles)
+        yield loss.item(), gradient, angles.detach()
+        if step < steps:
+            angles = angles - rate * gradient

@@ -1,0 +1,98 @@
+"""The tensors of a saved adapter by layer and name: of a run, or of a folder that `save_pretrained` wrote.
+
+Opens safetensors only, and reads no more than is asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_tensors, read_json
+from qtha_lab.core.paths import as_path, runs_dir
+
+CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class SavedAdapter:
+    """An adapter's files.
+
+    Attributes:
+        name: As it was asked for.
+        folder: Where the files are.
+    """
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def of(cls, name: str) -> "SavedAdapter":
+        """The adapter of a run, by its id or folder, or of any folder of one.
+
+        Raises:
+            Refusal: If there is none.
+        """
+        path = as_path(name)
+        for folder in (path, path / "adapter", runs_dir() / path / "adapter"):
+            if (folder / CONFIG).is_file() and (folder / TENSORS).is_file():
+                return cls(name, folder)
+        raise Refusal(
+            f"no run {name!r} with a finished adapter is in {runs_dir()}, and no folder of that name "
+            "holds one"
+        )
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """Its settings.
+
+        Raises:
+            Refusal: If the file is damaged.
+        """
+        try:
+            settings = read_json(self.folder / CONFIG)
+        except (OSError, ValueError) as problem:
+            raise Refusal(f"{self.folder / CONFIG} cannot be read: {problem}") from None
+        return settings if isinstance(settings, dict) else {}
+
+    def at(self, layer: str) -> dict[str, Tensor]:
+        """The tensors of one layer, by the names that the method gave them.
+
+        Args:
+            layer: Its name in the model.
+
+        Raises:
+            Refusal: If the file is damaged, or the adapter has nothing there.
+        """
+        prefix = f"{str(self.config.get('peft_type', '')).lower()}_"
+        mark = f".{layer}.{prefix}"
+        try:
+            with open_tensors(self.folder / TENSORS) as file:
+                names = {key: key.partition(mark)[2] for key in file.keys() if mark in key}  # noqa: SIM118
+                tensors = {
+                    n.removeprefix("frozen_"): file.get_tensor(key) for key, n in names.items()
+                }
+        except (OSError, Refusal) as problem:
+            raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
+        if not tensors:
+            raise Refusal(f"{self.name!r} adapted no layer {layer}")
+        return tensors
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Names of the adapted layers in the model, in alphabetical order.
+
+        Raises:
+            Refusal: If the file is damaged.
+        """
+        mark = f".{str(self.config.get('peft_type', '')).lower()}_"
+        try:
+            with open_tensors(self.folder / TENSORS) as file:
+                keys = [key for key in file.keys() if mark in key]  # noqa: SIM118
+        except (OSError, Refusal) as problem:
+            raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
+        return sorted({key.removeprefix("base_model.model.").partition(mark)[0] for key in keys})

@@ -1,0 +1,35 @@
+"""Small angles, N(0, 0.1): the circuit starts near the identity, and slopes do not vanish with its size."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from qtha_lab.adapters.initialisation.angles.registry import Place, Start, start
+
+SPREAD = 0.1  # radians
+
+
+@start(
+    "small",
+    summary="Normal with a standard deviation of 0.1: near the identity.",
+    source="Zhang et al. 2022, arXiv:2203.09376 (small Gaussian angles against plateaus); 0.1 is ours [R]",
+)
+class Small(Start):
+    """Drawn angles sent through the inverse of the normal distribution, so that no more are drawn."""
+
+    def angles(self, place: Place, uniform):
+        if uniform is None:
+            return torch.zeros(place.circuit.n_params)
+        return SPREAD * normal(uniform.double()).to(uniform.dtype)
+
+
+def normal(uniform: Tensor) -> Tensor:
+    """Standard normal numbers from numbers uniform in ±π; the two ends are 8 standard deviations out.
+
+    Example:
+        >>> normal(torch.tensor([0.0, math.pi * 0.6826895]))
+        tensor([0.0000, 1.0000])
+    """
+    edge = 1 - 1e-15
+    return math.sqrt(2) * torch.erfinv((uniform / math.pi).clamp(-edge, edge))

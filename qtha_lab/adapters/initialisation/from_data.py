@@ -1,0 +1,144 @@
+"""A start that depends on data: what some training rows say of each adapted layer, before the first step.
+
+Collects the gradient of the loss at each layer and a sample of its inputs, and gives both to the method. The model's
+weights and random state stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qtha_lab.core.errors import Refusal
+
+if TYPE_CHECKING:
+    from qtha_lab.adapters.peft.layer import AdapterLayer
+
+MOST_INPUTS = 256  # rows of inputs kept of each layer, for their scale
+
+
+@dataclass
+class LayerSample:
+    """What some rows say of one layer.
+
+    Attributes:
+        gradient: Of the loss in the layer's weight, summed over the rows: Σ (∂L/∂y) xᵀ.
+        inputs: Some of the inputs x.
+    """
+
+    gradient: Float[Tensor, "out_features in_features"]
+    inputs: Float[Tensor, "samples in_features"]
+
+
+@dataclass
+class _Collector:
+    """Listens at one layer."""
+
+    layer: AdapterLayer
+    gradient: Tensor | None = None
+    inputs: list[Tensor] = field(default_factory=list)
+
+    def listen(self, module: nn.Module, arguments: tuple, output: Tensor) -> None:
+        """The forward hook: keeps inputs, and waits for the gradient of the output."""
+        from qtha_lab.adapters.peft.base_layer import inputs_of, rows_of
+
+        base = cast(nn.Module, self.layer.get_base_layer())
+        x = inputs_of(arguments[0].detach(), base).flatten(0, -2).float()
+        count = sum(map(len, self.inputs))
+        self.inputs.append(x[: MOST_INPUTS - count])
+
+        def add(slope: Tensor) -> None:
+            change = rows_of(slope, base).flatten(0, -2).float().mT @ x
+            self.gradient = change if self.gradient is None else self.gradient + change
+
+        output.register_hook(add)
+
+    def sample(self) -> LayerSample:
+        """What was heard.
+
+        Raises:
+            Refusal: If no row has passed.
+        """
+        if self.gradient is None or not torch.isfinite(self.gradient).all():
+            raise Refusal(
+                "the rows that the start is to read give no finite gradient: set start_rows to 0"
+            )
+        return LayerSample(self.gradient, torch.cat(self.inputs))
+
+
+def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, "r in_features"]:
+    """What A starts as: orthogonal rows along which the gradients are largest, times one factor.
+
+    Args:
+        samples: Of the layers that read with this A: one, or several that share it.
+        r: How many rows.
+
+    Returns:
+        Rows of equal norm for which the root mean square of A x is 1 over the inputs at hand.
+    """
+    gradients = torch.cat([sample.gradient.double() for sample in samples])
+    directions = torch.linalg.svd(gradients, full_matrices=True).Vh[:r]
+    inputs = torch.cat([sample.inputs.double() for sample in samples])
+    rms = (inputs @ directions.mT).square().mean().sqrt()
+    return directions / rms.clamp_min(1e-12)
+
+
+def initialisation_rows(config: Any) -> int:
+    """How many training rows a config's start reads; 0 for most."""
+    return getattr(config, "rows_to_start", getattr(config, "start_rows", 0))
+
+
+def initialise_from_rows(
+    model: nn.Module, batches: Iterable[Mapping[str, Tensor]], adapter: str = "default"
+) -> None:
+    """Start the adapters of a model anew from what some rows say of their layers.
+
+    Args:
+        model: With adapters on it, of a method whose start reads rows; others stay as they are.
+        batches: Inputs of the model with labels, as a collator gives them.
+        adapter: Its name.
+
+    Raises:
+        Refusal: If the rows give no finite gradient.
+    """
+    from qtha_lab.adapters.peft.layer import AdapterLayer
+
+    layers = [m for m in model.modules() if isinstance(m, AdapterLayer) and adapter in m.changes]
+    layers = [layer for layer in layers if initialisation_rows(layer.changes[adapter].config)]
+    if not layers:
+        return
+    collectors = [_Collector(layer) for layer in layers]
+    hooks = [c.layer.register_forward_hook(c.listen) for c in collectors]
+    was_training = model.training
+    model.eval()
+    try:
+        for batch in batches:
+            device = next(model.parameters()).device
+            model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss.backward()
+    finally:
+        model.train(was_training)
+        model.zero_grad(set_to_none=True)
+        for hook in hooks:
+            hook.remove()
+    _give(adapter, collectors)
+
+
+@torch.no_grad()
+def _give(adapter: str, collectors: list[_Collector]) -> None:
+    """Each layer its sample; layers that share their input side get the samples of all of them, once."""
+    together: dict[Any, list[_Collector]] = {}
+    for number, collector in enumerate(collectors):
+        change = collector.layer.changes[adapter]
+        shared = tuple(change.shared_tensors())
+        # what reads the input is shared by all layers of one input size
+        key = (change.layer.in_features,) if shared else (number, number)
+        together.setdefault(key, []).append(collector)
+    for members in together.values():
+        layer = members[0].layer
+        samples = [collector.sample() for collector in members]
+        layer.changes[adapter].start_from(layer.adapter_tensors(adapter), samples)

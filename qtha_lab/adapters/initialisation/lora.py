@@ -1,0 +1,309 @@
+"""Starts of LoRA that PEFT makes from the base's weights or from training rows, by PEFT's names for them.
+
+PEFT has the mathematics; here stands what each start needs, and what becomes of the weights that some of them change:
+PiSSA, OLoRA, CorDA and LoRA-GA take s · B₀ A₀ out of the frozen weight, so what is trained is
+
+    y = (W − s B₀ A₀) x + s B A x        and the change of the model is  s (B A − B₀ A₀)
+
+B₀ and A₀ are kept at the layer and beside each checkpoint. What is saved in the end is a plain LoRA of rank 2 r, [A; A₀] and
+[B, −B₀], right on the unchanged base. PEFT's own conversion keeps no classification head, so it is not used.
+
+Source:
+    PiSSA, Meng et al. 2024, arXiv:2404.02948; OLoRA, Büyükakyüz 2024, arXiv:2406.01775; EVA, Paischer et al. 2024,
+    arXiv:2410.07170; CorDA, Yang et al. 2024, arXiv:2406.05223; LoRA-GA, Wang et al. 2024, arXiv:2407.05000.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel
+from peft.tuners.lora import LoraLayer
+from peft.tuners.lora.config import CordaConfig, EvaConfig, LoraGAConfig
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from qtha_lab.adapters.attach import add_adapter
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import load_tensors
+
+FILE = "start.safetensors"
+ROWS = 64  # that a start reads where nothing is said
+
+
+@dataclasses.dataclass(frozen=True)
+class LoraStart:
+    """What one start needs and does.
+
+    Attributes:
+        reads_rows: Whether it reads training rows.
+        moves_weight: Whether it takes a part of the frozen weight into the adapter.
+        at_most: How often r must fit into the smaller size of a layer; 0 where any r will do.
+        settings: PEFT's config of it, as keyword arguments.
+    """
+
+    reads_rows: bool = False
+    moves_weight: bool = False
+    at_most: int = 0
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_OF_WEIGHT = LoraStart(moves_weight=True, at_most=1)
+LORA_INITIALISATIONS: dict[bool | str, LoraStart] = {
+    True: LoraStart(),
+    "gaussian": LoraStart(),
+    "orthogonal": LoraStart(),
+    "pissa": _OF_WEIGHT,
+    "pissa_niter_4": _OF_WEIGHT,
+    "pissa_niter_16": _OF_WEIGHT,
+    "olora": _OF_WEIGHT,
+    # without a redistribution of ranks, so that every layer keeps its r and the count is known beforehand
+    "eva": LoraStart(reads_rows=True, at_most=1, settings={"eva_config": EvaConfig(rho=1.0)}),
+    "corda": LoraStart(True, True, at_most=1, settings={"corda_config": CordaConfig()}),
+    "lora_ga": LoraStart(True, True, at_most=2, settings={"lora_ga_config": LoraGAConfig()}),
+}
+"""Every start by PEFT's name; True is its usual one, A at random and B zero."""
+
+
+def lora_initialisation(config: PeftConfig) -> LoraStart:
+    """What the start of a config needs and does; that of the usual one where it is not of LoRA or not listed.
+
+    Example:
+        >>> lora_start(LoraConfig(init_lora_weights="olora")).moves_weight
+        True
+    """
+    name = getattr(config, "init_lora_weights", True)
+    return LORA_INITIALISATIONS.get(name, LORA_INITIALISATIONS[True])
+
+
+def initialisation_note(config: PeftConfig) -> str:
+    """What a person should know of a start that does not leave the model as it is to the last bit; "" of others.
+
+    Example:
+        >>> start_note(LoraConfig(init_lora_weights="gaussian"))
+        ''
+    """
+    name, rounded = getattr(config, "init_lora_weights", True), "the evaluation loss at the start is the base's up to rounding"  # fmt: skip
+    if lora_initialisation(config).moves_weight:
+        r = getattr(config, "r", 0)
+        return (
+            f"start {name} takes a part out of the base's weights: {rounded}, and the adapter is saved as a plain LoRA "
+            f"of rank {2 * r}, for the unchanged base"
+        )
+    return (
+        f"start orthogonal gives a product B·A of rounding errors: {rounded}"
+        if name == "orthogonal"
+        else ""
+    )
+
+
+def add_started(
+    model: nn.Module, config: PeftConfig, batches: Sequence[Mapping[str, Tensor]] = ()
+) -> PeftModel:
+    """`add_adapter` with the start that the config names.
+
+    Needs the adapted weights twice for a moment where the start moves a part of them, and their gradients for LoRA-GA.
+
+    Args:
+        model: The base model.
+        config: Of any method.
+        batches: Inputs of the model with labels, for a start that reads rows.
+
+    Raises:
+        Refusal: If PEFT cannot make the start here.
+    """
+    start = lora_initialisation(config)
+    if start == LORA_INITIALISATIONS[True]:
+        return add_adapter(model, config)
+    assert isinstance(config, LoraConfig)
+    before = dict(_weights(model, config)) if start.moves_weight else {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        warnings.filterwarnings("ignore", message="lora with eva initialization used with low_cpu")
+        _read_rows(model, config, batches)
+        adapted = add_adapter(model, config)
+    if config.init_lora_weights == "eva":
+        _start_at_inputs(adapted, batches)
+    for layer in _layers(adapted) if start.moves_weight else ():
+        weight = cast(Tensor, layer.get_base_layer().weight)
+        weight.data = before[id(weight)]
+        _take_out(layer, _weight(layer.lora_A), _weight(layer.lora_B))
+    return adapted
+
+
+def add_unstarted(model: nn.Module, config: PeftConfig, folder: Path) -> PeftModel:
+    """`add_adapter` for tensors that come from a checkpoint, on the weights that they were trained on.
+
+    Args:
+        model: The base model.
+        config: Of any method.
+        folder: The checkpoint; holds `FILE` where the start moved a part of the weights.
+    """
+    start = lora_initialisation(config)
+    if start == LORA_INITIALISATIONS[True]:
+        return add_adapter(model, config)
+    assert isinstance(config, LoraConfig)
+    name, config.init_lora_weights = config.init_lora_weights, True
+    adapted = add_adapter(model, config)
+    config.init_lora_weights = name
+    if start.moves_weight:
+        tensors = load_tensors(folder / FILE)
+        for key, layer in _named_layers(adapted):
+            _take_out(layer, tensors[f"{key}.lora_A.weight"], tensors[f"{key}.lora_B.weight"])
+    return adapted
+
+
+def moved_start(layer: Any) -> tuple[Tensor, Tensor] | None:
+    """(A₀, B₀), which a start took out of a layer's weight; None where nothing was."""
+    a, b = getattr(layer, "start_A", None), getattr(layer, "start_B", None)
+    return None if a is None or b is None else (a, b)
+
+
+def save_initialisation(model: nn.Module, folder: Path) -> None:
+    """Write what the starts of a model took out of its weights, if they did, as `FILE` in a folder."""
+    tensors = {
+        f"{key}.lora_{side}.weight": tensor.contiguous()
+        for key, layer in _named_layers(model)
+        for side, tensor in zip("AB", moved_start(layer) or (), strict=False)
+    }
+    if tensors:
+        save_file(tensors, folder / FILE, metadata={"format": "pt"})
+
+
+def save_whole(folder: Path, target: Path) -> None:
+    """Write the adapter of a folder that holds `FILE` as a plain LoRA of twice the rank, for the unchanged base.
+
+    Args:
+        folder: As `save_pretrained` and `save_initialisation` left it.
+        target: Where it goes; may be the same folder, which then holds no `FILE` any more.
+    """
+    tensors, started = (
+        load_tensors(folder / "adapter_model.safetensors"),
+        load_tensors(folder / FILE),
+    )
+    for key, start in started.items():
+        is_a = ".lora_A." in key
+        both = [tensors[key], start.to(tensors[key].dtype) * (1 if is_a else -1)]
+        tensors[key] = torch.cat(both, 0 if is_a else 1).contiguous()
+    config = cast(LoraConfig, LoraConfig.from_pretrained(str(folder)))
+    config.lora_alpha *= math.sqrt(2) if config.use_rslora else 2  # type: ignore[assignment]
+    config.r *= 2
+    config.init_lora_weights, config.corda_config, config.lora_ga_config = True, None, None
+    if folder == target:
+        (folder / FILE).unlink()
+    save_file(tensors, target / "adapter_model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(str(target))
+
+
+@contextlib.contextmanager
+def base_alone(model: PeftModel) -> Iterator[None]:
+    """While open, the model is its base without adapters, with what their starts took out of its weights."""
+    hooks = []
+    for layer in _layers(model):
+        if (start := moved_start(layer)) is not None:
+            scale = layer.scaling["default"]
+            hooks.append(layer.get_base_layer().register_forward_hook(_giving_back(*start, scale)))
+    try:
+        with model.disable_adapter():
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _giving_back(a: Tensor, b: Tensor, scale: float):
+    def give_back(module: nn.Module, arguments: tuple, output: Tensor) -> Tensor:
+        x = arguments[0].to(a.dtype)
+        return output + scale * nn.functional.linear(nn.functional.linear(x, a), b)
+
+    return give_back
+
+
+def _read_rows(model: nn.Module, config: LoraConfig, batches: Sequence[Mapping]) -> None:
+    """What LoRA-GA and CorDA ask of the base model before there is an adapter on it."""
+    from peft.tuners.lora.corda import preprocess_corda
+    from peft.tuners.lora.loraga import preprocess_loraga
+
+    device = next(model.parameters()).device
+
+    def backward() -> None:
+        model.eval()
+        for batch in batches:
+            model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss.backward()
+
+    def forward() -> None:  # PEFT takes the inputs of one row at a time
+        for batch in batches:
+            for row, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True):
+                model(input_ids=row[mask.bool()].unsqueeze(0).to(device))
+
+    if config.init_lora_weights == "lora_ga":
+        preprocess_loraga(model, config, backward)
+    elif config.init_lora_weights == "corda":
+        preprocess_corda(model, config, forward)
+
+
+def _start_at_inputs(model: PeftModel, batches: Sequence[Mapping[str, Tensor]]) -> None:
+    """EVA: A at the principal components of the layer's inputs, at positions of answers where there are such.
+
+    Raises:
+        Refusal: If no batch has as many positions as there are components, for which PEFT would wait for ever.
+    """
+    from peft import initialize_lora_eva_weights
+
+    config = cast(LoraConfig, model.peft_config["default"])
+    inputs = [_positions(batch) for batch in batches]
+    counts = [int((b["labels"] != -100).sum() if "labels" in b else b["attention_mask"].sum()) for b in inputs]  # fmt: skip
+    if max(counts, default=0) < config.r:
+        raise Refusal(
+            f"init_lora_weights=eva reads at most {max(counts, default=0)} tokens in a batch, fewer than r={config.r}: "
+            "raise start_rows or batch_size"
+        )
+    initialize_lora_eva_weights(model, inputs, show_progress_bar=False)  # type: ignore[arg-type]
+
+
+def _positions(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A batch as PEFT's EVA reads it: labels of rows, which are of no position, are left out."""
+    return {n: t for n, t in batch.items() if n != "labels" or t.dim() > 1}
+
+
+def _weights(model: nn.Module, config: LoraConfig) -> Iterator[tuple[int, Tensor]]:
+    """A copy of every weight that the adapters go on, by the identity of its parameter."""
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    for name, module in model.named_modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and check_target_module_exists(config, name):
+            yield id(weight), weight.detach().clone()
+
+
+@torch.no_grad()
+def _take_out(layer: LoraLayer, a: Tensor, b: Tensor) -> None:
+    """Take s · B₀ A₀ out of the weight and keep both; the same bits whenever it is done."""
+    module, base = cast(nn.Module, layer), layer.get_base_layer()
+    weight = cast(Tensor, base.weight)
+    a, b = (t.detach().clone().to(weight.device, torch.float32) for t in (a, b))
+    module.register_buffer("start_A", a, persistent=False)
+    module.register_buffer("start_B", b, persistent=False)
+    part = (layer.scaling["default"] * b) @ a
+    weight.data = weight.data - (part.mT if getattr(layer, "fan_in_fan_out", False) else part)
+
+
+def _weight(part: nn.ModuleDict) -> Tensor:
+    return cast(Tensor, part["default"].weight)
+
+
+def _named_layers(model: nn.Module) -> Iterator[tuple[str, LoraLayer]]:
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer) and "default" in module.lora_A:
+            yield name, module
+
+
+def _layers(model: nn.Module) -> Iterator[LoraLayer]:
+    return (layer for _, layer in _named_layers(model))

@@ -1,0 +1,335 @@
+"""What adapters make of their tensors alone, for all layers at once and no more often than needed.
+
+A scope is around one forward pass, or around all tokens of an answer and all batches of an evaluation.
+Within it the first layer that asks has the products of every layer made. With gradients each is taken
+once, by one forward pass; without, it is kept as long as its tensors stay as they were. Outside of a
+scope, and where torch traces, compiles or transforms, each layer makes its own.
+
+A write through `.data` into the memory of a tensor cannot be seen; none is kept beyond its scope.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+if TYPE_CHECKING:
+    from qtha_lab.adapters.method import Change
+    from qtha_lab.adapters.peft.layer import AdapterLayer
+
+    _Member = tuple[
+        AdapterLayer, str, Mapping[str, Tensor]
+    ]  # a layer, an adapter and its sources there
+
+
+@contextlib.contextmanager
+def hold_products(model: nn.Module) -> Iterator[None]:
+    """Make the products of a model's adapters once, for all forward passes without gradients inside.
+
+    `generate` does so by itself.
+
+    Args:
+        model: With adapters of ours in it; others are not touched.
+
+    Example:
+        >>> import torch
+        >>> from qtha_lab.adapters import QthaConfig, add_adapter
+        >>> config = QthaConfig(r=2, waist=4, bond_dim=2, n_layers=1, target_modules=["0"])
+        >>> model = add_adapter(torch.nn.Sequential(torch.nn.Linear(4, 4)), config)
+        >>> with torch.no_grad(), hold_products(model):
+        ...     outputs = [model(torch.ones(1, 4)) for _ in range(3)]  # one contraction
+    """
+    if torch.compiler.is_compiling():
+        yield
+        return
+    scope = Scope(model, _scope.get())
+    token = _scope.set(scope)
+    # a fused optimiser leaves the version of what it changes as it is
+    hook = register_optimizer_step_post_hook(lambda *_: scope.forget())
+    try:
+        yield
+    finally:
+        hook.remove()
+        _scope.reset(token)
+
+
+def with_products(
+    layer: "AdapterLayer", name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype
+) -> Mapping[str, Tensor]:
+    """The tensors of an adapter at a layer, products in the place of their sources.
+
+    Args:
+        layer: Which asks.
+        name: Of the adapter.
+        tensors: The adapter's at this layer, as they are stored.
+        dtype: The precision that they are multiplied in.
+    """
+    change = layer.changes[name]
+    names = change.product_sources()
+    if not names:
+        return tensors
+    sources = {key: tensors[key] for key in names}
+    scope = _scope.get() if not torch.compiler.is_compiling() else None
+    if torch.compiler.is_compiling() or is_special():
+        products = change.own_products(_in(dtype, sources))
+    elif scope is None:
+        products = _products_of([(layer, name, sources)], dtype)[0].products
+    else:
+        products = scope.take(layer, name, sources, dtype)
+    return {key: t for key, t in tensors.items() if key not in sources} | products
+
+
+def _in(dtype: torch.dtype, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: t if t.dtype is dtype else t.to(dtype) for key, t in tensors.items()}
+
+
+def scope_of(layer: "AdapterLayer") -> "Scope | None":
+    """The outermost scope around this pass that the layer is in; none where torch traces or transforms."""
+    scope = _scope.get()
+    if scope is None or torch.compiler.is_compiling() or is_special():
+        return None
+    while scope.outer is not None and layer in scope.outer:
+        scope = scope.outer
+    return scope if layer in scope else None
+
+
+def is_special() -> bool:
+    """Whether torch traces or transforms what runs, or the parameters live on several processes."""
+    return (
+        torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
+        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]  documented all the same
+        or torch.autograd.forward_ad._current_level >= 0
+        or (torch.distributed.is_available() and torch.distributed.is_initialized())
+    )
+
+
+@dataclasses.dataclass
+class _Entry:
+    """Products and the state of the tensors that they were made of."""
+
+    products: dict[str, Tensor]
+    dtype: torch.dtype
+    sources: list[Tensor]
+    memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
+    versions: list[int | None]
+
+    def fits(self, sources: Mapping[str, Tensor], dtype: torch.dtype) -> bool:
+        """Whether the products are those of these sources."""
+        if dtype != self.dtype or len(sources) != len(self.sources):
+            return False
+        states = zip(sources.values(), self.sources, self.memory, self.versions, strict=True)
+        return all(
+            tensor is source
+            and version is not None
+            and tensor._version == version
+            and tensor.data_ptr() == memory.data_ptr()
+            and tensor.dtype == memory.dtype
+            for tensor, source, memory, version in states
+        )
+
+
+class Scope:
+    """What is kept around a forward pass or an answer.
+
+    Attributes:
+        at_rest: What layers have worked out for the tokens of an answer, by layer; None for one pass so far.
+    """
+
+    def __init__(self, model: nn.Module, outer: "Scope | None"):
+        self.model, self.outer = model, outer
+        self.layers: list[AdapterLayer] | None = None
+        # by whether there are gradients; made together once for each
+        self.entries: dict[bool, dict[tuple[AdapterLayer, str], _Entry]] = {}
+        self.at_rest: dict[AdapterLayer, Any] = {}
+
+    def forget(self) -> None:
+        """Everything: tensors were changed."""
+        self.entries.clear()
+        self.at_rest.clear()
+
+    def take(
+        self, layer: "AdapterLayer", name: str, sources: Mapping[str, Tensor], dtype: torch.dtype
+    ) -> dict[str, Tensor]:
+        """The products of an adapter at a layer, of these sources.
+
+        Args:
+            layer: Which asks.
+            name: Of the adapter.
+            sources: Its tensors that are multiplied, as they are stored.
+            dtype: The precision that they are multiplied in.
+        """
+        gradients = torch.is_grad_enabled()
+        if not gradients and self.outer is not None and layer in self.outer:
+            return self.outer.take(layer, name, sources, dtype)
+        if gradients not in self.entries:
+            self.entries[gradients] = self._together(dtype) if layer in self else {}
+        entries = self.entries[gradients]
+        entry = entries.pop((layer, name), None)
+        if entry is None or not entry.fits(sources, dtype):
+            (entry,) = _products_of([(layer, name, sources)], dtype)
+        if not gradients:  # else the next pass is to have a graph of its own
+            entries[layer, name] = entry
+        return entry.products
+
+    def __contains__(self, layer: "AdapterLayer") -> bool:
+        if self.layers is None:
+            tuned = (m for m in self.model.modules() if isinstance(m, BaseTunerLayer))
+            self.layers = cast("list[AdapterLayer]", [m for m in tuned if hasattr(m, "changes")])
+            self._members = set(self.layers)
+        return layer in self._members
+
+    def _together(self, dtype: torch.dtype) -> dict[tuple["AdapterLayer", str], _Entry]:
+        """The products of every active adapter, if all sources are at hand."""
+        kinds: dict[Hashable, list[_Member]] = {}
+        for layer in self.layers or ():
+            for name in layer.active_adapters:
+                change = layer.changes.get(name)
+                if change is None or not change.product_sources() or layer.merged_adapters:
+                    continue
+                tensors = layer.adapter_tensors(name)
+                sources = {key: tensors[key] for key in change.product_sources()}
+                if any(tensor.is_meta for tensor in sources.values()):
+                    return {}  # some are elsewhere until their layer runs
+                kinds.setdefault(_kind(change, sources), []).append((layer, name, sources))
+        return {
+            (layer, name): entry
+            for members in kinds.values()
+            for (layer, name, _), entry in zip(members, _products_of(members, dtype), strict=True)
+        }
+
+
+def _kind(change: "Change", sources: Mapping[str, Tensor]) -> Hashable:
+    """Equal for those that are done in one."""
+    sizes = tuple((t.shape, t.dtype, t.device) for t in sources.values())
+    return type(change), change.product_kind(), tuple(sources), sizes
+
+
+def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entry]:
+    """Entries of adapters at layers, all of one kind, and a graph of one node where there are slopes."""
+    layer, name, sources = members[0]
+    change, names = layer.changes[name], tuple(sources)
+    at_hand = [_in(dtype, sources) for *_, sources in members]
+    flat = [of[key] for key in names for of in at_hand]
+    gradients = torch.is_grad_enabled()
+    if gradients and any(tensor.requires_grad for tensor in flat):
+        found: list[str] = []
+        results = _in_rows(_Products.apply(change, names, found, *flat), len(members))
+    else:
+        products = change.products(dict(zip(names, _stacked(flat, len(members)), strict=True)))
+        found, results = list(products), [product.unbind() for product in products.values()]
+    return [
+        _Entry(
+            dict(zip(found, products, strict=True)), dtype, list(sources.values()),
+            # what is used within one pass is not moved meanwhile
+            [t if gradients else t.detach() for t in sources.values()],
+            [None if t.is_inference() else t._version for t in sources.values()],
+        )
+        for products, (*_, sources) in zip(zip(*results, strict=True), members, strict=True)
+    ]  # fmt: skip
+
+
+class _Products(torch.autograd.Function):
+    """All products of a kind as one node, of stacks: a node for every tensor would cost more than their contraction.
+
+    A layer that was not used gets no gradient, not a zero one. Saved tensors are kept from the hooks around: a
+    checkpointed block that makes its own products when it is run again then has as many as when it took them from
+    a scope.
+    """
+
+    @staticmethod
+    def forward(ctx, change: "Change", names: tuple[str, ...], found: list[str], *inputs: Tensor):
+        ctx.change, ctx.names, ctx.inputs = change, names, inputs
+        ctx.versions = [tensor._version for tensor in inputs]
+        count = len(inputs) // len(names)
+        ctx.stacks = _stacked(inputs, count)
+        for stack, row in zip(ctx.stacks, _in_rows(inputs, count), strict=True):
+            stack.requires_grad_(any(tensor.requires_grad for tensor in row))
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
+            products = change.products(dict(zip(names, ctx.stacks, strict=True)))
+        found += list(products)
+        ctx.outputs = list(products.values())
+        ctx.set_materialize_grads(False)
+        return tuple(part for output in ctx.outputs for part in output.detach().unbind())
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor | None):
+        if ctx.versions != [tensor._version for tensor in ctx.inputs]:
+            raise RuntimeError(
+                "an adapter's tensor was modified by an inplace operation between the forward and the "
+                "backward pass: change it before the one or after the other"
+            )
+        again = torch.is_grad_enabled()  # to be differentiated in turn
+        sources, outputs = ctx.stacks, ctx.outputs
+        count = len(ctx.inputs) // len(ctx.names)
+        if again:
+            sources = _stacked(ctx.inputs, count)
+            made = ctx.change.products(dict(zip(ctx.names, sources, strict=True)))
+            outputs = list(made.values())
+        of_outputs = _in_rows(gradients, count)
+        used = [
+            any(gradient is not None for gradient in of_layer)
+            for of_layer in zip(*of_outputs, strict=True)
+        ]
+        needed = [
+            need and use
+            for need, use in zip(ctx.needs_input_grad[3:], used * len(ctx.names), strict=True)
+        ]
+        results: list[Tensor | None] = []
+        for row, value in zip(
+            _in_rows(needed, count), _gradients(sources, outputs, of_outputs, again), strict=True
+        ):
+            parts = [None] * count if value is None else value.unbind()
+            results += [part if need else None for need, part in zip(row, parts, strict=True)]
+        return None, None, None, *results
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _gradients(
+    sources: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    gradients: "Sequence[Sequence[Tensor | None]]",
+    again: bool,
+) -> Sequence[Tensor | None]:
+    """The slopes of all stacks, from those of the layers' outputs; None where nothing was read of them."""
+    read = [  # a product of tensors that are not trained has none to hand on
+        (output, _filled(of_layers, output))
+        for output, of_layers in zip(outputs, gradients, strict=True)
+        if output.requires_grad and any(s is not None for s in of_layers)
+    ]
+    trained = [source for source in sources if source.requires_grad]
+    if not trained or not read:
+        return [None] * len(sources)
+    values = iter(
+        torch.autograd.grad(
+            [output for output, _ in read], trained, [gradient for _, gradient in read],
+            retain_graph=True, create_graph=again, allow_unused=True,
+        )
+    )  # fmt: skip
+    return [next(values) if source.requires_grad else None for source in sources]
+
+
+def _filled(gradients: "Sequence[Tensor | None]", output: Tensor) -> Tensor:
+    """Of all layers, zero where one was not used."""
+    zero = torch.zeros_like(output[0])
+    return torch.stack([zero if gradient is None else gradient for gradient in gradients])
+
+
+def _in_rows(flat: Sequence[Any], count: int) -> list[Sequence[Any]]:
+    """In rows of so many."""
+    return [flat[start : start + count] for start in range(0, len(flat), count)]
+
+
+def _stacked(flat: Sequence[Tensor], count: int) -> list[Tensor]:
+    return [torch.stack(list(row)) for row in _in_rows(flat, count)]
+
+
+_scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("products", default=None)

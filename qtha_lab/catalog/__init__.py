@@ -1,5 +1,0 @@
-"""All runs of a folder as one table: settings and results in columns; filtered, sorted, seeds as one."""
-
-from qtha_lab.catalog.table import query, runs_table
-
-__all__ = ["query", "runs_table"]

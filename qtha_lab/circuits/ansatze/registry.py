@@ -1,0 +1,200 @@
+"""What an ansatz declares about itself, and how it is found and built.
+
+Holds no circuit: each lies in a file of its own beside this one. What any ansatz can be told is
+here: how data enter, and whether gates may entangle.
+"""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from qtha_lab.circuits import Circuit, Gate
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.registry import Registry
+from qtha_lab.core.settings import nearest
+
+EMBEDDINGS = ("angle", "amplitude")
+ANSATZE: Registry["AnsatzInfo"] = Registry(
+    "ansatz", "qtha_lab.circuits.ansatze", group="qtha_lab.circuits.ansatze"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnsatzInfo:
+    """An ansatz as declared; `n_params(n_qubits, n_layers, **options)` is its stated count of angles."""
+
+    name: str
+    summary: str
+    source: str
+    n_params: Callable[..., int]
+    min_qubits: int
+    make: Callable[..., Circuit]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What it can be told beyond qubits, layers and re-uploading, with the defaults."""
+        common = ("n_qubits", "n_layers", "reupload")
+        parameters = inspect.signature(self.make).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in common}
+
+
+def ansatz(
+    name: str,
+    *,
+    summary: str,
+    source: str,
+    n_params: Callable[..., int],
+    min_qubits: int = 1,
+) -> Callable:
+    """Register the function below as an ansatz: `(n_qubits, n_layers, reupload, **options) -> Circuit`.
+
+    Args:
+        name: What it is asked for by: `build(name, …)`.
+        summary: The circuit in one sentence.
+        source: Where it is taken from; paper and what differs from it.
+        n_params: Its stated count of angles, `(n_qubits, n_layers, **options) -> int`.
+        min_qubits: Fewest qubits it works on.
+
+    Returns:
+        A decorator that gives the function back as it is.
+
+    Raises:
+        Refusal: If another file has registered the name.
+    """
+
+    def register(make: Callable[..., Circuit]) -> Callable[..., Circuit]:
+        info = AnsatzInfo(name, summary, source, n_params, min_qubits, make)
+        ANSATZE.add(name, info, make.__module__)
+        return make
+
+    return register
+
+
+def names() -> list[str]:
+    """All ansatze, in alphabetical order."""
+    return list(ANSATZE)
+
+
+def get(name: str) -> AnsatzInfo:
+    """The ansatz of that name.
+
+    Raises:
+        Refusal: If there is none, with the nearest name.
+    """
+    return ANSATZE.get_or_refuse(calls.parse_call(name, "ansatz")[0] if "(" in name else name)
+
+
+def build(
+    name: str,
+    n_qubits: int,
+    n_layers: int,
+    reupload: bool = True,
+    embedding: str = "angle",
+    entangle: bool = True,
+    **options: Any,
+) -> Circuit:
+    """The circuit of an ansatz; equal requests give the same object.
+
+    Args:
+        name: One of `names()`, maybe with options: `searched(code=XYY-01)`.
+        n_qubits: Qubits, and inputs: feature i turns qubit i.
+        n_layers: Repeated blocks.
+        reupload: Encode the data in every layer, or only once at the start.
+        embedding: "angle", one feature per qubit; or "amplitude": the 2^n_qubits inputs are the
+            first state, nothing is encoded later, so reupload must be off.
+        entangle: Off for a control with as many angles and no entanglement: of a trainable
+            two-qubit gate its turn stays, on the second wire; CNOT and CZ go.
+        options: What else the ansatz takes (see `get(name).options`).
+
+    Returns:
+        A circuit with n_qubits inputs (2^n_qubits for amplitudes) and as many parameters, in
+        radians, as `get(name).n_params` states.
+
+    Raises:
+        Refusal: If the name or an option is unknown, there are too few qubits or layers, or
+            re-uploading is asked of amplitudes.
+
+    Example:
+        >>> circuit = build("qtha", n_qubits=3, n_layers=2)
+        >>> circuit.n_inputs, circuit.n_params
+        (3, 24)
+        >>> build("qtha", 3, 2, reupload=False, embedding="amplitude").n_inputs
+        8
+    """
+    if "(" in name:
+        name, written = calls.parse_call(name, "ansatz")
+        options = {**written, **options}
+    info = get(name)
+    for value, noun, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            least_text = f"{least} {noun if least > 1 else noun[:-1]}"
+            raise Refusal(f"ansatz {name!r} needs at least {least_text}, not {value!r}")
+    for option in options:
+        if option not in info.options:
+            close = nearest(option, info.options)
+            hint = f": did you mean {close!r}?" if close else "."
+            names = ", ".join(info.options) or "none"
+            raise Refusal(f"ansatz {name!r} has no option {option!r}{hint} Known: {names}")
+    if embedding not in EMBEDDINGS:
+        raise Refusal(f"embedding must be one of {', '.join(EMBEDDINGS)}, not {embedding!r}")
+    if embedding == "amplitude" and reupload:
+        raise Refusal(
+            "amplitudes are the first state and cannot be uploaded again: "
+            "embedding='amplitude' needs reupload=False, not True"
+        )
+    flags = (bool(reupload), embedding, bool(entangle))
+    return _build(info, n_qubits, n_layers, *flags, tuple(sorted(options.items())))
+
+
+@functools.lru_cache(maxsize=256)
+def _build(
+    info: AnsatzInfo,
+    n_qubits: int,
+    n_layers: int,
+    reupload: bool,
+    embedding: str,
+    entangle: bool,
+    options: tuple,
+) -> Circuit:
+    circuit = info.make(n_qubits, n_layers, reupload, **dict(options))
+    if not entangle:
+        circuit = Circuit(n_qubits, _without_entanglers(circuit.gates))
+    if embedding == "amplitude":
+        circuit = Circuit(n_qubits, _without_inputs(circuit.gates), start="amplitudes")
+    return circuit
+
+
+@functools.lru_cache(maxsize=256)
+def build_without_inputs(name: str, n_qubits: int, n_layers: int) -> Circuit:
+    """The circuit of an ansatz with the data left out: it prepares one state, whatever the data.
+
+    Args:
+        name: One of `names()`.
+        n_qubits: Qubits.
+        n_layers: Repeated blocks.
+
+    Raises:
+        Refusal: As `build`.
+
+    Example:
+        >>> build_without_inputs("product", 1, 1).n_inputs, build("product", 1, 1).n_inputs
+        (0, 1)
+    """
+    return Circuit(n_qubits, _without_inputs(build(name, n_qubits, n_layers).gates))
+
+
+def _without_inputs(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    return tuple(g for g in gates if all(a.source != "input" for a in g.angles))
+
+
+def _without_entanglers(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    local = []
+    for gate in gates:
+        if len(gate.wires) == 1:
+            local.append(gate)
+        elif gate.kind.local:
+            local.append(Gate(gate.kind.local, gate.wires[1], gate.angles))
+    return tuple(local)

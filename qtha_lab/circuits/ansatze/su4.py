@@ -1,0 +1,43 @@
+"""General two-qubit gates on neighbours, as a staircase or as bricks: what a matrix product state becomes."""
+
+from qtha_lab.circuits import Angle, Circuit, Gate, general_two_qubit
+from qtha_lab.circuits.ansatze.encoding import encoded
+from qtha_lab.circuits.ansatze.registry import ansatz
+from qtha_lab.core.errors import Refusal
+
+LAYOUTS = ("staircase", "brickwork")
+
+
+@ansatz(
+    "su4",
+    summary="RY encoding, then a general two-qubit gate of 15 angles on every pair of neighbours.",
+    source="staircases as in Ran 2020, arXiv:1908.07958, and Rudolph et al. 2022, arXiv:2208.13673; "
+    "the gate is the KAK form, arXiv:quant-ph/0010100",
+    n_params=lambda n_qubits, n_layers, layout="staircase": 15 * (n_qubits - 1) * n_layers,
+    min_qubits=2,
+)
+def su4(n_qubits: int, n_layers: int, reupload: bool = True, layout: str = "staircase") -> Circuit:
+    """Without data, one staircase prepares every matrix product state of bond 2 (`starts.mps_to_gates`).
+
+    Args:
+        n_qubits: Qubits in a line.
+        n_layers: Repeated rows of n_qubits - 1 gates.
+        reupload: Encode in every layer or once.
+        layout: "staircase" is pairs (0, 1), (1, 2), …; "brickwork" even pairs, then odd ones, which is
+            ansatz `brickwork` with general bricks.
+
+    Raises:
+        Refusal: If there is no such layout.
+    """
+    if layout not in LAYOUTS:
+        raise Refusal(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")
+    firsts = list(range(n_qubits - 1))
+    if layout == "brickwork":
+        firsts = firsts[::2] + firsts[1::2]
+    angles = map(Angle.param, range(15 * (n_qubits - 1) * n_layers))
+    gates: list[Gate] = []
+    for layer in range(n_layers):
+        gates += encoded(n_qubits, layer, reupload)
+        for wire in firsts:
+            gates += general_two_qubit((wire, wire + 1), [next(angles) for _ in range(15)])
+    return Circuit(n_qubits, gates)

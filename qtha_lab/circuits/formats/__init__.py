@@ -1,0 +1,1 @@
+"""Read and write circuits in the formats of other packages."""

@@ -1,0 +1,317 @@
+"""What a quantum function or tape does, as PennyLane operations of ours whose numbers are followed.
+
+Says which number each angle reads and how steeply; `pennylane_import` makes gates of it.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from qtha_lab.circuits.gate_kinds import GATES
+from qtha_lab.circuits.gates import UNITARY
+from qtha_lab.core.errors import Refusal
+
+STATES = ("AmplitudeEmbedding", "StatePrep")
+_NOTHING = ("GlobalPhase", "Identity", "Barrier", "WireCut", "Snapshot")
+SIDES = (-100.0, -7.0, -3.5, -1.75, -0.75, -0.3, -0.01, 0.01, 0.3, 0.75, 1.75, 3.5, 7.0, 100.0)
+"""Values that each leaf takes, so that a condition such as `x > 0.5` is met and not met."""
+_STRIDE = 5
+_DEEPEST = 60  # decompositions inside decompositions
+
+
+@dataclasses.dataclass
+class Script:
+    """Hold a tape as a function of its leaves.
+
+    Attributes:
+        leaves: Inputs and parameters that the tape reads, (source, index) each.
+        at: Makes the tape of values of the leaves.
+        n_points: Number of points at which the tape is traced; more for a function, which may branch.
+    """
+
+    leaves: list[tuple[str, int]]
+    at: Callable[[Any], Any]
+    n_points: int = 2
+
+
+def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
+    """Read a QNode, quantum function, tape or list of operations (see `Circuit.from_pennylane`).
+
+    Args:
+        source: What to read.
+        args: Arguments of a function by place; their shapes count, not their values.
+        kwargs: Arguments of a function by name.
+        inputs: Which numbers are data: for a function the name of an argument, for a tape positions
+            among its parameters, or a mapping from these to the indices of the inputs; None for none
+            (of a function: its argument `inputs`, if there is one).
+
+    Returns:
+        The tape as a function of its leaves, the inputs and parameters that it reads.
+
+    Raises:
+        Refusal: If the source is none of these, or `inputs` names what is not there or is not floats.
+    """
+    import pennylane as qml
+    from pennylane.tape import QuantumScript
+
+    if isinstance(source, QuantumScript):
+        return _of_tape(source, inputs)
+    if isinstance(source, Iterable) and not isinstance(source, str):
+        operations = list(source)
+        for operation in operations:
+            if not isinstance(operation, qml.operation.Operator):
+                raise Refusal(f"a circuit is read from operations, not from {operation!r}")
+        return _of_tape(QuantumScript(operations), inputs)
+    if not callable(source):
+        raise Refusal(
+            "a circuit is read from a QNode, quantum function, tape or list of operations, "
+            f"not from {source!r}"
+        )
+    return _of_function(source, args, kwargs, inputs)
+
+
+def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None) -> Script:
+    import pennylane as qml
+    import torch
+    from pennylane.tape import make_qscript
+
+    is_node = isinstance(function, qml.QNode)
+    bound = inspect.signature(function.func if is_node else function).bind(*args, **kwargs)
+    # a QNode's transforms are part of it: dropping, say, its noise would be another circuit
+    taped = (
+        qml.workflow.construct_tape(function, level="user") if is_node else make_qscript(function)
+    )
+    if data is not None and data not in bound.arguments:
+        raise Refusal(f"inputs must name an argument that is given, not {data!r}")
+    leaves: list[tuple[str, int]] = []
+    shapes: dict[str, torch.Size] = {}
+    counted = {"input": 0, "param": 0}
+    for name, value in bound.arguments.items():
+        shape = _shape_of_numbers(value)
+        kind = "input" if name == (data or "inputs") else "param"
+        if shape is None and kind == "input":
+            raise Refusal(f"the data in {name!r} must be floats, not {value!r}")
+        if shape is None:
+            continue
+        shapes[name] = shape
+        leaves += [(kind, counted[kind] + i) for i in range(shape.numel())]
+        counted[kind] += shape.numel()
+
+    def at(values: torch.Tensor):
+        chunks = values.split([shape.numel() for shape in shapes.values()])
+        arrays = {n: c.reshape(s) for (n, s), c in zip(shapes.items(), chunks, strict=True)}
+        bound.arguments.update(arrays)
+        return taped(*bound.args, **bound.kwargs)
+
+    return Script(leaves, at, 2 + len(SIDES) if leaves else 2)
+
+
+def _shape_of_numbers(value):
+    """The shape of a float, array, tensor or nested list of floats; None for anything else."""
+    import numpy as np
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.shape if value.is_floating_point() else None
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):
+        return None
+    return torch.Size(array.shape) if array.dtype.kind == "f" else None
+
+
+def _of_tape(tape, inputs) -> Script:
+    import torch
+
+    data = _positions(inputs)
+    operations = tape.operations
+    info = [i for i in tape.par_info if i["op_idx"] < len(operations)]
+    if data and max(data) >= len(info):
+        raise Refusal(
+            f"inputs must be positions among the tape's {len(info)} parameters, not {max(data)}"
+        )
+    leaves: list[tuple[str, int]] = []
+    pieces: dict[int, torch.Size] = {}
+    n_params = 0
+    for position, at in enumerate(info):
+        operation = operations[at["op_idx"]]
+        shape = torch.Size(plain(operation.parameters[at["p_idx"]]).shape)
+        is_number = operation.name not in STATES and "Unitary" not in operation.name
+        if position in data:
+            leaves += [("input", data[position] + i) for i in range(shape.numel())]
+        elif position in tape.trainable_params and is_number:
+            leaves += [("param", n_params + i) for i in range(shape.numel())]
+            n_params += shape.numel()
+        else:
+            continue
+        pieces[position] = shape
+
+    def at_values(values: torch.Tensor):
+        chunks = values.split([shape.numel() for shape in pieces.values()])
+        arrays = [chunk.reshape(s) for chunk, s in zip(chunks, pieces.values(), strict=True)]
+        arrays = [
+            g / g.norm() if operations[info[p]["op_idx"]].name in STATES else g
+            for p, g in zip(pieces, arrays, strict=True)
+        ]
+        return tape.bind_new_parameters(arrays, list(pieces))
+
+    return Script(leaves, at_values)
+
+
+def _positions(inputs) -> dict[int, int]:
+    """Which input each position is."""
+    if inputs is None:
+        return {}
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    if isinstance(inputs, str):
+        raise Refusal(f"the inputs of a tape are positions of its parameters, not {inputs!r}")
+    return {position: index for index, position in enumerate(inputs)}
+
+
+def wire_labels(source, tape, wires: Iterable | None) -> list:
+    """PennyLane's labels of wire 0, 1, ….
+
+    Args:
+        source: A QNode, whose device may fix the order; anything else leaves it to the tape.
+        tape: What acts on the wires.
+        wires: The labels in the order asked for; None for those of the device, else whole numbers in
+            ascending order, else labels in the order of use.
+
+    Returns:
+        One label per wire; a label's place is the wire.
+
+    Raises:
+        Refusal: If the tape acts on a wire that is not among `wires` or the device's.
+
+    Example:
+        >>> import pennylane as qml
+        >>> tape = qml.tape.QuantumScript([qml.CNOT([2, 0])])
+        >>> wire_labels(None, tape, None), wire_labels(None, tape, [2, 1, 0])
+        ([0, 2], [2, 1, 0])
+    """
+    tape_wires = list(tape.wires)
+    if wires is not None:
+        labels = list(wires)
+    else:
+        device = getattr(getattr(source, "device", None), "wires", None)
+        labels = list(device) if device else tape_wires
+        if not device and all(isinstance(label, int) for label in tape_wires):
+            labels = sorted(tape_wires)
+    missing = [label for label in tape_wires if label not in labels]
+    if missing:
+        raise Refusal(f"the circuit acts on wire {missing[0]!r}, which is not among {labels}")
+    return labels
+
+
+@dataclasses.dataclass
+class Native:
+    """An operation of ours: its name, wires, numbers, and the slopes of those by the leaves."""
+
+    name: str
+    wires: tuple[int, ...]
+    numbers: list
+    gradients: list
+    point: Any
+
+    @property
+    def key(self) -> tuple:
+        """Name and wires: equal for an operation seen at two choices of values."""
+        return self.name, self.wires
+
+
+def point_of(n_leaves: int, number: int):
+    """Return the values of the leaves at one point.
+
+    Points 0 and 1 are multiples of 1/64, so that sums of them are hardly rounded. From point 2 on each leaf
+    takes every value of `SIDES` in turn.
+    """
+    import torch
+
+    numbers = torch.arange(n_leaves, dtype=torch.float64)
+    if number < 2:
+        return ((numbers * (37, 23)[number] + (11, 29)[number]) % 61 + 3) / 64
+    places = (torch.arange(n_leaves) * _STRIDE + number) % len(SIDES)
+    return torch.tensor(SIDES, dtype=torch.float64)[places]
+
+
+def trace(script: Script, number: int, labels: list) -> list[Native]:
+    """Trace a script at one point, in our gates.
+
+    Args:
+        script: Script from `script_of`.
+        number: Number of the point (see `point_of`).
+        labels: PennyLane's label of each wire, as from `wire_labels`.
+
+    Returns:
+        The operations in the order of time, each with its numbers (angles in radians) and, at point 0, the
+        gradient of every number by the leaves, (n_leaves,); None for a number that reads no leaf, for an
+        array and at the other points.
+
+    Raises:
+        Refusal: If an operation has a batch of angles, or cannot be expressed in our gates.
+
+    Example:
+        >>> import pennylane as qml
+        >>> tape = qml.tape.QuantumScript([qml.RY(0.1, "a")])
+        >>> (native,) = trace(script_of(tape, (), {}, None), 0, ["a"])
+        >>> native.key, native.slopes[0].tolist()
+        (('RY', (0,)), [1.0])
+    """
+    point = point_of(len(script.leaves), number).requires_grad_()
+    operations = []
+    for operation in script.at(point).operations:
+        if operation.batch_size:
+            raise Refusal(
+                f"{operation.name} has a batch of {operation.batch_size} angles; "
+                "a circuit is read for one sample"
+            )
+        for native in _native(operation):
+            wires = tuple(labels.index(wire) for wire in native.wires)
+            numbers = list(native.parameters)
+            gradients = [_gradient(angle, point) if number == 0 else None for angle in numbers]
+            operations.append(Native(native.name, wires, numbers, gradients, point.detach()))
+    return operations
+
+
+def _native(operation, depth: int = 0) -> Iterator:
+    """The operations of ours that one of PennyLane's is made of."""
+    import pennylane as qml
+
+    name = operation.name
+    if name in _NOTHING:
+        return
+    fits = name == UNITARY and len(operation.wires) <= 2
+    is_ours = name in GATES and GATES[name].in_pennylane
+    if is_ours or fits or (name in STATES and _reads(operation.parameters[0])):
+        yield operation
+    elif operation.has_decomposition and depth < _DEEPEST:
+        with qml.QueuingManager.stop_recording():
+            parts = operation.decomposition()
+        for part in parts:
+            yield from _native(part, depth + 1)
+    elif operation.has_matrix and len(operation.wires) <= 2 and not _reads(*operation.parameters):
+        yield qml.QubitUnitary(plain(operation.matrix()), wires=operation.wires)
+    else:
+        raise Refusal(f"{name} on wires {list(operation.wires)} cannot be expressed in our gates")
+
+
+def _reads(*numbers) -> bool:
+    return any(getattr(number, "requires_grad", False) is True for number in numbers)
+
+
+def _gradient(number, point):
+    import torch
+
+    if not (isinstance(number, torch.Tensor) and number.requires_grad) or number.dim():
+        return None
+    (gradient,) = torch.autograd.grad(number, point, retain_graph=True, allow_unused=True)
+    return gradient
+
+
+def plain(number):
+    """A number or array as NumPy's."""
+    import numpy as np
+
+    return np.asarray(number.detach().numpy() if hasattr(number, "detach") else number)

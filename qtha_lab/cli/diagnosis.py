@@ -1,0 +1,169 @@
+"""What a machine has and lacks for qtha-lab, each finding with the command that mends it.
+
+Changes nothing.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import cache_dir, data_dir, is_checkout, kernels_dir, runs_dir
+
+PACKAGES = [
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "pennylane",
+    "pennylane-lightning",
+    "numba",
+    "tensornetwork",
+    "jupyterlab",
+    "ipywidgets",
+    "anywidget",
+    "plotly",
+    "kaleido",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `level` is "ok", "note" (works without) or "problem"."""
+
+    name: str
+    level: str
+    message: str
+    mend: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """The finding for programs; its words stand under `said`, as they always did."""
+        return {"name": self.name, "level": self.level, "said": self.message, "mend": self.mend}
+
+
+def examine() -> list[Finding]:
+    """Look at Python, packages, plugins, models, disk and browser."""
+    return [
+        _python(),
+        *map(_package, PACKAGES),
+        *_plugins(),
+        *_models(),
+        _runs(),
+        _cache(),
+        _kernels(),
+        _starts(),
+        _browser(),
+        _gpu(),
+    ]
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", sys.version.split()[0])
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        mend = "make install" if is_checkout() else f"pip install {name}"
+        return Finding(name, "problem", "not installed", mend)
+
+
+def _plugins() -> list[Finding]:
+    """What other packages declare under our entry points; one that does not import is left out."""
+    packages = ("torch", "transformers", "peft", "pennylane")
+    if not all(map(importlib.util.find_spec, packages)):
+        return []  # said already, and nothing can be looked up without them
+    from qtha_lab.testing.checking import registries
+
+    for registry in registries():
+        registry.discover()
+    return [
+        Finding(
+            f"{registry.kind} {name}", "note", f"left out: {problem}", "mend or remove that package"
+        )
+        for registry in registries()
+        for name, problem in registry.broken.items()
+    ]
+
+
+def _models() -> list[Finding]:
+    from qtha_lab.models import is_available, model_names
+
+    return [
+        Finding(f"model {name}", "ok", "here")
+        if is_available(name)
+        else Finding(f"model {name}", "note", "not here yet", f"qtha-lab fetch {name}")
+        for name in model_names()
+    ]
+
+
+def _runs() -> Finding:
+    folder = runs_dir()
+    parent = next(p for p in [folder, *folder.parents] if p.exists())
+    free = shutil.disk_usage(parent).free / 2**30
+    if not os.access(parent, os.W_OK):
+        return Finding("runs", "problem", f"{folder} is not writable", "set QTHA_LAB_RUNS")
+    if free < 1:
+        return Finding("runs", "problem", f"{free:.1f} GiB free at {folder}", "free some disk")
+    return Finding("runs", "ok", f"{folder}, {free:.0f} GiB free")
+
+
+def _cache() -> Finding:
+    level = "ok" if data_dir().is_dir() else "problem"
+    return Finding("data", level, f"{data_dir()}; fetched models in {cache_dir()}")
+
+
+def _kernels() -> Finding:
+    """Whether engine `cpu` can be compiled, and whether the next process finds what was compiled."""
+    from qtha_lab.simulators.engine_selection import engine_of
+
+    try:
+        engine_of("cpu")
+    except Refusal as refused:
+        return Finding("kernels", "note", f"{refused}, which is slower", "pip install -U numba")
+    from qtha_lab.simulators.cpu.compiled import cache_fault
+
+    if fault := cache_fault():
+        return Finding("kernels", "note", fault, "set QTHA_LAB_CACHE to a folder that can")
+    return Finding("kernels", "ok", f"compiled; kept in {kernels_dir()}")
+
+
+def _starts() -> Finding:
+    """Whether runs start from a server that has the libraries loaded, and why they do not."""
+    from qtha_lab.runs import fork_server as warm
+    from qtha_lab.runs.fork_server.address import idle_seconds
+
+    try:
+        reason, seconds = warm.why_not_forked(), idle_seconds()
+    except Refusal as refused:
+        return Finding("starts", "problem", str(refused), "unset QTHA_LAB_WARM_SECONDS")
+    if reason:
+        message = f"cold, each run imports its libraries, some six seconds: {reason}"
+        return Finding("starts", "note", message)
+    return Finding(
+        "starts", "ok", f"warm, from a server that stays {seconds:g} s after the last run"
+    )
+
+
+def _browser() -> Finding:
+    path = os.environ.get("BROWSER_PATH")
+    for candidate in [path, "chromium", "chromium-browser", "google-chrome", "chrome"]:
+        if candidate and (program := shutil.which(candidate)):
+            return Finding("browser", "ok", program)
+    message = "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser test cannot run"
+    return Finding("browser", "note", message, "install chromium, or set BROWSER_PATH")
+
+
+def _gpu() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("accelerator", "note", "unknown without torch")
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("accelerator", "ok", torch.cuda.get_device_name())
+    message = f"none; {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
+    return Finding("accelerator", "note", message)

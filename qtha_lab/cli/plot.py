@@ -1,0 +1,110 @@
+"""`qtha-lab plot`: the figures of some runs, fit for a paper, a slide or a poster."""
+
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened, show
+
+if TYPE_CHECKING:
+    from qtha_lab.figures.machinery.figure import Figure
+
+Places = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN…", help="Runs, folders of runs, or comparisons' folders."),
+]
+
+
+@app.command()
+def plot(
+    places: Places,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("out/figures"),
+    formats: Annotated[
+        str, typer.Option(help="Any of pdf, svg, png, html, csv, tex, md.")
+    ] = "pdf,svg,html,csv,tex",
+    target: Annotated[
+        str, typer.Option(help="one-column, two-column, beamer or poster.")
+    ] = "one-column",
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    only: Annotated[
+        str,
+        typer.Option(help="Names of figures to write, with * for any letters: forest*,results."),
+    ] = "*",
+    list_: Annotated[bool, typer.Option("--list", help="List the figures; write none.")] = False,
+    names: Annotated[
+        str, typer.Option(help="short (what tells methods apart) or full (all options).")
+    ] = "short",
+    font: Annotated[
+        str,
+        typer.Option(help="Font family, such as 'Times New Roman, serif'; the theme's if empty."),
+    ] = "",
+    points: Annotated[float, typer.Option(help="Font size in points; the target's if 0.")] = 0.0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write the figures of a comparison: paired differences, results, curves, costs, circuits, spectra."""
+    from qtha_lab.figures.machinery.export import FORMATS, export_all
+    from qtha_lab.figures.machinery.page_style import PageStyle
+    from qtha_lab.figures.machinery.provenance import Origin
+    from qtha_lab.studies.comparison import run_data as reading
+    from qtha_lab.studies.comparison.figure_set import figure_set
+
+    forms = [form.strip() for form in formats.split(",") if form.strip()]
+    if unknown := [form for form in forms if form not in FORMATS]:
+        raise Refusal(
+            f"formats must be of {', '.join(FORMATS)}, not {shortened(', '.join(unknown))}"
+        )
+    page_style = PageStyle(theme, target, font, points, legend="below")
+    runs = reading.find_runs(places)
+    for run_id, reason in (problems := reading.left_out(places)).items():
+        show(f"left out: {run_id}: unreadable: {reason}", to=sys.stderr)
+    every = list(figure_set(runs, lambda reason: show(reason, to=sys.stderr), names))
+    figure_list = _chosen(every, only)
+    if list_:
+        _list(figure_list, json)
+        return
+    origin = Origin(runs=[run.id for run in runs], commits=reading.commits(runs))
+    paths, message = export_all(figure_list, out, forms, page_style=page_style, origin=origin)
+    if json:
+        print_json(
+            {
+                "files": [str(path) for path in paths],
+                "pictures_missing": message or None,
+                "left_out": problems,
+            }
+        )
+        return
+    for figure in figure_list:
+        show(f"{figure.name}: {figure.alt}")
+    if message:
+        show(f"no pictures: {message}")
+    show(f"{len(paths)} files in {out}")
+
+
+def _chosen(every: Sequence["Figure"], only: str) -> list["Figure"]:
+    """Return the figures whose names match one of the patterns, in their order.
+
+    Raises:
+        Refusal: If a pattern matches none.
+    """
+    patterns = [part.strip() for part in only.split(",") if part.strip()]
+    for pattern in patterns:
+        if not any(fnmatchcase(figure.name, pattern) for figure in every):
+            raise Refusal(
+                f"only must name figures of these runs, got {shortened(pattern)}. `--list` lists the names."
+            )
+    return [f for f in every if any(fnmatchcase(f.name, pattern) for pattern in patterns)]
+
+
+def _list(figure_list: Sequence["Figure"], json: bool) -> None:
+    """Print the name and title of each figure."""
+    if json:
+        print_json([{"name": f.name, "title": f.title, "finding": f.alt} for f in figure_list])
+    else:
+        print_table([("figure", "title"), *((f.name, str(f.title)) for f in figure_list)])

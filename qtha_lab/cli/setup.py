@@ -1,0 +1,67 @@
+"""`qtha-lab doctor`, `fetch` and `lab`: what this machine has and lacks, and JupyterLab on it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.core.io import show
+
+
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look at Python, packages, models, disk and browser; exit status 1 if anything is broken."""
+    from qtha_lab.cli.diagnosis import examine
+
+    findings = examine()
+    if json:
+        print_json([finding.as_dict() for finding in findings])
+    else:
+        marks = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+        rows = [(f.name, marks[f.level], f.message, f.mend) for f in findings]
+        print_table([("what", "state", "found", "to mend it"), *rows])
+    if any(finding.level == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A model, such as smollm2-135m, or recordings: speech.")
+    ],
+) -> None:
+    """Bring a model, or the recordings of a reproduction, to this machine, once."""
+    if name == "speech":
+        from qtha_lab.tasks.problems import speech
+
+        show(f"{name}: {speech.fetch()}")
+        return
+    from qtha_lab import models
+
+    show(f"{name}: {models.fetch(name)}")
+
+
+@app.command()
+def lab(
+    folder: Annotated[
+        Path, typer.Option("--dir", help="The folder for the notebooks and their runs.")
+    ] = Path("."),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where JupyterLab listens.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a page in the browser.")] = True,
+) -> None:
+    """Copy the notebooks into a folder, leaving those that are there, and open JupyterLab at the tour."""
+    from qtha_lab.lessons.copying import copy_notebooks, lab_command
+
+    copies = copy_notebooks(folder)
+    if copies.new:
+        show(f"copied into {copies.folder}: {', '.join(copies.new)}")
+    if copies.changed:
+        show(f"left as they are, though the shipped ones differ: {', '.join(copies.changed)}")
+    command = lab_command(copies.folder, port, browser)
+    sys.stdout.flush()
+    os.chdir(copies.folder)
+    os.execv(command[0], command)

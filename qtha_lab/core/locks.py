@@ -1,0 +1,148 @@
+"""Locks that die with their process (POSIX flock), signed by whoever holds them.
+
+Nothing has to be cleaned up after a kill: the kernel frees the locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+import stat
+import time
+from pathlib import Path
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read
+
+log = logging.getLogger(__name__)
+
+
+def open_shared(path: Path, flags: int) -> int:
+    """Open a file for writing, made if missing, with the group permissions of its folder.
+
+    Raises:
+        Refusal: If there is something else than a regular file, such as a link or a FIFO.
+        OSError: If it cannot be opened.
+    """
+    special = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(path, flags | special, 0o644)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Refusal(f"{path.name} must be a regular file: delete what lies there.")
+    share(fd, path.parent)
+    return fd
+
+
+def share(file: int | Path, folder: Path) -> None:
+    """Give a file or folder of this user the group, and its permissions, of the folder around it.
+
+    A folder such as /tmp, in which users may delete their own files only, shares nothing.
+    """
+    status, around = os.stat(file), os.stat(folder)
+    if status.st_uid != os.geteuid() or around.st_mode & stat.S_ISVTX:
+        return
+    group = around.st_mode & (0o2070 if stat.S_ISDIR(status.st_mode) else 0o060)
+    wanted = stat.S_IMODE(status.st_mode) | group
+    if wanted == stat.S_IMODE(status.st_mode) and around.st_gid == status.st_gid:
+        return
+    try:
+        if around.st_gid != status.st_gid and around.st_mode & 0o020:
+            os.chown(file, -1, around.st_gid)
+        elif around.st_gid != status.st_gid:
+            return
+        os.chmod(file, wanted)
+    except PermissionError as reason:  # this user is no member of the group
+        log.debug("%s is not shared: %s", file, reason)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, with the group permissions of the folder around it."""
+    if not path.parent.is_dir():
+        make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    share(path, path.parent)
+
+
+def hold(path: Path, patience: float = 0.0) -> int | None:
+    """Take the lock of a file, which is created in a folder that must exist.
+
+    Args:
+        path: Lock file.
+        patience: Seconds to keep trying.
+
+    Returns:
+        The descriptor that holds the lock; None where another process holds it.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or it was moved away meanwhile.
+    """
+    end = time.monotonic() + patience
+    while True:
+        fd = _open_lock(path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(fd, path):
+                return fd
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                os.close(fd)
+                return None
+        os.close(fd)
+        time.sleep(0.02)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return open_shared(path, os.O_RDWR)
+    except PermissionError:  # another user's file, which a lock need not be written to
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Tell whether a path still leads to an open file: whoever held the lock may have moved it."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a running process holds the lock of a file; not of one that cannot be opened."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would wait for a writer
+    except OSError as reason:
+        log.debug("no lock is held: %s", reason)
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def sign(fd: int, pid: int) -> None:
+    """Write into a lock file whose it is: a process of this machine."""
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{pid} {socket.gethostname()}\n".encode(), 0)
+
+
+def signature(path: Path) -> tuple[int, str] | None:
+    """The process id and the machine written in a lock file; None where it is not signed."""
+    try:
+        pid, *machine = read(path, 1000, links=False).split()
+        return int(pid), machine[0] if machine else socket.gethostname()
+    except (OSError, Refusal, ValueError) as reason:
+        log.debug("whose lock %s is cannot be read: %s", path, reason)
+        return None
+
+
+def holder(path: Path) -> int | None:
+    """The process of this machine that is written in a lock file that is held, so never that of a stranger."""
+    if not is_locked(path) or (signed := signature(path)) is None:
+        return None
+    pid, machine = signed
+    return pid if machine == socket.gethostname() else None

@@ -1,0 +1,111 @@
+"""Memory that runs which train now have asked for: a file each, whose lock dies with its run.
+
+What a run has asked for comes bit by bit, so what is free now is not free for the next one. Knows no model; what a run needs
+is for others to say.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from qtha_lab.core import locks
+from qtha_lab.core.io import read_mapping
+
+log = logging.getLogger(__name__)
+
+FOLDER = "memory"
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What a run asked for when it began to load.
+
+    Attributes:
+        pid: Its process.
+        host: The machine of that.
+        needs: Bytes that it needs.
+        resident: Bytes that it had then, of libraries.
+    """
+
+    pid: int
+    host: str
+    needs: int
+    resident: int
+
+    @property
+    def taken(self) -> int:
+        """Bytes that it has taken since."""
+        return max(0, _resident_bytes(self.pid) - self.resident)
+
+    @property
+    def to_come(self) -> int:
+        """Bytes of what it asked for that it has not taken yet."""
+        return max(0, self.needs - self.taken)
+
+
+def reserve(folder: Path, needs: int) -> int | None:
+    """Ask for memory for this process.
+
+    Args:
+        folder: Where runs queue.
+        needs: Bytes.
+
+    Returns:
+        The descriptor that holds the reservation as long as this process lives; None where another of its number does.
+    """
+    pid = os.getpid()
+    locks.make_folder(folder / FOLDER)
+    fd = locks.hold(folder / FOLDER / f"{socket.gethostname()}-{pid}")
+    if fd is not None:
+        reservation = Reservation(pid, socket.gethostname(), needs, _resident_bytes(pid))
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps(asdict(reservation)).encode(), 0)
+    return fd
+
+
+def reservations(folder: Path) -> list[Reservation]:
+    """List those of all runs on this machine; delete files of ended runs where the folder allows."""
+    import psutil
+
+    present, name = [], re.compile(re.escape(socket.gethostname()) + r"-(\d{1,9})", re.ASCII)
+    for file in (folder / FOLDER).glob("*"):
+        if not (match := name.fullmatch(file.name)):
+            continue
+        if locks.is_locked(file):
+            if reservation := _read(file, int(match[1])):
+                present.append(reservation)
+        elif not psutil.pid_exists(int(match[1])):  # else it is about to be held
+            _delete(file)
+    return present
+
+
+def _read(file: Path, pid: int) -> Reservation | None:
+    fields = read_mapping(file, 1000) or {}
+    needs, resident = fields.get("needs"), fields.get("resident")
+    if type(needs) is not int or type(resident) is not int:
+        log.debug("%s is being written, or damaged", file)
+        return None
+    return Reservation(pid, socket.gethostname(), needs, resident)
+
+
+def _delete(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as reason:  # a folder that only others may write to
+        log.debug("%s stays: %s", file, reason)
+
+
+def _resident_bytes(pid: int) -> int:
+    import psutil
+
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error as reason:
+        log.debug("process %d is gone: %s", pid, reason)
+        return 0

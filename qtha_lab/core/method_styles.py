@@ -1,0 +1,104 @@
+"""How a method is drawn: one colour, dash and symbol, stated where the method is defined.
+
+`@method(look=Look("blue", "solid", "circle"))` enters it here, and every figure reads it. A method
+without one is styled by its name. Draws nothing.
+"""
+
+import re
+from typing import NamedTuple
+
+from qtha_lab.core.declaration_cache import is_loaded, remembered
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.registry import Registry
+
+# Told apart by people with deuteranopia and protanopia, and at least 3:1 against white and near-black
+# (a test measures both). Source: after Okabe and Ito 2008, light ones darkened, orange left out.
+COLORS = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "pink": "#CC79A7",
+    "sky": "#3A9BDC",
+    "grey": "#767676",
+}
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
+
+
+class MethodStyle(NamedTuple):
+    """The name of a colour, a dash and a symbol.
+
+    Example:
+        >>> Look("blue", "solid", "circle").color
+        'blue'
+    """
+
+    color: str
+    dash: str
+    symbol: str
+
+
+# the end of a label, where `MethodChoice.label` writes the title
+TITLE = re.compile(r"[(,]title=(?:'([^']*)'|\"([^\"]*)\"|([^,()'\"]+))\)$")
+METHOD_STYLES: Registry[MethodStyle] = Registry("look", "qtha_lab.adapters")
+
+
+def method_style_of(name: str) -> MethodStyle | None:
+    """The look of a method; the methods are not loaded for it where it is remembered.
+
+    Example:
+        >>> look_of("qtha")
+        Look(color='blue', dash='solid', symbol='circle')
+    """
+    if is_loaded("qtha_lab.adapters"):
+        return METHOD_STYLES.get(name)
+    style = cached_method_styles().get(name)
+    return None if style is None else MethodStyle(*style)
+
+
+def cached_method_styles() -> dict[str, list[str]]:
+    """The looks of all methods, kept on the disk."""
+    return remembered("looks", ("adapters",), _all_looks)
+
+
+def _all_looks() -> dict[str, MethodStyle]:
+    return dict(METHOD_STYLES)
+
+
+def shown(label: str) -> str:
+    """What stands in curves, tables and legends: the title that a person gave, else the label.
+
+    Example:
+        >>> shown("lora(r=2,title='small one')"), shown("lora(r=2)")
+        ('small one', 'lora(r=2)')
+    """
+    match = TITLE.search(label)
+    return next(filter(None, match.groups()), label) if match else label
+
+
+def untitled(label: str) -> str:
+    """The label as it would be without a title.
+
+    Example:
+        >>> untitled("lora(r=2,title='small one')"), untitled("lora(title=small)")
+        ('lora(r=2)', 'lora')
+    """
+    match = TITLE.search(label)
+    return label if match is None else label[: match.start()] + ")" * (match[0][0] == ",")
+
+
+def check_method_style(name: str, style: MethodStyle) -> None:
+    """Refuse a look that no figure can draw.
+
+    Raises:
+        Refusal: If the colour, dash or symbol is none of ours.
+    """
+    for part, value, choices in (
+        ("color", style.color, COLORS),
+        ("dash", style.dash, DASHES),
+        ("symbol", style.symbol, SYMBOLS),
+    ):
+        if value not in choices:
+            raise Refusal(
+                f"the {part} of method {name!r} must be one of {', '.join(choices)}, not {value!r}"
+            )

@@ -1,0 +1,125 @@
+"""Plugins brought in: Python files and modules that are imported so that their members register themselves.
+
+What a plugin may import is in `qtha_lab.plugins`. A plugin is code and runs with your rights.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from qtha_lab.core.errors import Refusal, described, message_of
+from qtha_lab.core.io import digest, read_bytes, shortened
+from qtha_lab.core.paths import as_path
+
+log = logging.getLogger(__name__)
+
+
+def load_plugins(names: Iterable[str], digests: Mapping[str, str] | None = None) -> None:
+    """Import plugins, so that what they register can be used by name.
+
+    A file that has changed since it was imported is imported anew.
+
+    Args:
+        names: Paths of Python files, or names of importable modules.
+        digests: SHA-256 that files must have, by name; None takes them as they are.
+
+    Raises:
+        Refusal: If one does not exist or does not import, or registers a name that is taken.
+    """
+    for name in names:
+        if name.endswith(".py"):
+            _load_file(as_path(name), (digests or {}).get(name))
+        else:
+            _load_module(name)
+
+
+def fingerprints(names: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of the source of each plugin, by name; what a run records of them.
+
+    Raises:
+        Refusal: If there is no such plugin.
+    """
+    return {name: digest(_source(name)) for name in names}
+
+
+def _source(name: str) -> Path:
+    if name.endswith(".py"):
+        file = as_path(name)
+        if not file.is_file():
+            raise Refusal(f"there is no plugin file {shortened(name)}")
+        return file
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError) as reason:
+        log.debug("no module %s: %s", name, reason)
+        spec = None
+    if spec is None or not spec.origin or not Path(spec.origin).is_file():
+        raise Refusal(
+            f"plugin {shortened(name)!r} is no module that can be imported, and no file that ends in .py"
+        )
+    return Path(spec.origin)
+
+
+def _load_module(name: str) -> None:
+    _source(name)
+    try:
+        importlib.import_module(name)
+        log.debug("plugin %s is imported", name)
+    except BaseException as problem:  # foreign code: even an exit or an interrupt is its own
+        raise _refusal(name, problem) from problem
+
+
+def module_name(name: str) -> str:
+    """The module that a plugin becomes; a file's is made of its path, so that its next version replaces it."""
+    if not name.endswith(".py"):
+        return name
+    return f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(as_path(name).resolve()))}"
+
+
+def _load_file(file: Path, expected: str | None = None) -> None:
+    source = read_bytes(_source(str(file)))
+    name = module_name(str(file))
+    found = hashlib.sha256(source).hexdigest()
+    if expected is not None and found != expected:
+        raise Refusal(f"plugin {shortened(file, 160)} was changed a moment ago: try again")
+    if getattr(sys.modules.get(name), "__fingerprint__", None) == found:
+        return
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    module.__dict__["__fingerprint__"] = found
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, str(file), "exec"), module.__dict__)
+        log.info("plugin %s is imported, SHA-256 %.12s", file, found)
+    except BaseException as problem:  # as above
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        raise _refusal(str(file), problem) from problem
+
+
+def _refusal(name: str, problem: BaseException) -> Refusal:
+    shown = shortened(name)
+    if isinstance(problem, Refusal):
+        return Refusal(f"plugin {shown}: {message_of(problem, 200)}")
+    line = next(
+        (f":{t.tb_lineno}" for t in _frames(problem) if t.tb_frame.f_code.co_filename == name), ""
+    )
+    return Refusal(f"plugin {shown}{line} does not import: {described(problem)}")
+
+
+def _frames(problem: BaseException):
+    frame = problem.__traceback__
+    frames = []
+    while frame:
+        frames.append(frame)
+        frame = frame.tb_next
+    return reversed(frames)

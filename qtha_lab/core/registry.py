@@ -1,0 +1,141 @@
+"""One family of things by name: methods, ansätze, tasks, figures, exercises.
+
+A member registers itself when its file is imported. Members are found in the files of one package, in
+installed packages that declare an entry point, and in plugins (`qtha_lab.plugins`).
+"""
+
+import importlib
+import logging
+import pkgutil
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from qtha_lab.core.entry_points import entry_points
+from qtha_lab.core.errors import Refusal, described
+from qtha_lab.core.settings import unknown
+
+Member = TypeVar("Member")
+log = logging.getLogger(__name__)
+
+
+class Registry(Mapping[str, Member], Generic[Member]):
+    """The members of a family, in alphabetical order; reading it first finds them all.
+
+    Args:
+        kind: What a member is called in a sentence.
+        package: Whose files are imported to find members.
+        prefix: Only files whose names begin so.
+        group: Entry points that other packages declare members under.
+
+    Example:
+        >>> words = Registry("word", "json")
+        >>> words.add("hello", 5, module="a")
+        >>> words["hello"], list(words)
+        (5, ['hello'])
+        >>> words.get_or_refuse("helo")
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: unknown word 'helo': did you mean 'hello'? Known: hello
+    """
+
+    def __init__(self, kind: str, package: str, *, prefix: str = "", group: str = "") -> None:
+        self.kind, self.package, self.prefix, self.group = kind, package, prefix, group
+        self.broken: dict[str, str] = {}  # entry points that could not be imported: whose, and why
+        self._members: dict[str, Member] = {}
+        self._modules: dict[str, str] = {}
+        self._discovery = threading.RLock()
+        self._begun = self._complete = False
+        self.revision = 0  # goes up whenever a member comes or goes
+
+    def add(self, name: str, member: Member, module: str) -> None:
+        """Register a member; the same file may do so again, with what it holds now.
+
+        Args:
+            name: What it is asked for by.
+            member: What is registered.
+            module: The module that brings it.
+
+        Raises:
+            Refusal: If a member of another file has the name.
+        """
+        owner = self._modules.setdefault(name, module)
+        if owner != module:
+            article = "an" if self.kind[0] in "aeiou" else "a"
+            raise Refusal(
+                f"there is {article} {self.kind} {name!r} already, in {owner}: "
+                f"the one in {module} needs another name"
+            )
+        self._members[name] = member
+        self.revision += 1
+
+    def discover(self) -> None:
+        """Import whatever may hold members, once; another thread that asks meanwhile waits for all of them."""
+        if self._complete:
+            return
+        with self._discovery:
+            if not self._begun:  # or a file that is being imported asks
+                self._begun = True
+                self._import_members()
+                self._complete = True
+
+    def _import_members(self) -> None:
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.name.startswith(self.prefix):
+                importlib.import_module(f"{self.package}.{module.name}")
+        for point in entry_points(self.group) if self.group else ():
+            try:
+                point.load()
+            except (
+                BaseException
+            ) as problem:  # foreign code: even an exit or an interrupt is its own
+                package_name = point.dist.name if point.dist else point.value
+                self.broken[point.name] = (
+                    f"package {package_name} does not import ({described(problem)})"
+                )
+                log.warning(
+                    "%s %s was left out: %s", self.kind, point.name, self.broken[point.name]
+                )
+
+    def get_or_refuse(self, name: str) -> Member:
+        """The member of that name.
+
+        Raises:
+            Refusal: If there is none, with the nearest name, or with why its package could not be used.
+        """
+        if name not in self:
+            if name in self.broken:
+                raise Refusal(f"{self.kind} {name!r} was left out: {self.broken[name]}")
+            raise unknown(self.kind, str(name), self)
+        return self[name]
+
+    def forget(self, module: str) -> None:
+        """Take out what one module registered."""
+        for name in self.names_of(module):
+            del self._members[name], self._modules[name]
+            self.revision += 1
+
+    @property
+    def modules(self) -> set[str]:
+        """The modules that registered anything."""
+        return set(self._modules.values())
+
+    def module_of(self, name: str) -> str:
+        """Return the module that registered a member."""
+        return self._modules[name]
+
+    def names_of(self, module: str) -> list[str]:
+        """What one module registered."""
+        return sorted(name for name, owner in self._modules.items() if owner == module)
+
+    def __getitem__(self, name: str) -> Member:
+        self.discover()
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.discover()
+        return iter(sorted(self._members))
+
+    def __len__(self) -> int:
+        self.discover()
+        return len(self._members)

@@ -1,0 +1,239 @@
+"""A setting is declared once; checks, forms, flags and tables are read from the declaration.
+
+Reads dataclasses (PEFT configs, ours and theirs) and pydantic models. Draws nothing and parses no
+command line: `widgets.workbench.form` and `qtha_lab.cli` do.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
+
+LONGEST_NAME = 80  # characters of an unknown name that are compared with the known ones
+LONGEST_LIST = 160  # characters of a list of known names
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One setting as declared: what it may be, what it means and what it is by default."""
+
+    name: str
+    type: type
+    default: Any
+    help: str = ""
+    unit: str = ""
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    choices: Collection = ()
+    optional: bool = False
+    common: bool = False  # among the first that a person sets
+    with_options: bool = False  # a choice may have options behind it, as name(option=value)
+    auto: bool = False  # None may be written "auto": the value is chosen for the model
+
+    def check(self, value: Any) -> None:
+        """Refuse a value outside the declaration.
+
+        Raises:
+            Refusal: With one sentence that has the rule and the value.
+
+        Example:
+            >>> Setting("r", int, 8, ge=2).check(1)
+            Traceback (most recent call last):
+            qtha_lab.core.errors.Refusal: r must be at least 2, not 1
+        """
+        if value is None or (self.auto and value == "auto"):
+            if not self.optional:
+                raise Refusal(f"{self.name} must be given, not None")
+            return
+        if self.choices:
+            name = value.partition("(")[0] if self._has_options(value) else value
+            if name not in self.choices:
+                raise Refusal(
+                    f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {shortened(repr(value))}"
+                    f"{_hint(str(value), map(str, self.choices))}"
+                )
+            return
+        if not self._type_fits(value):
+            raise Refusal(
+                f"{self.name} must be {_article(self.type)}, not {shortened(repr(value))}"
+            )
+        if self.type in (int, float):
+            self._check_limits(value)
+
+    def _has_options(self, value: Any) -> bool:
+        return self.with_options and isinstance(value, str) and value.endswith(")")
+
+    def _type_fits(self, value: Any) -> bool:
+        if self.type in (int, float):
+            number = int if self.type is int else (int, float)
+            return isinstance(value, number) and not isinstance(value, bool)
+        return self.type not in (bool, str) or isinstance(value, self.type)
+
+    def _check_limits(self, value: float) -> None:
+        if self.type is float and value != value:
+            raise Refusal(f"{self.name} must be a number, not nan")
+        if self.ge is not None and value < self.ge:
+            raise Refusal(f"{self.name} must be at least {self.ge}, not {shortened(value)}")
+        if self.gt is not None and value <= self.gt:
+            raise Refusal(f"{self.name} must be above {self.gt}, not {shortened(value)}")
+        if self.le is not None and value > self.le:
+            raise Refusal(f"{self.name} must be at most {self.le}, not {shortened(value)}")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    choices: Collection = (),
+    unit: str = "",
+    common: bool = False,
+    with_options: bool = False,
+    auto: bool = False,
+) -> Any:
+    """Declare a setting of a dataclass.
+
+    Args:
+        default: Its value where none is named; None makes it optional. A list, dict or set is copied.
+        help: What it means, in a sentence.
+        ge: It must be at least this.
+        gt: It must be above this.
+        le: It must be at most this.
+        choices: It must be one of these; read when they are needed, so a registry may grow after the declaration.
+        unit: What its number counts, such as `"seconds"`.
+        common: Whether it is among the first that a person sets.
+        with_options: Whether a choice may have options behind it, `name(option=value)`; whoever reads the value
+            checks those.
+        auto: Whether None, the default, may be written "auto", since the value is chosen for the model at hand.
+
+    Returns:
+        A field of a dataclass, typed as anything so that `r: int = setting(8, …)` is no type error.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Config:
+        ...     r: int = setting(8, "Bottleneck size.", ge=1)
+        >>> settings_of(Config)["r"].check(0)
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: r must be at least 1, not 0
+    """
+    metadata = {
+        "help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "unit": unit,
+        "common": common, "with_options": with_options, "auto": auto,
+    }  # fmt: skip
+    if isinstance(default, (list, dict, set)):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def settings_of(declared: type) -> dict[str, Setting]:
+    """Every setting of a dataclass or pydantic model, by name, in the order declared."""
+    models: dict[str, Any] = getattr(declared, "model_fields", {})
+    if models:
+        return {name: _from_pydantic(name, field) for name, field in models.items()}
+    hints = typing.get_type_hints(declared)
+    fields = [f for f in dataclasses.fields(declared) if f.init]
+    return {f.name: _from_dataclass(f, hints[f.name]) for f in fields}
+
+
+def check_settings(config: Any) -> None:
+    """Hold every setting of a dataclass instance against its declaration (see `Setting.check`)."""
+    for name, declared in settings_of(type(config)).items():
+        declared.check(getattr(config, name))
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The known name closest in spelling, if one is close enough to be meant."""
+    matches = difflib.get_close_matches(name[:LONGEST_NAME].lower(), list(names), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
+    """The refusal of an unknown name, to be raised.
+
+    Args:
+        kind: What the name is of, such as `"method"`.
+        name: The unknown one.
+        names: The known ones; the nearest in spelling is proposed.
+
+    Returns:
+        The refusal; nothing is raised.
+
+    Example:
+        >>> raise unknown("method", "qhta", ["lora", "qtha"])
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: unknown method 'qhta': did you mean 'qtha'? Known: lora, qtha
+    """
+    sorted_names = sorted(names)
+    return Refusal(
+        f"unknown {kind} {shortened(name)!r}{_hint(name, sorted_names)} "
+        f"Known: {shortened(', '.join(sorted_names), LONGEST_LIST)}"
+    )
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    close = nearest(name, names)
+    return f": did you mean {close!r}?" if close else "."
+
+
+def _article(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(
+        kind, f"a {getattr(kind, '__name__', kind)}"
+    )
+
+
+def _plain_type(hint: Any) -> tuple[type, bool, tuple]:
+    """The one plain type of an annotation, whether None is allowed, and literal choices."""
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = typing.get_args(hint)
+        optional = type(None) in members
+        plain = [m for m in members if m is not type(None)]
+        kind, _, choices = _plain_type(plain[0])
+        return kind, optional, choices
+    if typing.get_origin(hint) is typing.Literal:
+        choices = typing.get_args(hint)
+        return type(choices[0]), False, choices
+    origin = typing.get_origin(hint) or hint
+    return (origin if isinstance(origin, type) else object), False, ()
+
+
+def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
+    kind, optional, choices = _plain_type(hint)
+    default = field.default
+    if default is dataclasses.MISSING:
+        factory = field.default_factory
+        default = None if factory is dataclasses.MISSING else factory()
+    metadata = field.metadata
+    limits = {key: metadata.get(key) for key in ("ge", "gt", "le")}
+    return Setting(
+        field.name, kind, default, " ".join(metadata.get("help", "").split()), metadata.get("unit") or "",
+        **limits, choices=metadata.get("choices") or choices, optional=optional or default is None,
+        common=metadata.get("common", False), with_options=metadata.get("with_options", False),
+        auto=metadata.get("auto", False),
+    )  # fmt: skip
+
+
+def _from_pydantic(name: str, field: Any) -> Setting:
+    kind, optional, choices = _plain_type(field.annotation)
+    limits = {
+        key: getattr(rule, key)
+        for rule in field.metadata
+        for key in ("ge", "gt", "le")
+        if getattr(rule, key, None) is not None
+    }
+    extra = field.json_schema_extra or {}
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    return Setting(
+        name, kind, default, field.description or "", extra.get("unit", ""),
+        **limits, choices=choices, optional=optional, common=extra.get("common", False),
+    )  # fmt: skip

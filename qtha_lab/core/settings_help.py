@@ -1,0 +1,116 @@
+"""The help of a class of settings, made from its declaration: every setting with type, limits and default.
+
+`QthaConfig?` and `help(Training)` show it. What a setting means is declared with it (`settings.setting`,
+or the description of a pydantic field).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from qtha_lab.core.settings import Setting, settings_of
+
+Declaration = TypeVar("Declaration", bound=type)
+
+
+def with_arguments(declared: Declaration, without: Collection[str] = ()) -> Declaration:
+    """Add an Args section to the docstring of a dataclass or pydantic model; a class decorator.
+
+    A docstring that has one already is left as it is.
+
+    Args:
+        declared: The class; a subclass that is decorated shows inherited settings too.
+        without: Settings to leave out, which nobody sets by hand.
+
+    Returns:
+        The same class.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from qtha_lab.core.settings import setting
+        >>> @with_arguments
+        ... @dataclass
+        ... class Box:
+        ...     '''A box.'''
+        ...     width: int = setting(1, "Inner width.", ge=1, unit="mm")
+        >>> print(Box.__doc__)
+        A box.
+        <BLANKLINE>
+        Args:
+            width (int, at least 1, in mm, default 1): Inner width.
+    """
+    text = inspect.cleandoc(declared.__dict__.get("__doc__") or "")
+    if "\nArgs:\n" not in text:
+        lines = ["Args:", *(f"    {line}" for line in argument_lines(declared, without))]
+        declared.__doc__ = "\n".join([text, "", *lines])
+    return declared
+
+
+def argument_lines(declared: type, without: Collection[str] = ()) -> list[str]:
+    """One line per setting: `name (type, limits, unit, default): meaning`."""
+    hints = _hints(declared)
+    settings = settings_of(declared).items()
+    return [
+        f"{name} ({', '.join(_facts(setting, hints[name]))}): {setting.help}".rstrip(": ")
+        for name, setting in settings
+        if name not in without
+    ]
+
+
+def _facts(setting: Setting, hint: Any) -> list[str]:
+    facts = [_choices(setting.choices) or _type(hint)]
+    if setting.choices and setting.optional:
+        facts[0] += " or None"
+    limits = {"at least": setting.ge, "above": setting.gt, "at most": setting.le}
+    facts += [f"{words} {_number(limit)}" for words, limit in limits.items() if limit is not None]
+    if setting.unit:
+        facts.append(f"in {setting.unit}")
+    return [*facts, f"default {_value(setting.default)}"]
+
+
+def _number(limit: float) -> str:
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
+
+
+def _choices(choices: Collection) -> str:
+    """The choices; of a registry, which may grow, what its members are called."""
+    if kind := getattr(choices, "kind", ""):
+        return f"name of an {kind}" if kind[0] in "aeiou" else f"name of a {kind}"
+    *others, last = [_value(choice) for choice in choices] or [""]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    label = getattr(value, "label", None)  # a method is written as a person would write it
+    if label is not None or not hasattr(type(value), "model_fields"):
+        return repr(value if label is None else label)
+    return f"{type(value).__name__}()"
+
+
+def _hints(declared: type) -> dict[str, Any]:
+    if hasattr(declared, "model_fields"):
+        fields = getattr(declared, "model_fields")  # noqa: B009
+        return {name: field.annotation for name, field in fields.items()}
+    hints = typing.get_type_hints(declared)
+    return {field.name: hints[field.name] for field in dataclasses.fields(declared)}
+
+
+def _type(hint: Any) -> str:
+    """An annotation in words: `list[str] | None` as `list[str] or None`."""
+    if typing.get_origin(hint) is typing.Annotated:
+        return _type(typing.get_args(hint)[0])
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(map(_type, typing.get_args(hint))))
+    if hint is type(None):
+        return "None"
+    if arguments := typing.get_args(hint):
+        inner = ", ".join("..." if argument is ... else _type(argument) for argument in arguments)
+        return f"{typing.get_origin(hint).__name__}[{inner}]"
+    return getattr(hint, "__name__", None) or str(hint).removeprefix("typing.")

@@ -1,0 +1,99 @@
+"""What a training step takes on each engine that simulates its circuits here, and which one "auto" takes and why.
+
+Each is measured on the very circuits of the adapter for about a second, once; the rest of the step is that of the
+preview.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qtha_lab import simulators
+from qtha_lab.circuits import Readout
+from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.cost import calibration as measured
+from qtha_lab.experiment.cost.circuit import circuit_runs
+from qtha_lab.experiment.cost.preview import Cancelled, Preview, batch_of, passes
+from qtha_lab.experiment.plan import Plan, resolve
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.simulators.engine_selection import refusal
+from qtha_lab.simulators.registry import ENGINES
+
+SAME = ("lightning.qubit",)  # what engine "lightning" runs, under Lightning's own name
+
+
+@dataclass(frozen=True)
+class EngineCost:
+    """A step with its circuits on one engine.
+
+    Attributes:
+        engine: Its name.
+        seconds: Of the circuits of a step; None where it does not run here.
+        step_seconds: Of the whole step.
+        reason: Why "auto" takes it, or passes it over, or why it does not run.
+        automatic: Whether "auto" takes it.
+        chosen: Whether the experiment, as it is described, takes it.
+    """
+
+    engine: str
+    seconds: float | None
+    step_seconds: float | None
+    reason: str
+    automatic: bool
+    chosen: bool
+
+
+def engines() -> list[str]:
+    """Every engine that a circuit can be simulated on, by name."""
+    infos = sorted(ENGINES.values(), key=lambda info: (info.place, info.name))
+    families = ((i.name, *i.variants) for i in infos if i.listed and not i.has_options)
+    return [name for family in families for name in family if name not in SAME]
+
+
+def engine_costs(
+    experiment: Experiment, preview: Preview, cancelled: Callable[[], bool] = lambda: False
+) -> list[EngineCost]:
+    """A row for each engine, the fastest first; none for a method without circuits.
+
+    Args:
+        experiment: What would be run.
+        preview: Its preview, which has the seconds of all but the circuits.
+        cancelled: Asked between engines; once true, the work ends with `Cancelled`.
+
+    Raises:
+        Refusal: As `preview`.
+    """
+    if preview.simulation is None:
+        return []
+    plan = resolve(experiment)
+    rest = preview.seconds_per_step - preview.parts["circuit"]
+    costs = []
+    with measured.threads(slots.n_threads(experiment.training.threads)):
+        for name in engines():
+            if cancelled():
+                raise Cancelled
+            costs.append(_cost(plan, name, preview, rest))
+    return sorted(costs, key=lambda cost: math.inf if cost.seconds is None else cost.seconds)
+
+
+def _cost(plan: Plan, name: str, preview: Preview, rest: float) -> EngineCost:
+    batch, repeats = batch_of(plan), passes(plan.experiment)
+    device = measured.device().type
+    runs = circuit_runs(plan.circuits, batch.rows * batch.length)
+    (circuit, samples), _ = max(runs.items(), key=lambda run: run[0][1] * run[1])
+    chosen = preview.simulation is not None and preview.simulation.engine == name
+    why = simulators.explain(circuit, samples, device=device)
+    automatic, reason = name == why.engine, why.reasons.get(name, "runs only when named")
+    reasons = [refusal(name, c, Readout.z(c.n_qubits), device, False, n) for c, n in runs]
+    if any(reasons):
+        return EngineCost(name, None, None, next(filter(None, reasons)), automatic, chosen)
+    seconds = preview.parts["circuit"]
+    if not (
+        chosen and seconds
+    ):  # a busy machine may have hidden the circuits in the rest of the step
+        times = [simulators.estimate(*run, name, device).seconds or 0.0 for run in runs]
+        layers = zip(times, runs.values(), strict=True)
+        seconds = repeats.of_time * sum(time * count for time, count in layers)
+    return EngineCost(name, seconds, rest + seconds, reason, automatic, chosen)

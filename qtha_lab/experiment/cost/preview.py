@@ -1,0 +1,264 @@
+"""What an experiment will cost, before it starts: parameters, seconds per step, the circuit.
+
+Loads no weights: sizes come from the meta device, times from `qtha_lab.experiment.cost.calibration`. The figure for a
+step assumes a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import torch
+
+from qtha_lab import simulators
+from qtha_lab.adapters.budget import size_sentence
+from qtha_lab.adapters.first_step import first_step_sentence
+from qtha_lab.adapters.heads import layer_name
+from qtha_lab.experiment import Experiment, memory
+from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment.cost import calibration as measured
+from qtha_lab.experiment.cost.circuit import circuit_runs
+from qtha_lab.experiment.cost.heads import head_seconds
+from qtha_lab.experiment.plan import Plan, resolve
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.models.quantisation.formats import fake_quantised_sentence
+from qtha_lab.simulators.engine_choice import LARGE_QUBITS
+from qtha_lab.simulators.engine_selection import automatic
+
+# seconds of circuits per block; beyond, their estimate stands for the whole adapter
+LONGEST_TRIAL = 0.2
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The circuits of one optimiser step, with their slopes: what runs them, how many, how long.
+
+    Attributes:
+        engine: Which runs them, or the most of them where circuits differ.
+        why: Why that one.
+        circuits: As `simulators.Estimate` counts them.
+        seconds: None where it is not known, and `note` says why.
+        bytes: At the peak, with what is kept for the backward pass.
+        shots: Samples drawn in all; None if answers are exact.
+    """
+
+    engine: str
+    why: str
+    circuits: int
+    seconds: float | None
+    bytes: int
+    shots: int | None = None
+    note: str = ""
+
+    @property
+    def memory(self) -> str:
+        """The bytes in KiB or MiB."""
+        if self.bytes < 2**20:
+            return f"{self.bytes / 2**10:,.0f} KiB"
+        return f"{self.bytes / 2**20:,.1f} MiB"
+
+    def __str__(self) -> str:
+        duration = (
+            "in a time that is not known" if self.seconds is None else f"in {self.seconds:.2g} s"
+        )
+        shots = "" if self.shots is None else f", {self.shots:,} shots"
+        return (
+            f"{self.circuits:,} circuits per step {duration}, {self.memory}{shots}, "
+            f"engine {self.engine} ({self.why})"
+        )
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The expected cost of an experiment.
+
+    `parts` sums to `seconds_per_step`: "base" (the frozen model), "adapter" (matrices), "circuit".
+    `simulation` is what "circuit" is spent on, None for a method without circuits; `steps` are those of the whole run.
+    """
+
+    trainable_parameters: int
+    base_parameters: int
+    circuit_text: str | None
+    seconds_per_step: float
+    parts: dict[str, float]
+    warnings: list[str] = field(default_factory=list)
+    simulation: Simulation | None = None
+    steps: int = 0
+
+
+class Cancelled(Exception):  # noqa: N818  an end that was asked for is no error
+    """Nobody waits for a preview any more."""
+
+
+def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: False) -> Preview:
+    """Predict what an experiment costs; the first call for a model measures for about a second.
+
+    Args:
+        experiment: What would be run.
+        cancelled: Asked between stages; once true, the work ends with `Cancelled`.
+
+    Raises:
+        Refusal: As `Experiment.check`, but for the disk.
+    """
+
+    def go_on() -> None:
+        if cancelled():
+            raise Cancelled
+
+    go_on()
+    plan = resolve(experiment)
+    refusals.check_plan(plan, go_on)
+    go_on()
+    with measured.threads(slots.n_threads(experiment.training.threads)):
+        go_on()  # another may have measured meanwhile
+        simulation = simulation_of(plan)
+        if simulation:
+            circuits = max(simulation.bytes, plan.bytes["circuits"])
+            memory.check_memory({**plan.bytes, "circuits": circuits})
+        go_on()
+        parts = step_parts(plan, simulation)
+    if simulation and simulation.seconds is not None:
+        simulation = replace(simulation, seconds=parts["circuit"])
+    return Preview(
+        trainable_parameters=plan.layout.trainable,
+        base_parameters=plan.model.num_parameters(),
+        circuit_text="\n\n".join(circuit.draw() for circuit in plan.circuits) or None,
+        seconds_per_step=sum(parts.values()),
+        parts=parts,
+        warnings=warnings(plan, simulation),
+        simulation=simulation,
+        steps=plan.steps,
+    )
+
+
+def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
+    """Seconds of one optimiser step, by what they are spent on; a head that is trained alone needs nothing else.
+
+    Circuits of unknown time count none, nor do the matrices of an adapter too large to be timed.
+    """
+    model, config, batch = plan.model, plan.config, batch_of(plan)
+    repeats = passes(plan.experiment).of_time
+    alone = plan.experiment.method.name == "none"
+    head = {"head": _head_seconds(plan, batch) * repeats} if plan.reader or alone else {}
+    if alone:
+        return {"base": 0.0, "adapter": 0.0, "circuit": 0.0, **head}
+    seconds = None if simulation is None else simulation.seconds
+    circuit = (seconds or 0.0) / repeats
+    if simulation and seconds is None:  # nothing is sent to a machine elsewhere to try it
+        config = copy.deepcopy(config)
+        vars(config).update(engine="auto")
+    is_short = circuit < LONGEST_TRIAL * model.config.num_hidden_layers
+    added = circuit
+    if is_short and measured.fits(model, plan.layout.trainable):
+        added = measured.added_seconds(model, config, batch)
+    circuit = min(circuit, added)
+    base = measured.base_seconds(model, batch)
+    parts = {"base": base, "adapter": added - circuit, "circuit": circuit}
+    return {name: seconds * repeats for name, seconds in parts.items()} | head
+
+
+def _head_seconds(plan: Plan, batch: measured.Batch) -> float:
+    layer: Any = getattr(plan.model, layer_name(plan.model))
+    n_classes = len(plan.task.labels)
+    return head_seconds(
+        plan.reader or "linear", layer.in_features, n_classes, batch.rows, batch.length
+    )
+
+
+def batch_of(plan: Plan) -> measured.Batch:
+    """What goes through the model at once."""
+    training = plan.experiment.training
+    return measured.Batch(
+        training.rows_at_once, mean_length(plan), getattr(torch, training.precision)
+    )
+
+
+class Passes(NamedTuple):
+    """How many batches a step takes, and as how many their time counts."""
+
+    batches: int
+    of_time: float
+
+
+def passes(experiment: Experiment) -> Passes:
+    """Accumulation repeats a batch; recomputing in the backward pass adds half of its time."""
+    training = experiment.training
+    batches = training.gradient_accumulation
+    return Passes(batches, batches * (1.5 if training.gradient_checkpointing else 1))
+
+
+def simulation_of(plan: Plan) -> Simulation | None:
+    """What the circuits of a step cost, one per token and adapted layer where they read data."""
+    batch, repeats = batch_of(plan), passes(plan.experiment)
+    runs = circuit_runs(plan.circuits, batch.rows * batch.length)
+    if not runs:
+        return None
+    device, engine = measured.device().type, getattr(plan.config, "engine", "auto")
+    costs = [simulators.estimate(*run, engine, device) for run in runs]
+    pairs = list(zip(costs, runs.values(), strict=True))  # of one layer, in how many layers
+    (circuit, samples), largest = max(
+        zip(runs, costs, strict=True), key=lambda pair: pair[1].circuits
+    )
+    seconds = [cost.seconds * layers for cost, layers in pairs if cost.seconds is not None]
+    shots = [cost.shots * layers for cost, layers in pairs if cost.shots is not None]
+    working = max(cost.bytes - cost.kept_bytes for cost in costs)
+    rivals = automatic()
+    why = simulators.explain(circuit, samples, engine, device=device, engines=rivals)
+    return Simulation(
+        engine=largest.engine,
+        why=why.reasons[largest.engine],
+        circuits=repeats.batches * sum(cost.circuits * layers for cost, layers in pairs),
+        seconds=repeats.of_time * sum(seconds) if len(seconds) == len(pairs) else None,
+        bytes=working + sum(cost.kept_bytes * layers for cost, layers in pairs),
+        shots=repeats.batches * sum(shots) if shots else None,
+        note=largest.note,
+    )
+
+
+def mean_length(plan: Plan) -> int:
+    """The usual width of a padded training batch, in tokens."""
+    size, lengths = plan.experiment.training.batch_size, plan.row_lengths
+    widths = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
+    return math.ceil(sum(widths) / len(widths))
+
+
+def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
+    """What a person should know before the start, in sentences."""
+    method, layout = plan.experiment.method, plan.layout
+    sentences = [first_step_sentence(layout.sizes, plan.config, method.peak_learning_rate)]
+    if method.name != "lora":
+        lora, lora_layout = plan.usual_lora
+        counts = layout.trainable, lora_layout.trainable
+        sentences.insert(0, size_sentence(plan.config, counts[0], lora, counts[1]))
+    if not measured.fits(plan.model):
+        sentences.append(
+            "the model is too large to be tried here: its time is worked out from matrix products alone"
+        )
+    elif not measured.fits(plan.model, layout.trainable):
+        sentences.append(
+            "the adapter is too large to be tried here: its matrices' time is left out"
+        )
+    if plan.experiment.training.objective == "reward":
+        sentences.append(
+            "the time that the model writes the answers in which are rewarded is left out"
+        )
+    sentences.append(_large_sentence(plan, simulation))
+    sentences.append(fake_quantised_sentence(plan.experiment.quantization))
+    if simulation and simulation.note:
+        sentences.append(f"the step's time is that of the rest: {simulation.note}")
+    return [sentence for sentence in sentences if sentence]
+
+
+def _large_sentence(plan: Plan, simulation: Simulation | None) -> str:
+    """What circuits of many qubits cost; empty where there are none, or their time is not known."""
+    n_qubits = max((circuit.n_qubits for circuit in plan.circuits), default=0)
+    if n_qubits < LARGE_QUBITS or simulation is None or simulation.seconds is None:
+        return ""
+    return (
+        f"circuits of {n_qubits} qubits ({2**n_qubits:,} amplitudes per sample) take {simulation.seconds:.2g} s of each step "
+        f"and {simulation.memory}; each qubit more doubles both"
+    )

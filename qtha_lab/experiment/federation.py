@@ -1,0 +1,151 @@
+"""The description of a federation: clients that train on their own rows, a server that averages what they learnt.
+
+Every client is an experiment with a `share` of the training rows. What drives them is `qtha_lab.studies.federated`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import plan
+from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment.experiment import COMMON, Experiment, MethodsAndSeeds, Training
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.scaling import Rule
+
+
+class Federation(MethodsAndSeeds):
+    """Several methods, each trained by clients that keep their rows and send what they trained, with every seed.
+
+    `training.steps` are the steps of every client over all rounds, so a round has `steps / rounds` of them.
+
+    Example:
+        >>> federation = Federation(methods="lora", clients=2, rounds=4, split="dirichlet(0.3)", training={"steps": 20})
+        >>> [client.training.share for client in federation.clients_of(federation.experiments()[0])]
+        ['1/2 dirichlet(0.3)', '2/2 dirichlet(0.3)']
+        >>> federation.steps_per_round
+        5
+    """
+
+    clients: int = Field(
+        default=8, ge=1, le=1000, description="How many clients train.", json_schema_extra=COMMON
+    )
+    rounds: int = Field(
+        default=10,
+        ge=1,
+        description="How often the server averages; divides the steps.",
+        json_schema_extra={"unit": "rounds", **COMMON},
+    )
+    split: str = Field(
+        default="equal",
+        description="How training rows are shared out: equal, or dirichlet(0.3) over labels, over amounts where a task has "
+        "none.",
+        json_schema_extra=COMMON,
+    )
+    proximal: float = Field(
+        default=0.0,
+        ge=0,
+        description="Pull of every client to what it began the round with (mu of FedProx); 0 is FedAvg.",
+    )
+    angles: Literal["mean", "circular"] = Field(
+        default="mean",
+        description="How angles of circuits are averaged: as numbers, or as directions.",
+    )
+
+    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            quantization: str = ...,
+            head: str = ...,
+            task: str = ...,
+            task_options: dict[str, Any] = ...,
+            plugins: list[str] = ...,
+            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
+            seeds: list[int] = ...,
+            training: Training | dict[str, Any] = ...,
+            scaling: Rule = ...,
+            clients: int = ...,
+            rounds: int = ...,
+            split: str = ...,
+            proximal: float = ...,
+            angles: str = ...,
+            edition: int = ...,
+        ) -> None: ...
+
+    @field_validator("split")
+    @classmethod
+    def _known_split(cls, split: str) -> str:
+        from qtha_lab.tasks.client_shards import alpha_of
+
+        alpha_of(split)
+        return split.strip()
+
+    @model_validator(mode="after")
+    def _whole_rounds(self) -> Federation:
+        if self.training.steps % self.rounds:
+            raise Refusal(
+                f"steps must be a multiple of rounds, so that every round has as many: {self.training.steps} steps are "
+                f"not {self.rounds} equal rounds"
+            )
+        if self.training.share:
+            raise Refusal(
+                f"share is set for every client by split: leave out {self.training.share!r}"
+            )
+        for name in ("stages", "teacher"):
+            if value := getattr(self.training, name):
+                raise Refusal(f"a federation takes no {name}: leave out {value!r:.60}")
+        return self
+
+    @property
+    def steps_per_round(self) -> int:
+        """Optimiser steps of a client between two averages."""
+        return self.training.steps // self.rounds
+
+    def experiments(self) -> list[Experiment]:
+        """What the server has at the end, one for every method and seed: all methods of a seed together."""
+        shared = {n: getattr(self, n) for n in Experiment.model_fields if n in SHARED}
+        return [
+            Experiment(**shared, method=method, training=self.training, seed=seed)
+            for seed in self.seeds
+            for method in self.scaled_methods()
+        ]
+
+    def clients_of(self, experiment: Experiment) -> list[Experiment]:
+        """What each client trains for one of the experiments."""
+        split = "" if self.split == "equal" else f" {self.split}"
+        shares = [f"{number}/{self.clients}{split}" for number in range(1, self.clients + 1)]
+        training = experiment.training
+        return [experiment.replace(training=training.replace(share=share)) for share in shares]
+
+    def check(self, runs_dir: Path | None = None) -> None:
+        """Refuse what any run would refuse, clients without rows, and a start that reads rows.
+
+        Raises:
+            Refusal: One sentence with the rule and the value.
+        """
+        from qtha_lab.adapters import initialisation_rows
+
+        for experiment in self.experiments():
+            whole = plan.resolve(experiment)
+            refusals.check(whole, runs_dir)
+            _ = plan.resolve(
+                self.clients_of(experiment)[0]
+            ).task  # refuses if any client has no rows
+            if initialisation_rows(whole.config):
+                raise Refusal(
+                    f"{experiment.method.label} starts from training rows, and the server of a federation has none: "
+                    "choose another start"
+                )
+
+
+SHARED = tuple(
+    name for name in MethodsAndSeeds.model_fields if name not in ("methods", "seeds", "training")
+)

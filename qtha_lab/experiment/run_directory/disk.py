@@ -1,0 +1,89 @@
+"""What a run takes on the disk, and errors of a disk that takes no more."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+from pathlib import Path
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
+
+log = logging.getLogger(__name__)
+
+
+def bytes_used(folder: str | Path) -> int:
+    """Bytes of all files in a folder and below it; links are not followed, what vanishes meanwhile counts nothing."""
+    total, folders = 0, [str(folder)]
+    while folders:
+        place = folders.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError as reason:
+            log.debug("%s is not counted: %s", place, reason)
+    return total
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IN_WORDS = re.compile(
+    rf"os error (?:{'|'.join(map(str, FULL))})\b|no space left|quota exceeded|file too large"
+    r"|pytorchstreamwriter failed|file write failed",
+    re.IGNORECASE,
+)
+"""What libraries that write with code of their own, safetensors and torch, report of a full disk."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether an exception, or one that led to it, reports a full disk or a used-up quota.
+
+    Example:
+        >>> is_full(OSError(errno.ENOSPC, "No space left on device"))
+        True
+        >>> is_full(RuntimeError("I/O error: Disk quota exceeded (os error 122)")), is_full(KeyError(28))
+        (True, False)
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL
+    if IN_WORDS.search(str(error)[:10_000]):
+        return True
+    cause = error.__cause__ or error.__context__
+    return cause is not None and is_full(cause)
+
+
+def full(folder: Path) -> Refusal:
+    """Build the sentence of a disk or quota that takes no more data."""
+    return Refusal(
+        f"The disk of {shortened(folder, 150)} must have room for what a run writes, and is full or your "
+        "quota is used up. Make room, then resume the run."
+    )
+
+
+class Spare:
+    """Room on the disk for the last words of a process: a small file that is deleted when it is full.
+
+    Args:
+        folder: Where the file lies.
+    """
+
+    BYTES = 1 << 16
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / ".spare"
+        try:
+            self.file.write_bytes(bytes(self.BYTES))
+        except OSError as reason:
+            log.info("no room is kept in %s: %s", folder, reason)
+
+    def free(self) -> None:
+        """Give the room back."""
+        try:
+            self.file.unlink(missing_ok=True)
+        except OSError as reason:
+            log.info("%s stays: %s", self.file, reason)

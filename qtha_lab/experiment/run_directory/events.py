@@ -1,0 +1,195 @@
+"""The append-only record of a run: `events.jsonl`, one JSON object per line.
+
+Written by the worker, read by everybody, possibly while it is being written and after a crash in
+the middle of a line. Knows no run directory and no process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_file, parse_json
+from qtha_lab.core.locks import open_shared
+from qtha_lab.experiment.run_directory.schema import is_event
+
+log = logging.getLogger(__name__)
+
+DURABLE = ("status", "checkpoint", "note", "mark")
+MEASURED = (
+    "train",
+    "eval",
+    "round",
+    "test",
+    "general",
+    "generation",
+    "whole_base",
+    "spectrum",
+    "bottleneck",
+)
+TAIL_BYTES = 1 << 13
+LONGEST_MESSAGE = 2000
+"""Characters of a message; more are cut off when an event is written or read."""
+
+
+class EventLog:
+    """Appends events, each with one write call, so that a reader never sees two lines mixed.
+
+    An instance opened on a file that ends in half a line begins a line of its own. The time of an event
+    is the clock's at the opening plus what a steady clock counted since, so that a clock set back or
+    forward changes no duration. The last status is repeated now and then, so that the end of a log of
+    any length tells the state.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._fd = open_shared(path, os.O_RDWR | os.O_APPEND)
+        self._offset = time.time() - time.monotonic()
+        self._status: dict[str, Any] = {}
+        self._since_status = 0
+        self._is_cut = False
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+    def append(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Write one event; what must survive a crash reaches the disk before this returns."""
+        if isinstance(message := fields.get("message"), str):
+            fields["message"] = message[:LONGEST_MESSAGE]
+        event = finite({"t": self._offset + time.monotonic(), "kind": kind, **fields})
+        self._write(event)
+        if kind == "status":
+            self._status, self._since_status = fields, 0
+        elif self._status and self._since_status > TAIL_BYTES // 2:
+            repeated = self._status | {"step": fields.get("step", self._status.get("step", 0))}
+            self._write({"t": event["t"], "kind": "status", **repeated, "again": True})
+            self._since_status = 0
+        if kind in DURABLE:
+            os.fsync(self._fd)
+        return event
+
+    def _write(self, event: dict[str, Any]) -> None:
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False)
+        data = line.encode("utf-8", errors="replace") + b"\n"
+        self._since_status += len(data)
+        if self._is_cut:  # a full disk took a part of the line before
+            data = b"\n" + data
+        while data:
+            written = os.write(self._fd, data)
+            self._is_cut = written < len(data)
+            data = data[written:]
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._fd)
+
+
+def finite(value: Any) -> Any:
+    """The same value with every NaN and infinity replaced by None, since JSON has neither."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The events after a byte offset, and the offset to go on from.
+
+    A last line without its end is left for the next call. A line that is not an event becomes
+    `{"kind": "broken", "offset": …}` and the reading goes on after it. A file that shrank is
+    read from its beginning.
+    """
+    try:
+        with open_file(path, links=False) as file:
+            if offset > os.fstat(file.fileno()).st_size:
+                offset = 0
+            file.seek(offset)
+            data = file.read()
+    except (FileNotFoundError, Refusal) as reason:
+        log.debug("no events: %s", reason)
+        return [], 0
+    complete = data[: data.rfind(b"\n") + 1]
+    return parse(complete, offset), offset + len(complete)
+
+
+def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
+    """The events in the last part of the file, at least the last status: enough for a status line."""
+    try:
+        length = path.stat().st_size
+    except OSError as reason:
+        log.debug("no events: %s", reason)
+        return []
+    whole = length <= size
+    events = read_events(path, 0 if whole else length - size)[0]
+    events = [e for e in events[0 if whole else 1 :] if e["kind"] != "broken"]
+    if whole or any(event["kind"] == "status" for event in events):
+        return events
+    return read_tail(path, size * 4)
+
+
+def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events that still hold: what a resumed run did again replaces what it did before.
+
+    When a run goes on from a checkpoint, measurements of later steps are superseded; of one kind
+    and step the last line counts.
+
+    Example:
+        >>> train = {"kind": "train", "step": 7, "loss": 3.0}
+        >>> history([train, {"kind": "status", "state": "running", "step": 5}])
+        [{'kind': 'status', 'state': 'running', 'step': 5}]
+    """
+    valid: dict[Any, dict[str, Any]] = {}
+    for number, event in enumerate(events):
+        kind = event["kind"]
+        if kind == "status" and event.get("state") == "running":
+            resumed = event.get("step", 0)
+            later = [k for k in valid if k[0] in MEASURED and k[1] > resumed]
+            for key in later:
+                del valid[key]
+        key = (kind, event.get("step")) if kind in MEASURED else (kind, f"line {number}")
+        valid.pop(key, None)
+        valid[key] = event
+    return list(valid.values())
+
+
+def parse(data: bytes, offset: int = 0) -> list[dict[str, Any]]:
+    """The events in whole lines; one that is not an event is `broken`.
+
+    Args:
+        data: Some lines of a log.
+        offset: Of the first of them, in bytes.
+    """
+    return list(_parse(data, offset))
+
+
+def _parse(data: bytes, offset: int):
+    t = 0.0
+    for line in data.splitlines(keepends=True):
+        event = _event(line)
+        if event is not None:
+            t = event.setdefault("t", t)
+            yield event
+        elif line.strip():
+            yield {"t": t, "kind": "broken", "offset": offset, "bytes": len(line)}
+        offset += len(line)
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = parse_json(line, constants=False)
+    except Refusal as reason:
+        log.debug("a line of the events is broken: %s", reason)
+        return None
+    if not is_event(event):
+        return None
+    if event["kind"] == "status":
+        event.setdefault("message", "")
+    if isinstance(message := event.get("message"), str):
+        event["message"] = message[:LONGEST_MESSAGE]
+    return event

@@ -1,0 +1,102 @@
+"""How a worker ended that could not say so itself: its exit signal, and Python's last words.
+
+The parent of a worker, which launched it or is the warm server, waits for it and writes `exit.json`;
+without that process only the log is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_mapping, read_tail
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.files import RunDir, check_disk_space, write_json
+
+log = logging.getLogger(__name__)
+
+BEGIN = "-- worker starts --"
+FATAL = "Fatal Python error"
+LAST_LINES = 5
+LEAST_BYTES = 1 << 12  # free on the disk of a run whose worker could write its end
+LOG_BYTES = 1 << 18
+
+
+_WATCHING: dict[Path, threading.Thread] = {}
+
+
+def watch(files: RunDir, wait: Callable[[], object]) -> None:
+    """Wait for a worker, in a thread.
+
+    Args:
+        wait: Returns when the worker has ended and `record` was called.
+    """
+    thread = threading.Thread(target=wait, daemon=True, name=files.path.name)
+    _WATCHING[files.path] = thread
+    thread.start()
+
+
+def record(files: RunDir, pid: int, code: int) -> None:
+    """Keep how a worker ended.
+
+    Args:
+        files: The run's directory; if that is gone, nothing is kept.
+        pid: The worker's process.
+        code: Its exit code, negative for a signal, as `subprocess` counts.
+    """
+    log.info("%s: process %d ended with code %d", files.path.name, pid, code)
+    if files.path.is_dir():
+        try:
+            write_json(files.path / "exit.json", {"pid": pid, "code": code})
+        except OSError as reason:
+            log.info("how %s ended is not kept: %s", files.path.name, reason)
+
+
+def last_output(files: RunDir) -> str:
+    """One sentence on the end of a worker that wrote no end itself.
+
+    A SIGKILL that nobody here sent is most often the kernel's, when memory ran out.
+    """
+    if files.path in _WATCHING:  # its end is just being written
+        _WATCHING[files.path].join(timeout=5)
+    number = _signal(files)
+    if number is None and files.path.is_dir():
+        try:
+            check_disk_space(files.path, LEAST_BYTES)
+        except Refusal as full:  # what a worker could not write itself
+            return str(full)
+    if number == signal.SIGKILL:
+        return "killed by the system (SIGKILL): out of memory?"
+    how = f"the worker died of {number.name}" if number else "the worker died"
+    lines = _last_log(files)
+    fatal = next((line for line in reversed(lines) if line.startswith(FATAL)), None)
+    if fatal:
+        return f"{how}: {fatal}; details in {files.log}"
+    tail = "\n".join(lines[-LAST_LINES:])
+    return how + (f"; its last output: {tail}" if tail else " without a word")
+
+
+def _signal(files: RunDir) -> signal.Signals | None:
+    """The signal that ended the last worker, the one whose number is in the lock file, if that is known."""
+    end = read_mapping(files.path / "exit.json") or {}
+    try:
+        signed = slots.signature(files.lock)
+        if signed and end["pid"] == signed[0] and end["code"] < 0:
+            return signal.Signals(-end["code"])
+    except (TypeError, KeyError, ValueError) as reason:
+        log.debug("%s: how its worker ended is not known: %r", files.path.name, reason)
+    return None
+
+
+def _last_log(files: RunDir) -> list[str]:
+    """The lines that the last worker printed; of a long log those at its end."""
+    try:
+        text = read_tail(files.log, LOG_BYTES).decode("utf-8", errors="replace")
+    except (FileNotFoundError, Refusal) as reason:
+        log.debug("no output of a worker: %s", reason)
+        return []
+    return text.rpartition(f"{BEGIN}\n")[2].splitlines()

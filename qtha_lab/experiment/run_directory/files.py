@@ -1,0 +1,164 @@
+"""The files of a run directory: what lies where, and how it is written so that a kill leaves it whole.
+
+Starts nothing and trains nothing; the worker writes these files, `qtha_lab.runs.run` reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read
+from qtha_lab.core.locks import make_folder, share
+from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment.reproduction_run import read_recorded
+from qtha_lab.experiment.run_directory.events import finite
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """One run's directory.
+
+    `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `machine.lock`, `checkpoints/`,
+    `adapter/`, `test.json`, `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` asks the worker to stop.
+    """
+
+    path: Path
+
+    experiment_file = property(lambda self: self.path / "experiment.yaml")
+    origin = property(lambda self: self.path / "origin.json")
+    environment = property(lambda self: self.path / "environment.json")
+    events = property(lambda self: self.path / "events.jsonl")
+    log = property(lambda self: self.path / "worker.log")
+    lock = property(lambda self: self.path / "worker.lock")
+    sent = property(lambda self: self.path / "machine.lock")
+    stop = property(lambda self: self.path / "stop")
+    checkpoints = property(lambda self: self.path / "checkpoints")
+    adapter = property(lambda self: self.path / "adapter")
+    plugins = property(lambda self: self.path / "plugins.json")
+    test = property(lambda self: self.path / "test.json")
+    summary = property(lambda self: self.path / "summary.json")
+    marks = property(lambda self: self.path / "marks.jsonl")
+
+    @classmethod
+    def create(
+        cls, experiment: Experiment, runs_dir: Path, origin: Mapping[str, Any] | None = None
+    ) -> RunDir:
+        """Make a new directory for an experiment; its name sorts by time.
+
+        Args:
+            experiment: What is to be trained.
+            runs_dir: Where the directory is made.
+            origin: What launched the run, as plain values; it is there before the directory counts as a run's.
+        """
+        make_folder(runs_dir)
+        experiment = experiment.as_recorded()
+        while True:
+            run = cls(runs_dir / run_id(experiment))
+            try:
+                run.path.mkdir()
+            except FileExistsError:
+                continue
+            share(run.path, runs_dir)
+            make_folder(run.checkpoints)
+            if origin is not None:
+                write_json(run.origin, origin)
+            write_atomically(run.experiment_file, editions.record(experiment))
+            return run
+
+    @property
+    def best(self) -> Path:
+        """Adapters of the best steps so far, while a run with patience trains."""
+        return self.path / "best"
+
+    @property
+    def exists(self) -> bool:
+        """Whether this is a run directory and no other folder."""
+        return os.path.isfile(self.experiment_file)  # an impossible name is no run, and no error
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment as it was launched, whatever has become a default since."""
+        experiment = read_recorded(self.experiment_file)
+        is_present = self.edition == editions.EDITION
+        return experiment if is_present else experiment.replace(edition=self.edition)
+
+    @cached_property
+    def edition(self) -> int:
+        """Whose defaults the description leaves out, if it is marked with one or not."""
+        marked = editions.is_marked(read(self.experiment_file))
+        return editions.EDITION if marked else editions.FIRST
+
+
+def run_id(experiment: Experiment) -> str:
+    """A readable name such as `20261124-153012-tiny-qa-qtha-s0-1a2b`; in UTC, so that it sorts by time."""
+    words = (experiment.model, experiment.task, experiment.method.name)
+    clock = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return "-".join([clock, *map(_slug, words), f"s{experiment.seed}", secrets.token_hex(2)])
+
+
+def _slug(name: str) -> str:
+    last = Path(name.rstrip("/")).stem if "/" in name or name.endswith(".jsonl") else name
+    return re.sub(r"[^A-Za-z0-9.]+", "_", last).strip("._")[:32] or "unnamed"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader or a crash sees the old text or the new one, never a part."""
+    temporary = path.with_name(
+        f".{path.name}.new"
+    )  # one name: what a kill leaves, the next one takes
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        share(file.fileno(), path.parent)
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, whole; NaN and infinity become null."""
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def check_disk_space(folder: Path, needed: int = 2**20) -> None:
+    """Refuse a folder whose disk is full.
+
+    Raises:
+        Refusal: With the folder, and how much there is and should be.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise Refusal(
+            f"the disk of {folder} is full: {free / 2**20:.1f} MiB are free, {needed / 2**20:.1f} MiB "
+            "are needed; make room, then resume the run"
+        )
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder and all that lies in it is on the disk."""
+    for path in folder.rglob("*"):
+        sync(path)
+    sync(folder)

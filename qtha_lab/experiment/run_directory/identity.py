@@ -1,0 +1,36 @@
+"""Which run it is, from its directory and its description: the head of its summary and of every table entry.
+
+Reads no measured number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtha_lab.experiment.run_directory.files import RunDir
+
+
+def identity(run: RunDir) -> dict[str, Any]:
+    """What a run is called and what it trains, whatever its summary says.
+
+    Args:
+        run: The directory of a run that can be read.
+
+    Returns:
+        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`, `target_modules`,
+        `quantization` and `head`.
+    """
+    experiment = run.experiment
+    return {
+        "run_id": run.path.name,
+        "model": experiment.model,
+        "task": experiment.task,
+        "task_options": experiment.task_options,
+        "method": experiment.method.name,
+        "label": experiment.method.label,
+        "seed": experiment.seed,
+        "options": experiment.method.options,
+        "target_modules": experiment.method.target_modules,
+        "quantization": experiment.quantization,
+        "head": experiment.head,
+    }

@@ -1,0 +1,70 @@
+"""Plugins of a run: recorded at launch, compared and trusted before they are imported again.
+
+A run whose method has changed under it would go on as another one.
+"""
+
+from __future__ import annotations
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_mapping, shortened
+from qtha_lab.core.plugin_loading import fingerprints, load_plugins
+from qtha_lab.experiment.run_directory import trust
+from qtha_lab.experiment.run_directory.files import RunDir, write_json
+from qtha_lab.experiment.run_directory.packages import check_packages, packages_of
+
+
+def record_plugins(run: RunDir) -> None:
+    """Record the plugins of a run that this user launches, and trust them.
+
+    Files and modules that the experiment names get their SHA-256; installed packages whose members it uses get
+    version, members and SHA-256 too.
+    """
+    digests = fingerprints(run.experiment.plugins)
+    if recorded := digests | packages_of(run.experiment):
+        write_json(run.plugins, recorded)
+    if digests:
+        trust.record(run.path, digests)
+
+
+def trust_plugins(run: RunDir) -> dict[str, str]:
+    """Record that this user trusts the plugins of a run as they are now.
+
+    Returns:
+        SHA-256 of each plugin by name; empty where the run has none.
+    """
+    digests = fingerprints(run.experiment.plugins)
+    if digests:
+        trust.record(run.path, digests)
+    return digests
+
+
+def check_plugins(run: RunDir) -> dict[str, str]:
+    """Refuse a run whose plugins were changed, are missing or are not trusted; import nothing.
+
+    Returns:
+        SHA-256 of each plugin by name.
+
+    Raises:
+        Refusal: With the plugin or package.
+    """
+    recorded = read_mapping(run.plugins) or {}
+    check_packages(recorded)
+    digests = fingerprints(run.experiment.plugins)
+    for name, digest in digests.items():
+        if recorded.get(name, digest) != digest:
+            raise Refusal(
+                f"plugin {shortened(name)} was changed since this run was launched: "
+                "put it back as it was, or launch a new run"
+            )
+    trust.check(run.path, digests)
+    return digests
+
+
+def load_run_plugins(run: RunDir) -> None:
+    """Import the plugins of a run.
+
+    Raises:
+        Refusal: As `check_plugins`, or if one does not import.
+    """
+    digests = check_plugins(run)
+    load_plugins(digests, digests)

@@ -1,0 +1,218 @@
+"""One description in three more forms: YAML, Python and a shell command.
+
+Knows the shape of a description only through its declared fields; checks no values.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+from qtha_lab.core.call_syntax import write_options, write_value
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import parse_yaml, read_bytes
+from qtha_lab.core.io.strict_yaml import FLOAT
+
+Description = TypeVar("Description", bound=BaseModel)
+LONGEST = 2**20  # bytes of a description
+SEVERAL = {
+    "models": "model",
+    "tasks": "task",
+}  # where there are several, the first is not said again
+COMMANDS = {
+    "Experiment": "run",
+    "Comparison": "compare",
+    "Sweep": "sweep",
+    "Federation": "federate",
+}
+DESCRIPTIONS = (
+    "Comparison",
+    "Experiment",
+    "Federation",
+    "MethodChoice",
+    "Sweep",
+    "Training",
+    "Tuning",
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what YAML 1.1 and 1.2 read alike: `1.0e-05` as a number, the text `1e-3` in quotation marks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _float)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
+
+
+def to_yaml(description: BaseModel) -> str:
+    """The description without what is at its default, in the order declared."""
+    return yaml.dump(thin(description), Dumper=_Dumper, sort_keys=False)
+
+
+def thin(value: Any) -> Any:
+    """A description as plain values, without what is at its default."""
+    if isinstance(value, list):
+        return [thin(item) for item in value]
+    if isinstance(value, BaseModel):
+        return {name: thin(getattr(value, name)) for name in _fields_to_write(value)}
+    return value
+
+
+def _fields_to_write(description: BaseModel) -> list[str]:
+    """The fields not at their default, and always the model or the models, the task or the tasks, and the method."""
+    differing = description.model_dump(exclude_defaults=True)
+    always = {"model", "task", "method", "methods"} if hasattr(description, "model") else {"name"}
+    always |= {"axes"} if "axes" in type(description).model_fields else set()
+    names = {single for several, single in SEVERAL.items() if several in differing}
+    return [n for n in _in_order(description) if (n in differing or n in always) and n not in names]
+
+
+def _in_order(description: BaseModel) -> list[str]:
+    """The fields in the order declared, several models in the place of one."""
+    fields = [name for name in type(description).model_fields if name not in SEVERAL]
+    for several, one in SEVERAL.items():
+        if several in type(description).model_fields:
+            fields.insert(fields.index(one), several)
+    return fields
+
+
+def read_yaml(description: type[Description], source: str | Path) -> Description:
+    """The description in a YAML text, or in the file at a path.
+
+    Raises:
+        Refusal: Naming the file and the line, if it is not a mapping or a field is wrong.
+    """
+    path = _as_path(source)
+    text = str(source) if path is None else _text_of(path)
+    try:
+        return _description_of(description, *parse_yaml(text))
+    except Refusal as refused:
+        if path is None:
+            raise
+        comma = "," if str(refused).startswith("line ") else ":"
+        raise Refusal(f"{path}{comma} {refused}") from None
+
+
+def _description_of(
+    description: type[Description], fields: Any, lines: dict[str, int]
+) -> Description:
+    """The description of these fields; a refusal begins with the line of the field."""
+    try:
+        if not isinstance(fields, dict):
+            raise Refusal(f"a description must be a mapping of settings, not {fields!r:.60}")
+        return description(**fields)
+    except Refusal as refused:
+        line = lines.get(getattr(refused, "place", ""))
+        raise Refusal(f"line {line}: {refused}" if line else str(refused)) from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        content = read_bytes(path, LONGEST)
+    except FileNotFoundError:
+        raise Refusal(f"{path} cannot be read: no such file or directory.") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as refused:
+        line = content.count(b"\n", 0, refused.start) + 1
+        raise Refusal(f"{path}, line {line}: not UTF-8; save it as UTF-8") from None
+
+
+def _as_path(source: str | Path) -> Path | None:
+    if isinstance(source, Path):
+        return source
+    one_line = "\n" not in source and ":" not in source
+    return Path(source) if one_line else None
+
+
+def to_python(description: BaseModel) -> str:
+    """The code that makes the description and starts it."""
+    code = _code(description)
+    imported = [n for n in DESCRIPTIONS if f"{n}(" in code]
+    if type(description).__name__ == "Comparison":
+        imported, start = (
+            [*imported, "compare"],
+            'summary = compare.run(comparison, out="comparison")',
+        )
+    elif type(description).__name__ == "Federation":
+        imported, start = (
+            [*imported, "federate"],
+            'summary = federate(federation, out="federation")',
+        )
+    else:
+        imported, start = [*imported, "launch"], "run = launch(experiment)"
+        if type(description).__name__ == "Sweep":
+            start = "trials = launch(sweep)"
+    variable = type(description).__name__.lower()
+    return f"from qtha_lab import {', '.join(imported)}\n\n{variable} = {code}\n{start}\n"
+
+
+def _code(value: Any, indent: str = "") -> str:
+    """A constructor call; one line per field where there is something to break."""
+    deeper = indent + "    "
+    if isinstance(value, list) and value and isinstance(value[0], BaseModel):
+        lines = [f"{deeper}{_code(item, deeper)},\n" for item in value]
+        return f"[\n{''.join(lines)}{indent}]"
+    if not isinstance(value, BaseModel):
+        return repr(value)
+    parts = [f"{n}={_code(getattr(value, n), deeper)}" for n in _fields_to_write(value)]
+    if "model" in type(value).model_fields:
+        parts = [f"\n{deeper}{part}" for part in parts]
+        return f"{type(value).__name__}({','.join(parts)},\n{indent})"
+    return f"{type(value).__name__}({', '.join(parts)})"
+
+
+def to_command(description: BaseModel) -> str:
+    """The command with a flag for every setting that is not at its default."""
+    words = ["qtha-lab", COMMANDS[type(description).__name__]]
+    for name, value in _flags(description).items():
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, value if isinstance(value, str) else _flag_text(name, value)]
+    return shlex.join(words)
+
+
+def _flags(description: BaseModel) -> dict[str, Any]:
+    set_apart = description.model_dump(exclude_defaults=True)
+    values = dict(description)
+    names = {single for several, single in SEVERAL.items() if several in set_apart}
+    flags = {n: values[n] for n in set_apart if n not in ("training", "tuning", *names)}
+    if "training" in set_apart:
+        training = dict(values["training"])
+        own = type(description).model_fields
+        flags |= {
+            f"training_{name}" if name in own else name: training[name]
+            for name in set_apart["training"]
+        }
+    if "tuning" in set_apart:
+        tuning = dict(values["tuning"])
+        flags |= {f"tuning_{name}": tuning[name] for name in _fields_to_write(values["tuning"])}
+    return flags
+
+
+def _flag_text(name: str, value: Any) -> str:
+    if name == "method":
+        return value.label
+    if name == "methods":
+        return ",".join(item.label for item in value)
+    if isinstance(value, dict):
+        return write_options(value)
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return write_value(value)

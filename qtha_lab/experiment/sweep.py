@@ -1,0 +1,248 @@
+"""The description of a sweep: methods some of whose settings are axes, and how points on them are chosen.
+
+Any declared setting may be an axis. What runs the trials is `qtha_lab.studies.sweep`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator, model_validator
+
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.metrics import MEASURES, recorded
+from qtha_lab.core.settings import unknown
+from qtha_lab.experiment import plan
+from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment.axis import MOST_POINTS, Axis, count_points
+from qtha_lab.experiment.experiment import Experiment, MethodsAndSeeds, Training
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.method_list import method_entry
+from qtha_lab.experiment.scaling import Rule, scaled
+from qtha_lab.experiment.search import Search
+
+_NO_QUOTES = str.maketrans("", "", "'\"")
+OF_THE_RUN = ("model", "task", "quantization", "head")
+MOST_CHECKED = 64
+RATIO = re.compile(r"(?:(\w+)\.)?rate_ratios\.(\w+)")
+Point = Mapping[str, Any]
+
+
+class Place(NamedTuple):
+    """Where the setting of an axis stands in an experiment."""
+
+    part: Literal["choice", "option", "training", "ratio", "run"]
+    name: str
+
+
+class Sweep(Search, MethodsAndSeeds):
+    """Several methods, each tried at many points on the axes, with every seed at each point.
+
+    Example:
+        >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3", "qtha.r": [4, 8]})
+        >>> [len(sweep.grid(method)) for method in sweep.methods]
+        [3, 6]
+        >>> sweep.experiments_at(sweep.methods[1], {"learning_rate": 0.01, "qtha.r": 4})[0].method.label
+        'qtha(r=4,learning_rate=0.01)'
+    """
+
+    objective: str = Field(
+        default="eval_loss",
+        description="What is to be best at the end of a run, over its seeds in the mean.",
+    )
+
+    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            quantization: str = ...,
+            head: str = ...,
+            task: str = ...,
+            task_options: dict[str, Any] = ...,
+            plugins: list[str] = ...,
+            methods: Sequence[MethodChoice | dict[str, Any] | str] | str = ...,
+            seeds: list[int] = ...,
+            training: Training | dict[str, Any] = ...,
+            scaling: Rule = ...,
+            axes: Mapping[str, Any] = ...,
+            search: str = ...,
+            trials: int | None = ...,
+            pruner: str = ...,
+            objective: str = ...,
+            search_seed: int = ...,
+            edition: int = ...,
+        ) -> None: ...
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, name: str) -> str:
+        if name not in recorded("eval") + recorded("generation"):
+            raise unknown("objective", name, recorded("eval") + recorded("generation"))
+        return name
+
+    @model_validator(mode="after")
+    def _every_axis_is_used(self) -> Sweep:
+        for name in self.axes:
+            if not any(place_of(name, method) for method in self.methods):
+                raise unknown("axis", name, _known_axes(self.methods))
+        if self.pruner != "none" and self.objective not in recorded("eval"):
+            raise Refusal(f"{self.objective} is known at the end only: it cannot prune")
+        return self
+
+    @model_validator(mode="after")
+    def _grid_is_small(self) -> Sweep:
+        if self.search != "grid":
+            return self
+        try:
+            counts = [count_points(self.axes_of(method).values()) for method in self.methods]
+        except Refusal as refused:
+            raise Refusal(f"axes: {refused}") from None
+        if sum(counts) > MOST_POINTS:
+            raise Refusal(
+                f"the grids of all methods must have at most {MOST_POINTS:,} points together. "
+                "Give fewer values to an axis, or search at random with a number of trials."
+            )
+        return self
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Which way the objective is good, in Optuna's words."""
+        return "minimize" if MEASURES[self.objective].better == "lower" else "maximize"
+
+    def axes_of(self, method: MethodChoice) -> dict[str, Axis]:
+        """The axes that a method has."""
+        return {n: Axis.of(values) for n, values in self.axes.items() if place_of(n, method)}
+
+    def points_of(self, method: MethodChoice) -> int:
+        """Count the points of a method's grid without building it.
+
+        Raises:
+            Refusal: If there are too many, or a range of fractions does not say how many values it has.
+        """
+        axes = self.axes_of(method).values()
+        try:
+            for axis in axes:
+                axis.check_grid()
+            return count_points(axes)
+        except Refusal as refused:
+            raise Refusal(f"axes: {refused}") from None
+
+    def grid(self, method: MethodChoice) -> list[Point]:
+        """Every point of a method's grid, the first axis slowest."""
+        self.points_of(method)
+        axes = self.axes_of(method)
+        values = [axis.grid() for axis in axes.values()]
+        return [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
+
+    def trials_of(self, method: MethodChoice) -> int:
+        """How many points of a method are tried."""
+        if self.search != "grid":
+            return self.trials or 0
+        whole = self.points_of(method)
+        return whole if self.trials is None else min(whole, self.trials)
+
+    def experiments_at(self, method: MethodChoice, point: Point) -> list[Experiment]:
+        """The experiments of one trial: a method at a point, with every seed."""
+        fields, choice, course = self.placed_at(method, point)
+        if method.title:  # or every point would be called the same
+            values = ", ".join(map(calls.write_value, point.values()))
+            title = f"{method.title} at {values}".translate(_NO_QUOTES)[:60]
+            choice = choice.replace(title=title)
+        placed = scaled(choice, self.scaling)
+        return [Experiment(**fields, method=placed, training=course, seed=s) for s in self.seeds]
+
+    def placed_at(
+        self, method: MethodChoice, point: Point
+    ) -> tuple[dict[str, Any], MethodChoice, Training]:
+        """What a point makes of the fields that all runs share, of a method not yet scaled, and of the training.
+
+        Raises:
+            Refusal: If the method has no setting of an axis.
+        """
+        fields: dict[str, Any] = {name: getattr(self, name) for name in SHARED}
+        choice: dict[str, Any] = {}
+        options, training, ratios = dict(method.options), {}, dict(self.training.rate_ratios)
+        for name, value in point.items():
+            place = place_of(name, method)
+            if place is None:
+                raise Refusal(f"{method.label} has no setting {name}")
+            part = {
+                "choice": choice, "option": options, "training": training, "ratio": ratios,
+                "run": fields,
+            }  # fmt: skip
+            part[place.part][place.name] = value
+        if ratios != self.training.rate_ratios:
+            training["rate_ratios"] = ratios
+        course = self.training.replace(**training) if training else self.training
+        return fields, method.replace(**choice, options=options), course
+
+    def check(self, runs_dir: Path | None = None) -> None:
+        """Refuse a sweep of which a trial could not run: every point of a small grid, else the ends of each axis."""
+        for method in self.methods:
+            for point in self._points_to_check(method):
+                experiment = self.experiments_at(method, point)[0]
+                try:
+                    refusals.check(plan.resolve(experiment), runs_dir)
+                except Refusal as refused:
+                    where = ", ".join(f"{name}={value}" for name, value in point.items())
+                    raise Refusal(f"{method.label} at {where}: {refused}") from None
+
+    def _points_to_check(self, method: MethodChoice) -> list[Point]:
+        if self.search == "grid" and self.points_of(method) <= MOST_CHECKED:
+            return self.grid(method)
+        axes = self.axes_of(method)
+        first = {name: axis.ends()[0] for name, axis in axes.items()}
+        return [first, *({**first, name: axis.ends()[1]} for name, axis in axes.items())]
+
+
+SHARED = tuple(
+    name
+    for name in Experiment.model_fields
+    if name in MethodsAndSeeds.model_fields and name != "training"
+)
+
+
+def place_of(axis: str, method: MethodChoice) -> Place | None:
+    """Where an axis stands in the experiments of a method; None where the method has no such setting.
+
+    Args:
+        axis: `learning_rate`, `steps`, `training.steps`, `rate_ratios.B`, `r` or `qtha.r`.
+        method: The method; its options are known by its declaration.
+
+    Raises:
+        Refusal: If the name is both an option of the method and a setting of the training.
+    """
+    if ratio := RATIO.fullmatch(axis):
+        is_its = ratio[1] in (None, "training", method.name)
+        return Place("ratio", ratio[2]) if is_its else None
+    owner, dot, name = axis.rpartition(".")
+    if dot and owner == "training":
+        return Place("training", name) if name in Training.model_fields else None
+    if dot:
+        return _of_method(name, method) if owner == method.name else None
+    placed, in_training = _of_method(axis, method), axis in Training.model_fields
+    if placed and in_training:
+        raise Refusal(f"axis {axis} is ambiguous: write training.{axis} or {method.name}.{axis}")
+    if in_training:
+        return Place("training", axis)
+    return placed or (Place("run", axis) if axis in OF_THE_RUN else None)
+
+
+def _of_method(name: str, method: MethodChoice) -> Place | None:
+    if name == "learning_rate":
+        return Place("choice", name)
+    return Place("option", name) if name in method_entry(method.name).settings else None
+
+
+def _known_axes(methods: list[MethodChoice]) -> list[str]:
+    names = {"learning_rate", *OF_THE_RUN, *Training.model_fields}
+    for method in methods:
+        names |= method_entry(method.name).settings.keys()
+    return sorted(names)

@@ -1,0 +1,132 @@
+"""Pydantic models that refuse in one sentence: which field, which rule, which value.
+
+Declares no experiment itself; `qtha_lab.experiment` builds on it.
+"""
+
+import math
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import unknown
+from qtha_lab.core.settings_help import with_arguments
+
+
+class FieldError(Refusal):
+    """A refusal of one field; `place` is where it stands in the outermost model, as `training.steps`."""
+
+    def __init__(self, sentence: str, place: str) -> None:
+        super().__init__(sentence)
+        self.place = place
+
+    def inside(self, outer: str) -> "FieldError":
+        """The same of a field of an outer model; a sentence that names its field names the outer one too."""
+        named = self.place and str(self).startswith(
+            self.place
+        )  # of a model as a whole there is no place
+        place = f"{outer}.{self.place}" if self.place else outer
+        return FieldError(f"{outer}.{self}" if named else str(self), place)
+
+
+def option(value: Any) -> Any:
+    """A value that every form of a description can hold: a number, a word, true, false, null, a list of
+    them, or such values by name.
+
+    Raises:
+        Refusal: If it is anything else, or is not finite.
+    """
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, list | tuple | dict) for item in value):
+            raise Refusal("a list must hold plain values, no lists")
+        return [option(item) for item in value]
+    if isinstance(value, dict):
+        if any(isinstance(item, list | tuple | dict) for item in value.values()):
+            raise Refusal("values by name must be plain ones, no lists")
+        return {str(name): option(item) for name, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Refusal(f"it must be a finite number, not {value}")
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise Refusal(
+            f"it must be a number, true, false, null, text, a list or values by name, not {value!r:.60}"
+        )
+    return value
+
+
+class Declared(BaseModel):
+    """An immutable description whose every field is checked at once.
+
+    Example:
+        >>> from pydantic import Field
+        >>> class Box(Declared):
+        ...     width: int = Field(default=1, ge=1)
+        >>> Box(width=0)
+        Traceback (most recent call last):
+        qtha_lab.experiment.validated_model.FieldError: width must be at least 1, not 0
+        >>> Box(widht=2)
+        Traceback (most recent call last):
+        qtha_lab.experiment.validated_model.FieldError: unknown box setting 'widht': did you mean 'width'? Known: width
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        with_arguments(cls)
+
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as refused:
+            raise one_sentence(refused, type(self)) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """A checked copy with some fields changed."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(fields | changes))
+
+
+def one_sentence(errors: ValidationError, declared: type[BaseModel]) -> Refusal:
+    """The first thing pydantic found wrong, in one sentence."""
+    error = errors.errors(include_url=False)[0]
+    place = _place(error["loc"])
+    if error["type"] == "extra_forbidden":
+        kind = f"{declared.__name__.lower()} setting"
+        return FieldError(str(unknown(kind, place, declared.model_fields)), place)
+    if error["type"] == "missing":
+        return FieldError(f"{place} must be given", place)
+    if error["type"] == "value_error":
+        inner = error.get("ctx", {}).get("error")
+        if isinstance(inner, FieldError):
+            return inner.inside(place)
+        bare = not place or str(inner).startswith("unknown")
+        return FieldError(str(inner) if bare else f"{place}: {inner}", place)
+    return FieldError(f"{place} must be {_rule(error)}, not {error['input']!r:.60}", place)
+
+
+def _place(location: tuple) -> str:
+    """`("methods", 0, "name")` as `methods[0].name`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return " ".join(text.removeprefix(".").split())  # a key may hold a line break
+
+
+def _rule(error: ErrorDetails) -> str:
+    limits = {k: f"{v:g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
+    rules = {
+        "greater_than_equal": "at least {ge}",
+        "greater_than": "above {gt}",
+        "less_than_equal": "at most {le}",
+        "less_than": "below {lt}",
+        "literal_error": "one of {expected}",
+        "too_short": "at least {min_length} long",
+        "string_too_short": "at least {min_length} characters long",
+        "string_too_long": "at most {max_length} characters long",
+        "finite_number": "a finite number",
+    }
+    if error["type"] in rules:
+        return rules[error["type"]].format(**limits)
+    kinds = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    kinds |= {"string": "text", "list": "a list", "dict": "a mapping", "model": "a mapping"}
+    return kinds.get(error["type"].split("_")[0], error["msg"].removeprefix("Input should be "))

@@ -1,0 +1,170 @@
+"""Everything about an experiment that can be refused before a weight is loaded.
+
+Reads a plan (names, rows, sizes of a model on the meta device) and the disk. What one field alone may be
+is declared with the field, in `qtha_lab.experiment`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import (
+    distillation as teachers,
+)
+from qtha_lab.experiment import (
+    memory,
+)
+from qtha_lab.experiment import (
+    phases as stages,
+)
+from qtha_lab.experiment import (
+    reinforce as rewards,
+)
+from qtha_lab.experiment import (
+    requirements as limits,
+)
+from qtha_lab.experiment.plan import Plan, resolve
+
+if TYPE_CHECKING:
+    from qtha_lab.experiment.comparison import Comparison
+
+
+def check(plan: Plan, runs_dir: Path | None = None) -> None:
+    """Refuse an experiment that cannot run.
+
+    Raises:
+        Refusal: One sentence with the rule and the value.
+    """
+    check_plan(plan)
+    check_disk(runs_dir or paths.runs_dir(), disk_needed(plan))
+
+
+def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
+    """All of `check` but the disk.
+
+    Args:
+        plan: What was asked for; its parts are worked out on the way.
+        go_on: Called between stages; what it raises ends the work.
+
+    Raises:
+        Refusal: One sentence with the rule and the value.
+    """
+    check_names(plan)
+    go_on()
+    check_rows(plan)
+    go_on()
+    limits.check_positions(plan)
+    check_base(plan)
+    _ = plan.layout  # refuses layers that the method cannot adapt
+    check_angles(plan)
+    stages.check_stages(plan)
+    limits.check_rates(plan)
+    limits.check_initialisation(plan)
+    limits.check_gradients(plan)
+    go_on()
+    memory.check_memory(plan.bytes)
+
+
+def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
+    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once per method and cell."""
+    for experiment in comparison.typical().values():
+        check(resolve(experiment), runs_dir)
+
+
+def check_names(plan: Plan) -> None:
+    """Refuse an unknown model, task or method, and options out of their limits."""
+    from qtha_lab.adapters import get_method
+    from qtha_lab.adapters.heads import head_named
+    from qtha_lab.models import check_model
+    from qtha_lab.models.quantisation.formats import check_quantization
+    from qtha_lab.tasks import check_task
+
+    experiment = plan.experiment
+    get_method(experiment.method.name).check(experiment.method.options)
+    if not plan.has_rows:  # whose reading was the check
+        check_task(experiment.task, **experiment.task_options)
+    check_model(experiment.model)
+    check_quantization(experiment.quantization)
+    if experiment.head:
+        head_named(experiment.head)
+    training = experiment.training
+    limits.check_tracker(training.report_to)
+    limits.check_threads(training.threads)
+    limits.check_processes(training)
+    teachers.check_teacher(experiment)
+
+
+def check_base(plan: Plan) -> None:
+    """Refuse bits that a layer of the base cannot take, and a base that the method is not for."""
+    from qtha_lab.adapters.peft import AdapterConfig
+    from qtha_lab.models.quantisation.formats import check_quantization, weight_bits
+
+    quantization = plan.experiment.quantization
+    check_quantization(quantization, plan.model)
+    if isinstance(plan.config, AdapterConfig):
+        plan.config.check_base(weight_bits(quantization))
+
+
+def check_rows(plan: Plan) -> None:
+    """Refuse a task that cannot fill one batch, has nothing to evaluate on or lacks the head it is to train."""
+    training, task = plan.experiment.training, plan.task
+    if len(task.train) < training.batch_size:
+        raise Refusal(
+            f"task {task.name} has {len(task.train)} training rows, "
+            f"which do not fill one batch of batch_size={training.batch_size}"
+        )
+    limits.check_course(plan)
+    limits.check_head(plan)
+    rewards.check_reward(training, task)
+    if not task.eval:
+        raise Refusal(f"task {task.name} has no evaluation rows")
+    if training.head_learning_rate is not None and task.kind != "classification":
+        raise Refusal(
+            f"head_learning_rate is for a classification head, which task {task.name} does not "
+            f"train: leave out {training.head_learning_rate:g}"
+        )
+
+
+def check_angles(plan: Plan) -> None:
+    """Refuse a start of the angles whose files are missing or fit no layer."""
+    from qtha_lab import adapters
+
+    adapters.check_angles(plan.model, plan.config)
+
+
+def disk_needed(plan: Plan) -> int:
+    """Bytes of a run on the disk: two checkpoints of (adapter, its start, two Adam moments), the adapter, the events."""
+    copies = 2 * 4 + 2
+    return 4 * plan.layout.trainable * copies + 500 * plan.steps + 2**20
+
+
+def check_disk(folder: Path, needed: int) -> None:
+    """Refuse a folder that cannot be written to or has no room.
+
+    Raises:
+        Refusal: With the folder and what is wrong with it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
+            probe.flush()
+            os.fsync(probe.fileno())
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise Refusal(
+            f"the runs folder {folder} cannot be written to: {error.strerror}; "
+            "QTHA_LAB_RUNS names another"
+        ) from None
+    if free < needed:
+        raise Refusal(
+            f"the runs folder {folder} has {free / 2**20:,.1f} MiB free, "
+            f"but the run needs {needed / 2**20:,.1f} MiB; QTHA_LAB_RUNS names another"
+        )

@@ -1,0 +1,125 @@
+"""The best that so many trials would find: what a budget of tuning is worth to each method.
+
+Takes what was worked out (`qtha_lab.studies.comparison.trial_statistics` does it) and draws it.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from qtha_lab.figures.machinery import labels
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.spread import MOST_BANDS
+from qtha_lab.figures.machinery.table import Table, written
+
+
+class Budget(NamedTuple):
+    """Of 1, 2, … trials: the best expected, where four of five draws of them lie, and the best so far in their order."""
+
+    expected: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    so_far: Sequence[float]
+
+
+def _example() -> dict:
+    return {
+        "budgets": {
+            "lora(r=2)": Budget(
+                (4.392, 4.253, 4.199, 4.175, 4.163), (4.15, 4.15, 4.15, 4.15, 4.15),
+                (4.71, 4.52, 4.31, 4.22, 4.22), (4.52, 4.31, 4.15, 4.15, 4.15),
+            ),
+            "qtha(r=4)": Budget(
+                (4.498, 4.349, 4.278, 4.243, 4.225), (4.2, 4.2, 4.2, 4.2, 4.2),
+                (4.9, 4.6, 4.41, 4.38, 4.38), (4.6, 4.38, 4.2, 4.2, 4.2),
+            ),
+        }
+    }  # fmt: skip
+
+
+CAPTION = (
+    "expected after so many trials of each method, were they drawn at random from those that were run (a line){band}; "
+    "the thin steps are the best so far in the order in which "
+    "they were run. Says nothing of settings that were not tried, and less of a search that learns from its trials."
+)
+
+
+@figure_function(example=_example)
+def best_of_trials(
+    budgets: Mapping[str, Budget],
+    measure: str = "eval_loss",
+    bands: bool | None = None,
+    theme: str = "light",
+) -> Figure:
+    """The best of k trials against k, for each method.
+
+    Args:
+        budgets: By label.
+        measure: What the values are, as in `labels`.
+        bands: Draw bands; None draws them for up to three methods, since more hide each other.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> print(best_of_trials({"lora": Budget([4.5, 4.25], [4.0, 4.0], [5.0, 5.0], [5.0, 4.0])}).alt)
+        Best evaluation loss of 1 to 2 trials: lora 4.500 expected of one, 4.250 of 2, 4.000 found.
+
+    Source:
+        Dodge et al. 2019, arXiv:1909.03004, section 3 (expected validation performance of a budget).
+    """
+    bands = len(budgets) <= MOST_BANDS if bands is None else bands
+    words = labels.label_of(measure).words
+    most = max((len(budget.expected) for budget in budgets.values()), default=0)
+    findings = "; ".join(
+        f"{label} {written(b.expected[0], measure)} expected of one, "
+        f"{written(b.expected[-1], measure)} of {len(b.expected)}, {written(b.so_far[-1], measure)} found"
+        for label, b in budgets.items()
+    )
+    alt = f"Best {words} of 1 to {most} trials: {findings or 'none yet'}."
+    rows = [
+        (label, k, *values)
+        for label, b in budgets.items()
+        for k, values in enumerate(zip(*b, strict=True), start=1)
+    ]
+    table = Table(("method", "trials", f"expected_{measure}", "low", "high", "so_far"), rows)
+    draw = functools.partial(_draw, dict(budgets), measure, bands)
+    title = f"Best {words} against trials"
+    band = ", with a band in which four of five such draws lie" if bands else ""
+    caption = f"The best {words} {CAPTION.format(band=band)}"
+    return Figure(f"best_{measure}_of_trials", draw, caption, alt, table, theme, title)
+
+
+def _draw(
+    budgets: dict[str, Budget], measure: str, bands: bool, page_style: PageStyle
+) -> go.Figure:
+    figure = go.Figure()
+    styles = themes.distinct_styles(budgets)
+    for label, budget in budgets.items():
+        figure.add_traces(_budget(label, budget, styles[label], page_style)[0 if bands else 2 :])
+    most = max((len(budget.expected) for budget in budgets.values()), default=1)
+    step = -(-most // 8)  # there is no half a trial
+    figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", tick0=0, dtick=step)
+    figure.update_yaxes(title_text=f"best {labels.axis(measure)}")
+    return page_style.with_legend(figure, list(budgets))
+
+
+def _budget(label: str, budget: Budget, style: dict, page_style: PageStyle) -> list[go.Scatter]:
+    trials = list(range(1, len(budget.expected) + 1))
+    edges = [
+        go.Scatter(x=trials, y=[*values], mode="lines", line_width=0, hoverinfo="skip",
+                   showlegend=False, legendgroup=label)
+        for values in (budget.low, budget.high)
+    ]  # fmt: skip
+    edges[1].update(fill="tonexty", fillcolor=themes.faint(style["color"]))
+    steps = go.Scatter(
+        x=trials, y=[*budget.so_far], mode="lines", legendgroup=label, showlegend=False,
+        line={"shape": "hv", "color": style["color"], "width": 0.6 * page_style.line},
+        hovertemplate=f"{label}, best so far<br>%{{x}} trials: %{{y:.5g}}<extra></extra>",
+    )  # fmt: skip
+    hover = f"{label}, expected<br>%{{x}} trials: %{{y:.5g}}<extra></extra>"
+    line = page_style.line_of(label, style, x=trials, y=[*budget.expected], hovertemplate=hover)
+    return [*edges, steps, line.update(legendgroup=label)]

@@ -1,0 +1,166 @@
+"""A trained adapter elsewhere: its loss with shots, with noise, with a part cut off, on other rows, about that of the start.
+
+Takes losses that were computed (`qtha_lab.training.evaluation_variants` does it); says nothing of other runs or seeds.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TypedDict
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.page_style import PageStyle
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table, written
+
+TRAINED, START = "as trained", "at the start"
+ROW = 2.6  # letters' heights of a name with its mark below
+FRAME = 4.0  # of a panel beside its rows
+STYLE = {"color": themes.BLUE, "dash": "solid", "symbol": "circle"}
+
+
+class Way(TypedDict):
+    """How an adapter was evaluated, on which rows and how many of them, and its loss in nats."""
+
+    name: str
+    on: str
+    loss: float
+    rows: int
+
+
+def _example() -> dict:
+    losses = {
+        "qa, test rows": (4.112, 4.119, 4.163, 4.498, 4.131, 4.127, 4.905),
+        "definitions, test rows": (4.871, 4.874, 4.902, 4.880, 4.869, 4.872, 4.860),
+    }
+    names = (
+        TRAINED, "on device:default.qubit(shots=1000)", "on device:default.mixed(noise=wukong)",
+        "without W_c", "without W_q", "without angles", START,
+    )  # fmt: skip
+    return {
+        "ways": [
+            {"name": name, "on": on, "loss": loss, "rows": 128}
+            for on, values in losses.items()
+            for name, loss in zip(names, values, strict=True)
+        ]
+    }
+
+
+@figure_function(example=_example)
+def loss_by_variant(ways: Sequence[Way], theme: str = "light") -> Figure:
+    """A row for each way, a panel for each set of rows, with a line from the loss as trained and one at the start's.
+
+    Args:
+        ways: "as trained", "at the start" and any others, from the top.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> losses = {"as trained": 4.0, "without W_q": 4.5, "at the start": 5.0}
+        >>> ways = [{"name": n, "on": "qa", "loss": loss, "rows": 9} for n, loss in losses.items()]
+        >>> loss_elsewhere(ways).alt
+        'Loss on qa: as trained 4.000, at the start 5.000; without W_q 4.500 (+0.500).'
+    """
+    groups: dict[str, list[Way]] = {}
+    for way in ways:
+        groups.setdefault(way["on"], []).append(way)
+    findings = " ".join(f"Loss on {on}: {_findings(group)}." for on, group in groups.items())
+    counts = ", ".join(dict.fromkeys(str(way["rows"]) for way in ways)) or "no"
+    caption = (
+        f"Loss of one trained adapter over {counts} rows, with a line from where it is as trained (upright) to where it is "
+        "in another way; dotted, the model before its training. What is cut off is set to zero, not trained without. Shots "
+        "and noise are drawn once, so a small difference may be chance."
+    )
+    rows = [
+        (w["on"], w["name"], w["rows"], w["loss"], _difference(w, groups[w["on"]])) for w in ways
+    ]
+    table = Table(("on", "adapter", "rows", "loss", "difference"), rows)
+    draw = functools.partial(_draw, groups)
+    alt = findings or "Loss elsewhere: 0 ways were evaluated."
+    return Figure(
+        "loss_by_variant", draw, caption, alt, table, theme, "A trained adapter elsewhere"
+    )
+
+
+def _loss(group: Sequence[Way], name: str) -> float | None:
+    return next((way["loss"] for way in group if way["name"] == name), None)
+
+
+def _difference(way: Way, group: Sequence[Way]) -> float | None:
+    """To the loss as trained, on the same rows."""
+    trained = _loss(group, TRAINED)
+    return None if trained is None else way["loss"] - trained
+
+
+def _findings(group: Sequence[Way]) -> str:
+    references = [
+        f"{way['name']} {written(way['loss'], 'eval_loss')}"
+        for name in (TRAINED, START)
+        for way in group
+        if way["name"] == name
+    ]
+    others = [
+        f"{w['name']} {_number(w, group)}" for w in group if w["name"] not in (TRAINED, START)
+    ]
+    return "; ".join([*filter(None, [", ".join(references)]), *others])
+
+
+def _number(way: Way, group: Sequence[Way]) -> str:
+    difference = _difference(way, group)
+    loss = written(way["loss"], "eval_loss")
+    return loss if difference is None or way["name"] == TRAINED else f"{loss} ({difference:+.3f})"
+
+
+def _draw(groups: dict[str, list[Way]], page_style: PageStyle) -> go.Figure:
+    count = max(1, len(groups))
+    depths = [ROW * len(group) for group in groups.values()]
+    height = (sum(depths) + FRAME * count) * page_style.font
+    gap = min(FRAME * page_style.font / height, 0.9 / max(1, count - 1))
+    figure = make_subplots(count, 1, row_heights=depths or None, vertical_spacing=gap)
+    hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
+    for row, (on, group) in enumerate(groups.items(), start=1):
+        for trace in _panel(group, page_style):
+            figure.add_trace(trace, row=row, col=1)
+        axis = row if row > 1 else ""
+        for place, way in enumerate(group):
+            words = f"{way['name']}  <b>{_number(way, group)}</b>"
+            figure.add_annotation(**_name(words, page_style), y=ROW * place, yref=f"y{axis}")
+        figure.update_xaxes(title_text=f"loss (nats) on {on}", nticks=6, row=row, col=1)
+        figure.update_yaxes(range=[ROW * len(group), 0], **hidden, row=row, col=1)
+    margin = {
+        "l": page_style.font,
+        "r": page_style.font,
+        "t": 0.5 * page_style.font,
+        "b": 3.5 * page_style.font,
+    }
+    return figure.update_layout(height=height, margin=margin, showlegend=False)
+
+
+def _name(words: str, page_style: PageStyle) -> dict:
+    """Words at the left edge, hanging from their place, on paper that hides the grid."""
+    text = {"text": words, "font": {"size": page_style.small}, "align": "left"}
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "top", "borderpad": 0}
+    return {**text, **place, "bgcolor": page_style.inks.paper, "showarrow": False}
+
+
+def _panel(group: list[Way], page_style: PageStyle) -> list[go.Scatter]:
+    """The references over the whole panel, and a stem with a mark for every way."""
+    traces = []
+    for name, dash in ((TRAINED, "solid"), (START, "dot")):
+        if (at := _loss(group, name)) is not None:
+            line = {"color": page_style.inks.text, "width": 0.7 * page_style.line, "dash": dash}
+            x, y = [at, at], [0, ROW * len(group)]
+            traces.append(go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip"))
+    trained = _loss(group, TRAINED)
+    for place, way in enumerate(group):
+        y, loss = ROW * place + 1.7, way["loss"]
+        if trained is not None and way["name"] not in (TRAINED, START):
+            stem = page_style.line_of(way["name"], STYLE, x=[trained, loss], y=[y, y])
+            traces.append(stem.update(mode="lines", hoverinfo="skip"))
+        hover = f"{way['name']}<br>{_number(way, group)} nats<extra></extra>"
+        mark = page_style.line_of(way["name"], STYLE, x=[loss], y=[y], hovertemplate=hover)
+        symbol = "circle-open" if way["name"] in (TRAINED, START) else "circle"
+        traces.append(mark.update(mode="markers", marker_symbol=symbol))
+    return traces

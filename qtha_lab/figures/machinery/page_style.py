@@ -1,0 +1,249 @@
+"""How large and in which ink a figure is drawn: the theme, and the sizes of where it will stand.
+
+Lengths are in CSS pixels (96 to the inch), as plotly takes them; a font of 8 pt is 10.67 of them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, cast, overload
+
+import plotly.graph_objects as go
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown
+from qtha_lab.figures.machinery import legends
+from qtha_lab.figures.machinery import theme as themes
+from qtha_lab.figures.machinery.parts import Unchecked, layout_of
+
+PIXELS_PER_INCH = 96
+PIXELS_PER_POINT = PIXELS_PER_INCH / 72
+LEGENDS = ("auto", "below", "above", "ends", "none")
+MOST_LEGEND = 0.15  # of the height, beyond which names go to the ends of lines where they can
+# plotly's own: the height of a line over the font size; of a legend's key and between two, in pixels
+LINE, KEY, BETWEEN = 1.3, 16, 3
+LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and Arial
+
+
+class Target(NamedTuple):
+    """A place for a figure: its width, height over width, and sizes of text, lines and markers.
+
+    It is drawn smaller by `zoom` and enlarged when written, since plotly's legend keys have one size.
+    """
+
+    width_inches: float
+    ratio: float
+    font_points: float
+    line_points: float
+    marker_points: float
+    zoom: float = 1.0
+    tallest: float = 1.5  # height over width that a legend may not push a plot beyond
+
+
+# Source: the two column widths are those of IEEE journals; a beamer slide (16:9) is 6.3 in wide.
+TARGETS = {
+    "screen": Target(7.5, 0.52, 9.75, 1.5, 6.0),
+    "one-column": Target(3.5, 0.7, 8.0, 1.1, 4.0),
+    "two-column": Target(7.16, 0.4, 8.0, 1.2, 4.5),
+    "beamer": Target(5.6, 0.52, 10.0, 1.6, 5.5, tallest=0.58),
+    "poster": Target(14.0, 0.52, 26.0, 4.0, 13.0, zoom=2.5),
+}
+
+
+@dataclass(frozen=True)
+class PageStyle:
+    """A theme at a target, which is all that a drawing function is told about its page.
+
+    Attributes:
+        theme: "light", "dark" or "page".
+        target: Where it will stand, of `TARGETS`.
+        family: The font; "" is the theme's.
+        points: The font's size; 0 is the target's.
+        inches: The width; 0 is the target's.
+        names: What labels are called in the figure, as pairs of label and name.
+        legend: Where the names of lines stand: above or below the axes, at the ends of the lines, or nowhere; "auto"
+            is below; where that would take too much of the height at the ends of the lines, beside single points, or else
+            below without what all of a method have alike.
+
+    Example:
+        >>> paper = Look(target="one-column")
+        >>> paper.width, round(paper.font, 2)
+        (336.0, 10.67)
+    """
+
+    theme: str = "light"
+    target: str = "screen"
+    family: str = ""
+    points: float = 0.0
+    inches: float = 0.0
+    names: tuple[tuple[str, str], ...] = ()
+    legend: str = "above"
+
+    def __post_init__(self):
+        if self.legend not in LEGENDS:
+            raise Refusal(f"legend must be one of {', '.join(LEGENDS)}, not {self.legend!r}")
+        for name, value, most in (("points", self.points, 72), ("inches", self.inches, 40)):
+            if not 0 <= value <= most:
+                raise Refusal(f"{name} must be above 0 and at most {most}, not {value:g}")
+        if self.target not in TARGETS:
+            raise Refusal(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
+        self.inks  # noqa: B018  (refuses an unknown theme before any drawing)
+
+    @property
+    def inks(self) -> themes.Inks:
+        """The colours of text, grid and paper."""
+        return themes.inks(self.theme)
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether the width is the reader's window."""
+        return self.target == "screen"
+
+    @property
+    def narrow(self) -> bool:
+        """Whether two panels side by side would be too small to read."""
+        return self.width / self.font < 36
+
+    zoom = cached_property(lambda self: TARGETS[self.target].zoom)
+    width = cached_property(
+        lambda self: self._pixels(72 * (self.inches or TARGETS[self.target].width_inches))
+    )
+    height = cached_property(lambda self: round(self.width * TARGETS[self.target].ratio))
+    font = cached_property(
+        lambda self: self._pixels(self.points or TARGETS[self.target].font_points)
+    )
+    line = cached_property(lambda self: self._pixels(TARGETS[self.target].line_points))
+    marker = cached_property(lambda self: self._pixels(TARGETS[self.target].marker_points))
+    small = cached_property(lambda self: 0.86 * self.font)
+
+    def _pixels(self, points: float) -> float:
+        return points * PIXELS_PER_POINT / self.zoom
+
+    def text_width(self, text: str, font: float | None = None) -> float:
+        """About how wide a text is; the longest of its lines."""
+        return max(map(len, text.split("<br>"))) * LETTER * (font or self.font)
+
+    def name_of(self, label: str) -> str:
+        """What a label is called here: by this figure, else by its title."""
+        return dict(self.names).get(label, shown(label))
+
+    def wrap(self, text: str, width: float) -> str:
+        """The text broken after commas and spaces so that it fits a width, joined by `<br>`."""
+        lines, text = [""], self.name_of(text)
+        for piece in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
+            if lines[-1] and self.text_width(lines[-1] + piece) > width:
+                lines.append("")
+            lines[-1] += piece
+        return "<br>".join(line.rstrip() for line in lines)
+
+    def template(self) -> go.layout.Template:
+        """The theme's template with this target's sizes."""
+        template = go.layout.Template(themes.template(self.theme))
+        layout = cast(Any, template.layout)  # plotly leaves it untyped
+        layout.font.size = self.font
+        if self.family:
+            layout.font.family = self.family
+        for axis in (layout.xaxis, layout.yaxis):
+            axis.update(
+                tickfont_size=self.small, title_font_size=self.font, ticklen=0.3 * self.font,
+                title_standoff=0.4 * self.font,
+                linewidth=max(1, 0.08 * self.font), gridwidth=max(0.5, 0.05 * self.font),
+            )  # fmt: skip
+            axis.tickwidth = axis.linewidth
+            if self.theme == "page":
+                axis.ticklabeloverflow = (
+                    "allow"  # else plotly measures every label at every movement
+                )
+        layout.margin = {
+            "l": 3.4 * self.font,
+            "r": self.font,
+            "t": self.font,
+            "b": 3 * self.font,
+        }
+        return template
+
+    def line_of(self, label: str, style: dict[str, str] | None = None, **changes) -> go.Scatter:
+        """A line with markers in the style of a method, as thick and large as this page wants it."""
+        return go.Scatter(self.plain_line(label, style)).update(changes)
+
+    def plain_line(self, label: str, style: dict[str, str] | None = None) -> dict[str, Any]:
+        """What `line_of` gives, as plain data (see `parts.unchecked`)."""
+        style = style or themes.method_style(label)
+        line = {"color": style["color"], "dash": style["dash"], "width": self.line}
+        marker = {"symbol": style["symbol"], "size": self.marker, "color": style["color"]}
+        name = self.wrap(label, self.width - 6 * self.font)
+        return {
+            "type": "scatter", "name": name, "mode": "lines+markers", "line": line, "marker": marker,
+        }  # fmt: skip
+
+    def colorbar(self, title: str, ticks: dict) -> dict:
+        """A colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""
+        font = {"size": self.font}
+        small = {"size": self.small}
+        return {"title": {"text": title, "font": font}, "thickness": self.font, "tickfont": small,
+                "outlinewidth": 0, **ticks}  # fmt: skip
+
+    @overload
+    def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure: ...
+
+    @overload
+    def with_legend(self, figure: Unchecked, names: Sequence[str]) -> go.Figure | Unchecked: ...
+
+    def with_legend(
+        self, figure: go.Figure | Unchecked, names: Sequence[str]
+    ) -> go.Figure | Unchecked:
+        """The figure with a legend of these names where the look has it, as much higher as it needs.
+
+        Names go in columns as wide as the widest; one that is wider than the page is wrapped.
+        """
+        whole = list(dict.fromkeys(names))
+        names = [self.wrap(name, self.width - 6 * self.font) for name in whole]
+        if isinstance(figure, Unchecked):
+            if self.legend == "above" and names:
+                return figure.with_layout(self._legend(names, figure.layout.get("height")))
+            figure = figure.figure()
+        if self.legend == "none" or not names:
+            return figure.update_layout(showlegend=False)
+        page = self.width, layout_of(figure).height or self.height
+        too_tall = self.legend == "auto" and self._room(names)[2] > MOST_LEGEND * page[1]
+        at_ends = self.legend == "ends" or too_tall
+        if at_ends and legends.name_ends(figure, names, self.font, page):
+            return figure.update_layout(showlegend=False)
+        if too_tall and not self.names:
+            short = list(legends.short_names(whole).values())
+            legends.rename(figure, dict(zip(names, short, strict=True)))
+            if legends.name_points(figure, short, self.small, page):
+                return figure.update_layout(showlegend=False)
+            return replace(self, legend="below").with_legend(figure, short)
+        return figure.update_layout(**self._legend(names, layout_of(figure).height))
+
+    def _room(self, names: Sequence[str]) -> tuple[float, float, float]:
+        """The font of a legend below or above, the width of its widest name, and its height."""
+        below = self.legend != "above"
+        font = self.small if below else self.font
+        widest = max(self.text_width(name, font) for name in names) + 0.4 * font
+        room = self.width - (1 if below else 5.5) * self.font
+        columns = max(1, int(room // (widest + 3.8 * self.font)))
+        tall = [max(LINE * (1 + name.count("<br>")) * font, KEY) + BETWEEN for name in names]
+        room = sum(tall) if columns == 1 else max(tall) * math.ceil(len(names) / columns)
+        return font, widest, room + (0.4 if below else 0.9) * font
+
+    def _legend(self, names: Sequence[str], height: float | None) -> dict[str, Any]:
+        """What a layout says of a legend below or above, and how high the figure becomes with it."""
+        font, widest, room = self._room(names)
+        legend = {
+            "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
+            "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
+            "yref": "container", "bgcolor": "rgba(0,0,0,0)",
+            "maxheight": 1.0,  # plotly cuts a legend off at half of the height otherwise
+        }  # fmt: skip
+        height = (height or self.height) + max(0, room - 2.5 * self.font)
+        height = min(height, self.width * TARGETS[self.target].tallest)
+        if self.legend != "above":
+            legend |= {"y": 0.005, "yanchor": "bottom", "font": {"size": font}}
+            margin = {"t": self.font, "b": room + 2.6 * self.font}
+        else:
+            legend |= {"y": 0.995, "yanchor": "top"}
+            margin = {"t": room}
+        return {"legend": legend, "height": height, "showlegend": True, "margin": margin}

@@ -1,0 +1,59 @@
+"""Perplexity against the bits of a weight: a line per way to round, a dot per seed, the whole model across.
+
+Takes runs as numbers (`qtha_lab.reproductions.machinery.points.rounded_of` has them of a verdict); reads none.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TypedDict
+
+from qtha_lab.figures.machinery.by_size import Sized, draw, ends
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.registry import figure_function
+from qtha_lab.figures.machinery.table import Table
+
+
+class Run(TypedDict):
+    """The perplexity of one model with one seed; `bits` is None of a base that is not rounded."""
+
+    label: str
+    bits: int | None
+    seed: int
+    perplexity: float
+
+
+def _example() -> dict:
+    means = {("rounded", 2): 310.0, ("rounded", 3): 92.0, ("rounded", 4): 72.0, ("learned", 2): 150.0,
+             ("learned", 3): 79.0, ("learned", 4): 68.0, ("whole", None): 64.0}  # fmt: skip
+    return {
+        "runs": [
+            {"label": label, "bits": bits, "seed": seed, "perplexity": mean * lift}
+            for (label, bits), mean in means.items()
+            for seed, lift in enumerate((0.97, 1.0, 1.04))
+        ]
+    }
+
+
+@figure_function(example=_example)
+def perplexity_by_bits(runs: Sequence[Run], theme: str = "light") -> Figure:
+    """Perplexity against the number of bits.
+
+    Args:
+        runs: One for every way to round, number of bits and seed.
+        theme: "light", "dark" or "page".
+
+    Example:
+        >>> run = {"label": "round", "bits": 4, "seed": 0, "perplexity": 70.0}
+        >>> perplexity_by_bits([run]).alt
+        'Perplexity at the most bits, mean over seeds: round 70 at 4.'
+    """
+    points = [Sized(r["label"], r["bits"], r["seed"], r["perplexity"]) for r in runs]
+    alt = f"Perplexity at the most bits, mean over seeds: {ends(points)}."
+    caption = (
+        "Perplexity against the bits of a weight: means over seeds as lines, a dot for every seed; a base that is not "
+        "rounded is a line across. Does not show the bits of scales, of outliers and of inputs."
+    )
+    drawn = functools.partial(draw, points, "bits", "perplexity", log=True)
+    records = [dict(run) for run in runs]
+    title = "Perplexity at few bits"
+    return Figure("perplexity_by_bits", drawn, caption, alt, Table.of(records), theme, title)

@@ -1,0 +1,125 @@
+"""What a learner calls: `check` grades an answer, `hint` helps on, `solution` unfolds.
+
+Each gives back something that shows itself, as HTML on a page and as text elsewhere.
+"""
+
+import html
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from qtha_lab.lessons import grading
+from qtha_lab.lessons.registry import Exercise, get
+
+log = logging.getLogger(__name__)
+
+_HINTS_SHOWN: Counter = Counter()  # by exercise
+SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an answer: `state` is "right", "wrong" or "not attempted"."""
+
+    number: str
+    state: str
+    message: str = ""
+
+    def __repr__(self) -> str:
+        verdict = f"{self.state}: {self.message}" if self.message else self.state
+        return f"{SIGNS[self.state]} {self.number} {verdict}"
+
+    def _repr_html_(self) -> str:
+        kind = {"right": "success", "wrong": "error"}.get(self.state, "info")
+        edge = f"border-left:4px solid var(--jp-{kind}-color1,#767676)"
+        return f'<div role="status" style="{edge};padding:4px 10px">{html.escape(repr(self))}</div>'
+
+
+class FoldedText:
+    """Sections of a page inside one another, each of which unfolds with a click; elsewhere a text.
+
+    Args:
+        sections: Title and HTML of each.
+        text: What is printed where there is no page.
+    """
+
+    def __init__(self, sections: list[tuple[str, str]], text: str):
+        self.sections, self.text = sections, text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        inner = ""
+        for title, body in reversed(self.sections):
+            head = f'<summary style="cursor:pointer">{html.escape(title)}</summary>'
+            inner = f'<details style="margin:2px 0 2px 12px">{head}{body}{inner}</details>'
+        return inner
+
+
+def check(number: str, answer: Any) -> Verdict:
+    """Say whether an answer is right and, if not, what is wrong; `...` is not attempted.
+
+    Raises:
+        ValueError: If there is no exercise of that number; never for an answer.
+
+    Example:
+        >>> check("1.1", ...)
+        ○ 1.1 not attempted: put your answer in place of ... and run both cells again
+    """
+    exercise = get(number)
+    if grading.is_empty(answer):
+        todo = "put your answer in place of ... and run both cells again"
+        return Verdict(number, "not attempted", todo)
+    try:
+        exercise.grader.check(answer)
+    except Exception as error:  # an answer of a kind that nobody thought of stops nothing either
+        return Verdict(number, "wrong", _known_reason(exercise, answer) or _reason(number, error))
+    try:
+        exercise.extra_check(answer)
+    except grading.WrongAnswer as error:
+        return Verdict(number, "wrong", str(error))
+    except Exception as error:
+        return Verdict(number, "wrong", _reason(number, error))
+    return Verdict(number, "right", exercise.remark)
+
+
+def _known_reason(exercise: Exercise, answer: Any) -> str | None:
+    """Return the reason of the known mistake that has the same wrong values, if any."""
+    for mistake, sentence in exercise.mistakes:
+        try:
+            if exercise.grader.agrees(answer, exercise.answer_of(mistake)):
+                return sentence
+        except Exception as reason:  # it does not even run on all cases, so it is another mistake
+            log.debug("%s is not this mistake: %r", exercise.number, reason)
+            continue
+    return None
+
+
+def _reason(number: str, error: Exception) -> str:
+    if isinstance(error, grading.WrongAnswer):
+        return f'{error}; hint("{number}") helps on'
+    return f"it stops with {type(error).__name__}: {error}"
+
+
+def hint(number: str) -> FoldedText:
+    """The next hint; after the last one, the last again."""
+    exercise = get(number)
+    _HINTS_SHOWN[number] = min(_HINTS_SHOWN[number] + 1, len(exercise.hints))
+    turn = _HINTS_SHOWN[number]
+    hints = exercise.hints
+    sections = [
+        (_title(exercise, k), f"<p>{html.escape(text)}</p>") for k, text in enumerate(hints)
+    ]
+    return FoldedText(sections, f"{_title(exercise, turn - 1)}: {hints[turn - 1]}")
+
+
+def _title(exercise: Exercise, index: int) -> str:
+    return f"Hint {index + 1} of {len(exercise.hints)} for {exercise.number}"
+
+
+def solution(number: str) -> FoldedText:
+    """The code of one right answer; there are others."""
+    code = get(number).solution
+    return FoldedText([(f"Solution of {number}", f"<pre>{html.escape(code)}</pre>")], code)

@@ -1,0 +1,230 @@
+"""Exercises of lesson 3: means of qubits, entropy of a pair, slopes by shifts, shots."""
+
+import math
+
+import numpy as np
+
+from qtha_lab.lessons import grading
+from qtha_lab.lessons.registry import exercise
+
+exercise(
+    "3.1",
+    "Two rotations of one qubit",
+    difficulty=1,
+    minutes=5,
+    answer="mean_z",
+    hints=(
+        "What does a second rotation about the same axis do to the angle of the first?",
+        "Two rotations about the same axis are one rotation: which angle has it?",
+        "RY(a) then RY(b) is RY(a + b), and ⟨Z⟩ of RY(t) is cos t.",
+    ),
+    solution="""
+        def mean_z(a, b):
+            return np.cos(a + b)
+    """,
+    mistakes=(
+        (
+            "mean_z = lambda a, b: np.cos(a) + np.cos(b)",
+            "that adds two means; it reaches 2, and ⟨Z⟩ lies between -1 and 1",
+        ),
+        (
+            "mean_z = lambda a, b: np.cos(a) * np.cos(b)",
+            "that is ⟨Z⟩ after two qubits' rotations read as a product; here one qubit is rotated twice",
+        ),
+        (
+            "mean_z = lambda a, b: np.cos((a + b) / 2) ** 2",
+            "that is the probability of reading 0; the mean takes that of reading 1 away",
+        ),
+    ),
+    grader=grading.Function(
+        lambda: [
+            ((a, b), math.cos(a + b))
+            for a, b in [(0.0, 0.0), (0.3, 0.9), (math.pi / 2, math.pi / 2), (-1.0, 2.5)]
+        ]
+    ),
+    setup="import numpy as np",
+    remark="This is why uploading a datum twice can double its frequency: cos 2x.",
+)
+
+
+def _pairs():
+    for t in (0.0, 0.4, math.pi / 2, 2.5):
+        p = math.cos(t / 2) ** 2
+        yield (t,), -sum(q * math.log2(q) for q in (p, 1 - p) if q > 0)
+
+
+exercise(
+    "3.2",
+    "Entropy of an entangled pair",
+    difficulty=2,
+    minutes=10,
+    answer="pair_entropy",
+    hints=(
+        "After RY(t) on wire 0 and CNOT(0, 1) the state is cos(t/2)|00⟩ + sin(t/2)|11⟩.",
+        "Each wire alone is 0 with the probability p = cos²(t/2), 1 with 1 - p.",
+        "-Σ p log₂ p over the two probabilities; a probability of 0 adds nothing.",
+    ),
+    solution="""
+        def pair_entropy(t):
+            p = np.cos(t / 2) ** 2
+            return -sum(q * np.log2(q) for q in (p, 1 - p) if q > 0)
+    """,
+    mistakes=(
+        (
+            "pair_entropy = lambda t: np.sin(t) ** 2",
+            "it is 0 and 1 at the right places, but that is the Meyer–Wallach measure of the pair",
+        ),
+        (
+            "pair_entropy = lambda t: -sum(q * np.log(q) for q in (np.cos(t / 2) ** 2, np.sin(t / 2) ** 2) if q > 0)",
+            "that is in nats: bits take the logarithm of base 2",
+        ),
+    ),
+    setup="import numpy as np",
+    grader=grading.Function(_pairs),
+    remark="At t = π/2 it is the Bell pair, 1 bit: the most that one wire can share.",
+)
+
+
+# f(t) = a + b cos t + c sin t + d cos t/2 + e sin t/2; an RY has d = e = 0, a CRZ need not
+def _wave(a: float, b: float, c: float, d: float = 0, e: float = 0):
+    def wave(t):
+        return a + b * np.cos(t) + c * np.sin(t) + d * np.cos(t / 2) + e * np.sin(t / 2)
+
+    wave.gradient = lambda t: (
+        -b * math.sin(t) + c * math.cos(t) - d / 2 * math.sin(t / 2) + e / 2 * math.cos(t / 2)
+    )
+    terms = zip((a, b, c, d, e), ("", " cos t", " sin t", " cos t/2", " sin t/2"), strict=True)
+    wave.__name__ = " + ".join(f"{factor:g}{term}" for factor, term in terms if factor)
+    return wave
+
+
+def _gradients(*waves):
+    return [((wave, t), wave.gradient(t)) for wave in waves for t in (0.0, 0.8, 2.0)]
+
+
+RY = _wave(0.2, 0.7, -0.4), _wave(0, 1, 0)
+CRZ = _wave(0.1, 0.3, -0.2, 0.25, 0.4), _wave(0, 0, 0, 0, 1), *RY
+SPREAD = 1e-3  # standard error of a reading after a million shots
+LOUDEST = 5  # largest error of a gradient, in standard errors of a reading
+TOO_NEAR = (
+    f"without noise its values are right; with a standard error of {SPREAD:g} per reading, that of a "
+    f"million shots, the gradient is off by more than {LOUDEST} times as much: the places lie too near"
+)
+
+
+def _survives_shots(answer):
+    """Refuse a rule that amplifies the noise of its readings."""
+    wave, draws = RY[0], np.random.default_rng(0)
+
+    def noisy(t):
+        return wave(t) + SPREAD * draws.normal(size=np.shape(t))
+
+    errors = [float(answer(noisy, 0.8)) - wave.gradient(0.8) for _ in range(50)]
+    if np.sqrt(np.mean(np.square(errors))) > LOUDEST * SPREAD:
+        raise grading.WrongAnswer(TOO_NEAR)
+
+
+def _label(f, t):
+    return f"({f.__name__}, {t:g})"
+
+
+exercise(
+    "3.3",
+    "A slope from two runs",
+    difficulty=2,
+    minutes=10,
+    answer="gradient_ry",
+    hints=(
+        "f(t) = a + b cos t + c sin t. Which difference of two values is a multiple of -b sin t + c cos t?",
+        "Take two places a quarter turn before and behind t: what is cos(t + π/2)?",
+        "(f(t + π/2) - f(t - π/2)) / 2. It is exact: no small step is needed.",
+    ),
+    solution="""
+        def gradient_ry(f, t):
+            return (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2
+    """,
+    mistakes=(
+        (
+            "gradient_ry = lambda f, t: f(t + np.pi / 2) - f(t - np.pi / 2)",
+            "try f = sin at 0: its slope there is half of this difference",
+        ),
+        (
+            "gradient_ry = lambda f, t: (f(t + 0.1) - f(t - 0.1)) / 0.2",
+            "a difference over a small step is near the slope and not equal to it: go far apart instead",
+        ),
+        (
+            "gradient_ry = lambda f, t: (f(t + 0.01) - f(t - 0.01)) / 0.02",
+            "a small step hides its error and divides shot noise by the step: go far apart instead",
+        ),
+        (
+            "gradient_ry = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
+            TOO_NEAR,
+        ),
+    ),
+    setup="import numpy as np",
+    grader=grading.Function(lambda: _gradients(*RY), label=_label, rtol=1e-6),
+    extra_check=_survives_shots,
+    remark="A chip can do this too, while it cannot take a small step: shot noise would drown it.",
+)
+
+exercise(
+    "3.4",
+    "A slope of a controlled rotation",
+    difficulty=3,
+    minutes=15,
+    answer="gradient_crz",
+    hints=(
+        "Shift by s: f(t + s) - f(t - s) = 2 sin(s) · (the slope's part of frequency 1) "
+        "+ 4 sin(s/2) · (its part of frequency ½). Two such differences, two unknowns.",
+        "With s = π/2 and s = 3π/2: sin is 1 and -1, sin of the half is 1/√2 both times. "
+        "Call the differences D₁ and D₃ and find u, v with u D₁ - v D₃ = slope.",
+        "2u + 2v = 1 and 2√2 (u - v) = 1: u = (√2 + 1) / (4√2), v = (√2 - 1) / (4√2).",
+    ),
+    solution="""
+        def gradient_crz(f, t):
+            root = np.sqrt(2)
+            u, v = (root + 1) / (4 * root), (root - 1) / (4 * root)
+            near = f(t + np.pi / 2) - f(t - np.pi / 2)
+            far = f(t + 3 * np.pi / 2) - f(t - 3 * np.pi / 2)
+            return u * near - v * far
+    """,
+    mistakes=(
+        (
+            "gradient_crz = lambda f, t: (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2",
+            "that is the rule of two terms: it overrates the part of frequency ½ by √2",
+        ),
+        (
+            "gradient_crz = lambda f, t: (f(t + np.pi) - f(t - np.pi)) / 4",
+            "that is exact for the part of frequency ½ and blind for the part of frequency 1",
+        ),
+        (
+            "gradient_crz = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
+            TOO_NEAR,
+        ),
+    ),
+    setup="import numpy as np",
+    grader=grading.Function(lambda: _gradients(*CRZ), label=_label, rtol=1e-6),
+    extra_check=_survives_shots,
+    remark="Four runs per angle instead of two, for half of QTHA's angles. It holds for RY as well.",
+)
+
+exercise(
+    "3.5",
+    "Shots for two digits",
+    difficulty=1,
+    minutes=5,
+    answer="shots",
+    hints=(
+        "How does the error of a mean fall with the number of readings?",
+        "The standard error of the mean of ±1 with expectation z is √((1 - z²) / shots).",
+        "(1 - 0.6²) / shots = 0.01².",
+    ),
+    solution="shots = (1 - 0.6**2) / 0.01**2",
+    mistakes=(
+        ("shots = 1 / 0.01**2", "that is for ⟨Z⟩ = 0, the worst case"),
+        ("shots = (1 - 0.6) / 0.01**2", "the variance is 1 - z², not 1 - z"),
+        ("shots = 64", "the error enters squared"),
+    ),
+    grader=grading.Number(6_400),
+    remark="For one circuit, at one token of one layer. One digit fewer costs a hundredth of it.",
+)

@@ -1,0 +1,125 @@
+"""What an exercise declares about itself, and how it is found.
+
+Holds no exercise: those of a lesson lie in a file `lesson_….py` beside this one.
+"""
+
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.registry import Registry
+from qtha_lab.lessons.grading import Grader
+
+Mistake = tuple[str, str]
+
+EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.lessons", prefix="lesson_")
+HARDEST = 3
+HINTS = 3
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise as declared.
+
+    Attributes:
+        number: Lesson and place in it, `"4.2"`.
+        difficulty: 1 to 3 stars.
+        answer: The name under which the solution, and the learner, leave the answer.
+        hints: Three, from a nudge to nearly all.
+        solution: Code that leaves the right answer.
+        mistakes: (code that leaves a wrong answer, why it is wrong), each a mistake to be expected.
+            A mistake with right values has the text of `extra_check` as its reason.
+        grader: What a right answer is.
+        remark: What is said to a right answer.
+        extra_check: Raises `grading.WrongAnswer` for an answer with right values reached in a way that the task excludes.
+        setup: Code that the notebook ran before the exercise and the solution needs.
+    """
+
+    number: str
+    title: str
+    difficulty: int
+    minutes: int
+    answer: str
+    hints: tuple[str, ...]
+    solution: str = field(repr=False)
+    mistakes: tuple[Mistake, ...] = field(repr=False)
+    grader: Grader = field(repr=False)
+    remark: str = field(repr=False)
+    extra_check: Callable[[Any], None] = field(default=lambda answer: None, repr=False)
+    setup: str = field(default="", repr=False)
+
+    def __post_init__(self):
+        if not re.fullmatch(r"\d+\.\d+", self.number):
+            raise Refusal(f"an exercise has a number such as '4.2', not {self.number!r}")
+        if not 1 <= self.difficulty <= HARDEST:
+            raise Refusal(f"difficulty must lie between 1 and {HARDEST}, not {self.difficulty}")
+        if len(self.hints) != HINTS:
+            raise Refusal(f"exercise {self.number} needs {HINTS} hints, not {len(self.hints)}")
+        if not self.mistakes:
+            raise Refusal(f"exercise {self.number} needs a wrong answer at least")
+
+    def answer_of(self, code: str) -> Any:
+        """What a piece of code leaves as the answer, after what the notebook ran before."""
+        names: dict = {}
+        exec(self.setup, names)
+        exec(code, names)
+        return names[self.answer]
+
+    @property
+    def heading(self) -> str:
+        """The line of the notebook that it starts with."""
+        return f"### Exercise {self.number} · {self.title}"
+
+    @property
+    def effort(self) -> str:
+        """Stars and time, as the notebook has them.
+
+        Example:
+            >>> get("1.1").effort
+            '★☆☆ · 3 minutes'
+        """
+        stars = "★" * self.difficulty + "☆" * (HARDEST - self.difficulty)
+        return f"{stars} · {self.minutes} minutes"
+
+
+def exercise(
+    number: str, title: str, *, solution: str, mistakes: tuple[Mistake, ...], **fields: Any
+) -> None:
+    """Declare an exercise.
+
+    Args:
+        number: Lesson and place in it, `"4.2"`.
+        title: As in the notebook's heading.
+        solution: Code that leaves the right answer; it may be indented as it stands.
+        mistakes: (code that leaves a wrong answer, why it is wrong) of each mistake to be expected.
+        fields: The other attributes of `Exercise`.
+
+    Raises:
+        Refusal: If one of them is out of its limits.
+    """
+    flush = tuple((_flush(code), sentence) for code, sentence in mistakes)
+    entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
+    EXERCISES.add(number, entry, module=repr(title))
+
+
+def _flush(code: str) -> str:
+    return textwrap.dedent(code).strip()
+
+
+def exercises() -> list[Exercise]:
+    """All exercises, in the order of the lessons."""
+    return sorted(
+        EXERCISES.values(), key=lambda exercise: tuple(map(int, exercise.number.split(".")))
+    )
+
+
+def get(number: str) -> Exercise:
+    """The exercise of that number.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    return EXERCISES.get_or_refuse(number)

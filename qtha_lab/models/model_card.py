@@ -1,0 +1,153 @@
+"""The model card beside an adapter: what it was trained on and how well it did, and how to load it.
+
+Writes `README.md` with the metadata that model hubs read. Measures nothing.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelCardData
+from peft import PeftConfig
+
+from qtha_lab.adapters import get_method
+from qtha_lab.adapters.registry import method_of
+from qtha_lab.models.public_names import is_path, model_name, public_base, public_name
+
+PIPELINES = {"CAUSAL_LM": "text-generation", "SEQ_CLS": "text-classification"}
+
+
+def write_card(
+    folder: Path,
+    config: PeftConfig,
+    *,
+    base_model: str,
+    n_labels: int | None = None,
+    head: str = "",
+    task: str = "",
+    facts: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    notes: str = "",
+) -> Path:
+    """Write the card of the adapter in a folder.
+
+    Paths of this machine do not go into it: of a folder or a file only the name does.
+
+    Args:
+        folder: Where `save_pretrained` wrote the adapter.
+        config: Its PEFT config.
+        base_model: What it goes on: a hub id, a folder, or a name that `qtha_lab.load_model` knows.
+        n_labels: Classes that a classification head tells apart.
+        head: Its name where it is none of the model's own kind, such as "circuit(n=4)".
+        task: What it was trained for.
+        facts: Rows of the table of how it was made.
+        metrics: Rows of the table of what was measured.
+        notes: Sentences to put below the tables.
+
+    Returns:
+        The card, `README.md` in the folder.
+    """
+    kind = getattr(config.task_type, "value", config.task_type)
+    method, base_model = method_of(config), model_name(base_model)
+    data = ModelCardData(
+        base_model=None if is_path(base_model) else public_base(base_model),
+        library_name="peft",
+        tags=sorted({"peft", "qtha-lab", method.name if method else "adapter"}),
+        pipeline_tag=PIPELINES.get(str(kind)),
+    )
+    is_ours = method is not None and method.ours
+    parts = [
+        f"# {method.name if method else 'Adapter'} adapter for {plain(public_name(base_model))}",
+        _what(method, public_name(task) if task else ""),
+        _loading(is_ours, kind, base_model, n_labels, head),
+        _table("How it was made", {"settings": _settings(config, method), **(facts or {})}),
+        _table("What was measured", metrics or {}),
+        notes,
+    ]
+    text = "\n\n".join(part for part in parts if part)
+    path = Path(folder) / "README.md"
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(path)
+    return path
+
+
+def _what(method, task: str) -> str:
+    sentence = f"{method.summary} Source of the method: {method.source}." if method else ""
+    return f"{sentence} Trained for the task {code(task)}.".strip() if task else sentence
+
+
+def _loading(
+    is_ours: bool, kind: str | None, base_model: str, n_labels: int | None, reader: str
+) -> str:
+    """How it is loaded; a base that lies in a folder is written as BASE, to be filled in."""
+    is_ours = is_ours or bool(reader)  # either is a thing that PEFT does not know
+    name = public_name(base_model) if is_ours else public_base(base_model)
+    base = "BASE" if is_path(base_model) else json.dumps(name)
+    first = [f"`BASE` is the folder of {plain(name)}.", ""] if is_path(base_model) else []
+    if is_ours:
+        head = f', head="classification", n_labels={n_labels}' if kind == "SEQ_CLS" else ""
+        lines = [
+            "from qtha_lab import load_adapter, load_model",
+            "",
+            f"model = load_adapter(load_model({base}{head}).model, FOLDER)",
+        ]
+        first = [
+            f"PEFT does not know this {'head' if reader else 'method'} by itself: `pip install qtha-lab` first.",
+            "",
+            *first,
+        ]
+    else:
+        auto = f"AutoModelFor{'SequenceClassification' if kind == 'SEQ_CLS' else 'CausalLM'}"
+        lines = [
+            "from peft import PeftModel",
+            f"from transformers import {auto}",
+            "",
+            f"base = {auto}.from_pretrained({base})",
+            "model = PeftModel.from_pretrained(base, FOLDER)",
+        ]
+    return "\n".join(["## Loading it", "", *first, "```python", *lines, "```"])
+
+
+def _settings(config: PeftConfig, method) -> str:
+    """What differs from the method's defaults."""
+    if method is None:
+        return type(config).__name__
+    settings = method.settings()
+    options = {
+        k: v for k, s in settings.items() if (v := getattr(config, k, s.default)) != s.default
+    }
+    pairs = ", ".join(f"{name} = {value}" for name, value in options.items())
+    return f"{get_method(method.name).name} ({pairs or 'defaults'})"
+
+
+def _table(title: str, rows: Mapping[str, Any]) -> str:
+    if not rows:
+        return ""
+    texts = {name: _cell(value) for name, value in rows.items() if value is not None}
+    lines = [f"| {plain(name.replace('_', ' '))} | {value} |" for name, value in texts.items()]
+    return "\n".join([f"## {title}", "", "| | |", "|---|---|", *lines])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return plain(str(value))
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def plain(text: str) -> str:
+    """A text on one line in which Markdown and HTML see nothing to do.
+
+    Example:
+        >>> plain("a <b>|\\n# c")
+        'a \\\\<b\\\\>\\\\| \\\\# c'
+    """
+    return re.sub(r"([\\`*\[\]<>|#&~$])", r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """A text on one line in a code span, with a fence longer than any inside it."""
+    line = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    pad = " " if "`" in line else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

@@ -1,0 +1,114 @@
+"""Keys and values on few bits, as a cache of them would hold them: rounded after their positions are turned in.
+
+One grid for each head and token. Works on models that read their attention from transformers' own table.
+"""
+
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.models.quantisation.grid import WHOLE, straight_through
+
+NAME = "rounded_keys_and_values"
+
+
+class RoundedKeys(nn.Module):
+    """What rounds the keys and values of one attention: Q(Rᵀk) turned back by R, or Q(k) where there is no R.
+
+    Args:
+        bits: Of a number in a key or a value.
+        rotations: (head_dim, head_dim) of the keys and of the values; None turns nothing.
+    """
+
+    def __init__(self, bits: int, rotations: tuple[Tensor | None, Tensor | None] = (None, None)):
+        super().__init__()
+        self.bits = bits
+        self.register_buffer("of_keys", rotations[0], persistent=False)
+        self.register_buffer("of_values", rotations[1], persistent=False)
+
+    def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Both rounded, (rows, heads, tokens, head_dim), with the slopes of what went in."""
+        of_keys, of_values = (
+            cast("Tensor | None", self.of_keys),
+            cast("Tensor | None", self.of_values),
+        )
+        return rotated_and_rounded(key, of_keys, self.bits), rotated_and_rounded(
+            value, of_values, self.bits
+        )
+
+
+def rotated_and_rounded(
+    x: Float[Tensor, "*batch size"], rotation: Float[Tensor, "size size"] | None, bits: int
+) -> Float[Tensor, "*batch size"]:
+    """R Q(Rᵀ x) of every row, with the slope of x.
+
+    Args:
+        x: Rows along the last axis.
+        rotation: R; None is I.
+        bits: Of a number.
+    """
+    if rotation is None:
+        return straight_through(x, bits)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    with torch.autocast(x.device.type, enabled=False):
+        rotation = rotation.to(wide.dtype)
+        return (straight_through(wide @ rotation, bits) @ rotation.mT).to(x.dtype)
+
+
+def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules that ask transformers' table for their attention, by name: those that know their head size."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if name.rpartition(".")[2] in ("self_attn", "attn", "self") and hasattr(module, "scaling")
+    }
+
+
+def head_size(module: nn.Module) -> int:
+    """Numbers in a key of an attention."""
+    size = getattr(module, "head_dim", None) or getattr(module, "attention_head_size")  # noqa: B009
+    return int(cast(int, size))
+
+
+def check_keys(model: nn.Module, bits: int) -> None:
+    """Refuse a model whose keys and values are nowhere to be reached.
+
+    Raises:
+        Refusal: With the kind of model.
+    """
+    if bits < WHOLE and not (
+        getattr(model, "_supports_attention_backend", False) and attention_layers(model)
+    ):
+        raise Refusal(
+            f"quantization: kv must be {WHOLE}, not {bits}: a {type(model).__name__} keeps its attention where "
+            "keys and values cannot be rounded"
+        )
+
+
+def round_keys(model: nn.Module, rounders: dict[str, RoundedKeys]) -> None:
+    """Let every attention round its keys and values.
+
+    Args:
+        model: Of transformers; changed in place.
+        rounders: By the name of the attention.
+    """
+    AttentionInterface.register(NAME, _attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    for name, rounder in rounders.items():
+        cast(Any, model.get_submodule(name)).rounded_keys = rounder
+    cast(Any, model).config._attn_implementation = NAME
+
+
+def _attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **how: Any
+) -> tuple[Tensor, Tensor | None]:
+    rounder = getattr(module, "rounded_keys", None)
+    if rounder is not None:
+        key, value = rounder(key, value)
+    return sdpa_attention_forward(module, query, key, value, mask, **how)

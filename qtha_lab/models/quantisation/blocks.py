@@ -1,0 +1,98 @@
+"""A model block by block: what goes into each and what comes out, so that one can be rounded after the other."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.models.quantisation.calibration import Batch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A block's arguments for one batch, the stream of hidden states apart."""
+
+    hidden: Tensor
+    others: tuple
+    named: dict[str, Any]
+
+    def through(self, block: Callable) -> Tensor:
+        """The hidden states after a block."""
+        result = block(self.hidden, *self.others, **self.named)
+        return result[0] if isinstance(result, tuple) else result
+
+    def with_hidden(self, hidden: Tensor) -> "Call":
+        """The same with another stream."""
+        return replace(self, hidden=hidden)
+
+
+class _Reached(Exception):  # noqa: N818  ends a forward pass that has shown what it was for
+    """The first block was reached."""
+
+
+def blocks_of(model: nn.Module) -> tuple[str, nn.ModuleList]:
+    """The list of a model's transformer blocks, and its name.
+
+    Raises:
+        Refusal: If there is none.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module):
+            return name, module
+    raise Refusal(
+        f"quantization: a {type(model).__name__} has no list of blocks to round one after the other"
+    )
+
+
+@torch.no_grad()
+def first_calls(model: nn.Module, batches: Sequence[Batch]) -> list[Call]:
+    """What the first block is given for each batch."""
+    calls: list[Call] = []
+
+    def catch(module: nn.Module, arguments: tuple, named: dict[str, Any]) -> None:
+        hidden, *others = arguments or (named.pop("hidden_states"),)
+        calls.append(Call(hidden, tuple(others), named))
+        raise _Reached
+
+    hook = blocks_of(model)[1][0].register_forward_pre_hook(catch, with_kwargs=True)
+    try:
+        for batch in batches:
+            try:
+                model(**batch, **_without_cache(model))
+            except _Reached:
+                log.debug("the first block was reached")
+    finally:
+        hook.remove()
+    return calls
+
+
+def _without_cache(model: nn.Module) -> dict[str, bool]:
+    return {"use_cache": False} if hasattr(getattr(model, "config", None), "use_cache") else {}
+
+
+@torch.no_grad()
+def readers(block: nn.Module, call: Call) -> Iterator[tuple[list[str], Tensor]]:
+    """The linear layers of a block that read the same tensor, and that tensor, in the order they are called."""
+    from qtha_lab.models.quantisation.layers import rounded_layers
+
+    read: dict[int, tuple[list[str], Tensor]] = {}
+    hooks = []
+    for name, layer in rounded_layers(block).items():
+
+        def note(module: nn.Module, arguments: tuple, name: str = name) -> None:
+            x = arguments[0]
+            read.setdefault(id(x), ([], x))[0].append(name)  # kept, so that no other has its id
+
+        hooks.append(layer.register_forward_pre_hook(note))
+    try:
+        call.through(block)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    yield from read.values()

@@ -1,0 +1,148 @@
+"""The layers of a model that are rounded, and a linear layer that rounds what comes in.
+
+Weights are kept as they multiply, in the model's own precision; nothing gets smaller in memory.
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.models.quantisation.grid import WHOLE, straight_through
+
+HEADS = ("lm_head", "score", "classifier")  # stay whole, as embeddings do
+LINEAR = (nn.Linear, Conv1D)
+
+
+def rounded_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The linear layers between embeddings and head, by name."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, LINEAR) and not {*HEADS} & {*name.split(".")}
+    }
+
+
+def matrix_of(layer: nn.Module) -> Float[Tensor, "out_features in_features"]:
+    """A layer's weight as it multiplies, in float64."""
+    weight = cast(Tensor, layer.weight).detach().to(torch.float64)
+    return weight.mT if isinstance(layer, Conv1D) else weight
+
+
+@torch.no_grad()
+def set_matrix(layer: nn.Module, matrix: Float[Tensor, "out_features in_features"]) -> None:
+    """Put another weight in the place of a layer's, in its precision."""
+    weight = cast(Tensor, layer.weight)
+    weight.copy_(matrix.mT if isinstance(layer, Conv1D) else matrix)
+
+
+def sizes_of(model: nn.Module) -> Iterator[tuple[str, int, int]]:
+    """Name, in_features and out_features of the layers that are rounded."""
+    for name, layer in rounded_layers(model).items():
+        out_features, in_features = cast(Tensor, layer.weight).shape
+        if isinstance(layer, Conv1D):
+            in_features, out_features = out_features, in_features
+        yield name, in_features, out_features
+
+
+def check_groups(model: nn.Module, group: int | None) -> None:
+    """Refuse a group that divides the inputs of a layer with a remainder.
+
+    Raises:
+        Refusal: With the layer.
+    """
+    for name, in_features, _ in sizes_of(model):
+        if group and in_features % group:
+            raise Refusal(
+                f"quantization: g must divide the {in_features} inputs of {name} without a remainder, not {group}"
+            )
+
+
+class RoundedLinear(nn.Linear):
+    """A linear layer that rounds its input, each token on a grid of its own: y = W x̂ + b.
+
+    x̂ = t ⊙ Q(x / t) with a scale t per input, x̂ = R Q(Rᵀ x) with a rotation R; the slope of x̂ in x is 1. The weight
+    is what multiplies x̂, so that whatever reads it reads the layer's own map.
+
+    Args:
+        layer: Whose weight and bias are taken over.
+        bits: Of an input; 16 rounds none.
+    """
+
+    scale: Tensor | None
+    rotation: Tensor | None
+
+    def __init__(self, layer: nn.Linear, bits: int):
+        super().__init__(
+            layer.in_features, layer.out_features, layer.bias is not None, device="meta"
+        )
+        self.weight, self.bias = layer.weight, layer.bias
+        self.bits = bits
+        self.register_buffer("scale", None, persistent=False)
+        self.register_buffer("rotation", None, persistent=False)
+        self.train(layer.training)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The layer's output for its rounded input."""
+        return nn.functional.linear(self.rounded(input), self.weight, self.bias)
+
+    def rounded(
+        self, x: Float[Tensor, "*batch in_features"]
+    ) -> Float[Tensor, "*batch in_features"]:
+        """x̂, of the precision of x."""
+        if self.bits >= WHOLE and self.rotation is None and self.scale is None:
+            return x
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        with torch.autocast(x.device.type, enabled=False):
+            if self.rotation is not None:
+                rotation = self.rotation.to(wide.dtype)
+                return (straight_through(wide @ rotation, self.bits) @ rotation.mT).to(x.dtype)
+            if self.scale is not None:
+                return (self.scale * straight_through(wide / self.scale, self.bits)).to(x.dtype)
+            return straight_through(wide, self.bits).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """Sizes and bits."""
+        return f"{super().extra_repr()}, input_bits={self.bits}"
+
+
+def with_rounded_inputs(model: nn.Module, bits: int) -> dict[str, RoundedLinear]:
+    """Put a `RoundedLinear` in the place of every layer that is rounded.
+
+    Args:
+        model: Changed in place.
+        bits: Of an input.
+
+    Returns:
+        The new layers by name.
+    """
+    new = {}
+    for name, layer in rounded_layers(model).items():
+        parent, _, last = name.rpartition(".")
+        new[name] = RoundedLinear(cast(nn.Linear, layer), bits)
+        setattr(model.get_submodule(parent), last, new[name])
+    return new
+
+
+def check_linear(model: nn.Module) -> None:
+    """Refuse layers of another kind than `nn.Linear`.
+
+    Raises:
+        Refusal: With the layer.
+    """
+    for name, layer in rounded_layers(model).items():
+        if not isinstance(layer, nn.Linear):
+            raise Refusal(
+                f"quantization: {name} is a {type(layer).__name__}, and only of nn.Linear can inputs be rounded "
+                "and clips be learnt: choose round or outliers"
+            )
+
+
+def mark(model: nn.Module, text: str) -> None:
+    """Note on every rounded layer how it is, so that nothing is merged into it."""
+    for layer in rounded_layers(model).values():
+        cast(Any, layer).rounding = text

@@ -1,0 +1,90 @@
+"""Orthogonal matrices that spread an outlier over all coordinates: R = diag(±1) H / √d, or one drawn at random.
+
+The Hadamard matrices H of sizes 2ᵏ, 12·2ᵏ, 20·2ᵏ, 28·2ᵏ, 36·2ᵏ and some more are torchao's.
+
+Source:
+    QuaRot, arXiv:2404.00456; the tables of N. J. A. Sloane's library, as torchao.prototype.spinquant has them.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import io
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.core.errors import Refusal
+
+TABLE = (
+    172,
+    156,
+    140,
+    108,
+    60,
+    52,
+    36,
+    28,
+    44,
+    40,
+    20,
+    12,
+    1,
+)  # the first that divides, as torchao looks
+
+
+def check_size(size: int, place: str) -> None:
+    """Refuse a size for which no Hadamard matrix is at hand.
+
+    Args:
+        size: Of the vectors that are turned.
+        place: Where they are.
+
+    Raises:
+        Refusal: With both, or with the package that has the matrices.
+
+    Example:
+        >>> check_size(34, "down_proj")
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: quantization: no Hadamard matrix of size 34 is known for down_proj: choose rotations=random or nowhere
+    """
+    if importlib.util.find_spec("torchao") is None:
+        raise Refusal(
+            "quantization: Hadamard matrices are torchao's, which is not installed: "
+            "pip install 'qtha-lab[quantized]'"
+        )
+    rest = size // next(k for k in TABLE if size % k == 0)
+    if rest & (rest - 1):
+        raise Refusal(
+            f"quantization: no Hadamard matrix of size {size} is known for {place}: choose rotations=random or nowhere"
+        )
+
+
+@functools.cache
+def hadamard(size: int) -> Float[Tensor, "size size"]:
+    """diag(±1) H / √d, the same for every layer of a size, in float64.
+
+    Example:
+        >>> turned = torch.eye(192, dtype=torch.float64)[5] @ hadamard(192)
+        >>> round(float(turned.abs().max() / turned.square().mean().sqrt()), 6)  # of one-hot it is √192
+        1.0
+    """
+    with contextlib.redirect_stdout(io.StringIO()):  # it advertises another package
+        from torchao.prototype.spinquant.hadamard_utils import get_hadK, matmul_hadU_slow
+
+    signs = torch.randint(0, 2, (size,), generator=torch.Generator().manual_seed(size)) * 2.0 - 1
+    matrix, k = get_hadK(size)
+    return matmul_hadU_slow(torch.diag(signs).double(), matrix, k)
+
+
+@functools.cache
+def random_orthogonal(size: int) -> Float[Tensor, "size size"]:
+    """One drawn evenly from all orthogonal matrices, the same for every layer of a size, in float64.
+
+    Source:
+        Mezzadri 2007, arXiv:math-ph/0609050.
+    """
+    generator = torch.Generator().manual_seed(size)
+    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64))
+    return q * r.diagonal().sign()

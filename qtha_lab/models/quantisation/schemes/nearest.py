@@ -1,0 +1,54 @@
+"""Plain rounding: every weight to the nearest point of its group's grid.
+
+W̃ = Q(W), the grid of a group from its least to its largest weight; with `clip="grid"` from the share of that
+range at which the squared error of the weights is least, the control of every learnt clip.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from qtha_lab.core.settings import setting
+from qtha_lab.models.quantisation.schemes.registry import Rounding, bits
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WEIGHT_BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+
+
+@bits(
+    "round",
+    summary="Every weight to the nearest point of its group's grid.",
+    source="round to nearest, the baseline of every paper on the subject; Nagel et al. 2021, arXiv:2106.08295",
+    example="round(w=3,g=64)",
+)
+@dataclasses.dataclass(frozen=True)
+class Round(Rounding):
+    """Settings of plain rounding."""
+
+    w: int = setting(4, "Bits of a weight; 16 rounds none.", choices=WEIGHT_BITS, common=True)
+    g: int | None = setting(
+        64, "Neighbouring weights of a row that share a grid; null takes the row.", ge=2
+    )
+    clip: str = setting(
+        "whole",
+        "Range of a grid: all weights, or the share of it that errs least.",
+        choices=("whole", "grid"),
+    )
+
+    def check(self, model: nn.Module) -> None:
+        """Refuse a group that does not divide the inputs of a layer."""
+        from qtha_lab.models.quantisation import layers
+
+        layers.check_groups(model, self.g)
+
+    def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
+        """Round every layer's weight."""
+        from qtha_lab.models.quantisation import grid, layers
+
+        for layer in layers.rounded_layers(model).values():
+            matrix = layers.matrix_of(layer)
+            layers.set_matrix(layer, grid.round_matrix(matrix, self.w, self.g, self.clip))

@@ -1,0 +1,58 @@
+"""PreQuant's base: a small share of the weights stays whole, the rest is rounded on a grid made without them.
+
+W̃ = Q(W ⊙ (1 − M); s) + M ⊙ W. M marks the `fraction` of a layer's weights that lie farthest from the mean of
+their row, in standard deviations of the row; the grid of a row ends at the weights that are left. Method `prequant`
+then trains what M marks.
+
+Source:
+    PreQuant, arXiv:2306.00014: outliers of about half a percent, rounding once and for no task in particular. The
+    rule that finds them and their exclusion from the grid are our reconstruction [R]; there is no public code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from qtha_lab.core.settings import setting
+from qtha_lab.models.quantisation.schemes.nearest import WEIGHT_BITS
+from qtha_lab.models.quantisation.schemes.registry import Rounding, bits
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@bits(
+    "outliers",
+    summary="A small share of the weights stays whole, the rest is rounded on a grid made without them.",
+    source="PreQuant, arXiv:2306.00014",
+    example="outliers(w=4)",
+)
+@dataclasses.dataclass(frozen=True)
+class Outliers(Rounding):
+    """Settings of rounding around outliers."""
+
+    w: int = setting(4, "Bits of a weight that is rounded.", choices=WEIGHT_BITS, common=True)
+    fraction: float = setting(0.005, "Share of a layer's weights that stays whole.", ge=0, le=1)
+    chosen: str = setting(
+        "farthest",
+        "Which stay whole: the farthest from their row's mean, or some drawn at random, as a control.",
+        choices=("farthest", "random"),
+    )
+    clip: str = setting(
+        "whole",
+        "Range of a grid: all weights left, or the share of it that errs least.",
+        choices=("whole", "grid"),
+    )
+
+    def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
+        """Round every layer's weight but for the marked ones."""
+        from qtha_lab.adapters.prequant import marked
+        from qtha_lab.models.quantisation import grid, layers
+
+        for name, layer in layers.rounded_layers(model).items():
+            matrix = layers.matrix_of(layer)
+            mask = marked(matrix, self.fraction, self.chosen, name)
+            rounded = grid.round_matrix(matrix, self.w, clip=self.clip, left_out=mask)
+            layers.set_matrix(layer, rounded)

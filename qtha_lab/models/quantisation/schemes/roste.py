@@ -1,0 +1,113 @@
+"""RoSTE's base: weights, inputs, keys and values of few bits, turned before rounding where that errs less.
+
+    y = Q(W R) Q(Rᵀ x),   R = diag(±1) H / √d or I, chosen for each layer
+
+A turned outlier is spread over all coordinates, so the grid of a token need not reach out to it. A layer's
+choice is the R of the least ‖Q(WR) − WR‖² / ‖W‖² + ‖Q(Rᵀx) − Rᵀx‖² / ‖x‖² over calibration rows; keys and values
+are chosen alike from theirs. The slope of Q is 1, so what lies below is trained through it. Adapters read x as it is.
+
+Source:
+    RoSTE, arXiv:2502.09003: rotations chosen by the quantisation error, straight-through training. Its rotations
+    of the residual stream, the values, the keys after their positions and down_proj's input are here one R a layer
+    and two an attention; the relative errors in the sum are ours [R].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from qtha_lab.core.settings import setting
+from qtha_lab.models.quantisation.schemes.nearest import WEIGHT_BITS
+from qtha_lab.models.quantisation.schemes.registry import Rounding, bits
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from qtha_lab.models.quantisation.calibration import Batch
+
+
+@bits(
+    "rotated",
+    summary="Weights, inputs, keys and values of few bits, turned by a Hadamard matrix where that errs less.",
+    source="RoSTE, arXiv:2502.09003",
+    example="rotated(w=4,a=4,kv=4)",
+)
+@dataclasses.dataclass(frozen=True)
+class Rotated(Rounding):
+    """Settings of rounding after rotations."""
+
+    calibrates: ClassVar[bool] = True
+
+    w: int = setting(4, "Bits of a weight; one grid for a row.", choices=WEIGHT_BITS, common=True)
+    a: int = setting(
+        4, "Bits of a layer's input; one grid for a token.", choices=WEIGHT_BITS, common=True
+    )
+    kv: int = setting(
+        4,
+        "Bits of keys and values; one grid for a head of a token.",
+        choices=WEIGHT_BITS,
+        common=True,
+    )
+    rotations: str = setting(
+        "chosen",
+        "Where to turn: where it errs less (chosen), everywhere, everywhere by a random matrix (random), or nowhere.",
+        choices=("chosen", "everywhere", "random", "nowhere"),
+    )
+
+    def check(self, model: nn.Module) -> None:
+        """Refuse sizes without a Hadamard matrix, and what cannot have its inputs, keys or values rounded."""
+        from qtha_lab.models.quantisation import attention, layers, rotations
+
+        layers.check_linear(model)
+        attention.check_keys(model, self.kv)
+        if self.rotations in ("chosen", "everywhere"):
+            for name, in_features, _ in layers.sizes_of(model):
+                rotations.check_size(in_features, name)
+
+    def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """Where to turn, 1 or 0 by the name of a layer, of an attention's keys and of its values."""
+        import torch
+
+        from qtha_lab.models.quantisation import rounding_error as errors
+
+        if self.rotations != "chosen":
+            return {}
+        measured = errors.with_and_without(
+            model, batches, (self.w, self.a, self.kv), self._rotation()
+        )
+        return {name: torch.tensor(rotated < plain) for name, (plain, rotated) in measured.items()}
+
+    def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
+        """Round weights, and have inputs, keys and values rounded."""
+        from qtha_lab.models.quantisation import attention, grid, layers
+
+        turn = self._rotation()
+
+        def turning(name: str, size: int) -> Tensor | None:
+            rotates = bool(learnt[name]) if learnt else self.rotations != "nowhere"
+            return turn(size) if rotates else None
+
+        for name, layer in layers.with_rounded_inputs(model, self.a).items():
+            matrix = layers.matrix_of(layer)
+            rotation = turning(name, matrix.shape[1])
+            if rotation is None:
+                layers.set_matrix(layer, grid.round_matrix(matrix, self.w))
+                continue
+            rotation = rotation.to(matrix)
+            rotated = grid.round_matrix(matrix @ rotation, self.w)
+            layers.set_matrix(layer, rotated @ rotation.mT)
+            layer.rotation = rotation.float()
+        if self.kv < 16:
+            rounders = {}
+            for name, module in attention.attention_layers(model).items():
+                size = attention.head_size(module)
+                pair = turning(f"{name}.keys", size), turning(f"{name}.values", size)
+                rounders[name] = attention.RoundedKeys(self.kv, pair)
+            attention.round_keys(model, rounders)
+
+    def _rotation(self) -> Callable[[int], Tensor]:
+        from qtha_lab.models.quantisation import rotations
+
+        return rotations.random_orthogonal if self.rotations == "random" else rotations.hadamard

@@ -1,4 +1,0 @@
-"""What rounding a base model to few bits is made of: grids, layers, rotations, calibration.
-
-The ways to round are in `qtha_lab.models.bits`, one file each.
-"""

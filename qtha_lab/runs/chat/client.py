@@ -1,0 +1,101 @@
+"""Asks the process of talking from an event loop, which it never blocks.
+
+Holds no model; `talking.process` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from qtha_lab.core import paths
+from qtha_lab.core.io import parse_json
+from qtha_lab.core.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+COMMAND = (sys.executable, "-m", "qtha_lab.runs.chat.process")
+LONGEST_LINE = 2**24  # bytes of an event
+
+
+class Client:
+    """A process that answers; started when it is first asked, ended by `close` or with this process.
+
+    Args:
+        command: What starts it.
+    """
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self.command = command
+        self._process: asyncio.subprocess.Process | None = None
+        self._number = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has been started and lives."""
+        return self._process is not None and self._process.returncode is None
+
+    async def ask(self, **request: Any) -> AsyncIterator[dict[str, Any]]:
+        """The events that answer a request, until the last one (see `process.Desk`).
+
+        A later request ends this one: who still waits for its events is to be cancelled.
+
+        Raises:
+            Refusal: In the process's own words, or when it ended before the answer.
+        """
+        self._number = number = self._number + 1
+        process = await self._send(request | {"number": number})
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            event = parse_json(line)
+            if event["number"] != number:  # of a request that nobody waits for any more
+                continue
+            if event["kind"] == "refusal":
+                raise Refusal(event["sentence"])
+            yield event
+            if event["kind"] in ("speakers", "end"):
+                return
+        code = await process.wait()
+        self._process = None
+        raise Refusal(
+            f"the process that answers ended with code {code} before its answer; its last words are in "
+            f"{paths.log_file().with_name('talking.log')}"
+        )
+
+    async def stop(self) -> None:
+        """End the answer that is being written; its "end" is still to come."""
+        if self.alive:
+            await self._send({})
+
+    async def close(self) -> None:
+        """End the process, whatever it does."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    async def _send(self, request: dict[str, Any]) -> asyncio.subprocess.Process:
+        process = self._process
+        if process is None or not self.alive:
+            process = self._process = await self._started()
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        await process.stdin.drain()
+        return process
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        words = paths.log_file().with_name("talking.log")
+        words.parent.mkdir(parents=True, exist_ok=True)
+        with words.open("wb") as stderr:
+            return await asyncio.create_subprocess_exec(
+                *self.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+                limit=LONGEST_LINE,
+            )

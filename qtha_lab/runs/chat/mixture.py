@@ -1,0 +1,99 @@
+"""Adapters mixed by weights, whatever their methods: a layer's output is y + Σ w_i (y_i - y).
+
+y is the base layer's output and y_i that with adapter i, both for the same input, so the mix is exact for
+every method. PEFT's `add_weighted_adapter` adds tensors instead, which says nothing about an adapter whose
+change is not linear in them, such as a circuit's.
+"""
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import TypeVar, cast
+
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import Tensor, nn
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import unknown
+from qtha_lab.runs.chat.shared_weights import twin
+
+Model = TypeVar("Model", bound=nn.Module)
+PREFIX = "base_model.model."  # of a module's name inside a PeftModel
+
+
+class LayerMixture(nn.Module):
+    """One layer of the base with the adapters that several models have there.
+
+    Args:
+        base_layer: The layer without adapters.
+        layers: The same layer with each adapter, by the adapter's name.
+        weights: Of the adapters by name; read anew at every pass.
+    """
+
+    def __init__(
+        self, base_layer: nn.Module, layers: Mapping[str, nn.Module], weights: Mapping[str, float]
+    ) -> None:
+        super().__init__()
+        self.base_layer, self.weights = base_layer, weights
+        self.names, self.layers = list(layers), nn.ModuleList(layers.values())
+
+    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+        """The base's output and the weighted changes; of one adapter at weight 1 its own output, to the bit."""
+        pairs = zip(map(self.weights.__getitem__, self.names), self.layers, strict=True)
+        parts = [(weight, layer) for weight, layer in pairs if weight != 0]
+        if len(parts) == 1 and parts[0][0] == 1:
+            return parts[0][1](x, *args, **kwargs)
+        base = self.base_layer(x, *args, **kwargs)
+        change = sum(weight * (layer(x, *args, **kwargs) - base) for weight, layer in parts)
+        return base + change
+
+
+def mixture(base: Model, models: Mapping[str, PeftModel], weights: dict[str, float]) -> Model:
+    """A model that answers with the weighted changes of several adapters.
+
+    Args:
+        base: The model without adapters.
+        models: Twins of it with one adapter each, by name.
+        weights: By the same names; later changes of this dictionary count from the next pass on.
+
+    Raises:
+        Refusal: If an adapter brings a whole module of its own, or a weight is unknown or not finite.
+
+    Example:
+        >>> import torch
+        >>> from peft import LoraConfig, get_peft_model
+        >>> base, config = nn.Sequential(nn.Linear(2, 2)), LoraConfig(r=1, target_modules=["0"])
+        >>> config.init_lora_weights = False
+        >>> whole = get_peft_model(twin(base), config)
+        >>> x, half = torch.ones(1, 2), mixture(base, {"a": whole}, {"a": 0.5})
+        >>> torch.allclose(half(x), (base(x) + whole(x)) / 2)
+        True
+    """
+    check_weights(weights, models)
+    for name, model in models.items():
+        if any(isinstance(module, AuxiliaryTrainingWrapper) for module in model.modules()):
+            raise Refusal(
+                f"adapter {name!r} brings a whole module of its own (modules_to_save), which cannot be mixed"
+            )
+    layers: dict[str, dict[str, nn.Module]] = {}
+    for name, model in models.items():
+        for place, module in model.named_modules():
+            if isinstance(module, BaseTunerLayer):
+                layers.setdefault(place.removeprefix(PREFIX), {})[name] = cast(nn.Module, module)
+    model = twin(base)
+    for place, by_name in layers.items():
+        model.set_submodule(place, LayerMixture(model.get_submodule(place), by_name, weights))
+    return model
+
+
+def check_weights(weights: Mapping[str, float], names: Mapping[str, object]) -> None:
+    """Refuse weights of unknown adapters, and those that are no finite numbers."""
+    for name, weight in weights.items():
+        if name not in names:
+            raise unknown("adapter", str(name), names)
+        if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
+            raise Refusal(f"the weight of adapter {name!r} must be a finite number, not {weight!r}")
+    if missing := [name for name in names if name not in weights]:
+        raise Refusal(f"adapter {missing[0]!r} has no weight: 0 leaves it out")

@@ -1,0 +1,171 @@
+"""Who answers: base models, the runs adapted from them, and their mixture. Weights of a base are loaded once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from peft import PeftModel
+from torch import nn
+
+from qtha_lab import adapters, models
+from qtha_lab.runs import run as runs
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.trained_model import adapter_of, plan_of
+from qtha_lab.runs.run import Run
+from qtha_lab.runs.chat.decoding import Decoding
+from qtha_lab.runs.chat.held_out_prompts import HeldOut, held_out
+from qtha_lab.runs.chat.mixture import check_weights, mixture
+from qtha_lab.runs.chat.stream import Stream
+from qtha_lab.runs.chat.shared_weights import twin
+from qtha_lab.tasks.formatting import render
+
+log = logging.getLogger(__name__)
+
+MIX = "mix"
+BaseKey = tuple[str, str, str]  # model, quantization, precision
+
+
+@dataclass(frozen=True)
+class ChatModel:
+    """One who answers.
+
+    Attributes:
+        id: "base" (of several bases with their names), a run's id, or "mix".
+        title: For a person.
+        note: What a person should know, such as the checkpoint that it speaks from.
+    """
+
+    id: str
+    title: str
+    note: str
+    base: models.LoadedModel
+    model: nn.Module
+
+    def stream(self, messages: Sequence[dict[str, str]], decoding: Decoding) -> Stream:
+        """Its answer to a conversation, as it is written.
+
+        Raises:
+            Refusal: If nothing is asked, or it fills all positions of the model.
+        """
+        if not messages or not messages[-1]["content"].strip():
+            raise Refusal("the prompt is empty: type a word")
+        prompt = render(list(messages), self.base.tokenizer, generate=True)
+        return Stream(self.model, self.base.tokenizer, prompt, decoding)
+
+
+class ChatModels:
+    """The bases of some runs and the runs themselves, ready to answer.
+
+    Args:
+        of: Runs, their ids or the paths of their directories; with an adapter or a whole checkpoint.
+
+    Raises:
+        Refusal: If there is none, or one has nothing to answer with.
+
+    Example:
+        >>> speakers = Speakers(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
+        >>> for speaker, answer in speakers.answers("How are you?"):  # doctest: +SKIP
+        ...     print(speaker.title, answer.text)
+    """
+
+    def __init__(self, of: Iterable[Run | str | Path]) -> None:
+        views = [run if isinstance(run, Run) else runs.attach(run) for run in of]
+        self.runs = list({run.id: run for run in views}.values())
+        if not self.runs:
+            raise Refusal("nobody to talk with: name a run")
+        self.bases: dict[BaseKey, models.LoadedModel] = {}
+        self.all: list[ChatModel] = []
+        self._weights: dict[str, float] = {}
+        self._mixture: ChatModel | None = None
+        chat_models = [self._of_run(run) for run in self.runs]
+        for key, base in self.bases.items():
+            name = "base" if len(self.bases) == 1 else f"base {' '.join(key)}"
+            self.all.append(ChatModel(name, _title(key), "", base, base.model))
+        self.all += chat_models
+
+    def __getitem__(self, model_id: str) -> ChatModel:
+        return {chat_model.id: chat_model for chat_model in self.all}[model_id]
+
+    def held_out(self) -> list[HeldOut]:
+        """Prompts of the runs' tasks that none of the runs on a task was trained on, with their references."""
+        firsts = {}
+        for run in self.runs:
+            experiment = run.experiment
+            firsts.setdefault((experiment.task, str(experiment.task_options)), experiment)
+        return [prompt for experiment in firsts.values() for prompt in held_out(experiment)]
+
+    def mix(self, weights: Mapping[str, float]) -> ChatModel:
+        """All runs in one, each layer's change being the weighted sum of theirs (see `mixture`).
+
+        Args:
+            weights: By run id; 0 leaves one out.
+
+        Raises:
+            Refusal: If the runs have several bases, or a weight is unknown, missing or not finite.
+        """
+        by_run = {s.id: s.model for s in self.all if isinstance(s.model, PeftModel)}
+        check_weights(weights, by_run)
+        if len(self.bases) > 1:
+            titles = " and ".join(_title(key) for key in self.bases)
+            raise Refusal(f"adapters of different models cannot be mixed: {titles}")
+        (base,) = self.bases.values()
+        self._weights.update(weights)
+        if self._mixture is None:
+            model = mixture(base.model, by_run, self._weights).eval()
+            self._mixture = ChatModel(MIX, "mix", "", base, model)
+        return self._mixture
+
+    def with_mix(self, weights: Mapping[str, float] | None) -> list[ChatModel]:
+        """All who answer, a mixture by these weights among them where there are any."""
+        return [*self.all, *([self.mix(weights)] if weights else [])]
+
+    def answers(
+        self,
+        prompt: str | Sequence[dict[str, str]],
+        decoding: Decoding | None = None,
+        weights: Mapping[str, float] | None = None,
+        of: Collection[str] = (),
+    ) -> Iterator[tuple[ChatModel, Stream]]:
+        """All answers at once, a token each in turn; stop anywhere by asking for no more.
+
+        Args:
+            prompt: A text, or a conversation of messages.
+            decoding: How tokens are chosen.
+            weights: Of a mixture, which then answers too.
+            of: Ids of those who answer; none means all.
+
+        Yields:
+            A speaker and its answer, which has one more token than before, or has come to its `end`.
+        """
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        decoding = decoding or Decoding()
+        chat_models = [s for s in self.with_mix(weights) if not of or s.id in of]
+        streams = [(chat_model, chat_model.stream(messages, decoding)) for chat_model in chat_models]
+        while streams:
+            for chat_model, stream in list(streams):
+                next(stream, None)
+                yield chat_model, stream
+            streams = [(chat_model, stream) for chat_model, stream in streams if not stream.end]
+
+    def _of_run(self, run: Run) -> ChatModel:
+        """The run's adapter on a twin of its base."""
+        experiment = plan_of(run).experiment
+        held_out(experiment, 1)  # refuses a task that has no answers
+        folder, note = adapter_of(run)
+        key = (experiment.model, experiment.quantization, experiment.training.precision)
+        if key not in self.bases:
+            base = models.load_model(key[0], quantization=key[1], dtype=key[2])
+            base.model.eval()
+            self.bases[key] = base
+        model = adapters.load_adapter(twin(self.bases[key].model), folder).eval()
+        title = f"{experiment.method.label}, seed {experiment.seed}"
+        return ChatModel(run.id, title, note, self.bases[key], model)
+
+
+def _title(key: BaseKey) -> str:
+    """A base for a person: `base tiny`, `base smollm2-135m in int8`."""
+    model, quantization, _ = key
+    return f"base {model}" if quantization == "none" else f"base {model} in {quantization}"

@@ -1,0 +1,117 @@
+"""Speakers in a process of their own: `python -m qtha_lab.runs.chat.process`, lines of JSON in, lines of JSON out.
+
+A request is what is asked last: one that comes while an answer is written ends that answer. The process
+ends with its standard input. What libraries print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.core import fault_log as faults
+from qtha_lab.core.io import parse_json
+
+if TYPE_CHECKING:
+    from qtha_lab.runs.chat.models import ChatModels
+
+log = logging.getLogger(__name__)
+
+NEWS_SECONDS = 0.05  # between two lines of the same answer
+Event = dict[str, Any]
+
+
+class Desk:
+    """Takes requests one after the other; every event has the `number` of its request.
+
+    `{"runs": [path, …]}` loads them and is answered by an event "speakers"; `{"messages": […], "decoding":
+    {…}, "weights": {…}, "of": [id, …]}` by events "text" and at last "end"; `{}` only ends what is being written.
+
+    Args:
+        send: Takes the events.
+        is_waiting: Whether another request has come.
+    """
+
+    def __init__(self, send: Callable[[Event], object], is_waiting: Callable[[], bool]) -> None:
+        self.send, self.is_waiting = send, is_waiting
+        self.chat_models: ChatModels | None = None
+        self._number = 0
+
+    def take(self, request: dict[str, Any]) -> None:
+        """Do what is asked; what goes wrong is an event "refusal" with a sentence."""
+        self._number = request.pop("number", 0)
+        try:
+            if "runs" in request:
+                self._load(request["runs"])
+            elif "messages" in request:
+                self._answer(**request)
+        except Exception as error:
+            self._tell("refusal", sentence=faults.sentence(error))
+
+    def _tell(self, kind: str, **facts: Any) -> None:
+        self.send({"kind": kind, "number": self._number, **facts})
+
+    def _load(self, paths: list[str]) -> None:
+        from qtha_lab.runs.chat.models import ChatModels
+
+        self.chat_models = None  # lets go of the memory first
+        self.chat_models = chat_models = ChatModels(paths)
+        self._tell(
+            "speakers",
+            chat_models=[{"id": s.id, "title": s.title, "note": s.note} for s in chat_models.all],
+            prompts=[asdict(prompt) for prompt in chat_models.held_out()],
+        )
+
+    def _answer(
+        self,
+        messages: list[dict[str, str]],
+        decoding: dict[str, Any] | None = None,
+        weights: dict[str, float] | None = None,
+        of: list[str] | None = None,
+    ) -> None:
+        from qtha_lab.core.errors import Refusal
+        from qtha_lab.runs.chat.decoding import Decoding
+
+        if self.chat_models is None:
+            raise Refusal("nobody to talk with: name a run")
+        stopped, last = False, {}
+        how = Decoding(**decoding or {})
+        for chat_model, stream in self.chat_models.answers(messages, how, weights, of or ()):
+            now = time.monotonic()
+            stopped = stopped or self.is_waiting()
+            if stream.end or stopped or now - last.get(chat_model.id, 0) > NEWS_SECONDS:
+                last[chat_model.id] = now
+                facts = {"speaker": chat_model.id, "text": stream.text, "tokens": len(stream.ids)}
+                self._tell("text", **facts, end=stream.end)
+            if stopped:
+                break
+        self._tell("end", stopped=stopped)
+
+
+def serve() -> None:
+    """Read requests and write events until standard input ends."""
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # no library's words between the events
+
+    def read() -> None:
+        for line in sys.stdin:
+            requests.put(parse_json(line))
+        os._exit(0)  # who asked is gone, whatever is being done
+
+    threading.Thread(target=read, daemon=True, name="requests").start()
+    desk = Desk(lambda event: output.write(json.dumps(event) + "\n"), lambda: not requests.empty())
+    while True:
+        desk.take(requests.get())
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,139 @@
+"""An answer as it is written: one token for each step, with the keys and values of those before kept.
+
+Gives what transformers' `generate` gives for the same choice of tokens; several answers may take turns.
+"""
+
+import contextvars
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import TemperatureLogitsWarper, TopPLogitsWarper
+
+from qtha_lab.adapters import hold_products
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.chat.decoding import Decoding
+
+
+class Stream:
+    """Iterate over it for the text so far, or stop anywhere; the rest is never computed.
+
+    Args:
+        model: In evaluation mode, with or without an adapter.
+        tokenizer: Its own.
+        prompt: With its special tokens written out.
+        decoding: How tokens are chosen.
+
+    Attributes:
+        ids: Tokens of the answer so far.
+        text: The answer so far, without special tokens.
+        end: "" while it is written, then "end of turn" or "longest answer".
+
+    Raises:
+        Refusal: If the prompt fills all positions of the model.
+    """
+
+    _tokens: Generator[int, None, str] | None = None
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        prompt: str,
+        decoding: Decoding | None = None,
+    ) -> None:
+        self.model, self.tokenizer, self.decoding = model, tokenizer, decoding or Decoding()
+        self.ids: list[int] = []
+        self.end = ""
+        prompt_ids: list[int] = tokenizer(prompt, add_special_tokens=False, verbose=False)[
+            "input_ids"
+        ]
+        positions = getattr(model.config, "max_position_embeddings", None)
+        room = min(self.decoding.max_new_tokens, (positions or 2**62) - len(prompt_ids))
+        if not prompt_ids:
+            raise Refusal("the prompt is empty: type a word")
+        if room < 1:
+            raise Refusal(
+                f"the prompt has {len(prompt_ids):,} tokens, and the model reads {positions:,} at most, "
+                "with its answer"
+            )
+        # scopes of answers that take turns would close in another order than they were opened
+        self._context = contextvars.copy_context()
+        self._tokens = _tokens(
+            model, prompt_ids, room, _chooser(self.decoding), _ends(model, tokenizer)
+        )
+
+    @property
+    def text(self) -> str:
+        """The answer so far; a letter of which half is written is left out."""
+        return str(self.tokenizer.decode(self.ids, skip_special_tokens=True)).rstrip("\ufffd")
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            assert self._tokens is not None
+            self.ids.append(self._context.run(next, self._tokens))
+        except StopIteration as end:
+            self.end = self.end or end.value
+            raise
+        return self.text
+
+    def __del__(self) -> None:
+        if self._tokens is not None:  # else it was refused
+            self._context.run(self._tokens.close)
+
+    def whole(self) -> str:
+        """The answer to its end."""
+        for _ in self:
+            pass
+        return self.text
+
+
+def _tokens(
+    model: nn.Module,
+    prompt: list[int],
+    room: int,
+    choose: Callable[[Tensor], Tensor],
+    ends: set[int],
+) -> Generator[int, None, str]:
+    """Tokens until one that ends the turn, or as many as there is room for; how it ended."""
+    ids, past = torch.tensor([prompt], device=next(model.parameters()).device), None
+    with hold_products(model):
+        for _ in range(room):
+            with torch.no_grad():
+                output = model(input_ids=ids, past_key_values=past, use_cache=True)
+                ids, past = choose(output.logits[:, -1].float()), output.past_key_values
+            token = int(ids)
+            if token in ends:
+                return "end of turn"
+            yield token
+    return "longest answer"
+
+
+def _chooser(decoding: Decoding) -> Callable[[Tensor], Tensor]:
+    """From logits `(1, vocabulary)` the next token `(1, 1)`."""
+    if decoding.temperature == 0:
+        return lambda logits: logits.argmax(-1, keepdim=True)
+    # a state of its own: answers that take turns draw what each would alone
+    random = torch.Generator().manual_seed(decoding.sampling_seed)
+    warpers: list[Any] = [TemperatureLogitsWarper(float(decoding.temperature))]
+    warpers += [TopPLogitsWarper(decoding.top_p)] if decoding.top_p < 1 else []
+
+    def draw(logits: Tensor) -> Tensor:
+        scores: Any = logits.cpu()
+        for warper in warpers:
+            scores = warper(None, scores)
+        return torch.multinomial(scores.softmax(-1), 1, generator=random).to(logits.device)
+
+    return draw
+
+
+def _ends(model: Any, tokenizer: Any) -> set[int]:
+    """Tokens that end a turn, as `generate` takes them."""
+    config = getattr(model, "generation_config", None)
+    ends = getattr(config, "eos_token_id", None)
+    ends = tokenizer.eos_token_id if ends is None else ends
+    return set(ends) if isinstance(ends, list) else {ends}

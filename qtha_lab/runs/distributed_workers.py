@@ -1,0 +1,79 @@
+"""The processes that take the steps of a run together with its worker: started by it, and ended with it.
+
+Each finds its place in torchrun's variables, so that `torchrun … -m qtha_lab.runs.worker RUN_DIR` starts all of them too,
+on several machines if need be. What they compute is in `qtha_lab.training.distributed`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0  # for the worker to notice a lost process by itself
+
+
+def rank() -> int:
+    """The place of this process among those of its run; 0 is the worker."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def start(run: RunDir, lost: Callable[[str], None]) -> None:
+    """Start the other processes of a run, unless torchrun has.
+
+    Args:
+        run: Its directory.
+        lost: Called in a thread with a sentence when one of them has failed and this process has not noticed.
+
+    Raises:
+        Refusal: If torchrun has started another number of them.
+    """
+    size = run.experiment.training.processes
+    if "WORLD_SIZE" in os.environ:
+        if (launched := int(os.environ["WORLD_SIZE"])) != size:
+            raise Refusal(f"the run is one of processes={size}, but torchrun started {launched}")
+        return
+    if size == 1:
+        return
+    os.environ |= _place(0, size) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    tether, _ours = os.pipe()  # ours is closed by the end of this process alone
+    for number in range(1, size):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "qtha_lab.runs.worker", str(run.path), "--tether", str(tether)],
+            stdin=subprocess.DEVNULL, pass_fds=[tether], env=os.environ | _place(number, size),
+        )  # fmt: skip
+        threading.Thread(target=_watch, args=(process, run, number, lost), daemon=True).start()
+    os.close(tether)
+    log.info("%s: %d processes share its batches", run.path.name, size)
+
+
+def _watch(
+    process: subprocess.Popen, run: RunDir, number: int, lost: Callable[[str], None]
+) -> None:
+    """Wait for a process; a failure ends the run, of which the others would wait for it for ever."""
+    if code := process.wait():
+        threading.Event().wait(GRACE_SECONDS)
+        how = f"was killed by signal {-code}" if code < 0 else f"failed with code {code}"
+        lost(f"process {number} of the run {how}; details in {run.log}")
+
+
+def _place(number: int, size: int) -> dict[str, str]:
+    return {
+        "RANK": str(number), "LOCAL_RANK": str(number),
+        "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
+    }  # fmt: skip
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,71 @@
+"""A run's change as matrices: the best plain LoRA to it, or added into the base where it is linear."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.plan import Plan
+from qtha_lab.runs.trained_model import load_run, plan_of
+
+if TYPE_CHECKING:
+    from qtha_lab.runs.run import Run
+
+ROWS, BATCH = 256, 8  # of the task's text that a LoRA is fitted on
+
+
+def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
+    """Fit a LoRA to the adapter on rows of the run's task, a quarter held out (see `sharing.export_lora`).
+
+    Args:
+        run: With an adapter of any method.
+        folder: Where the LoRA is written; not there yet.
+        r: Its rank.
+
+    Returns:
+        A sentence on how well it fits.
+    """
+    from qtha_lab.runs.export.lora_fit import export_lora
+    from qtha_lab.tasks import collate
+
+    loaded = load_run(run)
+    experiment, tokenizer = run.experiment, loaded.base.tokenizer
+    whole = experiment.training.replace(train_rows=None, eval_rows=None)
+    task = Plan(experiment.replace(training=whole)).task
+    rows = task.encode(task.train[:ROWS], tokenizer, experiment.training.max_length)
+    join = collate(tokenizer)
+    batches = [join(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
+    result = export_lora(loaded.model, batches, r, folder, base_model=experiment.model)
+    return f"rank {r}, misses {result.error:.2g} of the change on held-out tokens (1 is all of it)"
+
+
+def merge(run: "Run", folder: Path) -> str:
+    """Save base and adapter as one model of transformers, with the tokenizer.
+
+    Raises:
+        Refusal: If the change is not one matrix for all inputs, or the base is quantised.
+    """
+    plan = plan_of(run)
+    quantization = run.experiment.quantization
+    if quantization != "none":
+        raise Refusal(
+            f"run {run.id} is on a base in {quantization}, and a sum would be rounded to that: export "
+            "the adapter or a LoRA"
+        )
+    check_mergeable(run.id, plan.config)
+    loaded = load_run(run)
+    peft_model: Any = loaded.model
+    model = peft_model.merge_and_unload(safe_merge=True)
+    model.save_pretrained(str(folder))
+    loaded.base.tokenizer.save_pretrained(str(folder))
+    return "loads with transformers alone"
+
+
+def check_mergeable(run_id: str, config) -> None:
+    """Refuse a method whose change depends on the input; says what can be had instead."""
+    from qtha_lab.adapters import get_method, method_of
+
+    method = method_of(config)
+    if method is None or not method.ours or get_method(method.name).is_linear(config):
+        return
+    reason = type(config).change_class.why_not_linear(config)
+    raise Refusal(f"run {run_id} cannot be merged: {reason}")

@@ -1,0 +1,47 @@
+"""What a run has saved already, copied to where others find it."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.trained_model import adapter_of
+
+if TYPE_CHECKING:
+    from qtha_lab.runs.run import Run
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
+START_FILE = "start.safetensors"  # as `adapters.lora_starts` names it
+
+
+def save_adapter(run: "Run", folder: Path) -> str:
+    """Copy the adapter and its model card; of a run that is not finished, the newest checkpoint's."""
+    source, note = adapter_of(run)
+    folder.mkdir(exist_ok=True)
+    for name in ADAPTER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+    if (
+        source / START_FILE
+    ).is_file():  # a checkpoint whose start took a part out of the base's weights
+        from qtha_lab.adapters import save_whole
+
+        save_whole(source, folder)
+    return ", ".join(
+        filter(None, ["loads with qtha_lab.load_adapter or PEFT, as its card says", note])
+    )
+
+
+def copy_card(run: "Run", file: Path) -> str:
+    """Copy the model card.
+
+    Raises:
+        Refusal: If the run has not finished: its card is written at its end.
+    """
+    card = run.files.adapter / "README.md"
+    if not card.is_file():
+        raise Refusal(
+            f"run {run.id} is {run.status().state}: its card is written when it has finished"
+        )
+    shutil.copyfile(card, file)
+    return "the card that stands beside the adapter"

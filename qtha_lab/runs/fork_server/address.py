@@ -1,0 +1,111 @@
+"""Where a warm server is found: a folder for each kind of process that may be forked from it.
+
+What a process read while its libraries were imported cannot be changed after a fork, so all of that is
+in the folder's name: who differs in any of it gets a server of its own.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from qtha_lab import __version__
+from qtha_lab.core import paths
+from qtha_lab.core.io import read, shortened
+from qtha_lab.core.io.private import OTHERS_ANY, private_folder
+from qtha_lab.core.errors import Refusal
+
+IMPORT_TIME = (  # beginnings of the names of variables that libraries read while they are imported
+    "ACCELERATE", "CUDA", "DATASETS_", "GOMP_", "HF_", "HOME", "HUGGINGFACE", "KMP_", "LC_", "LANG", "LD_",
+    "MALLOC_", "MKL_", "NUMBA_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "QTHA_LAB_CACHE",
+    "QTHA_LAB_LOG", "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
+)  # fmt: skip
+LONGEST = 90  # bytes of a socket's address, of which the system allows 107
+
+
+def idle_seconds() -> float:
+    """Return the seconds that a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, 600 by default.
+
+    Raises:
+        Refusal: If the variable is not a number of seconds of at least 0 and below 10⁹.
+    """
+    return _seconds("QTHA_LAB_WARM_SECONDS", "600", "0 for no server, ")
+
+
+def reply_seconds() -> float:
+    """Return the seconds after which a server that does not reply is given up: `QTHA_LAB_WARM_REPLY_SECONDS`, 60.
+
+    Raises:
+        Refusal: As `idle_seconds`.
+    """
+    return _seconds("QTHA_LAB_WARM_REPLY_SECONDS", "60")
+
+
+def _seconds(variable: str, default: str, remark: str = "") -> float:
+    text = os.environ.get(variable, default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < 1e9:
+        raise Refusal(f"{variable} must be a number of seconds, {remark}not {shortened(text)!r}")
+    return seconds
+
+
+def folder() -> Path:
+    """Return the folder of the server for processes like this one, with mode 0700.
+
+    Raises:
+        OSError: If it cannot be created, or its name is too long.
+        Refusal: If it is a link, belongs to another user or has another mode.
+    """
+    parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    path = parent / f"qtha-lab-{os.getuid()}" / fingerprint()
+    if len(os.fsencode(path)) > LONGEST:
+        raise OSError(f"{path} is too long for the address of a socket")
+    private_folder(path.parent, OTHERS_ANY)
+    return private_folder(path, OTHERS_ANY)
+
+
+def fingerprint() -> str:
+    """A short name for all that a fork keeps from its parent: source, interpreter, variables, limits."""
+    variables = {k: v for k, v in os.environ.items() if k.startswith(IMPORT_TIME)}
+    state = (
+        __version__,
+        sys.executable,
+        sys.path[1:],
+        sources(),
+        sorted(variables.items()),
+        *_limits(),
+    )
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+
+
+def sources() -> list[tuple[str, int, int]]:
+    """Name, size and time of every file of the package, which a checkout may change between two runs."""
+    return [
+        (str(path.relative_to(paths.PACKAGE)), state.st_size, state.st_mtime_ns)
+        for path in sorted(paths.PACKAGE.rglob("*.py"))
+        for state in [path.stat()]
+    ]
+
+
+def _limits() -> list[object]:
+    """What the system lets this process do: a worker inherits it from whoever forks it."""
+    import resource
+
+    kinds = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    return [
+        [resource.getrlimit(getattr(resource, kind)) for kind in kinds],
+        sorted(os.sched_getaffinity(0)),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        os.readlink("/proc/self/ns/mnt"),
+        read(Path("/proc/self/cgroup")),
+        _umask(),
+    ]
+
+
+def _umask() -> str:
+    status = read(Path("/proc/self/status"))
+    return next((line for line in status.splitlines() if line.startswith("Umask:")), "")

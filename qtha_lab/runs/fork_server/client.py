@@ -1,0 +1,204 @@
+"""Request a worker from the fork server, which is started where there is none.
+
+A request carries the run's lock and a ticket, a file in the server's folder. The server deletes the ticket before it
+forks; a caller that has waited too long deletes it and starts the worker itself. Only one of the two succeeds, so a
+server that was stopped for a while never forks a second worker.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.io import parse_json, write_new
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.runs.fork_server import address as place
+from qtha_lab.runs.fork_server.safety import hindrance
+
+START_SECONDS = 20.0  # for a server to listen, which it does before it imports anything heavy
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """A requested worker: `forked` waits for its start, `wait` for its end."""
+
+    connection: socket.socket
+    ticket: Path
+
+    def forked(self) -> bool:
+        """Wait until the server has forked the worker.
+
+        Returns:
+            False where the server cannot, has died, or has not replied within `place.reply_seconds()`.
+        """
+        answer = self._answer()
+        self.ticket.unlink(missing_ok=True)
+        if "pid" not in answer:
+            log.warning("no fork server, the run starts by itself: %s", answer.get("fault"))
+            self.connection.close()
+        return "pid" in answer
+
+    def _answer(self) -> dict[str, Any]:
+        """Read the server's reply; one that comes too late finds the ticket taken back."""
+        reply, seconds = b"", place.reply_seconds()
+        self.connection.settimeout(seconds)
+        while not reply.endswith(b"\n"):
+            try:
+                chunk = self.connection.recv(4096)
+            except TimeoutError:
+                if _taken_back(self.ticket):
+                    return {"fault": f"the fork server has not replied for {seconds:g} s"}
+                continue  # the server has just accepted the request
+            except OSError as fault:
+                return {"fault": f"the connection broke: {fault}"}
+            if not chunk:
+                return {"fault": "the server died"}
+            reply += chunk
+        try:
+            return dict(parse_json(reply))
+        except (Refusal, TypeError, ValueError) as fault:
+            return {"fault": f"the reply cannot be read: {fault}"}
+
+    def wait(self) -> None:
+        """Wait until the worker has ended and the server has recorded how, or the server has died."""
+        with self.connection:
+            try:
+                self.connection.settimeout(None)
+                while self.connection.recv(4096):
+                    pass
+            except OSError as fault:
+                log.debug("the fork server has died: %s", fault)
+
+
+def _taken_back(ticket: Path) -> bool:
+    """Delete a ticket; False where the server was faster."""
+    try:
+        ticket.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
+    """Ask for a worker on a run directory, and return at once.
+
+    Args:
+        files: The run directory.
+        lock: Descriptor that holds the run's lock; the worker gets a copy.
+        output: Descriptor that takes what the worker prints; the worker gets a copy.
+
+    Returns:
+        The worker as it starts; None where there is no server and none can be: the run is to be
+        started cold.
+    """
+    if not available():
+        return None
+    try:
+        folder = place.folder()
+        ticket = folder / f"ticket-{secrets.token_hex(8)}"
+        request = {
+            "run_dir": str(files.path),
+            "folder": os.getcwd(),
+            "environment": dict(os.environ),
+            "ticket": ticket.name,
+        }
+        connection = _connected(folder)
+        write_new(ticket, b"")
+    except (OSError, Refusal) as fault:
+        log.warning("no fork server: %s", fault)
+        return None
+    try:
+        connection.settimeout(place.reply_seconds())  # a stopped server reads nothing
+        data = json.dumps(request).encode()
+        sent = socket.send_fds(connection, [data], [lock, output])
+        connection.sendall(data[sent:])
+        connection.shutdown(socket.SHUT_WR)
+    except OSError as fault:
+        log.warning("no fork server: %s", fault)
+        connection.close()
+        return None if _taken_back(ticket) else WarmStart(connection, ticket)
+    return WarmStart(connection, ticket)
+
+
+def prepare() -> None:
+    """Begin to load the libraries, so that the first run finds them; what hinders it is said by a launch."""
+    try:
+        if available():
+            folder = place.folder()
+            try:
+                _connect(folder).close()
+            except OSError as reason:
+                log.debug("nothing listens in %s: %s", folder, reason)
+                _spawn(folder)
+    except (OSError, Refusal) as fault:
+        log.debug("no warm server yet: %s", fault)
+
+
+def available() -> bool:
+    """Whether runs are started from a warm server."""
+    return not why_not_forked()
+
+
+def why_not_forked() -> str:
+    """Why each run imports its libraries itself here, a clause; empty where runs start from a warm server.
+
+    Raises:
+        Refusal: As `place.idle_seconds`.
+    """
+    return "QTHA_LAB_WARM_SECONDS is 0" if place.idle_seconds() == 0 else hindrance()
+
+
+def _connected(folder: Path) -> socket.socket:
+    """A connection to the server of a folder, which is started where there is none."""
+    end = time.monotonic() + START_SECONDS
+    server = None
+    while True:
+        try:
+            return _connect(folder)
+        except OSError:
+            if server is None:
+                server = _spawn(folder)
+            elif server.poll() not in (None, 0) or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+def _connect(folder: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(folder / "socket"))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _spawn(folder: Path) -> subprocess.Popen:
+    """Start a server; where two do so at once, the second finds the first's lock and leaves."""
+    command = [sys.executable, "-m", "qtha_lab.runs.fork_server.server", str(folder), str(place.idle_seconds())]
+    # a library's pool of threads, begun while it is imported, would forbid the fork
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    log.info("starting a warm server in %s", folder)
+    with (folder / "log").open("ab") as output:
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+        )
+    threading.Thread(target=server.wait, daemon=True, name="warm server").start()  # no zombie
+    return server

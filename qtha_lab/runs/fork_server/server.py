@@ -1,0 +1,249 @@
+"""The process that has the libraries loaded: `python -m qtha_lab.runs.fork_server.server FOLDER IDLE_SECONDS`.
+
+Listens before it imports, so whoever asks early waits in its queue. Forks while it has one thread only, and
+says no where it has more. Trains nothing itself; a worker outlives it.
+"""
+
+import fcntl
+import importlib
+import json
+import logging
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.io import parse_json, read
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir, exit_status as ending
+from qtha_lab.core.gc_freeze import settled
+from qtha_lab.runs.worker import use_threads, work
+
+log = logging.getLogger(__name__)
+
+LIBRARIES = [  # all that a run on the CPU imports before its first step
+    "qtha_lab.training.finetune",
+    "qtha_lab.adapters",
+    "qtha_lab.sharing",
+    "qtha_lab.simulators.cpu.engine",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.bert.modeling_bert",
+    "transformers.generation.utils",
+    "transformers.trainer",
+    "peft.tuners.lora",
+    "torch._dynamo",
+    "sacrebleu",
+    "rouge_score.rouge_scorer",
+    "sklearn.metrics",
+]
+FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which sees to forks itself
+MOST_BYTES = 1 << 22  # of a request
+TICKET = re.compile(r"ticket-[0-9a-f]{16}")
+
+
+class Server:
+    """Forks a worker for every request that comes in at a socket.
+
+    Args:
+        folder: Holds `socket`, `lock` (held while the server lives) and `log`.
+        idle_seconds: How long it stays without a request and without a worker.
+    """
+
+    def __init__(self, folder: Path, idle_seconds: float) -> None:
+        self.folder, self.idle_seconds = folder, idle_seconds
+        self.workers: dict[int, tuple[socket.socket, RunDir]] = {}
+        address = folder / "socket"
+        address.unlink(missing_ok=True)  # of a server that is dead: its lock was free
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(address))
+        self.listener.listen(128)
+        self.ears, self.bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self.bell, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> None:
+        """Answer until nobody has asked for long."""
+        last = time.monotonic()
+        while self.workers or time.monotonic() < last + self.idle_seconds:
+            ready, _, _ = select.select([self.listener, self.ears], [], [], 1.0)
+            if self.ears in ready:
+                os.read(self.ears, 4096)
+            self.reap()
+            if self.listener in ready:
+                self.answer()
+            if ready or self.workers:
+                last = time.monotonic()
+        (self.folder / "socket").unlink(missing_ok=True)
+
+    def answer(self) -> None:
+        """Accept one request and fork its worker; the reply is the process number or the reason."""
+        try:
+            connection, _ = self.listener.accept()
+        except OSError as fault:  # the caller is gone, or no descriptor is free
+            log.warning("a request cannot be accepted: %s", fault)
+            time.sleep(0.1)
+            return
+        descriptors: list[int] = []
+        try:
+            connection.settimeout(5)
+            message, descriptors = _received(connection)
+            if not message:  # the caller only checked for a server
+                connection.close()
+                return
+            request = _checked(message, descriptors)
+            if names := unsafe_threads():
+                raise RuntimeError(f"with threads {names} beside it no process is forked safely")
+            (
+                self.folder / request["ticket"]
+            ).unlink()  # or its caller has started the worker itself
+            pid = os.fork()
+            if pid == 0:
+                self.become_worker(request, *descriptors)
+            self.workers[pid] = connection, RunDir(Path(request["run_dir"]))
+            log.info("process %d is forked for %s", pid, request["run_dir"])
+            _send(connection, {"pid": pid})
+        except Exception as fault:
+            _send(connection, {"fault": f"{type(fault).__name__}: {fault}"})
+            connection.close()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def become_worker(self, request: dict, lock: int, output: int) -> None:
+        """In the child: a session of its own, the asker's variables and folder, then the run; never returns.
+
+        Args:
+            request: `run_dir`, the run's directory; `folder`, where to work; `environment`, the variables.
+            lock: Descriptor that holds the run's lock.
+            output: Descriptor that takes what the worker prints.
+        """
+        code = 1
+        try:  # whatever happens, this process must not return into the server's loop
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self.listener.close()
+            for connection, _ in self.workers.values():
+                connection.close()
+            for descriptor in (1, 2):
+                os.dup2(output, descriptor)
+            os.close(output)
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            os.chdir(request["folder"])
+            sys.path[0] = request["folder"]
+            run = RunDir(Path(request["run_dir"]))
+            sys.argv = ["qtha_lab.runs.worker", str(run.path)]
+            code = work(run, lock)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException as fault:
+            traceback.print_exception(fault)
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+    def reap(self) -> None:
+        """Keep how workers ended, and let go of who asked for them."""
+        while self.workers:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError as fault:
+                log.warning("no worker is left to wait for: %s", fault)
+                for connection, _ in self.workers.values():
+                    connection.close()
+                self.workers.clear()
+                return
+            if pid == 0:
+                return
+            if pid in self.workers:
+                connection, run = self.workers.pop(pid)
+                ending.record(run, pid, os.waitstatus_to_exitcode(status))
+                connection.close()
+
+
+def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Read a whole request of limited size, and the descriptors that come with its first bytes."""
+    message, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 2)
+    try:
+        while len(message) <= MOST_BYTES and (chunk := connection.recv(MOST_BYTES)):
+            message += chunk
+        if len(message) > MOST_BYTES:
+            raise ValueError(f"a request must have at most {MOST_BYTES} bytes")
+    except BaseException:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    return message, descriptors
+
+
+def _checked(message: bytes, descriptors: list[int]) -> dict[str, Any]:
+    """Parse a request and check all that a worker needs, since an error after the fork has two processes.
+
+    Raises:
+        Refusal: If a field, a variable or a descriptor is missing.
+    """
+    request = parse_json(message)
+    fields = {"run_dir": str, "folder": str, "environment": dict, "ticket": str}
+    for name, kind in fields.items():
+        if not isinstance(request, dict) or not isinstance(request.get(name), kind):
+            raise Refusal(f"A request must have the field {name}, a {kind.__name__}.")
+    if not all(isinstance(value, str) for value in request["environment"].values()):
+        raise Refusal("Environment variables of a request must be text.")
+    if not TICKET.fullmatch(request["ticket"]):
+        raise Refusal("The ticket of a request must be ticket- and 16 digits.")
+    if len(descriptors) != 2:
+        raise Refusal(f"A request must come with 2 descriptors, got {len(descriptors)}.")
+    return request
+
+
+def unsafe_threads() -> list[str]:
+    """Names of the threads beside the main one that a fork would leave behind in the middle of something."""
+    task = Path("/proc/self/task")
+    threads = (thread for thread in task.iterdir() if int(thread.name) != os.getpid())
+    names = [read(thread / "comm").strip() for thread in threads]
+    return [name for name in names if name not in FORK_SAFE]
+
+
+def _send(connection: socket.socket, reply: dict) -> None:
+    try:
+        connection.sendall(json.dumps(reply).encode() + b"\n")
+    except OSError as fault:  # who asked is gone; the worker goes on
+        log.debug("nobody takes the reply %s: %s", reply, fault)
+
+
+def load_libraries() -> None:
+    """Import what workers need, and load the compiled kernels."""
+    for name in LIBRARIES:
+        try:
+            module = importlib.import_module(name)
+            if hasattr(module, "load_kernels"):
+                module.load_kernels()
+        except Exception as fault:  # a worker that needs it will say what is wrong
+            log.debug("%s is not loaded: %r", name, fault)
+
+
+def main(folder: str, idle_seconds: str) -> int:
+    """Serve from a folder, unless somebody does so already."""
+    path = Path(folder)
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0
+    use_threads()
+    server = Server(path, float(idle_seconds))
+    with settled():
+        load_libraries()
+    server.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,97 @@
+"""What the machine that sent runs does where they are kept in a store: bring their events here as they come, and all in the end.
+
+So every view of a run reads its directory here, wherever it trains. A store that is away is asked again until it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.remote.send import Waiting
+from qtha_lab.runs.remote.store import Store, StoredRun, one_line
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 1.0
+PATIENCE_SECONDS = 60.0  # for a store that is away when all is to end
+
+
+@dataclass
+class _Sent:
+    """A run that was sent, and what became of its job.
+
+    Attributes:
+        waiting: Holds it here.
+        stored: It in the store.
+        end: What the job ended with; None while it goes on.
+    """
+
+    waiting: Waiting
+    stored: StoredRun
+    end: tuple[str, bool] | None = None
+    stop_requested: bool = False
+
+
+class Following:
+    """Looks after all runs that were sent to a store, in a thread.
+
+    Args:
+        store: Where they are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.sent = store, []
+        self.is_unreachable = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+        self._thread.start()
+
+    def add(self, waiting: Waiting) -> _Sent:
+        """Follow a run from now on."""
+        sent = _Sent(waiting, self.store.run(waiting.files.path.name))
+        self.sent.append(sent)
+        return sent
+
+    def close(self) -> None:
+        """Bring the rest here, when all jobs have ended; give a store up that does not come back."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.sent and time.monotonic() < end:
+            time.sleep(0.1)
+        self._closing.set()
+        self._thread.join()
+        for sent in self.sent:
+            sent.waiting.ended(f"the store {self.store.url} does not answer: its end is not here")
+
+    def _go_on(self) -> None:
+        while not self._closing.wait(EVERY_SECONDS):
+            for sent in list(self.sent):
+                try:
+                    self._look(sent)
+                except Refusal as reason:  # asked again, the store would hold the same
+                    self.sent.remove(sent)
+                    sent.waiting.ended(str(reason))
+                except Exception as problem:  # whatever the store's library raises
+                    if not self.is_unreachable:
+                        log.warning(
+                            "the store %s does not answer (%s): asked again until it does",
+                            self.store.url, one_line(problem),
+                        )  # fmt: skip
+                    self.is_unreachable = True
+                    break
+                self.is_unreachable = False
+
+    def _look(self, sent: _Sent) -> None:
+        run = sent.waiting.files
+        if sent.end is not None:
+            sent.stored.pull(run)
+            self.sent.remove(sent)
+            sent.waiting.ended(sent.end[0], cancelled=sent.end[1])
+            return
+        if run.stop.exists() and not sent.stop_requested:
+            sent.stored.ask_to_stop()
+            sent.stop_requested = True
+        sent.stored.follow(run)

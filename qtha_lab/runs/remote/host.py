@@ -1,0 +1,63 @@
+"""What another machine does: start the worker of a run directory that it sees too, and wait for its end.
+
+The worker dies with the process that waits for it, so a job that was lost can be tried elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from qtha_lab.experiment.run_directory import RunDir, queue as slots
+
+LOCK_SECONDS = 60.0  # for a worker on a lost machine to be noticed as gone
+SOFT_SECONDS = 120.0
+
+
+def variables() -> dict[str, str]:
+    """The environment variables of this process that a worker on another machine should have too."""
+    return {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
+
+
+def work(path: str, threads: int, variables: dict[str, str]) -> str:
+    """Work on a run until it has ended; an interrupt stops it softly.
+
+    Args:
+        path: The run's directory.
+        threads: CPU threads of the worker.
+        variables: Further environment variables of the worker.
+
+    Returns:
+        Why it could not be worked on; empty where its own log says how it ended.
+    """
+    files = RunDir(Path(path))
+    if not files.exists:
+        return f"{socket.gethostname()} does not see {path}: all machines must share the folder of runs"
+    end = time.monotonic() + LOCK_SECONDS
+    while slots.is_locked(files.lock):
+        if time.monotonic() > end:
+            return f"a worker has been at the run for {LOCK_SECONDS:g} s and does not end"
+        time.sleep(0.1)
+    environment = {**os.environ, **variables, "OMP_NUM_THREADS": str(threads)}
+    environment["QTHA_LAB_SLOTS"] = str(slots.UNCOUNTED)
+    tether, ours = os.pipe()
+    with files.log.open("ab") as output:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "qtha_lab.runs.worker", path, "--tether", str(tether)],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            pass_fds=[tether], env=environment, start_new_session=True,
+        )  # fmt: skip
+    os.close(tether)
+    try:
+        worker.wait()
+    except BaseException:  # called back
+        worker.terminate()
+        worker.wait(SOFT_SECONDS)
+        raise
+    finally:
+        os.close(ours)
+    return ""

@@ -1,0 +1,112 @@
+"""What a machine that shares no folder does: bring a run from the store, work on it on its own disk, put it back as it goes.
+
+A store that does not answer stops no training: what it lacks is put there when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.remote import host as remote
+from qtha_lab.runs.remote.store import Store, StoredRun, failure
+from qtha_lab.experiment.run_directory import RunDir
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 2.0
+SHARE = 0.1  # of the time, at most, for putting things there
+PATIENCE_SECONDS = 900.0  # for a store that is away when the run has ended
+
+
+def work(name: str, threads: int, variables: dict[str, str], url: str) -> str:
+    """Work on a run in a store until it has ended; an interrupt stops it softly, and then it is put there.
+
+    Args:
+        name: Of the run.
+        threads: CPU threads of the worker.
+        variables: Further environment variables of the worker.
+        url: Of the store.
+
+    Returns:
+        Why it could not be worked on; empty where its own log says how it ended.
+    """
+    stored = Store(url).run(name)
+    if not stored.exists:
+        return f"{socket.gethostname()} finds no run {name} in the store {url}"
+    with tempfile.TemporaryDirectory(prefix="qtha-lab-") as folder:
+        run = RunDir(Path(folder) / name)
+        try:
+            mirror = Mirror(stored, run)
+        except Refusal as reason:
+            return str(reason)
+        try:
+            problem = remote.work(str(run.path), threads, variables)
+        finally:
+            unsaved = mirror.close()
+        return problem or unsaved
+
+
+class Mirror:
+    """A run's directory on this disk, and a thread that puts what changes there into the store.
+
+    Args:
+        stored: The run there; from now on this process's, and brought here.
+        run: Where to.
+    """
+
+    def __init__(self, stored: StoredRun, run: RunDir) -> None:
+        self.stored, self.run = stored, run
+        self.problem, self._is_lost = "", False
+        before = stored.taken_by()
+        self.name = stored.take()
+        if before is not None:  # a process that is gone, or that will look and stop
+            time.sleep(2 * EVERY_SECONDS)
+        stored.pull(run)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+        self._thread.start()
+
+    def close(self) -> str:
+        """Put the rest there; a sentence where that failed."""
+        self._closing.set()
+        self._thread.join()
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not self._is_lost and not self._step() and time.monotonic() < end:
+            time.sleep(EVERY_SECONDS)
+        if not self._is_lost and not self.problem:
+            self.stored.leave()
+        return self.problem
+
+    def _go_on(self) -> None:
+        seconds = 0.0
+        while not self._closing.wait(max(EVERY_SECONDS, seconds / SHARE)) and not self._is_lost:
+            begin = time.monotonic()
+            self._step()
+            seconds = time.monotonic() - begin
+
+    def _step(self) -> bool:
+        """Put what has changed there, unless another has the run; whether the store answered."""
+        try:
+            holder = self.stored.taken_by()
+            if holder is None:
+                raise FileNotFoundError(f"the run is not in {self.stored.path}")
+            if holder != self.name:
+                self.problem, self._is_lost = "another machine has taken the run over", True
+                self.run.stop.touch()
+                return True
+            if self.stored.stop_requested():
+                self.run.stop.touch()
+            self.stored.push(self.run)
+        except Exception as problem:  # whatever the store's library raises
+            if not self.problem:
+                log.warning("%s: the store does not answer: %s", self.run.path.name, problem)
+            self.problem = failure(problem)
+            return False
+        self.problem = ""
+        return True

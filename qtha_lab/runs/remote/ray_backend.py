@@ -1,0 +1,168 @@
+"""Runs as tasks of a Ray cluster: a run whose machine is lost goes on from its checkpoint on another."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import os
+import socket
+from concurrent.futures import Future, wait
+from typing import Any
+
+from qtha_lab.core.io import shortened
+from qtha_lab.core.errors import Refusal, described, message_of
+from qtha_lab.runs.remote.commands import Ended, Ends
+from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of, needs
+from qtha_lab.runs.remote.store import Store, opened
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.core.settings import setting
+from qtha_lab.core.settings_help import with_arguments
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+LOOPBACK = ("127.0.0.1", "::1")
+LOCAL = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""With 0 Ray takes the loopback address, on every system."""
+
+
+@machines("ray")
+@with_arguments
+@dataclasses.dataclass(frozen=True)
+class Ray:
+    """A Ray cluster: the one at an address, else a new one that only this machine reaches.
+
+    Source:
+        docs.ray.io, "Fault tolerance: tasks": a task is tried again when its worker or its node dies.
+    """
+
+    address: str | None = setting(
+        None, "Of its head, or auto for the one on this machine; none: RAY_ADDRESS, else a new one."
+    )
+    cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
+    gpus: float = setting(0.0, "GPUs of a run; a part of one is shared.", ge=0.0)
+    memory: float | None = setting(None, "Memory that is kept free for a run.", gt=0.0, unit="GiB")
+    store: str | None = setting(
+        None,
+        "Address that fsspec knows, such as s3://bucket/runs; none: the machines share the folder of runs.",
+    )
+    retries: int = setting(3, "Further tries of a run whose machine was lost.", ge=0)
+
+    def connect(self) -> RemoteBackend:
+        """Connect to the cluster, or start one on the loopback address.
+
+        Raises:
+            Refusal: If Ray is not installed, no cluster answers, or the new one does not start.
+        """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        address = self.address or os.environ.get("RAY_ADDRESS") or None
+        if (
+            not address
+        ):  # read when ray is imported, by Ray's processes, and by those that join later
+            os.environ[LOCAL] = "0"
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+        try:
+            import ray
+        except ImportError as missing:
+            raise needs("ray", "ray") from missing
+        store = opened(self.store)
+        is_new = not ray.is_initialized()
+        if is_new:
+            _connect(address)
+        return _Cluster(self, is_new, store)
+
+
+def _connect(address: str | None) -> None:
+    """Connect to a cluster, or start one where there is no address.
+
+    Raises:
+        Refusal: If that fails, or the new cluster can be reached from other machines.
+    """
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address:
+            _check_that_it_listens(address)
+            ray.init(address, **options)
+        else:
+            ray.init("local", include_dashboard=False, **options)
+    except Exception as problem:  # of a node that does not start, Ray raises a plain Exception
+        ray.shutdown()
+        if address:
+            raise Refusal(
+                f"no Ray cluster answers at {shortened(address)}: {message_of(problem)}"
+            ) from problem
+        raise Refusal(
+            f"Ray must start a node on this machine, got {described(problem)}"
+        ) from problem
+    host = ray.get_runtime_context().gcs_address.rpartition(":")[0].strip("[]")
+    if not address and host not in LOOPBACK:
+        ray.shutdown()
+        raise Refusal(
+            f"A new Ray cluster must listen on this machine only, got {shortened(host)}. Set "
+            f"{LOCAL}=0 before ray is imported, or name the address of a cluster."
+        )
+
+
+def _check_that_it_listens(address: str) -> None:
+    """Ask once whether anything is there: Ray itself asks again for minutes.
+
+    Raises:
+        OSError: If nothing is.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
+class _Cluster:
+    """A connected cluster and the tasks that it was given."""
+
+    def __init__(self, described: Ray, is_ours: bool, store: Store | None) -> None:
+        import ray
+
+        resources: dict[str, Any] = {"num_cpus": described.cpus, "num_gpus": described.gpus}
+        if described.memory:
+            resources["memory"] = int(described.memory * 2**30)
+        self.threads, self.is_ours, self.store = described.cpus, is_ours, store
+        address = ray.get_runtime_context().gcs_address  # of a cluster that was made just now too
+        self.name = name_of("ray", described, address=address)
+        self.ends = Ends(store)
+        self.task: Any = ray.remote(max_retries=described.retries, **resources)(self.ends.work)
+        self.tasks: dict[Any, Future] = {}
+
+    def start(self, files: RunDir) -> None:
+        """Give the cluster one task for a run."""
+        ended = self.ends.wait_for(files)
+        order = self.ends.order(files, self.threads)
+        reference = self.task.remote(*order)
+        self.tasks[reference] = reference.future()
+        self.tasks[reference].add_done_callback(functools.partial(_ended, files.path.name, ended))
+
+    def close(self) -> None:
+        """Call all tasks back, wait until their runs have saved, and leave the cluster."""
+        import ray
+
+        for reference, future in self.tasks.items():
+            if not future.done():
+                ray.cancel(reference)
+        wait(self.tasks.values())
+        self.ends.close()
+        if self.is_ours:
+            ray.shutdown()
+
+
+def _ended(name: str, ended: Ended, future: Future) -> None:
+    """What became of a task."""
+    from ray.exceptions import RayError, TaskCancelledError
+
+    try:
+        ended(future.result())
+    except TaskCancelledError as reason:
+        log.debug("%s was called back: %s", name, reason)
+        ended(cancelled=True)
+    except RayError as problem:
+        log.warning("%s: %s", name, problem)
+        ended(f"Ray gave it up: {message_of(problem)}")

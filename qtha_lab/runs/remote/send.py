@@ -1,0 +1,101 @@
+"""A run is sent to other machines: who waits for it holds a lock of its own, so that it is not taken for dead.
+
+`machine.lock` in the run's directory is held here from the sending until the job has ended there, through the loss of
+a machine and the next try on another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.remote.registry import RemoteBackend
+from qtha_lab.runs.remote.store import StoredRun, failure
+from qtha_lab.experiment.run_directory import RunDir, queue as slots
+from qtha_lab.experiment.run_directory.events import read_tail
+from qtha_lab.experiment.run_directory.status import Status, last_status
+from qtha_lab.runs.process_start import record_status, taken_over
+
+log = logging.getLogger(__name__)
+
+
+def send(files: RunDir, machines: RemoteBackend, *, anew: bool = False) -> None:
+    """Have other machines work on a run; returns at once.
+
+    Args:
+        files: The directory of the run.
+        machines: Where it is sent.
+        anew: Begin at step 0 again; checkpoints there are put aside.
+
+    Raises:
+        Refusal: If a worker is at the run, or it was sent already.
+    """
+    if slots.is_locked(files.sent):
+        raise Refusal(f"run {files.path.name} was sent to other machines already")
+    stored = machines.store.run(files.path.name) if machines.store else None
+    if stored and _has_finished(stored, files) and not anew:
+        return
+    with taken_over(files, "waiting for a machine", anew=anew):
+        pass
+    if stored:
+        _put(stored, files)
+    machines.start(files)
+
+
+def _has_finished(stored: StoredRun, files: RunDir) -> bool:
+    """Bring here what an earlier sending came to, and whether that was the end."""
+    try:
+        stored.pull(files)
+    except Exception as problem:  # whatever the store's library raises
+        raise Refusal(failure(problem)) from problem
+    status = _logged(files)
+    return status is not None and status.state == "finished"
+
+
+def _logged(files: RunDir) -> Status | None:
+    """What the log of a run says last."""
+    return last_status(read_tail(files.events), files.experiment.training.steps)
+
+
+def _put(stored: StoredRun, files: RunDir) -> None:
+    try:
+        stored.ask_to_stop(False)
+        stored.push(files)
+    except Exception as problem:  # whatever the store's library raises
+        record_status(files, "failed", failure(problem))
+        raise Refusal(failure(problem)) from problem
+
+
+class Waiting:
+    """Held by who waits for a run that was sent; `ended` is called once, when its job has ended there.
+
+    Args:
+        files: The directory of the run.
+    """
+
+    def __init__(self, files: RunDir) -> None:
+        self.files = files
+        self._lock = slots.hold(files.sent)
+
+    def ended(self, problem: str = "", *, cancelled: bool = False) -> None:
+        """Let go of the run; what its worker could not say itself is written into its log.
+
+        Args:
+            problem: Why no worker could work on it; empty where one did.
+            cancelled: Whether it was called back before a machine took it.
+        """
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        log.info("%s: its job has ended; %s", self.files.path.name, problem or "by itself")
+        try:
+            status = _logged(self.files)
+            if status is not None and status.ended:
+                log.debug("%s has said itself: %s", self.files.path.name, status.state)
+            elif cancelled:
+                record_status(self.files, "stopped", "stopped before a machine took it")
+            elif problem:
+                record_status(self.files, "failed", problem)
+        finally:
+            os.close(lock)

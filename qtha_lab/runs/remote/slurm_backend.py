@@ -1,0 +1,142 @@
+"""Runs as jobs of Slurm: a job that is preempted or out of time is put into the queue again, and goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from qtha_lab.core.io import shortened
+from qtha_lab.core.io.private import private_folder
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.remote.commands import Ended, Ends
+from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of, needs
+from qtha_lab.runs.remote.store import Store, opened
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.core.settings import setting
+from qtha_lab.core.settings_help import with_arguments
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+
+
+@machines("slurm")
+@with_arguments
+@dataclasses.dataclass(frozen=True)
+class Slurm:
+    """A Slurm cluster, through submitit."""
+
+    cluster: Literal["slurm", "local"] = setting(
+        "slurm", "Local: processes of this machine, to try a job file out."
+    )
+    partition: str | None = setting(None, "Where jobs queue.")
+    account: str | None = setting(None, "Whom they are counted to.")
+    minutes: int = setting(60, "Longest time of a job; a run that needs more goes on in the next.", ge=1)  # fmt: skip
+    cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
+    gpus: int = setting(0, "GPUs of a run.", ge=0)
+    memory: float | None = setting(None, "Memory of a run.", gt=0.0, unit="GiB")
+    store: str | None = setting(
+        None,
+        "Address that fsspec knows, such as s3://bucket/runs; none: the machines share the folder of runs.",
+    )
+
+    def connect(self) -> RemoteBackend:
+        """Look for Slurm's commands.
+
+        Raises:
+            Refusal: If submitit is not installed, or Slurm is not on this machine.
+        """
+        try:
+            import submitit
+        except ImportError as missing:
+            raise needs("submitit", "slurm") from missing
+        if self.cluster == "slurm" and submitit.AutoExecutor.which() != "slurm":
+            raise Refusal(
+                "no Slurm on this machine (srun is not found): "
+                "start from a login node, or try slurm(cluster=local)"
+            )
+        return _Jobs(self, opened(self.store))
+
+
+class Job:
+    """What a job does; when Slurm takes it off a machine, the same is queued again.
+
+    Args:
+        work: `remote.work` or `mirroring.work`.
+    """
+
+    def __init__(self, work: Callable[..., str]) -> None:
+        self.work = work
+
+    def __call__(self, *arguments: Any) -> str:
+        """Work on a run."""
+        return self.work(*arguments)
+
+    def checkpoint(self, *arguments: Any) -> Any:
+        """The same job once more: the run itself knows how far it has come."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self, *arguments)
+
+
+class _Jobs:
+    """The jobs that were submitted."""
+
+    def __init__(self, described: Slurm, store: Store | None) -> None:
+        self.described, self.store, self.ends = described, store, Ends(store)
+        self.name = name_of("slurm", described)
+        self.jobs: list[tuple[Any, RunDir, threading.Thread]] = []
+
+    def start(self, files: RunDir) -> None:
+        """Submit one job for a run; its pickles and output are in `.jobs` beside the runs, with mode 0700.
+
+        Raises:
+            Refusal: If another user owns that folder or may write to it: a pickle runs code.
+        """
+        import submitit
+
+        d = self.described
+        folder = private_folder(files.path.parent / ".jobs")
+        folder.chmod(0o700)
+        executor = submitit.AutoExecutor(folder, cluster=d.cluster)
+        slurm = {"slurm_partition": d.partition, "slurm_account": d.account}
+        executor.update_parameters(
+            name=files.path.name, timeout_min=d.minutes, cpus_per_task=d.cpus, gpus_per_node=d.gpus,
+            **({"mem_gb": d.memory} if d.memory else {}),
+            **{name: value for name, value in slurm.items() if value},
+        )  # fmt: skip
+        ended = self.ends.wait_for(files)
+        job = executor.submit(Job(self.ends.work), *self.ends.order(files, d.cpus))
+        log.info("%s is job %s", files.path.name, job.job_id)
+        thread = threading.Thread(target=_follow, args=(job, ended), daemon=True)
+        thread.start()
+        self.jobs.append((job, files, thread))
+
+    def close(self) -> None:
+        """Ask the runs of all jobs to stop, wait for them, and cancel those that no machine took."""
+        for job, files, thread in self.jobs:
+            if thread.is_alive():
+                files.stop.touch()
+                if job.state in ("PENDING", "UNKNOWN"):
+                    job.cancel()
+        for *_, thread in self.jobs:
+            thread.join()
+        self.ends.close()
+
+
+def _follow(job: Any, ended: Ended) -> None:
+    """Wait for a job, and write down what came of it."""
+    while not job.done():
+        time.sleep(POLL_SECONDS)
+    if job.state == "CANCELLED":
+        return ended(cancelled=True)
+    problem = job.exception()
+    if problem is None:
+        return ended(job.result())
+    log.warning("job %s failed: %s", job.job_id, problem)
+    last = shortened((str(problem).strip() or type(problem).__name__).splitlines()[-1], 160)
+    return ended(f"its job {job.job_id} failed: {last}; details in {job.paths.stderr}")

@@ -1,0 +1,384 @@
+"""Run directories in an object store, any that fsspec has an address for, for machines that share no folder.
+
+What is cut off at any moment leaves a whole run there: a checkpoint's files, then its manifest, then everything else, and
+last the events; a checkpoint counts once the events announce it. Starts nothing and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from qtha_lab.core.io import open_file, parse_json, relative_name, shortened
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir, checkpoints
+from qtha_lab.experiment.run_directory.events import parse, read_events
+from qtha_lab.experiment.run_directory.files import sync_tree
+from qtha_lab.experiment.run_directory.status import TERMINAL
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 20.0
+EVENTS, WORKER, STOP = "events.jsonl", "taken_by.json", "stop"
+NOT_PUT = {EVENTS, STOP, "worker.lock", "machine.lock", "exit.json", "marks.jsonl"}
+FILES = NOT_PUT | {
+    WORKER, "experiment.yaml", "origin.json", "environment.json", "plugins.json", "worker.log", "test.json",
+    "summary.json",
+}  # fmt: skip
+"""Files of a run directory."""
+FOLDERS = {"adapter", "best", "checkpoints", "exports", "tensorboard"}
+"""Folders of a run directory."""
+OVERLAP = 256  # bytes of the events that are compared before more are appended
+
+
+class Store:
+    """A folder of run directories in a store.
+
+    Args:
+        url: Its address, such as `s3://bucket/runs`.
+
+    Raises:
+        Refusal: If the address cannot be read, its package is missing, or nothing can be written there.
+    """
+
+    def __init__(self, url: str) -> None:
+        from fsspec.core import url_to_fs
+
+        self.url = url
+        try:
+            self.files, self.root = url_to_fs(url)
+        except (ImportError, ValueError, OSError) as problem:
+            raise Refusal(
+                f"the store {shortened(url, 60)} cannot be opened: {shortened(one_line(problem), 30)}"
+            ) from problem
+
+    def check(self) -> None:
+        """Write a file there and take it away.
+
+        Raises:
+            Refusal: If that fails, or has not happened within `CONNECT_SECONDS`.
+        """
+        problems: list[Exception | None] = []
+
+        def write() -> None:
+            try:
+                place = f"{self.root}/.{secrets.token_hex(4)}"
+                self.files.makedirs(self.root, exist_ok=True)
+                self.files.pipe_file(place, b"qtha-lab")
+                self.files.rm_file(place)
+                problems.append(None)
+            except Exception as problem:  # whatever the store's library raises
+                log.debug("the store %s: %r", self.url, problem)
+                problems.append(problem)
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        writer.join(CONNECT_SECONDS)
+        if not problems:
+            raise Refusal(
+                f"the store {shortened(self.url)} has not answered for {CONNECT_SECONDS:g} s"
+            )
+        if problems[0] is not None:
+            raise Refusal(
+                f"the store {shortened(self.url)} cannot be written to: {one_line(problems[0])}"
+            )
+
+    def run(self, name: str) -> StoredRun:
+        """The run of a name, which may not be there yet."""
+        return StoredRun(self, name)
+
+
+def opened(url: str | None) -> Store | None:
+    """The store of an address, which can be written to; None of none.
+
+    Args:
+        url: The address.
+
+    Raises:
+        Refusal: If it cannot.
+    """
+    if url is None:
+        return None
+    store = Store(url)
+    store.check()
+    return store
+
+
+class StoredRun:
+    """One run's directory in a store, and what of it this object has put there."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.name, self.files, self.path = name, store.files, f"{store.root}/{name}"
+        self._put: dict[str, tuple[int, int]] = {}
+        self._steps: set[int] = set()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the store has it."""
+        return self.files.exists(f"{self.path}/experiment.yaml")
+
+    def push(self, run: RunDir) -> None:
+        """Put what has changed in a run's directory; the events as they were at the beginning, when all else is there.
+
+        Args:
+            run: The directory.
+        """
+        step, size = self._put_announced(run)
+        for name in _changing(run.path):
+            self._put_file(run.path / name, name)
+        if self._put.get(EVENTS) != (size, step):
+            with open_file(run.events, links=False) as file:
+                self._write(EVENTS, file.read(size))
+            self._put[EVENTS] = size, step
+            self._keep_newest(step)
+
+    def _put_announced(self, run: RunDir) -> tuple[int, int]:
+        """Put the checkpoint that the events announce; its step, and the bytes of the events so far."""
+        while True:
+            events, size = read_events(run.events)
+            step = checkpoints.announced_step(events)
+            folder = checkpoints.place(run.checkpoints, step)
+            if step in self._steps | {0}:
+                return step, size
+            try:
+                self._put_checkpoint(folder)
+                self._steps.add(step)
+            except FileNotFoundError as gone:  # it has made room for newer ones
+                log.debug("%s is not put into the store: %s", folder, gone)
+                if checkpoints.announced_step(read_events(run.events)[0]) == step:
+                    return step, size
+
+    def _keep_newest(self, step: int) -> None:
+        """Take away what no events there lead to, and what is older than a run keeps."""
+        steps = self._stored_steps()
+        newest = [number for number in steps if number <= step][: checkpoints.KEEP]
+        for number in set(steps) - set(newest):
+            self._remove_checkpoint(number)
+
+    def pull(self, run: RunDir) -> bool:
+        """Bring a run's directory here as far as its events in the store go; whether the store has it.
+
+        Args:
+            run: The directory; what is newer here stays.
+        """
+        if not self.exists:
+            return False
+        run.path.mkdir(parents=True, exist_ok=True)
+        events = self.files.cat_file(f"{self.path}/{EVENTS}") if self._has(EVENTS) else b""
+        step = checkpoints.announced_step(parse(events))
+        for number in self._stored_steps():
+            folder = checkpoints.place(run.checkpoints, number)
+            if number <= step and not folder.exists():
+                self._get_checkpoint(number, folder)
+            self._steps.add(number)
+        for name in self._names():
+            if not name.startswith("checkpoints/") and name not in NOT_PUT | {WORKER}:
+                self._get_file(name, run.path / name)
+        _append(run.events, events, 0)
+        return True
+
+    def follow(self, run: RunDir) -> None:
+        """Bring what is new of the events here; those that end a run after everything else.
+
+        Args:
+            run: The directory here.
+
+        Raises:
+            FileNotFoundError: If the store has none.
+        """
+        size = _size(run.events)
+        self.files.invalidate_cache()
+        if self.files.size(f"{self.path}/{EVENTS}") <= size:
+            return
+        begin = max(0, size - OVERLAP)
+        data = self.files.cat_file(f"{self.path}/{EVENTS}", start=begin)
+        ends = (e for e in parse(data) if e["kind"] == "status" and e["state"] in TERMINAL)
+        if next(ends, None) or not _append(run.events, data, begin):
+            self.pull(run)
+
+    # who works on it, and whether that is to stop
+
+    def take(self) -> str:
+        """Sign the run as this process's; whoever had it finds another name there. The name signed with."""
+        name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._write(WORKER, json.dumps({"name": name}).encode())
+        return name
+
+    def taken_by(self) -> str | None:
+        """The name of who works on the run; None where nobody has signed."""
+        if not self._has(WORKER):
+            return None
+        signed = parse_json(self.files.cat_file(f"{self.path}/{WORKER}"))
+        return str(signed.get("name")) if isinstance(signed, dict) else None
+
+    def leave(self) -> None:
+        """Take the signature away."""
+        self._remove(WORKER)
+
+    def ask_to_stop(self, ask: bool = True) -> None:
+        """Ask whoever works on the run to stop; or no longer.
+
+        Args:
+            ask: Whether to.
+        """
+        self._write(STOP, b"stop\n") if ask else self._remove(STOP)
+
+    def stop_requested(self) -> bool:
+        """Whether somebody did."""
+        return self._has(STOP)
+
+    # the store's own words
+
+    def _has(self, name: str) -> bool:
+        self.files.invalidate_cache()
+        return self.files.exists(f"{self.path}/{name}")
+
+    def _names(self) -> list[str]:
+        """List the stored files, relative to the run's directory.
+
+        Raises:
+            Refusal: If the store has a name that no run directory holds, such as one that leads out of it.
+        """
+        self.files.invalidate_cache()
+        return [_known_name(path, self.path) for path in self.files.find(self.path)]
+
+    def _stored_steps(self) -> list[int]:
+        """Steps of the checkpoints there that have their manifest, newest first."""
+        pieces = (name.split("/") for name in self._names())
+        names = (parts[1] for parts in pieces if parts[0] == "checkpoints" and parts[2:] == [checkpoints.MANIFEST])  # fmt: skip
+        return sorted((int(n[1]) for n in map(checkpoints.NAME.fullmatch, names) if n), reverse=True)  # fmt: skip
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a file so that a reader sees it old or new: beside its place, then moved there."""
+        place = f"{self.path}/{name}"
+        self.files.makedirs(place.rpartition("/")[0], exist_ok=True)
+        self.files.pipe_file(f"{place}.new", data)
+        self.files.mv(f"{place}.new", place)
+
+    def _put_file(self, file: Path, name: str) -> None:
+        try:
+            stat = file.stat()
+            if self._put.get(name) != (stat.st_size, stat.st_mtime_ns):
+                self._write(name, _whole(file))
+                self._put[name] = stat.st_size, stat.st_mtime_ns
+        except FileNotFoundError as gone:
+            log.debug("%s is written anew: %s", file, gone)
+
+    def _put_checkpoint(self, folder: Path) -> None:
+        """All its files, then the manifest that they are checked against."""
+        names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        for name in sorted(names, key=lambda name: name == checkpoints.MANIFEST):
+            self._write(f"checkpoints/{folder.name}/{name}", _whole(folder / name))
+
+    def _remove_checkpoint(self, step: int) -> None:
+        """Its manifest, then the rest."""
+        place = f"checkpoints/{checkpoints.place(Path(), step).name}"
+        self._remove(f"{place}/{checkpoints.MANIFEST}")
+        self.files.rm(f"{self.path}/{place}", recursive=True)
+
+    def _remove(self, name: str) -> None:
+        if self._has(name):
+            self.files.rm_file(f"{self.path}/{name}")
+
+    def _get_checkpoint(self, step: int, folder: Path) -> None:
+        new = folder.with_name(f".{folder.name}.new")
+        new.mkdir(parents=True, exist_ok=True)
+        prefix = f"checkpoints/{folder.name}/"
+        for name in self._names():
+            if name.startswith(prefix) and not name.endswith(".new"):
+                data = self.files.cat_file(f"{self.path}/{name}")
+                (new / name.removeprefix(prefix)).write_bytes(data)
+        sync_tree(new)
+        new.rename(folder)
+
+    def _get_file(self, name: str, place: Path) -> None:
+        if not name.endswith(".new"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _write_here(place, self.files.cat_file(f"{self.path}/{name}"))
+
+
+def _known_name(key: str, folder: str) -> str:
+    """Return the name of a stored file within a run directory.
+
+    Raises:
+        Refusal: If no run directory holds such a file.
+    """
+    name = key.lstrip("/").removeprefix(f"{folder.strip('/')}/")
+    try:
+        head, _, rest = relative_name(name).partition("/")
+    except Refusal:
+        head, rest = "", ""
+    if head not in FOLDERS if rest else head.removesuffix(".new") not in FILES:
+        raise Refusal(
+            f"The store must hold only files of a run, got {shortened(key, 160)!r}. "
+            "Delete this file from the store."
+        )
+    return name
+
+
+def failure(problem: Exception) -> str:
+    """Return the sentence on what went wrong with a store."""
+    return (
+        str(problem)
+        if isinstance(problem, Refusal)
+        else f"the store does not answer: {one_line(problem)}"
+    )
+
+
+def _changing(folder: Path) -> Iterator[str]:
+    """The files of a run that are put as they are: all but locks, checkpoints, and what is being written."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        parts = name.split("/")
+        unfinished = any(part.startswith(".") or part.endswith(".new") for part in parts)
+        known = name in FILES or (len(parts) > 1 and parts[0] in FOLDERS)
+        is_put = known and parts[0] != "checkpoints" and name not in NOT_PUT | {WORKER}
+        if is_put and not unfinished and path.is_file() and not path.is_symlink():
+            yield name
+
+
+def _whole(file: Path) -> bytes:
+    """Read a file of any size."""
+    with open_file(file, links=False) as opened_file:
+        return opened_file.read()
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def _append(file: Path, data: bytes, begin: int) -> bool:
+    """Make a file go on as data do from a byte; of data from the first, make it those. Whether it does now.
+
+    Nothing is done where the file has more.
+    """
+    size = _size(file)
+    if begin + len(data) <= size:
+        return True
+    with file.open("a+b") as there:
+        there.seek(begin)
+        if there.read(size - begin) == data[: size - begin]:
+            there.write(data[size - begin :])
+            return True
+    if begin == 0:
+        _write_here(file, data)
+    return begin == 0
+
+
+def _write_here(place: Path, data: bytes) -> None:
+    """Write a file of this machine whole."""
+    new = place.with_name(f".{place.name}.new")
+    new.write_bytes(data)
+    new.replace(place)
+
+
+def one_line(problem: Exception) -> str:
+    """Return the first line of a library's message, or the name of its type."""
+    lines = str(problem).strip().splitlines()
+    return shortened(lines[0]) if lines else type(problem).__name__

@@ -1,0 +1,326 @@
+"""Launch, watch, stop and resume runs; a run is a directory, a `Run` only a view of it.
+
+Any number of processes may look at one run at once, and closing them all leaves it running. The
+work is done by `qtha_lab.runs.worker`, a process and session of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core import paths
+from qtha_lab.runs import fork_server as warm
+from qtha_lab.core.io import read_tail
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.reproduction_run import Reproduced
+from qtha_lab.experiment.distillation import teacher_folder
+from qtha_lab.runs.remote import RemoteBackend, send
+from qtha_lab.experiment.run_directory import (
+    RunDir,
+    outage as away,
+    checkpoints,
+    exit_status as ending,
+    queue as slots,
+)
+from qtha_lab.experiment.run_directory.events import history, read_events
+from qtha_lab.experiment.run_directory.files import check_disk_space
+from qtha_lab.experiment.run_directory.index import records
+from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
+from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, stamp
+from qtha_lab.experiment.run_directory.record import read as read_record
+from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
+from qtha_lab.core.settings import nearest
+from qtha_lab.runs.process_start import record_status, start_worker
+
+__all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """A view of one run directory.
+
+    Example:
+        >>> run = launch(Experiment(method="qtha"))  # doctest: +SKIP
+        >>> run.wait().state  # doctest: +SKIP
+        'finished'
+    """
+
+    def __init__(self, path: Path, record: Record | None = None) -> None:
+        self.files = RunDir(Path(path).resolve() if record is None else path)
+        self._record = record
+
+    def __repr__(self) -> str:
+        return f"Run({self.id})"
+
+    @property
+    def id(self) -> str:
+        """The name of its directory."""
+        return self.files.path.name
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return self.files.path
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as it was launched."""
+        return self.files.experiment
+
+    @property
+    def alive(self) -> bool:
+        """Whether a worker holds the run's lock, or other machines have it and are waited for."""
+        return slots.is_locked(self.files.lock) or slots.is_locked(self.files.sent)
+
+    @property
+    def record(self) -> Record:
+        """What its files say now; read again only if they have changed."""
+        record = self._record
+        if record is None or not record.settled or record.stamp != stamp(self.path):
+            self._record = record = read_record(self.files)
+        return record
+
+    @property
+    def last_record(self) -> Record:
+        """What its files said when they were last looked at; `status` looks at them."""
+        return self._record or self.record
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why its directory cannot be read as a run; None where it can."""
+        return self.record.unreadable
+
+    def status(self) -> Status:
+        """The state now, from the last events and from whether the worker lives."""
+        before, record = (
+            self._record,
+            self.record,
+        )  # read once: what is young is read anew each time
+        status = record.status
+        if not record.has_log and away.is_unreachable(self.path.parent):
+            self._record = before
+            last = Status("away", 0, 0) if before is None else before.status
+            return replace(last, state="away", message=f"the folder {self.path.parent} is away")
+        if status.ended:
+            return status
+        if not self.alive:
+            record = self.record
+            status = record.status  # a worker writes its end before it lets go of the lock
+            if status.ended:
+                return status
+        if not self.alive:  # asked again: it may have been resumed
+            words = ending.last_output(self.files) if record.has_log else LOG_LOST
+            return replace(status, state="dead", message=words, seconds_left=None)
+        if self.files.stop.exists() and status.state != "stopping":
+            return replace(status, state="stopping", message="after this step", seconds_left=None)
+        return status
+
+    def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """The events after a byte offset, and the offset to ask with next time."""
+        return read_events(self.files.events, offset)
+
+    def history(self) -> list[dict[str, Any]]:
+        """The events that still hold after any resume (see `qtha_lab.experiment.run_directory.events.history`)."""
+        return history(self.events()[0])
+
+    def summary(self) -> dict[str, Any] | None:
+        """What it came to, once it has finished or diverged."""
+        summary = self.record.summary
+        return None if summary is None else dict(summary)
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last output of the worker."""
+        try:
+            text = read_tail(self.files.log, 300 * lines).decode("utf-8", errors="replace")
+        except (FileNotFoundError, Refusal) as reason:
+            log.debug("%s has no log: %s", self.id, reason)
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def wait(self, timeout: float | None = None) -> Status:
+        """Wait until the run has ended, or for `timeout` seconds; the state then."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not (status := self.status()).ended:
+            if end is not None and time.monotonic() >= end:
+                break
+            time.sleep(0.1)
+        return status
+
+    def stop(self, soft_seconds: float = 60.0, term_seconds: float = 10.0) -> Status:
+        """Ask the worker to finish its step, save and stop; insist if it does not.
+
+        After `soft_seconds` the worker's process group gets SIGTERM, `term_seconds` later SIGKILL.
+        Only a process that holds the run's lock is ever signalled.
+
+        Returns:
+            The state at the end: "stopped", or another end that came first.
+        """
+        if self.status().ended:
+            return self.status()
+        self.ask_to_stop()
+        for patience, number in ((soft_seconds, signal.SIGTERM), (term_seconds, signal.SIGKILL)):
+            status = self.wait(patience)
+            if status.ended:
+                return status
+            self._signal(number)
+        killed_after = soft_seconds + term_seconds
+        lock = slots.hold(self.files.lock, patience=10)
+        if lock is not None:
+            record_status(
+                self.files, "stopped", f"killed after not answering for {killed_after:g} s"
+            )
+            os.close(lock)
+        return self.status()
+
+    def ask_to_stop(self) -> None:
+        """Ask the worker to finish its step, save and stop; wait for nothing."""
+        if not self.status().ended:
+            self.files.stop.touch()
+
+    def resume(self, *, anew: bool = False, on: RemoteBackend | None = None) -> None:
+        """Go on from the last whole checkpoint, with the same losses as if it had never stopped.
+
+        A run that diverged does so again, unless damage was the cause.
+
+        Args:
+            anew: Begin at step 0 again; checkpoints there are put aside.
+            on: Machines that work on it; None is this one.
+
+        Raises:
+            Refusal: If the run is still going, finished or cannot be read, is an arm of a reproduction, or its disk is
+                full.
+        """
+        status = self.status()
+        if not status.ended:
+            raise Refusal(f"run {self.id} is {status.state}: it needs no resume")
+        if status.state == "finished":
+            raise Refusal(f"run {self.id} has finished all {status.steps} steps")
+        if status.state == "unreadable":
+            raise Refusal(f"run {self.id} cannot be read: {status.message}")
+        if isinstance(self.experiment, Reproduced):
+            self.experiment.check()
+        check_plugins(self.files)
+        check_disk_space(self.path, checkpoints.disk_space_needed(self.files.checkpoints))
+        log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
+        _start(self.files, on, anew=anew)
+
+    def _signal(self, number: int) -> None:
+        """Signal the worker's process group; a worker started by hand shares its group with a shell, so it alone."""
+        pid = slots.holder(self.files.lock)
+        if pid is None:
+            return
+        log.warning("%s did not stop as asked: signal %d to process %d", self.id, number, pid)
+        try:
+            (os.killpg if os.getpgid(pid) == pid else os.kill)(pid, number)
+        except ProcessLookupError:
+            return
+
+
+def launch(
+    experiment: Experiment,
+    runs_dir: Path | str | None = None,
+    *,
+    check: bool = True,
+    origin: Mapping[str, Any] | None = None,
+    on: RemoteBackend | None = None,
+) -> Run:
+    """Start a run in a process of its own and return at once.
+
+    Args:
+        experiment: What to train.
+        runs_dir: Where its directory is made; default `paths.runs_dir()`.
+        check: Refuse first what cannot work (`Experiment.check`); without it the worker would fail.
+        origin: What launches it, as plain values, kept in `origin.json`; None where a person does.
+        on: Machines that train it; None is this one.
+
+    Returns:
+        A view of the run, which can be waited for, stopped and resumed.
+
+    Raises:
+        Refusal: If the experiment cannot run; then nothing is started.
+
+    Example:
+        >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
+        'finished'
+    """
+    folder = Path(runs_dir) if runs_dir else paths.runs_dir()
+    experiment = with_absolute_paths(experiment)
+    warm.available()  # refuses a wrong setting before a directory is made
+    if check:
+        experiment.check(folder)
+    files = RunDir.create(experiment, folder, origin)
+    record_plugins(files)
+    log.info("launching %s in %s", experiment.method.label, files.path)
+    _start(files, on)
+    return Run(files.path)
+
+
+def _start(files: RunDir, on: RemoteBackend | None, *, anew: bool = False) -> None:
+    """Have a run worked on, here or elsewhere."""
+    if on is None:
+        start_worker(files, anew=anew)
+    else:
+        send(files, on, anew=anew)
+
+
+def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
+    """The run of an id, or of a path to its directory.
+
+    Raises:
+        Refusal: If there is none; names the nearest.
+    """
+    folder = Path(runs_dir) if runs_dir else paths.runs_dir()
+    for path in (folder / run_id, Path(run_id)):
+        if RunDir(path).exists:
+            return Run(path)
+    ids = [run.id for run in list_runs(folder)]
+    close = nearest(str(run_id), ids)
+    hint = f"did you mean {close!r}?" if close else f"it holds {len(ids)} runs"
+    raise Refusal(f"no run {str(run_id)!r:.80} in {folder}: {hint}")
+
+
+def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -> list[Run]:
+    """All runs in a folder, newest first; other folders in it are passed over.
+
+    Args:
+        runs_dir: Default: `paths.runs_dir()`.
+        unreadable: List those too whose files are broken; their status says why.
+    """
+    folder = Path(runs_dir) if runs_dir else paths.runs_dir()
+    listed = records(folder.resolve())
+    return [Run(path, record) for path, record in listed if unreadable or not record.unreadable]
+
+
+def with_absolute_paths(experiment: Experiment) -> Experiment:
+    """The same experiment with model folder, task file and teacher named from the root, so that it resumes anywhere."""
+    whole = {name: whole_place(getattr(experiment, name)) for name in ("model", "task")}
+    changes: dict[str, Any] = {n: v for n, v in whole.items() if v != getattr(experiment, n)}
+    if teacher := experiment.training.teacher:
+        folder = str(teacher_folder(teacher))
+        if folder != teacher:
+            changes["training"] = experiment.training.replace(teacher=folder)
+    plugins = [_whole_path(name) for name in experiment.plugins]
+    if plugins != experiment.plugins:
+        changes["plugins"] = plugins
+    return experiment.replace(**changes) if changes else experiment
+
+
+def whole_place(name: str) -> str:
+    """A model folder or task file named from the root; another name as it is."""
+    path = paths.as_path(name)
+    is_path_like = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
+    return str(path.resolve()) if is_path_like and path.exists() else name
+
+
+def _whole_path(plugin: str) -> str:
+    file = paths.as_path(plugin)
+    return str(file.resolve()) if file.suffix == ".py" and file.exists() else plugin

@@ -1,0 +1,103 @@
+"""Which columns a table of runs has, which of them are worth showing, and a cell as text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from qtha_lab.runs.table.rows import DISK, GROUPED, HEAD, MARKS, SAME, Row, taken
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.metrics import MEASURES, written
+from qtha_lab.core.settings import nearest
+
+RESULTS, SIZES = ("eval_loss", "accuracy"), ("trainable_parameters", "wall_seconds")
+SPREAD = ("_min", "_max")
+NOTHING = (None, "", [], False)
+
+
+def known(rows: Iterable[Row]) -> set[str]:
+    """Every column that a filter or an order may name, whether a row has it or not."""
+    return set(taken()).union(*rows) - {SAME}
+
+
+def check(name: str, names: Collection[str]) -> str:
+    """The name, if there is such a column.
+
+    Raises:
+        Refusal: With the nearest name.
+    """
+    if name not in names:
+        close = nearest(name, names)
+        hint = f"did you mean {close!r}?" if close else f"there are {', '.join(sorted(names))}"
+        raise Refusal(f"no column {name!r:.60}: {hint}")
+    return name
+
+
+def present(rows: Iterable[Row]) -> list[str]:
+    """Every column in which some row has a value: of whom, settings, measures, marks."""
+    names: dict[str, None] = {}
+    for row in rows:
+        names |= {n: None for n, v in row.items() if n not in names and v not in NOTHING}
+    names.pop(SAME, None)
+    order = [*HEAD, *GROUPED[:2]]
+    last = [*MEASURES, DISK, *MARKS, *GROUPED[2:]]
+    settings = [n for n in names if n not in {*order, *last} and not is_spread(n)]
+    measures = [[n, *(n + end for end in SPREAD)] for n in last]
+    return [n for n in [*order, *settings, *(n for part in measures for n in part)] if n in names]
+
+
+def worth_showing(rows: list[Row]) -> list[str]:
+    """The columns of a first look: who, state, method, what came of it, the settings that differ, marks."""
+    names, different = present(rows), differing(rows)
+    settings = [n for n in names if n in different and n not in ("method", "seed")]
+    seed = ["seed"] if "seed" in different else []
+    results, sizes = ([n for n in of if n in names] for of in (RESULTS, (*SIZES, DISK)))
+    marks = [n for n in ("tags", "note") if n in names]
+    who = [n for n in ("run", "name", "runs", "seeds") if n in names]
+    return [*who, "state", "method", *results, *settings, *seed, *sizes, *marks]
+
+
+def differing(rows: Iterable[Row]) -> set[str]:
+    """The settings in which some rows differ."""
+    rows = [row for row in rows if row["state"] != "unreadable"]
+    fixed = {*HEAD, *MARKS, *MEASURES, *GROUPED, SAME, DISK}
+    names = {name for row in rows for name in row if not is_spread(name)} - fixed
+    return {name for name in names if _differs(row.get(name) for row in rows)}
+
+
+def text(row: Row, column: str) -> str:
+    """A cell as people read it; the mean of several seeds has the smallest and the largest in brackets.
+
+    Example:
+        >>> text({"eval_loss": 4.5, "eval_loss_min": 4.0, "eval_loss_max": 5.0}, "eval_loss")
+        '4.500 [4.000–5.000]'
+        >>> text({"tags": ["best", "warm"]}, "tags"), text({"learning_rate": 0.00300}, "learning_rate")
+        ('best, warm', '0.003')
+    """
+    low, high = (row.get(f"{column}{end}") for end in SPREAD)
+    cell = _text(row.get(column), column)
+    if low is None or low == high:
+        return cell
+    return f"{cell} [{_text(low, column)}–{_text(high, column)}]"
+
+
+def is_spread(name: str) -> bool:
+    """Whether a column is the least or the most of a measure over seeds."""
+    return name.removesuffix("_min").removesuffix("_max") in MEASURES and name not in MEASURES
+
+
+def _text(value: Any, column: str) -> str:
+    if value is None or value is False:
+        return ""
+    if column in MEASURES and isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else written(MEASURES[column], value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "yes" if value is True else str(value)
+
+
+def _differs(values: Iterable[Any]) -> bool:
+    first, *others = [v if v.__hash__ else repr(v) for v in values] or [None]
+    return any(other != first for other in others)

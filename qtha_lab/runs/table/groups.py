@@ -1,0 +1,84 @@
+"""Runs that differ in nothing but their seed as one row: means of the measures, with the least and the most."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from qtha_lab.runs.table.rows import DISK, SAME, Row
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.metrics import MEASURES
+
+BY = ("seeds",)
+
+
+def grouped(rows: list[Row], by: str) -> list[Row]:
+    """The rows, or a row for each description; a group stands where its first run stood.
+
+    Args:
+        rows: As `qtha_lab.runs.table.rows.rows` gives them.
+        by: "seeds", or "" for the rows as they are.
+
+    Returns:
+        Groups have their settings, `runs` (how many), `seeds`, `members` (the ids of the runs), `state` (of several
+        with counts), the mean of each measure over the runs that have it, and what was learnt also as `…_min` and
+        `…_max`; tags are those that all have.
+
+    Raises:
+        Refusal: If it is neither.
+
+    Example:
+        >>> same = {"state": "finished", "same": "{}"}
+        >>> pair = [{"run": f"r{s}", "seed": s, "eval_loss": 4.0 + s, **same} for s in (0, 1)]
+        >>> grouped(pair, "seeds")[0]["eval_loss"], grouped(pair, "seeds")[0]["members"]
+        (4.5, ['r0', 'r1'])
+    """
+    if by and by not in BY:
+        raise Refusal(f"runs are grouped by {' or '.join(BY)}, not {by!r:.60}")
+    return _groups(rows) if by else rows
+
+
+def _groups(rows: Iterable[Row]) -> list[Row]:
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        members.setdefault(row[SAME], []).append(row)
+    return [_group(part) for part in members.values()]
+
+
+def _group(rows: list[Row]) -> Row:
+    states = Counter(row["state"] for row in rows)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    seeds = sorted({row["seed"] for row in rows if "seed" in row})
+    group = _shared(rows) | {
+        "runs": len(rows),
+        "seeds": seeds,
+        "members": [row["run"] for row in rows],
+        "state": counts if len(states) > 1 else rows[0]["state"],
+        "tags": [t for t in rows[0].get("tags", ()) if all(t in row["tags"] for row in rows)],
+        "pinned": any(row.get("pinned") for row in rows),
+        SAME: rows[0][SAME],
+    }
+    for name, measure in MEASURES.items():
+        values = [row[name] for row in rows if row.get(name) is not None]
+        if values:
+            group[name] = statistics.fmean(values) if len(set(values)) > 1 else values[0]
+            if measure.learnt:
+                group |= {f"{name}_min": min(values), f"{name}_max": max(values)}
+    if DISK in rows[0]:
+        group[DISK] = round(sum(row[DISK] for row in rows), 2)
+    return group
+
+
+def _shared(rows: list[Row]) -> dict[str, Any]:
+    """What all have alike: the settings, and of the rest what happens to be the same."""
+    first, others = rows[0], rows[1:]
+    exceptions = {*MEASURES, "run", "seed", "step"}
+    rate = next((row["learning_rate"] for row in rows if row.get("learning_rate")), None)
+    alike = {
+        name: value
+        for name, value in first.items()
+        if name not in exceptions and all(row.get(name) == value for row in others)
+    }
+    return alike | ({} if rate is None else {"learning_rate": rate})

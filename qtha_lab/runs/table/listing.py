@@ -1,0 +1,93 @@
+"""The rows of a folder, kept up to date: running runs are looked at each time, the folder when it has changed.
+
+Draws nothing. Who looks how often is the caller's to say; a large folder is read again at a pace that it can bear.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from qtha_lab.runs.table.rows import DISK, Row, row, rows
+from qtha_lab.experiment.run_directory.status import TERMINAL
+from qtha_lab.runs.run import Run, list_runs
+
+SHARE = 0.05  # of the time, at most, may go into reading a folder again in which nothing is known to have changed
+PATIENCE = 5.0  # seconds, at least, between two such readings
+
+
+class Listing:
+    """All rows of a folder, newest first.
+
+    Args:
+        folder: Of runs, or the bin of one.
+        disk: Also measure what each run takes on the disk.
+
+    Example:
+        >>> listing = Listing(Path("runs"))  # doctest: +SKIP
+        >>> listing.look()  # doctest: +SKIP
+        {'20261125-101500-tiny-qa-lora-s0-1a2b'}
+    """
+
+    def __init__(self, folder: Path, disk: bool = False):
+        self.folder, self.disk = folder, disk
+        self.runs: dict[str, Run] = {}
+        self.by_id: dict[str, Row] = {}
+        self._stamp: int | None = None
+        self._due = 0.0
+
+    @property
+    def rows(self) -> list[Row]:
+        """A row per run, newest first."""
+        return list(self.by_id.values())
+
+    @property
+    def going(self) -> list[str]:
+        """The runs that have not ended."""
+        return [name for name, row in self.by_id.items() if row["state"] not in TERMINAL]
+
+    def look(self) -> set[str]:
+        """Bring up to date what may have changed; the runs that have, or have come or gone."""
+        if self._changed_on_disk() or time.monotonic() >= self._due:
+            return self.read()
+        return self.renew(self.going)
+
+    def read(self) -> set[str]:
+        """Read the whole folder; the runs that have changed, come or gone."""
+        begin, before, self._stamp = time.monotonic(), self.by_id, _stamp(self.folder)
+        runs = list_runs(self.folder, unreadable=True)
+        self.runs = {run.id: run for run in runs}
+        self.by_id = {row["run"]: row for row in rows(runs, self.disk)}
+        end = time.monotonic()
+        self._due = end + max(PATIENCE, (end - begin) / SHARE)
+        for name, row_before in before.items():  # a row that is the same stays the same object
+            if self.by_id.get(name) == row_before:
+                self.by_id[name] = row_before
+        names = before.keys() | self.by_id.keys()
+        return {name for name in names if before.get(name) is not self.by_id.get(name)}
+
+    def renew(self, names: Collection[str]) -> set[str]:
+        """Look at these runs again; those that have changed."""
+        changed = set()
+        for name in names:
+            if name in self.runs:
+                before = self.by_id[name]
+                disk = {key: before[key] for key in (DISK,) if key in before}
+                present = row(self.runs[name]) | disk
+                if present != before:
+                    self.by_id[name] = present
+                    changed.add(name)
+        return changed
+
+    def _changed_on_disk(self) -> bool:
+        return self._stamp != _stamp(self.folder)
+
+
+def _stamp(folder: Path) -> int | None:
+    """When an entry was last added to a folder or taken from it."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,122 @@
+"""Runs as rows of one table: who they are, where they are, what was set, what came of it, what a person wrote on them.
+
+Reads records and asks which workers live; loads no method, so a setting that was left at the method's own
+default is not there.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from qtha_lab.experiment import Experiment, Training
+from qtha_lab.core.metrics import MEASURES, with_units
+from qtha_lab.experiment.run_directory.disk import bytes_used
+from qtha_lab.runs.run import Run
+
+Row = dict[str, Any]
+HEAD = ("run", "name", "state", "step", "message", "origin")
+MARKS = ("tags", "note", "pinned")
+SAME = "same"  # equal for runs that differ in nothing but their seed; no column
+DISK = "disk_mib"
+GROUPED = ("runs", "seeds", "members")
+
+
+def rows(runs: Iterable[Run], disk: bool = False) -> list[Row]:
+    """A row per run, in their order.
+
+    Args:
+        runs: As `qtha_lab.list_runs` gives them, unreadable ones too.
+        disk: Also measure the bytes that each directory takes, which looks at every file.
+
+    Returns:
+        Rows with what is in `HEAD` and `MARKS`, settings and measures as far as a run has them, and `disk_mib`.
+    """
+    defaults = _defaults()
+    return [row(run, defaults) | (_disk(run) if disk else {}) for run in runs]
+
+
+def row(run: Run, defaults: Row | None = None) -> Row:
+    """The row of one run; `defaults` are the settings that descriptions leave out."""
+    status = run.status()
+    record = run.last_record
+    state, message = status.state, status.message
+    if state == "finished" and record.flaw:
+        message = record.flaw
+    marks, described = record.marks, record.experiment
+    settings = {} if record.unreadable else {**(defaults or _defaults()), **flat(described)}
+    launched_as = settings.pop("name", "")
+    summary = {} if record.flaw or not record.summary else record.summary
+    numbers = {name: summary[name] for name in MEASURES if summary.get(name) is not None}
+    if state == "diverged":  # an evaluation before that is no result
+        numbers = {n: v for n, v in numbers.items() if MEASURES[n].kind == "run"}
+    if summary.get("learning_rate") is not None:
+        settings["learning_rate"] = summary["learning_rate"]
+    return {
+        "run": run.id, "name": marks.get("name") or launched_as, "state": state, "step": status.step, "message": message,
+        "origin": origin(record.origin), **settings, **with_units(numbers),
+        "tags": marks.get("tags", []), "note": marks.get("note", ""),
+        "pinned": marks.get("pinned", False), SAME: _same(described, run.id),
+    }  # fmt: skip
+
+
+def flat(described: Row) -> Row:
+    """The settings of a description by one name each, as the command's flags name them.
+
+    An option of a method or a task that has the name of another column is `method.…` or `task.…`.
+
+    Example:
+        >>> flat({"model": "tiny", "method": {"name": "lora", "options": {"r": 2}}, "training": {"steps": 9}})
+        {'model': 'tiny', 'steps': 9, 'method': 'lora', 'r': 2}
+    """
+    plain = {k: v for k, v in described.items() if not isinstance(v, dict)}
+    method = described.get("method", {})
+    placed = {k: v for k, v in method.items() if k not in ("name", "options")}
+    return {
+        **plain,
+        **described.get("training", {}),
+        **{_own("task", k): v for k, v in described.get("task_options", {}).items()},
+        "method": method.get("name"),
+        **placed,
+        **{_own("method", k): v for k, v in method.get("options", {}).items()},
+    }
+
+
+def origin(fields: Row | None) -> str:
+    """What launched a run, in a word: a person's `launch`, or the sweep or reproduction of that name.
+
+    Example:
+        >>> origin(None), origin({"sweep": "20261125-101500-1a2b", "trial": 3})
+        ('launch', 'sweep 20261125-101500-1a2b')
+    """
+    kinds = (kind for kind in ("sweep", "reproduction") if fields and kind in fields)
+    return next((f"{kind} {fields[kind]}" for kind in kinds if fields), "launch")
+
+
+@functools.cache
+def taken() -> frozenset[str]:
+    """The columns that no option of a method or a task may be called."""
+    plain = {*Experiment.model_fields, *Training.model_fields, "learning_rate", "target_modules"}
+    return frozenset({*plain, *HEAD, *MARKS, *MEASURES, *GROUPED, SAME, DISK})
+
+
+def _own(family: str, option: str) -> str:
+    return f"{family}.{option}" if option in taken() else option
+
+
+def _defaults() -> Row:
+    settings = flat(Experiment().model_dump())
+    return {k: v for k, v in settings.items() if k != "edition"}
+
+
+def _same(described: Row, run_id: str) -> str:
+    if not described:
+        return run_id
+    shared = {k: v for k, v in described.items() if k not in ("seed", "name")}
+    return json.dumps(shared, sort_keys=True, default=str)
+
+
+def _disk(run: Run) -> Row:
+    return {DISK: round(bytes_used(run.path) / 2**20, 2)}

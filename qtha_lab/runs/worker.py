@@ -1,0 +1,231 @@
+"""The process of one run: `python -m qtha_lab.runs.worker RUN_DIR`.
+
+Holds the run's lock while it lives, waits for a slot, fine-tunes and tells its state as events.
+Imports torch only once it has a slot; the fine-tuning itself is in `qtha_lab.training.finetune`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from qtha_lab.core import fault_log as faults, paths
+from qtha_lab.runs import distributed_workers as peers
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import (
+    RunDir,
+    outage as away,
+    gpus as cards,
+    disk,
+    queue as slots,
+)
+from qtha_lab.experiment.run_directory.events import EventLog, read_tail
+from qtha_lab.experiment.run_directory.thread_share import FreeThreads
+from qtha_lab.experiment.run_directory.status import last_step
+from qtha_lab.core.gc_freeze import settled
+
+log = logging.getLogger(__name__)
+
+EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
+REFUSED = 2
+NICENESS = 5  # so that the page and its kernel, which people wait for, come before a training
+
+
+class StopRequest:
+    """Whether the run was asked to stop: by the file `stop`, by SIGTERM or by Ctrl-C.
+
+    Raises:
+        Refusal: When the run's directory or its log is no longer there.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self.run, self.signalled = run, False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.signalled = True
+
+    def __call__(self) -> bool:
+        for file in (self.run.experiment_file, self.run.events):
+            if not file.exists() and not away.wait_until_reachable(self.run):
+                raise Refusal(f"{file} was moved or deleted while the run went on")
+        return self.signalled or self.run.stop.exists()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker of one run directory; the exit code is 0 if it finished or stopped as asked."""
+    parser = argparse.ArgumentParser(description="Work on one run directory.")
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
+    parser.add_argument("--tether", type=int, help="inherited descriptor; die when its end closes")
+    options = parser.parse_args(arguments)
+    run = RunDir(options.run_dir)
+    if not run.exists:
+        parser.exit(REFUSED, f"{run.path} is not a run directory: it has no experiment.yaml\n")
+    if options.tether is not None:
+        os.set_inheritable(options.tether, False)
+        threading.Thread(target=_die_with, args=(options.tether,), daemon=True).start()
+    if peers.rank() > 0:
+        return assist(run)
+    lock = slots.hold(run.lock, patience=1) if options.lock is None else options.lock
+    if lock is None:
+        pid = slots.holder(run.lock)
+        parser.exit(REFUSED, f"a worker is already at {run.path} (process {pid})\n")
+    os.set_inheritable(lock, False)
+    return work(run, lock)
+
+
+def _die_with(tether: int) -> None:
+    """End as if killed when the process at the other end of a pipe is gone: somebody else will go on."""
+    os.read(tether, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def assist(run: RunDir) -> int:
+    """Take the steps of a run beside its worker, which alone is asked to stop; the exit code is 0 when it ends."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    faulthandler.enable()
+    os.nice(NICENESS)
+    use_threads()
+    with settled():
+        from qtha_lab.training.distributed import assist as take_steps
+    take_steps(run, int(os.environ["OMP_NUM_THREADS"]))
+    return 0
+
+
+def work(run: RunDir, lock: int) -> int:
+    """Work on a run in this process; the exit code is 0 if it finished or stopped as asked.
+
+    Args:
+        lock: Descriptor that holds the run's lock; closed at the end.
+    """
+    start = time.monotonic()
+    spare = disk.Spare(run.path)
+    faulthandler.enable()
+    os.nice(NICENESS)
+    stop = StopRequest(run)
+    state = "failed"
+    try:
+        slots.sign(lock, os.getpid())
+        events = EventLog(run.events)
+        state = _work(run, events, stop, spare)
+        events.close()
+    except OSError as error:
+        if not disk.is_full(error):
+            raise
+        _print(str(disk.full(run.path)))
+    spare.free()
+    os.close(lock)
+    code = EXIT_CODES[state]
+    _print(f"worker ended with code {code} after {time.monotonic() - start:.1f} s")
+    return code
+
+
+def _print(sentence: str) -> None:
+    try:
+        sys.stdout.write(f"{sentence}\n")
+        sys.stdout.flush()
+    except OSError as reason:  # the log of the run is on the full disk
+        log.info("%s is not printed: %s", sentence, reason)
+
+
+def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -> str:
+    """Everything between taking the lock and giving it back; the end state, also written as an event."""
+    try:
+        training = run.experiment.training
+        chosen = training.threads
+        threads = max(slots.n_threads(chosen), training.processes)
+        is_chosen, own = slots.is_chosen(chosen), slots.slots_of(threads)
+        folder = slots.shared_folder(paths.runs_dir(), run.path.parent)
+        held = _wait_for_slots(run, events, folder, own, stop)
+        if held is None:
+            state, step, message = "stopped", _last_step(run), "stopped while it waited for a slot"
+        else:
+            threads //= training.processes
+            use_threads(threads)
+            peers.start(run, lambda problem: _give_up(run, problem))
+            log.info("%s: loading libraries, %d threads", run.path.name, threads)
+            events.append("status", state="loading", step=_last_step(run), message="libraries")
+            with settled():
+                from qtha_lab.training.finetune import fine_tune
+
+            state, step, message = fine_tune(
+                run,
+                events,
+                stop,
+                threads,
+                None if is_chosen else FreeThreads(folder, own),
+                queue=folder if slots.is_counted() else None,
+                beside=lambda: slots.computing(folder) > own,
+            )
+    except BaseException as error:  # a plugin may raise an exit or an interrupt
+        spare.free()
+        error = disk.full(run.path) if disk.is_full(error) else error
+        state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
+    log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
+    spare.free()
+    events.append("status", state=state, step=step, message=message)
+    return state
+
+
+def _give_up(run: RunDir, problem: str) -> None:
+    """End this process, which waits for one that is gone."""
+    events = EventLog(run.events)
+    events.append("status", state="failed", step=_last_step(run), message=problem)
+    events.close()
+    os._exit(EXIT_CODES["failed"])
+
+
+def _wait_for_slots(
+    run: RunDir, events: EventLog, folder: Path, count: int, stop: StopRequest
+) -> dict[Path, int] | None:
+    """The locks of so many slots, and of a card for each process where there are cards; None where it was stopped first."""
+    files, by_file = slots.places(folder), cards.places(folder) if slots.is_counted() else {}
+    n_cards = min(len(by_file), run.experiment.training.processes)
+    of = f"{'one' if count == 1 else count} of {len(files)} slots"
+    on = f" and {n_cards} of {len(by_file)} cards" if by_file else ""
+    events.append("status", state="queued", step=_last_step(run), message=f"waiting for {of}{on}")
+    held = slots.Queue(folder).turn(
+        run.path.name, lambda: slots.take([(files, count), (list(by_file), n_cards)]), stop
+    )
+    if held is not None and by_file:
+        cards.use([name for file, name in by_file.items() if file in held])
+    return held
+
+
+SPINS = 5000  # looks for work before a thread sleeps
+
+
+def use_threads(threads: int | None = None) -> None:
+    """Set what libraries read when they are imported: threads, and products that do not depend on their number.
+
+    A thread of torch that has no work keeps looking for more, on a core that the circuits' kernel wants; here it
+    sleeps after `SPINS` looks.
+
+    Args:
+        threads: Their number; None is what `OMP_NUM_THREADS` says, else all cores.
+    """
+    threads = threads or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
+
+
+def _last_step(run: RunDir) -> int:
+    return last_step(read_tail(run.events))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""A circuit between two matrices that stay, added to what is there: a layer's change for the tokens of an answer.
+
+No gradients. Most of such a small call is its overhead: an engine that can do so does all in one.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit
+from qtha_lab.simulators.dispatch import route
+from qtha_lab.simulators.expval import read
+from qtha_lab.simulators.registry import TakesTokens
+from qtha_lab.simulators.request import What, reading
+
+FEW_TOKENS = 4  # for which one call is the quicker way
+
+Added = Callable[[Tensor, Tensor], Tensor]
+
+
+def added_by(
+    first: Tensor, values: Callable[[Tensor], Tensor], n_values: int, last: Tensor
+) -> Added:
+    """before + (values(h), h) · last with h = x · first, for any values; without h where `last` has no rows for it.
+
+    Args:
+        first: (in_features, n_inputs).
+        values: A function of h, (…, n_inputs), that gives (…, n_values).
+        n_values: How many it gives.
+        last: (n_values, out_features), or as many more rows as `first` has columns.
+    """
+    with_h = len(last) > n_values
+
+    def added(x: Tensor, before: Tensor) -> Tensor:
+        h = x @ first
+        q = values(h)
+        return before + (torch.cat((q, h), -1) if with_h else q) @ last
+
+    return added
+
+
+def between(
+    first: Float[Tensor, "in_features n_inputs"],
+    circuit: Circuit,
+    what: What,
+    params: Float[Tensor, "n_params"],
+    last: Float[Tensor, "rows out_features"],
+    scale: float = 1.0,
+    engine: str = "auto",
+) -> Added:
+    """before + (q, h) · last of tokens x, where h = x · first, and q is what is read of the circuit at scale · h.
+
+    Args:
+        first: What tokens are multiplied by.
+        circuit: What to run.
+        what: "z", "probs", or Pauli strings.
+        params: Trainable angles, in radians.
+        last: As many rows as there are values, for q alone, or as many more as `first` has columns, for h too.
+        scale: Of the angles that the circuit takes.
+        engine: As for `expval_z`.
+
+    Returns:
+        A function of x (tokens, …, in_features) and before (tokens, …, out_features), of the dtype and device of
+        `params`, to be called without gradients; it changes neither.
+
+    Raises:
+        Refusal: As `expval_z`.
+
+    Example:
+        >>> from qtha_lab.circuits import Angle, Gate
+        >>> one_turn = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+        >>> first, last = torch.full((1, 1), torch.pi), torch.tensor([[2.0]])
+        >>> added = between(first, one_turn, "z", torch.empty(0), last, engine="torch")
+        >>> added(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5], [0.5]]))
+        tensor([[ 2.5000],
+                [-1.5000]])
+    """
+    params, first, last = params.detach(), first.detach(), last.detach()
+    request = reading(circuit, what)
+    read(circuit, what, params.new_zeros(1, request.n_inputs), params, engine)  # refuses
+
+    def values(h: Tensor) -> Tensor:
+        return read(circuit, what, h if scale == 1 else h * scale, params, engine)
+
+    n_values = sum(readout.size(run.n_qubits) for run, readout in request.runs)
+    added = added_by(first, values, n_values, last)
+    (run, readout), *others = request.runs
+    name, running = route(engine, run, readout, params.device.type, False, FEW_TOKENS)
+    if others or request.from_amplitudes or not isinstance(running, TakesTokens):
+        return added
+    at_once = running.between(first, run, params, readout, last, scale, name)
+    if at_once is None:
+        return added
+    return lambda x, before: (at_once if len(x) <= FEW_TOKENS else added)(x, before)

@@ -1,0 +1,176 @@
+"""The slopes of turns, from where a pass leaves them to the sums and terms of their angles.
+
+A pass leaves those of two turns as their sum and their difference (see `passes`), of lanes that may still lack the cosines
+of scaled turns.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.passes import THREE, THREE_SCALED
+from qtha_lab.simulators.cpu.row_operations import fill
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, intrinsic, over_lanes
+
+
+@compiled(inline="always", counts=False)
+def take_turn_gradients(
+    workspace, lanes, width, ops, op, rotations, shared, is_scaled, gradients, terms_at, term_starts, members, sum_gradients,
+    group,
+):  # fmt: skip
+    """Add the slopes of the four turns of a pass to those of their sums, and lane by lane to those of their terms.
+
+    Args:
+        workspace: As of `kernel.walk`.
+        lanes: From a row to the next.
+        width: Samples.
+        ops: The passes.
+        op: Which of them.
+        rotations: As in `plan`.
+        shared: Of sums, as from `angles.parts`.
+        is_scaled: Whether scaled turns were done scaled.
+        gradients: Where the pass left them in `workspace`, two rows for two turns; the next four are made use of.
+        terms_at: Where the rows of terms are, the third of each for its slopes.
+        term_starts: Where the terms of each angle begin, and the last end.
+        members: The terms.
+        sum_gradients: Those of sums, (groups, sums + 1).
+        group: Which line of these.
+    """
+    half, zero = workspace.dtype.type(0.5), workspace.dtype.type(0.0)
+    is_three = ops[op, 0] == THREE or ops[op, 0] == THREE_SCALED
+    for i in range(0, 4, 2):
+        first, second = ops[op, 4 + i], ops[op, 5 + i]
+        if first >= 0:
+            last = second if second >= 0 else first  # slopes are taken where all are done
+            last = ops[op, 6] if is_three else last
+            at, spare = gradients + i * lanes, gradients + (4 + i) * lanes
+            goal = rotations[first, 3]
+            next_goal = rotations[second, 3] if second >= 0 else -1
+            by = rotations[last, 4] if is_scaled else -1
+            factor = shared[rotations[last, 0], 5] if is_scaled else workspace.dtype.type(1.0)
+            if goal < 0 and next_goal < 0 and by < 0 and not rotations[first, 5]:
+                both, less = totals(workspace, at, lanes, width)
+                gradient, next_gradient = (
+                    half * factor * (both + less),
+                    half * factor * (both - less),
+                )
+            else:
+                if goal < 0 or next_goal < 0:
+                    fill(workspace, spare, zero, 2 * lanes)
+                gradient, next_gradient = take_gradients(
+                    workspace, at, factor, by, goal if goal >= 0 else spare,
+                    next_goal if next_goal >= 0 else spare + lanes, lanes, width,
+                )  # fmt: skip
+            sum_gradients[group, rotations[first, 0]] += gradient
+            if second >= 0:
+                sum_gradients[group, rotations[second, 0]] += next_gradient
+            for k in range(2):
+                rotation = ops[op, 4 + i + k]
+                if rotation >= 0 and rotations[rotation, 5]:
+                    j = rotations[rotation, 1]
+                    for position in range(term_starts[j], term_starts[j + 1]):
+                        to = terms_at + (3 * members[position] + 2) * lanes
+                        add(workspace, to, spare + k * lanes, width)
+
+
+@intrinsic
+def take_gradients(typingctx, workspace, at, factor, by, first, second, lanes, width):
+    """Add the slopes of two turns to rows, and return their sums over the lanes.
+
+    Args:
+        typingctx: numba's.
+        workspace: As of `kernel.walk`.
+        at: The sum of the slopes, and a row further their difference.
+        factor: Of both slopes, in all lanes.
+        by: A row of factors, if not negative.
+        first: To which row the first slope is added.
+        second: To which the second is.
+        lanes: From a row to the next.
+        width: Samples.
+    """
+    signature = types.UniTuple(workspace.dtype, 2)(
+        workspace, at, factor, by, first, second, lanes, width
+    )
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        _, at, factor, by, *goals, lanes, width = args
+        has_by = builder.icmp_signed(">=", by, by.type(0))
+        by = builder.select(has_by, by, at)  # of which nothing is taken
+        half = rows.spread(builder.fmul(factor, factor.type(0.5)))
+        zero = ir.Constant(rows.vector, None)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in goals]
+        with over_lanes(builder, width, rows.vector.count) as (w, _):
+            place = builder.add(at, w)
+            both, difference = rows.load(place), rows.load(builder.add(place, lanes))
+            weight = builder.fmul(rows.load(builder.add(by, w)), half, flags=FAST)
+            weight = builder.select(has_by, weight, half)
+            gradients = (
+                builder.fadd(both, difference, flags=FAST),
+                builder.fsub(both, difference, flags=FAST),
+            )
+            for gradient, goal, sum_ in zip(gradients, goals, sums, strict=True):
+                gradient = builder.fmul(gradient, weight, flags=FAST)
+                place = builder.add(goal, w)
+                rows.store(builder.fadd(rows.load(place), gradient, flags=FAST), place)
+                builder.store(builder.fadd(builder.load(sum_), gradient, flags=FAST), sum_)
+        totals = [rows.total(builder.load(sum_)) for sum_ in sums]
+        return context.make_tuple(builder, signature.return_type, totals)
+
+    return signature, codegen
+
+
+@intrinsic
+def totals(typingctx, workspace, at, lanes, width):
+    """The sums over the lanes of a row and of the next, `lanes` further, of which `width` are done."""
+    signature = types.UniTuple(workspace.dtype, 2)(workspace, at, lanes, width)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        _, at, lanes, width = args
+        zero = ir.Constant(rows.vector, None)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(2)]
+        with over_lanes(builder, width, rows.vector.count) as (w, _):
+            place = builder.add(at, w)
+            for sum_ in sums:
+                more = builder.fadd(builder.load(sum_), rows.load(place), flags=FAST)
+                builder.store(more, sum_)
+                place = builder.add(place, lanes)
+        made = [rows.total(builder.load(sum_)) for sum_ in sums]
+        return context.make_tuple(builder, signature.return_type, made)
+
+    return signature, codegen
+
+
+@intrinsic
+def mix(typingctx, workspace, first, second, lanes):
+    """Replace two rows by their sum and their difference."""
+    signature = types.void(workspace, first, second, lanes)
+
+    def codegen(context, builder, signature, args):
+        rows = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[3], rows.vector.count) as (w, _):
+            places = [builder.add(place, w) for place in args[1:3]]
+            a, b = (rows.load(place) for place in places)
+            rows.store(builder.fadd(a, b, flags=FAST), places[0])
+            rows.store(builder.fsub(a, b, flags=FAST), places[1])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def add(typingctx, workspace, to, start, lanes):
+    """room[to + w] += room[start + w]."""
+    signature = types.void(workspace, to, start, lanes)
+
+    def codegen(context, builder, signature, args):
+        workspace = Lanes(context, builder, signature.args[0], args[0])
+        with over_lanes(builder, args[3], workspace.vector.count) as (w, _):
+            place = builder.add(args[1], w)
+            more = workspace.load(builder.add(args[2], w))
+            workspace.store(builder.fadd(workspace.load(place), more, flags=FAST), place)
+        return context.get_dummy_value()
+
+    return signature, codegen

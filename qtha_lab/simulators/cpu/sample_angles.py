@@ -1,0 +1,330 @@
+"""Angles that differ between samples, made for a block of them: cosines, shears, and what turns without their cosines need.
+
+Every angle has two rows of `workspace`: what its turn or phase reads (see `passes`). An angle is a part that all samples share
+and terms, of which cosine and sine are made once, whatever the number of turns that read them.
+"""
+
+import decimal
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.row_operations import fill
+from qtha_lab.simulators.cpu.scaled_rotations import COSINES, MOST_LEFT_OUT, SHEARS
+from qtha_lab.simulators.cpu.vectors import (
+    FAST,
+    Lanes,
+    intrinsic,
+    over_lanes,
+    times_plus,
+)
+
+MOST_LEFT = 0.8  # of an angle less its quarter turns, π/4 and a little: the series are exact to rounding there
+
+
+@compiled(counts=False)
+def make_angles(
+    angles, term_starts, members, shared, scaled, may_scale, back, lanes, width, at, terms_at, wholes_at,
+    workspace,
+):  # fmt: skip
+    """Fill the rows of all angles; whether those that are to be scaled are, or have shears since a cosine is too small.
+
+    Args:
+        angles: Of each its sum, what it is made for, and two parts that it is made of: where cosine and sine of one are in
+            `workspace`, of the only term or in the angle's own rows, and the sum of the other, (angles, 4).
+        term_starts: Where the terms of each begin, and the last end, (angles + 2,).
+        members: The terms.
+        shared: Of sums, as from `angles.parts`.
+        scaled: First angle and number of each layer that is scaled, (layers, 2).
+        may_scale: Whether no cosine that all samples share is too small.
+        back: Whether slopes are to be taken, which need 1/C².
+        lanes: From a row to the next.
+        width: Samples.
+        at: Where the rows of angles are in `workspace`.
+        terms_at: Where cosine, sine and one row more of every term are.
+        wholes_at: Where a row of every scaled layer is filled with the product of its cosines.
+        workspace: As of `kernel.walk`.
+    """
+    _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace)
+    is_scaled = may_scale
+    for layer in range(len(scaled)):
+        first, stop = scaled[layer, 0], scaled[layer, 0] + scaled[layer, 1]
+        whole_at, left_out = wholes_at + layer * lanes, workspace.dtype.type(0.0)
+        for j in range(first, stop if is_scaled else first, 4):
+            to = at + 2 * j * lanes
+            if stop - j >= 4:
+                left_out = _SCALE_4(
+                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
+            elif stop - j == 3:
+                left_out = _SCALE_3(
+                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
+            elif stop - j == 2:
+                left_out = _SCALE_2(
+                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
+            else:
+                left_out = _SCALE_1(
+                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
+                )
+        is_scaled = is_scaled and left_out < MOST_LEFT_OUT
+    if may_scale and not is_scaled:  # what was scaled first stands in the rows of its parts
+        _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace)
+    for j in range(len(angles)):
+        if angles[j, 1] == COSINES:
+            make_cosines(workspace, angles, shared, j, lanes, width, at + 2 * j * lanes)
+        elif angles[j, 1] == SHEARS or not is_scaled:
+            make_shears(workspace, angles, shared, j, lanes, width, at + 2 * j * lanes)
+    return is_scaled
+
+
+@compiled(counts=False)
+def _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace):
+    """Cosine and sine of every angle that has not just one term, in its own rows."""
+    for j in range(len(angles)):
+        own = at + 2 * j * lanes
+        if angles[j, 2] == own:
+            fill(workspace, own, shared[angles[j, 0], 0], lanes)
+            fill(workspace, own + lanes, shared[angles[j, 0], 1], lanes)
+            for position in range(term_starts[j], term_starts[j + 1]):
+                add_angle(workspace, own, terms_at + 3 * members[position] * lanes, lanes, width)
+
+
+class _Parts:
+    """Cosines and sines of `count` angles from number `first` on, of whose two parts one is the same in all lanes."""
+
+    def __init__(self, context, builder, kinds, args, count: int):
+        self.builder = builder
+        rows, angles, shared = (Lanes(context, builder, kinds[i], args[i]) for i in range(3))
+        first, self.lanes, self.width, self.rows = args[3], args[4], args[5], rows
+        self.parts = []
+        for i in range(count):
+            angle = builder.mul(builder.add(first, first.type(i)), first.type(4))
+            of, total = (angles.number(builder.add(angle, first.type(k))) for k in (2, 3))
+            total = builder.mul(total, first.type(6))
+            places = total, builder.add(total, first.type(1))
+            self.parts.append((of, *(rows.spread(shared.number(place)) for place in places)))
+
+    def load(self, w):
+        """The pairs at one vector of lanes."""
+        return [
+            _added(
+                self.builder, cos, sin,
+                *_pair(self.builder, self.rows, self.builder.add(of, w), self.lanes),
+            )
+            for of, cos, sin in self.parts
+        ]  # fmt: skip
+
+
+def _make_scaling(count: int):
+    """A sweep that fills the rows of `count` angles of a layer with -tan(a/2) and, for the way back, 1/C².
+
+    C is the product of the cosines up to it.
+    All their cosines are inverted by one division: 1/C of one is 1/C of the next times the cosine of that.
+
+    `f(room, angles, shared, first, lanes, width, to, whole_at, has_before, back)`: the first three, `lanes` and `width` as for `make_angles`; the first of the
+    angles and where its rows are; a row that is filled with C of the last, and whether it has that of angles before them
+    already. Returns Σ 1/C² of the last over all lanes.
+    """
+
+    @intrinsic
+    def sweep(
+        typingctx, workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back
+    ):
+        signature = workspace.dtype(
+            workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back
+        )
+
+        def codegen(context, builder, signature, args):
+            parts = _Parts(context, builder, signature.args, args, count)
+            rows, (*_, lanes, _, to, whole_at, has_before, back) = parts.rows, args
+            sum_ = cgutils.alloca_once_value(builder, ir.Constant(rows.vector, None))
+            one = rows.constant(1.0)
+            with over_lanes(builder, parts.width, rows.vector.count) as (w, _):
+                place = builder.add(whole_at, w)
+                whole, kept = builder.select(has_before, rows.load(place), one), []
+                for cos, sin in parts.load(w):
+                    kept.append((cos, sin, whole))
+                    whole = builder.fmul(whole, cos)
+                rows.store(whole, place)
+                inverse = builder.fdiv(one, whole)
+                left_out = builder.fmul(inverse, inverse)
+                builder.store(builder.fadd(builder.load(sum_), left_out), sum_)
+                inverses = []
+                for number, (cos, sin, before) in reversed(list(enumerate(kept))):
+                    place = builder.add(to, builder.mul(lanes, lanes.type(2 * number)))
+                    tangent = builder.fneg(builder.fmul(sin, builder.fmul(inverse, before)))
+                    rows.store(tangent, builder.add(place, w))
+                    inverses.append((builder.add(place, lanes), inverse))
+                    inverse = builder.fmul(inverse, cos)
+                with builder.if_then(back):
+                    for place, inverse in inverses:
+                        rows.store(builder.fmul(inverse, inverse), builder.add(place, w))
+            return rows.total(builder.load(sum_))
+
+        return signature, codegen
+
+    return sweep
+
+
+_SCALE_1, _SCALE_2, _SCALE_3, _SCALE_4 = map(_make_scaling, range(1, 5))
+
+
+@intrinsic
+def make_cosines(typingctx, workspace, angles, shared, number, lanes, width, to):
+    """Cosine and sine of an angle, operands as for `_make_scaling`."""
+    signature = types.void(workspace, angles, shared, number, lanes, width, to)
+
+    def codegen(context, builder, signature, args):
+        parts = _Parts(context, builder, signature.args, args, 1)
+        *_, lanes, width, to = args
+        with over_lanes(builder, width, parts.rows.vector.count) as (w, _):
+            (pair,) = parts.load(w)
+            _store_pair(builder, parts.rows, pair, builder.add(to, w), lanes)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def make_shears(typingctx, workspace, angles, shared, number, lanes, width, to):
+    """The shears -tan(a/4), sin(a/2), -tan(a/4) of a turn by a, from cosine and sine of a/2; operands as for `_make_scaling`.
+
+    Where the cosine is negative the angle is a full turn less, which changes the sign of the state
+    and nothing that can be read; so no tangent exceeds 1.
+    """
+    signature = types.void(workspace, angles, shared, number, lanes, width, to)
+
+    def codegen(context, builder, signature, args):
+        parts = _Parts(context, builder, signature.args, args, 1)
+        rows, (*_, lanes, width, to) = parts.rows, args
+        zero, one = rows.constant(0.0), rows.constant(1.0)
+        with over_lanes(builder, width, rows.vector.count) as (w, _):
+            ((cos, sin),) = parts.load(w)
+            negative = builder.fcmp_ordered("<", cos, zero)
+            cos = builder.select(negative, builder.fneg(cos), cos)
+            sin = builder.select(negative, builder.fneg(sin), sin)
+            tangent = builder.fdiv(sin, builder.fadd(one, cos, flags=FAST), flags=FAST)
+            made = builder.fneg(tangent), sin
+            _store_pair(builder, rows, made, builder.add(to, w), lanes)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def half_rotations(typingctx, workspace, cos_at, sin_at, width):
+    """Replace angles at `cos_at` by their cosines; their sines go to `sin_at`.
+
+    The angle less its quarter turns is at most about π/4, where the series below are exact to rounding. They are taken off
+    again where an angle is so large that the first count is off.
+    """
+    signature = types.void(workspace, cos_at, sin_at, width)
+
+    def codegen(context, builder, signature, args):
+        workspace = Lanes(context, builder, signature.args[0], args[0])
+        whole = ir.VectorType(ir.IntType(32), workspace.vector.count)
+
+        def bits(number):
+            return ir.Constant(whole, [number] * whole.count)
+
+        with over_lanes(builder, args[3], workspace.vector.count) as (w, _):
+            places = [builder.add(place, w) for place in args[1:3]]
+            angle, quarters = _less_quarters(builder, workspace, workspace.load(places[0]), whole)
+            place = cgutils.alloca_once_value(builder, angle)
+            of_quarters = cgutils.alloca_once_value(builder, quarters)
+            size = workspace.call("fabs", angle)
+            is_large = workspace.any(
+                builder.fcmp_unordered(">", size, workspace.constant(MOST_LEFT))
+            )
+            with builder.if_then(is_large, likely=False):
+                angle, more = _less_quarters(builder, workspace, angle, whole)
+                builder.store(angle, place)
+                builder.store(builder.add(quarters, more), of_quarters)
+            angle, quarters = builder.load(place), builder.load(of_quarters)
+            square = builder.fmul(angle, angle)
+            cos = _series(builder, workspace, square, 0)
+            sin = builder.fmul(angle, _series(builder, workspace, square, 1))
+            odd = builder.icmp_signed("!=", builder.and_(quarters, bits(1)), bits(0))
+            cos, sin = builder.select(odd, sin, cos), builder.select(odd, cos, sin)
+            for value, more, place in ((cos, 1, places[0]), (sin, 0, places[1])):
+                rotated = builder.and_(builder.add(quarters, bits(more)), bits(2))
+                rotated = builder.icmp_signed("!=", rotated, bits(0))
+                workspace.store(builder.select(rotated, builder.fneg(value), value), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _less_quarters(builder, workspace, angle, whole):
+    """An angle less the nearest number of quarter turns, and this number, or what is left of it by 4."""
+    count = workspace.call("rint", builder.fmul(angle, workspace.constant(2.0 / math.pi)))
+    for piece in _quarter_rotation(workspace.size):
+        angle = workspace.call("fma", count, workspace.constant(-piece), angle)
+    if (
+        workspace.size == 8
+    ):  # it may be no number of 32 bits; in float32 such a number is a multiple of 4
+        fours = workspace.call("rint", builder.fmul(count, workspace.constant(0.25)))
+        count = workspace.call("fma", fours, workspace.constant(-4.0), count)
+    return angle, builder.fptosi(count, whole)
+
+
+def _quarter_rotation(size: int) -> list[float]:
+    """π/2 as a sum of three numbers of the type, to more digits than one has."""
+    exact = decimal.Decimal("1.5707963267948966192313216916397514420985846996875529")
+    pieces = []
+    for _ in range(3):
+        piece = float(exact) if size == 8 else float(np.float32(float(exact)))
+        pieces.append(piece)
+        exact -= decimal.Decimal(piece)
+    return pieces
+
+
+def _series(builder, workspace, square, first):
+    """Σ (-square)^k / (2k + first)!, the cosine or the sine over its angle, by Horner's rule."""
+    value = None
+    for k in reversed(range(6 if workspace.size == 4 else 9)):
+        factor = workspace.constant((-1) ** k / math.factorial(2 * k + first))
+        value = factor if value is None else workspace.call("fma", value, square, factor)
+    return value
+
+
+@intrinsic
+def add_angle(typingctx, workspace, to, of, lanes, width):
+    """Add the angles whose cosines and sines are in the two rows at `of` to those at `to`."""
+    signature = types.void(workspace, to, of, lanes, width)
+
+    def codegen(context, builder, signature, args):
+        workspace = Lanes(context, builder, signature.args[0], args[0])
+        _, to, of, lanes, width = args
+        with over_lanes(builder, width, workspace.vector.count) as (w, _):
+            place = builder.add(to, w)
+            angle = _pair(builder, workspace, place, lanes)
+            term = _pair(builder, workspace, builder.add(of, w), lanes)
+            _store_pair(builder, workspace, _added(builder, *angle, *term), place, lanes)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _pair(builder, workspace, place, lanes):
+    """Cosine and sine, in two rows after one another."""
+    return workspace.load(place), workspace.load(builder.add(place, lanes))
+
+
+def _store_pair(builder, workspace, pair, place, lanes):
+    for value, at in zip(pair, (place, builder.add(place, lanes)), strict=True):
+        workspace.store(value, at)
+
+
+def _added(builder, cos, sin, more_cos, more_sin):
+    """Cosine and sine of the sum of two angles."""
+    return (
+        times_plus(builder, cos, more_cos, sin, more_sin, minus=True),
+        times_plus(builder, sin, more_cos, cos, more_sin),
+    )

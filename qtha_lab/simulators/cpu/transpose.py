@@ -1,0 +1,253 @@
+"""Columns of a table, a row of it per sample, as rows of lanes in `workspace`: four at a time, through registers.
+
+A table of four columns is read and written in whole vectors.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.row_operations import fill
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, fours, intrinsic, over_lanes, shuffled
+
+FOUR = 4
+
+
+@compiled(counts=False, fastmath=True)
+def take_in(workspace, at, lanes, table, start, count, links, scales, factor, is_whole, vector):
+    """Fill rows of `workspace` with columns of `table`, each with its scale; two of one row are added.
+
+    Args:
+        workspace: Numbers, of which rows are filled.
+        at: Where row 0 is.
+        lanes: Numbers of a row.
+        table: (samples, columns).
+        start: The first sample.
+        count: Samples; the other lanes are filled with 0.
+        links: Column and row of each, (links, 2).
+        scales: Of each.
+        factor: Of all.
+        is_whole: Whether they are the columns of the table one after another, and rows that differ.
+        vector: Numbers in a vector.
+    """
+    full = count // vector * vector if is_whole and len(links) >= FOUR else 0
+    if full < lanes:
+        for i in range(len(links)):
+            fill(workspace, at + links[i, 1] * lanes, workspace.dtype.type(0.0), lanes)
+    if full:
+        for position in range(0, len(links), FOUR):
+            i = min(position, len(links) - FOUR)
+            take_four(
+                workspace, _rows(at, lanes, links, i), _scales(workspace, scales, factor, i), table, start, i,
+                full,
+            )  # fmt: skip
+    for i in range(len(links)):
+        column, to = links[i, 0], at + links[i, 1] * lanes
+        scale = workspace.dtype.type(factor * scales[i])
+        for w in range(full, count):
+            workspace[to + w] += scale * table[start + w, column]
+
+
+@compiled(counts=False, fastmath=True)
+def hand_out(
+    workspace, at, lanes, table, start, count, links, scales, factor, is_whole, is_first, vector
+):  # fmt: skip
+    """Add rows of `workspace` to columns of `table`; operands as for `take_in`, and whether these are taken for 0 before."""
+    full = count // vector * vector if is_whole and len(links) >= FOUR else 0
+    for w in range(full if is_first else count, count):
+        for column in range(table.shape[1]):
+            table[start + w, column] = workspace.dtype.type(0.0)
+    if full:
+        for position in range(0, len(links), FOUR):
+            i = min(position, len(links) - FOUR)
+            hand_four(
+                workspace, _rows(at, lanes, links, i), _scales(workspace, scales, factor, i), table, start, i,
+                full,
+            )  # fmt: skip
+    for i in range(len(links)):
+        column, of = links[i, 0], at + links[i, 1] * lanes
+        scale = workspace.dtype.type(factor * scales[i])
+        for w in range(full, count):
+            table[start + w, column] += scale * workspace[of + w]
+
+
+@compiled(counts=False)
+def _rows(at, lanes, links, i):
+    return (
+        at + links[i, 1] * lanes,
+        at + links[i + 1, 1] * lanes,
+        at + links[i + 2, 1] * lanes,
+        at + links[i + 3, 1] * lanes,
+    )
+
+
+@compiled(counts=False)
+def _scales(workspace, scales, factor, i):
+    kind = workspace.dtype.type
+    return (
+        kind(factor * scales[i]),
+        kind(factor * scales[i + 1]),
+        kind(factor * scales[i + 2]),
+        kind(factor * scales[i + 3]),
+    )
+
+
+class _Four:
+    """What both directions have in common: rows of lanes, and samples of four numbers each in the table."""
+
+    def __init__(self, context, builder, kinds, args):
+        workspace, rows, scales, table, start, column, self.count = args
+        self.builder, self.workspace = builder, Lanes(context, builder, kinds[0], workspace)
+        self.table = Lanes(context, builder, kinds[3], table)
+        self.rows = cgutils.unpack_tuple(builder, rows, FOUR)
+        self.scales = [
+            self.workspace.spread(n) for n in cgutils.unpack_tuple(builder, scales, FOUR)
+        ]
+        shape = context.make_array(kinds[3])(context, builder, table).shape
+        self.width = cgutils.unpack_tuple(builder, shape, 2)[1]
+        self.start = builder.add(builder.mul(start, self.width), column)
+        self.vector = self.workspace.vector
+        self.few = ir.VectorType(self.vector.element, FOUR)
+
+    def over_samples(self, one_by_one, together):
+        """A loop over vectors of samples, whose numbers lie apart in the table or all beside each other."""
+        builder = self.builder
+        is_tight = builder.icmp_signed("==", self.width, self.width.type(FOUR))
+        with builder.if_else(is_tight) as (then, otherwise):
+            for branch, body in ((then, together), (otherwise, one_by_one)):
+                with branch, over_lanes(builder, self.count, self.vector.count) as (w, _):
+                    body(w)
+
+    def vector_at(self, w, number):
+        """The place of a vector of the table, one of four that have the samples from `w` on, if it has four columns."""
+        row = self.builder.mul(w, self.width)
+        row = self.builder.add(row, row.type(number * self.vector.count))
+        return self.builder.add(self.start, row)
+
+    def sample(self, w, number):
+        """A pointer to the four numbers of a sample."""
+        builder = self.builder
+        row = builder.mul(builder.add(w, w.type(number)), self.width)
+        place = builder.gep(self.table.data, [builder.add(self.start, row)])
+        return builder.bitcast(place, self.few.as_pointer())
+
+    def columns_of(self, vectors):
+        """Four vectors with the four numbers of each sample beside each other as one for each number."""
+        n = self.vector.count
+        pairs = [
+            shuffled(self.builder, a, b, [*range(i, 2 * n, FOUR), *range(i + 1, 2 * n, FOUR)])
+            for i in (0, 2)
+            for a, b in (vectors[:2], vectors[2:])
+        ]
+        return [
+            shuffled(self.builder, a, b, [*range(k, k + n // 2), *range(n + k, n + k + n // 2)])
+            for a, b in (pairs[:2], pairs[2:])
+            for k in (0, n // 2)
+        ]
+
+    def samples_of(self, columns):
+        """The inverse of `columns_of`."""
+        n = self.vector.count
+        halves = [
+            shuffled(self.builder, a, b, [*range(k, k + n // 2), *range(n + k, n + k + n // 2)])
+            for k in (0, n // 2)
+            for a, b in (columns[:2], columns[2:])
+        ]
+        whole = []
+        for a, b in (halves[:2], halves[2:]):
+            for first in (0, n // FOUR):
+                lanes = [
+                    source * n + half * (n // 2) + first + k
+                    for k in range(n // FOUR)
+                    for source in range(2)
+                    for half in range(2)
+                ]
+                whole.append(shuffled(self.builder, a, b, lanes))
+        return whole
+
+    def crossed(self, values):
+        """Four vectors of fours, of which the fours in the same place are transposed; its own inverse."""
+        a, b, c, d = values
+        n = self.vector.count
+
+        def woven(x, y, *halves):
+            return [shuffled(self.builder, x, y, fours(n, half)) for half in halves]
+
+        lows, highs = zip(
+            *(woven(x, y, (0, n, 1, n + 1), (2, n + 2, 3, n + 3)) for x, y in ((a, b), (c, d))),
+            strict=True,
+        )
+        return [
+            part
+            for pair in (lows, highs)
+            for part in woven(*pair, (0, 1, n, n + 1), (2, 3, n + 2, n + 3))
+        ]
+
+
+@intrinsic
+def take_four(typingctx, workspace, rows, scales, table, start, column, count):
+    """room[rows[i] + w] = scales[i] · table[start + w, column + i] for four i and `count` w, a multiple of a vector."""
+    signature = types.void(workspace, rows, scales, table, start, column, count)
+
+    def codegen(context, builder, signature, args):
+        four = _Four(context, builder, signature.args, args)
+        n = four.vector.count
+
+        def put(values, w):
+            for row, scale, value in zip(four.rows, four.scales, values, strict=True):
+                value = builder.fmul(value, scale, flags=FAST)
+                four.workspace.store(value, builder.add(row, w))
+
+        def one_by_one(w):
+            samples = [builder.load(four.sample(w, k), align=four.workspace.size) for k in range(n)]
+            values = []
+            for i in range(FOUR):
+                parts = samples[i::FOUR]
+                while len(parts) > 1:
+                    wide = range(2 * parts[0].type.count)
+                    parts = [
+                        shuffled(builder, *parts[k : k + 2], wide) for k in range(0, len(parts), 2)
+                    ]
+                values += parts
+            put(four.crossed(values), w)
+
+        def together(w):
+            vectors = [four.table.load(four.vector_at(w, k)) for k in range(FOUR)]
+            put(four.columns_of(vectors), w)
+
+        four.over_samples(one_by_one, together)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def hand_four(typingctx, workspace, rows, scales, table, start, column, count):
+    """table[start + w, column + i] = scales[i] · room[rows[i] + w], operands as for `take_four`."""
+    signature = types.void(workspace, rows, scales, table, start, column, count)
+
+    def codegen(context, builder, signature, args):
+        four = _Four(context, builder, signature.args, args)
+        n = four.vector.count
+
+        def taken(w):
+            return [
+                builder.fmul(four.workspace.load(builder.add(row, w)), scale, flags=FAST)
+                for row, scale in zip(four.rows, four.scales, strict=True)
+            ]
+
+        def one_by_one(w):
+            for i, value in enumerate(four.crossed(taken(w))):
+                for first in range(0, n, FOUR):
+                    part = shuffled(builder, value, value, range(first, first + FOUR))
+                    builder.store(part, four.sample(w, first + i), align=four.workspace.size)
+
+        def together(w):
+            for k, value in enumerate(four.samples_of(taken(w))):
+                four.table.store(value, four.vector_at(w, k))
+
+        four.over_samples(one_by_one, together)
+        return context.get_dummy_value()
+
+    return signature, codegen

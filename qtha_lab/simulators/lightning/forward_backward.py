@@ -1,0 +1,215 @@
+"""A chunk of samples through a plan and back, on a register that Lightning runs.
+
+A layer whose angles differ by sample is diagonal in a basis Lightning turns to, and is applied there as
+phases, outside. On the way forward everything else runs in Lightning, once for all samples. The way back
+takes ψ and λ through the inverse gates side by side: one more wire says which of the two it is. Their
+slopes are read outside, and a layer of many shared phases, such as a ring of CRZ, is undone there too.
+Rounded gates are not quite unitary, and in float32 hundreds of them add up: what is read is divided by
+the norm at that point.
+"""
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtha_lab.simulators.lightning.plan import SMALL_QUBITS, Layer, Plan, signs
+from qtha_lab.simulators.lightning.register import GateCall, Register
+
+QUARTER = math.pi / 2  # RX by this turns Y into Z
+MANY_PHASES = 6  # cost Lightning as much as a multiplication outside and the way back in (CPU time)
+_PHASES = {1: "PhaseShift", 2: "IsingZZ"}  # of strings of one and two wires, up to a global phase
+
+
+class Walk:
+    """A plan with its parameters; chunks of inputs are (samples, n_inputs) of one dtype."""
+
+    def __init__(self, plan: Plan, params: Tensor):
+        self.plan = plan
+        self.size = 2**plan.n_qubits
+        self.shared = plan.of_params @ params.double() + plan.offsets  # (sums,)
+        self.of_inputs = plan.of_inputs.to(params.dtype)
+        self.offsets = self.shared[plan.sampled].unsqueeze(-1).to(params.dtype)
+        angles = self.shared.tolist()
+        self.gates = [_gates(plan, layer, angles[layer.sums]) for layer in plan.layers]
+        self.to_phases = [_to_phases(plan, layer) for layer in plan.layers]
+        self.inverse = [_inverse_phases(plan, layer, self.shared) for layer in plan.layers]
+
+    def forward(self, register: Register, inputs: Tensor) -> Tensor:
+        """ψ at the end, (2^n, samples), to be read before the register's next gate."""
+        shape = (self.size, len(inputs))
+        sampled = self._sampled(inputs)
+        layers = self.plan.layers
+        rotated = self.plan.start == "zero" and bool(layers) and layers[0].sampled is not None
+        register.change(*shape).copy_(self._start(layers[0] if rotated else None, inputs))
+        for position, layer in enumerate(layers):
+            if not layer.sampled:
+                register.apply(self.gates[position])
+                continue
+            if position or not rotated:
+                register.apply(self.to_phases[position])
+            self._multiply(register.change(*shape).unsqueeze(1), layer, sampled)
+            register.apply(self.to_phases[position], inverse=True)
+        return register.look(*shape)
+
+    def backward(
+        self, register: Register, state: Tensor, inputs: Tensor, grad: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Slopes of a chunk, from ψ at the end.
+
+        Args:
+            register: Of one wire more than for `forward`.
+            state: ψ, (2^n, samples).
+            inputs: Of the chunk.
+            grad: Of what was read, (readout size, samples).
+
+        Returns:
+            Of every sum, over the chunk, (sums,) in float64; and of inputs, (samples, n_inputs).
+        """
+        shape = (self.size, 2, len(inputs))
+        sampled = self._sampled(inputs, sign=-1.0)
+        of_sums, of_sampled = torch.zeros_like(self.shared), torch.zeros_like(sampled[0])
+        both = register.change(*shape)
+        both[:, 0] = state
+        torch.mul(state, self._observable(grad), out=both[:, 1])
+        to_start, growth = self.plan.start == "amplitudes", None
+        for position, layer in reversed(list(enumerate(self.plan.layers))):
+            if layer.sampled:
+                register.apply(self.to_phases[position])
+            if layer.angles:
+                both = register.look(*shape)
+                if growth is None or layer.kind == "turns":  # phases change it hardly
+                    growth = self._growth(both, inputs)
+                gradients = self._gradients(both, layer).div_(growth)
+                of_sums[layer.sums] = gradients.double().sum(-1)
+                if layer.sampled:
+                    of_sampled[layer.sampled] = gradients
+            if position or to_start:
+                self._undo(register, shape, position, sampled)
+        if to_start:
+            both = register.look(*shape)
+            return of_sums, 2 * both[:, 1].real.T / self._growth(both, inputs) ** 0.5
+        return of_sums, of_sampled.T @ self.of_inputs
+
+    def _undo(
+        self, register: Register, shape: tuple, position: int, sampled: tuple[Tensor, Tensor]
+    ) -> None:
+        """Take ψ and λ to before a layer; one that differs by sample lies where it is phases."""
+        layer, inverse = self.plan.layers[position], self.inverse[position]
+        if layer.sampled:
+            self._multiply(register.change(*shape), layer, sampled)
+            register.apply(self.to_phases[position], inverse=True)
+        elif inverse is not None:
+            both = register.change(*shape)
+            both.mul_(inverse.to(both.dtype))
+        else:
+            register.apply(self.gates[position], inverse=True)
+
+    def read(self, state: Tensor) -> Tensor:
+        """What is read of ψ, (readout size, samples), for a norm of 1, whatever rounding made of it."""
+        probs = state.real.square().add_(state.imag.square())
+        norms = probs.sum(0).clamp_min_(torch.finfo(probs.dtype).tiny)
+        if self.plan.readout is None:
+            return probs / norms
+        return signs(self.plan.n_qubits, self.plan.readout, probs.dtype) @ probs / norms
+
+    def _observable(self, grad: Tensor) -> Tensor:
+        """The diagonal whose expectation has the loss's slope, (2^n, samples)."""
+        if self.plan.readout is None:
+            return grad
+        return signs(self.plan.n_qubits, self.plan.readout, grad.dtype).T @ grad
+
+    def _sampled(self, inputs: Tensor, sign: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Half of the angles that differ by sample, and exp(∓i half): (sums, samples), (sums, 2, samples)."""
+        half = torch.addmm(self.offsets, self.of_inputs, inputs.T).mul_(0.5 * sign)
+        phase = torch.complex(half.cos(), -half.sin())
+        return half, torch.stack([phase, phase.conj()], 1)
+
+    def _start(self, rotated: Layer | None, inputs: Tensor) -> Tensor:
+        """The first state, for all samples; in the basis where the layer's turns are phases."""
+        if self.plan.start == "amplitudes":
+            return inputs.T
+        wires = sum(rotated.masks) if rotated and rotated.kind == "turns" else 0
+        zero = torch.tensor([1.0, 0.0], dtype=torch.complex128)
+        minus = torch.tensor([1.0, -1.0j], dtype=torch.complex128) * math.sqrt(0.5)  # RX(π/2)|0⟩
+        columns = [minus if wires & self.plan.bit(w) else zero for w in range(self.plan.n_qubits)]
+        return functools.reduce(torch.kron, columns).unsqueeze(-1)
+
+    def _multiply(self, states: Tensor, layer: Layer, sampled: tuple[Tensor, Tensor]) -> None:
+        """By exp(-i/2 Σ ±angle) of every row and sample; states are (2^n, any, samples)."""
+        n_qubits, (half, pairs) = self.plan.n_qubits, (rows[layer.sampled] for rows in sampled)
+        if any(mask & (mask - 1) for mask in layer.masks):
+            phase = signs(n_qubits, layer.masks, half.dtype).T @ half
+            states.mul_(torch.complex(phase.cos(), -phase.sin()).unsqueeze(1))
+            return
+        pair_of = dict(zip(layer.masks, pairs, strict=True))  # one bit each: a product over wires
+        middle = n_qubits // 2
+        upper, lower = (
+            _product([pair_of.get(self.plan.bit(w)) for w in wires], pairs)
+            for wires in (range(middle), range(middle, n_qubits))
+        )
+        grouped = states.view(len(upper), len(lower), *states.shape[1:])
+        grouped.mul_(upper[:, None, None]).mul_(lower[:, None])
+
+    def _growth(self, both: Tensor, inputs: Tensor) -> float:
+        """⟨ψ|ψ⟩ over what it should be, in the mean of the samples; λ grows as ψ does."""
+        psi = torch.view_as_real(both[:, 0]).flatten(1).numpy()
+        exact = inputs.square().sum().item() if self.plan.start == "amplitudes" else len(inputs)
+        return float(np.vecdot(psi, psi).sum(dtype=np.float64)) / exact
+
+    def _gradients(self, both: Tensor, layer: Layer) -> Tensor:
+        """Im⟨λ|P|ψ⟩ for every P the layer turns about: (sums, samples), or (sums, 1) of them all."""
+        if layer.sampled:  # turns lie where they are phases
+            overlaps = torch.conj_physical(both[:, 1]).mul_(both[:, 0])
+            reals = torch.view_as_real(overlaps).flatten(1)
+            return (signs(self.plan.n_qubits, layer.masks, reals.dtype) @ reals)[:, 1::2]
+        if layer.kind == "turns":
+            psi, lam = torch.view_as_real(both).flatten(2).numpy().transpose(1, 0, 2)
+            gradients = [[_turn_gradient(psi, lam, mask)] for mask in layer.masks]
+            return torch.tensor(gradients, dtype=torch.float64)
+        psi, lam = both.numpy().transpose(1, 0, 2)
+        overlaps = torch.from_numpy(np.vecdot(lam, psi).imag.copy())  # conjugates λ
+        return signs(self.plan.n_qubits, layer.masks, overlaps.dtype) @ overlaps.unsqueeze(-1)
+
+
+def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
+    """A layer that the batch shares."""
+    calls: list[GateCall] = [(name, wires, ()) for name, wires in layer.flips]
+    for mask, angle in zip(layer.masks, angles, strict=True):
+        wires = plan.wires(mask)
+        name = "RY" if layer.kind == "turns" else _PHASES.get(len(wires), "MultiRZ")
+        calls.append((name, wires, (angle,)))
+    return calls
+
+
+def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:
+    """What undoes many phases where ψ and λ lie outside for their slopes, (2^n, 1, 1)."""
+    many = layer.kind == "phases" and not layer.sampled and len(layer.angles) >= MANY_PHASES
+    if not many or plan.n_qubits > SMALL_QUBITS:
+        return None
+    half = 0.5 * signs(plan.n_qubits, layer.masks, shared.dtype).T @ shared[layer.sums]
+    return torch.polar(torch.ones_like(half), half)[:, None, None]
+
+
+def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
+    """To the basis in which the layer's turns are phases."""
+    masks = layer.masks if layer.kind == "turns" else ()
+    return [("RX", plan.wires(mask), (QUARTER,)) for mask in masks]
+
+
+def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
+    """Tensor product over wires of (2, samples), ones where None: (2^wires, samples)."""
+    product = None
+    for pair in reversed(pairs):
+        pair = like.new_ones(2, like.shape[-1]) if pair is None else pair
+        product = pair if product is None else (pair.unsqueeze(1) * product).flatten(0, 1)
+    return like.new_ones(1, like.shape[-1]) if product is None else product
+
+
+def _turn_gradient(psi: np.ndarray, lam: np.ndarray, mask: int) -> float:
+    """Im⟨λ|Y|ψ⟩ = Re(⟨λ₁|ψ₀⟩ - ⟨λ₀|ψ₁⟩), where 0 and 1 are the halves of a wire; both (2^n, reals)."""
+    psi, lam = (rows.reshape(-1, 2, mask, rows.shape[-1]) for rows in (psi, lam))
+    crossed = np.vecdot(lam[:, ::-1], psi)
+    return float((crossed[:, 0] - crossed[:, 1]).sum(dtype=np.float64))

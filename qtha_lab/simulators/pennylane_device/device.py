@@ -1,0 +1,265 @@
+"""The PennyLane device `qtha.cpu`: batches go through engine `cpu` together, slopes by its adjoint.
+
+What the engine does not read (states, samples, variances, channels …) and what no engine of ours holds
+(25 wires and more) PennyLane's own `default.qubit`, which this device is a kind of, simulates as ever.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from pennylane import math
+from pennylane.devices import DefaultQubit, ExecutionConfig
+from pennylane.devices.modifiers import simulator_tracking, single_tape_support
+from pennylane.exceptions import DeviceError
+from pennylane.queuing import QueuingManager
+from pennylane.tape import QuantumScript
+from pennylane.transforms import decompose
+from pennylane.transforms.core import transform
+from pennylane.wires import Wires
+
+from qtha_lab.simulators.pennylane_device.tapes import (
+    Reading,
+    holds,
+    is_native,
+    is_readable,
+    native_names,
+    read,
+)
+
+OURS = "device"  # the gradient method that PennyLane calls so
+CHOOSABLE = ("best", "adjoint", "device")
+DEFAULT = {  # of default.qubit, without the counting that is ours already
+    name: inspect.unwrap(getattr(DefaultQubit, name))
+    for name in (
+        "execute", "compute_vjp", "execute_and_compute_vjp", "compute_derivatives",
+        "execute_and_compute_derivatives",
+    )
+}  # fmt: skip
+
+
+@simulator_tracking
+@single_tape_support
+class QthaCpu(DefaultQubit):
+    """`default.qubit` whose expectations and probabilities are computed by qtha-lab's engine `cpu`.
+
+    Takes the arguments of `default.qubit`. Expectations of sums of Pauli strings and probabilities,
+    without shots, and their first derivatives by one walk forward and one back for a whole batch.
+
+    Example:
+        >>> import pennylane as qml
+        >>> device = QthaCpu(wires=2)
+        >>> @qml.qnode(device)
+        ... def circuit(angles):
+        ...     qml.RY(angles, 0)
+        ...     qml.CNOT([0, 1])
+        ...     return qml.expval(qml.Z(0) @ qml.Z(1)), qml.expval(qml.Z(1))
+        >>> [value.round(3).tolist() for value in circuit(np.array([0.0, np.pi / 2, np.pi]))]
+        [[1.0, 1.0, 1.0], [1.0, 0.0, -1.0]]
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._graphs: dict[int, tuple[Reading, list[torch.Tensor]]] = {}
+
+    @property
+    def name(self) -> str:
+        return "qtha.cpu"
+
+    def supports_derivatives(self, execution_config=None, circuit=None) -> bool:
+        method = execution_config.gradient_method if execution_config else None
+        first = execution_config is not None and execution_config.derivative_order == 1
+        if method == OURS or (
+            method == "adjoint" and circuit is not None and fits(circuit, self.wires)
+        ):
+            return first and (circuit is None or fits(circuit, self.wires))
+        return super().supports_derivatives(execution_config, circuit)
+
+    def setup_execution_config(self, config=None, circuit=None) -> ExecutionConfig:
+        config = config or ExecutionConfig()
+        is_open = config.gradient_method in CHOOSABLE and config.derivative_order == 1
+        if is_open and circuit is not None and fits(circuit, self.wires):
+            config = replace(
+                config,
+                gradient_method=OURS,
+                use_device_gradient=True,
+                use_device_jacobian_product=True,
+                grad_on_execution=False,
+            )
+        return super().setup_execution_config(config, circuit)
+
+    def preprocess_transforms(self, execution_config=None):
+        config = execution_config or ExecutionConfig()
+        program = super().preprocess_transforms(config)
+        if config.gradient_method not in ("backprop", "adjoint"):
+            program.add_transform(_to_native)
+        return program
+
+    def execute(self, circuits, execution_config=None):
+        config = execution_config or ExecutionConfig()
+        keep = config.gradient_method == OURS
+        self._graphs = {}
+        results = []
+        for tape in circuits:
+            reading = None if config.gradient_method == "backprop" else read(tape)
+            if reading is None:
+                results.extend(DEFAULT["execute"](self, (tape,), config))
+                continue
+            values = _differentiable(reading) if keep else reading.values()
+            if keep:
+                self._graphs[tape.hash] = reading, values
+            results.append(_as_result(reading, values))
+        return tuple(results)
+
+    def compute_vjp(self, circuits, cotangents, execution_config=None):
+        if _is_ours(execution_config):
+            pairs = zip(circuits, cotangents, strict=True)
+            return tuple(self._vjp(tape, cotangent) for tape, cotangent in pairs)
+        return DEFAULT["compute_vjp"](self, circuits, cotangents, execution_config)
+
+    def execute_and_compute_vjp(self, circuits, cotangents, execution_config=None):
+        if _is_ours(execution_config):
+            results = self.execute(circuits, execution_config)
+            return results, self.compute_vjp(circuits, cotangents, execution_config)
+        return DEFAULT["execute_and_compute_vjp"](self, circuits, cotangents, execution_config)
+
+    def compute_derivatives(self, circuits, execution_config=None):
+        if _is_ours(execution_config):
+            return tuple(self._jacobian(tape) for tape in circuits)
+        return DEFAULT["compute_derivatives"](self, circuits, execution_config)
+
+    def execute_and_compute_derivatives(self, circuits, execution_config=None):
+        if _is_ours(execution_config):
+            results = self.execute(circuits, execution_config)
+            return results, self.compute_derivatives(circuits, execution_config)
+        return DEFAULT["execute_and_compute_derivatives"](self, circuits, execution_config)
+
+    def supports_jvp(self, execution_config=None, circuit=None) -> bool:
+        return not _is_ours(execution_config) and super().supports_jvp(execution_config, circuit)
+
+    def _graph(self, tape) -> tuple[Reading, list[torch.Tensor]]:
+        """The values of a tape with what their slopes need: kept since it was run, or made anew."""
+        if tape.hash not in self._graphs:
+            reading = read(tape)
+            if reading is None:
+                raise DeviceError(f"qtha.cpu has no derivatives of its own for {tape}")
+            self._graphs[tape.hash] = reading, _differentiable(reading)
+        return self._graphs[tape.hash]
+
+    def _vjp(self, tape, cotangent):
+        reading, values = self._graph(tape)
+        parts = (cotangent,) if len(values) == 1 else cotangent
+        weights = [
+            torch.as_tensor(np.array(math.to_numpy(part)), dtype=value.dtype).reshape(value.shape)
+            for part, value in zip(parts, values, strict=True)
+        ]
+        return Gradients(_gradients(reading, tape, values, weights))
+
+    def _jacobian(self, tape):
+        """Rows by measurement, columns by trainable number, as PennyLane nests them."""
+        reading, values = self._graph(tape)
+        rows = []
+        for value in values:
+            flat = value.flatten()
+            columns = []
+            for number in range(len(flat)):
+                unit = [torch.ones(())]
+                columns.append(_gradients(reading, tape, [flat[number]], unit))
+            shape = tuple(value.shape if reading.is_batched else value.shape[1:])
+            row = tuple(np.reshape(column, shape) for column in zip(*columns, strict=True))
+            rows.append(row[0] if len(row) == 1 else row)
+        return rows[0] if len(rows) == 1 else tuple(rows)
+
+
+class Gradients(tuple):
+    """Of numbers with a batch and of single ones, in one tuple.
+
+    PennyLane's torch interface asks a tuple of slopes for its shape, by squeezing it into one array;
+    these have none.
+    """
+
+    def squeeze(self, axis=None) -> np.ndarray:
+        return np.empty(len(self))
+
+
+def fits(tape: QuantumScript, wires: Wires | None = None) -> bool:
+    """Whether a tape and its slopes are ours once PennyLane has taken its operations apart.
+
+    Args:
+        tape: As a QNode made it.
+        wires: The device's, which a measurement that names none will read; None where it declares none.
+    """
+    last = len(tape.operations)
+    owners = [tape.par_info[position]["op_idx"] for position in tape.trainable_params]
+    of_gates = set(owners) <= set(range(last))  # and none of an observable
+    reads_all = wires is not None and not all(m.wires for m in tape.measurements)
+    touched = Wires.all_wires([tape.wires, wires]) if reads_all else tape.wires
+    return of_gates and _can_be_read(tape) and holds(len(touched))
+
+
+def _can_be_read(tape: QuantumScript) -> bool:
+    if tape.shots or not tape.measurements or not all(map(is_readable, tape.measurements)):
+        return False
+    return holds(len(tape.wires)) and all(map(_comes_apart, tape.operations))
+
+
+def _comes_apart(operation, depth: int = 0) -> bool:
+    if is_native(operation):
+        return True
+    if depth > 40 or not operation.has_decomposition:
+        return False
+    with QueuingManager.stop_recording():
+        return all(_comes_apart(part, depth + 1) for part in operation.decomposition())
+
+
+@transform
+def _to_native(tape):
+    """Take operations apart into gates of ours, where the whole tape can be."""
+    if all(map(is_native, tape.operations)) or not _can_be_read(tape):
+        return (tape,), _first
+    taken_apart: Any = decompose(tape, gate_set=native_names(), stopping_condition=is_native)
+    return taken_apart[0], _first
+
+
+def _first(results):
+    return results[0]
+
+
+def _is_ours(config: ExecutionConfig | None) -> bool:
+    return config is not None and config.gradient_method == OURS
+
+
+def _differentiable(reading: Reading) -> list[torch.Tensor]:
+    with torch.enable_grad():
+        reading.inputs.requires_grad_()
+        reading.params.requires_grad_()
+        return reading.values()
+
+
+def _as_result(reading: Reading, values: list[torch.Tensor]):
+    arrays = [value.detach().numpy() for value in values]
+    if not reading.is_batched:
+        arrays = [array[0] for array in arrays]
+    return arrays[0] if len(arrays) == 1 else tuple(arrays)
+
+
+def _gradients(reading: Reading, tape, values, weights) -> list[np.ndarray]:
+    """The slopes of weighted values by each trainable number of a tape."""
+    leaves = reading.inputs, reading.params
+    by_leaf = torch.autograd.grad(
+        values, leaves, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    by_source = dict(zip(("input", "param"), by_leaf, strict=True))
+    gradients = []
+    for position in tape.trainable_params:
+        source, index = reading.sources[position]
+        table = by_source[source]
+        if index >= table.shape[-1]:  # of a global phase, which nothing reads
+            gradients.append(np.zeros(len(reading.inputs)) if source == "input" else np.zeros(()))
+        else:
+            gradients.append(table[..., index].numpy())
+    return gradients

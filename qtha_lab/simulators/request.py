@@ -1,0 +1,68 @@
+"""What a call of `expval_z` and its sisters asks of a circuit, worked out once for every circuit."""
+
+import functools
+from typing import Any, NamedTuple
+
+import torch
+
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.circuits.formats.json_text import circuit_text, readout_text
+from qtha_lab.circuits.readout import settings_of
+from qtha_lab.core.errors import Refusal
+
+What = str | tuple[str, ...]  # "z", "probs", "state", or Pauli strings
+
+
+class Reading(NamedTuple):
+    """Runs of a circuit, each with what it reads.
+
+    Attributes:
+        n_inputs: Numbers that a sample must have.
+        n_params: Trainable angles.
+        from_amplitudes: Whether inputs are the first state.
+        runs: Circuit and readout of each run; as text in a graph.
+        order: Which of the numbers read, run after run, comes first, second, …
+    """
+
+    n_inputs: int
+    n_params: int
+    from_amplitudes: bool
+    runs: tuple[tuple[Any, Any], ...]
+    order: tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=1024)
+def reading(circuit: Circuit, what: What) -> Reading:
+    """What is asked for, with circuits and readouts as they are.
+
+    Args:
+        circuit: What to run.
+        what: "z", "probs", "state", or Pauli strings.
+
+    Raises:
+        Refusal: If there is no Pauli string, or one does not fit the circuit.
+
+    Example:
+        >>> reading(Circuit(2, []), ("X0", "Z1", "Z0")).order
+        (0, 1, 2)
+    """
+    amplitudes = circuit.start == "amplitudes"
+    if not what:
+        raise Refusal("observables must name at least one Pauli string, not none")
+    if isinstance(what, str):
+        readout = Readout.z(circuit.n_qubits) if what == "z" else getattr(Readout, what)()
+        runs, order = ((circuit, readout),), ()
+    else:
+        settings = settings_of(circuit, what)
+        runs = tuple(setting[:2] for setting in settings)
+        numbers = [number for *_, members in settings for number in members]
+        order = tuple(numbers.index(number) for number in range(len(numbers)))
+    return Reading(circuit.n_inputs, circuit.n_params, amplitudes, runs, order)
+
+
+@torch.compiler.assume_constant_result
+def reading_as_text(circuit: Circuit, what: What) -> Reading:
+    """The same with circuits and readouts as text; numbers and text alone may go into a graph."""
+    request = reading(circuit, what)
+    texts = tuple((circuit_text(run), readout_text(readout)) for run, readout in request.runs)
+    return request._replace(runs=texts)

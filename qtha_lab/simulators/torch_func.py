@@ -1,0 +1,78 @@
+"""A circuit under torch.func, by engines that cannot be traced: grad, vjp, jacrev and vmap of these.
+
+First derivatives, backward alone: a forward derivative (jvp, jacfwd) needs engine `torch`.
+"""
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.core.errors import Unsupported
+from qtha_lab.simulators.values_and_gradients import gradients_of, values_of
+
+
+class Values(torch.autograd.Function):
+    """What is read of a flat batch, (batch, readout size); operands as for `slopes.values_of`."""
+
+    @staticmethod
+    def forward(
+        inputs: Tensor, params: Tensor, circuit: Circuit, readout: Readout, engine: str
+    ) -> Tensor:
+        return values_of(inputs, params, circuit, readout, engine)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(*inputs[:2])
+        ctx.rest = inputs[2:]
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor):
+        needed = ctx.needs_input_grad[:2]
+        return *_Gradients.apply(*ctx.saved_tensors, *grads, *ctx.rest, *needed), None, None, None
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        raise Unsupported(
+            f"engine {ctx.rest[2]!r} has no forward derivatives: use engine='torch' for them"
+        )
+
+    @staticmethod
+    def vmap(info, in_dims, inputs, params, *rest):
+        """One batch of all where the params are shared, else one run for each."""
+        if in_dims[1] is not None:
+            return _one_by_one(Values, info, in_dims, inputs, params, *rest), 0
+        together = inputs.movedim(in_dims[0], 0)
+        read = Values.apply(together.flatten(0, 1), params, *rest)
+        return read.unflatten(0, together.shape[:2]), 0
+
+
+class _Gradients(torch.autograd.Function):
+    @staticmethod
+    def forward(inputs: Tensor, params: Tensor, grad: Tensor, *rest) -> tuple[Tensor, Tensor]:
+        return gradients_of(inputs, params, grad, *rest)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.engine = inputs[5]
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise Unsupported(
+            f"engine {ctx.engine!r} has first derivatives only: use engine='torch' for second ones"
+        )
+
+    @staticmethod
+    def vmap(info, in_dims, *operands):
+        """One run for each: every one has slopes of params of its own."""
+        return _one_by_one(_Gradients, info, in_dims, *operands), (0, 0)
+
+
+def _one_by_one(function, info, in_dims, *operands):
+    def arguments_of(number: int) -> list:
+        pairs = zip(operands, in_dims, strict=True)
+        return [t if dim is None else t.select(dim, number) for t, dim in pairs]
+
+    results = [function.apply(*arguments_of(number)) for number in range(info.batch_size)]
+    if isinstance(results[0], Tensor):
+        return torch.stack(results)
+    return tuple(torch.stack(column) for column in zip(*results, strict=True))

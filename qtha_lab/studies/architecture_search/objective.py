@@ -1,0 +1,50 @@
+"""What a search is judged by where no language model is: maps of a bottleneck, of which half the inputs are held out."""
+
+from torch import Tensor
+
+from qtha_lab.adapters.bottleneck_maps import surrogates_of_run
+from qtha_lab.adapters.initialisation.angles.surrogate import (
+    SAMPLES,
+    Surrogate,
+    silu_surrogate,
+)
+from qtha_lab.circuits import Circuit
+from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators import expval_z
+from qtha_lab.studies.architecture_search.supernet import Cost
+
+
+def costs_of(on: str, n_qubits: int, engine: str, seed: int = 0) -> tuple[Cost, Cost]:
+    """What angles are trained by and what circuits are chosen by; of several maps the mean.
+
+    Args:
+        on: "surrogate", one random map, or a run, whose layers all get the same circuit and angles.
+        n_qubits: Qubits of the circuits, and numbers of the map.
+        engine: What runs them.
+        seed: Of map and inputs.
+
+    Raises:
+        Refusal: If there is no such run, or its bottleneck has another size.
+    """
+    if on == "surrogate":
+        tasks = [silu_surrogate(n_qubits, seed, 2 * SAMPLES)]
+    else:
+        tasks = list(surrogates_of_run(on, seed, 2 * SAMPLES))
+        if tasks[0].inputs.shape[1] != n_qubits:
+            raise Refusal(
+                f"run {on!r} has a bottleneck of r={tasks[0].inputs.shape[1]}, and the space "
+                f"n_qubits={n_qubits}: they must be equal"
+            )
+    halves = [
+        [Surrogate(task.inputs[part], task.targets[part]) for task in tasks]
+        for part in (slice(None, SAMPLES), slice(SAMPLES, None))
+    ]
+    return _mean(halves[0], engine), _mean(halves[1], engine)
+
+
+def _mean(tasks: list[Surrogate], engine: str) -> Cost:
+    def cost(circuit: Circuit, angles: Tensor) -> Tensor:
+        losses = [task.loss(expval_z(circuit, task.inputs, angles, engine)) for task in tasks]
+        return sum(losses[1:], losses[0]) / len(losses)
+
+    return cost

@@ -1,0 +1,119 @@
+"""Which circuits there are to choose from: turns of each qubit, and subsets of CNOTs, in every layer."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import check_settings, setting, settings_of, unknown
+
+PAIRS = ("all", "chain", "none")
+Layer = tuple[str, tuple[tuple[int, int], ...]]
+Point = tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Layers of one turn per qubit out of some kinds, then any subset of some CNOTs.
+
+    Example:
+        >>> Space(3, 3).n_points  # (3³ · 2³)³
+        10077696
+
+    Source:
+        arXiv:2010.10217: three qubits, three layers, {RX, RY, RZ}³ and subsets of CNOT 01, 02, 12.
+    """
+
+    n_qubits: int = setting(3, "Qubits.", ge=1, le=5)
+    n_layers: int = setting(3, "Layers.", ge=1, le=20)
+    turns: str = setting("XYZ", "Kinds of turns that a qubit may have, such as XYZ or Y.")
+    pairs: str = setting("all", "CNOTs of which a layer may have any.", choices=PAIRS)
+
+    def __post_init__(self):
+        check_settings(self)
+        if not self.turns or set(self.turns) - set("XYZ") or len(set(self.turns)) < len(self.turns):
+            raise Refusal(f"turns must be different letters of X, Y, Z, not {self.turns!r}")
+        if self.n_points == 1:
+            raise Refusal(
+                f"the space has one point, {self.code(self.point(lambda n: 0))}: give it more turns or pairs"
+            )
+
+    @property
+    def letters(self) -> list[str]:
+        """The turns that a layer may have, of all qubits together."""
+        return ["".join(each) for each in itertools.product(self.turns, repeat=self.n_qubits)]
+
+    @property
+    def links(self) -> list[tuple[int, int]]:
+        """The CNOTs of which a layer may have any."""
+        if self.pairs == "none":
+            return []
+        pairs = itertools.combinations(range(self.n_qubits), 2)
+        return [(a, b) for a, b in pairs if self.pairs == "all" or b == a + 1]
+
+    @property
+    def n_points(self) -> int:
+        """How many circuits there are."""
+        return (len(self.turns) ** self.n_qubits * 2 ** len(self.links)) ** self.n_layers
+
+    def point(self, choose: Callable[[int], int]) -> Point:
+        """A circuit of the space.
+
+        Args:
+            choose: Gives a number from 0 up to below its argument, for each choice in turn: of every layer first
+                the letters, then each CNOT.
+        """
+        letters, links = self.letters, self.links
+        layers = []
+        for _ in range(self.n_layers):
+            turns = letters[choose(len(letters))]
+            layers.append((turns, tuple(link for link in links if choose(2))))
+        return tuple(layers)
+
+    @staticmethod
+    def code(point: Point) -> str:
+        """What ansatz `searched` calls it."""
+        return "/".join(letters + "".join(f"-{a}{b}" for a, b in pairs) for letters, pairs in point)
+
+    def circuit(self, point: Point, reupload: bool = True) -> Circuit:
+        """The circuit, by ansatz `searched`."""
+        shape = self.n_qubits, self.n_layers, reupload
+        return ansatze.build("searched", *shape, code=self.code(point))
+
+    def baseline(self) -> Point:
+        """RY on every qubit and a chain of CNOTs, in every layer."""
+        chain = tuple((i, i + 1) for i in range(self.n_qubits - 1))
+        return (("Y" * self.n_qubits, chain),) * self.n_layers
+
+    def product(self) -> Point:
+        """RY on every qubit and no CNOT."""
+        return (("Y" * self.n_qubits, ()),) * self.n_layers
+
+
+def n_cnots(point: Sequence[Layer]) -> int:
+    """CNOTs in all layers."""
+    return sum(len(pairs) for _, pairs in point)
+
+
+def space_of(text: str) -> Space:
+    """Read `layers(n_qubits=3,n_layers=3,turns=XYZ,pairs=all)`.
+
+    Raises:
+        Refusal: If it does not read so, or the space has one point.
+
+    Example:
+        >>> space_of("layers(n_qubits=2,turns=Y,pairs=none)")
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: the space has one point, YY/YY/YY: give it more turns or pairs
+    """
+    name, options = calls.parse_call(text, "space")
+    if name != "layers":
+        raise unknown("space", name, ["layers"])
+    for option in options:
+        if option not in settings_of(Space):
+            raise unknown("option of layers", option, settings_of(Space))
+    if "pairs" in options:  # "none" is how the grammar writes nothing at all
+        options["pairs"] = options["pairs"] or "none"
+    return Space(**options)

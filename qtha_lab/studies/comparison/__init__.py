@@ -1,0 +1,27 @@
+"""Several methods with several seeds: run them, lay them out in a table, say what it shows, report it on a page."""
+
+from qtha_lab.studies.comparison.changes import check_edit
+from qtha_lab.studies.comparison.launch import launch
+from qtha_lab.studies.comparison.launched import ScheduledRuns, attach
+from qtha_lab.studies.comparison.pivot_table import PivotTable
+from qtha_lab.studies.comparison.report import Report, report
+from qtha_lab.studies.comparison.run_comparison import run, summarise
+from qtha_lab.studies.comparison.run_set import RunSet
+from qtha_lab.studies.comparison.table import aggregate, numbers, rows, tables
+
+__all__ = [
+    "PivotTable",
+    "Report",
+    "RunSet",
+    "ScheduledRuns",
+    "aggregate",
+    "attach",
+    "check_edit",
+    "launch",
+    "numbers",
+    "report",
+    "rows",
+    "run",
+    "summarise",
+    "tables",
+]

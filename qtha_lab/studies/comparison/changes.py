@@ -1,0 +1,177 @@
+"""What was edited in a comparison since it was last run in its folder, held against what has been trained there.
+
+More methods, seeds, models, tasks, rates, trials or repeats leave what was trained as it is. Another value of what
+holds for every run does not: it is refused before anything starts, so that nothing is trained twice unnoticed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
+from typing import Any
+
+from qtha_lab.core.call_syntax import write_value
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_mapping
+from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.tuned_methods import FOLDER, folder_of
+from qtha_lab.studies.sweep import Trials
+
+log = logging.getLogger(__name__)
+
+OF_THE_TRIALS = "tuning."  # what is searched; runs count as they do when there are more trials
+NAMED = 3  # runs in a sentence; of more there is the number
+
+
+def check_edit(comparison: Comparison, out: Path | str) -> None:
+    """Refuse a comparison under which what was trained in its folder would not count any more.
+
+    Args:
+        comparison: What is to be run.
+        out: Its folder, in which it may have been described otherwise before.
+
+    Raises:
+        Refusal: With what was changed, from what to what, and how much was trained before.
+
+    Example:
+        >>> check_edit(Comparison(training={"steps": 200}), "out/comparison")  # doctest: +SKIP
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: training.steps was 100 and is 200: the 4 finished runs in out/comparison do not count …
+    """
+    folder = ComparisonDir(Path(out))
+    for before in _described_before(folder):
+        changes = {} if before == comparison else _changes(before, comparison)
+        if not changes:
+            continue
+        lost = _trials_lost(folder, comparison)
+        if any(not name.startswith(OF_THE_TRIALS) for name in changes):
+            lost += _runs_lost(folder, comparison)
+        if lost:
+            raise Refusal(
+                f"{'; '.join(changes.values())}: {' and '.join(lost)} in {folder.path} would not count for it: "
+                "take another folder (--out), or put it back"
+            )
+
+
+def what_counts(experiment: Experiment) -> Experiment:
+    """What two descriptions that train the same have in common."""
+    course = experiment.training.asked
+    return runs.with_absolute_paths(experiment).replace(name="", training=course)
+
+
+def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
+    """That finished runs of a folder take no part, since they are of nothing that is described now; at most a sentence.
+
+    Args:
+        earlier: Runs that were there and that the comparison did not take.
+        folder: Where they stay.
+    """
+    finished = [run for run in earlier if run.status().state == "finished"]
+    if not finished:
+        return []
+    names = [f"{r.experiment.method.label} seed {r.experiment.seed}" for r in finished[:NAMED]]
+    more = f" and {len(finished) - NAMED} more" if len(finished) > NAMED else ""
+    return [
+        f"Finished runs in {folder} take no part, since the description asks for none of them (any more): "
+        f"{', '.join(names)}{more}."
+    ]
+
+
+def _described_before(folder: ComparisonDir) -> Iterator[Comparison]:
+    """What the file of a folder says, and what its summary does, which is older where the file was edited in place."""
+    if folder.exists:
+        yield folder.comparison
+    fields = (read_mapping(folder.summary) or {}).get("comparison")
+    if isinstance(fields, dict):
+        try:
+            yield Comparison(**fields)
+        except Refusal as reason:
+            log.info("%s has no comparison of today: %s", folder.summary, reason)
+
+
+def _changes(before: Comparison, now: Comparison) -> dict[str, str]:
+    """A sentence for each thing that holds for every run, or every trial, and has another value, by its name."""
+    was, is_now = _of_every_run(before), _of_every_run(now)
+    if bool(before.learning_rates) != bool(now.learning_rates):
+        was["learning_rates"], is_now["learning_rates"] = before.learning_rates, now.learning_rates
+    changes = {
+        name: f"{name} was {_written(was[name])} and is {_written(is_now[name])}"
+        for name in was
+        if name in is_now and was[name] != is_now[name]
+    }
+    if not {*_cells(before)} & {*_cells(now)}:
+        cells = ("; ".join(map(str, _cells(comparison))) for comparison in (before, now))
+        changes["cells"] = "the models and tasks were {} and are {}".format(*cells)
+    return changes
+
+
+def _written(value: Any) -> str:
+    if value is None or value == "":
+        return "empty"
+    return value if isinstance(value, str) else write_value(value)
+
+
+def _of_every_run(comparison: Comparison) -> dict[str, Any]:
+    """What holds for every run and trial of a comparison, by name."""
+    shared = {name: getattr(comparison, name) for name in ("quantization", "head", "plugins")}
+    course = Experiment(**shared, training=comparison.training.asked)
+    course = runs.with_absolute_paths(course)
+    values = shared | {"plugins": course.plugins}
+    values |= {name: getattr(comparison, name) for name in ("scaling", "matching")}
+    values |= {f"training.{name}": v for name, v in course.training.model_dump().items()}
+    if course.training.epochs is not None:  # which the steps follow from
+        del values["training.steps"]
+    values["tuning"] = "left out" if comparison.tuning is None else "asked for"
+    if comparison.matching != "as_given":
+        values["the first method"] = comparison.methods[0].label
+    if comparison.tuning is not None:
+        searched = comparison.tuning.model_dump(exclude={"trials"})  # of which there may be more
+        searched["axes"] = sorted(searched["axes"])  # each of which may get more values
+        values |= {f"{OF_THE_TRIALS}{name}": value for name, value in searched.items()}
+    return values
+
+
+def _cells(comparison: Comparison) -> list[Cell]:
+    """The cells with the last part of each path: a summary has no more."""
+
+    def last(name: str) -> str:
+        return PurePath(runs.whole_place(name)).name
+
+    return [Cell(last(c.model), last(c.task), c.options) for c in comparison.cells]
+
+
+def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
+    """How many runs have taken steps and are none of a comparison's; nothing where there are none."""
+    begun = []
+    for run in folder.runs():
+        status = run.status()
+        if status.step and status.state != "failed":
+            begun.append((what_counts(run.experiment).model_dump_json(), status.state))
+    if comparison.tuning is None and comparison.matching != "equal_seconds":
+        planned = {what_counts(e).model_dump_json() for e in comparison.experiments()}
+        begun = [(meaning, state) for meaning, state in begun if meaning not in planned]
+    if not begun:
+        return []
+    finished = sum(state == "finished" for _, state in begun)
+    if finished == len(begun):
+        return [f"the {finished} finished run{'s' * (finished > 1)}"]
+    return [f"the {len(begun)} begun run{'s' * (len(begun) > 1)} ({finished} finished)"]
+
+
+def _trials_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
+    """How many trials have ended and are none of a comparison's; nothing where there are none."""
+    place = folder.path / FOLDER
+    kept = set()
+    if comparison.tuning is not None:
+        kept = {
+            folder_of(comparison, contender, folder.path) for contender in comparison.contenders()
+        }
+    others = [Trials(path) for path in place.glob("*") if path not in kept]
+    records = [r for trials in others if trials.folder.exists for r in trials.records()]
+    ended = sum(record.state != "running" for record in records)
+    return [f"the {ended} trial{'s' * (ended > 1)} that ended"] if ended else []

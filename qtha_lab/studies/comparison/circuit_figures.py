@@ -1,0 +1,91 @@
+"""Figures of the circuits of runs: diagrams, and the recorded numbers of their inputs and outputs."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from qtha_lab.circuits.rows import gate_rows
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.reproduction_run import Reproduced
+from qtha_lab.figures.circuit import GateRow, circuit_diagram
+from qtha_lab.figures.circuit_history import circuit_history
+from qtha_lab.figures.circuit_inputs import by_block, circuit_inputs, over_steps
+from qtha_lab.figures.machinery.figure import Figure
+
+log = logging.getLogger(__name__)
+Events = Sequence[Mapping[str, Any]]
+
+
+def diagrams(
+    experiments: Mapping[str, Experiment | Reproduced], on_left_out: Callable[[str], None]
+) -> Iterator[tuple[str, Figure]]:
+    """Draw each different circuit once, with the name and title of its figure.
+
+    Args:
+        experiments: By the name of their method.
+        on_left_out: Called with the reason why a circuit is missing.
+    """
+    drawn: dict[str, tuple[Any, list[str]]] = {}
+    for label, experiment in experiments.items():
+        try:
+            different = circuits_of(experiment)
+        except Refusal as refused:
+            on_left_out(f"no circuit of {label}: {refused}")
+            continue
+        for circuit in different:
+            size = f", {circuit.n_qubits} qubits" if len(different) > 1 else ""
+            drawn.setdefault(repr(gate_rows(circuit)), (circuit, []))[1].append(f"{label}{size}")
+    for circuit, labels in drawn.values():
+        rows = cast(list[GateRow], gate_rows(circuit))
+        yield ", ".join(labels), circuit_diagram(circuit.n_qubits, rows)
+
+
+def circuits_of(experiment: Experiment | Reproduced) -> list[Any]:
+    """Return the different circuits of an experiment, on its model's layers without their weights."""
+    if isinstance(experiment, Reproduced):
+        return []
+    choice = experiment.method
+    return list(_circuits(choice.model_dump_json(), experiment.model))
+
+
+@functools.lru_cache(256)
+def _circuits(method: str, model: str) -> tuple[Any, ...]:
+    from qtha_lab import adapters, models
+
+    choice = MethodChoice.model_validate_json(method)
+    described = adapters.get_method(choice.name)
+    if not described.ours:
+        return ()
+    targets = choice.target_modules or models.default_target_modules(model)
+    config = described.make_config(None, targets, **choice.options)
+    # adapters lie below the head, whichever it is
+    empty = models.empty_model(model, head="classification", n_labels=2)
+    return tuple(adapters.circuits_of(empty, config))
+
+
+def has_circuit(experiment: Experiment | Reproduced) -> bool:
+    """Tell whether a method runs a circuit; of a model that is not here, whether it may."""
+    try:
+        return bool(circuits_of(experiment))
+    except Refusal as refused:
+        log.debug("circuits of %s: %s", experiment, refused)
+        return True
+
+
+def recorded_numbers(events: Mapping[str, Events]) -> Iterator[Figure]:
+    """Draw what was recorded of the inputs and outputs of circuits, at both ends and over training.
+
+    Args:
+        events: Of one run of each method that runs a circuit, by its name.
+    """
+    histories = {label: history for label, of in events.items() if (history := over_steps(of))}
+    if histories:
+        yield circuit_inputs({label: by_block(events[label]) for label in histories})
+    histories = {label: history for label, history in histories.items() if len(history) > 2}
+    if histories:  # more than the ends
+        yield circuit_history(histories)

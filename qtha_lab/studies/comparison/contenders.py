@@ -1,0 +1,129 @@
+"""What takes part in a comparison, once all that must be measured or searched for is known: steps and winners.
+
+Each is found once and written to `lineup.json` beside the runs, so that a comparison that goes on is the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_mapping
+from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.experiment.contender import Contender
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.runs import run as runs
+
+FILE = "lineup.json"
+log = logging.getLogger(__name__)
+
+Seconds = Callable[[Experiment], float]
+
+
+def timed(
+    comparison: Comparison, folder: Path | None = None, seconds: Seconds | None = None
+) -> list[Contender]:
+    """The methods of a comparison, with as many steps as fit into the first one's seconds where it matches by those.
+
+    Args:
+        comparison: What is to be run.
+        folder: Where steps that were measured are written down, and read again; None measures them now.
+        seconds: Of a step of an experiment; None measures on this machine (`cost.preview`).
+
+    Raises:
+        Refusal: If a method has no known time, or none of its steps fits.
+    """
+    contenders = comparison.contenders()
+    if comparison.matching != "equal_seconds":
+        return contenders
+    known = _Known(folder)
+    resolved: list[Contender] = []
+    for cell in comparison.cells:
+        first, *others = [contender for contender in contenders if contender.cell == cell]
+        pace = known.seconds(comparison, first, seconds or seconds_per_step)
+        budget = pace * first.training.steps
+        resolved.append(first)
+        for contender in others:
+            pace = known.seconds(comparison, contender, seconds or seconds_per_step)
+            if (steps := int(budget / pace * (1 + 1e-9))) < 1:
+                raise Refusal(
+                    f"matching: no step of {contender.declared} fits into the {budget:.3g} s that {first.declared} trains "
+                    f"for on {cell}: it takes {pace:.3g} s"
+                )
+            resolved.append(contender.replace(training=contender.training.replace(steps=steps)))
+    known.write()
+    return resolved
+
+
+def seconds_per_step(experiment: Experiment) -> float:
+    """Seconds of a step of an experiment, measured on this machine.
+
+    Raises:
+        Refusal: If nobody can know, as of a device elsewhere.
+    """
+    from qtha_lab.experiment.cost.preview import preview
+
+    cost = preview(experiment)
+    if cost.simulation and cost.simulation.seconds is None:
+        raise Refusal(
+            f"matching: the seconds of {experiment.method.label} are not known, so equal_seconds cannot hold: "
+            f"{cost.simulation.note or 'its engine does not say'}"
+        )
+    return cost.seconds_per_step
+
+
+class _Known:
+    """Seconds of steps that were measured before, by what they depend on; read from a folder and written back."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.file = folder / FILE if folder else None
+        recorded = read_mapping(self.file) if self.file else None
+        self.by_step: dict[str, float] = dict((recorded or {}).get("seconds_per_step", {}))
+
+    def seconds(self, comparison: Comparison, contender: Contender, measure: Seconds) -> float:
+        """Of a step of a method: as written down, else measured now."""
+        (experiment,) = comparison.experiments_of(contender, comparison.seeds[:1])
+        batch = experiment.training.model_dump(
+            include={"batch_size", "gradient_accumulation", "max_length", "precision", "threads"}
+        )
+        key = f"{experiment.method.meaning} on {contender.cell} {json.dumps(batch, sort_keys=True)}"
+        if key not in self.by_step:
+            self.by_step[key] = measure(experiment)
+            log.info("a step of %s takes %.4g s", key, self.by_step[key])
+        return self.by_step[key]
+
+    def write(self) -> None:
+        """Keep what was measured."""
+        if self.file:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.file, {"seconds_per_step": self.by_step})
+
+
+def records(comparison: Comparison, contenders: Iterable[Contender]) -> list[dict[str, Any]]:
+    """What takes part, as in `summary.json`: of each method in each cell what it became.
+
+    Returns:
+        `model`, `task`, `task_options`; `declared`, the label in the description; `method`, the label without rate under
+        which its runs stand; `steps`; `point`, the tuned settings; `trials`, the losses of all trials.
+    """
+    records = []
+    for contender in contenders:
+        (experiment,) = comparison.experiments_of(contender, comparison.seeds[:1])
+        choice = experiment.method.replace(learning_rate=None)
+        places = {n: runs.whole_place(getattr(contender.cell, n)) for n in ("model", "task")}
+        records.append(
+            contender.cell.fields
+            | places
+            | {
+                "declared": contender.declared,
+                "method": choice.replace(title="").label,
+                "steps": experiment.training.steps,
+                "point": dict(contender.point),
+                "trials": list(contender.trials),
+            }
+        )
+    return records

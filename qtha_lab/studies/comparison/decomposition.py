@@ -1,0 +1,126 @@
+"""What each part of QTHA adds: the difference of every method with a part to the same one without it.
+
+Rows are read off the runs at hand, each method at its best learning rate, on every model and task; a part whose two
+sides were not both run with three seeds has no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qtha_lab.adapters.controls import controls_of
+from qtha_lab.experiment import method_options as canonical
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.studies.comparison.claims import Claim, claims
+from qtha_lab.studies.comparison.row_losses import TestItems
+from qtha_lab.studies.comparison.tuning import at_their_best, family
+
+METHOD = "qtha"
+WHOLE, DIRECT = "", "no tensor networks"
+PARTS = {
+    "MPO": ("no circuit", DIRECT),
+    "bottleneck": ("no circuit", "tensor networks alone"),
+    "bias": ("bias", "no circuit"),
+    "non-linearity": ("two SiLU layers (BD)", "bias"),
+    "circuit": (WHOLE, "two SiLU layers (BD)"),
+    "entanglement": (WHOLE, "no entanglement"),
+    "trained angles": (WHOLE, "frozen angles"),
+}
+"""Each part with the titles of the method that has it and of its parent, which has not (`adapters.controls`)."""
+_OF_OPERATORS = ("waist", "bond_dim", "n_sites", "in_dims", "out_dims")
+_OF_BRANCH = ("n_layers", "input_scale", "stand_in_layers", "fusion")
+_OF_CIRCUIT = ("ansatz", "readout", "engine", "reupload", "train_circuit")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A part, and what it changes."""
+
+    part: str
+    claim: Claim
+
+    def plain(self) -> dict[str, Any]:
+        """The row as JSON."""
+        return {"part": self.part, **self.claim.plain()}
+
+
+def decompose(
+    entries: Sequence[dict[str, Any]],
+    items: Mapping[str, TestItems] | None = None,
+    rounding: Mapping[str, Sequence[float]] | None = None,
+) -> list[Row]:
+    """The table of parts, for the first QTHA with a circuit that has any of its parents beside it.
+
+    Args:
+        entries: Of all runs of a comparison.
+        items: Test rows of the runs that have them, by run id.
+        rounding: Losses of one seed of a method at starts moved by a rounding, by `name_in` of the label without rate.
+    """
+    best, items = at_their_best(entries), items or {}
+    parts = {cell: _parts(cell, in_cell, items) for cell, in_cell in by_cell(best).items()}
+    results = claims(best, parts, items, rounding or {}, len(by_cell(entries)))
+    return [Row(parts[claim.cell][claim.first, claim.second], claim) for claim in results]
+
+
+def _parts(
+    cell: Cell, entries: Sequence[dict[str, Any]], items: Mapping[str, TestItems]
+) -> dict[tuple[str, str], str]:
+    """The pairs of the first QTHA in a cell that has any of its parents beside it, with their parts."""
+    by_essence: dict[str, str] = {}
+    for entry in entries:
+        if "options" in entry:
+            by_essence.setdefault(_essence(entry["method"], entry["options"]), family(entry))
+    wholes = {family(e): e["options"] for e in entries if "options" in e and _is_whole(e)}
+    for options in wholes.values():
+        pairs: dict[str, tuple[str, str]] = {
+            part: (first, second)
+            for part, titles in PARTS.items()
+            for first, second in [[by_essence.get(_variant(t, options)) for t in titles]]
+            if first is not None and second is not None
+        }
+        different = {pair: part for part, pair in pairs.items()}
+        if claims(entries, {cell: different}, items, {}):
+            return different
+    return {}
+
+
+def _is_whole(entry: Mapping[str, Any]) -> bool:
+    """Whether a run is of QTHA with everything on, and no control."""
+    options = canonical.without_defaults(entry["method"], entry["options"])
+    changed = {"use_mpo", "use_linear", "use_circuit", "stand_in", "train_circuit", "ansatz"}
+    return entry["method"] == METHOD and not changed & options.keys()
+
+
+def _variant(title: str, options: Mapping[str, Any]) -> str:
+    """The essence of the control of that title, or of the method itself."""
+    if title == WHOLE:
+        return _essence(METHOD, options)
+    if title == DIRECT:
+        return _essence(METHOD, {**options, "use_circuit": False, "use_mpo": False})
+    (control,) = (c for c in controls_of(METHOD, options) if c.title == title)
+    return _essence(METHOD, control.options)
+
+
+def _essence(method: str, options: Mapping[str, Any]) -> str:
+    """What trains the same has the same text, however many settings that are not read stand among its options.
+
+    Example:
+        >>> _essence("qtha", {"r": 4, "n_layers": 1, "use_circuit": False})
+        'qtha(r=4,use_circuit=false)'
+    """
+    if method != METHOD:
+        return MethodChoice(name=method, options=dict(options)).meaning
+    unread: tuple[str, ...] = ()
+    if options.get("use_mpo") is False:
+        unread += _OF_OPERATORS
+    if options.get("use_circuit") is False:
+        unread += (*_OF_BRANCH, *_OF_CIRCUIT, "stand_in")
+    elif options.get("stand_in", "none") != "none":
+        unread += _OF_CIRCUIT
+    if options.get("stand_in") in ("bias", "silu", "hilbert"):
+        unread += ("n_layers", "input_scale")
+    read = {name: value for name, value in options.items() if name not in unread}
+    return MethodChoice(name=method, options=read).meaning

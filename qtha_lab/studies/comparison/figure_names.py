@@ -1,0 +1,105 @@
+"""Order and names of methods in figures: as in the comparison's file, and as short as tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_mapping
+from qtha_lab.core.method_styles import shown
+from qtha_lab.figures.machinery.legends import short_names
+from qtha_lab.figures.machinery.table import Table
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison.tuning import family
+
+NAMES = ("short", "full")
+Entry = dict[str, Any]
+
+
+def names_of(labels: Iterable[str], names: str = "short") -> dict[str, str]:
+    """Name each label of a run; one with a title of its own keeps it.
+
+    Args:
+        labels: Methods with all their options.
+        names: "short" or "full".
+
+    Raises:
+        Refusal: If `names` is neither.
+
+    Example:
+        >>> names_of(["lora(r=2,learning_rate=0.01)", "qtha(r=4,waist=16)"])
+        {'lora(r=2,learning_rate=0.01)': 'lora', 'qtha(r=4,waist=16)': 'qtha'}
+    """
+    if names not in NAMES:
+        raise Refusal(f"names must be one of {', '.join(NAMES)}, not {names!r}")
+    labels = list(dict.fromkeys(labels))
+    if names == "full":
+        return {label: label for label in labels}
+    untitled = short_names(label for label in labels if shown(label) == label)
+    return {label: untitled.get(label, label) for label in labels}
+
+
+def summary_beside(runs: Sequence[Run]) -> dict[str, Any]:
+    """Read the summary of the comparison whose folder holds all of these runs; empty where there is none."""
+    folders = {run.path.parent.parent for run in runs if run.path.parent.name == "runs"}
+    if len(folders) != 1:
+        return {}
+    return read_mapping(folders.pop() / "summary.json") or {}
+
+
+def in_order(entries: Sequence[Entry], summary: Mapping[str, Any]) -> list[Entry]:
+    """Sort entries by the order of methods in a comparison; those not in it stay last, as they are."""
+    contenders = summary.get("lineup")
+    places: dict[Any, int] = {}
+    for record in contenders if isinstance(contenders, list) else ():
+        if isinstance(record, dict) and isinstance(record.get("method"), str):
+            places.setdefault(record["method"], len(places))
+    return sorted(entries, key=lambda entry: places.get(family(entry), len(places)))
+
+
+def rounding_in(summary: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the losses at perturbed initial values that a summary holds, by method."""
+    recorded = summary.get("rounding")
+    return {
+        name: values
+        for name, values in (recorded.items() if isinstance(recorded, dict) else ())
+        if isinstance(values, list) and all(isinstance(value, float) for value in values)
+    }
+
+
+def key(entries: Sequence[Entry], names: Mapping[str, str]) -> Table:
+    """Return a table of the short names and what they stand for.
+
+    Args:
+        entries: Of runs, with their full labels.
+        names: By full label.
+    """
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        first.setdefault(entry["label"], entry)
+    rows = [
+        (shown(names[label]), label, entry.get("trainable_parameters"))
+        for label, entry in first.items()
+    ]
+    return Table(("method", "in full", "trainable_parameters"), rows)
+
+
+def drawn_seeds(seeds: Mapping[str, tuple[int, int]]) -> str:
+    """Say which seed of how many a figure draws; nothing where no method has another.
+
+    Args:
+        seeds: By name: the seed drawn, and the number of seeds.
+
+    Example:
+        >>> drawn_seeds({"lora": (10, 20), "qtha": (10, 20)}), drawn_seeds({"lora": (0, 1)})
+        ('Drawn is seed 10 of 20 seeds.', '')
+        >>> drawn_seeds({"lora": (0, 3), "qtha": (1, 3)})
+        'Drawn are lora: seed 0 of 3 seeds; qtha: seed 1 of 3 seeds.'
+    """
+    if all(count < 2 for _, count in seeds.values()):
+        return ""
+    words = {name: f"seed {seed} of {count} seeds" for name, (seed, count) in seeds.items()}
+    if len(set(words.values())) == 1:
+        return f"Drawn is {next(iter(words.values()))}."
+    return f"Drawn are {'; '.join(f'{shown(name)}: {of}' for name, of in words.items())}."

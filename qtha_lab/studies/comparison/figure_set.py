@@ -1,0 +1,258 @@
+"""The figures of a comparison, the forest of paired differences first; draws, and writes no file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown
+from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
+from qtha_lab.figures.curves import from_events, loss_curves
+from qtha_lab.figures.forest import Difference, forest
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.pareto import Point, pareto
+from qtha_lab.figures.results import results_table
+from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison import run_data as reading
+from qtha_lab.studies.comparison import table, views
+from qtha_lab.studies.comparison.circuit_figures import (
+    circuits_of,
+    diagrams,
+    has_circuit,
+    recorded_numbers,
+)
+from qtha_lab.studies.comparison.figure_names import (
+    drawn_seeds,
+    in_order,
+    key,
+    names_of,
+    rounding_in,
+    summary_beside,
+)
+from qtha_lab.studies.comparison.run_values import run_values
+from qtha_lab.studies.comparison.spectra_figures import noted, update_spectra
+from qtha_lab.studies.comparison.trial_statistics import are_tuned
+from qtha_lab.studies.comparison.tuning import at_their_best, family, rates
+
+if TYPE_CHECKING:
+    from qtha_lab.studies.comparison.claims import Claim
+    from qtha_lab.studies.comparison.paired import PairedDifference
+
+__all__ = ["circuits_of", "figure_set"]
+COSTS = ("trainable_parameters", "seconds_per_step", "peak_memory_mib")
+METHODS = (
+    "The names of methods in the figures, each with its method, options and learning rate in full."
+)
+Entry = dict[str, Any]
+log = logging.getLogger(__name__)
+
+
+def figure_set(
+    runs: Sequence[Run], on_left_out: Callable[[str], None] = log.warning, names: str = "short"
+) -> Iterator[Figure]:
+    """Draw the figures of some runs, for each model and task; those without recorded numbers are left out.
+
+    Where methods were tried at several learning rates, each stands at its best one, chosen on evaluation rows.
+
+    Args:
+        runs: What to draw.
+        on_left_out: Called with the sentence that says why a figure is missing.
+        names: "short" names methods by what tells them apart, "full" by all their options.
+    """
+    summary = summary_beside(runs)
+    entries = in_order(reading.entries(runs), summary)
+    tuned = any(
+        len(by_rate) > 1 for of in by_cell(entries).values() for by_rate in rates(of).values()
+    )
+    drawn = (tuned and at_their_best(entries)) or entries
+    named = names_of((entry["label"] for entry in drawn), names)
+    cells = by_cell(drawn)
+    claims = _claims(entries, runs, rounding_in(summary))
+    by_id = {run.id: run for run in runs}
+    for cell, in_cell in cells.items():
+        part = _Part(in_cell, named, by_id, claims.get(cell, []), on_left_out)
+        every = [run for run in runs if run.experiment.cell == cell]
+        for figure in _in_a_cell(part, every):
+            if len(cells) < 2:
+                yield _filed(figure)
+            else:
+                title = name_in(figure.title or figure.name, cell, len(cells))
+                yield _filed(replace(figure, name=f"{figure.name}_{cell}", title=title))
+
+
+class _Part(NamedTuple):
+    """Runs on one model and task: entries with full labels, the names of these, the runs by id, and claims."""
+
+    entries: list[Entry]
+    names: Mapping[str, str]
+    runs: Mapping[str, Run]
+    claims: list[Claim]
+    on_left_out: Callable[[str], None]
+
+    @property
+    def named(self) -> list[Entry]:
+        """The entries under the names of the figures."""
+        return [{**entry, "label": self.names[entry["label"]]} for entry in self.entries]
+
+    def name_of(self, of_family: str) -> str:
+        """Return the name of the method that has this label without its learning rate."""
+        names = {family(entry): self.names[entry["label"]] for entry in self.entries}
+        return names.get(of_family, of_family)
+
+    @property
+    def reference(self) -> str:
+        """The name of the method that others are compared to."""
+        return shown(self.name_of(self.claims[0].second))
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """How many seeds each method has."""
+        seeds: dict[str, set[int]] = {}
+        for entry in self.named:
+            seeds.setdefault(entry["label"], set()).add(entry["seed"])
+        return {label: len(of) for label, of in seeds.items()}
+
+
+def _claims(
+    entries: list[Entry], runs: Sequence[Run], rounding: Mapping[str, Sequence[float]]
+) -> dict[Cell, list[Claim]]:
+    """Compute the paired differences to the first method, by model and task."""
+    from qtha_lab.studies.comparison.claims import against_the_first
+    from qtha_lab.studies.comparison.row_losses import read_items
+
+    claims: dict[Cell, list[Claim]] = {}
+    for claim in against_the_first(entries, read_items(runs), rounding):
+        claims.setdefault(claim.cell, []).append(claim)
+    return claims
+
+
+def _in_a_cell(part: _Part, every: list[Run]) -> Iterator[Figure]:
+    """Draw the figures of runs on one model and task; those of tuning from all runs there."""
+    named = part.named
+    if part.claims:
+        yield _forest(part)
+    if rows := table.rows({"runs": named}):
+        yield results_table(rows)
+    if any(name != label for label, name in part.names.items()):
+        yield _methods(part)
+    measure = "test_loss" if _all_tested(named) else "eval_loss"
+    ends: dict[str, list[float]] = {}
+    for entry in named:
+        if entry["state"] == "finished" and entry.get(measure) is not None:
+            ends.setdefault(entry["label"], []).append(entry[measure])
+    yield seed_spread(ends, measure)
+    events = {entry["run_id"]: part.runs[entry["run_id"]].history() for entry in named}
+    yield loss_curves(
+        series
+        for entry in named
+        for series in from_events(entry["label"], entry["seed"], events[entry["run_id"]])
+    )
+    yield from _costs(part, measure)
+    yield from tuning(every)
+    yield from _of_one_seed(part, events)
+
+
+def _all_tested(entries: Sequence[Entry]) -> bool:
+    finished = [entry for entry in entries if entry["state"] == "finished"]
+    return bool(finished) and all(entry.get("test_loss") is not None for entry in finished)
+
+
+def _forest(part: _Part) -> Figure:
+    rows: list[Difference] = []
+    for claim in part.claims:
+        of = claim.difference
+        row: Difference = {
+            "label": shown(part.name_of(claim.first)), "mean": of.mean, "low": of.low, "high": of.high,
+            "shown": of.is_shown,
+        }  # fmt: skip
+        if of.floor is not None:
+            row["floor"] = of.floor
+        rows.append(row)
+    first = part.claims[0]
+    return forest(rows, first.measure, part.reference, first.difference.level)
+
+
+def _methods(part: _Part) -> Figure:
+    """Draw the table of the short names."""
+    names = key(part.entries, part.names)
+    rows: list[dict[str, str]] = [{"method": row[0], "in full": row[1]} for row in names.rows]
+    figure = results_table(rows, METHODS, best="")
+    return replace(figure, name="methods", title="Methods", table=names)
+
+
+def _costs(part: _Part, measure: str) -> Iterator[Figure]:
+    """Draw quality against each cost, with bars of paired differences where they are claimed."""
+    intervals = {
+        part.name_of(claim.first): claim.difference
+        for claim in part.claims
+        if claim.measure == measure
+    }
+    for cost in COSTS:
+        points = reading.points(part.named, cost, measure)
+        if len(points) > 1 and intervals:
+            points = [_paired(point, intervals.get(point["label"])) for point in points]
+            yield pareto(points, cost, measure, bars="paired", reference=part.reference)
+        elif len(points) > 1:
+            yield pareto(points, cost, measure)
+
+
+def _paired(point: Point, difference: PairedDifference | None) -> Point:
+    """Give a point the interval of its difference to the reference; the reference has none."""
+    label, cost, quality = point["label"], point["cost"], point["quality"]
+    if difference is None:
+        return {"label": label, "cost": cost, "quality": quality}
+    low, high = (quality + end - difference.mean for end in (difference.low, difference.high))
+    return {
+        "label": label,
+        "cost": cost,
+        "quality": quality,
+        "quality_low": low,
+        "quality_high": high,
+    }
+
+
+def tuning(runs: Sequence[Run]) -> Iterator[Figure]:
+    """Draw what the settings of runs led to, where a method was run at several points of them."""
+    rows = run_values(runs)
+    if not are_tuned(rows):
+        return
+    rates_differ = any(len(by_rate) > 1 for by_rate in rates(reading.entries(runs)).values())
+    chosen = ["best_of", "parallel", "what_counts"]
+    for name in ["loss_by_rate", *chosen] if rates_differ else chosen:
+        try:
+            yield views.make(views.VIEWS[name], views.RunSetValues(rows, views.history))
+        except Refusal as refused:
+            log.info("no figure %s: %s", name, refused)
+
+
+def _of_one_seed(part: _Part, events: Mapping[str, list[dict[str, Any]]]) -> Iterator[Figure]:
+    """Draw circuits and spectra, each of the first seed that recorded them."""
+    experiments = {}
+    for entry in part.named:
+        experiments.setdefault(entry["label"], part.runs[entry["run_id"]].experiment)
+    for label, figure in diagrams(experiments, part.on_left_out):
+        yield replace(figure, name=f"circuit_{label}", title=f"Circuit of {label}")
+    with_circuit = {label for label, experiment in experiments.items() if has_circuit(experiment)}
+    counts, inputs, spectra = part.seeds, {}, {}
+    for entry in sorted(part.named, key=lambda entry: entry["seed"]):
+        label, of_run = entry["label"], events[entry["run_id"]]
+        if label in with_circuit and any(e["kind"] == "bottleneck" for e in of_run):
+            inputs.setdefault(label, (entry["seed"], of_run))
+        if of := reading.spectra(of_run):
+            spectra.setdefault(label, (entry["seed"], of))
+    note = drawn_seeds({label: (seed, counts[label]) for label, (seed, _) in inputs.items()})
+    for figure in recorded_numbers({label: of_run for label, (_, of_run) in inputs.items()}):
+        yield noted(figure, note)
+    if spectra:
+        drawn = {label: (seed, counts[label]) for label, (seed, _) in spectra.items()}
+        yield from update_spectra({label: of for label, (_, of) in spectra.items()}, drawn)
+
+
+def _filed(figure: Figure) -> Figure:
+    """Name a figure by letters, digits, dots, dashes and single underscores alone."""
+    slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in figure.name)
+    return replace(figure, name="_".join(filter(None, slug.split("_"))))

@@ -1,0 +1,258 @@
+"""What a comparison may say about itself, in sentences: plain numbers in, no run and no file."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
+from qtha_lab.models.quantisation.formats import STORED
+from qtha_lab.studies.comparison import tuning
+
+SIDE_BY_SIDE = "∥"  # after seconds that were taken while other runs trained
+
+
+def notes(
+    entries: list[dict[str, Any]],
+    expected: int,
+    verdicts: Sequence[str] = (),
+    terms: Mapping[Cell, Sequence[str]] | None = None,
+) -> list[str]:
+    """Sentences on what a table of runs shows and what it does not.
+
+    Args:
+        entries: As in `summary.json` under `runs`.
+        expected: How many runs there will be.
+        verdicts: Sentences on the differences between methods (see `claims`).
+        terms: On what terms methods were compared, by cell (see `terms`); None says which rates were tried.
+
+    Example:
+        >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
+        ...        "trainable_parameters": 7680, "learning_rate": 0.01}
+        >>> notes([run], expected=2)[0]
+        '1 of 2 runs have not ended yet.'
+    """
+    finished = [entry for entry in entries if entry["state"] == "finished"]
+    of_cells = {
+        cell: of_cell(in_cell, tuning_of(in_cell) if terms is None else terms.get(cell, ()))
+        for cell, in_cell in by_cell(entries).items()
+    }
+    sentences = [*missing(entries, expected), *over_cells(of_cells), seeds(finished), *verdicts]
+    return [sentence for sentence in sentences if sentence]
+
+
+def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[str]:
+    """What may be said of the runs on one model and task.
+
+    Args:
+        entries: Of these runs.
+        terms: On what terms they were compared.
+    """
+    finished = [entry for entry in entries if entry["state"] == "finished"]
+    sentences = [
+        same_start(finished),
+        quantization(finished),
+        *sizes(finished),
+        scales(finished),
+        threads(finished),
+        side_by_side(finished),
+        *splits(finished),
+        *terms,
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
+    """How learning rates were chosen, or that none was.
+
+    Args:
+        entries: Of the runs of one cell.
+        rates_from: Where those that methods state were chosen; "" where the file does not say.
+    """
+    finished = [entry for entry in entries if entry["state"] == "finished"]
+    sentence = tuning.sentence(entries) or learning_rates(finished, rates_from)
+    return [sentence] if sentence else []
+
+
+def over_cells(sentences: Mapping[Cell, Sequence[str]]) -> list[str]:
+    """What is said of several cells: what holds in all of them once, the rest under the name of its cell.
+
+    Example:
+        >>> qa, chat = Cell("tiny", "qa"), Cell("tiny", "chat")
+        >>> over_cells({qa: ["The same start.", "lora is larger."], chat: ["The same start."]})
+        ['The same start.', 'tiny, qa: lora is larger.']
+    """
+    everywhere = [
+        sentence
+        for sentence in next(iter(sentences.values()), ())
+        if all(sentence in others for others in sentences.values())
+    ]
+    apart = [
+        f"{cell}: {sentence}"
+        for cell, of in sentences.items()
+        for sentence in of
+        if sentence not in everywhere
+    ]
+    return [*everywhere, *apart]
+
+
+def same_start(entries: list[dict[str, Any]]) -> str | None:
+    """Whether all methods of a seed began at the same evaluation loss."""
+    starts: dict[int, list[float]] = {}
+    for entry in entries:
+        if entry.get("eval_loss_start") is not None:
+            starts.setdefault(entry["seed"], []).append(entry["eval_loss_start"])
+    compared = [losses for losses in starts.values() if len(losses) > 1]
+    if not compared:
+        return None
+    gap = max(max(losses) - min(losses) for losses in compared)
+    if gap == 0:
+        return "All methods of a seed started from the same evaluation loss (no difference at all)."
+    if gap <= 1e-5 * max(map(max, compared)):
+        return (
+            "All methods of a seed started from the same evaluation loss "
+            f"(largest difference {gap:.1e}: rounding)."
+        )
+    return (
+        f"The methods did not start from the same evaluation loss: they differ by up to {gap:.4g}."
+    )
+
+
+def quantization(entries: list[dict[str, Any]]) -> str | None:
+    """What quantising the base cost, beside what each method won back."""
+    losses: dict[str, list[float]] = {}
+    costs = []
+    for entry in entries:
+        if None in (whole := entry.get("eval_loss_whole_base"), entry.get("eval_loss_start")):
+            continue
+        costs.append(entry["eval_loss_start"] - whole)
+        losses.setdefault(entry["label"], []).append(entry["eval_loss_start"] - entry["eval_loss"])
+    if not costs:
+        return None
+    gains = ", ".join(f"{label} {statistics.fmean(values):.3f}" for label, values in losses.items())
+    name = entries[0]["quantization"]
+    stored = "" if name in STORED else " It is fake-quantised: no memory is saved."
+    return (
+        f"Quantising the base to {name} raised the evaluation loss by "
+        f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}.{stored}"
+    )
+
+
+def splits(entries: list[dict[str, Any]]) -> list[str]:
+    """Name the split key of a user's own rows, and the labels that a side lacks."""
+    keys = dict.fromkeys(entry["split_key"] for entry in entries if entry.get("split_key"))
+    lacks = dict.fromkeys(e["missing_labels"] for e in entries if e.get("missing_labels"))
+    sentences = [f"Rows are split by {key}: no {key} stands on two sides." for key in keys]
+    if lacks:
+        sentences.append(
+            f"Labels or answers are missing on a side: {' / '.join(lacks)}. Add rows with them: "
+            "a label that was not trained on cannot be learnt, and one that is not tested says nothing."
+        )
+    return sentences
+
+
+def sizes(entries: list[dict[str, Any]]) -> list[str]:
+    """Each method's parameters against LoRA's, largest LoRA first where there are several."""
+    counts = {tuning.family(entry): entry["trainable_parameters"] for entry in entries}
+    methods = {tuning.family(entry): entry["method"] for entry in entries}
+    loras = [label for label, method in methods.items() if method == "lora"]
+    if not loras:
+        return []
+    reference = max(loras, key=counts.__getitem__)
+    return [
+        f"{label} trains {counts[label]:,} parameters, {_against(counts[label], counts[reference])} "
+        f"{reference} ({counts[reference]:,})."
+        for label in counts
+        if label != reference
+    ]
+
+
+def scales(entries: list[dict[str, Any]]) -> str | None:
+    """Whether all methods multiply their change by the same factor s; None for a single method."""
+    by_label = {tuning.family(e): e["scale"] for e in entries if e.get("scale") is not None}
+    if len(by_label) < 2:
+        return None
+    if len(set(by_label.values())) == 1:
+        return f"All methods with a scale have the same: s = alpha / r = {next(iter(by_label.values())):g}."
+    text = ", ".join(f"{label} {scale:.3g}" for label, scale in by_label.items())
+    return f"Scales s = alpha / r differ, and so do the steps at one rate: {text}."
+
+
+def threads(entries: list[dict[str, Any]]) -> str | None:
+    """That step times are of different numbers of threads, where they are."""
+    counts = {tuning.family(entry): set() for entry in entries}
+    for entry in entries:
+        if entry.get("threads") is not None:
+            counts[tuning.family(entry)].add(entry["threads"])
+    if len(set().union(*counts.values())) < 2:
+        return None
+    text = "; ".join(f"{label} {', '.join(map(str, sorted(n)))}" for label, n in counts.items())
+    return (
+        f"Seconds per step were taken with different numbers of CPU threads ({text}): "
+        "set `threads` to compare speed."
+    )
+
+
+def side_by_side(entries: list[dict[str, Any]]) -> str | None:
+    """Whose seconds were taken while other runs computed on the machine, where that was so of any."""
+    known: dict[str, set[bool | None]] = {}
+    for entry in entries:
+        known.setdefault(tuning.family(entry), set()).add(entry.get("side_by_side"))
+    marked = [label for label, values in known.items() if True in values]
+    if not marked:
+        return None
+    unknown = [label for label, values in known.items() if None in values]
+    rest = f" Of {', '.join(unknown)} it is not known of every run." if unknown else ""
+    return (
+        f"Seconds per step marked {SIDE_BY_SIDE} were taken while other runs trained on the machine ({', '.join(marked)}): "
+        f"train one run at a time (`QTHA_LAB_SLOTS=1`) to compare speed.{rest}"
+    )
+
+
+def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str | None:
+    """That nothing was tuned, or where it was, and at which learning rate each method ran."""
+    rates = {entry["label"]: entry["learning_rate"] for entry in entries}
+    if not rates:
+        return None
+    beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
+    text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
+    if rates_from:
+        return f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates: {text}."
+    turned = "" if len(rates) < 2 else "; another learning rate may turn the order round"
+    return f"Not tuned: no setting was chosen among several{turned}. Peak learning rates: {text}."
+
+
+def seeds(entries: list[dict[str, Any]]) -> str | None:
+    """How far the numbers carry, given how many seeds there are."""
+    if not entries:
+        return None
+    count = len({entry["seed"] for entry in entries})
+    if count == 1:
+        return (
+            "One seed: a difference between methods may be chance. Take three or more to compare."
+        )
+    return (
+        f"{count} seeds: brackets give the smallest and largest value over the seeds, "
+        "which is no confidence interval."
+    )
+
+
+def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
+    """Which runs have not ended, or not well."""
+    waiting, cells = expected - len(entries), len(by_cell(entries))
+    sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
+    for entry in entries:
+        if entry["state"] != "finished":
+            state, message = entry["state"], entry.get("message") or ""
+            end = message if message.startswith(state) else f"{state}: {message}".rstrip(": ")
+            name = name_in(entry["label"], Cell.of(entry), cells)
+            sentences.append(f"{name} seed {entry['seed']} {end}.")
+    return sentences
+
+
+def _against(count: int, reference: int) -> str:
+    share = count / reference - 1
+    if count == reference:
+        return "as many as"
+    return f"{abs(share):.0%} {'more' if share > 0 else 'fewer'} than"

@@ -1,0 +1,59 @@
+"""Launch from Python: one run, or all runs of a comparison; one in stages is given a driver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import overload
+
+from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.runs import run as runs_
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison.contenders import timed
+from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.launched import start
+from qtha_lab.studies.comparison.run_set import RunSet
+
+
+@overload
+def launch(
+    described: Experiment, runs_dir: Path | str | None = None, *, check: bool = True
+) -> Run: ...
+@overload
+def launch(
+    described: Comparison, runs_dir: Path | str | None = None, *, check: bool = True
+) -> RunSet: ...
+def launch(
+    described: Experiment | Comparison, runs_dir: Path | str | None = None, *, check: bool = True
+) -> Run | RunSet:
+    """Start a run, or every run of a comparison, and return at once; what waits for a slot is queued.
+
+    Args:
+        described: What to run.
+        runs_dir: The folder of run directories; None is the usual one.
+        check: Refuse first what cannot work; without it the worker would fail.
+
+    Returns:
+        A `Run` of an experiment, a `RunSet` of a comparison; both can be waited for, stopped and resumed. Where trials come
+        before the runs, or moved starts after them, the set is a `ScheduledRuns`, which a driver fills.
+
+    Raises:
+        Refusal: If it cannot run; then nothing is started.
+
+    Example:
+        >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
+        'finished'
+        >>> launch(Experiment(method="lroa"))
+        Traceback (most recent call last):
+        qtha_lab.core.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
+    """
+    if isinstance(described, Experiment):
+        return runs_.launch(described, runs_dir, check=check)
+    folder = Path(runs_dir) if runs_dir else None
+    if check:
+        described.check(folder)
+    if described.in_stages:
+        return start(ComparisonDir.create(described, folder))
+    contenders = timed(described)
+    experiments = described.experiments(contenders)
+    launched = [runs_.launch(e, runs_dir, check=False) for e in experiments]
+    return RunSet(described, launched, contenders)

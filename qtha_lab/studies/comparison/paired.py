@@ -1,0 +1,291 @@
+"""Differences between two methods trained with the same seeds and tested on the same rows.
+
+Numbers in, an interval, its p and the detectable difference out; reads no run. Whether a difference is shown is decided
+here, once, for sentences, tables and figures.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import optimize, special
+
+from qtha_lab.core.errors import Refusal
+
+LEAST_SEEDS = 3
+LEAST_REPEATS = 5
+POWER = 0.8
+MOST_SEEDS = 10_000
+LEAST_SAID = 0.0005  # of a floor, which three places show
+LEAST_LEVEL = 1e-100  # below it p is 0
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """First minus second, over seeds and rows.
+
+    Attributes:
+        mean: The difference.
+        low: Lower end of its interval.
+        high: Upper end.
+        p: Least chance of error of the family at which this interval excludes zero: below 0.05 where one of 95 % does.
+        seeds: Number of seeds.
+        items: Number of test rows; 1 where only a mean is known.
+        spread: Standard deviation over the seeds of the difference.
+        level: Chance of error of the interval: 0.05, divided by the claims of its family.
+        floor: Half-width of the difference that rounding makes; None where it was not measured.
+        row_error: Part of the standard error that the rows make, with any number of seeds.
+        claims: Number of claims in the family.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    items: int
+    spread: float
+    level: float = 0.05
+    floor: float | None = None
+    row_error: float = 0.0
+    claims: int = 1
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the interval excludes zero and the difference exceeds rounding, where that is known."""
+        return not self.low <= 0 <= self.high and abs(self.mean) > (self.floor or 0.0)
+
+    @property
+    def seed_error(self) -> float:
+        """Part of the standard error that falls with the number of seeds."""
+        half, of_rows = (self.high - self.low) / 2, _t(self.level, self.items) * self.row_error
+        return math.sqrt(max(half**2 - of_rows**2, 0.0)) / _t(self.level, self.seeds)
+
+    @property
+    def effect_size(self) -> float:
+        """The difference in its standard deviations over the seeds (Cohen's d of pairs)."""
+        return self.mean / self.spread if self.spread else math.copysign(math.inf, self.mean)
+
+    @property
+    def detectable(self) -> float:
+        """The least difference that as many seeds and rows would show in four cases of five."""
+        return self._detectable_by(self.seeds)
+
+    def seeds_for(self, difference: float) -> int | None:
+        """Return the number of seeds that show a difference in four cases of five; None above 10,000."""
+        counts = range(LEAST_SEEDS, MOST_SEEDS + 1)
+        place = bisect_left(counts, True, key=lambda n: self._detectable_by(n) <= abs(difference))
+        return counts[place] if difference and place < len(counts) else None
+
+    def needs_rows(self, difference: float) -> bool:
+        """Whether no number of seeds would show a difference in four cases of five on these rows."""
+        return self.row_error > 0 and self._detectable_by(math.inf) > abs(difference)
+
+    def _detectable_by(self, seeds: float) -> float:
+        """Half an interval of that many seeds, and the quantile of the power above it."""
+        errors = self.seed_error * math.sqrt(self.seeds / seeds), self.row_error
+        levels = self.level, 2 * (1 - POWER)  # the second is one-sided
+        return sum(float(half_width(*errors, seeds, self.items, level)) for level in levels)
+
+
+def paired_difference(
+    first: Float[np.ndarray, "seeds ..."],
+    second: Float[np.ndarray, "seeds ..."],
+    *,
+    claims: int = 1,
+    floor: float | None = None,
+) -> PairedDifference:
+    """Return the difference of two methods with its interval over seeds and, where known, rows.
+
+    Args:
+        first: Losses of one method, a row per seed; a column per test row where they are known.
+        second: Losses of the other, the same seeds and test rows in the same order.
+        claims: Number of claims whose intervals are to hold together with 95 % (Bonferroni).
+        floor: Half-width of the difference that rounding makes; None where it was not measured.
+
+    Raises:
+        Refusal: If the shapes differ, a number is not finite, or there are fewer than three seeds.
+
+    Example:
+        >>> lora, qtha = np.array([4.10, 4.12, 4.15]), np.array([4.20, 4.21, 4.26])
+        >>> paired_difference(qtha, lora).is_shown
+        True
+
+    Source:
+        See `half_width`.
+    """
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    if first.shape != second.shape:
+        raise Refusal(
+            f"Paired losses must have the same seeds and rows, got {first.shape} and {second.shape}."
+        )
+    if first.shape[0] < LEAST_SEEDS:
+        raise Refusal(f"Seeds of an interval must be at least {LEAST_SEEDS}, got {len(first)}.")
+    gaps = (first - second).reshape(len(first), -1)
+    if not np.isfinite(gaps).all():
+        raise Refusal("Paired losses must be finite, got one that is not: a run diverged.")
+    seeds, items = gaps.shape
+    mean, seed_error, row_error = (float(number) for number in errors(gaps))
+    half = float(half_width(seed_error, row_error, seeds, items, 0.05 / claims))
+    return PairedDifference(
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        p=min(1.0, claims * _touching(mean, seed_error, row_error, seeds, items)),
+        seeds=seeds,
+        items=items,
+        spread=float(gaps.mean(1).std(ddof=1)),
+        level=0.05 / claims,
+        floor=floor,
+        row_error=row_error,
+        claims=claims,
+    )
+
+
+def errors(
+    gaps: Float[np.ndarray, "*draws seeds rows"],
+) -> tuple[Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"]]:
+    """Return the mean of a two-way table and the parts of its standard error by seeds and by rows.
+
+    The mean squares of seeds, rows and rest are those of a two-way analysis of variance without repeats. The rest is in
+    that of the seeds already, so it is taken from that of the rows.
+
+    Example:
+        >>> mean, by_seeds, by_rows = errors(np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]))
+        >>> mean.item(), round(by_seeds.item(), 4), by_rows.item()
+        (2.0, 0.5774, 1.0)
+    """
+    seeds, rows = gaps.shape[-2:]
+    by_seed, by_row = gaps.mean(-1), gaps.mean(-2)
+    mean = by_seed.mean(-1)
+    of_seeds = by_seed.var(-1, ddof=1) / seeds  # MS_seeds / (seeds · rows)
+    if rows == 1:
+        return mean, np.sqrt(of_seeds), np.zeros_like(mean)
+    left = gaps - by_seed[..., None] - by_row[..., None, :] + mean[..., None, None]
+    rest = (left**2).sum((-2, -1)) / ((seeds - 1) * (rows - 1))
+    of_rows = by_row.var(-1, ddof=1) / rows - rest / (
+        seeds * rows
+    )  # (MS_rows - MS_rest) / (seeds · rows)
+    return mean, np.sqrt(of_seeds), np.sqrt(np.maximum(of_rows, 0.0))
+
+
+def half_width(seed_error: Any, row_error: Any, seeds: float, rows: int, level: float) -> Any:
+    """Return half the width of an interval: each part of the error times its own Student's t.
+
+    Args:
+        seed_error: Part of the standard error by seeds, estimated with seeds - 1 degrees of freedom.
+        row_error: Part by rows, estimated with rows - 1.
+        seeds: Number of seeds.
+        rows: Number of test rows.
+        level: Chance of error, two-sided.
+
+    Source:
+        Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for independent parts);
+        `qtha-lab bench coverage` measures its error and power here.
+    """
+    return np.hypot(_t(level, seeds) * seed_error, _t(level, rows) * row_error)
+
+
+def _t(level: float, count: float) -> float:
+    """Student's t of a two-sided level and as many numbers; 0 of a single one, which has no spread."""
+    return -float(special.stdtrit(count - 1, level / 2)) if count > 1 else 0.0
+
+
+def _touching(mean: float, seed_error: float, row_error: float, seeds: int, rows: int) -> float:
+    """The level at which an interval touches zero."""
+
+    def excess(log_level: float) -> float:
+        return float(half_width(seed_error, row_error, seeds, rows, math.exp(log_level))) - abs(
+            mean
+        )
+
+    if not mean:
+        return 1.0
+    least = math.log(LEAST_LEVEL)
+    if excess(least) <= 0:
+        return 0.0
+    return math.exp(optimize.root_scalar(excess, bracket=(least, 0.0)).root)
+
+
+def rounding_floor(
+    repeats: Float[np.ndarray, " repeats"], seeds: int, level: float = 0.05
+) -> float:
+    """Return the half-width of the difference of two means over seeds that rounding makes.
+
+    Args:
+        repeats: Results of one seed, the adapter's initial weights moved by one unit in the last place each time.
+        seeds: Number of seeds of each mean.
+        level: Chance of a larger one.
+
+    Raises:
+        Refusal: If there are fewer than five repeats.
+    """
+    repeats = np.asarray(repeats, float)
+    if len(repeats) < LEAST_REPEATS:
+        raise Refusal(
+            f"Repeats of a rounding floor must be at least {LEAST_REPEATS}, got {len(repeats)}."
+        )
+    quantile = _t(level, len(repeats))
+    return float(quantile * repeats.std(ddof=1) * math.sqrt(2 / seeds))
+
+
+def sentence(
+    first: str, second: str, difference: PairedDifference, measure: str = "", unit: str = "nat"
+) -> str:
+    """Write a difference as a sentence, with its verdict.
+
+    Args:
+        first: Name of the method whose result stands first.
+        second: Name of the method that is subtracted.
+        difference: Their difference, first minus second.
+        measure: Name of the result; "" leaves it out.
+        unit: Of both results.
+
+    Example:
+        >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.11, seeds=5, items=1, spread=0.02)
+        >>> print(sentence("qtha", "lora", difference))
+        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.11, d = +1.5: inconclusive (rounding not measured; a difference of 0.054 would be shown in four cases of five; +0.030 itself needs 12 seeds).
+    """
+    share = f"{100 * (1 - difference.level):.3g} %"
+    of = f"{difference.seeds} seeds"
+    if difference.items > 1:
+        of += f" and {difference.items} rows"
+    among = f" among {difference.claims} claims" if difference.claims > 1 else ""
+    head = (
+        f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share} interval "
+        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}{among}, "
+        f"d = {difference.effect_size:+.1f}"
+    )
+    rounding = _rounding(difference.floor)
+    if difference.is_shown:
+        return f"{head}: shown ({rounding})."
+    if not difference.low <= 0 <= difference.high:
+        return f"{head}: inconclusive ({rounding}, which is more)."
+    return (
+        f"{head}: inconclusive ({rounding}; a difference of {difference.detectable:.3f} would be shown in four cases "
+        f"of five{_required(difference)})."
+    )
+
+
+def _rounding(floor: float | None) -> str:
+    """Write the rounding floor to three places."""
+    if floor is None:
+        return "rounding not measured"
+    return f"rounding alone makes {f'±{floor:.3f}' if floor >= LEAST_SAID else 'less than 0.001'}"
+
+
+def _required(difference: PairedDifference) -> str:
+    """Write the seeds or rows that an inconclusive difference needs; nothing for a difference of zero."""
+    if not difference.mean:
+        return ""
+    head, needed = f"; {difference.mean:+.3f} itself needs", difference.seeds_for(difference.mean)
+    if needed is not None:
+        return f"{head} {needed:,} seeds"
+    if difference.needs_rows(difference.mean):
+        return f"{head} more test rows: no number of seeds is enough"
+    return f"{head} more than {MOST_SEEDS:,} seeds"

@@ -1,0 +1,137 @@
+"""On what terms the methods of a comparison met: matched by what, tuned how, and what came of both, in sentences."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison.tuning import family
+
+log = logging.getLogger(__name__)
+
+NOT_TUNED = "not tuned"
+Record = dict[str, Any]
+
+
+def terms(
+    comparison: Comparison, contenders: Sequence[Record], entries: Iterable[dict[str, Any]]
+) -> dict[Cell, list[str]]:
+    """The sentences on matching and tuning, by cell.
+
+    Args:
+        comparison: What was run.
+        contenders: What each method became (see `lineup.records`).
+        entries: Of the runs that have ended.
+    """
+    runs = by_cell(entries)
+    return {
+        cell: [
+            *matching(comparison, records, runs.get(cell, [])),
+            *tuning(comparison, records, runs.get(cell, [])),
+        ]
+        for cell, records in by_cell(contenders).items()
+    }
+
+
+def matching(
+    comparison: Comparison, contenders: Sequence[Record], entries: Sequence[dict[str, Any]]
+) -> list[str]:
+    """By what methods were matched in one cell, and what came out of it; nothing where they are as given.
+
+    Args:
+        comparison: What was run.
+        contenders: What each method became, in the cell.
+        entries: Of the runs of the cell that have ended.
+    """
+    if comparison.matching == "as_given" or not contenders:
+        return []
+    words = {
+        "equal_r": "Matched by equal r",
+        "equal_parameters": "Matched by trained parameters, none above the first",
+        "equal_seconds": "Matched by training seconds, as the steps that fit into those of the first",
+    }
+    outcome = matches(comparison.matching, contenders, entries)
+    each = ", ".join(f"{name} {text}" for name, text in outcome.items())
+    return [f"{words[comparison.matching]}: {each}."]
+
+
+def matches(
+    rule: str, contenders: Sequence[Record], entries: Sequence[dict[str, Any]]
+) -> dict[str, str]:
+    """What each method got by the rule that matches them, by its label.
+
+    Args:
+        rule: Of matching.
+        contenders: Of one cell.
+        entries: Of its runs.
+    """
+    names = [record["method"] for record in contenders]
+    if rule == "equal_seconds":
+        return {record["method"]: f"{record['steps']:,} steps" for record in contenders}
+    if rule == "equal_r":
+        rs = {family(e): e.get("options", {}).get("r") for e in entries}
+        return {name: f"r = {rs[name] or 'its default'}" for name in names if name in rs}
+    counts = {family(e): e["trainable_parameters"] for e in entries if "trainable_parameters" in e}
+    first = counts.get(names[0])
+    return {
+        name: f"{counts[name]:,} parameters" + (f" ({counts[name] / first:.1%})" if first else "")
+        for name in names
+        if name in counts
+    }
+
+
+def tuning(
+    comparison: Comparison, contenders: Sequence[Record], entries: list[dict[str, Any]]
+) -> list[str]:
+    """How the methods were tuned in one cell, and which points won; or that they were not.
+
+    Args:
+        comparison: What was run.
+        contenders: What each method became, in the cell.
+        entries: Of the runs of the cell that have ended.
+    """
+    tuned = comparison.tuning
+    if tuned is None:
+        return findings.tuning_of(entries, comparison.rates_from)
+    seeds = ", ".join(map(str, tuned.seeds))
+    won = "; ".join(f"{r['declared']} at {calls.write_options(r['point'])}" for r in contenders)
+    text = (
+        f"Tuned by {trials_of(comparison)} trials of each method over {', '.join(tuned.axes)} ({tuned.search}), on "
+        f"evaluation rows with {'seed' if len(tuned.seeds) == 1 else 'seeds'} {seeds}, and confirmed on others: {won}."
+    )
+    at_end = [
+        f"{record['declared']} ({name})"
+        for record in contenders
+        for name, value in record["point"].items()
+        if _is_end(comparison, name, value)
+    ]
+    if at_end:
+        text += f" At an end of what was tried, so perhaps not the best: {', '.join(at_end)}."
+    return [text]
+
+
+def trials_of(comparison: Comparison) -> int:
+    """Trials of every method."""
+    sweep = comparison.sweep_of(comparison.contenders()[0])
+    return sweep.trials_of(sweep.methods[0])
+
+
+def _is_end(comparison: Comparison, name: str, value: Any) -> bool:
+    """Whether a tuned number is the least or the largest that could be tried."""
+    if comparison.tuning is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    axis = Axis.of(comparison.tuning.axes.get(name, [value]))
+    try:
+        values = axis.grid()
+    except Refusal:
+        log.debug("axis %s is a range that is not cut: it has no last value", name)
+        return False
+    numbers = [v for v in values if isinstance(v, int | float)]
+    return len(numbers) > 1 and value in (min(numbers), max(numbers))

@@ -1,0 +1,173 @@
+"""How a comparison was measured: methods and rates, seeds and rows, versions, fingerprints, and what repeats it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.run_directory import read_mapping
+from qtha_lab.figures.machinery.table import Table
+from qtha_lab.studies.comparison import protocol as terms
+from qtha_lab.studies.comparison import tuning
+from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison.report.section import Listing, Section
+from qtha_lab.studies.comparison.report.sections import missing, rounding_at, stated
+from qtha_lab.studies.comparison.row_losses import read_items
+from qtha_lab.studies.comparison.shared_names import renamed
+
+FILE = "comparison.yaml"
+
+
+def measured(compared: Compared) -> Section:
+    """The section that says how the numbers came about."""
+    tables = {
+        "The methods: what they are called in figures, and in full": _methods(compared),
+        "The machines, libraries, model and rows of the runs": _environment(compared),
+    }
+    sentences = [*_rows_and_seeds(compared), *_tuning(compared), *_other_notes(compared)]
+    if not compared.runs:
+        sentences.append("The directories of the runs are not here, so their versions are unknown.")
+    present = {caption: table for caption, table in tables.items() if table.rows}
+    listings = [
+        Listing("In a shell, with the file below; runs that are in the folder are kept", command(compared)),
+        Listing("The file that repeats it", compared.yaml, FILE),
+    ]  # fmt: skip
+    return Section("measured", "How it was measured", sentences, (), present, listings)
+
+
+def command(compared: Compared) -> str:
+    """What runs the comparison again from its file."""
+    return f"qtha-lab compare {FILE} --out {compared.folder.resolve().name}"
+
+
+def _rows_and_seeds(compared: Compared) -> Iterator[str]:
+    comparison, training = compared.comparison, compared.comparison.training
+    seeds = ", ".join(map(str, comparison.seeds))
+    models, tasks = comparison.models or [comparison.model], comparison.tasks or [comparison.task]
+    length = f"{training.epochs:g} epochs" if training.epochs else f"{training.steps} steps"
+    if comparison.matching == "equal_seconds":
+        length = "steps by equal seconds"
+    yield renamed(
+        f"{'Model' if len(models) == 1 else 'Models'} {', '.join(models)}, {'task' if len(tasks) == 1 else 'tasks'} "
+        f"{', '.join(tasks)}; {length} in batches of {training.batch_size} rows; "
+        f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}.",
+        compared.places,
+    )
+    if training.patience:
+        by = f" by {training.min_improvement:g} nats" if training.min_improvement else ""
+        yield (
+            f"Every method by the same rule: training ended early where the evaluation loss did not improve{by} in "
+            f"{training.patience} evaluations, {training.eval_every} steps apart, and the adapter of its lowest "
+            "evaluation loss was kept and tested."
+        )
+    sides = {
+        "trained": training.train_rows,
+        "evaluated": training.eval_rows,
+        "tested": training.test_rows,
+    }
+    counts = ", ".join(
+        f"{verb} on {'all rows that there are' if count is None else f'at most {count} rows'}"
+        for verb, count in sides.items()
+    )  # fmt: skip
+    tests = {len(items.names) for items in read_items(compared.runs.values()).values()}
+    tested = f"; {', '.join(map(str, sorted(tests)))} test rows in each run" if tests else ""
+    yield f"Methods were {counts}{tested}."
+
+
+def _tuning(compared: Compared) -> Iterator[str]:
+    comparison = compared.comparison
+    if comparison.rounding:
+        seed = comparison.rounding_seed
+        of = f"seed {comparison.seeds[0] if seed is None else seed}"
+        yield f"Rounding: {comparison.rounding} runs of {of} at starts moved by one unit in the last place."
+    yield f"Matching: {comparison.matching.replace('_', ' ')}. Scaling: {comparison.scaling.replace('_', ' ')}."
+    if comparison.tuning:
+        yield (
+            f"Tuned: {terms.trials_of(comparison)} trials of each method on evaluation rows, with seeds of their own; no "
+            "verdict is read from them."
+        )
+    elif comparison.is_tuned:
+        yield "Tuned: the learning rate of each method was chosen on evaluation rows, which no verdict is read from."
+    elif comparison.rates_from:
+        yield f"Not tuned here: the learning rates were chosen in {comparison.rates_from}."
+    else:
+        yield "Not tuned: no setting was chosen among several."
+
+
+def _other_notes(compared: Compared) -> list[str]:
+    """The notes of the summary that stand in no other section."""
+    elsewhere = {tuning.sentence(compared.entries)}
+    elsewhere |= {*missing(compared), *stated(compared), rounding_at(compared)}
+    return [note for note in compared.summary["notes"] if note not in elsewhere]
+
+
+def _methods(compared: Compared) -> Table:
+    rows = [
+        row
+        for cell in compared.cells
+        for row in _methods_in(compared.of_cell(cell), compared.names)
+    ]
+    columns = (
+        "name", "model", "task", "method", "trainable_parameters", "steps", "tuned", "rates tried", "best rate",
+        "seeds at it",
+    )  # fmt: skip
+    remaining = [
+        n for n, name in enumerate(columns) if name in _ALWAYS or len({row[n] for row in rows}) > 1
+    ]
+    return Table([columns[n] for n in remaining], [[row[n] for n in remaining] for row in rows])
+
+
+_ALWAYS = ("name", "method", "trainable_parameters", "rates tried", "best rate", "seeds at it")
+
+
+def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+    """A row for each method of a cell: what it is called, how large, how long and how well tuned."""
+    best, tried = tuning.best_rates(compared.entries), tuning.rates(compared.entries)
+    became = {record["method"]: record for record in compared.summary.get("lineup") or ()}
+    for name, entries in compared.by_family(compared.entries).items():
+        count = next(
+            (e["trainable_parameters"] for e in entries if "trainable_parameters" in e), None
+        )
+        cell, record = Cell.of(entries[0]), became.get(name, {})
+        rates = ", ".join(f"{rate:g}" for rate in tried.get(name, {}))
+        seeds = len({e["seed"] for e in compared.best if e["family"] == name})
+        point = calls.write_options(record.get("point") or {})
+        yield (
+            names[name], cell.model, cell.task_with_options, name, count, record.get("steps"), point or None,
+            rates or None, best.get(name), seeds,
+        )  # fmt: skip
+
+
+def _environment(compared: Compared) -> Table:
+    """Each fact of the runs' environments, with the number of runs that have it."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for run in compared.runs.values():
+        facts = read_mapping(run.files.environment) or {}
+        plugins = read_mapping(run.files.plugins) or {}
+        pairs = [*_facts(facts), *((f"plugin {name}", str(text)) for name, text in plugins.items())]
+        counts.update(pairs)
+    order = list(dict.fromkeys(name for name, _ in counts))
+    rows = sorted(counts.items(), key=lambda item: order.index(item[0][0]))
+    return Table(
+        ("fact", "as recorded", "runs"), [(what, text, count) for (what, text), count in rows]
+    )
+
+
+def _facts(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and texts of an environment, what is nested by both names."""
+    for name, value in environment.items():
+        if name == "git" and isinstance(value, dict):
+            changed = " with changes" if value.get("dirty") else ""
+            yield "commit", f"{value.get('commit')}{changed}"
+        elif name == "packages" and isinstance(value, dict):
+            yield from ((package, str(version)) for package, version in value.items())
+        elif isinstance(value, dict):
+            yield from (
+                (name if part == "name" else f"{name}, {part}", str(text))
+                for part, text in value.items()
+            )
+        elif value is not None:
+            yield name, str(value)

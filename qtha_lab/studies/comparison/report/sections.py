@@ -1,0 +1,338 @@
+"""The sections of a report on what came out, in their order: what is said, and what is drawn of it.
+
+A section for which something is missing says so in a sentence, and stands all the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from qtha_lab.core.metrics import MEASURES
+from qtha_lab.figures.best_of_trials import best_of_trials
+from qtha_lab.figures.circuit_inputs import Blocks, by_block, circuit_inputs
+from qtha_lab.figures.forest import Difference, forest
+from qtha_lab.figures.learning_rate import End, loss_against_rate
+from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.pareto import Point, pareto
+from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.studies.comparison import (
+    findings,
+    table,
+    tuning,
+)
+from qtha_lab.studies.comparison import (
+    rounding_noise as moved_starts,
+)
+from qtha_lab.studies.comparison.claims import without_a_loss
+from qtha_lab.studies.comparison.paired import LEAST_SEEDS
+from qtha_lab.studies.comparison.report.contents import Compared, Entry
+from qtha_lab.studies.comparison.report.section import Section
+from qtha_lab.studies.comparison.trial_statistics import budget
+
+MOST_BANDS = 3
+COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter_kib")
+
+
+def verdicts(compared: Compared) -> Section:
+    """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
+    sentences = stated(compared) + missing(compared)
+    return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
+
+
+def stated(compared: Compared) -> list[str]:
+    """The verdicts, and which methods lack a loss to be compared by; where there is neither, why there is none."""
+    lacking = [lack.sentence for lack in without_a_loss(compared.entries)]
+    return [*(claim["verdict"] for claim in compared.claims), *lacking] or [why_no_claim(compared)]
+
+
+def missing(compared: Compared) -> list[str]:
+    """Which runs have not ended, or not well; how many there will be is known of the whole alone."""
+    expected = compared.summary.get("expected") or len(compared.comparison.experiments())
+    return findings.missing(compared.summary["runs"], expected)
+
+
+def results_tables(compared: Compared) -> dict[str, Table]:
+    """Each method at its best rate: what was learnt, and what it cost."""
+    learnt, costs = _results(compared) or (None, None)
+    tables = {
+        "What was learnt, each method at its best learning rate: means, with the smallest and the largest over the seeds": learnt,
+        "Scores and costs of the same runs": costs,
+    }  # fmt: skip
+    return {caption: rows for caption, rows in tables.items() if rows is not None}
+
+
+def why_no_claim(compared: Compared) -> str:
+    """What an interval lacks."""
+    if not compared.families:
+        return "No difference is claimed: no run has ended."
+    if len(compared.families) < 2:
+        return "No difference is claimed: there is one method, and nothing to hold it against."
+    shared = [
+        {entry["seed"] for entry in group} for group in compared.by_family(compared.best).values()
+    ]
+    most = max((len(shared[0] & seeds) for seeds in shared[1:]), default=0)
+    return (
+        f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds that two methods have finished at their "
+        f"best rates, and here there {'is' if most == 1 else 'are'} {most or 'none'}."
+    )
+
+
+def _results(compared: Compared) -> list[Table] | None:
+    """The tables of a comparison with the best rate beside each method, which has its short name."""
+    named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
+    best = {entry["label"]: written(entry.get("learning_rate")) for entry in named}
+    parts = table.tables({**compared.summary, "runs": named, "tried": compared.summary["runs"]})
+    return [
+        Table(
+            (columns[0], "learning_rate", *columns[1:]),
+            [(row[0], best[row[0]], *row[1:]) for row in rows],
+        )
+        for columns, *rows in parts
+    ] or None
+
+
+def rates(compared: Compared) -> Section:
+    """Loss against learning rate; where no rate was varied, where the seeds ended."""
+    title = "Loss against learning rate"
+    by_family = tuning.rates(compared.entries)
+    if not by_family:
+        return Section("rates", title, ["No run has ended with an evaluation loss yet."])
+    if all(len(by_rate) == 1 for by_rate in by_family.values()):
+        chosen = ", ".join(f"{name} {next(iter(by_rate)):g}" for name, by_rate in by_family.items())
+        sentence = (
+            f"Not tuned: each method ran at one learning rate ({chosen}), so there is no curve, and at another rate the "
+            "order may turn round. `learning_rates` or `tuning` in the comparison's file tries several. Where the seeds "
+            "ended:"
+        )
+        if source := compared.comparison.rates_from:
+            sentence = (
+                f"Not tuned here: each method ran at one learning rate ({chosen}), chosen in {source}. Where the seeds "
+                "ended:"
+            )
+        if compared.comparison.tuning:
+            sentence = (
+                f"Each method ran at the rate of its best trial ({chosen}). Where the seeds ended:"
+            )
+        ends = {name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
+                for name, by_rate in by_family.items()}  # fmt: skip
+        return Section("rates", title, [sentence], [seed_spread(ends)], names=compared.names)
+    ends = [
+        End(label=entry["family"], seed=entry["seed"], learning_rate=entry["learning_rate"],
+            value=None if entry["state"] == "diverged" else entry["eval_loss"])
+        for entry in compared.entries
+        if "learning_rate" in entry
+        and (entry["state"] == "diverged" or entry.get("eval_loss") is not None)
+    ]  # fmt: skip
+    sentences = [tuning.sentence(compared.entries) or ""]
+    return Section("rates", title, sentences, [loss_against_rate(ends)], names=compared.names)
+
+
+def differences(compared: Compared) -> Section:
+    """The forest of paired differences to the first method."""
+    title = "Differences, paired by seed"
+    claims = compared.claims
+    if not claims:
+        sentence = "No interval is drawn, since no difference is claimed (see the verdicts)."
+        return Section("differences", title, [sentence])
+    first = claims[0]
+    sentences = [rounding_at(compared)] if compared.summary.get("rounding") else [_NO_FLOOR]
+    compared_or_lacking = {claim["first"] for claim in claims} | {
+        lack.first for lack in without_a_loss(compared.entries)
+    }
+    if without := [name for name in compared.families[1:] if name not in compared_or_lacking]:
+        sentences.append(f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}.")
+    figure = forest(
+        differences_of(claims, "first"), first["measure"], first["second"], first["level"]
+    )
+    return Section("differences", title, sentences, [figure], names=compared.names)
+
+
+_NO_FLOOR = (
+    "What rounding alone makes of a result was not measured (`rounding: 5` in the comparison's file does), so no floor "
+    "is drawn."
+)
+
+
+def rounding_at(compared: Compared) -> str:
+    """That rounding was measured at other rates than methods are compared at, where it was; "" where it was not."""
+    return moved_starts.sentence(compared.summary.get("rounding_at") or {}, compared.entries) or ""
+
+
+def differences_of(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
+    """Claims as rows of a forest, each under what it has by the name of `label`."""
+    return [
+        {"label": claim[label], "mean": claim["mean"], "low": claim["low"], "high": claim["high"],
+         "shown": claim["shown"], "floor": claim["floor"]}
+        for claim in claims
+    ]  # fmt: skip
+
+
+def parts(compared: Compared) -> Section:
+    """What each part of QTHA adds."""
+    title = "What each part adds"
+    rows = compared.parts
+    if not rows:
+        sentence = (
+            "No part was measured: that needs a QTHA with its circuit beside its controls (`qtha+controls` among the "
+            f"methods), {LEAST_SEEDS} seeds of each."
+        )
+        return Section("parts", title, [sentence])
+    figure = forest(differences_of(rows, "part"), rows[0]["measure"], "", rows[0]["level"])
+    figure = replace(figure, name="forest_of_parts", title="What each part changes")
+    columns = ("part", "with it", "without it", "difference", "low", "high", "p", "verdict")
+    cells = [
+        (row["part"], named(compared, row["first"]), named(compared, row["second"]), row["mean"], row["low"],
+         row["high"], row["p"], "shown" if row["shown"] else "inconclusive")
+        for row in rows
+    ]  # fmt: skip
+    sentence = (
+        "Each part is the difference of a method that has it to the same method without it; less is better, so a part "
+        "that helps lies left of zero."
+    )
+    caption = "The two methods of each part, and their difference (p of the same intervals)"
+    return Section(
+        "parts", title, [sentence], [figure], {caption: Table(columns, cells)}, names=compared.names
+    )
+
+
+def named(compared: Compared, label: str) -> str:
+    """The short name of a method where it has one."""
+    return compared.names.get(label) or label
+
+
+def why(compared: Compared) -> Section:
+    """What circuits were fed and what arrived of them, of a run of each method at its best rate."""
+    title = "Why: what circuits are fed, and what arrives"
+    if not compared.runs:
+        return Section("why", title, ["The directories of the runs are not here to be read."])
+    facts = {}
+    for name, entries in compared.by_family(compared.best).items():
+        first = [run for e in entries if (run := compared.runs.get(e.get("run_id", "")))][:1]
+        if by_run := [blocks for run in first if (blocks := by_block(run.history()))]:
+            facts[name] = by_run[0]
+    if not facts:
+        sentence = "No run recorded what a circuit is fed: none of these methods has one, or they ran before it was recorded."
+        return Section("why", title, [sentence])
+    sentence = "One run of each method that has a circuit or something in its place, at its best learning rate."
+    sentences = [sentence, *_affine_parts(facts)]
+    return Section("why", title, sentences, [circuit_inputs(facts)], names=compared.names)
+
+
+def _affine_parts(facts: Mapping[str, Mapping[str, Blocks]]) -> list[str]:
+    """How much of what came out of each circuit an affine map would have given, where it was recorded."""
+    shares = {}
+    for name, times in facts.items():
+        blocks = times.get("end", {}).values()
+        known = [part for block in blocks if (part := block.get("affine_part")) is not None]
+        if known:
+            shares[name] = f"{name} {100 * float(np.mean(known)):.0f} %"
+    if not shares:
+        return []
+    return [
+        "An affine map of what the bottleneck is fed would give as much of the power of ⟨Z⟩ at the end, in the mean over "
+        f"blocks: {', '.join(shares.values())}; the rest is what a linear branch and a bias cannot do."
+    ]
+
+
+def fronts(compared: Compared) -> Section:
+    """Loss against each cost, with the methods that no other beats."""
+    title = "Pareto fronts"
+    groups = compared.by_family(compared.best)
+    if len(groups) < 2:
+        count = "One method has" if groups else "No method has"
+        return Section("fronts", title, [f"{count} finished: a front needs two."])
+    figures, sentences = [], []
+    most = max(map(len, groups.values()))
+    bars = "interval" if most >= LEAST_SEEDS else "range"
+    for cost in COSTS:
+        points = [
+            _point(name, group, cost, compared.measure, bars) for name, group in groups.items()
+        ]
+        known = [point for point in points if point is not None]
+        if len(known) > 1:
+            figures.append(pareto(known, cost, compared.measure, bars=bars))
+        else:
+            sentences.append(f"No {MEASURES[cost].words} was recorded of two methods.")
+    if beside := findings.side_by_side(compared.best):
+        sentences.append(beside)
+    if bars == "range":
+        sentences.append(f"No interval is drawn: that needs {LEAST_SEEDS} seeds of a method.")
+    return Section("fronts", title, sentences, figures, names=compared.names)
+
+
+def _point(
+    label: str, entries: Sequence[Entry], cost: str, quality: str, bars: str
+) -> Point | None:
+    """Means over the seeds with bars of the quality, and of a cost that is not the same for every seed."""
+    pairs = [(e[cost], e[quality]) for e in entries if None not in (e.get(cost), e.get(quality))]
+    if not pairs:
+        return None
+    costs, values = np.array(pairs, float).T
+    point: Point = {"label": label, "cost": float(costs.mean()), "quality": float(values.mean())}
+    if ends := _ends(values, bars):
+        point["quality_low"], point["quality_high"] = ends
+    if np.ptp(costs) and (ends := _ends(costs, bars)):
+        point["cost_low"], point["cost_high"] = ends
+    return point
+
+
+def _ends(values: Float[np.ndarray, " seeds"], bars: str) -> tuple[float, float] | None:
+    """The range, or the 95 % interval of the mean where there are three."""
+    if bars == "range":
+        return float(values.min()), float(values.max())
+    if len(values) < LEAST_SEEDS:
+        return None
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def trials(compared: Compared) -> Section:
+    """What so many trials of each method would have found."""
+    title = "Best against trials"
+    if compared.comparison.tuning:
+        return _tuned_trials(compared, title)
+    by_family = _trials(compared.entries)
+    if all(len(values) < 2 for values in by_family.values()):
+        sentence = "Each method was tried at one learning rate: there is no search whose length could be weighed."
+        return Section("trials", title, [sentence])
+    budgets = {
+        name: curve for name, values in by_family.items() if (curve := budget(values)) is not None
+    }
+    if not budgets:
+        return Section("trials", title, ["Every trial diverged: there is no best one."])
+    sentence = "A trial is a learning rate; its value is the mean evaluation loss over its seeds."
+    figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
+    return Section("trials", title, [sentence], [figure], names=compared.names)
+
+
+def _tuned_trials(compared: Compared, title: str) -> Section:
+    """The trials by which the methods were tuned, as their journals have them."""
+    budgets = {
+        record["method"]: curve
+        for record in compared.summary.get("lineup") or ()
+        if (curve := budget([math.inf if loss is None else loss for loss in record["trials"]]))
+    }
+    sentence = "A trial is a point on the axes of the tuning; its value is the mean evaluation loss over the tuning's seeds."
+    figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
+    return Section("trials", title, [sentence], [figure], names=compared.names)
+
+
+def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
+    """The mean of each rate that has most seeds, by method, in the order in which rates were run."""
+    order = list(dict.fromkeys(entry.get("learning_rate") for entry in entries))
+    trials = {}
+    for name, by_rate in tuning.rates(entries).items():
+        most = max(map(len, by_rate.values()))
+        whole = {rate: values for rate, values in by_rate.items() if len(values) == most}
+        trials[name] = [float(np.mean(whole[rate])) for rate in order if rate in whole]
+    return trials
+
+
+OF_A_CELL = (rates, differences, parts, why, fronts, trials)

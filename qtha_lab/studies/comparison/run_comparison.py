@@ -1,0 +1,306 @@
+"""Several methods with several seeds: launch what is missing, gather the summaries, say what they show.
+
+Everything lies under `out`: `comparison.yaml`, `lineup.json`, `tuning/`, `runs/`, `rounding/`, `summary.json`. A run is
+started when a slot is free for it, and calling `run` again with the same `out` goes on where it was. Draws nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.experiment.contender import Contender
+from qtha_lab.experiment.run_directory import outage as away
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
+from qtha_lab.runs.run import Run, Status
+from qtha_lab.studies.comparison.changes import check_edit, left_out, what_counts
+from qtha_lab.studies.comparison.contenders import records, timed
+from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.summary import summary_of
+from qtha_lab.studies.comparison.tuned_methods import tuned
+
+Progress = Callable[[Run, Status], None]
+POLL_SECONDS = 0.3
+SUMMARY_SHARE = (
+    0.05  # of the time goes into summaries while runs are on: one of hundreds takes many seconds
+)
+log = logging.getLogger(__name__)
+
+
+def run(
+    comparison: Comparison,
+    out: Path | str,
+    on_progress: Progress | None = None,
+    *,
+    on: str | None = None,
+) -> dict[str, Any]:
+    """Run every method with every seed on every model and task, and write `out/summary.json` after each run that ends.
+
+    Where the comparison tunes, the trials come first. Finished runs of the same experiment are kept, live
+    ones are followed, stopped and dead ones resumed.
+    Ctrl-C stops the runs softly before it is passed on.
+
+    Args:
+        comparison: What to run.
+        out: The folder that holds everything; another call with it goes on where this one was.
+        on_progress: Called with each run and its status some times per second.
+        on: Machines that train the runs, as `qtha_lab.runs.remote` names them; None is this one.
+
+    Returns:
+        `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
+
+    Raises:
+        Refusal: If the comparison cannot run, another process works in `out`, or what was trained there would not count
+            any more (see `edited.check_edit`).
+
+    Example:
+        >>> run(Comparison(methods="lora,qtha"), "out/tiny")["notes"][0]  # doctest: +SKIP
+        'All methods of a seed started from the same evaluation loss (no difference at all).'
+    """
+    folder = ComparisonDir(out := Path(out))
+    comparison.check(folder.runs_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    lock = slots.hold(out / ".lock")
+    if lock is None:
+        raise Refusal(f"another process runs a comparison in {out}")
+    with contextlib.ExitStack() as held:
+        held.callback(os.close, lock)
+        check_edit(comparison, out)
+        machines = held.enter_context(contextlib.closing(remote_backend_named(on))) if on else None
+        folder.write(comparison)
+        progress = on_progress or _nothing
+        contenders = tuned(
+            comparison, timed(comparison, out), out, progress, machines.name if machines else None
+        )
+        return _follow(_Work(comparison, contenders, folder, machines), out, progress)
+
+
+def summarise(
+    comparison: Comparison, queue: Sequence[Run], contenders: Sequence[Contender] | None = None
+) -> dict[str, Any]:
+    """The summary of the runs that have ended so far, as in `summary.json`.
+
+    Args:
+        comparison: What was run.
+        queue: Its runs.
+        contenders: What takes part; None is the comparison's own, where nothing was measured or tuned.
+
+    Returns:
+        See `summaries.summary_of`.
+    """
+    ended = [(run, status) for run in queue if (status := run.status()).ended]
+    entries = [entry(run, status) for run, status in ended]
+    takes_part = comparison.contenders() if contenders is None else contenders
+    methods = records(comparison, takes_part)
+    return summary_of(comparison, methods, entries, [run for run, _ in ended], [], len(queue))
+
+
+@dataclass
+class _Side:
+    """Runs of one folder: those of the table, or those at starts moved by a rounding.
+
+    Attributes:
+        folder: Of runs.
+        waiting: What is still to be started, the next one last.
+        earlier: Runs that were in the folder, each with what counts of its description.
+        started: Runs so far.
+        ended: Entries of those that have ended, by place.
+    """
+
+    folder: Path
+    waiting: list[Experiment]
+    earlier: list[tuple[Run, Experiment]]
+    started: list[Run] = field(default_factory=list)
+    ended: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path, experiments: list[Experiment], there: list[Run]) -> _Side:
+        """The side of these experiments, whose folder has these runs of theirs."""
+        earlier = [(run, what_counts(run.experiment)) for run in there]
+        return cls(folder, experiments[::-1], earlier)
+
+    @property
+    def live(self) -> int:
+        """How many runs have not ended."""
+        return len(self.started) - len(self.ended)
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """Of the runs that have ended, in their order."""
+        return [self.ended[place] for place in sorted(self.ended)]
+
+    @property
+    def left_out(self) -> list[Run]:
+        """Runs that were in the folder and that no experiment took; none while some are still to be started."""
+        taken = {run.path for run in self.started}
+        return [] if self.waiting else [run for run, _ in self.earlier if run.path not in taken]
+
+    def start_next(self, machines: RemoteBackend | None) -> None:
+        """Start what is next, here or on machines."""
+        self.started.append(_start(self.waiting.pop(), self.folder, self.earlier, machines))
+
+    def look(self, on_progress: Progress) -> None:
+        """Note what has ended since."""
+        for place, run in enumerate(self.started):
+            if place not in self.ended:
+                status = run.status()
+                on_progress(run, status)
+                if status.ended:
+                    self.ended[place] = entry(run, status)
+
+
+class _Work:
+    """The runs of a comparison in their order; one is started when a slot is free for it.
+
+    Attributes:
+        table: A run for every cell, method, rate and seed.
+        repeats: Runs at starts moved by a rounding; none before the table's have ended, which choose their rates.
+    """
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        contenders: Sequence[Contender],
+        folder: ComparisonDir,
+        machines: RemoteBackend | None,
+    ) -> None:
+        self.comparison, self.contenders = comparison, records(comparison, contenders)
+        self.experiments, self.folder = comparison.experiments(contenders), folder
+        table = folder.named(self.experiments)
+        self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])
+        self.repeats = _Side.of(folder.moved_starts, [], [])
+        self.owes_repeats = comparison.rounding > 0
+        self.machines = machines  # which queue what they are given
+        self.slots = slots.n_slots(comparison.training.threads)
+        self.expected = len(self.table.waiting)
+
+    @property
+    def sides(self) -> tuple[_Side, _Side]:
+        """Both kinds of runs, those that go first before the others."""
+        return self.table, self.repeats
+
+    @property
+    def started(self) -> list[Run]:
+        """All runs so far."""
+        return [run for side in self.sides for run in side.started]
+
+    @property
+    def n_ended(self) -> int:
+        """How many runs have ended."""
+        return sum(len(side.ended) for side in self.sides)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every run has ended."""
+        return not self.owes_repeats and not any(side.waiting or side.live for side in self.sides)
+
+    def go_on(self, on_progress: Progress) -> bool:
+        """Start what a slot is free for, and look at what goes on; whether a run has ended since."""
+        before = self.n_ended
+        for side in self.sides:  # all first: a slot that a repeat leaves is the table's
+            side.look(on_progress)
+        if self.owes_repeats and not (self.table.waiting or self.table.live):
+            self._plan_repeats()
+        for side in self.sides:
+            while side.waiting and self._is_free():
+                side.start_next(self.machines)
+                side.look(on_progress)
+        return self.n_ended > before
+
+    def _plan_repeats(self) -> None:
+        """Every method again, at the rate that its runs ended best with."""
+        from qtha_lab.studies.comparison.rounding_noise import at_best_rates
+
+        moved = self.comparison.nudged(at_best_rates(self.experiments, self.table.ended))
+        folder = self.folder.moved_starts
+        self.repeats = _Side.of(folder, moved, runs.list_runs(folder) if moved else [])
+        self.owes_repeats = False
+
+    def _is_free(self) -> bool:
+        return bool(self.machines) or sum(side.live for side in self.sides) < self.slots
+
+
+def _start(
+    experiment: Experiment,
+    folder: Path,
+    earlier: list[tuple[Run, Experiment]],
+    machines: RemoteBackend | None,
+) -> Run:
+    """The run of an experiment in a folder: as it is, resumed, or new.
+
+    Args:
+        experiment: What to run.
+        folder: Of runs.
+        earlier: Those in it, each with what counts of its description.
+        machines: Where new ones are sent; None for here.
+    """
+    meaning = what_counts(experiment)
+    for run in (run for run, of_run in earlier if of_run == meaning):
+        state = run.status().state
+        log.info("%s is %s: not started anew", run.id, state)
+        if state in ("stopped", "dead"):
+            run.resume(on=machines)
+        if state != "failed":
+            return run
+    return runs.launch(experiment, folder, check=False, on=machines)
+
+
+def _nothing(run: Run, status: Status) -> None:
+    """The progress of a run, shown nowhere."""
+
+
+def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
+    behind, due = False, 0.0
+    try:
+        while True:
+            _wait_for(out)
+            behind = work.go_on(on_progress) or behind
+            if work.is_done:
+                return _write_summary(work, out)
+            if behind and (start := time.monotonic()) >= due:
+                _write_summary(work, out)
+                behind, end = False, time.monotonic()
+                due = end + (end - start) / SUMMARY_SHARE
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        for run in work.started:
+            run.ask_to_stop()
+        if work.machines:
+            work.machines.close()
+        for run in work.started:
+            run.stop()
+        for side in work.sides:
+            side.look(_nothing)
+        _write_summary(work, out)
+        raise
+
+
+def _wait_for(out: Path) -> None:
+    """Look at nothing while the folder of a comparison is out of sight."""
+    if away.is_unreachable(out):
+        log.warning("the folder %s is away: the comparison goes on when it is back", out)
+    while away.is_unreachable(out):
+        time.sleep(POLL_SECONDS)
+
+
+def _write_summary(work: _Work, out: Path) -> dict[str, Any]:
+    table = work.table
+    ended = [table.started[place] for place in sorted(table.ended)]
+    summary = summary_of(
+        work.comparison, work.contenders, table.entries, ended, work.repeats.entries, work.expected
+    )
+    summary["notes"] += left_out(table.left_out, table.folder)
+    write_json(out / "summary.json", summary)
+    return summary

@@ -1,0 +1,146 @@
+"""Runs read back as plain numbers for figures and tables: their entries, spectra and origins.
+
+Reads run directories, also recorded ones without checkpoints; draws nothing and starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_mapping
+from qtha_lab.core.metrics import with_units
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.figures.pareto import Point
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.comparison.entries import entry as entry_of
+
+
+def find_runs(places: Iterable[str | Path]) -> list[Run]:
+    """The runs that are named: by id, by directory, or as a folder of runs or a comparison's.
+
+    Raises:
+        ValueError: If a place holds no run.
+    """
+    by_path: dict[Path, Run] = {}
+    for place in places:
+        folder_runs = [
+            run for folder in (Path(place), Path(place) / "runs") for run in runs.list_runs(folder)
+        ]
+        is_folder = folder_runs and not RunDir(Path(place)).exists
+        for run in sorted(folder_runs, key=lambda run: run.id) if is_folder else [_run_at(place)]:
+            by_path.setdefault(run.path, run)
+    return list(by_path.values())
+
+
+def left_out(places: Iterable[str | Path]) -> dict[str, str]:
+    """The runs in these places that cannot be read, by id, each with the reason."""
+    folders = [folder for place in places for folder in (Path(place), Path(place) / "runs")]
+    runs_there = [run for folder in folders for run in runs.list_runs(folder, unreadable=True)]
+    return {run.id: reason for run in runs_there if (reason := run.unreadable)}
+
+
+def _run_at(place: str | Path) -> Run:
+    if Path(place).is_dir() and not RunDir(Path(place)).exists:
+        raise Refusal(
+            f"{place} holds no run: give a run, a folder of runs or a comparison's folder"
+        )
+    return runs.attach(place)
+
+
+def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """One entry per run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
+    return [with_units(entry_of(run, run.status())) for run in runs]
+
+
+def points(entries: list[dict[str, Any]], cost: str, quality: str) -> list[Point]:
+    """One point per label for a Pareto plot: means over the seeds of the runs that finished.
+
+    Args:
+        entries: As the function `entries` gives them.
+        cost: Which measure is the cost.
+        quality: Which measure is the quality.
+
+    Example:
+        >>> two = [{"label": "a", "state": "finished", "cost": 2, "loss": x} for x in (3.0, 4.0)]
+        >>> points(two, "cost", "loss")
+        [{'label': 'a', 'cost': 2.0, 'quality': 3.5, 'quality_low': 3.0, 'quality_high': 4.0}]
+    """
+    rows: list[Point] = []
+    for label in dict.fromkeys(entry["label"] for entry in entries):
+        finished = [e for e in entries if e["label"] == label and e["state"] == "finished"]
+        pairs = [
+            (e[cost], e[quality]) for e in finished if None not in (e.get(cost), e.get(quality))
+        ]
+        if pairs:
+            costs, values = zip(*pairs, strict=True)
+            mean = sum(values) / len(values)
+            rows.append({"label": label, "cost": sum(costs) / len(costs), "quality": mean,
+                         "quality_low": min(values), "quality_high": max(values)})  # fmt: skip
+    return rows
+
+
+class Spectrum(NamedTuple):
+    """What was recorded of one layer's update over the training of one run.
+
+    `values` are the singular values at each step; `bonds` the entropies (bits) of the bonds of each
+    tensor network, (steps, bonds), where all steps have them.
+    """
+
+    layer: str
+    steps: list[int]
+    values: list[list[float]]
+    effective_rank: float | None
+    bonds: dict[str, list[list[float]]]
+
+
+def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
+    """What the `spectrum` events of a run recorded, by layer; of one step the last record counts.
+
+    A record is `{"kind": "spectrum", "step": …}` with what `qtha_lab.analysis.snapshot` gives:
+    `"layers": {layer: {"singular_values": […], "effective_rank": …, "bond_entropy_bits": {…}}}`. A bare list of
+    values in the place of the inner mapping is understood too.
+
+    Example:
+        >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
+        >>> spectra([event])["0.q"].values
+        [[2.0, 1.0]]
+    """
+    records: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for event in events:
+        layers = event.get("layers") if event.get("kind") == "spectrum" else None
+        for layer, record in layers.items() if isinstance(layers, Mapping) else ():
+            record = record if isinstance(record, Mapping) else {"singular_values": record}
+            if record.get("singular_values"):
+                records.setdefault(layer, {})[event.get("step", 0)] = record
+    return {layer: _spectrum(layer, by_step) for layer, by_step in records.items()}
+
+
+def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
+    """The records of a layer in the order of the steps; short lists of values are filled with zeros."""
+    steps = sorted(by_step)
+    rows = [sorted((v or 0.0 for v in by_step[s]["singular_values"]), reverse=True) for s in steps]
+    width = max(map(len, rows))
+    values = [row + [0.0] * (width - len(row)) for row in rows]
+    entropies = [by_step[step].get("bond_entropy_bits") or {} for step in steps]
+    names = [
+        name
+        for name in entropies[0]
+        if all(len(by_bond.get(name, ())) == len(entropies[0][name]) for by_bond in entropies)
+    ]
+    bonds = {name: [by_bond[name] for by_bond in entropies] for name in names}
+    return Spectrum(layer, steps, values, by_step[steps[-1]].get("effective_rank"), bonds)
+
+
+def commits(runs: Iterable[Run]) -> list[str]:
+    """The commits that the runs were made at, each once; marked where tracked files differed from it."""
+    names = []
+    for run in runs:
+        git = (read_mapping(run.files.environment) or {}).get("git")
+        git = git if isinstance(git, dict) else {}
+        if isinstance(commit := git.get("commit"), str):
+            names.append(commit + (" with changes" if git.get("dirty") else ""))
+    return list(dict.fromkeys(names))

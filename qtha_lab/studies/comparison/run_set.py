@@ -1,0 +1,112 @@
+"""The runs of a comparison as a set that can be waited for, stopped and drawn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.contender import Contender
+from qtha_lab.runs.run import RESUMABLE, Run, Status
+from qtha_lab.studies.comparison.run_comparison import summarise
+from qtha_lab.studies.comparison.table import numbers
+
+if TYPE_CHECKING:
+    import pandas
+
+    from qtha_lab.figures.machinery.figure import Figure
+
+
+class RunSet:
+    """The runs of a comparison; each is a process of its own and goes on if this object is forgotten.
+
+    Args:
+        comparison: What was launched.
+        runs: One for every cell, method and seed, all of a seed together.
+        contenders: What takes part, where steps were measured.
+
+    Example:
+        >>> runs = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))  # doctest: +SKIP
+        >>> runs.wait().table()[["method", "eval_loss"]]  # doctest: +SKIP
+          method  eval_loss
+        0   lora      4.122
+        1   qtha      4.204
+    """
+
+    def __init__(
+        self, comparison: Comparison, runs: list[Run], contenders: Sequence[Contender] | None = None
+    ) -> None:
+        self._comparison, self._runs, self.contenders = comparison, runs, contenders
+
+    @property
+    def comparison(self) -> Comparison:
+        """What was launched."""
+        return self._comparison
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """One for every cell, method and seed, all of a seed together."""
+        return self._runs
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def statuses(self) -> list[Status]:
+        """Where each run is."""
+        return [run.status() for run in self.runs]
+
+    def wait(self, timeout: float | None = None) -> RunSet:
+        """Wait until every run has ended, or for `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        for run in self.runs:
+            run.wait(None if end is None else max(0.0, end - time.monotonic()))
+        return self
+
+    def stop(self) -> RunSet:
+        """Ask all runs to stop after their step, saved, and wait until they have."""
+        for run in self.runs:
+            run.ask_to_stop()
+        for run in self.runs:
+            run.stop()
+        return self
+
+    def resume(self) -> RunSet:
+        """Go on with every run that was stopped, failed or died."""
+        for run in self.runs:
+            if run.status().state in RESUMABLE:
+                run.resume()
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        """The runs that have ended, with notes on what they show, as `qtha-lab compare` writes it."""
+        return summarise(self.comparison, self.runs, self.contenders)
+
+    def table(self) -> pandas.DataFrame:
+        """A row for every method, as numbers: means over the seeds of the runs that have finished.
+
+        What was learnt has its least and its most too (`eval_loss`, `eval_loss_min`, `eval_loss_max`);
+        the columns are named and sorted as in `qtha_lab.core.metrics`. `qtha_lab.studies.comparison.rows` gives the
+        same as ready-made text.
+        """
+        import pandas
+
+        return pandas.DataFrame(numbers(self.summary()))
+
+    def figures(self) -> list[Figure]:
+        """Curves, seeds, Pareto plots, table, circuits, and spectra where they were recorded.
+
+        Figures of runs that go on show what they have so far.
+        """
+        from qtha_lab.studies.comparison.figure_set import figure_set
+
+        return list(figure_set(list(self.runs)))
+
+    def __repr__(self) -> str:
+        states = [status.state for status in self.statuses()]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        noun = "run" if len(self.runs) == 1 else "runs"
+        return f"<{len(self.runs)} {noun}: {counts}>"

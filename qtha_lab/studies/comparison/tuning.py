@@ -1,0 +1,86 @@
+"""Methods that were tried at several learning rates: which rate is the best of each, chosen on evaluation rows.
+
+The test is for what comes after: no choice is made on it. All but `at_their_best` is of one model and task.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+
+Entry = dict[str, Any]
+
+
+def family(entry: Entry) -> str:
+    """The label of a run without its learning rate: what the runs at several rates have in common.
+
+    Example:
+        >>> family({"method": "lora", "options": {"r": 2}, "label": "lora(r=2,learning_rate=0.01)"})
+        'lora(r=2)'
+    """
+    if "options" not in entry:
+        return entry["label"]
+    layers = entry.get("target_modules")
+    return MethodChoice(name=entry["method"], options=entry["options"], target_modules=layers).label
+
+
+def rates(entries: Sequence[Entry]) -> dict[str, dict[float, list[float]]]:
+    """The evaluation losses of every family, by learning rate in rising order.
+
+    Args:
+        entries: Of runs that finished or diverged; one that diverged counts as infinitely bad.
+    """
+    losses: dict[str, dict[float, list[float]]] = {}
+    for entry in entries:
+        value = float("inf") if entry["state"] == "diverged" else entry.get("eval_loss")
+        if value is not None and "learning_rate" in entry:
+            by_rate = losses.setdefault(family(entry), {})
+            by_rate.setdefault(entry["learning_rate"], []).append(value)
+    return {name: dict(sorted(by_rate.items())) for name, by_rate in losses.items()}
+
+
+def best_rates(entries: Sequence[Entry]) -> dict[str, float]:
+    """The rate of the lowest mean evaluation loss, among those that have had most seeds, of every family."""
+    best = {}
+    for name, by_rate in rates(entries).items():
+        most = max(map(len, by_rate.values()))
+        means = {r: statistics.fmean(v) for r, v in by_rate.items() if len(v) == most}
+        best[name] = min(means, key=means.__getitem__)
+    return best
+
+
+def at_their_best(entries: Sequence[Entry]) -> list[Entry]:
+    """The runs that finished at the best rate of their family, on each model and task."""
+    best = {cell: best_rates(in_cell) for cell, in_cell in by_cell(entries).items()}
+    return [
+        entry
+        for entry in entries
+        if entry["state"] == "finished"
+        and best[Cell.of(entry)].get(family(entry)) == entry.get("learning_rate")
+    ]
+
+
+def sentence(entries: Sequence[Entry]) -> str | None:
+    """Which rates were chosen among how many, and which lie at the end of what was tried; None if none was."""
+    tried = {name: list(by_rate) for name, by_rate in rates(entries).items()}
+    counts = {len(values) for values in tried.values()}
+    if not counts or counts == {1}:
+        return None
+    best = best_rates(entries)
+    chosen = ", ".join(f"{name} {best[name]:g}" for name in tried)
+    among = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}"
+    text = (
+        f"Learning rates were chosen on evaluation rows, among {among} for each method: {chosen}."
+    )
+    if len(counts) > 1:
+        text += " A method that is tried at more rates is favoured."
+    at_end = [
+        n for n, values in tried.items() if len(values) > 1 and best[n] in (values[0], values[-1])
+    ]
+    if at_end:
+        text += f" At an end of what was tried, so perhaps not the best: {', '.join(at_end)}."
+    return text

@@ -1,0 +1,65 @@
+"""The server's step: the mean of what clients trained, each weighted by its rows. No model, no files.
+
+    θ ← Σ_k (n_k / n) θ_k
+
+Angles of circuits may be averaged as directions, arg Σ_k (n_k / n) e^{iθ_k} [R]: −π and π are one angle.
+
+Source:
+    FedAvg, arXiv:1602.05629; over the tensors of a generator of weights, Federated Quantum-Train,
+    arXiv:2409.02763. The circular mean is ours [R].
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from qtha_lab.core.errors import Refusal
+
+ANGLES = re.compile(r"(^|[._])params$")  # the last part of a saved tensor's name
+
+
+def average(
+    states: Sequence[Mapping[str, Tensor]], rows: Sequence[int], angles: str = "mean"
+) -> dict[str, Tensor]:
+    """The weighted mean of tensors by name, summed in double precision.
+
+    A tensor that all clients have alike stays as it is, to the bit.
+
+    Args:
+        states: What each client sends.
+        rows: How many each trained on.
+        angles: "mean", or "circular" for tensors named `params`.
+
+    Raises:
+        Refusal: If two clients send other tensors.
+
+    Example:
+        >>> average([{"A": torch.tensor([1.0])}, {"A": torch.tensor([4.0])}], rows=[2, 1])
+        {'A': tensor([2.])}
+    """
+    for number, state in enumerate(states, 1):
+        if state.keys() != states[0].keys():
+            raise Refusal(
+                f"client {number} sends other tensors than client 1: they cannot be averaged"
+            )
+    weights = torch.tensor(rows, dtype=torch.float64) / sum(rows)
+    return {
+        name: _mean(
+            [state[name] for state in states],
+            weights,
+            is_circular=angles == "circular" and ANGLES.search(name) is not None,
+        )
+        for name in states[0]
+    }
+
+
+def _mean(tensors: list[Tensor], weights: Tensor, *, is_circular: bool) -> Tensor:
+    first = tensors[0]
+    if all(torch.equal(tensor, first) for tensor in tensors):
+        return first.clone()
+    stacked = torch.stack([tensor.double() for tensor in tensors], -1)
+    if not is_circular:
+        return (stacked @ weights).to(first.dtype)
+    return torch.atan2(stacked.sin() @ weights, stacked.cos() @ weights).to(first.dtype)

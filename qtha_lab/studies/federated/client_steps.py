@@ -1,0 +1,116 @@
+"""Turns of clients: each takes its steps of a round as an ordinary run, all on one model in memory.
+
+Averages nothing and decides no order; `driving` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from qtha_lab.experiment import Federation
+from qtha_lab.experiment.plan import resolve
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.federated.client_callbacks import Turn
+from qtha_lab.studies.federated.folder import Parties, sent_by
+from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.finetune import Outcome, fine_tune
+from qtha_lab.training.session import Session
+from qtha_lab.training.setup import Loaded, load
+from qtha_lab.training.threads import Threads
+
+
+class Turns:
+    """What clients of one method and seed do in one process.
+
+    Args:
+        federation: Its description.
+        of: The run directories.
+        events: Of the server's run.
+        look: Called before every turn.
+    """
+
+    def __init__(
+        self, federation: Federation, of: Parties, events: EventLog, look: Callable[[], None]
+    ) -> None:
+        self.federation, self.of, self.look = federation, of, look
+        self.threads = slots.n_threads(federation.training.threads)
+        threads = Threads(self.threads, lambda: self.threads, events)
+        self.session = Session.begin(of.server, events, of.server.stop.exists, threads)
+        threads.adjust(0)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The one model, with the adapter at its start."""
+        return load(self.session)
+
+    def turn(self, client: int, number: int, shared: Path) -> Outcome | None:
+        """Let a client take its steps of a round.
+
+        Args:
+            client: Its place, from 0 on.
+            number: Of the round, from 1 on.
+            shared: Folder of the adapter that it begins with.
+
+        Returns:
+            How the federation ends where the client cannot go on; None where it can.
+
+        Raises:
+            Interrupted: If the server's run is asked to stop.
+        """
+        files, per_round = self.of.clients[client], self.federation.steps_per_round
+        end = number * per_round
+        if self._has_done(files, end):
+            return None
+        self.session.report(
+            "running",
+            f"round {number} of {self.federation.rounds}, client {client + 1} of {self.federation.clients}",
+            step=end - per_round,
+        )
+        self.look()
+        events = EventLog(files.events)
+        turn = Turn(self.loaded, shared, end - per_round, end, self.federation.proximal)
+        try:
+            outcome = fine_tune(
+                files, events, self.session.stop_requested, self.threads,
+                loader=self._for_client, callbacks=[turn],
+            )  # fmt: skip
+            waits = outcome.state == "stopped" and self._has_done(files, end)
+            events.append(
+                "status", state="queued" if waits else outcome.state, step=outcome.step,
+                message=f"waits for round {number + 1}" if waits else outcome.message,
+            )  # fmt: skip
+        finally:
+            events.close()
+            _take_off_wrappers(self.loaded)
+        if outcome.state == "diverged":
+            message = f"client {client + 1} diverged in round {number}: {outcome.message}"
+            return Outcome("diverged", end - per_round, message)
+        if not self._has_done(files, end):
+            raise Interrupted
+        return None
+
+    def _has_done(self, files: RunDir, end: int) -> bool:
+        """Whether a client is at the end of a round, and all that belongs to the run's end is written."""
+        is_last = end == self.session.steps
+        ended = not is_last or Run(files.path).status().state == "finished"
+        return sent_by(files, end) is not None and ended
+
+    def _for_client(self, session: Session) -> Loaded:
+        """The one model with a client's rows."""
+        plan = resolve(session.experiment)
+        longest = session.training.max_length
+        rows = plan.task.encode(plan.task.train, self.loaded.rows.tokenizer, longest)
+        return replace(self.loaded, plan=plan, training_rows=rows)
+
+
+def _take_off_wrappers(loaded: Loaded) -> None:
+    """Leave no layer of the last Trainer around the model, or each turn would add one."""
+    from accelerate.utils import extract_model_from_parallel
+
+    extract_model_from_parallel(loaded.model, keep_fp32_wrapper=False)

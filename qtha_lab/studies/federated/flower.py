@@ -1,0 +1,179 @@
+"""A federation through Flower: its server sends the shared adapter as messages, its FedAvg averages what comes back.
+
+Clients' turns are those of `driving`, in processes of Flower's simulation; runs, folders and curves are the same. The
+average is summed in single precision, in the clients' order, so numbers are those of the plain loop up to rounding.
+Flower wants older releases of typer, rich, packaging and protobuf than the tests of this project run with, so its
+extra is one of its own: `pip install 'qtha-lab[federated]'` in an environment apart.
+
+Source:
+    Flower, arXiv:2007.14390; `flwr` 1.42, `run_simulation` and `serverapp.strategy.FedAvg`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import load_tensors
+from qtha_lab.experiment import Federation
+from qtha_lab.experiment.plan import resolve
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.studies.federated import rounds as driving
+from qtha_lab.studies.federated.client_steps import Turns
+from qtha_lab.studies.federated.folder import ADAPTER, Parties, sent_by
+from qtha_lab.studies.federated.results import summarise
+
+INSTALL = "pip install 'qtha-lab[federated]'"
+
+
+def check_flower(federation: Federation) -> None:
+    """Refuse a federation that cannot go through Flower.
+
+    Raises:
+        Refusal: If it is not installed, or averages angles as directions.
+    """
+    if importlib.util.find_spec("flwr") is None:
+        raise Refusal(
+            f"a federation on Flower needs the package flwr: {INSTALL}, in an environment apart, since it wants older "
+            "releases of typer, rich, packaging and protobuf"
+        )
+    if federation.angles != "mean":
+        raise Refusal(f"Flower averages numbers: angles must be mean, not {federation.angles}")
+
+
+def federate_on_flower(
+    federation: Federation,
+    out: Path | str = "out/federation",
+    on_progress: driving.Progress = lambda run, status: None,
+) -> dict[str, Any]:
+    """As `federate`, through Flower's simulation: a process of Ray for each core, clients in their turn.
+
+    Args:
+        federation: What to train.
+        out: The folder that holds everything.
+        on_progress: Called with the server's run and its status after every round.
+
+    Raises:
+        Refusal: As `federate`, and if Flower is not installed or a client does not answer.
+    """
+    check_flower(federation)
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    from flwr.clientapp import ClientApp  # pyright: ignore[reportMissingImports]
+    from flwr.serverapp import Grid, ServerApp  # pyright: ignore[reportMissingImports]
+    from flwr.simulation import run_simulation  # pyright: ignore[reportMissingImports]
+
+    ends: list[BaseException] = []
+    server, client = ServerApp(), ClientApp()
+    folder = str(Path(out).resolve())
+
+    @server.main()
+    def main(grid: Grid, context: Any) -> None:
+        try:
+            rounds = _rounds(grid, federation.clients)
+            driving.federate(federation, folder, on_progress, rounds=rounds)
+        except (
+            BaseException
+        ) as end:  # in a thread of Flower's, which would put it in words of its own
+            ends.append(end)
+
+    client.train()(_client_turn)
+    threads = max(1, federation.training.threads or 1)
+    run_simulation(
+        server, client, federation.clients, backend_config={"client_resources": {"num_cpus": threads, "num_gpus": 0.0}}
+    )  # fmt: skip
+    if ends:
+        raise ends[0]
+    return summarise(federation, Path(out))
+
+
+def _rounds(grid: Any, clients: int) -> driving.Rounds:
+    """What plays one round for `driving`: messages to all clients, their answers, Flower's average."""
+    from flwr.app import ArrayRecord, ConfigRecord  # pyright: ignore[reportMissingImports]
+    from flwr.serverapp.strategy import FedAvg  # pyright: ignore[reportMissingImports]
+
+    strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=clients, min_available_nodes=clients)
+
+    def play(of: Parties, number: int) -> dict[str, Tensor]:
+        shared = ArrayRecord(load_tensors(of.shared(number - 1) / ADAPTER))
+        order = ConfigRecord({"server": str(of.server.path), "round": number})
+        messages = strategy.configure_train(number, shared, order, grid)
+        replies = list(grid.send_and_receive(messages))
+        for reply in replies:
+            if reply.has_error():
+                raise Refusal(
+                    f"a client of {of.server.path.name} does not answer: {reply.error.reason}"
+                )
+        for reply in replies:
+            if sentence := reply.content.config_records["end"]["message"]:
+                raise Refusal(f"{of.server.path.name}: {sentence}")
+        replies.sort(key=lambda reply: reply.content.config_records["end"]["client"])
+        arrays, _ = strategy.aggregate_train(number, replies)
+        if arrays is None:
+            raise Refusal(f"no client of {of.server.path.name} answers in round {number}")
+        kinds = {
+            name: value.dtype
+            for name, value in load_tensors(of.shared(number - 1) / ADAPTER).items()
+        }
+        return {name: value.to(kinds[name]) for name, value in arrays.to_torch_state_dict().items()}
+
+    return play
+
+
+def _client_turn(message: Any, context: Any) -> Any:
+    """A client's turn, in a process of Flower's: what it trained, and from how many rows."""
+    from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict  # pyright: ignore[reportMissingImports]
+
+    order = message.content["config"]
+    number, client = int(order["round"]), int(context.node_config["partition-id"])
+    end, rows, tensors = _turn(
+        Path(str(order["server"])), client, number, message.content["arrays"].to_torch_state_dict()
+    )
+    content = RecordDict(
+        {
+            "arrays": ArrayRecord(tensors), "metrics": MetricRecord({"num-examples": rows}),
+            "end": ConfigRecord({"client": client, "message": end}),
+        }
+    )  # fmt: skip
+    return Message(content=content, reply_to=message)
+
+
+_SERVERS: dict[Path, tuple[Turns, tempfile.TemporaryDirectory]] = {}
+
+
+def _turn(
+    server: Path, client: int, number: int, shared: Mapping[str, Tensor]
+) -> tuple[str, int, dict[str, Tensor]]:
+    """How a turn ended where it did not, the client's rows, and what it sends."""
+    turns = _turns_of(server)
+    with tempfile.TemporaryDirectory() as folder:
+        save_file({name: t.contiguous() for name, t in shared.items()}, Path(folder) / ADAPTER)
+        outcome = turns.turn(client, number, Path(folder))
+    if outcome is not None:
+        return f"{outcome.state}: {outcome.message}", 1, dict(shared)
+    files = turns.of.clients[client]
+    sent = sent_by(files, number * turns.federation.steps_per_round)
+    assert sent is not None  # a turn that ended well has saved it
+    return "", len(resolve(files.experiment).task.train), load_tensors(sent)
+
+
+def _turns_of(server: Path) -> Turns:
+    """The model and the run directories of a federation, loaded once in a process."""
+    if server not in _SERVERS:
+        _SERVERS.clear()
+        federation = Federation.from_yaml(server.parent.parent / "federation.yaml")
+        clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
+        of = Parties(RunDir(server), [RunDir(path) for path in clients])
+        aside = tempfile.TemporaryDirectory()  # the server tells its run itself
+        turns = Turns(federation, of, EventLog(Path(aside.name) / "events.jsonl"), lambda: None)
+        _SERVERS[server] = turns, aside
+    return _SERVERS[server][0]

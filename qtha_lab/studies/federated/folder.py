@@ -1,0 +1,98 @@
+"""Where a federation lies: the server's run, the clients' runs below it, the adapter of every round.
+
+OUT/federation.yaml, summary.json
+OUT/runs/RUN                   the server: an ordinary run directory
+OUT/runs/RUN/clients/3         client 3: another, whose experiment has its share of the rows
+OUT/runs/RUN/rounds/7          the adapter after round 7; 0 is the start
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from qtha_lab.experiment import Experiment, Federation, editions
+from qtha_lab.experiment.run_directory import RunDir, checkpoints, write_atomically
+from qtha_lab.experiment.run_directory.files import sync_tree
+from qtha_lab.experiment.run_directory.plugins import record_plugins
+from qtha_lab.runs import run as runs
+
+ADAPTER = "adapter_model.safetensors"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parties:
+    """The run directories of one method and seed.
+
+    Attributes:
+        server: The parent run.
+        clients: Below it, in their order.
+    """
+
+    server: RunDir
+    clients: list[RunDir]
+
+    def shared(self, number: int) -> Path:
+        """The folder of the adapter after a round; 0 is the start."""
+        return self.server.path / "rounds" / str(number)
+
+    def rounds_shared(self) -> int:
+        """How many rounds have been averaged; −1 before there is a start."""
+        folder = self.server.path / "rounds"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return max((int(name) for name in names if name.isdigit()), default=-1)
+
+    def write_shared(self, number: int, tensors: dict[str, Tensor]) -> None:
+        """Write the adapter after a round, whole or not at all."""
+        place = self.shared(number)
+        new = place.with_name(f"{number}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        save_file(tensors, str(new / ADAPTER))
+        sync_tree(new)
+        new.rename(place)
+
+
+def parties(federation: Federation, experiment: Experiment, out: Path) -> Parties:
+    """The run directories of one of a federation's experiments, made where they are not there yet.
+
+    Args:
+        federation: Whose.
+        experiment: Of the server.
+        out: The federation's folder.
+    """
+    experiment = runs.with_absolute_paths(experiment)
+    there = (run for run in runs.list_runs(out / "runs") if run.experiment == experiment)
+    earlier = next(there, None)
+    if earlier is None:
+        server = RunDir.create(experiment, out / "runs", {"federation": out.name})
+        record_plugins(server)
+    else:
+        server = earlier.files
+    clients = []
+    for number, described in enumerate(federation.clients_of(experiment), 1):
+        client = RunDir(server.path / "clients" / str(number))
+        if not client.exists:
+            client.checkpoints.mkdir(parents=True, exist_ok=True)
+            record = editions.record(described)
+            write_atomically(client.experiment_file, record)
+            record_plugins(client)
+        clients.append(client)
+    return Parties(server, clients)
+
+
+def sent_by(client: RunDir, step: int) -> Path | None:
+    """What a client has after a step, as it is saved; None where it is not there, or not whole."""
+    folder = checkpoints.place(client.checkpoints, step)
+    if not folder.exists():
+        return None
+    if wrong := checkpoints.damage(folder):
+        log.warning("%s is damaged: %s", folder, wrong)
+        return None
+    return folder / ADAPTER

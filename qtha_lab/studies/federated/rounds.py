@@ -1,0 +1,273 @@
+"""Drives a federation in this process: every client's turn in its order, the average, the next round.
+
+A client is an ordinary run that stops at the end of every round, so its optimiser goes on from round to round and
+a kill loses no more than steps since its last checkpoint. All clients of a method use one model in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import get_peft_model_state_dict
+from torch import Tensor
+
+from qtha_lab.core import fault_log as faults
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import load_tensors
+from qtha_lab.experiment import Federation, editions
+from qtha_lab.experiment.plan import resolve
+from qtha_lab.experiment.run_directory import (
+    RunDir,
+    write_atomically,
+    write_json,
+)
+from qtha_lab.experiment.run_directory import (
+    queue as slots,
+)
+from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
+from qtha_lab.experiment.run_directory.files import sync_tree
+from qtha_lab.runs.process_start import taken_over
+from qtha_lab.runs.run import Run, Status
+from qtha_lab.studies.federated.averaging import average
+from qtha_lab.studies.federated.client_steps import Turns
+from qtha_lab.studies.federated.folder import Parties, parties, sent_by
+from qtha_lab.studies.federated.results import summarise
+from qtha_lab.training import artifacts as written
+from qtha_lab.training.early_stopping import load_weights
+from qtha_lab.training.evaluation import Interrupted, evaluating
+from qtha_lab.training.finetune import Outcome
+from qtha_lab.training.peak_memory import PeakMemory
+from qtha_lab.training.scores import load_scorers
+from qtha_lab.training.setup import Loaded
+from qtha_lab.training.test_evaluation import write_test
+
+Progress = Callable[[Run, Status], None]
+Rounds = Callable[[Parties, int], dict[str, Tensor]]
+"""What plays a round with its number: from the adapter of the round before to the clients' average."""
+log = logging.getLogger(__name__)
+
+
+def federate(
+    federation: Federation,
+    out: Path | str = "out/federation",
+    on_progress: Progress = lambda run, status: None,
+    rounds: Rounds | None = None,
+) -> dict[str, Any]:
+    """Train every method by federated averaging; called again with the same `out` it goes on where it was.
+
+    Args:
+        federation: What to train.
+        out: The folder that holds everything.
+        on_progress: Called with the server's run and its status after every client's turn.
+        rounds: Plays each round and gives its average, as `federate_on_flower` has Flower do; None is here.
+
+    Returns:
+        `summary.json`: the federation, an entry for every method and seed, and its rounds with the bytes sent.
+
+    Raises:
+        Refusal: If it cannot run, another process works in `out`, or a run diverged or was stopped.
+
+    Example:
+        >>> described = Federation(methods="lora(r=2)", clients=2, rounds=2, training={"steps": 4})
+        >>> federate(described, "out/two")["runs"][0]["rounds"][-1]["bytes_sent"]  # doctest: +SKIP
+        184320
+    """
+    out = Path(out)
+    federation.check(out / "runs")
+    _check_folder(federation, out)
+    out.mkdir(parents=True, exist_ok=True)
+    lock = slots.hold(out / ".lock")
+    if lock is None:
+        raise Refusal(f"another process runs a federation in {out}")
+    threads = torch.get_num_threads()
+    try:
+        write_atomically(out / "federation.yaml", editions.record(federation))
+        for experiment in federation.experiments():
+            _train(federation, parties(federation, experiment, out), on_progress, rounds)
+            write_json(out / "summary.json", summarise(federation, out))
+        return summarise(federation, out)
+    finally:
+        torch.set_num_threads(threads)
+        os.close(lock)
+
+
+def _check_folder(federation: Federation, out: Path) -> None:
+    file = out / "federation.yaml"
+    if file.exists() and Federation.from_yaml(file) != federation:
+        raise Refusal(f"{out} holds another federation: name a new folder")
+
+
+def _train(
+    federation: Federation, of: Parties, on_progress: Progress, rounds: Rounds | None
+) -> None:
+    """All rounds of one method and seed that are left.
+
+    Raises:
+        Refusal: If a run diverged or was asked to stop.
+    """
+    run = Run(of.server.path)
+    if run.status().state == "finished":
+        on_progress(run, run.status())
+        return
+    with ExitStack() as held:
+        for files in (of.server, *of.clients):
+            if Run(files.path).status().state != "finished":
+                slots.sign(held.enter_context(taken_over(files, "starting")), os.getpid())
+        events = EventLog(of.server.events)
+        held.callback(events.close)
+        outcome = Outcome("failed", 0)
+        try:
+            outcome = _Server(
+                federation, of, events, lambda: on_progress(run, run.status()), rounds
+            ).work()
+        except (Interrupted, KeyboardInterrupt) as reason:
+            outcome = Outcome("stopped", _step(of.server), "the same command goes on")
+            if isinstance(reason, KeyboardInterrupt):
+                raise
+        except Exception as error:
+            outcome = Outcome("failed", _step(of.server), faults.sentence(error, of.server.log))
+            raise
+        finally:
+            events.append("status", state=outcome.state, step=outcome.step, message=outcome.message)
+            on_progress(run, run.status())
+    if outcome.state != "finished":
+        raise Refusal(f"{of.server.path.name} is {outcome.state}: {outcome.message}")
+
+
+def _step(run: RunDir) -> int:
+    return max((e["step"] for e in read_events(run.events)[0] if e["kind"] == "round"), default=0)
+
+
+class _Server:
+    """The rounds of one method and seed.
+
+    Args:
+        federation: Its description.
+        of: The run directories.
+        events: Of the server's run.
+        look: Called after every turn.
+        rounds: Plays a round elsewhere; None has all clients take their turns here.
+    """
+
+    def __init__(
+        self, federation: Federation, of: Parties, events: EventLog, look: Callable[[], None], rounds: Rounds | None
+    ) -> None:  # fmt: skip
+        self.federation, self.of, self.events, self.look = federation, of, events, look
+        self.turns, self.rounds = Turns(federation, of, events, look), rounds
+        self.session = self.turns.session
+
+    @property
+    def loaded(self) -> Loaded:
+        """The one model, with the adapter at its start."""
+        return self.turns.loaded
+
+    def work(self) -> Outcome:
+        """Go on from the last round that was averaged.
+
+        Raises:
+            Interrupted: If the server's run is asked to stop.
+        """
+        written.write_environment(self.session, self.loaded)
+        load_scorers(
+            of_answers=self.session.training.generate_rows > 0,
+            of_classes=self.loaded.task.kind == "classification",
+        )
+        memory = PeakMemory(self.loaded.model)
+        if self.of.rounds_shared() < 0:
+            state = get_peft_model_state_dict(self.loaded.model)
+            self.of.write_shared(0, {n: t.detach().clone().contiguous() for n, t in state.items()})
+        for number in range(max(1, self.of.rounds_shared()), self.federation.rounds + 1):
+            if number > self.of.rounds_shared():
+                outcome = self._play(number)
+                if outcome is not None:
+                    return outcome
+            self._record(number)
+        self._end(memory)
+        return Outcome("finished", self.session.steps)
+
+    def _play(self, number: int) -> Outcome | None:
+        """A round of all clients and its average; how the federation ends where one cannot go on."""
+        if self.rounds is not None:
+            self.of.write_shared(number, self.rounds(self.of, number))
+            return None
+        for client in range(self.federation.clients):
+            outcome = self.turns.turn(client, number, self.of.shared(number - 1))
+            if outcome is not None:
+                return outcome
+        self._average(number)
+        return None
+
+    def _average(self, number: int) -> None:
+        step = number * self.federation.steps_per_round
+        files = [sent_by(client, step) for client in self.of.clients]
+        states = [load_tensors(file) for file in files if file is not None]
+        rows = [len(resolve(client.experiment).task.train) for client in self.of.clients]
+        self.of.write_shared(number, average(states, rows, self.federation.angles))
+
+    def _record(self, number: int) -> None:
+        """The loss of the shared adapter, what the clients' steps were in the mean, and the bytes of the round."""
+        per_round = self.federation.steps_per_round
+        step = number * per_round
+        load_weights(self.loaded.model, self.of.shared(number))
+        if self.session.is_recorded("round", step):
+            return
+        if number == 1:
+            self._copy_start()
+        for event in self._mean_steps(step - per_round + 1, step):
+            self.events.append("train", **event)
+        self.events.append("eval", step=step, **self._scores())
+        sent = 4 * self.federation.clients * sum(written.count_trained(self.loaded.model).values())
+        # everybody draws the start from the seed, so nothing is sent to begin the first round
+        self.events.append(
+            "round", step=step, round=number, bytes_down=sent * (number > 1), bytes_up=sent
+        )
+        log.info("%s: round %d averaged", self.of.server.path.name, number)
+        self.look()
+
+    def _copy_start(self) -> None:
+        """The evaluation at step 0, which is every client's."""
+        events = history(read_events(self.of.clients[0].events)[0])
+        first = next((e for e in events if e["kind"] == "eval" and e["step"] == 0), None)
+        if first is not None:
+            self.events.append("eval", **{k: v for k, v in first.items() if k not in ("t", "kind")})
+
+    def _mean_steps(self, first: int, last: int) -> Iterator[dict[str, Any]]:
+        """Of every step the mean loss and the seconds of all clients, which here take them one after the other."""
+        by_client: dict[int, list[dict[str, Any]]] = {}
+        for client in self.of.clients:
+            for event in history(read_events(client.events)[0]):
+                if event["kind"] == "train" and first <= event["step"] <= last:
+                    by_client.setdefault(event["step"], []).append(event)
+        for step, events in sorted(by_client.items()):
+            yield {
+                "step": step,
+                "loss": sum(event["loss"] for event in events) / len(events),
+                "learning_rate": events[0]["learning_rate"],
+                "seconds": sum(event["seconds"] for event in events),
+            }
+
+    def _scores(self) -> dict[str, float]:
+        with evaluating(self.loaded.model), self._autocast():
+            return self.loaded.scores(self.session)
+
+    def _autocast(self) -> contextlib.AbstractContextManager:
+        device = next(self.loaded.model.parameters()).device.type
+        is_half = self.session.training.precision == "bfloat16"
+        return torch.autocast(device, torch.bfloat16) if is_half else contextlib.nullcontext()
+
+    def _end(self, memory: PeakMemory) -> None:
+        """Test the last shared adapter and write what an ordinary run writes."""
+        session, loaded = self.session, self.loaded
+        write_test(session, loaded, session.steps, self._autocast)
+        written.write_answers(session, loaded, session.steps)
+        written.write_adapter(session, loaded)
+        written.write_summary(session, loaded, memory, "finished")
+        written.write_model_card(session, loaded)
+        sync_tree(self.of.server.adapter)

@@ -1,0 +1,61 @@
+"""The best of a sweep as a comparison with fresh seeds: what was picked as the best of many is not yet shown.
+
+Describes and refuses; what launches it is `qtha_lab.launch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison, Sweep
+from qtha_lab.studies.sweep.record import TrialRecord
+
+
+def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int = 3) -> Comparison:
+    """Every method at its best point, with seeds that no trial had.
+
+    Args:
+        described: What was swept.
+        best: The best trial of each method, by its label.
+        n_seeds: How many seeds, the first above those of the trials.
+
+    Raises:
+        Refusal: If a method has no best yet, the bests train on other terms than each other, or there is no seed.
+
+    Example:
+        >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": [0.003, 0.01]}, seeds=[0, 1])
+        >>> bests = {n: TrialRecord(n, 0, "complete", {"learning_rate": 0.01}, 4.1, []) for n in ("lora", "qtha")}
+        >>> compared = confirmation(sweep, bests)
+        >>> [method.label for method in compared.methods], compared.seeds
+        (['lora(learning_rate=0.01)', 'qtha(learning_rate=0.01)'], [2, 3, 4])
+    """
+    if n_seeds < 1:
+        raise Refusal(f"a confirmation needs at least 1 seed, not {n_seeds}")
+    placed = []
+    for method in described.methods:
+        if method.label not in best:
+            raise Refusal(
+                f"no trial of {method.label} has come to a finite end: there is no best to confirm"
+            )
+        placed.append(described.placed_at(method, best[method.label].point))
+    terms = [fields | {"training": training} for fields, _, training in placed]
+    _refuse_other_terms(described, terms)
+    first = max(described.seeds) + 1
+    return Comparison(
+        **terms[0],
+        methods=[choice for _, choice, _ in placed],
+        seeds=list(range(first, first + n_seeds)),
+    )
+
+
+def _refuse_other_terms(described: Sweep, terms: list[dict]) -> None:
+    """Bests of which one trained longer, on other rows or on another model are no comparison."""
+    flat = [{**term, **term["training"].model_dump()} for term in terms]
+    for name, value in flat[0].items():
+        for method, other in zip(described.methods, flat, strict=True):
+            if name != "training" and other[name] != value:
+                raise Refusal(
+                    f"the best of {described.methods[0].label} has {name} {value}, that of {method.label} {other[name]}: "
+                    "methods are compared at the same"
+                )

@@ -1,0 +1,53 @@
+"""The trials of a sweep as its journal has them; reads only, beside a driver at work or after a kill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+
+from qtha_lab.core.io.names import PART
+from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.sweep.journal import read_journal
+from qtha_lab.studies.sweep.record import TrialRecord
+from qtha_lab.studies.sweep.study import WHY, quiet_optuna
+
+DAMAGED = "its lines in journal.log are damaged"
+STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def read_trials(folder: SweepDir) -> list[TrialRecord]:
+    """All trials of a sweep, in the order of its methods and then of their beginning."""
+    sweep = folder.sweep
+    labels = {f"{n} {method.meaning}": method.label for n, method in enumerate(sweep.methods)}
+    records = []
+    with quiet_optuna():
+        journal, _ = read_journal(folder.journal)
+        studies = {study.study_name: study for study in journal.get_all_studies()}
+        for name, label in labels.items():
+            trials = journal.get_all_trials(studies[name]._study_id) if name in studies else []
+            records += [_record(label, trial) for trial in trials if trial.state.name in STATES]
+    return records
+
+
+def _record(label: str, trial: optuna.trial.FrozenTrial) -> TrialRecord:
+    state, runs = STATES[trial.state.name], trial.user_attrs.get("runs", [])
+    value, why = trial.values, trial.user_attrs.get(WHY, "")
+    is_whole = isinstance(runs, list) and all(map(_is_name, runs)) and isinstance(why, str)
+    if state == "complete":
+        is_whole &= value is not None and len(value) == 1 and isinstance(value[0], int | float)
+    if not is_whole:
+        return TrialRecord(label, trial.number, "failed", {}, None, [], DAMAGED)
+    return TrialRecord(
+        method=label,
+        number=trial.number,
+        state=state,
+        point=dict(trial.params),
+        value=value[0] if state == "complete" and value else None,
+        runs=runs,
+        message=why,
+    )
+
+
+def _is_name(run: Any) -> bool:
+    return isinstance(run, str) and PART.fullmatch(run) is not None

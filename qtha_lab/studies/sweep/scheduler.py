@@ -1,0 +1,228 @@
+"""The process of one sweep: `python -m qtha_lab.studies.sweep.scheduler SWEEP_DIR`.
+
+Keeps every slot busy: asks the studies for points, launches their runs, follows them, ends trials early where the
+pruner says so and writes down what came of each. Killed at any moment and started again it goes on where it was:
+the journal holds the trials, and each run says whose trial it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from statistics import fmean
+from types import FrameType
+from typing import Any
+
+from optuna.trial import Trial
+
+from qtha_lab.experiment.run_directory import (
+    queue as slots,
+)
+from qtha_lab.experiment.run_directory import (
+    scheduler_process as drivers,
+)
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
+from qtha_lab.runs.run import Run, Status
+from qtha_lab.studies.sweep.folder import Origin, SweepDir
+from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+
+POLL_SECONDS = 0.3
+MOST_RESUMES = 2
+AT_ONCE_ELSEWHERE = 32  # runs that other machines are given, which queue there
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Going:
+    """A trial whose runs have not all ended."""
+
+    study: MethodStudy
+    trial: Trial
+    runs: list[Run]
+    reported: int = 0  # the last step whose objective the study knows
+    resumes: int = 0
+    offsets: dict[str, int] = field(default_factory=dict)
+    curves: dict[str, dict[int, float]] = field(default_factory=dict)
+
+
+class Scheduler:
+    """Drives the trials of one sweep.
+
+    Args:
+        folder: The sweep's directory.
+        machines: What trains the runs; None is this machine.
+    """
+
+    def __init__(self, folder: SweepDir, machines: RemoteBackend | None = None) -> None:
+        self.folder, self.sweep, self.machines = folder, folder.sweep, machines
+        threads = self.sweep.training.threads
+        self.at_once = AT_ONCE_ELSEWHERE if machines else slots.n_slots(threads)
+        journal = open_journal(folder.journal)
+        self.studies = [MethodStudy(self.sweep, n, journal) for n in range(len(self.sweep.methods))]
+        self.going: list[_Going] = []
+        self.asked_to_stop = False
+        self._adopt()
+
+    def drive(self) -> bool:
+        """Work until every trial has ended, or until it is asked to stop; whether all have ended."""
+        while not self._stop():
+            for trial in list(self.going):
+                self._follow(trial)
+            self._begin_more()
+            if not self.going and not any(study.remaining() for study in self.studies):
+                return True
+            if self.going and all(self._waits_for_a_person(trial) for trial in self.going):
+                log.info("all that is left was stopped by hand")
+                return False
+            time.sleep(POLL_SECONDS)
+        for run in [run for trial in self.going for run in trial.runs]:
+            run.ask_to_stop()
+        if self.machines:
+            self.machines.close()
+        for run in [run for trial in self.going for run in trial.runs]:
+            run.stop()
+        return False
+
+    def _stop(self) -> bool:
+        return self.asked_to_stop or self.folder.stop.exists()
+
+    def _adopt(self) -> None:
+        """Go on with the trials that were begun before, and resume their runs."""
+        known = self.folder.runs()
+        for study in self.studies:
+            for trial in study.open_trials():
+                log.info("going on with trial %d of %s", trial.number, study.method.label)
+                going = self._launched(study, trial, known)
+                self.going.append(going)
+                for run in going.runs:
+                    if run.status().state in ("stopped", "dead", "failed"):
+                        run.resume(on=self.machines)
+
+    def _begin_more(self) -> None:
+        """Begin trials while a slot is free, of the method that has had the fewest."""
+        while self._busy() < self.at_once and not self._stop():
+            waiting = [study for study in self.studies if study.remaining()]
+            if not waiting:
+                return
+            study = min(waiting, key=lambda s: (len(s.trials()), s.number))
+            trial = study.ask()
+            log.info("trial %d of %s at %s", trial.number, study.method.label, trial.params)
+            self.going.append(self._launched(study, trial, {}))
+
+    def _busy(self) -> int:
+        return sum(not run.status().ended for trial in self.going for run in trial.runs)
+
+    def _launched(self, study: MethodStudy, trial: Trial, known: dict[Origin, Any]) -> _Going:
+        """A trial with its runs: those that are there, and the others launched."""
+        launched = []
+        for experiment in self.sweep.experiments_at(study.method, study.point(trial)):
+            origin = Origin(self.folder.path.name, study.number, trial.number, experiment.seed)
+            run = known.get(origin)
+            launched.append(
+                runs.launch(
+                    experiment,
+                    self.folder.runs_dir,
+                    check=False,
+                    origin=origin._asdict(),
+                    on=self.machines,
+                )
+                if run is None
+                else Run(run.path)
+            )
+        trial.set_user_attr("runs", [run.id for run in launched])
+        return _Going(study, trial, launched)
+
+    def _follow(self, going: _Going) -> None:
+        """End a trial whose runs have ended, or that the pruner ends."""
+        states = [run.status() for run in going.runs]
+        if going.study.sweep.pruner != "none" and self._prune(going):
+            for run in going.runs:
+                run.ask_to_stop()
+            going.study.tell_pruned(going.trial)
+            self.going.remove(going)
+        elif all(status.state in ("finished", "diverged") for status in states):
+            going.study.tell(going.trial, self._objective(going, states))
+            self.going.remove(going)
+        elif all(status.ended for status in states):
+            self._mend(going, states)
+
+    def _mend(self, going: _Going, states: list[Status]) -> None:
+        """Resume what died; end a trial of which a run fails again and again."""
+        broken = [
+            (run, status)
+            for run, status in zip(going.runs, states, strict=True)
+            if status.state in ("dead", "failed", "unreadable")
+        ]
+        if not broken:  # stopped by a person, who may resume it
+            return
+        run, status = broken[0]
+        if status.state == "unreadable" or going.resumes == MOST_RESUMES:
+            log.warning("%s: %s", run.id, status.message)
+            going.study.tell_failed(going.trial, f"{run.id}: {status.message}")
+            self.going.remove(going)
+            return
+        if (now := run.status().state) != status.state:  # it ended by itself meanwhile
+            log.info("%s was %s and is %s", run.id, status.state, now)
+            return
+        going.resumes += 1
+        log.warning("%s is %s: resumed", run.id, status.state)
+        run.resume(on=self.machines)
+
+    def _waits_for_a_person(self, going: _Going) -> bool:
+        states = [run.status().state for run in going.runs]
+        return "stopped" in states and all(
+            state in ("stopped", "finished", "diverged") for state in states
+        )
+
+    def _objective(self, going: _Going, states: list[Status]) -> float:
+        """The mean over the seeds of what the runs came to; not a number where one diverged."""
+        values = [
+            (run.summary() or {}).get(self.sweep.objective) if status.state == "finished" else None
+            for run, status in zip(going.runs, states, strict=True)
+        ]
+        return fmean(float("nan") if value is None else value for value in values)
+
+    def _prune(self, going: _Going) -> bool:
+        """Whether the study ends a trial, after it has heard of the evaluations that every seed has had."""
+        for run in going.runs:
+            events, going.offsets[run.id] = run.events(going.offsets.get(run.id, 0))
+            curve = going.curves.setdefault(run.id, {})
+            for event in events:
+                value = event.get(
+                    self.sweep.objective if self.sweep.objective != "eval_loss" else "loss"
+                )
+                if event["kind"] == "eval" and event["step"] and isinstance(value, int | float):
+                    curve[event["step"]] = value
+        shared = set.intersection(*(set(going.curves[run.id]) for run in going.runs))
+        new = sorted(step for step in shared if step > going.reported)
+        if not new:
+            return False
+        going.reported = new[-1]
+        means = {step: fmean(going.curves[run.id][step] for run in going.runs) for step in new}
+        return going.study.report(going.trial, means)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Drive one sweep; the exit code is 0 if every trial has ended."""
+    order = drivers.enter("Drive one sweep.", arguments)
+    with contextlib.ExitStack() as held:
+        machines = None
+        if order.on:
+            machines = held.enter_context(contextlib.closing(remote_backend_named(order.on)))
+        scheduler = Scheduler(SweepDir(order.path), machines)
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            scheduler.asked_to_stop = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+        return 0 if scheduler.drive() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""The trials of one method of a sweep, as a study of Optuna in the sweep's journal.
+
+Chooses points and remembers what came of them; launches nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.sweep import Point, Sweep
+from qtha_lab.studies.sweep.journal import cut_damage
+
+WHY = "why"
+PRUNED = "pruned"
+
+
+class _Lock(BaseJournalFileLock):
+    """A lock that dies with its process, which Optuna's own does not."""
+
+    def __init__(self, path: Path) -> None:
+        mode = 0o644 | path.parent.stat().st_mode & 0o060
+        self.lock = FileLock(path, timeout=60, mode=mode)
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+def open_journal(path: Path) -> JournalStorage:
+    """Open the journal of a sweep for writing, cut before the first damaged line."""
+    with quiet_optuna():
+        if path.exists():
+            cut_damage(path)
+        lock = _Lock(path.with_name(f"{path.name}.lock"))
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+
+
+class MethodStudy:
+    """The trials of one method.
+
+    Args:
+        sweep: What is swept.
+        number: The method's place in the sweep's list.
+        journal: Where the trials are recorded.
+    """
+
+    def __init__(self, sweep: Sweep, number: int, journal: JournalStorage) -> None:
+        self.sweep, self.number = sweep, number
+        self.method: MethodChoice = sweep.methods[number]
+        self.axes = sweep.axes_of(self.method)
+        with quiet_optuna():
+            self.study = optuna.create_study(
+                storage=journal,
+                study_name=f"{number} {self.method.meaning}",
+                direction=sweep.direction,
+                load_if_exists=True,
+                pruner=_pruner(sweep),
+            )
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials so far that were begun."""
+        every = self.study.get_trials(deepcopy=False)
+        return [trial for trial in every if trial.state != TrialState.WAITING]
+
+    def open_trials(self) -> list[Trial]:
+        """Those begun and not ended, as when the driver was killed; one cut off at birth gets the point it would have had."""
+        return [self._whole(t) for t in self.trials() if t.state == TrialState.RUNNING]
+
+    def _whole(self, trial: FrozenTrial) -> Trial:
+        with quiet_optuna():
+            self.study.sampler = _sampler(self.sweep, self.number, trial.number)
+            whole = Trial(self.study, trial._trial_id)
+            for name, distribution in self._distributions().items():
+                if name not in trial.params:
+                    whole._suggest(name, distribution)
+            return whole
+
+    def remaining(self) -> int:
+        """How many trials are still to be begun."""
+        return max(0, self.sweep.trials_of(self.method) - len(self.trials()))
+
+    def ask(self) -> Trial:
+        """Begin a trial at a new point, the same after a kill as without one."""
+        count = len(self.trials())
+        with quiet_optuna():
+            self.study.sampler = _sampler(self.sweep, self.number, count)
+            waits = any(
+                t.state == TrialState.WAITING for t in self.study.get_trials(deepcopy=False)
+            )
+            if (
+                self.sweep.search == "grid" and not waits
+            ):  # else a kill came before it was asked for
+                self.study.enqueue_trial(self._next_of_grid())
+            return self.study.ask(self._distributions())
+
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        if self.sweep.search == "grid":
+            return {name: _fixed(axis.grid()) for name, axis in self.axes.items()}
+        return {name: _distribution(axis) for name, axis in self.axes.items()}
+
+    def point(self, trial: Trial | FrozenTrial) -> Point:
+        """Where a trial is, each value as the axis writes it."""
+        return {name: trial.params[name] for name in self.axes}
+
+    def _next_of_grid(self) -> dict[str, Any]:
+        grid = self.sweep.grid(self.method)
+        visited = {tuple(self.point(trial).values()) for trial in self.trials()}
+        if self.sweep.trials is not None and self.sweep.trials < len(grid):
+            grid.sort(key=lambda point: _number(self.sweep.search_seed, repr(point)))
+        return next(dict(point) for point in grid if tuple(point.values()) not in visited)
+
+    def report(self, trial: Trial, values: Mapping[int, float]) -> bool:
+        """Record the objective at more steps; whether the trial should be ended early."""
+        for step, value in sorted(values.items()):
+            trial.report(value, step)
+            if trial.should_prune():
+                return True
+        return False
+
+    def tell(self, trial: Trial, value: float) -> None:
+        """End a trial with its objective; what diverged is as bad as can be."""
+        worst = math.inf if self.sweep.direction == "minimize" else -math.inf
+        self.study.tell(trial, value if math.isfinite(value) else worst)
+
+    def tell_pruned(self, trial: Trial) -> None:
+        """End a trial that was stopped early."""
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    def tell_failed(self, trial: Trial, why: str) -> None:
+        """End a trial that came to nothing."""
+        trial.set_user_attr(WHY, why)
+        self.study.tell(trial, state=TrialState.FAIL)
+
+
+def _distribution(axis: Axis) -> BaseDistribution:
+    if axis.listed:
+        return CategoricalDistribution(axis.listed)
+    if axis.is_whole:
+        return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+    return FloatDistribution(axis.low, axis.high, log=axis.log)
+
+
+def _fixed(values: list[Any]) -> BaseDistribution:
+    """What holds the values of a grid; numbers so that a grid can grow later."""
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        return IntDistribution(min(values), max(values))
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return FloatDistribution(min(values), max(values))
+    return CategoricalDistribution(values)
+
+
+def _number(seed: int, text: str) -> int:
+    """A number that depends on a seed and a text alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {text}".encode()).digest()[:4], "big")
+
+
+def _sampler(sweep: Sweep, method: int, count: int) -> optuna.samplers.BaseSampler:
+    """The sampler of the next trial: seeded by how many there were, so that a resumed search goes the same way."""
+    seed = _number(sweep.search_seed, f"{method} {count}")
+    if sweep.search == "tpe":
+        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    if sweep.search == "gp":
+        return optuna.samplers.GPSampler(seed=seed, deterministic_objective=False)
+    if sweep.search == "sobol":
+        return optuna.samplers.QMCSampler(
+            seed=_number(sweep.search_seed, str(method)), scramble=True
+        )
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _pruner(sweep: Sweep) -> optuna.pruners.BasePruner:
+    if sweep.pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=3)
+    if sweep.pruner == "halving":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=sweep.training.eval_every)
+    return optuna.pruners.NopPruner()
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Without Optuna's lines on standard error."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield

@@ -1,0 +1,250 @@
+"""A sweep that was launched, as its directory tells it: its trials, the best of each method, stop, resume, more trials.
+
+The driver is a process of its own and goes on if this view is forgotten.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.run_directory import (
+    queue as slots,
+)
+from qtha_lab.experiment.run_directory import (
+    scheduler_process as drivers,
+)
+from qtha_lab.experiment.sweep import Sweep
+from qtha_lab.runs.run import Run
+from qtha_lab.studies.sweep.confirmation import confirmation
+from qtha_lab.studies.sweep.folder import SweepDir, find_sweep
+from qtha_lab.studies.sweep.record import TrialRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Trials:
+    """The trials of one sweep.
+
+    Example:
+        >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3"})
+        >>> trials = launch(sweep)  # doctest: +SKIP
+        >>> trials.wait().best()["lora"].point  # doctest: +SKIP
+        {'learning_rate': 0.01}
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = SweepDir(Path(path).resolve())
+
+    def __repr__(self) -> str:
+        records = self.records()
+        states = [record.state for record in records]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        return f"<sweep {self.folder.path.name}: {self.state}; {len(records)} of {self.planned} trials: {counts}>"
+
+    @property
+    def sweep(self) -> Sweep:
+        """What is swept."""
+        return self.folder.sweep
+
+    @property
+    def planned(self) -> int:
+        """Trials in all, of every method."""
+        return sum(map(self.sweep.trials_of, self.sweep.methods))
+
+    @property
+    def state(self) -> str:
+        """ "running", "stopping", "finished", "stopped" where a person stopped it, else "dead"."""
+        if self.folder.at_work:
+            return "stopping" if self.folder.stop.exists() else "running"
+        ended = sum(record.state != "running" for record in self.records())
+        if ended >= self.planned:
+            return "finished"
+        stopped = self.folder.stop.exists() or any(
+            run.status().state == "stopped" for run in self.open_runs()
+        )
+        return "stopped" if stopped else "dead"
+
+    def records(self) -> list[TrialRecord]:
+        """All trials so far, method by method, as the journal has them."""
+        if not self.folder.journal.exists():
+            return []
+        from qtha_lab.studies.sweep.results import read_trials
+
+        return read_trials(self.folder)
+
+    def open_runs(self) -> list[Run]:
+        """The runs of the trials that have not ended."""
+        ids = [
+            name for record in self.records() if record.state == "running" for name in record.runs
+        ]
+        return [Run(self.folder.runs_dir / name) for name in ids]
+
+    def best(self, records: Iterable[TrialRecord] | None = None) -> dict[str, TrialRecord]:
+        """The best complete trial of each method, by its label; of all trials, or of those that were read already."""
+        sign = 1.0 if self.sweep.direction == "minimize" else -1.0
+        best: dict[str, TrialRecord] = {}
+        for record in self.records() if records is None else records:
+            if record.state != "complete" or record.value is None or math.isinf(record.value):
+                continue
+            rival = best.get(record.method)
+            if rival is None or sign * record.value < sign * (rival.value or 0.0):
+                best[record.method] = record
+        return best
+
+    def confirmation(self, n_seeds: int = 3) -> Comparison:
+        """The best point of every method so far as a comparison with seeds that no trial had, to be launched.
+
+        Args:
+            n_seeds: How many seeds.
+
+        Raises:
+            Refusal: As `qtha_lab.studies.sweep.confirmation.confirmation`.
+        """
+        return confirmation(self.sweep, self.best(), n_seeds)
+
+    def seconds_left(self, records: Iterable[TrialRecord]) -> float | None:
+        """What the trials to come will take, from what those that ended took, with every slot busy.
+
+        Args:
+            records: All trials so far.
+
+        Returns:
+            Seconds, or None until a trial has been completed. A trial that runs counts as one to come.
+        """
+        records = list(records)
+        seconds: dict[str, list[float]] = {}
+        for record in records:
+            if record.state == "complete":
+                walls = (_wall_seconds(self.folder.runs_dir / name) for name in record.runs)
+                seconds.setdefault(record.method, []).append(sum(walls))
+        if not seconds:
+            return None
+        usual = statistics.fmean(second for each in seconds.values() for second in each)
+        left = 0.0
+        for method in self.sweep.methods:
+            label = method.label
+            ended = sum(r.method == label and r.state != "running" for r in records)
+            a_trial = statistics.fmean(seconds.get(label, [usual]))
+            left += (self.sweep.trials_of(method) - ended) * a_trial
+        return left / slots.n_slots(self.sweep.training.threads)
+
+    def table(self) -> pandas.DataFrame:
+        """A row for every trial: method, number, state, each axis, the objective, the ids of its runs."""
+        import pandas
+
+        rows = [
+            {"method": r.method, "trial": r.number, "state": r.state}
+            | r.point
+            | {self.sweep.objective: r.value, "runs": ",".join(r.runs)}
+            for r in self.records()
+        ]
+        columns = ["method", "trial", "state", *self.sweep.axes, self.sweep.objective, "runs"]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def wait(self, timeout: float | None = None) -> Trials:
+        """Wait until the driver has ended, or for `timeout` seconds."""
+        self.folder.wait(timeout)
+        return self
+
+    def stop(self, timeout: float = 120.0) -> Trials:
+        """Ask the driver to stop with all runs saved, and wait until it has."""
+        self.folder.stop.touch()
+        return self.wait(timeout)
+
+    def resume(self, on: str | None = None) -> Trials:
+        """Go on where the sweep was stopped or killed; nothing finished is repeated.
+
+        Args:
+            on: Machines that train the runs from now on, as for `launch`.
+
+        Raises:
+            Refusal: If it is running, or has finished.
+        """
+        if (state := self.state) in ("running", "stopping", "finished"):
+            more = ": extend gives it more trials" if state == "finished" else ""
+            raise Refusal(f"sweep {self.folder.path.name} is {state}{more}")
+        return start(self.folder, on)
+
+    def extend(self, on: str | None = None, **changes: Any) -> Trials:
+        """Give the sweep more trials, methods or values, and go on.
+
+        Args:
+            on: Machines that train the runs from now on, as for `launch`.
+            changes: Fields of the sweep with their new values, such as `trials=40`; `seeds` stays as it is, since
+                trials have ended with them.
+
+        Raises:
+            Refusal: If it is running, or a change would contradict the trials so far.
+        """
+        if self.state in ("running", "stopping"):
+            raise Refusal(f"sweep {self.folder.path.name} is {self.state}: stop it first")
+        fixed = {"model", "task", "task_options", "quantization", "seeds", "training", "objective"}
+        for name in fixed & changes.keys():
+            raise Refusal(
+                f"{name} of a sweep cannot change, its trials have ended with it: sweep anew"
+            )
+        sweep = self.sweep.replace(**changes)
+        before = [method.meaning for method in self.sweep.methods]
+        if [method.meaning for method in sweep.methods][: len(before)] != before:
+            raise Refusal("methods of a sweep can be added at the end only")
+        sweep.check(self.folder.runs_dir)
+        self.folder.write(sweep)
+        return start(self.folder, on)
+
+
+@functools.lru_cache(maxsize=4096)
+def _wall_seconds(run: Path) -> float:
+    """Of a run that has finished, which is read once."""
+    return float((Run(run).summary() or {}).get("wall_seconds") or 0.0)
+
+
+def launch(
+    sweep: Sweep, path: Path | str | None = None, *, check: bool = True, on: str | None = None
+) -> Trials:
+    """Start a sweep and return at once; called again with the same path it goes on.
+
+    Args:
+        sweep: What to try.
+        path: Its directory; None makes one under the usual runs folder.
+        check: Refuse first what cannot work.
+        on: Machines that train the runs, as `qtha_lab.runs.remote` names them; None is this one.
+
+    Raises:
+        Refusal: If a trial could not run, or the directory is another sweep's; then nothing is started.
+    """
+    if check:
+        sweep.check()
+    folder = SweepDir.create(sweep, Path(path) if path else None)
+    trials = Trials(folder.path)
+    return trials if trials.state in ("running", "finished") else start(folder, on)
+
+
+def attach(name: str | Path) -> Trials:
+    """The sweep of a name or a path.
+
+    Raises:
+        Refusal: If there is none; names the nearest.
+    """
+    return Trials(find_sweep(name).path)
+
+
+def start(folder: SweepDir, on: str | None = None) -> Trials:
+    """Start the driver of a sweep.
+
+    Args:
+        folder: Its directory.
+        on: Machines that train its runs; None is this one.
+
+    Raises:
+        Refusal: If a driver is at the sweep.
+    """
+    drivers.start("qtha_lab.studies.sweep.scheduler", folder, on)
+    return Trials(folder.path)

@@ -1,6 +1,0 @@
-"""Sweeps: methods tried at many points on axes of their settings, durable and with equal budgets."""
-
-from qtha_lab.sweep.forecast import Forecast, first_experiments, forecast
-from qtha_lab.sweep.trials import TrialRecord, Trials, attach, launch
-
-__all__ = ["Forecast", "TrialRecord", "Trials", "attach", "first_experiments", "forecast", "launch"]

@@ -1,0 +1,172 @@
+"""Engines that wear out: synthetic ones, made from a seed, and those of a folder of NASA's C-MAPSS files.
+
+    h(t) = 1 − d − (e^{a t^b} − 1)
+
+is the health of a synthetic engine, which fails at h = 0; 14 sensors see a power of 1 − h each, with noise. What is to be told is
+how many cycles are left, at most `CAP`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_file
+
+N_SENSORS, WINDOW, CAP = 14, 30, 125
+SHORTEST, LONGEST = 128, 356  # cycles of a synthetic engine
+NOISE = 0.1
+# of the 21 of C-MAPSS those that change in FD001, counted from 1
+CMAPSS_SENSORS = (2, 3, 4, 7, 8, 9, 11, 12, 13, 14, 15, 17, 20, 21)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The last `WINDOW` cycles before many moments, and what is left then.
+
+    Attributes:
+        inputs: Sensors, with mean 0 and variance 1 over the training engines.
+        left: Cycles until the failure, at most `CAP`.
+    """
+
+    inputs: Float[Tensor, "rows window sensors"]
+    left: Float[Tensor, " rows"]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Engines to train on, run to their failure, and others that are cut off before it.
+
+    Attributes:
+        train: Every moment of the training engines.
+        test: The last moment of each of the others.
+    """
+
+    train: Windows
+    test: Windows
+
+
+def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
+    """Engines made from a seed.
+
+    Args:
+        train: Engines to train on.
+        test: Engines that are cut off at a random moment.
+        seed: Of lives, sensors and noise.
+
+    Example:
+        >>> fleet = synthetic_fleet(2, 3, seed=0)
+        >>> fleet.test.inputs.shape, bool(fleet.train.left.min() == 0), float(fleet.train.left.max())
+        (torch.Size([3, 30, 14]), True, 125.0)
+
+    Source:
+        The form of the health is that of Saxena et al. 2008, with the 1 of e^0 taken back; ranges and sensors are ours [R].
+    """
+    random = np.random.default_rng(seed)
+    gains = random.choice([-1, 1], N_SENSORS) * random.uniform(0.3, 1.0, N_SENSORS)
+    powers = random.uniform(0.5, 2.0, N_SENSORS)
+    lives = [_engine(random, gains, powers) for _ in range(train + test)]
+    cut = [random.integers(WINDOW, len(life) + 1) for life in lives[train:]]
+    ends = [float(len(life) - at) for life, at in zip(lives[train:], cut, strict=True)]
+    histories = [life[:at] for life, at in zip(lives[train:], cut, strict=True)]
+    return fleet_of(lives[:train], histories, ends)
+
+
+def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """The sensors of one engine at every cycle of its life, (cycles, 14)."""
+    length, b, d = (
+        random.integers(SHORTEST, LONGEST),
+        random.uniform(1.5, 2.5),
+        random.uniform(0, 0.1),
+    )
+    a = np.log(2 - d) / length**b
+    health = 1 - d - (np.exp(a * np.arange(1, length + 1) ** b) - 1)
+    worn = (1 - health.clip(0, 1))[:, None] ** powers
+    return gains * worn + NOISE * random.standard_normal((length, N_SENSORS))
+
+
+def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[float]) -> Fleet:
+    """A fleet of sensors by cycle.
+
+    Args:
+        lives: Of the training engines, until they fail, (cycles, sensors) each.
+        histories: Of the others, as far as they are known.
+        ends: Cycles that those have left.
+
+    Raises:
+        Refusal: If an engine was seen for less than a window.
+    """
+    shortest = min(len(engine) for engine in (*lives, *histories))
+    if shortest < WINDOW:
+        raise Refusal(f"an engine must be seen for at least {WINDOW} cycles, not {shortest}")
+    every = np.concatenate(lives)
+    mean, deviation = every.mean(0), every.std(0).clip(1e-9)
+    inputs, left = [], []
+    for life in lives:
+        moments = range(WINDOW, len(life) + 1)
+        inputs += [life[at - WINDOW : at] for at in moments]
+        left += [len(life) - at for at in moments]
+    last = [engine[-WINDOW:] for engine in histories]
+
+    def windows(rows: list[np.ndarray], cycles: list) -> Windows:
+        scaled = (np.stack(rows) - mean) / deviation
+        return Windows(
+            torch.tensor(scaled, dtype=torch.float32), torch.tensor(cycles).float().clamp(max=CAP)
+        )
+
+    return Fleet(windows(inputs, left), windows(last, ends))
+
+
+def read_cmapss(folder: Path | str, subset: str = "FD001") -> Fleet:
+    """The engines of a folder of C-MAPSS files: `train_FD001.txt`, `test_FD001.txt` and `RUL_FD001.txt`.
+
+    Test engines that were seen for less than a window are left out.
+
+    Args:
+        folder: Where the files lie; they are not shipped.
+        subset: Which four letters and digits end their names.
+
+    Raises:
+        Refusal: If a file is missing or is no table of 26 columns.
+    """
+    lives = _engines(Path(folder) / f"train_{subset}.txt")
+    histories = _engines(Path(folder) / f"test_{subset}.txt")
+    ends = _table(Path(folder) / f"RUL_{subset}.txt")[:, 0]
+    if len(ends) != len(histories):
+        raise Refusal(
+            f"RUL_{subset}.txt must have a line for each of {len(histories)} engines, not {len(ends)}"
+        )
+    remaining = [
+        (engine, float(end))
+        for engine, end in zip(histories, ends, strict=True)
+        if len(engine) >= WINDOW
+    ]
+    return fleet_of(lives, [engine for engine, _ in remaining], [end for _, end in remaining])
+
+
+def _engines(file: Path) -> list[np.ndarray]:
+    table = _table(file)
+    if table.shape[1] != 26:
+        raise Refusal(f"{file.name} must have 26 columns, not {table.shape[1]}")
+    columns = [4 + sensor for sensor in CMAPSS_SENSORS]  # after unit, cycle and three settings
+    return [table[table[:, 0] == unit][:, columns] for unit in np.unique(table[:, 0])]
+
+
+def _table(file: Path) -> np.ndarray:
+    try:
+        with open_file(file) as lines:
+            return np.loadtxt(lines, ndmin=2)
+    except FileNotFoundError:
+        raise Refusal(f"there is no {file}: a C-MAPSS folder holds it") from None
+    except Refusal:
+        raise
+    except ValueError as reason:
+        raise Refusal(
+            f"{file.name} is no table of numbers: {str(reason).splitlines()[0]}"
+        ) from None

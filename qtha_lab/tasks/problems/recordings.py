@@ -1,0 +1,161 @@
+"""Recordings of one speaker, their texts and a synthesiser: Debian's packages, installed or fetched, never shipped.
+
+`fetch` asks apt for the packages that this machine lacks, libraries of the synthesiser included, and unpacks them into
+the cache folder. It needs Debian or one of its relatives, and no rights of an administrator.
+
+Source:
+    `asterisk-core-sounds-en-wav` and `-en` (568 prompts by one woman, 8 kHz, CC BY-SA 3.0), `espeak-ng` (GPL-3.0).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import show
+from qtha_lab.core.paths import cache_dir
+
+PACKAGES = ("asterisk-core-sounds-en-wav", "asterisk-core-sounds-en", "espeak-ng")
+BY_HAND = f"sudo apt-get update && sudo apt-get install {' '.join(PACKAGES)}"
+SOUNDS = "usr/share/asterisk/sounds/en_US_f_Allison"
+TEXTS = "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
+SYNTHESISER = "usr/bin/espeak-ng"
+APT_SECONDS = 600.0
+INSTALLED = Path("/")
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Where everything is.
+
+    Attributes:
+        root: The folder that Debian's paths begin in: `/`, or one in the cache.
+    """
+
+    root: Path
+
+    @property
+    def sounds(self) -> Path:
+        """The folder of recordings."""
+        return self.root / SOUNDS
+
+    @property
+    def texts(self) -> Path:
+        """What is said in them."""
+        return self.root / TEXTS
+
+    def missing(self) -> list[str]:
+        """The packages whose files are not there."""
+        files = dict(zip(PACKAGES, (self.sounds, self.texts, self.root / SYNTHESISER), strict=True))
+        return [name for name, file in files.items() if not file.exists()]
+
+    def speak(self, text: str, file: Path) -> None:
+        """Have the synthesiser say a text.
+
+        Args:
+            text: In English.
+            file: Takes the sound, a .wav.
+
+        Raises:
+            Refusal: With the synthesiser's own words, if it cannot.
+        """
+        program = self.root / SYNTHESISER
+        done = subprocess.run(
+            [program, "-v", "en-us+f3", "-w", file, "--", text],
+            env=os.environ | self._environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Refusal(f"espeak-ng does not speak: {done.stderr.strip()[-200:]}")
+
+    def _environment(self) -> dict[str, str]:
+        """Where a synthesiser outside of its usual place finds its libraries and voices."""
+        if self.root == INSTALLED:
+            return {}
+        libraries = sorted(self.root.glob("usr/lib/*-linux-*"))
+        voices = next(iter(self.root.glob("usr/lib/*/espeak-ng-data")), self.root)
+        return {
+            "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)),
+            "ESPEAK_DATA_PATH": str(voices.parent),
+        }
+
+
+def recordings() -> Recordings:
+    """Those installed on this machine, else those fetched.
+
+    Raises:
+        Refusal: If there are neither, with the command that brings them.
+    """
+    for root in (INSTALLED, _folder()):
+        if not Recordings(root).missing():
+            return Recordings(root)
+    missing = ", ".join(Recordings(INSTALLED).missing())
+    raise Refusal(f"speech needs the recordings {missing}: qtha-lab fetch speech")
+
+
+def fetch(say: Callable[[str], None] = show) -> Path:
+    """Bring what this machine lacks into the cache folder and return that folder; at once if it is there.
+
+    Args:
+        say: Takes one line of progress at a time.
+
+    Raises:
+        Refusal: If this is no Debian, or apt cannot bring the packages; with the command to type.
+    """
+    for root in (INSTALLED, _folder()):
+        if not Recordings(root).missing():
+            say(f"recordings are there: {root}")
+            return root
+    for program in ("apt-get", "dpkg-deb"):
+        if shutil.which(program) is None:
+            raise Refusal(
+                f"the recordings are packages of Debian, and this machine has no {program}: {', '.join(PACKAGES)}"
+            )
+    _folder().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_folder().parent) as new:
+        names = _lacking()
+        say(f"downloading {', '.join(names)} from Debian")
+        _apt(["download", *names], Path(new))
+        root = Path(new) / "root"
+        for package in sorted(Path(new).glob("*.deb")):
+            subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
+        if missing := Recordings(root).missing():
+            raise Refusal(f"the packages lack the files of {', '.join(missing)}: {BY_HAND}")
+        root.rename(_folder())
+    return _folder()
+
+
+def _folder() -> Path:
+    return cache_dir() / "speech" / "debian"
+
+
+def _lacking() -> list[str]:
+    """The packages that are to be installed here, those that they depend on included; all of ours among them."""
+    planned = _apt(
+        ["install", "--print-uris", "-qq", "--yes", "--no-install-recommends", *PACKAGES]
+    )
+    files = [line.split()[1] for line in planned.splitlines() if line.startswith("'")]
+    return sorted({*PACKAGES, *(file.partition("_")[0] for file in files)})
+
+
+def _apt(words: Sequence[str], folder: Path | None = None) -> str:
+    """What apt-get answers.
+
+    Raises:
+        Refusal: If it cannot do that, with its own words and the command to type.
+    """
+    done = subprocess.run(
+        ["apt-get", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=APT_SECONDS,
+        env=os.environ | {"LC_ALL": "C"},
+    )  # fmt: skip
+    if done.returncode:
+        words_of_apt = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Refusal(
+            f"apt-get {words[0]} cannot bring the recordings ({words_of_apt[-1] if words_of_apt else 'no reason'}): {BY_HAND}"
+        )
+    return done.stdout

@@ -1,0 +1,242 @@
+"""One woman's telephone prompts, the same texts from a synthesiser, and her voice taken apart and put together again.
+
+Recordings, texts and synthesiser are `recordings`'; the vocoder is WORLD (`pyworld`). All three voices get one band
+(300 to 3,400 Hz), one level, one length and the same noise 40 dB below them, so that neither these nor the silence of a
+machine tells them apart. With one speaker it is told whether this voice speaks or a machine does; what is learnt of it
+need not hold for other voices, microphones or machines.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.machinery
+import importlib.util
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_file, show
+from qtha_lab.core.paths import cache_dir
+from qtha_lab.tasks.problems import recordings
+
+RATE = 8000
+FRAMES, HOP, WINDOW = 64, 80, 200  # frames of 25 ms every 10 ms
+COEFFICIENTS, BANDS = 13, 26
+LONG = (FRAMES - 1) * HOP + WINDOW
+BAND = (300.0, 3400.0)
+NOISE = 10 ** (-40 / 20)  # beside a voice of mean square 1: 40 dB below
+VOICES = ("human", "espeak", "resynthesis")
+
+
+@dataclass(frozen=True)
+class Speech:
+    """MFCC of the same texts in three voices.
+
+    Attributes:
+        features: By voice, a prompt a row: 13 coefficients of 64 frames.
+        texts: What is said in each row, in lower case; some prompts say the same.
+    """
+
+    features: dict[str, Float[Tensor, "prompts 13 64"]]
+    texts: tuple[str, ...]
+
+    def split(
+        self, seed: int, shares: tuple[float, float] = (0.6, 0.15)
+    ) -> list[Int[Tensor, " n"]]:
+        """Rows to train on, to choose on and to test on; no text is on two sides.
+
+        Args:
+            seed: Of the order of texts.
+            shares: Of the texts to train on, and to choose on; the rest is the test.
+        """
+        unique = sorted(set(self.texts))
+        order = np.random.default_rng(seed).permutation(len(unique))
+        cuts = np.cumsum([round(share * len(unique)) for share in shares])
+        side = np.searchsorted(cuts, np.argsort(order), side="right")
+        sides = torch.tensor([side[unique.index(text)] for text in self.texts])
+        return [torch.nonzero(sides == number).flatten() for number in range(3)]
+
+
+def speech() -> Speech:
+    """The features of all prompts that last 64 frames in every voice, made once and kept in the cache folder.
+
+    Raises:
+        Refusal: If recordings, synthesiser or vocoder are not here; it says how they come.
+    """
+    file = _features_file()
+    if not file.exists():
+        features: dict[str, Any] = _features()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as new:
+            np.savez(new, **features)
+        Path(new.name).rename(file)
+    with open_file(file) as packed, np.load(packed) as saved:
+        features = {voice: torch.tensor(saved[voice]) for voice in VOICES}
+        return Speech(features, tuple(map(str, saved["texts"])))
+
+
+def fetch(say: Callable[[str], None] = show) -> Path:
+    """Bring the recordings here, make the features and return their file; at once if it is there.
+
+    Args:
+        say: Takes one line of progress at a time.
+
+    Raises:
+        Refusal: If the vocoder is not installed, or the recordings cannot be brought.
+    """
+    file = _features_file()
+    if not file.exists():
+        _world()
+        recordings.fetch(say)
+        say("making features of three voices, about a minute")
+        speech()
+    return file
+
+
+def check_speech() -> None:
+    """Refuse to go on without features, or what they are made of.
+
+    Raises:
+        Refusal: With what is missing and the command that brings it.
+    """
+    if not _features_file().exists():
+        recordings.recordings()
+        _world()
+
+
+def texts(file: Path) -> dict[str, str]:
+    """What is said in each recording, by its name; sounds that are no speech are left out.
+
+    Args:
+        file: Lines of `name: text`, packed with gzip.
+    """
+    with open_file(file) as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
+        pairs = (line.strip().partition(": ") for line in lines if not line.startswith(";"))
+        spoken = {name: text.strip() for name, colon, text in pairs if colon}
+    return {name: text for name, text in spoken.items() if text and not text.startswith("[")}
+
+
+def _features_file() -> Path:
+    return cache_dir() / "speech" / "mfcc-1.npz"
+
+
+def _features() -> dict[str, np.ndarray]:
+    world, source = _world(), recordings.recordings()
+    rows: dict[str, list[np.ndarray]] = {voice: [] for voice in VOICES}
+    spoken: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in sorted(texts(source.texts).items()):
+            file, recording = source.sounds / f"{name}.wav", Path(folder) / "spoken.wav"
+            if not file.is_file():
+                continue
+            source.speak(text, recording)
+            human = _trimmed(_read(file))
+            if len(human) < LONG:
+                continue
+            voices = human, _trimmed(_read(recording)), _trimmed(_resynthesised(human, world))
+            if min(map(len, voices)) < LONG:
+                continue
+            noise = np.random.default_rng(len(spoken)).normal(0, NOISE, LONG)
+            for voice, sound in zip(VOICES, voices, strict=True):
+                rows[voice].append(mfcc(_level(_in_band(sound)) + noise))
+            spoken.append(text.lower())
+    features = {voice: np.stack(rows[voice]).astype(np.float32) for voice in VOICES}
+    return {**features, "texts": np.array(spoken)}
+
+
+def mfcc(sound: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "13 frames"]:
+    """Mel cepstrum: logarithms of 26 triangular bands of each frame's power, and their cosines 1 to 13.
+
+    Args:
+        sound: At 8 kHz; the 0th cosine, the level, is left out.
+
+    Source:
+        Davis and Mermelstein 1980; bands and frames as usual in speech recognition [R].
+    """
+    from scipy.fft import dct
+
+    starts = np.arange(0, len(sound) - WINDOW + 1, HOP)
+    frames = sound[starts[:, None] + np.arange(WINDOW)] * np.hamming(WINDOW)
+    power = np.abs(np.fft.rfft(frames, 256)) ** 2
+    logs = np.log(power @ _mel_bands().T + 1e-8)
+    cosines = np.asarray(dct(logs, type=2, axis=1, norm="ortho"))
+    return cosines[:, 1 : COEFFICIENTS + 1].T
+
+
+def _mel_bands() -> np.ndarray:
+    """Triangles on the mel scale over the band that all voices keep, (bands, frequencies)."""
+    ends = 2595 * np.log10(1 + np.array(BAND) / 700)
+    edges = 700 * (10 ** (np.linspace(ends[0], ends[1], BANDS + 2) / 2595) - 1)
+    frequencies = np.fft.rfftfreq(256, 1 / RATE)
+    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising, falling = (frequencies - low) / (middle - low), (high - frequencies) / (high - middle)
+    return np.clip(np.minimum(rising, falling), 0, None)
+
+
+def _read(file: Path) -> np.ndarray:
+    from scipy.io import wavfile
+    from scipy.signal import resample_poly
+
+    rate, samples = wavfile.read(file)
+    sound = samples.astype(float) / 2**15
+    if rate == RATE:
+        return sound
+    divisor = int(np.gcd(rate, RATE))
+    return resample_poly(sound, RATE // divisor, rate // divisor)
+
+
+def _trimmed(sound: np.ndarray) -> np.ndarray:
+    """From the first 10 ms that are louder than a fiftieth of the loudest."""
+    count = len(sound) // HOP
+    loudness = np.sqrt((sound[: count * HOP].reshape(count, HOP) ** 2).mean(1))
+    return sound[HOP * int((loudness > loudness.max() / 50).argmax()) :] if count else sound
+
+
+def _in_band(sound: np.ndarray) -> np.ndarray:
+    from scipy.signal import butter, sosfiltfilt
+
+    return sosfiltfilt(butter(4, BAND, "bandpass", fs=RATE, output="sos"), sound)
+
+
+def _level(sound: np.ndarray) -> np.ndarray:
+    """The first 64 frames, of mean square 1."""
+    return sound[:LONG] / np.sqrt((sound[:LONG] ** 2).mean())
+
+
+def _resynthesised(sound: np.ndarray, world: ModuleType) -> np.ndarray:
+    """Pitch, envelope and noise of a voice by WORLD, and a voice made of them."""
+    sound = np.ascontiguousarray(sound[: 2 * LONG])
+    pitch, times = world.dio(sound, RATE)
+    pitch = world.stonemask(sound, pitch, times, RATE)
+    envelope = world.cheaptrick(sound, pitch, times, RATE)
+    noise = world.d4c(sound, pitch, times, RATE)
+    return world.synthesize(pitch, envelope, noise, RATE)
+
+
+def _world() -> ModuleType:
+    """pyworld's compiled part: its package asks for `pkg_resources`, which setuptools no longer has."""
+    package = importlib.util.find_spec("pyworld")
+    if package is None:
+        raise Refusal("the vocoder pyworld is not installed: pip install 'qtha-lab[speech]'")
+    folders = list(package.submodule_search_locations or ())
+    endings = importlib.machinery.EXTENSION_SUFFIXES
+    files = [
+        f for folder in folders for end in endings for f in Path(folder).glob(f"pyworld*{end}")
+    ]
+    if not files:
+        raise Refusal("pyworld is damaged: pip install --force-reinstall pyworld")
+    loader = importlib.machinery.ExtensionFileLoader("pyworld.pyworld", str(files[0]))
+    spec = importlib.util.spec_from_file_location("pyworld.pyworld", files[0], loader=loader)
+    assert spec is not None  # a loader was given
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module

@@ -1,0 +1,1 @@
+"""Tensor networks: matrix product operators."""

@@ -1,0 +1,76 @@
+"""Hold the facts of a family against one member, or against all that a plugin registered."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from qtha_lab.core.errors import Refusal, described
+from qtha_lab.core.io import shortened
+from qtha_lab.core.plugin_loading import load_plugins, module_name
+from qtha_lab.core.registry import Registry
+from qtha_lab.testing import ansatz, engine, figure, gate, method, task  # noqa: F401  (they declare their facts)
+from qtha_lab.testing.facts import FACTS, Broken
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one fact holds for one member, and what was seen if not."""
+
+    kind: str
+    member: str
+    fact: str
+    seen: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing else was seen."""
+        return not self.seen
+
+
+def check_plugin(name: str) -> list[Verdict]:
+    """Import a plugin and try every fact on everything it registered.
+
+    Raises:
+        Refusal: If it does not import, or registers nothing.
+    """
+    load_plugins([name])
+    members = list(members_of(module_name(name)))
+    if not members:
+        raise Refusal(
+            f"plugin {shortened(name)} registers no method, ansatz, task, figure, engine or gate: decorate "
+            "one with @method, @ansatz, @task, @figure_function or @engine, or call gate_kind"
+        )
+    return [verdict for kind, member in members for verdict in check_member(kind, member)]
+
+
+def members_of(module: str) -> Iterator[tuple[str, Any]]:
+    """What a module registered: the kind and the member of each."""
+    for registry in registries():
+        yield from ((registry.kind, registry[name]) for name in registry.names_of(module))
+
+
+def check_member(kind: str, member: Any) -> Iterator[Verdict]:
+    """Try every fact of its family on a member; what a trial raises is what was seen."""
+    for fact in FACTS[kind]:
+        try:
+            fact.trial(member)
+        except Broken as broken:
+            yield Verdict(kind, member.name, fact.sentence, str(broken))
+        except BaseException as problem:  # the member's own code: anything may come
+            if isinstance(problem, GeneratorExit):
+                raise
+            yield Verdict(kind, member.name, fact.sentence, described(problem))
+        else:
+            yield Verdict(kind, member.name, fact.sentence)
+
+
+def registries() -> tuple[Registry, ...]:
+    """The families that a plugin may add to."""
+    from qtha_lab.adapters.peft import OUR_METHODS
+    from qtha_lab.circuits import GATES
+    from qtha_lab.circuits.ansatze import ANSATZE
+    from qtha_lab.figures.machinery.registry import FIGURES
+    from qtha_lab.simulators.registry import ENGINES
+    from qtha_lab.tasks.registry import TASKS
+
+    return OUR_METHODS, ANSATZE, TASKS, FIGURES, ENGINES, GATES

@@ -1,0 +1,86 @@
+"""Facts of an engine, tried on a few small circuits; those it refuses are left out."""
+
+import logging
+
+import torch
+from torch import Tensor
+
+from qtha_lab.circuits import Angle, Circuit, Gate, Readout
+from qtha_lab.circuits.ansatze import build
+from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators import check_engine, expval_z
+from qtha_lab.simulators.engine_selection import engine_of
+from qtha_lab.simulators.registry import EngineInfo
+from qtha_lab.testing.facts import expect, fact
+
+log = logging.getLogger(__name__)
+
+ONE_ROTATION = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
+
+
+def _circuits(info: EngineInfo) -> list[Circuit]:
+    """Those of our small circuits that it takes."""
+    circuits = []
+    for circuit in (ONE_ROTATION, build("product", 2, 1), build("qtha", 3, 1)):
+        try:
+            check_engine(info.examples[0], circuit)
+        except Refusal as reason:
+            log.debug("one circuit of the contract is left out: %s", reason)
+            continue
+        circuits.append(circuit)
+    return circuits
+
+
+def _numbers(circuit: Circuit) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, circuit.n_inputs), (circuit.n_params,)
+    inputs, params = (3 * torch.rand(s, generator=generator, dtype=torch.float64) for s in shapes)
+    return inputs.requires_grad_(), params.requires_grad_()
+
+
+@fact("engine", "it takes one turn of one qubit, or more")
+def takes_something(info: EngineInfo) -> None:
+    """It takes one of the small circuits at least."""
+    expect(bool(_circuits(info)), "it refuses every circuit that was tried")
+
+
+@fact("engine", "its values are those of engine torch")
+def agrees(info: EngineInfo) -> None:
+    """Its ⟨Z⟩ has the shape of engine torch's and is within 10⁻⁵ of it."""
+    for circuit in _circuits(info):
+        inputs, params = _numbers(circuit)
+        values = expval_z(circuit, inputs, params, info.examples[0])
+        expected = expval_z(circuit, inputs, params, "torch")
+        expect(
+            values.shape == expected.shape, f"{tuple(values.shape)}, not {tuple(expected.shape)}"
+        )
+        far = (values - expected).abs().max().item()
+        expect(far < 1e-5, f"⟨Z⟩ differs by {far:.3g} for {circuit.n_qubits} qubits")
+
+
+@fact("engine", "its slopes are those of engine torch")
+def has_gradients(info: EngineInfo) -> None:
+    """Its gradients in inputs and parameters are within 10⁻⁵ of engine torch's."""
+    for circuit in _circuits(info):
+        numbers = _numbers(circuit)
+        of_engine, of_torch = (
+            torch.autograd.grad(expval_z(circuit, *numbers, engine).sin().sum(), numbers)
+            for engine in (info.examples[0], "torch")
+        )
+        for name, gradient, expected in zip(("inputs", "params"), of_engine, of_torch, strict=True):
+            far = (gradient - expected).abs().max().item()
+            expect(far < 1e-5, f"slopes of {name} differ by {far:.3g}")
+
+
+@fact("engine", "it says whether a batch goes through together, and the bytes it needs")
+def says_what_it_needs(info: EngineInfo) -> None:
+    """`broadcasts` gives a truth value, and `working_bytes` a whole number of bytes that is not negative."""
+    name = info.examples[0]
+    running = engine_of(name)
+    expect(
+        running.broadcasts(name) in (True, False), f"broadcasts gives {running.broadcasts(name)!r}"
+    )
+    for circuit in _circuits(info):
+        running.check(circuit, Readout.z(circuit.n_qubits), name)
+        size = running.working_bytes(circuit, 3, name)
+        expect(isinstance(size, int) and size >= 0, f"working_bytes gives {size!r}")

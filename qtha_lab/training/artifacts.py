@@ -1,0 +1,189 @@
+"""What a run leaves behind: what it ran on, answers, the adapter, the summary and the model card.
+
+Computes no step. A file is written beside its place and then moved there, so that a kill leaves it whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from qtha_lab import adapters, models
+from qtha_lab.adapters import heads
+from qtha_lab.core import metrics as measures
+from qtha_lab.core.io import read_mapping
+from qtha_lab.core.paths import shared_name
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.experiment.run_directory.files import sync, sync_tree
+from qtha_lab.models.model_card import write_card
+from qtha_lab.training import environment, evaluation
+from qtha_lab.training import scores as metrics
+from qtha_lab.training.learning_rates import HEAD
+from qtha_lab.training.peak_memory import PeakMemory
+from qtha_lab.training.session import Session
+from qtha_lab.training.setup import Loaded
+from qtha_lab.training.summary import summarise
+
+log = logging.getLogger(__name__)
+
+CARD_FACTS = (
+    "quantization",
+    "head",
+    "steps",
+    "seed",
+    "learning_rate",
+    "head_learning_rate",
+    "trainable_parameters",
+    "head_parameters",
+)
+CARD_NOTES = (
+    "Losses are in nats per token, of evaluation rows the adapter was not trained on; "
+    "`test_loss` is of other rows that nothing was chosen on, looked at once; "
+    "`train_loss` is the mean of the last ten steps."
+)
+
+
+def write_environment(session: Session, loaded: Loaded) -> None:
+    """Versions, processor, threads and device, and fingerprints of model and task."""
+    base, task = (
+        {
+            "name": shared_name(one.name),
+            "source": shared_name(one.source),
+            "fingerprint": one.fingerprint,
+        }
+        for one in (loaded.base, loaded.task)
+    )
+    description = environment.describe() | {
+        "threads": session.threads.least,
+        "device": str(next(loaded.model.parameters()).device),
+        "model": base,
+        "task": task | {"split_key": loaded.task.split_key},
+    }
+    write_json(session.run.environment, description)
+
+
+def write_answers(session: Session, loaded: Loaded, step: int) -> None:
+    """Answer some evaluation rows in full and record the answers with their scores.
+
+    Args:
+        session: Whose run it is; what an earlier session has recorded stays.
+        loaded: The trained model and its rows.
+        step: At which the training ended.
+
+    Raises:
+        Interrupted: If the run is asked to stop meanwhile.
+    """
+    task, training = loaded.task, session.training
+    rows = task.eval[: training.generate_rows]
+    if task.kind != "lm" or not rows or session.is_recorded("generation", step):
+        return
+    message = f"answering {len(rows)} evaluation rows"
+    session.report("running", message, step=step)
+    prompts, references = zip(*task.prompts(rows, loaded.rows.tokenizer), strict=True)
+    with evaluation.evaluating(loaded.model):
+        outputs = evaluation.generate(
+            loaded.model,
+            loaded.rows.tokenizer,
+            list(prompts),
+            max_new_tokens=training.max_new_tokens,
+            size=4 * training.batch_size,  # nothing is kept for a backward pass
+            poll=session.poll,
+        )
+    samples = [
+        {"prompt": prompt, "reference": reference, "output": output}
+        for prompt, reference, output in zip(prompts, references, outputs, strict=True)
+    ]
+    scores = metrics.generation_scores(outputs, list(references))
+    session.log.append("generation", step=step, **scores, samples=samples)
+
+
+def write_adapter(session: Session, loaded: Loaded) -> None:
+    """Save the adapter, its config without the folders of this machine, fit for the base as it was loaded."""
+    run = session.run
+    folder = run.path / "adapter.new"
+    shutil.rmtree(folder, ignore_errors=True)
+    loaded.model.save_pretrained(str(folder))
+    adapters.save_initialisation(loaded.model, folder)
+    if adapters.lora_initialisation(loaded.config).moves_weight:
+        adapters.save_whole(folder, folder)
+    config = folder / "adapter_config.json"
+    base = {"base_model_name_or_path": models.public_base(session.experiment.model)}
+    write_json(config, (read_mapping(config) or {}) | base)
+    sync_tree(folder)
+    shutil.rmtree(run.adapter, ignore_errors=True)
+    folder.rename(run.adapter)
+    sync(run.path)
+    log.info("adapter written to %s", run.adapter)
+
+
+def write_summary(
+    session: Session,
+    loaded: Loaded,
+    memory: PeakMemory,
+    state: str,
+    ended: Mapping[str, Any] | None = None,
+) -> None:
+    """What the run came to, in one flat mapping.
+
+    Args:
+        session: Whose run it is.
+        loaded: The model, of which parameters are counted.
+        memory: The most that it took.
+        state: "finished" or "diverged".
+        ended: More facts of a training that ended early.
+    """
+    facts = count_trained(loaded.model) | {
+        "base_parameters": loaded.base_parameters,
+        "scale": adapters.scale_of(loaded.config),
+        "learning_rate": session.learning_rate,
+        "head_learning_rate": session.training.head_learning_rate,
+        "state": state,
+        "peak_memory_bytes": memory.bytes(),
+    }
+    split = {"split_key": loaded.task.split_key, "missing_labels": loaded.task.missing_labels}
+    facts |= {name: text for name, text in split.items() if text}
+    facts |= ended or {}
+    write_json(session.run.summary, summarise(session.run, facts))
+
+
+def write_model_card(session: Session, loaded: Loaded) -> None:
+    """The model card of the adapter, from the summary."""
+    run, experiment = session.run, session.experiment
+    summary = read_mapping(run.summary) or {}
+    metric_names = (
+        "train_loss",
+        "eval_loss_whole_base",
+        "eval_loss_start",
+        "eval_loss",
+        *measures.recorded("test"),
+        *measures.recorded("general"),
+        *measures.scores(),
+        *measures.recorded("generation"),
+    )
+    facts = {name: value for name, value in summary.items() if value is not None}
+    note = adapters.initialisation_note(loaded.config)
+    write_card(
+        run.adapter,
+        loaded.config,
+        base_model=experiment.model,
+        n_labels=loaded.plan.n_labels,
+        head=head.text if (head := heads.head_of(loaded.model)) else "",
+        task=experiment.task,
+        facts={name: facts[name] for name in CARD_FACTS if facts.get(name) not in (None, "")},
+        metrics={name: facts[name] for name in metric_names if name in facts},
+        notes=f"{CARD_NOTES} {note[:1].upper()}{note[1:]}{'.' if note else ''}".strip(),
+    )
+
+
+def count_trained(model: nn.Module) -> dict[str, int]:
+    """How many numbers the adapter trains, and how many a new classification head does."""
+    trained = [(name, p.numel()) for name, p in model.named_parameters() if p.requires_grad]
+    head = sum(count for name, count in trained if HEAD in name)
+    return {
+        "trainable_parameters": sum(count for _, count in trained) - head,
+        "head_parameters": head,
+    }

@@ -1,0 +1,203 @@
+"""A frozen teacher beside the adapter that is trained: what it says of a batch, and how far the student is from it.
+
+`Logits` is the teacher's distribution over the next token or class; `Deltas` the change that it makes at each layer.
+Both give the loss of a batch and its gradient in the student alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import torch
+from jaxtyping import Float, Int
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qtha_lab import adapters, models
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.distillation import teacher_folder
+from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.plugins import load_run_plugins
+from qtha_lab.tasks.task import IGNORED
+from qtha_lab.training.answer_logits import Answers, has_plain_loss
+from qtha_lab.training.objective import Objective
+
+
+class Teaching(Objective):
+    """A teacher, frozen and in evaluation mode.
+
+    Args:
+        teacher: Its model.
+        weight: Share of the loss that follows the teacher.
+        temperature: Logits are divided by it before they are compared.
+    """
+
+    def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
+        self.teacher = teacher.eval().requires_grad_(False)
+        self.weight, self.temperature = weight, temperature
+
+
+class Logits(Teaching):
+    """(1 − λ) · cross-entropy + λ · T² · KL(teacher ‖ student) at temperature T, in nats a label.
+
+    Source:
+        Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2, for the factor T².
+    """
+
+    def loss(self, student, batch, items):
+        labels, inputs = batch["labels"], {k: v for k, v in batch.items() if k != "labels"}
+        with torch.no_grad():
+            theirs, _ = _logits(self.teacher, inputs, labels)
+        ours, actual = _logits(student, inputs, labels)
+        count = len(actual) if items is None else items
+        distance = divergence(ours, theirs, self.temperature).sum()
+        entropy = functional.cross_entropy(ours, actual, reduction="sum")
+        return ((1 - self.weight) * entropy + self.weight * distance) / count
+
+
+class Deltas(Teaching):
+    """Mean over the layers of ‖Δy_teacher − Δy_student‖² / ‖Δy_teacher‖², at the teacher's inputs of each layer.
+
+    No step goes through the student's own network, and no label is read: each layer learns its change by itself.
+    """
+
+    counts_labels = False
+
+    def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
+        super().__init__(teacher, weight, temperature)
+        self.layers = tuner_layers(teacher)
+
+    def loss(self, student, batch, items):
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        students = tuner_layers(student)
+        with torch.no_grad(), self._recorded() as records:
+            self.teacher(**inputs)
+        mask = inputs["attention_mask"].bool()
+        parts = []
+        for name, (x, theirs) in records.items():
+            ours = _change(students[name], x)
+            rows = mask if x.shape[:2] == mask.shape else slice(None)  # padding counts for nothing
+            size = theirs[rows].square().sum().clamp(min=torch.finfo(torch.float32).tiny)
+            parts.append((theirs[rows] - ours[rows]).square().sum() / size)
+        return torch.stack(parts).mean()
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+        """While open, each layer's input and change, by its name."""
+        records: dict[str, tuple[Tensor, Tensor]] = {}
+
+        def record(name: str):
+            def hook(layer: nn.Module, arguments: tuple, output: Tensor) -> None:
+                records[name] = arguments[0], output - layer.get_base_layer()(arguments[0])  # pyright: ignore[reportCallIssue]
+
+            return hook
+
+        handles = [layer.register_forward_hook(record(n)) for n, layer in self.layers.items()]
+        try:
+            yield records
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+KINDS: dict[str, type[Teaching]] = {"logits": Logits, "delta": Deltas}
+
+
+def divergence(
+    ours: Float[Tensor, "labels n"], theirs: Float[Tensor, "labels n"], temperature: float
+) -> Float[Tensor, " labels"]:
+    """T² · KL(theirs ‖ ours) of every label, in nats; T² keeps its gradient of one size at every temperature.
+
+    Args:
+        ours: Logits that are trained.
+        theirs: Logits that are followed.
+        temperature: T.
+
+    Example:
+        >>> divergence(torch.zeros(1, 2), torch.tensor([[0.0, 20.0]]), 1.0)  # ln 2
+        tensor([0.6931])
+    """
+    first, second = (functional.log_softmax(x.float() / temperature, -1) for x in (ours, theirs))
+    apart = functional.kl_div(first, second, reduction="none", log_target=True)
+    return temperature**2 * apart.sum(-1)
+
+
+def load_teacher(plan: Plan) -> Teaching | None:
+    """The teacher of a plan's experiment; None where it names none.
+
+    Raises:
+        Refusal: If it is gone, or a plugin of its own was changed.
+    """
+    training = plan.experiment.training
+    if not training.teacher:
+        return None
+    folder = teacher_folder(training.teacher)
+    described = RunDir(folder).experiment
+    load_run_plugins(RunDir(folder))
+    base = models.load_model(
+        described.model, head=plan.head, n_labels=plan.n_labels, dtype=training.precision,
+        quantization=described.quantization, head_seed=described.seed,
+    )  # fmt: skip
+    model = adapters.load_adapter(base.model, folder / "adapter")
+    if torch.accelerator.is_available():
+        model.to(torch.accelerator.current_accelerator())
+    return KINDS[training.distil](model, training.distil_weight, training.distil_temperature)
+
+
+def seen_before(plan: Plan) -> str | None:
+    """A sentence where the teacher was trained on rows that this run is evaluated on; None where it was not."""
+    training = plan.experiment.training
+    if not training.teacher:
+        return None
+    folder = teacher_folder(training.teacher)
+    seed = RunDir(folder).experiment.seed
+    if seed == plan.experiment.seed:
+        return None
+    return (
+        f"teacher {folder.name} was trained with seed {seed}, so it has seen evaluation rows of this run; test rows "
+        "no run has seen"
+    )
+
+
+def tuner_layers(model: nn.Module) -> Mapping[str, nn.Module]:
+    """The adapted layers of a model, by their names.
+
+    Raises:
+        Refusal: If there are none.
+    """
+    layers: dict[str, nn.Module] = dict(model.named_modules())
+    layers = {name: layer for name, layer in layers.items() if isinstance(layer, BaseTunerLayer)}
+    if not layers:
+        raise Refusal("distil=delta needs adapted layers, and the model has none")
+    return layers
+
+
+def _change(layer: nn.Module, x: Tensor) -> Tensor:
+    """What an adapter adds to its layer's output."""
+    base: nn.Module = layer.get_base_layer()  # pyright: ignore[reportCallIssue]
+    with torch.no_grad():
+        before = base(x)
+    return layer(x) - before
+
+
+def _logits(
+    model: nn.Module, inputs: dict[str, Tensor], labels: Tensor
+) -> tuple[Float[Tensor, "labels n"], Int[Tensor, " labels"]]:
+    """Logits where there is a label, and the labels: of answers' tokens, or of rows."""
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    if not has_plain_loss(model):
+        logits = model(**inputs).logits
+        if logits.dim() > 2:
+            raise Refusal(
+                f"{type(base).__name__} has a loss of its own: no teacher can be followed"
+            )
+        return logits, labels
+    answers = Answers(labels)
+    with answers.at_the_head(model):
+        logits = answers.select(model(**inputs).logits)
+    assert IGNORED not in answers.tokens
+    return logits, answers.tokens

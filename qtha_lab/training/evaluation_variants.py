@@ -1,0 +1,204 @@
+"""A trained adapter elsewhere: on other engines, other tasks, or with a part of it cut off.
+
+Trains nothing and writes no file. What is cut is set to zero, as it stands in the trained adapter.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from qtha_lab import adapters, models, tasks
+from qtha_lab.adapters.branches import CircuitBranch
+from qtha_lab.adapters.peft import AdapterLayer
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read
+from qtha_lab.experiment import editions
+from qtha_lab.experiment.plan import HEADS
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.plugins import load_run_plugins
+from qtha_lab.figures.evaluation_variants import START, loss_by_variant
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.simulators import check_engine
+from qtha_lab.training.evaluation import evaluating, predict
+
+log = logging.getLogger(__name__)
+
+Side = Literal["test", "eval", "train"]
+CUTS = {"W_q": "W_q", "W_c": "W_c", "angles": "params"}
+"""What can be cut, and the tensor that is set to zero."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way in which the adapter was evaluated.
+
+    Attributes:
+        name: "as trained", or what differs.
+        scores: Loss and scores.
+        rows: How many rows.
+        on: Of which task and side they are.
+    """
+
+    name: str
+    scores: dict[str, float]
+    rows: int
+    on: str = ""
+
+
+def evaluate_variants(
+    run: RunDir,
+    *,
+    engine: str | Sequence[str] | None = None,
+    task: str | Sequence[str] | None = None,
+    side: Side = "test",
+    rows: int | None = 128,
+    cuts: Sequence[str] = (),
+    start: bool = False,
+) -> Iterator[Variant]:
+    """The adapter of a finished run: as trained, then on each engine, then with each part cut off.
+
+    Args:
+        run: Its directory.
+        engine: Simulators or `device:NAME(option=value)`, one or several; None leaves that out.
+        task: One or several, in turn; None is the run's own.
+        side: Which rows.
+        rows: The most of them; None is all.
+        cuts: Parts to cut off, one at a time: names of `CUTS`.
+        start: Whether to end with the model as it was before it was trained.
+
+    Raises:
+        Refusal: If there is no adapter, it has no such part, the engine cannot run its circuit, or a classifier has
+            other labels than the task, or the run trained on the test rows.
+    """
+    for cut in cuts:
+        if cut not in CUTS:
+            raise Refusal(f"cut must be one of {', '.join(CUTS)}, not {cut!r}")
+    experiment = run.experiment
+    if not run.adapter.is_dir():
+        raise Refusal(f"run {run.path.name} has no adapter yet: let it finish first")
+    edition = editions.recorded(read(run.experiment_file))
+    names = _listed(task) or [experiment.task]
+    if experiment.task in names and side == "test" and edition < editions.TESTED:
+        raise Refusal(
+            f"run {run.path.name} was recorded before tasks had test rows, and trained on some of them: "
+            "take its evaluation rows (side eval) or another task"
+        )
+    load_run_plugins(run)
+    data = _data(run, names)
+    kind, labels = data[0].kind, data[0].labels
+    base = models.load_model(
+        experiment.model, head=HEADS[kind], n_labels=len(labels) or None,
+        dtype=experiment.training.precision, quantization=experiment.quantization,
+        head_seed=experiment.seed,
+    )  # fmt: skip
+    model = adapters.load_adapter(base.model, run.adapter)
+    layers = [m for m in model.modules() if isinstance(m, AdapterLayer)]
+    ways = _ways(layers, _listed(engine), cuts)
+    if start:
+        ways.append((START, model.disable_adapter))
+    collate, size = tasks.collate(base.tokenizer), experiment.training.batch_size
+    for each in data:
+        chosen = getattr(each, side)[:rows]
+        encoded = each.encode(chosen, base.tokenizer, experiment.training.max_length)
+        for name, change in ways:
+            with change(), evaluating(model):
+                predictions = predict(model, encoded, collate, size, lambda: None)
+            log.info("%s %s: loss %.4f", run.path.name, name, predictions.loss)
+            on = f"{each.name}, {side} rows"
+            yield Variant(name, predictions.scores(kind), len(encoded), on)
+
+
+def _data(run: RunDir, names: Sequence[str]) -> list[tasks.Task]:
+    """The tasks of these names, refused where the head of the run has other labels."""
+    experiment = run.experiment
+    source = tasks.load_task(experiment.task, seed=experiment.seed, **experiment.task_options)
+    data = [
+        source if name == experiment.task else tasks.load_task(name, seed=experiment.seed)
+        for name in names
+    ]
+    for other in data:
+        classes = other.kind == "classification"
+        if other.kind != source.kind or (classes and other.labels != source.labels):
+            raise Refusal(
+                f"the head of {run.path.name} was trained for {source.name}, not for {other.name}"
+            )
+    return data
+
+
+def draw(variants: Iterable[Variant]) -> Figure:
+    """Their losses as a figure, a panel for each task, about that of the start where it is among them.
+
+    Args:
+        variants: What `evaluate_variants` gave.
+
+    Example:
+        >>> found = [Variant("as trained", {"loss": 4.0}, 8, "qa, test rows")]
+        >>> draw(found).alt
+        'Loss on qa, test rows: as trained 4.000.'
+    """
+    return loss_by_variant([
+        {"name": v.name, "on": v.on, "loss": v.scores["loss"], "rows": v.rows} for v in variants
+    ])  # fmt: skip
+
+
+def _listed(names: str | Sequence[str] | None) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def _ways(
+    layers: list[AdapterLayer], engines: Sequence[str], cuts: Sequence[str]
+) -> list[tuple[str, Callable[[], AbstractContextManager]]]:
+    """What differs, each with a block in which it does; refused before anything is computed."""
+    ways: list[tuple[str, Callable[[], AbstractContextManager]]] = [("as trained", nullcontext)]
+    for engine in engines:
+        circuits = [layer for layer in layers if layer.changes["default"].circuits()]
+        if not circuits:
+            raise Refusal(f"the adapter runs no circuit, so none on engine {engine}")
+        for layer in circuits:
+            change = layer.changes["default"]
+            for circuit in change.circuits():
+                check_engine(engine, circuit, CircuitBranch.readout_of(change.config))
+        ways.append((f"on {engine}", functools.partial(_on_engine, circuits, engine)))
+    for cut in cuts:
+        tensors = [layer.adapter_tensors("default").get(CUTS[cut]) for layer in layers]
+        present = [tensor for tensor in tensors if tensor is not None]
+        if not present:
+            raise Refusal(f"the adapter has no {cut} to cut off")
+        ways.append((f"without {cut}", functools.partial(_at_zero, present)))
+    return ways
+
+
+@contextmanager
+def _on_engine(layers: list[AdapterLayer], engine: str) -> Iterator[None]:
+    """While open, the circuits of these layers run on another engine."""
+    configs: list[Any] = [layer.changes["default"].config for layer in layers]
+    before = [config.engine for config in configs]
+    for config in configs:
+        config.engine = engine
+    try:
+        yield
+    finally:
+        for config, name in zip(configs, before, strict=True):
+            config.engine = name
+
+
+@contextmanager
+def _at_zero(tensors: list[torch.Tensor]) -> Iterator[None]:
+    """While open, these tensors are zero."""
+    before = [tensor.detach().clone() for tensor in tensors]
+    with torch.no_grad():
+        for tensor in tensors:
+            tensor.zero_()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, values in zip(tensors, before, strict=True):
+                tensor.copy_(values)

@@ -1,0 +1,125 @@
+"""The steps that are left of a run, taken by transformers' Trainer.
+
+What the Trainer reports on the way, and when it evaluates and ends, is `trainer.Watch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PrinterCallback, TrainerCallback
+
+from qtha_lab.adapters import phases as staged
+from qtha_lab.experiment.phases import parse
+from qtha_lab.training.circuit_inputs import RecordBottlenecks, record_bottlenecks
+from qtha_lab.training.early_stopping import EarlyStop, load_weights
+from qtha_lab.training.evaluation import Interrupted
+from qtha_lab.training.peak_memory import PeakMemory
+from qtha_lab.training.phases import Staging
+from qtha_lab.training.reinforce import Reward
+from qtha_lab.training.run_trainer import Watch, training_arguments
+from qtha_lab.training.session import Session
+from qtha_lab.training.setup import Loaded
+from qtha_lab.training.spectra import RecordSpectra
+from qtha_lab.training.trackers import make_tracker
+from qtha_lab.training.trainer import FineTuner
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where training ended.
+
+    Attributes:
+        step: Optimiser steps taken, in all sessions of the run.
+        watch: Measures the model; knows whether and why the training diverged.
+        memory: The most that it took.
+    """
+
+    step: int
+    watch: Watch
+    memory: PeakMemory
+
+
+def train(
+    session: Session,
+    loaded: Loaded,
+    memory: PeakMemory,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trained:
+    """Take the steps that are left; of none, the adapter of the checkpoint is put into the model.
+
+    Args:
+        session: Whose run it is.
+        loaded: What is trained.
+        memory: Counts from before the first step.
+        callbacks: Of the Trainer, asked before ours.
+
+    Raises:
+        Interrupted: If the run is asked to stop before the first step.
+    """
+    trainer = make_trainer(session, loaded)
+    early = EarlyStop(session.training, session.run, loaded.model, session.recorded_losses())
+    watch = Watch(
+        trainer,
+        loaded.model,
+        session.log,
+        lambda: loaded.scores(session),
+        session.stop_requested,
+        session.threads.adjust,
+        memory.now,
+        early,
+        eval_every=session.training.eval_every,
+        evaluated=session.recorded_steps("eval"),
+        group=session.group,
+    )
+    spectra = RecordSpectra(
+        session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
+    )
+    tracker = make_tracker(session.run, session.training.report_to, session.start.step)
+    stages = parse(session.training.stages)
+    staging = [Staging(loaded.model, stages, session.log)] if stages else []
+    sampling = [loaded.objective] if isinstance(loaded.objective, Reward) else []
+
+    def record(step: int) -> None:
+        with trainer.accelerator.autocast():
+            record_bottlenecks(session, loaded, step)
+
+    bottlenecks = RecordBottlenecks(record, watch.evaluated)
+    for callback in (*callbacks, *tracker, *staging, *sampling, watch, spectra, bottlenecks):
+        trainer.add_callback(callback)
+    if session.start.step == 0 and not session.is_recorded("bottleneck", 0):
+        record(0)
+    session.report("running", session.start.note)
+    if session.start.step >= session.steps or early.is_over:
+        if session.checkpoint is not None:
+            load_weights(loaded.model, session.checkpoint)
+        return Trained(session.start.step, watch, memory)
+    try:
+        checkpoint = session.checkpoint
+        with staged.as_it_was(loaded.model):
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except Interrupted:  # before the first step
+        if not (watch.diverged or early.is_over):
+            raise
+    return Trained(trainer.state.global_step, watch, memory)
+
+
+def make_trainer(session: Session, loaded: Loaded) -> FineTuner:
+    """The Trainer of a session, watched by nobody yet."""
+    arguments = training_arguments(
+        session.experiment, session.learning_rate, session.run.checkpoints
+    )
+    trainer = FineTuner(
+        head_learning_rate=session.training.head_learning_rate,
+        rate_ratios=session.training.rate_ratios,
+        stages=parse(session.training.stages),
+        objective=loaded.objective,
+        group=session.group,
+        model=loaded.model,
+        args=arguments,
+        train_dataset=loaded.training_rows,
+        data_collator=loaded.rows.collate,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer

@@ -1,0 +1,94 @@
+"""The test of a trained adapter: once, at the end, on rows that no choice was made on.
+
+Beside the loss on the test rows, row by row: the loss on training rows, so that the generalisation gap is known, and on
+a little general prose with and without the adapter, so that forgetting is. Chooses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from qtha_lab import adapters
+from qtha_lab.core.io import read, read_mapping
+from qtha_lab.core.paths import data_dir
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.training.evaluation import evaluating
+from qtha_lab.training.session import Session
+from qtha_lab.training.setup import Loaded
+
+TRAINING_ROWS = 256  # at most, enough for the generalisation gap: no claim is made of it
+log = logging.getLogger(__name__)
+
+
+def write_test(
+    session: Session, loaded: Loaded, step: int, autocast: Callable[[], AbstractContextManager]
+) -> None:
+    """Record the losses of the test rows in `test.json`, and those of all rows together as events.
+
+    Args:
+        session: Whose run it is; what an earlier session has recorded stays.
+        loaded: The trained model and its rows.
+        step: At which the training ended.
+        autocast: The precision that evaluations are made in.
+
+    Raises:
+        Interrupted: If the run is asked to stop meanwhile.
+    """
+    task = loaded.task
+    if session.is_recorded("test", step) and read_mapping(session.run.test) is not None:
+        return
+    longest = session.training.max_length
+    rows = task.encode(task.test, loaded.rows.tokenizer, longest)
+    session.report("running", f"testing on {len(rows)} rows", step=step)
+    with evaluating(loaded.model), autocast():
+        predictions = loaded.predictions(session, rows)
+        trained = loaded.predictions(session, loaded.training_rows[: min(len(rows), TRAINING_ROWS)])
+        general = _general_losses(session, loaded) if task.kind == "lm" else None
+    losses, counts = predictions.by_row()
+    items = [identity(row) for row in rows]
+    write_json(session.run.test, {"step": step, "items": items, "losses": losses, "labels": counts})
+    if general is not None:
+        session.log.append("general", step=step, loss=general[1], loss_base=general[0])
+    scores = predictions.scores(task.kind)
+    session.log.append("test", step=step, **scores, train_loss=trained.loss)
+
+
+def identity(row: dict) -> str:
+    """A name of an encoded row: the same for equal tokens and labels, in every run on one model.
+
+    Example:
+        >>> identity({"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]})
+        '37d30bc36552'
+    """
+    text = json.dumps([row["input_ids"], row["labels"]])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def general_rows(tokenizer, longest: int) -> list[dict]:
+    """The paragraphs of `data/general.txt` as rows in which every token is predicted; none where it is not shipped.
+
+    Args:
+        tokenizer: The model's.
+        longest: Tokens of a row; the rest of a paragraph is cut off.
+    """
+    file = data_dir() / "general.txt"
+    if not file.is_file():
+        log.info("forgetting is not measured: there is no %s", file)
+        return []
+    texts = read(file).splitlines()
+    ids = tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
+    return [{"input_ids": row, "attention_mask": [1] * len(row), "labels": row} for row in ids]
+
+
+def _general_losses(session: Session, loaded: Loaded) -> tuple[float, float] | None:
+    """The loss on general prose without the adapter and with it."""
+    rows = general_rows(loaded.rows.tokenizer, session.training.max_length)
+    if not rows:
+        return None
+    with adapters.base_alone(loaded.model):
+        base = loaded.predictions(session, rows).loss
+    return base, loaded.predictions(session, rows).loss

@@ -1,0 +1,178 @@
+"""Adapters and models from folders of the real world: loaded, or refused in one sentence."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel
+from safetensors.torch import load_file, save_file
+from support.small_models import TARGETS, logits, make
+
+from qtha_lab import models
+from qtha_lab.adapters import QthaConfig, add_adapter, load_adapter, loading
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import data_dir
+
+CONFIGS = {
+    "qtha": lambda: QthaConfig(r=2, waist=8, target_modules=TARGETS["llama"]),
+    "lora": lambda: LoraConfig(r=2, target_modules=TARGETS["llama"]),
+}
+
+
+@pytest.fixture(params=CONFIGS)
+def folder(request, tmp_path):
+    add_adapter(make("llama"), CONFIGS[request.param]()).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def describe(folder, **changed):
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+
+
+def refusal(folder, model="llama"):
+    with pytest.raises(Refusal) as refused:
+        load_adapter(make(model), folder)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "adapter_config.json is damaged: "),
+        (b"{", "adapter_config.json is damaged: "),
+        (b"[]", "adapter_config.json is damaged: it holds no object"),
+        (b"\xff\xfe", "adapter_config.json is damaged: "),
+        (b"[" * 100_000, "adapter_config.json is damaged: "),
+        (b" " * 2**21, "adapter_config.json is longer than 1 MiB"),
+        (b"{}", "unknown adapter method 'none'"),
+        (b'{"peft_type": ["LORA"]}', "unknown adapter method"),
+    ],
+)
+def test_a_damaged_description_is_a_sentence(tmp_path, content, sentence):
+    (tmp_path / "adapter_config.json").write_bytes(content)
+    assert sentence in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("cut", [0, 4, 100, -1])
+def test_cut_tensors_are_a_sentence(folder, cut):
+    file = folder / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:cut])
+    assert "adapter_model.safetensors must be a whole safetensors file" in refusal(folder)
+
+
+def test_garbage_for_tensors_is_a_sentence(folder):
+    (folder / "adapter_model.safetensors").write_bytes(b"\x80\x04garbage" * 50)
+    assert "adapter_model.safetensors must be a whole safetensors file" in refusal(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_named(folder, value):
+    file = folder / "adapter_model.safetensors"
+    tensors = load_file(file)
+    name = sorted(tensors)[0]
+    tensors[name].flatten()[0] = value
+    save_file(tensors, file, metadata={"format": "pt"})
+    assert f"holds values that are not finite, in {name}" in refusal(folder)
+
+
+def test_a_tensor_of_another_size_is_named_before_anything_is_built(folder):
+    describe(folder, r=3)
+    assert "does not fit this model: " in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"r": "two"},
+        {"r": None},
+        {"r": -1},
+        {"r": [2]},
+        {"target_modules": 5},
+        {"target_modules": []},
+        {"target_modules": [5]},
+        {"target_modules": "(["},
+        {"bias": "some"},
+        {"layers_to_transform": "first"},
+        {"modules_to_save": 7},
+        {"task_type": "ZZZ"},
+    ],
+    ids=str,
+)
+def test_settings_of_a_wrong_kind_are_a_sentence(folder, changed):
+    describe(folder, **changed)
+    assert str(folder) in refusal(folder)
+
+
+@pytest.mark.parametrize("method", CONFIGS)
+def test_a_description_of_a_huge_adapter_is_refused_without_building_it(method, tmp_path):
+    add_adapter(make("llama"), CONFIGS[method]()).save_pretrained(tmp_path)
+    describe(tmp_path, **({"waist": 10**9} if method == "qtha" else {"r": 10**9}))
+    assert "does not fit this model: " in refusal(tmp_path)
+
+
+def test_a_pattern_that_takes_for_ever_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(loading, "PATTERN_SECONDS", 1)
+    describe(folder, target_modules="(([a-z_.0-9]+)+)+!")
+    assert "within 1 seconds of computing" in refusal(folder)
+
+
+def test_a_pattern_that_matches_is_taken(tmp_path):
+    config = QthaConfig(r=2, waist=8, target_modules=r".*\.(q|v)_proj", init_weights=False)
+    model = add_adapter(make("llama"), config)
+    model.save_pretrained(tmp_path)
+    assert torch.equal(logits(load_adapter(make("llama"), tmp_path)), logits(model))
+
+
+@pytest.mark.slow
+def test_pickled_tensors_are_not_opened_and_the_sentence_converts_them(tmp_path, monkeypatch):
+    import subprocess
+    import sys
+
+    model = add_adapter(make("llama"), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))  # fmt: skip
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "adapter_model.safetensors"
+    torch.save(load_file(file), tmp_path / "adapter_model.bin")
+    file.unlink()
+    message = refusal(tmp_path)
+    assert "its pickled tensors can run code when they are opened" in message
+    code = message.split('python -c "')[1].removesuffix('"')
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert torch.equal(logits(load_adapter(make("llama"), tmp_path)), logits(model))
+
+
+def test_peft_still_loads_what_a_loaded_adapter_saves(folder, tmp_path):
+    again = load_adapter(make("llama"), folder)
+    again.save_pretrained(tmp_path / "again")
+    plain = PeftModel.from_pretrained(make("llama"), tmp_path / "again")
+    assert torch.equal(logits(plain), logits(again))
+
+
+# models --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    shutil.copytree(data_dir() / "models" / "tiny", tmp_path / "base")
+    return tmp_path / "base"
+
+
+def test_a_model_of_pickled_weights_is_not_opened(model_folder):
+    (model_folder / "model.safetensors").unlink()
+    (model_folder / "pytorch_model.bin").write_bytes(b"\x80\x04garbage")
+    for refuse in (models.check_model, models.load_model):
+        with pytest.raises(Refusal, match=r"weights of .*base are pickled \(pytorch_model\.bin\), .*: convert them"):  # fmt: skip
+            refuse(str(model_folder))
+
+
+def test_a_folder_with_a_model_and_an_adapter_is_refused(model_folder):
+    (model_folder / "adapter_config.json").write_text("{}")
+    for refuse in (models.check_model, models.load_model):
+        with pytest.raises(Refusal, match="holds a model and an adapter: keep them in folders of"):
+            refuse(str(model_folder))
+
+
+def test_a_whole_model_folder_loads(model_folder):
+    assert models.load_model(str(model_folder)).model.num_parameters() == 3_148_224

@@ -1,0 +1,113 @@
+"""`qtha-lab runs`: the same table as Python's, marks and the bin, from the shell."""
+
+import csv
+import io
+import json
+
+import pytest
+from support.command_line import call
+from support.run_folders import run_folder, status, train, write
+
+from qtha_lab import runs_table
+from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import trash as bin
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.runs import run as runs
+
+
+@pytest.fixture(autouse=True)
+def made():
+    for number, method in enumerate(("lora(r=2)", "lora(r=2)", "qtha(r=4)")):
+        run = run_folder(paths.runs_dir(), method, seed=number, steps=1)
+        write(run, status("running", 0), train(1, 5.0), status("finished", 1))
+        numbers = {"eval_loss": 4.0 + number, "trainable_parameters": 7680, "learning_rate": 0.003}
+        write_json(run.files.summary, {"state": "finished", "steps": 1, **numbers})
+
+
+def said(*words) -> str:
+    answer = call(*words)
+    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+        raise answer.exception
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout
+
+
+def test_runs_alone_is_the_list_and_a_name_is_one_run():
+    listed = said("runs")
+    assert all(run.id in listed for run in runs.list_runs())
+    one = runs.list_runs()[0]
+    assert said("runs", one.id) == said("runs", "list", one.id)
+    assert json.loads(said("runs", "--json"))[0].keys() >= {"run_id", "state", "summary"}
+
+
+def test_the_table_is_the_same_as_text_json_csv_and_dataframe():
+    words = ("--where", "method = lora", "--sort", "-eval_loss")
+    frame = runs_table("method = lora", "-eval_loss")
+    rows = json.loads(said("runs", *words, "--json"))
+    assert [row["eval_loss"] for row in rows] == list(frame["eval_loss"]) == [5.0, 4.0]
+    assert set(rows[0]) == set(frame.columns)
+    lines = list(csv.DictReader(io.StringIO(said("runs", *words, "--csv"))))
+    assert [float(line["eval_loss"]) for line in lines] == [5.0, 4.0]
+    assert [line["run"] for line in lines] == list(frame["run"])
+    shown = said("runs", *words, "--columns", "run,eval_loss")
+    assert shown.index("5.000") < shown.index("4.000")
+    assert "2 of 3 runs" in shown
+
+
+def test_seeds_collapse_in_the_table():
+    shown = said("runs", "--group", "seeds", "--sort", "eval_loss")
+    assert "4.500" in shown
+    assert "[4.000–5.000]" in shown
+    assert "0, 1" in shown
+
+
+def test_marks_are_made_by_name_and_by_expression():
+    one = runs.list_runs()[0].id
+    assert said("runs", "tag", "best, warm", one) == f"{one}: tags best, warm\n"
+    said("runs", "tag", "best", "--where", "method = lora")
+    said("runs", "tag", "warm", one, "--remove")
+    said("runs", "note", one, "for the paper")
+    said("runs", "rename", one, "my best")
+    assert "pinned yes" in said("runs", "pin", one)
+    row = runs_table(f"run = {one}").iloc[0]
+    assert (row["name"], row["note"], row["tags"], row["pinned"]) == (
+        "my best",
+        "for the paper",
+        ["best"],
+        True,
+    )
+    assert len(runs_table("tag:best")) == 3
+    assert said("runs", "pin", one, "--off").endswith("tags best\n")
+
+
+def test_runs_go_to_the_bin_and_come_back():
+    names = [run.id for run in runs.list_runs()]
+    said("runs", "delete", "--where", "method = lora")
+    assert len(runs.list_runs()) == 1
+    assert "2 runs in the bin" in said("runs", "bin")
+    assert "2 runs" in said("runs", "--bin", "--columns", "run")
+    said("runs", "restore", "--where", "seed = 0")
+    assert len(runs.list_runs()) == 2
+    assert "1 run erased" in said("runs", "bin", "--empty")
+    assert bin.binned(paths.runs_dir()) == []
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("runs", "--where", "methd = 3"), "character 1 of the filter is 'methd'"),
+        (("runs", "--sort", "nothing_such"), "no column 'nothing_such'"),
+        (("runs", "--columns", "eval_lss"), "did you mean 'eval_loss'"),
+        (("runs", "--group", "method"), "grouped by seeds, not 'method'"),
+        (("runs", "tag", "best"), "name runs, or say which by --where"),
+        (("runs", "delete", "--where", "seed = 99"), "no run is as --where says: seed = 99"),
+        (("runs", "restore", "x"), "unknown deleted run 'x'"),
+        (("runs", "x", "--csv"), "are of the table, not of one run"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(words, sentence):
+    with pytest.raises(Refusal) as refused:
+        said(*words)
+    assert sentence in str(refused.value)

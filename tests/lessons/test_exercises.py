@@ -1,0 +1,394 @@
+"""Exercises: every one holds what it promises, and the notebooks ask it as it is declared."""
+
+import copy
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+
+from qtha_lab.lessons import answers, check, exercises, get, grading, hint, solution
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+each = pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.number)
+each_mistake = pytest.mark.parametrize(
+    ("exercise", "code", "why"),
+    [(e, code, why) for e in exercises() for code, why in e.mistakes],
+    ids=lambda value: getattr(value, "number", ""),
+)
+
+
+def cells_of(lesson):
+    """The cells of a lesson's notebook; none while it is not written."""
+    paths = sorted(FOLDER.glob(f"{int(lesson):02}_*.ipynb"))
+    return nbformat.read(paths[0], as_version=4).cells if paths else []
+
+
+def numbers_in(text):
+    """All numbers of a sentence, as written and without separators of thousands."""
+    return [float(n.replace(",", "")) for n in re.findall(r"-?\d[\d,]*(?:\.\d+)?", text)]
+
+
+def tells(text, rights):
+    """Whether a sentence holds a right value; 0, 1 and 2 are in too many sentences to count."""
+    telling = [right for right in rights if right not in (-1, 0, 1, 2)]
+    return any(np.isclose(n, right, rtol=1e-3) for n in numbers_in(text) for right in telling)
+
+
+@each
+def test_the_solution_is_right(exercise):
+    verdict = check(exercise.number, exercise.answer_of(exercise.solution))
+    assert verdict.state == "right", verdict
+
+
+@each_mistake
+def test_a_mistake_to_be_expected_is_wrong_and_told_its_reason(exercise, code, why):
+    verdict = check(exercise.number, exercise.answer_of(code))
+    assert (verdict.state, verdict.message) == ("wrong", why)
+    assert not tells(why, exercise.grader.right_values()), "the reason holds the right value"
+
+
+@each
+def test_every_mistake_has_a_reason_of_its_own_and_every_exercise_three_hints(exercise):
+    reasons = [why for _, why in exercise.mistakes]
+    assert len(set(reasons)) == len(reasons)
+    assert len(set(exercise.hints)) == 3
+
+
+@each
+def test_a_mistake_nobody_thought_of_is_not_told_the_right_value(exercise):
+    size = max(np.ravel(exercise.grader.right_values()).max(), 1) * 7.3
+    guesses = {
+        grading.Number: size,
+        grading.WholeNumbers: [int(size)] * len(exercise.grader.right_values()),
+        grading.Function: lambda *arguments: np.full(shape_of(exercise), size),
+    }
+    verdict = check(exercise.number, guesses[type(exercise.grader)])
+    assert verdict.state == "wrong"
+    assert not tells(verdict.message.split("helps on")[0].split("it gives")[-1], rights(exercise))
+    assert "too large" not in verdict.message
+
+
+def shape_of(exercise):
+    return grading.as_array(exercise.grader.cases[0][1]).shape
+
+
+def rights(exercise):
+    return [] if isinstance(exercise.grader, grading.Number) else exercise.grader.right_values()
+
+
+@each
+@pytest.mark.parametrize(
+    "odd", [None, "a duck", object(), [], float("nan")], ids=lambda odd: type(odd).__name__
+)
+def test_an_odd_answer_is_wrong_and_stops_nothing(exercise, odd):
+    assert check(exercise.number, odd).state == "wrong"
+
+
+@each
+def test_an_empty_answer_is_not_attempted(exercise):
+    assert check(exercise.number, ...).state == "not attempted"
+
+
+def test_the_values_of_a_product_are_refused_to_those_who_form_it_in_torch_or_numpy():
+    def in_torch(B, A):
+        return torch.linalg.svd(B @ A).S[: len(A)]
+
+    def in_numpy(B, A):
+        return np.linalg.svd(B.numpy() @ A.numpy(), compute_uv=False)[: len(A)]
+
+    def from_small_matrices(B, A):
+        left, right = (np.linalg.qr(m, mode="r") for m in (B.numpy(), A.numpy().T))
+        return np.linalg.svd(left @ right.T, compute_uv=False)
+
+    assert "as large as B A" in check("1.4", in_torch).message
+    assert "as large as B A" in check("1.4", in_numpy).message
+    assert check("1.4", from_small_matrices).state == "right"
+
+
+def overwrite(value):
+    if isinstance(value, torch.Tensor):
+        value.fill_(7)
+    elif isinstance(value, np.ndarray):
+        value.fill(7)
+    elif isinstance(value, list):
+        value.clear()
+
+
+def overwriting(function):
+    """The function; afterwards its arguments hold other values."""
+
+    def work(*arguments):
+        result = copy.deepcopy(function(*arguments))
+        for value in arguments:
+            overwrite(value)
+        return result
+
+    return work
+
+
+@each
+def test_an_answer_that_overwrites_its_arguments_does_not_change_later_verdicts(exercise):
+    answer = exercise.answer_of(exercise.solution)
+    in_place = overwriting(answer) if callable(answer) else answer
+    wrong = [(exercise.answer_of(code), why) for code, why in exercise.mistakes]
+    for _ in range(3):
+        assert check(exercise.number, in_place).state == "right"
+        for mistake, why in wrong:
+            wrong_in_place = overwriting(mistake) if callable(mistake) else mistake
+            assert check(exercise.number, wrong_in_place).message == why
+        assert check(exercise.number, answer).state == "right"
+
+
+def ranks_in_place(values):
+    stable = sum(v**2 for v in values) / max(values) ** 2
+    while 0.0 in values:
+        values.remove(0.0)
+    total = sum(values)
+    values[:] = [v / total for v in values]
+    return np.exp(-sum(v * np.log(v) for v in values)), stable
+
+
+def rescaled_in_place(weight, change, share):
+    change *= share * np.linalg.norm(weight) / np.linalg.norm(change)
+    return change
+
+
+def token_dependence_in_place(J):
+    total = (J**2).sum()
+    J -= J.mean(axis=0)
+    return (J**2).sum() / total
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [("1.3", ranks_in_place), ("1.5", rescaled_in_place), ("4.3", token_dependence_in_place)],
+)
+def test_a_right_answer_that_works_in_place_is_right_every_time(number, answer):
+    for _ in range(3):
+        assert check(number, answer).state == "right"
+    assert check(number, get(number).answer_of(get(number).solution)).state == "right"
+
+
+def test_a_wrong_answer_that_spoils_its_arguments_is_not_accepted():
+    def makes_all_alike(weight, change, share):  # a later call would compare zeros to zeros
+        weight.fill(0)
+        change.fill(0)
+        return change
+
+    assert check("1.5", makes_all_alike).state == "wrong"
+    assert check("1.5", rescaled_in_place).state == "right"
+    assert check("1.5", makes_all_alike).state == "wrong"
+
+
+def factors_by_cholesky(B, A):
+    left, right = (np.linalg.cholesky(m @ m.T) for m in (B.numpy().T, A.numpy()))
+    return np.linalg.svd(left.T @ right, compute_uv=False)
+
+
+def factors_in_float32(B, A):
+    left, right = (torch.linalg.cholesky(m @ m.T) for m in (B.float().T, A.float()))
+    return torch.linalg.svdvals(left.T @ right)
+
+
+def factors_by_eigenvalues(B, A):
+    values = torch.linalg.eigvals(B.T @ B @ A @ A.T)
+    return values.sqrt()[values.real.argsort(descending=True)]
+
+
+@pytest.mark.parametrize(
+    "answer", [factors_by_cholesky, factors_in_float32, factors_by_eigenvalues]
+)
+def test_singular_values_of_a_product_are_right_by_any_small_decomposition(answer):
+    verdict = check("1.4", answer)
+    assert verdict.state == "right", verdict
+
+
+def best_error_by_gram_matrix(dtype):
+    def best_error(matrix, out_dims, in_dims, bond):
+        legs = matrix.to(dtype).reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
+        regrouped = legs.reshape(out_dims[0] * in_dims[0], -1)
+        kept = torch.linalg.eigvalsh(regrouped @ regrouped.T).flip(0)
+        return (kept[bond:].sum() / kept.sum()).sqrt()
+
+    return best_error
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_best_error_of_two_cores_is_right_by_a_gram_matrix(dtype):
+    verdict = check("2.5", best_error_by_gram_matrix(dtype))
+    assert verdict.state == "right", verdict
+
+
+def test_another_wrong_order_of_digits_is_not_told_the_reason_of_rows_against_columns():
+    def crossed(matrix, out_dims, in_dims, bond):
+        legs = matrix.reshape(*out_dims, *in_dims).permute(0, 3, 1, 2)
+        values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[1], -1))
+        return float(values[bond:].norm() / values.norm())
+
+    verdict = check("2.5", crossed)
+    assert verdict.state == "wrong"
+    assert verdict.message not in [why for _, why in get("2.5").mistakes]
+
+
+@pytest.mark.parametrize("shift", [0.3, 1.0, np.pi / 3, 2.0])
+def test_an_exact_gradient_from_any_two_places_far_enough_apart_is_right(shift):
+    verdict = check("3.3", lambda f, t: (f(t + shift) - f(t - shift)) / (2 * np.sin(shift)))
+    assert verdict.state == "right", verdict
+
+
+def test_a_gradient_from_many_places_is_right():
+    def by_fourier_sum(f, t):
+        places = 2 * np.pi * np.arange(120) / 120
+        return 2 * np.mean([f(t + s) * np.sin(s) for s in places])
+
+    verdict = check("3.3", by_fourier_sum)
+    assert verdict.state == "right", verdict
+
+
+def test_an_exact_gradient_from_two_near_places_is_told_that_it_amplifies_noise():
+    verdict = check("3.3", lambda f, t: (f(t + 0.1) - f(t - 0.1)) / (2 * np.sin(0.1)))
+    assert verdict.state == "wrong"
+    assert verdict.message.startswith("without noise its values are right")
+    assert "too near" in verdict.message
+
+
+def test_the_nonlinear_share_may_be_one_minus_r_squared_with_an_offset():
+    def one_minus_r2(x, y):
+        x = np.column_stack([x, np.ones(len(x))])
+        rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+        return (rest**2).sum() / ((y - y.mean(axis=0)) ** 2).sum()
+
+    verdict = check("4.2", one_minus_r2)
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [
+        ("1.1", 6144.5),
+        ("1.1", 6143.9),
+        ("1.2", 10.0009),
+        ("2.1", 4.0003),
+        ("3.5", 6400.5),
+        ("4.1", (4.9, 10.2, 16.7)),
+        ("4.1", ("4", "10", "16")),
+        ("1.1", "6144"),
+    ],
+)
+def test_a_count_near_the_right_one_is_wrong(number, answer):
+    assert check(number, answer).state == "wrong"
+
+
+@pytest.mark.parametrize("number", ["3.3", "3.4"])
+@pytest.mark.parametrize("step", [0.1, 0.01, 3e-4, 1e-6])
+def test_a_gradient_by_a_small_step_is_refused(number, step):
+    verdict = check(number, lambda f, t: (f(t + step) - f(t - step)) / (2 * step))
+    assert verdict.state == "wrong", verdict
+
+
+def test_four_terms_are_right_for_every_angle_of_the_published_circuit_and_two_are_not():
+    from qtha_lab.circuits import ansatze
+    from qtha_lab.simulators import expval_z
+
+    circuit = ansatze.build("qtha", n_qubits=4, n_layers=1)
+    torch.manual_seed(0)
+    x, p = torch.randn(1, 4).double(), torch.randn(16, dtype=torch.float64, requires_grad=True)
+    (exact,) = torch.autograd.grad(expval_z(circuit, x, p)[0, 0], p)
+    start = p.detach()
+    two, four = (get(n).answer_of(get(n).solution) for n in ("3.3", "3.4"))
+
+    def off(rule):
+        def read(angle, k):
+            moved = start.clone()
+            moved[k] = angle
+            return float(expval_z(circuit, x, moved)[0, 0])
+
+        gradients = [rule(lambda t, k=k: read(t, k), float(start[k])) for k in range(16)]
+        return [k for k in range(16) if abs(gradients[k] - float(exact[k])) > 1e-6]
+
+    controlled = {a.index for g in circuit.gates if g.name == "CRZ" for a in g.angles}
+    assert off(four) == []
+    assert off(two)
+    assert set(off(two)) <= controlled
+
+
+@each
+def test_the_notebook_asks_it_as_declared(exercise):
+    cells = cells_of(exercise.number.split(".")[0])
+    if not cells:
+        pytest.skip("its notebook is not written yet")
+    (at,) = [i for i, cell in enumerate(cells) if cell.source.startswith(exercise.heading + "\n")]
+    assert cells[at].source.split("\n\n")[1].startswith(exercise.effort)
+    stub, *asked = (cell.source for cell in cells[at + 1 : at + 5])
+    assert asked == [
+        f'check("{exercise.number}", {exercise.answer})',
+        f'hint("{exercise.number}")',
+        f'solution("{exercise.number}")',
+    ]
+    names: dict = {}
+    exec(exercise.setup, names)
+    exec(stub, names)
+    assert check(exercise.number, names[exercise.answer]).state == "not attempted"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("0[1-9]_*.ipynb")), ids=lambda p: p.stem)
+def test_a_lesson_has_three_exercises_numbered_in_order_and_all_declared(path):
+    source = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    asked = re.findall(r"^### Exercise (\d+\.\d+) ·", source, re.MULTILINE)
+    lesson = int(path.stem[:2])
+    assert asked == [f"{lesson}.{k}" for k in range(1, len(asked) + 1)]
+    assert len(asked) >= 3
+    declared = [e.number for e in exercises() if e.number.startswith(f"{lesson}.")]
+    assert declared == asked
+
+
+def test_hints_come_one_at_a_time_and_unfold_on_a_page():
+    answers._HINTS_SHOWN.pop("1.1", None)
+    first, second, third, again = (hint("1.1") for _ in range(4))
+    assert repr(first).startswith("Hint 1 of 3")
+    assert repr(second).startswith("Hint 2 of 3")
+    assert repr(again) == repr(third)
+    assert first._repr_html_().count("<details") == 3
+    assert "open" not in first._repr_html_()
+
+
+def test_a_solution_is_folded_on_a_page():
+    assert solution("1.1")._repr_html_().startswith("<details")
+    assert "576" in repr(solution("1.1"))
+
+
+def test_an_unknown_number_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown exercise '99\.9'"):
+        check("99.9", 1)
+
+
+def test_functions_left_as_they_stood_are_empty():
+    def bare(x): ...
+
+    def documented(x):
+        """What it should do."""
+        ...
+
+    def passed(x):
+        pass
+
+    def constant(x):
+        return 1
+
+    assert [grading.is_empty(f) for f in (bare, documented, passed, constant)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_answers_may_be_tensors_and_arrays():
+    grading.Number(3).check(np.float32(3))
+    grading.Number(3).check(torch.tensor(3.0))
+    grading.WholeNumbers((1, 2)).check(torch.tensor([1, 2]))
+    double = grading.Function(lambda: [(([1, 2],), [2, 4])])
+    double.check(lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True) * 2)

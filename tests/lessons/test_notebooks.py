@@ -1,0 +1,176 @@
+"""Every notebook is built alike: short cells, literals for parameters, no outputs; `test_lessons` executes them."""
+
+import ast
+import builtins
+import re
+import statistics
+import symtable
+
+from support.notebooks import NOTEBOOKS, code_cells, each_lesson, each_notebook, read
+
+from qtha_lab.lessons import exercises, get
+
+
+def test_there_is_a_tour():
+    assert "00_tour" in [path.stem for path in NOTEBOOKS]
+
+
+@each_notebook
+def test_outputs_and_counts_are_stripped(path):
+    for cell in code_cells(read(path)):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+
+@each_notebook
+def test_cells_are_short(path):
+    lengths = [len(cell.source.splitlines()) for cell in code_cells(read(path))]
+    assert statistics.median(lengths) <= 6
+    assert max(lengths) <= 20
+
+
+@each_notebook
+def test_the_first_cell_says_what_one_will_be_able_to_do_how_long_it_takes_and_what_to_know(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    assert len([line for line in first.source.splitlines() if line.startswith("* ")]) == 3
+    assert "minutes" in first.source
+    assert "Before you start" in first.source
+
+
+@each_notebook
+def test_one_parameters_cell_holds_literals_only(path):
+    tagged = [c for c in code_cells(read(path)) if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    for line in ast.parse(tagged[0].source).body:
+        assert isinstance(line, ast.Assign)
+        ast.literal_eval(line.value)
+
+
+@each_lesson
+def test_the_stated_minutes_hold_the_exercises_and_the_reading(path):
+    cells = read(path).cells
+    stated = int(re.search(r"\*\*Time:\*\* (\d+) minutes", cells[0].source)[1])
+    lesson = f"{int(path.stem[:2])}."
+    solving = sum(e.minutes for e in exercises() if e.number.startswith(lesson))
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    assert solving + words / 150 <= stated
+
+
+@each_lesson
+def test_the_page_says_near_its_top_which_model_it_uses(path):
+    shown = [cell.source for cell in read(path).cells[:4] if "page_model(" in cell.source]
+    assert [source.splitlines()[-1] for source in shown] == ["page"]
+
+
+@each_lesson
+def test_what_is_to_be_seen_is_computed_and_not_written(path):
+    cells = read(path).cells
+    assert not [c.id for c in cells if c.cell_type == "markdown" and "What to see" in c.source]
+    assert len([c for c in cells if "what_to_see(\n" in c.source]) >= 4
+
+
+def bound_by(source):
+    """Names that code binds at its top level."""
+    table = symtable.symtable(source, "cell", "exec")
+    return {
+        s.get_name()
+        for s in table.get_symbols()
+        if s.is_assigned() or s.is_imported() or s.is_namespace()
+    }
+
+
+def needed_by(source):
+    """Global names that code reads and does not bind itself."""
+    tables, needed = [symtable.symtable(source, "cell", "exec")], set()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        at_top = table.get_type() == "module"
+        needed |= {
+            s.get_name()
+            for s in table.get_symbols()
+            if s.is_referenced() and (s.is_global() or at_top)
+        }
+    return needed - bound_by(source) - set(dir(builtins))
+
+
+def stubs_of(path):
+    """Position of each exercise's stub in a lesson, by number."""
+    cells = read(path).cells
+    return {
+        match[1]: k + 1
+        for k, cell in enumerate(cells)
+        if (match := re.match(r"### Exercise ([\d.]+) ·", cell.source))
+    }
+
+
+@each_lesson
+def test_no_stub_or_solution_overwrites_a_name_of_the_page(path):
+    cells = read(path).cells
+    stubs = stubs_of(path)
+    own = {k for at in stubs.values() for k in range(at, at + 4)}
+    page = "\n".join(
+        cell.source
+        for k, cell in enumerate(cells)
+        if cell.cell_type == "code" and k not in own and "await" not in cell.source
+    )
+    used = {node.id for node in ast.walk(ast.parse(page)) if isinstance(node, ast.Name)}
+    used |= bound_by(page) - imported_by(page)
+    for number, at in stubs.items():
+        for source in (cells[at].source, get(number).solution):
+            assert (bound_by(source) - imported_by(source)) & used == set(), number
+
+
+def imported_by(source):
+    return {
+        s.get_name()
+        for s in symtable.symtable(source, "cell", "exec").get_symbols()
+        if s.is_imported()
+    }
+
+
+@each_lesson
+def test_the_page_has_what_a_stub_a_solution_and_the_set_up_of_an_exercise_need(path):
+    cells = read(path).cells
+    for number, at in stubs_of(path).items():
+        above = [c.source for c in cells[:at] if c.cell_type == "code" and "await" not in c.source]
+        bound = set().union(*map(bound_by, above))
+        exercise = get(number)
+        for source in (cells[at].source, exercise.solution):
+            assert needed_by(source) <= bound, number
+        assert bound_by(exercise.setup) <= bound, number
+        assert numpy_is_there(exercise.hints, bound), number
+
+
+def numpy_is_there(hints, bound):
+    return "np" in bound or not any("np." in hint for hint in hints)
+
+
+def answers_in(source):
+    """Letters of the predictions that a cell answers: its sentences begin with `(a)`."""
+    sentences = [
+        node.values[0] if isinstance(node, ast.JoinedStr) else node
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "what_to_see"
+        for node in ast.walk(call)
+        if isinstance(node, (ast.JoinedStr, ast.Constant))
+    ]
+    texts = [node.value for node in sentences if isinstance(node, ast.Constant)]
+    found = (re.match(r"\(([a-z])\) ", text) for text in texts if isinstance(text, str))
+    return sorted({match[1] for match in found if match})
+
+
+@each_lesson
+def test_every_prediction_is_answered_after_it_was_asked(path):
+    asked, answered = [], []
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            assert cell.source.count("**Predict") == cell.source.count("**Predict (")
+            asked += re.findall(r"\*\*Predict \(([a-z])\)", cell.source)
+        elif "what_to_see(" in cell.source:
+            answered += answers_in(cell.source)
+            assert answered == asked[: len(answered)], "answered before it was asked"
+    assert asked == list("abcdefghij"[: len(asked)])
+    assert answered == asked

@@ -1,0 +1,294 @@
+"""Model folders of a user: each trains, or is refused before launch in one sentence with the remedy."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+import transformers as hf
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+
+from qtha_lab import models, tasks
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_tensors
+from qtha_lab.core.paths import data_dir
+from qtha_lab.experiment import Experiment, MethodChoice, Training
+from qtha_lab.experiment.plan import HEADS, TASK_TYPES
+
+TINY = data_dir() / "models" / "tiny"
+TOKENIZER = hf.AutoTokenizer.from_pretrained(TINY)
+WORDS = len(TOKENIZER)
+BLOCKS: dict[str, Any] = {
+    "vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+    "max_position_embeddings": 256,
+}  # fmt: skip
+SEQ2SEQ: dict[str, Any] = {
+    "vocab_size": WORDS, "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64,
+}  # fmt: skip
+DISTIL: dict[str, Any] = {
+    "vocab_size": WORDS,
+    "dim": 32,
+    "n_layers": 2,
+    "n_heads": 2,
+    "hidden_dim": 64,
+}
+PICTURES: dict[str, Any] = {
+    k: v for k, v in BLOCKS.items() if k not in ("vocab_size", "max_position_embeddings")
+}
+BUILD = {
+    "llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**BLOCKS)),
+    "bare llama": lambda: hf.LlamaModel(hf.LlamaConfig(**BLOCKS)),
+    "gpt2": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=WORDS, n_embd=32, n_layer=2, n_head=2)),
+    "bert": lambda: hf.BertModel(hf.BertConfig(**BLOCKS)),
+    "bert mlm": lambda: hf.BertForMaskedLM(hf.BertConfig(**BLOCKS)),
+    "bert decoder": lambda: hf.BertLMHeadModel(hf.BertConfig(is_decoder=True, **BLOCKS)),
+    "roberta": lambda: hf.RobertaForMaskedLM(hf.RobertaConfig(**BLOCKS)),
+    "distilbert": lambda: hf.DistilBertForMaskedLM(hf.DistilBertConfig(**DISTIL)),
+    "t5": lambda: hf.T5ForConditionalGeneration(
+        hf.T5Config(vocab_size=WORDS, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2)
+    ),
+    "bart": lambda: hf.BartForConditionalGeneration(hf.BartConfig(**SEQ2SEQ)),
+    "mamba": lambda: hf.MambaForCausalLM(
+        hf.MambaConfig(vocab_size=WORDS, hidden_size=32, num_hidden_layers=2, state_size=4)
+    ),
+    "vit": lambda: hf.ViTForImageClassification(hf.ViTConfig(image_size=32, patch_size=8, **PICTURES)),
+}  # fmt: skip
+
+
+def folder_of(path, name="llama", tokenizer=True):
+    torch.manual_seed(0)
+    BUILD[name]().save_pretrained(path)
+    if tokenizer:
+        TOKENIZER.save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def classes(tmp_path):
+    rows = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(60)]
+    path = tmp_path / "classes.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def experiment(folder, task="qa", targets=None):
+    training = Training(steps=1, max_length=32, batch_size=2, eval_rows=4, test_rows=4)
+    method = MethodChoice(name="lora", options={"r": 1}, target_modules=targets)
+    return Experiment(model=str(folder), task=task, method=method, training=training)
+
+
+def refusal(described):
+    with pytest.raises(Refusal) as refused:
+        described.check()
+    message = str(refused.value)
+    assert len(message) <= 300
+    assert "\n" not in message
+    assert "fault of qtha-lab" not in message
+    return message
+
+
+def trained_gradients(folder, task, targets):
+    """Check an experiment, then compute the gradients of its adapter on two rows."""
+    described = experiment(folder, task, targets)
+    described.check()
+    rows = tasks.load_task(task, train_rows=2, eval_rows=2, test_rows=2)
+    base = models.load_model(str(folder), head=HEADS[rows.kind], n_labels=len(rows.labels) or None)
+    config = LoraConfig(
+        r=1, init_lora_weights=False, fan_in_fan_out=base.model.config.model_type == "gpt2", task_type=TASK_TYPES[rows.kind],
+        target_modules=targets or models.default_target_modules(str(folder)),
+    )  # fmt: skip
+    model = get_peft_model(base.model, config)
+    batch = tasks.collate(base.tokenizer)(rows.encode(rows.train, base.tokenizer, 32))
+    model(**batch).loss.backward()
+    return [p.grad for n, p in model.named_parameters() if "lora_" in n]
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [("llama", None), ("gpt2", None), ("bert decoder", None), ("mamba", ["in_proj"])],
+)
+@pytest.mark.filterwarnings("ignore:fan_in_fan_out is set")  # PEFT's, of GPT-2's Conv1D
+def test_a_causal_model_trains_on_a_task_that_generates_text(tmp_path, name, targets):
+    gradients = trained_gradients(folder_of(tmp_path / "model", name), "qa", targets)
+    assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [("llama", None), ("bert", None), ("roberta", None), ("distilbert", ["q_lin"]), ("gpt2", None)],
+)
+@pytest.mark.filterwarnings("ignore:fan_in_fan_out is set")  # PEFT's, of GPT-2's Conv1D
+def test_a_model_with_a_classification_head_trains_on_a_task_with_classes(
+    tmp_path, classes, name, targets
+):
+    gradients = trained_gradients(folder_of(tmp_path / "model", name), classes, targets)
+    assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
+@pytest.mark.parametrize("name", ["bert", "bert mlm", "roberta", "distilbert", "t5", "bart", "vit"])
+def test_an_encoder_is_refused_on_a_task_that_generates_text(tmp_path, name):
+    folder = folder_of(tmp_path / "model", name, tokenizer=name != "vit")
+    message = refusal(experiment(folder))
+    assert message.startswith("A task that generates text needs a causal language model, got ")
+    assert "Choose a causal language model" in message
+    with pytest.raises(Refusal, match="needs a causal language model"):
+        models.load_model(str(folder))
+
+
+@pytest.mark.parametrize("name", ["mamba", "vit"])
+def test_a_model_without_a_classification_head_is_refused_on_a_task_with_classes(
+    tmp_path, classes, name
+):
+    message = refusal(experiment(folder_of(tmp_path / "model", name), classes))
+    assert message.startswith("A task with classes needs a model with a classification head, got ")
+
+
+@pytest.mark.parametrize("name", ["mamba", "distilbert"])
+def test_unknown_target_modules_are_to_be_named(tmp_path, classes, name):
+    task = "qa" if name == "mamba" else classes
+    assert refusal(experiment(folder_of(tmp_path / "model", name), task)).endswith(
+        "name target_modules"
+    )
+
+
+def test_weights_without_their_language_model_head_are_refused(tmp_path):
+    message = refusal(experiment(folder_of(tmp_path / "model", "bare llama")))
+    assert message.startswith("A task that generates text needs the weights of lm_head.weight")
+
+
+# config.json ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda config: "[" * 100_000 + "]" * 100_000, "JSON must be nested at most 64 levels deep"),
+        (lambda config: {"model_type": "llama", "text_config": config}, "must have the 32 layers"),
+        (lambda config: [config], "config.json names no model_type"),
+        (lambda config: "\0", "the text must be json"),
+        (lambda config: config | {"model_type": 3}, "config.json names no model_type"),
+        (lambda config: config | {"model_type": "mystery"}, "model type `mystery`"),
+        (lambda config: config | {"hidden_size": "x"}, "Validation error for field 'hidden_size'"),
+        (lambda config: config | {"vocab_size": None}, "Validation error for field 'vocab_size'"),
+        (lambda config: config | {"num_attention_heads": 0}, "ZeroDivisionError"),
+        (lambda config: config | {"num_hidden_layers": -1}, "must be between 0 and 10,000, got -1."),
+        (lambda config: config | {"num_hidden_layers": 10**7}, "must be between 0 and 10,000"),
+        (lambda config: config | {"num_hidden_layers": 9_000}, "must have the 9,000 layers"),
+        (lambda config: config | {"hidden_act": "mystery"}, "must describe a model, got KeyError"),
+        (lambda config: config | {"hidden_size": 64}, "must fit its config.json, got model.embed_tokens"),
+    ],
+)  # fmt: skip
+def test_a_config_that_describes_no_model_is_refused(tmp_path, change, sentence):
+    folder = folder_of(tmp_path / "model")
+    file = folder / "config.json"
+    content = change(json.loads(file.read_text()))
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    assert sentence.lower() in refusal(experiment(folder)).lower()
+
+
+# weights -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda data: b"", "got a file of 0 bytes"),
+        (lambda data: data[: len(data) // 2], "incomplete metadata"),
+        (lambda data: b"<html>not found</html>", "got a header of"),
+        (lambda data: (2).to_bytes(8, "little") + b"{}", "got 0 tensors"),
+    ],
+    ids=["empty", "cut", "a web page", "no tensors"],
+)
+def test_damaged_weights_are_refused_by_check(tmp_path, damage, sentence):
+    folder = folder_of(tmp_path / "model")
+    file = folder / "model.safetensors"
+    file.write_bytes(damage(file.read_bytes()))
+    assert sentence in refusal(experiment(folder))
+
+
+def test_weights_that_lack_a_layer_are_not_trained_from_random_numbers(tmp_path):
+    folder = folder_of(tmp_path / "model")
+    with open_tensors(folder / "model.safetensors") as file:
+        tensors = {n: file.get_tensor(n) for n in file.keys() if "layers.1.mlp" not in n}  # noqa: SIM118
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(Refusal, match=r"got none for model\.layers\.1\.mlp.* and 2 more"):
+        models.load_model(str(folder))
+
+
+def test_an_index_that_names_a_file_outside_its_folder_is_refused(tmp_path):
+    folder = folder_of(tmp_path / "model")
+    (folder / "model.safetensors").rename(tmp_path / "model.safetensors")
+    index = {"weight_map": {"lm_head.weight": "../model.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "has no whole weights" in refusal(experiment(folder))
+
+
+@pytest.mark.parametrize("content", [b"", b"1234567", b"\xff" * 64, (2**40).to_bytes(8, "little")])
+def test_a_file_that_is_no_safetensors_is_refused_by_name(tmp_path, content):
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(content)
+    with (
+        pytest.raises(Refusal, match=r"x\.safetensors must be a whole safetensors file, got a"),
+        open_tensors(file),
+    ):
+        pass
+
+
+# tokenizer -----------------------------------------------------------------------------------------
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
+    message = refusal(experiment(folder_of(tmp_path / "model", tokenizer=False)))
+    assert message.endswith("must have a tokenizer, got no tokenizer.json. "
+                            "Copy the tokenizer files of the model into the folder.")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"model": {}}', "", "[" * 100_000])
+def test_a_damaged_tokenizer_is_refused_or_read(tmp_path, name, content):
+    folder = folder_of(tmp_path / "model")
+    (folder / name).write_text(content)
+    try:
+        experiment(folder).check()
+    except Refusal as reason:
+        message = str(reason)
+    else:
+        message = "" if name == "tokenizer_config.json" else "accepted"
+    assert message == "" or "tokenizer" in message
+    assert len(message) <= 300
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+    hf.LlamaForCausalLM(hf.LlamaConfig(**BLOCKS | {"vocab_size": 100})).save_pretrained(
+        tmp_path / "model"
+    )
+    TOKENIZER.save_pretrained(tmp_path / "model")
+    assert "must have at most 100 tokens, the embeddings of the model, got 4,096" in refusal(
+        experiment(tmp_path / "model")
+    )
+
+
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        (ENDLESS, "must end within 2 s and 512 MiB"),
+        ("{{ 'x' * 40000000000 }}", "must end within 2 s and 512 MiB"),
+        (
+            "{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}",
+            "must end within 2 s and 512 MiB",
+        ),
+        ("{% for %}", "chat template takes no conversation of user, assistant"),
+        ("{{ messages + 1 }}", "chat template takes no conversation of user, assistant"),
+        ("{# nothing #}", "leaves no answer token"),
+    ],
+    ids=["endless", "one long text", "many texts", "no Jinja", "a wrong type", "empty"],
+)
+def test_a_chat_template_that_cannot_be_used_is_refused(tmp_path, template, sentence):
+    folder = folder_of(tmp_path / "model")
+    (folder / "chat_template.jinja").write_text(template)
+    assert sentence in refusal(experiment(folder))

@@ -1,0 +1,294 @@
+"""Imports go one way, and importing the package costs nothing."""
+
+import ast
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import LONGEST
+
+ROOT = Path(__file__).parents[2]
+
+# From the ground up: a room may import from its own line or from a line above it, never below.
+LAYERS = [
+    "core",
+    "circuits tensor_networks",
+    "simulators",
+    "adapters",
+    "models tasks",
+    "analysis figures",
+    "experiment",
+    "training",
+    "runs",
+    "studies",
+    "reproductions lessons testing plugins",
+    "cli widgets",
+]
+HEIGHT = {room: height for height, line in enumerate(LAYERS) for room in line.split()}
+FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
+
+
+def room_of(path: Path) -> str:
+    """The first name below the package: `qtha_lab/adapters/qtha.py` is in the room `adapters`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return "widgets" if parts[0] == "widgets" else parts[1]
+
+
+def module_of(path: Path) -> str:
+    """The address of a file: `qtha_lab.adapters.qtha`, and `qtha_lab.adapters` of an `__init__.py`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+@functools.cache
+def import_statements(path: Path, types: bool = True) -> tuple[tuple[str, str | None, int], ...]:
+    """Every import of a file, also inside functions, as (module, name or None, line); read once.
+
+    Args:
+        path: A file of Python.
+        types: Also those under `if TYPE_CHECKING`, which run in no program.
+    """
+    return tuple(_import_statements(path, types))
+
+
+def _import_statements(path: Path, types: bool):
+    nodes = [ast.parse(path.read_text())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and not types and "TYPE_CHECKING" in ast.unparse(node.test):
+            nodes += node.orelse
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module
+            if node.level:  # only the panels, which have two addresses: see their __init__
+                full = f"{path}:{node.lineno}: imports are written in full"
+                assert (node.level, room_of(path)) == (1, "widgets"), full
+                module = ".".join(filter(None, ["widgets", module]))
+            yield from ((module, alias.name, node.lineno) for alias in node.names)
+
+
+def imported_rooms(path: Path):
+    """Every room that a file imports from, with the line."""
+    for module, name, line in import_statements(path):
+        head, *rest = f"{module}.{name}".split(".")
+        if head == "widgets":
+            yield "widgets", line
+        elif head == "qtha_lab" and rest[0] in HEIGHT:
+            yield rest[0], line
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of ours that a file imports when it runs; a package stands for its `__init__`."""
+    candidates = (
+        (f"{module}.{name}", module) for module, name, _ in import_statements(path, False)
+    )
+    modules = (next((m for m in pair if m in MODULES), None) for pair in candidates)
+    # the front of the package finds its names by text, when they are asked for
+    return {m for m in modules if m} - {module_of(path), "qtha_lab"}
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """A way along imports that ends where it began; empty if there is none."""
+    closed: set[str] = set()
+
+    def search(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in closed:
+            return []
+        for other in sorted(imports.get(name, ())):
+            if there_and_back := search(other, [*way, name]):
+                return there_and_back
+        closed.add(name)
+        return []
+
+    return next((way for name in sorted(imports) if (way := search(name, []))), [])
+
+
+def between(shorten) -> dict[str, set[str]]:
+    """Imports between modules as imports between what `shorten` makes of their addresses."""
+    imports: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        others = {shorten(other) for other in imported_modules(path)}
+        imports.setdefault(shorten(module), set()).update(others - {shorten(module)})
+    return imports
+
+
+@pytest.mark.parametrize(
+    "shorten",
+    [
+        pytest.param(lambda module: module, id="modules"),
+        pytest.param(lambda module: ".".join(module.split(".")[:2]), id="rooms"),
+        # inside a room its `__init__` stands above its files, and a folder counts as one
+        pytest.param(lambda module: ".".join([*module.split("."), "front"][:3]), id="folders"),
+    ],
+)
+def test_no_import_runs_in_a_circle(shorten):
+    way = circle(between(shorten))
+    assert not way, " imports ".join(way)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in FILES if p != ROOT / "qtha_lab" / "__init__.py"],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_imports_go_only_downward(path):
+    own = room_of(path)
+    assert own in HEIGHT, f"{own} has no place in LAYERS"
+    for room, line in imported_rooms(path):
+        assert HEIGHT[room] <= HEIGHT[own], f"{path}:{line} imports {room} from {own}"
+
+
+def test_figures_take_numbers_and_import_no_torch():
+    for path in (ROOT / "qtha_lab" / "figures").rglob("*.py"):
+        source = path.read_text()
+        assert "import torch" not in source
+        rooms = {room for room, _ in imported_rooms(path)}
+        if path.stem == "circuit_page":  # how a gate is drawn stands in its entry
+            circuits = {m for m in imported_modules(path) if m.startswith("qtha_lab.circuits")}
+            assert circuits == {"qtha_lab.circuits.gate_kinds"}
+            rooms -= {"circuits"}
+        ground = {
+            "core",
+            "errors",
+            "measures",
+            "settings",
+            "calls",
+            "paths",
+            "registry",
+            "looks",
+            "figures",
+        }
+        assert rooms <= ground, f"{path} imports {rooms}"
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = ["torch", "transformers", "peft", "pennylane", "numba", "plotly", "ipywidgets"]
+    code = f"import sys, qtha_lab, qtha_lab.cli; print([m for m in {heavy} if m in sys.modules])"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "[]"
+
+
+def test_listing_runs_loads_no_library_of_numbers():
+    code = "import sys; from qtha_lab.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+    code += "print([m for m in ('torch', 'numpy', 'scipy', 'pandas', 'rich.table') if m in sys.modules])"
+    process = subprocess.run(
+        [sys.executable, "-c", code, "runs"], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_package_never_imports_the_widgets():
+    for path in (ROOT / "qtha_lab").rglob("*.py"):
+        assert "ipywidgets" not in path.read_text().replace('"ipywidgets"', ""), path
+
+
+def test_what_test_modules_share_stands_in_support():
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            of_tests = [name for name in modules if name and name.startswith("test_")]
+            assert not of_tests, (
+                f"{path}:{node.lineno} imports {of_tests}: share it in tests/support"
+            )
+
+
+def test_the_files_that_take_longest_are_there():
+    missing = [name for name in LONGEST if not (ROOT / "tests" / f"{name}.py").is_file()]
+    assert missing == []
+
+
+# ---- foreign data: only core/io opens, parses and prints it
+
+PARSERS = {
+    "json": {"load", "loads"},
+    "yaml": None,
+    "pickle": {"load", "loads", "Unpickler"},
+    "gzip": {"open"},
+    "torch": {"load"},
+    "np": {"load", "loadtxt"},
+}
+READERS = {"safe_open", "load_file"}
+WRITES = set("wax")
+# What reads or prints something else than foreign data, or must do it in its own way.
+EXCEPTIONS = {
+    "qtha_lab/tasks/problems/engines.py": "numpy parses numbers of a file that core/io opened",
+    "qtha_lab/tasks/problems/speech.py": "numpy and gzip unpack files that core/io opened",
+    "qtha_lab/training/resume.py": "torch reads a checkpoint's own tensors, weights only",
+}
+
+
+def foreign_data(path: Path) -> list[str]:
+    """Calls of a file that open for reading, parse or print, as `line: call`."""
+    calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+    return [f"{call.lineno}: {ast.unparse(call.func)}" for call in calls if _takes_foreign(call)]
+
+
+def _takes_foreign(call: ast.Call) -> bool:
+    function = call.func
+    if isinstance(function, ast.Name):
+        is_open = function.id == "open" and not _is_writing(call, 1)
+        return is_open or function.id == "print" or function.id in READERS
+    if not isinstance(function, ast.Attribute):
+        return False
+    owner = function.value.id if isinstance(function.value, ast.Name) else ""
+    if owner in PARSERS:
+        names = PARSERS[owner]
+        return (
+            function.attr in names
+            if names
+            else "load" in function.attr or function.attr in ("parse", "compose", "scan")
+        )
+    is_open = (
+        function.attr == "open" and owner not in ("os", "webbrowser") and not _is_writing(call, 0)
+    )
+    return is_open or function.attr in READERS | {"read_text", "read_bytes"}
+
+
+def _is_writing(call: ast.Call, place: int) -> bool:
+    """Tell whether a call of `open` has a mode that writes, in a place or by name."""
+    modes = [*call.args[place : place + 1], *(k.value for k in call.keywords if k.arg == "mode")]
+    return any(isinstance(m, ast.Constant) and WRITES & set(str(m.value)) for m in modes)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_core_io_opens_parses_and_prints_foreign_data(path):
+    name = str(path.relative_to(ROOT))
+    if name.startswith("qtha_lab/core/io/"):
+        return
+    found = foreign_data(path)
+    if name in EXCEPTIONS:
+        assert found, f"{name} needs no exception any more"
+    else:
+        assert not found, (
+            f"{name} reads or prints by itself at {', '.join(found)}: use qtha_lab.core.io"
+        )
+
+
+def test_the_rule_on_foreign_data_knows_a_reader_from_a_writer(tmp_path):
+    file = tmp_path / "sample.py"
+    readers = [
+        "open(x)", "open(x, 'rb')", "path.open()", "path.open('r+b')", "path.read_text()", "json.loads(t)",
+        "yaml.safe_load(t)", "pickle.load(f)", "gzip.open(f)", "print(1)", "safe_open(f, 'pt')", "load_file(f)",
+        "torch.load(f)",
+    ]  # fmt: skip
+    writers = [
+        "open(x, 'w')", "path.open('ab')", "path.open(mode='x')", "os.open(x, 1)", "path.write_text(t)",
+        "json.dumps(t)", "yaml.dump(t)", "pickle.dumps(t)", "show(1)",
+    ]  # fmt: skip
+    file.write_text("\n".join(readers))
+    assert len(foreign_data(file)) == len(readers)
+    file.write_text("\n".join(writers))
+    assert foreign_data(file) == []

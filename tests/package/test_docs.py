@@ -1,0 +1,151 @@
+"""What the pages say can be done is done: their Python runs, their commands start."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from support.command_line import call
+
+from qtha_lab import testing as contract
+from qtha_lab.reproductions.machinery.listing import recorded
+from qtha_lab.testing.checking import members_of
+
+ROOT = Path(__file__).parents[2]
+HOW_TO = sorted((ROOT / "docs" / "howto").glob("*.md"))
+TWENTY = [
+    {"question": f"What is {n}?", "answer": f"It is {n}.", "frage": f"Was ist {n}?", "antwort": str(n)}
+    for n in range(20)
+]  # fmt: skip
+
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
+
+
+def fences(page: Path, language: str) -> list[str]:
+    """The pieces of code of one language that a page shows."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each `qtha-lab` command of a page, without that first one."""
+    lines = "".join(fences(page, "bash")).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("qtha-lab ")]
+
+
+@pytest.fixture
+def beside_examples(tmp_path, monkeypatch):
+    """A folder of its own with the examples and a file of data, as a reader has them."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "my_data.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in TWENTY))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [p for p in HOW_TO if fences(p, "python")], ids=lambda p: p.stem)
+def test_the_python_of_a_how_to_page_runs_as_it_stands(page, beside_examples):
+    scope: dict = {}
+    for source in fences(page, "python"):
+        exec(compile(source, str(page), "exec"), scope)
+
+
+STARTED = [
+    pytest.param(words, id=f"{page.stem} {words[-1]}")
+    for page in [*HOW_TO, ROOT / "README.md", ROOT / "docs" / "tour.md"]
+    for words in commands(page)
+    if words[0] in ("compare", "run") and not words[1].endswith(".yaml")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", STARTED)
+def test_the_commands_of_a_page_pass_every_check_that_comes_before_a_run(words, beside_examples):
+    answer = call(*words, "--dry-run")
+    assert answer.exit_code == 0, answer.output
+
+
+def test_methods_ansatze_tasks_and_figures_have_a_page_and_every_example_is_shown():
+    shown = "".join(page.read_text() for page in (*HOW_TO, ROOT / "README.md"))
+    for kind in ("method", "ansatz", "task", "figure"):
+        assert f"own_{kind}.md" in [page.name for page in HOW_TO]
+    for example in sorted((ROOT / "examples").glob("*.py")):
+        assert f'--8<-- "examples/{example.name}"' in shown
+
+
+def test_every_picture_of_the_how_to_pages_is_shown_and_small():
+    shown = "".join(page.read_text() for page in HOW_TO)
+    pictures = sorted((ROOT / "docs" / "howto" / "pictures").iterdir())
+    assert pictures
+    assert [p.name for p in pictures if f"](pictures/{p.name})" not in shown] == []
+    assert [p.name for p in pictures if p.stat().st_size > 150_000] == []
+
+
+def test_the_readme_is_short_and_its_ansatz_keeps_to_the_contract():
+    readme = ROOT / "README.md"
+    assert len(readme.read_text().splitlines()) <= 130
+    (source,) = [code for code in fences(readme, "python") if "@ansatz" in code]
+    assert len(source.splitlines()) <= 20
+    module = ModuleType("qtha_lab_plugin_readme")
+    sys.modules[module.__name__] = module
+    exec(source, module.__dict__)
+    members = list(members_of(module.__name__))
+    verdicts = [verdict for member in members for verdict in contract.check_member(*member)]
+    assert verdicts
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+
+
+INTERVAL = re.compile(r"([+−-]?\d\.\d+) (?:nat )?\[([+−-]?\d\.\d+), ([+−-]?\d\.\d+)\]")
+
+
+def intervals(text: str) -> set[tuple[float, ...]]:
+    """Every difference with its interval, to three decimals."""
+    found = INTERVAL.findall(text.replace("−", "-"))
+    return {tuple(round(float(number), 3) for number in three) for three in found}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_every_interval_that_a_front_page_states_was_measured(page):
+    tables = [file.read_text() for file in (ROOT / "docs" / "results").glob("*.md")]
+    verdicts = [claim["difference"] for claim in recorded("qtha")["claims"]]
+    measured = intervals("\n".join(tables)) | {
+        tuple(round(claim[name], 3) for name in ("mean", "low", "high")) for claim in verdicts
+    }
+    stated = intervals((ROOT / page).read_text())
+    assert len(stated) >= 5
+    assert stated - measured == set()
+
+
+def test_the_page_of_results_is_short_and_begins_with_verdicts():
+    lines = (ROOT / "docs" / "results.md").read_text().splitlines()
+    assert len(lines) <= 200
+    assert next(line for line in lines if line.startswith("## ")) == "## Verdicts"
+
+
+@pytest.mark.slow
+def test_the_other_python_of_the_front_pages_runs_as_it_stands_but_for_fewer_steps(beside_examples):
+    first, *others = fences(ROOT / "README.md", "python")
+    assert fences(ROOT / "docs" / "tour.md", "python") == [first]
+    short = first.replace("Experiment(", 'Experiment(training={"steps": 2, "generate_rows": 2}, ')
+    scope: dict = {}
+    for source in [short, *others]:
+        if "@ansatz" not in source:
+            exec(compile(source, "README.md", "exec"), scope)
+    assert scope["run"].status().state == "finished"
+
+
+def test_the_glossary_gives_forty_words_one_meaning_each():
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    words = [word.lower() for word in re.findall(r"^\*\*(.+?)\*\*.*\n:   \S", text, re.M)]
+    assert len(words) == len(set(words)) >= 40
+    assert words == sorted(words)
+
+
+def test_the_page_on_architecture_names_every_room():
+    rows = re.findall(r"^\| (`.+?) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
+    named = re.findall(r"`(\w+)`", " ".join(rows))
+    files = {path.stem for path in (ROOT / "qtha_lab").glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in (ROOT / "qtha_lab").glob("*/__init__.py")}
+    rooms = files | folders | {"widgets"}
+    assert sorted(named) == sorted(rooms)

@@ -1,0 +1,71 @@
+"""A public function can be called from what its docstring says."""
+
+import ast
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
+# Commands have their help in each flag, steps of a compiled kernel are written for whoever reads the kernel.
+LEFT_OUT = {
+    ROOT / "qtha_lab" / "simulators" / "cpu" / name
+    for name in ("vectors.py", "sweeps.py", "behind.py")
+}
+
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """A file's syntax, read once."""
+    return ast.parse(path.read_text())
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def public_functions(body: list[ast.stmt], inherits: bool = False) -> Iterator[Function]:
+    """Functions of a module and methods of its classes that inherit nothing, which is said in the base."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, inherits=bool(node.bases))
+        elif isinstance(node, Function) and not node.name.startswith("_") and not inherits:
+            yield node
+
+
+def is_decorated(function: Function) -> bool:
+    """Whether a decorator explains the arguments, as of an ansatz, or another overload does."""
+    plain = ("staticmethod", "classmethod", "contextmanager", "lru_cache", "cache", "no_grad")
+    return not all(any(name in ast.dump(d) for name in plain) for d in function.decorator_list)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_of_three_arguments_and_more_explain_them(path):
+    if path in LEFT_OUT or path.parent.name == "cli":
+        pytest.skip("explained elsewhere")
+    for function in public_functions(parsed(path).body):
+        arguments = [*function.args.args, *function.args.kwonlyargs]
+        names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+        docstring = ast.get_docstring(function) or ""
+        if len(names) < 3 or is_decorated(function):
+            continue
+        assert "Args:" in docstring, f"{path.name}:{function.lineno} {function.name}"
+        listed = docstring.split("Args:")[1]
+        missing = [name for name in names if f"{name}:" not in listed and f"{name}," not in listed]
+        assert not missing, f"{function.name} does not explain {missing}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_public_function_says_what_it_does(path):
+    for function in public_functions(parsed(path).body):
+        is_second = {"overload", "setter"} & set(
+            re.findall(r"\w+", ast.dump(ast.Tuple(function.decorator_list)))
+        )
+        assert is_second or ast.get_docstring(function), f"{path.name}:{function.lineno}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_first_what_it_is(path):
+    assert ast.get_docstring(parsed(path)), path

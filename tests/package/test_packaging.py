@@ -1,0 +1,112 @@
+"""pyproject.toml, constraints.txt, environment.yml, the Makefile and the README say the same thing."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import qtha_lab
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# Flower moves the tested versions of typer, rich, packaging and protobuf: it has an environment of its own
+APART = ("federated",)
+EXTRAS = [
+    line
+    for name, extra in PROJECT["optional-dependencies"].items()
+    for line in extra
+    if name not in APART
+]
+REQUIREMENTS = [
+    requirement
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS])
+    if requirement.name != PROJECT["name"]  # an extra that holds another one
+]
+PINS = {
+    canonicalize_name(name): Version(version)
+    for name, version in re.findall(
+        r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M
+    )
+}
+FOUNDATIONS = (
+    "jupyterlab ipywidgets torch transformers pennylane pennylane-lightning plotly tensornetwork"
+)
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda r: r.name)
+def test_every_dependency_has_a_tested_version_inside_its_range(requirement):
+    name = canonicalize_name(requirement.name)
+    if name == "torch":
+        assert name not in PINS, "torch is a range, never an exact pin"
+        assert not any(s.operator == "==" for s in requirement.specifier)
+        return
+    if name == "triton":
+        assert name not in PINS, "each torch for CUDA wants its own"
+        return
+    assert PINS[name] in requirement.specifier
+
+
+def test_the_packages_that_the_project_is_made_of_are_dependencies():
+    named = {canonicalize_name(r.name) for r in REQUIREMENTS}
+    assert set(FOUNDATIONS.split()) <= named
+
+
+def test_transformers_and_peft_are_a_pair_that_fits():
+    # transformers 5.24 calls peft >= 0.22 in load_adapter.
+    assert PINS["transformers"] < Version("5.24")
+    assert PINS["peft"] >= Version("0.21.2")
+
+
+def test_conda_installs_from_the_same_two_files_and_lists_nothing_itself():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert [re.split(r"[<>=]", name)[0] for name in conda] == ["python", "pip"]
+    assert pip == {"pip": ["--constraint constraints.txt", "--editable ."]}
+    assert PROJECT["requires-python"].removeprefix(">=") in conda[0]
+
+
+def test_the_makefile_installs_from_the_same_two_files():
+    makefile = (ROOT / "Makefile").read_text()
+    install = makefile[: makefile.index("\npeers:")]  # what follows is of environments of their own
+    assert re.findall(r"pip install.*", install) == [
+        "pip install --quiet --upgrade pip",
+        "pip install --quiet --constraint constraints.txt --editable .",
+        "pip install --quiet --constraint constraints.txt --editable '.[test]'",
+    ]
+
+
+def test_the_workbench_is_set_up_without_the_tools_of_tests():
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^lab: install\n\t.*--LanguageServerManager.autodetect=False", makefile, re.M)
+    (install,) = re.findall(r"^\$\(STAMP\):.*\n((?:\t.*\n)+)", makefile, re.M)
+    assert "[" not in "".join(re.findall("pip install.*", install))
+    needed = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    tools = {"basedpyright", "ruff", "pytest", "playwright", "hypothesis", "mkdocs-material"}
+    named = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS}
+    assert tools <= named - needed
+
+
+def test_the_version_is_said_the_same_everywhere():
+    assert qtha_lab.__version__ == PROJECT["version"]
+    assert f"## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readme_starts_with_the_two_commands():
+    readme = (ROOT / "README.md").read_text()
+    assert readme.index("make lab") < readme.index("make test") < readme.index("\n## ")
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("name", qtha_lab.__all__)
+def test_what_an_editor_sees_is_there_at_run_time(name):
+    assert name in dir(qtha_lab)
+    assert getattr(qtha_lab, name) is not None
+    imported = re.findall(
+        r"^    from \S+ import (\([^)]+\)|.+)$", Path(qtha_lab.__file__).read_text(), re.M
+    )
+    assert name == "__version__" or name in re.findall(r"\w+", " ".join(imported))

@@ -1,0 +1,182 @@
+"""A stranger installs the wheel: an environment and a folder of their own, no checkout in sight."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from qtha_lab.core.paths import cache_dir
+from qtha_lab.lessons.copying import copy_notebooks, lab_command
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A fresh environment, whose programs run in a folder that is named."""
+
+    programs: Path
+    environment: dict[str, str]
+
+    def start(self, program: str, *arguments: str, folder: Path) -> subprocess.Popen:
+        folder.mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [str(self.programs / program), *arguments],
+            cwd=folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def run(self, program: str, *arguments: str, folder: Path) -> str:
+        """What the program printed; it must succeed."""
+        process = self.start(program, *arguments, folder=folder)
+        output = process.communicate()[0]
+        assert process.returncode == 0, output
+        return output
+
+
+@pytest.fixture(scope="module")
+def stranger(wheel, tmp_path_factory) -> Stranger:
+    """The wheel in an environment of its own; torch and the like are read from this one's."""
+    place = tmp_path_factory.mktemp("stranger")
+    venv = place / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    install = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python"), "install"]
+    subprocess.run([*install, "--quiet", "--no-index", "--no-deps", str(wheel)], check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    # a line of a .pth file: the folder alone, not the .pth in it that leads to the checkout
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    share = Path(sys.prefix) / "share" / "jupyter"
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "QTHA_LAB_RUNS")}
+    environment |= {
+        "HOME": str(place),
+        "QTHA_LAB_CACHE": str(cache_dir()),  # of compiled kernels: they are the same code
+        "QTHA_LAB_PROFILE": "ci",
+        "JUPYTERLAB_DIR": str(share / "lab"),
+        "JUPYTER_PATH": str(share),
+        "JUPYTER_RUNTIME_DIR": str(place / "runtime"),
+    }
+    return Stranger(venv / "bin", environment)
+
+
+@pytest.mark.slow
+def test_the_wheel_installs_one_top_level_module(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"qtha_lab"}
+    assert {f"qtha_lab/notebooks/{name}" for name in NOTEBOOKS} <= {*names}
+    assert not [name for name in names if "__pycache__" in name]
+
+
+@pytest.mark.slow
+def test_a_stranger_compares_on_the_toy_model_in_an_empty_folder(stranger, tmp_path):
+    folder = tmp_path / "empty"
+    asked = (
+        "compare --model tiny --task qa --methods lora(r=2),qtha(r=2,waist=8) --steps 2 --out out"
+    )
+    output = stranger.run("qtha-lab", *asked.split(), folder=folder)
+    summary = json.loads((folder / "out" / "summary.json").read_text())
+    assert [entry["state"] for entry in summary["runs"]] == ["finished", "finished"], output
+
+
+@pytest.mark.slow
+def test_a_stranger_opens_jupyterlab_on_copies_of_the_notebooks(stranger, tmp_path):
+    folder = tmp_path / "mine"
+    server = stranger.start("qtha-lab", "lab", "--no-browser", "--port", "18890", folder=folder)
+    try:
+        address = _address(server, Path(stranger.environment["JUPYTER_RUNTIME_DIR"]))
+        listing = json.load(urllib.request.urlopen(address.replace("?", "api/contents?")))
+        assert sorted(item["name"] for item in listing["content"]) == NOTEBOOKS
+        page = address.replace("?", "lab/tree/00_tour.ipynb?")
+        assert b"JupyterLab" in urllib.request.urlopen(page).read()
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+def _address(server: subprocess.Popen, records: Path) -> str:
+    """Where a Jupyter server that was just started answers, with its token; it notes the place before it listens."""
+    while server.poll() is None:
+        for record in records.glob("jpserver-*.json"):
+            if text := record.read_text():
+                answer = json.loads(text)
+                with contextlib.suppress(ConnectionRefusedError):
+                    socket.create_connection(("localhost", answer["port"])).close()
+                    return f"{answer['url']}?token={answer['token']}"
+        time.sleep(0.1)
+    raise AssertionError(server.communicate()[0])
+
+
+# The tour, then a question to its kernel: where the panels are from, and whose `widgets` is imported.
+TOUR = """
+import nbclient, nbformat
+tour = nbformat.read("00_tour.ipynb", 4)
+tour.cells.append(nbformat.v4.new_code_cell(
+    "import qtha_lab.widgets.workbench.form, widgets; from qtha_lab.widgets import Workbench\\n"
+    "print(qtha_lab.__file__, widgets.mine, Workbench.__module__)"
+))
+nbclient.execute(tour, timeout=600, kernel_name="python3")
+print(tour.cells[-1].outputs[0].text)
+"""
+
+
+@pytest.mark.slow
+def test_a_stranger_runs_the_tour_with_the_panels_of_the_package_and_no_other_widgets(
+    stranger, tmp_path
+):
+    copy_notebooks(tmp_path)
+    (tmp_path / "widgets.py").write_text("mine = 5\n")  # a name that anybody may have taken
+    place, mine, module = (
+        stranger.run("python", "-c", TOUR, folder=tmp_path).splitlines()[-2].split()
+    )
+    assert "site-packages" in place
+    assert (mine, module) == ("5", "qtha_lab.widgets.workbench.workbench")
+    runs = [path.parent for path in tmp_path.glob("runs/*/experiment.yaml")]
+    assert len(runs) == 4  # two methods, and QTHA on two engines
+
+
+# the folder of notebooks
+
+
+def test_notebooks_that_are_there_already_stay_as_they_are(tmp_path):
+    (tmp_path / "00_tour.ipynb").write_text("mine")
+    copies = copy_notebooks(tmp_path)
+    assert (copies.new, copies.changed) == (tuple(NOTEBOOKS[1:]), ("00_tour.ipynb",))
+    assert (tmp_path / "00_tour.ipynb").read_text() == "mine"
+    again = copy_notebooks(tmp_path)
+    assert (again.new, again.changed) == ((), ("00_tour.ipynb",))
+
+
+def test_a_checkout_gets_no_copies_of_its_own_notebooks():
+    for folder in (ROOT, ROOT / "notebooks"):
+        assert copy_notebooks(folder).folder == ROOT / "notebooks"
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file is a file: notebooks go into a folder"):
+        copy_notebooks(tmp_path / "file")
+
+
+def test_the_server_opens_at_the_tour_and_without_a_page_where_asked(tmp_path):
+    command = lab_command(tmp_path, 8890, browser=False)
+    assert {"--port=8890", "--no-browser", f"--ServerApp.root_dir={tmp_path}"} <= {*command}
+    assert "--no-browser" not in lab_command(tmp_path, 8890, browser=True)

@@ -1,0 +1,224 @@
+"""Marks on runs, and the bin: durable, safe under several writers and under real kills; nothing is ever lost."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support.run_folders import run_folder, status, train, write
+from support.waiting import wait_until
+
+from qtha_lab.runs import run as runs
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.run_directory import RunDir, trash as bin, record
+from qtha_lab.experiment.run_directory.annotations import Marks, mark, read_annotations
+
+
+def a_run(folder) -> runs.Run:
+    run = run_folder(folder, "lora(r=2)", steps=3)
+    write(run, status("running", 0), train(1, 5.0), status("finished", 1))
+    return run
+
+
+def content(folder) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "worker.lock"
+    }
+
+
+def test_marks_are_changed_one_by_one_and_an_empty_text_takes_one_away(tmp_path):
+    run = a_run(tmp_path)
+    mark(run.files, name="  my\n best ", add=["warm", " best "])
+    mark(run.files, note="two\nlines", pinned=True, remove=["warm"])
+    assert run.record.marks == {
+        "name": "my best",
+        "note": "two\nlines",
+        "pinned": True,
+        "tags": ["best"],
+    }
+    mark(run.files, name="", note="", pinned=False, remove=["best"])
+    assert run.record.marks == {}
+
+
+def test_marks_show_in_the_list_whatever_the_index_remembers(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)
+    run = a_run(tmp_path)
+    assert runs.list_runs(tmp_path)[0].record.marks == {}
+    mark(run.files, add=["best"])
+    for _ in range(2):  # read anew, then from the index
+        assert runs.list_runs(tmp_path)[0].record.marks == {"tags": ["best"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"add": ["a,b"]}, "a tag is a word or a few, without a comma, not 'a,b'"),
+        ({"add": [" "]}, "a tag is a word or a few, without a comma, not ''"),
+        ({"name": "x" * 201}, "a name has at most 200 characters, not 201"),
+        ({"note": "x" * 10_001}, "a note has at most 10,000 characters, not 10,001"),
+    ],
+)
+def test_a_mark_that_cannot_be_is_refused_and_nothing_is_written(tmp_path, change, sentence):
+    run = a_run(tmp_path)
+    with pytest.raises(Refusal, match=sentence):
+        mark(run.files, **change)
+    assert not run.files.marks.exists()
+
+
+def test_marks_that_are_broken_cost_only_themselves(tmp_path):
+    run = a_run(tmp_path)
+    mark(run.files, name="first")
+    with run.files.marks.open("ab") as file:
+        file.write(b'\xff\xfe\n[]\n{"kind": "mark", "name": 3}\n{"kind": "mark", "tags"')
+    mark(run.files, add=["best"])
+    assert read_annotations(run.files) == Marks(name="first", tags=("best",))
+
+
+def test_marking_a_run_that_is_gone_is_refused(tmp_path):
+    with pytest.raises(Refusal, match="run gone cannot be marked: No such file"):
+        mark(RunDir(tmp_path / "gone"), name="x")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.annotations import mark
+run, name, count = RunDir(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+for number in range(count):
+    mark(run, add=[f"{name}{number}"])
+    print(f"{name}{number}", flush=True)
+"""
+
+
+def writer(run: runs.Run, name: str, count: int) -> subprocess.Popen:
+    words = [sys.executable, "-c", WRITER, str(run.path), name, str(count)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def test_writers_at_once_lose_nothing_of_each_other(tmp_path):
+    run = a_run(tmp_path)
+    writers = [writer(run, name, 40) for name in "abc"]
+    printed = {word for process in writers for word in process.communicate()[0].split()}
+    assert len(printed) == 120
+    assert set(read_annotations(run.files).tags) == printed
+
+
+def test_a_writer_that_is_killed_leaves_every_mark_that_it_had_made(tmp_path):
+    run, chance, done = a_run(tmp_path), random.Random(0), set()
+    for name in "abc":
+        process = writer(run, name, 100_000)
+        assert process.stdout is not None
+        done.add(process.stdout.readline().strip())
+        time.sleep(chance.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        done |= set(process.communicate()[0].split("\n")[:-1])
+        tags = set(read_annotations(run.files).tags)
+        assert done <= tags
+        assert len(tags) <= len(done) + ord(name) - ord("a") + 1  # one that it had no time to tell
+    mark(run.files, name="after")
+    assert read_annotations(run.files).name == "after"
+
+
+# ---- the bin ----
+
+
+def test_a_deleted_run_comes_back_as_it_was(tmp_path):
+    run, other = a_run(tmp_path), a_run(tmp_path)
+    mark(run.files, name="my best")
+    before = content(run.path)
+    bin.delete(run.files)
+    assert [r.id for r in runs.list_runs(tmp_path)] == [other.id]
+    assert bin.binned(tmp_path) == [run.id]
+    assert [r.record.marks for r in runs.list_runs(bin.trash_of(tmp_path))] == [{"name": "my best"}]
+    bin.restore(run.id, tmp_path)
+    assert content(run.path) == before
+    assert {r.id for r in runs.list_runs(tmp_path)} == {run.id, other.id}
+    assert bin.binned(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_run_at_work_is_not_deleted(tmp_path):
+    run = runs.launch(Experiment(method="lora(r=2)", training={"steps": 5000}), tmp_path)
+    try:
+        with pytest.raises(Refusal, match="is at work: stop it before it is deleted"):
+            bin.delete(run.files)
+        assert run.path.is_dir()
+    finally:
+        run.stop(soft_seconds=0, term_seconds=5)
+    wait_until(lambda: not run.alive)
+    bin.delete(run.files)
+    assert bin.binned(tmp_path) == [run.id]
+
+
+def test_what_would_lose_a_run_is_refused(tmp_path):
+    run = a_run(tmp_path)
+    bin.delete(run.files)
+    with pytest.raises(Refusal, match=r"unknown deleted run '\.\./x'"):
+        bin.restore("../x", tmp_path)
+    with pytest.raises(Refusal, match="is in the bin already"):
+        bin.delete(RunDir(bin.trash_of(tmp_path) / run.id))
+    with pytest.raises(Refusal, match="cannot be moved: No such file"):
+        bin.delete(run.files)  # by a second person
+    assert not run.path.exists()
+    run.path.mkdir()
+    with pytest.raises(Refusal, match=f"has a run {run.id} already"):
+        bin.restore(run.id, tmp_path)
+
+
+def test_the_bin_is_emptied_of_whole_runs_and_of_what_a_kill_left(tmp_path):
+    run, other = a_run(tmp_path), a_run(tmp_path)
+    for deleted in (run, other):
+        bin.delete(deleted.files)
+    place = bin.trash_of(tmp_path)
+    (place / bin.DOOMED).mkdir()
+    (place / run.id).rename(place / bin.DOOMED / run.id)  # an emptying was killed here
+    assert bin.binned(tmp_path) == [other.id]
+    assert bin.empty(tmp_path) == [other.id]
+    assert [path for path in place.iterdir() if path.is_dir()] == []
+
+
+MOVER = """
+import sys
+from pathlib import Path
+from qtha_lab.experiment.run_directory import RunDir, bin
+folder, name = Path(sys.argv[1]), sys.argv[2]
+while True:
+    bin.delete(RunDir(folder / name))
+    print("deleted", flush=True)
+    bin.restore(name, folder)
+"""
+
+
+def test_a_kill_while_runs_are_deleted_and_restored_leaves_each_whole_in_one_place(tmp_path):
+    run, chance = a_run(tmp_path), random.Random(2)
+    before = content(run.path)
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", MOVER, str(tmp_path), run.id], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0, 0.02))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        places = [p for p in (run.path, bin.trash_of(tmp_path) / run.id) if p.exists()]
+        assert len(places) == 1
+        assert content(places[0]) == before
+        if places[0] != run.path:
+            bin.restore(run.id, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_to_refuses_in_a_sentence(tmp_path):
+    run = a_run(tmp_path)
+    tmp_path.chmod(0o500)
+    with pytest.raises(Refusal, match="cannot be moved: Permission denied"):
+        bin.delete(run.files)
+    tmp_path.chmod(0o700)

@@ -1,0 +1,117 @@
+"""The filter of the table of runs: Python is the oracle of what an expression means; no text whatever breaks the reader."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qtha_lab.runs.table.filters import where
+from qtha_lab.core.errors import Refusal
+
+NAMES = ["method", "r", "eval_loss", "tags", "note", "pinned", "state", "run"]
+NUMBERS = st.integers(-3, 9) | st.sampled_from([0.003, 4.5, 1e-3, 2.5e8])
+WORDS = st.sampled_from(["qtha", "lora", "finished", "dead", "a b", "it's", ""])
+ROWS = st.fixed_dictionaries(
+    {"tags": st.lists(st.sampled_from(["best", "warm", "a b"]), unique=True)},
+    optional={"method": WORDS, "state": WORDS, "r": NUMBERS, "eval_loss": NUMBERS, "pinned": st.booleans()},
+)  # fmt: skip
+
+
+def quoted(word: str) -> str:
+    return f'"{word}"' if "'" in word or not word.isalpha() else word
+
+
+def numeric(column, order, number):
+    return (
+        f"{column} {order} {number!r}",
+        f"(row.get({column!r}) is not None and row[{column!r}] {order} {number!r})",
+    )
+
+
+def equal(column, sign, word):
+    meaning = f"(row.get({column!r}) == {word!r})"
+    return f"{column} {sign} {quoted(word)}", f"(not {meaning})" if sign == "!=" else meaning
+
+
+def among(column, negated, words):
+    values = ", ".join(map(quoted, words))
+    negation = "not " if negated else ""
+    return (
+        f"{column} {negation}in ({values})",
+        f"({negation}any(row.get({column!r}) == w for w in {words!r}))",
+    )
+
+
+COLUMNS_OF_NUMBERS, COLUMNS_OF_TEXT = (
+    st.sampled_from(["r", "eval_loss"]),
+    st.sampled_from(["method", "state"]),
+)
+TESTS = (
+    st.builds(numeric, COLUMNS_OF_NUMBERS, st.sampled_from(["<", "<=", ">", ">="]), NUMBERS)
+    | st.builds(equal, COLUMNS_OF_TEXT, st.sampled_from(["=", "==", "!="]), WORDS)
+    | st.builds(among, COLUMNS_OF_TEXT, st.booleans(), st.lists(WORDS, min_size=1, max_size=3))
+    | st.sampled_from(["best", "warm", "a b"]).map(
+        lambda tag: (f"tag:{quoted(tag)}", f"({tag!r} in row['tags'])")
+    )
+    | st.just(("pinned", "bool(row.get('pinned'))"))
+)
+EXPRESSIONS = st.recursive(
+    TESTS,
+    lambda inner: st.builds(lambda a, join, b: (f"({a[0]} {join} {b[0]})", f"({a[1]} {join} {b[1]})"),
+                            inner, st.sampled_from(["and", "or"]), inner)
+    | inner.map(lambda a: (f"not {a[0]}", f"(not {a[1]})")),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(EXPRESSIONS, ROWS)
+def test_an_expression_means_what_the_same_words_mean_in_python(expression, row):
+    text, meaning = expression
+    assert where(text, NAMES)(row) is eval(meaning, {"row": row})
+
+
+@given(st.text(max_size=60) | st.lists(st.sampled_from(
+    ["method", "r", "=", "!=", "<", ">=", "in", "not", "(", ")", ",", ":", "and", "or", "qtha", '"a"', "'", "3", "tag"]
+), max_size=12).map(" ".join), ROWS)  # fmt: skip
+def test_any_text_is_a_filter_or_refused_in_one_sentence_with_the_place(text, row):
+    try:
+        answer = where(text, NAMES)(row)
+    except Refusal as refused:
+        answer = str(refused)
+    assert isinstance(answer, bool) or ("character" in answer and "\n" not in answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("methd = qtha", "character 1 of the filter is 'methd', and there is no such column: did you mean method?"),
+        ("r >= ", "the filter ends at character 6, where a value should be: a filter reads like method = qtha"),
+        ("r = 2 method = qtha", "character 7 of the filter is 'method', where and, or or the end should be"),
+        ("(r = 2", "the filter ends at character 7, where ')' should be"),
+        ("r in (1, 2", "the filter ends at character 11, where ')' should be"),
+        ("r in 1", "character 6 of the filter is '1', where '(' should be"),
+        ("note = 'open", "character 8 of the filter is \"'\", which begins nothing"),
+        ("and r = 2", "character 1 of the filter is 'and', and there is no such column"),
+        ("__import__('os')", "character 1 of the filter is '__import__', and there is no such column"),
+        ("(" * 500 + "r", "which stands in more than 40 brackets"),
+        ("r = 1 or " * 300 + "r = 2", "a filter has at most 2,000 characters, not 2,705"),
+    ],
+)  # fmt: skip
+def test_a_wrong_expression_is_one_sentence_with_the_place(text, sentence):
+    with pytest.raises(Refusal) as refused:
+        where(text, NAMES)
+    assert sentence in str(refused.value)
+
+
+def test_what_has_no_value_is_none_and_neither_below_nor_above():
+    assert where("eval_loss = none", NAMES)({})
+    assert not where("eval_loss != none", NAMES)({})
+    assert not where("eval_loss < 5 or eval_loss >= 5", NAMES)({})
+    assert where("eval_loss != none", NAMES)({"eval_loss": 0.0})
+
+
+def test_words_of_a_run_are_compared_as_they_are_written():
+    row = {"run": "20261125-101500-tiny", "note": "The Best one", "tags": ["best of all"]}
+    assert where("run >= 20261125 and run < 20261126", NAMES)(row)
+    assert where("note:best", NAMES)(row)
+    assert where('tag:"Best of all"', NAMES)(row)
+    assert not where("tag:best", NAMES)(row)

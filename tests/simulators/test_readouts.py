@@ -1,0 +1,128 @@
+"""What is read from a circuit: Pauli strings, probabilities, states, and starts in amplitudes."""
+
+import math
+
+import pennylane as qml
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.random_circuits import circuits
+
+from qtha_lab.circuits import Angle, Circuit, Gate, to_pennylane, z_pairs
+from qtha_lab.circuits.readout import settings_of
+from qtha_lab.simulators import expval, expval_z, probs, state
+
+ENGINES = ["torch", "cpu", "auto", "device:default.qubit"]
+BELL = Circuit(2, [Gate("Hadamard", 0), Gate("CNOT", (0, 1))])
+NONE = torch.empty(0, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_bell_pair_agrees_in_z_and_in_x_and_differs_in_y(engine):
+    # (|00⟩ + |11⟩)/√2: Z⊗Z and X⊗X keep it, Y⊗Y turns its sign, one half alone knows nothing
+    values = expval(BELL, ["I", "Z0 Z1", "X0 X1", "Y0 Y1", "Z1", "X0 Y1"], NONE, NONE, engine)
+    torch.testing.assert_close(values, torch.tensor([1.0, 1, 1, -1, 0, 0]).double())
+    values = probs(BELL, NONE, NONE, engine)
+    torch.testing.assert_close(values, torch.tensor([0.5, 0, 0, 0.5]).double())
+
+
+def test_strings_that_agree_are_read_in_one_run():
+    assert len(settings_of(BELL, ("Z0", "Z1", "Z0 Z1"))) == 1
+    assert [members for _, _, members in settings_of(BELL, ("X0", "Z0", "X0 Z1", "Z0 Z1"))] == [
+        (0, 2),
+        (1, 3),
+    ]
+    assert z_pairs(3) == ("Z0", "Z1", "Z2", "Z0 Z1", "Z0 Z2", "Z1 Z2")
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(circuits(), st.data())
+def test_every_readout_equals_pennylane_on_any_circuit(circuit, data):
+    letters = data.draw(
+        st.lists(
+            st.text("IXYZ", min_size=circuit.n_qubits, max_size=circuit.n_qubits),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(2, circuit.n_inputs, dtype=torch.float64, generator=generator)
+    params = torch.randn(circuit.n_params, dtype=torch.float64, generator=generator)
+    names = [" ".join(f"{p}{i}" for i, p in enumerate(t) if p != "I") or "I" for t in letters]
+    wires = range(circuit.n_qubits)
+
+    @qml.qnode(qml.device("default.qubit", wires=circuit.n_qubits))
+    def truth(x):
+        to_pennylane(circuit, x, params)
+        read = [
+            qml.expval(qml.pauli.string_to_pauli_word(t, dict(enumerate(wires)))) for t in letters
+        ]
+        return [*read, qml.probs(wires=wires), qml.state()]
+
+    for sample in inputs:
+        *expected, of_probs, of_state = truth(sample)
+        for engine in ENGINES:
+            values = expval(circuit, names, sample, params, engine)
+            torch.testing.assert_close(
+                values, torch.tensor([float(e) for e in expected], dtype=torch.float64)
+            )
+            torch.testing.assert_close(
+                probs(circuit, sample, params, engine), torch.as_tensor(of_probs).double()
+            )
+        overlap = torch.vdot(
+            state(circuit, sample, params), torch.as_tensor(of_state).to(torch.complex128)
+        )
+        assert abs(overlap) == pytest.approx(1.0, abs=1e-9)  # equal up to a global phase
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@given(circuits(max_inputs=0))
+def test_amplitudes_are_the_first_state_of_any_circuit(circuit):
+    embedded = Circuit(circuit.n_qubits, circuit.gates, start="amplitudes")
+    generator = torch.Generator().manual_seed(2)
+    inputs = torch.randn(2, 2**circuit.n_qubits, dtype=torch.float64, generator=generator)
+    params = torch.randn(circuit.n_params, dtype=torch.float64, generator=generator)
+    unit = (inputs / inputs.norm(dim=1, keepdim=True)).to(torch.complex128)
+    matrix = qml.matrix(
+        lambda: to_pennylane(circuit, NONE, params), wire_order=range(circuit.n_qubits)
+    )()
+    expected = (unit @ torch.as_tensor(matrix).to(torch.complex128).T).abs().square()
+    for engine in ENGINES:
+        torch.testing.assert_close(probs(embedded, inputs, params, engine), expected)
+
+
+def test_a_start_in_amplitudes_has_right_gradients():
+    circuit = Circuit(
+        2, [Gate("RX", 0, Angle.param(0)), Gate("CNOT", (0, 1)), Gate("RY", 1, Angle.param(1))],
+        start="amplitudes",
+    )  # fmt: skip
+    inputs = torch.tensor([[0.1, -0.4, 0.3, 0.9]], dtype=torch.float64, requires_grad=True)
+    params = torch.tensor([0.3, -1.1], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, p: expval_z(circuit, x, p), (inputs, params))
+
+
+def test_wrong_readouts_and_starts_get_a_sentence():
+    for observables, sentence in [
+        (["Z2"], "observable 'Z2' reads wire 2, but the circuit has wires 0 to 1"),
+        (["Q0"], "letters X, Y, Z with wires, as in 'X0 Z2', not 'Q0'"),
+        (["Z0 X0"], "observable 'Z0 X0' names wire 0 twice"),
+        ([""], "must not be empty; the identity is 'I'"),
+        ([], "at least one Pauli string"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            expval(BELL, observables, NONE, NONE)
+    with pytest.raises(ValueError, match="starts in 'zero' or 'amplitudes', not 'plus'"):
+        Circuit(1, [], start="plus")
+    with pytest.raises(ValueError, match="no gate may read one as its angle"):
+        Circuit(1, [Gate("RY", 0, Angle.input(0))], start="amplitudes")
+    with pytest.raises(ValueError, match="amplitudes must not all be zero, as they are in 1 of 2"):
+        expval_z(
+            Circuit(1, [], start="amplitudes"), torch.tensor([[1.0, 0], [0, 0]]), torch.empty(0)
+        )
+    assert math.isclose(
+        expval_z(Circuit(1, [], "amplitudes"), torch.tensor([0.6, 0.8]), torch.empty(0)).item(),
+        -0.28,
+        abs_tol=1e-6,
+    )

@@ -1,0 +1,193 @@
+"""A comparison that is edited between two halves: what was trained still counts, or it is said before anything starts."""
+
+import pytest
+from support.command_line import call
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.run_directory import RunDir, write_json
+from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.runs import run as runs
+from qtha_lab.studies import comparison as compare
+from qtha_lab.studies.comparison.tuned_methods import folder_of
+from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+
+TRAINING = {
+    "steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 2,
+    "generate_rows": 0, "spectrum_every": 0, "threads": 1,
+}  # fmt: skip
+
+
+def comparison(methods="lora(r=2),lora(r=3)", seeds=(0, 1), **changes):
+    training = TRAINING | changes.pop("training", {})
+    return Comparison(methods=methods, seeds=list(seeds), training=training, **changes)
+
+
+@pytest.fixture
+def half(tmp_path):
+    """A folder in which the four runs of `comparison()` have ended, as workers leave them."""
+    for experiment in comparison().experiments():
+        end(RunDir.create(runs.with_absolute_paths(experiment), tmp_path / "runs"))
+    compare.run(comparison(), tmp_path)
+    return tmp_path
+
+
+def end(files, state="finished", step=2):
+    log = EventLog(files.events)
+    log.append("status", state=state, step=step, message="")
+    log.close()
+    if state == "finished":  # of all numbers a comparison needs these to plan its repeats
+        rate = files.experiment.method.learning_rate or 0.01
+        write_json(
+            files.summary,
+            {"trainable_parameters": 1, "learning_rate": rate, "eval_loss": 4.0, "test_loss": 4.1},
+        )
+
+
+def what_is_there(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("edited", "sentence"),
+    [
+        (
+            {"training": {"steps": 4}},
+            "training.steps was 2 and is 4: the 4 finished runs in {} would not count for it: "
+            "take another folder (--out), or put it back",
+        ),
+        (
+            {"training": {"batch_size": 1, "warmup_fraction": 0.5}, "seeds": (0, 1, 2)},
+            "training.batch_size was 2 and is 1; training.warmup_fraction was 0.1 and is 0.5: the 4 finished",
+        ),
+        ({"quantization": "int8"}, "quantization was none and is int8: the 4 finished"),
+        ({"scaling": "as_given"}, "scaling was 2r and is as_given: the 4 finished"),
+        ({"learning_rates": [0.003]}, "learning_rates was [] and is [0.003]: the 4 finished"),
+        ({"task": "chat"}, "the models and tasks were tiny, qa and are tiny, chat: the 4 finished"),
+        (
+            {"tuning": {"axes": {"learning_rate": [0.003, 0.01]}}},
+            "tuning was left out and is asked for: the 4 finished",
+        ),
+        (
+            {"matching": "equal_seconds"},
+            "matching was as_given and is equal_seconds: the 4 finished",
+        ),
+        ({"training": {"epochs": 0.2}}, "training.epochs was empty and is 0.2: the 4 finished"),
+    ],
+)
+def test_another_value_of_what_holds_for_every_run_is_refused_before_anything_starts(
+    half, edited, sentence
+):
+    before = what_is_there(half)
+    with pytest.raises(Refusal) as refused:
+        compare.run(comparison(**edited), half)
+    assert str(refused.value).startswith(sentence.format(half))
+    after = what_is_there(half)
+    after.pop(half / "lineup.json", None)
+    assert after == before
+
+
+def test_a_dry_run_says_it_too_and_so_does_a_file_that_was_edited_in_place(half):
+    file = half / "comparison.yaml"
+    file.write_text(file.read_text().replace("steps: 2", "steps: 4"))
+    with pytest.raises(Refusal, match=r"training\.steps was 2 and is 4: the 4 finished runs"):
+        compare.run(Comparison.from_yaml(file), half)  # as its driver does
+    result = call("compare", str(file), "--out", str(half), "--dry-run")
+    assert "training.steps was 2 and is 4" in str(result.exception) + result.output
+
+
+def test_runs_that_have_only_begun_are_counted_too(half):
+    for number, run in enumerate(runs.list_runs(half / "runs")):
+        end(run.files, "stopped", step=number % 2)
+    with pytest.raises(Refusal, match=r"the 2 begun runs \(0 finished\)"):
+        compare.run(comparison(training={"steps": 4}), half)
+
+
+def test_an_edit_before_any_step_was_taken_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        runs, "launch", lambda experiment, folder, **options: ended(experiment, folder)
+    )
+    compare.run(comparison(seeds=[0], methods="lora(r=2)"), tmp_path)
+    for run in runs.list_runs(tmp_path / "runs"):
+        end(run.files, "failed")
+    summary = compare.run(
+        comparison(seeds=[0], methods="lora(r=2)", training={"steps": 4}), tmp_path
+    )
+    assert summary["comparison"]["training"]["steps"] == 4
+
+
+def ended(experiment, folder):
+    files = RunDir.create(runs.with_absolute_paths(experiment), folder)
+    end(files)
+    return runs.Run(files.path)
+
+
+def test_what_is_added_passes_silently(half, monkeypatch):
+    started = []
+
+    def launch(experiment, folder, **options):
+        started.append(
+            (experiment.method.label, experiment.seed, experiment.model, experiment.training.nudge)
+        )
+        return ended(experiment, folder)
+
+    monkeypatch.setattr(runs, "launch", launch)
+    compare.run(comparison(methods="lora(r=2),lora(r=3),lora(r=4)", seeds=[0, 1, 2]), half)
+    assert {(label[:8], seed) for label, seed, *_ in started} == {
+        ("lora(r=2", 2), ("lora(r=3", 2), ("lora(r=4", 0), ("lora(r=4", 1), ("lora(r=4", 2),
+    }  # fmt: skip
+    started.clear()
+    grown = {"methods": "lora(r=2),lora(r=3),lora(r=4)", "seeds": [0, 1, 2]}
+    summary = compare.run(comparison(**grown, rounding=5), half)
+    assert len(started) == 3 * 5
+    started.clear()
+    compare.run(comparison(**grown, rounding=6, tasks=["qa", "chat"]), half)
+    assert len(started) == 3 * 3 + 3 * 6 + 3
+    assert not any("take no part" in note for note in summary["notes"])
+
+
+def test_more_rates_pass_silently(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        runs, "launch", lambda e, folder, **options: started.append(e) or ended(e, folder)
+    )
+    compare.run(comparison(learning_rates=[0.003]), tmp_path)
+    compare.run(comparison(learning_rates=[0.003, 0.01]), tmp_path)
+    assert [e.method.learning_rate for e in started] == [0.003] * 4 + [0.01] * 4
+
+
+def test_what_was_edited_away_stays_and_is_said_to_take_no_part(half):
+    summary = compare.run(comparison(methods="lora(r=3)", seeds=[1]), half)
+    assert [entry["seed"] for entry in summary["runs"]] == [1]
+    assert len(runs.list_runs(half / "runs")) == 4
+    (note,) = (note for note in summary["notes"] if "take no part" in note)
+    assert note.startswith(f"Finished runs in {half / 'runs'} take no part")
+    for named in ("lora(r=2,lora_alpha=4) seed 0", "lora(r=3,lora_alpha=6) seed 0"):
+        assert named in note
+    back = compare.run(comparison(), half)
+    assert len(back["runs"]) == 4
+    assert not any("take no part" in note for note in back["notes"])
+
+
+def test_trials_that_would_be_done_again_are_counted(tmp_path):
+    def tuned(**tuning):
+        return comparison(tuning={"axes": {"learning_rate": [0.003, 0.01]}} | tuning)
+
+    before = tuned()
+    (tmp_path / "comparison.yaml").write_text(before.to_yaml())
+    for contender in before.contenders():
+        folder = SweepDir.create(before.sweep_of(contender), folder_of(before, contender, tmp_path))
+        study = MethodStudy(folder.sweep, 0, open_journal(folder.journal))
+        for loss in (4.2, 4.1):
+            study.study.tell(study.ask(), loss)
+    compare.check_edit(before, tmp_path)
+    compare.check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}), tmp_path)
+    with pytest.raises(
+        Refusal, match=r"tuning\.seeds was \[1000\] and is \[1001\]: the 4 trials that ended in"
+    ):
+        compare.check_edit(tuned(seeds=[1001]), tmp_path)
+    with pytest.raises(
+        Refusal, match=r"training\.steps was 2 and is 4: the 4 trials that ended in"
+    ):
+        compare.check_edit(comparison(tuning=before.tuning, training={"steps": 4}), tmp_path)

@@ -1,0 +1,460 @@
+"""A comparison over models and tasks, matched and tuned: what is planned, what is refused, and what is said of it."""
+
+import itertools
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+from support.command_line import call
+from support.run_folders import finish, write
+
+from qtha_lab.cli.flags import combine
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison, Training, Tuning, editions
+from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.plan import resolve
+from qtha_lab.experiment.run_directory import RunDir, write_json
+from qtha_lab.runs import run as runs
+from qtha_lab.studies import comparison as compare
+from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison.claims import against_the_first
+from qtha_lab.studies.comparison.contenders import records, timed
+from qtha_lab.studies.comparison.pivot_table import PivotTable
+from qtha_lab.studies.comparison.protocol import terms
+from qtha_lab.studies.comparison.rounding_noise import repeats_of
+from qtha_lab.studies.comparison.run_comparison import summarise
+from qtha_lab.studies.comparison.table import numbers, rows
+from qtha_lab.studies.comparison.tuned_methods import first_trials, folder_of, winner
+from qtha_lab.studies.comparison.tuning import at_their_best
+from qtha_lab.studies.sweep import TrialRecord
+
+RATES = {"learning_rate": [0.003, 0.01, 0.03]}
+TUNING = Tuning(axes=RATES, seeds=[7, 8])
+GRID = Comparison(
+    methods="lora(r=2),qtha(r=4)", models=["tiny", "minilm"], tasks=["qa", "chat(turns=2)"], seeds=[0, 1],
+    matching="equal_seconds", tuning=TUNING,
+)  # fmt: skip
+TINY = {
+    "steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 2,
+    "checkpoint_every": 2, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
+}  # fmt: skip
+
+
+# ---- the description ----
+
+
+def test_every_form_of_a_grid_reads_back_as_the_same():
+    assert Comparison.from_yaml(GRID.to_yaml()) == GRID
+    assert Comparison(**GRID.model_dump()) == GRID
+    assert GRID.to_yaml().startswith("models:\n- tiny\n- minilm\ntasks:\n- qa\n- chat(turns=2)\n")
+    scope: dict = {}
+    exec(GRID.to_python().rsplit("\n", 2)[0], scope)
+    assert scope["comparison"] == GRID
+    words = shlex.split(GRID.to_command())
+    assert words[:2] == ["qtha-lab", "compare"]
+    assert words[words.index("--tuning-seeds") + 1] == "7,8"
+
+
+def test_a_command_with_the_flags_of_a_grid_is_the_same_grid(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(compare, "run", lambda described, *_, **__: seen.append(described) or 1 / 0)
+    call(*shlex.split(GRID.to_command())[1:], "--out", str(tmp_path))
+    assert seen == [GRID]
+
+
+def test_a_flag_for_one_model_takes_the_place_of_the_several_in_a_file():
+    file = {"models": ["tiny", "minilm"], "tuning": {"axes": RATES}}
+    fields = combine(file, {"model": "tiny", "tuning_trials": 2}, Training, "tuning")
+    assert fields == {"model": "tiny", "tuning": {"axes": RATES, "trials": 2}, "training": {}}
+    assert combine({"model": "tiny"}, {"models": ["a", "b"]}, Training)["models"] == ["a", "b"]
+
+
+def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
+    one = Comparison(models=["minilm"], tasks="chat(turns=2)")
+    assert one == Comparison(model="minilm", task="chat", task_options={"turns": 2})
+    assert one.cells == [Cell("minilm", "chat", "turns=2")]
+    assert Comparison.from_yaml("model: tiny\ntask: qa\nmethods: [lora]\n").cells == [
+        Cell("tiny", "qa")
+    ]
+    assert "models" not in one.to_yaml()
+    assert one.replace(models=["a", "b"]).replace(model="minilm") == one
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"model": "minilm", "models": ["tiny", "x"]}, "model is minilm and models are tiny, x: write one of the two"),
+        ({"tasks": ["qa", "qa"]}, "qa is given twice"),
+        ({"tasks": ["chat", "qa"], "task_options": {"turns": 2}}, r"write them beside its name, such as chat\(turns=2\)"),
+        ({"tuning": {"seeds": [0, 5]}}, "tuning has seed 0, which the comparison has too: winners are confirmed on fresh"),
+        ({"tuning": {"axes": RATES}, "learning_rates": [0.1]}, "learning_rates and tuning both choose a rate"),
+        ({"tuning": {"axes": {**RATES, "qtha.r": [2, 4]}}}, "not lora 3, qtha 6: trials=3 makes them equal"),
+        ({"tuning": {"search": "tpe"}}, "a search by tpe must say how many trials"),
+        ({"tuning": {"axes": {"lr": [1]}}}, "unknown axis 'lr'"),
+        ({"tuning": {"axes": {"model": ["tiny", "minilm"]}}}, "cannot vary model: every method is compared at the same"),
+        ({"tuning": {"axes": {"eval_rows": [8, 16]}}}, "cannot vary eval_rows"),
+        ({"tuning": {"axes": {"r": [2, 4]}}, "matching": "equal_r"}, "cannot vary r: matching equal_r chooses it"),
+        ({"tuning": {"axes": {"qtha.waist": [8], **RATES}}, "matching": "equal_parameters"}, "cannot vary qtha.waist"),
+        ({"tuning": {"axes": {"steps": [8, 9]}}, "matching": "equal_seconds"}, "equal_seconds chooses the steps"),
+        ({"rounding_seed": 10}, "rounding_seed 10 is to be repeated, and rounding says never"),
+    ],
+)  # fmt: skip
+def test_what_no_grid_can_be_is_refused_in_a_sentence(fields, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        Comparison(**fields)
+
+
+def test_all_cells_of_a_seed_stand_together_and_all_methods_of_a_cell():
+    plain = GRID.replace(matching="as_given", tuning=None)
+    order = [(e.seed, str(e.cell), e.method.name) for e in plain.experiments()]
+    assert order[:4] == [
+        (0, "tiny, qa", "lora"), (0, "tiny, qa", "qtha"),
+        (0, "tiny, chat(turns=2)", "lora"), (0, "tiny, chat(turns=2)", "qtha"),
+    ]  # fmt: skip
+    assert [seed for seed, *_ in order] == [0] * 8 + [1] * 8
+    moved = plain.replace(rounding=5).nudged(plain.experiments())
+    assert (len(moved), {e.seed for e in moved}) == (5 * 4 * 2, {0})
+    moved = plain.replace(rounding=5, rounding_seed=10).nudged(plain.experiments())
+    assert (len(moved), {e.seed for e in moved}) == (5 * 4 * 2, {10})
+    assert len(plain.typical()) == 8
+
+
+# ---- matching ----
+
+
+def sizes(methods):
+    compared = Comparison(methods=methods, matching="equal_parameters")
+    return {
+        contender.choice.label: resolve(experiment).layout.trainable
+        for contender in compared.contenders()
+        for experiment in compared.experiments_of(contender, [0])
+    }
+
+
+def test_equal_parameters_comes_as_near_as_it_can_from_below():
+    # six blocks of q (192 → 192) and v (192 → 64): r (384 + 256) 6 of lora; dora also trains 192 + 64 magnitudes a block
+    assert sizes("lora(r=4),dora,loha") == {
+        "lora(r=4)": 6 * 4 * 640,
+        "dora(r=3)": 6 * (3 * 640 + 256),
+        "loha(r=2)": 6 * 2 * 2 * 640,  # two pairs of matrices
+    }
+
+
+def test_a_method_whose_size_falls_with_r_is_matched_too():
+    (budget, size) = sizes("lora(r=4),randlora").values()
+    assert 0.8 * budget < size <= budget
+
+
+def test_qtha_is_matched_in_r_waist_and_bond_dimension_and_what_is_stated_stays():
+    matched = sizes("lora(r=2),qtha(r=4)")
+    (label,) = [name for name in matched if name.startswith("qtha(r=4,")]
+    assert 0.9 * 7680 < matched[label] <= 7680
+
+
+@pytest.mark.parametrize(
+    ("methods", "rule", "sentence"),
+    [
+        ("lora(r=1),ia3", "equal_parameters", "ia3 trains 1,536 parameters.*has no setting for its size"),
+        ("ia3,lora", "equal_parameters", "a budget of 1,536 trained parameters cannot be met: the smallest possible is 3,840"),
+        ("lora,lora(r=2)", "equal_parameters", "states r: leave them open for equal_parameters"),
+        ("lora(r=4),qtha(r=2)", "equal_r", r"qtha\(r=2\) states an r that is not the 4 of lora\(r=4\)"),
+        ("lora,ia3", "equal_r", "ia3 has no r, so equal_r cannot hold"),
+    ],
+)  # fmt: skip
+def test_a_budget_that_nothing_can_meet_is_refused(methods, rule, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        Comparison(methods=methods, matching=rule).check()
+
+
+def test_equal_r_takes_the_r_of_the_first_and_the_scale_follows():
+    compared = Comparison(methods="lora(r=4),qtha,dora", matching="equal_r")
+    labels = [contender.method.label for contender in compared.contenders()]
+    assert labels == ["lora(r=4,lora_alpha=8)", "qtha(r=4)", "dora(r=4,lora_alpha=8)"]
+
+
+def test_equal_seconds_are_measured_once_and_kept(tmp_path):
+    pace = {"lora": 0.1, "qtha": 0.25, "dora": 0.2}
+    asked = []
+
+    def seconds(experiment):
+        asked.append(experiment.method.name)
+        return pace[experiment.method.name]
+
+    compared = Comparison(methods="lora,qtha", matching="equal_seconds", training={"steps": 100})
+    steps = [e.training.steps for e in timed(compared, tmp_path, seconds)]
+    assert steps == [100, 40]  # 10 s of lora hold 40 steps of 0.25 s
+    pace.update(lora=1.0, qtha=1.0)
+    more = compared.replace(methods=[*compared.methods, "dora"], seeds=[0, 1])
+    contenders = timed(more, tmp_path, seconds)
+    assert [e.training.steps for e in contenders] == [100, 40, 50]
+    assert asked == ["lora", "qtha", "dora"]
+    assert [e.training.steps for e in more.experiments(contenders)] == [100, 40, 50] * 2
+    with pytest.raises(
+        Refusal, match="no step of qtha fits into the 10 s that lora trains for on tiny, qa"
+    ):
+        timed(compared, None, lambda e: 0.1 if e.method.name == "lora" else 11.0)
+
+
+# ---- tuning ----
+
+
+def trial(number, value, state="complete", rate=0.01):
+    return TrialRecord("lora", number, state, {"learning_rate": rate}, value, [])
+
+
+def test_the_winner_is_the_best_of_as_many_trials_as_every_method_has():
+    sweep = GRID.sweep_of(GRID.contenders()[0])
+    assert sweep.seeds == [7, 8]
+    tried = [
+        trial(0, 4.0, rate=0.003),
+        trial(1, float("inf")),
+        trial(2, None, "failed"),
+        trial(3, 1.0),
+    ]
+
+    counted = first_trials(sweep, tried[::-1])
+    assert [record.number for record in counted] == [0, 1, 2]  # of a longer search, three
+    assert winner(sweep, counted).point == {"learning_rate": 0.003}
+    with pytest.raises(
+        Refusal, match=r"none of 2 trials of lora\(r=2\) on tiny, qa came to a finite loss"
+    ):
+        winner(sweep, tried[1:3])
+
+
+def test_trials_go_on_in_their_folder_whatever_is_added_beside_them(tmp_path):
+    def folder(compared):
+        return folder_of(compared, compared.contenders()[0], tmp_path)
+
+    wider = TUNING.replace(axes={"learning_rate": [0.003, 0.01, 0.03, 0.1]}, trials=4)
+    more = GRID.replace(
+        tuning=wider, methods=[*GRID.methods, "dora"], seeds=[0, 1, 2], tasks=["qa", "chat"]
+    )
+    assert folder(more) == folder(GRID)
+    assert folder(GRID.replace(training={"steps": 7})) != folder(GRID)
+    assert folder(GRID.replace(tuning=TUNING.replace(seeds=[9]))) != folder(GRID)
+
+
+def test_a_winner_is_confirmed_on_the_seeds_of_the_comparison_at_its_point():
+    contender = GRID.contenders()[0].replace(point={"learning_rate": 0.03})
+    experiments = GRID.experiments([contender])
+    assert [(e.seed, e.method.label) for e in experiments] == [
+        (0, "lora(r=2,lora_alpha=4,learning_rate=0.03)"),
+        (1, "lora(r=2,lora_alpha=4,learning_rate=0.03)"),
+    ]
+
+
+# ---- what is said of it ----
+
+
+def entry(task, method, seed, loss, rate=0.01, parameters=100):
+    return {
+        "run_id": f"{task} {method} {seed} {rate}", "model": "tiny", "task": task, "task_options": {}, "label": method,
+        "method": method, "options": {}, "seed": seed, "state": "finished", "learning_rate": rate, "eval_loss": loss,
+        "test_loss": loss, "trainable_parameters": parameters, "eval_loss_start": 6.0 if task == "qa" else 5.0,
+    }  # fmt: skip
+
+
+def two_cells():
+    """qtha is worse on qa and cannot be told on chat."""
+    runs = [entry(task, "lora", s, 2.0 + s / 100) for task in ("qa", "chat") for s in range(4)]
+    runs += [entry("qa", "qtha", s, 2.2 + s / 100 + s % 2 / 1000) for s in range(4)]
+    return runs + [entry("chat", "qtha", s, 2.0 + s / 100 + (-1) ** s / 10) for s in range(4)]
+
+
+def test_claims_of_all_cells_are_one_family():
+    alone = against_the_first([e for e in two_cells() if e["task"] == "qa"])
+    both = against_the_first(two_cells())
+    assert [str(claim.cell) for claim in both] == ["tiny, qa", "tiny, chat"]
+    assert alone[0].difference.level == 0.05
+    assert {claim.difference.level for claim in both} == {0.025}
+    assert both[0].difference.p == pytest.approx(2 * alone[0].difference.p)  # Bonferroni
+    assert "qtha − lora, test loss on tiny, qa: +0.2" in both[0].verdict
+    assert " on " not in alone[0].verdict
+    assert [claim.difference.is_shown for claim in both] == [True, False]
+    assert both[1].plain()["task"] == "chat"
+
+
+def test_a_rate_is_chosen_in_each_cell():
+    runs = [entry("qa", "lora", 0, 2.0, 0.01), entry("qa", "lora", 0, 3.0, 0.03)]
+    runs += [entry("chat", "lora", 0, 3.0, 0.01), entry("chat", "lora", 0, 2.0, 0.03)]
+    best = [(e["task"], e["learning_rate"]) for e in at_their_best(runs)]
+    assert best == [("qa", 0.01), ("chat", 0.03)]
+
+
+def test_a_floor_is_of_a_method_in_a_cell():
+    repeats = [entry(task, "lora", 0, k / 100) for task in ("qa", "chat") for k in range(5)]
+    assert repeats_of(repeats, []).keys() == {"lora on tiny, qa", "lora on tiny, chat"}
+    assert repeats_of(repeats[:5], []).keys() == {"lora"}
+    assert repeats_of(repeats[:5], two_cells()).keys() == {"lora on tiny, qa"}
+
+
+def summary(compared=None, entries=None):
+    compared = compared or Comparison(methods="lora,qtha", tasks="qa,chat", seeds=[0, 1, 2, 3])
+    entries = two_cells() if entries is None else entries
+    contenders = records(compared, compared.contenders())
+    return {
+        "comparison": compared.model_dump(), "lineup": contenders, "runs": entries,
+        "claims": [claim.plain() for claim in against_the_first(entries)],
+    }  # fmt: skip
+
+
+def crossed(summary):
+    pivot_table = PivotTable.of(summary)
+    assert pivot_table is not None
+    return pivot_table
+
+
+def test_one_table_crosses_methods_and_cells():
+    pivot_table = crossed(summary())
+    heading, row = pivot_table.rows()
+    assert heading == ("method", "tiny, qa", "tiny, chat")
+    assert re.fullmatch(r"\+0\.20. \[\+0\.\d+, \+0\.\d+\] shown", row[1])
+    assert row[2].endswith("] inconclusive")
+    assert pivot_table.counts() == [
+        "qtha against lora: shown to be lower on 0 of 2, higher on 1, inconclusive on 1."
+    ]
+    assert PivotTable.of(summary(Comparison(methods="lora,qtha"))) is None
+    few = crossed(summary(entries=[e for e in two_cells() if e["seed"] < 2]))
+    assert few.rows()[1] == ("qtha", "no interval", "no interval")
+
+
+def test_a_row_of_the_table_says_where_it_is_and_whether_it_was_tuned():
+    table = rows(summary())
+    assert [(row["task"], row["method"], row["tuning"]) for row in table] == [
+        ("qa", "lora", "not tuned"), ("chat", "lora", "not tuned"), ("qa", "qtha", "not tuned"), ("chat", "qtha", "not tuned"),
+    ]  # fmt: skip
+    assert "model" not in table[0]
+    assert [row["task"] for row in numbers(summary())] == ["qa", "chat", "qa", "chat"]
+    tuned = Comparison(methods="lora,qtha", tasks="qa,chat", tuning={"seeds": [9]})
+    assert {row["tuning"] for row in rows(summary(tuned))} == {"tuned"}
+    by_rate = [entry("qa", "lora", 0, 2.0, rate) for rate in (0.01, 0.03)]
+    assert rows(summary(Comparison(methods="lora"), by_rate))[0]["tuning"] == "2 rates"
+
+
+def test_a_rule_is_stated_with_what_came_out_of_it():
+    compared = Comparison(methods="lora,qtha", matching="equal_seconds")
+    contenders = [
+        e.replace(training=Training(steps=n))
+        for e, n in zip(compared.contenders(), (100, 40), strict=True)
+    ]
+    (sentences,) = terms(compared, records(compared, contenders), []).values()
+    assert sentences == [
+        "Matched by training seconds, as the steps that fit into those of the first: lora 100 steps, qtha 40 steps."
+    ]
+
+
+def test_tuning_is_told_with_its_winners_and_the_ends_of_what_was_tried():
+    compared = Comparison(methods="lora,qtha", tuning={"axes": RATES, "seeds": [7]})
+    rates = (0.01, 0.03)
+    contenders = [
+        e.replace(point={"learning_rate": r})
+        for e, r in zip(compared.contenders(), rates, strict=True)
+    ]
+    (sentences,) = terms(compared, records(compared, contenders), two_cells()[:2]).values()
+    assert sentences == [
+        "Tuned by 3 trials of each method over learning_rate (grid), on evaluation rows with seed 7, and confirmed on "
+        "others: lora at learning_rate=0.01; qtha at learning_rate=0.03. At an end of what was tried, so perhaps not the "
+        "best: qtha (learning_rate)."
+    ]
+
+
+def test_a_comparison_without_tuning_is_called_so_in_its_notes():
+    said = findings.notes(two_cells(), 16)
+    assert (
+        sum(note.startswith("Not tuned: no setting was chosen among several") for note in said) == 1
+    )
+    assert (
+        "All methods of a seed started from the same evaluation loss (no difference at all)."
+        in said
+    )
+
+
+def test_what_holds_in_one_cell_alone_is_said_of_it():
+    runs = [entry("qa", "lora", 0, 2.0), entry("qa", "qtha", 0, 2.0, parameters=50)]
+    runs += [entry("chat", "lora", 0, 2.0), entry("chat", "qtha", 0, 2.0, parameters=200)]
+    said = findings.notes(runs, 4)
+    assert "tiny, qa: qtha trains 50 parameters, 50% fewer than lora (100)." in said
+    assert "tiny, chat: qtha trains 200 parameters, 100% more than lora (100)." in said
+
+
+# ---- the report ----
+
+
+def reported(folder):
+    compared = Comparison(methods="lora(r=2),qtha", tasks="qa,chat", seeds=[0, 1, 2])
+    finished = []
+    for number, experiment in enumerate(compared.experiments()):
+        run = runs.Run(RunDir.create(experiment, folder / "runs").path)
+        write(run, {"kind": "eval", "step": 0, "loss": 6.0})
+        loss = 4.0 + (experiment.method.name == "qtha") / 5 + number / 1000
+        finish(
+            run,
+            task=experiment.task,
+            eval_loss=loss,
+            test_loss=loss,
+            eval_loss_start=6.0,
+            seconds_per_step=0.1,
+        )
+        finished.append(run)
+    (folder / "comparison.yaml").write_text(editions.record(compared))
+    write_json(folder / "summary.json", summarise(compared, finished))
+    return compare.report(folder)
+
+
+def test_the_report_has_a_section_for_each_cell_and_one_table_across(tmp_path):
+    report = reported(tmp_path)
+    assert [section.name for section in report.sections] == [
+        "verdicts",
+        "across",
+        "cell-1",
+        "cell-2",
+        "measured",
+    ]
+    assert report.title == "2 methods on tiny with qa, chat"
+    assert [section.title for section in report.sections[2:4]] == ["tiny, qa", "tiny, chat"]
+    (across,) = report["across"].tables.values()
+    assert across.columns == ("method", "tiny, qa", "tiny, chat")
+    assert len(across.rows) == 1
+    parts = [part.name for part in report["cell-2"].parts]
+    assert parts[:2] == ["cell-2-rates", "cell-2-differences"]
+    assert any(sentence.startswith("Not tuned") for sentence in report["cell-1"].sentences)
+    page = (tmp_path / "report.html").read_text()
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+    assert len(set(re.findall(r'<section id="([^"]+)"', page))) == 5 + 2 * len(parts)
+    data = json.loads((tmp_path / "report.json").read_text())
+    assert len(data["claims"]) == 2
+    assert len(data["sections"][2]["parts"]) == len(parts)
+
+
+# ---- in truth ----
+
+
+@pytest.mark.slow
+def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_nothing(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "slots"))
+    monkeypatch.setenv("QTHA_LAB_SLOTS", "2")
+    tuning = Tuning(axes={"learning_rate": [0.003, 0.01]}, seeds=[9])
+    compared = Comparison(methods="lora(r=2)", seeds=[0], training=TINY, tuning=tuning)
+    out = tmp_path / "out"
+    first = compare.run(compared, out)
+    (record,), (entry,) = first["lineup"], first["runs"]
+    assert record["point"] == {"learning_rate": entry["learning_rate"]}
+    assert record["trials"].index(min(record["trials"])) == [0.003, 0.01].index(
+        entry["learning_rate"]
+    )
+    before = {path: path.stat().st_mtime_ns for path in out.glob("**/runs/*/summary.json")}
+    assert len(before) == 3  # two trials, and the winner on a fresh seed
+    wider = tuning.replace(axes={"learning_rate": [0.003, 0.01, 0.03]})
+    more = compared.replace(seeds=[0, 1], methods=["lora(r=2)", "lora(r=3)"], tuning=wider)
+    second = compare.run(more, out)
+    assert [len(record["trials"]) for record in second["lineup"]] == [3, 3]
+    assert second["lineup"][0]["trials"][:2] == record["trials"]
+    assert [e["state"] for e in second["runs"]] == ["finished"] * 4
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len([*out.glob("tuning/*/runs/*/summary.json")]) == 2 * 3  # none was tried twice
+    assert np.isfinite([e["test_loss"] for e in second["runs"]]).all()

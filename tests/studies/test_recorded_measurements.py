@@ -1,0 +1,205 @@
+"""The files of our own measurements are comparisons that can run, each part of QTHA beside its parent; what they came to
+is packed and written.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.compared_folder import compared
+from support.run_folders import write
+
+from benchmarks import changed_verdicts, measurements, one_rate
+from qtha_lab.adapters import get_method
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import data_dir
+from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.studies.comparison.decomposition import PARTS, decompose
+from qtha_lab.studies.comparison.report import Report
+from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison.rounding_noise import at_best_rates
+
+FILES = sorted((data_dir() / "measurements").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_difference_that_we_report_has_what_rounding_makes_of_it_beside_it(file: Path):
+    report = json.loads((measurements.RESULTS / file.stem / "report.json").read_text())
+    differences = [*report["claims"], *report["decomposition"]]
+    assert differences
+    assert all(difference["floor"] is not None for difference in differences)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_measurement_has_the_seeds_that_an_interval_needs_and_methods_that_exist(file: Path):
+    comparison = Comparison.from_yaml(file)
+    assert len(comparison.seeds) >= 5
+    if comparison.tuning:
+        # at least three rates, or two with as many scales, of which the product is what counts
+        scales = {axis for axis in comparison.tuning.axes if axis.endswith("alpha")}
+        assert len(comparison.tuning.axes["learning_rate"]) >= (2 if scales else 3)
+    elif not all(method.learning_rate for method in comparison.methods):
+        assert len(comparison.learning_rates) >= 4
+    for contender in comparison.contenders():
+        get_method(contender.method.name).check(contender.method.options)
+    labels = [experiment.method.label for experiment in comparison.experiments()]
+    assert len(labels) == len(set(labels)) * len(comparison.seeds)
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if f.stem.startswith("tiny")], ids=lambda file: file.stem
+)
+def test_a_measurement_on_tiny_has_every_row_of_the_decomposition_from_the_bias_on(file: Path):
+    entries = [
+        {
+            "run_id": str(n), "label": e.method.label, "method": e.method.name, "options": e.method.options,
+            "seed": e.seed, "state": "finished", "learning_rate": e.method.learning_rate,
+            "eval_loss": 1.0 + e.seed, "test_loss": 1.0 + e.seed,
+        }
+        for n, e in enumerate(Comparison.from_yaml(file).experiments())
+    ]  # fmt: skip
+    without = set() if file.stem == "tiny-qa" else {"MPO", "bottleneck"}
+    assert {row.part for row in decompose(entries)} == PARTS.keys() - without
+
+
+def test_rounding_is_measured_at_the_best_rate_of_each_method():
+    comparison = Comparison(
+        methods="lora,qtha", learning_rates=[0.01, 0.03], seeds=[3, 4], rounding=5
+    )
+    experiments = comparison.experiments()
+    ended = {
+        place: {
+            "run_id": str(place), "label": e.method.label, "method": e.method.name, "options": e.method.options,
+            "seed": e.seed, "state": "finished", "learning_rate": e.method.learning_rate,
+            "eval_loss": abs(e.method.learning_rate - {"lora": 0.01, "qtha": 0.03}[e.method.name]),
+        }
+        for place, e in enumerate(experiments)
+    }  # fmt: skip
+    repeats = comparison.nudged(at_best_rates(experiments, ended))
+    assert len(repeats) == 10
+    assert {(e.method.name, e.seed, e.method.learning_rate) for e in repeats} == {
+        ("lora", 3, 0.01),
+        ("qtha", 3, 0.03),
+    }
+    assert sorted({e.training.nudge for e in repeats}) == [1, 2, 3, 4, 5]
+    assert len(comparison.nudged(experiments)) == 10  # as many as are planned
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A measurement of which the smallest of three methods has at most 24 % of the parameters of LoRA r = 8."""
+    folder = compared(
+        tmp_path_factory.mktemp("measured"), methods=("lora(r=2)", "lora(r=8)", "ia3")
+    )
+    for run in Compared.of(folder).runs.values():
+        write(run, {"kind": "train", "step": 100, "loss": 4.0})
+    return folder
+
+
+def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_packed_again(
+    measured, tmp_path
+):
+    measurements.pack(measured, tmp_path / "a.tar.xz")
+    measurements.unpack(tmp_path / "a.tar.xz", tmp_path / "laid_out")
+    before, after = (Report.of(folder).plain() for folder in (measured, tmp_path / "laid_out"))
+    assert after["claims"] == before["claims"] != []
+    assert after["decomposition"] == before["decomposition"]
+    laid_out = Compared.of(tmp_path / "laid_out")
+    assert {run.status().state for run in laid_out.runs.values()} == {"finished"}
+    measurements.pack(tmp_path / "laid_out", tmp_path / "b.tar.xz")
+    assert (tmp_path / "a.tar.xz").read_bytes() == (tmp_path / "b.tar.xz").read_bytes()
+    with pytest.raises(Refusal, match="is not empty"):
+        measurements.unpack(tmp_path / "a.tar.xz", tmp_path / "laid_out")
+
+
+def test_trials_of_a_tuning_are_packed_too_so_that_none_is_repeated(tmp_path):
+    trials = tmp_path / "tuned" / "tuning" / "tiny-qa-lora"
+    kept = ["journal.log", "runs/a/events.jsonl", "runs/a/summary.json", "sweep.yaml"]
+    for name in (*kept, "driver.lock", "runs/a/adapter/weights"):
+        (trials / name).parent.mkdir(parents=True, exist_ok=True)
+        (trials / name).write_text("x")
+    measurements.pack(tmp_path / "tuned", tmp_path / "a.tar.xz")
+    measurements.unpack(tmp_path / "a.tar.xz", laid_out := tmp_path / "laid_out")
+    files = [file for file in laid_out.rglob("*") if file.is_file()]
+    place = laid_out / "tuning" / "tiny-qa-lora"
+    assert sorted(str(file.relative_to(place)) for file in files) == kept
+
+
+def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_family_of_their_own(
+    measured,
+):
+    whole = Compared.of(measured)
+    for entry in whole.summary["runs"]:
+        entry["trainable_parameters"] = {"lora": 1000, "ia3": 240}[entry["method"]]
+    found = measurements.against(Compared.of(measured), measurements.LARGE)
+    assert found == {}  # with the sizes of the folder none is small enough
+    page = measurements.page("tiny-qa", Compared.of(measured))
+    assert "`lora(r=8)`: no other method has at most 24 % of its parameters." in page
+    found = measurements.against(whole, measurements.LARGE)
+    assert list(found) == ["ia3"]
+    assert found["ia3"].difference.level == 0.05
+    assert measurements.against(whole, "lora(r=64)") == {}
+    page = measurements.page("tiny-qa", whole)
+    assert "| `ia3` | 240 (24.0 %) |" in page
+    assert "Of 1 methods" not in page
+    assert "p is theirs: below 0.05 where the interval excludes zero" in page
+    assert f"| {found['ia3'].difference.p:.2g} | not measured |\n" in page
+
+
+def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(measured, tmp_path):
+    measurements.pack(measured, archive := tmp_path / "a.tar.xz")
+    measurements.unpack(archive, folder := tmp_path / "laid_out")
+    before = Compared.of(folder).summary
+    stale = {**before, "claims": [], "notes": ["of old"], "decomposition": []}
+    write_json(folder / "summary.json", stale)
+    measurements.say_anew(folder, "another comparison")
+    after = Compared.of(folder)
+    assert after.summary["claims"] == before["claims"] != []
+    assert after.comparison.rates_from == "another comparison"
+    assert measurements.holds(archive, folder)
+    (folder / "runs" / next(iter(after.runs.values())).id / "test.json").unlink()
+    assert not measurements.holds(archive, folder)
+
+
+def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(measured, monkeypatch):
+    pair = ("ia3", "lora(r=8)")
+    monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": pair})
+    whole = Compared.of(measured)
+    rows = list(one_rate.rows(whole, "a name"))
+    assert [row[:2] for row in rows] == [
+        *(("a name", f"{rate:g}") for rate in sorted(whole.comparison.learning_rates)),
+        ("a name", "each its own"),
+    ]
+    to_first = {claim["first"]: claim["mean"] for claim in whole.claims}
+    assert f"{to_first['ia3'] - to_first['lora(r=8)']:+.3f} [" in rows[-1][2]
+    trained = [
+        np.mean([e["train_loss"] for e in whole.best if e["family"] == name]) for name in pair
+    ]
+    assert rows[-1][2].endswith(f"; {trained[0] / trained[1] - 1:+.1%}")
+
+
+def test_changed_verdicts_are_listed_with_both_intervals():
+    claim = {
+        "first": "a",
+        "second": "b",
+        "mean": 0.1,
+        "low": -0.1,
+        "high": 0.3,
+        "p": 0.2,
+        "shown": False,
+    }
+    now = claim | {"low": 0.05, "high": 0.15, "p": 0.001, "shown": True}
+    other = claim | {"first": "c"}
+    before = {"claims": [claim, other], "decomposition": []}
+    after = {"claims": [now, other], "decomposition": []}
+    found = list(changed_verdicts.changes(before, after, "a-name"))
+    assert [change.is_one for change in found] == [True, False]
+    page = changed_verdicts.page(found, "0123456")
+    assert "Of 2 printed claims 0 were shown at commit 0123456, 1 are now; 1 changed." in page
+    changed = (
+        "| a-name | `a` − `b` | +0.100 | [-0.100, +0.300], p = 0.2 | [+0.050, +0.150], p = 0.001 | "
+    )
+    assert page.count(f"{changed}inconclusive → **shown** |") == 2
+    assert page.count("| a-name | `c` − `b` |") == 1

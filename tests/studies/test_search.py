@@ -1,0 +1,131 @@
+"""Search for a circuit: what a space holds, what is known to be best, and what is refused."""
+
+import json
+
+import pytest
+import torch
+from support.command_line import call
+
+from qtha_lab.adapters import QthaConfig
+from qtha_lab.circuits import ansatze
+from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators import expval_z
+from qtha_lab.studies.architecture_search import Plan, Space, Supernet, search, space_of
+from qtha_lab.studies.architecture_search.objective import costs_of
+from qtha_lab.studies.architecture_search.search import _bred, _draw
+from qtha_lab.studies.architecture_search.space import n_cnots
+
+SMALL = Plan(steps=12, candidates=12, finetune_steps=5, experts=2)
+
+
+def test_every_point_of_a_space_is_drawn_and_has_a_circuit_of_its_own():
+    space = Space(2, 1, turns="XY")
+    net = Supernet(space, experts=1)
+    codes = {space.code(net.draw()) for _ in range(200)}
+    assert len(codes) == space.n_points == 2**2 * 2
+    circuits = {ansatze.build("searched", 2, 1, code=code) for code in codes}
+    assert len(circuits) == len(codes)
+    assert space.code(space.baseline()) in {"YY-01"}
+    assert space.circuit(space.baseline()) == ansatze.build("searched", 2, 1)
+
+
+def test_circuits_that_turn_alike_share_angles_and_others_do_not():
+    net = Supernet(Space(2, 2), experts=2)
+    first, alike, other = (
+        (("XY", ()), ("ZZ", ())),
+        (("XY", ((0, 1),)), ("ZZ", ())),
+        (("XX", ()), ("ZZ", ())),
+    )
+    assert torch.equal(net.of(first, 0), net.of(alike, 0))
+    assert not torch.equal(net.of(first, 0), net.of(first, 1))
+    assert torch.equal(net.of(first, 0)[2:], net.of(other, 0)[2:])
+    assert not torch.equal(net.of(first, 0)[:2], net.of(other, 0)[:2])
+
+
+def separable(engine):
+    """Each output is a function of its own input: turns about Y say it exactly, and CNOTs only add noise."""
+    x = 2 * torch.randn(24, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = (x + torch.tensor([0.5, -0.7])).cos()
+
+    def cost(circuit, angles):
+        return (expval_z(circuit, x, angles, engine) - target).square().mean()
+
+    return cost
+
+
+@pytest.mark.parametrize("rank", [_draw, _bred])
+def test_with_noise_on_cnots_and_a_separable_target_no_cnot_is_returned(rank):
+    pytest.importorskip("optuna")
+    net = Supernet(Space(2, 1, turns="Y"), experts=1)
+    with torch.no_grad():  # where training ends without CNOTs: cos(x + 0.5) is RY(x), then RY(0.5)
+        net.angles[0, 0, 0] = torch.tensor([0.5, -0.7])
+    cost = separable("density:noise(depolarizing_2q=0.3)")
+    point = rank(net, cost, Plan(candidates=16))
+    assert n_cnots(point) == 0
+    assert cost(net.space.circuit(point), net.of(point, 0)).item() < 1e-12
+
+
+def test_the_same_seed_finds_the_same():
+    costs = costs_of("surrogate", 2, "density:none", seed=3)
+    first, second = (search(Space(2, 1), *costs, SMALL) for _ in range(2))
+    assert [f.code for f in first] == [f.code for f in second]
+    assert [f.cost for f in first] == [f.cost for f in second]
+    assert first[0].n_cnots == n_cnots(first[0].point)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "layers(n_qubits=2,n_layers=1,turns=Y,pairs=none)",
+            "the space has one point, YY: give it",
+        ),
+        ("layers(n_qubits=6)", "n_qubits must be at most 5, not 6"),
+        ("layers(turns=YY)", "turns must be different letters of X, Y, Z"),
+        ("layers(pairs=ring)", "pairs must be one of all, chain, none"),
+        ("layers(depth=2)", "unknown option of layers 'depth'"),
+        ("tree(n_qubits=2)", "unknown space 'tree'"),
+    ],
+)
+def test_what_is_no_space_is_one_sentence(text, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        space_of(text)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("XQ", "must read like 'XYZ-01-12', not 'XQ'"),
+        ("XYZ", "is not one of 2 qubits"),
+        ("XY-02", "is not one of 2 qubits"),
+        ("XY/YY/ZZ", "has 3 layers, not n_layers=2"),
+        ("XY-11", "needs different wires"),
+    ],
+)
+def test_a_code_that_does_not_fit_is_one_sentence(code, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        ansatze.build("searched", 2, 2, code=code)
+
+
+def test_a_find_is_an_ansatz_of_a_method():
+    config = QthaConfig(r=2, n_layers=2, ansatz="searched(code=XY-01/ZZ)", waist=8)
+    (circuit,) = config.circuits()
+    assert circuit == ansatze.build("searched", 2, 2, code="XY-01/ZZ")
+    assert config.n_parameters(32, 16) == QthaConfig(
+        r=2, n_layers=2, ansatz="basic_entangler", waist=8
+    ).n_parameters(32, 16)
+    with pytest.raises(Refusal, match="has no option 'depth'"):
+        QthaConfig(r=2, ansatz="searched(depth=3)")
+    with pytest.raises(Refusal, match="has 2 layers, not n_layers=3"):
+        QthaConfig(r=2, n_layers=3, ansatz="searched(code=XY-01/ZZ)")
+
+
+def test_the_command_prints_the_find_beside_its_controls():
+    words = ["--space", "layers(n_qubits=2,n_layers=1)", "--noise", "noise(depolarizing_2q=0.1)"]
+    result = call(
+        "search", *words, "--steps", "4", "--candidates", "4", "--finetune", "3", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    assert [row["name"] for row in rows] == ["search", "random search", "baseline", "product"]
+    assert all(0 <= row["loss"] <= 1.5 for row in rows)

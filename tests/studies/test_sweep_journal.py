@@ -1,0 +1,114 @@
+"""A damaged journal costs a sweep the trials after the damage and nothing else."""
+
+import shutil
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Sweep
+from qtha_lab.studies import sweep
+from qtha_lab.studies.sweep.folder import SweepDir
+from qtha_lab.studies.sweep.study import MethodStudy, open_journal
+
+DESCRIBED = Sweep(methods="lora", axes={"learning_rate": [0.001, 0.01, 0.1]})
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A sweep whose three trials have ended."""
+    folder = SweepDir.create(DESCRIBED, tmp_path_factory.mktemp("sweep") / "three")
+    study = MethodStudy(DESCRIBED, 0, open_journal(folder.journal))
+    for value in (3.0, 2.0, 2.5):
+        trial = study.ask()
+        trial.set_user_attr("runs", [f"run-{trial.number}"])
+        study.tell(trial, value)
+    return folder
+
+
+def views(folder):
+    """Everything that a page or a command asks of a sweep."""
+    trials = sweep.attach(folder.path)
+    records = trials.records()
+    return [
+        trials.state, repr(trials), trials.best(), len(trials.table()), trials.seconds_left(records),
+        trials.planned, records,
+    ]  # fmt: skip
+
+
+def damaged(recorded, folder, change):
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(recorded.path, folder)
+    copy = SweepDir(folder)
+    copy.journal.write_bytes(change(copy.journal.read_bytes()))
+    return copy
+
+
+def cut_at(number, line):
+    """Replace one line of a journal."""
+    return lambda data: b"\n".join(
+        line if n == number else each for n, each in enumerate(data.split(b"\n"))
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"op_code": 5}', b'{"op_code": 99, "worker_id": "x"}', b"null", b"[[1]]", b"\xff\xfe", b"{", b"{}",
+    ],
+)  # fmt: skip
+def test_a_damaged_line_costs_the_trials_after_it_and_the_sweep_goes_on(recorded, tmp_path, line):
+    lines = recorded.journal.read_bytes().split(b"\n")
+    of_the_first = next(n for n, each in enumerate(lines) if b"[3.0]" in each)
+    copy = damaged(recorded, tmp_path / "copy", cut_at(of_the_first + 1, line))
+    views(copy)
+    assert [r.value for r in sweep.attach(copy.path).records() if r.state == "complete"] == [3.0]
+    study = MethodStudy(DESCRIBED, 0, open_journal(copy.journal))
+    assert study.remaining() == 2
+    assert study.ask().params["learning_rate"] == 0.01
+    assert copy.journal.with_name("journal.log.damaged").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"op_code": 6, "worker_id": "x", "trial_id": 77, "state": 1, "values": [1.0]}',
+        b'{"op_code": 6, "worker_id": "x", "trial_id": 0, "state": "done", "values": 3}',
+        b'{"op_code": 8, "worker_id": "x", "trial_id": 0, "user_attr": {"runs": [3, null]}}',
+        b'{"op_code": 8, "worker_id": "x", "trial_id": 0, "user_attr": {"why": {}}}',
+    ],
+)
+def test_a_line_that_contradicts_those_before_breaks_no_view(recorded, tmp_path, line):
+    copy = damaged(recorded, tmp_path / "copy", lambda data: data + line + b"\n")
+    assert len(views(copy)[-1]) == 3
+    assert MethodStudy(DESCRIBED, 0, open_journal(copy.journal)).remaining() == 0
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+def test_any_changed_byte_of_a_journal_is_a_value_or_one_sentence(recorded, tmp_path, place, bits):
+    def change(data):
+        at = int(place * len(data))
+        return data[:at] + bytes([data[at] ^ bits]) + data[at + 1 :]
+
+    copy = damaged(recorded, tmp_path / "copy", change)
+    sentence = ""
+    try:
+        views(copy)
+        study = MethodStudy(DESCRIBED, 0, open_journal(copy.journal))
+        study.remaining()
+    except Refusal as refused:
+        sentence = str(refused)
+    assert len(sentence) <= 300
+
+
+def test_an_undamaged_journal_is_left_as_it_is(recorded, tmp_path):
+    copy = damaged(recorded, tmp_path / "copy", lambda data: data)
+    before = copy.journal.read_bytes()
+    assert len(optuna.study.get_all_study_names(open_journal(copy.journal))) == 1
+    assert copy.journal.read_bytes() == before
+    assert not copy.journal.with_name("journal.log.damaged").exists()

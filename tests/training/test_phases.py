@@ -1,0 +1,274 @@
+"""Stages: what each trains and leaves out, no jump between them, one schedule each, and the same bits when resumed."""
+
+import copy
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support import small_models
+from support.finished_in_process import finished, measured, work
+
+from qtha_lab import adapters
+from qtha_lab.adapters import QthaConfig
+from qtha_lab.adapters import phases as staged
+from qtha_lab.adapters.tensor_groups import group_of, trained_groups
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison, Experiment, Training
+from qtha_lab.experiment.phases import Stage, parse
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import read_events
+
+TWO = "linear(steps=4,use_circuit=false),all(steps=4,train=[W_q,angles,B])"
+METHOD = "qtha(r=3,waist=8,n_layers=1,bond_dim=2,n_sites=2,learning_rate=0.05)"
+
+
+def adapted(**options):
+    """A small model with QTHA on it, its change not zero."""
+    options = {"r": 3, "waist": 8, "n_layers": 1, "bond_dim": 2, "n_sites": 2} | options
+    config = QthaConfig(target_modules=small_models.TARGETS["llama"], init_weights=False, **options)
+    return adapters.add_adapter(small_models.make("llama"), config)
+
+
+def trained(model):
+    """The groups of the parameters that are trained."""
+    return {group_of(name) for name, p in model.named_parameters() if p.requires_grad}
+
+
+def values(model):
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def optimise(model, steps=3):
+    optimizer = torch.optim.AdamW(list(model.parameters()), lr=0.1, weight_decay=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = small_models.run(model).square().mean()
+        if loss.requires_grad:
+            loss.backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("first", "options"),
+    [
+        ("use_circuit=false", {}),
+        ("use_linear=false", {}),
+        ("use_circuit=false", {"stand_in": "cosine"}),
+        ("use_circuit=false", {"stand_in": "silu"}),
+        ("use_circuit=false", {"stand_in": "bias"}),
+        ("train_circuit=false", {}),
+    ],
+)
+def test_no_stage_begins_with_a_jump(first, options):
+    model, stages = adapted(**options), parse(f"a(steps=1,{first}),b(steps=1)")
+    staged.check(model, stages)
+    staged.close(model, stages)
+    whole = small_models.logits(model)
+    with staged.as_it_was(model):
+        staged.enter(model, staged.Part.of(model, stages[0]))
+        optimise(model)
+        before = small_models.logits(model)
+        assert not torch.allclose(before, whole)
+    torch.testing.assert_close(small_models.logits(model), before, rtol=0, atol=1e-6)
+
+
+def test_a_stage_changes_no_bit_of_what_it_does_not_train():
+    model, (stage,) = adapted(), parse("a(steps=1,train=[B,angles])")
+    before = values(model)
+    with staged.as_it_was(model):
+        staged.enter(model, staged.Part.of(model, stage))
+        assert trained(model) == {"B", "angles"}
+        optimise(model)
+    changed = {name for name, value in values(model).items() if not value.equal(before[name])}
+    assert {group_of(name) for name in changed} == {"B", "angles"}
+    assert trained(model) == {"A", "B", "W_c", "W_q", "angles", "cores"}
+
+
+def test_where_nothing_is_trained_no_bit_changes():
+    model = adapted()
+    before = values(model)
+    staged.enter(model, staged.Part({}, set()))
+    optimise(model)
+    assert all(value.equal(before[name]) for name, value in values(model).items())
+
+
+def test_a_part_that_is_left_out_is_not_trained_and_does_not_run():
+    model, (stage, _) = adapted(), parse(TWO)
+    part = staged.Part.of(model, stage)
+    groups = trained_groups(model)
+    assert not part.trained & (groups["W_q"] | groups["angles"])
+    assert all(not change.circuits() for change in part.changes.values())
+
+
+def test_layers_of_peft_have_stages_too():
+    from peft import LoraConfig
+
+    model = adapters.add_adapter(
+        small_models.make("llama"), LoraConfig(r=2, target_modules=["q_proj"])
+    )
+    (stage,) = parse("a(steps=1,train=[B])")
+    part = staged.Part.of(model, stage)
+    assert part.trained == trained_groups(model)["B"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "options", "sentence"),
+    [
+        ("a(steps=1,train=[C]),b(steps=1)", {}, "unknown group of tensors in stage a 'C'"),
+        ("a(steps=1,use_mpo=false),b(steps=1)", {}, "stage a cannot set use_mpo=false: it can only leave parts out"),
+        ("a(steps=1,reupload=false),b(steps=1)", {}, "can only leave parts out, and reupload=false leaves out none"),
+        ("a(steps=1,use_circuit=false,train=[W_q]),b(steps=1)", {}, "stage a trains nothing"),
+        ("a(steps=1),b(steps=1,use_circuit=false)", {}, "a later stage must have all parts of those before"),
+    ],
+)  # fmt: skip
+def test_stages_that_a_method_cannot_have_are_refused(stages, options, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        staged.check(adapted(**options), parse(stages))
+
+
+def test_a_method_whose_change_would_jump_is_refused():
+    class More(adapters.Change):
+        def tensors(self):
+            return {"b": adapters.TensorSpec((2,))}
+
+        def initialise(self, tensors): ...
+        def n_parameters(self):
+            return 2
+
+        def delta(self, tensors, x):
+            return x
+
+    class Fewer(More):
+        def tensors(self):
+            return {}
+
+    config, layer = QthaConfig(r=2), adapters.Layer(2, 2)
+    assert More(config, layer).joins(More(config, layer)) == ()
+    with pytest.raises(Refusal, match="cannot take up b in a later stage: its change would jump"):
+        More(config, layer).joins(Fewer(config, layer))
+
+
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        ({"steps": 9, "stages": TWO}, r"stages take 4 \+ 4 = 8 steps, not steps=9"),
+        ({"stages": "a,b(steps=2)"}, "stage a must have steps of at least 1, not None"),
+        ({"stages": "a(steps=0)"}, "stage a must have steps of at least 1, not 0"),
+        ({"stages": "a(steps=2,train=[])"}, "stage a trains nothing: name groups of tensors"),
+        ({"stages": "a(steps=2),a(steps=2)"}, "two stages are called a: each needs its own name"),
+        ({"stages": 5}, "stages must be text, not 5"),
+    ],
+)
+def test_what_is_no_course_of_stages_is_refused(training, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        Training(**training)
+
+
+def test_an_experiment_is_refused_before_a_weight_is_loaded():
+    def refusal(stages, method="qtha(r=2,waist=4)"):
+        with pytest.raises(Refusal) as refused:
+            Experiment(method=method, training={"steps": 2, "stages": stages}).check()
+        return str(refused.value)
+
+    assert "give use_circuit=false to the method, not to stage b" in refusal(
+        "a(steps=1),b(steps=1,use_circuit=false)"
+    )
+    assert "has no setting 'use_circut'" in refusal("a(steps=1,use_circut=false),b(steps=1)")
+    assert "the layers are peft's own" in refusal("a(steps=1,r=4),b(steps=1)", "lora(r=2)")
+
+
+def test_stages_are_one_setting_in_every_form(tmp_path):
+    as_list = [
+        {"name": "linear", "steps": 4, "set": {"use_circuit": False}},
+        {"name": "all", "steps": 4, "train": ["W_q", "angles", "B"]},
+    ]
+    described = Experiment(training={"steps": 8, "stages": as_list})
+    assert (
+        described.training.stages
+        == "linear(steps=4,use_circuit=false),all(steps=4,train=[W_q,angles,B])"
+    )
+    assert described == Experiment(training={"steps": 8, "stages": TWO})
+    assert Experiment.from_yaml(described.to_yaml()) == described
+    yaml = "training:\n  steps: 8\n  stages:\n  - {name: linear, steps: 4, set: {use_circuit: false}}\n"
+    yaml += "  - {name: all, steps: 4, train: [W_q, angles, B]}\n"
+    assert Experiment.from_yaml(yaml) == described
+    assert "--stages 'linear(steps=4,use_circuit=false)," in described.to_command()
+    assert (
+        Comparison(training={"steps": 8, "stages": TWO}).experiments()[0].training
+        == described.training
+    )
+    assert parse(TWO)[1] == Stage("all", 4, ("W_q", "angles", "B"), {})
+
+
+# real runs
+
+TRAINING = {
+    "steps": 8, "stages": TWO, "batch_size": 2, "max_length": 24, "train_rows": 14, "eval_rows": 4, "test_rows": 4,
+    "eval_every": 2, "checkpoint_every": 2, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
+}  # fmt: skip
+EXPERIMENT = Experiment(method=METHOD, training=TRAINING, seed=5)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """The run when nothing happens to it."""
+    return finished(EXPERIMENT, tmp_path_factory.mktemp("straight"))
+
+
+@pytest.mark.slow
+def test_each_stage_has_its_schedule_and_says_when_it_begins(straight):
+    rates = [e["learning_rate"] for e in measured(straight) if e["kind"] == "train"]
+    # a warm-up of a tenth of 4 steps is none, so both stages fall from the peak: 4/4, 3/4, 2/4, 1/4
+    assert rates == pytest.approx([0.05, 0.0375, 0.025, 0.0125] * 2)
+    says = [
+        e
+        for e in read_events(straight.events)[0]
+        if e.get("message", "").startswith("stage") and "again" not in e
+    ]
+    assert [(e["step"], e["message"]) for e in says] == [
+        (4, "stage all(steps=4,train=[W_q,angles,B])")
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("until", [2, 4, 6])
+def test_a_run_stopped_in_a_stage_or_between_two_goes_on_with_the_same_bits(
+    straight, until, tmp_path
+):
+    files = RunDir.create(EXPERIMENT, tmp_path)
+    assert work(files, until=until).state == "stopped"
+    assert work(files).state == "finished"
+    assert measured(files) == measured(straight)
+    one, other = (load_file(f.adapter / "adapter_model.safetensors") for f in (straight, files))
+    assert one.keys() == other.keys()
+    assert all(one[name].equal(other[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_the_first_stage_is_the_whole_method_with_the_loss_it_had(
+    straight, tmp_path
+):
+    """W_q is zero until the second stage trains it, so the whole adapter computes what the first stage trained."""
+    files = RunDir.create(EXPERIMENT, tmp_path)
+    work(files, until=3)
+    from qtha_lab.runs.run import Run
+    from qtha_lab.runs.trained_model import load_run
+    from qtha_lab.tasks import collate
+    from qtha_lab.training.evaluation import evaluating, predict
+
+    loaded = load_run(Run(files.path))
+    tensors = load_file(files.checkpoints / "checkpoint-4" / "adapter_model.safetensors")
+    assert all(t.eq(0).all() for name, t in tensors.items() if "W_q" in name)
+    rows = loaded.plan.task.encode(loaded.plan.task.eval, loaded.base.tokenizer, 24)
+    with evaluating(loaded.model):
+        loss = predict(loaded.model, rows, collate(loaded.base.tokenizer), 2, lambda: None).loss
+    at_four = next(e for e in measured(straight) if e["kind"] == "eval" and e["step"] == 4)
+    assert loss == pytest.approx(at_four["loss"], abs=1e-6)
+
+
+def test_a_model_copied_within_a_stage_is_left_as_it_is():
+    model, (stage, _) = adapted(), parse(TWO)
+    other = copy.deepcopy(model)
+    with staged.as_it_was(model):
+        staged.enter(model, staged.Part.of(model, stage))
+    assert trained(other) == trained(model)

@@ -1,0 +1,156 @@
+"""One run that several processes train: the losses of one, whoever is asked, stopped or killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from support.waiting import PATIENCE, wait_until
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Experiment, Training
+from qtha_lab.experiment.requirements import check_processes
+from qtha_lab.experiment.run_directory import RunDir, checkpoints
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.runs import run as runs
+from qtha_lab.training.process_group import Group
+
+# 20 rows in batches of 6: each pass through them ends with a batch of 2, for 3 processes one too few
+TRAINING = {
+    "steps": 9, "batch_size": 6, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 6, "eval_every": 3,
+    "checkpoint_every": 3, "generate_rows": 2, "max_new_tokens": 4, "spectrum_every": 3, "threads": 1,
+}  # fmt: skip
+ROUNDING = 5e-5  # of losses near 4.5 after nine steps; measured: below 1e-6
+LONG = TRAINING | {"steps": 100_000, "generate_rows": 0}
+
+
+def finished(method, folder, **training):
+    run = runs.launch(Experiment(method=method, training=TRAINING | training), folder)
+    status = run.wait(PATIENCE)
+    assert status.state == "finished", f"{status}\n{run.log_tail(60)}"
+    return run
+
+
+def measured(run):
+    kinds = ("train", "eval", "test", "general")
+    return {(e["kind"], e["step"]): e["loss"] for e in run.history() if e["kind"] in kinds}
+
+
+def tokens(run):
+    return [e["tokens"] for e in run.history() if e["kind"] == "train"]
+
+
+def test_every_row_of_a_batch_is_one_processs_share():
+    batch = {"input_ids": torch.arange(14).reshape(7, 2), "labels": torch.arange(7)}
+    shares = [Group(rank, 3).share(batch) for rank in range(3)]
+    assert sorted(row for share in shares for row in share["labels"].tolist()) == [*range(7)]
+    for share in shares:
+        assert (share["input_ids"][:, 0] == 2 * share["labels"]).all()
+
+
+def test_a_process_without_a_row_has_no_label():
+    batch = {"input_ids": torch.ones(1, 4), "labels": torch.tensor([[1, 2, 3, 4]])}
+    assert Group(1, 2).share(batch)["labels"].eq(-100).all()
+
+
+def test_more_processes_than_rows_are_refused():
+    with pytest.raises(
+        Refusal, match="processes must be at most batch_size=2, whose rows they share, not 3"
+    ):
+        check_processes(Training(processes=3, batch_size=2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "processes"), [("lora(r=2)", 2), ("qtha(r=3,waist=8,bond_dim=2,n_layers=2)", 3)]
+)
+def test_several_processes_give_the_losses_of_one(method, processes, tmp_path):
+    one, several = finished(method, tmp_path), finished(method, tmp_path, processes=processes)
+    alone, together = measured(one), measured(several)
+    assert alone.keys() == together.keys()
+    assert max(abs(alone[key] - together[key]) for key in alone) < ROUNDING
+    if processes == 2:  # a process without a row counts the one that it has in its place
+        assert tokens(one) == tokens(several)
+    kinds = [{e["kind"] for e in run.history()} for run in (one, several)]
+    assert kinds[0] == kinds[1]  # one speaks for all, and says as much
+    assert several.summary()["test_loss"] == pytest.approx(one.summary()["test_loss"], abs=ROUNDING)
+
+
+@pytest.mark.slow
+def test_classes_are_trained_by_two_processes_as_by_one(tmp_path):
+    options = {"task": "supersense", "method": "lora(r=2)"}
+    losses = []
+    for processes in (1, 2):
+        training = TRAINING | {"processes": processes, "gradient_accumulation": 2}
+        run = runs.launch(Experiment(**options, training=training), tmp_path)
+        assert run.wait(PATIENCE).state == "finished", run.log_tail(60)
+        losses.append(measured(run))
+    assert max(abs(losses[0][key] - losses[1][key]) for key in losses[0]) < ROUNDING
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_is_stopped_resumed_and_killed_as_one(tmp_path):
+    run = runs.launch(Experiment(method="lora(r=2)", training=LONG | {"processes": 2}), tmp_path)
+    wait_until(lambda: run.status().step >= 4 or run.status().ended, run.log_tail)
+    assert run.stop().state == "stopped"
+    reached = run.status().step
+    folder = checkpoints.place(run.files.checkpoints, reached)
+    assert {path.name for path in folder.glob("rng_state*")} == {
+        "rng_state_0.pth",
+        "rng_state_1.pth",
+    }
+    run.resume()
+    wait_until(lambda: run.status().step > reached + 3 or run.status().ended, run.log_tail)
+    steps = [e["step"] for e in run.history() if e["kind"] == "train"]
+    assert steps == [*range(1, len(steps) + 1)]
+    # the other process is lost: the run says so, and goes on from its checkpoint
+    worker = psutil.Process(slots.holder(run.files.lock))
+    other = next(child for child in worker.children() if "qtha_lab.runs.worker" in child.cmdline())
+    other.kill()
+    status = run.wait(PATIENCE)
+    assert status.state == "failed"
+    assert "\n" not in status.message
+    run.resume()
+    wait_until(lambda: run.status().step > steps[-1] + 3 or run.status().ended, run.log_tail)
+    # the worker is lost: nobody is left over
+    worker = psutil.Process(slots.holder(run.files.lock))
+    others = [child for child in worker.children() if "qtha_lab.runs.worker" in child.cmdline()]
+    assert len(others) == 1
+    os.kill(worker.pid, signal.SIGKILL)
+    psutil.wait_procs(others, timeout=PATIENCE)
+    assert not others[0].is_running() or others[0].status() == psutil.STATUS_ZOMBIE
+    assert run.status().state == "dead"
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes_of_a_run_too(tmp_path):
+    experiment = Experiment(method="lora(r=2)", training=TRAINING | {"steps": 3, "processes": 2})
+    run = runs.Run(RunDir.create(experiment, tmp_path).path)
+    command = [
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "qtha_lab.runs.worker",
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-m", *command, run.path], capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert run.status().state == "finished"
+    assert [e["step"] for e in run.history() if e["kind"] == "train"] == [1, 2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["lora(r=2)", "qtha(r=3,waist=8,bond_dim=2,n_layers=2)"])
+def test_fully_sharded_parameters_give_the_losses_of_whole_ones(method):
+    """FSDP2 on two CPU processes: every parameter is cut in two, base and adapter alike."""
+    program = Path(__file__).parents[1] / "support" / "sharded_training.py"
+    command = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", program, method]
+    ended = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-3000:]

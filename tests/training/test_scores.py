@@ -1,0 +1,72 @@
+"""Scores with known answers; the arithmetic stands beside each."""
+
+import math
+
+import pytest
+
+from qtha_lab.training import scores as metrics
+
+
+def test_exact_match_ignores_case_punctuation_and_spaces():
+    outputs = ["It is  Paris.", "paris", "“Größe!”", ""]
+    references = ["it is paris", "London", "größe", "x"]
+    assert metrics.exact_match(outputs, references) == 2 / 4
+
+
+def test_bleu_of_a_perfect_answer_is_100():
+    text = "the cat sat on the mat"
+    assert metrics.bleu4([text], [text]) == pytest.approx(100)
+
+
+def test_bleu_of_a_known_pair():
+    # matches of n = 1..4: "the cat sat on a mat" against "the cat sat on the mat"
+    # 5 of 6 words; 3 of 5 pairs (the cat, cat sat, sat on); 2 of 4 triples; 1 of 3 quadruples; equal length
+    expected = 100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** (1 / 4)
+    assert metrics.bleu4(["the cat sat on a mat"], ["the cat sat on the mat"]) == pytest.approx(
+        expected
+    )
+
+
+def test_bleu_punishes_an_answer_that_is_too_short():
+    # all n-grams match; brevity penalty exp(1 - 6/5)
+    expected = 100 * math.exp(1 - 6 / 5)
+    assert metrics.bleu4(["the cat sat on the"], ["the cat sat on the mat"]) == pytest.approx(
+        expected
+    )
+
+
+def test_rouge_of_a_known_pair():
+    # output 4 words, reference 6: shared words the, cat, the, mat = 4 → P 4/4, R 4/6, F = 2·1·(2/3)/(5/3) = 0.8
+    # shared pairs (the cat), (the mat): P 2/3, R 2/5, F = 2·(2/3)(2/5)/(16/15) = 0.5
+    # longest common subsequence the cat the mat: 4 → F 0.8
+    scores = metrics.rouge(["the cat the mat"], ["the cat sat on the mat"])
+    assert scores == pytest.approx({"rouge1": 0.8, "rouge2": 0.5, "rougeL": 0.8})
+
+
+def test_rouge_l_reads_order_and_rouge_1_does_not():
+    # reversed words: all shared, longest common subsequence 1 of 3
+    scores = metrics.rouge(["c b a"], ["a b c"])
+    assert scores["rouge1"] == pytest.approx(1)
+    assert scores["rougeL"] == pytest.approx(1 / 3)
+
+
+def test_accuracy_and_macro_f1_of_a_known_table():
+    # class 0: precision 2/3, recall 1 → F 0.8; class 1: precision 1, recall 1/2 → F 2/3; class 2 never hit → F 0
+    scores = metrics.classification_scores(predicted=[0, 0, 1, 0], actual=[0, 0, 1, 1])
+    assert scores == pytest.approx({"accuracy": 3 / 4, "macro_f1": (0.8 + 2 / 3) / 2})
+    scores = metrics.classification_scores(predicted=[0, 0, 1, 0, 0], actual=[0, 0, 1, 1, 2])
+    # class 0: precision 2/4, recall 1 → F 2/3
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+
+
+def test_perplexity_of_a_uniform_guess_is_the_number_of_choices():
+    assert metrics.perplexity(math.log(4096)) == pytest.approx(4096)
+    assert metrics.perplexity(1e6) == math.inf
+
+
+def test_empty_answers_score_zero_and_unequal_lists_are_refused():
+    scores = metrics.generation_scores(["", ""], ["a b", "c d"])
+    assert set(scores) == {"exact_match", "bleu4", "rouge1", "rouge2", "rougeL"}
+    assert all(value == 0 for value in scores.values())
+    with pytest.raises(ValueError, match="1 outputs cannot be scored against 2 references"):
+        metrics.generation_scores(["a"], ["a", "b"])

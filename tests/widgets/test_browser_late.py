@@ -1,0 +1,55 @@
+"""Widgets whose module loads after anywidget's limit of two seconds, in a real JupyterLab."""
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+from support.jupyter_browser import open_lab
+
+CHART = """
+import plotly.graph_objects as go
+from IPython.display import display
+from widgets.kit.aria import Aria
+from widgets.figures.chart import Chart
+from widgets.kit.slider import Slider
+
+chart = Chart(go.Figure([go.Scatter(x=[0.0], y=[5.0])]), "Loss at step 0.")
+slider = Slider("bond", [1, 2, 4, 8], 1)
+display(chart, slider)
+"""
+MORE = """
+chart.extend({0: [(float(step), 5 - step / 100) for step in range(1, 101)]})
+chart.alt = "Loss at step 100."
+slider.value = 8
+"""
+# Every module of ours takes four seconds to evaluate, as on a machine under load.
+LATE = """
+globalThis.Blob = class extends Blob {
+    constructor(parts = [], options) {
+        const late = String(parts[0]).includes("initialize: recover");
+        super(late ? ["await new Promise(done => setTimeout(done, 4000));", ...parts] : parts, options);
+    }
+};
+"""
+POINTS = "() => document.querySelector('.qtha-chart .js-plotly-plot')?.data?.[0].x.length"
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_widgets_whose_modules_load_late_show_what_changed_meanwhile(jupyter, tmp_path):
+    notebook = tmp_path / "late.ipynb"
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (CHART, MORE)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    with open_lab(jupyter, notebook) as lab:
+        page = lab.page
+        lab.run_cell("Slider(")
+        page.wait_for_function(f"() => ({POINTS})() === 1")
+        lab.menu("File", "Save Notebook")
+        page.add_init_script(LATE)
+        page.reload()
+        lab.wait_idle()
+        lab.run_cell("chart.extend")
+        page.wait_for_function(f"() => ({POINTS})() === 101")
+        expect(page.locator(".qtha-chart [aria-live=polite]")).to_have_text("Loss at step 100.")
+        expect(page.locator(".qtha-slider output")).to_have_text("8")
+        assert lab.recovered >= 2
+        assert lab.complaints == []

@@ -1,0 +1,185 @@
+"""What every explorer keeps to: its state is plain data and comes back, the newest wins, it nests and links."""
+
+import asyncio
+import json
+import threading
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import ipywidgets as ipw
+import pytest
+import torch
+from support.run_folders import run_folder, status, write
+
+import widgets
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import data_dir
+from widgets.explorers.explorer import Explorer
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def spectrum(step, size=1.0):
+    layers = {name: [size * step, step / 2] for name in ("0.q", "0.v")}
+    return {"kind": "spectrum", "step": step, "layers": layers}
+
+
+RANDOM = torch.Generator().manual_seed(0)
+WEIGHTS = {
+    "q": torch.randn(16, 16, generator=RANDOM),
+    "v": torch.randn(8, 12, generator=RANDOM),
+}
+RECORDED = [str(path) for path in sorted((data_dir() / "runs").glob("2*"))]
+# By class: what it is made from, and a change of every trait that a control moves.
+EXAMPLES = {
+    widgets.CircuitExplorer: (
+        (),
+        {"ansatz": "product", "n_qubits": 3, "n_layers": 2, "reupload": False, "seed": 4,
+         "inputs": [0.1, 0.2, 0.3], "angle": "p1", "observable": "Z2"},
+    ),
+    widgets.EngineExplorer: (
+        ("qtha", 2, 1, 4),
+        {"ansatz": "product", "n_qubits": 3, "n_layers": 2, "batch": 8},
+    ),
+    widgets.MpoExplorer: (
+        (WEIGHTS,),
+        {"weight": "v", "n_sites": 3, "order": [0, 2, 1], "bonds": [2, 3]},
+    ),
+    widgets.UpdateExplorer: (
+        ({"lora": [spectrum(0), spectrum(5)], "qtha": [spectrum(0), spectrum(9, 2.0)]},),
+        {"runs": ["qtha", "lora"], "layer": "0.v", "step": 5, "leading": 64, "history": "lora"},
+    ),
+    widgets.Views: (
+        (RECORDED[:3],),
+        {"runs": RECORDED[1:], "view": "scatter", "y": "train_loss", "x": "peak_memory_mib", "smoothing": 0.5,
+         "log_x": True, "log_y": True, "bands": False, "brushed": [Path(RECORDED[2]).name]},
+    ),
+}  # fmt: skip
+every_explorer = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
+
+
+def explorers(kind: type = Explorer) -> set[type]:
+    return {kind, *(below for sub in kind.__subclasses__() for below in explorers(sub))} - {
+        Explorer
+    }
+
+
+def test_every_explorer_is_here():
+    _ = [getattr(widgets, name) for name in widgets.__all__]
+    assert explorers() == set(EXAMPLES)
+
+
+@every_explorer
+def test_its_state_is_plain_data_and_comes_back(kind):
+    sources, changes = EXAMPLES[kind]
+    explorer = kind(*sources)
+    start = explorer.state
+    for name, value in changes.items():
+        setattr(explorer, name, value)
+    state = json.loads(json.dumps(explorer.state))
+    assert {name: state[name] for name in changes} == changes
+    assert all(state[name] != start[name] for name in changes)
+    again = kind.from_state(state, *sources)
+    assert again.state == explorer.state
+    assert again.code == explorer.code
+    assert [f.table for f in again.figures.values()] == [f.table for f in explorer.figures.values()]
+
+
+@every_explorer
+def test_a_value_that_is_not_offered_is_refused_and_nothing_moves(kind):
+    explorer = kind(*EXAMPLES[kind][0])
+    state = explorer.state
+    name = next(n for n in kind.STATE if n in ("ansatz", "weight", "layer", "view"))
+    with pytest.raises(Refusal, match=f"{name} must be one of .*, not 'nonsense'"):
+        setattr(explorer, name, "nonsense")
+    with pytest.raises(Refusal, match=r"a state holds .*, not colour"):
+        explorer.state = {"colour": 1}
+    assert explorer.state == state
+
+
+@every_explorer
+def test_a_control_shows_what_python_sets_and_sets_what_it_shows(kind):
+    sources, changes = EXAMPLES[kind]
+    explorer = kind(*sources)
+    for name, control in explorer.controls.items():
+        setattr(explorer, name, tuple(v) if isinstance(v := changes[name], list) else v)
+        assert control.value == getattr(explorer, name), name
+    name, control = next(iter(explorer.controls.items()))
+    other = next(o for o in control.options if o != control.value)
+    control.value = other[1] if isinstance(other, tuple) else other
+    assert getattr(explorer, name) == control.value
+    assert explorer.error.text == ""
+
+
+@every_explorer
+def test_two_of_them_are_tied_by_a_link_and_nest_in_any_box(kind):
+    sources, changes = EXAMPLES[kind]
+    one, two = kind(*sources), kind(*sources)
+    name = next(n for n in changes if n in ("ansatz", "weight", "layer", "view"))
+    ipw.link((one, name), (two, name))
+    one.controls[name].value = changes[name]
+    assert getattr(two, name) == two.controls[name].value == changes[name]
+    assert two.figures.keys() == one.figures.keys()
+    assert ipw.HBox([ipw.VBox([one]), two]).children[1] is two
+
+
+@every_explorer
+def test_without_a_widget_there_is_a_picture_of_its_figures_and_their_words(kind):
+    explorer = kind(*EXAMPLES[kind][0])
+    bundle = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    picture = ElementTree.fromstring(bundle["image/svg+xml"])
+    assert picture.find(f"{SVG}title").text == bundle["text/plain"]
+    for figure in explorer.figures.values():
+        assert figure.alt in bundle["text/plain"]
+    assert len(picture.findall(f"{SVG}svg")) == len(explorer.figures)
+
+
+@every_explorer
+def test_while_one_state_is_computed_only_the_newest_waits(kind, monkeypatch):
+    sources, changes = EXAMPLES[kind]
+    computed, gate, began = [], threading.Event(), threading.Event()
+    compute = kind.compute
+
+    def slowly(self, state):
+        computed.append(dict(vars(state)))
+        began.set()
+        gate.wait(60)
+        return compute(self, state)
+
+    async def work():
+        explorer = kind(*sources)
+        monkeypatch.setattr(kind, "compute", slowly)
+        values = list(changes.items())[:3]
+        setattr(explorer, *values[0])
+        await asyncio.to_thread(began.wait, 60)
+        for change in values[1:]:
+            setattr(explorer, *change)
+            await asyncio.sleep(0)
+        gate.set()
+        while explorer.latest.busy:
+            await asyncio.sleep(0.01)
+        return explorer
+
+    explorer = asyncio.run(work())
+    assert len(computed) == 2
+    assert {k: explorer.state[k] for k, _ in list(changes.items())[:3]} == dict(
+        list(changes.items())[:3]
+    )
+    newest = kind.from_state(explorer.state, *sources)
+    assert explorer.drawing.code == newest.code
+
+
+def test_runs_are_found_by_their_ids(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path))
+    run, other = (run_folder(tmp_path, f"lora(r={r})") for r in (2, 4))
+    for one in (run, other):
+        write(one, status("running", 0), spectrum(5), status("finished", 5))
+    explorer = widgets.UpdateExplorer([run])
+    explorer.runs = [run.id, other.id]
+    assert set(explorer.spectra()) == {"lora(r=2)", "lora(r=4)"}
+    again = widgets.UpdateExplorer.from_state(json.loads(json.dumps(explorer.state)))
+    assert again.code == explorer.code
+    with pytest.raises(Refusal):
+        explorer.runs = ["no-such-run"]
+    assert explorer.runs == [run.id, other.id]

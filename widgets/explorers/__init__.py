@@ -1,0 +1,1 @@
+"""Explorers of circuits, engines, operators and updates."""

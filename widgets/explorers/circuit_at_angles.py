@@ -1,0 +1,110 @@
+"""A circuit at given angles, by name: `x0` a datum, `p0` a trained angle.
+
+What the circuit explorer turns; knows no controls, and never changes: a turn gives another.
+"""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from qtha_lab.analysis.circuits.circuit_trace import CircuitTrace, trace_circuit
+from qtha_lab.analysis.circuits.random_angles import draw_angles
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.core.errors import Refusal
+
+DIGITS = 3  # of an angle, so that the line of Python gives the very same numbers
+CODE = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
+trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
+circuit_state(**trace.at_the_end())"""
+_built = functools.lru_cache(maxsize=64)(ansatze.build)
+
+
+@dataclass(frozen=True)
+class CircuitAtAngles:
+    """An ansatz with its angles.
+
+    Args:
+        name: An ansatz, one of `ansatze.names()`.
+        n_qubits: How many wires.
+        n_layers: How many blocks.
+        reupload: Whether the data enter every layer.
+        inputs: One sample, in radians; none draws it.
+        params: Trainable angles, in radians; none draws them.
+        seed: Of what is drawn, uniformly in ±π.
+
+    Example:
+        >>> turned = TurnedCircuit("qtha", 2, 1).turn("p3", 0.5)
+        >>> turned["p3"], turned.angles[:3], turned.observables
+        (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
+
+    Raises:
+        Refusal: If there is no such circuit, or it has another number of angles.
+    """
+
+    name: str
+    n_qubits: int
+    n_layers: int
+    reupload: bool = True
+    inputs: tuple[float, ...] = ()
+    params: tuple[float, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self):
+        sizes = {"inputs": self.circuit.n_inputs, "params": self.circuit.n_params}
+        for kind, size in sizes.items():
+            angles = rounded(getattr(self, kind)) or self._random_angles(kind)
+            if len(angles) != size:
+                raise Refusal(f"{kind} must hold {size} angles, not {len(angles)}")
+            object.__setattr__(self, kind, angles)
+
+    @property
+    def circuit(self) -> Circuit:
+        """Its gates."""
+        return _built(self.name, self.n_qubits, self.n_layers, reupload=self.reupload)
+
+    def zero(self) -> Self:
+        """No angle at all."""
+        return replace(self, inputs=(0.0,) * len(self.inputs), params=(0.0,) * len(self.params))
+
+    @property
+    def angles(self) -> list[str]:
+        """Their names."""
+        return [f"{kind}{k}" for kind in "xp" for k in range(len(self._of(kind)))]
+
+    @property
+    def observables(self) -> list[str]:
+        """Z of each wire, and of all together."""
+        single = [f"Z{wire}" for wire in range(self.n_qubits)]
+        return list(dict.fromkeys([*single, " ".join(single)]))
+
+    def __getitem__(self, angle: str) -> float:
+        return self._of(angle[0])[int(angle[1:])]
+
+    def turn(self, angle: str, value: float) -> Self:
+        """The same with one angle moved."""
+        kind = "inputs" if angle[0] == "x" else "params"
+        angles = list(getattr(self, kind))
+        angles[int(angle[1:])] = value
+        return replace(self, **{kind: tuple(angles)})
+
+    def trace(self, observable: str) -> CircuitTrace:
+        """What it does, gate by gate."""
+        return trace_circuit(self.circuit, self.inputs, self.params, observable)
+
+    def code(self, observable: str) -> str:
+        """Python that gives the same figure, with the values written out."""
+        angles = {"inputs": list(self.inputs), "params": list(self.params)}
+        return CODE.format(**{**vars(self), **angles}, observable=observable)
+
+    def _of(self, kind: str) -> tuple[float, ...]:
+        return self.inputs if kind == "x" else self.params
+
+    def _random_angles(self, kind: str) -> tuple[float, ...]:
+        angles = draw_angles(self.circuit, 1, "uniform", self.seed)
+        return rounded(getattr(angles, kind)[0].tolist())
+
+
+def rounded(values: Iterable[float]) -> tuple[float, ...]:
+    """Angles as they are held and written."""
+    return tuple(round(float(value), DIGITS) for value in values)

@@ -1,0 +1,154 @@
+"""A circuit whose angles are turned while its state, ⟨Z⟩, entanglement and gradient move.
+
+Ties a `CircuitAtAngles` and the figures of a circuit to controls; up to eight qubits.
+"""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.circuits import ansatze
+from qtha_lab.figures.circuit import GateRow, circuit_diagram
+from qtha_lab.figures.circuit_state import circuit_state
+
+from ..kit import styles as styles
+from ..kit.slider import Slider
+from ..workbench.choice import Choice
+from .circuit_at_angles import CircuitAtAngles, rounded
+from .explorer import Drawing, Explorer
+
+MOST = 8  # qubits, and layers
+ROWS = 8  # of a long circuit's diagram
+ANGLES = [k / 100 for k in range(-314, 315)]  # of the slider, in radians
+
+
+class CircuitExplorer(Explorer):
+    """Turn one angle of a circuit at a time.
+
+    Args:
+        name: An ansatz, one of `ansatze.names()`.
+        n_qubits: Up to 8.
+        n_layers: Up to 8.
+        inputs: One sample; None draws one.
+        params: Trainable angles; None draws them.
+        seed: Of the draws.
+
+    Example:
+        >>> explorer = CircuitExplorer("qtha", n_qubits=2)
+        >>> explorer.turn("p3", 0.5)
+        >>> explorer.code.splitlines()[0]
+        "circuit = ansatze.build('qtha', 2, 1, reupload=True)"
+    """
+
+    STATE = (
+        "ansatz", "n_qubits", "n_layers", "reupload", "seed", "inputs", "params", "angle", "observable",
+    )  # fmt: skip
+    DIAGRAMS = ("state", "diagram")
+    ansatz, n_qubits, n_layers = Choice(), Choice(), Choice()
+    reupload, seed = traitlets.Bool(True), traitlets.Int(0)
+    inputs, params = traitlets.List(), traitlets.List()
+    angle, observable = Choice(), Choice()
+
+    def __init__(
+        self,
+        name: str = "qtha",
+        n_qubits: int = 4,
+        n_layers: int = 1,
+        inputs: Sequence[float] | None = None,
+        params: Sequence[float] | None = None,
+        seed: int = 0,
+    ):
+        sizes = {
+            "ansatz": ipw.Dropdown(description="ansatz", layout={"width": "270px"}),
+            "n_qubits": Slider("qubits", range(1, MOST + 1), width="260px"),
+            "n_layers": Slider("layers", range(1, MOST + 1), width="260px"),
+            "reupload": ipw.Checkbox(
+                True, description="data in every layer", indent=False, layout={"width": "170px"}
+            ),
+        }
+        self.slider = Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
+        turns = {
+            "angle": ipw.Dropdown(description="turn", layout={"width": "190px"}),
+            "observable": ipw.Dropdown(description="slopes of", layout={"width": "220px"}),
+        }
+        self.draw = ipw.Button(description="Draw angles", layout={"width": "120px"})
+        self.zero = ipw.Button(description="All zero", layout={"width": "80px"})
+        values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
+        super().__init__(
+            [sizes, turns],
+            values | {"inputs": _floats(inputs), "params": _floats(params)},
+        )
+        self.slider.observe(self.error.guard(self._turned), "value")
+        self.draw.on_click(self.error.guard(lambda _: self._draw_angles()))
+        self.zero.on_click(self.error.guard(lambda _: self._take(self.turned.zero())))
+        self.add_class("qtha-circuit-explorer")
+
+    @property
+    def turned(self) -> CircuitAtAngles:
+        """The circuit at its angles."""
+        return _turned(self)
+
+    def turn(self, angle: str, value: float) -> None:
+        """Choose an angle and move it: `explorer.turn("p3", 0.5)`."""
+        self.angle = angle
+        self._take(self.turned.turn(angle, value))
+
+    def offers(self, name: str) -> Sequence:
+        if name == "ansatz":
+            return ansatze.names()
+        if name in ("angle", "observable"):
+            return getattr(self._bare(), f"{name}s")
+        return range(1, MOST + 1)
+
+    def settle(self) -> None:
+        """Draw angles where those of before are of another circuit; refuse what is none."""
+        circuit = ("ansatz", "n_qubits", "n_layers", "reupload")
+        another = any(self.good.get(name) != getattr(self, name) for name in circuit)
+        turned = self._bare() if another and self.good else _turned(self)
+        self.inputs, self.params = list(turned.inputs), list(turned.params)
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        turned = _turned(state)
+        trace = turned.trace(state.observable)
+        diagram = circuit_diagram(state.n_qubits, cast(list[GateRow], trace.rows()), max_rows=ROWS)
+        figures = {"state": circuit_state(**trace.at_the_end()), "diagram": diagram}
+        return Drawing(figures, [], turned.code(state.observable))
+
+    def below_controls(self) -> list[ipw.Widget]:
+        return [styles.row(self.slider, self.draw, self.zero)]
+
+    def show_more(self) -> None:
+        self.slider.value = self.turned[self.angle]
+
+    def _bare(self) -> CircuitAtAngles:
+        return CircuitAtAngles(
+            self.ansatz, self.n_qubits, self.n_layers, self.reupload, seed=self.seed
+        )
+
+    def _turned(self, change: dict[str, Any]) -> None:
+        if not self.settling:
+            self._take(self.turned.turn(self.angle, change["new"]))
+
+    def _take(self, turned: CircuitAtAngles) -> None:
+        with self.hold_trait_notifications():
+            self.inputs, self.params = list(turned.inputs), list(turned.params)
+
+    def _draw_angles(self) -> None:
+        with self.hold_trait_notifications():
+            self.seed += 1
+            self.inputs, self.params = [], []
+
+
+def _floats(angles: Sequence[float] | None) -> list[float]:
+    """A list, an array or a tensor as a list; of none, nothing."""
+    return [] if angles is None else [float(angle) for angle in angles]
+
+
+def _turned(state: Any) -> CircuitAtAngles:
+    return CircuitAtAngles(
+        state.ansatz, state.n_qubits, state.n_layers, state.reupload,
+        rounded(state.inputs), rounded(state.params), state.seed,
+    )  # fmt: skip

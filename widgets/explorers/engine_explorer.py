@@ -1,0 +1,112 @@
+"""Engines beside each other on this machine: microseconds per sample as qubits, layers and batch are moved.
+
+Measured live by `qtha_lab.simulators.engine_speed`, drawn by `figures.engine_speeds`; remembers what it measured.
+"""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import ipywidgets as ipw
+
+from qtha_lab.circuits import Circuit, ansatze
+from qtha_lab.figures.engine_speeds import engine_speeds, number
+from qtha_lab.simulators import engine_speed as speed
+
+from ..kit.slider import Slider
+from ..workbench.choice import Choice
+from .explorer import Drawing, Explorer
+
+MOST_QUBITS, MOST_LAYERS = 12, 8
+BATCHES = tuple(2**k for k in range(13))
+CODE = """circuit = ansatze.build({ansatz!r}, {n_qubits}, {n_layers})
+measured = speeds(circuit, {batch})
+engine_speeds({{name: s.points for name, s in measured.items()}}, explain(circuit, {batch}).engine)"""
+
+
+class EngineExplorer(Explorer):
+    """Pick a circuit and a batch; every engine that is here runs it, for a few tenths of a second in all.
+
+    Args:
+        name: An ansatz, one of `ansatze.names()`.
+        n_qubits: Up to 12.
+        n_layers: Up to 8.
+        batch: Samples: a power of two up to 4,096.
+
+    Example:
+        >>> explorer = EngineExplorer(n_qubits=2, batch=4)
+        >>> explorer.code.splitlines()[1]
+        'measured = speeds(circuit, 4)'
+        >>> explorer.speeds["cpu"].reason
+        'chosen: the fastest on CPU tensors'
+    """
+
+    STATE = ("ansatz", "n_qubits", "n_layers", "batch")
+    ansatz, n_qubits, n_layers, batch = Choice(), Choice(), Choice(), Choice()
+
+    def __init__(self, name: str = "qtha", n_qubits: int = 4, n_layers: int = 2, batch: int = 256):
+        controls = {
+            "ansatz": ipw.Dropdown(description="ansatz", layout={"width": "270px"}),
+            "n_qubits": Slider("qubits", range(1, MOST_QUBITS + 1), width="260px"),
+            "n_layers": Slider("layers", range(1, MOST_LAYERS + 1), width="260px"),
+            "batch": Slider("batch", BATCHES, text="{:,}".format, width="320px"),
+        }
+        self.again = ipw.Button(description="Measure again", layout={"width": "130px"})
+        values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "batch": batch}
+        super().__init__([controls], values)
+        self.again.on_click(self.error.guard(lambda _: self._measure_again()))
+        self.add_class("qtha-engine-explorer")
+
+    @property
+    def speeds(self) -> dict[str, speed.Speed]:
+        """What is measured of the state, by engine."""
+        return speed.speeds(_circuit(self), self.batch)
+
+    def offers(self, name: str) -> Sequence:
+        return {
+            "ansatz": ansatze.names(),
+            "n_qubits": range(1, MOST_QUBITS + 1),
+            "n_layers": range(1, MOST_LAYERS + 1),
+            "batch": BATCHES,
+        }[name]
+
+    def settle(self) -> None:
+        """Refuse what is no circuit."""
+        _circuit(self)
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        measured = speed.speeds(_circuit(state), state.batch)
+        auto = next((n for n, s in measured.items() if s.reason.startswith("chosen")), "")
+        plural = "s" * (state.n_layers > 1)
+        of = f"{state.ansatz}, {state.n_qubits} qubits, {state.n_layers} layer{plural}"
+        lines = {name: s.points for name, s in measured.items()}
+        return Drawing(
+            {"speeds": engine_speeds(lines, auto, of)},
+            _rows(measured, state.batch),
+            CODE.format(**vars(state)),
+            [f"{name}: {s.reason}" for name, s in measured.items()],
+        )
+
+    def below_controls(self) -> list[ipw.Widget]:
+        return [self.again]
+
+    def _measure_again(self) -> None:
+        speed.forget()
+        self.redraw()
+
+
+def _circuit(state) -> Circuit:
+    return ansatze.build(state.ansatz, state.n_qubits, state.n_layers)
+
+
+def _rows(measured: dict[str, speed.Speed], batch: int) -> list[dict[str, str]]:
+    """A row per engine that ran, the fastest first."""
+    ends = sorted((s.points[-1][::-1], name) for name, s in measured.items() if s.points)
+    return [
+        {
+            "engine": name,
+            "µs per sample": number(microseconds),
+            "of the fastest": f"{microseconds / ends[0][0][0]:.1f} ×",
+            "measured at": "the batch" if samples == batch else f"{samples:,} of {batch:,}",
+        }
+        for (microseconds, samples), name in ends
+    ]

@@ -1,0 +1,253 @@
+"""What every explorer is: a state of plain traits, controls that are tied to it, figures drawn from it.
+
+A subclass says which traits, what each offers, and what is drawn from them; this does the rest.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple, Self, cast
+
+import ipywidgets as ipw
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.figures.machinery import static_svg as still
+from qtha_lab.figures.machinery.figure import Figure
+
+from ..figures.figure_view import FigureView, Sheet
+from ..figures.picture_view import Picture, PictureView
+from ..figures.save_figure import save_fold
+from ..kit import styles as styles
+from ..kit.aria import Aria
+from ..kit.display import Shown
+from ..kit.fold import Fold
+from ..kit.guard import ErrorLine
+from ..kit.latest import Latest
+from ..kit.loop import Background
+from ..workbench.choice import Choice, values_of
+
+
+class Drawing(NamedTuple):
+    """All that an explorer shows of a state: figures by name, a table, Python that gives the same, sentences."""
+
+    figures: Mapping[str, Figure]
+    rows: list[dict[str, str]]
+    code: str
+    notes: Sequence[str] = ()
+
+
+class Explorer(Shown):
+    """A panel over `state`; the newest state is drawn, whoever set it: a control, Python, or a link.
+
+    `explorer.state` is plain data and `Explorer.from_state(state, …)` the same explorer again;
+    `ipw.link((a, "layer"), (b, "layer"))` ties two together. Subclasses set up what they explore, then
+    call this with their controls, by the trait that each moves, in rows.
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = ()
+    """The traits, each after those that it depends on."""
+    DIAGRAMS: ClassVar[tuple[str, ...]] = ()
+    """Figures drawn as pictures by the kernel: diagrams, and plots that must follow a control at once."""
+    drawn: dict[str, Any] | None = None
+    """The state that was drawn last, or is about to be."""
+
+    def __init__(self, rows: Sequence[Mapping[str, ipw.ValueWidget]], values: Mapping[str, Any]):
+        self.controls: dict[str, Any] = {
+            name: control for row in rows for name, control in row.items()
+        }
+        self.settling, self.good = True, {}
+        self.error = ErrorLine()
+        self.background = Background(self.error.report)
+        self.latest = Latest(self._request, self._sheets, self._show, self.background)
+        super().__init__()
+        for name in self.STATE:
+            if values.get(name) is not None:
+                setattr(self, name, values[name])
+            self._fit(name)
+        self.settle()
+        self.settling, self.good = False, self.state
+        request = self._request()
+        self.drawn = request[0]
+        self.drawing, sheets = self._sheets(request)
+        self.views: dict[str, Any] = {
+            name: PictureView(sheet) if isinstance(sheet, Picture) else FigureView(sheet)
+            for name, sheet in sheets.items()
+        }
+        self.table, self.code_text = styles.text("", "qtha-table"), styles.text("", "qtha-code")
+        self.notes = styles.text("", "qtha-text")
+        self._show((self.drawing, sheets))
+        self._show_controls()
+        for name, control in self.controls.items():
+            control.observe(self.error.guard(self._moved(name)), "value")
+        self.observe(self._changed, list(self.STATE))
+        self.children = self._laid_out(rows)
+        self.add_class("qtha-explorer")
+
+    # ---- what a subclass says
+
+    def offers(self, name: str) -> Sequence:
+        """The values that a `Choice` may have now, as ipywidgets takes options."""
+        raise NotImplementedError
+
+    def usual(self, name: str) -> Any:
+        """The value of a choice whose last one is no longer offered: the first that is."""
+        return next(iter(values_of(self.offers(name))), None)
+
+    def prepare(self) -> None:
+        """Look up what the state names, before anything is offered."""
+
+    def settle(self) -> None:
+        """Make the traits that are no choices fit the others."""
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        """What is drawn of a state; may run in a thread, and touches no control."""
+        raise NotImplementedError
+
+    def below_controls(self) -> Sequence[ipw.Widget]:
+        """More parts, under the rows of controls."""
+        return ()
+
+    # ---- state
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Every trait as plain data, for JSON."""
+        return {name: _plain(getattr(self, name)) for name in self.STATE}
+
+    @state.setter
+    def state(self, state: Mapping[str, Any]) -> None:
+        if wrong := set(state) - set(self.STATE):
+            known = ", ".join(self.STATE)
+            raise Refusal(f"a state holds {known}, not {', '.join(sorted(wrong))}")
+        for name in self.STATE:
+            if name in state:
+                setattr(self, name, state[name])
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
+        """An explorer in a state that another one had; of the same sources, where it is made from any."""
+        explorer = cls(*sources)
+        explorer.state = state
+        return explorer
+
+    @property
+    def code(self) -> str:
+        """The same without this panel."""
+        return self._current().code
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """The figures of the state as it is, on the page already or not yet."""
+        return self._current().figures
+
+    def still(self) -> dict[str, str]:
+        """The figures below each other, and what they show in words."""
+        drawing = self._current()
+        words = " ".join(figure.alt for figure in drawing.figures.values())
+        picture = still.column([figure.svg() for figure in drawing.figures.values()])
+        return {"image/svg+xml": picture, "text/plain": words}
+
+    # ---- from a change to the page
+
+    def redraw(self) -> None:
+        """Draw although the state is the same, as where what is explored has grown."""
+        self.drawn = None
+        self._changed()
+
+    def _changed(self, _change: Any = None) -> None:
+        """The one observer: fits what depends on the change, then has the newest state drawn."""
+        if self.settling:
+            return
+        self.settling = True
+        try:
+            with self.hold_trait_notifications():
+                self._settle_all()
+        finally:
+            self.settling = False
+        self._show_controls()
+        if self.drawn != self.state:
+            self.drawn = self.state
+            self.error.show("")
+            self.latest.ask()
+
+    def _settle_all(self) -> None:
+        try:
+            self.prepare()
+            for name in self.STATE:
+                self._fit(name)
+            self.settle()
+            self.good = self.state
+        except Refusal:
+            for name, value in self.good.items():
+                self.set_trait(name, value)
+            self.settle()
+            raise
+
+    def _fit(self, name: str) -> None:
+        """Another value for a choice that is no longer offered."""
+        if isinstance(self.traits()[name], Choice):
+            values = values_of(self.offers(name))
+            if getattr(self, name) not in values:
+                setattr(self, name, self.usual(name) if values else None)
+
+    def _moved(self, name: str):
+        def take(change) -> None:
+            if not self.settling:
+                try:
+                    setattr(self, name, change["new"])
+                finally:
+                    self._show_controls()  # what was refused goes back
+
+        return take
+
+    def _show_controls(self) -> None:
+        """Offer what there is now, and show the state."""
+        self.settling, before = True, self.settling
+        try:
+            for name, control in self.controls.items():
+                if isinstance(self.traits().get(name), Choice) and hasattr(control, "options"):
+                    offers = tuple(self.offers(name)) or (("nothing yet", None),)
+                    if tuple(control.options) != offers:
+                        control.options = offers
+                control.value = getattr(self, name)
+            self.show_more()
+        finally:
+            self.settling = before
+
+    def show_more(self) -> None:
+        """Bring controls that move no trait of their own up to the state."""
+
+    def _request(self) -> tuple[dict[str, Any], SimpleNamespace]:
+        state = self.state
+        return state, SimpleNamespace(**{name: getattr(self, name) for name in self.STATE})
+
+    def _sheets(self, request: tuple[dict, SimpleNamespace]) -> tuple[Drawing, dict[str, Any]]:
+        drawing = self.compute(request[1])
+        return drawing, {
+            name: Picture.of(figure) if name in self.DIAGRAMS else Sheet.of(figure)
+            for name, figure in drawing.figures.items()
+        }
+
+    def _show(self, result: tuple[Drawing, dict[str, Any]]) -> None:
+        self.drawing, sheets = result
+        for name, sheet in sheets.items():
+            self.views[name].show(sheet)
+        self.table.value = styles.table(self.drawing.rows)
+        self.notes.value = styles.lines(self.drawing.notes)
+        self.code_text.value = styles.code(self.drawing.code)
+
+    def _current(self) -> Drawing:
+        if self.latest.busy or self.latest.waiting:
+            return self.compute(self._request()[1])
+        return self.drawing
+
+    def _laid_out(self, rows: Sequence[Mapping[str, ipw.ValueWidget]]) -> list[ipw.Widget]:
+        above = [styles.row(*cast(Sequence, row.values())) for row in rows]
+        python = Fold("The same in Python", self.code_text)
+        return [
+            styles.style_sheet(), Aria(), *above, *self.below_controls(), self.error.panel, self.table,
+            *self.views.values(), self.notes, save_fold(self), python,
+        ]  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,144 @@
+"""A weight as a matrix product operator while its bonds are dragged: the chain, its error, its size.
+
+Numbers come from `analysis.decomposed`, pictures from `figures.mpo` and `figures.truncation`.
+"""
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import ipywidgets as ipw
+import traitlets
+from torch import Tensor
+
+from qtha_lab.analysis.networks.decomposed import Decomposed
+from qtha_lab.core.errors import Refusal
+from qtha_lab.figures.mpo import mpo_diagram
+from qtha_lab.figures.truncation import truncation_error
+
+from ..kit import styles as styles
+from ..kit.closing import put
+from ..kit.slider import Slider
+from ..workbench.choice import Choice
+from .explorer import Drawing, Explorer
+
+SITES = (2, 3, 4)
+WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+ON_CURVE = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class MpoExplorer(Explorer):
+    """Pick a weight, cores and their order; drag each bond.
+
+    Args:
+        weights: Matrices by name, of at most a few thousand rows and columns.
+
+    Raises:
+        Refusal: If there is no weight.
+
+    Example:
+        >>> import torch
+        >>> explorer = MpoExplorer({"swap": torch.eye(4)[[0, 2, 1, 3]]})
+        >>> explorer.code
+        "Decomposed.of(weights['swap'], 2, order=(0, 1)).cut([4])"
+        >>> explorer.bonds = [1]  # one of four equal terms is left
+        >>> round(explorer.point.relative_error**2, 6)
+        0.75
+    """
+
+    STATE = ("weight", "n_sites", "order", "bonds")
+    DIAGRAMS = ("chain",)
+    weight, n_sites, order = Choice(), Choice(), Choice()
+    bonds = traitlets.List()
+
+    def __init__(self, weights: Mapping[str, Tensor]):
+        self.weights = dict(weights)
+        if not self.weights:
+            raise Refusal("an explorer needs at least one weight, not none")
+        self.decomposed = functools.lru_cache(maxsize=64)(self._decompose)
+        self._curve = functools.lru_cache(maxsize=64)(self._trace)
+        self.sliders = styles.column()
+        controls = {
+            "weight": ipw.Dropdown(description="weight", layout={"width": "340px"}),
+            "n_sites": ipw.Dropdown(description="cores", layout={"width": "150px"}),
+            "order": ipw.Dropdown(description="order", layout={"width": "200px"}),
+        }
+        super().__init__([controls], {})
+
+    @property
+    def point(self):
+        """What is left of the weight at these bonds (see `Factorised`)."""
+        return self.decomposed(self.weight, self.order).cut(self.bonds)
+
+    def offers(self, name: str) -> Sequence:
+        choices = {"weight": list(self.weights), "n_sites": SITES}
+        return choices[name] if name in choices else _orders(self.n_sites)
+
+    def settle(self) -> None:
+        """Another chain begins with nothing cut; a bond holds from 1 to what its chain has."""
+        widest = self.decomposed(self.weight, self.order).widths
+        if (self.good.get("weight"), self.good.get("order")) != (self.weight, list(self.order)):
+            self.bonds = list(widest)
+        if len(self.bonds) != len(widest):
+            raise Refusal(f"bonds must hold {len(widest)} widths, not {len(self.bonds)}")
+        for number, (bond, most) in enumerate(zip(self.bonds, widest, strict=True), start=1):
+            if not isinstance(bond, int) or not 1 <= bond <= most:
+                raise Refusal(f"bond {number} must be from 1 to {most}, not {bond!r}")
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        whole = self.decomposed(state.weight, state.order)
+        point, entropies = whole.cut(state.bonds), [bond.entropy_bits for bond in whole.bonds]
+        curves = {state.weight: self._curve(state.weight, state.order)}
+        mark = (point.n_parameters, point.relative_error)
+        figures = {
+            "chain": mpo_diagram(point.in_dims, point.out_dims, point.bonds[1:-1], entropies),
+            "errors": truncation_error(curves, point.dense_parameters, mark),
+        }
+        row = {
+            "parameters": f"{point.n_parameters:,}",
+            "of the matrix": f"{point.n_parameters / point.dense_parameters:.1%}",
+            "relative error": f"{point.relative_error:.3f}",
+            "operations per token": f"{point.flops_per_token:,}",
+        }
+        cut = f"{len(state.order)}, order={state.order}).cut({state.bonds})"
+        return Drawing(figures, [row], f"Decomposed.of(weights[{state.weight!r}], {cut}")
+
+    def below_controls(self) -> list[ipw.Widget]:
+        return [self.sliders]
+
+    def show_more(self) -> None:
+        """A slider for each bond."""
+        widest = self.decomposed(self.weight, self.order).widths
+        if len(self.sliders.children) != len(widest):
+            put(self.sliders, [self._slider(place) for place in range(len(widest))])
+        for slider, bond, most in zip(self.sliders.children, self.bonds, widest, strict=True):
+            options = tuple(sorted({*(w for w in WIDTHS if w < most), most, bond}))
+            if slider.options != options:
+                slider.options = options
+            slider.value = bond
+
+    def _slider(self, place: int) -> Slider:
+        slider = Slider(f"bond {place + 1}", [1])
+
+        def drag(change: dict[str, Any]) -> None:
+            if not self.settling:
+                self.bonds = [*self.bonds[:place], change["new"], *self.bonds[place + 1 :]]
+
+        slider.observe(self.error.guard(drag), "value")
+        return slider
+
+    def _decompose(self, weight: str, order: tuple[int, ...]) -> Decomposed:
+        return Decomposed.of(self.weights[weight], len(order), order)
+
+    def _trace(self, weight: str, order: tuple[int, ...]) -> list[tuple[int, float]]:
+        whole = self.decomposed(weight, order)
+        widths = [width for width in ON_CURVE if width <= max(whole.widths)] + [max(whole.widths)]
+        return [(point.n_parameters, point.relative_error) for point in whole.curve(widths)]
+
+
+def _orders(n_sites: int) -> list[tuple[str, tuple[int, ...]]]:
+    """Every order of the digits along the chain, mirror images left out."""
+    orders = [o for o in itertools.permutations(range(n_sites)) if o[0] < o[-1]]
+    return [("digits " + " ".join(str(k + 1) for k in order), order) for order in orders]

@@ -1,0 +1,226 @@
+"""The updates of several runs, live while they train: singular values, ranks, and how they came about.
+
+Reads "spectrum" events (the linear path of each update) of runs, or takes recorded events and models.
+"""
+
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, Self
+
+import ipywidgets as ipw
+import numpy as np
+import traitlets
+
+from qtha_lab.analysis import Spectrum, snapshot
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory.events import history
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.spectra import singular_values, spectrum_over_training
+from qtha_lab.figures.spectra_history import updates_side_by_side
+from qtha_lab.runs import run as runs_
+from qtha_lab.studies.comparison import run_data as reading
+
+from ..kit import styles as styles
+from ..kit.slider import Slider
+from ..runs.follower import Follower
+from ..workbench.choice import Choice
+from .explorer import Drawing, Explorer
+
+RANKS = {
+    "rank": lambda s: str(s.numerical_rank()),
+    "effective": lambda s: f"{s.effective_rank:.2f}",
+    "stable": lambda s: f"{s.stable_rank:.2f}",
+    "‖ΔW‖": lambda s: f"{s.norm:.3g}",
+}
+LEADING = (("16", 16), ("64", 64), ("all", None))
+RULE = "launch with spectrum_every above 0"
+Records = dict[str, reading.Spectrum]
+
+
+class UpdateExplorer(Follower, Explorer):
+    """Pick a layer and a step; `await explorer.follow()` waits until every run has ended.
+
+    Args:
+        sources: Runs, of which four are readable beside each other, or by label: a run, events as in
+            `events.jsonl`, or a model with an adapter, which is looked at as it is now.
+
+    Raises:
+        Refusal: If there is none, or nothing has a record and no run is there to write one.
+
+    Example:
+        >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
+        >>> explorer = UpdateExplorer({"lora": [event]})
+        >>> explorer.code
+        "singular_values({'lora': [2.0, 1.0]}, of='the linear path of 0.q, step 5')"
+    """
+
+    STATE = ("runs", "layer", "step", "leading", "history")
+    runs = traitlets.List()
+    layer, step, leading, history = Choice(), Choice(), Choice(16), Choice("")
+
+    def __init__(self, sources: Mapping[str, Any] | Iterable):
+        pairs = sources.items() if isinstance(sources, Mapping) else [("", run) for run in sources]
+        named = [(run.id if _is_run(run) else label, label, run) for label, run in pairs]
+        self.sources = {key: source for key, _, source in named}
+        self.labels = {key: label for key, label, _ in named}
+        self.events = {key: list(_events(s)) for key, s in self.sources.items() if not _is_run(s)}
+        self.records = {key: reading.spectra(events) for key, events in self.events.items()}
+        if not self.sources:
+            raise Refusal("an explorer needs at least one run, not none")
+        self.progress = styles.text("", "qtha-text")
+        self._follow_all()
+        self.catch_up()
+        if not self.live_runs and not any(self.records.values()):
+            raise Refusal(f"none of {len(self.sources)} sources holds spectra: {RULE}")
+        controls = {
+            "layer": ipw.Dropdown(description="layer", layout={"width": "400px"}),
+            "step": Slider("step", [0]),
+            "leading": ipw.Dropdown(description="leading", layout={"width": "170px"}),
+            "history": ipw.Dropdown(description="history of", layout={"width": "320px"}),
+        }
+        super().__init__([controls], {"runs": list(self.sources)})
+        self.add_class("qtha-update-explorer")
+        if self.live_runs:
+            self.background.start("follow", self.follow)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
+        """An explorer in a state that another one had; runs are found by their ids."""
+        return super().from_state(
+            state, *(sources or [[runs_.attach(key) for key in state["runs"]]])
+        )
+
+    # ---- what was recorded
+
+    def spectra(self) -> dict[str, Records]:
+        """All that was recorded so far, by label and layer."""
+        return {self._label(key): self.records.get(key, {}) for key in self.runs}
+
+    def histories(self, layer: str | None) -> dict[str, tuple[list[int], list[list[float]]]]:
+        """Steps and singular values of each run at a layer."""
+        records = {label: layers.get(layer or "") for label, layers in self.spectra().items()}
+        return {label: (s.steps, s.values) for label, s in records.items() if s}
+
+    def at(self, layer: str | None, step: int) -> dict[str, list[float]]:
+        """Each run's singular values at a step, or at its last record before it."""
+        records = self.histories(layer).items()
+        last = {label: bisect.bisect_right(steps, step) - 1 for label, (steps, _) in records}
+        return {label: values[last[label]] for label, (_, values) in records if last[label] >= 0}
+
+    def feed(self, news: dict[str, list[dict]]) -> None:
+        """Take in events; a slider at the newest step moves on with it."""
+        for key, events in news.items():
+            self.events[key] = history([*self.events.get(key, []), *events])
+            self.records[key] = reading.spectra(self.events[key])
+        if self.drawn and any(e["kind"] == "spectrum" for events in news.values() for e in events):
+            newest = self.step == self.controls["step"].options[-1]
+            with self.hold_trait_notifications():
+                if newest and self.layer:
+                    self.step = self.offers("step")[-1]
+            self.redraw()
+
+    def look_at(self, statuses: dict[str, Any]) -> None:
+        """Say how far each run is."""
+        lines = [
+            f"{self._label(k)}: {s.state}, step {s.step} of {s.steps}" for k, s in statuses.items()
+        ]
+        ended = all(status.ended for status in statuses.values())
+        if ended and not any(self.records.values()):
+            lines.append(f"no run holds spectra: {RULE}")
+        self.progress.value = styles.lines(lines)
+
+    # ---- the explorer
+
+    def offers(self, name: str) -> Sequence:
+        layers = [layer for layers in self.spectra().values() for layer in layers]
+        if name == "layer":
+            return list(dict.fromkeys(layers))
+        if name == "step":
+            of_layer = self.histories(self.layer).values()
+            return sorted({step for steps, _ in of_layer for step in steps}) or [0]
+        if name == "leading":
+            return LEADING
+        return [("all runs", ""), *((self._label(key), key) for key in self.runs)]
+
+    def usual(self, name: str) -> Any:
+        """The first of all, but the last step."""
+        return self.offers(name)[-1] if name == "step" else super().usual(name)
+
+    def prepare(self) -> None:
+        """Look up runs that are known by their id only."""
+        if not self.runs:
+            raise Refusal("runs must hold at least one run, not none")
+        if new := [key for key in self.runs if key not in self.sources]:
+            self.sources |= {key: runs_.attach(key) for key in new}
+            self._follow_all()
+            self.catch_up()
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        of = f"the linear path of {state.layer or 'any layer'}"
+        values = self.at(state.layer, state.step)
+        leading = {label: row[: state.leading] for label, row in values.items()}
+        cut = any(len(row) > len(leading[label]) for label, row in values.items())
+        of_step = f"{of}, step {state.step}" + (f", {state.leading} leading" if cut else "")
+        digits = {label: [float(f"{v:.4g}") for v in row] for label, row in leading.items()}
+        figures = {
+            "history": self._history(state, of),
+            "decay": singular_values(leading, of=of_step),
+        }
+        rows = [_ranks(label, row) for label, row in values.items()]
+        return Drawing(figures, rows, f"singular_values({digits!r}, of={of_step!r})")
+
+    def _history(self, state: SimpleNamespace, of: str) -> Figure:
+        """Lines of all runs beside each other, or the heat map of one."""
+        histories = self.histories(state.layer)
+        label = self._label(state.history) if state.history else ""
+        if label in histories:
+            return spectrum_over_training(*histories[label], of=f"{of}, {label}")
+        leading = {
+            label: (steps, [row[: state.leading] for row in values])
+            for label, (steps, values) in histories.items()
+        }
+        return updates_side_by_side(leading, of, state.step)
+
+    def below_controls(self) -> list[ipw.Widget]:
+        return [self.progress]
+
+    def _follow_all(self) -> None:
+        """Follow the sources that are runs; what was read of them is read again."""
+        self.follow_runs(s for s in self.sources.values() if _is_run(s))
+        self.events |= {run.id: [] for run in self.live_runs}
+
+    def _label(self, key: str) -> str:
+        """What a source is called: as its caller says, or by its method, and its seed where that is needed."""
+        if self.labels.get(key):
+            return self.labels[key]
+        experiment = self.sources[key].experiment
+        label, seed = experiment.method.label, experiment.seed
+        others = [
+            s.experiment.method.label for k, s in self.sources.items() if k != key and _is_run(s)
+        ]
+        return f"{label} seed {seed}" if label in others else label
+
+
+SpectrumExplorer = UpdateExplorer
+"""The name that it had while it was for recorded spectra only."""
+
+
+def _is_run(source: Any) -> bool:
+    return hasattr(source, "status")
+
+
+def _events(source: Any) -> Iterable[dict]:
+    """The events of a list, of anything with a history, or of a model as it is now."""
+    if hasattr(source, "history"):
+        return source.history()
+    if hasattr(source, "named_modules"):
+        return [{"kind": "spectrum", "step": 0, **snapshot(source)}]
+    return source
+
+
+def _ranks(label: str, values: list[float]) -> dict[str, str]:
+    """A row of the table of ranks."""
+    array = np.asarray(values)
+    spectrum = Spectrum(array, (len(array), len(array)), float(np.linalg.norm(array)))
+    return {"run": label} | {name: text(spectrum) for name, text in RANKS.items()}

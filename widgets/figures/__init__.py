@@ -1,0 +1,1 @@
+"""Figures on a page, and how they are saved."""

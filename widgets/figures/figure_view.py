@@ -1,0 +1,69 @@
+"""One figure after another in the same place on a page; knows no controls."""
+
+from typing import Any, NamedTuple
+
+import anywidget
+import traitlets
+
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.page_style import PageStyle
+
+from . import plotly_js
+
+PAGE = PageStyle("page")
+
+
+class Sheet(NamedTuple):
+    """A figure and its drawing as plain data, which may be made in a thread."""
+
+    figure: Figure
+    drawing: dict[str, Any]
+
+    @classmethod
+    def of(cls, figure: Figure) -> "Sheet":
+        """Draw a figure for a page."""
+        drawing = figure.drawing(PAGE)
+        return cls(
+            figure, drawing | {"layout": {"modebar": plotly_js.MODEBAR, **drawing["layout"]}}
+        )
+
+
+class FigureView(anywidget.AnyWidget):
+    """Put it on a page, then `view.show(sheet)` as often as there is another; what is equal is not sent.
+
+    Args:
+        sheet: The first figure.
+    """
+
+    _esm = plotly_js.module("figure_frame.js", "figure_view.js")
+    drawing = traitlets.Dict().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    still = traitlets.Unicode().tag(sync=True)
+    brush = traitlets.Dict().tag(sync=True)
+    """What was picked with the mouse last: `boxes` of x and y from and to, and the `ids` of the points in them."""
+
+    def __init__(self, sheet: Sheet):
+        self.figure = sheet.figure
+        super().__init__(drawing=sheet.drawing, alt=sheet.figure.alt)
+        self.on_msg(self._answer)
+        self.add_class("qtha-plot")
+
+    def show(self, sheet: Sheet) -> None:
+        """Draw another figure."""
+        self.figure = sheet.figure
+        with self.hold_sync():
+            self.drawing, self.alt, self.still = sheet.drawing, sheet.figure.alt, ""
+
+    def draw_still(self) -> str:
+        """The figure as an SVG, for where no page's script runs; kept in the widget's state."""
+        self.still = self.figure.svg()
+        return self.still
+
+    @property
+    def traces(self) -> list[dict[str, Any]]:
+        """The traces as the page holds them."""
+        return self.drawing["data"]
+
+    def _answer(self, _, question: dict[str, Any], _buffers: list) -> None:
+        if question["kind"] == "script":
+            self.send({"kind": "script"}, [plotly_js.script()])

@@ -1,0 +1,51 @@
+"""One picture after another in the same place on a page, as SVG: drawn in the kernel, without plotly.js."""
+
+import re
+from typing import NamedTuple
+
+import anywidget
+import traitlets
+
+from qtha_lab.figures.machinery import static_svg as still
+from qtha_lab.figures.machinery.figure import Figure
+
+from ..kit.page_module import page_module
+from .figure_view import PAGE
+
+# What the whole is, and the title that says so: the frame is the figure of the page, and has the words.
+TITLE = re.compile(r' role="img"(.*?)<title>.*?</title>', re.DOTALL)
+
+
+class Picture(NamedTuple):
+    """A figure and its SVG, which may be made in a thread."""
+
+    figure: Figure
+    svg: str
+
+    @classmethod
+    def of(cls, figure: Figure) -> "Picture":
+        """Draw a figure for a page; its gates, boxes and bars say what they are under a pointer."""
+        svg = still.svg(figure.drawing(PAGE), "", below=False, hover=True)
+        return cls(figure, TITLE.sub(r' aria-hidden="true"\1', svg, count=1))
+
+
+class PictureView(anywidget.AnyWidget):
+    """Put it on a page, then `view.show(picture)` as often as there is another; what is equal is not sent.
+
+    Args:
+        picture: The first one.
+    """
+
+    _esm = page_module("figure_frame.js", "picture_zoom.js", "picture_view.js")
+    svg = traitlets.Unicode().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, picture: Picture):
+        self.figure = picture.figure
+        super().__init__(svg=picture.svg, alt=picture.figure.alt)
+
+    def show(self, picture: Picture) -> None:
+        """Draw another one."""
+        self.figure = picture.figure
+        with self.hold_sync():
+            self.svg, self.alt = picture.svg, picture.figure.alt

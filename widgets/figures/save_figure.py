@@ -1,0 +1,172 @@
+"""Save figure: a panel's figure as a file, in the font, size and names that a paper wants; its numbers as a table.
+
+Ties `qtha_lab.figures.machinery.export` to controls; without it the same is `figure.export(path, look=Look(…))`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import ipywidgets as ipw
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.legends import labels_in, short_names
+from qtha_lab.figures.machinery.page_style import LEGENDS, TARGETS, PageStyle
+
+from ..kit import styles as styles
+from ..kit.closing import put
+from ..kit.fold import Fold
+from ..kit.guard import ErrorLine
+from ..kit.loop import Background
+from .saved_file import download_link, free_path
+
+FORMS = {
+    "PDF": "pdf", "SVG": "svg", "PNG, 300 dpi": "png", "web page": "html",
+    "table: CSV": "csv", "table: LaTeX": "tex", "table: Markdown": "md",
+}  # fmt: skip
+FONTS = {
+    "Helvetica, Arial": "", "Times (serif)": "Times New Roman, Times, Liberation Serif, serif",
+    "Computer Modern (serif)": "CMU Serif, Latin Modern Roman, Computer Modern, serif",
+    "DejaVu Sans": "DejaVu Sans, sans-serif",
+}  # fmt: skip
+FOLDER = "figures"
+
+
+class SaveFigure(ipw.VBox):
+    """Shown under the figures of a panel; "Save" writes a file and offers it for download.
+
+    Args:
+        figures: Gives the figures as they are now, by name.
+        folder: Where files are written; made when the first is.
+
+    Example:
+        >>> from qtha_lab.figures import seed_spread
+        >>> save = SaveFigure(lambda: {"seeds": seed_spread({"lora": [4.0, 4.2]})})
+        >>> save.form.value, save.target.value
+        ('pdf', 'one-column')
+    """
+
+    def __init__(self, figures: Callable[[], Mapping[str, Figure]], folder: Path | str = FOLDER):
+        self.figures, self.folder = figures, Path(folder)
+        self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
+        self.background = Background(self.error.report)
+        wide, narrow = {"width": "280px"}, {"width": "170px"}
+        self.form = ipw.Dropdown(options=list(FORMS.items()), description="as", layout=wide)
+        self.target = ipw.Dropdown(
+            options=[n for n in TARGETS if n != "screen"], description="size", layout=wide
+        )
+        self.font = ipw.Dropdown(options=list(FONTS.items()), description="font", layout=wide)
+        self.points = ipw.BoundedFloatText(
+            8.0, min=4, max=40, step=0.5, description="points", layout=narrow
+        )
+        self.legend = ipw.Dropdown(options=LEGENDS, description="legend", layout=narrow)
+        self.theme = ipw.Dropdown(options=("light", "dark"), description="theme", layout=narrow)
+        self.which = ipw.Dropdown(description="figure", layout=wide)
+        self.button = ipw.Button(description="Save", icon="download", button_style="primary")
+        self.short = ipw.Button(description="Short names", icon="compress")
+        self.fields = styles.column()
+        self.button.on_click(lambda _: self.background.start_once("save", self.save))
+        self.short.on_click(lambda _: self.error.guard(lambda: self.offer_names(short=True))())
+        self.target.observe(lambda _: self._usual_points(), "value")
+        self.which.observe(lambda _: self.error.guard(self.offer_names)(), "value")
+        super().__init__([
+            styles.row(self.which, self.form, self.target),
+            styles.row(self.font, self.points, self.legend, self.theme),
+            self.fields, styles.row(self.button, self.short), self.error.panel, self.done,
+        ])  # fmt: skip
+        self.add_class("qtha-save")
+        self.offer()
+
+    # ---- what is offered
+
+    def offer(self) -> None:
+        """Offer the figures that there are now, and the names in the one chosen."""
+        names = list(self.figures())
+        if tuple(names) != tuple(self.which.options):
+            self.which.options = names
+        if names and self.which.value not in names:
+            self.which.value = names[0]
+        self.which.layout.display = "none" if len(names) < 2 else ""
+        self.offer_names()
+
+    def offer_names(self, short: bool = False) -> None:
+        """A field for each name in the legend; what a person wrote stays.
+
+        Args:
+            short: Fill the fields with names without what all of a method have alike.
+        """
+        if self.which.value is None:
+            return
+        labels = labels_in(self.figure.at(PageStyle(inches=40)))  # so wide that no name is broken
+        before = {field.description: field.value for field in self.fields.children}
+        names = short_names(labels)
+        fields = [
+            ipw.Text(
+                value=names[label] if short else before.get(label, label), description=label,
+                style={"description_width": "min(45%, 260px)"}, layout={"width": "min(100%, 640px)"},
+            )
+            for label in labels
+        ]  # fmt: skip
+        put(self.fields, fields)
+
+    @property
+    def figure(self) -> Figure:
+        """The figure that is chosen."""
+        return self.figures()[cast(str, self.which.value)]
+
+    @property
+    def page_style(self) -> PageStyle:
+        """Size, font, names and legend as chosen."""
+        names = tuple(
+            (f.description, f.value.strip()) for f in self.fields.children if f.value.strip()
+        )
+        chosen = (self.theme, self.target, self.font, self.legend)
+        theme, target, family, legend = (cast(str, control.value) for control in chosen)
+        renamed = tuple(pair for pair in names if pair[0] != pair[1])
+        return PageStyle(theme, target, family, self.points.value, 0.0, renamed, legend)
+
+    def _usual_points(self) -> None:
+        self.points.value = TARGETS[cast(str, self.target.value)].font_points
+
+    # ---- what is done
+
+    async def save(self) -> None:
+        """Write the file, off the loop, and say where it is."""
+        self.error.show("")
+        self.done.value = "Writing …"
+        try:
+            self.offer()
+            path = await asyncio.to_thread(self.write)
+        except Exception:
+            self.done.value = ""
+            raise
+        self.done.value = download_link(path)
+
+    def write(self) -> Path:
+        """Write the chosen figure as chosen; a file of that name is not written over."""
+        if self.which.value is None:
+            raise Refusal("there is no figure to save yet")
+        figure = self.figure
+        return export(
+            figure,
+            free_path(self.folder, figure.name, cast(str, self.form.value)),
+            page_style=self.page_style,
+        )
+
+
+def save_fold(panel: Any) -> ipw.Widget:
+    """Save figure of a panel that has `figures`, folded away; filled when it is opened first."""
+    body = styles.column()
+    fold = Fold("Save figure", body)
+
+    def open_(change: Any) -> None:
+        if change["new"] and not body.children:
+            body.children = [SaveFigure(lambda: panel.figures)]
+        elif change["new"]:
+            body.children[0].offer()
+
+    fold.button.observe(open_, "value")
+    return fold

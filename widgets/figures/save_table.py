@@ -1,0 +1,85 @@
+"""Save a table as a file: CSV with every digit, LaTeX or Markdown as it is read; what is shown, in its order.
+
+Ties `qtha_lab.figures.machinery.table` to controls; without it the same is `table.csv()`, `latex()`, `markdown()`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import ipywidgets as ipw
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.figures.machinery.table import Table
+
+from ..kit import styles as styles
+from ..kit.guard import ErrorLine
+from ..kit.loop import Background
+from .saved_file import download_link, free_path
+
+FORMS = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
+FOLDER = "tables"
+
+
+class SaveTable(ipw.VBox):
+    """Put it under a table; "Save table" writes a file and offers it for download.
+
+    Args:
+        name: What the file is called.
+        exact: Gives the table as it is now, as plain values.
+        written: Gives it as people read it.
+        folder: Where files are written; made when the first is.
+
+    Example:
+        >>> table = Table(("method", "eval_loss"), [("lora", 4.12345)])
+        >>> SaveTable("runs", lambda: table, lambda: table).form.value
+        'csv'
+    """
+
+    def __init__(
+        self,
+        name: str,
+        exact: Callable[[], Table],
+        written: Callable[[], Table],
+        folder: Path | str = FOLDER,
+    ):
+        self.name, self.exact, self.written, self.folder = name, exact, written, Path(folder)
+        self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
+        self.background = Background(self.error.report)
+        self.form = ipw.Dropdown(
+            options=list(FORMS.items()),
+            description="as",
+            style={"description_width": "initial"},
+            layout={"width": "150px"},
+        )
+        self.button = ipw.Button(description="Save table", icon="download")
+        self.button.on_click(lambda _: self.background.start_once("save", self.save))
+        super().__init__([styles.row(self.button, self.form, self.done), self.error.panel])
+        self.add_class("qtha-save-table")
+
+    async def save(self) -> None:
+        """Write the file, off the loop, and say where it is."""
+        self.error.show("")
+        self.done.value = "Writing …"
+        try:
+            path = await asyncio.to_thread(self.write)
+        except Exception:
+            self.done.value = ""
+            raise
+        self.done.value = download_link(path)
+
+    def write(self) -> Path:
+        """Write the table as it is shown; a file of that name is not written over.
+
+        Raises:
+            Refusal: If it has no row.
+        """
+        form = str(self.form.value)
+        table = self.exact() if form == "csv" else self.written()
+        if not table.rows:
+            raise Refusal("the table has no row: there is nothing to save")
+        words = {"csv": table.csv, "tex": table.latex, "md": table.markdown}[form]()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = free_path(self.folder, self.name, form)
+        path.write_text(words, encoding="utf-8")
+        return path

@@ -1,0 +1,39 @@
+"""What stands for a workbench where no kernel answers: a saved notebook, a web page, an e-mail.
+
+Still text and a table; `widgets.workbench.workbench` is the live one.
+"""
+
+from collections.abc import Iterable
+
+from qtha_lab.experiment import Comparison
+
+from ..kit import styles as styles
+from ..runs.run_list import words
+
+NOTE = (
+    "If the panel below is missing or does not answer (after a restart of the kernel or a reload "
+    "of the page), run this cell again: runs go on without it and are found again."
+)
+
+
+def note() -> dict[str, str]:
+    """The sentence above a panel; a page in which the panel lives does not show it."""
+    return {"text/html": f'<p class="qtha-note"><b>{NOTE}</b></p>', "text/plain": NOTE}
+
+
+def bundle(comparison: Comparison, runs: Iterable) -> dict[str, str]:
+    """The runs and their states, and the comparison as YAML; as a page and as plain text."""
+    rows = [_row(run) for run in runs]
+    text = comparison.to_yaml()
+    lines = ["  ".join(row.values()) for row in rows]
+    page = f"<h3>Workbench</h3>{styles.table(rows)}{styles.code(text)}"
+    return {"text/html": page, "text/plain": "\n".join(["Workbench", *lines, text])}
+
+
+def _row(run) -> dict[str, str]:
+    experiment = run.experiment
+    return {
+        "run": experiment.method.label,
+        "seed": str(experiment.seed),
+        "state": words(run.status()),
+    }

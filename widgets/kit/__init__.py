@@ -1,0 +1,1 @@
+"""Base classes of panels: style, display, focus, threads."""

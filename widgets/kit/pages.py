@@ -1,0 +1,146 @@
+"""When a page last came to this kernel: until it has asked for all widgets, it complains of each that is closed.
+
+JupyterLab says "Comm not found" on its console of a widget that is closed before it has heard of it, as while it is
+loaded anew; of one that is closed while it asks for all of them it waits for ever, and shows no panel. Nothing says
+that a page begins to load: so something is closed right after a page said something, which one that loads does not, or
+where none has for long.
+"""
+
+import asyncio
+import functools
+import heapq
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import zmq
+from zmq.eventloop.zmqstream import ZMQStream
+
+from .broadcast import at_once
+from .loop import kernel_loop, on_loop
+
+log = logging.getLogger(__name__)
+HEARD_SECONDS = 1.0  # after a page said something: to be loaded anew takes it longer
+GONE_SECONDS = 30.0  # after which nobody is at a page, or has long been loading it anew
+SETTLED_SECONDS = 60.0  # until a page that came has its panels, on a busy machine too
+QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears what was sent to it
+LATE_SECONDS = (
+    0.2  # that the end of such a while comes too late where the kernel was busy and heard nothing
+)
+# What a page asks first, and what it asks while it makes its widgets, of each where the kernel was busy at first
+REQUESTS = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg", "execute_request")
+
+_came = _heard = -math.inf
+_waiting: list[tuple[float, int, Callable[[], None]]] = []  # the next to be closed first
+_number = itertools.count()
+_worker: asyncio.Task[None] | None = None
+
+
+def later(seconds: float, close: Callable[[], None]) -> bool:
+    """Close something after a while, as soon as no page is on its way; False where no kernel's loop runs to do it.
+
+    Args:
+        seconds: To wait at least.
+        close: What is done then.
+    """
+    loop = kernel_loop()
+    if loop is None or not watch():
+        return False
+    on_loop(loop, _wait_for, (time.monotonic() + seconds, next(_number), close))
+    return True
+
+
+def _wait_for(entry: tuple[float, int, Callable[[], None]]) -> None:
+    """On the kernel's loop, where all waiting is done."""
+    global _worker
+    heapq.heappush(_waiting, entry)
+    if _worker is None or _worker.done():
+        _worker = asyncio.get_running_loop().create_task(_close_all())
+
+
+async def _close_all() -> None:
+    """One after another: a page that comes meanwhile is heard before the next."""
+    while _waiting:
+        await _settled()
+        *_, close = heapq.heappop(_waiting)
+        try:
+            with at_once():
+                close()
+        except Exception:
+            log.exception("something that a panel replaced could not be closed")
+
+
+async def _settled() -> None:
+    """Wait until something is due, no page is on its way, and the kernel is not busy."""
+    late = math.inf
+    while late > LATE_SECONDS or not _is_time():
+        end = time.monotonic() + QUIET_SECONDS
+        await asyncio.sleep(QUIET_SECONDS)
+        late = time.monotonic() - end
+
+
+def _is_time() -> bool:
+    now = time.monotonic()
+    is_there = not HEARD_SECONDS < now - _heard < GONE_SECONDS
+    return is_there and now >= max(_waiting[0][0], _came + SETTLED_SECONDS)
+
+
+@functools.cache
+def watch() -> bool:
+    """Note every page that comes from now on; False where no kernel runs, to which none comes."""
+    import IPython
+
+    kernel = getattr(IPython.get_ipython(), "kernel", None)
+    if kernel is None:
+        return False
+    for request in REQUESTS:
+        if answer := kernel.shell_handlers.get(request):
+            kernel.shell_handlers[request] = _noting(answer)
+    if thread := getattr(kernel, "iopub_thread", None):
+        thread.schedule(functools.partial(_listen, thread))
+    return True
+
+
+def _noting(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Notes who asks; a widget's event is answered at once."""
+
+    def noted(*operands: Any) -> Any:
+        message = operands[-1]
+        if _is_of_a_page_that_comes(message):
+            _note()
+        else:
+            _hear()
+        with at_once() if message["header"]["msg_type"] == "comm_msg" else nullcontext():
+            return answer(*operands)
+
+    return noted
+
+
+def _note(*_: Any) -> None:
+    global _came
+    _came = time.monotonic()
+
+
+def _hear() -> None:
+    global _heard
+    _heard = time.monotonic()
+
+
+def _listen(thread: Any) -> None:
+    """Note each connection to the socket that pages read: a page has one before it asks anything of a busy kernel."""
+    connections = thread.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+    ZMQStream(connections, thread.io_loop).on_recv(_note)
+
+
+def _is_of_a_page_that_comes(message: Any) -> bool:
+    kind = message["header"]["msg_type"]
+    if kind == "comm_msg":
+        return message["content"].get("data", {}).get("method") in (
+            "request_state",
+            "request_states",
+        )
+    return kind != "execute_request"

@@ -1,0 +1,93 @@
+"""What a run has written: how it ended, the last output of its worker, its states and notes, and where all of it lies.
+
+Reads files of one run when it is asked to; follows nothing.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.core import paths
+from qtha_lab.runs.run import Run, attach
+
+from ..kit import styles as styles
+from ..kit.guard import ErrorLine
+
+LINES, EVENTS = 200, 40
+WORTH_TELLING = ("status", "note", "checkpoint", "threads", "broken")
+
+
+class LogView(ipw.VBox):
+    """The log of one run.
+
+    Args:
+        run: The id of a run; "" shows nothing.
+        folder: Where it lies; default `paths.runs_dir()`.
+
+    Example:
+        >>> LogView("20261125-101500-tiny-qa-lora-s0-1a2b")  # doctest: +SKIP
+    """
+
+    run = traitlets.Unicode(help="The id of the run that is shown.")
+    folder = traitlets.Unicode(help="The folder that it lies in.")
+
+    def __init__(self, run: str = "", folder: Path | str | None = None):
+        self.error = ErrorLine()
+        self.head, self.events = styles.text("", "qtha-text"), styles.text("", "qtha-table")
+        self.events.add_class("qtha-words")
+        self.output = styles.text("", "qtha-code")
+        self.again = ipw.Button(description="Read again", icon="refresh")
+        super().__init__(run=run, folder=str(folder or paths.runs_dir()))
+        self.children = [self.error.panel, self.head, self.events, self.output, self.again]
+        self.add_class("qtha-log-view")
+        self.again.on_click(self.error.guard(lambda _: self.read()))
+        self.observe(self.error.guard(lambda _: self.read()), "run")
+        self.error.guard(self.read)()
+
+    def show(self, run: str, folder: Path) -> None:
+        """Show the run of an id in a folder, as it is now."""
+        self.folder = str(folder)
+        if run == self.run:
+            self.again.click()
+        self.run = run
+
+    def read(self) -> None:
+        """Show what the run's files say now."""
+        self.again.layout.display = "" if self.run else "none"
+        if not self.run:
+            self.head.value = "Enter in a row, or its button, opens the log of that run."
+            self.events.value = self.output.value = ""
+            return
+        run = attach(self.run, self.folder)
+        self.head.value = _head(run)
+        self.events.value = styles.table(_events(run))
+        tail = run.log_tail(LINES)
+        self.output.value = styles.code(tail) if tail else ""
+
+
+def _head(run: Run) -> str:
+    """Which run it is, how it stands and where its files lie."""
+    status = run.status()
+    lines = [f"{run.id}: {status.state} at step {status.step} of {status.steps}", status.message]
+    files = [run.files.log, run.files.events, run.path / "exit.json"]
+    present = [str(path) for path in files if path.exists()]
+    return styles.lines(filter(None, [*lines, f"Its files: {', '.join(present) or run.path}"]))
+
+
+def _events(run: Run) -> list[dict[str, str]]:
+    """The states, notes and broken lines of the log, the last ones."""
+    events = [event for event in run.events()[0] if event["kind"] in WORTH_TELLING]
+    return [_row(event) for event in events if not event.get("again")][-EVENTS:]
+
+
+def _row(event: dict[str, Any]) -> dict[str, str]:
+    clock = time.strftime("%H:%M:%S", time.localtime(event["t"])) if event.get("t") else ""
+    kind = event["kind"]
+    what = event.get("state") or (
+        f"line at byte {event.get('offset')}" if kind == "broken" else kind
+    )
+    step = str(event.get("step", ""))
+    return {"when": clock, "what": what, "step": step, "message": str(event.get("message", ""))}

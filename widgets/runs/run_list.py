@@ -1,0 +1,110 @@
+"""Runs as rows: name, progress with state and time left, Stop and Resume; of one that went wrong, its log.
+
+Shows statuses and hands clicks on; reads no directory.
+"""
+
+import html
+from collections.abc import Callable, Iterable
+
+import ipywidgets as ipw
+
+from qtha_lab.runs import run as runs
+from qtha_lab.cli.output import duration
+from qtha_lab.figures.machinery.theme import method_style
+from qtha_lab.core.method_styles import shown
+
+from ..kit import styles as styles
+from ..kit.closing import put
+
+BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
+    "finished": "success"
+}
+
+
+class RunRow(ipw.Box):
+    """One run.
+
+    Args:
+        run: Anything with `id`, `path` and `experiment`.
+        on_stop: Called with a list of this run when "Stop" is pressed.
+        on_resume: Likewise for "Resume".
+        on_log: Called with the run when "Log" is pressed, which takes the place of "Stop" once the run has gone wrong.
+    """
+
+    def __init__(self, run, on_stop: Callable, on_resume: Callable, on_log: Callable):
+        label = run.experiment.method.label
+        color = method_style(label)["color"]
+        self.title = f"{shown(label)}, seed {run.experiment.seed}"
+        tip = html.escape(f"{self.title}, {run.path}")
+        dot = f'<span class="qtha-dot" style="background:{color}"></span>'
+        name = f'<span title="{tip}">{dot}{look.breakable(shown(label))} · seed {run.experiment.seed}</span>'
+        self.mark: tuple[str, int] | None = None  # state and quarter shown last
+        self.bar = ipw.IntProgress(layout={"height": "18px"})
+        self.state = styles.text("", "qtha-text")
+        self.state.add_class("qtha-state")
+        self.stop = ipw.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
+        self.resume = ipw.Button(description="Resume", icon="play", tooltip=f"Resume {self.title}")
+        self.stop.on_click(lambda _: on_stop([run]))
+        self.resume.on_click(lambda _: on_resume([run]))
+        self.open_log = ipw.Button(
+            description="Log", icon="file-text-o", tooltip=f"Log of {self.title}"
+        )
+        self.open_log.layout.display = "none"
+        self.open_log.on_click(lambda _: on_log(run))
+        actions = styles.row(self.open_log, self.stop, self.resume, css="qtha-actions")
+        super().__init__([styles.text(name, "qtha-name"), self.bar, self.state, actions])
+        self.add_class("qtha-run")
+
+    def show(self, status) -> str:
+        """Draw a status; return what is worth reading aloud: a new state, or another quarter done."""
+        self.bar.max, self.bar.value = max(status.steps, 1), status.step
+        self.bar.bar_style = BARS.get(status.state, "info")
+        self.state.value = html.escape(words(status)[:400])
+        wrong = BARS.get(status.state) == "danger"
+        styles.mark(self.state, wrong)
+        self.open_log.layout.display, self.stop.layout.display = (
+            ("", "none") if wrong else ("none", "")
+        )
+        self.stop.disabled = status.ended or status.state == "stopping"
+        self.resume.disabled = status.state not in runs.RESUMABLE
+        mark = (status.state, 4 * status.step // max(status.steps, 1))
+        previous, self.mark = self.mark or mark, mark
+        return f"{self.title}: {words(status)}." if mark != previous else ""
+
+
+def words(status) -> str:
+    """A status in words; what its message says already is not repeated.
+
+    Example:
+        >>> words(runs.Status("stopped", 20, 100, "stopped at step 20 of 100"))
+        'stopped at step 20 of 100'
+        >>> words(runs.Status("running", 30, 100, "", 75.0))
+        'running · step 30 of 100 · 1 min 15 s left'
+    """
+    left = duration(status.seconds_left)
+    state = "" if status.message.startswith(status.state) else status.state
+    place = f"step {status.step} of {status.steps}"
+    place = "" if place in status.message else place
+    return " · ".join(filter(None, [state, place, left and f"{left} left", status.message]))
+
+
+class RunList:
+    """A row per run; `on_stop` and `on_resume` are called with the runs meant, `on_log` with a run, `announce` with news."""
+
+    def __init__(self, on_stop: Callable, on_resume: Callable, on_log: Callable):
+        self.on_stop, self.on_resume, self.on_log = on_stop, on_resume, on_log
+        self.announce: Callable[[str], None] = lambda sentence: None
+        self.panel = styles.column(css="qtha-runs")
+        self.rows: dict[str, RunRow] = {}
+
+    def show(self, runs: Iterable) -> None:
+        """List these runs instead."""
+        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume, self.on_log) for run in runs}
+        put(self.panel, self.rows.values())
+
+    def update(self, statuses: dict) -> None:
+        """Draw the status of each run id."""
+        statuses_shown = {i: status for i, status in statuses.items() if i in self.rows}
+        news = [self.rows[run_id].show(status) for run_id, status in statuses_shown.items()]
+        if any(news):
+            self.announce(" ".join(filter(None, news)))

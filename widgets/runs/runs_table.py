@@ -1,0 +1,486 @@
+"""All runs of a folder as a table that lives: filtered, sorted, seeds as one; ticked, marked, deleted, restored.
+
+Ties `qtha_lab.runs.table` to a page. Without it: `qtha_lab.runs_table(…)` and `qtha-lab runs`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.core import paths
+from qtha_lab.runs.table.columns import (
+    SPREAD,
+    check,
+    known,
+    present,
+    text,
+    worth_showing,
+)
+from qtha_lab.runs.table.listing import Listing
+from qtha_lab.runs.table.rows import Row
+from qtha_lab.runs.table.table import needs_disk, query
+from qtha_lab.core.errors import Refusal
+from qtha_lab.figures.machinery.table import Table
+from qtha_lab.experiment.run_directory import RunDir, trash as bin
+from qtha_lab.experiment.run_directory.disk import bytes_used
+from qtha_lab.experiment.run_directory.annotations import mark
+
+from ..kit import styles as styles
+from ..kit.aria import Aria
+from ..kit.fold import Fold
+from ..kit.guard import ErrorLine, guarded
+from .log_view import LogView
+from .runs_grid import Column, GridRow, RunsGrid
+from ..figures.save_table import SaveTable
+from ..kit.display import Shown
+
+log = logging.getLogger(__name__)
+
+EDITABLE = ("name", "tags", "note")
+WRONG = ("dead", "failed", "diverged", "unreadable")
+WIDEST, SAMPLE = 40, 200
+MOST_TICKED = 200
+STILL_ROWS = 30
+REST = 10.0  # times as long as rows were arranged they are only renewed, before they are arranged again
+NARROW = {"description_width": "initial"}  # a label as wide as its word
+
+
+class RunsTable(Shown):
+    """The runs of a folder; its state is traits, which may be set, observed and linked.
+
+    Args:
+        folder: Default `paths.runs_dir()`.
+        announce: Has news read aloud; default by itself.
+        state: Traits to begin with.
+
+    Example:
+        >>> RunsTable(where="method = qtha", sort="eval_loss")  # doctest: +SKIP
+    """
+
+    folder = traitlets.Unicode(help="The folder of runs.")
+    where = traitlets.Unicode(help="Which runs, as `qtha-lab runs --where` takes it.")
+    sort = traitlets.Unicode(help="Columns to sort by, `-` before one for large to small.")
+    group = traitlets.Unicode(
+        help="`seeds` takes runs that differ in nothing but their seed as one."
+    )
+    columns = traitlets.Tuple(help="Names of columns; empty takes those worth a first look.")
+    ticked = traitlets.Tuple(help="The ids of the runs that are ticked, in the order of ticking.")
+    binned = traitlets.Bool(help="Whether the bin is shown instead.")
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        *,
+        announce: Callable[[str], None] | None = None,
+        **state: Any,
+    ):
+        self.error, self.aria = ErrorLine(), Aria()
+        self.announce = announce or self.aria.say
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="runs-table")
+        self.asked, self.lock = 0, threading.Lock()
+        self.shown: list[Row] = []
+        self.places: dict[str, int] = {}
+        self.due, self.stale = 0.0, False
+        self.listing = Listing(Path(folder or paths.runs_dir()))
+        self.grid = RunsGrid(guarded(self._do, self.error.report), self._look)
+        super().__init__(folder=str(folder or paths.runs_dir()), **state)
+        self.children = self._laid_out()
+        self.add_class("qtha-runs-table")
+        self.observe(lambda _: self._ask(self._open), ["folder", "binned"])
+        self.observe(lambda _: self._ask(self._arrange), ["where", "sort", "group", "columns"])
+        self.observe(self._show_ticked, "ticked")
+        self._ask(self._open)
+        self._show_ticked()
+
+    def still(self) -> dict[str, str]:
+        """The first rows as a page and as text, for where no kernel answers."""
+        self.wait()
+        names = [column.name for column in self.grid.columns]
+        rows = [{name: text(row, name) for name in names} for row in self.shown[:STILL_ROWS]]
+        lines = ["  ".join(filter(None, row.values())) for row in rows]
+        page = f"<h3>Runs</h3>{look.table(rows)}<p>{self.count.value}</p>"
+        return {"text/html": page, "text/plain": "\n".join(["Runs", *lines])}
+
+    def close(self) -> None:
+        """Look at nothing any more."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        super().close()
+
+    def wait(self) -> None:
+        """Wait until everything that was asked for is shown."""
+        self.pool.submit(lambda: None).result()
+
+    def exact(self) -> Table:
+        """The rows shown, as plain values; of the mean over seeds the least and the most have columns too."""
+        self.wait()
+        shown, names = self.shown, []
+        for column in self.grid.columns:
+            ends = [column.name + end for end in SPREAD]
+            names += [column.name, *(end for end in ends if any(end in row for row in shown))]
+        return Table(names, [[_plain(row.get(name)) for name in names] for row in shown])
+
+    def written(self) -> Table:
+        """The rows shown, as people read them."""
+        self.wait()
+        names = [column.name for column in self.grid.columns]
+        return Table(names, [[text(row, name) for name in names] for row in self.shown])
+
+    def refresh(self) -> None:
+        """Read the folder again."""
+        self._ask(self._open)
+
+    # ---- what a page and traits ask for, one after the other in a thread
+
+    def _ask(self, work: Callable[[], None]) -> None:
+        """Have work done in the thread; of several that wait the last arrangement counts."""
+        with self.lock:
+            self.asked += 1
+            number = self.asked
+        try:
+            self.pool.submit(self._work, work, number)
+        except RuntimeError as reason:  # closed
+            log.debug("the table is closed: %s", reason)
+
+    def _work(self, work: Callable[[], None], number: int) -> None:
+        if work != self._look_now or number == self.asked:
+            guarded(work, self.error.report)()
+
+    def _look(self) -> None:
+        """A page looks: find out what has changed, unless there is more to do anyway."""
+        self._ask(self._look_now)
+
+    def _look_now(self) -> None:
+        changed = self.listing.look()
+        self.stale |= bool(changed)
+        if self.stale and time.monotonic() >= self.due:
+            self._arrange(quiet=True)
+        elif here := changed & self.places.keys() & self.listing.by_id.keys():
+            self._replace(here)
+
+    def _replace(self, changed: set[str]) -> None:
+        """Show what has changed in the rows as they stand; their order waits for the next arrangement."""
+        for name in changed:
+            self.shown[self.places[name]] = self.listing.by_id[name]
+        self._show(list(self.grid.columns), [self.places[name] for name in changed])
+
+    def _open(self) -> None:
+        folder = Path(self.folder)
+        folder = bin.trash_of(folder) if self.binned else folder
+        disk = needs_disk(self.where, self.sort, *self.columns)
+        self.listing = Listing(folder.resolve(), disk)
+        self.listing.read()
+        self._arrange()
+
+    def _arrange(self, quiet: bool = False) -> None:
+        """Show the rows that are meant, in their order; what cannot be read leaves the table as it was."""
+        if needs_disk(self.where, self.sort, *self.columns) and not self.listing.disk:
+            return self._open()
+        begin, listed = time.monotonic(), self.listing.rows
+        shown = query(listed, self.where, _pinned_first(self.sort), self.group)
+        names = self._names(shown)
+        places = enumerate(zip(self.shown, shown, strict=False))
+        changed = [index for index, (before, row) in places if before is not row]
+        self.shown = shown
+        self.places = {} if self.group else {row["run"]: i for i, row in enumerate(shown)}
+        sample = shown[:: max(1, len(shown) // SAMPLE)]
+        columns = [_column(name, sample) for name in names]
+        if quiet and names == [column.name for column in self.grid.columns]:
+            columns = self.grid.columns  # what changes by itself moves no edge
+        self._show(columns, changed)
+        self._count(shown, listed)
+        if not quiet:
+            self.error.show("")
+            self._offer(listed)
+        end = time.monotonic()
+        self.due, self.stale = end + REST * (end - begin), False
+
+    def _show(self, columns: list[Column], changed: list[int]) -> None:
+        shown, names = self.shown, [column.name for column in columns]
+        ids = [_ids(row) for row in shown]
+        live = bool(self.listing.going)
+        self.grid.show(columns, ids, lambda i: _grid_row(shown[i], names), changed, live)
+
+    def _names(self, shown: list[Row]) -> list[str]:
+        if self.columns:
+            names = known(shown)
+            return [check(name, names) for name in self.columns]
+        names = [name for name in worth_showing(shown) if name not in EDITABLE]
+        return [*names[:1], "name", *names[1:], "tags", "note"] if not self.group else names
+
+    def _count(self, shown: list[Row], listed: list[Row]) -> None:
+        what = "runs in the bin" if self.binned else "runs"
+        parts = [f"{len(listed):,} {what}" if len(listed) != 1 else what.replace("runs", "1 run")]
+        if self.group or len(shown) != len(listed):
+            parts.append(f"{len(shown):,} row{'' if len(shown) == 1 else 's'} shown")
+        if self.listing.going:
+            parts.append(f"{len(self.listing.going):,} at work")
+        if self.ticked:
+            parts.append(f"{len(self.ticked):,} ticked")
+        if self.listing.disk:
+            parts.append(f"{sum(row.get('disk_mib', 0) for row in listed):,.1f} MiB")
+        self.count.value = " · ".join(parts)
+
+    # ---- what a person does
+
+    def _do(self, action: str, ids: list[str], value: str) -> None:
+        if action == "open":
+            self.log_view.show(ids[0], self.listing.folder)
+            self.log_fold.unfolded = True
+        elif action == "delete":
+            self._ask(lambda: self._delete(ids))
+        elif action == "pin":
+            self._ask(lambda: self._mark(ids, pinned=bool(value)))
+        elif action == "tags":
+            self._ask(lambda: self._write_tags(ids, value))
+        elif action in EDITABLE:
+            self._ask(lambda: self._mark(ids, **{action: value}))
+
+    def _mark(self, ids: Sequence[str], **changes: Any) -> None:
+        for name in ids:
+            mark(RunDir(self.listing.folder / name), **changes)
+        self.listing.renew(ids)
+        self._arrange()
+
+    def _write_tags(self, ids: Sequence[str], value: str) -> None:
+        words = [part.strip() for part in value.split(",") if part.strip()]
+        before = [tag for name in ids for tag in self.listing.by_id[name]["tags"]]
+        self._mark(ids, add=words, remove=[tag for tag in before if tag not in words])
+
+    def _delete(self, ids: Sequence[str]) -> None:
+        if self.binned:
+            raise Refusal("these runs are in the bin: restore them, or empty the bin")
+        refused = []
+        for name in ids:
+            try:
+                bin.delete(RunDir(self.listing.folder / name))
+            except Refusal as reason:
+                refused.append(str(reason))
+        gone = [name for name in ids if not (self.listing.folder / name).exists()]
+        self.ticked = tuple(name for name in self.ticked if name not in gone)
+        self._after(
+            f"{_runs(len(gone))} in the bin; Show bin leads there." if gone else "", refused
+        )
+
+    def _restore(self, ids: Sequence[str]) -> None:
+        for name in ids:
+            bin.restore(name, Path(self.folder))
+        self.ticked = ()
+        self._after(f"{_runs(len(ids))} restored.", [])
+
+    def _empty(self) -> None:
+        names = bin.empty(Path(self.folder))
+        self.ticked = ()
+        self._after(f"{_runs(len(names))} erased.", [])
+
+    def _after(self, sentence: str, refused: list[str]) -> None:
+        """Read the folder again, and say what was done and what was not."""
+        self._open()
+        self.said.value = sentence
+        self.announce(sentence)
+        if refused:
+            raise Refusal("; ".join(refused))
+
+    def _of_ticked(self, work: Callable[[Sequence[str]], None]) -> Callable[[Any], None]:
+        """The answer of a button that does something to the runs that are ticked."""
+
+        def answer(_button: Any) -> None:
+            if not self.ticked:
+                raise Refusal("no run is ticked: tick some in the first column")
+            ids = [name for name in self.ticked if name in self.listing.by_id]
+            self._ask(lambda: work(ids))
+
+        return self.error.guard(answer)
+
+    def _show_ticked(self, _change: Any = None) -> None:
+        if list(self.ticked) != list(self.grid.ticked):
+            self.grid.ticked = list(map(str, self.ticked))
+        for button in self.of_ticked:
+            button.disabled = not self.ticked
+        self._ask(lambda: self._count(self.shown, self.listing.rows))
+
+    def _take_ticked(self, change: Any) -> None:
+        ids = tuple(change["new"])
+        try:
+            self._tick(ids)
+        except Refusal:
+            self.grid.ticked = list(map(str, self.ticked))
+            raise
+
+    def _tick_all(self) -> None:
+        shown = (name for row in self.shown for name in _ids(row))
+        self._tick(tuple(dict.fromkeys([*self.ticked, *shown])))
+
+    def _tick(self, ids: tuple[str, ...]) -> None:
+        if len(ids) > MOST_TICKED:
+            raise Refusal(
+                f"at most {MOST_TICKED} runs can be ticked, not {len(ids):,}: filter some of them out"
+            )
+        self.ticked = ids
+
+    # ---- controls
+
+    def _laid_out(self) -> list[ipw.Widget]:
+        self.filter = ipw.Text(
+            description="filter", continuous_update=True,
+            placeholder="method = qtha and learning_rate >= 0.003 and tag:best",
+            style=NARROW, layout={"flex": "1 1 320px", "width": "auto"},
+        )  # fmt: skip
+        ipw.link((self, "where"), (self.filter, "value"))
+        ipw.link((self, "sort"), (self.grid, "sort"))
+        self.seeds = ipw.Dropdown(
+            description="rows",
+            options=[("runs", ""), ("seeds as one", "seeds")],
+            value=self.group,
+            style=NARROW,
+            layout={"width": "170px"},
+        )
+        ipw.link((self, "group"), (self.seeds, "value"))
+        self.more = ipw.Dropdown(
+            description="columns", options=[("", "")], style=NARROW, layout={"width": "210px"}
+        )
+        self.more.observe(self.error.guard(self._toggle_column), "value")
+        show_bin = ipw.ToggleButton(
+            description="Show bin", icon="trash", value=self.binned, layout={"width": "auto"}
+        )
+        ipw.link((self, "binned"), (show_bin, "value"))
+        self.grid.observe(guarded(self._take_ticked, self.error.report), "ticked")
+        self.count, self.said = styles.text("", "qtha-text"), styles.text("", "qtha-text")
+        actions = self._actions()
+        self.log_view = LogView()
+        self.log_fold = Fold("Log", self.log_view)
+        top = styles.row(self.filter, self.seeds, self.more, show_bin)
+        return [
+            styles.style_sheet(), *([self.aria] if self.announce == self.aria.say else []), top, actions, self.error.panel, self.grid,
+            styles.row(self.count, self.said), SaveTable("runs", self.exact, self.written), self.log_fold,
+        ]  # fmt: skip
+
+    def _actions(self) -> ipw.HBox:
+        """What can be done to the runs that are ticked; in the bin other things than outside it."""
+        self.tag = ipw.Text(
+            placeholder="a tag", description="tag", style=NARROW, layout={"width": "170px"}
+        )
+        add = self._button("Add tag", "tag", lambda ids: self._mark(ids, add=[self.tag.value]))
+        remove = self._button(
+            "Remove tag", "", lambda ids: self._mark(ids, remove=[self.tag.value])
+        )
+        delete = self._button("Delete", "trash", self._delete)
+        restore = self._button("Restore", "undo", self._restore)
+        self.every = every = ipw.Button(
+            description="Tick all", icon="check-square-o", layout={"width": "auto"},
+            tooltip="tick all rows that the filter shows",
+        )  # fmt: skip
+        every.on_click(self.error.guard(lambda _: self._ask(self._tick_all)))
+        clear = self._button("Untick all", "square-o", lambda ids: self.set_trait("ticked", ()))
+        self.of_ticked = [add, remove, delete, restore, clear]
+        empty = ipw.Button(description="Empty bin …", icon="times")
+        empty.on_click(self.error.guard(self._ask_to_empty(empty)))
+        outside, inside = (
+            [self.tag, add, remove, delete, every, clear],
+            [restore, every, clear, empty],
+        )
+        row = styles.row(*(inside if self.binned else outside), css="qtha-row")
+
+        def swap(change: Any) -> None:
+            row.children = inside if change["new"] else outside
+            empty.description = "Empty bin …"
+            self.said.value = ""  # of what was done on the other side
+
+        self.observe(swap, "binned")
+        return row
+
+    def _button(self, title: str, icon: str, work: Callable[[Sequence[str]], None]) -> ipw.Button:
+        button = ipw.Button(description=title, icon=icon, layout={"width": "auto"})
+        button.on_click(self._of_ticked(work))
+        return button
+
+    def _ask_to_empty(self, button: ipw.Button) -> Callable[[Any], None]:
+        """The first click says what would be erased, the second one erases it."""
+
+        def answer(_button: Any) -> None:
+            folder = Path(self.folder)
+            if button.description.startswith("Empty"):
+                names, size = bin.binned(folder), bytes_used(bin.trash_of(folder)) / 2**20
+                button.description = f"Erase {_runs(len(names))}, {size:,.1f} MiB, for good"
+                button.layout.width = "auto"
+            else:
+                button.description = "Empty bin …"
+                self._ask(self._empty)
+
+        return answer
+
+    def _offer(self, listed: list[Row]) -> None:
+        """The columns that can be shown and hidden, those on the page marked."""
+        on_page = [column.name for column in self.grid.columns]
+        names = [*on_page, *(n for n in [*present(listed), "disk_mib"] if n not in on_page)]
+        marked = [
+            (f"{'✓ ' if name in on_page else ''}{name}", name) for name in dict.fromkeys(names)
+        ]
+        title = "those that differ" if not self.columns else "back to those that differ"
+        options = [(f"{len(on_page)} shown", ""), *marked]
+        if self.columns:
+            options.append((title, "-"))
+        if tuple(options) != tuple(self.more.options):
+            self.more.options = options
+
+    def _toggle_column(self, change: Any) -> None:
+        name = change["new"]
+        if not name:
+            return
+        on_page = tuple(column.name for column in self.grid.columns)
+        if name == "-":
+            self.columns = ()
+        elif name in on_page:
+            self.columns = tuple(column for column in on_page if column != name)
+        else:
+            self.columns = (*on_page, name)
+        self.more.value = ""
+
+
+def _pinned_first(sort: str) -> str:
+    return f"-pinned,{sort}" if sort.strip() else ""
+
+
+def _grid_row(row: Row, names: Sequence[str]) -> GridRow:
+    cells = tuple(_cell(row, name) for name in names)
+    return GridRow(_ids(row), cells, bool(row.get("pinned")), row["state"] in WRONG)
+
+
+def _ids(row: Row) -> tuple[str, ...]:
+    """The runs that a row stands for."""
+    return tuple(row["members"]) if "members" in row else (row["run"],)
+
+
+def _cell(row: Row, name: str) -> str:
+    """A cell; a running run says how far it is."""
+    cell = text(row, name)
+    if name == "state" and row.get("step") and row.get("steps") and cell == "running":
+        return f"running {row['step']}/{row['steps']}"
+    return cell
+
+
+def _plain(value: Any) -> Any:
+    """A cell for a program: a list as its words."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _column(name: str, sample: list[Row]) -> Column:
+    """A column as wide as its cells, within bounds."""
+    cells = [_cell(row, name) for row in sample]
+    least = 16 if name in (*EDITABLE, "state") else 4
+    width = min(WIDEST, max([len(name) + 3, least, *(len(cell) + 2 for cell in cells)]))
+    numbers = [row.get(name) for row in sample if row.get(name) is not None]
+    numeric = bool(numbers) and all(
+        isinstance(n, int | float) and not isinstance(n, bool) for n in numbers
+    )
+    return Column(name, width, numeric, name in EDITABLE)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"

@@ -1,0 +1,305 @@
+"""Any runs from any side: curves, learning rates, settings, trials; what is brushed in one view is marked in the next.
+
+Ties `qtha_lab.studies.comparison.views` to controls; without it the same is `draw(view, runs, …)`.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import ipywidgets as ipw
+import plotly.graph_objects as go
+import traitlets
+
+from qtha_lab.core import paths
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.table.table import matching
+from qtha_lab.studies.comparison.run_values import RunValues, differing, run_values
+from qtha_lab.studies.comparison.views import (
+    ALONG,
+    OVER_TRAINING,
+    VIEWS,
+    RunSetValues,
+    history_of,
+    make,
+    measures_of,
+)
+from qtha_lab.core.errors import Refusal
+from qtha_lab.figures.machinery import labels
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.table import Table
+from qtha_lab.figures.parallel import inside, scale
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import history
+from qtha_lab.experiment.run_directory.record import Stamp, stamp
+
+from ..kit import styles as styles
+from ..workbench.choice import Choice
+from ..figures.curves_view import CurvesView
+from ..explorers.explorer import Drawing, Explorer
+from ..figures.figure_view import FigureView, Sheet
+from ..kit.slider import Slider
+
+TICK_SECONDS = 0.5
+SMOOTHING = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+
+
+class Views(Explorer):
+    """Set `runs` to ids, or link it to the table's `ticked`; `brushed` holds the ids that a brush picked.
+
+    Runs that still go are followed, at most twice a second. A run is found by its id in the usual folder, or by
+    the path of its directory.
+
+    Example:
+        >>> views = Views()
+        >>> views.view, views.figures["view"].alt
+        ('curves', 'No run to draw: tick some.')
+    """
+
+    STATE = ("runs", "view", "y", "x", "smoothing", "log_x", "log_y", "bands", "brushed")
+    runs, brushed = traitlets.Tuple(), traitlets.Tuple()
+    view, y, x = Choice("curves"), Choice(), Choice()
+    smoothing = traitlets.Float(0.0)
+    log_x, log_y, bands = traitlets.Bool(False), traitlets.Bool(False), traitlets.Bool(True)
+
+    def __init__(self, runs: Iterable[str] = (), **state: Any):
+        runs = tuple(runs)
+        self.found: dict[str, Any] = {}
+        self.events: dict[str, tuple[int, list[dict]]] = {}
+        self.rows: list[RunValues] = []
+        self.stamps: dict[str, Stamp] = {}
+        self.curves_view = CurvesView(nothing("no run to draw: tick some"))
+        wide = {"width": "300px"}
+        self.clear = ipw.Button(
+            description="Clear brush",
+            icon="eraser",
+            disabled=True,
+            layout={"width": "auto", "align_self": "flex-start"},
+        )
+        self.clear.on_click(lambda _: self._unbrush())
+        self.where = ipw.Text(
+            description="brush where",
+            style={"description_width": "initial"},
+            placeholder="eval_loss < 4.2 and r >= 4",
+            continuous_update=False,
+            layout=wide,
+        )
+        controls: list[dict[str, Any]] = [
+            {"view": ipw.Dropdown(description="view", layout=wide),
+             "y": ipw.Dropdown(description="y", layout=wide),
+             "x": ipw.Dropdown(description="x", layout=wide),},
+            {"smoothing": Slider("smoothing", SMOOTHING, text="{:g}".format),
+             "bands": ipw.Checkbox(description="seeds as a band", indent=False, layout={"width": "auto"}),
+             "log_x": ipw.Checkbox(description="log x", indent=False, layout={"width": "auto"}),
+             "log_y": ipw.Checkbox(description="log y", indent=False, layout={"width": "auto"})},
+        ]  # fmt: skip
+        self._find(runs)
+        super().__init__(controls, {"runs": runs, **state})
+        self.plot.observe(self.error.guard(self._brush), "brush")
+        self.where.observe(self.error.guard(lambda _: self._brush_where()), "value")
+        self.observe(lambda _: self._follow_all(), "runs")
+        self.add_class("qtha-views")
+        self._follow_all()
+
+    # ---- what is read
+
+    def prepare(self) -> None:
+        """Find the runs, and read what is new of them but their events."""
+        self._find(self.runs)
+
+    def _find(self, keys: Iterable[str]) -> None:
+        self.found = {key: self.found.get(key) or _find(key) for key in keys if _is_there(key)}
+        self.stamps = {key: stamp(run.path) for key, run in self.found.items()}
+        self.rows = run_values(self.found.values(), defaults=False)
+
+    def settle(self) -> None:
+        """What is brushed is among the runs."""
+        ids = {row.id for row in self.rows}
+        self.brushed = tuple(key for key in self.brushed if key in ids)
+
+    def events_of(self, row: RunValues) -> list[dict]:
+        """The events of a run that hold, read from where the last read ended."""
+        offset, events = self.events.get(row.id, (0, []))
+        news, end = row.run.events(offset)
+        if news or row.id not in self.events:
+            events = history([*events, *news])
+            self.events[row.id] = end, events
+        return events
+
+    # ---- the explorer
+
+    def offers(self, name: str) -> Sequence:
+        if name == "view":
+            return [(view.title, view.name) for view in VIEWS.values()]
+        if name not in VIEWS[self.view].options:
+            return [None]
+        if self.view == "curves":
+            names = OVER_TRAINING if name == "y" else ALONG
+            return [(labels.label_of(n).words, n) for n in names if self._recorded(n)]
+        names = measures_of(self.rows)
+        names = [*names, *differing(self.rows)] if name == "x" else names
+        return [(labels.axis(n), n) for n in names or ("eval_loss",)]
+
+    def _recorded(self, name: str) -> bool:
+        """Whether a run has recorded a quantity, so that it is worth choosing."""
+        along, y = (name, "train_loss") if name in ALONG else ("step", name)
+        always = name in ("step", "seconds", "eval_loss", "train_loss")
+        return always or any(history_of(self.events_of(row), along, y)[0] for row in self.rows)
+
+    def usual(self, name: str) -> Any:
+        """The loss where it is offered, against steps or parameters."""
+        values = (
+            [value for _, value in self.offers(name)]
+            if name in ("x", "y") and self._asks(name)
+            else []
+        )
+        first = ("step", "trainable_parameters") if name == "x" else ("eval_loss",)
+        usual = [n for n in first if n in values]
+        return usual[0] if usual else super().usual(name)
+
+    def _asks(self, name: str) -> bool:
+        return name in VIEWS[self.view].options
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        view = VIEWS[state.view]
+        options = {
+            name: getattr(state, name)
+            for name in view.options
+            if hasattr(state, name) and getattr(state, name) is not None
+        }
+        rows = run_values(run for key, run in self.found.items() if key in state.runs)
+        values = RunSetValues(rows, self.events_of)
+        try:
+            figure = make(view, values, **options)
+        except Refusal as refused:
+            figure = nothing(str(refused))
+        words = "".join(f", {name}={value!r}" for name, value in options.items())
+        ids = ", ".join(map(repr, state.runs))
+        code = f"from qtha_lab.studies.comparison.views import draw\n\ndraw({view.name!r}, [{ids}]{words})"
+        return Drawing({"view": figure}, [], code)
+
+    def show_more(self) -> None:
+        """Show the controls that the view has."""
+        for name, control in self.controls.items():
+            if name != "view":
+                control.layout.display = "" if self._asks(name) else "none"
+        can_brush, count = self._asks("brushed"), len(self.brushed)
+        for part in (self.clear, self.where):
+            part.layout.display = "" if can_brush else "none"
+        self.clear.disabled = not count
+        self.clear.description = (
+            f"Clear brush ({count} run{'s' if count > 1 else ''})" if count else "Clear brush"
+        )
+
+    def below_controls(self) -> list[ipw.Widget]:
+        return [styles.row(self.where, self.clear), self.curves_view]
+
+    @property
+    def plot(self) -> FigureView:
+        """What draws every view but the curves."""
+        return self.views["view"]
+
+    def _show(self, result: tuple[Drawing, dict[str, Sheet]]) -> None:
+        """Curves go to the chart that grows, all else is drawn anew."""
+        self.drawing = result[0]
+        figure, grows = self.drawing.figures["view"], self.view == "curves"
+        if grows:
+            self.curves_view.draw(figure)
+        else:
+            super()._show(result)
+        self.code_text.value = styles.code(self.drawing.code)
+        self.curves_view.layout.display = "" if grows else "none"
+        self.plot.layout.display = "none" if grows else ""
+
+    # ---- brushing and following
+
+    def _brush(self, change: Any) -> None:
+        """Boxes on the page become run ids: of parallel axes those that cross all, else those inside any."""
+        boxes, ids = change["new"].get("boxes", []), change["new"].get("ids", [])
+        if self.view == "parallel":
+            points = {
+                row.id: {"id": row.id, "label": row.label, "values": row.values}
+                for row in self.rows
+            }
+            names = [*differing(self.rows), cast(str, self.y)]
+            scales = {n: scale(n, [p["values"].get(n) for p in points.values()]) for n in names}
+            at = {
+                name: [(low, high) for left, right, low, high in boxes if left <= place <= right]
+                for place, name in enumerate(names)
+            }
+            at = {name: ranges for name, ranges in at.items() if ranges}
+            ids = (
+                [key for key, p in points.items() if inside(cast(Any, p), scales, at)] if at else []
+            )
+        self.brushed = tuple(dict.fromkeys(key for key in ids if key))
+
+    def _brush_where(self) -> None:
+        """Brush by keys: the runs that an expression picks, as `qtha-lab runs --where` takes it."""
+        expression = self.where.value.strip()
+        chosen = matching(self.found.values(), expression) if expression else []
+        ids = {run.id for run in chosen}
+        self.brushed = tuple(row.id for row in self.rows if row.id in ids)
+
+    def _unbrush(self) -> None:
+        self.where.value, self.brushed = "", ()
+
+    def _follow_all(self) -> None:
+        self.background.start("follow", self.follow)
+
+    async def follow(self) -> None:
+        """Draw what is new at most twice a second, until every run has ended."""
+        self.curves_view.expect(True)
+        try:
+            while True:
+                ended = await asyncio.to_thread(self._all_ended)
+                if await asyncio.to_thread(self._has_news):
+                    self.redraw()
+                if ended:
+                    return
+                await asyncio.sleep(TICK_SECONDS)
+        finally:
+            self.curves_view.expect(False)
+
+    def _all_ended(self) -> bool:
+        return all(run.status().ended for run in list(self.found.values()))
+
+    def _has_news(self) -> bool:
+        found = list(self.found.items())
+        return any(stamp(run.path) != self.stamps.get(key) for key, run in found)
+
+
+def nothing(reason: str) -> Figure:
+    """A sentence in the place of a figure."""
+    first = reason.split(" ")[0]  # a method is spelled as it is called
+    capital = reason if first.endswith(":") else reason[:1].upper() + reason[1:]
+    sentence = capital.rstrip(".") + "."
+
+    def draw(page_style: Any) -> go.Figure:
+        hidden = {"visible": False}
+        words = {
+            "text": page_style.wrap(sentence, 0.9 * page_style.width),
+            "showarrow": False,
+            "x": 0.5,
+            "y": 0.5,
+        }
+        page = {"xref": "paper", "yref": "paper"}
+        axes = {"xaxis": hidden, "yaxis": hidden, "annotations": [words | page]}
+        # room that nothing else takes, however narrow the page
+        margin = {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False}
+        return go.Figure(layout={**axes, "height": 120, "margin": margin})
+
+    return Figure("nothing", draw, sentence, sentence, Table((), ()))
+
+
+def _path(key: str) -> Path:
+    return paths.runs_dir() / key
+
+
+def _is_there(key: str) -> bool:
+    return RunDir(_path(key)).exists
+
+
+def _find(key: str) -> runs.Run:
+    return runs.Run(_path(key))

@@ -1,0 +1,113 @@
+"""The axes of a sweep as they stand in the fields of a form, by the names that a sweep has for them.
+
+A setting that every method sweeps alike is one axis, `learning_rate`; else each method has its own, `qtha.r`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import Setting, settings_of
+from qtha_lab.experiment import MethodChoice, Sweep, Training
+from qtha_lab.experiment.axis import Axis
+from qtha_lab.experiment.sweep import place_of
+
+from .banner import Fault
+from .field import is_number
+from .form import Form
+from .method_card import MethodCard, card_settings
+
+
+def axes_in(cards: Iterable[MethodCard], training: Form) -> dict[str, Any]:
+    """Every axis that was entered, methods first.
+
+    Args:
+        cards: The methods.
+        training: The form of the training.
+    """
+    cards = list(cards)
+    axes: dict[str, Any] = {}
+    for name in dict.fromkeys(name for card in cards for name in card.form.axes):
+        having = [card for card in cards if name in card.form.fields]
+        values = [card.form.axes.get(name) for card in having]
+        if name not in Training.model_fields and all(value == values[0] for value in values):
+            axes[name] = values[0]
+        else:
+            swept = [card for card in having if name in card.form.axes]
+            axes |= {f"{card.name}.{name}": card.form.axes[name] for card in swept}
+    return axes | {f"training.{name}": values for name, values in training.axes.items()}
+
+
+def axes_of_choice(sweep: Sweep, choice: MethodChoice) -> dict[str, Any]:
+    """The axes of a sweep that number fields of a method's card hold, by the names of its settings."""
+    return _in_fields(sweep, choice, ("choice", "option"), card_settings(choice.name))
+
+
+def axes_of_training(sweep: Sweep) -> dict[str, Any]:
+    """The axes that number fields of the training hold."""
+    return _in_fields(sweep, sweep.methods[0], ("training",), settings_of(Training))
+
+
+def axes_elsewhere(sweep: Sweep) -> dict[str, Any]:
+    """The axes that no number field holds, such as the model or an ansatz."""
+
+    def is_elsewhere(axis: str) -> bool:
+        alone = sweep.replace(axes={axis: sweep.axes[axis]})
+        in_cards = any(axes_of_choice(alone, choice) for choice in sweep.methods)
+        return not (in_cards or axes_of_training(alone))
+
+    return {axis: values for axis, values in sweep.axes.items() if is_elsewhere(axis)}
+
+
+def _in_fields(
+    sweep: Sweep, choice: MethodChoice, parts: tuple[str, ...], settings: dict[str, Setting]
+) -> dict[str, Any]:
+    places = {axis: place_of(axis, choice) for axis in sweep.axes}
+    return {
+        place.name: sweep.axes[axis]
+        for axis, place in places.items()
+        if place and place.part in parts and is_number(settings[place.name])
+    }
+
+
+def partly_swept(cards: Iterable[MethodCard]) -> dict[str, Any]:
+    """The settings that some methods sweep and others that have them do not, with the values."""
+    forms = [card.form for card in cards]
+    swept = {name: values for form in forms for name, values in form.axes.items()}
+    return {
+        name: values
+        for name, values in swept.items()
+        if any(name in form.fields and form.axes.get(name) != values for form in forms)
+    }
+
+
+def faults_of_axes(cards: Iterable[MethodCard], training: Form, grid: bool) -> list[Fault]:
+    """What no sweep can be: one method swept here and not there, or a grid of a range that is not cut.
+
+    Args:
+        cards: The methods.
+        training: The form of the training.
+        grid: Whether every point of a grid is tried.
+    """
+    cards = list(cards)
+    forms = {card.name: [c.form for c in cards if c.name == card.name] for card in cards}
+    faults = [
+        Fault(
+            f"{name} is swept for every {method} or for none: enter the same values in each",
+            form[name].control,
+        )
+        for method, alike in forms.items()
+        for form in alike
+        for name in form.axes
+        if any(other.axes.get(name) != form.axes[name] for other in alike)
+    ]
+    swept = [form for alike in forms.values() for form in alike] + [training]
+    return faults + [fault for form in swept if grid for fault in _uncut(form)]
+
+
+def _uncut(form: Form) -> Iterable[Fault]:
+    for name, values in form.axes.items():
+        try:
+            Axis.of(values).grid()
+        except Refusal as refused:
+            yield Fault(f"{name}: {refused}", form[name].control)

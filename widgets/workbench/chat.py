@@ -1,0 +1,241 @@
+"""Talk: a prompt, and beside each other what the base, every run and their mixture answer, word by word.
+
+Asks a process of its own (`qtha_lab.runs.chat.client`); without it: `Speakers(runs).answers(prompt)`.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import settings_of
+from qtha_lab.experiment import Experiment
+from qtha_lab.figures.machinery.theme import method_style
+from qtha_lab.runs import run as runs_
+from qtha_lab.runs.chat import Decoding
+from qtha_lab.runs.chat.client import COMMAND, Client
+from qtha_lab.runs.chat.held_out_prompts import HeldOut, held_out
+
+from ..kit import styles as styles
+from ..kit.aria import Aria
+from ..kit.closing import put
+from ..kit.display import Shown
+from ..kit.fold import Fold
+from ..kit.guard import ErrorLine
+from ..kit.loop import Background, with_libraries
+from .answer_column import AnswerColumn
+from .form import Form
+from .mixer import Mixer
+
+OWN = "a prompt of your own"
+MIX = "mix"
+
+
+class Chat(Shown):
+    """Show it as the last line of a cell, alone or in any box.
+
+    Args:
+        runs: Ids of runs that answer, as the trait.
+        command: What starts the process that answers.
+
+    Example:
+        >>> talk = Talk(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
+        >>> talk.prompt.value = "How are you?"  # doctest: +SKIP
+        >>> await talk.answer()  # doctest: +SKIP
+    """
+
+    runs = traitlets.Tuple()
+
+    def __init__(self, runs: Iterable[str] = (), command: Sequence[str] = COMMAND):
+        super().__init__()
+        self.client, self.loaded = Client(command), ()
+        self.columns: dict[str, AnswerColumn] = {}
+        self.asked: tuple[dict[str, str], ...] = ()
+        self.questions: list[HeldOut] = []
+        self.error, self.aria = ErrorLine(), Aria()
+        self.background = Background(self._refuse)
+        self.form = Form(settings_of(Decoding))
+        self.mixer = Mixer(self._weigh)
+        self.children = self._laid_out()
+        self.add_class("qtha-talk")
+        self.observe(self.error.guard(self._take_runs), "runs")
+        self.runs = tuple(runs)
+        if not self.runs:
+            self._take_runs()
+
+    async def answer(self, of: Sequence[str] = ()) -> None:
+        """Have the prompt answered; an answer that is still being written ends.
+
+        Args:
+            of: Ids of those who answer; none means all.
+        """
+        messages, decoding = self._messages(), Decoding(**self.form.values)
+        self.error.show("")
+        self.stop.disabled = False
+        try:
+            await self._load()
+            if any(column.end == "" for column in self._others(of)) or messages != self.asked:
+                of = ()
+            self.asked = messages
+            chosen = [column for name, column in self.columns.items() if not of or name in of]
+            for column in chosen:
+                column.write("")
+            request = {"messages": list(messages), "of": list(of), "weights": self.mixer.weights}
+            async for event in self.client.ask(**request, decoding=dataclasses.asdict(decoding)):
+                if event["kind"] == "text":
+                    self.columns[event["speaker"]].write(
+                        event["text"], event["tokens"], event["end"]
+                    )
+                elif event["stopped"]:
+                    for column in chosen:
+                        column.stop()
+            self.aria.say(" ".join(filter(None, (column.spoken for column in chosen))))
+        finally:
+            self.stop.disabled = True
+            self.state.value = ""
+
+    def _others(self, of: Sequence[str]) -> list[AnswerColumn]:
+        """The columns of those who do not answer this time."""
+        return [column for name, column in self.columns.items() if name not in (*of, MIX)]
+
+    def close(self) -> None:
+        """Take the panel away, and end the process that answers."""
+        super().close()  # which stops what the background does
+        self.background.start("close", self.client.close)
+
+    @property
+    def reference(self) -> str:
+        """The data set's own answer to the prompt; of a prompt of one's own there is none."""
+        question = self._picked()
+        return "" if question is None else question.reference
+
+    def _messages(self) -> tuple[dict[str, str], ...]:
+        """The conversation to go on with."""
+        picked, text = self._picked(), self.prompt.value.strip()
+        if not self.runs:
+            raise Refusal("nobody to talk with: tick a run")
+        if not text:
+            raise Refusal("the prompt is empty: type a word")
+        return picked.messages if picked else ({"role": "user", "content": text},)
+
+    def _picked(self) -> HeldOut | None:
+        """The held-out prompt that the text still is."""
+        number = self.pick.value
+        question = self.questions[number] if isinstance(number, int) else None
+        return question if question and question.prompt == self.prompt.value.strip() else None
+
+    async def _load(self) -> None:
+        """Have the process load the runs, where it has not."""
+        if self.loaded == self.runs and self.client.alive:
+            return
+        self.state.value = styles.lines(["Loading the models …"])
+        runs, self.loaded = self.runs, ()
+        async for event in self.client.ask(runs=[str(runs_.attach(run).path) for run in runs]):
+            self._show_chat_models(event["speakers"])
+        self.loaded, self.state.value = runs, ""
+
+    def _show_chat_models(self, chat_models: list[dict[str, str]]) -> None:
+        self.columns = {
+            s["id"]: AnswerColumn(s["title"], s["note"], self._color(s["id"])) for s in chat_models
+        }
+        self.columns[MIX] = AnswerColumn(MIX, "the changes of all runs, weighted")
+        self._arrange()
+
+    def _color(self, chat_model: str) -> str:
+        """A run's colour in figures; "" of a base."""
+        if chat_model not in self.runs:
+            return ""
+        return method_style(runs_.attach(chat_model).experiment.method.label)["color"]
+
+    def _arrange(self) -> None:
+        """The reference first, then those who answer."""
+        members = {n: c for n, c in self.columns.items() if n != MIX or self.mixer.weights}
+        reference = AnswerColumn("reference", "the answer in the data set")
+        reference.write(self.reference)
+        self.answers.children = [*([reference] if self.reference else []), *members.values()]
+
+    def _take_runs(self, _change=None) -> None:
+        """Other runs: their held-out prompts are offered, and they are loaded when first asked."""
+        self.background.cancel("answer")
+        self.columns, self.loaded = {}, ()
+        self.mixer.show({})
+        put(self.answers, [])
+        empty = "" if self.runs else "Tick one run or several, and ask them something."
+        self.state.value = styles.lines([empty])
+        self.questions, self.pick.options = [], [(OWN, "")]
+        if self.runs:
+            self.background.start("prompts", self._list_prompts)
+
+    async def _list_prompts(self) -> None:
+        runs = self.runs
+        experiments = await asyncio.to_thread(experiments_of, runs)
+        questions = await with_libraries(prompts_of, experiments.values())
+        if runs == self.runs:
+            self.questions = questions
+            texts = [(question.prompt[:90], number) for number, question in enumerate(questions)]
+            self.pick.options = [(OWN, ""), *texts]
+            bases = {(e.model, e.quantization, e.training.precision) for e in experiments.values()}
+            titles = {run: f"{e.method.label}, seed {e.seed}" for run, e in experiments.items()}
+            self.mixer.show(titles if len(bases) == 1 else {})
+
+    def _show_question(self, change) -> None:
+        if isinstance(change["new"], int):
+            self.prompt.value = self.questions[change["new"]].prompt
+        self._arrange()
+
+    def _stop(self) -> None:
+        """End the answer after this token, or the wait for the models."""
+        if self.loaded == self.runs:
+            self.background.start("stop", self.client.stop)
+        else:
+            self.background.cancel("answer")
+
+    def _weigh(self) -> None:
+        """A weight was moved: the mixture answers what was asked last."""
+        self._arrange()
+        if self.mixer.weights and self.prompt.value.strip():
+            self.background.start("answer", lambda: self.answer([MIX]))
+
+    def _refuse(self, error: Exception) -> None:
+        self.error.report(error)
+        self.state.value = ""
+
+    def _laid_out(self) -> list[ipw.Widget]:
+        self.pick = ipw.Dropdown(options=[(OWN, "")], description="held-out prompts")
+        self.pick.observe(self.error.guard(self._show_question), "value")
+        self.prompt = ipw.Textarea(
+            placeholder="Ask something", description="prompt", rows=2, continuous_update=False
+        )
+        self.prompt.observe(self.error.guard(lambda _: self._arrange()), "value")
+        ask = ipw.Button(description="Answer", icon="comment", button_style="primary")
+        ask.on_click(lambda _: self.background.start("answer", self.answer))
+        self.stop = ipw.Button(description="Stop", icon="stop", disabled=True)
+        self.stop.on_click(lambda _: self._stop())
+        self.state = styles.text("", "qtha-text")
+        self.answers = ipw.Box().add_class("qtha-answers")
+        folds = [Fold("How tokens are chosen", self.form.panel), self.mixer]
+        return [
+            styles.style_sheet(), self.aria, self.pick, self.prompt, styles.row(ask, self.stop, self.state),
+            *folds, self.error.panel, self.answers,
+        ]  # fmt: skip
+
+    def still(self) -> dict[str, str]:
+        """The prompt and every answer, in words."""
+        words = [
+            f"{column.title}: {column.text}" for column in self.columns.values() if column.text
+        ]
+        return {"text/plain": "\n".join([self.prompt.value, *words])}
+
+
+def experiments_of(run_ids: Iterable[str]) -> dict[str, Experiment]:
+    """What each run was launched with."""
+    return {run: runs_.attach(run).experiment for run in run_ids}
+
+
+def prompts_of(experiments: Iterable[Experiment]) -> list[HeldOut]:
+    """Held-out prompts of the tasks of some experiments, each task's once."""
+    firsts = {(e.task, str(e.task_options)): e for e in reversed([*experiments])}
+    return [question for experiment in firsts.values() for question in held_out(experiment)]

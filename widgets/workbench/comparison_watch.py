@@ -1,0 +1,106 @@
+"""A comparison in stages while it runs: trials, runs and moved starts so far, what it shows, and where its report is."""
+
+import logging
+from typing import NamedTuple
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown
+from qtha_lab.studies.comparison import ScheduledRuns, attach
+from qtha_lab.studies.comparison.folder import ComparisonDir, list_comparisons
+from qtha_lab.studies.comparison.launched import Stage
+
+from ..kit import styles as styles
+from ..kit.closing import put
+from .history import local_time
+from .scheduler_watch import BAR_STYLES, SchedulerWatch
+
+log = logging.getLogger(__name__)
+
+
+class _Read(NamedTuple):
+    stages: list[Stage]
+    runs: tuple[str, ...]
+    notes: list[str]
+
+
+class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
+    """Follows one comparison of the runs folder that a driver works at, by default the latest; see `SchedulerWatch`.
+
+    Attributes:
+        comparison: The name of the comparison shown, empty for none.
+
+    Example:
+        >>> ComparisonWatch()  # doctest: +SKIP
+    """
+
+    noun = "comparison"
+    needs_libraries = True
+    comparison = traitlets.Unicode()
+
+    def parts(self) -> list[ipw.Widget]:
+        self.bars = styles.column()
+        self.findings = styles.text("", "qtha-text")
+        return [self.bars, styles.row(self.stop, self.resume), self.error.panel, self.findings]
+
+    def folders(self) -> list[ComparisonDir]:
+        return list_comparisons()
+
+    def title(self, folder: ComparisonDir) -> str:
+        """`2026-11-24 15:30 · tiny/qa · lora, qtha`."""
+        try:
+            described = folder.comparison
+        except Refusal as reason:
+            return f"{folder.path.name} · unreadable: {reason}"
+        cells = ", ".join(str(cell) for cell in described.cells)
+        methods = ", ".join(shown(method.label) for method in described.methods)
+        return f"{local_time(folder.path.name)} · {cells} · {methods}"
+
+    def attach(self, name: str) -> ScheduledRuns:
+        return attach(name)
+
+    def read(self, view: ScheduledRuns) -> tuple[str, str, _Read]:
+        state = view.state
+        runs = tuple(run.id for run in view.runs)
+        return state, view.sentence(), _Read(view.stages(), runs, _notes(view))
+
+    def draw(self, view: ScheduledRuns, state: str, rest: _Read) -> None:
+        if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
+            bars = (
+                ipw.IntProgress(description=stage.name, layout={"width": "auto", "height": "18px"})
+                for stage in rest.stages
+            )
+            put(self.bars, bars)
+        for bar, stage in zip(self.bars.children, rest.stages, strict=True):
+            bar.max, bar.value = max(stage.planned, 1), stage.ended
+            bar.bar_style = BAR_STYLES.get(state, "info")
+        self.findings.value = styles.lines(rest.notes)
+        self.runs = rest.runs
+
+    def clear(self) -> None:
+        self.findings.value = ""
+
+    def still(self) -> dict[str, str]:
+        """How the comparison stands now, and what it shows."""
+        if self.view is None:
+            return {"text/plain": "There is no comparison in stages yet."}
+        head = f"Comparison {self.title(self.view.folder)}: {self.view.sentence()}"
+        sentences = [head, *_notes(self.view)]
+        return {
+            "text/plain": "\n".join(sentences),
+            "text/html": f"<p>{styles.lines(sentences)}</p>",
+        }
+
+
+def _notes(scheduled: ScheduledRuns) -> list[str]:
+    """What the runs that have ended show, and where the report is."""
+    try:
+        notes = scheduled.summary()["notes"]
+    except Refusal as reason:
+        log.debug("nothing to say yet: %s", reason)
+        return []
+    return (
+        [*notes, f"Reported in {scheduled.folder.page}"] if scheduled.state == "finished" else notes
+    )

@@ -1,0 +1,81 @@
+"""Where the circuits of each method run, how long a step takes on each engine, and one click to run it on Lightning.
+
+Shows `qtha_lab.experiment.cost.engines`; measures nothing.
+"""
+
+from collections.abc import Callable, Mapping
+
+import ipywidgets as ipw
+
+from qtha_lab.core.method_styles import shown
+
+from ..kit import styles as styles
+from ..kit.closing import put
+
+LIGHTNING = "lightning"
+
+
+class EngineCosts:
+    """Show `engines.panel`.
+
+    Args:
+        run_on: Called with a method's label and an engine that it is to run on.
+        twin_on: Called with a method's label and an engine for a second card of it.
+    """
+
+    def __init__(self, run_on: Callable[[str, str], None], twin_on: Callable[[str, str], None]):
+        self.run_on, self.twin_on = run_on, twin_on
+        self.box = styles.column()
+        self.panel = styles.column(styles.heading("Engines of the circuits"), self.box)
+        self.show({})
+
+    def show(self, costs: Mapping[str, list]) -> None:
+        """Draw the engines of each method that runs a circuit, by its label."""
+        costs = {label: engines for label, engines in costs.items() if engines}
+        self.panel.layout.display = "" if costs else "none"
+        put(self.box, [self._method(label, engines) for label, engines in costs.items()])
+
+    def _method(self, label: str, engines: list) -> ipw.Widget:
+        table = styles.text(styles.table([_row(label, cost) for cost in engines]), "qtha-table")
+        absent = [
+            f"{cost.engine} does not run here: {cost.reason}."
+            for cost in engines
+            if cost.seconds is None
+        ]
+        why = [f"auto takes {cost.engine}, {cost.reason}." for cost in engines if cost.automatic]
+        words = styles.text(styles.lines([*why, *absent]), "qtha-text")
+        return styles.column(table, words, styles.row(*self._buttons(label, engines)))
+
+    def _buttons(self, label: str, engines: list) -> list[ipw.Widget]:
+        lightning = next((cost for cost in engines if cost.engine == LIGHTNING), None)
+        if lightning is None or lightning.seconds is None:
+            return []
+        run = ipw.Button(
+            description="Run this on Lightning",
+            icon="bolt",
+            tooltip=f"Set engine={LIGHTNING} for {label}",
+            disabled=lightning.chosen,
+        )
+        twin = ipw.Button(
+            description="Add a twin on Lightning",
+            icon="clone",
+            tooltip=f"Keep {label} and add it once more with engine={LIGHTNING}",
+            disabled=lightning.chosen,
+        )
+        run.on_click(lambda _: self.run_on(label, LIGHTNING))
+        twin.on_click(lambda _: self.twin_on(label, LIGHTNING))
+        return [run.add_class("qtha-small"), twin.add_class("qtha-small")]
+
+
+def _row(label: str, cost) -> dict[str, str]:
+    return {
+        f"engine of {shown(label)}": f"{cost.engine} ✓" if cost.chosen else cost.engine,
+        "circuits, s / step": _seconds(cost.seconds),
+        "whole step, s": _seconds(cost.step_seconds),
+    }
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "does not run here"
+    return f"{seconds:.2g}" if seconds < 100 else f"{seconds:,.0f}"

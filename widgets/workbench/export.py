@@ -1,0 +1,147 @@
+"""Leave: take a run away as what others can use. Each kind is one of `qtha_lab.runs.export.KINDS`.
+
+Has the command `qtha-lab export` do it, in a process of its own; without the panel: `export(run, kind)`.
+"""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import Sequence
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import parse_json
+from qtha_lab.core.method_styles import shown
+from qtha_lab.runs import run as runs_
+from qtha_lab.runs.export import KINDS
+from qtha_lab.runs.export.kinds import default_place
+
+from ..kit import styles as styles
+from ..kit.aria import Aria
+from ..kit.display import Shown
+from ..kit.guard import ErrorLine
+from ..kit.loop import Background
+
+COMMAND = (sys.executable, "-c", "from qtha_lab.cli import main; main()")
+
+
+class ExportPanel(Shown):
+    """Show it as the last line of a cell, alone or in any box.
+
+    Args:
+        run: Id of the run to take away, as the trait; one of `runs`, where several are offered.
+        command: What starts qtha-lab.
+
+    Example:
+        >>> leave = Leave("20261124-153012-tiny-qa-qtha-s0-1a2b")  # doctest: +SKIP
+        >>> await leave.export()  # doctest: +SKIP
+    """
+
+    run = traitlets.Unicode()
+    runs = traitlets.Tuple()
+
+    def __init__(self, run: str = "", command: Sequence[str] = COMMAND):
+        super().__init__()
+        self.command = command
+        self.error, self.aria = ErrorLine(), Aria()
+        self.background = Background(self._refuse)
+        self.children = self._laid_out()
+        self.add_class("qtha-leave")
+        self.observe(self.error.guard(lambda _: self._show_choice()), "run")
+        self.observe(self.error.guard(self._offer), "runs")
+        self.run = run
+        self._show_choice()
+
+    async def export(self) -> None:
+        """Make what is picked; the line below says where it lies and what is true of it."""
+        if not self.run:
+            raise Refusal("nothing to take away: pick a run")
+        self.error.show("")
+        self.state.value, self.button.disabled = styles.lines(["Working …"]), True
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command, *self._words(), "--json",
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            output, words = await process.communicate()
+        finally:
+            self.state.value, self.button.disabled = "", False
+        if process.returncode:
+            raise Refusal(_last_line(words).removeprefix("error: "))
+        result = parse_json(output)
+        self.path = result["path"]
+        sentence = f"{self.path}: {result['message']}"
+        self.state.value = styles.lines([sentence])
+        self.aria.say(sentence)
+
+    def still(self) -> dict[str, str]:
+        """The command that does the same."""
+        return {"text/plain": shlex.join(self._command()) if self.run else "no run is picked"}
+
+    def _command(self) -> list[str]:
+        """The command for a person, who names a run by its id."""
+        words = self._words()
+        return ["qtha-lab", words[0], runs_.attach(self.run).id, *words[2:]]
+
+    def _offer(self, change) -> None:
+        """Other runs to pick from; the one that is picked stays, where it is among them."""
+        runs = list(change["new"])
+        run = self.run if self.run in runs else next(iter(runs), "")
+        self.pick.layout.display = "" if len(runs) > 1 else "none"
+        self.pick.options = [(_title(id), id) for id in runs]
+        self.pick.value = run or None
+        self.run = run
+
+    def _words(self) -> list[str]:
+        """The words of the command after its name."""
+        words = ["export", str(runs_.attach(self.run).path), self.kind.value]
+        if self.to.value.strip():
+            words += ["--to", self.to.value.strip()]
+        return [*words, "--r", str(self.r.value)] if self.kind.value == "lora" else words
+
+    def _show_choice(self) -> None:
+        """What will be made, where, and the command that does the same."""
+        self.r.layout.display = "" if self.kind.value == "lora" else "none"
+        self.state.value = ""
+        if not self.run:
+            self.code.value = ""
+            self.state.value = styles.lines(["Pick a run to take it away."])
+            return
+        run = runs_.attach(self.run)
+        self.to.placeholder = str(default_place(run, str(self.kind.value)))
+        self.code.value = styles.code(shlex.join(self._command()))
+
+    def _refuse(self, error: Exception) -> None:
+        self.error.report(error)
+
+    def _laid_out(self) -> list[ipw.Widget]:
+        self.path = ""
+        self.pick = ipw.Dropdown(description="run", layout={"display": "none"})
+        self.pick.observe(lambda _: self.set_trait("run", self.pick.value or ""), "value")
+        kinds = [(f"{name}: {kind.summary}", name) for name, kind in KINDS.items()]
+        self.kind = ipw.Dropdown(options=kinds, description="export")
+        self.to = ipw.Text(description="to", continuous_update=False)
+        self.r = ipw.BoundedIntText(8, min=1, max=4096, description="rank r")
+        for control in (self.kind, self.to, self.r):
+            control.observe(self.error.guard(lambda _: self._show_choice()), "value")
+        self.button = ipw.Button(description="Export", icon="download", button_style="primary")
+        self.button.on_click(lambda _: self.background.start("export", self.export))
+        self.state, self.code = styles.text("", "qtha-text"), styles.text("", "qtha-code")
+        return [
+            styles.style_sheet(), self.aria, self.pick, self.kind, self.r, self.to, self.code,
+            styles.row(self.button, self.state), self.error.panel,
+        ]  # fmt: skip
+
+
+def _title(run: str) -> str:
+    """What tells a run from others, before its id."""
+    experiment = runs_.attach(run).experiment
+    place = f"{experiment.model} · {experiment.task}"
+    return f"{shown(experiment.method.label)}, seed {experiment.seed} · {place} · {run}"
+
+
+def _last_line(words: bytes) -> str:
+    lines = words.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "the command ended without a word"

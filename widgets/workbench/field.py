@@ -1,0 +1,180 @@
+"""One setting on a page: a control of the right kind under its name, and its help, or what is wrong with the entry.
+
+Where a setting may be swept, its number field also reads several values, as `qtha_lab.experiment.axis` writes
+them. Knows no setting by name; `widgets.workbench.form` puts several together.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets as ipw
+
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core import fault_log as faults
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
+from qtha_lab.core.settings import Setting
+from qtha_lab.experiment.axis import MOST_VALUES, RANGE, Axis
+
+from ..kit.shared_style import SharedStyle
+from ..kit.styles import lines, mark
+from .name_picker import NamePicker
+
+UNSET = "not set"
+MOST_SHOWN = 8
+"""Values of an axis that its help lists; of a longer one the first six and the last two."""
+
+
+class Field:
+    """One setting; show `field.panel`, read `field.value`.
+
+    Args:
+        declared: What it may be.
+        value: The entry to start with, else the default.
+        known: Names to pick from, for a setting that also takes a path or an id.
+        sweepable: Whether a number may be several, such as `0.001, 0.003` or `1e-4…1e-1 log 5`.
+        look: What it shares with the other fields of a form.
+    """
+
+    def __init__(
+        self,
+        declared: Setting,
+        value: Any = None,
+        known: Iterable[str] = (),
+        sweepable: bool = False,
+        style: SharedStyle | None = None,
+    ):
+        style = style or SharedStyle()
+        self.declared = declared
+        self.sweepable = sweepable and is_number(declared)
+        self.axis: Axis | None = None
+        self.error = ""
+        self.control = (
+            NamePicker(declared.name, known, _help(declared))
+            if known
+            else _control(declared, style)
+        )
+        self.help = style.make(ipw.HTML).add_class("qtha-text")
+        self.panel = style.make(ipw.Box, [self.control, self.help]).add_class("qtha-field")
+        self.value = declared.default if value is None else value
+        self.control.observe(lambda _: self.check(), "value")
+
+    @property
+    def value(self) -> Any:
+        """The entry in the type declared, the default of a swept one; an entry that cannot be read stays text."""
+        return self.declared.default if self.axis else _read(self.declared, self.control.value)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        entry = _write(value) if isinstance(self.control, ipw.Text) else value
+        if self.declared.with_options and isinstance(self.control, ipw.Dropdown):
+            options = list(self.control.options)
+            if entry not in dict(options).values():
+                self.control.options = [*options, (str(entry), entry)]
+        self.control.set_trait("value", entry)
+        self.check()
+
+    def check(self) -> None:
+        """Hold the entry against its declaration and show beside it what is wrong."""
+        self.axis = None
+        try:
+            axis = self._several()
+            for value in axis.listed or axis.ends() if axis else [self.value]:
+                self._check_written(value)
+                self.declared.check(value)
+            self.axis, self.error = axis, ""
+        except Exception as error:
+            self.error = faults.sentence(error)
+        words = _swept(self.axis) if self.axis else _help(self.declared)
+        self.help.value = lines([self.error or words])
+        mark(self.help, bool(self.error))
+
+    def _check_written(self, value: Any) -> None:
+        if self.declared.type is dict and isinstance(value, str):
+            raise Refusal(
+                f"{self.declared.name} must read name=value, name=value, not {value!r:.80}"
+            )
+
+    def _several(self) -> Axis | None:
+        """The values of an entry that holds several; None where it holds one."""
+        entry = self.control.value if self.sweepable else None
+        if not isinstance(entry, str) or not (RANGE.fullmatch(entry) or "," in entry):
+            return None
+        try:
+            axis = Axis.of(entry)
+        except Refusal as refused:
+            raise Refusal(f"{self.declared.name}: {refused}") from None
+        return None if len(axis.listed) == 1 else axis
+
+
+def is_number(declared: Setting) -> bool:
+    """Whether a setting is entered as a number, and so may be swept in its field."""
+    return declared.type in (int, float) and not declared.choices
+
+
+def _control(declared: Setting, style: SharedStyle) -> ipw.Dropdown | ipw.Checkbox | ipw.Text:
+    """A drop-down for choices, a box for true or false, else text; it has a name and a tooltip for a screen reader."""
+    name = {"description": declared.name, "tooltip": _help(declared)}
+    if declared.choices:
+        options = [(str(choice), choice) for choice in declared.choices]
+        unset = [(UNSET, None)] if declared.optional else []
+        return style.make(ipw.Dropdown, options=[*unset, *options], **name)
+    if declared.type is bool and not declared.optional:
+        return style.make(ipw.Checkbox, indent=False, **name)
+    placeholder = "auto" if declared.auto else UNSET if declared.optional else ""
+    return style.make(ipw.Text, placeholder=placeholder, continuous_update=False, **name)
+
+
+def _read(declared: Setting, entry: Any) -> Any:
+    """What a text entry means, in the same words as on the command line; other entries as they are."""
+    if not isinstance(entry, str) or declared.choices:
+        return entry
+    entry = entry.strip()
+    if declared.type is str and not (declared.optional and not entry):
+        return entry
+    if not entry and declared.optional:
+        return None
+    try:
+        if declared.type is dict:
+            return calls.parse_options(entry)
+        if declared.type in (list, tuple):
+            return declared.type(map(calls.read_value, calls.split_list(entry)))
+    except ValueError:
+        return entry
+    return calls.read_value(entry)
+
+
+def _write(value: Any) -> str:
+    """The text that `_read` reads back."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return calls.write_options(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(calls.write_value, value))
+    return value if isinstance(value, str) else calls.write_value(value)
+
+
+def _swept(axis: Axis) -> str:
+    """How many values an axis has, and the first and last of them."""
+    if axis.size is None:
+        return f"swept: any value from {axis.low:g} to {axis.high:g}"
+    if axis.size > MOST_VALUES:
+        return (
+            f"swept: any of {axis.size:,} whole numbers from {axis.low} to {axis.high}; "
+            f"a grid takes at most {MOST_VALUES:,}"
+        )
+    values = list(map(calls.write_value, axis.grid()))
+    if len(values) > MOST_SHOWN:
+        values = [*values[: MOST_SHOWN - 2], "…", *values[-2:]]
+    return f"swept: {axis.size:,} values, {', '.join(map(shortened, values))}"
+
+
+def _help(declared: Setting) -> str:
+    """The unit, what it means, and its limits; an entry that is not made is called so."""
+    limits = {"at least": declared.ge, "above": declared.gt, "at most": declared.le}
+    rule = ", ".join(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)
+    unit = f"[{declared.unit}] " if declared.unit else ""
+    meaning = re.sub(r"\bNone\b", "empty", declared.help)
+    return unit + meaning + (f" ({rule})" if rule else "")

@@ -1,0 +1,71 @@
+"""What a comparison or a sweep will take, worked out before it starts and off the event loop.
+
+Asks `qtha_lab.experiment.cost` and `qtha_lab.studies.sweep`, which load torch when they are first asked; draws nothing.
+"""
+
+from collections.abc import Callable
+
+from qtha_lab.cli.output import duration
+from qtha_lab.experiment import Comparison, Experiment, Sweep
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.studies import sweep
+from qtha_lab.studies.comparison.protocol import trials_of
+
+
+def previews(described: Comparison | Sweep, cancelled: Callable[[], bool]) -> dict:
+    """What each method would cost, by label, a swept one at its first point; refuses what cannot run."""
+    from qtha_lab.experiment.cost.preview import preview
+
+    described.check()
+    return {label: preview(e, cancelled) for label, e in typical(described).items()}
+
+
+def typical(described: Comparison | Sweep) -> dict[str, Experiment]:
+    """An experiment of each method, by its name: with the first seed, at the first point of a sweep."""
+    if isinstance(described, Sweep):
+        return sweep.first_experiments(described)
+    return described.typical()
+
+
+def summary(described: Comparison | Sweep, costs: dict) -> str:
+    """How many runs will be launched, and how long they take with every slot busy."""
+    if isinstance(described, Sweep):
+        seconds = {label: cost.seconds_per_step for label, cost in costs.items()}
+        expected = sweep.forecast(described, seconds)
+        return f"{_runs(expected.runs)} · about {duration(expected.seconds)}"
+    trials = trials_of(described) if described.tuning else 0
+    tuning_seeds = described.tuning.seeds if described.tuning else ()
+    of_each = len(described.seeds) + trials * len(tuning_seeds)
+    n_runs = len(costs) * of_each
+    seconds = of_each * sum(cost.seconds_per_step * cost.steps for cost in costs.values())
+    at_once = min(slots.n_slots(described.training.threads), n_runs)
+    tuned = f", {trials} trials of each method among them" if trials else ""
+    return f"{_runs(n_runs)}{tuned} · about {duration(seconds / at_once)}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count > 1 else ''}"
+
+
+def engines_of(
+    described: Comparison | Sweep, costs: dict, cancelled: Callable[[], bool]
+) -> dict[str, list]:
+    """What a step of each method takes on each engine, by the method's label.
+
+    Args:
+        described: What would be launched.
+        costs: The previews of its methods, by label.
+        cancelled: Asked between engines; once true, the work ends.
+    """
+    from qtha_lab.experiment.cost.engines import engine_costs
+
+    experiments = typical(described).items()
+    return {label: engine_costs(e, costs[label], cancelled) for label, e in experiments}
+
+
+def sentences(described: Comparison | Sweep, costs: dict) -> list[str]:
+    """How much a sweep is, before it starts; nothing of a comparison."""
+    if not isinstance(described, Sweep):
+        return []
+    seconds = {label: cost.seconds_per_step for label, cost in costs.items()}
+    return sweep.forecast(described, seconds).sentences

@@ -1,0 +1,93 @@
+"""A form drawn from declared settings, a field each; the common ones first, the others folded.
+
+Knows no setting by name. A new one, with its limits and choices, appears by being declared.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from qtha_lab.core.settings import Setting
+
+from ..kit.fold import Fold
+from ..kit.shared_style import SharedStyle
+from ..kit.styles import column
+from .banner import Fault
+from .field import Field
+
+
+class Form:
+    """The controls of several settings; show `form.panel` in a page with a `look.style_sheet()`, read `form.values`.
+
+    Args:
+        settings: By name; where some are `common`, the others are folded.
+        values: Entries to start with, else the defaults.
+        known: Names to pick from, for settings that also take a path or an id.
+        sweepable: Whether number fields read several values too.
+
+    Example:
+        >>> from qtha_lab.core.settings import Setting
+        >>> form = Form({"r": Setting("r", int, 8, ge=2)})
+        >>> form["r"].value = 1
+        >>> form.errors
+        {'r': 'r must be at least 2, not 1'}
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Setting],
+        values: Mapping[str, Any] | None = None,
+        known: Mapping[str, Iterable[str]] | None = None,
+        sweepable: bool = False,
+    ):
+        values, known, style = values or {}, known or {}, SharedStyle()
+        self.fields = {
+            name: Field(declared, values.get(name), known.get(name, ()), sweepable, style)
+            for name, declared in settings.items()
+        }
+        first = [f.panel for f in self.fields.values() if f.declared.common]
+        others = [f.panel for f in self.fields.values() if not f.declared.common]
+        if first and others:
+            more = column(*others, css="qtha-form")
+            others = [Fold(f"more settings ({len(others)})", more, more=True)]
+        self.panel = column(*first, *others, css="qtha-form")
+
+    def __getitem__(self, name: str) -> Field:
+        return self.fields[name]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every setting as entered."""
+        return {name: field.value for name, field in self.fields.items()}
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """Only the settings that differ from their defaults: what a script would have to write."""
+        return {n: f.value for n, f in self.fields.items() if f.value != f.declared.default}
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The settings that hold several values, as a sweep's description has them."""
+        return {n: f.axis.written for n, f in self.fields.items() if f.axis}
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong, by setting; empty when all is well."""
+        return {name: field.error for name, field in self.fields.items() if field.error}
+
+    def faults(self, place: str = "") -> list[Fault]:
+        """What is wrong, with the control it was entered in; `place` names the form."""
+        fields = [field for field in self.fields.values() if field.error]
+        return [Fault(f"{place}: {f.error}" if place else f.error, f.control) for f in fields]
+
+    def fault(self, sentence: str, place: str = "") -> Fault:
+        """A refusal of all entries together, with the control of the setting that it begins with."""
+        name = re.match(r"(?:unknown )?(\w+)", sentence)
+        field = self.fields.get(name[1]) if name else None
+        control = None if field is None else field.control
+        return Fault(f"{place}: {sentence}" if place else sentence, control)
+
+    def observe(self, changed: Callable[[], None]) -> None:
+        """Call `changed()` after every entry."""
+        for field in self.fields.values():
+            field.control.observe(lambda _: changed(), "value")

@@ -1,0 +1,109 @@
+"""One method of a comparison: its name and label as the title, its options drawn from what it declares.
+
+Checks nothing that the method does not.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as ipw
+
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown, untitled
+from qtha_lab.core.settings import Setting, settings_of
+from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment.method_list import check_options, engine_names, method_entry
+from qtha_lab.experiment.method_options import ALPHAS
+
+from ..kit import styles as styles
+from ..kit.fold import Fold
+from .banner import Fault
+from .form import Form
+
+
+def choice_settings(name: str) -> dict[str, Setting]:
+    """What a choice of this method has besides its name and options, with the learning rate of the method named."""
+    settings = settings_of(MethodChoice)
+    del settings["name"], settings["options"]
+    rate, default = settings["learning_rate"], method_entry(name).default_learning_rate
+    help = f"{rate.help.rstrip('.')}, {default:g}."
+    settings["learning_rate"] = dataclasses.replace(rate, help=help)
+    return {n: dataclasses.replace(setting, common=True) for n, setting in settings.items()}
+
+
+def card_settings(name: str) -> dict[str, Setting]:
+    """Everything that a card of this method asks for; alpha may be left to the rule of the comparison."""
+    options = dict(method_entry(name).settings)
+    for alpha in ALPHAS:
+        if alpha in options and options[alpha].default is not None:
+            options[alpha] = left_to_the_rule(options[alpha])
+    return choice_settings(name) | options
+
+
+def left_to_the_rule(alpha: Setting) -> Setting:
+    """An alpha that may stay empty, so that one entered is one asked for, its default too."""
+    help = f"{alpha.help.rstrip('.')}; empty: 2 r, or {alpha.default} where scaling is as_given."
+    return dataclasses.replace(alpha, default=None, optional=True, help=help)
+
+
+class MethodCard(Fold):
+    """One method under its label: learning rate and layers first, then its options, the rarer folded.
+
+    Args:
+        choice: The method to start with.
+        on_copy: Called with the card whose "Duplicate" was pressed.
+        on_remove: Called with the card whose "Remove" was pressed.
+        axes: Its settings that hold several values.
+    """
+
+    def __init__(
+        self,
+        choice: MethodChoice,
+        on_copy: Callable,
+        on_remove: Callable,
+        axes: Mapping[str, Any] | None = None,
+    ):
+        self.name = choice.name
+        method = method_entry(choice.name)
+        entries = choice.model_dump() | choice.options | dict(axes or {})
+        known = {"engine": engine_names()}  # any PennyLane device can be typed too
+        self.form = Form(card_settings(choice.name), entries, known, sweepable=True)
+        self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
+        self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")
+        self.copy.on_click(lambda _: on_copy(self))
+        self.remove.on_click(lambda _: on_remove(self))
+        summary = styles.text(styles.lines([method.summary]), "qtha-text")
+        super().__init__(self.name, summary, self.form.panel, beside=(self.copy, self.remove))
+        self.add_class("qtha-group")
+
+    @property
+    def label(self) -> str:
+        """The method with all that was entered, right or wrong, and what is swept."""
+        changed = self.form.changed
+        label = calls.call(self.name, changed) if self.faults() else self.choice().label
+        if (title := shown(label)) != label:
+            label = f"{title} · {untitled(label)}"
+        return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label
+
+    def choice(self) -> MethodChoice:
+        """The method as entered, without what is swept; only what differs from the defaults is written out.
+
+        Raises:
+            Refusal: If an entry is out of its limits, or the entries contradict each other.
+        """
+        for fault in self.form.faults():
+            raise Refusal(fault.sentence)
+        changed = self.form.changed
+        choice = {name: changed.pop(name) for name in choice_settings(self.name) if name in changed}
+        check_options(self.name, changed)
+        return MethodChoice(name=self.name, **choice, options=changed)
+
+    def faults(self, place: str = "") -> list[Fault]:
+        """What is wrong, with the control to change."""
+        try:
+            self.choice()
+        except Refusal as refusal:
+            return self.form.faults(place) or [self.form.fault(str(refusal), place)]
+        return []

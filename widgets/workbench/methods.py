@@ -1,0 +1,175 @@
+"""The methods to compare: a card each, and a list to add from.
+
+The same method may be added twice, with other options.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import ipywidgets as ipw
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import MethodChoice
+from qtha_lab.experiment.method_groups import with_controls
+from qtha_lab.experiment.method_list import method_entries
+
+from ..kit import styles as styles
+from ..kit.closing import put
+from ..kit.guard import OnError, guarded
+from .banner import Fault
+from .method_card import MethodCard
+
+ADD = "add a method …"
+
+
+class MethodCards:
+    """Cards of methods with a list to add from; `cards.choices()` is what was picked.
+
+    Args:
+        choices: The methods to start with.
+        changed: Called after every entry.
+        model: Names the base model, on which LoRA of a method's size is found for its controls.
+        on_error: Takes what goes wrong in the answer to an entry or a button.
+        axes: Gives the settings of a method that hold several values at the start.
+    """
+
+    def __init__(
+        self,
+        choices: Iterable[MethodChoice],
+        changed: Callable[[], None],
+        model: Callable[[], str],
+        on_error: OnError,
+        axes: Callable[[MethodChoice], dict[str, Any]] = lambda _: {},
+    ):
+        self.changed, self.model, self.on_error = changed, model, on_error
+        self.cards: list[MethodCard] = []
+        self.add = ipw.Dropdown(options=[ADD], description="add")
+        self.offer()
+        self.add.observe(guarded(self._add, on_error), "value")
+        self.box = styles.column()
+        head = styles.row(styles.heading("Methods"), self.add, css="qtha-methods-head")
+        self.panel = styles.column(head, self.box)
+        for choice in choices:
+            self._append(choice, axes(choice))
+        self._draw()
+        if self.cards:
+            self.cards[0].unfolded = True
+
+    def offer(self) -> None:
+        """List the methods that there are now, with what adds one with its controls."""
+        self.families = families()
+        options = (ADD, *self.families, *method_entries())
+        if self.add.options != options:
+            self.add.options = options
+
+    def choices(self) -> list[MethodChoice]:
+        """Every method as entered.
+
+        Raises:
+            Refusal: If there is none, or an entry cannot be.
+        """
+        for fault in self.faults():
+            raise Refusal(fault.sentence)
+        return [card.choice() for card in self.cards]
+
+    def faults(self) -> list[Fault]:
+        """What is wrong, with the control to change."""
+        if not self.cards:
+            return [Fault("add at least one method", self.add)]
+        of_cards = [fault for card in self.cards for fault in card.faults(self._place(card))]
+        return of_cards + [
+            Fault(
+                f"{card.title} is the same as {first}: change a setting of it",
+                card.form["learning_rate"].control,
+            )
+            for first, card in self._repeated()
+        ]
+
+    def _repeated(self) -> list[tuple[str, MethodCard]]:
+        """The cards that say the same as one above them, with the title of that."""
+        labels = [card.label for card in self.cards]
+        numbers = [i for i, label in enumerate(labels) if label in labels[:i]]
+        return [(labels[i], self.cards[i]) for i in numbers]
+
+    def _place(self, card: MethodCard) -> str:
+        unique = [c.name for c in self.cards].count(card.name) == 1
+        return card.name if unique else card.title
+
+    def _append(self, choice: MethodChoice, axes: dict[str, Any] | None = None) -> MethodCard:
+        copy, remove = (guarded(answer, self.on_error) for answer in (self._copy, self._remove))
+        card = MethodCard(choice, copy, remove, axes)
+        card.form.observe(guarded(self._renew, self.on_error))
+        self.cards.append(card)
+        return card
+
+    def _renew(self) -> None:
+        self._draw()
+        self.changed()
+
+    def _add(self, change) -> None:
+        option = change["new"]
+        if option != ADD:
+            cards = [self._append(choice) for choice in self._choices_of(option)]
+            if option not in self.families:
+                cards[0].unfolded = True
+            self.add.value = ADD
+            self._renew()
+
+    def _choices_of(self, option: str) -> list[MethodChoice]:
+        """A method; or the controls of a method, beside it if it is there already."""
+        name = self.families.get(option)
+        if name is None:
+            return [MethodChoice(name=option)]
+        present = [card.choice() for card in self.cards if not card.faults()]
+        method = next((c for c in present if c.name == name), MethodChoice(name=name))
+        meanings = {choice.meaning for choice in present}
+        return [c for c in with_controls(method, self.model()) if c.meaning not in meanings]
+
+    def run_on(self, label: str, engine: str) -> None:
+        """Have a method's circuits run on an engine."""
+        self._card_of(label).form["engine"].value = engine
+
+    def twin_on(self, label: str, engine: str) -> None:
+        """Add a method once more, its circuits on another engine."""
+        card = self._card_of(label)
+        choice = card.choice()
+        twin = choice.replace(options={**choice.options, "engine": engine}, title="")
+        self._append(twin, card.form.axes).unfolded = True
+        self._renew()
+
+    def _card_of(self, label: str) -> MethodCard:
+        """The card of a method by its label, in which the numbers of an open size may be written out."""
+        meant = MethodChoice.parse(label).options.items()
+        cards = [card for card in self.cards if not card.faults()]
+        named = [card for card in cards if card.choice().label == label]
+        open_ones = (c for c in cards if c.choice().name == MethodChoice.parse(label).name)
+        return next(iter(named), None) or next(
+            c for c in open_ones if c.choice().options.items() <= meant
+        )
+
+    def _copy(self, card: MethodCard) -> None:
+        self._append(card.choice().replace(title=""), card.form.axes).unfolded = True
+        self._renew()
+
+    def _remove(self, card: MethodCard) -> None:
+        self.cards.remove(card)
+        self._renew()
+
+    def _draw(self) -> None:
+        """Cards in their order, each under its label, with a number where two labels are equal."""
+        labels = [card.label for card in self.cards]
+        for i, (card, label) in enumerate(zip(self.cards, labels, strict=True)):
+            number = labels[:i].count(label) + 1
+            card.title = label if number == 1 else f"{label} ({number})"
+            card.copy.disabled = bool(card.faults())
+            card.copy.tooltip, card.remove.tooltip = (
+                f"Duplicate {card.title}",
+                f"Remove {card.title}",
+            )
+        put(self.box, self.cards)
+
+
+def families() -> dict[str, str]:
+    """What adds a method with its classical controls, those with most of them first."""
+    entries = sorted(method_entries().values(), key=lambda entry: -entry.n_controls)
+    return {f"{entry.name} with its controls": entry.name for entry in entries if entry.n_controls}

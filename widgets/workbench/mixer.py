@@ -1,0 +1,58 @@
+"""A fold with a weight for each run; while it is open, their adapters answer in one."""
+
+from collections.abc import Callable, Mapping
+
+import ipywidgets as ipw
+
+from ..kit import styles as styles
+from ..kit.closing import put
+from ..kit.fold import Fold
+
+HELP = (
+    "Each layer gives y + Σ w (its output with the adapter − y), y being the base's: exact for every method. "
+    "1 and 0 are the adapter alone, all 0 the base."
+)
+
+
+class Mixer(Fold):
+    """Weights of adapters.
+
+    Args:
+        changed: Called when a weight was moved, or the fold opened or shut.
+
+    Example:
+        >>> mixer = Mixer(lambda: None)
+        >>> mixer.show({"a": "lora, seed 0", "b": "qtha, seed 0"})
+        >>> mixer.weights is None
+        True
+        >>> mixer.unfolded = True
+        >>> mixer.weights
+        {'a': 0.5, 'b': 0.5}
+    """
+
+    def __init__(self, changed: Callable[[], None]):
+        self.sliders: dict[str, ipw.FloatSlider] = {}
+        self.changed, self.rows = changed, styles.column()
+        super().__init__("Mix adapters by weights", styles.text(HELP, "qtha-text"), self.rows)
+        self.button.observe(lambda _: self.changed(), "value")
+
+    @property
+    def weights(self) -> dict[str, float] | None:
+        """By run id; None while the fold is shut or there is nothing to mix."""
+        values = {run: slider.value for run, slider in self.sliders.items()}
+        return values if values and self.unfolded else None
+
+    def show(self, titles: Mapping[str, str]) -> None:
+        """Offer a weight for each of these runs, by id and title; all the same at first."""
+        share = round(1 / max(len(titles), 1), 2)
+        self.sliders = {
+            run: ipw.FloatSlider(
+                share, min=-1, max=2, step=0.05, description=title, continuous_update=False
+            )
+            for run, title in titles.items()
+        }
+        for slider in self.sliders.values():
+            slider.add_class("qtha-weight")
+            slider.observe(lambda _: self.changed(), "value")
+        put(self.rows, self.sliders.values())
+        self.layout.display = "" if titles else "none"

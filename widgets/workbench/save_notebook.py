@@ -1,0 +1,59 @@
+"""A description saved as a notebook that repeats it: a name, a button, and where the file lies."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import ipywidgets as ipw
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.paths import as_path
+
+from ..kit import styles as styles
+from ..kit.guard import ErrorLine
+
+
+class Description(Protocol):
+    """An experiment, a comparison or a sweep."""
+
+    def to_notebook(self) -> str:
+        """The text of the notebook."""
+        ...
+
+
+class SaveNotebook(ipw.VBox):
+    """Put one beside what shows a description in other forms.
+
+    Args:
+        describe: Gives the description as it is now; may refuse.
+
+    Example:
+        >>> from qtha_lab.experiment import Comparison
+        >>> save = SaveNotebook(Comparison)
+        >>> save.file.value = str(getfixture("tmp_path") / "mine.ipynb")
+        >>> save.write().name
+        'mine.ipynb'
+    """
+
+    def __init__(self, describe: Callable[[], Description]):
+        self.describe, self.error = describe, ErrorLine()
+        self.file = ipw.Text("repeat.ipynb", description="notebook", continuous_update=False)
+        button = ipw.Button(description="Save as notebook", icon="book").add_class("qtha-small")
+        button.on_click(self.error.guard(lambda _: self.write()))
+        self.state = styles.text("", "qtha-text")
+        super().__init__([styles.row(self.file, button, self.state), self.error.panel])
+
+    def write(self) -> Path:
+        """Write the file and say where it lies.
+
+        Raises:
+            Refusal: If there is such a file already, or the description is refused.
+        """
+        name = self.file.value.strip()
+        path = as_path(name if name.endswith(".ipynb") else f"{name}.ipynb")
+        text = self.describe().to_notebook()
+        if path.exists():
+            raise Refusal(f"{path} is there already: choose another name")
+        path.write_text(text, encoding="utf-8")
+        self.state.value = styles.lines([f"{path.resolve()}: Run All repeats it"])
+        return path

@@ -1,0 +1,164 @@
+"""What drives runs while it runs: how it stands; stop and resume. The panel that those of sweeps and comparisons are made of.
+
+Reads a directory, so that a new panel, kernel or tab finds it again; its driver is a process of its own.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
+
+from ..kit import styles as styles
+from ..kit.display import Shown
+from ..kit.guard import ErrorLine
+from ..kit.loop import Background, with_libraries
+
+TICK_SECONDS = 0.7
+GOING = ("running", "stopping")
+BAR_STYLES = {"finished": "success", "dead": "danger"}
+
+
+class Scheduled(Protocol):
+    """What a driver works at, as its directory tells it."""
+
+    @property
+    def folder(self) -> ScheduledDir:
+        """The directory."""
+        ...
+
+
+View = TypeVar("View", bound=Scheduled)
+
+
+class SchedulerWatch(Shown, Generic[View]):
+    """Follows one driver of the runs folder, by default the latest; `noun` is also the trait with the name of what is shown.
+
+    A panel says what there is (`folders`), how one is called (`title`), opened (`attach`), read in a thread (`read`) and drawn.
+
+    Attributes:
+        runs: The ids of its runs so far.
+
+    Args:
+        name: Of the one to show; None is the latest.
+        background: Where reading and waiting are done; by default its own.
+        announce: Takes news to be read aloud.
+    """
+
+    noun: ClassVar[str]
+    needs_libraries: ClassVar[bool] = False  # to read it
+    runs = traitlets.Tuple()
+
+    def __init__(
+        self,
+        name: str | None = None,
+        background: Background | None = None,
+        announce: Callable[[str], None] = lambda sentence: None,
+    ):
+        super().__init__()
+        self.add_class("qtha-driver").add_class(f"qtha-{self.noun}")
+        self.announce = announce
+        self.error = ErrorLine()
+        self.background = background or Background(self.error.report)
+        self.view: View | None = None
+        self.heading = styles.heading(self.noun.capitalize())
+        self.state = styles.text("", "qtha-banner")
+        self.pick = ipw.Dropdown(description=f"earlier {self.noun}s").add_class("qtha-pick")
+        self.pick.observe(self.error.guard(self._picked), "value")
+        self.stop = self.button(f"Stop {self.noun}", "stop", lambda view: view.stop())
+        self.resume = self.button(f"Resume {self.noun}", "play", lambda view: view.resume())
+        style = [styles.style_sheet()] if background is None else []
+        self.children = [*style, self.heading, self.state, *self.parts(), styles.row(self.pick)]
+        self.observe(self.error.guard(lambda _: self._open()), self.noun)
+        self.layout.display = "none"
+        self.list_again()
+        names = [folder.path.name for folder in self.folders()]
+        setattr(self, self.noun, name if name is not None else (names or [""])[0])
+
+    def parts(self) -> list[ipw.Widget]:
+        """What stands between the state and the list of earlier ones."""
+        raise NotImplementedError
+
+    def folders(self) -> Sequence[ScheduledDir]:
+        """What there is in the runs folder, newest first."""
+        raise NotImplementedError
+
+    def title(self, folder: Any) -> str:
+        """When, what and with which methods."""
+        raise NotImplementedError
+
+    def attach(self, name: str) -> View:
+        """Open one by its name."""
+        raise NotImplementedError
+
+    def read(self, view: View) -> tuple[str, str, Any]:
+        """Its state, how it stands in words, and what else `draw` wants; the state is read before the rest."""
+        raise NotImplementedError
+
+    def draw(self, view: View, state: str, rest: Any) -> None:
+        """Draw what was read."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Empty what was drawn of the one before."""
+
+    def list_again(self) -> None:
+        """Offer what is in the folder now."""
+        folders = self.folders()
+        named = [(self.title(folder), folder.path.name) for folder in folders]
+        self.pick.options = [(f"show a {self.noun} …", ""), *named]
+        self.pick.value = ""
+        self.pick.layout.display = "" if folders else "none"
+
+    async def follow(self) -> None:
+        """Read and draw about once a second, until the driver has ended."""
+        while (view := self.view) is not None:
+            in_thread = with_libraries if self.needs_libraries else asyncio.to_thread
+            state, sentence, rest = await in_thread(self.read, view)
+            if view is self.view:
+                self._say(state, sentence)
+                self.draw(view, state, rest)
+            if state not in GOING:
+                return
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def act(self, action: Callable[[Any], Any]) -> None:
+        """Stop, resume or another action, which may take long, then follow."""
+        if self.view is not None:
+            await asyncio.to_thread(action, self.view)
+        self.background.start(self.noun, self.follow)
+
+    def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> ipw.Button:
+        """A button that does something to what is shown, once at a time."""
+        button = ipw.Button(description=label, icon=icon, tooltip=label).add_class("qtha-small")
+        start = self.background.start_once
+        button.on_click(self.error.guard(lambda _: start(label, lambda: self.act(action))))
+        return button
+
+    def _open(self) -> None:
+        name = getattr(self, self.noun)
+        self.layout.display = "" if name else "none"
+        self.view, self.runs, self.state.value = None, (), ""
+        self.clear()
+        if name:
+            self.view = self.attach(name)
+            words = self.title(self.view.folder)
+            self.heading.value = styles.heading(f"{self.noun.capitalize()} {words}").value
+            self.background.start(self.noun, self.follow)
+
+    def _say(self, state: str, sentence: str) -> None:
+        line = styles.lines([sentence])
+        if line != self.state.value and state not in GOING:
+            self.announce(f"{self.noun.capitalize()}: {sentence}")
+        self.state.value = line
+        styles.mark(self.state, state == "dead")
+        self.stop.disabled = state != "running"
+        self.resume.disabled = state in (*GOING, "finished")
+
+    def _picked(self, change) -> None:
+        if change["new"]:
+            setattr(self, self.noun, change["new"])
+            self.pick.value = ""

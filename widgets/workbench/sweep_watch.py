@@ -1,0 +1,212 @@
+"""A sweep while it runs: its state, trials so far, the best of each method; stop, resume, more trials, confirm the best.
+
+Reads the sweep's directory, so that a new panel, kernel or tab finds it again; its driver is a process of its own.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets as ipw
+import traitlets
+
+from qtha_lab.cli.output import duration
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown
+from qtha_lab.core.metrics import MEASURES
+from qtha_lab.experiment import Sweep
+from qtha_lab.studies.sweep import TrialRecord, Trials, attach
+from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
+
+from ..kit import styles as styles
+from ..kit.fold import Fold
+from ..kit.loop import with_libraries
+from .history import local_time
+from .launching import launch_all
+from .scheduler_watch import BAR_STYLES, GOING, SchedulerWatch
+
+WORDS = {
+    "dead": "its driver has ended before its time: Resume goes on where it was, nothing finished is repeated",
+    "stopped": "Resume goes on where it was",
+    "stopping": "what runs is being saved",
+}
+
+
+class SweepWatch(SchedulerWatch[Trials]):
+    """Follows one sweep of the runs folder, by default the latest; see `SchedulerWatch`.
+
+    Attributes:
+        sweep: The name of the sweep shown, empty for none.
+        confirming: The ids of the runs launched last to confirm its best.
+
+    Example:
+        >>> SweepWatch()  # doctest: +SKIP
+    """
+
+    noun = "sweep"
+    sweep = traitlets.Unicode()
+    confirming = traitlets.Tuple()
+
+    def parts(self) -> list[ipw.Widget]:
+        self.bar = ipw.IntProgress(layout={"width": "auto", "height": "18px"})
+        self.best = styles.text("", "qtha-table")
+        self.table = styles.text("", "qtha-table")
+        self.extend = self.button("Give it more trials", "plus", self._extend)
+        self.more = ipw.BoundedIntText(10, 1, 10_000, description="more trials")
+        self.more.add_class("qtha-count")
+        self.sure = ipw.Button(
+            description="Confirm the best",
+            icon="check",
+            tooltip="Run the best of each method again with seeds that no trial had, and compare them on test rows",
+        ).add_class("qtha-small")
+        confirm = self.background.start_once
+        self.sure.on_click(self.error.guard(lambda _: confirm("confirm", self.confirm)))
+        self.seeds = ipw.BoundedIntText(3, 1, 100, description="fresh seeds")
+        self.seeds.add_class("qtha-count")
+        self.launched = styles.text("", "qtha-text")
+        self.see = ipw.Button(description="Views of its runs", icon="line-chart")
+        self.see.add_class(
+            "qtha-small"
+        ).layout.display = "none"  # until a page has a place for them
+        return [
+            self.bar,
+            self.best,
+            styles.row(self.stop, self.resume, self.see),
+            styles.row(self.sure, self.seeds, self.extend, self.more),
+            self.launched,
+            self.error.panel,
+            Fold("All trials", self.table),
+        ]
+
+    def folders(self) -> list[SweepDir]:
+        return list_sweeps()
+
+    def title(self, folder: SweepDir) -> str:
+        return title(folder)
+
+    def attach(self, name: str) -> Trials:
+        return attach(name)
+
+    def read(self, view: Trials) -> tuple[str, str, list[TrialRecord]]:
+        state, records = view.state, view.records()
+        words = sentence(state, records, view.planned, view.seconds_left(records))
+        return state, words, records
+
+    def draw(self, view: Trials, state: str, rest: list[TrialRecord]) -> None:
+        described, records = view.sweep, rest
+        ended = [record for record in records if record.state != "running"]
+        self.bar.max, self.bar.value = max(view.planned, 1), len(ended)
+        self.bar.bar_style = BAR_STYLES.get(state, "info")
+        self.best.value = styles.table(best_rows(view, records))
+        self.table.value = styles.table([_row(described, record) for record in records])
+        self.runs = tuple(name for record in records for name in record.runs)
+        self.extend.disabled = self.more.disabled = state in GOING
+        has_all = len(view.best(records)) == len(described.methods)
+        self.sure.disabled = self.seeds.disabled = state in GOING or not has_all
+
+    def clear(self) -> None:
+        self.best.value = self.table.value = self.launched.value = ""
+
+    def still(self) -> dict[str, str]:
+        """How the sweep stands now, and the best of each method."""
+        if self.view is None:
+            return {"text/plain": "There is no sweep yet."}
+        _, words, records = self.read(self.view)
+        line = f"Sweep {title(self.view.folder)}: {words}"
+        table = styles.table(best_rows(self.view, records))
+        return {"text/plain": line, "text/html": f"<p>{styles.lines([line])}</p>{table}"}
+
+    async def confirm(self) -> None:
+        """Launch the best of each method as a comparison with fresh seeds."""
+        if self.view is None:
+            return
+        name = f"best of {self.view.folder.path.name}"
+        comparison = await asyncio.to_thread(self.view.confirmation, self.seeds.value)
+        started = await with_libraries(launch_all, comparison, name)
+        self.confirming = tuple(run.id for run in started)
+        methods = ", ".join(method.label for method in comparison.methods)
+        seeds = ", ".join(map(str, comparison.seeds))
+        line = f"Launched to confirm: {methods}, each with seeds {seeds}."
+        self.launched.value = styles.lines([line])
+
+    def _extend(self, trials: Trials) -> None:
+        described, planned = trials.sweep, trials.planned
+        counts = map(described.trials_of, described.methods)
+        extended = described.replace(trials=max(counts) + self.more.value)
+        if sum(map(extended.trials_of, extended.methods)) == planned:
+            raise Refusal(
+                "every point of this grid is tried: sweep anew with more values, or by another search"
+            )
+        trials.extend(trials=extended.trials)
+
+
+def title(folder: SweepDir) -> str:
+    """When, what and which axes: `2026-11-24 15:30 · tiny/qa · lora, qtha over learning_rate`."""
+    try:
+        described = folder.sweep
+    except Refusal as reason:
+        return f"{folder.path.name} · unreadable: {reason}"
+    methods = ", ".join(shown(method.label) for method in described.methods)
+    what = f"{described.model}/{described.task}"
+    return f"{local_time(folder.path.name)} · {what} · {methods} over {', '.join(described.axes)}"
+
+
+def sentence(
+    state: str, records: Iterable[TrialRecord], planned: int, left: float | None = None
+) -> str:
+    """How a sweep stands, in words.
+
+    Args:
+        state: As `Trials.state`.
+        records: The trials so far.
+        planned: How many there will be.
+        left: Seconds that those to come will take, where it is known; said while it runs.
+    """
+    states = [record.state for record in records]
+    counts = ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states))
+    rest = f"about {duration(left)} left" if left and state == "running" else ""
+    parts = [state, f"{len(states)} of {planned} trials begun", counts, rest, WORDS.get(state, "")]
+    return " · ".join(filter(None, parts))
+
+
+def best_rows(trials: Trials, records: list[TrialRecord]) -> list[dict[str, str]]:
+    """A row per method: its best point so far, of how many trials."""
+    described, best = trials.sweep, trials.best(records)
+    return [
+        {
+            "best of": shown(method.label),
+            **{axis: _value(best, method.label, axis) for axis in described.axes},
+            objective_title(described): f"{best[method.label].value:.4g}" if method.label in best else "–",
+            "trials": f"{sum(r.method == method.label and r.state != 'running' for r in records)}"
+            f" of {described.trials_of(method)}",
+        }
+        for method in described.methods
+    ]  # fmt: skip
+
+
+def objective_title(described: Sweep) -> str:
+    """The objective with its unit."""
+    measure = MEASURES[described.objective]
+    return f"{measure.words} ({measure.unit})" if measure.unit else measure.words
+
+
+def _value(best: dict[str, TrialRecord], label: str, axis: str) -> str:
+    return _text(best[label].point.get(axis, "–")) if label in best else "–"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if value == "–" else calls.write_value(value)
+
+
+def _row(described: Sweep, record: TrialRecord) -> dict[str, str]:
+    return {
+        "method": shown(record.method),
+        "trial": str(record.number),
+        "state": record.state,
+        **{axis: _text(record.point.get(axis, "–")) for axis in described.axes},
+        objective_title(described): "–" if record.value is None else f"{record.value:.4g}",
+        "why": record.message,
+    }
