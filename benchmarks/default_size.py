@@ -28,7 +28,9 @@ CASES: dict[str, dict[str, Any]] = {
         "model": "smollm2-135m", "task": "qa", "steps": 20, "batch_size": 4, "eval_rows": 64,
         "test_rows": 128, "precision": "bfloat16",
     },
-    "minilm/supersense": {"model": "minilm", "task": "supersense", "steps": 60},
+    "minilm/supersense": {
+        "model": "minilm", "task": "supersense", "steps": 150, "head_learning_rate": 0.01,
+    },
     "minilm/two classes": {"model": "minilm", "steps": 40},
 }  # fmt: skip
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "plot",
     "ansatze",
     "setup",
+    "members",
     "methods",
     "plugins",
     "report",

@@ -1,6 +1,11 @@
 """The command line as one object; each file of commands adds its own to it."""
 
+from typing import Annotated
+
 import typer
+
+from qtha_lab import __version__
+from qtha_lab.core.io import show
 
 app = typer.Typer(
     name="qtha-lab",
@@ -10,3 +15,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        show(f"qtha-lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Quantum parameter-efficient fine-tuning: QTHA against LoRA, from the shell."""

@@ -47,6 +47,11 @@ class LoadedModel:
     source: str
     fingerprint: str
 
+    def __iter__(self) -> Iterator["PreTrainedModel | PreTrainedTokenizerBase"]:
+        """Unpack into model and tokenizer."""
+        yield self.model
+        yield self.tokenizer
+
 
 def load_model(
     name: str,

@@ -67,6 +67,21 @@ class Run:
         return self.files.path.name
 
     @property
+    def name(self) -> str:
+        """The same as `id`."""
+        return self.id
+
+    @property
+    def state(self) -> str:
+        """The state now: queued, running, finished, …"""
+        return self.status().state
+
+    @property
+    def config(self) -> Experiment:
+        """The same as `experiment`."""
+        return self.experiment
+
+    @property
     def path(self) -> Path:
         """Its directory."""
         return self.files.path
