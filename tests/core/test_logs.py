@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SAY = """
 import logging, qtha_lab
-from qtha_lab import paths
+from qtha_lab.core import paths
 logging.getLogger("qtha_lab.runs.run").info("launching lora")
 logging.getLogger("qtha_lab.runs.run").warning("a second thing")
 print(paths.log_file())

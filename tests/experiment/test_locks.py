@@ -16,7 +16,7 @@ from qtha_lab.experiment.run_directory import trash
 RESUME = """
 import logging, sys
 from pathlib import Path
-from qtha_lab import runs
+from qtha_lab.runs import run as runs
 from qtha_lab.core.errors import Refusal
 
 class Pause(logging.Handler):

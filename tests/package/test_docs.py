@@ -67,7 +67,7 @@ def test_the_commands_of_a_page_pass_every_check_that_comes_before_a_run(words, 
 
 
 def test_methods_ansatze_tasks_and_figures_have_a_page_and_every_example_is_shown():
-    shown = "".join(page.read_text() for page in (*HOW_TO, ROOT / "README.md"))
+    shown = "".join(page.read_text() for page in HOW_TO)
     for kind in ("method", "ansatz", "task", "figure"):
         assert f"own_{kind}.md" in [page.name for page in HOW_TO]
     for example in sorted((ROOT / "examples").glob("*.py")):
@@ -75,7 +75,7 @@ def test_methods_ansatze_tasks_and_figures_have_a_page_and_every_example_is_show
 
 
 def test_every_picture_of_the_how_to_pages_is_shown_and_small():
-    shown = "".join(page.read_text() for page in HOW_TO)
+    shown = "".join(page.read_text() for page in (*HOW_TO, ROOT / "README.md"))
     pictures = sorted((ROOT / "docs" / "howto" / "pictures").iterdir())
     assert pictures
     assert [p.name for p in pictures if f"](pictures/{p.name})" not in shown] == []
@@ -145,7 +145,7 @@ def test_the_glossary_gives_forty_words_one_meaning_each():
 def test_the_page_on_architecture_names_every_room():
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
     named = re.findall(r"`(\w+)`", " ".join(rows))
-    files = {path.stem for path in (ROOT / "qtha_lab").glob("*.py")} - {"__init__"}
+    files = {path.stem for path in (ROOT / "qtha_lab").glob("*.py")} - {"__init__", "__main__"}
     folders = {path.parent.name for path in (ROOT / "qtha_lab").glob("*/__init__.py")}
     rooms = files | folders | {"widgets"}
     assert sorted(named) == sorted(rooms)

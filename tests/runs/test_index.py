@@ -142,7 +142,7 @@ def test_the_index_does_not_grow_with_every_change(tmp_path):
 LIST = """
 import resource, signal, sys
 from pathlib import Path
-from qtha_lab import runs
+from qtha_lab.runs import run as runs
 from qtha_lab.experiment.run_directory import index, record
 record.YOUNG_SECONDS = -1.0
 folder, most, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

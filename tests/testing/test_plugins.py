@@ -444,7 +444,7 @@ def package(tmp_path):
 PACKAGED = """
 import sys
 from pathlib import Path
-from qtha_lab import runs
+from qtha_lab.runs import run as runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir

@@ -22,7 +22,7 @@ GIB = 2**30
 HOLDS = """
 import sys
 from pathlib import Path
-from qtha_lab import reserved
+from qtha_lab.core import memory_reservations as reserved
 
 assert reserved.reserve(Path(sys.argv[1]), int(sys.argv[2])) is not None
 taken = b"x" * int(sys.argv[3])

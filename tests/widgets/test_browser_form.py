@@ -26,7 +26,7 @@ while not Path("go_on.txt").exists():
     time.sleep(0.05)"""
 EXPLORERS = """import torch
 from IPython.display import display
-from qtha_lab import runs
+from qtha_lab.runs import run as runs
 from widgets import CircuitExplorer, EngineExplorer, MpoExplorer, UpdateExplorer
 spectrum = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
 display(CircuitExplorer(n_qubits=2), MpoExplorer({"swap": torch.eye(4)[[0, 2, 1, 3]]}))
