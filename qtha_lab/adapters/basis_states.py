@@ -176,7 +176,7 @@ def circuit_probs(
 
     Example:
         >>> p = circuit_probs(torch.tensor([torch.pi, 0.0]), 2, 1, engine="torch")
-        >>> p.argmax()  # wire 0 turned, then a CNOT: |11⟩
+        >>> p.argmax()  # wire 0 rotated, then a CNOT: |11⟩
         tensor(3)
 
     Source:

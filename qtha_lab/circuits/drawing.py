@@ -25,8 +25,8 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
-        >>> turns = [Gate("RY", wire, Angle.input(wire)) for wire in (0, 1)]
-        >>> print(draw(Circuit(2, [*turns, Gate("CNOT", (0, 1))]), width=80, max_rows=1))
+        >>> rotations = [Gate("RY", wire, Angle.input(wire)) for wire in (0, 1)]
+        >>> print(draw(Circuit(2, [*rotations, Gate("CNOT", (0, 1))]), width=80, max_rows=1))
         0: ──RY(x0)─╭●─┤
         1: ──RY(x1)─╰X─┤
     """

@@ -102,7 +102,7 @@ def gate_kind(kind: GateKind) -> GateKind:
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
-        >>> root_x = gate_kind(GateKind("SX", ("√X",), lambda w, a: turn_x(w[0], Angle.const(PI / 2)),
+        >>> root_x = gate_kind(GateKind("SX", ("√X",), lambda w, a: rotation_x(w[0], Angle.const(PI / 2)),
         ...     commutes_with="X", qasm="sx"))
         >>> print(Circuit(1, [Gate("SX", 0)]).draw())
         0: ──√X─┤

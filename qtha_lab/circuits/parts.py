@@ -23,7 +23,7 @@ def rotation_z(wires: int | Wires, angle: Angle | float) -> Rotation:
     """exp(-i angle/2 Z⊗…⊗Z): RZ on one wire, a turn about a string of Z on several.
 
     Example:
-        >>> kind, wires, angle = turn_z((0, 2), PI)
+        >>> kind, wires, angle = rotation_z((0, 2), PI)
         >>> kind, wires, str(angle)
         ('Z', (0, 2), 'π')
     """

@@ -30,8 +30,8 @@ def gate_rows(
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
-        >>> turn = Gate("RY", 0, Angle.param(0))
-        >>> gate_rows(Circuit(1, [turn]), params=[0.5])
+        >>> rotation = Gate("RY", 0, Angle.param(0))
+        >>> gate_rows(Circuit(1, [rotation]), params=[0.5])
         [{'name': 'RY', 'wires': [0], 'angles': [{'source': 'p0', 'value': 0.5, 'gradient': None}]}]
     """
     values = {"input": inputs, "param": params, "const": ()}

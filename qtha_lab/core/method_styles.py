@@ -1,6 +1,6 @@
 """How a method is drawn: one colour, dash and symbol, stated where the method is defined.
 
-`@method(look=Look("blue", "solid", "circle"))` enters it here, and every figure reads it. A method
+`@method(style=MethodStyle("blue", "solid", "circle"))` enters it here, and every figure reads it. A method
 without one is styled by its name. Draws nothing.
 """
 
@@ -29,7 +29,7 @@ class MethodStyle(NamedTuple):
     """The name of a colour, a dash and a symbol.
 
     Example:
-        >>> Look("blue", "solid", "circle").color
+        >>> MethodStyle("blue", "solid", "circle").color
         'blue'
     """
 
@@ -47,8 +47,8 @@ def method_style_of(name: str) -> MethodStyle | None:
     """The look of a method; the methods are not loaded for it where it is remembered.
 
     Example:
-        >>> look_of("qtha")
-        Look(color='blue', dash='solid', symbol='circle')
+        >>> method_style_of("qtha")
+        MethodStyle(color='blue', dash='solid', symbol='circle')
     """
     if is_loaded("qtha_lab.adapters"):
         return METHOD_STYLES.get(name)

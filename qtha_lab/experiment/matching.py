@@ -41,7 +41,7 @@ def matched(
 
     Example:
         >>> from qtha_lab.experiment import Comparison
-        >>> [e.choice.label for e in Comparison(methods="lora(r=4),dora", matching="equal_r").lineup()]
+        >>> [e.choice.label for e in Comparison(methods="lora(r=4),dora", matching="equal_r").contenders()]
         ['lora(r=4)', 'dora(r=4)']
     """
     first, *others = _with_numbers(methods[0], experiment), *methods[1:]

@@ -60,7 +60,7 @@ def loss_by_variant(ways: Sequence[Way], theme: str = "light") -> Figure:
     Example:
         >>> losses = {"as trained": 4.0, "without W_q": 4.5, "at the start": 5.0}
         >>> ways = [{"name": n, "on": "qa", "loss": loss, "rows": 9} for n, loss in losses.items()]
-        >>> loss_elsewhere(ways).alt
+        >>> loss_by_variant(ways).alt
         'Loss on qa: as trained 4.000, at the start 5.000; without W_q 4.500 (+0.500).'
     """
     groups: dict[str, list[Way]] = {}

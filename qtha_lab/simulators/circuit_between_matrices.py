@@ -70,9 +70,9 @@ def between(
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
-        >>> one_turn = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+        >>> one_rotation = Circuit(1, [Gate("RY", 0, Angle.input(0))])
         >>> first, last = torch.full((1, 1), torch.pi), torch.tensor([[2.0]])
-        >>> added = between(first, one_turn, "z", torch.empty(0), last, engine="torch")
+        >>> added = between(first, one_rotation, "z", torch.empty(0), last, engine="torch")
         >>> added(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5], [0.5]]))
         tensor([[ 2.5000],
                 [-1.5000]])

@@ -71,8 +71,8 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
-        >>> turn = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
-        >>> cost = estimate(turn, batch=10, engine="device:default.qubit(shots=100)")
+        >>> rotation = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.param(0))])
+        >>> cost = estimate(rotation, batch=10, engine="device:default.qubit(shots=100)")
         >>> cost.circuits, cost.shots  # a sample: its value, and two shifts of each of two angles
         (50, 5000)
     """

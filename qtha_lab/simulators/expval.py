@@ -41,8 +41,8 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
-        >>> one_turn = Circuit(1, [Gate("RY", 0, Angle.input(0))])
-        >>> expval_z(one_turn, torch.tensor([[0.0], [torch.pi]]), torch.empty(0), engine="torch")
+        >>> one_rotation = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+        >>> expval_z(one_rotation, torch.tensor([[0.0], [torch.pi]]), torch.empty(0), engine="torch")
         tensor([[ 1.],
                 [-1.]])
     """

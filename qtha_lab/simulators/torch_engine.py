@@ -93,8 +93,8 @@ def run(
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
-        >>> turn = Circuit(1, [Gate("RY", 0, Angle.input(0))])
-        >>> run(turn, torch.tensor([[0.0], [torch.pi]]), torch.empty(0), Readout.z(1)).tolist()
+        >>> rotation = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+        >>> run(rotation, torch.tensor([[0.0], [torch.pi]]), torch.empty(0), Readout.z(1)).tolist()
         [[1.0], [-1.0]]
     """
     return read(tables_of(circuit, readout, inputs.device, inputs.dtype), inputs, params, readout)

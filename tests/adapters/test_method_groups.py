@@ -65,7 +65,7 @@ def test_all_is_every_method_and_every_control_once():
 
 def test_the_readme_names_every_method():
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    lines = re.findall(r"^- \*\*(?:Ours|PEFT's)\*\*: ([^;]*);", readme, re.M)
+    lines = re.findall(r"^- \*\*(?:Own|PEFT's)\*\*: ([^;]*);", readme, re.M)
     named = [name for line in lines for name in re.findall(r"`([a-z0-9_]+)`", line)]
     assert sorted(named) == sorted(method_names())
 
@@ -95,7 +95,7 @@ def test_sizes_of_the_table_are_refused_in_a_sentence(capsys, monkeypatch):
 
 PLUGIN = """
 import dataclasses
-from qtha_lab.plugins import AdapterConfig, Change, Control, Look, TensorSpec, method, setting
+from qtha_lab.plugins import AdapterConfig, Change, Control, MethodStyle, TensorSpec, method, setting
 
 @dataclasses.dataclass
 class ShiftConfig(AdapterConfig):
@@ -103,7 +103,7 @@ class ShiftConfig(AdapterConfig):
 
 @method(
     "family_shift", ShiftConfig, summary="A bias.", equation="Δy = b", source="a test",
-    default_learning_rate=1e-3, look=Look("sky", "dash", "{symbol}"), beside_lora=True,
+    default_learning_rate=1e-3, style=MethodStyle("sky", "dash", "{symbol}"), compare_with_lora=True,
     controls=[Control("frozen", "what training adds", {{"trained": False}})],
 )
 class Shift(Change):

@@ -56,9 +56,9 @@ def started_nodes():
 OWN_CLUSTER = """
 import json, os, psutil
 from qtha_lab.core.errors import Refusal
-from qtha_lab.runs.remote import machines_named
+from qtha_lab.runs.remote import remote_backend_named
 try:
-    machines = machines_named("ray")
+    machines = remote_backend_named("ray")
 except Refusal as refused:
     print(json.dumps(str(refused)))
     raise SystemExit

@@ -20,7 +20,7 @@ from widgets.kit.loop import Background
 
 def in_circuit_explorer(plant: Callable, tmp_path) -> str:
     explorer = widgets.CircuitExplorer(n_qubits=2)
-    plant("widgets.explorers.circuit_at_angles.TurnedCircuit.trace")
+    plant("widgets.explorers.circuit_at_angles.CircuitAtAngles.trace")
     explorer.turn("p0", 0.5)
     return explorer.error.panel.value
 

@@ -34,7 +34,7 @@ class CircuitAtAngles:
         seed: Of what is drawn, uniformly in ±π.
 
     Example:
-        >>> turned = TurnedCircuit("qtha", 2, 1).turn("p3", 0.5)
+        >>> turned = CircuitAtAngles("qtha", 2, 1).turn("p3", 0.5)
         >>> turned["p3"], turned.angles[:3], turned.observables
         (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
 

@@ -1,6 +1,6 @@
 """Save figure: a panel's figure as a file, in the font, size and names that a paper wants; its numbers as a table.
 
-Ties `qtha_lab.figures.machinery.export` to controls; without it the same is `figure.export(path, look=Look(…))`.
+Ties `qtha_lab.figures.machinery.export` to controls; without it the same is `figure.export(path, page_style=PageStyle(…))`.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ class SharedStyle:
     """Makes controls; those of one class have one layout and one style together. For what never changes its look.
 
     Example:
-        >>> look = SharedLook()
+        >>> look = SharedStyle()
         >>> look.make(ipw.Text, description="r").layout is look.make(ipw.Text, description="waist").layout
         True
     """

@@ -42,9 +42,9 @@ class Chat(Shown):
         command: What starts the process that answers.
 
     Example:
-        >>> talk = Talk(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
-        >>> talk.prompt.value = "How are you?"  # doctest: +SKIP
-        >>> await talk.answer()  # doctest: +SKIP
+        >>> chat = Chat(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
+        >>> chat.prompt.value = "How are you?"  # doctest: +SKIP
+        >>> await chat.answer()  # doctest: +SKIP
     """
 
     runs = traitlets.Tuple()

@@ -35,7 +35,7 @@ class ExportPanel(Shown):
         command: What starts qtha-lab.
 
     Example:
-        >>> leave = Leave("20261124-153012-tiny-qa-qtha-s0-1a2b")  # doctest: +SKIP
+        >>> leave = ExportPanel("20261124-153012-tiny-qa-qtha-s0-1a2b")  # doctest: +SKIP
         >>> await leave.export()  # doctest: +SKIP
     """
 

@@ -76,7 +76,7 @@ def lora_initialisation(config: PeftConfig) -> LoraStart:
     """What the start of a config needs and does; that of the usual one where it is not of LoRA or not listed.
 
     Example:
-        >>> lora_start(LoraConfig(init_lora_weights="olora")).moves_weight
+        >>> lora_initialisation(LoraConfig(init_lora_weights="olora")).moves_weight
         True
     """
     name = getattr(config, "init_lora_weights", True)
@@ -87,7 +87,7 @@ def initialisation_note(config: PeftConfig) -> str:
     """What a person should know of a start that does not leave the model as it is to the last bit; "" of others.
 
     Example:
-        >>> start_note(LoraConfig(init_lora_weights="gaussian"))
+        >>> initialisation_note(LoraConfig(init_lora_weights="gaussian"))
         ''
     """
     name, rounded = getattr(config, "init_lora_weights", True), "the evaluation loss at the start is the base's up to rounding"  # fmt: skip

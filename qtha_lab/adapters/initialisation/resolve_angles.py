@@ -23,7 +23,7 @@ def pending_initialisation(config: Any) -> str:
 
     Example:
         >>> from qtha_lab.adapters import QthaConfig
-        >>> start_to_resolve(QthaConfig(r=2, angles="small"))
+        >>> pending_initialisation(QthaConfig(r=2, angles="small"))
         ''
     """
     text = getattr(config, "angles", starts.UNIFORM)

@@ -153,7 +153,7 @@ def haar_noise_floor(n_qubits: int, n_samples: int, n_bins: int = N_BINS) -> flo
         n_bins: Of the histogram over [0, 1].
 
     Example:
-        >>> round(haar_floor(1, n_samples=1000), 3)  # near (75 - 1)/(2 · 1000)
+        >>> round(haar_noise_floor(1, n_samples=1000), 3)  # near (75 - 1)/(2 · 1000)
         0.038
     """
     import scipy.stats

@@ -78,8 +78,8 @@ def gate_noise(
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
-        >>> turn = Circuit(1, [Gate("RY", 0, Angle.param(0))])
-        >>> gate_noise(turn, "depolarizing_1q=0.1", 5).slopes.round(6)  # 1 - 0.1 of ⟨Z⟩ is left
+        >>> rotation = Circuit(1, [Gate("RY", 0, Angle.param(0))])
+        >>> gate_noise(rotation, "depolarizing_1q=0.1", 5).gradients.round(6)  # 1 - 0.1 of ⟨Z⟩ is left
         array([0.9])
 
     Source:

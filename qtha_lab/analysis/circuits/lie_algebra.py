@@ -64,8 +64,8 @@ def lie_algebra_of(circuit: Circuit, with_inputs: bool = True) -> LieAlgebra:
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
-        >>> turns = [Gate("RX", 0, Angle.param(0)), Gate("RZ", 0, Angle.param(1))]
-        >>> lie_algebra_of(Circuit(1, turns)).dimension  # X, Z and their commutator Y: su(2)
+        >>> rotations = [Gate("RX", 0, Angle.param(0)), Gate("RZ", 0, Angle.param(1))]
+        >>> lie_algebra_of(Circuit(1, rotations)).dimension  # X, Z and their commutator Y: su(2)
         3
 
     Source:

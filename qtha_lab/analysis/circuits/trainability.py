@@ -111,9 +111,9 @@ def random_gradients(
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
-        >>> turn = Circuit(1, [Gate("RY", 0, Angle.param(0))])
-        >>> slopes = random_slopes(turn, "Z0", 5)
-        >>> np.allclose(slopes, -np.sin(draw_angles(turn, 5).params.numpy()))  # ⟨Z⟩ = cos θ
+        >>> rotation = Circuit(1, [Gate("RY", 0, Angle.param(0))])
+        >>> gradients = random_gradients(rotation, "Z0", 5)
+        >>> np.allclose(gradients, -np.sin(draw_angles(rotation, 5).params.numpy()))  # ⟨Z⟩ = cos θ
         True
     """
     angles = draw_angles(circuit, n_samples, inputs, seed)

@@ -128,8 +128,8 @@ def jacobians_of(
 
     Example:
         >>> W = torch.diag(torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64))
-        >>> slopes = jacobians_of(lambda x: x @ W.mT, torch.randn(7, 3, dtype=torch.float64))
-        >>> slopes.mean_spectrum().values.round(6), round(slopes.token_dependence, 6)
+        >>> gradients = jacobians_of(lambda x: x @ W.mT, torch.randn(7, 3, dtype=torch.float64))
+        >>> gradients.mean_spectrum().values.round(6), round(gradients.token_dependence, 6)
         (array([2., 1., 0.]), 0.0)
     """
     if max_rank < 1:

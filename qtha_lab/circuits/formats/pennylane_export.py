@@ -22,8 +22,8 @@ def to_pennylane(circuit: Circuit, inputs, params) -> list:
 
     Example:
         >>> import numpy as np
-        >>> turn = Circuit(1, [Gate("RY", 0, Angle.input(0, scale=2.0))])
-        >>> to_pennylane(turn, np.array([0.25]), np.array([]))
+        >>> rotation = Circuit(1, [Gate("RY", 0, Angle.input(0, scale=2.0))])
+        >>> to_pennylane(rotation, np.array([0.25]), np.array([]))
         [RY(np.float64(0.5), wires=[0])]
     """
     import numpy as np

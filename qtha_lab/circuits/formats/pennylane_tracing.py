@@ -256,7 +256,7 @@ def trace(script: Script, number: int, labels: list) -> list[Native]:
         >>> import pennylane as qml
         >>> tape = qml.tape.QuantumScript([qml.RY(0.1, "a")])
         >>> (native,) = trace(script_of(tape, (), {}, None), 0, ["a"])
-        >>> native.key, native.slopes[0].tolist()
+        >>> native.key, native.gradients[0].tolist()
         (('RY', (0,)), [1.0])
     """
     point = point_of(len(script.leaves), number).requires_grad_()

@@ -67,7 +67,7 @@ class PageStyle:
             below without what all of a method have alike.
 
     Example:
-        >>> paper = Look(target="one-column")
+        >>> paper = PageStyle(target="one-column")
         >>> paper.width, round(paper.font, 2)
         (336.0, 10.67)
     """

@@ -63,7 +63,7 @@ class Table:
         """The same on its side: a column for each row, named by its first cell.
 
         Example:
-            >>> Table(("method", "loss"), [("lora", 4.1), ("qtha", 4.2)]).turned()
+            >>> Table(("method", "loss"), [("lora", 4.1), ("qtha", 4.2)]).rotated()
             Table(columns=('method', 'lora', 'qtha'), rows=(('loss (nats)', '4.1', '4.2'),))
         """
         first, *rest = zip(*self.cells(), strict=True)

@@ -66,8 +66,8 @@ def hadamard(size: int) -> Float[Tensor, "size size"]:
     """diag(±1) H / √d, the same for every layer of a size, in float64.
 
     Example:
-        >>> turned = torch.eye(192, dtype=torch.float64)[5] @ hadamard(192)
-        >>> round(float(turned.abs().max() / turned.square().mean().sqrt()), 6)  # of one-hot it is √192
+        >>> rotated = torch.eye(192, dtype=torch.float64)[5] @ hadamard(192)
+        >>> round(float(rotated.abs().max() / rotated.square().mean().sqrt()), 6)  # of one-hot it is √192
         1.0
     """
     with contextlib.redirect_stdout(io.StringIO()):  # it advertises another package

@@ -66,9 +66,9 @@ class ChatModels:
         Refusal: If there is none, or one has nothing to answer with.
 
     Example:
-        >>> speakers = Speakers(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
-        >>> for speaker, answer in speakers.answers("How are you?"):  # doctest: +SKIP
-        ...     print(speaker.title, answer.text)
+        >>> chat_models = ChatModels(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
+        >>> for chat_model, answer in chat_models.answers("How are you?"):  # doctest: +SKIP
+        ...     print(chat_model.title, answer.text)
     """
 
     def __init__(self, of: Iterable[Run | str | Path]) -> None:

@@ -64,7 +64,7 @@ def remote_backend_named(text: str) -> RemoteBackend:
         Refusal: If there is no such kind or option, its package is missing, or nothing answers there.
 
     Example:
-        >>> machines_named("rey")
+        >>> remote_backend_named("rey")
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: unknown kind of machines 'rey': did you mean 'ray'? Known: ray, slurm
     """

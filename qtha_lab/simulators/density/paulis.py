@@ -41,7 +41,7 @@ def rotation(n_qubits: int, letter: int, wires: tuple[int, ...]) -> tuple[np.nda
         The partner of each string, (4^n,), and the sign, 0 where the string commutes with Q.
 
     Example:
-        >>> partner, sign = turn(1, Z, (0,))  # RZ: X becomes cos X - sin Y
+        >>> partner, sign = rotation(1, Z, (0,))  # RZ: X becomes cos X - sin Y
         >>> partner.tolist(), sign.tolist()
         ([3, 2, 1, 0], [0, -1, 1, 0])
     """

@@ -105,7 +105,7 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
-        >>> ring = build("qtha", n_qubits=3, n_layers=1)  # 9 turns, 6 controlled ones
+        >>> ring = build("qtha", n_qubits=3, n_layers=1)  # 9 rotations, 6 controlled ones
         >>> circuits(ring, Readout.z(3), "device:default.qubit(shots=100)")
         (1, 42)
     """

@@ -19,7 +19,7 @@ def in_rotations_and_cz(circuit: Circuit) -> Circuit:
 
     Example:
         >>> circuit = Circuit(2, [Gate("CRZ", (0, 1), Angle.input(0))])
-        >>> [gate.name for gate in in_turns_and_cz(circuit).gates]
+        >>> [gate.name for gate in in_rotations_and_cz(circuit).gates]
         ['RZ', 'Hadamard', 'CZ', 'Hadamard', 'RZ', 'Hadamard', 'CZ', 'Hadamard']
     """
     gates: list[Gate] = []

@@ -152,10 +152,10 @@ def initialisation_of(text: str) -> Start:
         Refusal: If there is none of the name, or its brackets hold nothing or too much.
 
     Example:
-        >>> start_of("smal")
+        >>> initialisation_of("smal")
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: unknown start 'smal': did you mean 'small'? Known: ...
-        >>> start_of("run")
+        >>> initialisation_of("run")
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: start 'run' must read run(RUN), not 'run'
     """
