@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from .explorers.engine_explorer import EngineExplorer
     from .explorers.mpo_explorer import MpoExplorer
     from .explorers.update_explorer import SpectrumExplorer, UpdateExplorer
+    from .explorers.views import Views
     from .runs.live import LivePlot
     from .runs.log_view import LogView
     from .runs.runs_table import RunsTable
-    from .runs.views import Views
     from .workbench.chat import Chat
     from .workbench.comparison_watch import ComparisonWatch
     from .workbench.export import ExportPanel
@@ -56,7 +56,7 @@ _MODULES = {
     "SweepWatch": "workbench.sweep_watch",
     "Chat": "workbench.chat",
     "UpdateExplorer": "explorers.update_explorer",
-    "Views": "runs.views",
+    "Views": "explorers.views",
     "Watch": "workbench.watch",
     "Workbench": "workbench.workbench",
 }

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qtha_lab.circuits.drawing import draw
-from qtha_lab.circuits.formats.pennylane_import import gates_from_pennylane
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.schedule import depth
+from qtha_lab.circuits.tracing.pennylane_import import gates_from_pennylane
 from qtha_lab.core.errors import Refusal
 
 

@@ -96,7 +96,8 @@ def hold(path: Path, patience: float = 0.0) -> int | None:
 def _open_lock(path: Path) -> int:
     try:
         return open_shared(path, os.O_RDWR)
-    except PermissionError:  # another user's file, which a lock need not be written to
+    except PermissionError as reason:  # another user's file; a lock need not be written to
+        log.debug("%s is opened for reading: %s", path, reason)
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 

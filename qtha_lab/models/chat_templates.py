@@ -5,10 +5,13 @@ A template is a program. Jinja's sandbox keeps it from files, but not from endle
 
 import functools
 import json
+import logging
 import subprocess
 import sys
 
 from qtha_lab.core.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 SECONDS, MEBIBYTES = 2, 512
 WALL_SECONDS = 60
@@ -74,7 +77,8 @@ def check_template(template: str, folder: str) -> None:
             input=given, capture_output=True, text=True, timeout=WALL_SECONDS, check=False,
         )  # fmt: skip
         too_much = done.returncode < 0 or done.returncode == TOO_MUCH
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as reason:
+        log.info("a chat template was stopped: %s", reason)
         too_much = True
     if too_much:
         raise Refusal(

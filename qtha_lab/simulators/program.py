@@ -172,7 +172,7 @@ def compile_circuit(circuit: Circuit, readout: Readout | None = None) -> Program
         >>> from qtha_lab.circuits.ansatze import build
         >>> program = compile_circuit(build("qtha", n_qubits=3, n_layers=2))
         >>> [type(layer).__name__[0] for layer in program.layers]
-        ['T', 'P', 'T', 'P', 'T', 'P', 'T', 'P', 'T']
+        ['R', 'P', 'R', 'P', 'R', 'P', 'R', 'P', 'R']
     """
     readout = readout or Readout.z(circuit.n_qubits)
     frame = _Frame(circuit.n_qubits)

@@ -143,7 +143,7 @@ def test_depolarizing_and_misreading_by_hand():
     # one gate of chance p leaves (1 - p)⟨Z⟩; then 0 read as 1 with a, 1 as 0 with b: z(1 - a - b) + b - a
     noise = "depolarizing_1q=0.2,readout_0to1=0.05,readout_1to0=0.1"
     result = gate_noise(rotation, noise, 6)
-    np.testing.assert_allclose(result.slopes, 0.8 * 0.85, atol=1e-9)
+    np.testing.assert_allclose(result.gradients, 0.8 * 0.85, atol=1e-9)
     np.testing.assert_allclose(result.offsets, 0.05, atol=1e-9)
     np.testing.assert_allclose(result.scatter, 0, atol=1e-9)
     rest = result.exact * 0.8 * 0.85 + 0.05 - result.exact
@@ -152,7 +152,7 @@ def test_depolarizing_and_misreading_by_hand():
 
 def test_the_preset_shrinks_more_with_more_layers():
     slopes = [
-        gate_noise(ansatze.build("qtha", 2, n_layers), n_samples=8, seed=1).slopes.mean()
+        gate_noise(ansatze.build("qtha", 2, n_layers), n_samples=8, seed=1).gradients.mean()
         for n_layers in (1, 2)
     ]
     assert 1 > slopes[0] > slopes[1] > 0

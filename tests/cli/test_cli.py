@@ -42,8 +42,14 @@ def test_every_setting_has_a_flag_with_its_help(command, own):
         "doctor",
         "bench",
         "methods",
-        "figures",
-        "inspect",
+        "plot",
+        "ansatze",
+        "chat",
+        "init",
+        "models",
+        "tasks",
+        "engines",
+        "trust",
     ],
 )
 def test_every_command_explains_itself(command):
@@ -156,7 +162,7 @@ def test_a_run_that_is_not_there_is_refused():
 def test_a_fault_of_ours_is_one_sentence_that_names_its_log(tmp_path):
     log = tmp_path / "faults.log"
     code = (
-        "import sys; from qtha_lab import cli, doctor; sys.argv = ['qtha-lab', 'doctor'];"
+        "import sys; from qtha_lab import cli; from qtha_lab.cli import diagnosis as doctor; sys.argv = ['qtha-lab', 'doctor'];"
         "del doctor.examine; cli.main()"
     )
     env = {**os.environ, "QTHA_LAB_LOG": str(log)}

@@ -187,7 +187,7 @@ def test_the_bin_is_emptied_of_whole_runs_and_of_what_a_kill_left(tmp_path):
 MOVER = """
 import sys
 from pathlib import Path
-from qtha_lab.experiment.run_directory import RunDir, bin
+from qtha_lab.experiment.run_directory import RunDir, trash as bin
 folder, name = Path(sys.argv[1]), sys.argv[2]
 while True:
     bin.delete(RunDir(folder / name))

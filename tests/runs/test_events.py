@@ -180,7 +180,7 @@ def test_of_one_kind_and_step_the_last_line_counts():
 
 # ---- locks and slots ----
 
-HOLDER = "import sys; from qtha_lab.experiment.run_directory import slots; slots.hold(__import__('pathlib').Path(sys.argv[1])); print(1, flush=True); sys.stdin.read()"
+HOLDER = "import sys; from qtha_lab.experiment.run_directory import queue as slots; slots.hold(__import__('pathlib').Path(sys.argv[1])); print(1, flush=True); sys.stdin.read()"
 
 
 @pytest.fixture

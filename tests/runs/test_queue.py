@@ -15,7 +15,7 @@ from qtha_lab.experiment.run_directory import gpus as cards, queue as slots
 TAKES = """
 import sys, time
 from pathlib import Path
-from qtha_lab.experiment.run_directory import slots
+from qtha_lab.experiment.run_directory import queue as slots
 
 slots.n_cores = lambda: 2
 folder, threads = Path(sys.argv[1]), int(sys.argv[2])

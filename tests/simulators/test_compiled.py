@@ -281,7 +281,7 @@ def test_what_compiles_and_what_loads_give_the_same_bits(cache):
 
 IN_A_POOL = """
 import torch
-from qtha_lab.simulators.cpu import engine, team
+from qtha_lab.simulators.cpu import engine, threads as team
 team.addresses, engine.POOL_FLOPS = lambda: team.NOWHERE, engine.TEAM_FLOPS
 torch.set_num_threads(2)
 """

@@ -19,7 +19,7 @@ warnings.simplefilter("ignore")
 import pyarrow, torch  # the first brings a thread of its allocator, which sees to forks itself
 from qtha_lab import ansatze
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.cpu import team
+from qtha_lab.simulators.cpu import threads as team
 
 circuit = ansatze.build("qtha", 6, 4)
 inputs, params = torch.rand(600, 6), torch.rand(circuit.n_params)

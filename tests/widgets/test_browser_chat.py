@@ -9,14 +9,14 @@ from support.trained_runs import train_two
 
 CELL = """
 from qtha_lab import list_runs
-from widgets import Leave, Talk
+from widgets import Chat, ExportPanel
 
 ids = [run.id for run in sorted(list_runs(), key=lambda run: run.id)]
-talk = Talk(ids)
+talk = Chat(ids)
 talk
 """
 LEAVE = """
-leave = Leave(ids[0])
+leave = ExportPanel(ids[0])
 leave
 """
 

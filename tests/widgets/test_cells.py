@@ -20,7 +20,8 @@ print(json.dumps([len(_instances), sorted(type(w).__name__ for w in _instances.v
 SETUP = """
 import ipywidgets as ipw
 from ipywidgets.widgets.widget import _instances
-from widgets import CircuitExplorer, RunsTable, Views, Workbench, cells, closing, pages
+from widgets import CircuitExplorer, RunsTable, Views, Workbench
+from widgets.kit import cells, closing, pages
 from widgets.kit.display import Shown
 """
 

@@ -8,7 +8,7 @@ import pytest
 from support.run_folders import finish, run_folder, status, train, two_steps, write
 
 from qtha_lab.experiment.run_directory import queue as slots
-from widgets.runs.views import Views
+from widgets.explorers.views import Views
 
 
 @pytest.fixture

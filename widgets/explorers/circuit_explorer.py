@@ -15,8 +15,8 @@ from qtha_lab.figures.circuit import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 
 from ..kit import styles as styles
+from ..kit.choice import Choice
 from ..kit.slider import Slider
-from ..workbench.choice import Choice
 from .circuit_at_angles import CircuitAtAngles, rounded
 from .explorer import Drawing, Explorer
 

@@ -12,8 +12,8 @@ from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.engine_speeds import engine_speeds, number
 from qtha_lab.simulators import engine_speed as speed
 
+from ..kit.choice import Choice
 from ..kit.slider import Slider
-from ..workbench.choice import Choice
 from .explorer import Drawing, Explorer
 
 MOST_QUBITS, MOST_LAYERS = 12, 8

@@ -18,12 +18,12 @@ from ..figures.picture_view import Picture, PictureView
 from ..figures.save_figure import save_fold
 from ..kit import styles as styles
 from ..kit.aria import Aria
+from ..kit.choice import Choice, values_of
 from ..kit.display import Shown
 from ..kit.fold import Fold
 from ..kit.guard import ErrorLine
 from ..kit.latest import Latest
 from ..kit.loop import Background
-from ..workbench.choice import Choice, values_of
 
 
 class Drawing(NamedTuple):

@@ -19,9 +19,9 @@ from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.truncation import truncation_error
 
 from ..kit import styles as styles
+from ..kit.choice import Choice
 from ..kit.closing import put
 from ..kit.slider import Slider
-from ..workbench.choice import Choice
 from .explorer import Drawing, Explorer
 
 SITES = (2, 3, 4)

@@ -22,9 +22,9 @@ from qtha_lab.runs import run as runs_
 from qtha_lab.studies.comparison import run_data as reading
 
 from ..kit import styles as styles
+from ..kit.choice import Choice
 from ..kit.slider import Slider
 from ..runs.follower import Follower
-from ..workbench.choice import Choice
 from .explorer import Drawing, Explorer
 
 RANKS = {

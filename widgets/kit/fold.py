@@ -17,7 +17,7 @@ class Fold(ipw.VBox):
         more: Whether it is a lesser one, inside another.
 
     Example:
-        >>> fold = Fold("Training", look.text("…"))
+        >>> fold = Fold("Training", styles.text("…"))
         >>> fold.unfolded = True
         >>> fold.button.value
         True

@@ -57,7 +57,7 @@ class Desk(ipw.VBox):
         return table
 
     def _views(self) -> ipw.Widget:
-        from ..runs.views import Views
+        from ..explorers.views import Views
 
         views = Views(self.ticked)
         traitlets.dlink((self, "ticked"), (views, "runs"))

@@ -20,13 +20,13 @@ from qtha_lab.studies import comparison as compare
 from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep.folder import list_sweeps
 
-from ..figures import static as still
 from ..kit import styles as styles
 from ..kit.aria import Aria
 from ..kit.display import Shown
 from ..kit.fold import Fold, reveal
 from ..kit.guard import guarded
 from ..kit.loop import Background, in_thread, with_libraries
+from . import static as still
 from .all_runs import Desk
 from .banner import Banner, Fault
 from .comparison_watch import ComparisonWatch

@@ -219,7 +219,7 @@ def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequenc
 
     Example:
         >>> fit_decay([2, 4], [0.25, 0.0625], [0.01, 0.0025])
-        Decay(slope=-1.0, error=0.0408...)
+        Decay(gradient=-1.0, error=0.0408...)
     """
     x, v, e = (np.asarray(values, dtype=float) for values in (qubits, variances, errors))
     if len(set(x.tolist())) < 2:

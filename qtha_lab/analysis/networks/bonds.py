@@ -66,7 +66,7 @@ def bonds_of(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
     """Every bond of an operator, from left to right.
 
     Example:
-        >>> from qtha_lab import mpo
+        >>> from qtha_lab.tensor_networks import mpo
         >>> cnot = torch.eye(4)[[0, 1, 3, 2]]
         >>> bonds_of(*mpo.from_matrix(cnot, (2, 2), (2, 2), cutoff=1e-6))[0].values.round(6)  # P₀⊗I + P₁⊗X
         array([1.414214, 1.414214])

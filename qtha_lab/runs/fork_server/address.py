@@ -47,10 +47,14 @@ def _seconds(variable: str, default: str, remark: str = "") -> float:
     try:
         seconds = float(text)
     except ValueError:
-        seconds = -1
+        raise _no_seconds(variable, remark, text) from None
     if not 0 <= seconds < 1e9:
-        raise Refusal(f"{variable} must be a number of seconds, {remark}not {shortened(text)!r}")
+        raise _no_seconds(variable, remark, text)
     return seconds
+
+
+def _no_seconds(variable: str, remark: str, text: str) -> Refusal:
+    return Refusal(f"{variable} must be a number of seconds, {remark}not {shortened(text)!r}")
 
 
 def folder() -> Path:

@@ -57,7 +57,8 @@ class WarmStart:
         while not reply.endswith(b"\n"):
             try:
                 chunk = self.connection.recv(4096)
-            except TimeoutError:
+            except TimeoutError as reason:
+                log.debug("the fork server has not replied yet: %s", reason)
                 if _taken_back(self.ticket):
                     return {"fault": f"the fork server has not replied for {seconds:g} s"}
                 continue  # the server has just accepted the request

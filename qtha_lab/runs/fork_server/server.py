@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LIBRARIES = [  # all that a run on the CPU imports before its first step
     "qtha_lab.training.finetune",
     "qtha_lab.adapters",
-    "qtha_lab.sharing",
+    "qtha_lab.models.model_card",
     "qtha_lab.simulators.cpu.engine",
     "transformers.models.llama.modeling_llama",
     "transformers.models.bert.modeling_bert",

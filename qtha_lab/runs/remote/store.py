@@ -312,7 +312,8 @@ def _known_name(key: str, folder: str) -> str:
     name = key.lstrip("/").removeprefix(f"{folder.strip('/')}/")
     try:
         head, _, rest = relative_name(name).partition("/")
-    except Refusal:
+    except Refusal as reason:
+        log.debug("%s is refused: %s", key, reason)
         head, rest = "", ""
     if head not in FOLDERS if rest else head.removesuffix(".new") not in FILES:
         raise Refusal(

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qtha_lab.circuits.angle import Angle
-from qtha_lab.circuits.formats.pennylane_tracing import (
+from qtha_lab.circuits.gates import UNITARY, Gate
+from qtha_lab.circuits.tracing.pennylane_tracing import (
     STATES,
     Native,
     plain,
@@ -17,7 +18,6 @@ from qtha_lab.circuits.formats.pennylane_tracing import (
     trace,
     wire_labels,
 )
-from qtha_lab.circuits.gates import UNITARY, Gate
 from qtha_lab.core.errors import Refusal
 
 _FIXED = (

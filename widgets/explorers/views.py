@@ -14,6 +14,14 @@ import plotly.graph_objects as go
 import traitlets
 
 from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory.events import history
+from qtha_lab.experiment.run_directory.record import Stamp, stamp
+from qtha_lab.figures.machinery import labels
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.machinery.table import Table
+from qtha_lab.figures.parallel import inside, scale
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.table.table import matching
 from qtha_lab.studies.comparison.run_values import RunValues, differing, run_values
@@ -26,21 +34,13 @@ from qtha_lab.studies.comparison.views import (
     make,
     measures_of,
 )
-from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.table import Table
-from qtha_lab.figures.parallel import inside, scale
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory.events import history
-from qtha_lab.experiment.run_directory.record import Stamp, stamp
 
-from ..kit import styles as styles
-from ..workbench.choice import Choice
 from ..figures.curves_view import CurvesView
-from ..explorers.explorer import Drawing, Explorer
 from ..figures.figure_view import FigureView, Sheet
+from ..kit import styles as styles
+from ..kit.choice import Choice
 from ..kit.slider import Slider
+from .explorer import Drawing, Explorer
 
 TICK_SECONDS = 0.5
 SMOOTHING = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)

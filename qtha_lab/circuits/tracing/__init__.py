@@ -1,0 +1,1 @@
+"""Trace functions of other packages into gates."""
