@@ -277,7 +277,7 @@ def test_the_process_answers_as_speakers_in_this_one_do(trained, chat_models):
     loaded, answered = conversation(
         {"runs": paths}, question(decoding={"max_new_tokens": 12}, weights=weights)
     )
-    assert [s["id"] for s in loaded[0]["speakers"]] == [s.id for s in chat_models.all]
+    assert [s["id"] for s in loaded[0]["chat_models"]] == [s.id for s in chat_models.all]
     assert len(loaded[0]["prompts"]) == 10
     last = {event["speaker"]: event["text"] for event in answered if event["kind"] == "text"}
     assert last == texts(chat_models.answers(PROMPT, SHORT, weights))
@@ -292,7 +292,7 @@ def test_the_process_stops_goes_on_refuses_and_is_started_again_after_a_kill(tra
             with pytest.raises(Refusal, match="nobody to talk with"):
                 await anext(client.ask(**question()))
             (loaded,) = [event async for event in client.ask(runs=[str(trained[0].path)])]
-            assert loaded["kind"] == "speakers"
+            assert loaded["kind"] == "chat_models"
             long = question(decoding={"max_new_tokens": 400, "temperature": 2.0})
             events = []
             async for event in client.ask(**long):
@@ -311,7 +311,7 @@ def test_the_process_stops_goes_on_refuses_and_is_started_again_after_a_kill(tra
             with pytest.raises(Refusal, match="ended with code -9 before its answer"):
                 await anext(client.ask(**question()))
             (again,) = [event async for event in client.ask(runs=[str(trained[0].path)])]
-            assert again["speakers"] == loaded["speakers"]
+            assert again["chat_models"] == loaded["chat_models"]
         finally:
             await client.close()
 

@@ -37,7 +37,7 @@ class RunRow(ipw.Box):
         self.title = f"{shown(label)}, seed {run.experiment.seed}"
         tip = html.escape(f"{self.title}, {run.path}")
         dot = f'<span class="qtha-dot" style="background:{color}"></span>'
-        name = f'<span title="{tip}">{dot}{look.breakable(shown(label))} · seed {run.experiment.seed}</span>'
+        name = f'<span title="{tip}">{dot}{styles.breakable(shown(label))} · seed {run.experiment.seed}</span>'
         self.mark: tuple[str, int] | None = None  # state and quarter shown last
         self.bar = ipw.IntProgress(layout={"height": "18px"})
         self.state = styles.text("", "qtha-text")

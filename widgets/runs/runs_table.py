@@ -105,7 +105,7 @@ class RunsTable(Shown):
         names = [column.name for column in self.grid.columns]
         rows = [{name: text(row, name) for name in names} for row in self.shown[:STILL_ROWS]]
         lines = ["  ".join(filter(None, row.values())) for row in rows]
-        page = f"<h3>Runs</h3>{look.table(rows)}<p>{self.count.value}</p>"
+        page = f"<h3>Runs</h3>{styles.table(rows)}<p>{self.count.value}</p>"
         return {"text/html": page, "text/plain": "\n".join(["Runs", *lines])}
 
     def close(self) -> None:

@@ -134,7 +134,7 @@ class Chat(Shown):
         self.state.value = styles.lines(["Loading the models …"])
         runs, self.loaded = self.runs, ()
         async for event in self.client.ask(runs=[str(runs_.attach(run).path) for run in runs]):
-            self._show_chat_models(event["speakers"])
+            self._show_chat_models(event["chat_models"])
         self.loaded, self.state.value = runs, ""
 
     def _show_chat_models(self, chat_models: list[dict[str, str]]) -> None:

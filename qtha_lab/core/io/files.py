@@ -99,7 +99,13 @@ def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
 
 
 def read_tail(path: Path, size: int, *, links: bool = False) -> bytes:
-    """Read at most the last `size` bytes of a file; errors as in `open_file`."""
+    """Read the end of a file; errors as in `open_file`.
+
+    Args:
+        path: File to read.
+        size: Most bytes to read.
+        links: Follow a symbolic link in the last part of the path.
+    """
     with open_file(path, links=links) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - size))
         return file.read(size)

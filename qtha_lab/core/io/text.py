@@ -1,5 +1,6 @@
 """Print foreign text: no control sequence, no formula and no endless line reaches a reader."""
 
+import os
 import sys
 import unicodedata
 from typing import Any, TextIO
@@ -30,13 +31,15 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def shortened(value: Any, length: int = 80) -> str:
-    """Return what a person typed, printable and cut to `length` characters.
+    """Return what a person typed, printable and cut to `length` characters; a path keeps its end.
 
     Example:
         >>> shortened("x" * 100, 10)
         'xxxxxxxxx…'
     """
     text = str(value)
+    if isinstance(value, os.PathLike) and len(text) > length:
+        return "…" + printable(text[-(length - 1) :])
     text = printable(text[: length + 1])
     return text if len(text) <= length else text[: length - 1] + "…"
 

@@ -155,7 +155,7 @@ def playing(orders: list[Order], on: str) -> Iterator[Play]:
 
 @contextlib.contextmanager
 def _on_ray(orders: list[Order]) -> Iterator[Play]:
-    from qtha_lab.runs.remote.ray_backend import Ray
+    from qtha_lab.runs.remote.on_ray import Ray
 
     cluster = Ray().connect()
     import ray

@@ -57,7 +57,7 @@ class Client:
             if event["kind"] == "refusal":
                 raise Refusal(event["sentence"])
             yield event
-            if event["kind"] in ("speakers", "end"):
+            if event["kind"] in ("chat_models", "end"):
                 return
         code = await process.wait()
         self._process = None

@@ -65,7 +65,7 @@ class Desk:
         self.chat_models = None  # lets go of the memory first
         self.chat_models = chat_models = ChatModels(paths)
         self._tell(
-            "speakers",
+            "chat_models",
             chat_models=[{"id": s.id, "title": s.title, "note": s.note} for s in chat_models.all],
             prompts=[asdict(prompt) for prompt in chat_models.held_out()],
         )

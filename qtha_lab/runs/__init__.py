@@ -1,0 +1,1 @@
+"""Launch, watch, stop, resume, list, export and chat with runs."""

@@ -1,0 +1,1 @@
+"""Panels that show runs: lists, tables, live curves, logs."""
