@@ -28,9 +28,9 @@ class Speed:
     """Timings of one engine for growing batches.
 
     Attributes:
-        points: Pairs of samples and microseconds per sample, for values and both gradients. The last
-            pair is the requested batch, or the largest that fits in the time. Empty if the engine
-            refuses the circuit.
+        points: Pairs of samples and microseconds per sample, for values and both gradients. The
+            last pair is the requested batch, or the largest that fits in the time. Empty if the
+            engine refuses the circuit.
         reason: Reason why "auto" selects the engine, or does not.
     """
 

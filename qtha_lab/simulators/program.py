@@ -1,8 +1,8 @@
 """Circuit compiler of the engines: alternating layers of Y-rotations and Z-phases.
 
-CNOT, X and SWAP only permute basis states, so they are not executed. A frame tracks the permutation,
-and later gates act in this frame. Commuting gates are grouped, and the angles of equal rotations
-are added. No tensors.
+CNOT, X and SWAP only permute basis states, so they are not executed. A frame tracks the
+permutation, and later gates act in this frame. Commuting gates are grouped, and the angles of equal
+rotations are added. No tensors.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Engine protocol and registry.
 
-An engine is an object or a module with the functions of `Engine`. It registers itself with `@engine`
-and is imported at first use, so listing names imports no simulator.
+An engine is an object or a module with the functions of `Engine`. It registers itself with
+`@engine` and is imported at first use, so listing names imports no simulator.
 """
 
 import dataclasses
@@ -85,7 +85,8 @@ class CountsCircuits(Protocol):
             name: Engine name as requested.
 
         Returns:
-            Circuits of the forward pass, and of the backward pass with gradients of inputs and params.
+            Circuits of the forward pass, and of the backward pass with gradients of inputs and
+            params.
         """
         ...
 
@@ -136,7 +137,8 @@ class TakesTokens(Protocol):
             circuit: Circuit to run.
             params: (n_params,), float32 or float64; the function holds a copy.
             readout: Read-out to compute.
-            last: (values, out_features), or (values + n_inputs, out_features) to include the inputs.
+            last: (values, out_features), or (values + n_inputs, out_features) to include the
+                inputs.
             scale: Factor of the circuit's input angles.
             name: Engine name as requested.
         """
@@ -194,8 +196,8 @@ def engine(
 ) -> Callable:
     """Register the decorated class or loader function as an engine.
 
-    A class implements the functions of `Engine`. A loader function imports and returns an engine; it
-    is called at first use, and raises `Refusal` if the engine does not run on this machine.
+    A class implements the functions of `Engine`. A loader function imports and returns an engine;
+    it is called at first use, and raises `Refusal` if the engine does not run on this machine.
 
     Args:
         name: Name for `expval_z(…, engine=name)`.
@@ -207,7 +209,8 @@ def engine(
         variants: Further names of the engine.
         cpu_tensors_only: Whether tensors on other devices are refused.
         cuda_tensors_only: Whether tensors that are not on a CUDA device are refused.
-        follows_tensors: Whether the engine computes on the tensors' device; else it uses host memory.
+        follows_tensors: Whether the engine computes on the tensors' device; else it uses host
+            memory.
         transformable: Whether torch.func can trace the engine; others have first derivatives only.
         listed: Whether lists show the engine; unlisted engines can still be selected by name.
 

@@ -102,8 +102,8 @@ def shared_numbers(params, offsets, scaled, entries, scales, places, orders, siz
         places: Layer, row and sum of every phase, (phases, 3).
         orders: Rows of every layer of phases in execution order, (layers, 2^n).
         size: 2^n.
-        numbers: Output of three parts, which `parts` separates. Sums, (sums + 1, 6): cosine and sine
-            of half the sum, the two shears, -tan(a/2), and the factor of a scaled rotation's
+        numbers: Output of three parts, which `parts` separates. Sums, (sums + 1, 6): cosine and
+            sine of half the sum, the two shears, -tan(a/2), and the factor of a scaled rotation's
             gradient. Phases, (layers, 6, 2^n): cosine, sine - cosine and sine + cosine of every row
             in execution order, then the same times the cosines of the preceding scaled rotations.
             Products, (layers + 1,): the product of these cosines per layer of phases; the last

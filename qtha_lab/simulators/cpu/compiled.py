@@ -1,13 +1,15 @@
 """Decorator of all compiled kernels: numba's compiler with a disposable disk cache.
 
-A cached kernel is one file under `cache_dir()/kernels`; it starts with a digest keyed by this user's
-secret key. A file that is truncated, damaged, from other sources or written by another user is
-ignored, and the kernel is compiled again. Without write access every process compiles for itself.
+A cached kernel is one file under `cache_dir()/kernels`; it starts with a digest keyed by this
+user's secret key. A file that is truncated, damaged, from other sources or written by another user
+is ignored, and the kernel is compiled again. Without write access every process compiles for
+itself.
 
 A kernel contains copies of the kernels that it calls, but kernels already loaded take precedence.
 The copies may round differently. So the file names the called kernels, and they are loaded first:
-the same seed gives the same bits in the process that compiled and in all that load. If two processes
-compile at once, a file may refer to called kernels other than those on disk. Then it is compiled again.
+the same seed gives the same bits in the process that compiled and in all that load. If two
+processes compile at once, a file may refer to called kernels other than those on disk. Then it is
+compiled again.
 """
 
 import functools
@@ -79,7 +81,7 @@ class KernelCache(NullCache):
             return result
         except (
             Exception
-        ) as wrong:  # any fault of the file: compile again and replace it
+        ) as wrong:  # any fault of the file: the kernel is compiled again, and the file replaced
             log.debug("%s is compiled anew: %r", self.name, wrong)
             return None
 

@@ -348,7 +348,8 @@ def _numbers(tables: Plan, params: bytes, dtype: torch.dtype) -> np.ndarray:
     return numbers
 
 
-# Generation runs a circuit for every token with equal angles. The cached arrays are read-only by use.
+# Generation runs a circuit for every token with equal angles. The cached arrays are read-only by
+# use.
 _kept_numbers = functools.lru_cache(maxsize=256)(_numbers)
 
 

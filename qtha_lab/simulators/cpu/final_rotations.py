@@ -117,7 +117,7 @@ def _whole_rotation(builder, rows, w, shears):
 
 @intrinsic
 def turned_gradient(typingctx, workspace, z, half_x, z_weight, x_weight, lanes):
-    """Replace ⟨Z⟩ before a rotation by the gradient of its angle, -(x_weight · z + z_weight · x)."""
+    """Replace ⟨Z⟩ before a rotation by its angle's gradient -(x_weight · z + z_weight · x)."""
     signature = types.void(workspace, z, half_x, z_weight, x_weight, lanes)
 
     def codegen(context, builder, signature, args):

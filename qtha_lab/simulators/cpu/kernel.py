@@ -1,7 +1,7 @@
 """Compiled forward and backward pass of engine `cpu` for blocks of samples.
 
-A thread works in one array, `workspace`, of rows of lanes, one lane per sample. Every operation is a
-sweep over contiguous numbers; for a partial block whole unused vectors are skipped. In order, the
+A thread works in one array, `workspace`, of rows of lanes, one lane per sample. Every operation is
+a sweep over contiguous numbers; for a partial block whole unused vectors are skipped. In order, the
 workspace holds:
 
 * the real and the imaginary plane of ψ, 2^n rows each and one unused, then those of λ;
@@ -129,7 +129,7 @@ def _transform(workspace, at, size, lanes, width):
 def run_pass(
     workspace, psi, lanes, width, plane, rows, ops, number, is_scaled, phases, size, gradients, back, phase_sums, sums_at
 ):  # fmt: skip
-    """Run pass `number` over all rows, with scaled rotations or shears; backward undo it on ψ and λ."""
+    """Run pass `number` over all rows, scaled or with shears; backward undo it on ψ and λ."""
     kind = ops[number, 0] if is_scaled else PLAIN[ops[number, 0]]
     if back:
         _BACK_PASSES(
@@ -162,12 +162,12 @@ def walk(
     """Run the forward pass, or the backward pass, for groups of blocks of samples.
 
     A thread processes its own share of groups, then unstarted groups of other threads (see
-    `_next_group`). Arrays have one dtype, float32 or float64, unless stated otherwise; n is the number
-    of qubits, and a sum is the angle of a rotation or a phase (see `plan.Plan`).
+    `_next_group`). Arrays have one dtype, float32 or float64, unless stated otherwise; n is the
+    number of qubits, and a sum is the angle of a rotation or a phase (see `plan.Plan`).
 
     Args:
-        number: Index of this thread, from 0. The same thread runs a block forward and backward in the
-            same workspace, so that the data stay in the core's own cache.
+        number: Index of this thread, from 0. The same thread runs a block forward and backward in
+            the same workspace, so that the data stay in the core's own cache.
         counters: Number of groups taken from each thread's share, int64, (threads,).
         integers: Tables of passes and places, first result of `Plan.tables(lanes, itemsize)`.
         scales: Second result of `Plan.tables`, float64.
@@ -184,8 +184,8 @@ def walk(
             (batch, n_inputs).
         states: Saved ψ and terms of the first blocks, as many as fit; the others are recomputed
             backward. Its length is a multiple of 2 · (2^n + 1 + terms) · lanes.
-        sums: Backward: accumulator of gradients per group, float64. Sums, (groups, sums + 1), precede
-            the rows of every layer of phases, (groups, layers, 2^n).
+        sums: Backward: accumulator of gradients per group, float64. Sums, (groups, sums + 1),
+            precede the rows of every layer of phases, (groups, layers, 2^n).
         workspaces: Scratch memory, (threads, at least the last number of `Plan.places`).
     """
     workspace = part(workspaces, number * workspaces.shape[1], (workspaces.shape[1],))
@@ -261,8 +261,8 @@ def walk(
                 angles, term_starts, members, shared, scaled, wholes[-1] > 0, backward, lanes, width, sampled_at,
                 terms_at, wholes_at, workspace,
             )  # fmt: skip
-            # A saved state is computed in its buffer. Backward it is undone in the workspace: the first
-            # pass reads a small state from the buffer, a large state is copied before.
+            # A saved state is computed in its buffer. Backward it is undone in the workspace: the
+            # first pass reads a small state from the buffer, a large state is copied before.
             psi = distance(workspace, states, states_at) if keeps and (takes or not backward) else 0
             step = n_ops if backward and keeps else 0
             if step and not takes:
@@ -273,7 +273,7 @@ def walk(
                 if fills_imag:
                     fill(workspace, psi + plane, zero, plane)
                 if len(start_rows):
-                    amplitudes = part(workspace, psi, (plane,))  # `psi` may be negative, so use a view
+                    amplitudes = part(workspace, psi, (plane,))  # `psi` may be negative
                     take_in(
                         amplitudes, 0, lanes, inputs, start, count, start_rows, start_scales, 1.0, True,
                         vector,

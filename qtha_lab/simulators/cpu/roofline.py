@@ -53,8 +53,8 @@ def work(
     """Count the operations and bytes of forward and backward pass for one sample.
 
     A multiplication and an addition count one each. The forward pass runs from the initial state to
-    the read-out. The backward pass runs from the final state and the gradient of the read-out to the
-    gradients of inputs and params.
+    the read-out. The backward pass runs from the final state and the gradient of the read-out to
+    the gradients of inputs and params.
 
     Args:
         circuit: Circuit to run.
@@ -86,8 +86,8 @@ def sweep_peak(
         threads: Number of threads, each with its own state; None: torch's number of threads.
 
     Returns:
-        Operations per second of a sweep with many multiply-adds per number, and bytes per second of a
-        sweep with one. Times are CPU times per thread, which exclude other programs; the best of
+        Operations per second of a sweep with many multiply-adds per number, and bytes per second of
+        a sweep with one. Times are CPU times per thread, which exclude other programs; the best of
         several measurements counts.
 
     Example:
@@ -114,8 +114,8 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         threads: Number of threads, each with its own block; None: torch's number of threads.
 
     Returns:
-        A function that repeats all passes forward and backward. It returns the seconds per sample if
-        the threads share the samples, from each thread's CPU time.
+        A function that repeats all passes forward and backward. It returns the seconds per sample
+        if the threads share the samples, from each thread's CPU time.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -143,8 +143,8 @@ def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         threads: As for `passes_alone`.
 
     Returns:
-        A function that repeats the computation for forward and backward pass, and returns the seconds
-        per sample as for `passes_alone`.
+        A function that repeats the computation for forward and backward pass, and returns the
+        seconds per sample as for `passes_alone`.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build

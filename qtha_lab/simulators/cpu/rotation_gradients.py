@@ -43,7 +43,7 @@ def take_turn_gradients(
     for i in range(0, 4, 2):
         first, second = ops[op, 4 + i], ops[op, 5 + i]
         if first >= 0:
-            last = second if second >= 0 else first  # gradients refer to the state after all rotations
+            last = second if second >= 0 else first  # gradients are taken after all rotations
             last = ops[op, 6] if is_three else last
             at, spare = gradients + i * lanes, gradients + (4 + i) * lanes
             goal = rotations[first, 3]

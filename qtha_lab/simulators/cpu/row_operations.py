@@ -18,7 +18,7 @@ from qtha_lab.simulators.cpu.vectors import (
 
 
 def make_butterfly(n_wires: int):
-    """Build a sweep that replaces 2^n_wires rows, `steps` apart, by their Walsh-Hadamard transform."""
+    """Build a sweep that Walsh-Hadamard transforms 2^n_wires rows, `steps` apart, in place."""
 
     @intrinsic
     def sweep(typingctx, workspace, at, steps, lanes):

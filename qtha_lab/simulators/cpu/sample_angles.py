@@ -1,7 +1,7 @@
 """Cosines, shears and scaled tangents of angles that differ between samples, per block.
 
-Every angle has two rows of `workspace`, which its rotation or phase reads (see `passes`). An angle is
-a part that all samples share plus terms. Cosine and sine of each term are computed once, for all
+Every angle has two rows of `workspace`, which its rotation or phase reads (see `passes`). An angle
+is a part that all samples share plus terms. Cosine and sine of each term are computed once, for all
 rotations that use it.
 """
 
@@ -128,14 +128,14 @@ class _Parts:
 def _make_scaling(count: int):
     """Build a sweep that fills the rows of `count` angles with -tan(a/2) and, if `back`, 1/C².
 
-    C is the product of the layer's cosines up to and including an angle. One division inverts all: 1/C
-    of an angle is 1/C of the next angle times the cosine of the next.
+    C is the product of the layer's cosines up to and including an angle. One division inverts all:
+    1/C of an angle is 1/C of the next angle times the cosine of the next.
 
     Signature: `f(workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back)`.
     `workspace`, `angles`, `shared`, `lanes` and `width` are as for `make_angles`; `first` is the
-    first angle and `to` the position of its rows. The row at `whole_at` receives C of the last angle;
-    with `has_before` it already holds C of the preceding angles. The sweep returns Σ 1/C² of the last
-    angle over all lanes.
+    first angle and `to` the position of its rows. The row at `whole_at` receives C of the last
+    angle; with `has_before` it already holds C of the preceding angles. The sweep returns Σ 1/C² of
+    the last angle over all lanes.
     """
 
     @intrinsic

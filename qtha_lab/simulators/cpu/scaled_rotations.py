@@ -13,8 +13,8 @@ one; the single factor for a whole state and its place in the phases are ours.
 from qtha_lab.simulators.program import Phases, Program, Rotations
 
 COSINES, SHEARS, SCALED = range(3)  # uses of an angle that differs between samples
-# Upper bound of Σ 1/C² over the samples of a block, with C the product of a layer's cosines. Gradients
-# are products of two states without these cosines, and must not overflow float32.
+# Upper bound of Σ 1/C² over the samples of a block, with C the product of a layer's cosines.
+# Gradients are products of two states without these cosines, and must not overflow float32.
 MOST_LEFT_OUT = 2.0**80
 
 

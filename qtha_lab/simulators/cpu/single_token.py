@@ -1,9 +1,9 @@
 """Fused forward pass for one token: matrix, circuit, matrix in one call.
 
-`kernel` processes a vector of samples at once, so a single sample costs as much as sixteen. Here the
-2^n amplitudes of one state lie along the vectors, and a rotation combines each vector with a
-lane permutation of another. Between the layers of a model the caches hold weights, so the tables are
-small. Forward only.
+`kernel` processes a vector of samples at once, so a single sample costs as much as sixteen. Here
+the 2^n amplitudes of one state lie along the vectors, and a rotation combines each vector with a
+lane permutation of another. Between the layers of a model the caches hold weights, so the tables
+are small. Forward only.
 """
 
 import dataclasses
@@ -32,8 +32,8 @@ ROTATIONS, PHASES = range(2)
 def _rotation(typingctx, state, size, low, high, mask, cos, sin, signs, at):
     """Rotate a state: vector a becomes cos · vector a ± sin · vector a ^ high, lanes l ^ low.
 
-    Both planes, real and imaginary, are rotated. `signs[at:]` holds the sign of sin per lane; the sign
-    flips for vectors with an odd number of the bits of `mask`.
+    Both planes, real and imaginary, are rotated. `signs[at:]` holds the sign of sin per lane; the
+    sign flips for vectors with an odd number of the bits of `mask`.
     """
     signature = types.void(state, size, low, high, mask, cos, sin, signs, at)
 
@@ -85,7 +85,8 @@ def run_single_token(tables, numbers, sizes, rows, shape, inputs_at, before_at, 
     """Compute after = before + (⟨Z⟩(h), h) · last with h = inputs · firstᵀ, per row of inputs.
 
     Args:
-        tables: Steps, rotations, members of sums, inputs of terms and read-outs, concatenated, int32.
+        tables: Steps, rotations, members of sums, inputs of terms and read-outs, concatenated,
+            int32.
         numbers: Numbers that `Single` packs, concatenated, float32.
         sizes: Numbers of amplitudes, steps, rotations, members, terms, read-outs, inputs of the
             circuit, and rows of `last`.
@@ -235,7 +236,8 @@ class SingleTables:
 def single_tables(circuit: Circuit, readout: Readout) -> SingleTables | None:
     """Build the tables of `run_single_token`; return None for an unsupported circuit.
 
-    Supported are 4 to `MOST_QUBITS` qubits from |0…0⟩, Z-strings, and phases that all samples share.
+    Supported are 4 to `MOST_QUBITS` qubits from |0…0⟩, Z-strings, and phases that all samples
+    share.
 
     Args:
         circuit: Circuit to run.

@@ -1,7 +1,7 @@
 """Threads of engine `cpu`: the OpenMP team of torch's own operations.
 
-After an operation the team's threads spin on their cores for a while. Threads of another pool have to
-wake up and compete for these cores. A kernel on the same team starts at once.
+After an operation the team's threads spin on their cores for a while. Threads of another pool have
+to wake up and compete for these cores. A kernel on the same team starts at once.
 """
 
 import ctypes
@@ -81,8 +81,8 @@ _forks = _Forks()
 def run_in_team(typingctx, function, team, threads, operands):
     """Call `function(thread number, *operands)` on every thread of a team, and wait for all.
 
-    A thread has the same number in every call; the calling thread has number 0. Results and exceptions
-    of the function are dropped.
+    A thread has the same number in every call; the calling thread has number 0. Results and
+    exceptions of the function are dropped.
 
     Args:
         typingctx: Typing context of numba.

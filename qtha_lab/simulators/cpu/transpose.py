@@ -174,7 +174,7 @@ class _Four:
         return whole
 
     def crossed(self, values):
-        """Transpose the 4×4 blocks at equal positions of four vectors; the map is its own inverse."""
+        """Transpose the 4×4 blocks at equal positions of four vectors; inverse of itself."""
         a, b, c, d = values
         n = self.vector.count
 

@@ -1,7 +1,7 @@
 """Arithmetic on LLVM vectors for the sweeps of engine `cpu`.
 
-A sweep is a numba intrinsic that loops over all lanes of a few rows. LLVM does not reliably vectorise
-plain loops if more than a few rows might overlap.
+A sweep is a numba intrinsic that loops over all lanes of a few rows. LLVM does not reliably
+vectorise plain loops if more than a few rows might overlap.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Lanes:
         return self.builder.load(self.builder.gep(self.data, [position]))
 
     def add_numbers(self, values, position):
-        """Add a short vector to the numbers at a position; convert to their wider type if needed."""
+        """Add a short vector to the numbers at a position, converted to their type if wider."""
         place = self.builder.gep(self.data, [position])
         kind = ir.VectorType(place.type.pointee, values.type.count)
         place = self.builder.bitcast(place, kind.as_pointer())
