@@ -53,9 +53,9 @@ def between(
     scale: float = 1.0,
     engine: str = "auto",
 ) -> Added:
-    """Build the function before + (q, h) · last of tokens x, with h = x · first.
+    """Build the function before + (q, h) · last of tokens x.
 
-    q is the read-out of the circuit for the inputs scale · h.
+    h = x · first, and q is the read-out of the circuit for the inputs scale · h.
 
     Args:
         first: Matrix that multiplies the tokens.

@@ -1,4 +1,4 @@
-"""Dispatch of a batch to its engine, with a cache of the engine per kind of batch.
+"""Dispatch of a batch to its engine, with a cache per kind.
 
 `engine_selection` lists the engines and their refusals.
 """

@@ -24,7 +24,10 @@ LARGE_QUBITS = 14  # from this size on the explanation states the memory
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """Selected engine ("" if none can run the batch) and a reason per engine; prints as text."""
+    """Selected engine and a reason per engine; prints as text.
+
+    The engine is "" if none can run the batch.
+    """
 
     asked: str
     batch: str

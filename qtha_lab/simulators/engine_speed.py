@@ -1,6 +1,7 @@
-"""Timings of every engine for one circuit on this machine, in a few tenths of a second.
+"""Timings of every engine for one circuit on this machine.
 
-`cost.estimate` predicts the cost of one engine; `explain` states which engine "auto" selects.
+A measurement takes a few tenths of a second. `cost.estimate` predicts the cost of one engine;
+`explain` states which engine "auto" selects.
 """
 
 import dataclasses
@@ -88,7 +89,7 @@ def forget() -> None:
 
 @functools.lru_cache(maxsize=1024)
 def _measured(circuit: Circuit, batch: int, engine: str, seconds: float, threads: int) -> Points:
-    """Time growing batches of one engine, as long as the next one fits in the time."""
+    """Time growing batches of one engine within a time limit."""
     spent, points = 0.0, []
     _rotation(circuit, 1, engine)()  # imports, compiles, fills tables
     for samples in [*itertools.takewhile(lambda size: size < batch, _sizes()), batch]:

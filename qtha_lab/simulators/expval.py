@@ -321,7 +321,7 @@ _OF_NUMBERS = frozenset((Tensor, Parameter))
 
 
 def _is_traced(inputs: Tensor, params: Tensor) -> bool:
-    """Return whether a dispatch mode is active or a tensor is a subclass, such as a fake tensor."""
+    """Return whether a dispatch mode is active or a tensor is a subclass."""
     of_numbers = type(inputs) in _OF_NUMBERS and type(params) in _OF_NUMBERS
     return not of_numbers or torch._C._len_torch_dispatch_stack() > 0
 

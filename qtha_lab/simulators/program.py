@@ -52,10 +52,10 @@ def _merge(terms: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...
 
 @dataclasses.dataclass(frozen=True)
 class Rotation:
-    """Rotation exp(-i a/2 P); P is a Pauli Y between rows k and k ^ flip.
+    """Rotation about a Pauli Y between rows k and k ^ flip.
 
-    The row with even parity of k & zmask takes the part of |0⟩. Without a preceding CNOT, flip and
-    zmask both equal the bit of the wire.
+    The operator is exp(-i a/2 P), with P as Pauli Y. The row with even parity of k & zmask takes
+    the part of |0⟩. Without a preceding CNOT, flip and zmask both equal the bit of the wire.
     """
 
     flip: int
@@ -95,7 +95,7 @@ class Rotations:
 
 @dataclasses.dataclass
 class Phases:
-    """Layer of phases exp(-i a/2 Z…Z), one per Z-string, given by the mask of its bits."""
+    """Layer of phases exp(-i a/2 Z…Z), one per mask of a Z-string."""
 
     angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
 
@@ -139,7 +139,7 @@ class Program:
 
 
 class _Frame:
-    """Map from basis states to rows of the state vector, after some X and CNOT gates."""
+    """Map from basis states to rows after some X and CNOT gates."""
 
     def __init__(self, n_qubits: int):
         self.flip = [1 << (n_qubits - 1 - wire) for wire in range(n_qubits)]
@@ -205,7 +205,7 @@ def _in_frame(frame: _Frame, kind: str, wires: tuple[int, ...]) -> tuple[Rotatio
 
 
 def _place(layers: list[Layer], op: Rotation | int, angle: Sum, start: str) -> None:
-    """Add a gate to the earliest possible layer that accepts it, else to a new last layer.
+    """Add a gate to the earliest possible layer, else to a new one.
 
     A gate moves back only across layers that commute with it.
     """

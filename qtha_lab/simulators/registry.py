@@ -74,7 +74,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class CountsCircuits(Protocol):
-    """Protocol of an engine that runs circuits one by one, as hardware does, and counts them."""
+    """Protocol of an engine that runs and counts single circuits, as hardware does."""
 
     def circuits(self, circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
         """Count the circuits per sample for the values and for the gradients.

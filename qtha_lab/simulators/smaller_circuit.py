@@ -1,4 +1,4 @@
-"""Reduced copy of a circuit on fewer wires, timed in place of a circuit that is too large.
+"""Reduced copy of a large circuit on fewer wires, for time estimates.
 
 Gates keep their order, angles and kinds; only the number of amplitudes per gate is smaller.
 """
@@ -12,7 +12,7 @@ LARGEST = 2**25  # rotations times amplitudes: a few tenths of a second on one c
 
 @functools.lru_cache(maxsize=256)
 def twin(circuit: Circuit) -> tuple[Circuit, int]:
-    """Return a reduced copy of a circuit and the ratio of the state sizes.
+    """Return a reduced copy of a circuit and the ratio of state sizes.
 
     A circuit that is small enough is returned unchanged, with ratio 1.
 

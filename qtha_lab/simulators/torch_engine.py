@@ -59,9 +59,10 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
-    """Return the bytes of three complex states: the current one, the next one and its gradient.
+    """Return the bytes of three complex states.
 
-    Tensors saved by autograd are not counted.
+    These are the current state, the next state and its gradient. Tensors saved by autograd are not
+    counted.
 
     Args:
         circuit: Circuit to run.
@@ -228,7 +229,7 @@ class _Tables:
         return self._indices[rows]
 
     def wire_of(self, rotation: Rotation) -> int | None:
-        """Return the wire of a rotation, or None if the frame maps it to several wires."""
+        """Return the wire of a rotation, or None if several wires are involved."""
         if rotation.flip != rotation.zmask or rotation.flip.bit_count() != 1:
             return None
         return self.n_qubits - rotation.flip.bit_length()

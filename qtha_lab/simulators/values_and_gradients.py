@@ -35,7 +35,9 @@ def gradients_of(
     inputs: Tensor, params: Tensor, grad: Tensor, circuit: Circuit, readout: Readout, engine: str,
     of_inputs: bool = True, of_params: bool = True,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Compute the gradients of inputs and params from those of the values; zeros if not requested.
+    """Compute the gradients of inputs and params from those of the values.
+
+    A gradient that is not requested is zero.
 
     Args:
         inputs: As for `values_of`.

@@ -1,4 +1,4 @@
-"""Reusable memory of engine `cpu`; first access to fresh memory costs as much as its use."""
+"""Reusable memory of engine `cpu`, since first access to fresh memory is slow."""
 
 import collections
 import threading

@@ -121,7 +121,7 @@ def _load(part: Part) -> None:
 
 
 def cache_fault() -> str:
-    """Try to write to the kernel cache; return the fault and its cost, or an empty string."""
+    """Try to write to the kernel cache; return a description of a fault, or ""."""
     folder = None
     try:
         folder = kernels_dir()

@@ -441,7 +441,9 @@ def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
 
 
 def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) -> int:
-    """Return the samples per block: whole vectors, ψ and λ in cache, and blocks for all cores.
+    """Return the samples per block, a multiple of the vector length.
+
+    A block's ψ and λ fit in the cache, and there are blocks for all cores.
 
     Args:
         n_qubits: Qubits of the circuit.

@@ -1,7 +1,7 @@
-"""⟨Z⟩ after the final rotations without executing them: U†ZU = cos a Z - sin a X.
+"""⟨Z⟩ after the final rotations without their execution.
 
-For a final rotation U by a, ⟨Z⟩ after it follows from ⟨Z⟩ and ⟨X⟩ before it. The adjoint state λ is
-also initialised before it.
+U†ZU = cos a Z - sin a X for a rotation U by a. So ⟨Z⟩ after it follows from ⟨Z⟩ and ⟨X⟩ before it,
+and the adjoint state λ is also initialised before it.
 """
 
 from numba import types
@@ -21,7 +21,7 @@ from qtha_lab.simulators.cpu.vectors import (
 
 @compiled(counts=False, fastmath=True)
 def weigh_rotations(workspace, lanes, width, ops, at, first, rotations, gradients, reads_at):
-    """Compute the weights of Z and X in λ for the read-out of pass `at`, before it runs backward.
+    """Compute the weights of Z and X in λ before pass `at` runs backward.
 
     A pass has four rotations; the `first` and later ones are read out.
     """
@@ -58,7 +58,7 @@ def read_rotations(workspace, lanes, width, ops, at, first, rotations, gradients
 
 @intrinsic
 def rotated_z(typingctx, workspace, to, z, half_x, shears_at, gap, sampled, lanes):
-    """Compute workspace[to + w] = cos a · z - sin a · x, which is ⟨Z⟩ after a rotation by a.
+    """Compute ⟨Z⟩ after a rotation by a: workspace[to + w] = cos a · z - sin a · x.
 
     Its inputs are z = ⟨Z⟩ and half of x = ⟨X⟩ before the rotation, and the rotation's shears.
     """
@@ -79,9 +79,9 @@ def rotated_z(typingctx, workspace, to, z, half_x, shears_at, gap, sampled, lane
 
 @intrinsic
 def rotated_weights(typingctx, workspace, z_to, x_to, value, shears_at, gap, sampled, lanes):
-    """Write g · cos a and g · sin a, the weights of Z and -X in λ before a rotation by a.
+    """Write g·cos(a) and g·sin(a), the weights of Z and -X in λ.
 
-    g = workspace[value + w] is the gradient of the loss by ⟨Z⟩ after the rotation.
+    λ is taken before a rotation by a; g = workspace[value + w] is the gradient by ⟨Z⟩ after it.
     """
     signature = types.void(workspace, z_to, x_to, value, shears_at, gap, sampled, lanes)
 
@@ -117,7 +117,10 @@ def _whole_rotation(builder, rows, w, shears):
 
 @intrinsic
 def turned_gradient(typingctx, workspace, z, half_x, z_weight, x_weight, lanes):
-    """Replace ⟨Z⟩ before a rotation by its angle's gradient -(x_weight · z + z_weight · x)."""
+    """Replace ⟨Z⟩ before a rotation by its angle's gradient.
+
+    The gradient is -(x_weight · z + z_weight · x).
+    """
     signature = types.void(workspace, z, half_x, z_weight, x_weight, lanes)
 
     def codegen(context, builder, signature, args):

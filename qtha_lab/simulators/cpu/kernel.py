@@ -129,7 +129,7 @@ def _transform(workspace, at, size, lanes, width):
 def run_pass(
     workspace, psi, lanes, width, plane, rows, ops, number, is_scaled, phases, size, gradients, back, phase_sums, sums_at
 ):  # fmt: skip
-    """Run pass `number` over all rows, scaled or with shears; backward undo it on ψ and λ."""
+    """Run pass `number` over all rows; backward undo the pass on ψ and λ."""
     kind = ops[number, 0] if is_scaled else PLAIN[ops[number, 0]]
     if back:
         _BACK_PASSES(

@@ -48,10 +48,11 @@ def _rotated(builder, rows, bit, outer, inner):
 
 
 def _turn_gradients(builder, sums, rows, duals):
-    """Add the gradients of two rotations, Σ (λ_high ψ_low - λ_low ψ_high) over pairs, to `sums`.
+    """Add the gradients of two rotations to `sums`.
 
-    `sums` holds the sum and the difference of both gradients. These need half as many products; the
-    extra additions run in parallel on processors with separate units for additions.
+    A gradient is Σ (λ_high ψ_low - λ_low ψ_high) over pairs of rows. `sums` holds the sum and the
+    difference of both. These need half as many products; the extra additions run in parallel on
+    processors with separate units for additions.
     """
 
     def plus(values, i, k):
@@ -249,7 +250,10 @@ class _Operands(NamedTuple):
 
 
 class _Pass:
-    """Code generator of a pass over groups of four rows of ψ and, if `backward`, of λ."""
+    """Code generator of a pass over groups of four rows.
+
+    A pass acts on ψ and, if `backward`, on λ.
+    """
 
     n_rotations = 2  # rotations per step
 
@@ -361,7 +365,7 @@ class _Pass:
         ]
 
     def numbers(self, w, number, scaled):
-        """Load the outer and the inner shear of a rotation, or -tan(a/2) and None if scaled."""
+        """Load both shears of a rotation, or -tan(a/2) and None if scaled."""
         builder = self.builder
         at, gap, sampled = self.rotations[3 * number : 3 * number + 3]
         if scaled:
@@ -481,9 +485,9 @@ class _Pass:
 
 
 class _First(_Pass):
-    """Pass of two rotations of a state that is nonzero only in the first of four rows.
+    """Pass of two rotations of a state with one nonzero row of four.
 
-    The amplitudes are products of the cosines and sines.
+    The nonzero row is the first; the new amplitudes are products of cosines and sines.
     """
 
     def operate(self, w):

@@ -502,7 +502,7 @@ def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
 
 
 def _reads_behind(program: Program, readout: Readout) -> list[int]:
-    """Return the masks of the final rotations if every observable is the Z of one of them.
+    """Return the masks of final rotations that need no execution, else an empty list.
 
     With U†ZU = cos a Z - sin a X such rotations are never executed or undone. Otherwise the result
     is empty.

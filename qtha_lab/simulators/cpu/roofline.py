@@ -135,7 +135,7 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
 
 
 def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Callable[[], float]:
-    """Build a timer of only the cosines, sines and tangents of angles that differ per sample.
+    """Build a timer of the cosines, sines and tangents of angles per sample.
 
     Args:
         circuit: As for `passes_alone`.
@@ -270,7 +270,7 @@ def _rate(sweep, states: list[np.ndarray]) -> float:
 
 
 def _make_sweep(multiply_adds: int):
-    """Build a sweep with several x = half·x + half per number between one load and one store."""
+    """Build a sweep that repeats x = half·x + half between load and store."""
 
     @vectors.intrinsic
     def sweep(typingctx, state, count, half):

@@ -19,7 +19,7 @@ def take_turn_gradients(
     workspace, lanes, width, ops, op, rotations, shared, is_scaled, gradients, terms_at, term_starts, members, sum_gradients,
     group,
 ):  # fmt: skip
-    """Add the gradients of a pass's four rotations to their sums, and per lane to their terms.
+    """Add the gradients of a pass's rotations to their sums and terms.
 
     Args:
         workspace: Workspace of `kernel.walk`.
@@ -124,7 +124,7 @@ def take_gradients(typingctx, workspace, at, factor, by, first, second, lanes, w
 
 @intrinsic
 def totals(typingctx, workspace, at, lanes, width):
-    """Return the sums over the first `width` lanes of a row and of the row `lanes` further."""
+    """Return the sums over the first `width` lanes of two successive rows."""
     signature = types.UniTuple(workspace.dtype, 2)(workspace, at, lanes, width)
 
     def codegen(context, builder, signature, args):

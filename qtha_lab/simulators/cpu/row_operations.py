@@ -80,7 +80,7 @@ def copy(typingctx, target, at, source, start, count):
 
 @intrinsic
 def squares(typingctx, workspace, real, imag, to, lanes):
-    """Compute |ψ|² of a row: workspace[to + w] = workspace[real + w]² + workspace[imag + w]²."""
+    """Compute |ψ|² of a row from its real and its imaginary plane."""
     signature = types.void(workspace, real, imag, to, lanes)
 
     def codegen(context, builder, signature, args):
@@ -95,7 +95,10 @@ def squares(typingctx, workspace, real, imag, to, lanes):
 
 @intrinsic
 def weigh(typingctx, workspace, real, imag, dual, lanes):
-    """Compute λ = g ψ for one row; λ's real row holds g, and λ lies `dual` numbers after ψ."""
+    """Compute λ = g ψ for one row; λ's real row holds g.
+
+    λ lies `dual` numbers after ψ.
+    """
     signature = types.void(workspace, real, imag, dual, lanes)
 
     def codegen(context, builder, signature, args):

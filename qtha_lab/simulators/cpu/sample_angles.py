@@ -100,7 +100,7 @@ def _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, wo
 
 
 class _Parts:
-    """Cosines and sines of `count` successive angles, each a shared part plus a part per lane."""
+    """Cosines and sines of successive angles, each a shared part plus a lane's part."""
 
     def __init__(self, context, builder, kinds, args, count: int):
         self.builder = builder
@@ -126,10 +126,11 @@ class _Parts:
 
 
 def _make_scaling(count: int):
-    """Build a sweep that fills the rows of `count` angles with -tan(a/2) and, if `back`, 1/C².
+    """Build a sweep that fills angles' rows with -tan(a/2) and 1/C².
 
-    C is the product of the layer's cosines up to and including an angle. One division inverts all:
-    1/C of an angle is 1/C of the next angle times the cosine of the next.
+    It handles `count` angles, and writes 1/C² only if `back`. C is the product of the layer's
+    cosines up to and including an angle. One division inverts all: 1/C of an angle is 1/C of the
+    next angle times the cosine of the next.
 
     Signature: `f(workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back)`.
     `workspace`, `angles`, `shared`, `lanes` and `width` are as for `make_angles`; `first` is the
@@ -268,7 +269,10 @@ def half_rotations(typingctx, workspace, cos_at, sin_at, width):
 
 
 def _less_quarters(builder, workspace, angle, whole):
-    """Return an angle minus the nearest multiple of π/2, and the multiple (in float64 modulo 4)."""
+    """Reduce an angle by the nearest multiple of π/2; return both.
+
+    In float64 the multiple is taken modulo 4.
+    """
     count = workspace.call("rint", builder.fmul(angle, workspace.constant(2.0 / math.pi)))
     for piece in _quarter_rotation(workspace.size):
         angle = workspace.call("fma", count, workspace.constant(-piece), angle)
@@ -281,7 +285,7 @@ def _less_quarters(builder, workspace, angle, whole):
 
 
 def _quarter_rotation(size: int) -> list[float]:
-    """Split π/2 into a sum of three numbers of the type, with more digits than one number."""
+    """Split π/2 into a sum of three numbers for extra precision."""
     exact = decimal.Decimal("1.5707963267948966192313216916397514420985846996875529")
     pieces = []
     for _ in range(3):
@@ -305,7 +309,7 @@ def _series(builder, workspace, square, first):
 
 @intrinsic
 def add_angle(typingctx, workspace, to, of, lanes, width):
-    """Add the angles with cosines and sines in the two rows at `of` to the angles at `to`."""
+    """Add the angles at `of` to those at `to`, as cosine and sine rows."""
     signature = types.void(workspace, to, of, lanes, width)
 
     def codegen(context, builder, signature, args):

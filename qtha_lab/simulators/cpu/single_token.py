@@ -30,10 +30,11 @@ ROTATIONS, PHASES = range(2)
 
 @intrinsic
 def _rotation(typingctx, state, size, low, high, mask, cos, sin, signs, at):
-    """Rotate a state: vector a becomes cos · vector a ± sin · vector a ^ high, lanes l ^ low.
+    """Rotate a state whose amplitudes lie along vectors.
 
-    Both planes, real and imaginary, are rotated. `signs[at:]` holds the sign of sin per lane; the
-    sign flips for vectors with an odd number of the bits of `mask`.
+    Vector a becomes cos times itself plus or minus sin times vector a ^ high, with lanes l ^ low,
+    in the real and the imaginary plane. `signs[at:]` holds the sign of sin per lane; the sign flips
+    for vectors with an odd number of the bits of `mask`.
     """
     signature = types.void(state, size, low, high, mask, cos, sin, signs, at)
 
@@ -82,7 +83,7 @@ def _rotation_rows(builder, psi: Lanes, places: tuple, size, low: int, mask, cos
 
 @compiled(fastmath=True)
 def run_single_token(tables, numbers, sizes, rows, shape, inputs_at, before_at, after_at):
-    """Compute after = before + (⟨Z⟩(h), h) · last with h = inputs · firstᵀ, per row of inputs.
+    """Compute before + (⟨Z⟩(h), h) · last per row, with h = inputs · firstᵀ.
 
     Args:
         tables: Steps, rotations, members of sums, inputs of terms and read-outs, concatenated,

@@ -1,4 +1,4 @@
-"""Forward and backward pass as one compiled call each, to cut the overhead of small batches."""
+"""Forward and backward pass as one compiled call each, for small batches."""
 
 import numpy as np
 

@@ -24,9 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def addresses() -> tuple[int, int]:
-    """Return the addresses of the functions that run work on torch's team and number its threads.
+    """Return the addresses of the OpenMP functions of torch's thread team.
 
-    The result is `NOWHERE` if torch has no team, or if a fork has lost it.
+    One runs work on the team, the other numbers its threads. The result is `NOWHERE` if torch has
+    no team, or if a fork has lost it.
     """
     return NOWHERE if _forks.lost_team else _addresses()
 
@@ -50,7 +51,10 @@ def _addresses() -> tuple[int, int]:
 
 
 class _Forks:
-    """Record of forks: a child of a process with a team has the team's memory, not its threads."""
+    """Record of whether a fork has lost torch's thread team.
+
+    A child of a process with a team inherits the team's memory, but not its threads.
+    """
 
     def __init__(self) -> None:
         self.had_team = self.lost_team = False
@@ -58,7 +62,7 @@ class _Forks:
             os.register_at_fork(before=self._look, after_in_child=self._note)
 
     def _look(self) -> None:
-        """Detect a team before a fork, from native threads that bear the name of the process.
+        """Detect a team before a fork, from threads with the process's name.
 
         Helper threads of libraries that handle forks have other names.
         """

@@ -17,7 +17,9 @@ FOUR = 4
 
 @compiled(counts=False, fastmath=True)
 def take_in(workspace, at, lanes, table, start, count, links, scales, factor, is_whole, vector):
-    """Fill rows of `workspace` with scaled columns of `table`; columns of the same row are added.
+    """Fill rows of `workspace` with scaled columns of `table`.
+
+    Columns of the same row are added.
 
     Args:
         workspace: Array whose rows are filled.
@@ -98,7 +100,7 @@ def _scales(workspace, scales, factor, i):
 
 
 class _Four:
-    """Common parts of both directions: rows of lanes, and four numbers per sample in the table."""
+    """Common parts of both directions: rows of lanes, and samples of four numbers."""
 
     def __init__(self, context, builder, kinds, args):
         workspace, rows, scales, table, start, column, self.count = args
@@ -194,9 +196,10 @@ class _Four:
 
 @intrinsic
 def take_four(typingctx, workspace, rows, scales, table, start, column, count):
-    """Compute workspace[rows[i] + w] = scales[i] · table[start + w, column + i] for four columns i.
+    """Copy four columns of a table to rows, scaled.
 
-    `count`, the number of samples w, is a multiple of the vector length.
+    workspace[rows[i] + w] = scales[i] · table[start + w, column + i] for four i and `count` samples
+    w; `count` is a multiple of the vector length.
     """
     signature = types.void(workspace, rows, scales, table, start, column, count)
 
@@ -234,9 +237,9 @@ def take_four(typingctx, workspace, rows, scales, table, start, column, count):
 
 @intrinsic
 def hand_four(typingctx, workspace, rows, scales, table, start, column, count):
-    """Compute table[start + w, column + i] = scales[i] · workspace[rows[i] + w].
+    """Copy four rows to columns of a table, scaled.
 
-    Operands are those of `take_four`.
+    table[start + w, column + i] = scales[i] · workspace[rows[i] + w]; operands as for `take_four`.
     """
     signature = types.void(workspace, rows, scales, table, start, column, count)
 

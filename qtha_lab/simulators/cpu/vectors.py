@@ -59,7 +59,7 @@ class Lanes:
         return self.builder.load(self.builder.gep(self.data, [position]))
 
     def add_numbers(self, values, position):
-        """Add a short vector to the numbers at a position, converted to their type if wider."""
+        """Add a short vector to numbers at a position, in their wider type."""
         place = self.builder.gep(self.data, [position])
         kind = ir.VectorType(place.type.pointee, values.type.count)
         place = self.builder.bitcast(place, kind.as_pointer())

@@ -20,7 +20,10 @@ MAX_QUBITS = 5
 
 @dataclass(frozen=True, eq=False)
 class _Op:
-    """Operation on Pauli expectations r: sign · r, sign · r[partner], or a rotation by an angle."""
+    """Operation on Pauli expectations: scaling, signed permutation, or rotation.
+
+    Scaling gives sign · r, a permutation sign · r[partner].
+    """
 
     angle: Angle | None
     partner: Tensor | None

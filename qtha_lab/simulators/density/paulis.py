@@ -1,4 +1,4 @@
-"""Action of gates on the expectation values of all Pauli strings, a real form of a density matrix.
+"""Action of gates on a density matrix, given as Pauli expectation values.
 
 String k of 4^n has the letters I, X, Y, Z = 0, 1, 2, 3 as its base-4 digits, wire 0 first. A
 rotation about a string Q mixes each string that anticommutes with Q with its product with Q. X and
@@ -61,7 +61,9 @@ def rotation(n_qubits: int, letter: int, wires: tuple[int, ...]) -> tuple[np.nda
 
 @functools.lru_cache(maxsize=256)
 def flip(n_qubits: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return partner and sign of each string under X or CNOT: r becomes sign · r[partner].
+    """Return partner and sign of each Pauli string under X or CNOT.
+
+    The gate maps r to sign · r[partner].
 
     Args:
         n_qubits: Qubits of the state.
@@ -96,7 +98,10 @@ def touched(n_qubits: int, wires: tuple[int, ...]) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def start(n_qubits: int) -> np.ndarray:
-    """Return the Pauli expectation values of |0…0⟩, (4^n,): 1 for strings of I and Z, else 0."""
+    """Return the Pauli expectation values of |0…0⟩, (4^n,).
+
+    The value is 1 for strings of I and Z, else 0.
+    """
     strings = letters(n_qubits)
     return ((strings == ID) | (strings == Z)).all(1).astype(float)
 

@@ -67,7 +67,7 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
-    """Return the bytes of three complex128 states per sample of a batch, or of a tape.
+    """Return the bytes of three complex128 states per simultaneous sample.
 
     The memory of third-party plugins is unknown; a remote backend needs none on the host.
 

@@ -1,4 +1,4 @@
-"""Execution of tapes on a device in jobs, with retries, a time limit and a cache.
+"""Execution of tapes in jobs, with retries, time limit and cache.
 
 The results of a job are written to the cache before the next job starts.
 """
@@ -166,7 +166,10 @@ def _in_time(limit: float | None, work):
 
 
 def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
-    """Return the device of a job; a seed gives a new device seeded by the seed and the circuits."""
+    """Return the device of a job.
+
+    With the option `seed` it is a new device, seeded by this seed and the circuits.
+    """
     spec, n_qubits = tapes.spec, tapes.circuit.n_qubits
     if spec.options.seed is not None:
         text = "\n".join(tapes.names(rows))  # every name depends on the seed

@@ -15,9 +15,9 @@ from qtha_lab.circuits import Angle, Circuit, Gate
 
 
 def in_rotations_and_cz(circuit: Circuit) -> Circuit:
-    """Rewrite a circuit in one-qubit gates and CZ; each angle stays scale · source + offset.
+    """Rewrite a circuit in one-qubit gates and CZ.
 
-    Example:
+    Each angle stays scale · source + offset. Example:
         >>> circuit = Circuit(2, [Gate("CRZ", (0, 1), Angle.input(0))])
         >>> [gate.name for gate in in_turns_and_cz(circuit).gates]
         ['RZ', 'Hadamard', 'CZ', 'Hadamard', 'RZ', 'Hadamard', 'CZ', 'Hadamard']
@@ -108,7 +108,7 @@ def u3_numbers(merges: list[tuple[Piece, np.ndarray]], n_rows: int) -> np.ndarra
 
 
 def _u3(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the angles θ, φ, λ of 2×2 unitaries, (..., 2, 2), up to a global phase."""
+    """Return the angles θ, φ, λ of unitaries (..., 2, 2), up to global phase."""
     a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
     theta = 2 * np.arctan2(abs(c), abs(a))
     flips, keeps = abs(a) < 1e-9, abs(c) < 1e-9  # only φ - λ, or only φ + λ, is determined
@@ -158,7 +158,10 @@ def _depolarizing(chance: float, n_wires: int) -> tuple[np.ndarray, ...]:
 
 @functools.cache
 def _readout(up: float, down: float) -> tuple[np.ndarray, ...]:
-    """Return the Kraus operators of a read-out error: 0 → 1 with chance `up`, 1 → 0 with `down`."""
+    """Return the Kraus operators of a read-out error.
+
+    0 is read as 1 with probability `up`, and 1 as 0 with `down`.
+    """
     entries = [(0, 0, 1 - up), (1, 0, up), (1, 1, 1 - down), (0, 1, down)]
     kraus = np.zeros((4, 2, 2))
     for number, (row, column, chance) in enumerate(entries):

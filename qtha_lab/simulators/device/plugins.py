@@ -68,7 +68,7 @@ def is_local(device: str) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def own_options(device: str) -> frozenset[str] | None:
-    """Return the names of the options of the device's class, or None if it accepts any.
+    """Return the option names of the device's class, or None for arbitrary options.
 
     Example:
         >>> sorted(own_options("default.mixed"))

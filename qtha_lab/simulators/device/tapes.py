@@ -98,7 +98,7 @@ class Tapes:
         return Rows(numbers, rows.starts)
 
     def names(self, rows: Rows) -> list[str]:
-        """Return a cache key per finished row: a hash of everything that can change its result."""
+        """Return a cache key per finished row, a hash of all result-relevant data."""
         text = self._text
         parts = [rows.numbers]
         if rows.starts is not None:
@@ -176,7 +176,7 @@ class Tapes:
         return operations
 
     def _script(self, start, ops: list, measurements: list | None = None):
-        """Build a tape of operations, each with its noise channel, and an optional initial state."""
+        """Build a tape of operations with noise channels and an optional initial state."""
         import pennylane as qml
         from pennylane.tape import QuantumScript
 
@@ -231,9 +231,10 @@ class Tapes:
 
 
 def amplitudes_of(spec: Spec, n_qubits: int) -> int:
-    """Return the numbers of a state in use: a vector, or a density matrix per Kraus operator.
+    """Return the amplitudes or matrix entries of one circuit's state during simulation.
 
-    A two-qubit depolarizing channel has 16 Kraus operators.
+    A density matrix counts once per Kraus operator, of which a two-qubit depolarizing channel has
+    16.
     """
     if ".mixed" not in spec.device:
         return 2**n_qubits

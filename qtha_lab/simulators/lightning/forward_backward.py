@@ -97,7 +97,7 @@ class Walk:
     def _undo(
         self, register: Register, shape: tuple, position: int, sampled: tuple[Tensor, Tensor]
     ) -> None:
-        """Undo a layer on ψ and λ; a layer per sample is undone in the basis of its phases."""
+        """Undo a layer on ψ and λ; a sampled layer is already in its phase basis."""
         layer, inverse = self.plan.layers[position], self.inverse[position]
         if layer.sampled:
             self._multiply(register.change(*shape), layer, sampled)
@@ -109,7 +109,7 @@ class Walk:
             register.apply(self.gates[position], inverse=True)
 
     def read(self, state: Tensor) -> Tensor:
-        """Compute the read-out of ψ, (readout size, samples), normalised against rounding errors."""
+        """Compute the normalised read-out of ψ, (readout size, samples)."""
         probs = state.real.square().add_(state.imag.square())
         norms = probs.sum(0).clamp_min_(torch.finfo(probs.dtype).tiny)
         if self.plan.readout is None:
@@ -195,7 +195,7 @@ def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
 
 
 def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:
-    """Return the factors that undo a layer of many shared phases on the host, (2^n, 1, 1).
+    """Return the factors that undo many shared phases on the host, (2^n, 1, 1).
 
     Return None if Lightning undoes the layer.
     """

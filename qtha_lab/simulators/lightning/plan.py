@@ -41,7 +41,7 @@ class Layer:
 
     @property
     def masks(self) -> tuple[int, ...]:
-        """Bit mask of wires per rotation or phase; bit k is wire n_qubits - 1 - k."""
+        """Bit mask of wires per gate; bit k is wire n_qubits - 1 - k."""
         return tuple(self.angles)
 
     def lets_pass(self, kind: Kind, mask: int) -> bool:
@@ -148,7 +148,7 @@ _small_signs = functools.lru_cache(maxsize=64)(_signs)
 
 
 def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
-    """Add a part of a gate to the earliest possible layer of its kind, else to a new last layer."""
+    """Add a gate part to the earliest possible layer, else to a new one."""
     name, wires, angle = part
     kind, mask = _KINDS[name], _mask(wires, circuit.n_qubits)
     target_layer = None

@@ -53,7 +53,7 @@ def is_readable(measurement: MeasurementProcess) -> bool:
 
 
 def sentence_of(measurement: MeasurementProcess) -> Mapping | None:
-    """Return the Pauli strings of an expectation with their factors, or None if it has none."""
+    """Return the Pauli strings of an expectation with their factors, or None."""
     return getattr(measurement.obs, "pauli_rep", None)
 
 

@@ -1,8 +1,8 @@
-"""Kernel of engine `triton`: forward pass of a block of samples, and backward by inverse gates.
+"""Kernel of engine `triton`: forward and backward pass of a block of samples.
 
-ψ is a real and an imaginary tile of (2^n, samples) in registers; a partner row is read from other
-threads' registers. Only the read-out is stored, and backward the gradient of every angle and of
-initial amplitudes.
+The backward pass undoes the gates. ψ is a real and an imaginary tile of (2^n, samples) in
+registers; a partner row is read from other threads' registers. Only the read-out is stored, and
+backward the gradient of every angle and of initial amplitudes.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportInvalidTypeForm=false
@@ -29,7 +29,7 @@ def _partner(tile, rows, flip, size: tl.constexpr, lanes: tl.constexpr):
 
 @triton.jit
 def _gate(re, im, rows, is_rotation, flip, sign, cos, sin, size: tl.constexpr, lanes: tl.constexpr):
-    """Apply one gate: a rotation of rows k and k ^ flip, or a phase of every row."""
+    """Apply a rotation of rows k and k ^ flip, or a phase per row."""
     if is_rotation:
         return (
             cos * re - sin * sign * _partner(re, rows, flip, size, lanes),
