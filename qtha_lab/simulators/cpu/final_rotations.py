@@ -58,9 +58,10 @@ def read_rotations(workspace, lanes, width, ops, at, first, rotations, gradients
 
 @intrinsic
 def rotated_z(typingctx, workspace, to, z, half_x, shears_at, gap, sampled, lanes):
-    """Compute ⟨Z⟩ after a rotation by a: workspace[to + w] = cos a · z - sin a · x.
+    """Compute ⟨Z⟩ after a rotation by a from ⟨Z⟩ and ⟨X⟩ before.
 
-    Its inputs are z = ⟨Z⟩ and half of x = ⟨X⟩ before the rotation, and the rotation's shears.
+    The result is workspace[to + w] = cos a · z - sin a · x. Inputs are z = ⟨Z⟩, half of x = ⟨X⟩,
+    and the rotation's shears.
     """
     signature = types.void(workspace, to, z, half_x, shears_at, gap, sampled, lanes)
 

@@ -449,8 +449,8 @@ class Plan:
           states a multiply-add, minus one addition in four.
         * A rotation costs 3 multiply-adds per pair of numbers of a state, or 2 if scaled. The state
           is real at first.
-        * A phase costs 6 operations per row, 3 for a real row and 4 to make it real again, and 3
-          more with scaling factors per sample.
+        * A phase costs 6 operations per row, 3 for a real row and 4 for its inverse to a real row.
+          Scaling factors per sample cost 3 more.
         * Backward, both are undone on two states. Their gradients cost 2 multiply-adds per pair and
           per row more.
         * A read-out after a rotation costs 3 operations per row, as |ψ|² does, and backward 4 more
@@ -504,8 +504,8 @@ def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
 def _reads_behind(program: Program, readout: Readout) -> list[int]:
     """Return the masks of final rotations that need no execution, else an empty list.
 
-    With U†ZU = cos a Z - sin a X such rotations are never executed or undone. Otherwise the result
-    is empty.
+    The list is nonempty if every observable is the Z of a final rotation. Then
+    U†ZU = cos a Z - sin a X replaces these rotations in the forward and the backward pass.
     """
     if readout.kind != "strings" or len(program.layers) < 2:
         return []

@@ -32,9 +32,9 @@ ROTATIONS, PHASES = range(2)
 def _rotation(typingctx, state, size, low, high, mask, cos, sin, signs, at):
     """Rotate a state whose amplitudes lie along vectors.
 
-    Vector a becomes cos times itself plus or minus sin times vector a ^ high, with lanes l ^ low,
-    in the real and the imaginary plane. `signs[at:]` holds the sign of sin per lane; the sign flips
-    for vectors with an odd number of the bits of `mask`.
+    In both planes, vector a becomes cos times itself ± sin times vector a ^ high with lanes l ^
+    low. `signs[at:]` holds the sign of sin per lane; the sign flips for vectors with an odd number
+    of the bits of `mask`.
     """
     signature = types.void(state, size, low, high, mask, cos, sin, signs, at)
 

@@ -32,8 +32,8 @@ def _index(strings: np.ndarray) -> np.ndarray:
 def rotation(n_qubits: int, letter: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return partner and sign of each Pauli string under the rotation exp(-i a/2 Q).
 
-    The rotation maps r to keep · r + cos a · (1 - keep) · r + sin a · sign · r[partner], with
-    keep = (sign is 0).
+    The rotation maps r to keep · r + cos a · (1 - keep) · r + sin a · sign · r[partner].
+    Here keep = (sign is 0).
 
     Args:
         n_qubits: Qubits of the state.

@@ -33,9 +33,9 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         name: "device:NAME" or "device:NAME(option=value,…)", with the options of `DeviceOptions`.
 
     Raises:
-        Refusal: If the device is not installed or cannot be created, an option is unknown or
-            unsupported by it, the read-out is the state, or a sample needs more memory than is
-            free.
+        Refusal: If the device is not installed or cannot be created, or an option is unknown or
+            unsupported by it. Also if the read-out is the state, or a sample needs more memory than
+            is free.
     """
     if readout.kind == "state":
         raise Refusal(f"engine {name!r} reads expectations and probabilities, not the state")

@@ -17,7 +17,9 @@ from qtha_lab.circuits import Angle, Circuit, Gate
 def in_rotations_and_cz(circuit: Circuit) -> Circuit:
     """Rewrite a circuit in one-qubit gates and CZ.
 
-    Each angle stays scale · source + offset. Example:
+    Each angle stays scale · source + offset.
+
+    Example:
         >>> circuit = Circuit(2, [Gate("CRZ", (0, 1), Angle.input(0))])
         >>> [gate.name for gate in in_turns_and_cz(circuit).gates]
         ['RZ', 'Hadamard', 'CZ', 'Hadamard', 'RZ', 'Hadamard', 'CZ', 'Hadamard']

@@ -97,7 +97,7 @@ class Walk:
     def _undo(
         self, register: Register, shape: tuple, position: int, sampled: tuple[Tensor, Tensor]
     ) -> None:
-        """Undo a layer on ψ and λ; a sampled layer is already in its phase basis."""
+        """Undo a layer on ψ and λ; a sampled layer is already diagonal."""
         layer, inverse = self.plan.layers[position], self.inverse[position]
         if layer.sampled:
             self._multiply(register.change(*shape), layer, sampled)
