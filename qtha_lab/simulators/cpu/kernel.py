@@ -166,8 +166,8 @@ def walk(
     number of qubits, and a sum is the angle of a rotation or a phase (see `plan.Plan`).
 
     Args:
-        number: Index of this thread, from 0. The same thread runs a block forward and backward in
-            the same workspace, so that the data stay in the core's own cache.
+        number: Index of this thread, from 0. A thread has the same share of blocks and the same
+            workspace in both passes, so that the data stay in the core's own cache.
         counters: Number of groups taken from each thread's share, int64, (threads,).
         integers: Tables of passes and places, first result of `Plan.tables(lanes, itemsize)`.
         scales: Second result of `Plan.tables`, float64.

@@ -102,8 +102,8 @@ def _phase_gradient(builder, gradient, row, dual):
 # Kinds of passes; the letters are steps in execution order:
 #   t, s  two rotations as shears, or scaled
 #   T, S  three rotations of eight rows as shears, or scaled
-#   p     one phase per row, including the cosines of preceding scaled rotations shared by all
-# samples   q     the same with cosines that differ between samples
+#   p     one phase per row, with the shared cosines of preceding scaled rotations
+#   q     the same with cosines that differ between samples
 #   o     one phase per row of a state that is real before it
 #   r     read-out after two final rotations, which are not executed
 # and "sampled", a phase that differs between samples; "real", two rotations of a real state, which
