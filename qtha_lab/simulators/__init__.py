@@ -1,7 +1,7 @@
-"""Expectation values of circuits, a batch at a time, differentiable in data and parameters.
+"""Batched expectation values of circuits, differentiable in inputs and parameters.
 
-`expval_z(circuit, inputs, params, engine="auto")` runs a circuit, `QuantumLayer` is the same as a layer
-of a network, `estimate` says what it will cost, `speeds` times every engine; engines are one file each.
+`expval_z(circuit, inputs, params, engine="auto")` runs a circuit; `QuantumLayer` wraps the call as
+an `nn.Module`. `estimate` predicts the cost and `speeds` times every engine.
 """
 
 from qtha_lab.simulators.cost import Estimate, estimate

@@ -1,6 +1,7 @@
-"""A circuit between two matrices that stay, added to what is there: a layer's change for the tokens of an answer.
+"""Adapter output for few tokens: two frozen matrices with a circuit between them.
 
-No gradients. Most of such a small call is its overhead: an engine that can do so does all in one.
+No gradients. Overhead dominates such a small call, so an engine that supports it fuses all steps
+into one call.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from qtha_lab.simulators.expval import read
 from qtha_lab.simulators.registry import TakesTokens
 from qtha_lab.simulators.request import What, reading
 
-FEW_TOKENS = 4  # for which one call is the quicker way
+FEW_TOKENS = 4  # up to this number of tokens the fused call is the faster one
 
 Added = Callable[[Tensor, Tensor], Tensor]
 
@@ -23,13 +24,15 @@ Added = Callable[[Tensor, Tensor], Tensor]
 def added_by(
     first: Tensor, values: Callable[[Tensor], Tensor], n_values: int, last: Tensor
 ) -> Added:
-    """before + (values(h), h) · last with h = x · first, for any values; without h where `last` has no rows for it.
+    """Build the function before + (values(h), h) · last, with h = x · first.
+
+    The part h · last is present only if `last` has more than `n_values` rows.
 
     Args:
         first: (in_features, n_inputs).
-        values: A function of h, (…, n_inputs), that gives (…, n_values).
-        n_values: How many it gives.
-        last: (n_values, out_features), or as many more rows as `first` has columns.
+        values: A function of h, (…, n_inputs), that returns (…, n_values).
+        n_values: Number of values per token.
+        last: (n_values, out_features), or (n_values + n_inputs, out_features) to include h.
     """
     with_h = len(last) > n_values
 
@@ -50,20 +53,22 @@ def between(
     scale: float = 1.0,
     engine: str = "auto",
 ) -> Added:
-    """before + (q, h) · last of tokens x, where h = x · first, and q is what is read of the circuit at scale · h.
+    """Build the function before + (q, h) · last of tokens x.
+
+    h = x · first, and q is the read-out of the circuit for the inputs scale · h.
 
     Args:
-        first: What tokens are multiplied by.
-        circuit: What to run.
+        first: Matrix that multiplies the tokens.
+        circuit: Circuit to run.
         what: "z", "probs", or Pauli strings.
         params: Trainable angles, in radians.
-        last: As many rows as there are values, for q alone, or as many more as `first` has columns, for h too.
-        scale: Of the angles that the circuit takes.
+        last: One row per value of q, or n_inputs more rows to include h.
+        scale: Factor of the circuit's input angles.
         engine: As for `expval_z`.
 
     Returns:
-        A function of x (tokens, …, in_features) and before (tokens, …, out_features), of the dtype and device of
-        `params`, to be called without gradients; it changes neither.
+        A function of x (tokens, …, in_features) and before (tokens, …, out_features), both of the
+        dtype and device of `params`. Call it without gradients; it changes neither tensor.
 
     Raises:
         Refusal: As `expval_z`.
@@ -79,7 +84,7 @@ def between(
     """
     params, first, last = params.detach(), first.detach(), last.detach()
     request = reading(circuit, what)
-    read(circuit, what, params.new_zeros(1, request.n_inputs), params, engine)  # refuses
+    read(circuit, what, params.new_zeros(1, request.n_inputs), params, engine)  # raises Refusal
 
     def values(h: Tensor) -> Tensor:
         return read(circuit, what, h if scale == 1 else h * scale, params, engine)

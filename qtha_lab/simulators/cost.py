@@ -1,7 +1,7 @@
-"""What an evaluation will cost before it is started: circuits, shots, seconds, bytes.
+"""Cost prediction of an evaluation: circuits, shots, seconds, bytes.
 
-Measured on a few samples of the very circuit, growing until a second is spent; nothing is sent to a
-machine elsewhere, and nothing is stored.
+The circuit itself is timed for growing batches until one second is spent. Nothing is sent to a
+remote backend, and nothing is written to disk.
 """
 
 import bisect
@@ -23,23 +23,23 @@ from qtha_lab.simulators.expval import expval_z
 from qtha_lab.simulators.smaller_circuit import twin
 
 CALIBRATION_SECONDS = 1.0
-SIZES = tuple(4**k for k in range(12))  # samples, tried in this order
-REPEATS = ((0.02, 4), (0.2, 2))  # passes of up to so many seconds are repeated; the fastest counts
+SIZES = tuple(4**k for k in range(12))  # batch sizes in samples, measured in this order
+REPEATS = ((0.02, 4), (0.2, 2))  # (longest seconds, number of passes); the fastest pass counts
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Of values and both gradients of a batch.
+    """Predicted cost of the values and both gradients of a batch.
 
     Attributes:
-        engine: Which runs it; never "auto".
-        circuits: Circuits run: one per sample, and on devices without gradients of their own those of
-            parameter-shift.
-        seconds: None where it is not known.
-        bytes: At the peak, beside inputs and params.
-        kept_bytes: Of these, what autograd keeps from forward to backward.
-        shots: Samples drawn in all; None if the answer is exact.
-        note: Why something is not known, else empty.
+        engine: Engine that runs the batch; never "auto".
+        circuits: Number of circuits: one per sample, plus those of the parameter-shift rule on
+            devices without gradients of their own.
+        seconds: Duration; None if unknown.
+        bytes: Peak memory, without inputs and params.
+        kept_bytes: Part of `bytes` that autograd saves between forward and backward pass.
+        shots: Total number of measurement shots; None if the result is exact.
+        note: Reason for an unknown value, else empty.
     """
 
     engine: str
@@ -54,17 +54,17 @@ class Estimate:
 def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "cpu") -> Estimate:
     """Predict the cost of `expval_z` and its gradients for a batch, in float32.
 
-    Takes about a second for a circuit that was not asked about before; one too large for that is
-    judged by its twin on fewer wires.
+    The first estimate of a circuit takes about one second. A circuit too large for that is timed on
+    fewer wires and extrapolated.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples.
+        circuit: Circuit to run.
+        batch: Number of samples.
         engine: As for `expval_z`.
-        device: Where the tensors lie, such as "cpu" or "cuda".
+        device: Device of the tensors, such as "cpu" or "cuda".
 
     Returns:
-        The engine, circuits, seconds, bytes and shots of one forward and backward pass.
+        Engine, circuits, seconds, bytes and shots of one forward and backward pass.
 
     Raises:
         Refusal: If the batch is negative, or the engine cannot run the circuit.
@@ -103,7 +103,10 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
 
 
 def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | None]:
-    """Circuits per sample, and shots per circuit; a walk back is no circuit of its own."""
+    """Return the circuits per sample and the shots per circuit.
+
+    A single backward pass (adjoint or backpropagation) is not counted as a circuit.
+    """
     if not engine.startswith("device:"):
         return 1, None
     forward, backward = device_engine.circuits(circuit, readout, engine)
@@ -112,7 +115,7 @@ def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | N
 
 
 def _elsewhere(engine: str) -> str:
-    """The device's name if it may be a machine elsewhere, else empty."""
+    """Return the device's name if it may be a remote backend, else an empty string."""
     if not engine.startswith("device:"):
         return ""
     device = parse(engine).device
@@ -125,32 +128,32 @@ def _curve(circuit: Circuit, engine: str, device: str, threads: int, runs: int) 
 
 
 def forget() -> None:
-    """Throw away what was measured; the next estimates measure anew."""
+    """Clear all measurements; the next estimates measure again."""
     _curve.cache_clear()
 
 
 class _Curve:
-    """Seconds and kept bytes against the batch, measured at more sizes as larger ones are asked for."""
+    """Seconds and saved bytes as functions of the batch size, measured on demand."""
 
     def __init__(self, circuit: Circuit, engine: str, device: str, runs: int):
         self.circuit, self.engine, self.device = circuit, engine, device
-        self.shifts = runs - 1  # circuits per sample for its slopes; then values alone are timed
-        self.points: dict[int, tuple[float, float]] = {}  # by samples: seconds, bytes kept
+        self.shifts = runs - 1  # parameter-shift circuits per sample; if any, only values are timed
+        self.points: dict[int, tuple[float, float]] = {}  # samples -> (seconds, saved bytes)
         self.spent = 0.0
 
     def seconds(self, batch: int) -> float:
-        """Of that very batch if there is time to measure it, else on lines through other sizes."""
+        """Return the seconds of a batch: measured if time permits, else interpolated."""
         self._reach(max(self.shifts, 1) * batch)
         of_values = self._on_lines(batch)
         return of_values + self._on_lines(self.shifts * batch) if self.shifts else of_values
 
     def kept(self, batch: int) -> float:
-        """Bytes that autograd keeps from forward to backward."""
+        """Return the bytes that autograd saves between forward and backward pass."""
         samples = max(self.points)
         return self.points[samples][1] / samples * batch
 
     def _reach(self, batch: int) -> None:
-        """Measure larger and larger sizes up to the batch, until the time is spent."""
+        """Measure growing sizes up to the batch, until the time is spent."""
         if not self.points:
             self._measure(1)  # imports, compiles, fills tables
         for samples in (*(size for size in SIZES if size < batch), batch):
@@ -162,7 +165,7 @@ class _Curve:
             self.points[samples] = self._best(samples)
 
     def _on_lines(self, batch: int) -> float:
-        """Between sizes on a straight line; beyond the last on the line through the last two."""
+        """Interpolate the seconds linearly between sizes; extrapolate from the last two."""
         undisturbed = self._undisturbed()
         if batch in undisturbed or len(undisturbed) == 1:
             samples = batch if batch in undisturbed else max(undisturbed)
@@ -171,18 +174,21 @@ class _Curve:
         below = min(bisect.bisect(sizes, batch), len(sizes) - 1)
         (few, short), (many, long) = ((n, undisturbed[n]) for n in sizes[below - 1 : below + 1])
         gradient = (long - short) / (many - few)
-        if batch > many:  # a disturbed measurement must not grow with the batch
+        if batch > many:  # bound the gradient: extrapolation must not amplify a disturbed timing
             gradient = min(max(gradient, 0.5 * long / many), 1.5 * long / many)
         return long + gradient * (batch - many)
 
     def _undisturbed(self) -> dict[int, float]:
-        """Seconds by samples, none longer than a larger batch took: a busy machine only adds time."""
+        """Return seconds by samples, each at most the time of any larger batch.
+
+        A busy machine only adds time, so a smaller batch that took longer was disturbed.
+        """
         sizes = sorted(self.points, reverse=True)
         shortest = itertools.accumulate((self.points[size][0] for size in sizes), min)
         return dict(zip(sizes, shortest, strict=True))
 
     def _best(self, samples: int) -> tuple[float, float]:
-        """The fastest of some passes: seconds, and bytes kept."""
+        """Return the seconds and saved bytes of the fastest of several passes."""
         measurements = [self._measure(samples)]
         repeats = next((times for longest, times in REPEATS if measurements[0][0] < longest), 1)
         measurements += [self._measure(samples) for _ in range(repeats - 1)]
@@ -191,9 +197,9 @@ class _Curve:
         return seconds, kept_bytes
 
     def _measure(self, samples: int) -> tuple[float, float]:
-        """Seconds of values with gradients, or of values alone where slopes are circuits of their own.
+        """Time one forward and backward pass, or the forward pass alone for parameter-shift.
 
-        Angles differ from call to call, since devices may keep results by their angles.
+        Angles differ between calls, because devices may cache results by their angles.
         """
         gradients = not self.shifts
         inputs, params = (
@@ -223,6 +229,6 @@ _seeds = itertools.count()
 
 
 def _random(shape: tuple[int, ...], device: str) -> torch.Tensor:
-    """Angles in (0, π), from a generator of their own."""
+    """Draw angles in [0, π) from a separate random generator."""
     generator = torch.Generator().manual_seed(time.time_ns() + next(_seeds))
     return (math.pi * torch.rand(shape, generator=generator)).to(device)

@@ -1,6 +1,6 @@
-"""Which engine runs a batch, worked out once for every kind of batch, and the run itself.
+"""Dispatch of a batch to its engine, with a cache per kind.
 
-Which engines there are and what each refuses is `engines`; here is only what of it can be kept.
+`engine_selection` lists the engines and their refusals.
 """
 
 import functools
@@ -21,18 +21,18 @@ def evaluate(
     engine: str,
     transformed: bool = False,
 ) -> Tensor:
-    """What an engine reads of a flat batch.
+    """Compute the read-out of a flat batch with the selected engine.
 
     Args:
-        circuit: What to run.
-        readout: What to read.
-        inputs: (batch, n_inputs), float32 or float64; unit vectors if the circuit starts in amplitudes.
+        circuit: Circuit to run.
+        readout: Read-out to compute.
+        inputs: (batch, n_inputs), float32 or float64; unit vectors for amplitude encoding.
         params: (n_params,), of the same dtype and device.
-        engine: As asked for, "auto" or any other.
-        transformed: Whether torch.func is at work.
+        engine: Engine name, "auto" included.
+        transformed: Whether a torch.func transform wraps the tensors.
 
     Returns:
-        (batch, readout size), as `Engine.run` gives it.
+        (batch, readout size), as `Engine.run` returns it.
 
     Raises:
         Refusal: If the engine is unknown or cannot run the batch.
@@ -47,18 +47,18 @@ def evaluate(
 def route(
     engine: str, circuit: Circuit, readout: Readout, device: str, transformed: bool, batch: int
 ) -> tuple[str, Engine]:
-    """The engine that runs a batch, by its name and itself, after `check_call`.
+    """Return the name and the object of the engine that runs a batch, after `check_call`.
 
     Args:
-        engine: As asked for, "auto" or any other.
-        circuit: What is to be run.
-        readout: What is to be read.
-        device: The type of the tensors' device.
-        transformed: Whether torch.func is at work.
-        batch: Samples.
+        engine: Engine name, "auto" included.
+        circuit: Circuit to run.
+        readout: Read-out to compute.
+        device: Type of the tensors' device.
+        transformed: Whether a torch.func transform wraps the tensors.
+        batch: Number of samples.
 
     Returns:
-        A name that says which engine and how, never "auto", and what answers to it.
+        The engine's name with its options, never "auto", and the engine.
 
     Raises:
         Refusal: As `check_call`.
@@ -73,7 +73,10 @@ def route(
 
 @functools.lru_cache(maxsize=1024)
 def kept_route(revision: int, engine: str, *situation) -> tuple[str, Engine] | None:
-    """The route of before, after a registry's revision; None where the answer depends on how much memory is free at the moment."""
+    """Return the cached engine of a kind of batch, or None if free memory matters.
+
+    `revision` is the registry's revision: a newly registered engine invalidates the cache.
+    """
     name, running = _fresh(engine, *situation)
     circuit, *_, batch = situation
     needed = running.working_bytes(circuit, max(batch, 1), name)

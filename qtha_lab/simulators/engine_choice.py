@@ -1,4 +1,4 @@
-"""Which engine would run a batch, and why not the others."""
+"""Explanation of the engine choice for a batch, with a reason per engine."""
 
 import dataclasses
 from collections.abc import Collection
@@ -19,12 +19,15 @@ from qtha_lab.simulators.engine_selection import (
 from qtha_lab.simulators.expval import is_transformed
 from qtha_lab.simulators.registry import CountsCircuits, HasRemark
 
-LARGE_QUBITS = 14  # from so many on it is said what a circuit's size costs
+LARGE_QUBITS = 14  # from this size on the explanation states the memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """The engine that would run ("" if none can), and a line for every engine; prints as text."""
+    """Selected engine and a reason per engine; prints as text.
+
+    The engine is "" if none can run the batch.
+    """
 
     asked: str
     batch: str
@@ -46,19 +49,19 @@ def explain(
     dtype: torch.dtype = torch.float32,
     engines: Collection[str] | None = None,
 ) -> Explanation:
-    """Say which engine would run a batch, and of every other why it is passed over.
+    """Explain which engine runs a batch and why each other engine does not.
 
     Args:
-        circuit: What is to be run.
+        circuit: Circuit to run.
         inputs: The batch itself, or its number of samples.
         engine: As for `expval_z`.
-        readout: What is to be read; by default Z of every qubit.
-        device: Where the batch is, if only its size is given.
-        dtype: Its type, if only its size is given.
-        engines: Those that get a line beside the one that would run; by default all, which loads PennyLane.
+        readout: Read-out to compute; by default Z of every qubit.
+        device: Device of the batch, if `inputs` is a number.
+        dtype: Dtype of the batch, if `inputs` is a number.
+        engines: Engines to list beside the selected one; by default all, which imports PennyLane.
 
     Returns:
-        The engine that would run ("" if none can), and a line for every engine; prints as text.
+        The selected engine ("" if none can run the batch) and a reason per engine; prints as text.
 
     Raises:
         Refusal: If there is no such engine.

@@ -1,6 +1,6 @@
-"""Which of the engines "auto" means, and whether an engine can run a batch.
+"""Engine selection for "auto", and checks that an engine can run a batch.
 
-What an engine is, and how one registers itself, is `registry`.
+`registry` defines the engine protocol and the registration.
 """
 
 import functools
@@ -15,32 +15,36 @@ from qtha_lab.simulators.registry import ENGINES, Engine, EngineInfo, Yields
 
 log = logging.getLogger(__name__)
 
-FALLBACK = "torch"  # "auto" where nothing can run a batch: its sentence says why
+FALLBACK = "torch"  # "auto" selects it if no engine can run a batch; its error states the reason
 
 
 def engine_names() -> list[str]:
-    """Engines to choose from; any PennyLane device can be named, as `device:NAME(option=value,…)`."""
+    """Return the names of all listed engines, "auto" first.
+
+    Any PennyLane device is also an engine, as `device:NAME(option=value,…)`.
+    """
     infos = sorted(ENGINES.values(), key=lambda info: (info.place, info.name))
     listed = (info.examples for info in infos if info.listed)
     return ["auto", *(example for examples in listed for example in examples)]
 
 
 def automatic() -> list[str]:
-    """What "auto" tries, in this order.
+    """Return the engines that "auto" tries, in this order.
 
-    `qtha-lab bench auto` times them, with one thread and two, on the QTHA ansatz of 2 to 20 qubits, 1 to 8 layers and 1 to
-    2,048 samples: cpu is the fastest or within a fifth of it; to Lightning it yields for a single deep sample of 18 qubits
-    and more where there are two threads (docs/engines.md).
+    `qtha-lab bench auto` times them with one and two threads on the QTHA ansatz: 2 to 20 qubits, 1
+    to 8 layers, 1 to 2,048 samples. cpu is the fastest or within a fifth of the fastest. For a
+    single deep sample of 18 or more qubits and two threads, cpu yields to Lightning
+    (docs/engines.md).
     """
     rotations = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
     return sorted(rotations, key=lambda name: (rotations[name], name))
 
 
 def info_of(engine: str) -> EngineInfo:
-    """What is declared of an engine (not "auto").
+    """Return the declaration of an engine (not "auto").
 
     Raises:
-        Refusal: If there is no such engine, with the nearest name.
+        Refusal: If there is no such engine; the message names the nearest one.
     """
     family, colon, _ = str(engine).partition(":")
     for info in ENGINES.values():
@@ -50,10 +54,11 @@ def info_of(engine: str) -> EngineInfo:
 
 
 def engine_of(engine: str) -> Engine:
-    """What runs an engine's circuits (not "auto"); imported when it is first asked for.
+    """Return an engine (not "auto"); the first call imports it.
 
     Raises:
-        Refusal: If there is no such engine, with the nearest name, or it does not run here.
+        Refusal: If there is no such engine (the message names the nearest one), or it does not run
+            on this machine.
     """
     return info_of(engine).loaded
 
@@ -63,11 +68,11 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
 
     Args:
         engine: "auto", or any of `engine_names()`.
-        circuit: What is to be run.
-        readout: What is to be read; by default Z of every qubit.
+        circuit: Circuit to run.
+        readout: Read-out to compute; by default Z of every qubit.
 
     Raises:
-        Refusal: With one sentence; of "auto" only if none of `automatic()` can run it.
+        Refusal: If the engine cannot run the circuit; for "auto", if none of `automatic()` can.
 
     Example:
         >>> check_engine("torch", Circuit(30, []))
@@ -78,7 +83,7 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
     if engine != "auto":
         device = "cuda" if info_of(engine).cuda_tensors_only else "cpu"
         return check_call(engine, circuit, readout, device)
-    # who compiles nothing is asked first: that another is quicker is for `choose` to find out
+    # `torch` compiles nothing, so check it first; `choose` later selects a faster engine
     names = sorted(automatic(), key=FALLBACK.__ne__)
     if all(_sentence(_check_circuit, name, circuit, readout) for name in names):
         raise Refusal(_sentence(_check_circuit, FALLBACK, circuit, readout))
@@ -95,16 +100,16 @@ def check_call(
     """Refuse a batch that an engine (not "auto") cannot run.
 
     Args:
-        engine: One of `engine_names()` but "auto", or a PennyLane device as "device:NAME".
-        circuit: What is to be run.
-        readout: What is to be read.
-        device: The type of the tensors' device, such as "cpu" or "cuda".
-        transformed: Whether torch.func is at work on an engine that was not named.
-        batch: Samples.
+        engine: One of `engine_names()` except "auto", or a PennyLane device as "device:NAME".
+        circuit: Circuit to run.
+        readout: Read-out to compute.
+        device: Type of the tensors' device, such as "cpu" or "cuda".
+        transformed: Whether a torch.func transform wraps the tensors and the engine was not named.
+        batch: Number of samples.
 
     Raises:
-        Refusal: If the engine is unknown, does not run here, does not take such tensors, circuits or
-            readouts, or needs more bytes than are free.
+        Refusal: If the engine is unknown, does not run on this machine, does not support the
+            tensors, circuit or read-out, or needs more memory than is free.
 
     Example:
         >>> check_call("cpu", Circuit(1, []), Readout.z(1), device="cuda")
@@ -144,18 +149,20 @@ def choose(
     transformed: bool = False,
     batch: int = 1,
 ) -> str:
-    """What "auto" means: the first of `automatic()` that can run it, or whom that one yields to.
+    """Select the engine for "auto": the first of `automatic()` that can run the batch.
+
+    If that engine declares another one faster (`yields`), the faster engine is selected.
 
     Args:
-        engine: As asked for; anything but "auto" is kept.
-        circuit: What is to be run.
-        readout: What is to be read.
-        device: The type of the tensors' device, such as "cpu" or "cuda".
-        transformed: Whether torch.func is at work.
-        batch: Samples.
+        engine: Engine name; any name except "auto" is returned unchanged.
+        circuit: Circuit to run.
+        readout: Read-out to compute.
+        device: Type of the tensors' device, such as "cpu" or "cuda".
+        transformed: Whether a torch.func transform wraps the tensors.
+        batch: Number of samples.
 
     Returns:
-        The name of an engine; "torch" if none can run it, whose sentence then says why.
+        The name of an engine; "torch" if none can run the batch, and its error states the reason.
 
     Example:
         >>> choose("auto", Circuit(9, []), Readout.z(9), device="cuda")
@@ -174,19 +181,19 @@ def choose(
 
 
 def yields(engine: str, circuit: Circuit, batch: int) -> tuple[str, str] | None:
-    """Who gets through a batch in less time by what an engine knows, and why; None where it knows of nobody.
+    """Return the engine that is faster for a batch, with the reason, or None.
 
     Args:
-        engine: One of `automatic()` that can run it.
-        circuit: What is to be run.
-        batch: Samples.
+        engine: One of `automatic()` that can run the batch.
+        circuit: Circuit to run.
+        batch: Number of samples.
     """
     running = engine_of(engine)
     return running.quicker(circuit, batch) if isinstance(running, Yields) else None
 
 
 def refusal(engine: str, *situation) -> str:
-    """The sentence with which `check_call` refuses, empty if it does not."""
+    """Return the message of the error that `check_call` raises, or an empty string."""
     return _sentence(check_call, engine, *situation)
 
 

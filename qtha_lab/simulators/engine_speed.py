@@ -1,6 +1,7 @@
-"""How fast each engine runs a circuit on this machine now, beside each other, in a few tenths of a second.
+"""Timings of every engine for one circuit on this machine.
 
-What one engine will cost a run is `cost.estimate`; which of them "auto" takes, and why, is `explain`.
+A measurement takes a few tenths of a second. `cost.estimate` predicts the cost of one engine;
+`explain` states which engine "auto" selects.
 """
 
 import dataclasses
@@ -17,20 +18,21 @@ from qtha_lab.simulators.engine_choice import explain
 from qtha_lab.simulators.engine_selection import refusal
 from qtha_lab.simulators.expval import expval_z
 
-SECONDS = 0.4  # of all engines together, once their libraries are loaded
-GROWTH = 8  # from one batch to the next that is tried
-REPEATS = 5  # of a batch at most, of which the fastest counts: a busy machine only adds time
+SECONDS = 0.4  # for all engines together, after their libraries are imported
+GROWTH = 8  # ratio of successive batch sizes
+REPEATS = 5  # most repeats per batch; the fastest counts, since a busy machine only adds time
 Points = tuple[tuple[int, float], ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """An engine at growing batches.
+    """Timings of one engine for growing batches.
 
     Attributes:
-        points: Samples, and microseconds per sample of values and both gradients. The last is the batch
-            asked for, or the largest that there was time for; none if the engine refuses it.
-        reason: Whether "auto" takes the engine, and why, or why not.
+        points: Pairs of samples and microseconds per sample, for values and both gradients. The
+            last pair is the requested batch, or the largest that fits in the time. Empty if the
+            engine refuses the circuit.
+        reason: Reason why "auto" selects the engine, or does not.
     """
 
     points: Points
@@ -38,23 +40,23 @@ class Speed:
 
     @property
     def microseconds(self) -> float | None:
-        """Per sample, at the largest batch."""
+        """Microseconds per sample at the largest batch; None without timings."""
         return self.points[-1][1] if self.points else None
 
 
 def speeds(circuit: Circuit, batch: int, seconds: float = SECONDS) -> dict[str, Speed]:
     """Measure every engine that runs a circuit here, on CPU tensors in float32.
 
-    What was measured is remembered until `forget()`. The first time that an engine is met its libraries
-    are loaded, which is not timed.
+    Timings are cached until `forget()`. The first use of an engine imports its libraries; that time
+    is not counted.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples.
-        seconds: About how long it may take; an engine that needs longer for the batch is measured at fewer samples.
+        circuit: Circuit to run.
+        batch: Number of samples.
+        seconds: Approximate total duration; a slower engine is measured at fewer samples.
 
     Returns:
-        By engine.
+        The timings by engine name.
 
     Raises:
         Refusal: If the batch is below 1.
@@ -81,13 +83,13 @@ def speeds(circuit: Circuit, batch: int, seconds: float = SECONDS) -> dict[str, 
 
 
 def forget() -> None:
-    """Throw away what was measured."""
+    """Clear all cached timings."""
     _measured.cache_clear()
 
 
 @functools.lru_cache(maxsize=1024)
 def _measured(circuit: Circuit, batch: int, engine: str, seconds: float, threads: int) -> Points:
-    """Growing batches of one engine, as far as the next fits into the time."""
+    """Time growing batches of one engine within a time limit."""
     spent, points = 0.0, []
     _rotation(circuit, 1, engine)()  # imports, compiles, fills tables
     for samples in [*itertools.takewhile(lambda size: size < batch, _sizes()), batch]:
@@ -106,7 +108,7 @@ def _sizes():
 
 
 def _rotation(circuit: Circuit, samples: int, engine: str) -> Callable[[], float]:
-    """Seconds of values and both gradients of a batch."""
+    """Build a function that times the values and both gradients of a batch, in seconds."""
     generator = torch.Generator().manual_seed(samples)
     inputs = torch.rand(samples, circuit.n_inputs, generator=generator).requires_grad_()
     params = torch.rand(circuit.n_params, generator=generator).requires_grad_()

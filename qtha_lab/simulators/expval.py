@@ -1,7 +1,7 @@
-"""What a circuit gives for a batch of inputs: expectations, probabilities, states.
+"""Expectation values, probabilities and states of a circuit for a batch of inputs.
 
-Checks shapes and types once, hands a flat batch to an engine, restores the shape. Holds no mathematics.
-In a graph that is being made (torch.compile, torch.export) the operator of `op` stands for the engine.
+Each function checks shapes and dtypes, passes a flat batch to an engine and restores the shape. In
+a graph of torch.compile or torch.export, an operator of `torch_operators` represents the engine.
 """
 
 import functools
@@ -23,18 +23,18 @@ from qtha_lab.simulators.torch_func import Values
 
 
 def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
-    """⟨Z⟩ of every qubit of a circuit for a batch of inputs.
+    """Compute ⟨Z⟩ of every qubit of a circuit for a batch of inputs.
 
     Args:
-        circuit: What to run.
-        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
-        params: Trainable angles, (n_params,), shared by the batch.
+        circuit: Circuit to run.
+        inputs: Data, (..., n_inputs), in radians; amplitudes for amplitude encoding.
+        params: Trainable angles, (n_params,), in radians, shared by the batch.
         engine: One of `engine_names()`, for instance "auto" or "cpu", or any PennyLane device as
             "device:NAME" or "device:NAME(option=value,…)", with the options of `DeviceOptions`.
 
     Returns:
-        (..., n_qubits), of the dtype of `inputs`, differentiable in both. float16 and bfloat16 are
-        computed in float32, with autocast off, whatever the engine; complex numbers are refused.
+        (..., n_qubits), of the dtype of `inputs`, differentiable in both tensors. Every engine
+        computes float16 and bfloat16 in float32, with autocast off; complex tensors are refused.
 
     Raises:
         Refusal: If shapes, dtypes, devices or the engine do not fit.
@@ -56,15 +56,15 @@ def expval(
     params: Tensor,
     engine: str = "auto",
 ) -> Tensor:
-    """Expectations of Pauli strings such as "Z0", "Z0 Z1", "X0 Y2" or "I".
+    """Compute expectation values of Pauli strings such as "Z0", "Z0 Z1", "X0 Y2" or "I".
 
-    Strings that agree on the wires they share are read in one run of the circuit; `z_pairs(n)` of
-    `qtha_lab.circuits` lists all Z_i and Z_i Z_j, which need one run together.
+    Strings that agree on their shared wires are measured in one run of the circuit. `z_pairs(n)` of
+    `qtha_lab.circuits` lists all Z_i and Z_i Z_j, which together need one run.
 
     Args:
-        circuit: What to run.
-        observables: Pauli strings, a letter X, Y or Z and a wire for each factor; "I" is the identity.
-        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+        circuit: Circuit to run.
+        observables: Pauli strings: a letter X, Y or Z and a wire per factor; "I" is the identity.
+        inputs: Data, (..., n_inputs), in radians; amplitudes for amplitude encoding.
         params: Trainable angles, (n_params,), in radians, shared by the batch.
         engine: As for `expval_z`.
 
@@ -72,7 +72,8 @@ def expval(
         (..., number of observables), in their order; otherwise as `expval_z`.
 
     Raises:
-        Refusal: As `expval_z`, or if there is no observable, or one is not a Pauli string of the circuit.
+        Refusal: As `expval_z`; also without observables, or if an observable is not a Pauli string
+            of the circuit.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate
@@ -85,16 +86,16 @@ def expval(
 
 
 def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
-    """The probability of every basis state, wire 0 the most significant bit.
+    """Compute the probability of every basis state, wire 0 as the most significant bit.
 
     Args:
-        circuit: What to run.
-        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+        circuit: Circuit to run.
+        inputs: Data, (..., n_inputs), in radians; amplitudes for amplitude encoding.
         params: Trainable angles, (n_params,), in radians, shared by the batch.
         engine: As for `expval_z`.
 
     Returns:
-        (..., 2^n_qubits), a sum of 1 over the last axis; otherwise as `expval_z`.
+        (..., 2^n_qubits), with sum 1 over the last axis; otherwise as `expval_z`.
 
     Raises:
         Refusal: As `expval_z`.
@@ -109,15 +110,16 @@ def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto"
 
 
 def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
-    """The amplitudes of the final state, up to a global phase, by engine `torch`.
+    """Compute the amplitudes of the final state, up to a global phase, with engine `torch`.
 
     Args:
-        circuit: What to run.
-        inputs: Data, (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+        circuit: Circuit to run.
+        inputs: Data, (..., n_inputs), in radians; amplitudes for amplitude encoding.
         params: Trainable angles, (n_params,), in radians, shared by the batch.
 
     Returns:
-        Complex, (..., 2^n_qubits), wire 0 the most significant bit; differentiable in both tensors.
+        Complex, (..., 2^n_qubits), wire 0 as the most significant bit; differentiable in both
+        tensors.
 
     Raises:
         Refusal: If shapes, dtypes or devices do not fit, or the state is too large.
@@ -132,10 +134,10 @@ def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
 
 
 def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
-    """What is asked for of a circuit.
+    """Compute a read-out of a circuit for a batch of inputs.
 
     Args:
-        circuit: What to run.
+        circuit: Circuit to run.
         what: "z", "probs", "state" or Pauli strings.
         inputs: As for `expval_z`.
         params: As for `expval_z`.
@@ -167,7 +169,7 @@ def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: s
 
 
 class _Ready(NamedTuple):
-    """What runs tensors as they are: a function of an engine, and what it takes beside them."""
+    """Engine function and its fixed arguments, for tensors that need no check or conversion."""
 
     run: Callable[[Circuit, Tensor, Tensor, Readout, str], Tensor]
     circuit: Circuit
@@ -182,9 +184,10 @@ def _ready(
     device: torch.device, params_shape: torch.Size, params_dtype: torch.dtype,
     params_device: torch.device,
 ) -> _Ready | None:  # fmt: skip
-    """What runs tensors of these kinds as they are; None where they are to be checked or changed first, or a state to be cut up.
+    """Return the engine function for tensors of these shapes, dtypes and devices, or None.
 
-    Nearly all calls are of a kind that came before: what is looked up at once for each of them is worked out here.
+    None means that the tensors need checks or conversion, or that the circuit needs several runs.
+    Nearly all calls repeat an earlier kind, so the cache makes the lookup fast.
     """
     request = reading(circuit, what)
     fits = len(shape) == 2 and shape[1] == request.n_inputs and params_shape == (request.n_params,)
@@ -216,7 +219,7 @@ def _read_by_engine(
 
 
 def _with_gradients(values: Tensor, inputs: Tensor, params: Tensor) -> Tensor:
-    """Values that nothing was read of have slopes of zero, not none."""
+    """Attach zero gradients to values that depend on no input and no parameter."""
     if values.requires_grad or not torch.is_grad_enabled():
         return values
     if inputs.requires_grad or params.requires_grad:
@@ -225,7 +228,7 @@ def _with_gradients(values: Tensor, inputs: Tensor, params: Tensor) -> Tensor:
 
 
 def _read_in_graph(request: Reading, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
-    """By the operator of `op`; `request` has text in place of circuits."""
+    """Compute the read-out by an operator of `op`; `request` holds circuits as text."""
     _check(request, inputs, params)
     flat, angles = _flat(request, inputs, params)
     values = [op.values(flat, angles, *texts, engine) for texts in request.runs]
@@ -236,7 +239,10 @@ def _read_in_graph(request: Reading, inputs: Tensor, params: Tensor, engine: str
 
 
 def _flat(request: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-    """(batch, n_inputs) and (n_params,) of one dtype; a change that changes nothing costs a node too."""
+    """Return inputs as (batch, n_inputs) and params as (n_params,), of one dtype.
+
+    Conversions without effect are skipped, because each adds a node to the autograd graph.
+    """
     double = torch.float64 in (inputs.dtype, params.dtype)
     dtype = torch.float64 if double else torch.float32
     flat = inputs if inputs.dtype == dtype else inputs.to(dtype)
@@ -248,7 +254,7 @@ def _flat(request: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Ten
 
 
 def _as_inputs(values: Tensor, inputs: Tensor) -> Tensor:
-    """With the shape of the inputs and, but for complex numbers, their dtype."""
+    """Restore the leading shape of the inputs and, for real values, their dtype."""
     if inputs.dim() != 2:
         values = values.reshape(*inputs.shape[:-1], values.shape[-1])
     if values.dtype == inputs.dtype or values.is_complex():
@@ -265,7 +271,7 @@ _has_autocast = functools.cache(torch.amp.is_autocast_available)
 
 @functools.lru_cache(maxsize=64)
 def _places(order: tuple[int, ...], device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # they may be differentiated through later
+    with torch.inference_mode(False):  # later calls may use the cached tensor with autograd
         return torch.tensor(order, device=device)
 
 
@@ -296,7 +302,10 @@ def _not_real(inputs: Tensor, params: Tensor) -> str:
 
 
 def _check_amplitudes(inputs: Tensor) -> None:
-    """On the CPU alone: elsewhere to look costs a wait, and what comes of such a sample is nan."""
+    """Refuse samples whose amplitudes are all zero, for CPU tensors only.
+
+    On other devices the check would synchronise; there such a sample gives nan.
+    """
     if inputs.device.type != "cpu":
         return
     empty = (inputs == 0).all(-1)
@@ -312,12 +321,12 @@ _OF_NUMBERS = frozenset((Tensor, Parameter))
 
 
 def _is_traced(inputs: Tensor, params: Tensor) -> bool:
-    """Whether operations are recorded or faked: a dispatch mode is on, or a tensor is none of numbers."""
+    """Return whether a dispatch mode is active or a tensor is a subclass."""
     of_numbers = type(inputs) in _OF_NUMBERS and type(params) in _OF_NUMBERS
     return not of_numbers or torch._C._len_torch_dispatch_stack() > 0
 
 
 def is_transformed(tensor: Tensor) -> bool:
-    """Whether vmap, grad or another torch.func transform is wrapped around the tensor."""
+    """Return whether vmap, grad or another torch.func transform wraps the tensor."""
     functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
     return functorch.is_functorch_wrapped_tensor(tensor)

@@ -1,4 +1,4 @@
-"""A circuit as a layer of any network: `QuantumLayer`, an `nn.Module` around `expval_z` and its sisters."""
+"""`QuantumLayer`, an `nn.Module` around `expval_z`, `probs` and `expval`."""
 
 import math
 from collections.abc import Sequence
@@ -15,29 +15,29 @@ from qtha_lab.simulators.request import What, reading
 
 
 class QuantumLayer(nn.Module):
-    """A circuit that reads its inputs as angles and trains its own.
+    """Quantum circuit as a network layer, with input angles and trainable angles.
 
-    Inputs of any leading shape (..., n_inputs) give (..., n_outputs) of their dtype; float16 and bfloat16
-    are computed in float32, under autocast too. Works with state dicts, copies, pickle, DataParallel and
-    DistributedDataParallel, torch.compile, torch.export and torch.func.
+    Inputs (..., n_inputs) give outputs (..., n_outputs) of the same dtype. float16 and bfloat16 are
+    computed in float32, under autocast too. The layer works with state dicts, copies, pickle,
+    DataParallel, DistributedDataParallel, torch.compile, torch.export and torch.func.
 
     Args:
         circuit: A `Circuit`, or the name of an ansatz (see `qtha_lab.circuits.ansatze.names()`).
-        n_qubits: Of the ansatz; a circuit has its own.
-        n_layers: Repeated blocks of the ansatz; a circuit has its own.
+        n_qubits: Qubits of the ansatz; only with an ansatz name.
+        n_layers: Repeated blocks of the ansatz; only with an ansatz name.
         readout: "z" for ⟨Z⟩ of every qubit, "probs" for the probability of every basis state, wires
             such as (0, 2) for ⟨Z⟩ of these, or Pauli strings such as ("Z0 Z1", "X2").
         engine: As for `expval_z`.
-        device: Of the parameters.
-        dtype: Of the parameters.
-        options: What else the ansatz takes (see `ansatze.build`).
+        device: Device of the parameters.
+        dtype: Dtype of the parameters.
+        options: Further options of the ansatz (see `ansatze.build`).
 
     Attributes:
-        params: The trainable angles, (n_params,), in radians; uniform in -π … π at first.
+        params: Trainable angles, (n_params,), in radians; initialised uniformly in -π … π.
 
     Raises:
-        Refusal: If the ansatz, the readout or the engine does not fit, or the sizes of a circuit are
-            given again.
+        Refusal: If the ansatz, the read-out or the engine does not fit, or if sizes are passed
+            together with a `Circuit`.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -78,14 +78,14 @@ class QuantumLayer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Angles drawn anew, uniform in -π … π."""
+        """Initialise the trainable angles uniformly in -π … π."""
         nn.init.uniform_(self.params, -math.pi, math.pi)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """What is read, (..., n_outputs), of the dtype of `inputs`.
+        """Compute the read-out, (..., n_outputs), of the dtype of `inputs`.
 
         Args:
-            inputs: (..., n_inputs), in radians; amplitudes if the circuit starts in them.
+            inputs: (..., n_inputs), in radians; amplitudes for amplitude encoding.
         """
         if self.readout == "z":
             return expval_z(self.circuit, inputs, self.params, self.engine)
@@ -94,7 +94,7 @@ class QuantumLayer(nn.Module):
         return expval(self.circuit, self.readout, inputs, self.params, self.engine)
 
     def extra_repr(self) -> str:
-        """What a network prints of the layer."""
+        """Return the text that `print(network)` shows for the layer."""
         name = f"{self.ansatz!r}, " if self.ansatz else ""
         sizes = f"n_qubits={self.circuit.n_qubits}, n_inputs={self.n_inputs}"
         sizes += f", n_params={self.params.numel()}, n_outputs={self.n_outputs}"
@@ -116,7 +116,7 @@ def _circuit(
 
 
 def _what(readout: str | Sequence[int | str]) -> What:
-    """Wires as Pauli strings; "z" and "probs" as they are."""
+    """Convert wires to Pauli strings; return "z" and "probs" unchanged."""
     if isinstance(readout, str):
         if readout not in ("z", "probs"):
             raise Refusal(

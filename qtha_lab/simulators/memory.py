@@ -1,4 +1,4 @@
-"""Whether an evaluation fits into memory, asked before it starts."""
+"""Memory check before an evaluation."""
 
 import logging
 from pathlib import Path
@@ -10,24 +10,24 @@ from qtha_lab.core.io import read
 
 log = logging.getLogger(__name__)
 
-SMALL_BYTES = 2**26  # that nobody needs to ask for
+SMALL_BYTES = 2**26  # smaller evaluations are not checked
 
 
 def check_memory(
     engine: str, n_qubits: int, batch: int, needed: int, device: torch.device | str = "cpu"
 ) -> None:
-    """Refuse what needs more bytes than are free; less than 64 MiB is never refused.
+    """Refuse an evaluation that needs more memory than is free; below 64 MiB never refuse.
 
     Args:
-        engine: The engine's name, for the sentence.
-        n_qubits: Qubits of the circuit, for the sentence.
-        batch: Samples, for the sentence.
-        needed: Bytes that are needed.
-        device: Where; what is free on devices other than the CPU and CUDA is not known, and nothing
-            is refused there.
+        engine: The engine's name, for the message.
+        n_qubits: Qubits of the circuit, for the message.
+        batch: Number of samples, for the message.
+        needed: Required memory in bytes.
+        device: Device of the memory. On devices other than the CPU and CUDA the free memory is
+            unknown, and nothing is refused.
 
     Raises:
-        Refusal: With both numbers.
+        Refusal: With required and free bytes.
 
     Example:
         >>> check_memory("torch", 60, 1, 3 * 8 * 2**60)
@@ -46,7 +46,7 @@ def check_memory(
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that can be had now; unlimited where that is not known."""
+    """Return the free memory of a device in bytes; 2^63 if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "cpu":
@@ -59,7 +59,10 @@ def free_bytes(device: torch.device) -> int:
 def _free_in_group(
     root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
 ) -> int:
-    """What the control groups of this process (a container, a batch job) still allow; Linux, version 2."""
+    """Return the bytes that the control groups of this process still allow (Linux, version 2).
+
+    A container or a batch job sets such limits; without one the result is 2^63.
+    """
     try:
         lines = read(membership).splitlines()
     except OSError as reason:
@@ -72,7 +75,7 @@ def _free_in_group(
 
 
 def _left(group: Path) -> int:
-    """Limit less use, of which files that are only cached can be given up."""
+    """Return a control group's limit minus its use; inactive file cache counts as free."""
     try:
         limit = read(group / "memory.max").strip()
         usage = int(read(group / "memory.current"))

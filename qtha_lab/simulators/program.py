@@ -1,8 +1,8 @@
-"""A circuit compiled for the engines: alternating layers of Y-turns and Z-phases, nothing else.
+"""Circuit compiler of the engines: alternating layers of Y-rotations and Z-phases.
 
-CNOT, X and SWAP only rename basis states, so they are not executed: the names are kept in a frame,
-and later gates act in it. Gates that commute are brought together and equal turns are added up.
-Knows no tensors.
+CNOT, X and SWAP only permute basis states, so they are not executed. A frame tracks the
+permutation, and later gates act in this frame. Commuting gates are grouped, and the angles of equal
+rotations are added. No tensors.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from qtha_lab.circuits import Angle, Circuit, Readout
 
 @dataclasses.dataclass(frozen=True)
 class Sum:
-    """An angle: offset + Σ scale·x[index] + Σ scale·p[index]."""
+    """Angle as a linear function: offset + Σ scale·x[index] + Σ scale·p[index]."""
 
     inputs: tuple[tuple[int, float], ...] = ()
     params: tuple[tuple[int, float], ...] = ()
@@ -22,7 +22,7 @@ class Sum:
 
     @classmethod
     def of(cls, angle: Angle, sign: int) -> "Sum":
-        """The angle of a gate, times 1 or -1."""
+        """Return the angle of a gate, times 1 or -1."""
         term = ((angle.index, sign * angle.scale),)
         return cls(
             term if angle.source == "input" else (),
@@ -39,7 +39,7 @@ class Sum:
 
     @property
     def shared(self) -> "Sum":
-        """The part that is the same for every sample."""
+        """Part of the angle that all samples share."""
         return Sum((), self.params, self.offset)
 
 
@@ -52,41 +52,42 @@ def _merge(terms: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...
 
 @dataclasses.dataclass(frozen=True)
 class Rotation:
-    """exp(-i a/2 P), where P has the entries of a Pauli Y between rows k and k ^ flip.
+    """Rotation about a Pauli Y between rows k and k ^ flip.
 
-    The row with even parity of k & zmask plays |0⟩. On a plain wire flip = zmask = its bit.
+    The operator is exp(-i a/2 P), with P as Pauli Y. The row with even parity of k & zmask takes
+    the part of |0⟩. Without a preceding CNOT, flip and zmask both equal the bit of the wire.
     """
 
     flip: int
     zmask: int
 
     def commutes_with_phase(self, mask: int) -> bool:
-        """Whether it commutes with a turn about the string of Z of that mask."""
+        """Return whether the rotation commutes with a phase of the Z-string `mask`."""
         return _even(self.flip & mask)
 
     def commutes_with(self, other: "Rotation") -> bool:
-        """Whether the strings of the two commute."""
+        """Return whether the Pauli strings of two rotations commute."""
         return _even(self.flip & other.zmask) == _even(other.flip & self.zmask)
 
     def is_independent_of(self, other: "Rotation") -> bool:
-        """Whether the two act like gates on two different wires."""
+        """Return whether two rotations act like gates on two different wires."""
         return _even(self.flip & other.zmask) and _even(other.flip & self.zmask)
 
 
 @dataclasses.dataclass
 class Rotations:
-    """Y-turns that act like gates on different wires."""
+    """Layer of Y-rotations that act like gates on different wires."""
 
     angles: dict[Rotation, Sum] = dataclasses.field(default_factory=dict)
 
     def accepts(self, op: "Rotation | int") -> bool:
-        """Whether a turn, or the mask of a phase, can be added to this layer."""
+        """Return whether this layer can take a rotation, or a phase given by its mask."""
         return isinstance(op, Rotation) and all(
             op == t or op.is_independent_of(t) for t in self.angles
         )
 
     def commutes_with(self, op: "Rotation | int") -> bool:
-        """Whether a turn, or the phase of a mask, commutes with the whole layer."""
+        """Return whether a rotation, or a phase given by its mask, commutes with the layer."""
         if isinstance(op, Rotation):
             return all(op.commutes_with(t) for t in self.angles)
         return all(t.commutes_with_phase(op) for t in self.angles)
@@ -94,16 +95,16 @@ class Rotations:
 
 @dataclasses.dataclass
 class Phases:
-    """exp(-i a/2 Z…Z) for strings of Z, each given by the mask of its bits."""
+    """Layer of phases exp(-i a/2 Z…Z), one per mask of a Z-string."""
 
     angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
 
     def accepts(self, op: "Rotation | int") -> bool:
-        """Whether a turn, or the mask of a phase, can be added to this layer."""
+        """Return whether this layer can take a rotation, or a phase given by its mask."""
         return not isinstance(op, Rotation)
 
     def commutes_with(self, op: "Rotation | int") -> bool:
-        """Whether a turn, or the phase of a mask, commutes with the whole layer."""
+        """Return whether a rotation, or a phase given by its mask, commutes with the layer."""
         return not isinstance(op, Rotation) or all(op.commutes_with_phase(m) for m in self.angles)
 
 
@@ -112,11 +113,10 @@ Layer = Rotations | Phases
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """Layers to run on the start, then what to read.
+    """Compiled circuit: layers to apply to the initial state, and the read-out.
 
-    `readout` has a (mask, sign) for every string of Z that is read. `wires` has the same for Z of
-    every wire: the rows lie in the frame, and bit `wire` of a row's basis state is the parity of
-    row & mask, turned over where the sign is -1.
+    `readout` holds a pair (mask, sign) per observed Z-string. `wires` holds such a pair for Z of
+    every wire: bit `wire` of a row's basis state is the parity of row & mask, inverted for sign -1.
     """
 
     n_qubits: int
@@ -128,7 +128,7 @@ class Program:
     start: str
 
     def basis_states(self) -> list[int]:
-        """The basis state that each row holds, (2^n,)."""
+        """Return the basis state of each row, (2^n,)."""
         return [
             sum(
                 ((row & mask).bit_count() % 2 ^ (sign < 0)) << (self.n_qubits - 1 - wire)
@@ -139,7 +139,7 @@ class Program:
 
 
 class _Frame:
-    """Which rows the basis states of the wires are kept in, after some X and CNOT."""
+    """Map from basis states to rows after some X and CNOT gates."""
 
     def __init__(self, n_qubits: int):
         self.flip = [1 << (n_qubits - 1 - wire) for wire in range(n_qubits)]
@@ -164,9 +164,10 @@ class _Frame:
 
 @functools.lru_cache(maxsize=256)
 def compile_circuit(circuit: Circuit, readout: Readout | None = None) -> Program:
-    """Compile a circuit and what is read at its end (default: Z of every wire).
+    """Compile a circuit and its read-out (default: Z of every wire).
 
-    Up to a global phase the layers equal the circuit; phases the readout cannot see are dropped.
+    Up to a global phase the layers equal the circuit. Phases that do not affect the read-out are
+    dropped.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -204,7 +205,10 @@ def _in_frame(frame: _Frame, kind: str, wires: tuple[int, ...]) -> tuple[Rotatio
 
 
 def _place(layers: list[Layer], op: Rotation | int, angle: Sum, start: str) -> None:
-    """Add to the earliest layer that can be reached and takes it, else at the end."""
+    """Add a gate to the earliest possible layer, else to a new one.
+
+    A gate moves back only across layers that commute with it.
+    """
     target = None
     for position in range(len(layers) - 1, -1, -1):
         if layers[position].accepts(op):
@@ -213,7 +217,7 @@ def _place(layers: list[Layer], op: Rotation | int, angle: Sum, start: str) -> N
             break
     else:
         if not isinstance(op, Rotation) and start == "zero":
-            return  # reaches |0…0⟩, where it is a global phase
+            return  # a phase that acts on |0…0⟩ is global
     if target is None:
         target = Rotations() if isinstance(op, Rotation) else Phases()
         layers.append(target)
@@ -222,7 +226,7 @@ def _place(layers: list[Layer], op: Rotation | int, angle: Sum, start: str) -> N
 
 
 def _without_unseen(layers: list[Layer]) -> list[Layer]:
-    """Drop phases that commute with every later turn: no string of Z at the end sees them."""
+    """Drop phases that commute with every later rotation and so cannot affect the read-out."""
     seen_layers: list[Layer] = []
     for layer in reversed(layers):
         if isinstance(layer, Phases):

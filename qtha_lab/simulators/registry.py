@@ -1,7 +1,7 @@
-"""What an engine is, and the family of them by name.
+"""Engine protocol and registry.
 
-An engine is an object or a module with the functions of `Engine`; it registers itself by `@engine`,
-and is loaded when it is first used, so that asking for names imports no simulator.
+An engine is an object or a module with the functions of `Engine`. It registers itself with
+`@engine` and is imported at first use, so listing names imports no simulator.
 """
 
 import dataclasses
@@ -16,106 +16,107 @@ from qtha_lab.core.registry import Registry
 
 
 class Engine(Protocol):
-    """Runs a circuit for a batch; all its functions take the name it was asked for by.
+    """Protocol of an engine, which runs a circuit for a batch.
 
-    The name says more than the engine where it has variants or options, as in
-    "device:default.mixed(noise=wukong)".
+    All functions take the requested name. For an engine with variants or options, the name contains
+    these too, as in "device:default.mixed(noise=wukong)".
     """
 
     def check(self, circuit: Circuit, readout: Readout, name: str) -> None:
-        """Refuse what the engine cannot do.
+        """Refuse an unsupported circuit or read-out.
 
         Args:
-            circuit: What is to be run.
-            readout: What is to be read.
-            name: As asked for.
+            circuit: Circuit to run.
+            readout: Read-out to compute.
+            name: Engine name as requested.
 
         Raises:
-            Refusal: If the engine does not run here, or does not take the circuit or the readout; with one
-                sentence.
+            Refusal: If the engine does not run on this machine, or does not support the circuit or
+                the read-out.
         """
         ...
 
     def run(
         self, circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str
     ) -> Tensor:
-        """What is read of every sample, differentiable in both tensors.
+        """Compute the read-out of every sample, differentiable in both tensors.
 
         Args:
-            circuit: What to run.
-            inputs: (batch, n_inputs), float32 or float64, batch at least 1; unit vectors if the
-                circuit starts in amplitudes.
-            params: (n_params,), of the same type and device.
-            readout: What to read.
-            name: As asked for.
+            circuit: Circuit to run.
+            inputs: (batch, n_inputs), float32 or float64, batch at least 1; unit vectors for
+                amplitude encoding.
+            params: (n_params,), of the same dtype and device.
+            readout: Read-out to compute.
+            name: Engine name as requested.
 
         Returns:
-            (batch, readout size), of the same type and device; complex for the state.
+            (batch, readout size), of the same dtype and device; complex for the state.
         """
         ...
 
     def broadcasts(self, name: str) -> bool:
-        """Whether a batch goes through together; else one circuit per sample is run."""
+        """Return whether one call evaluates a whole batch; else each sample is one circuit."""
         ...
 
     def working_bytes(self, circuit: Circuit, batch: int, name: str) -> int:
-        """Bytes it needs for a batch in float32, beside what autograd keeps.
+        """Return the working memory for a float32 batch, without tensors saved by autograd.
 
         Args:
-            circuit: What is to be run.
-            batch: Samples, at least 1.
-            name: As asked for.
+            circuit: Circuit to run.
+            batch: Number of samples, at least 1.
+            name: Engine name as requested.
 
         Returns:
-            A number of bytes: of the tensors' device if the engine follows them, else of the host.
+            Bytes: on the tensors' device if the engine computes there, else on the host.
         """
         ...
 
 
 @runtime_checkable
 class CountsCircuits(Protocol):
-    """An engine that runs circuits one by one, as a machine does, and can say how many."""
+    """Protocol of an engine that runs and counts single circuits, as hardware does."""
 
     def circuits(self, circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
-        """Circuits run for one sample: forward, and for its slopes.
+        """Count the circuits per sample for the values and for the gradients.
 
         Args:
-            circuit: What is to be run.
-            readout: What is to be read.
-            name: As asked for.
+            circuit: Circuit to run.
+            readout: Read-out to compute.
+            name: Engine name as requested.
 
         Returns:
-            The number forward, and the number backward with slopes of inputs and params.
+            Circuits of the forward pass, and of the backward pass with gradients of inputs and
+            params.
         """
         ...
 
 
 @runtime_checkable
 class HasRemark(Protocol):
-    """An engine that may have to say something of this machine."""
+    """Protocol of an engine that can report a limitation of this machine."""
 
     def remark(self) -> str:
-        """A clause for who asks which engine runs, such as where its kernels cannot be kept; empty where nothing."""
+        """Return a clause for `explain`, such as a kernel cache without write access, or ""."""
         ...
 
 
 @runtime_checkable
 class Yields(Protocol):
-    """An engine that knows of batches that another gets through in less time."""
+    """Protocol of an engine that can name a faster engine for some batches."""
 
     def quicker(self, circuit: Circuit, batch: int) -> tuple[str, str] | None:
-        """Who, and why, a clause for who asks which engine runs; None where it is this one.
+        """Return a faster engine and the reason, a clause for `explain`; else None.
 
         Args:
-            circuit: What is to be run.
-            batch: Samples.
+            circuit: Circuit to run.
+            batch: Number of samples.
         """
         ...
 
 
 @runtime_checkable
 class TakesTokens(Protocol):
-    """An engine that can run a circuit between two matrices that stay, for the few tokens of an answer."""
+    """Protocol of an engine with a fused call for few tokens: matrix, circuit, matrix."""
 
     def between(
         self,
@@ -127,23 +128,26 @@ class TakesTokens(Protocol):
         scale: float,
         name: str,
     ) -> Callable[[Tensor, Tensor], Tensor] | None:
-        """As `between.between` without checks; None for a circuit that it cannot run so.
+        """Build the function of `circuit_between_matrices.between` without checks.
+
+        Return None for an unsupported circuit.
 
         Args:
             first: (in_features, n_inputs).
-            circuit: What to run.
-            params: (n_params,), float32 or float64; a copy is kept.
-            readout: What to read.
-            last: (values, out_features), or more rows for the inputs themselves.
-            scale: Of the angles that the circuit takes.
-            name: As asked for.
+            circuit: Circuit to run.
+            params: (n_params,), float32 or float64; the function holds a copy.
+            readout: Read-out to compute.
+            last: (values, out_features), or (values + n_inputs, out_features) to include the
+                inputs.
+            scale: Factor of the circuit's input angles.
+            name: Engine name as requested.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """An engine as declared (see `engine`)."""
+    """Declaration of an engine (see `engine`)."""
 
     name: str
     strength: str
@@ -160,16 +164,16 @@ class EngineInfo:
 
     @functools.cached_property
     def loaded(self) -> Engine:
-        """The engine itself.
+        """Engine object, imported at first access.
 
         Raises:
-            Refusal: If it does not run on this machine.
+            Refusal: If the engine does not run on this machine.
         """
         return self.load()
 
     @property
     def has_options(self) -> bool:
-        """Whether it is named with a colon and what follows it, as "device:default.qubit"."""
+        """True if the name carries options after a colon, as "device:default.qubit"."""
         return any(":" in example for example in self.examples)
 
 
@@ -190,27 +194,28 @@ def engine(
     transformable: bool = False,
     listed: bool = True,
 ) -> Callable:
-    """Register what is decorated as an engine: a class with the functions of `Engine`.
+    """Register the decorated class or loader function as an engine.
 
-    A function that imports and returns an engine will do too; it is called when the engine is first
-    used, and may refuse, where the engine does not run on a machine.
+    A class implements the functions of `Engine`. A loader function imports and returns an engine;
+    it is called at first use, and raises `Refusal` if the engine does not run on this machine.
 
     Args:
-        name: What it is asked for by: `expval_z(…, engine=name)`.
-        strength: What it is good at, a phrase.
-        auto: Its turn when "auto" looks for an engine; None is taken only when named.
-        place: Its place in lists.
-        examples: What lists show in its place; with a colon, as "device:default.qubit", if what
-            follows the colon is for the engine to read.
-        variants: Further names it answers to.
-        cpu_tensors_only: Whether tensors on other devices are refused before it is asked.
-        cuda_tensors_only: Whether tensors that are not on a card are refused before it is asked.
-        follows_tensors: Whether it computes where the tensors are; else its memory is the host's.
-        transformable: Whether torch.func can go through it; others give it first derivatives alone.
-        listed: Whether lists show it; it can be named all the same.
+        name: Name for `expval_z(…, engine=name)`.
+        strength: A phrase that states the engine's advantage.
+        auto: Position in the order that "auto" tries; None excludes the engine from "auto".
+        place: Position in lists.
+        examples: Names that lists show for the engine. A colon, as in "device:default.qubit", means
+            that the engine itself parses the text after the colon.
+        variants: Further names of the engine.
+        cpu_tensors_only: Whether tensors on other devices are refused.
+        cuda_tensors_only: Whether tensors that are not on a CUDA device are refused.
+        follows_tensors: Whether the engine computes on the tensors' device; else it uses host
+            memory.
+        transformable: Whether torch.func can trace the engine; others have first derivatives only.
+        listed: Whether lists show the engine; unlisted engines can still be selected by name.
 
     Returns:
-        A decorator that gives the class or function back as it is.
+        A decorator that returns the class or function unchanged.
 
     Raises:
         Refusal: If another file has registered the name.

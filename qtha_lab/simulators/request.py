@@ -1,4 +1,4 @@
-"""What a call of `expval_z` and its sisters asks of a circuit, worked out once for every circuit."""
+"""Runs of a circuit that a read-out requires, cached per circuit."""
 
 import functools
 from typing import Any, NamedTuple
@@ -14,14 +14,14 @@ What = str | tuple[str, ...]  # "z", "probs", "state", or Pauli strings
 
 
 class Reading(NamedTuple):
-    """Runs of a circuit, each with what it reads.
+    """Runs of a circuit, each with its read-out.
 
     Attributes:
-        n_inputs: Numbers that a sample must have.
-        n_params: Trainable angles.
-        from_amplitudes: Whether inputs are the first state.
-        runs: Circuit and readout of each run; as text in a graph.
-        order: Which of the numbers read, run after run, comes first, second, …
+        n_inputs: Numbers per sample.
+        n_params: Number of trainable angles.
+        from_amplitudes: Whether the inputs are the amplitudes of the initial state.
+        runs: Circuit and read-out of each run; as text in a graph of torch.compile.
+        order: Indices that sort the concatenated results of all runs into the requested order.
     """
 
     n_inputs: int
@@ -33,10 +33,10 @@ class Reading(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def reading(circuit: Circuit, what: What) -> Reading:
-    """What is asked for, with circuits and readouts as they are.
+    """Determine the runs of a circuit for a requested read-out.
 
     Args:
-        circuit: What to run.
+        circuit: Circuit to run.
         what: "z", "probs", "state", or Pauli strings.
 
     Raises:
@@ -62,7 +62,10 @@ def reading(circuit: Circuit, what: What) -> Reading:
 
 @torch.compiler.assume_constant_result
 def reading_as_text(circuit: Circuit, what: What) -> Reading:
-    """The same with circuits and readouts as text; numbers and text alone may go into a graph."""
+    """Determine the runs as `reading` does, with circuits and read-outs as text.
+
+    A graph of torch.compile may hold only numbers and text.
+    """
     request = reading(circuit, what)
     texts = tuple((circuit_text(run), readout_text(readout)) for run, readout in request.runs)
     return request._replace(runs=texts)

@@ -1,18 +1,20 @@
-"""A circuit's twin on fewer wires, planned and measured in place of one that is too large to try.
+"""Reduced copy of a large circuit on fewer wires, for time estimates.
 
-Gates keep their order, angles and kinds; only how many amplitudes each of them touches differs.
+Gates keep their order, angles and kinds; only the number of amplitudes per gate is smaller.
 """
 
 import functools
 
 from qtha_lab.circuits import Circuit, Gate
 
-LARGEST = 2**25  # turns times amplitudes: some tenths of a second of one core to plan and to run
+LARGEST = 2**25  # rotations times amplitudes: a few tenths of a second on one core
 
 
 @functools.lru_cache(maxsize=256)
 def twin(circuit: Circuit) -> tuple[Circuit, int]:
-    """The twin, and by how much its states are smaller; a circuit that can be tried is its own.
+    """Return a reduced copy of a circuit and the ratio of state sizes.
+
+    A circuit that is small enough is returned unchanged, with ratio 1.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -32,7 +34,7 @@ def twin(circuit: Circuit) -> tuple[Circuit, int]:
 
 
 def _moved(gate: Gate, wires: int) -> Gate:
-    """The gate on the same wires counted in a ring of fewer; the next free one where two fall together."""
+    """Map a gate to wires modulo `wires`; on a collision take the next free wire."""
     places: list[int] = []
     for wire in gate.wires:
         place = wire % wires

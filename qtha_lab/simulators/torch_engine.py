@@ -1,7 +1,7 @@
-"""Engine `torch`: plain torch, on any device, differentiable any number of times.
+"""Engine `torch`: PyTorch operations on any device, with derivatives of any order.
 
-The state is complex (2^n, batch), batch last. Works under torch.func. The first layer is a product
-state, a layer of phases one multiplication, turns shared by the batch small matrix products.
+The state is complex, (2^n, batch), and torch.func works. The first layer gives a product state, a
+layer of phases is one multiplication, and rotations shared by the batch are small matrix products.
 """
 
 import functools
@@ -17,9 +17,9 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.program import Phases, Program, Rotation, compile_circuit
 from qtha_lab.simulators.registry import Engine, engine
 
-MAX_MATRIX_WIRES = 4  # shared turns on so many neighbouring wires become one matrix
+MAX_MATRIX_WIRES = 4  # most neighbouring wires whose shared rotations form one matrix
 MAX_QUBITS = 24
-MAX_KEPT_QUBITS = 16  # signs of rows are made again where they are large
+MAX_KEPT_QUBITS = 16  # for larger circuits the signs of rows are not cached
 
 
 @engine(
@@ -31,17 +31,17 @@ MAX_KEPT_QUBITS = 16  # signs of rows are made again where they are large
     transformable=True,
 )
 def load() -> Engine:
-    """This module."""
+    """Return this module as the engine."""
     return cast(Engine, sys.modules[__name__])
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits whose state does not fit a machine (see `registry.Engine.check`).
+    """Refuse circuits with too many qubits (see `registry.Engine.check`).
 
     Args:
-        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
-        readout: What is to be read; strings of Z, probabilities and the state are all taken.
-        name: The engine's name, for the sentence.
+        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
+        readout: Read-out to compute; Z-strings, probabilities and the state are all supported.
+        name: The engine's name, for the message.
 
     Raises:
         Refusal: If the circuit has too many qubits.
@@ -54,20 +54,23 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """Whether this engine takes a whole batch in one call: always."""
+    """Return True: one call evaluates a whole batch."""
     return True
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
-    """Three complex states: one, the next and its slope; the rest is kept by autograd.
+    """Return the bytes of three complex states.
+
+    These are the current state, the next state and its gradient. Tensors saved by autograd are not
+    counted.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples.
-        name: Of no account here.
+        circuit: Circuit to run.
+        batch: Number of samples.
+        name: Unused.
 
     Returns:
-        A number of bytes on the tensors' device, for float32.
+        Bytes on the tensors' device, for float32.
 
     Example:
         >>> working_bytes(Circuit(10, []), batch=2)
@@ -79,14 +82,14 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "torch"
 ) -> Tensor:
-    """What is read of every sample, differentiable in both tensors any number of times.
+    """Compute the read-out of every sample, with derivatives of any order in both tensors.
 
     Args:
-        circuit: What to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        circuit: Circuit to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
         params: (n_params,), in radians, of the same dtype and device.
-        readout: What to read: strings of Z, probabilities or the state.
-        name: Of no account here.
+        readout: Read-out to compute: Z-strings, probabilities or the state.
+        name: Unused.
 
     Returns:
         (batch, readout size), of the same dtype and device; complex for the state.
@@ -101,13 +104,15 @@ def run(
 
 
 def read(tables: "_Tables", inputs: Tensor, params: Tensor, readout: Readout) -> Tensor:
-    """`run` with its tables, which stay on the device: no number goes to the host or comes from it.
+    """Compute the read-out as `run` does, with prepared tables on the device.
+
+    No number is copied between host and device.
 
     Args:
-        tables: Of the circuit and the readout, by `tables_of`.
+        tables: Tables of the circuit and the read-out, by `tables_of`.
         inputs: (batch, n_inputs), as for `run`.
         params: (n_params,), as for `run`.
-        readout: What to read.
+        readout: Read-out to compute.
     """
     state = _final_state(tables, inputs, params)
     if readout.kind == "state":
@@ -119,7 +124,7 @@ def read(tables: "_Tables", inputs: Tensor, params: Tensor, readout: Readout) ->
 
 
 def _final_state(tables: "_Tables", inputs: Tensor, params: Tensor) -> Tensor:
-    """The amplitudes in the rows of the frame, (2^n, batch)."""
+    """Compute the final amplitudes, (2^n, batch), with rows in the order of the frame."""
     shared, of_samples = tables.angles(inputs, params)
     state, start = None, 0
     if tables.program.start == "amplitudes":
@@ -138,13 +143,13 @@ def _final_state(tables: "_Tables", inputs: Tensor, params: Tensor) -> Tensor:
             state = _first_rotations(tables, list(layer.angles), half, inputs)
         else:
             state = _apply_rotations(tables, state, list(layer.angles), half)
-    if state is None:  # no turns: still |0…0⟩
+    if state is None:  # no rotations: still |0…0⟩
         state = _first_rotations(tables, [], [], inputs)
     return state
 
 
 class _Tables:
-    """What depends on the circuit alone, as tensors on one device."""
+    """Tensors that depend on the circuit and the read-out alone, on one device."""
 
     def __init__(
         self, circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
@@ -169,7 +174,7 @@ class _Tables:
         )
 
     def _gather(self, terms: list, padding: int) -> tuple[Tensor, Tensor]:
-        """Index and scale of every term, (sums, most terms); unused places read a zero."""
+        """Return index and scale of every term, (sums, most terms), padded with scale 0."""
         most = max(map(len, terms), default=0)
         filled = [[*t, *[(padding, 0.0)] * (most - len(t))] for t in terms]
         index = torch.tensor([[i for i, _ in t] for t in filled], dtype=torch.long)
@@ -178,7 +183,10 @@ class _Tables:
         return index.reshape(shape).to(self.rows.device), scale.reshape(shape)
 
     def angles(self, inputs: Tensor, params: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
-        """Of every angle the part shared by the batch, a scalar, and the rest, (batch,) or None."""
+        """Split every angle into a scalar shared by the batch and a part per sample.
+
+        The part per sample is (batch,), or None if the angle depends on no input.
+        """
         index, scale = self.of_params
         padded = torch.cat([params, params.new_zeros(1)])
         shared = (padded[index] * scale).sum(1) + self.offsets
@@ -192,7 +200,7 @@ class _Tables:
         return list(shared.unbind(0)), of_samples
 
     def parity_sign(self, mask: int) -> Tensor:
-        """+1 for rows with an even number of the mask's bits, -1 for the others, (2^n,)."""
+        """Return +1 for rows with an even number of the mask's bits, else -1, (2^n,)."""
         if mask in self._parity_signs:
             return self._parity_signs[mask]
         with torch.inference_mode(False):
@@ -206,7 +214,7 @@ class _Tables:
         return signs
 
     def signs(self, layer: Phases) -> Tensor:
-        """The signs of every string of Z in a layer of phases, (2^n, strings)."""
+        """Return the signs of every Z-string in a layer of phases, (2^n, strings)."""
         key = id(layer)
         if key not in self._signs:
             with torch.inference_mode(False):
@@ -214,14 +222,14 @@ class _Tables:
         return self._signs[key]
 
     def index(self, rows: tuple[int, ...]) -> Tensor:
-        """Rows as a tensor, sent to the device once."""
+        """Return rows as a tensor on the device; each is copied once."""
         if rows not in self._indices:
             with torch.inference_mode(False):
                 self._indices[rows] = torch.tensor(rows, device=self.rows.device)
         return self._indices[rows]
 
     def wire_of(self, rotation: Rotation) -> int | None:
-        """The wire a turn acts on, None if the frame has moved it off the wires."""
+        """Return the wire of a rotation, or None if several wires are involved."""
         if rotation.flip != rotation.zmask or rotation.flip.bit_count() != 1:
             return None
         return self.n_qubits - rotation.flip.bit_length()
@@ -230,15 +238,15 @@ class _Tables:
 def tables_of(
     circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
 ) -> _Tables:
-    """Made once for a device; anew where a dispatch mode records or fakes them.
+    """Return the cached tables of a circuit; under a dispatch mode build new ones.
 
     Args:
-        circuit: What is to be run.
-        readout: What is to be read.
-        device: Of the tables.
-        dtype: Of their numbers.
+        circuit: Circuit to run.
+        readout: Read-out to compute.
+        device: Device of the tables.
+        dtype: Dtype of the tables.
     """
-    with torch.inference_mode(False):  # they may be differentiated through later
+    with torch.inference_mode(False):  # later calls may use the cached tables with autograd
         if torch._C._len_torch_dispatch_stack():
             return _Tables(circuit, readout, device, dtype)
         return _kept_tables(circuit, readout, device, dtype)
@@ -248,7 +256,7 @@ _kept_tables = functools.lru_cache(maxsize=64)(_Tables)
 
 
 def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of half the angle: (batch,), or scalars where the batch shares it."""
+    """Return cosine and sine of half the angle: (batch,), or scalars for a shared angle."""
     half = 0.5 * (shared if of_samples is None else shared + of_samples)
     return half.cos(), half.sin()
 
@@ -256,7 +264,7 @@ def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:
 def _first_rotations(
     tables: _Tables, rotations: list[Rotation], half: list, inputs: Tensor
 ) -> Tensor:
-    """Turns of |0…0⟩: the amplitudes are products of cosines and sines."""
+    """Rotate |0…0⟩: the amplitudes are products of cosines and sines."""
     amplitudes = inputs.new_ones(1, len(inputs))
     rows = [0]
     for rotation, (cos, sin) in zip(rotations, half, strict=True):
@@ -284,7 +292,10 @@ def _apply_phases(
 def _apply_rotations(
     tables: _Tables, state: Tensor, rotations: list[Rotation], half: list
 ) -> Tensor:
-    """Turns are real, so they act on real and imaginary parts side by side, (2^n, 2·batch)."""
+    """Apply a layer of rotations to a state.
+
+    Rotations are real, so real and imaginary parts are columns of one real array, (2^n, 2·batch).
+    """
     rows, batch = state.shape
     real = torch.view_as_real(state).reshape(rows, 2 * batch)
     by_wire: dict[int, Tensor] = {}
@@ -302,7 +313,7 @@ def _apply_rotations(
 
 
 def _wire_rotation(real: Tensor, n_qubits: int, wire: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn one wire by an angle per sample."""
+    """Rotate one wire by an angle per sample."""
     cos, sin = (v.repeat_interleave(2) for v in (cos, sin))
     zero, one = real.reshape(2**wire, 2, 2 ** (n_qubits - 1 - wire), -1).unbind(1)
     rotated = torch.stack([cos * zero - sin * one, sin * zero + cos * one], 1)
@@ -312,7 +323,7 @@ def _wire_rotation(real: Tensor, n_qubits: int, wire: int, cos: Tensor, sin: Ten
 def _general_rotation(
     tables: _Tables, real: Tensor, rotation: Rotation, cos: Tensor, sin: Tensor
 ) -> Tensor:
-    """Turn rows k and k ^ flip into each other, wherever the frame has put them."""
+    """Rotate rows k and k ^ flip into each other, for any flip mask."""
     if cos.dim():
         cos, sin = (v.repeat_interleave(2) for v in (cos, sin))
     n_qubits = tables.n_qubits
@@ -325,7 +336,10 @@ def _general_rotation(
 
 
 def _neighbours(by_wire: dict[int, Tensor]) -> list[tuple[int, list[Tensor]]]:
-    """Runs of neighbouring wires of even length, each with its first wire."""
+    """Group neighbouring wires into near-equal runs of at most `MAX_MATRIX_WIRES`.
+
+    Each run is returned as its first wire and its matrices.
+    """
     runs: list[tuple[int, list[Tensor]]] = []
     for wire in sorted(by_wire):
         if runs and wire == runs[-1][0] + len(runs[-1][1]):
@@ -341,14 +355,14 @@ def _neighbours(by_wire: dict[int, Tensor]) -> list[tuple[int, list[Tensor]]]:
 
 
 def _matrix_rotation(real: Tensor, n_qubits: int, first: int, matrices: list[Tensor]) -> Tensor:
-    """Turn a run of neighbouring wires at once."""
+    """Rotate a run of neighbouring wires with one matrix product."""
     matrix = functools.reduce(torch.kron, matrices)
     grouped = real.reshape(2**first, len(matrix), -1)
     return times(matrix, grouped).reshape(real.shape)
 
 
 def times(matrix: Tensor, columns: Tensor) -> Tensor:
-    """`matrix @ columns`, never in the reduced precision of TF32."""
+    """Compute `matrix @ columns`, never in the reduced precision of TF32."""
     reduced = columns.is_cuda and torch.get_float32_matmul_precision() != "highest"
     if reduced and columns.dtype == torch.float32:
         return (matrix.unsqueeze(-1) * columns.unsqueeze(-3)).sum(-2)

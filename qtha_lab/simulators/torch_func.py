@@ -1,6 +1,6 @@
-"""A circuit under torch.func, by engines that cannot be traced: grad, vjp, jacrev and vmap of these.
+"""torch.func support (grad, vjp, jacrev, vmap) for engines that torch cannot trace.
 
-First derivatives, backward alone: a forward derivative (jvp, jacfwd) needs engine `torch`.
+First derivatives in reverse mode only: forward mode (jvp, jacfwd) needs engine `torch`.
 """
 
 import torch
@@ -12,7 +12,7 @@ from qtha_lab.simulators.values_and_gradients import gradients_of, values_of
 
 
 class Values(torch.autograd.Function):
-    """What is read of a flat batch, (batch, readout size); operands as for `slopes.values_of`."""
+    """Read-out of a flat batch, (batch, readout size); operands as for `values_of`."""
 
     @staticmethod
     def forward(
@@ -38,7 +38,7 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, inputs, params, *rest):
-        """One batch of all where the params are shared, else one run for each."""
+        """Evaluate all as one batch if params are shared, else one run per element."""
         if in_dims[1] is not None:
             return _one_by_one(Values, info, in_dims, inputs, params, *rest), 0
         together = inputs.movedim(in_dims[0], 0)
@@ -63,7 +63,7 @@ class _Gradients(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, *operands):
-        """One run for each: every one has slopes of params of its own."""
+        """Run once per element, because each element has its own gradient of params."""
         return _one_by_one(_Gradients, info, in_dims, *operands), (0, 0)
 
 

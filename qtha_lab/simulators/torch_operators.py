@@ -1,8 +1,8 @@
-"""A circuit as operators of torch: what the graphs of torch.compile and torch.export hold of any engine.
+"""Custom torch operators of a circuit for graphs of torch.compile and torch.export.
 
-Graphs hold tensors, numbers and text, so circuit and readout go in as text, and the engine is chosen
-when the operator runs. First derivatives; backward goes through the circuit again. In eager mode
-nothing comes by here: an operator costs some 20 µs more than a `Function`.
+Graphs hold tensors, numbers and text, so circuit and read-out are passed as text, and the engine is
+selected when the operator runs. First derivatives only; the backward pass runs the circuit again.
+Eager mode does not use these operators, which cost some 20 µs more than a `Function`.
 """
 
 import torch
@@ -15,14 +15,14 @@ from qtha_lab.simulators import values_and_gradients as gradients
 
 @torch.library.custom_op("qtha_lab::values", mutates_args=())
 def values(inputs: Tensor, params: Tensor, circuit: str, readout: str, engine: str) -> Tensor:
-    """What is read of a flat batch, (batch, readout size).
+    """Compute the read-out of a flat batch, (batch, readout size).
 
     Args:
         inputs: (batch, n_inputs), float32 or float64.
         params: (n_params,), of the same dtype and device.
-        circuit: By `circuit_text`.
-        readout: By `readout_text`.
-        engine: As asked for, "auto" or any other.
+        circuit: Text by `circuit_text`.
+        readout: Text by `readout_text`.
+        engine: Engine name, "auto" included.
     """
     operands = circuit_of(circuit), readout_of(readout), engine
     return gradients.values_of(inputs, params, *operands).contiguous()
@@ -33,17 +33,17 @@ def gradients_op(
     inputs: Tensor, params: Tensor, grad: Tensor, circuit: str, readout: str, engine: str,
     of_inputs: bool, of_params: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The slopes of inputs and params for those of the values, as `slopes.slopes_of` gives them.
+    """Compute the gradients of inputs and params from those of the values (see `gradients_of`).
 
     Args:
-        inputs: As for `values`, like all that is not named here.
+        inputs: As for `values`.
         params: As for `values`.
-        grad: Of the values, (batch, readout size).
+        grad: Gradient of the values, (batch, readout size).
         circuit: As for `values`.
         readout: As for `values`.
         engine: As for `values`.
-        of_inputs: Whether the slopes of inputs are asked for.
-        of_params: Whether those of params are.
+        of_inputs: Whether to compute the gradient of inputs.
+        of_params: Whether to compute the gradient of params.
     """
     operands = circuit_of(circuit), readout_of(readout), engine, of_inputs, of_params
     of_both = gradients.gradients_of(inputs, params, grad, *operands)

@@ -1,6 +1,6 @@
-"""Values and slopes of a flat batch as two plain functions, whatever the engine: no graph is left behind.
+"""Values and gradients of a flat batch as two functions without an autograd graph.
 
-What operators and transforms of torch are made of, which keep nothing from forward to backward.
+`torch_operators` and `torch_func` use them; both save only tensors between forward and backward.
 """
 
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.dispatch import evaluate
 
-# What torch switches off inside operators and graphs. Without the first two a lazy `conj` does nothing.
+# Dispatch keys that torch disables inside operators and graphs. Without the first two a lazy `conj`
+# has no effect.
 _SWITCHED_OFF = ("Conjugate", "Negative", "ZeroTensor", "ADInplaceOrView")
 _SWITCHED_OFF += ("AutogradCPU", "AutogradCUDA", "AutogradOther")
 
@@ -17,14 +18,14 @@ _SWITCHED_OFF += ("AutogradCPU", "AutogradCUDA", "AutogradOther")
 def values_of(
     inputs: Tensor, params: Tensor, circuit: Circuit, readout: Readout, engine: str
 ) -> Tensor:
-    """What is read, (batch, readout size); see `route.evaluate`.
+    """Compute the read-out, (batch, readout size); see `dispatch.evaluate`.
 
     Args:
         inputs: (batch, n_inputs), float32 or float64.
         params: (n_params,), of the same dtype and device.
-        circuit: What to run.
-        readout: What to read.
-        engine: As asked for, "auto" or any other.
+        circuit: Circuit to run.
+        readout: Read-out to compute.
+        engine: Engine name, "auto" included.
     """
     with _AllOfTorch(), torch.no_grad():
         return evaluate(circuit, readout, inputs, params, engine)
@@ -34,17 +35,19 @@ def gradients_of(
     inputs: Tensor, params: Tensor, grad: Tensor, circuit: Circuit, readout: Readout, engine: str,
     of_inputs: bool = True, of_params: bool = True,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The slopes of inputs and params for those of the values; zeros where they are not asked for.
+    """Compute the gradients of inputs and params from those of the values.
+
+    A gradient that is not requested is zero.
 
     Args:
-        inputs: As for `values_of`, like all that is not named here.
+        inputs: As for `values_of`.
         params: As for `values_of`.
-        grad: Of the values, (batch, readout size).
+        grad: Gradient of the values, (batch, readout size).
         circuit: As for `values_of`.
         readout: As for `values_of`.
         engine: As for `values_of`.
-        of_inputs: Whether the slopes of inputs are asked for.
-        of_params: Whether those of params are.
+        of_inputs: Whether to compute the gradient of inputs.
+        of_params: Whether to compute the gradient of params.
     """
     inputs = inputs.detach().requires_grad_(of_inputs)
     params = params.detach().requires_grad_(of_params)
@@ -58,7 +61,7 @@ def gradients_of(
 
 
 class _AllOfTorch:
-    """A block in which torch works as outside of operators and graphs."""
+    """Context manager that restores torch's normal dispatch inside operators and graphs."""
 
     def __enter__(self) -> None:
         excluded = torch._C._dispatch_tls_local_exclude_set()

@@ -1,4 +1,4 @@
-"""Engine `cpu`: numba kernels that walk blocks of samples in the cache of every core."""
+"""Engine `cpu`: numba kernels that process blocks of samples in each core's cache."""
 
 import functools
 import importlib
@@ -12,10 +12,10 @@ from qtha_lab.simulators import registry
     "cpu", strength="the fastest on CPU tensors", auto=1, place=2, cpu_tensors_only=True
 )
 def load() -> registry.Engine:
-    """The engine, its kernels compiled.
+    """Return the engine with compiled kernels.
 
     Raises:
-        Refusal: If they do not run on this machine.
+        Refusal: If the kernels do not run on this machine.
     """
     if fault := _fault():
         raise Refusal(f"engine 'cpu' {fault}; 'auto' takes engine 'torch' instead")
@@ -26,12 +26,12 @@ def load() -> registry.Engine:
 
 @functools.cache
 def _fault() -> str:
-    """Why the kernels do not run on this machine, found by running them; empty where they do."""
+    """Run the kernels once; return the reason of a failure, or an empty string."""
     if importlib.util.find_spec("numba") is None:
         return "needs numba, which is not installed (pip install numba)"
     try:
         importlib.import_module("qtha_lab.simulators.cpu.engine").try_out()
-    except Exception as fault:  # of a compiler and its libraries, whatever it may be
+    except Exception as fault:  # the compiler and its libraries may raise any exception
         message = " ".join(str(fault).split())
         return f"cannot be compiled by numba here ({type(fault).__name__}: {message:.200})"
     return ""

@@ -1,7 +1,7 @@
-"""The few numbers of engine `cpu` that all samples share: from params to cosines, and slopes back.
+"""Cosines and sines that all samples share, and the gradients of params (engine `cpu`).
 
-Compiled, because a small batch spends its time here; in plain loops, which compile ten times faster
-than numpy's expressions. All sums are float64.
+Compiled, because a small batch spends most of its time here. Plain loops compile ten times faster
+than NumPy expressions. All sums are float64.
 """
 
 import math
@@ -19,7 +19,10 @@ QUARTER_REST = 6.077100506506192e-11
 
 @compiled
 def _walsh(values, row):
-    """Walsh-Hadamard transform of one row, in place: Σ_m values[m]·(-1)^{|k & m|}; two wires at a time, and what is left."""
+    """Transform one row in place by Walsh-Hadamard: Σ_m values[m]·(-1)^{|k & m|}.
+
+    Each step handles two wires; an odd number of wires leaves one for the end.
+    """
     line, step = values[row], 1
     while 2 * step < len(line):
         for start in range(0, len(line), 4 * step):
@@ -35,7 +38,7 @@ def _walsh(values, row):
 
 @compiled
 def _cosines(angles, cosines, sines):
-    """Cosine and sine of each angle; as series, since a compiler makes vectors of these, and not of calls."""
+    """Compute cosine and sine of each angle by series, which the compiler can vectorise."""
     for k in range(len(angles)):
         quarters = np.rint(angles[k] * (2.0 / math.pi))
         angle = angles[k] - quarters * QUARTER - quarters * QUARTER_REST  # at most π/4
@@ -53,12 +56,15 @@ def _cosines(angles, cosines, sines):
 
 
 def parts(numbers: np.ndarray, n_sums: int, size: int) -> tuple[np.ndarray, ...]:
-    """What `shared_numbers` fills, as views: of sums, (n_sums, 6); of phases, (layers · 6 · 2^n,); wholes, (layers + 1,).
+    """Split the output of `shared_numbers` into views of sums, phases and cosine products.
 
     Args:
-        numbers: All of them, one after another.
-        n_sums: Sums, the sum of nothing among them.
+        numbers: Output of `shared_numbers`, flat.
+        n_sums: Number of sums, including the empty sum.
         size: 2^n.
+
+    Returns:
+        Sums (n_sums, 6), phases (layers · 6 · 2^n,) and products of cosines (layers + 1,).
     """
     of_sums, of_phases = _lengths(numbers, n_sums, size)
     shared, phases, wholes = np.split(numbers, (of_sums, of_sums + of_phases))
@@ -73,7 +79,7 @@ def _lengths(numbers, n_sums, size):
 
 @compiled(inline="always", counts=False)
 def parts_inside(numbers, n_sums, size):
-    """`parts` inside of compiled code."""
+    """Split the numbers as `parts` does, in compiled code."""
     of_sums, of_phases = _lengths(numbers, n_sums, size)
     ends = of_sums + of_phases
     shared, phases = part(numbers, 0, (n_sums, 6)), part(numbers, of_sums, (of_phases,))
@@ -82,23 +88,26 @@ def parts_inside(numbers, n_sums, size):
 
 @compiled
 def shared_numbers(params, offsets, scaled, entries, scales, places, orders, size, numbers):
-    """Cosines and sines of what all samples share.
+    """Compute the cosines and sines of all angles that the samples share.
+
+    A sum is the angle of one rotation or phase (see `plan.Plan`).
 
     Args:
         params: (n_params,), in radians.
-        offsets: The constant part of every sum, (sums + 1,), in radians; the last is the sum of nothing.
-        scaled: Sum and layer of phases of every scaled turn in layers that all samples share, in the order in which
-            they are done.
+        offsets: Constant part of every sum, (sums + 1,), in radians; the last is the empty sum.
+        scaled: Sum and layer of phases of every scaled rotation in layers that all samples share,
+            in execution order.
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
-        scales: Of these, (entries,).
+        scales: Scale of every entry, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
-        orders: The rows of every layer of phases in the order in which they are done, (layers, 2^n).
+        orders: Rows of every layer of phases in execution order, (layers, 2^n).
         size: 2^n.
-        numbers: Filled with three things, which `parts` tells apart: cosine and sine of half of every sum, its shears,
-            -tan(a/2), and what the slope of a turn is to be multiplied by if it is scaled, (sums + 1, 6); cosine,
-            sine less cosine and sine plus cosine of every row of every layer of phases in that order, and these times the
-            cosines of the scaled turns before them, (layers, 6, 2^n); the product of these cosines for every layer of
-            phases, and at the end whether none is too small, else 0, (layers + 1,).
+        numbers: Output of three parts, which `parts` separates. Sums, (sums + 1, 6): cosine and
+            sine of half the sum, the two shears, -tan(a/2), and the factor of a scaled rotation's
+            gradient. Phases, (layers, 6, 2^n): cosine, sine - cosine and sine + cosine of every row
+            in execution order, then the same times the cosines of the preceding scaled rotations.
+            Products, (layers + 1,): the product of these cosines per layer of phases; the last
+            number is 0 if a product is too small, else 1.
     """
     shared, of_phases, wholes = parts_inside(numbers, len(offsets), size)
     phases = of_phases.reshape((len(of_phases) // (6 * size), 6, size))
@@ -131,7 +140,8 @@ def shared_numbers(params, offsets, scaled, entries, scales, places, orders, siz
         j, layer = scaled[i, 0], scaled[i, 1]
         whole = angles[j] if layer != of_layer else whole * angles[j]
         of_layer = layer
-        # its slope is taken where the turns up to it are not undone, of two states without their cosines
+        # its gradient is computed before the rotations up to it are undone, from ψ and λ that both
+        # lack these cosines
         left_out = 1.0 / (whole * whole)
         wholes[layer], shared[j, 5] = whole, left_out
         if not left_out < MOST_LEFT_OUT:
@@ -152,19 +162,19 @@ def shared_numbers(params, offsets, scaled, entries, scales, places, orders, siz
 
 @compiled
 def param_gradients(of_sums, of_phases, entries, scales, places, orders, size, gradients):
-    """The chain rule from sums and phases to parameters.
+    """Apply the chain rule from sums and phases to parameters.
 
     Args:
-        of_sums: Slopes of every sum, (groups, sums + 1); added up into the first group, and those of
-            phases written there.
-        of_phases: Slopes of the phase of every row, in the order in which rows are done, (groups · layers · 2^n,); added
-            up into the first group.
+        of_sums: Gradients of every sum, (groups, sums + 1). The first group receives the total and
+            the gradients of phases.
+        of_phases: Gradients of the phase of every row, in execution order,
+            (groups · layers · 2^n,). The first group receives the total.
         entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
-        scales: Of these, (entries,).
+        scales: Scale of every entry, (entries,).
         places: Layer, row and sum of every phase, (phases, 3).
-        orders: The rows of every layer of phases in the order in which they are done, (layers, 2^n).
+        orders: Rows of every layer of phases in execution order, (layers, 2^n).
         size: 2^n.
-        gradients: Filled with the slopes of params, (n_params,).
+        gradients: Output: gradients of params, (n_params,).
     """
     groups = len(of_sums)
     of_rows = of_phases.reshape((groups, len(of_phases) // (groups * size), size))

@@ -1,6 +1,7 @@
-"""Numbers as arrays inside of compiled code, where they are: of a tensor, of which Python takes a microsecond to make one, or of another array.
+"""Array views in compiled code, on the memory of a tensor or of another array.
 
-No reference is counted: who calls sees to it that the numbers stay.
+In Python, such a view of a tensor costs a microsecond. No references are counted: the caller must
+keep the memory alive.
 """
 
 from llvmlite import ir
@@ -13,13 +14,13 @@ from qtha_lab.simulators.cpu.vectors import intrinsic
 
 @intrinsic
 def numbers_at(typingctx, like, address, shape):
-    """The numbers at an address, one after another, of the dtype of an array.
+    """Return the contiguous array at an address, with the dtype of another array.
 
     Args:
-        typingctx: numba's.
-        like: The array.
-        address: As `Tensor.data_ptr` gives it.
-        shape: Of the numbers, a tuple.
+        typingctx: Typing context of numba.
+        like: Array with the dtype.
+        address: Address, as `Tensor.data_ptr` returns it.
+        shape: Shape of the result, a tuple.
     """
 
     def codegen(context, builder, signature, args):
@@ -32,13 +33,13 @@ def numbers_at(typingctx, like, address, shape):
 
 @intrinsic
 def part(typingctx, array, position, shape):
-    """Numbers of an array from a position on, one after another, in another shape.
+    """Return a view of an array from a position on, in another shape.
 
     Args:
-        typingctx: numba's.
-        array: Of numbers one after another.
-        position: Of the first.
-        shape: A tuple.
+        typingctx: Typing context of numba.
+        array: Contiguous array.
+        position: Flat position of the first number.
+        shape: Shape of the view, a tuple.
     """
 
     def codegen(context, builder, signature, args):
@@ -51,7 +52,7 @@ def part(typingctx, array, position, shape):
 
 @intrinsic
 def distance(typingctx, array, other, position):
-    """How many numbers behind the first of an array that at a position of another is, which may be negative."""
+    """Return the offset of `other[position]` from `array[0]`, in numbers; it may be negative."""
     signature = types.int64(array, other, types.int64)
 
     def codegen(context, builder, signature, args):

@@ -1,4 +1,4 @@
-"""Memory of engine `cpu` that is used again: where it is fresh, the first touch is as dear as the use."""
+"""Reusable memory of engine `cpu`, since first access to fresh memory is slow."""
 
 import collections
 import threading
@@ -6,36 +6,38 @@ import threading
 import numpy as np
 import torch
 
-SPARE_BYTES = 2**26  # for others, held between calls
-MOST_WORKSPACES = 256  # ways to cut up what a thread works in, looked up again
+SPARE_BYTES = 2**26  # most bytes of spare buffers held between calls
+MOST_WORKSPACES = 256  # most cached views of a thread's workspace
 
 
 _spare: collections.deque[np.ndarray] = collections.deque()
 
 
 def take(count: int, dtype: torch.dtype) -> np.ndarray:
-    """Numbers from a forward to a backward pass, as many or more, of any value.
+    """Return an uninitialised buffer, from the spare ones or newly allocated.
+
+    It holds states between forward and backward pass.
 
     Args:
-        count: How many.
+        count: Least number of elements.
         dtype: float32 or float64.
     """
     for _ in range(len(_spare)):
         try:
             memory = _spare.popleft()
-        except IndexError:  # another thread was quicker
+        except IndexError:  # another thread has taken the last one
             break
         if memory.itemsize == dtype.itemsize and len(memory) >= count:
             return memory
         give_back(memory)
-    return torch.empty(count, dtype=dtype).numpy()  # at the place of a vector
+    return torch.empty(count, dtype=dtype).numpy()  # torch aligns memory to a vector
 
 
 def give_back(memory: np.ndarray) -> None:
-    """Keep memory that nobody uses any more for the next call.
+    """Return a buffer that is no longer in use, for a later call.
 
     Args:
-        memory: As from `take`.
+        memory: Buffer from `take`.
     """
     held = sum(spare.nbytes for spare in (*_spare,)) if _spare else 0
     if 0 < memory.nbytes <= SPARE_BYTES - held:
@@ -45,19 +47,19 @@ def give_back(memory: np.ndarray) -> None:
 class _OfThread(threading.local):
     def __init__(self):
         self.memory: dict[torch.dtype, np.ndarray] = {}
-        self.workspaces: dict[tuple[torch.dtype, int, int], np.ndarray] = {}  # of it
+        self.workspaces: dict[tuple[torch.dtype, int, int], np.ndarray] = {}  # views of `memory`
 
 
 _of_this_thread = _OfThread()
 
 
 def workspaces(threads: int, size: int, dtype: torch.dtype) -> np.ndarray:
-    """Numbers for threads to work in, (threads, size), kept by the one that calls.
+    """Return scratch memory for threads, (threads, size), cached by the calling thread.
 
     Args:
-        threads: How many.
-        size: Numbers of each.
-        dtype: Of the numbers.
+        threads: Number of threads.
+        size: Numbers per thread.
+        dtype: Dtype of the numbers.
     """
     kept, count = _of_this_thread, threads * size
     found = kept.workspaces.get((dtype, threads, size))

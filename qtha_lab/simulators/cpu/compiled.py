@@ -1,14 +1,15 @@
-"""The one decorator of all compiled kernels: numba's compiler with a cache that may be lost at any time.
+"""Decorator of all compiled kernels: numba's compiler with a disposable disk cache.
 
-A cached kernel is one file under `cache_dir()/kernels`, a digest with this user's secret key in front. A file
-that is cut, garbage or of other sources is compiled anew, and so is one that another user could have written.
-A folder that cannot be written to costs that compilation in every process and stops nothing.
+A cached kernel is one file under `cache_dir()/kernels`; it starts with a digest keyed by this
+user's secret key. A file that is truncated, damaged, from other sources or written by another user
+is ignored, and the kernel is compiled again. Without write access every process compiles for
+itself.
 
-A kernel has copies of the kernels that it calls, which yield to those that are there already. Compiled after them it
-runs them; loaded alone it would run its copies, which round otherwise. So their names are kept with it, and they are
-loaded before it: the same seed has the same bits in the process that compiled and in all that load. Where two processes
-have compiled at once a file may lie beside those of the other: what it was compiled after is not what is loaded, and it
-is compiled anew.
+A kernel contains copies of the kernels that it calls, but kernels already loaded take precedence.
+The copies may round differently. So the file names the called kernels, and they are loaded first:
+the same seed gives the same bits in the process that compiled and in all that load. If two
+processes compile at once, a file may refer to called kernels other than those on disk. Then it is
+compiled again.
 """
 
 import functools
@@ -37,12 +38,12 @@ log = logging.getLogger(__name__)
 
 
 def compiled(function=None, *, counts: bool = True, **options: Any):
-    """`numba.njit` without the GIL and with our cache.
+    """Compile a function with `numba.njit`, without the GIL and with the disk cache.
 
     Args:
-        function: To be compiled; None gives a decorator.
-        counts: Whether it counts references to arrays, which takes time at every slice and is needed only where it makes or
-            returns one of its own.
+        function: Function to compile; None returns a decorator.
+        counts: Whether to count references to arrays. Counting costs time at every slice; only a
+            function that creates or returns an array needs it.
         options: As for `numba.njit`.
     """
     if function is None:
@@ -58,9 +59,9 @@ _by_library: dict[Any, Part] = {}  # every kernel of this process, by its code
 
 
 class KernelCache(NullCache):
-    """What numba asks for a kernel before it compiles, and gives what it has compiled.
+    """Disk cache of one kernel, in place of numba's own.
 
-    In the place of numba's own, which reads a damaged file as an error of the call, and keeps it.
+    numba's cache raises an error in the call for a damaged file, and keeps the file.
     """
 
     def __init__(self, function):
@@ -68,7 +69,7 @@ class KernelCache(NullCache):
         self.name = f"{self.module}.{self.function}"
 
     def load_overload(self, sig, target_context) -> CompileResult | None:
-        """The kernel for a signature, or None if there is no whole one."""
+        """Load the kernel of a signature; return None without a valid file."""
         target_context.refresh()
         try:
             path = self._path(sig, target_context.codegen())
@@ -80,18 +81,18 @@ class KernelCache(NullCache):
             return result
         except (
             Exception
-        ) as wrong:  # whatever is wrong with a file: it is compiled anew, and replaced
+        ) as wrong:  # any fault of the file: the kernel is compiled again, and the file replaced
             log.debug("%s is compiled anew: %r", self.name, wrong)
             return None
 
     def save_overload(self, sig, data: CompileResult) -> None:
-        """Keep a kernel for the next process, if that is possible."""
+        """Save a kernel for later processes, if possible."""
         self._note(sig, data)
         called = data.library._linking_libraries
         parts = [_by_library[library] for library in called if library in _by_library]
         try:
             _write_whole(self._path(sig, data.codegen), dumps((parts, data._reduce())))
-        except Exception as reason:  # the kernel is there; only its copy is not
+        except Exception as reason:  # the kernel works in this process; only the file is missing
             log.debug("%s is not kept on disk: %r", self.name, reason)
 
     def _note(self, sig, result: CompileResult) -> None:
@@ -99,7 +100,7 @@ class KernelCache(NullCache):
         _by_library[result.library] = self.module, self.function, sig, symbol
 
     def _path(self, sig, codegen) -> Path:
-        """A file for each kernel, signature, processor and version of all that makes it."""
+        """Return the file of a kernel, signature, processor, and version of sources and tools."""
         made_by = (sources(), numba.__version__, llvmlite.__version__, sys.version)
         key = repr((self.name, sig, codegen.magic_tuple(), made_by))
         name = self.name.rpartition(".")[2]
@@ -107,10 +108,10 @@ class KernelCache(NullCache):
 
 
 def _load(part: Part) -> None:
-    """Have a kernel at hand that another calls.
+    """Load or compile a kernel that another kernel calls.
 
     Raises:
-        ValueError: If it is not the one that was at hand when the other was compiled.
+        ValueError: If its symbol differs from the one the calling kernel was compiled with.
     """
     module, name, sig, symbol = part
     kernel = getattr(importlib.import_module(module), name)
@@ -120,7 +121,7 @@ def _load(part: Part) -> None:
 
 
 def cache_fault() -> str:
-    """What every process pays because kernels cannot be kept on disk, found by trying; empty where they can."""
+    """Try to write to the kernel cache; return a description of a fault, or ""."""
     folder = None
     try:
         folder = kernels_dir()
@@ -138,13 +139,13 @@ def cache_fault() -> str:
 
 @functools.cache
 def sources() -> str:
-    """A digest of every file that kernels are written in."""
+    """Return a digest of all source files of the kernels."""
     paths = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(read_bytes(path) for path in paths)).hexdigest()
 
 
 def _write_whole(path: Path, payload: bytes) -> None:
-    """Write all of the file or nothing, also beside others who write the same."""
+    """Write a file atomically, also if other processes write the same file."""
     content = keyed_digest(secret_key(state_dir() / KEY), path.name, payload) + payload
     _close_to_others(path.parent)
     part = path.with_suffix(f".{os.getpid()}")
@@ -157,7 +158,7 @@ def _write_whole(path: Path, payload: bytes) -> None:
 
 
 def _close_to_others(folder: Path) -> None:
-    """Create the cache folder, or take other users' right to write away from it."""
+    """Create the cache folder, and remove other users' write permission."""
     private_folder(folder, others=0)
     mode = stat.S_IMODE(folder.lstat().st_mode)
     if mode & OTHERS_WRITE:

@@ -1,7 +1,7 @@
-"""Engine `cpu`: blocks of samples innermost, in cache, with a hand-written adjoint.
+"""Engine `cpu`: blocks of samples in cache, with a hand-written adjoint method.
 
-Hands blocks to torch's threads, which run `kernel`. Nothing is stored per gate; beyond inputs and outputs
-memory does not grow with the batch. First derivatives only.
+torch's threads run `kernel` on the blocks. No state is stored per gate. Beyond inputs, outputs and
+at most 16 MiB of final states, memory does not grow with the batch. First derivatives only.
 """
 
 import concurrent.futures
@@ -39,29 +39,29 @@ from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.smaller_circuit import twin
 
 MAX_QUBITS = 20
-LARGE_QUBITS = 18  # and so many gates a wire, four layers of QTHA's: from here on Lightning is quicker for one sample
-DEEP_GATES = 20
-GROUPS = 32  # of blocks; fixed, so that sums do not depend on the number of threads
-NEAR_BYTES = 2**20  # of a core's own cache; half is for ψ and λ of a block
-CACHE_BYTES = 2**22  # in the last cache, where longer rows beat rows of one vector in a nearer
+LARGE_QUBITS = 18  # from this size and depth on, Lightning is faster for a single sample
+DEEP_GATES = 20  # gates per wire, four layers of QTHA
+GROUPS = 32  # most groups of blocks; fixed, so that sums do not depend on the number of threads
+NEAR_BYTES = 2**20  # a core's own cache; half is for ψ and λ of a block
+CACHE_BYTES = 2**22  # share of the last-level cache, for circuits whose rows exceed the core's own
 MOST_LANES = 208  # samples per block, an odd number of vectors
-BLOCKS = 4  # that a batch is cut into at least, for as many cores, where each is worth a thread
-FEWEST_VECTORS = 2  # of a row, but of a batch that two threads could not share then: of one its place costs too much
-KEEP_BYTES = 2**24  # of final states, kept from forward to backward; the others are made again
-TEAM_FLOPS = 1e6  # that make one more of torch's threads worth its hand-over: some 14 µs of one
-POOL_FLOPS = 2e7  # the same where threads of our own have to be woken
+BLOCKS = 4  # least number of blocks, for as many cores, if each has enough work for a thread
+FEWEST_VECTORS = 2  # per row, unless two threads could then not share the batch
+KEEP_BYTES = 2**24  # final states saved between forward and backward; others are recomputed
+TEAM_FLOPS = 1e6  # operations that justify one more of torch's threads: some 14 µs of one
+POOL_FLOPS = 2e7  # the same for our own threads, which have to wake up first
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits too large to be walked in cache, and states, whose slopes are not real.
+    """Refuse circuits too large for the cache, and the complex state as read-out.
 
     Args:
-        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
-        readout: What is to be read: strings of Z or probabilities.
-        name: Of no account here.
+        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
+        readout: Read-out to compute: Z-strings or probabilities.
+        name: Unused.
 
     Raises:
-        Refusal: If there are too many qubits, or the state is to be read.
+        Refusal: If the circuit has too many qubits, or the read-out is the state.
     """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
@@ -70,15 +70,15 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 
 
 def try_out() -> None:
-    """Run one qubit forward, which compiles every kernel of one thread or loads it."""
+    """Run one qubit forward, which compiles or loads every single-thread kernel of this pass."""
     tables = plan(Circuit(1, []), Readout.z(1))
-    with torch.device("cpu"):  # whatever device models are made on meanwhile
+    with torch.device("cpu"):  # independent of the default device
         inputs, params = torch.zeros(1, 0), torch.zeros(0)
         Call(tables, inputs, False).forward(inputs, params)
 
 
 def load_kernels() -> None:
-    """Have every kernel at hand, both ways and in both precisions: for a process that others are forked from."""
+    """Load all kernels, forward and backward, float32 and float64, for a fork server."""
     angles_of_all = (Angle.input, Angle.param)
     gates = [Gate("RY", wire, angle(wire)) for wire in range(4) for angle in angles_of_all]
     circuit, readout = Circuit(4, gates), Readout.z(4)
@@ -92,11 +92,13 @@ def load_kernels() -> None:
 
 
 def quicker(circuit: Circuit, batch: int) -> tuple[str, str] | None:
-    """Lightning for a single deep sample of many qubits: here it takes a vector's work, on one thread (`bench auto`).
+    """Name Lightning as faster for a single deep sample of many qubits (`bench auto`).
+
+    Here a single sample costs as much as a full vector, and runs on one thread.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples.
+        circuit: Circuit to run.
+        batch: Number of samples.
     """
     is_deep = len(circuit.gates) >= DEEP_GATES * circuit.n_qubits
     if batch != 1 or circuit.n_qubits < LARGE_QUBITS or not is_deep or torch.get_num_threads() == 1:
@@ -108,27 +110,28 @@ def quicker(circuit: Circuit, batch: int) -> tuple[str, str] | None:
 
 
 def remark() -> str:
-    """What is to be said of kernels that cannot be kept on this machine; empty where they can."""
+    """Return a remark if the kernel cache cannot be written, else an empty string."""
     return cache_fault()
 
 
 def broadcasts(name: str) -> bool:
-    """Whether this engine takes a whole batch in one call: always."""
+    """Return True: one call evaluates a whole batch."""
     return True
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
-    """Room of every thread, states that are kept, then terms, values and slopes of the batch.
+    """Return the bytes of workspaces, saved states, terms, values and gradients.
 
-    Of a large circuit about: its tables, which take long to make, are judged by those of its twin.
+    For a large circuit this is an estimate from its reduced copy, because its own tables take long
+    to build.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples, at least 1.
-        name: Of no account here.
+        circuit: Circuit to run.
+        batch: Number of samples, at least 1.
+        name: Unused.
 
     Returns:
-        A number of bytes on the host, for float32 and as many threads as torch uses.
+        Bytes on the host, for float32 and torch's number of threads.
     """
     small, times = twin(circuit)
     tables = plan(small)
@@ -145,14 +148,14 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "cpu"
 ) -> Tensor:
-    """What is read of every sample, on torch's threads; first derivatives only.
+    """Compute the read-out of every sample on torch's threads; first derivatives only.
 
     Args:
-        circuit: What to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        circuit: Circuit to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
         params: (n_params,), in radians, of the same dtype.
-        readout: What to read: strings of Z or probabilities.
-        name: Of no account here.
+        readout: Read-out to compute: Z-strings or probabilities.
+        name: Unused.
 
     Returns:
         (batch, readout size), of the same dtype, differentiable in both tensors. A second derivative
@@ -176,16 +179,18 @@ def between(
     first: Tensor, circuit: Circuit, params: Tensor, readout: Readout, last: Tensor, scale: float,
     name: str = "cpu",
 ) -> Single | None:  # fmt: skip
-    """A circuit between two matrices, in one call for few tokens: see `Single`; None where that cannot be.
+    """Build the fused call for few tokens: matrix, circuit, matrix (see `Single`).
+
+    Return None for an unsupported circuit, read-out or dtype.
 
     Args:
         first: (in_features, n_inputs).
-        circuit: What to run.
-        params: (n_params,), in radians; copies are kept.
-        readout: What to read.
-        last: (values, out_features), or more rows for the inputs themselves.
-        scale: Of the angles that the circuit takes.
-        name: Of no account here.
+        circuit: Circuit to run.
+        params: (n_params,), in radians; the result holds a copy.
+        readout: Read-out to compute.
+        last: (values, out_features), or (values + n_inputs, out_features) to include the inputs.
+        scale: Factor of the circuit's input angles.
+        name: Unused.
     """
     if circuit.n_qubits < FEWEST_QUBITS:
         circuit = dataclasses.replace(circuit, n_qubits=FEWEST_QUBITS)
@@ -221,12 +226,12 @@ class _Expval(torch.autograd.Function):
         return (*ctx.call.backward(inputs, grad), None)
 
 
-# As `_Expval.apply` where no transform is active, without its walk over the operands in Python.
+# Same as `_Expval.apply` without a torch.func transform; skips its Python loop over the operands.
 _apply = cast("Any", super(torch.autograd.Function, _Expval)).apply
 
 
 class _Gradients(torch.autograd.Function):
-    """The backward pass where it is to be differentiated itself, to say in a sentence that it cannot."""
+    """Backward pass under `create_graph=True`; a second derivative raises a clear error."""
 
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "Call"):
@@ -240,12 +245,12 @@ class _Gradients(torch.autograd.Function):
 
 
 class Call:
-    """One evaluation: its blocks, and the states that some of them end in.
+    """One evaluation: its layout of blocks, and the saved final states.
 
     Args:
-        tables: Of the circuit.
+        tables: Tables of the circuit.
         inputs: The data, (batch, n_inputs).
-        keep: Whether it goes backward too, so that states are kept.
+        keep: Whether a backward pass follows, so that states are saved.
     """
 
     __slots__ = ("layout", "numbers", "plan", "states")
@@ -256,17 +261,17 @@ class Call:
         self.states = memory.take(layout.n_kept, layout.dtype) if keep else layout.no_states
 
     def __del__(self, is_finalizing=sys.is_finalizing):
-        states = getattr(self, "states", None)  # there is none where memory ran out
-        if states is not None and not is_finalizing():  # else nothing is left to give it back to
+        states = getattr(self, "states", None)  # missing if the allocation failed
+        if states is not None and not is_finalizing():  # at exit the module may be gone
             memory.give_back(states)
 
     def forward(self, inputs: Tensor, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
-        """Values, (batch, readout size).
+        """Run the forward pass; return the values, (batch, readout size).
 
         Args:
             inputs: The data.
             params: (n_params,), of the same dtype.
-            numbers: By `shared_numbers` of these; None makes them.
+            numbers: Result of `shared_numbers` for these params; None computes them.
         """
         layout, inputs = self.layout, _in_a_row(inputs)
         threads, hands = layout.hands(layout.flops_forward)
@@ -290,11 +295,11 @@ class Call:
         return torch.from_numpy(values)
 
     def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """The slopes of inputs and params.
+        """Run the backward pass; return the gradients of inputs and params.
 
         Args:
-            inputs: The data, as they were forward.
-            grad: The slopes of the values.
+            inputs: The data of the forward pass.
+            grad: Gradient of the values.
         """
         layout, inputs, grad = self.layout, _in_a_row(inputs), _in_a_row(grad)
         threads, hands = layout.hands(layout.flops_backward)
@@ -313,24 +318,24 @@ class Call:
 
 
 def shared_numbers(tables: Plan, params: Tensor) -> np.ndarray:
-    """What all samples share, (n_numbers,), as `angles.parts` tells apart.
+    """Compute the numbers that all samples share, (n_numbers,), split by `angles.parts`.
 
     Args:
-        tables: Of the circuit.
-        params: Its angles, (n_params,).
+        tables: Tables of the circuit.
+        params: Trainable angles, (n_params,).
     """
     return _numbers(tables, *_copy(params))
 
 
 def _in_a_row(tensor: Tensor) -> Tensor:
-    """The same numbers one after another, as they are read at an address."""
+    """Return a contiguous tensor without lazy negation, for access by address."""
     if tensor.is_contiguous() and not tensor.is_neg():
         return tensor
     return tensor.resolve_neg().contiguous()
 
 
 def _copy(params: Tensor) -> tuple[bytes, torch.dtype]:
-    """Where parameters are sharded their memory is given back, which no array may share."""
+    """Copy params to bytes, because sharded training frees their memory."""
     if not params.is_contiguous() or params.is_neg():
         params = params.resolve_neg().contiguous()
     return ctypes.string_at(params.data_ptr(), params.nbytes), params.dtype
@@ -343,16 +348,17 @@ def _numbers(tables: Plan, params: bytes, dtype: torch.dtype) -> np.ndarray:
     return numbers
 
 
-# One answer runs a circuit for every token: the same numbers for equal angles. Nobody writes into them.
+# Generation runs a circuit for every token with equal angles. The cached arrays are read-only by
+# use.
 _kept_numbers = functools.lru_cache(maxsize=256)(_numbers)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """How a batch of one size is cut up; `n_kept` numbers of its blocks can be kept.
+    """Division of a batch into blocks; `n_kept` numbers of final states can be saved.
 
-    `operands` are the first of `kernel.walk` behind its number and counters. The last two stand where a call keeps no
-    states or has no slopes.
+    `operands` are the first operands of `kernel.walk` after its number and counters. `no_states`
+    and `no_sums` are empty arrays for a call without saved states or without gradients.
     """
 
     dtype: torch.dtype
@@ -371,7 +377,10 @@ class _Layout:
     no_sums: np.ndarray
 
     def hands(self, flops: float) -> tuple[int, tuple[int, int]]:
-        """How many threads so many operations are worth, and where their team is; nowhere if there is none or one thread."""
+        """Return the number of threads for `flops` operations and the addresses of their team.
+
+        The addresses are `NOWHERE` for one thread or without a team.
+        """
         if flops < 2 * TEAM_FLOPS or (most := torch.get_num_threads()) == 1:
             return 1, team.NOWHERE
         found = team.addresses()
@@ -409,7 +418,7 @@ def _layout(tables: Plan, batch: int, dtype: torch.dtype) -> _Layout:
 
 
 def _share_out(operands: tuple[Any, ...], n_threads: int) -> None:
-    """Have so many threads walk together, this one included."""
+    """Run `kernel.walk` on several threads, this one included."""
     counters = np.zeros(n_threads, np.int64)
 
     def share(number: int) -> None:
@@ -418,27 +427,32 @@ def _share_out(operands: tuple[Any, ...], n_threads: int) -> None:
     helping = [_pool(os.getpid()).submit(share, number) for number in range(1, n_threads)]
     share(0)
     for helper in helping:
-        if not helper.cancel():  # one that has not begun would find nothing left to do
+        if not helper.cancel():  # a helper that has not started has no work left
             helper.result()
 
 
 @functools.lru_cache(maxsize=1)
 def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
-    """Helper threads where torch has no team; a forked process, which inherits none, makes its own."""
+    """Return helper threads for a torch without an OpenMP team, one pool per process.
+
+    `process` is the process id: a forked process inherits no threads and needs a new pool.
+    """
     return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qtha-cpu")
 
 
 def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) -> int:
-    """Samples per block: whole vectors, ψ and λ in cache, and blocks for all cores.
+    """Return the samples per block, a multiple of the vector length.
+
+    A block's ψ and λ fit in the cache, and there are blocks for all cores.
 
     Args:
         n_qubits: Qubits of the circuit.
-        batch: Samples in all.
+        batch: Total number of samples.
         itemsize: Bytes per number: 4 for float32, 8 for float64.
-        flops: Operations of a pass over all samples: of little work one thread does all, best at once.
+        flops: Operations of a pass over all samples; little work is not split into blocks.
 
     Returns:
-        A multiple of the numbers in a vector; it may be more than the batch.
+        A multiple of the numbers in a vector; it may exceed the batch.
 
     Example:
         >>> lanes_of(4, 10_000, 4), lanes_of(4, 10_000, 8)
@@ -452,7 +466,7 @@ def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) 
     if fitting * of_vector > NEAR_BYTES:
         fitting = CACHE_BYTES // of_vector
     elif (fitting + 1) * of_vector <= NEAR_BYTES:
-        fitting |= 1  # rows that are an odd number of lines apart may be anywhere in a cache, others in parts of it
+        fitting |= 1  # an odd row stride in cache lines uses all sets of the cache
     blocks = max(1, min(BLOCKS, flops // TEAM_FLOPS))
     halves = math.ceil(batch / (2 * vector))
     shared_out = max(math.ceil(batch / (blocks * vector)), min(FEWEST_VECTORS, halves))

@@ -1,7 +1,7 @@
-"""Z behind the last turns of a circuit, which are not done: U†ZU = cos a Z - sin a X of a turn U by a.
+"""⟨Z⟩ after the final rotations without their execution.
 
-So that what is read of a turn's wire behind it is made of ⟨Z⟩ and ⟨X⟩ before it, and λ, which starts from what a loss
-gains by ⟨Z⟩ behind it, starts before it too.
+U†ZU = cos a Z - sin a X for a rotation U by a. So ⟨Z⟩ after it follows from ⟨Z⟩ and ⟨X⟩ before it,
+and the adjoint state λ is also initialised before it.
 """
 
 from numba import types
@@ -21,7 +21,10 @@ from qtha_lab.simulators.cpu.vectors import (
 
 @compiled(counts=False, fastmath=True)
 def weigh_rotations(workspace, lanes, width, ops, at, first, rotations, gradients, reads_at):
-    """Before pass `at` backward: what λ gains by the turns that it reads behind, of its four the `first` and later."""
+    """Compute the weights of Z and X in λ before pass `at` runs backward.
+
+    A pass has four rotations; the `first` and later ones are read out.
+    """
     for i in range(first, 4):
         z, x = gradients + (8 + i) * lanes, gradients + (12 + i) * lanes
         if ops[at, 4 + i] <= 0:
@@ -35,7 +38,11 @@ def weigh_rotations(workspace, lanes, width, ops, at, first, rotations, gradient
 
 @compiled(counts=False, fastmath=True)
 def read_rotations(workspace, lanes, width, ops, at, first, rotations, gradients, reads_at, back):
-    """After pass `at`: ⟨Z⟩ behind the turns that it reads behind, `first` and later, or sums and differences of slopes."""
+    """Compute ⟨Z⟩ after the final rotations of pass `at`, or backward their gradients.
+
+    Only the rotations `first` and later of the pass are read out. Gradients are left as sums and
+    differences of pairs, as other passes leave them.
+    """
     for i in range(first, 4):
         if ops[at, 4 + i] > 0:
             z, half_x = gradients + i * lanes, gradients + (4 + i) * lanes
@@ -45,13 +52,17 @@ def read_rotations(workspace, lanes, width, ops, at, first, rotations, gradients
                 to = reads_at + rotations[ops[at, 4 + i], 2] * lanes
                 where = ops[at, 8 + 3 * i], ops[at, 9 + 3 * i], ops[at, 10 + 3 * i]
                 rotated_z(workspace, to, z, half_x, where[0], where[1], where[2], width)
-    for i in range(first, 4 if back else first, 2):  # as the slopes of other turns are given
+    for i in range(first, 4 if back else first, 2):  # same form as the gradients of other passes
         mix(workspace, gradients + i * lanes, gradients + (i + 1) * lanes, width)
 
 
 @intrinsic
 def rotated_z(typingctx, workspace, to, z, half_x, shears_at, gap, sampled, lanes):
-    """room[to + w] = cos a · z - sin a · x: ⟨Z⟩ behind a turn by a, from ⟨Z⟩ and half of ⟨X⟩ before it and its shears."""
+    """Compute ⟨Z⟩ after a rotation by a from ⟨Z⟩ and ⟨X⟩ before.
+
+    The result is workspace[to + w] = cos a · z - sin a · x. Inputs are z = ⟨Z⟩, half of x = ⟨X⟩,
+    and the rotation's shears.
+    """
     signature = types.void(workspace, to, z, half_x, shears_at, gap, sampled, lanes)
 
     def codegen(context, builder, signature, args):
@@ -69,7 +80,10 @@ def rotated_z(typingctx, workspace, to, z, half_x, shears_at, gap, sampled, lane
 
 @intrinsic
 def rotated_weights(typingctx, workspace, z_to, x_to, value, shears_at, gap, sampled, lanes):
-    """What λ gains of Z and loses of X before a turn by a, of whose ⟨Z⟩ a loss has the slope room[value + w]."""
+    """Write g·cos(a) and g·sin(a), the weights of Z and -X in λ.
+
+    λ is taken before a rotation by a; g = workspace[value + w] is the gradient by ⟨Z⟩ after it.
+    """
     signature = types.void(workspace, z_to, x_to, value, shears_at, gap, sampled, lanes)
 
     def codegen(context, builder, signature, args):
@@ -87,7 +101,10 @@ def rotated_weights(typingctx, workspace, z_to, x_to, value, shears_at, gap, sam
 
 
 def _whole_rotation(builder, rows, w, shears):
-    """cos a and 2 sin a from -tan(a/4) and sin(a/2), whatever the sign that `shears` gave both halves."""
+    """Return cos a and 2 sin a from the shears -tan(a/4) and sin(a/2).
+
+    The result does not depend on the common sign of cos(a/2) and sin(a/2).
+    """
     at, gap, sampled = shears
     at = builder.add(at, builder.and_(w, sampled))
     outer, sin = rows.load(at), rows.load(builder.add(at, gap))
@@ -101,7 +118,10 @@ def _whole_rotation(builder, rows, w, shears):
 
 @intrinsic
 def turned_gradient(typingctx, workspace, z, half_x, z_weight, x_weight, lanes):
-    """Replace ⟨Z⟩ before a turn by the slope of a loss by its angle: -(x_weight · z + z_weight · x)."""
+    """Replace ⟨Z⟩ before a rotation by its angle's gradient.
+
+    The gradient is -(x_weight · z + z_weight · x).
+    """
     signature = types.void(workspace, z, half_x, z_weight, x_weight, lanes)
 
     def codegen(context, builder, signature, args):

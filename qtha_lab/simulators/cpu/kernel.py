@@ -1,11 +1,18 @@
-"""The compiled walk of engine `cpu`: blocks of samples through a circuit, and back.
+"""Compiled forward and backward pass of engine `cpu` for blocks of samples.
 
-All work of a thread is done in one array, `workspace`, of rows of lanes, one lane per sample, so that every operation
-is a sweep over neighbouring numbers; of a block that is not full it leaves out whole vectors. It holds the real and the
-imaginary plane of ψ, 2^n rows each and one unused, then those of λ, then the shears of every turn and -tan(a/2), of first
-turns cosine and sine, then the rows of angles that differ between samples (see `sampled`) and the product of the cosines of
-every layer of these, then slopes of up to four turns and what is read behind two of them, then ⟨Z⟩ behind each of the last
-turns, then cosine, sine and slope of every term. Forward, what is kept for the way back is made where it is kept.
+A thread works in one array, `workspace`, of rows of lanes, one lane per sample. Every operation is
+a sweep over contiguous numbers; for a partial block whole unused vectors are skipped. In order, the
+workspace holds:
+
+* the real and the imaginary plane of ψ, 2^n rows each and one unused, then those of λ;
+* the shears and -tan(a/2) of every rotation, or cosine and sine for first rotations;
+* the rows of angles that differ between samples (see `sample_angles`);
+* the product of the cosines of every scaled layer of these;
+* the gradients of up to four rotations, and the expectation values of final rotations;
+* ⟨Z⟩ after each of the final rotations;
+* cosine, sine and gradient of every term.
+
+Forward, a state that is saved for the backward pass is computed directly in its buffer.
 """
 
 from qtha_lab.simulators.cpu.angles import parts_inside
@@ -35,7 +42,8 @@ from qtha_lab.simulators.cpu.row_operations import (
 from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
 from qtha_lab.simulators.cpu.transpose import hand_out, take_in
 
-# numbers of ψ that a pass takes from where they are kept; more are copied before, in their order
+# most numbers of ψ that the first backward pass reads directly from the saved state; larger states
+# are copied to the workspace first
 MOST_TAKEN = 2**15
 
 _PASSES, _BACK_PASSES = make_passes(False), make_passes(True)
@@ -45,21 +53,21 @@ _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 
 @compiled(inline="always", counts=False)
 def line(integers, number):
-    """One of `Plan`'s tables, which begin and end where the first numbers say."""
+    """Return a table of `Plan` as a flat array; the leading integers hold its bounds."""
     first = integers[number]
     return part(integers, first, (integers[number + 1] - first,))
 
 
 @compiled(inline="always", counts=False)
 def table(integers, number, width):
-    """The same in rows of so many."""
+    """Return a table of `Plan` with rows of `width` integers."""
     first = integers[number]
     return part(integers, first, ((integers[number + 1] - first) // width, width))
 
 
 @compiled(inline="always", counts=False)
 def sizes(integers):
-    """How many qubits, sums with the sum of nothing, layers of phases and params there are."""
+    """Return the numbers of qubits, sums (with the empty sum), layers of phases, and params."""
     first = integers[11]
     return integers[first], integers[first + 1], integers[first + 2], integers[first + 3]
 
@@ -82,14 +90,17 @@ def _places(integers):
 
 @compiled(inline="always", counts=False)
 def gradients_of(sums, n_groups, n_sums, n_phases):
-    """What `walk` adds up over samples: slopes of sums, (groups, sums + 1), and of all phases, (groups · phases,)."""
+    """Split the gradient accumulator of `walk` into sums and phases.
+
+    Sums are (groups, sums + 1), phases are (groups · phases,).
+    """
     of_sums = n_groups * n_sums
     return part(sums, 0, (n_groups, n_sums)), part(sums, of_sums, (n_groups * n_phases,))
 
 
 @compiled(counts=False)
 def _flags(numbers):
-    """Six numbers as whether they are not 0."""
+    """Return for each of six numbers whether it is nonzero."""
     return (
         numbers[0] != 0,
         numbers[1] != 0,
@@ -102,7 +113,7 @@ def _flags(numbers):
 
 @compiled(counts=False, fastmath=True)
 def _transform(workspace, at, size, lanes, width):
-    """Walsh-Hadamard transform of the rows from `at` on: Σ_m row_m·(-1)^{|k & m|}."""
+    """Transform the rows from `at` on by Walsh-Hadamard: Σ_m row_m·(-1)^{|k & m|}."""
     step = 1
     while 2 * step < size:
         for k in range(size):
@@ -118,7 +129,7 @@ def _transform(workspace, at, size, lanes, width):
 def run_pass(
     workspace, psi, lanes, width, plane, rows, ops, number, is_scaled, phases, size, gradients, back, phase_sums, sums_at
 ):  # fmt: skip
-    """Pass `number` over all rows, its turns scaled or as shears; backward undone on ψ and λ."""
+    """Run pass `number` over all rows; backward undo the pass on ψ and λ."""
     kind = ops[number, 0] if is_scaled else PLAIN[ops[number, 0]]
     if back:
         _BACK_PASSES(
@@ -132,7 +143,7 @@ def run_pass(
 
 @compiled(counts=False)
 def _next_group(counters, number, n_groups):
-    """The next group of this thread's share, or one that another has left; `n_groups` if none is."""
+    """Return the next group of this thread's share, else of another share, else `n_groups`."""
     threads = len(counters)
     for further in range(threads):
         whose = (number + further) % threads
@@ -148,32 +159,34 @@ def walk(
     number, counters, integers, scales, lanes, n_groups, batch, n_inputs, n_values, inputs_at, grad_at,
     backward, numbers, results, states, sums, workspaces,
 ):  # fmt: skip
-    """Take groups of blocks through the circuit: a thread's own, then what others have not begun (see `_next_group`).
+    """Run the forward pass, or the backward pass, for groups of blocks of samples.
 
-    Arrays of numbers have one dtype, float32 or float64, where nothing else is said; n is the number of qubits, and a sum
-    is the angle of a turn or a phase (see `plan.Plan`).
+    A thread processes its own share of groups, then unstarted groups of other threads (see
+    `_next_group`). Arrays have one dtype, float32 or float64, unless stated otherwise; n is the
+    number of qubits, and a sum is the angle of a rotation or a phase (see `plan.Plan`).
 
     Args:
-        number: Of this thread, from 0 on. Who had a block forward has it backward, in the same room, so that both are
-            still in a core's own cache.
-        counters: How many groups of each thread's share are taken, int64, (threads,).
-        integers: What is done and where things are, as from `Plan.tables(lanes, itemsize)`.
-        scales: Its second part, float64.
+        number: Index of this thread, from 0. A thread has the same share of blocks and the same
+            workspace in both passes, so that the data stay in the core's own cache.
+        counters: Number of groups taken from each thread's share, int64, (threads,).
+        integers: Tables of passes and places, first result of `Plan.tables(lanes, itemsize)`.
+        scales: Second result of `Plan.tables`, float64.
         lanes: Samples per block.
-        n_groups: Groups that the blocks are shared out to.
-        batch: Samples.
-        n_inputs: Numbers of a sample.
-        n_values: Numbers that are read of a sample.
+        n_groups: Number of groups of blocks.
+        batch: Number of samples.
+        n_inputs: Numbers per sample.
+        n_values: Read-out values per sample.
         inputs_at: Address of the data, (batch, n_inputs), in radians, or amplitudes.
-        grad_at: Backward, the address of the slopes of the loss by what was read, (batch, n_values).
-        backward: Whether slopes are asked for instead of values.
-        numbers: What all samples share, as from `angles.shared_numbers`.
-        results: Filled with what is read, (batch, n_values), or backward with the slopes of inputs, (batch, n_inputs).
-        states: Takes ψ and terms of the first blocks, as many as fit, from forward to backward; the others are
-            walked again. Its length is a multiple of 2 · (2^n + 1 + terms) · lanes.
-        sums: Backward, to which each group adds slopes over its samples, float64: those of sums, (groups, sums + 1), and
-            behind them those of the rows of every layer of phases, (groups, layers, 2^n).
-        workspaces: Where the work is done, (threads, the numbers that end `Plan.places`, or more).
+        grad_at: Backward: address of the gradient of the values, (batch, n_values).
+        backward: Whether to compute gradients instead of values.
+        numbers: Numbers that all samples share, by `angles.shared_numbers`.
+        results: Output: values, (batch, n_values), or backward the gradients of inputs,
+            (batch, n_inputs).
+        states: Saved ψ and terms of the first blocks, as many as fit; the others are recomputed
+            backward. Its length is a multiple of 2 · (2^n + 1 + terms) · lanes.
+        sums: Backward: accumulator of gradients per group, float64. Sums, (groups, sums + 1),
+            precede the rows of every layer of phases, (groups, layers, 2^n).
+        workspaces: Scratch memory, (threads, at least the last number of `Plan.places`).
     """
     workspace = part(workspaces, number * workspaces.shape[1], (workspaces.shape[1],))
     ops, rows = table(integers, 0, PASS_WIDTH), line(integers, 1)
@@ -248,7 +261,8 @@ def walk(
                 angles, term_starts, members, shared, scaled, wholes[-1] > 0, backward, lanes, width, sampled_at,
                 terms_at, wholes_at, workspace,
             )  # fmt: skip
-            # what is kept is made where it is kept, and backward undone elsewhere: where it is little the first pass takes it there
+            # A saved state is computed in its buffer. Backward it is undone in the workspace: the
+            # first pass reads a small state from the buffer, a large state is copied before.
             psi = distance(workspace, states, states_at) if keeps and (takes or not backward) else 0
             step = n_ops if backward and keeps else 0
             if step and not takes:
@@ -259,7 +273,7 @@ def walk(
                 if fills_imag:
                     fill(workspace, psi + plane, zero, plane)
                 if len(start_rows):
-                    amplitudes = part(workspace, psi, (plane,))  # no place in `room` is negative
+                    amplitudes = part(workspace, psi, (plane,))  # `psi` may be negative
                     take_in(
                         amplitudes, 0, lanes, inputs, start, count, start_rows, start_scales, 1.0, True,
                         vector,
@@ -267,7 +281,7 @@ def walk(
                 else:
                     fill(workspace, psi, one, lanes)
             while True:
-                if step == n_ops:  # the end of the circuit: read it, or λ = g ψ
+                if step == n_ops:  # end of the circuit: compute the read-out, or λ = g ψ
                     if backward:
                         if not is_rotated:
                             fill(workspace, 2 * plane, zero, size * lanes)
@@ -342,7 +356,7 @@ def walk(
                     )
                 if not back:
                     continue
-                if is_phase:  # as if it were the first of two turns
+                if is_phase:  # treated as the first of two rotations
                     copy(workspace, gradients + lanes, workspace, gradients, lanes)
                 take_turn_gradients(
                     workspace, lanes, width, ops, op, rotations, shared, is_scaled, gradients, terms_at, term_starts, members, sum_gradients,

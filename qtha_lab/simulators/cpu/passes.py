@@ -1,7 +1,7 @@
-"""The sweeps of engine `cpu` that take ψ and λ through gates: turns about Y and phases.
+"""Sweeps of engine `cpu` that apply gates to ψ and λ: Y-rotations and phases.
 
-Several operations are done on rows while they are in registers: storing them costs more. Turns are done as three
-shears each, or scaled (see `scaled`).
+Several operations run on rows while they are in registers, because storing rows costs more.
+Rotations run as three shears each, or in scaled form (see `scaled_rotations`).
 """
 
 from typing import Any, NamedTuple
@@ -27,9 +27,10 @@ from qtha_lab.simulators.cpu.vectors import (
 
 
 def _rotated(builder, rows, bit, outer, inner):
-    """Apply one turn, as three shears or scaled, to 2^k row vectors; `bit` of a row is its side of the turn.
+    """Apply one rotation to 2^k row vectors, as three shears or in scaled form.
 
-    Without an inner shear it is scaled, and `outer` is -tan(a/2).
+    `bit` of a row's index selects the half of the rotation. Without `inner` the rotation is scaled,
+    and `outer` is -tan(a/2).
     """
     rows = list(rows)
     for low in range(len(rows)):
@@ -47,9 +48,11 @@ def _rotated(builder, rows, bit, outer, inner):
 
 
 def _turn_gradients(builder, sums, rows, duals):
-    """Add the slopes of two turns, Σ (λ_high ψ_low - λ_low ψ_high) over the pairs of each, to `sums`: their sum and difference.
+    """Add the gradients of two rotations to `sums`.
 
-    These are half as many products, and sums that a processor with units for sums of their own makes meanwhile.
+    A gradient is Σ (λ_high ψ_low - λ_low ψ_high) over pairs of rows. `sums` holds the sum and the
+    difference of both. These need half as many products; the extra additions run in parallel on
+    processors with separate units for additions.
     """
 
     def plus(values, i, k):
@@ -67,7 +70,10 @@ def _turn_gradients(builder, sums, rows, duals):
 
 
 def _phased(builder, row, numbers, backward):
-    """(a + ib)·(cos - i·sin) of cos, sin - cos and sin + cos, or backward its inverse: three products for four."""
+    """Compute (a + ib)·(cos - i·sin), or backward its inverse, with three products for four.
+
+    `numbers` holds cos, sin - cos and sin + cos.
+    """
     (a, b), (cos, less, more) = row, numbers
     both = builder.fmul(cos, builder.fadd(a, b, flags=FAST), flags=FAST)
     if backward:
@@ -76,38 +82,44 @@ def _phased(builder, row, numbers, backward):
 
 
 def _phased_of_real(builder, a, numbers):
-    """a·(cos - i·sin) of the same."""
+    """Compute a·(cos - i·sin) for real a; `numbers` as for `_phased`."""
     cos, less, _ = numbers
     real = builder.fmul(a, cos, flags=FAST)
     return real, builder.fneg(plus_times(builder, real, a, less))
 
 
 def _rotated_by(builder, a, b, cos, sin):
-    """(a + ib)·(cos - i·sin)."""
+    """Compute (a + ib)·(cos - i·sin)."""
     return times_plus(builder, a, cos, b, sin), times_plus(builder, b, cos, a, sin, minus=True)
 
 
 def _phase_gradient(builder, gradient, row, dual):
-    """Add Im(λ* ψ) of one row."""
+    """Add Im(λ* ψ) of one row to a gradient."""
     overlap = times_plus(builder, dual[0], row[1], dual[1], row[0], minus=True)
     return builder.fadd(gradient, overlap, flags=FAST)
 
 
-# What passes do, in the order of time: two turns as shears ("t") or scaled ("s"), three of eight rows ("T", "S"), one
-# phase a row, with the cosines of scaled turns before it that all samples share ("p") or that they differ in ("q"), of a
-# state that is real before it ("o"), or what is read behind two turns, which are not done ("r"). Before them a phase
-# that differs between samples, two turns of a state that is still real, which turns leave so, and two of one that is
-# still in one of their four rows.
+# Kinds of passes; the letters are steps in execution order:
+#   t, s  two rotations as shears, or scaled
+#   T, S  three rotations of eight rows as shears, or scaled
+#   p     one phase per row, with the shared cosines of preceding scaled rotations
+#   q     the same with cosines that differ between samples
+#   o     one phase per row of a state that is real before it
+#   r     read-out after two final rotations, which are not executed
+# and "sampled", a phase that differs between samples; "real", two rotations of a real state, which
+# stays real; "first", two rotations of a state that is nonzero only in the first of their four
+# rows.
 KINDS = (
     "sampled", "real", "first", "T", "S", "t", "pt", "ot", "tpt", "s", "ps", "os", "qs", "sps", "sqs",
     "r", "pr", "or", "qr", "tpr", "spr", "sqr",
 )  # fmt: skip
 SAMPLED, REAL, FIRST, THREE, THREE_SCALED, READ = map(
     KINDS.index, ("sampled", "real", "first", "T", "S", "r")
-)  # READ and later read
-PASS_WIDTH = 22  # numbers that say what a pass does, behind those of turns where the cosines of its lanes are, and whether λ is 0
-LAST_READ_ALONE = KINDS.index("qr")  # later ones do two turns first
-# the same with shears
+)  # READ and later kinds include a read-out
+# integers per pass; the last two are the position of the row of cosine products, and whether λ is 0
+PASS_WIDTH = 22
+LAST_READ_ALONE = KINDS.index("qr")  # later kinds execute two rotations first
+# kind with shears for every kind
 PLAIN = np.array(
     [
         *(SAMPLED, REAL, FIRST),
@@ -117,30 +129,39 @@ PLAIN = np.array(
 
 
 def make_passes(backward: bool):
-    """A sweep that does what a pass of any of `KINDS` after the first does, four or eight rows after as many.
+    """Build the sweep that runs a pass of any of `KINDS` after the first.
 
-    Rows of ψ stay in registers between the operations. Backward these are undone on ψ and on λ, two planes further on,
-    and their slopes are added up; of a state that is real they know nothing of λ's imaginary plane.
+    It processes groups of four or eight rows. Rows of ψ stay in registers between the operations.
+    Backward the operations are undone on ψ and on λ, which lies two planes further, and the
+    gradients are added up. For a real state λ's imaginary plane is neither read nor written.
 
     Args:
-        backward: Whether they are undone.
+        backward: Whether to undo the operations.
 
     Returns:
-        A sweep, as follows.
+        A sweep with the signature below.
 
-    `f(kind, room, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, slopes, phase_sums, sums_at)`: pass
-    `number` of `ops` (see `plan`) is done as `kind`, of rows that are `lanes` apart on the first `width` of their numbers. `rows`
-    has the places of rows in `workspace`, of ψ from `psi` on; backward "r" leaves ψ in rows from 0 on. Of four turns `ops` has the
-    position of their shears -tan(a/4) in `workspace`, how much further sin(a/2) is and after it -tan(a/2), and 0; or -1 if samples
-    differ in them, and -tan(a/2) is in the place of the first. Of turns of "first" cos(a/2) and sin(a/2) are in the places of
-    shears. `phases` are as from `angles.parts`; in "q" they are multiplied by a row of `workspace` that `ops` names behind turns. The
-    slopes of two turns, taken where both are done, are left in rows of `workspace` from `gradients` on, their sum in one and their
-    difference in the next, that of a third turn in two; those of phases are added to `phase_sums` from `sums_at` on, in the order
-    of the rows.
+    `f(kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled,
+    gradients, phase_sums, sums_at)` runs pass `number` of `ops` (see `plan`) as `kind`, on the
+    first `width` numbers of rows that are `lanes` apart.
 
-    Of turn `i` of "r" row `slopes + i` is ⟨Z⟩ before it and row `slopes + 4 + i` half of ⟨X⟩; backward λ gains
-    z Z ψ - x X ψ with z in row `slopes + 8 + i` and x in row `slopes + 12 + i`. In the last pass, if it reads, λ is 0 before,
-    whatever is there.
+    * `rows` holds the positions of rows in `workspace`, relative to `psi` for ψ. Backward, "r"
+      writes ψ to rows from 0 on.
+    * For each of four rotations, `ops` holds the position of its shear -tan(a/4) in `workspace`,
+      the distance from there to sin(a/2) and from that to -tan(a/2), and a flag. The flag is 0, or
+      -1 if the angle differs between samples; then -tan(a/2) takes the place of -tan(a/4).
+      Rotations of "first" have cos(a/2) and sin(a/2) in the places of the shears.
+    * `phases` come from `angles.parts`; in "q" they are multiplied by a row of `workspace` that
+      `ops` names after the rotations.
+    * The gradients of two rotations, taken after both, go to rows of `workspace` from `gradients`
+      on: the sum in one row and the difference in the next. The gradient of a third rotation goes
+      to two rows. Gradients of phases are added to `phase_sums` from `sums_at` on, in the order of
+      the rows.
+
+    For rotation `i` of "r", row `gradients + i` is ⟨Z⟩ before it and row `gradients + 4 + i` half
+    of ⟨X⟩. Backward, z Z ψ - x X ψ is added to λ, with z in row `gradients + 8 + i` and x in row
+    `gradients + 12 + i`. If the last pass includes a read-out, λ counts as 0 before it, whatever
+    the memory holds.
     """
 
     @intrinsic
@@ -192,12 +213,12 @@ def make_passes(backward: bool):
 
 
 def _function(builder, kind, name: str, backward: bool):
-    """One kind of pass as a function of its own: together they would keep what they have at hand in memory."""
+    """Build one kind of pass as a separate function; one large function would spill registers."""
     unique = builder.module.get_unique_name(f"{builder.function.name}_{name}_{backward:d}")
     function = ir.Function(builder.module, kind, unique)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    function.attributes.alignstack = BYTES  # else vectors kept there lie across lines of the cache
+    function.attributes.alignstack = BYTES  # else spilled vectors straddle cache lines
     inside = ir.IRBuilder(function.append_basic_block())
     given = _Operands(*function.args)
     if name == "first":
@@ -212,7 +233,7 @@ def _function(builder, kind, name: str, backward: bool):
 
 
 class _Operands(NamedTuple):
-    """Of a pass as a function: values, and pointers to the first number of each kind that concerns it."""
+    """Operands of a pass function: values, and pointers to its first number in each array."""
 
     workspace: Any
     psi: Any
@@ -229,9 +250,12 @@ class _Operands(NamedTuple):
 
 
 class _Pass:
-    """What `make_passes` writes of a pass: four rows after four, of ψ and if `backward` of λ."""
+    """Code generator of a pass over groups of four rows.
 
-    n_rotations = 2  # that a step does
+    A pass acts on ψ and, if `backward`, on λ.
+    """
+
+    n_rotations = 2  # rotations per step
 
     def __init__(self, builder, given: _Operands, steps: str, backward: bool, n_planes: int):
         self.builder, self.given, self.steps = builder, given, steps
@@ -255,7 +279,7 @@ class _Pass:
         self.row_gradients = [cgutils.alloca_once(builder, self.workspace.vector) for _ in range(4)]
 
     def over_groups(self):
-        """The operations on all rows."""
+        """Loop over all groups of rows."""
         word = self.given.count.type
         n_rows = word(2**self.n_rotations)
         stop = self.builder.mul(self.given.count, n_rows)
@@ -267,16 +291,19 @@ class _Pass:
             self.over_rows(at)
 
     def is_later_group(self, at):
-        """Whether the group from place `at` on is not the first."""
+        """Return whether the group at `at` is not the first one."""
         return self.builder.icmp_signed("!=", at, at.type(0))
 
     def sum_so_far(self, place):
-        """A vector of `workspace` that is 0 as yet for the first group, whatever is there."""
+        """Load a running sum of `workspace`; for the first group return 0."""
         old, nothing = self.workspace.load(place), ir.Constant(self.workspace.vector, None)
         return self.builder.select(self.is_later, old, nothing)
 
     def over_rows(self, at):
-        """The operations on the rows of a group from place `at` on; of the first, slopes and what is read are not yet there."""
+        """Run the operations on the rows of the group at `at`.
+
+        The first group initialises the sums of gradients and read-outs.
+        """
         builder, given, backward = self.builder, self.given, self.backward
         rows = Lanes.at(builder, given.rows)
         self.rows = [
@@ -284,14 +311,14 @@ class _Pass:
             for i in range(2**self.n_rotations)
         ]
         self.cosines = [builder.gep(given.cosines, [at])]
-        for _ in range(2):  # of cosines, of sin - cos, of sin + cos
+        for _ in range(2):  # after cos follow sin - cos and sin + cos
             self.cosines.append(builder.gep(self.cosines[-1], [given.size]))
         for gradient in self.row_gradients if backward and self.has_phases else ():
             builder.store(self.workspace.constant(0.0), gradient)
         with over_lanes(builder, given.width, self.workspace.vector.count) as (w, _):
             self.load(w)
             self.operate(w)
-            self.store(w, 2 if self.steps == "r" else 0)  # reading leaves ψ as it was
+            self.store(w, 2 if self.steps == "r" else 0)  # a read-out does not change ψ
         if backward and self.has_phases:
             self.add_phase_gradients(at)
 
@@ -320,10 +347,10 @@ class _Pass:
             for of_plane in self.places(w, self.planes)
         ]
         if self.steps[0] == "o" and not self.backward:
-            self.values[1] = []  # its imaginary plane is 0, and may be anything where it is kept
+            self.values[1] = []  # the imaginary plane is 0, but its memory is uninitialised
 
     def store(self, w, planes):
-        """The values of all planes, or of the later ones alone."""
+        """Store the values of the planes from number `planes` on."""
         for places, values in zip(
             self.places(w, self.goals[planes:]), self.values[planes:], strict=True
         ):
@@ -338,12 +365,12 @@ class _Pass:
         ]
 
     def numbers(self, w, number, scaled):
-        """The shears of a turn, the outer and then the inner; scaled -tan(a/2) alone."""
+        """Load both shears of a rotation, or -tan(a/2) and None if scaled."""
         builder = self.builder
         at, gap, sampled = self.rotations[3 * number : 3 * number + 3]
         if scaled:
             twice = builder.and_(builder.add(gap, gap), builder.not_(sampled))
-            at = builder.add(at, twice)  # where samples differ it is there alone
+            at = builder.add(at, twice)  # for angles per sample, `at` is already -tan(a/2)
         at = builder.add(at, builder.and_(w, sampled))
         return self.workspace.load(at), None if scaled else self.workspace.load(
             builder.add(at, gap)
@@ -357,7 +384,7 @@ class _Pass:
         self.values = [_rotated(builder, rows, bit, outer, inner) for rows in self.values]
 
     def add_turn_gradients(self, w, number):
-        """Of two turns that are done, to be undone next."""
+        """Add the gradients of two rotations before they are undone."""
         places = [self._lane_place(w, number + i) for i in range(2)]
         sums = [self.sum_so_far(place) for place in places]
         for rows, duals in zip(
@@ -412,7 +439,7 @@ class _Pass:
         parts = [Lanes.at(builder, hidden(builder, part)) for part in self.cosines]
         if (
             whole is not None and not self.backward
-        ):  # fewer products than of three numbers for every row
+        ):  # fewer products than scaling three numbers for every row
             self.values = [
                 [builder.fmul(row, whole, flags=FAST) for row in rows] for rows in self.values
             ]
@@ -436,11 +463,11 @@ class _Pass:
                 for value, plane in zip(made, phased[k : k + 2], strict=True):
                     plane.append(value)
         self.values = phased
-        if step == "o" and self.backward:  # real again, and nobody asks for λ's imaginary plane
+        if step == "o" and self.backward:  # real again; λ's imaginary plane is not needed
             self.values = [phased[0], [], phased[2], []]
 
     def add_phase_gradients(self, at):
-        """Add up the lanes of the slopes of four rows, together: they are neighbours in the order in which rows are done."""
+        """Sum the lanes of the gradients of four rows, which are neighbours in execution order."""
         builder, n = self.builder, self.workspace.vector.count
         a, b, c, d = (builder.load(place) for place in self.row_gradients)
 
@@ -458,7 +485,10 @@ class _Pass:
 
 
 class _First(_Pass):
-    """Two turns of a state that is in the first of four rows before them: products of their cosines and sines."""
+    """Pass of two rotations of a state with one nonzero row of four.
+
+    The nonzero row is the first; the new amplitudes are products of cosines and sines.
+    """
 
     def operate(self, w):
         builder = self.builder
@@ -473,7 +503,7 @@ class _First(_Pass):
             self.values = [[builder.fmul(before, share, flags=FAST) for share in shares]]
             return
         self.add_turn_gradients(w, 0)
-        for number, (a, b, c, d) in enumerate(self.values):  # before them one row has all
+        for number, (a, b, c, d) in enumerate(self.values):  # undo: one row holds the state
             a, c = (
                 times_plus(builder, one, share, other, next_share)
                 for one, other, share, next_share in ((a, b, *shares[:2]), (c, d, *shares[2:]))
@@ -481,11 +511,14 @@ class _First(_Pass):
             self.values[number] = [builder.fadd(a, c, flags=FAST)]
         self.values[0] += [
             self.workspace.constant(0.0)
-        ] * 3  # which the first of an odd number reads
+        ] * 3  # read by the first pass of an odd number of rotations
 
 
 class _Three(_Pass):
-    """Three turns of eight rows: fewer ways through memory for as much to do, and one plane after the other, to fit in registers."""
+    """Pass of three rotations of eight rows, which needs fewer sweeps over memory.
+
+    The planes are processed one after the other, to fit in registers.
+    """
 
     n_rotations = 3
 
@@ -499,7 +532,7 @@ class _Three(_Pass):
             self.planes = [builder.add(state, of_plane) for state in of_states]
             self.goals = self.planes
             super().over_groups()
-        if self.backward:  # as the sum and the difference with one that is 0
+        if self.backward:  # the third gradient as sum and difference with a gradient of 0
             with over_lanes(builder, self.given.width, self.workspace.vector.count) as (w, _):
                 place, next_place = (self._lane_place(w, row) for row in (2, 3))
                 self.workspace.store(self.workspace.load(place), next_place)
@@ -524,10 +557,11 @@ class _Three(_Pass):
 
 
 def make_phase(backward: bool):
-    """A sweep that multiplies one row of ψ by cos - i·sign·sin of every lane.
+    """Build a sweep that multiplies one row of ψ by cos - i·sign·sin per lane.
 
-    `f(room, lanes, width, plane, place, sign, at, slopes)`: cosines are at `at` in `workspace`, sines `lanes`
-    further. Backward it is undone on ψ and λ, and sign·Im(λ* ψ) added to the row at `gradients`.
+    Signature: `f(workspace, lanes, width, plane, place, sign, at, gradients)`. The cosines are at
+    `at` in `workspace`, the sines `lanes` further. Backward the phase is undone on ψ and λ, and
+    sign·Im(λ* ψ) is added to the row at `gradients`.
     """
 
     @intrinsic

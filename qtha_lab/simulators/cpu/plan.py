@@ -1,6 +1,6 @@
-"""A compiled circuit as the tables of integers that engine `cpu`'s kernel reads.
+"""Tables of integers of a compiled circuit for the kernel of engine `cpu`.
 
-Knows nothing of threads, tensors in motion or derivatives.
+Excludes threads, data and derivatives.
 """
 
 import functools
@@ -28,20 +28,21 @@ from qtha_lab.simulators.cpu.scaled_rotations import (
 from qtha_lab.simulators.cpu.vectors import BYTES
 from qtha_lab.simulators.program import Phases, Program, Rotation, Rotations, Sum, compile_circuit
 
-ROTATION_WIDTH = 7  # numbers that say what is to be known of a turn
-SHEARS_AT = 2  # among the numbers of a sum, behind its cosine and sine (see `angles`)
+ROTATION_WIDTH = 7  # integers per rotation
+SHEARS_AT = 2  # position of the shears among the numbers of a sum (see `angles`)
 
 
 class _Course(NamedTuple):
-    """How the turns of a layer are done.
+    """Execution of the rotations of a layer.
 
     Attributes:
-        numbers: Of every turn's sum.
-        step: As for `passes`: as shears ("t"), scaled ("s"), or not at all, since Z is read behind them ("r").
-        phases: The layer of phases that takes their cosines, if they are scaled.
-        sampled: Whether angles of the layer differ between samples; if they are scaled, all count as such.
-        angles: The numbers of those, in the order in which their turns are done.
-        whole: The place of the product of their cosines among those of all such layers that are scaled.
+        numbers: Number of the sum of every rotation.
+        step: Step letter of `passes`: shears ("t"), scaled ("s"), or not executed, since ⟨Z⟩ after
+            them is derived ("r").
+        phases: Layer of phases that includes their cosines, if they are scaled.
+        sampled: Whether angles of the layer differ between samples; if scaled, all count as such.
+        angles: Numbers of these angles, in execution order of their rotations.
+        whole: Position of the product of their cosines among all scaled layers of this kind.
     """
 
     numbers: dict[Rotation, int]
@@ -53,52 +54,55 @@ class _Course(NamedTuple):
 
 
 class Plan:
-    """The tables of one circuit.
+    """Tables of one circuit.
 
-    A sum is the angle of a turn or phase; a term is one scaled input, the same for all sums that
-    read it. `tables(lanes, itemsize)` is what `kernel.walk` takes, two arrays, since each takes time to hand over: of
-    integers, where each of the following begins and the last ends, then these; and of scales, signs and angles.
+    A sum is the angle of a rotation or phase; a term is one scaled input, shared by all sums that
+    use it. `tables(lanes, itemsize)` returns two arrays for `kernel.walk`: integers; scales, signs
+    and angles. They are only two because every argument costs time. The integers start with the
+    bounds of the following tables:
 
-    * passes: kind, where its rows are, groups of four or eight rows, layer of phases, four turns or -1, and
-      where the shears of these are in `workspace`; or kind, mask and where its cosines are;
-    * the places of the rows of every pass;
-    * turns: sum, number of the angle that differs between samples, the last if none, place of ⟨Z⟩ that is read behind it,
-      the row that its slope is added to if it has but one term, and that of what this is to be multiplied by, each or -1,
-      whether it has several, and the first of its numbers in the table of sums, if all samples share it;
-    * such angles (see `sampled.make_angles`), where their terms are, and which;
-    * of every layer of those that are scaled: the first of its angles, in the order in which their turns are done, and how
-      many;
-    * input and row of every term, and scale;
-    * number and row of everything read, and sign; the rows are those of probabilities or, for strings
-      of Z, of their transform, or of what is read behind the last turns;
-    * input and row of every amplitude of the start, if not |0…0⟩, and scale;
-    * whether strings of Z are read; whether the terms are all inputs in order, and what is read as many
-      rows (see `columns`); which planes of ψ the first passes do not fill (see `passes`); and whether the last pass that
-      changes ψ is one that reads too;
-    * how many qubits, sums with the sum of nothing, layers of phases and params there are, and `places`;
-    * the integers of `of_params`, in their order.
+    * passes: kind, position of its rows, number of groups of four or eight rows, layer of phases,
+      four rotations or -1, and the position of their shears in `workspace`; or kind, mask and
+      position of cosines;
+    * positions of the rows of every pass;
+    * rotations: sum; number of the angle that differs between samples, or past the last if none;
+      position of ⟨Z⟩ after it; row for its gradient if it has one term; row of the gradient's
+      factor (each or -1); whether it has several terms; first of its numbers in the table of sums;
+    * angles that differ between samples (see `sample_angles.make_angles`);
+    * per scaled layer of these: its first angle in execution order, and the number of angles;
+    * bounds of the terms of each angle, then these terms;
+    * input and row of every term;
+    * number and row of every read-out value; rows are probabilities or, for Z-strings, their
+      transform, or ⟨Z⟩ after the final rotations;
+    * input and row of every initial amplitude, unless the circuit starts in |0…0⟩;
+    * six flags: Z-strings are read out; the terms are all inputs in order; each read-out value has
+      its own row (see `transpose`); the first passes do not fill the real or the imaginary plane of
+      ψ (see `passes`); the last pass that changes ψ includes a read-out;
+    * numbers of qubits, sums with the empty sum, layers of phases and params, then `places`;
+    * the integers of `of_params`, in order.
 
     Attributes:
-        of_params: What `angles.shared_numbers` makes sums of: constant parts, the turns that are done scaled in layers that all
-            samples share, entries and their scales, places of phases; and in what order the rows of these are done.
-        n_numbers: Of what all samples share.
+        of_params: Input of `angles.shared_numbers`: constant parts of sums, scaled rotations in
+            layers that all samples share, entries and their scales, positions of phases, order of
+            their rows.
+        n_numbers: Count of numbers that all samples share.
     """
 
     def __init__(self, circuit: Circuit, readout: Readout):
         program = compile_circuit(circuit, readout)
         self.n_values, self.n_params = readout.size(circuit.n_qubits), circuit.n_params
         self.n_inputs = circuit.n_inputs
-        self.n_qubits = max(2, circuit.n_qubits)  # a pass takes four rows
+        self.n_qubits = max(2, circuit.n_qubits)  # a pass needs four rows
         self.n_amplitudes = 2**circuit.n_qubits if circuit.start == "amplitudes" else 0
         self._sums: list[Sum] = []
         self._phases: list[tuple[int, int, int]] = []  # (layer, mask, sum)
         self._passes: list[tuple[int, ...]] = []
-        self._is_real = True  # only real turns have been done yet
+        self._is_real = True  # only rotations so far, which are real
         self._is_full = False  # the first passes reach all rows
         self._rows: list[np.ndarray] = []
         self._orders: dict[int, np.ndarray] = {}  # the rows of layers of phases
-        self._angles: list[tuple[int, int, tuple]] = []  # (sum, whether of a turn, terms)
-        # the first is no turn at all: it fills up a pass, and its sum is the sum of nothing
+        self._angles: list[tuple[int, int, tuple]] = []  # (sum, use, terms)
+        # the first is the identity: it pads a pass, and its sum is the empty sum
         self._rotations: list[tuple[int, int, int, int]] = [
             (sum(len(x.angles) for x in program.layers), -1, -1, SHEARS_AT)
         ]
@@ -132,7 +136,7 @@ class Plan:
         self.places = functools.cache(self._places)
 
     def _tables_of_angles(self) -> tuple[np.ndarray, ...]:
-        """Rows, turns, angles that differ between samples, and terms."""
+        """Return the tables of rows, scaled layers, term bounds, members and terms."""
         numbers: dict[tuple[int, float], int] = {}
         terms = [
             [numbers.setdefault(t, len(numbers)) for t in angle_terms]
@@ -150,7 +154,7 @@ class Plan:
         )
 
     def _tables_of_ends(self, program: Program, circuit: Circuit, readout: Readout) -> tuple:
-        """What is read, from which rows; which rows the start fills."""
+        """Return the tables of read-outs, initial amplitudes and flags."""
         read = _readout(program, readout)
         places = {mask: place for place, mask in enumerate(self.reads_behind)}
         self._signs = np.array([sign for _, sign in read], np.float64)
@@ -173,13 +177,13 @@ class Plan:
         )
 
     def _places(self, lanes: int, itemsize: int) -> tuple[int, ...]:
-        """Where things are in `workspace` (see `kernel`), the numbers in a vector, and the end.
+        """Return positions in `workspace` (see `kernel`), the numbers in a vector, and the end.
 
-        ψ, its second plane, the shears of turns that the batch shares and of others, slopes of a pass,
-        ⟨Z⟩ behind the last turns, and terms.
+        The positions are those of ψ, its imaginary plane, shared rotations, angles per sample,
+        products of cosines, gradients of a pass, ⟨Z⟩ after the final rotations, and terms.
         """
         vector = BYTES // itemsize
-        plane = (2**self.n_qubits + 1) * lanes  # a row more: rows of all planes differ in cache
+        plane = (2**self.n_qubits + 1) * lanes  # an extra row avoids cache conflicts between planes
         shared = 4 * plane
         sampled = shared + 3 * len(self._rotations) * vector
         wholes = sampled + 2 * len(self._angles) * lanes
@@ -208,7 +212,7 @@ class Plan:
         return np.concatenate([ends, *parts]), self._numbers
 
     def passes(self, lanes: int, itemsize: int) -> np.ndarray:
-        """What is done on the rows of a block, (passes, `PASS_WIDTH`).
+        """Return the table of passes, (passes, `PASS_WIDTH`).
 
         Args:
             lanes: Samples per block.
@@ -238,7 +242,7 @@ class Plan:
         return _integers(ops, PASS_WIDTH)
 
     def _rotation_rows(self, lanes: int, itemsize: int) -> np.ndarray:
-        """Of every turn its sum, number of its angle, place of what is read, and rows that its slope goes to and is scaled by."""
+        """Return the table of rotations, (rotations, `ROTATION_WIDTH`); see the class."""
         _, _, _, sampled, *_, terms, _, _ = self.places(lanes, itemsize)
         rows = []
         for total, angle, read, numbers_at in self._rotations:
@@ -264,7 +268,7 @@ class Plan:
         return _integers(rows, ROTATION_WIDTH)
 
     def _angle_rows(self, lanes: int, itemsize: int) -> np.ndarray:
-        """Of every angle that differs between samples what `sampled.make_angles` makes it of."""
+        """Return the table of angles that differ between samples, for `make_angles`."""
         _, _, _, sampled, *_, terms, _, _ = self.places(lanes, itemsize)
         rows = []
         for number, (total, use, of_angle) in enumerate(self._angles):
@@ -276,10 +280,14 @@ class Plan:
         return _integers(rows, 4)
 
     def _add_layers(self, program: Program) -> None:
-        """Turns in twos and threes. Phases go with two turns after them, and with the same two before them."""
+        """Group rotations into passes of two or three, with a layer of phases where possible.
+
+        A layer of shared phases joins the pass of two rotations after it, and of the same two
+        before it.
+        """
         layers = [(layer, self._numbered(layer)) for layer in program.layers]
-        phases: int | None = None  # a layer of shared phases that is still to be done
-        before: list[Rotation] = []  # turns that are still to be done, together with it
+        phases: int | None = None  # pending layer of shared phases
+        before: list[Rotation] = []  # pending rotations for the same pass
         of_before = _Course({}, "t", -1, False, [], 0)
         for position, (layer, numbers) in enumerate(layers):
             if isinstance(layer, Phases):
@@ -299,7 +307,7 @@ class Plan:
             phases, of_before = None, course
             left = [rotation for rotation in left if rotation not in before]
             at, most = 0, 2 if course.step == "r" else 3
-            for n_left in range(-(-len(left) // most), 0, -1):  # passes, as few as can be
+            for n_left in range(-(-len(left) // most), 0, -1):  # as few passes as possible
                 size = -(-(len(left) - at) // n_left)
                 self._add_pass([], course, None, left[at : at + size], course)
                 at += size
@@ -319,7 +327,7 @@ class Plan:
         )  # phases are every second layer
 
     def _next_rotations(self, layers: list, position: int) -> list[Rotation]:
-        """Turns of the next layer if only shared phases are in between."""
+        """Return the rotations of the next layer if only shared phases lie in between."""
         if position + 2 >= len(layers):
             return []
         (between, numbers), (after, _) = layers[position + 1 : position + 3]
@@ -329,7 +337,7 @@ class Plan:
         return [] if sampled else list(after.angles)
 
     def _numbered(self, layer) -> dict:
-        """The number of the sum of every turn or phase of a layer."""
+        """Register the sums of a layer; return the number of each rotation's or phase's sum."""
         first = len(self._sums)
         self._sums += layer.angles.values()
         return {op: first + i for i, op in enumerate(layer.angles)}
@@ -338,14 +346,17 @@ class Plan:
         return bool(self._sums[j].params or self._sums[j].offset)
 
     def _add_phases(self, numbers: dict[int, int]) -> int | None:
-        """Phases that differ between samples, now; the layer of the others, which are still to do."""
+        """Add the passes of phases that differ between samples; return the layer of shared phases.
+
+        The layer of shared phases is left pending; the result is None without such phases.
+        """
         for mask, j in numbers.items():
             if self._sums[j].inputs:
                 nothing = self._rotations[0][0]
                 self._angles.append((nothing, COSINES, self._sums[j].inputs))
                 self._rotations.append(
                     (nothing, len(self._angles) - 1, -1, SHEARS_AT)
-                )  # as if of a turn
+                )  # treated as a rotation
                 op = (SAMPLED, mask, len(self._angles) - 1)
                 self._passes.append((*op, 0, len(self._rotations) - 1, 0, 0, 0, 0))
                 self._is_real = False
@@ -364,7 +375,7 @@ class Plan:
         after: list[Rotation],
         course: _Course,
     ) -> None:
-        """Turns, a layer of phases, turns; or turns alone."""
+        """Add a pass of optional rotations and phases, then rotations."""
         by_lane = of_before.step == "s" and of_before.sampled
         phase = (
             ""
@@ -384,16 +395,19 @@ class Plan:
         self._append(kind, groups, phases or 0, rotations, of_before.whole if by_lane else 0)
 
     def _add_first_rotations(self, rotations: list[Rotation], course: _Course, start: str) -> None:
-        """From |0…0⟩ few rows are reached at first; these and amplitudes are real."""
+        """Add the passes of the first layer of rotations, which act on a real state.
+
+        From |0…0⟩ they fill the rows step by step.
+        """
         reached, at, kind = np.zeros(1, np.int64), 0, FIRST if start == "zero" else REAL
         while at < len(rotations):
             chosen = rotations[
                 at : at + 2 - (len(rotations) - at) % 2
-            ]  # one alone, if any, at the start
+            ]  # an odd number starts with a single rotation
             rows = reached if kind == FIRST else np.arange(2**self.n_qubits)
             groups = _groups(_filled(chosen, self.n_qubits), rows)
             added = self._add_rotations(chosen, course, is_first=kind == FIRST)
-            if kind == FIRST and len(chosen) == 1:  # the other one is of no angle too
+            if kind == FIRST and len(chosen) == 1:  # pad with the identity, as cosine and sine
                 self._rotations.append((self._rotations[0][0], -1, -1, 0))
                 added[1] = len(self._rotations) - 1
             self._append(kind, groups, 0, added)
@@ -429,13 +443,18 @@ class Plan:
         self._rows.append(groups)
 
     def work(self, backward: bool, itemsize: int) -> tuple[float, float]:
-        """Operations, and bytes loaded and stored, of one sample; see `roofline`.
+        """Return the operations, and the bytes loaded and stored, per sample; see `roofline`.
 
-        The first turns are products: two for every row, backward one, and for every row of both states a multiply-add but
-        one addition in four. A turn is 3 multiply-adds for every pair of numbers of a state, 2 if it is scaled, and the state is
-        real at first. A phase is 6 operations for every row, 3 if this is real and 4 to make it real again, and 3 more where
-        samples differ in what they scale. Backward both are undone on two states, and their slopes cost 2 multiply-adds for
-        every pair and every row more. To read behind a turn takes 3 for every row, as |ψ|² does, and backward 4 more of each.
+        * First rotations are products: two per row; backward one per row, and per row of both
+          states a multiply-add, minus one addition in four.
+        * A rotation costs 3 multiply-adds per pair of numbers of a state, or 2 if scaled. The state
+          is real at first.
+        * A phase costs 6 operations per row, 3 for a real row and 4 for its inverse to a real row.
+          Scaling factors per sample cost 3 more.
+        * Backward, both are undone on two states. Their gradients cost 2 multiply-adds per pair and
+          per row more.
+        * A read-out after a rotation costs 3 operations per row, as |ψ|² does, and backward 4 more
+          of each.
         """
         size = 2**self.n_qubits
         flops, moved = (
@@ -476,16 +495,17 @@ class Plan:
 
 
 def _readout(program: Program, readout: Readout) -> list[tuple[int, int]]:
-    """Row and sign of every number that is read."""
+    """Return row and sign of every read-out value."""
     if readout.kind == "strings":
         return list(program.readout)
     return [(row, 1) for row in np.argsort(program.basis_states()).tolist()]
 
 
 def _reads_behind(program: Program, readout: Readout) -> list[int]:
-    """Masks of the last turns, if all that is read is Z of one of them: U†ZU is cos a Z - sin a X.
+    """Return the masks of final rotations that need no execution, else an empty list.
 
-    They need not be done then, and backward not undone; otherwise nothing.
+    The list is nonempty if every observable is the Z of a final rotation. Then
+    U†ZU = cos a Z - sin a X replaces these rotations in the forward and the backward pass.
     """
     if readout.kind != "strings" or len(program.layers) < 2:
         return []
@@ -495,7 +515,7 @@ def _reads_behind(program: Program, readout: Readout) -> list[int]:
 
 
 def _is_whole(links: np.ndarray, n_columns: int) -> bool:
-    """Whether links of columns and rows are all columns one after another, each with a row of its own."""
+    """Return whether links list all columns in order, each with a row of its own."""
     columns, rows = links.T
     return columns.tolist() == list(range(n_columns)) and len(set(rows.tolist())) == n_columns
 
@@ -505,7 +525,7 @@ def _integers(rows, width: int) -> np.ndarray:
 
 
 def _filled(rotations: list[Rotation], n_qubits: int) -> list[Rotation]:
-    """Two turns or more: if there is but one, any other that acts as on another wire."""
+    """Return two rotations or more; a single one is paired with any independent rotation."""
     if len(rotations) > 1:
         return rotations
     (rotation,) = rotations
@@ -521,7 +541,10 @@ def _filled(rotations: list[Rotation], n_qubits: int) -> list[Rotation]:
 
 
 def _groups(rotations: list[Rotation], rows: np.ndarray) -> np.ndarray:
-    """Those of the rows that are on side 0 of all turns, each with those it is mixed with."""
+    """Return groups of rows that rotations mix, (groups, 2^rotations).
+
+    The first row of a group lies in the |0⟩ half of all rotations.
+    """
     flips = np.zeros(1, np.int64)
     for rotation in rotations:
         rows = rows[np.bitwise_count(rows & rotation.zmask) % 2 == 0]
@@ -531,5 +554,5 @@ def _groups(rotations: list[Rotation], rows: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def plan(circuit: Circuit, readout: Readout | None = None) -> Plan:
-    """The tables of a circuit and a readout (default: Z of every wire), made once."""
+    """Return the cached tables of a circuit and a read-out (default: Z of every wire)."""
     return Plan(circuit, readout or Readout.z(circuit.n_qubits))

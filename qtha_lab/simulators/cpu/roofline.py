@@ -1,8 +1,8 @@
-"""What engine `cpu` has to do for a circuit, and what this machine does at most: a roofline.
+"""Roofline model of engine `cpu`: operations of a circuit and the peaks of this machine.
 
 The peaks are measured with plain sweeps over a state of the engine's own size, in the same vectors.
-Left out: cosines and sines of the data, the transform of parameters to phases and back, Python, and
-the hand-over between threads; so a fraction of the roofline is a fraction of all that.
+The model omits cosines and sines of the data, the transform between parameters and phases, Python,
+and the hand-over between threads. So a fraction of the roofline includes the cost of all these.
 """
 
 import concurrent.futures
@@ -22,26 +22,26 @@ from qtha_lab.simulators.cpu.engine import lanes_of, shared_numbers
 from qtha_lab.simulators.cpu.plan import Plan, plan
 from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
 
-ROWS = 8  # vectors in flight, enough to hide how long one operation takes
-MULTIPLY_ADDS = 32  # on every number, so that arithmetic and not memory is the limit
-NUMBERS = 2**24  # swept in one measurement
+ROWS = 8  # vectors in flight, enough to hide the latency of one operation
+MULTIPLY_ADDS = 32  # per number, so that arithmetic and not memory is the limit
+NUMBERS = 2**24  # numbers per measurement
 MEASUREMENTS = 15
-FEWEST_REPEATS = 8  # of all passes over a block
+FEWEST_REPEATS = 8  # least repeats of all passes over a block
 
 
 class Work(NamedTuple):
-    """Of one sample: floating-point operations, and bytes moved between registers and cache."""
+    """Work per sample: floating-point operations, and bytes moved between registers and cache."""
 
     flops: float
     bytes: float
 
     def seconds(self, peak: "Peak") -> float:
-        """The roofline: the longer of doing the arithmetic and moving the numbers."""
+        """Return the roofline time: the longer of arithmetic time and data transfer time."""
         return max(self.flops / peak.flops, self.bytes / peak.bytes)
 
 
 class Peak(NamedTuple):
-    """Of the machine, in one second: floating-point operations, and bytes loaded and stored."""
+    """Peak rates of the machine: floating-point operations and bytes per second."""
 
     flops: float
     bytes: float
@@ -50,18 +50,19 @@ class Peak(NamedTuple):
 def work(
     circuit: Circuit, readout: Readout | None = None, dtype: torch.dtype = torch.float32
 ) -> tuple[Work, Work]:
-    """What the forward and the backward pass have to do for one sample.
+    """Count the operations and bytes of forward and backward pass for one sample.
 
-    A multiplication and an addition count one each. Forward is from the start to what is read;
-    backward is from the slopes of what is read to those of inputs and params, given the final state.
+    A multiplication and an addition count one each. The forward pass runs from the initial state to
+    the read-out. The backward pass runs from the final state and the gradient of the read-out to
+    the gradients of inputs and params.
 
     Args:
-        circuit: What is to be run.
-        readout: What is to be read; by default Z of every qubit.
-        dtype: float32 or float64, on which the bytes depend.
+        circuit: Circuit to run.
+        readout: Read-out to compute; by default Z of every qubit.
+        dtype: float32 or float64, which determines the bytes.
 
     Returns:
-        Of the forward and of the backward pass, the operations and the bytes per sample.
+        Work per sample of the forward and of the backward pass.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -80,13 +81,14 @@ def sweep_peak(
     """Measure plain sweeps over states of the size that engine `cpu` works on.
 
     Args:
-        n_qubits: Of the circuit; ψ and λ of one block of samples are swept again and again.
+        n_qubits: Qubits of the circuit; the sweeps repeat over ψ and λ of one block of samples.
         dtype: float32 or float64.
-        threads: That sweep at once, each its own state; as many as torch uses if None.
+        threads: Number of threads, each with its own state; None: torch's number of threads.
 
     Returns:
-        Operations per second of a sweep of many multiply-adds per number, and bytes per second of a
-        sweep of one; by each thread's CPU time, so that other programs do not count; best of several.
+        Operations per second of a sweep with many multiply-adds per number, and bytes per second of
+        a sweep with one. Times are CPU times per thread, which exclude other programs; the best of
+        several measurements counts.
 
     Example:
         >>> sweep_peak(4, threads=1).flops > 1e9  # doctest: +SKIP
@@ -101,19 +103,19 @@ def sweep_peak(
 
 
 def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Callable[[], float]:
-    """The engine's own passes over the rows of a block, and nothing else, in float32, to be measured in turns.
+    """Build a timer of only the engine's passes over a block, in float32.
 
-    What no change around them can take away: no angle of a sample is made, nothing is read, kept or handed
-    over, and there is no Python.
+    This is a lower bound of the engine's time: it excludes the angles of the samples, the read-out,
+    saved states, the hand-over between threads, and Python.
 
     Args:
-        circuit: What is run, read by Z of every qubit.
-        batch: Samples, which are cut into blocks as the engine does.
-        threads: That work at once, each on its own block; as many as torch uses if None.
+        circuit: Circuit to run, with Z of every qubit as read-out.
+        batch: Number of samples, divided into blocks as the engine does.
+        threads: Number of threads, each with its own block; None: torch's number of threads.
 
     Returns:
-        Takes all passes there and back, over and over and gives the seconds per sample if so many
-        threads share the samples evenly, by the CPU time of the slowest.
+        A function that repeats all passes forward and backward. It returns the seconds per sample
+        if the threads share the samples, from each thread's CPU time.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -133,7 +135,7 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
 
 
 def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Callable[[], float]:
-    """The engine's cosines, sines and tangents of what differs between samples, there and back, measured as `passes_alone`.
+    """Build a timer of the cosines, sines and tangents of angles per sample.
 
     Args:
         circuit: As for `passes_alone`.
@@ -141,7 +143,8 @@ def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         threads: As for `passes_alone`.
 
     Returns:
-        Makes all angles over and over and gives the seconds per sample, as `passes_alone` does.
+        A function that repeats the computation for forward and backward pass, and returns the
+        seconds per sample as for `passes_alone`.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -160,7 +163,7 @@ def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
 
 
 def _cut(circuit: Circuit, batch: int) -> tuple[Plan, int]:
-    """The tables of a circuit, and the samples of a block."""
+    """Return the tables of a circuit and the samples per block."""
     tables = plan(circuit)
     return tables, lanes_of(tables.n_qubits, batch, 4, batch * tables.work(True, 4)[0])
 
@@ -173,10 +176,19 @@ def _alone(
     repeats: int,
     threads: int | None,
 ) -> Callable[[], float]:
-    """Measures what is done in a room: (numbers of a room, how many are 1 at first and not 0), samples of it, and how often."""
+    """Build a timer of `work` in a workspace per thread.
+
+    Args:
+        work: Compiled function; its last operands are the workspace and the number of repeats.
+        operands: Operands before these; each thread copies the arrays.
+        sizes: Numbers of a workspace, and how many of them are initialised to 1 instead of 0.
+        lanes: Samples of a workspace.
+        repeats: Repeats per measurement.
+        threads: Number of threads; None: torch's number of threads.
+    """
     size, ones = sizes
     threads = threads or torch.get_num_threads()
-    # at the place of a vector, as the engine's
+    # torch aligns the memory to a vector, as in the engine
     workspaces = [torch.zeros(size).numpy() for _ in range(threads)]
     for workspace in workspaces:
         workspace[:ones] = 1.0
@@ -228,7 +240,7 @@ def _angles_there_and_back(integers, places, size, n_sums, numbers, lanes, works
     n_terms = len(kernel.table(integers, 7, 2))
     _, _, _, sampled_at, wholes_at, _, _, terms_at, _ = places
     for way in range(2 * repeats):
-        for term in range(n_terms if way % 2 == 0 else 0):  # they are kept for the way back
+        for term in range(n_terms if way % 2 == 0 else 0):  # the backward pass reuses them
             at = terms_at + 3 * term * lanes
             half_rotations(workspace, at, at + lanes, lanes)
         make_angles(
@@ -244,7 +256,7 @@ def _thread_seconds(function, *operands) -> float:
 
 
 def _rate(sweep, states: list[np.ndarray]) -> float:
-    """Numbers swept a second by all threads together, of which each measures itself."""
+    """Return the numbers per second of all threads together; each thread times itself."""
     half = states[0].dtype.type(0.5)
 
     def best(state: np.ndarray) -> float:
@@ -258,7 +270,7 @@ def _rate(sweep, states: list[np.ndarray]) -> float:
 
 
 def _make_sweep(multiply_adds: int):
-    """x = half·x + half for every number, so often between one load and one store."""
+    """Build a sweep that repeats x = half·x + half between load and store."""
 
     @vectors.intrinsic
     def sweep(typingctx, state, count, half):
@@ -266,7 +278,7 @@ def _make_sweep(multiply_adds: int):
 
         def codegen(context, builder, signature, args):
             rows = vectors.Lanes(context, builder, signature.args[0], args[0])
-            half = rows.spread(args[2])  # a constant would let the compiler do it all at once
+            half = rows.spread(args[2])  # with a constant the compiler could fold the operations
             width = rows.vector.count
             with vectors.over_lanes(builder, args[1], ROWS * width) as (at, _):
                 places = [builder.add(at, at.type(row * width)) for row in range(ROWS)]

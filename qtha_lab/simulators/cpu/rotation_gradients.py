@@ -1,7 +1,7 @@
-"""The slopes of turns, from where a pass leaves them to the sums and terms of their angles.
+"""Accumulation of rotation gradients from a pass into the sums and terms of their angles.
 
-A pass leaves those of two turns as their sum and their difference (see `passes`), of lanes that may still lack the cosines
-of scaled turns.
+A pass leaves the gradients of two rotations as their sum and their difference (see `passes`). The
+lanes may still lack the cosines of scaled rotations.
 """
 
 from llvmlite import ir
@@ -19,30 +19,31 @@ def take_turn_gradients(
     workspace, lanes, width, ops, op, rotations, shared, is_scaled, gradients, terms_at, term_starts, members, sum_gradients,
     group,
 ):  # fmt: skip
-    """Add the slopes of the four turns of a pass to those of their sums, and lane by lane to those of their terms.
+    """Add the gradients of a pass's rotations to their sums and terms.
 
     Args:
-        workspace: As of `kernel.walk`.
-        lanes: From a row to the next.
-        width: Samples.
+        workspace: Workspace of `kernel.walk`.
+        lanes: Distance between rows.
+        width: Number of lanes to process.
         ops: The passes.
-        op: Which of them.
-        rotations: As in `plan`.
-        shared: Of sums, as from `angles.parts`.
-        is_scaled: Whether scaled turns were done scaled.
-        gradients: Where the pass left them in `workspace`, two rows for two turns; the next four are made use of.
-        terms_at: Where the rows of terms are, the third of each for its slopes.
-        term_starts: Where the terms of each angle begin, and the last end.
-        members: The terms.
-        sum_gradients: Those of sums, (groups, sums + 1).
-        group: Which line of these.
+        op: Index of the pass.
+        rotations: Table of rotations (see `plan`).
+        shared: Numbers of sums, by `angles.parts`.
+        is_scaled: Whether rotations were executed in scaled form.
+        gradients: Position of the gradients in `workspace`, two rows per two rotations; the next
+            four rows are scratch memory.
+        terms_at: Position of the terms' rows; the third row of each term is its gradient.
+        term_starts: Start of the terms of each angle in `members`, and the end of the last.
+        members: Terms of the angles.
+        sum_gradients: Gradients of sums, (groups, sums + 1).
+        group: Row of `sum_gradients` to add to.
     """
     half, zero = workspace.dtype.type(0.5), workspace.dtype.type(0.0)
     is_three = ops[op, 0] == THREE or ops[op, 0] == THREE_SCALED
     for i in range(0, 4, 2):
         first, second = ops[op, 4 + i], ops[op, 5 + i]
         if first >= 0:
-            last = second if second >= 0 else first  # slopes are taken where all are done
+            last = second if second >= 0 else first  # gradients are taken after all rotations
             last = ops[op, 6] if is_three else last
             at, spare = gradients + i * lanes, gradients + (4 + i) * lanes
             goal = rotations[first, 3]
@@ -76,18 +77,18 @@ def take_turn_gradients(
 
 @intrinsic
 def take_gradients(typingctx, workspace, at, factor, by, first, second, lanes, width):
-    """Add the slopes of two turns to rows, and return their sums over the lanes.
+    """Add the gradients of two rotations to rows, and return their sums over the lanes.
 
     Args:
-        typingctx: numba's.
-        workspace: As of `kernel.walk`.
-        at: The sum of the slopes, and a row further their difference.
-        factor: Of both slopes, in all lanes.
-        by: A row of factors, if not negative.
-        first: To which row the first slope is added.
-        second: To which the second is.
-        lanes: From a row to the next.
-        width: Samples.
+        typingctx: Typing context of numba.
+        workspace: Workspace of `kernel.walk`.
+        at: Position of the sum of both gradients; the next row holds their difference.
+        factor: Factor of both gradients in all lanes.
+        by: Position of a row of factors; negative: none.
+        first: Row to which the first gradient is added.
+        second: Row to which the second gradient is added.
+        lanes: Distance between rows.
+        width: Number of lanes to process.
     """
     signature = types.UniTuple(workspace.dtype, 2)(
         workspace, at, factor, by, first, second, lanes, width
@@ -97,7 +98,7 @@ def take_gradients(typingctx, workspace, at, factor, by, first, second, lanes, w
         rows = Lanes(context, builder, signature.args[0], args[0])
         _, at, factor, by, *goals, lanes, width = args
         has_by = builder.icmp_signed(">=", by, by.type(0))
-        by = builder.select(has_by, by, at)  # of which nothing is taken
+        by = builder.select(has_by, by, at)  # a valid address; its values are ignored
         half = rows.spread(builder.fmul(factor, factor.type(0.5)))
         zero = ir.Constant(rows.vector, None)
         sums = [cgutils.alloca_once_value(builder, zero) for _ in goals]
@@ -123,7 +124,7 @@ def take_gradients(typingctx, workspace, at, factor, by, first, second, lanes, w
 
 @intrinsic
 def totals(typingctx, workspace, at, lanes, width):
-    """The sums over the lanes of a row and of the next, `lanes` further, of which `width` are done."""
+    """Return the sums over the first `width` lanes of two successive rows."""
     signature = types.UniTuple(workspace.dtype, 2)(workspace, at, lanes, width)
 
     def codegen(context, builder, signature, args):
@@ -162,7 +163,7 @@ def mix(typingctx, workspace, first, second, lanes):
 
 @intrinsic
 def add(typingctx, workspace, to, start, lanes):
-    """room[to + w] += room[start + w]."""
+    """Add one row to another: workspace[to + w] += workspace[start + w]."""
     signature = types.void(workspace, to, start, lanes)
 
     def codegen(context, builder, signature, args):

@@ -1,6 +1,6 @@
-"""The small sweeps of engine `cpu`: rows filled, copied, added, squared, transformed and summed.
+"""Elementary row operations of engine `cpu`: fill, copy, square, multiply, transform.
 
-Each goes over all lanes of a few rows; the gates are in `passes`.
+Each sweeps over all lanes of a few rows; `passes` holds the gates.
 """
 
 from llvmlite import ir
@@ -18,7 +18,7 @@ from qtha_lab.simulators.cpu.vectors import (
 
 
 def make_butterfly(n_wires: int):
-    """A sweep that replaces 2^n_wires rows, `steps` apart, by their Walsh-Hadamard transform."""
+    """Build a sweep that Walsh-Hadamard transforms 2^n_wires rows, `steps` apart, in place."""
 
     @intrinsic
     def sweep(typingctx, workspace, at, steps, lanes):
@@ -50,7 +50,7 @@ def make_butterfly(n_wires: int):
 
 @intrinsic
 def fill(typingctx, target, at, number, lanes):
-    """target[at + w] = number for every lane w."""
+    """Fill a row: target[at + w] = number for every lane w."""
     signature = types.void(target, at, target.dtype, lanes)
 
     def codegen(context, builder, signature, args):
@@ -65,7 +65,7 @@ def fill(typingctx, target, at, number, lanes):
 
 @intrinsic
 def copy(typingctx, target, at, source, start, count):
-    """target[at + w] = source[start + w] for `count` numbers."""
+    """Copy a row: target[at + w] = source[start + w] for `count` numbers."""
     signature = types.void(target, at, source, start, count)
 
     def codegen(context, builder, signature, args):
@@ -80,7 +80,7 @@ def copy(typingctx, target, at, source, start, count):
 
 @intrinsic
 def squares(typingctx, workspace, real, imag, to, lanes):
-    """room[to + w] = room[real + w]² + room[imag + w]²."""
+    """Compute |ψ|² of a row from its real and its imaginary plane."""
     signature = types.void(workspace, real, imag, to, lanes)
 
     def codegen(context, builder, signature, args):
@@ -95,7 +95,10 @@ def squares(typingctx, workspace, real, imag, to, lanes):
 
 @intrinsic
 def weigh(typingctx, workspace, real, imag, dual, lanes):
-    """λ = g ψ for one row, where g stands in λ's real row: λ is `dual` after ψ."""
+    """Compute λ = g ψ for one row; λ's real row holds g.
+
+    λ lies `dual` numbers after ψ.
+    """
     signature = types.void(workspace, real, imag, dual, lanes)
 
     def codegen(context, builder, signature, args):
@@ -114,7 +117,7 @@ def weigh(typingctx, workspace, real, imag, dual, lanes):
 
 @intrinsic
 def take_next(typingctx, counters, which):
-    """The number in counters[which], which then counts one more, whatever other threads do."""
+    """Return counters[which] and increment it atomically."""
     signature = types.int64(counters, types.int64)
 
     def codegen(context, builder, signature, args):
@@ -127,7 +130,7 @@ def take_next(typingctx, counters, which):
 
 @intrinsic
 def is_odd(typingctx, bits):
-    """Whether a number has an odd number of bits."""
+    """Return whether an odd number of bits of an integer are set."""
     signature = types.boolean(bits)
 
     def codegen(context, builder, signature, args):

@@ -1,7 +1,8 @@
-"""Angles that differ between samples, made for a block of them: cosines, shears, and what turns without their cosines need.
+"""Cosines, shears and scaled tangents of angles that differ between samples, per block.
 
-Every angle has two rows of `workspace`: what its turn or phase reads (see `passes`). An angle is a part that all samples share
-and terms, of which cosine and sine are made once, whatever the number of turns that read them.
+Every angle has two rows of `workspace`, which its rotation or phase reads (see `passes`). An angle
+is a part that all samples share plus terms. Cosine and sine of each term are computed once, for all
+rotations that use it.
 """
 
 import decimal
@@ -23,7 +24,7 @@ from qtha_lab.simulators.cpu.vectors import (
     times_plus,
 )
 
-MOST_LEFT = 0.8  # of an angle less its quarter turns, π/4 and a little: the series are exact to rounding there
+MOST_LEFT = 0.8  # largest reduced angle, just above π/4, for which the series are exact to rounding
 
 
 @compiled(counts=False)
@@ -31,23 +32,26 @@ def make_angles(
     angles, term_starts, members, shared, scaled, may_scale, back, lanes, width, at, terms_at, wholes_at,
     workspace,
 ):  # fmt: skip
-    """Fill the rows of all angles; whether those that are to be scaled are, or have shears since a cosine is too small.
+    """Fill the rows of all angles, and return whether rotations run in scaled form.
+
+    If a cosine is too small for scaling, all rotations of the block use shears.
 
     Args:
-        angles: Of each its sum, what it is made for, and two parts that it is made of: where cosine and sine of one are in
-            `workspace`, of the only term or in the angle's own rows, and the sum of the other, (angles, 4).
-        term_starts: Where the terms of each begin, and the last end, (angles + 2,).
-        members: The terms.
-        shared: Of sums, as from `angles.parts`.
-        scaled: First angle and number of each layer that is scaled, (layers, 2).
-        may_scale: Whether no cosine that all samples share is too small.
-        back: Whether slopes are to be taken, which need 1/C².
-        lanes: From a row to the next.
-        width: Samples.
-        at: Where the rows of angles are in `workspace`.
-        terms_at: Where cosine, sine and one row more of every term are.
-        wholes_at: Where a row of every scaled layer is filled with the product of its cosines.
-        workspace: As of `kernel.walk`.
+        angles: Per angle its sum, its use, and two parts, (angles, 4): the position of cosine and
+            sine in `workspace` (of its only term, or its own rows), and the sum of the shared part.
+        term_starts: Start of the terms of each angle in `members`, and the end of the last,
+            (angles + 2,).
+        members: Terms of the angles.
+        shared: Numbers of sums, by `angles.parts`.
+        scaled: First angle and number of angles of each scaled layer, (layers, 2).
+        may_scale: Whether no product of shared cosines is too small.
+        back: Whether gradients follow, which need 1/C².
+        lanes: Distance between rows.
+        width: Number of lanes to process.
+        at: Position of the angles' rows in `workspace`.
+        terms_at: Position of the terms; each has rows for cosine, sine and gradient.
+        wholes_at: Position of one row per scaled layer; filled with the product of its cosines.
+        workspace: Workspace of `kernel.walk`.
     """
     _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace)
     is_scaled = may_scale
@@ -73,7 +77,7 @@ def make_angles(
                     workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
                 )
         is_scaled = is_scaled and left_out < MOST_LEFT_OUT
-    if may_scale and not is_scaled:  # what was scaled first stands in the rows of its parts
+    if may_scale and not is_scaled:  # the scaled form has overwritten the angles' own rows
         _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace)
     for j in range(len(angles)):
         if angles[j, 1] == COSINES:
@@ -85,7 +89,7 @@ def make_angles(
 
 @compiled(counts=False)
 def _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace):
-    """Cosine and sine of every angle that has not just one term, in its own rows."""
+    """Compute cosine and sine of every angle without exactly one term, in its own rows."""
     for j in range(len(angles)):
         own = at + 2 * j * lanes
         if angles[j, 2] == own:
@@ -96,7 +100,7 @@ def _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, wo
 
 
 class _Parts:
-    """Cosines and sines of `count` angles from number `first` on, of whose two parts one is the same in all lanes."""
+    """Cosines and sines of successive angles, each a shared part plus a lane's part."""
 
     def __init__(self, context, builder, kinds, args, count: int):
         self.builder = builder
@@ -111,7 +115,7 @@ class _Parts:
             self.parts.append((of, *(rows.spread(shared.number(place)) for place in places)))
 
     def load(self, w):
-        """The pairs at one vector of lanes."""
+        """Return the pairs (cosine, sine) of all angles for one vector of lanes."""
         return [
             _added(
                 self.builder, cos, sin,
@@ -122,14 +126,17 @@ class _Parts:
 
 
 def _make_scaling(count: int):
-    """A sweep that fills the rows of `count` angles of a layer with -tan(a/2) and, for the way back, 1/C².
+    """Build a sweep that fills angles' rows with -tan(a/2) and 1/C².
 
-    C is the product of the cosines up to it.
-    All their cosines are inverted by one division: 1/C of one is 1/C of the next times the cosine of that.
+    It handles `count` angles, and writes 1/C² only if `back`. C is the product of the layer's
+    cosines up to and including an angle. One division inverts all: 1/C of an angle is 1/C of the
+    next angle times the cosine of the next.
 
-    `f(room, angles, shared, first, lanes, width, to, whole_at, has_before, back)`: the first three, `lanes` and `width` as for `make_angles`; the first of the
-    angles and where its rows are; a row that is filled with C of the last, and whether it has that of angles before them
-    already. Returns Σ 1/C² of the last over all lanes.
+    Signature: `f(workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back)`.
+    `workspace`, `angles`, `shared`, `lanes` and `width` are as for `make_angles`; `first` is the
+    first angle and `to` the position of its rows. The row at `whole_at` receives C of the last
+    angle; with `has_before` it already holds C of the preceding angles. The sweep returns Σ 1/C² of
+    the last angle over all lanes.
     """
 
     @intrinsic
@@ -177,7 +184,7 @@ _SCALE_1, _SCALE_2, _SCALE_3, _SCALE_4 = map(_make_scaling, range(1, 5))
 
 @intrinsic
 def make_cosines(typingctx, workspace, angles, shared, number, lanes, width, to):
-    """Cosine and sine of an angle, operands as for `_make_scaling`."""
+    """Compute cosine and sine of an angle; operands as for `_make_scaling`."""
     signature = types.void(workspace, angles, shared, number, lanes, width, to)
 
     def codegen(context, builder, signature, args):
@@ -193,10 +200,10 @@ def make_cosines(typingctx, workspace, angles, shared, number, lanes, width, to)
 
 @intrinsic
 def make_shears(typingctx, workspace, angles, shared, number, lanes, width, to):
-    """The shears -tan(a/4), sin(a/2), -tan(a/4) of a turn by a, from cosine and sine of a/2; operands as for `_make_scaling`.
+    """Compute the shears -tan(a/4), sin(a/2), -tan(a/4) of a rotation by a; operands as above.
 
-    Where the cosine is negative the angle is a full turn less, which changes the sign of the state
-    and nothing that can be read; so no tangent exceeds 1.
+    They follow from cosine and sine of a/2. For a negative cosine the angle is reduced by 2π, which
+    flips only the sign of the state and no observable. So no tangent exceeds 1.
     """
     signature = types.void(workspace, angles, shared, number, lanes, width, to)
 
@@ -219,10 +226,10 @@ def make_shears(typingctx, workspace, angles, shared, number, lanes, width, to):
 
 @intrinsic
 def half_rotations(typingctx, workspace, cos_at, sin_at, width):
-    """Replace angles at `cos_at` by their cosines; their sines go to `sin_at`.
+    """Replace angles at `cos_at` by their cosines, and write their sines to `sin_at`.
 
-    The angle less its quarter turns is at most about π/4, where the series below are exact to rounding. They are taken off
-    again where an angle is so large that the first count is off.
+    An angle minus a multiple of π/2 is at most about π/4, where the series below are exact to
+    rounding. For very large angles the multiple is inexact, so the reduction is repeated.
     """
     signature = types.void(workspace, cos_at, sin_at, width)
 
@@ -262,20 +269,23 @@ def half_rotations(typingctx, workspace, cos_at, sin_at, width):
 
 
 def _less_quarters(builder, workspace, angle, whole):
-    """An angle less the nearest number of quarter turns, and this number, or what is left of it by 4."""
+    """Reduce an angle by the nearest multiple of π/2; return both.
+
+    In float64 the multiple is taken modulo 4.
+    """
     count = workspace.call("rint", builder.fmul(angle, workspace.constant(2.0 / math.pi)))
     for piece in _quarter_rotation(workspace.size):
         angle = workspace.call("fma", count, workspace.constant(-piece), angle)
     if (
         workspace.size == 8
-    ):  # it may be no number of 32 bits; in float32 such a number is a multiple of 4
+    ):  # the multiple may exceed 32 bits; in float32 such a number is a multiple of 4
         fours = workspace.call("rint", builder.fmul(count, workspace.constant(0.25)))
         count = workspace.call("fma", fours, workspace.constant(-4.0), count)
     return angle, builder.fptosi(count, whole)
 
 
 def _quarter_rotation(size: int) -> list[float]:
-    """π/2 as a sum of three numbers of the type, to more digits than one has."""
+    """Split π/2 into a sum of three numbers for extra precision."""
     exact = decimal.Decimal("1.5707963267948966192313216916397514420985846996875529")
     pieces = []
     for _ in range(3):
@@ -286,7 +296,10 @@ def _quarter_rotation(size: int) -> list[float]:
 
 
 def _series(builder, workspace, square, first):
-    """Σ (-square)^k / (2k + first)!, the cosine or the sine over its angle, by Horner's rule."""
+    """Sum the series Σ (-square)^k / (2k + first)! by Horner's rule.
+
+    The result is the cosine for `first` 0, and the sine divided by its angle for `first` 1.
+    """
     value = None
     for k in reversed(range(6 if workspace.size == 4 else 9)):
         factor = workspace.constant((-1) ** k / math.factorial(2 * k + first))
@@ -296,7 +309,7 @@ def _series(builder, workspace, square, first):
 
 @intrinsic
 def add_angle(typingctx, workspace, to, of, lanes, width):
-    """Add the angles whose cosines and sines are in the two rows at `of` to those at `to`."""
+    """Add the angles at `of` to those at `to`, as cosine and sine rows."""
     signature = types.void(workspace, to, of, lanes, width)
 
     def codegen(context, builder, signature, args):
@@ -313,7 +326,7 @@ def add_angle(typingctx, workspace, to, of, lanes, width):
 
 
 def _pair(builder, workspace, place, lanes):
-    """Cosine and sine, in two rows after one another."""
+    """Load cosine and sine from two successive rows."""
     return workspace.load(place), workspace.load(builder.add(place, lanes))
 
 
@@ -323,7 +336,7 @@ def _store_pair(builder, workspace, pair, place, lanes):
 
 
 def _added(builder, cos, sin, more_cos, more_sin):
-    """Cosine and sine of the sum of two angles."""
+    """Compute cosine and sine of the sum of two angles."""
     return (
         times_plus(builder, cos, more_cos, sin, more_sin, minus=True),
         times_plus(builder, sin, more_cos, cos, more_sin),

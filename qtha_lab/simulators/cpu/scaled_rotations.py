@@ -1,28 +1,32 @@
-"""Which turns are done scaled, without their cosines.
+"""Selection of scaled rotations, which are executed without their cosine factor.
 
-A turn by a is cos(a/2) times [[1, -t], [t, 1]] with t = tan(a/2): two multiply-adds for every pair of numbers after three
-of shears. The cosine is the same for all rows, so the phases that follow, which multiply every row anyway, take those of
-a whole layer of turns. To undo a turn is to transpose it, with the same cosine, which the same phases have. Where
-cosines are so small that what is left out would be lost, shears are taken.
+A rotation by a is cos(a/2) times [[1, -t], [t, 1]] with t = tan(a/2). The matrix costs two
+multiply-adds per pair of numbers, against three for shears. All rows share the cosine, so the
+following phases, which multiply every row anyway, include the cosines of a whole layer. The inverse
+of a rotation is its transpose with the same cosine, also included in the phases. If the cosines are
+too small for the precision, shears are used.
 
-Source: the fast rotations of Gentleman 1973, doi:10.1093/imamat/12.3.329, which scale rows one by one; that one number
-does for a whole state, and where it goes, is ours.
+Source: the fast rotations of Gentleman 1973, doi:10.1093/imamat/12.3.329, which scale rows one by
+one; the single factor for a whole state and its place in the phases are ours.
 """
 
 from qtha_lab.simulators.program import Phases, Program, Rotations
 
-COSINES, SHEARS, SCALED = range(3)  # what an angle that differs between samples is made for
-# the most that Σ 1/C² may be over the samples of a block, with C the product of a layer's cosines: slopes are taken of
-# two states without them, and have to stay numbers of float32
+COSINES, SHEARS, SCALED = range(3)  # uses of an angle that differs between samples
+# Upper bound of Σ 1/C² over the samples of a block, with C the product of a layer's cosines.
+# Gradients are products of two states without these cosines, and must not overflow float32.
 MOST_LEFT_OUT = 2.0**80
 
 
 def scaled_layers(program: Program, reads_behind: bool) -> frozenset[int]:
-    """The positions of the layers whose turns are done scaled; none if one has no phases after it that samples share.
+    """Return the positions of the layers with scaled rotations.
+
+    The set is empty unless layers of rotations and of phases alternate and all phases are shared by
+    the samples.
 
     Args:
         program: The layers.
-        reads_behind: Whether Z is read behind the last turns, which are not done then.
+        reads_behind: Whether the final rotations are not executed (see `final_rotations`).
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build

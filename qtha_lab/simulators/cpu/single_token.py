@@ -1,8 +1,9 @@
-"""One token through a circuit between two matrices: the whole change of a layer in one call.
+"""Fused forward pass for one token: matrix, circuit, matrix in one call.
 
-`kernel` walks a vector of samples at once, and a single one costs it as much as sixteen. Here a state of 2^n
-amplitudes lies along the vectors, and a turn takes every vector with another one whose lanes change places. Between
-the layers of a model a call finds the caches full of weights, so that its tables are few and small. Forward only.
+`kernel` processes a vector of samples at once, so a single sample costs as much as sixteen. Here
+the 2^n amplitudes of one state lie along the vectors, and a rotation combines each vector with a
+lane permutation of another. Between the layers of a model the caches hold weights, so the tables
+are small. Forward only.
 """
 
 import dataclasses
@@ -22,16 +23,18 @@ from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, over_lanes, times_plus
 from qtha_lab.simulators.program import Phases, Rotation, Rotations, compile_circuit
 
-FEWEST_QUBITS, MOST_QUBITS = 4, 12  # of a vector, and of a state that stays in the first cache
+FEWEST_QUBITS, MOST_QUBITS = 4, 12  # one vector of 16 lanes; largest state in the first-level cache
 WIDTH = BYTES // 4  # lanes of float32
 ROTATIONS, PHASES = range(2)
 
 
 @intrinsic
 def _rotation(typingctx, state, size, low, high, mask, cos, sin, signs, at):
-    """Turn both planes of a state: each vector is cos of itself plus sin of vector a ^ high, lanes l ^ low.
+    """Rotate a state whose amplitudes lie along vectors.
 
-    `signs[at:]` has the sign of sin in every lane, and it changes for vectors of an odd number of bits of `mask`.
+    In both planes, vector a becomes cos times itself ± sin times vector a ^ high with lanes l ^
+    low. `signs[at:]` holds the sign of sin per lane; the sign flips for vectors with an odd number
+    of the bits of `mask`.
     """
     signature = types.void(state, size, low, high, mask, cos, sin, signs, at)
 
@@ -44,7 +47,7 @@ def _rotation(typingctx, state, size, low, high, mask, cos, sin, signs, at):
         is_inside = builder.icmp_signed("==", high, high.type(0))
         end = builder.append_basic_block("turn.end")
         switch = builder.switch(low, end)
-        for value in range(WIDTH):  # a loop for each, since a shuffle is a constant
+        for value in range(WIDTH):  # one loop per permutation, since a shuffle must be a constant
             block = builder.append_basic_block(f"turn.{value}")
             switch.add_case(low.type(value), block)
             builder.position_at_end(block)
@@ -63,7 +66,7 @@ def _rotation(typingctx, state, size, low, high, mask, cos, sin, signs, at):
 
 
 def _rotation_rows(builder, psi: Lanes, places: tuple, size, low: int, mask, cos, sines) -> None:
-    """One vector with itself, or two with each other, in both planes."""
+    """Rotate one vector with itself, or two vectors with each other, in both planes."""
     order = [lane ^ low for lane in range(WIDTH)]
     shuffle = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), order)
     of_places = []
@@ -80,17 +83,19 @@ def _rotation_rows(builder, psi: Lanes, places: tuple, size, low: int, mask, cos
 
 @compiled(fastmath=True)
 def run_single_token(tables, numbers, sizes, rows, shape, inputs_at, before_at, after_at):
-    """after = before + (⟨Z⟩(h), h) · last with h = inputs · firstᵀ, for every row of the inputs.
+    """Compute before + (⟨Z⟩(h), h) · last per row, with h = inputs · firstᵀ.
 
     Args:
-        tables: Steps, turns, members of sums, data of terms and read-outs, one after another, int32.
-        numbers: What `single` packs, one after another, float32.
-        sizes: Qubits' amplitudes, steps, turns, members, terms and read-outs; inputs of the circuit; rows of `last`.
-        rows: How many there are.
+        tables: Steps, rotations, members of sums, inputs of terms and read-outs, concatenated,
+            int32.
+        numbers: Numbers that `Single` packs, concatenated, float32.
+        sizes: Numbers of amplitudes, steps, rotations, members, terms, read-outs, inputs of the
+            circuit, and rows of `last`.
+        rows: Number of rows of the inputs.
         shape: in_features and out_features.
-        inputs_at: Address of the inputs, float32 as all that follow.
-        before_at: Address of `before`.
-        after_at: Address of `after`, which is filled.
+        inputs_at: Address of the inputs, float32.
+        before_at: Address of `before`, float32.
+        after_at: Address of the output `after`, float32.
     """
     size, n_steps, n_rotations, n_members, n_terms, n_values, n_inputs, n_last = sizes
     n_in, n_out = shape
@@ -166,15 +171,15 @@ def run_single_token(tables, numbers, sizes, rows, shape, inputs_at, before_at, 
 
 
 class Single:
-    """A circuit between two matrices, all of which stay, as a function of a token's input and of what it is added to.
+    """Frozen adapter (matrix, circuit, matrix) as a function of a token's input and base output.
 
     Args:
-        tables: By `single_tables`.
-        shared: Cosine and sine of half of every sum, (sums + 1, 4), as for `kernel.walk`.
+        tables: Tables by `single_tables`.
+        shared: Cosine and sine of half of every sum in the first two columns, (sums + 1, 6).
         phases: Cosines and sines of every layer's rows, (layers · 2 · 2^n,).
         first: (in_features, n_inputs).
-        last: (rows, out_features): what multiplies the values, and then the inputs if there are more rows.
-        scale: Of the angles that the circuit takes.
+        last: (rows, out_features): rows for the values, then optional rows for the inputs.
+        scale: Factor of the circuit's input angles.
     """
 
     def __init__(
@@ -193,7 +198,10 @@ class Single:
         self.shape = (len(first), last.shape[1])
 
     def __call__(self, inputs: Tensor, before: Tensor) -> Tensor:
-        """`before` and the change, (…, out_features), of inputs (…, in_features); float32, on the CPU."""
+        """Return `before` plus the change, (…, out_features), for inputs (…, in_features).
+
+        All tensors are float32 on the CPU.
+        """
         inputs, before = inputs.resolve_neg().contiguous(), before.resolve_neg().contiguous()
         after = torch.empty_like(before)
         rows, walk = inputs.numel() // self.shape[0], cast("Any", run_single_token)
@@ -206,15 +214,15 @@ class Single:
 
 @dataclasses.dataclass(frozen=True)
 class SingleTables:
-    """What `run_single_token` does for a circuit.
+    """Tables of a circuit for `run_single_token`.
 
     Attributes:
-        integers: Steps, turns, members of sums, data of terms and read-outs.
-        sizes: How many amplitudes there are, and of each of these.
-        sums: Of every turn, by the numbers that `plan.Plan` gives them.
-        scales: Of the terms.
-        signs: Of the read-outs.
-        lanes: The sign of every lane for every mask of them.
+        integers: Steps, rotations, members of sums, inputs of terms and read-outs.
+        sizes: Number of amplitudes, and of each of these.
+        sums: Sum of every rotation, by its number in `plan.Plan`.
+        scales: Scale of every term.
+        signs: Sign of every read-out.
+        lanes: Sign of every lane for every mask of lane bits.
     """
 
     integers: np.ndarray
@@ -227,13 +235,14 @@ class SingleTables:
 
 @functools.lru_cache(maxsize=64)
 def single_tables(circuit: Circuit, readout: Readout) -> SingleTables | None:
-    """What `run_single_token` does for a circuit; None where it cannot.
+    """Build the tables of `run_single_token`; return None for an unsupported circuit.
 
-    It takes 4 to `MOST_QUBITS` qubits from |0…0⟩, strings of Z, and phases that all samples share.
+    Supported are 4 to `MOST_QUBITS` qubits from |0…0⟩, Z-strings, and phases that all samples
+    share.
 
     Args:
-        circuit: What to run.
-        readout: What to read.
+        circuit: Circuit to run.
+        readout: Read-out to compute.
     """
     if not FEWEST_QUBITS <= circuit.n_qubits <= MOST_QUBITS or circuit.start != "zero":
         return None

@@ -1,4 +1,4 @@
-"""There and back through a circuit, each as one compiled call: a small batch spends its time on what is around it."""
+"""Forward and backward pass as one compiled call each, for small batches."""
 
 import numpy as np
 
@@ -8,18 +8,18 @@ from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.kernel import gradients_of, sizes, table, walk
 from qtha_lab.simulators.cpu.threads import run_in_team
 
-# among the operands of `kernel.walk`, behind its number and counters
+# positions among the operands of `kernel.walk` after its number and counters
 INTEGERS, SCALES, GROUPS, NUMBERS, RESULTS, SUMS = 0, 1, 3, 10, 11, 13
 
 
 @compiled
 def through(threads, team, operands):
-    """`walk` on one thread, or on so many of a team.
+    """Run `walk` on one thread, or on several threads of a team.
 
     Args:
-        threads: How many, this one included.
-        team: Where it is found, as from `team.addresses`; of no account for one.
-        operands: Of `walk` behind its number and counters.
+        threads: Number of threads, this one included.
+        team: Addresses of the team, by `threads.addresses`; unused for one thread.
+        operands: Operands of `walk` after its number and counters.
     """
     counters = np.zeros(threads, np.int64)
     if threads == 1:
@@ -30,7 +30,10 @@ def through(threads, team, operands):
 
 @compiled(inline="always")
 def _of_params(integers, scales):
-    """Parts of `Plan.of_params` that both ways use: constant parts of sums, entries and their scales, phases and their order."""
+    """Return the parts of `Plan.of_params` that forward and backward pass use.
+
+    These are constant parts of sums, entries and their scales, phases and the order of rows.
+    """
     n_qubits, n_sums, _, _ = sizes(integers)
     entries = table(integers, 13, 2)
     behind = len(scales) - len(entries)
@@ -45,13 +48,13 @@ def _of_params(integers, scales):
 
 @compiled
 def there(threads, team, params_at, operands):
-    """What all samples share, and then the values.
+    """Compute the numbers that all samples share, then the values.
 
     Args:
         threads: As for `through`.
         team: As for `through`.
-        params_at: Address of (n_params,) angles, in radians.
-        operands: Of `walk`, with numbers that are filled here.
+        params_at: Address of the trainable angles, (n_params,), in radians.
+        operands: Operands of `walk`; its `numbers` are filled here.
     """
     integers, scales, numbers = operands[INTEGERS], operands[SCALES], operands[NUMBERS]
     n_qubits, _, _, n_params = sizes(integers)
@@ -65,13 +68,13 @@ def there(threads, team, params_at, operands):
 
 @compiled
 def back(threads, team, gradients, operands):
-    """The slopes of inputs, and then those of params.
+    """Compute the gradients of inputs, then those of params.
 
     Args:
         threads: As for `through`.
         team: As for `through`.
-        gradients: Those of params, (n_params,), which are filled.
-        operands: Of `walk`, backward.
+        gradients: Output: gradients of params, (n_params,).
+        operands: Operands of `walk` for the backward pass.
     """
     through(threads, team, operands)
     gradients_of_params(gradients, operands)
@@ -79,7 +82,7 @@ def back(threads, team, gradients, operands):
 
 @compiled
 def gradients_of_params(gradients, operands):
-    """The slopes of params, of what `walk` has left; operands as for `back`."""
+    """Compute the gradients of params from the accumulators of `walk`; operands as for `back`."""
     integers = operands[INTEGERS]
     n_qubits, n_sums, n_layers, _ = sizes(integers)
     size, n_groups = 1 << n_qubits, operands[GROUPS]

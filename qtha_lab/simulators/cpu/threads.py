@@ -1,7 +1,7 @@
-"""The threads of engine `cpu`: the team of OpenMP that torch's own operations run on.
+"""Threads of engine `cpu`: the OpenMP team of torch's own operations.
 
-After an operation the team's threads keep their cores busy for a while, waiting for the next. Threads of another
-pool have to be woken, and wait for these cores; as the next piece of work of the same team a kernel begins at once.
+After an operation the team's threads spin on their cores for a while. Threads of another pool have
+to wake up and compete for these cores. A kernel on the same team starts at once.
 """
 
 import ctypes
@@ -19,27 +19,28 @@ from numba.core import cgutils
 from qtha_lab.core.io import read
 from qtha_lab.simulators.cpu.vectors import intrinsic
 
-NOWHERE = (0, 0)  # for addresses
+NOWHERE = (0, 0)  # addresses without a team
 log = logging.getLogger(__name__)
 
 
 def addresses() -> tuple[int, int]:
-    """Of what hands work to torch's team in this process and of what tells its threads apart.
+    """Return the addresses of the OpenMP functions of torch's thread team.
 
-    `NOWHERE` where torch has no team, or a fork has lost it.
+    One runs work on the team, the other numbers its threads. The result is `NOWHERE` if torch has
+    no team, or if a fork has lost it.
     """
     return NOWHERE if _forks.lost_team else _addresses()
 
 
 @functools.cache
 def _addresses() -> tuple[int, int]:
-    """Of GOMP_parallel, as torch calls it, and of omp_get_thread_num; `NOWHERE` where torch has another team.
+    """Return the addresses of GOMP_parallel and omp_get_thread_num, or `NOWHERE` without them.
 
     Source:
         GNU libgomp manual, "Implementing PARALLEL construct"; LLVM's runtime has this function too.
     """
     path = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
-    try:  # the library's names lead to those that it was linked to
+    try:  # a lookup in this library also finds the OpenMP runtime that it is linked to
         library = ctypes.CDLL(str(path))
         functions = library.GOMP_parallel, library.omp_get_thread_num
     except (OSError, AttributeError) as reason:  # not Linux, or a torch without OpenMP
@@ -50,7 +51,10 @@ def _addresses() -> tuple[int, int]:
 
 
 class _Forks:
-    """Whether this process is the child of one that had a team: it has the team's memory, not its threads."""
+    """Record of whether a fork has lost torch's thread team.
+
+    A child of a process with a team inherits the team's memory, but not its threads.
+    """
 
     def __init__(self) -> None:
         self.had_team = self.lost_team = False
@@ -58,7 +62,10 @@ class _Forks:
             os.register_at_fork(before=self._look, after_in_child=self._note)
 
     def _look(self) -> None:
-        """A team's threads have the name of the process; helpers of libraries that see to forks do not."""
+        """Detect a team before a fork, from threads with the process's name.
+
+        Helper threads of libraries that handle forks have other names.
+        """
         try:
             names = [read(file, 4096) for file in Path("/proc/self/task").glob("*/comm")]
             here = names.count(read(Path("/proc/self/comm"), 4096))
@@ -76,16 +83,17 @@ _forks = _Forks()
 
 @intrinsic
 def run_in_team(typingctx, function, team, threads, operands):
-    """Have every thread of a team call `function(its number, *operands)`, this one included, and wait for all.
+    """Call `function(thread number, *operands)` on every thread of a team, and wait for all.
 
-    A thread has the same number in every call; this one has 0. What the function returns or raises is lost.
+    A thread has the same number in every call; the calling thread has number 0. Results and
+    exceptions of the function are dropped.
 
     Args:
-        typingctx: numba's.
-        function: Compiled by numba.
-        team: As from `addresses`.
-        threads: Of the team.
-        operands: A tuple.
+        typingctx: Typing context of numba.
+        function: Function compiled by numba.
+        team: Addresses by `addresses`.
+        threads: Number of threads.
+        operands: Operands after the thread number, a tuple.
     """
     signature = types.void(function, team, threads, operands)
     call = function.get_call_type(typingctx, (types.int64, *operands.types), {})

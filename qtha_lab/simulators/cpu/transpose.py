@@ -1,6 +1,7 @@
-"""Columns of a table, a row of it per sample, as rows of lanes in `workspace`: four at a time, through registers.
+"""Transposition between tables, with one row per sample, and rows of lanes in `workspace`.
 
-A table of four columns is read and written in whole vectors.
+Four columns are transposed at a time in registers. A table of exactly four columns is read and
+written in whole vectors.
 """
 
 from llvmlite import ir
@@ -16,19 +17,21 @@ FOUR = 4
 
 @compiled(counts=False, fastmath=True)
 def take_in(workspace, at, lanes, table, start, count, links, scales, factor, is_whole, vector):
-    """Fill rows of `workspace` with columns of `table`, each with its scale; two of one row are added.
+    """Fill rows of `workspace` with scaled columns of `table`.
+
+    Columns of the same row are added.
 
     Args:
-        workspace: Numbers, of which rows are filled.
-        at: Where row 0 is.
-        lanes: Numbers of a row.
+        workspace: Array whose rows are filled.
+        at: Position of row 0.
+        lanes: Numbers per row.
         table: (samples, columns).
-        start: The first sample.
-        count: Samples; the other lanes are filled with 0.
-        links: Column and row of each, (links, 2).
-        scales: Of each.
-        factor: Of all.
-        is_whole: Whether they are the columns of the table one after another, and rows that differ.
+        start: First sample.
+        count: Number of samples; the other lanes are filled with 0.
+        links: Pairs of column and row, (links, 2).
+        scales: Scale per link.
+        factor: Common factor of all scales.
+        is_whole: Whether the links list all columns in order, each with a row of its own.
         vector: Numbers in a vector.
     """
     full = count // vector * vector if is_whole and len(links) >= FOUR else 0
@@ -53,7 +56,10 @@ def take_in(workspace, at, lanes, table, start, count, links, scales, factor, is
 def hand_out(
     workspace, at, lanes, table, start, count, links, scales, factor, is_whole, is_first, vector
 ):  # fmt: skip
-    """Add rows of `workspace` to columns of `table`; operands as for `take_in`, and whether these are taken for 0 before."""
+    """Add rows of `workspace` to columns of `table`; with `is_first` overwrite the columns.
+
+    The other operands are those of `take_in`.
+    """
     full = count // vector * vector if is_whole and len(links) >= FOUR else 0
     for w in range(full if is_first else count, count):
         for column in range(table.shape[1]):
@@ -94,7 +100,7 @@ def _scales(workspace, scales, factor, i):
 
 
 class _Four:
-    """What both directions have in common: rows of lanes, and samples of four numbers each in the table."""
+    """Common parts of both directions: rows of lanes, and samples of four numbers."""
 
     def __init__(self, context, builder, kinds, args):
         workspace, rows, scales, table, start, column, self.count = args
@@ -111,7 +117,7 @@ class _Four:
         self.few = ir.VectorType(self.vector.element, FOUR)
 
     def over_samples(self, one_by_one, together):
-        """A loop over vectors of samples, whose numbers lie apart in the table or all beside each other."""
+        """Loop over vectors of samples; `together` handles a table of exactly four columns."""
         builder = self.builder
         is_tight = builder.icmp_signed("==", self.width, self.width.type(FOUR))
         with builder.if_else(is_tight) as (then, otherwise):
@@ -120,20 +126,23 @@ class _Four:
                     body(w)
 
     def vector_at(self, w, number):
-        """The place of a vector of the table, one of four that have the samples from `w` on, if it has four columns."""
+        """Return the position of a vector of the table, for a table of four columns.
+
+        Four vectors hold the samples from `w` on; `number` selects one of them.
+        """
         row = self.builder.mul(w, self.width)
         row = self.builder.add(row, row.type(number * self.vector.count))
         return self.builder.add(self.start, row)
 
     def sample(self, w, number):
-        """A pointer to the four numbers of a sample."""
+        """Return a pointer to the four numbers of a sample."""
         builder = self.builder
         row = builder.mul(builder.add(w, w.type(number)), self.width)
         place = builder.gep(self.table.data, [builder.add(self.start, row)])
         return builder.bitcast(place, self.few.as_pointer())
 
     def columns_of(self, vectors):
-        """Four vectors with the four numbers of each sample beside each other as one for each number."""
+        """Transpose four vectors of samples (four numbers each) to one vector per number."""
         n = self.vector.count
         pairs = [
             shuffled(self.builder, a, b, [*range(i, 2 * n, FOUR), *range(i + 1, 2 * n, FOUR)])
@@ -147,7 +156,7 @@ class _Four:
         ]
 
     def samples_of(self, columns):
-        """The inverse of `columns_of`."""
+        """Transpose one vector per number to four vectors of samples; inverse of `columns_of`."""
         n = self.vector.count
         halves = [
             shuffled(self.builder, a, b, [*range(k, k + n // 2), *range(n + k, n + k + n // 2)])
@@ -167,7 +176,7 @@ class _Four:
         return whole
 
     def crossed(self, values):
-        """Four vectors of fours, of which the fours in the same place are transposed; its own inverse."""
+        """Transpose the 4×4 blocks at equal positions of four vectors; inverse of itself."""
         a, b, c, d = values
         n = self.vector.count
 
@@ -187,7 +196,11 @@ class _Four:
 
 @intrinsic
 def take_four(typingctx, workspace, rows, scales, table, start, column, count):
-    """room[rows[i] + w] = scales[i] · table[start + w, column + i] for four i and `count` w, a multiple of a vector."""
+    """Copy four columns of a table to rows, scaled.
+
+    workspace[rows[i] + w] = scales[i] · table[start + w, column + i] for four i and `count` samples
+    w; `count` is a multiple of the vector length.
+    """
     signature = types.void(workspace, rows, scales, table, start, column, count)
 
     def codegen(context, builder, signature, args):
@@ -224,7 +237,10 @@ def take_four(typingctx, workspace, rows, scales, table, start, column, count):
 
 @intrinsic
 def hand_four(typingctx, workspace, rows, scales, table, start, column, count):
-    """table[start + w, column + i] = scales[i] · room[rows[i] + w], operands as for `take_four`."""
+    """Copy four rows to columns of a table, scaled.
+
+    table[start + w, column + i] = scales[i] · workspace[rows[i] + w]; operands as for `take_four`.
+    """
     signature = types.void(workspace, rows, scales, table, start, column, count)
 
     def codegen(context, builder, signature, args):

@@ -1,7 +1,7 @@
-"""Arithmetic on LLVM's vectors, of which the sweeps of engine `cpu` are written.
+"""Arithmetic on LLVM vectors for the sweeps of engine `cpu`.
 
-A sweep is one function of numba's that goes over all lanes of a few rows. Plain loops would leave
-the vectors to chance: LLVM gives up where more than a few rows might overlap.
+A sweep is a numba intrinsic that loops over all lanes of a few rows. LLVM does not reliably
+vectorise plain loops if more than a few rows might overlap.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from numba import extending
 from numba.core import cgutils
 from numba.np import arrayobj
 
-BYTES = 64  # of one vector; LLVM splits it where the machine has shorter ones
+BYTES = 64  # length of one vector; LLVM splits it on machines with shorter vectors
 FAST = ("fast",)
 Arguments = ParamSpec("Arguments")
 
 
 def intrinsic(function: Callable[Concatenate[Any, Arguments], Any]) -> Callable[Arguments, Any]:
-    """`numba.extending.intrinsic`, typed as kernels call it: without the typing context."""
+    """Apply `numba.extending.intrinsic`, typed for calls without the typing context."""
     kernel: Any = extending.intrinsic(function)
     return kernel
 
@@ -37,7 +37,7 @@ class Lanes:
 
     @classmethod
     def at(cls, builder, data):
-        """Of the numbers that a pointer is the place of."""
+        """Create the vectors of the array at a pointer."""
         lanes = cls.__new__(cls)
         lanes._begin(builder, data)
         return lanes
@@ -47,19 +47,19 @@ class Lanes:
         return self.builder.bitcast(place, self.vector.as_pointer())
 
     def load(self, position):
-        """The vector that begins at a position."""
+        """Load the vector that begins at a position."""
         return self.builder.load(self._pointer(position), align=self.size)
 
     def store(self, value, position):
-        """Write a vector from a position on."""
+        """Store a vector at a position."""
         self.builder.store(value, self._pointer(position), align=self.size)
 
     def number(self, position):
-        """One number, not a vector."""
+        """Load a single number."""
         return self.builder.load(self.builder.gep(self.data, [position]))
 
     def add_numbers(self, values, position):
-        """Add a short vector to numbers from a position on, which are of a wider type if need be."""
+        """Add a short vector to numbers at a position, in their wider type."""
         place = self.builder.gep(self.data, [position])
         kind = ir.VectorType(place.type.pointee, values.type.count)
         place = self.builder.bitcast(place, kind.as_pointer())
@@ -69,7 +69,7 @@ class Lanes:
         self.builder.store(self.builder.fadd(old, values), place, align=self.size)
 
     def spread(self, number):
-        """The same number, of any type, in every lane."""
+        """Broadcast a number of any type to every lane."""
         none = ir.Constant(ir.VectorType(number.type, self.vector.count), ir.Undefined)
         one = self.builder.insert_element(none, number, ir.IntType(32)(0))
         lanes = ir.Constant(
@@ -78,18 +78,18 @@ class Lanes:
         return self.builder.shuffle_vector(one, none, lanes)
 
     def constant(self, number):
-        """A number known now in every lane."""
+        """Return a compile-time constant in every lane."""
         return ir.Constant(self.vector, [number] * self.vector.count)
 
     def call(self, name, *vectors):
-        """One of LLVM's functions of vectors, such as "fma", which rounds once."""
+        """Call an LLVM vector function, such as "fma", which rounds once."""
         name = f"llvm.{name}.v{self.vector.count}f{8 * self.size}"
         kind = ir.FunctionType(self.vector, [self.vector] * len(vectors))
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, vectors)
 
     def any(self, flags):
-        """Whether any of a vector's flags is set."""
+        """Return whether any flag of a vector is set."""
         name = f"llvm.vector.reduce.or.v{self.vector.count}i1"
         flag = ir.IntType(1)
         kind = ir.FunctionType(flag, [ir.VectorType(flag, self.vector.count)])
@@ -97,7 +97,7 @@ class Lanes:
         return self.builder.call(reduce, [flags])
 
     def total(self, vector):
-        """The sum over the lanes of one vector."""
+        """Sum the lanes of one vector."""
         scalar = self.vector.element
         name = f"llvm.vector.reduce.fadd.v{self.vector.count}f{8 * self.size}"
         kind = ir.FunctionType(scalar, [scalar, self.vector])
@@ -106,41 +106,44 @@ class Lanes:
 
 
 def shuffled(builder, a, b, lanes):
-    """Some lanes of two vectors, those of the second counted on from those of the first."""
+    """Select lanes of two vectors; indices of the second follow those of the first."""
     lanes = list(lanes)
     kind = ir.VectorType(ir.IntType(32), len(lanes))
     return builder.shuffle_vector(a, b, ir.Constant(kind, lanes))
 
 
 def fours(count, lanes):
-    """The same shuffle within every four lanes of two vectors of `count`, which machines do at once."""
+    """Return the indices of one shuffle repeated in every four lanes of vectors of `count`.
+
+    Processors execute such a shuffle in one instruction.
+    """
     return [four + lane for four in range(0, count, 4) for lane in lanes]
 
 
 def plus_times(builder, a, b, c):
-    """a + b·c."""
+    """Compute a + b·c."""
     return builder.fadd(a, builder.fmul(b, c, flags=FAST), flags=FAST)
 
 
 def minus_times(builder, a, b, c):
-    """a - b·c."""
+    """Compute a - b·c."""
     return builder.fsub(a, builder.fmul(b, c, flags=FAST), flags=FAST)
 
 
 def times_plus(builder, a, b, c, d, minus=False):
-    """a·b + c·d, or a·b - c·d."""
+    """Compute a·b + c·d, or with `minus` a·b - c·d."""
     left = builder.fmul(a, b, flags=FAST)
     right = builder.fmul(c, d, flags=FAST)
     return (builder.fsub if minus else builder.fadd)(left, right, flags=FAST)
 
 
 def hidden(builder, value):
-    """The same value, of which the compiler knows nothing more: nothing that is made of it leaves a loop."""
+    """Return the value through an optimisation barrier, so no computation with it leaves a loop."""
     kind = ir.FunctionType(value.type, [value.type])
     return builder.asm(kind, "", "=r,0", [value], side_effect=False)
 
 
 def over_lanes(builder, lanes, width):
-    """A loop over the positions 0, width, 2·width, … below `lanes`."""
+    """Loop over the positions 0, width, 2·width, … below `lanes`."""
     kind = lanes.type
     return cgutils.for_range_slice(builder, kind(0), lanes, kind(width), kind, inc=True)

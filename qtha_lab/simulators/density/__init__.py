@@ -1,6 +1,6 @@
-"""Engine `density:NOISE(option=value, …)`: density matrices of few qubits, exact, with noise after every gate.
+"""Engine `density:NOISE(option=value, …)`: exact density matrices of few qubits with noise.
 
-For training with noise in the loop: a whole batch at once, differentiable any number of times.
+For training under noise: noise after every gate, whole batches, derivatives of any order.
 """
 
 from qtha_lab.simulators import registry
@@ -16,7 +16,7 @@ from qtha_lab.simulators import registry
     listed=False,
 )
 def load() -> registry.Engine:
-    """The engine."""
+    """Return the engine."""
     from qtha_lab.simulators.density import engine
 
     return engine

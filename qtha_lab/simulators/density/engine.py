@@ -1,6 +1,7 @@
-"""Runs circuits on density matrices: real numbers (batch, 4^n), the expectations of all Pauli strings.
+"""Density-matrix simulation by the expectation values of all Pauli strings, real (batch, 4^n).
 
-Plain torch, so derivatives of any order and torch.func; noise after each gate does not depend on the angles.
+Plain PyTorch, so derivatives of any order and torch.func work. Noise after each gate does not
+depend on the angles.
 """
 
 import functools
@@ -19,7 +20,10 @@ MAX_QUBITS = 5
 
 @dataclass(frozen=True, eq=False)
 class _Op:
-    """r ← shrink · r, or a turn by an angle, or sign · r[partner]."""
+    """Operation on Pauli expectations: scaling, signed permutation, or rotation.
+
+    Scaling gives sign · r, a permutation sign · r[partner].
+    """
 
     angle: Angle | None
     partner: Tensor | None
@@ -32,22 +36,23 @@ class _Op:
         moved = sign * state[:, self.partner.to(state.device)]
         if self.angle is None:
             return moved
-        value = self.angle.value(inputs, params)  # of each sample, or of all
+        value = self.angle.value(inputs, params)  # per sample, or shared
         angle = torch.as_tensor(value, dtype=state.dtype, device=state.device).reshape(-1, 1)
         rotated = angle.cos() * state + angle.sin() * moved
         return torch.where(sign == 0, state, rotated)
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse what it cannot run (see `registry.Engine.check`).
+    """Refuse an unsupported circuit or read-out (see `registry.Engine.check`).
 
     Args:
-        circuit: What is to be run, of `MAX_QUBITS` qubits at most, from |0…0⟩.
-        readout: What is to be read; a mixed state has no amplitudes.
+        circuit: Circuit to run, with at most `MAX_QUBITS` qubits, from |0…0⟩.
+        readout: Read-out to compute; a mixed state has no amplitudes.
         name: `density:none` or `density:noise(…)`.
 
     Raises:
-        Refusal: With one sentence.
+        Refusal: If the name, the number of qubits, the initial state or the read-out is
+            unsupported.
     """
     noise_of(name)
     if circuit.n_qubits > MAX_QUBITS:
@@ -64,32 +69,32 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """Whether this engine takes a whole batch in one call: always."""
+    """Return True: one call evaluates a whole batch."""
     return True
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
-    """Three states, as engine `torch` counts them.
+    """Return the bytes of three states, as engine `torch` does.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples.
-        name: Of no account here.
+        circuit: Circuit to run.
+        batch: Number of samples.
+        name: Unused.
 
     Returns:
-        A number of bytes on the tensors' device, for float32.
+        Bytes on the tensors' device, for float32.
     """
     return 3 * 4 * 4**circuit.n_qubits * batch
 
 
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
-    """What is read of every sample (see `registry.Engine.run`).
+    """Compute the read-out of every sample (see `registry.Engine.run`).
 
     Args:
-        circuit: What to run.
+        circuit: Circuit to run.
         inputs: (batch, n_inputs).
         params: (n_params,).
-        readout: What to read.
+        readout: Read-out to compute.
         name: `density:none` or `density:noise(…)`.
     """
     noise = noise_of(name)
@@ -118,9 +123,9 @@ def _ops(circuit: Circuit, noise: Noise) -> tuple[_Op, ...]:
 
 
 def _read(state: Tensor, n_qubits: int, readout: Readout, noise: Noise) -> Tensor:
-    """Expectations of Z strings or probabilities, with wrong readings.
+    """Compute expectation values of Z-strings, or probabilities, with read-out errors.
 
-    A reading that turns 0 to 1 with chance u and 1 to 0 with d takes Z to (1 - u - d) Z + (d - u).
+    If 0 is read as 1 with probability u and 1 as 0 with d, Z becomes (1 - u - d) Z + (d - u).
     """
     scale, offset = (
         1 - noise.readout_0to1 - noise.readout_1to0,

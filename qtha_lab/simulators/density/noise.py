@@ -1,4 +1,4 @@
-"""What may stand after `density:`: no noise, or chances that a gate or a reading goes wrong."""
+"""Noise options of engine `density`: probabilities of gate and read-out errors."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from qtha_lab.core.settings_help import with_arguments
 @with_arguments
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """Chances of the engine `density`, by the names that `device:NAME` has for the same.
+    """Error probabilities of engine `density`, with the same names as in `device:NAME`.
 
     Example:
         >>> noise_of("density:noise(depolarizing_2q=0.1)").depolarizing_2q
@@ -34,11 +34,11 @@ class Noise:
 
 @functools.lru_cache(maxsize=64)
 def noise_of(engine: str) -> Noise:
-    """Read an engine's name.
+    """Parse the noise from an engine's name.
 
     Raises:
-        Refusal: If it is neither `density:none` nor `density:noise(…)`, or an option is unknown or outside
-            its limits.
+        Refusal: If the name is neither `density:none` nor `density:noise(…)`, or an option is
+            unknown or out of range.
 
     Example:
         >>> noise_of("density:noise(depolarizing_2q=2)")

@@ -10,7 +10,7 @@ from qtha_lab.simulators import registry
     examples=("device:default.qubit", "device:lightning.qubit"),
 )
 def load() -> registry.Engine:
-    """The engine; devices are started when they are first named."""
+    """Return the engine; a device is created at its first use."""
     from qtha_lab.simulators.device import engine
 
     return engine

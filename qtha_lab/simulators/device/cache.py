@@ -1,10 +1,10 @@
-"""Results of circuits that cost something, on disk: an interrupted evaluation repeats nothing.
+"""Disk cache of circuit results, so that an interrupted evaluation repeats no circuit.
 
-One SQLite file in the cache folder, `circuits.sqlite`; names are hashes of circuit, angles, device and
-options (`tapes`). Holds numbers only, and may be deleted at any time.
+One SQLite file in the cache folder, `circuits.sqlite`; keys are hashes of circuit, angles, device
+and options (`tapes`). The file holds numbers only, and may be deleted at any time.
 
 Source:
-    The QTHA authors' code keeps hardware results by circuit text with angles of four digits.
+    The QTHA authors' code caches hardware results by circuit text with angles of four digits.
 """
 
 import contextlib
@@ -19,16 +19,16 @@ import numpy as np
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import cache_dir
 
-_AT_ONCE = 500  # names in one question, below SQLite's limit
+_AT_ONCE = 500  # keys per query, below SQLite's limit
 
 
 def cache_file() -> Path:
-    """Where results are kept."""
+    """Return the path of the cache file."""
     return cache_dir() / "circuits.sqlite"
 
 
 def look_up(keys: Iterable[str]) -> dict[str, np.ndarray]:
-    """The results that are there.
+    """Return the cached results of some keys.
 
     Raises:
         Refusal: If the file cannot be opened.
@@ -45,7 +45,7 @@ def look_up(keys: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 def keep(results: dict[str, np.ndarray], device: str) -> None:
-    """Write results, all or none."""
+    """Write results in one transaction."""
     rows = [
         (key, device, time.time(), np.asarray(numbers, "<f8").tobytes())
         for key, numbers in results.items()

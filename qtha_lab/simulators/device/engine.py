@@ -1,8 +1,8 @@
 """Engine `device:NAME(option=value, …)`: any PennyLane device by name, with shots and noise.
 
-The slow and independent way: it checks the others, samples, and runs on hardware. `default.qubit`
-without shots takes a batch and torch differentiates through it; others get one list of circuits, and
-their slopes as the device has them or by parameter-shift. Computes in float64 whatever comes in.
+Slow but independent: it checks the other engines, samples, and runs on hardware. `default.qubit`
+without shots evaluates a batch, and torch differentiates through it. Other devices run one list of
+circuits; their gradients come from the device or from parameter-shift. Always computes in float64.
 """
 
 import functools
@@ -25,16 +25,17 @@ log = logging.getLogger(__name__)
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse unknown devices and options, what they cannot do, and what does not fit.
+    """Refuse unknown devices, unknown or unsupported options, and too large circuits.
 
     Args:
-        circuit: What is to be run.
-        readout: What is to be read: strings of Z or probabilities.
+        circuit: Circuit to run.
+        readout: Read-out to compute: Z-strings or probabilities.
         name: "device:NAME" or "device:NAME(option=value,…)", with the options of `DeviceOptions`.
 
     Raises:
-        Refusal: If the device is not installed or does not start, an option is unknown or not possible
-            with it, the state is to be read, or a sample needs more bytes than are free.
+        Refusal: If the device is not installed or cannot be created, or an option is unknown or
+            unsupported by it. Also if the read-out is the state, or a sample needs more memory than
+            is free.
     """
     if readout.kind == "state":
         raise Refusal(f"engine {name!r} reads expectations and probabilities, not the state")
@@ -61,22 +62,22 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """Whether the device takes a batch; others run one circuit per sample."""
+    """Return whether the device evaluates a batch at once; others run one circuit per sample."""
     return _is_plain(parse(name))
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
-    """Three complex double states of the samples that go together, all of them or a tape's.
+    """Return the bytes of three complex128 states per simultaneous sample.
 
-    What a plugin of others needs is not known here, and on a machine elsewhere it is nothing.
+    The memory of third-party plugins is unknown; a remote backend needs none on the host.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples.
-        name: The engine as asked for, as in "device:default.qubit(shots=100)".
+        circuit: Circuit to run.
+        batch: Number of samples.
+        name: Engine name as requested, such as "device:default.qubit(shots=100)".
 
     Returns:
-        A number of bytes on the host, 0 for a device that is not PennyLane's or Lightning's.
+        Bytes on the host; 0 for a device that is not PennyLane's or Lightning's.
 
     Raises:
         Refusal: If `parse` refuses the name.
@@ -90,15 +91,16 @@ def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
 
 
 def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
-    """Circuits run for one sample: forward, and backward with slopes of inputs and params.
+    """Count the circuits per sample of the forward and of the backward pass.
 
     Args:
-        circuit: What is to be run.
-        readout: What is to be read.
-        name: The engine as asked for, as in "device:default.qubit(shots=100)".
+        circuit: Circuit to run.
+        readout: Read-out to compute.
+        name: Engine name as requested, such as "device:default.qubit(shots=100)".
 
     Returns:
-        The numbers forward and backward; 1 backward where a simulator walks back by itself.
+        Circuits forward, and backward for the gradients of inputs and params. Backpropagation and
+        the adjoint method count as 1.
 
     Raises:
         Refusal: If `parse` refuses the name.
@@ -121,20 +123,20 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
 
 
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
-    """What is read of every sample, computed in float64 on the host or by the device.
+    """Compute the read-out of every sample in float64, on the host or on the device.
 
     Args:
-        circuit: What to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        circuit: Circuit to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
         params: (n_params,), in radians, of the same dtype and device.
-        readout: What to read: strings of Z or probabilities.
-        name: The engine as asked for, as in "device:default.qubit(shots=100)".
+        readout: Read-out to compute: Z-strings or probabilities.
+        name: Engine name as requested, such as "device:default.qubit(shots=100)".
 
     Returns:
         (batch, readout size), of the same dtype and device, differentiable in both tensors.
 
     Raises:
-        Refusal: If `parse` refuses the name, or the device fails for good (`JobFailure`).
+        Refusal: If `parse` refuses the name, or the device fails after all retries (`JobFailure`).
     """
     dtype, device = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
@@ -147,7 +149,7 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name
 
 
 def _is_plain(spec: Spec) -> bool:
-    """Whether PennyLane's own simulator is asked for nothing but the exact answer."""
+    """Return whether the engine is exact `default.qubit` without any option."""
     options = spec.options
     return (
         spec.device == "default.qubit"
@@ -158,7 +160,7 @@ def _is_plain(spec: Spec) -> bool:
 
 
 class _OneByOne(torch.autograd.Function):
-    """One circuit per sample, and one list of circuits per batch."""
+    """Autograd function for devices that run one circuit per sample, in one list per batch."""
 
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, tapes: Tapes) -> Tensor:
@@ -179,7 +181,7 @@ class _OneByOne(torch.autograd.Function):
 
 
 def _gradients(tapes: Tapes, inputs, params, grad, needed):
-    """Slopes of inputs and params, by the cheapest way the device has."""
+    """Compute the gradients of inputs and params by the cheapest method of the device."""
     sources = [n for n, is_needed in zip(("input", "param"), needed, strict=False) if is_needed]
     slots = [slot for slot in tapes.slots if slot.angle.source in sources]
     batch, of_slots, of_starts = tapes.rows(inputs, params), inputs[:, :0], None
@@ -207,7 +209,7 @@ def _tapes(circuit: Circuit, readout: Readout, spec: Spec) -> Tapes:
 
 @functools.lru_cache(maxsize=64)
 def _method(tapes: Tapes) -> str:
-    """How slopes are made: "backprop", "adjoint" or "parameter-shift"."""
+    """Return the gradient method: "backprop", "adjoint" or "parameter-shift"."""
     if tapes.spec.options.gradients == "best":
         if gradients.has_backprop(tapes.spec):
             return "backprop"

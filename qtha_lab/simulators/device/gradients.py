@@ -1,7 +1,7 @@
-"""Derivatives on devices: backpropagation or an adjoint walk where a device has one, else parameter-shift.
+"""Gradients on devices: backpropagation or the adjoint method if available, else parameter-shift.
 
-Every method gives the slope of Σ grad · values by each occurrence of an angle; the chain rule to
-inputs and parameters, which may be shared and scaled, is one function.
+Every method computes the gradient of Σ grad · values by each occurrence of an angle. One function
+applies the chain rule to inputs and parameters, which may be shared and scaled.
 """
 
 import functools
@@ -17,29 +17,30 @@ from qtha_lab.simulators.device.tapes import Rows, Slot, Tapes, amplitudes_of
 
 log = logging.getLogger(__name__)
 
-_KEPT_AMPLITUDES = 2**22  # by torch on its way back, of the state at every gate: 64 MB
+_KEPT_AMPLITUDES = 2**22  # most amplitudes that autograd saves over all gates: 64 MB
 
 
 def shift_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slot]) -> np.ndarray:
-    """Slopes by parameter-shift: two circuits per angle, four of a controlled turn.
+    """Compute gradients by parameter-shift: two circuits per angle, four per controlled rotation.
 
-    Exact for sampled and noisy devices too: gates move one at a time, and no channel moves with them.
+    Unbiased for sampled devices, and exact with noise: one gate is shifted at a time, and no
+    channel depends on its angle.
 
     Args:
         tapes: The circuit on its device.
         batch: The angles of every sample, (batch, angles), in radians.
-        grad: Slopes of the loss by what was read, (batch, readout size).
+        grad: Gradient of the loss by the read-out, (batch, readout size).
         slots: The angles to shift, at least one.
 
     Returns:
-        Slopes of the loss by each slot, (batch, slots).
+        Gradient of the loss by each slot, (batch, slots).
 
     Raises:
-        JobFailure: If the device fails for good.
+        JobFailure: If the device fails after all retries.
 
     Source:
         Mitarai et al. 2018, arXiv:1803.00745; Schuld et al. 2019, arXiv:1811.11184; for controlled
-        turns Anselmetti et al. 2021, arXiv:2104.05695. The rules are PennyLane's.
+        rotations Anselmetti et al. 2021, arXiv:2104.05695. The rules are PennyLane's.
     """
     terms = [(slot.column, *term) for slot in slots for term in _rule(slot.frequencies)]
     columns, weights, amounts = (np.array(part) for part in zip(*terms, strict=True))
@@ -54,34 +55,34 @@ def shift_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slo
 
 
 def _spread(row: Rows, shifts: np.ndarray) -> Rows:
-    """One row for every shift."""
+    """Return one row per shift."""
     starts = None if row.starts is None else row.starts.repeat(len(shifts), 0)
     return Rows(row.numbers + shifts, starts)
 
 
 def n_shifts(slots: list[Slot]) -> int:
-    """Circuits that parameter-shift runs for one sample."""
+    """Count the circuits of parameter-shift per sample."""
     return sum(len(_rule(slot.frequencies)) for slot in slots)
 
 
 @functools.cache
 def _rule(frequencies: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
-    """The weights and shifts whose weighted sum is the slope."""
+    """Return the weights and shifts of the parameter-shift rule."""
     from pennylane.gradients import generate_shift_rule
 
     return tuple((float(w), float(s)) for w, s in generate_shift_rule(frequencies))
 
 
 def adjoint_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
-    """Slopes by the device's own adjoint walk, which it must have (see `has_adjoint`).
+    """Compute gradients by the device's own adjoint method (see `has_adjoint`).
 
     Args:
         tapes: The circuit on its device.
         batch: The angles of every sample, (batch, angles), in radians.
-        grad: Slopes of the loss by what was read, (batch, readout size).
+        grad: Gradient of the loss by the read-out, (batch, readout size).
 
     Returns:
-        Slopes of the loss by every slot of the tapes, (batch, slots).
+        Gradient of the loss by every slot of the tapes, (batch, slots).
     """
     started = device(tapes.spec, tapes.circuit.n_qubits)
     scripts = _with_slots(tapes, batch)
@@ -93,7 +94,7 @@ def adjoint_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray
 
 
 def has_adjoint(tapes: Tapes) -> bool:
-    """Whether the device can walk back through these circuits by itself."""
+    """Return whether the device has an adjoint method for these circuits."""
     circuit, options = tapes.circuit, tapes.spec.options
     exact = options.shots is None and not options.is_noisy and not options.basis
     if not exact or tapes.readout.kind != "strings":
@@ -116,7 +117,7 @@ def _adjoint():
 
 
 def _with_slots(tapes: Tapes, batch: Rows) -> list:
-    """A tape for each row, whose trainable numbers are the slots."""
+    """Return one tape per row, with the slots as trainable parameters."""
     scripts = tapes.tapes(tapes.finish(batch), together=False)
     places, at = [], int(batch.starts is not None)
     for piece in tapes.final_pieces:
@@ -130,18 +131,19 @@ def _with_slots(tapes: Tapes, batch: Rows) -> list:
 def backprop_gradients(
     tapes: Tapes, batch: Rows, grad: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Slopes by torch walking back through the simulator, which must allow it (see `has_backprop`).
+    """Compute gradients by backpropagation through the simulator (see `has_backprop`).
 
-    A few rows at a time, so that what torch keeps does not grow with the batch.
+    Rows are processed in chunks, so that saved tensors do not grow with the batch.
 
     Args:
         tapes: The circuit on its device.
-        batch: The angles of every sample, (batch, angles), in radians, and its start, if any.
-        grad: Slopes of the loss by what was read, (batch, readout size).
+        batch: The angles of every sample, (batch, angles), in radians, and its initial state, if
+            any.
+        grad: Gradient of the loss by the read-out, (batch, readout size).
 
     Returns:
-        Slopes of the loss by every slot of the tapes, (batch, slots), and by the amplitudes of the
-        start, (batch, 2^n); None for these if the circuit starts in |0…0⟩.
+        Gradients of the loss by every slot of the tapes, (batch, slots), and by the initial
+        amplitudes, (batch, 2^n); None for these if the circuit starts in |0…0⟩.
     """
     amplitudes = amplitudes_of(tapes.spec, tapes.circuit.n_qubits)
     step = max(1, _KEPT_AMPLITUDES // (amplitudes * max(1, len(tapes.pieces))))
@@ -154,7 +156,7 @@ def backprop_gradients(
 
 
 def _walk_back(tapes: Tapes, rows: Rows, grad: np.ndarray) -> list[np.ndarray]:
-    """Slopes of the numbers and, if there are any, the starts of some rows."""
+    """Backpropagate some rows; return gradients of their numbers and of initial states, if any."""
     import pennylane as qml
 
     if len(rows) == 1:  # PennyLane 0.45 loses a batch of one at the first diagonal gate of a qubit
@@ -177,33 +179,35 @@ def _walk_back(tapes: Tapes, rows: Rows, grad: np.ndarray) -> list[np.ndarray]:
 
 
 def has_backprop(spec: Spec) -> bool:
-    """Whether torch can walk back through the device, which gives a density matrix."""
+    """Return whether torch can backpropagate through the device, a density-matrix simulator."""
     return spec.options.shots is None and spec.device == "default.mixed"
 
 
 def amplitude_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
-    """Slopes by the amplitudes a circuit starts in, by 2 · 2^n circuits per sample.
+    """Compute gradients by the initial amplitudes, with 2 · 2^n circuits per sample.
 
-    What is read is a quadratic form f(x) = xᵀMx of a real start, also behind channels, so
-    ∂f/∂x_k = (f(x + e_k) - f(x - e_k)) / 2, each f measured on the unit vector and scaled back.
+    The read-out is a quadratic form f(x) = xᵀMx of a real initial state, also with noise channels.
+    So ∂f/∂x_k = (f(x + e_k) - f(x - e_k)) / 2, with each f measured on the unit vector and
+    rescaled.
 
     Args:
         tapes: The circuit on its device.
-        batch: The angles, (batch, angles), in radians, and the starts, (batch, 2^n), of every sample.
-        grad: Slopes of the loss by what was read, (batch, readout size).
+        batch: Angles, (batch, angles), in radians, and initial states, (batch, 2^n), of every
+            sample.
+        grad: Gradient of the loss by the read-out, (batch, readout size).
 
     Returns:
-        Slopes of the loss by each amplitude, (batch, 2^n).
+        Gradient of the loss by each amplitude, (batch, 2^n).
 
     Raises:
-        JobFailure: If the device fails for good.
+        JobFailure: If the device fails after all retries.
     """
     count, size = batch.starts.shape
     signed = np.stack([np.eye(size), -np.eye(size)], 1)  # (k, sign, size)
     starts = batch.starts[:, None, None, :] + signed
     squared = np.square(starts).sum(-1)
     is_zero = squared < 1e-12
-    starts[is_zero], squared[is_zero] = np.eye(size)[0], 0.0  # f(0) = 0, whatever is measured there
+    starts[is_zero], squared[is_zero] = np.eye(size)[0], 0.0  # f(0) = 0: use any state, weight 0
     blocks = (
         Rows(np.tile(batch.numbers[i], (2 * size, 1)), starts[i].reshape(-1, size))
         for i in range(count)
@@ -216,16 +220,16 @@ def amplitude_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarr
 def by_source(
     slots: list[Slot], gradients: np.ndarray, n_inputs: int, n_params: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The chain rule from angles to the inputs and params that they read.
+    """Apply the chain rule from angles to inputs and params.
 
     Args:
         slots: Angles that are not constant.
-        gradients: Slopes of the loss by each of them, (batch, slots).
-        n_inputs: Inputs of the circuit.
-        n_params: Parameters of the circuit.
+        gradients: Gradient of the loss by each slot, (batch, slots).
+        n_inputs: Number of inputs of the circuit.
+        n_params: Number of parameters of the circuit.
 
     Returns:
-        Slopes by inputs, (batch, n_inputs), and by params, summed over the batch, (n_params,).
+        Gradients of inputs, (batch, n_inputs), and of params, summed over the batch, (n_params,).
 
     Example:
         >>> from qtha_lab.circuits import Angle

@@ -1,6 +1,6 @@
-"""Runs tapes on a device in jobs: batches, further tries, a time limit, and nothing lost.
+"""Execution of tapes in jobs, with retries, time limit and cache.
 
-What a job brings home is in the cache before the next one starts.
+The results of a job are written to the cache before the next job starts.
 """
 
 import functools
@@ -22,23 +22,24 @@ from qtha_lab.simulators.device.tapes import Rows, Tapes
 log = logging.getLogger(__name__)
 
 
-class JobFailure(Refusal, RuntimeError):  # noqa: N818  a device's answer, passed on in a sentence
-    """A device did not run a job, however often it was asked."""
+class JobFailure(Refusal, RuntimeError):  # noqa: N818  a failure report of a device
+    """Failure of a device to run a job after all retries."""
 
 
 def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
-    """Run circuits.
+    """Run circuits on a device.
 
     Args:
-        tapes: What to run, where and how.
-        blocks: Their numbers, made as they are needed.
-        total: How many circuits there are.
+        tapes: Circuit, device and options.
+        blocks: Numbers of the circuits, generated on demand.
+        total: Total number of circuits.
 
     Returns:
-        What was measured, (circuits, numbers per circuit).
+        Measurement results, (circuits, numbers per circuit).
 
     Raises:
-        JobFailure: If a job fails for good, with how much is done.
+        JobFailure: If a job fails after all retries; the message states the number of finished
+            circuits.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate, Readout
@@ -59,7 +60,7 @@ def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
 
 
 class _Work:
-    """One call's circuits: which wait, and what is known."""
+    """Circuits of one call: pending circuits and known results."""
 
     def __init__(self, tapes: Tapes, total: int):
         self.tapes, self.spec, self.total = tapes, tapes.spec, total
@@ -68,11 +69,11 @@ class _Work:
         self.waiting: dict[str, Rows] = {}
 
     def add(self, rows: Rows) -> None:
-        """Look the rows up, let the others wait, and run what fills a job."""
+        """Look up rows in the cache, queue the others, and run all full jobs."""
         if self.spec.is_cached:
             names = self.tapes.names(rows)
             self.results |= cache.look_up(set(names) - self.results.keys())
-        else:  # equal circuits are run apart, each with shots of its own
+        else:  # equal circuits run separately, each with its own shots
             names = [str(len(self.order) + i) for i in range(len(rows))]
         self.order += names
         for i, name in enumerate(names):
@@ -81,12 +82,12 @@ class _Work:
         self.submit(least=self.spec.options.batch_size)
 
     def submit(self, least: int) -> None:
-        """Run jobs while at least so many circuits wait."""
+        """Run jobs while at least `least` circuits are pending."""
         while len(self.waiting) >= least:
             self._submit_job()
 
     def _submit_job(self) -> None:
-        """Run one job, and keep what it brings."""
+        """Run one job and store its results."""
         names = list(itertools.islice(self.waiting, self.spec.options.batch_size))
         rows = joined([self.waiting[name] for name in names])
         log.debug("%s: a job of %d circuits", self.spec.device, len(names))
@@ -116,7 +117,7 @@ class _Work:
 
 
 def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
-    """Run one job, again after a growing wait if it fails; simulators here fail only once."""
+    """Run one job; retry with exponential backoff, except on a local simulator."""
     options, local = tapes.spec.options, plugins.is_local(tapes.spec.device)
     tries = 1 if local else 1 + options.retries
     for attempt in itertools.count(1):
@@ -133,14 +134,17 @@ def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
 
 
 def _run_job(tapes: Tapes, rows: Rows, started) -> np.ndarray:
-    """One list of tapes, which a plugin sends as one job."""
+    """Run one list of tapes, which a plugin sends as one job."""
     import pennylane as qml
 
     return tapes.measured(qml.execute(tapes.tapes(rows), started, diff_method=None, cache=False))
 
 
 def _in_time(limit: float | None, work):
-    """The result of `work`, waited for no longer than the limit; what hangs is left behind."""
+    """Return the result of `work`, or raise TimeoutError after the limit.
+
+    A call that hangs stays in its daemon thread.
+    """
     if limit is None:
         return work()
     box: queue.SimpleQueue = queue.SimpleQueue()
@@ -162,10 +166,13 @@ def _in_time(limit: float | None, work):
 
 
 def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
-    """The device of a job; with a seed a new one, whose samples depend on seed and circuits."""
+    """Return the device of a job.
+
+    With the option `seed` it is a new device, seeded by this seed and the circuits.
+    """
     spec, n_qubits = tapes.spec, tapes.circuit.n_qubits
     if spec.options.seed is not None:
-        text = "\n".join(tapes.names(rows))  # the seed is in every name
+        text = "\n".join(tapes.names(rows))  # every name depends on the seed
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
         return plugins.start(spec.device, n_qubits, spec.own, seed)
     if fresh:
@@ -175,12 +182,12 @@ def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
 
 @functools.lru_cache(maxsize=64)
 def device(spec: Spec, n_qubits: int):
-    """A started device, kept for further calls."""
+    """Return a device, cached for further calls."""
     return plugins.start(spec.device, n_qubits, spec.own)
 
 
 def joined(parts: list[Rows]) -> Rows:
-    """Rows below each other."""
+    """Concatenate rows."""
     starts = [part.starts for part in parts if part.starts is not None]
     numbers = np.concatenate([part.numbers for part in parts])
     return Rows(numbers, np.concatenate(starts) if starts else None)

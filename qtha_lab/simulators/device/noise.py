@@ -1,7 +1,7 @@
-"""Circuits as a noisy machine runs them: written in U3 and CZ, with channels after every gate.
+"""Noisy hardware form of circuits: U3 and CZ gates, with noise channels after every gate.
 
-Every channel acts the same way whatever the angles are, so parameter-shift stays exact. Qubits are
-not placed on a grid and no SWAPs are added: a CZ may join any two of them.
+No channel depends on the angles, so parameter-shift stays exact. There is no qubit routing: a CZ
+may act on any two qubits without SWAPs.
 """
 
 import dataclasses
@@ -15,7 +15,9 @@ from qtha_lab.circuits import Angle, Circuit, Gate
 
 
 def in_rotations_and_cz(circuit: Circuit) -> Circuit:
-    """The same circuit in gates on one wire and CZ; every angle stays scale · source + offset.
+    """Rewrite a circuit in one-qubit gates and CZ.
+
+    Each angle stays scale · source + offset.
 
     Example:
         >>> circuit = Circuit(2, [Gate("CRZ", (0, 1), Angle.input(0))])
@@ -32,7 +34,7 @@ def in_rotations_and_cz(circuit: Circuit) -> Circuit:
 
 
 def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate]:
-    """A part of a gate (see `GateKind`) in RY, RZ, X, H and CZ."""
+    """Rewrite a part of a gate (see `GateKind`) in RY, RZ, X, H and CZ."""
     if angle is None:
         if kind == "X":
             return [Gate("PauliX", wires)]
@@ -47,7 +49,7 @@ def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """An operation of PennyLane without its numbers."""
+    """PennyLane operation without its numbers."""
 
     name: str
     wires: tuple[int, ...]
@@ -55,7 +57,7 @@ class Piece:
     matrix: tuple | None = None
 
     def operation(self, *numbers):
-        """The operation with its numbers, which may each be an array (rows,)."""
+        """Create the operation with its numbers, each a scalar or an array (rows,)."""
         import pennylane as qml
 
         if self.matrix is not None:
@@ -64,15 +66,16 @@ class Piece:
 
 
 def pieces_of(circuit: Circuit) -> list[Piece]:
-    """The gates of a circuit as they are."""
+    """Return the gates of a circuit as pieces, unchanged."""
     return [Piece(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
 
 
 def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, Any]]:
-    """One-qubit gates between two CZ as one matrix, (2, 2) or (rows, 2, 2), of the kind of `numbers`.
+    """Merge one-qubit gates between two CZ into one matrix, (2, 2) or (rows, 2, 2).
 
-    Which gates come out does not depend on the numbers, (rows, numbers of all pieces): a turn by
-    nothing is a gate on a machine too. A piece of more wires stands with None.
+    Matrices are NumPy arrays or torch tensors, as `numbers`, (rows, numbers of all pieces). The
+    list of gates does not depend on the numbers: a rotation by 0 is still a gate on hardware. A
+    piece on more wires is paired with None.
     """
     import torch
 
@@ -100,30 +103,30 @@ def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, Any]]:
 
 
 def u3_numbers(merges: list[tuple[Piece, np.ndarray]], n_rows: int) -> np.ndarray:
-    """The angles of every U3, (rows, 3 a U3)."""
+    """Return the angles of every U3, (rows, 3 per U3)."""
     columns = [angles for _, matrix in merges if matrix is not None for angles in _u3(matrix)]
     filled = [np.broadcast_to(column, n_rows) for column in columns]
     return np.stack(filled, 1) if filled else np.zeros((n_rows, 0))
 
 
 def _u3(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The angles θ, φ, λ of 2×2 unitaries, (..., 2, 2), up to a global phase."""
+    """Return the angles θ, φ, λ of unitaries (..., 2, 2), up to global phase."""
     a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
     theta = 2 * np.arctan2(abs(c), abs(a))
-    flips, keeps = abs(a) < 1e-9, abs(c) < 1e-9  # only φ - λ, only φ + λ is there to be known
+    flips, keeps = abs(a) < 1e-9, abs(c) < 1e-9  # only φ - λ, or only φ + λ, is determined
     phi = np.where(flips, np.angle(-c * b.conj()), np.angle(c * a.conj()))
     phi = np.where(keeps, np.angle(d * a.conj()), phi)
     return theta, phi, np.where(flips | keeps, 0.0, np.angle(-b * a.conj()))
 
 
 def channel_after(wires: tuple[int, ...], options):
-    """What depolarizes the qubits of a gate, None if nothing does."""
+    """Return the depolarizing channel after a gate, or None without noise."""
     chance = options.depolarizing_1q if len(wires) == 1 else options.depolarizing_2q
     return _channel(_depolarizing(chance, len(wires)), wires) if chance else None
 
 
 def channels_at_end(n_qubits: int, options) -> list:
-    """The channels of wrong readings, 0 as 1 and back, one per wire; none where both are never."""
+    """Return one read-out error channel per wire, or none if both probabilities are 0."""
     if not (options.readout_0to1 or options.readout_1to0):
         return []
     confused = _readout(options.readout_0to1, options.readout_1to0)
@@ -138,10 +141,10 @@ def _channel(kraus: tuple[np.ndarray, ...], wires: tuple[int, ...]):
 
 @functools.cache
 def _depolarizing(chance: float, n_wires: int) -> tuple[np.ndarray, ...]:
-    """ρ → (1 - chance) ρ + chance · I/2^n, in Kraus operators.
+    """Return the Kraus operators of ρ → (1 - chance) ρ + chance · I/2^n.
 
-    A uniformly drawn one of the 4^n Pauli strings leaves any state fully mixed, so each acts with
-    probability chance/4^n, and the identity also where nothing happens.
+    A uniformly random Pauli string out of 4^n leaves any state fully mixed. So each string acts
+    with probability chance/4^n, and the identity with 1 - chance more.
     """
     paulis = [
         np.eye(2),
@@ -157,7 +160,10 @@ def _depolarizing(chance: float, n_wires: int) -> tuple[np.ndarray, ...]:
 
 @functools.cache
 def _readout(up: float, down: float) -> tuple[np.ndarray, ...]:
-    """A measurement that reads 0 as 1 with chance `up`, and 1 as 0 with chance `down`."""
+    """Return the Kraus operators of a read-out error.
+
+    0 is read as 1 with probability `up`, and 1 as 0 with `down`.
+    """
     entries = [(0, 0, 1 - up), (1, 0, up), (1, 1, 1 - down), (0, 1, down)]
     kraus = np.zeros((4, 2, 2))
     for number, (row, column, chance) in enumerate(entries):

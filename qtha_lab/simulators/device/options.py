@@ -1,6 +1,6 @@
-"""What may stand in the brackets of `device:NAME(option=value, …)`: shots, noise, cache, retries.
+"""Options of `device:NAME(option=value, …)`: shots, noise, cache, retries.
 
-Reads and checks the text. Options that are not ours go to the device, if its class has them.
+Parses and checks the text. Other options are passed to the device, if its class has them.
 """
 
 import dataclasses
@@ -12,7 +12,8 @@ from qtha_lab.core.settings import check_settings, setting, settings_of, unknown
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.simulators.device import plugins
 
-# [R] where methods.md 1.8 is silent: depolarizing of probability p replaces the qubits by noise
+# [R] methods.md 1.8 does not specify it: depolarizing with probability p leaves the qubits fully
+# mixed
 PRESETS = {
     "wukong": {
         "shots": 1000,
@@ -28,7 +29,7 @@ PRESETS = {
 @with_arguments
 @dataclasses.dataclass(frozen=True)
 class DeviceOptions:
-    """Options of the engine `device:NAME`, beside those of the device itself.
+    """Options of engine `device:NAME`, in addition to those of the device itself.
 
     Source:
         The preset "wukong": the noise model in the QTHA authors' code, without its 20-qubit grid,
@@ -70,7 +71,7 @@ class DeviceOptions:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether any channel is to be added."""
+        """True if any noise channel is added."""
         return any(
             (self.depolarizing_1q, self.depolarizing_2q, self.readout_0to1, self.readout_1to0)
         )
@@ -78,7 +79,7 @@ class DeviceOptions:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Spec:
-    """A device, our options and its own: what an engine's name says."""
+    """Parsed engine name: device, options of the engine, and options of the device."""
 
     device: str
     options: DeviceOptions
@@ -86,14 +87,14 @@ class Spec:
 
     @property
     def is_cached(self) -> bool:
-        """Whether results are kept on disk."""
+        """True if results are cached on disk."""
         if self.options.cache is None:
             return self.options.shots is not None or not plugins.is_local(self.device)
         return self.options.cache
 
     @property
     def meaning(self) -> dict[str, Any]:
-        """Everything that can change a result, as plain values."""
+        """All settings that can change a result, as plain values."""
         of_jobs = ("noise", "gradients", "cache", "batch_size", "retries", "backoff", "time_limit")
         options = dataclasses.asdict(self.options)
         of_results = {name: value for name, value in options.items() if name not in of_jobs}
@@ -102,10 +103,10 @@ class Spec:
 
 @functools.lru_cache(maxsize=64)
 def parse(engine: str) -> Spec:
-    """Read an engine's name.
+    """Parse an engine's name.
 
     Raises:
-        Refusal: If the device is not installed, an option unknown, or a value outside its limits.
+        Refusal: If the device is not installed, an option is unknown, or a value is out of range.
 
     Example:
         >>> parse("device:default.mixed(noise=wukong,shots=50)").options.depolarizing_2q

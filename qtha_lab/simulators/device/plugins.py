@@ -1,4 +1,4 @@
-"""PennyLane devices by name: which are installed, what options they take, how they start.
+"""Installed PennyLane devices: lookup by name, options and creation.
 
 Runs no circuit.
 """
@@ -32,19 +32,19 @@ _LOCAL = ("pennylane.", "pennylane_lightning.")
 def start(
     device: str, n_qubits: int, device_options: tuple[tuple[str, Any], ...], seed: int | None = None
 ):
-    """A new PennyLane device.
+    """Create a PennyLane device.
 
     Args:
-        device: PennyLane's name of it, such as "default.qubit".
-        n_qubits: Its wires.
-        device_options: Names and values of options of the device's own.
-        seed: Of its samples; None leaves it to the device.
+        device: PennyLane's name of the device, such as "default.qubit".
+        n_qubits: Number of wires.
+        device_options: Names and values of the device's own options.
+        seed: Seed of the samples; None: the device's default.
 
     Returns:
         The device, on wires 0 to n_qubits - 1.
 
     Raises:
-        Refusal: If it is not installed, or does not start, with the plugin's own words.
+        Refusal: If the device is not installed or cannot be created; includes the plugin's message.
 
     Example:
         >>> start("default.mixed", 2, (("readout_prob", 0.1),)).name
@@ -56,19 +56,19 @@ def start(
     arguments = dict(device_options) if seed is None else {**dict(device_options), "seed": seed}
     try:
         return qml.device(device, wires=n_qubits, **arguments)
-    except Exception as reason:  # plugins raise whatever they like
+    except Exception as reason:  # plugins raise exceptions of any type
         words = " ".join(str(reason).split())
         raise Refusal(f"PennyLane device {device!r} does not start: {words}") from reason
 
 
 def is_local(device: str) -> bool:
-    """Whether the device is a simulator of PennyLane or Lightning, not a plugin of others."""
+    """Return whether the device is a simulator of PennyLane or Lightning, not another plugin."""
     return _entry(device).value.startswith(_LOCAL)
 
 
 @functools.lru_cache(maxsize=64)
 def own_options(device: str) -> frozenset[str] | None:
-    """Names of the options the device's class takes, or None if it takes any.
+    """Return the option names of the device's class, or None for arbitrary options.
 
     Example:
         >>> sorted(own_options("default.mixed"))
@@ -82,7 +82,7 @@ def own_options(device: str) -> frozenset[str] | None:
 
 
 def takes_seed(device: str) -> bool:
-    """Whether the device's samples can be fixed by a seed."""
+    """Return whether a seed fixes the device's samples."""
     return "seed" in inspect.signature(_class(device).__init__).parameters
 
 

@@ -1,7 +1,7 @@
-"""A circuit as tapes, PennyLane's form of one circuit: a list of operations and rows of numbers.
+"""Conversion of a circuit to PennyLane tapes: a list of operations and rows of numbers.
 
-Rows differ in their numbers only, those of one sample or one shift each; they are rewritten in the
-machine's basis and rounded here, named for the cache, and made into tapes. Runs nothing.
+Each row holds the numbers of one sample or one parameter shift. Rows are rewritten in the hardware
+basis, rounded, named for the cache, and converted to tapes. Runs no circuit.
 """
 
 import dataclasses
@@ -27,13 +27,13 @@ from qtha_lab.simulators.device.noise import (
 )
 from qtha_lab.simulators.device.options import DeviceOptions, Spec
 
-_START_DIGITS = 12  # of amplitudes in a name; they are run as they are
-_TOGETHER_AMPLITUDES = 2**22  # of a tape that takes many rows at once: 64 MB
+_START_DIGITS = 12  # digits of initial amplitudes in a name; circuits run with all digits
+_TOGETHER_AMPLITUDES = 2**22  # most amplitudes of a tape with many rows: 64 MB
 
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """An angle that is not constant, and the frequencies its turn brings into expectations."""
+    """Angle that is not constant, with the frequencies of expectation values in this angle."""
 
     column: int
     angle: Angle
@@ -42,9 +42,9 @@ class Slot:
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Circuits that differ in numbers only: angles (rows, n) and, if any, starts (rows, 2^n_qubits).
+    """Numbers of several circuits: angles (rows, n) and optional initial states (rows, 2^n_qubits).
 
-    Arrays, or tensors where torch walks back through them.
+    Arrays, or tensors for backpropagation.
     """
 
     numbers: Any
@@ -54,18 +54,18 @@ class Rows:
         return len(self.numbers)
 
     def take(self, index) -> "Rows":
-        """Some of the rows."""
+        """Select rows."""
         return Rows(self.numbers[index], None if self.starts is None else self.starts[index])
 
 
 class Tapes:
-    """Makes the tapes of a circuit for one device."""
+    """Converter of a circuit to tapes for one device."""
 
     def __init__(self, circuit: Circuit, readout: Readout, spec: Spec):
         self.spec, self.readout = spec, readout
         self.circuit = _written_for(circuit, spec.options)
         self.pieces = pieces_of(self.circuit)
-        self._constants: dict = {}  # operations and channels that do not change
+        self._constants: dict = {}  # cached operations without numbers, and channels
         self.angles = [angle for gate in self.circuit.gates for angle in gate.angles]
         self.n_values = readout.size(circuit.n_qubits)
         strings = readout.strings if readout.kind == "strings" else [()] * self.n_values
@@ -73,7 +73,7 @@ class Tapes:
 
     @functools.cached_property
     def slots(self) -> list[Slot]:
-        """Every angle that reads an input or a parameter."""
+        """All angles that depend on an input or a parameter."""
         angles = [(angle, gate) for gate in self.circuit.gates for angle in gate.angles]
         return [
             Slot(column, angle, gate.kind.frequencies)
@@ -82,14 +82,14 @@ class Tapes:
         ]
 
     def rows(self, inputs: np.ndarray, params: np.ndarray) -> Rows:
-        """The angles, and the starts, of a batch, inputs (batch, n_inputs)."""
+        """Compute the angles and initial states of a batch of inputs (batch, n_inputs)."""
         numbers = np.empty((len(inputs), len(self.angles)))
         for column, angle in enumerate(self.angles):
             numbers[:, column] = angle.value(inputs, params)
         return Rows(numbers, inputs if self.circuit.start == "amplitudes" else None)
 
     def finish(self, rows: Rows) -> Rows:
-        """The rows as they are run: of U3 and CZ if that is the basis, rounded if they are kept."""
+        """Convert rows to the executed form: angles of U3 if requested, rounded for the cache."""
         numbers = rows.numbers
         if self.spec.options.basis:
             numbers = u3_numbers(merged(self.pieces, numbers), len(numbers))
@@ -98,7 +98,7 @@ class Tapes:
         return Rows(numbers, rows.starts)
 
     def names(self, rows: Rows) -> list[str]:
-        """A name for each finished row, which every number that can change its result goes into."""
+        """Return a cache key per finished row, a hash of all result-relevant data."""
         text = self._text
         parts = [rows.numbers]
         if rows.starts is not None:
@@ -107,13 +107,16 @@ class Tapes:
         return [hashlib.sha256(text + row.tobytes()).hexdigest() for row in whole]
 
     def tapes(self, rows: Rows, together: bool = True) -> list:
-        """Finished rows as tapes; where the device takes many rows per tape, as few as memory allows."""
-        alike = not rows.numbers.shape[1] and rows.starts is None  # nothing to tell rows by
+        """Convert finished rows to tapes.
+
+        With `together`, a device that supports batches gets as few tapes as memory allows.
+        """
+        alike = not rows.numbers.shape[1] and rows.starts is None  # rows have no numbers at all
         most = rows_together(self.spec, self.circuit.n_qubits) if together and not alike else 1
         return [self._tape(rows.take(slice(i, i + most))) for i in range(0, len(rows), most)]
 
     def measured(self, results: Iterable) -> np.ndarray:
-        """What tapes gave, as (rows, numbers per row)."""
+        """Convert results of tapes to an array, (rows, numbers per row)."""
         rows = []
         for of_tape in results:
             parts = of_tape if isinstance(of_tape, tuple) else (of_tape,)
@@ -124,16 +127,17 @@ class Tapes:
         return np.concatenate(rows).astype(np.float64)
 
     def values(self, measured: np.ndarray) -> np.ndarray:
-        """What is read, (rows, n_values), from what was measured: the identity reads 1."""
+        """Compute the read-out, (rows, n_values), from measured values; the identity gives 1."""
         values = np.ones((len(measured), self.n_values))
         values[:, self.read] = measured
         return values
 
     def through(self, rows: Rows):
-        """A tape of unfinished rows of torch tensors, for torch to walk back through.
+        """Build a tape of unfinished rows of torch tensors, for backpropagation.
 
-        It ends in the density matrix: PennyLane 0.45 takes the root of probabilities on the way to
-        expectations, whose slope is nan where one is zero, as for an angle of zero.
+        The tape returns the density matrix. PennyLane 0.45 computes expectation values by the
+        square root of probabilities, whose gradient is nan at probability zero, as for an angle of
+        zero.
         """
         import pennylane as qml
 
@@ -145,7 +149,7 @@ class Tapes:
 
     @functools.cached_property
     def readings(self) -> np.ndarray:
-        """What every basis state contributes to what is read, (n_values, 2^n_qubits)."""
+        """Weights of the basis states in every read-out value, (n_values, 2^n_qubits)."""
         n_qubits = self.circuit.n_qubits
         if self.readout.kind == "probs":
             return np.eye(2**n_qubits)
@@ -155,7 +159,7 @@ class Tapes:
 
     def _tape(self, rows: Rows):
         columns = rows.numbers.T
-        if ".mixed" in self.spec.device:  # which is four to eight times as fast on torch tensors
+        if ".mixed" in self.spec.device:  # four to eight times as fast on torch tensors
             columns = torch.from_numpy(np.ascontiguousarray(columns))
         if len(rows) > 1:
             return self._script(rows.starts, self._operations(self.final_pieces, columns))
@@ -163,7 +167,7 @@ class Tapes:
         return self._script(start, self._operations(self.final_pieces, columns[:, 0]))
 
     def _operations(self, pieces: list[Piece], columns) -> list:
-        """The pieces with their numbers, each a number or an array (rows,)."""
+        """Create the operations of pieces with their numbers, scalars or arrays (rows,)."""
         operations, at = [], 0
         for piece in pieces:
             numbers = columns[at : at + piece.n_numbers]
@@ -172,7 +176,7 @@ class Tapes:
         return operations
 
     def _script(self, start, ops: list, measurements: list | None = None):
-        """A tape of operations, each with its channel, that starts in amplitudes if there are any."""
+        """Build a tape of operations with noise channels and an optional initial state."""
         import pennylane as qml
         from pennylane.tape import QuantumScript
 
@@ -188,7 +192,7 @@ class Tapes:
         return QuantumScript(whole, read, shots=options.shots)
 
     def _fixed(self, piece: Piece):
-        """An operation without numbers, made once."""
+        """Return a cached operation without numbers."""
         if piece not in self._constants:
             self._constants[piece] = piece.operation()
         return self._constants[piece]
@@ -200,7 +204,7 @@ class Tapes:
 
     @functools.cached_property
     def final_pieces(self) -> list[Piece]:
-        """The operations of a finished row."""
+        """Operations of a finished row."""
         if not self.spec.options.basis:
             return self.pieces
         return [p for p, _ in merged(self.pieces, np.zeros((1, len(self.angles))))]
@@ -217,7 +221,7 @@ class Tapes:
 
     @functools.cached_property
     def _text(self) -> bytes:
-        """All of a circuit but its numbers, the device and its options."""
+        """Text for cache keys: circuit without numbers, device and options."""
         pieces = [(p.name, p.wires, _entries(p.matrix)) for p in self.final_pieces]
         whole = [
             self.spec.meaning, self.circuit.n_qubits, self.readout.kind, self.readout.strings,
@@ -227,14 +231,18 @@ class Tapes:
 
 
 def amplitudes_of(spec: Spec, n_qubits: int) -> int:
-    """Numbers of a state at work: a vector, or a density matrix behind each of 16 Kraus operators."""
+    """Return the amplitudes or matrix entries of one circuit's state during simulation.
+
+    A density matrix counts once per Kraus operator, of which a two-qubit depolarizing channel has
+    16.
+    """
     if ".mixed" not in spec.device:
         return 2**n_qubits
     return 4**n_qubits * (16 if spec.options.depolarizing_2q else 1)
 
 
 def rows_together(spec: Spec, n_qubits: int) -> int:
-    """Circuits that the device takes as one tape."""
+    """Return the number of circuits per tape."""
     if spec.device not in ("default.qubit", "default.mixed"):
         return 1
     most = max(1, _TOGETHER_AMPLITUDES // amplitudes_of(spec, n_qubits))
@@ -251,11 +259,11 @@ def _written_for(circuit: Circuit, options: DeviceOptions) -> Circuit:
         return in_rotations_and_cz(circuit)
     if options.is_noisy:
         return circuit
-    # an adjoint walk knows gates with one angle only
+    # the adjoint method supports only gates with one angle
     return _apart(circuit, lambda gate: len(gate.angles) > 1)
 
 
 def _apart(circuit: Circuit, is_apart: Callable[[Gate], bool]) -> Circuit:
-    """The same circuit with some of its gates as their parts."""
+    """Replace selected gates of a circuit by their parts."""
     gates = [(gate.taken_apart() if is_apart(gate) else [gate]) for gate in circuit.gates]
     return Circuit(circuit.n_qubits, itertools.chain(*gates), circuit.start)

@@ -11,7 +11,7 @@ from qtha_lab.simulators import registry
     variants=("lightning.qubit", "lightning.kokkos", "lightning.gpu"),
 )
 def load() -> registry.Engine:
-    """The engine; whether Lightning is installed is found when it is asked about a circuit."""
+    """Return the engine; `check` tests whether Lightning is installed."""
     from qtha_lab.simulators.lightning import engine
 
     return engine

@@ -1,11 +1,11 @@
 """Engines `lightning`, `lightning.kokkos`, `lightning.gpu`: the batch as a register of Lightning.
 
-2^m samples lie on m more qubits beside the data's n, so one run of Lightning serves them all. Goes
-through the batch in chunks, whatever its size. First derivatives only.
+2^m samples use m additional qubits beside the circuit's n, so one run of Lightning evaluates them
+all. A batch of any size is processed in chunks. First derivatives only.
 
 Source:
     The batch as a register: |Ψ⟩ = Σ_b |b⟩|ψ(x_b)⟩, on which a shared gate acts as 1 ⊗ U [R].
-    The way back: Jones and Gacon 2020, arXiv:2009.02823.
+    The backward pass (adjoint method): Jones and Gacon 2020, arXiv:2009.02823.
 """
 
 import torch
@@ -18,21 +18,21 @@ from qtha_lab.simulators.lightning.plan import Plan, plan
 from qtha_lab.simulators.lightning.register import Register, load
 
 MAX_QUBITS = 20
-CHUNK_QUBITS = 16  # of ψ in a chunk: 2^16 amplitudes stay in the cache of one core
-KEEP_BYTES = 2**26  # of final states, kept from forward to backward if they are no more
+CHUNK_QUBITS = 16  # qubits of a chunk: 2^16 amplitudes stay in the cache of one core
+KEEP_BYTES = 2**26  # final states up to this size are saved between forward and backward
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse a Lightning that is not installed, and circuits and readouts it does not take.
+    """Refuse a missing Lightning, and unsupported circuits and read-outs.
 
     Args:
-        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
-        readout: What is to be read: strings of Z or probabilities.
+        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
+        readout: Read-out to compute: Z-strings or probabilities.
         name: "lightning", "lightning.qubit", "lightning.kokkos" or "lightning.gpu".
 
     Raises:
-        Refusal: If there are too many qubits, the state is to be read, or that Lightning is not
-            installed or does not start.
+        Refusal: If the circuit has too many qubits, the read-out is the state, or that Lightning is
+            not installed or does not start.
     """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
@@ -48,22 +48,22 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """Whether this engine takes a whole batch in one call: always."""
+    """Return True: one call evaluates a whole batch."""
     return True
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
-    """Of a chunk ψ, then ψ and λ, each on the host and in Lightning, ψ at the end and overlaps.
+    """Return the bytes of one chunk's states, of signs and of saved states.
 
-    Beside it signs, and the states kept from forward to backward.
+    Counted per chunk: ψ, then ψ and λ, each on the host and in Lightning; the final ψ; overlaps.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples, at least 1; beyond a chunk only the states that are kept grow with them.
-        name: Of no account here.
+        circuit: Circuit to run.
+        batch: Number of samples, at least 1; beyond a chunk only the saved states grow with it.
+        name: Unused.
 
     Returns:
-        A number of bytes on the host, for float32.
+        Bytes on the host, for float32.
     """
     n_qubits = circuit.n_qubits
     chunk = 8 * 2 ** (n_qubits + _index_qubits(n_qubits, batch))
@@ -73,13 +73,15 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "lightning"
 ) -> Tensor:
-    """What is read, computed on the host, or by `lightning.gpu` on its card; first derivatives only.
+    """Compute the read-out on the host, or with `lightning.gpu` on its GPU.
+
+    First derivatives only.
 
     Args:
-        circuit: What to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        circuit: Circuit to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
         params: (n_params,), in radians, of the same dtype and device.
-        readout: What to read: strings of Z or probabilities.
+        readout: Read-out to compute: Z-strings or probabilities.
         name: "lightning", "lightning.qubit", "lightning.kokkos" or "lightning.gpu".
 
     Returns:
@@ -110,7 +112,7 @@ class _Read(torch.autograd.Function):
 
 
 class _Gradients(torch.autograd.Function):
-    """The backward pass, a function of its own so that a second derivative gets a sentence."""
+    """Backward pass as a separate function, so that a second derivative raises a clear error."""
 
     @staticmethod
     def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: "_Call"):
@@ -126,7 +128,7 @@ class _Gradients(torch.autograd.Function):
 
 
 class _Call:
-    """One evaluation in chunks, and if they are small the states it ends in."""
+    """One evaluation in chunks, with the saved final states if they are small."""
 
     def __init__(self, cut: Plan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
         self.plan, self.engine, self.dtype = cut, engine, inputs.dtype
@@ -161,7 +163,7 @@ class _Call:
         return Register(self.engine, self.plan.n_qubits + self.index_qubits + more, self.dtype)
 
     def _chunks(self, rows: Tensor) -> list[Tensor]:
-        """Rows in chunks that fill the register, the last with zeros."""
+        """Split rows into chunks of the register's size; the last is padded with zeros."""
         samples = 2**self.index_qubits
         chunks = list(rows.detach().split(samples))
         missing = samples - len(chunks[-1])
@@ -171,12 +173,15 @@ class _Call:
 
 
 def _index_qubits(n_qubits: int, batch: int) -> int:
-    """Qubits that number the samples of a chunk: as many as fit, fewer if that pads much less."""
+    """Return the number of qubits that index the samples of a chunk.
+
+    As many as fit, or fewer if that needs much less padding.
+    """
     most = min(max(CHUNK_QUBITS - n_qubits, 0), (batch - 1).bit_length())
     return min(range(most, max(most - 3, -1), -1), key=lambda m: (-(-batch >> m) << m) * 8 // batch)
 
 
 def _kept_bytes(n_qubits: int, batch: int, itemsize: int) -> int:
-    """Of the final states, none if they would be too many."""
+    """Return the bytes of saved final states, 0 if they would exceed `KEEP_BYTES`."""
     states = 2 * itemsize * 2**n_qubits * batch
     return states if states <= KEEP_BYTES else 0

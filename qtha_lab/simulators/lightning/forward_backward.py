@@ -1,11 +1,11 @@
-"""A chunk of samples through a plan and back, on a register that Lightning runs.
+"""Forward and backward pass of a chunk of samples on a register of Lightning.
 
-A layer whose angles differ by sample is diagonal in a basis Lightning turns to, and is applied there as
-phases, outside. On the way forward everything else runs in Lightning, once for all samples. The way back
-takes ψ and λ through the inverse gates side by side: one more wire says which of the two it is. Their
-slopes are read outside, and a layer of many shared phases, such as a ring of CRZ, is undone there too.
-Rounded gates are not quite unitary, and in float32 hundreds of them add up: what is read is divided by
-the norm at that point.
+A layer whose angles differ between samples is diagonal after a change of basis by Lightning, and is
+applied as phases on the host. Forward, all other layers run in Lightning, once for all samples.
+Backward, the inverse gates act on ψ and λ together; an additional wire distinguishes them.
+Gradients are computed on the host, where a layer of many shared phases, such as a ring of CRZ, is
+also undone. Rounded gates are not exactly unitary, and in float32 the errors of hundreds of gates
+add up. So results are normalised by the norm at that point.
 """
 
 import functools
@@ -18,13 +18,13 @@ from torch import Tensor
 from qtha_lab.simulators.lightning.plan import SMALL_QUBITS, Layer, Plan, signs
 from qtha_lab.simulators.lightning.register import GateCall, Register
 
-QUARTER = math.pi / 2  # RX by this turns Y into Z
-MANY_PHASES = 6  # cost Lightning as much as a multiplication outside and the way back in (CPU time)
-_PHASES = {1: "PhaseShift", 2: "IsingZZ"}  # of strings of one and two wires, up to a global phase
+QUARTER = math.pi / 2  # RX by this angle maps Y to Z
+MANY_PHASES = 6  # from this number on a multiplication on the host is faster (CPU time)
+_PHASES = {1: "PhaseShift", 2: "IsingZZ"}  # by number of wires, up to a global phase
 
 
 class Walk:
-    """A plan with its parameters; chunks of inputs are (samples, n_inputs) of one dtype."""
+    """Executor of a plan with given parameters; input chunks are (samples, n_inputs)."""
 
     def __init__(self, plan: Plan, params: Tensor):
         self.plan = plan
@@ -38,7 +38,7 @@ class Walk:
         self.inverse = [_inverse_phases(plan, layer, self.shared) for layer in plan.layers]
 
     def forward(self, register: Register, inputs: Tensor) -> Tensor:
-        """ψ at the end, (2^n, samples), to be read before the register's next gate."""
+        """Return the final ψ, (2^n, samples), valid until the register's next gate."""
         shape = (self.size, len(inputs))
         sampled = self._sampled(inputs)
         layers = self.plan.layers
@@ -57,16 +57,17 @@ class Walk:
     def backward(
         self, register: Register, state: Tensor, inputs: Tensor, grad: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Slopes of a chunk, from ψ at the end.
+        """Compute the gradients of a chunk from the final ψ.
 
         Args:
-            register: Of one wire more than for `forward`.
-            state: ψ, (2^n, samples).
-            inputs: Of the chunk.
-            grad: Of what was read, (readout size, samples).
+            register: Register with one wire more than for `forward`.
+            state: Final ψ, (2^n, samples).
+            inputs: Inputs of the chunk.
+            grad: Gradient of the read-out, (readout size, samples).
 
         Returns:
-            Of every sum, over the chunk, (sums,) in float64; and of inputs, (samples, n_inputs).
+            Gradients of every sum, added over the chunk, (sums,) in float64; and of inputs,
+            (samples, n_inputs).
         """
         shape = (self.size, 2, len(inputs))
         sampled = self._sampled(inputs, sign=-1.0)
@@ -80,7 +81,7 @@ class Walk:
                 register.apply(self.to_phases[position])
             if layer.angles:
                 both = register.look(*shape)
-                if growth is None or layer.kind == "turns":  # phases change it hardly
+                if growth is None or layer.kind == "turns":  # phases hardly change the norm
                     growth = self._growth(both, inputs)
                 gradients = self._gradients(both, layer).div_(growth)
                 of_sums[layer.sums] = gradients.double().sum(-1)
@@ -96,7 +97,7 @@ class Walk:
     def _undo(
         self, register: Register, shape: tuple, position: int, sampled: tuple[Tensor, Tensor]
     ) -> None:
-        """Take ψ and λ to before a layer; one that differs by sample lies where it is phases."""
+        """Undo a layer on ψ and λ; a sampled layer is already diagonal."""
         layer, inverse = self.plan.layers[position], self.inverse[position]
         if layer.sampled:
             self._multiply(register.change(*shape), layer, sampled)
@@ -108,7 +109,7 @@ class Walk:
             register.apply(self.gates[position], inverse=True)
 
     def read(self, state: Tensor) -> Tensor:
-        """What is read of ψ, (readout size, samples), for a norm of 1, whatever rounding made of it."""
+        """Compute the normalised read-out of ψ, (readout size, samples)."""
         probs = state.real.square().add_(state.imag.square())
         norms = probs.sum(0).clamp_min_(torch.finfo(probs.dtype).tiny)
         if self.plan.readout is None:
@@ -116,19 +117,25 @@ class Walk:
         return signs(self.plan.n_qubits, self.plan.readout, probs.dtype) @ probs / norms
 
     def _observable(self, grad: Tensor) -> Tensor:
-        """The diagonal whose expectation has the loss's slope, (2^n, samples)."""
+        """Return the diagonal observable with the loss's gradient, (2^n, samples)."""
         if self.plan.readout is None:
             return grad
         return signs(self.plan.n_qubits, self.plan.readout, grad.dtype).T @ grad
 
     def _sampled(self, inputs: Tensor, sign: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Half of the angles that differ by sample, and exp(∓i half): (sums, samples), (sums, 2, samples)."""
+        """Return half of the angles per sample, (sums, samples), and exp(∓i half).
+
+        The phases are (sums, 2, samples).
+        """
         half = torch.addmm(self.offsets, self.of_inputs, inputs.T).mul_(0.5 * sign)
         phase = torch.complex(half.cos(), -half.sin())
         return half, torch.stack([phase, phase.conj()], 1)
 
     def _start(self, rotated: Layer | None, inputs: Tensor) -> Tensor:
-        """The first state, for all samples; in the basis where the layer's turns are phases."""
+        """Return the initial state of all samples.
+
+        With `rotated`, it is in the basis in which that layer's rotations are phases.
+        """
         if self.plan.start == "amplitudes":
             return inputs.T
         wires = sum(rotated.masks) if rotated and rotated.kind == "turns" else 0
@@ -138,7 +145,7 @@ class Walk:
         return functools.reduce(torch.kron, columns).unsqueeze(-1)
 
     def _multiply(self, states: Tensor, layer: Layer, sampled: tuple[Tensor, Tensor]) -> None:
-        """By exp(-i/2 Σ ±angle) of every row and sample; states are (2^n, any, samples)."""
+        """Multiply states, (2^n, any, samples), by exp(-i/2 Σ ±angle) per row and sample."""
         n_qubits, (half, pairs) = self.plan.n_qubits, (rows[layer.sampled] for rows in sampled)
         if any(mask & (mask - 1) for mask in layer.masks):
             phase = signs(n_qubits, layer.masks, half.dtype).T @ half
@@ -154,14 +161,17 @@ class Walk:
         grouped.mul_(upper[:, None, None]).mul_(lower[:, None])
 
     def _growth(self, both: Tensor, inputs: Tensor) -> float:
-        """⟨ψ|ψ⟩ over what it should be, in the mean of the samples; λ grows as ψ does."""
+        """Return the mean of ⟨ψ|ψ⟩ over its exact value; λ grows by the same factor."""
         psi = torch.view_as_real(both[:, 0]).flatten(1).numpy()
         exact = inputs.square().sum().item() if self.plan.start == "amplitudes" else len(inputs)
         return float(np.vecdot(psi, psi).sum(dtype=np.float64)) / exact
 
     def _gradients(self, both: Tensor, layer: Layer) -> Tensor:
-        """Im⟨λ|P|ψ⟩ for every P the layer turns about: (sums, samples), or (sums, 1) of them all."""
-        if layer.sampled:  # turns lie where they are phases
+        """Compute Im⟨λ|P|ψ⟩ for every generator P of a layer.
+
+        The result is (sums, samples), or (sums, 1) summed over samples for a shared layer.
+        """
+        if layer.sampled:  # the register is in the basis in which rotations are phases
             overlaps = torch.conj_physical(both[:, 1]).mul_(both[:, 0])
             reals = torch.view_as_real(overlaps).flatten(1)
             return (signs(self.plan.n_qubits, layer.masks, reals.dtype) @ reals)[:, 1::2]
@@ -175,7 +185,7 @@ class Walk:
 
 
 def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
-    """A layer that the batch shares."""
+    """Return the gate calls of a layer shared by the batch."""
     calls: list[GateCall] = [(name, wires, ()) for name, wires in layer.flips]
     for mask, angle in zip(layer.masks, angles, strict=True):
         wires = plan.wires(mask)
@@ -185,7 +195,10 @@ def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
 
 
 def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:
-    """What undoes many phases where ψ and λ lie outside for their slopes, (2^n, 1, 1)."""
+    """Return the factors that undo many shared phases on the host, (2^n, 1, 1).
+
+    Return None if Lightning undoes the layer.
+    """
     many = layer.kind == "phases" and not layer.sampled and len(layer.angles) >= MANY_PHASES
     if not many or plan.n_qubits > SMALL_QUBITS:
         return None
@@ -194,13 +207,13 @@ def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:
 
 
 def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
-    """To the basis in which the layer's turns are phases."""
+    """Return the gates to the basis in which a layer's rotations are phases."""
     masks = layer.masks if layer.kind == "turns" else ()
     return [("RX", plan.wires(mask), (QUARTER,)) for mask in masks]
 
 
 def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
-    """Tensor product over wires of (2, samples), ones where None: (2^wires, samples)."""
+    """Compute the tensor product over wires of (2, samples), ones for None: (2^wires, samples)."""
     product = None
     for pair in reversed(pairs):
         pair = like.new_ones(2, like.shape[-1]) if pair is None else pair
@@ -209,7 +222,10 @@ def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
 
 
 def _turn_gradient(psi: np.ndarray, lam: np.ndarray, mask: int) -> float:
-    """Im⟨λ|Y|ψ⟩ = Re(⟨λ₁|ψ₀⟩ - ⟨λ₀|ψ₁⟩), where 0 and 1 are the halves of a wire; both (2^n, reals)."""
+    """Compute Im⟨λ|Y|ψ⟩ = Re(⟨λ₁|ψ₀⟩ - ⟨λ₀|ψ₁⟩) for the two halves of a wire.
+
+    ψ and λ are (2^n, reals).
+    """
     psi, lam = (rows.reshape(-1, 2, mask, rows.shape[-1]) for rows in (psi, lam))
     crossed = np.vecdot(lam[:, ::-1], psi)
     return float((crossed[:, 0] - crossed[:, 1]).sum(dtype=np.float64))

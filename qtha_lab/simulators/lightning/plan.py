@@ -1,8 +1,8 @@
-"""A circuit cut for a register that holds the whole batch: what Lightning runs, what differs by sample.
+"""Layers of a circuit for a register that holds a whole batch (engine `lightning`).
 
-Layers of turns about Y, of phases and of flips (X, CNOT), in the order of time. Gates that commute are
-brought together and their angles added up. Flips stay gates: Lightning does them at memory speed.
-Knows no samples.
+Layers of Y-rotations, of phases and of flips (X, CNOT), in execution order. Commuting gates are
+grouped and their angles added. Flips stay gates, since Lightning runs them at memory speed. No
+data.
 """
 
 import dataclasses
@@ -17,35 +17,35 @@ from qtha_lab.circuits.parts import Part
 from qtha_lab.simulators.program import Sum
 
 Kind = Literal["turns", "phases", "flips"]
-SMALL_QUBITS = 12  # whose tables of signs are kept
+SMALL_QUBITS = 12  # up to this size the tables of signs are cached
 _KINDS: dict[str, Kind] = {"Y": "turns", "Z": "phases", "X": "flips", "CNOT": "flips"}
 
 
 @dataclasses.dataclass
 class Layer:
-    """Gates that commute, or flips in their order.
+    """Layer of commuting gates, or of flips in their order.
 
-    `angles` has a `Sum` for every wire turned (as the mask of its bit) or string of Z (as the mask of
-    its bits); `flips` has Lightning's names with their wires. Set by `plan`: `sums`, the rows of the
-    layer among all sums, and `sampled`, its rows among those of layers that read inputs, None if it
-    reads none.
+    `angles` maps every rotated wire (the mask of its bit) or Z-string (the mask of its bits) to a
+    `Sum`; `flips` holds Lightning's gate names with their wires. `plan` sets `sums`, the rows of
+    the layer among all sums. It also sets `sampled`, the layer's rows among layers that depend on
+    inputs, or None for a layer without inputs.
     """
 
     kind: Kind
     angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
     flips: list[tuple[str, list[int]]] = dataclasses.field(default_factory=list)
-    moved: int = 0  # mask of the wires on which flips move something
-    held: int = 0  # mask of the wires that only control flips
+    moved: int = 0  # mask of the target wires of flips
+    held: int = 0  # mask of the control wires of flips
     sums: slice = dataclasses.field(default_factory=lambda: slice(0, 0))
     sampled: slice | None = None
 
     @property
     def masks(self) -> tuple[int, ...]:
-        """A bit mask per turn or phase of the wires it acts on; bit k is wire n_qubits - 1 - k."""
+        """Bit mask of wires per gate; bit k is wire n_qubits - 1 - k."""
         return tuple(self.angles)
 
     def lets_pass(self, kind: Kind, mask: int) -> bool:
-        """Whether a gate on the wires of `mask` commutes with the whole layer."""
+        """Return whether a gate on the wires of `mask` commutes with the layer."""
         if kind == self.kind:
             return kind != "flips"
         touched = self.moved | (self.held if kind == "turns" else 0)
@@ -56,11 +56,11 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Layers, and how their angles come from parameters (float64) and inputs.
+    """Layers, and linear maps from parameters (float64) and inputs to their angles.
 
-    `of_params` (sums, n_params) and `offsets` (sums,) give every sum's part that the batch shares;
-    `of_inputs` (sampled sums, n_inputs) the rest, for the sums numbered in `sampled`.
-    `readout` has the mask of every string of Z that is read, None for probabilities.
+    `of_params` (sums, n_params) and `offsets` (sums,) give the part of every sum that the batch
+    shares. `of_inputs` (sampled sums, n_inputs) gives the part per sample, for the sums listed in
+    `sampled`. `readout` holds the mask of every observed Z-string, None for probabilities.
     """
 
     n_qubits: int
@@ -73,17 +73,17 @@ class Plan:
     start: str
 
     def wires(self, mask: int) -> list[int]:
-        """The wires whose bits a mask has; wire 0 is the most significant."""
+        """Return the wires of a mask; wire 0 is the most significant bit."""
         return [w for w in range(self.n_qubits) if mask & self.bit(w)]
 
     def bit(self, wire: int) -> int:
-        """The mask of one wire."""
+        """Return the mask of one wire."""
         return 1 << (self.n_qubits - 1 - wire)
 
 
 @functools.lru_cache(maxsize=64)
 def plan(circuit: Circuit, readout: Readout) -> Plan:
-    """Cut a circuit into layers.
+    """Group a circuit into layers.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -95,7 +95,7 @@ def plan(circuit: Circuit, readout: Readout) -> Plan:
     for gate in circuit.gates:
         for part in gate.parts():
             _place(layers, part, circuit)
-    while layers and layers[-1].kind == "phases":  # neither Z nor probabilities see them
+    while layers and layers[-1].kind == "phases":  # no effect on Z-strings or probabilities
         layers.pop()
     sums = _number(layers)
     sampled = [row for layer in layers if layer.sampled for row in range(*_ends(layer.sums))]
@@ -113,12 +113,14 @@ def plan(circuit: Circuit, readout: Readout) -> Plan:
 
 
 def signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """±1 for every string of Z and basis state; kept if it is small, so it must not be changed in place.
+    """Return ±1 for every Z-string and basis state.
+
+    Small tables are cached, so never change the result in place.
 
     Args:
-        n_qubits: Qubits; 2^n_qubits basis states, wire 0 the most significant bit.
-        masks: The bits of the wires in every string of Z.
-        dtype: Of the result.
+        n_qubits: Number of qubits; wire 0 is the most significant bit of a basis state.
+        masks: Bits of the wires in every Z-string.
+        dtype: Dtype of the result.
 
     Returns:
         (masks, 2^n_qubits), -1 where a basis state has an odd number of the mask's bits.
@@ -146,7 +148,7 @@ _small_signs = functools.lru_cache(maxsize=64)(_signs)
 
 
 def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
-    """Add to the earliest layer that can be reached and is of its kind, else at the end."""
+    """Add a gate part to the earliest possible layer, else to a new one."""
     name, wires, angle = part
     kind, mask = _KINDS[name], _mask(wires, circuit.n_qubits)
     target_layer = None
@@ -156,7 +158,7 @@ def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
             break
     else:
         if kind == "phases" and circuit.start == "zero":
-            return  # reaches |0…0⟩, where it is a global phase
+            return  # a phase that acts on |0…0⟩ is global
     if target_layer is None:
         target_layer = Layer(kind)
         layers.append(target_layer)
@@ -170,7 +172,7 @@ def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
 
 
 def _number(layers: list[Layer]) -> list[Sum]:
-    """Give every layer its rows; all sums in that order."""
+    """Assign rows to every layer; return all sums in that order."""
     sums: list[Sum] = []
     n_sampled = 0
     for layer in layers:

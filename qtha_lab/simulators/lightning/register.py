@@ -1,7 +1,7 @@
-"""A register of amplitudes that lies on the host and in a Lightning simulator, copied when needed.
+"""Register of amplitudes on the host and in a Lightning simulator, synchronised on demand.
 
-Talks to the state vectors of `pennylane_lightning` directly: a gate is one call of some
-microseconds, where a tape of PennyLane takes longer to build than to run.
+Calls the state vectors of `pennylane_lightning` directly: a gate is one call of a few microseconds,
+whereas a PennyLane tape takes longer to build than to run.
 """
 
 import functools
@@ -29,10 +29,11 @@ BACKENDS = {
 
 @functools.cache
 def load(engine: str) -> ModuleType:
-    """The compiled module of an engine's Lightning.
+    """Import the compiled Lightning module of an engine.
 
     Raises:
-        Refusal: If it is not installed, with the pip package, or does not start.
+        Refusal: If the module is not installed (the message names the pip package) or does not
+            start.
     """
     backend = BACKENDS[engine]
     name = f"pennylane_lightning.lightning_{backend}_ops"
@@ -43,7 +44,7 @@ def load(engine: str) -> ModuleType:
         module = importlib.import_module(name)
         module.StateVectorC64(1)
         log.debug("%s starts", name)
-    except Exception as reason:  # no driver, no card, another library: whatever it raises
+    except Exception as reason:  # no driver, no GPU, a wrong library: exceptions of any type
         raise Refusal(f"engine {engine!r} does not start: {reason}") from reason
     return module
 
@@ -51,12 +52,12 @@ def load(engine: str) -> ModuleType:
 def _installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # not even its parent
+    except ModuleNotFoundError:  # the parent package is missing too
         return False
 
 
 class Register:
-    """2^n_wires amplitudes; index 0 of a shape given to `look` or `change` is the first wire.
+    """Register of 2^n_wires amplitudes; axis 0 of a shape starts with the first wire.
 
     Example:
         >>> register = Register("lightning", 2, torch.float32)
@@ -76,14 +77,14 @@ class Register:
         self._copies = _copies(self._inside)
 
     def look(self, *shape: int) -> Tensor:
-        """The amplitudes, to be read before the next gate."""
+        """Return the amplitudes for reading, valid until the next gate."""
         if not self._host_is_new:
             self._copies[1](self._array)
             self._host_is_new = True
         return self._host.view(shape)
 
     def change(self, *shape: int) -> Tensor:
-        """The amplitudes, to be written before the next gate."""
+        """Return the amplitudes for writing, valid until the next gate."""
         self._inside_is_new = False
         return self.look(*shape)
 
@@ -100,7 +101,7 @@ class Register:
 
 
 def _copies(inside) -> tuple:
-    """How amplitudes go in and out; every Lightning names it in its own way."""
+    """Return the functions that copy amplitudes in and out; each Lightning has its own names."""
     if hasattr(inside, "getState"):
         return inside.updateData, inside.getState
     if hasattr(inside, "updateData"):  # lightning.gpu: the second argument is `async`

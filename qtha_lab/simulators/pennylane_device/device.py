@@ -1,7 +1,7 @@
-"""The PennyLane device `qtha.cpu`: batches go through engine `cpu` together, slopes by its adjoint.
+"""PennyLane device `qtha.cpu`: batches and adjoint gradients by engine `cpu`.
 
-What the engine does not read (states, samples, variances, channels …) and what no engine of ours holds
-(25 wires and more) PennyLane's own `default.qubit`, which this device is a kind of, simulates as ever.
+The device is a subclass of PennyLane's `default.qubit`. This simulates everything that the engine
+does not support: states, samples, variances, channels, and circuits of 25 wires and more.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from qtha_lab.simulators.pennylane_device.tapes import (
     read,
 )
 
-OURS = "device"  # the gradient method that PennyLane calls so
+OURS = "device"  # PennyLane's name for a device's own gradient method
 CHOOSABLE = ("best", "adjoint", "device")
-DEFAULT = {  # of default.qubit, without the counting that is ours already
+DEFAULT = {  # methods of default.qubit without the tracking, which this class adds itself
     name: inspect.unwrap(getattr(DefaultQubit, name))
     for name in (
         "execute", "compute_vjp", "execute_and_compute_vjp", "compute_derivatives",
@@ -45,10 +45,11 @@ DEFAULT = {  # of default.qubit, without the counting that is ours already
 @simulator_tracking
 @single_tape_support
 class QthaCpu(DefaultQubit):
-    """`default.qubit` whose expectations and probabilities are computed by qtha-lab's engine `cpu`.
+    """Device `default.qubit` with expectation values and probabilities by qtha-lab's engine `cpu`.
 
-    Takes the arguments of `default.qubit`. Expectations of sums of Pauli strings and probabilities,
-    without shots, and their first derivatives by one walk forward and one back for a whole batch.
+    Takes the arguments of `default.qubit`. The engine computes expectation values of sums of Pauli
+    strings, and probabilities, without shots. One forward and one backward pass gives the first
+    derivatives of a whole batch.
 
     Example:
         >>> import pennylane as qml
@@ -142,7 +143,7 @@ class QthaCpu(DefaultQubit):
         return not _is_ours(execution_config) and super().supports_jvp(execution_config, circuit)
 
     def _graph(self, tape) -> tuple[Reading, list[torch.Tensor]]:
-        """The values of a tape with what their slopes need: kept since it was run, or made anew."""
+        """Return the values of a tape with their autograd graph, cached or recomputed."""
         if tape.hash not in self._graphs:
             reading = read(tape)
             if reading is None:
@@ -160,7 +161,7 @@ class QthaCpu(DefaultQubit):
         return Gradients(_gradients(reading, tape, values, weights))
 
     def _jacobian(self, tape):
-        """Rows by measurement, columns by trainable number, as PennyLane nests them."""
+        """Compute the Jacobian, nested by measurement and trainable parameter as in PennyLane."""
         reading, values = self._graph(tape)
         rows = []
         for value in values:
@@ -176,10 +177,10 @@ class QthaCpu(DefaultQubit):
 
 
 class Gradients(tuple):
-    """Of numbers with a batch and of single ones, in one tuple.
+    """Gradients of batched and of scalar parameters in one tuple.
 
-    PennyLane's torch interface asks a tuple of slopes for its shape, by squeezing it into one array;
-    these have none.
+    PennyLane's torch interface squeezes a tuple of gradients into one array to get its shape; these
+    have no common shape.
     """
 
     def squeeze(self, axis=None) -> np.ndarray:
@@ -187,15 +188,15 @@ class Gradients(tuple):
 
 
 def fits(tape: QuantumScript, wires: Wires | None = None) -> bool:
-    """Whether a tape and its slopes are ours once PennyLane has taken its operations apart.
+    """Return whether the engine supports a tape and its gradients after decomposition.
 
     Args:
-        tape: As a QNode made it.
-        wires: The device's, which a measurement that names none will read; None where it declares none.
+        tape: Tape of a QNode.
+        wires: Wires of the device, which a measurement without wires uses; None if undeclared.
     """
     last = len(tape.operations)
     owners = [tape.par_info[position]["op_idx"] for position in tape.trainable_params]
-    of_gates = set(owners) <= set(range(last))  # and none of an observable
+    of_gates = set(owners) <= set(range(last))  # no trainable parameter of an observable
     reads_all = wires is not None and not all(m.wires for m in tape.measurements)
     touched = Wires.all_wires([tape.wires, wires]) if reads_all else tape.wires
     return of_gates and _can_be_read(tape) and holds(len(touched))
@@ -218,7 +219,7 @@ def _comes_apart(operation, depth: int = 0) -> bool:
 
 @transform
 def _to_native(tape):
-    """Take operations apart into gates of ours, where the whole tape can be."""
+    """Decompose a tape into supported gates, if that is possible for the whole tape."""
     if all(map(is_native, tape.operations)) or not _can_be_read(tape):
         return (tape,), _first
     taken_apart: Any = decompose(tape, gate_set=native_names(), stopping_condition=is_native)
@@ -248,7 +249,7 @@ def _as_result(reading: Reading, values: list[torch.Tensor]):
 
 
 def _gradients(reading: Reading, tape, values, weights) -> list[np.ndarray]:
-    """The slopes of weighted values by each trainable number of a tape."""
+    """Compute the gradients of weighted values by each trainable parameter of a tape."""
     leaves = reading.inputs, reading.params
     by_leaf = torch.autograd.grad(
         values, leaves, weights, retain_graph=True, allow_unused=True, materialize_grads=True
@@ -258,7 +259,7 @@ def _gradients(reading: Reading, tape, values, weights) -> list[np.ndarray]:
     for position in tape.trainable_params:
         source, index = reading.sources[position]
         table = by_source[source]
-        if index >= table.shape[-1]:  # of a global phase, which nothing reads
+        if index >= table.shape[-1]:  # a global phase has gradient 0
             gradients.append(np.zeros(len(reading.inputs)) if source == "input" else np.zeros(()))
         else:
             gradients.append(table[..., index].numpy())

@@ -1,7 +1,7 @@
-"""What a PennyLane tape asks of our engines: a circuit, its numbers, and what is read.
+"""Conversion of a PennyLane tape to a circuit, its numbers and its measurements.
 
-Every number on the tape becomes an angle: a single one a parameter, one with a batch an input. So the
-circuit holds no value, and the tapes of one QNode share one compiled plan.
+Every number of the tape becomes an angle: a scalar becomes a parameter, a batch an input. So the
+circuit holds no values, and the tapes of one QNode share one compiled plan.
 """
 
 from __future__ import annotations
@@ -27,36 +27,39 @@ from qtha_lab.simulators.expval import expval, probs
 
 log = logging.getLogger(__name__)
 
-NOTHING = ("Identity", "GlobalPhase", "Barrier")  # that no expectation and no probability sees
+NOTHING = ("Identity", "GlobalPhase", "Barrier")  # no effect on expectations and probabilities
 GateKey = tuple[str, tuple[int, ...], tuple[Angle, ...]]
 
 
 def native_names() -> set[str]:
-    """PennyLane's operations that are gates of ours, or none at all."""
+    """Return the names of PennyLane operations that are supported gates or have no effect."""
     return {*NOTHING, *(name for name, kind in GATES.items() if kind.in_pennylane)}
 
 
 def is_native(operation: Operator) -> bool:
-    """Whether an operation is one of `native_names`."""
+    """Return whether an operation is one of `native_names`."""
     name = operation.name
     return name in NOTHING or (name in GATES and GATES[name].in_pennylane)
 
 
 def is_readable(measurement: MeasurementProcess) -> bool:
-    """Whether our engines read it: an expectation of a sum of Pauli strings, or probabilities."""
+    """Return whether engines support a measurement.
+
+    Supported are expectation values of sums of Pauli strings, and probabilities.
+    """
     if isinstance(measurement, ExpectationMP):
         return sentence_of(measurement) is not None
     return isinstance(measurement, ProbabilityMP) and measurement.obs is None
 
 
 def sentence_of(measurement: MeasurementProcess) -> Mapping | None:
-    """The Pauli strings of an expectation with their factors; None where it is no such sum."""
+    """Return the Pauli strings of an expectation with their factors, or None."""
     return getattr(measurement.obs, "pauli_rep", None)
 
 
 @functools.cache
 def holds(n_wires: int) -> bool:
-    """Whether any of our engines takes a state of so many wires."""
+    """Return whether any engine supports a state of `n_wires` wires."""
     try:
         check_engine("auto", Circuit(n_wires, []))
     except Refusal as reason:
@@ -72,16 +75,16 @@ def _circuit(n_qubits: int, gates: tuple[GateKey, ...]) -> Circuit:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """A tape as our engines take it.
+    """Tape in the form of the engines.
 
     Attributes:
-        circuit: Its gates.
-        inputs: Its numbers with a batch, (batch, n_inputs); one empty row where it has none.
-        params: Its single numbers, (n_params,).
-        sources: Of every number of the tape's operations, which angle it is: "input" or "param", and where.
-        is_batched: Whether results have the batch in front.
-        measurements: What is read.
-        wires: The labels of wire 0, 1, ….
+        circuit: Gates of the tape.
+        inputs: Batched numbers, (batch, n_inputs); one empty row without batched numbers.
+        params: Scalar numbers, (n_params,).
+        sources: "input" or "param", and index, of every number of the tape's operations.
+        is_batched: Whether results have a leading batch axis.
+        measurements: Measurements of the tape.
+        wires: Labels of wire 0, 1, ….
     """
 
     circuit: Circuit
@@ -93,7 +96,7 @@ class Reading:
     wires: tuple
 
     def values(self) -> list[Tensor]:
-        """What each measurement gives, (batch, ...); differentiable in inputs and params."""
+        """Compute the result of each measurement, (batch, ...), differentiable in both tensors."""
         words = self._words()
         table: dict[tuple, Tensor] = {}
         if words:
@@ -118,12 +121,12 @@ class Reading:
         return results
 
     def _words(self) -> list[tuple]:
-        """The Pauli strings of all expectations, each once."""
+        """Return the distinct Pauli strings of all expectation values."""
         sums = [sentence_of(m) for m in self.measurements if isinstance(m, ExpectationMP)]
         return list(dict.fromkeys(_key(word) for words in sums for word in words or ()))
 
     def _marginal(self, chances: Tensor, labels) -> Tensor:
-        """The probabilities of some wires, in their order, from those of all."""
+        """Compute the probabilities of some wires, in their order, from those of all wires."""
         n = len(self.wires)
         places = [self.wires.index(label) for label in labels] or list(range(n))
         rest = [wire for wire in range(n) if wire not in places]
@@ -141,7 +144,7 @@ def _text(key: tuple, wires: tuple) -> str:
 
 
 def read(tape: QuantumScript) -> Reading | None:
-    """A tape for our engines; None where it holds what only PennyLane simulates."""
+    """Convert a tape for the engines; return None if only PennyLane can simulate it."""
     if tape.shots or not tape.measurements or not all(map(is_readable, tape.measurements)):
         return None
     if not all(map(is_native, tape.operations)):

@@ -1,4 +1,4 @@
-"""Engine `triton`: one kernel for CUDA tensors, a state in registers for each sample."""
+"""Engine `triton`: one fused kernel for CUDA tensors, with the states in registers."""
 
 import importlib.util
 import os
@@ -6,7 +6,7 @@ import os
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import registry
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # by Python, on CPU tensors: for tests
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # interpreter on CPU tensors, for tests
 
 
 @registry.engine(
@@ -19,7 +19,7 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # by Python, on CPU ten
     listed=False,
 )
 def load() -> registry.Engine:
-    """The engine.
+    """Return the engine.
 
     Raises:
         Refusal: If Triton is not installed.

@@ -1,6 +1,7 @@
-"""Engine `triton`: angles by torch, then one fused kernel forward and one back; first derivatives only.
+"""Engine `triton`: angles by torch, then one fused kernel per forward and backward pass.
 
-Everything stays on the card. Not measured on one yet: correctness is shown by Triton's interpreter.
+First derivatives only. All data stay on the GPU. Not yet run on a GPU: correctness is tested with
+Triton's interpreter.
 """
 
 import functools
@@ -15,20 +16,20 @@ from qtha_lab.simulators.program import Rotation, compile_circuit
 from qtha_lab.simulators.torch_engine import times
 from qtha_lab.simulators.triton.kernel import walk
 
-MAX_QUBITS = 8  # of which ψ and λ of a few samples fit into the registers of a block
-TILE = 2048  # amplitudes of a block
+MAX_QUBITS = 8  # ψ and λ of a few samples still fit into the registers of a block
+TILE = 2048  # amplitudes per block
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits whose states do not fit into registers, and states, whose slopes are not real.
+    """Refuse circuits whose states do not fit into registers, and the state as read-out.
 
     Args:
-        circuit: What is to be run, of `MAX_QUBITS` qubits at most.
-        readout: What is to be read: strings of Z or probabilities.
-        name: Of no account here.
+        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
+        readout: Read-out to compute: Z-strings or probabilities.
+        name: Unused.
 
     Raises:
-        Refusal: If there are too many qubits, or the state is to be read.
+        Refusal: If the circuit has too many qubits, or the read-out is the state.
     """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(f"engine 'triton' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
@@ -39,17 +40,17 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """The batch goes through together."""
+    """Return True: one call evaluates a whole batch."""
     return True
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "triton") -> int:
-    """Angles and their slopes; the states stay in registers.
+    """Return the bytes of angles and their gradients; the states stay in registers.
 
     Args:
-        circuit: What is to be run.
-        batch: Samples.
-        name: Of no account here.
+        circuit: Circuit to run.
+        batch: Number of samples.
+        name: Unused.
     """
     return 2 * 4 * batch * sum(kind in "YZ" for g in circuit.gates for kind, *_ in g.parts())
 
@@ -57,14 +58,14 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "triton") -> int:
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "triton"
 ) -> Tensor:
-    """What is read of every sample; first derivatives only.
+    """Compute the read-out of every sample; first derivatives only.
 
     Args:
-        circuit: What to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors if the circuit starts in amplitudes.
+        circuit: Circuit to run.
+        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
         params: (n_params,), in radians, of the same dtype and device.
-        readout: What to read: strings of Z or probabilities.
-        name: Of no account here.
+        readout: Read-out to compute: Z-strings or probabilities.
+        name: Unused.
 
     Returns:
         (batch, readout size), of the same dtype and device. A second derivative raises `Unsupported`.
@@ -78,7 +79,7 @@ def run(
 
 
 class _Tables:
-    """A circuit as one gate after the other, on one device."""
+    """Tables of a circuit as a sequence of gates, on one device."""
 
     def __init__(
         self, circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
@@ -124,7 +125,7 @@ class _Tables:
 def _tables(
     circuit: Circuit, readout: Readout, device: torch.device, dtype: torch.dtype
 ) -> _Tables:
-    with torch.inference_mode(False):  # they may be differentiated through later
+    with torch.inference_mode(False):  # later calls may use the cached tables with autograd
         return _Tables(circuit, readout, device, dtype)
 
 
@@ -144,7 +145,7 @@ class _Walk(torch.autograd.Function):
 
 
 class _Gradients(torch.autograd.Function):
-    """The way back, a function of its own so that a second derivative gets a sentence."""
+    """Backward pass as a separate function, so that a second derivative raises a clear error."""
 
     @staticmethod
     def forward(ctx, angles: Tensor, start: Tensor, grad: Tensor, tables: _Tables):

@@ -1,7 +1,8 @@
-"""The kernel of engine `triton`: a block of samples through the gates, and back by undoing them.
+"""Kernel of engine `triton`: forward and backward pass of a block of samples.
 
-ψ is a real and an imaginary tile of (2^n, samples) in registers; a partner row is fetched from the other
-threads' registers. Nothing is stored but what is read, and backward the slope of every angle.
+The backward pass undoes the gates. ψ is a real and an imaginary tile of (2^n, samples) in
+registers; a partner row is read from other threads' registers. Only the read-out is stored, and
+backward the gradient of every angle and of initial amplitudes.
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportInvalidTypeForm=false
@@ -11,7 +12,7 @@ import triton.language as tl
 
 @triton.jit
 def _sign(rows, mask):
-    """+1 where an even number of the mask's bits is set, -1 elsewhere."""
+    """Return +1 for rows with an even number of the mask's bits, else -1."""
     bits = rows & mask
     bits = bits ^ (bits >> 8)
     bits = bits ^ (bits >> 4)
@@ -22,13 +23,13 @@ def _sign(rows, mask):
 
 @triton.jit
 def _partner(tile, rows, flip, size: tl.constexpr, lanes: tl.constexpr):
-    """Row k ^ flip in the place of row k."""
+    """Replace row k by row k ^ flip."""
     return tl.gather(tile, tl.broadcast_to((rows ^ flip)[:, None], (size, lanes)), 0)
 
 
 @triton.jit
 def _gate(re, im, rows, is_rotation, flip, sign, cos, sin, size: tl.constexpr, lanes: tl.constexpr):
-    """One gate: a turn of rows k and k ^ flip, or a phase of every row."""
+    """Apply a rotation of rows k and k ^ flip, or a phase per row."""
     if is_rotation:
         return (
             cos * re - sin * sign * _partner(re, rows, flip, size, lanes),
@@ -44,25 +45,27 @@ def walk(
     size: tl.constexpr, lanes: tl.constexpr, from_start: tl.constexpr, strings: tl.constexpr,
     backward: tl.constexpr,
 ):  # fmt: skip
-    """Values of a block of samples, or from their slopes those of angles.
+    """Compute the values of a block of samples, or backward the gradients of the angles.
 
     Args:
-        angles: In radians, (gates, batch).
-        gates: Whether a turn, rows that it flips, mask of its sign, int32, (gates, 3).
-        start: Amplitudes, (2^n, batch), if the circuit starts in them.
-        masks: Of the strings that are read, or for probabilities the basis state of every row, int32.
-        signs: Of the strings, of the dtype of the angles.
-        values: What is read, (readouts, batch); backward its slopes.
-        gradients: Backward, filled with those of the angles, (gates, batch).
-        start_gradients: Backward, filled with those of the start, (2^n, batch).
-        batch: Samples.
-        n_gates: Gates.
-        n_masks: Strings.
+        angles: Angles in radians, (gates, batch).
+        gates: Per gate: whether it is a rotation, its flip mask, and its sign mask, int32, (gates,
+            3).
+        start: Initial amplitudes, (2^n, batch), with `from_start`.
+        masks: Masks of the observed Z-strings, or for probabilities the basis state of every row,
+            int32.
+        signs: Signs of the Z-strings, of the dtype of the angles.
+        values: Output: read-out, (readouts, batch); backward: input, its gradient.
+        gradients: Backward output: gradients of the angles, (gates, batch).
+        start_gradients: Backward output: gradients of the initial amplitudes, (2^n, batch).
+        batch: Number of samples.
+        n_gates: Number of gates.
+        n_masks: Number of Z-strings.
         size: 2^n.
-        lanes: Samples of a block, a power of two.
-        from_start: Whether the circuit starts in amplitudes.
-        strings: Whether strings are read; else probabilities.
-        backward: Whether slopes are asked for.
+        lanes: Samples per block, a power of two.
+        from_start: Whether the initial state is `start` instead of |0…0⟩.
+        strings: Whether Z-strings are read out; else probabilities.
+        backward: Whether to compute gradients.
     """
     rows = tl.arange(0, size)
     lane = tl.program_id(0).to(tl.int64) * lanes + tl.arange(0, lanes)
