@@ -1,7 +1,8 @@
 """What was edited in a comparison since it was last run in its folder, held against what has been trained there.
 
-More methods, seeds, models, tasks, rates, trials or repeats leave what was trained as it is. Another value of what
-holds for every run does not: it is refused before anything starts, so that nothing is trained twice unnoticed.
+More methods, seeds, models, tasks, rates, trials or repeats leave what was trained as it is.
+Another value of what holds for every run does not: it is refused before anything starts, so that
+nothing is trained twice unnoticed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What a comparison claims: the difference of each method to the first, and whether it is shown.
 
-Every method stands at its best learning rate. The loss is that of the test rows, pair by pair, where all runs have
-them; of older runs it is the evaluation loss. Of the m claims of one table, over all models and tasks, each interval is
-one of 1 - 0.05/m and each p is m times its own (Bonferroni), so that those of this table hold together with 95 %.
+Every method stands at its best learning rate. The loss is that of the test rows, pair by pair,
+where all runs have them; of older runs it is the evaluation loss. Of the m claims of one table,
+over all models and tasks, each interval is one of 1 - 0.05/m and each p is m times its own
+(Bonferroni), so that those of this table hold together with 95 %.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def against_the_first(
     Args:
         entries: Of all runs.
         items: Test rows of the runs that have them, by run id.
-        rounding: Losses of one seed of a method whose start was moved by a rounding, by `name_in` of its label without
-            rate.
+        rounding: Losses of one seed of a method whose start was moved by a rounding, by `name_in`
+            of its label without rate.
     """
     cells = by_cell(entries)
     pairs = {cell: _pairs([*dict.fromkeys(map(family, of))]) for cell, of in cells.items()}
@@ -144,7 +145,8 @@ def claims(
 
     Args:
         entries: Of runs at the best rate of their method.
-        pairs: Labels without rate by the cell they are compared in; the second of a pair is taken away.
+        pairs: Labels without rate by the cell they are compared in; the second of a pair is taken
+            away.
         items: Test rows by run id.
         rounding: Losses at moved starts, by `name_in` of the label without rate.
         cells: Of how many cells the comparison is.

@@ -1,6 +1,7 @@
 """What takes part in a comparison, once all that must be measured or searched for is known: steps and winners.
 
-Each is found once and written to `lineup.json` beside the runs, so that a comparison that goes on is the same one.
+Each is found once and written to `lineup.json` beside the runs, so that a comparison that goes on
+is the same one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def timed(
 
     Args:
         comparison: What is to be run.
-        folder: Where steps that were measured are written down, and read again; None measures them now.
+        folder: Where steps that were measured are written down, and read again; None measures them
+            now.
         seconds: Of a step of an experiment; None measures on this machine (`cost.preview`).
 
     Raises:
@@ -107,8 +109,9 @@ def records(comparison: Comparison, contenders: Iterable[Contender]) -> list[dic
     """What takes part, as in `summary.json`: of each method in each cell what it became.
 
     Returns:
-        `model`, `task`, `task_options`; `declared`, the label in the description; `method`, the label without rate under
-        which its runs stand; `steps`; `point`, the tuned settings; `trials`, the losses of all trials.
+        `model`, `task`, `task_options`; `declared`, the label in the description; `method`, the
+        label without rate under which its runs stand; `steps`; `point`, the tuned settings;
+        `trials`, the losses of all trials.
     """
     records = []
     for contender in contenders:

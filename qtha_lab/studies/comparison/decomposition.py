@@ -1,7 +1,7 @@
 """What each part of QTHA adds: the difference of every method with a part to the same one without it.
 
-Rows are read off the runs at hand, each method at its best learning rate, on every model and task; a part whose two
-sides were not both run with three seeds has no row.
+Rows are read off the runs at hand, each method at its best learning rate, on every model and task;
+a part whose two sides were not both run with three seeds has no row.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def decompose(
     Args:
         entries: Of all runs of a comparison.
         items: Test rows of the runs that have them, by run id.
-        rounding: Losses of one seed of a method at starts moved by a rounding, by `name_in` of the label without rate.
+        rounding: Losses of one seed of a method at starts moved by a rounding, by `name_in` of the
+            label without rate.
     """
     best, items = at_their_best(entries), items or {}
     parts = {cell: _parts(cell, in_cell, items) for cell, in_cell in by_cell(best).items()}

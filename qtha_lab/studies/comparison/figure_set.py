@@ -56,7 +56,8 @@ def figure_set(
 ) -> Iterator[Figure]:
     """Draw the figures of some runs, for each model and task; those without recorded numbers are left out.
 
-    Where methods were tried at several learning rates, each stands at its best one, chosen on evaluation rows.
+    Where methods were tried at several learning rates, each stands at its best one, chosen on
+    evaluation rows.
 
     Args:
         runs: What to draw.

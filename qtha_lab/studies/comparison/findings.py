@@ -25,7 +25,8 @@ def notes(
         entries: As in `summary.json` under `runs`.
         expected: How many runs there will be.
         verdicts: Sentences on the differences between methods (see `claims`).
-        terms: On what terms methods were compared, by cell (see `terms`); None says which rates were tried.
+        terms: On what terms methods were compared, by cell (see `terms`); None says which rates
+            were tried.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",

@@ -1,7 +1,8 @@
 """The files of a comparison's directory, and which runs are its own.
 
-A comparison under the `comparisons` of a runs folder has its runs in that folder, under its name, where every list of
-runs shows them; one that a person puts elsewhere holds them itself, in `runs`. Trials and moved starts lie beside it.
+A comparison under the `comparisons` of a runs folder has its runs in that folder, under its name,
+where every list of runs shows them; one that a person puts elsewhere holds them itself, in `runs`.
+Trials and moved starts lie beside it.
 """
 
 from __future__ import annotations

@@ -33,8 +33,9 @@ def launch(
         check: Refuse first what cannot work; without it the worker would fail.
 
     Returns:
-        A `Run` of an experiment, a `RunSet` of a comparison; both can be waited for, stopped and resumed. Where trials come
-        before the runs, or moved starts after them, the set is a `ScheduledRuns`, which a driver fills.
+        A `Run` of an experiment, a `RunSet` of a comparison; both can be waited for, stopped and
+        resumed. Where trials come before the runs, or moved starts after them, the set is a
+        `ScheduledRuns`, which a driver fills.
 
     Raises:
         Refusal: If it cannot run; then nothing is started.

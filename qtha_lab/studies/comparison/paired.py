@@ -1,7 +1,7 @@
 """Differences between two methods trained with the same seeds and tested on the same rows.
 
-Numbers in, an interval, its p and the detectable difference out; reads no run. Whether a difference is shown is decided
-here, once, for sentences, tables and figures.
+Numbers in, an interval, its p and the detectable difference out; reads no run. Whether a
+difference is shown is decided here, once, for sentences, tables and figures.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class PairedDifference:
         mean: The difference.
         low: Lower end of its interval.
         high: Upper end.
-        p: Least chance of error of the family at which this interval excludes zero: below 0.05 where one of 95 % does.
+        p: Least chance of error of the family at which this interval excludes zero: below 0.05
+            where one of 95 % does.
         seeds: Number of seeds.
         items: Number of test rows; 1 where only a mean is known.
         spread: Standard deviation over the seeds of the difference.
@@ -152,8 +153,8 @@ def errors(
 ) -> tuple[Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"]]:
     """Return the mean of a two-way table and the parts of its standard error by seeds and by rows.
 
-    The mean squares of seeds, rows and rest are those of a two-way analysis of variance without repeats. The rest is in
-    that of the seeds already, so it is taken from that of the rows.
+    The mean squares of seeds, rows and rest are those of a two-way analysis of variance without
+    repeats. The rest is in that of the seeds already, so it is taken from that of the rows.
 
     Example:
         >>> mean, by_seeds, by_rows = errors(np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]))
@@ -178,15 +179,16 @@ def half_width(seed_error: Any, row_error: Any, seeds: float, rows: int, level: 
     """Return half the width of an interval: each part of the error times its own Student's t.
 
     Args:
-        seed_error: Part of the standard error by seeds, estimated with seeds - 1 degrees of freedom.
+        seed_error: Part of the standard error by seeds, estimated with seeds - 1 degrees of
+            freedom.
         row_error: Part by rows, estimated with rows - 1.
         seeds: Number of seeds.
         rows: Number of test rows.
         level: Chance of error, two-sided.
 
     Source:
-        Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for independent parts);
-        `qtha-lab bench coverage` measures its error and power here.
+        Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for
+        independent parts); `qtha-lab bench coverage` measures its error and power here.
     """
     return np.hypot(_t(level, seeds) * seed_error, _t(level, rows) * row_error)
 
@@ -218,7 +220,8 @@ def rounding_floor(
     """Return the half-width of the difference of two means over seeds that rounding makes.
 
     Args:
-        repeats: Results of one seed, the adapter's initial weights moved by one unit in the last place each time.
+        repeats: Results of one seed, the adapter's initial weights moved by one unit in the last
+            place each time.
         seeds: Number of seeds of each mean.
         level: Chance of a larger one.
 

@@ -22,7 +22,8 @@ class PivotTable:
     Attributes:
         reference: The first method, which is taken away from each of the others.
         cells: In their order.
-        claims: By the method as declared and the cell, where an interval is known (see `claims.Claim.plain`).
+        claims: By the method as declared and the cell, where an interval is known (see
+            `claims.Claim.plain`).
         methods: As declared, without the first.
     """
 

@@ -32,8 +32,8 @@ def at_best_rates(
 def repeats_of(repeats: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """The repeats that tell what rounding makes of a method, where there are enough, by `name_in` of its label without rate.
 
-    They are those at the rate that the method is compared at. Older comparisons repeated the first rate of the file: of
-    such they are those at the rate that has most.
+    They are those at the rate that the method is compared at. Older comparisons repeated the first
+    rate of the file: of such they are those at the rate that has most.
 
     Args:
         repeats: Entries of runs of one seed whose starts were moved.

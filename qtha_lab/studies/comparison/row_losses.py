@@ -25,7 +25,8 @@ class TestItems:
 
     Attributes:
         names: One of each row, the same in every run on one model.
-        losses: What each row adds to the mean: its loss, times its labels over the mean number of labels.
+        losses: What each row adds to the mean: its loss, times its labels over the mean number of
+            labels.
     """
 
     __test__ = False  # no test of pytest's

@@ -1,7 +1,8 @@
 """Several methods with several seeds: launch what is missing, gather the summaries, say what they show.
 
-Everything lies under `out`: `comparison.yaml`, `lineup.json`, `tuning/`, `runs/`, `rounding/`, `summary.json`. A run is
-started when a slot is free for it, and calling `run` again with the same `out` goes on where it was. Draws nothing.
+Everything lies under `out`: `comparison.yaml`, `lineup.json`, `tuning/`, `runs/`, `rounding/`,
+`summary.json`. A run is started when a slot is free for it, and calling `run` again with the same
+`out` goes on where it was. Draws nothing.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ def run(
 ) -> dict[str, Any]:
     """Run every method with every seed on every model and task, and write `out/summary.json` after each run that ends.
 
-    Where the comparison tunes, the trials come first. Finished runs of the same experiment are kept, live
-    ones are followed, stopped and dead ones resumed.
-    Ctrl-C stops the runs softly before it is passed on.
+    Where the comparison tunes, the trials come first. Finished runs of the same experiment are
+    kept, live ones are followed, stopped and dead ones resumed. Ctrl-C stops the runs softly
+    before it is passed on.
 
     Args:
         comparison: What to run.
@@ -62,8 +63,8 @@ def run(
         `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
 
     Raises:
-        Refusal: If the comparison cannot run, another process works in `out`, or what was trained there would not count
-            any more (see `edited.check_edit`).
+        Refusal: If the comparison cannot run, another process works in `out`, or what was trained
+            there would not count any more (see `edited.check_edit`).
 
     Example:
         >>> run(Comparison(methods="lora,qtha"), "out/tiny")["notes"][0]  # doctest: +SKIP
@@ -95,7 +96,8 @@ def summarise(
     Args:
         comparison: What was run.
         queue: Its runs.
-        contenders: What takes part; None is the comparison's own, where nothing was measured or tuned.
+        contenders: What takes part; None is the comparison's own, where nothing was measured or
+            tuned.
 
     Returns:
         See `summaries.summary_of`.
@@ -166,7 +168,8 @@ class _Work:
 
     Attributes:
         table: A run for every cell, method, rate and seed.
-        repeats: Runs at starts moved by a rounding; none before the table's have ended, which choose their rates.
+        repeats: Runs at starts moved by a rounding; none before the table's have ended, which
+            choose their rates.
     """
 
     def __init__(

@@ -101,8 +101,8 @@ def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
     """What the `spectrum` events of a run recorded, by layer; of one step the last record counts.
 
     A record is `{"kind": "spectrum", "step": …}` with what `qtha_lab.analysis.snapshot` gives:
-    `"layers": {layer: {"singular_values": […], "effective_rank": …, "bond_entropy_bits": {…}}}`. A bare list of
-    values in the place of the inner mapping is understood too.
+    `"layers": {layer: {"singular_values": […], "effective_rank": …, "bond_entropy_bits": {…}}}`. A
+    bare list of values in the place of the inner mapping is understood too.
 
     Example:
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}

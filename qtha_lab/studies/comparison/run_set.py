@@ -88,9 +88,9 @@ class RunSet:
     def table(self) -> pandas.DataFrame:
         """A row for every method, as numbers: means over the seeds of the runs that have finished.
 
-        What was learnt has its least and its most too (`eval_loss`, `eval_loss_min`, `eval_loss_max`);
-        the columns are named and sorted as in `qtha_lab.core.metrics`. `qtha_lab.studies.comparison.rows` gives the
-        same as ready-made text.
+        What was learnt has its least and its most too (`eval_loss`, `eval_loss_min`,
+        `eval_loss_max`); the columns are named and sorted as in `qtha_lab.core.metrics`.
+        `qtha_lab.studies.comparison.rows` gives the same as ready-made text.
         """
         import pandas
 

@@ -1,6 +1,7 @@
 """Runs as rows of plain values: who each is, its settings, its measures, and a name as short as tells them apart.
 
-This is what every view of runs is drawn from; it reads run directories, and neither draws nor starts anything.
+This is what every view of runs is drawn from; it reads run directories, and neither draws nor
+starts anything.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ RATIO = "rate_ratios."  # before a group of tensors
 class RunValues(NamedTuple):
     """One run.
 
-    `label` is its method as launched; `settings` hold the seed too, each by the name by which it is an axis of
-    a sweep; `measures` are empty until the run has ended.
+    `label` is its method as launched; `settings` hold the seed too, each by the name by which it
+    is an axis of a sweep; `measures` are empty until the run has ended.
     """
 
     run: Run
@@ -50,7 +51,8 @@ def run_values(sources: Iterable[str | Path | Run], defaults: bool = True) -> li
 
     Args:
         sources: Ids, directories, folders of runs or of a comparison, or runs themselves.
-        defaults: Whether what only some of a method chose is filled in for the others, which may load the method.
+        defaults: Whether what only some of a method chose is filled in for the others, which may
+            load the method.
 
     Raises:
         Refusal: If a source is no run and holds none.

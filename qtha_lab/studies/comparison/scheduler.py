@@ -1,7 +1,7 @@
 """The process of one comparison: `python -m qtha_lab.studies.comparison.scheduler COMPARISON_DIR`.
 
-Runs its trials, its runs and its moved starts, then writes the report. Killed at any moment and started again it goes
-on where it was, as `compare.run` does.
+Runs its trials, its runs and its moved starts, then writes the report. Killed at any moment and
+started again it goes on where it was, as `compare.run` does.
 """
 
 from __future__ import annotations

@@ -31,9 +31,10 @@ def summary_of(
         expected: How many runs there will be.
 
     Returns:
-        `comparison`, as plain data; `contenders`, `runs` and `expected` as above; `notes`, sentences on what these numbers
-        do and do not show; `claims` and `decomposition`, the differences behind them as numbers (see `claims.Claim`);
-        `rounding`, the losses at moved starts by method, and `rounding_at`, the rate that each was measured at.
+        `comparison`, as plain data; `contenders`, `runs` and `expected` as above; `notes`,
+        sentences on what these numbers do and do not show; `claims` and `decomposition`, the
+        differences behind them as numbers (see `claims.Claim`); `rounding`, the losses at moved
+        starts by method, and `rounding_at`, the rate that each was measured at.
     """
     # here, since a list of runs needs no library of numbers
     from qtha_lab.studies.comparison import rounding_noise as moved_starts

@@ -20,8 +20,8 @@ ALWAYS = (*PLACE, "parameters", "seeds", "matching", "tuning")
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """One entry per label and cell, in the order of the runs: mean, min and max of each measure over the seeds.
 
-    Runs that did not finish count under `unfinished` and in nothing else. `side_by_side` is whether any of the seconds were
-    taken while other runs trained, None where that is not known.
+    Runs that did not finish count under `unfinished` and in nothing else. `side_by_side` is
+    whether any of the seconds were taken while other runs trained, None where that is not known.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
@@ -57,9 +57,10 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     """One row of ready-made text per label and cell; only columns in which some row has a value.
 
-    A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets; seconds that were taken
-    while other runs trained are marked ∥. The model and the
-    task have a column where they vary; the summary of a comparison also says by what methods were matched and tuned.
+    A number is the mean over the seeds; what was learnt has the smallest and the largest in
+    brackets; seconds that were taken while other runs trained are marked ∥. The model and the task
+    have a column where they vary; the summary of a comparison also says by what methods were
+    matched and tuned.
 
     Args:
         summary: As `qtha_lab.studies.comparison.summarise` gives it.
@@ -92,9 +93,10 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
         summary: As `qtha_lab.studies.comparison.summarise` gives it.
 
     Returns:
-        `model` and `task` where they vary, `method`, `trainable_parameters`, `seeds` and `unfinished` (both counts), then
-        `side_by_side` where it is known (see `aggregate`) and the mean of each measure over the seeds; what was learnt has
-        its least and most under `…_min` and `…_max`.
+        `model` and `task` where they vary, `method`, `trainable_parameters`, `seeds` and
+        `unfinished` (both counts), then `side_by_side` where it is known (see `aggregate`) and the
+        mean of each measure over the seeds; what was learnt has its least and most under `…_min`
+        and `…_max`.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]

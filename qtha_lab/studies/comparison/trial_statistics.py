@@ -67,8 +67,8 @@ def trials_of(rows: Sequence[RunValues], measure: str) -> list[Trial]:
 def contenders(rows: Sequence[RunValues]) -> dict[str, list[RunValues]]:
     """Group runs by what is tuned by itself: a control of a method is no trial of the method.
 
-    In a comparison each of its methods is one, with all options but the learning rate; elsewhere a method or one
-    of its controls, whose other settings are its trials.
+    In a comparison each of its methods is one, with all options but the learning rate; elsewhere a
+    method or one of its controls, whose other settings are its trials.
     """
     compared = {row.id: row for row in rows if is_compared(row)}
     names = short_labels([*compared.values()], ["learning_rate"]) if compared else {}
@@ -116,15 +116,16 @@ def budget(values: Sequence[float], lower_is_better: bool = True) -> Budget | No
         lower_is_better: Whether a small value is the good one.
 
     Returns:
-        The expectation, the ends of a band that holds four of five draws, and the best so far; None without a
-        finite value.
+        The expectation, the ends of a band that holds four of five draws, and the best so far;
+        None without a finite value.
 
     Example:
         >>> budget([3.0, 1.0]).expected  # of two draws one in four is twice the worse
         [2.0, 1.5]
 
     Source:
-        Dodge et al. 2019, arXiv:1909.03004, equations 7 and 8 (with replacement, from the empirical distribution).
+        Dodge et al. 2019, arXiv:1909.03004, equations 7 and 8 (with replacement, from the
+        empirical distribution).
     """
     sign = 1.0 if lower_is_better else -1.0
     costs = sign * np.asarray(values, dtype=float)
@@ -154,8 +155,8 @@ def enough(trials: int, settings: int) -> int:
 def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Share]:
     """The share of the variance that each setting explains, with a 90 % interval over draws of the trials.
 
-    Trials that diverged count as the worst that did not. Settings whose values lie far apart are taken by their
-    logarithm, so that each decade counts the same.
+    Trials that diverged count as the worst that did not. Settings whose values lie far apart are
+    taken by their logarithm, so that each decade counts the same.
 
     Args:
         trials: Of one method.
@@ -165,8 +166,8 @@ def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Sh
         Refusal: If there are too few trials to say anything.
 
     Source:
-        Hutter, Hoos and Leyton-Brown 2014 (fANOVA), as optuna's FanovaImportanceEvaluator computes it on
-        scikit-learn's random forest; the interval is ours.
+        Hutter, Hoos and Leyton-Brown 2014 (fANOVA), as optuna's FanovaImportanceEvaluator computes
+        it on scikit-learn's random forest; the interval is ours.
     """
     if missing := enough(len(trials), len(settings)):
         needed = len(trials) + missing

@@ -1,7 +1,8 @@
 """Every method of a comparison tuned before it is compared: a sweep for each, and what came out best of as many trials.
 
-The sweeps lie in `tuning` beside the runs, each with its journal, and are the machinery of `qtha_lab.studies.sweep`: killed or
-given more trials they go on. Winners are chosen on evaluation rows; the seeds of the comparison confirm them.
+The sweeps lie in `tuning` beside the runs, each with its journal, and are the machinery of
+`qtha_lab.studies.sweep`: killed or given more trials they go on. Winners are chosen on evaluation
+rows; the seeds of the comparison confirm them.
 """
 
 from __future__ import annotations

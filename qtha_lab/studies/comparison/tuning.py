@@ -1,6 +1,7 @@
 """Methods that were tried at several learning rates: which rate is the best of each, chosen on evaluation rows.
 
-The test is for what comes after: no choice is made on it. All but `at_their_best` is of one model and task.
+The test is for what comes after: no choice is made on it. All but `at_their_best` is of one model
+and task.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a comparison left in its folder, read once: its description, its summary and its runs.
 
-Works out nothing that the summary does not hold, but which runs are at the best rate of their method.
+Works out nothing that the summary does not hold, but which runs are at the best rate of their
+method.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ class Report:
         title: Its heading.
         folder: What `compare` wrote.
         sections: In the order of the page.
-        data: The differences, the parts and the notes as in `summary.json`, and what repeats the comparison.
+        data: The differences, the parts and the notes as in `summary.json`, and what repeats the
+            comparison.
 
     Example:
         >>> report = Report.of("out/tiny")  # doctest: +SKIP
