@@ -51,7 +51,7 @@ from qtha_lab.training.test_evaluation import write_test
 
 Progress = Callable[[Run, Status], None]
 Rounds = Callable[[Parties, int], dict[str, Tensor]]
-"""Function that runs a round by number and returns the average of its client updates."""
+"""What plays a round with its number: from the adapter of the round before to the clients' average."""
 log = logging.getLogger(__name__)
 
 

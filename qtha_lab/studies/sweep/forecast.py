@@ -20,7 +20,7 @@ class Forecast:
     Attributes:
         trials: Number of trials of each method, by its label.
         runs: Number of all runs: one per trial and seed.
-        seconds_of_a_run: Seconds per run by method label, measured at the first point of the
+        seconds_of_a_run: Seconds per run by method label, estimated at the first point of the
             method.
         slots: Number of simultaneous runs.
     """
@@ -66,6 +66,8 @@ class Forecast:
 
 def first_experiments(sweep: Sweep) -> dict[str, Experiment]:
     """Return the experiment at each method's first point, by method label.
+
+    The forecast estimates the cost of a method at this point.
 
     The forecast measures the cost of a method at this point.
     """

@@ -20,7 +20,7 @@ from qtha_lab.core.io import parse_json, read_bytes
 log = logging.getLogger(__name__)
 
 LIMIT = 2**29
-"""Maximum size of a journal in bytes."""
+"""Bytes of a journal."""
 
 
 class _Lines(BaseJournalBackend):

@@ -183,6 +183,9 @@ def _number(seed: int, text: str) -> int:
 def _sampler(sweep: Sweep, method: int, count: int) -> optuna.samplers.BaseSampler:
     """Return the sampler of the next trial.
 
+    The seed depends on the number of earlier trials, so a resumed search is reproducible. Sobol
+    sampling uses one seed per method.
+
     The seed depends on the number of earlier trials, so a resumed search is reproducible.
     """
     seed = _number(sweep.search_seed, f"{method} {count}")
