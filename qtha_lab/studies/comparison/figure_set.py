@@ -1,4 +1,4 @@
-"""Figures of a comparison, in order, without file output."""
+"""Figures of a comparison, forest of paired differences first, without file output."""
 
 from __future__ import annotations
 

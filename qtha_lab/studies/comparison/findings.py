@@ -212,7 +212,7 @@ def side_by_side(entries: list[dict[str, Any]]) -> str | None:
 
 
 def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str | None:
-    """State the learning rate of each method and that no tuning selected it."""
+    """State the learning rate of each method and that no tuning here selected it."""
     rates = {entry["label"]: entry["learning_rate"] for entry in entries}
     if not rates:
         return None
@@ -240,7 +240,7 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
 
 
 def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
-    """Name the runs that are missing or did not finish."""
+    """Count the missing runs, and name the runs that did not finish."""
     waiting, cells = expected - len(entries), len(by_cell(entries))
     sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
     for entry in entries:

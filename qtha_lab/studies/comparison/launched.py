@@ -34,7 +34,7 @@ class Stage(NamedTuple):
 
 
 class ScheduledRuns(RunSet):
-    """Runs of a comparison that a scheduler process launches one after another.
+    """Runs of a staged comparison, launched over time by its scheduler process.
 
     Args:
         path: Directory of the comparison.

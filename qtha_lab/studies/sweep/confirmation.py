@@ -1,7 +1,7 @@
 """Confirmation of a sweep: compare the best trial of each method with fresh seeds.
 
 The best of many trials is selected on the seeds of the sweep, so its value is biased.
-`qtha_lab.studies.launch` starts the comparison.
+`qtha_lab.launch` starts the comparison.
 """
 
 from __future__ import annotations
