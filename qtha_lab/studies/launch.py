@@ -51,7 +51,7 @@ def launch(
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
     """
-    paths.working_folder()  # the worker starts in it
+    paths.working_folder()  # fails early if the worker cannot start in this folder
     if isinstance(described, Sweep):
         return sweep.launch(described, folder, check=check)
     return compare.launch(described, folder, check=check)

@@ -146,7 +146,7 @@ def _uniform(space: Space, generator: torch.Generator) -> Tensor:
 def _by_hand(
     space: Space, train: Cost, validate: Cost, plan: Plan, generator: torch.Generator
 ) -> Found:
-    """Train random circuits separately, with equal shares of the evaluations, and return the best."""
+    """Train random circuits separately on equal shares of the evaluations; return the best."""
     evaluations = plan.steps // 2 * (2 + plan.experts) + plan.candidates * plan.experts
     steps = max(1, (evaluations + plan.finetune_steps) // CIRCUITS_TRIED_BY_HAND)
 

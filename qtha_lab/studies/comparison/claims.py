@@ -3,7 +3,7 @@
 Every method uses its best learning rate. The loss is the test loss per row, paired by row, where
 all runs have it; runs without test loss are compared by evaluation loss. A table over all models
 and tasks makes m claims. Each interval has level 1 - 0.05/m and each p is multiplied by m
-(Bonferroni), so all intervals of the table hold simultaneously with 95 %.
+(Bonferroni). All intervals of the table then hold simultaneously with 95 %.
 """
 
 from __future__ import annotations

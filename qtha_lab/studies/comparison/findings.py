@@ -99,7 +99,7 @@ def over_cells(sentences: Mapping[Cell, Sequence[str]]) -> list[str]:
 
 
 def same_start(entries: list[dict[str, Any]]) -> str | None:
-    """State whether all methods of a seed had the same initial evaluation loss."""
+    """Compare the initial evaluation losses of all methods per seed; None without a pair."""
     starts: dict[int, list[float]] = {}
     for entry in entries:
         if entry.get("eval_loss_start") is not None:
@@ -170,7 +170,7 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def scales(entries: list[dict[str, Any]]) -> str | None:
-    """State whether all methods share the scale s; None for fewer than two."""
+    """Compare the scales s of all methods; None for fewer than two."""
     by_label = {tuning.family(e): e["scale"] for e in entries if e.get("scale") is not None}
     if len(by_label) < 2:
         return None

@@ -51,7 +51,7 @@ def run(
 
     Writes `out/summary.json` as runs end.
 
-    Tuning trials run first. Finished runs of the same experiment are kept, running ones are
+    Tuning trials run first. Finished runs of the same experiment are reused, running ones are
     monitored, and stopped or dead ones are resumed. Ctrl-C stops the runs with saved state before
     it is raised again.
 

@@ -102,7 +102,7 @@ def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
 
     The last record of a step counts.
 
-    A record is `{"kind": "spectrum", "step": …}` with the layers of a spectrum snapshot:
+    A record is `{"kind": "spectrum", "step": …}` with the result of `qtha_lab.analysis.snapshot`:
     `"layers": {layer: {"singular_values": […], "effective_rank": …, "bond_entropy_bits": {…}}}`. A
     bare list of values in place of the inner mapping is also accepted.
 

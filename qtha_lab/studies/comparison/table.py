@@ -99,8 +99,8 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         `model` and `task` if they vary, `method`, `trainable_parameters`, `seeds` and `unfinished`
-        (both counts), `side_by_side` if known (see `aggregate`), and the mean of each measure over
-        the seeds. Learning results also have `…_min` and `…_max`.
+        (both counts). `side_by_side` follows if known (see `aggregate`), then the mean of each
+        measure over the seeds. Learning results also have `…_min` and `…_max`.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]

@@ -185,8 +185,6 @@ def _sampler(sweep: Sweep, method: int, count: int) -> optuna.samplers.BaseSampl
 
     The seed depends on the number of earlier trials, so a resumed search is reproducible. Sobol
     sampling uses one seed per method.
-
-    The seed depends on the number of earlier trials, so a resumed search is reproducible.
     """
     seed = _number(sweep.search_seed, f"{method} {count}")
     if sweep.search == "tpe":

@@ -114,7 +114,7 @@ class Trials:
         return confirmation(self.sweep, self.best(), n_seeds)
 
     def seconds_left(self, records: Iterable[TrialRecord]) -> float | None:
-        """Estimate the remaining seconds from the duration of ended trials.
+        """Estimate the remaining seconds from the duration of complete trials.
 
         Assumes that every slot is busy.
 

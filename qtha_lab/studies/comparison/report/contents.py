@@ -85,7 +85,7 @@ class Compared:
 
     @cached_property
     def pivot_table(self) -> PivotTable | None:
-        """Pivot table over several (model, task) pairs; None for one pair."""
+        """Pivot table over several (model, task) pairs; None for one pair or method."""
         return PivotTable.of(self.summary)
 
     def of_cell(self, cell: Cell) -> Compared:
