@@ -157,7 +157,10 @@ def _cells(comparison: Comparison) -> list[Cell]:
 
 
 def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
-    """Describe the runs with training steps that the comparison would not use."""
+    """Describe the runs with training steps that the comparison would not use.
+
+    With tuning or matching by seconds, all runs with training steps count.
+    """
     begun = []
     for run in folder.runs():
         status = run.status()

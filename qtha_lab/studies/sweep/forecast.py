@@ -68,8 +68,6 @@ def first_experiments(sweep: Sweep) -> dict[str, Experiment]:
     """Return the experiment at each method's first point, by method label.
 
     The forecast estimates the cost of a method at this point.
-
-    The forecast measures the cost of a method at this point.
     """
     return {
         method.label: sweep.experiments_at(
