@@ -1,4 +1,4 @@
-"""One word that starts whatever is described: a run, the runs of a comparison, the trials of a sweep."""
+"""Launch function for a run, the runs of a comparison, or tuning trials."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def launch(
     *,
     check: bool = True,
 ) -> Run | RunSet | Trials:
-    """Start what is described and return at once; what waits for a slot is queued.
+    """Start the described runs and return at once; queue runs without a free slot.
 
     Args:
-        described: What to run.
-        folder: Of the run directories, or the directory of the sweep; None is the usual one.
-        check: Refuse first what cannot work; without it a worker would fail.
+        described: Experiment, comparison or sweep to run.
+        folder: Folder of the run directories, or directory of the sweep; None is the default.
+        check: Validate the description first; otherwise errors appear in the worker.
 
     Returns:
-        A `Run` of an experiment, a `RunSet` of a comparison, the `Trials` of a sweep; each can be waited for, stopped
-        and resumed, and each goes on if it is forgotten.
+        A `Run` of an experiment, a `RunSet` of a comparison, or the `Trials` of a sweep. Each can
+        be waited for, stopped and resumed, and continues after this process ends.
 
     Raises:
-        Refusal: If it cannot run; then nothing is started.
+        Refusal: If the description cannot run; no run is started then.
 
     Example:
         >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
@@ -51,7 +51,7 @@ def launch(
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
     """
-    paths.working_folder()  # the worker starts in it
+    paths.working_folder()  # fails early if the worker cannot start in this folder
     if isinstance(described, Sweep):
         return sweep.launch(described, folder, check=check)
     return compare.launch(described, folder, check=check)

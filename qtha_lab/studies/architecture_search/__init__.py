@@ -1,4 +1,4 @@
-"""Search for a circuit: a space of them, one net of shared angles, and what it is compared with."""
+"""Circuit architecture search: search space, supernet with shared angles, and controls."""
 
 from qtha_lab.studies.architecture_search.search import Found, Plan, search
 from qtha_lab.studies.architecture_search.space import Space, space_of

@@ -1,4 +1,7 @@
-"""What a search is judged by where no language model is: maps of a bottleneck, of which half the inputs are held out."""
+"""Search objectives without a language model: fit a bottleneck map, with held-out inputs.
+
+Half of the inputs train the angles; the other half selects the circuit.
+"""
 
 from torch import Tensor
 
@@ -15,16 +18,19 @@ from qtha_lab.studies.architecture_search.supernet import Cost
 
 
 def costs_of(on: str, n_qubits: int, engine: str, seed: int = 0) -> tuple[Cost, Cost]:
-    """What angles are trained by and what circuits are chosen by; of several maps the mean.
+    """Return the training cost and the validation cost of a search.
+
+    Each cost is the mean over all maps; the two use disjoint halves of the inputs.
 
     Args:
-        on: "surrogate", one random map, or a run, whose layers all get the same circuit and angles.
-        n_qubits: Qubits of the circuits, and numbers of the map.
-        engine: What runs them.
-        seed: Of map and inputs.
+        on: "surrogate" for one random map, or the name of a run. All layers of the run get the
+            same circuit and angles.
+        n_qubits: Number of qubits of the circuits, equal to the size of the map.
+        engine: Name of the simulator of the circuits.
+        seed: Seed of the map and of the inputs.
 
     Raises:
-        Refusal: If there is no such run, or its bottleneck has another size.
+        Refusal: If the run does not exist, or its bottleneck size differs from `n_qubits`.
     """
     if on == "surrogate":
         tasks = [silu_surrogate(n_qubits, seed, 2 * SAMPLES)]

@@ -1,6 +1,10 @@
-"""A search from start to end: supernet, ranking, training of the best; and its controls at as many evaluations.
+"""Circuit search from supernet to fine-tuned circuit, with controls.
 
-Controls: random search (some circuits trained alone from scratch), RY with a chain of CNOTs, and no CNOT at all.
+The steps are supernet training, ranking and fine-tuning of the best circuit. Random search gets
+the same number of cost evaluations as the search.
+
+Controls: random search (some circuits trained alone from scratch), RY with a chain of CNOTs, and
+RY without CNOTs.
 """
 
 import math
@@ -16,21 +20,22 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.studies.architecture_search.space import Point, Space, n_cnots
 from qtha_lab.studies.architecture_search.supernet import Cost, Supernet
 
-CIRCUITS_TRIED_BY_HAND = 8  # that random search divides its evaluations among
+CIRCUITS_TRIED_BY_HAND = 8  # random search divides its evaluations among them
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is done.
+    """Sizes and settings of a search.
 
     Attributes:
-        steps: Of the supernet, one circuit each.
-        candidates: Circuits ranked with its angles.
-        finetune_steps: Of Adam on a chosen circuit, and on each control.
-        ranking: "random" draws candidates; "nsga2" breeds them for a low cost and few CNOTs (Optuna).
-        experts: Sets of angles in the supernet.
-        learning_rate: Of Adam, everywhere.
-        seed: Of everything random.
+        steps: Training steps of the supernet, one random circuit per step.
+        candidates: Number of circuits ranked with the angles of the supernet.
+        finetune_steps: Adam steps on the chosen circuit and on the controls with fixed circuits.
+        ranking: "random" draws candidates at random; "nsga2" evolves them for low cost and few
+            CNOTs (Optuna).
+        experts: Number of sets of angles in the supernet.
+        learning_rate: Learning rate of Adam in all stages.
+        seed: Seed of all random numbers.
     """
 
     steps: int = 400
@@ -44,15 +49,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Found:
-    """A circuit and how it did.
+    """A trained circuit with its validation cost.
 
     Attributes:
         name: "search", "random search", "baseline" or "product".
-        point: In the space.
-        code: For `ansatz=searched(code=…)`.
-        angles: Trained, in radians.
-        cost: On what it was chosen by.
-        n_cnots: CNOTs in it.
+        point: Position in the search space.
+        code: Code of the circuit, as in `ansatz=searched(code=…)`.
+        angles: Trained angles, in radians.
+        cost: Validation cost, which selected the circuit.
+        n_cnots: Number of CNOTs in the circuit.
     """
 
     name: str
@@ -70,17 +75,17 @@ def search(
     plan: Plan | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> list[Found]:
-    """The circuit that a search finds, then the three controls.
+    """Search a circuit and return the result, followed by the three controls.
 
     Args:
-        space: Where to look.
-        train: What angles are trained by.
-        validate: What circuits are chosen by.
-        plan: How much is done.
-        on_step: Called with each step of the supernet and its cost.
+        space: Search space.
+        train: Cost that trains the angles.
+        validate: Cost that selects circuits.
+        plan: Sizes and settings of the search.
+        on_step: Callback with the number and the cost of each supernet step.
 
     Raises:
-        Refusal: If NSGA-II is asked for and Optuna is not installed.
+        Refusal: If `plan.ranking` is "nsga2" and Optuna is not installed.
     """
     plan = plan or Plan()
     net = Supernet(space, plan.experts, plan.seed)
@@ -103,14 +108,14 @@ def search(
 def finetune(
     circuit: Circuit, angles: Tensor, cost: Cost, steps: int, learning_rate: float
 ) -> Tensor:
-    """Angles after some steps of Adam.
+    """Train the angles of one circuit with Adam and return them.
 
     Args:
-        circuit: Whose angles they are.
-        angles: Where to start; left as they are.
-        cost: What is brought down.
-        steps: How many.
-        learning_rate: Of Adam.
+        circuit: Circuit that the angles belong to.
+        angles: Initial angles, in radians; this tensor is not changed.
+        cost: Cost to minimise.
+        steps: Number of Adam steps.
+        learning_rate: Learning rate of Adam.
     """
     angles = angles.detach().clone().requires_grad_()
     adam = torch.optim.Adam([angles], learning_rate)
@@ -141,7 +146,7 @@ def _uniform(space: Space, generator: torch.Generator) -> Tensor:
 def _by_hand(
     space: Space, train: Cost, validate: Cost, plan: Plan, generator: torch.Generator
 ) -> Found:
-    """Random circuits, each trained alone with its share of all evaluations; the best of them."""
+    """Train random circuits separately on equal shares of the evaluations; return the best."""
     evaluations = plan.steps // 2 * (2 + plan.experts) + plan.candidates * plan.experts
     steps = max(1, (evaluations + plan.finetune_steps) // CIRCUITS_TRIED_BY_HAND)
 
@@ -159,13 +164,13 @@ def _by_hand(
 
 
 def _draw(net: Supernet, validate: Cost, plan: Plan) -> Point:
-    """The best of some random circuits; of equal ones that with the fewest CNOTs."""
+    """Return the best of some random circuits; break ties by fewest CNOTs."""
     points = [net.draw() for _ in range(plan.candidates)]
     return min(points, key=lambda point: (net.best(point, validate)[1], n_cnots(point)))
 
 
 def _bred(net: Supernet, validate: Cost, plan: Plan) -> Point:
-    """The cheapest of the circuits that NSGA-II breeds for a low cost and few CNOTs."""
+    """Return the cheapest circuit that NSGA-II finds for low cost and few CNOTs."""
     try:
         import optuna
     except ImportError:

@@ -1,4 +1,4 @@
-"""Which circuits there are to choose from: turns of each qubit, and subsets of CNOTs, in every layer."""
+"""Search space of circuits: rotations and subsets of CNOTs in every layer."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ Point = tuple[Layer, ...]
 
 @dataclass(frozen=True)
 class Space:
-    """Layers of one turn per qubit out of some kinds, then any subset of some CNOTs.
+    """Circuits of layers with one rotation per qubit, then a subset of CNOTs.
 
     Example:
         >>> Space(3, 3).n_points  # (3³ · 2³)³
@@ -42,12 +42,12 @@ class Space:
 
     @property
     def letters(self) -> list[str]:
-        """The turns that a layer may have, of all qubits together."""
+        """Strings of rotation axes that a layer may have, one letter per qubit."""
         return ["".join(each) for each in itertools.product(self.turns, repeat=self.n_qubits)]
 
     @property
     def links(self) -> list[tuple[int, int]]:
-        """The CNOTs of which a layer may have any."""
+        """Qubit pairs of the CNOTs from which a layer takes any subset."""
         if self.pairs == "none":
             return []
         pairs = itertools.combinations(range(self.n_qubits), 2)
@@ -55,15 +55,15 @@ class Space:
 
     @property
     def n_points(self) -> int:
-        """How many circuits there are."""
+        """Number of circuits in the space."""
         return (len(self.turns) ** self.n_qubits * 2 ** len(self.links)) ** self.n_layers
 
     def point(self, choose: Callable[[int], int]) -> Point:
-        """A circuit of the space.
+        """Build a circuit of the space from a sequence of choices.
 
         Args:
-            choose: Gives a number from 0 up to below its argument, for each choice in turn: of every layer first
-                the letters, then each CNOT.
+            choose: Function that returns an integer from 0 to below its argument. The order per
+                layer is the rotation letters, then each CNOT.
         """
         letters, links = self.letters, self.links
         layers = []
@@ -74,34 +74,34 @@ class Space:
 
     @staticmethod
     def code(point: Point) -> str:
-        """What ansatz `searched` calls it."""
+        """Return the code of a circuit for ansatz `searched`."""
         return "/".join(letters + "".join(f"-{a}{b}" for a, b in pairs) for letters, pairs in point)
 
     def circuit(self, point: Point, reupload: bool = True) -> Circuit:
-        """The circuit, by ansatz `searched`."""
+        """Build the circuit of a point with ansatz `searched`."""
         shape = self.n_qubits, self.n_layers, reupload
         return ansatze.build("searched", *shape, code=self.code(point))
 
     def baseline(self) -> Point:
-        """RY on every qubit and a chain of CNOTs, in every layer."""
+        """Return the circuit with RY on every qubit and a CNOT chain per layer."""
         chain = tuple((i, i + 1) for i in range(self.n_qubits - 1))
         return (("Y" * self.n_qubits, chain),) * self.n_layers
 
     def product(self) -> Point:
-        """RY on every qubit and no CNOT."""
+        """Return the circuit with RY on every qubit and no CNOT."""
         return (("Y" * self.n_qubits, ()),) * self.n_layers
 
 
 def n_cnots(point: Sequence[Layer]) -> int:
-    """CNOTs in all layers."""
+    """Count the CNOTs of all layers."""
     return sum(len(pairs) for _, pairs in point)
 
 
 def space_of(text: str) -> Space:
-    """Read `layers(n_qubits=3,n_layers=3,turns=XYZ,pairs=all)`.
+    """Parse `layers(n_qubits=3,n_layers=3,turns=XYZ,pairs=all)`.
 
     Raises:
-        Refusal: If it does not read so, or the space has one point.
+        Refusal: If the text has another form, or the space has one point.
 
     Example:
         >>> space_of("layers(n_qubits=2,turns=Y,pairs=none)")
@@ -114,6 +114,6 @@ def space_of(text: str) -> Space:
     for option in options:
         if option not in settings_of(Space):
             raise unknown("option of layers", option, settings_of(Space))
-    if "pairs" in options:  # "none" is how the grammar writes nothing at all
+    if "pairs" in options:  # the grammar parses "none" as None
         options["pairs"] = options["pairs"] or "none"
     return Space(**options)

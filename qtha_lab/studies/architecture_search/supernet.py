@@ -1,10 +1,13 @@
-"""One net for all circuits of a space: those that turn a layer's qubits alike share the angles of that layer.
+"""Supernet with shared angles for all circuits of a search space.
 
-Several experts hold such angles; a circuit trains the one that suits it best, after a time in which it is drawn.
+Circuits with the same rotations in a layer share the angles of that layer. There are several sets
+of angles, the experts. In the first half of the steps the expert is random. Later, a circuit
+trains the expert with the lowest cost.
 
 Source:
-    arXiv:2010.10217 and its authors' code: angles (experts, layers, kinds of layer, qubits), uniform, shared by all
-    patterns of CNOTs; 400 epochs of Adam at 0.05 on a random circuit each, the first half with a random expert.
+    arXiv:2010.10217 and its authors' code: angles (experts, layers, kinds of layer, qubits),
+    uniform, shared by all patterns of CNOTs; 400 epochs of Adam at 0.05 on a random circuit each,
+    the first half with a random expert.
 """
 
 import math
@@ -17,16 +20,16 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit
 from qtha_lab.studies.architecture_search.space import Point, Space
 
-Cost = Callable[[Circuit, Tensor], Tensor]  # of a circuit with its angles
+Cost = Callable[[Circuit, Tensor], Tensor]  # arguments: circuit and its angles
 
 
 class Supernet:
-    """Shared angles, and how they are trained.
+    """Shared angles of a search space, and their training.
 
     Args:
-        space: Its circuits.
-        experts: Sets of angles.
-        seed: Of the angles and of what is drawn.
+        space: Search space.
+        experts: Number of sets of angles.
+        seed: Seed of the initial angles and of all draws.
     """
 
     def __init__(self, space: Space, experts: int = 5, seed: int = 0):
@@ -38,17 +41,17 @@ class Supernet:
         self._places = {letters: k for k, letters in enumerate(space.letters)}
 
     def draw(self) -> Point:
-        """A circuit of the space, each as likely."""
+        """Draw a circuit with equal probability for all rotations and CNOT subsets."""
         return self.space.point(self._below)
 
     def of(self, point: Point, expert: int) -> Float[Tensor, "n_params"]:
-        """The angles that an expert has for a circuit."""
+        """Return the angles of one expert for a circuit."""
         places = [self._places[letters] for letters, _ in point]
         return self.angles[expert, range(len(point)), places].flatten()
 
     @torch.no_grad()
     def best(self, point: Point, cost: Cost) -> tuple[int, float]:
-        """The expert that a circuit costs least with, and the cost."""
+        """Return the expert with the lowest cost for a circuit, and that cost."""
         circuit = self.space.circuit(point)
         costs = [cost(circuit, self.of(point, expert)).item() for expert in range(self.experts)]
         least = min(range(self.experts), key=costs.__getitem__)
@@ -61,13 +64,13 @@ class Supernet:
         learning_rate: float = 0.05,
         on_step: Callable[[int, float], None] = lambda step, loss: None,
     ) -> None:
-        """Train all angles, one random circuit a step.
+        """Train all angles on one random circuit per step.
 
         Args:
-            cost: What is brought down.
-            steps: How many.
-            learning_rate: Of Adam.
-            on_step: Called with the step, counted from 1, and the cost.
+            cost: Cost to minimise.
+            steps: Number of steps.
+            learning_rate: Learning rate of Adam.
+            on_step: Callback with the step, counted from 1, and the cost.
         """
         adam = torch.optim.Adam([self.angles], learning_rate)
         for step in range(1, steps + 1):

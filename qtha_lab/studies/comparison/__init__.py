@@ -1,4 +1,4 @@
-"""Several methods with several seeds: run them, lay them out in a table, say what it shows, report it on a page."""
+"""Comparisons of methods over seeds: runs, results table, claims and report."""
 
 from qtha_lab.studies.comparison.changes import check_edit
 from qtha_lab.studies.comparison.launch import launch

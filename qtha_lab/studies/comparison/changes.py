@@ -1,7 +1,8 @@
-"""What was edited in a comparison since it was last run in its folder, held against what has been trained there.
+"""Check of an edited comparison against the runs and trials in its folder.
 
-More methods, seeds, models, tasks, rates, trials or repeats leave what was trained as it is. Another value of what
-holds for every run does not: it is refused before anything starts, so that nothing is trained twice unnoticed.
+More methods, seeds, models, tasks, rates, trials or repeats keep the finished runs valid. A
+changed setting of every run invalidates them, so the comparison is refused before any run starts.
+This prevents a second training by accident.
 """
 
 from __future__ import annotations
@@ -24,19 +25,20 @@ from qtha_lab.studies.sweep import Trials
 
 log = logging.getLogger(__name__)
 
-OF_THE_TRIALS = "tuning."  # what is searched; runs count as they do when there are more trials
-NAMED = 3  # runs in a sentence; of more there is the number
+OF_THE_TRIALS = "tuning."  # prefix of tuning settings, which affect trials and not runs
+NAMED = 3  # most runs named in a sentence; the rest are counted
 
 
 def check_edit(comparison: Comparison, out: Path | str) -> None:
-    """Refuse a comparison under which what was trained in its folder would not count any more.
+    """Refuse an edited comparison that would invalidate runs or trials in its folder.
 
     Args:
-        comparison: What is to be run.
-        out: Its folder, in which it may have been described otherwise before.
+        comparison: Comparison to run.
+        out: Folder of the comparison, possibly with an earlier description.
 
     Raises:
-        Refusal: With what was changed, from what to what, and how much was trained before.
+        Refusal: If trained runs or ended trials no longer count. The message names each change and
+            the number of runs and trials lost.
 
     Example:
         >>> check_edit(Comparison(training={"steps": 200}), "out/comparison")  # doctest: +SKIP
@@ -59,17 +61,20 @@ def check_edit(comparison: Comparison, out: Path | str) -> None:
 
 
 def what_counts(experiment: Experiment) -> Experiment:
-    """What two descriptions that train the same have in common."""
+    """Return the part of an experiment's description that determines its training.
+
+    Paths are absolute and the name is empty, so equal results mean the same training.
+    """
     course = experiment.training.asked
     return runs.with_absolute_paths(experiment).replace(name="", training=course)
 
 
 def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
-    """That finished runs of a folder take no part, since they are of nothing that is described now; at most a sentence.
+    """Return a sentence on finished runs that the comparison does not use, or nothing.
 
     Args:
-        earlier: Runs that were there and that the comparison did not take.
-        folder: Where they stay.
+        earlier: Existing runs that the comparison does not use.
+        folder: Folder of these runs.
     """
     finished = [run for run in earlier if run.status().state == "finished"]
     if not finished:
@@ -83,7 +88,10 @@ def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
 
 
 def _described_before(folder: ComparisonDir) -> Iterator[Comparison]:
-    """What the file of a folder says, and what its summary does, which is older where the file was edited in place."""
+    """Yield the comparison in the folder's description and that in its summary.
+
+    The summary is older if the description was edited in place.
+    """
     if folder.exists:
         yield folder.comparison
     fields = (read_mapping(folder.summary) or {}).get("comparison")
@@ -95,7 +103,7 @@ def _described_before(folder: ComparisonDir) -> Iterator[Comparison]:
 
 
 def _changes(before: Comparison, now: Comparison) -> dict[str, str]:
-    """A sentence for each thing that holds for every run, or every trial, and has another value, by its name."""
+    """Return a sentence per changed setting of every run or trial, by setting name."""
     was, is_now = _of_every_run(before), _of_every_run(now)
     if bool(before.learning_rates) != bool(now.learning_rates):
         was["learning_rates"], is_now["learning_rates"] = before.learning_rates, now.learning_rates
@@ -117,27 +125,30 @@ def _written(value: Any) -> str:
 
 
 def _of_every_run(comparison: Comparison) -> dict[str, Any]:
-    """What holds for every run and trial of a comparison, by name."""
+    """Return the settings shared by every run and trial of a comparison, by name."""
     shared = {name: getattr(comparison, name) for name in ("quantization", "head", "plugins")}
     course = Experiment(**shared, training=comparison.training.asked)
     course = runs.with_absolute_paths(course)
     values = shared | {"plugins": course.plugins}
     values |= {name: getattr(comparison, name) for name in ("scaling", "matching")}
     values |= {f"training.{name}": v for name, v in course.training.model_dump().items()}
-    if course.training.epochs is not None:  # which the steps follow from
+    if course.training.epochs is not None:  # the steps follow from the epochs
         del values["training.steps"]
     values["tuning"] = "left out" if comparison.tuning is None else "asked for"
     if comparison.matching != "as_given":
         values["the first method"] = comparison.methods[0].label
     if comparison.tuning is not None:
-        searched = comparison.tuning.model_dump(exclude={"trials"})  # of which there may be more
-        searched["axes"] = sorted(searched["axes"])  # each of which may get more values
+        searched = comparison.tuning.model_dump(exclude={"trials"})  # more trials are allowed
+        searched["axes"] = sorted(searched["axes"])  # more values per axis are allowed
         values |= {f"{OF_THE_TRIALS}{name}": value for name, value in searched.items()}
     return values
 
 
 def _cells(comparison: Comparison) -> list[Cell]:
-    """The cells with the last part of each path: a summary has no more."""
+    """Return the (model, task) pairs with paths shortened to their last part.
+
+    A summary has only the last part of each path.
+    """
 
     def last(name: str) -> str:
         return PurePath(runs.whole_place(name)).name
@@ -146,7 +157,10 @@ def _cells(comparison: Comparison) -> list[Cell]:
 
 
 def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
-    """How many runs have taken steps and are none of a comparison's; nothing where there are none."""
+    """Describe the runs with training steps that the comparison would not use.
+
+    With tuning or matching by seconds, all runs with training steps count.
+    """
     begun = []
     for run in folder.runs():
         status = run.status()
@@ -164,7 +178,7 @@ def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
 
 
 def _trials_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
-    """How many trials have ended and are none of a comparison's; nothing where there are none."""
+    """Describe the ended trials that the comparison would not use."""
     place = folder.path / FOLDER
     kept = set()
     if comparison.tuning is not None:

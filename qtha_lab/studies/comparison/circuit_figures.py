@@ -1,4 +1,4 @@
-"""Figures of the circuits of runs: diagrams, and the recorded numbers of their inputs and outputs."""
+"""Circuit figures of runs: diagrams, and recorded inputs and outputs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Events = Sequence[Mapping[str, Any]]
 def diagrams(
     experiments: Mapping[str, Experiment | Reproduced], on_left_out: Callable[[str], None]
 ) -> Iterator[tuple[str, Figure]]:
-    """Draw each different circuit once, with the name and title of its figure.
+    """Draw each different circuit once, with the labels of its methods.
 
     Args:
-        experiments: By the name of their method.
-        on_left_out: Called with the reason why a circuit is missing.
+        experiments: Experiments by method label.
+        on_left_out: Callback with the reason for a missing circuit.
     """
     drawn: dict[str, tuple[Any, list[str]]] = {}
     for label, experiment in experiments.items():
@@ -46,7 +46,7 @@ def diagrams(
 
 
 def circuits_of(experiment: Experiment | Reproduced) -> list[Any]:
-    """Return the different circuits of an experiment, on its model's layers without their weights."""
+    """Return the different circuits of an experiment, built without model weights."""
     if isinstance(experiment, Reproduced):
         return []
     choice = experiment.method
@@ -63,13 +63,13 @@ def _circuits(method: str, model: str) -> tuple[Any, ...]:
         return ()
     targets = choice.target_modules or models.default_target_modules(model)
     config = described.make_config(None, targets, **choice.options)
-    # adapters lie below the head, whichever it is
+    # the circuits do not depend on the head
     empty = models.empty_model(model, head="classification", n_labels=2)
     return tuple(adapters.circuits_of(empty, config))
 
 
 def has_circuit(experiment: Experiment | Reproduced) -> bool:
-    """Tell whether a method runs a circuit; of a model that is not here, whether it may."""
+    """Tell whether a method runs a circuit; True if its model is unavailable."""
     try:
         return bool(circuits_of(experiment))
     except Refusal as refused:
@@ -78,14 +78,14 @@ def has_circuit(experiment: Experiment | Reproduced) -> bool:
 
 
 def recorded_numbers(events: Mapping[str, Events]) -> Iterator[Figure]:
-    """Draw what was recorded of the inputs and outputs of circuits, at both ends and over training.
+    """Draw recorded circuit inputs and outputs, at first and last step and over training.
 
     Args:
-        events: Of one run of each method that runs a circuit, by its name.
+        events: Events of one run per method with a circuit, by method label.
     """
     histories = {label: history for label, of in events.items() if (history := over_steps(of))}
     if histories:
         yield circuit_inputs({label: by_block(events[label]) for label in histories})
     histories = {label: history for label, history in histories.items() if len(history) > 2}
-    if histories:  # more than the ends
+    if histories:  # more than first and last step
         yield circuit_history(histories)

@@ -1,8 +1,9 @@
-"""What a comparison claims: the difference of each method to the first, and whether it is shown.
+"""Claims of a comparison: paired difference of each method to the first, with verdict.
 
-Every method stands at its best learning rate. The loss is that of the test rows, pair by pair, where all runs have
-them; of older runs it is the evaluation loss. Of the m claims of one table, over all models and tasks, each interval is
-one of 1 - 0.05/m and each p is m times its own (Bonferroni), so that those of this table hold together with 95 %.
+Every method uses its best learning rate. The loss is the test loss per row, paired by row, where
+all runs have it; runs without test loss are compared by evaluation loss. A table over all models
+and tasks makes m claims. Each interval has level 1 - 0.05/m and each p is multiplied by m
+(Bonferroni). All intervals of the table then hold simultaneously with 95 %.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ WORDS = {"test_loss": "test loss", "eval_loss": "evaluation loss"}
 
 @dataclass(frozen=True)
 class Claim:
-    """A difference between two methods.
+    """Paired difference between two methods.
 
     Attributes:
-        first: The method whose loss stands first.
-        second: The one whose loss is taken away.
+        first: Label of the method whose loss comes first.
+        second: Label of the method whose loss is subtracted.
         measure: `test_loss` or `eval_loss`.
         difference: First minus second.
-        cell: The model and the task.
-        cells: How many of them are compared; beside others the cell is named.
+        cell: The (model, task) pair.
+        cells: Number of compared (model, task) pairs; with more than one, sentences name the pair.
     """
 
     first: str
@@ -50,12 +51,12 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """The claim as a sentence with its verdict."""
+        """Claim as a sentence with its verdict."""
         words = name_in(WORDS[self.measure], self.cell, self.cells)
         return sentence(self.first, self.second, self.difference, words)
 
     def plain(self) -> dict[str, Any]:
-        """The claim as JSON."""
+        """Return the claim as plain data for JSON."""
         numbers = vars(self.difference) | {
             "shown": self.difference.is_shown,
             "effect_size": self.difference.effect_size,
@@ -73,13 +74,15 @@ def against_the_first(
     items: Mapping[str, TestItems] | None = None,
     rounding: Mapping[str, Sequence[float]] | None = None,
 ) -> list[Claim]:
-    """Each method against the first of its cell, where three seeds have both; all of them are one family.
+    """Compare each method to the first of its (model, task) pair.
+
+    Methods need three seeds in common. All claims form one Bonferroni family.
 
     Args:
-        entries: Of all runs.
-        items: Test rows of the runs that have them, by run id.
-        rounding: Losses of one seed of a method whose start was moved by a rounding, by `name_in` of its label without
-            rate.
+        entries: Entries of all runs.
+        items: Test rows by run id, for the runs that have them.
+        rounding: Losses of one seed with 1-ulp perturbations of the initial weights, by `name_in`
+            of the method label without learning rate.
     """
     cells = by_cell(entries)
     pairs = {cell: _pairs([*dict.fromkeys(map(family, of))]) for cell, of in cells.items()}
@@ -87,13 +90,13 @@ def against_the_first(
 
 
 class Lack(NamedTuple):
-    """Two methods that seeds enough have finished, and which have no loss in common.
+    """Two methods with enough common seeds, but no common loss.
 
     Attributes:
-        first: The method that would stand first.
-        second: The one that would be taken away.
-        names: Those of them of which not all runs have an evaluation loss.
-        place: In words, where there are several cells.
+        first: Label of the method whose loss would come first.
+        second: Label of the method whose loss would be subtracted.
+        names: Labels of the methods with runs that lack an evaluation loss.
+        place: Text that names the (model, task) pair; "" for a single pair.
     """
 
     first: str
@@ -103,7 +106,7 @@ class Lack(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """That they are not compared, and why."""
+        """Sentence that states the missing comparison and its reason."""
         return (
             f"{self.first} − {self.second}{self.place}: not compared. Some runs have no test loss, and some of "
             f"{' and '.join(self.names)} no evaluation loss either."
@@ -111,10 +114,10 @@ class Lack(NamedTuple):
 
 
 def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[Lack]:
-    """The methods that cannot be held against the first of their cell, though three seeds have both.
+    """Return the methods with three common seeds but no loss to compare.
 
     Args:
-        entries: Of all runs.
+        entries: Entries of all runs.
     """
     cells, best, found = by_cell(entries), by_cell(at_their_best(entries)), []
     for cell, in_cell in cells.items():
@@ -140,14 +143,17 @@ def claims(
     rounding: Mapping[str, Sequence[float]],
     cells: int = 1,
 ) -> list[Claim]:
-    """The differences of some pairs of methods as one family; a pair without three common seeds is left out.
+    """Compute the differences of method pairs as one Bonferroni family.
+
+    Omits pairs with fewer than three common seeds.
 
     Args:
-        entries: Of runs at the best rate of their method.
-        pairs: Labels without rate by the cell they are compared in; the second of a pair is taken away.
+        entries: Entries of runs at the best learning rate of their method.
+        pairs: Pairs of labels without learning rate, by (model, task) pair; the second label is
+            subtracted.
         items: Test rows by run id.
-        rounding: Losses at moved starts, by `name_in` of the label without rate.
-        cells: Of how many cells the comparison is.
+        rounding: Losses under 1-ulp perturbation, by `name_in` of the label without learning rate.
+        cells: Number of (model, task) pairs of the comparison.
     """
     candidates: list[_Found] = []
     for cell, in_cell in by_cell(entries).items():
@@ -169,7 +175,7 @@ def claims(
 
 
 class _Found(NamedTuple):
-    """The losses of two methods in a cell, (seeds, items) of each."""
+    """Losses of two methods on one (model, task) pair, (seeds, items) each."""
 
     cell: Cell
     pair: tuple[str, str]
@@ -183,7 +189,7 @@ def _losses(
     pairs: Iterable[tuple[str, str]],
     items: Mapping[str, TestItems],
 ) -> Iterator[_Found]:
-    """The losses of the pairs that have enough seeds in common, in one cell."""
+    """Yield the losses of pairs with enough common seeds, on one (model, task) pair."""
     measure = measure_of(entries)
     for pair in pairs:
         losses = paired_losses(entries, pair, items)
@@ -194,11 +200,12 @@ def _losses(
 def paired_losses(
     entries: Sequence[dict[str, Any]], pair: Sequence[str], items: Mapping[str, TestItems]
 ) -> tuple[Any, Any] | None:
-    """Return the losses of two methods, (seeds, rows) of each; None where runs have none in common.
+    """Return the losses of two methods, (seeds, rows) each; None if any is missing.
 
     Args:
-        entries: Of runs in one cell, at the best rate of their method.
-        pair: Labels without rate.
+        entries: Entries of runs on one (model, task) pair, at the best learning rate of their
+            method.
+        pair: Two labels without learning rate.
         items: Test rows by run id.
     """
     measure = measure_of(entries)
@@ -209,7 +216,7 @@ def paired_losses(
 def _shared(
     entries: Sequence[dict[str, Any]], pair: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The runs of two methods with the seeds that both have, in the order of the seeds."""
+    """Return the runs of two methods with common seeds, ordered by seed."""
     first, second = (
         {entry["seed"]: entry for entry in entries if family(entry) == name} for name in pair
     )
@@ -218,13 +225,13 @@ def _shared(
 
 
 def measure_of(entries: Sequence[Mapping[str, Any]]) -> str:
-    """What methods are compared by: the test loss where all runs have one, else the evaluation loss."""
+    """Return "test_loss" if all runs have one, else "eval_loss"."""
     tested = bool(entries) and all(entry.get("test_loss") is not None for entry in entries)
     return "test_loss" if tested else "eval_loss"
 
 
 def _alike(first: Any, second: Any) -> tuple[Any, Any]:
-    """Both by item if both have items, else both as means."""
+    """Return both losses per item if the shapes agree, else both as means."""
     if first.shape == second.shape:
         return first, second
     return first.mean(1, keepdims=True), second.mean(1, keepdims=True)
@@ -233,7 +240,7 @@ def _alike(first: Any, second: Any) -> tuple[Any, Any]:
 def _floor(
     pair: Sequence[str], rounding: Mapping[str, Sequence[float]], seeds: int
 ) -> float | None:
-    """What rounding alone makes of the difference; None where it was not measured for both."""
+    """Return the noise floor of a difference; None unless measured for both methods."""
     repeats = [rounding[name] for name in pair if name in rounding]
     if len(repeats) < len(pair):
         return None

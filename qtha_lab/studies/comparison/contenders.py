@@ -1,6 +1,7 @@
-"""What takes part in a comparison, once all that must be measured or searched for is known: steps and winners.
+"""Contenders of a comparison: methods with matched step counts and tuned settings.
 
-Each is found once and written to `lineup.json` beside the runs, so that a comparison that goes on is the same one.
+The measured seconds per step are stored beside the runs, so a resumed comparison has the same
+contenders.
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ Seconds = Callable[[Experiment], float]
 def timed(
     comparison: Comparison, folder: Path | None = None, seconds: Seconds | None = None
 ) -> list[Contender]:
-    """The methods of a comparison, with as many steps as fit into the first one's seconds where it matches by those.
+    """Return the contenders, with matched step counts if matching is by equal seconds.
+
+    Each later method gets as many steps as fit into the seconds of the first one.
 
     Args:
-        comparison: What is to be run.
-        folder: Where steps that were measured are written down, and read again; None measures them now.
-        seconds: Of a step of an experiment; None measures on this machine (`cost.preview`).
+        comparison: Comparison to run.
+        folder: Folder that stores measured seconds per step; None measures them without storage.
+        seconds: Function that returns the seconds per step of an experiment; None measures them on
+            this machine (`seconds_per_step`).
 
     Raises:
-        Refusal: If a method has no known time, or none of its steps fits.
+        Refusal: If the seconds of a method are unknown, or less than one step fits.
     """
     contenders = comparison.contenders()
     if comparison.matching != "equal_seconds":
@@ -60,10 +64,10 @@ def timed(
 
 
 def seconds_per_step(experiment: Experiment) -> float:
-    """Seconds of a step of an experiment, measured on this machine.
+    """Measure the seconds per step of an experiment on this machine.
 
     Raises:
-        Refusal: If nobody can know, as of a device elsewhere.
+        Refusal: If the seconds are unknown, as for a remote quantum device.
     """
     from qtha_lab.experiment.cost.preview import preview
 
@@ -77,7 +81,7 @@ def seconds_per_step(experiment: Experiment) -> float:
 
 
 class _Known:
-    """Seconds of steps that were measured before, by what they depend on; read from a folder and written back."""
+    """Stored seconds per step, by method, (model, task) pair and batch settings."""
 
     def __init__(self, folder: Path | None) -> None:
         self.file = folder / FILE if folder else None
@@ -85,7 +89,7 @@ class _Known:
         self.by_step: dict[str, float] = dict((recorded or {}).get("seconds_per_step", {}))
 
     def seconds(self, comparison: Comparison, contender: Contender, measure: Seconds) -> float:
-        """Of a step of a method: as written down, else measured now."""
+        """Return the seconds per step of a method; measure them if not stored."""
         (experiment,) = comparison.experiments_of(contender, comparison.seeds[:1])
         batch = experiment.training.model_dump(
             include={"batch_size", "gradient_accumulation", "max_length", "precision", "threads"}
@@ -97,18 +101,19 @@ class _Known:
         return self.by_step[key]
 
     def write(self) -> None:
-        """Keep what was measured."""
+        """Write the measured seconds per step to the folder."""
         if self.file:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             write_json(self.file, {"seconds_per_step": self.by_step})
 
 
 def records(comparison: Comparison, contenders: Iterable[Contender]) -> list[dict[str, Any]]:
-    """What takes part, as in `summary.json`: of each method in each cell what it became.
+    """Return the contenders as plain records, as in `summary.json`.
 
     Returns:
-        `model`, `task`, `task_options`; `declared`, the label in the description; `method`, the label without rate under
-        which its runs stand; `steps`; `point`, the tuned settings; `trials`, the losses of all trials.
+        One record per method and (model, task) pair: `model`, `task`, `task_options`; `declared`,
+        the label in the description; `method`, the label of its runs without learning rate;
+        `steps`; `point`, the tuned settings; `trials`, the losses of all trials.
     """
     records = []
     for contender in contenders:

@@ -1,7 +1,7 @@
-"""What each part of QTHA adds: the difference of every method with a part to the same one without it.
+"""Decomposition of QTHA: paired difference of methods with and without each part.
 
-Rows are read off the runs at hand, each method at its best learning rate, on every model and task; a part whose two
-sides were not both run with three seeds has no row.
+The rows use existing runs at each method's best learning rate, per model and task. A part has no
+row unless both methods ran with three common seeds.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _OF_CIRCUIT = ("ansatz", "readout", "engine", "reupload", "train_circuit")
 
 @dataclass(frozen=True)
 class Row:
-    """A part, and what it changes."""
+    """Part of QTHA with the claim on its effect."""
 
     part: str
     claim: Claim
 
     def plain(self) -> dict[str, Any]:
-        """The row as JSON."""
+        """Return the row as plain data for JSON."""
         return {"part": self.part, **self.claim.plain()}
 
 
@@ -52,12 +52,15 @@ def decompose(
     items: Mapping[str, TestItems] | None = None,
     rounding: Mapping[str, Sequence[float]] | None = None,
 ) -> list[Row]:
-    """The table of parts, for the first QTHA with a circuit that has any of its parents beside it.
+    """Compute the effect of each part of QTHA.
+
+    Uses the first QTHA with a circuit that was run together with a parent of a part.
 
     Args:
-        entries: Of all runs of a comparison.
-        items: Test rows of the runs that have them, by run id.
-        rounding: Losses of one seed of a method at starts moved by a rounding, by `name_in` of the label without rate.
+        entries: Entries of all runs of a comparison.
+        items: Test rows by run id, for the runs that have them.
+        rounding: Losses of one seed with 1-ulp perturbations of the initial weights, by `name_in`
+            of the label without learning rate.
     """
     best, items = at_their_best(entries), items or {}
     parts = {cell: _parts(cell, in_cell, items) for cell, in_cell in by_cell(best).items()}
@@ -68,7 +71,7 @@ def decompose(
 def _parts(
     cell: Cell, entries: Sequence[dict[str, Any]], items: Mapping[str, TestItems]
 ) -> dict[tuple[str, str], str]:
-    """The pairs of the first QTHA in a cell that has any of its parents beside it, with their parts."""
+    """Return the method pairs of the first usable QTHA, with the part of each."""
     by_essence: dict[str, str] = {}
     for entry in entries:
         if "options" in entry:
@@ -88,14 +91,14 @@ def _parts(
 
 
 def _is_whole(entry: Mapping[str, Any]) -> bool:
-    """Whether a run is of QTHA with everything on, and no control."""
+    """Tell whether a run is of QTHA with all parts, and no control."""
     options = canonical.without_defaults(entry["method"], entry["options"])
     changed = {"use_mpo", "use_linear", "use_circuit", "stand_in", "train_circuit", "ansatz"}
     return entry["method"] == METHOD and not changed & options.keys()
 
 
 def _variant(title: str, options: Mapping[str, Any]) -> str:
-    """The essence of the control of that title, or of the method itself."""
+    """Return the essence of the control with this title, or of QTHA itself."""
     if title == WHOLE:
         return _essence(METHOD, options)
     if title == DIRECT:
@@ -105,7 +108,9 @@ def _variant(title: str, options: Mapping[str, Any]) -> str:
 
 
 def _essence(method: str, options: Mapping[str, Any]) -> str:
-    """What trains the same has the same text, however many settings that are not read stand among its options.
+    """Return a text that is equal for methods with the same training.
+
+    Options without effect on the method are omitted.
 
     Example:
         >>> _essence("qtha", {"r": 4, "n_layers": 1, "use_circuit": False})

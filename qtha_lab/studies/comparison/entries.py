@@ -1,6 +1,6 @@
-"""What a run came to, as one flat mapping: who it is from its directory and description, numbers from its summary.
+"""Flat entries of runs: identity from the directory and description, results from the summary.
 
-A summary that is broken or tells of another run is not shown under this one's name.
+A summary that is damaged or belongs to another run is not used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ __all__ = ["entry", "flaw", "standing"]
 
 
 def entry(run: Run, status: Status) -> dict[str, Any]:
-    """The entry of a run in a comparison's `summary.json`; its state is "unreadable" where the numbers are."""
+    """Return the entry of a run for `summary.json` of a comparison.
+
+    The state is "unreadable" if the run's own summary is missing or damaged.
+    """
     facts, state = identity(run.files), {"state": status.state, "message": status.message}
     summary = run.summary()
     if status.state == "finished" or (status.state == "diverged" and summary is not None):
@@ -27,7 +30,7 @@ def entry(run: Run, status: Status) -> dict[str, Any]:
 
 
 def standing(run: Run) -> dict[str, Any]:
-    """Where a run is, for programs: what `qtha-lab runs --json` prints of it."""
+    """Return the state of a run as data, as `qtha-lab runs --json` prints it."""
     status = run.status()
     return {
         "run_id": run.id, "state": status.state, "step": status.step, "steps": status.steps,

@@ -1,4 +1,4 @@
-"""Order and names of methods in figures: as in the comparison's file, and as short as tells them apart."""
+"""Order and short names of methods in figures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Entry = dict[str, Any]
 
 
 def names_of(labels: Iterable[str], names: str = "short") -> dict[str, str]:
-    """Name each label of a run; one with a title of its own keeps it.
+    """Map each method label to its name in figures; titled methods keep their title.
 
     Args:
-        labels: Methods with all their options.
+        labels: Method labels with all options.
         names: "short" or "full".
 
     Raises:
@@ -41,7 +41,10 @@ def names_of(labels: Iterable[str], names: str = "short") -> dict[str, str]:
 
 
 def summary_beside(runs: Sequence[Run]) -> dict[str, Any]:
-    """Read the summary of the comparison whose folder holds all of these runs; empty where there is none."""
+    """Read the summary of the comparison that contains all runs.
+
+    Empty if the runs are from several folders or no summary exists.
+    """
     folders = {run.path.parent.parent for run in runs if run.path.parent.name == "runs"}
     if len(folders) != 1:
         return {}
@@ -49,7 +52,7 @@ def summary_beside(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def in_order(entries: Sequence[Entry], summary: Mapping[str, Any]) -> list[Entry]:
-    """Sort entries by the order of methods in a comparison; those not in it stay last, as they are."""
+    """Sort entries by the method order of a comparison; other methods come last."""
     contenders = summary.get("lineup")
     places: dict[Any, int] = {}
     for record in contenders if isinstance(contenders, list) else ():
@@ -59,7 +62,7 @@ def in_order(entries: Sequence[Entry], summary: Mapping[str, Any]) -> list[Entry
 
 
 def rounding_in(summary: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return the losses at perturbed initial values that a summary holds, by method."""
+    """Return the losses under 1-ulp perturbation in a summary, by method."""
     recorded = summary.get("rounding")
     return {
         name: values
@@ -69,11 +72,11 @@ def rounding_in(summary: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 def key(entries: Sequence[Entry], names: Mapping[str, str]) -> Table:
-    """Return a table of the short names and what they stand for.
+    """Return a table of the short names with their full labels.
 
     Args:
-        entries: Of runs, with their full labels.
-        names: By full label.
+        entries: Entries of runs, with full labels.
+        names: Short names by full label.
     """
     first: dict[str, Entry] = {}
     for entry in entries:
@@ -86,10 +89,10 @@ def key(entries: Sequence[Entry], names: Mapping[str, str]) -> Table:
 
 
 def drawn_seeds(seeds: Mapping[str, tuple[int, int]]) -> str:
-    """Say which seed of how many a figure draws; nothing where no method has another.
+    """State the drawn seed of each method; "" if every method has one seed.
 
     Args:
-        seeds: By name: the seed drawn, and the number of seeds.
+        seeds: Drawn seed and number of seeds, by name.
 
     Example:
         >>> drawn_seeds({"lora": (10, 20), "qtha": (10, 20)}), drawn_seeds({"lora": (0, 1)})

@@ -1,4 +1,4 @@
-"""The figures of a comparison, the forest of paired differences first; draws, and writes no file."""
+"""Figures of a comparison, forest of paired differences first, without file output."""
 
 from __future__ import annotations
 
@@ -54,14 +54,17 @@ log = logging.getLogger(__name__)
 def figure_set(
     runs: Sequence[Run], on_left_out: Callable[[str], None] = log.warning, names: str = "short"
 ) -> Iterator[Figure]:
-    """Draw the figures of some runs, for each model and task; those without recorded numbers are left out.
+    """Draw the figures of runs for each model and task.
 
-    Where methods were tried at several learning rates, each stands at its best one, chosen on evaluation rows.
+    Figures without recorded data are omitted.
+
+    Methods with several learning rates are drawn at their best one, selected on evaluation rows.
 
     Args:
-        runs: What to draw.
-        on_left_out: Called with the sentence that says why a figure is missing.
-        names: "short" names methods by what tells them apart, "full" by all their options.
+        runs: Runs to draw.
+        on_left_out: Callback with the reason for a missing figure.
+        names: "short" shortens each method label to its distinctive options; "full" shows all
+            options.
     """
     summary = summary_beside(runs)
     entries = in_order(reading.entries(runs), summary)
@@ -85,7 +88,7 @@ def figure_set(
 
 
 class _Part(NamedTuple):
-    """Runs on one model and task: entries with full labels, the names of these, the runs by id, and claims."""
+    """Runs of one (model, task) pair, with entries, figure names and claims."""
 
     entries: list[Entry]
     names: Mapping[str, str]
@@ -95,22 +98,22 @@ class _Part(NamedTuple):
 
     @property
     def named(self) -> list[Entry]:
-        """The entries under the names of the figures."""
+        """Entries with figure names as labels."""
         return [{**entry, "label": self.names[entry["label"]]} for entry in self.entries]
 
     def name_of(self, of_family: str) -> str:
-        """Return the name of the method that has this label without its learning rate."""
+        """Return the figure name of a method label without learning rate."""
         names = {family(entry): self.names[entry["label"]] for entry in self.entries}
         return names.get(of_family, of_family)
 
     @property
     def reference(self) -> str:
-        """The name of the method that others are compared to."""
+        """Figure name of the reference method."""
         return shown(self.name_of(self.claims[0].second))
 
     @property
     def seeds(self) -> dict[str, int]:
-        """How many seeds each method has."""
+        """Number of seeds per method."""
         seeds: dict[str, set[int]] = {}
         for entry in self.named:
             seeds.setdefault(entry["label"], set()).add(entry["seed"])
@@ -131,7 +134,10 @@ def _claims(
 
 
 def _in_a_cell(part: _Part, every: list[Run]) -> Iterator[Figure]:
-    """Draw the figures of runs on one model and task; those of tuning from all runs there."""
+    """Draw the figures of one (model, task) pair.
+
+    `every` has all runs of the pair, which the tuning figures show.
+    """
     named = part.named
     if part.claims:
         yield _forest(part)
@@ -185,7 +191,7 @@ def _methods(part: _Part) -> Figure:
 
 
 def _costs(part: _Part, measure: str) -> Iterator[Figure]:
-    """Draw quality against each cost, with bars of paired differences where they are claimed."""
+    """Draw quality against each cost, with intervals of paired differences where claimed."""
     intervals = {
         part.name_of(claim.first): claim.difference
         for claim in part.claims
@@ -201,7 +207,7 @@ def _costs(part: _Part, measure: str) -> Iterator[Figure]:
 
 
 def _paired(point: Point, difference: PairedDifference | None) -> Point:
-    """Give a point the interval of its difference to the reference; the reference has none."""
+    """Add the interval of the difference to a point; the reference gets none."""
     label, cost, quality = point["label"], point["cost"], point["quality"]
     if difference is None:
         return {"label": label, "cost": cost, "quality": quality}
@@ -216,7 +222,7 @@ def _paired(point: Point, difference: PairedDifference | None) -> Point:
 
 
 def tuning(runs: Sequence[Run]) -> Iterator[Figure]:
-    """Draw what the settings of runs led to, where a method was run at several points of them."""
+    """Draw the results of tuning trials, for methods run with several settings."""
     rows = run_values(runs)
     if not are_tuned(rows):
         return
@@ -230,7 +236,7 @@ def tuning(runs: Sequence[Run]) -> Iterator[Figure]:
 
 
 def _of_one_seed(part: _Part, events: Mapping[str, list[dict[str, Any]]]) -> Iterator[Figure]:
-    """Draw circuits and spectra, each of the first seed that recorded them."""
+    """Draw circuits and spectra of the first seed that recorded them."""
     experiments = {}
     for entry in part.named:
         experiments.setdefault(entry["label"], part.runs[entry["run_id"]].experiment)
@@ -253,6 +259,6 @@ def _of_one_seed(part: _Part, events: Mapping[str, list[dict[str, Any]]]) -> Ite
 
 
 def _filed(figure: Figure) -> Figure:
-    """Name a figure by letters, digits, dots, dashes and single underscores alone."""
+    """Rename a figure to letters, digits, dots, dashes and single underscores."""
     slug = "".join(c if c.isalnum() or c in ".-" else "_" for c in figure.name)
     return replace(figure, name="_".join(filter(None, slug.split("_"))))

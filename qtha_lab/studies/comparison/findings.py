@@ -1,4 +1,4 @@
-"""What a comparison may say about itself, in sentences: plain numbers in, no run and no file."""
+"""Sentences on the results and limits of a comparison, computed from plain numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
 from qtha_lab.models.quantisation.formats import STORED
 from qtha_lab.studies.comparison import tuning
 
-SIDE_BY_SIDE = "∥"  # after seconds that were taken while other runs trained
+SIDE_BY_SIDE = "∥"  # marks seconds measured while other runs trained
 
 
 def notes(
@@ -19,13 +19,14 @@ def notes(
     verdicts: Sequence[str] = (),
     terms: Mapping[Cell, Sequence[str]] | None = None,
 ) -> list[str]:
-    """Sentences on what a table of runs shows and what it does not.
+    """Return sentences on the results and limits of a table of runs.
 
     Args:
-        entries: As in `summary.json` under `runs`.
-        expected: How many runs there will be.
+        entries: Entries as in `summary.json` under `runs`.
+        expected: Number of planned runs.
         verdicts: Sentences on the differences between methods (see `claims`).
-        terms: On what terms methods were compared, by cell (see `terms`); None says which rates were tried.
+        terms: Sentences of the comparison protocol, by (model, task) pair (see `protocol.terms`);
+            None describes the learning rates only.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "state": "finished",
@@ -43,11 +44,11 @@ def notes(
 
 
 def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[str]:
-    """What may be said of the runs on one model and task.
+    """Return sentences on the runs of one (model, task) pair.
 
     Args:
-        entries: Of these runs.
-        terms: On what terms they were compared.
+        entries: Entries of these runs.
+        terms: Sentences of the comparison protocol.
     """
     finished = [entry for entry in entries if entry["state"] == "finished"]
     sentences = [
@@ -64,11 +65,11 @@ def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[st
 
 
 def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
-    """How learning rates were chosen, or that none was.
+    """Describe the selection of learning rates, or state that there was none.
 
     Args:
-        entries: Of the runs of one cell.
-        rates_from: Where those that methods state were chosen; "" where the file does not say.
+        entries: Entries of the runs of one (model, task) pair.
+        rates_from: Source of the stated learning rates; "" if the comparison names none.
     """
     finished = [entry for entry in entries if entry["state"] == "finished"]
     sentence = tuning.sentence(entries) or learning_rates(finished, rates_from)
@@ -76,7 +77,7 @@ def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
 
 
 def over_cells(sentences: Mapping[Cell, Sequence[str]]) -> list[str]:
-    """What is said of several cells: what holds in all of them once, the rest under the name of its cell.
+    """Merge sentences over (model, task) pairs; prefix those not common to all.
 
     Example:
         >>> qa, chat = Cell("tiny", "qa"), Cell("tiny", "chat")
@@ -98,7 +99,7 @@ def over_cells(sentences: Mapping[Cell, Sequence[str]]) -> list[str]:
 
 
 def same_start(entries: list[dict[str, Any]]) -> str | None:
-    """Whether all methods of a seed began at the same evaluation loss."""
+    """Compare the initial evaluation losses of all methods per seed; None without a pair."""
     starts: dict[int, list[float]] = {}
     for entry in entries:
         if entry.get("eval_loss_start") is not None:
@@ -120,7 +121,7 @@ def same_start(entries: list[dict[str, Any]]) -> str | None:
 
 
 def quantization(entries: list[dict[str, Any]]) -> str | None:
-    """What quantising the base cost, beside what each method won back."""
+    """State the loss increase by base quantisation, and each method's recovery."""
     losses: dict[str, list[float]] = {}
     costs = []
     for entry in entries:
@@ -140,7 +141,7 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
 
 
 def splits(entries: list[dict[str, Any]]) -> list[str]:
-    """Name the split key of a user's own rows, and the labels that a side lacks."""
+    """State the split key of user rows, and labels missing from a split."""
     keys = dict.fromkeys(entry["split_key"] for entry in entries if entry.get("split_key"))
     lacks = dict.fromkeys(e["missing_labels"] for e in entries if e.get("missing_labels"))
     sentences = [f"Rows are split by {key}: no {key} stands on two sides." for key in keys]
@@ -153,7 +154,7 @@ def splits(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def sizes(entries: list[dict[str, Any]]) -> list[str]:
-    """Each method's parameters against LoRA's, largest LoRA first where there are several."""
+    """Compare each method's parameter count to that of the largest LoRA."""
     counts = {tuning.family(entry): entry["trainable_parameters"] for entry in entries}
     methods = {tuning.family(entry): entry["method"] for entry in entries}
     loras = [label for label, method in methods.items() if method == "lora"]
@@ -169,7 +170,7 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def scales(entries: list[dict[str, Any]]) -> str | None:
-    """Whether all methods multiply their change by the same factor s; None for a single method."""
+    """Compare the scales s of all methods; None for fewer than two."""
     by_label = {tuning.family(e): e["scale"] for e in entries if e.get("scale") is not None}
     if len(by_label) < 2:
         return None
@@ -180,7 +181,7 @@ def scales(entries: list[dict[str, Any]]) -> str | None:
 
 
 def threads(entries: list[dict[str, Any]]) -> str | None:
-    """That step times are of different numbers of threads, where they are."""
+    """State different thread counts of step times; None if they are equal."""
     counts = {tuning.family(entry): set() for entry in entries}
     for entry in entries:
         if entry.get("threads") is not None:
@@ -195,7 +196,7 @@ def threads(entries: list[dict[str, Any]]) -> str | None:
 
 
 def side_by_side(entries: list[dict[str, Any]]) -> str | None:
-    """Whose seconds were taken while other runs computed on the machine, where that was so of any."""
+    """Name methods whose step times were measured during other runs; None without any."""
     known: dict[str, set[bool | None]] = {}
     for entry in entries:
         known.setdefault(tuning.family(entry), set()).add(entry.get("side_by_side"))
@@ -211,7 +212,7 @@ def side_by_side(entries: list[dict[str, Any]]) -> str | None:
 
 
 def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str | None:
-    """That nothing was tuned, or where it was, and at which learning rate each method ran."""
+    """State the learning rate of each method and that no tuning here selected it."""
     rates = {entry["label"]: entry["learning_rate"] for entry in entries}
     if not rates:
         return None
@@ -224,7 +225,7 @@ def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str |
 
 
 def seeds(entries: list[dict[str, Any]]) -> str | None:
-    """How far the numbers carry, given how many seeds there are."""
+    """State the statistical weight of the number of seeds."""
     if not entries:
         return None
     count = len({entry["seed"] for entry in entries})
@@ -239,7 +240,7 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
 
 
 def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
-    """Which runs have not ended, or not well."""
+    """Count the missing runs, and name the runs that did not finish."""
     waiting, cells = expected - len(entries), len(by_cell(entries))
     sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
     for entry in entries:

@@ -1,7 +1,8 @@
-"""The files of a comparison's directory, and which runs are its own.
+"""Directory layout of a comparison, and the selection of its runs.
 
-A comparison under the `comparisons` of a runs folder has its runs in that folder, under its name, where every list of
-runs shows them; one that a person puts elsewhere holds them itself, in `runs`. Trials and moved starts lie beside it.
+A comparison under `comparisons` of a runs folder stores its runs in that folder, under its name,
+where every list of runs shows them. A comparison in another directory has its runs in its own
+`runs`. Tuning trials and 1-ulp perturbation runs are in its own directory.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ GROUP = "comparisons"
 
 @dataclass(frozen=True)
 class ComparisonDir(ScheduledDir):
-    """One comparison's directory: `comparison.yaml`, `lineup.json`, `tuning/`, `rounding/`, `summary.json`, the report, and
-    what its driver leaves.
+    """Directory of one comparison.
+
+    Contains `comparison.yaml`, the contenders' seconds per step, `tuning/`, `rounding/`,
+    `summary.json`, the report and the files of the scheduler process.
     """
 
     description = property(lambda self: self.path / "comparison.yaml")
@@ -43,11 +46,11 @@ class ComparisonDir(ScheduledDir):
 
     @classmethod
     def create(cls, comparison: Comparison, runs_dir: Path | None = None) -> ComparisonDir:
-        """A new directory, named by its time, with the comparison described in it.
+        """Create a directory, named by the time, with the comparison's description.
 
         Args:
-            comparison: What is to be run.
-            runs_dir: The folder of run directories; None is the usual one.
+            comparison: Comparison to describe.
+            runs_dir: Folder of run directories; None is the default.
         """
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
         folder = cls(((runs_dir or paths.runs_dir()) / GROUP / name).resolve())
@@ -56,37 +59,37 @@ class ComparisonDir(ScheduledDir):
         return folder
 
     def write(self, comparison: Comparison) -> None:
-        """Describe the comparison."""
+        """Write the description of the comparison."""
         write_atomically(self.description, editions.record(comparison))
 
     @property
     def exists(self) -> bool:
-        """Whether this is the directory of a comparison."""
+        """True if this is the directory of a comparison."""
         return self.description.is_file()
 
     @property
     def comparison(self) -> Comparison:
-        """The comparison as it is described here."""
+        """Comparison as described in the directory."""
         return Comparison.from_yaml(self.description)
 
     @property
     def is_shared(self) -> bool:
-        """Whether its runs lie among those of others."""
+        """True if its runs are stored in the shared runs folder."""
         return self.path.resolve().parent.name == GROUP
 
     @property
     def runs_dir(self) -> Path:
-        """The folder of its runs."""
+        """Folder of the comparison's runs."""
         return self.path.resolve().parent.parent if self.is_shared else self.path / "runs"
 
     def named(self, experiments: list[Experiment]) -> list[Experiment]:
-        """Experiments under the comparison's name where their runs lie among others."""
+        """Return experiments with the comparison's name if the runs folder is shared."""
         return (
             [e.replace(name=self.path.name) for e in experiments] if self.is_shared else experiments
         )
 
     def runs(self) -> list[Run]:
-        """Its runs so far, oldest first."""
+        """Return the comparison's runs so far, oldest first."""
         there = runs.list_runs(self.runs_dir)[::-1]
         return (
             [run for run in there if run.experiment.name == self.path.name]
@@ -95,12 +98,12 @@ class ComparisonDir(ScheduledDir):
         )
 
     def mark_finished(self) -> None:
-        """Note that all that is described here has been run."""
+        """Record that everything in the description has been run."""
         write_json(self.end, {"of": self._digest()})
 
     @property
     def has_ended(self) -> bool:
-        """Whether all that is described here now has been run."""
+        """True if everything in the present description has been run."""
         return (read_mapping(self.end) or {}).get("of") == self._digest()
 
     def _digest(self) -> str:
@@ -108,14 +111,14 @@ class ComparisonDir(ScheduledDir):
 
 
 def find_comparison(name: str | Path) -> ComparisonDir:
-    """The directory of a comparison, by its path or its name under the usual runs folder.
+    """Return the directory of a comparison by path, or by name in the runs folder.
 
     Raises:
-        Refusal: If there is none; names the nearest.
+        Refusal: If no such comparison exists; the message names the nearest.
     """
     return find_scheduled(ComparisonDir, GROUP, "comparison", name)
 
 
 def list_comparisons() -> list[ComparisonDir]:
-    """The comparisons under the usual runs folder, newest first."""
+    """Return the comparisons in the default runs folder, newest first."""
     return list_scheduled(ComparisonDir, GROUP)

@@ -1,4 +1,4 @@
-"""Launch from Python: one run, or all runs of a comparison; one in stages is given a driver."""
+"""Launch of one run or of a comparison; staged comparisons get a scheduler process."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ def launch(
 def launch(
     described: Experiment | Comparison, runs_dir: Path | str | None = None, *, check: bool = True
 ) -> Run | RunSet:
-    """Start a run, or every run of a comparison, and return at once; what waits for a slot is queued.
+    """Launch a run or all runs of a comparison, and return at once.
+
+    Runs without a free slot are queued.
 
     Args:
-        described: What to run.
-        runs_dir: The folder of run directories; None is the usual one.
-        check: Refuse first what cannot work; without it the worker would fail.
+        described: Experiment or comparison to run.
+        runs_dir: Folder of run directories; None is the default.
+        check: Validate the description first; otherwise errors appear in the worker.
 
     Returns:
-        A `Run` of an experiment, a `RunSet` of a comparison; both can be waited for, stopped and resumed. Where trials come
-        before the runs, or moved starts after them, the set is a `ScheduledRuns`, which a driver fills.
+        A `Run` of an experiment, or a `RunSet` of a comparison; both can be waited for, stopped
+        and resumed. A comparison with tuning trials or 1-ulp perturbation runs gives a
+        `ScheduledRuns`, whose runs a scheduler process launches.
 
     Raises:
-        Refusal: If it cannot run; then nothing is started.
+        Refusal: If the description cannot run; no run is started then.
 
     Example:
         >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP

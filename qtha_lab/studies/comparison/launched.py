@@ -1,6 +1,6 @@
-"""A comparison in stages that was launched: trials first, then runs, then moved starts, as its directory tells it.
+"""View of a staged comparison: trials, runs and 1-ulp perturbation runs.
 
-The driver is a process of its own and goes on if this view is forgotten.
+The view reads the directory. The scheduler process is separate and continues without this view.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Stage(NamedTuple):
-    """How much of one stage has ended."""
+    """Progress of one stage: ended and planned runs or trials."""
 
     name: str
     ended: int
@@ -34,10 +34,10 @@ class Stage(NamedTuple):
 
 
 class ScheduledRuns(RunSet):
-    """The runs of a comparison whose driver starts them: there are more of them as it goes on.
+    """Runs of a staged comparison, launched over time by its scheduler process.
 
     Args:
-        path: The directory of the comparison.
+        path: Directory of the comparison.
 
     Example:
         >>> tuned = Comparison(methods="lora,qtha", tuning={"axes": {"learning_rate": [0.003, 0.01]}})
@@ -53,17 +53,20 @@ class ScheduledRuns(RunSet):
 
     @property
     def comparison(self) -> Comparison:
-        """What was launched."""
+        """Comparison as described in the directory."""
         return self.folder.comparison
 
     @property
     def runs(self) -> Sequence[Run]:
-        """One for every cell, method, rate and seed that has been started; none before the trials have ended."""
+        """Runs launched so far; empty before all tuning trials have ended.
+
+        There is one run per (model, task) pair, method, learning rate and seed.
+        """
         return self.folder.runs()
 
     @property
     def state(self) -> str:
-        """ "running", "stopping", "finished", "stopped" where a person stopped it, else "dead"."""
+        """State: "running", "stopping", "finished", "stopped" by the user, or "dead"."""
         if self.folder.at_work:
             return "stopping" if self.folder.stop.exists() else "running"
         if self.folder.has_ended:
@@ -71,7 +74,7 @@ class ScheduledRuns(RunSet):
         return "stopped" if self.folder.stop.exists() else "dead"
 
     def trials(self) -> list[Trials]:
-        """The trials of each method in each cell that have been begun."""
+        """Return the trials of each contender that have begun."""
         comparison, path = self.comparison, self.folder.path
         if comparison.tuning is None:
             return []
@@ -81,7 +84,7 @@ class ScheduledRuns(RunSet):
         return [view for view in views if view.folder.exists]
 
     def stages(self) -> list[Stage]:
-        """How much of the trials, the runs and the moved starts has ended, of those that there are to be."""
+        """Return the progress of trials, runs and 1-ulp perturbation runs."""
         trials, runs, moved = self._planned
         stages = [Stage("runs", _ended(self.runs), runs)]
         if trials:
@@ -94,7 +97,7 @@ class ScheduledRuns(RunSet):
 
     @functools.cached_property
     def _planned(self) -> tuple[int, int, int]:
-        """How many trials, runs and moved starts there are to be."""
+        """Planned numbers of trials, runs and 1-ulp perturbation runs."""
         comparison = self.comparison
         contenders = comparison.contenders()
         sweeps = [comparison.sweep_of(contender) for contender in contenders if comparison.tuning]
@@ -103,14 +106,14 @@ class ScheduledRuns(RunSet):
         return trials, len(experiments), len(comparison.nudged(experiments))
 
     def sentence(self) -> str:
-        """How it stands: its state, what has ended of each stage, and why where it broke off."""
+        """Describe state and progress of each stage, and the reason of a failure."""
         parts = [self.state, *(f"{s.ended} of {s.planned} {s.name}" for s in self.stages())]
         if self.state == "dead":
             parts.append(self.why() or "its driver has ended before its time")
         return " · ".join(parts)
 
     def why(self) -> str:
-        """What the driver said last; empty if nothing."""
+        """Return the last log line of the scheduler process; "" without a log."""
         try:
             lines = read_tail(self.folder.log, LOG_TAIL).decode(errors="replace").splitlines()
         except (OSError, Refusal) as reason:
@@ -119,30 +122,30 @@ class ScheduledRuns(RunSet):
         return lines[-1] if lines else ""
 
     def wait(self, timeout: float | None = None) -> ScheduledRuns:
-        """Wait until the driver has ended, or for `timeout` seconds."""
+        """Wait until the scheduler process ends, or for `timeout` seconds."""
         self.folder.wait(timeout)
         return self
 
     def stop(self) -> ScheduledRuns:
-        """Ask the driver to stop with all runs saved, and wait until it has."""
+        """Request a stop with all runs saved, and wait for the scheduler process."""
         self.folder.stop.touch()
         return self.wait()
 
     def resume(self) -> ScheduledRuns:
-        """Go on where it was stopped or killed; nothing finished is repeated.
+        """Continue a stopped or killed comparison; finished runs are not repeated.
 
         Raises:
-            Refusal: If it is running, or has finished.
+            Refusal: If the comparison is running, stopping or finished.
         """
         if (state := self.state) in ("running", "stopping", "finished"):
             raise Refusal(f"comparison {self.folder.path.name} is {state}")
         return start(self.folder)
 
     def summary(self) -> dict[str, Any]:
-        """As the driver writes it after each run that ends.
+        """Return the summary that the scheduler process writes as runs end.
 
         Raises:
-            Refusal: If no run has ended yet.
+            Refusal: If no run has ended.
         """
         if (summary := read_mapping(self.folder.summary)) is None:
             raise Refusal(
@@ -152,20 +155,20 @@ class ScheduledRuns(RunSet):
 
 
 def start(folder: ComparisonDir) -> ScheduledRuns:
-    """Start the driver of a comparison that is described in its directory.
+    """Start the scheduler process of a comparison described in its directory.
 
     Raises:
-        Refusal: If a driver is at it.
+        Refusal: If a scheduler process already runs for this comparison.
     """
     drivers.start("qtha_lab.studies.comparison.scheduler", folder)
     return ScheduledRuns(folder.path)
 
 
 def attach(name: str | Path) -> ScheduledRuns:
-    """The comparison of a name under the usual runs folder, or of a path.
+    """Return the runs of a comparison by name or path.
 
     Raises:
-        Refusal: If there is none; names the nearest.
+        Refusal: If no such comparison exists; the message names the nearest.
     """
     return ScheduledRuns(find_comparison(name).path)
 

@@ -1,7 +1,7 @@
-"""Differences between two methods trained with the same seeds and tested on the same rows.
+"""Paired differences between two methods with the same seeds and test rows.
 
-Numbers in, an interval, its p and the detectable difference out; reads no run. Whether a difference is shown is decided
-here, once, for sentences, tables and figures.
+Computes interval, p, detectable difference and verdict from arrays of losses; reads no run.
+Sentences, tables and figures use the same verdict.
 """
 
 from __future__ import annotations
@@ -21,25 +21,29 @@ LEAST_SEEDS = 3
 LEAST_REPEATS = 5
 POWER = 0.8
 MOST_SEEDS = 10_000
-LEAST_SAID = 0.0005  # of a floor, which three places show
+LEAST_SAID = 0.0005  # least noise floor that three decimal places show
 LEAST_LEVEL = 1e-100  # below it p is 0
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """First minus second, over seeds and rows.
+    """Paired difference, first minus second, over seeds and rows.
 
     Attributes:
-        mean: The difference.
-        low: Lower end of its interval.
-        high: Upper end.
-        p: Least chance of error of the family at which this interval excludes zero: below 0.05 where one of 95 % does.
+        mean: Mean difference.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        p: Least error probability of the family at which the interval excludes zero; below 0.05 if
+            the interval at `level` excludes zero.
         seeds: Number of seeds.
-        items: Number of test rows; 1 where only a mean is known.
-        spread: Standard deviation over the seeds of the difference.
-        level: Chance of error of the interval: 0.05, divided by the claims of its family.
-        floor: Half-width of the difference that rounding makes; None where it was not measured.
-        row_error: Part of the standard error that the rows make, with any number of seeds.
+        items: Number of test rows; 1 if only means are known.
+        spread: Standard deviation of the difference over the seeds.
+        level: Error probability of the interval: 0.05, divided by the number of claims in its
+            family.
+        floor: Noise floor: half-width of the difference due to rounding noise; None if not
+            measured.
+        row_error: Part of the standard error due to the test rows, independent of the number of
+            seeds.
         claims: Number of claims in the family.
     """
 
@@ -57,39 +61,42 @@ class PairedDifference:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the interval excludes zero and the difference exceeds rounding, where that is known."""
+        """True if the interval excludes zero and the difference exceeds the noise floor."""
         return not self.low <= 0 <= self.high and abs(self.mean) > (self.floor or 0.0)
 
     @property
     def seed_error(self) -> float:
-        """Part of the standard error that falls with the number of seeds."""
+        """Part of the standard error that decreases with the number of seeds."""
         half, of_rows = (self.high - self.low) / 2, _t(self.level, self.items) * self.row_error
         return math.sqrt(max(half**2 - of_rows**2, 0.0)) / _t(self.level, self.seeds)
 
     @property
     def effect_size(self) -> float:
-        """The difference in its standard deviations over the seeds (Cohen's d of pairs)."""
+        """Difference in units of its standard deviation over seeds (Cohen's d)."""
         return self.mean / self.spread if self.spread else math.copysign(math.inf, self.mean)
 
     @property
     def detectable(self) -> float:
-        """The least difference that as many seeds and rows would show in four cases of five."""
+        """Least difference shown with 80 % power, given these seeds and rows."""
         return self._detectable_by(self.seeds)
 
     def seeds_for(self, difference: float) -> int | None:
-        """Return the number of seeds that show a difference in four cases of five; None above 10,000."""
+        """Return the number of seeds that show a difference with 80 % power.
+
+        None above 10,000 seeds or for a difference of zero.
+        """
         counts = range(LEAST_SEEDS, MOST_SEEDS + 1)
         place = bisect_left(counts, True, key=lambda n: self._detectable_by(n) <= abs(difference))
         return counts[place] if difference and place < len(counts) else None
 
     def needs_rows(self, difference: float) -> bool:
-        """Whether no number of seeds would show a difference in four cases of five on these rows."""
+        """Tell whether more seeds alone cannot show a difference with 80 % power."""
         return self.row_error > 0 and self._detectable_by(math.inf) > abs(difference)
 
     def _detectable_by(self, seeds: float) -> float:
-        """Half an interval of that many seeds, and the quantile of the power above it."""
+        """Return the interval's half-width plus the power quantile, for a number of seeds."""
         errors = self.seed_error * math.sqrt(self.seeds / seeds), self.row_error
-        levels = self.level, 2 * (1 - POWER)  # the second is one-sided
+        levels = self.level, 2 * (1 - POWER)  # the power level is one-sided
         return sum(float(half_width(*errors, seeds, self.items, level)) for level in levels)
 
 
@@ -100,13 +107,13 @@ def paired_difference(
     claims: int = 1,
     floor: float | None = None,
 ) -> PairedDifference:
-    """Return the difference of two methods with its interval over seeds and, where known, rows.
+    """Compute the paired difference of two methods with its interval.
 
     Args:
-        first: Losses of one method, a row per seed; a column per test row where they are known.
-        second: Losses of the other, the same seeds and test rows in the same order.
-        claims: Number of claims whose intervals are to hold together with 95 % (Bonferroni).
-        floor: Half-width of the difference that rounding makes; None where it was not measured.
+        first: Losses of the first method, (seeds,) or (seeds, rows).
+        second: Losses of the second method, with the same seeds and test rows in the same order.
+        claims: Number of claims whose intervals hold simultaneously with 95 % (Bonferroni).
+        floor: Noise floor of the difference; None if not measured.
 
     Raises:
         Refusal: If the shapes differ, a number is not finite, or there are fewer than three seeds.
@@ -150,10 +157,10 @@ def paired_difference(
 def errors(
     gaps: Float[np.ndarray, "*draws seeds rows"],
 ) -> tuple[Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"], Float[np.ndarray, "*draws"]]:
-    """Return the mean of a two-way table and the parts of its standard error by seeds and by rows.
+    """Return a two-way table's mean and its standard errors by seeds and rows.
 
-    The mean squares of seeds, rows and rest are those of a two-way analysis of variance without repeats. The rest is in
-    that of the seeds already, so it is taken from that of the rows.
+    The mean squares of seeds, rows and residual follow a two-way analysis of variance without
+    replication. The seed part includes the residual, so the row part excludes it.
 
     Example:
         >>> mean, by_seeds, by_rows = errors(np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]))
@@ -175,29 +182,33 @@ def errors(
 
 
 def half_width(seed_error: Any, row_error: Any, seeds: float, rows: int, level: float) -> Any:
-    """Return half the width of an interval: each part of the error times its own Student's t.
+    """Return the half-width of an interval with a separate Student's t per error.
 
     Args:
-        seed_error: Part of the standard error by seeds, estimated with seeds - 1 degrees of freedom.
-        row_error: Part by rows, estimated with rows - 1.
+        seed_error: Part of the standard error by seeds, estimated with seeds - 1 degrees of
+            freedom.
+        row_error: Part by rows, estimated with rows - 1 degrees of freedom.
         seeds: Number of seeds.
         rows: Number of test rows.
-        level: Chance of error, two-sided.
+        level: Error probability, two-sided.
 
     Source:
-        Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for independent parts);
-        `qtha-lab bench coverage` measures its error and power here.
+        Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for
+        independent parts); `qtha-lab bench coverage` measures its error and power here.
     """
     return np.hypot(_t(level, seeds) * seed_error, _t(level, rows) * row_error)
 
 
 def _t(level: float, count: float) -> float:
-    """Student's t of a two-sided level and as many numbers; 0 of a single one, which has no spread."""
+    """Return Student's t at a two-sided level for a sample size.
+
+    A single number has no spread and gives 0.
+    """
     return -float(special.stdtrit(count - 1, level / 2)) if count > 1 else 0.0
 
 
 def _touching(mean: float, seed_error: float, row_error: float, seeds: int, rows: int) -> float:
-    """The level at which an interval touches zero."""
+    """Return the level at which an interval touches zero."""
 
     def excess(log_level: float) -> float:
         return float(half_width(seed_error, row_error, seeds, rows, math.exp(log_level))) - abs(
@@ -215,12 +226,13 @@ def _touching(mean: float, seed_error: float, row_error: float, seeds: int, rows
 def rounding_floor(
     repeats: Float[np.ndarray, " repeats"], seeds: int, level: float = 0.05
 ) -> float:
-    """Return the half-width of the difference of two means over seeds that rounding makes.
+    """Return the noise floor of the difference of two means over seeds.
 
     Args:
-        repeats: Results of one seed, the adapter's initial weights moved by one unit in the last place each time.
+        repeats: Results of one seed, each with a 1-ulp perturbation of the adapter's initial
+            weights.
         seeds: Number of seeds of each mean.
-        level: Chance of a larger one.
+        level: Probability of a larger difference.
 
     Raises:
         Refusal: If there are fewer than five repeats.
@@ -237,14 +249,14 @@ def rounding_floor(
 def sentence(
     first: str, second: str, difference: PairedDifference, measure: str = "", unit: str = "nat"
 ) -> str:
-    """Write a difference as a sentence, with its verdict.
+    """Write a paired difference as a sentence with its verdict.
 
     Args:
         first: Name of the method whose result stands first.
         second: Name of the method that is subtracted.
         difference: Their difference, first minus second.
-        measure: Name of the result; "" leaves it out.
-        unit: Of both results.
+        measure: Name of the result; "" omits it.
+        unit: Unit of both results.
 
     Example:
         >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.11, seeds=5, items=1, spread=0.02)
@@ -273,14 +285,17 @@ def sentence(
 
 
 def _rounding(floor: float | None) -> str:
-    """Write the rounding floor to three places."""
+    """Write the noise floor to three decimal places."""
     if floor is None:
         return "rounding not measured"
     return f"rounding alone makes {f'±{floor:.3f}' if floor >= LEAST_SAID else 'less than 0.001'}"
 
 
 def _required(difference: PairedDifference) -> str:
-    """Write the seeds or rows that an inconclusive difference needs; nothing for a difference of zero."""
+    """Write the seeds or rows that an inconclusive difference needs.
+
+    Returns "" for a difference of zero.
+    """
     if not difference.mean:
         return ""
     head, needed = f"; {difference.mean:+.3f} itself needs", difference.seeds_for(difference.mean)

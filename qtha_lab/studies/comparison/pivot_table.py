@@ -1,6 +1,6 @@
-"""One table across the cells of a comparison: a row for each method, a column for each model and task.
+"""Pivot table of a comparison: methods as rows, (model, task) pairs as columns.
 
-A method is the one that was declared, whatever size or setting it came to in each cell.
+A row is a declared method, although its size or settings may differ between pairs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ UNKNOWN = "no interval"
 
 @dataclass(frozen=True)
 class PivotTable:
-    """The differences of methods to the first one, across cells.
+    """Differences of all methods to the first, over (model, task) pairs.
 
     Attributes:
-        reference: The first method, which is taken away from each of the others.
-        cells: In their order.
-        claims: By the method as declared and the cell, where an interval is known (see `claims.Claim.plain`).
-        methods: As declared, without the first.
+        reference: Label of the first method, which is subtracted from every other.
+        cells: The (model, task) pairs in order.
+        claims: Claims with an interval, by declared method and (model, task) pair (see
+            `claims.Claim.plain`).
+        methods: Labels of the declared methods, without the first.
     """
 
     reference: str
@@ -33,7 +34,7 @@ class PivotTable:
 
     @classmethod
     def of(cls, summary: Record) -> PivotTable | None:
-        """The table of a summary; None where it has one cell, or one method."""
+        """Build the table of a summary; None for one pair or one method."""
         contenders = by_cell(summary.get("lineup", ()))
         methods = list(dict.fromkeys(r["declared"] for of in contenders.values() for r in of))
         if len(contenders) < 2 or len(methods) < 2:
@@ -48,7 +49,7 @@ class PivotTable:
         return cls(methods[0], tuple(contenders), tuple(methods[1:]), claims)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A heading and a row per method, as text: difference, interval and verdict."""
+        """Return a heading and one text row per method: difference, interval, verdict."""
         heading = ("method", *map(str, self.cells))
         return [heading, *(self._row(method) for method in self.methods)]
 
@@ -56,7 +57,7 @@ class PivotTable:
         return method, *(text(self.claims.get((method, cell))) for cell in self.cells)
 
     def counts(self) -> list[str]:
-        """Of each method, in how many cells it is shown to be better or worse than the first."""
+        """Count per method the pairs where it is shown to be better or worse."""
         return [self._count(method) for method in self.methods]
 
     def _count(self, method: str) -> str:
@@ -72,7 +73,7 @@ class PivotTable:
 
 
 def text(claim: Record | None) -> str:
-    """A difference in a cell of the table.
+    """Write the difference of one table entry.
 
     Example:
         >>> text({"mean": 0.031, "low": -0.01, "high": 0.072, "shown": False})

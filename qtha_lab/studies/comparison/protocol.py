@@ -1,4 +1,4 @@
-"""On what terms the methods of a comparison met: matched by what, tuned how, and what came of both, in sentences."""
+"""Sentences on the comparison protocol: matching, tuning and their results."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Record = dict[str, Any]
 def terms(
     comparison: Comparison, contenders: Sequence[Record], entries: Iterable[dict[str, Any]]
 ) -> dict[Cell, list[str]]:
-    """The sentences on matching and tuning, by cell.
+    """Return the sentences on matching and tuning, by (model, task) pair.
 
     Args:
-        comparison: What was run.
-        contenders: What each method became (see `lineup.records`).
-        entries: Of the runs that have ended.
+        comparison: Comparison that was run.
+        contenders: Records of the contenders (see `contenders.records`).
+        entries: Entries of the runs that have ended.
     """
     runs = by_cell(entries)
     return {
@@ -43,12 +43,14 @@ def terms(
 def matching(
     comparison: Comparison, contenders: Sequence[Record], entries: Sequence[dict[str, Any]]
 ) -> list[str]:
-    """By what methods were matched in one cell, and what came out of it; nothing where they are as given.
+    """State the matching rule and its result for one (model, task) pair.
+
+    Returns no sentence if matching is "as_given".
 
     Args:
-        comparison: What was run.
-        contenders: What each method became, in the cell.
-        entries: Of the runs of the cell that have ended.
+        comparison: Comparison that was run.
+        contenders: Records of the contenders of the pair.
+        entries: Entries of the pair's runs that have ended.
     """
     if comparison.matching == "as_given" or not contenders:
         return []
@@ -65,12 +67,12 @@ def matching(
 def matches(
     rule: str, contenders: Sequence[Record], entries: Sequence[dict[str, Any]]
 ) -> dict[str, str]:
-    """What each method got by the rule that matches them, by its label.
+    """Return the matched quantity of each method, by label.
 
     Args:
-        rule: Of matching.
-        contenders: Of one cell.
-        entries: Of its runs.
+        rule: Matching rule.
+        contenders: Records of the contenders of one (model, task) pair.
+        entries: Entries of the pair's runs.
     """
     names = [record["method"] for record in contenders]
     if rule == "equal_seconds":
@@ -90,12 +92,14 @@ def matches(
 def tuning(
     comparison: Comparison, contenders: Sequence[Record], entries: list[dict[str, Any]]
 ) -> list[str]:
-    """How the methods were tuned in one cell, and which points won; or that they were not.
+    """State the tuning and its best points for one (model, task) pair.
+
+    Without tuning, describes the learning rates.
 
     Args:
-        comparison: What was run.
-        contenders: What each method became, in the cell.
-        entries: Of the runs of the cell that have ended.
+        comparison: Comparison that was run.
+        contenders: Records of the contenders of the pair.
+        entries: Entries of the pair's runs that have ended.
     """
     tuned = comparison.tuning
     if tuned is None:
@@ -118,13 +122,13 @@ def tuning(
 
 
 def trials_of(comparison: Comparison) -> int:
-    """Trials of every method."""
+    """Return the number of tuning trials per method."""
     sweep = comparison.sweep_of(comparison.contenders()[0])
     return sweep.trials_of(sweep.methods[0])
 
 
 def _is_end(comparison: Comparison, name: str, value: Any) -> bool:
-    """Whether a tuned number is the least or the largest that could be tried."""
+    """Tell whether a tuned number is the least or largest value of its axis."""
     if comparison.tuning is None or isinstance(value, bool) or not isinstance(value, int | float):
         return False
     axis = Axis.of(comparison.tuning.axes.get(name, [value]))

@@ -1,6 +1,6 @@
-"""Repeats at starts moved by a rounding: what is repeated, which repeats a claim is held against, and at which rate.
+"""Runs with 1-ulp perturbations that measure rounding noise: selection and learning rates.
 
-What they make of a difference is `paired.rounding_floor`'s to say.
+`paired.rounding_floor` computes the noise floor of a difference from them.
 """
 
 from __future__ import annotations
@@ -19,25 +19,28 @@ Entry = dict[str, Any]
 def at_best_rates(
     experiments: Sequence[Experiment], entries: Mapping[int, Entry]
 ) -> list[Experiment]:
-    """The experiments whose runs finished at the best rate of their method: what is to be repeated.
+    """Return the experiments to repeat: finished runs at the best learning rates.
 
     Args:
-        experiments: Of the table.
-        entries: Of their runs that have ended, by place.
+        experiments: Experiments of the comparison.
+        entries: Entries of their ended runs, by index of the experiment.
     """
     best = {entry["run_id"] for entry in at_their_best(list(entries.values()))}
     return [experiments[place] for place in sorted(entries) if entries[place]["run_id"] in best]
 
 
 def repeats_of(repeats: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """The repeats that tell what rounding makes of a method, where there are enough, by `name_in` of its label without rate.
+    """Return the usable 1-ulp perturbation runs of each method.
 
-    They are those at the rate that the method is compared at. Older comparisons repeated the first rate of the file: of
-    such they are those at the rate that has most.
+    The keys are `name_in` of the method label without learning rate. A method needs at least five
+    repeats.
+
+    The repeats use the learning rate at which the method is compared. Older comparisons repeated
+    the first rate of the file; for them the rate with most repeats counts.
 
     Args:
-        repeats: Entries of runs of one seed whose starts were moved.
-        entries: Of the table's runs.
+        repeats: Entries of runs of one seed with 1-ulp perturbations of the initial weights.
+        entries: Entries of the compared runs.
     """
     best, cells = _rates(entries), len(by_cell([*entries, *repeats]))
     by_rate: dict[tuple[Cell, str], dict[float, list[Entry]]] = {}
@@ -55,16 +58,16 @@ def repeats_of(repeats: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, 
 
 
 def losses(repeats: Mapping[str, Sequence[Entry]]) -> dict[str, list[float]]:
-    """The test losses of the repeats of each method."""
+    """Return the test losses of the repeats of each method."""
     return {name: [entry["test_loss"] for entry in group] for name, group in repeats.items()}
 
 
 def sentence(rates: Mapping[str, float], entries: Sequence[Entry]) -> str | None:
-    """Of which methods rounding was measured at another rate than they are compared at; None if of none.
+    """State repeats at another learning rate than the compared runs; None without any.
 
     Args:
-        rates: At which it was measured, by `name_in` of the label without rate.
-        entries: Of the table's runs.
+        rates: Learning rates of the repeats, by `name_in` of the label without learning rate.
+        entries: Entries of the compared runs.
     """
     cells = len(by_cell(entries))
     best = {name_in(name, cell, cells): rate for (cell, name), rate in _rates(entries).items()}
@@ -79,7 +82,7 @@ def sentence(rates: Mapping[str, float], entries: Sequence[Entry]) -> str | None
 
 
 def _rates(entries: Sequence[Entry]) -> dict[tuple[Cell, str], float]:
-    """The rate that each method is compared at, in each cell."""
+    """Return the compared learning rate of each method, by (model, task) pair."""
     best = at_their_best(entries)
     return {
         (Cell.of(entry), family(entry)): entry["learning_rate"]

@@ -1,6 +1,6 @@
-"""The losses of test rows, one by one, as the runs of a comparison left them: what makes pairs of items.
+"""Test losses per row of the runs of a comparison, for pairing by row.
 
-Reads `test.json` of run directories; a run recorded before there was one has none.
+Reads `test.json` of run directories; older runs without this file have no row losses.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TestItems:
-    """The test rows of one run.
+    """Test rows of one run with their losses.
 
     Attributes:
-        names: One of each row, the same in every run on one model.
-        losses: What each row adds to the mean: its loss, times its labels over the mean number of labels.
+        names: One name per row, the same in every run on one model.
+        losses: Contribution of each row to the mean: its loss, multiplied by its labels over the
+            mean number of labels.
     """
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # pytest must not collect this class
 
     names: tuple[str, ...]
     losses: Float[np.ndarray, " items"]
 
     @classmethod
     def of(cls, recorded: Mapping[str, Any]) -> TestItems:
-        """The items that a `test.json` holds; the mean of their losses is the test loss of the run."""
+        """Read the items of a `test.json`; their mean loss is the test loss."""
         losses, labels = (np.array(recorded[name], float) for name in ("losses", "labels"))
         return cls(tuple(recorded["items"]), losses * len(losses) / labels.sum())
 
 
 def read_items(runs: Iterable[Run]) -> dict[str, TestItems]:
-    """The items of the runs that have them, by run id."""
+    """Read the test items of all runs that have them, by run id."""
     items = {}
     for run in runs:
         recorded = read_mapping(run.files.test)
@@ -56,12 +57,15 @@ def read_items(runs: Iterable[Run]) -> dict[str, TestItems]:
 def losses_of(
     entries: Sequence[Mapping[str, Any]], items: Mapping[str, TestItems], measure: str
 ) -> Float[np.ndarray, "seeds items"] | None:
-    """The losses of runs, a row for each: of test items if all have the same, else one number, else None.
+    """Return the losses of runs, one row per run.
+
+    Columns are the test items if all runs have the same items. Otherwise there is one column with
+    `measure`. The result is None if a run lacks it.
 
     Args:
-        entries: Of the runs, in the order of the rows.
-        items: Of the runs that have them, by run id.
-        measure: What to take where a run has none, such as `eval_loss`.
+        entries: Entries of the runs, in the order of the rows.
+        items: Test items by run id, for the runs that have them.
+        measure: Measure to use, such as `eval_loss`; test items are used for `test_loss` only.
     """
     tested = [items.get(entry.get("run_id", "")) for entry in entries]
     if measure == "test_loss" and None not in tested:

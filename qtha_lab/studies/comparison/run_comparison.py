@@ -1,7 +1,8 @@
-"""Several methods with several seeds: launch what is missing, gather the summaries, say what they show.
+"""Execution of a comparison: launch missing runs, collect summaries, describe results.
 
-Everything lies under `out`: `comparison.yaml`, `lineup.json`, `tuning/`, `runs/`, `rounding/`, `summary.json`. A run is
-started when a slot is free for it, and calling `run` again with the same `out` goes on where it was. Draws nothing.
+All files are under `out`: `comparison.yaml`, `tuning/`, `runs/`, `rounding/`, `summary.json` and
+the measured seconds per step. A run starts when a slot is free. Another call of `run` with the
+same `out` continues. Draws no figure.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from qtha_lab.studies.comparison.tuned_methods import tuned
 Progress = Callable[[Run, Status], None]
 POLL_SECONDS = 0.3
 SUMMARY_SHARE = (
-    0.05  # of the time goes into summaries while runs are on: one of hundreds takes many seconds
+    0.05  # share of time for summaries during runs: with hundreds of runs one takes seconds
 )
 log = logging.getLogger(__name__)
 
@@ -46,24 +47,26 @@ def run(
     *,
     on: str | None = None,
 ) -> dict[str, Any]:
-    """Run every method with every seed on every model and task, and write `out/summary.json` after each run that ends.
+    """Run every method, seed, model and task of a comparison.
 
-    Where the comparison tunes, the trials come first. Finished runs of the same experiment are kept, live
-    ones are followed, stopped and dead ones resumed.
-    Ctrl-C stops the runs softly before it is passed on.
+    Writes `out/summary.json` as runs end.
+
+    Tuning trials run first. Finished runs of the same experiment are reused, running ones are
+    monitored, and stopped or dead ones are resumed. Ctrl-C stops the runs with saved state before
+    it is raised again.
 
     Args:
-        comparison: What to run.
-        out: The folder that holds everything; another call with it goes on where this one was.
-        on_progress: Called with each run and its status some times per second.
-        on: Machines that train the runs, as `qtha_lab.runs.remote` names them; None is this one.
+        comparison: Comparison to run.
+        out: Folder of all results; another call with the same folder continues.
+        on_progress: Callback with each run and its status, several times per second.
+        on: Remote backend that trains the runs, by name; None is this machine.
 
     Returns:
         `{"comparison": …, "runs": [one entry per run], "notes": [sentences]}`.
 
     Raises:
-        Refusal: If the comparison cannot run, another process works in `out`, or what was trained there would not count
-            any more (see `edited.check_edit`).
+        Refusal: If the comparison cannot run, another process uses `out`, or an edit would
+            invalidate runs in `out` (see `changes.check_edit`).
 
     Example:
         >>> run(Comparison(methods="lora,qtha"), "out/tiny")["notes"][0]  # doctest: +SKIP
@@ -90,15 +93,16 @@ def run(
 def summarise(
     comparison: Comparison, queue: Sequence[Run], contenders: Sequence[Contender] | None = None
 ) -> dict[str, Any]:
-    """The summary of the runs that have ended so far, as in `summary.json`.
+    """Return the summary of the ended runs, as in `summary.json`.
 
     Args:
-        comparison: What was run.
-        queue: Its runs.
-        contenders: What takes part; None is the comparison's own, where nothing was measured or tuned.
+        comparison: Comparison that was run.
+        queue: Runs of the comparison.
+        contenders: Contenders; None uses the comparison's own, without matching by seconds or
+            tuning.
 
     Returns:
-        See `summaries.summary_of`.
+        See `summary.summary_of`.
     """
     ended = [(run, status) for run in queue if (status := run.status()).ended]
     entries = [entry(run, status) for run, status in ended]
@@ -109,14 +113,15 @@ def summarise(
 
 @dataclass
 class _Side:
-    """Runs of one folder: those of the table, or those at starts moved by a rounding.
+    """Runs of one folder: compared runs, or 1-ulp perturbation runs.
 
     Attributes:
-        folder: Of runs.
-        waiting: What is still to be started, the next one last.
-        earlier: Runs that were in the folder, each with what counts of its description.
-        started: Runs so far.
-        ended: Entries of those that have ended, by place.
+        folder: Folder of the runs.
+        waiting: Experiments still to start, the next one last.
+        earlier: Runs that already existed, each with the training-relevant part of its
+            description.
+        started: Runs started or adopted so far.
+        ended: Entries of ended runs, by index.
     """
 
     folder: Path
@@ -127,32 +132,32 @@ class _Side:
 
     @classmethod
     def of(cls, folder: Path, experiments: list[Experiment], there: list[Run]) -> _Side:
-        """The side of these experiments, whose folder has these runs of theirs."""
+        """Build the side of some experiments and the existing runs of their folder."""
         earlier = [(run, what_counts(run.experiment)) for run in there]
         return cls(folder, experiments[::-1], earlier)
 
     @property
     def live(self) -> int:
-        """How many runs have not ended."""
+        """Number of runs that have not ended."""
         return len(self.started) - len(self.ended)
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        """Of the runs that have ended, in their order."""
+        """Entries of the ended runs, in order."""
         return [self.ended[place] for place in sorted(self.ended)]
 
     @property
     def left_out(self) -> list[Run]:
-        """Runs that were in the folder and that no experiment took; none while some are still to be started."""
+        """Existing runs that no experiment uses; empty while experiments are waiting."""
         taken = {run.path for run in self.started}
         return [] if self.waiting else [run for run, _ in self.earlier if run.path not in taken]
 
     def start_next(self, machines: RemoteBackend | None) -> None:
-        """Start what is next, here or on machines."""
+        """Start the next experiment, on this machine or a remote backend."""
         self.started.append(_start(self.waiting.pop(), self.folder, self.earlier, machines))
 
     def look(self, on_progress: Progress) -> None:
-        """Note what has ended since."""
+        """Update the ended runs and report the status of the others."""
         for place, run in enumerate(self.started):
             if place not in self.ended:
                 status = run.status()
@@ -162,11 +167,12 @@ class _Side:
 
 
 class _Work:
-    """The runs of a comparison in their order; one is started when a slot is free for it.
+    """Queue of the runs of a comparison; each starts when a slot is free.
 
     Attributes:
-        table: A run for every cell, method, rate and seed.
-        repeats: Runs at starts moved by a rounding; none before the table's have ended, which choose their rates.
+        table: One run per (model, task) pair, method, learning rate and seed.
+        repeats: Runs with 1-ulp perturbations, planned after the compared runs, which select their
+            learning rates.
     """
 
     def __init__(
@@ -182,34 +188,37 @@ class _Work:
         self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])
         self.repeats = _Side.of(folder.moved_starts, [], [])
         self.owes_repeats = comparison.rounding > 0
-        self.machines = machines  # which queue what they are given
+        self.machines = machines  # the remote backend queues its runs
         self.slots = slots.n_slots(comparison.training.threads)
         self.expected = len(self.table.waiting)
 
     @property
     def sides(self) -> tuple[_Side, _Side]:
-        """Both kinds of runs, those that go first before the others."""
+        """Both kinds of runs, in order of priority."""
         return self.table, self.repeats
 
     @property
     def started(self) -> list[Run]:
-        """All runs so far."""
+        """All runs started so far."""
         return [run for side in self.sides for run in side.started]
 
     @property
     def n_ended(self) -> int:
-        """How many runs have ended."""
+        """Number of runs that have ended."""
         return sum(len(side.ended) for side in self.sides)
 
     @property
     def is_done(self) -> bool:
-        """Whether every run has ended."""
+        """True if every run has ended."""
         return not self.owes_repeats and not any(side.waiting or side.live for side in self.sides)
 
     def go_on(self, on_progress: Progress) -> bool:
-        """Start what a slot is free for, and look at what goes on; whether a run has ended since."""
+        """Update the runs and start new ones in free slots.
+
+        Returns True if a run has ended since the last call.
+        """
         before = self.n_ended
-        for side in self.sides:  # all first: a slot that a repeat leaves is the table's
+        for side in self.sides:  # update both first: the table gets a slot that a repeat frees
             side.look(on_progress)
         if self.owes_repeats and not (self.table.waiting or self.table.live):
             self._plan_repeats()
@@ -220,7 +229,7 @@ class _Work:
         return self.n_ended > before
 
     def _plan_repeats(self) -> None:
-        """Every method again, at the rate that its runs ended best with."""
+        """Plan the 1-ulp perturbation runs at each method's best learning rate."""
         from qtha_lab.studies.comparison.rounding_noise import at_best_rates
 
         moved = self.comparison.nudged(at_best_rates(self.experiments, self.table.ended))
@@ -238,13 +247,13 @@ def _start(
     earlier: list[tuple[Run, Experiment]],
     machines: RemoteBackend | None,
 ) -> Run:
-    """The run of an experiment in a folder: as it is, resumed, or new.
+    """Return the run of an experiment: existing, resumed or new.
 
     Args:
-        experiment: What to run.
-        folder: Of runs.
-        earlier: Those in it, each with what counts of its description.
-        machines: Where new ones are sent; None for here.
+        experiment: Experiment to run.
+        folder: Folder of the runs.
+        earlier: Existing runs, each with the training-relevant part of its description.
+        machines: Remote backend of new and resumed runs; None is this machine.
     """
     meaning = what_counts(experiment)
     for run in (run for run, of_run in earlier if of_run == meaning):
@@ -258,7 +267,7 @@ def _start(
 
 
 def _nothing(run: Run, status: Status) -> None:
-    """The progress of a run, shown nowhere."""
+    """Ignore the progress of a run."""
 
 
 def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
@@ -288,7 +297,7 @@ def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
 
 
 def _wait_for(out: Path) -> None:
-    """Look at nothing while the folder of a comparison is out of sight."""
+    """Wait while the folder of a comparison is unreachable in a storage outage."""
     if away.is_unreachable(out):
         log.warning("the folder %s is away: the comparison goes on when it is back", out)
     while away.is_unreachable(out):

@@ -1,6 +1,6 @@
-"""Runs read back as plain numbers for figures and tables: their entries, spectra and origins.
+"""Entries, spectra and commits of runs as plain data for figures and tables.
 
-Reads run directories, also recorded ones without checkpoints; draws nothing and starts nothing.
+Reads run directories, including copies without checkpoints.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from qtha_lab.studies.comparison.entries import entry as entry_of
 
 
 def find_runs(places: Iterable[str | Path]) -> list[Run]:
-    """The runs that are named: by id, by directory, or as a folder of runs or a comparison's.
+    """Return runs by id, by directory, or from a folder of runs or comparison.
 
     Raises:
-        ValueError: If a place holds no run.
+        ValueError: If a place has no run.
     """
     by_path: dict[Path, Run] = {}
     for place in places:
@@ -37,7 +37,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
 
 
 def left_out(places: Iterable[str | Path]) -> dict[str, str]:
-    """The runs in these places that cannot be read, by id, each with the reason."""
+    """Return the unreadable runs in these places, by id, with the reason."""
     folders = [folder for place in places for folder in (Path(place), Path(place) / "runs")]
     runs_there = [run for folder in folders for run in runs.list_runs(folder, unreadable=True)]
     return {run.id: reason for run in runs_there if (reason := run.unreadable)}
@@ -52,17 +52,17 @@ def _run_at(place: str | Path) -> Run:
 
 
 def entries(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """One entry per run as in a comparison's `summary.json`, with memory and size in MiB and KiB too."""
+    """Return one entry per run as in `summary.json`, with MiB and KiB units."""
     return [with_units(entry_of(run, run.status())) for run in runs]
 
 
 def points(entries: list[dict[str, Any]], cost: str, quality: str) -> list[Point]:
-    """One point per label for a Pareto plot: means over the seeds of the runs that finished.
+    """Return one Pareto point per label: means over seeds of finished runs.
 
     Args:
-        entries: As the function `entries` gives them.
-        cost: Which measure is the cost.
-        quality: Which measure is the quality.
+        entries: Result of the function `entries`.
+        cost: Name of the cost measure.
+        quality: Name of the quality measure.
 
     Example:
         >>> two = [{"label": "a", "state": "finished", "cost": 2, "loss": x} for x in (3.0, 4.0)]
@@ -84,10 +84,10 @@ def points(entries: list[dict[str, Any]], cost: str, quality: str) -> list[Point
 
 
 class Spectrum(NamedTuple):
-    """What was recorded of one layer's update over the training of one run.
+    """Recorded spectra of one layer's update over the training of a run.
 
-    `values` are the singular values at each step; `bonds` the entropies (bits) of the bonds of each
-    tensor network, (steps, bonds), where all steps have them.
+    `values` are the singular values at each step. `bonds` are the entropies (bits) of each tensor
+    network's bonds, (steps, bonds), for networks recorded at all steps.
     """
 
     layer: str
@@ -98,11 +98,13 @@ class Spectrum(NamedTuple):
 
 
 def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
-    """What the `spectrum` events of a run recorded, by layer; of one step the last record counts.
+    """Return the recorded spectra of a run by layer.
 
-    A record is `{"kind": "spectrum", "step": …}` with what `qtha_lab.analysis.snapshot` gives:
-    `"layers": {layer: {"singular_values": […], "effective_rank": …, "bond_entropy_bits": {…}}}`. A bare list of
-    values in the place of the inner mapping is understood too.
+    The last record of a step counts.
+
+    A record is `{"kind": "spectrum", "step": …}` with the result of `qtha_lab.analysis.snapshot`:
+    `"layers": {layer: {"singular_values": […], "effective_rank": …, "bond_entropy_bits": {…}}}`. A
+    bare list of values in place of the inner mapping is also accepted.
 
     Example:
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
@@ -120,7 +122,7 @@ def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
 
 
 def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
-    """The records of a layer in the order of the steps; short lists of values are filled with zeros."""
+    """Order the records of a layer by step; pad short value lists with zeros."""
     steps = sorted(by_step)
     rows = [sorted((v or 0.0 for v in by_step[s]["singular_values"]), reverse=True) for s in steps]
     width = max(map(len, rows))
@@ -136,7 +138,7 @@ def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
 
 
 def commits(runs: Iterable[Run]) -> list[str]:
-    """The commits that the runs were made at, each once; marked where tracked files differed from it."""
+    """Return the distinct git commits of the runs, with a mark for local changes."""
     names = []
     for run in runs:
         git = (read_mapping(run.files.environment) or {}).get("git")

@@ -1,4 +1,4 @@
-"""The runs of a comparison as a set that can be waited for, stopped and drawn."""
+"""Set of the runs of a comparison, with wait, stop, resume, table and figures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class RunSet:
-    """The runs of a comparison; each is a process of its own and goes on if this object is forgotten.
+    """Runs of a comparison; each is a process that continues without this object.
 
     Args:
-        comparison: What was launched.
-        runs: One for every cell, method and seed, all of a seed together.
-        contenders: What takes part, where steps were measured.
+        comparison: Comparison that was launched.
+        runs: One run per (model, task) pair, method, learning rate and seed, grouped by seed.
+        contenders: Contenders with matched steps; None uses the comparison's own.
 
     Example:
         >>> runs = launch(Comparison(methods="lora,qtha", seeds=[0, 1]))  # doctest: +SKIP
@@ -41,12 +41,12 @@ class RunSet:
 
     @property
     def comparison(self) -> Comparison:
-        """What was launched."""
+        """Comparison that was launched."""
         return self._comparison
 
     @property
     def runs(self) -> Sequence[Run]:
-        """One for every cell, method and seed, all of a seed together."""
+        """One run per (model, task) pair, method, learning rate and seed, grouped by seed."""
         return self._runs
 
     def __iter__(self) -> Iterator[Run]:
@@ -56,7 +56,7 @@ class RunSet:
         return len(self.runs)
 
     def statuses(self) -> list[Status]:
-        """Where each run is."""
+        """Return the status of each run."""
         return [run.status() for run in self.runs]
 
     def wait(self, timeout: float | None = None) -> RunSet:
@@ -67,7 +67,7 @@ class RunSet:
         return self
 
     def stop(self) -> RunSet:
-        """Ask all runs to stop after their step, saved, and wait until they have."""
+        """Stop all runs after their present step, saved, and wait for them."""
         for run in self.runs:
             run.ask_to_stop()
         for run in self.runs:
@@ -75,31 +75,31 @@ class RunSet:
         return self
 
     def resume(self) -> RunSet:
-        """Go on with every run that was stopped, failed or died."""
+        """Resume every run that was stopped, failed or died."""
         for run in self.runs:
             if run.status().state in RESUMABLE:
                 run.resume()
         return self
 
     def summary(self) -> dict[str, Any]:
-        """The runs that have ended, with notes on what they show, as `qtha-lab compare` writes it."""
+        """Return the summary of the ended runs, as `qtha-lab compare` writes it."""
         return summarise(self.comparison, self.runs, self.contenders)
 
     def table(self) -> pandas.DataFrame:
-        """A row for every method, as numbers: means over the seeds of the runs that have finished.
+        """Return a table of means over the seeds of finished runs, by method.
 
-        What was learnt has its least and its most too (`eval_loss`, `eval_loss_min`, `eval_loss_max`);
-        the columns are named and sorted as in `qtha_lab.core.metrics`. `qtha_lab.studies.comparison.rows` gives the
-        same as ready-made text.
+        Learning results have their minimum and maximum too (`eval_loss`, `eval_loss_min`,
+        `eval_loss_max`). The columns are named and sorted as in `qtha_lab.core.metrics`.
+        `qtha_lab.studies.comparison.rows` returns the same data as text.
         """
         import pandas
 
         return pandas.DataFrame(numbers(self.summary()))
 
     def figures(self) -> list[Figure]:
-        """Curves, seeds, Pareto plots, table, circuits, and spectra where they were recorded.
+        """Draw curves, seed spreads, Pareto plots, table, circuits and recorded spectra.
 
-        Figures of runs that go on show what they have so far.
+        Figures of unfinished runs show the data recorded so far.
         """
         from qtha_lab.studies.comparison.figure_set import figure_set
 

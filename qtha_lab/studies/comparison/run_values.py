@@ -1,6 +1,6 @@
-"""Runs as rows of plain values: who each is, its settings, its measures, and a name as short as tells them apart.
+"""Runs as rows of plain values: identity, settings, measures and short label.
 
-This is what every view of runs is drawn from; it reads run directories, and neither draws nor starts anything.
+Every view of runs uses these rows. Reads run directories only.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ NOT_SETTINGS = ("name", "method", "training", "edition", "plugins", "task_option
 OF_NO_EFFECT = frozenset(
     {"seed", "threads", "report_to", "checkpoint_every", "eval_every", "spectrum_every"}
 )
-RATIO = "rate_ratios."  # before a group of tensors
+RATIO = "rate_ratios."  # prefix of a group of tensors
 
 
 class RunValues(NamedTuple):
-    """One run.
+    """Values of one run.
 
-    `label` is its method as launched; `settings` hold the seed too, each by the name by which it is an axis of
-    a sweep; `measures` are empty until the run has ended.
+    `label` is the method as launched. `settings` include the seed, each by its name as a sweep
+    axis. `measures` are empty until the run has ended.
     """
 
     run: Run
@@ -46,14 +46,15 @@ class RunValues(NamedTuple):
 
 
 def run_values(sources: Iterable[str | Path | Run], defaults: bool = True) -> list[RunValues]:
-    """The values of runs, oldest first.
+    """Return the values of runs, oldest first.
 
     Args:
-        sources: Ids, directories, folders of runs or of a comparison, or runs themselves.
-        defaults: Whether what only some of a method chose is filled in for the others, which may load the method.
+        sources: Ids, directories, folders of runs or of a comparison, or runs.
+        defaults: If true, fill options that only some runs of a method set with the method's
+            defaults; this may load the method.
 
     Raises:
-        Refusal: If a source is no run and holds none.
+        Refusal: If a source is no run and contains none.
     """
     sources = list(sources)
     views = [source for source in sources if isinstance(source, Run)]
@@ -69,11 +70,11 @@ def run_values(sources: Iterable[str | Path | Run], defaults: bool = True) -> li
 
 
 def differing(rows: Sequence[RunValues], beside: Collection[str] = OF_NO_EFFECT) -> list[str]:
-    """The settings in which some of the runs differ, the method first.
+    """Return the settings that differ between runs, the method first.
 
     Args:
-        rows: What is compared.
-        beside: Settings that do not count; by default those that should not change what is learnt.
+        rows: Runs to compare.
+        beside: Settings to ignore; by default those without effect on learning results.
     """
     names = dict.fromkeys(name for row in rows for name in row.settings)
     return [
@@ -85,11 +86,11 @@ def differing(rows: Sequence[RunValues], beside: Collection[str] = OF_NO_EFFECT)
 
 
 def short_labels(rows: Sequence[RunValues], apart: Collection[str] = ()) -> dict[str, str]:
-    """What each run is called among these, by id: its method, with the settings that tell it from others of that method.
+    """Return a short label per run id: method and distinctive settings.
 
     Args:
-        rows: What is compared.
-        apart: More settings to leave out, as the one along an axis.
+        rows: Runs to compare.
+        apart: Further settings to omit, such as the one along an axis.
     """
     names: dict[str, str] = {}
     for method in dict.fromkeys(row.method for row in rows):
@@ -133,7 +134,10 @@ def _values(run: Run) -> RunValues:
 
 
 def _fill_defaults(rows: Sequence[RunValues]) -> None:
-    """Give each run the method's own value of what others of its method chose; loads a method only for that."""
+    """Fill options that only some runs of a method set with its defaults.
+
+    Loads a method only if an option is missing.
+    """
     for method in dict.fromkeys(row.method for row in rows):
         members = [row for row in rows if row.method == method]
         options = dict.fromkeys(

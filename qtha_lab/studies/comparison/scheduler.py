@@ -1,7 +1,7 @@
-"""The process of one comparison: `python -m qtha_lab.studies.comparison.scheduler COMPARISON_DIR`.
+"""Scheduler process of a comparison: `python -m qtha_lab.studies.comparison.scheduler COMPARISON_DIR`.
 
-Runs its trials, its runs and its moved starts, then writes the report. Killed at any moment and started again it goes
-on where it was, as `compare.run` does.
+Runs the tuning trials, the runs and the 1-ulp perturbation runs, then writes the report. After a
+kill, a new process continues, as `run_comparison.run` does.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Drive one comparison; the exit code is 0 if all of it has been run."""
+    """Run one comparison; return 0 if all of it has been run."""
     order = drivers.enter("Drive one comparison.", arguments)
     folder = ComparisonDir(order.path)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which stops the runs softly
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # an interrupt stops the runs with saved state
     try:
         run(folder.comparison, folder.path, _stop_if_asked(folder), on=order.on)
         report(folder.path)

@@ -1,4 +1,4 @@
-"""Names of models and tasks in the files of a comparison that leave this machine: no path from the root."""
+"""Names of models and tasks in exported comparison files, without absolute paths."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def shared_names(names: Iterable[str]) -> dict[str, str]:
-    """Map each absolute path among names to as many of its last parts as tell it from the others.
+    """Map each absolute path to the fewest last parts that are unique.
 
     Example:
         >>> shared_names(["qa", "/home/ada/one/rows.jsonl", "/home/ada/two/rows.jsonl"])
@@ -24,7 +24,7 @@ def shared_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def names_in(summary: Mapping[str, Any]) -> list[str]:
-    """List the models and tasks of a summary's runs and lineup."""
+    """Return the models and tasks of the runs and contenders in a summary."""
     entries = [*summary.get("runs", ()), *(summary.get("lineup") or ())]
     return [str(entry[key]) for entry in entries for key in ("model", "task") if key in entry]
 

@@ -1,4 +1,4 @@
-"""Figures of the recorded spectra of runs: singular values, bonds and ranks of the linear path."""
+"""Figures of recorded spectra: singular values, bonds and ranks of linear paths."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PATH = "the linear path"
 def update_spectra(
     spectra: Mapping[str, Mapping[str, Spectrum]], seeds: Mapping[str, tuple[int, int]]
 ) -> Iterator[Figure]:
-    """Draw one layer over training for each method, then that layer's end and all ranks for all of them.
+    """Draw one layer over training per method, then final spectra and ranks.
 
     Args:
-        spectra: Of one run of each method, by its name, then by layer.
-        seeds: By name: the seed of that run, and the number of seeds.
+        spectra: Spectra of one run per method, by method label and layer.
+        seeds: Seed of that run and number of seeds, by method label.
     """
     layer = _most_changed(spectra)
     at_layer = {label: of[layer] for label, of in spectra.items() if layer in of}
@@ -55,7 +55,10 @@ def noted(figure: Figure, sentence: str) -> Figure:
 
 
 def _most_changed(spectra: Mapping[str, Mapping[str, Spectrum]]) -> str:
-    """Return the layer with the largest last singular value, among those that most methods recorded."""
+    """Return the layer with the largest final singular value.
+
+    Only layers that most methods recorded are candidates.
+    """
     ends = [
         (layer, spectrum.values[-1][0])
         for by_layer in spectra.values()

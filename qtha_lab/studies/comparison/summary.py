@@ -1,4 +1,4 @@
-"""What `summary.json` holds: what took part, the runs, and what they say, all from entries; starts and waits for nothing."""
+"""Content of `summary.json`: contenders, runs, notes and claims, computed from entries."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ def summary_of(
     repeats: Sequence[dict[str, Any]],
     expected: int,
 ) -> dict[str, Any]:
-    """The summary of a comparison.
+    """Compute the summary of a comparison.
 
     Args:
-        comparison: What was run.
-        contenders: What each method became (see `lineup.records`).
-        entries: Of the runs that have ended (see `entries.entry`).
-        ended: These runs, which may have the losses of test rows.
-        repeats: Entries of runs at starts moved by a rounding.
-        expected: How many runs there will be.
+        comparison: Comparison that was run.
+        contenders: Records of the contenders (see `contenders.records`).
+        entries: Entries of the runs that have ended (see `entries.entry`).
+        ended: The ended runs, which may have test losses per row.
+        repeats: Entries of runs with 1-ulp perturbations of the initial weights.
+        expected: Number of planned runs.
 
     Returns:
-        `comparison`, as plain data; `contenders`, `runs` and `expected` as above; `notes`, sentences on what these numbers
-        do and do not show; `claims` and `decomposition`, the differences behind them as numbers (see `claims.Claim`);
-        `rounding`, the losses at moved starts by method, and `rounding_at`, the rate that each was measured at.
+        `comparison`, as plain data; the contenders, `runs` and `expected` as above; `notes`,
+        sentences on results and limits; `claims` and `decomposition`, the differences as numbers
+        (see `claims.Claim`); `rounding`, the losses under 1-ulp perturbation by method, and
+        `rounding_at`, their learning rates.
     """
-    # here, since a list of runs needs no library of numbers
+    # imported here, since lists of runs do not need NumPy and SciPy
     from qtha_lab.studies.comparison import rounding_noise as moved_starts
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
     from qtha_lab.studies.comparison.decomposition import decompose

@@ -1,4 +1,4 @@
-"""The runs of a comparison as a table: numbers by method over seeds, and the same as ready-made text."""
+"""Results table of a comparison, by method over seeds, as numbers and as text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from qtha_lab.studies.comparison.findings import SIDE_BY_SIDE
 from qtha_lab.studies.comparison.protocol import NOT_TUNED, matches
 from qtha_lab.studies.comparison.tuning import family, rates
 
-PLACE = ("model", "task", "method")  # who a row is of; the first two where they vary
+PLACE = ("model", "task", "method")  # columns that identify a row; model and task only if they vary
 ALWAYS = (*PLACE, "parameters", "seeds", "matching", "tuning")
 
 
 def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """One entry per label and cell, in the order of the runs: mean, min and max of each measure over the seeds.
+    """Return mean, min and max of each measure per label and (model, task) pair.
 
-    Runs that did not finish count under `unfinished` and in nothing else. `side_by_side` is whether any of the seconds were
-    taken while other runs trained, None where that is not known.
+    The order is that of the runs, and the statistics are over the seeds.
+
+    Runs that did not finish count under `unfinished` only. `side_by_side` is true if any step time
+    was measured while other runs trained; None if unknown.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
@@ -55,14 +57,16 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """One row of ready-made text per label and cell; only columns in which some row has a value.
+    """Return one row of formatted text per label and (model, task) pair.
 
-    A number is the mean over the seeds; what was learnt has the smallest and the largest in brackets; seconds that were taken
-    while other runs trained are marked ∥. The model and the
-    task have a column where they vary; the summary of a comparison also says by what methods were matched and tuned.
+    Columns without any value are omitted.
+
+    A number is the mean over the seeds. Learning results have minimum and maximum in brackets.
+    Step times measured while other runs trained are marked ∥. Model and task have a column if they
+    vary. The summary of a comparison also has columns for matching and tuning.
 
     Args:
-        summary: As `qtha_lab.studies.comparison.summarise` gives it.
+        summary: Result of `qtha_lab.studies.comparison.summarise`.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
@@ -86,15 +90,17 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row of plain numbers per label and cell, for programs: `rows` is the same as text.
+    """Return one row of plain numbers per label and (model, task) pair.
+
+    `rows` returns the same data as text.
 
     Args:
-        summary: As `qtha_lab.studies.comparison.summarise` gives it.
+        summary: Result of `qtha_lab.studies.comparison.summarise`.
 
     Returns:
-        `model` and `task` where they vary, `method`, `trainable_parameters`, `seeds` and `unfinished` (both counts), then
-        `side_by_side` where it is known (see `aggregate`) and the mean of each measure over the seeds; what was learnt has
-        its least and most under `…_min` and `…_max`.
+        `model` and `task` if they vary, `method`, `trainable_parameters`, `seeds` and `unfinished`
+        (both counts). `side_by_side` follows if known (see `aggregate`), then the mean of each
+        measure over the seeds. Learning results also have `…_min` and `…_max`.
 
     Example:
         >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
@@ -125,9 +131,9 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
-    """The same for a terminal, a line per row: first what was learnt, then scores and cost.
+    """Return the text rows as two terminal tables: learning results, then costs.
 
-    Each table begins with its titles; who a row is of comes first in both.
+    Each table begins with a title row. Both begin with the columns that identify a row.
 
     Example:
         >>> run = {"label": "lora", "method": "lora", "seed": 0, "eval_loss": 2.0, "seconds_per_step": 0.1}
@@ -150,7 +156,7 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
 
 
 def _place(group: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, str]:
-    """The model and the task of a row, each where rows differ in it."""
+    """Return the model and the task of a row, each if it varies between rows."""
     cells = [other["cell"] for other in groups]
     names = {"model": lambda cell: cell.model, "task": lambda cell: cell.task_with_options}
     return {
@@ -159,9 +165,11 @@ def _place(group: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, str
 
 
 def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]]:
-    """What a row says of matching and tuning, for the rows of a comparison; of bare runs nothing.
+    """Return a function that gives the matching and tuning columns of a row.
 
-    Where `runs` are those of the best rates alone, `tried` are all.
+    The columns are empty for runs outside a comparison.
+
+    If `runs` has only the runs at the best learning rates, `tried` has all runs.
     """
     comparison = summary.get("comparison")
     if comparison is None:
@@ -182,7 +190,7 @@ def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]
 
 
 def _tuning(comparison: dict[str, Any], tried: Collection[float]) -> str:
-    """By what the settings of a row were chosen."""
+    """Return the text on the selection of a row's settings."""
     if comparison.get("tuning"):
         return "tuned"
     if len(tried) > 1:
@@ -191,7 +199,7 @@ def _tuning(comparison: dict[str, Any], tried: Collection[float]) -> str:
 
 
 def _columns() -> list[Measure]:
-    """The measures that have a column of their own, beside the number of parameters."""
+    """Return the measures with their own column, without the parameter count."""
     return [m for m in MEASURES.values() if m.column and m.column not in ALWAYS]
 
 
@@ -208,7 +216,7 @@ def _any_known(values: Iterable[bool | None]) -> bool | None:
 
 
 def _cell(group: dict[str, Any], measure: Measure) -> str:
-    """The mean, with the smallest and largest in brackets where it was learnt and they read differently."""
+    """Format the mean, with minimum and maximum of learning results if they differ."""
     spread = group.get(measure.name)
     if spread is None:
         return "–"

@@ -1,6 +1,6 @@
-"""Runs as trials of settings: what a number of them would find, and what of the settings explains the results.
+"""Statistics of tuning trials: best result by trial budget, and importance of settings.
 
-Numbers in and out; a trial is a point in the settings, its value the mean over its seeds.
+A trial is a point in the settings; its value is the mean over its seeds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FAR = 12
 
 
 class Trial(NamedTuple):
-    """A point in the settings of a method and the mean over its seeds; infinite where a run diverged."""
+    """Point in a method's settings with the mean over its seeds; infinite after divergence."""
 
     settings: dict[str, Any]
     value: float
@@ -41,11 +41,11 @@ class Trial(NamedTuple):
 
 
 def trials_of(rows: Sequence[RunValues], measure: str) -> list[Trial]:
-    """The trials among runs, in the order in which they were begun; those not ended are left out.
+    """Return the ended trials among runs, in the order of their beginning.
 
     Args:
-        rows: Of one method.
-        measure: What the value is.
+        rows: Runs of one method.
+        measure: Name of the measure that is the trial's value.
     """
     points: dict[str, list[RunValues]] = {}
     for row in sorted(rows, key=lambda row: row.id):
@@ -65,10 +65,11 @@ def trials_of(rows: Sequence[RunValues], measure: str) -> list[Trial]:
 
 
 def contenders(rows: Sequence[RunValues]) -> dict[str, list[RunValues]]:
-    """Group runs by what is tuned by itself: a control of a method is no trial of the method.
+    """Group runs by separately tuned contender; a control is no trial of its method.
 
-    In a comparison each of its methods is one, with all options but the learning rate; elsewhere a method or one
-    of its controls, whose other settings are its trials.
+    A comparison has one contender per method, with all options except the learning rate. Outside a
+    comparison, a contender is a method or one of its controls, and all other settings vary between
+    its trials.
     """
     compared = {row.id: row for row in rows if is_compared(row)}
     names = short_labels([*compared.values()], ["learning_rate"]) if compared else {}
@@ -80,13 +81,13 @@ def contenders(rows: Sequence[RunValues]) -> dict[str, list[RunValues]]:
 
 
 def is_compared(row: RunValues) -> bool:
-    """Tell whether a run is one of a comparison's own, which differ by method, learning rate and seed."""
+    """Tell whether a run is one of the compared runs of a comparison."""
     folder = row.run.path.parent
     return folder.name == "runs" and (folder.parent / "comparison.yaml").is_file()
 
 
 def control_in(row: RunValues) -> dict[str, Any]:
-    """Return the options that make a run a control of its method; none of the method itself."""
+    """Return the options that make a run a control; empty for the method itself."""
     from qtha_lab import adapters
 
     if row.method not in adapters.method_names():
@@ -102,29 +103,30 @@ def control_in(row: RunValues) -> dict[str, Any]:
 
 
 def are_tuned(rows: Sequence[RunValues]) -> bool:
-    """Tell whether some contender was run at several points of its settings."""
+    """Tell whether some contender was run with several settings."""
     return any(len(differing(members)) > 0 for members in contenders(rows).values())
 
 
 def budget(values: Sequence[float], lower_is_better: bool = True) -> Budget | None:
-    """The best of k trials drawn with replacement from these, for k from 1 to their number.
+    """Compute the best of k trials, drawn with replacement, for k to the trial count.
 
-    A trial that diverged counts as the worst that did not.
+    A diverged trial counts as the worst finite one.
 
     Args:
-        values: One per trial, in the order in which they were run.
-        lower_is_better: Whether a small value is the good one.
+        values: One value per trial, in the order in which they were run.
+        lower_is_better: True if a small value is better.
 
     Returns:
-        The expectation, the ends of a band that holds four of five draws, and the best so far; None without a
-        finite value.
+        The expectation, the ends of a band with 80 % of the draws, and the best so far; None
+        without a finite value.
 
     Example:
         >>> budget([3.0, 1.0]).expected  # of two draws one in four is twice the worse
         [2.0, 1.5]
 
     Source:
-        Dodge et al. 2019, arXiv:1909.03004, equations 7 and 8 (with replacement, from the empirical distribution).
+        Dodge et al. 2019, arXiv:1909.03004, equations 7 and 8 (with replacement, from the
+        empirical distribution).
     """
     sign = 1.0 if lower_is_better else -1.0
     costs = sign * np.asarray(values, dtype=float)
@@ -133,10 +135,10 @@ def budget(values: Sequence[float], lower_is_better: bool = True) -> Budget | No
         return None
     costs = np.where(np.isfinite(costs), costs, finite.max())
     order, n = np.sort(costs), len(costs)
-    beyond = (n - np.arange(n + 1)) / n  # the chance that a draw is none of the i best
+    beyond = (n - np.arange(n + 1)) / n  # the probability that a draw is none of the i best
     expected, low, high = [], [], []
     for k in range(1, n + 1):
-        chance = beyond[:-1] ** k - beyond[1:] ** k  # that the best of k is the i-th
+        chance = beyond[:-1] ** k - beyond[1:] ** k  # probability that the best of k is the i-th
         expected.append(float(sign * (chance @ order)))
         reached = np.cumsum(chance)
         ends = [order[int(np.searchsorted(reached, share - 1e-12))] for share in BAND]
@@ -147,26 +149,26 @@ def budget(values: Sequence[float], lower_is_better: bool = True) -> Budget | No
 
 
 def enough(trials: int, settings: int) -> int:
-    """How many trials more an importance of so many settings needs; 0 if none."""
+    """Return the number of further trials that the importance of settings needs."""
     return max(0, max(LEAST_TRIALS, TRIALS_PER_SETTING * settings) - trials)
 
 
 def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Share]:
-    """The share of the variance that each setting explains, with a 90 % interval over draws of the trials.
+    """Return each setting's share of the variance, with a bootstrap 90 % interval.
 
-    Trials that diverged count as the worst that did not. Settings whose values lie far apart are taken by their
-    logarithm, so that each decade counts the same.
+    Diverged trials count as the worst finite one. Settings with a wide range are used on a
+    logarithmic scale, so that each decade has equal weight.
 
     Args:
-        trials: Of one method.
-        settings: Those that were varied.
+        trials: Trials of one method.
+        settings: Settings that were varied.
 
     Raises:
-        Refusal: If there are too few trials to say anything.
+        Refusal: If there are too few trials, or all results are equal.
 
     Source:
-        Hutter, Hoos and Leyton-Brown 2014 (fANOVA), as optuna's FanovaImportanceEvaluator computes it on
-        scikit-learn's random forest; the interval is ours.
+        Hutter, Hoos and Leyton-Brown 2014 (fANOVA), as optuna's FanovaImportanceEvaluator computes
+        it on scikit-learn's random forest; the interval is ours.
     """
     if missing := enough(len(trials), len(settings)):
         needed = len(trials) + missing
@@ -196,7 +198,10 @@ def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Sh
 
 
 def _column(values: Sequence[Any]) -> list[Any]:
-    """The values of a setting as a forest takes them: numbers, logarithms where far apart, or words."""
+    """Convert the values of a setting for the forest.
+
+    Mixed or text values become strings; positive numbers with a wide range become logarithms.
+    """
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) < len(values):
         return [str(value) for value in values]
@@ -207,7 +212,7 @@ def _column(values: Sequence[Any]) -> list[Any]:
 def _fanova(
     columns: Mapping[str, list[Any]], values: np.ndarray, places: list[int], seed: int
 ) -> dict[str, float]:
-    """The importances by optuna, of the trials at these places."""
+    """Compute the importances with Optuna from the trials at these indices."""
     import optuna
     from optuna.distributions import (
         BaseDistribution,

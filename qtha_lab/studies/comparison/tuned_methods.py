@@ -1,7 +1,8 @@
-"""Every method of a comparison tuned before it is compared: a sweep for each, and what came out best of as many trials.
+"""Tuning of every contender before the comparison: one sweep per contender.
 
-The sweeps lie in `tuning` beside the runs, each with its journal, and are the machinery of `qtha_lab.studies.sweep`: killed or
-given more trials they go on. Winners are chosen on evaluation rows; the seeds of the comparison confirm them.
+The sweeps are in `tuning` beside the runs, each with its journal, and use
+`qtha_lab.studies.sweep`. Killed or extended sweeps continue. The best trials are selected on
+evaluation rows; the seeds of the comparison confirm them.
 """
 
 from __future__ import annotations
@@ -38,17 +39,17 @@ def tuned(
     on_progress: Progress,
     on: str | None = None,
 ) -> list[Contender]:
-    """The methods at the settings that their trials found best; runs the trials that are missing.
+    """Return the contenders at their best tuned settings; run missing trials first.
 
     Args:
-        comparison: What is compared.
-        contenders: Its methods in their cells.
-        out: The folder of the comparison.
-        on_progress: Called with the runs of trials and their status some times a second.
-        on: Machines that train the trials, as `qtha_lab.runs.remote` names them; None is this one.
+        comparison: Comparison with its tuning.
+        contenders: Contenders to tune.
+        out: Folder of the comparison.
+        on_progress: Callback with the trials' runs and their status, several times per second.
+        on: Remote backend that trains the trials, by name; None is this machine.
 
     Raises:
-        Refusal: If no trial of a method came to a finite loss, or a driver cannot work.
+        Refusal: If all trials of a method diverged, or a scheduler process stopped early.
     """
     if comparison.tuning is None:
         return list(contenders)
@@ -65,31 +66,34 @@ def _at_its_best(contender: Contender, comparison: Comparison, out: Path) -> Con
 
 
 def folder_of(comparison: Comparison, contender: Contender, out: Path) -> Path:
-    """Where the trials of a method lie: the same as long as they can go on, whatever is added to the comparison.
+    """Return the folder of a contender's trials.
+
+    The folder is the same as long as its trials can be extended, for example with more trials or
+    axis values.
 
     Args:
-        comparison: What is compared.
-        contender: The method in its cell.
-        out: The folder of the comparison.
+        comparison: Comparison with its tuning.
+        contender: Contender of one (model, task) pair.
+        out: Folder of the comparison.
     """
     described = comparison.sweep_of(contender).model_dump(exclude={"trials"})
-    described["axes"] = sorted(described["axes"])  # which may get more values
+    described["axes"] = sorted(described["axes"])  # more values per axis are allowed
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
     words = re.sub(r"[^A-Za-z0-9]+", "-", f"{contender.cell} {contender.declared}").strip("-")
     return out / FOLDER / f"{words[:60]}-{digest[:8]}"
 
 
 def first_trials(described: Sweep, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials of a method that count: as many as every method has, in the order in which they were begun."""
+    """Return the trials that count, in order: equally many for every method."""
     (method,) = described.methods
     return sorted(records, key=lambda record: record.number)[: described.trials_of(method)]
 
 
 def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
-    """The best of some trials of a method.
+    """Return the best trial of a method.
 
     Raises:
-        Refusal: If none of them came to a finite loss.
+        Refusal: If no trial has a finite loss.
     """
     finite = [record for record in records if _is_finite(record)]
     if not finite:
@@ -106,7 +110,7 @@ def _is_finite(record: TrialRecord) -> bool:
 
 
 def _drive(sweeps: dict[Path, Sweep], at_once: int, on_progress: Progress, on: str | None) -> None:
-    """Run the sweeps, a few drivers at once, until each has ended; Ctrl-C stops them softly."""
+    """Run all sweeps, several scheduler processes at once; Ctrl-C stops them with saved state."""
     waiting, scheduled = list(sweeps.items()), []
     watch = _Watch(on_progress)
     try:
@@ -133,7 +137,7 @@ def _is_at_work(trials: Trials) -> bool:
 
 
 def _started(folder: Path, described: Sweep, on: str | None) -> Trials:
-    """The trials of a sweep, started, gone on with, or given more."""
+    """Return the trials of a sweep after it was launched, resumed or extended."""
     trials = Trials(folder)
     if not trials.folder.exists:
         return sweep.launch(described, folder, check=False, on=on)
@@ -145,21 +149,21 @@ def _started(folder: Path, described: Sweep, on: str | None) -> Trials:
 
 
 def _check_ended(trials: Trials) -> None:
-    """Refuse to go on without the trials of a sweep whose driver has ended before them."""
+    """Refuse to continue if a scheduler process stopped before its trials had ended."""
     if (state := trials.state) != "finished":
         why = "a person stopped it" if state == "stopped" else "its driver.log says why"
         raise Refusal(f"tuning in {trials.folder.path} is {state} ({why}): compare again to go on")
 
 
 class _Watch:
-    """Tells of the runs of trials, each until it has ended."""
+    """Progress reports on the runs of trials until each has ended."""
 
     def __init__(self, on_progress: Progress) -> None:
         self.on_progress = on_progress
         self.live: dict[str, Run] = {}
 
     def look(self, trials: Trials) -> None:
-        """Tell of the runs that are new or go on."""
+        """Report the status of new and running runs."""
         self.live |= {run.id: run for run in trials.open_runs()}
         for name, run in list(self.live.items()):
             status = run.status()

@@ -1,6 +1,7 @@
-"""Methods that were tried at several learning rates: which rate is the best of each, chosen on evaluation rows.
+"""Selection of the best learning rate per method, on evaluation rows.
 
-The test is for what comes after: no choice is made on it. All but `at_their_best` is of one model and task.
+No choice uses the test rows. All functions except `at_their_best` take entries of one model and
+task.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Entry = dict[str, Any]
 
 
 def family(entry: Entry) -> str:
-    """The label of a run without its learning rate: what the runs at several rates have in common.
+    """Return the label of a run without its learning rate.
 
     Example:
         >>> family({"method": "lora", "options": {"r": 2}, "label": "lora(r=2,learning_rate=0.01)"})
@@ -29,10 +30,10 @@ def family(entry: Entry) -> str:
 
 
 def rates(entries: Sequence[Entry]) -> dict[str, dict[float, list[float]]]:
-    """The evaluation losses of every family, by learning rate in rising order.
+    """Return evaluation losses by label without learning rate, then by rate, ascending.
 
     Args:
-        entries: Of runs that finished or diverged; one that diverged counts as infinitely bad.
+        entries: Entries of runs that finished or diverged; a diverged run has infinite loss.
     """
     losses: dict[str, dict[float, list[float]]] = {}
     for entry in entries:
@@ -44,7 +45,10 @@ def rates(entries: Sequence[Entry]) -> dict[str, dict[float, list[float]]]:
 
 
 def best_rates(entries: Sequence[Entry]) -> dict[str, float]:
-    """The rate of the lowest mean evaluation loss, among those that have had most seeds, of every family."""
+    """Return the learning rate with the lowest mean evaluation loss, per method.
+
+    Only learning rates with the most seeds are candidates.
+    """
     best = {}
     for name, by_rate in rates(entries).items():
         most = max(map(len, by_rate.values()))
@@ -54,7 +58,7 @@ def best_rates(entries: Sequence[Entry]) -> dict[str, float]:
 
 
 def at_their_best(entries: Sequence[Entry]) -> list[Entry]:
-    """The runs that finished at the best rate of their family, on each model and task."""
+    """Return finished runs at their method's best learning rate, per model and task."""
     best = {cell: best_rates(in_cell) for cell, in_cell in by_cell(entries).items()}
     return [
         entry
@@ -65,7 +69,10 @@ def at_their_best(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def sentence(entries: Sequence[Entry]) -> str | None:
-    """Which rates were chosen among how many, and which lie at the end of what was tried; None if none was."""
+    """State the selected learning rates, the number tried, and selections at a range end.
+
+    Returns None if each method ran at one rate.
+    """
     tried = {name: list(by_rate) for name, by_rate in rates(entries).items()}
     counts = {len(values) for values in tried.values()}
     if not counts or counts == {1}:

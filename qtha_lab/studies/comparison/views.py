@@ -1,6 +1,6 @@
-"""The views of runs: each is drawn from what `run_values` reads, the same in a script as in a panel.
+"""Views of runs: one figure function per view, for scripts and panels alike.
 
-Adding one is adding a function with `@view`. Draws; writes no file and starts nothing.
+A function with the decorator `@view` adds a view. Draws figures; writes no file and starts no run.
 """
 
 from __future__ import annotations
@@ -57,19 +57,19 @@ OVER_TRAINING: dict[str, tuple[str, str]] = {
 
 
 class RunSetValues(NamedTuple):
-    """What a view is drawn from: runs, what each is called among them, and the events of those it asks for."""
+    """Runs of a view, with short labels and access to their events."""
 
     rows: list[RunValues]
     events: Callable[[RunValues], list[dict[str, Any]]]
 
     @property
     def labels(self) -> dict[str, str]:
-        """Short names by run id."""
+        """Short labels by run id."""
         return short_labels(self.rows)
 
 
 class View(NamedTuple):
-    """A view: its title, what makes it, and what may be chosen for it."""
+    """View with its name, title and figure function."""
 
     name: str
     title: str
@@ -77,7 +77,7 @@ class View(NamedTuple):
 
     @property
     def options(self) -> list[str]:
-        """What may be chosen."""
+        """Names of the options of the view."""
         return list(inspect.signature(self.make).parameters)[1:]
 
 
@@ -85,7 +85,7 @@ VIEWS: dict[str, View] = {}
 
 
 def view(title: str) -> Callable:
-    """Enter the function below as a view under its name."""
+    """Register the decorated function as a view under its name."""
 
     def register(function: Callable[..., Figure]) -> Callable[..., Figure]:
         name = function.__name__
@@ -96,15 +96,15 @@ def view(title: str) -> Callable:
 
 
 def draw(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:
-    """A view of runs.
+    """Draw a view of runs.
 
     Args:
-        name: Which, of `VIEWS`.
+        name: Name of the view, from `VIEWS`.
         sources: Ids, directories, folders of runs, or runs.
-        options: What that view lets choose (`VIEWS[name].options`).
+        options: Options of the view (`VIEWS[name].options`).
 
     Raises:
-        Refusal: If there is no such view, or these runs cannot be drawn so.
+        Refusal: If the view is unknown or cannot draw these runs.
 
     Example:
         >>> draw("loss_by_rate", ["out/sweep"]).export("rate.pdf")  # doctest: +SKIP
@@ -115,12 +115,12 @@ def draw(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figu
 
 
 def history(row: RunValues) -> list[dict[str, Any]]:
-    """The events of a run that still hold."""
+    """Return the valid events of a run."""
     return row.run.history()
 
 
 def make(chosen: View, runs: RunSetValues, **options: Any) -> Figure:
-    """A view of runs already read; options that it does not have are refused."""
+    """Draw a view from loaded runs; refuse unknown options."""
     if not runs.rows:
         raise Refusal("no run to draw: tick some")
     if wrong := [option for option in options if option not in chosen.options]:
@@ -130,7 +130,7 @@ def make(chosen: View, runs: RunSetValues, **options: Any) -> Figure:
 
 
 def measures_of(rows: Sequence[RunValues]) -> list[str]:
-    """The measures that some of the runs have, those that were learnt first."""
+    """Return the measures that some runs have, learning results first."""
     present = [name for name in MEASURES if any(name in row.measures for row in rows)]
     first = [
         name
@@ -145,7 +145,7 @@ def curves(
     runs: RunSetValues, x: str = "step", y: str = "eval_loss", smoothing: float = 0.0,
     log_x: bool = False, log_y: bool = False, bands: bool = True,
 ) -> Figure:  # fmt: skip
-    """What runs recorded over their training."""
+    """Draw quantities recorded over training."""
     if y not in OVER_TRAINING:
         raise Refusal(f"y must be one of {', '.join(OVER_TRAINING)}, not {y}")
     if x not in ALONG:
@@ -162,12 +162,12 @@ def curves(
 def history_of(
     events: Iterable[Mapping[str, Any]], x: str, y: str
 ) -> tuple[list[float], list[float]]:
-    """What a run recorded of one quantity, against another that grows.
+    """Return one recorded quantity of a run against steps, seconds or tokens.
 
     Args:
-        events: Of one run, those that still hold.
-        x: "step", "seconds" (spent in steps; evaluations are not counted) or "tokens".
-        y: Of `OVER_TRAINING`.
+        events: Valid events of one run.
+        x: "step", "seconds" (of training steps, without evaluations) or "tokens".
+        y: Name of the quantity, from `OVER_TRAINING`.
     """
     kind, field = OVER_TRAINING[y]
     seconds, along, up, tokens = 0.0, [], [], None
@@ -189,7 +189,7 @@ def history_of(
 
 @view("Loss against learning rate")
 def loss_by_rate(runs: RunSetValues, y: str = "eval_loss") -> Figure:
-    """Where each method ended at each learning rate."""
+    """Draw each method's final measure against the learning rate."""
     names = short_labels(runs.rows, ["learning_rate"])
     ends = [
         End(label=names[row.id], seed=row.seed, learning_rate=row.settings["learning_rate"],
@@ -209,7 +209,7 @@ def parallel(
     y: str = "eval_loss",
     brushed: Collection[str] = (),
 ) -> Figure:
-    """A line per run through the settings in which they differ, to its result."""
+    """Draw one line per run through its differing settings to its result."""
     names = list(axes) or differing(runs.rows)
     if not names:
         raise Refusal("the runs differ in no setting but the seed: there is no axis to draw")
@@ -223,7 +223,7 @@ def scatter(
     runs: RunSetValues, x: str = "trainable_parameters", y: str = "eval_loss", log_x: bool = False,
     log_y: bool = False, brushed: Collection[str] = (),
 ) -> Figure:  # fmt: skip
-    """Any two measures or settings, with those runs that no other beats."""
+    """Draw two measures or settings, with the Pareto-optimal runs."""
     points = _points(runs)
     if not any(x in point["values"] and y in point["values"] for point in points):
         raise Refusal(f"no run has both {x} and {y}")
@@ -232,7 +232,7 @@ def scatter(
 
 @view("Best against trials")
 def best_of(runs: RunSetValues, y: str = "eval_loss") -> Figure:
-    """What so many trials of each method would find."""
+    """Draw the expected best result of each method against the number of trials."""
     lower = MEASURES[y].better == "lower"
     budgets = {
         method: curve
@@ -246,7 +246,7 @@ def best_of(runs: RunSetValues, y: str = "eval_loss") -> Figure:
 
 @view("Importance of settings")
 def what_counts(runs: RunSetValues, y: str = "eval_loss") -> Figure:
-    """How much of the spread of results each setting explains, for each method."""
+    """Draw each setting's share of the variance of results, per method."""
     shares, counts, reasons = {}, {}, []
     for method, rows in _by_method(runs).items():
         trials, settings = trials_of(rows, y), differing(rows)
@@ -264,7 +264,10 @@ def what_counts(runs: RunSetValues, y: str = "eval_loss") -> Figure:
 
 @view("Spectra over training")
 def spectra(runs: RunSetValues) -> Figure:
-    """Draw the singular values of each run's linear path over its training, in the layer with the largest."""
+    """Draw the singular values of each run's linear path over training.
+
+    The layer is the one with the largest final singular value.
+    """
     by_run = {row.id: reading.spectra(runs.events(row)) for row in runs.rows}
     largest: dict[str, float] = {}
     for layers in by_run.values():
@@ -284,7 +287,10 @@ def spectra(runs: RunSetValues) -> Figure:
 
 @view("Bonds over training")
 def bonds(runs: RunSetValues) -> Figure:
-    """The entanglement of the tensor networks of the newest run that has any, of its layer with the most."""
+    """Draw the bond entropies of one layer over training.
+
+    The run is the newest with recorded bonds; the layer has the highest final entropy.
+    """
     for row in reversed(runs.rows):
         layers = [of for of in reading.spectra(runs.events(row)).values() if of.bonds]
         if layers:
@@ -300,7 +306,7 @@ def bonds(runs: RunSetValues) -> Figure:
 
 @view("Circuits over training")
 def circuits(runs: RunSetValues) -> Figure:
-    """Draw inputs and outputs of circuits by block, of the first run of each method that recorded them."""
+    """Draw circuit inputs and outputs by block, for one recorded run per method."""
     labels, histories, without = runs.labels, {}, {}
     seeds: dict[str, tuple[int, int]] = {}
     for row in runs.rows:
@@ -312,7 +318,7 @@ def circuits(runs: RunSetValues) -> Figure:
             count = len({other.seed for other in runs.rows if labels[other.id] == label})
             seeds.setdefault(label, (row.seed, count))
         elif any(event["kind"] in ("eval", "train") for event in events):
-            without[label] = None  # what has a circuit records before it is evaluated
+            without[label] = None  # runs with a circuit record it before their first evaluation
     if not histories:
         names = ", ".join(without)
         why = f"no circuit, or from before it was recorded: {names}" if names else "none has begun"

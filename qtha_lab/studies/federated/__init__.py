@@ -1,4 +1,4 @@
-"""Federations: clients fine-tune on their own rows and send what they trained, a server averages it."""
+"""Federated fine-tuning: clients train on their own rows, and a server averages the updates."""
 
 from qtha_lab.studies.federated.averaging import average
 from qtha_lab.studies.federated.flower import federate_on_flower

@@ -1,8 +1,11 @@
-"""The server's step: the mean of what clients trained, each weighted by its rows. No model, no files.
+"""Server step of federated averaging: mean of client updates, weighted by rows.
+
+Uses no model and no files.
 
     θ ← Σ_k (n_k / n) θ_k
 
-Angles of circuits may be averaged as directions, arg Σ_k (n_k / n) e^{iθ_k} [R]: −π and π are one angle.
+Angles of circuits may be averaged as directions, arg Σ_k (n_k / n) e^{iθ_k} [R]: −π and π are one
+angle.
 
 Source:
     FedAvg, arXiv:1602.05629; over the tensors of a generator of weights, Federated Quantum-Train,
@@ -23,17 +26,17 @@ ANGLES = re.compile(r"(^|[._])params$")  # the last part of a saved tensor's nam
 def average(
     states: Sequence[Mapping[str, Tensor]], rows: Sequence[int], angles: str = "mean"
 ) -> dict[str, Tensor]:
-    """The weighted mean of tensors by name, summed in double precision.
+    """Return the weighted mean of tensors by name, summed in double precision.
 
-    A tensor that all clients have alike stays as it is, to the bit.
+    A tensor with equal values on all clients is returned bit-identical.
 
     Args:
-        states: What each client sends.
-        rows: How many each trained on.
+        states: Tensors of each client, by name.
+        rows: Number of training rows of each client.
         angles: "mean", or "circular" for tensors named `params`.
 
     Raises:
-        Refusal: If two clients send other tensors.
+        Refusal: If two clients send different tensor names.
 
     Example:
         >>> average([{"A": torch.tensor([1.0])}, {"A": torch.tensor([4.0])}], rows=[2, 1])

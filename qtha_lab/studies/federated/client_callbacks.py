@@ -1,6 +1,6 @@
-"""A client's turn in the Trainer's words: begin with the shared adapter, end with the round.
+"""Trainer callback of a client: load the shared adapter, stop at the round's end.
 
-With `proximal` μ above 0 every gradient gets μ (θ − θ_shared), after it was clipped.
+With `proximal` μ above 0 every gradient gets μ (θ − θ_shared), after gradient clipping.
 
 Source:
     FedProx, arXiv:1812.06127.
@@ -19,13 +19,13 @@ from qtha_lab.training.setup import Loaded
 
 
 class Turn(TrainerCallback):
-    """Steps of one client between two averages.
+    """Trainer callback for the steps of one client in one round.
 
     Args:
-        loaded: What is trained.
-        shared: Folder of the adapter that the round begins with.
-        begin: Step at which the round begins; a session that goes on in its middle keeps what it has.
-        end: Step at which it ends, saved.
+        loaded: Model under training, with its rows.
+        shared: Folder of the shared adapter at the beginning of the round.
+        begin: First step of the round. A session resumed within the round keeps its own weights.
+        end: Step at which the round ends; the client saves a checkpoint there.
         proximal: μ of FedProx; 0 is FedAvg.
     """
 
@@ -35,7 +35,7 @@ class Turn(TrainerCallback):
         self.anchors: list[Tensor] = []
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Take the shared adapter, unless the round has begun before."""
+        """Load the shared adapter, unless the round was already in progress."""
         begun = self._trained_values() if state.global_step != self.begin else None
         load_weights(self.loaded.model, self.shared)
         if self.proximal:
@@ -46,13 +46,13 @@ class Turn(TrainerCallback):
                     parameter.copy_(value)
 
     def on_pre_optimizer_step(self, args, state, control, **kwargs):
-        """Pull towards what the round began with."""
+        """Add the proximal term of FedProx to every gradient."""
         for parameter, anchor in zip(self._trained(), self.anchors, strict=False):
             if parameter.grad is not None:
                 parameter.grad.add_(parameter.detach() - anchor, alpha=self.proximal)
 
     def on_step_end(self, args, state, control, **kwargs):
-        """Save and end with the round."""
+        """Save a checkpoint and stop training at the end of the round."""
         if state.global_step >= self.end:
             control.should_save = control.should_training_stop = True
 

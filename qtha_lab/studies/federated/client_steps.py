@@ -1,6 +1,6 @@
-"""Turns of clients: each takes its steps of a round as an ordinary run, all on one model in memory.
+"""Client updates: each client trains its steps of a round as an ordinary run.
 
-Averages nothing and decides no order; `driving` does.
+All clients use one model in memory. `rounds` sets their order and computes the average.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from qtha_lab.training.threads import Threads
 
 
 class Turns:
-    """What clients of one method and seed do in one process.
+    """Client updates of one method and seed in one process.
 
     Args:
-        federation: Its description.
-        of: The run directories.
-        events: Of the server's run.
-        look: Called before every turn.
+        federation: Description of the federation.
+        of: Run directories of server and clients.
+        events: Event log of the server's run.
+        look: Callback before every client update.
     """
 
     def __init__(
@@ -46,22 +46,22 @@ class Turns:
 
     @cached_property
     def loaded(self) -> Loaded:
-        """The one model, with the adapter at its start."""
+        """Model shared by all clients, with the adapter at initialisation."""
         return load(self.session)
 
     def turn(self, client: int, number: int, shared: Path) -> Outcome | None:
-        """Let a client take its steps of a round.
+        """Train one client for the steps of one round.
 
         Args:
-            client: Its place, from 0 on.
-            number: Of the round, from 1 on.
-            shared: Folder of the adapter that it begins with.
+            client: Index of the client, from 0.
+            number: Number of the round, from 1.
+            shared: Folder of the shared adapter at the beginning of the round.
 
         Returns:
-            How the federation ends where the client cannot go on; None where it can.
+            The outcome of the federation if the client diverged; None otherwise.
 
         Raises:
-            Interrupted: If the server's run is asked to stop.
+            Interrupted: If a stop of the server's run is requested.
         """
         files, per_round = self.of.clients[client], self.federation.steps_per_round
         end = number * per_round
@@ -96,13 +96,16 @@ class Turns:
         return None
 
     def _has_done(self, files: RunDir, end: int) -> bool:
-        """Whether a client is at the end of a round, and all that belongs to the run's end is written."""
+        """Tell whether a client has saved its last step of a round.
+
+        In the last round, the client's run must also be finished.
+        """
         is_last = end == self.session.steps
         ended = not is_last or Run(files.path).status().state == "finished"
         return sent_by(files, end) is not None and ended
 
     def _for_client(self, session: Session) -> Loaded:
-        """The one model with a client's rows."""
+        """Return the shared model with the rows of one client."""
         plan = resolve(session.experiment)
         longest = session.training.max_length
         rows = plan.task.encode(plan.task.train, self.loaded.rows.tokenizer, longest)
@@ -110,7 +113,7 @@ class Turns:
 
 
 def _take_off_wrappers(loaded: Loaded) -> None:
-    """Leave no layer of the last Trainer around the model, or each turn would add one."""
+    """Remove the Trainer's wrappers from the model, so that they do not accumulate."""
     from accelerate.utils import extract_model_from_parallel
 
     extract_model_from_parallel(loaded.model, keep_fp32_wrapper=False)

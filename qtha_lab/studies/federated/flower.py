@@ -1,9 +1,10 @@
-"""A federation through Flower: its server sends the shared adapter as messages, its FedAvg averages what comes back.
+"""Federated fine-tuning through Flower: server messages and Flower's FedAvg.
 
-Clients' turns are those of `driving`, in processes of Flower's simulation; runs, folders and curves are the same. The
-average is summed in single precision, in the clients' order, so numbers are those of the plain loop up to rounding.
-Flower wants older releases of typer, rich, packaging and protobuf than the tests of this project run with, so its
-extra is one of its own: `pip install 'qtha-lab[federated]'` in an environment apart.
+Flower's simulation processes run the same client updates as `rounds`; runs, folders and curves are
+the same. The average is summed in single precision, in the clients' order, so numbers equal those
+of the plain loop up to rounding. Flower requires older releases of typer, rich, packaging and
+protobuf than the tests of this project. Install its extra, `pip install 'qtha-lab[federated]'`, in
+a separate environment.
 
 Source:
     Flower, arXiv:2007.14390; `flwr` 1.42, `run_simulation` and `serverapp.strategy.FedAvg`.
@@ -36,10 +37,10 @@ INSTALL = "pip install 'qtha-lab[federated]'"
 
 
 def check_flower(federation: Federation) -> None:
-    """Refuse a federation that cannot go through Flower.
+    """Refuse a federation that Flower cannot run.
 
     Raises:
-        Refusal: If it is not installed, or averages angles as directions.
+        Refusal: If Flower is not installed, or `angles` is not "mean".
     """
     if importlib.util.find_spec("flwr") is None:
         raise Refusal(
@@ -55,15 +56,18 @@ def federate_on_flower(
     out: Path | str = "out/federation",
     on_progress: driving.Progress = lambda run, status: None,
 ) -> dict[str, Any]:
-    """As `federate`, through Flower's simulation: a process of Ray for each core, clients in their turn.
+    """Train every method by federated averaging through Flower's simulation.
+
+    Ray processes run the client updates; each has the threads of one run. Arguments and result are
+    those of `federate`.
 
     Args:
-        federation: What to train.
-        out: The folder that holds everything.
-        on_progress: Called with the server's run and its status after every round.
+        federation: Federation to train.
+        out: Folder of all results.
+        on_progress: Callback with the server's run and its status, after every round.
 
     Raises:
-        Refusal: As `federate`, and if Flower is not installed or a client does not answer.
+        Refusal: As `federate`, and if Flower is not installed or a client returns an error.
     """
     check_flower(federation)
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -81,9 +85,7 @@ def federate_on_flower(
         try:
             rounds = _rounds(grid, federation.clients)
             driving.federate(federation, folder, on_progress, rounds=rounds)
-        except (
-            BaseException
-        ) as end:  # in a thread of Flower's, which would put it in words of its own
+        except BaseException as end:  # Flower's thread would replace the message of the error
             ends.append(end)
 
     client.train()(_client_turn)
@@ -97,7 +99,10 @@ def federate_on_flower(
 
 
 def _rounds(grid: Any, clients: int) -> driving.Rounds:
-    """What plays one round for `driving`: messages to all clients, their answers, Flower's average."""
+    """Return the function that runs one round through Flower, for `federate`.
+
+    A round sends messages to all clients, collects the replies and averages them.
+    """
     from flwr.app import ArrayRecord, ConfigRecord  # pyright: ignore[reportMissingImports]
     from flwr.serverapp.strategy import FedAvg  # pyright: ignore[reportMissingImports]
 
@@ -130,7 +135,7 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
 
 
 def _client_turn(message: Any, context: Any) -> Any:
-    """A client's turn, in a process of Flower's: what it trained, and from how many rows."""
+    """Run one client update in a Flower process; reply with tensors and row count."""
     from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict  # pyright: ignore[reportMissingImports]
 
     order = message.content["config"]
@@ -153,7 +158,10 @@ _SERVERS: dict[Path, tuple[Turns, tempfile.TemporaryDirectory]] = {}
 def _turn(
     server: Path, client: int, number: int, shared: Mapping[str, Tensor]
 ) -> tuple[str, int, dict[str, Tensor]]:
-    """How a turn ended where it did not, the client's rows, and what it sends."""
+    """Run one client update; return its failure message, row count and tensors.
+
+    The message is "" after a successful update.
+    """
     turns = _turns_of(server)
     with tempfile.TemporaryDirectory() as folder:
         save_file({name: t.contiguous() for name, t in shared.items()}, Path(folder) / ADAPTER)
@@ -162,18 +170,18 @@ def _turn(
         return f"{outcome.state}: {outcome.message}", 1, dict(shared)
     files = turns.of.clients[client]
     sent = sent_by(files, number * turns.federation.steps_per_round)
-    assert sent is not None  # a turn that ended well has saved it
+    assert sent is not None  # a successful update has saved it
     return "", len(resolve(files.experiment).task.train), load_tensors(sent)
 
 
 def _turns_of(server: Path) -> Turns:
-    """The model and the run directories of a federation, loaded once in a process."""
+    """Load the model and the run directories of a federation once per process."""
     if server not in _SERVERS:
         _SERVERS.clear()
         federation = Federation.from_yaml(server.parent.parent / "federation.yaml")
         clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
         of = Parties(RunDir(server), [RunDir(path) for path in clients])
-        aside = tempfile.TemporaryDirectory()  # the server tells its run itself
+        aside = tempfile.TemporaryDirectory()  # the server writes the events of its own run
         turns = Turns(federation, of, EventLog(Path(aside.name) / "events.jsonl"), lambda: None)
         _SERVERS[server] = turns, aside
     return _SERVERS[server][0]

@@ -1,9 +1,9 @@
-"""Where a federation lies: the server's run, the clients' runs below it, the adapter of every round.
+"""Directory layout of a federation: server runs, client runs, one adapter per round.
 
 OUT/federation.yaml, summary.json
 OUT/runs/RUN                   the server: an ordinary run directory
-OUT/runs/RUN/clients/3         client 3: another, whose experiment has its share of the rows
-OUT/runs/RUN/rounds/7          the adapter after round 7; 0 is the start
+OUT/runs/RUN/clients/3         client 3: a run directory with the client's share of the rows
+OUT/runs/RUN/rounds/7          the adapter after round 7; round 0 is initialisation
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parties:
-    """The run directories of one method and seed.
+    """Run directories of one method and seed.
 
     Attributes:
-        server: The parent run.
-        clients: Below it, in their order.
+        server: Directory of the server's run.
+        clients: Directories of the clients' runs below it, in order.
     """
 
     server: RunDir
     clients: list[RunDir]
 
     def shared(self, number: int) -> Path:
-        """The folder of the adapter after a round; 0 is the start."""
+        """Return the folder of the adapter after a round; round 0 is initialisation."""
         return self.server.path / "rounds" / str(number)
 
     def rounds_shared(self) -> int:
-        """How many rounds have been averaged; −1 before there is a start."""
+        """Return the number of averaged rounds; −1 before initialisation is written."""
         folder = self.server.path / "rounds"
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         return max((int(name) for name in names if name.isdigit()), default=-1)
 
     def write_shared(self, number: int, tensors: dict[str, Tensor]) -> None:
-        """Write the adapter after a round, whole or not at all."""
+        """Write the adapter after a round atomically."""
         place = self.shared(number)
         new = place.with_name(f"{number}.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -60,12 +60,12 @@ class Parties:
 
 
 def parties(federation: Federation, experiment: Experiment, out: Path) -> Parties:
-    """The run directories of one of a federation's experiments, made where they are not there yet.
+    """Return the run directories of one experiment of a federation; create missing ones.
 
     Args:
-        federation: Whose.
-        experiment: Of the server.
-        out: The federation's folder.
+        federation: Description of the federation.
+        experiment: Experiment of the server.
+        out: Folder of the federation.
     """
     experiment = runs.with_absolute_paths(experiment)
     there = (run for run in runs.list_runs(out / "runs") if run.experiment == experiment)
@@ -88,7 +88,7 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
 
 
 def sent_by(client: RunDir, step: int) -> Path | None:
-    """What a client has after a step, as it is saved; None where it is not there, or not whole."""
+    """Return the saved adapter of a client after a step; None if missing or damaged."""
     folder = checkpoints.place(client.checkpoints, step)
     if not folder.exists():
         return None

@@ -1,7 +1,7 @@
-"""What a federation came to, read from its directory: an entry for every method and seed, and its rounds.
+"""Results of a federation, read from its directory: one entry per method and seed.
 
-Bytes are those of trained numbers in four bytes each, to all clients and from them; what else a protocol adds is
-not counted.
+Communication counts four bytes per trained parameter, to and from all clients. Protocol overhead
+is not counted.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from qtha_lab.studies.comparison.entries import entry
 
 
 def summarise(federation: Federation, out: Path) -> dict[str, Any]:
-    """The content of `summary.json`; methods and seeds that were not begun are left out.
+    """Return the content of `summary.json`; omit methods and seeds that have no run.
 
     Args:
-        federation: Its description.
-        out: Its folder.
+        federation: Description of the federation.
+        out: Folder of the federation.
     """
     there = {run.experiment.model_dump_json(): run for run in runs.list_runs(out / "runs")}
     entries = []
@@ -33,10 +33,11 @@ def summarise(federation: Federation, out: Path) -> dict[str, Any]:
 
 
 def rounds_of(run: Run) -> list[Round]:
-    """The rounds of a server's run: its evaluation loss after each, and all bytes sent until then.
+    """Return evaluation loss and cumulative bytes sent after each round.
 
     Returns:
-        One mapping a round, the start first where it was evaluated: `round`, `eval_loss`, `bytes_sent`.
+        One mapping per round with `round`, `eval_loss` and `bytes_sent`. Round 0 comes first if
+        initialisation was evaluated.
     """
     events = run.history()
     losses = {e["step"]: e["loss"] for e in events if e["kind"] == "eval"}

@@ -1,7 +1,8 @@
-"""Drives a federation in this process: every client's turn in its order, the average, the next round.
+"""Federated averaging in one process: client updates, average, next round.
 
-A client is an ordinary run that stops at the end of every round, so its optimiser goes on from round to round and
-a kill loses no more than steps since its last checkpoint. All clients of a method use one model in memory.
+A client is an ordinary run that stops at the end of every round, so its optimiser state continues.
+A killed process loses at most the steps since its last checkpoint. All clients of a method use one
+model in memory.
 """
 
 from __future__ import annotations
@@ -60,19 +61,25 @@ def federate(
     on_progress: Progress = lambda run, status: None,
     rounds: Rounds | None = None,
 ) -> dict[str, Any]:
-    """Train every method by federated averaging; called again with the same `out` it goes on where it was.
+    """Train every method by federated averaging.
+
+    Another call with the same `out` continues from the last saved state.
 
     Args:
-        federation: What to train.
-        out: The folder that holds everything.
-        on_progress: Called with the server's run and its status after every client's turn.
-        rounds: Plays each round and gives its average, as `federate_on_flower` has Flower do; None is here.
+        federation: Federation to train.
+        out: Folder of all results.
+        on_progress: Callback with the server's run and its status, before every client update and
+            after every round.
+        rounds: Function that runs a round and returns its average, as in `federate_on_flower`;
+            None trains the clients in this process.
 
     Returns:
-        `summary.json`: the federation, an entry for every method and seed, and its rounds with the bytes sent.
+        The content of `summary.json`: the federation, and an entry per method and seed with its
+        rounds and bytes sent.
 
     Raises:
-        Refusal: If it cannot run, another process works in `out`, or a run diverged or was stopped.
+        Refusal: If the federation cannot run, another process uses `out`, or a run diverged or was
+            stopped.
 
     Example:
         >>> described = Federation(methods="lora(r=2)", clients=2, rounds=2, training={"steps": 4})
@@ -107,10 +114,10 @@ def _check_folder(federation: Federation, out: Path) -> None:
 def _train(
     federation: Federation, of: Parties, on_progress: Progress, rounds: Rounds | None
 ) -> None:
-    """All rounds of one method and seed that are left.
+    """Train the remaining rounds of one method and seed.
 
     Raises:
-        Refusal: If a run diverged or was asked to stop.
+        Refusal: If a run diverged or a stop was requested.
     """
     run = Run(of.server.path)
     if run.status().state == "finished":
@@ -146,14 +153,15 @@ def _step(run: RunDir) -> int:
 
 
 class _Server:
-    """The rounds of one method and seed.
+    """Server loop over the rounds of one method and seed.
 
     Args:
-        federation: Its description.
-        of: The run directories.
-        events: Of the server's run.
-        look: Called after every turn.
-        rounds: Plays a round elsewhere; None has all clients take their turns here.
+        federation: Description of the federation.
+        of: Run directories of server and clients.
+        events: Event log of the server's run.
+        look: Callback before every client update and after every averaged round.
+        rounds: Function that runs a round in other processes; None trains the clients in this
+            process.
     """
 
     def __init__(
@@ -165,14 +173,14 @@ class _Server:
 
     @property
     def loaded(self) -> Loaded:
-        """The one model, with the adapter at its start."""
+        """Model shared by all clients, with the adapter at initialisation."""
         return self.turns.loaded
 
     def work(self) -> Outcome:
-        """Go on from the last round that was averaged.
+        """Continue from the last averaged round to the end.
 
         Raises:
-            Interrupted: If the server's run is asked to stop.
+            Interrupted: If a stop of the server's run is requested.
         """
         written.write_environment(self.session, self.loaded)
         load_scorers(
@@ -193,7 +201,7 @@ class _Server:
         return Outcome("finished", self.session.steps)
 
     def _play(self, number: int) -> Outcome | None:
-        """A round of all clients and its average; how the federation ends where one cannot go on."""
+        """Run one round and write its average; return an outcome if a client diverged."""
         if self.rounds is not None:
             self.of.write_shared(number, self.rounds(self.of, number))
             return None
@@ -212,7 +220,7 @@ class _Server:
         self.of.write_shared(number, average(states, rows, self.federation.angles))
 
     def _record(self, number: int) -> None:
-        """The loss of the shared adapter, what the clients' steps were in the mean, and the bytes of the round."""
+        """Record the shared adapter's loss, the mean client steps and the bytes sent."""
         per_round = self.federation.steps_per_round
         step = number * per_round
         load_weights(self.loaded.model, self.of.shared(number))
@@ -224,7 +232,7 @@ class _Server:
             self.events.append("train", **event)
         self.events.append("eval", step=step, **self._scores())
         sent = 4 * self.federation.clients * sum(written.count_trained(self.loaded.model).values())
-        # everybody draws the start from the seed, so nothing is sent to begin the first round
+        # each client derives the initial adapter from the seed, so round 1 sends nothing down
         self.events.append(
             "round", step=step, round=number, bytes_down=sent * (number > 1), bytes_up=sent
         )
@@ -232,14 +240,17 @@ class _Server:
         self.look()
 
     def _copy_start(self) -> None:
-        """The evaluation at step 0, which is every client's."""
+        """Copy the evaluation at step 0 from the first client; all clients share it."""
         events = history(read_events(self.of.clients[0].events)[0])
         first = next((e for e in events if e["kind"] == "eval" and e["step"] == 0), None)
         if first is not None:
             self.events.append("eval", **{k: v for k, v in first.items() if k not in ("t", "kind")})
 
     def _mean_steps(self, first: int, last: int) -> Iterator[dict[str, Any]]:
-        """Of every step the mean loss and the seconds of all clients, which here take them one after the other."""
+        """Yield per step the mean loss and the summed seconds of all clients.
+
+        The seconds are summed because the clients train one after the other.
+        """
         by_client: dict[int, list[dict[str, Any]]] = {}
         for client in self.of.clients:
             for event in history(read_events(client.events)[0]):
@@ -263,7 +274,7 @@ class _Server:
         return torch.autocast(device, torch.bfloat16) if is_half else contextlib.nullcontext()
 
     def _end(self, memory: PeakMemory) -> None:
-        """Test the last shared adapter and write what an ordinary run writes."""
+        """Test the last shared adapter and write the files of an ordinary run."""
         session, loaded = self.session, self.loaded
         write_test(session, loaded, session.steps, self._autocast)
         written.write_answers(session, loaded, session.steps)

@@ -1,4 +1,4 @@
-"""Sweeps: methods tried at many points on axes of their settings, durable and with equal budgets."""
+"""Sweeps: resumable hyperparameter tuning of several methods with equal trial budgets."""
 
 from qtha_lab.studies.sweep.forecast import Forecast, first_experiments, forecast
 from qtha_lab.studies.sweep.trials import TrialRecord, Trials, attach, launch

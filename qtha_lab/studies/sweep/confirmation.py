@@ -1,6 +1,7 @@
-"""The best of a sweep as a comparison with fresh seeds: what was picked as the best of many is not yet shown.
+"""Confirmation of a sweep: compare the best trial of each method with fresh seeds.
 
-Describes and refuses; what launches it is `qtha_lab.launch`.
+The best of many trials is selected on the seeds of the sweep, so its value is biased.
+`qtha_lab.launch` starts the comparison.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from qtha_lab.studies.sweep.record import TrialRecord
 
 
 def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int = 3) -> Comparison:
-    """Every method at its best point, with seeds that no trial had.
+    """Describe a comparison of each method's best trial, with seeds unused in trials.
 
     Args:
-        described: What was swept.
-        best: The best trial of each method, by its label.
-        n_seeds: How many seeds, the first above those of the trials.
+        described: Sweep that produced the trials.
+        best: Best trial of each method, by the label of the method.
+        n_seeds: Number of seeds, from the first integer above the seeds of the trials.
 
     Raises:
-        Refusal: If a method has no best yet, the bests train on other terms than each other, or there is no seed.
+        Refusal: If a method has no complete trial, the best trials differ in training, rows or
+            model, or `n_seeds` is below 1.
 
     Example:
         >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": [0.003, 0.01]}, seeds=[0, 1])
@@ -50,7 +52,7 @@ def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int
 
 
 def _refuse_other_terms(described: Sweep, terms: list[dict]) -> None:
-    """Bests of which one trained longer, on other rows or on another model are no comparison."""
+    """Refuse best trials that differ in training length, rows, model or other shared fields."""
     flat = [{**term, **term["training"].model_dump()} for term in terms]
     for name, value in flat[0].items():
         for method, other in zip(described.methods, flat, strict=True):

@@ -1,7 +1,8 @@
-"""The files of a sweep's directory, and which runs are its own.
+"""Directory layout of a sweep, and the selection of its runs.
 
-A sweep under the `sweeps` of a runs folder has its runs in that folder, where every list of runs shows them; one
-that a person puts elsewhere holds them itself, in `runs`. Each run says in `origin.json` whose trial it is.
+A sweep under `sweeps` of a runs folder stores its runs in that folder, where every list of runs
+shows them. A sweep in another directory has its runs in its own `runs`. The file `origin.json` of
+each run names its trial.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ GROUP = "sweeps"
 
 
 class Origin(NamedTuple):
-    """Which trial of a sweep a run belongs to: the method's place in the list, the trial's number, the seed."""
+    """Trial that a run belongs to: sweep name, method index, trial number and seed."""
 
     sweep: str
     method: int
@@ -43,7 +44,11 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class SweepDir(ScheduledDir):
-    """One sweep's directory: `sweep.yaml`, `journal.log` (Optuna's), `summary.json`, and what its driver leaves."""
+    """Directory of one sweep.
+
+    Contains `sweep.yaml`, `journal.log` (Optuna's), `summary.json` and the files of the scheduler
+    process.
+    """
 
     description = property(lambda self: self.path / "sweep.yaml")
     journal = property(lambda self: self.path / "journal.log")
@@ -51,14 +56,15 @@ class SweepDir(ScheduledDir):
 
     @classmethod
     def create(cls, sweep: Sweep, path: Path | None = None) -> SweepDir:
-        """Make the directory of a sweep and describe it there.
+        """Create the directory of a sweep and write its description.
 
         Args:
-            sweep: What is to be tried.
-            path: Where; None makes a new one, named by its time, under the usual runs folder.
+            sweep: Sweep to describe.
+            path: Directory; None creates a new one, named by the time, under the default runs
+                folder.
 
         Raises:
-            Refusal: If there is another sweep.
+            Refusal: If the directory holds another sweep.
         """
         if path is None:
             name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
@@ -73,28 +79,31 @@ class SweepDir(ScheduledDir):
         return folder
 
     def write(self, sweep: Sweep) -> None:
-        """Describe the sweep anew."""
+        """Write the description of the sweep."""
         write_atomically(self.description, editions.record(sweep))
         self.__dict__.pop("sweep", None)
 
     @property
     def exists(self) -> bool:
-        """Whether this is the directory of a sweep."""
+        """True if this is the directory of a sweep."""
         return self.description.is_file()
 
     @cached_property
     def sweep(self) -> Sweep:
-        """The sweep as it is described here."""
+        """Sweep as described in the directory."""
         return Sweep.from_yaml(self.description)
 
     @property
     def runs_dir(self) -> Path:
-        """The folder of its runs."""
+        """Folder of the sweep's runs."""
         parent = self.path.parent
         return parent.parent if parent.name == GROUP else self.path / "runs"
 
     def runs(self) -> dict[Origin, RunDir]:
-        """Its runs, by the trial and seed that each is of; the newest where a kill led to two."""
+        """Return the runs by trial and seed.
+
+        If a killed process left two runs of one trial and seed, the newest counts.
+        """
         return {
             origin: run
             for run in sorted(_run_dirs(self.runs_dir), key=lambda run: run.path.name)
@@ -103,7 +112,7 @@ class SweepDir(ScheduledDir):
 
 
 def origin_of(run: RunDir) -> Origin | None:
-    """Which trial a run is of; None where it was launched by itself."""
+    """Return the trial of a run; None for a run outside any sweep."""
     fields = read_mapping(run.origin)
     try:
         return None if fields is None else Origin(**fields)
@@ -113,16 +122,16 @@ def origin_of(run: RunDir) -> Origin | None:
 
 
 def find_sweep(name: str | Path) -> SweepDir:
-    """The directory of a sweep, by its path or its name under the usual runs folder.
+    """Return the directory of a sweep by path, or by name in the runs folder.
 
     Raises:
-        Refusal: If there is none; names the nearest.
+        Refusal: If no such sweep exists; the message names the nearest.
     """
     return find_scheduled(SweepDir, GROUP, "sweep", name)
 
 
 def list_sweeps() -> list[SweepDir]:
-    """The sweeps under the usual runs folder, newest first."""
+    """Return the sweeps in the default runs folder, newest first."""
     return list_scheduled(SweepDir, GROUP)
 
 

@@ -1,4 +1,4 @@
-"""What a sweep will take before it starts: runs, seconds, and how many trials fit into a span of time."""
+"""Cost forecast of a sweep: runs, seconds, and number of trials per time span."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.sweep import Sweep
 
-OVERHEAD_SECONDS = 3.0  # of a run beside its steps: start, evaluations, writing
+OVERHEAD_SECONDS = 3.0  # per run outside the steps: process start, evaluations, writing
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """How much a sweep is.
+    """Expected size and duration of a sweep.
 
     Attributes:
-        trials: Points of each method, by its label.
-        runs: Trainings in all, every seed of every trial.
-        seconds_of_a_run: By label, at the first point of the method.
-        slots: Runs at once.
+        trials: Number of trials of each method, by its label.
+        runs: Number of all runs: one per trial and seed.
+        seconds_of_a_run: Seconds per run by method label, estimated at the first point of the
+            method.
+        slots: Number of simultaneous runs.
     """
 
     trials: dict[str, int]
@@ -32,18 +33,21 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """The whole sweep, with every slot busy."""
+        """Seconds of the whole sweep with every slot busy."""
         runs = {label: count * self.seeds for label, count in self.trials.items()}
         return sum(runs[label] * self.seconds_of_a_run[label] for label in runs) / self.slots
 
     def trials_within(self, seconds: float) -> int:
-        """Trials of every method, the same number each, that fit into a time."""
+        """Return the number of trials per method that fit into a time in seconds.
+
+        Every method has the same number of trials.
+        """
         one_each = sum(self.seconds_of_a_run.values()) * self.seeds / self.slots
         return int(seconds // one_each)
 
     @property
     def sentences(self) -> list[str]:
-        """The same for a person; whether every method has as many trials is always said."""
+        """Forecast as sentences; the first states whether the trial budgets are equal."""
         counts = set(self.trials.values())
         each = ", ".join(f"{label}: {count}" for label, count in self.trials.items())
         equal = (
@@ -61,7 +65,10 @@ class Forecast:
 
 
 def first_experiments(sweep: Sweep) -> dict[str, Experiment]:
-    """The experiment at the first point of each method, by its label: what the method is costed at."""
+    """Return the experiment at each method's first point, by method label.
+
+    The forecast estimates the cost of a method at this point.
+    """
     return {
         method.label: sweep.experiments_at(
             method, {name: axis.ends()[0] for name, axis in sweep.axes_of(method).items()}
@@ -71,14 +78,15 @@ def first_experiments(sweep: Sweep) -> dict[str, Experiment]:
 
 
 def forecast(sweep: Sweep, seconds_per_step: Mapping[str, float] | None = None) -> Forecast:
-    """What a sweep will take; each method is costed at its first point.
+    """Estimate runs and seconds of a sweep from each method's first point.
 
     Args:
-        sweep: What is to be tried.
-        seconds_per_step: By label of the method, where previews of `first_experiments` are at hand.
+        sweep: Sweep to estimate.
+        seconds_per_step: Seconds per step by method label, if `first_experiments` were already
+            previewed.
 
     Raises:
-        Refusal: If the first trial of a method could not run.
+        Refusal: If the first trial of a method cannot run.
     """
     from qtha_lab.experiment.cost.preview import preview
 

@@ -1,6 +1,6 @@
-"""Optuna's journal of a sweep as far as it is whole: damaged lines and all after them are ignored or cut.
+"""Reader of Optuna's journal that ignores or cuts damaged lines and their successors.
 
-Numbers of trials follow from the order of lines, so lines after a damaged one cannot be trusted.
+The order of lines determines the trial numbers, so lines after a damaged one are unreliable.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ LIMIT = 2**29
 
 
 class _Lines(BaseJournalBackend):
-    """A journal in memory, read once and never written."""
+    """Read-only journal backend in memory."""
 
     def __init__(self, logs: list[dict[str, Any]]) -> None:
         self.logs, self.applied = logs, 0
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         for number, each in enumerate(self.logs[log_number_from:], log_number_from):
-            self.applied = number  # asked for the next one when this one was applied
+            self.applied = number  # Optuna requests the next line after applying this one
             yield each
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -39,27 +39,30 @@ class _Lines(BaseJournalBackend):
 
 
 def read_journal(path: Path) -> tuple[JournalStorage, int]:
-    """Replay the whole part of a journal.
+    """Replay a journal up to its first damaged line.
 
     Returns:
-        The storage, and the number of bytes up to the first damaged line.
+        The storage, and the number of bytes before the first damaged line.
 
     Raises:
-        Refusal: If the file cannot be read at all.
+        Refusal: If the file cannot be read.
     """
     data = read_bytes(path, LIMIT, links=False)
     logs, ends = _whole_lines(data)
     lines = _Lines(logs)
     try:
         return JournalStorage(lines), ends[-1]
-    except Exception as reason:  # Optuna asserts, and looks up whatever a damaged line names
+    except Exception as reason:  # a damaged line raises assertion or lookup errors in Optuna
         log.warning("%s is damaged in line %d: %r", path, lines.applied + 1, reason)
     whole = logs[: lines.applied]
     return JournalStorage(_Lines(whole)), ends[len(whole)]
 
 
 def cut_damage(path: Path) -> None:
-    """Cut a journal before its first damaged line; the file as it was stays beside it as `NAME.damaged`."""
+    """Truncate a journal before its first damaged line.
+
+    If more than zeros and whitespace is cut, the original file is copied to `NAME.damaged`.
+    """
     _, whole = read_journal(path)
     size = path.stat().st_size
     if whole == size:
@@ -71,7 +74,10 @@ def cut_damage(path: Path) -> None:
 
 
 def _whole_lines(data: bytes) -> tuple[list[dict[str, Any]], list[int]]:
-    """Parse lines up to the first damaged one; the ends of them in bytes, beginning with 0."""
+    """Parse lines up to the first damaged one.
+
+    Also returns the byte offsets of the line ends, beginning with 0.
+    """
     logs: list[dict[str, Any]] = []
     ends = [0]
     for line in data.split(b"\n")[:-1]:

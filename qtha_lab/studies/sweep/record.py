@@ -1,4 +1,4 @@
-"""What is known of one trial of a sweep, as plain values."""
+"""Record of one tuning trial as plain values."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: where it is on the axes, how it stands and what it came to.
+    """Tuning trial with its point on the axes, state, objective and runs.
 
     Attributes:
-        method: The label of its method, without the axes.
-        number: Its place among the trials of its method.
+        method: Label of the method, without the swept settings.
+        number: Index of the trial among those of its method.
         state: "running", "complete", "pruned" or "failed".
         point: The value of each axis.
-        value: The objective, the mean over the seeds; infinite where a run diverged, None before the end.
-        runs: The ids of its runs, a seed each.
-        message: Why it failed.
+        value: Objective, averaged over the seeds; infinite if a run diverged, None before the end.
+        runs: Ids of the runs, one per seed.
+        message: Reason of a failure.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""The trials of a sweep as its journal has them; reads only, beside a driver at work or after a kill."""
+"""Trials of a sweep, read from its journal; safe beside a running scheduler process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAI
 
 
 def read_trials(folder: SweepDir) -> list[TrialRecord]:
-    """All trials of a sweep, in the order of its methods and then of their beginning."""
+    """Return all trials of a sweep, ordered by method and then by beginning."""
     sweep = folder.sweep
     labels = {f"{n} {method.meaning}": method.label for n, method in enumerate(sweep.methods)}
     records = []

@@ -1,8 +1,8 @@
-"""The process of one sweep: `python -m qtha_lab.studies.sweep.scheduler SWEEP_DIR`.
+"""Scheduler process of a sweep: `python -m qtha_lab.studies.sweep.scheduler SWEEP_DIR`.
 
-Keeps every slot busy: asks the studies for points, launches their runs, follows them, ends trials early where the
-pruner says so and writes down what came of each. Killed at any moment and started again it goes on where it was:
-the journal holds the trials, and each run says whose trial it is.
+Keeps every slot busy: takes points from the studies, launches and monitors their runs, prunes
+trials and records results. After a kill, a new process continues: the journal holds the trials,
+and each run names its trial.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 POLL_SECONDS = 0.3
 MOST_RESUMES = 2
-AT_ONCE_ELSEWHERE = 32  # runs that other machines are given, which queue there
+AT_ONCE_ELSEWHERE = 32  # simultaneous runs on a remote backend, which queues them
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Going:
-    """A trial whose runs have not all ended."""
+    """Trial with runs that have not all ended."""
 
     study: MethodStudy
     trial: Trial
     runs: list[Run]
-    reported: int = 0  # the last step whose objective the study knows
+    reported: int = 0  # last step with an objective reported to the study
     resumes: int = 0
     offsets: dict[str, int] = field(default_factory=dict)
     curves: dict[str, dict[int, float]] = field(default_factory=dict)
 
 
 class Scheduler:
-    """Drives the trials of one sweep.
+    """Scheduler of the trials of one sweep.
 
     Args:
-        folder: The sweep's directory.
-        machines: What trains the runs; None is this machine.
+        folder: Directory of the sweep.
+        machines: Remote backend that trains the runs; None is this machine.
     """
 
     def __init__(self, folder: SweepDir, machines: RemoteBackend | None = None) -> None:
@@ -69,7 +69,10 @@ class Scheduler:
         self._adopt()
 
     def drive(self) -> bool:
-        """Work until every trial has ended, or until it is asked to stop; whether all have ended."""
+        """Run trials until all have ended or a stop is requested.
+
+        Returns True if all trials have ended.
+        """
         while not self._stop():
             for trial in list(self.going):
                 self._follow(trial)
@@ -92,7 +95,7 @@ class Scheduler:
         return self.asked_to_stop or self.folder.stop.exists()
 
     def _adopt(self) -> None:
-        """Go on with the trials that were begun before, and resume their runs."""
+        """Adopt the unfinished trials of an earlier process, and resume their runs."""
         known = self.folder.runs()
         for study in self.studies:
             for trial in study.open_trials():
@@ -104,7 +107,7 @@ class Scheduler:
                         run.resume(on=self.machines)
 
     def _begin_more(self) -> None:
-        """Begin trials while a slot is free, of the method that has had the fewest."""
+        """Begin trials while a slot is free, for the method with fewest trials."""
         while self._busy() < self.at_once and not self._stop():
             waiting = [study for study in self.studies if study.remaining()]
             if not waiting:
@@ -118,7 +121,7 @@ class Scheduler:
         return sum(not run.status().ended for trial in self.going for run in trial.runs)
 
     def _launched(self, study: MethodStudy, trial: Trial, known: dict[Origin, Any]) -> _Going:
-        """A trial with its runs: those that are there, and the others launched."""
+        """Return a trial with its runs; launch the missing ones."""
         launched = []
         for experiment in self.sweep.experiments_at(study.method, study.point(trial)):
             origin = Origin(self.folder.path.name, study.number, trial.number, experiment.seed)
@@ -138,7 +141,7 @@ class Scheduler:
         return _Going(study, trial, launched)
 
     def _follow(self, going: _Going) -> None:
-        """End a trial whose runs have ended, or that the pruner ends."""
+        """End a trial when its runs have ended or the pruner stops it."""
         states = [run.status() for run in going.runs]
         if going.study.sweep.pruner != "none" and self._prune(going):
             for run in going.runs:
@@ -152,13 +155,13 @@ class Scheduler:
             self._mend(going, states)
 
     def _mend(self, going: _Going, states: list[Status]) -> None:
-        """Resume what died; end a trial of which a run fails again and again."""
+        """Resume a dead or failed run; end the trial after repeated failures."""
         broken = [
             (run, status)
             for run, status in zip(going.runs, states, strict=True)
             if status.state in ("dead", "failed", "unreadable")
         ]
-        if not broken:  # stopped by a person, who may resume it
+        if not broken:  # stopped by the user, who may resume it
             return
         run, status = broken[0]
         if status.state == "unreadable" or going.resumes == MOST_RESUMES:
@@ -166,7 +169,7 @@ class Scheduler:
             going.study.tell_failed(going.trial, f"{run.id}: {status.message}")
             self.going.remove(going)
             return
-        if (now := run.status().state) != status.state:  # it ended by itself meanwhile
+        if (now := run.status().state) != status.state:  # its state changed meanwhile
             log.info("%s was %s and is %s", run.id, status.state, now)
             return
         going.resumes += 1
@@ -180,7 +183,7 @@ class Scheduler:
         )
 
     def _objective(self, going: _Going, states: list[Status]) -> float:
-        """The mean over the seeds of what the runs came to; not a number where one diverged."""
+        """Return the mean objective over the seeds; NaN if a run diverged."""
         values = [
             (run.summary() or {}).get(self.sweep.objective) if status.state == "finished" else None
             for run, status in zip(going.runs, states, strict=True)
@@ -188,7 +191,7 @@ class Scheduler:
         return fmean(float("nan") if value is None else value for value in values)
 
     def _prune(self, going: _Going) -> bool:
-        """Whether the study ends a trial, after it has heard of the evaluations that every seed has had."""
+        """Report evaluations shared by all seeds; return True if the pruner stops the trial."""
         for run in going.runs:
             events, going.offsets[run.id] = run.events(going.offsets.get(run.id, 0))
             curve = going.curves.setdefault(run.id, {})
@@ -208,7 +211,7 @@ class Scheduler:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Drive one sweep; the exit code is 0 if every trial has ended."""
+    """Run the scheduler of one sweep; return 0 if every trial has ended."""
     order = drivers.enter("Drive one sweep.", arguments)
     with contextlib.ExitStack() as held:
         machines = None

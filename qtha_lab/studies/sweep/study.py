@@ -1,6 +1,6 @@
-"""The trials of one method of a sweep, as a study of Optuna in the sweep's journal.
+"""Trials of one swept method, as an Optuna study in the sweep's journal.
 
-Chooses points and remembers what came of them; launches nothing.
+Selects points and records results; launches no run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PRUNED = "pruned"
 
 
 class _Lock(BaseJournalFileLock):
-    """A lock that dies with its process, which Optuna's own does not."""
+    """File lock that ends with its process, unlike Optuna's own."""
 
     def __init__(self, path: Path) -> None:
         mode = 0o644 | path.parent.stat().st_mode & 0o060
@@ -59,12 +59,12 @@ def open_journal(path: Path) -> JournalStorage:
 
 
 class MethodStudy:
-    """The trials of one method.
+    """Optuna study of one method.
 
     Args:
-        sweep: What is swept.
-        number: The method's place in the sweep's list.
-        journal: Where the trials are recorded.
+        sweep: Sweep of the study.
+        number: Index of the method in the sweep.
+        journal: Storage of the trials.
     """
 
     def __init__(self, sweep: Sweep, number: int, journal: JournalStorage) -> None:
@@ -81,12 +81,15 @@ class MethodStudy:
             )
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials so far that were begun."""
+        """Return all trials that have begun."""
         every = self.study.get_trials(deepcopy=False)
         return [trial for trial in every if trial.state != TrialState.WAITING]
 
     def open_trials(self) -> list[Trial]:
-        """Those begun and not ended, as when the driver was killed; one cut off at birth gets the point it would have had."""
+        """Return trials begun but not ended, as after a killed scheduler process.
+
+        A trial without a complete point gets the point that it would have had.
+        """
         return [self._whole(t) for t in self.trials() if t.state == TrialState.RUNNING]
 
     def _whole(self, trial: FrozenTrial) -> Trial:
@@ -99,11 +102,11 @@ class MethodStudy:
             return whole
 
     def remaining(self) -> int:
-        """How many trials are still to be begun."""
+        """Return the number of trials still to begin."""
         return max(0, self.sweep.trials_of(self.method) - len(self.trials()))
 
     def ask(self) -> Trial:
-        """Begin a trial at a new point, the same after a kill as without one."""
+        """Begin a trial at a new point, identical with and without an interruption."""
         count = len(self.trials())
         with quiet_optuna():
             self.study.sampler = _sampler(self.sweep, self.number, count)
@@ -112,7 +115,7 @@ class MethodStudy:
             )
             if (
                 self.sweep.search == "grid" and not waits
-            ):  # else a kill came before it was asked for
+            ):  # else a killed process had already enqueued the point
                 self.study.enqueue_trial(self._next_of_grid())
             return self.study.ask(self._distributions())
 
@@ -122,7 +125,7 @@ class MethodStudy:
         return {name: _distribution(axis) for name, axis in self.axes.items()}
 
     def point(self, trial: Trial | FrozenTrial) -> Point:
-        """Where a trial is, each value as the axis writes it."""
+        """Return the point of a trial, with each value as the axis writes it."""
         return {name: trial.params[name] for name in self.axes}
 
     def _next_of_grid(self) -> dict[str, Any]:
@@ -133,7 +136,7 @@ class MethodStudy:
         return next(dict(point) for point in grid if tuple(point.values()) not in visited)
 
     def report(self, trial: Trial, values: Mapping[int, float]) -> bool:
-        """Record the objective at more steps; whether the trial should be ended early."""
+        """Record the objective at more steps; return True if the pruner stops the trial."""
         for step, value in sorted(values.items()):
             trial.report(value, step)
             if trial.should_prune():
@@ -141,16 +144,16 @@ class MethodStudy:
         return False
 
     def tell(self, trial: Trial, value: float) -> None:
-        """End a trial with its objective; what diverged is as bad as can be."""
+        """End a trial with its objective; a diverged trial gets the worst value."""
         worst = math.inf if self.sweep.direction == "minimize" else -math.inf
         self.study.tell(trial, value if math.isfinite(value) else worst)
 
     def tell_pruned(self, trial: Trial) -> None:
-        """End a trial that was stopped early."""
+        """End a trial that the pruner stopped."""
         self.study.tell(trial, state=TrialState.PRUNED)
 
     def tell_failed(self, trial: Trial, why: str) -> None:
-        """End a trial that came to nothing."""
+        """End a failed trial and record the reason."""
         trial.set_user_attr(WHY, why)
         self.study.tell(trial, state=TrialState.FAIL)
 
@@ -164,7 +167,7 @@ def _distribution(axis: Axis) -> BaseDistribution:
 
 
 def _fixed(values: list[Any]) -> BaseDistribution:
-    """What holds the values of a grid; numbers so that a grid can grow later."""
+    """Return a distribution of grid values; numeric ranges let a grid grow later."""
     if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         return IntDistribution(min(values), max(values))
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
@@ -173,12 +176,16 @@ def _fixed(values: list[Any]) -> BaseDistribution:
 
 
 def _number(seed: int, text: str) -> int:
-    """A number that depends on a seed and a text alone."""
+    """Hash a seed and a text to an integer."""
     return int.from_bytes(hashlib.sha256(f"{seed} {text}".encode()).digest()[:4], "big")
 
 
 def _sampler(sweep: Sweep, method: int, count: int) -> optuna.samplers.BaseSampler:
-    """The sampler of the next trial: seeded by how many there were, so that a resumed search goes the same way."""
+    """Return the sampler of the next trial.
+
+    The seed depends on the number of earlier trials, so a resumed search is reproducible. Sobol
+    sampling uses one seed per method.
+    """
     seed = _number(sweep.search_seed, f"{method} {count}")
     if sweep.search == "tpe":
         return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
@@ -201,7 +208,7 @@ def _pruner(sweep: Sweep) -> optuna.pruners.BasePruner:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Without Optuna's lines on standard error."""
+    """Suppress Optuna's log lines and experimental warnings on standard error."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -1,6 +1,6 @@
-"""A sweep that was launched, as its directory tells it: its trials, the best of each method, stop, resume, more trials.
+"""View of a launched sweep, read from its directory, with stop, resume and extend.
 
-The driver is a process of its own and goes on if this view is forgotten.
+The scheduler process is separate and continues without this view.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Trials:
-    """The trials of one sweep.
+    """Trials of one sweep.
 
     Example:
         >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3"})
@@ -51,17 +51,17 @@ class Trials:
 
     @property
     def sweep(self) -> Sweep:
-        """What is swept."""
+        """Sweep as described in the directory."""
         return self.folder.sweep
 
     @property
     def planned(self) -> int:
-        """Trials in all, of every method."""
+        """Number of planned trials of all methods."""
         return sum(map(self.sweep.trials_of, self.sweep.methods))
 
     @property
     def state(self) -> str:
-        """ "running", "stopping", "finished", "stopped" where a person stopped it, else "dead"."""
+        """State: "running", "stopping", "finished", "stopped" by the user, or "dead"."""
         if self.folder.at_work:
             return "stopping" if self.folder.stop.exists() else "running"
         ended = sum(record.state != "running" for record in self.records())
@@ -73,7 +73,7 @@ class Trials:
         return "stopped" if stopped else "dead"
 
     def records(self) -> list[TrialRecord]:
-        """All trials so far, method by method, as the journal has them."""
+        """Return all trials so far, method by method, from the journal."""
         if not self.folder.journal.exists():
             return []
         from qtha_lab.studies.sweep.results import read_trials
@@ -81,14 +81,17 @@ class Trials:
         return read_trials(self.folder)
 
     def open_runs(self) -> list[Run]:
-        """The runs of the trials that have not ended."""
+        """Return the runs of the trials that have not ended."""
         ids = [
             name for record in self.records() if record.state == "running" for name in record.runs
         ]
         return [Run(self.folder.runs_dir / name) for name in ids]
 
     def best(self, records: Iterable[TrialRecord] | None = None) -> dict[str, TrialRecord]:
-        """The best complete trial of each method, by its label; of all trials, or of those that were read already."""
+        """Return the best complete trial of each method, by method label.
+
+        `records` avoids a second read of the journal; None reads all trials.
+        """
         sign = 1.0 if self.sweep.direction == "minimize" else -1.0
         best: dict[str, TrialRecord] = {}
         for record in self.records() if records is None else records:
@@ -100,10 +103,10 @@ class Trials:
         return best
 
     def confirmation(self, n_seeds: int = 3) -> Comparison:
-        """The best point of every method so far as a comparison with seeds that no trial had, to be launched.
+        """Describe a comparison of each method's best trial, with seeds unused in trials.
 
         Args:
-            n_seeds: How many seeds.
+            n_seeds: Number of seeds.
 
         Raises:
             Refusal: As `qtha_lab.studies.sweep.confirmation.confirmation`.
@@ -111,13 +114,16 @@ class Trials:
         return confirmation(self.sweep, self.best(), n_seeds)
 
     def seconds_left(self, records: Iterable[TrialRecord]) -> float | None:
-        """What the trials to come will take, from what those that ended took, with every slot busy.
+        """Estimate the remaining seconds from the duration of complete trials.
+
+        Assumes that every slot is busy.
 
         Args:
             records: All trials so far.
 
         Returns:
-            Seconds, or None until a trial has been completed. A trial that runs counts as one to come.
+            Seconds, or None before the first complete trial. A running trial counts as not yet
+            begun.
         """
         records = list(records)
         seconds: dict[str, list[float]] = {}
@@ -137,7 +143,10 @@ class Trials:
         return left / slots.n_slots(self.sweep.training.threads)
 
     def table(self) -> pandas.DataFrame:
-        """A row for every trial: method, number, state, each axis, the objective, the ids of its runs."""
+        """Return a table with one row per trial.
+
+        The columns are method, number, state, each axis, the objective and the ids of the runs.
+        """
         import pandas
 
         rows = [
@@ -150,23 +159,23 @@ class Trials:
         return pandas.DataFrame(rows, columns=columns)
 
     def wait(self, timeout: float | None = None) -> Trials:
-        """Wait until the driver has ended, or for `timeout` seconds."""
+        """Wait until the scheduler process ends, or for `timeout` seconds."""
         self.folder.wait(timeout)
         return self
 
     def stop(self, timeout: float = 120.0) -> Trials:
-        """Ask the driver to stop with all runs saved, and wait until it has."""
+        """Request a stop with all runs saved, and wait for the scheduler process."""
         self.folder.stop.touch()
         return self.wait(timeout)
 
     def resume(self, on: str | None = None) -> Trials:
-        """Go on where the sweep was stopped or killed; nothing finished is repeated.
+        """Continue a stopped or killed sweep; finished runs are not repeated.
 
         Args:
-            on: Machines that train the runs from now on, as for `launch`.
+            on: Remote backend that trains the runs from now on, as for `launch`.
 
         Raises:
-            Refusal: If it is running, or has finished.
+            Refusal: If the sweep is running, stopping or finished.
         """
         if (state := self.state) in ("running", "stopping", "finished"):
             more = ": extend gives it more trials" if state == "finished" else ""
@@ -174,15 +183,15 @@ class Trials:
         return start(self.folder, on)
 
     def extend(self, on: str | None = None, **changes: Any) -> Trials:
-        """Give the sweep more trials, methods or values, and go on.
+        """Add trials, methods or axis values to the sweep, and continue.
 
         Args:
-            on: Machines that train the runs from now on, as for `launch`.
-            changes: Fields of the sweep with their new values, such as `trials=40`; `seeds` stays as it is, since
-                trials have ended with them.
+            on: Remote backend that trains the runs from now on, as for `launch`.
+            changes: New values of fields of the sweep, such as `trials=40`. Fields that ended
+                trials depend on, such as `seeds`, cannot change.
 
         Raises:
-            Refusal: If it is running, or a change would contradict the trials so far.
+            Refusal: If the sweep is running, or a change contradicts the trials so far.
         """
         if self.state in ("running", "stopping"):
             raise Refusal(f"sweep {self.folder.path.name} is {self.state}: stop it first")
@@ -202,23 +211,24 @@ class Trials:
 
 @functools.lru_cache(maxsize=4096)
 def _wall_seconds(run: Path) -> float:
-    """Of a run that has finished, which is read once."""
+    """Return the wall-clock seconds of a finished run, with a cache."""
     return float((Run(run).summary() or {}).get("wall_seconds") or 0.0)
 
 
 def launch(
     sweep: Sweep, path: Path | str | None = None, *, check: bool = True, on: str | None = None
 ) -> Trials:
-    """Start a sweep and return at once; called again with the same path it goes on.
+    """Launch a sweep and return at once; continue if its directory exists.
 
     Args:
-        sweep: What to try.
-        path: Its directory; None makes one under the usual runs folder.
-        check: Refuse first what cannot work.
-        on: Machines that train the runs, as `qtha_lab.runs.remote` names them; None is this one.
+        sweep: Sweep to launch.
+        path: Directory of the sweep; None creates one in the default runs folder.
+        check: Validate the sweep first.
+        on: Remote backend that trains the runs, by name; None is this machine.
 
     Raises:
-        Refusal: If a trial could not run, or the directory is another sweep's; then nothing is started.
+        Refusal: If a trial cannot run, or the directory holds another sweep; no process is started
+            then.
     """
     if check:
         sweep.check()
@@ -228,23 +238,23 @@ def launch(
 
 
 def attach(name: str | Path) -> Trials:
-    """The sweep of a name or a path.
+    """Return the trials of a sweep by name or path.
 
     Raises:
-        Refusal: If there is none; names the nearest.
+        Refusal: If no such sweep exists; the message names the nearest.
     """
     return Trials(find_sweep(name).path)
 
 
 def start(folder: SweepDir, on: str | None = None) -> Trials:
-    """Start the driver of a sweep.
+    """Start the scheduler process of a sweep.
 
     Args:
-        folder: Its directory.
-        on: Machines that train its runs; None is this one.
+        folder: Directory of the sweep.
+        on: Remote backend that trains the runs; None is this machine.
 
     Raises:
-        Refusal: If a driver is at the sweep.
+        Refusal: If a scheduler process already runs for this sweep.
     """
     drivers.start("qtha_lab.studies.sweep.scheduler", folder, on)
     return Trials(folder.path)

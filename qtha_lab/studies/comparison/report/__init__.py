@@ -1,6 +1,6 @@
-"""A comparison as one page that stands alone, as data, and as a notebook that makes both again.
+"""Report of a comparison as an HTML page, as data and as a notebook.
 
-Reads what `compare` wrote; runs nothing.
+Reads the files that `compare` wrote; runs no experiment.
 """
 
 from qtha_lab.studies.comparison.report.report import Report, report

@@ -1,6 +1,7 @@
-"""What a comparison left in its folder, read once: its description, its summary and its runs.
+"""Contents of a comparison's folder: description, summary and runs.
 
-Works out nothing that the summary does not hold, but which runs are at the best rate of their method.
+Computes only the selection of the runs at each method's best learning rate; all other numbers are
+from the summary.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison that was run.
+    """Comparison that was run, with its description and summary.
 
     Attributes:
-        folder: What `compare` wrote.
-        comparison: What was run.
-        yaml: The file that repeats it.
-        places: Short names of the models and tasks that have a path, by the path.
-        summary: As in `summary.json`.
+        folder: Folder that `compare` wrote.
+        comparison: Description of the comparison.
+        yaml: Text of the file that repeats the comparison.
+        places: Short names of models and tasks with an absolute path, by path.
+        summary: Content of `summary.json`.
     """
 
     folder: Path
@@ -49,10 +50,10 @@ class Compared:
 
     @classmethod
     def of(cls, folder: Path | str) -> Compared:
-        """What a folder holds.
+        """Read the contents of a comparison's folder.
 
         Raises:
-            Refusal: If it holds no comparison, or one of which no run has ended.
+            Refusal: If the folder has no comparison, or no run of it has ended.
         """
         folder = Path(folder)
         file, summary = folder / "comparison.yaml", read_mapping(folder / "summary.json")
@@ -78,17 +79,17 @@ class Compared:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """The models and tasks, in their order; those of the runs where a summary is older than its lineup."""
+        """The (model, task) pairs in order, from the contenders and then the runs."""
         known = by_cell(self.summary.get("lineup") or [])
         return [*dict.fromkeys([*known, *by_cell(self.summary["runs"])])]
 
     @cached_property
     def pivot_table(self) -> PivotTable | None:
-        """The table across several cells."""
+        """Pivot table over several (model, task) pairs; None for one pair or method."""
         return PivotTable.of(self.summary)
 
     def of_cell(self, cell: Cell) -> Compared:
-        """What it shows on one model and task."""
+        """Return the contents restricted to one model and task."""
 
         def there(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             return by_cell(records).get(cell, [])
@@ -101,54 +102,54 @@ class Compared:
 
     @cached_property
     def terms(self) -> list[str]:
-        """By what methods were matched and tuned, where the comparison is of one cell."""
+        """Sentences on matching and tuning, for a comparison of one (model, task) pair."""
         rules = terms(self.comparison, self.summary.get("lineup") or [], self.entries)
         return [sentence for of_cell in rules.values() for sentence in of_cell]
 
     @cached_property
     def entries(self) -> list[Entry]:
-        """Of all runs that ended, with the method without its rate under `family`."""
+        """Entries of all ended runs, with label without learning rate under `family`."""
         return [with_units(entry) | {"family": family(entry)} for entry in self.summary["runs"]]
 
     @cached_property
     def best(self) -> list[Entry]:
-        """Of the runs that finished at the best rate of their method."""
+        """Entries of finished runs at the best learning rate of their method."""
         return at_their_best(self.entries)
 
     @cached_property
     def families(self) -> list[str]:
-        """The methods without their rates, in their order."""
+        """Labels of the methods without learning rate, in order."""
         return list(dict.fromkeys(entry["family"] for entry in self.entries))
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """A name for each method as short as tells it from the others of its kind."""
+        """Short name of each method label."""
         return short_names(self.families)
 
     @cached_property
     def measure(self) -> str:
-        """What methods are compared by."""
+        """Measure of the comparison: "test_loss" or "eval_loss"."""
         return measure_of(self.best)
 
     @cached_property
     def claims(self) -> list[dict[str, Any]]:
-        """The differences to the first method; of older summaries none."""
+        """Differences to the first method; empty for older summaries."""
         return self.summary.get("claims") or []
 
     @cached_property
     def parts(self) -> list[dict[str, Any]]:
-        """What each part of QTHA adds; of older summaries nothing."""
+        """Effect of each part of QTHA; empty for older summaries."""
         return self.summary.get("decomposition") or []
 
     @cached_property
     def runs(self) -> dict[str, Run]:
-        """The runs of the summary whose directories are here, by id."""
+        """Runs of the summary with an existing directory, by id."""
         ids = {entry["run_id"] for entry in self.entries if "run_id" in entry}
         here = runs.list_runs(self.folder / "runs")
         return {run.id: run for run in here if run.id in ids}
 
     def by_family(self, entries: list[Entry]) -> dict[str, list[Entry]]:
-        """Entries by method, in the order of the methods."""
+        """Group entries by method, in the order of the methods."""
         groups: dict[str, list[Entry]] = {name: [] for name in self.families}
         for entry in entries:
             groups[entry["family"]].append(entry)

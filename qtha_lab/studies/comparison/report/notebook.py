@@ -1,4 +1,4 @@
-"""A notebook that makes a report again from the folder of its comparison, a cell for each section."""
+"""Notebook that rebuilds a report from its comparison folder, one cell per section."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from qtha_lab.studies.comparison.report.section import Section
 
 
 def notebook(title: str, sections: Sequence[Section], folder: str) -> str:
-    """The notebook, without outputs, as the text of its file.
+    """Return the text of the notebook file, without outputs.
 
     Args:
-        title: Of the report.
-        sections: Of the report, in their order.
-        folder: What `compare` wrote, as it is reached from the notebook.
+        title: Title of the report.
+        sections: Sections of the report, in order.
+        folder: Path from the notebook to the folder that `compare` wrote.
     """
     import nbformat
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook

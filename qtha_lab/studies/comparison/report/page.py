@@ -1,4 +1,4 @@
-"""A report as HTML that asks nothing of any other place: figures are drawn in it, and so is its style."""
+"""Report as a self-contained HTML page with embedded figures and styles."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 def page(title: str, sections: Sequence[Section], written_by: str) -> str:
-    """The whole page.
+    """Return the whole page as HTML.
 
     Args:
-        title: Its heading.
-        sections: In their order.
-        written_by: What made it, for its foot.
+        title: Heading of the page.
+        sections: Sections in order.
+        written_by: Text of the footer that names the software.
     """
     template = _templates().get_template("page.html")
     return template.render(title=title, sections=sections, written_by=written_by)
 
 
 def fragment(section: Section) -> str:
-    """A section alone, in the style of whatever page it stands in."""
+    """Return one section as HTML without the page around it."""
     return _templates().get_template("section.html").render(section=section)
 
 
@@ -49,7 +49,7 @@ def _templates() -> Environment:
 
 
 def prose(text: str) -> Markup:
-    """Words that may break after a comma, as in the long names of methods; what stands in backticks is code.
+    """Mark code in backticks, and allow line breaks after commas in method labels.
 
     Example:
         >>> prose("`rounding: 5` of qtha(r=4,waist=16)")
@@ -64,6 +64,6 @@ def _as_file(text: str) -> str:
 
 
 def picture(figure: Figure, section: Section) -> Markup:
-    """A figure as SVG, methods under their short names, its finding being its title."""
+    """Return a figure as SVG with short method names; its finding is the title."""
     page_style = PageStyle("page", names=tuple(section.names.items()))
     return Markup(still.svg(figure.drawing(page_style), figure.alt, below=False))

@@ -1,4 +1,4 @@
-"""The sections of a report over several models and tasks: what holds across them, and one for each of them."""
+"""Report sections over several (model, task) pairs: pooled results, then each pair."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from qtha_lab.studies.comparison.report.sections import (
 
 
 def verdicts(compared: Compared) -> Section:
-    """What a comparison over several cells claims, and what it lacks; each cell has its numbers."""
+    """Build the section of claims over several pairs; each pair has its numbers."""
     sentences = compared.pivot_table.counts() if compared.pivot_table else []
     sentences += [claim["verdict"] for claim in compared.claims]
     lacking = [lack.sentence for lack in without_a_loss(compared.entries)]
@@ -35,7 +35,7 @@ def verdicts(compared: Compared) -> Section:
 
 
 def across(compared: Compared) -> Section:
-    """The table that crosses methods and cells, and the same as a figure."""
+    """Build the section of the pivot table, as table and as figure."""
     title, pivot_table = "Across models and tasks", compared.pivot_table
     if pivot_table is None:
         return Section("across", title, ["There is one method, and nothing to hold it against."])
@@ -64,11 +64,11 @@ def across(compared: Compared) -> Section:
 
 
 def cell(compared: Compared, number: int) -> Section:
-    """All that is shown on one model and task.
+    """Build the section of one (model, task) pair.
 
     Args:
-        compared: Of this cell alone.
-        number: Its place among the cells, which its parts are named by.
+        compared: Contents restricted to this pair.
+        number: Index of the pair, which prefixes the names of its parts.
     """
     title, name = str(compared.cells[0]), f"cell-{number}"
     sentences = stated(compared)

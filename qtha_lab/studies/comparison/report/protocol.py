@@ -1,4 +1,4 @@
-"""How a comparison was measured: methods and rates, seeds and rows, versions, fingerprints, and what repeats it."""
+"""Report section on the comparison protocol: methods, seeds, rows, versions and commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILE = "comparison.yaml"
 
 
 def measured(compared: Compared) -> Section:
-    """The section that says how the numbers came about."""
+    """Build the section on the comparison protocol."""
     tables = {
         "The methods: what they are called in figures, and in full": _methods(compared),
         "The machines, libraries, model and rows of the runs": _environment(compared),
@@ -39,7 +39,7 @@ def measured(compared: Compared) -> Section:
 
 
 def command(compared: Compared) -> str:
-    """What runs the comparison again from its file."""
+    """Return the shell command that repeats the comparison from its file."""
     return f"qtha-lab compare {FILE} --out {compared.folder.resolve().name}"
 
 
@@ -98,7 +98,7 @@ def _tuning(compared: Compared) -> Iterator[str]:
 
 
 def _other_notes(compared: Compared) -> list[str]:
-    """The notes of the summary that stand in no other section."""
+    """Return the notes of the summary that no other section has."""
     elsewhere = {tuning.sentence(compared.entries)}
     elsewhere |= {*missing(compared), *stated(compared), rounding_at(compared)}
     return [note for note in compared.summary["notes"] if note not in elsewhere]
@@ -124,7 +124,7 @@ _ALWAYS = ("name", "method", "trainable_parameters", "rates tried", "best rate",
 
 
 def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
-    """A row for each method of a cell: what it is called, how large, how long and how well tuned."""
+    """Yield a row per method: name, size, steps and tuning."""
     best, tried = tuning.best_rates(compared.entries), tuning.rates(compared.entries)
     became = {record["method"]: record for record in compared.summary.get("lineup") or ()}
     for name, entries in compared.by_family(compared.entries).items():
@@ -142,7 +142,7 @@ def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[
 
 
 def _environment(compared: Compared) -> Table:
-    """Each fact of the runs' environments, with the number of runs that have it."""
+    """Build the table of environment facts, with the number of runs per fact."""
     counts: Counter[tuple[str, str]] = Counter()
     for run in compared.runs.values():
         facts = read_mapping(run.files.environment) or {}
@@ -157,7 +157,7 @@ def _environment(compared: Compared) -> Table:
 
 
 def _facts(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and texts of an environment, what is nested by both names."""
+    """Yield names and texts of an environment; nested entries have both names."""
     for name, value in environment.items():
         if name == "git" and isinstance(value, dict):
             changed = " with changes" if value.get("dirty") else ""

@@ -1,4 +1,4 @@
-"""The report of a comparison: its sections in their order, and the three files that they are written to."""
+"""Report of a comparison: ordered sections, written to three files."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What a comparison shows.
+    """Report on the results of a comparison.
 
     Attributes:
-        title: Its heading.
-        folder: What `compare` wrote.
-        sections: In the order of the page.
-        data: The differences, the parts and the notes as in `summary.json`, and what repeats the comparison.
+        title: Heading of the report.
+        folder: Folder that `compare` wrote.
+        sections: Sections in the order of the page.
+        data: Differences, effects of parts and notes as in `summary.json`, and the command and
+            file that repeat the comparison.
 
     Example:
         >>> report = Report.of("out/tiny")  # doctest: +SKIP
@@ -40,12 +41,12 @@ class Report:
 
     @classmethod
     def of(cls, folder: Path | str) -> Report:
-        """The report of the comparison in a folder.
+        """Build the report of the comparison in a folder.
 
         Raises:
-            Refusal: If the folder holds no comparison, or one of which no run has ended.
+            Refusal: If the folder has no comparison, or no run of it has ended.
         """
-        # here, since a list of runs needs no library of numbers
+        # imported here, since lists of runs do not need NumPy and SciPy
         from qtha_lab.studies.comparison.report import pooled as across
         from qtha_lab.studies.comparison.report import sections as of
         from qtha_lab.studies.comparison.report.contents import Compared
@@ -75,21 +76,21 @@ class Report:
         return cls(title, Path(folder), tuple(sections), data)
 
     def __getitem__(self, name: str) -> Section:
-        """A section by its name."""
+        """Return a section by name."""
         by_name = {section.name: section for section in self.sections}
         if name not in by_name:
             raise unknown("section", name, by_name)
         return by_name[name]
 
     def html(self) -> str:
-        """The page, which stands alone."""
+        """Return the self-contained HTML page."""
         from qtha_lab.figures.machinery.provenance import Origin
         from qtha_lab.studies.comparison.report.page import page
 
         return page(self.title, self.sections, f"Written with {Origin().words()['versions']}.")
 
     def plain(self) -> dict[str, Any]:
-        """Everything that the page says, as data."""
+        """Return the content of the page as data."""
         sections = [section.plain() for section in self.sections]
         return {"title": self.title, "sections": sections, **self.data}
 
@@ -97,13 +98,13 @@ class Report:
         """Write `report.html`, `report.json` and `report.ipynb`.
 
         Args:
-            out: The folder to write to, made if it is not there.
+            out: Folder to write to; created if missing.
 
         Returns:
-            The three files.
+            Paths of the three files.
 
         Raises:
-            Refusal: If a file stands in its place.
+            Refusal: If `out` is a file.
         """
         from qtha_lab.studies.comparison.report.notebook import notebook
 
@@ -120,7 +121,7 @@ class Report:
 
 
 def _title(compared: Compared) -> str:
-    """How many methods, and on what."""
+    """Return the number of methods with the models and tasks."""
     count, cells = len(compared.comparison.methods), compared.cells
     methods = "1 method" if count == 1 else f"{count} methods"
     if len(cells) < 2:
@@ -133,17 +134,17 @@ def _title(compared: Compared) -> str:
 
 
 def report(folder: Path | str, out: Path | str | None = None) -> Report:
-    """Write the report of the comparison in a folder: a page, data, and a notebook that makes it again.
+    """Write the report of a comparison as page, data and notebook.
 
     Args:
-        folder: What `compare` wrote.
-        out: Where `report.html`, `report.json` and `report.ipynb` go; None is the same folder.
+        folder: Folder that `compare` wrote.
+        out: Folder of `report.html`, `report.json` and `report.ipynb`; None is the same folder.
 
     Returns:
         The report.
 
     Raises:
-        Refusal: If the folder holds no comparison, or one of which no run has ended.
+        Refusal: If the folder has no comparison, or no run of it has ended.
 
     Example:
         >>> report("out/tiny").title  # doctest: +SKIP

@@ -1,6 +1,6 @@
-"""A section of a report: sentences, figures, tables and listings under a heading.
+"""Section of a report: sentences, figures, tables and listings under a heading.
 
-Holds what is said; how it looks is the page's.
+Has the content only; the page defines the layout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Listing(NamedTuple):
-    """Text to be copied, under a caption, and the file that it would be saved as."""
+    """Text to copy, with a caption and a file name for export."""
 
     caption: str
     text: str
@@ -24,17 +24,17 @@ class Listing(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report; shows itself in Jupyter.
+    """Part of a report that displays as HTML in Jupyter.
 
     Attributes:
-        name: By which a report finds it.
-        title: Its heading.
-        sentences: What is said first; where something could not be drawn, why.
-        figures: What is drawn.
-        tables: Tables by their captions.
-        listings: Texts to be copied.
-        names: What methods are called in its figures, by label.
-        parts: Sections inside it, a heading lower, after the rest.
+        name: Key of the section in the report.
+        title: Heading of the section.
+        sentences: Introductory sentences, including reasons for missing figures.
+        figures: Figures of the section.
+        tables: Tables by caption.
+        listings: Texts to copy.
+        names: Method names in the figures, by label.
+        parts: Subsections, displayed after the rest with a lower heading level.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Section:
     parts: Sequence[Section] = ()
 
     def plain(self) -> dict[str, Any]:
-        """The section as data: its figures as their findings and numbers."""
+        """Return the section as data; figures become their findings and numbers."""
         figures = [
             {
                 "name": figure.name, "title": figure.title, "finding": figure.alt, "caption": figure.caption,

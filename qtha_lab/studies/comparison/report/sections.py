@@ -1,6 +1,6 @@
-"""The sections of a report on what came out, in their order: what is said, and what is drawn of it.
+"""Report sections on the results of one (model, task) pair, in order.
 
-A section for which something is missing says so in a sentence, and stands all the same.
+A section without data states the reason in a sentence.
 """
 
 from __future__ import annotations
@@ -41,25 +41,28 @@ COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter
 
 
 def verdicts(compared: Compared) -> Section:
-    """What the comparison claims, what it lacks, and each method at its best rate as numbers."""
+    """Build the section of claims, with each method's results at its best rate."""
     sentences = stated(compared) + missing(compared)
     return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
 
 
 def stated(compared: Compared) -> list[str]:
-    """The verdicts, and which methods lack a loss to be compared by; where there is neither, why there is none."""
+    """Return the verdicts and missing comparisons, or the reason for none."""
     lacking = [lack.sentence for lack in without_a_loss(compared.entries)]
     return [*(claim["verdict"] for claim in compared.claims), *lacking] or [why_no_claim(compared)]
 
 
 def missing(compared: Compared) -> list[str]:
-    """Which runs have not ended, or not well; how many there will be is known of the whole alone."""
+    """Return sentences on runs that are missing or did not finish.
+
+    `expected` from the summary counts the runs of the whole comparison.
+    """
     expected = compared.summary.get("expected") or len(compared.comparison.experiments())
     return findings.missing(compared.summary["runs"], expected)
 
 
 def results_tables(compared: Compared) -> dict[str, Table]:
-    """Each method at its best rate: what was learnt, and what it cost."""
+    """Build the tables of learning results and costs at each method's best rate."""
     learnt, costs = _results(compared) or (None, None)
     tables = {
         "What was learnt, each method at its best learning rate: means, with the smallest and the largest over the seeds": learnt,
@@ -69,7 +72,7 @@ def results_tables(compared: Compared) -> dict[str, Table]:
 
 
 def why_no_claim(compared: Compared) -> str:
-    """What an interval lacks."""
+    """State the reason why no difference is claimed."""
     if not compared.families:
         return "No difference is claimed: no run has ended."
     if len(compared.families) < 2:
@@ -85,7 +88,7 @@ def why_no_claim(compared: Compared) -> str:
 
 
 def _results(compared: Compared) -> list[Table] | None:
-    """The tables of a comparison with the best rate beside each method, which has its short name."""
+    """Build the results tables with short method names and best learning rates."""
     named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
     best = {entry["label"]: written(entry.get("learning_rate")) for entry in named}
     parts = table.tables({**compared.summary, "runs": named, "tried": compared.summary["runs"]})
@@ -99,7 +102,10 @@ def _results(compared: Compared) -> list[Table] | None:
 
 
 def rates(compared: Compared) -> Section:
-    """Loss against learning rate; where no rate was varied, where the seeds ended."""
+    """Build the section of loss against learning rate.
+
+    With one rate per method, it shows the spread over the seeds.
+    """
     title = "Loss against learning rate"
     by_family = tuning.rates(compared.entries)
     if not by_family:
@@ -135,7 +141,7 @@ def rates(compared: Compared) -> Section:
 
 
 def differences(compared: Compared) -> Section:
-    """The forest of paired differences to the first method."""
+    """Build the section with the forest of paired differences to the first method."""
     title = "Differences, paired by seed"
     claims = compared.claims
     if not claims:
@@ -161,12 +167,15 @@ _NO_FLOOR = (
 
 
 def rounding_at(compared: Compared) -> str:
-    """That rounding was measured at other rates than methods are compared at, where it was; "" where it was not."""
+    """State noise floors measured at other learning rates; "" without any."""
     return moved_starts.sentence(compared.summary.get("rounding_at") or {}, compared.entries) or ""
 
 
 def differences_of(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
-    """Claims as rows of a forest, each under what it has by the name of `label`."""
+    """Convert claims to rows of a forest plot.
+
+    The field named `label` gives the row label.
+    """
     return [
         {"label": claim[label], "mean": claim["mean"], "low": claim["low"], "high": claim["high"],
          "shown": claim["shown"], "floor": claim["floor"]}
@@ -175,7 +184,7 @@ def differences_of(claims: Iterable[Mapping[str, Any]], label: str) -> list[Diff
 
 
 def parts(compared: Compared) -> Section:
-    """What each part of QTHA adds."""
+    """Build the section on the effect of each part of QTHA."""
     title = "What each part adds"
     rows = compared.parts
     if not rows:
@@ -203,12 +212,15 @@ def parts(compared: Compared) -> Section:
 
 
 def named(compared: Compared, label: str) -> str:
-    """The short name of a method where it has one."""
+    """Return the short name of a method, or the label without a short name."""
     return compared.names.get(label) or label
 
 
 def why(compared: Compared) -> Section:
-    """What circuits were fed and what arrived of them, of a run of each method at its best rate."""
+    """Build the section on circuit inputs and outputs.
+
+    Shows one run per method at its best learning rate.
+    """
     title = "Why: what circuits are fed, and what arrives"
     if not compared.runs:
         return Section("why", title, ["The directories of the runs are not here to be read."])
@@ -226,7 +238,7 @@ def why(compared: Compared) -> Section:
 
 
 def _affine_parts(facts: Mapping[str, Mapping[str, Blocks]]) -> list[str]:
-    """How much of what came out of each circuit an affine map would have given, where it was recorded."""
+    """State the share of circuit output power that an affine map reproduces."""
     shares = {}
     for name, times in facts.items():
         blocks = times.get("end", {}).values()
@@ -242,7 +254,7 @@ def _affine_parts(facts: Mapping[str, Mapping[str, Blocks]]) -> list[str]:
 
 
 def fronts(compared: Compared) -> Section:
-    """Loss against each cost, with the methods that no other beats."""
+    """Build the section of loss against each cost, with Pareto-optimal methods."""
     title = "Pareto fronts"
     groups = compared.by_family(compared.best)
     if len(groups) < 2:
@@ -270,7 +282,7 @@ def fronts(compared: Compared) -> Section:
 def _point(
     label: str, entries: Sequence[Entry], cost: str, quality: str, bars: str
 ) -> Point | None:
-    """Means over the seeds with bars of the quality, and of a cost that is not the same for every seed."""
+    """Return means over seeds, with bars for quality and for varying costs."""
     pairs = [(e[cost], e[quality]) for e in entries if None not in (e.get(cost), e.get(quality))]
     if not pairs:
         return None
@@ -284,7 +296,7 @@ def _point(
 
 
 def _ends(values: Float[np.ndarray, " seeds"], bars: str) -> tuple[float, float] | None:
-    """The range, or the 95 % interval of the mean where there are three."""
+    """Return the range, or the 95 % interval of the mean for three values."""
     if bars == "range":
         return float(values.min()), float(values.max())
     if len(values) < LEAST_SEEDS:
@@ -294,7 +306,7 @@ def _ends(values: Float[np.ndarray, " seeds"], bars: str) -> tuple[float, float]
 
 
 def trials(compared: Compared) -> Section:
-    """What so many trials of each method would have found."""
+    """Build the section of the expected best result against the number of trials."""
     title = "Best against trials"
     if compared.comparison.tuning:
         return _tuned_trials(compared, title)
@@ -313,7 +325,7 @@ def trials(compared: Compared) -> Section:
 
 
 def _tuned_trials(compared: Compared, title: str) -> Section:
-    """The trials by which the methods were tuned, as their journals have them."""
+    """Build the section from the tuning trials recorded in the summary."""
     budgets = {
         record["method"]: curve
         for record in compared.summary.get("lineup") or ()
@@ -325,7 +337,10 @@ def _tuned_trials(compared: Compared, title: str) -> Section:
 
 
 def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
-    """The mean of each rate that has most seeds, by method, in the order in which rates were run."""
+    """Return mean losses of the learning rates with most seeds, by method.
+
+    The order is that in which the rates were run.
+    """
     order = list(dict.fromkeys(entry.get("learning_rate") for entry in entries))
     trials = {}
     for name, by_rate in tuning.rates(entries).items():
