@@ -1,7 +1,8 @@
 """Output-head logits restricted to the positions that predict answer tokens.
 
-Each position costs one number per vocabulary token, and no loss reads a prompt's logits. A model without
-an output head, or with a head called on other inputs, computes all logits and gives the same result.
+Each position costs one number per vocabulary token, and no loss reads a prompt's logits. A model
+without an output head, or with a head called on other inputs, computes all logits and gives the
+same result.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Answers:
     """Answer tokens in a batch of labels, and the positions that predict them.
 
     Args:
-         labels: `(rows, tokens)`, -100 at every position without an answer.
+        labels: `(rows, tokens)`, -100 at every position without an answer.
 
     Example:
         >>> import torch
@@ -37,14 +38,21 @@ class Answers:
         self.tokens = following[self.positions]
 
     def select(self, values: Tensor) -> Tensor:
-        """Select the positions that predict an answer: `(rows, tokens, n)` becomes `(answers, n)`."""
+        """Select the positions that predict an answer.
+
+        Values have the shape `(rows, tokens, n)`, or `(1, answers, n)` if already restricted; the
+        result has the shape `(answers, n)`.
+        """
         if values.shape[:-1] != self.shape:  # the head received only these positions
             return values.flatten(0, -2)
         return values.flatten(0, -2).index_select(0, self.positions)
 
     @contextlib.contextmanager
     def at_the_head(self, model: nn.Module) -> Iterator[None]:
-        """Restrict the head's input to answer-predicting positions, as one row, inside the block."""
+        """Restrict the head's input to answer-predicting positions inside the block.
+
+        The head then receives these positions as one row.
+        """
 
         def narrow(module: nn.Module, arguments: tuple) -> tuple | None:
             if not arguments or arguments[0].shape[:-1] != self.shape:

@@ -1,7 +1,7 @@
 """Files of a finished run: environment, answers, adapter, summary and model card.
 
-Runs no training step. Each file is written under a temporary name and then renamed, so a killed process
-leaves no partial file.
+Runs no training step. Each file is written under a temporary name and then renamed, so a killed
+process leaves no partial file.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
 def write_adapter(session: Session, loaded: Loaded) -> None:
     """Save the adapter and its config.
 
-    The config names the public base model instead of a local folder. An adapter whose initialisation changes
-    the base weight is saved so that it fits the base as loaded.
+    The config names the public base model instead of a local folder. An adapter whose
+    initialisation changes the base weight is saved so that it fits the base as loaded.
     """
     run = session.run
     folder = run.path / "adapter.new"

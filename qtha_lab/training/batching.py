@@ -1,6 +1,7 @@
 """Batches of rows of similar length, to reduce padding.
 
-Batches depend on lengths alone. Used for evaluation and generation, never for the order of training rows.
+Batches depend on lengths alone. Used for evaluation and generation, never for the order of training
+rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,8 +10,8 @@ from collections.abc import Iterator, Sequence
 def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
     """Yield row positions, longest first, in batches of bounded padded size.
 
-    No batch has more padded tokens than `size` of the longest rows. Batches of shorter rows hold more rows,
-    so the first batch needs the most memory.
+    No batch has more padded tokens than `size` of the longest rows. Batches of shorter rows hold
+    more rows, so the first batch needs the most memory.
 
     Args:
         lengths: Length of each row, in tokens.

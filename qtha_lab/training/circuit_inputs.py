@@ -56,7 +56,10 @@ class RecordBottlenecks(TrainerCallback):
         self.record, self.evaluated = record, evaluated
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """Record the step if `Watch`, an earlier callback, just evaluated it and training continues."""
+        """Record the step if it was just evaluated and training continues.
+
+        `Watch`, an earlier callback, evaluates.
+        """
         goes_on = not control.should_training_stop
         if logs is not None and "loss" in logs and state.global_step in self.evaluated and goes_on:
             self.record(state.global_step)

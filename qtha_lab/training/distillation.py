@@ -1,7 +1,8 @@
 """Distillation losses between a frozen teacher and the trained adapter.
 
-`Logits` follows the teacher's distribution over the next token or class; `Deltas` follows the teacher's
-output change at each layer. Both give a batch loss whose gradient reaches the student alone.
+`Logits` follows the teacher's distribution over the next token or class; `Deltas` follows the
+teacher's output change at each layer. Both give a batch loss whose gradient reaches the student
+alone.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Teaching(Objective):
 class Logits(Teaching):
     """Distillation on the output logits.
 
-    Loss: (1 − λ) · cross-entropy + λ · T² · KL(teacher ‖ student) at temperature T, in nats per label.
+    Loss: (1 − λ) · cross-entropy + λ · T² · KL(teacher ‖ student) at temperature T, in nats per
+    label.
 
 
     Source:
@@ -65,8 +67,9 @@ class Logits(Teaching):
 class Deltas(Teaching):
     """Distillation on the output change Δy of each adapted layer.
 
-    Loss: mean over the layers of ‖Δy_teacher − Δy_student‖² / ‖Δy_teacher‖², at the teacher's inputs of each
-    layer. The student runs no full forward pass and reads no label: each layer is trained independently.
+    Loss: mean over the layers of ‖Δy_teacher − Δy_student‖² / ‖Δy_teacher‖², at the teacher's
+    inputs of each layer. The student runs no full forward pass and reads no label: each layer is
+    trained independently.
     """
 
     counts_labels = False
@@ -157,8 +160,8 @@ def load_teacher(plan: Plan) -> Teaching | None:
 def seen_before(plan: Plan) -> str | None:
     """Return a warning if the teacher's split differs from this run's split.
 
-    A teacher with another seed was trained on evaluation rows of this run. None if the seeds are equal or no
-    teacher is set.
+    A teacher with another seed was trained on evaluation rows of this run. None if the seeds are
+    equal or no teacher is set.
     """
     training = plan.experiment.training
     if not training.teacher:

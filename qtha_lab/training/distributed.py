@@ -1,7 +1,7 @@
 """Distributed training: the first process decides, the other processes follow.
 
-All processes load the same objects and take their share of every batch. The followers write only the state
-of their random generators.
+All processes load the same objects and take their share of every batch. The followers write only
+the state of their random generators.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _take_steps(run: RunDir, threads: int, log: EventLog) -> None:
 
 
 class Follow(TrainerCallback):
-    """Callback that continues, stops and saves as the first process decides (see `run_trainer.Watch`).
+    """Callback that stops and saves as the first process decides (see `run_trainer.Watch`).
 
     Args:
         group: Process group of the run.

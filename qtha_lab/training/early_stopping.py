@@ -1,7 +1,7 @@
 """Early stopping on evaluation losses, and storage of the best adapter beside the checkpoints.
 
-The decision depends on evaluation losses alone, so a resumed run decides as an uninterrupted run does. If
-patience is not set, nothing is stored and training is never ended.
+The decision depends on evaluation losses alone, so a resumed run decides as an uninterrupted run
+does. If patience is not set, nothing is stored and training is never ended.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def waited(losses: Mapping[int, float], min_improvement: float = 0.0) -> int:
 
 
 def best_step(losses: Mapping[int, float]) -> int | None:
-    """Return the first step above 0 with the lowest loss, or None if none was evaluated.
+    """Return the first step with the lowest loss, step 0 excluded.
+
+    None if no later step was evaluated.
+
 
     Example:
         >>> best_step({0: 1.0, 25: 3.0, 50: 2.5, 75: 2.5})
@@ -55,7 +58,7 @@ def best_step(losses: Mapping[int, float]) -> int | None:
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Load the adapter weights of a folder into a model with an adapter of the same kind."""
+    """Load a folder's adapter weights into a model with the same kind of adapter."""
     from peft import load_peft_weights, set_peft_model_state_dict
 
     set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
@@ -84,11 +87,11 @@ class EarlyStop:
 
     @property
     def kept_step(self) -> int | None:
-        """Step of the stored best adapter; None if patience is not set."""
+        """Step of the stored best adapter; None without patience or evaluations."""
         return best_step(self.losses) if self.training.patience else None
 
     def add(self, step: int, loss: float) -> None:
-        """Add an evaluation loss, and store the adapter if the loss is the lowest so far."""
+        """Add an evaluation loss, and store the adapter if this loss is lowest."""
         self.losses[step] = loss
         if self.kept_step == step:
             self._keep(step)
@@ -114,7 +117,7 @@ class EarlyStop:
         shutil.rmtree(self.run.best, ignore_errors=True)
 
     def sentence(self, step: int) -> str:
-        """Describe the end of training at a step, or return "" if patience is not set."""
+        """Describe the end of training at a step; return "" without patience."""
         if not self.training.patience:
             return ""
         ending = f"the adapter of step {self.kept_step} is kept"

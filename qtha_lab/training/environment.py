@@ -57,7 +57,8 @@ def cpu_name() -> str:
 def git_state(folder: Path) -> dict[str, Any] | None:
     """Return the commit of a checkout and the state of its tracked files.
 
-    `dirty` is true if a tracked file differs from the commit. None if the folder is no git checkout.
+    `dirty` is true if a tracked file differs from the commit. None if the folder is no git
+    checkout.
     """
     if not (folder / ".git").exists():
         return None

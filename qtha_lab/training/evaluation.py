@@ -45,8 +45,8 @@ def evaluate_lm(
 ) -> dict[str, float]:
     """Compute the mean loss over all answer tokens, perplexity and token accuracy.
 
-    The mean runs over the tokens of the whole set at once, so it depends neither on padding nor on the
-    division into batches.
+    The mean runs over the tokens of the whole set at once, so it depends neither on padding nor on
+    the division into batches.
 
     Args:
         model: Model in evaluation mode.

@@ -66,7 +66,8 @@ def evaluate_variants(
 
     Args:
         run: Run directory.
-        engine: Simulator or `device:NAME(option=value)`, one or several; None skips the engine variants.
+        engine: Simulator or `device:NAME(option=value)`, one or several; None skips the engine
+            variants.
         task: One or several tasks, evaluated in order; None selects the run's own task.
         side: Split of the rows.
         rows: Maximum number of rows; None selects all.
@@ -74,8 +75,9 @@ def evaluate_variants(
         start: Also evaluate the model without the adapter, at the end.
 
     Raises:
-         Refusal: If the run has no adapter, the adapter lacks a part of `cuts`, the engine cannot run its circuit,
-          the classification head has other labels than the task, or the run was trained on the test rows.
+        Refusal: If the run has no adapter, or the adapter lacks a part of `cuts`. Also if the
+            engine cannot run its circuit, the head has other labels than the task, or the run was
+            trained on the test rows.
     """
     for cut in cuts:
         if cut not in CUTS:

@@ -1,8 +1,8 @@
 """One fine-tune from an experiment to an adapter and a summary, in this process.
 
-A `Session` is loaded, trained and written. The same seed gives the same initialisation of the adapter and
-the same row order for every method. On CPU, a resumed run equals an uninterrupted run bit for bit. Base
-weights are never written.
+A `Session` is loaded, trained and written. The same seed gives the same initialisation of the
+adapter and the same row order for every method. On CPU, a resumed run equals an uninterrupted run
+bit for bit. Base weights are never written.
 """
 
 from __future__ import annotations
@@ -59,10 +59,12 @@ def fine_tune(
         log: Event log of the run.
         stop_requested: Polled at every step and between the parts of the run.
         threads: Number of CPU threads.
-        free: Current number of free threads; used only if no result depends on the number of threads.
+        free: Current number of free threads; used only if no result depends on the number of
+            threads.
         queue: Folder of the memory queue; None disables the wait for memory.
         beside: Returns True while other runs compute; None if unknown.
-        loader: Loads the model and rows; a caller with many runs on one model can pass loaded objects.
+        loader: Loads the model and rows; a caller with many runs on one model can pass loaded
+            objects.
         callbacks: Additional Trainer callbacks, called before the package's own.
 
     Returns:

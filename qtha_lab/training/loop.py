@@ -27,13 +27,13 @@ from qtha_lab.training.trainer import FineTuner
 
 
 @dataclass(frozen=True)
-State at the end of training.
-    """Where training ended.
+class Trained:
+    """State at the end of training.
 
-    step: Number of optimiser steps in all sessions of the run.
+    Attributes:
+        step: Number of optimiser steps in all sessions of the run.
         watch: Callback that measures the model and holds the reason of a divergence.
         memory: Peak memory of the training.
-        memory: The most that it took.
     """
 
     step: int

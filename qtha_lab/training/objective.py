@@ -9,8 +9,8 @@ class Objective(ABC):
     """Loss of a model on a batch, with its gradient.
 
     Attributes:
-        counts_labels: True if the loss is a mean over labels. A batch that is part of a step is then
-         weighted by its share of the step's labels.
+        counts_labels: True if the loss is a mean over labels. A batch that is part of a step is
+            then weighted by its share of the step's labels.
     """
 
     counts_labels = True
@@ -22,5 +22,6 @@ class Objective(ABC):
         Args:
             student: Trained model.
             batch: `input_ids`, `attention_mask` and `labels`.
-            items: Number of labels in the whole step if the batch is only a part of the step; else None.
+            items: Number of labels in the whole step if the batch is only a part of the step; else
+                None.
         """

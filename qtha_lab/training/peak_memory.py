@@ -58,7 +58,7 @@ class PeakMemory:
 
 
 def stored_bytes(tensor: Tensor) -> int:
-    """Return the stored bytes of a tensor; for a quantised tensor, the sum of its parts."""
+    """Return the stored bytes of a tensor, summed over a quantised tensor's parts."""
     flatten = getattr(tensor, "__tensor_flatten__", None)
     if flatten is None:
         return tensor.nbytes

@@ -1,7 +1,7 @@
 """1-ulp perturbation of the adapter's initialisation, to measure the effect of rounding.
 
-Runs that differ only in this perturbation differ in no setting. The spread of many such runs is a noise
-floor: a smaller difference between methods has no meaning.
+Runs that differ only in this perturbation differ in no setting. The spread of many such runs is a
+noise floor: a smaller difference between methods has no meaning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ def nudge(model: nn.Module, repeat: int) -> None:
     """Change each non-zero trained number by one ulp, in a random direction.
 
     Args:
-        model: Model whose trained parameters are changed in place; global random state is not changed.
+        model: Model whose trained parameters are changed in place; global random state is not
+            changed.
         repeat: Number of the repeat, used as the seed of the directions; 0 changes nothing.
 
     Example:

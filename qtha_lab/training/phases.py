@@ -1,7 +1,7 @@
 """Training phases: trained parameters and learning-rate schedule of each phase.
 
-A phase is entered before its first step. Steps are numbered through all phases, so a resumed run has the
-same phase and rate at the same step.
+A phase is entered before its first step. Steps are numbered through all phases, so a resumed run
+has the same phase and rate at the same step.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class Staging(TrainerCallback):
     """Callback that enters each training phase before its first step.
 
-    The caller must hold `staged.as_it_was` open during training.
+    The caller must hold `adapters.phases.as_it_was` open during training.
 
 
     Args:

@@ -2,10 +2,11 @@
 
     ∇ E[R] ≈ 1/(B K) Σ_b Σ_k (R_bk − mean of R_bj, j ≠ k) ∇ log π(y_bk | x_b)
 
-for B prompts and K answers per prompt. The mean of the other answers is independent of the answer, so it
-reduces the variance and adds no bias. Answers are sampled from the model's own distribution, at temperature
-1 and without truncation. The samples depend only on the seed of the run and the step number. A resumed run
-therefore repeats an uninterrupted one, and compared methods use the same random numbers.
+for B prompts and K answers per prompt. The mean of the other answers is independent of the answer,
+so it reduces the variance and adds no bias. Answers are sampled from the model's own distribution,
+at temperature 1 and without truncation. The samples depend only on the seed of the run and the step
+number. A resumed run therefore repeats an uninterrupted one, and compared methods use the same
+random numbers.
 
 Source:
     Williams 1992, REINFORCE; the mean of the others as baseline is RLOO, Kool et al. 2019 and arXiv:2402.14740.
@@ -47,15 +48,16 @@ class Written(NamedTuple):
 class Reward(Objective, TrainerCallback):
     """REINFORCE objective on sampled answers.
 
-    As a callback, it follows the step number of the Trainer. The loss value is 1 − mean reward; its gradient is
-    the negative of the gradient above.
+    As a callback, it follows the step number of the Trainer. The loss value is 1 − mean reward; its
+    gradient is the negative of the gradient above.
 
 
     Args:
         tokenizer: Tokenizer of the model.
         training: Training settings: number and length of answers, and the reward.
         seed: Seed of the run.
-        score: Rewards of answers against their references; None selects the ROUGE measure of `training`.
+        score: Rewards of answers against their references; None selects the ROUGE measure of
+            `training`.
     """
 
     counts_labels = False
@@ -102,7 +104,7 @@ class Reward(Objective, TrainerCallback):
     def _log_likelihoods(
         self, student: nn.Module, rows: list[Written]
     ) -> Float[Tensor, " answers"]:
-        """Compute log π of each answer, in nats: the sum over its tokens, end token included."""
+        """Compute log π of each answer in nats, summed over tokens with the end token."""
         encoded = [
             {"input_ids": [*p, *a], "attention_mask": [1] * (len(p) + len(a)), "labels": [IGNORED] * len(p) + a}
             for p, a in rows

@@ -1,7 +1,7 @@
 """Checkpoint from which a run resumes: the newest intact one.
 
-Intact means: every file matches its manifest and can be read, all files belong to one step, and all their
-numbers are finite. Builds no model.
+Intact means: every file matches its manifest and can be read, all files belong to one step, and all
+their numbers are finite. Builds no model.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _is_finite(tensor: torch.Tensor) -> bool:
 
 
 def _read(path: Path) -> Any:
-    """Read a torch file without running its code, or return None if it cannot be read."""
+    """Read a torch file without running its code; return None if unreadable."""
     try:
         if not zipfile.is_zipfile(path):
             return None

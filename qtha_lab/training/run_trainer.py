@@ -1,6 +1,7 @@
 """One fine-tune on transformers' `Trainer`; steps, evaluations and checkpoints become events.
 
-Builds the Trainer arguments and the monitoring callback; loads no model and handles no process or lock.
+Builds the Trainer arguments and the monitoring callback; loads no model and handles no process or
+lock.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def training_arguments(
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         bf16=training.precision == "bfloat16",
-        use_cpu=not torch.accelerator.is_available(),  # must be set, because bf16 is refused on a CPU otherwise
+        use_cpu=not torch.accelerator.is_available(),  # otherwise a CPU refuses bf16
         seed=experiment.seed,
         data_seed=experiment.seed,
         average_tokens_across_devices=False,  # `FineTuner` counts labels in all processes
@@ -117,13 +118,14 @@ class Watch(TrainerCallback):
         self._began, self._seconds = 0.0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Evaluate the first step if due.
+        """Evaluate the current step if due.
 
         A stop raises an exception, because the Trainer cannot be stopped here.
 
 
         Raises:
-            Interrupted: If a stop is requested, or the evaluation is stopped, diverges or ends training.
+            Interrupted: If a stop is requested, or the evaluation is stopped, diverges or ends
+                training.
         """
         if not self.stop_requested():
             self._evaluate_if_due(state, control)
@@ -139,7 +141,7 @@ class Watch(TrainerCallback):
         self._began = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):
-        """Stop the timer of the step, and request the end of training after a stop request."""
+        """Stop the step's timer, and end training after a stop request."""
         self._seconds = time.perf_counter() - self._began
         if self.stop_requested():
             self._stop(state, control)
