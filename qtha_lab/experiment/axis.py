@@ -139,7 +139,6 @@ class Axis:
 
         None for a range of fractions without a number of values.
 
-
         Example:
             >>> Axis.of("1..1000000000").size, Axis.of("0.1..1").size
             (1000000000, None)
@@ -204,7 +203,6 @@ def count_points(axes: Iterable[Axis]) -> int:
     """Count the points of a grid without building it.
 
     A continuous range counts as one value.
-
 
     Raises:
         Refusal: If there are more than `MOST_POINTS` points.

@@ -349,7 +349,6 @@ class Comparison(MethodsAndSeeds):
 
         The perturbation changes the initialisation.
 
-
         Args:
             experiments: Experiments of the comparison; the first of each method and pair is
                 repeated.

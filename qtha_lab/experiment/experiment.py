@@ -335,7 +335,10 @@ class _Description(Declared):
         return notebook.to_notebook(self)
 
     def to_command(self) -> str:
-        """Generate the shell command that runs this description."""
+        """Generate the shell command that runs this description.
+
+        `qtha-lab` parses the command to the same description.
+        """
         return equivalents.to_command(self)
 
 

@@ -26,7 +26,6 @@ class Federation(MethodsAndSeeds):
     Clients train on their own rows and send only the trained parameters. `training.steps` is the
     number of steps per client over all rounds, so a round has `steps / rounds` steps.
 
-
     Example:
         >>> federation = Federation(methods="lora", clients=2, rounds=4, split="dirichlet(0.3)", training={"steps": 20})
         >>> [client.training.share for client in federation.clients_of(federation.experiments()[0])]

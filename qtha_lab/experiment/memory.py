@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 BYTES = {"float32": 4, "bfloat16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
 # Numbers per token and block that the backward pass needs, times the hidden size: inputs of
-# both norms, and intermediate values of attention and feed-forward. Every architecture tested stores
-# more.
+# both norms, and intermediate values of attention and feed-forward. A lower bound for every
+# architecture tested.
 ACTIVATIONS_PER_BLOCK = 8
 
 
@@ -70,7 +70,6 @@ def lacking(needed: Mapping[str, int], others: Iterable[reserved.Reservation]) -
     """Describe why bytes do not fit beside other runs; None if they fit.
 
     Also None if no other run exists.
-
 
     Args:
         needed: Bytes by purpose. On a GPU the result is None, because a run has the GPU for itself.

@@ -103,7 +103,6 @@ class MethodChoice(Declared):
 
         The options may include `learning_rate`, `target_modules` and `title`.
 
-
         Example:
             >>> MethodChoice.parse("qtha_gradient(middle=none)").options  # "none" is one of its choices
             {'middle': 'none'}

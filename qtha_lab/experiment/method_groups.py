@@ -48,7 +48,6 @@ def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[M
 
     Both LoRA methods have the method's scale.
 
-
     Args:
         choice: Method; its controls share its learning rate and layers.
         model: Base model on which parameters are counted.

@@ -99,7 +99,6 @@ def check_options(method: str, options: Mapping[str, Any]) -> None:
 
     If the method is not loaded, each option is checked separately.
 
-
     Raises:
         Refusal: With the rule and the value.
     """

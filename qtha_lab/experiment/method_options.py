@@ -22,7 +22,6 @@ def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
     A whole number for a fraction becomes `16` instead of `16.0`.
 
-
     Example:
         >>> written_out("qtha", {"waist": 16, "alpha": 8.0, "r": 4})
         {'r': 4, 'alpha': 8, 'waist': 16}
@@ -39,7 +38,6 @@ def without_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the non-default options in canonical form, equal for equal meanings.
 
     An alpha is retained beside a non-default r, because an omitted alpha follows r.
-
 
     Example:
         >>> without_defaults("lora", {"lora_alpha": 16, "r": 8}), without_defaults("lora", {"lora_alpha": 16, "r": 4})

@@ -62,7 +62,6 @@ def written(stages: str | Sequence[Mapping[str, Any]]) -> str:
 
     Accepts that text, or mappings of `name`, `steps`, `train` and `set`.
 
-
     Example:
         >>> written([{"steps": 5, "set": {"use_circuit": False}}, {"steps": 5, "train": ["B"]}])
         'stage1(steps=5,use_circuit=false),stage2(steps=5,train=[B])'

@@ -51,7 +51,6 @@ def resolve(experiment: Experiment) -> Plan:
 
     All other parts are computed later.
 
-
     Raises:
         Refusal: If a plugin cannot be imported.
 

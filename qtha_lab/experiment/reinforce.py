@@ -18,7 +18,6 @@ def check_reward(training: Training, task: Task) -> None:
 
     Also refuses reward settings without objective "reward".
 
-
     Raises:
         Refusal: If one of these conditions holds.
     """

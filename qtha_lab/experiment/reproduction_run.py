@@ -27,7 +27,6 @@ class Reproduced(Experiment):
 
     `model` and `reproduction` hold its name, `task` its data, `method` the arm.
 
-
     Example:
         >>> arm = Reproduced.arm("ttn_vqc", "staged", data="digits", steps=60, seed=1)
         >>> arm.model, arm.task, arm.method.label, arm.training.steps

@@ -163,7 +163,6 @@ class Sweep(Search, MethodsAndSeeds):
     ) -> tuple[dict[str, Any], MethodChoice, Training]:
         """Return the shared fields, the unscaled method and the training settings at a point.
 
-
         Raises:
             Refusal: If the method has no setting of this axis.
         """
@@ -217,7 +216,6 @@ def place_of(axis: str, method: MethodChoice) -> Place | None:
     """Find the position of an axis in a method's experiments.
 
     None if the axis does not apply to the method.
-
 
     Args:
         axis: `learning_rate`, `steps`, `training.steps`, `rate_ratios.B`, `r` or `qtha.r`.

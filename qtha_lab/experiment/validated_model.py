@@ -41,7 +41,6 @@ def option(value: Any) -> Any:
 
     Allowed are numbers, text, true, false, null, lists of these, and mappings of names to these.
 
-
     Raises:
         Refusal: If the value has another type, or is not finite.
     """

@@ -48,7 +48,6 @@ class Logits(Teaching):
     Loss: (1 − λ) · cross-entropy + λ · T² · KL(teacher ‖ student) at temperature T, in nats per
     label.
 
-
     Source:
         Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2, for the factor T².
     """

@@ -49,7 +49,6 @@ def best_step(losses: Mapping[int, float]) -> int | None:
 
     None if no later step was evaluated.
 
-
     Example:
         >>> best_step({0: 1.0, 25: 3.0, 50: 2.5, 75: 2.5})
         50

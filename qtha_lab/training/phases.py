@@ -27,7 +27,6 @@ class Staging(TrainerCallback):
 
     The caller must hold `adapters.phases.as_it_was` open during training.
 
-
     Args:
         model: Trained model.
         stages: Training phases in order.

@@ -69,7 +69,6 @@ class Group:
 
         If the batch has no such row, return one row without a label.
 
-
         Example:
             >>> import torch
             >>> batch = {"input_ids": torch.arange(6).reshape(3, 2), "labels": torch.tensor([4, 5, 6])}

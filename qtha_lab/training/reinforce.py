@@ -9,7 +9,8 @@ number. A resumed run therefore repeats an uninterrupted one, and compared metho
 random numbers.
 
 Source:
-    Williams 1992, REINFORCE; the mean of the others as baseline is RLOO, Kool et al. 2019 and arXiv:2402.14740.
+    Williams 1992, REINFORCE; the mean of the others as baseline is RLOO, Kool et al. 2019 and
+    arXiv:2402.14740.
     A text reward in place of CartPole's reward of Dist-QTRL (arXiv:2412.08845) is ours [R].
 """
 
@@ -50,7 +51,6 @@ class Reward(Objective, TrainerCallback):
 
     As a callback, it follows the step number of the Trainer. The loss value is 1 − mean reward; its
     gradient is the negative of the gradient above.
-
 
     Args:
         tokenizer: Tokenizer of the model.
@@ -126,7 +126,6 @@ def drawing(*words: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generator of a device from whole numbers inside the block.
 
     The earlier random state is restored afterwards.
-
 
     Args:
         *words: Seed numbers, at least 0.

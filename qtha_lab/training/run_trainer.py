@@ -122,7 +122,6 @@ class Watch(TrainerCallback):
 
         A stop raises an exception, because the Trainer cannot be stopped here.
 
-
         Raises:
             Interrupted: If a stop is requested, or the evaluation is stopped, diverges or ends
                 training.

@@ -55,7 +55,6 @@ def bleu4(outputs: Sequence[str], references: Sequence[str]) -> float:
     Uses sacrebleu's defaults: 13a tokenisation, case-sensitive, exponential smoothing of zero
     counts. Not suitable for languages written without spaces.
 
-
     Source:
         Papineni et al. 2002; Post 2018, arXiv:1804.08771.
     """
@@ -69,7 +68,6 @@ def rouge(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]
 
     Uses rouge-score's tokenisation without stemming: lower case, letters a–z and digits only. Other
     scripts score 0.
-
 
     Source:
         Lin 2004, "ROUGE: A package for automatic evaluation of summaries".

@@ -62,7 +62,6 @@ def identity(row: dict) -> str:
 
     Equal rows have the same identifier in every run on one model.
 
-
     Example:
         >>> identity({"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]})
         '37d30bc36552'
@@ -75,7 +74,6 @@ def general_rows(tokenizer, longest: int) -> list[dict]:
     """Encode the paragraphs of `data/general.txt` as rows in which every token is predicted.
 
     Returns no row if the file is missing.
-
 
     Args:
         tokenizer: Tokenizer of the model.

@@ -5,7 +5,6 @@ The results stay bit-identical in float32 on Intel processors. In strict mode
 torch's row-wise operations are divided by rows, and the sums of our circuits have fixed parts.
 Other processors give no such guarantee, so a run there uses a fixed share of the cores.
 
-
 Source:
     Intel oneMKL developer guide, "Obtaining numerically reproducible results": strict CNR mode.
 """

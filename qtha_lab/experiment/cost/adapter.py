@@ -33,7 +33,6 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
     All blocks of a method from peft are alike, so one block stands for all. A method of this
     package may treat blocks differently.
 
-
     Raises:
         Refusal: If no layer matches the targets, or the method cannot adapt the layers.
     """
@@ -59,7 +58,6 @@ def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> i
 
     torch counts one layer of each size on two small numbers of tokens; the counts are extrapolated
     linearly.
-
 
     Args:
         config: Adapter config.

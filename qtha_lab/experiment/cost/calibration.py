@@ -98,7 +98,6 @@ def added_seconds(model: PreTrainedModel, config: PeftConfig, batch: Batch) -> f
     If only some blocks have adapters, the time is scaled proportionally. Steps with and without
     adapters alternate, so that other load slows both equally.
 
-
     Args:
         model: Base model; may be on the meta device.
         config: Adapter config.

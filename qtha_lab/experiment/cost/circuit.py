@@ -23,7 +23,6 @@ class CircuitCost:
     Does not describe noise, such as the number of two-qubit gates after which a machine's output is
     random.
 
-
     Attributes:
         two_qubit_depth: Depth as drawn; `hardware` holds the depth after compilation and routing.
         gradient_circuits: Runs for the parameter-shift gradients of all inputs and trainable
@@ -81,8 +80,8 @@ def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
 
     Source:
         Shifts: Schuld et al. 2019, arXiv:1811.11184 (two for a rotation about one Pauli string) and
-            Anselmetti et al. 2021, arXiv:2104.05695 (four for a controlled rotation). Operations:
-            ours [R].
+        Anselmetti et al. 2021, arXiv:2104.05695 (four for a controlled rotation). Operations:
+        ours [R].
     """
     # permutations of basis states (X, CNOT) are free
     turns = sum(kind in ("Y", "Z") for gate in circuit.gates for kind, _, _ in gate.parts())

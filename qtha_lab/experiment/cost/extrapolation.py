@@ -75,8 +75,8 @@ def step(
 
     Source:
         Kaplan et al. 2020, arXiv:2001.08361, section 2.1: 2 operations per weight and token
-            forward, as many for the gradient of each operand; Patarasuk and Yuan 2009: a ring sends
-            2 (n - 1) / n of the data.
+        forward, as many for the gradient of each operand. Patarasuk and Yuan 2009: a ring sends
+        2 (n - 1) / n of the data.
     """
     exchanged = 2 * (devices - 1) / devices * 4 * trained
     adapter, weights = ADAM_BYTES * trained, 2 * parameters

@@ -101,7 +101,6 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
 
     The first call for a model measures for about a second.
 
-
     Args:
         experiment: Experiment to predict.
         cancelled: Checked between stages of the work; raises `Cancelled` once it returns True.

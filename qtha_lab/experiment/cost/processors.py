@@ -188,7 +188,6 @@ def assumptions() -> list[dict]:
 
     Keys: `machine`, `quantity`, `value`, `unit`, `source`, `assumed`.
 
-
     Example:
         >>> sorted({row["unit"] for row in assumptions() if row["quantity"] == "bandwidth"})
         ['B/s']

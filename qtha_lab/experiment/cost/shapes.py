@@ -104,7 +104,6 @@ def llama_shape(
 
     Norms, biases and embeddings are counted.
 
-
     Args:
         name: Name of the shape.
         source: Source of the sizes.

@@ -32,8 +32,8 @@ from qtha_lab.experiment.cost.shapes import ModelShape, get_shape
 
 WEIGHT_BYTES = 2  # frozen base in bfloat16
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
-# Bytes per token and block that the backward pass needs, times the hidden size, at 16 bits and without
-# stored attention scores. Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1.
+# Bytes per token and block that the backward pass needs, times the hidden size, at 16 bits and
+# without stored attention scores. Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1.
 ACTIVATION_BYTES = 34
 
 
@@ -63,7 +63,6 @@ class Cost:
     Does not cover quality, communication between devices, the optimiser's time, or data loading.
     Operations are those of matrix products (without element-wise work) and of circuits on a
     state-vector simulator.
-
 
     Attributes:
         base_flops: Forward and backward operations of the frozen base.
@@ -216,7 +215,6 @@ def base_flops(shape: ModelShape, workload: Workload) -> int:
     A frozen weight costs 2 operations per token in the forward pass and 2 in the backward pass,
     because it has no gradient. The two attention products cost twice as much in the backward pass,
     because both factors have gradients.
-
 
     Source:
         Kaplan et al. 2020, arXiv:2001.08361, table 1, forward; backward with frozen weights is ours

@@ -67,7 +67,6 @@ def mark(
 
     The change is on the disk when the function returns.
 
-
     Args:
         run: Run directory.
         name: Display name of the run; empty removes it.

@@ -73,7 +73,6 @@ class Spare:
 
     A small file that is deleted when the disk is full.
 
-
     Args:
         folder: Folder of the file.
     """

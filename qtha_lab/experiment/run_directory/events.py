@@ -141,7 +141,6 @@ def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     When a run resumes from a checkpoint, measurements of later steps are superseded. For each kind
     and step of a measurement, the last line is valid.
 
-
     Example:
         >>> train = {"kind": "train", "step": 7, "loss": 3.0}
         >>> history([train, {"kind": "status", "state": "running", "step": 5}])

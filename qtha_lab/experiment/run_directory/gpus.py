@@ -36,7 +36,6 @@ def cards() -> list[str]:
 def places(folder: Path) -> dict[Path, str]:
     """Return the lock files of this machine's GPUs, each with the GPU's name.
 
-
     Args:
         folder: Folder in which runs queue.
     """

@@ -17,8 +17,8 @@ def identity(run: RunDir) -> dict[str, Any]:
         run: Directory of a readable run.
 
     Returns:
-        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`, `target_modules`,
-        `quantization` and `head`.
+        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`,
+        `target_modules`, `quantization` and `head`.
     """
     experiment = run.experiment
     return {

@@ -89,7 +89,6 @@ def n_slots(threads: int | None = None) -> int:
 
     None selects the default number of threads of a run.
 
-
     Example:
         >>> n_slots(threads=n_cores())
         1
@@ -151,7 +150,6 @@ def take(wanted: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None
 
     Call only as first in the queue.
 
-
     Args:
         wanted: Lists of files, each with the needed number of locks.
 
@@ -198,7 +196,6 @@ class Queue:
         The file is locked before it appears in the queue; otherwise another process would treat it
         as abandoned.
 
-
         Args:
             name: Name of the run, as information for users.
 
@@ -222,7 +219,6 @@ class Queue:
         """Wait until this ticket is first and `take` succeeds, and return its result.
 
         Returns None once `give_up` returns True.
-
 
         Args:
             ticket: Ticket file from `ticket`.

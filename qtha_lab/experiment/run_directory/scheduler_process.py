@@ -139,7 +139,6 @@ class Order(NamedTuple):
 def enter(description: str, arguments: list[str] | None = None) -> Order:
     """Initialise a scheduler process: hold the folder's lock until it ends, and parse arguments.
 
-
     Args:
         description: Description of the program, for its help text.
         arguments: Command-line arguments; None selects those of the process.

@@ -50,7 +50,6 @@ def last_step(events: list[dict[str, Any]]) -> int:
 def seconds_left(events: list[dict[str, Any]], steps: int) -> float | None:
     """Estimate the remaining seconds from the pace of the last steps, evaluations included.
 
-
     Example:
         >>> took = [{"kind": "train", "step": s, "t": 2.0 * s} for s in (1, 2, 3)]
         >>> seconds_left(took, steps=10)

@@ -21,7 +21,6 @@ SHARED = ("model", "task", "method", "seed")
 def flaw(summary: dict[str, Any] | None, facts: dict[str, Any], edition: int) -> str | None:
     """Describe why a summary does not belong to a run; None if it does.
 
-
     Args:
         summary: Content of `summary.json`.
         facts: Expected identity of the run.

@@ -21,7 +21,6 @@ class FreeThreads:
 
     Starts at 1, then follows the idle time since the last measurement.
 
-
     Args:
         folder: Folder in which runs queue (`queue.shared_folder`).
         own: Number of slots that the run holds.

@@ -48,9 +48,7 @@ def delete(run: RunDir) -> Path:
     try:
         lock = open_shared(run.lock, os.O_RDWR)
         try:
-            _hold(
-                lock, PATIENCE if _has_ended(run) else 0.0
-            )  # blocks a worker start during the move
+            _hold(lock, PATIENCE if _has_ended(run) else 0.0)  # no worker may start meanwhile
             make_folder(trash_of(run.path.parent))
             return _move(run.path, trash_of(run.path.parent) / run.path.name)
         finally:
@@ -88,7 +86,6 @@ def binned(folder: Path) -> list[str]:
 
 def empty(folder: Path) -> list[str]:
     """Erase the runs in the trash of a folder, and remains of an interrupted erasure.
-
 
     Returns:
         Names of the runs.
