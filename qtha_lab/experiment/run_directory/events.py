@@ -100,9 +100,9 @@ def finite(value: Any) -> Any:
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """Read the events after a byte offset, and return the next offset.
 
-    An incomplete last line is left for the next call. A line that is no event becomes `{"kind":
-    "broken", "offset": …}`, and reading continues after it. If the file is shorter than the offset,
-    it is read from the beginning.
+    An incomplete last line is left for the next call. A line that is no event becomes
+    `{"kind": "broken", "offset": …}`, and reading continues after it. If the file is shorter than
+    the offset, it is read from the beginning.
     """
     try:
         with open_file(path, links=False) as file:
