@@ -1,4 +1,4 @@
-"""The one description of what to run, its refusals, and the same in YAML, Python and shell."""
+"""Validated descriptions of experiments, comparisons, federations and sweeps."""
 
 from qtha_lab.experiment.comparison import Comparison, Tuning
 from qtha_lab.experiment.experiment import Experiment, MethodChoice, Training

@@ -1,6 +1,7 @@
-"""The values that a setting takes in a sweep: a list of them, or a range.
+"""Values of a setting in a sweep: a list or a range.
 
-Reads and writes their short text; which setting it is, and whether the values suit it, is `sweeping`'s to know.
+Reads and writes their short text form; `sweep` assigns an axis to a setting and validates the
+values.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MOST_POINTS = 100_000
 """Points of a whole grid."""
 LARGEST, LARGEST_WHOLE = 1e300, 2**53
 """Ends of a range of fractions, and of whole numbers."""
-LONGEST = 200  # characters of a range
+LONGEST = 200  # maximum number of characters of a range
 NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 RANGE = re.compile(
     rf"\s*({NUMBER})\s*(?:…|\.\.\.?)\s*({NUMBER})(?:\s*(log|linear))?(?:\s*([0-9]+))?\s*",
@@ -32,14 +33,14 @@ RANGE = re.compile(
 
 @dataclass(frozen=True)
 class Axis:
-    """A list of values, or a range from `low` to `high`.
+    """List of values, or range from `low` to `high`.
 
     Attributes:
-        listed: The values of a list; empty for a range.
-        low: The least value of a range.
-        high: The largest.
-        log: Whether a range is even in the logarithm.
-        count: How many values a grid takes of a range; None leaves it continuous.
+        listed: Values of a list; empty for a range.
+        low: Lower end of a range.
+        high: Upper end of a range.
+        log: True if a range is evenly spaced in the logarithm.
+        count: Number of grid values of a range; None leaves the range continuous.
 
     Example:
         >>> Axis.of("1e-4…1e-1 log 4").grid()
@@ -58,10 +59,10 @@ class Axis:
 
     @classmethod
     def of(cls, value: Any) -> Axis:
-        """Read a list, a text such as `0.001, 0.003` or `1e-4…1e-1 log 5`, or one value.
+        """Parse a list, a text like `0.001, 0.003` or `1e-4…1e-1 log 5`, or one value.
 
         Raises:
-            Refusal: If it is no range and no list of different plain values.
+            Refusal: If the value is neither a range nor a list of different plain values.
         """
         if isinstance(value, str):
             if match := RANGE.fullmatch(value):
@@ -116,7 +117,7 @@ class Axis:
             )
 
     def check_grid(self) -> None:
-        """Refuse a range that no grid can take: of fractions without a number of values, or of too many."""
+        """Refuse a range whose number of grid values is missing or too large."""
         if self.size is None:
             raise Refusal(
                 f"a grid must know how many values to take from {self.low} to {self.high}: "
@@ -134,7 +135,9 @@ class Axis:
 
     @property
     def size(self) -> int | None:
-        """Number of values in a grid, counted without building one; None for an uncut range of fractions.
+        """Number of grid values, computed without building the grid.
+
+        None for a range of fractions without a number of values.
 
         Example:
             >>> Axis.of("1..1000000000").size, Axis.of("0.1..1").size
@@ -150,12 +153,12 @@ class Axis:
 
     @property
     def is_whole(self) -> bool:
-        """Whether a range holds whole numbers only: both of its ends are written as such."""
+        """True if both ends of a range are whole numbers."""
         return not self.listed and isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
     def written(self) -> list[Any] | str:
-        """The form in which a description holds it, which `of` reads back."""
+        """Value of the axis in a description, in a form that `of` can parse."""
         if self.listed:
             return list(self.listed)
         words = [f"{self.low!r}..{self.high!r}"]
@@ -164,10 +167,11 @@ class Axis:
         return " ".join(words)
 
     def grid(self) -> list[Any]:
-        """Its values in order.
+        """Return the values in order.
 
         Raises:
-            Refusal: If it is a range of fractions that does not say how many, or has more than `MOST_VALUES`.
+            Refusal: If a range of fractions has no number of values, or has more than
+                `MOST_VALUES`.
         """
         self.check_grid()
         if self.listed:
@@ -177,7 +181,7 @@ class Axis:
         return self._cut(self.count or self._doublings())
 
     def ends(self) -> list[Any]:
-        """The first and the last value: what is checked before a sampler chooses between them."""
+        """Return the first and last value, for validation before a random search."""
         return [self.low, self.high] if not self.listed else [self.listed[0], self.listed[-1]]
 
     def _doublings(self) -> int:
@@ -196,10 +200,12 @@ class Axis:
 
 
 def count_points(axes: Iterable[Axis]) -> int:
-    """Count the points of a grid without building one; an uncut range counts as one value.
+    """Count the points of a grid without building it.
+
+    A continuous range counts as one value.
 
     Raises:
-        Refusal: If there are more than `MOST_POINTS`.
+        Refusal: If there are more than `MOST_POINTS` points.
 
     Example:
         >>> count_points([Axis.of("1..20"), Axis.of("8, 16")])

@@ -1,7 +1,4 @@
-"""The latest values by key, each made once, also when two threads ask for it at the same time.
-
-Knows nothing of what it keeps.
-"""
+"""Thread-safe cache of the most recently used values, each computed once per key."""
 
 from __future__ import annotations
 
@@ -20,15 +17,15 @@ Value = TypeVar("Value")
 class _Entry(Generic[Value]):
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.values: list[Value] = []  # none yet, or one
+        self.values: list[Value] = []  # empty, or one value
 
 
 class Cache(Generic[Value]):
-    """Values that take long to make, by what they depend on; the least recently used are forgotten.
+    """Cache of expensive values by key; the least recently used values are dropped.
 
     Args:
-        name: What they are, for the log.
-        most: How many values to keep.
+        name: Kind of value, for the log.
+        most: Maximum number of values.
 
     Example:
         >>> lengths = Cache("length", most=2)
@@ -48,11 +45,11 @@ class Cache(Generic[Value]):
             return key in self._entries and bool(self._entries[key].values)
 
     def get(self, key: Hashable | None, make: Callable[[], Value]) -> Value:
-        """The value of a key, made if it is not there; what `make` raises is not remembered.
+        """Return the value of a key and compute it if missing; exceptions are not cached.
 
         Args:
-            key: All that the value depends on; None makes it and remembers nothing.
-            make: Makes the value; a second thread that asks for the same key waits for the first.
+            key: Everything on which the value depends; None computes without caching.
+            make: Computes the value; a second thread with the same key waits for the first.
         """
         if key is None:
             return make()

@@ -1,6 +1,7 @@
-"""The description of a comparison: methods over base models, tasks and seeds, matched and tuned as it says.
+"""Description of a comparison: methods over base models, tasks and seeds, with matching and tuning.
 
-Describes and refuses. What trains it, and what measures the seconds that methods are matched by, is `qtha_lab.studies.comparison`.
+Describes and validates. `qtha_lab.studies.comparison` trains the methods and measures the seconds
+of `equal_seconds`.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ from qtha_lab.experiment.serialisation import SEVERAL
 from qtha_lab.experiment.sweep import OF_THE_RUN, Sweep, place_of
 
 LEAST_REPEATS = 5
-OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "nudge")  # the same for all that are paired
+OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "nudge")  # identical for all paired methods
 
 
 class Tuning(Search):
-    """How every method is tuned before it is compared: as many trials for each, on evaluation rows, with seeds of its own."""
+    """Tuning of every method before the comparison.
+
+    Each method gets the same number of trials, on evaluation rows, with separate seeds.
+    """
 
     seeds: list[int] = Field(
         default_factory=lambda: [1000],
@@ -47,7 +51,7 @@ class Tuning(Search):
 
 
 class Comparison(MethodsAndSeeds):
-    """Several methods with several seeds, on every model with every task.
+    """Comparison of several methods with several seeds, on every model and task.
 
     Example:
         >>> grid = Comparison(methods="lora,qtha", models=["tiny", "minilm"], tasks=["qa", "chat(turns=2)"])
@@ -97,7 +101,7 @@ class Comparison(MethodsAndSeeds):
         "then serve both.",
     )
 
-    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
 
         def __init__(
             self,
@@ -126,7 +130,7 @@ class Comparison(MethodsAndSeeds):
     @model_validator(mode="before")
     @classmethod
     def _one_or_several(cls, fields: Any) -> Any:
-        """Several names have their first as `model` or `task` too; a list of one is that one."""
+        """Set `model` or `task` to the first of several names."""
         if not isinstance(fields, dict):
             return fields
         fields = dict(fields)
@@ -222,7 +226,10 @@ class Comparison(MethodsAndSeeds):
         return self
 
     def replace(self, **changes: Any) -> Self:
-        """A checked copy with some fields changed; several models take the place of one, and one that of several."""
+        """Return a checked copy with some fields changed.
+
+        Changing `models` replaces `model` and vice versa; the same holds for `tasks` and `task`.
+        """
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         for several, single in SEVERAL.items():
             if changes.keys() & {several, single}:
@@ -230,7 +237,7 @@ class Comparison(MethodsAndSeeds):
         return type(self)(**(fields | changes))
 
     def _check_axis(self, axis: str) -> None:
-        """Refuse an axis along which methods would be compared on other terms than the comparison's."""
+        """Refuse an axis along which the methods would not be comparable."""
         places = {m.label: place for m in self.methods if (place := place_of(axis, m))}
         name = next(iter(places.values())).name
         if name in (*OF_THE_RUN, *OF_THE_ROWS):
@@ -244,16 +251,17 @@ class Comparison(MethodsAndSeeds):
 
     @property
     def cells(self) -> list[Cell]:
-        """Every model with every task."""
+        """Pairs of every model with every task."""
         task = Cell("", self.task, calls.write_options(self.task_options))
         tasks = [Cell.read("", name) for name in self.tasks] or [task]
         models = self.models or [self.model]
         return [dataclasses.replace(task, model=model) for model in models for task in tasks]
 
     def contenders(self) -> list[Contender]:
-        """Every method in every cell, at the size that `matching` gives it; imports their plugins.
+        """Return every method for each (model, task) pair, sized by `matching`.
 
-        Steps that follow from seconds, and winners of `tuning`, are `compare.lineup`'s to find.
+        Imports the plugins. `qtha_lab.studies.comparison.contenders` adds the steps of
+        `equal_seconds` and the winners of `tuning`.
         """
         from qtha_lab.core.plugin_loading import load_plugins
 
@@ -269,10 +277,11 @@ class Comparison(MethodsAndSeeds):
         return matched(self.methods, self.matching, experiment)
 
     def experiments(self, contenders: Iterable[Contender] | None = None) -> list[Experiment]:
-        """One experiment per cell, method, rate and seed, all of a seed together and all methods of a cell.
+        """Return one experiment per pair, method, rate and seed, grouped by seed, then pair.
 
         Args:
-            contenders: What takes part, where steps were measured or settings were tuned; None is `lineup()`.
+            contenders: Contenders with measured steps or tuned settings; None selects
+                `contenders()`.
         """
         at_rates: dict[tuple, Contender] = {}
         contenders = self.contenders() if contenders is None else list(contenders)
@@ -296,7 +305,7 @@ class Comparison(MethodsAndSeeds):
         ]
 
     def typical(self) -> dict[str, Experiment]:
-        """An experiment of each method and rate in each cell, of the first seed, by what it is called there."""
+        """Return an experiment of each pair, method and rate with the first seed, by label."""
         cells = len(self.cells)
         return {
             name_in(experiment.method.label, experiment.cell, cells): experiment
@@ -305,7 +314,7 @@ class Comparison(MethodsAndSeeds):
         }
 
     def experiments_of(self, contender: Contender, seeds: Iterable[int]) -> list[Experiment]:
-        """The experiments of one method in one cell, at its tuned settings where it has such."""
+        """Return the experiments of one method in one pair, at its tuned settings if any."""
         if contender.point:
             sweep = self.sweep_of(contender).replace(seeds=list(seeds))
             return sweep.experiments_at(contender.choice, contender.point)
@@ -321,7 +330,7 @@ class Comparison(MethodsAndSeeds):
         return Experiment(**shared, method=method, training=training, seed=seed)
 
     def sweep_of(self, contender: Contender) -> Sweep:
-        """The trials by which a method is tuned in a cell."""
+        """Return the sweep that tunes a method in a (model, task) pair."""
         return self._sweep([contender.choice], contender.cell, contender.training)
 
     def _sweep(self, methods: Sequence[MethodChoice], cell: Cell, training: Training) -> Sweep:
@@ -336,10 +345,13 @@ class Comparison(MethodsAndSeeds):
         )
 
     def nudged(self, experiments: Iterable[Experiment]) -> list[Experiment]:
-        """Every method again in each cell, as often as `rounding` says, its start moved each time.
+        """Repeat every method in each pair `rounding` times with 1-ulp perturbations.
+
+        The perturbation changes the initialisation.
 
         Args:
-            experiments: Of the comparison, of which the first of each method is repeated.
+            experiments: Experiments of the comparison; the first of each method and pair is
+                repeated.
         """
         first: dict[tuple, Experiment] = {}
         for experiment in experiments if self.rounding else ():
@@ -356,16 +368,19 @@ class Comparison(MethodsAndSeeds):
 
     @property
     def is_tuned(self) -> bool:
-        """Whether any setting of the methods is chosen among several."""
+        """True if any setting of the methods is chosen among several values."""
         return self.tuning is not None or bool(self.learning_rates)
 
     @property
     def in_stages(self) -> bool:
-        """Whether some of its runs can start only when others have ended, so that a driver has to."""
+        """True if some runs can start only after others have ended.
+
+        Such a comparison needs a scheduler process.
+        """
         return self.tuning is not None or self.rounding > 0
 
     def check(self, runs_dir: Path | None = None) -> None:
-        """Refuse what any of the experiments would refuse (see `Experiment.check`), and trials that could not run."""
+        """Refuse invalid experiments (see `Experiment.check`) and tuning trials that cannot run."""
         refusals.check_comparison(self, runs_dir)
         if self.tuning is not None:
             for contender in self.contenders():

@@ -1,4 +1,4 @@
-"""A method of a comparison as it is trained on one model and task, once it is matched and tuned."""
+"""Method of a comparison for one model and task, after matching and tuning."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from qtha_lab.experiment.sweep import Point
 
 @dataclass(frozen=True)
 class Contender:
-    """A method of a comparison as it is trained in one cell.
+    """Method of a comparison for one (model, task) pair.
 
     Attributes:
-        cell: The model and the task.
-        declared: Its label in the description.
-        choice: The method, matched but not yet scaled.
-        training: The course of its training.
-        scaling: The rule that gives the method its alpha.
-        point: The tuned settings, by axis.
-        trials: Evaluation losses of the trials by which it was tuned, in their order; None where one diverged or failed.
+        cell: Pair of model and task.
+        declared: Label in the description.
+        choice: Method after matching, before scaling.
+        training: Training settings.
+        scaling: Rule that determines the method's alpha.
+        point: Tuned settings by axis.
+        trials: Evaluation losses of the tuning trials in order; None for a diverged or failed
+            trial.
     """
 
     cell: Cell
@@ -37,9 +38,9 @@ class Contender:
 
     @property
     def method(self) -> MethodChoice:
-        """The method as it is trained, before any tuning."""
+        """Method with the scale of the rule, before tuning."""
         return scaled(self.choice, self.scaling)
 
     def replace(self, **changes: Any) -> Contender:
-        """The same with other values."""
+        """Return a copy with other values."""
         return dataclasses.replace(self, **changes)

@@ -1,6 +1,6 @@
-"""The run that another one learns from: where it is, and whether the two fit.
+"""Teacher run of a distillation: its directory and its compatibility with the student.
 
-Reads the files of its directory; loads no weight.
+Reads the files of the run directory; loads no weight.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SAME = ("model", "quantization", "task", "task_options")
 
 
 def teacher_folder(teacher: str) -> Path:
-    """The directory of a run that is named by its id or by its path.
+    """Return the directory of a run from its id or path.
 
     Raises:
-        Refusal: If there is none.
+        Refusal: If there is no such run.
 
     Example:
         >>> teacher_folder("nobody")
@@ -36,10 +36,10 @@ def teacher_folder(teacher: str) -> Path:
 
 
 def check_teacher(experiment: Experiment) -> None:
-    """Refuse a teacher that an experiment cannot learn from.
+    """Refuse a teacher that does not fit the experiment.
 
     Raises:
-        Refusal: If there is no such run, it has no adapter, or is of another model, task or layers.
+        Refusal: If there is no such run, it has no adapter, or its model, task or layers differ.
     """
     training = experiment.training
     if not training.teacher:

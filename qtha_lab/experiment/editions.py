@@ -1,8 +1,8 @@
-"""What a description meant when it was written: the defaults that have changed since.
+"""Editions of descriptions: the defaults that changed since a description was recorded.
 
-A description leaves out what is at its default, so a recorded one names the `edition` whose defaults it
-counts on. Runs recorded before there was one are of the first. A description that a person writes
-without an edition counts on today's defaults.
+A description omits values at their default, so a recorded one states the `edition` of these
+defaults. A recorded description without an edition has the first edition. A description written by
+a user without an edition has the present edition.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 FIRST = 1
 EDITION = 4
-SCALED = 3  # since when a comparison gives all its methods one scale
-TESTED = 3  # since when a task keeps rows apart that no run trains on, for the test
-# By the edition that changed them: what an option of a method means today, by what was said then; None is nothing.
+SCALED = 3  # since this edition, a comparison gives all its methods one scale
+TESTED = 3  # since this edition, a task has test rows that no run trains on
+# By edition of a change: an option's present value by its former one; None is an omitted option.
 _BEFORE = {
     2: {"qtha": {"init": {None: "paper", "balanced": "isometric"}}},
-    4: {"qtha": {"waist": {None: 256}}},  # which also gives r and bond_dim their former 8
+    4: {"qtha": {"waist": {None: 256}}},  # also gives r and bond_dim their former value 8
 }
 
 
 def record(described: Experiment | MethodsAndSeeds) -> str:
-    """The YAML of a description with the edition whose defaults it leaves out."""
+    """Convert a description to YAML with the present edition."""
     return f"edition: {EDITION}\n{described.to_yaml()}"
 
 
 def is_marked(text: str) -> bool:
-    """Whether a recorded description says its edition."""
+    """Report if a recorded description states its edition."""
     return text.startswith("edition:")
 
 
 def recorded(text: str) -> int:
-    r"""The edition that a recorded description says, the first where it says none.
+    r"""Return the edition of a recorded description; the first edition if none is stated.
 
     Example:
         >>> recorded("edition: 2\nmodel: tiny\n"), recorded("model: tiny\n")
@@ -57,7 +57,7 @@ def checked(edition: int) -> int:
 
 
 def as_meant(choice: MethodChoice, edition: int) -> MethodChoice:
-    """A method in today's words.
+    """Convert a method of an older edition to the present defaults.
 
     Example:
         >>> from qtha_lab.experiment import MethodChoice

@@ -1,6 +1,6 @@
-"""The one description of what to run: an `Experiment`, and what descriptions of several methods have in common.
+"""Description of a run, `Experiment`, and base class of descriptions with several methods.
 
-Describes, refuses what cannot work and translates to YAML, Python and a shell command. Runs nothing.
+Describes, refuses invalid settings, and converts to YAML, Python and a shell command. Runs nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Tracker = Literal["none", "tensorboard", "wandb", "mlflow"]
 
 
 class Training(Declared):
-    """How long, how much at a time and how often to look."""
+    """Training settings: steps, batches, optimiser, evaluation, checkpoints and objective."""
 
     steps: int = Field(default=100, ge=1, description="Optimiser steps.", json_schema_extra=COMMON)
     epochs: float | None = Field(
@@ -208,7 +208,7 @@ class Training(Declared):
     @field_validator("stages", mode="before")
     @classmethod
     def _stages_in_one_text(cls, value: Any) -> Any:
-        """Take a list of mappings too, as a file may have them."""
+        """Convert a list of mappings, as a YAML file may hold, to the text form."""
         listed = isinstance(value, list) and all(isinstance(part, dict) for part in value)
         return stages.written(value) if listed or isinstance(value, str) else value
 
@@ -219,13 +219,16 @@ class Training(Declared):
 
     @property
     def asked(self) -> Training:
-        """The same without the steps that epochs were worked out to be."""
+        """Copy of the settings without the steps that were computed from epochs."""
         steps = Training.model_fields["steps"].default
         return self if self.epochs is None else self.replace(steps=steps)
 
     @property
     def rows_at_once(self) -> int:
-        """Rows that are in one forward and backward pass: those of a batch, or the answers sampled to them."""
+        """Number of rows in one forward and backward pass.
+
+        The rows of a batch, or the answers sampled for them with objective "reward".
+        """
         return self.batch_size * (self.reward_samples if self.objective == "reward" else 1)
 
     nudge: int = Field(
@@ -256,7 +259,7 @@ class Training(Declared):
 
 
 class _Description(Declared):
-    """What an experiment and a comparison have in common."""
+    """Common fields of experiments and of descriptions with several methods."""
 
     model: str = Field(
         default="tiny",
@@ -292,7 +295,7 @@ class _Description(Declared):
     @model_validator(mode="before")
     @classmethod
     def _in_the_present_edition(cls, fields: Any) -> Any:
-        """Take an `edition` beside the fields: whose defaults they leave out."""
+        """Accept an `edition` beside the fields and convert older defaults."""
         if not isinstance(fields, dict) or "edition" not in fields:
             return fields
         fields = dict(fields)
@@ -311,7 +314,7 @@ class _Description(Declared):
         return fields | {name: [editions.as_meant(MethodChoice.of(m), edition) for m in methods]}
 
     def to_yaml(self) -> str:
-        """The description as YAML, without what is at its default; `from_yaml` reads it back."""
+        """Convert the description to YAML without default values; `from_yaml` reads it."""
         return equivalents.to_yaml(self)
 
     @classmethod
@@ -319,25 +322,28 @@ class _Description(Declared):
         """Read YAML text, or the file at a path.
 
         Raises:
-            Refusal: Naming the file and the line, if it is not a mapping or a field is wrong.
+            Refusal: If the text is not a mapping or a field is wrong; names the file and line.
         """
         return equivalents.read_yaml(cls, source)
 
     def to_python(self) -> str:
-        """The Python that makes this description and starts it."""
+        """Generate the Python code that creates this description and starts it."""
         return equivalents.to_python(self)
 
     def to_notebook(self) -> str:
-        """A notebook that starts it and shows what comes of it, as the text of an .ipynb file."""
+        """Generate a notebook that runs it and shows the results, as .ipynb text."""
         return notebook.to_notebook(self)
 
     def to_command(self) -> str:
-        """The shell command that starts it; `qtha-lab` reads it back as the same description."""
+        """Generate the shell command that runs this description.
+
+        `qtha-lab` parses the command to the same description.
+        """
         return equivalents.to_command(self)
 
 
 class Experiment(_Description):
-    """One fine-tune: a model, a task, a method, a seed.
+    """One fine-tune: a model, a task, a method and a seed.
 
     Example:
         >>> Experiment(method="lora(r=4)", training={"steps": 20}).to_command()
@@ -354,7 +360,7 @@ class Experiment(_Description):
     )
     name: str = Field(default="", description="A name of your own, shown beside the run.")
 
-    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
 
         def __init__(
             self,
@@ -374,7 +380,7 @@ class Experiment(_Description):
 
     @property
     def cell(self) -> Cell:
-        """The model and the task, where methods meet."""
+        """Pair of model and task, on which methods are compared."""
         return Cell(self.model, self.task, calls.write_options(self.task_options))
 
     @field_validator("method", mode="before")
@@ -383,20 +389,23 @@ class Experiment(_Description):
         return MethodChoice.parse(value) if isinstance(value, str) else value
 
     def as_recorded(self) -> Experiment:
-        """Return the experiment as a run records it: with the steps of its epochs and the size of its method as numbers."""
+        """Return the experiment as a run records it.
+
+        The steps of its epochs and the size of its method are stored as numbers.
+        """
         return plan.resolve(self).as_recorded()
 
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse everything that can be refused before a weight is loaded.
 
         Raises:
-            Refusal: One sentence with the rule and the value.
+            Refusal: With the rule and the value.
         """
         refusals.check(plan.resolve(self), runs_dir)
 
 
 class MethodsAndSeeds(_Description):
-    """What a comparison and a sweep have in common: several methods on one model and task, each with every seed."""
+    """Common fields of comparisons, sweeps and federations: several methods and seeds."""
 
     methods: list[MethodChoice] = Field(
         default_factory=lambda: [MethodChoice(name="lora"), MethodChoice(name="qtha")],
@@ -433,7 +442,7 @@ class MethodsAndSeeds(_Description):
         return {**fields, "methods": parsed}
 
     def scaled_methods(self) -> list[MethodChoice]:
-        """The methods as they are trained, each with the scale that the rule gives it; imports their plugins."""
+        """Return the methods with the scale of the rule; imports their plugins."""
         from qtha_lab.core.plugin_loading import load_plugins
 
         load_plugins(self.plugins)

@@ -1,6 +1,7 @@
-"""The description of a federation: clients that train on their own rows, a server that averages what they learnt.
+"""Description of a federation: clients that train on their own rows, and an averaging server.
 
-Every client is an experiment with a `share` of the training rows. What drives them is `qtha_lab.studies.federated`.
+Every client is an experiment with a `share` of the training rows. `qtha_lab.studies.federated` runs
+them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from qtha_lab.experiment.scaling import Rule
 
 
 class Federation(MethodsAndSeeds):
-    """Several methods, each trained by clients that keep their rows and send what they trained, with every seed.
+    """Federation of several methods with several seeds.
 
-    `training.steps` are the steps of every client over all rounds, so a round has `steps / rounds` of them.
+    Clients train on their own rows and send only the trained parameters. `training.steps` is the
+    number of steps per client over all rounds, so a round has `steps / rounds` steps.
 
     Example:
         >>> federation = Federation(methods="lora", clients=2, rounds=4, split="dirichlet(0.3)", training={"steps": 20})
@@ -57,7 +59,7 @@ class Federation(MethodsAndSeeds):
         description="How angles of circuits are averaged: as numbers, or as directions.",
     )
 
-    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
 
         def __init__(
             self,
@@ -110,7 +112,7 @@ class Federation(MethodsAndSeeds):
         return self.training.steps // self.rounds
 
     def experiments(self) -> list[Experiment]:
-        """What the server has at the end, one for every method and seed: all methods of a seed together."""
+        """Return the server's experiment for every method and seed, grouped by seed."""
         shared = {n: getattr(self, n) for n in Experiment.model_fields if n in SHARED}
         return [
             Experiment(**shared, method=method, training=self.training, seed=seed)
@@ -119,17 +121,17 @@ class Federation(MethodsAndSeeds):
         ]
 
     def clients_of(self, experiment: Experiment) -> list[Experiment]:
-        """What each client trains for one of the experiments."""
+        """Return the clients' experiments for one of the server's experiments."""
         split = "" if self.split == "equal" else f" {self.split}"
         shares = [f"{number}/{self.clients}{split}" for number in range(1, self.clients + 1)]
         training = experiment.training
         return [experiment.replace(training=training.replace(share=share)) for share in shares]
 
     def check(self, runs_dir: Path | None = None) -> None:
-        """Refuse what any run would refuse, clients without rows, and a start that reads rows.
+        """Refuse invalid runs, clients without rows, and an initialisation that reads rows.
 
         Raises:
-            Refusal: One sentence with the rule and the value.
+            Refusal: With the rule and the value.
         """
         from qtha_lab.adapters import initialisation_rows
 

@@ -1,7 +1,8 @@
-"""What methods of a comparison have in common: equal r, equal parameters, equal seconds, or nothing beyond what is written.
+"""Matching of a comparison's methods: equal r, equal parameters, equal seconds, or none.
 
-A rule like that of `scaling`: it chooses what a method's options leave open, by the first method of the list. Seconds
-are measured, so `compare.lineup` fits the steps to them.
+Like the rule of `scaling`, it sets values that a method's options leave open, according to the
+first method of the list. Seconds are measured; `qtha_lab.studies.comparison.contenders` then
+chooses the steps.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from qtha_lab.experiment.experiment import Experiment
 
 Rule = Literal["as_given", "equal_r", "equal_parameters", "equal_seconds"]
-NEAR = 0.98  # of the first method's parameters: what states its size may stay this near below
-MOST = 4096  # of a setting that declares no limit
+NEAR = 0.98  # least fraction of the first method's parameters for a method with a fixed size
+MOST = 4096  # upper limit of a setting that declares none
 _SIZES: Cache[dict[str, Any]] = Cache("matched size", most=128)
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,16 @@ log = logging.getLogger(__name__)
 def matched(
     methods: Sequence[MethodChoice], rule: Rule, experiment: Experiment
 ) -> list[MethodChoice]:
-    """Return the methods with the sizes that a rule and the model give them.
+    """Return the methods with the sizes that the rule and the model determine.
 
     Args:
-        methods: In the order of the comparison.
-        rule: Which; "as_given" and "equal_seconds" change no size.
-        experiment: Of any method, on the model and the task that are matched on.
+        methods: Methods in the order of the comparison.
+        rule: Matching rule; "as_given" and "equal_seconds" change no size.
+        experiment: Experiment of any method, on the model and task of the matching.
 
     Raises:
-        Refusal: If a method has nothing by which it could be matched, or is larger than the first at its smallest.
+        Refusal: If a method has no setting to match, or its smallest size exceeds the first
+            method's.
 
     Example:
         >>> from qtha_lab.experiment import Comparison
@@ -55,16 +57,19 @@ def matched(
 
 
 def _with_numbers(method: MethodChoice, experiment: Experiment) -> MethodChoice:
-    """Return a method with the size that is chosen for the model; as it is where the model is not at hand."""
+    """Return a method with its size resolved for the model.
+
+    Returns the method unchanged if the model is not available.
+    """
     try:
         return resolve(experiment.replace(method=method)).method
-    except Refusal as reason:  # `check` refuses it; a list of old runs is still read
+    except Refusal as reason:  # `check` refuses it; lists of old runs must remain readable
         log.debug("the size of %s stays open: %s", method.label, reason)
         return method
 
 
 def size_settings(method: MethodChoice, rule: Rule) -> tuple[str, ...]:
-    """The settings of a method that a rule chooses."""
+    """Return the settings of a method that a rule determines."""
     from qtha_lab.adapters import get_method
 
     if rule == "equal_parameters":
@@ -100,7 +105,7 @@ def _at_r(method: MethodChoice, r: int, first: MethodChoice) -> MethodChoice:
 def _sized(
     method: MethodChoice, budget: int, first: MethodChoice, experiment: Experiment
 ) -> MethodChoice:
-    """The method with the size that comes nearest to a budget from below."""
+    """Return the method with the largest size within the budget."""
     from qtha_lab.adapters import get_method
 
     entry = get_method(method.name)
@@ -133,7 +138,7 @@ def _sized(
 def _as_it_is(
     method: MethodChoice, budget: int, first: MethodChoice, experiment: Experiment
 ) -> MethodChoice:
-    """A method that leaves no size open, if it has the right one."""
+    """Return a method with a fixed size if the size matches the budget."""
     from qtha_lab.adapters import get_method
 
     size = _count(experiment, method)
@@ -148,7 +153,10 @@ def _as_it_is(
 
 
 def _nearest(method: MethodChoice, name: str, budget: int, experiment: Experiment) -> int:
-    """The value of a setting at which a method trains most parameters under a budget, the least of equal ones."""
+    """Find the value of a setting with the most trained parameters within a budget.
+
+    Returns the smallest value if several train equally many.
+    """
     from qtha_lab.adapters import get_method
 
     declared = get_method(method.name).settings()[name]
@@ -157,7 +165,7 @@ def _nearest(method: MethodChoice, name: str, budget: int, experiment: Experimen
     def size(value: int) -> int | None:
         try:
             return _count(experiment, method.replace(options=method.options | {name: value}))
-        except Refusal as reason:  # such as an r with fewer qubits than the circuit needs
+        except Refusal as reason:  # for example, an r with fewer qubits than the circuit needs
             log.debug("%s of %s is not %d: %s", name, method.label, value, reason)
             return None
 
@@ -179,7 +187,10 @@ def _nearest(method: MethodChoice, name: str, budget: int, experiment: Experimen
 
 
 def _last(holds: Callable[[int], bool], low: int, high: int) -> int | None:
-    """The last whole number of a range at which something holds that holds up to some number, and no further."""
+    """Find the last whole number of a range that satisfies a predicate.
+
+    The predicate must be true up to some number and false above.
+    """
     if not holds(low):
         return None
     step = 1
@@ -193,7 +204,10 @@ def _last(holds: Callable[[int], bool], low: int, high: int) -> int | None:
 
 
 def _first(holds: Callable[[int], bool], low: int, high: int) -> int | None:
-    """The first whole number of a range at which something holds that holds from some number on."""
+    """Find the first whole number of a range that satisfies a predicate.
+
+    The predicate must be false up to some number and true above.
+    """
     last = _last(lambda value: not holds(value), low, high)
     if last is None:
         return low

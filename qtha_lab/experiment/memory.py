@@ -1,6 +1,6 @@
-"""Whether an experiment fits into memory: what it needs at least, against what is free.
+"""Memory check of an experiment: minimum need against free memory.
 
-Counts what certainly is there at once; what libraries, rows and evaluation take beside it is left out.
+Counts only memory that is certainly in use at once; libraries, rows and evaluation are excluded.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 BYTES = {"float32": 4, "bfloat16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
-# Numbers per token and block that the backward pass needs, times the hidden size: both norms' inputs, and
-# what attention and feed-forward put beside them. Lower than what any architecture tried here keeps.
+# Numbers per token and block that the backward pass needs, times the hidden size: inputs of
+# both norms, and intermediate values of attention and feed-forward. A lower bound for every
+# architecture tested.
 ACTIVATIONS_PER_BLOCK = 8
 
 
 def device() -> torch.device:
-    """Where a worker would train."""
+    """Return the device on which a worker would train."""
     import torch
 
     if not torch.accelerator.is_available():
@@ -37,10 +38,10 @@ def device() -> torch.device:
 
 
 def check_memory(needed: Mapping[str, int]) -> None:
-    """Refuse bytes, by what takes them, that are more than are free once the runs that go on have ended.
+    """Refuse a need above the memory that is free after all other runs have ended.
 
     Raises:
-        Refusal: With both numbers, and what takes the most.
+        Refusal: With both numbers, and the largest purpose.
     """
     others = reserved.reservations(paths.runs_dir() / ".slots")
     free, total = _free_alone(others), sum(needed.values())
@@ -54,11 +55,11 @@ def check_memory(needed: Mapping[str, int]) -> None:
 
 
 def _free_alone(others: Iterable[reserved.Reservation]) -> int:
-    """Bytes that would be free without other runs."""
+    """Return the bytes that would be free without other runs."""
     from qtha_lab.simulators.memory import free_bytes
 
     place, others = device(), list(others)
-    if place.type == "cuda" and others:  # whose card it is now cannot be told
+    if place.type == "cuda" and others:  # another run's share of the card's memory is unknown
         import torch
 
         return torch.cuda.mem_get_info(place)[1]
@@ -66,11 +67,13 @@ def _free_alone(others: Iterable[reserved.Reservation]) -> int:
 
 
 def lacking(needed: Mapping[str, int], others: Iterable[reserved.Reservation]) -> str | None:
-    """Why bytes would not fit beside runs that go on, in a sentence; None if they fit, or if nobody else is there.
+    """Describe why bytes do not fit beside other runs; None if they fit.
+
+    Also None if no other run exists.
 
     Args:
-        needed: By what takes them. On a card nothing is lacking, since a run has it alone.
-        others: What the runs beside it have asked for.
+        needed: Bytes by purpose. On a GPU the result is None, because a run has the GPU for itself.
+        others: Memory reservations of the other runs.
     """
     from qtha_lab.simulators.memory import free_bytes
 
@@ -90,19 +93,19 @@ def bytes_needed(
     circuits: Iterable[Circuit],
     width: int,
 ) -> dict[str, int]:
-    """Bytes that are in use at once while a batch of rows goes through, at least.
+    """Estimate the minimum bytes in use at once during a training step.
 
     Args:
-        training: Rows in a batch, precision, whether activations are recomputed, and processes, each with a
-            model of its own and on a GPU of its own if there are any.
-        model: The base; may be on the meta device.
-        config: Of the adapter; names the engine of its circuits.
-        trainable: Numbers the adapter trains.
-        circuits: All that it runs.
-        width: Tokens of a row.
+        training: Training settings: rows per batch, precision, recomputation, and processes. Each
+            process has its own model, on a GPU of its own if there are GPUs.
+        model: Base model; may be on the meta device.
+        config: Adapter config; states the engine of its circuits.
+        trainable: Number of trained parameters.
+        circuits: Circuits of the adapter.
+        width: Tokens per row.
 
     Returns:
-        Bytes, by what takes them.
+        Bytes by purpose.
     """
     tokens = training.rows_at_once * width
     models = 2 if training.teacher else 1
@@ -116,7 +119,10 @@ def bytes_needed(
 
 
 def _activation_bytes(model: PreTrainedModel, training: Training) -> int:
-    """Of one token: what every block keeps, then what the loss reads of the vocabulary, in float32."""
+    """Estimate the activation bytes of one token.
+
+    Counts the stored values of every block, and the loss's logits in float32.
+    """
     config, writes = model.config, "CausalLM" in type(model).__name__
     activations = 1 if training.gradient_checkpointing else ACTIVATIONS_PER_BLOCK
     numbers = config.num_hidden_layers * config.hidden_size * activations
@@ -125,7 +131,10 @@ def _activation_bytes(model: PreTrainedModel, training: Training) -> int:
 
 
 def _circuit_bytes(config: PeftConfig, circuits: Iterable[Circuit], tokens: int) -> int:
-    """Of the largest call of a simulator; one layer's circuits run at a time."""
+    """Estimate the bytes of the largest simulator call.
+
+    The circuits of one layer run at a time.
+    """
     from qtha_lab.circuits import Readout
     from qtha_lab.simulators.engine_selection import choose, engine_of
 

@@ -1,6 +1,6 @@
-"""A method and what was chosen for it: name, options, learning rate and layers.
+"""Method with its chosen options, learning rate and layers.
 
-Lists of methods by one word are `families`; what trains them is `description`.
+`method_groups` expands groups of methods; `experiment` describes the training.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ PLACED = (
     "learning_rate",
     "target_modules",
     "title",
-)  # beside the options; the title last in a label
+)  # stated beside the options; the title is last in a label
 
 
 class MethodChoice(Declared):
-    """A fine-tuning method with what was chosen for it.
+    """Fine-tuning method with its chosen settings.
 
     Example:
         >>> MethodChoice.parse("qtha(r=4,waist=16,learning_rate=0.02)").options
@@ -70,33 +70,38 @@ class MethodChoice(Declared):
 
     @property
     def label(self) -> str:
-        """The name with everything chosen, in the order declared, as `parse` reads it."""
+        """Method name with all chosen settings in declared order; `parse` reads it."""
         return calls.call(
             self.name, canonical.written_out(self.name, self.options) | self._placed()
         )
 
     @property
     def as_chosen(self) -> str:
-        """The label with the options in the order and form in which they were chosen; loads no method."""
+        """Label with the options in their original order and form; loads no method."""
         return calls.call(self.name, self.options | self._placed())
 
     @property
     def meaning(self) -> str:
-        """The label without its title and what is at the method's default: equal for two that train the same."""
+        """Label without title and default values.
+
+        Equal for two choices that train the same.
+        """
         differing = canonical.without_defaults(self.name, self.options)
         placed = {name: value for name, value in self._placed().items() if name != "title"}
         return calls.call(self.name, differing | placed)
 
     @property
     def peak_learning_rate(self) -> float:
-        """The learning rate chosen, or the method's own."""
+        """Chosen learning rate, or the method's default."""
         from qtha_lab.adapters import get_method
 
         return self.learning_rate or get_method(self.name).learning_rate_of(self.options)
 
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
-        """Read `name` or `name(option=value,…)`; `learning_rate`, `target_modules` and `title` may stand among them.
+        """Parse `name` or `name(option=value,…)`.
+
+        The options may include `learning_rate`, `target_modules` and `title`.
 
         Example:
             >>> MethodChoice.parse("qtha_gradient(middle=none)").options  # "none" is one of its choices
@@ -109,7 +114,7 @@ class MethodChoice(Declared):
 
     @classmethod
     def of(cls, value: MethodChoice | dict | str) -> MethodChoice:
-        """The choice that is given as text, as fields or as it is."""
+        """Convert text or fields to a choice; return a choice unchanged."""
         if isinstance(value, str):
             return cls.parse(value)
         return cls(**value) if isinstance(value, dict) else value
@@ -128,7 +133,10 @@ class MethodChoice(Declared):
 
 
 def _with_choices_named_none(method: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Options in which a bare `none` is the choice of that name, where a setting has one and cannot be left open."""
+    """Interpret a bare `none` as the choice of that name where a setting has one.
+
+    Applies only to settings that cannot be omitted.
+    """
     if None not in options.values():
         return options
     from qtha_lab.adapters import get_method

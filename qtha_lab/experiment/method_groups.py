@@ -1,6 +1,6 @@
-"""Lists of methods by one word: `all`, and a method with its controls, `qtha(r=4)+controls`.
+"""Groups of methods by one word: `all`, or a method with its controls as `qtha(r=4)+controls`.
 
-Writes a list out in full; the description keeps what was written out.
+Expands a group to a list of methods; a description stores the expanded list.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ SUFFIX = "+controls"
 
 
 def is_family(text: str) -> bool:
-    """Whether a text stands for more than one method.
+    """Report if a text stands for more than one method.
 
     Example:
         >>> is_family("all"), is_family("qtha(r=4)+controls"), is_family("qtha")
@@ -21,11 +21,11 @@ def is_family(text: str) -> bool:
 
 
 def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]:
-    """The methods a list names, in order, each once.
+    """Expand texts to their methods in order, without repetition.
 
     Args:
         texts: Methods, `all`, or a method with `+controls`.
-        model: Base model, on which LoRA of equal size is found.
+        model: Base model on which a LoRA of equal size is determined.
     """
     from qtha_lab.adapters import get_method, method_names
 
@@ -44,12 +44,14 @@ def write_out(texts: list[str | MethodChoice], model: str) -> list[MethodChoice]
 
 
 def with_controls(choice: MethodChoice, model: str, lora: bool = True) -> list[MethodChoice]:
-    """A method, its controls, and LoRA at the same r and at the same number of parameters, all at the same scale.
+    """Return a method, its controls, and LoRA at equal r and at equal parameters.
+
+    Both LoRA methods have the method's scale.
 
     Args:
-        choice: The method; its learning rate and layers are those of its own controls too.
-        model: Base model, on which parameters are counted.
-        lora: Whether to add the two LoRA.
+        choice: Method; its controls share its learning rate and layers.
+        model: Base model on which parameters are counted.
+        lora: Add the two LoRA methods.
     """
     from qtha_lab.adapters.controls import controls_of
 
@@ -81,7 +83,7 @@ def _loras(choice: MethodChoice, model: str) -> list[MethodChoice]:
 
 
 def _at_scale(r: int, scale: float) -> dict[str, int | float]:
-    """Options of LoRA at r whose alpha / r is a scale."""
+    """Return LoRA options at r with a given ratio alpha / r."""
     from qtha_lab.adapters import get_method
 
     alpha = r * scale

@@ -1,6 +1,7 @@
-"""The methods, engines and heads to choose from with what each declares; loads none of them where that is remembered.
+"""List of methods, engines and heads with their declared settings, from a disk cache.
 
-Once they are loaded they are asked themselves, so that a plugin's are seen at once.
+Loads no method while the cache is valid. Once the packages are loaded, the registries are read
+directly, so plugins appear at once.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _TYPES = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, d
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """What a form or a label needs of a method.
+    """Properties of a method that a form or a label needs.
 
     Attributes:
-        name: Of the method.
-        summary: What it is, in a sentence.
-        default_learning_rate: The rate where none is chosen.
-        settings: Its options as declared.
-        n_controls: How many classical controls it states.
+        name: Name of the method.
+        summary: Description in a sentence.
+        default_learning_rate: Learning rate if none is chosen.
+        settings: Declared settings.
+        n_controls: Number of classical controls.
     """
 
     name: str
@@ -44,7 +45,7 @@ class MethodEntry:
 
 
 def method_entries() -> dict[str, MethodEntry]:
-    """All methods by name: ours first, then peft's, then the choice of none."""
+    """Return all methods by name: of this package, of peft, then "none"."""
     if not is_loaded("qtha_lab.adapters"):
         return _remembered_entries()
     _keep(paths.cache_dir())
@@ -52,10 +53,10 @@ def method_entries() -> dict[str, MethodEntry]:
 
 
 def method_entry(name: str) -> MethodEntry:
-    """The method of that name.
+    """Return the entry of a method.
 
     Raises:
-        Refusal: If there is none, with the nearest name.
+        Refusal: If the name is unknown; the message suggests the nearest name.
     """
     if is_loaded("qtha_lab.adapters"):
         from qtha_lab.adapters import get_method
@@ -67,7 +68,10 @@ def method_entry(name: str) -> MethodEntry:
 
 
 def leaves_open(method: str, options: Mapping[str, Any]) -> bool:
-    """Whether options leave a setting to be chosen for the model, such as the waist of QTHA; not of an unknown method."""
+    """Report if options leave a setting, such as QTHA's waist, to the model.
+
+    False for an unknown method.
+    """
     try:
         settings = method_entry(method).settings.values()
     except Refusal as reason:
@@ -77,21 +81,23 @@ def leaves_open(method: str, options: Mapping[str, Any]) -> bool:
 
 
 def engine_names() -> list[str]:
-    """The engines to choose from, as `simulators.engine_names`."""
+    """Return the engine names, as `simulators.engine_names` does."""
     if is_loaded("qtha_lab.simulators"):
         return _live_engines()
     return remembered("engines", PACKAGES, _live_engines)
 
 
 def head_calls() -> list[str]:
-    """A call of every classification head to choose from."""
+    """Return an example call of every classification head."""
     if is_loaded("qtha_lab.adapters.heads"):
         return _live_heads()
     return remembered("heads", ("heads",), _live_heads)
 
 
 def check_options(method: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that contradict each other, once the method is loaded; before, each by itself.
+    """Refuse invalid or contradicting options.
+
+    If the method is not loaded, each option is checked separately.
 
     Raises:
         Refusal: With the rule and the value.
@@ -131,7 +137,10 @@ def _entry(method: Any) -> MethodEntry:
 
 @functools.cache
 def _keep(folder: Path) -> None:
-    """Leave on the disk what is loaded, for those who come before it; nothing while a plugin is among it."""
+    """Write the loaded declarations to the disk cache.
+
+    Writes nothing if a plugin is among them.
+    """
     from qtha_lab.adapters import OUR_METHODS
     from qtha_lab.adapters.heads import HEADS
     from qtha_lab.circuits.ansatze.registry import ANSATZE
@@ -157,7 +166,7 @@ def _from(facts: dict[str, Any]) -> MethodEntry:
 
 
 def _facts() -> list[dict[str, Any]]:
-    """The entries as JSON holds them."""
+    """Convert the entries to values that JSON can hold."""
     return [
         vars(entry) | {"settings": [_plain(setting) for setting in entry.settings.values()]}
         for entry in _live_entries().values()

@@ -1,6 +1,6 @@
-"""One way to write a method's options, however they were typed: the order declared, numbers in one form.
+"""Canonical form of a method's options: declared order and one number format.
 
-Refuses nothing: an unknown method or option is written after the known ones, as it is.
+Refuses nothing: an unknown method or option follows the known ones unchanged.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from qtha_lab.core.settings import Setting
 from qtha_lab.experiment.method_list import method_entry
 
 log = logging.getLogger(__name__)
-ALPHAS = ("lora_alpha", "alpha")  # what sets the scale of a method; left open, it follows r
+ALPHAS = ("lora_alpha", "alpha")  # settings of a method's scale; if omitted, alpha follows r
 
 
 def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options in the order declared, a whole number where a fraction may stand as `16`, not `16.0`.
+    """Return the options in declared order with normalised numbers.
+
+    A whole number for a fraction becomes `16` instead of `16.0`.
 
     Example:
         >>> written_out("qtha", {"waist": 16, "alpha": 8.0, "r": 4})
         {'r': 4, 'alpha': 8, 'waist': 16}
     """
-    if not options:  # nothing to be loaded for
+    if not options:  # avoids loading the declarations
         return {}
     declared = _declared(method)
     place = {name: number for number, name in enumerate(declared)}
@@ -33,9 +35,9 @@ def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are not at their default, written out: equal for two that mean the same.
+    """Return the non-default options in canonical form, equal for equal meanings.
 
-    An alpha stays beside an r that is not the default: left open it would follow r.
+    An alpha is retained beside a non-default r, because an omitted alpha follows r.
 
     Example:
         >>> without_defaults("lora", {"lora_alpha": 16, "r": 8}), without_defaults("lora", {"lora_alpha": 16, "r": 4})

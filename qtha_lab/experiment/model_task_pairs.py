@@ -1,4 +1,4 @@
-"""A cell of a comparison: one base model on one task, where all methods meet."""
+"""(model, task) pairs of a comparison, on each of which all methods are compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtha_lab.core import call_syntax as calls
 
 @dataclass(frozen=True)
 class Cell:
-    """A base model and a task.
+    """Pair of base model and task.
 
     Attributes:
         model: Name, folder or hub id of the base model.
@@ -34,12 +34,12 @@ class Cell:
 
     @property
     def task_with_options(self) -> str:
-        """The task as `read` takes it."""
+        """Task with its options, in a form that `read` can parse."""
         return f"{self.task}({self.options})" if self.options else self.task
 
     @classmethod
     def read(cls, model: str, task: str) -> Cell:
-        """The cell of a model and a task that may have its options beside its name."""
+        """Create the pair of a model and a task, whose options may follow its name."""
         if not task.endswith(")"):
             return cls(model, task)
         name, _, options = task.removesuffix(")").partition("(")
@@ -47,18 +47,18 @@ class Cell:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Cell:
-        """The cell of a run, as its entry in a summary says it."""
+        """Create the pair of a run from its entry in a summary."""
         options = calls.write_options(fields.get("task_options") or {})
         return cls(fields.get("model", ""), fields.get("task", ""), options)
 
     @property
     def task_options(self) -> dict[str, Any]:
-        """The options of the task by name."""
+        """Options of the task by name."""
         return calls.parse_options(self.options)
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields of an experiment in this cell."""
+        """Experiment fields of this pair."""
         return {"model": self.model, "task": self.task, "task_options": self.task_options}
 
 
@@ -66,7 +66,7 @@ Entry = dict[str, Any]
 
 
 def by_cell(entries: Iterable[Entry]) -> dict[Cell, list[Entry]]:
-    """Entries of runs by their cell, in the order in which cells are first met."""
+    """Group entries of runs by pair, in order of first occurrence."""
     cells: dict[Cell, list[Entry]] = {}
     for entry in entries:
         cells.setdefault(Cell.of(entry), []).append(entry)
@@ -74,12 +74,12 @@ def by_cell(entries: Iterable[Entry]) -> dict[Cell, list[Entry]]:
 
 
 def name_in(words: str, cell: Cell, cells: int) -> str:
-    """Words about a cell of so many: beside others it is named.
+    """Append the name of a pair to a text if there are several pairs.
 
     Args:
-        words: Such as the label of a method.
-        cell: Where it holds.
-        cells: How many there are.
+        words: Text, such as the label of a method.
+        cell: Pair to name.
+        cells: Number of pairs.
 
     Example:
         >>> name_in("lora(r=2)", Cell("tiny", "qa"), cells=2)

@@ -1,4 +1,4 @@
-"""A description as a notebook that repeats it: its Python, and what comes of it as a figure and numbers."""
+"""Conversion of a description to a notebook that runs it and shows the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qtha_lab.experiment import serialisation as equivalents
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-# What follows the Python of each kind of description, cell by cell.
+# Notebook cells that follow the Python code of each kind of description.
 _RESULTS = {
     "Experiment": (
         "run.wait()",
@@ -25,7 +25,7 @@ _RESULTS = {
 
 
 def to_notebook(description: BaseModel) -> str:
-    """The notebook, without outputs, as the text of its file."""
+    """Generate the notebook text without outputs."""
     import nbformat
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 

@@ -1,6 +1,6 @@
-"""Stages of a training, one after the other: their steps, what each trains, and which parts it leaves out.
+"""Training phases: steps, trained tensor groups and disabled parts of each phase.
 
-Reads and writes their text and holds them against a plan; `qtha_lab.training.phases` takes the steps.
+Reads, writes and validates their text form; `qtha_lab.training.phases` executes them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ OWN = ("steps", "train")
 
 
 class Stage(NamedTuple):
-    """One stage.
+    """One training phase.
 
     Attributes:
-        name: What it is called in the log of a run.
+        name: Name in the log of a run.
         steps: Optimiser steps.
-        train: Groups of tensors that it trains; None is all.
-        options: Settings of the method that differ meanwhile, such as `use_circuit=false`.
+        train: Groups of trained tensors; None selects all.
+        options: Settings of the method that differ during the phase, such as `use_circuit=false`.
 
     Example:
         >>> parse("linear(steps=50,use_circuit=false), all(steps=50,train=[W_q,angles,B])")[0]
@@ -38,16 +38,16 @@ class Stage(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As `parse` reads it."""
+        """Text form that `parse` reads."""
         trained = {} if self.train is None else {"train": list(self.train)}
         return calls.call(self.name, {"steps": self.steps, **trained, **self.options})
 
 
 def parse(text: str) -> list[Stage]:
-    """Read stages such as `linear(steps=50,use_circuit=false),all(steps=50,train=[W_q,angles,B])`.
+    """Parse phases such as `linear(steps=50,use_circuit=false),all(steps=50,train=[W_q,angles,B])`.
 
     Raises:
-        Refusal: If one has no steps, trains nothing or has the name of another.
+        Refusal: If a phase has no steps, trains nothing, or repeats a name.
     """
     stages = [_stage(part) for part in calls.split_list(text)]
     names = [stage.name for stage in stages]
@@ -58,7 +58,9 @@ def parse(text: str) -> list[Stage]:
 
 
 def written(stages: str | Sequence[Mapping[str, Any]]) -> str:
-    """Stages in their one text, from that text or from mappings of `name`, `steps`, `train` and `set`.
+    """Convert phases to their text form.
+
+    Accepts that text, or mappings of `name`, `steps`, `train` and `set`.
 
     Example:
         >>> written([{"steps": 5, "set": {"use_circuit": False}}, {"steps": 5, "train": ["B"]}])
@@ -75,7 +77,7 @@ def written(stages: str | Sequence[Mapping[str, Any]]) -> str:
 
 
 def check_steps(stages: str, steps: int) -> None:
-    """Refuse stages that do not add up to the steps of the training."""
+    """Refuse phases whose steps do not sum to the training steps."""
     counts = [stage.steps for stage in parse(stages)]
     if counts and sum(counts) != steps:
         total = " + ".join(map(str, counts))
@@ -83,10 +85,11 @@ def check_steps(stages: str, steps: int) -> None:
 
 
 def check_stages(plan: Plan) -> None:
-    """Refuse stages that the method of a plan cannot be trained in.
+    """Refuse phases that the plan's method does not support.
 
     Raises:
-        Refusal: If a stage trains nothing, sets what it cannot, or the last one leaves a part out.
+        Refusal: If a phase trains nothing or sets an unsupported option, or the last phase disables
+            a part.
     """
     stages = parse(plan.experiment.training.stages)
     if not stages:

@@ -1,7 +1,7 @@
-"""What follows from an experiment before a weight is loaded: rows, sizes, config, circuits, bytes.
+"""Properties of an experiment before weights are loaded: rows, sizes, config, circuits and bytes.
 
-Each part is worked out when it is first asked for, and remembered for every plan in which all that it
-depends on is the same. Whether an experiment may run is decided in `refusals`.
+Each part is computed on first use and cached for all plans with the same dependencies. `validation`
+decides if an experiment may run.
 """
 
 from __future__ import annotations
@@ -47,10 +47,12 @@ _LAYOUTS: Cache[Layout] = Cache("layout", most=64)
 
 
 def resolve(experiment: Experiment) -> Plan:
-    """The plan of an experiment; its plugins are imported, nothing else is done yet.
+    """Create the plan of an experiment; imports its plugins.
+
+    All other parts are computed later.
 
     Raises:
-        Refusal: If a plugin does not import.
+        Refusal: If a plugin cannot be imported.
 
     Example:
         >>> from qtha_lab.experiment import Experiment
@@ -69,16 +71,16 @@ def resolve(experiment: Experiment) -> Plan:
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment with all that is known of it beforehand; what it holds is shared and never changed.
+    """Experiment with its derived properties, which are shared and must not be modified.
 
-    Every part but `experiment` may raise `Refusal`, as `refusals.check` does.
+    Every part except `experiment` may raise `Refusal`, as `validation.check` does.
     """
 
     experiment: Experiment
 
     @cached_property
     def task(self) -> Task:
-        """The rows to train, to evaluate and to test on."""
+        """Task with its training, evaluation and test rows."""
         from qtha_lab.tasks import load_task
 
         experiment = self.experiment
@@ -101,7 +103,7 @@ class Plan:
 
     @cached_property
     def steps(self) -> int:
-        """Optimiser steps: those asked for, or as many as the epochs are with these rows."""
+        """Number of optimiser steps: the given number, or the number computed from epochs."""
         training = self.experiment.training
         if training.epochs is None:
             return training.steps
@@ -109,11 +111,14 @@ class Plan:
         return math.ceil(training.epochs * math.ceil(batches / training.gradient_accumulation))
 
     def as_recorded(self) -> Experiment:
-        """Return the experiment as a run records it: the steps of its epochs and the size of its method as numbers."""
+        """Return the experiment as a run records it.
+
+        The steps of its epochs and the size of its method are stored as numbers.
+        """
         training, method = self.experiment.training, self.experiment.method
         try:
             method = self.method
-        except Refusal as reason:  # the worker refuses it
+        except Refusal as reason:  # the worker refuses the method later
             log.debug("the size of %s stays open: %s", method.label, reason)
         if training.epochs is not None:
             training = training.replace(steps=self.steps)
@@ -121,7 +126,7 @@ class Plan:
 
     @cached_property
     def method(self) -> MethodChoice:
-        """The method with the numbers of its size, where its options leave them to be chosen."""
+        """Method with resolved sizes, where its options leave them open."""
         choice = self.experiment.method
         if not leaves_open(choice.name, choice.options):
             return choice
@@ -132,12 +137,12 @@ class Plan:
 
     @property
     def has_rows(self) -> bool:
-        """Whether the rows have been read already, in this plan or another."""
+        """True if the rows are already cached by this or another plan."""
         return self._task_key is not None and self._task_key in _TASKS
 
     @cached_property
     def model(self) -> PreTrainedModel:
-        """The base model on the meta device: its modules without weights."""
+        """Base model on the meta device: modules without weights."""
         from qtha_lab.models import empty_model
 
         head, n_labels, reader = self.head, self.n_labels, self.reader
@@ -148,22 +153,22 @@ class Plan:
 
     @property
     def head(self) -> Head:
-        """What the model ends in, for this kind of task."""
+        """Kind of output head for this kind of task."""
         return HEADS[self.task.kind]
 
     @property
     def n_labels(self) -> int | None:
-        """Classes of a classification task; None for one that writes."""
+        """Number of classes of a classification task; None for a text task."""
         return len(self.task.labels) or None
 
     @property
     def reader(self) -> str:
-        """The head that reads the model where a task has classes; empty for the model's own."""
+        """Classification head of the experiment; empty for the model's own head or a text task."""
         return self.experiment.head if self.task.kind == "classification" else ""
 
     @cached_property
     def target_modules(self) -> list[str]:
-        """The layers to adapt: those chosen, else the model's usual ones."""
+        """Layers to adapt: the chosen ones, or the model's default."""
         from qtha_lab.models import default_target_modules
 
         names = self.experiment.method.target_modules
@@ -171,7 +176,7 @@ class Plan:
 
     @cached_property
     def config(self) -> PeftConfig:
-        """The method's PEFT config, sized for the model; copy it before PEFT writes into it."""
+        """PEFT config of the method, sized for the model; copy it before PEFT modifies it."""
         from qtha_lab.adapters.peft import AdapterConfig
 
         config = self._as_chosen
@@ -181,7 +186,7 @@ class Plan:
 
     @cached_property
     def _as_chosen(self) -> PeftConfig:
-        """The PEFT config of the options alone."""
+        """PEFT config of the options alone."""
         from qtha_lab.adapters import get_method
 
         choice = self.experiment.method
@@ -193,7 +198,7 @@ class Plan:
 
     @property
     def start_rows(self) -> int:
-        """How many training rows the adapter's start may read; 0 for most."""
+        """Number of training rows that the initialisation may read; 0 for most methods."""
         from qtha_lab.adapters import get_method, initialisation_rows
 
         choice = self.experiment.method
@@ -203,12 +208,12 @@ class Plan:
 
     @cached_property
     def layout(self) -> Layout:
-        """The adapted layers with their sizes, the trainable parameters and the circuits."""
+        """Adapted layers with their sizes, trainable parameters and circuits."""
         return self._layout(self._as_chosen)
 
     @cached_property
     def usual_lora(self) -> tuple[PeftConfig, Layout]:
-        """LoRA as most people use it on the same layers, to compare sizes with."""
+        """LoRA at its defaults on the same layers, for a comparison of sizes."""
         from qtha_lab.adapters import get_method
 
         config = get_method("lora").make_config(
@@ -218,12 +223,12 @@ class Plan:
 
     @property
     def circuits(self) -> Mapping[Circuit, int]:
-        """How many layers run each circuit."""
+        """Number of layers per circuit."""
         return self.layout.circuits
 
     @cached_property
     def row_lengths(self) -> tuple[int, ...]:
-        """Tokens of the first training rows, as many as show how long rows are."""
+        """Token lengths of the first `SAMPLED_ROWS` training rows."""
         model, task, training = self._model_key, self._task_key, self.experiment.training
         part = training.share, training.max_length
         key = None if model is None or task is None else (model, task, *part)
@@ -231,7 +236,7 @@ class Plan:
 
     @cached_property
     def bytes(self) -> Mapping[str, int]:
-        """Bytes that a step needs at least, by what takes them (see `memory.bytes_needed`)."""
+        """Minimum bytes of a step by purpose (see `memory.bytes_needed`)."""
         return memory.bytes_needed(
             self.experiment.training,
             self.model,
@@ -241,7 +246,7 @@ class Plan:
             width=max(self.row_lengths),
         )
 
-    # what each part depends on
+    # cache keys: dependencies of each part
 
     @cached_property
     def _task_key(self) -> Hashable | None:
@@ -268,7 +273,7 @@ class Plan:
         from qtha_lab.circuits.ansatze.registry import ANSATZE
 
         model = self._model_key
-        # a plugin that is registered anew has another config class, an ansatz another entry
+        # registering a plugin again changes the config class; an ansatz changes its entry
         place = (model, type(config), _text(config.to_dict()), tuple(ANSATZE.values()))
         return _LAYOUTS.get(None if model is None else place, lambda: layout_of(self.model, config))
 
@@ -284,26 +289,32 @@ class Plan:
 
 
 def _task_source(name: str) -> Hashable | None:
-    """What the rows of a task are read from, other where that was changed; None if it cannot be known."""
+    """Return a cache key of a task's rows, which changes with their source.
+
+    None if the source cannot be determined.
+    """
     from qtha_lab.core.paths import data_dir
     from qtha_lab.tasks.registry import TASKS
 
     if name in TASKS:
         info = TASKS[name]
         is_shipped = info.options.__module__.startswith("qtha_lab.tasks.")
-        return (info, data_dir()) if is_shipped else None  # a plugin reads rows from anywhere
+        return (info, data_dir()) if is_shipped else None  # a plugin may read rows from anywhere
     path = as_path(name)
     try:
         if name.endswith(".jsonl"):
             return path.resolve(), digest(path)
         return _files_below(path) if path.is_dir() else None
-    except (OSError, Refusal) as reason:  # whoever reads it says what is wrong with it
+    except (OSError, Refusal) as reason:  # the later reader reports the error
         log.debug("task %s is not remembered: %s", name, reason)
         return None
 
 
 def _files_below(folder: Path) -> Hashable | None:
-    """Path, bytes and time of change of every file; None if there are more than a data set has."""
+    """Return path, size and modification time of every file.
+
+    None if the folder has more files than a data set may have.
+    """
     from qtha_lab.tasks.folders import MOST_FILES
 
     paths = list(itertools.islice(folder.rglob("*"), MOST_FILES + 1))
@@ -314,7 +325,7 @@ def _files_below(folder: Path) -> Hashable | None:
 
 
 def _text(values: Mapping[str, Any]) -> str:
-    """Options in one form: equal for two mappings that hold the same."""
+    """Convert options to canonical text: equal for equal mappings."""
 
     def plain(value: Any) -> Any:
         return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)

@@ -1,4 +1,4 @@
-"""What the description in a run's directory is of: a fine-tune, or an arm of a reproduction. Reads its first lines."""
+"""Kind of description in a run directory: a fine-tune or a reproduction arm."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from qtha_lab.experiment.serialisation import LONGEST
 
 log = logging.getLogger(__name__)
 
-MARK = b"reproduction:"  # begins a line of the description of an arm
+MARK = b"reproduction:"  # start of a line in the description of an arm
 
 
 def is_arm(file: Path) -> bool:
-    """Whether a description is that of an arm of a reproduction; no if it cannot be read, whose reader says why."""
+    """Report if a description belongs to an arm of a reproduction.
+
+    False if the file cannot be read; its reader reports the error.
+    """
     try:
         lines = read_bytes(file, LONGEST).splitlines()
     except (OSError, Refusal) as error:

@@ -1,4 +1,4 @@
-"""A training by reward: where it makes sense. What the reward is, and its gradient, is `qtha_lab.training.reinforce`."""
+"""Validation of REINFORCE settings; `qtha_lab.training.reinforce` computes reward and gradient."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from qtha_lab.experiment.experiment import Training
     from qtha_lab.tasks import Task
 
-OWN = ("reward", "reward_samples")  # settings that are read with a reward alone
+OWN = ("reward", "reward_samples")  # settings that are used only with a reward
 
 
 def check_reward(training: Training, task: Task) -> None:
-    """Refuse a reward for a task without answers or beside a teacher, and its settings without it.
+    """Refuse a reward for a classification task or with a teacher.
+
+    Also refuses reward settings without objective "reward".
 
     Raises:
-        Refusal: If one of these holds.
+        Refusal: If one of these conditions holds.
     """
     if training.objective != "reward":
         for name in OWN:

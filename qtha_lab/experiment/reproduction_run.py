@@ -1,7 +1,7 @@
-"""The description of one arm of a reproduction with one seed, read and listed like any experiment's.
+"""Description of one reproduction arm with one seed, stored like an experiment's.
 
-What an arm does is code of `qtha_lab.reproductions`, not a fine-tune of a language model: such a description is
-written and read here, and started by `qtha-lab reproduce` alone.
+The arm runs code of `qtha_lab.reproductions` instead of a language model fine-tune. This module
+only reads and writes its description; `qtha-lab reproduce` starts it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 
 class Reproduced(Experiment):
-    """An arm of a reproduction: `model` and `reproduction` are its name, `task` its data, `method` the arm.
+    """Arm of a reproduction, stored in the fields of an experiment.
+
+    `model` and `reproduction` hold its name, `task` its data, `method` the arm.
 
     Example:
         >>> arm = Reproduced.arm("ttn_vqc", "staged", data="digits", steps=60, seed=1)
@@ -40,7 +42,7 @@ class Reproduced(Experiment):
     @field_validator("reproduction")
     @classmethod
     def _is_a_call(cls, text: str) -> str:
-        """Refuse a text that names no reproduction."""
+        """Refuse a text that is no reproduction call."""
         name, _ = calls.parse_call(text, "reproduction")
         if not NAME.fullmatch(name) or not text.isprintable():
             raise Refusal(
@@ -56,15 +58,15 @@ class Reproduced(Experiment):
     def arm(
         cls, reproduction: str, arm: str, *, data: str, steps: int, seed: int, quick: bool = False
     ) -> Reproduced:
-        """One arm with one seed.
+        """Describe one arm with one seed.
 
         Args:
-            reproduction: Its name, with settings of it as `NAME(setting=value,…)`.
-            arm: The arm's name.
-            data: What it works on, in a word.
-            steps: Optimiser steps, or whatever is counted.
-            seed: Of everything random.
-            quick: Whether it is the short form.
+            reproduction: Name of the reproduction, with settings as `NAME(setting=value,…)`.
+            arm: Name of the arm.
+            data: Data of the arm, in one word.
+            steps: Number of optimiser steps, or of the arm's own unit.
+            seed: Seed of all random numbers.
+            quick: Select the short form.
         """
         return cls(
             model=calls.parse_call(reproduction, "reproduction")[0], task=data, method=arm, training={"steps": steps}, seed=seed,
@@ -72,21 +74,21 @@ class Reproduced(Experiment):
         )  # fmt: skip
 
     def as_recorded(self) -> Reproduced:
-        """Return it as it is: its method is the name of an arm."""
+        """Return the arm unchanged, because its method is the name of an arm."""
         return self
 
     def check(self, runs_dir: Path | None = None) -> None:
-        """Refuse to be launched as a fine-tune."""
+        """Refuse a launch as a fine-tune."""
         raise Refusal(
             f"an arm of a reproduction is run by: qtha-lab reproduce {shlex.quote(self.reproduction)}"
         )
 
     def to_command(self) -> str:
-        """The command that runs it, with all other arms and seeds."""
+        """Return the command that runs this arm with all other arms and seeds."""
         return f"qtha-lab reproduce {shlex.quote(self.reproduction)}{' --quick' * self.quick}"
 
     def to_python(self) -> str:
-        """The Python that runs it, with all other arms and seeds."""
+        """Return the Python code that runs this arm with all other arms and seeds."""
         quick = ", quick=True" if self.quick else ""
         return (
             "from qtha_lab.reproductions import reproduce\n\n"
@@ -95,9 +97,9 @@ class Reproduced(Experiment):
 
 
 def read_recorded(file: Path) -> Experiment:
-    """The description in the directory of a run: of a fine-tune, or of an arm of a reproduction.
+    """Read the description in a run directory: a fine-tune, or a reproduction arm.
 
     Raises:
-        Refusal: Naming the file and the line, if it is neither.
+        Refusal: If the description is neither; names the file and line.
     """
     return (Reproduced if is_arm(file) else Experiment).from_yaml(file)

@@ -1,4 +1,4 @@
-"""What the machine, the libraries and the base model allow of a training, asked before it starts."""
+"""Requirements of a training on machine, libraries and base model, checked before the start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_tracker(report_to: str) -> None:
 
 
 def check_threads(threads: int | None) -> None:
-    """Refuse more threads than this process may run at once."""
+    """Refuse more threads than this process has cores."""
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     if threads and threads > cores:
@@ -32,7 +32,10 @@ def check_threads(threads: int | None) -> None:
 
 
 def check_processes(training: Training) -> None:
-    """Refuse more processes than a batch has rows, or this machine has GPUs, and what one process takes alone."""
+    """Refuse more processes than a batch has rows or this machine has GPUs.
+
+    Also refuses settings that only a single process supports.
+    """
     processes = training.processes
     if processes == 1:
         return
@@ -55,7 +58,7 @@ def check_processes(training: Training) -> None:
 
 
 def check_course(plan: Plan) -> None:
-    """Refuse both steps and epochs, and an improvement that nobody waits for."""
+    """Refuse both steps and epochs, and a minimum improvement without patience."""
     training = plan.experiment.training
     default = type(training).model_fields["steps"].default
     if training.epochs is not None and training.steps not in (default, plan.steps):
@@ -70,7 +73,7 @@ def check_course(plan: Plan) -> None:
 
 
 def check_rates(plan: Plan) -> None:
-    """Refuse a rate of its own for a group of tensors that the method does not train."""
+    """Refuse a separate rate for a tensor group that the method does not train."""
     for group in plan.experiment.training.rate_ratios:
         if group not in plan.layout.groups:
             raise unknown(
@@ -81,7 +84,10 @@ def check_rates(plan: Plan) -> None:
 
 
 def check_initialisation(plan: Plan) -> None:
-    """Refuse a start of the adapter that cannot be made on this base (see `adapters.check_start`)."""
+    """Refuse an initialisation that this base does not allow.
+
+    See `adapters.check_initialisation`.
+    """
     from qtha_lab import adapters
 
     experiment = plan.experiment
@@ -95,7 +101,7 @@ def check_initialisation(plan: Plan) -> None:
 
 
 def check_head(plan: Plan) -> None:
-    """Refuse a head, or the method that trains nothing else, for a task that has no classes."""
+    """Refuse a head, or the head-only method "none", for a task without classes."""
     from qtha_lab.adapters import heads
 
     experiment, task = plan.experiment, plan.task
@@ -114,7 +120,10 @@ def check_head(plan: Plan) -> None:
 
 
 def check_gradients(plan: Plan) -> None:
-    """Refuse a start of the adapter from gradients, which are zero behind a head whose logits are equal at the start."""
+    """Refuse a gradient-based initialisation of the adapter behind a separate head.
+
+    Such a head has equal logits at its initialisation, so all gradients are zero.
+    """
     from qtha_lab.adapters import initialisation_rows
 
     if not plan.reader:
@@ -128,7 +137,7 @@ def check_gradients(plan: Plan) -> None:
 
 
 def check_positions(plan: Plan) -> None:
-    """Refuse rows longer than the positions a model was made with; some models have no such end."""
+    """Refuse rows longer than the model's positions; some models have no such limit."""
     experiment = plan.experiment
     max_length, max_new = experiment.training.max_length, experiment.training.max_new_tokens
     positions = getattr(plan.model.config, "max_position_embeddings", None)

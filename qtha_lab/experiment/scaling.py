@@ -1,7 +1,7 @@
-"""One scale for all methods of a comparison: alpha = 2 r wherever a method's options leave it open.
+"""Scaling of a comparison's methods: alpha = 2 r if a method's options omit alpha.
 
-PEFT keeps LoRA's alpha at its default whatever r is, so s = alpha / r would be 8 at r = 2 and 0.6 at r = 27 beside
-QTHA's 2, and a comparison of ranks would be one of scales.
+PEFT's default for LoRA's alpha does not depend on r. The scale s = alpha / r would be 8 at r = 2
+and 0.6 at r = 27, beside QTHA's 2. A comparison of ranks would then be a comparison of scales.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ Rule = Literal["2r", "as_given"]
 
 
 def scaled(choice: MethodChoice, rule: Rule) -> MethodChoice:
-    """A method as a comparison trains it.
+    """Return a method with the scale of a comparison.
 
     Args:
-        choice: The method; an alpha among its options stays.
-        rule: "2r", or "as_given": its own default.
+        choice: Method; an alpha among its options is not changed.
+        rule: "2r", or "as_given" for the method's default.
 
     Example:
         >>> scaled(MethodChoice.parse("lora(r=2)"), "2r").label
@@ -29,7 +29,7 @@ def scaled(choice: MethodChoice, rule: Rule) -> MethodChoice:
     """
     r = choice.options.get("r")
     if rule == "as_given" or not isinstance(r, int) or isinstance(r, bool):
-        return choice  # at the default r every default alpha is 2 r
+        return choice  # at the default r, every default alpha is 2 r
     from qtha_lab.adapters import get_method
 
     settings = get_method(choice.name).settings()

@@ -1,6 +1,6 @@
-"""What a search over settings is: axes, how points on them are chosen, and how many of every method are tried.
+"""Search over settings: axes, choice of points, and number of trials per method.
 
-A sweep is one by itself; a comparison has one for tuning. What an axis is called is `sweeping`'s to know.
+A sweep is a search; a comparison contains one for tuning. `sweep` defines the names of axes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.validated_model import Declared
 
-COMMON: dict[str, Any] = {"common": True}  # among the first that a person sets
+COMMON: dict[str, Any] = {"common": True}  # shown among the first settings of a form
 
 
 class Search(Declared):
-    """Settings to vary, and how many points of every method are tried."""
+    """Search settings: axes, sampler and number of trials per method."""
 
     axes: dict[str, Any] = Field(
         default_factory=lambda: {"learning_rate": "0.001..0.1 log 5"},

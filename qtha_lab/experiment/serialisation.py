@@ -1,6 +1,6 @@
-"""One description in three more forms: YAML, Python and a shell command.
+"""Conversion of a description to YAML, Python code and a shell command.
 
-Knows the shape of a description only through its declared fields; checks no values.
+Depends only on the declared fields of a description; checks no values.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from qtha_lab.core.io import parse_yaml, read_bytes
 from qtha_lab.core.io.strict_yaml import FLOAT
 
 Description = TypeVar("Description", bound=BaseModel)
-LONGEST = 2**20  # bytes of a description
+LONGEST = 2**20  # maximum bytes of a description
 SEVERAL = {
     "models": "model",
     "tasks": "task",
-}  # where there are several, the first is not said again
+}  # if several are set, the first one is not repeated
 COMMANDS = {
     "Experiment": "run",
     "Comparison": "compare",
@@ -41,7 +41,10 @@ DESCRIPTIONS = (
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what YAML 1.1 and 1.2 read alike: `1.0e-05` as a number, the text `1e-3` in quotation marks."""
+    """YAML writer for values that YAML 1.1 and 1.2 read alike.
+
+    Writes `1.0e-05` as a number, and the text `1e-3` in quotation marks.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -59,12 +62,12 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456
 
 
 def to_yaml(description: BaseModel) -> str:
-    """The description without what is at its default, in the order declared."""
+    """Convert a description to YAML in declared order, without default values."""
     return yaml.dump(thin(description), Dumper=_Dumper, sort_keys=False)
 
 
 def thin(value: Any) -> Any:
-    """A description as plain values, without what is at its default."""
+    """Convert a description to plain values without default values."""
     if isinstance(value, list):
         return [thin(item) for item in value]
     if isinstance(value, BaseModel):
@@ -73,7 +76,10 @@ def thin(value: Any) -> Any:
 
 
 def _fields_to_write(description: BaseModel) -> list[str]:
-    """The fields not at their default, and always the model or the models, the task or the tasks, and the method."""
+    """Select the fields to write: those with non-default values, and required ones.
+
+    Model or models, task or tasks, and the method are always written.
+    """
     differing = description.model_dump(exclude_defaults=True)
     always = {"model", "task", "method", "methods"} if hasattr(description, "model") else {"name"}
     always |= {"axes"} if "axes" in type(description).model_fields else set()
@@ -82,7 +88,7 @@ def _fields_to_write(description: BaseModel) -> list[str]:
 
 
 def _in_order(description: BaseModel) -> list[str]:
-    """The fields in the order declared, several models in the place of one."""
+    """Return the fields in declared order, with `models` and `tasks` before `model` and `task`."""
     fields = [name for name in type(description).model_fields if name not in SEVERAL]
     for several, one in SEVERAL.items():
         if several in type(description).model_fields:
@@ -91,10 +97,10 @@ def _in_order(description: BaseModel) -> list[str]:
 
 
 def read_yaml(description: type[Description], source: str | Path) -> Description:
-    """The description in a YAML text, or in the file at a path.
+    """Parse a description from YAML text, or from the file at a path.
 
     Raises:
-        Refusal: Naming the file and the line, if it is not a mapping or a field is wrong.
+        Refusal: If it is not a mapping or a field is wrong; names the file and line.
     """
     path = _as_path(source)
     text = str(source) if path is None else _text_of(path)
@@ -110,7 +116,7 @@ def read_yaml(description: type[Description], source: str | Path) -> Description
 def _description_of(
     description: type[Description], fields: Any, lines: dict[str, int]
 ) -> Description:
-    """The description of these fields; a refusal begins with the line of the field."""
+    """Create a description from fields; a refusal starts with the line of the field."""
     try:
         if not isinstance(fields, dict):
             raise Refusal(f"a description must be a mapping of settings, not {fields!r:.60}")
@@ -140,7 +146,7 @@ def _as_path(source: str | Path) -> Path | None:
 
 
 def to_python(description: BaseModel) -> str:
-    """The code that makes the description and starts it."""
+    """Generate the Python code that creates and starts a description."""
     code = _code(description)
     imported = [n for n in DESCRIPTIONS if f"{n}(" in code]
     if type(description).__name__ == "Comparison":
@@ -162,7 +168,7 @@ def to_python(description: BaseModel) -> str:
 
 
 def _code(value: Any, indent: str = "") -> str:
-    """A constructor call; one line per field where there is something to break."""
+    """Generate a constructor call, with one line per field for long descriptions."""
     deeper = indent + "    "
     if isinstance(value, list) and value and isinstance(value[0], BaseModel):
         lines = [f"{deeper}{_code(item, deeper)},\n" for item in value]
@@ -177,7 +183,7 @@ def _code(value: Any, indent: str = "") -> str:
 
 
 def to_command(description: BaseModel) -> str:
-    """The command with a flag for every setting that is not at its default."""
+    """Generate the command with a flag for every non-default setting."""
     words = ["qtha-lab", COMMANDS[type(description).__name__]]
     for name, value in _flags(description).items():
         flag = "--" + name.replace("_", "-")

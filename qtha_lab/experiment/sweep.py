@@ -1,6 +1,6 @@
-"""The description of a sweep: methods some of whose settings are axes, and how points on them are chosen.
+"""Description of a sweep: methods with settings as axes, and the choice of points.
 
-Any declared setting may be an axis. What runs the trials is `qtha_lab.studies.sweep`.
+Any declared setting can be an axis. `qtha_lab.studies.sweep` runs the trials.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Point = Mapping[str, Any]
 
 
 class Place(NamedTuple):
-    """Where the setting of an axis stands in an experiment."""
+    """Position of an axis's setting in an experiment."""
 
     part: Literal["choice", "option", "training", "ratio", "run"]
     name: str
 
 
 class Sweep(Search, MethodsAndSeeds):
-    """Several methods, each tried at many points on the axes, with every seed at each point.
+    """Sweep of several methods over points on the axes, with every seed at each point.
 
     Example:
         >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3", "qtha.r": [4, 8]})
@@ -56,7 +56,7 @@ class Sweep(Search, MethodsAndSeeds):
         description="What is to be best at the end of a run, over its seeds in the mean.",
     )
 
-    if TYPE_CHECKING:  # what is accepted; the fields above say what is stored
+    if TYPE_CHECKING:  # accepted types; the fields above give the stored types
 
         def __init__(
             self,
@@ -113,18 +113,18 @@ class Sweep(Search, MethodsAndSeeds):
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """Which way the objective is good, in Optuna's words."""
+        """Optimisation direction of the objective, as Optuna names it."""
         return "minimize" if MEASURES[self.objective].better == "lower" else "maximize"
 
     def axes_of(self, method: MethodChoice) -> dict[str, Axis]:
-        """The axes that a method has."""
+        """Return the axes that apply to a method."""
         return {n: Axis.of(values) for n, values in self.axes.items() if place_of(n, method)}
 
     def points_of(self, method: MethodChoice) -> int:
         """Count the points of a method's grid without building it.
 
         Raises:
-            Refusal: If there are too many, or a range of fractions does not say how many values it has.
+            Refusal: If there are too many points, or a range of fractions has no number of values.
         """
         axes = self.axes_of(method).values()
         try:
@@ -135,23 +135,23 @@ class Sweep(Search, MethodsAndSeeds):
             raise Refusal(f"axes: {refused}") from None
 
     def grid(self, method: MethodChoice) -> list[Point]:
-        """Every point of a method's grid, the first axis slowest."""
+        """Return all points of a method's grid; the first axis varies slowest."""
         self.points_of(method)
         axes = self.axes_of(method)
         values = [axis.grid() for axis in axes.values()]
         return [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
 
     def trials_of(self, method: MethodChoice) -> int:
-        """How many points of a method are tried."""
+        """Return the number of trials of a method."""
         if self.search != "grid":
             return self.trials or 0
         whole = self.points_of(method)
         return whole if self.trials is None else min(whole, self.trials)
 
     def experiments_at(self, method: MethodChoice, point: Point) -> list[Experiment]:
-        """The experiments of one trial: a method at a point, with every seed."""
+        """Return the experiments of one trial: a method at a point, with every seed."""
         fields, choice, course = self.placed_at(method, point)
-        if method.title:  # or every point would be called the same
+        if method.title:  # otherwise all points would have the same title
             values = ", ".join(map(calls.write_value, point.values()))
             title = f"{method.title} at {values}".translate(_NO_QUOTES)[:60]
             choice = choice.replace(title=title)
@@ -161,10 +161,10 @@ class Sweep(Search, MethodsAndSeeds):
     def placed_at(
         self, method: MethodChoice, point: Point
     ) -> tuple[dict[str, Any], MethodChoice, Training]:
-        """What a point makes of the fields that all runs share, of a method not yet scaled, and of the training.
+        """Return the shared fields, the unscaled method and the training settings at a point.
 
         Raises:
-            Refusal: If the method has no setting of an axis.
+            Refusal: If the method has no setting of this axis.
         """
         fields: dict[str, Any] = {name: getattr(self, name) for name in SHARED}
         choice: dict[str, Any] = {}
@@ -184,7 +184,10 @@ class Sweep(Search, MethodsAndSeeds):
         return fields, method.replace(**choice, options=options), course
 
     def check(self, runs_dir: Path | None = None) -> None:
-        """Refuse a sweep of which a trial could not run: every point of a small grid, else the ends of each axis."""
+        """Refuse a sweep with a trial that cannot run.
+
+        Checks every point of a small grid, otherwise the ends of each axis.
+        """
         for method in self.methods:
             for point in self._points_to_check(method):
                 experiment = self.experiments_at(method, point)[0]
@@ -210,14 +213,16 @@ SHARED = tuple(
 
 
 def place_of(axis: str, method: MethodChoice) -> Place | None:
-    """Where an axis stands in the experiments of a method; None where the method has no such setting.
+    """Find the position of an axis in a method's experiments.
+
+    None if the axis does not apply to the method.
 
     Args:
         axis: `learning_rate`, `steps`, `training.steps`, `rate_ratios.B`, `r` or `qtha.r`.
-        method: The method; its options are known by its declaration.
+        method: Method whose declaration lists its options.
 
     Raises:
-        Refusal: If the name is both an option of the method and a setting of the training.
+        Refusal: If the name is both an option of the method and a training setting.
     """
     if ratio := RATIO.fullmatch(axis):
         is_its = ratio[1] in (None, "training", method.name)

@@ -1,4 +1,4 @@
-"""Pydantic models that refuse in one sentence: which field, which rule, which value.
+"""Pydantic models with one-sentence refusals that name field, rule and value.
 
 Declares no experiment itself; `qtha_lab.experiment` builds on it.
 """
@@ -15,27 +15,34 @@ from qtha_lab.core.settings_help import with_arguments
 
 
 class FieldError(Refusal):
-    """A refusal of one field; `place` is where it stands in the outermost model, as `training.steps`."""
+    """Refusal of one field.
+
+    `place` is the field's path in the outermost model, such as `training.steps`.
+    """
 
     def __init__(self, sentence: str, place: str) -> None:
         super().__init__(sentence)
         self.place = place
 
     def inside(self, outer: str) -> "FieldError":
-        """The same of a field of an outer model; a sentence that names its field names the outer one too."""
+        """Return the refusal with the path of an outer field.
+
+        A sentence that starts with the field's path gets the longer path.
+        """
         named = self.place and str(self).startswith(
             self.place
-        )  # of a model as a whole there is no place
+        )  # a refusal of a whole model has no place
         place = f"{outer}.{self.place}" if self.place else outer
         return FieldError(f"{outer}.{self}" if named else str(self), place)
 
 
 def option(value: Any) -> Any:
-    """A value that every form of a description can hold: a number, a word, true, false, null, a list of
-    them, or such values by name.
+    """Validate a plain value that YAML, Python and shell can all represent.
+
+    Allowed are numbers, text, true, false, null, lists of these, and mappings of names to these.
 
     Raises:
-        Refusal: If it is anything else, or is not finite.
+        Refusal: If the value has another type, or is not finite.
     """
     if isinstance(value, list | tuple):
         if any(isinstance(item, list | tuple | dict) for item in value):
@@ -55,7 +62,7 @@ def option(value: Any) -> Any:
 
 
 class Declared(BaseModel):
-    """An immutable description whose every field is checked at once.
+    """Immutable description that validates all its fields at creation.
 
     Example:
         >>> from pydantic import Field
@@ -83,13 +90,13 @@ class Declared(BaseModel):
             raise one_sentence(refused, type(self)) from None
 
     def replace(self, **changes: Any) -> Self:
-        """A checked copy with some fields changed."""
+        """Return a checked copy with some fields changed."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**(fields | changes))
 
 
 def one_sentence(errors: ValidationError, declared: type[BaseModel]) -> Refusal:
-    """The first thing pydantic found wrong, in one sentence."""
+    """Convert the first pydantic error to a one-sentence refusal."""
     error = errors.errors(include_url=False)[0]
     place = _place(error["loc"])
     if error["type"] == "extra_forbidden":
@@ -107,9 +114,9 @@ def one_sentence(errors: ValidationError, declared: type[BaseModel]) -> Refusal:
 
 
 def _place(location: tuple) -> str:
-    """`("methods", 0, "name")` as `methods[0].name`."""
+    """Format a location: `("methods", 0, "name")` becomes `methods[0].name`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return " ".join(text.removeprefix(".").split())  # a key may hold a line break
+    return " ".join(text.removeprefix(".").split())  # a key may contain a line break
 
 
 def _rule(error: ErrorDetails) -> str:

@@ -1,7 +1,7 @@
-"""Everything about an experiment that can be refused before a weight is loaded.
+"""Validation of an experiment before a weight is loaded.
 
-Reads a plan (names, rows, sizes of a model on the meta device) and the disk. What one field alone may be
-is declared with the field, in `qtha_lab.experiment`.
+Reads a plan (names, rows, sizes of a model on the meta device) and the disk. The limits of single
+fields are declared with the fields, in `qtha_lab.experiment`.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ def check(plan: Plan, runs_dir: Path | None = None) -> None:
     """Refuse an experiment that cannot run.
 
     Raises:
-        Refusal: One sentence with the rule and the value.
+        Refusal: With the rule and the value.
     """
     check_plan(plan)
     check_disk(runs_dir or paths.runs_dir(), disk_needed(plan))
 
 
 def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
-    """All of `check` but the disk.
+    """Run all checks of `check` except the disk check.
 
     Args:
-        plan: What was asked for; its parts are worked out on the way.
-        go_on: Called between stages; what it raises ends the work.
+        plan: Plan of the experiment; its parts are computed during the check.
+        go_on: Called between checks; may raise an exception to cancel.
 
     Raises:
-        Refusal: One sentence with the rule and the value.
+        Refusal: With the rule and the value.
     """
     check_names(plan)
     go_on()
@@ -73,7 +73,10 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
 
 
 def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
-    """Refuse a comparison of which any experiment cannot run; rows and sizes are read once per method and cell."""
+    """Refuse a comparison with an experiment that cannot run.
+
+    Rows and sizes are read once per method and (model, task) pair.
+    """
     for experiment in comparison.typical().values():
         check(resolve(experiment), runs_dir)
 
@@ -88,7 +91,7 @@ def check_names(plan: Plan) -> None:
 
     experiment = plan.experiment
     get_method(experiment.method.name).check(experiment.method.options)
-    if not plan.has_rows:  # whose reading was the check
+    if not plan.has_rows:  # rows in the cache have been checked
         check_task(experiment.task, **experiment.task_options)
     check_model(experiment.model)
     check_quantization(experiment.quantization)
@@ -102,7 +105,7 @@ def check_names(plan: Plan) -> None:
 
 
 def check_base(plan: Plan) -> None:
-    """Refuse bits that a layer of the base cannot take, and a base that the method is not for."""
+    """Refuse a quantisation that the base's layers or the method do not support."""
     from qtha_lab.adapters.peft import AdapterConfig
     from qtha_lab.models.quantisation.formats import check_quantization, weight_bits
 
@@ -113,7 +116,7 @@ def check_base(plan: Plan) -> None:
 
 
 def check_rows(plan: Plan) -> None:
-    """Refuse a task that cannot fill one batch, has nothing to evaluate on or lacks the head it is to train."""
+    """Refuse a task without a full batch, without evaluation rows, or without the required head."""
     training, task = plan.experiment.training, plan.task
     if len(task.train) < training.batch_size:
         raise Refusal(
@@ -133,23 +136,26 @@ def check_rows(plan: Plan) -> None:
 
 
 def check_angles(plan: Plan) -> None:
-    """Refuse a start of the angles whose files are missing or fit no layer."""
+    """Refuse an initialisation of the angles whose files are missing or fit no layer."""
     from qtha_lab import adapters
 
     adapters.check_angles(plan.model, plan.config)
 
 
 def disk_needed(plan: Plan) -> int:
-    """Bytes of a run on the disk: two checkpoints of (adapter, its start, two Adam moments), the adapter, the events."""
+    """Estimate the bytes of a run on the disk.
+
+    Two checkpoints of (adapter, its initialisation, two Adam moments), the adapter, and the events.
+    """
     copies = 2 * 4 + 2
     return 4 * plan.layout.trainable * copies + 500 * plan.steps + 2**20
 
 
 def check_disk(folder: Path, needed: int) -> None:
-    """Refuse a folder that cannot be written to or has no room.
+    """Refuse a folder that is not writable or has too little space.
 
     Raises:
-        Refusal: With the folder and what is wrong with it.
+        Refusal: With the folder and the problem.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

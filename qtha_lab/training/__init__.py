@@ -1,1 +1,1 @@
-"""What happens inside a worker: one fine-tune on transformers' Trainer, its scores and its summary."""
+"""Training of one fine-tune in a worker: transformers' Trainer, scores and summary."""

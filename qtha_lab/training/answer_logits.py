@@ -1,7 +1,8 @@
-"""The head of a language model at the positions that predict an answer's token, and at no others.
+"""Output-head logits restricted to the positions that predict answer tokens.
 
-Logits are as many numbers per position as the vocabulary has tokens, and a prompt's are never read. A model
-without a head of its own, or one that calls it on something else, computes all logits and loses none.
+Each position costs one number per vocabulary token, and no loss reads a prompt's logits. A model
+without an output head, or with a head called on other inputs, computes all logits and gives the
+same result.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ IGNORED = -100
 
 
 class Answers:
-    """The answers' tokens in a batch of labels, and the positions before them.
+    """Answer tokens in a batch of labels, and the positions that predict them.
 
     Args:
-        labels: `(rows, tokens)`, -100 wherever there is no answer.
+        labels: `(rows, tokens)`, -100 at every position without an answer.
 
     Example:
         >>> import torch
@@ -37,14 +38,21 @@ class Answers:
         self.tokens = following[self.positions]
 
     def select(self, values: Tensor) -> Tensor:
-        """Of values at all positions, `(rows, tokens, n)`, those that predict an answer: `(answers, n)`."""
-        if values.shape[:-1] != self.shape:  # the head was given these alone
+        """Select the positions that predict an answer.
+
+        Values have the shape `(rows, tokens, n)`, or `(1, answers, n)` if already restricted; the
+        result has the shape `(answers, n)`.
+        """
+        if values.shape[:-1] != self.shape:  # the head received only these positions
             return values.flatten(0, -2)
         return values.flatten(0, -2).index_select(0, self.positions)
 
     @contextlib.contextmanager
     def at_the_head(self, model: nn.Module) -> Iterator[None]:
-        """While open, the model's head sees the positions before answers alone, as one row of them."""
+        """Restrict the head's input to answer-predicting positions inside the block.
+
+        The head then receives these positions as one row.
+        """
 
         def narrow(module: nn.Module, arguments: tuple) -> tuple | None:
             if not arguments or arguments[0].shape[:-1] != self.shape:
@@ -61,19 +69,22 @@ class Answers:
 
 
 def head_of(model: nn.Module) -> nn.Module | None:
-    """The layer from hidden states to logits; None where the model names none."""
+    """Return the layer from hidden states to logits, or None if the model declares none."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     return base.get_output_embeddings() if isinstance(base, PreTrainedModel) else None
 
 
 def chooses_classes(model: nn.Module) -> bool:
-    """Whether a model has one label for a row, of several classes."""
+    """Report if the model is a sequence classifier, with one class label per row."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     return type(base).__name__.endswith("ForSequenceClassification")
 
 
 def has_plain_loss(model: nn.Module) -> bool:
-    """Whether the loss is the mean over answers' tokens and nothing else, so that it needs no other logits."""
+    """Report if the loss is the plain mean over answer tokens.
+
+    Such a loss needs no logits at other positions.
+    """
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     if head_of(model) is None or not isinstance(base, PreTrainedModel):
         return False

@@ -1,6 +1,7 @@
-"""What a run leaves behind: what it ran on, answers, the adapter, the summary and the model card.
+"""Files of a finished run: environment, answers, adapter, summary and model card.
 
-Computes no step. A file is written beside its place and then moved there, so that a kill leaves it whole.
+Runs no training step. Each file is written under a temporary name and then renamed, so a killed
+process leaves no partial file.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ CARD_NOTES = (
 
 
 def write_environment(session: Session, loaded: Loaded) -> None:
-    """Versions, processor, threads and device, and fingerprints of model and task."""
+    """Record versions, processor, threads, device and the fingerprints of model and task."""
     base, task = (
         {
             "name": shared_name(one.name),
@@ -67,15 +68,15 @@ def write_environment(session: Session, loaded: Loaded) -> None:
 
 
 def write_answers(session: Session, loaded: Loaded, step: int) -> None:
-    """Answer some evaluation rows in full and record the answers with their scores.
+    """Generate answers to some evaluation rows and record them with their scores.
 
     Args:
-        session: Whose run it is; what an earlier session has recorded stays.
+        session: Session of the run; answers recorded by an earlier session are not repeated.
         loaded: The trained model and its rows.
-        step: At which the training ended.
+        step: Last training step.
 
     Raises:
-        Interrupted: If the run is asked to stop meanwhile.
+        Interrupted: If a stop is requested during generation.
     """
     task, training = loaded.task, session.training
     rows = task.eval[: training.generate_rows]
@@ -90,7 +91,7 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
             loaded.rows.tokenizer,
             list(prompts),
             max_new_tokens=training.max_new_tokens,
-            size=4 * training.batch_size,  # nothing is kept for a backward pass
+            size=4 * training.batch_size,  # no activations are stored for a backward pass
             poll=session.poll,
         )
     samples = [
@@ -102,7 +103,11 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
 
 
 def write_adapter(session: Session, loaded: Loaded) -> None:
-    """Save the adapter, its config without the folders of this machine, fit for the base as it was loaded."""
+    """Save the adapter and its config.
+
+    The config names the public base model instead of a local folder. An adapter whose
+    initialisation changes the base weight is saved so that it fits the base as loaded.
+    """
     run = session.run
     folder = run.path / "adapter.new"
     shutil.rmtree(folder, ignore_errors=True)
@@ -127,14 +132,14 @@ def write_summary(
     state: str,
     ended: Mapping[str, Any] | None = None,
 ) -> None:
-    """What the run came to, in one flat mapping.
+    """Write the summary of the run as one flat mapping.
 
     Args:
-        session: Whose run it is.
-        loaded: The model, of which parameters are counted.
-        memory: The most that it took.
+        session: Session of the run.
+        loaded: Model whose parameters are counted.
+        memory: Peak memory of the training.
         state: "finished" or "diverged".
-        ended: More facts of a training that ended early.
+        ended: Additional facts of a training that ended early.
     """
     facts = count_trained(loaded.model) | {
         "base_parameters": loaded.base_parameters,
@@ -151,7 +156,7 @@ def write_summary(
 
 
 def write_model_card(session: Session, loaded: Loaded) -> None:
-    """The model card of the adapter, from the summary."""
+    """Write the model card of the adapter from the summary."""
     run, experiment = session.run, session.experiment
     summary = read_mapping(run.summary) or {}
     metric_names = (
@@ -180,7 +185,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
 
 
 def count_trained(model: nn.Module) -> dict[str, int]:
-    """How many numbers the adapter trains, and how many a new classification head does."""
+    """Count the trainable parameters of the adapter and of a new classification head."""
     trained = [(name, p.numel()) for name, p in model.named_parameters() if p.requires_grad]
     head = sum(count for name, count in trained if HEAD in name)
     return {

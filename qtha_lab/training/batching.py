@@ -1,19 +1,21 @@
-"""Which rows share a batch: rows of about one length, so that little of it is padding.
+"""Batches of rows of similar length, to reduce padding.
 
-Chooses by lengths alone; for what is evaluated or answered, never for the order of training.
+Batches depend on lengths alone. Used for evaluation and generation, never for the order of training
+rows.
 """
 
 from collections.abc import Iterator, Sequence
 
 
 def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Positions of rows, longest first, in batches that are padded to no more than `size` longest rows are.
+    """Yield row positions, longest first, in batches of bounded padded size.
 
-    Batches of shorter rows hold more of them, so the first is the one that needs most memory.
+    No batch has more padded tokens than `size` of the longest rows. Batches of shorter rows hold
+    more rows, so the first batch needs the most memory.
 
     Args:
-        lengths: Of every row, in tokens.
-        size: Rows in a batch of the longest.
+        lengths: Length of each row, in tokens.
+        size: Number of rows in a batch of the longest rows.
 
     Example:
         >>> list(by_length([2, 8, 3, 8, 4], size=2))

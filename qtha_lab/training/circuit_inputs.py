@@ -1,4 +1,4 @@
-"""What the circuits of an adapter are fed, recorded at the evaluations of a run on a few training rows."""
+"""Circuit inputs of an adapter, recorded at each evaluation on a few training rows."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def record_bottlenecks(session: Session, loaded: Loaded, step: int) -> None:
-    """Append a "bottleneck" event for the model as it is, where its method has a circuit or a stand-in.
+    """Append a "bottleneck" event for the current model.
+
+    Does nothing if the method has neither a circuit nor a control in its place.
 
     Args:
-        session: Whose run it is.
-        loaded: The model and its rows.
-        step: That the model is at.
+        session: Session of the run.
+        loaded: Model and its rows.
+        step: Current step of the model.
     """
     start = time.perf_counter()
     batch = loaded.rows.collate(loaded.training_rows[:ROWS])
@@ -41,18 +43,23 @@ def record_bottlenecks(session: Session, loaded: Loaded, step: int) -> None:
 
 
 class RecordBottlenecks(TrainerCallback):
-    """Records after each evaluation on the way; the start and the end of a run record theirs themselves.
+    """Callback that records a "bottleneck" event after each evaluation during training.
+
+    The events of the first and last step are recorded by `train` and `fine_tune`.
 
     Args:
         record: Appends the event of a step.
-        evaluated: Steps that were evaluated; grows.
+        evaluated: Steps that were evaluated; the collection grows during training.
     """
 
     def __init__(self, record: Callable[[int], None], evaluated: Collection[int]) -> None:
         self.record, self.evaluated = record, evaluated
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """Record where `Watch`, which comes before, has just evaluated and the training goes on."""
+        """Record the step if it was just evaluated and training continues.
+
+        `Watch`, an earlier callback, evaluates.
+        """
         goes_on = not control.should_training_stop
         if logs is not None and "loss" in logs and state.global_step in self.evaluated and goes_on:
             self.record(state.global_step)

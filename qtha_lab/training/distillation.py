@@ -1,7 +1,8 @@
-"""A frozen teacher beside the adapter that is trained: what it says of a batch, and how far the student is from it.
+"""Distillation losses between a frozen teacher and the trained adapter.
 
-`Logits` is the teacher's distribution over the next token or class; `Deltas` the change that it makes at each layer.
-Both give the loss of a batch and its gradient in the student alone.
+`Logits` follows the teacher's distribution over the next token or class; `Deltas` follows the
+teacher's output change at each layer. Both give a batch loss whose gradient reaches the student
+alone.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from qtha_lab.training.objective import Objective
 
 
 class Teaching(Objective):
-    """A teacher, frozen and in evaluation mode.
+    """Distillation objective with a frozen teacher in evaluation mode.
 
     Args:
-        teacher: Its model.
-        weight: Share of the loss that follows the teacher.
-        temperature: Logits are divided by it before they are compared.
+        teacher: Teacher model.
+        weight: Share of the distillation term in the loss.
+        temperature: Divisor of the logits before they are compared.
     """
 
     def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
@@ -42,7 +43,10 @@ class Teaching(Objective):
 
 
 class Logits(Teaching):
-    """(1 − λ) · cross-entropy + λ · T² · KL(teacher ‖ student) at temperature T, in nats a label.
+    """Distillation on the output logits.
+
+    Loss: (1 − λ) · cross-entropy + λ · T² · KL(teacher ‖ student) at temperature T, in nats per
+    label.
 
     Source:
         Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2, for the factor T².
@@ -60,9 +64,11 @@ class Logits(Teaching):
 
 
 class Deltas(Teaching):
-    """Mean over the layers of ‖Δy_teacher − Δy_student‖² / ‖Δy_teacher‖², at the teacher's inputs of each layer.
+    """Distillation on the output change Δy of each adapted layer.
 
-    No step goes through the student's own network, and no label is read: each layer learns its change by itself.
+    Loss: mean over the layers of ‖Δy_teacher − Δy_student‖² / ‖Δy_teacher‖², at the teacher's
+    inputs of each layer. The student runs no full forward pass and reads no label: each layer is
+    trained independently.
     """
 
     counts_labels = False
@@ -80,14 +86,14 @@ class Deltas(Teaching):
         parts = []
         for name, (x, theirs) in records.items():
             ours = _change(students[name], x)
-            rows = mask if x.shape[:2] == mask.shape else slice(None)  # padding counts for nothing
+            rows = mask if x.shape[:2] == mask.shape else slice(None)  # exclude padding
             size = theirs[rows].square().sum().clamp(min=torch.finfo(torch.float32).tiny)
             parts.append((theirs[rows] - ours[rows]).square().sum() / size)
         return torch.stack(parts).mean()
 
     @contextlib.contextmanager
     def _recorded(self) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
-        """While open, each layer's input and change, by its name."""
+        """Yield a mapping that collects each layer's input and output change by layer name."""
         records: dict[str, tuple[Tensor, Tensor]] = {}
 
         def record(name: str):
@@ -110,12 +116,14 @@ KINDS: dict[str, type[Teaching]] = {"logits": Logits, "delta": Deltas}
 def divergence(
     ours: Float[Tensor, "labels n"], theirs: Float[Tensor, "labels n"], temperature: float
 ) -> Float[Tensor, " labels"]:
-    """T² · KL(theirs ‖ ours) of every label, in nats; T² keeps its gradient of one size at every temperature.
+    """Compute T² · KL(theirs ‖ ours) per label, in nats.
+
+    The factor T² makes the gradient's magnitude independent of the temperature.
 
     Args:
-        ours: Logits that are trained.
-        theirs: Logits that are followed.
-        temperature: T.
+        ours: Logits of the student.
+        theirs: Logits of the teacher.
+        temperature: Temperature T.
 
     Example:
         >>> divergence(torch.zeros(1, 2), torch.tensor([[0.0, 20.0]]), 1.0)  # ln 2
@@ -127,10 +135,10 @@ def divergence(
 
 
 def load_teacher(plan: Plan) -> Teaching | None:
-    """The teacher of a plan's experiment; None where it names none.
+    """Load the teacher of a plan's experiment, or return None if no teacher is set.
 
     Raises:
-        Refusal: If it is gone, or a plugin of its own was changed.
+        Refusal: If the teacher's run is missing, or a plugin that the run uses was changed.
     """
     training = plan.experiment.training
     if not training.teacher:
@@ -149,7 +157,11 @@ def load_teacher(plan: Plan) -> Teaching | None:
 
 
 def seen_before(plan: Plan) -> str | None:
-    """A sentence where the teacher was trained on rows that this run is evaluated on; None where it was not."""
+    """Return a warning if the teacher's split differs from this run's split.
+
+    A teacher with another seed was trained on evaluation rows of this run. None if the seeds are
+    equal or no teacher is set.
+    """
     training = plan.experiment.training
     if not training.teacher:
         return None
@@ -164,10 +176,10 @@ def seen_before(plan: Plan) -> str | None:
 
 
 def tuner_layers(model: nn.Module) -> Mapping[str, nn.Module]:
-    """The adapted layers of a model, by their names.
+    """Return the adapted layers of a model by name.
 
     Raises:
-        Refusal: If there are none.
+        Refusal: If the model has no adapted layer.
     """
     layers: dict[str, nn.Module] = dict(model.named_modules())
     layers = {name: layer for name, layer in layers.items() if isinstance(layer, BaseTunerLayer)}
@@ -177,7 +189,7 @@ def tuner_layers(model: nn.Module) -> Mapping[str, nn.Module]:
 
 
 def _change(layer: nn.Module, x: Tensor) -> Tensor:
-    """What an adapter adds to its layer's output."""
+    """Compute the adapter's change of the layer output."""
     base: nn.Module = layer.get_base_layer()  # pyright: ignore[reportCallIssue]
     with torch.no_grad():
         before = base(x)
@@ -187,7 +199,7 @@ def _change(layer: nn.Module, x: Tensor) -> Tensor:
 def _logits(
     model: nn.Module, inputs: dict[str, Tensor], labels: Tensor
 ) -> tuple[Float[Tensor, "labels n"], Int[Tensor, " labels"]]:
-    """Logits where there is a label, and the labels: of answers' tokens, or of rows."""
+    """Return logits and labels of labelled positions: answer tokens, or rows of a classifier."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     if not has_plain_loss(model):
         logits = model(**inputs).logits

@@ -1,6 +1,7 @@
-"""A training whose steps several processes take together: the worker decides, the others do as it does.
+"""Distributed training: the first process decides, the other processes follow.
 
-They load the same, take their share of every batch, and write nothing but the state of their random numbers.
+All processes load the same objects and take their share of every batch. The followers write only
+the state of their random generators.
 """
 
 from __future__ import annotations
@@ -23,20 +24,23 @@ from qtha_lab.training.threads import Threads
 
 
 def together(session: Session) -> Session:
-    """The session of the worker, once all processes of its training have loaded; of one process, as it is."""
+    """Join the process group and return the session with its group.
+
+    Blocks until all processes have loaded. A single process joins no group.
+    """
     group = Group.join(session.training.processes)
     group.agree(session.start.step)
     return dataclasses.replace(session, group=group)
 
 
 def assist(run: RunDir, threads: int) -> None:
-    """Take this process's share of a run's steps, from where its worker begins to where that ends.
+    """Run a follower process: take this process's share of the run's steps until training ends.
 
     Args:
-        run: Its directory.
-        threads: CPU threads to compute with.
+        run: Run directory.
+        threads: Number of CPU threads.
     """
-    with tempfile.TemporaryDirectory() as folder:  # the worker says it all
+    with tempfile.TemporaryDirectory() as folder:  # the first process writes the run's events
         log = EventLog(Path(folder) / "events.jsonl")
         _take_steps(run, threads, log)
         log.close()
@@ -60,35 +64,35 @@ def _take_steps(run: RunDir, threads: int, log: EventLog) -> None:
 
 
 class Follow(TrainerCallback):
-    """Goes on, stops and saves where the first process does (see `trainer.Watch`).
+    """Callback that stops and saves as the first process decides (see `run_trainer.Watch`).
 
     Args:
-        group: It and the others.
+        group: Process group of the run.
     """
 
     def __init__(self, group: Group) -> None:
         self.group = group
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Wait for the first evaluation.
+        """Wait for the first evaluation of the first process.
 
         Raises:
-            Interrupted: If the training ends there.
+            Interrupted: If training ends at that evaluation.
         """
         if not self.group.agree(True):
             raise Interrupted
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """After a step, take over whether to stop and to save."""
+        """Receive the first process's decision to stop and to save, after each step."""
         if logs is not None and "loss" in logs:
             verdict = self.group.agree((False, False))
             control.should_training_stop, control.should_save = verdict
 
     def on_save(self, args, state, control, **kwargs):
-        """Say that this process has saved what is its own."""
+        """Wait at the barrier after this process has saved its state."""
         self.group.wait()
 
 
 def _never() -> bool:
-    """Whether somebody asked for a stop; the worker is asked."""
+    """Return False: only the first process checks for stop requests."""
     return False

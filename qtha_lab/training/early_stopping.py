@@ -1,7 +1,7 @@
-"""Early stopping: whether evaluations still improve, and the adapter of the best step, kept beside the checkpoints.
+"""Early stopping on evaluation losses, and storage of the best adapter beside the checkpoints.
 
-Decides by the evaluation losses alone, so a run that goes on after a kill decides the same. Without patience it keeps
-nothing and ends nothing.
+The decision depends on evaluation losses alone, so a resumed run decides as an uninterrupted run
+does. If patience is not set, nothing is stored and training is never ended.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 
 def waited(losses: Mapping[int, float], min_improvement: float = 0.0) -> int:
-    """How many evaluations in a row, up to the last, did not improve on the best before them.
+    """Count the latest consecutive evaluations without an improvement on the best loss.
 
     Args:
-        losses: Of evaluations, by step; the start's is the first that is to be improved on.
-        min_improvement: What counts as an improvement, in nats.
+        losses: Evaluation losses by step; the loss of the first step is the first best loss.
+        min_improvement: Smallest decrease that counts as an improvement, in nats.
 
     Example:
         >>> waited({0: 4.0, 25: 3.0, 50: 3.1, 75: 3.0})
@@ -45,7 +45,9 @@ def waited(losses: Mapping[int, float], min_improvement: float = 0.0) -> int:
 
 
 def best_step(losses: Mapping[int, float]) -> int | None:
-    """The first step after the start that has the lowest loss; None where none was evaluated.
+    """Return the first step with the lowest loss, step 0 excluded.
+
+    None if no later step was evaluated.
 
     Example:
         >>> best_step({0: 1.0, 25: 3.0, 50: 2.5, 75: 2.5})
@@ -55,20 +57,20 @@ def best_step(losses: Mapping[int, float]) -> int | None:
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Put the adapter in a folder into a model that has an adapter of the same kind."""
+    """Load a folder's adapter weights into a model with the same kind of adapter."""
     from peft import load_peft_weights, set_peft_model_state_dict
 
     set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
 
 
 class EarlyStop:
-    """Watches the evaluations of a run and keeps its best adapter.
+    """Early-stopping state of a run, which stores the best adapter.
 
     Args:
-        training: Its patience.
-        run: The directory, in whose `best` the adapters lie.
-        model: What is trained.
-        losses: Of evaluations before, by step.
+        training: Training settings with the patience.
+        run: Run directory; adapters are stored in its `best` folder.
+        model: Trained model.
+        losses: Evaluation losses of earlier sessions, by step.
     """
 
     def __init__(
@@ -78,26 +80,26 @@ class EarlyStop:
 
     @property
     def is_over(self) -> bool:
-        """Whether patience has run out."""
+        """True if patience has run out."""
         patience, least = self.training.patience, self.training.min_improvement
         return bool(patience) and waited(self.losses, least) >= patience
 
     @property
     def kept_step(self) -> int | None:
-        """The step whose adapter is kept; None where the last one's is."""
+        """Step of the stored best adapter; None without patience or evaluations."""
         return best_step(self.losses) if self.training.patience else None
 
     def add(self, step: int, loss: float) -> None:
-        """Take an evaluation in; the adapter is kept if it is the best so far."""
+        """Add an evaluation loss, and store the adapter if this loss is lowest."""
         self.losses[step] = loss
         if self.kept_step == step:
             self._keep(step)
 
     def put_back(self) -> None:
-        """Give the model the adapter that is kept.
+        """Load the stored best adapter into the model.
 
         Raises:
-            Refusal: If somebody deleted it.
+            Refusal: If the stored adapter is missing.
         """
         if self.kept_step is None:
             return
@@ -110,11 +112,11 @@ class EarlyStop:
         load_weights(self.model, place)
 
     def clear(self) -> None:
-        """Delete what was kept, once the run's adapter is written."""
+        """Delete the stored adapters, after the run's adapter is written."""
         shutil.rmtree(self.run.best, ignore_errors=True)
 
     def sentence(self, step: int) -> str:
-        """What a person should know of the end at a step; "" without patience."""
+        """Describe the end of training at a step; return "" without patience."""
         if not self.training.patience:
             return ""
         ending = f"the adapter of step {self.kept_step} is kept"
@@ -128,7 +130,10 @@ class EarlyStop:
         )
 
     def _keep(self, step: int) -> None:
-        """Save the adapter; those of before stay as long as a checkpoint may be gone on from that had them as best."""
+        """Store the adapter of a step and delete stored adapters that no checkpoint needs.
+
+        A checkpoint needs the adapter that was the best one at its step.
+        """
         new = self.run.best / "new"
         shutil.rmtree(new, ignore_errors=True)
         self.model.save_pretrained(str(new))

@@ -1,4 +1,7 @@
-"""What a run ran on: package versions, git commit, processor. Records no variable and no user name."""
+"""Environment of a run: package versions, git commit and processor.
+
+Records no environment variable and no user name.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ PACKAGES += ["pennylane", "pennylane-lightning", "numba", "numpy", "sacrebleu"]
 
 
 def describe() -> dict[str, Any]:
-    """Versions, git state and processor of this process."""
+    """Return versions, git state and processor of this process."""
     return {
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
@@ -35,13 +38,13 @@ def describe() -> dict[str, Any]:
 
 
 def is_warm() -> bool:
-    """Whether this process was forked with its libraries loaded."""
+    """Report if the fork server started this process with preloaded libraries."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return getattr(spec, "name", "") == "qtha_lab.runs.fork_server.server"
 
 
 def cpu_name() -> str:
-    """The processor's name as the system tells it."""
+    """Return the processor's name as the operating system reports it."""
     try:
         lines = read(Path("/proc/cpuinfo")).splitlines()
     except (FileNotFoundError, Refusal) as reason:
@@ -52,7 +55,11 @@ def cpu_name() -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The commit of a checkout and whether tracked files differ from it; None outside of one."""
+    """Return the commit of a checkout and the state of its tracked files.
+
+    `dirty` is true if a tracked file differs from the commit. None if the folder is no git
+    checkout.
+    """
     if not (folder / ".git").exists():
         return None
     commit = _git(folder, "rev-parse", "HEAD")

@@ -1,6 +1,6 @@
-"""Evaluate a model on encoded rows: exact token-weighted loss, accuracy, generated answers.
+"""Evaluation on encoded rows: exact token-weighted loss, accuracy and generated answers.
 
-Keeps the logits of one batch at a time. Reads tensors from the task's collator and trains nothing.
+Stores the logits of one batch at a time. Reads tensors from the task's collator and trains nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from qtha_lab.training.batching import by_length
 
 
 class Interrupted(Exception):  # noqa: N818
-    """The run was asked to stop in the middle of an evaluation."""
+    """Signal of a stop request during an evaluation."""
 
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch dropout off and gradients off, and put the model back as it was; its weights stay as they are."""
+    """Disable dropout and gradients inside the block, and restore the model's mode afterwards.
+
+    The weights do not change.
+    """
     was_training = model.training
     model.eval()
     try:
@@ -40,16 +43,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def evaluate_lm(
     model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
 ) -> dict[str, float]:
-    """Mean loss over all answer tokens, its exponential, and the share of tokens guessed right.
+    """Compute the mean loss over all answer tokens, perplexity and token accuracy.
 
-    The mean runs over the tokens of the whole set at once, so neither padding nor the cut into
-    batches changes it.
+    The mean runs over the tokens of the whole set at once, so it depends neither on padding nor on
+    the division into batches.
 
     Args:
-        model: Put into evaluation mode by the caller.
-        rows: As `Task.encode` gives them.
-        collate: Makes a batch of tensors of rows.
-        size: Rows in a batch of the longest.
+        model: Model in evaluation mode.
+        rows: Encoded rows, as `Task.encode` returns them.
+        collate: Function from rows to a batch of tensors.
+        size: Number of rows in a batch of the longest rows.
         poll: Called before every batch; may raise `Interrupted`.
 
     Returns:
@@ -61,13 +64,13 @@ def evaluate_lm(
 def evaluate_classification(
     model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
 ) -> dict[str, float]:
-    """Mean loss over the rows, accuracy and macro-F1.
+    """Compute the mean loss over the rows, accuracy and macro-F1.
 
     Args:
-        model: Put into evaluation mode by the caller.
-        rows: As `Task.encode` gives them.
-        collate: Makes a batch of tensors of rows.
-        size: Rows in a batch of the longest.
+        model: Model in evaluation mode.
+        rows: Encoded rows, as `Task.encode` returns them.
+        collate: Function from rows to a batch of tensors.
+        size: Number of rows in a batch of the longest rows.
         poll: Called before every batch; may raise `Interrupted`.
 
     Returns:
@@ -78,14 +81,14 @@ def evaluate_classification(
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicted wherever there is a label.
+    """Predictions of a model at every label.
 
     Attributes:
-        losses: Of every label, in nats.
-        predicted: The likeliest label in each place.
-        actual: The one that stands there.
-        rows: The row that each belongs to.
-        n_rows: How many rows there are.
+        losses: Loss of each label, in nats.
+        predicted: Most likely label at each position.
+        actual: True label at each position.
+        rows: Row index of each label.
+        n_rows: Number of rows.
     """
 
     losses: Tensor
@@ -96,11 +99,11 @@ class Predictions:
 
     @property
     def loss(self) -> float:
-        """The mean over all labels."""
+        """Mean loss over all labels, in nats."""
         return float(self.losses.double().sum()) / len(self.losses)
 
     def scores(self, kind: Kind) -> dict[str, float]:
-        """Loss and scores of all rows together."""
+        """Compute loss and scores of all rows together."""
         if kind == "classification":
             labels = self.predicted.tolist(), self.actual.tolist()
             return {"loss": self.loss, **metrics.classification_scores(*labels)}
@@ -111,7 +114,7 @@ class Predictions:
         }
 
     def by_row(self) -> tuple[list[float], list[int]]:
-        """The sum of the losses of each row, and how many labels it has."""
+        """Return each row's summed loss and number of labels."""
         sums = torch.zeros(self.n_rows, dtype=torch.float64)
         sums.index_add_(0, self.rows, self.losses.double())
         return sums.tolist(), torch.bincount(self.rows, minlength=self.n_rows).tolist()
@@ -120,14 +123,14 @@ class Predictions:
 def predict(
     model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
 ) -> Predictions:
-    """Losses and predictions of encoded rows.
+    """Compute losses and predictions of encoded rows.
 
     Args:
-        model: In the mode that it is in.
+        model: Model; its mode is not changed.
         rows: Token ids and labels.
-        collate: Makes a padded batch of rows.
-        size: Rows in a batch.
-        poll: Called before every batch.
+        collate: Function from rows to a padded batch.
+        size: Number of rows in a batch of the longest rows.
+        poll: Called before every batch; may raise `Interrupted`.
     """
     parts = []
     for places in by_length([len(row["input_ids"]) for row in rows], size):
@@ -141,7 +144,10 @@ def predict(
 
 
 def _labelled(model: nn.Module, batch: dict, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits wherever there is a label, `(labels, classes)`, the labels, of rows or of answers' tokens, and their rows."""
+    """Compute logits, labels and row indices at every label.
+
+    Logits have the shape `(labels, classes)`. Labels are those of rows or of answer tokens.
+    """
     if labels.dim() == 1:
         return model(**batch).logits.float(), labels, torch.arange(len(labels))
     answers = Answers(labels)
@@ -159,14 +165,14 @@ def generate(
     size: int,
     poll: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Greedy answers to prompts, without the prompt and without special tokens.
+    """Generate greedy answers to prompts, without the prompt and without special tokens.
 
     Args:
-        model: Put into evaluation mode by the caller.
-        tokenizer: The model's.
-        prompts: Texts with their special tokens written out.
-        max_new_tokens: Longest answer.
-        size: Prompts in a batch of the longest.
+        model: Model in evaluation mode.
+        tokenizer: Tokenizer of the model.
+        prompts: Texts that contain their special tokens.
+        max_new_tokens: Maximum length of an answer.
+        size: Number of prompts in a batch of the longest prompts.
         poll: Called before every batch; may raise `Interrupted`.
     """
     outputs: dict[int, str] = {}

@@ -1,6 +1,6 @@
-"""A trained adapter elsewhere: on other engines, other tasks, or with a part of it cut off.
+"""Evaluation variants of a trained adapter: other engines, other tasks, or ablated parts.
 
-Trains nothing and writes no file. What is cut is set to zero, as it stands in the trained adapter.
+Trains nothing and writes no file. An ablated part is set to zero in the trained adapter.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ CUTS = {"W_q": "W_q", "W_c": "W_c", "angles": "params"}
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which the adapter was evaluated.
+    """Scores of one evaluation variant.
 
     Attributes:
-        name: "as trained", or what differs.
-        scores: Loss and scores.
-        rows: How many rows.
-        on: Of which task and side they are.
+        name: "as trained", or the difference from the trained adapter.
+        scores: Loss and other scores.
+        rows: Number of evaluated rows.
+        on: Task and side of the rows.
     """
 
     name: str
@@ -62,20 +62,22 @@ def evaluate_variants(
     cuts: Sequence[str] = (),
     start: bool = False,
 ) -> Iterator[Variant]:
-    """The adapter of a finished run: as trained, then on each engine, then with each part cut off.
+    """Evaluate the adapter of a finished run: as trained, per engine, and per ablated part.
 
     Args:
-        run: Its directory.
-        engine: Simulators or `device:NAME(option=value)`, one or several; None leaves that out.
-        task: One or several, in turn; None is the run's own.
-        side: Which rows.
-        rows: The most of them; None is all.
-        cuts: Parts to cut off, one at a time: names of `CUTS`.
-        start: Whether to end with the model as it was before it was trained.
+        run: Run directory.
+        engine: Simulator or `device:NAME(option=value)`, one or several; None skips the engine
+            variants.
+        task: One or several tasks, evaluated in order; None selects the run's own task.
+        side: Split of the rows.
+        rows: Maximum number of rows; None selects all.
+        cuts: Parts to ablate, one at a time: names of `CUTS`.
+        start: Also evaluate the model without the adapter, at the end.
 
     Raises:
-        Refusal: If there is no adapter, it has no such part, the engine cannot run its circuit, or a classifier has
-            other labels than the task, or the run trained on the test rows.
+        Refusal: If the run has no adapter, or the adapter lacks a part of `cuts`. Also if the
+            engine cannot run its circuit, the head has other labels than the task, or the run was
+            trained on the test rows.
     """
     for cut in cuts:
         if cut not in CUTS:
@@ -116,7 +118,7 @@ def evaluate_variants(
 
 
 def _data(run: RunDir, names: Sequence[str]) -> list[tasks.Task]:
-    """The tasks of these names, refused where the head of the run has other labels."""
+    """Load the tasks; refuse a task whose labels differ from those of the run's head."""
     experiment = run.experiment
     source = tasks.load_task(experiment.task, seed=experiment.seed, **experiment.task_options)
     data = [
@@ -133,10 +135,10 @@ def _data(run: RunDir, names: Sequence[str]) -> list[tasks.Task]:
 
 
 def draw(variants: Iterable[Variant]) -> Figure:
-    """Their losses as a figure, a panel for each task, about that of the start where it is among them.
+    """Draw the losses of variants, one panel per task.
 
     Args:
-        variants: What `evaluate_variants` gave.
+        variants: Variants from `evaluate_variants`.
 
     Example:
         >>> found = [Variant("as trained", {"loss": 4.0}, 8, "qa, test rows")]
@@ -155,7 +157,10 @@ def _listed(names: str | Sequence[str] | None) -> list[str]:
 def _ways(
     layers: list[AdapterLayer], engines: Sequence[str], cuts: Sequence[str]
 ) -> list[tuple[str, Callable[[], AbstractContextManager]]]:
-    """What differs, each with a block in which it does; refused before anything is computed."""
+    """Return each variant's name and a context manager that applies the variant.
+
+    Raises `Refusal` before any computation if a variant is not possible.
+    """
     ways: list[tuple[str, Callable[[], AbstractContextManager]]] = [("as trained", nullcontext)]
     for engine in engines:
         circuits = [layer for layer in layers if layer.changes["default"].circuits()]
@@ -177,7 +182,7 @@ def _ways(
 
 @contextmanager
 def _on_engine(layers: list[AdapterLayer], engine: str) -> Iterator[None]:
-    """While open, the circuits of these layers run on another engine."""
+    """Run the circuits of these layers on another engine inside the block."""
     configs: list[Any] = [layer.changes["default"].config for layer in layers]
     before = [config.engine for config in configs]
     for config in configs:
@@ -191,7 +196,7 @@ def _on_engine(layers: list[AdapterLayer], engine: str) -> Iterator[None]:
 
 @contextmanager
 def _at_zero(tensors: list[torch.Tensor]) -> Iterator[None]:
-    """While open, these tensors are zero."""
+    """Set these tensors to zero inside the block."""
     before = [tensor.detach().clone() for tensor in tensors]
     with torch.no_grad():
         for tensor in tensors:

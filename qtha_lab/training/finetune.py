@@ -1,8 +1,8 @@
 """One fine-tune from an experiment to an adapter and a summary, in this process.
 
-A `Session` is loaded, then trained, then written. The same seed gives the same adapter start and the same
-row order, whatever the method; a resumed run repeats an uninterrupted one bit for bit on CPU. Base weights
-are never written.
+A `Session` is loaded, trained and written. The same seed gives the same initialisation of the
+adapter and the same row order for every method. On CPU, a resumed run equals an uninterrupted run
+bit for bit. Base weights are never written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from qtha_lab.training.threads import Threads, same_bits
 
 
 class Outcome(NamedTuple):
-    """How a fine-tune ended."""
+    """End state of a fine-tune, its step and a message."""
 
     state: str
     step: int
@@ -52,24 +52,26 @@ def fine_tune(
     loader: Callable[[Session], Loaded] = load,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Outcome:
-    """Work on a run from where it is until it ends or is asked to stop.
+    """Train a run from its current step until training ends or a stop is requested.
 
     Args:
-        run: Its directory; may hold checkpoints of earlier sessions.
-        log: Takes the events.
-        stop_requested: Asked at every step and between the stages.
-        threads: CPU threads to compute with.
-        free: How many it may take now, where that changes; used if no number depends on it.
-        queue: Where it waits for memory that other runs have asked for; None waits for nobody.
-        beside: Whether other runs compute now; None where that is not known.
-        loader: Brings into memory what is trained; whoever trains many runs on one model has it there already.
-        callbacks: Of the Trainer, asked before ours.
+        run: Run directory; may hold checkpoints of earlier sessions.
+        log: Event log of the run.
+        stop_requested: Polled at every step and between the parts of the run.
+        threads: Number of CPU threads.
+        free: Current number of free threads; used only if no result depends on the number of
+            threads.
+        queue: Folder of the memory queue; None disables the wait for memory.
+        beside: Returns True while other runs compute; None if unknown.
+        loader: Loads the model and rows; a caller with many runs on one model can pass loaded
+            objects.
+        callbacks: Additional Trainer callbacks, called before the package's own.
 
     Returns:
-        The state "finished", "stopped" or "diverged", the step, and a sentence.
+        The state ("finished", "stopped" or "diverged"), the step and a message.
 
     Raises:
-        Refusal: If no checkpoint is whole, a plugin was changed or the disk is full.
+        Refusal: If no checkpoint is intact, a plugin was changed or the disk is full.
     """
     alone = run.experiment.training.processes == 1
     free = free if free is not None and alone and same_bits(run.experiment) else lambda: threads
@@ -90,7 +92,7 @@ def fine_tune(
     except Interrupted:
         return Outcome("stopped", step, f"stopped at step {step} of {session.steps}")
     except Exception as error:
-        # torch reports a full disk by the positions in its file, safetensors by a number
+        # for a full disk, torch reports file positions and safetensors an error number
         if run.path.exists():
             if disk.is_full(error):
                 raise disk.full(run.path) from error
@@ -99,7 +101,7 @@ def fine_tune(
 
 
 def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
-    """Write what belongs to the end that the training came to."""
+    """Write the files that belong to the end state of training."""
     if trained.watch.diverged:
         return _diverged(session, loaded, trained)
     early = trained.watch.early
@@ -128,7 +130,7 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
 
 
 def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
-    """Drop the checkpoint of the ruined weights; a sentence on what to try."""
+    """Delete the checkpoint with diverged weights, and return the outcome with advice."""
     folder, watch = session.run.checkpoints, trained.watch
     if watch.ruined is not None:
         shutil.rmtree(checkpoints.place(folder, watch.ruined), ignore_errors=True)
@@ -143,7 +145,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
 
 
 def advice(rate: float, usual: float) -> str:
-    """Which learning rate to try after one that diverged: the method's default, or less than that.
+    """Suggest a learning rate after divergence: the method's default, or a lower rate.
 
     Example:
         >>> advice(100_000.0, usual=0.003)

@@ -1,6 +1,6 @@
-"""Learning rates by group: the adapter's, others for some of its tensors or a new classification head where asked for.
+"""Learning rates by parameter group: adapter, named groups and a new classification head.
 
-Groups parameters and nothing else; schedules and warm-up scale every group alike.
+Only groups parameters; schedules and warm-up scale all groups equally.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from qtha_lab.core.settings import unknown
 def set_head_apart(
     optimizer: torch.optim.Optimizer, model: nn.Module, learning_rate: float
 ) -> None:
-    """Give a new classification head, where the model has one, a rate of its own.
+    """Give a new classification head, if the model has one, its own learning rate.
 
     Args:
-        optimizer: Whose groups are split, in place.
-        model: Whose parameters it moves.
-        learning_rate: Of the head.
+        optimizer: Optimiser whose groups are split, in place.
+        model: Model that the optimiser trains.
+        learning_rate: Learning rate of the head.
     """
     head = {id(parameter) for name, parameter in model.named_parameters() if HEAD in name}
     set_apart(optimizer, head, learning_rate)
@@ -34,16 +34,16 @@ def set_groups_apart(
     learning_rate: float,
     ratios: Mapping[str, float],
 ) -> None:
-    """Give groups of tensors rates of their own.
+    """Give groups of tensors their own learning rates.
 
     Args:
-        optimizer: Whose groups are split, in place.
-        model: Whose parameters it moves.
-        learning_rate: Of the adapter.
-        ratios: By group, the rate over the adapter's.
+        optimizer: Optimiser whose groups are split, in place.
+        model: Model that the optimiser trains.
+        learning_rate: Learning rate of the adapter.
+        ratios: Ratio of each group's rate to the adapter's rate.
 
     Raises:
-        Refusal: If no trained tensor is in a group that is named.
+        Refusal: If a named group contains no trained tensor.
 
     Source:
         LoRA+, Hayou et al. 2024, arXiv:2402.12354: a larger rate for B than for A.
@@ -56,12 +56,12 @@ def set_groups_apart(
 
 
 def set_apart(optimizer: torch.optim.Optimizer, members: set[int], learning_rate: float) -> None:
-    """Move parameters into groups of their own that differ in the rate alone.
+    """Move parameters into new groups that differ only in the learning rate.
 
     Args:
-        optimizer: Whose groups are split, in place.
-        members: `id` of every parameter to move.
-        learning_rate: Of the new groups.
+        optimizer: Optimiser whose groups are split, in place.
+        members: `id` of each parameter to move.
+        learning_rate: Learning rate of the new groups.
 
     Example:
         >>> body, head = torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 1, bias=False)

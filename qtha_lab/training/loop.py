@@ -1,6 +1,6 @@
-"""The steps that are left of a run, taken by transformers' Trainer.
+"""Remaining optimiser steps of a run, taken by transformers' Trainer.
 
-What the Trainer reports on the way, and when it evaluates and ends, is `trainer.Watch`.
+`run_trainer.Watch` decides when the Trainer records, evaluates and stops.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from qtha_lab.training.trainer import FineTuner
 
 @dataclass(frozen=True)
 class Trained:
-    """Where training ended.
+    """State at the end of training.
 
     Attributes:
-        step: Optimiser steps taken, in all sessions of the run.
-        watch: Measures the model; knows whether and why the training diverged.
-        memory: The most that it took.
+        step: Number of optimiser steps in all sessions of the run.
+        watch: Callback that measures the model and holds the reason of a divergence.
+        memory: Peak memory of the training.
     """
 
     step: int
@@ -47,16 +47,18 @@ def train(
     memory: PeakMemory,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trained:
-    """Take the steps that are left; of none, the adapter of the checkpoint is put into the model.
+    """Take the remaining optimiser steps.
+
+    If none remains, load the adapter of the checkpoint into the model.
 
     Args:
-        session: Whose run it is.
-        loaded: What is trained.
-        memory: Counts from before the first step.
-        callbacks: Of the Trainer, asked before ours.
+        session: Session of the run.
+        loaded: Model and rows.
+        memory: Peak-memory counter, created before the first step.
+        callbacks: Additional Trainer callbacks, called before the package's own.
 
     Raises:
-        Interrupted: If the run is asked to stop before the first step.
+        Interrupted: If a stop is requested before the first step.
     """
     trainer = make_trainer(session, loaded)
     early = EarlyStop(session.training, session.run, loaded.model, session.recorded_losses())
@@ -106,7 +108,7 @@ def train(
 
 
 def make_trainer(session: Session, loaded: Loaded) -> FineTuner:
-    """The Trainer of a session, watched by nobody yet."""
+    """Create the Trainer of a session, without callbacks of this package."""
     arguments = training_arguments(
         session.experiment, session.learning_rate, session.run.checkpoints
     )

@@ -1,4 +1,7 @@
-"""A run waits until what it needs fits into memory beside the runs that go on; alone it waits for nothing."""
+"""Wait of a run until its memory fits beside other runs.
+
+A run without a queue folder does not wait.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def make_room(session: Session, needed: Mapping[str, int]) -> None:
-    """Wait for memory, first come, first served, and ask for it as long as this process lives.
+    """Wait in first-come order for memory, and reserve it until this process ends.
 
     Args:
-        session: Whose run it is; one that queues nowhere waits for nothing.
-        needed: Bytes, by what takes them (see `experiment.memory.bytes_needed`).
+        session: Session of the run; a session without a queue folder does not wait.
+        needed: Bytes by purpose (see `experiment.memory.bytes_needed`).
 
     Raises:
-        Interrupted: If the run is asked to stop meanwhile.
+        Interrupted: If a stop is requested during the wait.
     """
     folder, told = session.queue, False
     if folder is None:

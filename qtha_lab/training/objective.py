@@ -1,4 +1,4 @@
-"""What gives the loss of a batch where it is not that of the labels: a teacher, a reward. An interface alone."""
+"""Interface of losses other than the label loss, such as distillation and REINFORCE."""
 
 from abc import ABC, abstractmethod
 
@@ -6,20 +6,22 @@ from torch import Tensor, nn
 
 
 class Objective(ABC):
-    """A loss of a model on a batch, and its gradient.
+    """Loss of a model on a batch, with its gradient.
 
     Attributes:
-        counts_labels: Whether the loss is a mean over labels, so that parts of a step are shares of its labels.
+        counts_labels: True if the loss is a mean over labels. A batch that is part of a step is
+            then weighted by its share of the step's labels.
     """
 
     counts_labels = True
 
     @abstractmethod
     def loss(self, student: nn.Module, batch: dict[str, Tensor], items: Tensor | None) -> Tensor:
-        """What is brought down.
+        """Compute the loss to minimise.
 
         Args:
-            student: The model that is trained.
+            student: Trained model.
             batch: `input_ids`, `attention_mask` and `labels`.
-            items: Labels of the whole step where a batch is a part of one; None where it is the step.
+            items: Number of labels in the whole step if the batch is only a part of the step; else
+                None.
         """

@@ -1,6 +1,6 @@
-"""The most memory that training takes: the model's weights and all that comes and goes beside them.
+"""Peak memory of training: the model's weights plus all later allocations.
 
-Counted from the end of loading, so that libraries, and how a worker was started, are no part of it.
+Counting starts after loading, so libraries and the start method of the worker do not count.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class PeakMemory:
-    """The peak from here on.
+    """Peak memory since the object was created.
 
     Args:
-        model: As loaded, before its first step.
+        model: Loaded model, before its first step.
     """
 
     def __init__(self, model: nn.Module) -> None:
         gc.collect()
-        # what loading freed would be used again before the system is asked for more
+        # return freed pages to the system; later allocations would reuse them and not be counted
         if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
             trim(0)
         if torch.cuda.is_available():
@@ -40,25 +40,25 @@ class PeakMemory:
         self._resident, self._mapped = resident_bytes(), mapped_bytes()
 
     def bytes(self) -> int:
-        """The peak so far; on CUDA that of its allocator."""
+        """Return the peak so far in bytes; on CUDA, the allocator's peak."""
         if torch.cuda.is_available():
             return torch.cuda.max_memory_allocated()
         return self._beside_libraries(high_water_bytes())
 
     def now(self) -> int:
-        """Bytes at this moment, counted as the peak is."""
+        """Return the current memory in bytes, counted as in `bytes`."""
         if torch.cuda.is_available():
             return torch.cuda.memory_allocated()
         return self._beside_libraries(resident_bytes())
 
     def _beside_libraries(self, resident: int) -> int:
-        # a forked process maps its libraries' pages anew as it comes to them
+        # exclude library pages, which a forked process maps on first use
         more = resident - self._resident - (mapped_bytes() - self._mapped)
         return self._weights + max(0, more)
 
 
 def stored_bytes(tensor: Tensor) -> int:
-    """What a tensor takes; of a quantised one what its parts take."""
+    """Return the stored bytes of a tensor, summed over a quantised tensor's parts."""
     flatten = getattr(tensor, "__tensor_flatten__", None)
     if flatten is None:
         return tensor.nbytes
@@ -67,14 +67,14 @@ def stored_bytes(tensor: Tensor) -> int:
 
 
 def resident_bytes() -> int:
-    """Resident memory now."""
+    """Return the resident memory of this process in bytes."""
     import psutil
 
     return psutil.Process().memory_info().rss
 
 
 def _forget_peak() -> None:
-    """Begin a new high-water mark, where the system has that."""
+    """Reset the high-water mark of resident memory, if the system supports a reset."""
     try:
         FORGET.write_text("5")
     except OSError as reason:
@@ -82,12 +82,12 @@ def _forget_peak() -> None:
 
 
 def mapped_bytes() -> int:
-    """Resident pages of files, libraries most of all; 0 where the system does not tell."""
+    """Return the resident bytes of mapped files, mainly libraries; 0 if the system reports none."""
     return _status("RssFile") or 0
 
 
 def high_water_bytes() -> int:
-    """The high-water mark of resident memory."""
+    """Return the high-water mark of resident memory in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -1,7 +1,7 @@
-"""The adapter's start moved by one unit in the last place: what training makes of a rounding.
+"""1-ulp perturbation of the adapter's initialisation, to measure the effect of rounding.
 
-Two such runs differ by nothing that anybody chose, so the spread of many is a floor below which no difference of methods
-means anything.
+Runs that differ only in this perturbation differ in no setting. The spread of many such runs is a
+noise floor: a smaller difference between methods has no meaning.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from torch import nn
 
 @torch.no_grad()
 def nudge(model: nn.Module, repeat: int) -> None:
-    """Move every trained number that is not zero by one unit in the last place, up or down by chance.
+    """Change each non-zero trained number by one ulp, in a random direction.
 
     Args:
-        model: Whose trained parameters are moved, in place; the random state stays as it was.
-        repeat: Which repeat it is, the seed of the directions; 0 moves nothing.
+        model: Model whose trained parameters are changed in place; global random state is not
+            changed.
+        repeat: Number of the repeat, used as the seed of the directions; 0 changes nothing.
 
     Example:
         >>> layer = torch.nn.Linear(2, 2)

@@ -1,7 +1,7 @@
-"""The stages of a training in one course of steps: what is trained at which, and a schedule for each.
+"""Training phases: trained parameters and learning-rate schedule of each phase.
 
-A stage is entered before its first step. Steps are counted through, so a run resumed at any step is in the same stage
-with the same rate.
+A phase is entered before its first step. Steps are numbered through all phases, so a resumed run
+has the same phase and rate at the same step.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ log = logging.getLogger(__name__)
 
 
 class Staging(TrainerCallback):
-    """Enters each stage before its first step; a `staged.as_it_was` is open around the training.
+    """Callback that enters each training phase before its first step.
+
+    The caller must hold `adapters.phases.as_it_was` open during training.
 
     Args:
-        model: What is trained.
-        stages: In their order.
-        events: Take a status when a stage begins.
+        model: Trained model.
+        stages: Training phases in order.
+        events: Event log; receives a status event when a phase starts.
     """
 
     def __init__(self, model: nn.Module, stages: Sequence[Stage], events: EventLog) -> None:
@@ -37,11 +39,11 @@ class Staging(TrainerCallback):
         self.entered: int | None = None
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Be in the stage of the last step taken."""
+        """Enter the phase of the last completed step."""
         self._enter(stage_of(self.stages, max(1, state.global_step)))
 
     def on_step_begin(self, args, state, control, **kwargs):
-        """Be in the stage of the step that begins."""
+        """Enter the phase of the next step."""
         number = stage_of(self.stages, state.global_step + 1)
         if number != self.entered:
             self._enter(number)
@@ -55,7 +57,7 @@ class Staging(TrainerCallback):
 
 
 def stage_of(stages: Sequence[Stage], step: int) -> int:
-    """Which stage a step is taken in, the first step being 1.
+    """Return the index of the phase that contains a step; the first step is 1.
 
     Example:
         >>> from qtha_lab.experiment.phases import parse
@@ -70,13 +72,13 @@ def stage_of(stages: Sequence[Stage], step: int) -> int:
 def scheduled(
     optimizer: torch.optim.Optimizer, stages: Sequence[Stage], schedule: str, warmup: float
 ) -> LambdaLR:
-    """A schedule that warms up and falls once a stage.
+    """Create a schedule that warms up and decays once per phase.
 
     Args:
-        optimizer: Whose rates it scales.
-        stages: In their order.
-        schedule: transformers' name of one stage's course.
-        warmup: Share of a stage's steps that warm up.
+        optimizer: Optimiser whose rates are scaled.
+        stages: Training phases in order.
+        schedule: transformers' name of the schedule within a phase.
+        warmup: Fraction of a phase's steps used for warm-up.
 
     Example:
         >>> from qtha_lab.experiment.phases import parse
@@ -85,12 +87,12 @@ def scheduled(
         >>> [course.lr_lambdas[0](step) for step in range(6)]
         [1.0, 0.5, 1.0, 0.75, 0.5, 0.25]
     """
-    # a schedule is of an optimiser; of each of these only its factors are asked for
+    # `get_scheduler` needs an optimiser; only the factors of these schedules are used
     idle = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     courses = []
     for stage in stages:
         course = get_scheduler(schedule, idle, round(warmup * stage.steps), stage.steps)
-        assert isinstance(course, LambdaLR)  # of every schedule that an experiment can name
+        assert isinstance(course, LambdaLR)  # holds for every schedule that an experiment can name
         courses.append(course.lr_lambdas[0])
     begins = [0, *accumulate(stage.steps for stage in stages)]
 

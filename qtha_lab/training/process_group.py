@@ -1,6 +1,7 @@
-"""The processes that take the steps of one run together, each with its share of every batch.
+"""Process group of one run; each process takes its share of every batch.
 
-The first of them decides, measures and writes; the others follow. Starts none (`qtha_lab.runs.distributed_workers`).
+The first process decides, measures and writes; the others follow. Starts no process (see
+`qtha_lab.runs.distributed_workers`).
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from torch import Tensor, distributed
 from qtha_lab.tasks.task import IGNORED
 
 T = TypeVar("T")
-LONGEST_WAIT = timedelta(days=1)  # for an evaluation; a process that is gone is noticed at once
+LONGEST_WAIT = timedelta(days=1)  # covers an evaluation; a lost process is detected at once
 
 
 @dataclass(frozen=True)
 class Group:
-    """A process group, or this process alone.
+    """Process group, or a single process.
 
     Attributes:
-        rank: Of this process, from 0.
-        size: How many there are.
+        rank: Rank of this process, from 0.
+        size: Number of processes.
     """
 
     rank: int = 0
@@ -34,10 +35,10 @@ class Group:
 
     @classmethod
     def join(cls, size: int) -> Group:
-        """Wait until all processes are here; gloo connects them on CPUs, NCCL on GPUs.
+        """Connect all processes and wait for them: gloo on CPUs, NCCL on GPUs.
 
         Args:
-            size: How many there are; 1 connects nothing.
+            size: Number of processes; 1 connects nothing.
         """
         if size == 1:
             return cls()
@@ -47,11 +48,11 @@ class Group:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process decides, measures and writes."""
+        """True for the process that decides, measures and writes."""
         return self.rank == 0
 
     def agree(self, value: T) -> T:
-        """What the first process says; all must ask at the same point."""
+        """Return the first process's value; all processes must call this at the same point."""
         if self.size == 1:
             return value
         values = [value]
@@ -59,12 +60,14 @@ class Group:
         return values[0]
 
     def wait(self) -> None:
-        """Go on when all are here."""
+        """Wait until all processes reach this call."""
         if self.size > 1:
             distributed.barrier()
 
     def share(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Every `size`-th row of a batch, from the `rank`-th; where there is none, one without a label.
+        """Return every `size`-th row of a batch, starting at row `rank`.
+
+        If the batch has no such row, return one row without a label.
 
         Example:
             >>> import torch

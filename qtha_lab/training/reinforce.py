@@ -1,16 +1,17 @@
-"""REINFORCE: the model samples answers, and those that earn more than the others to the same prompt become likelier.
+"""REINFORCE on sampled answers, with the mean reward of the other answers as baseline.
 
     ∇ E[R] ≈ 1/(B K) Σ_b Σ_k (R_bk − mean of R_bj, j ≠ k) ∇ log π(y_bk | x_b)
 
-for B prompts and K answers to each. The mean of the others is independent of the answer, so it takes from the
-variance and adds no bias. Answers are drawn from the model's own distribution, at temperature 1 and untruncated.
-
-What is drawn depends on the seed of the run and the number of the step alone, so a run that goes on after a break
-repeats an unbroken one, and methods that are compared draw with the same numbers.
+for B prompts and K answers per prompt. The mean of the other answers is independent of the answer,
+so it reduces the variance and adds no bias. Answers are sampled from the model's own distribution,
+at temperature 1 and without truncation. The samples depend only on the seed of the run and the step
+number. A resumed run therefore repeats an uninterrupted one, and compared methods use the same
+random numbers.
 
 Source:
-    Williams 1992, REINFORCE; the mean of the others as baseline is RLOO, Kool et al. 2019 and arXiv:2402.14740.
-    Reward in the place of CartPole's, for Dist-QTRL (arXiv:2412.08845) on text, is ours [R].
+    Williams 1992, REINFORCE; the mean of the others as baseline is RLOO, Kool et al. 2019 and
+    arXiv:2402.14740.
+    A text reward in place of CartPole's reward of Dist-QTRL (arXiv:2412.08845) is ours [R].
 """
 
 from __future__ import annotations
@@ -39,22 +40,24 @@ Score = Callable[[Sequence[str], Sequence[str]], list[float]]
 
 
 class Written(NamedTuple):
-    """A prompt and an answer to it, as token ids."""
+    """Prompt and its answer, as token ids."""
 
     prompt: list[int]
     answer: list[int]
 
 
 class Reward(Objective, TrainerCallback):
-    """The reward of sampled answers; also told by the Trainer which step begins.
+    """REINFORCE objective on sampled answers.
 
-    The loss reads 1 − mean reward; its gradient is the one above, negative.
+    As a callback, it follows the step number of the Trainer. The loss value is 1 − mean reward; its
+    gradient is the negative of the gradient above.
 
     Args:
-        tokenizer: The model's.
-        training: How many answers, how long, and which reward.
-        seed: Of the run.
-        score: What answers earn against their references; None is ROUGE as the training has it.
+        tokenizer: Tokenizer of the model.
+        training: Training settings: number and length of answers, and the reward.
+        seed: Seed of the run.
+        score: Rewards of answers against their references; None selects the ROUGE measure of
+            `training`.
     """
 
     counts_labels = False
@@ -71,7 +74,7 @@ class Reward(Objective, TrainerCallback):
         self.step, self.part = 0, 0
 
     def on_step_begin(self, args, state, control, **kwargs):
-        """Note the step, on which the draws depend."""
+        """Store the step number, which seeds the samples."""
         self.step, self.part = state.global_step, 0
 
     def loss(self, student, batch, items):
@@ -101,7 +104,7 @@ class Reward(Objective, TrainerCallback):
     def _log_likelihoods(
         self, student: nn.Module, rows: list[Written]
     ) -> Float[Tensor, " answers"]:
-        """log π of every answer, in nats: the sum over its tokens, the one that ends it included."""
+        """Compute log π of each answer in nats, summed over tokens with the end token."""
         encoded = [
             {"input_ids": [*p, *a], "attention_mask": [1] * (len(p) + len(a)), "labels": [IGNORED] * len(p) + a}
             for p, a in rows
@@ -120,11 +123,13 @@ class Reward(Objective, TrainerCallback):
 
 @contextlib.contextmanager
 def drawing(*words: int, device: torch.device) -> Iterator[None]:
-    """While open, torch's random numbers on a device are those of some whole numbers; closed, as if none were drawn.
+    """Seed torch's generator of a device from whole numbers inside the block.
+
+    The earlier random state is restored afterwards.
 
     Args:
-        *words: At least 0.
-        device: Where is drawn.
+        *words: Seed numbers, at least 0.
+        device: Device of the generator.
     """
     seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]) >> 1
     is_cpu = device.type == "cpu"
@@ -136,20 +141,20 @@ def drawing(*words: int, device: torch.device) -> Iterator[None]:
 
 
 def sentence(reward: str) -> str:
-    """What a reader of the train losses must know.
+    """Describe the meaning of the training loss in a sentence.
 
     Args:
-        reward: The measure.
+        reward: Name of the reward measure.
     """
     return f"train losses are 1 − the mean {reward} of sampled answers; evaluation losses are nats as ever"
 
 
 def advantages(rewards: Float[Tensor, " answers"], samples: int) -> Float[Tensor, " answers"]:
-    """What each answer earns above the mean of the others to its prompt.
+    """Compute each answer's reward minus the mean reward of the prompt's other answers.
 
     Args:
-        rewards: Of all answers, those to one prompt in a row.
-        samples: Answers to a prompt, at least 2.
+        rewards: Rewards of all answers; answers to one prompt are adjacent.
+        samples: Answers per prompt, at least 2.
 
     Example:
         >>> advantages(torch.tensor([1.0, 0.0, 0.5, 0.5]), samples=2)
@@ -161,10 +166,10 @@ def advantages(rewards: Float[Tensor, " answers"], samples: int) -> Float[Tensor
 
 
 def prompts_and_answers(batch: dict[str, Tensor]) -> Iterator[tuple[list[int], list[int]]]:
-    """Of each row the tokens before its last answer, and that answer.
+    """Yield the prompt tokens and the last answer of each row.
 
     Args:
-        batch: Padded on the right.
+        batch: Batch that is padded on the right.
     """
     for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
         end = max(place for place, label in enumerate(labels) if label != IGNORED) + 1
@@ -174,13 +179,13 @@ def prompts_and_answers(batch: dict[str, Tensor]) -> Iterator[tuple[list[int], l
 
 
 def sample(model: nn.Module, prompts: list[list[int]], longest: int, pad: int) -> list[list[int]]:
-    """An answer to each prompt, drawn token by token from the model's own distribution; with the token that ends it.
+    """Sample an answer to each prompt from the model's own distribution, end token included.
 
     Args:
-        model: In any mode; put into evaluation mode meanwhile.
-        prompts: Token ids.
-        longest: Most tokens of an answer.
-        pad: The token that fills rows up.
+        model: Model in any mode; evaluation mode is set during sampling.
+        prompts: Token ids of each prompt.
+        longest: Maximum number of tokens per answer.
+        pad: Padding token.
     """
     device, width = next(model.parameters()).device, max(map(len, prompts))
     padded = torch.tensor([[pad] * (width - len(row)) + row for row in prompts], device=device)
@@ -199,7 +204,7 @@ def sample(model: nn.Module, prompts: list[list[int]], longest: int, pad: int) -
 
 
 def _ends_of(model: nn.Module) -> set[int]:
-    """The tokens that end an answer of a model."""
+    """Return the token ids that end an answer of a model."""
     end = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     if end is None:
         return set()
@@ -207,6 +212,6 @@ def _ends_of(model: nn.Module) -> set[int]:
 
 
 def _until(row: list[int], ends: set[int]) -> list[int]:
-    """A row up to the first of some tokens, that one included."""
+    """Cut a row after the first end token."""
     place = next((number for number, token in enumerate(row) if token in ends), len(row))
     return row[: place + 1]

@@ -1,7 +1,7 @@
-"""From which checkpoint a run goes on: the newest whole one, and what a person should know of the others.
+"""Checkpoint from which a run resumes: the newest intact one.
 
-Whole means: every file as its manifest says, all of them can be read, they belong to one step, and all
-numbers in them are finite. Builds no model.
+Intact means: every file matches its manifest and can be read, all files belong to one step, and all
+their numbers are finite. Builds no model.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 ADAPTER, OPTIMIZER = "adapter_model.safetensors", "optimizer.pt"
 STATE, SCHEDULER, RANDOM = "trainer_state.json", "scheduler.pt", "rng_state.pth"
-RANDOM_OF_EACH = "rng_state_*.pth"  # where several processes took the steps
+RANDOM_OF_EACH = "rng_state_*.pth"  # one file per process of a distributed run
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Start(NamedTuple):
-    """Where a session of a run begins."""
+    """Checkpoint, step and note at which a session of a run starts."""
 
     checkpoint: Path | None
     step: int
@@ -37,10 +37,10 @@ class Start(NamedTuple):
 
 
 def find_start(run: RunDir, events: EventLog) -> Start:
-    """The checkpoint to go on from; damaged newer ones are set aside and named in a note.
+    """Select the checkpoint to resume from, and move damaged newer ones aside with a note.
 
     Raises:
-        Refusal: If there were checkpoints and none is whole.
+        Refusal: If checkpoints exist but none is intact.
     """
     announced = checkpoints.announced_step(read_events(run.events)[0])
     checkpoints.discard_unfinished(run.checkpoints, after=announced)
@@ -65,7 +65,7 @@ def find_start(run: RunDir, events: EventLog) -> Start:
 
 
 def newest_complete(folder: Path) -> tuple[Path | None, int, dict[int, str]]:
-    """The newest whole checkpoint, its step, and what is wrong with each newer one."""
+    """Return the newest intact checkpoint, its step, and the damage of each newer one."""
     damaged: dict[int, str] = {}
     for step, path in checkpoints.by_step(folder).items():
         wrong = checkpoints.damage(path) or unusable(path, step)
@@ -76,7 +76,7 @@ def newest_complete(folder: Path) -> tuple[Path | None, int, dict[int, str]]:
 
 
 def unusable(folder: Path, step: int) -> str | None:
-    """Why training cannot go on from the files of a checkpoint; None if it can."""
+    """Describe the reason why training cannot resume from a checkpoint; None if it can."""
     if (read_mapping(folder / STATE) or {}).get("global_step") != step:
         return f"{STATE}: not of step {step}"
     try:
@@ -97,7 +97,7 @@ def unusable(folder: Path, step: int) -> str | None:
 
 
 def _unequal(adapter: dict, states: dict[str, dict], step: int) -> str | None:
-    """What does not belong together: tensors and their moments, the schedule and the step."""
+    """Describe a mismatch of tensors and moments, or of schedule and step; None if consistent."""
     half = list(_moments(states[OPTIMIZER], MOMENTS[:1]))
     without = Counter(m.shape for m in half) - Counter(t.shape for t in adapter.values())
     if without or not half:
@@ -119,19 +119,19 @@ def _is_finite(tensor: torch.Tensor) -> bool:
 
 
 def _read(path: Path) -> Any:
-    """The content of a file of torch's; None where it cannot be read. Nothing in it is run."""
+    """Read a torch file without running its code; return None if unreadable."""
     try:
         if not zipfile.is_zipfile(path):
             return None
         with safe_globals():
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as reason:  # torch raises whatever the broken bytes lead it to
+    except Exception as reason:  # corrupt bytes can raise any exception
         log.info("%s cannot be read: %r", path, reason)
         return None
 
 
 def _complete_or_announced(folder: Path, damaged: dict[int, str], announced: int) -> bool:
-    """Whether anything damaged had been a checkpoint, not only a file of that name."""
+    """Report if a damaged checkpoint had been completed or announced by an event."""
     manifests = (checkpoints.place(folder, step) / checkpoints.MANIFEST for step in damaged)
     return bool(damaged) and (announced > 0 or any(path.exists() for path in manifests))
 

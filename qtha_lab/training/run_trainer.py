@@ -1,6 +1,7 @@
-"""One fine-tune on transformers' `Trainer`, with every step, evaluation and checkpoint as an event.
+"""One fine-tune on transformers' `Trainer`; steps, evaluations and checkpoints become events.
 
-Builds the Trainer and watches it; loads no model and knows no process or lock.
+Builds the Trainer arguments and the monitoring callback; loads no model and handles no process or
+lock.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 def training_arguments(
     experiment: Experiment, learning_rate: float, folder: Path
 ) -> TrainingArguments:
-    """The experiment in transformers' words; evaluation is left to `Watch`.
+    """Translate an experiment to transformers' arguments; `Watch` controls evaluation.
 
     Args:
-        experiment: What is trained.
-        learning_rate: At the peak of its schedule.
-        folder: Takes the checkpoints.
+        experiment: Experiment to train.
+        learning_rate: Peak learning rate of the schedule.
+        folder: Folder of the checkpoints.
     """
     training = experiment.training
     arguments = TrainingArguments(
@@ -52,17 +53,17 @@ def training_arguments(
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         bf16=training.precision == "bfloat16",
-        use_cpu=not torch.accelerator.is_available(),  # stated, or bf16 is refused on a CPU
+        use_cpu=not torch.accelerator.is_available(),  # otherwise a CPU refuses bf16
         seed=experiment.seed,
         data_seed=experiment.seed,
-        average_tokens_across_devices=False,  # `FineTuner` counts them in all processes
+        average_tokens_across_devices=False,  # `FineTuner` counts labels in all processes
         ddp_find_unused_parameters=False,
         logging_steps=1,
         include_num_input_tokens_seen="non_padding",
-        logging_nan_inf_filter=False,  # else a NaN is replaced by the average of the losses before
+        logging_nan_inf_filter=False,  # otherwise a NaN is replaced by the mean of earlier losses
         save_steps=training.checkpoint_every,
-        save_total_limit=None,  # `Watch` deletes the older ones, once the newer one is whole
-        report_to="none",  # `trackers` makes the one that is chosen
+        save_total_limit=None,  # `Watch` deletes older checkpoints after the new one is complete
+        report_to="none",  # `trackers` creates the selected tracker
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=False,
@@ -75,20 +76,20 @@ def training_arguments(
 
 
 class Watch(TrainerCallback):
-    """Records what happens, evaluates when due, and ends the training when asked or on a NaN.
+    """Callback that records events, evaluates when due, and ends training on a stop or NaN.
 
     Args:
-        trainer: Whose steps are watched; add this to its callbacks.
-        model: What it trains.
-        log: Takes the events.
-        evaluate: Scores of the model now; may raise `Interrupted`.
+        trainer: Monitored Trainer; add this object to its callbacks.
+        model: Model that the Trainer trains.
+        log: Event log.
+        evaluate: Returns the model's current scores; may raise `Interrupted`.
         stop_requested: Polled at every step.
-        adjust: Called before every step with its number, to take what is free.
-        memory: Bytes that the training takes now.
-        early: Told every evaluation; ends the training when its patience has run out.
+        adjust: Called before every step with its number, to set the number of threads.
+        memory: Returns the memory that training takes now, in bytes.
+        early: Early-stopping state; receives every evaluation.
         eval_every: Steps between evaluations.
-        evaluated: Steps already evaluated in an earlier life of the run.
-        group: Processes that follow what this one decides.
+        evaluated: Steps that an earlier session of the run evaluated.
+        group: Processes that follow the decisions of this process.
     """
 
     def __init__(
@@ -112,15 +113,18 @@ class Watch(TrainerCallback):
         self.eval_every, self.evaluated = eval_every, set(evaluated)
         self.stopping = False
         self.diverged: str | None = None
-        # the step whose weights gave a loss or gradient that is not a number
+        # step whose weights gave a non-finite loss or gradient
         self.ruined: int | None = None
         self._began, self._seconds = 0.0, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Evaluate where that is due; the Trainer cannot be stopped here, so a stop is raised.
+        """Evaluate the current step if due.
+
+        A stop raises an exception, because the Trainer cannot be stopped here.
 
         Raises:
-            Interrupted: If a stop is asked for, or the evaluation is stopped, diverges or ends the training.
+            Interrupted: If a stop is requested, or the evaluation is stopped, diverges or ends
+                training.
         """
         if not self.stop_requested():
             self._evaluate_if_due(state, control)
@@ -131,18 +135,21 @@ class Watch(TrainerCallback):
         raise Interrupted
 
     def on_step_begin(self, args, state, control, **kwargs):
-        """Take the threads that are free, and start the step's clock."""
+        """Set the number of threads and start the timer of the step."""
         self.adjust(state.global_step)
         self._began = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):
-        """Stop the step's clock, and the training after this step where that is asked for."""
+        """Stop the step's timer, and end training after a stop request."""
         self._seconds = time.perf_counter() - self._began
         if self.stop_requested():
             self._stop(state, control)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """Record loss, gradient norm, seconds and memory of a step; evaluate where due, or stop a run that diverges."""
+        """Record loss, gradient norm, seconds and memory of a step.
+
+        Then evaluate if due, or stop a diverged run.
+        """
         if logs is None or "loss" not in logs:
             return
         step, loss, norm = state.global_step, logs["loss"], logs.get("grad_norm")
@@ -169,7 +176,7 @@ class Watch(TrainerCallback):
         self.group.agree((control.should_training_stop, control.should_save))
 
     def on_save(self, args, state, control, **kwargs):
-        """Write the manifest of the checkpoint just written, record it and delete older ones."""
+        """Write the manifest of the new checkpoint, record it and delete older checkpoints."""
         self.group.wait()
         folder, step = Path(args.output_dir or ""), state.global_step
         adapters.save_initialisation(self.model, checkpoints.place(folder, step))
@@ -179,7 +186,7 @@ class Watch(TrainerCallback):
         log.info("checkpoint %d is whole in %s", step, folder)
 
     def measure(self, step: int) -> dict[str, float]:
-        """Evaluate now and record it; may raise `Interrupted`."""
+        """Evaluate the model now and record the scores; may raise `Interrupted`."""
         with evaluating(self.model), self.trainer.accelerator.autocast():
             scores = self.evaluate()
         self.evaluated.add(step)

@@ -1,6 +1,6 @@
-"""Scores of answers and of labels; numbers from texts, no model and no torch.
+"""Scores of generated answers and class labels, computed from texts without a model.
 
-Exact match, ROUGE, accuracy and macro-F1 are fractions of 1; BLEU keeps its usual scale of 0 to 100.
+Exact match, ROUGE, accuracy and macro-F1 are fractions of 1; BLEU has its usual scale of 0 to 100.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from qtha_lab.core.errors import Refusal
 
 
 def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """All scores of generated answers: exact_match, bleu4, rouge1, rouge2, rougeL.
+    """Compute all scores of generated answers: exact_match, bleu4, rouge1, rouge2, rougeL.
 
     Raises:
-        Refusal: If there are no answers, or not one reference to each.
+        Refusal: If there are no answers, or the numbers of answers and references differ.
     """
     if len(outputs) != len(references) or not references:
         raise Refusal(
@@ -32,7 +32,7 @@ def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict
 
 
 def normalise(text: str) -> str:
-    """Lower case, no punctuation, single spaces, one Unicode form.
+    """Normalise a text: lower case, no punctuation, single spaces, one Unicode form.
 
     Example:
         >>> normalise("  It is  Paris. ")
@@ -44,16 +44,16 @@ def normalise(text: str) -> str:
 
 
 def exact_match(outputs: Sequence[str], references: Sequence[str]) -> float:
-    """Share of outputs that equal their reference once both are normalised."""
+    """Compute the fraction of outputs that equal their reference after normalisation."""
     hits = [normalise(o) == normalise(r) for o, r in zip(outputs, references, strict=True)]
     return sum(hits) / len(hits)
 
 
 def bleu4(outputs: Sequence[str], references: Sequence[str]) -> float:
-    """Corpus BLEU with n-grams up to 4, one reference per row, 0 to 100.
+    """Compute corpus BLEU with n-grams up to 4, one reference per row, 0 to 100.
 
-    sacrebleu's defaults: 13a tokenisation, case kept, exponential smoothing of zero counts. Not
-    meant for languages written without spaces.
+    Uses sacrebleu's defaults: 13a tokenisation, case-sensitive, exponential smoothing of zero
+    counts. Not suitable for languages written without spaces.
 
     Source:
         Papineni et al. 2002; Post 2018, arXiv:1804.08771.
@@ -64,9 +64,9 @@ def bleu4(outputs: Sequence[str], references: Sequence[str]) -> float:
 
 
 def rouge(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Mean F-measures of ROUGE-1, ROUGE-2 and ROUGE-L over the rows.
+    """Compute the mean F-measures of ROUGE-1, ROUGE-2 and ROUGE-L over the rows.
 
-    rouge-score's tokenisation without stemming: lower case, letters a–z and digits only, so other
+    Uses rouge-score's tokenisation without stemming: lower case, letters a–z and digits only. Other
     scripts score 0.
 
     Source:
@@ -79,11 +79,11 @@ def rouge(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]
 
 
 def rouge_by_row(outputs: Sequence[str], references: Sequence[str], name: str) -> list[float]:
-    """The F-measure of one ROUGE for every row.
+    """Compute the F-measure of one ROUGE variant for each row.
 
     Args:
         outputs: Generated answers.
-        references: One for each.
+        references: One reference per answer.
         name: rouge1, rouge2 or rougeL.
     """
     from rouge_score.rouge_scorer import RougeScorer
@@ -93,7 +93,10 @@ def rouge_by_row(outputs: Sequence[str], references: Sequence[str], name: str) -
 
 
 def classification_scores(predicted: Sequence[int], actual: Sequence[int]) -> dict[str, float]:
-    """Accuracy, and the F1 of each class that occurs (predicted or actual) averaged without weights."""
+    """Compute accuracy and macro-F1.
+
+    Macro-F1 is the unweighted mean F1 over all classes that occur as predicted or actual labels.
+    """
     from sklearn.metrics import accuracy_score, f1_score
 
     return {
@@ -110,11 +113,11 @@ def classification_scores(predicted: Sequence[int], actual: Sequence[int]) -> di
 
 
 def load_scorers(*, of_answers: bool, of_classes: bool) -> None:
-    """Import the libraries that score, so that they count to the loading and not to the training's memory.
+    """Import the scoring libraries before training memory is measured.
 
     Args:
-        of_answers: Whether generated answers will be scored.
-        of_classes: Whether classes will be.
+        of_answers: Import the scorers of generated answers.
+        of_classes: Import the scorers of class labels.
     """
     names = ["sacrebleu", "rouge_score.rouge_scorer"] * of_answers + [
         "sklearn.metrics"
@@ -124,8 +127,9 @@ def load_scorers(*, of_answers: bool, of_classes: bool) -> None:
 
 
 def perplexity(loss: float) -> float:
-    """exp of the mean loss per token, so every token counts alike, whatever the length of its answer.
+    """Compute exp of the mean loss per token.
 
-    (The QTHA authors' code averages exp(loss) over answers instead, which weighs short ones more.)
+    Every token has the same weight, independent of the answer's length. The QTHA authors' code
+    averages exp(loss) over answers instead, which gives short answers more weight.
     """
     return math.exp(loss) if loss < 700 else math.inf

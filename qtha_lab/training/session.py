@@ -1,6 +1,6 @@
-"""One session of work on a run: its directory, its log, where it begins, and whether it is to stop.
+"""One session of a run: directory, event log, first step and stop requests.
 
-Trains nothing; `loaded`, `trained` and `written` are what a session comes to, one after the other.
+Trains nothing; loading, training and writing a run each receive the session.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """What stays the same while a worker works on a run; the files of the run do not.
+    """Fixed properties of one session of a run.
 
     Attributes:
-        run: The run's directory.
-        log: Takes the events.
-        stop_requested: Whether the run was asked to stop.
-        threads: CPU threads of this process, as many as are free.
-        start: The checkpoint and the step that this session begins at.
-        past: Events of earlier sessions that still hold.
-        group: The processes that take its steps together, once all have loaded.
-        queue: Where runs wait for what they share; None where this one waits for nobody.
+        run: Run directory.
+        log: Event log.
+        stop_requested: Returns True after a stop request.
+        threads: Number of CPU threads of this process.
+        start: Checkpoint and step at which this session starts.
+        past: Valid events of earlier sessions.
+        group: Process group of the run, set after all processes have loaded.
+        queue: Folder of the queues for shared resources; None if the session does not queue.
     """
 
     run: RunDir
@@ -56,17 +56,17 @@ class Session:
         threads: Threads,
         queue: Path | None = None,
     ) -> Session:
-        """The next session of a run; damaged checkpoints are set aside.
+        """Start the next session of a run; damaged checkpoints are moved aside.
 
         Args:
-            run: Its directory.
-            log: Takes the events, first a note on damaged checkpoints.
-            stop_requested: Whether the run was asked to stop.
-            threads: CPU threads of this process, as many as are free.
-            queue: Where runs wait for what they share; None where this one waits for nobody.
+            run: Run directory.
+            log: Event log; receives a note on damaged checkpoints first.
+            stop_requested: Returns True after a stop request.
+            threads: Number of CPU threads of this process.
+            queue: Folder of the queues for shared resources; None if the session does not queue.
 
         Raises:
-            Refusal: If there were checkpoints and none is whole.
+            Refusal: If checkpoints exist but none is intact.
         """
         start = find_start(run, log)
         past = tuple(history(read_events(run.events)[0]))
@@ -74,22 +74,22 @@ class Session:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """What the run was launched with."""
+        """Experiment of the run."""
         return self.run.experiment
 
     @property
     def training(self) -> Training:
-        """The course of the training."""
+        """Training settings of the experiment."""
         return self.experiment.training
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the whole run."""
+        """Number of optimiser steps of the whole run."""
         return self.training.steps
 
     @property
     def checkpoint(self) -> Path | None:
-        """The folder that this session goes on from; None at step 0."""
+        """Checkpoint folder from which this session resumes; None at step 0."""
         return self.start.checkpoint
 
     @property
@@ -98,23 +98,23 @@ class Session:
         return self.experiment.method.peak_learning_rate
 
     def recorded_steps(self, kind: str) -> set[int]:
-        """Steps up to the start of this session of which an event of that kind still holds."""
+        """Return the steps before this session that have a valid event of a kind."""
         steps = {event["step"] for event in self.past if event["kind"] == kind}
         return {step for step in steps if step <= self.start.step}
 
     def recorded_losses(self) -> dict[int, float]:
-        """Evaluation losses up to the start of this session that still hold, by step."""
+        """Return the valid evaluation losses before this session, by step."""
         evaluated = (event for event in self.past if event["kind"] == "eval")
         losses = {event["step"]: event["loss"] for event in evaluated if event["loss"] is not None}
         return {step: loss for step, loss in losses.items() if step <= self.start.step}
 
     def is_recorded(self, kind: str, step: int) -> bool:
-        """Whether an earlier session, or this one, has recorded this already."""
+        """Report if any session of the run recorded such an event at a step."""
         events = history(read_events(self.run.events)[0])
         return any(event["kind"] == kind and event["step"] == step for event in events)
 
     def notes(self) -> list[str]:
-        """What a person should know of the run, from all its sessions."""
+        """Return the notes of all sessions of the run."""
         events = read_events(self.run.events)[0]
         return [event["message"] for event in events if event["kind"] == "note"]
 
@@ -123,18 +123,18 @@ class Session:
 
         Args:
             state: "loading", "running" and so on.
-            message: What is being done.
-            step: Default: where this session began.
+            message: Description of the current work.
+            step: Step of the event; default: the first step of this session.
         """
         step = self.start.step if step is None else step
         log.info("%s: %s, step %d of %d; %s", self.run.path.name, state, step, self.steps, message)
         self.log.append("status", state=state, step=step, message=message)
 
     def poll(self) -> None:
-        """End the session here if the run was asked to stop; else take the threads that are free.
+        """Raise `Interrupted` after a stop request; otherwise adjust the number of threads.
 
         Raises:
-            Interrupted: If it was.
+            Interrupted: If a stop was requested.
         """
         if self.stop_requested():
             raise Interrupted

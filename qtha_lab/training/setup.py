@@ -1,7 +1,7 @@
-"""What a session has in memory before its first step: rows as numbers, the base model, the adapter on it.
+"""Objects of a session before its first step: encoded rows, base model and adapter.
 
-The seed is set before the base's head and again before the adapter, so that the adapter's start depends
-on neither.
+The seed is set before the base's head is drawn and again before the adapter, so the adapter's
+initialisation depends on neither.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from qtha_lab.training.session import Session
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a task as one tokenizer encodes them."""
+    """Evaluation rows of a task as one tokenizer encodes them, with the tokenizer and collator."""
 
     tokenizer: Any
     collate: tasks.Collate
@@ -43,17 +43,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class Loaded:
-    """All that a fine-tune needs in memory.
+    """Objects of a fine-tune in memory.
 
     Attributes:
-        plan: Task and config.
-        base: The model as loaded, with its source and fingerprint.
-        base_parameters: Numbers in it, before the adapter.
-        rows: To evaluate on.
-        training_rows: To train on.
-        config: The adapter's, as PEFT completed it.
-        model: The base with the adapter on it.
-        objective: What gives the loss: a teacher beside it, or a reward; None is the labels.
+        plan: Plan with task and config.
+        base: Base model as loaded, with source and fingerprint.
+        base_parameters: Number of base parameters, without the adapter.
+        rows: Evaluation rows.
+        training_rows: Training rows.
+        config: Adapter config, completed by PEFT.
+        model: Base model with the adapter.
+        objective: Distillation or REINFORCE objective; None selects the label loss.
     """
 
     plan: Plan
@@ -67,36 +67,36 @@ class Loaded:
 
     @property
     def task(self) -> tasks.Task:
-        """The rows as text."""
+        """Task with its rows as text."""
         return self.plan.task
 
     def scores(self, session: Session) -> dict[str, float]:
-        """Loss and scores of the adapted model now.
+        """Compute loss and scores of the adapted model on the evaluation rows.
 
         Raises:
-            Interrupted: If the run is asked to stop meanwhile.
+            Interrupted: If a stop is requested during evaluation.
         """
         return _predictions(session, self.model, self.rows).scores(self.task.kind)
 
     def predictions(self, session: Session, rows: list[dict]) -> evaluation.Predictions:
-        """What the adapted model predicts now for other rows.
+        """Compute the adapted model's predictions for other rows.
 
         Args:
-            session: May be asked to stop meanwhile.
-            rows: Of the task, encoded.
+            session: Session of the run; may receive a stop request.
+            rows: Encoded rows of the task.
 
         Raises:
-            Interrupted: If it was.
+            Interrupted: If a stop is requested.
         """
         return _predictions(session, self.model, replace(self.rows, evaluation=rows))
 
 
 def load(session: Session) -> Loaded:
-    """Bring everything of a run into memory.
+    """Load the model, rows and adapter of a run.
 
     Raises:
-        Interrupted: If the run is asked to stop meanwhile.
-        Refusal: If a plugin was changed, or the model cannot take the adapter.
+        Interrupted: If a stop is requested during loading.
+        Refusal: If a plugin was changed, or the model does not support the adapter.
     """
     experiment = session.experiment
     load_run_plugins(session.run)
@@ -116,7 +116,7 @@ def load(session: Session) -> Loaded:
     base = _load_base(plan, experiment.quantization)
     rows = _read_rows(plan, base.tokenizer)
     training_rows = task.encode(task.train, base.tokenizer, session.training.max_length)
-    # transformers refuses to train over torchao's 4 bits; only the adapters on top are trained
+    # transformers refuses to train a base quantised to 4 bits by torchao; only adapters are trained
     setattr(base.model, "is_quantized", False)  # noqa: B010  nn.Module declares no such attribute
     base_parameters = base.model.num_parameters()
     if alone := experiment.method.name == "none":
@@ -147,7 +147,7 @@ def load(session: Session) -> Loaded:
 
 
 def recompute(model: nn.Module) -> None:
-    """Recompute activations in the backward pass, by the name this transformers has for it."""
+    """Enable activation recomputation, under the method name of the installed transformers."""
     new = getattr(model, "activation_checkpointing_enable", None)
     enable: Callable = new or getattr(model, "gradient_checkpointing_enable")  # noqa: B009
     enable({"use_reentrant": False})
@@ -166,7 +166,10 @@ def _load_base(plan: Plan, quantization: str) -> models.LoadedModel:
 
 
 def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None:
-    """The teacher or the reward, and a note once of what a reader of the losses must know; None for the labels' loss."""
+    """Create the distillation or REINFORCE objective; None selects the label loss.
+
+    Adds a note on the meaning of the losses to the run, once.
+    """
     training = session.training
     if training.objective == "reward":
         _note_once(session, sentence(training.reward))
@@ -197,7 +200,7 @@ def _adapt(
     training_rows: list[dict],
     collate: tasks.Collate,
 ) -> PeftModel:
-    """The base with the adapter at its start, or ready to take the tensors of the checkpoint."""
+    """Add the adapter to the base, initialised or prepared for a checkpoint's tensors."""
     if session.checkpoint is not None:
         return _with_head_in_float32(adapters.add_unstarted(base, config, session.checkpoint))
     starting = training_rows[: plan.start_rows]
@@ -215,11 +218,14 @@ def _adapt(
 def _with_features(
     session: Session, model: nn.Module, rows: list[dict], collate: tasks.Collate
 ) -> list[dict]:
-    """Rows with what the head reads of them, which a frozen model gives once and for all."""
+    """Add the head's input features to each row.
+
+    The model is frozen, so each feature is computed only once.
+    """
     if torch.accelerator.is_available():
         model.to(torch.accelerator.current_accelerator())
     lengths, size = [len(row["input_ids"]) for row in rows], session.training.batch_size
-    places = list(by_length(lengths, 4 * size))  # nothing is kept for a backward pass
+    places = list(by_length(lengths, 4 * size))  # no activations are stored for a backward pass
 
     def batches() -> Iterator[dict]:
         for part in places:
@@ -233,13 +239,13 @@ def _with_features(
 
 def _with_head_in_float32(model: PeftModel) -> PeftModel:
     for parameter in model.parameters():
-        if parameter.requires_grad:  # PEFT leaves a new head in the base's bfloat16
+        if parameter.requires_grad:  # PEFT creates a new head in the base's bfloat16
             parameter.data = parameter.data.to(torch.float32)
     return model
 
 
 def _batches(session: Session, rows: list[dict], collate: tasks.Collate) -> Iterator[dict]:
-    """Rows as they come, in batches of the training's size; may be stopped between two."""
+    """Yield rows in their order, in batches of the training's size; polls before each batch."""
     size = session.training.batch_size
     for first in range(0, len(rows), size):
         session.poll()
@@ -247,7 +253,7 @@ def _batches(session: Session, rows: list[dict], collate: tasks.Collate) -> Iter
 
 
 def _score_whole_base(session: Session, plan: Plan) -> None:
-    """Record the loss of the base before it is quantised, so that what quantising costs is known."""
+    """Record the loss of the base before quantisation, to measure the effect of quantisation."""
     base = _load_base(plan, "none")
     rows = _read_rows(plan, base.tokenizer)
     scores = _predictions(session, base.model, rows).scores(plan.task.kind)

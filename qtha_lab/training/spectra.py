@@ -1,6 +1,7 @@
-"""Singular values of the update, recorded while it trains, for at most a fiftieth of the time.
+"""Singular values of the weight update, recorded during training.
 
-What a record holds is `qtha_lab.analysis.live.snapshot`'s business.
+Recording takes at most 2 % of the training time. `qtha_lab.analysis.live.snapshot` defines the
+content of a record.
 """
 
 from __future__ import annotations
@@ -15,18 +16,16 @@ from qtha_lab.experiment.run_directory.events import EventLog
 
 log = logging.getLogger(__name__)
 
-SHARE = (
-    0.02  # of the training time, at most; a record that would go past it waits for its next turn
-)
+SHARE = 0.02  # maximum fraction of the training time; a record beyond it is postponed
 
 
 class RecordSpectra(TrainerCallback):
-    """Appends a "spectrum" event every so many steps, and at the start and the end.
+    """Callback that records a "spectrum" event periodically and at the first and last step.
 
     Args:
-        log: Takes the events.
+        log: Event log.
         every: Steps between records; 0 records nothing.
-        recorded: Steps already recorded in an earlier life of the run.
+        recorded: Steps that an earlier session of the run recorded.
     """
 
     def __init__(self, log: EventLog, every: int, recorded: set[int]) -> None:
@@ -34,12 +33,12 @@ class RecordSpectra(TrainerCallback):
         self._began, self._spent, self._last = time.perf_counter(), 0.0, 0.0
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        """Start the clock of the share, and record the start."""
+        """Start the timer of the time share, and record the first step."""
         self._began = time.perf_counter()
         self._record(state.global_step, model)
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
-        """Record a step that is due while records stay within `SHARE` of the time, and always the last."""
+        """Record a due step within the time `SHARE`, and always the last step."""
         step = state.global_step
         last = step >= state.max_steps
         due = self.every and step % self.every == 0

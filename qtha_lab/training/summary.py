@@ -1,10 +1,11 @@
-"""What a run came to, in one flat mapping: read from its events, its files and a few facts.
+"""Summary of a run as one flat mapping, from events, files and facts.
 
 Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
-says little; `eval_loss` is the run's last evaluation, or that of the step whose adapter is kept (`kept_step`), and `eval_loss_best` its lowest, at `best_step`; the test is one
-look at other rows at the end. `seconds_per_step` is the median of the steps
-taken with `threads`, the number of CPU threads that most steps had, and `side_by_side` says whether other runs held a slot
-of the machine during any of them; it is left out where that is not known.
+is noisy. `eval_loss` is the loss of the last evaluation, or of `kept_step`, whose adapter is
+stored. `eval_loss_best` is the lowest evaluation loss, at `best_step`. The test uses other rows,
+once at the end. `seconds_per_step` is the median of the steps that ran with `threads` CPU threads,
+the most frequent number. `side_by_side` is true if other runs held a slot of the machine during any
+of these steps; it is absent if unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LAST_STEPS = 10
 
 
 def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
-    """The content of `summary.json`."""
+    """Compute the content of `summary.json`."""
     events = read_events(run.events)[0]
     who = identity(run)
     return {
@@ -38,11 +39,12 @@ def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> dict[str, Any]:
-    """Losses, scores and step time in events that still hold (see `events.history`).
+    """Extract losses, scores and step time from valid events (see `events.history`).
 
     Args:
-        events: Of the run.
-        kept_step: Step of the adapter that is kept, where it is not the last; losses are then those up to it.
+        events: Events of the run.
+        kept_step: Step of the stored adapter if it is not the last; losses are then taken up to
+            this step.
     """
     kinds: dict[str, list[dict[str, Any]]] = {
         "train": [],
@@ -89,12 +91,12 @@ def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> 
 
 
 def _beside_others(known: set[bool | None]) -> dict[str, bool]:
-    """Whether other runs computed during any of the steps; nothing where that is not known of all."""
+    """Report if other runs computed during any of the steps; return {} if unknown."""
     return {"side_by_side": True in known} if True in known or known == {False} else {}
 
 
 def _best(evals: list[dict[str, Any]]) -> dict[str, Any]:
-    """The lowest evaluation loss after the start, and the first step that has it."""
+    """Return the lowest evaluation loss after step 0, and its first step."""
     known = [event for event in evals if event["step"] and event["loss"] is not None]
     if not known:
         return {}
@@ -103,7 +105,7 @@ def _best(evals: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _tested(tests: list[dict[str, Any]], general: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the test at the end came to; nothing for a run recorded before there was one."""
+    """Return the results of the final test; {} for a run recorded without one."""
     numbers: dict[str, Any] = {}
     if tests and (loss := tests[-1]["loss"]) is not None:
         numbers["test_loss"] = loss
@@ -117,12 +119,15 @@ def _tested(tests: list[dict[str, Any]], general: list[dict[str, Any]]) -> dict[
 
 
 def wall_seconds(events: Iterable[dict[str, Any]]) -> float:
-    """Time at work, summed over the run's lives; waiting for a slot does not count."""
+    """Sum the working time over all sessions of a run, in seconds.
+
+    Time in the queue does not count.
+    """
     total, before = 0.0, None
     for event in events:
         waits = event["kind"] == "status" and event["state"] == "queued"
         if before is not None and not waits:
-            total += max(0.0, event["t"] - before)  # another process's clock may be behind
+            total += max(0.0, event["t"] - before)  # clocks of processes may differ
         elif before is None and event["kind"] != "status":
             continue
         before = None if waits else event["t"]
@@ -130,6 +135,6 @@ def wall_seconds(events: Iterable[dict[str, Any]]) -> float:
 
 
 def adapter_bytes(run: RunDir) -> int | None:
-    """Size of the saved adapter's tensors; None before it is saved."""
+    """Return the size of the saved adapter's tensors, or None before it is saved."""
     files = list(run.adapter.glob("*.safetensors"))
     return sum(file.stat().st_size for file in files) if files else None

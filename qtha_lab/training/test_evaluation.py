@@ -1,7 +1,7 @@
-"""The test of a trained adapter: once, at the end, on rows that no choice was made on.
+"""Final test of a trained adapter, on rows that no choice used.
 
-Beside the loss on the test rows, row by row: the loss on training rows, so that the generalisation gap is known, and on
-a little general prose with and without the adapter, so that forgetting is. Chooses nothing.
+Besides the loss of each test row, it records two losses. The loss on training rows gives the
+generalisation gap. The loss on general prose with and without the adapter gives the forgetting.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from qtha_lab.training.evaluation import evaluating
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded
 
-TRAINING_ROWS = 256  # at most, enough for the generalisation gap: no claim is made of it
+TRAINING_ROWS = 256  # upper limit; sufficient for the generalisation gap, which supports no claim
 log = logging.getLogger(__name__)
 
 
 def write_test(
     session: Session, loaded: Loaded, step: int, autocast: Callable[[], AbstractContextManager]
 ) -> None:
-    """Record the losses of the test rows in `test.json`, and those of all rows together as events.
+    """Record the test rows' losses in `test.json`, and the overall losses as events.
 
     Args:
-        session: Whose run it is; what an earlier session has recorded stays.
-        loaded: The trained model and its rows.
-        step: At which the training ended.
-        autocast: The precision that evaluations are made in.
+        session: Session of the run; a test recorded by an earlier session is not repeated.
+        loaded: Trained model and its rows.
+        step: Last training step.
+        autocast: Context manager factory of the evaluation precision.
 
     Raises:
-        Interrupted: If the run is asked to stop meanwhile.
+        Interrupted: If a stop is requested during the test.
     """
     task = loaded.task
     if session.is_recorded("test", step) and read_mapping(session.run.test) is not None:
@@ -58,7 +58,9 @@ def write_test(
 
 
 def identity(row: dict) -> str:
-    """A name of an encoded row: the same for equal tokens and labels, in every run on one model.
+    """Compute an identifier of an encoded row from its tokens and labels.
+
+    Equal rows have the same identifier in every run on one model.
 
     Example:
         >>> identity({"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]})
@@ -69,11 +71,13 @@ def identity(row: dict) -> str:
 
 
 def general_rows(tokenizer, longest: int) -> list[dict]:
-    """The paragraphs of `data/general.txt` as rows in which every token is predicted; none where it is not shipped.
+    """Encode the paragraphs of `data/general.txt` as rows in which every token is predicted.
+
+    Returns no row if the file is missing.
 
     Args:
-        tokenizer: The model's.
-        longest: Tokens of a row; the rest of a paragraph is cut off.
+        tokenizer: Tokenizer of the model.
+        longest: Maximum number of tokens per row; the rest of a paragraph is cut off.
     """
     file = data_dir() / "general.txt"
     if not file.is_file():
@@ -85,7 +89,7 @@ def general_rows(tokenizer, longest: int) -> list[dict]:
 
 
 def _general_losses(session: Session, loaded: Loaded) -> tuple[float, float] | None:
-    """The loss on general prose without the adapter and with it."""
+    """Compute the loss on general prose without and with the adapter."""
     rows = general_rows(loaded.rows.tokenizer, session.training.max_length)
     if not rows:
         return None

@@ -1,8 +1,9 @@
-"""As many CPU threads as are free, decided again as other runs come and go; the numbers stay the same bits.
+"""Number of CPU threads, adjusted as other runs start and end.
 
-They do in float32 on Intel's processors: oneMKL promises products that do not depend on the count in its
-strict mode (`worker.use_threads`), torch's row-wise operations are shared out by rows, and our circuits'
-sums have fixed parts. Elsewhere nobody promises it, so a run keeps the share that it would have beside others.
+The results stay bit-identical in float32 on Intel processors. In strict mode
+(`worker.use_threads`), oneMKL guarantees products that do not depend on the number of threads.
+torch's row-wise operations are divided by rows, and the sums of our circuits have fixed parts.
+Other processors give no such guarantee, so a run there uses a fixed share of the cores.
 
 Source:
     Intel oneMKL developer guide, "Obtaining numerically reproducible results": strict CNR mode.
@@ -25,17 +26,18 @@ from qtha_lab.experiment.run_directory.thread_share import WINDOW_SECONDS
 
 
 class Threads:
-    """How many threads a run computes with now, and whether other runs compute beside it.
+    """Current number of CPU threads of a run, with a flag for concurrent runs.
 
     Args:
-        least: What it has beside as many runs as there are slots for.
-        free: How many it may take now, never fewer.
-        log: Takes an event at the start and at every change.
-        beside: Whether other runs compute now; None where that is not known. Looked at twice a second at most.
+        least: Number of threads if all slots are in use.
+        free: Returns the number of threads that the run may use now.
+        log: Event log; receives an event at the start and at every change.
+        beside: Returns True while other runs compute; None if unknown. Called at most once per
+            `WINDOW_SECONDS`.
 
     Attributes:
-        count: Threads now; 0 before the first `adjust`.
-        side_by_side: Whether others computed when that was looked at last.
+        count: Current number of threads; 0 before the first `adjust`.
+        side_by_side: True if other runs computed at the latest check.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Threads:
         self.beside, self.side_by_side, self._looked = beside, False, -math.inf
 
     def adjust(self, step: int) -> None:
-        """Take what is free; between two operations only."""
+        """Set the number of threads to the free ones; call only between two operations."""
         count, side_by_side = max(self.least, self.free()), self._look()
         if count == self.count and side_by_side == self.side_by_side:
             return
@@ -68,7 +70,7 @@ class Threads:
 
 
 def same_bits(experiment: Experiment) -> bool:
-    """Whether what an experiment computes here does not depend on the number of threads."""
+    """Report if the experiment's results here are independent of the number of threads."""
     return (
         experiment.training.precision == "float32"
         and experiment.quantization == "none"

@@ -1,7 +1,8 @@
-"""The curves of a run for another program, written by transformers' own callbacks.
+"""Export of a run's curves to experiment trackers, by transformers' own callbacks.
 
-TensorBoard's file lies in the run's folder and goes on where a resumed run does, as the curve at Weights &
-Biases does, whose offline files lie there too. MLflow, which names runs itself, begins another of the same name.
+TensorBoard files are stored in the run's folder, as are the offline files of Weights & Biases. A
+resumed run continues its curve in both. MLflow names runs itself, so a resumed run creates another
+one of the same name.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from qtha_lab.experiment.run_directory import RunDir
 
 
 def make_tracker(run: RunDir, report_to: str, step: int) -> list[TrainerCallback]:
-    """The callback that writes for a program, in a list; an empty one for "none".
+    """Return the callback of a tracker in a list; the list is empty for "none".
 
     Args:
-        run: The run's directory.
-        report_to: Name of the program, whose library is installed.
-        step: Where this session begins; what was written of later steps is void.
+        run: Run directory.
+        report_to: Name of the tracker, whose library must be installed.
+        step: First step of this session; records of later steps are discarded.
     """
     if report_to == "none":
         return []

@@ -1,6 +1,7 @@
-"""transformers' Trainer with five things of ours: rates by group, stages, other objectives, logits of answers alone, batches that are shared.
+"""transformers' Trainer with learning-rate groups, training phases, objectives and shared batches.
 
-Takes the same steps otherwise; what is recorded of them is `trainer.Watch`'s business.
+Also restricts logits to answer tokens. Otherwise takes the same steps; `run_trainer.Watch` records
+them.
 """
 
 from __future__ import annotations
@@ -31,15 +32,16 @@ from qtha_lab.training.process_group import Group
 
 
 class FineTuner(Trainer):
-    """Trains an adapter.
+    """Trainer of an adapter.
 
     Args:
-        head_learning_rate: Of a new classification head; None leaves it at the adapter's.
-        rate_ratios: Rates of groups of tensors over the adapter's.
-        stages: Each with a schedule of its own; none is one schedule.
-        objective: Gives the loss, where it is not that of the labels.
-        group: The processes that share every batch.
-        options: transformers' own.
+        head_learning_rate: Learning rate of a new classification head; None selects the adapter's
+            rate.
+        rate_ratios: Ratio of each tensor group's rate to the adapter's rate.
+        stages: Training phases, each with its own schedule; empty selects one schedule.
+        objective: Objective that replaces the label loss.
+        group: Processes that share every batch.
+        options: Options of transformers' Trainer.
     """
 
     def __init__(
@@ -62,11 +64,18 @@ class FineTuner(Trainer):
             self.compute_loss_func = _loss_of_classes
 
     def _takes_parts(self) -> bool:
-        """Whether a step has several forward passes; transformers adds up the means of each where a model has classes."""
+        """Report if a step has several forward passes.
+
+        For a classifier, transformers would add up the means of these passes.
+        """
         return self.group.size * self.args.gradient_accumulation_steps > 1
 
     def get_train_dataloader(self) -> DataLoader:
-        """Batches as one process would take them; accelerate would give each process others, and repeat rows at an end."""
+        """Return a loader of undivided batches, the same in every process.
+
+        accelerate's loader would give each process different batches and repeat rows at the end of
+        an epoch.
+        """
         loader = super().get_train_dataloader()
         sampler = loader.batch_sampler
         if isinstance(sampler, BatchSamplerShard):
@@ -76,18 +85,18 @@ class FineTuner(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
     ) -> tuple[list, Any]:
-        """The shares of this process in the next batches, and how many labels they have in all processes.
+        """Return this process's share of the next batches, and the labels of all processes.
 
         Args:
-            epoch_iterator: Gives whole batches.
-            num_batches: Of one step.
-            device: Takes the count.
+            epoch_iterator: Iterator over whole batches.
+            num_batches: Number of batches per step.
+            device: Device of the label count.
         """
         batches, n_labels = super().get_batch_samples(epoch_iterator, num_batches, device)
         return [self.group.share(batch) for batch in batches], n_labels
 
     def create_optimizer(self, *arguments, **options) -> torch.optim.Optimizer:
-        """transformers' optimiser, with groups of its own for what has a rate of its own."""
+        """Create transformers' optimiser, with extra groups for separate learning rates."""
         optimizer = super().create_optimizer(*arguments, **options)
         if self.rate_ratios and self.model is not None:
             set_groups_apart(optimizer, self.model, self.args.learning_rate, self.rate_ratios)
@@ -98,7 +107,7 @@ class FineTuner(Trainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> LRScheduler:
-        """transformers' schedule, or one that begins anew with every stage."""
+        """Create transformers' schedule, or a schedule that restarts in every training phase."""
         if not self.stages or self.lr_scheduler is not None:
             return super().create_scheduler(num_training_steps, optimizer)
         share = self.args.get_warmup_steps(num_training_steps) / num_training_steps
@@ -110,10 +119,10 @@ class FineTuner(Trainer):
         return self.lr_scheduler
 
     def compute_loss(self, model: nn.Module, inputs: dict, *arguments, **options):
-        """The objective's loss where there is one, else transformers'; of logits no more than it needs are computed.
+        """Compute the loss of the objective or of transformers, from the required logits only.
 
-        Several processes' gradients are averaged and their losses are parts of one, so each counts as often as there
-        are processes.
+        Distributed training averages the processes' gradients. Each process's loss is a part of one
+        loss, so it is multiplied by the number of processes.
         """
         if self.objective is not None:
             return self._other_loss(model, inputs, **options)
@@ -130,7 +139,11 @@ class FineTuner(Trainer):
     def _other_loss(
         self, model: nn.Module, inputs: dict, num_items_in_batch: Tensor | None = None, **_
     ) -> Tensor:
-        """The loss that the objective gives; a batch that is a part of a step counts by its labels, or all parts alike."""
+        """Compute the loss of the objective.
+
+        A batch that is part of a step is weighted by its number of labels if the objective counts
+        labels; otherwise all parts have equal weight.
+        """
         assert self.objective is not None
         items = num_items_in_batch if self.objective.counts_labels else None
         self.loss_is_scaled_for_ga = items is not None
@@ -139,7 +152,7 @@ class FineTuner(Trainer):
     def _loss_of_answers(
         self, outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
     ) -> Tensor:
-        """The model's own loss, of logits that have their label in the same place."""
+        """Compute the model's own loss from logits that are aligned with their labels."""
         answers = Answers(labels) if self._answers is None else self._answers
         logits = answers.select(outputs["logits"])
         return ForCausalLMLoss(
@@ -154,7 +167,7 @@ class FineTuner(Trainer):
 def _loss_of_classes(
     outputs: dict, labels: Tensor, num_items_in_batch: Tensor | None = None
 ) -> Tensor:
-    """This process's part of the mean over all rows of a step."""
+    """Compute this process's part of the mean loss over all rows of a step."""
     logits = outputs["logits"].float()
     total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
     return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)

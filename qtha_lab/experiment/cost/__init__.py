@@ -1,6 +1,6 @@
-"""What it will cost: parameters, operations, circuits, bytes and seconds, before anything runs.
+"""Predicted cost of a run: parameters, operations, circuits, bytes and seconds.
 
-`cost_table` needs no model at all; `preview` loads no weights and measures on this machine.
+`cost_table` needs no model; `preview` loads no weights and measures on this machine.
 """
 
 from qtha_lab.experiment.cost.shapes import SHAPES, get_shape, shape_of

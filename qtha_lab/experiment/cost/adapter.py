@@ -1,6 +1,6 @@
-"""What an adapter costs on a model of a given shape: parameters, and operations counted by torch.
+"""Cost of an adapter on a model shape: parameters, and operations counted by torch.
 
-Makes no weight of the base. Bytes, circuits and seconds are `cost`.
+Creates no base weights. `qtha_lab.experiment.cost.step` predicts bytes, circuits and seconds.
 """
 
 import copy
@@ -28,13 +28,13 @@ MOST_AMPLITUDES = 2**22  # simulated for a count; methods with larger circuits a
 
 
 def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Module], int]:
-    """The shape's adapted layers on the meta device, and how many parameters they train.
+    """Build the shape's adapted layers on the meta device and count their trained parameters.
 
-    One block of peft's methods stands for all, which are alike; a method of ours may treat blocks
-    differently.
+    All blocks of a method from peft are alike, so one block stands for all. A method of this
+    package may treat blocks differently.
 
     Raises:
-        Refusal: If the targets match nothing, or the method cannot adapt them.
+        Refusal: If no layer matches the targets, or the method cannot adapt the layers.
     """
     is_readable = isinstance(config, AdapterConfig) or getattr(config, "layers_to_transform", None)
     part = shape if is_readable else dataclasses.replace(shape, n_blocks=1)
@@ -54,19 +54,19 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
 
 
 def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> int | None:
-    """Forward and backward of all adapters' matrix products for so many tokens.
+    """Count forward and backward operations of all adapters' matrix products for a batch.
 
-    Counted by torch while one layer of each size runs on few tokens, and drawn out in a straight
-    line.
+    torch counts one layer of each size on two small numbers of tokens; the counts are extrapolated
+    linearly.
 
     Args:
-        config: Of the adapters.
-        layers: All adapted layers, as `adapted_layers_of` gives them.
-        tokens: In a batch.
+        config: Adapter config.
+        layers: All adapted layers, from `adapted_layers_of`.
+        tokens: Number of tokens in the batch.
 
     Returns:
-        Floating-point operations; None where a method cannot be run without weights, or its circuits are
-        too large to try.
+        Floating-point operations; None if a method cannot run without weights, or its circuits are
+            too large to simulate.
     """
     total, settings = 0.0, repr(config.to_dict())
     for layer in layers:
@@ -83,7 +83,7 @@ def adapter_flops(config: PeftConfig, layers: list[nn.Module], tokens: int) -> i
 
 
 class _Held:
-    """A layer to count on, looked up by what decides the count."""
+    """Layer to count, with the properties that determine the count as its cache key."""
 
     def __init__(self, key: tuple, layer: nn.Module):
         self.key, self.layer = key, layer
@@ -97,31 +97,31 @@ class _Held:
 
 @functools.lru_cache(maxsize=256)
 def _counted(key: _Held) -> tuple[int, int] | None:
-    """Operations at each number of `PROBED_TOKENS`."""
+    """Count the operations for each number of tokens in `PROBED_TOKENS`."""
     is_ours = isinstance(key.layer, AdapterLayer)
     run = _run_ours if is_ours else _run_pefts
     if is_ours and max(map(_amplitudes, _change(key).circuits()), default=0) > MOST_AMPLITUDES:
         return None
     try:
         few, many = (run(key, tokens) for tokens in PROBED_TOKENS)
-    except NotImplementedError as reason:  # an operation that torch cannot run without numbers
+    except NotImplementedError as reason:  # an operation that torch cannot run on the meta device
         log.debug("the operations of %s are not counted: %s", key.layer, reason)
         return None
     return few, many
 
 
 def _change(key: _Held) -> Change:
-    changes: dict[str, Change] = getattr(key.layer, "changes")  # noqa: B009  of ours alone
+    changes: dict[str, Change] = getattr(key.layer, "changes")  # noqa: B009  of `AdapterLayer` only
     return next(iter(changes.values()))
 
 
 def _amplitudes(circuit: Circuit) -> int:
-    """Amplitudes of all the states that the count would simulate."""
+    """Count the amplitudes of all states that the operation count would simulate."""
     return (PROBED_TOKENS[1] if circuit.n_inputs else 1) * 2**circuit.n_qubits
 
 
 def _run_ours(key: _Held, tokens: int) -> int:
-    """On real tensors, since circuits need numbers; there is no base weight among them."""
+    """Count on real tensors, because circuits need numbers; no base weight is created."""
     change = _change(key)
     with torch.random.fork_rng(devices=[]):
         tensors = change.start()
@@ -134,14 +134,17 @@ def _run_ours(key: _Held, tokens: int) -> int:
 
 
 def _run_pefts(key: _Held, tokens: int) -> int:
-    """On the meta device, less the frozen layer's own products."""
+    """Count on the meta device, without the frozen layer's own products."""
     in_features, out_features = _sizes(key.layer)
     x = torch.empty(tokens, in_features, device="meta", requires_grad=True)
     return _matrix_flops(lambda: key.layer(x)) - 4 * tokens * in_features * out_features
 
 
 def _sizes(layer: nn.Module) -> tuple[int, int]:
-    """Inputs and outputs of an adapted layer; PEFT's layers have them, though `nn.Module` declares none."""
+    """Return the input and output sizes of an adapted layer.
+
+    PEFT's layers have these attributes, although `nn.Module` declares none.
+    """
     sizes: dict[str, Any] = {name: getattr(layer, name) for name in ("in_features", "out_features")}
     return sizes["in_features"], sizes["out_features"]
 

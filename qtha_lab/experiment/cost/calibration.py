@@ -1,7 +1,7 @@
-"""How long this machine takes for a training step, measured on the first blocks of a model.
+"""Duration of a training step on this machine, measured on a model's first blocks.
 
-Their weights are random; nothing is loaded from disk or trained. What a step needs besides forward and
-backward (optimiser, rows) is small and left out.
+The weights are random; nothing is loaded from disk or trained. Other work of a step (optimiser,
+data loading) is small and excluded.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from qtha_lab.experiment.memory import device
 
 log = logging.getLogger(__name__)
 
-SMALL = 30_000_000  # parameters of a model that is tried as a whole
-LARGEST_TRIAL = 300_000_000  # parameters; beyond, matrix products stand for whole blocks
+SMALL = 30_000_000  # parameters; models up to this size are measured as a whole
+LARGEST_TRIAL = 300_000_000  # parameters; larger trials are estimated from matrix products
 ROUNDS = 6
 LONGEST_MEASUREMENT = 0.7  # seconds
-LONGEST_STEP = 0.35  # seconds of a step that is tried, by matrix products
-MOST_TOKENS = 4096  # of a product that is timed
+LONGEST_STEP = 0.35  # seconds; a measured step is shortened to this estimated length
+MOST_TOKENS = 4096  # maximum of a timed product
 FORGET_SECONDS = 60.0
 _SITTING = threading.RLock()
-_BASE: dict[tuple, tuple[float, float]] = {}  # of trials without adapters: seconds, when timed
+_BASE: dict[tuple, tuple[float, float]] = {}  # trials without adapters: seconds, time stamp
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What goes through a model at once."""
+    """Size and number format of a batch."""
 
     rows: int
     length: int
@@ -50,7 +50,10 @@ class Batch:
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with this many threads, as the worker will; one caller at a time, for timings disturb each other."""
+    """Set the number of threads inside the block, as a worker would.
+
+    Only one caller at a time enters the block, because concurrent timings disturb each other.
+    """
     with _SITTING:
         before = torch.get_num_threads()
         torch.set_num_threads(count)
@@ -61,12 +64,18 @@ def threads(count: int) -> Iterator[None]:
 
 
 def fits(model: PreTrainedModel, adapter: int = 0) -> bool:
-    """Whether the first blocks of the model, and an adapter of so many parameters, are small enough to be tried."""
+    """Report if the model's first blocks and the adapter are small enough to measure.
+
+    `adapter` is the adapter's number of parameters.
+    """
     return bool(_trial_sizes(model)) and adapter <= SMALL
 
 
 def base_seconds(model: PreTrainedModel, batch: Batch) -> float:
-    """Forward and backward through the frozen base; `model` may be on the meta device."""
+    """Measure the seconds of a forward and backward pass through the frozen base.
+
+    `model` may be on the meta device.
+    """
     sizes = _trial_sizes(model)
     if not sizes:
         return _by_products(model.num_parameters(), model.config.hidden_size, batch)
@@ -84,14 +93,15 @@ def _base_seconds(model: PreTrainedModel, sizes: tuple[int, ...], batch: Batch) 
 
 
 def added_seconds(model: PreTrainedModel, config: PeftConfig, batch: Batch) -> float:
-    """What adapters add to that; where only some blocks have them, in proportion.
+    """Measure the additional seconds of adapters in a forward and backward pass.
 
-    With and without are timed in turns, so that a busy machine slows both.
+    If only some blocks have adapters, the time is scaled proportionally. Steps with and without
+    adapters alternate, so that other load slows both equally.
 
     Args:
-        model: The base; may be on the meta device.
-        config: Of the adapters.
-        batch: What goes through at once.
+        model: Base model; may be on the meta device.
+        config: Adapter config.
+        batch: Batch size and number format.
 
     Returns:
         Seconds of one forward and backward pass, at least 0.
@@ -112,7 +122,10 @@ def added_seconds(model: PreTrainedModel, config: PeftConfig, batch: Batch) -> f
 
 
 def fastest(*works: Callable[[], object]) -> list[float]:
-    """Seconds of the fastest of some rounds of each, in turns, after one to warm up; long work gets fewer."""
+    """Measure the minimum seconds of each function over several alternating rounds.
+
+    The first round is a warm-up. Long functions run fewer rounds.
+    """
     durations: list[list[float]] = []
     while len(durations) < 1 + ROUNDS and (
         len(durations) < 2 or sum(map(sum, durations)) < LONGEST_MEASUREMENT
@@ -130,7 +143,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 class _Key:
-    """A model class and config that can be looked up: equal when their text is."""
+    """Hashable pair of model class and config, compared by text."""
 
     def __init__(self, kind: Any, config: PreTrainedConfig) -> None:
         self.kind, self.config = kind, config
@@ -156,7 +169,10 @@ def _with_blocks(config, blocks: int):
 
 
 def _trial_sizes(model: PreTrainedModel) -> tuple[int, ...]:
-    """How many blocks to try: all of a small model, a few and some more of a larger one, none of a huge one."""
+    """Choose the numbers of blocks to measure.
+
+    All blocks of a small model, two small numbers of a larger one, none of a very large one.
+    """
     n_blocks = model.config.num_hidden_layers
     if model.num_parameters() <= SMALL:
         return (n_blocks,)
@@ -172,7 +188,10 @@ def _parameters_with(model: PreTrainedModel, blocks: int) -> int:
 
 
 def _best(key: _Key, batch: Batch, head: bool) -> float:
-    """Seconds of a trial without adapters: the fastest seen, timed again once that is a minute old."""
+    """Return the minimum measured seconds of a trial without adapters.
+
+    The trial is measured again if the last measurement is older than `FORGET_SECONDS`.
+    """
     place = key, batch, head, torch.get_num_threads()
     seconds, timestamp = _BASE.get(place, (math.inf, -math.inf))
     if time.monotonic() - timestamp > FORGET_SECONDS:
@@ -184,15 +203,15 @@ def _best(key: _Key, batch: Batch, head: bool) -> float:
 
 @functools.lru_cache(maxsize=4)
 def _trial(key: _Key, dtype: torch.dtype) -> PreTrainedModel:
-    """A frozen model with random weights."""
+    """Build a frozen model with random weights."""
     with ONE_THREAD, torch.random.fork_rng(devices=[]):
         model = key.kind(key.config).requires_grad_(False).to(device(), dtype).train()
-    model.enable_input_require_grads()  # so that the backward pass goes all the way
+    model.enable_input_require_grads()  # so that the backward pass reaches the input
     return model
 
 
 def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> PeftModel:
-    """The same model, the very weights, with adapters."""
+    """Add adapters to the trial model, with shared base weights."""
     base = _trial(key, dtype)
     shared = {id(tensor): tensor for tensor in [*base.parameters(), *base.buffers()]}
     with ONE_THREAD, torch.random.fork_rng(devices=[]):
@@ -200,7 +219,10 @@ def _adapted(key: _Key, config: PeftConfig, dtype: torch.dtype) -> PeftModel:
 
 
 def _step(model: PreTrainedModel | PeftModel, batch: Batch, head: bool) -> Callable[[], None]:
-    """One forward and backward pass to be timed: with the head and loss, or through the blocks alone."""
+    """Build a forward and backward pass for timing.
+
+    With `head`, it includes the head and the loss; otherwise only the blocks.
+    """
     ids = torch.ones(batch.rows, batch.length, dtype=torch.long, device=device())
     whole: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     classifies = "Classification" in type(whole).__name__
@@ -220,7 +242,7 @@ def _step(model: PreTrainedModel | PeftModel, batch: Batch, head: bool) -> Calla
 
 
 def _on_every_block(config: PeftConfig, n_blocks: int) -> tuple[PeftConfig, float]:
-    """The config without a choice of blocks, and the share of blocks that was chosen."""
+    """Return the config for all blocks, and the fraction of blocks that it selected."""
     blocks = getattr(config, "layers_to_transform", None)
     if blocks is None:
         return config, 1.0
@@ -230,7 +252,10 @@ def _on_every_block(config: PeftConfig, n_blocks: int) -> tuple[PeftConfig, floa
 
 
 def _part_of(model: PreTrainedModel, batch: Batch) -> tuple[Batch, float]:
-    """As much of a batch as can be tried, and how many times that the whole is: fewer rows, else shorter ones."""
+    """Reduce a batch to a measurable size, and return the reduction factor.
+
+    Reduces the number of rows first, then their length.
+    """
     parameters = _parameters_with(model, _trial_sizes(model)[-1])
     seconds = _by_products(parameters, model.config.hidden_size, batch)
     if seconds <= LONGEST_STEP:
@@ -242,7 +267,10 @@ def _part_of(model: PreTrainedModel, batch: Batch) -> tuple[Batch, float]:
 
 
 def _by_products(parameters: int, width: int, batch: Batch) -> float:
-    """Two operations per weight and token forward, two backward, at the speed of a square product."""
+    """Estimate the seconds of a step from the measured speed of a square matrix product.
+
+    Each weight and token costs two operations in the forward pass and two in the backward pass.
+    """
     tokens = batch.rows * batch.length
     few = min(tokens, MOST_TOKENS)
     return 4 * parameters * tokens / _speed(few, width, batch.dtype, torch.get_num_threads())
@@ -250,7 +278,7 @@ def _by_products(parameters: int, width: int, batch: Batch) -> float:
 
 @functools.lru_cache(maxsize=64)
 def _speed(tokens: int, width: int, dtype: torch.dtype, n_threads: int) -> float:
-    """Operations per second of a (tokens × width) by (width × width) product."""
+    """Measure operations per second of a (tokens × width) by (width × width) product."""
     x = torch.randn(tokens, width, device=device(), dtype=dtype)
     weight = torch.randn(width, width, device=device(), dtype=dtype)
     return 2 * tokens * width**2 / fastest(lambda: x @ weight)[0]

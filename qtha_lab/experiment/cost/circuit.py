@@ -1,6 +1,6 @@
-"""What a circuit costs: runs for values and slopes, steps on a chip, operations of a simulator.
+"""Cost of a circuit: runs for values and gradients, hardware depth, and simulator operations.
 
-Counts from the circuit as data. Times on machines are `cost`.
+Counts from the circuit's data structure. `qtha_lab.experiment.cost.step` predicts times.
 """
 
 import dataclasses
@@ -11,21 +11,24 @@ from collections.abc import Mapping
 from qtha_lab.circuits import Circuit, Gate, HardwareCost, hardware_cost
 from qtha_lab.experiment.cost.processors import QuantumProcessor
 
-FLOPS_PER_AMPLITUDE = 6  # a real rotation or a phase of a complex amplitude
-BACKWARD = 3  # un-apply on two states, and the overlaps: the adjoint method
-USUAL_GRID = 20  # qubits of the chip named "grid"
+FLOPS_PER_AMPLITUDE = 6  # real rotation or phase of a complex amplitude
+BACKWARD = 3  # adjoint method: inverse gates on two states, and overlaps
+USUAL_GRID = 20  # qubits of the chip topology "grid"
 
 
 @dataclasses.dataclass(frozen=True)
 class CircuitCost:
-    """One circuit of a method, at one token of one layer.
+    """Cost of one circuit of a method, for one token and one layer.
 
-    Does not show noise: how many two-qubit gates a machine stands before its output is random.
+    Does not describe noise, such as the number of two-qubit gates after which a machine's output is
+    random.
 
     Attributes:
-        two_qubit_depth: As drawn; `hardware` has it as compiled and routed to a chip.
-        gradient_circuits: Runs for the slopes of all inputs and trainable angles by shifting each.
-        simulator_flops: Forward, of a state vector, each gate on its own (engines fuse: less).
+        two_qubit_depth: Depth as drawn; `hardware` holds the depth after compilation and routing.
+        gradient_circuits: Runs for the parameter-shift gradients of all inputs and trainable
+            angles.
+        simulator_flops: Forward operations on a state vector, gate by gate; engines fuse gates and
+            need fewer.
     """
 
     qubits: int
@@ -35,7 +38,10 @@ class CircuitCost:
     hardware: HardwareCost
 
     def shot_seconds(self, qpu: QuantumProcessor) -> float:
-        """One shot on that machine: by depth where gates run at once, else by their number."""
+        """Predict the seconds of one shot on a quantum processor.
+
+        The time follows the depth if gates run in parallel, otherwise the number of gates.
+        """
         cost = self.hardware
         if qpu.parallel:
             return qpu.shot_seconds(cost.depth - cost.two_qubit_depth, cost.two_qubit_depth)
@@ -43,11 +49,12 @@ class CircuitCost:
 
 
 def circuit_runs(circuits: Mapping[Circuit, int], tokens: int) -> dict[tuple[Circuit, int], int]:
-    """In how many layers each circuit runs on how many samples, in a forward pass.
+    """Return the number of layers per (circuit, samples) pair of a forward pass.
 
     Args:
-        circuits: The circuits of an adapter, and in how many layers each is.
-        tokens: Of the batch; a circuit that reads data runs once per token, another once per layer.
+        circuits: Circuits of an adapter, with the number of layers of each.
+        tokens: Tokens in the batch; a circuit with data inputs runs once per token, any other once
+            per layer.
 
     Example:
         >>> from qtha_lab.circuits import Angle
@@ -60,10 +67,10 @@ def circuit_runs(circuits: Mapping[Circuit, int], tokens: int) -> dict[tuple[Cir
 
 @functools.lru_cache(maxsize=256)
 def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
-    """Count a circuit.
+    """Count the qubits, gates, gradient runs and simulator operations of a circuit.
 
     Args:
-        topology: Of the chip, as for `hardware_cost`; "grid" grows where the circuit is larger.
+        topology: Chip topology, as for `hardware_cost`; "grid" grows for larger circuits.
 
     Example:
         >>> from qtha_lab import ansatze
@@ -72,10 +79,11 @@ def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
         (896, 256)
 
     Source:
-        Shifts: Schuld et al. 2019, arXiv:1811.11184 (two for a turn about one Pauli string) and
-        Anselmetti et al. 2021, arXiv:2104.05695 (four for a controlled turn). Operations: ours [R].
+        Shifts: Schuld et al. 2019, arXiv:1811.11184 (two for a rotation about one Pauli string) and
+        Anselmetti et al. 2021, arXiv:2104.05695 (four for a controlled rotation). Operations:
+        ours [R].
     """
-    # relabellings of basis states (X, CNOT) are free
+    # permutations of basis states (X, CNOT) are free
     turns = sum(kind in ("Y", "Z") for gate in circuit.gates for kind, _, _ in gate.parts())
     if topology == "grid" and circuit.n_qubits > USUAL_GRID:
         side = math.isqrt(circuit.n_qubits - 1) + 1

@@ -1,7 +1,7 @@
-"""What a training step takes on each engine that simulates its circuits here, and which one "auto" takes and why.
+"""Duration of a training step on each simulation engine, and the choice of engine "auto".
 
-Each is measured on the very circuits of the adapter for about a second, once; the rest of the step is that of the
-preview.
+Each engine is measured once on the adapter's circuits, for about a second; the rest of the step
+comes from the preview.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.simulators.engine_selection import refusal
 from qtha_lab.simulators.registry import ENGINES
 
-SAME = ("lightning.qubit",)  # what engine "lightning" runs, under Lightning's own name
+SAME = ("lightning.qubit",)  # engine "lightning" under Lightning's own name
 
 
 @dataclass(frozen=True)
 class EngineCost:
-    """A step with its circuits on one engine.
+    """Duration of a training step with one engine.
 
     Attributes:
-        engine: Its name.
-        seconds: Of the circuits of a step; None where it does not run here.
-        step_seconds: Of the whole step.
-        reason: Why "auto" takes it, or passes it over, or why it does not run.
-        automatic: Whether "auto" takes it.
-        chosen: Whether the experiment, as it is described, takes it.
+        engine: Name of the engine.
+        seconds: Seconds of a step's circuits; None if the engine does not run here.
+        step_seconds: Seconds of the whole step.
+        reason: Reason why "auto" selects or rejects the engine, or why it does not run.
+        automatic: True if "auto" selects the engine.
+        chosen: True if the experiment's setting selects the engine.
     """
 
     engine: str
@@ -46,7 +46,7 @@ class EngineCost:
 
 
 def engines() -> list[str]:
-    """Every engine that a circuit can be simulated on, by name."""
+    """Return the names of all engines that can simulate a circuit."""
     infos = sorted(ENGINES.values(), key=lambda info: (info.place, info.name))
     families = ((i.name, *i.variants) for i in infos if i.listed and not i.has_options)
     return [name for family in families for name in family if name not in SAME]
@@ -55,15 +55,15 @@ def engines() -> list[str]:
 def engine_costs(
     experiment: Experiment, preview: Preview, cancelled: Callable[[], bool] = lambda: False
 ) -> list[EngineCost]:
-    """A row for each engine, the fastest first; none for a method without circuits.
+    """Return a row per engine, the fastest first; no row for a method without circuits.
 
     Args:
-        experiment: What would be run.
-        preview: Its preview, which has the seconds of all but the circuits.
-        cancelled: Asked between engines; once true, the work ends with `Cancelled`.
+        experiment: Experiment to predict.
+        preview: Preview of the experiment, with the seconds of the rest of the step.
+        cancelled: Checked between engines; raises `Cancelled` once it returns True.
 
     Raises:
-        Refusal: As `preview`.
+        Refusal: For the reasons of `preview`.
     """
     if preview.simulation is None:
         return []

@@ -1,7 +1,8 @@
-"""What a measured step says of a larger model on several devices, and of many runs: `python -m qtha_lab.experiment.cost.extrapolation`.
+"""Extrapolation of a measured step to a larger model, several devices and many runs.
 
-Arithmetic alone: nothing is run. Circuits are left out, and so are input, evaluations and whatever hides an exchange
-behind computing.
+Run it with `python -m qtha_lab.experiment.cost.extrapolation`. Pure arithmetic: nothing is
+executed. It excludes circuits, data loading, evaluations and the overlap of communication with
+computation.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-PRODUCTS = 4  # operations per weight and token: forward, and back to the activations
+PRODUCTS = 4  # operations per weight and token: forward pass, and gradient of the activations
 ADAM_BYTES = 16  # per trained number: float32 weight, gradient and two moments
 
 
@@ -20,10 +21,11 @@ class Step:
 
     Attributes:
         computing: Seconds of matrix products with the frozen weights.
-        exchange: Seconds in which the gradients go round.
-        exchanged: Bytes of them that each device sends.
-        bytes_whole: Weights in 16 bits and the adapter with its optimiser, each device with all of it.
-        bytes_sharded: The same where the weights are cut among the devices (FSDP).
+        exchange: Seconds of the gradient all-reduce.
+        exchanged: Bytes that each device sends.
+        bytes_whole: Bytes per device with full replicas: 16-bit weights, adapter and optimiser
+            state.
+        bytes_sharded: Bytes per device if all of these are sharded among the devices (FSDP).
     """
 
     computing: float
@@ -34,17 +36,17 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """The step, nothing hidden behind anything."""
+        """Seconds of the step, without overlap of communication and computation."""
         return self.computing + self.exchange
 
 
 def rate(parameters: float, tokens: float, seconds: float) -> float:
-    """Floating-point operations per second in a measured step of an adapter on a frozen model.
+    """Compute the floating-point operations per second of a measured adapter training step.
 
     Args:
-        parameters: Of the model.
-        tokens: In the step.
-        seconds: That it took.
+        parameters: Parameters of the frozen model.
+        tokens: Tokens in the step.
+        seconds: Duration of the step.
 
     Example:
         >>> f"{rate(134_515_008, 4 * 64, 1.342):.3g}"  # SmolLM2-135M, lora(r=8), two cores
@@ -56,15 +58,15 @@ def rate(parameters: float, tokens: float, seconds: float) -> float:
 def step(
     parameters: float, trained: float, tokens: float, devices: int, rate: float, link: float
 ) -> Step:
-    """A step on several devices.
+    """Predict an optimiser step on several devices.
 
     Args:
-        parameters: Of the frozen model.
-        trained: Numbers of the adapter.
-        tokens: In the batch that all devices share.
-        devices: How many.
-        rate: Floating-point operations per second of one.
-        link: Bytes per second from one to the next.
+        parameters: Parameters of the frozen model.
+        trained: Trained parameters of the adapter.
+        tokens: Tokens in the batch that all devices share.
+        devices: Number of devices.
+        rate: Floating-point operations per second of one device.
+        link: Bytes per second between neighbouring devices.
 
     Example:
         >>> whole = step(7e9, 4.2e6, 8 * 4096, devices=8, rate=1e14, link=5e10)
@@ -72,8 +74,9 @@ def step(
         '1.15 s, 29.4 MB, 14.1 GB'
 
     Source:
-        Kaplan et al. 2020, arXiv:2001.08361, section 2.1: 2 operations per weight and token forward, as many for the
-        slope of each operand; Patarasuk and Yuan 2009: a ring sends 2 (n - 1) / n of the data.
+        Kaplan et al. 2020, arXiv:2001.08361, section 2.1: 2 operations per weight and token
+        forward, as many for the gradient of each operand. Patarasuk and Yuan 2009: a ring sends
+        2 (n - 1) / n of the data.
     """
     exchanged = 2 * (devices - 1) / devices * 4 * trained
     adapter, weights = ADAM_BYTES * trained, 2 * parameters
@@ -87,14 +90,14 @@ def step(
 
 
 def runs_seconds(runs: int, steps: int, seconds: float, overhead: float, at_once: int) -> float:
-    """Seconds of many runs, as many at a time as there is room for.
+    """Predict the seconds of many runs with a limited number of concurrent runs.
 
     Args:
-        runs: How many.
-        steps: Of each.
-        seconds: Of a step.
-        overhead: Of a run beside its steps.
-        at_once: Runs at a time.
+        runs: Number of runs.
+        steps: Steps per run.
+        seconds: Seconds per step.
+        overhead: Seconds per run in addition to its steps.
+        at_once: Number of concurrent runs.
 
     Example:
         >>> runs_seconds(1000, steps=100, seconds=0.1, overhead=10, at_once=32) / 60
@@ -105,7 +108,7 @@ def runs_seconds(runs: int, steps: int, seconds: float, overhead: float, at_once
 
 
 def main() -> None:
-    """Print a line for every number of devices, and one for the runs."""
+    """Print one line per number of devices, and one for the runs."""
     parser = argparse.ArgumentParser(description="A larger model and many runs, from a measured step.")  # fmt: skip
     add = parser.add_argument
     add("--seconds", type=float, required=True, help="of the measured step")

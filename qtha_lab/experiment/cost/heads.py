@@ -1,4 +1,4 @@
-"""How long a head takes in a step, measured on random features; the model before it is not run."""
+"""Duration of a classification head in a step, measured on random features without a model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TRIALS = 3
 
 
 def head_seconds(reader: str, in_features: int, n_classes: int, rows: int, tokens: int) -> float:
-    """Seconds of one forward and backward pass, the quickest of three.
+    """Measure the seconds of one forward and backward pass: the minimum of three.
 
     Args:
-        reader: The head by name.
-        in_features: Numbers of a feature vector.
-        n_classes: Logits.
-        rows: In a batch.
-        tokens: Of a row, for a head that reads them.
+        reader: Name of the head.
+        in_features: Length of a feature vector.
+        n_classes: Number of logits.
+        rows: Rows in the batch.
+        tokens: Tokens per row, for a head that reads all tokens.
 
     Example:
         >>> head_seconds("linear", 8, 3, rows=4, tokens=5) > 0

@@ -1,7 +1,8 @@
-"""What an experiment will cost, before it starts: parameters, seconds per step, the circuit.
+"""Preview of an experiment's cost before it starts: parameters, seconds per step and circuits.
 
-Loads no weights: sizes come from the meta device, times from `qtha_lab.experiment.cost.calibration`. The figure for a
-step assumes a machine that does nothing else.
+Loads no weights: sizes come from the meta device, times from
+`qtha_lab.experiment.cost.calibration`. The seconds per step assume that nothing else runs on the
+machine.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ from qtha_lab.models.quantisation.formats import fake_quantised_sentence
 from qtha_lab.simulators.engine_choice import LARGE_QUBITS
 from qtha_lab.simulators.engine_selection import automatic
 
-# seconds of circuits per block; beyond, their estimate stands for the whole adapter
+# seconds of circuits per block; longer circuit times count as the whole adapter's time
 LONGEST_TRIAL = 0.2
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """The circuits of one optimiser step, with their slopes: what runs them, how many, how long.
+    """Circuits of one optimiser step, gradients included: engine, number, duration and memory.
 
     Attributes:
-        engine: Which runs them, or the most of them where circuits differ.
-        why: Why that one.
-        circuits: As `simulators.Estimate` counts them.
-        seconds: None where it is not known, and `note` says why.
-        bytes: At the peak, with what is kept for the backward pass.
-        shots: Samples drawn in all; None if answers are exact.
+        engine: Engine that runs them; if circuits differ, the engine of the most frequent one.
+        why: Reason for the choice of the engine.
+        circuits: Number of circuit runs, as `simulators.Estimate` counts them.
+        seconds: Duration; None if unknown, and `note` then gives the reason.
+        bytes: Peak memory, including states stored for the backward pass.
+        shots: Total number of shots; None for exact expectation values.
     """
 
     engine: str
@@ -56,7 +57,7 @@ class Simulation:
 
     @property
     def memory(self) -> str:
-        """The bytes in KiB or MiB."""
+        """Peak memory as text in KiB or MiB."""
         if self.bytes < 2**20:
             return f"{self.bytes / 2**10:,.0f} KiB"
         return f"{self.bytes / 2**20:,.1f} MiB"
@@ -74,10 +75,11 @@ class Simulation:
 
 @dataclass(frozen=True)
 class Preview:
-    """The expected cost of an experiment.
+    """Predicted cost of an experiment.
 
-    `parts` sums to `seconds_per_step`: "base" (the frozen model), "adapter" (matrices), "circuit".
-    `simulation` is what "circuit" is spent on, None for a method without circuits; `steps` are those of the whole run.
+    `parts` sums to `seconds_per_step`: "base" (the frozen model), "adapter" (matrices), "circuit"
+    and, if it is timed separately, "head". `simulation` describes the circuits; None for a method
+    without circuits. `steps` is the number of steps of the whole run.
     """
 
     trainable_parameters: int
@@ -90,19 +92,21 @@ class Preview:
     steps: int = 0
 
 
-class Cancelled(Exception):  # noqa: N818  an end that was asked for is no error
-    """Nobody waits for a preview any more."""
+class Cancelled(Exception):  # noqa: N818  a requested cancellation is no error
+    """Signal that a preview was cancelled."""
 
 
 def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: False) -> Preview:
-    """Predict what an experiment costs; the first call for a model measures for about a second.
+    """Predict the cost of an experiment.
+
+    The first call for a model measures for about a second.
 
     Args:
-        experiment: What would be run.
-        cancelled: Asked between stages; once true, the work ends with `Cancelled`.
+        experiment: Experiment to predict.
+        cancelled: Checked between stages of the work; raises `Cancelled` once it returns True.
 
     Raises:
-        Refusal: As `Experiment.check`, but for the disk.
+        Refusal: For the reasons of `Experiment.check`, except disk space.
     """
 
     def go_on() -> None:
@@ -114,7 +118,7 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
     refusals.check_plan(plan, go_on)
     go_on()
     with measured.threads(slots.n_threads(experiment.training.threads)):
-        go_on()  # another may have measured meanwhile
+        go_on()  # another thread may have completed the measurement
         simulation = simulation_of(plan)
         if simulation:
             circuits = max(simulation.bytes, plan.bytes["circuits"])
@@ -136,9 +140,10 @@ def preview(experiment: Experiment, cancelled: Callable[[], bool] = lambda: Fals
 
 
 def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
-    """Seconds of one optimiser step, by what they are spent on; a head that is trained alone needs nothing else.
+    """Predict the seconds of one optimiser step by part.
 
-    Circuits of unknown time count none, nor do the matrices of an adapter too large to be timed.
+    If only the head is trained, all other parts are 0. Circuits of unknown duration count as 0, and
+    so do the matrices of an adapter that is too large to measure.
     """
     model, config, batch = plan.model, plan.config, batch_of(plan)
     repeats = passes(plan.experiment).of_time
@@ -148,7 +153,7 @@ def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
         return {"base": 0.0, "adapter": 0.0, "circuit": 0.0, **head}
     seconds = None if simulation is None else simulation.seconds
     circuit = (seconds or 0.0) / repeats
-    if simulation and seconds is None:  # nothing is sent to a machine elsewhere to try it
+    if simulation and seconds is None:  # no circuit is sent to a remote backend for a measurement
         config = copy.deepcopy(config)
         vars(config).update(engine="auto")
     is_short = circuit < LONGEST_TRIAL * model.config.num_hidden_layers
@@ -170,7 +175,7 @@ def _head_seconds(plan: Plan, batch: measured.Batch) -> float:
 
 
 def batch_of(plan: Plan) -> measured.Batch:
-    """What goes through the model at once."""
+    """Return the size and number format of a training batch."""
     training = plan.experiment.training
     return measured.Batch(
         training.rows_at_once, mean_length(plan), getattr(torch, training.precision)
@@ -178,28 +183,34 @@ def batch_of(plan: Plan) -> measured.Batch:
 
 
 class Passes(NamedTuple):
-    """How many batches a step takes, and as how many their time counts."""
+    """Number of batches per step, and the time factor of these batches."""
 
     batches: int
     of_time: float
 
 
 def passes(experiment: Experiment) -> Passes:
-    """Accumulation repeats a batch; recomputing in the backward pass adds half of its time."""
+    """Compute the number of batches per step and their time factor.
+
+    Gradient accumulation repeats a batch; recomputation in the backward pass adds half of its time.
+    """
     training = experiment.training
     batches = training.gradient_accumulation
     return Passes(batches, batches * (1.5 if training.gradient_checkpointing else 1))
 
 
 def simulation_of(plan: Plan) -> Simulation | None:
-    """What the circuits of a step cost, one per token and adapted layer where they read data."""
+    """Estimate the circuits of a step; None for a method without circuits.
+
+    A circuit with data inputs runs once per token and adapted layer.
+    """
     batch, repeats = batch_of(plan), passes(plan.experiment)
     runs = circuit_runs(plan.circuits, batch.rows * batch.length)
     if not runs:
         return None
     device, engine = measured.device().type, getattr(plan.config, "engine", "auto")
     costs = [simulators.estimate(*run, engine, device) for run in runs]
-    pairs = list(zip(costs, runs.values(), strict=True))  # of one layer, in how many layers
+    pairs = list(zip(costs, runs.values(), strict=True))  # cost of one layer, number of layers
     (circuit, samples), largest = max(
         zip(runs, costs, strict=True), key=lambda pair: pair[1].circuits
     )
@@ -220,14 +231,14 @@ def simulation_of(plan: Plan) -> Simulation | None:
 
 
 def mean_length(plan: Plan) -> int:
-    """The usual width of a padded training batch, in tokens."""
+    """Compute the mean width of a padded training batch, in tokens."""
     size, lengths = plan.experiment.training.batch_size, plan.row_lengths
     widths = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
     return math.ceil(sum(widths) / len(widths))
 
 
 def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
-    """What a person should know before the start, in sentences."""
+    """Describe the points to note before the start, in sentences."""
     method, layout = plan.experiment.method, plan.layout
     sentences = [first_step_sentence(layout.sizes, plan.config, method.peak_learning_rate)]
     if method.name != "lora":
@@ -254,7 +265,10 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
 
 
 def _large_sentence(plan: Plan, simulation: Simulation | None) -> str:
-    """What circuits of many qubits cost; empty where there are none, or their time is not known."""
+    """Describe the cost of circuits with many qubits.
+
+    Returns "" if there is no such circuit or its duration is unknown.
+    """
     n_qubits = max((circuit.n_qubits for circuit in plan.circuits), default=0)
     if n_qubits < LARGE_QUBITS or simulation is None or simulation.seconds is None:
         return ""

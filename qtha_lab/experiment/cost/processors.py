@@ -1,7 +1,7 @@
-"""Machines that costs are predicted on: each number has its source or is marked an assumption.
+"""Table of processors for cost predictions; each number has a source or is an assumption.
 
-Change a number with `dataclasses.replace`; a prediction is only as good as this table. Nothing is
-measured here.
+Change a number with `dataclasses.replace`. Predictions are only as accurate as this table. Nothing
+is measured here.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ ASSUMED = "assumption"
 
 @dataclasses.dataclass(frozen=True)
 class Quoted:
-    """A number with its unit and where it is from; `ASSUMED` at the start marks one of ours."""
+    """Number with unit and source; a source that starts with `ASSUMED` marks an assumption."""
 
     value: float
     unit: str
@@ -21,17 +21,18 @@ class Quoted:
 
     @property
     def is_assumption(self) -> bool:
-        """Whether the number is ours and quoted from nowhere."""
+        """True if the number is an assumption without a source."""
         return self.source.startswith(ASSUMED)
 
 
 @dataclasses.dataclass(frozen=True)
 class Processor:
-    """A CPU or accelerator.
+    """CPU or accelerator.
 
     Attributes:
-        efficiency: Share of the peak that training reaches.
-        simulation: Speed of simulating circuits, in operations as `count_circuit` counts them.
+        efficiency: Fraction of the peak that training reaches.
+        simulation: Speed of circuit simulation, in operations per second as `count_circuit` counts
+            them.
     """
 
     name: str
@@ -44,12 +45,12 @@ class Processor:
 
 @dataclasses.dataclass(frozen=True)
 class QuantumProcessor:
-    """What a shot and a job take on a quantum processor.
+    """Durations of shots and jobs on a quantum processor.
 
     Attributes:
-        topology: Which qubits are neighbours, as for `circuits.hardware_cost`.
-        parallel: Whether gates on different qubits run at once, so that depth counts, or one after
-            the other, so that their number does.
+        topology: Connectivity of the qubits, as for `circuits.hardware_cost`.
+        parallel: True if gates on different qubits run in parallel, so that the depth counts. False
+            if they run sequentially, so that the number of gates counts.
     """
 
     name: str
@@ -64,7 +65,7 @@ class QuantumProcessor:
     parallel: bool = True
 
     def shot_seconds(self, one_qubit_steps: int, two_qubit_steps: int) -> float:
-        """One run of a circuit: its gates, the readout and the wait before the next."""
+        """Compute the seconds of one shot: gates, readout and the delay before the next."""
         gates = (
             one_qubit_steps * self.one_qubit_gate.value
             + two_qubit_steps * self.two_qubit_gate.value
@@ -161,10 +162,10 @@ QUANTUM_PROCESSORS = {
 
 
 def get_processor(name: str) -> Processor:
-    """The processor of that name.
+    """Return the processor of a name.
 
     Raises:
-        Refusal: If there is none, with the nearest name.
+        Refusal: If the name is unknown; the message suggests the nearest name.
     """
     if name not in PROCESSORS:
         raise unknown("processor", name, list(PROCESSORS))
@@ -172,10 +173,10 @@ def get_processor(name: str) -> Processor:
 
 
 def get_quantum_processor(name: str) -> QuantumProcessor:
-    """The quantum processor of that name.
+    """Return the quantum processor of a name.
 
     Raises:
-        Refusal: If there is none, with the nearest name.
+        Refusal: If the name is unknown; the message suggests the nearest name.
     """
     if name not in QUANTUM_PROCESSORS:
         raise unknown("quantum processor", name, list(QUANTUM_PROCESSORS))
@@ -183,7 +184,9 @@ def get_quantum_processor(name: str) -> QuantumProcessor:
 
 
 def assumptions() -> list[dict]:
-    """Every number of the table as a row: `machine`, `quantity`, `value`, `unit`, `source`, `assumed`.
+    """List all numbers of the table as rows.
+
+    Keys: `machine`, `quantity`, `value`, `unit`, `source`, `assumed`.
 
     Example:
         >>> sorted({row["unit"] for row in assumptions() if row["quantity"] == "bandwidth"})

@@ -1,4 +1,4 @@
-"""Sizes of models, by name or from a transformers config, without a weight."""
+"""Sizes of transformer models, by name or from a transformers config, without weights."""
 
 import copy
 import dataclasses
@@ -17,13 +17,15 @@ from qtha_lab.core.settings import unknown
 
 @dataclasses.dataclass(frozen=True)
 class ModelShape:
-    """A transformer as sizes.
+    """Sizes of a transformer.
 
     Attributes:
         sizes: (in_features, out_features) of the linear layers of one block, by name.
-        attention_width: Heads times head size: what a token's attention scores are summed over.
-        n_parameters: Of the whole model, embeddings included.
-        head_parameters: Of the map to the vocabulary (tied or not, it is multiplied with).
+        attention_width: Number of heads times head size: the dimension summed in a token's
+            attention scores.
+        n_parameters: Parameters of the whole model, embeddings included.
+        head_parameters: Parameters of the output projection; a tied one counts too, because it is
+            multiplied.
 
     Example:
         >>> get_shape("llama-3-8b").sizes["v_proj"], get_shape("llama-3-8b").n_parameters
@@ -41,14 +43,14 @@ class ModelShape:
 
     @property
     def block_parameters(self) -> int:
-        """Weights a token is multiplied with, but for the head: linear layers of all blocks."""
+        """Number of weights in the linear layers of all blocks, without the output projection."""
         return self.n_blocks * sum(i * o for i, o in self.sizes.values())
 
     def targets(self, target_modules: Iterable[str] | str | None) -> list[str]:
-        """The linear layers of a block that a PEFT config's `target_modules` means.
+        """Select the linear layers of a block that match a PEFT config's `target_modules`.
 
         Raises:
-            Refusal: If it means none, or names one that is not there.
+            Refusal: If no layer matches, or a named layer does not exist.
         """
         if target_modules is None:
             raise Refusal(f"target_modules must be named: {', '.join(self.sizes)}")
@@ -71,7 +73,7 @@ class ModelShape:
         return [name for name in self.sizes if name in set(target_modules)]
 
     def skeleton(self, names: Iterable[str]) -> nn.Module:
-        """Some layers of every block, on the meta device, at the places they have in the model."""
+        """Build the named layers of every block on the meta device, under the model's paths."""
         names = [name for name in self.sizes if name in set(names)]
         root = nn.Module()
         root.model = nn.Module()
@@ -98,19 +100,21 @@ def llama_shape(
     tied: bool,
     qkv_bias: bool = False,
 ) -> ModelShape:
-    """A model of the Llama or Qwen 2 kind, counted: norms, biases and embeddings included.
+    """Build the shape of a Llama or Qwen 2 model.
+
+    Norms, biases and embeddings are counted.
 
     Args:
-        name: What it is called.
-        source: Where the sizes are from.
-        hidden: Numbers per token between blocks.
-        n_blocks: Transformer blocks.
-        heads: Attention heads of a block.
-        kv_heads: Those that keys and values have.
+        name: Name of the shape.
+        source: Source of the sizes.
+        hidden: Hidden size.
+        n_blocks: Number of transformer blocks.
+        heads: Attention heads per block.
+        kv_heads: Key and value heads per block.
         intermediate: Width of the feed-forward layers.
-        vocabulary: Tokens that it knows.
-        tied: Whether the embedding is the head too.
-        qkv_bias: Whether queries, keys and values have biases, as in Qwen 2.
+        vocabulary: Number of tokens in the vocabulary.
+        tied: True if the embedding is also the output projection.
+        qkv_bias: True if queries, keys and values have biases, as in Qwen 2.
     """
     head_size = hidden // heads
     kv = kv_heads * head_size
@@ -155,10 +159,10 @@ SHAPES = {
 
 
 def get_shape(name: str) -> ModelShape:
-    """The shape of that name.
+    """Return the shape of a name.
 
     Raises:
-        Refusal: If there is none, with the nearest name.
+        Refusal: If the name is unknown; the message suggests the nearest name.
     """
     if name not in SHAPES:
         raise unknown("model shape", name, list(SHAPES))
@@ -166,10 +170,10 @@ def get_shape(name: str) -> ModelShape:
 
 
 def shape_of(config, name: str = "") -> ModelShape:
-    """The shape of any transformers config whose model is a stack of equal blocks.
+    """Build the shape from a transformers config of a model with equal blocks.
 
     Raises:
-        Refusal: If its blocks hold no linear layers, or are not all alike.
+        Refusal: If the blocks contain no linear layers or differ in size.
     """
     one, two, three = (_empty(config, blocks) for blocks in (1, 2, 3))
     per_block = two.num_parameters() - one.num_parameters()
@@ -205,7 +209,10 @@ def _empty(config, n_blocks: int) -> PreTrainedModel:
 
 
 def _block_sizes(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """Linear layers of the block, by the last part of their names, or all of it to tell apart."""
+    """Return the sizes of a block's linear layers by name.
+
+    The name is the last part of the path, or the whole path if the last part is not unique.
+    """
     sizes: dict[str, tuple[int, int]] = {}
     for path, module in model.named_modules():
         inner = path.partition(".0.")[2]

@@ -1,7 +1,8 @@
-"""What a method costs on a model: parameters, operations, bytes, circuits, seconds.
+"""Predicted cost of a method on a model: parameters, operations, bytes, circuits and seconds.
 
-From configs alone, no weight is made, up to any size. Times are predictions on the machines of
-`hardware`, not measurements: `qtha_lab.experiment.cost.preview` measures on this one.
+Uses configs alone and creates no weights, so any model size works. Times are predictions for the
+machines of `processors`, not measurements; `qtha_lab.experiment.cost.preview` measures on this
+machine.
 """
 
 import collections
@@ -29,16 +30,16 @@ from qtha_lab.experiment.cost.processors import (
 )
 from qtha_lab.experiment.cost.shapes import ModelShape, get_shape
 
-WEIGHT_BYTES = 2  # the frozen base in bfloat16
+WEIGHT_BYTES = 2  # frozen base in bfloat16
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
-# Bytes per token and block that the backward pass needs, times the hidden size, at 16 bits and without
-# stored attention scores. Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1.
+# Bytes per token and block that the backward pass needs, times the hidden size, at 16 bits and
+# without stored attention scores. Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1.
 ACTIVATION_BYTES = 34
 
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """One optimiser step: how many tokens, and shots of each circuit on a quantum processor."""
+    """Rows and tokens of one optimiser step, and shots per circuit on a quantum processor."""
 
     rows: int = 8
     length: int = 512
@@ -51,31 +52,33 @@ class Workload:
 
     @property
     def tokens(self) -> int:
-        """Of all rows together."""
+        """Number of tokens in all rows together."""
         return self.rows * self.length
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """One training step of one method on one model.
+    """Predicted cost of one training step of a method on a model.
 
-    Does not show quality, communication between devices, the optimiser's time, or the input
-    pipeline; operations are those of matrix products (element-wise work is left out) and of
-    circuits on a state-vector simulator.
+    Does not cover quality, communication between devices, the optimiser's time, or data loading.
+    Operations are those of matrix products (without element-wise work) and of circuits on a
+    state-vector simulator.
 
     Attributes:
-        base_flops: Forward and backward of the frozen base.
-        adapter_flops: Forward and backward of the adapters' matrix products, counted by torch;
-            None where a method cannot be run without weights, or has circuits too large to try.
-        simulator_flops: Forward and backward of all circuits.
-        memory_bytes: Weights, trained tensors with optimiser, and activations without
-            checkpointing.
-        devices: Processors whose memory holds that.
-        seconds: Of the step with circuits simulated on the same processor.
-        circuits: Runs for one forward pass; `gradient_circuits` more for the slopes on hardware.
-        quantum_forward_seconds: Those forward runs on a quantum processor, shots and jobs included;
-            None without circuit, or where one has more qubits than the machine.
-        quantum_step_seconds: With the gradient's runs.
+        base_flops: Forward and backward operations of the frozen base.
+        adapter_flops: Forward and backward operations of the adapters' matrix products, counted by
+            torch; None if a method cannot run without weights, or has circuits that are too large
+            to simulate.
+        simulator_flops: Forward and backward operations of all circuits.
+        memory_bytes: Bytes of weights, trained tensors with optimiser state, and activations
+            without checkpointing.
+        devices: Number of processors whose memory holds these bytes.
+        seconds: Duration of the step, with circuits simulated on the same processor.
+        circuits: Circuit runs per forward pass; `gradient_circuits` are the additional runs for
+            gradients on hardware.
+        quantum_forward_seconds: Duration of the forward runs on a quantum processor, with shots and
+            job overhead; None without circuits, or if a circuit has more qubits than the processor.
+        quantum_step_seconds: The same with the gradient runs.
     """
 
     model: str
@@ -98,7 +101,10 @@ class Cost:
     quantum_step_seconds: float | None
 
     def row(self) -> dict:
-        """As plain data, one level deep: the fields, `*_bytes` by what takes them, and sizes of the circuit."""
+        """Flatten the cost into one row of plain values.
+
+        The row has the fields, `*_bytes` by purpose, and the sizes of the circuit.
+        """
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         memory, circuit = row.pop("memory_bytes"), row.pop("circuit")
         row |= {f"{name}_bytes": size for name, size in memory.items()}
@@ -118,16 +124,16 @@ def cost_of(
     quantum_processor: QuantumProcessor | str = "superconducting",
     method: str = "",
 ) -> Cost:
-    """The cost of one training step.
+    """Predict the cost of one training step.
 
     Args:
-        config: A PEFT config, of ours or of peft's.
-        shape: Or its name, see `shapes.SHAPES`; `shapes.shape_of` makes one of a transformers
-            config.
+        config: PEFT config of a method of this package or of peft.
+        shape: Model shape or its name, see `shapes.SHAPES`; `shapes.shape_of` converts a
+            transformers config.
         workload: Tokens and shots.
-        processor: Where the model trains.
-        quantum_processor: Where circuits would run.
-        method: What to call it; default its PEFT type.
+        processor: Processor that trains the model.
+        quantum_processor: Processor for the circuits.
+        method: Name of the method; default its PEFT type.
 
     Raises:
         Refusal: If the method cannot adapt the model, or a name is unknown.
@@ -185,9 +191,9 @@ def cost_of(
 def cost_table(
     configs: Mapping[str, PeftConfig], shapes: Mapping[str, ModelShape] | list[str], **options
 ) -> list[dict]:
-    """A row for each model and method, side by side; options as for `cost_of`.
+    """Build a row for each model and method; options as for `cost_of`.
 
-    "relative_parameters" compares with the first method on the same model.
+    "relative_parameters" is the ratio to the first method on the same model.
     """
     shape_by_name = (
         {name: get_shape(name) for name in shapes} if isinstance(shapes, list) else shapes
@@ -204,17 +210,18 @@ def cost_table(
 
 
 def base_flops(shape: ModelShape, workload: Workload) -> int:
-    """Forward and backward of the frozen base, with causal attention.
+    """Count forward and backward operations of the frozen base, with causal attention.
 
-    A weight costs 2 operations per token forward and 2 backward, since it has no gradient itself;
-    attention's two products cost twice as much backward, since both of their factors have one.
+    A frozen weight costs 2 operations per token in the forward pass and 2 in the backward pass,
+    because it has no gradient. The two attention products cost twice as much in the backward pass,
+    because both factors have gradients.
 
     Source:
         Kaplan et al. 2020, arXiv:2001.08361, table 1, forward; backward with frozen weights is ours
         [R].
     """
     weights = shape.block_parameters + shape.head_parameters
-    # scores, and values summed by them: 2 · 2 · width for each of length / 2 earlier tokens
+    # scores and weighted values: 2 · 2 · width for each of length / 2 earlier tokens
     attention = shape.n_blocks * 2 * shape.attention_width * workload.length
     return workload.tokens * (4 * weights + 3 * attention)
 
@@ -222,12 +229,12 @@ def base_flops(shape: ModelShape, workload: Workload) -> int:
 def circuit_counts(
     layers: list[nn.Module], tokens: int, topology: str = "grid"
 ) -> dict[CircuitCost, int]:
-    """How often circuits of each cost run in a forward pass over all layers.
+    """Count the circuit runs per cost in a forward pass over all layers.
 
     Args:
-        layers: With adapters; those of other methods run none.
-        tokens: Of the batch.
-        topology: Which wires of the chip are neighbours.
+        layers: Layers with adapters; layers without circuits add no runs.
+        tokens: Tokens in the batch.
+        topology: Connectivity of the chip's qubits.
     """
     changes = (c for layer in layers for c in getattr(layer, "changes", {}).values())
     circuits = collections.Counter(circuit for change in changes for circuit in change.circuits())
@@ -238,7 +245,10 @@ def circuit_counts(
 
 
 def _seconds(operations: dict, memory: dict, processor: Processor, devices: int) -> float:
-    """The longer of computing and of moving what a step moves; then its circuits."""
+    """Predict the seconds of a step.
+
+    The longer of computation and memory traffic, plus the circuits.
+    """
     products = operations["base"] + (operations["adapter"] or 0)
     compute = products / (processor.flops.value * processor.efficiency.value)
     bytes_moved = 2 * memory["weight"] + memory["trained"] + 2 * memory["activation"]
@@ -249,15 +259,15 @@ def _seconds(operations: dict, memory: dict, processor: Processor, devices: int)
 def quantum_seconds(
     shots: int, qpu: QuantumProcessor, runs: Mapping[CircuitCost, int]
 ) -> float | None:
-    """Shots one after another and their jobs' overhead; other people's queues are left out.
+    """Predict the seconds of sequential shots plus job overhead, without waiting for other users.
 
     Args:
-        shots: Samples of each run.
-        qpu: The quantum processor.
-        runs: How often each circuit runs.
+        shots: Shots per run.
+        qpu: Quantum processor.
+        runs: Number of runs of each circuit.
 
     Returns:
-        Seconds; None without circuits, or where one has more qubits than the processor.
+        Seconds; None without circuits, or if a circuit has more qubits than the processor.
     """
     if not runs or max(circuit.qubits for circuit in runs) > qpu.qubits.value:
         return None

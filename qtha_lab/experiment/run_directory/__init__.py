@@ -1,4 +1,4 @@
-"""A run is a directory: its files, its append-only events, and the locks that say who works in it."""
+"""Run directory: files, append-only events, and locks of the processes that use it."""
 
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment.run_directory.files import RunDir, write_atomically, write_json

@@ -1,7 +1,7 @@
-"""What a person wrote on a run: a name, tags, a note, a pin; `marks.jsonl` in its directory.
+"""Annotations of a run by users: name, tags, note and pin, in `marks.jsonl`.
 
-Each change is one appended line, so that two writers lose nothing of each other's and a kill leaves every
-change before it. Nothing of it alters what the run is or does.
+Each change is one appended line, so concurrent writers lose nothing and a killed process leaves all
+earlier changes intact. Annotations do not affect the run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST = {"name": 200, "note": 10_000, "tag": 60}
 
 @dataclass(frozen=True)
 class Marks:
-    """The name, the note, the pin and the tags of a run.
+    """Annotations of a run: name, note, pin and tags.
 
     Example:
         >>> Marks(tags=("warm",)).changed({"add": ["best"], "remove": ["warm"], "pinned": True})
@@ -33,20 +33,20 @@ class Marks:
     tags: tuple[str, ...] = ()
 
     def changed(self, change: dict[str, Any]) -> Marks:
-        """The marks after one change, as a line of the file holds it."""
+        """Apply one change, as stored in a line of the file."""
         changes = {n: change[n] for n in ("name", "note", "pinned") if n in change}
         tags = dict.fromkeys([*self.tags, *change.get("add", ())])
         left = tuple(tag for tag in tags if tag not in change.get("remove", ()))
         return dataclasses.replace(self, **changes, tags=left)
 
     def plain(self) -> dict[str, Any]:
-        """The marks that there are, as JSON."""
+        """Return the non-empty annotations as JSON values."""
         fields = {"name": self.name, "note": self.note, "pinned": self.pinned}
         return {n: v for n, v in {**fields, "tags": list(self.tags)}.items() if v}
 
 
 def read_annotations(run: RunDir) -> Marks:
-    """The marks of a run; a line that is broken changes nothing."""
+    """Read the annotations of a run; damaged lines are ignored."""
     marks = Marks()
     for event in read_events(run.marks)[0]:
         if event["kind"] == "mark":
@@ -63,21 +63,24 @@ def mark(
     add: Collection[str] = (),
     remove: Collection[str] = (),
 ) -> Marks:
-    """Change the marks of a run; None leaves one as it is. On the disk when this returns.
+    """Change annotations of a run; None leaves a field unchanged.
+
+    The change is on the disk when the function returns.
 
     Args:
-        run: Its directory.
-        name: A name of your own, shown beside the run; empty takes it away.
-        note: Any text; empty takes it away.
-        pinned: Whether the run is listed first.
+        run: Run directory.
+        name: Display name of the run; empty removes it.
+        note: Any text; empty removes it.
+        pinned: True lists the run first.
         add: Tags to add.
-        remove: Tags to take away.
+        remove: Tags to remove.
 
     Returns:
-        The marks after the change.
+        Annotations after the change.
 
     Raises:
-        Refusal: If a text is too long, a tag is empty or holds a comma, or the run cannot be written to.
+        Refusal: If a text is too long, a tag is empty or contains a comma, or the run is not
+            writable.
     """
     if name is not None:
         name = _checked("name", " ".join(name.split()))

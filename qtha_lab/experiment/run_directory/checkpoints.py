@@ -1,6 +1,6 @@
-"""A run's checkpoints as folders: with a manifest of every file's checksum, held against it, set aside.
+"""Checkpoint folders of a run: manifests with checksums, verification, and moving aside.
 
-Knows no tensor; what the files of a checkpoint must hold is checked in `qtha_lab.training.resume`.
+Reads no tensor; `qtha_lab.training.resume` checks the content of the files.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ KEEP = 2
 
 
 def place(checkpoints: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
+    """Return the folder of a step's checkpoint."""
     return checkpoints / f"checkpoint-{step}"
 
 
 def by_step(checkpoints: Path) -> dict[int, Path]:
-    """Everything named as the checkpoint of a step, newest step first; whatever else lies there is not ours."""
+    """Return all paths with a checkpoint's name by step, newest first.
+
+    Other names are ignored.
+    """
     if not checkpoints.is_dir():
         return {}
     names = ((NAME.fullmatch(path.name), path) for path in checkpoints.iterdir())
@@ -38,12 +41,15 @@ def by_step(checkpoints: Path) -> dict[int, Path]:
 
 
 def announced_step(events: list[dict[str, Any]]) -> int:
-    """The step of the checkpoint that the log says is the newest; 0 where it says none."""
+    """Return the newest checkpoint step in the event log, or 0 without one."""
     return next((e["step"] for e in reversed(events) if e["kind"] == "checkpoint"), 0)
 
 
 def write_manifest(folder: Path) -> None:
-    """Mark a checkpoint as whole, once all of it is on the disk: name, size and SHA-256 of every file."""
+    """Write a manifest with name, size and SHA-256 of every file.
+
+    The manifest marks the checkpoint as complete; all files are synced to the disk first.
+    """
     sync_tree(folder)
     files = {name: _described(folder / name) for name in _names(folder)}
     write_atomically(folder / MANIFEST, json.dumps({"files": files}, indent=1) + "\n")
@@ -52,12 +58,12 @@ def write_manifest(folder: Path) -> None:
 
 
 def is_checksummed(folder: Path) -> bool:
-    """Whether the manifest holds checksums; version 0.2.0 left an empty file."""
+    """Report if the manifest contains checksums; version 0.2.0 wrote an empty file."""
     return (folder / MANIFEST).stat().st_size > 0
 
 
 def damage(folder: Path) -> str | None:
-    """The first file that is not as its manifest says, and how; None for a whole checkpoint."""
+    """Describe the first file that differs from the manifest; None for an intact checkpoint."""
     if folder.is_symlink() or not folder.is_dir():
         return "it is not a folder"
     try:
@@ -85,7 +91,10 @@ def _differs(folder: Path) -> str | None:
 
 
 def discard_unfinished(checkpoints: Path, after: int) -> None:
-    """Delete what a killed worker left half-written: folders without a manifest, of steps never announced."""
+    """Delete unfinished checkpoints of a killed worker.
+
+    These are folders without a manifest, of steps that no event announced.
+    """
     for step, path in by_step(checkpoints).items():
         if (
             step > after
@@ -98,21 +107,24 @@ def discard_unfinished(checkpoints: Path, after: int) -> None:
 
 
 def keep_newest(checkpoints: Path, count: int = KEEP) -> None:
-    """Delete all checkpoints but the newest ones."""
+    """Delete all checkpoints except the newest ones."""
     for path in list(by_step(checkpoints).values())[count:]:
         if not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
 
 
 def disk_space_needed(checkpoints: Path) -> int:
-    """Bytes that the next checkpoint takes: as many as the newest one, and some for the log."""
+    """Estimate the bytes of the next checkpoint.
+
+    The size of the newest checkpoint, plus 1 MiB for the log.
+    """
     folders = [path for path in by_step(checkpoints).values() if path.is_dir()]
     files = folders[0].rglob("*") if folders else ()
     return 2**20 + sum(path.stat().st_size for path in files if path.is_file())
 
 
 def set_aside(path: Path) -> None:
-    """Give a damaged or unwanted checkpoint a name under which nobody goes on from it."""
+    """Rename a damaged or unwanted checkpoint so that no run resumes from it."""
     for number in range(1, 10**6):
         aside = path.with_name(f"aside-{number}-{path.name}")
         if not aside.exists() and not aside.is_symlink():
@@ -122,7 +134,7 @@ def set_aside(path: Path) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    """The files of a checkpoint, its manifest left out."""
+    """List the files of a checkpoint without its manifest."""
     paths = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
     names = (path.relative_to(folder).as_posix() for path in paths)
     return [name for name in names if name != MANIFEST and not name.startswith(f".{MANIFEST}.")]

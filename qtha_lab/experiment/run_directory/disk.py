@@ -1,4 +1,4 @@
-"""What a run takes on the disk, and errors of a disk that takes no more."""
+"""Disk usage of runs, and detection of full-disk errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def bytes_used(folder: str | Path) -> int:
-    """Bytes of all files in a folder and below it; links are not followed, what vanishes meanwhile counts nothing."""
+    """Sum the bytes of all files in a folder and its subfolders.
+
+    Links are not followed; files that vanish during the count are ignored.
+    """
     total, folders = 0, [str(folder)]
     while folders:
         place = folders.pop()
@@ -41,7 +44,7 @@ IN_WORDS = re.compile(
 
 
 def is_full(error: BaseException) -> bool:
-    """Tell whether an exception, or one that led to it, reports a full disk or a used-up quota.
+    """Report if an exception or one of its causes reports a full disk or quota.
 
     Example:
         >>> is_full(OSError(errno.ENOSPC, "No space left on device"))
@@ -58,7 +61,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def full(folder: Path) -> Refusal:
-    """Build the sentence of a disk or quota that takes no more data."""
+    """Build the refusal for a full disk or quota."""
     return Refusal(
         f"The disk of {shortened(folder, 150)} must have room for what a run writes, and is full or your "
         "quota is used up. Make room, then resume the run."
@@ -66,10 +69,12 @@ def full(folder: Path) -> Refusal:
 
 
 class Spare:
-    """Room on the disk for the last words of a process: a small file that is deleted when it is full.
+    """Reserved disk space for a process's final messages.
+
+    A small file that is deleted when the disk is full.
 
     Args:
-        folder: Where the file lies.
+        folder: Folder of the file.
     """
 
     BYTES = 1 << 16
@@ -82,7 +87,7 @@ class Spare:
             log.info("no room is kept in %s: %s", folder, reason)
 
     def free(self) -> None:
-        """Give the room back."""
+        """Delete the file to free its space."""
         try:
             self.file.unlink(missing_ok=True)
         except OSError as reason:

@@ -1,7 +1,7 @@
-"""The append-only record of a run: `events.jsonl`, one JSON object per line.
+"""Append-only event log of a run: `events.jsonl`, one JSON object per line.
 
-Written by the worker, read by everybody, possibly while it is being written and after a crash in
-the middle of a line. Knows no run directory and no process.
+The worker writes it; other processes read it, also during a write or after a crash in the middle of
+a line. Independent of run directories and processes.
 """
 
 from __future__ import annotations
@@ -39,12 +39,11 @@ LONGEST_MESSAGE = 2000
 
 
 class EventLog:
-    """Appends events, each with one write call, so that a reader never sees two lines mixed.
+    """Writer of an event log; each event is one write call, so lines never mix.
 
-    An instance opened on a file that ends in half a line begins a line of its own. The time of an event
-    is the clock's at the opening plus what a steady clock counted since, so that a clock set back or
-    forward changes no duration. The last status is repeated now and then, so that the end of a log of
-    any length tells the state.
+    If the file ends in a partial line, the writer starts a new line. Event times are the wall clock
+    at opening plus a monotonic clock, so changes of the wall clock do not affect durations. The
+    last status is repeated periodically, so the end of a long log always contains the state.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +57,7 @@ class EventLog:
             os.write(self._fd, b"\n")
 
     def append(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Write one event; what must survive a crash reaches the disk before this returns."""
+        """Append one event; durable kinds are synced to the disk before the call returns."""
         if isinstance(message := fields.get("message"), str):
             fields["message"] = message[:LONGEST_MESSAGE]
         event = finite({"t": self._offset + time.monotonic(), "kind": kind, **fields})
@@ -77,7 +76,7 @@ class EventLog:
         line = json.dumps(event, ensure_ascii=False, allow_nan=False)
         data = line.encode("utf-8", errors="replace") + b"\n"
         self._since_status += len(data)
-        if self._is_cut:  # a full disk took a part of the line before
+        if self._is_cut:  # a full disk truncated the previous line
             data = b"\n" + data
         while data:
             written = os.write(self._fd, data)
@@ -85,12 +84,12 @@ class EventLog:
             data = data[written:]
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._fd)
 
 
 def finite(value: Any) -> Any:
-    """The same value with every NaN and infinity replaced by None, since JSON has neither."""
+    """Replace every NaN and infinity in a value by None, for JSON."""
     if isinstance(value, dict):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -99,11 +98,11 @@ def finite(value: Any) -> Any:
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The events after a byte offset, and the offset to go on from.
+    """Read the events after a byte offset, and return the next offset.
 
-    A last line without its end is left for the next call. A line that is not an event becomes
-    `{"kind": "broken", "offset": …}` and the reading goes on after it. A file that shrank is
-    read from its beginning.
+    An incomplete last line is left for the next call. A line that is no event becomes
+    `{"kind": "broken", "offset": …}`, and reading continues after it. If the file is shorter than
+    the offset, it is read from the beginning.
     """
     try:
         with open_file(path, links=False) as file:
@@ -119,7 +118,10 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
 
 
 def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
-    """The events in the last part of the file, at least the last status: enough for a status line."""
+    """Read the events at the end of the file.
+
+    Contains at least the last status, if there is one.
+    """
     try:
         length = path.stat().st_size
     except OSError as reason:
@@ -134,10 +136,10 @@ def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
 
 
 def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events that still hold: what a resumed run did again replaces what it did before.
+    """Return the valid events of a run, without superseded ones.
 
-    When a run goes on from a checkpoint, measurements of later steps are superseded; of one kind
-    and step the last line counts.
+    When a run resumes from a checkpoint, measurements of later steps are superseded. For each kind
+    and step of a measurement, the last line is valid.
 
     Example:
         >>> train = {"kind": "train", "step": 7, "loss": 3.0}
@@ -159,11 +161,11 @@ def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def parse(data: bytes, offset: int = 0) -> list[dict[str, Any]]:
-    """The events in whole lines; one that is not an event is `broken`.
+    """Parse the events in complete lines; other lines become `broken` events.
 
     Args:
-        data: Some lines of a log.
-        offset: Of the first of them, in bytes.
+        data: Lines of a log.
+        offset: Byte offset of the first line.
     """
     return list(_parse(data, offset))
 

@@ -1,7 +1,7 @@
-"""How a worker ended that could not say so itself: its exit signal, and Python's last words.
+"""End of a worker that wrote no end itself: exit signal and last output.
 
-The parent of a worker, which launched it or is the warm server, waits for it and writes `exit.json`;
-without that process only the log is left.
+The parent of a worker, which is the launching process or the fork server, waits for it and writes
+`exit.json`. Without this parent, only the log exists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 BEGIN = "-- worker starts --"
 FATAL = "Fatal Python error"
 LAST_LINES = 5
-LEAST_BYTES = 1 << 12  # free on the disk of a run whose worker could write its end
+LEAST_BYTES = 1 << 12  # disk space below which a worker may have failed to write its end
 LOG_BYTES = 1 << 18
 
 
@@ -30,10 +30,10 @@ _WATCHING: dict[Path, threading.Thread] = {}
 
 
 def watch(files: RunDir, wait: Callable[[], object]) -> None:
-    """Wait for a worker, in a thread.
+    """Wait for a worker in a thread.
 
     Args:
-        wait: Returns when the worker has ended and `record` was called.
+        wait: Function that returns after the worker has ended and `record` was called.
     """
     thread = threading.Thread(target=wait, daemon=True, name=files.path.name)
     _WATCHING[files.path] = thread
@@ -41,12 +41,12 @@ def watch(files: RunDir, wait: Callable[[], object]) -> None:
 
 
 def record(files: RunDir, pid: int, code: int) -> None:
-    """Keep how a worker ended.
+    """Record the exit code of a worker.
 
     Args:
-        files: The run's directory; if that is gone, nothing is kept.
-        pid: The worker's process.
-        code: Its exit code, negative for a signal, as `subprocess` counts.
+        files: Run directory; nothing is recorded if it is missing.
+        pid: Process id of the worker.
+        code: Exit code, negative for a signal, as in `subprocess`.
     """
     log.info("%s: process %d ended with code %d", files.path.name, pid, code)
     if files.path.is_dir():
@@ -57,17 +57,18 @@ def record(files: RunDir, pid: int, code: int) -> None:
 
 
 def last_output(files: RunDir) -> str:
-    """One sentence on the end of a worker that wrote no end itself.
+    """Describe the end of a worker that wrote no end itself, in one sentence.
 
-    A SIGKILL that nobody here sent is most often the kernel's, when memory ran out.
+    A SIGKILL that no process of this package sent usually comes from the kernel when memory is
+    exhausted.
     """
-    if files.path in _WATCHING:  # its end is just being written
+    if files.path in _WATCHING:  # the exit code may be in the process of being written
         _WATCHING[files.path].join(timeout=5)
     number = _signal(files)
     if number is None and files.path.is_dir():
         try:
             check_disk_space(files.path, LEAST_BYTES)
-        except Refusal as full:  # what a worker could not write itself
+        except Refusal as full:  # a worker could not write this itself
             return str(full)
     if number == signal.SIGKILL:
         return "killed by the system (SIGKILL): out of memory?"
@@ -81,7 +82,10 @@ def last_output(files: RunDir) -> str:
 
 
 def _signal(files: RunDir) -> signal.Signals | None:
-    """The signal that ended the last worker, the one whose number is in the lock file, if that is known."""
+    """Return the signal that ended the last worker, or None if unknown.
+
+    The lock file contains the process id of the last worker.
+    """
     end = read_mapping(files.path / "exit.json") or {}
     try:
         signed = slots.signature(files.lock)
@@ -93,7 +97,7 @@ def _signal(files: RunDir) -> signal.Signals | None:
 
 
 def _last_log(files: RunDir) -> list[str]:
-    """The lines that the last worker printed; of a long log those at its end."""
+    """Read the output lines of the last worker, from the end of a long log."""
     try:
         text = read_tail(files.log, LOG_BYTES).decode("utf-8", errors="replace")
     except (FileNotFoundError, Refusal) as reason:

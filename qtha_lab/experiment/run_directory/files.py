@@ -1,6 +1,6 @@
-"""The files of a run directory: what lies where, and how it is written so that a kill leaves it whole.
+"""Files of a run directory: names and atomic writes.
 
-Starts nothing and trains nothing; the worker writes these files, `qtha_lab.runs.run` reads them.
+Starts nothing and trains nothing; the worker writes these files and `qtha_lab.runs.run` reads them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunDir:
-    """One run's directory.
+    """Directory of one run.
 
-    `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`, `worker.log`, `worker.lock`, `machine.lock`, `checkpoints/`,
-    `adapter/`, `test.json`, `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` asks the worker to stop.
+    `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`,
+    `worker.log`, `worker.lock`, `machine.lock`, `checkpoints/`, `adapter/`, `test.json`,
+    `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` is a stop request to the worker.
     """
 
     path: Path
@@ -57,12 +58,13 @@ class RunDir:
     def create(
         cls, experiment: Experiment, runs_dir: Path, origin: Mapping[str, Any] | None = None
     ) -> RunDir:
-        """Make a new directory for an experiment; its name sorts by time.
+        """Create a new directory for an experiment; its name sorts by time.
 
         Args:
-            experiment: What is to be trained.
-            runs_dir: Where the directory is made.
-            origin: What launched the run, as plain values; it is there before the directory counts as a run's.
+            experiment: Experiment to train.
+            runs_dir: Parent folder.
+            origin: Launcher of the run, as plain values; written before the directory counts as a
+                run.
         """
         make_folder(runs_dir)
         experiment = experiment.as_recorded()
@@ -81,30 +83,33 @@ class RunDir:
 
     @property
     def best(self) -> Path:
-        """Adapters of the best steps so far, while a run with patience trains."""
+        """Folder of the best adapters so far, during a run with patience."""
         return self.path / "best"
 
     @property
     def exists(self) -> bool:
-        """Whether this is a run directory and no other folder."""
-        return os.path.isfile(self.experiment_file)  # an impossible name is no run, and no error
+        """True if this folder is a run directory."""
+        return os.path.isfile(self.experiment_file)  # an invalid path is no run and raises no error
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The experiment as it was launched, whatever has become a default since."""
+        """Experiment as launched, independent of later changes of defaults."""
         experiment = read_recorded(self.experiment_file)
         is_present = self.edition == editions.EDITION
         return experiment if is_present else experiment.replace(edition=self.edition)
 
     @cached_property
     def edition(self) -> int:
-        """Whose defaults the description leaves out, if it is marked with one or not."""
+        """Edition of the defaults that the description omits.
+
+        A description without a recorded edition has the first edition.
+        """
         marked = editions.is_marked(read(self.experiment_file))
         return editions.EDITION if marked else editions.FIRST
 
 
 def run_id(experiment: Experiment) -> str:
-    """A readable name such as `20261124-153012-tiny-qa-qtha-s0-1a2b`; in UTC, so that it sorts by time."""
+    """Create a readable run id such as `20261124-153012-tiny-qa-qtha-s0-1a2b`, in UTC."""
     words = (experiment.model, experiment.task, experiment.method.name)
     clock = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return "-".join([clock, *map(_slug, words), f"s{experiment.seed}", secrets.token_hex(2)])
@@ -116,10 +121,10 @@ def _slug(name: str) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader or a crash sees the old text or the new one, never a part."""
+    """Write a file atomically: readers and crashes see the old or the new text."""
     temporary = path.with_name(
         f".{path.name}.new"
-    )  # one name: what a kill leaves, the next one takes
+    )  # fixed name, so a later write replaces the remains of a killed one
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -129,7 +134,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, whole; NaN and infinity become null."""
+    """Write a value as JSON atomically; NaN and infinity become null."""
     text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, text + "\n")
 
@@ -138,7 +143,7 @@ def check_disk_space(folder: Path, needed: int = 2**20) -> None:
     """Refuse a folder whose disk is full.
 
     Raises:
-        Refusal: With the folder, and how much there is and should be.
+        Refusal: With the folder, the free bytes and the needed bytes.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -149,7 +154,7 @@ def check_disk_space(folder: Path, needed: int = 2**20) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or a folder's list of names is on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -158,7 +163,7 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until a folder and all that lies in it is on the disk."""
+    """Wait until a folder and its content are on the disk."""
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)

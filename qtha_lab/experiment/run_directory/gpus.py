@@ -1,6 +1,6 @@
-"""CUDA cards that runs take turns on: a lock for each, which dies with the run that trains on it.
+"""CUDA GPUs shared by runs: one lock per GPU, released when its run ends.
 
-Asks no library of CUDA, since a worker has to know its card before it loads one.
+Calls no CUDA library, because a worker must select its GPU before it loads one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def cards() -> list[str]:
-    """The cards that torch would find, as `CUDA_VISIBLE_DEVICES` names them; none where it is built without CUDA."""
+    """List the GPUs that torch would find, as `CUDA_VISIBLE_DEVICES` names them.
+
+    Empty if torch was built without CUDA.
+    """
     names = [file.name for file in DEVICES.glob("nvidia*")]
     count = sum(re.fullmatch(r"nvidia\d+", name) is not None for name in names)
     if not count or not _torch_has_cuda():
@@ -31,17 +34,17 @@ def cards() -> list[str]:
 
 
 def places(folder: Path) -> dict[Path, str]:
-    """The files whose locks are those of this machine's cards, each with the name of its card.
+    """Return the lock files of this machine's GPUs, each with the GPU's name.
 
     Args:
-        folder: Where runs queue.
+        folder: Folder in which runs queue.
     """
     host = socket.gethostname()
     return {folder / f"card-{host}-{name.replace('/', '-')}": name for name in cards()}
 
 
 def use(names: list[str]) -> None:
-    """Let this process, and those it starts, see these cards alone; before CUDA is used."""
+    """Restrict this process and its children to these GPUs; call before CUDA is used."""
     os.environ[VISIBLE] = ",".join(names)
 
 

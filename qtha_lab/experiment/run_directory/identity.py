@@ -1,6 +1,6 @@
-"""Which run it is, from its directory and its description: the head of its summary and of every table entry.
+"""Identity of a run from its directory and description, for summaries and table entries.
 
-Reads no measured number.
+Reads no measurement.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from qtha_lab.experiment.run_directory.files import RunDir
 
 
 def identity(run: RunDir) -> dict[str, Any]:
-    """What a run is called and what it trains, whatever its summary says.
+    """Return the identity of a run from its description, independent of its summary.
 
     Args:
-        run: The directory of a run that can be read.
+        run: Directory of a readable run.
 
     Returns:
-        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`, `target_modules`,
-        `quantization` and `head`.
+        `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`,
+        `target_modules`, `quantization` and `head`.
     """
     experiment = run.experiment
     return {

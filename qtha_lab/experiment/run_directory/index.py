@@ -1,7 +1,7 @@
-"""All runs of a folder at once: each directory is read when it has changed, and remembered in `.index.jsonl`.
+"""Index of all runs of a folder, cached in `.index.jsonl`.
 
-The directories are the truth. The index is a cache with one line per run, which can be deleted, cut or
-overwritten at any time: a line counts only while the files of its run are as they were when it was written.
+The run directories are authoritative. The index has one line per run and may be deleted, truncated
+or overwritten at any time. A line is valid only while the files of its run are unchanged.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ LIMIT = 2**28
 NAME = ".index.jsonl"
 log = logging.getLogger(__name__)
 
-SPARE = 2  # lines per run, from which on the file is written anew
+SPARE = 2  # lines per run above which the file is rewritten
 
 
 def records(folder: Path) -> list[tuple[Path, Record]]:
-    """Every run of a folder with what its files say, newest first; other folders in it are passed over."""
+    """Return every run of a folder with its record, newest first; skips other folders."""
     names, index = _names(folder), Index(folder)
     listed, news = [], {}
     for name in names:
@@ -52,7 +52,7 @@ def records(folder: Path) -> list[tuple[Path, Record]]:
 
 
 def _names(folder: Path) -> list[str]:
-    """The folders in a folder, last name first; none where it cannot be looked into."""
+    """List the folders in a folder in reverse order; empty if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted((entry.name for entry in entries if _is_folder(entry)), reverse=True)
@@ -70,11 +70,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 class Index:
-    """What was read of the runs of a folder before.
+    """Cache of the records of a folder's runs.
 
-    A line is a checksum and a JSON list of version, name and record. Lines are appended in one write, so
-    that several processes may do it at once; of one name the last counts, and what is no line is passed over.
-    Where the file cannot be written to, nothing is remembered.
+    A line holds a checksum and a JSON list of version, name and record. Lines are appended in one
+    write, so several processes can append concurrently. The last line of a name counts; invalid
+    lines are skipped. If the file is not writable, nothing is cached.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +87,7 @@ class Index:
                 self.lines[name] = record
 
     def get(self, name: str, present: list) -> Record | None:
-        """The record of a run, if its files are as they were then."""
+        """Return the cached record of a run if its files are unchanged."""
         line = self.lines.get(name)
         if line is None or line.get("stamp") != present:
             return None
@@ -98,11 +98,11 @@ class Index:
             return None
 
     def add(self, news: dict[str, Record], names: Iterable[str]) -> None:
-        """Remember records.
+        """Add records to the cache.
 
         Args:
-            news: By name, those that are not in the index yet.
-            names: All runs that there are; of others nothing needs to be remembered.
+            news: Records by name that are not in the index.
+            names: Names of all existing runs; lines of other runs are dropped on a rewrite.
         """
         plain = {name: record.plain() for name, record in news.items()}
         try:
@@ -129,22 +129,25 @@ class Index:
         data = b"".join(_line(name, record) for name, record in records.items())
         fd = open_shared(self.file, os.O_WRONLY | os.O_APPEND)
         try:
-            os.write(fd, b"\n" + data)  # whatever was cut before, these lines begin here
+            os.write(fd, b"\n" + data)  # new line first, as the previous one may be truncated
         finally:
             os.close(fd)
 
     def _write_anew(self, records: dict[str, dict[str, Any]]) -> None:
-        """Readers see the old lines or the new ones; what another process writes meanwhile is read again."""
+        """Replace the index atomically.
+
+        Lines that another process appends at the same time are lost; those runs are read again.
+        """
         anew = self.file.with_name(
             f"{NAME}.new"
-        )  # one name: what a kill leaves, the next one takes
+        )  # fixed name, so a later write replaces the remains of a killed one
         anew.write_bytes(b"".join(_line(name, record) for name, record in records.items()))
         share(anew, self.file.parent)
         anew.replace(self.file)
 
 
 def _entry(text: bytes) -> tuple[str, str, dict[str, Any]] | None:
-    """Read version, name and record; None where a line holds anything else."""
+    """Parse version, name and record; None for any other content."""
     try:
         match parse_json(text):
             case [str(version), str(name), dict(record)]:

@@ -1,4 +1,4 @@
-"""A folder of runs on a shared disk that goes away and comes back: waited for, since a run that is out of sight is not deleted."""
+"""Storage outage of a runs folder: wait until a temporarily missing folder returns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLL_SECONDS = 0.2
 
 
 def is_unreachable(folder: Path) -> bool:
-    """Whether a folder of runs cannot be seen; of a run that was deleted it still can."""
+    """Report if a runs folder cannot be accessed, in contrast to a deleted run."""
     try:
         return not folder.is_dir()
     except OSError as reason:
@@ -27,13 +27,14 @@ def is_unreachable(folder: Path) -> bool:
 
 
 def wait_until_reachable(run: RunDir) -> bool:
-    """Wait for the folder that a run is in, and note in its log that it was away.
+    """Wait for the folder of a run during a storage outage, and log the outage.
 
     Args:
-        run: Whose files are out of sight.
+        run: Run whose files are inaccessible.
 
     Returns:
-        Whether the run is there again; False at once where its folder is, and after `PATIENCE_SECONDS`.
+        True if the run is accessible again. False at once if its folder is accessible, and after
+            `PATIENCE_SECONDS`.
     """
     folder, start = run.path.parent, time.monotonic()
     if not is_unreachable(folder):

@@ -1,7 +1,7 @@
-"""Installed packages whose members a run uses: recorded at launch, compared before the run goes on.
+"""Installed packages that a run uses: recorded at launch, compared before the run resumes.
 
-A package declares members by entry points (`qtha_lab.methods`, …). Files and modules that an experiment names itself
-are in `rundir.plugins`.
+A package declares members by entry points (`qtha_lab.methods`, …). `plugins` handles files and
+modules that an experiment names itself.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def packages_of(experiment: Experiment) -> dict[str, dict[str, Any]]:
 
 
 def _members(group: str, module: str, words: set[str]) -> Iterator[tuple[str, str]]:
-    """Iterate over members that a package registered and an experiment names, each with its module."""
+    """Yield members that a package registers and an experiment names, with their modules."""
     place, name = FAMILIES[group]
     registry: Registry = getattr(importlib.import_module(place), name)
     top = module.partition(".")[0]
@@ -71,10 +71,10 @@ def check_packages(recorded: Mapping[str, Any]) -> None:
     """Compare recorded packages with the installed ones.
 
     Args:
-        recorded: What `packages_of` returned; entries of another form are ignored.
+        recorded: Result of `packages_of`; entries of another form are ignored.
 
     Raises:
-        Refusal: If a package is not installed, or is not what it was.
+        Refusal: If a package is not installed or has changed.
     """
     for name, entry in recorded.items():
         if isinstance(entry, dict):

@@ -1,6 +1,6 @@
 """Plugins of a run: recorded at launch, compared and trusted before they are imported again.
 
-A run whose method has changed under it would go on as another one.
+A resumed run must use the same plugin code as at launch.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from qtha_lab.experiment.run_directory.packages import check_packages, packages_
 
 
 def record_plugins(run: RunDir) -> None:
-    """Record the plugins of a run that this user launches, and trust them.
+    """Record and trust the plugins of a run that this user launches.
 
-    Files and modules that the experiment names get their SHA-256; installed packages whose members it uses get
-    version, members and SHA-256 too.
+    Files and modules that the experiment names are recorded with their SHA-256. Installed packages
+    whose members it uses are recorded with version, members and SHA-256.
     """
     digests = fingerprints(run.experiment.plugins)
     if recorded := digests | packages_of(run.experiment):
@@ -27,10 +27,10 @@ def record_plugins(run: RunDir) -> None:
 
 
 def trust_plugins(run: RunDir) -> dict[str, str]:
-    """Record that this user trusts the plugins of a run as they are now.
+    """Trust the plugins of a run in their present state.
 
     Returns:
-        SHA-256 of each plugin by name; empty where the run has none.
+        SHA-256 of each plugin by name; empty if the run has none.
     """
     digests = fingerprints(run.experiment.plugins)
     if digests:
@@ -39,7 +39,7 @@ def trust_plugins(run: RunDir) -> dict[str, str]:
 
 
 def check_plugins(run: RunDir) -> dict[str, str]:
-    """Refuse a run whose plugins were changed, are missing or are not trusted; import nothing.
+    """Refuse changed, missing or untrusted plugins of a run; imports nothing.
 
     Returns:
         SHA-256 of each plugin by name.
@@ -64,7 +64,7 @@ def load_run_plugins(run: RunDir) -> None:
     """Import the plugins of a run.
 
     Raises:
-        Refusal: As `check_plugins`, or if one does not import.
+        Refusal: For the reasons of `check_plugins`, or if a plugin cannot be imported.
     """
     digests = check_plugins(run)
     load_plugins(digests, digests)

@@ -1,7 +1,7 @@
-"""How many runs compute at once, and the queue in which they wait for one another.
+"""Slots of concurrent runs, and the queue in which runs wait for them.
 
-A run holds as many slots as it has threads, and on CUDA a card for each of its processes. Each is a file whose lock dies with
-the run (`qtha_lab.core.locks`), so nothing has to be cleaned up after a kill.
+A run holds as many slots as it has threads, and on CUDA one GPU per process. Each slot is a file
+whose lock is released when the run ends (`qtha_lab.core.locks`), so a killed run needs no cleanup.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
-UNCOUNTED = 4096  # slots where whoever placed the runs counts cores, cards and memory
+UNCOUNTED = 4096  # number of slots from which a batch system is assumed to place the runs
 TICKET = re.compile(r"(\d{20,22})-.+", re.ASCII)
 Taken = TypeVar("Taken")
 
 
 def n_cores() -> int:
-    """Physical cores that this process may use."""
+    """Return the number of physical cores that this process may use."""
     n_allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(_physical_cores(), n_allowed or 1))
 
@@ -48,35 +48,46 @@ def _physical_cores() -> int:
 
 
 def n_threads(chosen: int | None = None) -> int:
-    """CPU threads of a run: as asked, else `OMP_NUM_THREADS`, else the cores shared among the slots."""
+    """Choose the number of CPU threads of a run.
+
+    The chosen number, else `OMP_NUM_THREADS`, else the cores divided by the slots.
+    """
     if is_chosen(chosen):
         return chosen or max(1, int(os.environ["OMP_NUM_THREADS"]))
     return max(1, n_cores() // n_slots())
 
 
 def is_chosen(threads: int | None) -> bool:
-    """Whether somebody named a number of threads, in the experiment or as `OMP_NUM_THREADS`."""
+    """Report if the experiment or `OMP_NUM_THREADS` sets a number of threads."""
     return bool(threads) or os.environ.get("OMP_NUM_THREADS", "").isdigit()
 
 
 def capacity() -> int:
-    """Slots in all: `QTHA_LAB_SLOTS`, else one for each core."""
+    """Return the total number of slots: `QTHA_LAB_SLOTS`, else one per core."""
     return _asked_for() or n_cores()
 
 
 def is_counted() -> bool:
-    """Whether runs wait for one another here: a batch system that places them counts by itself."""
+    """Report if runs wait for each other here.
+
+    They do not under a batch system, which allocates resources itself.
+    """
     return capacity() < UNCOUNTED
 
 
 def slots_of(threads: int) -> int:
-    """Slots that a run of so many threads holds; where there are fewer slots than cores, each stands for some."""
+    """Return the number of slots of a run with so many threads.
+
+    If there are fewer slots than cores, each slot stands for several cores.
+    """
     cores = max(1, n_cores() // capacity())
     return max(1, min(capacity(), -(-threads // cores)))
 
 
 def n_slots(threads: int | None = None) -> int:
-    """Runs that compute at once, each with so many threads; None is what a run takes where nobody said.
+    """Return the number of concurrent runs with so many threads each.
+
+    None selects the default number of threads of a run.
 
     Example:
         >>> n_slots(threads=n_cores())
@@ -93,7 +104,10 @@ def _asked_for() -> int:
 
 
 def shared_folder(runs_dir: Path, beside: Path) -> Path:
-    """Find where runs queue: the runs folder, else the folder of the run, else this user's cache folder."""
+    """Find the folder in which runs queue.
+
+    The runs folder, else the folder of the run, else this user's cache folder.
+    """
     for folder in (runs_dir / ".slots", beside / ".slots"):
         if _is_usable(folder):
             return folder
@@ -116,12 +130,12 @@ def _is_usable(folder: Path) -> bool:
 
 
 def places(folder: Path) -> list[Path]:
-    """The files of the slots."""
+    """Return the lock files of the slots."""
     return [folder / str(number) for number in range(capacity())]
 
 
 def computing(folder: Path) -> int:
-    """How many slots are held by runs on this machine now."""
+    """Count the slots that runs on this machine hold now."""
     files = (file for file in folder.iterdir() if file.name.isdigit())
     return sum(is_locked(file) and _is_here(file) for file in files)
 
@@ -132,13 +146,15 @@ def _is_here(file: Path) -> bool:
 
 
 def take(wanted: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None:
-    """The locks of so many files of each list, all of them or none; for whoever is first in the queue.
+    """Lock a number of files of each list, all or none.
+
+    Call only as first in the queue.
 
     Args:
-        wanted: Files, each with how many of them are needed.
+        wanted: Lists of files, each with the needed number of locks.
 
     Returns:
-        The descriptors that hold the locks, by file; None while too few are free.
+        Descriptors of the locks by file; None while too few files are free.
     """
     chosen: list[Path] = []
     for files, count in wanted:
@@ -147,41 +163,44 @@ def take(wanted: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None
             return None
         chosen += free
     held = {file: fd for file in chosen if (fd := hold(file)) is not None}
-    if len(held) < len(chosen):  # somebody was quicker who does not queue
+    if len(held) < len(chosen):  # a process outside the queue locked a file first
         release(held)
         return None
     for file, fd in held.items():
         try:
             sign(fd, os.getpid())
-        except OSError as reason:  # another user made the file
+        except OSError as reason:  # another user created the file
             log.debug("%s is not signed: %s", file, reason)
     return held
 
 
 def release(held: dict[Path, int]) -> None:
-    """Give locks back."""
+    """Release locks."""
     for fd in held.values():
         os.close(fd)
 
 
 class Queue:
-    """Where runs wait for what they share, first come, first served.
+    """First-come queue for shared resources.
 
-    A ticket is a file named by its time, or later than any before it, whose lock is held while its
-    owner waits; the ticket of a dead owner is free and ignored.
+    A ticket is a file whose name is a time stamp later than those of all earlier tickets. Its lock
+    is held while its owner waits; the ticket of a terminated owner has no lock and is ignored.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def ticket(self, name: str) -> tuple[Path, int]:
-        """Join the queue; the file appears there locked, or another waiter would take it for dead.
+        """Join the queue with a locked ticket.
+
+        The file is locked before it appears in the queue; otherwise another process would treat it
+        as abandoned.
 
         Args:
-            name: Of the run, for people who look into the queue.
+            name: Name of the run, as information for users.
 
         Returns:
-            The ticket's file and the descriptor that holds its lock.
+            Ticket file, and the descriptor of its lock.
         """
         queue = self.folder / "queue"
         make_folder(queue)
@@ -197,13 +216,15 @@ class Queue:
     def wait(
         self, ticket: Path, take: Callable[[], Taken | None], give_up: Callable[[], bool]
     ) -> Taken | None:
-        """What `take` gives when it is this ticket's turn; None if `give_up` says so first.
+        """Wait until this ticket is first and `take` succeeds, and return its result.
+
+        Returns None once `give_up` returns True.
 
         Args:
-            ticket: As `ticket` gave it.
-            take: Asked while this ticket is the first, until it gives something; it must give all or nothing, so that
-                nobody holds what another waits for.
-            give_up: Asked meanwhile.
+            ticket: Ticket file from `ticket`.
+            take: Polled while this ticket is first, until it returns a value. It must take all
+                resources or none, to avoid a deadlock.
+            give_up: Polled during the wait.
         """
         begin = time.monotonic()
         while not give_up():
@@ -217,7 +238,7 @@ class Queue:
     def turn(
         self, name: str, take: Callable[[], Taken | None], give_up: Callable[[], bool]
     ) -> Taken | None:
-        """Join the queue, wait as `wait` does, and leave it.
+        """Join the queue, wait as `wait` does, and leave the queue.
 
         Args:
             name: As for `ticket`.

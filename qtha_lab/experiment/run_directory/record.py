@@ -1,7 +1,7 @@
-"""What the files of a run say of it: its description, its last state, what it came to, what a person wrote on it.
+"""Record of a run directory: description, last state, summary and annotations.
 
-Depends on the contents of a few files and on nothing else, so it can be kept as long as they do not
-change; whether a worker lives is somebody else's to know.
+It depends only on the contents of a few files, so it can be cached until they change. It does not
+contain the liveness of the worker.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from qtha_lab.experiment.serialisation import thin
 log = logging.getLogger(__name__)
 
 FILES = ("experiment.yaml", "events.jsonl", "summary.json", "marks.jsonl")
-YOUNG_SECONDS = 2.0  # a clock of file times may tick as slowly as this
+YOUNG_SECONDS = 2.0  # coarsest resolution of file times
 LOG_LOST = "its events.jsonl is missing"
 
 Stamp = list[list[int] | None]
@@ -38,7 +38,7 @@ Stamp = list[list[int] | None]
 
 @with_config(ConfigDict(extra="allow"))
 class ChosenMethod(TypedDict):
-    """A method in a description."""
+    """Method in a description."""
 
     name: NotRequired[str]
     options: NotRequired[dict[str, Any]]
@@ -46,7 +46,7 @@ class ChosenMethod(TypedDict):
 
 @with_config(ConfigDict(extra="allow"))
 class Described(TypedDict):
-    """Those parts of a description that hold parts themselves."""
+    """Nested parts of a description."""
 
     method: NotRequired[ChosenMethod]
     training: NotRequired[dict[str, Any]]
@@ -54,7 +54,7 @@ class Described(TypedDict):
 
 
 class MarksAsJson(TypedDict):
-    """What `Marks.plain` gives."""
+    """Annotations as `Marks.plain` returns them."""
 
     name: NotRequired[str]
     note: NotRequired[str]
@@ -64,19 +64,19 @@ class MarksAsJson(TypedDict):
 
 @dataclass(frozen=True)
 class Record:
-    """What is read of one run directory.
+    """Content of one run directory.
 
     Attributes:
-        stamp: Which contents were read: time of change, size and inode of each of `FILES`.
-        unreadable: Why the directory cannot be read as a run; None where it can.
-        experiment: Its description, without what is at its default.
-        label: Its method with what was chosen for it.
-        status: The last state in the log, or in the summary where the log is lost.
-        has_log: Whether there is a log at all.
-        summary: What it came to.
-        flaw: Why the summary cannot be taken for this run's; None if it can.
-        origin: What launched it, such as a sweep; None where a person did.
-        marks: The marks that a person made, as plain values.
+        stamp: Identifies the contents: change time, size and inode of each of `FILES`.
+        unreadable: Reason why the directory is no readable run; None if it is readable.
+        experiment: Description without default values.
+        label: Method with its chosen options.
+        status: Last state in the log, or in the summary if the log is lost.
+        has_log: True if the run has an event log.
+        summary: Summary of the run.
+        flaw: Reason why the summary does not belong to this run; None if it does.
+        origin: Launcher of the run, such as a sweep; None if a user launched it.
+        marks: Annotations as plain values.
     """
 
     stamp: Stamp
@@ -92,17 +92,20 @@ class Record:
 
     @property
     def settled(self) -> bool:
-        """Whether any later change of a file shows in its stamp: the last one is not too fresh for that."""
+        """True if every later change of a file changes the stamp.
+
+        This requires that the newest file change is older than the resolution of file times.
+        """
         newest = max((part[0] for part in self.stamp if part), default=0)
         return newest < (time.time() - YOUNG_SECONDS) * 1e9
 
     def plain(self) -> dict[str, Any]:
-        """The record as JSON."""
+        """Convert the record to JSON values."""
         return {**vars(self), "status": vars(self.status)}
 
     @classmethod
     def from_plain(cls, value: dict[str, Any]) -> Record:
-        """Build the record that `plain` gave.
+        """Build a record from the result of `plain`.
 
         Raises:
             Refusal: If the values have another form.
@@ -126,7 +129,7 @@ def _adapter() -> TypeAdapter[Record]:
 
 
 def stamp(folder: str | Path) -> Stamp:
-    """The state of the files of a run directory, without reading them."""
+    """Return the state of a run directory's files without reading them."""
     return [_stamp(f"{folder}/{name}") for name in FILES]
 
 
@@ -140,8 +143,8 @@ def _stamp(path: str) -> list[int] | None:
 
 
 def read(files: RunDir) -> Record:
-    """Read the files of a run; whatever is broken in them becomes a sentence."""
-    before = stamp(files.path)  # what is written while they are read, is read again the next time
+    """Read the files of a run; damage in them becomes a sentence of the record."""
+    before = stamp(files.path)  # a file that changes during the read is read again next time
     summary = read_mapping(files.summary)
     marks = cast("MarksAsJson", read_annotations(files).plain() if before[-1] else {})
     if why := unreadable(files):
@@ -166,12 +169,12 @@ def read(files: RunDir) -> Record:
 
 
 def unreadable(files: RunDir) -> str | None:
-    """Why a directory cannot be read as a run; None where it can."""
+    """Describe why a directory is no readable run; None if it is."""
     try:
-        files.experiment  # noqa: B018  read, and kept
+        files.experiment  # noqa: B018  read and cached
     except Refusal as refused:
         return str(refused)
-    except Exception as wrong:  # whatever a broken file leads its reader to
+    except Exception as wrong:  # a damaged file can raise any exception
         log.debug("%s cannot be read: %r", files.experiment_file, wrong)
         return f"experiment.yaml cannot be read ({type(wrong).__name__})"
     try:
@@ -185,7 +188,10 @@ def unreadable(files: RunDir) -> str | None:
 
 
 def _status(files: RunDir, steps: int, summary: dict[str, Any]) -> Status:
-    """As the log says last; of a run whose log is lost as its summary says, else it waits for its worker."""
+    """Return the last state in the log.
+
+    If the log is lost, return the state of the summary; otherwise the run is queued.
+    """
     if logged := last_status(read_tail(files.events), steps):
         return logged
     if (state := summary.get("state")) in SUMMARISED:

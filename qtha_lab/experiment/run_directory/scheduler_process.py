@@ -1,6 +1,7 @@
-"""A driver: a process of its own that works in a folder, is born with its lock, and goes on if its page is closed.
+"""Scheduler process of a folder, which holds the folder's lock and outlives the notebook page.
 
-What drives sweeps and comparisons. Nothing has to be cleaned up after a kill: the lock dies with the process.
+Sweeps and comparisons use it. A killed process needs no cleanup, because its lock is released when
+it ends.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ POLL_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class ScheduledDir:
-    """A folder that a driver works in: `driver.lock`, `driver.log`, and `stop`, which asks the driver to stop."""
+    """Folder of a scheduler process: `driver.lock`, `driver.log`, and `stop`.
+
+    The file `stop` is a stop request to the scheduler process.
+    """
 
     path: Path
 
@@ -35,16 +39,16 @@ class ScheduledDir:
 
     @property
     def exists(self) -> bool:
-        """Whether what is to be done is described here."""
+        """True if this folder contains a description of the work."""
         raise NotImplementedError
 
     @property
     def at_work(self) -> bool:
-        """Whether its driver lives."""
+        """True if the scheduler process is running."""
         return slots.is_locked(self.lock)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until its driver has ended, or for `timeout` seconds."""
+        """Wait until the scheduler process has ended, or for `timeout` seconds."""
         end = None if timeout is None else time.monotonic() + timeout
         while self.at_work and (end is None or time.monotonic() < end):
             time.sleep(POLL_SECONDS)
@@ -54,11 +58,11 @@ Folder = TypeVar("Folder", bound=ScheduledDir)
 
 
 def list_scheduled(kind: type[Folder], group: str) -> list[Folder]:
-    """The folders of a kind under the usual runs folder, newest first.
+    """List the folders of a kind under the default runs folder, newest first.
 
     Args:
-        kind: Whose `exists` says whether a folder is one.
-        group: The folder below the runs folder that they lie in.
+        kind: Class whose `exists` identifies a folder of this kind.
+        group: Subfolder of the runs folder.
     """
     place = paths.runs_dir() / group
     folders = map(kind, sorted(place.iterdir(), reverse=True) if place.is_dir() else [])
@@ -66,16 +70,16 @@ def list_scheduled(kind: type[Folder], group: str) -> list[Folder]:
 
 
 def find_scheduled(kind: type[Folder], group: str, noun: str, name: str | Path) -> Folder:
-    """The folder of a path, or of a name under the usual runs folder.
+    """Find a folder by its path, or by its name under the default runs folder.
 
     Args:
         kind: As for `list_scheduled`.
         group: As for `list_scheduled`.
-        noun: What one is called in a sentence.
-        name: The path or the name.
+        noun: Name of the kind in a message.
+        name: Path or name.
 
     Raises:
-        Refusal: If there is none; names the nearest.
+        Refusal: If there is no such folder; the message suggests the nearest name.
     """
     place = paths.runs_dir() / group
     for path in (Path(name), place / name):
@@ -88,15 +92,18 @@ def find_scheduled(kind: type[Folder], group: str, noun: str, name: str | Path) 
 
 
 def start(module: str, folder: ScheduledDir, on: str | None = None) -> None:
-    """Start a driver that is born with the folder's lock, so that no second one can come between.
+    """Start a scheduler process that inherits the lock of its folder.
+
+    The lock is taken before the start, so no second process can start in between.
 
     Args:
-        module: What to run, by its address; it takes the folder and `--lock`, see `enter`.
-        folder: Where it works.
-        on: Machines that train its runs, as `qtha_lab.runs.remote` names them; None is this one.
+        module: Module to run; it takes the folder and `--lock`, see `enter`.
+        folder: Folder of the work.
+        on: Remote backends that train the runs, as `qtha_lab.runs.remote` names them; None selects
+            this machine.
 
     Raises:
-        Refusal: If a driver is there.
+        Refusal: If a scheduler process is already running.
     """
     command = [sys.executable, "-m", module, str(folder.path), *(("--on", on) if on else ())]
     lock = slots.hold(folder.lock, patience=5)
@@ -116,22 +123,25 @@ def start(module: str, folder: ScheduledDir, on: str | None = None) -> None:
             )
     finally:
         os.close(lock)
-    threading.Thread(target=scheduler.wait, daemon=True).start()  # or it would stay a zombie
+    threading.Thread(target=scheduler.wait, daemon=True).start()  # avoids a zombie
 
 
 class Order(NamedTuple):
-    """What a driver was started for: its folder, and the machines that train its runs, None for this one."""
+    """Arguments of a scheduler process: its folder and its remote backends.
+
+    None selects this machine.
+    """
 
     path: Path
     on: str | None
 
 
 def enter(description: str, arguments: list[str] | None = None) -> Order:
-    """In a driver: its folder, whose lock it now holds until it ends, and its machines.
+    """Initialise a scheduler process: hold the folder's lock until it ends, and parse arguments.
 
     Args:
-        description: What it does, for its help.
-        arguments: Of the command line; None is what was typed.
+        description: Description of the program, for its help text.
+        arguments: Command-line arguments; None selects those of the process.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path)

@@ -1,7 +1,7 @@
-"""What an event may hold, kind by kind: a line that holds anything else is not an event.
+"""Schema of events by kind; a line with any other content is not an event.
 
-Declares and checks; reads no file. Kinds and fields that are not declared here pass as they are, so that
-an older version reads the log of a newer one.
+Declares and validates; reads no file. Undeclared kinds and fields are accepted, so an older version
+can read the log of a newer one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _event = with_config(ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 @_event
 class Event(TypedDict):
-    """Any event: when it was written."""
+    """Any event, with its time."""
 
     t: NotRequired[Seconds]
     kind: str
@@ -32,14 +32,14 @@ class Event(TypedDict):
 
 @_event
 class At(Event):
-    """An event that belongs to a step."""
+    """Event with a step."""
 
     step: Step
 
 
 @_event
 class StatusEvent(At):
-    """A state begins, or goes on (`again`)."""
+    """Start of a state, or its repetition (`again`)."""
 
     state: str
     message: NotRequired[str]
@@ -48,26 +48,26 @@ class StatusEvent(At):
 
 @_event
 class NoteEvent(At):
-    """Something that a person should know of the run."""
+    """Note on the run for users."""
 
     message: str
 
 
 @_event
 class TrainEvent(At):
-    """A step was taken."""
+    """Training step."""
 
     loss: float | None
     learning_rate: NotRequired[float | None]
     grad_norm: NotRequired[float | None]
     seconds: NotRequired[Seconds]
-    tokens: NotRequired[int | None]  # seen so far, without padding
-    memory_mib: NotRequired[float | None]  # after the step, counted as the peak is
+    tokens: NotRequired[int | None]  # total so far, without padding
+    memory_mib: NotRequired[float | None]  # after the step, counted as in the peak
 
 
 @_event
 class EvalEvent(At):
-    """The model was evaluated."""
+    """Evaluation of the model."""
 
     loss: float | None
     perplexity: NotRequired[float | None]
@@ -78,7 +78,10 @@ class EvalEvent(At):
 
 @_event
 class RoundEvent(At):
-    """A server averaged what its clients sent: bytes of this round, to all of them and from them."""
+    """Federated averaging round of a server.
+
+    `bytes_down` and `bytes_up` count this round's transfers to and from all clients.
+    """
 
     round: Annotated[int, Field(ge=1)]
     bytes_down: Annotated[int, Field(ge=0)]
@@ -87,14 +90,14 @@ class RoundEvent(At):
 
 @_event
 class TestEvent(EvalEvent):
-    """The trained model was tested."""
+    """Test of the trained model."""
 
     train_loss: NotRequired[float | None]
 
 
 @_event
 class GeneralEvent(At):
-    """The trained model was evaluated on general prose, with its adapter and without."""
+    """Evaluation of the trained model on general prose, with and without its adapter."""
 
     loss: float | None
     loss_base: float | None
@@ -102,7 +105,7 @@ class GeneralEvent(At):
 
 @_event
 class GenerationEvent(At):
-    """Evaluation rows were answered in full."""
+    """Generated answers to evaluation rows, with scores."""
 
     exact_match: NotRequired[float | None]
     bleu4: NotRequired[float | None]
@@ -114,7 +117,7 @@ class GenerationEvent(At):
 
 @_event
 class LayerSpectrum(TypedDict):
-    """What `qtha_lab.analysis.snapshot` gives of one layer."""
+    """Spectrum of one layer, from `qtha_lab.analysis.live.snapshot`."""
 
     singular_values: NotRequired[Values]
     effective_rank: NotRequired[float | None]
@@ -123,7 +126,7 @@ class LayerSpectrum(TypedDict):
 
 @_event
 class ThreadsEvent(At):
-    """The run goes on with so many CPU threads, beside other runs or alone where that is known."""
+    """Change of the number of CPU threads, with a flag for concurrent runs if known."""
 
     count: Annotated[int, Field(ge=1)]
     side_by_side: NotRequired[bool]
@@ -131,14 +134,14 @@ class ThreadsEvent(At):
 
 @_event
 class SpectrumEvent(At):
-    """Singular values of the update, by layer."""
+    """Singular values of the weight update, by layer."""
 
     layers: NotRequired[dict[str, LayerSpectrum | Values]]
 
 
 @_event
 class AnnotationEvent(Event):
-    """A person changed what is written on the run."""
+    """Change of the run's annotations by a user."""
 
     name: NotRequired[str]
     note: NotRequired[str]
@@ -149,7 +152,7 @@ class AnnotationEvent(Event):
 
 @_event
 class LayerBottleneck(TypedDict):
-    """What `qtha_lab.analysis` knows of one layer's circuit, as `BottleneckFacts`."""
+    """Circuit inputs and outputs of one layer, with the fields of `BottleneckFacts`."""
 
     block: NotRequired[int | None]
     angle_std: NotRequired[float | None]
@@ -161,7 +164,7 @@ class LayerBottleneck(TypedDict):
 
 @_event
 class BottleneckEvent(At):
-    """What the circuits were fed and gave, by layer."""
+    """Circuit inputs and outputs, by layer."""
 
     layers: dict[str, LayerBottleneck]
 
@@ -185,7 +188,7 @@ KINDS = {
 
 
 def is_event(value: Any) -> bool:
-    """Whether a value read from a line is an event as declared.
+    """Report if a value matches the declared schema of its event kind.
 
     Example:
         >>> is_event({"kind": "train", "step": 3, "loss": 2.5})

@@ -1,6 +1,6 @@
-"""Where a run is, read from the end of its log: state, step, time left.
+"""Status of a run from the end of its log: state, step and time left.
 
-Numbers and words in, a `Status` out; whether a worker lives is somebody else's to know.
+Computes a `Status` from events; does not check if a worker is running.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RATE_STEPS = 20
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run is: queued, loading, running, stopping, or how it ended."""
+    """State of a run: queued, loading, running, stopping, or its end."""
 
     state: str
     step: int
@@ -26,12 +26,12 @@ class Status:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen unless the run is resumed."""
+        """True if the run has ended and only a resume can continue it."""
         return self.state in TERMINAL
 
 
 def last_status(events: list[dict[str, Any]], steps: int) -> Status | None:
-    """The last recorded state, as it was then; None where there is none."""
+    """Return the last recorded state, or None if no state was recorded."""
     status = next((event for event in reversed(events) if event["kind"] == "status"), None)
     if status is None:
         return None
@@ -40,7 +40,7 @@ def last_status(events: list[dict[str, Any]], steps: int) -> Status | None:
 
 
 def last_step(events: list[dict[str, Any]]) -> int:
-    """The last step taken; a resumed run begins again at its checkpoint."""
+    """Return the last step; after a resume, counting restarts at the checkpoint."""
     for event in reversed(events):
         if event["kind"] == "train" or (event["kind"] == "status" and event["state"] == "running"):
             return event["step"]
@@ -48,7 +48,7 @@ def last_step(events: list[dict[str, Any]]) -> int:
 
 
 def seconds_left(events: list[dict[str, Any]], steps: int) -> float | None:
-    """From the pace of the last steps, evaluations included.
+    """Estimate the remaining seconds from the pace of the last steps, evaluations included.
 
     Example:
         >>> took = [{"kind": "train", "step": s, "t": 2.0 * s} for s in (1, 2, 3)]
@@ -67,6 +67,6 @@ def seconds_left(events: list[dict[str, Any]], steps: int) -> float | None:
 
 
 def _begins(event: dict[str, Any]) -> bool:
-    """Whether training begins here; a repeated status only says that it goes on."""
+    """Report if training starts or resumes with this event; a repeated status does not count."""
     running = event["kind"] == "status" and event["state"] == "running"
     return running and not event.get("again")

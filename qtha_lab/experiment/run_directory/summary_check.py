@@ -1,4 +1,4 @@
-"""Whether a `summary.json` tells of the run in whose directory it lies, and holds the numbers that it should."""
+"""Check that a `summary.json` belongs to its run directory and contains the required numbers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SHARED = ("model", "task", "method", "seed")
 
 
 def flaw(summary: dict[str, Any] | None, facts: dict[str, Any], edition: int) -> str | None:
-    """Why a summary cannot be taken for a run's, in a sentence; None if it can.
+    """Describe why a summary does not belong to a run; None if it does.
 
     Args:
-        summary: What `summary.json` holds.
-        facts: The identity it should tell of.
-        edition: Whose defaults its label leaves out.
+        summary: Content of `summary.json`.
+        facts: Expected identity of the run.
+        edition: Edition of the defaults that the label omits.
     """
     if not summary:
         return "its summary.json is missing, broken or empty"
@@ -35,7 +35,7 @@ def flaw(summary: dict[str, Any] | None, facts: dict[str, Any], edition: int) ->
 
 
 def number_flaw(summary: dict[str, Any]) -> str | None:
-    """Describe the first measure of a summary that is no number; None where all are."""
+    """Describe a summary's first non-numeric measure; None if all are numbers."""
     for name in _numbers():
         value = summary.get(name)
         if not _is_number(value) and (name in NEEDED or value is not None):
@@ -49,7 +49,7 @@ def _numbers() -> tuple[str, ...]:
 
 
 def _same(name: str, value: Any, expected: Any, edition: int) -> bool:
-    """Whether two values mean the same; a label may give its options in another order."""
+    """Compare two values by meaning; labels may state their options in any order."""
     if name in ("model", "task") and isinstance(value, str):
         return shared_name(value) == shared_name(expected)
     if value == expected or name != "label":

@@ -1,6 +1,7 @@
-"""How many CPU threads a run may take now: its share among the runs at work, as far as the machine is idle.
+"""Number of free CPU threads for a run, from its share and the idle cores.
 
-Two threads on a core that somebody else uses wait for each other at every operation, and are slower than one.
+Two threads on a core that another process uses wait for each other at every operation. They are
+slower than one thread.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from pathlib import Path
 from qtha_lab.experiment.run_directory.queue import computing, n_cores
 
 WINDOW_SECONDS = 0.5
-ROUNDING = 0.25  # of a core that may be busy with something small
+ROUNDING = 0.25  # fraction of a core that small tasks may use
 
 
 class FreeThreads:
-    """Threads for a run that holds a slot: at first one, then what was free since it was last asked.
+    """Number of free threads for a run that holds a slot.
+
+    Starts at 1, then follows the idle time since the last measurement.
 
     Args:
-        folder: Where runs queue (`slots.shared_folder`).
-        own: Slots that the run holds.
+        folder: Folder in which runs queue (`queue.shared_folder`).
+        own: Number of slots that the run holds.
     """
 
     def __init__(self, folder: Path, own: int = 1) -> None:
@@ -28,8 +31,8 @@ class FreeThreads:
         self._before = _clocks()
 
     def __call__(self) -> int:
-        """The number now; looked at anew at most twice a second."""
-        if time.monotonic() - self._before[0] < WINDOW_SECONDS:  # asked at every step
+        """Return the current number; measured at most once per `WINDOW_SECONDS`."""
+        if time.monotonic() - self._before[0] < WINDOW_SECONDS:  # called at every step
             return self.count
         clocks = _clocks()
         seconds, idle, ours = (now - then for now, then in zip(clocks, self._before, strict=True))
@@ -40,17 +43,17 @@ class FreeThreads:
 
 
 def share(folder: Path, own: int = 1) -> int:
-    """The cores shared among the slots that are held now, as far as they are those of one run.
+    """Compute a run's share of the cores among the slots held now.
 
     Args:
-        folder: Where runs queue.
-        own: Slots of that run.
+        folder: Folder in which runs queue.
+        own: Number of slots of the run.
     """
     return max(1, n_cores() * own // max(own, computing(folder)))
 
 
 def _clocks() -> tuple[float, float, float]:
-    """Seconds of the clock, of all cores without work, and of this process's work."""
+    """Return clock, idle time of all cores and this process's CPU time, in seconds."""
     import psutil
 
     times = psutil.cpu_times(percpu=True)

@@ -1,7 +1,8 @@
-"""The bin of a runs folder: `.bin/` in it, where deleted runs lie until they are restored or the bin is emptied.
+"""Trash of a runs folder: `.bin/`, which holds deleted runs.
 
-A run is moved there, and back, by one rename: wherever a kill comes, it is whole in one of the two places. The
-bin is a folder of runs itself, and can be listed as one.
+Runs stay there until they are restored or erased. A run is moved to the trash and back by one
+rename, so a killed process leaves it intact in one of the two folders. The trash is itself a folder
+of runs and can be listed as one.
 """
 
 from __future__ import annotations
@@ -21,23 +22,24 @@ from qtha_lab.experiment.run_directory.files import RunDir, sync
 from qtha_lab.experiment.run_directory.status import last_status
 
 NAME = ".bin"
-DOOMED = ".doomed"  # runs of which a part may be gone already
-PATIENCE = 10.0  # seconds in which a worker that has told its end lets go of the run
+DOOMED = ".doomed"  # runs that are being erased
+PATIENCE = 10.0  # seconds; an ended worker releases its lock within this time
 
 
 def trash_of(folder: Path) -> Path:
-    """Where the deleted runs of a folder lie."""
+    """Return the trash folder of a runs folder."""
     return folder / NAME
 
 
 def delete(run: RunDir) -> Path:
-    """Move a run into the bin of its folder.
+    """Move a run to the trash of its folder.
 
     Returns:
-        Where it lies now.
+        New path of the run.
 
     Raises:
-        Refusal: If a worker is at it, the bin has a run of its name or the folder cannot be written to.
+        Refusal: If a worker is running, the trash has a run of this name, or the folder is not
+            writable.
     """
     if run.path.parent.name == NAME:
         raise Refusal(f"run {run.path.name} is in the bin already: empty the bin to be rid of it")
@@ -46,7 +48,7 @@ def delete(run: RunDir) -> Path:
     try:
         lock = open_shared(run.lock, os.O_RDWR)
         try:
-            _hold(lock, PATIENCE if _has_ended(run) else 0.0)  # no worker starts while it is moved
+            _hold(lock, PATIENCE if _has_ended(run) else 0.0)  # no worker may start meanwhile
             make_folder(trash_of(run.path.parent))
             return _move(run.path, trash_of(run.path.parent) / run.path.name)
         finally:
@@ -58,13 +60,13 @@ def delete(run: RunDir) -> Path:
 
 
 def restore(name: str, folder: Path) -> Path:
-    """Move a run from the bin of a folder back into the folder.
+    """Move a run from the trash back to its folder.
 
     Returns:
-        Where it lies now.
+        New path of the run.
 
     Raises:
-        Refusal: If the bin has no such run, or the folder has one of its name.
+        Refusal: If the trash has no such run, or the folder has a run of its name.
     """
     names = binned(folder)
     if name not in names:
@@ -76,17 +78,17 @@ def restore(name: str, folder: Path) -> Path:
 
 
 def binned(folder: Path) -> list[str]:
-    """The runs in the bin of a folder, newest first."""
+    """List the runs in the trash of a folder, newest first."""
     place = trash_of(folder)
     paths = place.iterdir() if place.is_dir() else ()
     return sorted((path.name for path in paths if RunDir(path).exists), reverse=True)
 
 
 def empty(folder: Path) -> list[str]:
-    """Erase the runs in the bin of a folder for good, and what an earlier emptying left of some.
+    """Erase the runs in the trash of a folder, and remains of an interrupted erasure.
 
     Returns:
-        The names of the runs.
+        Names of the runs.
     """
     place, names = trash_of(folder), binned(folder)
     doomed = place / DOOMED
@@ -106,7 +108,10 @@ def _has_ended(run: RunDir) -> bool:
 
 
 def _hold(lock: int, patience: float) -> None:
-    """Take the lock of an open file; a worker that holds it for longer is at work."""
+    """Lock an open file, or raise `BlockingIOError` after `patience` seconds.
+
+    A worker that holds the lock for longer is running.
+    """
     end = time.monotonic() + patience
     while True:
         try:

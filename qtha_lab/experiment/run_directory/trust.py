@@ -1,7 +1,9 @@
-"""Trust in run folders that bring code: plugins of another person's run are imported only after a question.
+"""Trust in run folders with code.
 
-Trust holds for one folder and the present content of its plugins. It is recorded in the user's state folder, and in an
-environment variable for workers on machines that do not see that folder. Imports no plugin.
+Plugins of another user's run need a confirmation before they are imported. Trust applies to one
+folder and the present content of its plugins. It is recorded in the user's state folder, and in an
+environment variable for workers on remote backends without access to that folder. Imports no
+plugin.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from qtha_lab.core.io.private import check_folder, check_private, private_folder
 log = logging.getLogger(__name__)
 
 VARIABLE = "QTHA_LAB_TRUSTED"
-MOST = 64  # runs in the environment variable, whose length systems limit
+MOST = 64  # maximum number of runs in the environment variable, whose length the system limits
 
 
 def fingerprint(digests: Mapping[str, str]) -> str:
@@ -50,12 +52,12 @@ def record(folder: Path, digests: Mapping[str, str]) -> None:
         write_new(file, f"{folder.resolve()}\n{json.dumps(dict(digests), indent=1)}\n".encode())
     except FileExistsError:
         log.debug("%s is trusted already", folder)
-    except (OSError, RuntimeError, Refusal) as reason:  # RuntimeError: there is no home folder
+    except (OSError, RuntimeError, Refusal) as reason:  # RuntimeError: no home folder exists
         log.warning("trust in %s holds for this process only: %s", folder, reason)
 
 
 def is_trusted(folder: Path, digests: Mapping[str, str]) -> bool:
-    """Tell whether this user launched the run with these plugins, or trusted them later."""
+    """Report if this user launched the run with these plugins, or trusted them later."""
     if _word(folder, digests) in os.environ.get(VARIABLE, "").split(","):
         return True
     try:
@@ -69,14 +71,16 @@ def is_trusted(folder: Path, digests: Mapping[str, str]) -> bool:
 
 
 def check(folder: Path, digests: Mapping[str, str]) -> None:
-    """Refuse plugins that this user neither launched nor trusts; ask first where a terminal can answer.
+    """Refuse plugins that this user neither launched nor trusts.
+
+    Asks for confirmation first if a terminal is available.
 
     Args:
         folder: The run folder.
         digests: SHA-256 of each plugin by name.
 
     Raises:
-        Refusal: If the answer is no, or nobody can answer.
+        Refusal: If the answer is no, or no terminal is available.
     """
     if not digests or is_trusted(folder, digests):
         return
