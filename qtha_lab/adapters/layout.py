@@ -1,6 +1,7 @@
 """What a config puts on a model: which layers, how many parameters, which circuits, counted at once.
 
-Makes no weight: adapters are put on a copy of the model on the meta device. Single counts are in `attach`.
+Makes no weight: adapters are put on a copy of the model on the meta device. Single counts are in
+`attach`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Loads a saved adapter, after its files were held against each other and against the model.
 
-Every damage is a Refusal before anything of the described size is built; pickled tensors are not opened.
+Every damage is a Refusal before anything of the described size is built; pickled tensors are not
+opened.
 """
 
 import dataclasses
@@ -47,14 +48,16 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
     """`PeftModel.from_pretrained`, refusing what it only warns of.
 
     Args:
-        model: The base model; gets the head that the adapter was trained with, if that is not a linear one.
+        model: The base model; gets the head that the adapter was trained with, if that is not a
+            linear one.
         folder: Where `save_pretrained` wrote the adapter.
         kwargs: As for `PeftModel.from_pretrained` (`is_trainable`, `adapter_name`, …).
 
     Raises:
         FileNotFoundError: If there is no adapter in the folder.
-        Refusal: If its method, its head or a setting of it is unknown, a file is damaged, its tensors are pickled, not
-            finite, missing, unexpected or of other sizes, or the name would be confused with theirs.
+        Refusal: If its method, its head or a setting of it is unknown, a file is damaged, its
+            tensors are pickled, not finite, missing, unexpected or of other sizes, or the name
+            would be confused with theirs.
     """
     folder, name = Path(folder), kwargs.get("adapter_name", "default")
     if (folder / FILE).is_file():  # a checkpoint whose start took a part out of the base's weights

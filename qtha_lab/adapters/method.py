@@ -104,7 +104,8 @@ class Layer:
     """The layer that is adapted: its sizes, where in the model it lies, and what lies beside it.
 
     Args:
-        in_features: Numbers that go in per token; of a convolution, per patch (channels times kernel).
+        in_features: Numbers that go in per token; of a convolution, per patch (channels times
+            kernel).
         out_features: Numbers that come out.
         name: Of the module in the model.
         block: Index of its transformer block.
@@ -168,10 +169,11 @@ class Change(ABC):
     """The mathematics of one method at one layer: named tensors, and the change they make.
 
     Plain data only (it is copied and pickled with the model): tensors live in the PEFT layer.
-    `small_first_step` names the option whose first step goes about as far as LoRA's, if there is one.
+    `small_first_step` names the option whose first step goes about as far as LoRA's, if there is
+    one.
 
-    `delta` may have a third parameter, `base`: the layer as it was before. Tensors that several layers
-    use are named by `shared_tensors` and filled by `initialise_shared`.
+    `delta` may have a third parameter, `base`: the layer as it was before. Tensors that several
+    layers use are named by `shared_tensors` and filled by `initialise_shared`.
     """
 
     small_first_step: str = ""
@@ -238,7 +240,8 @@ class Change(ABC):
     def angle_circuits(self) -> Mapping[str, Sequence[Any]]:
         """Tensors of angles by name, and the circuits whose angles each holds, one after another.
 
-        Optional: with the setting `angles` (`qtha_lab.adapters.initialisation.angles`) they can start elsewhere than where
+        Optional: with the setting `angles` (`qtha_lab.adapters.initialisation.angles`) they can
+            start elsewhere than where
         `initialise` puts them.
         """
         return {}
@@ -259,8 +262,9 @@ class Change(ABC):
     ) -> dict[str, Float[Tensor, "layers *product"]]:
         """What layers of this kind make of their tensors alone, the same for every token; for all of them at once.
 
-        Optional, with `product_sources`: made once for a step, or for all tokens of an answer. `delta` is
-        then given the products in the place of their sources; given those, it makes them itself, by `own_products`.
+        Optional, with `product_sources`: made once for a step, or for all tokens of an answer.
+        `delta` is then given the products in the place of their sources; given those, it makes them
+        itself, by `own_products`.
 
         Args:
             tensors: The sources by name, stacked: many small operations cost more than a large one.
@@ -289,8 +293,9 @@ class Change(ABC):
             factor: Of the change.
 
         Returns:
-            A function of x (tokens, 1, in_features) and what the change is added to (tokens, 1, out_features), to
-            be called without gradients; it changes neither. None where it is to be `delta`.
+            A function of x (tokens, 1, in_features) and what the change is added to (tokens, 1,
+            out_features), to be called without gradients; it changes neither. None where it is to
+            be `delta`.
         """
         return None
 
@@ -515,7 +520,8 @@ class Method(ABC):
             sizes: (in_features, out_features) of the layers that will be adapted, if known.
 
         Raises:
-            Refusal: For an option or a value that the method does not take, or sizes it cannot adapt.
+            Refusal: For an option or a value that the method does not take, or sizes it cannot
+                adapt.
         """
         for name in options:
             if name in NOTES:

@@ -1,6 +1,7 @@
 """Several adapters at once, each with a weight: the change of a layer is Σ w_a Δ_a.
 
-Holds no mathematics of a method: ours and peft's LoRA, LoHa and LoKr carry a factor on their layers.
+Holds no mathematics of a method: ours and peft's LoRA, LoHa and LoKr carry a factor on their
+layers.
 """
 
 import contextlib
@@ -24,12 +25,14 @@ from qtha_lab.core.settings import unknown
 def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStack:
     """Make these adapters the active ones, each one's change multiplied by its weight.
 
-    In a `with` statement everything is as before at its end, and what was merged inside is unmerged;
-    without one the weights stay until the next call. What is trainable stays as it is. Merging adds
-    w_a Δ_a to the weights; `save_pretrained` saves the adapters as they are, without the weights.
+    In a `with` statement everything is as before at its end, and what was merged inside is
+    unmerged; without one the weights stay until the next call. What is trainable stays as it is.
+    Merging adds w_a Δ_a to the weights; `save_pretrained` saves the adapters as they are, without
+    the weights.
 
     Args:
-        model: With adapters on it: a PeftModel, nested ones, or a transformers model's own adapters.
+        model: With adapters on it: a PeftModel, nested ones, or a transformers model's own
+            adapters.
         weights: Weight by name of adapter; adapters that are not named are switched off.
 
     Raises:

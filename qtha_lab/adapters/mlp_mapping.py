@@ -1,7 +1,7 @@
 """The classical network that turns a basis state and its number into weights: a plain MLP.
 
-Tensors are named `map_0_weight`, `map_0_bias`, …; the last layer is apart from the others, since the
-weights of a large layer are made a slab at a time from what comes before it.
+Tensors are named `map_0_weight`, `map_0_bias`, …; the last layer is apart from the others, since
+the weights of a large layer are made a slab at a time from what comes before it.
 """
 
 import itertools

@@ -2,8 +2,8 @@
 
     Δy = 0
 
-Stands beside the methods, not among them: lists of methods and `all` are of those that change a layer. It has no setting,
-and the features that the head reads are computed once.
+Stands beside the methods, not among them: lists of methods and `all` are of those that change a
+layer. It has no setting, and the features that the head reads are computed once.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def two_design_columns(
     Plain real tensors: a turn of every wire is a Kronecker product, the CZ gates are signs.
 
     Args:
-        angles: In radians, `n_two_design_angles(n_qubits, n_layers)` of them, in the circuit's order.
+        angles: In radians, `n_two_design_angles(n_qubits, n_layers)` of them, in the circuit's
+            order.
         n_qubits: Of the circuit.
         n_layers: Of the circuit; each is CZ and two RY on even, then on odd pairs.
         n_columns: How many to make, at most 2^n_qubits.

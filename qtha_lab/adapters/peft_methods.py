@@ -1,7 +1,7 @@
 """peft's own methods by name: which settings are worth showing, their limits and defaults.
 
-Holds no mathematics: LoRA and its relatives are PEFT's, with PEFT's names for their settings. Listed
-are those that adapt linear layers and were tried on Llama, GPT-2 and BERT shapes.
+Holds no mathematics: LoRA and its relatives are PEFT's, with PEFT's names for their settings.
+Listed are those that adapt linear layers and were tried on Llama, GPT-2 and BERT shapes.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """What an adapter is at a stage of its training: which parts it has, and which of their tensors are trained.
 
-A part that a stage leaves out is joined later without a jump: a tensor that multiplies it is zero from the start on, so
-that the adapter of every checkpoint computes what its whole description says.
+A part that a stage leaves out is joined later without a jump: a tensor that multiplies it is zero
+from the start on, so that the adapter of every checkpoint computes what its whole description says.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Part:
         """The adapter of a model at a stage.
 
         Raises:
-            Refusal: If the stage trains nothing, names what there is not, or cannot have its settings.
+            Refusal: If the stage trains nothing, names what there is not, or cannot have its
+                settings.
         """
         groups = trained_groups(model)
         changes = {layer: _staged(layer, stage) for layer in _layers(model)}

@@ -2,19 +2,20 @@
 
     ΔW = M ⊙ θ + diag(σ) (W ⊙ (1 − M)),   θ = σ = 0 at the start
 
-M marks the `fraction` of a layer's weights that lie farthest from the mean of their row, in standard deviations of
-the row. The codes of the other weights stay: (1 + σ) times a row is its grid with another step s. On a base of
-`quantization="outliers(w=4)"` the marked weights are those that were kept whole; on another base the method trains
-the outliers that it finds there. M is read off the base as it is now, rounded: about one mark in ten is another than
-before rounding.
+M marks the `fraction` of a layer's weights that lie farthest from the mean of their row, in
+standard deviations of the row. The codes of the other weights stay: (1 + σ) times a row is its grid
+with another step s. On a base of `quantization="outliers(w=4)"` the marked weights are those that
+were kept whole; on another base the method trains the outliers that it finds there. M is read off
+the base as it is now, rounded: about one mark in ten is another than before rounding.
 
 Trainable parameters of a layer, k = ⌊fraction · in · out⌉:
 
     k + out
 
 Source:
-    PreQuant, arXiv:2306.00014: outlier-aware fine-tuning of about half a percent of the weights. The rule that
-    finds them, that s is trained and how are our reconstruction [R]; there is no public code.
+    PreQuant, arXiv:2306.00014: outlier-aware fine-tuning of about half a percent of the weights.
+    The rule that finds them, that s is trained and how are our reconstruction [R]; there is no
+    public code.
 """
 
 import dataclasses

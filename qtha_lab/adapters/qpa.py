@@ -1,38 +1,39 @@
 """QPA: the two factors of LoRA generated from the probabilities of a small circuit.
 
-    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
-    p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean,   p_i = |⟨i|ψ(params)⟩|²
-    chunk i = MLP(bits of i as ±1, p̃_i);  all m numbers, minus their mean, are A (out × r), B (r × in)
-    ΔW = s · A (B − B₀),   s = alpha / r
+    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉
+    qubits p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean,   p_i = |⟨i|ψ(params)⟩|² chunk i =
+    MLP(bits of i as ±1, p̃_i);  all m numbers, minus their mean, are A (out × r), B (r × in) ΔW = s
+    · A (B − B₀),   s = alpha / r
 
 The circuit is L blocks of RY and an open CNOT chain and reads no data. It and the MLP run once a
 step and layer, not once per token. The change is one matrix, so it merges; merge before generating
 text, since every new token generates the factors anew.
 
 B₀ is the B of the start, frozen, so that the change is zero at the start: exactly where it was
-drawn, up to rounding where another device or engine generates. This is ours: the paper's code starts
-with ΔW = s · A B, which is not zero (`start="paper"`).
+drawn, up to rounding where another device or engine generates. This is ours: the paper's code
+starts with ΔW = s · A B, which is not zero (`start="paper"`).
 
 Trainable parameters of a layer, with the widths h of the MLP; 32 (N+1) + 38,368 + 33 c by default:
 
     N L + Σ (h_k + 1) h_{k+1},   (h_0, …) = (N + 1, *hidden, c)
 
-with 15 (N − 1) L in the place of N L for `ansatz="su4"`, and the numbers of the cores for `generator="mps"`.
+with 15 (N − 1) L in the place of N L for `ansatz="su4"`, and the numbers of the cores for
+`generator="mps"`.
 
 The circuit holds N L of them, 56 of 106,264 in the paper's GPT-2 case. So the control
 `generator="classical"` is always worth running: a log-linear distribution over the same basis
 states with the same N L numbers in place of the circuit, all else equal.
 
-What the authors' code does and a reader might not expect, each an option:
-* no activation in the MLP, so a chunk is an affine function of N + 1 numbers (`activation="none"`);
-* bit strings drawn anew at every forward, so they do not label p_i (`bit_order="permuted"`); then no
+What the authors' code does and a reader might not expect, each an option: * no activation in the
+MLP, so a chunk is an affine function of N + 1 numbers (`activation="none"`); * bit strings drawn
+anew at every forward, so they do not label p_i (`bit_order="permuted"`); then no
   two uses agree, so this needs `start="paper"` and does not merge. Fixed order is our default;
 * the mean of all generated numbers is removed (`remove_mean`).
 
 Source:
     QPA, arXiv:2410.09846 (ICLR 2025) and its code: circuit, post-processing, widths, L = 8, r = 4,
-    alpha = 2 r, dropout 0.05, c = 2048 on GPT-2's output layer. There is one generator a layer here;
-    the paper adapts one layer. For layers with fewer than 16 · 2048 numbers c is m / 16 [R].
+    alpha = 2 r, dropout 0.05, c = 2048 on GPT-2's output layer. There is one generator a layer
+    here; the paper adapts one layer. For layers with fewer than 16 · 2048 numbers c is m / 16 [R].
 """
 
 import dataclasses

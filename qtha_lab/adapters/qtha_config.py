@@ -21,8 +21,9 @@ from qtha_lab.simulators import check_engine
 class QthaConfig(RankConfig):
     """Settings of QTHA.
 
-    An open waist is chosen when the adapter is injected, with what is open of r, bond_dim and n_layers (`qtha_size`):
-    at most 24 % of the parameters of LoRA r = 8 on the same modules. The config then holds the numbers.
+    An open waist is chosen when the adapter is injected, with what is open of r, bond_dim and
+    n_layers (`qtha_size`): at most 24 % of the parameters of LoRA r = 8 on the same modules. The
+    config then holds the numbers.
 
     Example:
         >>> config = QthaConfig(size="paper", r=10, n_layers=1)

@@ -2,20 +2,22 @@
 
     h = A x        z = W_q ⟨Z⟩(h) + W_c h        Δy = s · B z
 
-A's rows are the leading right singular vectors of the layer's gradient Σ (∂L/∂y) xᵀ over a few training rows, times one
-factor that gives h a root mean square of 1 there (so the circuit's angles stay within about ± π/2). A is frozen, or
-trained from there; with `bond_dim` it is a tensor train cut from those rows (TT-SVD). Without rows A starts at random.
-No change at the start: B is zero. `middle` leaves out what is between: a bias or nothing in the circuit's place, or z = h,
-which is LoRA at this start. A and B can be shared by all layers of a size; what is between is each layer's own.
+A's rows are the leading right singular vectors of the layer's gradient Σ (∂L/∂y) xᵀ over a few
+training rows, times one factor that gives h a root mean square of 1 there (so the circuit's angles
+stay within about ± π/2). A is frozen, or trained from there; with `bond_dim` it is a tensor train
+cut from those rows (TT-SVD). Without rows A starts at random. No change at the start: B is zero.
+`middle` leaves out what is between: a bias or nothing in the circuit's place, or z = h, which is
+LoRA at this start. A and B can be shared by all layers of a size; what is between is each layer's
+own.
 
 Trainable parameters of a layer, nothing shared, A frozen, circuit on:
 
     out · r + 2 r² + 4 r L
 
 Source:
-    Ours [R], after LoRA-GA (Wang et al. 2024, arXiv:2407.05000: gradient directions as a start), LoRA-XS (Bałazy et al.
-    2024, arXiv:2405.17604) and VeRA (arXiv:2310.11454: frozen outer matrices), LoTR (arXiv:2402.01376) and LoRTA
-    (arXiv:2410.04060: factors shared by layers).
+    Ours [R], after LoRA-GA (Wang et al. 2024, arXiv:2407.05000: gradient directions as a start),
+    LoRA-XS (Bałazy et al. 2024, arXiv:2405.17604) and VeRA (arXiv:2310.11454: frozen outer
+    matrices), LoTR (arXiv:2402.01376) and LoRTA (arXiv:2410.04060: factors shared by layers).
 """
 
 import dataclasses

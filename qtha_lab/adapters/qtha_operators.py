@@ -39,7 +39,8 @@ class OuterMaps(ABC):
 
         Args:
             tensors: All of one layer; A and B are filled already.
-            rms: Root mean squares of what the two maps give for inputs of unit variance, if balanced.
+            rms: Root mean squares of what the two maps give for inputs of unit variance, if
+                balanced.
         """
 
     @abstractmethod

@@ -1,10 +1,12 @@
 """Choose the size of QTHA for a model: at most 24 % of the parameters of LoRA r = 8 on the same modules.
 
-Chooses what a config leaves open of waist, r, bond_dim and n_layers, once, from the sizes of all adapted layers.
-Knows no model and no PEFT machinery: `peft.model` resolves at injection, `experiment.plan` when a run is planned.
+Chooses what a config leaves open of waist, r, bond_dim and n_layers, once, from the sizes of all
+adapted layers. Knows no model and no PEFT machinery: `peft.model` resolves at injection,
+`experiment.plan` when a run is planned.
 
-Choices are compared by r up to 4, bond_dim up to 2, then waist, n_layers up to 2, r and bond_dim. So the waist is the
-largest beside r = 4 and bond_dim = 2; what is left of the budget goes to a second layer, r and bond_dim.
+Choices are compared by r up to 4, bond_dim up to 2, then waist, n_layers up to 2, r and bond_dim.
+So the waist is the largest beside r = 4 and bond_dim = 2; what is left of the budget goes to a
+second layer, r and bond_dim.
 
 Source:
     24 % is the share of arXiv:2503.12790 ("76 % fewer parameters"). The order is ours [R].
@@ -52,7 +54,8 @@ def chosen_size(config: "QthaConfig", sizes: Sizes) -> dict[str, int]:
         sizes: (in_features, out_features) of every adapted layer.
 
     Raises:
-        Refusal: If the smallest choice is above the budget, or layers of one size differ in their count.
+        Refusal: If the smallest choice is above the budget, or layers of one size differ in their
+            count.
     """
     for name in ("classical_layers", "rank_pattern"):
         if getattr(config, name):

@@ -3,31 +3,32 @@
     m = out · in weights in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
     ΔW = all chunks G(bits of i as ±1, p̃_i), minus their mean
 
-p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data, lifted to
-p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean. With `n_blocks` = k the circuit is k unentangled ones
-on N/k qubits each, p(i) = Π_k p_k(bits of block k) [R]. G is a small MLP, or a matrix product state
+p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data, lifted to p̃_i = (β
+tanh(γ 2^{N−1} p_i))^exponent − mean. With `n_blocks` = k the circuit is k unentangled ones on N/k
+qubits each, p(i) = Π_k p_k(bits of block k) [R]. G is a small MLP, or a matrix product state
 (`mps_mapping`). c = 1 is the original; c above 1 is batched generation.
 
-The circuit holds N L of the trainable parameters. The control `generator="classical"` has a log-linear
-distribution over the same basis states, of the same N L numbers, in place of the circuit.
+The circuit holds N L of the trainable parameters. The control `generator="classical"` has a
+log-linear distribution over the same basis states, of the same N L numbers, in place of the
+circuit.
 
 The change is zero at the start because the last layer (or core) of G is zero [R]: the papers train
 whole networks, not changes. It is one matrix, so it merges; merge before generating text, since
 every new token generates the matrix anew. Matrices above `SLAB` numbers are made and used some rows
 at a time, and once more in the backward pass, so that memory does not grow with the layer.
 
-Trainable parameters of a layer, N L for the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold
-for `generator="mps"`, a matrix product state with p_i = |⟨i|MPS⟩|²) and
+Trainable parameters of a layer, N L for the circuit (15 (N − 1) L for `ansatz="su4"`; what the
+cores hold for `generator="mps"`, a matrix product state with p_i = |⟨i|MPS⟩|²) and
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
 
 Source:
     Quantum-Train, arXiv:2405.11304; MPS mapping and distributed circuits, arXiv:2409.06992; chunks,
-    as in Federated Quantum-Train and QPA (arXiv:2410.09846). Hidden widths 4-20-4 without activation,
-    the post-processing and the mean removal are those of a public Quantum-Train code, whose circuit
-    is of U3 and controlled U3 gates; N L angles are the papers'. L = 8, χ = 4 and
-    c = ⌈m / 1024⌉ (ten qubits at most) are ours [R].
+    as in Federated Quantum-Train and QPA (arXiv:2410.09846). Hidden widths 4-20-4 without
+    activation, the post-processing and the mean removal are those of a public Quantum-Train code,
+    whose circuit is of U3 and controlled U3 gates; N L angles are the papers'. L = 8, χ = 4 and c =
+    ⌈m / 1024⌉ (ten qubits at most) are ours [R].
 """
 
 import dataclasses

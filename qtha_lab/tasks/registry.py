@@ -1,4 +1,4 @@
-"""Registry of tasks by name; files of this package that declare a task are found automatically.
+"""Registry of tasks by name, found automatically in the files of this package.
 
 A task is a dataclass of settings with a `rows()` method, decorated with `@task(...)`.
 """

@@ -2,12 +2,14 @@
 
     z = W ⟨Z⟩(angles π tanh(A f + a), params) + b
 
-The angles turn the qubits by RY. With one qubit and no entangler ⟨Z⟩ is the cosine of the angle plus a constant.
+The angles turn the qubits by RY. With one qubit and no entangler ⟨Z⟩ is the cosine of the angle
+plus a constant.
 
 Parameters: n (d + 1) + angles of the ansatz + C (n + 1).
 
 Source:
-    Pre-trained networks before variational circuits, arXiv:2411.08552; the formula is our reconstruction [R].
+    Pre-trained networks before variational circuits, arXiv:2411.08552; the formula is our
+    reconstruction [R].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a head is given of a model: one vector a row, or the states of all tokens; computed anew, or as it was kept.
 
-The vector is that of the model's own linear head: the last token's state of a decoder, the pooled state of an encoder. A
-batch with `features` skips the model below the head.
+The vector is that of the model's own linear head: the last token's state of a decoder, the pooled
+state of an encoder. A batch with `features` skips the model below the head.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def read_features(model: nn.Module, name: str) -> None:
         name: What it calls its classification layer.
 
     Raises:
-        Refusal: If it is neither a decoder that is read at its last token nor an encoder with a pooled state.
+        Refusal: If it is neither a decoder that is read at its last token nor an encoder with a
+            pooled state.
     """
     check_readable(model, name)
     if isinstance(model, Reading):

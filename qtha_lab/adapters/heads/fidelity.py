@@ -1,18 +1,22 @@
 """A feature state against a trained state of each class, by their fidelity.
 
-    u = σ(A f + a)        |φ⟩ = ⊗_i RZ(π u_{2i+1}) RY(π u_{2i}) |0⟩        F_c = |⟨ω_c|φ⟩|²        z_c = log(F_c + ε) / τ
+    u = σ(A f + a)        |φ⟩ = ⊗_i RZ(π u_{2i+1}) RY(π u_{2i}) |0⟩        F_c = |⟨ω_c|φ⟩|²
+    z_c = log(F_c + ε) / τ
 
-Two features a qubit. |ω_c⟩ is made by layers of RY RZ, RYY RZZ and CRY CRZ with angles of its own; without entanglers it is
-a product, and F_c a product of factors that need no quantum computer. With `bond_dim` A is a matrix product operator
-without a. A SWAP test finds its ancilla at 0 with the chance P₀ = (1 + F)/2.
+Two features a qubit. |ω_c⟩ is made by layers of RY RZ, RYY RZZ and CRY CRZ with angles of its own;
+without entanglers it is a product, and F_c a product of factors that need no quantum computer. With
+`bond_dim` A is a matrix product operator without a. A SWAP test finds its ancilla at 0 with the
+chance P₀ = (1 + F)/2.
 
-At the start all classes have the same angles, so the logits are equal and the loss is that of the other heads; they are not
-zero. No layer is, so what stands before gets no gradient until the classes have parted, after one step.
+At the start all classes have the same angles, so the logits are equal and the loss is that of the
+other heads; they are not zero. No layer is, so what stands before gets no gradient until the
+classes have parted, after one step.
 
 Parameters: 2n (d + 1), or those of the cores, + C · angles of |ω⟩.
 
 Source:
-    co-TenQu, arXiv:2402.15333, with the encoding and the layers of QuClassi, arXiv:2103.11307; σ, ε and τ are ours [R].
+    co-TenQu, arXiv:2402.15333, with the encoding and the layers of QuClassi, arXiv:2103.11307; σ, ε
+    and τ are ours [R].
 """
 
 from __future__ import annotations

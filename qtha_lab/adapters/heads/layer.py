@@ -1,6 +1,7 @@
 """A head in the place of a model's classification layer, under the name that the model and PEFT know it by.
 
-The call that describes it is kept among its tensors, so that a saved adapter says which head it was trained with.
+The call that describes it is kept among its tensors, so that a saved adapter says which head it was
+trained with.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class HeadLayer(nn.Module):
         """Logits of rows.
 
         Args:
-            features: (rows, in_features), or (rows, tokens, in_features) for a head that reads tokens.
+            features: (rows, in_features), or (rows, tokens, in_features) for a head that reads
+                tokens.
             mask: (rows, tokens) of the latter; 1 where a token is none of padding.
         """
         if self.head.reads_tokens:
@@ -70,7 +72,8 @@ def layer_name(model: nn.Module) -> str:
 def put_head(model: nn.Module, head: Head) -> None:
     """Put a head in the place of a model's classification layer; may be on the meta device.
 
-    The global random state is read and left as it was. A linear one stays the model's own layer, so that PEFT alone can load what is saved of it.
+    The global random state is read and left as it was. A linear one stays the model's own layer, so
+    that PEFT alone can load what is saved of it.
 
     Args:
         model: For classes, without adapters.

@@ -2,14 +2,15 @@
 
     v = A [h; x] + a        gate_g = act_g(C_g ⟨Y⟩_g(v) + c_g),   g = i, f, o (act σ) and g (tanh)
 
-Circuit g turns n qubits by RX of its own angles, then a ring of CNOTs, RZ by v, RX of its own angles, the ring again; ⟨Y⟩ of
-every qubit is read. With C = 0 the gates are constants: an LSTM of biases alone. The control `sin` has s_i sin(v_i + t_i) in
-the place of ⟨Y⟩_i, with as many numbers.
+Circuit g turns n qubits by RX of its own angles, then a ring of CNOTs, RZ by v, RX of its own
+angles, the ring again; ⟨Y⟩ of every qubit is read. With C = 0 the gates are constants: an LSTM of
+biases alone. The control `sin` has s_i sin(v_i + t_i) in the place of ⟨Y⟩_i, with as many numbers.
 
 Parameters: n (d + h + 1) + 4 (2n + h n + h) + C (h + 1).
 
 Source:
-    HQRNN, arXiv:2504.20823; circuit after a third party's description; A, C and the widths are our reconstruction [R].
+    HQRNN, arXiv:2504.20823; circuit after a third party's description; A, C and the widths are our
+    reconstruction [R].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a head is, and the family of them by name.
 
-A head is a dataclass of settings with the functions of `Head`, decorated with `@head(...)`: one file beside this one.
-Puts none on a model: `layer` does.
+A head is a dataclass of settings with the functions of `Head`, decorated with `@head(...)`: one
+file beside this one. Puts none on a model: `layer` does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Head(ABC):
 
     Attributes:
         name: What `head` calls it.
-        reads_tokens: Whether it reads the states of all tokens, else the one vector that stands for a row.
+        reads_tokens: Whether it reads the states of all tokens, else the one vector that stands for
+            a row.
     """
 
     name: ClassVar[str]
@@ -36,8 +37,8 @@ class Head(ABC):
     def module(self, in_features: int, n_classes: int) -> nn.Module:
         """The network from features to logits, which are equal for all classes at the start.
 
-        It maps (rows, in_features), or with `reads_tokens` (rows, tokens, in_features) and a mask of the tokens that are
-        none of padding, (rows, tokens), to (rows, n_classes).
+        It maps (rows, in_features), or with `reads_tokens` (rows, tokens, in_features) and a mask
+        of the tokens that are none of padding, (rows, tokens), to (rows, n_classes).
 
         Args:
             in_features: Numbers of a feature vector.

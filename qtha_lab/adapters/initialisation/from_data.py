@@ -1,7 +1,7 @@
 """A start that depends on data: what some training rows say of each adapted layer, before the first step.
 
-Collects the gradient of the loss at each layer and a sample of its inputs, and gives both to the method. The model's
-weights and random state stay as they are.
+Collects the gradient of the loss at each layer and a sample of its inputs, and gives both to the
+method. The model's weights and random state stay as they are.
 """
 
 from __future__ import annotations

@@ -1,16 +1,19 @@
 """Starts of LoRA that PEFT makes from the base's weights or from training rows, by PEFT's names for them.
 
-PEFT has the mathematics; here stands what each start needs, and what becomes of the weights that some of them change:
-PiSSA, OLoRA, CorDA and LoRA-GA take s · B₀ A₀ out of the frozen weight, so what is trained is
+PEFT has the mathematics; here stands what each start needs, and what becomes of the weights that
+some of them change: PiSSA, OLoRA, CorDA and LoRA-GA take s · B₀ A₀ out of the frozen weight, so
+what is trained is
 
     y = (W − s B₀ A₀) x + s B A x        and the change of the model is  s (B A − B₀ A₀)
 
-B₀ and A₀ are kept at the layer and beside each checkpoint. What is saved in the end is a plain LoRA of rank 2 r, [A; A₀] and
-[B, −B₀], right on the unchanged base. PEFT's own conversion keeps no classification head, so it is not used.
+B₀ and A₀ are kept at the layer and beside each checkpoint. What is saved in the end is a plain LoRA
+of rank 2 r, [A; A₀] and [B, −B₀], right on the unchanged base. PEFT's own conversion keeps no
+classification head, so it is not used.
 
 Source:
-    PiSSA, Meng et al. 2024, arXiv:2404.02948; OLoRA, Büyükakyüz 2024, arXiv:2406.01775; EVA, Paischer et al. 2024,
-    arXiv:2410.07170; CorDA, Yang et al. 2024, arXiv:2406.05223; LoRA-GA, Wang et al. 2024, arXiv:2407.05000.
+    PiSSA, Meng et al. 2024, arXiv:2404.02948; OLoRA, Büyükakyüz 2024, arXiv:2406.01775; EVA,
+    Paischer et al. 2024, arXiv:2410.07170; CorDA, Yang et al. 2024, arXiv:2406.05223; LoRA-GA, Wang
+    et al. 2024, arXiv:2407.05000.
 """
 
 from __future__ import annotations
@@ -109,7 +112,8 @@ def add_started(
 ) -> PeftModel:
     """`add_adapter` with the start that the config names.
 
-    Needs the adapted weights twice for a moment where the start moves a part of them, and their gradients for LoRA-GA.
+    Needs the adapted weights twice for a moment where the start moves a part of them, and their
+    gradients for LoRA-GA.
 
     Args:
         model: The base model.
@@ -253,7 +257,8 @@ def _start_at_inputs(model: PeftModel, batches: Sequence[Mapping[str, Tensor]]) 
     """EVA: A at the principal components of the layer's inputs, at positions of answers where there are such.
 
     Raises:
-        Refusal: If no batch has as many positions as there are components, for which PEFT would wait for ever.
+        Refusal: If no batch has as many positions as there are components, for which PEFT would
+            wait for ever.
     """
     from peft import initialize_lora_eva_weights
 

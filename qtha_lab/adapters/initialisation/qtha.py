@@ -1,12 +1,13 @@
 """How QTHA's tensors start: `balanced` (ours, the default), `gradient`, `isometric` (ours) or `paper` (the authors').
 
 None changes the model; they differ in how far the first step goes (`first_step`). Under Adam every
-number that has a gradient moves by the learning rate η, here those of B alone, so the output moves by
+number that has a gradient moves by the learning rate η, here those of B alone, so the output moves
+by
 
     η · s · rms(M_B v) · |z|     v random signs; LoRA's by η · s · |A x|, s = 2 and √(8/3) for r = 8
 
-`balanced` makes the first factor times the second 1, whatever r, waist and bond dimension are, so that a
-rate of 5e-3 takes the output as far as LoRA's goes at 3e-3 (5 · 2 · 1 ≈ 3 · 2 · √(8/3)):
+`balanced` makes the first factor times the second 1, whatever r, waist and bond dimension are, so
+that a rate of 5e-3 takes the output as far as LoRA's goes at 3e-3 (5 · 2 · 1 ≈ 3 · 2 · √(8/3)):
 
     rms(M_B v) = 1                   M_B keeps mean squares: its Frobenius norm is √out_features
     |z| = 1, with rms(h) = 1         W_c's entries have standard deviation 1 / r, W_q's too
@@ -14,9 +15,9 @@ rate of 5e-3 takes the output as far as LoRA's goes at 3e-3 (5 · 2 · 1 ≈ 3 �
                                      inputs, change h as LoRA's A does, over in_features of them
 
 rms(h) = 1 also keeps the circuit's angles within ± π/2 as a rule. Derivation and choice are ours.
-`isometric` is what 0.2.0 called balanced: operators of singular values near 1, whatever that does to the step.
-`gradient` is balanced, and then A · M_A is fitted to the leading directions of the layer's gradient on some training
-rows (`initialise_input_side`), as `qtha_gradient` has them whole.
+`isometric` is what 0.2.0 called balanced: operators of singular values near 1, whatever that does
+to the step. `gradient` is balanced, and then A · M_A is fitted to the leading directions of the
+layer's gradient on some training rows (`initialise_input_side`), as `qtha_gradient` has them whole.
 """
 
 import math
@@ -82,8 +83,8 @@ def initialise_input_side(
 ) -> None:
     """Fit A · M_A to rows: M_A is cut from A⁺ · rows by TT-SVD, then A is fitted to what the cut has left of it.
 
-    M_A keeps its norm and so the balance of the two. A bond wider than the cut can fill stays open: one side of it is
-    zero and the other as it was, so that it trains.
+    M_A keeps its norm and so the balance of the two. A bond wider than the cut can fill stays open:
+    one side of it is zero and the other as it was, so that it trains.
 
     Args:
         a: A at its balanced start, in place.

@@ -1,7 +1,7 @@
 """Angles that start where a file says: resolved once, on a model that has its adapter on it.
 
-What each start gives is `qtha_lab.adapters.initialisation.angles`; loading a saved adapter reads none of its files, since the angles
-lie among the adapter's tensors.
+What each start gives is `qtha_lab.adapters.initialisation.angles`; loading a saved adapter reads
+none of its files, since the angles lie among the adapter's tensors.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def check_angles(model: nn.Module, config: Any) -> None:
 def initial_angles(model: nn.Module, adapter: str = "default") -> None:
     """Let the angles of an adapter start where its setting `angles` says; others stay as they are.
 
-    A worker calls this before the first step. Needed by hand where a model is adapted in Python, since
-    PEFT fills tensors alike for a new adapter and for one that is being loaded.
+    A worker calls this before the first step. Needed by hand where a model is adapted in Python,
+    since PEFT fills tensors alike for a new adapter and for one that is being loaded.
 
     Args:
         model: With adapters on it.

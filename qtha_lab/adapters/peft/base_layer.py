@@ -62,8 +62,9 @@ def as_weight(
 def inputs_of(x: Tensor, layer: nn.Module) -> Float[Tensor, "*batch in_features"]:
     """What the matrix of a layer multiplies: the input, or the patches that a convolution sees.
 
-    A convolution is the linear map of its patches: y[:, p] = W · patch p, W the kernel with channels and
-    places flattened, as in LoRA for convolutions. Padding, stride and dilation are the layer's.
+    A convolution is the linear map of its patches: y[:, p] = W · patch p, W the kernel with
+    channels and places flattened, as in LoRA for convolutions. Padding, stride and dilation are the
+    layer's.
     """
     if not isinstance(layer, CONVOLUTIONS):
         return x

@@ -1,8 +1,9 @@
 """The change of a layer for one token of each answer, while its tensors stay: most of such a call is overhead.
 
-Within a scope of `products`, without gradients, a layer that is asked a second time works out what depends on
-no token (`Change.at_rest`) and adds its change to the base's output in one product, as long as tensors and
-settings are as they were. Everything else goes the way of every pass: prompts and evaluations keep their bits.
+Within a scope of `products`, without gradients, a layer that is asked a second time works out what
+depends on no token (`Change.at_rest`) and adds its change to the base's output in one product, as
+long as tensors and settings are as they were. Everything else goes the way of every pass: prompts
+and evaluations keep their bits.
 """
 
 import dataclasses

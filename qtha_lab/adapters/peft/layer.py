@@ -2,9 +2,10 @@
 
 Holds no mathematics: a method file gives tensors, their start and `delta`.
 
-Trained tensors live in one flat `nn.ParameterDict` per name, frozen ones in a dictionary of buffers, keyed
-by adapter name: nested modules would lose their weights in transformers' own `model.load_adapter`. Tensors
-that several layers share are stored at the first of them, and the others hold that layer.
+Trained tensors live in one flat `nn.ParameterDict` per name, frozen ones in a dictionary of
+buffers, keyed by adapter name: nested modules would lose their weights in transformers' own
+`model.load_adapter`. Tensors that several layers share are stored at the first of them, and the
+others hold that layer.
 """
 
 import contextlib
@@ -83,11 +84,12 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             adapter_name: Its name.
             config: Its settings.
             layer: Sizes and place of this layer.
-            owners: Layers that store the adapter's shared tensors so far; becomes theirs that are new here.
+            owners: Layers that store the adapter's shared tensors so far; becomes theirs that are
+                new here.
 
         Raises:
-            Refusal: If the name would be confused with those of tensors, or a shared tensor has another
-                size here than at the layer before.
+            Refusal: If the name would be confused with those of tensors, or a shared tensor has
+                another size here than at the layer before.
         """
         if adapter_name in self.prefix or "." in adapter_name:
             raise Refusal(

@@ -105,7 +105,8 @@ def method(
         A decorator of the `Change`.
 
     Raises:
-        Refusal: If the name or the look cannot be used, a text is empty, or another file or PEFT has the name.
+        Refusal: If the name or the look cannot be used, a text is empty, or another file or PEFT
+            has the name.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise Refusal(f"a method's name is lower case letters, digits and _, not {name!r}")

@@ -1,9 +1,9 @@
 """What adapters make of their tensors alone, for all layers at once and no more often than needed.
 
-A scope is around one forward pass, or around all tokens of an answer and all batches of an evaluation.
-Within it the first layer that asks has the products of every layer made. With gradients each is taken
-once, by one forward pass; without, it is kept as long as its tensors stay as they were. Outside of a
-scope, and where torch traces, compiles or transforms, each layer makes its own.
+A scope is around one forward pass, or around all tokens of an answer and all batches of an
+evaluation. Within it the first layer that asks has the products of every layer made. With gradients
+each is taken once, by one forward pass; without, it is kept as long as its tensors stay as they
+were. Outside of a scope, and where torch traces, compiles or transforms, each layer makes its own.
 
 A write through `.data` into the memory of a tensor cannot be seen; none is kept beyond its scope.
 """
@@ -138,7 +138,8 @@ class Scope:
     """What is kept around a forward pass or an answer.
 
     Attributes:
-        at_rest: What layers have worked out for the tokens of an answer, by layer; None for one pass so far.
+        at_rest: What layers have worked out for the tokens of an answer, by layer; None for one
+            pass so far.
     """
 
     def __init__(self, model: nn.Module, outer: "Scope | None"):
@@ -237,9 +238,9 @@ def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entr
 class _Products(torch.autograd.Function):
     """All products of a kind as one node, of stacks: a node for every tensor would cost more than their contraction.
 
-    A layer that was not used gets no gradient, not a zero one. Saved tensors are kept from the hooks around: a
-    checkpointed block that makes its own products when it is run again then has as many as when it took them from
-    a scope.
+    A layer that was not used gets no gradient, not a zero one. Saved tensors are kept from the
+    hooks around: a checkpointed block that makes its own products when it is run again then has as
+    many as when it took them from a scope.
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""Affine grids of 2ᵇ points: Q(x) = s (clamp(⌊x/s⌉ + z, 0, 2ᵇ − 1) − z).
+"""Affine grids of 2ᵇ points, for fake quantisation.
 
-The step s follows from the ends of a range. Values keep their floating-point precision (fake
-quantisation). Holds no layer.
+Q(x) = s (clamp(⌊x/s⌉ + z, 0, 2ᵇ − 1) − z). The step s follows from the ends of a range. Values keep
+their floating-point precision. Holds no layer.
 
 Source:
     Jacob et al. 2018, arXiv:1712.05877 (the affine grid); Bengio et al. 2013, arXiv:1308.3432 (the

@@ -1,4 +1,4 @@
-"""Speech of one woman, of a synthesiser, and of a vocoder, as features for spoof detection.
+"""Speech features of a woman, a synthesiser and a vocoder, for spoof detection.
 
 Recordings, texts and synthesiser come from `recordings`; the vocoder is WORLD (`pyworld`). All
 three voices have the same band (300 to 3,400 Hz), level, length and noise (40 dB below). So neither

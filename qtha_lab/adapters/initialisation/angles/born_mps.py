@@ -1,6 +1,7 @@
 """A matrix product state of real numbers whose squared amplitudes are probabilities, from one flat tensor.
 
-Trains by itself as a classical stand-in for a circuit; `mps_to_gates` turns what it has learnt into gates.
+Trains by itself as a classical stand-in for a circuit; `mps_to_gates` turns what it has learnt into
+gates.
 """
 
 import itertools

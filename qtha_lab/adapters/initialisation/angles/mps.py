@@ -1,8 +1,8 @@
 """Angles that prepare the matrix product state of a run: tensor network first, then the circuit.
 
-The run is one with `generator=mps`, whose state gives the probabilities that weights are generated from.
-With the angles come the run's other tensors, without which its state means nothing: so the change of weight
-is the run's own at the start, up to the infidelity of the gates.
+The run is one with `generator=mps`, whose state gives the probabilities that weights are generated
+from. With the angles come the run's other tensors, without which its state means nothing: so the
+change of weight is the run's own at the start, up to the infidelity of the gates.
 """
 
 from functools import cached_property

@@ -4,15 +4,15 @@
                    |ψ_k⟩ = U_k†|ψ_{k−1}⟩
     |ψ⟩ ≈ U_1 U_2 … U_K|0⟩, so U_K acts first
 
-After each layer every gate is replaced, one after another, by the one that is best with the others as
-they are: with E = Σ_rest |right⟩⟨left| = V S W†, that is W V†, which gives the overlap ΣS. The fidelity
-never falls. Without these sweeps more layers help little.
+After each layer every gate is replaced, one after another, by the one that is best with the others
+as they are: with E = Σ_rest |right⟩⟨left| = V S W†, that is W V†, which gives the overlap ΣS. The
+fidelity never falls. Without these sweeps more layers help little.
 
 Knows states as vectors of 2^n numbers, so it is for 20 qubits or fewer.
 
 Source:
-    Ran 2020, arXiv:1908.07958; Rudolph, Chen, Miller, Acharya and Perdomo-Ortiz 2022, arXiv:2209.00595
-    ("Iter[D_i, O_all]"), used by arXiv:2208.13673.
+    Ran 2020, arXiv:1908.07958; Rudolph, Chen, Miller, Acharya and Perdomo-Ortiz 2022,
+    arXiv:2209.00595 ("Iter[D_i, O_all]"), used by arXiv:2208.13673.
 """
 
 import functools

@@ -1,13 +1,15 @@
 """Learn where angles should start: one model for all angles of all circuits, trained over many problems.
 
-    θ_k = D_φ(descriptor of angle k)
-    meta-loss  Σ_problems Σ_{s=0..S} C(θ⁽ˢ⁾),   θ⁽ˢ⁺¹⁾ = θ⁽ˢ⁾ − η ∇C,   first order: dθ⁽ˢ⁾/dφ = dθ⁽⁰⁾/dφ
+    θ_k = D_φ(descriptor of angle k) meta-loss  Σ_problems Σ_{s=0..S} C(θ⁽ˢ⁾),   θ⁽ˢ⁺¹⁾ = θ⁽ˢ⁾ − η
+    ∇C,   first order: dθ⁽ˢ⁾/dφ = dθ⁽⁰⁾/dφ
 
-Two models: a small network, and as its control a table with a constant for each kind of gate and layer.
+Two models: a small network, and as its control a table with a constant for each kind of gate and
+layer.
 
 Source:
-    FLIP, arXiv:2103.08572. S = 3, η = 0.05, a network 30-30 with ReLU under Adam at 3e-3, the linear path
-    beside it and the decay of the network, which make a linear rule hold at other sizes, are ours [R].
+    FLIP, arXiv:2103.08572. S = 3, η = 0.05, a network 30-30 with ReLU under Adam at 3e-3, the
+    linear path beside it and the decay of the network, which make a linear rule hold at other
+    sizes, are ours [R].
 """
 
 import json
@@ -43,7 +45,8 @@ class Problem:
     Attributes:
         circuit: Whose angles they are.
         cost: Of angles (n_params,) in radians; differentiable.
-        instance: A number of the problem for each parameter that has one, such as the weight of an edge.
+        instance: A number of the problem for each parameter that has one, such as the weight of an
+            edge.
     """
 
     circuit: Circuit
@@ -158,7 +161,8 @@ def learn(
         problems: Small ones; at least one.
         course: How.
         table: Whether to learn the control: a constant for each kind of gate and layer.
-        on_epoch: Called with the epoch, counted from 1, and its mean meta-loss for one problem and step.
+        on_epoch: Called with the epoch, counted from 1, and its mean meta-loss for one problem and
+            step.
 
     Raises:
         Refusal: If there is no problem, or the losses are not finite.

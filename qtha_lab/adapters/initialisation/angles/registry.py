@@ -1,7 +1,7 @@
 """What a start of angles is, and the family of them by name.
 
-Holds no start: each lies in a file of its own beside this one. A start changes no loss at step 0, since
-the adapters' change is zero there whatever the angles: it shows in the curve alone.
+Holds no start: each lies in a file of its own beside this one. A start changes no loss at step 0,
+since the adapters' change is zero there whatever the angles: it shows in the curve alone.
 """
 
 import dataclasses
@@ -43,8 +43,9 @@ class Start(ABC):
     """Angles of a circuit before the first step.
 
     Attributes:
-        is_resolved: Whether it reads files: it is then resolved once, by the worker, and the angles are
-            saved with the adapter, so that loading one needs no file. Others are drawn with the rest.
+        is_resolved: Whether it reads files: it is then resolved once, by the worker, and the angles
+            are saved with the adapter, so that loading one needs no file. Others are drawn with the
+            rest.
         argument: What stands in the brackets of its name; empty if it takes nothing.
     """
 
@@ -82,8 +83,8 @@ class Start(ABC):
 
         Args:
             place: Where they are to stand; some starts read its circuit, some the layer's name.
-            uniform: Angles drawn uniformly in ±π with the seed of the run; None where only the fit is asked
-                for, by `check`.
+            uniform: Angles drawn uniformly in ±π with the seed of the run; None where only the fit
+                is asked for, by `check`.
         """
 
     def beside(self, layer: str) -> Mapping[str, Tensor]:
@@ -187,7 +188,8 @@ def check_initialisation(text: str, circuits: Sequence[Circuit], instead: str = 
         instead: What that is, such as "stand_in='silu'".
 
     Raises:
-        Refusal: If there is no such start, no circuit, or the circuit is of a kind that it cannot start.
+        Refusal: If there is no such start, no circuit, or the circuit is of a kind that it cannot
+            start.
     """
     begin = initialisation_of(text)
     if text != UNIFORM and not circuits:
@@ -199,8 +201,8 @@ def check_initialisation(text: str, circuits: Sequence[Circuit], instead: str = 
 def draw(params: Tensor, text: str, circuits: Sequence[Circuit]) -> None:
     """Fill a tensor of angles in place, with as many random numbers whatever the start.
 
-    So two starts of one seed differ in the angles and in nothing else. What reads files is left uniform,
-    for `angle_start.start_angles` to resolve.
+    So two starts of one seed differ in the angles and in nothing else. What reads files is left
+    uniform, for `angle_start.start_angles` to resolve.
 
     Args:
         params: The angles of all circuits, one after another.

@@ -1,11 +1,13 @@
 """A task without a language model: match a map of the bottleneck, r numbers in and r out.
 
-The map is a random SiLU network's, or that of a trained run's layer. What is judged is the circuit alone:
+The map is a random SiLU network's, or that of a trained run's layer. What is judged is the circuit
+alone:
 
-    loss = share of what the linear branch leaves that the best linear map of the circuit's ⟨Z⟩ leaves too
+    loss = share of what the linear branch leaves that the best linear map of the circuit's ⟨Z⟩
+    leaves too
 
-between 0 and 1, and independent of W_q, W_c and B. That inputs are normal with variance 1, as a balanced start
-of QTHA makes them, is an assumption.
+between 0 and 1, and independent of W_q, W_c and B. That inputs are normal with variance 1, as a
+balanced start of QTHA makes them, is an assumption.
 
 Source:
     Ours [R].
