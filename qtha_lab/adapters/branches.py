@@ -56,10 +56,10 @@ class Branch(ABC):
         tensors: Mapping[str, Tensor],
         last: Float[Tensor, "rows out_features"],
     ) -> AtRest:
-        """Return a function that adds (q, h) · last for h = x · first, without gradients.
+        """Return a function of x that adds (q, h) · last without gradients.
 
         Args:
-            first: Factor of x.
+            first: Matrix in h = x · first.
             tensors: Tensors of one layer; must stay unchanged.
             last: `size` rows for q alone, or r more for h.
         """
@@ -204,7 +204,7 @@ class Bias(Branch):
     """Control of r trained constants: q_i = b_i for every h.
 
     This is the limit of ⟨Z⟩ when it hardly depends on h. b is initialised to zero, or to one if it
-    multiplies the linear branch or replaces it. The control is ours.
+    multiplies the linear branch or stands alone. The control is ours.
     """
 
     mixed = False

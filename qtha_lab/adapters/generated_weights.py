@@ -121,9 +121,9 @@ class WeightGenerator:
     ) -> tuple[
         Float[Tensor, "n_chunks width"], Float[Tensor, "chunk width"], Float[Tensor, "chunk"]
     ]:
-        """Compute H, W and b, where chunk i of the weights is W H_i + b.
+        """Compute the factors of the weights: H, W and b.
 
-        These tensors are small, however many weights there are.
+        Chunk i of the weights is W H_i + b. The factors are small, however many weights there are.
 
         Args:
             tensors: Tensors with the names of `tensors`.
