@@ -271,8 +271,7 @@ def _start_at_inputs(model: PeftModel, batches: Sequence[Mapping[str, Tensor]]) 
     The inputs are those at answer positions, if labels mark answers.
 
     Raises:
-        Refusal: If no batch has as many positions as there are components, for which PEFT would
-            wait for ever.
+        Refusal: If no batch has as many positions as components, since PEFT would not terminate.
     """
     from peft import initialize_lora_eva_weights
 

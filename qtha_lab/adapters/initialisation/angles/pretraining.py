@@ -7,9 +7,9 @@ Two models exist: a small network, and as its control a table with a constant pe
 layer.
 
 Source:
-    FLIP, arXiv:2103.08572. S = 3, η = 0.05, a network 30-30 with ReLU under Adam at 3e-3, the
-    linear path beside it and the decay of the network, which make a linear rule hold at other
-    sizes, are ours [R].
+    FLIP, arXiv:2103.08572. S = 3, η = 0.05, and a network 30-30 with ReLU under Adam at 3e-3 are
+    ours [R]. The parallel linear path and the weight decay of the network are ours too [R]. They
+    make a linear rule hold at other sizes.
 """
 
 import json

@@ -194,8 +194,7 @@ def check_initialisation(text: str, circuits: Sequence[Circuit], instead: str = 
         instead: Setting that replaces the circuit, such as "stand_in='silu'".
 
     Raises:
-        Refusal: If there is no such start, no circuit, or the circuit is of a kind that it cannot
-            start.
+        Refusal: If the initialisation is unknown, there is no circuit, or its kind is unsupported.
     """
     begin = initialisation_of(text)
     if text != UNIFORM and not circuits:
@@ -205,7 +204,7 @@ def check_initialisation(text: str, circuits: Sequence[Circuit], instead: str = 
 
 
 def draw(params: Tensor, text: str, circuits: Sequence[Circuit]) -> None:
-    """Fill a tensor of angles in place, with the same number of random draws for every setting.
+    """Fill a tensor of angles in place, with equal random draws for every setting.
 
     So two initialisations with one seed differ only in the angles. Angles that are read from files
     stay uniform until `resolve_angles.initial_angles` resolves them.

@@ -70,10 +70,10 @@ def _left_over(design: Tensor, targets: Tensor) -> Tensor:
 
 
 def silu_surrogate(r: int, seed: int, samples: int = SAMPLES) -> Surrogate:
-    """Build a random map of linear layers r → 2 r → r with SiLU, on normal inputs.
+    """Build a random map of two linear layers with SiLU, on normal inputs.
 
     Args:
-        r: Number of inputs and outputs.
+        r: Number of inputs and outputs; the layers are r → 2 r → r.
         seed: Seed of inputs and map.
         samples: Number of inputs.
 
