@@ -1,4 +1,4 @@
-"""Matrix product state that maps a basis state and its value to a chunk of weights.
+"""Matrix product state that maps a basis state and its value to weights.
 
     w_i = ℓ(b_1) M_2(b_2) … M_N(b_N) · (C_0 + p̃_i C_1)
 

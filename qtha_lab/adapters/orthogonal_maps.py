@@ -16,7 +16,10 @@ MOST_WIRES = 4
 
 
 def n_two_design_angles(n_qubits: int, n_layers: int) -> int:
-    """Count the angles of the two-design, q + 2 L (q − 1) = (2 L + 1) q − 2 L."""
+    """Count the angles of the two-design.
+
+    The number is q + 2 L (q − 1) = (2 L + 1) q − 2 L.
+    """
     return n_qubits + 2 * n_layers * (n_qubits - 1)
 
 
@@ -91,9 +94,10 @@ def _rotation(
 def _cz_signs(
     n_qubits: int, first: int, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "rows 1"]:
-    """Compute the signs of CZ on pairs (first, first + 1), (first + 2, first + 3), …
+    """Compute the signs of CZ gates on neighbouring pairs from `first` on.
 
-    The sign is −1 to the number of pairs with two ones.
+    The pairs are (first, first + 1), (first + 2, first + 3), … The sign is −1 to the number of
+    pairs with two ones.
     """
     with torch.inference_mode(False):
         rows = torch.arange(2**n_qubits, device=device)
@@ -105,17 +109,21 @@ def _cz_signs(
 
 
 def n_skew_numbers(size: int, n_columns: int) -> int:
-    """Count entries below the diagonal in the first columns, N K − K (K + 1) / 2."""
+    """Count the entries below the diagonal in the first columns.
+
+    The number is N K − K (K + 1) / 2.
+    """
     return size * n_columns - n_columns * (n_columns + 1) // 2
 
 
 def taylor_columns(
     numbers: Float[Tensor, "n_numbers"], size: int, n_columns: int, order: int
 ) -> Float[Tensor, "size n_columns"]:
-    """Compute the first K columns of a truncated matrix exponential Σ_{p ≤ order} A^p / p!.
+    """Compute the first K columns of a truncated matrix exponential.
 
-    A = [L 0] − [L 0]ᵀ, where L (N × K) is strictly lower triangular. Since A is skew-symmetric,
-    exp(A) is orthogonal. Truncation leaves an orthogonality error of ‖A‖^(order+1) / (order+1)!.
+    The series is Σ_{p ≤ order} A^p / p! with A = [L 0] − [L 0]ᵀ, where L (N × K) is strictly lower
+    triangular. Since A is skew-symmetric, exp(A) is orthogonal. Truncation leaves an orthogonality
+    error of up to ‖A‖^(order+1) / (order+1)!.
 
     Args:
         numbers: Entries of L below its diagonal, row by row, `n_skew_numbers(size, n_columns)` of

@@ -1,8 +1,8 @@
 """Initialisations of QTHA: `balanced` (default), `gradient`, `isometric`, `paper`.
 
-`paper` is the authors', the others are ours. None changes the model's output; they differ in the size of the first step (`first_step`). Adam
-moves every parameter with a gradient by the learning rate η. Initially only B has a gradient, so
-the output moves by
+`paper` is the authors', the others are ours. None changes the model's output; they differ in the
+size of the first step (`first_step`). Adam moves every parameter with a gradient by the learning
+rate η. Initially only B has a gradient, so the output moves by
 
     η · s · rms(M_B v) · |z|     v random signs; LoRA's by η · s · |A x|, s = 2 and √(8/3) for r = 8
 

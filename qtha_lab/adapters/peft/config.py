@@ -114,7 +114,7 @@ class AdapterConfig(PeftConfig):
 
 @dataclasses.dataclass
 class RankConfig(AdapterConfig):
-    """Common settings of methods with an inner size r and a scaling alpha, as in PEFT's LoRA.
+    """Common settings of methods with inner size r and scaling alpha, as in LoRA.
 
     A method's config declares r and alpha itself, with their limits.
     """

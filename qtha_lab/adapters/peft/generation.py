@@ -126,8 +126,8 @@ def _stores(layer: "AdapterLayer", name: str) -> list[dict[str, Any]]:
 def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Any]) -> bool:
     """Return whether the fast path supports the adapter at this layer.
 
-    The layer must be linear, in float32, without dropout or shared tensors, and the method must not
-    read the base.
+    Unsupported are convolutions, methods that read the base, shared tensors of another layer,
+    active dropout and float64.
     """
     return (
         not layer.owners.get(name)

@@ -358,7 +358,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                     "it was not merged"
                 )
             if self._weight_before is None:
-                self._weight_before = weight  # stays unchanged, since merging allocates a new tensor
+                self._weight_before = weight  # unchanged: merging allocates a new tensor
             self.set_base_weight(merged)
             self.merged_adapters.append(name)
 

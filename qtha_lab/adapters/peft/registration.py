@@ -149,9 +149,7 @@ def method(
 def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
     """Add the type to PEFT's enumeration, and register a tuner for it."""
     kind = extend_peft_types(name)
-    if (
-        kind in PEFT_TYPE_TO_CONFIG_MAPPING
-    ):  # a new version of a plugin; the tuner needs no change
+    if kind in PEFT_TYPE_TO_CONFIG_MAPPING:  # a new version of a plugin; the tuner needs no change
         PEFT_TYPE_TO_CONFIG_MAPPING[kind] = config_class
         return
     prefix, title = f"{name}_", name.title().replace("_", "")
