@@ -70,9 +70,8 @@ class CircuitBranch(Branch):
     """Expectations or probabilities of a circuit with inputs h.
 
     The setting `angles` determines the initial angles. Readout "z" is the published one. "z+zz" and
-    "probs" are ours: q has r(r + 1)/2 or 2^r entries, so that the change is not limited to r
-    dimensions. Probabilities enter as 2^r p - 1, which is of order 1 and zero for the uniform
-    distribution.
+    "probs" are ours: q has r(r + 1)/2 or 2^r entries. So the change is not limited to r dimensions.
+    Probabilities enter as 2^r p - 1, which is of order 1 and zero for the uniform distribution.
     """
 
     def __init__(self, config: Any):
@@ -203,8 +202,8 @@ class HilbertPhase(Branch):
 class Bias(Branch):
     """Control of r trained constants: q_i = b_i for every h.
 
-    This is the limit of ⟨Z⟩ when it hardly depends on h. b is initialised to zero, or to one if it
-    multiplies the linear branch or stands alone. The control is ours.
+    ⟨Z⟩ has this form if it hardly depends on h. The initial b is zero, or one if it multiplies the
+    linear branch or is the only branch. The control is ours.
     """
 
     mixed = False

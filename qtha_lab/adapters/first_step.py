@@ -3,7 +3,7 @@
 Adam moves every parameter with a gradient by the learning rate η, whatever the gradient's size. So
 the first step depends on the initialisation and η alone. It is measured on one layer with random
 inputs and gradients of unit variance. LoRA's step (r = 8, alpha = 16, PEFT's initialisation) is η ·
-2 · √(8/3): the scale times the norm of A x, whose entries have variance 1/3.
+2 · √(8/3). This is the scale times the norm of A x, whose entries have variance 1/3.
 
 The measure and the limit are ours.
 """

@@ -121,7 +121,7 @@ def taylor_columns(
 ) -> Float[Tensor, "size n_columns"]:
     """Compute the first K columns of a truncated matrix exponential.
 
-    The series is Σ_{p ≤ order} A^p / p! with A = [L 0] − [L 0]ᵀ, where L (N × K) is strictly lower
+    The series is Σ_{p ≤ order} A^p / p! with A = [L 0] − [L 0]ᵀ. L (N × K) is strictly lower
     triangular. Since A is skew-symmetric, exp(A) is orthogonal. Truncation leaves an orthogonality
     error of up to ‖A‖^(order+1) / (order+1)!.
 

@@ -5,7 +5,7 @@ layers. Independent of models and PEFT: `peft.model` calls this module at inject
 `experiment.plan` when a run is planned.
 
 Choices are ordered by r up to 4, bond_dim up to 2, then waist, n_layers up to 2, r and bond_dim. So
-the waist is the largest for r = 4 and bond_dim = 2; the rest of the budget goes to a second layer,
+the waist is the largest for r = 4 and bond_dim = 2. The rest of the budget goes to a second layer,
 r and bond_dim.
 
 Source:

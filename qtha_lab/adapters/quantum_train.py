@@ -3,8 +3,8 @@
     m = out · in weights in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
     ΔW = all chunks G(bits of i as ±1, p̃_i), minus their mean
 
-p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data inputs, post-processed
-to p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean. With `n_blocks` = k the circuit consists of k
+p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data inputs. Post-processing
+gives p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean. With `n_blocks` = k the circuit consists of k
 unentangled ones on N/k qubits each, p(i) = Π_k p_k(bits of block k) [R]. G is a small MLP, or a
 matrix product state (`mps_mapping`). c = 1 is the original; c above 1 is batched generation.
 
@@ -13,13 +13,12 @@ circuit by a log-linear distribution over the same basis states, with the same N
 
 The initial change is zero because the last layer (or core) of G is zero [R]: the papers train whole
 networks, not changes. The change is one matrix, so it can be merged. Merge before text generation,
-since every new token generates the matrix anew. Matrices above `SLAB` numbers are generated and
-used some rows at a time, and again in the backward pass, so that memory does not grow with the
-layer.
+since every new token generates the matrix anew. Matrices above `SLAB` numbers are generated some
+rows at a time, and again in the backward pass. So memory does not grow with the layer.
 
 Trainable parameters of a layer are N L for the circuit and those of G. For `ansatz="su4"` the
-circuit has 15 (N − 1) L; for `generator="mps"` the core entries of a matrix product state with p_i
-= |⟨i|MPS⟩|² count instead.
+circuit has 15 (N − 1) L. For `generator="mps"` p_i = |⟨i|MPS⟩|² of a matrix product state, whose
+core entries count instead.
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim

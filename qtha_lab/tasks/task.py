@@ -1,7 +1,7 @@
 """Hold the rows of a task by side, and encode them with a tokenizer.
 
-A language-modelling row is {"messages", "key"}, a classification row
-{"text", "label", "key"}; `key` is the split key, which is on one side only.
+A language-modelling row is {"messages", "key"}, a classification row {"text", "label", "key"};
+`key` is the split key, which is on one side only.
 """
 
 import hashlib

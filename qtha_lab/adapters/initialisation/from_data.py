@@ -1,7 +1,7 @@
 """Data-dependent initialisation from the gradients and inputs of training rows.
 
-Collects the gradient of the loss at each adapted layer and a sample of its inputs before the first
-step, and passes both to the method. The model's weights and random state stay unchanged.
+Before the first step, collects the gradient of the loss at each adapted layer and a sample of its
+inputs. Both are passed to the method. The model's weights and random state stay unchanged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """LoRA initialisations of PEFT from base weights or training rows, by PEFT's names.
 
 PEFT holds the mathematics. This module lists the requirements of each initialisation, and handles
-changed base weights: PiSSA, OLoRA, CorDA and LoRA-GA subtract s · B₀ A₀ from the frozen weight, so
+changed base weights. PiSSA, OLoRA, CorDA and LoRA-GA subtract s · B₀ A₀ from the frozen weight, so
 training computes
 
     y = (W − s B₀ A₀) x + s B A x        and the change of the model is  s (B A − B₀ A₀)

@@ -86,8 +86,8 @@ def initialise_input_side(
     """Fit A · M_A to rows by TT-SVD and least squares.
 
     M_A is the truncated tensor train of A⁺ · rows; then A is fitted to the rows for this M_A. M_A
-    keeps its norm, and so the balance with A. If a bond is wider than the truncated one can fill,
-    one side of the surplus is zero and the other keeps its values, so that the surplus can be
+    keeps its norm, and so the balance with A. A bond may be wider than the truncated one can fill.
+    Then one side of the surplus is zero and the other keeps its values, so that the surplus can be
     trained.
 
     Args:

@@ -65,8 +65,9 @@ def check_groups(model: nn.Module, group: int | None) -> None:
 class RoundedLinear(nn.Linear):
     """Linear layer with rounded input, one grid per token: y = W x̂ + b.
 
-    x̂ = t ⊙ Q(x / t) with a scale t per input, x̂ = R Q(Rᵀ x) with a rotation R; the gradient of x̂
-    in x is 1. The weight multiplies x̂ directly, so readers of the weight get the layer's own map.
+    x̂ = t ⊙ Q(x / t) with a scale t per input, or x̂ = R Q(Rᵀ x) with a rotation R. The gradient of
+    x̂ in x is 1. The weight multiplies x̂ directly, so readers of the weight get the layer's own
+    map.
 
     Args:
         layer: Layer whose weight and bias are reused.
