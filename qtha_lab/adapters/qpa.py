@@ -1,17 +1,19 @@
 """QPA: the two factors of LoRA generated from the probabilities of a small circuit.
 
-    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉
-    qubits p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean,   p_i = |⟨i|ψ(params)⟩|² chunk i =
-    MLP(bits of i as ±1, p̃_i);  all m numbers, minus their mean, are A (out × r), B (r × in) ΔW = s
-    · A (B − B₀),   s = alpha / r
+    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one per basis state of N qubits
+    N = ⌈log₂ ⌈m / c⌉⌉
+    p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean,   p_i = |⟨i|ψ(params)⟩|²
+    chunk i = MLP(bits of i as ±1, p̃_i)
+    all m numbers, minus their mean, are A (out × r), B (r × in)
+    ΔW = s · A (B − B₀),   s = alpha / r
 
 The circuit is L blocks of RY and an open CNOT chain, without data inputs. Circuit and MLP run once
 per step and layer, not once per token. The change is one matrix, so it can be merged. Merge before
 text generation, since every new token generates the factors anew.
 
 B₀ is the frozen initial B, so the initial change is zero. It is exactly zero on the device and
-engine that drew B₀, and zero up to rounding on others. This is ours: the authors' code uses ΔW = s
-· A B, which is not zero initially (`start="paper"`).
+engine that drew B₀, and zero up to rounding on others. This is ours: the authors' code uses
+ΔW = s · A B, which is not zero initially (`start="paper"`).
 
 Trainable parameters of a layer, with the widths h of the MLP; 32 (N+1) + 38,368 + 33 c by default:
 

@@ -2,8 +2,8 @@
 
     h(t) = 1 − d − (e^{a t^b} − 1)
 
-is the health of a synthetic engine, which fails at h = 0. Each of 14 sensors measures a power of 1
-− h, with noise. The target is the number of remaining cycles, at most `CAP`.
+is the health of a synthetic engine, which fails at h = 0. Each of 14 sensors measures a power of
+the wear 1 − h, with noise. The target is the number of remaining cycles, at most `CAP`.
 """
 
 from __future__ import annotations

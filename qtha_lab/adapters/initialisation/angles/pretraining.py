@@ -1,7 +1,8 @@
 """Train a model of initial angles for all circuits of a kind, over many problems.
 
-    θ_k = D_φ(descriptor of angle k) meta-loss  Σ_problems Σ_{s=0..S} C(θ⁽ˢ⁾),   θ⁽ˢ⁺¹⁾ = θ⁽ˢ⁾ − η
-    ∇C,   first order: dθ⁽ˢ⁾/dφ = dθ⁽⁰⁾/dφ
+    θ_k = D_φ(descriptor of angle k)
+    meta-loss  Σ_problems Σ_{s=0..S} C(θ⁽ˢ⁾),   θ⁽ˢ⁺¹⁾ = θ⁽ˢ⁾ − η ∇C
+    first order: dθ⁽ˢ⁾/dφ = dθ⁽⁰⁾/dφ
 
 Two models exist: a small network, and as its control a table with a constant per gate kind and
 layer.
