@@ -494,7 +494,7 @@ class Method(ABC):
         return next(suited, self.default_learning_rate)
 
     def start_rows(self, options: Mapping[str, Any]) -> int:
-        """Return the number of training rows that the initialisation may read."""
+        """Return the number of training rows for the initialisation; 0 for most."""
         return 0
 
     def is_linear(self, config: Any) -> bool:

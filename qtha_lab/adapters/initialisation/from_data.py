@@ -89,7 +89,7 @@ def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, 
 
 
 def initialisation_rows(config: Any) -> int:
-    """Return the number of training rows that a config's initialisation reads."""
+    """Return the number of rows that a config's initialisation reads; 0 for most."""
     return getattr(config, "rows_to_start", getattr(config, "start_rows", 0))
 
 

@@ -31,7 +31,7 @@ class Windows:
     """Sensor windows of `WINDOW` cycles, and the remaining cycles after each.
 
     Attributes:
-        inputs: Sensor values, standardised over the training engines.
+        inputs: Sensor values, with mean 0 and variance 1 over the training engines.
         left: Remaining cycles until the failure, at most `CAP`.
     """
 
