@@ -12,8 +12,8 @@ per step and layer, not once per token. The change is one matrix, so it can be m
 text generation, since every new token generates the factors anew.
 
 B₀ is the frozen initial B, so the initial change is zero. It is exactly zero on the device and
-engine that drew B₀, and zero up to rounding on others. This is ours: the authors' code uses ΔW = s
-· A B, which is not zero initially (`start="paper"`).
+engine that drew B₀, and zero up to rounding on others. This is ours: the authors' code uses
+ΔW = s · A B, which is not zero initially (`start="paper"`).
 
 Trainable parameters of a layer, with the widths h of the MLP; 32 (N+1) + 38,368 + 33 c by default:
 
