@@ -1,6 +1,6 @@
-"""Adapters: QTHA and its kin as PEFT tuners, and PEFT's own methods, all by name.
+"""Adapters by name: QTHA and related methods as PEFT tuners, and PEFT's own methods.
 
-Importing this registers every method of ours with PEFT, so that saved adapters load.
+Importing this package registers our methods with PEFT, so that saved adapters load.
 """
 
 from qtha_lab.adapters.attach import (

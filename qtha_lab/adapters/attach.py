@@ -1,6 +1,7 @@
-"""Put adapters on models and count them beforehand, with PEFT's errors in sentences.
+"""Add adapters to models, and count their parameters beforehand.
 
-Adds nothing to what an adapter computes; `peft` and the method files do. Loads none: `loading`.
+PEFT's errors become refusals in one sentence. The mathematics is in `peft` and the method files;
+`loading` loads saved adapters.
 """
 
 import contextlib
@@ -35,21 +36,22 @@ log = logging.getLogger(__name__)
 
 
 def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default") -> PeftModel:
-    """`get_peft_model`, after checks that name what is wrong and what there is instead.
+    """Add an adapter by `get_peft_model`, after checks with clear error messages.
 
-    A PeftModel gets one more adapter of its own method, which is not active until `set_adapter`.
+    A PeftModel receives one more adapter of its own method, which stays inactive until
+    `set_adapter`.
 
     Args:
-        model: What to adapt, in place; may be on the meta device.
-        peft_config: Of any method, ours or peft's, with `target_modules`.
-        name: Of the adapter: without a dot, and no part of the prefix of the method's tensors.
+        model: Model to adapt in place; may be on the meta device.
+        peft_config: Config of any method, ours or PEFT's, with `target_modules`.
+        name: Name of the adapter, without a dot; no part of the prefix of the method's tensors.
 
     Returns:
         The PeftModel; the same one if `model` was one already.
 
     Raises:
         Refusal: If the targets match nothing, the method cannot adapt them, the name is taken or
-            would be confused, or the model holds adapters of another method.
+            ambiguous, or the model holds adapters of another method.
 
     Example:
         >>> from peft import LoraConfig
@@ -76,17 +78,17 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
 
 
 def targets_of(config: PeftConfig) -> Any:
-    """The target modules of a config of any method."""
+    """Return the target modules of a config of any method."""
     return getattr(config, "target_modules", None)
 
 
 def kind_of(config: PeftConfig) -> str:
-    """PEFT's name for the method of a config, in lower case: "lora"."""
+    """Return PEFT's name for the method of a config, in lower case: "lora"."""
     return str(getattr(config.peft_type, "value", config.peft_type)).lower()
 
 
 def check_name(name: str, config: PeftConfig) -> None:
-    """Refuse names that PEFT only warns of, and then loses the tensors of."""
+    """Refuse adapter names with which PEFT would lose tensors."""
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(PeftType(kind_of(config).upper()), "")
     if name in prefix or "." in name:
         raise Refusal(
@@ -109,14 +111,14 @@ def _check_beside(model: PeftModel | PeftMixedModel, peft_config: PeftConfig, na
 
 
 def check_targets(model: nn.Module, target_modules: Any) -> None:
-    """Refuse target names that match no module, and name the linear layers there are.
+    """Refuse target names that match no module, and list the linear layers.
 
     Args:
-        model: Where adapters are to go; may be on the meta device.
-        target_modules: As in a PEFT config; None leaves the choice to PEFT.
+        model: Model to adapt; may be on the meta device.
+        target_modules: Value as in a PEFT config; None leaves the choice to PEFT.
 
     Raises:
-        Refusal: If a name or the pattern matches nothing; it names the linear layers there are.
+        Refusal: If a name or the pattern matches nothing, with the names of the linear layers.
     """
     if target_modules is None or target_modules == "all-linear":
         return
@@ -140,38 +142,41 @@ def _nothing(model: nn.Module, target: str = "") -> str:
 
 
 def linear_names(model: nn.Module) -> list[str]:
-    """The last part of the names of all layers that can be adapted, in order of first appearance."""
+    """List the names of all layers that can be adapted, in order of first appearance.
+
+    A name is the last part of the module's path.
+    """
     modules = model.named_modules()
     names = (name for name, module in modules if isinstance(module, (*LINEAR, *CONVOLUTIONS)))
     return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
 
 
 def adapted_layers(model: nn.Module, peft_config: AdapterConfig) -> list[Layer]:
-    """Every layer that one of our configs would adapt, in the model's order."""
+    """List every layer that one of our configs would adapt, in the model's order."""
     return [change.layer for change in changes_on(adapted_skeleton(model, peft_config))]
 
 
 def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[int, int]]:
-    """(in_features, out_features) of every layer that one of our configs would adapt."""
+    """List (in_features, out_features) of every layer that a config would adapt."""
     return sizes_of(adapted_skeleton(model, peft_config))
 
 
 def changes_on(adapted: nn.Module) -> list[Change]:
-    """What the adapters of ours on a model compute, layer by layer."""
+    """List the `Change` of every layer and adapter of ours on a model."""
     layers = (module for module in adapted.modules() if isinstance(module, AdapterLayer))
     return [change for layer in layers for change in layer.changes.values()]
 
 
 def sizes_of(adapted: nn.Module) -> list[tuple[int, int]]:
-    """(in_features, out_features) of every layer of a model that has adapters on it."""
+    """List (in_features, out_features) of every layer with adapters."""
     layers = (module for module in adapted.modules() if isinstance(module, BaseTunerLayer))
     return [(getattr(m, "in_features"), getattr(m, "out_features")) for m in layers]  # noqa: B009
 
 
 def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
-    """Parameters the adapters would train, without changing the model or allocating weights.
+    """Count the parameters that adapters would train, without changing the model.
 
-    Leaves out whole modules trained beside them (`modules_to_save`).
+    Allocates no weights. Leaves out whole modules that are trained too (`modules_to_save`).
 
     Raises:
         Refusal: If the method cannot adapt this model.
@@ -181,7 +186,7 @@ def count_trainable(model: nn.Module, peft_config: PeftConfig) -> int:
 
 
 def trainable_on(adapted: nn.Module) -> int:
-    """Parameters that the adapters on a model train; whole modules beside them are left out."""
+    """Count the trained parameters of the adapters on a model, without whole modules."""
     whole = {
         id(p)
         for module in adapted.modules()
@@ -192,22 +197,23 @@ def trainable_on(adapted: nn.Module) -> int:
 
 
 def adapted_skeleton(model: nn.Module, peft_config: PeftConfig) -> PeftModel:
-    """A copy of the model with adapters on it, all on the meta device.
+    """Copy a model to the meta device and add adapters there.
 
-    `torch.device` holds for this thread alone. peft's own `low_cpu_mem_usage` would replace a method of
-    `nn.Module` for the whole process, and two threads in it at once leave it replaced.
+    `torch.device` applies to the current thread only. PEFT's `low_cpu_mem_usage` would replace a
+    method of `nn.Module` for the whole process, and two concurrent threads leave the method
+    replaced.
     """
     config = copy.deepcopy(peft_config)
     if hasattr(
         config, "init_lora_weights"
-    ):  # some starts read weights or rows, of which there are none
+    ):  # some initialisations need weights or rows, absent here
         setattr(config, "init_lora_weights", True)  # noqa: B010  a field of LoRA's alone
     with _in_one_sentence(config), torch.device("meta"):
         return get_peft_model(skeleton(model), config)
 
 
 def skeleton(model: nn.Module) -> nn.Module:
-    """A copy of the model on the meta device: every module, no weights."""
+    """Copy a model to the meta device: every module, no weights."""
     memo: dict[int, Any] = {}
     for p in model.parameters():
         memo[id(p)] = nn.Parameter(
@@ -220,7 +226,7 @@ def skeleton(model: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def _in_one_sentence(peft_config: PeftConfig):
-    """PEFT's errors as refusals that name the method; its advice for other situations kept quiet."""
+    """Convert PEFT's errors to refusals that name the method, and mute unrelated warnings."""
     try:
         with ONE_THREAD, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are trying to modify a model with PEFT")
@@ -233,9 +239,10 @@ def _in_one_sentence(peft_config: PeftConfig):
 
 
 def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
-    """Every circuit that a config runs on a model, and how often, a layer at a time; none for peft's methods.
+    """Count every circuit that a config runs on a model, per layer.
 
-    The only answer to this question: some circuits depend on the size of the layer that they are for.
+    The count is empty for PEFT's own methods. Some circuits depend on the size of their layer, so
+    use this function instead of the config.
 
     Raises:
         Refusal: If the method cannot adapt this model.
@@ -247,6 +254,6 @@ def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
 
 
 def circuits_on(adapted: nn.Module) -> Counter[Circuit]:
-    """Every circuit of the adapters on a model, and in how many layers."""
+    """Count the layers that run each circuit of the adapters on a model."""
     changes = changes_on(adapted)
     return Counter(circuit for change in changes for circuit in change.circuits())

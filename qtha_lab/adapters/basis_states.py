@@ -1,7 +1,7 @@
-"""A number for every basis state of a small circuit, from which weights are generated.
+"""Values for the basis states of a small circuit, from which weights are generated.
 
-Used by QPA and Quantum-Train. The circuit reads no data, so it runs once per step and layer; how the
-numbers become weights is `mlp_mapping` and `mps_mapping`.
+Used by QPA and Quantum-Train. The circuit reads no data, so it runs once per step and layer.
+`mlp_mapping` and `mps_mapping` convert the values to weights.
 """
 
 import functools
@@ -18,16 +18,16 @@ from qtha_lab.adapters.method import Control
 from qtha_lab.circuits import Angle, Circuit, Gate, ansatze
 from qtha_lab.simulators import probs
 
-# Below this a probability is taken as this, since small powers have infinite slope at zero [R].
+# Lower bound of a probability, since small powers have an infinite gradient at zero [R].
 SMALLEST = 1e-12
 GENERATORS = ("ry_chain", "su4")
 
 
 def controls(product: str) -> tuple[Control, ...]:
-    """The controls of a method that generates numbers from a circuit's probabilities.
+    """Return the controls of a method that generates weights from a circuit's probabilities.
 
     Args:
-        product: What is generated, such as "weights".
+        product: Generated quantity, such as "weights".
     """
     return (
         Control(
@@ -47,7 +47,7 @@ def controls(product: str) -> tuple[Control, ...]:
 
 
 def n_qubits_for(count: int) -> int:
-    """Qubits of the smallest circuit with at least `count` basis states.
+    """Return the qubits of the smallest circuit with at least `count` basis states.
 
     Example:
         >>> n_qubits_for(1), n_qubits_for(192), n_qubits_for(256)
@@ -58,7 +58,9 @@ def n_qubits_for(count: int) -> int:
 
 @functools.lru_cache(maxsize=256)
 def ry_chain(n_qubits: int, n_layers: int) -> Circuit:
-    """Blocks of RY on all qubits and an open chain of CNOTs; N · L angles, no data.
+    """Build blocks of RY on all qubits and an open chain of CNOTs.
+
+    The circuit has N · L angles and no data inputs.
 
     Example:
         >>> print(ry_chain(2, 1))
@@ -77,7 +79,7 @@ def ry_chain(n_qubits: int, n_layers: int) -> Circuit:
 
 
 def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
-    """Qubits of each block, as equal as can be; never more blocks than qubits.
+    """Distribute qubits over blocks as equally as possible, with at most one block per qubit.
 
     Example:
         >>> block_sizes(7, 3), block_sizes(2, 5)
@@ -89,12 +91,12 @@ def block_sizes(n_qubits: int, n_blocks: int) -> list[int]:
 
 
 def generator_circuits(n_qubits: int, config: Any, n_blocks: int = 1) -> list[Circuit]:
-    """The circuits behind `generated_values`, one per block; none for the classical control.
+    """Build the circuits behind `generated_values`, one per block; none for a control.
 
     Args:
-        n_qubits: Of all blocks together.
-        config: Of QPA or Quantum-Train: `generator`, `ansatz` and `n_layers` are read.
-        n_blocks: Unentangled blocks, as equal as can be.
+        n_qubits: Qubits of all blocks together.
+        config: Config of QPA or Quantum-Train; reads `generator`, `ansatz` and `n_layers`.
+        n_blocks: Number of unentangled blocks, of nearly equal size.
 
     Example:
         >>> from types import SimpleNamespace
@@ -113,15 +115,15 @@ def _circuits(n_qubits: int, config: Any, n_blocks: int) -> list[Circuit]:
 
 
 def generator_circuit(ansatz: str, n_qubits: int, n_layers: int) -> Circuit:
-    """A circuit without data.
+    """Build a circuit without data inputs.
 
     Args:
         ansatz: One of `GENERATORS`.
-        n_qubits: Qubits.
-        n_layers: Repeated blocks.
+        n_qubits: Number of qubits.
+        n_layers: Number of repeated blocks.
 
     Raises:
-        Refusal: If there are too few qubits for it.
+        Refusal: If the ansatz needs more qubits.
     """
     if ansatz == "ry_chain":
         return ry_chain(n_qubits, n_layers)
@@ -129,22 +131,23 @@ def generator_circuit(ansatz: str, n_qubits: int, n_layers: int) -> Circuit:
 
 
 def check_generator(config: Any) -> None:
-    """Refuse angles that the generator of QPA or Quantum-Train has no use for.
+    """Refuse initial angles that do not suit the generator of QPA or Quantum-Train.
 
     Raises:
-        Refusal: With one sentence.
+        Refusal: With the rule and the value.
     """
     circuits = generator_circuits(2, config)
     starts.check_initialisation(config.angles, circuits, f"generator={config.generator!r}")
 
 
 def n_numbers(n_qubits: int, config: Any, n_blocks: int = 1) -> int:
-    """Numbers that the generator trains: angles, as many classical weights, or those in the cores.
+    """Count the numbers of the generator: angles, control weights or MPS core entries.
 
     Args:
-        n_qubits: Of all blocks together.
-        config: Of QPA or Quantum-Train: `generator`, `ansatz`, `n_layers` and `mps_bond` are read.
-        n_blocks: Unentangled blocks.
+        n_qubits: Qubits of all blocks together.
+        config: Config of QPA or Quantum-Train; reads `generator`, `ansatz`, `n_layers` and
+            `mps_bond`.
+        n_blocks: Number of unentangled blocks.
 
     Example:
         >>> from types import SimpleNamespace
@@ -164,15 +167,19 @@ def circuit_probs(
     engine: str = "auto",
     ansatz: str = "ry_chain",
 ) -> Float[Tensor, "two_to_the_n_qubits"]:
-    """|⟨i|ψ⟩|² of a circuit, or of unentangled blocks of it: p(i) = Π_k p_k(bits of block k).
+    """Compute the probabilities |⟨i|ψ⟩|² of a circuit, or of unentangled blocks.
+
+    With several blocks p(i) = Π_k p_k(bits of block k).
 
     Args:
-        params: Angles in radians, one block after another; n_qubits · n_layers of them for `ry_chain`.
-        n_qubits: Of all blocks together.
-        n_layers: Of every block.
-        n_blocks: Unentangled blocks, as equal as can be; the first holds the most significant bits.
+        params: Angles in radians, one block after another; n_qubits · n_layers of them for
+            `ry_chain`.
+        n_qubits: Qubits of all blocks together.
+        n_layers: Layers of every block.
+        n_blocks: Number of unentangled blocks, of nearly equal size; the first holds the most
+            significant bits.
         ansatz: One of `GENERATORS`.
-        engine: What runs the circuits (see `qtha_lab.simulators.probs`).
+        engine: Simulation engine (see `qtha_lab.simulators.probs`).
 
     Example:
         >>> p = circuit_probs(torch.tensor([torch.pi, 0.0]), 2, 1, engine="torch")
@@ -180,8 +187,9 @@ def circuit_probs(
         tensor(3)
 
     Source:
-        The circuit is QPA's (methods.md 2.4), and that it is split, Quantum-Train's with MPS mapping,
-        arXiv:2409.06992; the product over blocks is our reconstruction [R] (methods.md 2.3).
+        The circuit is from QPA (methods.md 2.4). The split into blocks is from Quantum-Train with
+        MPS mapping, arXiv:2409.06992; the product over blocks is our reconstruction [R] (methods.md
+        2.3).
     """
     joint = params.new_ones(1)
     inputs, start = params.new_empty(0), 0
@@ -196,10 +204,11 @@ def circuit_probs(
 def log_linear_probs(
     params: Float[Tensor, "n_params"], n_qubits: int
 ) -> Float[Tensor, "two_to_the_n_qubits"]:
-    """The classical control: softmax over basis states of weighted parities of their bits.
+    """Compute the control's probabilities: softmax of weighted parities of the bits.
 
-    p(i) ∝ exp Σ_k w_k (−1)^{parity of the bits of i in mask k}, the masks of fewest bits first. As
-    many weights as the circuit has angles; beyond 2^n − 1 masks are used again. Ours, no paper's.
+    p(i) ∝ exp Σ_k w_k (−1)^{parity of the bits of i in mask k}, with the masks of fewest bits
+    first. The control has as many weights as the circuit has angles; beyond 2^n − 1 the masks
+    repeat. Ours [R].
 
     Example:
         >>> log_linear_probs(torch.tensor([torch.log(torch.tensor(3.0)) / 2]), 1)
@@ -223,12 +232,12 @@ def _parity_masks(n_qubits: int, count: int, device: torch.device) -> Int[Tensor
 def signs_of_bits(
     states: Int[Tensor, "count"], n_qubits: int, dtype: torch.dtype
 ) -> Float[Tensor, "count n_qubits"]:
-    """The bits of basis states as −1 and +1, wire 0 (the most significant) first.
+    """Convert basis states to bits of −1 and +1, wire 0 (the most significant) first.
 
     Args:
         states: Indices from 0 to 2^n_qubits − 1.
-        n_qubits: Bits of each.
-        dtype: Of the result.
+        n_qubits: Number of bits per state.
+        dtype: Dtype of the result.
 
     Example:
         >>> signs_of_bits(torch.tensor([0, 2]), 2, torch.float32)
@@ -242,16 +251,16 @@ def signs_of_bits(
 def postprocess(
     p: Float[Tensor, "states"], n_qubits: int, *, beta: float, gamma: float, exponent: float
 ) -> Float[Tensor, "states"]:
-    """(β tanh(γ 2^{n−1} p))^exponent, minus its mean.
+    """Compute (β tanh(γ 2^{n−1} p))^exponent, minus its mean.
 
-    A small exponent lifts small probabilities, and their rounding errors with them.
+    A small exponent amplifies small probabilities and their rounding errors.
 
     Args:
         p: Probabilities of basis states.
         n_qubits: The n of the formula.
-        beta: What large probabilities saturate at, before the power.
-        gamma: How soon they do.
-        exponent: Of the power.
+        beta: Saturation value of large probabilities, before the power.
+        gamma: Rate of saturation.
+        exponent: Exponent of the power.
 
     Example:
         >>> postprocess(torch.tensor([1.0, 0.0]), 1, beta=1.0, gamma=100.0, exponent=1.0)
@@ -269,15 +278,15 @@ def postprocess(
 def generated_values(
     params: Float[Tensor, "n_params"], n_qubits: int, n_states: int, config: Any, n_blocks: int = 1
 ) -> Float[Tensor, "n_states"]:
-    """p̃ of the first basis states, by what a config says of `generator` and post-processing.
+    """Compute the post-processed values p̃ of the first basis states.
 
     Args:
-        params: Angles in radians of the circuit, or as many weights of the classical control.
-        n_qubits: Of all blocks together.
-        n_states: How many values are wanted, 2^n_qubits at most; the mean is taken off over all.
-        config: Of QPA or Quantum-Train: `generator`, `ansatz`, `n_layers`, `mps_bond`, `engine`, `beta`,
-            `gamma` and `exponent` are read.
-        n_blocks: Unentangled blocks of the circuit.
+        params: Angles in radians of the circuit, or as many weights of the control.
+        n_qubits: Qubits of all blocks together.
+        n_states: Number of values, at most 2^n_qubits; the mean is taken over all basis states.
+        config: Config of QPA or Quantum-Train; reads `generator`, `ansatz`, `n_layers`, `mps_bond`,
+            `engine`, `beta`, `gamma` and `exponent`.
+        n_blocks: Number of unentangled blocks of the circuit.
     """
     if config.generator == "circuit":
         shape = (n_qubits, config.n_layers, n_blocks)
@@ -293,12 +302,15 @@ def generated_values(
 
 
 def start(params: Float[Tensor, "n_params"], config: Any, circuits: list[Circuit]) -> None:
-    """Angles as `angles` says; cores normal; weights of the classical control so that logits have variance 1 [R].
+    """Initialise the generator's numbers in place.
+
+    Angles follow the setting `angles`; MPS cores are standard normal. The weights of the classical
+    control give logits of variance 1 [R].
 
     Args:
-        params: What to fill.
-        config: Of QPA or Quantum-Train.
-        circuits: Whose angles they are, if they are any's.
+        params: Tensor to fill.
+        config: Config of QPA or Quantum-Train.
+        circuits: Circuits of the angles, if any.
     """
     if config.generator == "circuit":
         starts.draw(params, config.angles, circuits)

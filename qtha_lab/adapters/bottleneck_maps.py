@@ -1,4 +1,7 @@
-"""Maps of a bottleneck that a circuit is to match: those of a trained run's layers, without its language model."""
+"""Maps of the bottlenecks of a trained run, as regression targets for circuits.
+
+Loads no language model.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,12 +16,12 @@ from qtha_lab.core.errors import Refusal
 
 
 def surrogates_of_run(name: str, seed: int = 0, samples: int = SAMPLES) -> Iterator[Surrogate]:
-    """What each layer of a run makes of normal inputs of its bottleneck.
+    """Yield the input-output map of each layer's bottleneck, on normal inputs.
 
     Args:
-        name: Of a run of qtha or qtha_gradient that is not linear, or a folder of its adapter.
-        seed: Of the inputs.
-        samples: Inputs of each layer.
+        name: Run of qtha or qtha_gradient with a non-linear bottleneck, or a folder of its adapter.
+        seed: Seed of the inputs.
+        samples: Number of inputs per layer.
 
     Raises:
         Refusal: If there is no such run, or its bottleneck is linear.
@@ -30,7 +33,7 @@ def surrogates_of_run(name: str, seed: int = 0, samples: int = SAMPLES) -> Itera
             f"run {name!r} has no map in a bottleneck that is not linear: take one of qtha with a "
             "circuit or a stand-in"
         )
-    bottleneck = Branches(config, (1, 1))  # what is between A and B knows no sizes around it
+    bottleneck = Branches(config, (1, 1))  # the part between A and B does not depend on them
     generator = torch.Generator().manual_seed(seed)
     for layer in saved.layers:
         tensors = {key: tensor.double() for key, tensor in saved.at(layer).items()}

@@ -1,6 +1,6 @@
-"""What can stand in QTHA's bottleneck: the circuit, or a classical map in its place as a control.
+"""Non-linear branches of QTHA's bottleneck: the circuit, or a classical control.
 
-A branch maps h (…, r) to q (…, size) without being linear. Everything around it is `qtha`.
+A branch maps h (…, r) to q (…, size). `qtha` holds the rest of the method.
 """
 
 import functools
@@ -23,10 +23,12 @@ READOUTS = ("z", "z+zz", "probs")
 
 
 class Branch(ABC):
-    """A map of the bottleneck with its own tensors; `size` is the number of its outputs.
+    """Non-linear map of the bottleneck with its own tensors.
+
+    `size` is the number of outputs.
 
     Attributes:
-        mixed: Whether W_q stands behind it.
+        mixed: Whether W_q multiplies the outputs.
     """
 
     mixed: bool = True
@@ -36,17 +38,17 @@ class Branch(ABC):
         self.size = config.r
 
     def tensors(self) -> dict[str, TensorSpec]:
-        """Names and shapes of what it trains."""
+        """Return names and shapes of the branch's tensors."""
         return {}
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027  most have none
-        """Fill its tensors in place."""
+        """Fill the branch's tensors in place."""
 
     @abstractmethod
     def apply(
         self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
     ) -> Float[Tensor, "*batch size"]:
-        """q of h."""
+        """Compute q from h."""
 
     def at_rest(
         self,
@@ -54,22 +56,22 @@ class Branch(ABC):
         tensors: Mapping[str, Tensor],
         last: Float[Tensor, "rows out_features"],
     ) -> AtRest:
-        """What adds (q, h) · last of h = x · first to something, without gradients.
+        """Return a function of x that adds (q, h) · last without gradients.
 
         Args:
-            first: What x is multiplied by.
-            tensors: All of one layer; they stay as they are.
-            last: `size` rows, for q alone, or r more.
+            first: Matrix in h = x · first.
+            tensors: Tensors of one layer; must stay unchanged.
+            last: `size` rows for q alone, or r more for h.
         """
         return added_by(first, functools.partial(self.apply, tensors), self.size, last)
 
 
 class CircuitBranch(Branch):
-    """Expectations or probabilities of a circuit at the angles h; its angles start as `angles` says.
+    """Expectations or probabilities of a circuit with inputs h.
 
-    Readout "z" is the published one. "z+zz" and "probs" are ours: q then has r(r + 1)/2 or 2^r
-    entries, so that the change can leave r dimensions. Probabilities enter as 2^r p - 1, which is
-    of the order of 1 and zero for the uniform distribution.
+    The setting `angles` determines the initial angles. Readout "z" is the published one. "z+zz" and
+    "probs" are ours: q has r(r + 1)/2 or 2^r entries. So the change is not limited to r dimensions.
+    Probabilities enter as 2^r p - 1, which is of order 1 and zero for the uniform distribution.
     """
 
     def __init__(self, config: Any):
@@ -79,7 +81,7 @@ class CircuitBranch(Branch):
 
     @staticmethod
     def readout_of(config: Any) -> Readout:
-        """What the engine is asked for."""
+        """Return the read-out that the engine computes for a config."""
         if config.readout == "probs":
             return Readout.probs()
         pairs = [(i, j) for i in range(config.r) for j in range(i + 1, config.r)]
@@ -119,10 +121,11 @@ class CircuitBranch(Branch):
 
 
 class SiluStack(Branch):
-    """`stand_in_layers` linear maps r → r with SiLU between them: the authors' BD, BE and BF.
+    """Control of `stand_in_layers` linear maps r → r with SiLU between them.
 
-    They replace W_q · circuit together, so there is no W_q. The last one starts at zero, as in the
-    authors' code, where the linear branch is there to train the rest.
+    These are the authors' BD, BE and BF. The stack replaces both W_q and the circuit. Its last
+    layer is initialised to zero, as in the authors' code, if the linear branch is on and trains the
+    rest.
     """
 
     mixed = False
@@ -146,11 +149,12 @@ class SiluStack(Branch):
 
 
 class Cosines(Branch):
-    """q_i = Σ_k (a_ik cos(k h_i) + b_ik sin(k h_i)) / k, k = 1 … 2L: as many numbers as QTHA's angles [R].
+    """Control without entanglement: one Fourier sum per input.
 
-    A circuit that reads its input in L layers is a Fourier sum with frequencies up to L in each
-    input; this has such sums without any entanglement. The factor 1/k keeps slopes in h of the same
-    order at every frequency. Amplitudes start so that q has a spread of about 1/√2, near ⟨Z⟩'s.
+    q_i = Σ_k (a_ik cos(k h_i) + b_ik sin(k h_i)) / k, k = 1 … 2L, with as many numbers as QTHA's
+    angles [R]. A circuit with L encoding layers is a Fourier sum with frequencies up to L in each
+    input. The factor 1/k keeps the gradients in h of equal order at every frequency. Initial
+    amplitudes give q a standard deviation of about 1/√2, close to that of ⟨Z⟩.
     """
 
     def tensors(self) -> dict[str, TensorSpec]:
@@ -171,9 +175,10 @@ class Cosines(Branch):
 
 
 class HilbertPhase(Branch):
-    """q_i = h_i / |h + i·H(h)|_i, the cosine of the phase that the Hilbert transform H gives h.
+    """Control without parameters: the phase cosine of a Hilbert transform.
 
-    Nothing is trained in it, and like ⟨Z⟩ it lies in [-1, 1].
+    q_i = h_i / |h + i·H(h)|_i, where the Hilbert transform H gives the phase. Like ⟨Z⟩, q is in
+    [-1, 1].
 
     Source:
         After H-LoRA, arXiv:2603.02281, whose abstract states that it "applies the Hilbert transform
@@ -195,9 +200,10 @@ class HilbertPhase(Branch):
 
 
 class Bias(Branch):
-    """q_i = b_i whatever h is: what is left of ⟨Z⟩ where it hardly depends on h, with r numbers and no circuit.
+    """Control of r trained constants: q_i = b_i for every h.
 
-    b starts at zero, or at one where it multiplies the linear branch. The control is ours.
+    ⟨Z⟩ has this form if it hardly depends on h. The initial b is zero, or one if it multiplies the
+    linear branch or is the only branch. The control is ours.
     """
 
     mixed = False
@@ -225,5 +231,5 @@ STAND_INS = {
 
 
 def branch_of(config: Any) -> Branch:
-    """The non-linear branch that a QTHA config describes."""
+    """Return the non-linear branch that a QTHA config describes."""
     return STAND_INS[config.stand_in](config)

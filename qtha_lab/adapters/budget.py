@@ -1,6 +1,7 @@
-"""Size an adapter to a budget of trainable parameters, and warn when it is larger than LoRA.
+"""Size an adapter to a parameter budget, and warn if it is larger than LoRA.
 
-On small models the authors' waist of 256 costs more than LoRA, so waist, bond and r are searched.
+On small models the authors' waist of 256 costs more than LoRA, so waist, bond dimension and r are
+searched.
 """
 
 import dataclasses
@@ -25,14 +26,14 @@ from qtha_lab.core.errors import Refusal
 
 Config = TypeVar("Config", bound=AdapterConfig)
 
-# Where the search looks; what is fixed by the caller is not searched.
+# Search grid; settings fixed by the caller are not searched.
 GRID = {
     "r": (2, 3, 4, 5, 6, 7, 8, 9, 10),
     "waist": (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
     "bond_dim": (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16),
 }
-USUAL_R = 8  # where no config says which r is wanted
-# Counts within this share of the best are equally near; among them r decides.
+USUAL_R = 8  # default for a reference config without r
+# Counts within this share of the best are equivalent; r decides among them.
 NEAR = 0.02
 
 
@@ -46,19 +47,19 @@ def for_budget(
     target_modules: Any = None,
     **fixed: Any,
 ) -> Config:
-    """The config that comes as near as possible under a budget; never above it.
+    """Search the config with the most parameters within a budget.
 
     Args:
-        config_class: `QthaConfig`, or another with r, waist and bond_dim.
-        model: What will be adapted; may be on the meta device.
-        trainable_parameters: The budget, of all adapted layers together.
-        fraction_of: Or: a config whose own count on this model is the budget …
-        fraction: … times this.
-        target_modules: Where adapters go; default those of `fraction_of`, else PEFT's choice.
-        fixed: Settings that are given and not searched, such as r=4.
+        config_class: `QthaConfig`, or another class with r, waist and bond_dim.
+        model: Model to adapt; may be on the meta device.
+        trainable_parameters: Budget for all adapted layers together.
+        fraction_of: Alternative: a config whose parameter count on this model is the budget …
+        fraction: … times this fraction.
+        target_modules: Modules to adapt; default those of `fraction_of`, else PEFT's choice.
+        fixed: Settings that are not searched, such as r=4.
 
     Raises:
-        Refusal: If both or neither budget is given, or the smallest possible is above it.
+        Refusal: If both or neither budget is given, or the smallest adapter exceeds the budget.
     """
     if (trainable_parameters is None) == (fraction_of is None):
         raise Refusal("give either trainable_parameters or fraction_of")
@@ -87,7 +88,7 @@ def for_budget(
 
 
 def _choices(start: AdapterConfig, layers: list[Layer], fixed: dict) -> Iterator[tuple[int, dict]]:
-    """Every point of the grid with its count on all layers."""
+    """Yield every point of the grid with its parameter count on all layers."""
     groups = _groups(start, layers)
     free = [name for name in GRID if name not in fixed and _matters(start, name)]
     for point in itertools.product(*(GRID[name] for name in free)):
@@ -97,7 +98,10 @@ def _choices(start: AdapterConfig, layers: list[Layer], fixed: dict) -> Iterator
 
 
 def _groups(start: AdapterConfig, layers: list[Layer]) -> list[tuple[list[Layer], int]]:
-    """Layers that are counted together, and how often: one of each size where none depends on another."""
+    """Group layers that are counted together, with their multiplicity.
+
+    Independent layers are grouped by size; otherwise all layers form one group.
+    """
     patterned = any(getattr(start, name, None) for name in ("rank_pattern", "alpha_pattern"))
     if patterned or any(start.change(layer).shared_tensors() for layer in layers):
         return [(layers, 1)]
@@ -110,7 +114,7 @@ def _matters(start: AdapterConfig, name: str) -> bool:
 
 
 def _preference(choice: tuple[int, dict], wanted_r: int) -> tuple:
-    """Nearest r first, then the larger count, then the wider waist."""
+    """Rank choices: nearest r first, then larger count, then wider waist."""
     count, values = choice
     return abs(values.get("r", wanted_r) - wanted_r), -count, -values.get("waist", 0)
 
@@ -118,12 +122,12 @@ def _preference(choice: tuple[int, dict], wanted_r: int) -> tuple:
 def size_warning(
     model: nn.Module, peft_config: PeftConfig, reference: PeftConfig | None = None
 ) -> str | None:
-    """One sentence if the config trains more parameters than the LoRA it is compared with.
+    """Return a warning if a config trains more parameters than its LoRA reference.
 
     Args:
-        model: What will be adapted; may be on the meta device.
-        peft_config: The config in question.
-        reference: What to compare with; default LoRA r=8 on the same modules.
+        model: Model to adapt; may be on the meta device.
+        peft_config: Config to check.
+        reference: Config to compare with; default LoRA r=8 on the same modules.
     """
     if reference is None or isinstance(reference, type):
         reference = LoraConfig(r=8, lora_alpha=16, target_modules=targets_of(peft_config))
@@ -134,13 +138,13 @@ def size_warning(
 def size_sentence(
     peft_config: PeftConfig, trainable: int, reference: PeftConfig, reference_trainable: int
 ) -> str | None:
-    """`size_warning` of two configs whose parameters have been counted.
+    """Return the `size_warning` of two configs with known parameter counts.
 
     Args:
-        peft_config: The config in question.
-        trainable: Parameters that it trains.
-        reference: What it is compared with.
-        reference_trainable: Parameters that this one trains.
+        peft_config: Config to check.
+        trainable: Number of its trained parameters.
+        reference: Config to compare with.
+        reference_trainable: Number of the reference's trained parameters.
 
     Returns:
         One sentence, or None if the config trains no more than the reference.

@@ -1,7 +1,7 @@
-"""Classical controls of a method: the same adapter without the part that is said to matter.
+"""Classical controls of a method: the same adapter without its quantum part.
 
-A claim about a quantum adapter means something only beside them. A method states its own in its file
-(`@method(controls=…)`); here they are looked up. Nothing runs.
+A claim about a quantum adapter needs a comparison with its controls. A method declares them in its
+file (`@method(controls=…)`); this module looks them up and runs nothing.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ __all__ = ["Control", "controlled_methods", "controls_of"]
 
 
 def controlled_methods() -> list[str]:
-    """The methods that state controls, those with most of them first.
+    """List the methods that declare controls, those with most controls first.
 
     Example:
         >>> controlled_methods()
@@ -26,14 +26,14 @@ def controlled_methods() -> list[str]:
 
 
 def controls_of(method: str, options: Mapping[str, Any]) -> list[Control]:
-    """The controls of a method with these options; none for a method that states none.
+    """List the controls of a method with the given options; empty for other methods.
 
     Args:
-        method: Its name.
-        options: As for `Method.make_config`; a control keeps those that it does not change.
+        method: Name of the method.
+        options: Options as for `Method.make_config`; a control keeps those that it does not change.
 
     Returns:
-        The controls, each with all its options. One that changes nothing here is left out.
+        The controls with all their options, without controls that change nothing here.
 
     Example:
         >>> [control.options for control in controls_of("qtha", {"r": 4})][:2]

@@ -1,9 +1,9 @@
-"""How far the first step of an optimiser moves a layer's output, beside LoRA's.
+"""Size of the first optimiser step in a layer's output, relative to LoRA's.
 
-Adam moves every number that has a gradient by the learning rate η, whatever the gradient's size, so the
-first step's reach is a matter of the start and of η alone. It is tried out on one layer with random
-inputs and gradients of unit variance. LoRA's (r = 8, alpha = 16, peft's start) is η · 2 · √(8/3): the
-scale, times the norm of A x, whose entries have variance 1/3.
+Adam moves every parameter with a gradient by the learning rate η, whatever the gradient's size. So
+the first step depends on the initialisation and η alone. It is measured on one layer with random
+inputs and gradients of unit variance. LoRA's step (r = 8, alpha = 16, PEFT's initialisation) is η ·
+2 · √(8/3). This is the scale times the norm of A x, whose entries have variance 1/3.
 
 The measure and the limit are ours.
 """
@@ -24,20 +24,21 @@ from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 
 LORA = 2 * math.sqrt(8 / 3)
 LORA_RATE = 3e-3
-FAR = 20  # times as far as LoRA's: more is worth a sentence
-_MOST_QUBITS = 10  # of a circuit that is tried in passing
+FAR = 20  # factor on LoRA's step from which a warning is given
+_MOST_QUBITS = 10  # of a circuit that is simulated for the warning
 
 
 def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
-    """Root mean square of what the first step of Adam adds to the output, over the learning rate.
+    """Measure the RMS output change of the first Adam step, divided by the learning rate.
 
     Args:
-        change: A method at one layer; started here as its config says.
-        tokens: Random inputs of unit variance to average over.
-        seed: Of the start, the inputs, the gradient and the weight; the caller's random state stays.
+        change: Method at one layer; initialised here as its config states.
+        tokens: Number of random inputs of unit variance to average over.
+        seed: Seed of initialisation, inputs, gradient and weight; the global random state stays
+            unchanged.
 
     Returns:
-        In units of the output per unit of learning rate; LoRA's is about `LORA`.
+        The change per unit of learning rate; LoRA's is about `LORA`.
     """
     n, m = change.layer.in_features, change.layer.out_features
     with torch.random.fork_rng(devices=[]):
@@ -46,7 +47,7 @@ def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
         x = torch.randn(tokens, n, dtype=torch.float64)
         gradient = torch.randn(tokens, m, dtype=torch.float64)
 
-    def weight() -> torch.Tensor:  # only for a change that reads it: n · m numbers take long
+    def weight() -> torch.Tensor:  # lazy, since drawing n · m numbers is slow
         generator = torch.Generator().manual_seed(seed + 1)
         return torch.randn(m, n, dtype=torch.float64, generator=generator) / math.sqrt(n)
 
@@ -67,26 +68,28 @@ def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
 
 
 def times_lora(config: AdapterConfig, layer: Layer, learning_rate: float) -> float:
-    """The reach at a learning rate, in units of LoRA's at its default rate.
+    """Return the first step relative to LoRA's at its default learning rate.
 
     Args:
-        config: Of a method of ours; its circuits, if any, run on this machine whatever its engine.
-        layer: Sizes and place of the layer.
-        learning_rate: Of the optimiser, at its peak.
+        config: Config of a method of ours; its circuits run locally whatever the engine.
+        layer: Sizes and position of the layer.
+        learning_rate: Peak learning rate of the optimiser.
     """
     config = copy.deepcopy(config)
     if hasattr(config, "engine"):
-        setattr(config, "engine", "auto")  # noqa: B010  # nothing is sent to a machine elsewhere to try it
+        setattr(config, "engine", "auto")  # noqa: B010  # nothing is sent to a remote backend
     return learning_rate * reach(config.change(layer)) / (LORA_RATE * LORA)
 
 
 def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | None:
-    """A sentence if the first step goes many times as far as LoRA's; None if not, or if it is not ours.
+    """Return a warning if the first step is many times larger than LoRA's.
+
+    Returns None for methods that are not ours.
 
     Args:
-        model: The base model, which may be on the meta device, or one with the adapter on it.
+        model: Base model, maybe on the meta device, or the model with the adapter.
         config: A PEFT config.
-        learning_rate: Of the optimiser, at its peak.
+        learning_rate: Peak learning rate of the optimiser.
     """
     if not isinstance(config, AdapterConfig):
         return None
@@ -98,16 +101,16 @@ def first_step_warning(model: nn.Module, config, learning_rate: float) -> str | 
 def first_step_sentence(
     sizes: Iterable[tuple[int, int]], config: PeftConfig, learning_rate: float
 ) -> str | None:
-    """`first_step_warning` for all layers that are adapted, where only their sizes are known.
+    """Return the `first_step_warning` for the sizes of all adapted layers.
 
     Args:
         sizes: (in_features, out_features) of each adapted layer, in the model's order.
         config: A PEFT config.
-        learning_rate: Of the optimiser, at its peak.
+        learning_rate: Peak learning rate of the optimiser.
 
     Returns:
         None if the step is less than `FAR` times LoRA's, the method is not ours, or a circuit has
-        too many qubits to be tried in passing.
+        too many qubits to be simulated here.
 
     Example:
         >>> from peft import LoraConfig

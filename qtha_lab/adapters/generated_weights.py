@@ -1,21 +1,22 @@
-"""Weights generated from the probabilities of a small circuit, a chunk of them per basis state.
+"""Generation of weights from a small circuit's probabilities, one chunk per basis state.
 
     m weights in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
     chunk i = G(bits of i as ±1, p̃_i)
 
 p̃ is `basis_states.generated_values`; G is a small MLP (`mlp_mapping`) or a matrix product state
-(`mps_mapping`). Knows no layer and no network: `quantum_train` makes changes of weight with it, `qpa` factors,
-`generated_net` all weights of a network. It holds no tensor either, so it is copied and pickled with its owner.
+(`mps_mapping`). Independent of layers and networks: `quantum_train` generates changes of weight,
+`qpa` factors, `generated_network` all weights of a network. A generator holds no tensor, so it can
+be copied and pickled with its owner.
 
-Trained numbers: N L of the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold for `generator="mps"`),
-where it is trained, and
+Trained parameters: N L of the circuit if trained (15 (N − 1) L for `ansatz="su4"`; the core entries
+for `generator="mps"`), and
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
 
 Source:
-    Quantum-Train, arXiv:2405.11304; chunks, as in Federated Quantum-Train, arXiv:2409.02763, and QPA,
-    arXiv:2410.09846.
+    Quantum-Train, arXiv:2405.11304; chunks, as in Federated Quantum-Train, arXiv:2409.02763, and
+    QPA, arXiv:2410.09846.
 """
 
 import math
@@ -35,14 +36,14 @@ MOST_QUBITS = 20
 
 
 class WeightGenerator:
-    """The mathematics of one circuit and one mapping that give `n_weights` numbers.
+    """Generator of `n_weights` numbers from one circuit and one mapping.
 
     Args:
-        n_weights: m, how many numbers are generated.
-        config: Of Quantum-Train or QPA: circuit, post-processing and network are read.
-        chunk: c, numbers per basis state.
-        mapping: "mlp", or "mps", for which `config.bond_dim` is read.
-        n_blocks: Unentangled circuits that share the qubits.
+        n_weights: Number m of generated weights.
+        config: Config of Quantum-Train or QPA; reads circuit, post-processing and network.
+        chunk: Number c of weights per basis state.
+        mapping: "mlp", or "mps", which reads `config.bond_dim`.
+        n_blocks: Number of unentangled circuits that share the qubits.
 
     Example:
         >>> from qtha_lab.adapters.quantum_train import QuantumTrainConfig
@@ -63,10 +64,10 @@ class WeightGenerator:
         self.widths = (self.n_qubits + 1, *config.hidden, chunk)
 
     def check(self, owner: str) -> None:
-        """Refuse more qubits than a machine holds.
+        """Refuse more than `MOST_QUBITS` qubits.
 
         Args:
-            owner: What the weights are of, as it reads in a sentence.
+            owner: Owner of the weights, for the message.
 
         Raises:
             Refusal: With the smallest chunk that fits.
@@ -78,15 +79,15 @@ class WeightGenerator:
             )
 
     def circuits(self) -> list[Circuit]:
-        """What runs, once per use of the weights; none for the classical control."""
+        """Return the circuits that run once per use of the weights; none for controls."""
         return basis_states.generator_circuits(self.n_qubits, self.config, self.n_blocks)
 
     def n_numbers(self) -> int:
-        """What gives the probabilities has so many: angles, their classical stand-ins, or those in the cores."""
+        """Count the generator's numbers: angles, control weights or MPS core entries."""
         return basis_states.n_numbers(self.n_qubits, self.config, self.n_blocks)
 
     def n_parameters(self) -> int:
-        """Trained numbers, by the formula above."""
+        """Count the trained parameters by the formula of the module."""
         angles = self.n_numbers() * self.config.train_generator
         if self.mapping == "mps":
             return angles + mps_mapping.n_parameters(
@@ -95,7 +96,7 @@ class WeightGenerator:
         return angles + mlp_mapping.n_parameters(self.widths)
 
     def tensors(self) -> dict[str, TensorSpec]:
-        """Angles as `params`, and what the mapping is made of."""
+        """Return names and shapes: angles as `params`, and tensors of the mapping."""
         config = self.config
         specs = {"params": TensorSpec((self.n_numbers(),), config.train_generator)}
         if self.mapping == "mps":
@@ -103,13 +104,13 @@ class WeightGenerator:
         return specs | mlp_mapping.tensors_of(self.widths)
 
     def initialise(self, tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
-        """Fill in place at random; with `last_zero` every generated weight is zero."""
+        """Fill tensors at random in place; `last_zero` makes every generated weight zero."""
         basis_states.start(tensors["params"], self.config, self.circuits())
         fill = mps_mapping.start if self.mapping == "mps" else mlp_mapping.start
         fill(tensors, last_zero=last_zero)
 
     def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-        """All tensors, freshly made and filled."""
+        """Make and initialise all tensors."""
         tensors = {name: torch.empty(s.shape, dtype=dtype) for name, s in self.tensors().items()}
         with torch.no_grad():
             self.initialise(tensors)
@@ -120,11 +121,13 @@ class WeightGenerator:
     ) -> tuple[
         Float[Tensor, "n_chunks width"], Float[Tensor, "chunk width"], Float[Tensor, "chunk"]
     ]:
-        """H, W and b: chunk i of the weights is W H_i + b. Small, however many weights there are.
+        """Compute the factors of the weights: H, W and b.
+
+        Chunk i of the weights is W H_i + b. The factors are small, however many weights there are.
 
         Args:
-            tensors: Named as by `tensors`.
-            states: Whose bits label the chunks (mlp); None is 0, 1, 2, …
+            tensors: Tensors with the names of `tensors`.
+            states: Basis states whose bits label the chunks (mlp); None is 0, 1, 2, …
         """
         values = basis_states.generated_values(
             tensors["params"], self.n_qubits, self.n_chunks, self.config, self.n_blocks
@@ -140,12 +143,12 @@ class WeightGenerator:
         return last, *mlp_mapping.last_layer(tensors)
 
     def mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:
-        """The mean of all weights, without making them: whole chunks, then what the last one gives.
+        """Compute the mean of all weights without generating them.
 
         Args:
-            last: H, as `parts` gives it.
-            weight: W.
-            bias: b.
+            last: H from `parts`.
+            weight: W from `parts`.
+            bias: b from `parts`.
         """
         rest = self.n_weights - (self.n_chunks - 1) * self.chunk
         whole = last[:-1].sum(0) @ weight.sum(0) + (self.n_chunks - 1) * bias.sum()
@@ -155,7 +158,7 @@ class WeightGenerator:
     def weights(
         self, tensors: Mapping[str, Tensor], states: Int[Tensor, "n_chunks"] | None = None
     ) -> Float[Tensor, "n_weights"]:
-        """All weights, one chunk after another, minus their mean where the config says so."""
+        """Generate all weights, chunk by chunk, minus their mean if the config says so."""
         weights = torch.nn.functional.linear(*self.parts(tensors, states))
         weights = weights.flatten()[: self.n_weights]
         has_mean = self.config.remove_mean and self.n_weights > 1  # a single weight would stay zero

@@ -1,6 +1,7 @@
-"""What a config puts on a model: which layers, how many parameters, which circuits, counted at once.
+"""Layout of a config on a model: layers, parameters and circuits, counted together.
 
-Makes no weight: adapters are put on a copy of the model on the meta device. Single counts are in `attach`.
+Allocates no weights: the adapters are added to a copy of the model on the meta device. `attach` has
+single counts.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from qtha_lab.circuits import Circuit
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The adapters of one config on one model.
+    """Adapted layers, parameters and circuits of one config on one model.
 
     Attributes:
         sizes: (in_features, out_features) of every adapted layer, in the model's order.
-        trainable: Parameters of all adapters; a classification head beside them is left out.
-        circuits: How many layers run each circuit; empty for peft's methods.
-        groups: Of trained tensors, to which rates of their own can be given.
+        trainable: Parameters of all adapters, without a classification head.
+        circuits: Number of layers that run each circuit; empty for PEFT's methods.
+        groups: Groups of trained tensors, which can have separate learning rates.
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -42,7 +43,7 @@ class Layout:
 
 
 def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
-    """Put adapters on a copy of the model without weights, and count.
+    """Add adapters to a copy of the model without weights, and count.
 
     Raises:
         Refusal: If the targets match nothing, or the method cannot adapt them.

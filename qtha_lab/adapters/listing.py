@@ -1,6 +1,6 @@
-"""All methods side by side, as rows of a table: equation, size, whether they merge, where they are from.
+"""Table of all methods: equation, parameters, merging and source.
 
-Read from the registry, counted on one layer without weights.
+Read from the registry, and counted on one layer without weights.
 """
 
 import functools
@@ -17,7 +17,7 @@ HEADING = ("method", "change", "parameters, {} → {}", "merges", "source")
 
 
 def methods_table(in_features: int = REFERENCE[0], out_features: int = REFERENCE[1]) -> list[tuple]:
-    """A heading and one row per method, with its default settings, for a layer of this size.
+    """Return a heading and one row per method with its defaults, for one layer size.
 
     Example:
         >>> heading, *rows = methods_table(64, 32)
@@ -36,7 +36,7 @@ def methods_table(in_features: int = REFERENCE[0], out_features: int = REFERENCE
 
 
 def controls_table() -> list[tuple]:
-    """A heading and one row for every classical control."""
+    """Return a heading and one row per classical control."""
     rows = [("control", "as a method", "what a difference to it shows")]
     for name in controlled_methods():
         for control in controls_of(name, {}):
@@ -47,12 +47,12 @@ def controls_table() -> list[tuple]:
 
 @functools.cache
 def parameters(name: str, in_features: int, out_features: int) -> int:
-    """Trainable parameters of a method with its defaults at one layer.
+    """Count the trainable parameters of a method with its defaults at one layer.
 
     Args:
-        name: Of a method, ours or peft's.
-        in_features: Inputs of the layer.
-        out_features: Outputs of the layer.
+        name: Name of a method, ours or PEFT's.
+        in_features: Number of inputs of the layer.
+        out_features: Number of outputs of the layer.
 
     Raises:
         Refusal: If there is no such method, or it cannot adapt a layer of this size.

@@ -1,6 +1,7 @@
-"""Loads a saved adapter, after its files were held against each other and against the model.
+"""Load a saved adapter, after checks of its files against the model.
 
-Every damage is a Refusal before anything of the described size is built; pickled tensors are not opened.
+Every fault is a Refusal before tensors of the described size are allocated. Pickled tensors are not
+opened.
 """
 
 import dataclasses
@@ -32,8 +33,8 @@ from qtha_lab.core.settings import unknown
 
 log = logging.getLogger(__name__)
 
-LONGEST = 2**20  # bytes of a description
-PATTERN_SECONDS = 5  # of computing, which a busy machine does not shorten
+LONGEST = 2**20  # bytes of adapter_config.json
+PATTERN_SECONDS = 5  # CPU time, independent of the machine's load
 PATTERNS = ("target_modules", "exclude_modules", "modules_to_save", "layers_pattern",
             "rank_pattern", "alpha_pattern")  # fmt: skip
 NO_CODE = "its pickled tensors can run code when they are opened, so they are not"
@@ -44,20 +45,21 @@ CONVERT = (
 
 
 def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftModel:
-    """`PeftModel.from_pretrained`, refusing what it only warns of.
+    """Load an adapter by `PeftModel.from_pretrained`, and refuse what PEFT only warns of.
 
     Args:
-        model: The base model; gets the head that the adapter was trained with, if that is not a linear one.
-        folder: Where `save_pretrained` wrote the adapter.
-        kwargs: As for `PeftModel.from_pretrained` (`is_trainable`, `adapter_name`, …).
+        model: Base model; receives the adapter's head, if that is not a linear one.
+        folder: Folder in which `save_pretrained` wrote the adapter.
+        kwargs: Options of `PeftModel.from_pretrained` (`is_trainable`, `adapter_name`, …).
 
     Raises:
         FileNotFoundError: If there is no adapter in the folder.
-        Refusal: If its method, its head or a setting of it is unknown, a file is damaged, its tensors are pickled, not
-            finite, missing, unexpected or of other sizes, or the name would be confused with theirs.
+        Refusal: If its method, head or a setting is unknown, a file is damaged, or the adapter name
+            is ambiguous. Also if tensors are pickled, not finite, missing, unexpected or of other
+            sizes.
     """
     folder, name = Path(folder), kwargs.get("adapter_name", "default")
-    if (folder / FILE).is_file():  # a checkpoint whose start took a part out of the base's weights
+    if (folder / FILE).is_file():  # a checkpoint with a part of the base weights
         with tempfile.TemporaryDirectory() as whole:
             _saved_shapes(folder)
             save_whole(folder, Path(whole))
@@ -85,7 +87,7 @@ def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftMod
 
 
 def _head(folder: Path, model: nn.Module) -> Head | None:
-    """The head that the adapter was trained with, where the model has a linear one yet."""
+    """Return the adapter's head if the model still has a linear one, else None."""
     text, before = text_in(folder / "adapter_model.safetensors"), head_of(model)
     if text is None:
         return None
@@ -98,7 +100,10 @@ def _head(folder: Path, model: nn.Module) -> Head | None:
 
 
 def _read_config(folder: Path) -> PeftConfig:
-    """The description, refused where this version cannot rebuild it; missing settings take defaults."""
+    """Read the adapter config, and refuse one that this version cannot rebuild.
+
+    Missing settings take their defaults.
+    """
     file = folder / "adapter_config.json"
     if not file.is_file():
         raise FileNotFoundError(f"no adapter in {folder}: it has no adapter_config.json")
@@ -144,7 +149,7 @@ def _read_object(file: Path) -> dict[str, Any]:
 
 
 def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Names and sizes of the saved tensors, every value of which is finite."""
+    """Return names and shapes of the saved tensors, and refuse non-finite values."""
     file = folder / "adapter_model.safetensors"
     if not file.is_file():
         if (folder / "adapter_model.bin").is_file():
@@ -168,9 +173,10 @@ def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
-    """Refuse patterns that are none, and those that take for ever on the names of this model's modules.
+    """Refuse invalid patterns, and patterns whose search does not terminate in time.
 
-    They are tried in a process of their own, for a search in this one could not be stopped.
+    The patterns are tested on the model's module names in a separate process, since a search in
+    this process could not be stopped.
     """
     patterns = [pattern for name in PATTERNS for pattern in _texts(folder, config, name)]
     strange = [pattern for pattern in patterns if not re.fullmatch(r"[\w.-]*", pattern)]
@@ -212,7 +218,10 @@ def _texts(folder: Path, config: PeftConfig, name: str) -> list[str]:
 def _described_shapes(
     folder: Path, model: nn.Module, config: PeftConfig
 ) -> dict[str, tuple[int, ...]]:
-    """Names and sizes of the tensors that the description asks for; nothing of that size is allocated."""
+    """Return names and shapes of the tensors that the config describes.
+
+    The tensors are on the meta device, so no memory is allocated.
+    """
     try:
         with ONE_THREAD, warnings.catch_warnings():
             warnings.simplefilter("ignore")

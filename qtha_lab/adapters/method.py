@@ -1,6 +1,6 @@
-"""What a method is: a name, settings, and the change it makes to a layer's output.
+"""Interface of a method: name, settings, and the change of a layer's output.
 
-Holds no PEFT machinery (`peft` does) and no method; one of ours is one file beside this one:
+The PEFT integration is in `peft`. Each of our methods is one file in this folder, such as:
 
     >>> from qtha_lab.plugins import AdapterConfig, Change, TensorSpec, method, setting
     >>> @dataclasses.dataclass
@@ -52,7 +52,7 @@ from qtha_lab.core.io import shortened
 from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import Setting, nearest
 
-# What PEFT writes down for itself when it makes or saves an adapter: for nobody to choose.
+# Fields that PEFT fills when it makes or saves an adapter; not for users.
 NOTES = (
     "task_type",
     "peft_type",
@@ -63,7 +63,7 @@ NOTES = (
     "revision",
     "inference_mode",
 )
-# And where an adapter goes: set by name, never offered in a form.
+# Placement of an adapter: set by name, never offered in a form.
 PLACEMENT = (
     *NOTES,
     "target_modules",
@@ -80,7 +80,7 @@ PATTERNS = ("layers_pattern", "rank_pattern", "alpha_pattern")
 
 
 def check_patterns(placement: Mapping[str, Any]) -> None:
-    """Refuse text that PEFT would read as a regular expression and that is none.
+    """Refuse an invalid regular expression in a setting that PEFT reads as a pattern.
 
     Example:
         >>> check_patterns({"layers_pattern": "("})
@@ -101,16 +101,16 @@ def check_patterns(placement: Mapping[str, Any]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """The layer that is adapted: its sizes, where in the model it lies, and what lies beside it.
+    """Adapted layer: sizes, position in the model, and the other adapted layers.
 
     Args:
-        in_features: Numbers that go in per token; of a convolution, per patch (channels times kernel).
-        out_features: Numbers that come out.
-        name: Of the module in the model.
+        in_features: Inputs per token; for a convolution, per patch (channels times kernel).
+        out_features: Outputs per token or patch.
+        name: Name of the module in the model.
         block: Index of its transformer block.
-        n_blocks: How many there are.
-        index: Which of the adapted layers it is, in the model's order.
-        sizes: (in_features, out_features) of all of them; alone where nothing is said.
+        n_blocks: Number of transformer blocks.
+        index: Index among the adapted layers, in the model's order.
+        sizes: (in_features, out_features) of all adapted layers; by default of this layer alone.
     """
 
     in_features: int
@@ -128,18 +128,18 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """One named tensor of a method at one layer; a frozen one is saved but not trained."""
+    """Shape of a named tensor of a method; frozen tensors are saved, not trained."""
 
     shape: tuple[int, ...]
     trainable: bool = True
 
 
 class Base:
-    """The layer that is adapted, as it was before; each part is made when it is first read.
+    """Adapted layer without the adapter; weight and output are computed on first use.
 
     Args:
-        weight: Gives the frozen weight, in the precision that the change is computed in.
-        output: Gives the layer's output for the input at hand, without its bias.
+        weight: Function that returns the frozen weight, in the precision of the change.
+        output: Function that returns the layer's output for the current input, without bias.
     """
 
     def __init__(self, weight: Callable[[], Tensor], output: Callable[[], Tensor]):
@@ -147,17 +147,17 @@ class Base:
 
     @functools.cached_property
     def weight(self) -> Float[Tensor, "out_features in_features"]:
-        """The frozen weight; a quantised one as it multiplies."""
+        """Frozen weight; a quantised weight is dequantised."""
         return self._weight()
 
     @functools.cached_property
     def output(self) -> Float[Tensor, "*batch out_features"]:
-        """weight · x, without the bias."""
+        """Product weight · x, without the bias."""
         return self._output()
 
     @classmethod
     def of(cls, weight: Float[Tensor, "out_features in_features"], x: Tensor) -> "Base":
-        """The layer of a weight that is at hand, for an input."""
+        """Build the base from a given weight and input."""
         return cls(lambda: weight, lambda: torch.nn.functional.linear(x, weight))
 
 
@@ -165,13 +165,12 @@ AtRest = Callable[[Tensor, Tensor], Tensor]
 
 
 class Change(ABC):
-    """The mathematics of one method at one layer: named tensors, and the change they make.
+    """Mathematics of one method at one layer: named tensors, and the change of the output.
 
-    Plain data only (it is copied and pickled with the model): tensors live in the PEFT layer.
-    `small_first_step` names the option whose first step goes about as far as LoRA's, if there is one.
-
-    `delta` may have a third parameter, `base`: the layer as it was before. Tensors that several layers
-    use are named by `shared_tensors` and filled by `initialise_shared`.
+    Holds plain data only, since it is copied and pickled with the model; the tensors are in the
+    PEFT layer. `small_first_step` names the option whose first step is about as large as LoRA's, if
+    one exists. `delta` may have a third parameter `base`, the layer without the adapter.
+    `shared_tensors` names tensors that several layers use, and `initialise_shared` fills them.
     """
 
     small_first_step: str = ""
@@ -182,122 +181,138 @@ class Change(ABC):
 
     @classmethod
     def is_linear(cls, config: Any) -> bool:
-        """Whether the change is W · x of a constant matrix W, so that it can be merged into the weight.
+        """Return whether the change is W · x with one constant, mergeable matrix W.
 
-        An affine change, W · x + b with b other than zero, is not linear.
+        An affine change W · x + b with nonzero b is not linear.
         """
         return True
 
     @abstractmethod
     def tensors(self) -> dict[str, TensorSpec]:
-        """Names and shapes of this layer's own; a name has no dot."""
+        """Return names and shapes of the layer's own tensors; a name has no dot."""
 
     def shared_tensors(self) -> dict[str, TensorSpec]:
-        """Names and shapes of those that every layer with the same name in this dictionary uses too.
+        """Return names and shapes of the tensors shared with other layers.
 
-        Optional. Each is stored, saved and counted once for all layers of an adapter.
+        Optional. Every layer with the same name in this dictionary uses the same tensor, which is
+        stored, saved and counted once per adapter.
         """
         return {}
 
     @abstractmethod
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        """Fill the layer's own tensors in place: no change at the start, unless `init_weights` is False."""
+        """Fill the layer's own tensors in place.
+
+        The initial change is zero, unless `init_weights` is False.
+        """
 
     def initialise_shared(self, tensors: Mapping[str, Tensor]) -> None:
-        """Fill the shared tensors that this layer is the first to name; needed where there are any."""
+        """Fill the shared tensors that this layer is the first to name.
+
+        Required if there are any.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} has shared_tensors and fills none of them"
         )
 
     def start_from(self, tensors: Mapping[str, Tensor], samples: Sequence[Any]) -> None:
-        """Start anew from what training rows say; needed where the config has `start_rows`.
+        """Initialise from training rows; required if the config has `start_rows`.
 
         Args:
-            tensors: The layer's own and the shared ones, by name, filled at random before.
-            samples: `data_start.LayerSample` of this layer, or of all that share its tensors.
+            tensors: Own and shared tensors by name, already filled at random.
+            samples: `from_data.LayerSample` of this layer, or of all layers that share its tensors.
         """
         raise NotImplementedError(f"{type(self).__name__} has start_rows and reads none")
 
     @abstractmethod
     def n_parameters(self) -> int:
-        """Trainable parameters of this layer's own, by the formula of the method's docstring."""
+        """Count the layer's own trainable parameters, by the method's formula."""
 
     @abstractmethod
     def delta(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch out_features"]:
-        """What is added to the layer's output for the input x (float32 or float64).
+        """Compute the change of the layer's output for the input x (float32 or float64).
 
         Args:
-            tensors: The layer's own and the shared ones, by name.
-            x: Input of the layer; of a convolution, its patches.
+            tensors: Own and shared tensors by name.
+            x: Input of the layer; for a convolution, its patches.
 
-        A method that declares a third parameter is also given the `Base`.
+        A method that declares a third parameter also receives the `Base`.
         """
 
     def angle_circuits(self) -> Mapping[str, Sequence[Any]]:
-        """Tensors of angles by name, and the circuits whose angles each holds, one after another.
+        """Return the circuits of each tensor of angles, in the order of their angles.
 
-        Optional: with the setting `angles` (`qtha_lab.adapters.initialisation.angles`) they can start elsewhere than where
-        `initialise` puts them.
+        Optional: enables the setting `angles` (`qtha_lab.adapters.initialisation.angles`), which
+        overrides the angles of `initialise`.
         """
         return {}
 
-    def follow_angles(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027  most need not
-        """Make anew what `initialise` made of the angles, after they were moved; nothing for most."""
+    def follow_angles(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027  optional
+        """Recompute tensors that depend on the initial angles, after the angles changed.
+
+        Most methods have no such tensors.
+        """
 
     def product_sources(self) -> tuple[str, ...]:
-        """Names of the tensors that `products` are made of at this layer; none where it makes none."""
+        """Return names of the tensors that `products` uses; empty without products."""
         return ()
 
     def product_kind(self) -> Hashable:
-        """Equal at layers whose products, of sources of equal shapes, are made in the same way."""
+        """Return a key that is equal for layers with the same computation of products."""
         return None
 
     def products(
         self, tensors: Mapping[str, Float[Tensor, "layers *shape"]]
     ) -> dict[str, Float[Tensor, "layers *product"]]:
-        """What layers of this kind make of their tensors alone, the same for every token; for all of them at once.
+        """Compute token-independent products of tensors, for all layers of one kind at once.
 
-        Optional, with `product_sources`: made once for a step, or for all tokens of an answer. `delta` is
-        then given the products in the place of their sources; given those, it makes them itself, by `own_products`.
+        Optional, with `product_sources`. Products are computed once per step, or once per generated
+        answer. `delta` then receives the products in place of their sources. If it receives the
+        sources, it computes the products itself by `own_products`.
 
         Args:
-            tensors: The sources by name, stacked: many small operations cost more than a large one.
+            tensors: Stacked sources by name; one large operation costs less than many small ones.
 
         Returns:
-            Products by name, stacked likewise, differentiable in the sources.
+            Stacked products by name, differentiable in the sources.
         """
         return {}
 
     def own_products(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The products of this layer alone.
+        """Compute the products of this layer alone.
 
         Args:
-            tensors: Its sources by name, others among them.
+            tensors: Tensors of the layer by name, including the sources.
         """
         stacked = {name: tensors[name].unsqueeze(0) for name in self.product_sources()}
         return {name: product.squeeze(0) for name, product in self.products(stacked).items()}
 
     def at_rest(self, tensors: Mapping[str, Tensor], factor: float) -> AtRest | None:
-        """What adds `delta` of the few tokens of an answer, by tensors that stay: what depends on no token is done once.
+        """Return a function that adds `delta` for generated tokens, with fixed tensors.
 
-        Optional: what most of a small product takes is its call.
+        Optional: token-independent parts are computed once, which reduces the overhead of small
+        products.
 
         Args:
-            tensors: As for `delta`, with the products; copies of them may be kept.
-            factor: Of the change.
+            tensors: Tensors as for `delta`, with the products; the function may hold copies.
+            factor: Factor on the change.
 
         Returns:
-            A function of x (tokens, 1, in_features) and what the change is added to (tokens, 1, out_features), to
-            be called without gradients; it changes neither. None where it is to be `delta`.
+            A function of x (tokens, 1, in_features) and of the output (tokens, 1, out_features) to
+            which the change is added. It runs without gradients and changes neither argument. None
+            to use `delta`.
         """
         return None
 
     def delta_weight(
         self, tensors: Mapping[str, Tensor], base: Any = None
     ) -> Float[Tensor, "out_features in_features"]:
-        """The change as a matrix, for a linear one; a method that overrides it may leave `base` out."""
+        """Compute the change as a matrix, for a linear method.
+
+        An override may omit the parameter `base`.
+        """
         tensor = next(iter(tensors.values()))
         identity = torch.eye(self.layer.in_features, dtype=tensor.dtype, device=tensor.device)
         if base is None or not self.reads_base():
@@ -307,34 +322,34 @@ class Change(ABC):
 
     @classmethod
     def reads_base(cls) -> bool:
-        """Whether `delta` declares a third parameter."""
+        """Return whether `delta` declares a third parameter."""
         return _n_arguments(cls.delta) > 3
 
     def output(self, tensors: Mapping[str, Tensor], x: Tensor, base: Base) -> Tensor:
-        """`delta`, given the base if it reads it.
+        """Call `delta`, with the base if it declares one.
 
         Args:
-            tensors: The layer's own and the shared ones, by name.
-            x: Input of the layer, (*batch, in_features); of a convolution, its patches.
-            base: The layer as it was before.
+            tensors: Own and shared tensors by name.
+            x: Input of the layer, (*batch, in_features); for a convolution, its patches.
+            base: Layer without the adapter.
 
         Returns:
-            What is added to the layer's output, (*batch, out_features).
+            Change of the layer's output, (*batch, out_features).
         """
         delta: Callable[..., Tensor] = self.delta
         return delta(tensors, x, base) if self.reads_base() else delta(tensors, x)
 
     def matrix(self, tensors: Mapping[str, Tensor], base: Base) -> Tensor:
-        """`delta_weight`, given the base if it reads it."""
+        """Call `delta_weight`, with the base if it declares one."""
         whole: Callable[..., Tensor] = self.delta_weight
         reads = _n_arguments(type(self).delta_weight) > 2
         return whole(tensors, base) if reads else whole(tensors)
 
     def all_tensors(self) -> dict[str, TensorSpec]:
-        """The layer's own and the shared ones.
+        """Return names and shapes of own and shared tensors.
 
         Raises:
-            Refusal: If one name stands among both.
+            Refusal: If a name is in both.
         """
         separate, shared = self.tensors(), self.shared_tensors()
         if names := separate.keys() & shared.keys():
@@ -344,12 +359,13 @@ class Change(ABC):
         return separate | shared
 
     def joins(self, before: "Change") -> tuple[str, ...]:
-        """Tensors that are zero while `before` is trained, so that this change, with more parts, begins where it ends.
+        """Name tensors that must be zero until a later phase trains its added parts.
 
-        Optional, for methods whose settings leave parts out (`stages`).
+        Optional, for methods whose settings leave parts out (`phases`). `before` is the change of
+        the earlier phase; a zero tensor makes the change continuous.
 
         Raises:
-            Refusal: If there are more tensors, and none of them does that.
+            Refusal: If tensors are added, and none of them makes the change continuous.
         """
         more = self.all_tensors().keys() - before.all_tensors().keys()
         if more:
@@ -360,7 +376,7 @@ class Change(ABC):
         return ()
 
     def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-        """All tensors, freshly made and filled, as at a layer that is alone."""
+        """Make and initialise all tensors, as at a single layer."""
         tensors = {n: torch.empty(s.shape, dtype=dtype) for n, s in self.all_tensors().items()}
         with torch.no_grad():
             if shared := self.shared_tensors():
@@ -369,26 +385,29 @@ class Change(ABC):
         return tensors
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
-        """Thin matrices whose product is the part of the change that is linear in x, if it has such.
+        """Return thin matrices whose product is the linear part of the change, or None.
 
-        Optional: analyses read ranks off them without making the product or running a circuit.
+        Optional: analyses compute ranks from the factors, without the product or a circuit.
         """
         return None
 
     def operators(self, tensors: Mapping[str, Tensor]) -> dict[str, tuple[list[Tensor], Any]]:
-        """The matrix product operators among the tensors: cores and `mpo.MpoShape` by name.
+        """Return cores and `mpo.MpoShape` of the matrix product operators, by name.
 
-        Optional: analyses read bond dimensions and entanglement off them.
+        Optional: analyses compute bond dimensions and entanglement from them.
         """
         return {}
 
     def circuits(self) -> list[Any]:
-        """All circuits of this one layer; they run once per token where they read data, else once per step."""
+        """Return all circuits of this layer.
+
+        They run once per token if they read data, else once per step.
+        """
         return []
 
     @classmethod
     def why_not_linear(cls, config: Any) -> str:
-        """Why this cannot be merged and what can be done instead, for the error message."""
+        """Explain why the change cannot be merged, with a remedy, for the error message."""
         return "its change is not one constant matrix"
 
 
@@ -403,7 +422,7 @@ def _counted_arguments(function: Callable) -> int:
 
 
 def n_trained(specs: Iterable[TensorSpec]) -> int:
-    """Numbers in those tensors that are trained.
+    """Count the numbers in the trained tensors.
 
     Example:
         >>> n_trained([TensorSpec((2, 3)), TensorSpec((5,), trainable=False)])
@@ -414,14 +433,14 @@ def n_trained(specs: Iterable[TensorSpec]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """A method to compare with: the same one without the part that is said to matter.
+    """Control of a method: the same method without its distinctive part.
 
     Args:
-        title: What it is, in a few words.
-        shows: What a difference to it would show.
-        options: Settings of the method that are changed.
-        without: Settings that are not carried along, since only the missing part reads them.
-        method: Name of the method, filled in by `controls_of`.
+        title: Name in a few words.
+        shows: Meaning of a difference to the control.
+        options: Changed settings of the method.
+        without: Settings to drop, since only the missing part reads them.
+        method: Name of the method; `controls_of` sets it.
     """
 
     title: str
@@ -432,7 +451,7 @@ class Control:
 
 
 class Method(ABC):
-    """A way to fine-tune, ours or peft's: what the command line, forms and comparisons know of it."""
+    """Fine-tuning method, ours or PEFT's, as the command line and forms see it."""
 
     name: str
     summary: str
@@ -444,21 +463,21 @@ class Method(ABC):
     config_class: type
     style: MethodStyle | None = None
     controls: tuple[Control, ...] = ()
-    compare_with_lora: bool = False  # lists put LoRA of equal r and of equal size beside it
-    sized_by: tuple[str, ...] = ("r",)  # settings that say how many parameters it trains
+    compare_with_lora: bool = False  # lists add LoRA of equal r and of equal size
+    sized_by: tuple[str, ...] = ("r",)  # settings that determine the parameter count
 
     @property
     def size_settings(self) -> tuple[str, ...]:
-        """The settings that say how many parameters it trains; none where nothing does."""
+        """Settings that determine the parameter count; may be empty."""
         return tuple(name for name in self.sized_by if name in self.settings())
 
     @abstractmethod
     def settings(self) -> dict[str, Setting]:
-        """What a form or a command line offers, without `target_modules` and its like."""
+        """Return the settings for forms and the command line, without the placement."""
 
     @abstractmethod
     def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Keyword arguments of the config class for checked options."""
+        """Return keyword arguments of the config class for checked options."""
 
     @abstractmethod
     def check_sizes(self, config: Any, sizes: Iterable[tuple[int, int]]) -> None:
@@ -466,26 +485,26 @@ class Method(ABC):
 
     @abstractmethod
     def owns(self, config: Any) -> bool:
-        """Whether a PEFT config is one of this method."""
+        """Return whether a PEFT config belongs to this method."""
 
     def learning_rate_of(self, options: Mapping[str, Any]) -> float:
-        """Where to start with these options when nothing is known."""
+        """Return the default learning rate for these options."""
         others = self.other_learning_rates.items()
         suited = (rate for (name, value), rate in others if options.get(name) == value)
         return next(suited, self.default_learning_rate)
 
     def start_rows(self, options: Mapping[str, Any]) -> int:
-        """How many training rows the start with these options may read; 0 for most."""
+        """Return the number of training rows for the initialisation; 0 for most."""
         return 0
 
     def is_linear(self, config: Any) -> bool:
-        """Whether the change is a constant matrix, so that it can be merged into the weights."""
+        """Return whether the change is a constant matrix that can be merged into the weights."""
         return True
 
     def make_config(
         self, task_type: str | None = None, target_modules: Any = None, **options: Any
     ) -> Any:
-        """A PEFT config of this method.
+        """Build a PEFT config of this method.
 
         Raises:
             Refusal: For an unknown option, with the nearest name, or a value outside its limits.
@@ -508,14 +527,15 @@ class Method(ABC):
     def check(
         self, options: Mapping[str, Any], sizes: Iterable[tuple[int, int]] | None = None
     ) -> None:
-        """Refuse everything that can be refused before a weight is loaded.
+        """Refuse invalid options and sizes before a weight is loaded.
 
         Args:
-            options: As for `make_config`.
-            sizes: (in_features, out_features) of the layers that will be adapted, if known.
+            options: Options as for `make_config`.
+            sizes: (in_features, out_features) of the adapted layers, if known.
 
         Raises:
-            Refusal: For an option or a value that the method does not take, or sizes it cannot adapt.
+            Refusal: For an option or a value that the method does not take, or sizes it cannot
+                adapt.
         """
         for name in options:
             if name in NOTES:

@@ -1,6 +1,6 @@
-"""Several adapters at once, each with a weight: the change of a layer is Σ w_a Δ_a.
+"""Weighted sum of several adapters: the change of a layer is Σ w_a Δ_a.
 
-Holds no mathematics of a method: ours and peft's LoRA, LoHa and LoKr carry a factor on their layers.
+The weights use the factors that our layers and PEFT's LoRA, LoHa and LoKr have on their changes.
 """
 
 import contextlib
@@ -22,19 +22,20 @@ from qtha_lab.core.settings import unknown
 
 
 def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStack:
-    """Make these adapters the active ones, each one's change multiplied by its weight.
+    """Activate adapters, with each change multiplied by its weight.
 
-    In a `with` statement everything is as before at its end, and what was merged inside is unmerged;
-    without one the weights stay until the next call. What is trainable stays as it is. Merging adds
-    w_a Δ_a to the weights; `save_pretrained` saves the adapters as they are, without the weights.
+    A `with` statement restores the previous state at its end, and unmerges adapters merged inside.
+    Without `with` the weights stay until the next call. Trainability does not change. Merging adds
+    w_a Δ_a to the base weights. `save_pretrained` saves the adapters without the weights.
 
     Args:
-        model: With adapters on it: a PeftModel, nested ones, or a transformers model's own adapters.
-        weights: Weight by name of adapter; adapters that are not named are switched off.
+        model: Model with adapters: a PeftModel, nested ones, or a transformers model with its own
+            adapters.
+        weights: Weight by adapter name; other adapters are deactivated.
 
     Raises:
-        Refusal: For an unknown adapter, a weight that is not a finite number, a method without
-            a factor, two adapters with whole modules of their own, or while adapters are merged.
+        Refusal: For an unknown adapter, a weight that is not a finite number, a method without a
+            factor, two adapters with whole modules, or while adapters are merged.
 
     Example:
         >>> import torch
@@ -125,7 +126,7 @@ def _weigh_layer(layer, weights: Mapping[str, float], restore: contextlib.ExitSt
 
 
 def _set_models(model: nn.Module, names: list[str], restore: contextlib.ExitStack) -> None:
-    """What PeftModel and its tuner believe to be active."""
+    """Set the active adapters that PeftModel and its tuner record."""
     for module in model.modules():
         if isinstance(module, BaseTuner):
             _set(module, "active_adapter", names, restore)

@@ -1,7 +1,7 @@
-"""The classical network that turns a basis state and its number into weights: a plain MLP.
+"""MLP that maps a basis state and its value to a chunk of weights.
 
-Tensors are named `map_0_weight`, `map_0_bias`, …; the last layer is apart from the others, since the
-weights of a large layer are made a slab at a time from what comes before it.
+Tensors are named `map_0_weight`, `map_0_bias`, … The last layer is separate, since the weights of a
+large layer are computed in slabs from its input.
 """
 
 import itertools
@@ -24,10 +24,10 @@ ACTIVATIONS = {
 
 
 def checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
-    """The widths of the layers between, as a tuple.
+    """Return the hidden widths as a tuple, after validation.
 
     Raises:
-        Refusal: If they are anything but one or more whole numbers above 0.
+        Refusal: If the widths are not one or more whole numbers above 0.
     """
     is_list = isinstance(hidden, (list, tuple)) and len(hidden) > 0
     if not is_list or any(not isinstance(width, int) or width < 1 for width in hidden):
@@ -38,7 +38,7 @@ def checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
 
 
 def tensors_of(sizes: Sequence[int]) -> dict[str, TensorSpec]:
-    """Weights and biases of a network with these layer sizes.
+    """Return names and shapes of weights and biases for these layer sizes.
 
     Example:
         >>> {name: spec.shape for name, spec in tensors_of((3, 2)).items()}
@@ -52,12 +52,12 @@ def tensors_of(sizes: Sequence[int]) -> dict[str, TensorSpec]:
 
 
 def n_parameters(sizes: Sequence[int]) -> int:
-    """Σ (ins + 1) · outs."""
+    """Count Σ (ins + 1) · outs parameters."""
     return sum((ins + 1) * outs for ins, outs in itertools.pairwise(sizes))
 
 
 def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
-    """Fill as torch's Linear does, uniform within 1/√fan_in; the last layer with zeros if asked."""
+    """Initialise like torch's Linear, uniform within 1/√fan_in; optionally zero the last layer."""
     layers = _layers(tensors)
     for weight, bias in layers:
         bound = 1 / math.sqrt(weight.shape[1])
@@ -71,12 +71,12 @@ def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
 def hidden(
     tensors: Mapping[str, Tensor], x: Float[Tensor, "states ins"], activation: str
 ) -> Float[Tensor, "states width"]:
-    """All layers but the last.
+    """Apply all layers but the last.
 
     Args:
-        tensors: Weights and biases, named as by `tensors_of`.
+        tensors: Weights and biases with the names of `tensors_of`.
         x: One row per basis state.
-        activation: After every layer, a name of `ACTIVATIONS`.
+        activation: Name of the activation after every layer, from `ACTIVATIONS`.
 
     Example:
         >>> tensors = {name: torch.ones(spec.shape) for name, spec in tensors_of((2, 3, 1)).items()}
@@ -89,7 +89,7 @@ def hidden(
 
 
 def last_layer(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Weight and bias that give the weights of a chunk."""
+    """Return weight and bias of the last layer, which gives the weights of a chunk."""
     return _layers(tensors)[-1]
 
 

@@ -1,14 +1,14 @@
-"""A matrix product state that turns a basis state and its number into weights.
+"""Matrix product state that maps a basis state and its value to weights.
 
     w_i = ℓ(b_1) M_2(b_2) … M_N(b_N) · (C_0 + p̃_i C_1)
 
-One 2-row tensor per qubit, whose row is chosen by the bit, and a last one that reads the number by
-(1, p̃) and has a leg for the weights of a chunk. The products of all 2^N states are made together,
-each prefix once.
+Each qubit has a tensor with two matrices, selected by the bit. The last tensor contracts the value
+as (1, p̃) and has a leg for the weights of a chunk. The products of all 2^N states are computed
+together, with each prefix computed once.
 
 Source:
-    Quantum-Train with MPS mapping, arXiv:2409.06992: that an MPS replaces the network is published;
-    these feature maps and the place of the output leg are ours [R].
+    Quantum-Train with MPS mapping, arXiv:2409.06992. The MPS in place of the network is published;
+    the feature maps and the position of the output leg are ours [R].
 """
 
 import itertools
@@ -22,12 +22,14 @@ from qtha_lab.adapters.method import TensorSpec
 
 
 def tensors_of(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpec]:
-    """Cores (2, left, right) of the qubits, and the last one as a matrix (chunk, 2 · bond).
+    """Return shapes of the qubit cores (2, left, right) and of the last core.
+
+    The last core is a matrix (chunk, 2 · bond).
 
     Args:
-        n_qubits: Cores before the last.
-        bond_dim: Size χ of every bond but the first, which is 1.
-        chunk: Weights per basis state.
+        n_qubits: Number of cores before the last.
+        bond_dim: Bond dimension χ of every bond but the first, which is 1.
+        chunk: Number of weights per basis state.
 
     Example:
         >>> {name: spec.shape for name, spec in tensors_of(2, 3, 5).items()}
@@ -39,12 +41,12 @@ def tensors_of(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpec
 
 
 def n_parameters(n_qubits: int, bond_dim: int, chunk: int) -> int:
-    """Numbers in all cores: 2 χ + 2 (N − 1) χ² + 2 χ c.
+    """Count 2 χ + 2 (N − 1) χ² + 2 χ c core entries.
 
     Args:
-        n_qubits: N, cores before the last.
-        bond_dim: χ.
-        chunk: c, weights per basis state.
+        n_qubits: N, number of cores before the last.
+        bond_dim: Bond dimension χ.
+        chunk: c, number of weights per basis state.
 
     Example:
         >>> n_parameters(2, 3, 5)  # 6 + 18 + 30
@@ -65,7 +67,7 @@ def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
 def hidden(
     tensors: Mapping[str, Tensor], values: Float[Tensor, "states"]
 ) -> Float[Tensor, "states two_bonds"]:
-    """All cores but the last, and (1, p̃): what the last core multiplies."""
+    """Contract all cores but the last with (1, p̃), the input of the last core."""
     products = values.new_ones(1, 1)
     for k in itertools.takewhile(lambda k: f"core_{k}" in tensors, itertools.count()):
         core = tensors[f"core_{k}"]

@@ -1,9 +1,9 @@
-"""No adapter: the model stays as it is, and the head that reads it is trained alone.
+"""Training of the head alone, without an adapter.
 
     Δy = 0
 
-Stands beside the methods, not among them: lists of methods and `all` are of those that change a layer. It has no setting,
-and the features that the head reads are computed once.
+`none` is not in the list of methods or in `all`, which contain only methods that change a layer. It
+has no setting. The features of the frozen model are computed once.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LOOK = MethodStyle("grey", "longdash", "circle")
 
 
 class Nothing(Change):
-    """No tensor and no change."""
+    """Change without tensors and without effect."""
 
     def tensors(self) -> dict[str, TensorSpec]:
         return {}
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        """There is nothing to fill."""
+        """Fill nothing."""
 
     def n_parameters(self) -> int:
         return 0
@@ -43,19 +43,19 @@ class Nothing(Change):
         return x.new_zeros(*x.shape[:-1], self.layer.out_features)
 
     def delta_weight(self, tensors: Mapping[str, Tensor], base: Any = None) -> Tensor:
-        """Zeros."""
+        """Return zeros."""
         return torch.zeros(self.layer.out_features, self.layer.in_features)
 
 
 class NoneConfig(AdapterConfig):
-    """PEFT's config of an adapter that is none."""
+    """PEFT config without an adapter."""
 
     method_name = NAME
     change_class = Nothing
 
 
 class HeadAlone(Method):
-    """The choice of no adapter, as a way to fine-tune."""
+    """Method entry for training without an adapter."""
 
     name = NAME
     summary = "No adapter: the head is trained alone, on features that are computed once."
@@ -68,18 +68,18 @@ class HeadAlone(Method):
     sized_by = ()
 
     def settings(self) -> dict[str, Setting]:
-        """None."""
+        """Return no settings."""
         return {}
 
     def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """As they are, which is none."""
+        """Return the options unchanged."""
         return dict(options)
 
     def check_sizes(self, config: Any, sizes: Iterable[tuple[int, int]]) -> None:
-        """Every size will do."""
+        """Accept every size."""
 
     def owns(self, config: Any) -> bool:
-        """Whether a config is that of no adapter."""
+        """Return whether a config is that of no adapter."""
         return type(config) is NoneConfig
 
 

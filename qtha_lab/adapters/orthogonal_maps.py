@@ -1,6 +1,6 @@
-"""The first columns of an orthogonal matrix from few numbers: a circuit's, or an exponential's.
+"""First columns of an orthogonal matrix from few numbers, by circuit or exponential.
 
-Used by Quantum-PEFT. Knows nothing of layers: sizes and angles in, columns out.
+Used by Quantum-PEFT. Maps sizes and angles to columns, independent of layers.
 """
 
 import functools
@@ -11,17 +11,22 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 
-# Wires whose turns are joined into one matrix of 2^4 rows.
+# Number of wires whose rotations form one matrix of 2^4 rows.
 MOST_WIRES = 4
 
 
 def n_two_design_angles(n_qubits: int, n_layers: int) -> int:
-    """q + 2 L (q − 1), which is (2 L + 1) q − 2 L."""
+    """Count the angles of the two-design.
+
+    The number is q + 2 L (q − 1) = (2 L + 1) q − 2 L.
+    """
     return n_qubits + 2 * n_layers * (n_qubits - 1)
 
 
 def two_design_circuit(n_qubits: int, n_layers: int) -> Circuit:
-    """The simplified two-design as a circuit: RY on all, then CZ and two RY on even, on odd pairs.
+    """Build the simplified two-design.
+
+    The circuit has RY on all qubits, then per layer CZ and two RY on even pairs, then on odd pairs.
 
     Source:
         Cerezo et al. 2021, Nat. Commun. 12, 1791; as PennyLane's SimplifiedTwoDesign.
@@ -39,15 +44,17 @@ def two_design_circuit(n_qubits: int, n_layers: int) -> Circuit:
 def two_design_columns(
     angles: Float[Tensor, "n_angles"], n_qubits: int, n_layers: int, n_columns: int
 ) -> Float[Tensor, "two_to_the_n_qubits n_columns"]:
-    """The first columns of `two_design_circuit`, which is a real orthogonal matrix.
+    """Compute the first columns of `two_design_circuit`, a real orthogonal matrix.
 
-    Plain real tensors: a turn of every wire is a Kronecker product, the CZ gates are signs.
+    Uses real tensors: the rotations of all wires form a Kronecker product, and the CZ gates are
+    signs.
 
     Args:
-        angles: In radians, `n_two_design_angles(n_qubits, n_layers)` of them, in the circuit's order.
-        n_qubits: Of the circuit.
-        n_layers: Of the circuit; each is CZ and two RY on even, then on odd pairs.
-        n_columns: How many to make, at most 2^n_qubits.
+        angles: In radians, `n_two_design_angles(n_qubits, n_layers)` of them, in the circuit's
+            order.
+        n_qubits: Qubits of the circuit.
+        n_layers: Layers of the circuit; each is CZ and two RY on even, then on odd pairs.
+        n_columns: Number of columns, at most 2^n_qubits.
 
     Example:
         >>> two_design_columns(torch.zeros(4), 2, n_layers=1, n_columns=1).flatten()
@@ -75,7 +82,7 @@ def _rotation(
     first: int,
     n_qubits: int,
 ) -> Float[Tensor, "rows k"]:
-    """Turn neighbouring wires from `first` on, a few at a time."""
+    """Rotate neighbouring wires from `first` on, up to `MOST_WIRES` at a time."""
     k = columns.shape[1]
     for begin in range(0, len(rotations), MOST_WIRES):
         matrix = functools.reduce(torch.kron, rotations[begin : begin + MOST_WIRES].unbind())
@@ -87,7 +94,11 @@ def _rotation(
 def _cz_signs(
     n_qubits: int, first: int, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "rows 1"]:
-    """CZ on pairs (first, first + 1), (first + 2, first + 3), …: −1 to the number of pairs of ones."""
+    """Compute the signs of CZ gates on neighbouring pairs from `first` on.
+
+    The pairs are (first, first + 1), (first + 2, first + 3), … The sign is −1 to the number of
+    pairs with two ones.
+    """
     with torch.inference_mode(False):
         rows = torch.arange(2**n_qubits, device=device)
         signs = torch.ones(len(rows), dtype=dtype, device=device)
@@ -98,23 +109,28 @@ def _cz_signs(
 
 
 def n_skew_numbers(size: int, n_columns: int) -> int:
-    """Entries below the diagonal in the first columns, N K − K (K + 1) / 2."""
+    """Count the entries below the diagonal in the first columns.
+
+    The number is N K − K (K + 1) / 2.
+    """
     return size * n_columns - n_columns * (n_columns + 1) // 2
 
 
 def taylor_columns(
     numbers: Float[Tensor, "n_numbers"], size: int, n_columns: int, order: int
 ) -> Float[Tensor, "size n_columns"]:
-    """The first K columns of Σ_{p ≤ order} A^p / p!, with A skew-symmetric.
+    """Compute the first K columns of a truncated matrix exponential.
 
-    A = [L 0] − [L 0]ᵀ, where L (N × K) is strictly lower triangular. Being skew, exp(A) is
-    orthogonal; cut off after `order`, the columns are so up to ‖A‖^(order+1) / (order+1)!.
+    The series is Σ_{p ≤ order} A^p / p! with A = [L 0] − [L 0]ᵀ. L (N × K) is strictly lower
+    triangular. Since A is skew-symmetric, exp(A) is orthogonal. Truncation leaves an orthogonality
+    error of up to ‖A‖^(order+1) / (order+1)!.
 
     Args:
-        numbers: The entries of L below its diagonal, row by row, `n_skew_numbers(size, n_columns)`.
+        numbers: Entries of L below its diagonal, row by row, `n_skew_numbers(size, n_columns)` of
+            them.
         size: N.
         n_columns: K, at most N.
-        order: Where the series ends.
+        order: Highest power of the series.
 
     Example:
         >>> taylor_columns(torch.tensor([torch.pi / 6]), 2, 1, order=12).flatten()
@@ -139,7 +155,9 @@ def _below_diagonal(size: int, n_columns: int, device: torch.device) -> tuple[Te
 
 
 def orthonormalised(columns: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """Gram–Schmidt on the columns: the QR factor with a positive diagonal of R.
+    """Orthonormalise columns by Gram–Schmidt.
+
+    The result is the QR factor Q for a positive diagonal of R.
 
     Example:
         >>> orthonormalised(torch.tensor([[-2.0, 1.0], [0.0, 3.0]]))

@@ -1,7 +1,7 @@
-"""peft's own methods by name: which settings are worth showing, their limits and defaults.
+"""PEFT's own methods by name: offered settings, limits and defaults.
 
-Holds no mathematics: LoRA and its relatives are PEFT's, with PEFT's names for their settings. Listed
-are those that adapt linear layers and were tried on Llama, GPT-2 and BERT shapes.
+Holds no mathematics: LoRA and related methods are PEFT's, with PEFT's names for settings. The list
+has methods that adapt linear layers and were tested on Llama, GPT-2 and BERT shapes.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from qtha_lab.core.settings import Setting, settings_of
 _SIZE = {"ge": 1, "le": 4096}
 _SHARE = {"ge": 0, "le": 0.95}
 _POSITIVE = {"gt": 0}
-# What a setting means in words of ours: peft's are Markdown, or say no more than its name.
+# Our help texts: PEFT's are Markdown, or repeat the name.
 _RANK = _SIZE | {"help": "Inner size of the update: a larger one can express more and trains more."}
 _ALPHA = _POSITIVE | {"help": "Scaling: the update is times alpha / r; 2 r is usual."}
 _DROPOUT = _SHARE | {"help": "Share of the adapter's input set to zero while training."}
@@ -32,13 +32,13 @@ _RANDLORA_ALPHA = _POSITIVE | {"help": "Scaling: the update is times alpha / r; 
 _STRENGTH = _POSITIVE | {"help": "Start of the strength λ, which bounds the norm of the update."}
 _FREQUENCIES = _SIZE | {"help": "Trained coefficients per layer; the rest stay zero."}
 _SCALING = _POSITIVE | {"help": "Factor on the update."}
-# Layers whose IA³ vector scales the input, by the names the common architectures give them.
+# Layers whose IA³ vector scales the input, by their names in common architectures.
 _FEEDFORWARD = ("down_proj", "fc2", "wo", "dense_4h_to_h", "mlp.c_proj", "output.dense")
 
 
 @dataclasses.dataclass(repr=False)
 class PeftMethod(Method):
-    """A method of peft: its config class, the settings shown, what is fixed, and settings of ours beside them."""
+    """Method of PEFT: config class, offered and fixed settings, and our additional ones."""
 
     name: str
     peft_type: str
@@ -90,7 +90,10 @@ class PeftMethod(Method):
         return config
 
     def check_sizes(self, config: Any, sizes: Iterable[tuple[int, int]]) -> None:
-        """peft checks sizes itself, where it builds its layers (see `count_trainable`)."""
+        """Accept all sizes here.
+
+        PEFT checks sizes when it builds its layers (see `count_trainable`).
+        """
 
     def owns(self, config: Any) -> bool:
         return type(config) is self.config_class and all(
@@ -180,7 +183,7 @@ _LISTED = [
         "fourierft", "FOURIERFT", "A few trained coefficients of the update's Fourier transform.",
         "ΔW = s·Re IDFT(F), F with n entries",
         "Gao et al. 2024, arXiv:2405.03003", 1e-2,
-        # zeros, so that it starts at the base model as every other method does; peft draws them
+        # zeros, so that the initial change is zero, as for other methods; PEFT's default is random
         {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000, "init_weights": True},
         sized_by=("n_frequency",),
         style=MethodStyle("sky", "longdash", "pentagon"),
@@ -204,7 +207,7 @@ _LISTED = [
 
 PEFT_METHODS: dict[str, PeftMethod] = {listed.name: listed for listed in _LISTED}
 
-# Methods of peft that are not offered, yet may be drawn beside ours.
+# PEFT methods that are not offered, but may appear in figures.
 _DRAWN = {
     "adalora": MethodStyle("vermillion", "dot", "star"),
     "oft": MethodStyle("grey", "dash", "diamond"),

@@ -1,7 +1,8 @@
-"""What an adapter is at a stage of its training: which parts it has, and which of their tensors are trained.
+"""State of an adapter in a training phase: its parts, and its trained tensors.
 
-A part that a stage leaves out is joined later without a jump: a tensor that multiplies it is zero from the start on, so
-that the adapter of every checkpoint computes what its whole description says.
+A part that a phase leaves out is added later without a discontinuity. A tensor that multiplies the
+part is zero from the beginning. So the adapter of every checkpoint computes the function of its
+full config.
 """
 
 from __future__ import annotations
@@ -25,31 +26,31 @@ ADAPTER = "default"
 
 
 class Stage(Protocol):
-    """What is asked of a stage (see `qtha_lab.experiment.phases.Stage`)."""
+    """Interface of a training phase (see `qtha_lab.experiment.phases.Stage`)."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the phase."""
         ...
 
     @property
     def train(self) -> Sequence[str] | None:
-        """Groups of tensors that it trains; None is all."""
+        """Groups of tensors that the phase trains; None trains all."""
         ...
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """Settings of the method that differ meanwhile."""
+        """Settings of the method that differ in the phase."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """An adapter at one stage.
+    """State of an adapter in one phase.
 
     Attributes:
-        changes: What each layer computes.
-        trained: `id` of every parameter that is trained.
+        changes: `Change` of each layer.
+        trained: `id` of every trained parameter.
     """
 
     changes: dict[AdapterLayer, Change]
@@ -57,10 +58,11 @@ class Part:
 
     @classmethod
     def of(cls, model: nn.Module, stage: Stage) -> Part:
-        """The adapter of a model at a stage.
+        """Determine the state of a model's adapter in a phase.
 
         Raises:
-            Refusal: If the stage trains nothing, names what there is not, or cannot have its settings.
+            Refusal: If the phase trains nothing, names an unknown group, or has impossible
+                settings.
         """
         groups = trained_groups(model)
         changes = {layer: _staged(layer, stage) for layer in _layers(model)}
@@ -86,14 +88,14 @@ class Part:
 
 
 def check(model: nn.Module, stages: Sequence[Stage]) -> None:
-    """Refuse stages that the adapter of a model cannot be trained in.
+    """Refuse phases in which a model's adapter cannot be trained.
 
     Args:
-        model: With the adapter on it; may be on the meta device.
-        stages: In their order.
+        model: Model with the adapter; may be on the meta device.
+        stages: Phases in their order.
 
     Raises:
-        Refusal: As `Part.of`, and if a part that joins cannot do so without a jump.
+        Refusal: In the cases of `Part.of`, and if an added part would be discontinuous.
     """
     for _ in _joining(model, stages):
         pass
@@ -103,11 +105,11 @@ def check(model: nn.Module, stages: Sequence[Stage]) -> None:
 
 @torch.no_grad()
 def close(model: nn.Module, stages: Sequence[Stage]) -> None:
-    """Set to zero what keeps the parts of later stages from being felt before they are trained.
+    """Set to zero the tensors that multiply the parts of later phases.
 
     Args:
-        model: With the adapter on it, as it starts.
-        stages: In their order.
+        model: Model with the adapter, after initialisation.
+        stages: Phases in their order.
     """
     for layer, names in _joining(model, stages):
         tensors = layer.adapter_tensors(ADAPTER)
@@ -117,7 +119,10 @@ def close(model: nn.Module, stages: Sequence[Stage]) -> None:
 
 @contextlib.contextmanager
 def as_it_was(model: nn.Module) -> Iterator[None]:
-    """While open, stages may be entered; afterwards everything is whole and trained again."""
+    """Restore the full adapter and its trained parameters after the block.
+
+    Inside, phases may be entered.
+    """
     changes = {layer: layer.changes[ADAPTER] for layer in _layers(model)}
     trained = [p for p in model.parameters() if p.requires_grad]
     try:
@@ -130,11 +135,11 @@ def as_it_was(model: nn.Module) -> Iterator[None]:
 
 
 def enter(model: nn.Module, part: Part) -> None:
-    """Make the adapter of a model that of a stage, in place.
+    """Set the adapter of a model to the state of a phase, in place.
 
     Args:
-        model: On which `part` was made.
-        part: Of the stage.
+        model: Model from which `part` was determined.
+        part: State in the phase.
     """
     for layer, change in part.changes.items():
         layer.changes[ADAPTER] = change
@@ -153,7 +158,7 @@ def _layers(model: nn.Module) -> list[AdapterLayer]:
 
 
 def _staged(layer: AdapterLayer, stage: Stage) -> Change:
-    """The change at a layer as a stage sets it; of tensors that are there."""
+    """Return the change at a layer with the phase's settings, on existing tensors."""
     whole = layer.changes[ADAPTER]
     if not stage.options:
         return whole
@@ -169,7 +174,7 @@ def _staged(layer: AdapterLayer, stage: Stage) -> Change:
 
 
 def _left_out(changes: Mapping[AdapterLayer, Change]) -> set[int]:
-    """Tensors that no layer trains."""
+    """Return the ids of tensors that no layer trains."""
     present, used = set(), set()
     for layer, change in changes.items():
         specs = change.all_tensors()
@@ -183,7 +188,7 @@ def _left_out(changes: Mapping[AdapterLayer, Change]) -> set[int]:
 def _joining(
     model: nn.Module, stages: Sequence[Stage]
 ) -> Iterator[tuple[AdapterLayer, tuple[str, ...]]]:
-    """Layers, and names of their tensors that must be zero until a later stage trains them."""
+    """Yield layers with the names of tensors that must be zero until a later phase."""
     for layer in _layers(model):
         changes = [_staged(layer, stage) for stage in stages]
         for before, after in itertools.pairwise(changes):

@@ -1,20 +1,20 @@
-"""PreQuant: of a rounded base the outliers are trained, and the scale of each row of the rest.
+"""PreQuant: trained outlier weights, and a trained scale per row of the other weights.
 
-    ΔW = M ⊙ θ + diag(σ) (W ⊙ (1 − M)),   θ = σ = 0 at the start
+    ΔW = M ⊙ θ + diag(σ) (W ⊙ (1 − M)),   θ = σ = 0 initially
 
-M marks the `fraction` of a layer's weights that lie farthest from the mean of their row, in standard deviations of
-the row. The codes of the other weights stay: (1 + σ) times a row is its grid with another step s. On a base of
-`quantization="outliers(w=4)"` the marked weights are those that were kept whole; on another base the method trains
-the outliers that it finds there. M is read off the base as it is now, rounded: about one mark in ten is another than
-before rounding.
+The mask M selects the `fraction` of a layer's weights that are farthest from the mean of their row,
+in standard deviations of the row. The codes of the other weights do not change: (1 + σ) times a row
+is its grid with another step s. On a base with `quantization="outliers(w=4)"` the mask selects the
+unrounded weights; on another base it selects that base's outliers. M is computed from the rounded
+base: about one selected weight in ten differs from the selection before rounding.
 
 Trainable parameters of a layer, k = ⌊fraction · in · out⌉:
 
     k + out
 
 Source:
-    PreQuant, arXiv:2306.00014: outlier-aware fine-tuning of about half a percent of the weights. The rule that
-    finds them, that s is trained and how are our reconstruction [R]; there is no public code.
+    PreQuant, arXiv:2306.00014: outlier-aware fine-tuning of about half a percent of the weights.
+    The outlier rule and the training of s are our reconstruction [R]; no code is public.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 
-START = 1e-2  # standard deviation of what is drawn with init_weights=False
+START = 1e-2  # standard deviation with init_weights=False
 
 
 @dataclasses.dataclass
@@ -59,13 +59,13 @@ class PrequantConfig(AdapterConfig):
     )
 
     def check_base(self, bits: int | None) -> None:
-        """Refuse a base whose weights have other bits than `w` says.
+        """Refuse a base whose weights have other bits than `w`.
 
         Args:
-            bits: Of the base's weights; None of a whole one.
+            bits: Bits per base weight; None if unquantised.
 
         Raises:
-            Refusal: With the quantization that gives them.
+            Refusal: With the quantization that gives these bits.
 
         Example:
             >>> PrequantConfig(w=4).check_base(None)
@@ -83,13 +83,13 @@ class PrequantConfig(AdapterConfig):
 def places(
     matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
 ) -> Int[Tensor, "marked"]:
-    """Flat indices of the marked weights, ascending.
+    """Return the flat indices of the selected weights, ascending.
 
     Args:
-        matrix: The weight.
-        fraction: Share of it that is marked.
+        matrix: Weight of the layer.
+        fraction: Fraction of selected weights.
         chosen: "farthest" from their row's mean in standard deviations of the row, or "random".
-        name: Of the layer; random marks are drawn from it.
+        name: Name of the layer; seed of a random selection.
 
     Example:
         >>> places(torch.tensor([[1.0, 1.1, 0.9, 1.0], [0.0, 0.1, 9.0, 0.1]]), 0.125, "farthest", "")
@@ -108,13 +108,13 @@ def places(
 def marked(
     matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
 ) -> Bool[Tensor, "out_features in_features"]:
-    """M: whether a weight is among the marked ones.
+    """Compute the mask M of selected weights.
 
     Args:
-        matrix: The weight.
-        fraction: Share of it that is marked.
-        chosen: As for `places`.
-        name: Of the layer.
+        matrix: Weight of the layer.
+        fraction: Fraction of selected weights.
+        chosen: Same as for `places`.
+        name: Name of the layer.
     """
     mask = torch.zeros(matrix.numel(), dtype=torch.bool, device=matrix.device)
     mask[places(matrix, fraction, chosen, name)] = True
@@ -122,12 +122,12 @@ def marked(
 
 
 def marked_count(fraction: float, out_features: int, in_features: int) -> int:
-    """k, how many weights are marked.
+    """Compute the number k of selected weights.
 
     Args:
-        fraction: Share of them.
-        out_features: Rows.
-        in_features: Weights of a row.
+        fraction: Fraction of selected weights.
+        out_features: Number of rows.
+        in_features: Number of weights per row.
     """
     return round(fraction * out_features * in_features)
 
@@ -183,7 +183,7 @@ class Prequant(Change):
     def delta_weight(
         self, tensors: Mapping[str, Tensor], base: Base
     ) -> Float[Tensor, "out_features in_features"]:
-        """M ⊙ θ + diag(σ) (W ⊙ (1 − M))."""
+        """Compute M ⊙ θ + diag(σ) (W ⊙ (1 − M))."""
         weight, config = base.weight, self.config
         sigma = tensors.get("sigma")
         change = torch.zeros_like(weight) if sigma is None else sigma[:, None] * weight

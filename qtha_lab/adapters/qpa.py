@@ -1,37 +1,41 @@
 """QPA: the two factors of LoRA generated from the probabilities of a small circuit.
 
-    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
+    m = r (out + in) numbers in ⌈m / c⌉ chunks of c, one per basis state of N qubits
+    N = ⌈log₂ ⌈m / c⌉⌉
     p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean,   p_i = |⟨i|ψ(params)⟩|²
-    chunk i = MLP(bits of i as ±1, p̃_i);  all m numbers, minus their mean, are A (out × r), B (r × in)
+    chunk i = MLP(bits of i as ±1, p̃_i)
+    all m numbers, minus their mean, are A (out × r), B (r × in)
     ΔW = s · A (B − B₀),   s = alpha / r
 
-The circuit is L blocks of RY and an open CNOT chain and reads no data. It and the MLP run once a
-step and layer, not once per token. The change is one matrix, so it merges; merge before generating
-text, since every new token generates the factors anew.
+The circuit is L blocks of RY and an open CNOT chain, without data inputs. Circuit and MLP run once
+per step and layer, not once per token. The change is one matrix, so it can be merged. Merge before
+text generation, since every new token generates the factors anew.
 
-B₀ is the B of the start, frozen, so that the change is zero at the start: exactly where it was
-drawn, up to rounding where another device or engine generates. This is ours: the paper's code starts
-with ΔW = s · A B, which is not zero (`start="paper"`).
+B₀ is the frozen initial B, so the initial change is zero. It is exactly zero on the device and
+engine that drew B₀, and zero up to rounding on others. This is ours: the authors' code uses
+ΔW = s · A B, which is not zero initially (`start="paper"`).
 
 Trainable parameters of a layer, with the widths h of the MLP; 32 (N+1) + 38,368 + 33 c by default:
 
     N L + Σ (h_k + 1) h_{k+1},   (h_0, …) = (N + 1, *hidden, c)
 
-with 15 (N − 1) L in the place of N L for `ansatz="su4"`, and the numbers of the cores for `generator="mps"`.
+with 15 (N − 1) L in place of N L for `ansatz="su4"`, and the number of core entries for
+`generator="mps"`.
 
-The circuit holds N L of them, 56 of 106,264 in the paper's GPT-2 case. So the control
-`generator="classical"` is always worth running: a log-linear distribution over the same basis
-states with the same N L numbers in place of the circuit, all else equal.
+The circuit has N L of these parameters, 56 of 106,264 in the paper's GPT-2 case. So the control
+`generator="classical"` is essential: a log-linear distribution over the same basis states, with the
+same N L numbers in place of the circuit.
 
-What the authors' code does and a reader might not expect, each an option:
+Properties of the authors' code that a reader might not expect, each an option:
+
 * no activation in the MLP, so a chunk is an affine function of N + 1 numbers (`activation="none"`);
-* bit strings drawn anew at every forward, so they do not label p_i (`bit_order="permuted"`); then no
-  two uses agree, so this needs `start="paper"` and does not merge. Fixed order is our default;
-* the mean of all generated numbers is removed (`remove_mean`).
+* new random bit strings at every forward pass, so they do not label p_i (`bit_order="permuted"`);
+  then no two uses agree, so this needs `start="paper"` and cannot be merged. Ours is a fixed order;
+* removal of the mean of all generated numbers (`remove_mean`).
 
 Source:
     QPA, arXiv:2410.09846 (ICLR 2025) and its code: circuit, post-processing, widths, L = 8, r = 4,
-    alpha = 2 r, dropout 0.05, c = 2048 on GPT-2's output layer. There is one generator a layer here;
+    alpha = 2 r, dropout 0.05, c = 2048 on GPT-2's output layer. Here each layer has one generator;
     the paper adapts one layer. For layers with fewer than 16 · 2048 numbers c is m / 16 [R].
 """
 
@@ -57,7 +61,7 @@ from qtha_lab.simulators import check_engine
 
 @dataclasses.dataclass
 class QpaConfig(RankConfig):
-    """Settings of QPA; the defaults are the authors' but for bit order and start.
+    """Settings of QPA, with the authors' defaults except for bit order and initialisation.
 
     Example:
         >>> QpaConfig(r=4, chunk=2048).n_parameters(768, 50257)  # GPT-2's output layer
@@ -124,7 +128,7 @@ class QpaConfig(RankConfig):
 
     @property
     def scale(self) -> float:
-        """The factor alpha / r, or alpha / √r."""
+        """Factor alpha / r, or alpha / √r."""
         return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
 
@@ -199,7 +203,7 @@ class Qpa(Change):
     def generated(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
-        """A and B, as the circuit and the MLP give them."""
+        """Generate A and B with the circuit and the MLP."""
         numbers = self.generator.weights(tensors, self._states(tensors["params"]))
         cut = self.layer.out_features * self.config.r
         return (
@@ -216,7 +220,7 @@ class Qpa(Change):
     def linear_factors(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "r in_features"]]:
-        """The change of weight as s·A times B − B₀, the generated matrices less their start."""
+        """Return s · A and B − B₀, the factors of the change of weight."""
         left, right = self.generated(tensors)
         if self.config.start == "zero":
             right = right - tensors["start"]

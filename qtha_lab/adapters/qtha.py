@@ -1,20 +1,20 @@
-"""QTHA: a bottleneck between two tensor-network maps, with a quantum circuit inside it.
+"""QTHA: a bottleneck with a quantum circuit between two tensor-network maps.
 
     h = A · M_A x        q = ⟨Z⟩ of the circuit at h        Δy = s · M_B · B · z(h, q)
     z = W_q q + W_c h    (fusion "sum"; "hadamard": z = (W_q q) ⊙ (W_c h))
 
-M_A, M_B are matrix product operators to and from a `waist`; s = alpha / r. Switching branches off
-gives the authors' other architectures (A, AB, B, C, BC). With a circuit the change is not linear in
-x, so it cannot be merged; without one it can. No change at the start (`qtha_start`): B is zero, or
-the last core of M_B is (`init="paper"`, as published, and where there is no B).
+M_A, M_B are matrix product operators to and from a `waist`, with s = alpha / r. Disabled branches
+give the authors' other architectures (A, AB, B, C, BC). With a circuit the change is not linear in
+x and cannot be merged; without one it can. The initial change is zero (`initialisation.qtha`): B is
+zero. Instead the last core of M_B is zero for `init="paper"`, as published, and without B.
 
 Trainable parameters of a layer with everything on (methods.md 1.5), P the sizes of the cores:
 
     P(in, waist) + P(waist, out) + 2 · waist · r + 2 r² + 4 r L
 
 Source:
-    arXiv:2503.12790 (abstracts) and the authors' code; the product of version 1 is our
-    reconstruction [R]: which vectors it multiplies is not published.
+    arXiv:2503.12790 (abstracts) and the authors' code. The product of version 1 is our
+    reconstruction [R]: its factors are not published.
 """
 
 import math
@@ -38,7 +38,7 @@ from qtha_lab.tensor_networks import mpo
 
 __all__ = ["CONTROLS", "Qtha", "QthaConfig"]
 
-# Settings that only the circuit reads: a control without one does not carry them along.
+# Settings of the circuit, dropped by controls without one.
 _CIRCUIT_ONLY = ("ansatz", "readout", "engine", "reupload", "train_circuit", "angles")
 
 
@@ -107,7 +107,7 @@ CONTROLS = (
     },
 )
 class Qtha(Change):
-    """QTHA at one layer: outer maps, and a bottleneck between them unless they are all there is."""
+    """QTHA at one layer: outer maps, and a bottleneck unless only the maps are used."""
 
     small_first_step = "init=balanced"
 
@@ -130,7 +130,7 @@ class Qtha(Change):
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
         config, bottleneck, rms = self.config, self.bottleneck, (1.0, 1.0)
         if bottleneck:
-            # a wide readout goes to B as it is, so that M_B makes up for its norm
+            # a wide read-out goes to B directly, so M_B compensates its norm
             rescaled = bottleneck.wide and self.maps.rescales
             bottleneck.start(tensors, self.maps.widening, rescaled)
             rms = (self.maps.widening, 1 / math.sqrt(bottleneck.z_size) if rescaled else 1.0)
@@ -146,7 +146,7 @@ class Qtha(Change):
         inputs = torch.cat([sample.inputs for sample in samples]).to(tensors["A"])
         rms = (
             self.bottleneck_input(tensors, inputs).square().mean().sqrt()
-        )  # 1, but for what the cut left out
+        )  # 1 up to the truncation error
         tensors["A"].mul_(self.config.init_scale / rms.clamp_min(1e-12))
 
     def delta(
@@ -167,19 +167,22 @@ class Qtha(Change):
     def bottleneck_input(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch r"]:
-        """h of an input: what the circuit reads."""
+        """Compute h of an input, the input of the circuit."""
         first = tensors["first"] if "first" in tensors else self.ends(tensors)[0]
         return torch.nn.functional.linear(x, first)
 
     def ends(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "*layers r in_features"], Float[Tensor, "*layers z out_features"]]:
-        """A · M_A and s · (M_B · B)ᵀ, of one layer or of many, stacked."""
+        """Compute A · M_A and s · (M_B · B)ᵀ, of one or several layers."""
         scale, last = self.config.scale, tensors["B"].mT
         return self.maps.around(tensors["A"], last if scale == 1 else scale * last, tensors)
 
     def _made(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """A · M_A, and s · (M_B · B)ᵀ with the maps before it, made once per step, so that a token costs no more than in LoRA."""
+        """Return A · M_A, and s · (M_B · B)ᵀ with the maps before it.
+
+        Both are computed once per step, so a token costs no more than in LoRA.
+        """
         products = tensors if "first" in tensors else self.products(tensors)
         return products["first"], products["last"]
 
@@ -192,14 +195,20 @@ class Qtha(Change):
         return self.maps.kind, self.config.scale
 
     def products(self, tensors):
-        """A · M_A as "first"; s · (M_B · B)ᵀ as "last", with a map before it that is all that is between."""
+        """Compute A · M_A as "first" and s · (M_B · B)ᵀ as "last".
+
+        "last" includes the linear map before it, if there is no other part in between.
+        """
         if self.bottleneck is None:
             return {}
         first, last = self.ends(tensors)
         return {"first": first, "last": self.bottleneck.through_maps(last, tensors)}
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
-        """s · M_B · B, W_c and A · M_A: the W_c path, which is the whole change without a circuit."""
+        """Return s · M_B · B, W_c and A · M_A, the linear path.
+
+        Without a circuit this path is the whole change.
+        """
         if isinstance(self.bottleneck, LowRank):
             return tensors["B"], self.config.scale * tensors["A"]
         path = self.bottleneck.linear_path(tensors) if self.bottleneck else None
@@ -209,7 +218,7 @@ class Qtha(Change):
         return last.mT, path, first
 
     def joins(self, before: Change) -> tuple[str, ...]:
-        """W_q, W_c, the bias or the last SiLU layer: what multiplies the branch that is joined."""
+        """Name the tensor that multiplies an added branch: W_q, W_c, bias or last SiLU layer."""
         more = self.tensors().keys() - before.tensors().keys()
         last = f"S_{self.config.stand_in_layers - 1}"
         gates = tuple(name for name in ("W_q", "W_c", "b", last) if name in more)
@@ -218,7 +227,7 @@ class Qtha(Change):
     def operators(
         self, tensors: Mapping[str, Tensor]
     ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
-        """M_A and M_B."""
+        """Return M_A and M_B."""
         return self.maps.operators(tensors)
 
     def circuits(self) -> list[Circuit]:
@@ -252,10 +261,10 @@ def _bottleneck(config: QthaConfig, layer: Layer, inner: tuple[int, int]) -> Bot
 
 
 def _is_plain(config: QthaConfig, layer: Layer) -> bool:
-    """Whether the layer lies in a block that is left to plain LoRA.
+    """Return whether the layer is in a block that has plain LoRA.
 
     Raises:
-        Refusal: If that would be all of them.
+        Refusal: If that applies to all blocks.
     """
     count = config.classical_layers
     if not count or layer.block is None:

@@ -1,4 +1,7 @@
-"""QTHA's bottleneck: A down to r numbers h, z of h, and B back; z is h alone or joins two branches."""
+"""QTHA's bottleneck: A down to r numbers h, a map to z, and B.
+
+z is h alone, or combines two branches.
+"""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,10 +19,10 @@ from qtha_lab.circuits import Circuit
 
 
 class Bottleneck(ABC):
-    """A, B and what is between them; `z_size` numbers go to B.
+    """Tensors A and B with the map between them; B reads `z_size` numbers.
 
     Attributes:
-        wide: Whether z has more numbers than h, which B takes as they are.
+        wide: Whether z has more numbers than h; B then reads them directly.
     """
 
     wide: bool = False
@@ -28,7 +31,7 @@ class Bottleneck(ABC):
         self.config, self.inner, self.z_size = config, inner, config.r
 
     def tensors(self) -> dict[str, TensorSpec]:
-        """Names and shapes of A, B and what is between."""
+        """Return names and shapes of A, B and the tensors between them."""
         ends = {
             "A": TensorSpec((self.config.r, self.inner[0])),
             "B": TensorSpec((self.inner[1], self.z_size)),
@@ -36,47 +39,52 @@ class Bottleneck(ABC):
         return ends | self.between()
 
     def between(self) -> dict[str, TensorSpec]:
-        """Names and shapes of what is between A and B."""
+        """Return names and shapes of the tensors between A and B."""
         return {}
 
     def n_parameters(self) -> int:
-        """Trainable parameters, by the formula."""
+        """Count the trainable parameters by the formula."""
         return self.config.r * self.inner[0] + self.z_size * self.inner[1]
 
     @abstractmethod
     def start(self, tensors: Mapping[str, Tensor], widening: float, rescaled: bool) -> None:
-        """Fill A, B and what is between in place; B is not zero yet.
+        """Initialise A, B and the tensors between them in place; B is not zero yet.
 
         Args:
-            tensors: All of one layer.
-            widening: What the map before A multiplies a root mean square by.
-            rescaled: Whether the map after B makes up for the norm of z.
+            tensors: Tensors of one layer.
+            widening: Factor of the map before A on a root mean square.
+            rescaled: Whether the map after B compensates the norm of z.
         """
 
     @abstractmethod
     def z(
         self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
     ) -> Float[Tensor, "*batch z"]:
-        """What B reads."""
+        """Compute z, the input of B."""
 
     def before_maps(
         self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]
     ) -> Float[Tensor, "*batch rows"]:
-        """What z is made of by maps alone, which `through_maps` has in it."""
+        """Compute the values from which linear maps give z.
+
+        `through_maps` contains these maps.
+        """
         return self.z(tensors, h)
 
     def map_names(self) -> tuple[str, ...]:
-        """Names of these maps."""
+        """Return names of these maps."""
         return ()
 
     def through_maps(
         self, last: Float[Tensor, "*layers z out_features"], tensors: Mapping[str, Tensor]
     ) -> Float[Tensor, "*layers rows out_features"]:
-        """The maps and what multiplies z as one matrix, so that a token costs no products of its own for them.
+        """Multiply the linear maps into the matrix after z.
+
+        So a token needs no separate products for them.
 
         Args:
-            last: What z is multiplied by.
-            tensors: All of one layer by name, or of many, stacked.
+            last: Factor of z.
+            tensors: Tensors of one layer by name, or of several, stacked.
         """
         return last
 
@@ -86,26 +94,26 @@ class Bottleneck(ABC):
         tensors: Mapping[str, Tensor],
         last: Float[Tensor, "rows out_features"],
     ) -> AtRest:
-        """What adds `before_maps` of x · first, times `last`, to something, without gradients.
+        """Return a function that adds `before_maps` of x · first, times `last`.
 
         Args:
-            first: What x is multiplied by.
-            tensors: All of one layer; they stay as they are.
-            last: Of `through_maps`.
+            first: Factor of x.
+            tensors: Tensors of one layer; must stay unchanged.
+            last: Result of `through_maps`.
         """
         return lambda x, before: before + self.before_maps(tensors, x @ first) @ last
 
     def circuits(self) -> list[Circuit]:
-        """The circuits that it runs."""
+        """Return the circuits of the bottleneck."""
         return []
 
     def linear_path(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, "z r"] | None:
-        """W of the part W · h of z that is linear in h; None if z has no such part."""
+        """Return W if z has a linear part W · h, else None."""
         return None
 
 
 class LowRank(Bottleneck):
-    """z = h: plain LoRA, with peft's start."""
+    """Plain LoRA: z = h, with PEFT's initialisation."""
 
     def start(self, tensors, widening, rescaled):
         for name in ("A", "B"):
@@ -116,7 +124,7 @@ class LowRank(Bottleneck):
 
 
 class LinearBranch(Bottleneck):
-    """z = W_c h, the linear branch alone."""
+    """Linear branch alone: z = W_c h."""
 
     def between(self) -> dict[str, TensorSpec]:
         return {"W_c": TensorSpec((self.z_size, self.config.r))}
@@ -144,12 +152,12 @@ class LinearBranch(Bottleneck):
 
 
 class Parts(NamedTuple):
-    """The two branches of a bottleneck for some inputs.
+    """Values of the two branches for some inputs.
 
     Attributes:
-        angles: What the circuit takes, (*batch, r) in radians.
-        q: What it gives.
-        mixed: What of it goes to B: W_q q, or q as it is.
+        angles: Inputs of the circuit, (*batch, r) in radians.
+        q: Outputs of the circuit.
+        mixed: Contribution to B's input: W_q q, or q itself.
         linear: W_c h; None without a linear branch.
     """
 
@@ -160,9 +168,10 @@ class Parts(NamedTuple):
 
 
 class Branches(Bottleneck):
-    """z = W_q q(h), alone or joined with W_c h; q is a circuit's, or a classical map's in its place.
+    """Non-linear branch W_q q(h), alone or combined with W_c h.
 
-    Wide readouts go straight to B; SiLU layers and a bias take W_q's place.
+    q comes from a circuit or a classical control. Wide read-outs go directly to B; SiLU layers and
+    a bias replace W_q.
     """
 
     def __init__(self, config: Any, inner: tuple[int, int]):
@@ -170,7 +179,7 @@ class Branches(Bottleneck):
         self.branch = branch_of(config)
         self.wide = config.readout != "z"
         self.z_size = self.branch.size if self.wide else config.r
-        self.mixes = not self.wide and self.branch.mixed  # has W_q
+        self.mixes = not self.wide and self.branch.mixed  # W_q exists
         self.multiplied = config.fusion == "hadamard"
 
     def between(self) -> dict[str, TensorSpec]:
@@ -198,7 +207,7 @@ class Branches(Bottleneck):
         return mixed * linear if self.multiplied else mixed + linear
 
     def at_rest(self, first, tensors, last):
-        """The maps behind q and h go into the matrix, unless the two are multiplied."""
+        """Multiply the maps after q and h into the matrix, unless the branches are multiplied."""
         if self.multiplied and self.config.use_linear:
             return super().at_rest(first, tensors, last)
         parts = [tensors["W_q"].mT @ last if self.mixes else last]
@@ -207,11 +216,11 @@ class Branches(Bottleneck):
         return self.branch.at_rest(first, tensors, torch.cat(parts))
 
     def parts(self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]) -> Parts:
-        """What z is joined of.
+        """Compute the two branches of z.
 
         Args:
-            tensors: All of one layer.
-            h: What the bottleneck is fed.
+            tensors: Tensors of one layer.
+            h: Input of the bottleneck.
         """
         q = self.branch.apply(tensors, h)
         mixed, linear = self._mixed(tensors, q), self._linear(tensors, h)

@@ -1,4 +1,4 @@
-"""Settings of QTHA, with their limits and what rules out what."""
+"""Settings of QTHA, with their limits and exclusions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,8 +21,9 @@ from qtha_lab.simulators import check_engine
 class QthaConfig(RankConfig):
     """Settings of QTHA.
 
-    An open waist is chosen when the adapter is injected, with what is open of r, bond_dim and n_layers (`qtha_size`):
-    at most 24 % of the parameters of LoRA r = 8 on the same modules. The config then holds the numbers.
+    An open waist is chosen at injection, together with any open r, bond_dim and n_layers
+    (`qtha_size`). The budget is 24 % of the parameters of LoRA r = 8 on the same modules. The
+    config then holds the chosen numbers.
 
     Example:
         >>> config = QthaConfig(size="paper", r=10, n_layers=1)
@@ -170,11 +171,11 @@ class QthaConfig(RankConfig):
 
     @property
     def is_open(self) -> bool:
-        """Whether the waist is still to be chosen for a model."""
+        """True if the waist is still to be chosen for a model."""
         return self.use_mpo and self.waist is None and self.size == "auto"
 
     def sized_for(self, sizes: Sequence[tuple[int, int]]) -> Self:
-        """Return the config with what is open of its size chosen for layers of these sizes.
+        """Return the config with its open sizes chosen for layers of these sizes.
 
         Raises:
             Refusal: If no choice stays within the budget.
@@ -185,25 +186,25 @@ class QthaConfig(RankConfig):
 
     @property
     def architecture(self) -> str:
-        """The authors' letters: A = tensor networks, B = linear branch, C = circuit."""
+        """Authors' letters: A = tensor networks, B = linear branch, C = circuit."""
         switches = (self.use_mpo, self.use_linear, self.use_circuit)
         return "".join(letter for letter, is_on in zip("ABC", switches, strict=True) if is_on)
 
     @property
     def scale(self) -> float:
-        """The factor alpha / r, or alpha / √r."""
+        """Factor alpha / r, or alpha / √r."""
         assert self.r is not None, "the size is still open"
         return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
     @property
     def rows_to_start(self) -> int:
-        """Training rows that the start reads."""
+        """Number of training rows that the initialisation reads."""
         return self.start_rows if self.init == "gradient" else 0
 
     def circuits(self) -> list[Circuit]:
-        """The circuit of the quantum branch, alone in a list; none where a stand-in or nothing takes its place.
+        """Return the circuit of the quantum branch; empty without a circuit.
 
-        While the size is open it is that of the usual r.
+        With an open size, the circuit has the preferred r.
         """
         if not self.use_circuit or self.stand_in != "none":
             return []
@@ -212,12 +213,12 @@ class QthaConfig(RankConfig):
 
     @classmethod
     def for_budget(cls, model: nn.Module, **request: Any) -> Self:
-        """The config that comes as near as possible under a number of trainable parameters.
+        """Search the config with the most parameters within a budget.
 
-        See `qtha_lab.adapters.budget.for_budget` for what can be asked.
+        Options are those of `qtha_lab.adapters.budget.for_budget`.
 
         Raises:
-            Refusal: If classical_layers is above 0, or as that function refuses.
+            Refusal: If classical_layers is above 0, or in the cases of that function.
         """
         from qtha_lab.adapters.budget import for_budget
 

@@ -1,21 +1,25 @@
-"""QTHA with gradient-aware operators: the input side reads what the loss wants changed, before the first step.
+"""QTHA with a gradient-aware input matrix A, from training rows before the first step.
 
     h = A x        z = W_q ⟨Z⟩(h) + W_c h        Δy = s · B z
 
-A's rows are the leading right singular vectors of the layer's gradient Σ (∂L/∂y) xᵀ over a few training rows, times one
-factor that gives h a root mean square of 1 there (so the circuit's angles stay within about ± π/2). A is frozen, or
-trained from there; with `bond_dim` it is a tensor train cut from those rows (TT-SVD). Without rows A starts at random.
-No change at the start: B is zero. `middle` leaves out what is between: a bias or nothing in the circuit's place, or z = h,
-which is LoRA at this start. A and B can be shared by all layers of a size; what is between is each layer's own.
+A's rows are the leading right singular vectors of the layer's gradient Σ (∂L/∂y) xᵀ over some
+training rows. One common factor gives h a root mean square of 1 there, so most angles of the
+circuit stay within ± π/2. A is frozen, or trained from these values. With `bond_dim` A is a tensor
+train of those rows (TT-SVD). Without training rows A is random.
+
+The initial change is zero, since B is zero. `middle` selects the part between A and B: the circuit,
+a bias, W_c alone, or z = h, which is LoRA with this initialisation. A and B can be shared by all
+layers of a size; the part between them is always each layer's own.
 
 Trainable parameters of a layer, nothing shared, A frozen, circuit on:
 
     out · r + 2 r² + 4 r L
 
 Source:
-    Ours [R], after LoRA-GA (Wang et al. 2024, arXiv:2407.05000: gradient directions as a start), LoRA-XS (Bałazy et al.
-    2024, arXiv:2405.17604) and VeRA (arXiv:2310.11454: frozen outer matrices), LoTR (arXiv:2402.01376) and LoRTA
-    (arXiv:2410.04060: factors shared by layers).
+    Ours [R], after LoRA-GA (Wang et al. 2024, arXiv:2407.05000: gradient directions as
+    initialisation), LoRA-XS (Bałazy et al. 2024, arXiv:2405.17604) and VeRA (arXiv:2310.11454:
+    frozen outer
+    matrices), LoTR (arXiv:2402.01376) and LoRTA (arXiv:2410.04060: factors shared by layers).
 """
 
 import dataclasses
@@ -82,7 +86,7 @@ class QthaGradientConfig(RankConfig):
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
     angles: str = starts.angles_setting()
 
-    # how QTHA's bottleneck is told what it is
+    # settings that QTHA's bottleneck reads
     readout = "z"
     fusion = "sum"
     init = "balanced"
@@ -96,16 +100,16 @@ class QthaGradientConfig(RankConfig):
 
     @property
     def stand_in(self) -> str:
-        """What QTHA's bottleneck calls it."""
+        """Value of QTHA's setting `stand_in` for the bottleneck."""
         return "bias" if self.middle == "bias" else "none"
 
     @property
     def scale(self) -> float:
-        """The factor alpha / r, or alpha / √r."""
+        """Factor alpha / r, or alpha / √r."""
         return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
     def circuits(self) -> list[Circuit]:
-        """The circuit, alone in a list; none where something else is in its place."""
+        """Return the circuit; empty if `middle` is not "circuit"."""
         if self.middle != "circuit":
             return []
         return [ansatze.build(self.ansatz, self.r, self.n_layers, True)]
@@ -142,7 +146,7 @@ def _without_circuit(title: str, shows: str, **options) -> Control:
     },
 )  # fmt: skip
 class QthaGradient(Change):
-    """A, the bottleneck's middle and B at one layer."""
+    """Tensors A, B and the bottleneck between them at one layer."""
 
     def __init__(self, config: QthaGradientConfig, layer: Layer):
         super().__init__(config, layer)
@@ -176,7 +180,7 @@ class QthaGradient(Change):
         return {f"B{mark}": TensorSpec((self.layer.out_features, self.config.r))}
 
     def _mark(self, size: int) -> str:
-        """What tells shared tensors of different sizes apart."""
+        """Return a suffix that distinguishes shared tensors by size."""
         return "" if self.config.share == "none" else f"_{size}"
 
     def tensors(self) -> dict[str, TensorSpec]:
@@ -208,7 +212,7 @@ class QthaGradient(Change):
         self._start_outer(tensors)
 
     def _start_outer(self, tensors: Mapping[str, Tensor]) -> None:
-        """A at random, for inputs of unit variance, and B zero, as far as they are there."""
+        """Initialise A at random for inputs of unit variance, and B to zero, if present."""
         if self._input().keys() <= tensors.keys():
             some = next(iter(tensors.values()))
             rows = torch.empty(self.config.r, self.layer.in_features, dtype=some.dtype)
@@ -232,7 +236,7 @@ class QthaGradient(Change):
         cores, shape = mpo.from_matrix(
             rows, self.shape.out_dims, self.shape.in_dims, max_bond=self.config.bond_dim
         )
-        if shape.bonds != self.shape.bonds:  # of fewer directions than asked for
+        if shape.bonds != self.shape.bonds:  # fewer directions than requested
             rows = rows + 1e-6 * rows.abs().max() * torch.randn_like(rows)
             cores, _ = mpo.from_matrix(
                 rows, self.shape.out_dims, self.shape.in_dims, max_bond=self.config.bond_dim
@@ -251,7 +255,7 @@ class QthaGradient(Change):
         return tensors[name]
 
     def bottleneck_input(self, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """h of an input."""
+        """Compute h of an input."""
         return torch.nn.functional.linear(x, self._reading(tensors))
 
     def delta(
@@ -261,7 +265,10 @@ class QthaGradient(Change):
         return torch.nn.functional.linear(z, self.config.scale * self._writing(tensors))
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
-        """s · B, W_c and A: the linear path, which is the whole change without circuit and bias."""
+        """Return s · B, W_c and A, the linear path.
+
+        Without circuit and bias this path is the whole change.
+        """
         ends = self.config.scale * self._writing(tensors), self._reading(tensors)
         path = self.bottleneck.linear_path(tensors)
         return ends if path is None else (ends[0], path, ends[1])
@@ -269,7 +276,7 @@ class QthaGradient(Change):
     def operators(
         self, tensors: Mapping[str, Tensor]
     ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
-        """A, where it is a tensor train."""
+        """Return A if it is a tensor train."""
         if self.shape is None:
             return {}
         return {"A": ([tensors[name] for name in self._input()], self.shape)}
@@ -282,12 +289,12 @@ class QthaGradient(Change):
 
 
 def _shape(config: QthaGradientConfig, in_features: int) -> mpo.MpoShape | None:
-    """Sizes of A as a tensor train from the inputs to r numbers."""
+    """Return the shape of A as a tensor train from the inputs to r numbers."""
     if config.bond_dim is None:
         return None
     ins = mpo.factorise(in_features, config.n_sites, None)
     outs = mpo.factorise(config.r, config.n_sites, size_name="r")
     sizes = [i * o for i, o in zip(ins, outs, strict=True)]
     most = [min(math.prod(sizes[:k]), math.prod(sizes[k:])) for k in range(len(sizes) + 1)]
-    bonds = tuple(min(config.bond_dim, limit) for limit in most)  # what a decomposition can fill
+    bonds = tuple(min(config.bond_dim, limit) for limit in most)  # limits of the TT-SVD
     return mpo.MpoShape(ins, outs, bonds)

@@ -1,4 +1,4 @@
-"""QTHA's outer maps: from a layer's input to the bottleneck's and back, by tensor networks or directly."""
+"""QTHA's outer maps around the bottleneck, as tensor networks or direct."""
 
 import functools
 from abc import ABC, abstractmethod
@@ -14,13 +14,13 @@ from qtha_lab.tensor_networks import mpo
 
 
 class OuterMaps(ABC):
-    """What lies around A and B.
+    """Maps before A and after B.
 
     Attributes:
-        inner: Inputs of A and outputs of B.
-        widening: What the map before A multiplies a root mean square by, at a balanced start.
-        rescales: Whether the map after B can make up for the norm of what B reads.
-        kind: Equal for maps of equal sizes.
+        inner: Number of inputs of A and outputs of B.
+        widening: Factor of the map before A on a root mean square, for a balanced initialisation.
+        rescales: Whether the map after B can compensate the norm of B's input.
+        kind: Key that is equal for maps of equal sizes.
     """
 
     inner: tuple[int, int]
@@ -30,23 +30,24 @@ class OuterMaps(ABC):
     kind: Hashable = None
 
     def tensors(self) -> dict[str, TensorSpec]:
-        """Names and shapes of its own."""
+        """Return names and shapes of the maps' tensors."""
         return {}
 
     @abstractmethod
     def start(self, tensors: Mapping[str, Tensor], rms: tuple[float, float]) -> None:
-        """Fill its own tensors in place.
+        """Initialise the maps' tensors in place.
 
         Args:
-            tensors: All of one layer; A and B are filled already.
-            rms: Root mean squares of what the two maps give for inputs of unit variance, if balanced.
+            tensors: Tensors of one layer; A and B are already initialised.
+            rms: Root mean squares of the two maps' outputs for inputs of unit variance, if
+                balanced.
         """
 
     @abstractmethod
     def initialise_input_side(
         self, tensors: Mapping[str, Tensor], rows: Float[Tensor, "r in_features"]
     ) -> None:
-        """Start A and the map before it, in place, so that together they are these rows or near them."""
+        """Fit A and the map before it to rows, in place."""
 
     def around(
         self,
@@ -54,22 +55,24 @@ class OuterMaps(ABC):
         last: Float[Tensor, "*layers z waist"],
         tensors: Mapping[str, Tensor],
     ) -> tuple[Float[Tensor, "*layers r in_features"], Float[Tensor, "*layers z out_features"]]:
-        """What multiplies an input and what multiplies z, of what multiplies the waists; without maps the same.
+        """Multiply the maps into the factors at the waist.
+
+        Returns the factor of an input and the factor of z; without maps the factors are unchanged.
 
         Args:
             first: A.
-            last: The transpose of B, or a multiple of it.
-            tensors: All of one layer by name, or of many, stacked.
+            last: Transpose of B, or a multiple.
+            tensors: Tensors of one layer by name, or of several, stacked.
         """
         return first, last
 
     def alone(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"], scale: float
     ) -> Float[Tensor, "*batch out_features"]:
-        """s · M_B M_A x, without a bottleneck between.
+        """Compute s · M_B M_A x, without a bottleneck.
 
         Args:
-            tensors: All of one layer, by name.
+            tensors: Tensors of one layer, by name.
             x: Input of the layer.
             scale: s, alpha / r.
 
@@ -81,12 +84,12 @@ class OuterMaps(ABC):
     def operators(
         self, tensors: Mapping[str, Tensor]
     ) -> dict[str, tuple[list[Tensor], mpo.MpoShape]]:
-        """Cores and shape of the tensor networks, by name."""
+        """Return cores and shape of the tensor networks, by name."""
         return {}
 
 
 class Direct(OuterMaps):
-    """None: A reads the layer's input and B writes its output."""
+    """No outer maps: A reads the layer's input and B writes its output."""
 
     def __init__(self, layer: Layer, init_scale: float = 1.0):
         self.inner = (layer.in_features, layer.out_features)
@@ -132,7 +135,7 @@ class Operators(OuterMaps):
         initialise_input_side(tensors["A"], cores_of(tensors, "in"), self.down, rows)
 
     def around(self, first, last, tensors):
-        """A · M_A and (M_B · B)ᵀ."""
+        """Compute A · M_A and (M_B · B)ᵀ."""
         return (
             mpo.apply_transposed(cores_of(tensors, "in"), self.down, first),
             mpo.apply(cores_of(tensors, "out"), self.up, last),
@@ -150,7 +153,7 @@ class Operators(OuterMaps):
 
 
 def cores_of(tensors: Mapping[str, Tensor], side: str) -> list[Tensor]:
-    """The cores of M_A ("in") or M_B ("out") among a layer's tensors."""
+    """Return the cores of M_A ("in") or M_B ("out") among a layer's tensors."""
     prefix = f"mpo_{side}_"
     return [tensor for name, tensor in tensors.items() if name.startswith(prefix)]
 

@@ -1,10 +1,12 @@
-"""Choose the size of QTHA for a model: at most 24 % of the parameters of LoRA r = 8 on the same modules.
+"""Choice of QTHA's size: at most 24 % of LoRA's parameters (r = 8).
 
-Chooses what a config leaves open of waist, r, bond_dim and n_layers, once, from the sizes of all adapted layers.
-Knows no model and no PEFT machinery: `peft.model` resolves at injection, `experiment.plan` when a run is planned.
+Chooses the open ones of waist, r, bond_dim and n_layers, once, from the sizes of all adapted
+layers. Independent of models and PEFT: `peft.model` calls this module at injection,
+`experiment.plan` when a run is planned.
 
-Choices are compared by r up to 4, bond_dim up to 2, then waist, n_layers up to 2, r and bond_dim. So the waist is the
-largest beside r = 4 and bond_dim = 2; what is left of the budget goes to a second layer, r and bond_dim.
+Choices are ordered by r up to 4, bond_dim up to 2, then waist, n_layers up to 2, r and bond_dim. So
+the waist is the largest for r = 4 and bond_dim = 2. The rest of the budget goes to a second layer,
+r and bond_dim.
 
 Source:
     24 % is the share of arXiv:2503.12790 ("76 % fewer parameters"). The order is ours [R].
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from qtha_lab.adapters.qtha_config import QthaConfig
 
 SHARE, LORA_R = 0.24, 8
-PAPER = {"r": 8, "waist": 256, "bond_dim": 8}  # the authors'
-FIRST = {"r": 4, "bond_dim": 2}  # reached before the waist grows
+PAPER = {"r": 8, "waist": 256, "bond_dim": 8}  # values of the authors
+FIRST = {"r": 4, "bond_dim": 2}  # reached before the waist increases
 GRID = {
     "waist": (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
     "n_layers": (1, 2),
@@ -35,7 +37,7 @@ Sizes = Sequence[tuple[int, int]]
 
 
 def budget(sizes: Sizes) -> int:
-    """Return the most parameters that the chosen size may train on layers of these sizes.
+    """Compute the parameter budget for layers of these sizes.
 
     Example:
         >>> budget([(192, 192), (192, 64)])  # 0.24 · 8 · (384 + 256)
@@ -45,14 +47,17 @@ def budget(sizes: Sizes) -> int:
 
 
 def chosen_size(config: "QthaConfig", sizes: Sizes) -> dict[str, int]:
-    """Choose waist, r, bond_dim and n_layers of a config; those that it states are kept.
+    """Choose waist, r, bond_dim and n_layers of a config.
+
+    Values that the config states are not changed.
 
     Args:
-        config: With an open waist.
+        config: Config with an open waist.
         sizes: (in_features, out_features) of every adapted layer.
 
     Raises:
-        Refusal: If the smallest choice is above the budget, or layers of one size differ in their count.
+        Refusal: If the smallest choice exceeds the budget, or layers of equal size may differ in
+            their parameter count.
     """
     for name in ("classical_layers", "rank_pattern"):
         if getattr(config, name):
@@ -73,7 +78,7 @@ def chosen_size(config: "QthaConfig", sizes: Sizes) -> dict[str, int]:
 
 
 def _points(config: "QthaConfig") -> Iterator[dict[str, int]]:
-    """Yield every choice of the open numbers beside the stated ones, the preferred one first."""
+    """Yield every choice of the open numbers, in order of preference."""
     from qtha_lab.circuits import ansatze
 
     stated = {name: v for name in GRID if (v := getattr(config, name)) is not None}
@@ -93,7 +98,10 @@ def _preference(point: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def _count_full(config: "QthaConfig", point: Mapping[str, int], layers: Mapping) -> int:
-    """Count QTHA with all its branches, by the formula of `qtha`, so that a control without one keeps the size."""
+    """Count the parameters of QTHA with all its branches, by the formula of `qtha`.
+
+    So a control without a branch has the same size.
+    """
     waist, r = point["waist"], point["r"]
     inside = 2 * waist * r + 2 * r**2 + 4 * r * point["n_layers"]
     factors = config.n_sites, config.in_dims, config.out_dims

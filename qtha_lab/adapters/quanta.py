@@ -1,25 +1,25 @@
-"""QuanTA: a change of full rank from small tensors that act on pairs of axes of the input.
+"""QuanTA: a full-rank change from small tensors on pairs of input axes.
 
     x ∈ R^D reshaped to axes (d_1, …, d_N),  D = Π d_n
     T_θ = the product over all axis pairs m < n of T^{(m,n)}, a (d_m d_n) × (d_m d_n) matrix each
     Δy = T_θ x − T_θ₀ x
 
-θ₀ is a frozen copy of the random start, so the change is zero at the start, exactly. The authors
-subtract T_θ₀ from W₀ once; here it stays a second branch, so that W₀ is never rewritten and may be
-quantised. The change is a constant matrix, T_θ − T_θ₀, so it merges.
+θ₀ is a frozen copy of the random initial values, so the initial change is exactly zero. The authors
+subtract T_θ₀ from W₀ once; here T_θ₀ stays a second branch, so that W₀ is unchanged and may be
+quantised. The change is a constant matrix, T_θ − T_θ₀, so it can be merged.
 
-Sizes: without `dims`, D is the least size from max(in, out) up that splits into balanced factors.
-Inputs are zero-padded or cropped to D, outputs cropped or zero-padded from D (as in the authors'
-code); with D below out_features the outputs beyond D get no change.
+Sizes: without `dims`, D is the smallest size of at least max(in, out) that splits into balanced
+factors. Inputs are zero-padded or cropped to D, outputs cropped or zero-padded from D, as in the
+authors' code. If D is below out_features, outputs beyond D have no change.
 
 Trainable parameters of a layer:
 
     Σ_{m<n} (d_m d_n)²
 
 Source:
-    arXiv:2406.00132 and the authors' code: order of the pairs (last axes first), the start
-    (Kaiming uniform, no nonlinearity), no scaling. They take d_n = ⌈max(in, out)^{1/N}⌉ where no
-    factors are given; that ours tries divisors first is our choice [R].
+    arXiv:2406.00132 and the authors' code: order of the pairs (last axes first), initialisation
+    (Kaiming uniform, no nonlinearity), no scaling. Without given factors they use d_n = ⌈max(in,
+    out)^{1/N}⌉; trying divisors first is our choice [R].
 """
 
 import dataclasses
@@ -40,8 +40,8 @@ from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 from qtha_lab.tensor_networks import mpo
 
-# What an operation of one large product costs, and what setting up a chain of small contractions does,
-# in operations of such a chain; measured.
+# Cost per operation of one large product, and setup cost of a chain of small contractions, both in
+# operations of such a chain; measured.
 PRODUCT_COST = 0.27
 CHAIN_START = 1e6
 
@@ -73,13 +73,15 @@ class QuantaConfig(AdapterConfig):
         self.dims = tuple(self.dims)
 
     def dims_for(self, in_features: int, out_features: int) -> tuple[int, ...]:
-        """The axes of a layer."""
+        """Return the axes of a layer."""
         return self.dims or balanced_axes(max(in_features, out_features), self.n_axes)
 
 
 @functools.cache
 def balanced_axes(size: int, n_axes: int) -> tuple[int, ...]:
-    """Axes that hold `size` numbers: those of the least D ≥ size with no factor above twice D^{1/n}.
+    """Choose axes that hold `size` numbers.
+
+    They are the factors of the smallest D ≥ size with no factor above 2 D^{1/n}.
 
     Example:
         >>> balanced_axes(192, 4), balanced_axes(4096, 4), balanced_axes(13, 3)
@@ -93,7 +95,7 @@ def balanced_axes(size: int, n_axes: int) -> tuple[int, ...]:
 
 
 def pairs(n_axes: int) -> list[tuple[int, int]]:
-    """All pairs of axes in the authors' order, the last axes first.
+    """List all pairs of axes in the authors' order, the last axes first.
 
     Example:
         >>> pairs(3)
@@ -143,7 +145,7 @@ class Quanta(Change):
                 _draw(start)
 
     def _branches(self, tensors: Mapping[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """The tensors of T_θ and those of T_θ₀, in the order of `pairs`."""
+        """Return the tensors of T_θ and of T_θ₀, in the order of `pairs`."""
         names = [f"{m}_{n}" for m, n in self.pairs]
         return [tensors[f"T_{n}"] for n in names], [tensors[f"start_{n}"] for n in names]
 
@@ -161,7 +163,7 @@ class Quanta(Change):
     def delta_weight(
         self, tensors: Mapping[str, Tensor]
     ) -> Float[Tensor, "out_features in_features"]:
-        """T_θ − T_θ₀, cropped or padded to the layer."""
+        """Compute T_θ − T_θ₀, cropped or padded to the layer."""
         trained, frozen = (_apply(self.dims, None, branch) for branch in self._branches(tensors))
         size = math.prod(self.dims)
         change = (trained - frozen).reshape(size, size)
@@ -174,12 +176,12 @@ def _draw(tensor: Tensor) -> None:
 
 
 def _resized(x: Float[Tensor, "*batch n"], size: int) -> Float[Tensor, "*batch size"]:
-    """Zero-padded at the end, or cropped."""
+    """Zero-pad at the end, or crop."""
     return x if x.shape[-1] == size else torch.nn.functional.pad(x, (0, size - x.shape[-1]))
 
 
 def _apply(dims: tuple[int, ...], axes: Tensor | None, branch: list[Tensor]) -> Tensor:
-    """T on inputs (tokens, *dims), or T itself, (*dims, *dims), where there are none."""
+    """Apply T to inputs (tokens, *dims), or return T as (*dims, *dims) without inputs."""
     legs = [
         tensor.reshape(dims[m], dims[n], dims[m], dims[n])
         for tensor, (m, n) in zip(branch, pairs(len(dims)), strict=True)
@@ -190,7 +192,7 @@ def _apply(dims: tuple[int, ...], axes: Tensor | None, branch: list[Tensor]) -> 
 
 @functools.lru_cache(maxsize=1024)
 def takes_dense_route(dims: tuple[int, ...], tokens: int) -> bool:
-    """Whether making T_θ − T_θ₀ first is expected to be quicker."""
+    """Return whether computing T_θ − T_θ₀ first is expected to be faster."""
     if tokens == 0:
         return True
     size = math.prod(dims)
@@ -200,7 +202,7 @@ def takes_dense_route(dims: tuple[int, ...], tokens: int) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _expression(dims: tuple[int, ...], tokens: int | None):
-    """The contraction of all pairs (with inputs, or alone) in the cheapest order, and its cost."""
+    """Return the contraction of all pairs in the cheapest order, and its cost."""
     symbols = map(opt_einsum.get_symbol, itertools.count())
     token, ins = next(symbols), [next(symbols) for _ in dims]
     current, terms, sizes = list(ins), [], []

@@ -1,17 +1,19 @@
-"""Quantum-PEFT: a singular value decomposition whose two bases come from very few numbers.
+"""Quantum-PEFT: a singular value decomposition with two bases from very few numbers.
 
     ΔW = s · U Λ Vᵀ        U (out × r), V (in × r) first columns of orthogonal matrices, Λ diagonal
 
 Two maps give the columns, both on classical hardware:
-* "pauli": the circuit of RY and CZ gates called simplified two-design, on q = ⌈log₂ N⌉ qubits.
-  Where N is no power of two the 2^q rows are cropped to N, so the columns lose the rows dropped
-  and with them some length and orthogonality; `orthonormalise` mends that by Gram–Schmidt. The
-  paper's way for such sizes is a quantum Shannon decomposition, which is not done here [R].
-* "taylor": the exponential of a skew-symmetric matrix with r free columns, cut off after
+
+* "pauli": the simplified two-design, a circuit of RY and CZ gates, on q = ⌈log₂ N⌉ qubits. If N is
+  no power of two, the 2^q rows are cropped to N, so the columns lose some norm and orthogonality.
+  `orthonormalise` corrects this by Gram–Schmidt. The paper uses a quantum Shannon decomposition
+  for such sizes, which is not implemented here [R].
+* "taylor": the exponential of a skew-symmetric matrix with r free columns, truncated after
   `taylor_order`; any N. Orthonormal up to ‖A‖^(order+1) / (order+1)!.
 
-The change is one matrix, so it merges. It is zero at the start because Λ = 0 [R]; angles start
-as `angles` says, the skew matrix normal of variance 1/N [R]; s = alpha / r, 1 by default [R].
+The change is one matrix, so it can be merged. The initial change is zero because Λ = 0 [R]. The
+setting `angles` gives the initial angles; the skew-symmetric matrix is normal with variance 1/N
+[R]. s = alpha / r, 1 by default [R].
 
 Trainable parameters of a layer, L = n_layers, K = r:
 
@@ -19,8 +21,8 @@ Trainable parameters of a layer, L = n_layers, K = r:
     taylor:  (in + out) K − K²
 
 Source:
-    Quantum-PEFT, arXiv:2503.05431 (ICLR 2025), no code released: the maps and counts are published;
-    r, L, the order of the series and the start are not known to us.
+    Quantum-PEFT, arXiv:2503.05431 (ICLR 2025), no code released. The maps and counts are published;
+    r, L, the order of the series and the initialisation are unknown to us.
 """
 
 import dataclasses
@@ -74,7 +76,7 @@ class QuantumPeftConfig(RankConfig):
 
     @property
     def scale(self) -> float:
-        """The factor alpha / r, or alpha / √r."""
+        """Factor alpha / r, or alpha / √r."""
         return self.scaling(self.r if self.alpha is None else self.alpha)
 
 
@@ -144,7 +146,7 @@ class QuantumPeft(Change):
     def bases(
         self, tensors: Mapping[str, Tensor]
     ) -> tuple[Float[Tensor, "out_features r"], Float[Tensor, "in_features r"]]:
-        """U and V."""
+        """Compute U and V."""
         return (
             self._columns(tensors["U"], self.layer.out_features),
             self._columns(tensors["V"], self.layer.in_features),
@@ -172,6 +174,6 @@ class QuantumPeft(Change):
         return left @ right
 
     def linear_factors(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """s U Λ and Vᵀ, made once per step whatever the number of tokens."""
+        """Return s U Λ and Vᵀ, at a cost independent of the token count."""
         u, v = self.bases(tensors)
         return u * (self.config.scale * tensors["values"]), v.mT

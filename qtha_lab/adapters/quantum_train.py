@@ -1,33 +1,34 @@
-"""Quantum-Train: all weights of the change generated from the probabilities of a small circuit.
+"""Quantum-Train: all weights of the change generated from a small circuit's probabilities.
 
     m = out · in weights in ⌈m / c⌉ chunks of c, one per basis state of N = ⌈log₂ ⌈m / c⌉⌉ qubits
     ΔW = all chunks G(bits of i as ±1, p̃_i), minus their mean
 
-p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data, lifted to
-p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean. With `n_blocks` = k the circuit is k unentangled ones
-on N/k qubits each, p(i) = Π_k p_k(bits of block k) [R]. G is a small MLP, or a matrix product state
-(`mps_mapping`). c = 1 is the original; c above 1 is batched generation.
+p_i = |⟨i|ψ(params)⟩|² of L blocks of RY and an open CNOT chain without data inputs. Post-processing
+gives p̃_i = (β tanh(γ 2^{N−1} p_i))^exponent − mean. With `n_blocks` = k the circuit consists of k
+unentangled ones on N/k qubits each, p(i) = Π_k p_k(bits of block k) [R]. G is a small MLP, or a
+matrix product state (`mps_mapping`). c = 1 is the original; c above 1 is batched generation.
 
-The circuit holds N L of the trainable parameters. The control `generator="classical"` has a log-linear
-distribution over the same basis states, of the same N L numbers, in place of the circuit.
+The circuit has N L of the trainable parameters. The control `generator="classical"` replaces the
+circuit by a log-linear distribution over the same basis states, with the same N L numbers.
 
-The change is zero at the start because the last layer (or core) of G is zero [R]: the papers train
-whole networks, not changes. It is one matrix, so it merges; merge before generating text, since
-every new token generates the matrix anew. Matrices above `SLAB` numbers are made and used some rows
-at a time, and once more in the backward pass, so that memory does not grow with the layer.
+The initial change is zero because the last layer (or core) of G is zero [R]: the papers train whole
+networks, not changes. The change is one matrix, so it can be merged. Merge before text generation,
+since every new token generates the matrix anew. Matrices above `SLAB` numbers are generated some
+rows at a time, and again in the backward pass. So memory does not grow with the layer.
 
-Trainable parameters of a layer, N L for the circuit (15 (N − 1) L for `ansatz="su4"`; what the cores hold
-for `generator="mps"`, a matrix product state with p_i = |⟨i|MPS⟩|²) and
+Trainable parameters of a layer are N L for the circuit and those of G. For `ansatz="su4"` the
+circuit has 15 (N − 1) L. For `generator="mps"` p_i = |⟨i|MPS⟩|² of a matrix product state, whose
+core entries count instead.
 
     mlp:  Σ (h_k + 1) h_{k+1},  (h_0, …) = (N + 1, *hidden, c)
     mps:  2 χ + 2 (N − 1) χ² + 2 χ c,  χ = bond_dim
 
 Source:
     Quantum-Train, arXiv:2405.11304; MPS mapping and distributed circuits, arXiv:2409.06992; chunks,
-    as in Federated Quantum-Train and QPA (arXiv:2410.09846). Hidden widths 4-20-4 without activation,
-    the post-processing and the mean removal are those of a public Quantum-Train code, whose circuit
-    is of U3 and controlled U3 gates; N L angles are the papers'. L = 8, χ = 4 and
-    c = ⌈m / 1024⌉ (ten qubits at most) are ours [R].
+    as in Federated Quantum-Train and QPA (arXiv:2410.09846). Hidden widths 4-20-4 without
+    activation, the post-processing and the mean removal are those of a public Quantum-Train code,
+    whose circuit is of U3 and controlled U3 gates; N L angles are the papers'. L = 8, χ = 4 and c =
+    ⌈m / 1024⌉ (ten qubits at most) are ours [R].
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 from qtha_lab.simulators import check_engine
 
-# Weights held at once where a matrix has more: 64 MiB of them in float32.
+# Largest number of weights generated at once: 64 MiB in float32.
 SLAB = 2**24
 
 
@@ -116,7 +117,7 @@ class QuantumTrainConfig(AdapterConfig):
             )
 
     def generator_of(self, n_weights: int) -> WeightGenerator:
-        """What generates so many weights with these settings."""
+        """Build the generator of `n_weights` weights with these settings."""
         chunk = self.chunk or math.ceil(n_weights / 1024)
         return WeightGenerator(n_weights, self, chunk, mapping=self.mapping, n_blocks=self.n_blocks)
 
@@ -169,7 +170,10 @@ class QuantumTrain(Change):
     ) -> tuple[
         Float[Tensor, "n_chunks width"], Float[Tensor, "chunk width"], Float[Tensor, "chunk"]
     ]:
-        """H, W and b: chunk i of ΔW is W H_i + b. Small, whatever the size of the layer."""
+        """Compute the factors H, W and b of ΔW.
+
+        Chunk i of ΔW is W H_i + b. The factors are small, whatever the size of the layer.
+        """
         last, weight, bias = self.generator.parts(tensors)
         if self.config.remove_mean:
             bias = bias - self.generator.mean(last, weight, bias)
@@ -192,13 +196,13 @@ class QuantumTrain(Change):
         return torch.cat(slabs, -1)
 
     def _slab(self, first: int, stop: int, x: Tensor, *parts: Tensor) -> Tensor:
-        """What some rows of ΔW give."""
+        """Compute the outputs of some rows of ΔW."""
         return torch.nn.functional.linear(x, self._rows(first, stop, *parts))
 
     def _rows(
         self, first: int, stop: int, last: Tensor, weight: Tensor, bias: Tensor
     ) -> Float[Tensor, "rows in_features"]:
-        """Rows of ΔW, from the chunks they lie in."""
+        """Generate rows of ΔW, from the chunks that contain them."""
         n = self.layer.in_features
         chunk = self.generator.chunk
         begin, end = first * n // chunk, math.ceil(stop * n / chunk)

@@ -1,4 +1,7 @@
-"""Methods by name: ours are found in the files beside this one, peft's come from `peft_methods`; `none` is beside both."""
+"""Registry of methods by name: ours, PEFT's and `none`.
+
+Ours are found in the files of this folder, PEFT's are in `peft_methods`.
+"""
 
 from qtha_lab.adapters.method import Method
 from qtha_lab.adapters.none import HEAD_ALONE
@@ -8,15 +11,15 @@ from qtha_lab.core.settings import unknown
 
 
 def method_names() -> list[str]:
-    """All methods that change a layer: ours first, then peft's."""
+    """List all methods that change a layer: ours first, then PEFT's."""
     return [*OUR_METHODS, *PEFT_METHODS]
 
 
 def get_method(name: str) -> Method:
-    """The method of that name, or `none`, the choice of no adapter.
+    """Return the method of a name, or `none`, training without an adapter.
 
     Raises:
-        Refusal: If there is none, with the nearest name.
+        Refusal: If the name is unknown, with the nearest name.
     """
     method = OUR_METHODS.get(name) or PEFT_METHODS.get(name)
     if name == HEAD_ALONE.name:
@@ -27,7 +30,7 @@ def get_method(name: str) -> Method:
 
 
 def method_of(config) -> Method | None:
-    """The method a PEFT config belongs to, or None for a peft method we do not list."""
+    """Return the method of a PEFT config, or None for an unlisted method."""
     for name in (*method_names(), HEAD_ALONE.name):
         candidate = get_method(name)
         if isinstance(config, candidate.config_class) and candidate.owns(config):

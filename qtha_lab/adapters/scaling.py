@@ -1,4 +1,4 @@
-"""The factor s on a method's change, whatever its config calls it."""
+"""Scaling factor s of a method's change, for any config."""
 
 import math
 
@@ -6,7 +6,7 @@ from peft import PeftConfig
 
 
 def scale_of(config: PeftConfig) -> float | None:
-    """alpha / r, or alpha / √r; None for a method whose change has no such factor.
+    """Return the factor alpha / r, or alpha / √r; None without such a factor.
 
     Example:
         >>> from peft import LoraConfig

@@ -1,4 +1,7 @@
-"""Groups of an adapter's tensors, by the names that rates and stages are given: A, B, cores, angles, others."""
+"""Groups of an adapter's tensors, for separate learning rates and training phases.
+
+The groups are A, B, cores, angles and others.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from torch import nn
 
 from qtha_lab.adapters.peft import OUR_METHODS
 
-HEAD = "modules_to_save"  # in the names PEFT gives to a module that is trained whole
+HEAD = "modules_to_save"  # part of PEFT's names for modules trained whole
 
 
 def group_of(parameter: str) -> str | None:
-    """The group of an adapter's tensor by the name of its parameter; None of anything else.
+    """Return the group of an adapter's parameter by its name; None for other parameters.
 
     Example:
         >>> group_of("base_model.model.layers.0.q_proj.lora_B.default.weight")
@@ -37,7 +40,7 @@ def group_of(parameter: str) -> str | None:
 
 
 def adapter_groups(model: nn.Module) -> dict[str, set[int]]:
-    """The `id` of every trained parameter of an adapter by its group, as rates of their own are given."""
+    """Return the `id` of every trained adapter parameter, by group."""
     groups: dict[str, set[int]] = {}
     for name, parameter in model.named_parameters():
         group = group_of(name) if parameter.requires_grad else None
@@ -47,7 +50,10 @@ def adapter_groups(model: nn.Module) -> dict[str, set[int]]:
 
 
 def trained_groups(model: nn.Module) -> dict[str, set[int]]:
-    """The `id` of every trained parameter by its group; a new classification head is the group `head`."""
+    """Return the `id` of every trained parameter, by group.
+
+    A new classification head is the group `head`.
+    """
     groups: dict[str, set[int]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

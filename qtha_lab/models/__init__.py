@@ -1,6 +1,6 @@
-"""Base models by name: the bundled toy, two small real ones, any folder and any hub id.
+"""Base models by name: the bundled model, two downloadable ones, folders and hub ids.
 
-Loading does not download: `fetch` does. Adapters are added elsewhere.
+Loading does not download; `fetch` does. `qtha_lab.adapters` adds adapters.
 """
 
 from qtha_lab.models.catalogue import KNOWN, KnownModel, check_model, is_available, model_names

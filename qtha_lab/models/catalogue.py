@@ -1,6 +1,6 @@
-"""The base models known by a short name, and how any other name is understood.
+"""Catalogue of base models with short names, and resolution of other model names.
 
-Names and places only: nothing is downloaded (fetching.py) or loaded (loading.py) here.
+Holds names and locations only; `fetching` downloads models and `loading` loads them.
 """
 
 import logging
@@ -26,7 +26,7 @@ PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A base model with a short name: where it comes from and what a good copy looks like."""
+    """Base model with a short name: source, licence, heads, size and parameter count."""
 
     name: str
     summary: str
@@ -40,12 +40,12 @@ class KnownModel:
 
     @property
     def module(self) -> str:
-        """The folder of its package, as it is imported."""
+        """Import name of the package that holds the model."""
         return (self.package or "").replace("-", "_")
 
     @property
     def folder(self) -> Path:
-        """Where the model lies once it is there."""
+        """Folder that holds the model after installation or download."""
         shipped = self.package is None
         return (data_dir() if shipped else cache_dir()) / "models" / self.name
 
@@ -70,22 +70,22 @@ KNOWN = {
 
 
 def model_names() -> list[str]:
-    """The short names; a folder or a hub id works wherever they do."""
+    """Return the short names; folders and hub ids are accepted as well."""
     return list(KNOWN)
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name reads as `owner/model` and is not a folder of this machine."""
+    """Return whether a name has the form `owner/model` and is not a local folder."""
     return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)) and not as_path(name).exists()
 
 
 def is_local(name: str) -> bool:
-    """Whether a name means a folder: it exists, or it is written as a path."""
+    """Return whether a name refers to a folder: an existing one, or a written path."""
     return name not in KNOWN and (as_path(name).is_dir() or name.startswith((".", "/", "~")))
 
 
 def locate(name: str) -> Path | None:
-    """The folder of a model on this machine, or None if it is not there."""
+    """Return the local folder of a model, or None if the model is missing."""
     if name in KNOWN:
         folder = KNOWN[name].folder
         return (
@@ -100,16 +100,16 @@ def locate(name: str) -> Path | None:
 
 
 def is_available(name: str) -> bool:
-    """Whether a model can be loaded without a network."""
+    """Return whether a model can be loaded without a network."""
     return locate(name) is not None
 
 
 def check_model(name: str, head: str | None = None) -> None:
-    """Refuse a model that cannot be loaded, before anything is.
+    """Refuse a model that cannot be loaded, before loading starts.
 
     Raises:
-        Refusal: One sentence: an unknown name with the nearest known one, a missing model with the
-            command that brings it, or a head that the model does not have.
+        Refusal: For an unknown name, with the nearest known name; for a missing model, with the
+            command that downloads it; for a head that the model does not have.
 
     Example:
         >>> check_model("tinny")
@@ -129,14 +129,14 @@ def check_model(name: str, head: str | None = None) -> None:
 
 
 def folder_of(name: str, head: str | None = None) -> Path:
-    """The folder of a model that can be loaded.
+    """Return the folder of a model that can be loaded.
 
     Raises:
-        Refusal: As `check_model`.
+        Refusal: In the cases of `check_model`.
     """
     check_model(name, head)
     folder = locate(name)
-    if folder is None:  # deleted just now
+    if folder is None:  # deleted since the check
         raise _refusal(name)
     return folder
 
@@ -177,7 +177,7 @@ def _folder_refusal(folder: Path) -> Refusal:
 
 
 def _check_kind_of_files(folder: Path) -> None:
-    """Refuse a model folder that transformers would read otherwise than it looks."""
+    """Refuse a model folder that also holds an adapter, or only pickled weights."""
     if not (folder / "config.json").is_file():
         return
     if (folder / "adapter_config.json").is_file():
@@ -195,12 +195,12 @@ def _check_kind_of_files(folder: Path) -> None:
 
 
 def hub_is_off() -> bool:
-    """Whether the reader switched the hub off (`HF_HUB_OFFLINE=1`)."""
+    """Return whether the user disabled the hub (`HF_HUB_OFFLINE=1`)."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def hub_is_reachable(seconds: float = 4.0) -> bool:
-    """Whether the hub answers quickly and is not switched off."""
+    """Return whether the hub responds within the time limit and is not disabled."""
     if hub_is_off():
         return False
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
@@ -217,7 +217,7 @@ def hub_is_reachable(seconds: float = 4.0) -> bool:
 
 
 def _in_hub_cache(name: str) -> Path | None:
-    """The hub cache's folder of a model, if its config and weights are both there."""
+    """Return the hub cache folder of a model if its config and weights are present."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(name, "config.json")

@@ -1,6 +1,6 @@
-"""Try the chat template of a model folder in a process with little time and memory.
+"""Test the chat template of a model folder in a resource-limited process.
 
-A template is a program. Jinja's sandbox keeps it from files, but not from endless loops and texts.
+A template is a program. Jinja's sandbox denies file access, but allows endless loops and texts.
 """
 
 import functools
@@ -61,14 +61,14 @@ except Exception:
 
 @functools.lru_cache(maxsize=16)
 def check_template(template: str, folder: str) -> None:
-    """Refuse a chat template that does not end, or that writes without end.
+    """Refuse a chat template that does not terminate, or that writes an endless text.
 
     Args:
         template: Text of the template.
         folder: Name of the model folder.
 
     Raises:
-        Refusal: With the file to correct. Any other error of a template is left to its use.
+        Refusal: With the file to correct. Other errors of a template are raised at its use.
     """
     given = json.dumps({"template": template, "messages": MESSAGES})
     try:

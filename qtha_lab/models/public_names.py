@@ -1,4 +1,4 @@
-"""Names that may leave this machine: what a model or task is called elsewhere, never where it lies here."""
+"""Public names of models and tasks: hub ids and file names, never local paths."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from qtha_lab.models.catalogue import KNOWN
 
 
 def public_name(name: str) -> str:
-    """The name of a model or task without the folders it lies in.
+    """Return the name of a model or task without its folders.
 
     Example:
         >>> public_name("tiny"), public_name("owner/model"), public_name("/home/me/texts/mine.jsonl")
@@ -18,13 +18,15 @@ def public_name(name: str) -> str:
 
 
 def public_base(name: str) -> str:
-    """A base model as other programs load it: by its hub id where it has one."""
+    """Return the public name of a base model: its hub id if one exists."""
     model = KNOWN.get(model_name(name))
     return (model and model.hub_id) or public_name(name)
 
 
 def model_name(name: str) -> str:
-    """What `load_model` takes, also where only the folder that it loaded from is known.
+    """Return the name that `load_model` accepts for a model.
+
+    Also resolves the folder that the model was loaded from.
 
     Example:
         >>> model_name("/cache/hub/models--owner--model/snapshots/0123")
@@ -38,6 +40,6 @@ def model_name(name: str) -> str:
 
 
 def is_path(name: str) -> bool:
-    """Whether a name says where something lies on this machine."""
+    """Return whether a name is a path on this machine."""
     is_named_so = name.startswith((".", "/", "~")) or name.endswith(".jsonl")
     return name not in KNOWN and (is_named_so or (name != "" and as_path(name).exists()))

@@ -1,4 +1,4 @@
-"""Turn errors of other libraries on foreign model files into refusals."""
+"""Convert errors of other libraries on foreign model files to refusals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ OUT_OF_MEMORY = "OutOfMemoryError"
 def refusing(rule: str, remedy: str) -> Iterator[None]:
     """Refuse a file on which the block raises an error.
 
-    `tokenizers` panics with an exception that is no `Exception`, so every other kind is caught too.
+    `tokenizers` raises `BaseException` on a panic, so `BaseException` is caught.
 
     Args:
         rule: Beginning of the refusal: the file and the rule.

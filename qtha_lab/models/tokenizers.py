@@ -80,7 +80,7 @@ def check_vocabulary(
 
 
 def _set_padding(tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Set right padding, with a token that no answer is made of where there is one."""
+    """Set right padding, with a token outside the answers if one exists."""
     tokenizer.padding_side = "right"
     if (
         tokenizer.pad_token in (None, tokenizer.eos_token)

@@ -18,7 +18,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the safetensors files of a model; nothing where one of them is missing."""
+    """Return the safetensors files of a model; an empty list if one is missing."""
     try:
         content = read_json(folder / INDEX)
         files = [
@@ -60,16 +60,16 @@ def count_parameters(files: list[Path]) -> int:
 def check_weights(
     folder: Path, model: "PreTrainedModel", shapes: Shapes, *, generates: bool
 ) -> None:
-    """Refuse weights that do not fit the config or that lack the head which generates text.
+    """Refuse weights that do not fit the config or lack the language-model head.
 
     Args:
         folder: Folder of the model.
-        model: The model of its config, on the meta device.
-        shapes: Shapes of its weights, by name.
-        generates: Whether the model is to generate text.
+        model: Model built from the config, on the meta device.
+        shapes: Shapes of the stored weights, by name.
+        generates: True for a task that generates text.
 
     Raises:
-        Refusal: With the tensor.
+        Refusal: With the name of the tensor.
     """
     prefix = f"{model.base_model_prefix}."
     is_whole = not hasattr(model.config, "quantization_config")
@@ -90,6 +90,6 @@ def check_weights(
 
 
 def head_name(model: "PreTrainedModel") -> str:
-    """Return the name of the weight that gives the logits of tokens; empty where there is none."""
+    """Return the name of the output-embedding weight; empty if there is none."""
     layer = model.get_output_embeddings()
     return next((f"{name}.weight" for name, module in model.named_modules() if module is layer), "")

@@ -1,6 +1,6 @@
-"""Tasks by name: rows to train on, rows to evaluate on, and their encoding.
+"""Tasks by name: training, evaluation and test rows, and their encoding.
 
-One file per task (qa, chat, definitions, supersense); a reader's own data by path or hub id.
+One file per task (qa, chat, definitions, supersense); users load their own data by path or hub id.
 """
 
 from qtha_lab.tasks.loading import check_task, load_task, task_info, task_names, task_settings

@@ -1,4 +1,4 @@
-"""Small talk between two people, cut into short exchanges; tiny read other threads of the same kind."""
+"""Task of small talk between two people, cut into short exchanges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from qtha_lab.tasks.registry import shipped_rows, task
 )
 @dataclass(frozen=True)
 class Chat:
-    """Rows of at most `turns` messages; no thread stands on both sides of the split."""
+    """Rows of at most `turns` messages; each thread is on one side of the split."""
 
     turns: int = setting(4, "Messages per row, both speakers counted.", ge=2, le=64)
 
     def rows(self) -> Iterator[dict]:
-        """All rows, in the order of the file."""
+        """Yield all rows, in the order of the file."""
         size = self.turns - self.turns % 2
         for row in shipped_rows("chat"):
             messages = row["messages"]

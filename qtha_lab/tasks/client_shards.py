@@ -1,13 +1,14 @@
-"""Training rows shared out among clients: which of them one client has.
+"""Partition of the training rows among clients of federated learning.
 
-    3/8                  the third of eight equal shares
-    3/8 dirichlet(0.3)   the third of eight unequal ones
+    3/8                  third of eight equal shares
+    3/8 dirichlet(0.3)   third of eight unequal shares
 
-Dirichlet: of every label, client k has a part p_k with p ~ Dir(α, …, α), so a small α gives clients few labels
-and unequal amounts. A task without labels is shared by amounts alone [R]. Evaluation and test rows stay whole.
+Dirichlet: client k receives a fraction p_k of every label's rows, p ~ Dir(α, …, α). A small α gives
+clients few labels and unequal amounts. Without labels, only the amounts differ [R]. Evaluation and
+test rows are not partitioned.
 
 Source:
-    Hsu, Qi and Brown, arXiv:1909.06335, have the Dirichlet over labels.
+    Hsu, Qi and Brown, arXiv:1909.06335 (Dirichlet distribution over labels).
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ SHARE = re.compile(r"(?P<client>\d+)/(?P<clients>\d+)(?:\s+(?P<split>\S.*))?")
 
 @dataclass(frozen=True)
 class Share:
-    """The part of the training rows that one client has.
+    """Share of the training rows that one client holds.
 
     Attributes:
-        client: Which one, from 1 on.
-        clients: How many there are.
-        alpha: Of the Dirichlet distribution; None is equal shares.
+        client: Number of the client, from 1 on.
+        clients: Number of clients.
+        alpha: Parameter of the Dirichlet distribution; None is equal shares.
 
     Example:
         >>> Share.parse("3/8 dirichlet(0.3)")
@@ -46,10 +47,10 @@ class Share:
 
     @classmethod
     def parse(cls, text: str) -> Share:
-        """Read a share as it is written.
+        """Parse the text of a share, such as `3/8`.
 
         Raises:
-            Refusal: If it is none.
+            Refusal: If the text is no share.
         """
         match = SHARE.fullmatch(text.strip())
         if match is None:
@@ -62,10 +63,10 @@ class Share:
         return cls(client, clients, alpha_of(match["split"] or "equal"))
 
     def of(self, task: Task, seed: int) -> Task:
-        """The task with this client's training rows.
+        """Return the task with this client's training rows.
 
         Raises:
-            Refusal: If any client would have none.
+            Refusal: If any client would have no rows.
         """
         parts = shared_out(task, self.clients, self.alpha, seed)
         rows = [task.train[place] for place in parts[self.client - 1]]
@@ -73,7 +74,7 @@ class Share:
 
 
 def alpha_of(split: str) -> float | None:
-    """The α of a split: of `dirichlet(0.3)` 0.3, of `equal` None.
+    """Return the α of a split: 0.3 of `dirichlet(0.3)`, None of `equal`.
 
     Raises:
         Refusal: If it is neither.
@@ -89,13 +90,13 @@ def alpha_of(split: str) -> float | None:
 
 
 def shared_out(task: Task, clients: int, alpha: float | None, seed: int) -> list[list[int]]:
-    """The places of every client's rows among the training rows, in their order.
+    """Assign the indices of the training rows to clients, in ascending order.
 
     Args:
-        task: Whose training rows are shared out.
-        clients: How many clients.
-        alpha: Of the Dirichlet distribution; None is equal shares.
-        seed: Of the draw.
+        task: Task with the training rows.
+        clients: Number of clients.
+        alpha: Parameter of the Dirichlet distribution; None is equal shares.
+        seed: Seed of the draw.
 
     Raises:
         Refusal: If a client would have no rows.
@@ -113,13 +114,13 @@ def shared_out(task: Task, clients: int, alpha: float | None, seed: int) -> list
 
 
 def deal(labels: Sequence[str], clients: int, alpha: float | None, seed: int) -> list[list[int]]:
-    """The places of every client's rows, by their labels; a client may have none.
+    """Assign row indices to clients by label; a client may receive none.
 
     Args:
-        labels: One a row.
-        clients: How many clients.
-        alpha: Of the Dirichlet distribution; None is equal shares.
-        seed: Of the draw.
+        labels: One label per row.
+        clients: Number of clients.
+        alpha: Parameter of the Dirichlet distribution; None is equal shares.
+        seed: Seed of the draw.
 
     Example:
         >>> deal(["a", "b", "a", "b", "a"], 2, None, seed=0)

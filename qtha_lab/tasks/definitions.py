@@ -16,12 +16,12 @@ from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
 )
 @dataclass(frozen=True)
 class Definitions:
-    """No word and no gloss stands on both sides of the split."""
+    """Options of the task; no word or gloss is on two sides of the split."""
 
     part: str = setting("all", "Which words.", choices=("all", "noun", "verb"))
 
     def rows(self) -> Iterator[dict]:
-        """All rows, in the order of the file."""
+        """Yield all rows, in the order of the file."""
         for row in shipped_rows("definitions"):
             if self.part in ("all", row["pos"]):
                 prompt = f'What does the {row["pos"]} "{row["word"]}" mean?'

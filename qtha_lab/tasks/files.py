@@ -1,6 +1,6 @@
-"""Read a JSON Lines file, or a Hugging Face data set by id or folder, into task rows.
+"""Read a JSON Lines file or a Hugging Face data set into task rows.
 
-A bad line is named by its number; code that comes with a data set is never run.
+An error names the number of the bad line. Code that comes with a data set is never run.
 """
 
 import itertools
@@ -19,19 +19,19 @@ TEST_SPLITS = ("test",)
 
 
 class HeldOut(NamedTuple):
-    """Hold the rows of a data set's own splits; None where it has no such split."""
+    """Rows of a data set's own evaluation and test splits; None without such a split."""
 
     evaluation: list[dict] | None = None
     test: list[dict] | None = None
 
 
 class OwnRows(NamedTuple):
-    """Hold a user's own rows.
+    """User's own rows, with their kind, split key and licence.
 
     Attributes:
         kind: Kind of task.
         key: Name of the split key.
-        rows: Rows without a side.
+        rows: Rows that are not yet assigned to a side of the split.
         held_out: Rows of the data set's own splits.
         licence: Terms of use.
     """
@@ -65,7 +65,7 @@ def read_data_set(name: str, options: OwnData) -> OwnRows:
     """Read a data set with its own splits.
 
     Raises:
-        Refusal: One sentence, if the data set cannot be brought or its columns cannot be recognised.
+        Refusal: If the data set cannot be loaded or its columns cannot be recognised.
     """
     if Path(name).is_dir():
         check_folder(Path(name))
@@ -109,7 +109,7 @@ def _is_there(name: str, splits, training) -> bool:
 
 
 def _rows(split, columns: Columns, limit: int) -> list[dict]:
-    """Make rows of the first `limit` records; labels get the names that the data set has."""
+    """Convert the first `limit` records to rows, with the data set's own label names."""
     label = split.features.get(columns.second) if columns.second else None
     names = getattr(label, "names", None)
     rows = []

@@ -1,4 +1,4 @@
-"""Whether a folder can be a data set, by its file names before a library reads it for long."""
+"""Check of a data set folder by its file names, before a library opens it."""
 
 import os
 from collections.abc import Iterator
@@ -12,10 +12,12 @@ MOST_FILES = 10_000
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder without files of rows, a model's folder, and one that holds far more than a data set.
+    """Refuse a folder that is no data set.
+
+    Such a folder has no files of rows, holds a model, or has more than `MOST_FILES` files.
 
     Raises:
-        Refusal: One sentence with the folder.
+        Refusal: With the folder.
     """
     if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
         raise Refusal(f"{folder} holds a model, not rows of a task")
@@ -33,7 +35,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _file_names(folder: Path) -> Iterator[str]:
-    """Names of the files below a folder, the hidden ones left out as a data set leaves them out."""
+    """Yield the names of all files below a folder, without hidden files and folders."""
     for _, below, names in os.walk(folder):
         below[:] = [name for name in below if not name.startswith((".", "__"))]
         yield from (name for name in names if not name.startswith("."))

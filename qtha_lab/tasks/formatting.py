@@ -1,7 +1,7 @@
-"""Conversations as text: the tokenizer's chat template where it has one, else a plain format.
+"""Format conversations as text, by the tokenizer's chat template or in a plain format.
 
 The plain format is the messages line by line, each answer closed by the end-of-text token:
-`prompt\\nresponse<eos>`. Says which characters are answer, so that only answers are learnt.
+`prompt\\nresponse<eos>`. The character spans of the answers restrict the loss to answers.
 """
 
 from typing import TYPE_CHECKING
@@ -19,15 +19,15 @@ Span = tuple[int, int]
 def render(
     messages: list[Message], tokenizer: "PreTrainedTokenizerBase", generate: bool = False
 ) -> str:
-    """The text of a conversation.
+    """Format a conversation as text.
 
     Args:
-        messages: With a "role" and a "content" each.
-        tokenizer: Its chat template is used, if it has one.
-        generate: Go on to where the next answer begins.
+        messages: Messages with a "role" and a "content" each.
+        tokenizer: Tokenizer whose chat template is used, if it has one.
+        generate: Add the prefix of the next answer.
 
     Raises:
-        Refusal: With the chat template's own words, if it takes no such conversation.
+        Refusal: If the chat template raises an error, with its message.
     """
     if tokenizer.chat_template:
         try:
@@ -49,7 +49,7 @@ def render(
 def answer_spans(
     messages: list[Message], tokenizer: "PreTrainedTokenizerBase"
 ) -> tuple[str, list[Span]]:
-    """The whole text and the character spans of its answers, each with its end-of-turn token.
+    """Return the text and the character spans of its answers, with end-of-turn tokens.
 
     Example:
         >>> from transformers import AutoTokenizer
@@ -69,7 +69,7 @@ def answer_spans(
         after = render(messages[: i + 1], tokenizer)
         if text.startswith(after) and after.startswith(before):
             span = len(before), len(after.rstrip())
-        else:  # a template that rewrites earlier turns: the words of the answer alone
+        else:  # the template rewrites earlier turns: use the answer's text alone
             start = text.find(message["content"], position)
             span = (start, start + len(message["content"])) if start >= 0 else (0, 0)
         spans.append(span)
@@ -78,6 +78,6 @@ def answer_spans(
 
 
 def _start(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """The beginning-of-text token, if this tokenizer puts one before plain text."""
+    """Return the beginning-of-text token if the tokenizer adds it to plain text, else ''."""
     first = tokenizer("")["input_ids"][:1]
     return str(tokenizer.bos_token) if first and first[0] == tokenizer.bos_token_id else ""

@@ -1,7 +1,7 @@
-"""Load a task by name: a shipped one, a .jsonl file, a data set folder or a Hugging Face id.
+"""Load a task: a shipped one, a .jsonl file, a folder or a hub id.
 
-A hash of the split key fixes evaluation and test rows (splits.py). So no seed ever trains on rows with
-which another seed, or the pretraining of tiny, was measured.
+A hash of the split key fixes evaluation and test rows (splits.py). So no seed ever trains on rows
+with which another seed, or the pretraining of tiny, was measured.
 """
 
 import json
@@ -28,22 +28,22 @@ Labels = Callable[[dict], frozenset[str]]
 
 
 def task_names() -> list[str]:
-    """The shipped tasks; a path or a Hugging Face id works wherever they do."""
+    """Return the names of the shipped tasks; paths and hub ids are accepted as well."""
     return list(TASKS)
 
 
 def task_info(name: str) -> TaskInfo:
-    """What a shipped task declares about itself."""
+    """Return the declaration of a shipped task."""
     return TASKS.get_or_refuse(name)
 
 
 def task_settings(name: str) -> dict[str, Setting]:
-    """The options of a task, for forms and flags."""
+    """Return the options of a task, for forms and flags."""
     return settings_of(_options_class(name))
 
 
 def check_task(name: str, **options: Any) -> None:
-    """Refuse an unknown task, option or value, and a file that cannot be read, before anything is loaded.
+    """Refuse an unknown task, option or value, or an unreadable file, before loading.
 
     Example:
         >>> check_task("qna")
@@ -69,15 +69,16 @@ def load_task(
     """Load training, evaluation and test rows, which share no split key.
 
     Args:
-        name: A shipped task, a path to a .jsonl file or a data set folder, or a Hugging Face data set id.
-        seed: Chooses and orders training and evaluation rows within their fixed pools.
-        train_rows: How many rows to train on; None takes the whole pool.
-        eval_rows: The most rows to evaluate on; None takes the whole pool.
-        test_rows: The most rows to test on, the same for every seed; None takes the whole pool.
-        options: The task's own, see `task_settings`.
+        name: A shipped task, a path to a .jsonl file or a data set folder, or a Hugging Face data
+            set id.
+        seed: Seed that chooses and orders training and evaluation rows within their fixed pools.
+        train_rows: Number of training rows; None takes the whole pool.
+        eval_rows: Largest number of evaluation rows; None takes the whole pool.
+        test_rows: Largest number of test rows, the same for every seed; None takes the whole pool.
+        options: Options of the task, see `task_settings`.
 
     Raises:
-        Refusal: If the pools are too small for what is asked.
+        Refusal: If the pools are too small for the request.
 
     Example:
         >>> task = load_task("qa", train_rows=100, eval_rows=50)
@@ -123,7 +124,10 @@ def _labels(own: OwnRows, sides: Sides) -> tuple[str, ...]:
 
 
 def _sides(own: OwnRows, covered: Labels, seed: int) -> Sides:
-    """Split by the data set's own splits, without rows that would leak; by hash where it has none."""
+    """Split rows by the data set's own splits, or by hash if there are none.
+
+    Training rows whose key is in a held-out split are removed.
+    """
     rows, held_out = own.rows, own.held_out
     test_keys = {_key(row) for row in held_out.test or ()}
     held_keys = test_keys | {_key(row) for row in held_out.evaluation or ()}
@@ -144,7 +148,7 @@ def _no_labels(row: dict) -> frozenset[str]:
 
 
 def _unshared(name: str, key: str) -> Labels:
-    """Return the function that names the texts of a row that stand on one side only."""
+    """Return the function that gives a row's texts which may be on one side only."""
     if _is_shipped(name):
         return _answers
     return _prompt_or_whole if key == "answer" else _whole
@@ -155,12 +159,12 @@ def _key(row: dict) -> str:
 
 
 def _is_shipped(name: str) -> bool:
-    """Whether it is known that answers are not drawn from a few, such as yes and no."""
+    """Return whether a task is declared in `qtha_lab.tasks`."""
     return name in TASKS and TASKS[name].options.__module__.startswith("qtha_lab.tasks.")
 
 
 def _whole(row: dict) -> frozenset[str]:
-    """A row by all that stands in it but its key."""
+    """Return a row without its key, as one text."""
     return frozenset(
         [json.dumps({name: row[name] for name in row.keys() - {"key"}}, sort_keys=True)]
     )
@@ -172,7 +176,7 @@ def _prompt_or_whole(row: dict) -> frozenset[str]:
 
 
 def _answers(row: dict) -> frozenset[str]:
-    """What is learnt of a row: every answer in it, or the text that has a label."""
+    """Return the texts that a model learns: all answers, or the labelled text."""
     if "text" in row:
         return frozenset([normalised(row["text"]) or row["text"]])
     answers = [m["content"] for m in row["messages"] if m["role"] == "assistant"]

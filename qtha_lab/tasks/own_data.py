@@ -1,6 +1,6 @@
-"""Recognise the columns of a user's own rows, and make task rows of them.
+"""Recognise the columns of a user's own rows, and convert them to task rows.
 
-There are three shapes: prompt and response, messages, text and label. `split_key` sets the keys.
+Three shapes are known: prompt and response, messages, text and label. `split_key` sets the keys.
 """
 
 import math
@@ -24,7 +24,7 @@ ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant"}
 @with_arguments
 @dataclass(frozen=True)
 class OwnData:
-    """Name the columns of a user's own data where their names are not recognised."""
+    """Column names of a user's own data, for unrecognised columns."""
 
     prompt: str | None = setting(None, "Column with the prompt.")
     response: str | None = setting(None, "Column with the response.")
@@ -37,17 +37,17 @@ class OwnData:
 
 @dataclass(frozen=True)
 class Columns:
-    """Hold the recognised columns: messages alone, or a pair."""
+    """Recognised columns: messages alone, or a pair."""
 
     kind: Kind
     first: str
     second: str | None = None
 
     def row(self, record: dict) -> dict:
-        """Make a task row without its key; a conversation may have a "thread".
+        """Convert a record to a task row without its key.
 
         Raises:
-            Refusal: If a column is missing, empty or of another shape; the message does not name the row.
+            Refusal: If a column is missing, empty or of another shape; the row is not named.
         """
         first = self._value(record, self.first)
         if self.second is None:
@@ -77,10 +77,10 @@ class Columns:
 
 
 def find_columns(names: list[str], options: OwnData) -> Columns:
-    """Find the shape of the data by the names of its columns.
+    """Find the shape of the data from its column names.
 
     Raises:
-        Refusal: With the names, if none of the shapes fits.
+        Refusal: If no shape fits, with the column names.
 
     Example:
         >>> find_columns(["question", "answer", "id"], OwnData())
@@ -112,7 +112,7 @@ def find_columns(names: list[str], options: OwnData) -> Columns:
 
 
 def _text(column: str, value: Any) -> str:
-    """Write a value as text; a list or an infinite number is refused."""
+    """Convert a value to text; refuse a list or an infinite number."""
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(f"{column} must be text, not {value}")
     if isinstance(value, list | tuple | dict):

@@ -1,4 +1,4 @@
-"""Short questions and answers: small talk, trivia, definitions; the answers are new to tiny."""
+"""Short questions and answers: small talk, trivia, definitions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
 )
 @dataclass(frozen=True)
 class Qa:
-    """No options; no answer stands on both sides of the split."""
+    """Task without options; no answer is on two sides of the split."""
 
     def rows(self) -> Iterator[dict]:
-        """All rows, in the order of the file."""
+        """Yield all rows, in the order of the file."""
         for row in shipped_rows("qa"):
             yield question_and_answer(row["prompt"], row["response"], key=row["response"])

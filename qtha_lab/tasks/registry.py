@@ -1,4 +1,4 @@
-"""Tasks by name: each file of this package that declares one is found by itself.
+"""Registry of tasks by name, found automatically in the files of this package.
 
 A task is a dataclass of settings with a `rows()` method, decorated with `@task(...)`.
 """
@@ -17,7 +17,7 @@ TASKS: Registry["TaskInfo"] = Registry("task", "qtha_lab.tasks", group="qtha_lab
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What a task declares about itself."""
+    """Declaration of a shipped task."""
 
     name: str
     summary: str
@@ -30,17 +30,17 @@ class TaskInfo:
 def task(
     name: str, *, summary: str, kind: Kind, source: str, licence: str
 ) -> Callable[[type], type]:
-    """Class decorator: the dataclass's fields are the task's options, its `rows()` the data.
+    """Register a dataclass of options with a `rows()` method as a task.
 
     Args:
-        name: What it is called in an experiment.
-        summary: One line for lists.
+        name: Name in an experiment.
+        summary: Description in one line, for lists.
         kind: "lm" (rows of messages) or "classification" (rows of text and label).
-        source: Where the rows are from.
-        licence: Under which they may be used.
+        source: Origin of the rows.
+        licence: Terms of use of the rows.
 
     Returns:
-        A decorator that gives the class back as it is.
+        A decorator that returns the class unchanged.
 
     Raises:
         Refusal: If another file has registered the name.
@@ -61,12 +61,12 @@ def shipped_rows(name: str) -> list[dict]:
 
 
 def question_and_answer(prompt: str, response: str, key: str) -> dict:
-    """A language-modelling row of one exchange.
+    """Build a language-modelling row of one exchange.
 
     Args:
-        prompt: What the user asks.
-        response: What the model is to learn.
-        key: What may not stand on both sides of the split.
+        prompt: Message of the user.
+        response: Answer that the model learns.
+        key: Split key, which is on one side of the split only.
 
     Example:
         >>> question_and_answer("2 + 2?", "4", key="4")["messages"][1]

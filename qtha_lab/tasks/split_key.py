@@ -1,6 +1,7 @@
-"""Choose the split key of a user's own rows: the part of a row that stands on one side only.
+"""Choose the split key of a user's rows, which is on one side only.
 
-Rows are split by text, thread, prompt or first user message; by answer only where answers hardly repeat.
+The key is text, thread, prompt or first user message. It is the answer only if answers hardly
+repeat.
 """
 
 import json
@@ -44,14 +45,14 @@ def with_keys(rows: list[dict], kind: Kind) -> KeyedRows:
 
 
 def few_answers(rows: Iterable[dict]) -> tuple[str, ...]:
-    """Return the distinct answers, sorted, where they are few enough to be labels; else nothing."""
+    """Return the sorted distinct answers if they are few enough to be labels, else ()."""
     texts = [text for row in rows for text in label_texts(row)]
     distinct = sorted(set(texts))
     return tuple(distinct) if len(distinct) * REPEATS <= len(texts) else ()
 
 
 def first_prompt(row: dict) -> str:
-    """Return the first user message, else all messages before the first answer."""
+    """Return the first user message, or all messages before the first answer."""
     roles = [message["role"] for message in row["messages"]]
     if "user" in roles:
         return row["messages"][roles.index("user")]["content"]

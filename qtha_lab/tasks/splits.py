@@ -1,9 +1,9 @@
-"""Split rows into training, evaluation and test rows by a hash of their key; no seed decides.
+"""Split rows into training, evaluation and test rows by a hash of their split key.
 
-Holds the rules alone; it reads no data. The pools are fixed for ever, so a model pretrained without the
-evaluation pool stays honest for every seed. The seed orders training and evaluation rows; test rows are the same, in
-the same order, for every seed, so that runs can be compared row by row. Rates, steps and methods are chosen on
-evaluation rows; test rows are looked at once, at the end of a run.
+Reads no data. The pools do not depend on a seed, so no seed trains on evaluation or test rows of
+another seed. The seed orders training and evaluation rows. Test rows and their order are the same
+for every seed, so that runs can be compared row by row. Rates, steps and methods are chosen on
+evaluation rows. Test rows are evaluated once, at the end of a run.
 """
 
 import hashlib
@@ -19,7 +19,9 @@ PRETRAINING_FRACTION = 0.7
 
 
 def normalised(text: str) -> str:
-    """Lower-case letters and digits only, so that case and punctuation cannot hide a repeated answer.
+    """Reduce a text to lower-case letters and digits.
+
+    So case and punctuation cannot hide a repeated answer.
 
     Example:
         >>> normalised("It's  42!")
@@ -29,23 +31,31 @@ def normalised(text: str) -> str:
 
 
 def fraction_of(key: str, salt: str) -> float:
-    """A number in [0, 1) that depends on nothing but the key and the salt."""
+    """Compute a number in [0, 1) from a hash of key and salt."""
     digest = hashlib.sha256(f"{salt}:{normalised(key)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def in_evaluation_pool(key: str) -> bool:
-    """Whether rows with this key (an answer, a headword, a thread) are only ever evaluated on."""
+    """Return whether rows with this key belong to the evaluation pool.
+
+    A key is an answer, a headword or a thread.
+    """
     return fraction_of(key, "evaluation") < EVALUATION_FRACTION
 
 
 def in_pretraining_pool(key: str) -> bool:
-    """Whether text with this key may be read by `data/pretrain_tiny.py`; such text is not shipped as a task."""
+    """Return whether text with this key may be read by `data/pretrain_tiny.py`.
+
+    Such text is not shipped as a task.
+    """
     return fraction_of(key, "pretraining") < PRETRAINING_FRACTION
 
 
 def in_test_pool(key: str) -> bool:
-    """Whether rows with this key are only ever tested on; none of them is in the evaluation pool.
+    """Return whether rows with this key belong to the test pool.
+
+    Test pool and evaluation pool are disjoint.
 
     Example:
         >>> keys = [str(number) for number in range(1000)]
@@ -58,7 +68,7 @@ def in_test_pool(key: str) -> bool:
 
 
 class Sides(NamedTuple):
-    """Hold the rows of a task by side."""
+    """Training, evaluation and test rows of a task."""
 
     train: list[dict]
     evaluation: list[dict]
@@ -76,7 +86,8 @@ def split(
     Args:
         rows: Rows of a task, in the order of their file.
         key: Part of a row that stands on one side only: the answer, the prompt, the thread.
-        seed: Order of training and evaluation rows; neither the test rows nor the sides depend on it.
+        seed: Order of training and evaluation rows; neither the test rows nor the sides depend on
+            it.
         labels: Labels of a row that should stand on every side; None splits by the hash alone.
     """
     rows = list(rows)
@@ -93,9 +104,10 @@ def split(
 
 
 def cover(sides: dict[str, int], labels: dict[str, frozenset[str]]) -> dict[str, int]:
-    """Move keys between sides until each label of three keys or more stands on every side.
+    """Move keys until each label of three or more keys is on every side.
 
-    A key moves only where each of its labels stays on its old side. The order of the keys does not matter.
+    A key moves only where each of its labels stays on its old side. The order of the keys does not
+    matter.
 
     Args:
         sides: Place in `Sides` of each key.
@@ -130,7 +142,9 @@ def cover(sides: dict[str, int], labels: dict[str, frozenset[str]]) -> dict[str,
 def first_rows(
     rows: list[dict], count: int | None, labels: Callable[[dict], frozenset[str]]
 ) -> list[dict]:
-    """Return the first rows; a label that they lack replaces a repeated label near their end.
+    """Return the first rows, with every label among them if possible.
+
+    A row with a missing label replaces a row with a repeated label near the end.
 
     Args:
         rows: Rows in their order.
@@ -161,12 +175,12 @@ def first_rows(
 
 
 def ordered(sides: Sides, key: Callable[[dict], str], seed: int) -> Sides:
-    """The same rows: training and evaluation shuffled by the seed, the test always in one order.
+    """Shuffle training and evaluation rows by the seed, and order test rows by hash.
 
     Args:
-        sides: Rows, apart.
-        key: Orders the test rows by its hash; rows of one key stay together.
-        seed: Of the two shuffles.
+        sides: Rows by side.
+        key: Split key of a row; its hash orders the test rows, and rows of equal key stay together.
+        seed: Seed of the two shuffles.
     """
     train, evaluation = list(sides.train), list(sides.evaluation)
     random.Random(seed).shuffle(train)
@@ -177,11 +191,13 @@ def ordered(sides: Sides, key: Callable[[dict], str], seed: int) -> Sides:
 
 
 def apart(sides: Sides, answers: Callable[[dict], frozenset[str]]) -> Sides:
-    """Without evaluation rows that share an answer with the test, and training rows that share one with either.
+    """Remove rows that share an answer with a side held out from them.
+
+    Evaluation rows share no answer with the test; training rows share none with evaluation or test.
 
     Args:
-        sides: Rows, apart by their key; a short answer may still stand on two sides, as in small talk.
-        answers: What may not stand on two sides: all answers of a row, or the row itself.
+        sides: Rows, already split by key; a short answer may still occur on two sides.
+        answers: Texts that may be on one side only: all answers of a row, or the row itself.
     """
     test = _all(sides.test, answers)
     evaluation = [row for row in sides.evaluation if not answers(row) & test]
@@ -196,5 +212,5 @@ def _all(rows: list[dict], answers: Callable[[dict], frozenset[str]]) -> frozens
 
 
 def _side(key: str) -> int:
-    """Return the place in `Sides` of a key."""
+    """Return the index in `Sides` of a key."""
     return 1 if in_evaluation_pool(key) else 2 if in_test_pool(key) else 0

@@ -1,4 +1,4 @@
-"""Sort a gloss into WordNet's supersenses: noun.animal, verb.motion and 39 more."""
+"""Classify a gloss by WordNet's supersenses: noun.animal, verb.motion and 39 more."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from qtha_lab.tasks.registry import shipped_rows, task
 )
 @dataclass(frozen=True)
 class Supersense:
-    """No word and no gloss stands on both sides of the split."""
+    """Options of the task; no word or gloss is on two sides of the split."""
 
     part: str = setting("all", "Which labels.", choices=("all", "noun", "verb"))
 
     def rows(self) -> Iterator[dict]:
-        """All rows, in the order of the file."""
+        """Yield all rows, in the order of the file."""
         for row in shipped_rows("supersense"):
             if self.part == "all" or row["label"].startswith(self.part):
                 yield {"text": row["text"], "label": row["label"], "key": row["word"]}

@@ -1,7 +1,7 @@
 """Hold the rows of a task by side, and encode them with a tokenizer.
 
-A language-modelling row is {"messages", "key"}, a classification row
-{"text", "label", "key"}; `key` is what may not stand on two sides of the split.
+A language-modelling row is {"messages", "key"}, a classification row {"text", "label", "key"};
+`key` is the split key, which is on one side only.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def label_texts(row: dict) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Task:
-    """Hold a data set split for fine-tuning; `train`, `eval` and `test` share no key.
+    """Data set split for fine-tuning; `train`, `eval` and `test` share no key.
 
     Attributes:
         split_key: Name of the part of a row that stands on one side only; empty for a named task.
@@ -54,7 +54,7 @@ class Task:
 
     @property
     def missing_labels(self) -> str:
-        """Name the labels or answers that a side lacks, in one line; empty where each side has all."""
+        """Labels or answers that a side lacks, in one line; empty if none is missing."""
         sides = {"training": self.train, "evaluation": self.eval, "test": self.test}
         every = self.labels or self.answers
         absent = {side: sorted(set(every) - _labels_of(rows)) for side, rows in sides.items()}
@@ -64,7 +64,7 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over the rows of all sides in their order."""
+        """Hash (sha256) of the rows of all sides in their order."""
         text = json.dumps(
             [self.kind, self.labels, self.train, self.eval, self.test], sort_keys=True
         )
@@ -73,15 +73,15 @@ class Task:
     def encode(
         self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
     ) -> list[dict]:
-        """Token ids, attention mask and labels of each row, cut at `max_length` tokens.
+        """Encode rows as token ids, attention mask and labels, truncated at `max_length`.
 
-        Language modelling: labels are the answers' tokens with their end-of-turn token, and -100
-        everywhere else. A row whose answer lies past the cut is left out, and the log says how many were.
-        Classification: the label is its number in `labels`.
+        Language modelling: labels are the answers' tokens with their end-of-turn token, and -100 at
+        all other positions. A row without an answer token before the cut is left out, and the log
+        reports the number of such rows. Classification: the label is its index in `labels`.
 
         Args:
-            rows: Of this task.
-            tokenizer: A fast one, for language modelling.
+            rows: Rows of this task.
+            tokenizer: Tokenizer; must be a fast one for language modelling.
             max_length: Longest row in tokens.
 
         Raises:
@@ -108,9 +108,9 @@ class Task:
     def prompts(
         self, rows: list[dict], tokenizer: "PreTrainedTokenizerBase"
     ) -> list[tuple[str, str]]:
-        """What to generate from, and the last answer as the reference.
+        """Return pairs of generation prompt and reference, the last answer.
 
-        The prompt has its special tokens written out: tokenize it with `add_special_tokens=False`.
+        The prompt includes its special tokens: tokenize it with `add_special_tokens=False`.
 
         Raises:
             Refusal: If this is a classification task.
@@ -141,7 +141,7 @@ def _encode_conversations(
             token if any(start <= first < end for start, end in answers) else IGNORED
             for token, (first, _) in zip(ids[:max_length], offsets, strict=False)
         ]
-        # the first position is never predicted, so an answer token there teaches nothing
+        # the first position is never predicted, so an answer token there has no loss
         if any(label != IGNORED for label in labels[1:]):
             encoded.append(
                 {
@@ -168,7 +168,7 @@ def _encode_texts(
 
 
 def listed(texts: Sequence[str], most: int = 5) -> str:
-    """Join texts in quotation marks; only the first few are named.
+    """Join texts in quotation marks; only the first `most` are named.
 
     Example:
         >>> listed(["1", "5", "7"], most=2)
@@ -184,7 +184,10 @@ def _labels_of(rows: list[dict]) -> set[str]:
 
 @dataclass(frozen=True)
 class Collate:
-    """Pads encoded rows, and features of theirs that are kept, on the right into a batch of tensors; see `collate`."""
+    """Collator that pads rows, and their cached features, on the right into a batch.
+
+    Made by `collate`.
+    """
 
     pad_token_id: int
 
@@ -212,5 +215,5 @@ class Collate:
 
 
 def collate(tokenizer: "PreTrainedTokenizerBase") -> Collate:
-    """What a DataLoader or Trainer makes a batch with: right padding, padded labels are -100."""
+    """Return the collator for a DataLoader or Trainer; padded labels are -100."""
     return Collate(cast("int", tokenizer.pad_token_id))

@@ -1,25 +1,25 @@
-"""Long texts cut to what a model will read, before a tokenizer spends minutes on the rest."""
+"""Truncate long texts before tokenization, to save time."""
 
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-LETTERS_PER_TOKEN = 16  # of the first try; English has about 4
+LETTERS_PER_TOKEN = 16  # for the first attempt; English has about 4
 MARGIN = 64
 
 
 def shorten(text: str, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> str:
-    """The text, or a beginning of it that has the same first `max_length` tokens.
+    """Return the text, or a prefix of it with the same first `max_length` tokens.
 
-    A tokenizer splits a text into words before it looks for tokens, and no token crosses a word. So the
-    first tokens are settled once the first one past `max_length` lies in a word that ends well before
-    the cut. A text without words (or a tokenizer that makes none) comes back whole.
+    A tokenizer splits a text into words first, and no token crosses a word. So the first tokens are
+    final once the first token past `max_length` is in a word that ends well before the cut. A text
+    without words, or with a tokenizer that makes none, is returned unchanged.
 
     Args:
-        text: As long as it is.
-        tokenizer: Which will cut it at `max_length`.
-        max_length: Tokens that are kept.
+        text: Text of any length.
+        tokenizer: Tokenizer that truncates the text at `max_length`.
+        max_length: Number of tokens to keep.
     """
     if not tokenizer.is_fast or tokenizer.truncation_side != "right":
         return text
@@ -34,7 +34,7 @@ def shorten(text: str, tokenizer: "PreTrainedTokenizerBase", max_length: int) ->
 
 
 def _settled(tokenizer, beginning: str, max_length: int, end: int) -> bool:
-    """Whether the word of the first token past `max_length` ends before `end`."""
+    """Return whether the word of the first token past `max_length` ends before `end`."""
     tokens = tokenizer(beginning, add_special_tokens=False, verbose=False)
     words = tokens.word_ids()
     return len(words) > max_length and tokens.word_to_chars(words[max_length]).end <= end

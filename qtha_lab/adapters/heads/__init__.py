@@ -1,8 +1,8 @@
-"""Heads: what reads a frozen or adapted model where a task has classes; one file each, by name.
+"""Classification heads on frozen or adapted models by name; one file each.
 
-`head_named("circuit(n=4)")` gives a head, `put_head(model, head)` puts it in the place of a model's classification
-layer. A head starts with the same logit for every class, so all of them start at the same loss, the logarithm of the
-number of classes.
+`head_named("circuit(n=4)")` returns a head, `put_head(model, head)` replaces a model's
+classification layer by it. Every head gives equal initial logits for all classes, so the initial
+loss of each is the logarithm of the number of classes.
 """
 
 from qtha_lab.adapters.heads.features import check_readable, features_of, read_features

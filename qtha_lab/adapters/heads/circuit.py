@@ -1,13 +1,15 @@
-"""A circuit between two linear maps: a pre-trained network's features, a few qubits, the classes.
+"""Head with a circuit between two linear maps.
 
     z = W ⟨Z⟩(angles π tanh(A f + a), params) + b
 
-The angles turn the qubits by RY. With one qubit and no entangler ⟨Z⟩ is the cosine of the angle plus a constant.
+The inputs are angles of RY rotations. With one qubit and no entangler ⟨Z⟩ is the cosine of the
+angle plus a constant.
 
 Parameters: n (d + 1) + angles of the ansatz + C (n + 1).
 
 Source:
-    Pre-trained networks before variational circuits, arXiv:2411.08552; the formula is our reconstruction [R].
+    Pre-trained networks before variational circuits, arXiv:2411.08552; the formula is our
+    reconstruction [R].
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from qtha_lab.simulators import QuantumLayer
 
 
 class CircuitModule(nn.Module):
-    """A f + a, the circuit, W ⟨Z⟩ + b."""
+    """Network of the linear map A f + a, the circuit, and the output map."""
 
     def __init__(self, circuit: Circuit, in_features: int, n_classes: int) -> None:
         super().__init__()
@@ -37,7 +39,7 @@ class CircuitModule(nn.Module):
         self.out = zero_(nn.Linear(circuit.n_qubits, n_classes))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits, (rows, in_features) to (rows, n_classes)."""
+        """Compute logits, (rows, in_features) to (rows, n_classes)."""
         return self.out(self.quantum(math.pi * torch.tanh(self.inward(features))))
 
 
@@ -61,15 +63,15 @@ class CircuitHead(Head):
     train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
 
     def circuits(self) -> Sequence[Circuit]:
-        """The one circuit."""
+        """Return the circuit of the head."""
         return [ansatze.build(self.ansatz, self.n, self.n_layers, self.reupload)]
 
     def check(self) -> None:
-        """Refuse qubits that the ansatz is not for."""
+        """Refuse a number of qubits that the ansatz does not support."""
         self.circuits()
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
-        """The two maps with the circuit between."""
+        """Build the two linear maps with the circuit in between."""
         (circuit,) = self.circuits()
         module = CircuitModule(circuit, in_features, n_classes)
         if not self.train_circuit:
@@ -77,6 +79,6 @@ class CircuitHead(Head):
         return module
 
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """n (d + 1) + angles + C (n + 1)."""
+        """Count n (d + 1) + angles + C (n + 1) parameters."""
         angles = self.circuits()[0].n_params if self.train_circuit else 0
         return self.n * (in_features + 1) + angles + n_classes * (self.n + 1)

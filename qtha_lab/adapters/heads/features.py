@@ -1,7 +1,7 @@
-"""What a head is given of a model: one vector a row, or the states of all tokens; computed anew, or as it was kept.
+"""Features of a model for its head: one vector per row, or all token states.
 
-The vector is that of the model's own linear head: the last token's state of a decoder, the pooled state of an encoder. A
-batch with `features` skips the model below the head.
+The vector is the one that the model's own linear head reads: the last token's state of a decoder,
+the pooled state of an encoder. A batch with cached `features` skips the model below the head.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qtha_lab.core.errors import Refusal
 
 
 class Reading:
-    """The forward pass of a model for classes, with a head that may read tokens and features that may be at hand.
+    """Forward pass of a classification model with token states or cached features.
 
     Attributes:
         reads_tokens: Whether the head reads the states of all tokens.
@@ -37,15 +37,15 @@ class Reading:
         features: Tensor | None = None,
         **options: Any,
     ) -> SequenceClassifierOutput:
-        """Logits of rows, and their loss.
+        """Compute the logits of rows, and their loss.
 
         Args:
             input_ids: (rows, tokens).
-            attention_mask: 1 where a token is none of padding.
-            inputs_embeds: In the place of the ids.
+            attention_mask: 1 at tokens, 0 at padding.
+            inputs_embeds: Embeddings in place of the ids.
             labels: (rows,).
-            features: As `features` gives them; the model below the head is not run.
-            options: Of the model below.
+            features: Result of `features`; skips the model below the head.
+            options: Options of the model below the head.
         """
         states: Any = features
         if states is None:
@@ -57,14 +57,14 @@ class Reading:
             trained = next((p for p in layer.parameters() if p.requires_grad), None)
             some = (
                 next(layer.parameters()) if trained is None else trained
-            )  # an adapter's copy may be more precise
+            )  # an adapter's copy may have a higher precision
             logits = layer(states.to(some.dtype), *masks)
         loss = None if labels is None else functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)  # pyright: ignore[reportArgumentType]
 
     @property
     def classification_layer(self: Any) -> nn.Module:
-        """The head, maybe with an adapter's copy of it inside."""
+        """Head, possibly wrapped with an adapter's copy."""
         return self.classifier if hasattr(self, "classifier") else self.score
 
     def features(
@@ -74,13 +74,13 @@ class Reading:
         inputs_embeds: Tensor | None = None,
         **options: Any,
     ) -> Tensor:
-        """What the head reads: (rows, d), or (rows, tokens, d) where it reads tokens.
+        """Compute the input of the head: (rows, d), or (rows, tokens, d) for token states.
 
         Args:
             input_ids: (rows, tokens).
-            attention_mask: 1 where a token is none of padding.
-            inputs_embeds: In the place of the ids.
-            options: Of the model below.
+            attention_mask: 1 at tokens, 0 at padding.
+            inputs_embeds: Embeddings in place of the ids.
+            options: Options of the model below the head.
         """
         options = options | {"return_dict": True}
         outputs = self.base_model(
@@ -93,14 +93,17 @@ class Reading:
 
 
 def read_features(model: nn.Module, name: str) -> None:
-    """Give a model the forward pass of `Reading`, in place; its class keeps its name.
+    """Give a classification model the forward pass of `Reading`, in place.
+
+    The model's class keeps its name.
 
     Args:
-        model: For classes.
-        name: What it calls its classification layer.
+        model: Classification model.
+        name: Attribute of the model's classification layer.
 
     Raises:
-        Refusal: If it is neither a decoder that is read at its last token nor an encoder with a pooled state.
+        Refusal: If the model is neither a decoder with a last-token head nor an encoder with a
+            pooled state.
     """
     check_readable(model, name)
     if isinstance(model, Reading):
@@ -112,14 +115,14 @@ def read_features(model: nn.Module, name: str) -> None:
 
 
 def check_readable(model: nn.Module, name: str) -> None:
-    """Refuse what `read_features` refuses, and leave the model as it is.
+    """Refuse the models that `read_features` refuses, without changing the model.
 
     Args:
-        model: For classes; may be on the meta device.
-        name: What it calls its classification layer.
+        model: Classification model; may be on the meta device.
+        name: Attribute of the model's classification layer.
 
     Raises:
-        Refusal: As `read_features`.
+        Refusal: In the cases of `read_features`.
     """
     body = getattr(model, "base_model", None)
     if body is model or (name == "classifier" and getattr(body, "pooler", None) is None):
@@ -136,11 +139,13 @@ def _reading(kind: type) -> type:
 
 @torch.no_grad()
 def features_of(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> Iterator[Tensor]:
-    """The features of rows in evaluation mode, a row at a time, in float32 on the CPU, without padding.
+    """Yield the features of each row in evaluation mode.
+
+    Features are in float32 on the CPU, without padding.
 
     Args:
-        model: With a head, and maybe adapters, on it.
-        batches: `input_ids` and `attention_mask`, padded on the right.
+        model: Model with a head, and possibly adapters.
+        batches: Batches of `input_ids` and `attention_mask`, padded on the right.
     """
     reader: Any = next(module for module in model.modules() if isinstance(module, Reading))
     device = next(model.parameters()).device

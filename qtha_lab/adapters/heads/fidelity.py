@@ -1,18 +1,22 @@
-"""A feature state against a trained state of each class, by their fidelity.
+"""Head by the fidelity of a feature state with a trained state per class.
 
-    u = σ(A f + a)        |φ⟩ = ⊗_i RZ(π u_{2i+1}) RY(π u_{2i}) |0⟩        F_c = |⟨ω_c|φ⟩|²        z_c = log(F_c + ε) / τ
+    u = σ(A f + a)      |φ⟩ = ⊗_i RZ(π u_{2i+1}) RY(π u_{2i}) |0⟩
+    F_c = |⟨ω_c|φ⟩|²    z_c = log(F_c + ε) / τ
 
-Two features a qubit. |ω_c⟩ is made by layers of RY RZ, RYY RZZ and CRY CRZ with angles of its own; without entanglers it is
-a product, and F_c a product of factors that need no quantum computer. With `bond_dim` A is a matrix product operator
-without a. A SWAP test finds its ancilla at 0 with the chance P₀ = (1 + F)/2.
+Each qubit encodes two features. Layers of RY RZ, RYY RZZ and CRY CRZ with angles of class c prepare
+|ω_c⟩. Without entanglers |ω_c⟩ is a product state, and F_c a product of factors that need no
+quantum computer. With `bond_dim` A is a matrix product operator, without a. A SWAP test measures
+its ancilla in 0 with probability P₀ = (1 + F)/2.
 
-At the start all classes have the same angles, so the logits are equal and the loss is that of the other heads; they are not
-zero. No layer is, so what stands before gets no gradient until the classes have parted, after one step.
+All classes have the same initial angles, so the logits are equal and the initial loss is that of
+the other heads. No layer is zero, but equal class states give no gradient below the head until the
+classes differ, after one step.
 
-Parameters: 2n (d + 1), or those of the cores, + C · angles of |ω⟩.
+Parameters: 2n (d + 1), or the core entries, + C · angles of |ω⟩.
 
 Source:
-    co-TenQu, arXiv:2402.15333, with the encoding and the layers of QuClassi, arXiv:2103.11307; σ, ε and τ are ours [R].
+    co-TenQu, arXiv:2402.15333, with the encoding and the layers of QuClassi, arXiv:2103.11307; σ, ε
+    and τ are ours [R].
 """
 
 from __future__ import annotations
@@ -33,11 +37,11 @@ from qtha_lab.tensor_networks import mpo
 
 EPSILON = 1e-3
 TAU = 0.5
-SITES = 4  # of the matrix product operator
+SITES = 4  # cores of the matrix product operator
 
 
 def feature_circuit(n: int) -> Circuit:
-    """RY and RZ on every qubit, by two inputs each.
+    """Build RY and RZ on every qubit, with one input each.
 
     Example:
         >>> feature_circuit(3).n_inputs
@@ -50,12 +54,14 @@ def feature_circuit(n: int) -> Circuit:
 
 
 def class_circuit(n: int, n_layers: int, entangle: bool = True) -> Circuit:
-    """The circuit of a class state; its angles are inputs, so that all classes are one batch.
+    """Build the circuit of a class state.
+
+    Its angles are inputs, so that all classes form one batch.
 
     Args:
-        n: Qubits.
-        n_layers: Repeated blocks of RY RZ, RYY RZZ on neighbours and CRY CRZ on neighbours.
-        entangle: Off leaves RY RZ alone.
+        n: Number of qubits.
+        n_layers: Number of blocks of RY RZ, RYY RZZ on neighbours and CRY CRZ on neighbours.
+        entangle: Include two-qubit gates; off uses RY RZ alone.
 
     Example:
         >>> class_circuit(3, 1).n_inputs, class_circuit(3, 2, entangle=False).n_inputs
@@ -80,11 +86,11 @@ def _class_gates(n: int, n_layers: int, entangle: bool) -> Iterator[Gate]:
 def fidelity(
     first: Float[Tensor, "*first amplitudes"], second: Float[Tensor, "*second amplitudes"]
 ) -> Float[Tensor, "*first *second"]:
-    """|⟨second|first⟩|² of every pair of states.
+    """Compute |⟨second|first⟩|² of every pair of states.
 
     Args:
-        first: Amplitudes.
-        second: Amplitudes.
+        first: Amplitudes of the first states.
+        second: Amplitudes of the second states.
 
     Example:
         >>> zero, one = torch.eye(2, dtype=torch.complex64)
@@ -97,7 +103,7 @@ def fidelity(
 
 
 class TensorMap(nn.Module):
-    """A matrix product operator as a layer."""
+    """Linear layer whose weight is a matrix product operator."""
 
     def __init__(self, in_features: int, out_features: int, bond_dim: int) -> None:
         super().__init__()
@@ -107,17 +113,17 @@ class TensorMap(nn.Module):
             mpo.kaiming_(list(self.cores))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows, in_features) to (rows, out_features)."""
+        """Map (rows, in_features) to (rows, out_features)."""
         return mpo.apply(list(self.cores), self.shape, x)
 
 
 def mpo_shape(in_features: int, out_features: int, bond_dim: int) -> mpo.MpoShape:
-    """Sizes of the operator, over four sites.
+    """Return the shape of the matrix product operator, over four sites.
 
     Args:
-        in_features: Numbers that go in.
-        out_features: Numbers that come out.
-        bond_dim: Between any two neighbours.
+        in_features: Number of inputs.
+        out_features: Number of outputs.
+        bond_dim: Bond dimension between neighbours.
 
     Example:
         >>> mpo_shape(64, 10, 2).n_parameters  # (4, 4, 2, 2) to (5, 2, 1, 1)
@@ -129,7 +135,7 @@ def mpo_shape(in_features: int, out_features: int, bond_dim: int) -> mpo.MpoShap
 
 
 class FidelityModule(nn.Module):
-    """The map to 2n angles, the class states, the logits."""
+    """Network of a map to 2n angles, the class states, and the logits."""
 
     def __init__(self, of: FidelityHead, in_features: int, n_classes: int) -> None:
         super().__init__()
@@ -142,7 +148,7 @@ class FidelityModule(nn.Module):
         self.classes = nn.Parameter(same.repeat(n_classes, 1))
 
     def fidelities(self, features: Tensor) -> Tensor:
-        """F_c, (rows, in_features) to (rows, n_classes)."""
+        """Compute F_c, (rows, in_features) to (rows, n_classes)."""
         angles = math.pi * torch.sigmoid(self.inward(features))
         none = angles.new_empty(0)
         return fidelity(
@@ -150,7 +156,7 @@ class FidelityModule(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits, (rows, in_features) to (rows, n_classes)."""
+        """Compute logits, (rows, in_features) to (rows, n_classes)."""
         return torch.log(self.fidelities(features) + EPSILON) / self.tau
 
 
@@ -163,7 +169,7 @@ class FidelityModule(nn.Module):
 )
 @dataclass(frozen=True)
 class FidelityHead(Head):
-    """Settings of the head of class states."""
+    """Settings of the fidelity head."""
 
     n: int = setting(4, "Qubits, each with two features.", ge=1, le=12, common=True)
     n_layers: int = setting(1, "Layers of the class states.", ge=1, le=64, common=True)
@@ -176,15 +182,15 @@ class FidelityHead(Head):
     tau: float = setting(TAU, "Temperature: logits are divided by it.", gt=0)
 
     def circuits(self) -> Sequence[Circuit]:
-        """That of the features, and that of a class."""
+        """Return the circuits of the features and of a class."""
         return [feature_circuit(self.n), class_circuit(self.n, self.n_layers, self.entangle)]
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
-        """The map, the states and their fidelities."""
+        """Build the network of the head."""
         return FidelityModule(self, in_features, n_classes)
 
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """2n (d + 1), or those of the cores, + C angles."""
+        """Count 2n (d + 1) parameters, or those of the cores, + C angles."""
         inward = 2 * self.n * (in_features + 1)
         if self.bond_dim is not None:
             inward = mpo_shape(in_features, 2 * self.n, self.bond_dim).n_parameters

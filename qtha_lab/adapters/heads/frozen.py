@@ -1,4 +1,4 @@
-"""Parts of a head that stay as they were drawn: saved with it, and never trained."""
+"""Frozen parts of a head: saved with the head, never trained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from torch import nn
 
 
 def freeze_(module: nn.Module) -> None:
-    """Make the parameters of a module, not of those inside it, buffers; PEFT trains all parameters of a head.
+    """Convert a module's own parameters to buffers; submodules stay unchanged.
+
+    PEFT trains all parameters of a head, but no buffers.
 
     Example:
         >>> layer = nn.Linear(2, 2)

@@ -1,6 +1,7 @@
-"""A head in the place of a model's classification layer, under the name that the model and PEFT know it by.
+"""Replacement of a model's classification layer by a head.
 
-The call that describes it is kept among its tensors, so that a saved adapter says which head it was trained with.
+The head keeps the layer's name in the model and in PEFT. Its call is stored among its tensors, so
+that a saved adapter names its head.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from qtha_lab.adapters.heads.zero import zero_
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_tensors
 
-NAMES = ("score", "classifier")  # of the layer, as PEFT looks for it
-WRITTEN = "written"  # the call, as a tensor of bytes
+NAMES = ("score", "classifier")  # names of the layer that PEFT looks for
+WRITTEN = "written"  # buffer with the call, as bytes
 
 
 class HeadLayer(nn.Module):
-    """The network of a head.
+    """Classification layer with the network of a head.
 
     Attributes:
-        head: Its settings.
-        network: From features to logits.
-        written: The call that describes the head, in UTF-8.
+        head: Settings of the head.
+        network: Network from features to logits.
+        written: Call that describes the head, in UTF-8.
     """
 
     written: Tensor
@@ -40,11 +41,12 @@ class HeadLayer(nn.Module):
         self.register_buffer(WRITTEN, torch.tensor(list(head.text.encode()), dtype=torch.uint8))
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Logits of rows.
+        """Compute the logits of rows.
 
         Args:
-            features: (rows, in_features), or (rows, tokens, in_features) for a head that reads tokens.
-            mask: (rows, tokens) of the latter; 1 where a token is none of padding.
+            features: (rows, in_features), or (rows, tokens, in_features) for a head that reads
+                tokens.
+            mask: (rows, tokens) for a head that reads tokens; 1 at tokens, 0 at padding.
         """
         if self.head.reads_tokens:
             return self.network(features, mask)
@@ -52,10 +54,10 @@ class HeadLayer(nn.Module):
 
 
 def layer_name(model: nn.Module) -> str:
-    """What a model calls its classification layer.
+    """Return the name of a model's classification layer.
 
     Raises:
-        Refusal: If that is no linear layer of a name that PEFT knows.
+        Refusal: If there is no linear layer of a name that PEFT knows.
     """
     for name in NAMES:
         layer = getattr(model, name, None)
@@ -68,16 +70,18 @@ def layer_name(model: nn.Module) -> str:
 
 
 def put_head(model: nn.Module, head: Head) -> None:
-    """Put a head in the place of a model's classification layer; may be on the meta device.
+    """Replace a model's classification layer by a head, in place.
 
-    The global random state is read and left as it was. A linear one stays the model's own layer, so that PEFT alone can load what is saved of it.
+    The model may be on the meta device. The global random state determines the initial weights and
+    stays unchanged. A linear head keeps the model's own layer, so that PEFT alone can load the
+    saved tensors.
 
     Args:
-        model: For classes, without adapters.
-        head: What is to read it.
+        model: Classification model without adapters.
+        head: Head to install.
 
     Raises:
-        Refusal: If the model's layer cannot be replaced, or its features are not what a head reads.
+        Refusal: If the layer cannot be replaced, or the model's features do not suit a head.
     """
     if head.name == "linear":
         layer = getattr(model, layer_name(model))
@@ -88,7 +92,7 @@ def put_head(model: nn.Module, head: Head) -> None:
     before = getattr(model, name)
     with torch.random.fork_rng(
         devices=[]
-    ):  # made on the CPU: an engine that is tried on the meta device fails
+    ):  # made on the CPU, since engines fail on the meta device
         layer = HeadLayer(head, before.in_features, before.out_features)
     layer.to(next(before.parameters()).device)
     layer.train(before.training)
@@ -97,13 +101,13 @@ def put_head(model: nn.Module, head: Head) -> None:
 
 
 def head_of(model: nn.Module) -> Head | None:
-    """The head that was put on a model, also where an adapter is on it; None of a linear one."""
+    """Return the head that `put_head` installed; None for a linear head."""
     layers = (module for module in model.modules() if isinstance(module, HeadLayer))
     return next((layer.head for layer in layers), None)
 
 
 def written_in(tensors: Mapping[str, Tensor]) -> str | None:
-    """The call of the head among saved tensors; None where they have a linear one or none."""
+    """Return the call of the head among saved tensors; None without such a head."""
     names = [f"{layer}.{WRITTEN}" for layer in NAMES]
     for name, tensor in tensors.items():
         if name.endswith(tuple(names)):
@@ -112,10 +116,10 @@ def written_in(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def text_in(file: Path) -> str | None:
-    """The call of the head in a safetensors file, of which nothing else is read.
+    """Read the call of the head from a safetensors file, and nothing else.
 
     Args:
-        file: As PEFT saves an adapter.
+        file: Adapter file saved by PEFT.
     """
     ends = tuple(f"{layer}.{WRITTEN}" for layer in NAMES)
     with open_tensors(file) as opened:

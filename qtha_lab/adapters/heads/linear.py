@@ -1,4 +1,4 @@
-"""One linear map from the features to the logits: the head that most models bring, from zero.
+"""Linear head with zero initialisation, the head of most models.
 
     z = W f + b
 
@@ -23,12 +23,12 @@ from qtha_lab.adapters.heads.zero import zero_
 )
 @dataclass(frozen=True)
 class Linear(Head):
-    """It has no settings."""
+    """Linear head without settings."""
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
-        """A linear layer."""
+        """Build a zero-initialised linear layer."""
         return zero_(nn.Linear(in_features, n_classes))
 
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """d C + C."""
+        """Count d C + C parameters."""
         return (in_features + 1) * n_classes

@@ -1,8 +1,8 @@
-"""A recurrent network over the states of a row's tokens, and a linear map of its last state.
+"""LSTM head over token states, with a linear map of the last state.
 
     h_t = LSTM(x_t, h_{t−1})        z = W h_T + b
 
-T is the last token that is none of padding. Parameters: 4 h (d + h + 2) + C (h + 1).
+T is the last token before padding. Parameters: 4 h (d + h + 2) + C (h + 1).
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from qtha_lab.core.settings import setting
 
 
 class Recurrent(nn.Module):
-    """A recurrent network, (rows, tokens, d) to (rows, tokens, hidden), and a map of its state at the last token."""
+    """Recurrent network with a linear map of its state at the last token.
+
+    The network maps (rows, tokens, d) to (rows, tokens, hidden).
+    """
 
     def __init__(self, network: nn.Module, hidden: int, n_classes: int) -> None:
         super().__init__()
@@ -27,22 +30,22 @@ class Recurrent(nn.Module):
         self.out = zero_(nn.Linear(hidden, n_classes))
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Logits.
+        """Compute the logits of rows.
 
         Args:
             states: (rows, tokens, d).
-            mask: (rows, tokens), 1 where a token is none of padding; None has no padding.
+            mask: (rows, tokens), 1 at tokens, 0 at padding; None has no padding.
         """
         outputs = self.network(states)
         return self.out(last(outputs[0] if isinstance(outputs, tuple) else outputs, mask))
 
 
 def last(states: Tensor, mask: Tensor | None) -> Tensor:
-    """The state of the last token that is none of padding, (rows, tokens, d) to (rows, d).
+    """Select the state of the last token before padding, (rows, tokens, d) to (rows, d).
 
     Args:
-        states: Of all tokens.
-        mask: (rows, tokens), 1 where a token is none of padding; None has no padding.
+        states: States of all tokens.
+        mask: (rows, tokens), 1 at tokens, 0 at padding; None has no padding.
 
     Example:
         >>> last(torch.tensor([[[1.0], [2.0], [3.0]]]), torch.tensor([[1, 1, 0]]))
@@ -70,12 +73,12 @@ class LstmHead(Head):
     hidden: int = setting(16, "Numbers of the recurrent state.", ge=1, le=4096, common=True)
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
-        """torch's LSTM of one layer and a linear map."""
+        """Build a one-layer LSTM and a linear map."""
         return Recurrent(
             nn.LSTM(in_features, self.hidden, batch_first=True), self.hidden, n_classes
         )
 
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """4 h (d + h + 2) + C (h + 1)."""
+        """Count 4 h (d + h + 2) + C (h + 1) parameters."""
         recurrent = 4 * self.hidden * (in_features + self.hidden + 2)
         return recurrent + n_classes * (self.hidden + 1)

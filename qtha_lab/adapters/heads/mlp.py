@@ -17,10 +17,13 @@ from qtha_lab.core.settings import setting
 
 
 class Cosine(nn.Module):
-    """cos, of every number: what a circuit of one qubit and no entangler computes of an angle."""
+    """Elementwise cosine.
+
+    A circuit of one qubit without entangler computes the same function of an angle.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """cos(x)."""
+        """Compute cos(x)."""
         return x.cos()
 
 
@@ -42,10 +45,10 @@ class Mlp(Head):
     between: str = setting("silu", "What acts on them.", choices=tuple(BETWEEN))
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
-        """Linear, SiLU or cosine, linear."""
+        """Build linear map, SiLU or cosine, linear map."""
         last = zero_(nn.Linear(self.hidden, n_classes))
         return nn.Sequential(nn.Linear(in_features, self.hidden), BETWEEN[self.between](), last)
 
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """h (d + 1) + C (h + 1)."""
+        """Count h (d + 1) + C (h + 1) parameters."""
         return self.hidden * (in_features + 1) + n_classes * (self.hidden + 1)

@@ -1,15 +1,16 @@
-"""An LSTM whose four gate maps are small circuits, over the states of a row's tokens.
+"""LSTM head whose four gate maps are small circuits, over token states.
 
     v = A [h; x] + a        gate_g = act_g(C_g ⟨Y⟩_g(v) + c_g),   g = i, f, o (act σ) and g (tanh)
 
-Circuit g turns n qubits by RX of its own angles, then a ring of CNOTs, RZ by v, RX of its own angles, the ring again; ⟨Y⟩ of
-every qubit is read. With C = 0 the gates are constants: an LSTM of biases alone. The control `sin` has s_i sin(v_i + t_i) in
-the place of ⟨Y⟩_i, with as many numbers.
+Circuit g applies RX with trained angles, a ring of CNOTs, RZ(v), RX with trained angles, and the
+ring again to n qubits. Every qubit is measured in ⟨Y⟩. With C = 0 the gates are constants: an LSTM
+of biases alone. The control `sin` replaces ⟨Y⟩_i by s_i sin(v_i + t_i), with as many parameters.
 
 Parameters: n (d + h + 1) + 4 (2n + h n + h) + C (h + 1).
 
 Source:
-    HQRNN, arXiv:2504.20823; circuit after a third party's description; A, C and the widths are our reconstruction [R].
+    HQRNN, arXiv:2504.20823; circuit after a third party's description; A, C and the widths are our
+    reconstruction [R].
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ GATES = 4
 
 
 def gate_circuit(n: int) -> Circuit:
-    """The circuit of a gate map; inputs are 2n angles, then n features, so that four gates and all rows are one batch.
+    """Build the circuit of a gate map.
+
+    The inputs are 2n angles, then n features, so that four gates and all rows form one batch.
 
     Example:
         >>> gate_circuit(4).n_inputs, gate_circuit(4).n_params
@@ -47,7 +50,7 @@ def gate_circuit(n: int) -> Circuit:
 
 
 class GateCircuits(nn.Module):
-    """⟨Y⟩ of four circuits with angles of their own: (rows, n) to (4, rows, n)."""
+    """Gate maps by ⟨Y⟩ of four circuits: (rows, n) to (4, rows, n)."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -56,7 +59,7 @@ class GateCircuits(nn.Module):
         self.params = nn.Parameter(torch.empty(GATES, 2 * n).uniform_(-math.pi, math.pi))
 
     def forward(self, features: Tensor) -> Tensor:
-        """All four in one call of the simulator."""
+        """Simulate all four circuits in one call."""
         rows = len(features)
         angles = self.params[:, None].expand(-1, rows, -1)
         inputs = torch.cat([angles, features.expand(GATES, -1, -1)], -1)
@@ -64,7 +67,7 @@ class GateCircuits(nn.Module):
 
 
 class GateSines(nn.Module):
-    """s sin(v + t) in the circuits' place, with as many numbers."""
+    """Control of the circuits: s sin(v + t), with as many parameters."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -72,7 +75,7 @@ class GateSines(nn.Module):
         self.shift = nn.Parameter(torch.empty(GATES, 1, n).uniform_(-math.pi, math.pi))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(rows, n) to (4, rows, n)."""
+        """Map (rows, n) to (4, rows, n)."""
         return self.scale * torch.sin(features + self.shift)
 
 
@@ -80,7 +83,7 @@ MAPS: dict[str, type[nn.Module]] = {"circuit": GateCircuits, "sin": GateSines}
 
 
 class GatedNetwork(nn.Module):
-    """The recurrence, (rows, tokens, d) to (rows, tokens, hidden)."""
+    """LSTM recurrence, (rows, tokens, d) to (rows, tokens, hidden)."""
 
     def __init__(self, in_features: int, hidden: int, n: int, maps: str = "circuit") -> None:
         super().__init__()
@@ -92,7 +95,7 @@ class GatedNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(GATES, 1, hidden))
 
     def forward(self, states: Tensor) -> Tensor:
-        """The hidden state at every token."""
+        """Compute the hidden state at every token."""
         hidden = states.new_zeros(len(states), self.hidden)
         cell, outputs = hidden, []
         for x in states.unbind(1):
@@ -127,18 +130,21 @@ class QlstmHead(Head):
     )
 
     def circuits(self) -> Sequence[Circuit]:
-        """That of a gate map; none of sines."""
+        """Return the circuit of a gate map; empty for sines."""
         return [gate_circuit(self.n)] if self.maps == "circuit" else []
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
-        """The recurrence and a linear map."""
+        """Build the recurrence and a linear map."""
         network = GatedNetwork(in_features, self.hidden, self.n, self.maps)
         if not self.train_circuit:
             freeze_(network.maps)
         return Recurrent(network, self.hidden, n_classes)
 
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """n (d + h + 1) + 4 (2n + h n + h) + C (h + 1)."""
+        """Count the trained parameters.
+
+        The formula is n (d + h + 1) + 4 (2n + h n + h) + C (h + 1).
+        """
         n, h = self.n, self.hidden
         maps = GATES * 2 * n if self.train_circuit else 0
         return n * (in_features + h + 1) + maps + GATES * h * (n + 1) + n_classes * (h + 1)

@@ -1,7 +1,7 @@
-"""What a head is, and the family of them by name.
+"""Interface and registry of classification heads.
 
-A head is a dataclass of settings with the functions of `Head`, decorated with `@head(...)`: one file beside this one.
-Puts none on a model: `layer` does.
+A head is a dataclass of settings with the functions of `Head`, decorated with `@head(...)`, in a
+file of its own in this folder. `layer` puts heads on models.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 class Head(ABC):
-    """One head with its settings; subclasses are frozen dataclasses.
+    """Classification head with its settings; subclasses are frozen dataclasses.
 
     Attributes:
-        name: What `head` calls it.
-        reads_tokens: Whether it reads the states of all tokens, else the one vector that stands for a row.
+        name: Name in the setting `head`.
+        reads_tokens: Whether the head reads the states of all tokens, instead of one vector per
+            row.
     """
 
     name: ClassVar[str]
@@ -34,30 +35,30 @@ class Head(ABC):
 
     @abstractmethod
     def module(self, in_features: int, n_classes: int) -> nn.Module:
-        """The network from features to logits, which are equal for all classes at the start.
+        """Build the network from features to logits, with equal initial logits for all classes.
 
-        It maps (rows, in_features), or with `reads_tokens` (rows, tokens, in_features) and a mask of the tokens that are
-        none of padding, (rows, tokens), to (rows, n_classes).
+        The network maps (rows, in_features) to (rows, n_classes). With `reads_tokens` it maps
+        (rows, tokens, in_features) and a mask (rows, tokens), 1 at tokens and 0 at padding.
 
         Args:
-            in_features: Numbers of a feature vector.
-            n_classes: Logits.
+            in_features: Length of a feature vector.
+            n_classes: Number of logits.
         """
 
     @abstractmethod
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """Trained numbers, by the formula of the head's docstring.
+        """Count the trained parameters by the formula of the head's module docstring.
 
         Args:
-            in_features: Numbers of a feature vector.
-            n_classes: Logits.
+            in_features: Length of a feature vector.
+            n_classes: Number of logits.
         """
 
     def circuits(self) -> Sequence[Circuit]:
-        """The circuits that it runs; none for most."""
+        """Return the circuits that the head runs; empty for classical heads."""
         return ()
 
-    def check(self) -> None:  # noqa: B027  most take all that is within the limits
+    def check(self) -> None:  # noqa: B027  optional for subclasses
         """Refuse settings that contradict each other.
 
         Raises:
@@ -66,14 +67,14 @@ class Head(ABC):
 
     @property
     def text(self) -> str:
-        """The call with every setting, as `head_named` reads it."""
+        """Call of the head with every setting, in the form that `head_named` parses."""
         settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
         return calls.call(self.name, settings)
 
 
 @dataclasses.dataclass(frozen=True)
 class HeadInfo:
-    """A head as declared (see `head`)."""
+    """Declaration of a head (see `head`)."""
 
     name: str
     summary: str
@@ -84,7 +85,7 @@ class HeadInfo:
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What it can be told."""
+        """Settings that the head accepts."""
         return settings_of(self.make)
 
 
@@ -97,14 +98,14 @@ Made = TypeVar("Made", bound=type[Head])
 def head(
     name: str, *, summary: str, equation: str, source: str, example: str = ""
 ) -> Callable[[Made], Made]:
-    """Register a frozen dataclass of settings with the functions of `Head`.
+    """Register a `Head` dataclass as a classification head.
 
     Args:
-        name: What the setting `head` calls it.
-        summary: What it does, in a sentence.
-        equation: Logits of the features, in one line.
-        source: Where it is taken from.
-        example: A call that forms offer; else the name.
+        name: Name in the setting `head`.
+        summary: Description in one sentence.
+        equation: Formula of the logits, in one line.
+        source: Paper or code of the head.
+        example: Example call for forms; defaults to the name.
 
     Raises:
         Refusal: If another file has registered the name.
@@ -120,7 +121,7 @@ def head(
 
 
 def head_named(text: str) -> Head:
-    """The head that a call describes.
+    """Return the head that a call describes.
 
     Args:
         text: `name` or `name(setting=value,…)`.

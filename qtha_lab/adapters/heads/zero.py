@@ -1,4 +1,4 @@
-"""A last layer that is zero: every class has the logit 0, whatever stands before it."""
+"""Zero initialisation of a last layer: every initial logit is 0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 @torch.no_grad()
 def zero_(layer: nn.Linear) -> nn.Linear:
-    """Set a layer to zero in place, and give it back.
+    """Set a layer to zero in place, and return the layer.
 
     Example:
         >>> zero_(nn.Linear(2, 3))(torch.ones(1, 2)).tolist()

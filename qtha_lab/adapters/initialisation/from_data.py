@@ -1,7 +1,7 @@
-"""A start that depends on data: what some training rows say of each adapted layer, before the first step.
+"""Data-dependent initialisation from the gradients and inputs of training rows.
 
-Collects the gradient of the loss at each layer and a sample of its inputs, and gives both to the method. The model's
-weights and random state stay as they are.
+Before the first step, collects the gradient of the loss at each adapted layer and a sample of its
+inputs. Both are passed to the method. The model's weights and random state stay unchanged.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from qtha_lab.core.errors import Refusal
 if TYPE_CHECKING:
     from qtha_lab.adapters.peft.layer import AdapterLayer
 
-MOST_INPUTS = 256  # rows of inputs kept of each layer, for their scale
+MOST_INPUTS = 256  # input rows per layer, for their scale
 
 
 @dataclass
 class LayerSample:
-    """What some rows say of one layer.
+    """Gradient and inputs of one layer for some training rows.
 
     Attributes:
-        gradient: Of the loss in the layer's weight, summed over the rows: Σ (∂L/∂y) xᵀ.
-        inputs: Some of the inputs x.
+        gradient: Gradient of the loss in the layer's weight, summed over the rows: Σ (∂L/∂y) xᵀ.
+        inputs: Sample of the inputs x.
     """
 
     gradient: Float[Tensor, "out_features in_features"]
@@ -37,14 +37,14 @@ class LayerSample:
 
 @dataclass
 class _Collector:
-    """Listens at one layer."""
+    """Collector of gradients and inputs at one layer."""
 
     layer: AdapterLayer
     gradient: Tensor | None = None
     inputs: list[Tensor] = field(default_factory=list)
 
     def listen(self, module: nn.Module, arguments: tuple, output: Tensor) -> None:
-        """The forward hook: keeps inputs, and waits for the gradient of the output."""
+        """Record inputs, and register a hook for the output gradient (forward hook)."""
         from qtha_lab.adapters.peft.base_layer import inputs_of, rows_of
 
         base = cast(nn.Module, self.layer.get_base_layer())
@@ -59,10 +59,10 @@ class _Collector:
         output.register_hook(add)
 
     def sample(self) -> LayerSample:
-        """What was heard.
+        """Return the collected sample.
 
         Raises:
-            Refusal: If no row has passed.
+            Refusal: If no finite gradient was collected.
         """
         if self.gradient is None or not torch.isfinite(self.gradient).all():
             raise Refusal(
@@ -72,14 +72,14 @@ class _Collector:
 
 
 def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, "r in_features"]:
-    """What A starts as: orthogonal rows along which the gradients are largest, times one factor.
+    """Compute initial rows of A: scaled leading right singular vectors of the gradients.
 
     Args:
-        samples: Of the layers that read with this A: one, or several that share it.
-        r: How many rows.
+        samples: Samples of all layers that use this A.
+        r: Number of rows.
 
     Returns:
-        Rows of equal norm for which the root mean square of A x is 1 over the inputs at hand.
+        Orthogonal rows of equal norm, with root mean square 1 of A x over the sampled inputs.
     """
     gradients = torch.cat([sample.gradient.double() for sample in samples])
     directions = torch.linalg.svd(gradients, full_matrices=True).Vh[:r]
@@ -89,19 +89,19 @@ def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, 
 
 
 def initialisation_rows(config: Any) -> int:
-    """How many training rows a config's start reads; 0 for most."""
+    """Return the number of rows that a config's initialisation reads; 0 for most."""
     return getattr(config, "rows_to_start", getattr(config, "start_rows", 0))
 
 
 def initialise_from_rows(
     model: nn.Module, batches: Iterable[Mapping[str, Tensor]], adapter: str = "default"
 ) -> None:
-    """Start the adapters of a model anew from what some rows say of their layers.
+    """Initialise the adapters of a model from training rows.
 
     Args:
-        model: With adapters on it, of a method whose start reads rows; others stay as they are.
-        batches: Inputs of the model with labels, as a collator gives them.
-        adapter: Its name.
+        model: Model with adapters; only methods whose initialisation reads rows are changed.
+        batches: Model inputs with labels, from a collator.
+        adapter: Name of the adapter.
 
     Raises:
         Refusal: If the rows give no finite gradient.
@@ -130,12 +130,15 @@ def initialise_from_rows(
 
 @torch.no_grad()
 def _give(adapter: str, collectors: list[_Collector]) -> None:
-    """Each layer its sample; layers that share their input side get the samples of all of them, once."""
+    """Pass each layer its sample.
+
+    Layers that share their input side receive the samples of all of them, once.
+    """
     together: dict[Any, list[_Collector]] = {}
     for number, collector in enumerate(collectors):
         change = collector.layer.changes[adapter]
         shared = tuple(change.shared_tensors())
-        # what reads the input is shared by all layers of one input size
+        # layers of one input size share their input side
         key = (change.layer.in_features,) if shared else (number, number)
         together.setdefault(key, []).append(collector)
     for members in together.values():

@@ -1,16 +1,19 @@
-"""Starts of LoRA that PEFT makes from the base's weights or from training rows, by PEFT's names for them.
+"""LoRA initialisations of PEFT from base weights or training rows, by PEFT's names.
 
-PEFT has the mathematics; here stands what each start needs, and what becomes of the weights that some of them change:
-PiSSA, OLoRA, CorDA and LoRA-GA take s · B₀ A₀ out of the frozen weight, so what is trained is
+PEFT holds the mathematics. This module lists the requirements of each initialisation, and handles
+changed base weights. PiSSA, OLoRA, CorDA and LoRA-GA subtract s · B₀ A₀ from the frozen weight, so
+training computes
 
     y = (W − s B₀ A₀) x + s B A x        and the change of the model is  s (B A − B₀ A₀)
 
-B₀ and A₀ are kept at the layer and beside each checkpoint. What is saved in the end is a plain LoRA of rank 2 r, [A; A₀] and
-[B, −B₀], right on the unchanged base. PEFT's own conversion keeps no classification head, so it is not used.
+B₀ and A₀ are stored at the layer and with each checkpoint. The saved adapter is a plain LoRA of
+rank 2 r, [A; A₀] and [B, −B₀], for the unchanged base. PEFT's own conversion omits the
+classification head, so it is not used.
 
 Source:
-    PiSSA, Meng et al. 2024, arXiv:2404.02948; OLoRA, Büyükakyüz 2024, arXiv:2406.01775; EVA, Paischer et al. 2024,
-    arXiv:2410.07170; CorDA, Yang et al. 2024, arXiv:2406.05223; LoRA-GA, Wang et al. 2024, arXiv:2407.05000.
+    PiSSA, Meng et al. 2024, arXiv:2404.02948; OLoRA, Büyükakyüz 2024, arXiv:2406.01775; EVA,
+    Paischer et al. 2024, arXiv:2410.07170; CorDA, Yang et al. 2024, arXiv:2406.05223; LoRA-GA, Wang
+    et al. 2024, arXiv:2407.05000.
 """
 
 from __future__ import annotations
@@ -35,18 +38,18 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_tensors
 
 FILE = "start.safetensors"
-ROWS = 64  # that a start reads where nothing is said
+ROWS = 64  # default number of training rows
 
 
 @dataclasses.dataclass(frozen=True)
 class LoraStart:
-    """What one start needs and does.
+    """Requirements and settings of one initialisation.
 
     Attributes:
-        reads_rows: Whether it reads training rows.
-        moves_weight: Whether it takes a part of the frozen weight into the adapter.
-        at_most: How often r must fit into the smaller size of a layer; 0 where any r will do.
-        settings: PEFT's config of it, as keyword arguments.
+        reads_rows: Whether the initialisation reads training rows.
+        moves_weight: Whether it moves a part of the frozen weight to the adapter.
+        at_most: Factor c with c · r at most the smaller size of a layer; 0 for no limit.
+        settings: PEFT's config of the initialisation, as keyword arguments.
     """
 
     reads_rows: bool = False
@@ -64,7 +67,7 @@ LORA_INITIALISATIONS: dict[bool | str, LoraStart] = {
     "pissa_niter_4": _OF_WEIGHT,
     "pissa_niter_16": _OF_WEIGHT,
     "olora": _OF_WEIGHT,
-    # without a redistribution of ranks, so that every layer keeps its r and the count is known beforehand
+    # no redistribution of ranks, so that every layer keeps its r and the count is known
     "eva": LoraStart(reads_rows=True, at_most=1, settings={"eva_config": EvaConfig(rho=1.0)}),
     "corda": LoraStart(True, True, at_most=1, settings={"corda_config": CordaConfig()}),
     "lora_ga": LoraStart(True, True, at_most=2, settings={"lora_ga_config": LoraGAConfig()}),
@@ -73,7 +76,9 @@ LORA_INITIALISATIONS: dict[bool | str, LoraStart] = {
 
 
 def lora_initialisation(config: PeftConfig) -> LoraStart:
-    """What the start of a config needs and does; that of the usual one where it is not of LoRA or not listed.
+    """Return the requirements of a config's LoRA initialisation.
+
+    Returns those of the default one for other methods and unlisted names.
 
     Example:
         >>> lora_initialisation(LoraConfig(init_lora_weights="olora")).moves_weight
@@ -84,7 +89,9 @@ def lora_initialisation(config: PeftConfig) -> LoraStart:
 
 
 def initialisation_note(config: PeftConfig) -> str:
-    """What a person should know of a start that does not leave the model as it is to the last bit; "" of others.
+    """Return a notice for an initialisation that changes the initial output by rounding errors.
+
+    Returns "" for other initialisations.
 
     Example:
         >>> initialisation_note(LoraConfig(init_lora_weights="gaussian"))
@@ -107,17 +114,18 @@ def initialisation_note(config: PeftConfig) -> str:
 def add_started(
     model: nn.Module, config: PeftConfig, batches: Sequence[Mapping[str, Tensor]] = ()
 ) -> PeftModel:
-    """`add_adapter` with the start that the config names.
+    """Add an adapter with the initialisation that its config names.
 
-    Needs the adapted weights twice for a moment where the start moves a part of them, and their gradients for LoRA-GA.
+    Temporarily needs a second copy of the adapted weights if a part of them is moved, and their
+    gradients for LoRA-GA.
 
     Args:
         model: The base model.
-        config: Of any method.
-        batches: Inputs of the model with labels, for a start that reads rows.
+        config: Config of any method.
+        batches: Model inputs with labels, for an initialisation that reads rows.
 
     Raises:
-        Refusal: If PEFT cannot make the start here.
+        Refusal: If PEFT cannot apply the initialisation here.
     """
     start = lora_initialisation(config)
     if start == LORA_INITIALISATIONS[True]:
@@ -139,12 +147,12 @@ def add_started(
 
 
 def add_unstarted(model: nn.Module, config: PeftConfig, folder: Path) -> PeftModel:
-    """`add_adapter` for tensors that come from a checkpoint, on the weights that they were trained on.
+    """Add an adapter for the tensors of a checkpoint, with the checkpoint's base weights.
 
     Args:
         model: The base model.
-        config: Of any method.
-        folder: The checkpoint; holds `FILE` where the start moved a part of the weights.
+        config: Config of any method.
+        folder: Checkpoint folder; holds `FILE` if the initialisation moved a part of the weights.
     """
     start = lora_initialisation(config)
     if start == LORA_INITIALISATIONS[True]:
@@ -161,13 +169,16 @@ def add_unstarted(model: nn.Module, config: PeftConfig, folder: Path) -> PeftMod
 
 
 def moved_start(layer: Any) -> tuple[Tensor, Tensor] | None:
-    """(A₀, B₀), which a start took out of a layer's weight; None where nothing was."""
+    """Return (A₀, B₀) that was subtracted from a layer's weight; None if unchanged."""
     a, b = getattr(layer, "start_A", None), getattr(layer, "start_B", None)
     return None if a is None or b is None else (a, b)
 
 
 def save_initialisation(model: nn.Module, folder: Path) -> None:
-    """Write what the starts of a model took out of its weights, if they did, as `FILE` in a folder."""
+    """Save A₀ and B₀ of all layers as `FILE` in a folder.
+
+    Writes nothing if the weights are unchanged.
+    """
     tensors = {
         f"{key}.lora_{side}.weight": tensor.contiguous()
         for key, layer in _named_layers(model)
@@ -178,11 +189,13 @@ def save_initialisation(model: nn.Module, folder: Path) -> None:
 
 
 def save_whole(folder: Path, target: Path) -> None:
-    """Write the adapter of a folder that holds `FILE` as a plain LoRA of twice the rank, for the unchanged base.
+    """Convert an adapter with `FILE` to a plain LoRA of twice the rank.
+
+    The result is for the unchanged base.
 
     Args:
-        folder: As `save_pretrained` and `save_initialisation` left it.
-        target: Where it goes; may be the same folder, which then holds no `FILE` any more.
+        folder: Folder written by `save_pretrained` and `save_initialisation`.
+        target: Output folder; may be the same folder, from which `FILE` is then removed.
     """
     tensors, started = (
         load_tensors(folder / "adapter_model.safetensors"),
@@ -204,7 +217,10 @@ def save_whole(folder: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def base_alone(model: PeftModel) -> Iterator[None]:
-    """While open, the model is its base without adapters, with what their starts took out of its weights."""
+    """Compute as the original base model inside the block.
+
+    Adapters are disabled, and the part subtracted from the weights is added back.
+    """
     hooks = []
     for layer in _layers(model):
         if (start := moved_start(layer)) is not None:
@@ -227,7 +243,7 @@ def _giving_back(a: Tensor, b: Tensor, scale: float):
 
 
 def _read_rows(model: nn.Module, config: LoraConfig, batches: Sequence[Mapping]) -> None:
-    """What LoRA-GA and CorDA ask of the base model before there is an adapter on it."""
+    """Run PEFT's preprocessing of LoRA-GA or CorDA on the base model."""
     from peft.tuners.lora.corda import preprocess_corda
     from peft.tuners.lora.loraga import preprocess_loraga
 
@@ -250,10 +266,12 @@ def _read_rows(model: nn.Module, config: LoraConfig, batches: Sequence[Mapping])
 
 
 def _start_at_inputs(model: PeftModel, batches: Sequence[Mapping[str, Tensor]]) -> None:
-    """EVA: A at the principal components of the layer's inputs, at positions of answers where there are such.
+    """Initialise A by EVA: principal components of the layer's inputs.
+
+    The inputs are those at answer positions, if labels mark answers.
 
     Raises:
-        Refusal: If no batch has as many positions as there are components, for which PEFT would wait for ever.
+        Refusal: If no batch has as many positions as components, since PEFT would not terminate.
     """
     from peft import initialize_lora_eva_weights
 
@@ -269,12 +287,12 @@ def _start_at_inputs(model: PeftModel, batches: Sequence[Mapping[str, Tensor]]) 
 
 
 def _positions(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A batch as PEFT's EVA reads it: labels of rows, which are of no position, are left out."""
+    """Drop labels of rows from a batch, since PEFT's EVA expects labels of positions."""
     return {n: t for n, t in batch.items() if n != "labels" or t.dim() > 1}
 
 
 def _weights(model: nn.Module, config: LoraConfig) -> Iterator[tuple[int, Tensor]]:
-    """A copy of every weight that the adapters go on, by the identity of its parameter."""
+    """Yield a copy of every adapted weight, by the id of its parameter."""
     from peft.tuners.tuners_utils import check_target_module_exists
 
     for name, module in model.named_modules():
@@ -285,7 +303,7 @@ def _weights(model: nn.Module, config: LoraConfig) -> Iterator[tuple[int, Tensor
 
 @torch.no_grad()
 def _take_out(layer: LoraLayer, a: Tensor, b: Tensor) -> None:
-    """Take s · B₀ A₀ out of the weight and keep both; the same bits whenever it is done."""
+    """Subtract s · B₀ A₀ from the weight and store both; deterministic."""
     module, base = cast(nn.Module, layer), layer.get_base_layer()
     weight = cast(Tensor, base.weight)
     a, b = (t.detach().clone().to(weight.device, torch.float32) for t in (a, b))

@@ -1,4 +1,7 @@
-"""What rules out a start of LoRA before a weight is loaded: its rows, its layers, their sizes and number formats."""
+"""Checks of a LoRA initialisation before a weight is loaded.
+
+Checks rows, layers, their sizes and number formats.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,17 @@ def check_initialisation(
     quantization: str = "none",
     precision: str = "float32",
 ) -> None:
-    """Refuse a start that cannot be made on a model, or that says nothing there.
+    """Refuse an initialisation that is impossible or has no effect on a model.
 
     Args:
-        model: The base model; may be on the meta device.
-        config: Of any method; only LoRA's starts are looked at.
-        start_rows: Training rows that the start may read.
-        quantization: Number format of the base's weights, "none" where they are as they were made.
-        precision: Number format of the base's weights otherwise.
+        model: Base model; may be on the meta device.
+        config: Config of any method; only LoRA's initialisations are checked.
+        start_rows: Number of training rows that the initialisation may read.
+        quantization: Quantisation of the base weights, "none" if unquantised.
+        precision: Number format of unquantised base weights.
 
     Raises:
-        Refusal: One sentence with the rule and the value.
+        Refusal: With the rule and the value.
     """
     start, name = lora_initialisation(config), getattr(config, "init_lora_weights", True)
     if name is True or (start == LORA_INITIALISATIONS[True] and name != "orthogonal"):

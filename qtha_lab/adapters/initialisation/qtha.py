@@ -1,22 +1,25 @@
-"""How QTHA's tensors start: `balanced` (ours, the default), `gradient`, `isometric` (ours) or `paper` (the authors').
+"""Initialisations of QTHA: `balanced` (default), `gradient`, `isometric`, `paper`.
 
-None changes the model; they differ in how far the first step goes (`first_step`). Under Adam every
-number that has a gradient moves by the learning rate η, here those of B alone, so the output moves by
+`paper` is the authors', the others are ours. None changes the model's output; they differ in the
+size of the first step (`first_step`). Adam moves every parameter with a gradient by the learning
+rate η. Initially only B has a gradient, so the output moves by
 
     η · s · rms(M_B v) · |z|     v random signs; LoRA's by η · s · |A x|, s = 2 and √(8/3) for r = 8
 
-`balanced` makes the first factor times the second 1, whatever r, waist and bond dimension are, so that a
-rate of 5e-3 takes the output as far as LoRA's goes at 3e-3 (5 · 2 · 1 ≈ 3 · 2 · √(8/3)):
+`balanced` makes rms(M_B v) · |z| equal to 1, whatever r, waist and bond dimension are. So a rate of
+5e-3 moves the output as far as LoRA's at 3e-3 (5 · 2 · 1 ≈ 3 · 2 · √(8/3)):
 
     rms(M_B v) = 1                   M_B keeps mean squares: its Frobenius norm is √out_features
     |z| = 1, with rms(h) = 1         W_c's entries have standard deviation 1 / r, W_q's too
     rms(M_A x) = in_features / waist and A smaller by as much, so that A's own steps, over waist
                                      inputs, change h as LoRA's A does, over in_features of them
 
-rms(h) = 1 also keeps the circuit's angles within ± π/2 as a rule. Derivation and choice are ours.
-`isometric` is what 0.2.0 called balanced: operators of singular values near 1, whatever that does to the step.
-`gradient` is balanced, and then A · M_A is fitted to the leading directions of the layer's gradient on some training
-rows (`initialise_input_side`), as `qtha_gradient` has them whole.
+rms(h) = 1 also keeps most angles of the circuit within ± π/2. Derivation and choice are ours.
+
+`isometric` is the balanced initialisation of 0.2.0: operators of singular values near 1, without
+control of the step. `gradient` is balanced with A · M_A fitted to the leading directions of the
+layer's gradient on some training rows (`initialise_input_side`). `qtha_gradient` has these
+directions without a fit.
 """
 
 import math
@@ -35,16 +38,16 @@ BALANCED = ("balanced", "gradient")
 def start_maps(
     start: str, tensors: Mapping[str, Tensor], widening: float, z_rms: float, multiplied: bool
 ) -> None:
-    """Fill A, B, W_c and W_q, as far as they are there; B is not zero yet.
+    """Fill those of A, B, W_c and W_q that exist; B is not zero yet.
 
     Args:
         start: One of `STARTS`.
-        tensors: Of one layer.
-        widening: What M_A multiplies a root mean square by; 1 without it.
-        z_rms: Root mean square of z that a balanced start is to have.
-        multiplied: Whether the branches are multiplied and not added.
+        tensors: Tensors of one layer.
+        widening: Factor of M_A on a root mean square; 1 without M_A.
+        z_rms: Target root mean square of z for a balanced initialisation.
+        multiplied: Whether the branches are multiplied instead of added.
     """
-    alone = "W_c" not in tensors or multiplied  # W_q's part is then all of z, or a factor of it
+    alone = "W_c" not in tensors or multiplied  # then W_q gives all of z, or a factor of z
     rms = {"A": 1 / widening, "B": 1.0, "W_c": z_rms, "W_q": 1.0 if alone else z_rms}
     for name in filter(tensors.__contains__, rms):
         if start in BALANCED:
@@ -58,9 +61,9 @@ def start_operator(start: str, cores: list[Tensor], shape: mpo.MpoShape, rms: fl
 
     Args:
         start: One of `STARTS`.
-        cores: What to fill.
-        shape: Their shape.
-        rms: Root mean square of the operator's outputs for unit-variance inputs, if it is balanced.
+        cores: Cores to fill.
+        shape: Shape of the operator.
+        rms: Root mean square of outputs for unit-variance inputs, if balanced.
     """
     if start == "paper":
         mpo.kaiming_(cores)
@@ -80,16 +83,18 @@ def initialise_input_side(
     shape: mpo.MpoShape,
     rows: Float[Tensor, "r in_features"],
 ) -> None:
-    """Fit A · M_A to rows: M_A is cut from A⁺ · rows by TT-SVD, then A is fitted to what the cut has left of it.
+    """Fit A · M_A to rows by TT-SVD and least squares.
 
-    M_A keeps its norm and so the balance of the two. A bond wider than the cut can fill stays open: one side of it is
-    zero and the other as it was, so that it trains.
+    M_A is the truncated tensor train of A⁺ · rows; then A is fitted to the rows for this M_A. M_A
+    keeps its norm, and so the balance with A. A bond may be wider than the truncated one can fill.
+    Then one side of the surplus is zero and the other keeps its values, so that the surplus can be
+    trained.
 
     Args:
-        a: A at its balanced start, in place.
-        cores: Of M_A at its balanced start, in place.
-        shape: Of M_A.
-        rows: What A · M_A is to be.
+        a: A with balanced initial values; changed in place.
+        cores: Cores of M_A with balanced initial values; changed in place.
+        shape: Shape of M_A.
+        rows: Target of A · M_A.
 
     Source:
         TT-SVD: Oseledets 2011, algorithm 1. The fit is ours [R].
@@ -111,5 +116,5 @@ def initialise_input_side(
 
 
 def uniform_(tensor: Tensor, std: float) -> None:
-    """Fill with a uniform distribution around zero of this standard deviation."""
+    """Fill with a zero-mean uniform distribution of the given standard deviation."""
     tensor.uniform_(-std * math.sqrt(3), std * math.sqrt(3))

@@ -1,7 +1,7 @@
-"""Angles that start where a file says: resolved once, on a model that has its adapter on it.
+"""Application of angle initialisations that read files, on a model with its adapter.
 
-What each start gives is `qtha_lab.adapters.initialisation.angles`; loading a saved adapter reads none of its files, since the angles
-lie among the adapter's tensors.
+The initialisations are in `qtha_lab.adapters.initialisation.angles`. Loading a saved adapter reads
+none of their files, since the angles are among the adapter's tensors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from qtha_lab.core.errors import Refusal
 
 
 def pending_initialisation(config: Any) -> str:
-    """The text of a start that reads files; empty for the rest, and for methods without a circuit.
+    """Return the text of an initialisation that reads files.
+
+    Empty for other initialisations, and for methods without a circuit.
 
     Example:
         >>> from qtha_lab.adapters import QthaConfig
@@ -31,14 +33,14 @@ def pending_initialisation(config: Any) -> str:
 
 
 def check_angles(model: nn.Module, config: Any) -> None:
-    """Refuse a start whose files are missing or do not fit the layers that would be adapted.
+    """Refuse an initialisation whose files are missing or do not fit the layers.
 
     Args:
-        model: The base model; may be on the meta device.
-        config: Of any method.
+        model: Base model; may be on the meta device.
+        config: Config of any method.
 
     Raises:
-        Refusal: With one sentence.
+        Refusal: If a file is missing or does not fit.
     """
     if text := pending_initialisation(config):
         begin = starts.initialisation_of(text)
@@ -49,14 +51,15 @@ def check_angles(model: nn.Module, config: Any) -> None:
 
 
 def initial_angles(model: nn.Module, adapter: str = "default") -> None:
-    """Let the angles of an adapter start where its setting `angles` says; others stay as they are.
+    """Set the initial angles of an adapter that come from files.
 
-    A worker calls this before the first step. Needed by hand where a model is adapted in Python, since
-    PEFT fills tensors alike for a new adapter and for one that is being loaded.
+    Other angles stay unchanged. A worker calls this function before the first step. Python code
+    that adapts a model must call it itself, since PEFT fills tensors equally for new and for loaded
+    adapters.
 
     Args:
-        model: With adapters on it.
-        adapter: Its name.
+        model: Model with adapters.
+        adapter: Name of the adapter.
 
     Raises:
         Refusal: If a file is missing or does not fit.
@@ -66,7 +69,7 @@ def initial_angles(model: nn.Module, adapter: str = "default") -> None:
     layers = [m for m in model.modules() if isinstance(m, AdapterLayer) and adapter in m.changes]
     known_initialisations: dict[
         str, starts.Start
-    ] = {}  # a start reads its file once for all layers
+    ] = {}  # one object per setting, so that a file is read once
     for layer in layers:
         change = layer.changes[adapter]
         if text := pending_initialisation(change.config):
@@ -75,7 +78,7 @@ def initial_angles(model: nn.Module, adapter: str = "default") -> None:
 
 
 def places_of(change: Change) -> Iterator[starts.Place]:
-    """Where one layer has angles."""
+    """Yield the positions of the angles of one layer."""
     for name, circuits in change.angle_circuits().items():
         first = 0
         for circuit in circuits:

@@ -1,7 +1,7 @@
-"""Everything PEFT needs to treat one of our methods as one of its own tuners.
+"""Integration of our methods with PEFT as tuners.
 
-Holds no mathematics: a method file gives tensors, their start and `delta`; these files make a config
-base, a tuner layer and a tuner model of them and register all three with PEFT.
+Holds no mathematics: a method file gives tensors, their initialisation and `delta`. These files
+build a config base, a tuner layer and a tuner model, and register them with PEFT.
 """
 
 from qtha_lab.adapters.peft.base_layer import (

@@ -1,4 +1,4 @@
-"""What our methods need to know of the layer that they adapt: its sizes, its format, its block."""
+"""Properties of a base layer: sizes, number format, layout and transformer block."""
 
 import math
 import re
@@ -17,7 +17,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 
 def layer_sizes(module: nn.Module, name: str = "") -> tuple[int, int]:
-    """(in_features, out_features) of a layer our methods adapt; of a convolution, per patch.
+    """Return (in_features, out_features) of a layer; for a convolution, per patch.
 
     Raises:
         Refusal: If the layer is of another kind.
@@ -42,7 +42,7 @@ def layer_sizes(module: nn.Module, name: str = "") -> tuple[int, int]:
 
 
 def as_matrix(weight: Tensor, layer: nn.Module) -> Float[Tensor, "out_features in_features"]:
-    """A base weight as what multiplies an input, or a patch of it."""
+    """Reshape a base weight to the matrix that multiplies an input or a patch."""
     if isinstance(layer, Conv1D):
         return weight.mT
     return weight.flatten(1) if isinstance(layer, CONVOLUTIONS) else weight
@@ -51,7 +51,7 @@ def as_matrix(weight: Tensor, layer: nn.Module) -> Float[Tensor, "out_features i
 def as_weight(
     matrix: Float[Tensor, "out_features in_features"], layer: nn.Module
 ) -> Float[Tensor, "..."]:
-    """A matrix laid out as the base weight of a layer is."""
+    """Reshape a matrix to the layout of a layer's base weight."""
     if isinstance(layer, Conv1D):
         return matrix.mT
     if isinstance(layer, CONVOLUTIONS):
@@ -60,17 +60,18 @@ def as_weight(
 
 
 def inputs_of(x: Tensor, layer: nn.Module) -> Float[Tensor, "*batch in_features"]:
-    """What the matrix of a layer multiplies: the input, or the patches that a convolution sees.
+    """Return the rows that a layer's matrix multiplies: inputs, or a convolution's patches.
 
-    A convolution is the linear map of its patches: y[:, p] = W · patch p, W the kernel with channels and
-    places flattened, as in LoRA for convolutions. Padding, stride and dilation are the layer's.
+    A convolution is the linear map of its patches: y[:, p] = W · patch p. W is the kernel with
+    channels and positions flattened, as in LoRA for convolutions. Padding, stride and dilation are
+    those of the layer.
     """
     if not isinstance(layer, CONVOLUTIONS):
         return x
     n = len(layer.kernel_size)
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     x = nn.functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
-    first = x.ndim - n  # of the axes that the kernel slides along; the axis before has the channels
+    first = x.ndim - n  # first spatial axis; the channel axis precedes it
     steps = zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
     for axis, (kernel, stride, dilation) in enumerate(steps, first):
         x = x.unfold(axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
@@ -78,21 +79,21 @@ def inputs_of(x: Tensor, layer: nn.Module) -> Float[Tensor, "*batch in_features"
 
 
 def outputs_of(y: Float[Tensor, "*batch out_features"], layer: nn.Module) -> Tensor:
-    """The rows that a layer's matrix gives, laid out as the layer's output is."""
+    """Reshape rows to the layout of a layer's output."""
     if not isinstance(layer, CONVOLUTIONS):
         return y
     return y.movedim(-1, -1 - len(layer.kernel_size))
 
 
 def rows_of(output: Tensor, layer: nn.Module) -> Float[Tensor, "*batch out_features"]:
-    """A layer's output as rows, one per input or patch: the inverse of `outputs_of`."""
+    """Reshape a layer's output to rows, one per input or patch: the inverse of `outputs_of`."""
     if not isinstance(layer, CONVOLUTIONS):
         return output
     return output.movedim(-1 - len(layer.kernel_size), -1)
 
 
 def quantised_kind(layer: nn.Module) -> str | None:
-    """The name of the format a layer's weight is kept in, None for plain numbers."""
+    """Return the format of a quantised weight; None for floating-point numbers."""
     weight = getattr(layer, "weight", None)
     if not isinstance(weight, Tensor):
         return type(layer).__name__
@@ -101,6 +102,6 @@ def quantised_kind(layer: nn.Module) -> str | None:
 
 
 def block_of(name: str) -> int | None:
-    """The index of the transformer block in a module's name: 3 in `model.layers.3.q_proj`."""
+    """Return the transformer block's index in a module name: 3 in `model.layers.3.q_proj`."""
     index = re.search(r"\.(\d+)\.", name)
     return int(index[1]) if index else None

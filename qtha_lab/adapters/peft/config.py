@@ -1,6 +1,6 @@
-"""The config base of our methods: PEFT's common fields, and ours.
+"""Config base of our methods, with PEFT's common fields and ours.
 
-A method's own file adds its settings. Where adapters go and what they compute is not here.
+A method's own file adds its settings.
 """
 
 # ruff: noqa: RUF009  `setting(...)` makes a dataclass field
@@ -21,7 +21,7 @@ from qtha_lab.core.settings import Setting, setting, settings_of
 
 @dataclasses.dataclass
 class AdapterConfig(PeftConfig):
-    """PEFT's common fields, for every method of ours; a method's config adds its own settings."""
+    """PEFT's common fields for all our methods; each method adds its own settings."""
 
     target_modules: list[str] | set[str] | str | None = setting(
         None, "Names of the modules to adapt (endings or one regular expression), or 'all-linear'."
@@ -45,7 +45,7 @@ class AdapterConfig(PeftConfig):
 
     method_name: ClassVar[str]
     change_class: ClassVar[type[Change]]
-    sized_by: ClassVar[tuple[str, ...]] = ("r",)  # settings that say how many parameters it trains
+    sized_by: ClassVar[tuple[str, ...]] = ("r",)  # settings that determine the parameter count
 
     def __post_init__(self):
         super().__post_init__()
@@ -68,42 +68,45 @@ class AdapterConfig(PeftConfig):
             raise Refusal("layers_pattern needs layers_to_transform")
 
     def at(self, layer_name: str) -> Self:
-        """These settings as they are at one layer."""
+        """Return the settings at one layer."""
         return self
 
     @property
     def is_open(self) -> bool:
-        """Whether settings are left open that `sized_for` chooses; false for most methods."""
+        """True if settings are open that `sized_for` chooses; False for most methods."""
         return False
 
     def sized_for(self, sizes: Sequence[tuple[int, int]]) -> Self:
-        """Return the config with its open settings chosen for a model, itself where none is open.
+        """Return the config with its open settings chosen for a model.
 
         Args:
-            sizes: (in_features, out_features) of every layer that will be adapted.
+            sizes: (in_features, out_features) of every adapted layer.
         """
         return self
 
     def change(self, layer: Layer) -> Change:
-        """The mathematics of this config at a layer."""
+        """Build the `Change` of this config at a layer."""
         return self.change_class(self.sized_for(layer.sizes).at(layer.name), layer)
 
     def check_base(self, bits: int | None) -> None:
-        """Refuse a base that the method is not for; most take every one.
+        """Refuse a base quantisation that the method does not support; most accept all.
 
         Args:
-            bits: Of the base's weights; None of a whole one.
+            bits: Bits per base weight; None if unquantised.
 
         Raises:
-            Refusal: With the bits that it is for.
+            Refusal: With the supported bits.
         """
 
     def n_parameters(self, in_features: int, out_features: int) -> int:
-        """Trainable parameters at one layer of this size alone, by the method's formula."""
+        """Count trainable parameters at one layer of this size, by the method's formula."""
         return self.n_parameters_of([Layer(in_features, out_features)])
 
     def n_parameters_of(self, layers: Sequence[Layer]) -> int:
-        """Trainable parameters at several layers, by the method's formula; shared tensors count once."""
+        """Count trainable parameters at several layers, by the method's formula.
+
+        Shared tensors count once.
+        """
         changes = [self.change(layer) for layer in layers]
         shared = {name: s for change in changes for name, s in change.shared_tensors().items()}
         return sum(change.n_parameters() for change in changes) + n_trained(shared.values())
@@ -111,7 +114,7 @@ class AdapterConfig(PeftConfig):
 
 @dataclasses.dataclass
 class RankConfig(AdapterConfig):
-    """What is common to methods with an inner size r and a scaling alpha, as PEFT's LoRA has it.
+    """Common settings of methods with inner size r and scaling alpha, as in LoRA.
 
     A method's config declares r and alpha itself, with their limits.
     """
@@ -137,7 +140,7 @@ class RankConfig(AdapterConfig):
                 )
 
     def at(self, layer_name: str) -> Self:
-        """These settings with the r and alpha of one layer."""
+        """Return the settings with the r and alpha of one layer."""
         if not (self.rank_pattern or self.alpha_pattern):
             return self
         patterns = {"r": self.rank_pattern, "alpha": self.alpha_pattern}
@@ -148,12 +151,12 @@ class RankConfig(AdapterConfig):
         return dataclasses.replace(self, **values, rank_pattern={}, alpha_pattern={})
 
     def scaling(self, alpha: float) -> float:
-        """The factor on the change: alpha / r, or alpha / √r."""
+        """Compute the factor on the change: alpha / r, or alpha / √r."""
         r: int = getattr(self, "r")  # noqa: B009  declared by the method's config
         return alpha / (math.sqrt(r) if self.use_rslora else r)
 
 
 @functools.cache
 def declared_settings(config_class: type) -> dict[str, Setting]:
-    """The settings of a config class, read once."""
+    """Return the settings of a config class, cached."""
     return settings_of(config_class)

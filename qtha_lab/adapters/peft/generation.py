@@ -1,8 +1,9 @@
-"""The change of a layer for one token of each answer, while its tensors stay: most of such a call is overhead.
+"""Fast change of a layer for generated tokens, with cached token-independent parts.
 
-Within a scope of `products`, without gradients, a layer that is asked a second time works out what depends on
-no token (`Change.at_rest`) and adds its change to the base's output in one product, as long as tensors and
-settings are as they were. Everything else goes the way of every pass: prompts and evaluations keep their bits.
+Applies within a scope of `shared_products`, without gradients. From a layer's second such call on,
+token-independent parts are cached (`Change.at_rest`). The change is then added to the base output
+in one product, as long as tensors and settings stay the same. Prompts and evaluations use the
+ordinary forward pass, so their results do not change.
 """
 
 import dataclasses
@@ -19,16 +20,18 @@ from qtha_lab.adapters.peft.shared_products import scope_of, with_products
 if TYPE_CHECKING:
     from qtha_lab.adapters.peft.layer import AdapterLayer
 
-MOST_ROWS = 16  # answers at once; of more, products are the larger part
+MOST_ROWS = 16  # batch size limit; larger batches gain nothing
 
 
 def with_change(layer: "AdapterLayer", x: Tensor, result: Tensor) -> Tensor | None:
-    """The base's output plus the layer's change; None where it is to be made as in every pass.
+    """Return base output plus change for one generated token per row.
+
+    Returns None if the ordinary forward pass applies.
 
     Args:
-        layer: Which asks, with its adapters on.
-        x: Its input.
-        result: The base's output.
+        layer: Layer with active adapters.
+        x: Input of the layer.
+        result: Output of the base layer.
     """
     if torch.is_grad_enabled() or x.dim() != 3 or x.shape[1] != 1 or x.shape[0] > MOST_ROWS:
         return None
@@ -40,7 +43,7 @@ def with_change(layer: "AdapterLayer", x: Tensor, result: Tensor) -> Tensor | No
     if scope is None:
         return None
     if layer not in scope.at_rest:
-        scope.at_rest[layer] = None  # one pass alone would not be worth it
+        scope.at_rest[layer] = None  # a single pass does not justify the cache
         return None
     state = scope.at_rest[layer]
     if state is None or not state.fits(layer, x):
@@ -50,9 +53,9 @@ def with_change(layer: "AdapterLayer", x: Tensor, result: Tensor) -> Tensor | No
 
 @dataclasses.dataclass
 class _State:
-    """What was worked out, and the tensors and settings that it was worked out of.
+    """Cached function of a layer, with the tensors and settings that it depends on.
 
-    `add` is None where the layer's change is to be made as in every pass.
+    `add` is None if the ordinary forward pass applies.
     """
 
     name: str
@@ -60,13 +63,13 @@ class _State:
     add: AtRest | None
     stores: list[dict[str, Tensor]]
     tensors: list[Tensor]
-    memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
+    memory: list[Tensor]  # holds the memory, so that its address stays unique
     versions: list[int]
     addresses: list[int]
 
     @classmethod
     def of(cls, layer: "AdapterLayer", x: Tensor) -> "_State":
-        """Of a layer as it is."""
+        """Cache the current state of a layer."""
         names = [name for name in layer.active_adapters if name in layer.changes]
         name = names[0] if names else ""
         settings = _settings(layer, x, name)
@@ -86,7 +89,7 @@ class _State:
         return cls(name, settings, add, stores, tensors, memory, versions, addresses)
 
     def fits(self, layer: "AdapterLayer", x: Tensor) -> bool:
-        """Whether everything is as it was."""
+        """Return whether tensors and settings are unchanged."""
         name = self.name
         if _settings(layer, x, name) != self.settings:
             return False
@@ -98,7 +101,7 @@ class _State:
         ] == self.addresses
 
     def added(self, x: Tensor, result: Tensor) -> Tensor | None:
-        """The base's output plus the change, in the precision of the base."""
+        """Compute base output plus change, in the precision of the base."""
         if self.add is None:
             return None
         if x.dtype is torch.float32 and result.dtype is torch.float32:
@@ -111,7 +114,7 @@ _VERSION, _ADDRESS = operator.attrgetter("_version"), Tensor.data_ptr
 
 
 def _stores(layer: "AdapterLayer", name: str) -> list[dict[str, Any]]:
-    """The dictionaries in which the layer's tensors of an adapter are."""
+    """Return the dictionaries that hold an adapter's tensors at a layer."""
     modules: list[Any] = [layer._modules[attribute] for attribute in layer.tensor_names]
     return [
         module._parameters if name in module._parameters else module._buffers
@@ -121,7 +124,11 @@ def _stores(layer: "AdapterLayer", name: str) -> list[dict[str, Any]]:
 
 
 def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Any]) -> bool:
-    """Whether the change is one of rows in float32, by tensors of this layer alone."""
+    """Return whether the fast path supports the adapter at this layer.
+
+    Unsupported are convolutions, methods that read the base, shared tensors of another layer,
+    active dropout and float64.
+    """
     return (
         not layer.owners.get(name)
         and not isinstance(layer.get_base_layer(), CONVOLUTIONS)
@@ -133,7 +140,7 @@ def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Any]) -
 
 
 def _settings(layer: "AdapterLayer", x: Tensor, name: str) -> tuple:
-    """Of the layer, with the precision of its input: what decides on its change beside tensors."""
+    """Return all non-tensor values that determine the change of a layer."""
     active = layer._active_adapter
     return (
         active if isinstance(active, str) else tuple(active), layer.training, x.dtype, x.device,

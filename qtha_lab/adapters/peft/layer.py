@@ -1,10 +1,9 @@
-"""A layer with adapters of one of our methods beside it: PEFT's tuner layer.
+"""Tuner layer of PEFT for one of our methods.
 
-Holds no mathematics: a method file gives tensors, their start and `delta`.
-
-Trained tensors live in one flat `nn.ParameterDict` per name, frozen ones in a dictionary of buffers, keyed
-by adapter name: nested modules would lose their weights in transformers' own `model.load_adapter`. Tensors
-that several layers share are stored at the first of them, and the others hold that layer.
+Holds no mathematics: a method file gives tensors, their initialisation and `delta`. Trained tensors
+are in one flat `nn.ParameterDict` per name, frozen ones in a dictionary of buffers, keyed by
+adapter name. Nested modules would lose their weights in transformers' own `model.load_adapter`.
+Tensors that several layers share are stored at the first of them; the others refer to that layer.
 """
 
 import contextlib
@@ -36,7 +35,7 @@ from qtha_lab.core.errors import Refusal, Unsupported
 
 
 class AdapterLayer(nn.Module, BaseTunerLayer):
-    """A linear layer or convolution with adapters of one method of ours beside it."""
+    """Linear layer or convolution with adapters of one of our methods."""
 
     prefix: ClassVar[str]
     other_param_names: tuple[str, ...] = ("changes", "dropouts", "factors", "owners")
@@ -56,12 +55,12 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self.quantization_backend = resolve_quantization_backend(base, **quantisation)
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.adapter_layer_names = ()
-        self.tensor_names: dict[str, str] = {}  # of a store, by the attribute's name
+        self.tensor_names: dict[str, str] = {}  # tensor name by attribute name of its store
         self.changes: dict[str, Change] = {}
         self.dropouts: dict[str, float] = {}
-        self.factors: dict[str, float] = {}  # of the changes, 1 unless weighed; never saved
-        # Layers that store the shared tensors an adapter uses here; in dictionaries, so that torch does
-        # not take them for parts of this one.
+        self.factors: dict[str, float] = {}  # on the changes, 1 unless weighed; never saved
+        # Layers that store the shared tensors of an adapter; in dictionaries, so that torch does
+        # not register them as submodules.
         self.owners: dict[str, dict[str, AdapterLayer]] = {}
         self._disable_adapters = False
         self.merged_adapters = []
@@ -77,17 +76,18 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         layer: Layer,
         owners: dict[str, "AdapterLayer"] | None = None,
     ) -> None:
-        """Add an adapter (or replace the one of that name) with freshly drawn tensors.
+        """Add or replace an adapter, with newly drawn tensors.
 
         Args:
-            adapter_name: Its name.
-            config: Its settings.
-            layer: Sizes and place of this layer.
-            owners: Layers that store the adapter's shared tensors so far; becomes theirs that are new here.
+            adapter_name: Name of the adapter.
+            config: Settings of the adapter.
+            layer: Sizes and position of this layer.
+            owners: Layers that store the adapter's shared tensors so far; extended by this layer's
+                new ones.
 
         Raises:
-            Refusal: If the name would be confused with those of tensors, or a shared tensor has another
-                size here than at the layer before.
+            Refusal: If the name is ambiguous among tensor names, or a shared tensor has another
+                size at an earlier layer.
         """
         if adapter_name in self.prefix or "." in adapter_name:
             raise Refusal(
@@ -95,7 +95,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 f"'{self.prefix}…': choose a name without a dot that is no part of {self.prefix!r}"
             )
         change = config.change(layer)
-        change.all_tensors()  # refuses one name for two
+        change.all_tensors()  # refuses duplicate names
         for store in self._stores(adapter_name).values():
             del store[adapter_name]
         self._add_tensors(adapter_name, change.tensors())
@@ -120,7 +120,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     def _share(
         self, adapter_name: str, change: Change, owners: dict[str, "AdapterLayer"]
     ) -> list[str]:
-        """Store the shared tensors that no layer before has, and note where the others are."""
+        """Store the shared tensors without an owner, and record the owners of the others."""
         specs = change.shared_tensors()
         new = {name: spec for name, spec in specs.items() if name not in owners}
         for name in specs.keys() - new:
@@ -145,7 +145,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             change.initialise({name: tensors[name] for name in change.tensors()})
 
     def _store(self, name: str, trainable: bool, mark: str) -> nn.ParameterDict | BufferDict:
-        """Where the tensors of that name are, one per adapter; made when it is first asked for."""
+        """Return the store of a tensor name, one entry per adapter; create it if missing."""
         attribute = f"{self.prefix}{mark}{'' if trainable else 'frozen_'}{name}"
         if attribute not in self._modules:
             setattr(self, attribute, nn.ParameterDict() if trainable else BufferDict(None, True))
@@ -155,34 +155,37 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return getattr(self, attribute)
 
     def _stores(self, adapter_name: str) -> dict[str, nn.ParameterDict | BufferDict]:
-        """Where this layer keeps an adapter's tensors, by the names its method gave them."""
+        """Return the stores of an adapter's tensors at this layer, by the method's names."""
         stores = ((name, getattr(self, attribute)) for attribute, name in self.tensor_names.items())
         return {name: store for name, store in stores if adapter_name in store}
 
     def adapter_tensors(self, adapter_name: str) -> dict[str, Tensor]:
-        """The tensors of an adapter, shared ones among them, by the names its method gave them."""
+        """Return own and shared tensors of an adapter, by the method's names."""
         tensors = {}
         for (
             attribute,
             name,
-        ) in self.tensor_names.items():  # the walk of every pass, so past `__getattr__`
+        ) in self.tensor_names.items():  # runs in every pass, so avoids `__getattr__`
             store = cast("nn.ParameterDict | BufferDict", self._modules[attribute])
             tensor = store._parameters.get(adapter_name)
             if tensor is not None:
                 tensors[name] = tensor
-            elif adapter_name in store:  # a buffer, or what torch put in the parameter's place
+            elif adapter_name in store:  # a buffer, or torch's replacement of a parameter
                 tensors[name] = _tensor(store, adapter_name)
         for name, owner in self.owners.get(adapter_name, {}).items():
             tensors[name] = _tensor(owner._stores(adapter_name)[name], adapter_name)
         return tensors
 
     def set_scale(self, adapter: str, scale: float) -> None:
-        """Multiply an adapter's change by a factor (not on top of an earlier one), as LoRA's does."""
+        """Set the factor on an adapter's change, as LoRA's method does.
+
+        Replaces an earlier factor.
+        """
         if adapter in self.factors:
             self.factors[adapter] = float(scale)
 
     def cast_adapter(self, adapter_name: str, dtype: torch.dtype) -> None:
-        """Keep an adapter's tensors in another precision."""
+        """Cast an adapter's tensors to another precision."""
         for store in self._stores(adapter_name).values():
             before = _tensor(store, adapter_name)
             after = before.detach().to(dtype)
@@ -190,12 +193,12 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             store[adapter_name] = nn.Parameter(after, before.requires_grad) if trained else after
 
     def _device_and_dtype(self) -> tuple[torch.device, torch.dtype]:
-        """Device of the base weight; float64 where it is float64, else float32."""
+        """Return the base weight's device, and float64 for a float64 base, else float32."""
         device, dtype = self._get_base_layer_device_and_dtype(self.get_base_layer())
         return device or torch.device("cpu"), compute_dtype(dtype)
 
     def _move_adapter_to_device_of_base_layer(self, adapter_name, device=None) -> None:
-        """Move to the base layer's device; unlike PEFT's, never down to its half precision."""
+        """Move to the base layer's device, without PEFT's cast to half precision."""
         device = device or self._device_and_dtype()[0]
         for store in self._stores(adapter_name).values():
             tensor = _tensor(store, adapter_name)
@@ -203,7 +206,10 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 store[adapter_name] = tensor.to(device)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """The base layer's output plus the changes of the active adapters, in the precision of the base."""
+        """Compute base output plus changes of the active adapters.
+
+        The result has the precision of the base output.
+        """
         if self._disable_adapters and self.merged_adapters:
             self.unmerge()
         result = self.base_layer(x, *args, **kwargs)
@@ -215,7 +221,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return (result + self._changes(x, result, active)).to(result.dtype) if active else result
 
     def _changes(self, x: Tensor, result: Tensor, active: list[str]) -> Tensor:
-        """The sum of the active adapters' changes, computed in float32 with autocast off."""
+        """Sum the active adapters' changes, at least in float32 and with autocast off."""
         layer = self.get_base_layer()
         with without_autocast(x.device.type):
             total = None
@@ -235,7 +241,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             return outputs_of(total, layer)
 
     def _base(self, result: Tensor, dtype: torch.dtype) -> Base:
-        """The layer as it is without adapters, for the input that gave this result."""
+        """Return the layer without adapters, for the input of this result."""
 
         def output() -> Tensor:
             rows, bias = rows_of(result, self.get_base_layer()).to(dtype), self.bias
@@ -244,10 +250,10 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return Base(lambda: self.base_matrix(dtype), output)
 
     def base_matrix(self, dtype: torch.dtype) -> Float[Tensor, "out_features in_features"]:
-        """The frozen weight that multiplies an input, or a patch of it; a quantised one as it multiplies.
+        """Return the frozen weight as a matrix; a quantised weight is dequantised.
 
         Raises:
-            Unsupported: If the format of a quantised weight cannot be read back as numbers.
+            Unsupported: If a quantised weight cannot be dequantised.
         """
         layer = self.get_base_layer()
         weight = self._weight_before
@@ -273,7 +279,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     @torch.no_grad()
     def delta_weight(self, adapter: str) -> Float[Tensor, "out_features in_features"]:
-        """The change of weight of a linear adapter, times its factor."""
+        """Compute the change of weight of a linear adapter, times its factor."""
         self._check_linear(adapter)
         tensors = self.adapter_tensors(adapter)
         dtype = compute_dtype(*(tensor.dtype for tensor in tensors.values()))
@@ -285,11 +291,14 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             return self._scaled(adapter, self.changes[adapter].matrix(tensors, base))
 
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """PEFT's name for the change of weight, laid out as the base weight is."""
+        """Compute the change of weight in the layout of the base weight (PEFT's interface)."""
         return as_weight(self.delta_weight(adapter), self.get_base_layer())
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
-        """Whether peft can turn an adapter into LoRA: a change linear in the input, and no convolution."""
+        """Return whether PEFT can convert an adapter to LoRA.
+
+        The change must be linear in the input, and the layer no convolution.
+        """
         change = self.changes.get(adapter_name)
         plain = not isinstance(self.get_base_layer(), CONVOLUTIONS)
         return plain and change is not None and change.is_linear(change.config)
@@ -302,13 +311,13 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             )
 
     def _check_not_affine(self, adapter: str, tensors: Mapping[str, Tensor]) -> None:
-        """Refuse a change of an input of zeros, which no weight has."""
+        """Refuse a change with a nonzero output at zero input."""
         some = next(iter(tensors.values()))
         zeros = torch.zeros(1, self.in_features, dtype=some.dtype, device=some.device)
         nothing = torch.zeros(1, self.out_features, dtype=some.dtype, device=some.device)
         base = Base(lambda: self.base_matrix(some.dtype), lambda: nothing)
         change = self.changes[adapter].output(tensors, zeros, base)
-        if change.isfinite().all() and change.any():  # PEFT names what is not finite
+        if change.isfinite().all() and change.any():  # PEFT reports non-finite values
             raise Unsupported(
                 f"adapter {adapter!r} must change no input of zeros to be merged, got a change as of a bias. Keep the "
                 "adapter beside the model (save_pretrained), or declare the method with is_linear False."
@@ -318,7 +327,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         layer = self.get_base_layer()
         kind = quantised_kind(layer) or getattr(
             layer, "rounding", None
-        )  # the latter is fake-quantised
+        )  # `rounding` marks fake quantisation
         if kind is not None:
             raise Unsupported(
                 f"the base weight is quantised ({kind}), and a sum would be rounded to it again, so "
@@ -327,10 +336,10 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             )
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Add linear adapters into the base weight, which is kept to be put back by `unmerge`.
+        """Add linear adapters to the base weight, and store it for `unmerge`.
 
         Raises:
-            Unsupported: If an adapter's change is not one matrix; says what to do instead.
+            Unsupported: If an adapter's change is not one matrix, with a remedy.
             Refusal: If `safe_merge` finds values that are not finite.
         """
         names = check_adapters_to_merge(self, adapter_names)
@@ -349,12 +358,12 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                     "it was not merged"
                 )
             if self._weight_before is None:
-                self._weight_before = weight  # a tensor of its own: merging makes a new one
+                self._weight_before = weight  # unchanged: merging allocates a new tensor
             self.set_base_weight(merged)
             self.merged_adapters.append(name)
 
     def unmerge(self) -> None:
-        """Put the base weight back, bit by bit as it was before `merge`."""
+        """Restore the base weight from before `merge`, bit for bit."""
         if self._weight_before is None:
             warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
             return
@@ -369,17 +378,17 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
 def _tensor(store: nn.ParameterDict | BufferDict, adapter_name: str) -> Tensor:
     tensor = store[adapter_name]
-    assert isinstance(tensor, Tensor)  # nothing else is put there
+    assert isinstance(tensor, Tensor)  # stores hold tensors only
     return tensor
 
 
 def compute_dtype(*dtypes: torch.dtype | None) -> torch.dtype:
-    """The precision adapters compute in: float64 if any input is, else float32."""
+    """Return the precision of adapters: float64 if any input has it, else float32."""
     return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
 def without_autocast(device_type: str) -> contextlib.AbstractContextManager:
-    """A block that autocast leaves alone."""
+    """Return a context without autocast."""
     if torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""A model whose layers carry adapters of one of our methods: PEFT's tuner model."""
+"""Tuner model of PEFT for one of our methods."""
 
 import contextlib
 import copy
@@ -22,7 +22,7 @@ from qtha_lab.core.errors import Unsupported
 
 
 class AdapterModel(BaseTuner):
-    """A model whose chosen layers carry adapters of one method of ours."""
+    """Model whose target layers have adapters of one of our methods."""
 
     target_module_mapping = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
     tuner_layer_cls: type[AdapterLayer]
@@ -32,12 +32,12 @@ class AdapterModel(BaseTuner):
         self._n_blocks = max((b for b in blocks if b is not None), default=-1) + 1
         self._sizes = self._sizes_by_name(peft_config, model)
         vars(peft_config).update(vars(peft_config.sized_for(tuple(self._sizes.values()))))
-        self._owners: dict[str, AdapterLayer] = {}  # of the adapter that is being added
+        self._owners: dict[str, AdapterLayer] = {}  # for the adapter that is being added
 
     def _sizes_by_name(
         self, peft_config: AdapterConfig, model: nn.Module
     ) -> dict[str, tuple[int, int]]:
-        """(in_features, out_features) of every layer that the config names, in the model's order."""
+        """Return (in_features, out_features) of every target layer, in the model's order."""
         config = copy.copy(peft_config)
         _maybe_include_all_linear_layers(config, model)
         modules, inside = {}, ()
@@ -60,7 +60,7 @@ class AdapterModel(BaseTuner):
         **_: Any,
     ) -> None:
         sizes = self._sizes
-        if current_key not in sizes:  # named by the saved tensors, not by the config
+        if current_key not in sizes:  # named only by the saved tensors
             sizes = {current_key: layer_sizes(_base_of(target), current_key)}
         layer = Layer(
             *sizes[current_key],
@@ -82,7 +82,10 @@ class AdapterModel(BaseTuner):
         self._replace_module(parent, target_name, new, target)
 
     def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
-        """Ours are float32 over a base in half precision, unless a person asks for the base's."""
+        """Keep adapters in float32 over a half-precision base.
+
+        Without `autocast_adapter_dtype` they take the precision of the base.
+        """
         super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype)
         if autocast_adapter_dtype:
             return
@@ -93,7 +96,7 @@ class AdapterModel(BaseTuner):
 
     @contextlib.contextmanager
     def _enable_peft_forward_hooks(self, *args, **kwargs):
-        """PEFT's block around a forward pass, or around all of an answer's."""
+        """Hold products during PEFT's block around a forward pass or a generation."""
         if kwargs.get("adapter_names") is not None:
             raise Unsupported(
                 f"a batch cannot mix {self.prefix.rstrip('_')} adapters by adapter_names: "

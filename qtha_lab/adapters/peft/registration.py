@@ -1,4 +1,4 @@
-"""`@method`: one of our methods by name, and as a tuner of PEFT."""
+"""Decorator `@method`: registers a method by name, and with PEFT as a tuner."""
 
 import dataclasses
 import re
@@ -20,9 +20,9 @@ from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import Setting
 from qtha_lab.core.settings_help import with_arguments
 
-# Before ours are added; DoRA is a setting of PEFT's LoRA.
+# PEFT's types before ours are added; DoRA is a setting of PEFT's LoRA.
 PEFTS_OWN = frozenset(PeftType.__members__) | {"DORA"}
-ROOM = "qtha_lab.adapters.peft"  # where pickle finds the classes that are written here
+ROOM = "qtha_lab.adapters.peft"  # module in which pickle finds the generated classes
 OUR_METHODS: Registry["OurMethod"] = Registry(
     "method", "qtha_lab.adapters", group="qtha_lab.methods"
 )
@@ -30,7 +30,7 @@ OUR_METHODS: Registry["OurMethod"] = Registry(
 
 @dataclasses.dataclass(repr=False)
 class OurMethod(Method):
-    """A method of ours, registered with PEFT."""
+    """Method of ours, registered with PEFT."""
 
     name: str
     config_class: type[AdapterConfig]
@@ -86,26 +86,27 @@ def method(
     controls: Iterable[Control] = (),
     compare_with_lora: bool = False,
 ):
-    """Register the mathematics below as a method: with us by name, with PEFT as a tuner.
+    """Register a `Change` class as a method, and with PEFT as a tuner.
 
     Args:
-        name: Lower case; also the name of the PEFT type and the prefix of its tensors.
-        config_class: Its settings.
+        name: Name in lower case; also the PEFT type and the prefix of the tensors.
+        config_class: Config class with the settings.
         summary: One sentence for lists.
-        equation: What is added to the output of a layer, or to its weight, in one line.
-        source: Paper or code it is from.
-        default_learning_rate: Where to start when nothing is known.
-        other_learning_rates: The same where an option has a value, by (option, value).
-        examples: Small configs, by name, that show each of its forms; the contract tests run them.
-        style: Colour, dash and symbol in figures; None takes them from the name.
+        equation: Change of a layer's output or weight, in one line.
+        source: Paper or code of the method.
+        default_learning_rate: Default learning rate.
+        other_learning_rates: Default learning rates for values of options, by (option, value).
+        examples: Small configs by name that cover the variants; the contract tests run them.
+        style: Colour, dash and symbol in figures; None derives them from the name.
         controls: Classical controls that `name+controls` adds to a list of methods.
-        compare_with_lora: Whether `all` puts LoRA of equal r and of equal size beside it.
+        compare_with_lora: Whether `all` adds LoRA of equal r and of equal size.
 
     Returns:
-        A decorator of the `Change`.
+        A decorator of the `Change` class.
 
     Raises:
-        Refusal: If the name or the look cannot be used, a text is empty, or another file or PEFT has the name.
+        Refusal: If name or plot style are invalid, a text is empty, or another file or PEFT uses
+            the name.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise Refusal(f"a method's name is lower case letters, digits and _, not {name!r}")
@@ -146,11 +147,9 @@ def method(
 
 
 def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
-    """Add the type to PEFT's closed list, then the tuner made for it."""
+    """Add the type to PEFT's enumeration, and register a tuner for it."""
     kind = extend_peft_types(name)
-    if (
-        kind in PEFT_TYPE_TO_CONFIG_MAPPING
-    ):  # the next version of a plugin; the tuner holds no mathematics
+    if kind in PEFT_TYPE_TO_CONFIG_MAPPING:  # a new version of a plugin; the tuner needs no change
         PEFT_TYPE_TO_CONFIG_MAPPING[kind] = config_class
         return
     prefix, title = f"{name}_", name.title().replace("_", "")
@@ -161,13 +160,13 @@ def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
         (AdapterModel,),
         {"prefix": prefix, "tuner_layer_cls": layer_class, "__module__": ROOM},
     )
-    for tuner_class in (layer_class, model_class):  # so that they can be pickled
+    for tuner_class in (layer_class, model_class):  # for pickle
         setattr(sys.modules[ROOM], tuner_class.__name__, tuner_class)
     register_peft_method(name=name, config_cls=config_class, model_cls=model_class, prefix=prefix)
 
 
 def extend_peft_types(name: str) -> PeftType:
-    """The `PeftType` of that name, added to the enumeration if it is not there."""
+    """Return the `PeftType` of a name, added to the enumeration if missing."""
     key = name.upper()
     if key in PeftType.__members__:
         return PeftType[key]

@@ -1,11 +1,12 @@
-"""What adapters make of their tensors alone, for all layers at once and no more often than needed.
+"""Token-independent products of adapter tensors, for all layers at once and cached.
 
-A scope is around one forward pass, or around all tokens of an answer and all batches of an evaluation.
-Within it the first layer that asks has the products of every layer made. With gradients each is taken
-once, by one forward pass; without, it is kept as long as its tensors stay as they were. Outside of a
-scope, and where torch traces, compiles or transforms, each layer makes its own.
+A scope covers one forward pass, all tokens of a generated answer, or all batches of an evaluation.
+Within a scope the first layer that needs a product triggers the computation for every layer. With
+gradients each product is used once, by one forward pass. Without gradients it is cached as long as
+its tensors stay unchanged. Outside of a scope, and under tracing, compilation or transforms of
+torch, each layer computes its own products.
 
-A write through `.data` into the memory of a tensor cannot be seen; none is kept beyond its scope.
+Writes through `.data` are not detected; no product outlives its scope.
 """
 
 import contextlib
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
 
     _Member = tuple[
         AdapterLayer, str, Mapping[str, Tensor]
-    ]  # a layer, an adapter and its sources there
+    ]  # layer, adapter, and the adapter's sources there
 
 
 @contextlib.contextmanager
 def hold_products(model: nn.Module) -> Iterator[None]:
-    """Make the products of a model's adapters once, for all forward passes without gradients inside.
+    """Cache the products of a model's adapters for all gradient-free forward passes inside.
 
-    `generate` does so by itself.
+    `generate` calls this function itself.
 
     Args:
-        model: With adapters of ours in it; others are not touched.
+        model: Model with adapters of ours; other adapters are unaffected.
 
     Example:
         >>> import torch
@@ -50,7 +51,7 @@ def hold_products(model: nn.Module) -> Iterator[None]:
         return
     scope = Scope(model, _scope.get())
     token = _scope.set(scope)
-    # a fused optimiser leaves the version of what it changes as it is
+    # a fused optimiser changes tensors without a new version
     hook = register_optimizer_step_post_hook(lambda *_: scope.forget())
     try:
         yield
@@ -62,13 +63,13 @@ def hold_products(model: nn.Module) -> Iterator[None]:
 def with_products(
     layer: "AdapterLayer", name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype
 ) -> Mapping[str, Tensor]:
-    """The tensors of an adapter at a layer, products in the place of their sources.
+    """Return an adapter's tensors at a layer, with products in place of their sources.
 
     Args:
-        layer: Which asks.
-        name: Of the adapter.
-        tensors: The adapter's at this layer, as they are stored.
-        dtype: The precision that they are multiplied in.
+        layer: Layer that needs the tensors.
+        name: Name of the adapter.
+        tensors: Adapter's tensors at this layer, as stored.
+        dtype: Precision of the products.
     """
     change = layer.changes[name]
     names = change.product_sources()
@@ -90,7 +91,10 @@ def _in(dtype: torch.dtype, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def scope_of(layer: "AdapterLayer") -> "Scope | None":
-    """The outermost scope around this pass that the layer is in; none where torch traces or transforms."""
+    """Return the outermost active scope that contains the layer.
+
+    Returns None under tracing or transforms of torch.
+    """
     scope = _scope.get()
     if scope is None or torch.compiler.is_compiling() or is_special():
         return None
@@ -100,7 +104,7 @@ def scope_of(layer: "AdapterLayer") -> "Scope | None":
 
 
 def is_special() -> bool:
-    """Whether torch traces or transforms what runs, or the parameters live on several processes."""
+    """Return whether torch traces or transforms, or runs distributed."""
     return (
         torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
         or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]  documented all the same
@@ -111,16 +115,16 @@ def is_special() -> bool:
 
 @dataclasses.dataclass
 class _Entry:
-    """Products and the state of the tensors that they were made of."""
+    """Products with the state of their source tensors."""
 
     products: dict[str, Tensor]
     dtype: torch.dtype
     sources: list[Tensor]
-    memory: list[Tensor]  # keeps it from being given to others, so that an address tells it
+    memory: list[Tensor]  # holds the memory, so that its address stays unique
     versions: list[int | None]
 
     def fits(self, sources: Mapping[str, Tensor], dtype: torch.dtype) -> bool:
-        """Whether the products are those of these sources."""
+        """Return whether the products belong to these sources."""
         if dtype != self.dtype or len(sources) != len(self.sources):
             return False
         states = zip(sources.values(), self.sources, self.memory, self.versions, strict=True)
@@ -135,34 +139,34 @@ class _Entry:
 
 
 class Scope:
-    """What is kept around a forward pass or an answer.
+    """Cache of products around forward passes.
 
     Attributes:
-        at_rest: What layers have worked out for the tokens of an answer, by layer; None for one pass so far.
+        at_rest: Cached functions for generated tokens by layer; None after a first pass.
     """
 
     def __init__(self, model: nn.Module, outer: "Scope | None"):
         self.model, self.outer = model, outer
         self.layers: list[AdapterLayer] | None = None
-        # by whether there are gradients; made together once for each
+        # by gradient mode; computed together once per mode
         self.entries: dict[bool, dict[tuple[AdapterLayer, str], _Entry]] = {}
         self.at_rest: dict[AdapterLayer, Any] = {}
 
     def forget(self) -> None:
-        """Everything: tensors were changed."""
+        """Clear the cache after a change of tensors."""
         self.entries.clear()
         self.at_rest.clear()
 
     def take(
         self, layer: "AdapterLayer", name: str, sources: Mapping[str, Tensor], dtype: torch.dtype
     ) -> dict[str, Tensor]:
-        """The products of an adapter at a layer, of these sources.
+        """Return the products of an adapter at a layer, from these sources.
 
         Args:
-            layer: Which asks.
-            name: Of the adapter.
-            sources: Its tensors that are multiplied, as they are stored.
-            dtype: The precision that they are multiplied in.
+            layer: Layer that needs the products.
+            name: Name of the adapter.
+            sources: Source tensors, as stored.
+            dtype: Precision of the products.
         """
         gradients = torch.is_grad_enabled()
         if not gradients and self.outer is not None and layer in self.outer:
@@ -173,7 +177,7 @@ class Scope:
         entry = entries.pop((layer, name), None)
         if entry is None or not entry.fits(sources, dtype):
             (entry,) = _products_of([(layer, name, sources)], dtype)
-        if not gradients:  # else the next pass is to have a graph of its own
+        if not gradients:  # with gradients the next pass needs a graph of its own
             entries[layer, name] = entry
         return entry.products
 
@@ -185,7 +189,7 @@ class Scope:
         return layer in self._members
 
     def _together(self, dtype: torch.dtype) -> dict[tuple["AdapterLayer", str], _Entry]:
-        """The products of every active adapter, if all sources are at hand."""
+        """Compute the products of every active adapter; empty if a source is on meta."""
         kinds: dict[Hashable, list[_Member]] = {}
         for layer in self.layers or ():
             for name in layer.active_adapters:
@@ -195,7 +199,7 @@ class Scope:
                 tensors = layer.adapter_tensors(name)
                 sources = {key: tensors[key] for key in change.product_sources()}
                 if any(tensor.is_meta for tensor in sources.values()):
-                    return {}  # some are elsewhere until their layer runs
+                    return {}  # offloaded until their layer runs
                 kinds.setdefault(_kind(change, sources), []).append((layer, name, sources))
         return {
             (layer, name): entry
@@ -205,13 +209,16 @@ class Scope:
 
 
 def _kind(change: "Change", sources: Mapping[str, Tensor]) -> Hashable:
-    """Equal for those that are done in one."""
+    """Return a key that is equal for adapters computed together."""
     sizes = tuple((t.shape, t.dtype, t.device) for t in sources.values())
     return type(change), change.product_kind(), tuple(sources), sizes
 
 
 def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entry]:
-    """Entries of adapters at layers, all of one kind, and a graph of one node where there are slopes."""
+    """Compute the products of several adapters of one kind.
+
+    With gradients, one graph node covers all of them.
+    """
     layer, name, sources = members[0]
     change, names = layer.changes[name], tuple(sources)
     at_hand = [_in(dtype, sources) for *_, sources in members]
@@ -226,7 +233,7 @@ def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entr
     return [
         _Entry(
             dict(zip(found, products, strict=True)), dtype, list(sources.values()),
-            # what is used within one pass is not moved meanwhile
+            # tensors do not move within one pass
             [t if gradients else t.detach() for t in sources.values()],
             [None if t.is_inference() else t._version for t in sources.values()],
         )
@@ -235,11 +242,11 @@ def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entr
 
 
 class _Products(torch.autograd.Function):
-    """All products of a kind as one node, of stacks: a node for every tensor would cost more than their contraction.
+    """Autograd node for all stacked products of a kind; one node per tensor is slower.
 
-    A layer that was not used gets no gradient, not a zero one. Saved tensors are kept from the hooks around: a
-    checkpointed block that makes its own products when it is run again then has as many as when it took them from
-    a scope.
+    An unused layer receives no gradient instead of a zero one. Saved tensors bypass outer hooks. So
+    a checkpointed block saves the same number of tensors when it recomputes its products without
+    the scope.
     """
 
     @staticmethod
@@ -264,7 +271,7 @@ class _Products(torch.autograd.Function):
                 "an adapter's tensor was modified by an inplace operation between the forward and the "
                 "backward pass: change it before the one or after the other"
             )
-        again = torch.is_grad_enabled()  # to be differentiated in turn
+        again = torch.is_grad_enabled()  # for second derivatives
         sources, outputs = ctx.stacks, ctx.outputs
         count = len(ctx.inputs) // len(ctx.names)
         if again:
@@ -299,8 +306,8 @@ def _gradients(
     gradients: "Sequence[Sequence[Tensor | None]]",
     again: bool,
 ) -> Sequence[Tensor | None]:
-    """The slopes of all stacks, from those of the layers' outputs; None where nothing was read of them."""
-    read = [  # a product of tensors that are not trained has none to hand on
+    """Compute the gradients of all stacks; None for stacks without a used output."""
+    read = [  # products of frozen tensors have no gradient
         (output, _filled(of_layers, output))
         for output, of_layers in zip(outputs, gradients, strict=True)
         if output.requires_grad and any(s is not None for s in of_layers)
@@ -318,13 +325,13 @@ def _gradients(
 
 
 def _filled(gradients: "Sequence[Tensor | None]", output: Tensor) -> Tensor:
-    """Of all layers, zero where one was not used."""
+    """Stack the gradients of all layers, with zeros for unused layers."""
     zero = torch.zeros_like(output[0])
     return torch.stack([zero if gradient is None else gradient for gradient in gradients])
 
 
 def _in_rows(flat: Sequence[Any], count: int) -> list[Sequence[Any]]:
-    """In rows of so many."""
+    """Split a flat sequence into rows of `count` items."""
     return [flat[start : start + count] for start in range(0, len(flat), count)]
 
 

@@ -1,6 +1,7 @@
-"""Keys and values on few bits, as a cache of them would hold them: rounded after their positions are turned in.
+"""Rounding of attention keys and values to few bits, after rotary position embedding.
 
-One grid for each head and token. Works on models that read their attention from transformers' own table.
+A quantised key-value cache would hold the same values. Each head of a token has a grid of its own.
+Works on models that use transformers' attention interface.
 """
 
 from typing import Any, cast
@@ -19,11 +20,12 @@ NAME = "rounded_keys_and_values"
 
 
 class RoundedKeys(nn.Module):
-    """What rounds the keys and values of one attention: Q(Rᵀk) turned back by R, or Q(k) where there is no R.
+    """Rounding of one attention's keys and values: R Q(Rᵀk), or Q(k) without a rotation R.
 
     Args:
-        bits: Of a number in a key or a value.
-        rotations: (head_dim, head_dim) of the keys and of the values; None turns nothing.
+        bits: Bits of each number in a key or a value.
+        rotations: Rotations (head_dim, head_dim) of the keys and of the values; None rotates
+            neither.
     """
 
     def __init__(self, bits: int, rotations: tuple[Tensor | None, Tensor | None] = (None, None)):
@@ -33,7 +35,7 @@ class RoundedKeys(nn.Module):
         self.register_buffer("of_values", rotations[1], persistent=False)
 
     def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Both rounded, (rows, heads, tokens, head_dim), with the slopes of what went in."""
+        """Round both, (rows, heads, tokens, head_dim), with straight-through gradients."""
         of_keys, of_values = (
             cast("Tensor | None", self.of_keys),
             cast("Tensor | None", self.of_values),
@@ -46,12 +48,12 @@ class RoundedKeys(nn.Module):
 def rotated_and_rounded(
     x: Float[Tensor, "*batch size"], rotation: Float[Tensor, "size size"] | None, bits: int
 ) -> Float[Tensor, "*batch size"]:
-    """R Q(Rᵀ x) of every row, with the slope of x.
+    """Compute R Q(Rᵀ x) of every row, with the identity as gradient in x.
 
     Args:
         x: Rows along the last axis.
-        rotation: R; None is I.
-        bits: Of a number.
+        rotation: R; None is the identity.
+        bits: Bits of each number.
     """
     if rotation is None:
         return straight_through(x, bits)
@@ -62,7 +64,7 @@ def rotated_and_rounded(
 
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The modules that ask transformers' table for their attention, by name: those that know their head size."""
+    """Return the attention modules that use transformers' attention interface, by name."""
     return {
         name: module
         for name, module in model.named_modules()
@@ -71,16 +73,16 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def head_size(module: nn.Module) -> int:
-    """Numbers in a key of an attention."""
+    """Return the length of a key of an attention."""
     size = getattr(module, "head_dim", None) or getattr(module, "attention_head_size")  # noqa: B009
     return int(cast(int, size))
 
 
 def check_keys(model: nn.Module, bits: int) -> None:
-    """Refuse a model whose keys and values are nowhere to be reached.
+    """Refuse a model whose keys and values cannot be rounded.
 
     Raises:
-        Refusal: With the kind of model.
+        Refusal: With the class of the model.
     """
     if bits < WHOLE and not (
         getattr(model, "_supports_attention_backend", False) and attention_layers(model)
@@ -92,11 +94,11 @@ def check_keys(model: nn.Module, bits: int) -> None:
 
 
 def round_keys(model: nn.Module, rounders: dict[str, RoundedKeys]) -> None:
-    """Let every attention round its keys and values.
+    """Make every attention round its keys and values.
 
     Args:
-        model: Of transformers; changed in place.
-        rounders: By the name of the attention.
+        model: A transformers model; changed in place.
+        rounders: Roundings by the name of the attention.
     """
     AttentionInterface.register(NAME, _attention)
     AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,4 +1,4 @@
-"""A model block by block: what goes into each and what comes out, so that one can be rounded after the other."""
+"""Inputs, outputs and shared inputs of a model's transformer blocks, for block-wise rounding."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -16,28 +16,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """A block's arguments for one batch, the stream of hidden states apart."""
+    """Arguments of a block for one batch, with the hidden states held separately."""
 
     hidden: Tensor
     others: tuple
     named: dict[str, Any]
 
     def through(self, block: Callable) -> Tensor:
-        """The hidden states after a block."""
+        """Compute the hidden states after a block."""
         result = block(self.hidden, *self.others, **self.named)
         return result[0] if isinstance(result, tuple) else result
 
     def with_hidden(self, hidden: Tensor) -> "Call":
-        """The same with another stream."""
+        """Return a copy with other hidden states."""
         return replace(self, hidden=hidden)
 
 
-class _Reached(Exception):  # noqa: N818  ends a forward pass that has shown what it was for
-    """The first block was reached."""
+class _Reached(Exception):  # noqa: N818  ends a forward pass whose rest is not needed
+    """Signal that the forward pass has reached the first block."""
 
 
 def blocks_of(model: nn.Module) -> tuple[str, nn.ModuleList]:
-    """The list of a model's transformer blocks, and its name.
+    """Return the list of a model's transformer blocks, and its name.
 
     Raises:
         Refusal: If there is none.
@@ -52,7 +52,7 @@ def blocks_of(model: nn.Module) -> tuple[str, nn.ModuleList]:
 
 @torch.no_grad()
 def first_calls(model: nn.Module, batches: Sequence[Batch]) -> list[Call]:
-    """What the first block is given for each batch."""
+    """Record the arguments of the first block for each batch."""
     calls: list[Call] = []
 
     def catch(module: nn.Module, arguments: tuple, named: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def _without_cache(model: nn.Module) -> dict[str, bool]:
 
 @torch.no_grad()
 def readers(block: nn.Module, call: Call) -> Iterator[tuple[list[str], Tensor]]:
-    """The linear layers of a block that read the same tensor, and that tensor, in the order they are called."""
+    """Yield the groups of linear layers that read the same tensor, with that tensor."""
     from qtha_lab.models.quantisation.layers import rounded_layers
 
     read: dict[int, tuple[list[str], Tensor]] = {}
@@ -87,7 +87,7 @@ def readers(block: nn.Module, call: Call) -> Iterator[tuple[list[str], Tensor]]:
 
         def note(module: nn.Module, arguments: tuple, name: str = name) -> None:
             x = arguments[0]
-            read.setdefault(id(x), ([], x))[0].append(name)  # kept, so that no other has its id
+            read.setdefault(id(x), ([], x))[0].append(name)  # holding x keeps its id unique
 
         hooks.append(layer.register_forward_pre_hook(note))
     try:

@@ -1,7 +1,8 @@
-"""What ways of rounding learn from text: which rows, and what was learnt, kept in the cache folder.
+"""Calibration rows of quantisation schemes, and the cache of calibration results.
 
-The rows are training rows of the shipped task `chat`, so one calibration serves every method, seed and task. The
-result is a safetensors file named after model, setting and rows; one that is damaged is made again.
+The rows are training rows of the shipped task `chat`, so one calibration serves every method, seed
+and task. The result is a safetensors file named after model, setting and rows. A damaged file is
+recomputed.
 """
 
 import fcntl
@@ -27,18 +28,18 @@ from qtha_lab.tasks.splits import in_evaluation_pool, in_test_pool
 
 ROWS = 64
 LENGTH = 128  # tokens of a row
-BATCH = 1  # rows at a time, as OmniQuant looks at them
+BATCH = 1  # rows per batch, as in OmniQuant
 Batch = dict[str, Tensor]
 log = logging.getLogger(__name__)
 
 
 def calibration_texts(tokenizer: Any, rows: int | None = None, skip: int = 0) -> list[str]:
-    """Conversations of which no turn is an answer that any shipped task evaluates or tests on.
+    """Return conversations that contain no evaluation or test answer of a shipped task.
 
     Args:
-        tokenizer: Writes a conversation as its model reads it.
-        rows: How many; None takes `ROWS`.
-        skip: Take others, from so many on.
+        tokenizer: Tokenizer whose chat template formats the conversations.
+        rows: Number of conversations; None takes `ROWS`.
+        skip: Number of leading conversations to leave out.
     """
     texts, count = [], skip + (ROWS if rows is None else rows)
     for row in tasks.load_task("chat").train:
@@ -57,12 +58,12 @@ def calibration_texts(tokenizer: Any, rows: int | None = None, skip: int = 0) ->
 
 
 def batches_of(texts: list[str], tokenizer: Any, longest: int) -> list[Batch]:
-    """Token ids and attention masks, a few rows at a time, padded on the right.
+    """Encode texts as batches of token ids and attention masks, padded on the right.
 
     Args:
-        texts: As `calibration_texts` gives them.
-        tokenizer: Of the model.
-        longest: Most tokens of a row that the model takes.
+        texts: Result of `calibration_texts`.
+        tokenizer: Tokenizer of the model.
+        longest: Largest number of tokens that the model accepts in a row.
     """
     length = min(LENGTH, longest)
     return [
@@ -80,11 +81,13 @@ def batches_of(texts: list[str], tokenizer: Any, longest: int) -> list[Batch]:
 
 
 def remembered(parts: dict[str, Any], learn: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What was learnt before for the same model, setting and rows, else what is learnt now; once at a time.
+    """Return the cached calibration result, or compute and cache it.
+
+    A file lock lets only one process compute the result.
 
     Args:
-        parts: All that the result depends on, as plain values.
-        learn: Makes it.
+        parts: Everything that the result depends on, as plain values.
+        learn: Function that computes the result.
 
     Raises:
         Refusal: If the cache folder cannot be written to.
@@ -100,7 +103,7 @@ def remembered(parts: dict[str, Any], learn: Callable[[], dict[str, Tensor]]) ->
 
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
-    """Hold the lock of a file: others that want it made wait, and then find it."""
+    """Hold the lock of a file; other processes wait until it is released."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
@@ -116,7 +119,7 @@ def _alone(file: Path) -> Iterator[None]:
 
 
 def _read(file: Path, parts: str) -> dict[str, Tensor] | None:
-    """The tensors of a file, if it is whole and holds what was asked for."""
+    """Return the tensors of a cache file; None for a missing, damaged or stale file."""
     try:
         with open_tensors(file) as opened:
             notes = opened.metadata() or {}
@@ -137,7 +140,7 @@ def _read(file: Path, parts: str) -> dict[str, Tensor] | None:
 
 
 def _write(file: Path, parts: str, learnt: dict[str, Tensor]) -> None:
-    """Write beside the name and move there, so that the name never holds half a file."""
+    """Write a temporary file, then rename it, to avoid partial files."""
     new = file.with_suffix(".new")
     save_file(learnt, new, {"parts": parts, "sha256": _digest(learnt)})
     os.replace(new, file)

@@ -1,6 +1,7 @@
-"""Trains the clips and scales of `learned`, one block after the other, on what the whole block gives.
+"""Training of clips and scales for scheme `learned`, one block after the other.
 
-The model is left as it was; what is learnt comes back as tensors.
+The loss is the squared error of the block's output. The model stays unchanged; the result is a
+dictionary of tensors.
 """
 
 import copy
@@ -17,12 +18,12 @@ from qtha_lab.models.quantisation.blocks import Call, blocks_of, first_calls, re
 from qtha_lab.models.quantisation.calibration import Batch
 from qtha_lab.models.quantisation.grid import WHOLE, best_clip, ends, grouped, on_grid
 
-PAPER_START = 4.0  # γ and β of the authors: the whole range but 1.8 %
+PAPER_START = 4.0  # the authors' γ and β: 98.2 % of the range
 LEAST_SCALE = 1e-5
 
 
 class Settings(Protocol):
-    """What `learned` is told."""
+    """Settings of scheme `learned`."""
 
     @property
     def w(self) -> int: ...
@@ -45,14 +46,16 @@ def clipped(
     bits: int,
     group: int | None,
 ) -> Float[Tensor, "out_features in_features"]:
-    """Q(W diag t) diag(1/t) on grids from σ(β) min to σ(γ) max, differentiable in all but the bits.
+    """Compute Q(W diag t) diag(1/t) on grids from σ(β) min to σ(γ) max.
+
+    Differentiable in every argument but the bits.
 
     Args:
         matrix: W.
         clips: β and γ.
         scale: t; None is 1.
-        bits: Of a weight.
-        group: Weights of a row that share a grid; None takes the row.
+        bits: Bits of each weight.
+        group: Number of weights of a row that share a grid; None takes the whole row.
 
     Example:
         >>> matrix, far = torch.tensor([[-1.0, 0.2, 0.9, 2.0]]), torch.full((1, 1, 1), 99.0)
@@ -72,13 +75,13 @@ def learn(
     batches: Sequence[Batch],
     tell: Callable[[float], None] = lambda error: None,
 ) -> dict[str, Tensor]:
-    """β, γ and t of every layer in a block, `NAME.low`, `NAME.high`, `NAME.scale`.
+    """Train β, γ and t of every layer in a block: `NAME.low`, `NAME.high`, `NAME.scale`.
 
     Args:
-        settings: Of `learned`.
-        model: Whole.
+        settings: Settings of `learned`.
+        model: Unquantised model.
         batches: Calibration rows.
-        tell: Called after each block with its last squared error.
+        tell: Callback after each block, with its last squared error.
     """
     learnt: dict[str, Tensor] = {}
     place, blocks = blocks_of(model)
@@ -100,7 +103,10 @@ def _through(block: nn.Module, calls: list[Call]) -> list[Call]:
 
 
 class _Trained:
-    """The trained numbers of one block; the block itself is copied, its weights are put in from outside."""
+    """Trained tensors of one block.
+
+    The block is a copy; its rounded weights are passed in at each call.
+    """
 
     def __init__(self, settings: Settings, block: nn.Module, call: Call) -> None:
         self.settings = settings
@@ -120,7 +126,7 @@ class _Trained:
                 rounded[name].scale = scale.detach().exp()
 
     def _start_of_scales(self, block: nn.Module, call: Call) -> dict[str, Tensor]:
-        """log t, one tensor for all layers that read the same."""
+        """Initialise log t, one tensor for all layers that read the same input."""
         scales: dict[str, Tensor] = {}
         for names, x in readers(block, call):
             if len(names) > 1:
@@ -146,7 +152,7 @@ class _Trained:
         return self.matrices[name] if scale is None else self.matrices[name] * scale
 
     def _put_in(self) -> dict[str, Tensor]:
-        """Weights and scales of the block's layers as they are now, by the names of their tensors."""
+        """Return the current weights and scales of the block's layers, by tensor name."""
         tensors: dict[str, Tensor] = {}
         for name, matrix in self.matrices.items():
             clips = cast("tuple[Tensor, Tensor]", self.clips[name])
@@ -158,14 +164,14 @@ class _Trained:
         return tensors
 
     def train(self, calls: list[Call], targets: list[Tensor]) -> float:
-        """Let the rounded block give what the whole one gives.
+        """Fit the output of the rounded block to that of the unquantised block.
 
         Args:
-            calls: What the blocks before, rounded, give it.
-            targets: What the whole block gives for what the whole blocks before give.
+            calls: Inputs of the block, computed by the rounded preceding blocks.
+            targets: Outputs of the unquantised block after the unquantised preceding blocks.
 
         Returns:
-            The mean squared error of the last step; nan where there was none.
+            The mean squared error of the last step; nan without a step.
         """
         loss = torch.tensor(torch.nan)
         rate = self.settings.rate
@@ -187,7 +193,7 @@ class _Trained:
 
     @torch.no_grad()
     def rounded_block(self) -> nn.Module:
-        """The block with what was learnt put into it."""
+        """Return the block with the trained weights and scales."""
         for name, tensor in self._put_in().items():
             layer = self.block.get_submodule(name.rpartition(".")[0])
             if name.endswith(".weight"):
@@ -198,7 +204,7 @@ class _Trained:
 
     @torch.no_grad()
     def learnt(self) -> dict[str, Tensor]:
-        """β, γ and t by the layer's name in the block."""
+        """Return β, γ and t by the layer's name in the block."""
         tensors = {f"{name}.low": low.detach().clone() for name, (low, _) in self.clips.items()}
         tensors |= {f"{name}.high": high.detach().clone() for name, (_, high) in self.clips.items()}
         scales = {name: cast(Tensor, self._scale(name)) for name in self.scales}

@@ -1,7 +1,8 @@
-"""Base models of fewer bits: formats that are stored so, and ways that round and store nothing smaller.
+"""Weight quantisation of base models: stored formats and fake-quantised schemes.
 
-`int8` and `int4` are formats of a library: torchao on the CPU, bitsandbytes on CUDA. Every other name is one of
-`qtha_lab.models.quantisation.schemes`, fake-quantised. Heads and embeddings stay whole.
+`int8` and `int4` are formats of a library: torchao on the CPU, bitsandbytes on CUDA. Every other
+name is a fake-quantised scheme of `qtha_lab.models.quantisation.schemes`, which saves no memory.
+Heads and embeddings are not quantised.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ GROUP = 32  # weights that share a scale at 4 bits on the CPU
 
 
 def quantizations() -> list[str]:
-    """What a form offers: the stored formats, and an example of every way to round."""
+    """List the stored formats and one example call of every quantisation scheme."""
     return [*STORED, *(info.example for info in BITS.values())]
 
 
 def rounding_of(quantization: str) -> Rounding | None:
-    """The way to round that a text names; None for a stored format.
+    """Return the quantisation scheme that a text names; None for a stored format.
 
     Raises:
         Refusal: If the name, a setting or a value is unknown.
@@ -44,7 +45,9 @@ def rounding_of(quantization: str) -> Rounding | None:
 
 
 def weight_bits(quantization: str) -> int | None:
-    """Bits of a weight of the base; None where it is whole or the way has no one number of them.
+    """Return the bits per weight of the base model.
+
+    Returns None for an unquantised base or a scheme without a single number of bits.
 
     Example:
         >>> weight_bits("int4"), weight_bits("outliers(w=3)"), weight_bits("none")
@@ -57,7 +60,7 @@ def weight_bits(quantization: str) -> int | None:
 
 
 def fake_quantised_sentence(quantization: str) -> str | None:
-    """What a person should know of a way that rounds and stores nothing smaller; None for a stored format."""
+    """Return a notice that a scheme saves no memory; None for a stored format."""
     if rounding_of(quantization) is None:
         return None
     return (
@@ -67,11 +70,11 @@ def fake_quantised_sentence(quantization: str) -> str | None:
 
 
 def check_quantization(quantization: str, model: nn.Module | None = None) -> None:
-    """Refuse a kind that is unknown, whose library is not installed, or whose bits a layer cannot take.
+    """Refuse an unusable quantisation: an unknown name, a missing library, an unsuitable layer.
 
     Args:
-        quantization: A stored format, or a call of a way to round.
-        model: The base, if it is known; may be on the meta device.
+        quantization: A stored format, or a call of a quantisation scheme.
+        model: Base model, if known; may be on the meta device.
 
     Raises:
         Refusal: With the package to install, or the layer.
@@ -90,7 +93,10 @@ def check_quantization(quantization: str, model: nn.Module | None = None) -> Non
 
 
 def quantization_config(quantization: str) -> Any:
-    """What `from_pretrained` takes for a stored format; None for "none" and for a way to round."""
+    """Return the `from_pretrained` quantisation config of a stored format.
+
+    Returns None for "none" and for a fake-quantised scheme.
+    """
     check_quantization(quantization)
     if quantization not in STORED[1:]:
         return None

@@ -1,6 +1,7 @@
-"""Numbers on a grid of few bits: Q(x) = s (clamp(⌊x/s⌉ + z, 0, 2ᵇ − 1) − z), s from the ends of a range.
+"""Affine grids of 2ᵇ points, for fake quantisation.
 
-Values stay in the precision they came in: what is rounded is only fake-quantised. Holds no layer.
+Q(x) = s (clamp(⌊x/s⌉ + z, 0, 2ᵇ − 1) − z). The step s follows from the ends of a range. Values keep
+their floating-point precision. Holds no layer.
 
 Source:
     Jacob et al. 2018, arXiv:1712.05877 (the affine grid); Bengio et al. 2013, arXiv:1308.3432 (the
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-WHOLE = 16  # bits from which nothing is rounded
+WHOLE = 16  # from this number of bits on, values are not rounded
 BITS = (2, 3, 4, 5, 6, 7, 8, WHOLE)
 RATIOS = tuple(round(0.05 * step, 2) for step in range(20, 5, -1))  # 1.00, 0.95, … 0.30
 
@@ -19,15 +20,15 @@ RATIOS = tuple(round(0.05 * step, 2) for step in range(20, 5, -1))  # 1.00, 0.95
 def on_grid(
     values: Float[Tensor, "..."], low: Tensor, high: Tensor, bits: int
 ) -> Float[Tensor, "..."]:
-    """Q(values) on the grid of 2ᵇ points from low to high; values beyond are clamped.
+    """Compute Q(values) on the grid of 2ᵇ points from low to high; clamp values beyond.
 
-    The slope is 1 inside the range and 0 beyond, and reaches `low` and `high` too.
+    The gradient is 1 inside the range and 0 beyond, and reaches `low` and `high` too.
 
     Args:
-        values: What to round.
+        values: Values to round.
         low: Lower end, broadcast over the values.
         high: Upper end.
-        bits: Of a value; from 16 on nothing is done.
+        bits: Bits of each value; with 16 or more the values stay unchanged.
 
     Example:
         >>> on_grid(torch.tensor([-1.0, 0.2, 0.9, 2.0]), torch.tensor(-1.0), torch.tensor(2.0), bits=2)
@@ -42,14 +43,15 @@ def on_grid(
 
 
 def _nearest(x: Tensor) -> Tensor:
-    """⌊x⌉, with the slope of x."""
+    """Compute ⌊x⌉, with the gradient of x."""
     return x + (x.round() - x).detach()
 
 
 def straight_through(x: Tensor, bits: int) -> Tensor:
-    """Each row of the last axis on a grid of its own from its least to its largest value; the slope of x.
+    """Round each row of the last axis on its own grid, with a straight-through gradient.
 
-    A token's activations, or a head's key, are such a row.
+    The grid extends from the smallest to the largest value of the row, such as a token's
+    activations or a head's key. The gradient is that of x.
 
     Example:
         >>> straight_through(torch.tensor([[0.0, 0.9, 3.0], [0.0, 10.0, 30.0]]), bits=2)
@@ -66,14 +68,16 @@ def straight_through(x: Tensor, bits: int) -> Tensor:
 def grouped(
     matrix: Float[Tensor, "out_features in_features"], group: int | None
 ) -> Float[Tensor, "out_features groups size"]:
-    """The weights that share a grid along the last axis: `group` neighbours of a row, or all of it."""
+    """Split each row into groups of `group` neighbouring weights that share a grid."""
     return matrix.unflatten(1, (-1, group or matrix.shape[1]))
 
 
 def ends(
     groups: Float[Tensor, "*axes size"], left_out: Bool[Tensor, "*axes size"] | None = None
 ) -> tuple[Float[Tensor, "*axes 1"], Float[Tensor, "*axes 1"]]:
-    """Least and largest value of each group, of those that are not left out; 0 and 0 where all are.
+    """Compute the smallest and largest value of each group, without excluded values.
+
+    A group whose values are all excluded has the ends 0 and 0.
 
     Example:
         >>> ends(torch.tensor([[1.0, -2.0, 9.0]]), torch.tensor([[False, False, True]]))
@@ -93,12 +97,12 @@ def best_clip(
     bits: int,
     left_out: Bool[Tensor, "*axes size"] | None = None,
 ) -> Float[Tensor, "*axes 1"]:
-    """The share of its range, one of `RATIOS`, at which a group's rounding errs least in the square.
+    """Find the range fraction, from `RATIOS`, with the least squared rounding error per group.
 
     Args:
         groups: Weights that share a grid, along the last axis.
-        bits: Of a weight.
-        left_out: Weights that are not rounded.
+        bits: Bits of each weight.
+        left_out: Mask of weights that are not rounded.
 
     Example:
         >>> normal = torch.randn(1, 4096, generator=torch.Generator().manual_seed(0))
@@ -117,7 +121,7 @@ def best_clip(
             continue
         better = error < least
         least, best = torch.where(better, error, least), best.masked_fill(better, ratio)
-    assert best is not None  # there are ratios
+    assert best is not None  # RATIOS is not empty
     return best
 
 
@@ -128,14 +132,15 @@ def round_matrix(
     clip: str = "whole",
     left_out: Bool[Tensor, "out_features in_features"] | None = None,
 ) -> Float[Tensor, "out_features in_features"]:
-    """A weight on grids of few bits, one for each group of a row.
+    """Round a weight matrix, with one grid for each group of a row.
 
     Args:
-        matrix: What to round.
-        bits: Of a weight.
-        group: Neighbours that share a grid; None takes a whole row.
-        clip: "whole", from the least to the largest; or "grid", at the `best_clip`.
-        left_out: Weights that stay as they are and count for no grid.
+        matrix: Weight to round.
+        bits: Bits of each weight.
+        group: Number of neighbours that share a grid; None takes a whole row.
+        clip: "whole": range from the smallest to the largest weight; or "grid": range at the
+            `best_clip`.
+        left_out: Mask of weights that are not rounded and do not affect any grid.
     """
     if bits >= WHOLE:
         return matrix

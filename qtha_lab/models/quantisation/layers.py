@@ -1,6 +1,6 @@
-"""The layers of a model that are rounded, and a linear layer that rounds what comes in.
+"""Linear layers whose weights are quantised, and a linear layer that rounds its input.
 
-Weights are kept as they multiply, in the model's own precision; nothing gets smaller in memory.
+Rounded weights keep the model's own precision, so memory use does not change.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from transformers.pytorch_utils import Conv1D
 from qtha_lab.core.errors import Refusal
 from qtha_lab.models.quantisation.grid import WHOLE, straight_through
 
-HEADS = ("lm_head", "score", "classifier")  # stay whole, as embeddings do
+HEADS = ("lm_head", "score", "classifier")  # not quantised, like embeddings
 LINEAR = (nn.Linear, Conv1D)
 
 
 def rounded_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The linear layers between embeddings and head, by name."""
+    """Return the linear layers between embeddings and head, by name."""
     return {
         name: module
         for name, module in model.named_modules()
@@ -28,20 +28,20 @@ def rounded_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def matrix_of(layer: nn.Module) -> Float[Tensor, "out_features in_features"]:
-    """A layer's weight as it multiplies, in float64."""
+    """Return a layer's weight in float64, (out_features, in_features)."""
     weight = cast(Tensor, layer.weight).detach().to(torch.float64)
     return weight.mT if isinstance(layer, Conv1D) else weight
 
 
 @torch.no_grad()
 def set_matrix(layer: nn.Module, matrix: Float[Tensor, "out_features in_features"]) -> None:
-    """Put another weight in the place of a layer's, in its precision."""
+    """Replace a layer's weight in place, in the layer's precision."""
     weight = cast(Tensor, layer.weight)
     weight.copy_(matrix.mT if isinstance(layer, Conv1D) else matrix)
 
 
 def sizes_of(model: nn.Module) -> Iterator[tuple[str, int, int]]:
-    """Name, in_features and out_features of the layers that are rounded."""
+    """Yield name, in_features and out_features of the layers that are rounded."""
     for name, layer in rounded_layers(model).items():
         out_features, in_features = cast(Tensor, layer.weight).shape
         if isinstance(layer, Conv1D):
@@ -50,7 +50,7 @@ def sizes_of(model: nn.Module) -> Iterator[tuple[str, int, int]]:
 
 
 def check_groups(model: nn.Module, group: int | None) -> None:
-    """Refuse a group that divides the inputs of a layer with a remainder.
+    """Refuse a group size that does not divide the inputs of a layer.
 
     Raises:
         Refusal: With the layer.
@@ -63,14 +63,15 @@ def check_groups(model: nn.Module, group: int | None) -> None:
 
 
 class RoundedLinear(nn.Linear):
-    """A linear layer that rounds its input, each token on a grid of its own: y = W x̂ + b.
+    """Linear layer with rounded input, one grid per token: y = W x̂ + b.
 
-    x̂ = t ⊙ Q(x / t) with a scale t per input, x̂ = R Q(Rᵀ x) with a rotation R; the slope of x̂ in x is 1. The weight
-    is what multiplies x̂, so that whatever reads it reads the layer's own map.
+    x̂ = t ⊙ Q(x / t) with a scale t per input, or x̂ = R Q(Rᵀ x) with a rotation R. The gradient of
+    x̂ in x is 1. The weight multiplies x̂ directly, so readers of the weight get the layer's own
+    map.
 
     Args:
-        layer: Whose weight and bias are taken over.
-        bits: Of an input; 16 rounds none.
+        layer: Layer whose weight and bias are reused.
+        bits: Bits of each input; 16 disables rounding.
     """
 
     scale: Tensor | None
@@ -87,13 +88,13 @@ class RoundedLinear(nn.Linear):
         self.train(layer.training)
 
     def forward(self, input: Tensor) -> Tensor:
-        """The layer's output for its rounded input."""
+        """Compute the layer's output for its rounded input."""
         return nn.functional.linear(self.rounded(input), self.weight, self.bias)
 
     def rounded(
         self, x: Float[Tensor, "*batch in_features"]
     ) -> Float[Tensor, "*batch in_features"]:
-        """x̂, of the precision of x."""
+        """Compute x̂ in the precision of x."""
         if self.bits >= WHOLE and self.rotation is None and self.scale is None:
             return x
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -106,16 +107,16 @@ class RoundedLinear(nn.Linear):
             return straight_through(wide, self.bits).to(x.dtype)
 
     def extra_repr(self) -> str:
-        """Sizes and bits."""
+        """Format sizes and bits."""
         return f"{super().extra_repr()}, input_bits={self.bits}"
 
 
 def with_rounded_inputs(model: nn.Module, bits: int) -> dict[str, RoundedLinear]:
-    """Put a `RoundedLinear` in the place of every layer that is rounded.
+    """Replace every layer that is rounded by a `RoundedLinear`.
 
     Args:
         model: Changed in place.
-        bits: Of an input.
+        bits: Bits of each input.
 
     Returns:
         The new layers by name.
@@ -129,7 +130,7 @@ def with_rounded_inputs(model: nn.Module, bits: int) -> dict[str, RoundedLinear]
 
 
 def check_linear(model: nn.Module) -> None:
-    """Refuse layers of another kind than `nn.Linear`.
+    """Refuse layers of another class than `nn.Linear`.
 
     Raises:
         Refusal: With the layer.
@@ -143,6 +144,6 @@ def check_linear(model: nn.Module) -> None:
 
 
 def mark(model: nn.Module, text: str) -> None:
-    """Note on every rounded layer how it is, so that nothing is merged into it."""
+    """Record the scheme's call on every rounded layer, to prevent merging into the layer."""
     for layer in rounded_layers(model).values():
         cast(Any, layer).rounding = text

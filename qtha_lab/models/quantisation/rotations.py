@@ -1,9 +1,10 @@
-"""Orthogonal matrices that spread an outlier over all coordinates: R = diag(±1) H / √d, or one drawn at random.
+"""Orthogonal matrices against outliers: R = diag(±1) H / √d, or random.
 
-The Hadamard matrices H of sizes 2ᵏ, 12·2ᵏ, 20·2ᵏ, 28·2ᵏ, 36·2ᵏ and some more are torchao's.
+The Hadamard matrices H of sizes 2ᵏ, 12·2ᵏ, 20·2ᵏ, 28·2ᵏ, 36·2ᵏ and some more come from torchao.
 
 Source:
-    QuaRot, arXiv:2404.00456; the tables of N. J. A. Sloane's library, as torchao.prototype.spinquant has them.
+    QuaRot, arXiv:2404.00456; the tables of N. J. A. Sloane's library, as
+    torchao.prototype.spinquant has them.
 """
 
 import contextlib
@@ -31,18 +32,18 @@ TABLE = (
     20,
     12,
     1,
-)  # the first that divides, as torchao looks
+)  # the first divisor is used, as in torchao
 
 
 def check_size(size: int, place: str) -> None:
-    """Refuse a size for which no Hadamard matrix is at hand.
+    """Refuse a size without a known Hadamard matrix.
 
     Args:
-        size: Of the vectors that are turned.
-        place: Where they are.
+        size: Length of the vectors that are rotated.
+        place: Name of the layer, for the message.
 
     Raises:
-        Refusal: With both, or with the package that has the matrices.
+        Refusal: With the size and the layer, or with the package that holds the matrices.
 
     Example:
         >>> check_size(34, "down_proj")
@@ -63,14 +64,14 @@ def check_size(size: int, place: str) -> None:
 
 @functools.cache
 def hadamard(size: int) -> Float[Tensor, "size size"]:
-    """diag(±1) H / √d, the same for every layer of a size, in float64.
+    """Compute diag(±1) H / √d in float64, the same for every layer of a size.
 
     Example:
         >>> rotated = torch.eye(192, dtype=torch.float64)[5] @ hadamard(192)
         >>> round(float(rotated.abs().max() / rotated.square().mean().sqrt()), 6)  # of one-hot it is √192
         1.0
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # it advertises another package
+    with contextlib.redirect_stdout(io.StringIO()):  # the import prints an advertisement
         from torchao.prototype.spinquant.hadamard_utils import get_hadK, matmul_hadU_slow
 
     signs = torch.randint(0, 2, (size,), generator=torch.Generator().manual_seed(size)) * 2.0 - 1
@@ -80,7 +81,7 @@ def hadamard(size: int) -> Float[Tensor, "size size"]:
 
 @functools.cache
 def random_orthogonal(size: int) -> Float[Tensor, "size size"]:
-    """One drawn evenly from all orthogonal matrices, the same for every layer of a size, in float64.
+    """Draw a uniformly random orthogonal matrix in float64, seeded by its size.
 
     Source:
         Mezzadri 2007, arXiv:math-ph/0609050.

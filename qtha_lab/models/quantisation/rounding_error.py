@@ -1,4 +1,4 @@
-"""How far rounding moves weights, inputs, keys and values, as they are and turned; rounds nothing for good."""
+"""Rounding errors of weights, inputs, keys and values, with and without a rotation."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from qtha_lab.models.quantisation import attention, grid, layers
 from qtha_lab.models.quantisation.calibration import Batch
 
-Errors = tuple[float, float]  # plain, turned
+Errors = tuple[float, float]  # without and with the rotation
 
 
 class _Sum:
-    """The squared error of rounding many vectors over the square of all of them, plain and turned."""
+    """Squared rounding error relative to the squared norm, with and without rotation."""
 
     def __init__(self, bits: int, rotation: Tensor) -> None:
         self.bits, self.rotation = bits, rotation
@@ -41,16 +41,19 @@ def with_and_without(
     bits: tuple[int, int, int],
     turn: Callable[[int], Tensor],
 ) -> dict[str, Errors]:
-    """Relative squared errors of rounding, plain and turned, by the name of the layer, `NAME.keys` or `NAME.values`.
+    """Measure relative squared rounding errors, without and with a rotation.
+
+    The keys are layer names, `NAME.keys` and `NAME.values`.
 
     Args:
-        model: Whole; left as it was.
-        batches: Rows that go through it.
-        bits: Of weights, of inputs, of keys and values.
-        turn: Makes the rotation of a size.
+        model: Unquantised model; stays unchanged.
+        batches: Calibration rows.
+        bits: Bits of weights, of inputs, and of keys and values.
+        turn: Function that makes the rotation of a size.
 
     Returns:
-        For a layer the sum of its weight's and its inputs' error.
+        Pairs (without, with the rotation). The error of a layer is the sum of the errors of its
+        weight and its inputs.
     """
     w, a, kv = bits
     inputs, pairs = {}, {}
@@ -81,7 +84,7 @@ def _adding(errors: _Sum) -> Callable[[nn.Module, tuple], None]:
 def _listen_to_attention(
     model: nn.Module, kv: int, turn: Callable[[int], Tensor], stack: ExitStack
 ) -> dict[str, _Sum]:
-    """Add up what every attention is given, until the stack is left."""
+    """Sum the rounding errors of every attention's keys and values, until the stack closes."""
     pairs: dict[str, _Sum] = {}
     listeners: dict[str, Any] = {}
     for name, module in attention.attention_layers(model).items():
@@ -105,7 +108,7 @@ def _listen_to_attention(
 
 
 class _Listener(nn.Module):
-    """Stands where keys are rounded and only adds up what rounding them would do."""
+    """Stand-in for `RoundedKeys` that sums rounding errors and returns its inputs unchanged."""
 
     def __init__(self, keys: _Sum, values: _Sum) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Problems: small data sets without language, one file each; data only, nothing here learns."""
+"""Small data sets without language, one file per problem."""

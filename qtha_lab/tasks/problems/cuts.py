@@ -1,4 +1,4 @@
-"""Largest cuts of random graphs: edges, their weights, and the best cut by trying all."""
+"""Maximum cut of random graphs: edges, weights, and the best cut by exhaustive search."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph and the weight of each edge.
+    """Graph with the weight of each edge.
 
     Attributes:
-        n: Nodes.
+        n: Number of nodes.
         edges: Pairs of nodes.
-        weights: Of the edges, in their order.
+        weights: Weights of the edges, in their order.
     """
 
     n: int
@@ -23,7 +23,7 @@ class Graph:
 
     @property
     def best_cut(self) -> float:
-        """The largest sum of weights between two halves, by trying all of them.
+        """Largest sum of weights between two parts, by exhaustive search.
 
         Example:
             >>> Graph(3, ((0, 1), (1, 2), (0, 2)), (1.0, 1.0, 1.0)).best_cut
@@ -35,12 +35,14 @@ class Graph:
 
 
 def random_graph(n: int, seed: int, weighted: bool = False) -> Graph:
-    """A graph in which each pair is an edge with chance ½; never one without edges.
+    """Draw a graph in which each pair is an edge with probability ½.
+
+    A graph without edges gets the edge (0, 1).
 
     Args:
-        n: Nodes.
-        seed: Of edges and weights.
-        weighted: Whether weights are uniform in 0.1 to 2; else they are 1.
+        n: Number of nodes.
+        seed: Seed of edges and weights.
+        weighted: Draw weights uniformly from 0.1 to 2; otherwise all are 1.
 
     Example:
         >>> random_graph(4, seed=1).weights[0]

@@ -16,13 +16,13 @@ LARGEST = 16.0  # value of a pixel
 
 @dataclass(frozen=True)
 class Digits:
-    """Images and labels for training, for choosing and for one test.
+    """Images and labels for training, evaluation and one test.
 
     Attributes:
-        train: Images from 0 to 1, a row each.
-        train_labels: The place of each image's digit among the digits asked for.
-        eval: On which steps and rates may be chosen.
-        test: On which nothing is chosen.
+        train: Images with values from 0 to 1, one per row.
+        train_labels: Index of each image's digit in `classes`.
+        eval: Images for the choice of steps and rates.
+        test: Images that no choice depends on.
     """
 
     train: Float[Tensor, "train 64"]
@@ -36,13 +36,13 @@ class Digits:
 def digits(
     train: int, evaluated: int, seed: int, classes: Sequence[int] = tuple(range(10))
 ) -> Digits:
-    """Some of the images, drawn without replacement; what is left of them is the test.
+    """Draw images without replacement; the remaining images are the test set.
 
     Args:
-        train: Images to train on.
-        evaluated: Images to choose on.
-        seed: Of the split.
-        classes: Which digits.
+        train: Number of training images.
+        evaluated: Number of evaluation images.
+        seed: Seed of the split.
+        classes: Digits to include.
 
     Example:
         >>> data = digits(300, 300, seed=0)

@@ -1,9 +1,9 @@
-"""Engines that wear out: synthetic ones, made from a seed, and those of a folder of NASA's C-MAPSS files.
+"""Sensor data of wearing engines: synthetic ones, or NASA's C-MAPSS files.
 
     h(t) = 1 − d − (e^{a t^b} − 1)
 
-is the health of a synthetic engine, which fails at h = 0; 14 sensors see a power of 1 − h each, with noise. What is to be told is
-how many cycles are left, at most `CAP`.
+is the health of a synthetic engine, which fails at h = 0. Each of 14 sensors measures a power of
+the wear 1 − h, with noise. The target is the number of remaining cycles, at most `CAP`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from qtha_lab.core.io import open_file
 N_SENSORS, WINDOW, CAP = 14, 30, 125
 SHORTEST, LONGEST = 128, 356  # cycles of a synthetic engine
 NOISE = 0.1
-# of the 21 of C-MAPSS those that change in FD001, counted from 1
+# sensors of C-MAPSS, of 21 and counted from 1, that vary in FD001
 CMAPSS_SENSORS = (2, 3, 4, 7, 8, 9, 11, 12, 13, 14, 15, 17, 20, 21)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The last `WINDOW` cycles before many moments, and what is left then.
+    """Sensor windows of `WINDOW` cycles, and the remaining cycles after each.
 
     Attributes:
-        inputs: Sensors, with mean 0 and variance 1 over the training engines.
-        left: Cycles until the failure, at most `CAP`.
+        inputs: Sensor values, with mean 0 and variance 1 over the training engines.
+        left: Remaining cycles until the failure, at most `CAP`.
     """
 
     inputs: Float[Tensor, "rows window sensors"]
@@ -41,11 +41,11 @@ class Windows:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Engines to train on, run to their failure, and others that are cut off before it.
+    """Training engines run to failure, and test engines cut off before it.
 
     Attributes:
-        train: Every moment of the training engines.
-        test: The last moment of each of the others.
+        train: Windows at every cycle of the training engines.
+        test: Last window of each test engine.
     """
 
     train: Windows
@@ -53,12 +53,12 @@ class Fleet:
 
 
 def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
-    """Engines made from a seed.
+    """Simulate engines from a seed.
 
     Args:
-        train: Engines to train on.
-        test: Engines that are cut off at a random moment.
-        seed: Of lives, sensors and noise.
+        train: Number of training engines.
+        test: Number of engines cut off at a random cycle.
+        seed: Seed of lifetimes, sensors and noise.
 
     Example:
         >>> fleet = synthetic_fleet(2, 3, seed=0)
@@ -66,7 +66,7 @@ def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
         (torch.Size([3, 30, 14]), True, 125.0)
 
     Source:
-        The form of the health is that of Saxena et al. 2008, with the 1 of e^0 taken back; ranges and sensors are ours [R].
+        Health as in Saxena et al. 2008, with e^0 = 1 subtracted; ranges and sensors are ours [R].
     """
     random = np.random.default_rng(seed)
     gains = random.choice([-1, 1], N_SENSORS) * random.uniform(0.3, 1.0, N_SENSORS)
@@ -79,7 +79,7 @@ def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
 
 
 def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """The sensors of one engine at every cycle of its life, (cycles, 14)."""
+    """Simulate the sensors of one engine at every cycle until failure, (cycles, 14)."""
     length, b, d = (
         random.integers(SHORTEST, LONGEST),
         random.uniform(1.5, 2.5),
@@ -92,15 +92,15 @@ def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) 
 
 
 def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[float]) -> Fleet:
-    """A fleet of sensors by cycle.
+    """Build a fleet from sensor values per cycle.
 
     Args:
-        lives: Of the training engines, until they fail, (cycles, sensors) each.
-        histories: Of the others, as far as they are known.
-        ends: Cycles that those have left.
+        lives: Sensors of the training engines until failure, (cycles, sensors) each.
+        histories: Sensors of the test engines until their cut-off.
+        ends: Remaining cycles of the test engines.
 
     Raises:
-        Refusal: If an engine was seen for less than a window.
+        Refusal: If an engine has fewer cycles than a window.
     """
     shortest = min(len(engine) for engine in (*lives, *histories))
     if shortest < WINDOW:
@@ -124,16 +124,17 @@ def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[fl
 
 
 def read_cmapss(folder: Path | str, subset: str = "FD001") -> Fleet:
-    """The engines of a folder of C-MAPSS files: `train_FD001.txt`, `test_FD001.txt` and `RUL_FD001.txt`.
+    """Read the engines of a folder of C-MAPSS files.
 
-    Test engines that were seen for less than a window are left out.
+    The files are `train_FD001.txt`, `test_FD001.txt` and `RUL_FD001.txt`. Test engines with fewer
+    cycles than a window are left out.
 
     Args:
-        folder: Where the files lie; they are not shipped.
-        subset: Which four letters and digits end their names.
+        folder: Folder of the files, which are not shipped.
+        subset: Suffix of the file names.
 
     Raises:
-        Refusal: If a file is missing or is no table of 26 columns.
+        Refusal: If a file is missing, or is no table of 26 columns.
     """
     lives = _engines(Path(folder) / f"train_{subset}.txt")
     histories = _engines(Path(folder) / f"test_{subset}.txt")

@@ -1,4 +1,4 @@
-"""Environments of gymnasium and of MiniGrid, several of one kind stepped together; nothing of ours is in their dynamics."""
+"""Reinforcement-learning environments of gymnasium and MiniGrid, run as vectors of copies."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from qtha_lab.core.settings import nearest
 
 INSTALL = "pip install 'qtha-lab[agents]'"
 GRID = "MiniGrid-"
-LARGEST_INDEX = (
-    10  # of what MiniGrid writes of a cell: the number of its object, its colour, its state
-)
-# where a paper or the environment's authors call it solved otherwise than gymnasium, or gymnasium says nothing
+LARGEST_INDEX = 10  # of MiniGrid's cell encoding: object, colour, state
+# thresholds that differ from gymnasium's, or that gymnasium does not define
 GOALS = {"CartPole-v1": 195.0, "MiniGrid-Empty-5x5-v0": 0.9}
 
 
 def environments(name: str, count: int) -> Any:
-    """Several environments of one kind as one vector environment of gymnasium, each seen as a row of numbers.
+    """Make a vector environment of several copies, with flat observations.
 
     Args:
-        name: As gymnasium knows it, such as CartPole-v1 or MiniGrid-Empty-5x5-v0.
-        count: How many.
+        name: Name in gymnasium, such as CartPole-v1 or MiniGrid-Empty-5x5-v0.
+        count: Number of copies.
 
     Raises:
-        Refusal: If there is no such environment, it has no finite set of actions, or a library is not installed.
+        Refusal: If there is no such environment, it has no finite action set, or a library is not
+            installed.
 
     Example:
         >>> environments("CartPole-v2", 4)  # doctest: +SKIP
@@ -49,7 +48,7 @@ def environments(name: str, count: int) -> Any:
 
 
 def check_known(name: str) -> None:
-    """Refuse a name that no installed library has an environment of.
+    """Refuse an environment name that no installed library knows.
 
     Raises:
         Refusal: With the nearest name, or the command that installs the library.
@@ -62,7 +61,7 @@ def check_known(name: str) -> None:
         )
     registry = importlib.import_module("gymnasium").registry
     if name.startswith(GRID):
-        importlib.import_module("minigrid")  # which registers its environments
+        importlib.import_module("minigrid")  # registers its environments
     if name not in registry:
         close = nearest(name, registry)
         hint = f": did you mean {close!r}?" if close else ""
@@ -70,10 +69,10 @@ def check_known(name: str) -> None:
 
 
 def goal_of(name: str) -> float:
-    """The mean reward of an episode at which an environment counts as solved.
+    """Return the mean reward per episode at which an environment counts as solved.
 
     Raises:
-        Refusal: If nobody says one, or there is no such environment.
+        Refusal: If no threshold is defined, or there is no such environment.
     """
     check_known(name)
     if name in GOALS:
@@ -87,7 +86,10 @@ def goal_of(name: str) -> float:
 
 
 def _as_a_row(name: str) -> Callable[[Any], Any]:
-    """What makes one row of numbers of what an environment shows; of a grid's picture, numbers from 0 to 1."""
+    """Return the wrapper that flattens an environment's observations.
+
+    The image of a MiniGrid environment is scaled to numbers from 0 to 1.
+    """
     from gymnasium import spaces, wrappers
 
     def grid(env: Any) -> Any:

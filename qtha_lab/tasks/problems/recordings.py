@@ -1,10 +1,12 @@
-"""Recordings of one speaker, their texts and a synthesiser: Debian's packages, installed or fetched, never shipped.
+"""Speech recordings of one person, their texts and a synthesiser, from Debian packages.
 
-`fetch` asks apt for the packages that this machine lacks, libraries of the synthesiser included, and unpacks them into
-the cache folder. It needs Debian or one of its relatives, and no rights of an administrator.
+The packages are not shipped. `fetch` downloads missing packages and their dependencies with apt,
+and unpacks them into the cache folder. It needs Debian or a derivative, but no administrator
+rights.
 
 Source:
-    `asterisk-core-sounds-en-wav` and `-en` (568 prompts by one woman, 8 kHz, CC BY-SA 3.0), `espeak-ng` (GPL-3.0).
+    `asterisk-core-sounds-en-wav` and `-en` (568 prompts by one woman, 8 kHz, CC BY-SA 3.0),
+    `espeak-ng` (GPL-3.0).
 """
 
 from __future__ import annotations
@@ -32,38 +34,38 @@ INSTALLED = Path("/")
 
 @dataclass(frozen=True)
 class Recordings:
-    """Where everything is.
+    """Paths of recordings, texts and synthesiser.
 
     Attributes:
-        root: The folder that Debian's paths begin in: `/`, or one in the cache.
+        root: Root folder of Debian's paths: `/`, or a folder in the cache.
     """
 
     root: Path
 
     @property
     def sounds(self) -> Path:
-        """The folder of recordings."""
+        """Folder of the recordings."""
         return self.root / SOUNDS
 
     @property
     def texts(self) -> Path:
-        """What is said in them."""
+        """File with the texts of the recordings."""
         return self.root / TEXTS
 
     def missing(self) -> list[str]:
-        """The packages whose files are not there."""
+        """Return the packages whose files are missing."""
         files = dict(zip(PACKAGES, (self.sounds, self.texts, self.root / SYNTHESISER), strict=True))
         return [name for name, file in files.items() if not file.exists()]
 
     def speak(self, text: str, file: Path) -> None:
-        """Have the synthesiser say a text.
+        """Synthesise a text to a sound file.
 
         Args:
-            text: In English.
-            file: Takes the sound, a .wav.
+            text: Text in English.
+            file: Output file, a .wav.
 
         Raises:
-            Refusal: With the synthesiser's own words, if it cannot.
+            Refusal: If the synthesiser fails, with its message.
         """
         program = self.root / SYNTHESISER
         done = subprocess.run(
@@ -74,7 +76,7 @@ class Recordings:
             raise Refusal(f"espeak-ng does not speak: {done.stderr.strip()[-200:]}")
 
     def _environment(self) -> dict[str, str]:
-        """Where a synthesiser outside of its usual place finds its libraries and voices."""
+        """Return environment variables for libraries and voices outside the system folders."""
         if self.root == INSTALLED:
             return {}
         libraries = sorted(self.root.glob("usr/lib/*-linux-*"))
@@ -86,10 +88,10 @@ class Recordings:
 
 
 def recordings() -> Recordings:
-    """Those installed on this machine, else those fetched.
+    """Return the recordings installed on this machine, else the fetched ones.
 
     Raises:
-        Refusal: If there are neither, with the command that brings them.
+        Refusal: If there are neither, with the command that fetches them.
     """
     for root in (INSTALLED, _folder()):
         if not Recordings(root).missing():
@@ -99,13 +101,15 @@ def recordings() -> Recordings:
 
 
 def fetch(say: Callable[[str], None] = show) -> Path:
-    """Bring what this machine lacks into the cache folder and return that folder; at once if it is there.
+    """Download missing packages into the cache folder and return that folder.
+
+    Returns at once if nothing is missing.
 
     Args:
-        say: Takes one line of progress at a time.
+        say: Callback for progress messages, one line per call.
 
     Raises:
-        Refusal: If this is no Debian, or apt cannot bring the packages; with the command to type.
+        Refusal: If this is no Debian or apt cannot download the packages, with the command to run.
     """
     for root in (INSTALLED, _folder()):
         if not Recordings(root).missing():
@@ -135,7 +139,7 @@ def _folder() -> Path:
 
 
 def _lacking() -> list[str]:
-    """The packages that are to be installed here, those that they depend on included; all of ours among them."""
+    """List the packages to download, with their missing dependencies."""
     planned = _apt(
         ["install", "--print-uris", "-qq", "--yes", "--no-install-recommends", *PACKAGES]
     )
@@ -144,10 +148,10 @@ def _lacking() -> list[str]:
 
 
 def _apt(words: Sequence[str], folder: Path | None = None) -> str:
-    """What apt-get answers.
+    """Run apt-get and return its output.
 
     Raises:
-        Refusal: If it cannot do that, with its own words and the command to type.
+        Refusal: If apt-get fails, with its message and the command to run.
     """
     done = subprocess.run(
         ["apt-get", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=APT_SECONDS,

@@ -1,4 +1,4 @@
-"""Points that a small circuit labels: a task that a circuit can solve, of three qubits."""
+"""Classification of points that a circuit of three qubits labels."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Points(NamedTuple):
 
 
 def labelled_points(counts: tuple[int, ...], seed: int) -> list[Points]:
-    """Points uniform in (0, π)³, as many with either label, in several sets.
+    """Draw several sets of points uniform in (0, π)³, with equal numbers of both labels.
 
-    The label is whether the last qubit is rather 0 than 1 after Hadamard and RY(x) on every qubit, then CRY of
-    the product of π - x_i on the pairs 01 and 12.
+    The circuit applies Hadamard and RY(x) to every qubit, then CRY of the product of π - x_i to the
+    pairs 01 and 12. The label is 1 if the last qubit is more likely 0 than 1.
 
     Args:
-        counts: Points of each set, even numbers.
-        seed: Of the points.
+        counts: Number of points of each set, even.
+        seed: Seed of the points.
 
     Example:
         >>> first, second = labelled_points((10, 4), seed=0)
@@ -36,7 +36,8 @@ def labelled_points(counts: tuple[int, ...], seed: int) -> list[Points]:
         (torch.Size([10, 3]), 5.0, 4)
 
     Source:
-        The data of arXiv:2010.10217's code; where its points lie is not known to us, (0, π) is ours [R].
+        The data of arXiv:2010.10217's code. Its range of points is unknown to us; (0, π) is ours
+        [R].
     """
     random = np.random.default_rng(seed)
     per_class = sum(counts) // 2

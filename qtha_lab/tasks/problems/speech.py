@@ -1,9 +1,9 @@
-"""One woman's telephone prompts, the same texts from a synthesiser, and her voice taken apart and put together again.
+"""Speech features of a woman, a synthesiser and a vocoder, for spoof detection.
 
-Recordings, texts and synthesiser are `recordings`'; the vocoder is WORLD (`pyworld`). All three voices get one band
-(300 to 3,400 Hz), one level, one length and the same noise 40 dB below them, so that neither these nor the silence of a
-machine tells them apart. With one speaker it is told whether this voice speaks or a machine does; what is learnt of it
-need not hold for other voices, microphones or machines.
+Recordings, texts and synthesiser come from `recordings`; the vocoder is WORLD (`pyworld`). All
+three voices have the same band (300 to 3,400 Hz), level, length and noise (40 dB below). So neither
+these properties nor digital silence distinguish them. Results for one person need not hold for
+other voices, microphones or synthesisers.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ FRAMES, HOP, WINDOW = 64, 80, 200  # frames of 25 ms every 10 ms
 COEFFICIENTS, BANDS = 13, 26
 LONG = (FRAMES - 1) * HOP + WINDOW
 BAND = (300.0, 3400.0)
-NOISE = 10 ** (-40 / 20)  # beside a voice of mean square 1: 40 dB below
+NOISE = 10 ** (-40 / 20)  # 40 dB below a voice of mean square 1
 VOICES = ("human", "espeak", "resynthesis")
 
 
 @dataclass(frozen=True)
 class Speech:
-    """MFCC of the same texts in three voices.
+    """MFCC features of the same texts in three voices.
 
     Attributes:
-        features: By voice, a prompt a row: 13 coefficients of 64 frames.
-        texts: What is said in each row, in lower case; some prompts say the same.
+        features: Features by voice, one prompt per row: 13 coefficients of 64 frames.
+        texts: Text of each row, in lower case; some prompts have equal texts.
     """
 
     features: dict[str, Float[Tensor, "prompts 13 64"]]
@@ -52,11 +52,11 @@ class Speech:
     def split(
         self, seed: int, shares: tuple[float, float] = (0.6, 0.15)
     ) -> list[Int[Tensor, " n"]]:
-        """Rows to train on, to choose on and to test on; no text is on two sides.
+        """Split rows into training, evaluation and test; no text is on two sides.
 
         Args:
-            seed: Of the order of texts.
-            shares: Of the texts to train on, and to choose on; the rest is the test.
+            seed: Seed of the order of texts.
+            shares: Shares of the texts for training and for evaluation; the rest is the test.
         """
         unique = sorted(set(self.texts))
         order = np.random.default_rng(seed).permutation(len(unique))
@@ -67,10 +67,12 @@ class Speech:
 
 
 def speech() -> Speech:
-    """The features of all prompts that last 64 frames in every voice, made once and kept in the cache folder.
+    """Compute or load the features of all prompts with 64 frames in every voice.
+
+    The result is stored in the cache folder.
 
     Raises:
-        Refusal: If recordings, synthesiser or vocoder are not here; it says how they come.
+        Refusal: If recordings, synthesiser or vocoder are missing, with the command to get them.
     """
     file = _features_file()
     if not file.exists():
@@ -85,13 +87,15 @@ def speech() -> Speech:
 
 
 def fetch(say: Callable[[str], None] = show) -> Path:
-    """Bring the recordings here, make the features and return their file; at once if it is there.
+    """Fetch the recordings, compute the features and return their file.
+
+    Returns at once if the file exists.
 
     Args:
-        say: Takes one line of progress at a time.
+        say: Callback for progress messages, one line per call.
 
     Raises:
-        Refusal: If the vocoder is not installed, or the recordings cannot be brought.
+        Refusal: If the vocoder is not installed, or the recordings cannot be fetched.
     """
     file = _features_file()
     if not file.exists():
@@ -103,10 +107,10 @@ def fetch(say: Callable[[str], None] = show) -> Path:
 
 
 def check_speech() -> None:
-    """Refuse to go on without features, or what they are made of.
+    """Refuse to continue if features and their sources are missing.
 
     Raises:
-        Refusal: With what is missing and the command that brings it.
+        Refusal: With the missing part and the command that fetches it.
     """
     if not _features_file().exists():
         recordings.recordings()
@@ -114,10 +118,10 @@ def check_speech() -> None:
 
 
 def texts(file: Path) -> dict[str, str]:
-    """What is said in each recording, by its name; sounds that are no speech are left out.
+    """Read the text of each recording by its name, without sounds that are no speech.
 
     Args:
-        file: Lines of `name: text`, packed with gzip.
+        file: Gzip file with lines of `name: text`.
     """
     with open_file(file) as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
         pairs = (line.strip().partition(": ") for line in lines if not line.startswith(";"))
@@ -154,10 +158,12 @@ def _features() -> dict[str, np.ndarray]:
 
 
 def mfcc(sound: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "13 frames"]:
-    """Mel cepstrum: logarithms of 26 triangular bands of each frame's power, and their cosines 1 to 13.
+    """Compute mel-frequency cepstral coefficients 1 to 13.
+
+    These are the cosine transform of the logarithms of 26 triangular bands of each frame's power.
 
     Args:
-        sound: At 8 kHz; the 0th cosine, the level, is left out.
+        sound: Samples at 8 kHz; coefficient 0, the level, is left out.
 
     Source:
         Davis and Mermelstein 1980; bands and frames as usual in speech recognition [R].
@@ -173,7 +179,7 @@ def mfcc(sound: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "13 frames"]
 
 
 def _mel_bands() -> np.ndarray:
-    """Triangles on the mel scale over the band that all voices keep, (bands, frequencies)."""
+    """Build triangular filters on the mel scale over the common band, (bands, frequencies)."""
     ends = 2595 * np.log10(1 + np.array(BAND) / 700)
     edges = 700 * (10 ** (np.linspace(ends[0], ends[1], BANDS + 2) / 2595) - 1)
     frequencies = np.fft.rfftfreq(256, 1 / RATE)
@@ -195,7 +201,7 @@ def _read(file: Path) -> np.ndarray:
 
 
 def _trimmed(sound: np.ndarray) -> np.ndarray:
-    """From the first 10 ms that are louder than a fiftieth of the loudest."""
+    """Cut the silence before the first 10 ms above 1/50 of the maximum amplitude."""
     count = len(sound) // HOP
     loudness = np.sqrt((sound[: count * HOP].reshape(count, HOP) ** 2).mean(1))
     return sound[HOP * int((loudness > loudness.max() / 50).argmax()) :] if count else sound
@@ -208,12 +214,12 @@ def _in_band(sound: np.ndarray) -> np.ndarray:
 
 
 def _level(sound: np.ndarray) -> np.ndarray:
-    """The first 64 frames, of mean square 1."""
+    """Normalise the first 64 frames to mean square 1."""
     return sound[:LONG] / np.sqrt((sound[:LONG] ** 2).mean())
 
 
 def _resynthesised(sound: np.ndarray, world: ModuleType) -> np.ndarray:
-    """Pitch, envelope and noise of a voice by WORLD, and a voice made of them."""
+    """Analyse a voice by WORLD into pitch, envelope and noise, and resynthesise it."""
     sound = np.ascontiguousarray(sound[: 2 * LONG])
     pitch, times = world.dio(sound, RATE)
     pitch = world.stonemask(sound, pitch, times, RATE)
@@ -223,7 +229,10 @@ def _resynthesised(sound: np.ndarray, world: ModuleType) -> np.ndarray:
 
 
 def _world() -> ModuleType:
-    """pyworld's compiled part: its package asks for `pkg_resources`, which setuptools no longer has."""
+    """Load pyworld's compiled module directly.
+
+    Its package imports `pkg_resources`, which setuptools no longer has.
+    """
     package = importlib.util.find_spec("pyworld")
     if package is None:
         raise Refusal("the vocoder pyworld is not installed: pip install 'qtha-lab[speech]'")

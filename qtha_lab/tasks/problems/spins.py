@@ -1,4 +1,4 @@
-"""Chains of spins: the Ising model in a transverse field, its ground state, exact and as a matrix product state."""
+"""Transverse-field Ising chains: terms, exact ground energy, and DMRG ground state."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from qtha_lab.core.errors import Refusal
 
 
 def ising_terms(n: int, field: float = 1.0) -> tuple[list[str], list[float]]:
-    """H = −Σ Z_i Z_{i+1} − g Σ X_i on an open chain, as Pauli strings and their factors.
+    """Return the Pauli strings and factors of the transverse-field Ising Hamiltonian.
+
+    H = −Σ Z_i Z_{i+1} − g Σ X_i on an open chain.
 
     Args:
-        n: Spins.
+        n: Number of spins.
         field: g; 1 is the critical point.
 
     Example:
@@ -27,10 +29,12 @@ def ising_terms(n: int, field: float = 1.0) -> tuple[list[str], list[float]]:
 
 @cache
 def ground_energy(n: int, field: float = 1.0) -> float:
-    """The lowest energy, by free fermions: minus the sum of the singular values of a matrix n × n.
+    """Compute the ground energy by free fermions.
+
+    It is minus the sum of the singular values of an n × n matrix.
 
     Args:
-        n: Spins.
+        n: Number of spins.
         field: g.
 
     Example:
@@ -45,7 +49,7 @@ def ground_energy(n: int, field: float = 1.0) -> float:
 
 
 def check_installed() -> None:
-    """Refuse to go on without what finds matrix product states.
+    """Refuse to continue without quimb.
 
     Raises:
         Refusal: If quimb is not installed.
@@ -57,11 +61,11 @@ def check_installed() -> None:
 def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
     """Compute the 2^n amplitudes of the best matrix product state, by two-site DMRG.
 
-    The first state of the search is random with seed 0, so two calls return the same bits.
+    The initial state is random with seed 0, so two calls return identical amplitudes.
 
     Args:
-        n: Spins.
-        bond_dim: χ.
+        n: Number of spins.
+        bond_dim: Bond dimension χ.
         field: g.
 
     Raises:
@@ -70,7 +74,7 @@ def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
     check_installed()
     import quimb.tensor as qtn
 
-    operator = qtn.MPO_ham_ising(n, j=-4.0, bx=2.0 * field)  # of spins, which are half of Paulis
+    operator = qtn.MPO_ham_ising(n, j=-4.0, bx=2.0 * field)  # spin operators are half of Paulis
     first = operator.rand_state(bond_dim, seed=0)
     search = qtn.DMRG2(operator, bond_dims=bond_dim, cutoffs=1e-12, p0=first)
     search.solve(tol=1e-9, max_sweeps=20, verbosity=0)

@@ -1,7 +1,7 @@
-"""Starts: where the angles of a circuit begin, by name. One file each in this folder, found by itself.
+"""Initialisations of circuit angles by name; one file each, found automatically.
 
-`start_of("run(RUN)")` gives a `Start`; adding one is adding its file. Which tensors of a method hold
-angles is `qtha_lab.adapters.initialisation.resolve_angles`.
+`initialisation_of("run(RUN)")` returns a `Start`. `qtha_lab.adapters.initialisation.resolve_angles`
+applies the initialisations that read files.
 """
 
 from qtha_lab.adapters.initialisation.angles.registry import (

@@ -1,6 +1,6 @@
-"""A matrix product state of real numbers whose squared amplitudes are probabilities, from one flat tensor.
+"""Real matrix product states whose squared amplitudes are probabilities, as flat tensors.
 
-Trains by itself as a classical stand-in for a circuit; `mps_to_gates` turns what it has learnt into gates.
+A classical control of a circuit. `mps_to_gates` converts a trained state to gates.
 """
 
 import itertools
@@ -11,7 +11,9 @@ from torch import Tensor
 
 
 def shapes(n_qubits: int, bond_dim: int) -> list[tuple[int, int, int]]:
-    """(left bond, 2, right bond) of every core; a bond is never larger than what is on its smaller side.
+    """Return (left bond, 2, right bond) of every core.
+
+    A bond is at most the dimension of the smaller side.
 
     Example:
         >>> shapes(3, 8)
@@ -22,19 +24,19 @@ def shapes(n_qubits: int, bond_dim: int) -> list[tuple[int, int, int]]:
 
 
 def n_numbers(n_qubits: int, bond_dim: int) -> int:
-    """Numbers in all cores."""
+    """Count the entries of all cores."""
     return sum(map(math.prod, shapes(n_qubits, bond_dim)))
 
 
 def amplitudes(
     numbers: Float[Tensor, "n_numbers"], n_qubits: int, bond_dim: int
 ) -> Float[Tensor, "states"]:
-    """The amplitudes, of norm 1, wire 0 the most significant bit.
+    """Compute the amplitudes of norm 1, with wire 0 as most significant bit.
 
     Args:
         numbers: Entries of all cores, one core after another.
-        n_qubits: Cores.
-        bond_dim: Largest bond.
+        n_qubits: Number of cores.
+        bond_dim: Largest bond dimension.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""What a gate's trained angle is told by: numbers that are read off the circuit and mean the same at every size."""
+"""Size-independent descriptors of trained gate angles, read off the circuit."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ N_NUMBERS = 5
 
 @dataclass(frozen=True)
 class Descriptors:
-    """One row for each trained angle of a circuit, in the order of its parameters.
+    """Descriptors of a circuit's angles, one row per parameter.
 
     Attributes:
-        kinds: Index of the gate's kind and of the angle's place in it, among those that are known.
-        layers: How often this kind acted on these wires before.
-        numbers: layer / layers, both wires / n, the place in the gate / 2, and a
-            number of the instance, such as the weight of an edge; all of the order of 1.
+        kinds: Index of the gate kind and angle position among the known kinds.
+        layers: Number of earlier gates of this kind on these wires.
+        numbers: layer / layers, both wires / n, position in the gate / 2, and a number of the
+            problem, such as the weight of an edge; all of order 1.
     """
 
     kinds: Int[Tensor, "n_params"]
@@ -31,7 +31,9 @@ class Descriptors:
 
 
 def kinds_of(circuit: Circuit) -> list[str]:
-    """What of a circuit's gates is trained: the kind, and the place of the angle where it has several.
+    """List the kinds of trained angles in a circuit.
+
+    A kind is a gate name, with the position of the angle if the gate has several.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -44,12 +46,12 @@ def kinds_of(circuit: Circuit) -> list[str]:
 def describe(
     circuit: Circuit, kinds: list[str], instance: Mapping[int, float] | None = None
 ) -> Descriptors:
-    """The descriptors of a circuit's angles.
+    """Compute the descriptors of a circuit's angles.
 
     Args:
-        circuit: Whose angles they are.
-        kinds: Those that are known, in the order of their indices.
-        instance: A number of the problem for each parameter that has one; 0 for the rest.
+        circuit: Circuit of the angles.
+        kinds: Known kinds, in the order of their indices.
+        instance: Number of the problem for some parameters; 0 for the others.
 
     Raises:
         Refusal: If the circuit trains an angle of another kind.
@@ -69,7 +71,7 @@ def describe(
 
 
 def _rows(circuit: Circuit) -> dict[int, tuple[str, int, tuple[float, ...]]]:
-    """Kind, layer and numbers of each parameter, by the first gate that reads it."""
+    """Return kind, layer and numbers of each parameter, from its first gate."""
     n = circuit.n_qubits
     totals = Counter((gate.name, gate.wires) for gate in circuit.gates if _trained(gate))
     before: Counter = Counter()

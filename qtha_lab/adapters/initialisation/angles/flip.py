@@ -1,4 +1,7 @@
-"""Angles as a model says that was learnt on smaller circuits; it fits any size, layers and ansatz of the same gates."""
+"""Initial angles from a model that was trained on smaller circuits.
+
+The model applies to any size, number of layers and ansatz of the same gates.
+"""
 
 from functools import cached_property
 
@@ -14,7 +17,7 @@ from qtha_lab.core.paths import as_path
     source="FLIP, arXiv:2103.08572; network and meta-training are ours [R]",
 )
 class Learnt(Start):
-    """An angle for each gate, by its kind, layer, wires and place."""
+    """Initialisation by a trained model, from kind, layer, wires and position of each angle."""
 
     is_resolved = True
 

@@ -1,4 +1,4 @@
-"""The angles of a finished run, layer by layer: a warm start, or a second stage."""
+"""Initial angles from a finished run, layer by layer."""
 
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from qtha_lab.core.errors import Refusal
     source="ours [R]: what a distilled or staged start hands over",
 )
 class OfRun(Start):
-    """Angles as they were saved; everything else starts as usual."""
+    """Initialisation by the saved angles of a run; other tensors are unaffected."""
 
     is_resolved = True
 

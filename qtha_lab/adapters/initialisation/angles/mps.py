@@ -1,8 +1,8 @@
-"""Angles that prepare the matrix product state of a run: tensor network first, then the circuit.
+"""Initial angles that prepare the matrix product state of a run.
 
-The run is one with `generator=mps`, whose state gives the probabilities that weights are generated from.
-With the angles come the run's other tensors, without which its state means nothing: so the change of weight
-is the run's own at the start, up to the infidelity of the gates.
+The run has `generator=mps`, whose state gives the probabilities that weights are generated from.
+The run's other tensors are copied too, since its state depends on them. So the initial change of
+weight equals that of the run, up to the infidelity of the gates.
 """
 
 from functools import cached_property
@@ -17,7 +17,7 @@ from qtha_lab.adapters.initialisation.angles.small import normal
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 
-NEAR_IDENTITY = 0.01  # radians, of layers that the state does not need
+NEAR_IDENTITY = 0.01  # radians, for surplus layers
 
 
 @start(
@@ -27,7 +27,7 @@ NEAR_IDENTITY = 0.01  # radians, of layers that the state does not need
     "weight generator's is ours [R], as are the 0.01 radians of further layers",
 )
 class PreparesMps(Start):
-    """Layers of gates for the state, then layers near the identity if the circuit has more."""
+    """Initialisation by gates of the state; surplus layers are near the identity."""
 
     is_resolved = True
 

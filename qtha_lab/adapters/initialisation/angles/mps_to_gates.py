@@ -1,18 +1,18 @@
-"""A state as layers of two-qubit gates on neighbours, by way of matrix product states of bond 2.
+"""Decomposition of a state into layers of two-qubit gates on neighbours.
 
     for k = 1 … K: the bond-2 state nearest to |ψ_{k−1}⟩ is U_k|0⟩ exactly, U_k a staircase of gates
                    |ψ_k⟩ = U_k†|ψ_{k−1}⟩
     |ψ⟩ ≈ U_1 U_2 … U_K|0⟩, so U_K acts first
 
-After each layer every gate is replaced, one after another, by the one that is best with the others as
-they are: with E = Σ_rest |right⟩⟨left| = V S W†, that is W V†, which gives the overlap ΣS. The fidelity
-never falls. Without these sweeps more layers help little.
+After each layer, sweeps replace every gate by the optimum for the other gates. With the environment
+E = Σ_rest |right⟩⟨left| = V S W† the optimum is W V†, with the overlap ΣS. The fidelity never
+decreases. Without sweeps more layers help little.
 
-Knows states as vectors of 2^n numbers, so it is for 20 qubits or fewer.
+States are vectors of 2^n numbers, so the method is limited to 20 qubits.
 
 Source:
-    Ran 2020, arXiv:1908.07958; Rudolph, Chen, Miller, Acharya and Perdomo-Ortiz 2022, arXiv:2209.00595
-    ("Iter[D_i, O_all]"), used by arXiv:2208.13673.
+    Ran 2020, arXiv:1908.07958; Rudolph, Chen, Miller, Acharya and Perdomo-Ortiz 2022,
+    arXiv:2209.00595 ("Iter[D_i, O_all]"), used by arXiv:2208.13673.
 """
 
 import functools
@@ -26,15 +26,15 @@ from qtha_lab.core.errors import Refusal
 
 MOST_QUBITS = 20
 SWEEPS = 20
-CLOSE = 1e-13  # from 1: no further layer is needed
+CLOSE = 1e-13  # infidelity below which no layer is added
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Gates that prepare a state from |0…0⟩.
+    """Gates that prepare a state from |0…0⟩, with the fidelity.
 
     Attributes:
-        layers: Staircases in the order of time, each of n - 1 matrices (4, 4) on wires (i, i + 1).
+        layers: Staircases in circuit order, each of n - 1 matrices (4, 4) on wires (i, i + 1).
         fidelity: |⟨ψ|U|0⟩|² with the state.
     """
 
@@ -43,17 +43,17 @@ class Decomposition:
 
     @functools.cached_property
     def angles(self) -> np.ndarray:
-        """15 angles in radians for each gate in the order of time: those of `su4` as a staircase."""
+        """Angles in radians, 15 per gate in circuit order, for `su4` as a staircase."""
         return np.concatenate([_fifteen(gate) for layer in self.layers for gate in layer])
 
 
 def decompose(state, n_layers: int, sweeps: int = SWEEPS) -> Decomposition:
-    """The layers that prepare a state, fewer where fewer do.
+    """Decompose a state into layers of gates, with as few layers as suffice.
 
     Args:
         state: 2^n amplitudes of norm 1, wire 0 the most significant bit.
-        n_layers: Most layers, at least 1.
-        sweeps: Over all gates after each new layer; 0 leaves them out.
+        n_layers: Largest number of layers, at least 1.
+        sweeps: Number of sweeps over all gates after each new layer; 0 disables them.
 
     Raises:
         Refusal: If the state is no vector of 2^n numbers, of norm 1, on 2 to 20 qubits.
@@ -85,7 +85,7 @@ def decompose(state, n_layers: int, sweeps: int = SWEEPS) -> Decomposition:
 
 
 def _undone(target: np.ndarray, layers: Sequence[Sequence[np.ndarray]], n: int) -> np.ndarray:
-    """All gates taken back from the state."""
+    """Apply the inverse of all gates to the state."""
     for layer in reversed(layers):
         for wire in reversed(range(n - 1)):
             target = _apply(layer[wire].conj().T, target, wire)
@@ -101,7 +101,10 @@ def _fidelity(target: np.ndarray, layers: list[list[np.ndarray]], n: int) -> flo
 
 
 def _staircase(state: np.ndarray, n: int) -> list[np.ndarray]:
-    """Gates that prepare the bond-2 part of a state: gate i takes a bond on wire i to a bit and a bond."""
+    """Compute gates that prepare the bond-2 approximation of a state.
+
+    Gate i maps a bond on wire i to a bit and the next bond.
+    """
     cores = _cores(state, n)
     gates = [_completed(core) for core in cores[:-1]]
     last = cores[-1][:, :, 0].T  # (bit, bond), of one column where the bond is 1
@@ -112,7 +115,7 @@ def _staircase(state: np.ndarray, n: int) -> list[np.ndarray]:
 
 
 def _cores(state: np.ndarray, n: int) -> list[np.ndarray]:
-    """Right-canonical cores (left, 2, right) of the state, cut to bond 2 from the last wire on."""
+    """Compute right-canonical cores (left, 2, right), truncated to bond 2 from the last wire."""
     cores, rest, right = [], state, 1
     for wire in reversed(range(1, n)):
         left, values, core = np.linalg.svd(rest.reshape(2**wire, 2 * right), full_matrices=False)
@@ -123,7 +126,10 @@ def _cores(state: np.ndarray, n: int) -> list[np.ndarray]:
 
 
 def _completed(core: np.ndarray) -> np.ndarray:
-    """The unitary with U|a⟩|0⟩ = Σ A[a, p, b]|p⟩|b⟩; what it does elsewhere is any orthogonal rest."""
+    """Complete a core to the unitary with U|a⟩|0⟩ = Σ A[a, p, b]|p⟩|b⟩.
+
+    The other columns are any orthogonal complement.
+    """
     left, _, right = core.shape
     columns = np.zeros((4, left), complex)
     columns.reshape(2, 2, left)[:, :right] = core.transpose(1, 2, 0)
@@ -136,14 +142,14 @@ def _completed(core: np.ndarray) -> np.ndarray:
 
 
 def _sweep(target: np.ndarray, layers: list[list[np.ndarray]], n: int) -> float:
-    """Replace every gate by the best one, in the order of time; the fidelity after the last."""
+    """Optimise every gate in circuit order, and return the final fidelity."""
     right = np.zeros(2**n, complex)
     right[0] = 1
     left = _undone(target, layers, n)
     overlap = 0.0
     for layer in layers:
         for wire in range(n - 1):
-            left = _apply(layer[wire], left, wire)  # the gate itself stays out of both sides
+            left = _apply(layer[wire], left, wire)  # excludes the gate from both sides
             shape = (2**wire, 4, -1)
             environment = np.einsum(
                 "xiy,xoy->io", right.reshape(shape), left.conj().reshape(shape), optimize=True
@@ -156,7 +162,7 @@ def _sweep(target: np.ndarray, layers: list[list[np.ndarray]], n: int) -> float:
 
 
 def _fifteen(gate: np.ndarray) -> np.ndarray:
-    """The angles of `circuits.general_two_qubit` for a matrix, up to a phase."""
+    """Compute the angles of `circuits.general_two_qubit` for a matrix, up to a phase."""
     (left_a, left_b), strengths, (right_a, right_b) = kak(gate)
     rotations = [
         *zyz(right_a),

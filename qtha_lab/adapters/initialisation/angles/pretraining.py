@@ -1,13 +1,16 @@
-"""Learn where angles should start: one model for all angles of all circuits, trained over many problems.
+"""Train a model of initial angles for all circuits of a kind, over many problems.
 
     θ_k = D_φ(descriptor of angle k)
-    meta-loss  Σ_problems Σ_{s=0..S} C(θ⁽ˢ⁾),   θ⁽ˢ⁺¹⁾ = θ⁽ˢ⁾ − η ∇C,   first order: dθ⁽ˢ⁾/dφ = dθ⁽⁰⁾/dφ
+    meta-loss  Σ_problems Σ_{s=0..S} C(θ⁽ˢ⁾),   θ⁽ˢ⁺¹⁾ = θ⁽ˢ⁾ − η ∇C
+    first order: dθ⁽ˢ⁾/dφ = dθ⁽⁰⁾/dφ
 
-Two models: a small network, and as its control a table with a constant for each kind of gate and layer.
+Two models exist: a small network, and as its control a table with a constant per gate kind and
+layer.
 
 Source:
-    FLIP, arXiv:2103.08572. S = 3, η = 0.05, a network 30-30 with ReLU under Adam at 3e-3, the linear path
-    beside it and the decay of the network, which make a linear rule hold at other sizes, are ours [R].
+    FLIP, arXiv:2103.08572. S = 3, η = 0.05, and a network 30-30 with ReLU under Adam at 3e-3 are
+    ours [R]. The parallel linear path and the weight decay of the network are ours too [R]. They
+    make a linear rule hold at other sizes.
 """
 
 import json
@@ -32,18 +35,18 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_tensors, parse_json
 
 WIDTH = 30
-NETWORK_DECAY = 1.0  # times the learning rate, a step
+NETWORK_DECAY = 1.0  # times the learning rate, per step
 FORM = "qtha-lab angles 1"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A circuit and what its angles cost.
+    """Circuit with a cost function of its angles.
 
     Attributes:
-        circuit: Whose angles they are.
-        cost: Of angles (n_params,) in radians; differentiable.
-        instance: A number of the problem for each parameter that has one, such as the weight of an edge.
+        circuit: Circuit of the angles.
+        cost: Differentiable function of angles (n_params,) in radians.
+        instance: Number of the problem for some parameters, such as the weight of an edge.
     """
 
     circuit: Circuit
@@ -53,14 +56,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Course:
-    """How a model is learnt.
+    """Settings of the meta-training.
 
     Attributes:
-        epochs: Times that every problem is seen.
-        inner_steps: S, steps of gradient descent that a start is judged by.
+        epochs: Number of passes over the problems.
+        inner_steps: S, steps of gradient descent in the meta-loss.
         inner_rate: η.
-        learning_rate: Of Adam; it falls to zero along a cosine.
-        seed: Of the model and of the order of problems.
+        learning_rate: Initial learning rate of Adam, with cosine decay to zero.
+        seed: Seed of the model and of the order of problems.
     """
 
     epochs: int = 40
@@ -71,11 +74,11 @@ class Course:
 
 
 class AngleModel(nn.Module):
-    """Gives an angle for each descriptor: a linear rule and a network, or a table.
+    """Model from descriptors to angles: a linear rule plus a network, or a table.
 
     Attributes:
-        kinds: What it was learnt on (see `descriptors.kinds_of`).
-        n_layers: Layers that the table tells apart; 0 of a network.
+        kinds: Known kinds of angles (see `descriptors.kinds_of`).
+        n_layers: Number of layers in the table; 0 for a network.
     """
 
     def __init__(self, kinds: Sequence[str], n_layers: int = 0):
@@ -88,12 +91,12 @@ class AngleModel(nn.Module):
         width = len(kinds) + N_NUMBERS
         layers = [nn.Linear(width, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU()]
         self.network = nn.Sequential(*layers, nn.Linear(WIDTH, 1)).double()
-        for tensor in self.network[-1].parameters():  # it begins as a linear rule
+        for tensor in self.network[-1].parameters():  # initially a linear rule
             nn.init.zeros_(tensor)
         self.rule = nn.Linear(width, 1).double()
 
     def forward(self, rows: Descriptors) -> Float[Tensor, "n_params"]:
-        """Angles in radians."""
+        """Compute angles in radians."""
         if self.n_layers:
             return self.table[rows.kinds, rows.layers.clamp_max(self.n_layers - 1)]
         one_hot = nn.functional.one_hot(rows.kinds, len(self.kinds)).double()
@@ -104,14 +107,14 @@ class AngleModel(nn.Module):
     def angles(
         self, circuit: Circuit, instance: Mapping[int, float] | None = None
     ) -> Float[Tensor, "n_params"]:
-        """Where the angles of a circuit start.
+        """Compute the initial angles of a circuit.
 
         Args:
-            circuit: Of any size.
-            instance: As of `Problem`.
+            circuit: Circuit of any size.
+            instance: Same as for `Problem`.
 
         Raises:
-            Refusal: If it trains angles of a kind that the model was not learnt on.
+            Refusal: If the circuit trains angles of a kind unknown to the model.
         """
         return self(describe(circuit, self.kinds, instance))
 
@@ -122,7 +125,7 @@ class AngleModel(nn.Module):
 
     @classmethod
     def load(cls, file: Path) -> "AngleModel":
-        """Read what `save` wrote.
+        """Load a model from a file of `save`.
 
         Raises:
             Refusal: If there is no such file, or it holds something else.
@@ -152,13 +155,13 @@ def learn(
     table: bool = False,
     on_epoch: Callable[[int, float], Any] = lambda epoch, loss: None,
 ) -> AngleModel:
-    """Learn a model from problems.
+    """Train a model on problems.
 
     Args:
-        problems: Small ones; at least one.
-        course: How.
-        table: Whether to learn the control: a constant for each kind of gate and layer.
-        on_epoch: Called with the epoch, counted from 1, and its mean meta-loss for one problem and step.
+        problems: Small problems; at least one.
+        course: Settings of the training.
+        table: Whether to train the control: a constant per gate kind and layer.
+        on_epoch: Callback with the epoch, from 1 on, and its mean meta-loss per problem and step.
 
     Raises:
         Refusal: If there is no problem, or the losses are not finite.
@@ -191,7 +194,10 @@ def learn(
 
 
 def _groups(model: AngleModel) -> list[dict[str, Any]]:
-    """The network's weights decay, so that it does not do what the linear rule can; nothing else does."""
+    """Build parameter groups with weight decay for the network only.
+
+    So the network does not learn the part that the linear rule can express.
+    """
     network = [p for name, p in model.named_parameters() if name.startswith("network")]
     rest = [p for name, p in model.named_parameters() if not name.startswith("network")]
     return [
@@ -201,7 +207,7 @@ def _groups(model: AngleModel) -> list[dict[str, Any]]:
 
 
 def _meta_step(model: AngleModel, problem: Problem, rows: Descriptors, course: Course) -> float:
-    """Leave the meta-gradient of one problem in the model; the mean loss of a step."""
+    """Accumulate the meta-gradient of one problem, and return the mean loss per step."""
     start = model(rows)
     total, gradients = 0.0, torch.zeros_like(start)
     for loss, gradient, _ in descent(
@@ -216,12 +222,12 @@ def _meta_step(model: AngleModel, problem: Problem, rows: Descriptors, course: C
 def descent(
     problem: Problem, angles: Tensor, steps: int, rate: float
 ) -> Iterable[tuple[float, Tensor, Tensor]]:
-    """Loss, slope and angles of gradient descent, at the start and after each step.
+    """Yield loss, gradient and angles of gradient descent, initially and after each step.
 
     Args:
-        problem: What the angles cost.
-        angles: Where to start, (n_params,).
-        steps: How many.
+        problem: Problem with the cost.
+        angles: Initial angles, (n_params,).
+        steps: Number of steps.
         rate: η.
     """
     for step in range(steps + 1):

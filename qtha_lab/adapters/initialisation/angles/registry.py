@@ -1,7 +1,8 @@
-"""What a start of angles is, and the family of them by name.
+"""Interface and registry of angle initialisations.
 
-Holds no start: each lies in a file of its own beside this one. A start changes no loss at step 0, since
-the adapters' change is zero there whatever the angles: it shows in the curve alone.
+Each initialisation is in a file of its own in this folder. An initialisation does not change the
+loss at step 0, since the adapter's change is zero there for all angles. It affects only the later
+loss curve.
 """
 
 import dataclasses
@@ -24,13 +25,13 @@ UNIFORM = "uniform"
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where angles stand.
+    """Position of angles in a model.
 
     Args:
-        circuit: Whose angles they are.
+        circuit: Circuit of the angles.
         layer: Name of the adapted layer in the model.
-        tensor: Name that the method gave to the tensor that holds them.
-        first: How many angles of other circuits stand before them in that tensor.
+        tensor: Method's name of the tensor that holds the angles.
+        first: Number of preceding angles in that tensor.
     """
 
     circuit: Circuit
@@ -40,12 +41,13 @@ class Place:
 
 
 class Start(ABC):
-    """Angles of a circuit before the first step.
+    """Initialisation of a circuit's angles.
 
     Attributes:
-        is_resolved: Whether it reads files: it is then resolved once, by the worker, and the angles are
-            saved with the adapter, so that loading one needs no file. Others are drawn with the rest.
-        argument: What stands in the brackets of its name; empty if it takes nothing.
+        is_resolved: Whether the initialisation reads files. Such angles are resolved once, by the
+            worker, and saved with the adapter, so that loading needs no file. Other angles are
+            drawn with the remaining tensors.
+        argument: Text in the parentheses of the name; empty without an argument.
     """
 
     is_resolved: ClassVar[bool] = False
@@ -53,24 +55,26 @@ class Start(ABC):
     def __init__(self, argument: str = ""):
         self.argument = argument
 
-    def check_circuit(self, circuit: Circuit) -> None:  # noqa: B027  most take any
-        """Refuse a kind of circuit that it has no angles for; reads no file.
+    def check_circuit(self, circuit: Circuit) -> None:  # noqa: B027  most accept any circuit
+        """Refuse a circuit kind that the initialisation does not support; reads no file.
 
         Args:
-            circuit: Of the method, maybe of another size than those of the layers.
+            circuit: Circuit of the method, possibly of another size than in the layers.
 
         Raises:
-            Refusal: With one sentence.
+            Refusal: With the supported kind.
         """
 
     def check(self, place: Place) -> None:
-        """Refuse before any work starts what `angles` would refuse; by making them, where that is quick.
+        """Refuse in advance what `angles` would refuse.
+
+        The default computes the angles.
 
         Args:
-            place: Where they are to stand.
+            place: Position of the angles.
 
         Raises:
-            Refusal: If a file is missing or does not fit; with one sentence.
+            Refusal: If a file is missing or does not fit.
         """
         self.angles(place, None)
 
@@ -78,22 +82,25 @@ class Start(ABC):
     def angles(
         self, place: Place, uniform: Float[Tensor, "n_params"] | None
     ) -> Float[Tensor, "n_params"]:
-        """The angles, in radians.
+        """Compute the angles, in radians.
 
         Args:
-            place: Where they are to stand; some starts read its circuit, some the layer's name.
-            uniform: Angles drawn uniformly in ±π with the seed of the run; None where only the fit is asked
-                for, by `check`.
+            place: Position of the angles; initialisations may use its circuit or layer name.
+            uniform: Angles drawn uniformly in ±π with the seed of the run; None if `check` tests
+                the fit only.
         """
 
     def beside(self, layer: str) -> Mapping[str, Tensor]:
-        """Other tensors of the layer that mean nothing without these angles, by name; none for most."""
+        """Return other tensors of the layer on which the angles depend, by name.
+
+        Empty for most initialisations.
+        """
         return {}
 
 
 @dataclasses.dataclass(frozen=True)
 class StartInfo:
-    """A start as declared: how its name is written, and a sentence on it."""
+    """Declaration of an initialisation: name, form, summary and source."""
 
     name: str
     form: str
@@ -103,7 +110,7 @@ class StartInfo:
 
     @property
     def takes(self) -> str:
-        """What stands in its brackets, such as "FILE"; empty for nothing."""
+        """Placeholder of the argument, such as "FILE"; empty without an argument."""
         return self.form.partition("(")[2].rstrip(")")
 
 
@@ -116,12 +123,12 @@ _FORM = re.compile(r"\s*(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 def start(form: str, *, summary: str, source: str) -> Callable[[type[Start]], type[Start]]:
-    """Register the class below as a start of angles.
+    """Register a `Start` class as an initialisation of angles.
 
     Args:
-        form: How it is asked for: "small", or "run(RUN)" where something stands in brackets.
-        summary: The start in one sentence.
-        source: Where it is taken from.
+        form: Text of the setting: "small", or "run(RUN)" with an argument.
+        summary: Description in one sentence.
+        source: Paper or code of the initialisation.
 
     Raises:
         Refusal: If another file has registered the name.
@@ -136,7 +143,7 @@ def start(form: str, *, summary: str, source: str) -> Callable[[type[Start]], ty
 
 
 def names() -> list[str]:
-    """How all starts are asked for, in alphabetical order.
+    """List the forms of all initialisations, in alphabetical order.
 
     Example:
         >>> names()[-2:]
@@ -146,10 +153,10 @@ def names() -> list[str]:
 
 
 def initialisation_of(text: str) -> Start:
-    """The start that a text asks for; reads no file.
+    """Parse the setting `angles`; reads no file.
 
     Raises:
-        Refusal: If there is none of the name, or its brackets hold nothing or too much.
+        Refusal: If the name is unknown, or the argument is missing or superfluous.
 
     Example:
         >>> initialisation_of("smal")
@@ -170,7 +177,7 @@ def initialisation_of(text: str) -> Start:
 
 
 def angles_setting() -> Any:
-    """The setting `angles`, for the config of every method with a circuit."""
+    """Return the setting `angles`, for the config of every method with a circuit."""
     return setting(
         UNIFORM,
         "Where the angles start: uniform in ±π, small, those of a run, or as a file or a matrix product "
@@ -179,15 +186,15 @@ def angles_setting() -> Any:
 
 
 def check_initialisation(text: str, circuits: Sequence[Circuit], instead: str = "") -> None:
-    """Refuse what can be refused of a method's `angles` without reading a file.
+    """Refuse a setting `angles` that does not suit the method; reads no file.
 
     Args:
-        text: The setting.
-        circuits: Of the method, of any size; none where something else is in their place.
-        instead: What that is, such as "stand_in='silu'".
+        text: Value of the setting.
+        circuits: Circuits of the method, of any size; empty if a control replaces them.
+        instead: Setting that replaces the circuit, such as "stand_in='silu'".
 
     Raises:
-        Refusal: If there is no such start, no circuit, or the circuit is of a kind that it cannot start.
+        Refusal: If the initialisation is unknown, there is no circuit, or its kind is unsupported.
     """
     begin = initialisation_of(text)
     if text != UNIFORM and not circuits:
@@ -197,15 +204,15 @@ def check_initialisation(text: str, circuits: Sequence[Circuit], instead: str = 
 
 
 def draw(params: Tensor, text: str, circuits: Sequence[Circuit]) -> None:
-    """Fill a tensor of angles in place, with as many random numbers whatever the start.
+    """Fill a tensor of angles in place, with equal random draws for every setting.
 
-    So two starts of one seed differ in the angles and in nothing else. What reads files is left uniform,
-    for `angle_start.start_angles` to resolve.
+    So two initialisations with one seed differ only in the angles. Angles that are read from files
+    stay uniform until `resolve_angles.initial_angles` resolves them.
 
     Args:
-        params: The angles of all circuits, one after another.
-        text: The setting `angles`.
-        circuits: Whose they are.
+        params: Angles of all circuits, one after another.
+        text: Value of the setting `angles`.
+        circuits: Circuits of the angles.
     """
     params.uniform_(-math.pi, math.pi)
     begin = initialisation_of(text)

@@ -1,6 +1,7 @@
-"""The tensors of a saved adapter by layer and name: of a run, or of a folder that `save_pretrained` wrote.
+"""Tensors of a saved adapter by layer and name.
 
-Opens safetensors only, and reads no more than is asked for.
+The adapter belongs to a run, or is in a folder of `save_pretrained`. Only safetensors are opened,
+and only the requested tensors are read.
 """
 
 from collections.abc import Mapping
@@ -20,11 +21,11 @@ CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 
 @dataclass(frozen=True)
 class SavedAdapter:
-    """An adapter's files.
+    """Files of a saved adapter.
 
     Attributes:
-        name: As it was asked for.
-        folder: Where the files are.
+        name: Requested name.
+        folder: Folder of the files.
     """
 
     name: str
@@ -32,7 +33,7 @@ class SavedAdapter:
 
     @classmethod
     def of(cls, name: str) -> "SavedAdapter":
-        """The adapter of a run, by its id or folder, or of any folder of one.
+        """Locate the adapter of a run, by id or folder, or any adapter folder.
 
         Raises:
             Refusal: If there is none.
@@ -48,7 +49,7 @@ class SavedAdapter:
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """Its settings.
+        """Settings of the adapter.
 
         Raises:
             Refusal: If the file is damaged.
@@ -60,13 +61,13 @@ class SavedAdapter:
         return settings if isinstance(settings, dict) else {}
 
     def at(self, layer: str) -> dict[str, Tensor]:
-        """The tensors of one layer, by the names that the method gave them.
+        """Read the tensors of one layer, by the method's names.
 
         Args:
-            layer: Its name in the model.
+            layer: Name of the layer in the model.
 
         Raises:
-            Refusal: If the file is damaged, or the adapter has nothing there.
+            Refusal: If the file is damaged, or the adapter has no tensors there.
         """
         prefix = f"{str(self.config.get('peft_type', '')).lower()}_"
         mark = f".{layer}.{prefix}"

@@ -1,4 +1,7 @@
-"""Small angles, N(0, 0.1): the circuit starts near the identity, and slopes do not vanish with its size."""
+"""Initial angles from N(0, 0.1²), near the identity.
+
+Gradients then do not vanish with the size of the circuit.
+"""
 
 import math
 
@@ -16,7 +19,10 @@ SPREAD = 0.1  # radians
     source="Zhang et al. 2022, arXiv:2203.09376 (small Gaussian angles against plateaus); 0.1 is ours [R]",
 )
 class Small(Start):
-    """Drawn angles sent through the inverse of the normal distribution, so that no more are drawn."""
+    """Initialisation by normal angles, transformed from the uniform draws.
+
+    So no further random numbers are drawn.
+    """
 
     def angles(self, place: Place, uniform):
         if uniform is None:
@@ -25,7 +31,9 @@ class Small(Start):
 
 
 def normal(uniform: Tensor) -> Tensor:
-    """Standard normal numbers from numbers uniform in ±π; the two ends are 8 standard deviations out.
+    """Transform numbers uniform in ±π to standard normal numbers.
+
+    The two ends map to 8 standard deviations.
 
     Example:
         >>> normal(torch.tensor([0.0, math.pi * 0.6826895]))

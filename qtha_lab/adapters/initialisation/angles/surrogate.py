@@ -1,11 +1,12 @@
-"""A task without a language model: match a map of the bottleneck, r numbers in and r out.
+"""Regression of a bottleneck map, r numbers in and r out, without a language model.
 
-The map is a random SiLU network's, or that of a trained run's layer. What is judged is the circuit alone:
+The map is that of a random SiLU network or of a trained run's layer. The loss evaluates the circuit
+alone:
 
-    loss = share of what the linear branch leaves that the best linear map of the circuit's ⟨Z⟩ leaves too
+    loss = share of the linear branch's residual that remains after the best linear map of ⟨Z⟩
 
-between 0 and 1, and independent of W_q, W_c and B. That inputs are normal with variance 1, as a balanced start
-of QTHA makes them, is an assumption.
+The loss is between 0 and 1, and independent of W_q, W_c and B. Inputs are assumed normal with
+variance 1, as in the balanced initialisation of QTHA.
 
 Source:
     Ours [R].
@@ -28,21 +29,21 @@ RIDGE = 1e-6
 
 @dataclass(frozen=True)
 class Surrogate:
-    """Inputs and what a map makes of them.
+    """Inputs and targets of a bottleneck map.
 
     Attributes:
-        inputs: What the circuit reads, in radians.
-        targets: What a teacher gives.
+        inputs: Inputs of the circuit, in radians.
+        targets: Outputs of the map.
     """
 
     inputs: Float[Tensor, "samples r"]
     targets: Float[Tensor, "samples outputs"]
 
     def cost(self, circuit: Circuit) -> Callable[[Tensor], Tensor]:
-        """The loss as a function of a circuit's angles.
+        """Return the loss as a function of a circuit's angles.
 
         Raises:
-            Refusal: If the circuit does not read as many numbers as the map.
+            Refusal: If circuit and map differ in their number of inputs.
         """
         if circuit.n_inputs != self.inputs.shape[1]:
             raise Refusal(
@@ -53,7 +54,7 @@ class Surrogate:
         )
 
     def loss(self, readings: Float[Tensor, "samples k"]) -> Float[Tensor, ""]:
-        """The loss of what a circuit gives for the inputs."""
+        """Compute the loss of a circuit's expectation values."""
         ones = self.inputs.new_ones(len(self.inputs), 1)
         linear = torch.cat([ones, self.inputs], 1)
         rest = _left_over(linear, self.targets).square().sum()
@@ -62,19 +63,19 @@ class Surrogate:
 
 
 def _left_over(design: Tensor, targets: Tensor) -> Tensor:
-    """What the best linear map of the design leaves of the targets."""
+    """Compute the residual of the targets after linear regression on the design."""
     gram = design.mT @ design / len(design)
     gram = gram + RIDGE * torch.eye(len(gram), dtype=gram.dtype)
     return targets - design @ torch.linalg.solve(gram, design.mT @ targets / len(design))
 
 
 def silu_surrogate(r: int, seed: int, samples: int = SAMPLES) -> Surrogate:
-    """A random map: two linear layers r → 2 r → r with SiLU between them, on normal inputs.
+    """Build a random map of two linear layers with SiLU, on normal inputs.
 
     Args:
-        r: Numbers in and out.
-        seed: Of inputs and map.
-        samples: Inputs.
+        r: Number of inputs and outputs; the layers are r → 2 r → r.
+        seed: Seed of inputs and map.
+        samples: Number of inputs.
 
     Example:
         >>> task = silu_surrogate(2, seed=0)

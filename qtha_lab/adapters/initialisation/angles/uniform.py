@@ -1,4 +1,4 @@
-"""Angles uniform in ±π: nothing is known, and everything is as likely."""
+"""Initial angles uniform in ±π."""
 
 import torch
 
@@ -11,7 +11,7 @@ from qtha_lab.adapters.initialisation.angles.registry import Place, Start, start
     source="the authors' code of QTHA, QPA and Quantum-PEFT",
 )
 class Uniform(Start):
-    """As drawn."""
+    """Initialisation by the uniform draws themselves."""
 
     def angles(self, place: Place, uniform):
         return torch.zeros(place.circuit.n_params) if uniform is None else uniform

@@ -1,7 +1,7 @@
-"""Ways to few bits by name, as `quantization` calls them: `round(w=3,g=64)`; one file each.
+"""Weight quantisation schemes by name, as in `round(w=3,g=64)`; one file each.
 
-All of them are fake-quantised: the numbers are those of few bits, the memory is not. Formats that are stored in few
-bits are `qtha_lab.models.quantisation.formats`.
+All schemes are fake-quantised: values lie on a grid of few bits, but memory use does not shrink.
+Formats that are stored in few bits are in `qtha_lab.models.quantisation.formats`.
 """
 
 from qtha_lab.models.quantisation.schemes.registry import (

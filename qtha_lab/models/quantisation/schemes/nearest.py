@@ -1,7 +1,8 @@
-"""Plain rounding: every weight to the nearest point of its group's grid.
+"""Round to nearest: every weight moves to the nearest point of its group's grid.
 
-W̃ = Q(W), the grid of a group from its least to its largest weight; with `clip="grid"` from the share of that
-range at which the squared error of the weights is least, the control of every learnt clip.
+W̃ = Q(W). The grid of a group extends from its smallest to its largest weight. With `clip="grid"`
+it covers the fraction of that range with the least squared error of the weights, the control of
+every learnt clip.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ WEIGHT_BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 )
 @dataclasses.dataclass(frozen=True)
 class Round(Rounding):
-    """Settings of plain rounding."""
+    """Settings of round-to-nearest."""
 
     w: int = setting(4, "Bits of a weight; 16 rounds none.", choices=WEIGHT_BITS, common=True)
     g: int | None = setting(
@@ -40,7 +41,7 @@ class Round(Rounding):
     )
 
     def check(self, model: nn.Module) -> None:
-        """Refuse a group that does not divide the inputs of a layer."""
+        """Refuse a group size that does not divide the inputs of a layer."""
         from qtha_lab.models.quantisation import layers
 
         layers.check_groups(model, self.g)

@@ -1,16 +1,18 @@
-"""OmniQuant: the range of every grid is learnt, and with it a scale for inputs, block by block.
+"""OmniQuant: clips of weight grids and scales of inputs, trained block by block.
 
     clip    max′ = σ(γ) max W,  min′ = σ(β) min W,  s = (max′ − min′) / (2ᵇ − 1),  z = −⌊min′ / s⌉
-    scale   X̃ = X / t,  W̃ = W diag t,  where inputs are rounded too
+    scale   X̃ = X / t,  W̃ = W diag t,  if inputs are rounded too
 
-γ, β and t of a block are trained on the squared difference between its output and that of the whole block; the
-block is fed with what the rounded blocks before give. γ → ∞ is plain rounding. Layers that read the same tensor share
-t: queries, keys and values, gate and up; others have none.
+The loss of a block is the squared difference between its output and that of the unquantised block.
+The input of the block is the output of the rounded preceding blocks. γ, β → ∞ is round-to-nearest.
+Layers that read the same tensor share t: queries, keys and values; gate and up. Other layers have
+no t.
 
 Source:
-    OmniQuant, arXiv:2308.13137, and the authors' code: γ = β = 4 at the start, t = √max|X| / √max|W|, AdamW at
-    1e-2 for γ, β and 5e-3 for t, no shift on Llama. Starting from the clip of the least weight error is ours [R];
-    so is leaving v → o and q, k out: heads share keys here, and no product of queries with keys is rounded.
+    OmniQuant, arXiv:2308.13137, and the authors' code: initial γ = β = 4, t = √max|X| / √max|W|,
+    AdamW at 1e-2 for γ, β and 5e-3 for t, no shift on Llama. The initial clip of least weight error
+    is ours [R]. Omitting v → o and q, k is ours too: heads share keys here, and no query-key
+    product is rounded.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ class Learned(Rounding):
     )
 
     def check(self, model: nn.Module) -> None:
-        """Refuse groups that do not divide a layer's inputs, and inputs that cannot be rounded."""
+        """Refuse unsuitable group sizes, layers and models without blocks."""
         from qtha_lab.models.quantisation import blocks, layers
 
         layers.check_groups(model, self.g)
@@ -72,13 +74,17 @@ class Learned(Rounding):
         blocks.blocks_of(model)
 
     def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
-        """Logits of the clips, `NAME.low` and `NAME.high`, and scales `NAME.scale`, by the name of the layer."""
+        """Train clips and scales on calibration rows.
+
+        Returns logits of the clips, `NAME.low` and `NAME.high`, and scales `NAME.scale`, by layer
+        name.
+        """
         from qtha_lab.models.quantisation import clip_training as learning
 
         return learning.learn(self, model, batches)
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
-        """Round every layer at its learnt clip, those outside the blocks at their whole range."""
+        """Round layers in blocks at their learnt clip, other layers at full range."""
         from qtha_lab.models.quantisation import clip_training as learning
         from qtha_lab.models.quantisation import grid, layers
 

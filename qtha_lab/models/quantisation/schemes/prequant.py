@@ -1,12 +1,12 @@
-"""PreQuant's base: a small share of the weights stays whole, the rest is rounded on a grid made without them.
+"""Quantisation of PreQuant: outlier weights stay unrounded and do not affect the grid.
 
-W̃ = Q(W ⊙ (1 − M); s) + M ⊙ W. M marks the `fraction` of a layer's weights that lie farthest from the mean of
-their row, in standard deviations of the row; the grid of a row ends at the weights that are left. Method `prequant`
-then trains what M marks.
+W̃ = Q(W ⊙ (1 − M); s) + M ⊙ W. The mask M selects the `fraction` of a layer's weights that are
+farthest from the mean of their row, in standard deviations of the row. The grid of a row covers the
+other weights. Method `prequant` then trains the weights in M.
 
 Source:
-    PreQuant, arXiv:2306.00014: outliers of about half a percent, rounding once and for no task in particular. The
-    rule that finds them and their exclusion from the grid are our reconstruction [R]; there is no public code.
+    PreQuant, arXiv:2306.00014: about half a percent of outliers, one task-independent rounding. The
+    outlier rule and the exclusion from the grid are our reconstruction [R]; no code is public.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @dataclasses.dataclass(frozen=True)
 class Outliers(Rounding):
-    """Settings of rounding around outliers."""
+    """Settings of rounding with unrounded outliers."""
 
     w: int = setting(4, "Bits of a weight that is rounded.", choices=WEIGHT_BITS, common=True)
     fraction: float = setting(0.005, "Share of a layer's weights that stays whole.", ge=0, le=1)
@@ -47,7 +47,7 @@ class Outliers(Rounding):
     )
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
-        """Round every layer's weight but for the marked ones."""
+        """Round every layer's weight except its outliers."""
         from qtha_lab.adapters.prequant import marked
         from qtha_lab.models.quantisation import grid, layers
 

@@ -1,7 +1,7 @@
-"""What a way to few bits is, and the family of them by name.
+"""Interface and registry of weight quantisation schemes.
 
-A way is a dataclass of settings with the functions of `Rounding`, decorated with `@bits(...)`: one file
-beside this one. Loads no torch before a way is used.
+A scheme is a dataclass of settings with the functions of `Rounding`, decorated with `@bits(...)`,
+in a file of its own in this folder. Torch is imported only when a scheme is used.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ if TYPE_CHECKING:
 
 
 class Rounding(ABC):
-    """One way to few bits with its settings; subclasses are dataclasses.
+    """Quantisation scheme with its settings; subclasses are dataclasses.
 
-    Weights are fake-quantised: they lie on a grid of few bits and are kept in the model's own precision, so no
-    memory is saved.
+    Weights are fake-quantised: they lie on a grid of few bits and keep the model's own precision,
+    so no memory is saved.
     """
 
     name: ClassVar[str]
-    calibrates: ClassVar[bool] = False  # whether `learn` reads rows
+    calibrates: ClassVar[bool] = False  # whether `learn` needs calibration rows
 
-    def check(self, model: nn.Module) -> None:  # noqa: B027  most take every layer
-        """Refuse a model with a layer that cannot take these bits.
+    def check(self, model: nn.Module) -> None:  # noqa: B027  most schemes accept every layer
+        """Refuse a model with a layer that the scheme cannot quantise.
 
         Args:
-            model: May be on the meta device.
+            model: Base model; may be on the meta device.
 
         Raises:
             Refusal: With the layer.
         """
 
     def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
-        """What calibration rows say, as tensors that `apply` reads; kept on the disk for the next time.
+        """Calibrate on rows and return the tensors that `apply` reads; the result is cached.
 
         Args:
-            model: Whole; left as it was.
-            batches: Rows to look at.
+            model: Unquantised model; stays unchanged.
+            batches: Calibration rows.
         """
         return {}
 
     @abstractmethod
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
-        """Round a model in place; the same numbers for the same model and tensors.
+        """Round a model in place; deterministic for given model and tensors.
 
         Args:
-            model: Whole.
-            learnt: As `learn` gave it.
+            model: Unquantised model.
+            learnt: Result of `learn`.
         """
 
     @property
     def text(self) -> str:
-        """The call with every setting."""
+        """Call of the scheme with every setting."""
         settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
         return calls.call(self.name, settings)
 
 
 @dataclasses.dataclass(frozen=True)
 class SchemeInfo:
-    """A way as declared (see `bits`)."""
+    """Declaration of a quantisation scheme (see `bits`)."""
 
     name: str
     summary: str
@@ -78,7 +78,7 @@ class SchemeInfo:
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What it can be told."""
+        """Settings that the scheme accepts."""
         return settings_of(self.make)
 
 
@@ -89,13 +89,13 @@ Way = TypeVar("Way", bound=type[Rounding])
 
 
 def bits(name: str, *, summary: str, source: str, example: str = "") -> Callable[[Way], Way]:
-    """Register a dataclass of settings with the functions of `Rounding` as a way to few bits.
+    """Register a `Rounding` dataclass as a quantisation scheme.
 
     Args:
-        name: What `quantization` calls it.
-        summary: What it does, in a sentence.
-        source: Where it is taken from.
-        example: A call that forms offer; else the name.
+        name: Name in the setting `quantization`.
+        summary: Description in one sentence.
+        source: Paper or code of the scheme.
+        example: Example call for forms; defaults to the name.
 
     Raises:
         Refusal: If another file has registered the name.
@@ -110,13 +110,13 @@ def bits(name: str, *, summary: str, source: str, example: str = "") -> Callable
 
 
 def rounding_named(text: str) -> Rounding:
-    """The way that a call describes.
+    """Return the quantisation scheme that a call describes.
 
     Args:
         text: `name` or `name(setting=value,…)`.
 
     Raises:
-        Refusal: If there is no such way or setting, or a value is outside its limits.
+        Refusal: If there is no such scheme or setting, or a value is outside its limits.
 
     Example:
         >>> rounding_named("round(w=3)").text

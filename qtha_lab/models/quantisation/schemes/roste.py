@@ -1,15 +1,16 @@
-"""RoSTE's base: weights, inputs, keys and values of few bits, turned before rounding where that errs less.
+"""Quantisation of RoSTE: rotated weights, inputs, keys and values of few bits.
 
     y = Q(W R) Q(Rᵀ x),   R = diag(±1) H / √d or I, chosen for each layer
 
-A turned outlier is spread over all coordinates, so the grid of a token need not reach out to it. A layer's
-choice is the R of the least ‖Q(WR) − WR‖² / ‖W‖² + ‖Q(Rᵀx) − Rᵀx‖² / ‖x‖² over calibration rows; keys and values
-are chosen alike from theirs. The slope of Q is 1, so what lies below is trained through it. Adapters read x as it is.
+A rotation spreads an outlier over all coordinates, so the grid of a token can be narrower. A layer
+uses the R of least ‖Q(WR) − WR‖² / ‖W‖² + ‖Q(Rᵀx) − Rᵀx‖² / ‖x‖² over calibration rows. The
+rotations of keys and values minimise their rounding errors likewise. The straight-through gradient
+of Q is 1, so tensors below a rounded layer can be trained. Adapters read the unrounded x.
 
 Source:
-    RoSTE, arXiv:2502.09003: rotations chosen by the quantisation error, straight-through training. Its rotations
-    of the residual stream, the values, the keys after their positions and down_proj's input are here one R a layer
-    and two an attention; the relative errors in the sum are ours [R].
+    RoSTE, arXiv:2502.09003: rotations chosen by the quantisation error, straight-through training.
+    The paper rotates residual stream, values, position-embedded keys and down_proj's input. Here
+    each layer has one R and each attention two; the relative errors in the sum are ours [R].
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Rotated(Rounding):
     )
 
     def check(self, model: nn.Module) -> None:
-        """Refuse sizes without a Hadamard matrix, and what cannot have its inputs, keys or values rounded."""
+        """Refuse sizes without a Hadamard matrix, and unsuitable layers or attentions."""
         from qtha_lab.models.quantisation import attention, layers, rotations
 
         layers.check_linear(model)
@@ -67,7 +68,10 @@ class Rotated(Rounding):
                 rotations.check_size(in_features, name)
 
     def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
-        """Where to turn, 1 or 0 by the name of a layer, of an attention's keys and of its values."""
+        """Choose where to rotate before rounding.
+
+        Returns a boolean tensor for each layer, `NAME.keys` and `NAME.values`.
+        """
         import torch
 
         from qtha_lab.models.quantisation import rounding_error as errors
@@ -80,7 +84,7 @@ class Rotated(Rounding):
         return {name: torch.tensor(rotated < plain) for name, (plain, rotated) in measured.items()}
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
-        """Round weights, and have inputs, keys and values rounded."""
+        """Round weights in place, and install the rounding of inputs, keys and values."""
         from qtha_lab.models.quantisation import attention, grid, layers
 
         turn = self._rotation()
