@@ -1,7 +1,8 @@
-"""transformers and PEFT, imported beside the notebook: once, by one thread, while cells wait.
+"""Import of transformers and PEFT in one thread beside the notebook, while cells wait.
 
-They import themselves in a circle. Python hands a second thread that asks in the midst a half-made module, which
-it cannot use ("cannot import name 'AutoModel'"); so work that needs them begins here, and cells begin after them.
+Both packages import themselves in a circle. Python gives a second thread that imports them
+meanwhile an incomplete module ("cannot import name 'AutoModel'"). So tasks that need them start
+with `libraries`, and cells run after the import.
 """
 
 import asyncio
@@ -21,7 +22,10 @@ _asked = False
 
 
 async def libraries() -> None:
-    """Return when they are there, on the loop that runs cells; who waits may be cancelled, the import goes on."""
+    """Wait until the libraries are imported; a cancelled caller does not stop the import.
+
+    Must run on the loop that runs cells.
+    """
     global _asked
     if not _asked:
         _asked = True
