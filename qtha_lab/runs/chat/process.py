@@ -1,7 +1,7 @@
-"""Speakers in a process of their own: `python -m qtha_lab.runs.chat.process`, lines of JSON in, lines of JSON out.
+"""The chat process: `python -m qtha_lab.runs.chat.process`, JSON lines in and out.
 
-A request is what is asked last: one that comes while an answer is written ends that answer. The process
-ends with its standard input. What libraries print goes to standard error.
+Only the newest request counts: a request that arrives during a generation ends that generation. The
+process ends with its standard input. Output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ Event = dict[str, Any]
 
 
 class Desk:
-    """Takes requests one after the other; every event has the `number` of its request.
+    """A handler of requests, one after the other.
 
-    `{"runs": [path, …]}` loads them and is answered by an event "speakers"; `{"messages": […], "decoding":
-    {…}, "weights": {…}, "of": [id, …]}` by events "text" and at last "end"; `{}` only ends what is being written.
+    Every event has the `number` of its request. `{"runs": [path, …]}` loads runs and is answered by
+    one event that lists the chat models. `{"messages": […], "decoding": {…}, "weights": {…}, "of":
+    [id, …]}` is answered by events "text" and at last "end". `{}` only ends the current generation.
 
     Args:
-        send: Takes the events.
-        is_waiting: Whether another request has come.
+        send: Receives the events.
+        is_waiting: Returns True if another request has arrived.
     """
 
     def __init__(self, send: Callable[[Event], object], is_waiting: Callable[[], bool]) -> None:
@@ -46,7 +47,7 @@ class Desk:
         self._number = 0
 
     def take(self, request: dict[str, Any]) -> None:
-        """Do what is asked; what goes wrong is an event "refusal" with a sentence."""
+        """Handle a request; an error becomes an event "refusal" with a sentence."""
         self._number = request.pop("number", 0)
         try:
             if "runs" in request:

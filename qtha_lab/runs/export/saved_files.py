@@ -1,4 +1,4 @@
-"""What a run has saved already, copied to where others find it."""
+"""Exports of files that a run has already saved."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,10 @@ START_FILE = "start.safetensors"  # as `adapters.lora_starts` names it
 
 
 def save_adapter(run: "Run", folder: Path) -> str:
-    """Copy the adapter and its model card; of a run that is not finished, the newest checkpoint's."""
+    """Copy the adapter and its model card.
+
+    For an unfinished run, these are the files of the newest checkpoint.
+    """
     source, note = adapter_of(run)
     folder.mkdir(exist_ok=True)
     for name in ADAPTER_FILES:
@@ -36,7 +39,7 @@ def copy_card(run: "Run", file: Path) -> str:
     """Copy the model card.
 
     Raises:
-        Refusal: If the run has not finished: its card is written at its end.
+        Refusal: If the run has not finished, because the card is written at the end.
     """
     card = run.files.adapter / "README.md"
     if not card.is_file():
