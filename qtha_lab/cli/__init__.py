@@ -55,7 +55,7 @@ def main() -> None:
     `QTHA_LAB_DEBUG=1` shows the traceback.
     """
     try:
-        paths.working_folder()  # libraries of numbers end a process without one
+        paths.working_folder()  # numeric libraries kill a process whose folder is gone
         sys.exit(load_commands()(standalone_mode=False))
     except Exception as error:
         if os.environ.get("QTHA_LAB_DEBUG"):

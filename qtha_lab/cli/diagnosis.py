@@ -76,7 +76,7 @@ def _plugins() -> list[Finding]:
     """List the plugins of other packages that cannot be imported."""
     packages = ("torch", "transformers", "peft", "pennylane")
     if not all(map(importlib.util.find_spec, packages)):
-        return []  # said already, and nothing can be looked up without them
+        return []  # reported already; the registries need these packages
     from qtha_lab.testing.checking import registries
 
     for registry in registries():

@@ -37,7 +37,7 @@ def federate(
     described = Federation(**combine(file_fields, flags or {}, Training))
     use_threads(
         described.training.threads
-    )  # before torch is imported: a client's bits are a worker's
+    )  # before the import of torch: clients compute bit for bit like workers
     if on == "flower":
         from qtha_lab.studies.federated.flower import check_flower
 

@@ -134,7 +134,7 @@ def combine(
     inside = {name: flags[flag] for name, flag in named.items() if flag in flags}
     outside = {k: v for k, v in flags.items() if k not in named.values()}
     file_fields = dict(file_fields)
-    for several, single in SEVERAL.items():  # one typed over several, and the other way round
+    for several, single in SEVERAL.items():  # a typed flag replaces its plural or singular form
         if outside.keys() & {several, single}:
             file_fields.pop(several, None)
             file_fields.pop(single, None)

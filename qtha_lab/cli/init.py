@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 init = typer.Typer(help="Initial values of circuit angles.", no_args_is_help=True)
 app.add_typer(init, name="init")
 
-TEACHERS = 6  # maps a circuit is to match, of each method
-UNSEEN = 4  # more of them, to try what was learnt on
+TEACHERS = 6  # target maps per circuit
+UNSEEN = 4  # unseen maps, to evaluate the learnt values
 TRIED_STEPS = 20
 
 

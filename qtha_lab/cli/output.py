@@ -49,7 +49,7 @@ def progress() -> "Progress":
         Words("{task.completed:>4.0f}/{task.total:<4.0f}"),
         Words("{task.fields[message]}"),
         console=console,
-        auto_refresh=console.is_terminal,  # elsewhere nothing is drawn but the end
+        auto_refresh=console.is_terminal,  # without a terminal only the final state is drawn
     )
 
 

@@ -56,7 +56,7 @@ def sweep(
         if on:
             from qtha_lab.runs.remote import remote_backend_named
 
-            remote_backend_named(on).close()  # refused here, where a person sees it
+            remote_backend_named(on).close()  # refuse here, where the user sees it
         trials = sweeping.launch(described, out, on=on)
     if detach:
         show(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")

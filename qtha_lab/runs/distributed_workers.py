@@ -20,7 +20,7 @@ from qtha_lab.experiment.run_directory import RunDir
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10.0  # for the worker to notice a lost process by itself
+GRACE_SECONDS = 10.0  # for the worker to detect a lost process
 
 
 def rank() -> int:
@@ -47,7 +47,7 @@ def start(run: RunDir, lost: Callable[[str], None]) -> None:
     if size == 1:
         return
     os.environ |= _place(0, size) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    tether, _ours = os.pipe()  # ours is closed by the end of this process alone
+    tether, _ours = os.pipe()  # our end closes only when this process ends
     for number in range(1, size):
         process = subprocess.Popen(
             [sys.executable, "-m", "qtha_lab.runs.worker", str(run.path), "--tether", str(tether)],

@@ -104,7 +104,7 @@ class Run:
         before, record = (
             self._record,
             self.record,
-        )  # read once: what is young is read anew each time
+        )  # read once: young records are not cached
         status = record.status
         if not record.has_log and away.is_unreachable(self.path.parent):
             self._record = before
@@ -114,10 +114,10 @@ class Run:
             return status
         if not self.alive:
             record = self.record
-            status = record.status  # a worker writes its end before it lets go of the lock
+            status = record.status  # a worker records its end before it releases the lock
             if status.ended:
                 return status
-        if not self.alive:  # asked again: it may have been resumed
+        if not self.alive:  # checked again: the run may have been resumed
             words = ending.last_output(self.files) if record.has_log else LOG_LOST
             return replace(status, state="dead", message=words, seconds_left=None)
         if self.files.stop.exists() and status.state != "stopping":
@@ -264,7 +264,7 @@ def launch(
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     experiment = with_absolute_paths(experiment)
-    warm.available()  # refuses a wrong setting before a directory is made
+    warm.available()  # refuses an invalid setting before a directory is created
     if check:
         experiment.check(folder)
     files = RunDir.create(experiment, folder, origin)

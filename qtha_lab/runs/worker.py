@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
 REFUSED = 2
-NICENESS = 5  # so that the page and its kernel, which people wait for, come before a training
+NICENESS = 5  # notebook and kernel have priority over training
 
 
 class StopRequest:
@@ -143,7 +143,7 @@ def _print(sentence: str) -> None:
     try:
         sys.stdout.write(f"{sentence}\n")
         sys.stdout.flush()
-    except OSError as reason:  # the log of the run is on the full disk
+    except OSError as reason:  # the run's log is on the full disk
         log.info("%s is not printed: %s", sentence, reason)
 
 
@@ -176,7 +176,7 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
                 queue=folder if slots.is_counted() else None,
                 beside=lambda: slots.computing(folder) > own,
             )
-    except BaseException as error:  # a plugin may raise an exit or an interrupt
+    except BaseException as error:  # a plugin may raise SystemExit or KeyboardInterrupt
         spare.free()
         error = disk.full(run.path) if disk.is_full(error) else error
         state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
@@ -214,7 +214,7 @@ def _wait_for_slots(
     return held
 
 
-SPINS = 5000  # looks for work before a thread sleeps
+SPINS = 5000  # spins before an idle thread sleeps
 
 
 def use_threads(threads: int | None = None) -> None:

@@ -13,7 +13,7 @@ from qtha_lab.analysis.circuits.random_angles import draw_angles
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 
-DIGITS = 3  # of an angle, so that the line of Python gives the very same numbers
+DIGITS = 3  # decimals of an angle, so that the printed Python gives the same numbers
 CODE = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
 trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
 circuit_state(**trace.at_the_end())"""

@@ -20,9 +20,9 @@ from ..workbench.choice import Choice
 from .circuit_at_angles import CircuitAtAngles, rounded
 from .explorer import Drawing, Explorer
 
-MOST = 8  # qubits, and layers
-ROWS = 8  # of a long circuit's diagram
-ANGLES = [k / 100 for k in range(-314, 315)]  # of the slider, in radians
+MOST = 8  # maximum number of qubits, and of layers
+ROWS = 8  # maximum rows of a circuit diagram
+ANGLES = [k / 100 for k in range(-314, 315)]  # values of the slider, in radians
 
 
 class CircuitExplorer(Explorer):

@@ -83,7 +83,7 @@ class Explorer(Shown):
         self.children = self._laid_out(rows)
         self.add_class("qtha-explorer")
 
-    # ---- what a subclass says
+    # ---- hooks of subclasses
 
     def offers(self, name: str) -> Sequence:
         """Return the current options of a `Choice`, in the format of ipywidgets."""
@@ -147,7 +147,7 @@ class Explorer(Shown):
         picture = still.column([figure.svg() for figure in drawing.figures.values()])
         return {"image/svg+xml": picture, "text/plain": words}
 
-    # ---- from a change to the page
+    # ---- updates of the page
 
     def redraw(self) -> None:
         """Draw again although the state is the same, for example after new events."""
@@ -196,7 +196,7 @@ class Explorer(Shown):
                 try:
                     setattr(self, name, change["new"])
                 finally:
-                    self._show_controls()  # what was refused goes back
+                    self._show_controls()  # a refused value is reset
 
         return take
 

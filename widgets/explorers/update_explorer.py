@@ -94,7 +94,7 @@ class UpdateExplorer(Follower, Explorer):
             state, *(sources or [[runs_.attach(key) for key in state["runs"]]])
         )
 
-    # ---- what was recorded
+    # ---- recorded spectra
 
     def spectra(self) -> dict[str, Records]:
         """Return all spectra recorded so far, by label and layer."""

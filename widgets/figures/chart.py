@@ -21,8 +21,8 @@ from qtha_lab.figures.machinery import static_svg as still
 from . import plotly_js
 from .plotly_js import MODEBAR
 
-MOST_POINTS = 2000  # of one curve in one message; a longer stretch is thinned
-MOST_POINTS_OF_ALL = 20_000  # in one message; the page asks for the rest
+MOST_POINTS = 2000  # of one curve per message; more points are thinned
+MOST_POINTS_OF_ALL = 20_000  # per message; the page requests the rest
 
 
 class Points:
@@ -101,7 +101,7 @@ class Chart(anywidget.AnyWidget):
             self.curves = [
                 Points(trace.x, trace.y) for trace in cast(tuple[go.Scatter, ...], figure.data)
             ]
-            layout["uirevision"] = self.version + 1  # zoom is kept until there is another figure
+            layout["uirevision"] = self.version + 1  # the zoom stays until the figure changes
             self.alt, self.still = alt, ""
             self._renew(
                 {"id": self.model_id, "data": data, "layout": layout, "narrow": narrow or {}}

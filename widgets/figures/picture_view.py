@@ -12,7 +12,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from ..kit.page_module import page_module
 from .figure_view import PAGE
 
-# What the whole is, and the title that says so: the frame is the figure of the page, and has the words.
+# Role and title of the SVG: the page's figure element has them already.
 TITLE = re.compile(r' role="img"(.*?)<title>.*?</title>', re.DOTALL)
 
 

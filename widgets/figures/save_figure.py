@@ -81,7 +81,7 @@ class SaveFigure(ipw.VBox):
         self.add_class("qtha-save")
         self.offer()
 
-    # ---- what is offered
+    # ---- choices
 
     def offer(self) -> None:
         """Update the choice of figures, and the names in the chosen figure."""
@@ -102,7 +102,7 @@ class SaveFigure(ipw.VBox):
         """
         if self.which.value is None:
             return
-        labels = labels_in(self.figure.at(PageStyle(inches=40)))  # so wide that no name is broken
+        labels = labels_in(self.figure.at(PageStyle(inches=40)))  # wide: no name is wrapped
         before = {field.description: field.value for field in self.fields.children}
         names = short_names(labels)
         fields = [
@@ -133,7 +133,7 @@ class SaveFigure(ipw.VBox):
     def _usual_points(self) -> None:
         self.points.value = TARGETS[cast(str, self.target.value)].font_points
 
-    # ---- what is done
+    # ---- actions
 
     async def save(self) -> None:
         """Write the file in a thread, and show its path."""

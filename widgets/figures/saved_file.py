@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qtha_lab.core.io import read_bytes
 
-MOST_DOWNLOAD = 20_000_000  # bytes that a page is handed
+MOST_DOWNLOAD = 20_000_000  # maximum bytes of a download link
 
 
 def free_path(folder: Path, stem: str, form: str) -> Path:

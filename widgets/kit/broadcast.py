@@ -14,11 +14,11 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-Message = tuple[tuple[Any, ...], dict[str, Any]]  # what the operands of a sending were
+Message = tuple[tuple[Any, ...], dict[str, Any]]  # arguments of a send call
 
 
 class _OfThread(threading.local):
-    held: list[Message] | None = None  # to be sent at the end of its block; None outside of one
+    held: list[Message] | None = None  # to send at the end of the block; None outside
 
 
 _of_this_thread = _OfThread()

@@ -18,7 +18,7 @@ from ipywidgets.widgets.widget import (
 
 from . import pages
 
-GRACE_SECONDS = 5.0  # in which a page that came while the kernel was busy has been heard
+GRACE_SECONDS = 5.0  # for messages of a page that connected while the kernel was busy
 _closing: contextvars.ContextVar[bool] = contextvars.ContextVar("closing", default=False)
 
 

@@ -69,7 +69,7 @@ class Latest:
                     result = await asyncio.to_thread(self.compute, self.request())
                     self.show(result)
                 except Exception as error:
-                    if not self.waiting:  # else a newer request stands in its place
+                    if not self.waiting:  # a newer request replaces this one
                         self.background.on_error(error)
         finally:
             self.busy = False

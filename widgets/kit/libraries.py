@@ -40,16 +40,16 @@ async def libraries() -> None:
 def _wait(_cell: Any) -> None:
     _loaded.wait()
     if shell := get_ipython():
-        shell.events.unregister("pre_run_cell", _wait)  # later cells find them there
+        shell.events.unregister("pre_run_cell", _wait)  # later cells need no wait
 
 
 def _load() -> None:
     was_enabled = gc.isenabled()
-    gc.disable()  # all that is imported stays, and looking through it took a quarter of the time
+    gc.disable()  # imported objects persist; garbage collection took a quarter of the time
     try:
         for name in NAMES:
             importlib.import_module(name)
-    except Exception as fault:  # the work that needs it will say what is wrong
+    except Exception as fault:  # the task that needs the library will report the error
         log.warning("the libraries are not loaded: %r", fault)
     finally:
         if was_enabled:

@@ -24,18 +24,16 @@ from .broadcast import at_once
 from .loop import kernel_loop, on_loop
 
 log = logging.getLogger(__name__)
-HEARD_SECONDS = 1.0  # after a page said something: to be loaded anew takes it longer
-GONE_SECONDS = 30.0  # after which nobody is at a page, or has long been loading it anew
-SETTLED_SECONDS = 60.0  # until a page that came has its panels, on a busy machine too
-QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears what was sent to it
-LATE_SECONDS = (
-    0.2  # that the end of such a while comes too late where the kernel was busy and heard nothing
-)
-# What a page asks first, and what it asks while it makes its widgets, of each where the kernel was busy at first
+HEARD_SECONDS = 1.0  # after a page's message; a reload takes longer
+GONE_SECONDS = 30.0  # after which no page is open, or a reload has long begun
+SETTLED_SECONDS = 60.0  # until a new page has its panels, also on a busy machine
+QUIET_SECONDS = 0.2  # before a widget is closed, so that the kernel handles messages
+LATE_SECONDS = 0.2  # maximum delay of that wait; a longer one means that the kernel was busy
+# Requests of a page that loads or creates widgets, also after a busy kernel
 REQUESTS = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg", "execute_request")
 
 _came = _heard = -math.inf
-_waiting: list[tuple[float, int, Callable[[], None]]] = []  # the next to be closed first
+_waiting: list[tuple[float, int, Callable[[], None]]] = []  # heap, the next entry first
 _number = itertools.count()
 _worker: asyncio.Task[None] | None = None
 

@@ -24,7 +24,7 @@ from ..kit.guard import ErrorLine
 from ..kit.display import Shown
 
 KINDS = tuple(curves.PANELS)
-FEW = 4  # methods whose names stand in the legend whole
+FEW = 4  # maximum number of methods with full names in the legend
 NONE = Points()
 
 
@@ -61,7 +61,7 @@ class LivePlot(Follower, Shown):
             for run, kind in product(self.runs, KINDS)
         ])  # fmt: skip
         curves.name_once(cast(tuple[go.Scatter, ...], figure.data))
-        if len(styles) > FEW:  # long names of many would leave the curves no room
+        if len(styles) > FEW:  # many long names would leave no space for the curves
             names = {label: shown(short) for label, short in short_names(styles).items()}
             figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
         self.chart.show(figure, curves.describe(()), curves.stacked())
@@ -76,7 +76,7 @@ class LivePlot(Follower, Shown):
     @property
     def figures(self) -> dict[str, Figure]:
         """The present curves as a figure by name; empty before the first point."""
-        with self.chart.lock:  # they grow
+        with self.chart.lock:  # the curves grow concurrently
             series = [
                 curves.Series(
                     label=line["label"],

@@ -39,7 +39,7 @@ class RunRow(ipw.Box):
         tip = html.escape(f"{self.title}, {run.path}")
         dot = f'<span class="qtha-dot" style="background:{color}"></span>'
         name = f'<span title="{tip}">{dot}{look.breakable(shown(label))} · seed {run.experiment.seed}</span>'
-        self.mark: tuple[str, int] | None = None  # state and quarter shown last
+        self.mark: tuple[str, int] | None = None  # last displayed state and quarter of the progress
         self.bar = ipw.IntProgress(layout={"height": "18px"})
         self.state = styles.text("", "qtha-text")
         self.state.add_class("qtha-state")

@@ -15,8 +15,8 @@ import traitlets
 
 from ..kit.page_module import page_module
 
-MOST_ROWS = 200  # in one message, at the asking of a page
-MOST_BYTES = 4500  # of changed rows in one message; the rest comes with the next
+MOST_ROWS = 200  # per message, on request of a page
+MOST_BYTES = 4500  # of changed rows per message; the rest follows
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ WRONG = ("dead", "failed", "diverged", "unreadable")
 WIDEST, SAMPLE = 40, 200
 MOST_TICKED = 200
 STILL_ROWS = 30
-REST = 10.0  # times as long as rows were arranged they are only renewed, before they are arranged again
-NARROW = {"description_width": "initial"}  # a label as wide as its word
+REST = 10.0  # minimum pause between arrangements, in durations of one
+NARROW = {"description_width": "initial"}  # label width follows the text
 
 
 class RunsTable(Shown):
@@ -137,7 +137,7 @@ class RunsTable(Shown):
         """Read the folder again."""
         self._ask(self._open)
 
-    # ---- what a page and traits ask for, one after the other in a thread
+    # ---- requests of pages and traits, processed one by one in a thread
 
     def _ask(self, work: Callable[[], None]) -> None:
         """Schedule work in the thread; a poll is skipped if a newer request exists."""
@@ -146,7 +146,7 @@ class RunsTable(Shown):
             number = self.asked
         try:
             self.pool.submit(self._work, work, number)
-        except RuntimeError as reason:  # closed
+        except RuntimeError as reason:  # the pool is closed
             log.debug("the table is closed: %s", reason)
 
     def _work(self, work: Callable[[], None], number: int) -> None:
@@ -193,7 +193,7 @@ class RunsTable(Shown):
         sample = shown[:: max(1, len(shown) // SAMPLE)]
         columns = [_column(name, sample) for name in names]
         if quiet and names == [column.name for column in self.grid.columns]:
-            columns = self.grid.columns  # what changes by itself moves no edge
+            columns = self.grid.columns  # automatic updates keep the column widths
         self._show(columns, changed)
         self._count(shown, listed)
         if not quiet:
@@ -228,7 +228,7 @@ class RunsTable(Shown):
             parts.append(f"{sum(row.get('disk_mib', 0) for row in listed):,.1f} MiB")
         self.count.value = " · ".join(parts)
 
-    # ---- what a person does
+    # ---- user actions
 
     def _do(self, action: str, ids: list[str], value: str) -> None:
         if action == "open":
@@ -391,7 +391,7 @@ class RunsTable(Shown):
         def swap(change: Any) -> None:
             row.children = inside if change["new"] else outside
             empty.description = "Empty bin …"
-            self.said.value = ""  # of what was done on the other side
+            self.said.value = ""  # clear the message of the other view
 
         self.observe(swap, "binned")
         return row

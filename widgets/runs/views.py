@@ -104,7 +104,7 @@ class Views(Explorer):
         self.add_class("qtha-views")
         self._follow_all()
 
-    # ---- what is read
+    # ---- reading of runs
 
     def prepare(self) -> None:
         """Find the runs, and read their new values except events."""
@@ -276,7 +276,7 @@ class Views(Explorer):
 
 def nothing(reason: str) -> Figure:
     """Return a figure that shows a sentence in place of a plot."""
-    first = reason.split(" ")[0]  # a method is spelled as it is called
+    first = reason.split(" ")[0]  # a method name keeps its spelling
     capital = reason if first.endswith(":") else reason[:1].upper() + reason[1:]
     sentence = capital.rstrip(".") + "."
 
@@ -290,7 +290,7 @@ def nothing(reason: str) -> Figure:
         }
         page = {"xref": "paper", "yref": "paper"}
         axes = {"xaxis": hidden, "yaxis": hidden, "annotations": [words | page]}
-        # room that nothing else takes, however narrow the page
+        # fixed margins, also on narrow pages
         margin = {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False}
         return go.Figure(layout={**axes, "height": 120, "margin": margin})
 

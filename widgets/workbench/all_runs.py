@@ -11,7 +11,7 @@ import traitlets
 from ..kit.drawer import Drawer
 from ..kit.guard import OnError
 
-MOST = 200  # runs that can be ticked
+MOST = 200  # maximum number of selected runs
 
 
 class Desk(ipw.VBox):

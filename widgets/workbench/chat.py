@@ -104,7 +104,7 @@ class Chat(Shown):
 
     def close(self) -> None:
         """Close the panel, and end the chat process."""
-        super().close()  # which stops what the background does
+        super().close()  # also stops the background tasks
         self.background.start("close", self.client.close)
 
     @property

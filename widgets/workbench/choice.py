@@ -7,7 +7,7 @@ import traitlets
 
 from qtha_lab.core.errors import Refusal
 
-MOST_NAMED = 8  # of the values offered, in a refusal
+MOST_NAMED = 8  # options listed in a refusal
 
 
 class Choice(traitlets.TraitType):

@@ -14,7 +14,7 @@ from qtha_lab.experiment import Comparison, Experiment
 
 log = logging.getLogger(__name__)
 
-# what all experiments of a comparison have in common: every field that both declare
+# fields that all experiments of a comparison share: those that both models declare
 SHARED = [name for name in Experiment.model_fields if name in Comparison.model_fields]
 
 
@@ -104,8 +104,8 @@ def groups(runs: Iterable) -> list[Group]:
     Args:
         runs: Newest first, in the order of `qtha_lab.list_runs`.
     """
-    members: list[dict] = []  # of each group, newest first
-    latest: dict[str, dict] = {}  # group by what its runs share
+    members: list[dict] = []  # per group, newest first
+    latest: dict[str, dict] = {}  # group by the shared fields of its runs
     for run in runs:
         if run.unreadable:
             continue

@@ -74,7 +74,7 @@ class MethodCard(Fold):
         self.name = choice.name
         method = method_entry(choice.name)
         entries = choice.model_dump() | choice.options | dict(axes or {})
-        known = {"engine": engine_names()}  # any PennyLane device can be typed too
+        known = {"engine": engine_names()}  # a PennyLane device may be typed too
         self.form = Form(card_settings(choice.name), entries, known, sweepable=True)
         self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
         self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")

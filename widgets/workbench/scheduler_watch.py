@@ -52,7 +52,7 @@ class SchedulerWatch(Shown, Generic[View]):
     """
 
     noun: ClassVar[str]
-    needs_libraries: ClassVar[bool] = False  # to read it
+    needs_libraries: ClassVar[bool] = False  # True if `read` imports them
     runs = traitlets.Tuple()
 
     def __init__(

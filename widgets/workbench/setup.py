@@ -39,7 +39,7 @@ from .tuning_form import TuningForm
 
 log = logging.getLogger(__name__)
 
-ELSEWHERE = ("methods", "training", "task_options", "tuning")  # in forms of their own
+ELSEWHERE = ("methods", "training", "task_options", "tuning")  # settings with forms of their own
 
 
 class Setup:

@@ -69,9 +69,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         self.seeds.add_class("qtha-count")
         self.launched = styles.text("", "qtha-text")
         self.see = ipw.Button(description="Views of its runs", icon="line-chart")
-        self.see.add_class(
-            "qtha-small"
-        ).layout.display = "none"  # until a page has a place for them
+        self.see.add_class("qtha-small").layout.display = "none"  # hidden until a page offers views
         return [
             self.bar,
             self.best,

@@ -44,7 +44,7 @@ from .watch import Watch
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.4
-RECENT = 200  # runs among which the latest comparison is looked for
+RECENT = 200  # newest runs that are searched for the latest comparison
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
@@ -64,7 +64,7 @@ class Workbench(Shown):
         self, comparison: Comparison | Sweep | None = None, attach: Iterable | None = None
     ):
         super().__init__()
-        warm.prepare()  # while the form is being filled in
+        warm.prepare()  # while the user fills in the form
         self.add_class("qtha-workbench")
         self.aria = Aria()
         self.banner = Banner(self.go, self.aria.say)
@@ -153,7 +153,7 @@ class Workbench(Shown):
         self.summary.remove_class("qtha-stale")
         self.setup.sweep.show(await with_libraries(sentences, described, costs))
         self.engines.show(await in_thread(engines_of, described, costs))
-        self.setup.methods.offer()  # what plugins have brought meanwhile
+        self.setup.methods.offer()  # with methods of new plugins
 
     async def launch(self) -> None:
         """Launch all runs of the comparison, or the sweep; none if any run is refused."""

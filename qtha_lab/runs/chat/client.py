@@ -55,7 +55,7 @@ class Client:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             event = parse_json(line)
-            if event["number"] != number:  # of a request that nobody waits for any more
+            if event["number"] != number:  # event of an abandoned request
                 continue
             if event["kind"] == "refusal":
                 raise Refusal(event["sentence"])

@@ -21,7 +21,7 @@ from qtha_lab.core.settings import unknown
 from qtha_lab.runs.chat.shared_weights import twin
 
 Model = TypeVar("Model", bound=nn.Module)
-PREFIX = "base_model.model."  # of a module's name inside a PeftModel
+PREFIX = "base_model.model."  # prefix of a module's name inside a PeftModel
 
 
 class LayerMixture(nn.Module):

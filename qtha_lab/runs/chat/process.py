@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NEWS_SECONDS = 0.05  # between two lines of the same answer
+NEWS_SECONDS = 0.05  # between two events of the same answer
 Event = dict[str, Any]
 
 
@@ -63,7 +63,7 @@ class Desk:
     def _load(self, paths: list[str]) -> None:
         from qtha_lab.runs.chat.models import ChatModels
 
-        self.chat_models = None  # lets go of the memory first
+        self.chat_models = None  # free the memory first
         self.chat_models = chat_models = ChatModels(paths)
         self._tell(
             "speakers",
@@ -101,12 +101,12 @@ def serve() -> None:
     """Read requests and write events until standard input ends."""
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # no library's words between the events
+    os.dup2(2, 1)  # no library output between the events
 
     def read() -> None:
         for line in sys.stdin:
             requests.put(parse_json(line))
-        os._exit(0)  # who asked is gone, whatever is being done
+        os._exit(0)  # the client has ended
 
     threading.Thread(target=read, daemon=True, name="requests").start()
     desk = Desk(lambda event: output.write(json.dumps(event) + "\n"), lambda: not requests.empty())

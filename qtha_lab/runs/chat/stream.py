@@ -59,7 +59,7 @@ class Stream:
                 f"the prompt has {len(prompt_ids):,} tokens, and the model reads {positions:,} at most, "
                 "with its answer"
             )
-        # scopes of answers that take turns would close in another order than they were opened
+        # alternating streams would close their scopes in the wrong order
         self._context = contextvars.copy_context()
         self._tokens = _tokens(
             model, prompt_ids, room, _chooser(self.decoding), _ends(model, tokenizer)
@@ -83,7 +83,7 @@ class Stream:
         return self.text
 
     def __del__(self) -> None:
-        if self._tokens is not None:  # else it was refused
+        if self._tokens is not None:  # None if __init__ refused
             self._context.run(self._tokens.close)
 
     def whole(self) -> str:
@@ -118,7 +118,7 @@ def _chooser(decoding: Decoding) -> Callable[[Tensor], Tensor]:
     """Return a function from logits `(1, vocabulary)` to the next token `(1, 1)`."""
     if decoding.temperature == 0:
         return lambda logits: logits.argmax(-1, keepdim=True)
-    # a state of its own: answers that take turns draw what each would alone
+    # one generator per stream: alternating streams draw the same as single ones
     random = torch.Generator().manual_seed(decoding.sampling_seed)
     warpers: list[Any] = [TemperatureLogitsWarper(float(decoding.temperature))]
     warpers += [TopPLogitsWarper(decoding.top_p)] if decoding.top_p < 1 else []

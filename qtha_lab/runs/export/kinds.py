@@ -92,7 +92,7 @@ def export(run: Run, kind: str, to: Path | str | None = None, **options) -> Expo
     try:
         message = KINDS[kind].make(run, place, **options)
     except BaseException:
-        _empty(place)  # nothing half-made stays
+        _empty(place)  # remove incomplete output
         raise
     return Export(place.resolve(), message)
 

@@ -27,7 +27,7 @@ from qtha_lab.models.model_card import write_card
 
 log = logging.getLogger(__name__)
 
-HELD_OUT = 0.25  # of the tokens, on which the error is measured
+HELD_OUT = 0.25  # share of the tokens for the error
 
 
 @dataclasses.dataclass(frozen=True)

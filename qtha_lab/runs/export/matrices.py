@@ -13,7 +13,7 @@ from qtha_lab.runs.trained_model import load_run, plan_of
 if TYPE_CHECKING:
     from qtha_lab.runs.run import Run
 
-ROWS, BATCH = 256, 8  # of the task's text that a LoRA is fitted on
+ROWS, BATCH = 256, 8  # rows of the task for the LoRA fit, and batch size
 
 
 def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:

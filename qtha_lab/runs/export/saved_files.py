@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from qtha_lab.runs.run import Run
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
-START_FILE = "start.safetensors"  # as `adapters.lora_starts` names it
+START_FILE = "start.safetensors"  # as `adapters.initialisation.lora.FILE`
 
 
 def save_adapter(run: "Run", folder: Path) -> str:
@@ -26,7 +26,7 @@ def save_adapter(run: "Run", folder: Path) -> str:
             shutil.copyfile(source / name, folder / name)
     if (
         source / START_FILE
-    ).is_file():  # a checkpoint whose start took a part out of the base's weights
+    ).is_file():  # a checkpoint whose initialisation was subtracted from the base's weights
         from qtha_lab.adapters import save_whole
 
         save_whole(source, folder)

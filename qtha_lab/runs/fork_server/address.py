@@ -16,12 +16,12 @@ from qtha_lab.core.io import read, shortened
 from qtha_lab.core.io.private import OTHERS_ANY, private_folder
 from qtha_lab.core.errors import Refusal
 
-IMPORT_TIME = (  # beginnings of the names of variables that libraries read while they are imported
+IMPORT_TIME = (  # prefixes of variables that libraries read at import
     "ACCELERATE", "CUDA", "DATASETS_", "GOMP_", "HF_", "HOME", "HUGGINGFACE", "KMP_", "LC_", "LANG", "LD_",
     "MALLOC_", "MKL_", "NUMBA_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "QTHA_LAB_CACHE",
     "QTHA_LAB_LOG", "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
 )  # fmt: skip
-LONGEST = 90  # bytes of a socket's address, of which the system allows 107
+LONGEST = 90  # bytes of a socket address; the system allows 107
 
 
 def idle_seconds() -> float:

@@ -26,7 +26,7 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.fork_server import address as place
 from qtha_lab.runs.fork_server.safety import hindrance
 
-START_SECONDS = 20.0  # for a server to listen, which it does before it imports anything heavy
+START_SECONDS = 20.0  # for a server to listen, before its heavy imports
 log = logging.getLogger(__name__)
 
 
@@ -193,7 +193,7 @@ def _spawn(folder: Path) -> subprocess.Popen:
     If two processes do so at once, the second server finds the lock of the first and exits.
     """
     command = [sys.executable, "-m", "qtha_lab.runs.fork_server.server", str(folder), str(place.idle_seconds())]
-    # a library's pool of threads, begun while it is imported, would forbid the fork
+    # a library's thread pool, created at import, would prevent the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     log.info("starting a warm server in %s", folder)
     with (folder / "log").open("ab") as output:

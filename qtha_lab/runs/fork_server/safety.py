@@ -12,7 +12,7 @@ import runpy
 import sys
 from pathlib import Path
 
-DEVICES = {  # by what torch is built for, in the words of `torch.version`: what its driver makes
+DEVICES = {  # device files of the driver, by backend as in `torch.version`
     "cuda": ("dev/nvidiactl", "dev/dxg"),
     "hip": ("dev/kfd", "dev/dxg"),
     "xpu": ("dev/dri/renderD128", "dev/dxg"),

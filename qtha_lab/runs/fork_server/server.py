@@ -27,7 +27,7 @@ from qtha_lab.runs.worker import use_threads, work
 
 log = logging.getLogger(__name__)
 
-LIBRARIES = [  # all that a run on the CPU imports before its first step
+LIBRARIES = [  # all imports of a CPU run before its first step
     "qtha_lab.training.finetune",
     "qtha_lab.adapters",
     "qtha_lab.sharing",
@@ -42,8 +42,8 @@ LIBRARIES = [  # all that a run on the CPU imports before its first step
     "rouge_score.rouge_scorer",
     "sklearn.metrics",
 ]
-FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which sees to forks itself
-MOST_BYTES = 1 << 22  # of a request
+FORK_SAFE = {"jemalloc_bg_thd"}  # thread of pyarrow's allocator, which handles forks itself
+MOST_BYTES = 1 << 22  # maximum size of a request
 TICKET = re.compile(r"ticket-[0-9a-f]{16}")
 
 
@@ -59,7 +59,7 @@ class Server:
         self.folder, self.idle_seconds = folder, idle_seconds
         self.workers: dict[int, tuple[socket.socket, RunDir]] = {}
         address = folder / "socket"
-        address.unlink(missing_ok=True)  # of a server that is dead: its lock was free
+        address.unlink(missing_ok=True)  # left by a dead server, whose lock was free
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(str(address))
         self.listener.listen(128)
@@ -85,7 +85,7 @@ class Server:
         """Accept one request and fork its worker; reply with the process id or the fault."""
         try:
             connection, _ = self.listener.accept()
-        except OSError as fault:  # the caller is gone, or no descriptor is free
+        except OSError as fault:  # the caller has ended, or no descriptor is free
             log.warning("a request cannot be accepted: %s", fault)
             time.sleep(0.1)
             return
@@ -101,7 +101,7 @@ class Server:
                 raise RuntimeError(f"with threads {names} beside it no process is forked safely")
             (
                 self.folder / request["ticket"]
-            ).unlink()  # or its caller has started the worker itself
+            ).unlink()  # fails if the caller has started the worker itself
             pid = os.fork()
             if pid == 0:
                 self.become_worker(request, *descriptors)
@@ -127,7 +127,7 @@ class Server:
             output: Descriptor of the worker's output.
         """
         code = 1
-        try:  # whatever happens, this process must not return into the server's loop
+        try:  # in any case, this process must not return to the server loop
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -219,7 +219,7 @@ def unsafe_threads() -> list[str]:
 def _send(connection: socket.socket, reply: dict) -> None:
     try:
         connection.sendall(json.dumps(reply).encode() + b"\n")
-    except OSError as fault:  # who asked is gone; the worker goes on
+    except OSError as fault:  # the caller has ended; the worker goes on
         log.debug("nobody takes the reply %s: %s", reply, fault)
 
 
@@ -230,7 +230,7 @@ def load_libraries() -> None:
             module = importlib.import_module(name)
             if hasattr(module, "load_kernels"):
                 module.load_kernels()
-        except Exception as fault:  # a worker that needs it will say what is wrong
+        except Exception as fault:  # a worker that needs the module will report the error
             log.debug("%s is not loaded: %r", name, fault)
 
 

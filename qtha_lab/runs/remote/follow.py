@@ -19,7 +19,7 @@ from qtha_lab.runs.remote.store import Store, StoredRun, one_line
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
-PATIENCE_SECONDS = 60.0  # for a store that is away when all is to end
+PATIENCE_SECONDS = 60.0  # wait for a storage outage at the end
 
 
 @dataclass
@@ -76,10 +76,10 @@ class Following:
             for sent in list(self.sent):
                 try:
                     self._look(sent)
-                except Refusal as reason:  # asked again, the store would hold the same
+                except Refusal as reason:  # permanent: a retry would give the same
                     self.sent.remove(sent)
                     sent.waiting.ended(str(reason))
-                except Exception as problem:  # whatever the store's library raises
+                except Exception as problem:  # any exception of the store's library
                     if not self.is_unreachable:
                         log.warning(
                             "the store %s does not answer (%s): asked again until it does",

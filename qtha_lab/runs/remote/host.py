@@ -14,7 +14,7 @@ from pathlib import Path
 
 from qtha_lab.experiment.run_directory import RunDir, queue as slots
 
-LOCK_SECONDS = 60.0  # for a worker on a lost machine to be noticed as gone
+LOCK_SECONDS = 60.0  # for a lost machine's worker to release its lock
 SOFT_SECONDS = 120.0
 
 
@@ -54,7 +54,7 @@ def work(path: str, threads: int, variables: dict[str, str]) -> str:
     os.close(tether)
     try:
         worker.wait()
-    except BaseException:  # called back
+    except BaseException:  # the job was cancelled
         worker.terminate()
         worker.wait(SOFT_SECONDS)
         raise

@@ -20,8 +20,8 @@ from qtha_lab.experiment.run_directory import RunDir
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 2.0
-SHARE = 0.1  # of the time, at most, for putting things there
-PATIENCE_SECONDS = 900.0  # for a store that is away when the run has ended
+SHARE = 0.1  # maximum share of the time for uploads
+PATIENCE_SECONDS = 900.0  # wait for a storage outage after the run has ended
 
 
 def work(name: str, threads: int, variables: dict[str, str], url: str) -> str:
@@ -67,7 +67,7 @@ class Mirror:
         self.problem, self._is_lost = "", False
         before = stored.taken_by()
         self.name = stored.take()
-        if before is not None:  # a process that is gone, or that will look and stop
+        if before is not None:  # the previous process has ended, or will see the new name and stop
             time.sleep(2 * EVERY_SECONDS)
         stored.pull(run)
         self._closing = threading.Event()
@@ -105,7 +105,7 @@ class Mirror:
             if self.stored.stop_requested():
                 self.run.stop.touch()
             self.stored.push(self.run)
-        except Exception as problem:  # whatever the store's library raises
+        except Exception as problem:  # any exception of the store's library
             if not self.problem:
                 log.warning("%s: the store does not answer: %s", self.run.path.name, problem)
             self.problem = failure(problem)

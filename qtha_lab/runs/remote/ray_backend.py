@@ -62,7 +62,7 @@ class Ray:
         address = self.address or os.environ.get("RAY_ADDRESS") or None
         if (
             not address
-        ):  # read when ray is imported, by Ray's processes, and by those that join later
+        ):  # read at the import of ray, by Ray's processes and by nodes that join later
             os.environ[LOCAL] = "0"
             os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
@@ -91,7 +91,7 @@ def _connect(address: str | None) -> None:
             ray.init(address, **options)
         else:
             ray.init("local", include_dashboard=False, **options)
-    except Exception as problem:  # of a node that does not start, Ray raises a plain Exception
+    except Exception as problem:  # Ray raises a plain Exception for a node that does not start
         ray.shutdown()
         if address:
             raise Refusal(
@@ -130,7 +130,7 @@ class _Cluster:
         if described.memory:
             resources["memory"] = int(described.memory * 2**30)
         self.threads, self.is_ours, self.store = described.cpus, is_ours, store
-        address = ray.get_runtime_context().gcs_address  # of a cluster that was made just now too
+        address = ray.get_runtime_context().gcs_address  # also of a cluster created just now
         self.name = name_of("ray", described, address=address)
         self.ends = Ends(store)
         self.task: Any = ray.remote(max_retries=described.retries, **resources)(self.ends.work)

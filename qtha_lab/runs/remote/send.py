@@ -47,7 +47,7 @@ def _has_finished(stored: StoredRun, files: RunDir) -> bool:
     """Copy the result of an earlier job; return True if the run has finished."""
     try:
         stored.pull(files)
-    except Exception as problem:  # whatever the store's library raises
+    except Exception as problem:  # any exception of the store's library
         raise Refusal(failure(problem)) from problem
     status = _logged(files)
     return status is not None and status.state == "finished"
@@ -62,7 +62,7 @@ def _put(stored: StoredRun, files: RunDir) -> None:
     try:
         stored.ask_to_stop(False)
         stored.push(files)
-    except Exception as problem:  # whatever the store's library raises
+    except Exception as problem:  # any exception of the store's library
         record_status(files, "failed", failure(problem))
         raise Refusal(failure(problem)) from problem
 

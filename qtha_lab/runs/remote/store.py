@@ -35,7 +35,7 @@ FILES = NOT_PUT | {
 """Files of a run directory."""
 FOLDERS = {"adapter", "best", "checkpoints", "exports", "tensorboard"}
 """Folders of a run directory."""
-OVERLAP = 256  # bytes of the events that are compared before more are appended
+OVERLAP = 256  # bytes of overlap that are compared before an append
 
 
 class Store:
@@ -74,7 +74,7 @@ class Store:
                 self.files.pipe_file(place, b"qtha-lab")
                 self.files.rm_file(place)
                 problems.append(None)
-            except Exception as problem:  # whatever the store's library raises
+            except Exception as problem:  # any exception of the store's library
                 log.debug("the store %s: %r", self.url, problem)
                 problems.append(problem)
 
@@ -155,7 +155,7 @@ class StoredRun:
             try:
                 self._put_checkpoint(folder)
                 self._steps.add(step)
-            except FileNotFoundError as gone:  # it has made room for newer ones
+            except FileNotFoundError as gone:  # deleted to make space for newer ones
                 log.debug("%s is not put into the store: %s", folder, gone)
                 if checkpoints.announced_step(read_events(run.events)[0]) == step:
                     return step, size
@@ -208,7 +208,7 @@ class StoredRun:
         if next(ends, None) or not _append(run.events, data, begin):
             self.pull(run)
 
-    # who works on it, and whether that is to stop
+    # ownership and stop requests
 
     def take(self) -> str:
         """Sign the run with a name of this process, and return the name.
@@ -242,7 +242,7 @@ class StoredRun:
         """Return True if a stop was requested."""
         return self._has(STOP)
 
-    # the store's own words
+    # file operations
 
     def _has(self, name: str) -> bool:
         self.files.invalidate_cache()

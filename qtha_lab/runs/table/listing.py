@@ -15,8 +15,8 @@ from qtha_lab.runs.table.rows import DISK, Row, row, rows
 from qtha_lab.experiment.run_directory.status import TERMINAL
 from qtha_lab.runs.run import Run, list_runs
 
-SHARE = 0.05  # of the time, at most, may go into reading a folder again in which nothing is known to have changed
-PATIENCE = 5.0  # seconds, at least, between two such readings
+SHARE = 0.05  # maximum share of the time for reading an unchanged folder
+PATIENCE = 5.0  # minimum seconds between two such readings
 
 
 class Listing:
@@ -63,7 +63,7 @@ class Listing:
         self.by_id = {row["run"]: row for row in rows(runs, self.disk)}
         end = time.monotonic()
         self._due = end + max(PATIENCE, (end - begin) / SHARE)
-        for name, row_before in before.items():  # a row that is the same stays the same object
+        for name, row_before in before.items():  # an unchanged row stays the same object
             if self.by_id.get(name) == row_before:
                 self.by_id[name] = row_before
         names = before.keys() | self.by_id.keys()

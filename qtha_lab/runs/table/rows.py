@@ -19,7 +19,7 @@ from qtha_lab.runs.run import Run
 Row = dict[str, Any]
 HEAD = ("run", "name", "state", "step", "message", "origin")
 MARKS = ("tags", "note", "pinned")
-SAME = "same"  # equal for runs that differ in nothing but their seed; no column
+SAME = "same"  # key equal for runs that differ only in their seed; not a column
 DISK = "disk_mib"
 GROUPED = ("runs", "seeds", "members")
 
@@ -51,7 +51,7 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     launched_as = settings.pop("name", "")
     summary = {} if record.flaw or not record.summary else record.summary
     numbers = {name: summary[name] for name in MEASURES if summary.get(name) is not None}
-    if state == "diverged":  # an evaluation before that is no result
+    if state == "diverged":  # an evaluation before the divergence is not a result
         numbers = {n: v for n, v in numbers.items() if MEASURES[n].kind == "run"}
     if summary.get("learning_rate") is not None:
         settings["learning_rate"] = summary["learning_rate"]
