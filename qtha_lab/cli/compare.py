@@ -1,4 +1,4 @@
-"""`qtha-lab compare`: several methods, several seeds, one table, one page."""
+"""`qtha-lab compare`: compare several methods over several seeds in one table and one page."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -63,12 +63,12 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The name of its directory."""
+        """The name of the run's directory."""
         return self.files.path.name
 
     @property
     def path(self) -> Path:
-        """Its directory."""
+        """The run's directory."""
         return self.files.path
 
     @property

@@ -22,16 +22,16 @@ _built = functools.lru_cache(maxsize=64)(ansatze.build)
 
 @dataclass(frozen=True)
 class CircuitAtAngles:
-    """An ansatz with its angles.
+    """An ansatz with values for all of its angles.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
-        n_qubits: How many wires.
-        n_layers: How many blocks.
-        reupload: Whether the data enter every layer.
-        inputs: One sample, in radians; none draws it.
-        params: Trainable angles, in radians; none draws them.
-        seed: Of what is drawn, uniformly in ±π.
+        n_qubits: Number of wires.
+        n_layers: Number of blocks.
+        reupload: True if the data enter every layer.
+        inputs: One sample, in radians; if empty, drawn at random.
+        params: Trainable angles, in radians; if empty, drawn at random.
+        seed: Seed of random angles, uniform in ±π.
 
     Example:
         >>> turned = TurnedCircuit("qtha", 2, 1).turn("p3", 0.5)
@@ -39,7 +39,7 @@ class CircuitAtAngles:
         (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
 
     Raises:
-        Refusal: If there is no such circuit, or it has another number of angles.
+        Refusal: If there is no such circuit, or the number of angles is wrong.
     """
 
     name: str

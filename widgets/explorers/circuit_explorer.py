@@ -30,11 +30,11 @@ class CircuitExplorer(Explorer):
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
-        n_qubits: Up to 8.
-        n_layers: Up to 8.
-        inputs: One sample; None draws one.
-        params: Trainable angles; None draws them.
-        seed: Of the draws.
+        n_qubits: Number of wires, up to 8.
+        n_layers: Number of blocks, up to 8.
+        inputs: One sample; None draws one at random.
+        params: Trainable angles; None draws them at random.
+        seed: Seed of random angles.
 
     Example:
         >>> explorer = CircuitExplorer("qtha", n_qubits=2)

@@ -31,9 +31,9 @@ class EngineExplorer(Explorer):
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
-        n_qubits: Up to 12.
-        n_layers: Up to 8.
-        batch: Samples: a power of two up to 4,096.
+        n_qubits: Number of wires, up to 12.
+        n_layers: Number of blocks, up to 8.
+        batch: Number of samples, a power of two up to 4,096.
 
     Example:
         >>> explorer = EngineExplorer(n_qubits=2, batch=4)

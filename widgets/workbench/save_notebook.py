@@ -17,7 +17,7 @@ class Description(Protocol):
     """An experiment, a comparison or a sweep."""
 
     def to_notebook(self) -> str:
-        """The text of the notebook."""
+        """Return the text of the notebook."""
         ...
 
 

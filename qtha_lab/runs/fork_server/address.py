@@ -56,7 +56,7 @@ def _seconds(variable: str, default: str, remark: str = "") -> float:
 
 
 def folder() -> Path:
-    """Return the folder of the server for processes like this one, with mode 0700.
+    """Return the folder of the server for the environment of this process, with mode 0700.
 
     Raises:
         OSError: If it cannot be created, or its name is too long.

@@ -1,9 +1,8 @@
 """A check that a process with torch loaded may be forked on this machine.
 
-A GPU driver belongs to the process that initialised it: a forked process cannot use it, and torch
-may initialise it during the import of libraries. So nothing is forked if torch is built for a GPU
-that is present. A GPU that torch was not built for, such as that of a desktop's screen, is never
-used here.
+A forked process cannot use a GPU driver that its parent has initialised. Torch may initialise the
+driver during the import of libraries. So nothing is forked if torch is built for a GPU that is
+present. A GPU that torch was not built for, such as that of a desktop's screen, is never used here.
 """
 
 import functools

@@ -16,7 +16,7 @@ class Ended(Protocol):
     """A callback, called once when the job of a run has ended."""
 
     def __call__(self, problem: str = "", *, cancelled: bool = False) -> None:
-        """See `Waiting.ended`."""
+        """Report the end of the job; see `Waiting.ended`."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The sending of a run to a remote backend, with a lock held here.
 
-`machine.lock` in the run's directory is held here until the remote job has ended, also through the
+`machine.lock` in the run's directory is held here until the remote job has ended. This includes the
 loss of a machine and the retry on another. So the run does not count as dead.
 """
 

@@ -48,7 +48,7 @@ class Slurm:
     )
 
     def connect(self) -> RemoteBackend:
-        """Look for Slurm's commands.
+        """Check that Slurm's commands are available.
 
         Raises:
             Refusal: If submitit is not installed, or Slurm is not on this machine.
