@@ -1,7 +1,8 @@
-"""Panels for notebooks: forms drawn from declarations, live curves, the workbench. Holds no mathematics.
+"""Panels for notebooks: forms built from declarations, live curves and the workbench.
 
-Each panel ties functions of `qtha_lab` to controls; what each does can be done without it. A checkout has this
-package as `widgets`, an installed wheel as `qtha_lab.widgets`, which works in both: its own imports are relative.
+The package holds no mathematics. Each panel ties functions of `qtha_lab` to controls and has a
+headless equivalent. A checkout has this package as `widgets`, an installed wheel as
+`qtha_lab.widgets`. Both work because its own imports are relative.
 """
 
 import importlib

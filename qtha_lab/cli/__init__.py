@@ -1,7 +1,7 @@
-"""The command `qtha-lab`: everything the workbench does, from the shell.
+"""The command `qtha-lab`: every function of the workbench from the shell.
 
-One file a group of commands. A refusal is one sentence on standard error and exit status 2; a
-fault of ours is one too, with status 1 and its traceback in a file.
+Each group of commands is one file. A refusal is one sentence on standard error with exit status 2.
+An unexpected exception gives one sentence and status 1; its traceback goes to a file.
 """
 
 import importlib
@@ -44,16 +44,19 @@ COMMANDS = (
 
 
 def load_commands() -> Typer:
-    """The application with all its commands."""
+    """Return the application with all its commands."""
     for name in COMMANDS:
         importlib.import_module(f"qtha_lab.cli.{name}")
     return app
 
 
 def main() -> None:
-    """Run the command line; what goes wrong becomes one sentence (`QTHA_LAB_DEBUG=1` shows the traceback)."""
+    """Run the command line; an exception becomes one sentence.
+
+    `QTHA_LAB_DEBUG=1` shows the traceback.
+    """
     try:
-        paths.working_folder()  # libraries of numbers end a process without one
+        paths.working_folder()  # numeric libraries kill a process whose folder is gone
         sys.exit(load_commands()(standalone_mode=False))
     except Exception as error:
         if os.environ.get("QTHA_LAB_DEBUG"):
@@ -68,7 +71,7 @@ def main() -> None:
 
 
 def _brief(sentence: str) -> str:
-    """Shorten words of the command line that a sentence repeats."""
+    """Shorten long command-line words in a sentence."""
     for word in filter(lambda word: len(word) > 80, sys.argv[1:]):
         for form in (word, repr(word)[1:-1]):
             sentence = sentence.replace(form, shortened(word))

@@ -1,4 +1,4 @@
-"""`qtha-lab ansatze`: looks at what is there without training; now at ansatze."""
+"""`qtha-lab ansatze`: list and profile ansatze without training."""
 
 import dataclasses
 from typing import Annotated
@@ -52,7 +52,7 @@ def show_profiles(
     draw: Annotated[bool, typer.Option("--draw", help="Draw the circuit too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Size, chip cost, expressibility, entanglement, gradients and Lie algebra, side by side."""
+    """Compare ansatze: size, chip cost, expressibility, entanglement, gradients and Lie algebra."""
     from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
     from qtha_lab.circuits.ansatze import build
 
@@ -78,7 +78,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _plain(value):
-    """Numbers, texts and lists; the circuit is left out."""
+    """Convert a profile to plain numbers, texts and lists, without the circuit."""
     if dataclasses.is_dataclass(value):
         fields = (f.name for f in dataclasses.fields(value) if f.name != "circuit")
         return {name: _plain(getattr(value, name)) for name in fields}

@@ -1,4 +1,4 @@
-"""The command line as one object; each file of commands adds its own to it."""
+"""The command line as one object, to which each file of commands adds its own."""
 
 from typing import Annotated
 

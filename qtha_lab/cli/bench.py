@@ -1,7 +1,7 @@
-"""`qtha-lab bench`: the project's own measurements, as ratios inside one process.
+"""`qtha-lab bench`: the project's own benchmarks, as ratios inside one process.
 
-The commands are files in `benchmarks/commands/`, beside the package in a checkout; one is imported when
-it is asked for.
+The commands are files in `benchmarks/commands/`, beside the package in a checkout; each is imported
+when it is called.
 """
 
 import importlib
@@ -23,7 +23,7 @@ class Benchmarks(TyperGroup):
     """The files of `benchmarks/commands/` as commands."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:
-        """Their names, or a refusal where the package stands without a checkout."""
+        """Return their names; refuse if the package is installed without a checkout."""
         if importlib.util.find_spec("benchmarks") is None:
             raise Refusal(
                 "the benchmarks are in a checkout of qtha-lab, not in the installed package: "
@@ -33,7 +33,7 @@ class Benchmarks(TyperGroup):
         return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(folder))
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
-        """The command of one file; None where there is no such file."""
+        """Return the command of one file, or None if there is no such file."""
         if cmd_name not in self.list_commands(ctx):
             return None
         single, name = typer.Typer(add_completion=False), cmd_name.replace("-", "_")

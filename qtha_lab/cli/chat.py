@@ -1,4 +1,4 @@
-"""`qtha-lab chat`: a base model and the adapters of runs answer the same prompts."""
+"""`qtha-lab chat`: generate answers of a base model and of runs to the same prompts."""
 
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ def chat(
     json: Json = False,
     flags: dict[str, Any] | None = None,
 ) -> None:
-    """The base model and the runs answer one after the other, word by word."""
+    """Generate the answers of the base model and the runs, one after the other."""
     decoding = Decoding(**flags or {})
     from qtha_lab.runs.chat.models import ChatModels
 
@@ -55,7 +55,7 @@ def chat(
 
 
 def _print(chat_model, stream) -> str:
-    """Print an answer as it is written; the whole of it."""
+    """Print an answer during its generation; return the whole text."""
     show(f"  {chat_model.id}: ", end="")
     on_screen = ""
     for text in stream:

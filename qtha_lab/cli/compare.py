@@ -1,4 +1,4 @@
-"""`qtha-lab compare`: several methods, several seeds, one table, one page."""
+"""`qtha-lab compare`: compare several methods over several seeds in one table and one page."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +30,8 @@ def compare(
 ) -> None:
     """Run every method with every seed, on every model and task, and print one table.
 
-    Run again to go on after a break, or with more seeds, methods, models, tasks or trials.
+    Run the command again to continue after an interruption, or to add seeds, methods, models, tasks
+    or trials.
     """
     from qtha_lab.studies import comparison as comparing
 
@@ -52,7 +53,7 @@ def compare(
 
 
 def _print(summary: dict[str, Any]) -> None:
-    """The tables and notes of a comparison."""
+    """Print the tables and notes of a comparison."""
     from qtha_lab.studies import comparison as comparing
 
     for part in comparing.tables(summary):
@@ -66,10 +67,10 @@ def _print(summary: dict[str, Any]) -> None:
 
 
 def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """The table of what each part of QTHA adds, as text.
+    """Return the table of the contribution of each part of QTHA, as text.
 
     Args:
-        parts: As in `summary.json` under `decomposition`.
+        parts: Records under `decomposition` in `summary.json`.
     """
     titles = ("part", "with it", "without it", "difference", "interval", "verdict")
     cells = len({Cell.of(row) for row in parts})
@@ -86,7 +87,7 @@ def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 class _Bars:
-    """One bar per run, made when the run is first heard of."""
+    """A progress bar per run, created at the run's first status."""
 
     def __init__(self, bars, cells: int):
         self.bars, self.cells, self.by_run = bars, cells, {}

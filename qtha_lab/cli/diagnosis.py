@@ -1,4 +1,4 @@
-"""What a machine has and lacks for qtha-lab, each finding with the command that mends it.
+"""Checks of a machine for qtha-lab; each finding has a command that repairs it.
 
 Changes nothing.
 """
@@ -32,7 +32,7 @@ PACKAGES = [
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `level` is "ok", "note" (works without) or "problem"."""
+    """The result of one check: `level` is "ok", "note" (works without) or "problem"."""
 
     name: str
     level: str
@@ -40,12 +40,12 @@ class Finding:
     mend: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """The finding for programs; its words stand under `said`, as they always did."""
+        """Return the finding for programs; its message has the established key `said`."""
         return {"name": self.name, "level": self.level, "said": self.message, "mend": self.mend}
 
 
 def examine() -> list[Finding]:
-    """Look at Python, packages, plugins, models, disk and browser."""
+    """Check Python, packages, plugins, models, disk and browser."""
     return [
         _python(),
         *map(_package, PACKAGES),
@@ -73,10 +73,10 @@ def _package(name: str) -> Finding:
 
 
 def _plugins() -> list[Finding]:
-    """What other packages declare under our entry points; one that does not import is left out."""
+    """List the plugins of other packages that cannot be imported."""
     packages = ("torch", "transformers", "peft", "pennylane")
     if not all(map(importlib.util.find_spec, packages)):
-        return []  # said already, and nothing can be looked up without them
+        return []  # reported already; the registries need these packages
     from qtha_lab.testing.checking import registries
 
     for registry in registries():
@@ -118,7 +118,7 @@ def _cache() -> Finding:
 
 
 def _kernels() -> Finding:
-    """Whether engine `cpu` can be compiled, and whether the next process finds what was compiled."""
+    """Check that engine `cpu` compiles, and that the compiled kernels are cached."""
     from qtha_lab.simulators.engine_selection import engine_of
 
     try:
@@ -133,7 +133,7 @@ def _kernels() -> Finding:
 
 
 def _starts() -> Finding:
-    """Whether runs start from a server that has the libraries loaded, and why they do not."""
+    """Check that runs start from a fork server, and state the reason if not."""
     from qtha_lab.runs import fork_server as warm
     from qtha_lab.runs.fork_server.address import idle_seconds
 

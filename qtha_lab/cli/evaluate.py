@@ -1,4 +1,4 @@
-"""`qtha-lab evaluate`: a trained adapter on other engines or tasks, or with a part cut off."""
+"""`qtha-lab evaluate`: evaluate a trained adapter on other engines or tasks, or in part."""
 
 import sys
 from dataclasses import asdict
@@ -38,7 +38,7 @@ def evaluate(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Evaluate the adapter of a run as it was trained, beside it elsewhere or without a part, and the start."""
+    """Evaluate a run's adapter as trained, in variants, without parts, and at its start."""
     from qtha_lab.figures.machinery.export import FORMATS
     from qtha_lab.figures.machinery.provenance import Origin
     from qtha_lab.runs import run as runs

@@ -1,4 +1,4 @@
-"""`qtha-lab export`: a run as what others can use."""
+"""`qtha-lab export`: export a run for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def export(
     r: Annotated[int | None, typer.Option(min=1, help="Rank of a plain LoRA. Default: 8.")] = None,
     json: Json = False,
 ) -> None:
-    """Take a run away: its adapter, a plain LoRA, a merged model, its card, or what repeats it."""
+    """Export a run: its adapter, a plain LoRA, a merged model, card, or description."""
     from qtha_lab.core.errors import Refusal
     from qtha_lab.runs import export as exports
     from qtha_lab.runs import run as runs

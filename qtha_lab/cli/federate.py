@@ -1,4 +1,4 @@
-"""`qtha-lab federate`: clients that keep their rows, a server that averages, loss against bytes sent."""
+"""`qtha-lab federate`: federated averaging over clients; loss against bytes sent."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,12 +29,15 @@ def federate(
     json: Json = False,
     flags: dict[str, Any] | None = None,
 ) -> None:
-    """Train every method by federated averaging and print one table. Run again to go on after a break."""
+    """Train every method by federated averaging and print one table.
+
+    Run the command again to continue after an interruption.
+    """
     file_fields = fields_of(Federation.from_yaml(file) if file else None)
     described = Federation(**combine(file_fields, flags or {}, Training))
     use_threads(
         described.training.threads
-    )  # before torch is imported: a client's bits are a worker's
+    )  # before the import of torch: clients compute bit for bit like workers
     if on == "flower":
         from qtha_lab.studies.federated.flower import check_flower
 
@@ -67,7 +70,7 @@ def _figure(summary: dict[str, Any]):
 
 
 def _print(summary: dict[str, Any]) -> None:
-    """A line for every method and seed."""
+    """Print a line per method and seed."""
     rows = [
         ("method", "seed", "parameters", "loss, start", "loss, last round", "test loss", "bytes sent"),
         *(
@@ -83,7 +86,7 @@ def _print(summary: dict[str, Any]) -> None:
 
 
 class _Bars:
-    """One bar for every method and seed."""
+    """A progress bar per method and seed."""
 
     def __init__(self, bars) -> None:
         self.bars, self.by_run = bars, {}

@@ -1,6 +1,6 @@
-"""Command-line flags made from declared settings, so that no limit or help is written twice.
+"""Command-line flags from declared settings, so that limits and help are written once.
 
-A flag's text goes to the model that declares it, which refuses in its own words.
+The text of a flag goes to the model that declares the setting; that model reports errors.
 """
 
 import dataclasses
@@ -18,7 +18,10 @@ METAVAR = {int: "N", float: "NUMBER", str: "TEXT", dict: "NAME=VALUE,…", list:
 
 
 def option(declared: Setting, panel: str) -> Any:
-    """The annotation of one flag; every flag may be left out, so that a file can say it instead."""
+    """Return the annotation of one flag.
+
+    Every flag is optional, so that a file can set the value instead.
+    """
     help = declared.help + (f" Unit: {declared.unit}." if declared.unit else "")
     if declared.choices:
         help += f" One of: {', '.join(map(str, declared.choices))}."
@@ -36,24 +39,24 @@ def option(declared: Setting, panel: str) -> Any:
 
 
 def _default_text(default: Any) -> str:
-    """A default as it would be typed; nothing where leaving the flag out says it better."""
+    """Return a default as it is typed; "" for an empty default."""
     if isinstance(default, list):
         return ",".join(map(_default_text, default))
     return "" if default in (None, {}) else getattr(default, "label", str(default))
 
 
 def with_flags(*sources: tuple[type, str], **parts: tuple[type, str]) -> Callable:
-    """Give a command one flag for every setting of the models named.
+    """Give a command one flag per setting of the named models.
 
-    The command receives what was typed as one dictionary, `flags`. A parameter that the command
-    declares itself replaces the flag of that name; a setting that is itself a model (the training of an
-    experiment) brings no flag, since its own settings do.
+    The command receives the typed values as one dictionary, `flags`. A parameter of the command
+    itself replaces the flag of that name. A setting that is itself a model (the training of an
+    experiment) has no flag, because its own settings have flags.
 
     Args:
-        sources: (declaring model, heading in --help) pairs; of a setting that two of them have, the training's flag
-            begins with `training_`.
-        parts: The same of a setting that is a model, by its name, with which its flags begin: `tuning` has
-            `--tuning-trials`.
+        sources: (declaring model, heading in --help) pairs; if two of them have a setting, the flag
+            of the later model begins with `training_`.
+        parts: The same pairs for settings that are models, by name; their flags begin with that
+            name: `tuning` has `--tuning-trials`.
     """
     declared: dict[str, tuple[Setting, str]] = {}
     for model, panel in sources:
@@ -92,7 +95,7 @@ def with_flags(*sources: tuple[type, str], **parts: tuple[type, str]) -> Callabl
 
 
 def _read(declared: Setting, value: Any) -> Any:
-    """The text of a flag as the declaring model takes it; `null` empties an optional setting."""
+    """Convert a flag's text for the declaring model; `null` clears an optional setting."""
     if declared.type is dict:
         return calls.parse_options(value)
     if declared.name == "plugins":
@@ -113,11 +116,11 @@ def combine(
     *parts: str,
     own: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The fields of a file with those typed laid over them, training settings in their own mapping.
+    """Merge typed flags into a file's fields, with training settings in their own mapping.
 
     Args:
-        file_fields: What a file holds, as `fields_of` gives it.
-        flags: What was typed; it wins.
+        file_fields: Fields of a file, as returned by `fields_of`.
+        flags: Typed values, which override the file.
         training: The model that declares the settings of the training.
         parts: Settings that are models and whose flags begin with their names (see `with_flags`).
         own: Settings of the description that the training has too.
@@ -131,7 +134,7 @@ def combine(
     inside = {name: flags[flag] for name, flag in named.items() if flag in flags}
     outside = {k: v for k, v in flags.items() if k not in named.values()}
     file_fields = dict(file_fields)
-    for several, single in SEVERAL.items():  # one typed over several, and the other way round
+    for several, single in SEVERAL.items():  # a typed flag replaces its plural or singular form
         if outside.keys() & {several, single}:
             file_fields.pop(several, None)
             file_fields.pop(single, None)
@@ -144,5 +147,5 @@ def combine(
 
 
 def fields_of(described: Any | None) -> dict[str, Any]:
-    """The fields of a description that was read from a file, or none."""
+    """Return the fields of a description read from a file; empty without one."""
     return described.model_dump(exclude_defaults=True) if described is not None else {}

@@ -1,4 +1,4 @@
-"""`qtha-lab init learn`: learn where the angles of circuits should start, for `angles=flip(FILE)`."""
+"""`qtha-lab init learn`: train initial values of circuit angles, for `angles=flip(FILE)`."""
 
 import itertools
 from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 init = typer.Typer(help="Initial values of circuit angles.", no_args_is_help=True)
 app.add_typer(init, name="init")
 
-TEACHERS = 6  # maps a circuit is to match, of each method
-UNSEEN = 4  # more of them, to try what was learnt on
+TEACHERS = 6  # target maps per circuit
+UNSEEN = 4  # unseen maps, to evaluate the learnt values
 TRIED_STEPS = 20
 
 
@@ -45,7 +45,7 @@ def learn(
     seed: Annotated[int, typer.Option(min=0, help="Of maps and model.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Learn a start of angles on small circuits; no language model is in the loop."""
+    """Learn initial values of angles on small circuits, without a language model."""
     from qtha_lab.adapters.initialisation.angles.pretraining import Course, learn
 
     if not out.absolute().parent.is_dir():
@@ -79,7 +79,7 @@ def learn(
 
 
 def _circuits(methods: str) -> list["Circuit"]:
-    """The circuits of the methods, ranges written out, each once."""
+    """Return the distinct circuits of the methods, with ranges expanded."""
     from qtha_lab.adapters import Layer, get_method
 
     circuits: dict[Circuit, None] = {}
@@ -103,7 +103,7 @@ def _circuits(methods: str) -> list["Circuit"]:
 
 
 def _written_out(methods: str) -> list[tuple[str, dict[str, Any]]]:
-    """Every method with one value for each option, in the order of the text."""
+    """Return every method with one value per option, in the order of the text."""
     from qtha_lab.core import call_syntax as calls
     from qtha_lab.experiment.axis import RANGE, Axis, count_points
 
@@ -137,7 +137,10 @@ def _problems(circuit: "Circuit", on: str, seed: int, count: int) -> list["Probl
 def _tried(
     model: "AngleModel", circuit: "Circuit", on: str, seed: int
 ) -> list[tuple[int, int, str, float, float]]:
-    """Mean losses at the start and after some steps, from three starts, on maps not learnt on."""
+    """Return mean losses at initialisation and after some steps, on unseen maps.
+
+    Three initialisations are compared: uniform, small and learnt.
+    """
     import torch
 
     from qtha_lab.adapters.initialisation.angles import Place, initialisation_of

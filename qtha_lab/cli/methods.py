@@ -1,4 +1,4 @@
-"""`qtha-lab methods`: every method and every control side by side, read from the registry."""
+"""`qtha-lab methods`: list every method and every control of the registry."""
 
 import re
 from typing import Annotated
@@ -40,7 +40,10 @@ def methods(
 
 
 def _counted(in_features: int, out_features: int) -> list[list]:
-    """The tables, as they were counted if no code has changed since; others may have added to what is loaded."""
+    """Return the tables from the cache, unless code has changed.
+
+    They are computed if methods are already loaded or packages declare plugins, which may add rows.
+    """
     name = f"methods-{in_features}-{out_features}"
     if is_loaded("qtha_lab.adapters") or declared_by_packages():
         return _tables(in_features, out_features)

@@ -1,6 +1,6 @@
-"""How the commands speak: tables and progress for people, JSON for programs.
+"""The output of commands: tables and progress bars for users, JSON for programs.
 
-Every text is shown letter by letter: `[…]` and `:…:` mean nothing here.
+All text is printed literally: `[…]` and `:…:` have no special meaning.
 """
 
 import json
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON document to standard output, and nothing else goes there."""
+    """Write one JSON document to standard output."""
     show(json.dumps(value, indent=2))
 
 
 def print_table(rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
-    """Print rows of text, the first one being the heading; numbers are aligned to the right."""
+    """Print rows of text below a heading row; columns of numbers are right-aligned."""
     show(text_table(rows, caption, shutil.get_terminal_size().columns))
 
 
 def progress() -> "Progress":
-    """A live bar per run on standard error, so that standard output stays clean."""
+    """Return a live progress display on standard error, so that standard output stays clean."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task
     from rich.text import Text
@@ -49,12 +49,12 @@ def progress() -> "Progress":
         Words("{task.completed:>4.0f}/{task.total:<4.0f}"),
         Words("{task.fields[message]}"),
         console=console,
-        auto_refresh=console.is_terminal,  # elsewhere nothing is drawn but the end
+        auto_refresh=console.is_terminal,  # without a terminal only the final state is drawn
     )
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time as people say it.
+    """Format a duration.
 
     Example:
         >>> duration(75), duration(8000), duration(None)

@@ -1,4 +1,4 @@
-"""`qtha-lab plot`: the figures of some runs, fit for a paper, a slide or a poster."""
+"""`qtha-lab plot`: write the figures of runs for a paper, a slide or a poster."""
 
 import sys
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def plot(
     points: Annotated[float, typer.Option(help="Font size in points; the target's if 0.")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the figures of a comparison: paired differences, results, curves, costs, circuits, spectra."""
+    """Write the figures of a comparison: differences, results, curves, costs, circuits, spectra."""
     from qtha_lab.figures.machinery.export import FORMATS, export_all
     from qtha_lab.figures.machinery.page_style import PageStyle
     from qtha_lab.figures.machinery.provenance import Origin

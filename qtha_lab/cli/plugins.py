@@ -1,4 +1,4 @@
-"""`qtha-lab check-plugin`: whether a plugin keeps to the contract of what it registers."""
+"""`qtha-lab check-plugin`: check a plugin against the contract of its registered members."""
 
 from typing import Annotated
 
@@ -14,7 +14,10 @@ def check_plugin(
         str, typer.Argument(help="A Python file or an importable module.", metavar="plugin")
     ],
 ) -> None:
-    """Try every fact that a method, ansatz, gate, engine, task or figure keeps to; exit status 1 if one does not hold."""
+    """Check every contract fact of a method, ansatz, gate, engine, task or figure.
+
+    The exit status is 1 if a fact does not hold.
+    """
     from qtha_lab import testing as contract
 
     verdicts = contract.check_plugin(plugin)

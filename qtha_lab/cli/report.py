@@ -1,4 +1,4 @@
-"""`qtha-lab report`: a comparison as one page that stands alone, as data, and as a notebook."""
+"""`qtha-lab report`: write a comparison as a standalone page, as data and as a notebook."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write report.html, report.json and report.ipynb of a comparison, also of one that goes on."""
+    """Write report.html, report.json and report.ipynb of a comparison, finished or in progress."""
     from qtha_lab.studies import comparison as compare
 
     report = compare.Report.of(folder)

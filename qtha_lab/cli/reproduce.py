@@ -1,4 +1,4 @@
-"""`qtha-lab reproduce`: a paper's small task with its controls, and what it shows."""
+"""`qtha-lab reproduce`: run a paper's small task with its controls, and print the findings."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +30,10 @@ def reproduce(
     ),
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run a paper's small task with its controls and say what is shown. Run again to go on after a break."""
+    """Run a paper's small task with its controls and print what is shown.
+
+    Run the command again to continue after an interruption.
+    """
     from qtha_lab.reproductions import REPRODUCTIONS
     from qtha_lab.reproductions.machinery import listing
 
@@ -57,7 +60,7 @@ def reproduce(
 
 
 def _omissions(names: list[str]) -> dict[str, str]:
-    """Those that cannot run here, and why."""
+    """Return the reproductions that cannot run here, with the reasons."""
     from qtha_lab.reproductions.machinery.registry import reproduction_of
 
     sentences = {}
@@ -79,7 +82,7 @@ def _reproduced(name: str, out: Path, quick: bool, seeds: int | None) -> dict[st
 
 
 def _print(verdict: dict[str, Any]) -> None:
-    """The claims of one reproduction and what came of them."""
+    """Print the claims of one reproduction and their verdicts."""
     form = ", quick form" if verdict["quick"] else ""
     show(f"{verdict['name']} (arXiv {verdict['arxiv']}{form}): {verdict['headline']}")
     for claim in verdict["claims"]:
@@ -88,7 +91,7 @@ def _print(verdict: dict[str, Any]) -> None:
 
 
 class _Bars:
-    """One bar for an arm, which goes on with the next seed."""
+    """A progress bar per arm, which continues with the next seed."""
 
     def __init__(self, name: str, bars) -> None:
         self.name, self.bars, self.by_arm = name, bars, {}

@@ -1,4 +1,4 @@
-"""`qtha-lab run`, `stop` and `resume`: one fine-tune, from start to finish."""
+"""`qtha-lab run`, `stop` and `resume`: run one fine-tuning."""
 
 import sys
 import time
@@ -52,7 +52,10 @@ def run(
     json: Json = False,
     flags: dict[str, Any] | None = None,
 ) -> None:
-    """Fine-tune once. Flags win over the file. Ctrl-C stops it softly, to be resumed later."""
+    """Fine-tune once.
+
+    Flags override the file. Ctrl-C stops the run softly, and it can be resumed later.
+    """
     from qtha_lab.runs import run as runs
 
     file_fields = fields_of(Experiment.from_yaml(file) if file else None)
@@ -73,7 +76,7 @@ def resume(
     detach: Detach = False,
     json: Json = False,
 ) -> None:
-    """Go on with a run that ended early from its last whole checkpoint, or begin it again."""
+    """Resume a run that ended early from its last whole checkpoint, or from step 0."""
     from qtha_lab.runs import run as runs
 
     run = runs.attach(run_id)
@@ -83,7 +86,7 @@ def resume(
 
 @app.command()
 def stop(run_id: RunId) -> None:
-    """Ask a run to finish its step, save and stop; insist if it does not."""
+    """Stop a run after its current step, with its state saved; kill it if needed."""
     from qtha_lab.runs import run as runs
 
     run = runs.attach(run_id)
@@ -92,7 +95,10 @@ def stop(run_id: RunId) -> None:
 
 
 def print_plan(described, experiments: Mapping[str, Experiment]) -> None:
-    """Check, then print the YAML and, as its comments, what each method will cost, under its name."""
+    """Check a description, then print its YAML and the cost of each method.
+
+    The costs are YAML comments, under the name of each method.
+    """
     from qtha_lab.experiment.cost.preview import preview
 
     described.check()
@@ -108,7 +114,7 @@ def print_plan(described, experiments: Mapping[str, Experiment]) -> None:
 
 
 def _show(run, *, detach: bool, json: bool) -> None:
-    """Follow a run to its end, or only name it."""
+    """Follow a run to its end, or only print its name."""
     if not detach:
         follow(run)
     if json:
@@ -122,7 +128,10 @@ def _show(run, *, detach: bool, json: bool) -> None:
 
 
 def follow(run) -> None:
-    """A live bar until the run ends; Ctrl-C stops the run softly and says how to go on."""
+    """Show a live progress bar until the run ends.
+
+    Ctrl-C stops the run softly and prints the command that resumes it.
+    """
     with progress() as bars:
         status = run.status()
         bar = bars.add_task(run.id, total=status.steps, message=status.state)
@@ -140,7 +149,7 @@ def follow(run) -> None:
 
 
 def print_state(run) -> None:
-    """Where a run is, and what it came to."""
+    """Print a run's state, its results and its directory."""
     status = run.status()
     summary = (run.summary() or {}) if status.state in SUMMARISED else {}
     show(

@@ -1,4 +1,4 @@
-"""`qtha-lab runs`: the runs of the folder as a list or a table; their marks; the bin.
+"""`qtha-lab runs`: the runs of the folder as a list or table; annotations, trash.
 
 `qtha-lab runs` alone, or with the name of a run, is `qtha-lab runs list`.
 """
@@ -27,10 +27,10 @@ NEVER_HIDDEN = ("run", "runs", "state", "method", "eval_loss")
 
 
 class Listing(TyperGroup):
-    """A group of commands of which `list` need not be named."""
+    """A group of commands whose default command is `list`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `list` before what begins with none of the commands."""
+        """Insert `list` before arguments that begin with no command."""
         named = args[:1] and (
             args[0] in self.commands or args[0] in ("--help", "--show-completion")
         )
@@ -53,7 +53,7 @@ Where = Annotated[
 
 @runs.callback()
 def group() -> None:
-    """List the runs, newest first, look at one, filter and sort them, mark or delete them."""
+    """List the runs, newest first; show, filter, sort, annotate or delete runs."""
 
 
 @runs.command(LIST)
@@ -73,7 +73,10 @@ def list_(
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
-    """List the runs, newest first, or look at one; as a table of settings and results with any option."""
+    """List the runs, newest first, or show one run.
+
+    With any option, print a table of settings and results.
+    """
     from qtha_lab.experiment.run_directory.trash import trash_of
     from qtha_lab.runs.run import attach, list_runs
 
@@ -95,7 +98,7 @@ def tag(
     where: Where = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take them away.")] = False,
 ) -> None:
-    """Add tags to runs, or take them away."""
+    """Add tags to runs, or remove tags."""
     words = [part.strip() for part in tags.split(",")]
     _mark(run_ids, where, **{"remove" if remove else "add": words})
 
@@ -110,7 +113,7 @@ def note(run_id: RunId, text: Annotated[str, typer.Argument(help="Empty takes it
 def rename(
     run_id: RunId, name: Annotated[str, typer.Argument(help="Empty takes it away.")]
 ) -> None:
-    """Give a run a name of your own, shown beside it; its directory stays as it is."""
+    """Give a run a display name; its directory stays unchanged."""
     _mark([run_id], "", name=name)
 
 
@@ -120,13 +123,13 @@ def pin(
     where: Where = "",
     off: Annotated[bool, typer.Option("--off", help="Let go of them.")] = False,
 ) -> None:
-    """Have runs listed first."""
+    """Pin runs, so that they are listed first."""
     _mark(run_ids, where, pinned=not off)
 
 
 @runs.command()
 def delete(run_ids: RunIds = None, where: Where = "") -> None:
-    """Move runs into the bin, from which `qtha-lab runs restore` brings them back."""
+    """Move runs to the trash; `qtha-lab runs restore` restores them."""
     from qtha_lab.experiment.run_directory.trash import delete
 
     for run in _picked(run_ids, where):
@@ -136,7 +139,7 @@ def delete(run_ids: RunIds = None, where: Where = "") -> None:
 
 @runs.command()
 def restore(run_ids: RunIds = None, where: Where = "") -> None:
-    """Bring runs back from the bin."""
+    """Restore runs from the trash."""
     from qtha_lab.experiment.run_directory.trash import restore, trash_of
 
     folder = paths.runs_dir()
@@ -150,7 +153,7 @@ def restore(run_ids: RunIds = None, where: Where = "") -> None:
 def bin_(
     empty: Annotated[bool, typer.Option("--empty", help="Erase them for good.")] = False,
 ) -> None:
-    """List the deleted runs and the room that they take, or erase them."""
+    """List the deleted runs and their disk usage, or erase them."""
     from qtha_lab.experiment.run_directory import trash as bin
     from qtha_lab.experiment.run_directory.disk import bytes_used
 
@@ -176,7 +179,7 @@ def _written(value: Any) -> str:
 
 
 def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -> list:
-    """The runs that are named, or that an expression means; none at all is refused."""
+    """Return the runs that are named or match an expression; refuse an empty selection."""
     from qtha_lab.runs.run import attach, list_runs
     from qtha_lab.runs.table.table import matching
 
@@ -211,7 +214,7 @@ def _print_standing(matches: list, is_single: bool, json: bool) -> None:
 
 
 def _print_broken_lines(run) -> None:
-    """How many lines of the log are no events, where there are any."""
+    """Print the number of unreadable lines of the event log, if any."""
     broken = sum(event["kind"] == "broken" for event in run.events()[0])
     if broken:
         lines = "1 line" if broken == 1 else f"{broken} lines"
@@ -219,7 +222,7 @@ def _print_broken_lines(run) -> None:
 
 
 def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, form: str) -> None:
-    """The table: for people the columns worth a first look, for programs all that there are."""
+    """Print the table: default columns for users, all present columns for programs."""
     from qtha_lab.runs.run import list_runs
     from qtha_lab.runs.table.columns import check, known, present, text, worth_showing
     from qtha_lab.runs.table.rows import rows
@@ -245,7 +248,10 @@ def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, fo
 
 
 def _fitting(cells: dict[str, list[str]], page: int) -> dict[str, list[str]]:
-    """The columns that a page has room for without breaking their cells; the last ones go first, what counts stays."""
+    """Return the columns that fit the page without breaking cells.
+
+    The last columns are removed first, but never those of `NEVER_HIDDEN`.
+    """
     widths = {
         name: 1 + max([len(name), *(len(part) for cell in column for part in cell.split(" ["))])
         for name, column in cells.items()
@@ -257,7 +263,10 @@ def _fitting(cells: dict[str, list[str]], page: int) -> dict[str, list[str]]:
 
 
 def _print_csv(names: list[str], listed: list[dict[str, Any]]) -> None:
-    """Print numbers as they are, lists with commas between, and no text that a spreadsheet runs."""
+    """Print CSV with unrounded numbers, and no text that spreadsheets run.
+
+    A list becomes comma-separated text.
+    """
     writer = csv.writer(sys.stdout, lineterminator=os.linesep)
     writer.writerow(map(csv_cell, names))
     for row in listed:

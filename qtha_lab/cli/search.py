@@ -1,4 +1,4 @@
-"""`qtha-lab search`: a circuit for the bottleneck, searched for with noise in the loop."""
+"""`qtha-lab search`: search for a bottleneck circuit, with noise in the simulation."""
 
 from typing import Annotated
 
@@ -29,7 +29,10 @@ def search(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Search a space of circuits; what is found beside random search, a fixed circuit and no CNOT."""
+    """Search a space of circuits, and compare the result with three baselines.
+
+    The baselines are random search, a fixed circuit, and no CNOT.
+    """
     from qtha_lab.simulators import check_engine
     from qtha_lab.studies.architecture_search import Plan, space_of
     from qtha_lab.studies.architecture_search import search as run_search

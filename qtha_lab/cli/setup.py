@@ -1,4 +1,4 @@
-"""`qtha-lab doctor`, `fetch` and `lab`: what this machine has and lacks, and JupyterLab on it."""
+"""`qtha-lab doctor`, `fetch` and `lab`: check this machine, fetch models, open JupyterLab."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from qtha_lab.core.io import show
 
 @app.command()
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look at Python, packages, models, disk and browser; exit status 1 if anything is broken."""
+    """Check Python, packages, models, disk and browser; exit status 1 if anything is broken."""
     from qtha_lab.cli.diagnosis import examine
 
     findings = examine()
@@ -34,7 +34,7 @@ def fetch(
         str, typer.Argument(help="A model, such as smollm2-135m, or recordings: speech.")
     ],
 ) -> None:
-    """Bring a model, or the recordings of a reproduction, to this machine, once."""
+    """Download a model, or the recordings of a reproduction, to this machine, once."""
     if name == "speech":
         from qtha_lab.tasks.problems import speech
 
@@ -53,7 +53,10 @@ def lab(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where JupyterLab listens.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open a page in the browser.")] = True,
 ) -> None:
-    """Copy the notebooks into a folder, leaving those that are there, and open JupyterLab at the tour."""
+    """Copy the notebooks into a folder, and open JupyterLab at the tour.
+
+    Existing notebooks stay unchanged.
+    """
     from qtha_lab.lessons.copying import copy_notebooks, lab_command
 
     copies = copy_notebooks(folder)

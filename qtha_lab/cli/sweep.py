@@ -1,4 +1,7 @@
-"""`qtha-lab sweep`: try methods at many points on axes of their settings; go on after a break."""
+"""`qtha-lab sweep`: try methods at many points on axes of their settings.
+
+An interrupted sweep can be continued.
+"""
 
 import time
 from pathlib import Path
@@ -36,9 +39,9 @@ def sweep(
     ] = 0,
     flags: dict[str, Any] | None = None,
 ) -> None:
-    """Try methods at many points, as many for each, and print the best of each.
+    """Try methods at many points, equally many per method, and print the best of each.
 
-    Given the folder of a sweep it goes on there, with the trials or values typed beside it.
+    Given the folder of a sweep, continue that sweep, with the trials or values typed beside it.
     """
     from qtha_lab.studies import sweep as sweeping
 
@@ -53,7 +56,7 @@ def sweep(
         if on:
             from qtha_lab.runs.remote import remote_backend_named
 
-            remote_backend_named(on).close()  # refused here, where a person sees it
+            remote_backend_named(on).close()  # refuse here, where the user sees it
         trials = sweeping.launch(described, out, on=on)
     if detach:
         show(f"{trials.folder.path}: started; `qtha-lab sweep {trials.folder.path}` follows it")
@@ -73,7 +76,7 @@ def _go_on(trials, changes: dict[str, Any], on: str | None):
 
 
 def _print_plan(described: Sweep) -> None:
-    """Check, then print the YAML and, as its comments, what the sweep will take."""
+    """Check a sweep, then print its YAML and, as comments, its forecast."""
     from qtha_lab.studies.sweep.forecast import forecast
 
     described.check()
@@ -83,7 +86,7 @@ def _print_plan(described: Sweep) -> None:
 
 
 def _follow(trials) -> None:
-    """A bar per method until the driver has ended; Ctrl-C stops it softly."""
+    """Show a bar per method until the scheduler has ended; Ctrl-C stops it softly."""
     sweep_ = trials.sweep
     with progress() as bars:
         bar_of = {

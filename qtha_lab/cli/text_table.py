@@ -1,6 +1,6 @@
-"""Rows of text as a table in characters: quick for thousands of rows, never wider than the page.
+"""Tables of text in characters: fast for thousands of rows, limited to the page width.
 
-Every text is shown letter by letter; what does not fit its column goes on in the next line.
+All text is printed literally; cells that exceed their column continue on the next line.
 """
 
 import re
@@ -16,13 +16,13 @@ HEAD, RULE, FOOT = "┏━┳┓", "┡━╇┩", "└─┴┘"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """The rows as a table of Markdown; the first one is the heading.
+    """Return rows as a Markdown table; the first row is the heading.
 
     Example:
         >>> print(markdown_table([("a", "b"), ("1", "x|y")]))
         | a | b |
         | --- | --- |
-        | 1 | x\\|y |
+        | 1 | x\|y |
     """
     heading, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = [heading, ["---"] * len(heading), *body]
@@ -30,12 +30,12 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) -> str:
-    """A table as text.
+    """Return rows as a text table.
 
     Args:
-        rows: The first one is the heading; a column of numbers is aligned to the right.
+        rows: The first row is the heading; a column of numbers is right-aligned.
         caption: A sentence below.
-        page: Characters in a line.
+        page: Characters per line.
 
     Example:
         >>> print(text_table([("method", "loss"), ("lora", "4.1"), ("qtha", "4.25")], None, page=80))
@@ -69,12 +69,12 @@ def _clean(cell: str) -> str:
 
 
 def _lines(cell: str) -> str:
-    """A number's range below its mean."""
+    """Put the range of a number below its mean."""
     return cell.replace(" [", "\n[")
 
 
 def _length(cell: str) -> int:
-    """Of the longest line, on the page."""
+    """Return the displayed width of the longest line."""
     if cell.isascii() and "\n" not in cell:
         return len(cell)
     return max(map(cell_len, cell.splitlines()), default=0)
@@ -83,7 +83,10 @@ def _length(cell: str) -> int:
 def _widths(
     heading: Sequence[str], body: list[list[str]], numeric: list[bool], page: int
 ) -> list[int]:
-    """As wide as the cells; where that is more than the page the widest give way, but a number never breaks."""
+    """Return the column widths: those of the cells, reduced to fit the page.
+
+    The widest columns are reduced first; numbers never break.
+    """
     cells = [[row[i] for row in body] for i in range(len(heading))]
     longest = [max(map(_length, column), default=0) for column in cells]
     widths = [max(n, _length(name), 1) for n, name in zip(longest, heading, strict=True)]
@@ -107,7 +110,7 @@ def _rule(ends: str, widths: list[int]) -> str:
 
 
 def _row(cells: Sequence[str], widths: list[int], sides: list, edge: str) -> Iterator[str]:
-    """The lines of one row."""
+    """Yield the lines of one row."""
     if all(
         len(c) <= w and c.isascii() and "\n" not in c for c, w in zip(cells, widths, strict=True)
     ):
@@ -124,7 +127,7 @@ def _row(cells: Sequence[str], widths: list[int], sides: list, edge: str) -> Ite
 
 
 def _fold(text: str, width: int) -> Iterator[str]:
-    """Lines that fit a width, broken between words where that can be."""
+    """Yield lines that fit a width, broken between words if possible."""
     for line in text.splitlines() or [""]:
         while cell_len(line) > width:
             part = chop_cells(line, width)[0]

@@ -9,7 +9,10 @@ from qtha_lab.cli.run import RunId
 
 @app.command()
 def trust(run_id: RunId) -> None:
-    """Trust the plugins of a run that somebody else launched, as they are now; read them first."""
+    """Trust the present plugins of a run that another user launched.
+
+    Read the plugins first.
+    """
     from qtha_lab.core.io import show
     from qtha_lab.experiment.run_directory.plugins import trust_plugins
     from qtha_lab.runs import run as runs

@@ -1,7 +1,8 @@
-"""The processes that take the steps of a run together with its worker: started by it, and ended with it.
+"""The further processes that train a run together with its worker.
 
-Each finds its place in torchrun's variables, so that `torchrun … -m qtha_lab.runs.worker RUN_DIR` starts all of them too,
-on several machines if need be. What they compute is in `qtha_lab.training.distributed`.
+The worker starts them, and they end with it. Each reads its rank from torchrun's variables. So
+`torchrun … -m qtha_lab.runs.worker RUN_DIR` can start all of them too, also on several hosts. Their
+computation is in `qtha_lab.training.distributed`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from qtha_lab.experiment.run_directory import RunDir
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10.0  # for the worker to notice a lost process by itself
+GRACE_SECONDS = 10.0  # for the worker to detect a lost process
 
 
 def rank() -> int:
-    """The place of this process among those of its run; 0 is the worker."""
+    """Return the rank of this process among those of its run; 0 is the worker."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -31,11 +32,12 @@ def start(run: RunDir, lost: Callable[[str], None]) -> None:
     """Start the other processes of a run, unless torchrun has.
 
     Args:
-        run: Its directory.
-        lost: Called in a thread with a sentence when one of them has failed and this process has not noticed.
+        run: The run's directory.
+        lost: Called in a thread with a sentence if a process has failed and this one has not
+            noticed.
 
     Raises:
-        Refusal: If torchrun has started another number of them.
+        Refusal: If torchrun has started a different number of processes.
     """
     size = run.experiment.training.processes
     if "WORLD_SIZE" in os.environ:
@@ -45,7 +47,7 @@ def start(run: RunDir, lost: Callable[[str], None]) -> None:
     if size == 1:
         return
     os.environ |= _place(0, size) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    tether, _ours = os.pipe()  # ours is closed by the end of this process alone
+    tether, _ours = os.pipe()  # our end closes only when this process ends
     for number in range(1, size):
         process = subprocess.Popen(
             [sys.executable, "-m", "qtha_lab.runs.worker", str(run.path), "--tether", str(tether)],
@@ -59,7 +61,10 @@ def start(run: RunDir, lost: Callable[[str], None]) -> None:
 def _watch(
     process: subprocess.Popen, run: RunDir, number: int, lost: Callable[[str], None]
 ) -> None:
-    """Wait for a process; a failure ends the run, of which the others would wait for it for ever."""
+    """Wait for a process, and end the run if it fails.
+
+    The other processes would wait for a failed one without end.
+    """
     if code := process.wait():
         threading.Event().wait(GRACE_SECONDS)
         how = f"was killed by signal {-code}" if code < 0 else f"failed with code {code}"

@@ -1,6 +1,7 @@
-"""How the worker of a run is started: forked by the warm server, or as a process that imports everything itself.
+"""The start of a run's worker, through the fork server or as a process.
 
-Whichever it is, it is born with the run's lock. What becomes of the run is in its directory (`qtha_lab.runs.run`).
+In both cases the worker inherits the run's lock. The outcome of the run is in its directory
+(`qtha_lab.runs.run`).
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ log = logging.getLogger(__name__)
 
 
 def start_worker(files: RunDir, *, anew: bool = False) -> None:
-    """Start a worker that is born with the run's lock, so that no second one can come between.
+    """Start a worker that inherits the run's lock, so that no second worker can start.
 
     Args:
         files: The run's directory.
-        anew: Begin at step 0 again; checkpoints there are put aside.
+        anew: Begin at step 0 again; existing checkpoints are set aside.
 
     Raises:
-        Refusal: If a worker is at the run.
+        Refusal: If the run already has a worker.
     """
     with taken_over(files, "starting", anew=anew) as lock, files.log.open("ab") as output:
         fork = warm.start(files, lock, output.fileno())
@@ -50,18 +51,20 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
 
 @contextlib.contextmanager
 def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[int]:
-    """Hold a run that a worker is about to be given, queued and no longer asked to stop.
+    """Hold the lock of a run before its worker starts, and queue the run.
+
+    A stop request is cleared.
 
     Args:
         files: The run's directory.
-        message: What it waits for.
-        anew: Begin at step 0 again; checkpoints there are put aside.
+        message: Reason of the wait.
+        anew: Begin at step 0 again; existing checkpoints are set aside.
 
     Yields:
         The descriptor that holds the run's lock, which no worker has signed yet.
 
     Raises:
-        Refusal: If a worker is at the run, or the run was deleted.
+        Refusal: If the run already has a worker, or was deleted.
     """
     try:
         lock = slots.hold(files.lock, patience=5)
@@ -87,7 +90,7 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
 
 
 def _start_cold(files: RunDir, lock: int, output: int) -> subprocess.Popen:
-    """A worker that imports its libraries itself."""
+    """Start a worker as a new process that imports its libraries itself."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "qtha_lab.runs.worker", str(files.path), "--lock", str(lock)],
         stdin=subprocess.DEVNULL,
@@ -105,10 +108,12 @@ def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
 
 
 def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:
-    """Wait for a worker that the warm server forks; start it cold where that cannot.
+    """Wait for a worker that the fork server forks; if it cannot, start a process.
 
     Args:
-        lock: A copy of the lock's descriptor, so that the run is held until it is clear who works on it.
+        fork: The requested worker.
+        files: The run's directory.
+        lock: A copy of the lock's descriptor, which holds the run until its worker is known.
         output: A copy of the log's descriptor.
     """
     worker = None
@@ -125,12 +130,12 @@ def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> N
 
 
 def record_status(files: RunDir, state: str, message: str) -> None:
-    """Append a status event at the step that the log has come to.
+    """Append a status event at the last step of the log.
 
     Args:
         files: The run's directory.
         state: "queued", "stopped" and so on.
-        message: What a person should know of it.
+        message: Explanation for the user.
     """
     events = EventLog(files.events)
     events.append("status", state=state, step=last_step(read_tail(files.events)), message=message)
@@ -138,7 +143,7 @@ def record_status(files: RunDir, state: str, message: str) -> None:
 
 
 def _forget_checkpoints(files: RunDir) -> None:
-    """Put all checkpoints aside, and say in the log that the newest is none."""
+    """Set all checkpoints aside, and record a restart at step 0 in the log."""
     for path in checkpoints.by_step(files.checkpoints).values():
         checkpoints.set_aside(path)
     events = EventLog(files.events)

@@ -1,7 +1,7 @@
-"""Launch, watch, stop and resume runs; a run is a directory, a `Run` only a view of it.
+"""Launch, follow, stop and resume runs; a run is a directory, a `Run` its view.
 
-Any number of processes may look at one run at once, and closing them all leaves it running. The
-work is done by `qtha_lab.runs.worker`, a process and session of its own.
+Any number of processes may view one run at once; closing them all leaves it running. The work is
+done by `qtha_lab.runs.worker`, in a process and session of its own.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The name of its directory."""
+        """The name of the run's directory."""
         return self.files.path.name
 
     @property
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """Its directory."""
+        """The run's directory."""
         return self.files.path
 
     @property
@@ -93,12 +93,12 @@ class Run:
 
     @property
     def alive(self) -> bool:
-        """Whether a worker holds the run's lock, or other machines have it and are waited for."""
+        """True if a worker or a remote job holds a lock of the run."""
         return slots.is_locked(self.files.lock) or slots.is_locked(self.files.sent)
 
     @property
     def record(self) -> Record:
-        """What its files say now; read again only if they have changed."""
+        """The present content of the run's files, cached until they change."""
         record = self._record
         if record is None or not record.settled or record.stamp != stamp(self.path):
             self._record = record = read_record(self.files)
@@ -106,20 +106,20 @@ class Run:
 
     @property
     def last_record(self) -> Record:
-        """What its files said when they were last looked at; `status` looks at them."""
+        """The content of the run's files at the last read; `status` reads them."""
         return self._record or self.record
 
     @property
     def unreadable(self) -> str | None:
-        """Why its directory cannot be read as a run; None where it can."""
+        """The reason why the directory is not readable as a run, or None."""
         return self.record.unreadable
 
     def status(self) -> Status:
-        """The state now, from the last events and from whether the worker lives."""
+        """Return the present state, from the last events and the worker's lock."""
         before, record = (
             self._record,
             self.record,
-        )  # read once: what is young is read anew each time
+        )  # read once: young records are not cached
         status = record.status
         if not record.has_log and away.is_unreachable(self.path.parent):
             self._record = before
@@ -129,10 +129,10 @@ class Run:
             return status
         if not self.alive:
             record = self.record
-            status = record.status  # a worker writes its end before it lets go of the lock
+            status = record.status  # a worker records its end before it releases the lock
             if status.ended:
                 return status
-        if not self.alive:  # asked again: it may have been resumed
+        if not self.alive:  # checked again: the run may have been resumed
             words = ending.last_output(self.files) if record.has_log else LOG_LOST
             return replace(status, state="dead", message=words, seconds_left=None)
         if self.files.stop.exists() and status.state != "stopping":
@@ -140,20 +140,23 @@ class Run:
         return status
 
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The events after a byte offset, and the offset to ask with next time."""
+        """Return the events after a byte offset, and the offset for the next call."""
         return read_events(self.files.events, offset)
 
     def history(self) -> list[dict[str, Any]]:
-        """The events that still hold after any resume (see `qtha_lab.experiment.run_directory.events.history`)."""
+        """Return the events that are valid after any resume.
+
+        See `qtha_lab.experiment.run_directory.events.history`.
+        """
         return history(self.events()[0])
 
     def summary(self) -> dict[str, Any] | None:
-        """What it came to, once it has finished or diverged."""
+        """Return the results of a run that has finished or diverged, else None."""
         summary = self.record.summary
         return None if summary is None else dict(summary)
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last output of the worker."""
+        """Return the last output of the worker."""
         try:
             text = read_tail(self.files.log, 300 * lines).decode("utf-8", errors="replace")
         except (FileNotFoundError, Refusal) as reason:
@@ -162,7 +165,7 @@ class Run:
         return "\n".join(text.splitlines()[-lines:])
 
     def wait(self, timeout: float | None = None) -> Status:
-        """Wait until the run has ended, or for `timeout` seconds; the state then."""
+        """Wait until the run has ended, or for `timeout` seconds; return the state then."""
         end = None if timeout is None else time.monotonic() + timeout
         while not (status := self.status()).ended:
             if end is not None and time.monotonic() >= end:
@@ -171,10 +174,14 @@ class Run:
         return status
 
     def stop(self, soft_seconds: float = 60.0, term_seconds: float = 10.0) -> Status:
-        """Ask the worker to finish its step, save and stop; insist if it does not.
+        """Request that the worker finishes its step, saves and stops; kill after a timeout.
 
         After `soft_seconds` the worker's process group gets SIGTERM, `term_seconds` later SIGKILL.
         Only a process that holds the run's lock is ever signalled.
+
+        Args:
+            soft_seconds: Seconds to wait for the requested stop.
+            term_seconds: Seconds to wait after SIGTERM.
 
         Returns:
             The state at the end: "stopped", or another end that came first.
@@ -197,22 +204,22 @@ class Run:
         return self.status()
 
     def ask_to_stop(self) -> None:
-        """Ask the worker to finish its step, save and stop; wait for nothing."""
+        """Request that the worker finishes its step, saves and stops, without waiting."""
         if not self.status().ended:
             self.files.stop.touch()
 
     def resume(self, *, anew: bool = False, on: RemoteBackend | None = None) -> None:
-        """Go on from the last whole checkpoint, with the same losses as if it had never stopped.
+        """Resume from the last whole checkpoint, with the losses of an uninterrupted run.
 
         A run that diverged does so again, unless damage was the cause.
 
         Args:
-            anew: Begin at step 0 again; checkpoints there are put aside.
-            on: Machines that work on it; None is this one.
+            anew: Begin at step 0 again; existing checkpoints are set aside.
+            on: Remote backend that works on the run; None is this machine.
 
         Raises:
-            Refusal: If the run is still going, finished or cannot be read, is an arm of a reproduction, or its disk is
-                full.
+            Refusal: If the run has not ended, has finished or is unreadable, is an arm of a
+                reproduction, or its disk is full.
         """
         status = self.status()
         if not status.ended:
@@ -229,7 +236,10 @@ class Run:
         _start(self.files, on, anew=anew)
 
     def _signal(self, number: int) -> None:
-        """Signal the worker's process group; a worker started by hand shares its group with a shell, so it alone."""
+        """Send a signal to the worker's process group.
+
+        A worker started by hand shares its group with a shell, so only its process gets the signal.
+        """
         pid = slots.holder(self.files.lock)
         if pid is None:
             return
@@ -251,11 +261,11 @@ def launch(
     """Start a run in a process of its own and return at once.
 
     Args:
-        experiment: What to train.
-        runs_dir: Where its directory is made; default `paths.runs_dir()`.
-        check: Refuse first what cannot work (`Experiment.check`); without it the worker would fail.
-        origin: What launches it, as plain values, kept in `origin.json`; None where a person does.
-        on: Machines that train it; None is this one.
+        experiment: Experiment to train.
+        runs_dir: Parent folder of its directory; default `paths.runs_dir()`.
+        check: Refuse an invalid experiment first (`Experiment.check`); otherwise the worker fails.
+        origin: Origin of the launch as plain values, stored in `origin.json`; None for a user.
+        on: Remote backend that trains the run; None is this machine.
 
     Returns:
         A view of the run, which can be waited for, stopped and resumed.
@@ -269,7 +279,7 @@ def launch(
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     experiment = with_absolute_paths(experiment)
-    warm.available()  # refuses a wrong setting before a directory is made
+    warm.available()  # refuses an invalid setting before a directory is created
     if check:
         experiment.check(folder)
     files = RunDir.create(experiment, folder, origin)
@@ -280,7 +290,7 @@ def launch(
 
 
 def _start(files: RunDir, on: RemoteBackend | None, *, anew: bool = False) -> None:
-    """Have a run worked on, here or elsewhere."""
+    """Start a worker here, or send the run to a remote backend."""
     if on is None:
         start_worker(files, anew=anew)
     else:
@@ -288,10 +298,10 @@ def _start(files: RunDir, on: RemoteBackend | None, *, anew: bool = False) -> No
 
 
 def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
-    """The run of an id, or of a path to its directory.
+    """Return the run of an id, or of a path to its directory.
 
     Raises:
-        Refusal: If there is none; names the nearest.
+        Refusal: If there is none; the message names the nearest id.
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     for path in (folder / run_id, Path(run_id)):
@@ -304,11 +314,11 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
 
 
 def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -> list[Run]:
-    """All runs in a folder, newest first; other folders in it are passed over.
+    """Return all runs in a folder, newest first; other folders are skipped.
 
     Args:
         runs_dir: Default: `paths.runs_dir()`.
-        unreadable: List those too whose files are broken; their status says why.
+        unreadable: Include runs with broken files; their status states the reason.
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     listed = records(folder.resolve())
@@ -316,7 +326,10 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:
-    """The same experiment with model folder, task file and teacher named from the root, so that it resumes anywhere."""
+    """Return the experiment with absolute paths, so that it resumes in any working folder.
+
+    This covers model folder, task file, teacher and plugin files.
+    """
     whole = {name: whole_place(getattr(experiment, name)) for name in ("model", "task")}
     changes: dict[str, Any] = {n: v for n, v in whole.items() if v != getattr(experiment, n)}
     if teacher := experiment.training.teacher:
@@ -330,7 +343,7 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
 
 
 def whole_place(name: str) -> str:
-    """A model folder or task file named from the root; another name as it is."""
+    """Return the absolute path of a model folder or task file; other names stay unchanged."""
     path = paths.as_path(name)
     is_path_like = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
     return str(path.resolve()) if is_path_like and path.exists() else name

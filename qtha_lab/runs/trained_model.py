@@ -1,4 +1,4 @@
-"""A run's model as it was trained: the base it went on, and its adapter, finished or from a checkpoint.
+"""A run's trained model: its base and its adapter, finished or from a checkpoint.
 
 Starts nothing and trains nothing.
 """
@@ -25,9 +25,9 @@ class RunModel:
 
     Attributes:
         plan: Its experiment with the rows of its task.
-        base: With the tokenizer; its modules carry the adapter.
-        model: The base with the adapter on it.
-        note: Where the adapter is from, if it is not the finished one.
+        base: The base with the tokenizer; its modules carry the adapter.
+        model: The base with the adapter.
+        note: Source of the adapter, if it is not the finished one.
     """
 
     plan: Plan
@@ -37,10 +37,10 @@ class RunModel:
 
 
 def load_run(run: "Run") -> RunModel:
-    """Load a run's base and put its adapter on it.
+    """Load a run's base and its adapter.
 
     Raises:
-        Refusal: If the run cannot be read, has no adapter yet, or was trained with what is not here.
+        Refusal: If the run is unreadable, has no adapter yet, or requires missing code or files.
     """
     from qtha_lab import adapters, models
 
@@ -59,10 +59,10 @@ def load_run(run: "Run") -> RunModel:
 
 
 def plan_of(run: "Run") -> Plan:
-    """The plan of a run's experiment, its plugins imported as they were when it was launched.
+    """Return the plan of a run's experiment, with the plugins of its launch imported.
 
     Raises:
-        Refusal: If the run cannot be read, or a plugin is not what it was.
+        Refusal: If the run is unreadable or an arm of a reproduction, or a plugin has changed.
     """
     if run.unreadable:
         raise Refusal(f"run {run.id} cannot be read: {run.unreadable}")
@@ -73,10 +73,12 @@ def plan_of(run: "Run") -> Plan:
 
 
 def adapter_of(run: "Run") -> tuple[Path, str]:
-    """The folder of a run's adapter, else its newest whole checkpoint and a note of the step.
+    """Return the folder of a run's adapter, or its newest whole checkpoint with a note.
+
+    The note states the step; it is "" for the adapter.
 
     Raises:
-        Refusal: If it has neither yet.
+        Refusal: If the run has neither yet.
     """
     from qtha_lab.training.resume import newest_complete
 

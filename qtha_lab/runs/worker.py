@@ -1,7 +1,7 @@
 """The process of one run: `python -m qtha_lab.runs.worker RUN_DIR`.
 
-Holds the run's lock while it lives, waits for a slot, fine-tunes and tells its state as events.
-Imports torch only once it has a slot; the fine-tuning itself is in `qtha_lab.training.finetune`.
+Holds the run's lock while it runs, waits for a slot, fine-tunes and records its state as events. It
+imports torch only once it has a slot; the fine-tuning itself is in `qtha_lab.training.finetune`.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 
 EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1, "diverged": 1}
 REFUSED = 2
-NICENESS = 5  # so that the page and its kernel, which people wait for, come before a training
+NICENESS = 5  # notebook and kernel have priority over training
 
 
 class StopRequest:
-    """Whether the run was asked to stop: by the file `stop`, by SIGTERM or by Ctrl-C.
+    """A test for a stop request: the file `stop`, SIGTERM or Ctrl-C.
 
     Raises:
-        Refusal: When the run's directory or its log is no longer there.
+        Refusal: If the run's directory or its log no longer exists.
     """
 
     def __init__(self, run: RunDir) -> None:
@@ -61,7 +61,10 @@ class StopRequest:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the worker of one run directory; the exit code is 0 if it finished or stopped as asked."""
+    """Run the worker of one run directory, and return the exit code.
+
+    The code is 0 if the run finished or stopped on request.
+    """
     parser = argparse.ArgumentParser(description="Work on one run directory.")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
@@ -84,13 +87,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _die_with(tether: int) -> None:
-    """End as if killed when the process at the other end of a pipe is gone: somebody else will go on."""
+    """Kill this process when the one at the other end of a pipe has ended."""
     os.read(tether, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def assist(run: RunDir) -> int:
-    """Take the steps of a run beside its worker, which alone is asked to stop; the exit code is 0 when it ends."""
+    """Train a run beside its worker, which alone receives stop requests.
+
+    The exit code is 0 when the worker ends.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()
@@ -103,9 +109,12 @@ def assist(run: RunDir) -> int:
 
 
 def work(run: RunDir, lock: int) -> int:
-    """Work on a run in this process; the exit code is 0 if it finished or stopped as asked.
+    """Work on a run in this process, and return the exit code.
+
+    The code is 0 if the run finished or stopped on request.
 
     Args:
+        run: The run's directory.
         lock: Descriptor that holds the run's lock; closed at the end.
     """
     start = time.monotonic()
@@ -134,12 +143,12 @@ def _print(sentence: str) -> None:
     try:
         sys.stdout.write(f"{sentence}\n")
         sys.stdout.flush()
-    except OSError as reason:  # the log of the run is on the full disk
+    except OSError as reason:  # the run's log is on the full disk
         log.info("%s is not printed: %s", sentence, reason)
 
 
 def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -> str:
-    """Everything between taking the lock and giving it back; the end state, also written as an event."""
+    """Wait for slots and fine-tune; record and return the end state."""
     try:
         training = run.experiment.training
         chosen = training.threads
@@ -167,7 +176,7 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
                 queue=folder if slots.is_counted() else None,
                 beside=lambda: slots.computing(folder) > own,
             )
-    except BaseException as error:  # a plugin may raise an exit or an interrupt
+    except BaseException as error:  # a plugin may raise SystemExit or KeyboardInterrupt
         spare.free()
         error = disk.full(run.path) if disk.is_full(error) else error
         state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
@@ -178,7 +187,7 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
 
 
 def _give_up(run: RunDir, problem: str) -> None:
-    """End this process, which waits for one that is gone."""
+    """Record a failure and exit, because this process waits for one that has ended."""
     events = EventLog(run.events)
     events.append("status", state="failed", step=_last_step(run), message=problem)
     events.close()
@@ -188,7 +197,10 @@ def _give_up(run: RunDir, problem: str) -> None:
 def _wait_for_slots(
     run: RunDir, events: EventLog, folder: Path, count: int, stop: StopRequest
 ) -> dict[Path, int] | None:
-    """The locks of so many slots, and of a card for each process where there are cards; None where it was stopped first."""
+    """Return the locks of the requested slots and GPUs, or None if stopped first.
+
+    If there are GPUs, each process of the run takes one.
+    """
     files, by_file = slots.places(folder), cards.places(folder) if slots.is_counted() else {}
     n_cards = min(len(by_file), run.experiment.training.processes)
     of = f"{'one' if count == 1 else count} of {len(files)} slots"
@@ -202,17 +214,17 @@ def _wait_for_slots(
     return held
 
 
-SPINS = 5000  # looks for work before a thread sleeps
+SPINS = 5000  # spins before an idle thread sleeps
 
 
 def use_threads(threads: int | None = None) -> None:
-    """Set what libraries read when they are imported: threads, and products that do not depend on their number.
+    """Set the variables that libraries read at import: threads and reproducible products.
 
-    A thread of torch that has no work keeps looking for more, on a core that the circuits' kernel wants; here it
-    sleeps after `SPINS` looks.
+    Results of products then do not depend on the number of threads. An idle thread of torch spins
+    on a core that the circuit kernel needs; here it sleeps after `SPINS` iterations.
 
     Args:
-        threads: Their number; None is what `OMP_NUM_THREADS` says, else all cores.
+        threads: Number of threads; None is `OMP_NUM_THREADS`, else all cores.
     """
     threads = threads or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):

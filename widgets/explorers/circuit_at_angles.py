@@ -1,6 +1,6 @@
-"""A circuit at given angles, by name: `x0` a datum, `p0` a trained angle.
+"""A circuit with named angles: `x0` is an input angle, `p0` a trained one.
 
-What the circuit explorer turns; knows no controls, and never changes: a turn gives another.
+The circuit explorer holds its angles here. The class is immutable: `turn` returns a new object.
 """
 
 import functools
@@ -13,7 +13,7 @@ from qtha_lab.analysis.circuits.random_angles import draw_angles
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 
-DIGITS = 3  # of an angle, so that the line of Python gives the very same numbers
+DIGITS = 3  # decimals of an angle, so that the printed Python gives the same numbers
 CODE = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
 trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
 circuit_state(**trace.at_the_end())"""
@@ -22,16 +22,16 @@ _built = functools.lru_cache(maxsize=64)(ansatze.build)
 
 @dataclass(frozen=True)
 class CircuitAtAngles:
-    """An ansatz with its angles.
+    """An ansatz with values for all of its angles.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
-        n_qubits: How many wires.
-        n_layers: How many blocks.
-        reupload: Whether the data enter every layer.
-        inputs: One sample, in radians; none draws it.
-        params: Trainable angles, in radians; none draws them.
-        seed: Of what is drawn, uniformly in ±π.
+        n_qubits: Number of wires.
+        n_layers: Number of blocks.
+        reupload: True if the data enter every layer.
+        inputs: One sample, in radians; if empty, drawn at random.
+        params: Trainable angles, in radians; if empty, drawn at random.
+        seed: Seed of random angles, uniform in ±π.
 
     Example:
         >>> turned = CircuitAtAngles("qtha", 2, 1).turn("p3", 0.5)
@@ -39,7 +39,7 @@ class CircuitAtAngles:
         (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
 
     Raises:
-        Refusal: If there is no such circuit, or it has another number of angles.
+        Refusal: If there is no such circuit, or the number of angles is wrong.
     """
 
     name: str
@@ -60,21 +60,21 @@ class CircuitAtAngles:
 
     @property
     def circuit(self) -> Circuit:
-        """Its gates."""
+        """The gates of the circuit."""
         return _built(self.name, self.n_qubits, self.n_layers, reupload=self.reupload)
 
     def zero(self) -> Self:
-        """No angle at all."""
+        """Return the circuit with all angles set to zero."""
         return replace(self, inputs=(0.0,) * len(self.inputs), params=(0.0,) * len(self.params))
 
     @property
     def angles(self) -> list[str]:
-        """Their names."""
+        """The names of the angles, inputs first."""
         return [f"{kind}{k}" for kind in "xp" for k in range(len(self._of(kind)))]
 
     @property
     def observables(self) -> list[str]:
-        """Z of each wire, and of all together."""
+        """Z of each wire, and the product of Z over all wires."""
         single = [f"Z{wire}" for wire in range(self.n_qubits)]
         return list(dict.fromkeys([*single, " ".join(single)]))
 
@@ -82,18 +82,18 @@ class CircuitAtAngles:
         return self._of(angle[0])[int(angle[1:])]
 
     def turn(self, angle: str, value: float) -> Self:
-        """The same with one angle moved."""
+        """Return the circuit with one angle changed."""
         kind = "inputs" if angle[0] == "x" else "params"
         angles = list(getattr(self, kind))
         angles[int(angle[1:])] = value
         return replace(self, **{kind: tuple(angles)})
 
     def trace(self, observable: str) -> CircuitTrace:
-        """What it does, gate by gate."""
+        """Trace the circuit gate by gate for one observable."""
         return trace_circuit(self.circuit, self.inputs, self.params, observable)
 
     def code(self, observable: str) -> str:
-        """Python that gives the same figure, with the values written out."""
+        """Return Python that gives the same figure, with the values written out."""
         angles = {"inputs": list(self.inputs), "params": list(self.params)}
         return CODE.format(**{**vars(self), **angles}, observable=observable)
 
@@ -106,5 +106,5 @@ class CircuitAtAngles:
 
 
 def rounded(values: Iterable[float]) -> tuple[float, ...]:
-    """Angles as they are held and written."""
+    """Round angles to the digits that are stored and written."""
     return tuple(round(float(value), DIGITS) for value in values)

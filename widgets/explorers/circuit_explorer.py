@@ -1,4 +1,4 @@
-"""A circuit whose angles are turned while its state, ⟨Z⟩, entanglement and gradient move.
+"""An explorer of a circuit: state, ⟨Z⟩, entanglement and gradients follow its angles.
 
 Ties a `CircuitAtAngles` and the figures of a circuit to controls; up to eight qubits.
 """
@@ -20,21 +20,21 @@ from ..kit.slider import Slider
 from .circuit_at_angles import CircuitAtAngles, rounded
 from .explorer import Drawing, Explorer
 
-MOST = 8  # qubits, and layers
-ROWS = 8  # of a long circuit's diagram
-ANGLES = [k / 100 for k in range(-314, 315)]  # of the slider, in radians
+MOST = 8  # maximum number of qubits, and of layers
+ROWS = 8  # maximum rows of a circuit diagram
+ANGLES = [k / 100 for k in range(-314, 315)]  # values of the slider, in radians
 
 
 class CircuitExplorer(Explorer):
-    """Turn one angle of a circuit at a time.
+    """An explorer in which one angle of a circuit is changed at a time.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
-        n_qubits: Up to 8.
-        n_layers: Up to 8.
-        inputs: One sample; None draws one.
-        params: Trainable angles; None draws them.
-        seed: Of the draws.
+        n_qubits: Number of wires, up to 8.
+        n_layers: Number of blocks, up to 8.
+        inputs: One sample; None draws one at random.
+        params: Trainable angles; None draws them at random.
+        seed: Seed of random angles.
 
     Example:
         >>> explorer = CircuitExplorer("qtha", n_qubits=2)
@@ -88,11 +88,11 @@ class CircuitExplorer(Explorer):
 
     @property
     def turned(self) -> CircuitAtAngles:
-        """The circuit at its angles."""
+        """The circuit at its current angles."""
         return _turned(self)
 
     def turn(self, angle: str, value: float) -> None:
-        """Choose an angle and move it: `explorer.turn("p3", 0.5)`."""
+        """Select an angle and set its value: `explorer.turn("p3", 0.5)`."""
         self.angle = angle
         self._take(self.turned.turn(angle, value))
 
@@ -104,7 +104,7 @@ class CircuitExplorer(Explorer):
         return range(1, MOST + 1)
 
     def settle(self) -> None:
-        """Draw angles where those of before are of another circuit; refuse what is none."""
+        """Draw new angles if the circuit has changed; refuse an invalid circuit."""
         circuit = ("ansatz", "n_qubits", "n_layers", "reupload")
         another = any(self.good.get(name) != getattr(self, name) for name in circuit)
         turned = self._bare() if another and self.good else _turned(self)
@@ -143,7 +143,7 @@ class CircuitExplorer(Explorer):
 
 
 def _floats(angles: Sequence[float] | None) -> list[float]:
-    """A list, an array or a tensor as a list; of none, nothing."""
+    """Convert a list, an array or a tensor to a list; None becomes empty."""
     return [] if angles is None else [float(angle) for angle in angles]
 
 

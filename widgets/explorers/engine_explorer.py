@@ -1,6 +1,7 @@
-"""Engines beside each other on this machine: microseconds per sample as qubits, layers and batch are moved.
+"""An explorer of simulator engines: microseconds per sample by qubits, layers and batch.
 
-Measured live by `qtha_lab.simulators.engine_speed`, drawn by `figures.engine_speeds`; remembers what it measured.
+Times are measured live by `qtha_lab.simulators.engine_speed`, which caches them, and drawn by
+`figures.engine_speeds`.
 """
 
 from collections.abc import Sequence
@@ -24,13 +25,15 @@ engine_speeds({{name: s.points for name, s in measured.items()}}, explain(circui
 
 
 class EngineExplorer(Explorer):
-    """Pick a circuit and a batch; every engine that is here runs it, for a few tenths of a second in all.
+    """An explorer that times every available engine on one circuit and batch.
+
+    All measurements together take a few tenths of a second.
 
     Args:
         name: An ansatz, one of `ansatze.names()`.
-        n_qubits: Up to 12.
-        n_layers: Up to 8.
-        batch: Samples: a power of two up to 4,096.
+        n_qubits: Number of wires, up to 12.
+        n_layers: Number of blocks, up to 8.
+        batch: Number of samples, a power of two up to 4,096.
 
     Example:
         >>> explorer = EngineExplorer(n_qubits=2, batch=4)
@@ -58,7 +61,7 @@ class EngineExplorer(Explorer):
 
     @property
     def speeds(self) -> dict[str, speed.Speed]:
-        """What is measured of the state, by engine."""
+        """The measured speed per engine for the current state."""
         return speed.speeds(_circuit(self), self.batch)
 
     def offers(self, name: str) -> Sequence:
@@ -70,7 +73,7 @@ class EngineExplorer(Explorer):
         }[name]
 
     def settle(self) -> None:
-        """Refuse what is no circuit."""
+        """Refuse an invalid circuit."""
         _circuit(self)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
@@ -99,7 +102,7 @@ def _circuit(state) -> Circuit:
 
 
 def _rows(measured: dict[str, speed.Speed], batch: int) -> list[dict[str, str]]:
-    """A row per engine that ran, the fastest first."""
+    """Return one row per engine that ran, the fastest first."""
     ends = sorted((s.points[-1][::-1], name) for name, s in measured.items() if s.points)
     return [
         {

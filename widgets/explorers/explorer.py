@@ -1,6 +1,6 @@
-"""What every explorer is: a state of plain traits, controls that are tied to it, figures drawn from it.
+"""The base class of explorers: traits as state, controls tied to them, figures of them.
 
-A subclass says which traits, what each offers, and what is drawn from them; this does the rest.
+A subclass defines the traits, the options of each, and the computed drawing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from ..kit.loop import Background
 
 
 class Drawing(NamedTuple):
-    """All that an explorer shows of a state: figures by name, a table, Python that gives the same, sentences."""
+    """The content of an explorer: figures by name, table rows, equivalent Python code, notes."""
 
     figures: Mapping[str, Figure]
     rows: list[dict[str, str]]
@@ -36,11 +36,12 @@ class Drawing(NamedTuple):
 
 
 class Explorer(Shown):
-    """A panel over `state`; the newest state is drawn, whoever set it: a control, Python, or a link.
+    """A panel over `state` that always draws the newest state.
 
-    `explorer.state` is plain data and `Explorer.from_state(state, …)` the same explorer again;
-    `ipw.link((a, "layer"), (b, "layer"))` ties two together. Subclasses set up what they explore, then
-    call this with their controls, by the trait that each moves, in rows.
+    A control, Python code or a link may set the state. `explorer.state` is plain data, and
+    `Explorer.from_state(state, …)` restores the explorer. Two explorers are tied together by
+    `ipw.link((a, "layer"), (b, "layer"))`. A subclass first sets up its sources. It then calls
+    `__init__` with its controls, in rows and keyed by the trait that each sets.
     """
 
     STATE: ClassVar[tuple[str, ...]] = ()
@@ -82,35 +83,35 @@ class Explorer(Shown):
         self.children = self._laid_out(rows)
         self.add_class("qtha-explorer")
 
-    # ---- what a subclass says
+    # ---- hooks of subclasses
 
     def offers(self, name: str) -> Sequence:
-        """The values that a `Choice` may have now, as ipywidgets takes options."""
+        """Return the current options of a `Choice`, in the format of ipywidgets."""
         raise NotImplementedError
 
     def usual(self, name: str) -> Any:
-        """The value of a choice whose last one is no longer offered: the first that is."""
+        """Return the default of a choice whose value is no longer offered: the first option."""
         return next(iter(values_of(self.offers(name))), None)
 
     def prepare(self) -> None:
-        """Look up what the state names, before anything is offered."""
+        """Load the objects that the state names, before options are computed."""
 
     def settle(self) -> None:
-        """Make the traits that are no choices fit the others."""
+        """Adjust the traits that are not choices to the other traits."""
 
     def compute(self, state: SimpleNamespace) -> Drawing:
-        """What is drawn of a state; may run in a thread, and touches no control."""
+        """Compute the drawing of a state; may run in a thread and changes no control."""
         raise NotImplementedError
 
     def below_controls(self) -> Sequence[ipw.Widget]:
-        """More parts, under the rows of controls."""
+        """Return additional widgets below the rows of controls."""
         return ()
 
     # ---- state
 
     @property
     def state(self) -> dict[str, Any]:
-        """Every trait as plain data, for JSON."""
+        """Every trait as plain data that JSON can hold."""
         return {name: _plain(getattr(self, name)) for name in self.STATE}
 
     @state.setter
@@ -124,37 +125,37 @@ class Explorer(Shown):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
-        """An explorer in a state that another one had; of the same sources, where it is made from any."""
+        """Create an explorer in a saved state, with the sources of its class."""
         explorer = cls(*sources)
         explorer.state = state
         return explorer
 
     @property
     def code(self) -> str:
-        """The same without this panel."""
+        """Python code that gives the same figures without this panel."""
         return self._current().code
 
     @property
     def figures(self) -> Mapping[str, Figure]:
-        """The figures of the state as it is, on the page already or not yet."""
+        """The figures of the current state, even if the page does not show them yet."""
         return self._current().figures
 
     def still(self) -> dict[str, str]:
-        """The figures below each other, and what they show in words."""
+        """Return the figures one below the other as SVG, with their alt texts."""
         drawing = self._current()
         words = " ".join(figure.alt for figure in drawing.figures.values())
         picture = still.column([figure.svg() for figure in drawing.figures.values()])
         return {"image/svg+xml": picture, "text/plain": words}
 
-    # ---- from a change to the page
+    # ---- updates of the page
 
     def redraw(self) -> None:
-        """Draw although the state is the same, as where what is explored has grown."""
+        """Draw again although the state is the same, for example after new events."""
         self.drawn = None
         self._changed()
 
     def _changed(self, _change: Any = None) -> None:
-        """The one observer: fits what depends on the change, then has the newest state drawn."""
+        """Adjust dependent traits after a change, then request a drawing of the newest state."""
         if self.settling:
             return
         self.settling = True
@@ -183,7 +184,7 @@ class Explorer(Shown):
             raise
 
     def _fit(self, name: str) -> None:
-        """Another value for a choice that is no longer offered."""
+        """Replace the value of a choice that is no longer offered."""
         if isinstance(self.traits()[name], Choice):
             values = values_of(self.offers(name))
             if getattr(self, name) not in values:
@@ -195,12 +196,12 @@ class Explorer(Shown):
                 try:
                     setattr(self, name, change["new"])
                 finally:
-                    self._show_controls()  # what was refused goes back
+                    self._show_controls()  # a refused value is reset
 
         return take
 
     def _show_controls(self) -> None:
-        """Offer what there is now, and show the state."""
+        """Update the options of the controls, and show the state in them."""
         self.settling, before = True, self.settling
         try:
             for name, control in self.controls.items():
@@ -214,7 +215,7 @@ class Explorer(Shown):
             self.settling = before
 
     def show_more(self) -> None:
-        """Bring controls that move no trait of their own up to the state."""
+        """Update controls that have no trait of their own from the state."""
 
     def _request(self) -> tuple[dict[str, Any], SimpleNamespace]:
         state = self.state

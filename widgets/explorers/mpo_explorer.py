@@ -1,6 +1,7 @@
-"""A weight as a matrix product operator while its bonds are dragged: the chain, its error, its size.
+"""An explorer of a weight as a matrix product operator with adjustable bond dimensions.
 
-Numbers come from `analysis.decomposed`, pictures from `figures.mpo` and `figures.truncation`.
+Shows the chain, its error and its size. Numbers come from `analysis.decomposed`, pictures from
+`figures.mpo` and `figures.truncation`.
 """
 
 import functools
@@ -30,7 +31,7 @@ ON_CURVE = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class MpoExplorer(Explorer):
-    """Pick a weight, cores and their order; drag each bond.
+    """An explorer with choices of weight, cores and order, and one slider per bond.
 
     Args:
         weights: Matrices by name, of at most a few thousand rows and columns.
@@ -69,7 +70,7 @@ class MpoExplorer(Explorer):
 
     @property
     def point(self):
-        """What is left of the weight at these bonds (see `Factorised`)."""
+        """The weight truncated to the current bonds (see `Factorised`)."""
         return self.decomposed(self.weight, self.order).cut(self.bonds)
 
     def offers(self, name: str) -> Sequence:
@@ -77,7 +78,11 @@ class MpoExplorer(Explorer):
         return choices[name] if name in choices else _orders(self.n_sites)
 
     def settle(self) -> None:
-        """Another chain begins with nothing cut; a bond holds from 1 to what its chain has."""
+        """Reset the bonds for a new chain, and check them.
+
+        A new chain starts untruncated. A bond lies between 1 and the full bond dimension of its
+        chain.
+        """
         widest = self.decomposed(self.weight, self.order).widths
         if (self.good.get("weight"), self.good.get("order")) != (self.weight, list(self.order)):
             self.bonds = list(widest)
@@ -109,7 +114,7 @@ class MpoExplorer(Explorer):
         return [self.sliders]
 
     def show_more(self) -> None:
-        """A slider for each bond."""
+        """Show one slider per bond."""
         widest = self.decomposed(self.weight, self.order).widths
         if len(self.sliders.children) != len(widest):
             put(self.sliders, [self._slider(place) for place in range(len(widest))])
@@ -139,6 +144,6 @@ class MpoExplorer(Explorer):
 
 
 def _orders(n_sites: int) -> list[tuple[str, tuple[int, ...]]]:
-    """Every order of the digits along the chain, mirror images left out."""
+    """Return every order of the digits along the chain, without mirror images."""
     orders = [o for o in itertools.permutations(range(n_sites)) if o[0] < o[-1]]
     return [("digits " + " ".join(str(k + 1) for k in order), order) for order in orders]

@@ -1,6 +1,6 @@
-"""The updates of several runs, live while they train: singular values, ranks, and how they came about.
+"""An explorer of the updates of several runs, live during training: singular values and ranks.
 
-Reads "spectrum" events (the linear path of each update) of runs, or takes recorded events and models.
+Reads the "spectrum" events of runs (the linear path of each update), recorded events, or models.
 """
 
 import bisect
@@ -39,14 +39,17 @@ Records = dict[str, reading.Spectrum]
 
 
 class UpdateExplorer(Follower, Explorer):
-    """Pick a layer and a step; `await explorer.follow()` waits until every run has ended.
+    """An explorer of updates by layer and step.
+
+    `await explorer.follow()` returns when every run has ended.
 
     Args:
-        sources: Runs, of which four are readable beside each other, or by label: a run, events as in
-            `events.jsonl`, or a model with an adapter, which is looked at as it is now.
+        sources: Runs, or a mapping from labels to sources. A source is a run, events as in
+            `events.jsonl`, or a model with an adapter in its present state. Up to four runs are
+            readable side by side.
 
     Raises:
-        Refusal: If there is none, or nothing has a record and no run is there to write one.
+        Refusal: If there is no source, or no source has a record and no live run can add one.
 
     Example:
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
@@ -86,30 +89,30 @@ class UpdateExplorer(Follower, Explorer):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
-        """An explorer in a state that another one had; runs are found by their ids."""
+        """Create an explorer in a saved state; runs are found by their ids."""
         return super().from_state(
             state, *(sources or [[runs_.attach(key) for key in state["runs"]]])
         )
 
-    # ---- what was recorded
+    # ---- recorded spectra
 
     def spectra(self) -> dict[str, Records]:
-        """All that was recorded so far, by label and layer."""
+        """Return all spectra recorded so far, by label and layer."""
         return {self._label(key): self.records.get(key, {}) for key in self.runs}
 
     def histories(self, layer: str | None) -> dict[str, tuple[list[int], list[list[float]]]]:
-        """Steps and singular values of each run at a layer."""
+        """Return steps and singular values of each run at a layer."""
         records = {label: layers.get(layer or "") for label, layers in self.spectra().items()}
         return {label: (s.steps, s.values) for label, s in records.items() if s}
 
     def at(self, layer: str | None, step: int) -> dict[str, list[float]]:
-        """Each run's singular values at a step, or at its last record before it."""
+        """Return each run's singular values at a step, or at its last earlier record."""
         records = self.histories(layer).items()
         last = {label: bisect.bisect_right(steps, step) - 1 for label, (steps, _) in records}
         return {label: values[last[label]] for label, (_, values) in records if last[label] >= 0}
 
     def feed(self, news: dict[str, list[dict]]) -> None:
-        """Take in events; a slider at the newest step moves on with it."""
+        """Add events; a slider at the newest step follows them."""
         for key, events in news.items():
             self.events[key] = history([*self.events.get(key, []), *events])
             self.records[key] = reading.spectra(self.events[key])
@@ -121,7 +124,7 @@ class UpdateExplorer(Follower, Explorer):
             self.redraw()
 
     def look_at(self, statuses: dict[str, Any]) -> None:
-        """Say how far each run is."""
+        """Show the progress of each run."""
         lines = [
             f"{self._label(k)}: {s.state}, step {s.step} of {s.steps}" for k, s in statuses.items()
         ]
@@ -144,11 +147,11 @@ class UpdateExplorer(Follower, Explorer):
         return [("all runs", ""), *((self._label(key), key) for key in self.runs)]
 
     def usual(self, name: str) -> Any:
-        """The first of all, but the last step."""
+        """Return the first option, or for the step the last one."""
         return self.offers(name)[-1] if name == "step" else super().usual(name)
 
     def prepare(self) -> None:
-        """Look up runs that are known by their id only."""
+        """Attach runs that are known only by their id."""
         if not self.runs:
             raise Refusal("runs must hold at least one run, not none")
         if new := [key for key in self.runs if key not in self.sources]:
@@ -171,7 +174,7 @@ class UpdateExplorer(Follower, Explorer):
         return Drawing(figures, rows, f"singular_values({digits!r}, of={of_step!r})")
 
     def _history(self, state: SimpleNamespace, of: str) -> Figure:
-        """Lines of all runs beside each other, or the heat map of one."""
+        """Draw lines of all runs side by side, or one run's heat map."""
         histories = self.histories(state.layer)
         label = self._label(state.history) if state.history else ""
         if label in histories:
@@ -186,12 +189,15 @@ class UpdateExplorer(Follower, Explorer):
         return [self.progress]
 
     def _follow_all(self) -> None:
-        """Follow the sources that are runs; what was read of them is read again."""
+        """Follow the sources that are runs, and read their events from the beginning."""
         self.follow_runs(s for s in self.sources.values() if _is_run(s))
         self.events |= {run.id: [] for run in self.live_runs}
 
     def _label(self, key: str) -> str:
-        """What a source is called: as its caller says, or by its method, and its seed where that is needed."""
+        """Return the label of a source: the caller's, or its method.
+
+        The seed is added if another run has the same method label.
+        """
         if self.labels.get(key):
             return self.labels[key]
         experiment = self.sources[key].experiment
@@ -211,7 +217,7 @@ def _is_run(source: Any) -> bool:
 
 
 def _events(source: Any) -> Iterable[dict]:
-    """The events of a list, of anything with a history, or of a model as it is now."""
+    """Return the events of a list, a history, or a model's present state."""
     if hasattr(source, "history"):
         return source.history()
     if hasattr(source, "named_modules"):
@@ -220,7 +226,7 @@ def _events(source: Any) -> Iterable[dict]:
 
 
 def _ranks(label: str, values: list[float]) -> dict[str, str]:
-    """A row of the table of ranks."""
+    """Return a row of the table of ranks."""
     array = np.asarray(values)
     spectrum = Spectrum(array, (len(array), len(array)), float(np.linalg.norm(array)))
     return {"run": label} | {name: text(spectrum) for name, text in RANKS.items()}

@@ -1,6 +1,7 @@
-"""Any runs from any side: curves, learning rates, settings, trials; what is brushed in one view is marked in the next.
+"""Linked views of any runs: curves, learning rates, settings and trials.
 
-Ties `qtha_lab.studies.comparison.views` to controls; without it the same is `draw(view, runs, …)`.
+Runs selected by a brush in one view are highlighted in the others. Ties
+`qtha_lab.studies.comparison.views` to controls; the headless equivalent is `draw(view, runs, …)`.
 """
 
 import asyncio
@@ -47,10 +48,10 @@ SMOOTHING = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 class Views(Explorer):
-    """Set `runs` to ids, or link it to the table's `ticked`; `brushed` holds the ids that a brush picked.
+    """Linked views of runs; set `runs` to ids, or link it to the table's `ticked`.
 
-    Runs that still go are followed, at most twice a second. A run is found by its id in the usual folder, or by
-    the path of its directory.
+    `brushed` holds the ids that a brush selected. Unfinished runs are followed, at most twice a
+    second. A run is found by its id in the runs folder, or by the path of its directory.
 
     Example:
         >>> views = Views()
@@ -103,10 +104,10 @@ class Views(Explorer):
         self.add_class("qtha-views")
         self._follow_all()
 
-    # ---- what is read
+    # ---- reading of runs
 
     def prepare(self) -> None:
-        """Find the runs, and read what is new of them but their events."""
+        """Find the runs, and read their new values except events."""
         self._find(self.runs)
 
     def _find(self, keys: Iterable[str]) -> None:
@@ -115,12 +116,12 @@ class Views(Explorer):
         self.rows = run_values(self.found.values(), defaults=False)
 
     def settle(self) -> None:
-        """What is brushed is among the runs."""
+        """Restrict the brushed ids to the present runs."""
         ids = {row.id for row in self.rows}
         self.brushed = tuple(key for key in self.brushed if key in ids)
 
     def events_of(self, row: RunValues) -> list[dict]:
-        """The events of a run that hold, read from where the last read ended."""
+        """Return the valid events of a run, reading only new ones."""
         offset, events = self.events.get(row.id, (0, []))
         news, end = row.run.events(offset)
         if news or row.id not in self.events:
@@ -143,13 +144,13 @@ class Views(Explorer):
         return [(labels.axis(n), n) for n in names or ("eval_loss",)]
 
     def _recorded(self, name: str) -> bool:
-        """Whether a run has recorded a quantity, so that it is worth choosing."""
+        """Return True if a run has recorded a quantity, so that it is offered."""
         along, y = (name, "train_loss") if name in ALONG else ("step", name)
         always = name in ("step", "seconds", "eval_loss", "train_loss")
         return always or any(history_of(self.events_of(row), along, y)[0] for row in self.rows)
 
     def usual(self, name: str) -> Any:
-        """The loss where it is offered, against steps or parameters."""
+        """Return the default: the loss on y, steps or parameters on x, if offered."""
         values = (
             [value for _, value in self.offers(name)]
             if name in ("x", "y") and self._asks(name)
@@ -181,7 +182,7 @@ class Views(Explorer):
         return Drawing({"view": figure}, [], code)
 
     def show_more(self) -> None:
-        """Show the controls that the view has."""
+        """Show the controls that the view uses."""
         for name, control in self.controls.items():
             if name != "view":
                 control.layout.display = "" if self._asks(name) else "none"
@@ -198,11 +199,11 @@ class Views(Explorer):
 
     @property
     def plot(self) -> FigureView:
-        """What draws every view but the curves."""
+        """The figure view that draws every view except the curves."""
         return self.views["view"]
 
     def _show(self, result: tuple[Drawing, dict[str, Sheet]]) -> None:
-        """Curves go to the chart that grows, all else is drawn anew."""
+        """Draw curves in the growing chart, and redraw all other views."""
         self.drawing = result[0]
         figure, grows = self.drawing.figures["view"], self.view == "curves"
         if grows:
@@ -216,7 +217,10 @@ class Views(Explorer):
     # ---- brushing and following
 
     def _brush(self, change: Any) -> None:
-        """Boxes on the page become run ids: of parallel axes those that cross all, else those inside any."""
+        """Convert boxes on the page to run ids.
+
+        On parallel axes, these are the runs that cross all boxes; otherwise those inside any box.
+        """
         boxes, ids = change["new"].get("boxes", []), change["new"].get("ids", [])
         if self.view == "parallel":
             points = {
@@ -236,7 +240,7 @@ class Views(Explorer):
         self.brushed = tuple(dict.fromkeys(key for key in ids if key))
 
     def _brush_where(self) -> None:
-        """Brush by keys: the runs that an expression picks, as `qtha-lab runs --where` takes it."""
+        """Brush by keyboard: select runs by an expression like that of `qtha-lab runs --where`."""
         expression = self.where.value.strip()
         chosen = matching(self.found.values(), expression) if expression else []
         ids = {run.id for run in chosen}
@@ -249,7 +253,7 @@ class Views(Explorer):
         self.background.start("follow", self.follow)
 
     async def follow(self) -> None:
-        """Draw what is new at most twice a second, until every run has ended."""
+        """Draw new values at most twice a second, until every run has ended."""
         self.curves_view.expect(True)
         try:
             while True:
@@ -271,8 +275,8 @@ class Views(Explorer):
 
 
 def nothing(reason: str) -> Figure:
-    """A sentence in the place of a figure."""
-    first = reason.split(" ")[0]  # a method is spelled as it is called
+    """Return a figure that shows a sentence in place of a plot."""
+    first = reason.split(" ")[0]  # a method name keeps its spelling
     capital = reason if first.endswith(":") else reason[:1].upper() + reason[1:]
     sentence = capital.rstrip(".") + "."
 
@@ -286,7 +290,7 @@ def nothing(reason: str) -> Figure:
         }
         page = {"xref": "paper", "yref": "paper"}
         axes = {"xaxis": hidden, "yaxis": hidden, "annotations": [words | page]}
-        # room that nothing else takes, however narrow the page
+        # fixed margins, also on narrow pages
         margin = {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False}
         return go.Figure(layout={**axes, "height": 120, "margin": margin})
 

@@ -1,1 +1,1 @@
-"""Figures on a page, and how they are saved."""
+"""Figures on a page, and controls that save them."""

@@ -1,6 +1,7 @@
-"""A plotly chart that cannot lose points: the kernel keeps its curves, a page asks for what it lacks.
+"""A plotly chart without lost points: the kernel stores curves, pages request points.
 
-One plotly.js serves the whole page; neither the notebook nor a widget holds it. Knows no run.
+One plotly.js serves the whole page; neither the notebook nor a widget stores it. This module does
+not depend on runs.
 """
 
 import threading
@@ -20,12 +21,12 @@ from qtha_lab.figures.machinery import static_svg as still
 from . import plotly_js
 from .plotly_js import MODEBAR
 
-MOST_POINTS = 2000  # of one curve in one message; a longer stretch is thinned
-MOST_POINTS_OF_ALL = 20_000  # in one message; the page asks for the rest
+MOST_POINTS = 2000  # of one curve per message; more points are thinned
+MOST_POINTS_OF_ALL = 20_000  # per message; the page requests the rest
 
 
 class Points:
-    """The points of one curve, in rising x; their number is the sequence number of the last."""
+    """The points of one curve in rising x; the count numbers the last one."""
 
     def __init__(self, x: Iterable[float] | None = None, y: Iterable[float] | None = None):
         self.x = array("d", () if x is None else x)
@@ -35,14 +36,17 @@ class Points:
         return len(self.x)
 
     def cut(self, after: float) -> bool:
-        """Forget the points beyond an x; whether there were any."""
+        """Drop the points beyond an x; return True if there were any."""
         end = bisect_right(self.x, after)
         beyond = end < len(self.x)
         del self.x[end:], self.y[end:]
         return beyond
 
     def append(self, x: float, y: float) -> bool:
-        """Add a point; whether it took the place of others, as one that is not beyond the last does."""
+        """Add a point; return True if it replaced points.
+
+        A point replaces all points whose x is not below its own.
+        """
         replaced = bool(self.x) and x <= self.x[-1] and self.cut(x)
         if self.x and self.x[-1] == x:
             self.y[-1] = y
@@ -52,22 +56,22 @@ class Points:
         return replaced
 
     def since(self, start: int) -> tuple[int, bytes]:
-        """How many points show all from a number on, and their x and y as float64."""
+        """Return the thinned points from a number on: count, x and y as float64."""
         x, y = decimate(self.x[start:], self.y[start:], MOST_POINTS)
         return len(x), x.astype("<f8").tobytes() + y.astype("<f8").tobytes()
 
 
 class Chart(anywidget.AnyWidget):
-    """A plotly figure of lines; they grow by `extend`, of which only what is new is sent.
+    """A plotly figure of lines that grow by `extend`, which sends only new points.
 
-    A page tells how many points of each curve it has, whenever it opens or misses some, and is sent
-    the rest. `version` tells whether counts of points can be compared at all: it changes when points
-    are taken back.
+    A page that opens or misses points reports its number of points per curve. The kernel then sends
+    the rest. Point counts are comparable only under the same `version`, which changes when points
+    are removed.
 
     Args:
-        figure: What to draw, with the points that it has already.
-        alt: The finding in words: the caption, and what a screen reader says.
-        narrow: Changes of the layout for where the page has little room.
+        figure: The figure to draw, with its present points.
+        alt: The finding in words: the caption, and the text for a screen reader.
+        narrow: Changes of the layout for narrow pages.
     """
 
     _esm = plotly_js.module("chart_keys.js", "chart.js")
@@ -83,12 +87,12 @@ class Chart(anywidget.AnyWidget):
         self.show(figure, alt, narrow)
 
     def show(self, figure: go.Figure, alt: str = "", narrow: dict[str, Any] | None = None) -> None:
-        """Draw another figure in the same place; its curves are numbered from 0, and the zoom is reset.
+        """Draw another figure in place; curves count from 0, and the zoom is reset.
 
         Args:
-            figure: What to draw, with the points that it has already.
-            alt: The finding in words: the caption, and what a screen reader says.
-            narrow: Changes of the layout for where the page has little room.
+            figure: The figure to draw, with its present points.
+            alt: The finding in words: the caption, and the text for a screen reader.
+            narrow: Changes of the layout for narrow pages.
         """
         plain = parse_json(figure.to_json() or "{}")
         data = [{k: v for k, v in trace.items() if k not in ("x", "y")} for trace in plain["data"]]
@@ -97,14 +101,14 @@ class Chart(anywidget.AnyWidget):
             self.curves = [
                 Points(trace.x, trace.y) for trace in cast(tuple[go.Scatter, ...], figure.data)
             ]
-            layout["uirevision"] = self.version + 1  # zoom is kept until there is another figure
+            layout["uirevision"] = self.version + 1  # the zoom stays until the figure changes
             self.alt, self.still = alt, ""
             self._renew(
                 {"id": self.model_id, "data": data, "layout": layout, "narrow": narrow or {}}
             )
 
     def extend(self, news: Mapping[int, Sequence[tuple[float, float]]]) -> None:
-        """Add points to curves, by their number in the figure; earlier x take back what came after."""
+        """Add points to curves, by curve number; an earlier x removes the points after it."""
         with self.lock:
             starts = {curve: len(self.curves[curve]) for curve in news if news[curve]}
             replaced = [
@@ -116,20 +120,20 @@ class Chart(anywidget.AnyWidget):
                 self._send_points(starts)
 
     def cut(self, curves: Iterable[int], after: float) -> None:
-        """Take back the points of curves beyond an x."""
+        """Remove the points of curves beyond an x."""
         with self.lock:
             beyond = [self.curves[curve].cut(after) for curve in curves]
             if any(beyond):
                 self._renew(self.figure)
 
     def expect(self, more: bool) -> None:
-        """Say whether more points are to come: until then, pages ask from time to time."""
+        """Set whether more points are to come; if so, pages poll for points."""
         with self.lock:
             self.live = more
             self._send_points({})
 
     def draw_still(self) -> str:
-        """The chart as an SVG, for where no page's script runs; kept in the widget's state."""
+        """Draw the chart as an SVG for pages without scripts; the widget's state stores it."""
         with self.lock:
             curves = [decimate(curve.x, curve.y, 200) for curve in self.curves]
             points = [{"x": x.tolist(), "y": y.tolist()} for x, y in curves]
@@ -138,13 +142,13 @@ class Chart(anywidget.AnyWidget):
         return self.still
 
     def _renew(self, figure: dict[str, Any]) -> None:
-        """Make every page begin again with all points."""
+        """Make every page load all points again."""
         self.version += 1
         self.figure = {**figure, "version": self.version}
         self._send_points(dict.fromkeys(range(len(self.curves)), 0))
 
     def _send_points(self, starts: Mapping[int, int], **more: Any) -> None:
-        """Send the points of curves from these numbers on, as many as one message takes."""
+        """Send the points of curves from these numbers on, limited per message."""
         parts, data, room = [], [], MOST_POINTS_OF_ALL
         for curve, start in starts.items():
             end = len(self.curves[curve])
@@ -157,7 +161,7 @@ class Chart(anywidget.AnyWidget):
         self.send({"kind": "points", "parts": parts, **message, **more}, [b"".join(data)])
 
     def _answer(self, _, question: dict[str, Any], buffers: list) -> None:
-        """A page asks: for plotly.js, or for the points it has not."""
+        """Answer a page that requests plotly.js or missing points."""
         if question["kind"] == "script":
             return self.send({"kind": "script"}, [plotly_js.script()])
         with self.lock:

@@ -1,6 +1,6 @@
-"""A figure of lines that grow: of a figure drawn anew, the page is sent only the points that it has not.
+"""A view of growing lines: of a redrawn figure, the page receives only new points.
 
-`chart` keeps the points and answers pages; knows no run.
+`chart` stores the points and answers pages. This module does not depend on runs.
 """
 
 import json
@@ -14,7 +14,7 @@ from .figure_view import PAGE
 
 
 class CurvesView(Chart):
-    """Put it on a page, then `view.draw(figure)` whenever there are more points; the zoom stays."""
+    """A view of lines; call `view.draw(figure)` after new points. The zoom stays."""
 
     def __init__(self, figure: Figure):
         self.source, self.styles = figure, ""
@@ -22,7 +22,7 @@ class CurvesView(Chart):
         self.add_class("qtha-plot")
 
     def draw(self, figure: Figure) -> None:
-        """Show a figure: what is new where it has the same lines as before, else all of it."""
+        """Show a figure: only new points if the lines match, else the whole figure."""
         drawing, styles = figure.at(PAGE), _styles(figure)
         traces = plain(drawing)["data"]
         self.source = figure
@@ -40,7 +40,7 @@ class CurvesView(Chart):
         self.alt = figure.alt
 
     def _same(self, number: int, points: list[tuple[float, float]]) -> int:
-        """How many points of a line the page has already as they are."""
+        """Return the number of leading points of a line that the page already has."""
         curve = self.curves[number]
         for place, (x, y, point) in enumerate(zip(curve.x, curve.y, points, strict=False)):
             if (x, y) != point:
@@ -49,7 +49,7 @@ class CurvesView(Chart):
 
 
 def _styles(figure: Figure) -> str:
-    """All of a drawing but its points and what follows from them."""
+    """Return everything in a drawing except its points and the data derived from them."""
     drawing = plain(figure.at(PAGE))
     traces = [{k: v for k, v in t.items() if k not in ("x", "y")} for t in drawing["data"]]
     layout: dict[str, Any] = {k: v for k, v in drawing["layout"].items() if k != "meta"}

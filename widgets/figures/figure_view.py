@@ -1,4 +1,4 @@
-"""One figure after another in the same place on a page; knows no controls."""
+"""A view that shows one figure after another in the same place; independent of controls."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ PAGE = PageStyle("page")
 
 
 class Sheet(NamedTuple):
-    """A figure and its drawing as plain data, which may be made in a thread."""
+    """A figure and its drawing as plain data; a thread may create it."""
 
     figure: Figure
     drawing: dict[str, Any]
@@ -29,7 +29,9 @@ class Sheet(NamedTuple):
 
 
 class FigureView(anywidget.AnyWidget):
-    """Put it on a page, then `view.show(sheet)` as often as there is another; what is equal is not sent.
+    """A view of one figure at a time; `view.show(sheet)` replaces it.
+
+    Unchanged parts are not sent to the page.
 
     Args:
         sheet: The first figure.
@@ -55,7 +57,7 @@ class FigureView(anywidget.AnyWidget):
             self.drawing, self.alt, self.still = sheet.drawing, sheet.figure.alt, ""
 
     def draw_still(self) -> str:
-        """The figure as an SVG, for where no page's script runs; kept in the widget's state."""
+        """Draw the figure as an SVG for pages without scripts; the widget's state stores it."""
         self.still = self.figure.svg()
         return self.still
 

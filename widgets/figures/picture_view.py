@@ -1,4 +1,4 @@
-"""One picture after another in the same place on a page, as SVG: drawn in the kernel, without plotly.js."""
+"""A view of one SVG picture at a time, drawn in the kernel without plotly.js."""
 
 import re
 from typing import NamedTuple
@@ -12,28 +12,30 @@ from qtha_lab.figures.machinery.figure import Figure
 from ..kit.page_module import page_module
 from .figure_view import PAGE
 
-# What the whole is, and the title that says so: the frame is the figure of the page, and has the words.
+# Role and title of the SVG: the page's figure element has them already.
 TITLE = re.compile(r' role="img"(.*?)<title>.*?</title>', re.DOTALL)
 
 
 class Picture(NamedTuple):
-    """A figure and its SVG, which may be made in a thread."""
+    """A figure and its SVG; a thread may create it."""
 
     figure: Figure
     svg: str
 
     @classmethod
     def of(cls, figure: Figure) -> "Picture":
-        """Draw a figure for a page; its gates, boxes and bars say what they are under a pointer."""
+        """Draw a figure for a page; gates, boxes and bars have tooltips."""
         svg = still.svg(figure.drawing(PAGE), "", below=False, hover=True)
         return cls(figure, TITLE.sub(r' aria-hidden="true"\1', svg, count=1))
 
 
 class PictureView(anywidget.AnyWidget):
-    """Put it on a page, then `view.show(picture)` as often as there is another; what is equal is not sent.
+    """A view of one picture at a time; `view.show(picture)` replaces it.
+
+    Unchanged parts are not sent to the page.
 
     Args:
-        picture: The first one.
+        picture: The first picture.
     """
 
     _esm = page_module("figure_frame.js", "picture_zoom.js", "picture_view.js")
@@ -45,7 +47,7 @@ class PictureView(anywidget.AnyWidget):
         super().__init__(svg=picture.svg, alt=picture.figure.alt)
 
     def show(self, picture: Picture) -> None:
-        """Draw another one."""
+        """Draw another picture."""
         self.figure = picture.figure
         with self.hold_sync():
             self.svg, self.alt = picture.svg, picture.figure.alt

@@ -1,6 +1,6 @@
-"""One plotly.js for a whole page: the script as the installed plotly brings it, and what every view of it shares.
+"""One plotly.js per page, from the installed plotly package, shared by all views.
 
-Neither a notebook nor a widget's state holds it; a page asks for it once.
+Neither a notebook nor a widget's state holds the script; a page requests it once.
 """
 
 import functools
@@ -22,14 +22,14 @@ MODEBAR = {
 
 @functools.cache
 def script() -> bytes:
-    """plotly.js as the installed plotly brings it, compressed."""
+    """Return plotly.js of the installed plotly package, compressed with gzip."""
     file = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
     return gzip.compress(read_bytes(Path(str(file)), 2**26), compresslevel=6, mtime=0)
 
 
 def module(*names: str) -> str:
-    """The page's half of a view that draws: the loader of plotly.js, then the files of these names.
+    """Return the browser module of a view: the loader of plotly.js, then the named files.
 
-    They find what every figure's own buttons are like in `TOOLBAR`.
+    The files find the settings of the figure buttons in `TOOLBAR`.
     """
     return page_module("plotly.js", *names, before=f"const TOOLBAR = {json.dumps(TOOLBAR)};\n")

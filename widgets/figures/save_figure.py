@@ -1,6 +1,7 @@
-"""Save figure: a panel's figure as a file, in the font, size and names that a paper wants; its numbers as a table.
+"""Controls that save a panel's figure in a paper's style, or its numbers.
 
-Ties `qtha_lab.figures.machinery.export` to controls; without it the same is `figure.export(path, page_style=PageStyle(…))`.
+Ties `qtha_lab.figures.machinery.export` to controls. The headless equivalent is
+`figure.export(path, page_style=PageStyle(…))`.
 """
 
 import asyncio
@@ -36,11 +37,11 @@ FOLDER = "figures"
 
 
 class SaveFigure(ipw.VBox):
-    """Shown under the figures of a panel; "Save" writes a file and offers it for download.
+    """Controls under the figures of a panel; "Save" writes a file and offers a download.
 
     Args:
-        figures: Gives the figures as they are now, by name.
-        folder: Where files are written; made when the first is.
+        figures: Returns the current figures by name.
+        folder: Folder of the files; created with the first file.
 
     Example:
         >>> from qtha_lab.figures import seed_spread
@@ -80,10 +81,10 @@ class SaveFigure(ipw.VBox):
         self.add_class("qtha-save")
         self.offer()
 
-    # ---- what is offered
+    # ---- choices
 
     def offer(self) -> None:
-        """Offer the figures that there are now, and the names in the one chosen."""
+        """Update the choice of figures, and the names in the chosen figure."""
         names = list(self.figures())
         if tuple(names) != tuple(self.which.options):
             self.which.options = names
@@ -93,14 +94,15 @@ class SaveFigure(ipw.VBox):
         self.offer_names()
 
     def offer_names(self, short: bool = False) -> None:
-        """A field for each name in the legend; what a person wrote stays.
+        """Show a field for each name in the legend; text that a user wrote stays.
 
         Args:
-            short: Fill the fields with names without what all of a method have alike.
+            short: Fill the fields with short names: labels without the parts that all labels of a
+                method share.
         """
         if self.which.value is None:
             return
-        labels = labels_in(self.figure.at(PageStyle(inches=40)))  # so wide that no name is broken
+        labels = labels_in(self.figure.at(PageStyle(inches=40)))  # wide: no name is wrapped
         before = {field.description: field.value for field in self.fields.children}
         names = short_names(labels)
         fields = [
@@ -114,7 +116,7 @@ class SaveFigure(ipw.VBox):
 
     @property
     def figure(self) -> Figure:
-        """The figure that is chosen."""
+        """The chosen figure."""
         return self.figures()[cast(str, self.which.value)]
 
     @property
@@ -131,10 +133,10 @@ class SaveFigure(ipw.VBox):
     def _usual_points(self) -> None:
         self.points.value = TARGETS[cast(str, self.target.value)].font_points
 
-    # ---- what is done
+    # ---- actions
 
     async def save(self) -> None:
-        """Write the file, off the loop, and say where it is."""
+        """Write the file in a thread, and show its path."""
         self.error.show("")
         self.done.value = "Writing …"
         try:
@@ -146,7 +148,7 @@ class SaveFigure(ipw.VBox):
         self.done.value = download_link(path)
 
     def write(self) -> Path:
-        """Write the chosen figure as chosen; a file of that name is not written over."""
+        """Write the chosen figure as chosen, without overwriting an existing file."""
         if self.which.value is None:
             raise Refusal("there is no figure to save yet")
         figure = self.figure
@@ -158,7 +160,7 @@ class SaveFigure(ipw.VBox):
 
 
 def save_fold(panel: Any) -> ipw.Widget:
-    """Save figure of a panel that has `figures`, folded away; filled when it is opened first."""
+    """Return a folded `SaveFigure` of a panel that has `figures`; built on first opening."""
     body = styles.column()
     fold = Fold("Save figure", body)
 

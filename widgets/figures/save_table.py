@@ -1,6 +1,7 @@
-"""Save a table as a file: CSV with every digit, LaTeX or Markdown as it is read; what is shown, in its order.
+"""Controls that save a table as exact CSV, or as rounded LaTeX or Markdown.
 
-Ties `qtha_lab.figures.machinery.table` to controls; without it the same is `table.csv()`, `latex()`, `markdown()`.
+The file holds the displayed rows in their order. Ties `qtha_lab.figures.machinery.table` to
+controls; the headless equivalents are `table.csv()`, `table.latex()` and `table.markdown()`.
 """
 
 import asyncio
@@ -22,13 +23,13 @@ FOLDER = "tables"
 
 
 class SaveTable(ipw.VBox):
-    """Put it under a table; "Save table" writes a file and offers it for download.
+    """Controls under a table; "Save table" writes a file and offers a download.
 
     Args:
-        name: What the file is called.
-        exact: Gives the table as it is now, as plain values.
-        written: Gives it as people read it.
-        folder: Where files are written; made when the first is.
+        name: Name of the file, without its ending.
+        exact: Returns the current table as plain values.
+        written: Returns the table with formatted values.
+        folder: Folder of the files; created with the first file.
 
     Example:
         >>> table = Table(("method", "eval_loss"), [("lora", 4.12345)])
@@ -58,7 +59,7 @@ class SaveTable(ipw.VBox):
         self.add_class("qtha-save-table")
 
     async def save(self) -> None:
-        """Write the file, off the loop, and say where it is."""
+        """Write the file in a thread, and show its path."""
         self.error.show("")
         self.done.value = "Writing …"
         try:
@@ -69,7 +70,7 @@ class SaveTable(ipw.VBox):
         self.done.value = download_link(path)
 
     def write(self) -> Path:
-        """Write the table as it is shown; a file of that name is not written over.
+        """Write the table as displayed, without overwriting an existing file.
 
         Raises:
             Refusal: If it has no row.

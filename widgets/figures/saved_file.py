@@ -1,6 +1,6 @@
-"""A file that a panel has written: under a name that was free, and handed to the browser.
+"""A file written by a panel under a free name, with a download link.
 
-Knows not what is in it.
+Independent of the content of the file.
 """
 
 import base64
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from qtha_lab.core.io import read_bytes
 
-MOST_DOWNLOAD = 20_000_000  # bytes that a page is handed
+MOST_DOWNLOAD = 20_000_000  # maximum bytes of a download link
 
 
 def free_path(folder: Path, stem: str, form: str) -> Path:
-    """A path that no file has: `loss.pdf`, `loss-2.pdf` and so on.
+    """Return a path that no file has: `loss.pdf`, `loss-2.pdf` and so on.
 
     Args:
-        folder: Where it lies.
-        stem: What it is called, without its ending.
-        form: Its ending.
+        folder: Folder of the file.
+        stem: Name without the ending.
+        form: Ending of the name.
     """
     path, number = folder / f"{stem}.{form}", 1
     while path.exists():
@@ -29,7 +29,7 @@ def free_path(folder: Path, stem: str, form: str) -> Path:
 
 
 def download_link(path: Path) -> str:
-    """Where a file is, and the file itself for the browser to keep."""
+    """Return HTML with the path of a file and a link that downloads the file."""
     name, size = html.escape(path.name), path.stat().st_size
     words = f"Saved: {html.escape(str(path))} ({size / 1024:,.0f} KiB)."
     if size > MOST_DOWNLOAD:

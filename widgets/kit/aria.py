@@ -1,6 +1,6 @@
-"""For a screen reader: news said as they come, and names and roles that ipywidgets does not give; and where to look.
+"""Announcements, roles and names for screen readers that ipywidgets does not provide.
 
-Shows nothing. A panel without it works, and says less.
+The widget is invisible. It also scrolls parts of a panel into view. A panel works without it.
 """
 
 import anywidget
@@ -10,15 +10,15 @@ from .page_module import page_module
 
 
 class Aria(anywidget.AnyWidget):
-    """Put one into a panel; `aria.say(sentence)` is read aloud."""
+    """An invisible part of a panel; `aria.say(sentence)` is read aloud by a screen reader."""
 
     _esm = page_module("aria.js")
     sentence = traitlets.Unicode().tag(sync=True)
 
     def say(self, sentence: str) -> None:
-        """Have a sentence read when the reader is idle."""
+        """Have a screen reader read a sentence when it is idle."""
         self.sentence = sentence
 
     def bring(self, css: str) -> None:
-        """Have the first part of a class brought into sight, for an eye as for a reader."""
+        """Scroll the first element of a CSS class into view, also for screen readers."""
         self.send({"css": css})

@@ -1,10 +1,11 @@
-"""What is told to pages in one go, so that one that comes meanwhile hears all of it or nothing.
+"""Messages to pages sent as one block, which a new page receives completely.
 
-A widget is told after those that are in it. A page that comes in between hears of it alone, says "widget model not
-found", and shows a hole in its place for as long as it is open. So what is made together is told together, and refers
-to nothing that was told before: a page hears all of it, or learns of it when it asks for everything. What pages say may
-be answered by threads of their own ("subshells"), beside the cells and the work in the background: one at a time, so that
-nobody is told of what another has not told yet.
+A widget is sent after the widgets that it contains. A page that connects in between receives the
+outer widget alone. It reports "widget model not found" and shows a gap until it is closed. So
+widgets that are made together are sent together, and refer to nothing that was sent earlier. A page
+receives all of them, or learns of them when it requests all widgets. Threads ("subshells") may
+answer messages of pages beside the cells and background tasks. They send one block at a time, so no
+page receives a reference to a widget that is not sent yet.
 """
 
 import functools
@@ -13,11 +14,11 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-Message = tuple[tuple[Any, ...], dict[str, Any]]  # what the operands of a sending were
+Message = tuple[tuple[Any, ...], dict[str, Any]]  # arguments of a send call
 
 
 class _OfThread(threading.local):
-    held: list[Message] | None = None  # to be sent at the end of its block; None outside of one
+    held: list[Message] | None = None  # to send at the end of the block; None outside
 
 
 _of_this_thread = _OfThread()
@@ -26,7 +27,9 @@ _turn = threading.Lock()
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Hold back what the block sends to pages until its end, and other blocks until then; what is printed does not wait.
+    """Send all messages of the block to pages together at its end.
+
+    Other blocks wait until then. Printed output is not held.
 
     Example:
         >>> with at_once():  # where no kernel runs, nobody is told anything
@@ -47,7 +50,9 @@ def at_once() -> Iterator[None]:
 
 
 class Steps:
-    """A coroutine of which each step, from one wait to the next, is told at once: `await Steps(work())`.
+    """A coroutine that sends the messages of each step as one block: `await Steps(work())`.
+
+    A step lasts from one `await` to the next.
 
     Example:
         >>> import asyncio
@@ -83,7 +88,10 @@ class Steps:
 
 @functools.cache
 def _sender() -> Callable[..., None] | None:
-    """What sends to every page, which from now on waits for a block; None where no kernel runs."""
+    """Return the function that sends to every page, or None without a kernel.
+
+    From the first call on, messages inside a block are held until its end.
+    """
     import IPython
 
     thread = getattr(getattr(IPython.get_ipython(), "kernel", None), "iopub_thread", None)

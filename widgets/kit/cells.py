@@ -1,7 +1,8 @@
-"""What each cell of a notebook shows: run again, or deleted, it leaves no panel behind that nobody can reach.
+"""The panels shown by each cell; unreachable panels of rerun cells are closed.
 
-JupyterLab says which cell is run. A panel that a name of the notebook still holds, another cell shows or a box has in it
-stays open. The others are closed after a while: the file that a reloaded page reads may still show them.
+JupyterLab names the cell that runs. A panel stays open if a notebook name holds it, another cell
+shows it, or a box contains it. Others are closed after a delay, because the file that a reloaded
+page reads may still show them.
 """
 
 import logging
@@ -16,14 +17,14 @@ KEPT_SECONDS = 300.0  # JupyterLab saves every two minutes
 
 
 class Panel(Protocol):
-    """What is shown, and closed."""
+    """An object that can be shown and closed."""
 
     def close(self) -> None:
-        """Close it with all that is in it."""
+        """Close the panel with everything in it."""
 
 
 class Run(NamedTuple):
-    """One run of a cell; both are empty where nobody says which cell is run."""
+    """One execution of a cell; both fields are empty if the frontend names no cell."""
 
     cell: str
     id: str
@@ -33,10 +34,10 @@ _shown: dict[Run, "weakref.WeakSet[Any]"] = {}
 
 
 def show(panel: Panel) -> None:
-    """Note that the cell that runs shows a panel, so that it is closed once nobody can reach it any more.
+    """Record that the running cell shows a panel, so that it is closed once unreachable.
 
     Args:
-        panel: About to be shown.
+        panel: The panel that is about to be shown.
     """
     run, _ = _running()
     if run.cell:
@@ -47,7 +48,7 @@ def show(panel: Panel) -> None:
 
 
 def _tidy(_result: Any) -> None:
-    """See to it that what the cell that was run just now showed before is closed, and what deleted cells did."""
+    """Schedule the closing of panels from earlier executions and from deleted cells."""
     run, deleted = _running()
     left = [one for one in _shown if one.cell in deleted or (one.cell == run.cell and one != run)]
     panels = [_shown.pop(one) for one in left]
@@ -63,7 +64,7 @@ def _close(panels: set[Any]) -> None:
 
 
 def _running() -> tuple[Run, list[str]]:
-    """Which cell is run, and the cells deleted since the one before was."""
+    """Return the running cell, and the cells deleted since the previous execution."""
     get_parent = getattr(getattr(_shell(), "kernel", None), "get_parent", None)
     parent = get_parent() if get_parent else None
     if not parent or parent.get("header", {}).get("msg_type") != "execute_request":
@@ -74,7 +75,12 @@ def _running() -> tuple[Run, list[str]]:
 
 
 def _is_reached(panel: Any) -> bool:
-    """Whether a cell or a box shows it, or a name that somebody wrote has it, alone or in a list, tuple or dictionary."""
+    """Return True if a cell, a box or a user's name holds the panel.
+
+    A name may hold it directly, or in a list, tuple or dictionary.
+
+    A name may hold it directly, or in a list, tuple or dictionary.
+    """
     if any(panel in panels for panels in _shown.values()) or holders_of(panel):
         return True
     names, hidden = _shell().user_ns, _shell().user_ns_hidden
@@ -89,7 +95,7 @@ def _is_reached(panel: Any) -> bool:
 
 
 def _shell() -> Any:
-    """IPython's, where one runs."""
+    """Return the IPython shell, or None without one."""
     import IPython
 
     return IPython.get_ipython()

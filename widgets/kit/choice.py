@@ -1,4 +1,4 @@
-"""A trait whose value is one of what its panel offers at the time."""
+"""A trait whose value must be one of the options that its panel offers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,20 +7,20 @@ import traitlets
 
 from qtha_lab.core.errors import Refusal
 
-MOST_NAMED = 8  # of the values offered, in a refusal
+MOST_NAMED = 8  # options listed in a refusal
 
 
 class Choice(traitlets.TraitType):
-    """Asks its panel's `offers(name)`; refuses what is not among them. A list counts as a tuple."""
+    """A trait checked against its panel's `offers(name)`; a list counts as a tuple."""
 
     def __init__(self, default: Any = None):
         super().__init__(default, allow_none=True)
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """The value, if it is offered.
+        """Return the value if it is offered.
 
         Raises:
-            Refusal: If it is not, with what is.
+            Refusal: If it is not offered; the message lists the options.
         """
         value = tuple(value) if isinstance(value, list) else value
         values = values_of(obj.offers(self.name))
@@ -32,7 +32,7 @@ class Choice(traitlets.TraitType):
 
 
 def values_of(offers: Sequence) -> list:
-    """The values among offers, which may be pairs of a label and a value as ipywidgets takes them.
+    """Return the values of options, which may be (label, value) pairs as in ipywidgets.
 
     Example:
         >>> values_of([("all", None), ("16", 16)]), values_of([1, 2])

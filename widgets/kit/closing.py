@@ -1,8 +1,9 @@
-"""A panel closed with all that is in it, which ipywidgets leaves open for as long as the kernel runs.
+"""Closing of a panel with all its parts, which ipywidgets leaves open.
 
-What is left open is sent to every page that is loaded anew, and its work goes on. What others have in them too stays:
-a page waits for ever, with all its panels, for a widget that is in another and closed. What a panel replaces is closed
-a little later, and not while a page is on its way.
+Open widgets are sent to every page that is reloaded, and their tasks go on while the kernel runs.
+Widgets that others also contain stay open: a page waits without end for a closed widget that
+another one contains. Widgets that a panel replaces are closed a little later, and not while a page
+is loading.
 """
 
 import contextvars
@@ -17,16 +18,16 @@ from ipywidgets.widgets.widget import (
 
 from . import pages
 
-GRACE_SECONDS = 5.0  # in which a page that came while the kernel was busy has been heard
+GRACE_SECONDS = 5.0  # for messages of a page that connected while the kernel was busy
 _closing: contextvars.ContextVar[bool] = contextvars.ContextVar("closing", default=False)
 
 
 @contextmanager
 def all_of(panel: ipw.Widget) -> Iterator[None]:
-    """Stop the work of everything in a panel and close it; the block closes the panel itself.
+    """Stop all tasks in a panel and close its parts; the block closes the panel.
 
     Args:
-        panel: One that is in the panel that is being closed has been seen to already.
+        panel: The panel; inside another `all_of`, its parts are closed already and nothing is done.
     """
     if _closing.get():
         yield
@@ -43,13 +44,14 @@ def all_of(panel: ipw.Widget) -> Iterator[None]:
 
 
 def put(box: ipw.Box, children: Iterable[ipw.Widget]) -> None:
-    """Give a box other children; those that it had, and nobody has any more, are closed with everything in them.
+    """Replace the children of a box; former children that no other widget holds are closed.
 
-    Their work stops at once. In a kernel they are closed after `GRACE_SECONDS`, unless somebody has them again by then.
+    Everything in them is closed too. Their tasks stop at once. In a kernel they are closed after
+    `GRACE_SECONDS`, unless another widget holds them by then.
 
     Args:
-        box: Whose children change.
-        children: The new ones, of which some may have been there.
+        box: The box whose children change.
+        children: The new children; some may have been there before.
 
     Example:
         >>> box = ipw.HBox([goes := ipw.Label("goes"), stays := ipw.Label("stays")])
@@ -80,7 +82,7 @@ def _with_parts(widgets: Iterable[ipw.Widget]) -> dict[int, ipw.Widget]:
 
 
 def _own(parts: dict[int, ipw.Widget], but: ipw.Widget | None = None) -> list[ipw.Widget]:
-    """Those that no open widget beside them has in it, nor any part of such a one."""
+    """Return the parts that no open widget outside contains, directly or through another part."""
     others = [one for one in open_widgets() if one is not but and id(one) not in parts]
     shared = [part for one in others for part in _held(one) if id(part) in parts]
     kept = {id(one) for part in shared for one in (part, *parts_of(part))}
@@ -94,7 +96,7 @@ def _stop(widgets: Iterable[ipw.Widget]) -> None:
 
 
 def holders_of(widget: ipw.Widget) -> list[ipw.Widget]:
-    """The open widgets that have this one in them.
+    """Return the open widgets that contain this widget.
 
     Example:
         >>> label = ipw.Label("a")
@@ -106,12 +108,12 @@ def holders_of(widget: ipw.Widget) -> list[ipw.Widget]:
 
 
 def open_widgets() -> list[ipw.Widget]:
-    """Every widget that a page which is loaded anew is told of."""
+    """Return every widget that is sent to a reloaded page."""
     return list(_instances.values())
 
 
 def parts_of(widget: ipw.Widget) -> Iterator[ipw.Widget]:
-    """Everything that a page is told of a widget, however deep: children, layouts, styles.
+    """Yield every widget that a widget refers to, at any depth: children, layouts, styles.
 
     Example:
         >>> [type(part).__name__ for part in parts_of(ipw.HBox([ipw.Label("a")]))]

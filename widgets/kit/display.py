@@ -1,6 +1,6 @@
-"""How every panel shows itself: the widget where a kernel answers, elsewhere a picture and its words.
+"""The display of every panel: the widget with a kernel, otherwise a picture and text.
 
-GitHub, nbviewer, nbconvert, slides and an e-mail take the richest of a bundle that they can draw.
+GitHub, nbviewer, nbconvert, slides and e-mail show the richest MIME type that they support.
 """
 
 import ipywidgets as ipw
@@ -9,14 +9,14 @@ from . import cells, closing
 
 
 class Shown(ipw.VBox):
-    """An ordinary box, to be shown by itself or in any other; a panel adds `still()`."""
+    """A box that can be displayed alone or in another box; a panel adds `still()`."""
 
     def still(self) -> dict[str, str]:
-        """What stands for the panel where no widget does, by MIME type: at least `text/plain`."""
+        """Return the static content of the panel by MIME type: at least `text/plain`."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Stop the panel's work and close it with everything in it; runs that it started go on."""
+        """Stop the panel's tasks and close everything in it; runs that it launched go on."""
         if self.comm is not None:
             with closing.all_of(self):
                 super().close()

@@ -1,6 +1,6 @@
-"""A fold whose content is made when it is first opened, so that a page is drawn before it.
+"""A fold whose content is created on first opening, so that a page appears earlier.
 
-Knows nothing of the content.
+Independent of the content.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from .guard import OnError, guarded
 
 
 class Drawer(Fold):
-    """Show it; `drawer.content` is None until it is opened.
+    """A fold whose `content` is None until it is opened.
 
     Args:
-        title: What stands on the button.
-        make: Makes the content.
-        on_error: Takes what goes wrong while it is made.
+        title: Text on the button.
+        make: Creates the content.
+        on_error: Receives an exception that `make` raises.
 
     Example:
         >>> drawer = Drawer("Views", lambda: ipw.Text(), print)

@@ -1,7 +1,8 @@
-"""A fold: a button that shows and hides what is below it.
+"""A fold: a button that shows and hides the parts below it.
 
-ipywidgets' Accordion cannot be reached by keyboard; this is a native button. The page itself opens and shuts it, by a
-rule of the panel's style sheet, so that it does so at once beside a busy kernel, and never from under what is being typed.
+The Accordion of ipywidgets cannot be reached by keyboard; this is a native button. The page opens
+and closes the fold by a CSS rule. So it reacts at once while the kernel is busy, and does not
+interrupt typing.
 """
 
 import ipywidgets as ipw
@@ -10,11 +11,11 @@ from . import styles as styles
 
 
 class Fold(ipw.VBox):
-    """Parts under a button with a title, reached by Tab and opened by Enter or Space.
+    """Parts under a titled button, reached by Tab and opened by Enter or Space.
 
     Args:
         beside: Controls in the line of the button, always shown.
-        more: Whether it is a lesser one, inside another.
+        more: True for a secondary fold inside another fold.
 
     Example:
         >>> fold = Fold("Training", styles.text("…"))
@@ -35,7 +36,7 @@ class Fold(ipw.VBox):
 
     @property
     def title(self) -> str:
-        """What stands on the button."""
+        """The text on the button."""
         return self.button.description
 
     @title.setter
@@ -44,7 +45,7 @@ class Fold(ipw.VBox):
 
     @property
     def unfolded(self) -> bool:
-        """Whether its parts are shown."""
+        """True if the parts are shown."""
         return self.button.value
 
     @unfolded.setter
@@ -53,7 +54,7 @@ class Fold(ipw.VBox):
 
 
 def reveal(control: ipw.Widget, within: ipw.Widget) -> bool:
-    """Open every fold on the way to a control; tell whether it is in there."""
+    """Open every fold that contains a control; return True if the control is inside."""
     inside = within is control or any(
         reveal(control, part) for part in getattr(within, "children", ())
     )

@@ -1,6 +1,7 @@
-"""Answers of controls, guarded: what goes wrong becomes a sentence on the panel, its traceback goes to a file.
+"""Guarded callbacks of controls: an exception becomes a sentence on the panel.
 
-Chooses no words: a refusal keeps its own, and `qtha_lab.core.fault_log` says the rest.
+Its traceback goes to a file. A `Refusal` keeps its own words; `qtha_lab.core.fault_log` words the
+other exceptions.
 """
 
 import functools
@@ -15,7 +16,7 @@ OnError = Callable[[Exception], None]
 
 
 def guarded(answer: Callable[..., Any], on_error: OnError) -> Callable[..., None]:
-    """The answer of a control that hands an exception on instead of raising it.
+    """Wrap a callback so that exceptions go to a handler instead of being raised.
 
     Example:
         >>> answer = guarded(lambda change: {}[change], lambda error: print(repr(error)))
@@ -34,9 +35,9 @@ def guarded(answer: Callable[..., Any], on_error: OnError) -> Callable[..., None
 
 
 class ErrorLine:
-    """A line of a panel: what went wrong in the last answer of a control, or nothing.
+    """A line of a panel with the error of the last callback, or nothing.
 
-    Put `line.panel` where it is to stand, and connect controls by `line.guard`.
+    Add `line.panel` to the panel, and connect controls through `line.guard`.
 
     Example:
         >>> import ipywidgets as ipw
@@ -55,7 +56,7 @@ class ErrorLine:
         self.show("")
 
     def guard(self, answer: Callable[..., Any]) -> Callable[..., None]:
-        """An answer that empties the line before it begins, and fills it if it fails."""
+        """Wrap a callback so that it clears the line, and fills it on error."""
 
         def begin(*arguments: Any) -> None:
             self.show("")
@@ -68,6 +69,6 @@ class ErrorLine:
         self.show(faults.sentence(error))
 
     def show(self, sentence: str) -> None:
-        """Show a sentence, or with "" none."""
+        """Show a sentence; an empty string hides the line."""
         self.text, self.panel.value = sentence, styles.lines([sentence])
         self.panel.layout.display = "" if sentence else "none"

@@ -1,6 +1,6 @@
-"""Latest wins: work in a thread of which only the newest request waits, and its result shown on the loop.
+"""Work in a thread for the newest request, with its result shown on the loop.
 
-A slider asks faster than figures are drawn; whatever it asked for in between is never worked on.
+A slider sends requests faster than figures are drawn; intermediate requests are skipped.
 """
 
 import asyncio
@@ -11,15 +11,15 @@ from .loop import Background, on_loop
 
 
 class Latest:
-    """`latest.ask()` computes from what `request()` says when its turn comes, then shows that.
+    """A worker for which `latest.ask()` computes from the newest `request()` and shows the result.
 
-    Where no loop runs (a plain script) all of it happens at once.
+    Without a running loop (a plain script) all of it happens at once.
 
     Args:
-        request: What to compute from, asked on the loop.
-        compute: From a request to a result, in a thread.
-        show: Takes a result, on the loop.
-        background: Whose loop it is; what goes wrong is handed to its `on_error`.
+        request: Returns the input of `compute`; called on the loop.
+        compute: Maps a request to a result, in a thread.
+        show: Receives a result, on the loop.
+        background: Provides the loop; exceptions go to its `on_error`.
 
     Example:
         >>> requests = iter([1, 2])
@@ -42,7 +42,7 @@ class Latest:
         self.waiting = self.busy = False
 
     def ask(self) -> None:
-        """Have the newest request answered; one that waits already does for this one too."""
+        """Schedule the newest request; a request that waits already covers this one too."""
         loop = self.background.loop
         if loop is None or not loop.is_running():
             self._now()
@@ -69,7 +69,7 @@ class Latest:
                     result = await asyncio.to_thread(self.compute, self.request())
                     self.show(result)
                 except Exception as error:
-                    if not self.waiting:  # else a newer request stands in its place
+                    if not self.waiting:  # a newer request replaces this one
                         self.background.on_error(error)
         finally:
             self.busy = False

@@ -1,7 +1,8 @@
-"""transformers and PEFT, imported beside the notebook: once, by one thread, while cells wait.
+"""Import of transformers and PEFT in one thread beside the notebook, while cells wait.
 
-They import themselves in a circle. Python hands a second thread that asks in the midst a half-made module, which
-it cannot use ("cannot import name 'AutoModel'"); so work that needs them begins here, and cells begin after them.
+Both packages import themselves in a circle. Python gives a second thread that imports them
+meanwhile an incomplete module ("cannot import name 'AutoModel'"). So tasks that need them start
+with `libraries`, and cells run after the import.
 """
 
 import asyncio
@@ -21,7 +22,10 @@ _asked = False
 
 
 async def libraries() -> None:
-    """Return when they are there, on the loop that runs cells; who waits may be cancelled, the import goes on."""
+    """Wait until the libraries are imported; a cancelled caller does not stop the import.
+
+    Must run on the loop that runs cells.
+    """
     global _asked
     if not _asked:
         _asked = True
@@ -36,16 +40,16 @@ async def libraries() -> None:
 def _wait(_cell: Any) -> None:
     _loaded.wait()
     if shell := get_ipython():
-        shell.events.unregister("pre_run_cell", _wait)  # later cells find them there
+        shell.events.unregister("pre_run_cell", _wait)  # later cells need no wait
 
 
 def _load() -> None:
     was_enabled = gc.isenabled()
-    gc.disable()  # all that is imported stays, and looking through it took a quarter of the time
+    gc.disable()  # imported objects persist; garbage collection took a quarter of the time
     try:
         for name in NAMES:
             importlib.import_module(name)
-    except Exception as fault:  # the work that needs it will say what is wrong
+    except Exception as fault:  # the task that needs the library will report the error
         log.warning("the libraries are not loaded: %r", fault)
     finally:
         if was_enabled:

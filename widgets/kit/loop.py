@@ -1,7 +1,8 @@
-"""Work beside the notebook: tasks on the kernel's own event loop, blocking calls in a thread.
+"""Tasks on the kernel's own event loop, and blocking calls in a thread.
 
-A button's callback may come from another thread or while a cell is busy, so callbacks only hand work over here. What pages
-say may be answered by threads that have loops of their own ("subshells"), and end when the page is loaded anew.
+A button's callback may come from another thread or while a cell is busy, so callbacks only schedule
+tasks here. Threads with loops of their own ("subshells") may answer messages of pages; they end
+when the page is reloaded.
 """
 
 import asyncio
@@ -18,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def kernel_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop that the kernel's cells run on, whichever thread asks; without a kernel the one that runs here, if any."""
+    """Return the loop that runs the kernel's cells, from any thread.
+
+    Without a kernel, return the running loop of this thread, or None.
+    """
     import IPython
 
     kernel = getattr(IPython.get_ipython(), "kernel", None)
@@ -32,7 +36,7 @@ def kernel_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def on_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., Any], *operands: Any) -> None:
-    """Call on a loop: now where that is the loop that runs here, else as soon as it comes to it."""
+    """Call a function on a loop: now if this thread runs that loop, else scheduled."""
     try:
         here = asyncio.get_running_loop() is loop
     except RuntimeError:
@@ -45,9 +49,9 @@ def on_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., Any], *operands
 
 
 class Background:
-    """Runs coroutines on the kernel's loop; what goes wrong is handed to `on_error`, never printed.
+    """A set of named coroutines on the kernel's loop; exceptions go to `on_error`.
 
-    Where no loop runs (a plain script), nothing is started: `await` the coroutines yourself.
+    Without a running loop (a plain script) nothing is started: `await` the coroutines yourself.
     """
 
     def __init__(self, on_error: OnError):
@@ -56,19 +60,22 @@ class Background:
         self.loop = kernel_loop()
 
     def start(self, name: str, work: Callable[[], Coroutine]) -> None:
-        """Start `work()` as the task of that name, told step by step; an earlier one of the same name is cancelled."""
+        """Start `work()` as the named task, and cancel an earlier task of that name.
+
+        The messages of each step to pages are sent as one block.
+        """
         self._on_loop(self._start, name, work)
 
     def start_once(self, name: str, work: Callable[[], Coroutine]) -> None:
-        """Start `work()` unless the task of that name still goes on, so that a double click does a thing once."""
+        """Start `work()` unless the named task is running, so a double click has one effect."""
         self._on_loop(self._start_once, name, work)
 
     def cancel(self, name: str) -> None:
-        """Cancel the task of that name, if it still goes on."""
+        """Cancel the named task if it is running."""
         self._on_loop(self._cancel, name)
 
     def stop(self) -> None:
-        """Cancel everything that still goes on."""
+        """Cancel all running tasks."""
         for name in list(self.tasks):
             self.cancel(name)
 
@@ -99,15 +106,19 @@ class Background:
 
 
 async def with_libraries(work: Callable, *arguments: Any) -> Any:
-    """`work(*arguments)` in a thread, once transformers and PEFT are there: for all that may import them."""
+    """Call `work(*arguments)` in a thread after transformers and PEFT are imported.
+
+    For every function that may import them.
+    """
     await libraries()
     return await asyncio.to_thread(work, *arguments)
 
 
 async def in_thread(work: Callable, *arguments: Any) -> Any:
-    """`work(*arguments, cancelled)` as `with_libraries`; `cancelled()` is true once nobody waits for it.
+    """Call `work(*arguments, cancelled)` like `with_libraries`, with a test for cancellation.
 
-    A thread cannot be stopped from outside: long work asks between its stages, and ends itself.
+    `cancelled()` is true once the caller no longer waits. A thread cannot be stopped from outside,
+    so a long function checks it between stages and returns.
     """
     cancelled = threading.Event()
     try:

@@ -6,7 +6,7 @@ from qtha_lab.core.io import read
 
 
 def page_module(*names: str, before: str = "") -> str:
-    """Return the source of a page module, with the recovery from late loading first.
+    """Return the source of a page module, which begins with the recovery from late loading.
 
     Args:
         names: Files of this folder; the last one exports `initialize: recover` and `render`.

@@ -1,9 +1,9 @@
-"""When a page last came to this kernel: until it has asked for all widgets, it complains of each that is closed.
+"""The time of the last page connection; no widget closes while a page loads.
 
-JupyterLab says "Comm not found" on its console of a widget that is closed before it has heard of it, as while it is
-loaded anew; of one that is closed while it asks for all of them it waits for ever, and shows no panel. Nothing says
-that a page begins to load: so something is closed right after a page said something, which one that loads does not, or
-where none has for long.
+JupyterLab logs "Comm not found" for a widget that is closed while a page loads. For one that is
+closed while it requests all widgets, it waits without end and shows no panel. No message marks the
+beginning of a load. So widgets are closed right after a message that a loading page does not send,
+or when no page has sent one for long.
 """
 
 import asyncio
@@ -24,28 +24,26 @@ from .broadcast import at_once
 from .loop import kernel_loop, on_loop
 
 log = logging.getLogger(__name__)
-HEARD_SECONDS = 1.0  # after a page said something: to be loaded anew takes it longer
-GONE_SECONDS = 30.0  # after which nobody is at a page, or has long been loading it anew
-SETTLED_SECONDS = 60.0  # until a page that came has its panels, on a busy machine too
-QUIET_SECONDS = 0.2  # before something is closed, in which the kernel hears what was sent to it
-LATE_SECONDS = (
-    0.2  # that the end of such a while comes too late where the kernel was busy and heard nothing
-)
-# What a page asks first, and what it asks while it makes its widgets, of each where the kernel was busy at first
+HEARD_SECONDS = 1.0  # after a page's message; a reload takes longer
+GONE_SECONDS = 30.0  # after which no page is open, or a reload has long begun
+SETTLED_SECONDS = 60.0  # until a new page has its panels, also on a busy machine
+QUIET_SECONDS = 0.2  # before a widget is closed, so that the kernel handles messages
+LATE_SECONDS = 0.2  # maximum delay of that wait; a longer one means that the kernel was busy
+# Requests of a page that loads or creates widgets, also after a busy kernel
 REQUESTS = ("kernel_info_request", "comm_info_request", "comm_open", "comm_msg", "execute_request")
 
 _came = _heard = -math.inf
-_waiting: list[tuple[float, int, Callable[[], None]]] = []  # the next to be closed first
+_waiting: list[tuple[float, int, Callable[[], None]]] = []  # heap, the next entry first
 _number = itertools.count()
 _worker: asyncio.Task[None] | None = None
 
 
 def later(seconds: float, close: Callable[[], None]) -> bool:
-    """Close something after a while, as soon as no page is on its way; False where no kernel's loop runs to do it.
+    """Close something later, when no page is loading; return False without a kernel.
 
     Args:
-        seconds: To wait at least.
-        close: What is done then.
+        seconds: Minimum delay.
+        close: Function that closes it.
     """
     loop = kernel_loop()
     if loop is None or not watch():
@@ -55,7 +53,7 @@ def later(seconds: float, close: Callable[[], None]) -> bool:
 
 
 def _wait_for(entry: tuple[float, int, Callable[[], None]]) -> None:
-    """On the kernel's loop, where all waiting is done."""
+    """Queue an entry on the kernel's loop, and start the task that closes."""
     global _worker
     heapq.heappush(_waiting, entry)
     if _worker is None or _worker.done():
@@ -63,7 +61,7 @@ def _wait_for(entry: tuple[float, int, Callable[[], None]]) -> None:
 
 
 async def _close_all() -> None:
-    """One after another: a page that comes meanwhile is heard before the next."""
+    """Close the entries one by one; messages of a new page are handled in between."""
     while _waiting:
         await _settled()
         *_, close = heapq.heappop(_waiting)
@@ -75,7 +73,7 @@ async def _close_all() -> None:
 
 
 async def _settled() -> None:
-    """Wait until something is due, no page is on its way, and the kernel is not busy."""
+    """Wait until an entry is due, no page loads and the kernel is idle."""
     late = math.inf
     while late > LATE_SECONDS or not _is_time():
         end = time.monotonic() + QUIET_SECONDS
@@ -91,7 +89,7 @@ def _is_time() -> bool:
 
 @functools.cache
 def watch() -> bool:
-    """Note every page that comes from now on; False where no kernel runs, to which none comes."""
+    """Record every page that connects from now on; return False without a kernel."""
     import IPython
 
     kernel = getattr(IPython.get_ipython(), "kernel", None)
@@ -106,7 +104,7 @@ def watch() -> bool:
 
 
 def _noting(answer: Callable[..., Any]) -> Callable[..., Any]:
-    """Notes who asks; a widget's event is answered at once."""
+    """Wrap a message handler to record the sender; widget events are answered as one block."""
 
     def noted(*operands: Any) -> Any:
         message = operands[-1]
@@ -131,7 +129,7 @@ def _hear() -> None:
 
 
 def _listen(thread: Any) -> None:
-    """Note each connection to the socket that pages read: a page has one before it asks anything of a busy kernel."""
+    """Record each connection to the IOPub socket, which a page opens before its first request."""
     connections = thread.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
     ZMQStream(connections, thread.io_loop).on_recv(_note)
 

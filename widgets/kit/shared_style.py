@@ -1,4 +1,4 @@
-"""Controls that share their layout and style: each is a model of its own, to be made here and again in the browser."""
+"""Controls that share one layout and one style, which saves models."""
 
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ Control = TypeVar("Control", bound=ipw.DOMWidget)
 
 
 class SharedStyle:
-    """Makes controls; those of one class have one layout and one style together. For what never changes its look.
+    """A factory of controls that share layout and style per class; neither may change later.
 
     Example:
         >>> look = SharedStyle()
@@ -20,7 +20,7 @@ class SharedStyle:
         self._looks: dict[type, dict[str, ipw.Widget]] = {}
 
     def make(self, kind: type[Control], *content: Any, **traits: Any) -> Control:
-        """A control of a class, made as the class itself would."""
+        """Create a control of a class, with the shared layout and style."""
         control = kind(*content, **traits, **self._looks.get(kind, {}))
         if kind not in self._looks:
             names = [name for name in ("layout", "style") if control.has_trait(name)]

@@ -1,4 +1,4 @@
-"""A slider over a list of values, drawn by the browser itself: its keys, its name, a target of 44 pixels."""
+"""A slider over a list of values as a native browser control with keyboard support."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from .page_module import page_module
 
 
 class Slider(anywidget.AnyWidget):
-    """Has `options` and `value` as ipywidgets' SelectionSlider.
+    """A slider with `options` and `value` like the SelectionSlider of ipywidgets.
 
     Args:
-        description: Its name, which stands before it.
+        description: Label before the slider.
         options: The values, in order.
-        value: Which one; default the first.
-        text: How a value is written.
+        value: Initial value; default the first option.
+        text: Formats a value.
 
     Example:
         >>> slider = Slider("bond 1", [1, 2, 4, 8], 8)
@@ -47,7 +47,7 @@ class Slider(anywidget.AnyWidget):
 
     @traitlets.validate("value")
     def _nearest(self, proposal) -> Any:
-        """What is not among the options but a number goes to the nearest of them."""
+        """Replace a number that is not an option by the nearest option."""
         value = proposal["value"]
         if value in self.options or not self.options:
             return value

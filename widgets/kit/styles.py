@@ -1,4 +1,4 @@
-"""The look of every panel: one style sheet that follows JupyterLab's light or dark theme, and small HTML pieces."""
+"""The style sheet of every panel, for JupyterLab's light and dark themes, and HTML helpers."""
 
 import html
 import re
@@ -13,14 +13,14 @@ CSS = read(Path(__file__).with_name("styles.css"))
 
 
 def style_sheet() -> ipw.HTML:
-    """To be shown once in each panel; takes no room."""
+    """Return the style sheet, for display once per panel; it takes no space."""
     return ipw.HTML(
         f"<style>{CSS}</style>", layout={"height": "0", "margin": "0", "overflow": "hidden"}
     )
 
 
 def text(value: str = "", css: str = "", **layout) -> ipw.HTML:
-    """A piece of HTML under a class of the style sheet."""
+    """Return a piece of HTML under a class of the style sheet."""
     piece = ipw.HTML(value, layout=layout)
     if css:
         piece.add_class(css)
@@ -28,12 +28,12 @@ def text(value: str = "", css: str = "", **layout) -> ipw.HTML:
 
 
 def heading(title: str) -> ipw.HTML:
-    """The title of a part of a panel."""
+    """Return the title of a part of a panel."""
     return text(f"<h3>{html.escape(title)}</h3>", "qtha-heading")
 
 
 def column(*parts: ipw.Widget, css: str = "", **layout) -> ipw.VBox:
-    """Parts one below the other."""
+    """Return widgets one below the other."""
     box = ipw.VBox(parts, layout=layout)
     if css:
         box.add_class(css)
@@ -41,29 +41,29 @@ def column(*parts: ipw.Widget, css: str = "", **layout) -> ipw.VBox:
 
 
 def row(*parts: ipw.Widget, css: str = "qtha-row", **layout) -> ipw.HBox:
-    """Parts side by side, going on below where there is no room."""
+    """Return widgets side by side, wrapped where the width is exceeded."""
     box = ipw.HBox(parts, layout=layout)
     box.add_class(css)
     return box
 
 
 def mark(piece: ipw.DOMWidget, wrong: bool) -> None:
-    """Show a piece as an error, or as an ordinary word."""
+    """Show a piece as an error, or as normal text."""
     (piece.add_class if wrong else piece.remove_class)("qtha-wrong")
 
 
 def lines(sentences: Iterable[str]) -> str:
-    """Sentences, each on a line of its own."""
+    """Return sentences as HTML, one per line."""
     return "<br>".join(map(html.escape, sentences))
 
 
 def code(value: str) -> str:
-    """Text to be shown letter by letter; reached by Tab, so that keys can move it where it is wide."""
+    """Return preformatted text; Tab reaches it, so that keys can scroll it."""
     return f'<pre tabindex="0">{html.escape(value)}</pre>'
 
 
 def table(rows: list[dict[str, str]]) -> str:
-    """Rows of ready-made text as an HTML table; the first column names the row."""
+    """Return rows of formatted text as an HTML table; the first column names the row."""
     if not rows:
         return ""
     names = [breakable(name).replace("-", "\N{NON-BREAKING HYPHEN}") for name in rows[0]]
@@ -79,5 +79,5 @@ def _cells(name: str, *values: str) -> str:
 
 
 def breakable(cell: str) -> str:
-    """Text for a page; a label with many options may go on in the next line after any comma between them."""
+    """Escape text for a page, with a possible line break after commas in labels."""
     return re.sub(r",(?=[a-z])", ",<wbr>", html.escape(cell))

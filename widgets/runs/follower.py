@@ -1,4 +1,4 @@
-"""Follows run directories: reads what is new of each, twice a second, until every run has ended.
+"""A reader that reads new events of runs twice a second until all end.
 
 Draws nothing; starts and stops nothing.
 """
@@ -11,36 +11,36 @@ TICK_SECONDS = 0.5
 
 
 class Follower:
-    """Mixed into a panel that takes in events: `follow_runs(runs)`, `feed(news)`, `await follow()`.
+    """A mixin for panels that read events: `follow_runs(runs)`, `feed(news)`, `await follow()`.
 
-    A run is anything with `id`, `events(offset)` and `status()`. Each is read from where the last read
-    ended, and two that follow at once take no event twice.
+    A run is any object with `id`, `events(offset)` and `status()`. Each read continues at the end
+    of the last one. Two concurrent readers deliver no event twice.
     """
 
     live_runs: list[Any]
     offsets: dict[str, int]
 
     def follow_runs(self, runs: Iterable) -> None:
-        """Follow these from now on, from their beginning."""
+        """Follow these runs from now on, from their first event."""
         self.live_runs = list(runs)
         self.offsets = {run.id: 0 for run in self.live_runs}
 
     def feed(self, news: dict[str, list[dict]]) -> None:
-        """Take in new events, by run id."""
+        """Process new events, by run id."""
         raise NotImplementedError
 
     def look_at(self, statuses: dict[str, Any]) -> None:
-        """Take in how the runs stand, by run id."""
+        """Process the statuses of the runs, by run id."""
 
     def rest(self) -> None:
-        """Nothing more is to come."""
+        """Finish; no more events are to come."""
 
     async def tick(self) -> None:
-        """Read what is new of every run, off the loop."""
+        """Read the new events of every run in a thread."""
         self._take(await asyncio.to_thread(self._read, self.live_runs, dict(self.offsets)))
 
     def catch_up(self) -> None:
-        """Read what is new of every run now."""
+        """Read the new events of every run now."""
         self._take(self._read(self.live_runs, dict(self.offsets)))
 
     async def follow(self) -> None:
@@ -62,7 +62,7 @@ class Follower:
         return {run.id: (offsets[run.id], *run.events(offsets[run.id])) for run in runs}
 
     def _take(self, news: dict[str, tuple[int, list[dict], int]]) -> None:
-        """Hand on what was read, but for what another took in meanwhile."""
+        """Deliver the events that were read, except those delivered meanwhile."""
         fresh = {key: read for key, read in news.items() if self.offsets.get(key) == read[0]}
         self.offsets |= {key: end for key, (_, _, end) in fresh.items()}
         if any(events for _, events, _ in fresh.values()):

@@ -1,6 +1,7 @@
-"""Curves of runs while they train: a chart fed by the events of their directories.
+"""Loss curves of runs during training: a chart of the events in their directories.
 
-Reads and draws; starts and stops nothing. `qtha_lab.figures.curves.loss_curves` is the still picture.
+Reads and draws; starts and stops nothing. `qtha_lab.figures.curves.loss_curves` is the static
+figure.
 """
 
 from collections import defaultdict
@@ -23,14 +24,14 @@ from ..kit.guard import ErrorLine
 from ..kit.display import Shown
 
 KINDS = tuple(curves.PANELS)
-FEW = 4  # methods whose names stand in the legend whole
+FEW = 4  # maximum number of methods with full names in the legend
 NONE = Points()
 
 
 class LivePlot(Follower, Shown):
-    """Train and evaluation loss of several runs in one chart; show it, await `plot.follow()`.
+    """Training and evaluation loss of several runs in one chart; follow by `await plot.follow()`.
 
-    A run is anything with `id`, `experiment`, `status()` and `events(offset)`.
+    A run is any object with `id`, `experiment`, `status()` and `events(offset)`.
     """
 
     def __init__(self, runs: Iterable = ()):
@@ -50,7 +51,7 @@ class LivePlot(Follower, Shown):
         return self.live_runs
 
     def show(self, runs: Iterable) -> None:
-        """Draw these runs instead, from their beginning."""
+        """Draw other runs, from their first event."""
         self.follow_runs(runs)
         self.numbers = {(r.id, k): n for n, (r, k) in enumerate(product(self.runs, KINDS))}
         figure = curves.empty_curves("page")
@@ -60,13 +61,13 @@ class LivePlot(Follower, Shown):
             for run, kind in product(self.runs, KINDS)
         ])  # fmt: skip
         curves.name_once(cast(tuple[go.Scatter, ...], figure.data))
-        if len(styles) > FEW:  # long names of many would leave the curves no room
+        if len(styles) > FEW:  # many long names would leave no space for the curves
             names = {label: shown(short) for label, short in short_names(styles).items()}
             figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
         self.chart.show(figure, curves.describe(()), curves.stacked())
 
     def series(self) -> list[curves.Series]:
-        """The curves so far, as the figure functions take them."""
+        """Return the present curves in the format of the figure functions."""
         return [
             _series(run, kind, self.chart.curves[self.numbers[run.id, kind]])
             for run, kind in product(self.runs, KINDS)
@@ -74,8 +75,8 @@ class LivePlot(Follower, Shown):
 
     @property
     def figures(self) -> dict[str, Figure]:
-        """The curves so far as a figure for a page or a paper; none before the first point."""
-        with self.chart.lock:  # they grow
+        """The present curves as a figure by name; empty before the first point."""
+        with self.chart.lock:  # the curves grow concurrently
             series = [
                 curves.Series(
                     label=line["label"],
@@ -90,7 +91,7 @@ class LivePlot(Follower, Shown):
         return {"loss_curves": curves.loss_curves(series)} if series else {}
 
     def feed(self, news: dict[str, list[dict]]) -> None:
-        """Append new events of each run id; only what is new is sent to the page."""
+        """Append new events of each run id; only new points are sent to the page."""
         points = defaultdict(list)
         for run_id, event in ((i, event) for i, events in news.items() for event in events):
             if event["kind"] in KINDS and event.get("loss") is not None:
@@ -104,17 +105,20 @@ class LivePlot(Follower, Shown):
         self.chart.alt = curves.describe(self.series())
 
     def _go_back(self, run_id: str, step: int) -> None:
-        """A run that goes on from a checkpoint does the later steps again (as `qtha_lab.experiment.run_directory.events.history`)."""
+        """Remove the points after the checkpoint from which a run resumes.
+
+        The run repeats the later steps (see `qtha_lab.experiment.run_directory.events.history`).
+        """
         self.chart.cut([self.numbers[run_id, kind] for kind in KINDS], step)
 
     def rest(self) -> None:
-        """Nothing more is to come: leave the still picture, and let pages ask no more."""
+        """Finish: store the static picture, and stop the polling of pages."""
         self.chart.expect(False)
         if self.handle is not None:
             self.handle.update(self._repr_mimebundle_(), raw=True)
 
     async def follow(self) -> None:
-        """Draw at most twice a second, until every run has ended; what goes wrong stands under the chart too."""
+        """Draw at most twice a second until all runs end; show errors below."""
         self.chart.expect(True)
         try:
             await super().follow()
@@ -123,7 +127,7 @@ class LivePlot(Follower, Shown):
             raise
 
     def still(self) -> dict[str, str]:
-        """The curves so far, and what they show in words."""
+        """Return the present curves as SVG, and their finding in words."""
         return {"image/svg+xml": self.chart.draw_still(), "text/plain": self.chart.alt}
 
     def _ipython_display_(self) -> None:

@@ -1,6 +1,6 @@
-"""What a run has written: how it ended, the last output of its worker, its states and notes, and where all of it lies.
+"""The log of one run: its end, the worker's last output, states and file paths.
 
-Reads files of one run when it is asked to; follows nothing.
+Also shows notes. Reads files of one run on request; follows nothing.
 """
 
 import time
@@ -21,11 +21,11 @@ WORTH_TELLING = ("status", "note", "checkpoint", "threads", "broken")
 
 
 class LogView(ipw.VBox):
-    """The log of one run.
+    """A panel with the log of one run.
 
     Args:
         run: The id of a run; "" shows nothing.
-        folder: Where it lies; default `paths.runs_dir()`.
+        folder: The folder of the run; default `paths.runs_dir()`.
 
     Example:
         >>> LogView("20261125-101500-tiny-qa-lora-s0-1a2b")  # doctest: +SKIP
@@ -48,14 +48,14 @@ class LogView(ipw.VBox):
         self.error.guard(self.read)()
 
     def show(self, run: str, folder: Path) -> None:
-        """Show the run of an id in a folder, as it is now."""
+        """Show the present log of a run in a folder."""
         self.folder = str(folder)
         if run == self.run:
             self.again.click()
         self.run = run
 
     def read(self) -> None:
-        """Show what the run's files say now."""
+        """Read the run's files, and show their present content."""
         self.again.layout.display = "" if self.run else "none"
         if not self.run:
             self.head.value = "Enter in a row, or its button, opens the log of that run."
@@ -69,7 +69,7 @@ class LogView(ipw.VBox):
 
 
 def _head(run: Run) -> str:
-    """Which run it is, how it stands and where its files lie."""
+    """Return the run id, its status and the paths of its files."""
     status = run.status()
     lines = [f"{run.id}: {status.state} at step {status.step} of {status.steps}", status.message]
     files = [run.files.log, run.files.events, run.path / "exit.json"]
@@ -78,7 +78,7 @@ def _head(run: Run) -> str:
 
 
 def _events(run: Run) -> list[dict[str, str]]:
-    """The states, notes and broken lines of the log, the last ones."""
+    """Return the last states, notes and broken lines of the event log."""
     events = [event for event in run.events()[0] if event["kind"] in WORTH_TELLING]
     return [_row(event) for event in events if not event.get("again")][-EVENTS:]
 

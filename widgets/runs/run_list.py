@@ -1,6 +1,6 @@
-"""Runs as rows: name, progress with state and time left, Stop and Resume; of one that went wrong, its log.
+"""Runs as rows: name, progress, state and time left, with Stop and Resume buttons.
 
-Shows statuses and hands clicks on; reads no directory.
+A failed run offers its log. Shows statuses and forwards clicks; reads no directory.
 """
 
 import html
@@ -22,13 +22,14 @@ BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
 
 
 class RunRow(ipw.Box):
-    """One run.
+    """A row for one run.
 
     Args:
-        run: Anything with `id`, `path` and `experiment`.
+        run: Any object with `id`, `path` and `experiment`.
         on_stop: Called with a list of this run when "Stop" is pressed.
         on_resume: Likewise for "Resume".
-        on_log: Called with the run when "Log" is pressed, which takes the place of "Stop" once the run has gone wrong.
+        on_log: Called with the run when "Log" is pressed; a failed run shows "Log" in place of
+            "Stop".
     """
 
     def __init__(self, run, on_stop: Callable, on_resume: Callable, on_log: Callable):
@@ -38,7 +39,7 @@ class RunRow(ipw.Box):
         tip = html.escape(f"{self.title}, {run.path}")
         dot = f'<span class="qtha-dot" style="background:{color}"></span>'
         name = f'<span title="{tip}">{dot}{styles.breakable(shown(label))} · seed {run.experiment.seed}</span>'
-        self.mark: tuple[str, int] | None = None  # state and quarter shown last
+        self.mark: tuple[str, int] | None = None  # last displayed state and quarter of the progress
         self.bar = ipw.IntProgress(layout={"height": "18px"})
         self.state = styles.text("", "qtha-text")
         self.state.add_class("qtha-state")
@@ -56,7 +57,7 @@ class RunRow(ipw.Box):
         self.add_class("qtha-run")
 
     def show(self, status) -> str:
-        """Draw a status; return what is worth reading aloud: a new state, or another quarter done."""
+        """Draw a status; return a sentence for a new state or quarter of the progress."""
         self.bar.max, self.bar.value = max(status.steps, 1), status.step
         self.bar.bar_style = BARS.get(status.state, "info")
         self.state.value = html.escape(words(status)[:400])
@@ -73,7 +74,7 @@ class RunRow(ipw.Box):
 
 
 def words(status) -> str:
-    """A status in words; what its message says already is not repeated.
+    """Describe a status in words, without repeating parts of its message.
 
     Example:
         >>> words(runs.Status("stopped", 20, 100, "stopped at step 20 of 100"))
@@ -89,7 +90,11 @@ def words(status) -> str:
 
 
 class RunList:
-    """A row per run; `on_stop` and `on_resume` are called with the runs meant, `on_log` with a run, `announce` with news."""
+    """A list with one row per run.
+
+    `on_stop` and `on_resume` are called with the chosen runs, `on_log` with one run, and `announce`
+    with news for screen readers.
+    """
 
     def __init__(self, on_stop: Callable, on_resume: Callable, on_log: Callable):
         self.on_stop, self.on_resume, self.on_log = on_stop, on_resume, on_log
@@ -98,7 +103,7 @@ class RunList:
         self.rows: dict[str, RunRow] = {}
 
     def show(self, runs: Iterable) -> None:
-        """List these runs instead."""
+        """List other runs."""
         self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume, self.on_log) for run in runs}
         put(self.panel, self.rows.values())
 

@@ -1,6 +1,7 @@
-"""A table of many rows, of which a page holds what is in sight: it asks for what it lacks and what has changed.
+"""A table of many rows, of which a page holds only the visible ones.
 
-Knows no run: rows are an id, texts and a few flags. The panel around it is `widgets.runs.runs_table`.
+The page requests missing and changed rows. This module does not depend on runs: a row has ids,
+texts and flags. The panel around it is `widgets.runs.runs_table`.
 """
 
 import json
@@ -14,13 +15,16 @@ import traitlets
 
 from ..kit.page_module import page_module
 
-MOST_ROWS = 200  # in one message, at the asking of a page
-MOST_BYTES = 4500  # of changed rows in one message; the rest comes with the next
+MOST_ROWS = 200  # per message, on request of a page
+MOST_BYTES = 4500  # of changed rows per message; the rest follows
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, its width in characters, whether it holds numbers, may be written in or says how a run is."""
+    """A column: its name, its width in characters, and flags.
+
+    The flags state whether it is numeric, editable and sortable.
+    """
 
     name: str
     width: int
@@ -31,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class GridRow:
-    """A row: the ids that it stands for, how it is marked, and a text for each column."""
+    """A row: the run ids that it represents, a text per column, and flags."""
 
     ids: tuple[str, ...]
     cells: tuple[str, ...]
@@ -39,16 +43,16 @@ class GridRow:
     wrong: bool = False
 
     def plain(self) -> list:
-        """As the page takes it."""
+        """Return the row in the format of the page."""
         return [list(self.ids), list(self.cells), int(self.pinned), int(self.wrong)]
 
 
 class RunsGrid(anywidget.AnyWidget):
-    """Rows by number; a page is sent those in its sight, then those that change.
+    """A grid of numbered rows; a page receives the visible rows and their changes.
 
     Args:
-        act: Called with what a person did in the table: an action, the ids of the row, a value.
-        on_look: Called whenever a page looks, at most twice a second each: the time to find out what has changed.
+        act: Called with a user's action in the table: its name, the ids of the row, a value.
+        on_look: Called at each poll of a page, at most twice a second per page, to find changes.
     """
 
     _esm = page_module("runs_grid.js")
@@ -75,14 +79,14 @@ class RunsGrid(anywidget.AnyWidget):
         changed: Iterable[int],
         live: bool,
     ) -> None:
-        """Show these rows; where they are the same ones in the same order, only what differs in them is sent.
+        """Show these rows; for the same rows in the same order, send only the differences.
 
         Args:
-            columns: Of all rows.
-            ids: What each row stands for.
-            row_at: The row of a number, made when a page needs it.
-            changed: The rows that may differ from those shown under the same number before.
-            live: Whether rows are going to change by themselves.
+            columns: The columns of all rows.
+            ids: The run ids that each row represents.
+            row_at: Returns the row of a number; called when a page needs the row.
+            changed: Numbers of the rows that may differ from the displayed ones.
+            live: True if rows are going to change without user action.
         """
         with self.lock:
             self.live, self.row_at = live, row_at
@@ -95,7 +99,7 @@ class RunsGrid(anywidget.AnyWidget):
                 self.send({"kind": "news"})
 
     def _note_changes(self, changed: Iterable[int]) -> bool:
-        """Number what has changed of the rows that some page holds."""
+        """Number the changed rows among those that some page holds; return True if any changed."""
         fresh = {index: self.row_at(index) for index in changed if index in self.sent}
         news = [index for index, row in fresh.items() if row != self.sent[index]]
         self.sent |= fresh
@@ -105,7 +109,7 @@ class RunsGrid(anywidget.AnyWidget):
         return bool(news)
 
     def _answer(self, _, question: dict[str, Any], buffers: list) -> None:
-        """A page asks for rows, or tells what a person did."""
+        """Answer a page that requests rows or reports an action of the user."""
         if question["kind"] == "do":
             return self.act(
                 question["action"], list(question["ids"]), str(question.get("value", ""))
@@ -114,11 +118,11 @@ class RunsGrid(anywidget.AnyWidget):
         self.on_look()
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """What a page lacks: the head of the table if that is another one, the rows in sight, what has changed.
+        """Return missing parts of a page: columns of a new table, visible and changed rows.
 
         Args:
-            question: The `page` that asks, the `version` and `number` that it has, the rows that it lacks, `from` one
-                `to` another, and those in its `sight`.
+            question: The `page`, its `version` and `number`, the missing rows `from` one `to`
+                another, and those in its `sight`.
         """
         with self.lock:
             wanted = self._wanted(question)
@@ -134,7 +138,10 @@ class RunsGrid(anywidget.AnyWidget):
             return reply | {"rows": [[index, *row.plain()] for index, row in rows.items()]}
 
     def _wanted(self, question: dict[str, Any]) -> range:
-        """The rows that the page lacks; of another table than it has, those that will be in its sight."""
+        """Return the numbers of the rows that the page lacks.
+
+        For a page with an older table, these are the rows that will be visible.
+        """
         first, last = question["from"], question["to"]
         if question["version"] != self.version:
             first, last = question["sight"]
@@ -146,7 +153,7 @@ class RunsGrid(anywidget.AnyWidget):
         return row
 
     def _changes(self, since: int, wanted: set[int]) -> tuple[int, dict[int, GridRow]]:
-        """The rows that changed after a number, as many as a message takes; and up to which number these are."""
+        """Return rows changed after a number, limited per message, and the last number covered."""
         rows, room, last = {}, MOST_BYTES, self.number
         for number, index in sorted((n, i) for i, n in self.changed.items() if n > since):
             row = self.sent[index]

@@ -1,6 +1,7 @@
-"""All runs of a folder as a table that lives: filtered, sorted, seeds as one; ticked, marked, deleted, restored.
+"""A live table of all runs of a folder: filter, sort, group, select, annotate, delete.
 
-Ties `qtha_lab.runs.table` to a page. Without it: `qtha_lab.runs_table(…)` and `qtha-lab runs`.
+Ties `qtha_lab.runs.table` to a page. The headless equivalents are `qtha_lab.runs_table(…)` and
+`qtha-lab runs`.
 """
 
 import logging
@@ -48,17 +49,17 @@ WRONG = ("dead", "failed", "diverged", "unreadable")
 WIDEST, SAMPLE = 40, 200
 MOST_TICKED = 200
 STILL_ROWS = 30
-REST = 10.0  # times as long as rows were arranged they are only renewed, before they are arranged again
-NARROW = {"description_width": "initial"}  # a label as wide as its word
+REST = 10.0  # minimum pause between arrangements, in durations of one
+NARROW = {"description_width": "initial"}  # label width follows the text
 
 
 class RunsTable(Shown):
-    """The runs of a folder; its state is traits, which may be set, observed and linked.
+    """A table of runs in a folder; its traits may be set, observed, linked.
 
     Args:
         folder: Default `paths.runs_dir()`.
-        announce: Has news read aloud; default by itself.
-        state: Traits to begin with.
+        announce: Receives sentences for a screen reader; default an `Aria` of its own.
+        state: Initial values of traits.
 
     Example:
         >>> RunsTable(where="method = qtha", sort="eval_loss")  # doctest: +SKIP
@@ -100,7 +101,7 @@ class RunsTable(Shown):
         self._show_ticked()
 
     def still(self) -> dict[str, str]:
-        """The first rows as a page and as text, for where no kernel answers."""
+        """Return the first rows as HTML and as text, for pages without a kernel."""
         self.wait()
         names = [column.name for column in self.grid.columns]
         rows = [{name: text(row, name) for name in names} for row in self.shown[:STILL_ROWS]]
@@ -109,16 +110,16 @@ class RunsTable(Shown):
         return {"text/html": page, "text/plain": "\n".join(["Runs", *lines])}
 
     def close(self) -> None:
-        """Look at nothing any more."""
+        """Stop the reading thread and close the table."""
         self.pool.shutdown(wait=False, cancel_futures=True)
         super().close()
 
     def wait(self) -> None:
-        """Wait until everything that was asked for is shown."""
+        """Wait until all requested changes are shown."""
         self.pool.submit(lambda: None).result()
 
     def exact(self) -> Table:
-        """The rows shown, as plain values; of the mean over seeds the least and the most have columns too."""
+        """Return the displayed rows as plain values; seed means add minimum and maximum columns."""
         self.wait()
         shown, names = self.shown, []
         for column in self.grid.columns:
@@ -127,7 +128,7 @@ class RunsTable(Shown):
         return Table(names, [[_plain(row.get(name)) for name in names] for row in shown])
 
     def written(self) -> Table:
-        """The rows shown, as people read them."""
+        """Return the displayed rows as formatted text."""
         self.wait()
         names = [column.name for column in self.grid.columns]
         return Table(names, [[text(row, name) for name in names] for row in self.shown])
@@ -136,16 +137,16 @@ class RunsTable(Shown):
         """Read the folder again."""
         self._ask(self._open)
 
-    # ---- what a page and traits ask for, one after the other in a thread
+    # ---- requests of pages and traits, processed one by one in a thread
 
     def _ask(self, work: Callable[[], None]) -> None:
-        """Have work done in the thread; of several that wait the last arrangement counts."""
+        """Schedule work in the thread; a poll is skipped if a newer request exists."""
         with self.lock:
             self.asked += 1
             number = self.asked
         try:
             self.pool.submit(self._work, work, number)
-        except RuntimeError as reason:  # closed
+        except RuntimeError as reason:  # the pool is closed
             log.debug("the table is closed: %s", reason)
 
     def _work(self, work: Callable[[], None], number: int) -> None:
@@ -153,7 +154,7 @@ class RunsTable(Shown):
             guarded(work, self.error.report)()
 
     def _look(self) -> None:
-        """A page looks: find out what has changed, unless there is more to do anyway."""
+        """Schedule a search for changes, unless other requests are pending."""
         self._ask(self._look_now)
 
     def _look_now(self) -> None:
@@ -165,7 +166,7 @@ class RunsTable(Shown):
             self._replace(here)
 
     def _replace(self, changed: set[str]) -> None:
-        """Show what has changed in the rows as they stand; their order waits for the next arrangement."""
+        """Update changed rows in place; their order changes at the next arrangement."""
         for name in changed:
             self.shown[self.places[name]] = self.listing.by_id[name]
         self._show(list(self.grid.columns), [self.places[name] for name in changed])
@@ -179,7 +180,7 @@ class RunsTable(Shown):
         self._arrange()
 
     def _arrange(self, quiet: bool = False) -> None:
-        """Show the rows that are meant, in their order; what cannot be read leaves the table as it was."""
+        """Show the filtered rows in their order; an invalid filter leaves the table unchanged."""
         if needs_disk(self.where, self.sort, *self.columns) and not self.listing.disk:
             return self._open()
         begin, listed = time.monotonic(), self.listing.rows
@@ -192,7 +193,7 @@ class RunsTable(Shown):
         sample = shown[:: max(1, len(shown) // SAMPLE)]
         columns = [_column(name, sample) for name in names]
         if quiet and names == [column.name for column in self.grid.columns]:
-            columns = self.grid.columns  # what changes by itself moves no edge
+            columns = self.grid.columns  # automatic updates keep the column widths
         self._show(columns, changed)
         self._count(shown, listed)
         if not quiet:
@@ -227,7 +228,7 @@ class RunsTable(Shown):
             parts.append(f"{sum(row.get('disk_mib', 0) for row in listed):,.1f} MiB")
         self.count.value = " · ".join(parts)
 
-    # ---- what a person does
+    # ---- user actions
 
     def _do(self, action: str, ids: list[str], value: str) -> None:
         if action == "open":
@@ -280,7 +281,7 @@ class RunsTable(Shown):
         self._after(f"{_runs(len(names))} erased.", [])
 
     def _after(self, sentence: str, refused: list[str]) -> None:
-        """Read the folder again, and say what was done and what was not."""
+        """Read the folder again, and report the result; raise the refusals together."""
         self._open()
         self.said.value = sentence
         self.announce(sentence)
@@ -288,7 +289,7 @@ class RunsTable(Shown):
             raise Refusal("; ".join(refused))
 
     def _of_ticked(self, work: Callable[[Sequence[str]], None]) -> Callable[[Any], None]:
-        """The answer of a button that does something to the runs that are ticked."""
+        """Return the callback of a button that acts on the selected runs."""
 
         def answer(_button: Any) -> None:
             if not self.ticked:
@@ -362,7 +363,7 @@ class RunsTable(Shown):
         ]  # fmt: skip
 
     def _actions(self) -> ipw.HBox:
-        """What can be done to the runs that are ticked; in the bin other things than outside it."""
+        """Return the buttons for the selected runs; the trash has buttons of its own."""
         self.tag = ipw.Text(
             placeholder="a tag", description="tag", style=NARROW, layout={"width": "170px"}
         )
@@ -390,7 +391,7 @@ class RunsTable(Shown):
         def swap(change: Any) -> None:
             row.children = inside if change["new"] else outside
             empty.description = "Empty bin …"
-            self.said.value = ""  # of what was done on the other side
+            self.said.value = ""  # clear the message of the other view
 
         self.observe(swap, "binned")
         return row
@@ -401,7 +402,7 @@ class RunsTable(Shown):
         return button
 
     def _ask_to_empty(self, button: ipw.Button) -> Callable[[Any], None]:
-        """The first click says what would be erased, the second one erases it."""
+        """Return a callback that first shows what will be erased, then erases it."""
 
         def answer(_button: Any) -> None:
             folder = Path(self.folder)
@@ -416,7 +417,7 @@ class RunsTable(Shown):
         return answer
 
     def _offer(self, listed: list[Row]) -> None:
-        """The columns that can be shown and hidden, those on the page marked."""
+        """List the columns to show and hide, with check marks at visible ones."""
         on_page = [column.name for column in self.grid.columns]
         names = [*on_page, *(n for n in [*present(listed), "disk_mib"] if n not in on_page)]
         marked = [
@@ -453,12 +454,12 @@ def _grid_row(row: Row, names: Sequence[str]) -> GridRow:
 
 
 def _ids(row: Row) -> tuple[str, ...]:
-    """The runs that a row stands for."""
+    """Return the ids of the runs that a row represents."""
     return tuple(row["members"]) if "members" in row else (row["run"],)
 
 
 def _cell(row: Row, name: str) -> str:
-    """A cell; a running run says how far it is."""
+    """Format a cell; a running run shows its progress."""
     cell = text(row, name)
     if name == "state" and row.get("step") and row.get("steps") and cell == "running":
         return f"running {row['step']}/{row['steps']}"
@@ -466,12 +467,12 @@ def _cell(row: Row, name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A cell for a program: a list as its words."""
+    """Convert a cell to a plain value; a list becomes comma-separated text."""
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _column(name: str, sample: list[Row]) -> Column:
-    """A column as wide as its cells, within bounds."""
+    """Return a column as wide as its cells, within bounds."""
     cells = [_cell(row, name) for row in sample]
     least = 16 if name in (*EDITABLE, "state") else 4
     width = min(WIDEST, max([len(name) + 3, least, *(len(cell) + 2 for cell in cells)]))

@@ -1,6 +1,6 @@
-"""All runs of the folder; views of those that are ticked, talk with them, and ways to take one away.
+"""All runs of the folder, with views, chat and export of the selected runs.
 
-Each part is made when it is opened; what ties them together is the ids of the ticked runs.
+Each part is created when it is opened; the ids of the selected runs tie the parts together.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,18 +11,18 @@ import traitlets
 from ..kit.drawer import Drawer
 from ..kit.guard import OnError
 
-MOST = 200  # runs that can be ticked
+MOST = 200  # maximum number of selected runs
 
 
 class Desk(ipw.VBox):
-    """Show it; `desk.show(ids)` opens the views of these runs.
+    """A panel with table, views, chat and export; `desk.show(ids)` opens the views.
 
     Attributes:
-        ticked: The ids of the runs that every part takes.
+        ticked: The ids of the selected runs, shared by every part.
 
     Args:
-        on_error: Takes what goes wrong while a part is made.
-        announce: Has news read aloud.
+        on_error: Receives an exception raised while a part is created.
+        announce: Receives sentences for a screen reader.
     """
 
     ticked = traitlets.Tuple()
@@ -38,7 +38,7 @@ class Desk(ipw.VBox):
         self._name()
 
     def show(self, runs: Iterable[str]) -> None:
-        """Tick these runs and open their views."""
+        """Select these runs and open their views."""
         self.ticked = tuple(runs)[:MOST]
         self.views.unfolded = True
 

@@ -1,4 +1,4 @@
-"""One who answers: a title, the answer as it is written, and how it ended. Asks nobody."""
+"""A column with a model's title, its growing answer, and the reason of its end."""
 
 import html
 
@@ -11,9 +11,9 @@ class AnswerColumn(ipw.VBox):
     """A column of `Chat`.
 
     Args:
-        title: Who answers.
-        note: What a person should know of who answers.
-        color: Of the method in figures; "" where there is none.
+        title: Name of the model.
+        note: Remark about the model.
+        color: Colour of the method in figures; "" for none.
 
     Example:
         >>> column = AnswerColumn("base", "")
@@ -30,12 +30,12 @@ class AnswerColumn(ipw.VBox):
         super().__init__([styles.text(head, "qtha-text"), self.answer, self.foot])
 
     def write(self, text: str, tokens: int = 0, end: str = "") -> None:
-        """Show an answer so far.
+        """Show the present answer.
 
         Args:
-            text: All of it.
-            tokens: How many it has.
-            end: How it ended; "" while it is written.
+            text: The whole text so far.
+            tokens: Number of tokens.
+            end: Reason of the end; "" during generation.
         """
         self.text, self.tokens, self.end = text.strip(), tokens, end
         self.answer.value = html.escape(self.text)
@@ -43,10 +43,10 @@ class AnswerColumn(ipw.VBox):
         self.foot.value = styles.lines([" · ".join(filter(None, [count, end]))])
 
     def stop(self) -> None:
-        """Say that nothing more comes, where the answer had not ended."""
+        """Mark an unfinished answer as stopped."""
         self.write(self.text, self.tokens, self.end or "stopped")
 
     @property
     def spoken(self) -> str:
-        """The answer for a screen reader; "" where there is none."""
+        """The answer for a screen reader; "" without one."""
         return f"{self.title}: {self.text}." if self.text else ""

@@ -1,6 +1,7 @@
-"""The axes of a sweep as they stand in the fields of a form, by the names that a sweep has for them.
+"""The axes of a sweep as entered in a form, by their sweep names.
 
-A setting that every method sweeps alike is one axis, `learning_rate`; else each method has its own, `qtha.r`.
+A setting that every method sweeps alike is one axis, `learning_rate`. Otherwise each method has its
+own axis, `qtha.r`.
 """
 
 from collections.abc import Iterable
@@ -19,10 +20,10 @@ from .method_card import MethodCard, card_settings
 
 
 def axes_in(cards: Iterable[MethodCard], training: Form) -> dict[str, Any]:
-    """Every axis that was entered, methods first.
+    """Return every entered axis, methods first.
 
     Args:
-        cards: The methods.
+        cards: The cards of the methods.
         training: The form of the training.
     """
     cards = list(cards)
@@ -39,17 +40,17 @@ def axes_in(cards: Iterable[MethodCard], training: Form) -> dict[str, Any]:
 
 
 def axes_of_choice(sweep: Sweep, choice: MethodChoice) -> dict[str, Any]:
-    """The axes of a sweep that number fields of a method's card hold, by the names of its settings."""
+    """Return the axes in number fields of a method's card, by setting name."""
     return _in_fields(sweep, choice, ("choice", "option"), card_settings(choice.name))
 
 
 def axes_of_training(sweep: Sweep) -> dict[str, Any]:
-    """The axes that number fields of the training hold."""
+    """Return the axes in number fields of the training."""
     return _in_fields(sweep, sweep.methods[0], ("training",), settings_of(Training))
 
 
 def axes_elsewhere(sweep: Sweep) -> dict[str, Any]:
-    """The axes that no number field holds, such as the model or an ansatz."""
+    """Return the axes that no number field holds, such as the model or an ansatz."""
 
     def is_elsewhere(axis: str) -> bool:
         alone = sweep.replace(axes={axis: sweep.axes[axis]})
@@ -71,7 +72,7 @@ def _in_fields(
 
 
 def partly_swept(cards: Iterable[MethodCard]) -> dict[str, Any]:
-    """The settings that some methods sweep and others that have them do not, with the values."""
+    """Return the settings that only some of the methods having them sweep, with values."""
     forms = [card.form for card in cards]
     swept = {name: values for form in forms for name, values in form.axes.items()}
     return {
@@ -82,12 +83,12 @@ def partly_swept(cards: Iterable[MethodCard]) -> dict[str, Any]:
 
 
 def faults_of_axes(cards: Iterable[MethodCard], training: Form, grid: bool) -> list[Fault]:
-    """What no sweep can be: one method swept here and not there, or a grid of a range that is not cut.
+    """Return the faults of axes: inconsistent sweeps of a method, uncut ranges in grids.
 
     Args:
-        cards: The methods.
+        cards: The cards of the methods.
         training: The form of the training.
-        grid: Whether every point of a grid is tried.
+        grid: True if the search tries every grid point.
     """
     cards = list(cards)
     forms = {card.name: [c.form for c in cards if c.name == card.name] for card in cards}

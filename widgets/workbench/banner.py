@@ -1,6 +1,6 @@
-"""One sentence about what happens or what is wrong, and the way to each field that must change.
+"""A sentence on progress or errors, with a link to each field that must change.
 
-Takes sentences and fields; finds out nothing.
+Receives sentences and fields; checks nothing itself.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,18 +13,18 @@ from ..kit.closing import put
 
 
 class Fault(NamedTuple):
-    """What is wrong, in one sentence, and the control to change, where there is one."""
+    """An error in one sentence, and the control to change, if there is one."""
 
     sentence: str
     control: ipw.DOMWidget | None = None
 
 
 class Banner(ipw.VBox):
-    """Show it; `banner.say(sentence)`, `banner.refuse([Fault(sentence, control)])`.
+    """A banner with `banner.say(sentence)` and `banner.refuse([Fault(sentence, control)])`.
 
     Args:
         go: Called with the control of a fault that was clicked.
-        announce: Called with everything shown, to have it read aloud.
+        announce: Called with the displayed text, for a screen reader.
 
     Example:
         >>> banner = Banner(go=print, announce=print)
@@ -41,16 +41,16 @@ class Banner(ipw.VBox):
 
     @property
     def refusing(self) -> bool:
-        """Whether it says that something is wrong."""
+        """True if the banner shows errors."""
         return "qtha-wrong" in self.text._dom_classes
 
     def say(self, sentence: str) -> None:
-        """Show a sentence; with none, take no room."""
+        """Show a sentence; an empty one hides the text."""
         styles.mark(self.text, False)
         self._show([sentence] if sentence else [])
 
     def refuse(self, faults: Iterable[Fault]) -> None:
-        """Show all that is wrong, as buttons that lead to the controls."""
+        """Show all errors, as buttons that lead to the controls."""
         faults = list(faults)
         elsewhere = [fault.sentence for fault in faults if fault.control is None]
         styles.mark(self.text, True)

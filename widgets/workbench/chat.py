@@ -1,6 +1,7 @@
-"""Talk: a prompt, and beside each other what the base, every run and their mixture answer, word by word.
+"""A chat panel: a prompt, and generations of base, runs and mixture side by side.
 
-Asks a process of its own (`qtha_lab.runs.chat.client`); without it: `Speakers(runs).answers(prompt)`.
+The models run in a process of their own (`qtha_lab.runs.chat.client`). The headless equivalent is
+`ChatModels(runs).answers(prompt)`.
 """
 
 import asyncio
@@ -35,11 +36,11 @@ MIX = "mix"
 
 
 class Chat(Shown):
-    """Show it as the last line of a cell, alone or in any box.
+    """A chat panel for the last line of a cell, alone or in any box.
 
     Args:
-        runs: Ids of runs that answer, as the trait.
-        command: What starts the process that answers.
+        runs: Ids of runs whose models generate, as the trait.
+        command: Command that starts the chat process.
 
     Example:
         >>> chat = Chat(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
@@ -67,10 +68,10 @@ class Chat(Shown):
             self._take_runs()
 
     async def answer(self, of: Sequence[str] = ()) -> None:
-        """Have the prompt answered; an answer that is still being written ends.
+        """Generate answers to the prompt; a generation in progress ends.
 
         Args:
-            of: Ids of those who answer; none means all.
+            of: Ids of the models that generate; empty means all.
         """
         messages, decoding = self._messages(), Decoding(**self.form.values)
         self.error.show("")
@@ -98,22 +99,22 @@ class Chat(Shown):
             self.state.value = ""
 
     def _others(self, of: Sequence[str]) -> list[AnswerColumn]:
-        """The columns of those who do not answer this time."""
+        """Return the columns of the models that do not generate this time."""
         return [column for name, column in self.columns.items() if name not in (*of, MIX)]
 
     def close(self) -> None:
-        """Take the panel away, and end the process that answers."""
-        super().close()  # which stops what the background does
+        """Close the panel, and end the chat process."""
+        super().close()  # also stops the background tasks
         self.background.start("close", self.client.close)
 
     @property
     def reference(self) -> str:
-        """The data set's own answer to the prompt; of a prompt of one's own there is none."""
+        """The data set's own answer to a held-out prompt; "" for a user's prompt."""
         question = self._picked()
         return "" if question is None else question.reference
 
     def _messages(self) -> tuple[dict[str, str], ...]:
-        """The conversation to go on with."""
+        """Return the conversation to continue."""
         picked, text = self._picked(), self.prompt.value.strip()
         if not self.runs:
             raise Refusal("nobody to talk with: tick a run")
@@ -122,13 +123,13 @@ class Chat(Shown):
         return picked.messages if picked else ({"role": "user", "content": text},)
 
     def _picked(self) -> HeldOut | None:
-        """The held-out prompt that the text still is."""
+        """Return the selected held-out prompt, or None if the text was edited."""
         number = self.pick.value
         question = self.questions[number] if isinstance(number, int) else None
         return question if question and question.prompt == self.prompt.value.strip() else None
 
     async def _load(self) -> None:
-        """Have the process load the runs, where it has not."""
+        """Load the runs in the chat process, unless they are loaded."""
         if self.loaded == self.runs and self.client.alive:
             return
         self.state.value = styles.lines(["Loading the models …"])
@@ -145,20 +146,20 @@ class Chat(Shown):
         self._arrange()
 
     def _color(self, chat_model: str) -> str:
-        """A run's colour in figures; "" of a base."""
+        """Return a run's colour in figures; "" for a base model."""
         if chat_model not in self.runs:
             return ""
         return method_style(runs_.attach(chat_model).experiment.method.label)["color"]
 
     def _arrange(self) -> None:
-        """The reference first, then those who answer."""
+        """Show the reference first, then the models that generate."""
         members = {n: c for n, c in self.columns.items() if n != MIX or self.mixer.weights}
         reference = AnswerColumn("reference", "the answer in the data set")
         reference.write(self.reference)
         self.answers.children = [*([reference] if self.reference else []), *members.values()]
 
     def _take_runs(self, _change=None) -> None:
-        """Other runs: their held-out prompts are offered, and they are loaded when first asked."""
+        """Switch to other runs and their held-out prompts; models load at the first prompt."""
         self.background.cancel("answer")
         self.columns, self.loaded = {}, ()
         self.mixer.show({})
@@ -187,14 +188,14 @@ class Chat(Shown):
         self._arrange()
 
     def _stop(self) -> None:
-        """End the answer after this token, or the wait for the models."""
+        """End the generation after this token, or cancel the loading of the models."""
         if self.loaded == self.runs:
             self.background.start("stop", self.client.stop)
         else:
             self.background.cancel("answer")
 
     def _weigh(self) -> None:
-        """A weight was moved: the mixture answers what was asked last."""
+        """Generate with the mixture again after a weight has changed."""
         self._arrange()
         if self.mixer.weights and self.prompt.value.strip():
             self.background.start("answer", lambda: self.answer([MIX]))
@@ -223,7 +224,7 @@ class Chat(Shown):
         ]  # fmt: skip
 
     def still(self) -> dict[str, str]:
-        """The prompt and every answer, in words."""
+        """Return the prompt and every answer as text."""
         words = [
             f"{column.title}: {column.text}" for column in self.columns.values() if column.text
         ]
@@ -231,11 +232,11 @@ class Chat(Shown):
 
 
 def experiments_of(run_ids: Iterable[str]) -> dict[str, Experiment]:
-    """What each run was launched with."""
+    """Return the experiment of each run, by run id."""
     return {run: runs_.attach(run).experiment for run in run_ids}
 
 
 def prompts_of(experiments: Iterable[Experiment]) -> list[HeldOut]:
-    """Held-out prompts of the tasks of some experiments, each task's once."""
+    """Return the held-out prompts of the experiments' tasks, once per task."""
     firsts = {(e.task, str(e.task_options)): e for e in reversed([*experiments])}
     return [question for experiment in firsts.values() for question in held_out(experiment)]

@@ -1,4 +1,4 @@
-"""A comparison in stages while it runs: trials, runs and moved starts so far, what it shows, and where its report is."""
+"""A panel of a staged comparison in progress: trials, runs, perturbations, findings and report."""
 
 import logging
 from typing import NamedTuple
@@ -27,10 +27,12 @@ class _Read(NamedTuple):
 
 
 class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
-    """Follows one comparison of the runs folder that a driver works at, by default the latest; see `SchedulerWatch`.
+    """A panel that follows one staged comparison, by default the latest; see `SchedulerWatch`.
+
+    The comparison lies in the runs folder and has a scheduler process.
 
     Attributes:
-        comparison: The name of the comparison shown, empty for none.
+        comparison: The name of the displayed comparison, empty for none.
 
     Example:
         >>> ComparisonWatch()  # doctest: +SKIP
@@ -49,7 +51,7 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
         return list_comparisons()
 
     def title(self, folder: ComparisonDir) -> str:
-        """`2026-11-24 15:30 · tiny/qa · lora, qtha`."""
+        """Return a title such as `2026-11-24 15:30 · tiny/qa · lora, qtha`."""
         try:
             described = folder.comparison
         except Refusal as reason:
@@ -83,7 +85,7 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
         self.findings.value = ""
 
     def still(self) -> dict[str, str]:
-        """How the comparison stands now, and what it shows."""
+        """Return the state of the comparison and its findings."""
         if self.view is None:
             return {"text/plain": "There is no comparison in stages yet."}
         head = f"Comparison {self.title(self.view.folder)}: {self.view.sentence()}"
@@ -95,7 +97,7 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
 
 
 def _notes(scheduled: ScheduledRuns) -> list[str]:
-    """What the runs that have ended show, and where the report is."""
+    """Return the findings of the ended runs, and the path of the report."""
     try:
         notes = scheduled.summary()["notes"]
     except Refusal as reason:

@@ -1,6 +1,6 @@
-"""Where the circuits of each method run, how long a step takes on each engine, and one click to run it on Lightning.
+"""The engine of each method's circuits, and the seconds per step on each engine.
 
-Shows `qtha_lab.experiment.cost.engines`; measures nothing.
+A button switches a method to Lightning. Shows `qtha_lab.experiment.cost.engines`; measures nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ LIGHTNING = "lightning"
 
 
 class EngineCosts:
-    """Show `engines.panel`.
+    """A table of engines per method; show `engines.panel`.
 
     Args:
-        run_on: Called with a method's label and an engine that it is to run on.
-        twin_on: Called with a method's label and an engine for a second card of it.
+        run_on: Called with a method's label and its new engine.
+        twin_on: Called with a method's label and the engine of a second card of the method.
     """
 
     def __init__(self, run_on: Callable[[str, str], None], twin_on: Callable[[str, str], None]):
@@ -30,7 +30,7 @@ class EngineCosts:
         self.show({})
 
     def show(self, costs: Mapping[str, list]) -> None:
-        """Draw the engines of each method that runs a circuit, by its label."""
+        """Draw the engines of each method with a circuit, by method label."""
         costs = {label: engines for label, engines in costs.items() if engines}
         self.panel.layout.display = "" if costs else "none"
         put(self.box, [self._method(label, engines) for label, engines in costs.items()])

@@ -1,6 +1,7 @@
-"""Leave: take a run away as what others can use. Each kind is one of `qtha_lab.runs.export.KINDS`.
+"""A panel that exports a run; each kind is one of `qtha_lab.runs.export.KINDS`.
 
-Has the command `qtha-lab export` do it, in a process of its own; without the panel: `export(run, kind)`.
+Runs the command `qtha-lab export` in a process of its own. The headless equivalent is
+`export(run, kind)`.
 """
 
 import asyncio
@@ -28,11 +29,11 @@ COMMAND = (sys.executable, "-c", "from qtha_lab.cli import main; main()")
 
 
 class ExportPanel(Shown):
-    """Show it as the last line of a cell, alone or in any box.
+    """An export panel for the last line of a cell, alone or in any box.
 
     Args:
-        run: Id of the run to take away, as the trait; one of `runs`, where several are offered.
-        command: What starts qtha-lab.
+        run: Id of the run to export, as the trait; one of `runs` if several are offered.
+        command: Command that starts qtha-lab.
 
     Example:
         >>> leave = ExportPanel("20261124-153012-tiny-qa-qtha-s0-1a2b")  # doctest: +SKIP
@@ -55,7 +56,7 @@ class ExportPanel(Shown):
         self._show_choice()
 
     async def export(self) -> None:
-        """Make what is picked; the line below says where it lies and what is true of it."""
+        """Create the selected export, and show its path and message."""
         if not self.run:
             raise Refusal("nothing to take away: pick a run")
         self.error.show("")
@@ -77,16 +78,16 @@ class ExportPanel(Shown):
         self.aria.say(sentence)
 
     def still(self) -> dict[str, str]:
-        """The command that does the same."""
+        """Return the command line that gives the same export."""
         return {"text/plain": shlex.join(self._command()) if self.run else "no run is picked"}
 
     def _command(self) -> list[str]:
-        """The command for a person, who names a run by its id."""
+        """Return the command for a user, with the run named by its id."""
         words = self._words()
         return ["qtha-lab", words[0], runs_.attach(self.run).id, *words[2:]]
 
     def _offer(self, change) -> None:
-        """Other runs to pick from; the one that is picked stays, where it is among them."""
+        """Offer other runs; the selected run stays selected if it is among them."""
         runs = list(change["new"])
         run = self.run if self.run in runs else next(iter(runs), "")
         self.pick.layout.display = "" if len(runs) > 1 else "none"
@@ -95,14 +96,14 @@ class ExportPanel(Shown):
         self.run = run
 
     def _words(self) -> list[str]:
-        """The words of the command after its name."""
+        """Return the command's arguments after the program name."""
         words = ["export", str(runs_.attach(self.run).path), self.kind.value]
         if self.to.value.strip():
             words += ["--to", self.to.value.strip()]
         return [*words, "--r", str(self.r.value)] if self.kind.value == "lora" else words
 
     def _show_choice(self) -> None:
-        """What will be made, where, and the command that does the same."""
+        """Show the default path and the command of the selected export."""
         self.r.layout.display = "" if self.kind.value == "lora" else "none"
         self.state.value = ""
         if not self.run:
@@ -136,7 +137,7 @@ class ExportPanel(Shown):
 
 
 def _title(run: str) -> str:
-    """What tells a run from others, before its id."""
+    """Return a title that distinguishes a run from others, followed by its id."""
     experiment = runs_.attach(run).experiment
     place = f"{experiment.model} · {experiment.task}"
     return f"{shown(experiment.method.label)}, seed {experiment.seed} · {place} · {run}"

@@ -1,7 +1,7 @@
-"""One setting on a page: a control of the right kind under its name, and its help, or what is wrong with the entry.
+"""One setting on a page: a control, its label, and its help or error.
 
-Where a setting may be swept, its number field also reads several values, as `qtha_lab.experiment.axis` writes
-them. Knows no setting by name; `widgets.workbench.form` puts several together.
+The number field of a sweepable setting also reads several values, in the syntax of
+`qtha_lab.experiment.axis`. This module names no setting; `widgets.workbench.form` combines several.
 """
 
 import re
@@ -27,14 +27,14 @@ MOST_SHOWN = 8
 
 
 class Field:
-    """One setting; show `field.panel`, read `field.value`.
+    """A field for one setting; show `field.panel`, read `field.value`.
 
     Args:
-        declared: What it may be.
-        value: The entry to start with, else the default.
+        declared: Declaration of the setting.
+        value: Initial value; default that of the declaration.
         known: Names to pick from, for a setting that also takes a path or an id.
-        sweepable: Whether a number may be several, such as `0.001, 0.003` or `1e-4…1e-1 log 5`.
-        look: What it shares with the other fields of a form.
+        sweepable: True if a number may be several, such as `0.001, 0.003` or `1e-4…1e-1 log 5`.
+        style: Layout and style shared with the other fields of a form.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Field:
 
     @property
     def value(self) -> Any:
-        """The entry in the type declared, the default of a swept one; an entry that cannot be read stays text."""
+        """The entry in the declared type; the default if swept; text if unreadable."""
         return self.declared.default if self.axis else _read(self.declared, self.control.value)
 
     @value.setter
@@ -76,7 +76,7 @@ class Field:
         self.check()
 
     def check(self) -> None:
-        """Hold the entry against its declaration and show beside it what is wrong."""
+        """Check the entry against its declaration, and show the error beside it."""
         self.axis = None
         try:
             axis = self._several()
@@ -97,7 +97,7 @@ class Field:
             )
 
     def _several(self) -> Axis | None:
-        """The values of an entry that holds several; None where it holds one."""
+        """Return the axis of an entry with several values, or None."""
         entry = self.control.value if self.sweepable else None
         if not isinstance(entry, str) or not (RANGE.fullmatch(entry) or "," in entry):
             return None
@@ -109,12 +109,15 @@ class Field:
 
 
 def is_number(declared: Setting) -> bool:
-    """Whether a setting is entered as a number, and so may be swept in its field."""
+    """Return True if a setting is entered as a number and may be swept."""
     return declared.type in (int, float) and not declared.choices
 
 
 def _control(declared: Setting, style: SharedStyle) -> ipw.Dropdown | ipw.Checkbox | ipw.Text:
-    """A drop-down for choices, a box for true or false, else text; it has a name and a tooltip for a screen reader."""
+    """Return a dropdown for choices, a checkbox for booleans, else a text field.
+
+    Each has a description and a tooltip for screen readers.
+    """
     name = {"description": declared.name, "tooltip": _help(declared)}
     if declared.choices:
         options = [(str(choice), choice) for choice in declared.choices]
@@ -127,7 +130,7 @@ def _control(declared: Setting, style: SharedStyle) -> ipw.Dropdown | ipw.Checkb
 
 
 def _read(declared: Setting, entry: Any) -> Any:
-    """What a text entry means, in the same words as on the command line; other entries as they are."""
+    """Parse a text entry in the command-line syntax; return other entries unchanged."""
     if not isinstance(entry, str) or declared.choices:
         return entry
     entry = entry.strip()
@@ -146,7 +149,7 @@ def _read(declared: Setting, entry: Any) -> Any:
 
 
 def _write(value: Any) -> str:
-    """The text that `_read` reads back."""
+    """Write a value as text that `_read` parses."""
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -157,7 +160,7 @@ def _write(value: Any) -> str:
 
 
 def _swept(axis: Axis) -> str:
-    """How many values an axis has, and the first and last of them."""
+    """Describe an axis: the number of values, and the first and last of them."""
     if axis.size is None:
         return f"swept: any value from {axis.low:g} to {axis.high:g}"
     if axis.size > MOST_VALUES:
@@ -172,7 +175,7 @@ def _swept(axis: Axis) -> str:
 
 
 def _help(declared: Setting) -> str:
-    """The unit, what it means, and its limits; an entry that is not made is called so."""
+    """Return unit, meaning and limits of a setting; None is written as "empty"."""
     limits = {"at least": declared.ge, "above": declared.gt, "at most": declared.le}
     rule = ", ".join(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)
     unit = f"[{declared.unit}] " if declared.unit else ""

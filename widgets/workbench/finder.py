@@ -1,6 +1,6 @@
-"""A field that finds a method or a setting by a part of its name and goes there.
+"""A search field for methods and settings, which goes to the match.
 
-Knows no setting; what can be found is given to it.
+Independent of settings; the searchable names are passed in.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,10 +9,10 @@ import ipywidgets as ipw
 
 
 class Finder(ipw.Combobox):
-    """Type a part of a name, or pick one.
+    """A combobox to type part of a name, or to pick one.
 
     Args:
-        places: Gives all that can be found, by name.
+        places: Returns all searchable controls, by name.
         go: Called with the control that was found.
 
     Example:
@@ -38,11 +38,14 @@ class Finder(ipw.Combobox):
         self.observe(lambda change: self._find(change["new"]), "value")
 
     def offer(self) -> None:
-        """Take over the names as they are now."""
+        """Update the offered names."""
         self.options = tuple(self.places())
 
     def _find(self, text: str) -> None:
-        """Go to the name that is the text, else to the first that begins with it, else to one that holds it."""
+        """Go to the best match of the text.
+
+        An exact name comes first, then a name that begins with the text, then one that contains it.
+        """
         words = text.strip().lower()
         if not words:
             return

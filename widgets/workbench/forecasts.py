@@ -1,6 +1,7 @@
-"""What a comparison or a sweep will take, worked out before it starts and off the event loop.
+"""Forecasts of the cost of a comparison or a sweep, computed off the event loop.
 
-Asks `qtha_lab.experiment.cost` and `qtha_lab.studies.sweep`, which load torch when they are first asked; draws nothing.
+Calls `qtha_lab.experiment.cost` and `qtha_lab.studies.sweep`, which load torch at the first call;
+draws nothing.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,10 @@ from qtha_lab.studies.comparison.protocol import trials_of
 
 
 def previews(described: Comparison | Sweep, cancelled: Callable[[], bool]) -> dict:
-    """What each method would cost, by label, a swept one at its first point; refuses what cannot run."""
+    """Compute the cost preview of each method, by label; refuse invalid descriptions.
+
+    A swept method is previewed at its first point.
+    """
     from qtha_lab.experiment.cost.preview import preview
 
     described.check()
@@ -21,14 +25,14 @@ def previews(described: Comparison | Sweep, cancelled: Callable[[], bool]) -> di
 
 
 def typical(described: Comparison | Sweep) -> dict[str, Experiment]:
-    """An experiment of each method, by its name: with the first seed, at the first point of a sweep."""
+    """Return one experiment per method: its first seed, at the first sweep point."""
     if isinstance(described, Sweep):
         return sweep.first_experiments(described)
     return described.typical()
 
 
 def summary(described: Comparison | Sweep, costs: dict) -> str:
-    """How many runs will be launched, and how long they take with every slot busy."""
+    """Return the number of runs and their duration if every slot is busy."""
     if isinstance(described, Sweep):
         seconds = {label: cost.seconds_per_step for label, cost in costs.items()}
         expected = sweep.forecast(described, seconds)
@@ -50,12 +54,12 @@ def _runs(count: int) -> str:
 def engines_of(
     described: Comparison | Sweep, costs: dict, cancelled: Callable[[], bool]
 ) -> dict[str, list]:
-    """What a step of each method takes on each engine, by the method's label.
+    """Return the cost of a step of each method on each engine, by method label.
 
     Args:
-        described: What would be launched.
+        described: The comparison or sweep.
+        cancelled: Called between engines; True ends the work.
         costs: The previews of its methods, by label.
-        cancelled: Asked between engines; once true, the work ends.
     """
     from qtha_lab.experiment.cost.engines import engine_costs
 
@@ -64,7 +68,7 @@ def engines_of(
 
 
 def sentences(described: Comparison | Sweep, costs: dict) -> list[str]:
-    """How much a sweep is, before it starts; nothing of a comparison."""
+    """Return sentences on the size of a sweep; empty for a comparison."""
     if not isinstance(described, Sweep):
         return []
     seconds = {label: cost.seconds_per_step for label, cost in costs.items()}

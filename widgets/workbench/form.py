@@ -1,6 +1,6 @@
-"""A form drawn from declared settings, a field each; the common ones first, the others folded.
+"""A form built from declared settings: common ones first, the others folded.
 
-Knows no setting by name. A new one, with its limits and choices, appears by being declared.
+This module names no setting. A new setting, with its limits and choices, appears once declared.
 """
 
 import re
@@ -17,13 +17,15 @@ from .field import Field
 
 
 class Form:
-    """The controls of several settings; show `form.panel` in a page with a `look.style_sheet()`, read `form.values`.
+    """The controls of several settings; show `form.panel`, read `form.values`.
+
+    The page needs a `styles.style_sheet()`.
 
     Args:
-        settings: By name; where some are `common`, the others are folded.
-        values: Entries to start with, else the defaults.
+        settings: Settings by name; if some are `common`, the others are folded.
+        values: Initial values, else the defaults.
         known: Names to pick from, for settings that also take a path or an id.
-        sweepable: Whether number fields read several values too.
+        sweepable: True if number fields also read several values.
 
     Example:
         >>> from qtha_lab.core.settings import Setting
@@ -62,26 +64,26 @@ class Form:
 
     @property
     def changed(self) -> dict[str, Any]:
-        """Only the settings that differ from their defaults: what a script would have to write."""
+        """The settings that differ from their defaults, as a script would set them."""
         return {n: f.value for n, f in self.fields.items() if f.value != f.declared.default}
 
     @property
     def axes(self) -> dict[str, Any]:
-        """The settings that hold several values, as a sweep's description has them."""
+        """The settings with several values, in the format of a sweep."""
         return {n: f.axis.written for n, f in self.fields.items() if f.axis}
 
     @property
     def errors(self) -> dict[str, str]:
-        """What is wrong, by setting; empty when all is well."""
+        """The error of each invalid setting; empty if all are valid."""
         return {name: field.error for name, field in self.fields.items() if field.error}
 
     def faults(self, place: str = "") -> list[Fault]:
-        """What is wrong, with the control it was entered in; `place` names the form."""
+        """Return the errors with their controls; `place` names the form."""
         fields = [field for field in self.fields.values() if field.error]
         return [Fault(f"{place}: {f.error}" if place else f.error, f.control) for f in fields]
 
     def fault(self, sentence: str, place: str = "") -> Fault:
-        """A refusal of all entries together, with the control of the setting that it begins with."""
+        """Convert a refusal to a fault with the control of the setting named first."""
         name = re.match(r"(?:unknown )?(\w+)", sentence)
         field = self.fields.get(name[1]) if name else None
         control = None if field is None else field.control

@@ -1,4 +1,4 @@
-"""Runs sorted into the comparisons they were launched as.
+"""Runs grouped into the comparisons as which they were launched.
 
 Reads run directories and starts nothing.
 """
@@ -14,19 +14,19 @@ from qtha_lab.experiment import Comparison, Experiment
 
 log = logging.getLogger(__name__)
 
-# what all experiments of a comparison have in common: every field that both declare
+# fields that all experiments of a comparison share: those that both models declare
 SHARED = [name for name in Experiment.model_fields if name in Comparison.model_fields]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in method and seed only."""
+    """A group of runs that differ in method and seed only."""
 
     runs: tuple
 
     @property
     def title(self) -> str:
-        """When, what and with which methods: `2026-11-24 15:30 · tiny/qa · lora, qtha · 2 runs`."""
+        """A title such as `2026-11-24 15:30 · tiny/qa · lora, qtha · 2 runs`."""
         start = local_time(min(run.id for run in self.runs))
         comparison = self.comparison
         methods = ", ".join(method.label for method in comparison.methods)
@@ -46,7 +46,9 @@ class Group:
 
 
 def local_time(run_id: str) -> str:
-    """When a run was made, on the clock of this place; the id itself where a person chose another.
+    """Return the local time at which a run was made, from its id.
+
+    An id without a time is returned unchanged.
 
     Example:
         >>> local_time("my favourite")
@@ -60,21 +62,21 @@ def local_time(run_id: str) -> str:
 
 
 def is_comparison(runs: Iterable) -> bool:
-    """Whether runs differ in method and seed only."""
+    """Return True if runs differ in method and seed only."""
     shared = [{name: getattr(run.experiment, name) for name in SHARED} for run in runs]
     return all(fields == shared[0] for fields in shared)
 
 
 def in_order(runs: Iterable) -> list:
-    """Runs in the order in which they were launched, which their ids tell to the second only.
+    """Return runs in launch order; ids give it to the second, event logs beyond.
 
-    The first method of a comparison is the one that the others are held against.
+    The first method of a comparison is the reference of the others.
     """
     return sorted(runs, key=lambda run: (run.id[:15], _begun(run), run.id))
 
 
 def _begun(run) -> float:
-    """When the first line of a run's log was written; of one that has none after all others."""
+    """Return the time of the first line of a run's log; infinity without one."""
     try:
         with open_file(run.files.events, links=False) as file:
             return float(parse_json(file.readline(2**16))["t"])
@@ -84,7 +86,10 @@ def _begun(run) -> float:
 
 
 def each_once(runs: Iterable) -> list:
-    """Of runs with the same method and seed the newest, which trained the same again: no further seed."""
+    """Return only the newest of runs with the same method and seed.
+
+    A repetition of the same training is not a further seed.
+    """
     newest: dict = {}
     for run in sorted(runs, key=lambda run: run.id):
         newest[run.experiment.method.meaning, run.experiment.seed] = run.id
@@ -92,13 +97,15 @@ def each_once(runs: Iterable) -> list:
 
 
 def groups(runs: Iterable) -> list[Group]:
-    """Runs with one name, model, task and training; a method and seed done again begins a new group.
+    """Group runs by name, model, task and training.
+
+    A repeated method and seed begins a new group.
 
     Args:
-        runs: Newest first, as `qtha_lab.list_runs` gives them.
+        runs: Newest first, in the order of `qtha_lab.list_runs`.
     """
-    members: list[dict] = []  # of each group, newest first
-    latest: dict[str, dict] = {}  # group by what its runs share
+    members: list[dict] = []  # per group, newest first
+    latest: dict[str, dict] = {}  # group by the shared fields of its runs
     for run in runs:
         if run.unreadable:
             continue

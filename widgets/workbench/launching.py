@@ -1,6 +1,6 @@
-"""The runs of a comparison launched from a page, under one name, none if any is refused.
+"""The launch of all runs of a comparison under one name, or of none.
 
-The same from Python is `qtha_lab.launch`.
+The headless equivalent is `qtha_lab.launch`.
 """
 
 from qtha_lab.experiment import Comparison
@@ -13,11 +13,11 @@ def launch_all(comparison: Comparison, name: str) -> list[Run]:
     """Launch the runs of a comparison under one name, after checking all of them.
 
     Args:
-        comparison: What to launch.
-        name: What each run is launched as.
+        comparison: Comparison to launch.
+        name: Name of each run.
 
     Raises:
-        Refusal: If a run cannot be; then none is started.
+        Refusal: If any run is invalid; then none is started.
     """
     comparison.check()
     experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]

@@ -1,6 +1,6 @@
-"""One method of a comparison: its name and label as the title, its options drawn from what it declares.
+"""The card of one method: its label as title, and controls of its declared options.
 
-Checks nothing that the method does not.
+All checks are those of the method.
 """
 
 import dataclasses
@@ -24,7 +24,10 @@ from .form import Form
 
 
 def choice_settings(name: str) -> dict[str, Setting]:
-    """What a choice of this method has besides its name and options, with the learning rate of the method named."""
+    """Return the settings of a method choice except its name and options.
+
+    The help of the learning rate names the default of the method.
+    """
     settings = settings_of(MethodChoice)
     del settings["name"], settings["options"]
     rate, default = settings["learning_rate"], method_entry(name).default_learning_rate
@@ -34,7 +37,10 @@ def choice_settings(name: str) -> dict[str, Setting]:
 
 
 def card_settings(name: str) -> dict[str, Setting]:
-    """Everything that a card of this method asks for; alpha may be left to the rule of the comparison."""
+    """Return all settings on the card of a method.
+
+    An alpha may stay empty, so that the rule of the comparison applies.
+    """
     options = dict(method_entry(name).settings)
     for alpha in ALPHAS:
         if alpha in options and options[alpha].default is not None:
@@ -43,19 +49,19 @@ def card_settings(name: str) -> dict[str, Setting]:
 
 
 def left_to_the_rule(alpha: Setting) -> Setting:
-    """An alpha that may stay empty, so that one entered is one asked for, its default too."""
+    """Make an alpha optional, so that an explicit default differs from no entry."""
     help = f"{alpha.help.rstrip('.')}; empty: 2 r, or {alpha.default} where scaling is as_given."
     return dataclasses.replace(alpha, default=None, optional=True, help=help)
 
 
 class MethodCard(Fold):
-    """One method under its label: learning rate and layers first, then its options, the rarer folded.
+    """A card of one method: learning rate and layers first, then options, rare ones folded.
 
     Args:
-        choice: The method to start with.
+        choice: The initial method choice.
         on_copy: Called with the card whose "Duplicate" was pressed.
         on_remove: Called with the card whose "Remove" was pressed.
-        axes: Its settings that hold several values.
+        axes: Its settings with several values.
     """
 
     def __init__(
@@ -68,7 +74,7 @@ class MethodCard(Fold):
         self.name = choice.name
         method = method_entry(choice.name)
         entries = choice.model_dump() | choice.options | dict(axes or {})
-        known = {"engine": engine_names()}  # any PennyLane device can be typed too
+        known = {"engine": engine_names()}  # a PennyLane device may be typed too
         self.form = Form(card_settings(choice.name), entries, known, sweepable=True)
         self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
         self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")
@@ -80,7 +86,7 @@ class MethodCard(Fold):
 
     @property
     def label(self) -> str:
-        """The method with all that was entered, right or wrong, and what is swept."""
+        """The method with all entries, valid or not, and its swept settings."""
         changed = self.form.changed
         label = calls.call(self.name, changed) if self.faults() else self.choice().label
         if (title := shown(label)) != label:
@@ -88,10 +94,12 @@ class MethodCard(Fold):
         return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label
 
     def choice(self) -> MethodChoice:
-        """The method as entered, without what is swept; only what differs from the defaults is written out.
+        """Return the method as entered, with swept settings at their defaults.
+
+        Only differences from the defaults are written out.
 
         Raises:
-            Refusal: If an entry is out of its limits, or the entries contradict each other.
+            Refusal: If an entry is outside its limits, or entries contradict each other.
         """
         for fault in self.form.faults():
             raise Refusal(fault.sentence)
@@ -101,7 +109,7 @@ class MethodCard(Fold):
         return MethodChoice(name=self.name, **choice, options=changed)
 
     def faults(self, place: str = "") -> list[Fault]:
-        """What is wrong, with the control to change."""
+        """Return the errors with the controls to change."""
         try:
             self.choice()
         except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""The methods to compare: a card each, and a list to add from.
+"""The methods to compare: one card each, and a list to add from.
 
 The same method may be added twice, with other options.
 """
@@ -23,14 +23,14 @@ ADD = "add a method …"
 
 
 class MethodCards:
-    """Cards of methods with a list to add from; `cards.choices()` is what was picked.
+    """Cards of methods with a list to add from; read `cards.choices()`.
 
     Args:
-        choices: The methods to start with.
+        choices: The initial method choices.
         changed: Called after every entry.
-        model: Names the base model, on which LoRA of a method's size is found for its controls.
-        on_error: Takes what goes wrong in the answer to an entry or a button.
-        axes: Gives the settings of a method that hold several values at the start.
+        model: Returns the base model, on which the LoRA of a method's size is computed.
+        on_error: Receives exceptions of callbacks.
+        axes: Returns the initial settings of a method with several values.
     """
 
     def __init__(
@@ -56,24 +56,24 @@ class MethodCards:
             self.cards[0].unfolded = True
 
     def offer(self) -> None:
-        """List the methods that there are now, with what adds one with its controls."""
+        """List the present methods, and entries that add a method with its controls."""
         self.families = families()
         options = (ADD, *self.families, *method_entries())
         if self.add.options != options:
             self.add.options = options
 
     def choices(self) -> list[MethodChoice]:
-        """Every method as entered.
+        """Return every method as entered.
 
         Raises:
-            Refusal: If there is none, or an entry cannot be.
+            Refusal: If there is none, or an entry is invalid.
         """
         for fault in self.faults():
             raise Refusal(fault.sentence)
         return [card.choice() for card in self.cards]
 
     def faults(self) -> list[Fault]:
-        """What is wrong, with the control to change."""
+        """Return the errors with the controls to change."""
         if not self.cards:
             return [Fault("add at least one method", self.add)]
         of_cards = [fault for card in self.cards for fault in card.faults(self._place(card))]
@@ -86,7 +86,7 @@ class MethodCards:
         ]
 
     def _repeated(self) -> list[tuple[str, MethodCard]]:
-        """The cards that say the same as one above them, with the title of that."""
+        """Return the cards equal to an earlier one, with the title of the earlier card."""
         labels = [card.label for card in self.cards]
         numbers = [i for i, label in enumerate(labels) if label in labels[:i]]
         return [(labels[i], self.cards[i]) for i in numbers]
@@ -116,7 +116,7 @@ class MethodCards:
             self._renew()
 
     def _choices_of(self, option: str) -> list[MethodChoice]:
-        """A method; or the controls of a method, beside it if it is there already."""
+        """Return a method's choice; or its controls, with the method unless present."""
         name = self.families.get(option)
         if name is None:
             return [MethodChoice(name=option)]
@@ -126,11 +126,11 @@ class MethodCards:
         return [c for c in with_controls(method, self.model()) if c.meaning not in meanings]
 
     def run_on(self, label: str, engine: str) -> None:
-        """Have a method's circuits run on an engine."""
+        """Set the engine of a method's circuits."""
         self._card_of(label).form["engine"].value = engine
 
     def twin_on(self, label: str, engine: str) -> None:
-        """Add a method once more, its circuits on another engine."""
+        """Add a method once more, with its circuits on another engine."""
         card = self._card_of(label)
         choice = card.choice()
         twin = choice.replace(options={**choice.options, "engine": engine}, title="")
@@ -138,7 +138,7 @@ class MethodCards:
         self._renew()
 
     def _card_of(self, label: str) -> MethodCard:
-        """The card of a method by its label, in which the numbers of an open size may be written out."""
+        """Return a method's card by label; the label may state numbers of automatic sizes."""
         meant = MethodChoice.parse(label).options.items()
         cards = [card for card in self.cards if not card.faults()]
         named = [card for card in cards if card.choice().label == label]
@@ -156,7 +156,7 @@ class MethodCards:
         self._renew()
 
     def _draw(self) -> None:
-        """Cards in their order, each under its label, with a number where two labels are equal."""
+        """Show cards in order under their labels, with a number for equal labels."""
         labels = [card.label for card in self.cards]
         for i, (card, label) in enumerate(zip(self.cards, labels, strict=True)):
             number = labels[:i].count(label) + 1
@@ -170,6 +170,6 @@ class MethodCards:
 
 
 def families() -> dict[str, str]:
-    """What adds a method with its classical controls, those with most of them first."""
+    """Return the entries that add a method with classical controls, most controls first."""
     entries = sorted(method_entries().values(), key=lambda entry: -entry.n_controls)
     return {f"{entry.name} with its controls": entry.name for entry in entries if entry.n_controls}

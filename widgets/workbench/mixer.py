@@ -1,4 +1,4 @@
-"""A fold with a weight for each run; while it is open, their adapters answer in one."""
+"""A fold with a weight per run; while open, the chat mixes their adapters."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,10 +15,10 @@ HELP = (
 
 
 class Mixer(Fold):
-    """Weights of adapters.
+    """A fold with the weights of adapters.
 
     Args:
-        changed: Called when a weight was moved, or the fold opened or shut.
+        changed: Called after a weight has changed, or the fold was opened or closed.
 
     Example:
         >>> mixer = Mixer(lambda: None)
@@ -38,12 +38,12 @@ class Mixer(Fold):
 
     @property
     def weights(self) -> dict[str, float] | None:
-        """By run id; None while the fold is shut or there is nothing to mix."""
+        """The weights by run id; None if the fold is closed or empty."""
         values = {run: slider.value for run, slider in self.sliders.items()}
         return values if values and self.unfolded else None
 
     def show(self, titles: Mapping[str, str]) -> None:
-        """Offer a weight for each of these runs, by id and title; all the same at first."""
+        """Offer an equal initial weight for each of these runs, by id and title."""
         share = round(1 / max(len(titles), 1), 2)
         self.sliders = {
             run: ipw.FloatSlider(

@@ -1,6 +1,6 @@
 """A control for a name: pick a known name, or type another.
 
-Has the one trait `value`, as every control of a form.
+Its single trait is `value`, like every control of a form.
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ OTHER = "other …"
 
 
 class NamePicker(ipw.VBox):
-    """A drop-down of known names; its last entry opens a text field.
+    """A dropdown of known names; its last entry opens a text field.
 
     Args:
-        name: What stands beside it.
+        name: Label of the control.
         known: Names to pick from.
-        help: Shown where the mouse rests.
+        help: Tooltip.
 
     Example:
         >>> control = NamePicker("model", ["tiny", "minilm"])
@@ -39,16 +39,16 @@ class NamePicker(ipw.VBox):
         self._read()
 
     def focus(self) -> None:
-        """Go to the part that was used."""
+        """Focus the dropdown, or the text field if it is in use."""
         (self.entry if self.pick.value == OTHER else self.pick).focus()
 
     def _read(self, _change=None) -> None:
-        """Take over what was picked or typed."""
+        """Copy the picked or typed name to `value`."""
         self.entry.layout.display = "" if self.pick.value == OTHER else "none"
         self.value = self.entry.value.strip() if self.pick.value == OTHER else self.pick.value
 
     def _draw(self, change) -> None:
-        """Show a value that was set from code."""
+        """Show a value that was set by code."""
         if change["new"] in self.known:
             self.pick.value = change["new"]
         elif change["new"]:

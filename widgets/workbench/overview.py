@@ -1,4 +1,4 @@
-"""What a comparison will cost before it starts: parameters, seconds per step, warnings and circuits.
+"""The cost of a comparison before its launch: parameters, seconds per step, warnings, circuits.
 
 Shows previews of `qtha_lab.experiment.cost.preview`; computes nothing.
 """
@@ -13,7 +13,7 @@ from ..kit.fold import Fold
 
 
 class Overview:
-    """Show `overview.panel`; fill it with the previews of the methods."""
+    """A table of the previews of the methods; show `overview.panel`."""
 
     def __init__(self):
         self.table = styles.text("", "qtha-table")
@@ -35,11 +35,11 @@ class Overview:
         self.show({})
 
     def waiting(self) -> None:
-        """Say that the figures are being worked out."""
+        """Mark the displayed numbers as out of date."""
         self.panel.add_class("qtha-stale")
 
     def show(self, previews: dict) -> None:
-        """Draw the previews, by label of their method."""
+        """Draw the previews, by method label."""
         self.panel.remove_class("qtha-stale")
         self.table.value = styles.table([_row(n, p) for n, p in previews.items()])
         self.notes.value = styles.lines(findings.sizes([_entry(n, p) for n, p in previews.items()]))
@@ -69,7 +69,7 @@ def _row(label: str, preview) -> dict[str, str]:
 
 
 def _simulated(label: str, simulation) -> dict[str, str]:
-    """A step's circuits, with their slopes."""
+    """Return a row on the circuits of a step, with their gradients."""
     seconds, shots = simulation.seconds, simulation.shots
     return {
         "circuits of": shown(label),
@@ -81,7 +81,7 @@ def _simulated(label: str, simulation) -> dict[str, str]:
 
 
 def _engines(simulated: dict) -> list[str]:
-    """Why these engines, each reason once."""
+    """Return the reasons for the chosen engines, each once."""
     reasons: dict[str, list[str]] = {}
     for label, simulation in simulated.items():
         reasons.setdefault(f"Engine {simulation.engine}, {simulation.why}", []).append(label)
@@ -89,6 +89,6 @@ def _engines(simulated: dict) -> list[str]:
 
 
 def _entry(label: str, preview) -> dict:
-    """A method as `qtha_lab.studies.comparison.findings` takes it."""
+    """Return a method in the format of `qtha_lab.studies.comparison.findings`."""
     count = preview.trainable_parameters
     return {"label": label, "method": method_of(label), "trainable_parameters": count}

@@ -1,4 +1,4 @@
-"""A description saved as a notebook that repeats it: a name, a button, and where the file lies."""
+"""Controls that save a description as a notebook that repeats it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +17,15 @@ class Description(Protocol):
     """An experiment, a comparison or a sweep."""
 
     def to_notebook(self) -> str:
-        """The text of the notebook."""
+        """Return the text of the notebook."""
         ...
 
 
 class SaveNotebook(ipw.VBox):
-    """Put one beside what shows a description in other forms.
+    """A file name and a button for the notebook of a description.
 
     Args:
-        describe: Gives the description as it is now; may refuse.
+        describe: Returns the present description; may refuse.
 
     Example:
         >>> from qtha_lab.experiment import Comparison
@@ -44,10 +44,10 @@ class SaveNotebook(ipw.VBox):
         super().__init__([styles.row(self.file, button, self.state), self.error.panel])
 
     def write(self) -> Path:
-        """Write the file and say where it lies.
+        """Write the file and show its path.
 
         Raises:
-            Refusal: If there is such a file already, or the description is refused.
+            Refusal: If the file exists, or the description is refused.
         """
         name = self.file.value.strip()
         path = as_path(name if name.endswith(".ipynb") else f"{name}.ipynb")

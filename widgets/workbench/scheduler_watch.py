@@ -1,6 +1,7 @@
-"""What drives runs while it runs: how it stands; stop and resume. The panel that those of sweeps and comparisons are made of.
+"""The base panel for a scheduler process: its state, with Stop and Resume.
 
-Reads a directory, so that a new panel, kernel or tab finds it again; its driver is a process of its own.
+Panels of sweeps and comparisons derive from it. It reads a directory, so that a new panel, kernel
+or tab finds it again. The scheduler is a process of its own.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ BAR_STYLES = {"finished": "success", "dead": "danger"}
 
 
 class Scheduled(Protocol):
-    """What a driver works at, as its directory tells it."""
+    """The work of a scheduler process, as its directory states it."""
 
     @property
     def folder(self) -> ScheduledDir:
@@ -35,21 +36,23 @@ View = TypeVar("View", bound=Scheduled)
 
 
 class SchedulerWatch(Shown, Generic[View]):
-    """Follows one driver of the runs folder, by default the latest; `noun` is also the trait with the name of what is shown.
+    """A panel that follows one scheduler process, by default the latest.
 
-    A panel says what there is (`folders`), how one is called (`title`), opened (`attach`), read in a thread (`read`) and drawn.
+    `noun` is also the trait with the name of the displayed directory. A subclass lists directories
+    (`folders`), names one (`title`), opens it (`attach`), reads it in a thread (`read`) and draws
+    it.
 
     Attributes:
         runs: The ids of its runs so far.
 
     Args:
-        name: Of the one to show; None is the latest.
-        background: Where reading and waiting are done; by default its own.
-        announce: Takes news to be read aloud.
+        name: Name of the directory to show; None is the latest.
+        background: Runs the reading and waiting; default a `Background` of its own.
+        announce: Receives sentences for a screen reader.
     """
 
     noun: ClassVar[str]
-    needs_libraries: ClassVar[bool] = False  # to read it
+    needs_libraries: ClassVar[bool] = False  # True if `read` imports them
     runs = traitlets.Tuple()
 
     def __init__(
@@ -79,34 +82,34 @@ class SchedulerWatch(Shown, Generic[View]):
         setattr(self, self.noun, name if name is not None else (names or [""])[0])
 
     def parts(self) -> list[ipw.Widget]:
-        """What stands between the state and the list of earlier ones."""
+        """Return the widgets between the state and the list of earlier directories."""
         raise NotImplementedError
 
     def folders(self) -> Sequence[ScheduledDir]:
-        """What there is in the runs folder, newest first."""
+        """Return the directories in the runs folder, newest first."""
         raise NotImplementedError
 
     def title(self, folder: Any) -> str:
-        """When, what and with which methods."""
+        """Return a title with time, model, task and methods."""
         raise NotImplementedError
 
     def attach(self, name: str) -> View:
-        """Open one by its name."""
+        """Open a directory by its name."""
         raise NotImplementedError
 
     def read(self, view: View) -> tuple[str, str, Any]:
-        """Its state, how it stands in words, and what else `draw` wants; the state is read before the rest."""
+        """Return the state, a sentence on it, and data for `draw`; read the state first."""
         raise NotImplementedError
 
     def draw(self, view: View, state: str, rest: Any) -> None:
-        """Draw what was read."""
+        """Draw the result of `read`."""
         raise NotImplementedError
 
     def clear(self) -> None:
-        """Empty what was drawn of the one before."""
+        """Clear the drawing of the previous directory."""
 
     def list_again(self) -> None:
-        """Offer what is in the folder now."""
+        """Update the list of directories in the runs folder."""
         folders = self.folders()
         named = [(self.title(folder), folder.path.name) for folder in folders]
         self.pick.options = [(f"show a {self.noun} …", ""), *named]
@@ -114,7 +117,7 @@ class SchedulerWatch(Shown, Generic[View]):
         self.pick.layout.display = "" if folders else "none"
 
     async def follow(self) -> None:
-        """Read and draw about once a second, until the driver has ended."""
+        """Read and draw about once a second, until the scheduler has ended."""
         while (view := self.view) is not None:
             in_thread = with_libraries if self.needs_libraries else asyncio.to_thread
             state, sentence, rest = await in_thread(self.read, view)
@@ -126,13 +129,13 @@ class SchedulerWatch(Shown, Generic[View]):
             await asyncio.sleep(TICK_SECONDS)
 
     async def act(self, action: Callable[[Any], Any]) -> None:
-        """Stop, resume or another action, which may take long, then follow."""
+        """Run an action such as stop or resume in a thread, then follow."""
         if self.view is not None:
             await asyncio.to_thread(action, self.view)
         self.background.start(self.noun, self.follow)
 
     def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> ipw.Button:
-        """A button that does something to what is shown, once at a time."""
+        """Create a button for an action on the displayed directory, once at a time."""
         button = ipw.Button(description=label, icon=icon, tooltip=label).add_class("qtha-small")
         start = self.background.start_once
         button.on_click(self.error.guard(lambda _: start(label, lambda: self.act(action))))

@@ -1,6 +1,7 @@
-"""What to compare or to sweep: model, task, seeds, methods and training, every control drawn from its declaration.
+"""The form of a comparison or sweep: model, task, seeds, methods and training.
 
-`setup.description()` is the same object that a script or a YAML file would describe.
+Every control follows from a declaration. `setup.description()` is the same object that a script or
+a YAML file would describe.
 """
 
 import logging
@@ -38,16 +39,16 @@ from .tuning_form import TuningForm
 
 log = logging.getLogger(__name__)
 
-ELSEWHERE = ("methods", "training", "task_options", "tuning")  # in forms of their own
+ELSEWHERE = ("methods", "training", "task_options", "tuning")  # settings with forms of their own
 
 
 class Setup:
-    """Show `setup.panel`.
+    """The form of a comparison or sweep; show `setup.panel`.
 
     Args:
-        start: The comparison or the sweep to start with.
+        start: The initial comparison or sweep.
         changed: Called after every entry.
-        on_error: Takes what goes wrong in the answer to an entry or a button.
+        on_error: Receives exceptions of callbacks.
         go: Called with the control that was searched for.
     """
 
@@ -102,15 +103,16 @@ class Setup:
         )
 
     def comparison(self) -> Comparison:
-        """Everything as entered, with what is swept at its default.
+        """Return the comparison as entered, with swept settings at their defaults.
 
         Raises:
-            Refusal: One sentence on the first entry that is out of its limits or contradicts another.
+            Refusal: One sentence on the first entry that is outside its limits or contradicts
+                another.
         """
         return Comparison(**self._fields())
 
     def description(self) -> Comparison | Sweep:
-        """Everything as entered: a sweep, if any setting holds several values.
+        """Return the comparison as entered, or a sweep if any setting holds several values.
 
         Raises:
             Refusal: As `comparison`.
@@ -139,13 +141,13 @@ class Setup:
         }
 
     def _what(self) -> dict[str, Any]:
-        """What to fine-tune, several models or tasks in the place of one."""
+        """Return model, task and seeds; several models or tasks replace the single one."""
         values = self.what.values
         picked = {single for several, single in SEVERAL.items() if values[several]}
         return {name: value for name, value in values.items() if name not in picked}
 
     def faults(self) -> list[Fault]:
-        """All that is wrong on its own, in the order of the page."""
+        """Return all errors of single entries, in the order of the page."""
         cards = self.methods.cards
         alone = self._faults_of_what() + self.task_options.faults() + self.methods.faults()
         of_axes = faults_of_axes(cards, self.training, self.sweep.grid)
@@ -154,7 +156,7 @@ class Setup:
         return alone + self.training.faults() + of_tuning + of_axes + of_sweep
 
     def _faults_of_what(self) -> list[Fault]:
-        """Entries that their declaration refuses, else what the description does, such as a seed given twice."""
+        """Return faults of single entries, else of the description, such as a repeated seed."""
         try:
             Comparison(**self._what())
         except Refusal as refusal:
@@ -162,7 +164,7 @@ class Setup:
         return self.what.faults()
 
     def fault(self, sentence: str) -> Fault:
-        """A refusal of the whole, with the control it is about where it begins with a setting's name."""
+        """Convert a refusal to a fault, with the control of the setting named first."""
         forms = (self.what, self.task_options, self.training, self.tuning.form, self.sweep.form)
         faults = [form.fault(sentence) for form in forms]
         return next((fault for fault in faults if fault.control), faults[0])
@@ -172,14 +174,14 @@ class Setup:
         self.on_change()
 
     def _name_axes(self) -> None:
-        """Tell the form of the sweep which settings hold several values."""
+        """Pass the settings with several values to the form of the sweep."""
         cards = self.methods.cards
         self.sweep.name(axes_in(cards, self.training))
         self.sweep.offer(partly_swept(cards))
         self.finder.offer()
 
     def _places(self) -> dict[str, ipw.DOMWidget]:
-        """Every method and setting by the words it is searched by."""
+        """Return the controls of every method and setting, by search text."""
         places: dict[str, ipw.DOMWidget] = {}
         for card in self.methods.cards:
             places[card.title] = card.button
@@ -195,13 +197,13 @@ class Setup:
         return places
 
     def _spread(self, name: str, values: Any) -> None:
-        """Sweep a setting alike in every method that has it."""
+        """Enter the same values of a setting in every method that has it."""
         for card in self.methods.cards:
             if name in card.form.fields:
                 card.form[name].value = values
 
     def _draw_task_options(self, values: dict) -> None:
-        """The options of the task now picked; a name not known here has none to draw."""
+        """Show the options of the selected task; an unknown task shows none."""
         try:
             settings = task_settings(self.what["task"].value)
         except Refusal as reason:

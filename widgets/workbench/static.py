@@ -1,6 +1,6 @@
-"""What stands for a workbench where no kernel answers: a saved notebook, a web page, an e-mail.
+"""Static content of a workbench for pages without a kernel, such as saved notebooks.
 
-Still text and a table; `widgets.workbench.workbench` is the live one.
+Text and a table only; `widgets.workbench.workbench` is the live panel.
 """
 
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ NOTE = (
 
 
 def note() -> dict[str, str]:
-    """The sentence above a panel; a page in which the panel lives does not show it."""
+    """Return the note above a panel; a page with a live panel hides it."""
     return {"text/html": f'<p class="qtha-note"><b>{NOTE}</b></p>', "text/plain": NOTE}
 
 
 def bundle(comparison: Comparison, runs: Iterable) -> dict[str, str]:
-    """The runs and their states, and the comparison as YAML; as a page and as plain text."""
+    """Return the runs with their states and the comparison as YAML, as HTML and text."""
     rows = [_row(run) for run in runs]
     text = comparison.to_yaml()
     lines = ["  ".join(row.values()) for row in rows]

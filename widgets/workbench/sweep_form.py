@@ -1,6 +1,7 @@
-"""How points on the axes are chosen, how many, and what that will take; opens as soon as a field holds several values.
+"""The form of a sweep: search, number of trials and forecast.
 
-Knows no setting by name but that the axes of methods and training stand in their own fields.
+Opens as soon as a field holds several values. The axes of methods and training stand in their own
+fields; this module names no other setting.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ INVITATION = (
 
 
 def sweep_settings() -> dict[str, Setting]:
-    """The settings of a sweep beside its methods; the axes are those that no number field holds."""
+    """Return a sweep's settings beside its methods, with axes for non-numeric settings only."""
     declared = settings_of(Sweep)
     declared["axes"] = dataclasses.replace(
         declared["axes"],
@@ -39,10 +40,10 @@ def sweep_settings() -> dict[str, Setting]:
 
 
 class SweepForm(Fold):
-    """Says "sweep" once there is an axis.
+    """A form whose title lists the axes of the sweep.
 
     Args:
-        values: Entries to start with.
+        values: Initial values.
         changed: Called after every entry.
         spread: Called with a setting and values that every method is to sweep.
     """
@@ -66,16 +67,16 @@ class SweepForm(Fold):
 
     @property
     def grid(self) -> bool:
-        """Whether every point of a grid is tried."""
+        """True if the search tries every grid point."""
         return self.form.values["search"] == "grid"
 
     @property
     def swept(self) -> bool:
-        """Whether there is any axis."""
+        """True if there is any axis."""
         return bool(self.axes)
 
     def name(self, axes: Mapping[str, Any]) -> None:
-        """Take the axes of the other forms, and say them in the title; the first one opens this."""
+        """Set the axes of the other forms and the title; the first axis unfolds."""
         was_swept = self.swept
         others = {} if self.form["axes"].error else self.form.values["axes"]
         self.axes = {**axes, **others}
@@ -84,7 +85,7 @@ class SweepForm(Fold):
             self.unfolded = True
 
     def offer(self, partly: Mapping[str, Any]) -> None:
-        """A button for each setting that some methods sweep and others could."""
+        """Show a button for each setting that only some methods sweep."""
         put(self.offers, [self._offer(name, values) for name, values in partly.items()])
 
     def _offer(self, name: str, values: Any) -> ipw.Button:
@@ -94,14 +95,14 @@ class SweepForm(Fold):
         return button
 
     def wait(self) -> None:
-        """What was said holds no longer: of no sweep nothing is said, of another it is being worked out."""
+        """Mark the forecast as out of date; without a sweep, clear the forecast."""
         if self.swept:
             self.forecast.add_class("qtha-stale")
         else:
             self.show(())
 
     def show(self, sentences: Iterable[str]) -> None:
-        """Say what the sweep will take."""
+        """Show sentences on the size of the sweep."""
         sentences = list(sentences)
         self.forecast.remove_class("qtha-stale")
         self.forecast.value = style.lines(sentences)

@@ -1,6 +1,7 @@
-"""A sweep while it runs: its state, trials so far, the best of each method; stop, resume, more trials, confirm the best.
+"""A panel of a sweep in progress: state, trials, the best trial per method.
 
-Reads the sweep's directory, so that a new panel, kernel or tab finds it again; its driver is a process of its own.
+Its buttons stop, resume, extend and confirm the sweep. It reads the sweep's directory, so that a
+new panel, kernel or tab finds it again. The scheduler is a process of its own.
 """
 
 import asyncio
@@ -34,11 +35,13 @@ WORDS = {
 
 
 class SweepWatch(SchedulerWatch[Trials]):
-    """Follows one sweep of the runs folder, by default the latest; see `SchedulerWatch`.
+    """A panel that follows one sweep of the runs folder; see `SchedulerWatch`.
+
+    The default is the latest sweep.
 
     Attributes:
-        sweep: The name of the sweep shown, empty for none.
-        confirming: The ids of the runs launched last to confirm its best.
+        sweep: The name of the displayed sweep, empty for none.
+        confirming: The ids of the runs launched last to confirm its best trials.
 
     Example:
         >>> SweepWatch()  # doctest: +SKIP
@@ -66,9 +69,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         self.seeds.add_class("qtha-count")
         self.launched = styles.text("", "qtha-text")
         self.see = ipw.Button(description="Views of its runs", icon="line-chart")
-        self.see.add_class(
-            "qtha-small"
-        ).layout.display = "none"  # until a page has a place for them
+        self.see.add_class("qtha-small").layout.display = "none"  # hidden until a page offers views
         return [
             self.bar,
             self.best,
@@ -109,7 +110,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         self.best.value = self.table.value = self.launched.value = ""
 
     def still(self) -> dict[str, str]:
-        """How the sweep stands now, and the best of each method."""
+        """Return the state of the sweep and the best trial per method."""
         if self.view is None:
             return {"text/plain": "There is no sweep yet."}
         _, words, records = self.read(self.view)
@@ -142,7 +143,7 @@ class SweepWatch(SchedulerWatch[Trials]):
 
 
 def title(folder: SweepDir) -> str:
-    """When, what and which axes: `2026-11-24 15:30 · tiny/qa · lora, qtha over learning_rate`."""
+    """Return a title such as `2026-11-24 15:30 · tiny/qa · lora, qtha over learning_rate`."""
     try:
         described = folder.sweep
     except Refusal as reason:
@@ -155,13 +156,13 @@ def title(folder: SweepDir) -> str:
 def sentence(
     state: str, records: Iterable[TrialRecord], planned: int, left: float | None = None
 ) -> str:
-    """How a sweep stands, in words.
+    """Describe the state of a sweep in words.
 
     Args:
         state: As `Trials.state`.
         records: The trials so far.
-        planned: How many there will be.
-        left: Seconds that those to come will take, where it is known; said while it runs.
+        planned: Number of planned trials.
+        left: Seconds left, if known; included while the sweep runs.
     """
     states = [record.state for record in records]
     counts = ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states))
@@ -171,7 +172,7 @@ def sentence(
 
 
 def best_rows(trials: Trials, records: list[TrialRecord]) -> list[dict[str, str]]:
-    """A row per method: its best point so far, of how many trials."""
+    """Return one row per method: its best point so far, and its number of trials."""
     described, best = trials.sweep, trials.best(records)
     return [
         {
@@ -186,7 +187,7 @@ def best_rows(trials: Trials, records: list[TrialRecord]) -> list[dict[str, str]
 
 
 def objective_title(described: Sweep) -> str:
-    """The objective with its unit."""
+    """Return the objective with its unit."""
     measure = MEASURES[described.objective]
     return f"{measure.words} ({measure.unit})" if measure.unit else measure.words
 

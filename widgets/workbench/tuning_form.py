@@ -1,4 +1,4 @@
-"""How every method is tuned before it is compared: axes, trials and seeds; open as soon as there is an axis."""
+"""The form of the tuning before a comparison: axes, trials and seeds."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -19,16 +19,16 @@ INVITATION = (
 
 
 def tuning_settings() -> dict[str, Setting]:
-    """The settings of a tuning, of which an empty form has no axis."""
+    """Return the settings of a tuning, with no axis by default."""
     declared = settings_of(Tuning)
     return declared | {"axes": dataclasses.replace(declared["axes"], default={})}
 
 
 class TuningForm(Fold):
-    """Show it; read `value`.
+    """The form of a tuning, unfolded if it has initial values; read `value`.
 
     Args:
-        values: Entries to start with.
+        values: Initial values.
         changed: Called after every entry.
     """
 
@@ -41,10 +41,10 @@ class TuningForm(Fold):
 
     @property
     def tunes(self) -> bool:
-        """Whether there is any axis."""
+        """True if there is any axis."""
         return bool(self.form.values["axes"])
 
     @property
     def value(self) -> dict[str, Any] | None:
-        """The tuning as a comparison has it; None without an axis."""
+        """The tuning in the format of a comparison; None without an axis."""
         return self.form.changed if self.tunes else None

@@ -1,6 +1,7 @@
-"""Runs while they train: rows with Stop and Resume, live curves, and the table of those that have ended.
+"""Runs during training: rows with Stop and Resume, live curves, and a results table.
 
-Follows run directories; a page reload or a kernel restart loses nothing, for a new panel reads them again.
+Follows run directories. A page reload or a kernel restart loses nothing, because a new panel reads
+them again.
 """
 
 import asyncio
@@ -34,9 +35,10 @@ AGAIN = "{} shown here with the method and seed of a newer one: the newest of ea
 
 
 class Watch:
-    """Show `watch.panel` in a page with a `look.style_sheet()`; `watch.show(runs)` follows other runs.
+    """A panel of runs; show `watch.panel`, follow other runs by `watch.show(runs)`.
 
-    `stop_all` and `resume_all` are buttons for all of them, for wherever they are in sight.
+    The page needs a `styles.style_sheet()`. The buttons `stop_all` and `resume_all` act on all runs
+    and may be placed anywhere.
     """
 
     def __init__(self, background: Background):
@@ -61,7 +63,7 @@ class Watch:
         return self.plot.runs
 
     def show(self, runs: Iterable[Run]) -> None:
-        """Follow these runs instead."""
+        """Follow other runs."""
         runs = list(runs)
         self.panel.layout.display = "" if runs else "none"
         self.log.layout.display = "none"
@@ -72,18 +74,18 @@ class Watch:
         self.background.start("follow", self.follow)
 
     def show_log(self, run: Run) -> None:
-        """Show what a run has written, under the rows."""
+        """Show the log of a run below the rows."""
         self.log.title, self.log.layout.display, self.log.unfolded = f"Log of {run.id}", "", True
         if isinstance(self.log.content, LogView):
             self.log.content.show(run.id, run.path.parent)
         self.log.button.focus()
 
     def stop(self, runs: Iterable[Run]) -> None:
-        """Ask runs to stop: after their step, and saved."""
+        """Request that runs stop after their current step, with their state saved."""
         self.background.start("stop", lambda: self._in_threads([run.stop for run in runs]))
 
     def resume(self, runs: Iterable[Run]) -> None:
-        """Go on from the last checkpoints with all that can."""
+        """Resume all resumable runs from their last checkpoints."""
 
         async def work() -> None:
             states = [(run, (await asyncio.to_thread(run.status)).state) for run in runs]
@@ -96,7 +98,10 @@ class Watch:
         self.background.start("resume", work)
 
     async def follow(self) -> None:
-        """Draw at most twice a second, and the table whenever a run ends, until all have."""
+        """Draw at most twice a second until all runs end, with a results table.
+
+        The table is renewed whenever a run ends.
+        """
         ended = -1
         self.plot.chart.expect(bool(self.runs))
         while self.runs:
@@ -112,13 +117,13 @@ class Watch:
             await asyncio.sleep(TICK_SECONDS)
 
     def _offer(self, statuses: dict) -> None:
-        """Offer to stop and to resume all where there is any to be."""
+        """Enable the buttons for all runs if any run can be stopped or resumed."""
         rows = [self.list.rows[run_id] for run_id in statuses if run_id in self.list.rows]
         self.stop_all.disabled = all(row.stop.disabled for row in rows)
         self.resume_all.disabled = all(row.resume.disabled for row in rows)
 
     async def show_results(self) -> None:
-        """Show the table of what has ended so far, and what it does and does not show."""
+        """Show the table of ended runs, and notes on its findings."""
         if not is_comparison(self.runs):
             self.results.value = styles.table(await asyncio.to_thread(rows_of, self.runs))
             self.notes.value = styles.lines([SEVERAL])
@@ -132,7 +137,7 @@ class Watch:
         self.notes.value = styles.lines([*repeats, *summary["notes"]]) if any_ended else ""
 
     async def _in_threads(self, calls: list[Callable]) -> None:
-        """Calls that may take long, in threads of their own, so that the reading goes on beside them."""
+        """Run slow calls in threads of their own, so that reading goes on."""
         if not calls:
             return
         pool = ThreadPoolExecutor(len(calls))
@@ -144,7 +149,7 @@ class Watch:
 
 
 def rows_of(runs: Iterable[Run]) -> list[dict[str, str]]:
-    """Runs of several launches as rows of text, seeds as one, with the settings in which they differ."""
+    """Format runs of several launches as rows, seeds grouped, with their differing settings."""
     groups = query(rows(runs), sort="eval_loss", group="seeds")
     names = worth_showing(groups)
     return [{name: text(row, name) for name in names} for row in groups]

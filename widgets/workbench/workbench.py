@@ -1,6 +1,7 @@
-"""The workbench: say what to compare or sweep, see what it will cost, launch, watch, stop, resume, read the table.
+"""The workbench: describe a comparison or sweep, preview its cost, launch and monitor it.
 
-Ties the other panels together. Without it: `Comparison`, `Sweep`, `preview`, `launch`, `attach`, `compare`.
+Ties the other panels together. The headless equivalents are `Comparison`, `Sweep`, `preview`,
+`launch`, `attach` and `compare`.
 """
 
 import asyncio
@@ -43,16 +44,16 @@ from .watch import Watch
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.4
-RECENT = 200  # runs among which the latest comparison is looked for
+RECENT = 200  # newest runs that are searched for the latest comparison
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
 class Workbench(Shown):
-    """Shown by being the last line of a cell, alone or in any box.
+    """The workbench panel, for the last line of a cell, alone or in any box.
 
     Args:
-        comparison: What the form starts with, or a sweep; default what was launched last, else QTHA and LoRA on
-            tiny/qa.
+        comparison: Initial comparison or sweep; default the last launched one, else QTHA and LoRA
+            on tiny/qa.
         attach: Runs, or their ids, to show; default the latest comparison in the runs folder.
 
     Example:
@@ -63,7 +64,7 @@ class Workbench(Shown):
         self, comparison: Comparison | Sweep | None = None, attach: Iterable | None = None
     ):
         super().__init__()
-        warm.prepare()  # while the form is being filled in
+        warm.prepare()  # while the user fills in the form
         self.add_class("qtha-workbench")
         self.aria = Aria()
         self.banner = Banner(self.go, self.aria.say)
@@ -101,7 +102,7 @@ class Workbench(Shown):
         display(self._repr_mimebundle_(), raw=True)
 
     def still(self) -> dict[str, str]:
-        """The table of the runs, and the comparison."""
+        """Return the table of the runs, and the comparison."""
         return still.bundle(self.setup.comparison(), self.watch.runs)
 
     def say(self, sentence: str) -> None:
@@ -109,7 +110,10 @@ class Workbench(Shown):
         self.banner.say(sentence)
 
     def refuse(self, error: Exception) -> None:
-        """Show what is wrong: of the entries all, with the way to each; of a fault of ours where to read on."""
+        """Show an error: all invalid entries with links, or one sentence.
+
+        An unexpected exception names the file with its traceback.
+        """
         sentence = faults.sentence(error)
         if not isinstance(error, Refusal):
             return self.banner.refuse([Fault(sentence)])
@@ -118,21 +122,21 @@ class Workbench(Shown):
         self.banner.refuse(of_entries if entered else [self.setup.fault(sentence)])
 
     def go(self, control: ipw.DOMWidget) -> None:
-        """Open what hides a control, and go there."""
+        """Open the folds around a control, and focus the control."""
         reveal(control, self)
         control.focus()
 
     def view(self, runs: Iterable[str]) -> None:
-        """Open the views of runs and go there, past the rows of as many runs."""
+        """Open the views of runs and scroll to them."""
         self.desk.show(runs)
         self.aria.bring("qtha-views-drawer")
 
     def changed(self) -> None:
-        """An entry was made: renew the preview and the code, when entries have settled."""
+        """Renew the preview and the code after a pause in the entries."""
         self.background.start("preview", self.refresh)
 
     async def refresh(self) -> None:
-        """Work out what the comparison would cost, off the event loop."""
+        """Compute the cost of the comparison off the event loop, and show it."""
         self.overview.waiting()
         self.summary.add_class("qtha-stale")
         self.setup.sweep.wait()
@@ -149,10 +153,10 @@ class Workbench(Shown):
         self.summary.remove_class("qtha-stale")
         self.setup.sweep.show(await with_libraries(sentences, described, costs))
         self.engines.show(await in_thread(engines_of, described, costs))
-        self.setup.methods.offer()  # what plugins have brought meanwhile
+        self.setup.methods.offer()  # with methods of new plugins
 
     async def launch(self) -> None:
-        """Start every run of the comparison, or the sweep; none, if any run is refused."""
+        """Launch all runs of the comparison, or the sweep; none if any run is refused."""
         described = self.setup.description()
         self.say("Checking …")
         if isinstance(described, Sweep):
@@ -164,7 +168,7 @@ class Workbench(Shown):
         self._show_launched([run.id for run in started])
 
     def _show_launched(self, ids: Iterable[str]) -> None:
-        """Say how many runs were launched, and watch them."""
+        """Show the number of launched runs, and follow them."""
         ids = tuple(ids)
         runs = "1 run; it goes" if len(ids) == 1 else f"{len(ids)} runs; they go"
         log.info("launched %d runs", len(ids))
@@ -186,12 +190,12 @@ class Workbench(Shown):
         self.staged.comparison = scheduled.folder.path.name
 
     def _show_staged(self, change) -> None:
-        """Watch the runs of a comparison in stages as they are started."""
+        """Follow the runs of a staged comparison as they start."""
         if change["new"]:
             self.desk.ticked = change["new"]
 
     def _group(self, attach: Iterable | None) -> Group | None:
-        """The runs to attach, or the latest comparison."""
+        """Return the runs to attach, or the latest comparison."""
         if attach is None:
             recent = [run for run in runs_.list_runs()[:RECENT] if not run.record.origin]
             newest = next(iter(groups(recent)), None)
@@ -201,7 +205,7 @@ class Workbench(Shown):
         return Group(readable) if readable else None
 
     def _show_ticked(self, _change) -> None:
-        """Watch the runs that are ticked, of whatever launches; say which of them cannot be read, and why."""
+        """Follow the selected runs of any launch; report unreadable ones with the reason."""
         here = {run.id: run for run in self.watch.runs}
         runs = [here.get(name) or runs_.attach(name) for name in self.desk.ticked]
         self.watch.show([run for run in runs if not run.unreadable])
@@ -236,15 +240,19 @@ class Workbench(Shown):
 
 
 def first_comparison() -> Comparison:
-    """QTHA at its default size, the largest LoRA that is not larger, and LoRA of r = 8 as a reference.
+    """Return QTHA at its default size, the largest LoRA below, and a reference LoRA.
 
-    LoRA of r = 1 trains 12.5 % of r = 8 and QTHA at most 24 %, so r = 2 is always larger.
+    The second is the largest LoRA that is not larger than QTHA; the reference has r = 8. LoRA of r
+    = 1 trains 12.5 % of r = 8 and QTHA at most 24 %, so r = 2 is always larger.
     """
     return Comparison(methods=["qtha", "lora(r=1)", "lora"])
 
 
 def with_plugins(start: Comparison | Sweep) -> tuple[Comparison | Sweep, str]:
-    """What the form starts with, its plugins imported; where one is gone another start, and a sentence that says so."""
+    """Import the plugins of an initial description, and return it with an empty message.
+
+    If a plugin is missing, return the default comparison and a sentence that states the reason.
+    """
     try:
         load_plugins(start.plugins)
     except Refusal as reason:
@@ -254,7 +262,7 @@ def with_plugins(start: Comparison | Sweep) -> tuple[Comparison | Sweep, str]:
 
 
 def latest(group: Group | None) -> Sweep | None:
-    """The sweep that was launched last, if no run of the group is newer."""
+    """Return the last launched sweep, if no run of the group is newer."""
     folders = list_sweeps()
     if not folders or (group and max(run.id for run in group.runs) > folders[0].path.name):
         return None

@@ -1,6 +1,6 @@
-"""A base model and the adapters of runs answer one prompt, side by side, word by word, or mixed by weights.
+"""Chat with a base model and the adapters of runs, side by side or mixed.
 
-`speakers.Speakers` does so in this process; `process` in one of its own, which a notebook asks.
+`models.ChatModels` generates in this process; `process` in a process of its own, for notebooks.
 """
 
 from qtha_lab.runs.chat.decoding import Decoding

@@ -1,6 +1,6 @@
-"""Asks the process of talking from an event loop, which it never blocks.
+"""A client of the chat process for an event loop, which it never blocks.
 
-Holds no model; `talking.process` does.
+Holds no model; `process` does.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ LONGEST_LINE = 2**24  # bytes of an event
 
 
 class Client:
-    """A process that answers; started when it is first asked, ended by `close` or with this process.
+    """A client of a chat process, which starts at the first request.
+
+    The process ends by `close` or together with this process.
 
     Args:
-        command: What starts it.
+        command: Command that starts the process.
     """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
@@ -36,23 +38,24 @@ class Client:
 
     @property
     def alive(self) -> bool:
-        """Whether the process has been started and lives."""
+        """True if the process has been started and is running."""
         return self._process is not None and self._process.returncode is None
 
     async def ask(self, **request: Any) -> AsyncIterator[dict[str, Any]]:
-        """The events that answer a request, until the last one (see `process.Desk`).
+        """Send a request and yield its events, until the last one (see `process.Desk`).
 
-        A later request ends this one: who still waits for its events is to be cancelled.
+        A later request ends this one, so a caller that still waits for its events must be
+        cancelled.
 
         Raises:
-            Refusal: In the process's own words, or when it ended before the answer.
+            Refusal: In the process's own words, or if the process ended before the answer.
         """
         self._number = number = self._number + 1
         process = await self._send(request | {"number": number})
         assert process.stdout is not None
         while line := await process.stdout.readline():
             event = parse_json(line)
-            if event["number"] != number:  # of a request that nobody waits for any more
+            if event["number"] != number:  # event of an abandoned request
                 continue
             if event["kind"] == "refusal":
                 raise Refusal(event["sentence"])
@@ -67,12 +70,12 @@ class Client:
         )
 
     async def stop(self) -> None:
-        """End the answer that is being written; its "end" is still to come."""
+        """End the current generation; its "end" event is still to come."""
         if self.alive:
             await self._send({})
 
     async def close(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         process, self._process = self._process, None
         if process is not None:
             if process.returncode is None:

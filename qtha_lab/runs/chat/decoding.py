@@ -1,4 +1,4 @@
-"""How the next token is chosen: the likeliest, or drawn with a seed. Declared once, for flags and forms."""
+"""Settings of decoding: greedy or sampled with a seed; declared once for flags and forms."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from qtha_lab.core.settings import check_settings, setting
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an answer is written.
+    """Settings for the generation of an answer.
 
     Example:
         >>> Decoding(temperature=-1)

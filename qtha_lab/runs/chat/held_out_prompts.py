@@ -1,4 +1,4 @@
-"""Prompts to talk about: rows of a run's task that it was not trained on, with their answers as references."""
+"""Prompts from rows that a run was not trained on, with their reference answers."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ COUNT = 10
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is asked, and the answer that the data set has.
+    """A held-out prompt, with the answer in the data set.
 
     Attributes:
-        messages: The conversation up to the answer, each with a "role" and a "content".
+        messages: The conversation up to the answer; each message has a "role" and a "content".
     """
 
     task: str
@@ -23,12 +23,12 @@ class HeldOut:
 
     @property
     def prompt(self) -> str:
-        """The last thing asked."""
+        """The content of the last message."""
         return self.messages[-1]["content"]
 
 
 def held_out(experiment: Experiment, count: int = COUNT) -> list[HeldOut]:
-    """The first evaluation rows of an experiment; no answer of theirs was trained on.
+    """Return the first evaluation rows of an experiment; their answers were not trained on.
 
     Raises:
         Refusal: If its task has no answers, as a classification.

@@ -1,8 +1,9 @@
-"""Adapters mixed by weights, whatever their methods: a layer's output is y + Σ w_i (y_i - y).
+"""Adapters of any methods mixed by weights.
 
-y is the base layer's output and y_i that with adapter i, both for the same input, so the mix is exact for
-every method. PEFT's `add_weighted_adapter` adds tensors instead, which says nothing about an adapter whose
-change is not linear in them, such as a circuit's.
+A layer returns y + Σ w_i (y_i - y). Here y is the base layer's output and y_i that with adapter i,
+both for the same input. So the mixture is exact for every method. PEFT's `add_weighted_adapter`
+adds tensors instead. That is not meaningful for an adapter whose change is not linear in its
+tensors, such as a circuit's.
 """
 
 import math
@@ -20,7 +21,7 @@ from qtha_lab.core.settings import unknown
 from qtha_lab.runs.chat.shared_weights import twin
 
 Model = TypeVar("Model", bound=nn.Module)
-PREFIX = "base_model.model."  # of a module's name inside a PeftModel
+PREFIX = "base_model.model."  # prefix of a module's name inside a PeftModel
 
 
 class LayerMixture(nn.Module):
@@ -29,7 +30,7 @@ class LayerMixture(nn.Module):
     Args:
         base_layer: The layer without adapters.
         layers: The same layer with each adapter, by the adapter's name.
-        weights: Of the adapters by name; read anew at every pass.
+        weights: Weights of the adapters by name; read at every forward pass.
     """
 
     def __init__(
@@ -40,7 +41,10 @@ class LayerMixture(nn.Module):
         self.names, self.layers = list(layers), nn.ModuleList(layers.values())
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
-        """The base's output and the weighted changes; of one adapter at weight 1 its own output, to the bit."""
+        """Return the base's output plus the weighted changes.
+
+        A single adapter at weight 1 gives its own output bit for bit.
+        """
         pairs = zip(map(self.weights.__getitem__, self.names), self.layers, strict=True)
         parts = [(weight, layer) for weight, layer in pairs if weight != 0]
         if len(parts) == 1 and parts[0][0] == 1:
@@ -51,15 +55,16 @@ class LayerMixture(nn.Module):
 
 
 def mixture(base: Model, models: Mapping[str, PeftModel], weights: dict[str, float]) -> Model:
-    """A model that answers with the weighted changes of several adapters.
+    """Build a model that adds the weighted changes of several adapters.
 
     Args:
         base: The model without adapters.
-        models: Twins of it with one adapter each, by name.
-        weights: By the same names; later changes of this dictionary count from the next pass on.
+        models: Shared-weights copies of it with one adapter each, by name.
+        weights: Weights by the same names; later changes of this dictionary apply from the next
+            forward pass on.
 
     Raises:
-        Refusal: If an adapter brings a whole module of its own, or a weight is unknown or not finite.
+        Refusal: If an adapter replaces a whole module, or a weight is unknown or not finite.
 
     Example:
         >>> import torch
@@ -89,7 +94,7 @@ def mixture(base: Model, models: Mapping[str, PeftModel], weights: dict[str, flo
 
 
 def check_weights(weights: Mapping[str, float], names: Mapping[str, object]) -> None:
-    """Refuse weights of unknown adapters, and those that are no finite numbers."""
+    """Refuse weights that are missing, not finite, or of unknown adapters."""
     for name, weight in weights.items():
         if name not in names:
             raise unknown("adapter", str(name), names)

@@ -1,4 +1,7 @@
-"""Who answers: base models, the runs adapted from them, and their mixture. Weights of a base are loaded once."""
+"""Chat models: base models, the runs adapted from them, and their mixture.
+
+The weights of a base are loaded once.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,12 @@ BaseKey = tuple[str, str, str]  # model, quantization, precision
 
 @dataclass(frozen=True)
 class ChatModel:
-    """One who answers.
+    """A model that generates answers.
 
     Attributes:
-        id: "base" (of several bases with their names), a run's id, or "mix".
-        title: For a person.
-        note: What a person should know, such as the checkpoint that it speaks from.
+        id: "base" (with its name if there are several bases), a run's id, or "mix".
+        title: Title for display.
+        note: Remark for display, such as the checkpoint of the adapter.
     """
 
     id: str
@@ -45,10 +48,10 @@ class ChatModel:
     model: nn.Module
 
     def stream(self, messages: Sequence[dict[str, str]], decoding: Decoding) -> Stream:
-        """Its answer to a conversation, as it is written.
+        """Return the stream of the answer to a conversation.
 
         Raises:
-            Refusal: If nothing is asked, or it fills all positions of the model.
+            Refusal: If the last message is empty, or the prompt fills all positions of the model.
         """
         if not messages or not messages[-1]["content"].strip():
             raise Refusal("the prompt is empty: type a word")
@@ -57,13 +60,14 @@ class ChatModel:
 
 
 class ChatModels:
-    """The bases of some runs and the runs themselves, ready to answer.
+    """The base models of some runs and the runs' own models, loaded for chat.
 
     Args:
-        of: Runs, their ids or the paths of their directories; with an adapter or a whole checkpoint.
+        of: Runs, their ids or the paths of their directories; with an adapter or a whole
+            checkpoint.
 
     Raises:
-        Refusal: If there is none, or one has nothing to answer with.
+        Refusal: If there is no run, or one has no adapter and no checkpoint.
 
     Example:
         >>> chat_models = ChatModels(["20261124-153012-tiny-qa-qtha-s0-1a2b"])  # doctest: +SKIP
@@ -90,7 +94,7 @@ class ChatModels:
         return {chat_model.id: chat_model for chat_model in self.all}[model_id]
 
     def held_out(self) -> list[HeldOut]:
-        """Prompts of the runs' tasks that none of the runs on a task was trained on, with their references."""
+        """Return held-out prompts of the runs' tasks, with their references."""
         firsts = {}
         for run in self.runs:
             experiment = run.experiment
@@ -98,10 +102,10 @@ class ChatModels:
         return [prompt for experiment in firsts.values() for prompt in held_out(experiment)]
 
     def mix(self, weights: Mapping[str, float]) -> ChatModel:
-        """All runs in one, each layer's change being the weighted sum of theirs (see `mixture`).
+        """Return the mixture of all runs, whose layers add the weighted changes (see `mixture`).
 
         Args:
-            weights: By run id; 0 leaves one out.
+            weights: Weights by run id; 0 excludes a run.
 
         Raises:
             Refusal: If the runs have several bases, or a weight is unknown, missing or not finite.
@@ -119,7 +123,7 @@ class ChatModels:
         return self._mixture
 
     def with_mix(self, weights: Mapping[str, float] | None) -> list[ChatModel]:
-        """All who answer, a mixture by these weights among them where there are any."""
+        """Return all chat models, including a mixture if there are weights."""
         return [*self.all, *([self.mix(weights)] if weights else [])]
 
     def answers(
@@ -129,16 +133,19 @@ class ChatModels:
         weights: Mapping[str, float] | None = None,
         of: Collection[str] = (),
     ) -> Iterator[tuple[ChatModel, Stream]]:
-        """All answers at once, a token each in turn; stop anywhere by asking for no more.
+        """Generate all answers together, one token per model in turn.
+
+        The caller may stop at any point by ending the iteration.
 
         Args:
             prompt: A text, or a conversation of messages.
-            decoding: How tokens are chosen.
-            weights: Of a mixture, which then answers too.
-            of: Ids of those who answer; none means all.
+            decoding: Settings of decoding.
+            weights: Weights of a mixture, which then generates too.
+            of: Ids of the models that generate; empty means all.
 
         Yields:
-            A speaker and its answer, which has one more token than before, or has come to its `end`.
+            A chat model and its stream, which has one more token than before, or has reached its
+                `end`.
         """
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         decoding = decoding or Decoding()
@@ -151,7 +158,7 @@ class ChatModels:
             streams = [(chat_model, stream) for chat_model, stream in streams if not stream.end]
 
     def _of_run(self, run: Run) -> ChatModel:
-        """The run's adapter on a twin of its base."""
+        """Load the run's adapter on a shared-weights copy of its base."""
         experiment = plan_of(run).experiment
         held_out(experiment, 1)  # refuses a task that has no answers
         folder, note = adapter_of(run)
@@ -166,6 +173,6 @@ class ChatModels:
 
 
 def _title(key: BaseKey) -> str:
-    """A base for a person: `base tiny`, `base smollm2-135m in int8`."""
+    """Return the display name of a base: `base tiny`, `base smollm2-135m in int8`."""
     model, quantization, _ = key
     return f"base {model}" if quantization == "none" else f"base {model} in {quantization}"

@@ -1,7 +1,7 @@
-"""Speakers in a process of their own: `python -m qtha_lab.runs.chat.process`, lines of JSON in, lines of JSON out.
+"""The chat process: `python -m qtha_lab.runs.chat.process`, JSON lines in and out.
 
-A request is what is asked last: one that comes while an answer is written ends that answer. The process
-ends with its standard input. What libraries print goes to standard error.
+Only the newest request counts: a request that arrives during a generation ends that generation. The
+process ends with its standard input. Output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NEWS_SECONDS = 0.05  # between two lines of the same answer
+NEWS_SECONDS = 0.05  # between two events of the same answer
 Event = dict[str, Any]
 
 
 class Desk:
-    """Takes requests one after the other; every event has the `number` of its request.
+    """A handler of requests, one after the other.
 
-    `{"runs": [path, …]}` loads them and is answered by an event "speakers"; `{"messages": […], "decoding":
-    {…}, "weights": {…}, "of": [id, …]}` by events "text" and at last "end"; `{}` only ends what is being written.
+    Every event has the `number` of its request. `{"runs": [path, …]}` loads runs and is answered by
+    one event that lists the chat models. `{"messages": […], "decoding": {…}, "weights": {…}, "of":
+    [id, …]}` is answered by events "text" and at last "end". `{}` only ends the current generation.
 
     Args:
-        send: Takes the events.
-        is_waiting: Whether another request has come.
+        send: Receives the events.
+        is_waiting: Returns True if another request has arrived.
     """
 
     def __init__(self, send: Callable[[Event], object], is_waiting: Callable[[], bool]) -> None:
@@ -46,7 +47,7 @@ class Desk:
         self._number = 0
 
     def take(self, request: dict[str, Any]) -> None:
-        """Do what is asked; what goes wrong is an event "refusal" with a sentence."""
+        """Handle a request; an error becomes an event "refusal" with a sentence."""
         self._number = request.pop("number", 0)
         try:
             if "runs" in request:
@@ -62,7 +63,7 @@ class Desk:
     def _load(self, paths: list[str]) -> None:
         from qtha_lab.runs.chat.models import ChatModels
 
-        self.chat_models = None  # lets go of the memory first
+        self.chat_models = None  # free the memory first
         self.chat_models = chat_models = ChatModels(paths)
         self._tell(
             "chat_models",
@@ -100,12 +101,12 @@ def serve() -> None:
     """Read requests and write events until standard input ends."""
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # no library's words between the events
+    os.dup2(2, 1)  # no library output between the events
 
     def read() -> None:
         for line in sys.stdin:
             requests.put(parse_json(line))
-        os._exit(0)  # who asked is gone, whatever is being done
+        os._exit(0)  # the client has ended
 
     threading.Thread(target=read, daemon=True, name="requests").start()
     desk = Desk(lambda event: output.write(json.dumps(event) + "\n"), lambda: not requests.empty())

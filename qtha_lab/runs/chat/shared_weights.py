@@ -1,6 +1,7 @@
-"""A second model on the same weights: its modules are copies, its tensors are the first one's own.
+"""Shared-weights copies: the modules are copies, the tensors are those of the original.
 
-So adapters of any methods stand beside each other, each on a model of its own, and the base is in memory once.
+So adapters of any methods can be loaded side by side, each on a model of its own, with the base in
+memory once.
 """
 
 import copy
@@ -13,9 +14,10 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def twin(model: Model) -> Model:
-    """A model whose modules can be replaced while those of the first stay as they are.
+    """Copy a model's modules, but share its tensors.
 
-    Who writes into a tensor of the one writes into the other: merge nothing into a twin.
+    Modules of the copy can be replaced without effect on the original. A write to a tensor of one
+    model changes the other, so merge nothing into a copy.
 
     Example:
         >>> first = nn.Sequential(nn.Linear(2, 2))

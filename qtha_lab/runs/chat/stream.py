@@ -1,6 +1,7 @@
-"""An answer as it is written: one token for each step, with the keys and values of those before kept.
+"""A stream of generated text, one token per step, with a key-value cache.
 
-Gives what transformers' `generate` gives for the same choice of tokens; several answers may take turns.
+Gives the same text as transformers' `generate` for the same decoding. Several streams may
+alternate.
 """
 
 import contextvars
@@ -17,21 +18,21 @@ from qtha_lab.runs.chat.decoding import Decoding
 
 
 class Stream:
-    """Iterate over it for the text so far, or stop anywhere; the rest is never computed.
+    """An iterator over the text so far; tokens after the last iteration are never computed.
 
     Args:
-        model: In evaluation mode, with or without an adapter.
-        tokenizer: Its own.
-        prompt: With its special tokens written out.
-        decoding: How tokens are chosen.
+        model: Model in evaluation mode, with or without an adapter.
+        tokenizer: The model's tokenizer.
+        prompt: Prompt with its special tokens written out.
+        decoding: Settings of decoding.
 
     Attributes:
         ids: Tokens of the answer so far.
         text: The answer so far, without special tokens.
-        end: "" while it is written, then "end of turn" or "longest answer".
+        end: "" during generation, then "end of turn" or "longest answer".
 
     Raises:
-        Refusal: If the prompt fills all positions of the model.
+        Refusal: If the prompt is empty or fills all positions of the model.
     """
 
     _tokens: Generator[int, None, str] | None = None
@@ -58,7 +59,7 @@ class Stream:
                 f"the prompt has {len(prompt_ids):,} tokens, and the model reads {positions:,} at most, "
                 "with its answer"
             )
-        # scopes of answers that take turns would close in another order than they were opened
+        # alternating streams would close their scopes in the wrong order
         self._context = contextvars.copy_context()
         self._tokens = _tokens(
             model, prompt_ids, room, _chooser(self.decoding), _ends(model, tokenizer)
@@ -66,7 +67,7 @@ class Stream:
 
     @property
     def text(self) -> str:
-        """The answer so far; a letter of which half is written is left out."""
+        """The answer so far, without an incomplete last character."""
         return str(self.tokenizer.decode(self.ids, skip_special_tokens=True)).rstrip("\ufffd")
 
     def __iter__(self) -> Iterator[str]:
@@ -82,11 +83,11 @@ class Stream:
         return self.text
 
     def __del__(self) -> None:
-        if self._tokens is not None:  # else it was refused
+        if self._tokens is not None:  # None if __init__ refused
             self._context.run(self._tokens.close)
 
     def whole(self) -> str:
-        """The answer to its end."""
+        """Generate and return the complete answer."""
         for _ in self:
             pass
         return self.text
@@ -99,7 +100,7 @@ def _tokens(
     choose: Callable[[Tensor], Tensor],
     ends: set[int],
 ) -> Generator[int, None, str]:
-    """Tokens until one that ends the turn, or as many as there is room for; how it ended."""
+    """Yield tokens until the end of the turn or the limit; return the reason."""
     ids, past = torch.tensor([prompt], device=next(model.parameters()).device), None
     with hold_products(model):
         for _ in range(room):
@@ -114,10 +115,10 @@ def _tokens(
 
 
 def _chooser(decoding: Decoding) -> Callable[[Tensor], Tensor]:
-    """From logits `(1, vocabulary)` the next token `(1, 1)`."""
+    """Return a function from logits `(1, vocabulary)` to the next token `(1, 1)`."""
     if decoding.temperature == 0:
         return lambda logits: logits.argmax(-1, keepdim=True)
-    # a state of its own: answers that take turns draw what each would alone
+    # one generator per stream: alternating streams draw the same as single ones
     random = torch.Generator().manual_seed(decoding.sampling_seed)
     warpers: list[Any] = [TemperatureLogitsWarper(float(decoding.temperature))]
     warpers += [TopPLogitsWarper(decoding.top_p)] if decoding.top_p < 1 else []
@@ -132,7 +133,7 @@ def _chooser(decoding: Decoding) -> Callable[[Tensor], Tensor]:
 
 
 def _ends(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end a turn, as `generate` takes them."""
+    """Return the tokens that end a turn, as in `generate`."""
     config = getattr(model, "generation_config", None)
     ends = getattr(config, "eos_token_id", None)
     ends = tokenizer.eos_token_id if ends is None else ends

@@ -1,6 +1,6 @@
-"""A run as what others can use: its adapter, a plain LoRA, a merged model, its card, and what repeats it.
+"""Exports of a run: adapter, plain LoRA, merged model, model card, or its description.
 
-`export(run, kind)` makes one of `KINDS` and says where it lies and what is true of it.
+`export(run, kind)` creates one of `KINDS`, and returns its path and a sentence about it.
 """
 
 from qtha_lab.runs.export.kinds import KINDS, Export, export

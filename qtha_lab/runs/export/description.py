@@ -1,4 +1,4 @@
-"""What repeats a run elsewhere: its experiment as YAML, Python or a notebook."""
+"""Exports that repeat a run: its experiment as YAML, Python or a notebook."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,18 +8,18 @@ if TYPE_CHECKING:
 
 
 def write_yaml(run: "Run", file: Path) -> str:
-    """The experiment's file."""
+    """Write the experiment as a YAML file."""
     file.write_text(run.experiment.to_yaml(), encoding="utf-8")
     return f"qtha-lab run {file.name} repeats it"
 
 
 def write_python(run: "Run", file: Path) -> str:
-    """The experiment's code."""
+    """Write the experiment as Python code."""
     file.write_text(run.experiment.to_python(), encoding="utf-8")
     return f"python {file.name} repeats it"
 
 
 def write_notebook(run: "Run", file: Path) -> str:
-    """A notebook that launches the experiment and shows what comes of it."""
+    """Write a notebook that launches the experiment and shows its results."""
     file.write_text(run.experiment.to_notebook(), encoding="utf-8")
     return "Run All repeats it"

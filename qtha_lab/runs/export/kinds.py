@@ -1,4 +1,7 @@
-"""What a run can be exported as, by name, and the one function that does it. A kind is a function in this room."""
+"""The kinds of export by name, and the function `export`.
+
+Each kind is a function in this package.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Export:
-    """What was made.
+    """The result of an export.
 
     Attributes:
         path: The folder or file.
-        message: What is true of it, in a sentence.
+        message: A sentence about the result.
     """
 
     path: Path
@@ -32,12 +35,12 @@ class Export:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to take a run away.
+    """A kind of export.
 
     Attributes:
-        place: `module:function` in this room; called with the run, the place and options of its own.
-        summary: What it is, for a list.
-        suffix: Of its file; "" for a folder.
+        place: `module:function` in this package; called with the run, the path and its own options.
+        summary: Description for a list.
+        suffix: Suffix of its file; "" for a folder.
     """
 
     place: str
@@ -46,7 +49,7 @@ class Kind:
 
     @property
     def make(self) -> Callable[..., str]:
-        """What makes it, imported when it is first asked for."""
+        """The function that creates the export, imported at the first access."""
         module, _, function = self.place.partition(":")
         return getattr(importlib.import_module(f"qtha_lab.runs.export.{module}"), function)
 
@@ -63,16 +66,17 @@ KINDS = {
 
 
 def export(run: Run, kind: str, to: Path | str | None = None, **options) -> Export:
-    """Make something of a run that others can use.
+    """Export a run in one of the kinds.
 
     Args:
-        run: Finished, or with a checkpoint for what needs its weights.
+        run: A finished run, or one with a checkpoint for kinds that need its weights.
         kind: One of `KINDS`.
-        to: A new or empty folder, or a file; default a place in the run's folder, made anew each time.
-        options: The kind's own: `r` of a "lora".
+        to: A new or empty folder, or a file; default a path in the run's folder, replaced each
+            time.
+        options: Options of the kind: `r` of a "lora".
 
     Raises:
-        Refusal: If the kind is unknown, the place is taken, or the mathematics does not allow it.
+        Refusal: If the kind is unknown, the path is taken, or the mathematics does not allow it.
 
     Example:
         >>> export(attach("20261124-153012-tiny-qa-qtha-s0-1a2b"), "lora", r=8).message  # doctest: +SKIP
@@ -88,13 +92,13 @@ def export(run: Run, kind: str, to: Path | str | None = None, **options) -> Expo
     try:
         message = KINDS[kind].make(run, place, **options)
     except BaseException:
-        _empty(place)  # nothing half-made stays
+        _empty(place)  # remove incomplete output
         raise
     return Export(place.resolve(), message)
 
 
 def default_place(run: Run, kind: str) -> Path:
-    """Where an export goes unless another place is named."""
+    """Return the default path of an export."""
     return run.path / "exports" / f"{run.id}-{kind}{KINDS[kind].suffix}"
 
 

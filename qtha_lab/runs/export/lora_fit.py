@@ -1,6 +1,7 @@
-"""An adapter as a plain LoRA: its best rank-r linear fit on real text, with the error of the fit.
+"""The best rank-r linear fit of an adapter on real text, as a plain LoRA.
 
-For adapters that cannot be merged, and for people without qtha-lab. What is not linear is lost.
+For adapters that cannot be merged, and for users without qtha-lab. The error of the fit is
+reported; the nonlinear part of the change is lost.
 """
 
 import dataclasses
@@ -26,17 +27,17 @@ from qtha_lab.models.model_card import write_card
 
 log = logging.getLogger(__name__)
 
-HELD_OUT = 0.25  # of the tokens, on which the error is measured
+HELD_OUT = 0.25  # share of the tokens for the error
 
 
 @dataclasses.dataclass(frozen=True)
 class LoraExport:
-    """Where the LoRA lies and what of the adapter's change it misses.
+    """The folder of a fitted LoRA, and the error of the fit.
 
     Attributes:
-        error: Share of Σ‖Δy‖² over held-out tokens of all layers that the LoRA does not make.
-        error_by_layer: The same at each layer.
-        tokens: Tokens it was fitted on, of which a quarter was held out for the errors first.
+        error: Share of Σ‖Δy‖² over held-out tokens of all layers that the LoRA misses.
+        error_by_layer: The same share per layer.
+        tokens: Number of tokens of the fit; a quarter was first held out for the errors.
     """
 
     folder: Path
@@ -58,21 +59,21 @@ def export_lora(
     max_tokens: int = 4096,
     seed: int = 0,
 ) -> LoraExport:
-    """Save the best rank-r linear fit of an adapter as a LoRA that loads with PEFT alone.
+    """Save the best rank-r linear fit of an adapter as a plain PEFT LoRA.
 
-    At each layer the fit is a ridge regression of Δy on the layer's input followed by a projection on the
-    r leading directions (reduced-rank regression). Layers are fitted one by one at the inputs that the
-    adapted model feeds them, so errors of several layers can add up in the output.
+    At each layer the fit is a ridge regression of Δy on the layer's input, followed by a projection
+    on the r leading directions (reduced-rank regression). Layers are fitted one by one at their
+    inputs in the adapted model, so errors of several layers can add up in the output.
 
     Args:
-        model: With the adapter on it.
-        dataset: What a tokenizer gives for real text, in batches; text like that it will be used for.
+        model: Model with the adapter.
+        dataset: Tokenised real text in batches, similar to the text of later use.
         r: Rank of the LoRA.
-        folder: Where it is written: safetensors, config, model card.
+        folder: Output folder: safetensors, config, model card.
         adapter: Name of the adapter; None is the active one.
-        base_model: Name of the base model for the card; default the one PEFT knows.
-        max_tokens: Most tokens to fit on.
-        seed: Of the choice of tokens.
+        base_model: Name of the base model for the card; default that in the PEFT config.
+        max_tokens: Maximum number of tokens of the fit.
+        seed: Seed of the choice of tokens.
 
     Raises:
         ValueError: If r is below 1, there are too few tokens, or the adapter trained biases too.
@@ -116,7 +117,10 @@ def export_lora(
 
 
 def _fit(delta, x: Float[Tensor, "tokens in"], r: int) -> tuple[Tensor, Tensor, float, float]:
-    """A (r, in) and B (out, r) of the whole fit; squared error and size of Δy on tokens held out."""
+    """Fit A (r, in) and B (out, r) on all tokens; measure the error.
+
+    The squared error and Σ‖Δy‖² are those of held-out tokens, from a fit without them.
+    """
     y = torch.cat([delta(part) for part in x.split(256)])
     cut = int((1 - HELD_OUT) * len(x))
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
@@ -132,7 +136,7 @@ def _share(missed: float, whole: float) -> float:
 
 
 def _saved_whole(model: PeftModel, adapter: str) -> dict[str, Tensor]:
-    """Modules trained whole beside the adapter, such as a classification head."""
+    """Return the modules trained beside the adapter, such as a classification head."""
     prefixes = [f"base_model.model.{name}." for name in adapted_layers(model)]
     state = get_peft_model_state_dict(model, adapter_name=adapter)
     return {

@@ -1,4 +1,7 @@
-"""A run's change as matrices: the best plain LoRA to it, or added into the base where it is linear."""
+"""Exports of a run's change as matrices: a plain LoRA, or a merged model.
+
+Merging requires a change that is linear in the input.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,19 +13,21 @@ from qtha_lab.runs.trained_model import load_run, plan_of
 if TYPE_CHECKING:
     from qtha_lab.runs.run import Run
 
-ROWS, BATCH = 256, 8  # of the task's text that a LoRA is fitted on
+ROWS, BATCH = 256, 8  # rows of the task for the LoRA fit, and batch size
 
 
 def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
-    """Fit a LoRA to the adapter on rows of the run's task, a quarter held out (see `sharing.export_lora`).
+    """Fit a LoRA to the adapter on rows of the run's task (see `lora_fit.export_lora`).
+
+    A quarter of the tokens is held out.
 
     Args:
-        run: With an adapter of any method.
-        folder: Where the LoRA is written; not there yet.
-        r: Its rank.
+        run: Run with an adapter of any method.
+        folder: Output folder of the LoRA, which must not exist.
+        r: Rank of the LoRA.
 
     Returns:
-        A sentence on how well it fits.
+        A sentence on the quality of the fit.
     """
     from qtha_lab.runs.export.lora_fit import export_lora
     from qtha_lab.tasks import collate
@@ -39,7 +44,7 @@ def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
 
 
 def merge(run: "Run", folder: Path) -> str:
-    """Save base and adapter as one model of transformers, with the tokenizer.
+    """Save base and adapter as one transformers model, with the tokenizer.
 
     Raises:
         Refusal: If the change is not one matrix for all inputs, or the base is quantised.
@@ -61,7 +66,7 @@ def merge(run: "Run", folder: Path) -> str:
 
 
 def check_mergeable(run_id: str, config) -> None:
-    """Refuse a method whose change depends on the input; says what can be had instead."""
+    """Refuse a method whose change depends on the input, with the reason."""
     from qtha_lab.adapters import get_method, method_of
 
     method = method_of(config)

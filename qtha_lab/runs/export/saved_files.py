@@ -1,4 +1,4 @@
-"""What a run has saved already, copied to where others find it."""
+"""Exports of files that a run has already saved."""
 
 import shutil
 from pathlib import Path
@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from qtha_lab.runs.run import Run
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
-START_FILE = "start.safetensors"  # as `adapters.lora_starts` names it
+START_FILE = "start.safetensors"  # as `adapters.initialisation.lora.FILE`
 
 
 def save_adapter(run: "Run", folder: Path) -> str:
-    """Copy the adapter and its model card; of a run that is not finished, the newest checkpoint's."""
+    """Copy the adapter and its model card.
+
+    For an unfinished run, these are the files of the newest checkpoint.
+    """
     source, note = adapter_of(run)
     folder.mkdir(exist_ok=True)
     for name in ADAPTER_FILES:
@@ -23,7 +26,7 @@ def save_adapter(run: "Run", folder: Path) -> str:
             shutil.copyfile(source / name, folder / name)
     if (
         source / START_FILE
-    ).is_file():  # a checkpoint whose start took a part out of the base's weights
+    ).is_file():  # a checkpoint whose initialisation was subtracted from the base's weights
         from qtha_lab.adapters import save_whole
 
         save_whole(source, folder)
@@ -36,7 +39,7 @@ def copy_card(run: "Run", file: Path) -> str:
     """Copy the model card.
 
     Raises:
-        Refusal: If the run has not finished: its card is written at its end.
+        Refusal: If the run has not finished, because the card is written at the end.
     """
     card = run.files.adapter / "README.md"
     if not card.is_file():

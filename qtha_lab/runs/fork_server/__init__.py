@@ -1,7 +1,8 @@
-"""Workers that start warm: a server process that has the libraries loaded forks one for every run.
+"""A fork server: a process with all libraries loaded, which forks a worker per run.
 
-A run needs some six seconds to import what it trains with, and the same libraries serve the next run. Where
-forking is not safe (no `fork`, a GPU that torch is built for) or not wanted (`QTHA_LAB_WARM_SECONDS=0`), runs start as before.
+A run needs some six seconds to import its libraries, and the next run needs the same ones. Runs
+start as separate processes if forking is not safe (no `fork`, a GPU that torch is built for) or is
+turned off (`QTHA_LAB_WARM_SECONDS=0`).
 """
 
 from qtha_lab.runs.fork_server.client import (

@@ -1,7 +1,7 @@
-"""Where a warm server is found: a folder for each kind of process that may be forked from it.
+"""The address of a fork server: one folder per environment of the forked processes.
 
-What a process read while its libraries were imported cannot be changed after a fork, so all of that is
-in the folder's name: who differs in any of it gets a server of its own.
+State that a process reads while it imports libraries cannot be changed after a fork. So the
+folder's name contains a hash of all of it, and a process with different state gets another server.
 """
 
 import hashlib
@@ -16,16 +16,16 @@ from qtha_lab.core.io import read, shortened
 from qtha_lab.core.io.private import OTHERS_ANY, private_folder
 from qtha_lab.core.errors import Refusal
 
-IMPORT_TIME = (  # beginnings of the names of variables that libraries read while they are imported
+IMPORT_TIME = (  # prefixes of variables that libraries read at import
     "ACCELERATE", "CUDA", "DATASETS_", "GOMP_", "HF_", "HOME", "HUGGINGFACE", "KMP_", "LC_", "LANG", "LD_",
     "MALLOC_", "MKL_", "NUMBA_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "QTHA_LAB_CACHE",
     "QTHA_LAB_LOG", "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
 )  # fmt: skip
-LONGEST = 90  # bytes of a socket's address, of which the system allows 107
+LONGEST = 90  # bytes of a socket address; the system allows 107
 
 
 def idle_seconds() -> float:
-    """Return the seconds that a server waits for the next run: `QTHA_LAB_WARM_SECONDS`, 600 by default.
+    """Return the seconds until an idle server ends: `QTHA_LAB_WARM_SECONDS`, 600 by default.
 
     Raises:
         Refusal: If the variable is not a number of seconds of at least 0 and below 10⁹.
@@ -34,7 +34,9 @@ def idle_seconds() -> float:
 
 
 def reply_seconds() -> float:
-    """Return the seconds after which a server that does not reply is given up: `QTHA_LAB_WARM_REPLY_SECONDS`, 60.
+    """Return the seconds to wait for a server's reply.
+
+    They are `QTHA_LAB_WARM_REPLY_SECONDS`, 60 by default.
 
     Raises:
         Refusal: As `idle_seconds`.
@@ -58,7 +60,7 @@ def _no_seconds(variable: str, remark: str, text: str) -> Refusal:
 
 
 def folder() -> Path:
-    """Return the folder of the server for processes like this one, with mode 0700.
+    """Return the folder of the server for the environment of this process, with mode 0700.
 
     Raises:
         OSError: If it cannot be created, or its name is too long.
@@ -73,7 +75,7 @@ def folder() -> Path:
 
 
 def fingerprint() -> str:
-    """A short name for all that a fork keeps from its parent: source, interpreter, variables, limits."""
+    """Return a short hash of the inherited state: source, interpreter, variables, limits."""
     variables = {k: v for k, v in os.environ.items() if k.startswith(IMPORT_TIME)}
     state = (
         __version__,
@@ -87,7 +89,10 @@ def fingerprint() -> str:
 
 
 def sources() -> list[tuple[str, int, int]]:
-    """Name, size and time of every file of the package, which a checkout may change between two runs."""
+    """Return name, size and time of every file of the package.
+
+    A checkout may change them between two runs.
+    """
     return [
         (str(path.relative_to(paths.PACKAGE)), state.st_size, state.st_mtime_ns)
         for path in sorted(paths.PACKAGE.rglob("*.py"))
@@ -96,7 +101,7 @@ def sources() -> list[tuple[str, int, int]]:
 
 
 def _limits() -> list[object]:
-    """What the system lets this process do: a worker inherits it from whoever forks it."""
+    """Return the process limits that a forked worker inherits."""
     import resource
 
     kinds = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))

@@ -1,8 +1,8 @@
-"""Request a worker from the fork server, which is started where there is none.
+"""A client that requests workers from the fork server, and starts the server if needed.
 
-A request carries the run's lock and a ticket, a file in the server's folder. The server deletes the ticket before it
-forks; a caller that has waited too long deletes it and starts the worker itself. Only one of the two succeeds, so a
-server that was stopped for a while never forks a second worker.
+A request carries the run's lock and a ticket, a file in the server's folder. The server deletes the
+ticket before it forks. After a timeout, the caller deletes the ticket and starts the worker itself.
+Only one of the two succeeds, so a server that was stopped for a while never forks a second worker.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.fork_server import address as place
 from qtha_lab.runs.fork_server.safety import hindrance
 
-START_SECONDS = 20.0  # for a server to listen, which it does before it imports anything heavy
+START_SECONDS = 20.0  # for a server to listen, before its heavy imports
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +41,8 @@ class WarmStart:
         """Wait until the server has forked the worker.
 
         Returns:
-            False where the server cannot, has died, or has not replied within `place.reply_seconds()`.
+            False if the server cannot, has died, or has not replied within
+                `address.reply_seconds()`.
         """
         answer = self._answer()
         self.ticket.unlink(missing_ok=True)
@@ -51,7 +52,7 @@ class WarmStart:
         return "pid" in answer
 
     def _answer(self) -> dict[str, Any]:
-        """Read the server's reply; one that comes too late finds the ticket taken back."""
+        """Read the server's reply; after a timeout, withdraw the ticket."""
         reply, seconds = b"", place.reply_seconds()
         self.connection.settimeout(seconds)
         while not reply.endswith(b"\n"):
@@ -73,7 +74,7 @@ class WarmStart:
             return {"fault": f"the reply cannot be read: {fault}"}
 
     def wait(self) -> None:
-        """Wait until the worker has ended and the server has recorded how, or the server has died."""
+        """Wait until the server has recorded the worker's exit, or has died."""
         with self.connection:
             try:
                 self.connection.settimeout(None)
@@ -84,7 +85,7 @@ class WarmStart:
 
 
 def _taken_back(ticket: Path) -> bool:
-    """Delete a ticket; False where the server was faster."""
+    """Delete a ticket; return False if the server has deleted it first."""
     try:
         ticket.unlink()
     except FileNotFoundError:
@@ -93,16 +94,15 @@ def _taken_back(ticket: Path) -> bool:
 
 
 def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
-    """Ask for a worker on a run directory, and return at once.
+    """Request a worker for a run directory, and return at once.
 
     Args:
         files: The run directory.
-        lock: Descriptor that holds the run's lock; the worker gets a copy.
-        output: Descriptor that takes what the worker prints; the worker gets a copy.
+        lock: Descriptor that holds the run's lock; the worker receives a copy.
+        output: Descriptor of the worker's output; the worker receives a copy.
 
     Returns:
-        The worker as it starts; None where there is no server and none can be: the run is to be
-        started cold.
+        The requested worker; None if no server can be used, so that the run needs a process start.
     """
     if not available():
         return None
@@ -134,7 +134,7 @@ def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
 
 
 def prepare() -> None:
-    """Begin to load the libraries, so that the first run finds them; what hinders it is said by a launch."""
+    """Start the fork server early, for the first run; errors are only logged."""
     try:
         if available():
             folder = place.folder()
@@ -148,21 +148,23 @@ def prepare() -> None:
 
 
 def available() -> bool:
-    """Whether runs are started from a warm server."""
+    """Return True if runs are started from a fork server."""
     return not why_not_forked()
 
 
 def why_not_forked() -> str:
-    """Why each run imports its libraries itself here, a clause; empty where runs start from a warm server.
+    """Return the reason for process starts here; "" if a fork server is used.
+
+    The reason is a clause. With a process start, each run imports its libraries itself.
 
     Raises:
-        Refusal: As `place.idle_seconds`.
+        Refusal: As `address.idle_seconds`.
     """
     return "QTHA_LAB_WARM_SECONDS is 0" if place.idle_seconds() == 0 else hindrance()
 
 
 def _connected(folder: Path) -> socket.socket:
-    """A connection to the server of a folder, which is started where there is none."""
+    """Connect to the server of a folder, and start the server if there is none."""
     end = time.monotonic() + START_SECONDS
     server = None
     while True:
@@ -187,9 +189,12 @@ def _connect(folder: Path) -> socket.socket:
 
 
 def _spawn(folder: Path) -> subprocess.Popen:
-    """Start a server; where two do so at once, the second finds the first's lock and leaves."""
+    """Start a server.
+
+    If two processes do so at once, the second server finds the lock of the first and exits.
+    """
     command = [sys.executable, "-m", "qtha_lab.runs.fork_server.server", str(folder), str(place.idle_seconds())]
-    # a library's pool of threads, begun while it is imported, would forbid the fork
+    # a library's thread pool, created at import, would prevent the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     log.info("starting a warm server in %s", folder)
     with (folder / "log").open("ab") as output:

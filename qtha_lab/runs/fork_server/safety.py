@@ -1,8 +1,8 @@
-"""Whether a process that has torch loaded may be forked here.
+"""A check that a process with torch loaded may be forked on this machine.
 
-A driver of a GPU belongs to the process that began with it: a fork cannot use it, and torch may begin with it while
-libraries are imported. So nothing is forked where torch has code for a GPU that is here. A GPU that torch was not built
-for, such as that of a desktop's screen, no process of ours touches.
+A forked process cannot use a GPU driver that its parent has initialised. Torch may initialise the
+driver during the import of libraries. So nothing is forked if torch is built for a GPU that is
+present. A GPU that torch was not built for, such as that of a desktop's screen, is never used here.
 """
 
 import functools
@@ -11,7 +11,7 @@ import runpy
 import sys
 from pathlib import Path
 
-DEVICES = {  # by what torch is built for, in the words of `torch.version`: what its driver makes
+DEVICES = {  # device files of the driver, by backend as in `torch.version`
     "cuda": ("dev/nvidiactl", "dev/dxg"),
     "hip": ("dev/kfd", "dev/dxg"),
     "xpu": ("dev/dri/renderD128", "dev/dxg"),
@@ -20,11 +20,12 @@ DEVICES = {  # by what torch is built for, in the words of `torch.version`: what
 
 @functools.cache
 def hindrance(root: Path = Path("/"), torch_version: Path | None = None) -> str:
-    """Why no process is forked here, a clause; empty where one may be.
+    """Return the reason against forking here, as a clause; "" if forking is safe.
 
     Args:
-        root: Where devices are looked for.
-        torch_version: A `torch/version.py`; None is that of the installed torch, which is not imported.
+        root: Root folder of the device files.
+        torch_version: A `torch/version.py`; None is that of the installed torch, which is not
+            imported.
     """
     if sys.platform != "linux":
         return f"a process with torch loaded is forked on Linux alone, and this is {sys.platform}"
@@ -38,7 +39,7 @@ def hindrance(root: Path = Path("/"), torch_version: Path | None = None) -> str:
 
 
 def _built_for(torch_version: Path | None) -> list[str]:
-    """The kinds of GPU that torch has code for; all of them where it does not say."""
+    """Return the GPU kinds that torch is built for; all if unknown."""
     spec = importlib.util.find_spec("torch")
     if torch_version is None and spec and spec.origin:
         torch_version = Path(spec.origin).with_name("version.py")

@@ -1,7 +1,7 @@
-"""The process that has the libraries loaded: `python -m qtha_lab.runs.fork_server.server FOLDER IDLE_SECONDS`.
+"""The fork server: `python -m qtha_lab.runs.fork_server.server FOLDER IDLE_SECONDS`.
 
-Listens before it imports, so whoever asks early waits in its queue. Forks while it has one thread only, and
-says no where it has more. Trains nothing itself; a worker outlives it.
+Listens before it imports libraries, so early requests wait in its queue. It forks only while it has
+a single thread, and otherwise refuses. It trains nothing itself; a worker may outlive it.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from qtha_lab.runs.worker import use_threads, work
 
 log = logging.getLogger(__name__)
 
-LIBRARIES = [  # all that a run on the CPU imports before its first step
+LIBRARIES = [  # all imports of a CPU run before its first step
     "qtha_lab.training.finetune",
     "qtha_lab.adapters",
     "qtha_lab.models.model_card",
@@ -42,24 +42,24 @@ LIBRARIES = [  # all that a run on the CPU imports before its first step
     "rouge_score.rouge_scorer",
     "sklearn.metrics",
 ]
-FORK_SAFE = {"jemalloc_bg_thd"}  # of pyarrow's allocator, which sees to forks itself
-MOST_BYTES = 1 << 22  # of a request
+FORK_SAFE = {"jemalloc_bg_thd"}  # thread of pyarrow's allocator, which handles forks itself
+MOST_BYTES = 1 << 22  # maximum size of a request
 TICKET = re.compile(r"ticket-[0-9a-f]{16}")
 
 
 class Server:
-    """Forks a worker for every request that comes in at a socket.
+    """A server that forks a worker for every request at a socket.
 
     Args:
-        folder: Holds `socket`, `lock` (held while the server lives) and `log`.
-        idle_seconds: How long it stays without a request and without a worker.
+        folder: Holds `socket`, `lock` (held while the server runs) and `log`.
+        idle_seconds: Seconds without request and worker after which the server ends.
     """
 
     def __init__(self, folder: Path, idle_seconds: float) -> None:
         self.folder, self.idle_seconds = folder, idle_seconds
         self.workers: dict[int, tuple[socket.socket, RunDir]] = {}
         address = folder / "socket"
-        address.unlink(missing_ok=True)  # of a server that is dead: its lock was free
+        address.unlink(missing_ok=True)  # left by a dead server, whose lock was free
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(str(address))
         self.listener.listen(128)
@@ -68,7 +68,7 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
-        """Answer until nobody has asked for long."""
+        """Answer requests until the server has been idle for `idle_seconds`."""
         last = time.monotonic()
         while self.workers or time.monotonic() < last + self.idle_seconds:
             ready, _, _ = select.select([self.listener, self.ears], [], [], 1.0)
@@ -82,10 +82,10 @@ class Server:
         (self.folder / "socket").unlink(missing_ok=True)
 
     def answer(self) -> None:
-        """Accept one request and fork its worker; the reply is the process number or the reason."""
+        """Accept one request and fork its worker; reply with the process id or the fault."""
         try:
             connection, _ = self.listener.accept()
-        except OSError as fault:  # the caller is gone, or no descriptor is free
+        except OSError as fault:  # the caller has ended, or no descriptor is free
             log.warning("a request cannot be accepted: %s", fault)
             time.sleep(0.1)
             return
@@ -101,7 +101,7 @@ class Server:
                 raise RuntimeError(f"with threads {names} beside it no process is forked safely")
             (
                 self.folder / request["ticket"]
-            ).unlink()  # or its caller has started the worker itself
+            ).unlink()  # fails if the caller has started the worker itself
             pid = os.fork()
             if pid == 0:
                 self.become_worker(request, *descriptors)
@@ -116,15 +116,18 @@ class Server:
                 os.close(descriptor)
 
     def become_worker(self, request: dict, lock: int, output: int) -> None:
-        """In the child: a session of its own, the asker's variables and folder, then the run; never returns.
+        """Run the worker in the child process, and exit without return.
+
+        The child gets a session of its own, and the caller's variables and working folder.
 
         Args:
-            request: `run_dir`, the run's directory; `folder`, where to work; `environment`, the variables.
+            request: `run_dir`, the run's directory; `folder`, the working folder; `environment`,
+                the variables.
             lock: Descriptor that holds the run's lock.
-            output: Descriptor that takes what the worker prints.
+            output: Descriptor of the worker's output.
         """
         code = 1
-        try:  # whatever happens, this process must not return into the server's loop
+        try:  # in any case, this process must not return to the server loop
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -150,7 +153,7 @@ class Server:
             os._exit(code)
 
     def reap(self) -> None:
-        """Keep how workers ended, and let go of who asked for them."""
+        """Record the exit codes of ended workers, and close the connections of their callers."""
         while self.workers:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -169,7 +172,7 @@ class Server:
 
 
 def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """Read a whole request of limited size, and the descriptors that come with its first bytes."""
+    """Read a whole request of limited size, and its file descriptors."""
     message, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 2)
     try:
         while len(message) <= MOST_BYTES and (chunk := connection.recv(MOST_BYTES)):
@@ -184,7 +187,9 @@ def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _checked(message: bytes, descriptors: list[int]) -> dict[str, Any]:
-    """Parse a request and check all that a worker needs, since an error after the fork has two processes.
+    """Parse a request and check everything that a worker needs.
+
+    After the fork, an error would occur in two processes.
 
     Raises:
         Refusal: If a field, a variable or a descriptor is missing.
@@ -204,7 +209,7 @@ def _checked(message: bytes, descriptors: list[int]) -> dict[str, Any]:
 
 
 def unsafe_threads() -> list[str]:
-    """Names of the threads beside the main one that a fork would leave behind in the middle of something."""
+    """Return the names of further threads, which would make a fork unsafe."""
     task = Path("/proc/self/task")
     threads = (thread for thread in task.iterdir() if int(thread.name) != os.getpid())
     names = [read(thread / "comm").strip() for thread in threads]
@@ -214,7 +219,7 @@ def unsafe_threads() -> list[str]:
 def _send(connection: socket.socket, reply: dict) -> None:
     try:
         connection.sendall(json.dumps(reply).encode() + b"\n")
-    except OSError as fault:  # who asked is gone; the worker goes on
+    except OSError as fault:  # the caller has ended; the worker goes on
         log.debug("nobody takes the reply %s: %s", reply, fault)
 
 
@@ -225,12 +230,12 @@ def load_libraries() -> None:
             module = importlib.import_module(name)
             if hasattr(module, "load_kernels"):
                 module.load_kernels()
-        except Exception as fault:  # a worker that needs it will say what is wrong
+        except Exception as fault:  # a worker that needs the module will report the error
             log.debug("%s is not loaded: %r", name, fault)
 
 
 def main(folder: str, idle_seconds: str) -> int:
-    """Serve from a folder, unless somebody does so already."""
+    """Serve from a folder, unless another server does."""
     path = Path(folder)
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,7 +1,7 @@
-"""Other machines that runs are sent to, as `--on ray`, `--on "ray(address=…,cpus=4)"` or `--on slurm` name them.
+"""Remote backends for runs: `--on ray`, `--on "ray(address=…,cpus=4)"` or `--on slurm`.
 
-A file `on_NAME.py` is a kind of machines. All of them see one folder of runs; a run stays a directory, and is
-watched, stopped and resumed as one that trains here.
+Each kind of backend is a file `NAME_backend.py`. All machines see one folder of runs, or share a
+store. A run stays a directory: it is followed, stopped and resumed like a local one.
 """
 
 from qtha_lab.runs.remote.registry import RemoteBackend, machines, remote_backend_named

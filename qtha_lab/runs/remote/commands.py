@@ -1,4 +1,4 @@
-"""What a kind of machines is to run for a run, and what is to happen here when that has ended: with a store or without."""
+"""The remote function of a job, and the local handling of its end."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from qtha_lab.experiment.run_directory import RunDir
 
 
 class Ended(Protocol):
-    """Called once, when the job of a run has ended."""
+    """A callback, called once when the job of a run has ended."""
 
     def __call__(self, problem: str = "", *, cancelled: bool = False) -> None:
-        """See `Waiting.ended`."""
+        """Report the end of the job; see `Waiting.ended`."""
         ...
 
 
 class Ends:
-    """Both ends of jobs: the function that a machine runs, and who waits here.
+    """Both ends of jobs: the function that a remote machine runs, and the local wait.
 
     Args:
-        store: Where runs are kept; None where all machines see their folder.
+        store: The store of the runs; None if all machines see their folder.
     """
 
     def __init__(self, store: Store | None) -> None:
@@ -33,10 +33,10 @@ class Ends:
         self.work: Callable[..., str] = mirroring.work if store else remote.work
 
     def order(self, files: RunDir, threads: int) -> tuple[Any, ...]:
-        """The arguments of `work` for a run.
+        """Return the arguments of `work` for a run.
 
         Args:
-            files: Its directory here.
+            files: The run's local directory.
             threads: CPU threads of the worker.
         """
         variables = remote.variables()
@@ -45,7 +45,7 @@ class Ends:
         return files.path.name, threads, variables, self.store.url
 
     def wait_for(self, files: RunDir) -> Ended:
-        """Hold a run that is being sent; call what this gives when its job has ended."""
+        """Hold a run that is being sent; return the callback for the job's end."""
         waiting = Waiting(files)
         if self.following is None:
             return waiting.ended
@@ -57,6 +57,6 @@ class Ends:
         return ended
 
     def close(self) -> None:
-        """When all jobs have ended: wait until what they left in the store is here."""
+        """Wait until the results of all ended jobs are copied from the store."""
         if self.following is not None:
             self.following.close()

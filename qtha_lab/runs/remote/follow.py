@@ -1,6 +1,8 @@
-"""What the machine that sent runs does where they are kept in a store: bring their events here as they come, and all in the end.
+"""The local copy of runs in a store, updated while their remote jobs go on.
 
-So every view of a run reads its directory here, wherever it trains. A store that is away is asked again until it is back.
+Events are copied as they come, all files at the end. So every view of a run reads its local
+directory, wherever it trains. During a storage outage, requests are repeated until the store
+answers.
 """
 
 from __future__ import annotations
@@ -17,17 +19,17 @@ from qtha_lab.runs.remote.store import Store, StoredRun, one_line
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
-PATIENCE_SECONDS = 60.0  # for a store that is away when all is to end
+PATIENCE_SECONDS = 60.0  # wait for a storage outage at the end
 
 
 @dataclass
 class _Sent:
-    """A run that was sent, and what became of its job.
+    """A run that was sent, and the result of its job.
 
     Attributes:
-        waiting: Holds it here.
-        stored: It in the store.
-        end: What the job ended with; None while it goes on.
+        waiting: Holds the run locally.
+        stored: The run in the store.
+        end: The result of the job; None while it goes on.
     """
 
     waiting: Waiting
@@ -37,10 +39,10 @@ class _Sent:
 
 
 class Following:
-    """Looks after all runs that were sent to a store, in a thread.
+    """A thread that follows all runs sent to a store.
 
     Args:
-        store: Where they are.
+        store: The store of the runs.
     """
 
     def __init__(self, store: Store) -> None:
@@ -57,7 +59,10 @@ class Following:
         return sent
 
     def close(self) -> None:
-        """Bring the rest here, when all jobs have ended; give a store up that does not come back."""
+        """Copy the remaining files after all jobs have ended.
+
+        Runs in a store that stays unreachable for `PATIENCE_SECONDS` are ended with an error.
+        """
         end = time.monotonic() + PATIENCE_SECONDS
         while self.sent and time.monotonic() < end:
             time.sleep(0.1)
@@ -71,10 +76,10 @@ class Following:
             for sent in list(self.sent):
                 try:
                     self._look(sent)
-                except Refusal as reason:  # asked again, the store would hold the same
+                except Refusal as reason:  # permanent: a retry would give the same
                     self.sent.remove(sent)
                     sent.waiting.ended(str(reason))
-                except Exception as problem:  # whatever the store's library raises
+                except Exception as problem:  # any exception of the store's library
                     if not self.is_unreachable:
                         log.warning(
                             "the store %s does not answer (%s): asked again until it does",

@@ -1,6 +1,6 @@
-"""What another machine does: start the worker of a run directory that it sees too, and wait for its end.
+"""The remote side of a job with a shared folder: start the worker and wait.
 
-The worker dies with the process that waits for it, so a job that was lost can be tried elsewhere.
+The worker dies with the process that waits for it, so a lost job can be retried on another machine.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pathlib import Path
 
 from qtha_lab.experiment.run_directory import RunDir, queue as slots
 
-LOCK_SECONDS = 60.0  # for a worker on a lost machine to be noticed as gone
+LOCK_SECONDS = 60.0  # for a lost machine's worker to release its lock
 SOFT_SECONDS = 120.0
 
 
 def variables() -> dict[str, str]:
-    """The environment variables of this process that a worker on another machine should have too."""
+    """Return the environment variables of this process for a remote worker."""
     return {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
 
 
 def work(path: str, threads: int, variables: dict[str, str]) -> str:
-    """Work on a run until it has ended; an interrupt stops it softly.
+    """Run the worker of a run until it has ended; an interrupt stops it softly.
 
     Args:
         path: The run's directory.
@@ -32,7 +32,7 @@ def work(path: str, threads: int, variables: dict[str, str]) -> str:
         variables: Further environment variables of the worker.
 
     Returns:
-        Why it could not be worked on; empty where its own log says how it ended.
+        The reason if no worker could run; "" if the run's own log states its end.
     """
     files = RunDir(Path(path))
     if not files.exists:
@@ -54,7 +54,7 @@ def work(path: str, threads: int, variables: dict[str, str]) -> str:
     os.close(tether)
     try:
         worker.wait()
-    except BaseException:  # called back
+    except BaseException:  # the job was cancelled
         worker.terminate()
         worker.wait(SOFT_SECONDS)
         raise

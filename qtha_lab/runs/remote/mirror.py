@@ -1,6 +1,6 @@
-"""What a machine that shares no folder does: bring a run from the store, work on it on its own disk, put it back as it goes.
+"""The remote side of a job with a store: copy the run, train, upload changes.
 
-A store that does not answer stops no training: what it lacks is put there when it is back.
+Training goes on during a storage outage; missing files are uploaded when the store answers again.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from qtha_lab.experiment.run_directory import RunDir
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 2.0
-SHARE = 0.1  # of the time, at most, for putting things there
-PATIENCE_SECONDS = 900.0  # for a store that is away when the run has ended
+SHARE = 0.1  # maximum share of the time for uploads
+PATIENCE_SECONDS = 900.0  # wait for a storage outage after the run has ended
 
 
 def work(name: str, threads: int, variables: dict[str, str], url: str) -> str:
-    """Work on a run in a store until it has ended; an interrupt stops it softly, and then it is put there.
+    """Run the worker of a stored run until it has ended, and upload the result.
+
+    An interrupt stops the worker softly; the result is uploaded then.
 
     Args:
-        name: Of the run.
+        name: Name of the run.
         threads: CPU threads of the worker.
         variables: Further environment variables of the worker.
-        url: Of the store.
+        url: Address of the store.
 
     Returns:
-        Why it could not be worked on; empty where its own log says how it ended.
+        The reason if no worker could run; "" if the run's own log states its end.
     """
     stored = Store(url).run(name)
     if not stored.exists:
@@ -53,11 +55,11 @@ def work(name: str, threads: int, variables: dict[str, str], url: str) -> str:
 
 
 class Mirror:
-    """A run's directory on this disk, and a thread that puts what changes there into the store.
+    """A local copy of a stored run, with a thread that uploads changes.
 
     Args:
-        stored: The run there; from now on this process's, and brought here.
-        run: Where to.
+        stored: The run in the store, which this process takes over and downloads.
+        run: The local directory.
     """
 
     def __init__(self, stored: StoredRun, run: RunDir) -> None:
@@ -65,7 +67,7 @@ class Mirror:
         self.problem, self._is_lost = "", False
         before = stored.taken_by()
         self.name = stored.take()
-        if before is not None:  # a process that is gone, or that will look and stop
+        if before is not None:  # the previous process has ended, or will see the new name and stop
             time.sleep(2 * EVERY_SECONDS)
         stored.pull(run)
         self._closing = threading.Event()
@@ -73,7 +75,7 @@ class Mirror:
         self._thread.start()
 
     def close(self) -> str:
-        """Put the rest there; a sentence where that failed."""
+        """Upload the rest; return a sentence if that failed."""
         self._closing.set()
         self._thread.join()
         end = time.monotonic() + PATIENCE_SECONDS
@@ -91,7 +93,7 @@ class Mirror:
             seconds = time.monotonic() - begin
 
     def _step(self) -> bool:
-        """Put what has changed there, unless another has the run; whether the store answered."""
+        """Upload changes, unless another process has the run; return True if the store answered."""
         try:
             holder = self.stored.taken_by()
             if holder is None:
@@ -103,7 +105,7 @@ class Mirror:
             if self.stored.stop_requested():
                 self.run.stop.touch()
             self.stored.push(self.run)
-        except Exception as problem:  # whatever the store's library raises
+        except Exception as problem:  # any exception of the store's library
             if not self.problem:
                 log.warning("%s: the store does not answer: %s", self.run.path.name, problem)
             self.problem = failure(problem)

@@ -1,4 +1,7 @@
-"""Runs as tasks of a Ray cluster: a run whose machine is lost goes on from its checkpoint on another."""
+"""Runs as tasks of a Ray cluster.
+
+If a machine is lost, the run resumes from its checkpoint on another.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,10 @@ LOCAL = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 @with_arguments
 @dataclasses.dataclass(frozen=True)
 class Ray:
-    """A Ray cluster: the one at an address, else a new one that only this machine reaches.
+    """A Ray cluster at an address, or a new cluster that only this machine reaches.
 
     Source:
-        docs.ray.io, "Fault tolerance: tasks": a task is tried again when its worker or its node dies.
+        docs.ray.io, "Fault tolerance: tasks": a task is retried when its worker or its node dies.
     """
 
     address: str | None = setting(
@@ -59,7 +62,7 @@ class Ray:
         address = self.address or os.environ.get("RAY_ADDRESS") or None
         if (
             not address
-        ):  # read when ray is imported, by Ray's processes, and by those that join later
+        ):  # read at the import of ray, by Ray's processes and by nodes that join later
             os.environ[LOCAL] = "0"
             os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
@@ -74,7 +77,7 @@ class Ray:
 
 
 def _connect(address: str | None) -> None:
-    """Connect to a cluster, or start one where there is no address.
+    """Connect to a cluster, or start one if there is no address.
 
     Raises:
         Refusal: If that fails, or the new cluster can be reached from other machines.
@@ -88,7 +91,7 @@ def _connect(address: str | None) -> None:
             ray.init(address, **options)
         else:
             ray.init("local", include_dashboard=False, **options)
-    except Exception as problem:  # of a node that does not start, Ray raises a plain Exception
+    except Exception as problem:  # Ray raises a plain Exception for a node that does not start
         ray.shutdown()
         if address:
             raise Refusal(
@@ -107,10 +110,10 @@ def _connect(address: str | None) -> None:
 
 
 def _check_that_it_listens(address: str) -> None:
-    """Ask once whether anything is there: Ray itself asks again for minutes.
+    """Check once that a cluster listens at an address; Ray itself retries for minutes.
 
     Raises:
-        OSError: If nothing is.
+        OSError: If nothing listens.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
@@ -118,7 +121,7 @@ def _check_that_it_listens(address: str) -> None:
 
 
 class _Cluster:
-    """A connected cluster and the tasks that it was given."""
+    """A connected cluster and its submitted tasks."""
 
     def __init__(self, described: Ray, is_ours: bool, store: Store | None) -> None:
         import ray
@@ -127,14 +130,14 @@ class _Cluster:
         if described.memory:
             resources["memory"] = int(described.memory * 2**30)
         self.threads, self.is_ours, self.store = described.cpus, is_ours, store
-        address = ray.get_runtime_context().gcs_address  # of a cluster that was made just now too
+        address = ray.get_runtime_context().gcs_address  # also of a cluster created just now
         self.name = name_of("ray", described, address=address)
         self.ends = Ends(store)
         self.task: Any = ray.remote(max_retries=described.retries, **resources)(self.ends.work)
         self.tasks: dict[Any, Future] = {}
 
     def start(self, files: RunDir) -> None:
-        """Give the cluster one task for a run."""
+        """Submit one task for a run."""
         ended = self.ends.wait_for(files)
         order = self.ends.order(files, self.threads)
         reference = self.task.remote(*order)
@@ -142,7 +145,7 @@ class _Cluster:
         self.tasks[reference].add_done_callback(functools.partial(_ended, files.path.name, ended))
 
     def close(self) -> None:
-        """Call all tasks back, wait until their runs have saved, and leave the cluster."""
+        """Cancel all tasks, wait until their runs have saved, and disconnect from the cluster."""
         import ray
 
         for reference, future in self.tasks.items():
@@ -155,7 +158,7 @@ class _Cluster:
 
 
 def _ended(name: str, ended: Ended, future: Future) -> None:
-    """What became of a task."""
+    """Report the result of a task."""
     from ray.exceptions import RayError, TaskCancelledError
 
     try:

@@ -1,4 +1,7 @@
-"""Runs as jobs of Slurm: a job that is preempted or out of time is put into the queue again, and goes on."""
+"""Runs as Slurm jobs; a job that is preempted or out of time is requeued.
+
+The requeued job resumes the run.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Slurm:
     )
 
     def connect(self) -> RemoteBackend:
-        """Look for Slurm's commands.
+        """Check that Slurm's commands are available.
 
         Raises:
             Refusal: If submitit is not installed, or Slurm is not on this machine.
@@ -63,28 +66,28 @@ class Slurm:
 
 
 class Job:
-    """What a job does; when Slurm takes it off a machine, the same is queued again.
+    """The function of a job; Slurm requeues the same function after preemption.
 
     Args:
-        work: `remote.work` or `mirroring.work`.
+        work: `host.work` or `mirror.work`.
     """
 
     def __init__(self, work: Callable[..., str]) -> None:
         self.work = work
 
     def __call__(self, *arguments: Any) -> str:
-        """Work on a run."""
+        """Run the worker of a run."""
         return self.work(*arguments)
 
     def checkpoint(self, *arguments: Any) -> Any:
-        """The same job once more: the run itself knows how far it has come."""
+        """Return the same job for requeueing; the run itself records its progress."""
         import submitit
 
         return submitit.helpers.DelayedSubmission(self, *arguments)
 
 
 class _Jobs:
-    """The jobs that were submitted."""
+    """The submitted jobs."""
 
     def __init__(self, described: Slurm, store: Store | None) -> None:
         self.described, self.store, self.ends = described, store, Ends(store)
@@ -92,10 +95,13 @@ class _Jobs:
         self.jobs: list[tuple[Any, RunDir, threading.Thread]] = []
 
     def start(self, files: RunDir) -> None:
-        """Submit one job for a run; its pickles and output are in `.jobs` beside the runs, with mode 0700.
+        """Submit one job for a run.
+
+        Its pickles and output are in `.jobs` beside the runs, with mode 0700.
 
         Raises:
-            Refusal: If another user owns that folder or may write to it: a pickle runs code.
+            Refusal: If another user owns that folder or may write to it, because a pickle runs
+                code.
         """
         import submitit
 
@@ -117,7 +123,7 @@ class _Jobs:
         self.jobs.append((job, files, thread))
 
     def close(self) -> None:
-        """Ask the runs of all jobs to stop, wait for them, and cancel those that no machine took."""
+        """Request the stop of all runs, cancel jobs that have not started, and wait."""
         for job, files, thread in self.jobs:
             if thread.is_alive():
                 files.stop.touch()
@@ -129,7 +135,7 @@ class _Jobs:
 
 
 def _follow(job: Any, ended: Ended) -> None:
-    """Wait for a job, and write down what came of it."""
+    """Wait for a job, and report its result."""
     while not job.done():
         time.sleep(POLL_SECONDS)
     if job.state == "CANCELLED":

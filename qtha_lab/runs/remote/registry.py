@@ -1,4 +1,4 @@
-"""The kinds of machines by name, and what each of them must be able to do."""
+"""The registry of remote backends, and their protocol."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from qtha_lab.core.settings import check_settings, settings_of, unknown
 
 
 class RemoteBackend(Protocol):
-    """Machines that are connected; made from their declared settings by `remote_backend_named`.
+    """A connected backend, created from its declared settings by `remote_backend_named`.
 
     Attributes:
-        name: What another process names to send runs to these very machines (`remote_backend_named`).
-        store: Where they find runs and put them; None where they see the folder of runs.
+        name: Text that connects another process to the same backend (`remote_backend_named`).
+        store: Store of the runs; None if the machines see the folder of runs.
     """
 
     name: str
     store: Store | None
 
     def start(self, files: RunDir) -> None:
-        """Have a worker started on a run, wherever there is room for it; return at once.
+        """Start a worker on a run as soon as resources are free; return at once.
 
         Args:
-            files: The directory of the run, which nobody works on.
+            files: The directory of the run, which must have no worker.
         """
         ...
 
     def close(self) -> None:
-        """Stop softly what still runs there, wait for it, and let go of the machines."""
+        """Stop running jobs softly, wait for them, and disconnect."""
         ...
 
 
@@ -41,10 +41,10 @@ REMOTE_BACKENDS: Registry[type] = Registry("kind of machines", "qtha_lab.runs.re
 
 
 def machines(name: str) -> Callable[[type], type]:
-    """Register a dataclass whose fields are settings, and whose `connect()` gives `RemoteBackend`, by name.
+    """Register a backend: a dataclass of settings whose `connect()` returns a `RemoteBackend`.
 
     Args:
-        name: What `--on` calls it.
+        name: Name of the backend for `--on`.
     """
 
     def register(kind: type) -> type:
@@ -55,18 +55,20 @@ def machines(name: str) -> Callable[[type], type]:
 
 
 def remote_backend_named(text: str) -> RemoteBackend:
-    """Connect to machines.
+    """Connect to a remote backend.
 
     Args:
         text: `NAME`, `NAME(option=value,…)`, or for the option `address` alone `NAME:ADDRESS`.
 
     Raises:
-        Refusal: If there is no such kind or option, its package is missing, or nothing answers there.
+        Refusal: If there is no such kind or option, its package is missing, or nothing answers
+            there.
 
     Example:
         >>> remote_backend_named("rey")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown kind of machines 'rey': did you mean 'ray'? Known: ray, slurm
+        qtha_lab.core.errors.Refusal: unknown kind of machines 'rey': did you mean 'ray'? Known:
+            ray, slurm
     """
     head, colon, address = text.partition(":")
     if colon and "(" not in head:
@@ -83,12 +85,12 @@ def remote_backend_named(text: str) -> RemoteBackend:
 
 
 def name_of(name: str, described: Any, **more: Any) -> str:
-    """What names machines: their kind with the settings that are not at their default.
+    """Return the text that names a backend: its kind with the settings beyond the defaults.
 
     Args:
-        name: Of the kind.
+        name: Name of the kind.
         described: Its settings.
-        more: Settings that were found out while connecting.
+        more: Settings that were determined while connecting.
     """
     declared = settings_of(type(described))
     values = {option: getattr(described, option) for option in declared} | more
@@ -96,10 +98,10 @@ def name_of(name: str, described: Any, **more: Any) -> str:
 
 
 def needs(package: str, extra: str) -> Refusal:
-    """The refusal of machines whose package is not installed, to be raised.
+    """Return the refusal of a backend whose package is not installed.
 
     Args:
-        package: What is missing.
-        extra: Which of our extras brings it.
+        package: The missing package.
+        extra: The extra of qtha-lab that installs it.
     """
     return Refusal(f"this needs the package {package}: pip install 'qtha-lab[{extra}]'")

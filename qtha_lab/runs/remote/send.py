@@ -1,7 +1,7 @@
-"""A run is sent to other machines: who waits for it holds a lock of its own, so that it is not taken for dead.
+"""The sending of a run to a remote backend, with a lock held here.
 
-`machine.lock` in the run's directory is held here from the sending until the job has ended there, through the loss of
-a machine and the next try on another.
+`machine.lock` in the run's directory is held here until the remote job has ended. This includes the
+loss of a machine and the retry on another. So the run does not count as dead.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 
 
 def send(files: RunDir, machines: RemoteBackend, *, anew: bool = False) -> None:
-    """Have other machines work on a run; returns at once.
+    """Send a run to a remote backend, and return at once.
 
     Args:
         files: The directory of the run.
-        machines: Where it is sent.
-        anew: Begin at step 0 again; checkpoints there are put aside.
+        machines: The remote backend.
+        anew: Begin at step 0 again; existing checkpoints are set aside.
 
     Raises:
-        Refusal: If a worker is at the run, or it was sent already.
+        Refusal: If the run has a worker, or was sent already.
     """
     if slots.is_locked(files.sent):
         raise Refusal(f"run {files.path.name} was sent to other machines already")
@@ -44,17 +44,17 @@ def send(files: RunDir, machines: RemoteBackend, *, anew: bool = False) -> None:
 
 
 def _has_finished(stored: StoredRun, files: RunDir) -> bool:
-    """Bring here what an earlier sending came to, and whether that was the end."""
+    """Copy the result of an earlier job; return True if the run has finished."""
     try:
         stored.pull(files)
-    except Exception as problem:  # whatever the store's library raises
+    except Exception as problem:  # any exception of the store's library
         raise Refusal(failure(problem)) from problem
     status = _logged(files)
     return status is not None and status.state == "finished"
 
 
 def _logged(files: RunDir) -> Status | None:
-    """What the log of a run says last."""
+    """Return the last status in the log of a run."""
     return last_status(read_tail(files.events), files.experiment.training.steps)
 
 
@@ -62,13 +62,13 @@ def _put(stored: StoredRun, files: RunDir) -> None:
     try:
         stored.ask_to_stop(False)
         stored.push(files)
-    except Exception as problem:  # whatever the store's library raises
+    except Exception as problem:  # any exception of the store's library
         record_status(files, "failed", failure(problem))
         raise Refusal(failure(problem)) from problem
 
 
 class Waiting:
-    """Held by who waits for a run that was sent; `ended` is called once, when its job has ended there.
+    """The lock on a run that was sent; `ended` is called once after its job.
 
     Args:
         files: The directory of the run.
@@ -79,11 +79,11 @@ class Waiting:
         self._lock = slots.hold(files.sent)
 
     def ended(self, problem: str = "", *, cancelled: bool = False) -> None:
-        """Let go of the run; what its worker could not say itself is written into its log.
+        """Release the run; log its end if the worker has not.
 
         Args:
-            problem: Why no worker could work on it; empty where one did.
-            cancelled: Whether it was called back before a machine took it.
+            problem: Reason why no worker could run; "" if one did.
+            cancelled: True if the job was cancelled before it started.
         """
         lock, self._lock = self._lock, None
         if lock is None:

@@ -1,7 +1,8 @@
-"""Run directories in an object store, any that fsspec has an address for, for machines that share no folder.
+"""Run directories in an object store, for machines that share no folder.
 
-What is cut off at any moment leaves a whole run there: a checkpoint's files, then its manifest, then everything else, and
-last the events; a checkpoint counts once the events announce it. Starts nothing and waits for nobody.
+The store is at any address that fsspec supports. An interruption at any moment leaves a consistent
+run in the store. A checkpoint's files come first, then its manifest, then everything else, and last
+the events. A checkpoint counts once the events announce it. This module starts no process.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ FILES = NOT_PUT | {
 """Files of a run directory."""
 FOLDERS = {"adapter", "best", "checkpoints", "exports", "tensorboard"}
 """Folders of a run directory."""
-OVERLAP = 256  # bytes of the events that are compared before more are appended
+OVERLAP = 256  # bytes of overlap that are compared before an append
 
 
 class Store:
@@ -44,7 +45,7 @@ class Store:
         url: Its address, such as `s3://bucket/runs`.
 
     Raises:
-        Refusal: If the address cannot be read, its package is missing, or nothing can be written there.
+        Refusal: If the address is invalid, or its package is missing.
     """
 
     def __init__(self, url: str) -> None:
@@ -59,10 +60,10 @@ class Store:
             ) from problem
 
     def check(self) -> None:
-        """Write a file there and take it away.
+        """Write a test file to the store and delete it.
 
         Raises:
-            Refusal: If that fails, or has not happened within `CONNECT_SECONDS`.
+            Refusal: If that fails, or does not complete within `CONNECT_SECONDS`.
         """
         problems: list[Exception | None] = []
 
@@ -73,7 +74,7 @@ class Store:
                 self.files.pipe_file(place, b"qtha-lab")
                 self.files.rm_file(place)
                 problems.append(None)
-            except Exception as problem:  # whatever the store's library raises
+            except Exception as problem:  # any exception of the store's library
                 log.debug("the store %s: %r", self.url, problem)
                 problems.append(problem)
 
@@ -90,18 +91,18 @@ class Store:
             )
 
     def run(self, name: str) -> StoredRun:
-        """The run of a name, which may not be there yet."""
+        """Return the run of a name, which need not exist yet."""
         return StoredRun(self, name)
 
 
 def opened(url: str | None) -> Store | None:
-    """The store of an address, which can be written to; None of none.
+    """Open the store at an address and check that it is writable; None gives None.
 
     Args:
         url: The address.
 
     Raises:
-        Refusal: If it cannot.
+        Refusal: If it is not writable.
     """
     if url is None:
         return None
@@ -111,7 +112,7 @@ def opened(url: str | None) -> Store | None:
 
 
 class StoredRun:
-    """One run's directory in a store, and what of it this object has put there."""
+    """One run's directory in a store, with a record of the uploaded files."""
 
     def __init__(self, store: Store, name: str) -> None:
         self.name, self.files, self.path = name, store.files, f"{store.root}/{name}"
@@ -120,11 +121,13 @@ class StoredRun:
 
     @property
     def exists(self) -> bool:
-        """Whether the store has it."""
+        """True if the store has the run."""
         return self.files.exists(f"{self.path}/experiment.yaml")
 
     def push(self, run: RunDir) -> None:
-        """Put what has changed in a run's directory; the events as they were at the beginning, when all else is there.
+        """Upload the changes of a run's directory.
+
+        The events are uploaded last, in their state at the beginning of the upload.
 
         Args:
             run: The directory.
@@ -139,7 +142,10 @@ class StoredRun:
             self._keep_newest(step)
 
     def _put_announced(self, run: RunDir) -> tuple[int, int]:
-        """Put the checkpoint that the events announce; its step, and the bytes of the events so far."""
+        """Upload the checkpoint that the events announce.
+
+        Return its step, and the size of the events in bytes.
+        """
         while True:
             events, size = read_events(run.events)
             step = checkpoints.announced_step(events)
@@ -149,23 +155,23 @@ class StoredRun:
             try:
                 self._put_checkpoint(folder)
                 self._steps.add(step)
-            except FileNotFoundError as gone:  # it has made room for newer ones
+            except FileNotFoundError as gone:  # deleted to make space for newer ones
                 log.debug("%s is not put into the store: %s", folder, gone)
                 if checkpoints.announced_step(read_events(run.events)[0]) == step:
                     return step, size
 
     def _keep_newest(self, step: int) -> None:
-        """Take away what no events there lead to, and what is older than a run keeps."""
+        """Delete checkpoints beyond the announced step, and those older than a run keeps."""
         steps = self._stored_steps()
         newest = [number for number in steps if number <= step][: checkpoints.KEEP]
         for number in set(steps) - set(newest):
             self._remove_checkpoint(number)
 
     def pull(self, run: RunDir) -> bool:
-        """Bring a run's directory here as far as its events in the store go; whether the store has it.
+        """Download a run's directory up to its stored events; return True if it exists.
 
         Args:
-            run: The directory; what is newer here stays.
+            run: The local directory; longer local events stay.
         """
         if not self.exists:
             return False
@@ -184,13 +190,13 @@ class StoredRun:
         return True
 
     def follow(self, run: RunDir) -> None:
-        """Bring what is new of the events here; those that end a run after everything else.
+        """Download new events; events that end a run come after all other files.
 
         Args:
-            run: The directory here.
+            run: The local directory.
 
         Raises:
-            FileNotFoundError: If the store has none.
+            FileNotFoundError: If the store has no events.
         """
         size = _size(run.events)
         self.files.invalidate_cache()
@@ -202,38 +208,41 @@ class StoredRun:
         if next(ends, None) or not _append(run.events, data, begin):
             self.pull(run)
 
-    # who works on it, and whether that is to stop
+    # ownership and stop requests
 
     def take(self) -> str:
-        """Sign the run as this process's; whoever had it finds another name there. The name signed with."""
+        """Sign the run with a name of this process, and return the name.
+
+        A previous owner finds the new name there and stops.
+        """
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._write(WORKER, json.dumps({"name": name}).encode())
         return name
 
     def taken_by(self) -> str | None:
-        """The name of who works on the run; None where nobody has signed."""
+        """Return the name of the process that owns the run, or None."""
         if not self._has(WORKER):
             return None
         signed = parse_json(self.files.cat_file(f"{self.path}/{WORKER}"))
         return str(signed.get("name")) if isinstance(signed, dict) else None
 
     def leave(self) -> None:
-        """Take the signature away."""
+        """Delete the signature."""
         self._remove(WORKER)
 
     def ask_to_stop(self, ask: bool = True) -> None:
-        """Ask whoever works on the run to stop; or no longer.
+        """Set or clear the stop request of the run.
 
         Args:
-            ask: Whether to.
+            ask: True sets the request.
         """
         self._write(STOP, b"stop\n") if ask else self._remove(STOP)
 
     def stop_requested(self) -> bool:
-        """Whether somebody did."""
+        """Return True if a stop was requested."""
         return self._has(STOP)
 
-    # the store's own words
+    # file operations
 
     def _has(self, name: str) -> bool:
         self.files.invalidate_cache()
@@ -249,13 +258,13 @@ class StoredRun:
         return [_known_name(path, self.path) for path in self.files.find(self.path)]
 
     def _stored_steps(self) -> list[int]:
-        """Steps of the checkpoints there that have their manifest, newest first."""
+        """Return the steps of the stored checkpoints with a manifest, newest first."""
         pieces = (name.split("/") for name in self._names())
         names = (parts[1] for parts in pieces if parts[0] == "checkpoints" and parts[2:] == [checkpoints.MANIFEST])  # fmt: skip
         return sorted((int(n[1]) for n in map(checkpoints.NAME.fullmatch, names) if n), reverse=True)  # fmt: skip
 
     def _write(self, name: str, data: bytes) -> None:
-        """Write a file so that a reader sees it old or new: beside its place, then moved there."""
+        """Write a file atomically: to a temporary name, then moved to its place."""
         place = f"{self.path}/{name}"
         self.files.makedirs(place.rpartition("/")[0], exist_ok=True)
         self.files.pipe_file(f"{place}.new", data)
@@ -271,13 +280,13 @@ class StoredRun:
             log.debug("%s is written anew: %s", file, gone)
 
     def _put_checkpoint(self, folder: Path) -> None:
-        """All its files, then the manifest that they are checked against."""
+        """Upload the files of a checkpoint, then the manifest that verifies them."""
         names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
         for name in sorted(names, key=lambda name: name == checkpoints.MANIFEST):
             self._write(f"checkpoints/{folder.name}/{name}", _whole(folder / name))
 
     def _remove_checkpoint(self, step: int) -> None:
-        """Its manifest, then the rest."""
+        """Delete a checkpoint, its manifest first."""
         place = f"checkpoints/{checkpoints.place(Path(), step).name}"
         self._remove(f"{place}/{checkpoints.MANIFEST}")
         self.files.rm(f"{self.path}/{place}", recursive=True)
@@ -324,7 +333,7 @@ def _known_name(key: str, folder: str) -> str:
 
 
 def failure(problem: Exception) -> str:
-    """Return the sentence on what went wrong with a store."""
+    """Return a sentence on an error of a store."""
     return (
         str(problem)
         if isinstance(problem, Refusal)
@@ -333,7 +342,10 @@ def failure(problem: Exception) -> str:
 
 
 def _changing(folder: Path) -> Iterator[str]:
-    """The files of a run that are put as they are: all but locks, checkpoints, and what is being written."""
+    """Yield the names of a run's files that are uploaded unchanged.
+
+    Locks, checkpoints and unfinished files are excluded.
+    """
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         parts = name.split("/")
@@ -355,9 +367,10 @@ def _size(file: Path) -> int:
 
 
 def _append(file: Path, data: bytes, begin: int) -> bool:
-    """Make a file go on as data do from a byte; of data from the first, make it those. Whether it does now.
+    """Append data that begin at a byte of the file; return True on success.
 
-    Nothing is done where the file has more.
+    The overlap with the present content must be equal. Data from byte 0 replace a file that
+    differs. A longer file is not changed.
     """
     size = _size(file)
     if begin + len(data) <= size:
@@ -373,7 +386,7 @@ def _append(file: Path, data: bytes, begin: int) -> bool:
 
 
 def _write_here(place: Path, data: bytes) -> None:
-    """Write a file of this machine whole."""
+    """Write a local file atomically."""
     new = place.with_name(f".{place.name}.new")
     new.write_bytes(data)
     new.replace(place)

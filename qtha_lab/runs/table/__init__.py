@@ -1,4 +1,4 @@
-"""All runs of a folder as one table: settings and results in columns; filtered, sorted, seeds as one."""
+"""All runs of a folder as one table of settings and results, with filters."""
 
 from qtha_lab.runs.table.table import query, runs_table
 

@@ -1,4 +1,4 @@
-"""Which columns a table of runs has, which of them are worth showing, and a cell as text."""
+"""The columns of a table of runs, a default selection, and the format of cells."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NOTHING = (None, "", [], False)
 
 
 def known(rows: Iterable[Row]) -> set[str]:
-    """Every column that a filter or an order may name, whether a row has it or not."""
+    """Return every column that a filter or a sort order may name."""
     return set(taken()).union(*rows) - {SAME}
 
 
 def check(name: str, names: Collection[str]) -> str:
-    """The name, if there is such a column.
+    """Return the name, if there is such a column.
 
     Raises:
-        Refusal: With the nearest name.
+        Refusal: If not; the message names the nearest column.
     """
     if name not in names:
         close = nearest(name, names)
@@ -34,7 +34,7 @@ def check(name: str, names: Collection[str]) -> str:
 
 
 def present(rows: Iterable[Row]) -> list[str]:
-    """Every column in which some row has a value: of whom, settings, measures, marks."""
+    """Return every column with a value in some row: identity, settings, measures, annotations."""
     names: dict[str, None] = {}
     for row in rows:
         names |= {n: None for n, v in row.items() if n not in names and v not in NOTHING}
@@ -47,7 +47,10 @@ def present(rows: Iterable[Row]) -> list[str]:
 
 
 def worth_showing(rows: list[Row]) -> list[str]:
-    """The columns of a first look: who, state, method, what came of it, the settings that differ, marks."""
+    """Return the default columns of a table.
+
+    These are identity, state, method, results, the settings that differ, sizes, tags and notes.
+    """
     names, different = present(rows), differing(rows)
     settings = [n for n in names if n in different and n not in ("method", "seed")]
     seed = ["seed"] if "seed" in different else []
@@ -58,7 +61,7 @@ def worth_showing(rows: list[Row]) -> list[str]:
 
 
 def differing(rows: Iterable[Row]) -> set[str]:
-    """The settings in which some rows differ."""
+    """Return the settings that differ between rows."""
     rows = [row for row in rows if row["state"] != "unreadable"]
     fixed = {*HEAD, *MARKS, *MEASURES, *GROUPED, SAME, DISK}
     names = {name for row in rows for name in row if not is_spread(name)} - fixed
@@ -66,7 +69,7 @@ def differing(rows: Iterable[Row]) -> set[str]:
 
 
 def text(row: Row, column: str) -> str:
-    """A cell as people read it; the mean of several seeds has the smallest and the largest in brackets.
+    """Format a cell; a mean over seeds is followed by [minimum–maximum].
 
     Example:
         >>> text({"eval_loss": 4.5, "eval_loss_min": 4.0, "eval_loss_max": 5.0}, "eval_loss")
@@ -82,7 +85,7 @@ def text(row: Row, column: str) -> str:
 
 
 def is_spread(name: str) -> bool:
-    """Whether a column is the least or the most of a measure over seeds."""
+    """Return True if a column is the minimum or maximum of a measure over seeds."""
     return name.removesuffix("_min").removesuffix("_max") in MEASURES and name not in MEASURES
 
 

@@ -1,7 +1,7 @@
-"""Which rows a typed expression means: `method = qtha and learning_rate >= 0.003 and tag:best`.
+"""Filters of rows by an expression: `method = qtha and learning_rate >= 0.003 and tag:best`.
 
-A grammar of its own, read into functions; nothing of an expression is ever run as Python. A few milliseconds for
-10,000 rows, where importing a database alone would take longer.
+A parser turns the grammar into functions; no part of an expression is run as Python. 10,000 rows
+take a few milliseconds, less than the import of a database.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ GRAMMAR = "a filter reads like method = qtha and learning_rate >= 0.003 and tag:
 
 
 class Token(NamedTuple):
-    """A piece of an expression: "text" in quotes, a "sign", a "word", or its "end"; and at which character it begins."""
+    """A token of an expression, with the position of its first character.
+
+    Its kind is "text" (in quotes), "sign", "word" or "end".
+    """
 
     kind: str
     text: str
@@ -35,17 +38,18 @@ class Token(NamedTuple):
 
 
 def where(expression: str, names: Collection[str]) -> Test:
-    """The test that an expression puts to a row.
+    """Return the test of a row that an expression describes.
 
     Args:
-        expression: `column = value`, `!=`, `<`, `<=`, `>`, `>=`; `column in (a, b)`; `column:word`, which a text or a
-            list of tags holds; a column alone, which has a value that counts (`pinned`); joined by `and`, `or`, `not`
-            and brackets. Values are numbers, words, or anything in quotes; `none` is a value that is not there, which
-            is neither below nor above another. Empty takes every row.
-        names: The columns that there are.
+        expression: `column = value`, `!=`, `<`, `<=`, `>`, `>=`; `column in (a, b)`; `column:word`,
+            which tests for part of a text or a member of a list; a column alone, which tests for a
+            true value (`pinned`). These are joined by `and`, `or`, `not` and brackets. Values are
+            numbers, words, or anything in quotes. `none` is a missing value, which is neither below
+            nor above another. An empty expression accepts every row.
+        names: The existing columns.
 
     Raises:
-        Refusal: With the place, if it cannot be read or names no column.
+        Refusal: With the position, if the expression is invalid or names no column.
 
     Example:
         >>> test = where("r in (4, 8) and not eval_loss > 4", ["r", "eval_loss"])
@@ -53,7 +57,8 @@ def where(expression: str, names: Collection[str]) -> Test:
         (True, False)
         >>> where("r >> 2", ["r"])
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: character 4 of the filter is '>', where a value should be: a filter reads like method = qtha and learning_rate >= 0.003 and tag:best
+        qtha_lab.core.errors.Refusal: character 4 of the filter is '>', where a value should be: a
+            filter reads like method = qtha and learning_rate >= 0.003 and tag:best
     """
     if len(expression) > LONGEST:
         raise Refusal(f"a filter has at most {LONGEST:,} characters, not {len(expression):,}")
@@ -76,7 +81,7 @@ def _tokens(expression: str) -> list[Token]:
 
 
 class _Reader:
-    """Reads tokens from left to right: `or` of `and` of `not` of tests."""
+    """A recursive-descent parser: `or` of `and` of `not` of tests."""
 
     def __init__(self, tokens: list[Token], names: Collection[str]):
         self.tokens, self.names, self.depth = tokens, names, 0
@@ -185,7 +190,7 @@ def _wrong(token: Token, why: str, hint: str = GRAMMAR) -> Refusal:
 
 
 def _same(column: str, token: Token) -> Test:
-    """Whether a row has this value: a number as a number, anything else as it is written."""
+    """Return a test for equality: numeric for numbers, by text for other values."""
     text, number = token.text, _number(token)
     if token.kind == "word" and text.lower() in ("none", "null"):
         return lambda row: row.get(column) in (None, "", [])
@@ -202,7 +207,7 @@ def _equals(value: Any, text: str, number: float | None) -> bool:
 
 
 def _ordered(column: str, order: Callable[[Any, Any], bool], token: Token) -> Test:
-    """Whether a row's value stands in this order to another: a number to a number, a text to a text."""
+    """Return a test for an order: numbers compare with numbers, texts with texts."""
     text, number = token.text, _number(token)
 
     def test(row: Row) -> bool:
@@ -215,7 +220,7 @@ def _ordered(column: str, order: Callable[[Any, Any], bool], token: Token) -> Te
 
 
 def _holding(column: str, text: str) -> Test:
-    """Whether a list has a member, or a text a part, whatever its case."""
+    """Return a test for a list member or part of a text, ignoring case."""
 
     def test(row: Row) -> bool:
         value = row.get(column)

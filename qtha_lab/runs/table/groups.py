@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but their seed as one row: means of the measures, with the least and the most."""
+"""Groups of runs that differ only in their seed, with mean, minimum and maximum."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ BY = ("seeds",)
 
 
 def grouped(rows: list[Row], by: str) -> list[Row]:
-    """The rows, or a row for each description; a group stands where its first run stood.
+    """Group rows by description, or return them unchanged.
+
+    A group takes the position of its first run.
 
     Args:
-        rows: As `qtha_lab.runs.table.rows.rows` gives them.
+        rows: Rows as returned by `qtha_lab.runs.table.rows.rows`.
         by: "seeds", or "" for the rows as they are.
 
     Returns:
-        Groups have their settings, `runs` (how many), `seeds`, `members` (the ids of the runs), `state` (of several
-        with counts), the mean of each measure over the runs that have it, and what was learnt also as `…_min` and
-        `…_max`; tags are those that all have.
+        A group has its settings, `runs` (their number), `seeds`, `members` (the ids of the runs)
+            and
+        `state` (with counts if there are several). It has the mean of each measure over the runs
+            with a
+        value, and learnt measures also as `…_min` and `…_max`. Its tags are those that all runs
+            have.
 
     Raises:
-        Refusal: If it is neither.
+        Refusal: If `by` is neither.
 
     Example:
         >>> same = {"state": "finished", "same": "{}"}
@@ -72,7 +77,7 @@ def _group(rows: list[Row]) -> Row:
 
 
 def _shared(rows: list[Row]) -> dict[str, Any]:
-    """What all have alike: the settings, and of the rest what happens to be the same."""
+    """Return the fields with equal values in all rows, such as the settings."""
     first, others = rows[0], rows[1:]
     exceptions = {*MEASURES, "run", "seed", "step"}
     rate = next((row["learning_rate"] for row in rows if row.get("learning_rate")), None)

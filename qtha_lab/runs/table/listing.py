@@ -1,6 +1,7 @@
-"""The rows of a folder, kept up to date: running runs are looked at each time, the folder when it has changed.
+"""The rows of a folder, kept up to date.
 
-Draws nothing. Who looks how often is the caller's to say; a large folder is read again at a pace that it can bear.
+Running runs are read at each poll, the folder when it has changed. Draws nothing. The caller sets
+the rate of polls; a large folder is read completely at a limited rate.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from qtha_lab.runs.table.rows import DISK, Row, row, rows
 from qtha_lab.experiment.run_directory.status import TERMINAL
 from qtha_lab.runs.run import Run, list_runs
 
-SHARE = 0.05  # of the time, at most, may go into reading a folder again in which nothing is known to have changed
-PATIENCE = 5.0  # seconds, at least, between two such readings
+SHARE = 0.05  # maximum share of the time for reading an unchanged folder
+PATIENCE = 5.0  # minimum seconds between two such readings
 
 
 class Listing:
     """All rows of a folder, newest first.
 
     Args:
-        folder: Of runs, or the bin of one.
-        disk: Also measure what each run takes on the disk.
+        folder: A folder of runs, or its trash.
+        disk: Also measure the disk usage of each run.
 
     Example:
         >>> listing = Listing(Path("runs"))  # doctest: +SKIP
@@ -40,7 +41,7 @@ class Listing:
 
     @property
     def rows(self) -> list[Row]:
-        """A row per run, newest first."""
+        """One row per run, newest first."""
         return list(self.by_id.values())
 
     @property
@@ -49,27 +50,27 @@ class Listing:
         return [name for name, row in self.by_id.items() if row["state"] not in TERMINAL]
 
     def look(self) -> set[str]:
-        """Bring up to date what may have changed; the runs that have, or have come or gone."""
+        """Update the rows; return the ids of changed, new and removed runs."""
         if self._changed_on_disk() or time.monotonic() >= self._due:
             return self.read()
         return self.renew(self.going)
 
     def read(self) -> set[str]:
-        """Read the whole folder; the runs that have changed, come or gone."""
+        """Read the whole folder; return the ids of changed, new and removed runs."""
         begin, before, self._stamp = time.monotonic(), self.by_id, _stamp(self.folder)
         runs = list_runs(self.folder, unreadable=True)
         self.runs = {run.id: run for run in runs}
         self.by_id = {row["run"]: row for row in rows(runs, self.disk)}
         end = time.monotonic()
         self._due = end + max(PATIENCE, (end - begin) / SHARE)
-        for name, row_before in before.items():  # a row that is the same stays the same object
+        for name, row_before in before.items():  # an unchanged row stays the same object
             if self.by_id.get(name) == row_before:
                 self.by_id[name] = row_before
         names = before.keys() | self.by_id.keys()
         return {name for name in names if before.get(name) is not self.by_id.get(name)}
 
     def renew(self, names: Collection[str]) -> set[str]:
-        """Look at these runs again; those that have changed."""
+        """Read these runs again; return the ids of those that have changed."""
         changed = set()
         for name in names:
             if name in self.runs:
@@ -86,7 +87,7 @@ class Listing:
 
 
 def _stamp(folder: Path) -> int | None:
-    """When an entry was last added to a folder or taken from it."""
+    """Return the time at which an entry of a folder was last added or removed."""
     try:
         return os.stat(folder).st_mtime_ns
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Rows in an order: by several columns, from small to large or the other way."""
+"""Sorting of rows by several columns, ascending or descending."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from qtha_lab.runs.table.rows import Row
 
 
 def ordered(rows: list[Row], order: str, names: Collection[str]) -> list[Row]:
-    """The rows by some columns; where they are equal the order stays, and what has no value comes last.
+    """Sort rows by columns; the sort is stable, and missing values come last.
 
     Args:
-        rows: In any order.
-        order: Columns, the first counts most: `eval_loss`, or `-seed,eval_loss` with the largest seed first; empty
-            leaves the order.
-        names: The columns that there are.
+        rows: Rows in any order.
+        order: Columns, the first counts most: `eval_loss`, or `-seed,eval_loss` with the largest
+            seed first; "" leaves the order.
+        names: The existing columns.
 
     Raises:
         Refusal: If there is no such column.
@@ -36,7 +36,7 @@ def ordered(rows: list[Row], order: str, names: Collection[str]) -> list[Row]:
 
 
 def _rank(value: Any) -> tuple[int, Any]:
-    """Numbers before texts before lists, each in its own order."""
+    """Return a sort key: numbers before texts before lists, each in its own order."""
     if isinstance(value, int | float):
         return 0, value
     return (1, value.lower()) if isinstance(value, str) else (2, repr(value))

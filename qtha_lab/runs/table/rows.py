@@ -1,7 +1,7 @@
-"""Runs as rows of one table: who they are, where they are, what was set, what came of it, what a person wrote on them.
+"""Runs as rows of one table: identity, state, settings, results and annotations.
 
-Reads records and asks which workers live; loads no method, so a setting that was left at the method's own
-default is not there.
+Reads records and checks the workers' locks. It loads no method, so a setting at the method's own
+default is missing.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from qtha_lab.runs.run import Run
 Row = dict[str, Any]
 HEAD = ("run", "name", "state", "step", "message", "origin")
 MARKS = ("tags", "note", "pinned")
-SAME = "same"  # equal for runs that differ in nothing but their seed; no column
+SAME = "same"  # key equal for runs that differ only in their seed; not a column
 DISK = "disk_mib"
 GROUPED = ("runs", "seeds", "members")
 
 
 def rows(runs: Iterable[Run], disk: bool = False) -> list[Row]:
-    """A row per run, in their order.
+    """Return one row per run, in the order of the runs.
 
     Args:
-        runs: As `qtha_lab.list_runs` gives them, unreadable ones too.
-        disk: Also measure the bytes that each directory takes, which looks at every file.
+        runs: Runs as returned by `qtha_lab.list_runs`, unreadable ones too.
+        disk: Also measure the disk usage of each directory, which reads the size of every file.
 
     Returns:
-        Rows with what is in `HEAD` and `MARKS`, settings and measures as far as a run has them, and `disk_mib`.
+        Rows with the columns of `HEAD` and `MARKS`, the settings and measures of a run, and
+            `disk_mib`.
     """
     defaults = _defaults()
     return [row(run, defaults) | (_disk(run) if disk else {}) for run in runs]
 
 
 def row(run: Run, defaults: Row | None = None) -> Row:
-    """The row of one run; `defaults` are the settings that descriptions leave out."""
+    """Return the row of one run; `defaults` are the settings that descriptions omit."""
     status = run.status()
     record = run.last_record
     state, message = status.state, status.message
@@ -50,7 +51,7 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     launched_as = settings.pop("name", "")
     summary = {} if record.flaw or not record.summary else record.summary
     numbers = {name: summary[name] for name in MEASURES if summary.get(name) is not None}
-    if state == "diverged":  # an evaluation before that is no result
+    if state == "diverged":  # an evaluation before the divergence is not a result
         numbers = {n: v for n, v in numbers.items() if MEASURES[n].kind == "run"}
     if summary.get("learning_rate") is not None:
         settings["learning_rate"] = summary["learning_rate"]
@@ -63,9 +64,9 @@ def row(run: Run, defaults: Row | None = None) -> Row:
 
 
 def flat(described: Row) -> Row:
-    """The settings of a description by one name each, as the command's flags name them.
+    """Flatten the settings of a description, by the names of the command-line flags.
 
-    An option of a method or a task that has the name of another column is `method.…` or `task.…`.
+    An option of a method or a task with the name of another column is `method.…` or `task.…`.
 
     Example:
         >>> flat({"model": "tiny", "method": {"name": "lora", "options": {"r": 2}}, "training": {"steps": 9}})
@@ -85,7 +86,7 @@ def flat(described: Row) -> Row:
 
 
 def origin(fields: Row | None) -> str:
-    """What launched a run, in a word: a person's `launch`, or the sweep or reproduction of that name.
+    """Return the origin of a run: `launch`, or the name of its sweep or reproduction.
 
     Example:
         >>> origin(None), origin({"sweep": "20261125-101500-1a2b", "trial": 3})
@@ -97,7 +98,7 @@ def origin(fields: Row | None) -> str:
 
 @functools.cache
 def taken() -> frozenset[str]:
-    """The columns that no option of a method or a task may be called."""
+    """Return the column names that no option of a method or a task may have."""
     plain = {*Experiment.model_fields, *Training.model_fields, "learning_rate", "target_modules"}
     return frozenset({*plain, *HEAD, *MARKS, *MEASURES, *GROUPED, SAME, DISK})
 

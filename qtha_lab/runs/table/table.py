@@ -1,6 +1,7 @@
-"""The table of all runs of a folder: which, in what order, seeds by themselves or as one; rows or a DataFrame.
+"""The table of all runs of a folder, filtered, sorted and grouped.
 
-Plain Python over the index of the folder: filtering and sorting 10,000 rows takes less than importing a database.
+Plain Python over the index of the folder: filtering and sorting 10,000 rows takes less time than
+importing a database.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
 
 
 def query(listed: list[Row], where: str = "", sort: str = "", group: str = "") -> list[Row]:
-    """The rows that are meant, in their order.
+    """Return the rows that an expression selects, sorted and grouped.
 
     Args:
-        listed: As `qtha_lab.runs.table.rows.rows` gives them.
-        where: Which runs (see `qtha_lab.runs.table.filters.where`); empty takes all.
-        sort: Columns to sort by, `-` before one for large to small; empty leaves the newest first, after those pinned.
-        group: "seeds" takes runs that differ in nothing but their seed as one.
+        listed: Rows as returned by `qtha_lab.runs.table.rows.rows`.
+        where: Filter (see `qtha_lab.runs.table.filters.where`); "" accepts all rows.
+        sort: Columns to sort by, `-` before a descending one; "" lists pinned runs, then newest
+            first.
+        group: "seeds" groups runs that differ only in their seed.
 
     Raises:
-        Refusal: If an expression cannot be read, or names no column.
+        Refusal: If an expression is invalid, or names no column.
     """
     test = filter_of(where, known(listed))
     chosen = grouped([row for row in listed if test(row)], group)
@@ -46,21 +48,23 @@ def runs_table(
     runs_dir: Path | str | None = None,
     disk: bool = False,
 ) -> pandas.DataFrame:
-    """All runs of a folder with their settings, results and marks, a row each.
+    """Return all runs of a folder with settings, results and annotations, one per row.
 
     Args:
-        where: Which runs, such as `method = qtha and learning_rate >= 0.003 and tag:best`; empty takes all.
-        sort: Columns to sort by, such as `method,-eval_loss`; empty takes the newest first.
-        group: "seeds" takes runs that differ in nothing but their seed as one, with the mean of each measure.
+        where: Filter, such as `method = qtha and learning_rate >= 0.003 and tag:best`; "" accepts
+            all.
+        sort: Columns to sort by, such as `method,-eval_loss`; "" lists the newest first.
+        group: "seeds" groups runs that differ only in their seed, with the mean of each measure.
         runs_dir: Default: `paths.runs_dir()`.
-        disk: Also `disk_mib`, what each run takes on the disk.
+        disk: Add `disk_mib`, the disk usage of each run.
 
     Returns:
-        Columns in which some run has a value: who it is, its settings, its measures (see `qtha_lab.core.metrics`), its
-        marks.
+        Columns with a value in some run: identity, settings, measures (see `qtha_lab.core.metrics`)
+            and
+        annotations.
 
     Raises:
-        Refusal: If an expression cannot be read, or names no column.
+        Refusal: If an expression is invalid, or names no column.
 
     Example:
         >>> runs_table("method = lora", sort="eval_loss")[["run", "r", "eval_loss"]]  # doctest: +SKIP
@@ -73,10 +77,10 @@ def runs_table(
 
 
 def matching(runs: Iterable[Run], where: str) -> list[Run]:
-    """The runs that an expression means.
+    """Return the runs that an expression selects.
 
     Raises:
-        Refusal: If it cannot be read.
+        Refusal: If the expression is invalid.
     """
     runs = list(runs)
     listed = rows(runs, needs_disk(where))
@@ -85,7 +89,7 @@ def matching(runs: Iterable[Run], where: str) -> list[Run]:
 
 
 def needs_disk(*expressions: str) -> bool:
-    """Whether an expression names what runs take on the disk, which is measured when it is asked for.
+    """Return True if an expression names the disk usage, which is measured on demand.
 
     Example:
         >>> needs_disk("disk_mib > 100"), needs_disk("eval_loss < 4", "-disk_mib")
