@@ -78,7 +78,7 @@ def test_every_picture_of_the_how_to_pages_is_shown_and_small():
     shown = "".join(page.read_text() for page in (*HOW_TO, ROOT / "README.md"))
     pictures = sorted((ROOT / "docs" / "howto" / "pictures").iterdir())
     assert pictures
-    assert [p.name for p in pictures if f"](pictures/{p.name})" not in shown] == []
+    assert [p.name for p in pictures if f"pictures/{p.name})" not in shown] == []
     assert [p.name for p in pictures if p.stat().st_size > 150_000] == []
 
 

@@ -61,7 +61,7 @@ def threads_of_launches(monkeypatch):
 
     # in the engine alone: what is compiled looks up the others by their names
     each = {name: counted(getattr(ways, name)) for name in ("there", "back", "through")}
-    each["slopes_of_params"] = ways.gradients_of_params
+    each["gradients_of_params"] = ways.gradients_of_params
     monkeypatch.setattr(engine, "ways", types.SimpleNamespace(**each))
     monkeypatch.setattr(engine, "kernel", types.SimpleNamespace(walk=walked))
     return asked

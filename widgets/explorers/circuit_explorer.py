@@ -14,7 +14,7 @@ from qtha_lab.circuits import ansatze
 from qtha_lab.figures.circuit import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.choice import Choice
 from ..kit.slider import Slider
 from .circuit_at_angles import CircuitAtAngles, rounded

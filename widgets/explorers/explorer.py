@@ -16,7 +16,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.picture_view import Picture, PictureView
 from ..figures.save_figure import save_fold
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.aria import Aria
 from ..kit.choice import Choice, values_of
 from ..kit.display import Shown

@@ -19,7 +19,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.truncation import truncation_error
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.choice import Choice
 from ..kit.closing import put
 from ..kit.slider import Slider

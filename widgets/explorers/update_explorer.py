@@ -21,7 +21,7 @@ from qtha_lab.figures.spectra_history import updates_side_by_side
 from qtha_lab.runs import run as runs_
 from qtha_lab.studies.comparison import run_data as reading
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.choice import Choice
 from ..kit.slider import Slider
 from ..runs.follower import Follower

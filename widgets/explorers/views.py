@@ -38,7 +38,7 @@ from qtha_lab.studies.comparison.views import (
 
 from ..figures.curves_view import CurvesView
 from ..figures.figure_view import FigureView, Sheet
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.choice import Choice
 from ..kit.slider import Slider
 from .explorer import Drawing, Explorer

@@ -17,7 +17,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.legends import labels_in, short_names
 from qtha_lab.figures.machinery.page_style import LEGENDS, TARGETS, PageStyle
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.closing import put
 from ..kit.fold import Fold
 from ..kit.guard import ErrorLine

@@ -13,7 +13,7 @@ import ipywidgets as ipw
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery.table import Table
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
 from .saved_file import download_link, free_path

@@ -13,7 +13,7 @@ import traitlets
 from qtha_lab.core import paths
 from qtha_lab.runs.run import Run, attach
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.guard import ErrorLine
 
 LINES, EVENTS = 200, 40

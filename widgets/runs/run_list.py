@@ -13,7 +13,7 @@ from qtha_lab.cli.output import duration
 from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.core.method_styles import shown
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.closing import put
 
 BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {

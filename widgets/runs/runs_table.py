@@ -33,7 +33,7 @@ from qtha_lab.experiment.run_directory import RunDir, trash as bin
 from qtha_lab.experiment.run_directory.disk import bytes_used
 from qtha_lab.experiment.run_directory.annotations import mark
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.aria import Aria
 from ..kit.fold import Fold
 from ..kit.guard import ErrorLine, guarded

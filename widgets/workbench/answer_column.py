@@ -4,7 +4,7 @@ import html
 
 import ipywidgets as ipw
 
-from ..kit import styles as styles
+from ..kit import styles
 
 
 class AnswerColumn(ipw.VBox):

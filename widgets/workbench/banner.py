@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import ipywidgets as ipw
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.closing import put
 
 

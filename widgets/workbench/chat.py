@@ -20,7 +20,7 @@ from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import COMMAND, Client
 from qtha_lab.runs.chat.held_out_prompts import HeldOut, held_out
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.aria import Aria
 from ..kit.closing import put
 from ..kit.display import Shown

@@ -12,7 +12,7 @@ from qtha_lab.studies.comparison import ScheduledRuns, attach
 from qtha_lab.studies.comparison.folder import ComparisonDir, list_comparisons
 from qtha_lab.studies.comparison.launched import Stage
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.closing import put
 from .history import local_time
 from .scheduler_watch import BAR_STYLES, SchedulerWatch

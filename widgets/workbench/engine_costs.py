@@ -9,7 +9,7 @@ import ipywidgets as ipw
 
 from qtha_lab.core.method_styles import shown
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.closing import put
 
 LIGHTNING = "lightning"

@@ -19,7 +19,7 @@ from qtha_lab.runs import run as runs_
 from qtha_lab.runs.export import KINDS
 from qtha_lab.runs.export.kinds import default_place
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.aria import Aria
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine

@@ -17,7 +17,7 @@ from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_list import check_options, engine_names, method_entry
 from qtha_lab.experiment.method_options import ALPHAS
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.fold import Fold
 from .banner import Fault
 from .form import Form

@@ -13,7 +13,7 @@ from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_groups import with_controls
 from qtha_lab.experiment.method_list import method_entries
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.closing import put
 from ..kit.guard import OnError, guarded
 from .banner import Fault

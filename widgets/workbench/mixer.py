@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import ipywidgets as ipw
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.closing import put
 from ..kit.fold import Fold
 

@@ -8,7 +8,7 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.theme import method_of
 from qtha_lab.studies.comparison import findings
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.fold import Fold
 
 

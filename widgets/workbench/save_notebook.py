@@ -9,7 +9,7 @@ import ipywidgets as ipw
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import as_path
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.guard import ErrorLine
 
 

@@ -13,7 +13,7 @@ import traitlets
 
 from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries

@@ -19,7 +19,7 @@ from qtha_lab.models import model_names
 from qtha_lab.models.quantisation.formats import quantizations
 from qtha_lab.tasks import task_names, task_settings
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.fold import Fold
 from ..kit.guard import OnError, guarded
 from .axes import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from qtha_lab.experiment import Comparison
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..runs.run_list import words
 
 NOTE = (

@@ -20,7 +20,7 @@ from qtha_lab.experiment import Sweep
 from qtha_lab.studies.sweep import TrialRecord, Trials, attach
 from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.fold import Fold
 from ..kit.loop import with_libraries
 from .history import local_time

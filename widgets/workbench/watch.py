@@ -18,7 +18,7 @@ from qtha_lab.runs.table.rows import rows
 from qtha_lab.studies import comparison as compare
 
 from ..figures.save_figure import save_fold
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.drawer import Drawer
 from ..kit.loop import Background
 from ..runs.follower import TICK_SECONDS

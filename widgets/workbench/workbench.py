@@ -21,7 +21,7 @@ from qtha_lab.studies import comparison as compare
 from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep.folder import list_sweeps
 
-from ..kit import styles as styles
+from ..kit import styles
 from ..kit.aria import Aria
 from ..kit.display import Shown
 from ..kit.fold import Fold, reveal
