@@ -94,7 +94,9 @@ def _draw(courses: list[Course], page_style: PageStyle) -> go.Figure:
     first: set[str] = set()
     for course in courses:
         label = course["label"]
-        rounds = [r for r in course["rounds"] if r["bytes_sent"]]  # 0 has no place on a logarithmic axis
+        rounds = [
+            r for r in course["rounds"] if r["bytes_sent"]
+        ]  # 0 has no place on a logarithmic axis
         along, up = [r["bytes_sent"] for r in rounds], [r["eval_loss"] for r in rounds]
         hover = f"{shown(label)}, seed {course['seed']}<br>%{{x:,}} bytes: %{{y:.4g}} nats<extra></extra>"
         trace = page_style.line_of(label, styles[label], x=along, y=up, hovertemplate=hover)

@@ -48,7 +48,7 @@ def _example() -> dict:
 def circuit_history(
     histories: Mapping[str, History], without: Sequence[str] = (), theme: str = "light"
 ) -> Figure:
-    """Five numbers of each block's circuit over the steps of training.
+    """Plot five measurements of each block's circuit over the training steps.
 
     Args:
         histories: By label, the records of a run from `circuit_inputs.over_steps`.

@@ -21,7 +21,14 @@ from qtha_lab.figures.machinery.table import Table
 
 NAMED_STATES = 16  # most states with a label and a phase arrow
 NAMED_ANGLES = 12
-SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # axis limits of gradients, in steps so that the axis seldom changes
+SCALES = (
+    0.1,
+    0.3,
+    1.0,
+    3.0,
+    10.0,
+    30.0,
+)  # axis limits of gradients, in steps so that the axis seldom changes
 PHASES = {"tickvals": [-math.pi, 0, math.pi], "ticktext": ["−π", "0", "π"]}
 PHASE_COLORS = get_colorscale("phase")  # cyclic: both ends have the same colour
 PHASE_PLACES = np.array([place for place, _ in PHASE_COLORS])

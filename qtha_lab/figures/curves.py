@@ -20,7 +20,9 @@ from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-APART = 0.008  # shift along the steps between methods, as a fraction, so that their bars do not overlap
+APART = (
+    0.008  # shift along the steps between methods, as a fraction, so that their bars do not overlap
+)
 Kind = Literal["train", "eval"]
 PANELS: dict[Kind, tuple[str, str, str]] = {
     "train": ("x", "y", "train loss (nats)"),

@@ -184,9 +184,7 @@ def _draw(
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **hidden)
     height = page_style.height + (1.35 * tiers * page_style.font if tiers > 3 else 0)
-    above = (
-        (1.35 * tiers + 0.8) * page_style.font / height
-    )  # width of the axis names
+    above = (1.35 * tiers + 0.8) * page_style.font / height  # width of the axis names
     figure.update_yaxes(range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **hidden)
     margin = dict.fromkeys("lrb", 0.5 * page_style.font)
     margin["t"] = (

@@ -58,7 +58,7 @@ def run_scatter(
     Args:
         runs: Runs to draw; those without one of the two numbers are omitted.
         x: Setting or measurement on the x axis.
-        y: Another.
+        y: Setting or measurement on the y axis.
         log_x: Use a logarithmic x axis.
         log_y: Use a logarithmic y axis.
         brushed: Ids of the selected runs; the others are pale. Empty selects none.
@@ -104,7 +104,7 @@ def unbeaten(runs: Sequence[RunValues], x: str, y: str) -> list[RunValues]:
     Args:
         runs: Runs with both values.
         x: Measurement; a setting has no better direction and returns no runs.
-        y: Another.
+        y: Measurement.
     """
     if x == y or not {x, y} <= MEASURES.keys():
         return []

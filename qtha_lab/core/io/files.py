@@ -62,7 +62,7 @@ def open_file(path: Path, limit: int | None = None, *, links: bool = True) -> It
 
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> bytes:
-    """Read a whole file; errors as in `open_file`.
+    """Read a whole file; errors are those of `open_file`.
 
     Args:
         path: File to read.
@@ -70,7 +70,7 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> by
         links: Follow a symbolic link in the last part of the path.
     """
     with open_file(path, limit, links=links) as file:
-        data = file.read(limit + 1)  # a file may grow after its size was taken
+        data = file.read(limit + 1)  # a file may grow after its size was measured
     if len(data) > limit:
         raise Refusal(
             f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, it is growing."
@@ -79,7 +79,7 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> by
 
 
 def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
-    """Read a whole text file in UTF-8; a byte order mark is dropped; errors as in `open_file`.
+    """Read a whole text file in UTF-8 without its byte order mark.
 
     Args:
         path: File to read.
@@ -87,7 +87,7 @@ def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
         links: Follow a symbolic link in the last part of the path.
 
     Raises:
-        Refusal: Also if the bytes are not UTF-8.
+        Refusal: If the bytes are not UTF-8, or as in `open_file`.
     """
     try:
         return read_bytes(path, limit, links=links).decode("utf-8-sig")
@@ -99,20 +99,23 @@ def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
 
 
 def read_tail(path: Path, size: int, *, links: bool = False) -> bytes:
-    """Read at most the last `size` bytes of a file; errors as in `open_file`."""
+    """Read at most the last `size` bytes of a file; errors are those of `open_file`."""
     with open_file(path, links=links) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - size))
         return file.read(size)
 
 
 def digest(path: Path) -> str:
-    """Compute the SHA-256 of a file of any size, in hexadecimal; errors as in `open_file`."""
+    """Compute the SHA-256 of a file in hexadecimal; errors are those of `open_file`."""
     with open_file(path) as file:
         return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
 
 def read_json(path: Path, *, links: bool = True) -> Any:
-    """Read one JSON document from a file; errors as in `read` and `parse_json`, with the file's name."""
+    """Read one JSON document from a file.
+
+    Errors are those of `read` and `parse_json`, with the file's name.
+    """
     text = read(path, links=links)
     try:
         return parse_json(text)
@@ -121,7 +124,10 @@ def read_json(path: Path, *, links: bool = True) -> Any:
 
 
 def read_mapping(path: Path, limit: int = TEXT_LIMIT) -> dict[str, Any] | None:
-    """Read the JSON object in a file of a run folder; None where it is missing, damaged or no object."""
+    """Read the JSON object in a file of a run folder.
+
+    Returns None for a file that is missing, damaged or holds no object.
+    """
     try:
         value = parse_json(read(path, limit, links=False))
     except FileNotFoundError:

@@ -26,7 +26,7 @@ def open_tensors(path: Path) -> "Iterator[safe_open]":
 
     Raises:
         FileNotFoundError: If there is no such file.
-        Refusal: If the file is no regular file or no whole safetensors file.
+        Refusal: If the file is no regular file or no complete safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 
