@@ -1,4 +1,4 @@
-"""The door for plugins: all that one needs from one address, and how one is brought in.
+"""Public API for plugins: the classes and decorators that a plugin imports.
 
     from qtha_lab.plugins import AdapterConfig, Change, TensorSpec, method, setting
 

@@ -17,7 +17,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def as_path(name: str | Path) -> Path:
-    """Return the path that the user typed, with `~` expanded to the home folder.
+    """Return the path of a user input, with `~` expanded.
 
     Raises:
         Refusal: If no file can have the name, or `~` names an unknown user.

@@ -117,7 +117,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
 
     @property
     def modules(self) -> set[str]:
-        """Return the modules that registered members."""
+        """Modules that registered members."""
         return set(self._modules.values())
 
     def module_of(self, name: str) -> str:

@@ -46,7 +46,7 @@ def setting_importance(
     measure: str = "eval_loss",
     theme: str = "light",
 ) -> Figure:
-    """Plot the share of each setting as a symbol with its interval, one row per setting.
+    """Plot the share of each setting with its interval, one row per setting.
 
     Args:
         shares: Shares by method, then by setting.

@@ -230,7 +230,7 @@ def _rate_axis(rates: list[float]) -> dict:
 def _band(
     label: str, points: list[AtRate], style: dict, page_style: PageStyle
 ) -> tuple[list[go.Scatter], go.Scatter]:
-    """Draw the two edges of a band over the seeds, and the line through the means."""
+    """Draw the edges of a band over the seeds, and a line of means."""
     rates = [p.rate for p in points]
     edges = [
         go.Scatter(x=rates, y=[getattr(p, end) for p in points], mode="lines", line_width=0,
@@ -268,7 +268,7 @@ def _diverged(
     page_style: PageStyle,
     frame: list[float] | None,
 ) -> list[go.Scatter]:
-    """Return a cross at the worse edge of the plot per rate with a diverged run."""
+    """Mark each rate with a diverged run by a cross at the worse edge."""
     whole = [v for points in by_label.values() for p in _whole(points) for v in (p.low, p.high)]
     if not whole:
         return []

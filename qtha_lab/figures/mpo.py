@@ -92,7 +92,7 @@ def largest_bonds(in_dims: Sequence[int], out_dims: Sequence[int]) -> list[int]:
 
 
 def n_parameters(in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int]) -> int:
-    """Count the entries of all cores, the sum of R_k · i_k · o_k · R_{k+1}.
+    """Count the entries of all cores, Σ_k R_k i_k o_k R_{k+1}.
 
     Args:
         in_dims: Input factor of each core.

@@ -196,7 +196,7 @@ def _draw(
 
 
 def _ranks(runs: Sequence[RunValues], measure: str) -> dict[str, float]:
-    """Return the rank of each run by id: 0 for the worst, 1 for the best."""
+    """Return the rank of each run by id: 0 is worst, 1 is best."""
     lower = measure not in MEASURES or MEASURES[measure].better == "lower"
     order = sorted(runs, key=lambda run: run["values"][measure], reverse=lower)
     return {run["id"]: place / max(1, len(order) - 1) for place, run in enumerate(order)}
@@ -232,7 +232,7 @@ def _lines(
 
 
 def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float | None:
-    """Return the height of a run on an axis; better runs of one setting stand higher."""
+    """Return the height of a run on an axis, higher for better results."""
     height = axis.heights.get(run["values"].get(axis.name))
     if height is None or is_result:
         return height

@@ -1,4 +1,4 @@
-"""Plot a rank measure of every adapted layer as bars or, for many layers, a heat map.
+"""Plot of a rank measure per adapted layer: bars, or a heat map for many layers.
 
 The caller names the measured view of the update. A rank does not measure quality.
 """

@@ -130,7 +130,7 @@ def _only(table: Table, names: Sequence[str]) -> Table:
 def _laid_out(
     grid: list[list[str]], page_style: PageStyle, first: float
 ) -> tuple[list[list[str]], list[list[int]]]:
-    """Return the wrapped columns of a grid of texts, and the blocks that fit the page.
+    """Return the wrapped columns of a grid, and the blocks that fit the page.
 
     Args:
         grid: Rows of texts; the first row holds the headings.

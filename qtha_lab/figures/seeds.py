@@ -1,4 +1,4 @@
-"""Plot the final result of every seed by method: a dot per run, a line at the mean.
+"""Plot of the final result of every seed by method, with the means.
 
 Shows the spread over seeds, which a mean hides. Tests no hypothesis.
 """

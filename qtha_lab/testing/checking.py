@@ -1,4 +1,4 @@
-"""Check the facts of a family on one member or on all members of a plugin."""
+"""Checks of a family's facts on one member or on a plugin's members."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,14 +8,7 @@ from qtha_lab.core.errors import Refusal, described
 from qtha_lab.core.io import shortened
 from qtha_lab.core.plugin_loading import load_plugins, module_name
 from qtha_lab.core.registry import Registry
-from qtha_lab.testing import (
-    ansatz,
-    engine,
-    figure,
-    gate,
-    method,
-    task,
-)  # the modules register their facts
+from qtha_lab.testing import ansatz, engine, figure, gate, method, task  # noqa: F401  (they register facts)
 from qtha_lab.testing.facts import FACTS, Broken
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class Broken(Exception):  # message is the observation
+class Broken(Exception):  # noqa: N818  message is the observation
     """Exception for a fact that does not hold; the message is the observation."""
 
 

@@ -12,7 +12,7 @@ def draws(function) -> None:
 
 @fact("figure", "its caption and its alt text are sentences, and the alt text has a number")
 def has_a_finding(function) -> None:
-    """Check that caption and alt text are sentences, and that the alt text has a digit."""
+    """Check that caption and alt text are sentences, the alt text with a digit."""
     figure = function.example()
     for name in ("caption", "alt"):
         expect(getattr(figure, name).endswith("."), f"its {name} is no sentence")

@@ -28,7 +28,7 @@ def _matrix(kind: GateKind, angles: tuple[float, ...]) -> np.ndarray:
 
 @fact("gate", "its parts are turns and flips on its own wires")
 def of_parts(kind: GateKind) -> None:
-    """Check that parts stay on the gate's wires and only "Y" and "Z" have an angle."""
+    """Check the wires of the parts, and that only "Y" and "Z" have angles."""
     wires, angles = (5, 3)[: kind.n_wires], tuple(map(Angle.const, ANGLES[: kind.n_angles]))
     for name, on, angle in kind.parts(wires, angles):
         stray = set(on) - set(wires)
