@@ -1,4 +1,4 @@
-"""Plot of a rank measure per adapted layer: bars, or a heat map for many layers.
+"""Plot of a rank per adapted layer: bars, or a heat map for many layers.
 
 The caller names the measured view of the update. A rank does not measure quality.
 """

@@ -87,7 +87,7 @@ def _texts(ticks: list[float], text: Callable[[float], str]) -> list[str]:
 
 
 def linear(low: float, high: float, most: int = 6) -> list[float]:
-    """Return ticks from low to high with a step of 1, 2 or 5 times 10ᵏ.
+    """Return ticks from low to high at steps of 1, 2 or 5 · 10ᵏ.
 
     Args:
         low: Least value of the axis.
