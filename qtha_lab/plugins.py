@@ -5,8 +5,9 @@
 A plugin is a Python file or an importable module whose decorated members register themselves. An
 experiment (`plugins: [mine.py]`) or `--plugin` names it. Entry points of installed packages are
 discovered automatically (`qtha_lab.methods`, `qtha_lab.circuits.ansatze`, `qtha_lab.tasks`,
-`qtha_lab.figures`, `qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`, `qtha_lab.adapters.heads`).
-A plugin is code and runs with your rights: use only plugins that you trust.
+`qtha_lab.figures`, `qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`,
+`qtha_lab.adapters.heads`). A plugin is code and runs with your rights: use only plugins that you
+trust.
 """
 
 import importlib

@@ -44,7 +44,8 @@ class Angle:
             The angle, in radians.
 
         Raises:
-            Refusal: If the index is no whole number of at least 0, or scale or offset is not finite.
+            Refusal: If the index is no whole number of at least 0, or scale or offset is not
+                finite.
 
         Example:
             >>> str(Angle.input(2, scale=2.0, offset=PI / 2))
@@ -65,7 +66,8 @@ class Angle:
             The angle, in radians.
 
         Raises:
-            Refusal: If the index is no whole number of at least 0, or scale or offset is not finite.
+            Refusal: If the index is no whole number of at least 0, or scale or offset is not
+                finite.
 
         Example:
             >>> str(Angle.param(0, scale=-1.0))

@@ -113,8 +113,8 @@ class Circuit:
         """Read a circuit; PennyLane decomposes operations that are not supported.
 
         Args:
-            source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or a
-                tape, or a list of operations.
+            source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or
+                a tape, or a list of operations.
             args: Example arguments; only their shapes matter. Floats, arrays and tensors
                 become inputs and parameters, counted in order; integers and texts stay constant.
             inputs: For a function, the name of the argument with the data ("inputs", as in
@@ -128,8 +128,8 @@ class Circuit:
             A circuit of supported gates without measurements (see `observables_from_pennylane`).
 
         Raises:
-            Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset of
-                one input or parameter.
+            Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset
+                of one input or parameter.
 
         Example:
             >>> import pennylane as qml

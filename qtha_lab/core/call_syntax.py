@@ -1,4 +1,4 @@
-"""Read and write choices as text, such as `qtha(r=4,waist=16)`, and lists of them.
+"""Text form of choices, such as `qtha(r=4,waist=16)`, and of lists of them.
 
 Handles text only. The callers check the meaning of names and values.
 """

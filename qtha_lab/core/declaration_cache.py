@@ -1,7 +1,7 @@
-"""Cache the declarations of slow-loading modules on disk until their code changes.
+"""Disk cache of the declarations of slow-loading modules.
 
-A form then shows them without importing the modules. The cache is a JSON file per name in the cache
-folder, which can be deleted at any time.
+A cached value is valid until its code changes. A form shows it without importing the modules. The
+cache is a JSON file per name in the cache folder, which can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def declared_by_packages() -> list[importlib.metadata.EntryPoint]:
 
 
 def _stamp(rooms: tuple[str, ...]) -> str:
-    """Return a stamp that changes with any file of the rooms, library or declared package."""
+    """Return a stamp that changes with any file of the subpackages, library or declared package."""
     places = [paths.PACKAGE / room for room in rooms]
     files = sorted(file for place in places for file in place.rglob("*.py"))
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -1,4 +1,4 @@
-"""Read the entry points of other packages in this environment, once per `sys.path`.
+"""Entry points of other packages in this environment, read once per `sys.path`.
 
 Reading the metadata of every package takes 0.1 s.
 """
@@ -24,5 +24,5 @@ def entry_points(group: str) -> importlib.metadata.EntryPoints:
 
 
 @functools.lru_cache(maxsize=4)
-def _all(path: tuple[str, ...]) -> Any:  # `EntryPoints`, or in Python 3.11 what also selects
+def _all(path: tuple[str, ...]) -> Any:  # `EntryPoints`, or its equivalent in Python 3.11
     return importlib.metadata.entry_points()

@@ -1,4 +1,4 @@
-"""Report internal faults with one sentence and write their traceback to a file.
+"""Reports of internal faults: one sentence, and a traceback in a file.
 
 The message of a refusal is shown unchanged; `qtha_lab.core.errors` defines refusals.
 """

@@ -1,4 +1,4 @@
-"""Suppress irrelevant log lines of other libraries in notebooks and terminals.
+"""Filter for irrelevant log lines of other libraries.
 
 Only those of torchao, which PEFT imports where it is installed. Errors are shown.
 """

@@ -1,8 +1,8 @@
-"""Configure the package log: one logger per module, shown if `QTHA_LAB_LOG` requests it.
+"""Configuration of the package log, one logger per module.
 
-`QTHA_LAB_LOG` is a level, a file, or both. With a level (`info`), lines go to standard error, for a
-worker to its `worker.log`. A file receives the tracebacks of faults. With both (`debug:lab.log`),
-lines and tracebacks go to the file.
+The environment variable `QTHA_LAB_LOG` is a level, a file, or both. With a level (`info`), lines go
+to standard error, for a worker to its `worker.log`. A file receives the tracebacks of faults. With
+both (`debug:lab.log`), lines and tracebacks go to the file.
 """
 
 import logging

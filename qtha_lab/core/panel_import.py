@@ -1,4 +1,4 @@
-"""Find the panels of a checkout as `qtha_lab.widgets`.
+"""Import of the panels of a checkout as `qtha_lab.widgets`.
 
 An installed wheel has them inside the package; a checkout has them in `widgets/` beside it.
 """

@@ -1,4 +1,4 @@
-"""Register the methods with PEFT once both packages are loaded, in either order.
+"""Registration of the methods with PEFT after both packages are loaded.
 
 `PeftModel.from_pretrained(base, folder)` then loads a saved QTHA after `import qtha_lab`. This
 module imports neither package by itself.

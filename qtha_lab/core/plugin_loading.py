@@ -1,4 +1,4 @@
-"""Import plugins, whose members register themselves.
+"""Import of plugins, whose members register themselves.
 
 A plugin is a Python file or a module. `qtha_lab.plugins` lists what a plugin may import. A plugin
 is code and runs with your rights.

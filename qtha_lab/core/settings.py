@@ -1,4 +1,4 @@
-"""Declare each setting once; checks, forms, flags and tables use the declaration.
+"""Declarations of settings, used by checks, forms, flags and tables.
 
 Reads dataclasses (PEFT configs and those of this package) and pydantic models.
 `widgets.workbench.form` draws forms and `qtha_lab.cli` parses command lines.

@@ -1,4 +1,4 @@
-"""Generate the help of a settings class from its declaration.
+"""Help text of a settings class, generated from its declaration.
 
 `QthaConfig?` and `help(Training)` show every setting with type, limits and default. The meaning of
 a setting is declared with it (`settings.setting`, or the description of a pydantic field).

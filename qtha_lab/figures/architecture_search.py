@@ -1,4 +1,4 @@
-"""Plot accuracy against the CNOT count of a circuit, by search method and seed.
+"""Plot of accuracy against the CNOT count of a circuit, by search method and seed.
 
 Takes circuits as numbers, such as those of `qtha_lab.reproductions.machinery.points.searches_of`.
 Runs no circuit.

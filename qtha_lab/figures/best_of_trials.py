@@ -1,4 +1,4 @@
-"""Plot the best result expected of k tuning trials, for each method.
+"""Plot of the best result expected of k tuning trials, for each method.
 
 Takes the statistics of `qtha_lab.studies.comparison.trial_statistics`. Computes none.
 """
@@ -73,7 +73,8 @@ def best_of_trials(
         Best evaluation loss of 1 to 2 trials: lora 4.500 expected of one, 4.250 of 2, 4.000 found.
 
     Source:
-        Dodge et al. 2019, arXiv:1909.03004, section 3 (expected validation performance of a budget).
+        Dodge et al. 2019, arXiv:1909.03004, section 3 (expected validation performance of a
+        budget).
     """
     bands = len(budgets) <= MOST_BANDS if bands is None else bands
     words = labels.label_of(measure).words

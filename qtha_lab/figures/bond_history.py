@@ -1,4 +1,4 @@
-"""Plot the entanglement entropy of an adapter's tensor networks over training.
+"""Plot of the entanglement entropy of an adapter's tensor networks over training.
 
 Draws one line per bond from recorded entropies. The entropy measures the correlation across a bond,
 not its benefit.

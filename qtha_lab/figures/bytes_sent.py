@@ -1,4 +1,4 @@
-"""Plot evaluation loss against the bytes sent in federated training.
+"""Plot of evaluation loss against the bytes sent in federated training.
 
 Draws one line per method and seed over the rounds, which are given as numbers. Bytes count trained
 parameters only, so a method may be cheap here and costly in time or memory.

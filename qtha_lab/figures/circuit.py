@@ -1,4 +1,4 @@
-"""Draw a circuit diagram with angle sources, and values and gradients on hover.
+"""Circuit diagram with angle sources, and with values and gradients on hover.
 
 Takes plain gate rows, as `qtha_lab.circuits.rows.gate_rows` makes them. Runs no circuit.
 """
@@ -58,7 +58,7 @@ def circuit_diagram(
     Args:
         n_qubits: Number of wires; wire 0 is at the top.
         gates: Gates in the order of application.
-        max_rows: Most continuations to draw; the gates left out are counted.
+        max_rows: Maximum number of rows; further gates are counted, not drawn.
         theme: "light", "dark" or "page".
 
     Example:
@@ -98,7 +98,7 @@ def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
 def hover_texts(n_qubits: int, gates: Sequence[GateRow]) -> list[str]:
     """Return the hover text of each gate and wire, in the order of the diagram.
 
-    An animation whose angles alone change replaces only these texts.
+    If only angles change, an animation replaces only these texts.
     """
     columns = circuit_page.columns_of(n_qubits, gates)
     return [

@@ -1,4 +1,4 @@
-"""Plot the circuit measurements of `circuit_inputs` over all steps of training.
+"""Plot of the circuit measurements of `circuit_inputs` over all steps of training.
 
 Draws one line per block from the records at the evaluations of runs.
 """

@@ -1,4 +1,4 @@
-"""Plot circuit limits by block: input angles, constant part and output power.
+"""Plot of circuit limits by block: input angles, constant part and output power.
 
 Draws the measurements of `analysis.updates.bottlenecks` at initialisation and at the end of runs.
 `circuit_history` draws all steps.

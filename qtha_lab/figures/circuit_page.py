@@ -1,4 +1,4 @@
-"""Lay out the gates of a circuit on a page as strokes, boxes and texts.
+"""Layout of a circuit diagram: strokes, boxes and texts on a page.
 
 Draws the plain gate rows of `qtha_lab.figures.circuit`, without title or caption.
 """
@@ -48,7 +48,7 @@ def draw(
     Args:
         n_qubits: Number of wires; wire 0 is at the top.
         columns: Columns of gates, from `columns_of`.
-        max_rows: Most continuations; the gates left out are counted.
+        max_rows: Maximum number of rows; further gates are counted, not drawn.
         page_style: The theme and the size of the page.
     """
     canvas = Canvas(page_style)

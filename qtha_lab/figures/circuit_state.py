@@ -1,4 +1,4 @@
-"""Plot the final state of a circuit: probabilities, phases, ⟨Z⟩, entanglement and gradients.
+"""Plot of a final state: probabilities, phases, ⟨Z⟩, entanglement and gradients.
 
 Takes the numbers of one sample at given angles, as in `qtha_lab.analysis.circuits.circuit_trace`.
 Runs no circuit.

@@ -1,4 +1,4 @@
-"""Plot training and evaluation loss curves, one colour per method, for all seeds.
+"""Plot of training and evaluation loss, one colour per method, for all seeds.
 
 A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`. Reads no run.
 """

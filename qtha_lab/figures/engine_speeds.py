@@ -1,4 +1,4 @@
-"""Plot the time per sample of simulators against the batch size.
+"""Plot of the time per sample of simulators against the batch size.
 
 Takes measured times, which hold for one machine at one moment.
 """

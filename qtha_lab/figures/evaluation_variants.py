@@ -1,4 +1,4 @@
-"""Plot the loss of a trained adapter under evaluation variants.
+"""Plot of the loss of a trained adapter under evaluation variants.
 
 Variants are shots, noise, an ablated part or other rows. Takes the losses of
 `qtha_lab.training.evaluation_variants`. Shows one adapter, no other runs or seeds.

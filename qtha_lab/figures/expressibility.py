@@ -1,4 +1,4 @@
-"""Plot the distance of an ansatz's states from Haar-random states, against its layers.
+"""Plot of the distance of an ansatz from Haar-random states, against layers.
 
 Takes computed divergences. A small divergence does not imply a good fit, and such circuits are hard
 to train.

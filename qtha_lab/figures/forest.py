@@ -1,4 +1,4 @@
-"""Plot paired differences between methods with their intervals, one row each.
+"""Plot of paired differences between methods with their intervals, one row each.
 
 Takes the differences of `qtha_lab.studies.comparison.claims`. Makes no decision.
 """
@@ -64,7 +64,8 @@ def forest(
     Args:
         differences: Rows of the plot, from the top.
         measure: Name of the compared quantity in `labels`.
-        reference: The method that was taken away from each; "" where rows are no methods, and each has its own.
+        reference: The method that was taken away from each; "" where rows are no methods, and each
+            has its own.
         level: Error probability of one interval.
         theme: "light", "dark" or "page".
 

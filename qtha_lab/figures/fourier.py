@@ -1,4 +1,4 @@
-"""Plot the Fourier spectrum of a circuit's read-out as a function of an input.
+"""Plot of the Fourier spectrum of a circuit's read-out as a function of an input.
 
 Takes magnitudes from `qtha_lab.analysis.circuits.fourier`.
 """

@@ -1,4 +1,4 @@
-"""Plot any recorded quantity of runs against steps, seconds or tokens.
+"""Plot of any recorded quantity of runs against steps, seconds or tokens.
 
 A line is `{"label", "seed", "x", "y"}`, smoothed on request. Reads no run. `curves` draws both
 losses of a comparison.
@@ -67,7 +67,7 @@ def run_history(
         lines: Recorded values, one line per run.
         x: Quantity of the x axis in `labels`: "step", "seconds" or "tokens".
         y: Quantity of the y axis in `labels`.
-        smoothing: Weight of what came before in a running mean, 0 to 0.999; the recorded line stays, faint.
+        smoothing: Decay of the running mean, 0 to 0.999; the recorded line stays, faint.
         log_x: Use a logarithmic x axis; values of 0 and below are omitted.
         log_y: Use a logarithmic y axis; values of 0 and below are omitted.
         bands: Draw the seeds of a label as one mean and band; else each is a line.

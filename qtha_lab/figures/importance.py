@@ -1,4 +1,4 @@
-"""Plot the share of variance that each setting explains, with its interval.
+"""Plot of the share of variance that each setting explains, with its interval.
 
 Takes the shares of `qtha_lab.studies.comparison.trial_statistics`.
 """

@@ -1,4 +1,4 @@
-"""Plot the final result against the learning rate, one line per method.
+"""Plot of the final result against the learning rate, one line per method.
 
 Bands cover the seeds, and the best rate is marked. Takes final results as numbers; the best rate is
 the best measured one, not a fit.

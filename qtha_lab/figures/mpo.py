@@ -1,4 +1,4 @@
-"""Draw a matrix product operator as cores in a row, joined by bonds.
+"""Diagram of a matrix product operator: cores in a row, joined by bonds.
 
 The thickness of a bond shows its dimension. Takes sizes; decomposes nothing.
 """

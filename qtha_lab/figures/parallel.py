@@ -1,4 +1,4 @@
-"""Draw runs as lines over parallel coordinates: settings and the result.
+"""Parallel coordinates of runs: a line through settings and result.
 
 A run is `{"id", "label", "values"}`. Selected runs are drawn strong, the others pale. Reads no run.
 """

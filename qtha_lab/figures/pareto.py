@@ -1,4 +1,4 @@
-"""Plot quality against cost with the Pareto front, one point per method.
+"""Plot of quality against cost with the Pareto front, one point per method.
 
 Cost may be parameters, time or memory. The front covers only the methods and runs shown.
 """

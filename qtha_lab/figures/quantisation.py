@@ -1,4 +1,4 @@
-"""Plot perplexity against bits per weight, one line per quantisation scheme.
+"""Plot of perplexity against bits per weight, one line per quantisation scheme.
 
 Each seed is a dot, and the unquantised model a horizontal line. Takes numbers, such as those of
 `qtha_lab.reproductions.machinery.points.rounded_of`.

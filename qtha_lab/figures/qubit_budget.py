@@ -1,4 +1,4 @@
-"""Plot accuracy against qubits, one line per method through the means over seeds.
+"""Plot of accuracy against qubits, one line per method through the means.
 
 Each seed is a dot. Takes runs as numbers; a method without qubits is a horizontal line.
 """

@@ -1,4 +1,4 @@
-"""Draw the results of a comparison as a table with printed rules.
+"""Table of the results of a comparison, drawn with printed rules.
 
 Takes rows of formatted text, as `qtha_lab.studies.comparison.rows` makes them. Computes no mean.
 """

@@ -1,4 +1,4 @@
-"""Plot any two numbers of runs against each other, with the Pareto front.
+"""Plot of any two numbers of runs against each other, with the Pareto front.
 
 A run is `{"id", "label", "values"}`. Reads no run. `pareto` draws means of methods over seeds.
 """
@@ -21,7 +21,7 @@ PALE = 0.15
 
 
 class RunValues(TypedDict):
-    """Run with its label and its settings and measurements by name."""
+    """One run with its label, settings and measurements by name."""
 
     id: str
     label: str

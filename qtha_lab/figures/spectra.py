@@ -1,4 +1,4 @@
-"""Plot singular values by index and over training.
+"""Plot of singular values by index and over training.
 
 Takes computed values, and counts those above a threshold.
 """
@@ -42,7 +42,7 @@ def singular_values(
 
     Args:
         spectra: Singular values by label, in any order.
-        of: What they are the singular values of.
+        of: Name of the decomposed matrix, for the texts.
         theme: "light", "dark" or "page".
 
     Example:
@@ -115,7 +115,7 @@ def spectrum_over_training(
     Args:
         steps: Training steps of the records.
         values: The singular values at each step, (steps, index), largest first.
-        of: What they are the singular values of.
+        of: Name of the decomposed matrix, for the texts.
         theme: "light", "dark" or "page".
 
     Example:

@@ -1,4 +1,4 @@
-"""Plot the singular values of several updates over training, one panel per update.
+"""Plot of the singular values of several updates over training, one panel per update.
 
 All panels share one scale. Takes recorded values; the caller names the measured part of the update.
 """
@@ -48,7 +48,7 @@ def updates_side_by_side(
 
     Args:
         histories: By label, the steps and the singular values, (steps, index).
-        of: What they are the singular values of.
+        of: Name of the decomposed matrix, for the texts.
         step: A step to mark.
         theme: "light", "dark" or "page".
 

@@ -1,4 +1,4 @@
-"""Plot steps to a target against the size of unseen problems.
+"""Plot of steps to a target against the size of unseen problems.
 
 Draws one line per initialisation and one dot per seed. Takes numbers, such as those of
 `qtha_lab.reproductions.flip.steps_by_size`. Runs no training.

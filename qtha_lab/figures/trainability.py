@@ -1,4 +1,4 @@
-"""Plot how the gradient of a circuit shrinks with its size (barren plateaus).
+"""Plot of the gradient variance against circuit size (barren plateaus).
 
 Takes computed variances, each of one cost function and one distribution of angles.
 """

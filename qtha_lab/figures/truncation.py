@@ -1,4 +1,4 @@
-"""Plot the approximation error of matrix product operators against their parameters.
+"""Plot of the approximation error of matrix product operators against their parameters.
 
 Takes computed points. The error of a matrix is not the error of the model.
 """

@@ -23,10 +23,10 @@ The exercises of a lesson are declared in one file here, such as `lesson_01.py`:
     )
 
 `grader` decides which answers are right. Solution and the code in `mistakes` leave the answer under
-the name `answer`. `setup` is code that the notebook ran before. An answer equal to one of `mistakes`
-gets the reason of that mistake, which must not contain the right value. Tests run every solution and
-every wrong answer. They compare number, title, difficulty and minutes with the notebook. There, an
-exercise consists of the following parts, in this order:
+the name `answer`. `setup` is code that the notebook ran before. An answer equal to one of
+`mistakes` gets the reason of that mistake, which must not contain the right value. Tests run every
+solution and every wrong answer. They compare number, title, difficulty and minutes with the
+notebook. There, an exercise consists of the following parts, in this order:
 
     ### Exercise 1.2 · Stable rank        a markdown cell; its second paragraph is `exercise.effort`
     ★☆☆ · 5 minutes                       (`★★☆ · 10 minutes`), then the task

@@ -1,4 +1,4 @@
-"""Copy the notebooks into a folder and open JupyterLab there.
+"""Copies of the notebooks in a folder, and the JupyterLab command for it.
 
 An existing notebook is never overwritten.
 """

@@ -1,4 +1,4 @@
-"""Measure the largest array inside a function: torch's tensors and NumPy's peak memory."""
+"""Size of the largest array inside a function, for torch and NumPy."""
 
 import copy
 import tracemalloc
@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 BYTES = 8  # bytes of an entry in float64
-SMALL = 20_000  # entries' worth of memory that a call of a small function takes by itself
+SMALL = 20_000  # entries of memory that a call of a small function needs anyway
 
 
 class _Sizes(TorchDispatchMode):

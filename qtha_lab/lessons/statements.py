@@ -1,10 +1,10 @@
 """Statements of a lesson's page: its model, and findings checked in this run.
 
     page = page_model("smollm2-135m")   shows which model the page uses; `page.name` is it
-    what_to_see((f"Rank {rank}.", rank <= 8), …)   sentences about numbers, each with what must hold
+    what_to_see((f"Rank {rank}.", rank <= 8), …)   sentences about numbers, each with its condition
 
-A sentence that does not hold is shown as one that does not; tests run every page on each of its models
-and want all to hold.
+A false sentence is marked as such. Tests run every page on each of its models, and all sentences
+must hold there.
 """
 
 from dataclasses import dataclass

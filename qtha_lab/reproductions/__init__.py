@@ -33,8 +33,8 @@ work:
     'shown'
     >>> REPRODUCTIONS.forget(__name__)
 
-A function of `(arm, seed, quick)` instead returns an `Experiment`, which is trained as any fine-tuning
-run.
+A function of `(arm, seed, quick)` instead returns an `Experiment`, which is trained as any
+fine-tuning run.
 """
 
 from qtha_lab.reproductions.machinery.log import Log

@@ -63,7 +63,8 @@ def factorise(
         size_name: Name of the size in errors.
 
     Returns:
-        `n_sites` factors. For four sites and the sizes in `AUTHORS_DIMS` these are the QTHA authors'.
+        `n_sites` factors. For four sites and the sizes in `AUTHORS_DIMS` these are the QTHA
+        authors'.
 
     Raises:
         Refusal: If the override does not fit the size, or size or n_sites is below 1.
@@ -197,7 +198,8 @@ def apply(
     """Apply the operator to each row of x, as `x @ dense(cores, shape).T` does.
 
     Args:
-        cores: Those of the operator, in order; of many operators with the same axes before their own.
+        cores: Those of the operator, in order; of many operators with the same axes before their
+            own.
         shape: Their sizes.
         x: Input (…, in_features); many operators have their leading axes first.
 
@@ -218,7 +220,8 @@ def apply_transposed(
     """Apply the transposed operator to each row of y, as `y @ dense(cores, shape)` does.
 
     Args:
-        cores: Those of the operator, in order; of many operators with the same axes before their own.
+        cores: Those of the operator, in order; of many operators with the same axes before their
+            own.
         shape: Their sizes.
         y: Input (…, out_features); many operators have their leading axes first.
 
@@ -405,8 +408,8 @@ def from_matrix(
         The cores in order, detached, of the dtype and device of the matrix, and their sizes.
 
     Raises:
-        Refusal: If the factors do not multiply to the matrix's sides or differ in number, or max_bond
-            is below 1.
+        Refusal: If the factors do not multiply to the matrix's sides or differ in number, or
+            max_bond is below 1.
 
     Example:
         >>> two = torch.kron(torch.ones(2, 3), torch.eye(2))

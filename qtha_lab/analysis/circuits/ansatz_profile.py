@@ -91,8 +91,8 @@ def _lie_algebra(circuit: Circuit) -> LieAlgebra | None:
 def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]]:
     """Return a text table: one column per ansatz, then one for random states.
 
-    The heading comes first. The last column also holds random gates. Depths assume reordering of commuting gates. The chip's depths are
-    after routing, in CZ.
+    The heading comes first. The last column also holds random gates. Depths assume reordering of
+    commuting gates. The chip's depths are after routing, in CZ.
 
     Args:
         profiles: Profiles by name, all with the same number of qubits.

@@ -128,8 +128,8 @@ def steps(circuit: Circuit, inputs: np.ndarray, params: np.ndarray) -> Iterator[
         params: Trainable angles, (n_params,), in radians.
 
     Yields:
-        len(circuit.gates) + 1 complex states of 2^n_qubits amplitudes, up to a global phase; wire 0 is
-        the most significant bit.
+        len(circuit.gates) + 1 complex states of 2^n_qubits amplitudes, up to a global phase; wire 0
+        is the most significant bit.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate

@@ -194,7 +194,7 @@ def _closed_strings(generators: list[Pauli]) -> np.ndarray:
     while len(newest):
         fresh = np.zeros_like(is_member)
         for x, z in strings:
-            swapped = z << shift | x  # the parity of & with it says whether two strings commute
+            swapped = z << shift | x  # the parity of & with it is even if two strings commute
             odd = _parity(newest & swapped) == 1
             fresh[newest[odd] ^ (x << shift | z)] = True
         newest = np.flatnonzero(fresh & ~is_member)

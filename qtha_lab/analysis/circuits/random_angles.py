@@ -126,7 +126,7 @@ def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "sample
         >>> states_at(circuit, draw_angles(circuit, 5)).shape
         torch.Size([5, 8])
     """
-    if circuit.start == "amplitudes":  # whose gates may read no input
+    if circuit.start == "amplitudes":  # its gates may not read inputs
         return torch.func.vmap(lambda x, p: state(circuit, x, p))(angles.inputs, angles.params)
     free = free_angles(circuit)
     together = torch.cat([angles.inputs, angles.params], -1)[:, : free.n_inputs]

@@ -51,7 +51,7 @@ def gradient_variance_of(
     """Measure gradients of one expectation at trainable angles uniform in ±π.
 
     Args:
-        circuit: What to run.
+        circuit: Circuit to run.
         observable: A Pauli string such as "Z0" (local) or "Z0 Z1 Z2" (global).
         n_samples: Draws.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
@@ -170,7 +170,8 @@ def gradient_variance_points(
         layers: Numbers of layers; one row per pair of qubits and layers.
         observable: A Pauli string such as "Z0".
         n_samples: Number of draws of the angles per row.
-        inputs: The data: "zeros" or "uniform"; one sample (see `draw_angles`) fits one number of qubits.
+        inputs: The data: "zeros" or "uniform"; one sample (see `draw_angles`) fits one number of
+            qubits.
         seed: Seed of the draws, the same for every row.
         **options: Options of the ansatz (see `qtha_lab.circuits.ansatze.build`).
 
@@ -216,7 +217,7 @@ def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequenc
         errors: Standard errors of the variances.
 
     Returns:
-        The slope per qubit and its standard error.
+        The decay per qubit and its standard error.
 
     Raises:
         Refusal: If there are fewer than two sizes, or a variance or an error is not above 0.

@@ -144,8 +144,8 @@ def adapter_bonds(
 
     Returns:
         Rows with "layer", "operator", "bond" (sites to its left), "dimension", "schmidt_rank"
-        (singular values above 10⁻⁶ of the largest), "entropy_bits" and "singular_values"; none where a
-        method has no tensor networks.
+        (singular values above 10⁻⁶ of the largest), "entropy_bits" and "singular_values"; none
+        where a method has no tensor networks.
 
     Raises:
         Refusal: If the model carries no adapter, has no such layer or adapter, or it is merged.

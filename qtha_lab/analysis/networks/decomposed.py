@@ -75,7 +75,7 @@ class Decomposed:
 
     @functools.cached_property
     def bonds(self) -> list[Bond]:
-        """Return every decomposed bond with its singular values and entropy.
+        """All decomposed bonds with their singular values and entropies.
 
         Values beyond `WIDEST` are not included.
         """

@@ -63,7 +63,7 @@ def truncation_curve(
     same size before inferring structure.
 
     Args:
-        matrix: What to decompose; rows are outputs, columns inputs.
+        matrix: Matrix to decompose; rows are outputs, columns inputs.
         out_dims: One factor per site; they multiply to the rows, the first the most significant.
         in_dims: As many factors, which multiply to the columns.
         max_bonds: Maximum numbers of singular values per bond, one point of the curve each.
@@ -125,7 +125,7 @@ def alternatives(
     few per cent may be chance: compare several weights.
 
     Args:
-        matrix: What to decompose; rows are outputs, columns inputs.
+        matrix: Matrix to decompose; rows are outputs, columns inputs.
         n_parameters: Maximum number of parameters.
         n_sites: Numbers of sites to try.
         orders: Allow other orders of digits than that of the index.
@@ -173,7 +173,7 @@ def factorise_in_order(
     so bonds are wide only where needed. The result is good, but not proven optimal.
 
     Args:
-        matrix: What to decompose; rows are outputs, columns inputs.
+        matrix: Matrix to decompose; rows are outputs, columns inputs.
         out_dims: Sizes of the digits of the row index, the most significant first.
         in_dims: Sizes of the digits of the column index, as many.
         order: Digit per site; (0, 1, …) is the usual chain.

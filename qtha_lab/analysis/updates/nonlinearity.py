@@ -23,12 +23,12 @@ PENALTIES = tuple(10.0**-power for power in (14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 class LinearFit:
     """Shares of an update that the best affine maps do not explain.
 
-    The shares are those of Σ‖Δy‖² over held-out tokens, for maps x ↦ W x + b. With infinitely many similar tokens, the share lies between `in_sample_share`, which is biased
-    low, and `share`, which few tokens inflate. Where the two differ much, use more tokens
-    (`share_curve`). `floor` is that inflation for an affine update. It can be 0 while `share` is
-    still several times too large. The share does not measure usefulness: a non-linear share of 1
-    may not change the loss. Held-out tokens come from the same texts as those of the fit; other
-    texts may have a larger share.
+    The shares are those of Σ‖Δy‖² over held-out tokens, for maps x ↦ W x + b. With infinitely many
+    similar tokens, the share lies between `in_sample_share`, which is biased low, and `share`,
+    which few tokens inflate. Where the two differ much, use more tokens (`share_curve`). `floor` is
+    that inflation for an affine update. It can be 0 while `share` is still several times too large.
+    The share does not measure usefulness: a non-linear share of 1 may not change the loss. Held-out
+    tokens come from the same texts as those of the fit; other texts may have a larger share.
 
     Attributes:
         share: Share for the best map with an offset b; may exceed 1 for a poor fit.
@@ -111,7 +111,7 @@ def share_curve(
 
     Args:
         delta: x ↦ Δy, as `Update.delta`.
-        x: What the layer is fed.
+        x: Inputs of the layer.
         counts: Numbers of tokens to score; numbers beyond the tokens of x are omitted.
         seed: Of the folds.
 
@@ -132,8 +132,8 @@ def affine_share(
 ) -> float:
     """Return the share of Σ‖y‖² that the best affine map explains.
 
-    The map W x + b is scored on held-out tokens. An affine function has 1. The result is one minus the `share` of `linear_fit`, in a third of its
-    time.
+    The map W x + b is scored on held-out tokens. An affine function has 1. The result is one minus
+    the `share` of `linear_fit`, in a third of its time.
 
     Args:
         x: Inputs of a map; many more tokens than in_features.
@@ -158,10 +158,10 @@ def affine_share(
 def best_linear_map(
     x: Float[Tensor, "tokens in_features"], y: Float[Tensor, "tokens out_features"], rank: int
 ) -> tuple[Float[Tensor, "rank in_features"], Float[Tensor, "out_features rank"]]:
-    """Fit A and B of the rank-r map y ≈ B A x, as `linear_fit` does.
+    """Fit the rank-r map y ≈ B A x by the regression of `linear_fit`.
 
     Args:
-        x: What the layer is fed.
+        x: Inputs of the layer.
         y: Change of the layer's output by the update.
         rank: Rank r of the map.
 
@@ -173,7 +173,7 @@ def best_linear_map(
     """
     weight, fitted = _fit(x, y)
     directions = torch.linalg.svd(fitted, full_matrices=False).Vh[:rank]
-    missing = rank - len(directions)  # fewer tokens or outputs than the rank asked for
+    missing = rank - len(directions)  # fewer tokens or outputs than the requested rank
     if missing > 0:
         directions = torch.cat([directions, directions.new_zeros(missing, y.shape[1])])
     return (weight @ directions.mT).mT, directions.mT

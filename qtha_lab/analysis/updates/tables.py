@@ -105,7 +105,8 @@ def subspace_table(
 
     Returns:
         A row per layer: "layer", "block", overlaps with "base_…" and, if requested, "other_…" (None
-        where there is no direction), "intruders", their "similarities" and "relative_norm", ‖ΔW‖/‖W‖.
+        where there is no direction), "intruders", their "similarities" and "relative_norm",
+        ‖ΔW‖/‖W‖.
 
     Raises:
         Refusal: If an adapter or a layer is missing, or an adapter is merged.

@@ -34,7 +34,7 @@ else:
 
 Delta = Callable[[Float[Tensor, "tokens in_features"]], Float[Tensor, "tokens out_features"]]
 NO_CURVATURE = (
-    1e-8  # of f(x + y) - f(x) - f(y), relative: float64 rounding of a linear f lies below
+    1e-8  # of f(x + y) - f(x) - f(y), relative: float64 rounding of a linear f is smaller
 )
 
 

@@ -55,7 +55,8 @@ def block_diagonal(
         inner: Ansatz of a block.
 
     Raises:
-        Refusal: If the inner ansatz is unknown or this one, or the qubits do not suffice for the blocks.
+        Refusal: If the inner ansatz is unknown or this one, or the qubits do not suffice for the
+            blocks.
     """
     if inner == "block_diagonal":
         raise Refusal("the inner ansatz of 'block_diagonal' must be another one")

@@ -28,7 +28,8 @@ class Script:
     Attributes:
         leaves: Inputs and parameters that the tape reads, (source, index) each.
         at: Returns the tape for values of the leaves.
-        n_points: Number of points at which the tape is traced; more for a function, which may branch.
+        n_points: Number of points at which the tape is traced; more for a function, which may
+            branch.
     """
 
     leaves: list[tuple[str, int]]
@@ -44,8 +45,8 @@ def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
         args: Positional arguments of a function; only their shapes matter.
         kwargs: Keyword arguments of a function.
         inputs: Numbers that are data: for a function the name of an argument, for a tape positions
-            among its parameters, or a mapping from these to the indices of the inputs; None for none
-            (for a function, its argument `inputs`, if there is one).
+            among its parameters, or a mapping from these to the indices of the inputs; None for
+            none (for a function, its argument `inputs`, if there is one).
 
     Returns:
         The tape as a function of its leaves, the inputs and parameters that it reads.
@@ -228,8 +229,8 @@ class Native:
 def point_of(n_leaves: int, number: int):
     """Return the values of the leaves at one point.
 
-    Points 0 and 1 are multiples of 1/64, so that sums of them are hardly rounded. From point 2 on each leaf
-    takes every value of `SIDES` in turn.
+    Points 0 and 1 are multiples of 1/64, so that sums of them are hardly rounded. From point 2 on
+    each leaf takes every value of `SIDES` in turn.
     """
     import torch
 
@@ -250,8 +251,8 @@ def trace(script: Script, number: int, labels: list) -> list[Native]:
 
     Returns:
         The operations in order, each with its numbers (angles in radians) and, at point 0, the
-        gradient of every number by the leaves, (n_leaves,); None for a number that reads no leaf, for an
-        array and at the other points.
+        gradient of every number by the leaves, (n_leaves,); None for a number that reads no leaf,
+        for an array and at the other points.
 
     Raises:
         Refusal: If an operation has a batch of angles, or cannot be expressed in our gates.

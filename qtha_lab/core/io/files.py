@@ -1,6 +1,7 @@
-"""Open and read files of unknown origin: regular files of limited size only.
+"""Reading of files of unknown origin: regular files of limited size only.
 
-A FIFO, a device, a directory and, unless allowed, a symbolic link are refused before anything is read.
+A FIFO, a device, a directory and, unless allowed, a symbolic link are refused before anything is
+read.
 """
 
 import hashlib

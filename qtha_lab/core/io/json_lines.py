@@ -1,4 +1,4 @@
-"""Parse JSON Lines files strictly; every error names the file and, if any, the line.
+"""Strict parser of JSON Lines files; errors name the file and the line.
 
 Repeated keys, NaN and lone surrogates are refused.
 """

@@ -1,4 +1,4 @@
-"""Check that no other user of this computer can change a file or a folder.
+"""Checks that no other user of this computer can change a file or folder.
 
 Where the system has no user numbers, such as Windows, every file counts as private.
 """

@@ -1,4 +1,4 @@
-"""Read pickles that this user wrote: owner, permissions and a keyed digest are checked first.
+"""Reading of pickles of this user, after owner, permission and digest checks.
 
 A pickle runs code when it is loaded, so no byte of an unsigned file reaches `pickle`.
 """

@@ -1,4 +1,4 @@
-"""Parse JSON of unknown origin: limited depth."""
+"""Parser of JSON of unknown origin, with limited depth."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Parse YAML of unknown origin by the rules of YAML 1.2.
+"""Parser of YAML of unknown origin, by the rules of YAML 1.2.
 
 Numbers, true and false are converted; everything else is text, so `yes`, `1:30` and `010` are not
 numbers. Repeated keys, aliases, tags and deep nesting are refused with their line.
@@ -66,7 +66,7 @@ def _scalar(text: str) -> Any:
 
 
 class _Reader:
-    """Build the value from the events of the parser, one at a time."""
+    """Builder of the value from the events of the parser, one at a time."""
 
     def __init__(self, text: str) -> None:
         self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=PARSER)

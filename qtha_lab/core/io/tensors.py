@@ -1,4 +1,4 @@
-"""Open safetensors files of unknown origin: regular files with a header of limited size."""
+"""Reading of safetensors files of unknown origin with a limited header."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Print foreign text without control sequences, spreadsheet formulas or endless lines."""
+"""Output of foreign text without control sequences, formulas or endless lines."""
 
 import sys
 import unicodedata

@@ -1,6 +1,7 @@
 """Export of figures to PDF, SVG and PNG by a Chromium browser.
 
-The browser starts once per process. No network is used: plotly's script is local, and MathJax is omitted.
+The browser starts once per process. No network is used: plotly's script is local, and MathJax is
+omitted.
 """
 
 import functools

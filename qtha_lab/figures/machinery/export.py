@@ -1,7 +1,7 @@
 """Export of figures to files; the suffix selects the format.
 
-Formats are pdf, svg, png, html, csv, tex and md. Every format except CSV also holds the runs, the commit and the versions. The same figure written
-twice gives identical bytes.
+Formats are pdf, svg, png, html, csv, tex and md. Every format except CSV also holds the runs, the
+commit and the versions. The same figure written twice gives identical bytes.
 """
 
 import logging

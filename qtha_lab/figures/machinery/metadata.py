@@ -23,7 +23,8 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
 
     Args:
         data: The PDF, with a classic cross-reference table.
-        words: Text by name; `title` and `description` become Title and Subject, `runs` the Keywords.
+        words: Text by name; `title` and `description` become Title and Subject, `runs` the
+            Keywords.
 
     Source:
         ISO 32000-1:2008, 7.5.6 (incremental updates) and 14.3.3 (document information).

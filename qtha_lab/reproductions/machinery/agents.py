@@ -4,8 +4,9 @@ An agent takes no step by itself; the caller applies its gradient. Two agents wi
 return bit-identical gradients in either place.
 
 Source:
-    A2C: Mnih et al. 2016, arXiv:1602.01783, with steps in time as in its synchronous form; the mean of agents'
-    gradients in one step as Dist-QTRL, arXiv:2412.08845. Lengths, rates and weights of the terms are ours [R].
+    A2C: Mnih et al. 2016, arXiv:1602.01783, with steps in time as in its synchronous form; the mean
+    of agents' gradients in one step as Dist-QTRL, arXiv:2412.08845. Lengths, rates and weights of
+    the terms are ours [R].
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Log:
             **numbers: Further values, such as `learning_rate` or `grad_norm`.
 
         Raises:
-            Stopped: If the run was asked to stop.
+            Stopped: If a stop was requested.
         """
         seconds, self._since = time.monotonic() - self._since, time.monotonic()
         self.step = step
@@ -67,7 +67,7 @@ class Log:
             **numbers: Measurements by name, such as `accuracy` or `rmse`.
 
         Raises:
-            Stopped: If the run was asked to stop.
+            Stopped: If a stop was requested.
         """
         value = None if loss is None else float(loss)
         self._events.append("eval", step=step, loss=value, **_plain(numbers))
@@ -116,7 +116,7 @@ class Log:
         """Raise `Stopped` on a stop request; for work without recorded steps.
 
         Raises:
-            Stopped: If the run was asked to stop.
+            Stopped: If a stop was requested.
         """
         if self._files.stop.exists():
             raise Stopped
