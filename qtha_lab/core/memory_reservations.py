@@ -83,7 +83,7 @@ def reservations(folder: Path) -> list[Reservation]:
         if locks.is_locked(file):
             if reservation := _read(file, int(match[1])):
                 present.append(reservation)
-        elif not psutil.pid_exists(int(match[1])):  # otherwise its process is about to lock it
+        elif not psutil.pid_exists(int(match[1])):  # an existing process is about to lock it
             _delete(file)
     return present
 

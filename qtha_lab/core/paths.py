@@ -56,7 +56,7 @@ def working_folder() -> Path:
     """Return the working folder of this process.
 
     Raises:
-        Refusal: If it was deleted.
+        Refusal: If the folder was deleted.
     """
     try:
         return Path.cwd()

@@ -73,7 +73,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         if self._complete:
             return
         with self._discovery:
-            if not self._begun:  # otherwise a file that is being imported calls this
+            if not self._begun:  # if begun, a file that is being imported calls this
                 self._begun = True
                 self._import_members()
                 self._complete = True

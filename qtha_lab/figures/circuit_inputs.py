@@ -50,7 +50,7 @@ def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[st
     """Return the measurements of a run's first and last record, averaged per block.
 
     Args:
-        events: Of the run; those of kind "bottleneck" are read.
+        events: Events of the run; only those of kind "bottleneck" are used.
 
     Returns:
         Measurements by block under "start" and "end", as far as they were recorded.
@@ -66,7 +66,7 @@ def over_steps(
     """Return the measurements of each record of a run, averaged over a block's layers.
 
     Args:
-        events: Of the run; those of kind "bottleneck" are read.
+        events: Events of the run; only those of kind "bottleneck" are used.
 
     Returns:
         Measurements by step, then by block.

@@ -64,8 +64,7 @@ def forest(
     Args:
         differences: Rows of the plot, from the top.
         measure: Name of the compared quantity in `labels`.
-        reference: The method that was taken away from each; "" where rows are no methods, and each
-            has its own.
+        reference: Subtracted method; "" where rows are no methods and each has its own reference.
         level: Error probability of one interval.
         theme: "light", "dark" or "page".
 

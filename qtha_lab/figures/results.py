@@ -55,7 +55,7 @@ def results_table(
     Args:
         rows: Formatted text by column title; the first column is the method.
         caption: Caption of the table.
-        best: The column whose smallest number the alt text names.
+        best: Column whose smallest number the alt text states.
         theme: "light", "dark" or "page".
 
     Example:

@@ -18,7 +18,12 @@ from qtha_lab.figures.machinery.table import Table
 
 Point = tuple[float, float]
 CHOSEN = "chosen bonds"
-COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # matrices, no methods: not in theirs
+COLORS = (
+    themes.GREEN,
+    themes.PINK,
+    themes.SKY,
+    themes.GREY,
+)  # matrices are no methods and have other colours
 
 
 def _example() -> dict:

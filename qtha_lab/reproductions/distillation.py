@@ -130,7 +130,7 @@ def teacher_of(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]
 
     Args:
         seed: Seed of the initial weights and of the order of rows.
-        data: Rows.
+        data: Rows for training, evaluation and test.
         log: Log of the run, with the number of steps.
     """
     key = seed, log.steps
@@ -158,7 +158,7 @@ def trained(
 
     Args:
         model: Model to train in place.
-        data: Rows.
+        data: Rows for training, evaluation and test.
         log: Log of the run, with the number of steps and stop requests.
         seed: Seed of the order of rows.
         taught: Logits of the teacher, its share of the loss and temperature; None uses only labels.

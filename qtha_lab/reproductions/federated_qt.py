@@ -117,7 +117,7 @@ def local_steps(model: nn.Module, images: Tensor, labels: Tensor, rate: float) -
     Args:
         model: The client's copy, trained in place.
         images: Images of the client.
-        labels: Of them.
+        labels: Labels of the images.
         rate: Learning rate of Adam, which restarts.
     """
     optimizer, total = torch.optim.Adam(model.parameters(), lr=rate), 0.0
@@ -138,7 +138,7 @@ def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]
     Args:
         model: Model to evaluate.
         images: Images to classify.
-        labels: Of them.
+        labels: Labels of the images.
     """
     logits = model(images)
     accuracy = (logits.argmax(1) == labels).float().mean().item()

@@ -31,7 +31,7 @@ PRE_STEPS, PRE_RATE = 150, 0.005  # of the network
 
 
 class Encoded(nn.Module):
-    """Circuit head without its input map: inputs are squeezed into ± π."""
+    """Circuit and linear map of a head; inputs enter directly, squeezed into ± π."""
 
     def __init__(self, n: int) -> None:
         super().__init__()

@@ -92,7 +92,7 @@ def standardised(features: dict[str, Tensor], train: Tensor) -> dict[str, Tensor
     """Standardise every coefficient over the training rows of all voices.
 
     Args:
-        features: By voice.
+        features: Features by voice.
         train: Indices of the training rows.
     """
     rows = torch.cat([x[train] for x in features.values()])
@@ -120,7 +120,7 @@ def pairs(features: dict[str, Tensor], fake: str, texts: Tensor) -> tuple[Tensor
     """Return the same texts by the woman (0) and by a machine (1).
 
     Args:
-        features: By voice.
+        features: Features by voice.
         fake: Name of the machine voice.
         texts: Indices of the texts.
     """
@@ -137,7 +137,7 @@ def one_step(
         model: Model to train in place.
         optimizer: Optimiser of the model.
         x: Features.
-        labels: Of them.
+        labels: Labels of the features.
     """
     optimizer.zero_grad()
     loss = cross_entropy(model(x), labels)
@@ -153,7 +153,7 @@ def scores(model: nn.Module, x: Tensor, labels: Tensor) -> dict[str, float]:
     Args:
         model: Model to evaluate.
         x: Features.
-        labels: Of them.
+        labels: Labels of the features.
     """
     logits = model(x)
     accuracy = (logits.argmax(1) == labels).float().mean().item()

@@ -198,9 +198,8 @@ def apply(
     """Apply the operator to each row of x, as `x @ dense(cores, shape).T` does.
 
     Args:
-        cores: Those of the operator, in order; of many operators with the same axes before their
-            own.
-        shape: Their sizes.
+        cores: Cores of the operator, in order; many operators have common leading axes.
+        shape: Sizes of the operator.
         x: Input (…, in_features); many operators have their leading axes first.
 
     Returns:
@@ -220,9 +219,8 @@ def apply_transposed(
     """Apply the transposed operator to each row of y, as `y @ dense(cores, shape)` does.
 
     Args:
-        cores: Those of the operator, in order; of many operators with the same axes before their
-            own.
-        shape: Their sizes.
+        cores: Cores of the operator, in order; many operators have common leading axes.
+        shape: Sizes of the operator.
         y: Input (…, out_features); many operators have their leading axes first.
 
     Returns:

@@ -64,8 +64,8 @@ def expressibility_of(
         n_samples: Pairs of states, so twice as many runs.
         inputs: Data, equal for both states of a pair: "zeros", "uniform" (redrawn for every
             pair) or one sample (see `draw_angles`).
-        seed: Of the draws.
-        n_bins: Of the histogram.
+        seed: Seed of the draws.
+        n_bins: Number of bins of the histogram.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate
@@ -91,8 +91,8 @@ def divergence(
 
     Args:
         fidelities: |⟨a|b⟩|² of each pair, between 0 and 1.
-        n_qubits: Of the states.
-        n_bins: Of the histogram over [0, 1].
+        n_qubits: Number of qubits of the states.
+        n_bins: Number of bins of the histogram over [0, 1].
 
     Returns:
         The divergence in nats, with its error and floor.
@@ -151,9 +151,9 @@ def haar_noise_floor(n_qubits: int, n_samples: int, n_bins: int = N_BINS) -> flo
     deviations and thirty counts are omitted.
 
     Args:
-        n_qubits: Of the states.
+        n_qubits: Number of qubits of the states.
         n_samples: Pairs of states, S.
-        n_bins: Of the histogram over [0, 1].
+        n_bins: Number of bins of the histogram over [0, 1].
 
     Example:
         >>> round(haar_floor(1, n_samples=1000), 3)  # near (75 - 1)/(2 · 1000)

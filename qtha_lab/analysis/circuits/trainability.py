@@ -53,9 +53,9 @@ def gradient_variance_of(
     Args:
         circuit: Circuit to run.
         observable: A Pauli string such as "Z0" (local) or "Z0 Z1 Z2" (global).
-        n_samples: Draws.
+        n_samples: Number of draws.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws.
+        seed: Seed of the draws.
         engine: Engine (see `expval_z`).
 
     Example:
@@ -100,9 +100,9 @@ def random_gradients(
     Args:
         circuit: Circuit to run; trainable angles are uniform in ±π.
         observable: A Pauli string such as "Z0".
-        n_samples: Draws.
+        n_samples: Number of draws.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws.
+        seed: Seed of the draws.
         engine: Engine (see `expval_z`); circuits with amplitude data run on torch.
 
     Returns:

@@ -138,8 +138,8 @@ def adapter_bonds(
     Does not show the whole update: the part between two networks can make any bond useless.
 
     Args:
-        model: A model with an adapter on it.
-        adapter: Its name; None takes the active one.
+        model: Model with an adapter.
+        adapter: Name of the adapter; None uses the active one.
         layers: Names of adapted layers; None uses all.
 
     Returns:

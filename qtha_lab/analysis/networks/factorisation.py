@@ -32,7 +32,7 @@ class Factorised:
     Does not show the effect of the error on the model: a small share of the norm may be important.
 
     Attributes:
-        order: Which digit of the index each site holds; (0, 1, …) is the usual chain.
+        order: Digit of the index per site; (0, 1, …) is the usual chain.
         relative_error: ‖W - MPO‖_F / ‖W‖_F.
         flops_per_token: Operations of the cheapest contraction with one vector.
     """
@@ -65,7 +65,7 @@ def truncation_curve(
     Args:
         matrix: Matrix to decompose; rows are outputs, columns inputs.
         out_dims: One factor per site; they multiply to the rows, the first the most significant.
-        in_dims: As many factors, which multiply to the columns.
+        in_dims: The same number of factors, which multiply to the columns.
         max_bonds: Maximum numbers of singular values per bond, one point of the curve each.
 
     Returns:
@@ -177,7 +177,7 @@ def factorise_in_order(
         out_dims: Sizes of the digits of the row index, the most significant first.
         in_dims: Sizes of the digits of the column index, as many.
         order: Digit per site; (0, 1, …) is the usual chain.
-        n_parameters: Most numbers in all cores together.
+        n_parameters: Maximum number of entries of all cores.
 
     Returns:
         The sizes and the error; `out_dims` and `in_dims` are in the order of the sites.
@@ -212,7 +212,7 @@ def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> l
     Args:
         bonds: Bonds of the whole operator, from left to right (see `bonds_of`).
         shape: Sizes of the same operator; its own bonds are ignored.
-        n_parameters: Most numbers in all cores together.
+        n_parameters: Maximum number of entries of all cores.
 
     Returns:
         A dimension of at least 1 per bond, for `truncate`.

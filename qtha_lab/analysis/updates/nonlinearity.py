@@ -65,7 +65,7 @@ def linear_fit(
         delta: The update, which acts on each token separately.
         x: Real activations; close bounds need several times more tokens than in_features.
         ranks: Ranks of maps to score.
-        seed: Of the folds.
+        seed: Seed of the folds.
 
     Raises:
         Refusal: If there are fewer than 16 tokens.
@@ -113,7 +113,7 @@ def share_curve(
         delta: x ↦ Δy, as `Update.delta`.
         x: Inputs of the layer.
         counts: Numbers of tokens to score; numbers beyond the tokens of x are omitted.
-        seed: Of the folds.
+        seed: Seed of the folds.
 
     Returns:
         One fit per number of tokens.
@@ -138,7 +138,7 @@ def affine_share(
     Args:
         x: Inputs of a map; many more tokens than in_features.
         y: Outputs of the map.
-        seed: Of the folds.
+        seed: Seed of the folds.
 
     Raises:
         Refusal: If there are fewer than 16 tokens.

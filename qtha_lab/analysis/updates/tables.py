@@ -41,9 +41,9 @@ def nonlinearity_table(
     close.
 
     Args:
-        model: A model with an adapter on it.
+        model: Model with an adapter.
         inputs: Layer inputs from `capture_inputs`; only these layers are analysed.
-        adapter: Its name; None takes the active one.
+        adapter: Name of the adapter; None uses the active one.
         ranks: Ranks of linear maps to score.
         max_rank: Maximum rank of the Jacobian basis.
         seed: Seed of the folds and the probing.
@@ -93,8 +93,8 @@ def subspace_table(
     expected overlap of random directions; an overlap near it is not evidence.
 
     Args:
-        model: A model with an adapter on it.
-        adapter: Its name; None takes the active one.
+        model: Model with an adapter.
+        adapter: Name of the adapter; None uses the active one.
         other: Other adapter to compare with, on `other_model` or the same model.
         other_model: Model of the other adapter, with layers of the same names.
         inputs: Activations, for updates without a linear path; updates without both are omitted.

@@ -29,7 +29,7 @@ def open_file(path: Path, limit: int | None = None, *, links: bool = True) -> It
 
     Args:
         path: File to open.
-        limit: Most bytes that the file may have; `None` allows any size.
+        limit: Maximum file size in bytes; `None` allows any size.
         links: Follow a symbolic link in the last part of the path. Pass False inside run folders.
 
     Raises:
@@ -67,7 +67,7 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> by
 
     Args:
         path: File to read.
-        limit: Most bytes that the file may have.
+        limit: Maximum file size in bytes.
         links: Follow a symbolic link in the last part of the path.
     """
     with open_file(path, limit, links=links) as file:
@@ -84,7 +84,7 @@ def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
 
     Args:
         path: File to read.
-        limit: Most bytes that the file may have.
+        limit: Maximum file size in bytes.
         links: Follow a symbolic link in the last part of the path.
 
     Raises:

@@ -16,7 +16,7 @@ from qtha_lab.figures.machinery.parts import layout_of, traces_of
 
 log = logging.getLogger(__name__)
 
-# Lengths of dashes and gaps in turn, in widths of the line. plotly's own are up to 15 pixels long.
+# Alternating lengths of dashes and gaps, in widths of the line. plotly's own are up to 15 pixels long.
 DASHES = {
     "dash": (4, 2), "dot": (1, 1.6), "dashdot": (4, 1.6, 1, 1.6), "longdash": (6.5, 2),
     "longdashdot": (6.5, 1.6, 1, 1.6),
@@ -117,7 +117,7 @@ def name_ends(
 
     Args:
         figure: Drawn figure; its right margin is widened for the names.
-        names: As they stand in the traces.
+        names: Names of the traces.
         font: The size of the names, in pixels.
         page: The width and height of the page, in pixels.
     """
@@ -173,7 +173,7 @@ def name_points(
 
     Args:
         figure: Drawn figure.
-        names: As they stand in the traces.
+        names: Names of the traces.
         font: The size of the names, in pixels.
         page: The width and height of the page, in pixels.
     """

@@ -35,8 +35,8 @@ def trace(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int] = (0, 
 
     Args:
         trace: Scatter, bar or heatmap trace.
-        x: Its x axis.
-        y: Its y axis.
+        x: X axis of the trace.
+        y: Y axis of the trace.
         ink: Default colour.
         group: For bars, the index in the group of adjacent bars, and the group size.
     """
@@ -51,8 +51,8 @@ def band(low: dict, high: dict, x: Axis, y: Axis) -> str:
     Args:
         low: First line, a scatter trace.
         high: Second line, which sets the colour.
-        x: Their x axis.
-        y: Their y axis.
+        x: X axis of the lines.
+        y: Y axis of the lines.
     """
     points = [
         f"{a:.1f},{b:.1f}"
@@ -283,8 +283,8 @@ def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
 
     Args:
         trace: Bar trace with a hovertemplate.
-        x: Its x axis.
-        y: Its y axis.
+        x: X axis of the trace.
+        y: Y axis of the trace.
     """
     numbers, words = x.number(trace.get("x") or []), trace.get("hovertemplate")
     if not words or not len(numbers):
