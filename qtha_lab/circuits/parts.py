@@ -41,7 +41,7 @@ def flip(wire: int) -> Flip:
 
 
 def cnot(control: int, target: int) -> Flip:
-    """Return X on the target, controlled by the control."""
+    """Return X on the target where the control is 1."""
     return ("CNOT", (control, target), None)
 
 

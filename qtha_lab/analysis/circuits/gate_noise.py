@@ -39,7 +39,7 @@ class GateNoise:
 
     @property
     def offsets(self) -> Float[np.ndarray, " n_qubits"]:
-        """Intercepts of the linear fit; not 0 for asymmetric read-out errors."""
+        """Intercepts of the linear fit; not 0 where 1 is misread more often than 0."""
         return self.noisy.mean(0) - self.gradients * self.exact.mean(0)
 
     @property

@@ -1,8 +1,9 @@
 """Inputs and outputs of a circuit inside an adapter, layer by layer, on real text.
 
-Five measurements show why a circuit may contribute little. They are its input angles, their share
-beyond ± π, the constant share of its output, the affine share, and the power of its branch relative
-to the linear one. None of them shows the effect of training.
+Five measurements show why a circuit may contribute little: the spread of its input angles, their
+share beyond ± π, and the constant share of its output. The others are the affine share of its
+output, and the power of its branch relative to the linear one. None of them shows the effect of
+training.
 """
 
 from __future__ import annotations
