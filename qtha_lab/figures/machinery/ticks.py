@@ -1,4 +1,4 @@
-"""Ticks of logarithmic axes: 10ᵏ, or multiples by 1, 2 and 5 on a short range.
+"""Ticks of logarithmic axes: 10ᵏ, or multiples by 1, 2 and 5.
 
 plotly's own ticks draw the powers larger than other ticks and write bare digits between them.
 """
