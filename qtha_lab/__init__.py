@@ -1,6 +1,6 @@
 """qtha-lab: an interactive workbench for quantum parameter-efficient fine-tuning.
 
-Importing it is quick; torch, transformers, peft and pennylane load when a name below is first used.
+The import is fast: torch, transformers, peft and pennylane load at the first use of a name below.
 """
 
 import importlib
@@ -11,7 +11,7 @@ from qtha_lab.core.logging_setup import start_logging
 from qtha_lab.core.panel_import import install_panel_finder
 from qtha_lab.core.peft_hook import register_with_peft
 
-if TYPE_CHECKING:  # what editors and type checkers see; `_ADDRESSES` says the same at run time
+if TYPE_CHECKING:  # for editors and type checkers; `_ADDRESSES` is the run-time equivalent
     from qtha_lab import figures
     from qtha_lab.adapters import QthaConfig, generate_into, load_adapter
     from qtha_lab.adapters.prequant import PrequantConfig

@@ -1,11 +1,13 @@
-"""The door for plugins: all that one needs from one address, and how one is brought in.
+"""Public API for plugins: the classes and decorators that a plugin imports.
 
     from qtha_lab.plugins import AdapterConfig, Change, TensorSpec, method, setting
 
-A plugin is a Python file or an importable module whose decorated members register themselves. It is named
-in an experiment (`plugins: [mine.py]`), by `--plugin`, or found by itself as an entry point of an installed
-package (`qtha_lab.methods`, `qtha_lab.circuits.ansatze`, `qtha_lab.tasks`, `qtha_lab.figures`,
-`qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`, `qtha_lab.adapters.heads`). A plugin is code and runs with your rights: name only what you trust.
+A plugin is a Python file or an importable module whose decorated members register themselves. An
+experiment (`plugins: [mine.py]`) or `--plugin` names it. Entry points of installed packages are
+discovered automatically (`qtha_lab.methods`, `qtha_lab.circuits.ansatze`, `qtha_lab.tasks`,
+`qtha_lab.figures`, `qtha_lab.engines`, `qtha_lab.gates`, `qtha_lab.bits`,
+`qtha_lab.adapters.heads`). A plugin is code and runs with your rights: use only plugins that you
+trust.
 """
 
 import importlib

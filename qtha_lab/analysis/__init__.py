@@ -1,11 +1,12 @@
-"""What a run's numbers hide: spectra of updates, non-linearity, tensor networks, circuits.
+"""Analysis of updates, non-linearity, tensor networks and circuits.
 
-Computes from models, adapters and plain matrices; trains nothing and draws nothing. Every number's
-docstring says what it does not show.
+Computes from models, adapters and plain matrices. Trains nothing and draws nothing. The docstring
+of every number states its limits.
 
-`view_updates` (ranks of an update in four named views) needs the activations of `capture_inputs`;
-`snapshot` takes the part that needs none, while a model trains. What is known of an ansatz, from
-`profile_ansatz` to `trace_circuit`, needs only a circuit. What a method costs is in `qtha_lab.experiment.cost`.
+`view_updates` (ranks of an update in four named views) needs the activations of `capture_inputs`.
+`snapshot` computes the part without activations during training. The analysis of an ansatz, from
+`profile_ansatz` to `trace_circuit`, needs only a circuit. `qtha_lab.experiment.cost` computes the
+cost of a method.
 """
 
 from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table

@@ -1,6 +1,6 @@
-"""Spectra of linear paths from the trained factors alone: quick enough while training.
+"""Spectra of linear paths from the trained factors alone, fast enough during training.
 
-Uses no activation and runs no circuit; what depends on tokens is `views`.
+Uses no activations and runs no circuit. `views` computes token-dependent spectra.
 """
 
 import time
@@ -23,7 +23,7 @@ from qtha_lab.analysis.updates.update import (
     lora_factors,
 )
 
-MOST_VALUES = 16  # where there are no thin factors and values must be sketched
+MOST_VALUES = 16  # number of sketched values where there are no thin factors
 
 
 def snapshot(
@@ -33,18 +33,18 @@ def snapshot(
     *,
     sketch: bool = False,
 ) -> dict:
-    """Spectra of every layer's linear path now, as plain data for a line of JSON.
+    """Return the current spectra of every layer's linear path, as plain data.
 
-    Does not show what a circuit does, nor how often a direction is used. Layers whose method has no
-    thin factors are only counted in "left_out", unless `sketch` asks for their `MOST_VALUES`
-    leading values; so are layers whose weights are no longer finite. Tensor networks among the
-    tensors add the entropy of each of their bonds, in bits.
+    Does not show the contribution of a circuit, nor how often a direction is used. Layers without
+    thin factors or with non-finite weights only count in "left_out". With `sketch`, layers without
+    factors get their `MOST_VALUES` leading values. Tensor networks among the tensors add the
+    entropy of each bond, in bits.
 
     Args:
-        model: In training or not; nothing of it is changed.
-        adapter: Its name; None is the active one.
-        layers: Names of layers; None is all.
-        sketch: Multiply with random vectors where there are no factors: tens of times slower.
+        model: Model in training or evaluation mode; it is not changed.
+        adapter: Name of the adapter; None uses the active one.
+        layers: Names of layers; None uses all.
+        sketch: Multiply by random vectors where there are no factors; tens of times slower.
 
     Example:
         >>> from peft import LoraConfig, get_peft_model
@@ -79,7 +79,7 @@ def _of_layer(module: AdaptedLayer, adapter: str, sketch: bool) -> dict | None:
 
 
 def _tensors(module: AdaptedLayer, adapter: str) -> list[Tensor]:
-    """All tensors of an adapter at a layer, whatever holds them."""
+    """Return all tensors of an adapter at a layer."""
     groups = (getattr(module, name) for name in module.adapter_layer_names)
     of_adapter = (group[adapter] for group in groups if hasattr(group, "keys") and adapter in group)
     return [
@@ -90,7 +90,7 @@ def _tensors(module: AdaptedLayer, adapter: str) -> list[Tensor]:
 
 
 def _bonds(module: AdaptedLayer, adapter: str) -> dict:
-    """Entropies of the bonds of the layer's tensor networks, if it has any."""
+    """Return the bond entropies of the layer's tensor networks, if any."""
     if not isinstance(module, AdapterLayer):
         return {}
     operators = module.changes[adapter].operators(module.adapter_tensors(adapter))
@@ -125,7 +125,7 @@ def _linear_path(module: AdaptedLayer, adapter: str, sketch: bool) -> Spectrum |
 
 
 def _sketched(module: AdaptedLayer, delta) -> Spectrum:
-    """A few leading values in float32, with the layer in evaluation mode while they are taken."""
+    """Return a few leading values in float32, with the layer in evaluation mode."""
     was_training = module.training
     module.eval()
     try:
@@ -136,7 +136,7 @@ def _sketched(module: AdaptedLayer, delta) -> Spectrum:
 
 
 class _OnDevice(LinearMap):
-    """A linear map of float32 vectors on the device of its layer."""
+    """Linear map of float32 vectors on the device of its layer."""
 
     def __init__(self, delta, module: AdaptedLayer):
         weight = cast(Tensor, module.get_base_layer().weight)

@@ -1,7 +1,4 @@
-"""Where the angle of a gate comes from: an input, a parameter or a constant.
-
-Knows no gates.
-"""
+"""Angle of a gate: affine in an input or a parameter, or constant."""
 
 import dataclasses
 import math
@@ -14,7 +11,7 @@ PI = math.pi
 
 @dataclasses.dataclass(frozen=True)
 class Angle:
-    """Where a gate's angle comes from: `scale · source + offset`, in radians.
+    """Gate angle in radians: `scale · source + offset`.
 
     Example:
         >>> str(Angle.input(0)), str(Angle.param(3, scale=2.0)), str(Angle.const(PI / 2))
@@ -36,10 +33,10 @@ class Angle:
 
     @classmethod
     def input(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """The angle `scale · x + offset` of one data feature x.
+        """Return the angle `scale · x + offset` of one data feature x.
 
         Args:
-            index: The feature, counted from 0.
+            index: Index of the feature, from 0.
             scale: Factor of the feature.
             offset: Added to it, in radians.
 
@@ -47,7 +44,8 @@ class Angle:
             The angle, in radians.
 
         Raises:
-            Refusal: If the index is no whole number of at least 0, or scale or offset is not finite.
+            Refusal: If the index is no whole number of at least 0, or scale or offset is not
+                finite.
 
         Example:
             >>> str(Angle.input(2, scale=2.0, offset=PI / 2))
@@ -57,10 +55,10 @@ class Angle:
 
     @classmethod
     def param(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """The angle `scale · p + offset` of one trainable parameter p.
+        """Return the angle `scale · p + offset` of one trainable parameter p.
 
         Args:
-            index: The parameter, counted from 0; gates that read the same index share it.
+            index: Index of the parameter, from 0; gates with the same index share it.
             scale: Factor of the parameter, which is in radians.
             offset: Added to it, in radians.
 
@@ -68,7 +66,8 @@ class Angle:
             The angle, in radians.
 
         Raises:
-            Refusal: If the index is no whole number of at least 0, or scale or offset is not finite.
+            Refusal: If the index is no whole number of at least 0, or scale or offset is not
+                finite.
 
         Example:
             >>> str(Angle.param(0, scale=-1.0))
@@ -78,19 +77,19 @@ class Angle:
 
     @classmethod
     def const(cls, value: float) -> "Angle":
-        """An angle that never changes."""
+        """Return a constant angle."""
         return cls("const", 0, 0.0, float(value))
 
     def times(self, factor: float) -> "Angle":
-        """The same angle, `factor` times as large."""
+        """Return the angle multiplied by a factor."""
         return dataclasses.replace(self, scale=self.scale * factor, offset=self.offset * factor)
 
     def shifted(self, offset: float) -> "Angle":
-        """The same angle, `offset` further."""
+        """Return the angle with an offset added."""
         return dataclasses.replace(self, offset=self.offset + offset)
 
     def plus(self, other: "Angle") -> "Angle | None":
-        """The sum, where it is one angle; None for a sum of two different sources.
+        """Return the sum as one angle; None for a sum of two different sources.
 
         Example:
             >>> str(Angle.input(0).plus(Angle.const(PI))), Angle.input(0).plus(Angle.param(0))
@@ -105,7 +104,7 @@ class Angle:
         return dataclasses.replace(read, offset=self.offset + other.offset)
 
     def value(self, inputs, params):
-        """The angle in radians for data `inputs` (..., n_inputs) and `params` (n_params,)."""
+        """Evaluate the angle in radians for `inputs` (..., n_inputs) and `params` (n_params,)."""
         if self.source == "const":
             return self.offset
         source = inputs if self.source == "input" else params
@@ -125,7 +124,7 @@ class Angle:
 
 
 def _number(value: float) -> str:
-    """`0.5`, `2`, `π/2`: as short as a drawing needs."""
+    """Format a number briefly, such as `0.5`, `2` or `π/2`."""
     for denominator in (1, 2, 3, 4, 6, 8):
         times = value / PI * denominator
         if value and abs(times - round(times)) < 1e-9 and abs(times) < 4 * denominator:

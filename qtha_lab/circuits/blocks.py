@@ -1,4 +1,4 @@
-"""Gates that belong together: a trainable block that reaches every two-qubit gate."""
+"""Composite blocks of gates: a trainable block that reaches every two-qubit gate."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,9 @@ from qtha_lab.core.errors import Refusal
 
 
 def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> list[Gate]:
-    """Any two-qubit gate, up to a phase: Rot⊗Rot, then XX, YY, ZZ, then Rot⊗Rot.
+    """Return gates for any two-qubit unitary: Rot⊗Rot, then XX, YY, ZZ, then Rot⊗Rot.
+
+    Equal up to a global phase.
 
     Args:
         wires: The two wires.
@@ -24,7 +26,7 @@ def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> 
 
     Source:
         KAK decomposition, Khaneja and Glaser 2001, arXiv:quant-ph/0010100; 15 = 4² - 1 is the
-        dimension of SU(4), so no angle is left over.
+        dimension of SU(4), so no angle is redundant.
     """
     angles_in_order = tuple(angles)
     if len(angles_in_order) != 15:

@@ -1,6 +1,6 @@
-"""A circuit is data: a tuple of gates whose angles come from an input, a parameter or a constant.
+"""Circuit as data: a tuple of gates with angles from inputs, parameters or constants.
 
-Counting, drawing and exporting read this object; running it is `qtha_lab.simulators`.
+Counting, drawing and export read this object. `qtha_lab.simulators` runs circuits.
 """
 
 import collections
@@ -18,13 +18,13 @@ from qtha_lab.core.errors import Refusal
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Circuit:
-    """Gates on `n_qubits` qubits; wire 0 is the most significant bit.
+    """Sequence of gates on `n_qubits` qubits; wire 0 is the most significant bit.
 
-    `start` is "zero", |0…0⟩, or "amplitudes": the 2^n inputs, real and normalised, are the first
+    `start` is "zero", |0…0⟩, or "amplitudes": the 2^n inputs, real and normalised, are the initial
     state (amplitude embedding), and then no gate may read an input.
 
     Raises:
-        Refusal: If a gate acts on a wire the circuit does not have, or the start is no such.
+        Refusal: If a gate acts on a wire the circuit does not have, or `start` is unknown.
 
     Example:
         >>> from qtha_lab.circuits import Angle
@@ -64,7 +64,8 @@ class Circuit:
                 "no gate may read one as its angle"
             )
 
-    # Equality and hash by value; the hash is kept, since engines look compiled programs up by it.
+    # Equality and hash by value; the hash is cached, since engines use it to find compiled
+    # programs.
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
@@ -86,14 +87,14 @@ class Circuit:
 
     @functools.cached_property
     def n_inputs(self) -> int:
-        """Data features a sample must have: the highest index read, plus one; or 2^n amplitudes."""
+        """Number of data features: the highest input index plus one, or 2^n amplitudes."""
         if self.start == "amplitudes":
             return 2**self.n_qubits
         return self._highest("input") + 1
 
     @functools.cached_property
     def n_params(self) -> int:
-        """Trainable angles: the highest index read, plus one."""
+        """Number of trainable angles: the highest parameter index plus one."""
         return self._highest("param") + 1
 
     def _highest(self, source: str) -> int:
@@ -109,26 +110,26 @@ class Circuit:
         wires: Iterable | None = None,
         **kwargs: Any,
     ) -> "Circuit":
-        """Read a circuit; operations that are not ours are taken apart by PennyLane.
+        """Read a circuit; PennyLane decomposes operations that are not supported.
 
         Args:
-            source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or a
-                tape, or a list of operations.
-            args: Example arguments: their shapes count, not their values. Floats, arrays and tensors
-                become inputs and parameters, counted in order; whole numbers and texts stay.
-            inputs: Of a function: the name of the argument that holds the data ("inputs", as in
-                PennyLane's TorchLayer, if there is one). Of a tape: which of its parameters, in order
-                of use, are data; a mapping says which input each is. The trainable others become params.
-            wires: The labels of wire 0, 1, …; by default those of the QNode's device, else whole
-                numbers in order, else labels in order of use.
+            source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or
+                a tape, or a list of operations.
+            args: Example arguments; only their shapes matter. Floats, arrays and tensors
+                become inputs and parameters, counted in order; integers and texts stay constant.
+            inputs: For a function, the name of the argument with the data ("inputs", as in
+                PennyLane's TorchLayer, if there is one). For a tape, the parameters, in order
+                of use, that are data, or a mapping to input indices. Other ones become params.
+            wires: Labels of wire 0, 1, …; by default those of the QNode's device, else integer
+                labels in ascending order, else labels in order of use.
             kwargs: Further arguments of the function.
 
         Returns:
-            A circuit of our gates; measurements are left out (see `observables_from_pennylane`).
+            A circuit of supported gates without measurements (see `observables_from_pennylane`).
 
         Raises:
-            Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset of
-                one input or parameter.
+            Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset
+                of one input or parameter.
 
         Example:
             >>> import pennylane as qml
@@ -146,32 +147,32 @@ class Circuit:
         return cls(*gates_from_pennylane(source, args, kwargs, inputs, wires))
 
     def then(self, gates: Iterable[Gate]) -> "Circuit":
-        """This circuit with more gates at the end."""
+        """Return this circuit with more gates at the end."""
         more = tuple(gates)
         return Circuit(self.n_qubits, self.gates + more, self.start) if more else self
 
     def counts(self) -> dict[str, int]:
-        """Number of gates of each name, in order of first use."""
+        """Count the gates of each name, in order of first use."""
         return dict(collections.Counter(gate.name for gate in self.gates))
 
     def depth(self, commuting: bool = False) -> int:
-        """Steps when gates on different wires run at once.
+        """Count the time steps when gates on different wires run in parallel.
 
         Args:
-            commuting: Let commuting gates change places first, as those of a ring of CRZ may.
+            commuting: Reorder commuting gates first, such as those of a ring of CRZ.
         """
         return depth(self.gates, commuting)
 
     def two_qubit_depth(self, commuting: bool = False) -> int:
-        """Steps when only gates on two wires take time."""
+        """Count the time steps when only two-qubit gates take time."""
         return depth(self.gates, commuting, least_wires=2)
 
     def draw(self, width: int = 100, max_rows: int = 6) -> str:
-        """The circuit as text; x0 is input 0, p3 is parameter 3.
+        """Draw the circuit as text; x0 is input 0, p3 is parameter 3.
 
         Args:
-            width: Most characters per line; a wider circuit goes on below.
-            max_rows: Most such continuations; the rest is counted, not drawn.
+            width: Maximum characters per line; a wider circuit continues below.
+            max_rows: Maximum number of rows; further gates are counted, not drawn.
         """
         return draw(self, width, max_rows)
 

@@ -1,6 +1,6 @@
-"""A circuit as text, in the manner of PennyLane's `qml.draw`, with the source of every angle.
+"""Text drawing of a circuit in the style of `qml.draw`, with angle sources.
 
-Knows nothing of values: it draws which input or parameter an angle reads.
+Draws which input or parameter an angle reads, not its value.
 """
 
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
     """Draw a circuit as text, every angle with its source.
 
     Args:
-        circuit: What to draw.
-        width: Most characters per line; a wider circuit goes on below.
-        max_rows: Most such continuations; gates beyond them are counted, not drawn.
+        circuit: Circuit to draw.
+        width: Maximum characters per line; a wider circuit continues below.
+        max_rows: Maximum number of rows; further gates are counted, not drawn.
 
     Returns:
         One line per wire, wire 0 on top; continuations are separated by an empty line.
@@ -59,7 +59,7 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
 
 
 def _columns(circuit: "Circuit") -> list[list["Gate"]]:
-    """Gates that can be drawn one above the other, each as far left as it goes."""
+    """Arrange gates in columns, each gate as far left as its wires are free."""
     free_from = [0] * circuit.n_qubits
     columns: list[list[Gate]] = []
     for gate in circuit.gates:
@@ -84,7 +84,7 @@ def _column_text(column: list["Gate"], n_qubits: int) -> list[str]:
 
 
 def _amplitudes(n_qubits: int) -> list[str]:
-    """The inputs x as the first state of all wires."""
+    """Return the column of the input amplitudes x as the initial state."""
     if n_qubits == 1:
         return ["|x⟩"]
     return ["╭|x⟩", *["├|x⟩"] * (n_qubits - 2), "╰|x⟩"]
@@ -102,7 +102,7 @@ def _cells(gate: "Gate") -> dict[int, str]:
 
 
 def _wrap(texts: list[list[str]], width: int) -> list[list[int]]:
-    """Column numbers, cut into rows that fit the width; a row has one column at least."""
+    """Cut column numbers into rows that fit the width, with at least one column each."""
     rows: list[list[int]] = [[]]
     width_so_far = 2
     for number, cells in enumerate(texts):

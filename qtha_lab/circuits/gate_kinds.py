@@ -1,7 +1,7 @@
-"""Every kind of gate, one entry each: what it is made of, and all that its name does not say.
+"""Registry of gate kinds, one entry each with all properties of the kind.
 
-Engines, drawings, exports, schedules and costs read the entry, so that a new kind is one entry and
-nothing else. What follows from the parts (its matrix, which gates undo each other) is not said again.
+Engines, drawings, exports, schedules and costs read the entry, so a new kind needs only one entry.
+Properties that follow from the parts, such as the matrix or inverse gates, are not declared.
 """
 
 import dataclasses
@@ -19,26 +19,26 @@ Angles = tuple[Angle, ...]
 
 @dataclasses.dataclass(frozen=True)
 class GateKind:
-    """A kind of gate on one or two wires.
+    """Kind of gate on one or two wires.
 
     Args:
-        name: As in PennyLane, where PennyLane has it.
-        labels: What is drawn on each wire; "●" marks a control.
-        parts: From wires and angles, in the order of time, the turns and flips that equal the gate up
-            to a global phase (see `qtha_lab.circuits.parts`). Engines know nothing else of it.
-        n_angles: Angles it takes, in radians.
-        commutes_with: On each wire the Pauli that it commutes with, as "ZX" for CNOT; "" where it
+        name: Name, as in PennyLane where it exists there.
+        labels: Label drawn on each wire; "●" marks a control.
+        parts: Returns, for wires and angles, the ordered rotations and flips equal to the gate up
+            to a global phase (see `qtha_lab.circuits.parts`). Engines use nothing else.
+        n_angles: Number of angles, in radians.
+        commutes_with: Pauli per wire that commutes with the gate, as "ZX" for CNOT; "" where it
             has none. A kind with "Z" on every wire is diagonal.
-        frequencies: Of its values in each angle: the differences of the eigenvalues of the angle's
-            generator. (1,) for a turn about a Pauli string, (½, 1) for a controlled one; the slope
-            takes two circuits for each.
-        interaction: For turns about XX, YY and ZZ, their angles from those of the gate: a chip adds
-            up neighbouring ones. None is compiled from the parts.
-        local: The kind of its turn that stays, on the second wire, where nothing may entangle.
-        qasm: Its name in stdgates.inc of OpenQASM 3; None is written as its parts.
-        in_pennylane: Whether PennyLane has an operation of that name; else its parts are exported.
-        aliases: Short names that `Gate` takes for it.
-        hints: What other libraries call it, or something near it.
+        frequencies: Frequencies of expectations in each angle: differences of eigenvalues of its
+            generator. (1,) for a Pauli rotation, (½, 1) for a controlled one; the gradient
+            needs two circuits per frequency.
+        interaction: For XX, YY and ZZ rotations, their angles from the gate's: compilation adds
+            neighbouring ones. With None, the gate is compiled from its parts.
+        local: Kind of the rotation that remains on the second wire without entanglement.
+        qasm: Name in stdgates.inc of OpenQASM 3; None writes the parts.
+        in_pennylane: PennyLane has an operation of that name; otherwise the parts are exported.
+        aliases: Short names that `Gate` accepts.
+        hints: Names of this or similar gates in other libraries.
 
     Example:
         >>> kind = GATES["CRZ"]
@@ -73,26 +73,26 @@ class GateKind:
 
     @property
     def n_wires(self) -> int:
-        """Wires it acts on."""
+        """Number of wires."""
         return len(self.labels)
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether it commutes with Z on every wire."""
+        """True if the gate commutes with Z on every wire."""
         return self.commutes_with == "Z" * self.n_wires
 
 
 GATES: Registry[GateKind] = Registry(
     "gate", "qtha_lab.circuits", prefix="gate_kinds", group="qtha_lab.gates"
 )
-ALIASES: dict[str, str] = {}  # short name: name
+ALIASES: dict[str, str] = {}  # short name to name
 
 
 def gate_kind(kind: GateKind) -> GateKind:
-    """Register a kind of gate: from then on `Gate(kind.name, …)` is one like any other.
+    """Register a kind of gate for use as `Gate(kind.name, …)`.
 
     Args:
-        kind: The entry.
+        kind: Entry to register.
 
     Returns:
         The same entry.
@@ -125,7 +125,10 @@ def _controlled_phase(a: int, b: int, angle: Angle) -> list[Part]:
 
 
 def _controlled_y(control: int, target: int, angle: Angle) -> list[Part]:
-    """RY(a/2) · CNOT · RY(-a/2) · CNOT: nothing if the control is 0, RY(a) if it is 1."""
+    """Return the parts of a controlled RY(a): RY(a/2) · CNOT · RY(-a/2) · CNOT.
+
+    The product is the identity if the control is 0, and RY(a) if it is 1.
+    """
     half = angle.times(0.5)
     between = cnot(control, target)
     return [between, rotation_y(target, half.times(-1.0)), between, rotation_y(target, half)]

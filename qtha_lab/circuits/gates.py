@@ -1,7 +1,7 @@
-"""A gate: its kind, its wires and its angles, as data.
+"""Gate as data: its kind, wires and angles.
 
-Simulates nothing. What kinds there are is `gate_kinds`; unitaries given as a matrix are taken apart
-in `unitary`.
+Simulates nothing. `gate_kinds` declares the kinds; `unitary` decomposes unitaries given as a
+matrix.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import nearest
 
 UNITARY = "QubitUnitary"
-# The parts are read from the matrix; of two wires the first is the more significant bit.
+# Parts come from the matrix; of two wires, the first is the more significant bit.
 _UNITARIES = {
     len(labels): GateKind(UNITARY, labels, lambda w, a: []) for labels in (("U",), ("U₁", "U₂"))
 }
@@ -25,16 +25,16 @@ _UNITARIES = {
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Gate:
-    """One gate on given wires; a bare number is a constant angle.
+    """Gate on given wires; a plain number is a constant angle.
 
     Args:
-        name: The gate's name, or its usual short one.
-        wires: Where it acts; a controlled gate's control comes first.
-        angles: As many as the gate takes, in radians.
-        matrix: Of a `QubitUnitary` alone; `Gate.unitary` is the way to one.
+        name: Name of the gate, or its alias.
+        wires: Wires; the control of a controlled gate comes first.
+        angles: Angles of the gate, in radians.
+        matrix: Matrix of a `QubitUnitary` only; use `Gate.unitary`.
 
     Raises:
-        Refusal: If there is no such gate, or it takes other wires or angles.
+        Refusal: If the gate is unknown, or the number of wires or angles does not match.
 
     Example:
         >>> str(Gate("CRZ", (0, 1), Angle.param(3))), str(Gate("RY", 0, 0.5)), str(Gate("H", 1))
@@ -82,11 +82,11 @@ class Gate:
 
     @classmethod
     def unitary(cls, matrix: Any, wires: int | Iterable[int]) -> "Gate":
-        """Any constant gate on one or two wires, given by its matrix.
+        """Create a constant gate on one or two wires from its matrix.
 
         Args:
             matrix: 2×2 or 4×4, array-like; the first of two wires is the more significant bit.
-            wires: Where it acts.
+            wires: Wires of the gate.
 
         Raises:
             Refusal: If the matrix is not unitary, or does not fit the wires.
@@ -100,19 +100,19 @@ class Gate:
 
     @property
     def kind(self) -> GateKind:
-        """What is declared of its kind; of a unitary that of its number of wires."""
+        """Declared kind; for a unitary, that of its number of wires."""
         if self.matrix is not None:
             return _UNITARIES[len(self.matrix) // 2]
         return GATES[self.name]
 
     def parts(self) -> list[Part]:
-        """What the gate is made of (see `GateKind`)."""
+        """Return the parts of the gate (see `GateKind`)."""
         if self.matrix is not None:
             return list(parts_of(self.matrix, self.wires))
         return self.kind.parts(self.wires, self.angles)
 
     def taken_apart(self) -> list["Gate"]:
-        """The parts as gates: RY, RZ, IsingZZ, PauliX and CNOT.
+        """Return the parts as gates: RY, RZ, IsingZZ, PauliX and CNOT.
 
         Example:
             >>> [str(gate) for gate in Gate("Rot", 0, (0.1, 0.2, 0.3)).taken_apart()]
@@ -141,7 +141,7 @@ def _as_tuple(value) -> tuple:
 
 
 def _as_index(wire):
-    """NumPy's whole numbers become Python's; what is none is refused later, with all wires."""
+    """Convert an integer of NumPy to Python's; other values are checked later."""
     return operator.index(wire) if hasattr(wire, "__index__") else wire
 
 

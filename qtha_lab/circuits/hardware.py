@@ -1,6 +1,6 @@
-"""What a circuit costs on a chip: U3 and CZ gates, and steps, after routing.
+"""Cost of a circuit on a chip: U3 gates, CZ gates and steps, after routing.
 
-Counts, not times or errors. Measurement is not counted.
+Counts, no times or errors. Measurement is not counted.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal
 
 @dataclasses.dataclass(frozen=True)
 class HardwareCost:
-    """Gates and steps on a chip whose gates are U3 and CZ; a SWAP is three CZ."""
+    """Gates and steps on a chip with U3 and CZ; a SWAP has three CZ."""
 
     topology: str
     chip_qubits: int
@@ -30,7 +30,10 @@ class HardwareCost:
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A circuit on the chip; `first` and `last` say where each of the circuit's qubits is."""
+    """Compiled circuit; `first` and `last` map its qubits to chip qubits.
+
+    `first` holds the positions before the circuit, `last` those after it.
+    """
 
     circuit: Circuit
     steps: tuple[Step, ...]
@@ -40,15 +43,15 @@ class Compiled:
 
 
 def compile_for(circuit: Circuit, topology: str = "grid", reorder: bool = True) -> Compiled:
-    """Order, route and take apart a circuit for a chip; up to a phase it is the same circuit.
+    """Order, route and decompose a circuit for a chip, equal up to a phase.
 
     Args:
-        circuit: What to compile; it must start in |0…0⟩.
+        circuit: Circuit to compile; it must start in |0…0⟩.
         topology: "line", "ring", "all-to-all", "grid" (4×5 qubits) or as "grid:3x4".
         reorder: Let commuting gates change places, so that a ring of CRZ takes few steps.
 
     Returns:
-        The circuit on the chip's qubits, its steps of U3 and CZ, where each qubit starts and ends,
+        The circuit on the chip's qubits, its steps of U3 and CZ, the first and last positions,
         and the number of SWAPs.
 
     Raises:
@@ -74,10 +77,10 @@ def compile_for(circuit: Circuit, topology: str = "grid", reorder: bool = True) 
 def hardware_cost(circuit: Circuit, topology: str = "grid", reorder: bool = True) -> HardwareCost:
     """Count the gates and steps of a circuit on a chip (see `compile_for`).
 
-    Amplitudes are prepared by 2^n - 1 rotations and the CNOTs between them, which are counted.
+    Preparing amplitudes takes 2^n - 1 rotations and the CNOTs between them, which are counted.
 
     Args:
-        circuit: What to count; it may start in amplitudes.
+        circuit: Circuit to count; it may start in amplitudes.
         topology: "line", "ring", "all-to-all", "grid" (4×5 qubits) or as "grid:3x4".
         reorder: Let commuting gates change places, so that a ring of CRZ takes few steps.
 

@@ -1,25 +1,28 @@
-"""The part of a two-qubit gate that entangles: turns about XX, YY and ZZ, as few CNOTs as needed."""
+"""Entangling part of two-qubit gates: XX, YY and ZZ rotations with few CNOTs."""
 
 from collections.abc import Callable
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.parts import Part, Rotation, cnot, rotation_y, rotation_z
 
-Terms = tuple[Angle | None, Angle | None, Angle | None]  # of XX, YY, ZZ; None is none
+Terms = tuple[
+    Angle | None, Angle | None, Angle | None
+]  # angles of XX, YY and ZZ; None for an absent term
 
 
 def interaction(terms: Terms, a: int, b: int) -> list[Part]:
-    """exp(-i/2 (x XX + y YY + z ZZ)): two CNOTs for one or two terms, three for three.
+    """Decompose exp(-i/2 (x XX + y YY + z ZZ)) into parts with few CNOTs.
 
-    ("Z", (a, b), …), which stands for one term, counts as two CNOTs.
+    One or two terms take two CNOTs, three terms take three. ("Z", (a, b), …), which stands for one
+    term, counts as two CNOTs.
 
     Args:
         terms: The angles x, y and z in radians; None for a term that is absent.
-        a: The first wire.
-        b: The second wire.
+        a: First wire.
+        b: Second wire.
 
     Returns:
-        Turns about Y and Z, and CNOTs, in the order of time; equal to the interaction up to a global
+        Y and Z rotations and CNOTs, in order; equal to the interaction up to a global
         phase. Empty if there is no term.
 
     Example:
@@ -34,13 +37,13 @@ def interaction(terms: Terms, a: int, b: int) -> list[Part]:
     if x is None:
         if y is None:
             return [] if z is None else [rotation_z((a, b), z)]
-        if z is None:  # a turn by π/2 about X makes YY of ZZ
+        if z is None:  # a rotation by π/2 about X maps ZZ to YY
             return _around_x([rotation_z((a, b), y)], a, b)
         return _between(
             rotation_z, PI / 2, _xx_zz(y, z, a, b), a, b
-        )  # as one about Z makes YY of XX
+        )  # and one about Z maps XX to YY
     if y is None:
-        if z is None:  # a turn by π/2 about Y makes XX of ZZ
+        if z is None:  # a rotation by π/2 about Y maps ZZ to XX
             return _between(rotation_y, PI / 2, [rotation_z((a, b), x)], a, b)
         return _xx_zz(x, z, a, b)
     if z is None:
@@ -58,7 +61,10 @@ def interaction(terms: Terms, a: int, b: int) -> list[Part]:
 
 
 def _xx_zz(x: Angle, z: Angle, a: int, b: int) -> list[Part]:
-    """Between two CNOTs XX is X on the control and ZZ is Z on the target."""
+    """Return XX and ZZ rotations as X on the control and Z on the target.
+
+    Two CNOTs conjugate them.
+    """
     about_x = [rotation_z(a, PI / 2), rotation_y(a, x), rotation_z(a, -PI / 2)]
     return [cnot(a, b), *about_x, rotation_z(b, z), cnot(a, b)]
 
@@ -66,12 +72,15 @@ def _xx_zz(x: Angle, z: Angle, a: int, b: int) -> list[Part]:
 def _between(
     rotation: Callable[[int, float], Rotation], angle: float, parts: list[Part], a: int, b: int
 ) -> list[Part]:
-    """The parts between turns of both wires there and back."""
+    """Return the parts conjugated by a rotation of both wires."""
     before, after = ([rotation(wire, sign * angle) for wire in (a, b)] for sign in (-1, 1))
     return [*before, *parts, *after]
 
 
 def _around_x(parts: list[Part], a: int, b: int) -> list[Part]:
-    """The parts between two turns by π/2 about X, which are turns about Y between turns about Z."""
+    """Return the parts conjugated by π/2 rotations about X.
+
+    These are rotations about Y between rotations about Z.
+    """
     about_y = _between(rotation_y, PI / 2, _between(rotation_z, PI / 2, parts, a, b), a, b)
     return _between(rotation_z, -PI / 2, about_y, a, b)

@@ -1,7 +1,7 @@
-"""A circuit in the gates of a chip: U3 on one qubit, CZ on two.
+"""Compilation of a circuit to U3 on one qubit and CZ on two.
 
-Neighbouring gates on one qubit become one U3. Of neighbouring gates on one pair the entangling parts
-are added up where they are turns about XX, YY and ZZ: a SWAP after a CRZ takes three CZ, not five.
+Neighbouring gates on one qubit become one U3. For neighbouring gates on one pair, XX, YY and ZZ
+rotations are added up: a SWAP after a CRZ takes three CZ, not five.
 """
 
 import cmath
@@ -14,14 +14,14 @@ from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.interaction import Terms, interaction
 from qtha_lab.circuits.parts import Part, cnot
 
-_CZ: Terms = (None, None, Angle.const(-PI / 2))  # with a quarter turn about Z on both wires
+_CZ: Terms = (None, None, Angle.const(-PI / 2))  # with a rotation by π/2 about Z on both wires
 _QUARTER = Angle.const(-PI / 2)
 _SWAP: Terms = (_QUARTER, _QUARTER, _QUARTER)
 
 
 @dataclasses.dataclass(eq=False)
 class Step:
-    """One U3, as the gates that it stands for, or one CZ."""
+    """One U3, as the gates it combines, or one CZ."""
 
     wires: tuple[int, ...]
     gates: list[Gate]
@@ -29,14 +29,14 @@ class Step:
 
 @dataclasses.dataclass(eq=False)
 class _Meeting:
-    """Turns about XX, YY and ZZ of two wires."""
+    """XX, YY and ZZ rotations on two wires."""
 
     wires: tuple[int, ...]
     terms: Terms
 
 
 def native_steps(circuit: Circuit) -> list[Step]:
-    """The circuit as U3 and CZ.
+    """Compile the circuit to U3 and CZ.
 
     Example:
         >>> steps = native_steps(Circuit(2, [Gate("CNOT", (0, 1))]))
@@ -57,14 +57,14 @@ def native_steps(circuit: Circuit) -> list[Step]:
 
 
 class _Builder:
-    """Steps in order, and those of each wire as a stack whose top is the latest."""
+    """Builder of ordered steps, with a stack of steps per wire (latest on top)."""
 
     def __init__(self, n_qubits: int):
         self.items: list[Step | _Meeting] = []
         self.stacks: list[list[Step | _Meeting]] = [[] for _ in range(n_qubits)]
 
     def rotations(self, gates: list[Gate]) -> None:
-        """Gates on one wire, into its open U3 or a new one."""
+        """Add gates on one wire to its open U3 or to a new one."""
         for gate in gates:
             top = self._open(gate.wires[0])
             if top is None:
@@ -81,7 +81,10 @@ class _Builder:
         self._push(Step(gate.wires, [gate]))
 
     def meet(self, terms: Terms, wires: tuple[int, ...]) -> None:
-        """Turns of two wires, into those just before them if only gates that can wait are between."""
+        """Add rotations of two wires to the preceding ones, or as a new item.
+
+        They merge if only gates that may be postponed stand between.
+        """
         self._settle(wires)
         waiting = self._waiting(terms, wires)
         meeting = self._under(wires, waiting)
@@ -108,7 +111,10 @@ class _Builder:
         return top if isinstance(top, Step) and len(top.wires) == 1 else None
 
     def _waiting(self, terms: Terms, wires: tuple[int, ...]) -> list[Step]:
-        """The open U3 that may as well come after: all for a SWAP, diagonal ones for ZZ alone."""
+        """Return the open U3 gates that may be applied afterwards.
+
+        These are all for a SWAP, and the diagonal ones for ZZ alone.
+        """
         tops = [top for wire in wires if (top := self._open(wire))]
         if terms == _SWAP:
             return tops
@@ -116,7 +122,10 @@ class _Builder:
         return [t for t in tops if only_z and all(g.kind.is_diagonal for g in t.gates)]
 
     def _under(self, wires: tuple[int, ...], waiting: list[Step]) -> _Meeting | None:
-        """What both wires did last, the waiting left out, if that was one meeting."""
+        """Return the last common item of both wires, apart from the postponed steps.
+
+        Returns None if it is no `_Meeting`.
+        """
         tops = []
         for wire in wires:
             stack = self.stacks[wire]
@@ -125,7 +134,7 @@ class _Builder:
         return tops[0] if tops[0] is tops[1] and isinstance(tops[0], _Meeting) else None
 
     def _settle(self, wires) -> None:
-        """Take out each open U3 that does nothing."""
+        """Remove each open U3 that is the identity."""
         for wire in wires:
             top = self._open(wire)
             if top and _is_nothing(top.gates):
@@ -137,7 +146,7 @@ class _Builder:
             self.stacks[wire].append(item)
 
     def _remove(self, item: Step | _Meeting) -> None:
-        """Of the top of its stacks."""
+        """Remove an item, which is on top of its stacks."""
         self.items.remove(item)
         for wire in item.wires:
             self.stacks[wire].pop()
@@ -150,7 +159,9 @@ def _add(builder: _Builder, gate: Gate) -> None:
         builder.rotations([gate])
     else:
         parts = gate.parts()
-        if all(kind == "Z" for kind, _, _ in parts):  # then in any order: two wires first
+        if all(
+            kind == "Z" for kind, _, _ in parts
+        ):  # diagonal, so in any order: two-wire parts first
             parts.sort(key=lambda part: -len(part[1]))
         for part in parts:
             _add_part(builder, part)
@@ -174,7 +185,7 @@ def _add_cz(builder: _Builder, wires: tuple[int, ...]) -> None:
 
 
 def _sum(first: Terms, second: Terms) -> Terms | None:
-    """Both turns together; None where two parameters would have to be added."""
+    """Add rotations term by term; None where two parameters would have to be added."""
     total = []
     for a, b in zip(first, second, strict=True):
         angle = (a or b) if a is None or b is None else a.plus(b)
@@ -186,7 +197,7 @@ def _sum(first: Terms, second: Terms) -> Terms | None:
 
 
 def _reduced(terms: Terms, wires: tuple[int, ...]) -> tuple[Terms, list[Gate]]:
-    """Take constant multiples of π out: a turn by π about ZZ is Z⊗Z, up to a phase."""
+    """Remove constant multiples of π: ZZ by π is Z⊗Z up to a phase."""
     rest: list[Angle | None] = []
     paulis: list[Gate] = []
     for term, pauli in zip(terms, ("PauliX", "PauliY", "PauliZ"), strict=True):
@@ -202,13 +213,13 @@ def _reduced(terms: Terms, wires: tuple[int, ...]) -> tuple[Terms, list[Gate]]:
 
 def _of_meeting(item: _Meeting) -> list[Gate]:
     parts = interaction(item.terms, *item.wires)
-    if item.terms == _SWAP:  # has fewer turns as three CNOTs
+    if item.terms == _SWAP:  # has fewer rotations as three CNOTs
         parts = Gate("SWAP", item.wires).parts()
     return [gate for part in parts for gate in _of_part(part)]
 
 
 def _of_part(part: Part) -> list[Gate]:
-    """Turns, Hadamards, X and CZ that make a part, up to a phase."""
+    """Return rotations, Hadamards, X and CZ that equal a part, up to a phase."""
     kind, wires, angle = part
     if angle is None:
         if kind == "X":
@@ -217,7 +228,7 @@ def _of_part(part: Part) -> list[Gate]:
     if len(wires) == 1:
         return [Gate(f"R{kind}", wires, angle)]
     if angle.source == "const" and math.isclose(abs(angle.offset), PI / 2, abs_tol=1e-12):
-        # exp(∓iπ/4 ZZ) is CZ with a quarter turn about Z on both
+        # exp(∓iπ/4 ZZ) is CZ with a rotation by π/2 about Z on both wires
         return [Gate("CZ", wires), *(Gate("RZ", wire, angle) for wire in wires)]
     flip = _of_part(cnot(*wires))
     return [*flip, Gate("RZ", wires[1], angle), *flip]
@@ -228,7 +239,7 @@ def _on(gate: Gate, wire: int) -> Gate:
 
 
 def _is_nothing(gates: list[Gate]) -> bool:
-    """Whether constant gates on one wire multiply to a phase."""
+    """Return True if constant gates on one wire multiply to a phase."""
     product = ((1, 0), (0, 1))
     for gate in gates:
         for kind, _, angle in gate.parts():

@@ -1,6 +1,6 @@
-"""What gates are made of: turns about Y, turns about strings of Z, and flips of basis states.
+"""Elementary parts of gates: Y rotations, Z-string rotations and basis-state flips.
 
-All that an engine has to know; which gate is made of which parts is `gate_kinds`.
+Engines implement only these. `gate_kinds` declares the parts of each gate.
 """
 
 from typing import Literal
@@ -15,12 +15,12 @@ Matrix = tuple[tuple[complex, ...], ...]
 
 
 def rotation_y(wire: int, angle: Angle | float) -> Rotation:
-    """RY(angle) on a wire."""
+    """Return RY(angle) on a wire."""
     return ("Y", (wire,), _as_angle(angle))
 
 
 def rotation_z(wires: int | Wires, angle: Angle | float) -> Rotation:
-    """exp(-i angle/2 Z⊗…⊗Z): RZ on one wire, a turn about a string of Z on several.
+    """Return exp(-i angle/2 Z⊗…⊗Z): RZ on one wire, a Z-string rotation on several.
 
     Example:
         >>> kind, wires, angle = rotation_z((0, 2), PI)
@@ -31,17 +31,17 @@ def rotation_z(wires: int | Wires, angle: Angle | float) -> Rotation:
 
 
 def rotation_x(wire: int, angle: Angle) -> list[Part]:
-    """RX(angle): a turn about Y between quarter turns about Z."""
+    """Return RX(angle) as a Y rotation between Z rotations by ±π/2."""
     return [rotation_z(wire, PI / 2), rotation_y(wire, angle), rotation_z(wire, -PI / 2)]
 
 
 def flip(wire: int) -> Flip:
-    """X on a wire."""
+    """Return X on a wire."""
     return ("X", (wire,), None)
 
 
 def cnot(control: int, target: int) -> Flip:
-    """X on the target where the control is 1."""
+    """Return X on the target where the control is 1."""
     return ("CNOT", (control, target), None)
 
 

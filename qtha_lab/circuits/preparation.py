@@ -1,4 +1,7 @@
-"""Gates that prepare given amplitudes, for programs and chips; engines start in them at once."""
+"""Gates that prepare given amplitudes, for exports and chips.
+
+Engines set the initial amplitudes directly.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +10,9 @@ from qtha_lab.circuits.gates import Gate
 
 
 def preparation(n_qubits: int, amplitudes: Sequence[float]) -> tuple[Gate, ...]:
-    """RY and CNOT gates that take |0…0⟩ to real amplitudes, (2^n_qubits,), normalised.
+    """Return RY and CNOT gates that prepare real amplitudes from |0…0⟩.
+
+    The amplitudes, (2^n_qubits,), are normalised.
 
     Example:
         >>> [gate.name for gate in preparation(2, [1.0, 2.0, 3.0, 4.0])]

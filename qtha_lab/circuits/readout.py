@@ -1,6 +1,6 @@
-"""What is read at the end of a circuit: strings of Z, probabilities or the state.
+"""Readout at the end of a circuit: strings of Z, probabilities or the state.
 
-Strings with X and Y become strings of Z after a change of basis, gates like any others.
+A change of basis by gates turns strings with X and Y into strings of Z.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ Pauli = tuple[tuple[int, str], ...]  # (wire, letter), in order of wires
 
 @dataclasses.dataclass(frozen=True)
 class Readout:
-    """What an engine returns for a sample.
+    """Values that an engine returns per sample.
 
     "strings": ⟨Z⊗…⊗Z⟩ of each tuple of wires, in order (no wires: the identity, 1);
     "probs": the probability of every basis state, wire 0 the most significant bit;
@@ -34,29 +34,29 @@ class Readout:
 
     @classmethod
     def z(cls, n_qubits: int) -> "Readout":
-        """⟨Z_i⟩ of every qubit."""
+        """Return the readout ⟨Z_i⟩ of every qubit."""
         return cls("strings", tuple((wire,) for wire in range(n_qubits)))
 
     @classmethod
     def probs(cls) -> "Readout":
-        """The probability of every basis state."""
+        """Return the readout of the probability of every basis state."""
         return cls("probs")
 
     @classmethod
     def state(cls) -> "Readout":
-        """All amplitudes."""
+        """Return the readout of all amplitudes."""
         return cls("state")
 
     def size(self, n_qubits: int) -> int:
-        """Numbers per sample."""
+        """Count the values per sample."""
         return len(self.strings) if self.kind == "strings" else 2**n_qubits
 
 
 def parse_pauli(text: str, n_qubits: int) -> Pauli:
-    """A Pauli string from text: "Z0", "X0 Y2", "I".
+    """Parse a Pauli string such as "Z0", "X0 Y2" or "I".
 
     Raises:
-        Refusal: If it is not one, or acts on a wire the circuit does not have.
+        Refusal: If the text is no Pauli string, or acts on a wire the circuit does not have.
 
     Example:
         >>> parse_pauli("Z2 X0", 3)
@@ -84,7 +84,7 @@ def parse_pauli(text: str, n_qubits: int) -> Pauli:
 
 @functools.lru_cache(maxsize=256)
 def z_pairs(n_qubits: int) -> tuple[str, ...]:
-    """All Z_i, then all Z_i Z_j with i < j: n(n + 1)/2 observables.
+    """Return all Z_i, then all Z_i Z_j with i < j: n(n + 1)/2 observables.
 
     Example:
         >>> z_pairs(2)
@@ -98,12 +98,12 @@ def z_pairs(n_qubits: int) -> tuple[str, ...]:
 def settings_of(
     circuit: Circuit, observables: tuple[str, ...]
 ) -> tuple[tuple[Circuit, Readout, tuple[int, ...]], ...]:
-    """The runs that measure a list of Pauli strings.
+    """Group Pauli strings into circuits that measure them.
 
-    Strings that ask for the same letter of every wire they share are read in one run.
+    Strings with the same letter on every shared wire are measured in one circuit.
 
     Returns:
-        A circuit that ends in the basis of its strings, what to read, and which observables these are.
+        Per group, a circuit with a final basis change, its readout, and the observable indices.
     """
     groups: list[tuple[dict[int, str], list[int]]] = []
     parsed = [parse_pauli(text, circuit.n_qubits) for text in observables]
@@ -126,7 +126,7 @@ def settings_of(
 
 
 def _to_z(basis: dict[int, str]) -> list[Gate]:
-    """RY(-π/2) turns X into Z, RX(π/2) turns Y into Z."""
+    """Return the basis change: RY(-π/2) maps X to Z, RX(π/2) maps Y to Z."""
     rotations = {"X": ("RY", -PI / 2), "Y": ("RX", PI / 2)}
     return [
         Gate(rotations[letter][0], wire, rotations[letter][1])

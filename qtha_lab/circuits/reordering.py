@@ -1,11 +1,11 @@
-"""A circuit with its commuting gates in another order, so that it takes fewer steps."""
+"""Reordering of commuting gates to reduce the number of steps."""
 
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.schedule import start_times
 
 
 def reordered(circuit: Circuit) -> Circuit:
-    """The same circuit with commuting gates moved so that its two-qubit gates take few steps.
+    """Move commuting gates so that the two-qubit gates take few steps.
 
     Example:
         >>> from qtha_lab.circuits import Gate

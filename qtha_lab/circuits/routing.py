@@ -1,7 +1,7 @@
-"""A circuit moved onto a chip: SWAPs bring the qubits of every two-qubit gate together.
+"""Routing onto a chip: SWAPs bring the qubits of each two-qubit gate together.
 
-A greedy router that looks some gates ahead, from several layouts, each improved by going back and
-forth. It keeps the order of the gates and is not optimal.
+A greedy router with look-ahead, from several initial layouts. Each layout is improved by routing
+forward and backward. The order of the gates is kept; the result is not optimal.
 """
 
 import dataclasses
@@ -13,14 +13,17 @@ from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.topology import Topology
 
 LOOK_AHEAD = 12  # two-qubit gates
-ROUNDS = 3  # there and back from a layout
+ROUNDS = 3  # forward and backward passes from a layout
 SHUFFLES = 8
-_FADE = 0.7  # how much less each next one counts
+_FADE = 0.7  # weight factor per further gate
 
 
 @dataclasses.dataclass(frozen=True)
 class Routed:
-    """A circuit on the chip's qubits; `first` and `last` say where each of the circuit's qubits is."""
+    """Routed circuit; `first` and `last` map its qubits to chip qubits.
+
+    `first` holds the positions before the circuit, `last` those after it.
+    """
 
     circuit: Circuit
     first: tuple[int, ...]
@@ -29,7 +32,7 @@ class Routed:
 
 
 def route(circuit: Circuit, topology: Topology) -> Routed:
-    """The circuit with SWAPs, from the layout that was seen to need fewest of them.
+    """Insert SWAPs, from the tried layout that needs the fewest.
 
     Example:
         >>> triangle = Circuit(3, [Gate("CZ", wires) for wires in ((0, 1), (1, 2), (0, 2))])
@@ -38,8 +41,8 @@ def route(circuit: Circuit, topology: Topology) -> Routed:
         (1, (0, 1, 2), (1, 0, 2))
 
     Source:
-        Going back and forth for a layout: SABRE, Li, Ding and Xie 2019, arXiv:1809.02573; the
-        choice of swaps is simpler than there [R].
+        Forward and backward passes: SABRE, Li, Ding and Xie 2019, arXiv:1809.02573; the
+        choice of swaps is simpler here [R].
     """
     backwards = Circuit(circuit.n_qubits, circuit.gates[::-1], circuit.start)
     best = None
@@ -50,7 +53,7 @@ def route(circuit: Circuit, topology: Topology) -> Routed:
                 best = routed
             if best.swaps == 0:
                 return best
-            # where the circuit, run backwards from the end of this try, would like to begin
+            # final layout of the reversed circuit, routed from the end of this pass
             first = _from_layout(backwards, topology, routed.last).last
     if best is None:
         raise AssertionError("every topology has a layout")
@@ -58,7 +61,7 @@ def route(circuit: Circuit, topology: Topology) -> Routed:
 
 
 def _starts(topology: Topology, n_qubits: int) -> Iterator[tuple[int, ...]]:
-    """The chip's own layouts, then shuffled ones, always the same."""
+    """Yield the chip's own layouts, then shuffled ones in a fixed order."""
     layouts = list(topology.layouts(n_qubits))
     yield from layouts
     shuffled = random.Random(0)
@@ -92,7 +95,7 @@ def _from_layout(circuit: Circuit, topology: Topology, first: tuple[int, ...]) -
 
 
 def _best_swap(topology: Topology, place: list[int], pairs: list[tuple[int, ...]]):
-    """The swap that brings the first pair nearer and, among those, the next pairs too."""
+    """Return the swap that brings the first pair nearer, and then the next pairs."""
     ends = [place[wire] for wire in pairs[0]]
     nearer = [
         (qubit, neighbour)

@@ -1,4 +1,4 @@
-"""A circuit as plain rows, one per gate: what figures and tables take instead of our objects."""
+"""Conversion of a circuit to plain rows, one per gate, for figures and tables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,17 +16,17 @@ def gate_rows(
     params: Numbers | None = None,
     gradients: Numbers | None = None,
 ) -> list[dict[str, Any]]:
-    """Name, wires and angles of every gate, in the order of time.
+    """Return name, wires and angles of every gate, in order of application.
 
     Args:
-        circuit: What to read.
-        inputs: One sample, (n_inputs,); without it the angles of inputs have no value.
-        params: Trainable angles, (n_params,), in radians; without them those have no value.
-        gradients: Of anything with respect to `params`, (n_params,), beside each angle that reads one.
+        circuit: Circuit to convert.
+        inputs: One sample, (n_inputs,); without it, input angles have no value.
+        params: Trainable angles, (n_params,), in radians; without them, they have no value.
+        gradients: Gradient of any value by `params`, (n_params,), added to each trained angle.
 
     Returns:
         One dictionary per gate: `name`, `wires`, and in `angles` one dictionary per angle with its
-        `source`, `value` in radians and `gradient`, None where they are not known.
+        `source`, `value` in radians and `gradient`, None where unknown.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate

@@ -1,4 +1,4 @@
-"""When each gate runs: as written, or with commuting gates free to change places.
+"""Start times of gates, in the written order or with commuting gates reordered.
 
 A ring of CRZ gates is diagonal, so on an even number of qubits it takes two steps, not n.
 """
@@ -11,16 +11,16 @@ from qtha_lab.circuits.gates import Gate
 def start_times(
     gates: Sequence[Gate], commuting: bool, seconds: Callable[[Gate], int]
 ) -> list[int]:
-    """When each gate begins, as early as the gates before it allow.
+    """Return the first step of each gate, as early as earlier gates allow.
 
     Args:
         gates: The gates in the order written.
-        commuting: Whether gates that `commute` may change places.
-        seconds: Steps that a gate lasts, 0 or 1.
+        commuting: Allow reordering of gates that `commute`.
+        seconds: Duration of a gate in steps, 0 or 1.
 
     Returns:
-        The first step of every gate, counted from 0, in the order of `gates`. Sorted by it, ties as
-        written, the gates are the same circuit.
+        The first step of every gate, from 0, in the order of `gates`. The gates sorted by it, ties
+        in the written order, are an equal circuit.
 
     Example:
         >>> ring = [Gate("CRZ", (i, (i + 1) % 4), 0.1) for i in range(4)]
@@ -29,7 +29,7 @@ def start_times(
         >>> start_times(ring, commuting=True, seconds=lambda gate: 1)
         [0, 1, 0, 1]
     """
-    before: dict[int, list[tuple[Gate, int]]] = {}  # on each wire: gates and when they end
+    before: dict[int, list[tuple[Gate, int]]] = {}  # on each wire: gates and their end times
     busy: dict[int, set[int]] = {}
     starts = []
     for gate in gates:
@@ -45,7 +45,7 @@ def start_times(
         for wire in gate.wires:
             steps = before.setdefault(wire, [])
             if not commuting:
-                steps.clear()  # the last one ends last
+                steps.clear()  # the last gate ends last
             steps.append((gate, start + lasts))
             if lasts:
                 busy.setdefault(wire, set()).add(start)
@@ -54,7 +54,9 @@ def start_times(
 
 
 def commute(gate: Gate, other: Gate) -> bool:
-    """Whether two gates are known to commute; a sufficient rule, not a necessary one.
+    """Return True if two gates are known to commute.
+
+    The rule is sufficient, not necessary.
 
     Example:
         >>> commute(Gate("CRZ", (0, 1), 0.1), Gate("CRZ", (1, 2), 0.2))
@@ -67,17 +69,17 @@ def commute(gate: Gate, other: Gate) -> bool:
 
 
 def _pauli(gate: Gate, wire: int) -> str:
-    """The Pauli that a gate commutes with on one of its wires; empty if it has none."""
+    """Return the Pauli that commutes with a gate on a wire, else ""."""
     paulis = gate.kind.commutes_with
     return paulis[gate.wires.index(wire)] if paulis else ""
 
 
 def depth(gates: Iterable[Gate], commuting: bool = False, least_wires: int = 1) -> int:
-    """The steps that gates take when those on different wires run at once.
+    """Count the steps of gates when gates on different wires run in parallel.
 
     Args:
         gates: The gates in the order written.
-        commuting: Let commuting gates change places where that is shorter.
+        commuting: Reorder commuting gates where that is shorter.
         least_wires: Gates on fewer wires take no time; 2 counts two-qubit gates only.
 
     Returns:

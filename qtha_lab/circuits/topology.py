@@ -1,6 +1,6 @@
-"""Which qubits of a chip are neighbours: a line, a ring, a square grid, or all.
+"""Chip topologies: line, ring, square grid or all-to-all.
 
-Also where a circuit's qubits may lie at first; moving them is `routing`.
+Also initial layouts of a circuit's qubits; `routing` moves them.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from qtha_lab.core.errors import Refusal
 
 TOPOLOGIES = ("line", "ring", "grid", "all-to-all")
 GRID = (4, 5)  # 20 qubits, as in the noise model of QTHA's authors; its shape is ours [R]
-MOST_QUBITS = 1024  # of a grid: steps between all pairs of qubits are tabulated
+MOST_QUBITS = 1024  # limit of a grid: steps between all pairs of qubits are tabulated
 _SEARCHED = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
-    """A chip: its name and, for every qubit, the neighbours.
+    """Chip topology: its name and the neighbours of every qubit.
 
     Example:
         >>> grid = Topology.named("grid", 6)
@@ -33,19 +33,19 @@ class Topology:
 
     @property
     def n_qubits(self) -> int:
-        """Qubits of the chip, of which a circuit may use fewer."""
+        """Number of qubits of the chip; a circuit may use fewer."""
         return len(self.neighbours)
 
     @classmethod
     def named(cls, name: str, n_qubits: int) -> "Topology":
-        """A chip for a circuit: "line", "ring" and "all-to-all" are as large as it.
+        """Return a chip for a circuit; "line", "ring" and "all-to-all" have its size.
 
         Args:
             name: One of `TOPOLOGIES`, or a grid of another size, as in "grid:3x4".
             n_qubits: Qubits of the circuit.
 
         Raises:
-            Refusal: If there is no such chip, or it is too small.
+            Refusal: If the chip is unknown or too small.
         """
         grid = re.fullmatch(r"grid(?::([1-9]\d{,9})x([1-9]\d{,9}))?", str(name))
         if grid:
@@ -79,10 +79,11 @@ class Topology:
         return tuple(_distances_from(start, self.neighbours) for start in range(self.n_qubits))
 
     def layouts(self, n_qubits: int) -> Iterator[tuple[int, ...]]:
-        """Places to begin with, [qubit of the circuit] → qubit of the chip.
+        """Yield initial layouts, [qubit of the circuit] → qubit of the chip.
 
-        In a row (a snake on a grid), folded in two (so that a ring's ends lie together), and on a
-        grid also in squares (for blocks of four) and on a closed loop, if it has one.
+        Layouts are a row (a snake on a grid), and a row folded in two, so that the ends of a ring
+        are neighbours. A grid also has squares (for blocks of four) and a closed loop, if one is
+        found.
         """
         row = self._row()[:n_qubits]
         yield tuple(row)
@@ -105,7 +106,7 @@ class Topology:
         return [q for number, row in enumerate(rows) for q in (row[::-1] if number % 2 else row)]
 
     def _squares(self) -> list[int]:
-        """Up and down in bands of two rows, so that four in a row are a square."""
+        """Order qubits in bands of two rows, so that four in sequence form a square."""
         order: list[int] = []
         for band, top in enumerate(range(0, self.n_qubits, 2 * self.columns)):
             columns = range(self.columns)
@@ -115,7 +116,10 @@ class Topology:
         return order
 
     def _loop(self, length: int) -> list[int] | None:
-        """A closed walk over so many qubits of the chip, found depth first; None if none soon."""
+        """Find a closed path of the given length on the chip, depth first.
+
+        Returns None if none is found within the search limit.
+        """
         steps = 0
         walks = [[0]]
         while walks and steps < _SEARCHED:
@@ -142,7 +146,7 @@ def _neighbours(n_qubits: int, edges: list[tuple[int, int]]) -> tuple[tuple[int,
 def _distances_from(start: int, neighbours: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     distances = {start: 0}
     reached = [start]
-    for qubit in reached:  # grows while it is walked
+    for qubit in reached:  # grows during the loop
         for other in neighbours[qubit]:
             if other not in distances:
                 distances[other] = distances[qubit] + 1

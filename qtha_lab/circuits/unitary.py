@@ -1,8 +1,8 @@
-"""Any unitary on one or two qubits as turns and CNOTs: ZYZ angles, and the KAK decomposition.
+"""Decomposition of one- and two-qubit unitaries into rotations and CNOTs.
 
-Works on numbers only; what comes out are constant parts for `Gate.parts`. PennyLane's
-two_qubit_decomposition is not used: it leaves out CNOTs near the identity, where exp(i·0.001·H) of a
-random H came back wrong by 0.003.
+Uses ZYZ angles and the KAK decomposition. Works on numbers only and returns constant parts for
+`Gate.parts`. PennyLane's two_qubit_decomposition is not used: it omits CNOTs near the identity,
+where exp(i·0.001·H) of a random H had an error of 0.003.
 """
 
 import cmath
@@ -16,10 +16,10 @@ from qtha_lab.circuits.interaction import interaction
 from qtha_lab.circuits.parts import Matrix, Part, rotation_y, rotation_z
 from qtha_lab.core.errors import Refusal
 
-TOLERANCE = 1e-6  # |U†U - 1| that passes as rounding, as of a float32 matrix
-_ZERO = 1e-13  # an interaction below this is none
+TOLERANCE = 1e-6  # largest |U†U - 1| accepted as rounding, such as of a float32 matrix
+_ZERO = 1e-13  # a smaller interaction counts as none
 
-# The magic basis: local gates become real there, and XX, YY, ZZ diagonal.
+# Magic basis: local gates become real, and XX, YY, ZZ become diagonal.
 _MAGIC = np.array([[1, 1j, 0, 0], [0, 0, 1j, 1], [0, 0, 1j, -1], [1, -1j, 0, 0]]) / math.sqrt(2)
 _X = np.array([[0, 1], [1, 0]], complex)
 _Y = np.array([[0, -1j], [1j, 0]])
@@ -29,9 +29,9 @@ _DIAGONALS = np.array([np.diag(_MAGIC.conj().T @ np.kron(p, p) @ _MAGIC).real fo
 
 
 def checked(matrix) -> Matrix:
-    """A one- or two-qubit unitary as nested tuples, so that gates compare and hash by value.
+    """Return a one- or two-qubit unitary as nested tuples, which hash by value.
 
-    Rounding within `TOLERANCE` is taken out: the nearest unitary is kept.
+    Rounding errors within `TOLERANCE` are removed: the result is the nearest unitary.
 
     Raises:
         Refusal: If the matrix is no 2×2 or 4×4 matrix, not finite or not unitary.
@@ -60,7 +60,9 @@ def checked(matrix) -> Matrix:
 
 @functools.lru_cache(maxsize=1024)
 def parts_of(matrix: Matrix, wires: tuple[int, ...]) -> tuple[Part, ...]:
-    """A unitary as turns and at most three CNOTs, up to a global phase.
+    """Decompose a unitary into rotations and at most three CNOTs.
+
+    Equal up to a global phase.
 
     Source:
         Khaneja and Glaser 2001, arXiv:quant-ph/0010100.
@@ -80,7 +82,9 @@ def parts_of(matrix: Matrix, wires: tuple[int, ...]) -> tuple[Part, ...]:
 
 
 def zyz(matrix: np.ndarray) -> tuple[float, float, float]:
-    """Angles (φ, θ, ω) with U = RZ(ω) RY(θ) RZ(φ) up to a phase; PennyLane's Rot(φ, θ, ω).
+    """Return angles (φ, θ, ω) with U = RZ(ω) RY(θ) RZ(φ) up to a phase.
+
+    These are the arguments of PennyLane's Rot(φ, θ, ω).
 
     Example:
         >>> [round(angle, 4) for angle in zyz(np.array([[1, -1], [1, 1]]) / 2**0.5)]
@@ -93,7 +97,9 @@ def zyz(matrix: np.ndarray) -> tuple[float, float, float]:
 
 
 def kak(matrix: np.ndarray):
-    """U = (A⊗B) exp(i(a XX + b YY + c ZZ)) (C⊗D) up to a phase, -π/4 < a, b, c ≤ π/4.
+    """Compute the KAK decomposition of a two-qubit unitary.
+
+    U = (A⊗B) exp(i(a XX + b YY + c ZZ)) (C⊗D) up to a phase, with -π/4 < a, b, c ≤ π/4.
 
     Returns:
         (A, B), (a, b, c) and (C, D).
@@ -113,10 +119,11 @@ def kak(matrix: np.ndarray):
 
 
 def _diagonalise(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Real orthogonal P and half phases φ with P diag(exp(2iφ)) Pᵀ = a symmetric unitary.
+    """Return real orthogonal P and half phases φ of a symmetric unitary.
 
-    Real and imaginary part commute; of some mixtures of the two the best eigenvectors are taken,
-    since one mixture can have equal eigenvalues where the matrix has not.
+    P diag(exp(2iφ)) Pᵀ is the matrix. Real and imaginary part commute. The best eigenvectors of
+    several mixtures of the two are used, since one mixture may have equal eigenvalues where the
+    matrix has not.
     """
     candidates = []
     for angle in (0.3, 1.1, 1.9, 2.7, 0.7, 1.5, 2.3, 3.1):
@@ -130,7 +137,7 @@ def _diagonalise(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factors(local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A and B of A⊗B, each unitary."""
+    """Return A and B of A⊗B, each unitary."""
     swapped = local.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
     left, values, right = np.linalg.svd(swapped)
     root = math.sqrt(values[0])
@@ -138,7 +145,7 @@ def _factors(local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _reduced(left, strengths: np.ndarray, right):
-    """Take multiples of π/2 out of the strengths: exp(i π/2 XX) = i X⊗X is local."""
+    """Remove multiples of π/2 from the interaction: exp(i π/2 XX) = i X⊗X is local."""
     a, b = left
     times = np.ceil(strengths / (PI / 2) - 0.5 - _ZERO).astype(int)
     for pauli, count in zip(_PAULIS, times, strict=True):

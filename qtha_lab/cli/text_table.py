@@ -16,7 +16,7 @@ HEAD, RULE, FOOT = "┏━┳┓", "┡━╇┩", "└─┴┘"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a Markdown table; the first row is the heading.
+    r"""Return rows as a Markdown table; the first row is the heading.
 
     Example:
         >>> print(markdown_table([("a", "b"), ("1", "x|y")]))

@@ -1,6 +1,6 @@
-"""The short text form of a choice: `qtha(r=4,waist=16)`, and lists of such.
+"""Text form of choices, such as `qtha(r=4,waist=16)`, and of lists of them.
 
-Reads and writes text only; what the names and values mean is checked where they are used.
+Handles text only. The callers check the meaning of names and values.
 """
 
 import re
@@ -11,7 +11,7 @@ from qtha_lab.core.io import shortened
 
 
 def split_list(text: str) -> list[str]:
-    """Split at the commas that stand outside every bracket and quotation.
+    """Split at the commas outside all brackets and quotation marks.
 
     Example:
         >>> split_list("lora, qtha(r=4,in_dims=[4,4])")
@@ -21,7 +21,9 @@ def split_list(text: str) -> list[str]:
     for letter in text:
         if quote:
             quote = "" if letter == quote else quote
-        elif letter in "'\"" and previous in ",=[({":  # an apostrophe inside a word opens nothing
+        elif (
+            letter in "'\"" and previous in ",=[({"
+        ):  # an apostrophe inside a word opens no quotation
             quote = letter
         else:
             depth += (letter in "([{") - (letter in ")]}")
@@ -49,7 +51,10 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """Read `option=value,…`; a value is a number, true, false, null, text, a [list] or a {name:value} of them."""
+    """Read `option=value,…` into a dict.
+
+    A value is a number, true, false, null, text, a [list] or a {name:value} of values.
+    """
     options = {}
     for part in split_list(text):
         name, equals, value = part.partition("=")
@@ -62,17 +67,17 @@ def parse_options(text: str) -> dict[str, Any]:
 
 
 def call(name: str, options: dict[str, Any]) -> str:
-    """Write what `parse_call` reads."""
+    """Write the text that `parse_call` reads."""
     return f"{name}({write_options(options)})" if options else name
 
 
 def write_options(options: dict[str, Any]) -> str:
-    """Write what `parse_options` reads."""
+    """Write the text that `parse_options` reads."""
     return ",".join(f"{key}={write_value(value)}" for key, value in options.items())
 
 
 def read_value(text: str, depth: int = 8) -> Any:
-    """Read one value as `parse_options` understands it, lists and names nested at most `depth` deep."""
+    """Read one value of `parse_options`, with lists and objects at most `depth` deep."""
     if not depth and text.startswith(("[", "{")) and text.endswith(("]", "}")):
         raise Refusal(f"A value must be nested at most 8 levels deep, got {shortened(text)}.")
     if text.startswith("[") and text.endswith("]"):
@@ -97,7 +102,7 @@ def read_value(text: str, depth: int = 8) -> Any:
 
 
 def write_value(value: Any) -> str:
-    """Write what `read_value` reads."""
+    """Write the text that `read_value` reads."""
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(write_value, value)) + "]"
     if isinstance(value, dict):

@@ -1,6 +1,7 @@
-"""What heavy modules declare, kept on the disk until their code changes, so that a form needs none of them.
+"""Disk cache of the declarations of slow-loading modules.
 
-A file of JSON in the cache folder, which can be deleted at any time. Knows nothing of what it keeps.
+A cached value is valid until its code changes. A form shows it without importing the modules. The
+cache is a JSON file per name in the cache folder, which can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ GROUPS = (
     "qtha_lab.methods",
     "qtha_lab.engines",
     "qtha_lab.circuits.ansatze",
-)  # of other packages' members
+)  # entry point groups of other packages' members
 
 
 def is_loaded(module: str) -> bool:
-    """Whether a module was imported to its end; another thread may be in the middle of it.
+    """Return True if a module is fully imported; False while a thread imports it.
 
     Example:
         >>> is_loaded("json"), is_loaded("qtha_lab.nothing")
@@ -42,12 +43,14 @@ def is_loaded(module: str) -> bool:
 
 
 def remembered(name: str, rooms: Iterable[str], make: Callable[[], Any]) -> Any:
-    """A value as JSON holds it: that of the disk while the code it came from is the same, else made and kept.
+    """Return a value from the disk cache, or compute and cache it.
+
+    The cached value, as JSON stores it, is valid while the files it depends on are unchanged.
 
     Args:
-        name: What it is, and its file's name.
-        rooms: Rooms of the package whose files it depends on; "" is all of it.
-        make: Makes it.
+        name: Name of the value and of its file.
+        rooms: Subpackages whose files the value depends on; "" is the whole package.
+        make: Function that computes the value.
     """
     try:
         folder = paths.cache_dir()
@@ -78,12 +81,12 @@ def _remembered(name: str, rooms: tuple[str, ...], make: Callable[[], Any], fold
 
 
 def declared_by_packages() -> list[importlib.metadata.EntryPoint]:
-    """Where other packages declare methods, engines and ansätze."""
+    """List the entry points of other packages for methods, engines and ansätze."""
     return [point for group in GROUPS for point in entry_points(group)]
 
 
 def _stamp(rooms: tuple[str, ...]) -> str:
-    """Other whenever a file of the rooms, a library or a declared package is."""
+    """Return a stamp that changes with any file of the subpackages, library or declared package."""
     places = [paths.PACKAGE / room for room in rooms]
     files = sorted(file for place in places for file in place.rglob("*.py"))
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

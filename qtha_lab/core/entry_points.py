@@ -1,4 +1,7 @@
-"""What other packages of this environment declare for ours, read once: a look at every package takes 0.1 s."""
+"""Entry points of other packages in this environment, read once per `sys.path`.
+
+Reading the metadata of every package takes 0.1 s.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Any
 
 
 def entry_points(group: str) -> importlib.metadata.EntryPoints:
-    """The entry points of a group, such as "qtha_lab.methods"; read again where `sys.path` has changed.
+    """Return the entry points of a group, such as "qtha_lab.methods".
+
+    They are read again after `sys.path` has changed.
 
     Example:
         >>> [point.name for point in entry_points("pennylane.plugins") if point.name.startswith("qtha")]
@@ -19,5 +24,5 @@ def entry_points(group: str) -> importlib.metadata.EntryPoints:
 
 
 @functools.lru_cache(maxsize=4)
-def _all(path: tuple[str, ...]) -> Any:  # `EntryPoints`, or in Python 3.11 what also selects
+def _all(path: tuple[str, ...]) -> Any:  # `EntryPoints`, or its equivalent in Python 3.11
     return importlib.metadata.entry_points()

@@ -1,11 +1,11 @@
-"""Refusals: what a person asked for and cannot have, said in one sentence.
+"""Errors for invalid user input, each with a message of one sentence.
 
-Whatever else is raised is a fault of ours, and is reported with its traceback.
+Any other exception is a fault of the package and is reported with its traceback.
 """
 
 
 class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
-    """A wrong input, found by one of our checks; its text is the rule and the value.
+    """Invalid input, rejected by a check; the message states the rule and the value.
 
     Example:
         >>> raise Refusal("steps must be at least 1, not 0")
@@ -15,15 +15,18 @@ class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
 
 
 class Unsupported(Refusal, NotImplementedError):  # noqa: N818  as above
-    """A call that PEFT or torch knows and that this adapter or engine cannot answer; says what can."""
+    """Call from PEFT or torch that an adapter or engine does not support.
+
+    The message names what is supported.
+    """
 
 
 def message_of(error: BaseException, length: int = 160) -> str:
     """Return the message of an exception on one line; never raises.
 
     Args:
-        error: Of foreign code, whose `__str__` may raise.
-        length: Most characters.
+        error: Exception of foreign code, whose `__str__` may raise.
+        length: Maximum number of characters.
     """
     try:
         message = " ".join(str(error).split())
@@ -33,7 +36,9 @@ def message_of(error: BaseException, length: int = 160) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Return an exception of foreign code as `Type: message` on one line; never raises.
+    """Return an exception of foreign code as `Type: message` on one line.
+
+    Never raises.
 
     Example:
         >>> described(KeyError("a"))

@@ -1,6 +1,6 @@
-"""Faults of ours: a person reads one sentence, the traceback goes to a file.
+"""Reports of internal faults: one sentence, and a traceback in a file.
 
-Decides nothing about refusals, whose own words are shown; `qtha_lab.core.errors` says which those are.
+The message of a refusal is shown unchanged; `qtha_lab.core.errors` defines refusals.
 """
 
 import errno
@@ -13,22 +13,22 @@ from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal, message_of
 from qtha_lab.core.io import printable
 
-# What a disk or a path says of itself: nobody's fault here, and the path tells where to look.
+# Errors of a disk or a path: no internal fault, and the message names the path.
 OF_PATHS = (
     errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EROFS,
     errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG,
 )  # fmt: skip
 
-LONGEST = 300  # characters of a refusal; whatever raised it should have shortened what it repeats
+LONGEST = 300  # characters of a refusal; the raising code should shorten the values it repeats
 
 
 def sentence(error: BaseException, log: Path | None = None) -> str:
-    """What a person reads about an exception.
+    """Return the sentence to show for an exception.
 
     Args:
-        error: A refusal keeps its words. Any other is a fault of ours: its own words, often those of
-            a library deep inside, go to the log with the traceback.
-        log: The file that takes the traceback, then also a refusal's; default `paths.log_file()`.
+        error: The message of a refusal is shown. Any other exception is an internal fault: its
+            message, often that of a library, goes to the log with the traceback.
+        log: File for the traceback, then also of a refusal; default `paths.log_file()`.
 
     Example:
         >>> sentence(Refusal("steps must be at least 1, not 0"))
@@ -45,22 +45,31 @@ def sentence(error: BaseException, log: Path | None = None) -> str:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether the words of an exception are meant for the person: ours, or of a path that cannot be used."""
+    """Return True if the message of an exception is meant for the user.
+
+    This holds for refusals and for errors of paths that cannot be used.
+    """
     if isinstance(error, Refusal):
         return True
-    if isinstance(error, OSError) and error.errno is None:  # raised with a sentence of its own
+    if isinstance(error, OSError) and error.errno is None:  # raised with its own sentence
         return isinstance(error, FileNotFoundError | PermissionError)
     return isinstance(error, OSError) and error.errno in OF_PATHS
 
 
 def _is_of_memory(error: BaseException) -> bool:
-    """Python's, torch's on a GPU, and torch's on a CPU, which has no type of its own."""
+    """Return True for out-of-memory errors of Python and of torch on GPU or CPU.
+
+    The CPU error of torch has no type of its own and is recognised by its message.
+    """
     by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return by_type or "can't allocate memory" in message_of(error, 2**16)
 
 
 def _words(error: BaseException) -> str:
-    """An exception's message on one line, an operating system's with its path and without its number."""
+    """Return an exception's message on one line.
+
+    An operating system error has its path and no number.
+    """
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}"
@@ -68,7 +77,10 @@ def _words(error: BaseException) -> str:
 
 
 def _recorded(error: BaseException, log: Path | None) -> str:
-    """Append the traceback to the log; the words that name it. A run's folder that is gone is not made anew."""
+    """Append the traceback to the log and return the sentence that names the log.
+
+    A deleted run folder is not created again.
+    """
     lines = traceback.format_exception(error)
     try:
         if log is None:

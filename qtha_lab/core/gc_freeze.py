@@ -1,4 +1,4 @@
-"""Libraries that stay: a process that does nothing but use them need not look for garbage among them."""
+"""Garbage-collection freeze for processes that only use large libraries."""
 
 import contextlib
 import gc
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def settled() -> Iterator[None]:
-    """For imports: nothing is collected meanwhile, and later collections pass over all that is there by then.
+    """Disable garbage collection during imports, and exempt all present objects from it afterwards.
 
-    One collection over torch, transformers and PEFT takes half a second; Trainer and the count of memory ask for
-    several. For processes of our own, not for a notebook's.
+    One collection over torch, transformers and PEFT takes half a second. Trainer and the memory
+    count trigger several. For processes of the package, not for a notebook's.
 
     Example:
         >>> before = gc.get_freeze_count()

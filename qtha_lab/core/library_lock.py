@@ -1,7 +1,8 @@
-"""One thread at a time wherever a library changes what the whole process shares.
+"""Lock for code in which a library changes process-wide state.
 
-transformers sets torch's default number format while it builds a model, `warnings` swaps its filters,
-torch its random state: two threads in there at once leave the wrong one behind, for good.
+transformers sets torch's default dtype while it builds a model, `warnings` replaces its filters,
+and torch its random state. Two threads in such code at once would leave the wrong state behind
+permanently.
 """
 
 import threading

@@ -1,16 +1,19 @@
-"""Log lines of other libraries that say nothing to anybody here, kept out of notebooks and terminals.
+"""Filter for irrelevant log lines of other libraries.
 
-Only torchao's, which PEFT imports where it is installed. Errors are let through.
+Only those of torchao, which PEFT imports where it is installed. Errors are shown.
 """
 
 import logging
 
-# kernels of torchao for other machines that cannot be loaded; a deprecation inside torchao
+# torchao: kernels for other hardware that cannot be loaded, and an internal deprecation
 TALKATIVE = ("torchao", "torch.utils._pytree")
 
 
 def keep_quiet() -> None:
-    """Drop warnings of these loggers; a filter stays when a library sets the level of its loggers."""
+    """Drop the warnings of these loggers.
+
+    The filter stays when a library sets the level of its loggers.
+    """
     for name in TALKATIVE:
         logging.getLogger(name).addFilter(_is_error)
 

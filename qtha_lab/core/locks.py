@@ -1,6 +1,6 @@
-"""Locks that die with their process (POSIX flock), signed by whoever holds them.
+"""File locks that end with their process (POSIX flock), signed by their holder.
 
-Nothing has to be cleaned up after a kill: the kernel frees the locks.
+The kernel releases the locks of a killed process, so nothing must be cleaned up.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 def open_shared(path: Path, flags: int) -> int:
-    """Open a file for writing, made if missing, with the group permissions of its folder.
+    """Open a file for writing, created if missing, with the group permissions of its folder.
 
     Raises:
-        Refusal: If there is something else than a regular file, such as a link or a FIFO.
-        OSError: If it cannot be opened.
+        Refusal: If the path is no regular file, such as a link or a FIFO.
+        OSError: If the file cannot be opened.
     """
     special = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     fd = os.open(path, flags | special, 0o644)
@@ -36,9 +36,10 @@ def open_shared(path: Path, flags: int) -> int:
 
 
 def share(file: int | Path, folder: Path) -> None:
-    """Give a file or folder of this user the group, and its permissions, of the folder around it.
+    """Apply the group and group permissions of the parent folder to a file or folder.
 
-    A folder such as /tmp, in which users may delete their own files only, shares nothing.
+    Only the user's own files are changed. A folder such as /tmp, in which users may delete only
+    their own files, shares nothing.
     """
     status, around = os.stat(file), os.stat(folder)
     if status.st_uid != os.geteuid() or around.st_mode & stat.S_ISVTX:
@@ -53,12 +54,12 @@ def share(file: int | Path, folder: Path) -> None:
         elif around.st_gid != status.st_gid:
             return
         os.chmod(file, wanted)
-    except PermissionError as reason:  # this user is no member of the group
+    except PermissionError as reason:  # this user is not a member of the group
         log.debug("%s is not shared: %s", file, reason)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, with the group permissions of the folder around it."""
+    """Create a folder and its parents with the group permissions of the parent folder."""
     if not path.parent.is_dir():
         make_folder(path.parent)
     path.mkdir(exist_ok=True)
@@ -66,7 +67,7 @@ def make_folder(path: Path) -> None:
 
 
 def hold(path: Path, patience: float = 0.0) -> int | None:
-    """Take the lock of a file, which is created in a folder that must exist.
+    """Acquire the lock of a file, which is created in an existing folder.
 
     Args:
         path: Lock file.
@@ -76,7 +77,7 @@ def hold(path: Path, patience: float = 0.0) -> int | None:
         The descriptor that holds the lock; None where another process holds it.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or it was moved away meanwhile.
+        FileNotFoundError: If there is no such folder, or it was moved meanwhile.
     """
     end = time.monotonic() + patience
     while True:
@@ -102,7 +103,10 @@ def _open_lock(path: Path) -> int:
 
 
 def _is_at(fd: int, path: Path) -> bool:
-    """Tell whether a path still leads to an open file: whoever held the lock may have moved it."""
+    """Return True if a path still leads to an open file.
+
+    The previous holder of the lock may have moved the file.
+    """
     try:
         return os.path.samestat(os.fstat(fd), os.lstat(path))
     except FileNotFoundError:
@@ -110,7 +114,10 @@ def _is_at(fd: int, path: Path) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a running process holds the lock of a file; not of one that cannot be opened."""
+    """Return True if a running process holds the lock of a file.
+
+    Returns False for a file that cannot be opened.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would wait for a writer
     except OSError as reason:
@@ -126,13 +133,13 @@ def is_locked(path: Path) -> bool:
 
 
 def sign(fd: int, pid: int) -> None:
-    """Write into a lock file whose it is: a process of this machine."""
+    """Write the owner of a lock file into it: a process of this machine."""
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{pid} {socket.gethostname()}\n".encode(), 0)
 
 
 def signature(path: Path) -> tuple[int, str] | None:
-    """The process id and the machine written in a lock file; None where it is not signed."""
+    """Return the process id and host in a lock file; None without a signature."""
     try:
         pid, *machine = read(path, 1000, links=False).split()
         return int(pid), machine[0] if machine else socket.gethostname()
@@ -142,7 +149,11 @@ def signature(path: Path) -> tuple[int, str] | None:
 
 
 def holder(path: Path) -> int | None:
-    """The process of this machine that is written in a lock file that is held, so never that of a stranger."""
+    """Return the process of this machine that holds a lock file; None otherwise.
+
+    The process id is the one written in the file, so only a held and signed file of this host has
+    one.
+    """
     if not is_locked(path) or (signed := signature(path)) is None:
         return None
     pid, machine = signed

@@ -1,7 +1,8 @@
-"""The log of the package: one logger per module below `qtha_lab`, shown where `QTHA_LAB_LOG` asks for it.
+"""Configuration of the package log, one logger per module.
 
-`QTHA_LAB_LOG` is a level (`info`: lines go to standard error, of a worker to its `worker.log`), a file
-(it takes the tracebacks of faults), or both (`debug:lab.log`: lines and tracebacks go to the file).
+The environment variable `QTHA_LAB_LOG` is a level, a file, or both. With a level (`info`), lines go
+to standard error, for a worker to its `worker.log`. A file receives the tracebacks of faults. With
+both (`debug:lab.log`), lines and tracebacks go to the file.
 """
 
 import logging
@@ -13,14 +14,17 @@ FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def start_logging() -> None:
-    """Show the package's log as `QTHA_LAB_LOG` asks; without a level only warnings, as Python does."""
+    """Show the package's log as `QTHA_LAB_LOG` requests.
+
+    Without a level, only warnings are shown, as is Python's default.
+    """
     level = paths.log_level()
     if level is None:
         return
     for name in {
         "qtha_lab",
         checkout_address(PANELS) or "qtha_lab",
-    }:  # a checkout has the panels beside it
+    }:  # a checkout has the panels beside the package
         logger = logging.getLogger(name)
         if not any(isinstance(handler, _AtThatMoment) for handler in logger.handlers):
             logger.setLevel(level.upper())
@@ -28,14 +32,20 @@ def start_logging() -> None:
 
 
 class _AtThatMoment(logging.Handler):
-    """Standard error as it is at that moment, or the end of a file; what cannot be written is dropped."""
+    """Log handler that writes to the current standard error or appends to a file.
+
+    Lines that cannot be written are dropped.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(logging.Formatter(FORM))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line; a file is opened for it alone, so that several processes can share one."""
+        """Write one line.
+
+        A file is opened per line, so that several processes can share it.
+        """
         handler: logging.Handler = logging.StreamHandler()
         if file := paths.chosen_log_file():
             try:

@@ -1,7 +1,7 @@
-"""Memory that runs which train now have asked for: a file each, whose lock dies with its run.
+"""Memory reservations of running training runs, one locked file each.
 
-What a run has asked for comes bit by bit, so what is free now is not free for the next one. Knows no model; what a run needs
-is for others to say.
+A run allocates its memory gradually, so memory that is free now may be reserved. The lock ends with
+the run. Callers supply the memory needs of models.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FOLDER = "memory"
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a run asked for when it began to load.
+    """Memory reservation of a run, made when it begins to load.
 
     Attributes:
-        pid: Its process.
-        host: The machine of that.
-        needs: Bytes that it needs.
-        resident: Bytes that it had then, of libraries.
+        pid: Process id of the run.
+        host: Host name of the process.
+        needs: Bytes that the run needs.
+        resident: Resident bytes at the reservation, those of libraries.
     """
 
     pid: int
@@ -40,24 +40,24 @@ class Reservation:
 
     @property
     def taken(self) -> int:
-        """Bytes that it has taken since."""
+        """Bytes that the run has allocated since the reservation."""
         return max(0, _resident_bytes(self.pid) - self.resident)
 
     @property
     def to_come(self) -> int:
-        """Bytes of what it asked for that it has not taken yet."""
+        """Reserved bytes that the run has not allocated yet."""
         return max(0, self.needs - self.taken)
 
 
 def reserve(folder: Path, needs: int) -> int | None:
-    """Ask for memory for this process.
+    """Reserve memory for this process.
 
     Args:
-        folder: Where runs queue.
-        needs: Bytes.
+        folder: Folder of the run queue.
+        needs: Bytes to reserve.
 
     Returns:
-        The descriptor that holds the reservation as long as this process lives; None where another of its number does.
+        Descriptor that holds the reservation until this process ends; None if it is taken.
     """
     pid = os.getpid()
     locks.make_folder(folder / FOLDER)
@@ -70,7 +70,10 @@ def reserve(folder: Path, needs: int) -> int | None:
 
 
 def reservations(folder: Path) -> list[Reservation]:
-    """List those of all runs on this machine; delete files of ended runs where the folder allows."""
+    """List the reservations of all runs on this machine.
+
+    Files of ended runs are deleted where the folder allows.
+    """
     import psutil
 
     present, name = [], re.compile(re.escape(socket.gethostname()) + r"-(\d{1,9})", re.ASCII)
@@ -80,7 +83,7 @@ def reservations(folder: Path) -> list[Reservation]:
         if locks.is_locked(file):
             if reservation := _read(file, int(match[1])):
                 present.append(reservation)
-        elif not psutil.pid_exists(int(match[1])):  # else it is about to be held
+        elif not psutil.pid_exists(int(match[1])):  # an existing process is about to lock it
             _delete(file)
     return present
 

@@ -1,7 +1,7 @@
-"""How a method is drawn: one colour, dash and symbol, stated where the method is defined.
+"""Plot styles of methods: one colour, dash and symbol, declared with the method.
 
-`@method(style=MethodStyle("blue", "solid", "circle"))` enters it here, and every figure reads it. A method
-without one is styled by its name. Draws nothing.
+Every figure uses the style that a method registers here. A method without one is styled by its
+name. Draws nothing.
 """
 
 import re
@@ -11,8 +11,9 @@ from qtha_lab.core.declaration_cache import is_loaded, remembered
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 
-# Told apart by people with deuteranopia and protanopia, and at least 3:1 against white and near-black
-# (a test measures both). Source: after Okabe and Ito 2008, light ones darkened, orange left out.
+# Colours that people with deuteranopia and protanopia can distinguish, with a contrast of at least
+# 3:1 against white and near-black (a test measures both). Source: after Okabe and Ito 2008, light
+# ones darkened, orange omitted.
 COLORS = {
     "blue": "#0072B2",
     "vermillion": "#D55E00",
@@ -26,7 +27,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon
 
 
 class MethodStyle(NamedTuple):
-    """The name of a colour, a dash and a symbol.
+    """Plot style: the names of a colour, a dash and a symbol.
 
     Example:
         >>> MethodStyle("blue", "solid", "circle").color
@@ -44,7 +45,7 @@ METHOD_STYLES: Registry[MethodStyle] = Registry("look", "qtha_lab.adapters")
 
 
 def method_style_of(name: str) -> MethodStyle | None:
-    """The look of a method; the methods are not loaded for it where it is remembered.
+    """Return the plot style of a method, from the cache if methods are not loaded.
 
     Example:
         >>> method_style_of("qtha")
@@ -57,7 +58,7 @@ def method_style_of(name: str) -> MethodStyle | None:
 
 
 def cached_method_styles() -> dict[str, list[str]]:
-    """The looks of all methods, kept on the disk."""
+    """Return the plot styles of all methods from the disk cache."""
     return remembered("looks", ("adapters",), _all_looks)
 
 
@@ -66,7 +67,7 @@ def _all_looks() -> dict[str, MethodStyle]:
 
 
 def shown(label: str) -> str:
-    """What stands in curves, tables and legends: the title that a person gave, else the label.
+    """Return the legend text of a label: its title, else the label itself.
 
     Example:
         >>> shown("lora(r=2,title='small one')"), shown("lora(r=2)")
@@ -77,7 +78,7 @@ def shown(label: str) -> str:
 
 
 def untitled(label: str) -> str:
-    """The label as it would be without a title.
+    """Return the label without its title.
 
     Example:
         >>> untitled("lora(r=2,title='small one')"), untitled("lora(title=small)")
@@ -88,10 +89,10 @@ def untitled(label: str) -> str:
 
 
 def check_method_style(name: str, style: MethodStyle) -> None:
-    """Refuse a look that no figure can draw.
+    """Refuse a plot style that no figure can draw.
 
     Raises:
-        Refusal: If the colour, dash or symbol is none of ours.
+        Refusal: If the colour, dash or symbol is unknown.
     """
     for part, value, choices in (
         ("color", style.color, COLORS),

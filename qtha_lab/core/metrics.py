@@ -1,6 +1,6 @@
-"""What is measured of a run, said once: name, words, unit, format, direction and whether it was learnt.
+"""Declarations of all run measurements: name, unit, format and direction.
 
-Tables, axes, commands and summaries read it here. Computes nothing, except one unit from another.
+Tables, axes, commands and summaries read them here. Computes nothing except unit conversions.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ Kind = Literal["train", "eval", "test", "general", "generation", "whole_base", "
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of a run.
+    """Declaration of one number measured of a run.
 
     Attributes:
-        name: Its key in `summary.json`, in tables' entries and in figures.
-        words: What it is called on an axis.
-        kind: The kind of event that records it; "run" for what is known of the run as a whole, "problem" for what only
-            the small problem of a reproduction has.
-        unit: Its unit; "" for a plain number.
-        symbol: Its symbol in LaTeX's mathematics.
-        column: Its heading in the table of a comparison; "" leaves it out of that table.
-        form: How the table writes one value.
-        better: Which way is good.
-        learnt: Whether training changes it, so that the table shows its spread over the seeds.
-        brief: Whether it is printed where a single run is shown.
-        source: The measure that it is another unit of.
-        divisor: How many units of the source are one of this.
+        name: Key in `summary.json`, in table entries and in figures.
+        words: Name on an axis.
+        kind: Kind of event that records it; "run" for values of the whole run, "problem" for
+            values that only the small problem of a reproduction has.
+        unit: Unit; "" for a plain number.
+        symbol: Symbol in LaTeX mathematics.
+        column: Heading in the comparison table; "" omits it there.
+        form: Format of one value in the table.
+        better: Better direction, "lower" or "higher".
+        learnt: Training changes it, so the table shows its spread over seeds.
+        brief: Shown in the output of a single run.
+        source: Recorded measurement of which it is a unit conversion.
+        divisor: Units of the source per unit of this.
 
     Example:
         >>> MEASURES["eval_loss"].words, MEASURES["eval_loss"].unit, MEASURES["eval_loss"].better
@@ -107,7 +107,7 @@ MEASURES = {measure.name: measure for measure in _ALL}
 
 
 def recorded(kind: Kind | None = None) -> list[str]:
-    """The names under which runs record their numbers, of one kind of event or of all.
+    """List the names of recorded numbers, of one kind of event or of all kinds.
 
     Example:
         >>> recorded("generation")
@@ -117,7 +117,7 @@ def recorded(kind: Kind | None = None) -> list[str]:
 
 
 def written(measure: Measure, value: float) -> str:
-    """One value as tables write it; what rounds to zero has no sign.
+    """Format one value for tables; a value that rounds to zero has no sign.
 
     Example:
         >>> written(MEASURES["eval_loss"], 4.4), written(MEASURES["forgetting"], -0.0001)
@@ -128,7 +128,7 @@ def written(measure: Measure, value: float) -> str:
 
 
 def scores() -> list[str]:
-    """What an evaluation gives beside its loss, by the names of its event.
+    """List the scores of an evaluation besides its loss, by event name.
 
     Example:
         >>> scores()
@@ -138,10 +138,10 @@ def scores() -> list[str]:
 
 
 def with_units(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with every measure that is another unit of a recorded one.
+    """Return the numbers with all unit conversions of recorded measurements added.
 
     Args:
-        numbers: By name, one value or a mapping of values (as mean, min and max).
+        numbers: By name, one value or a mapping of values (such as mean, min and max).
 
     Example:
         >>> with_units({"adapter_bytes": 2048})

@@ -1,4 +1,4 @@
-"""Find the panels of a checkout as `qtha_lab.widgets`.
+"""Import of the panels of a checkout as `qtha_lab.widgets`.
 
 An installed wheel has them inside the package; a checkout has them in `widgets/` beside it.
 """
@@ -15,7 +15,7 @@ PANELS = "qtha_lab.widgets"
 
 
 def checkout_address(name: str) -> str | None:
-    """Return the name under which a checkout holds a module of the panels, None for other modules."""
+    """Return a panel module's name in a checkout; None for other modules."""
     inside, beside = PACKAGE / "widgets", CHECKOUT / "widgets"
     if not f"{name}.".startswith(f"{PANELS}.") or (inside / "__init__.py").is_file():
         return None
@@ -23,7 +23,7 @@ def checkout_address(name: str) -> str | None:
 
 
 class _PanelFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Load a panel once, under both of its names."""
+    """Import finder and loader that loads a panel once, under both of its names."""
 
     def find_spec(self, fullname, path=None, target=None):
         if checkout_address(fullname) is None:
@@ -36,7 +36,7 @@ class _PanelFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Restore the module's own specification; its code has run already."""
+        """Restore the module's own specification, since its code has already run."""
         spec = module.__spec__
         if spec is not None:
             module.__spec__ = spec.loader_state

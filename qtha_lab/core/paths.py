@@ -1,6 +1,6 @@
-"""Where things lie: shipped data, runs, the cache of converted models and compiled kernels, the record of faults.
+"""Paths of data, runs, caches, user state and the fault log.
 
-Each place has one environment variable that overrides it; nothing else in the package reads them.
+One environment variable overrides each path, and only this module reads them.
 """
 
 import os
@@ -12,15 +12,15 @@ from qtha_lab.core.io import shortened
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent
-LONGEST_NAME = 255  # bytes of one part of a path
+LONGEST_NAME = 255  # bytes of one path component
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def as_path(name: str | Path) -> Path:
-    """The path that a person wrote, `~` taken as the home folder.
+    """Return the path of a user input, with `~` expanded.
 
     Raises:
-        Refusal: If nothing can be called so, or it begins in the home of nobody.
+        Refusal: If no file can have the name, or `~` names an unknown user.
 
     Example:
         >>> as_path("~nobody-here/model")
@@ -41,7 +41,9 @@ def as_path(name: str | Path) -> Path:
 
 
 def shared_name(name: str) -> str:
-    """Return the last part of an absolute path, for files that leave this machine; another name as it is.
+    """Return the last part of an absolute path; other names stay unchanged.
+
+    For files that leave this machine.
 
     Example:
         >>> shared_name("/home/ada/reviews.jsonl"), shared_name("qa")
@@ -54,7 +56,7 @@ def working_folder() -> Path:
     """Return the working folder of this process.
 
     Raises:
-        Refusal: If it was deleted.
+        Refusal: If the folder was deleted.
     """
     try:
         return Path.cwd()
@@ -65,7 +67,10 @@ def working_folder() -> Path:
 
 
 def data_dir() -> Path:
-    """The folder of shipped models and texts (`data/` of a checkout, or inside an installed wheel)."""
+    """Return the folder of shipped models and texts.
+
+    It is `QTHA_LAB_DATA`, else the folder inside an installed wheel, else `data/` of a checkout.
+    """
     if override := os.environ.get("QTHA_LAB_DATA"):
         return Path(override)
     inside = PACKAGE / "data"
@@ -73,18 +78,24 @@ def data_dir() -> Path:
 
 
 def notebooks_dir() -> Path:
-    """The folder of shipped notebooks (`notebooks/` of a checkout, or inside an installed wheel)."""
+    """Return the folder of shipped notebooks, in a checkout or an installed wheel.
+
+    It is `notebooks/` of a checkout, or inside an installed wheel.
+    """
     inside = PACKAGE / "notebooks"
     return inside if inside.is_dir() else CHECKOUT / "notebooks"
 
 
 def is_checkout() -> bool:
-    """Whether the package is used from a checkout, not from an installed wheel."""
+    """Return True if the package runs from a checkout, False from an installed wheel."""
     return (CHECKOUT / "pyproject.toml").is_file()
 
 
 def runs_dir() -> Path:
-    """The folder of run directories: `QTHA_LAB_RUNS`, else `runs/` of the checkout or of the working folder."""
+    """Return the folder of run directories.
+
+    It is `QTHA_LAB_RUNS`, else `runs/` of the checkout or of the working folder.
+    """
     if override := os.environ.get("QTHA_LAB_RUNS"):
         return Path(override)
     root = CHECKOUT if is_checkout() else working_folder()
@@ -92,14 +103,20 @@ def runs_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """The folder of fetched and converted models: `QTHA_LAB_CACHE`, else `~/.cache/qtha-lab`."""
+    """Return the cache folder of models: `QTHA_LAB_CACHE`, else `~/.cache/qtha-lab`.
+
+    It holds downloaded and converted models.
+    """
     if override := os.environ.get("QTHA_LAB_CACHE"):
         return Path(override)
     return Path.home() / ".cache" / "qtha-lab"
 
 
 def state_dir() -> Path:
-    """The folder of this user's key and trusted runs: `QTHA_LAB_STATE`, else `qtha-lab` in the XDG state folder."""
+    """Return the folder of this user's key and trusted runs.
+
+    It is `QTHA_LAB_STATE`, else `qtha-lab` in the XDG state folder.
+    """
     if override := os.environ.get("QTHA_LAB_STATE"):
         return Path(override)
     if base := os.environ.get("XDG_STATE_HOME"):
@@ -108,28 +125,28 @@ def state_dir() -> Path:
 
 
 def kernels_dir() -> Path:
-    """The folder of compiled kernels; whatever is in it can be deleted at any time."""
+    """Return the folder of compiled kernels, which can be deleted at any time."""
     return cache_dir() / "kernels"
 
 
 def log_level() -> str | None:
-    """The level of the log that `QTHA_LAB_LOG` names, alone or before a file; None where it names none."""
+    """Return the log level in `QTHA_LAB_LOG`, alone or before a file; None without one."""
     head = os.environ.get("QTHA_LAB_LOG", "").partition(":")[0].lower()
     return head if head in LOG_LEVELS else None
 
 
 def chosen_log_file() -> Path | None:
-    """The file that `QTHA_LAB_LOG` names, alone or after a level; None where it names none."""
+    """Return the file in `QTHA_LAB_LOG`, alone or after a level; None without one."""
     value = os.environ.get("QTHA_LAB_LOG", "")
     file = value.partition(":")[2] if log_level() else value
     return Path(file) if file else None
 
 
 def log_file() -> Path:
-    """Where faults of ours are recorded: the file of `QTHA_LAB_LOG`, else `faults.log` in the cache folder."""
+    """Return the fault log: the file of `QTHA_LAB_LOG`, else `faults.log` in the cache."""
     return chosen_log_file() or cache_dir() / "faults.log"
 
 
 def profile() -> Literal["ci", "full"]:
-    """`"ci"` when `QTHA_LAB_PROFILE=ci` asks every notebook to shrink to seconds."""
+    """Return `"ci"` if `QTHA_LAB_PROFILE=ci` requests short notebooks, else `"full"`."""
     return "ci" if os.environ.get("QTHA_LAB_PROFILE") == "ci" else "full"

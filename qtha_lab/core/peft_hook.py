@@ -1,6 +1,7 @@
-"""Register our methods with PEFT as soon as both packages are loaded, in either order.
+"""Registration of the methods with PEFT after both packages are loaded.
 
-So `PeftModel.from_pretrained(base, folder)` knows a saved QTHA after `import qtha_lab`. Loads neither package by itself.
+`PeftModel.from_pretrained(base, folder)` then loads a saved QTHA after `import qtha_lab`. This
+module imports neither package by itself.
 """
 
 import importlib
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def register_with_peft() -> None:
-    """Register now where PEFT is loaded, else at the end of its import."""
+    """Register now if PEFT is loaded, else at the end of its import."""
     if PEFT in sys.modules:
         _register()
     elif not any(isinstance(finder, _AfterPeft) for finder in sys.meta_path):
@@ -24,7 +25,7 @@ def register_with_peft() -> None:
 
 
 def _register() -> None:
-    """Import our adapters, whose import registers them; nothing where that import has begun."""
+    """Import the adapters, whose import registers them, unless that import has begun."""
     if OURS in sys.modules:
         return
     try:
@@ -34,10 +35,10 @@ def _register() -> None:
 
 
 class _AfterPeft(importlib.abc.MetaPathFinder):
-    """A finder that finds PEFT as the others do and registers our methods once it has run."""
+    """Import finder for PEFT that registers the methods after PEFT has been loaded."""
 
     def find_spec(self, fullname: str, path=None, target=None) -> ModuleSpec | None:
-        """Return the spec of PEFT, whose loader registers; None for every other module."""
+        """Return the spec of PEFT with a registering loader; None for other modules."""
         if fullname != PEFT:
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
@@ -48,7 +49,10 @@ class _AfterPeft(importlib.abc.MetaPathFinder):
         return spec
 
     def _register_after(self, loader: Any) -> None:
-        """Have one loader register when its module has run; a spec that is only looked at changes nothing."""
+        """Wrap one loader so that it registers the methods after executing its module.
+
+        A spec that is only inspected changes nothing.
+        """
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:

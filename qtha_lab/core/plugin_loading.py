@@ -1,6 +1,7 @@
-"""Plugins brought in: Python files and modules that are imported so that their members register themselves.
+"""Import of plugins, whose members register themselves.
 
-What a plugin may import is in `qtha_lab.plugins`. A plugin is code and runs with your rights.
+A plugin is a Python file or a module. `qtha_lab.plugins` lists what a plugin may import. A plugin
+is code and runs with your rights.
 """
 
 import hashlib
@@ -21,16 +22,16 @@ log = logging.getLogger(__name__)
 
 
 def load_plugins(names: Iterable[str], digests: Mapping[str, str] | None = None) -> None:
-    """Import plugins, so that what they register can be used by name.
+    """Import plugins, so that their members can be used by name.
 
-    A file that has changed since it was imported is imported anew.
+    A file that has changed since its import is imported again.
 
     Args:
         names: Paths of Python files, or names of importable modules.
-        digests: SHA-256 that files must have, by name; None takes them as they are.
+        digests: Required SHA-256 of files by name; None accepts any content.
 
     Raises:
-        Refusal: If one does not exist or does not import, or registers a name that is taken.
+        Refusal: If a plugin does not exist, fails to import, or registers a taken name.
     """
     for name in names:
         if name.endswith(".py"):
@@ -40,7 +41,7 @@ def load_plugins(names: Iterable[str], digests: Mapping[str, str] | None = None)
 
 
 def fingerprints(names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of the source of each plugin, by name; what a run records of them.
+    """Return the SHA-256 of the source of each plugin, by name, for the run record.
 
     Raises:
         Refusal: If there is no such plugin.
@@ -71,12 +72,17 @@ def _load_module(name: str) -> None:
     try:
         importlib.import_module(name)
         log.debug("plugin %s is imported", name)
-    except BaseException as problem:  # foreign code: even an exit or an interrupt is its own
+    except (
+        BaseException
+    ) as problem:  # foreign code may raise anything, even SystemExit or KeyboardInterrupt
         raise _refusal(name, problem) from problem
 
 
 def module_name(name: str) -> str:
-    """The module that a plugin becomes; a file's is made of its path, so that its next version replaces it."""
+    """Return the module name of a plugin.
+
+    The name of a file's module derives from its path, so that its next version replaces it.
+    """
     if not name.endswith(".py"):
         return name
     return f"qtha_lab_plugin_{re.sub(r'[^0-9A-Za-z]', '_', str(as_path(name).resolve()))}"

@@ -1,7 +1,7 @@
-"""One family of things by name: methods, ansätze, tasks, figures, exercises.
+"""Registry of named members: methods, ansätze, tasks, figures or exercises.
 
-A member registers itself when its file is imported. Members are found in the files of one package, in
-installed packages that declare an entry point, and in plugins (`qtha_lab.plugins`).
+A member registers itself when its file is imported. Members are found in the files of one package,
+in installed packages that declare an entry point, and in plugins (`qtha_lab.plugins`).
 """
 
 import importlib
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Registry(Mapping[str, Member], Generic[Member]):
-    """The members of a family, in alphabetical order; reading it first finds them all.
+    """Mapping of registered members in alphabetical order; reading discovers them first.
 
     Args:
-        kind: What a member is called in a sentence.
-        package: Whose files are imported to find members.
-        prefix: Only files whose names begin so.
-        group: Entry points that other packages declare members under.
+        kind: Noun for a member in messages.
+        package: Package whose files are imported to find members.
+        prefix: Prefix of the names of imported files.
+        group: Entry point group for members of other packages.
 
     Example:
         >>> words = Registry("word", "json")
@@ -40,23 +40,23 @@ class Registry(Mapping[str, Member], Generic[Member]):
 
     def __init__(self, kind: str, package: str, *, prefix: str = "", group: str = "") -> None:
         self.kind, self.package, self.prefix, self.group = kind, package, prefix, group
-        self.broken: dict[str, str] = {}  # entry points that could not be imported: whose, and why
+        self.broken: dict[str, str] = {}  # entry points that could not be imported, with the reason
         self._members: dict[str, Member] = {}
         self._modules: dict[str, str] = {}
         self._discovery = threading.RLock()
         self._begun = self._complete = False
-        self.revision = 0  # goes up whenever a member comes or goes
+        self.revision = 0  # increases whenever a member is added or removed
 
     def add(self, name: str, member: Member, module: str) -> None:
-        """Register a member; the same file may do so again, with what it holds now.
+        """Register a member; the same file may register it again with a new value.
 
         Args:
-            name: What it is asked for by.
-            member: What is registered.
-            module: The module that brings it.
+            name: Name of the member.
+            member: Object to register.
+            module: Module that registers it.
 
         Raises:
-            Refusal: If a member of another file has the name.
+            Refusal: If another file registered the name.
         """
         owner = self._modules.setdefault(name, module)
         if owner != module:
@@ -69,11 +69,11 @@ class Registry(Mapping[str, Member], Generic[Member]):
         self.revision += 1
 
     def discover(self) -> None:
-        """Import whatever may hold members, once; another thread that asks meanwhile waits for all of them."""
+        """Import all modules that may hold members, once; concurrent callers wait."""
         if self._complete:
             return
         with self._discovery:
-            if not self._begun:  # or a file that is being imported asks
+            if not self._begun:  # if begun, a file that is being imported calls this
                 self._begun = True
                 self._import_members()
                 self._complete = True
@@ -88,7 +88,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
                 point.load()
             except (
                 BaseException
-            ) as problem:  # foreign code: even an exit or an interrupt is its own
+            ) as problem:  # foreign code may raise anything, even SystemExit or KeyboardInterrupt
                 package_name = point.dist.name if point.dist else point.value
                 self.broken[point.name] = (
                     f"package {package_name} does not import ({described(problem)})"
@@ -98,10 +98,10 @@ class Registry(Mapping[str, Member], Generic[Member]):
                 )
 
     def get_or_refuse(self, name: str) -> Member:
-        """The member of that name.
+        """Return the member of that name.
 
         Raises:
-            Refusal: If there is none, with the nearest name, or with why its package could not be used.
+            Refusal: If the name is unknown, with the nearest name or the import error.
         """
         if name not in self:
             if name in self.broken:
@@ -110,14 +110,14 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return self[name]
 
     def forget(self, module: str) -> None:
-        """Take out what one module registered."""
+        """Remove the members that one module registered."""
         for name in self.names_of(module):
             del self._members[name], self._modules[name]
             self.revision += 1
 
     @property
     def modules(self) -> set[str]:
-        """The modules that registered anything."""
+        """Modules that registered members."""
         return set(self._modules.values())
 
     def module_of(self, name: str) -> str:
@@ -125,7 +125,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return self._modules[name]
 
     def names_of(self, module: str) -> list[str]:
-        """What one module registered."""
+        """Return the sorted names of the members that one module registered."""
         return sorted(name for name, owner in self._modules.items() if owner == module)
 
     def __getitem__(self, name: str) -> Member:

@@ -1,7 +1,7 @@
-"""A setting is declared once; checks, forms, flags and tables are read from the declaration.
+"""Declarations of settings, used by checks, forms, flags and tables.
 
-Reads dataclasses (PEFT configs, ours and theirs) and pydantic models. Draws nothing and parses no
-command line: `widgets.workbench.form` and `qtha_lab.cli` do.
+Reads dataclasses (PEFT configs and those of this package) and pydantic models.
+`widgets.workbench.form` draws forms and `qtha_lab.cli` parses command lines.
 """
 
 import dataclasses
@@ -14,13 +14,13 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 
-LONGEST_NAME = 80  # characters of an unknown name that are compared with the known ones
+LONGEST_NAME = 80  # characters of an unknown name that are compared with known names
 LONGEST_LIST = 160  # characters of a list of known names
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One setting as declared: what it may be, what it means and what it is by default."""
+    """Declaration of a setting: type, limits, choices, default and help."""
 
     name: str
     type: type
@@ -32,15 +32,15 @@ class Setting:
     le: float | None = None
     choices: Collection = ()
     optional: bool = False
-    common: bool = False  # among the first that a person sets
-    with_options: bool = False  # a choice may have options behind it, as name(option=value)
+    common: bool = False  # shown among the most common settings
+    with_options: bool = False  # a choice may have options, as name(option=value)
     auto: bool = False  # None may be written "auto": the value is chosen for the model
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the declaration.
 
         Raises:
-            Refusal: With one sentence that has the rule and the value.
+            Refusal: With the rule and the value.
 
         Example:
             >>> Setting("r", int, 8, ge=2).check(1)
@@ -102,20 +102,20 @@ def setting(
     """Declare a setting of a dataclass.
 
     Args:
-        default: Its value where none is named; None makes it optional. A list, dict or set is copied.
-        help: What it means, in a sentence.
-        ge: It must be at least this.
-        gt: It must be above this.
-        le: It must be at most this.
-        choices: It must be one of these; read when they are needed, so a registry may grow after the declaration.
-        unit: What its number counts, such as `"seconds"`.
-        common: Whether it is among the first that a person sets.
-        with_options: Whether a choice may have options behind it, `name(option=value)`; whoever reads the value
-            checks those.
-        auto: Whether None, the default, may be written "auto", since the value is chosen for the model at hand.
+        default: Default value; None makes it optional. A list, dict or set is copied.
+        help: Meaning, in a sentence.
+        ge: Inclusive lower limit.
+        gt: Exclusive lower limit.
+        le: Inclusive upper limit.
+        choices: Allowed values, read at each check, so a registry may grow after the declaration.
+        unit: Unit of the number, such as `"seconds"`.
+        common: Show it among the most common settings.
+        with_options: Allow options behind a choice, `name(option=value)`; the reader of the value
+            checks them.
+        auto: Allow "auto" for the default None; the value is then chosen for the model.
 
     Returns:
-        A field of a dataclass, typed as anything so that `r: int = setting(8, …)` is no type error.
+        A dataclass field, typed as Any so that `r: int = setting(8, …)` is no type error.
 
     Example:
         >>> @dataclasses.dataclass
@@ -135,7 +135,7 @@ def setting(
 
 
 def settings_of(declared: type) -> dict[str, Setting]:
-    """Every setting of a dataclass or pydantic model, by name, in the order declared."""
+    """Return every setting of a dataclass or pydantic model by name, in declared order."""
     models: dict[str, Any] = getattr(declared, "model_fields", {})
     if models:
         return {name: _from_pydantic(name, field) for name, field in models.items()}
@@ -145,24 +145,24 @@ def settings_of(declared: type) -> dict[str, Setting]:
 
 
 def check_settings(config: Any) -> None:
-    """Hold every setting of a dataclass instance against its declaration (see `Setting.check`)."""
+    """Check every setting of a dataclass instance with `Setting.check`."""
     for name, declared in settings_of(type(config)).items():
         declared.check(getattr(config, name))
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The known name closest in spelling, if one is close enough to be meant."""
+    """Return the known name closest in spelling; None if no name is close enough."""
     matches = difflib.get_close_matches(name[:LONGEST_NAME].lower(), list(names), n=1, cutoff=0.5)
     return matches[0] if matches else None
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
-    """The refusal of an unknown name, to be raised.
+    """Return the refusal of an unknown name, to be raised.
 
     Args:
-        kind: What the name is of, such as `"method"`.
-        name: The unknown one.
-        names: The known ones; the nearest in spelling is proposed.
+        kind: Kind of the name, such as `"method"`.
+        name: Unknown name.
+        names: Known names; the nearest in spelling is proposed.
 
     Returns:
         The refusal; nothing is raised.
@@ -191,7 +191,7 @@ def _article(kind: type) -> str:
 
 
 def _plain_type(hint: Any) -> tuple[type, bool, tuple]:
-    """The one plain type of an annotation, whether None is allowed, and literal choices."""
+    """Return the plain type of an annotation, its optionality and its literal choices."""
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) in (typing.Union, types.UnionType):

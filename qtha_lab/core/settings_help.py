@@ -1,7 +1,7 @@
-"""The help of a class of settings, made from its declaration: every setting with type, limits and default.
+"""Help text of a settings class, generated from its declaration.
 
-`QthaConfig?` and `help(Training)` show it. What a setting means is declared with it (`settings.setting`,
-or the description of a pydantic field).
+`QthaConfig?` and `help(Training)` show every setting with type, limits and default. The meaning of
+a setting is declared with it (`settings.setting`, or the description of a pydantic field).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Declaration = TypeVar("Declaration", bound=type)
 
 
 def with_arguments(declared: Declaration, without: Collection[str] = ()) -> Declaration:
-    """Add an Args section to the docstring of a dataclass or pydantic model; a class decorator.
+    """Add an Args section to the docstring of a settings class; use as a decorator.
 
-    A docstring that has one already is left as it is.
+    The class is a dataclass or a pydantic model. An existing Args section stays.
 
     Args:
-        declared: The class; a subclass that is decorated shows inherited settings too.
-        without: Settings to leave out, which nobody sets by hand.
+        declared: Class; a decorated subclass shows inherited settings too.
+        without: Settings to omit, which users do not set.
 
     Returns:
         The same class.
@@ -52,7 +52,7 @@ def with_arguments(declared: Declaration, without: Collection[str] = ()) -> Decl
 
 
 def argument_lines(declared: type, without: Collection[str] = ()) -> list[str]:
-    """One line per setting: `name (type, limits, unit, default): meaning`."""
+    """Return one line per setting: `name (type, limits, unit, default): meaning`."""
     hints = _hints(declared)
     settings = settings_of(declared).items()
     return [
@@ -78,7 +78,7 @@ def _number(limit: float) -> str:
 
 
 def _choices(choices: Collection) -> str:
-    """The choices; of a registry, which may grow, what its members are called."""
+    """Return the choices as text; for a registry, the kind of its members."""
     if kind := getattr(choices, "kind", ""):
         return f"name of an {kind}" if kind[0] in "aeiou" else f"name of a {kind}"
     *others, last = [_value(choice) for choice in choices] or [""]
@@ -88,7 +88,7 @@ def _choices(choices: Collection) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
-    label = getattr(value, "label", None)  # a method is written as a person would write it
+    label = getattr(value, "label", None)  # written as a user would write it
     if label is not None or not hasattr(type(value), "model_fields"):
         return repr(value if label is None else label)
     return f"{type(value).__name__}()"
@@ -103,7 +103,7 @@ def _hints(declared: type) -> dict[str, Any]:
 
 
 def _type(hint: Any) -> str:
-    """An annotation in words: `list[str] | None` as `list[str] or None`."""
+    """Return an annotation as text: `list[str] | None` as `list[str] or None`."""
     if typing.get_origin(hint) is typing.Annotated:
         return _type(typing.get_args(hint)[0])
     if typing.get_origin(hint) in (typing.Union, types.UnionType):

@@ -1,8 +1,9 @@
-"""Figures: numbers in, `Figure` out. Nothing here trains, reads a run or imports torch.
+"""Figure functions: numbers in, `Figure` out, without runs, training or torch.
 
-Each figure function gives an object with the plotly figure, a caption, an alt text that states the
-finding, and the numbers as a table; `Figure.export` writes it as pdf, svg, png, html, csv or tex.
-A function stands before the file of its name: `from qtha_lab.figures import pareto` is the function.
+Each figure function returns an object with the plotly figure, a caption, an alt text that states
+the finding, and the numbers as a table; `Figure.export` writes it as pdf, svg, png, html, csv or
+tex. A function takes precedence over the module of its name: `from qtha_lab.figures import pareto`
+imports the function.
 """
 
 from qtha_lab.figures.architecture_search import search_scatter

@@ -1,6 +1,7 @@
-"""Accuracy against the CNOTs of a circuit: a symbol per way it was found, one for every seed.
+"""Plot of accuracy against the CNOT count of a circuit, by search method and seed.
 
-Takes circuits as numbers (`qtha_lab.reproductions.machinery.points.searches_of` has them of a verdict); runs none.
+Takes circuits as numbers, such as those of `qtha_lab.reproductions.machinery.points.searches_of`.
+Runs no circuit.
 """
 
 import functools
@@ -15,7 +16,7 @@ from qtha_lab.figures.machinery.table import Table, written
 
 
 class Found(TypedDict):
-    """One circuit: how it was found, with which seed, its CNOTs, and its accuracy."""
+    """Circuit found by a search: label of the search, seed, CNOT count and accuracy."""
 
     label: str
     n_cnots: int
@@ -33,10 +34,10 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def search_scatter(found: Sequence[Found], theme: str = "light") -> Figure:
-    """Accuracy of circuits against their CNOTs.
+    """Plot the accuracy of circuits against their CNOT counts.
 
     Args:
-        found: One for every way of finding and seed.
+        found: One circuit per search method and seed.
         theme: "light", "dark" or "page".
 
     Example:

@@ -1,6 +1,6 @@
-"""The best that so many trials would find: what a budget of tuning is worth to each method.
+"""Plot of the best result expected of k tuning trials, for each method.
 
-Takes what was worked out (`qtha_lab.studies.comparison.trial_statistics` does it) and draws it.
+Takes the statistics of `qtha_lab.studies.comparison.trial_statistics`. Computes none.
 """
 
 import functools
@@ -19,7 +19,11 @@ from qtha_lab.figures.machinery.table import Table, written
 
 
 class Budget(NamedTuple):
-    """Of 1, 2, … trials: the best expected, where four of five draws of them lie, and the best so far in their order."""
+    """Expected best result of 1, 2, … trials, and the best so far.
+
+    `low` and `high` bound four of five draws of the trials. `so_far` is the best so far in the
+    order of the trials.
+    """
 
     expected: Sequence[float]
     low: Sequence[float]
@@ -56,11 +60,11 @@ def best_of_trials(
     bands: bool | None = None,
     theme: str = "light",
 ) -> Figure:
-    """The best of k trials against k, for each method.
+    """Plot the best of k trials against k, for each method.
 
     Args:
-        budgets: By label.
-        measure: What the values are, as in `labels`.
+        budgets: Statistics by method label.
+        measure: Name of the measured quantity in `labels`.
         bands: Draw bands; None draws them for up to three methods, since more hide each other.
         theme: "light", "dark" or "page".
 
@@ -69,7 +73,8 @@ def best_of_trials(
         Best evaluation loss of 1 to 2 trials: lora 4.500 expected of one, 4.250 of 2, 4.000 found.
 
     Source:
-        Dodge et al. 2019, arXiv:1909.03004, section 3 (expected validation performance of a budget).
+        Dodge et al. 2019, arXiv:1909.03004, section 3 (expected validation performance of a
+        budget).
     """
     bands = len(budgets) <= MOST_BANDS if bands is None else bands
     words = labels.label_of(measure).words
@@ -101,7 +106,7 @@ def _draw(
     for label, budget in budgets.items():
         figure.add_traces(_budget(label, budget, styles[label], page_style)[0 if bands else 2 :])
     most = max((len(budget.expected) for budget in budgets.values()), default=1)
-    step = -(-most // 8)  # there is no half a trial
+    step = -(-most // 8)  # half a trial is no tick
     figure.update_xaxes(title_text=labels.axis("trials"), rangemode="tozero", tick0=0, dtick=step)
     figure.update_yaxes(title_text=f"best {labels.axis(measure)}")
     return page_style.with_legend(figure, list(budgets))

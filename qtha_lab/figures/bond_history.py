@@ -1,6 +1,7 @@
-"""The entanglement entropy of an adapter's tensor networks over training, a line per bond.
+"""Plot of the entanglement entropy of an adapter's tensor networks over training.
 
-Takes entropies that were recorded; an entropy says how much a bond carries, not whether it helps.
+Draws one line per bond from recorded entropies. The entropy measures the correlation across a bond,
+not its benefit.
 """
 
 import functools
@@ -18,7 +19,7 @@ from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # none is that of QTHA or LoRA
+COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # none is the colour of QTHA or LoRA
 
 
 def _example() -> dict:
@@ -36,12 +37,12 @@ def bond_history(
     of: str = "an adapter",
     theme: str = "light",
 ) -> Figure:
-    """Entropy in bits of every bond, one colour per tensor network.
+    """Plot the entropy of every bond in bits, with one colour per tensor network.
 
     Args:
-        steps: When they were recorded.
-        entropies: By tensor network, (steps, bonds).
-        of: Whose they are.
+        steps: Training steps of the records.
+        entropies: Entropies in bits by tensor network, each (steps, bonds).
+        of: Name of the adapter, for the texts.
         theme: "light", "dark" or "page".
 
     Raises:

@@ -1,6 +1,7 @@
-"""Loss against bytes sent: a line per method through the rounds of a federation, one per seed.
+"""Plot of evaluation loss against the bytes sent in federated training.
 
-Takes rounds as numbers. Bytes count trained numbers only, so a method is cheap here that is dear in other ways.
+Draws one line per method and seed over the rounds, which are given as numbers. Bytes count trained
+parameters only, so a method may be cheap here and costly in time or memory.
 """
 
 import functools
@@ -19,7 +20,7 @@ from qtha_lab.figures.machinery.table import Table, written
 
 
 class Round(TypedDict):
-    """The shared adapter after a round: its evaluation loss in nats, and all bytes sent until then."""
+    """Evaluation loss in nats and total bytes sent after a federated round."""
 
     round: int
     eval_loss: float
@@ -27,7 +28,7 @@ class Round(TypedDict):
 
 
 class Course(TypedDict):
-    """The rounds of one method with one seed; round 0 is the start."""
+    """Rounds of one method with one seed; round 0 is the initial state."""
 
     label: str
     seed: int
@@ -53,10 +54,10 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def loss_against_bytes(courses: Sequence[Course], theme: str = "light") -> Figure:
-    """Evaluation loss of the shared adapter against the bytes that were sent for it.
+    """Plot the evaluation loss of the shared adapter against the bytes sent.
 
     Args:
-        courses: One for every method and seed.
+        courses: One series of rounds per method and seed.
         theme: "light", "dark" or "page".
 
     Example:
@@ -93,7 +94,9 @@ def _draw(courses: list[Course], page_style: PageStyle) -> go.Figure:
     first: set[str] = set()
     for course in courses:
         label = course["label"]
-        rounds = [r for r in course["rounds"] if r["bytes_sent"]]  # a logarithm has no place for 0
+        rounds = [
+            r for r in course["rounds"] if r["bytes_sent"]
+        ]  # 0 has no place on a logarithmic axis
         along, up = [r["bytes_sent"] for r in rounds], [r["eval_loss"] for r in rounds]
         hover = f"{shown(label)}, seed {course['seed']}<br>%{{x:,}} bytes: %{{y:.4g}} nats<extra></extra>"
         trace = page_style.line_of(label, styles[label], x=along, y=up, hovertemplate=hover)

@@ -1,6 +1,6 @@
-"""A circuit as a diagram: wires, boxes with the source of every angle, values and gradients on hover.
+"""Circuit diagram with angle sources, and with values and gradients on hover.
 
-Takes rows of plain gates (`qtha_lab.circuits.rows.gate_rows` makes them); runs nothing.
+Takes plain gate rows, as `qtha_lab.circuits.rows.gate_rows` makes them. Runs no circuit.
 """
 
 import collections
@@ -15,7 +15,7 @@ from qtha_lab.figures.machinery.table import Table
 
 
 class AngleRow(TypedDict):
-    """An angle: where it comes from, such as `x0`, `p3`, `π/2`; in radians, where known."""
+    """Angle in radians with its source, such as `x0`, `p3` or `π/2`."""
 
     source: str
     value: NotRequired[float | None]
@@ -23,7 +23,7 @@ class AngleRow(TypedDict):
 
 
 class GateRow(TypedDict):
-    """A gate: its PennyLane name, its wires (controls first), its angles."""
+    """Gate: PennyLane name, wires (controls first) and angles."""
 
     name: str
     wires: Sequence[int]
@@ -53,12 +53,12 @@ def _example() -> dict:
 def circuit_diagram(
     n_qubits: int, gates: Sequence[GateRow], max_rows: int = 4, theme: str = "light"
 ) -> Figure:
-    """The circuit from left to right, continued below where the page is too narrow.
+    """Draw the circuit from left to right, continued below where the page is too narrow.
 
     Args:
-        n_qubits: Wires, 0 on top.
-        gates: In the order of time.
-        max_rows: Most continuations to draw; the gates left out are counted.
+        n_qubits: Number of wires; wire 0 is at the top.
+        gates: Gates in the order of application.
+        max_rows: Maximum number of rows; further gates are counted, not drawn.
         theme: "light", "dark" or "page".
 
     Example:
@@ -81,7 +81,7 @@ def circuit_diagram(
 
 
 def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
-    """Steps when gates on different wires run at once.
+    """Count the time steps when gates on different wires run in parallel.
 
     Example:
         >>> depth(2, [{"name": "RY", "wires": [0]}, {"name": "RY", "wires": [1]}, {"name": "CZ", "wires": [0, 1]}])
@@ -96,7 +96,10 @@ def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
 
 
 def hover_texts(n_qubits: int, gates: Sequence[GateRow]) -> list[str]:
-    """What the diagram says under the mouse, place by place, for one whose angles moved only."""
+    """Return the hover text of each gate and wire, in the order of the diagram.
+
+    If only angles change, an animation replaces only these texts.
+    """
     columns = circuit_page.columns_of(n_qubits, gates)
     return [
         circuit_page.hover(gate) for column in columns for gate in column for _ in gate["wires"]

@@ -1,6 +1,6 @@
-"""Draw the numbers of `circuit_inputs` over all steps of training.
+"""Plot of the circuit measurements of `circuit_inputs` over all steps of training.
 
-A line for every block; draws what was recorded at the evaluations of runs.
+Draws one line per block from the records at the evaluations of runs.
 """
 
 import functools
@@ -18,8 +18,8 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 
-PALEST = 0.3  # of the first block's line; the last block's is opaque
-FEW = 12  # records, of which each is marked
+PALEST = 0.3  # opacity of the first block's line; the last block's is opaque
+FEW = 12  # up to this many records, each has a marker
 History = Mapping[int, Blocks]
 
 
@@ -48,11 +48,11 @@ def _example() -> dict:
 def circuit_history(
     histories: Mapping[str, History], without: Sequence[str] = (), theme: str = "light"
 ) -> Figure:
-    """Five numbers of each block's circuit over the steps of training.
+    """Plot five measurements of each block's circuit over the training steps.
 
     Args:
-        histories: By label, what `bottlenecks.over_steps` gives of a run.
-        without: Labels of runs that record none, since their method has no circuit.
+        histories: By label, the records of a run from `circuit_inputs.over_steps`.
+        without: Labels of runs without records, since their method has no circuit.
         theme: "light", "dark" or "page".
 
     Example:
@@ -85,7 +85,7 @@ def circuit_history(
 
 
 def _course(history: History) -> str:
-    """The median power over blocks at the first and the last record."""
+    """Describe the median power over blocks at the first and the last record."""
     medians = {}
     for step, blocks in history.items():
         powers = [p for facts in blocks.values() if (p := facts.get("branch_power")) is not None]

@@ -1,6 +1,7 @@
-"""Draw what limits a circuit, by block: its input angles, its constant part and its output power.
+"""Plot of circuit limits by block: input angles, constant part and output power.
 
-Draws what `analysis.updates.bottlenecks` measured at the start and the end of runs; `circuit_history` has the way between.
+Draws the measurements of `analysis.updates.bottlenecks` at initialisation and at the end of runs.
+`circuit_history` draws all steps.
 """
 
 import functools
@@ -46,13 +47,13 @@ def _example() -> dict:
 
 
 def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[str, float | None]]]:
-    """The facts of a run's first and last record, each the mean over the layers of a block.
+    """Return the measurements of a run's first and last record, averaged per block.
 
     Args:
-        events: Of the run; those of kind "bottleneck" are read.
+        events: Events of the run; only those of kind "bottleneck" are used.
 
     Returns:
-        "start" and "end", as far as they were recorded.
+        Measurements by block under "start" and "end", as far as they were recorded.
     """
     records = list(over_steps(events).values())
     times = {"start": records[:1], "end": records[1:][-1:]}
@@ -62,13 +63,13 @@ def by_block(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[st
 def over_steps(
     events: Iterable[Mapping[str, Any]],
 ) -> dict[int, dict[int, dict[str, float | None]]]:
-    """The facts of each of a run's records, each the mean over the layers of a block.
+    """Return the measurements of each record of a run, averaged over a block's layers.
 
     Args:
-        events: Of the run; those of kind "bottleneck" are read.
+        events: Events of the run; only those of kind "bottleneck" are used.
 
     Returns:
-        By step, then by block.
+        Measurements by step, then by block.
     """
     records = (event for event in events if event.get("kind") == "bottleneck")
     return {e["step"]: _blocks(e["layers"]) for e in sorted(records, key=lambda e: e["step"])}
@@ -88,10 +89,10 @@ def _mean(group: list[Mapping[str, Any]], fact: str) -> float | None:
 
 @figure_function(example=_example)
 def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "light") -> Figure:
-    """Five numbers by block, at the start (dotted) and the end (solid) of training.
+    """Plot five measurements by block, at initialisation (dotted) and at the end (solid).
 
     Args:
-        facts: By label, what `by_block` gives of a run.
+        facts: By label, the measurements of a run from `by_block`.
         theme: "light", "dark" or "page".
 
     Example:
@@ -147,29 +148,29 @@ def _draw(facts: Mapping[str, Mapping[str, Blocks]], page_style: PageStyle) -> g
 
 
 def facts_of(records: Iterable[Blocks]) -> list[str]:
-    """Those of `FACTS` that some of the records have; all of them where there is no record."""
+    """Return the members of `FACTS` with a value in the records; all without records."""
     blocks = [facts for record in records for facts in record.values()]
     known = [fact for fact in FACTS if any(facts.get(fact) is not None for facts in blocks)]
     return known or list(FACTS)
 
 
 def places(facts: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Row and column of each fact's panel, two beside each other."""
+    """Return the row and column of each measurement's panel, in two columns."""
     return {fact: (number // 2 + 1, number % 2 + 1) for number, fact in enumerate(facts)}
 
 
 def panels(facts: Sequence[str], along: str, page_style: PageStyle) -> go.Figure:
-    """Empty panels, powers on a logarithmic axis.
+    """Return empty panels, with power on a logarithmic axis.
 
     Args:
-        facts: Which of `FACTS`.
-        along: What runs along x.
-        page_style: Of the page.
+        facts: Members of `FACTS` to draw.
+        along: Title of the x axis.
+        page_style: Theme and size of the page.
     """
     rows = -(-len(facts) // 2)
     titles = (
         7 * page_style.font / (page_style.width - 5 * page_style.font)
-    )  # of the right column, two lines and ticks
+    )  # of the right column: two lines and ticks
     across = min(0.4, max(0.12, titles))
     figure = make_subplots(rows, 2, horizontal_spacing=across, vertical_spacing=0.34 / rows)
     for number, (fact, (row, col)) in enumerate(places(facts).items()):

@@ -1,6 +1,6 @@
-"""Where the gates of a circuit stand on a page, and the strokes, boxes and texts that show them.
+"""Layout of a circuit diagram: strokes, boxes and texts on a page.
 
-Draws rows of plain gates as `qtha_lab.figures.circuit` takes them; says nothing about them.
+Draws the plain gate rows of `qtha_lab.figures.circuit`, without title or caption.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Gate = Mapping  # a GateRow of `circuit`
 
 
 def columns_of(n_qubits: int, gates: Sequence[Gate]) -> list[list[Gate]]:
-    """Gates that can stand one above the other, each as far left as it goes."""
+    """Arrange gates in columns, each gate as far left as its wires are free."""
     free_from = [0] * n_qubits
     columns: list[list[Gate]] = []
     for gate in gates:
@@ -29,7 +29,7 @@ def columns_of(n_qubits: int, gates: Sequence[Gate]) -> list[list[Gate]]:
 
 
 def _labels(gate: Gate) -> list[str]:
-    """What stands on each wire; an empty text is a control."""
+    """Return the label on each wire; an empty text is a control."""
     name: str = gate["name"]
     if name in GATES:
         return ["" if label == CONTROL else label for label in GATES[name].labels]
@@ -43,12 +43,12 @@ def _sources(gate: Gate) -> str:
 def draw(
     n_qubits: int, columns: list[list[Gate]], max_rows: int, page_style: PageStyle
 ) -> Unchecked:
-    """The page of a circuit.
+    """Draw the page of a circuit.
 
     Args:
-        n_qubits: Wires, 0 on top.
-        columns: Gates that stand above each other, from `columns_of`.
-        max_rows: Most continuations; the gates left out are counted.
+        n_qubits: Number of wires; wire 0 is at the top.
+        columns: Columns of gates, from `columns_of`.
+        max_rows: Maximum number of rows; further gates are counted, not drawn.
         page_style: The theme and the size of the page.
     """
     canvas = Canvas(page_style)
@@ -78,7 +78,7 @@ def _width(column: list[Gate], page_style: PageStyle) -> float:
 
 
 def _rows(widths: list[float], room: float, page_style: PageStyle) -> list[list[int]]:
-    """Column numbers, cut into rows that fit the page."""
+    """Cut the column numbers into rows that fit the page."""
     rows: list[list[int]] = [[]]
     width_so_far = 0.0
     for number, width in enumerate(widths):
@@ -135,7 +135,10 @@ def _draw_gate(
 
 
 def _fill(gate: Gate, page_style: PageStyle) -> str:
-    """Paper, or a shade of it where an angle is trained; opaque, since a wire runs behind."""
+    """Return the fill colour: tinted for a gate with a trained angle, else the background.
+
+    The fill is opaque, since a wire runs behind the box.
+    """
     trained = any(
         a["source"].lstrip("-0123456789./π·").startswith("p") for a in gate.get("angles") or []
     )
@@ -144,7 +147,7 @@ def _fill(gate: Gate, page_style: PageStyle) -> str:
 
 
 def hover(gate: Gate) -> str:
-    """What a gate says under the mouse.
+    """Return the hover text of a gate.
 
     Example:
         >>> hover({"name": "RY", "wires": [1], "angles": [{"source": "p0", "value": 0.5, "gradient": -0.1}]})

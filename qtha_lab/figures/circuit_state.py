@@ -1,6 +1,7 @@
-"""The state at the end of a circuit: probabilities and phases, ⟨Z⟩, entanglement over cuts, gradients.
+"""Plot of a final state: probabilities, phases, ⟨Z⟩, entanglement and gradients.
 
-Takes numbers of one sample at given angles (`qtha_lab.analysis.circuits.circuit_trace` has them); runs nothing.
+Takes the numbers of one sample at given angles, as in `qtha_lab.analysis.circuits.circuit_trace`.
+Runs no circuit.
 """
 
 import functools
@@ -18,11 +19,18 @@ from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-NAMED_STATES = 16  # states with a label and an arrow of their phase
+NAMED_STATES = 16  # most states with a label and a phase arrow
 NAMED_ANGLES = 12
-SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # of gradients, so that the axis seldom jumps
+SCALES = (
+    0.1,
+    0.3,
+    1.0,
+    3.0,
+    10.0,
+    30.0,
+)  # axis limits of gradients, in steps so that the axis seldom changes
 PHASES = {"tickvals": [-math.pi, 0, math.pi], "ticktext": ["−π", "0", "π"]}
-PHASE_COLORS = get_colorscale("phase")  # the same at both ends, as an angle is
+PHASE_COLORS = get_colorscale("phase")  # cyclic: both ends have the same colour
 PHASE_PLACES = np.array([place for place, _ in PHASE_COLORS])
 PHASE_CHANNELS = np.array([unlabel_rgb(color) for _, color in PHASE_COLORS], dtype=float).T
 
@@ -50,15 +58,15 @@ def circuit_state(
     observable: str = "Z0",
     theme: str = "light",
 ) -> Figure:
-    """What comes out of a circuit, in four panels.
+    """Plot the final state of a circuit and its gradients, in four panels.
 
     Args:
-        probs: Of every basis state, wire 0 the most significant bit.
-        phases: Of every amplitude, in radians, up to a common one.
-        z: ⟨Z⟩ of every wire.
-        cut_entropy_bits: Between wires k and k + 1.
-        gradients: Slope of the observable by each angle: "x0" is a datum, "p0" a trained angle.
-        observable: The Pauli string that the slopes are of.
+        probs: Probability of every basis state; wire 0 is the most significant bit.
+        phases: Phase of every amplitude in radians, up to a global phase.
+        z: Expectation ⟨Z⟩ of every wire.
+        cut_entropy_bits: Entanglement entropy between wires k and k + 1.
+        gradients: Gradient by angle: "x0" is an input, "p0" a trained angle.
+        observable: Pauli string whose gradients are given.
         theme: "light", "dark" or "page".
 
     Example:
@@ -82,7 +90,7 @@ def circuit_state(
 
 
 def state_names(n_qubits: int) -> list[str]:
-    """|00⟩, |01⟩, …
+    """Return the names |00⟩, |01⟩, … of the basis states.
 
     Example:
         >>> state_names(1)
@@ -151,7 +159,7 @@ def _bars(x: list[str], y: Any, panel: int, marker: dict, hover: str) -> dict:
 
 
 def _panels(page_style: PageStyle) -> dict:
-    """Where the four plots stand: the state above, the others below it."""
+    """Return the layout of the four plots: the state above, the others below."""
     places = [(0, 0.9, 0.58, 1), (0, 0.23, 0, 0.36), (0.33, 0.56, 0, 0.36), (0.68, 1, 0, 0.36)]
     if page_style.narrow:
         places = [(0, 0.82, 0.72, 1), (0, 0.38, 0.37, 0.57), (0.62, 1, 0.37, 0.57), (0, 1, 0, 0.2)]
@@ -175,10 +183,10 @@ def _states(probs: np.ndarray, phases: np.ndarray, n_qubits: int) -> dict:
 
 
 def phase_colors(phases: np.ndarray) -> list[str]:
-    """The colour of each phase, in radians from −π to π.
+    """Return the colour of each phase, in radians from −π to π.
 
-    Worked out here: plotly.js takes numbers too, but looks each up as a colour first and complains of it, which
-    takes half of the time of drawing 256 bars.
+    The colours are computed here. plotly.js also takes numbers, but parses each as a colour first
+    and logs a warning, which takes half of the time of drawing 256 bars.
 
     Example:
         >>> phase_colors(np.array([-np.pi, np.pi]))  # the same, as the angle is
@@ -190,7 +198,7 @@ def phase_colors(phases: np.ndarray) -> list[str]:
 
 
 def _scale(page_style: PageStyle) -> dict:
-    """The scale of phases beside the states: a trace of its own, of which nothing else is seen."""
+    """Return an invisible trace that carries the colour scale of the phases."""
     bar = page_style.colorbar("phase", PHASES)
     bar |= {"len": 0.34 if page_style.narrow else 0.48, "y": 1.02, "yanchor": "top"}
     bar |= {"x": 0.84 if page_style.narrow else 0.92, "xanchor": "left"}
@@ -207,7 +215,7 @@ def _scale(page_style: PageStyle) -> dict:
 
 
 def _arrows(probs: np.ndarray, phases: np.ndarray, page_style: PageStyle) -> dict:
-    """An arrow over the likeliest states: phase 0 points to the right, π/2 up."""
+    """Return arrows over the likeliest states: phase 0 points right, π/2 up."""
     likely = np.sort(np.argsort(-probs, kind="stable")[:NAMED_STATES])
     likely = likely[probs[likely] > 0.02 * probs.max()]
     angle = 90 - np.degrees(phases[likely])

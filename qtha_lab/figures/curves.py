@@ -1,6 +1,6 @@
-"""Loss curves of training and evaluation, one colour per method, every seed drawn.
+"""Plot of training and evaluation loss, one colour per method, for all seeds.
 
-A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`; nothing here reads a run.
+A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`. Reads no run.
 """
 
 import functools
@@ -20,7 +20,9 @@ from qtha_lab.figures.machinery.parts import traces_of
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-APART = 0.008  # of the steps, between methods whose bars would lie on each other
+APART = (
+    0.008  # shift along the steps between methods, as a fraction, so that their bars do not overlap
+)
 Kind = Literal["train", "eval"]
 PANELS: dict[Kind, tuple[str, str, str]] = {
     "train": ("x", "y", "train loss (nats)"),
@@ -29,7 +31,7 @@ PANELS: dict[Kind, tuple[str, str, str]] = {
 
 
 class Series(TypedDict):
-    """One curve of one run."""
+    """Loss curve of one run."""
 
     label: str
     seed: int
@@ -39,15 +41,15 @@ class Series(TypedDict):
 
 
 def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
-    """The curves in the events of one run that still hold (`Run.history`).
+    """Return the loss curves in the current events of one run (`Run.history`).
 
     Args:
-        label: What the method is called in the legend.
+        label: Label of the method in the legend.
         seed: The seed of the run.
-        events: Those of kind "train" and "eval" are read, others passed over.
+        events: Events of the run; kinds other than "train" and "eval" are ignored.
 
     Returns:
-        Two series, the train losses (nats) and the evaluation losses (nats), either may be empty.
+        Two series in nats, train losses and evaluation losses; either may be empty.
 
     Example:
         >>> from_events("lora", 0, [{"kind": "train", "step": 1, "loss": 5.0}])[0]["values"]
@@ -66,12 +68,12 @@ def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
 
 
 def empty_curves(theme: str = "light") -> go.Figure:
-    """The two panels with their axes and no curve yet."""
+    """Return the two panels with their axes and no curve."""
     return go.Figure(layout={"template": themes.template(theme), "height": 360, **_axes()})
 
 
 def stacked() -> dict:
-    """What to change in the layout of the two panels so that one stands above the other."""
+    """Return the layout changes that stack the two panels."""
     return {**_axes(stacked=True), "height": 560}
 
 
@@ -114,10 +116,10 @@ CAPTION = (
 
 @figure_function(example=_example)
 def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
-    """Draw the train loss on the left and the evaluation loss on the right, each the mean over seeds.
+    """Plot the train loss (left) and the evaluation loss (right), each the mean over seeds.
 
-    Up to three methods have a band around the mean; of more, which would hide each other, the evaluation
-    loss has bars.
+    Up to three methods have a band around the mean. With more methods, bands would hide each other,
+    and bars at the evaluations replace them.
 
     Args:
         series: Curves of any number of runs, as `from_events` gives them.
@@ -141,7 +143,7 @@ def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
 
 
 def _spread_in_words(series: list[Series]) -> str:
-    """Say what is drawn of several seeds; nothing where each method has one."""
+    """Describe how several seeds are drawn; empty where each method has one seed."""
     seeds: dict[tuple[str, str], int] = {}
     for line in series:
         seeds[line["label"], line["kind"]] = seeds.get((line["label"], line["kind"]), 0) + 1
@@ -182,9 +184,9 @@ def _draw(series: list[Series], page_style: PageStyle) -> go.Figure:
 
 
 def _panels(page_style: PageStyle, names: list[str]) -> dict:
-    """The layout of two panels: side by side, or one above the other where the page is narrow.
+    """Return the layout of two panels, stacked where the page is narrow.
 
-    Where one kind of loss was recorded only, its panel has the page to itself.
+    Where only one kind of loss was recorded, its panel takes the whole page.
     """
     if len(names) != 1:
         return _axes(page_style.narrow) | (
@@ -199,7 +201,10 @@ def _panels(page_style: PageStyle, names: list[str]) -> dict:
 
 
 def name_once(traces: Iterable[Any]) -> None:
-    """Let each label stand once in the legend: by an evaluation curve, which has the symbol."""
+    """Show each label once in the legend, by an evaluation curve where there is one.
+
+    An evaluation curve carries the symbol of its method.
+    """
     carriers: dict[str, Any] = {}
     for trace in traces:
         trace.showlegend = False
@@ -212,12 +217,12 @@ def name_once(traces: Iterable[Any]) -> None:
 def curve(
     series: Series, words: str | None = None, style: dict[str, str] | None = None
 ) -> go.Scatter:
-    """One line; markers where it was evaluated.
+    """Return the line of a series, with markers at evaluations.
 
     Args:
-        series: What is drawn.
-        words: In the place of the seed in the hover text.
-        style: Colour, dash and symbol; None is the method's.
+        series: Curve to draw.
+        words: Hover text that replaces the seed.
+        style: Colour, dash and symbol; None uses the method's plot style.
     """
     style = style or themes.method_style(series["label"])
     x, y, _ = PANELS[series["kind"]]
@@ -234,20 +239,20 @@ def curve(
 
 
 def points(series: Series) -> dict[str, np.ndarray]:
-    """What a line is drawn through, thinned where there is too much to see."""
+    """Return the points of a line, thinned to a drawable number."""
     steps, values = decimate(series["steps"], series["values"])
     return {"x": steps, "y": values}
 
 
 def _over_seeds(seeds: list[Series]) -> tuple[list[float], np.ndarray]:
-    """Return the steps that all seeds have, and their values there, (seeds, steps)."""
+    """Return the steps that all seeds share, and their values there, (seeds, steps)."""
     common = sorted(set.intersection(*(set(line["steps"]) for line in seeds)))
     by_step = [dict(zip(line["steps"], line["values"], strict=True)) for line in seeds]
     return common, np.array([[values[step] for step in common] for values in by_step])
 
 
 def _with(series: Series, steps: list[float], values: np.ndarray) -> Series:
-    """Return the same curve through other points."""
+    """Return a copy of the curve with other points."""
     kind: Kind = series["kind"]
     return {
         "label": series["label"],
@@ -261,7 +266,7 @@ def _with(series: Series, steps: list[float], values: np.ndarray) -> Series:
 def _bars(
     seeds: list[Series], style: dict[str, str], apart: float, page_style: PageStyle
 ) -> go.Scatter:
-    """Draw the mean over seeds as a thin line, with bars where it was evaluated."""
+    """Draw the mean over seeds as a thin line, with bars at the evaluations."""
     steps, grid = _over_seeds(seeds)
     evaluated = seeds[0]["kind"] == "eval"
     along = [step + apart for step in steps] if evaluated else steps
@@ -273,7 +278,7 @@ def _bars(
 
 
 def _band(seeds: list[Series], style: dict[str, str]) -> list[go.Scatter]:
-    """Draw the mean over seeds, with a band around it over the steps that all of them have."""
+    """Draw the mean over seeds with a band, over the steps that all seeds share."""
     steps, grid = _over_seeds(seeds)
     ends = spread.ends_over_seeds(grid)
     low, high, mean = (
@@ -290,15 +295,17 @@ def _band(seeds: list[Series], style: dict[str, str]) -> list[go.Scatter]:
 
 
 def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
-    """About that many points: the lowest and the highest of each stretch, so no spike is lost.
+    """Thin a curve to about `most` points, keeping the minimum and maximum of each interval.
+
+    No spike is lost.
 
     Args:
-        steps: Where the values were measured, (points,).
-        values: (points,).
-        most: How many points are enough for the eye; fewer are left as they are.
+        steps: Steps of the values, (points,).
+        values: Values, (points,).
+        most: Target number of points; a shorter curve is returned unchanged.
 
     Returns:
-        The steps and values that are left, each (points left,).
+        The remaining steps and values, each (remaining points,).
 
     Example:
         >>> steps, values = decimate(range(10_000), [9.0] + 9_999 * [1.0], most=100)
@@ -317,7 +324,7 @@ def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
 
 
 def describe(series: Iterable[Series]) -> str:
-    """The finding in words, for people who do not see the figure: start and end of each method."""
+    """Describe the first and last evaluation loss of each method, as alt text."""
     runs: dict[str, list[Series]] = {}
     for line in series:
         if line["kind"] == "eval" and len(line["steps"]):

@@ -1,6 +1,6 @@
-"""How long engines take for a sample of a circuit, against the batch they are given.
+"""Plot of the time per sample of simulators against the batch size.
 
-Takes times that were measured elsewhere; they are of one machine at one moment.
+Takes measured times, which hold for one machine at one moment.
 """
 
 import functools
@@ -31,12 +31,12 @@ def _example() -> dict:
 def engine_speeds(
     lines: Mapping[str, Points], auto: str = "", of: str = "a circuit", theme: str = "light"
 ) -> Figure:
-    """Microseconds per sample against the samples of a batch, one line per engine; lower is faster.
+    """Plot microseconds per sample against batch size, one line per engine; lower is faster.
 
     Args:
-        lines: By engine, (samples, microseconds per sample), of values and both gradients.
-        auto: The engine that "auto" takes; none leaves it open.
-        of: What was run.
+        lines: By engine, (samples, microseconds per sample) of values and both gradients.
+        auto: Engine that "auto" selects; empty marks none.
+        of: Name of the circuit, for the texts.
         theme: "light", "dark" or "page".
 
     Example:
@@ -66,7 +66,7 @@ def _end(points: Points) -> str:
 
 
 def number(microseconds: float) -> str:
-    """Microseconds in three digits, or whole ones.
+    """Format microseconds with three digits, or as a whole number.
 
     Example:
         >>> number(3.14159), number(145_678.9)

@@ -1,6 +1,7 @@
-"""A trained adapter elsewhere: its loss with shots, with noise, with a part cut off, on other rows, about that of the start.
+"""Plot of the loss of a trained adapter under evaluation variants.
 
-Takes losses that were computed (`qtha_lab.training.evaluation_variants` does it); says nothing of other runs or seeds.
+Variants are shots, noise, an ablated part or other rows. Takes the losses of
+`qtha_lab.training.evaluation_variants`. Shows one adapter, no other runs or seeds.
 """
 
 import functools
@@ -17,13 +18,13 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, written
 
 TRAINED, START = "as trained", "at the start"
-ROW = 2.6  # letters' heights of a name with its mark below
-FRAME = 4.0  # of a panel beside its rows
+ROW = 2.6  # in letter heights: a name with its marker below
+FRAME = 4.0  # in letter heights: frame of a panel beside its rows
 STYLE = {"color": themes.BLUE, "dash": "solid", "symbol": "circle"}
 
 
 class Way(TypedDict):
-    """How an adapter was evaluated, on which rows and how many of them, and its loss in nats."""
+    """Evaluation variant: name, data set, loss in nats and number of rows."""
 
     name: str
     on: str
@@ -51,10 +52,12 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def loss_by_variant(ways: Sequence[Way], theme: str = "light") -> Figure:
-    """A row for each way, a panel for each set of rows, with a line from the loss as trained and one at the start's.
+    """Plot the loss of each variant, with one panel per data set.
+
+    Reference lines stand at the loss as trained and at the loss at initialisation.
 
     Args:
-        ways: "as trained", "at the start" and any others, from the top.
+        ways: Variants "as trained", "at the start" and any others, from the top.
         theme: "light", "dark" or "page".
 
     Example:
@@ -89,7 +92,7 @@ def _loss(group: Sequence[Way], name: str) -> float | None:
 
 
 def _difference(way: Way, group: Sequence[Way]) -> float | None:
-    """To the loss as trained, on the same rows."""
+    """Return the difference to the loss as trained, on the same rows."""
     trained = _loss(group, TRAINED)
     return None if trained is None else way["loss"] - trained
 
@@ -139,14 +142,14 @@ def _draw(groups: dict[str, list[Way]], page_style: PageStyle) -> go.Figure:
 
 
 def _name(words: str, page_style: PageStyle) -> dict:
-    """Words at the left edge, hanging from their place, on paper that hides the grid."""
+    """Return a left-aligned annotation with an opaque background that hides the grid."""
     text = {"text": words, "font": {"size": page_style.small}, "align": "left"}
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "top", "borderpad": 0}
     return {**text, **place, "bgcolor": page_style.inks.paper, "showarrow": False}
 
 
 def _panel(group: list[Way], page_style: PageStyle) -> list[go.Scatter]:
-    """The references over the whole panel, and a stem with a mark for every way."""
+    """Return the reference lines over the panel, and a stem with a marker per variant."""
     traces = []
     for name, dash in ((TRAINED, "solid"), (START, "dot")):
         if (at := _loss(group, name)) is not None:

@@ -1,6 +1,7 @@
-"""How near the states of an ansatz come to random ones (Haar), against its layers.
+"""Plot of the distance of an ansatz from Haar-random states, against layers.
 
-Divergences come from elsewhere; a small one is no promise of a good fit, and hard to train.
+Takes computed divergences. A small divergence does not imply a good fit, and such circuits are hard
+to train.
 """
 
 import functools
@@ -18,7 +19,7 @@ from qtha_lab.figures.machinery.table import Table
 
 
 class Expressed(TypedDict):
-    """The divergence of an ansatz's fidelities from those of Haar-random states."""
+    """KL divergence of an ansatz's state fidelities from those of Haar-random states."""
 
     ansatz: str
     n_layers: int
@@ -40,11 +41,13 @@ def _example() -> dict:
 def expressibility(
     points: Sequence[Expressed], n_qubits: int | None = None, theme: str = "light"
 ) -> Figure:
-    """Divergence from Haar-random states against layers, one line per ansatz; lower is more expressive.
+    """Plot the divergence from Haar-random states against layers, one line per ansatz.
+
+    Lower is more expressive.
 
     Args:
         points: One per ansatz and number of layers.
-        n_qubits: Of all circuits, for the caption; None leaves it out.
+        n_qubits: Number of qubits of all circuits, for the caption; None omits it.
         theme: "light", "dark" or "page".
 
     Example:

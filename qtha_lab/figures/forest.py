@@ -1,6 +1,6 @@
-"""Paired differences with their intervals, a row each, about a line at zero: who differs from what, and how surely.
+"""Plot of paired differences between methods with their intervals, one row each.
 
-Takes differences that were worked out (`qtha_lab.studies.comparison.claims` does it); decides nothing of its own.
+Takes the differences of `qtha_lab.studies.comparison.claims`. Makes no decision.
 """
 
 import functools
@@ -16,14 +16,17 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-NAMES = 0.4  # of the width, at most
-UNSEEN = 0.002  # of the range: a band that is thinner than a line
-EDGE = 0.06  # of the range, left free at both ends
+NAMES = 0.4  # of the width: most that names may take
+UNSEEN = 0.002  # of the range: a thinner band is not visible
+EDGE = 0.06  # of the range: margin at both ends
 _PLAIN = {"dash": "solid", "symbol": "circle"}
 
 
 class Difference(TypedDict):
-    """A row: what is compared, the difference with its interval, whether it is shown, and what rounding makes."""
+    """Paired difference with its interval, its decision, and the effect of rounding noise.
+
+    `shown` states whether the difference is significant; `floor` is the noise floor.
+    """
 
     label: str
     mean: float
@@ -56,13 +59,13 @@ def forest(
     level: float = 0.05,
     theme: str = "light",
 ) -> Figure:
-    """Differences with their intervals, a row each.
+    """Plot differences with their intervals, one row each, about a line at zero.
 
     Args:
-        differences: What is to be shown, from the top.
-        measure: What they are differences of, as in `labels`.
-        reference: The method that was taken away from each; "" where rows are no methods, and each has its own.
-        level: Chance of error of one interval.
+        differences: Rows of the plot, from the top.
+        measure: Name of the compared quantity in `labels`.
+        reference: Subtracted method; "" where rows are no methods and each has its own reference.
+        level: Error probability of one interval.
         theme: "light", "dark" or "page".
 
     Example:
@@ -97,7 +100,7 @@ def forest(
 
 
 def _rounding(rows: list[Difference]) -> str:
-    """Say what the grey bands are, or that rounding makes too little to be seen."""
+    """Explain the grey bands, or state that rounding noise is too small to draw."""
     floors = [floor for row in rows if (floor := row.get("floor"))]
     if not floors:
         return ""
@@ -122,10 +125,10 @@ def _axis(measure: str, reference: str) -> str:
 def _draw(rows: list[Difference], measure: str, reference: str, page_style: PageStyle) -> go.Figure:
     names = [page_style.wrap(row["label"], NAMES * page_style.width) for row in rows]
     halves = [0.65 * (name.count("<br>") + 1) + 0.45 for name in names]
-    depth = max(2 * sum(halves), 1.0)  # in letters' heights, downward
+    depth = max(2 * sum(halves), 1.0)  # in letter heights, downward
     figure = go.Figure(_zero(depth, page_style))
     styles = themes.distinct_styles(row["label"] for row in rows)
-    if not reference:  # rows are no methods, which alone have colours
+    if not reference:  # rows are no methods; only methods have colours
         styles = {label: {**_PLAIN, "color": page_style.inks.text} for label in styles}
     y = 0.0
     for row, name, half in zip(rows, names, halves, strict=True):
@@ -133,7 +136,7 @@ def _draw(rows: list[Difference], measure: str, reference: str, page_style: Page
         _add_row(figure, row, y, styles[row["label"]], page_style)
         figure.add_annotation(**_text(name, y, 0, "right", page_style))
         if not page_style.narrow:
-            number = _number(row).replace("-", "−")  # as the ticks have it
+            number = _number(row).replace("-", "−")  # the minus sign of the ticks
             figure.add_annotation(**_text(number, y, 1, "left", page_style))
         y += half
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
@@ -164,7 +167,7 @@ def _zero(depth: float, page_style: PageStyle) -> go.Scatter:
 
 
 def _range(rows: list[Difference]) -> list[float]:
-    """From the least to the largest that is drawn, with zero in it."""
+    """Return the least and the largest drawn value, including zero."""
     floors = [row.get("floor") or 0.0 for row in rows]
     low = min([0.0, *(row["low"] for row in rows), *(-floor for floor in floors)])
     high = max([0.0, *(row["high"] for row in rows), *floors])
@@ -173,7 +176,7 @@ def _range(rows: list[Difference]) -> list[float]:
 
 
 def _text(words: str, y: float, x: int, side: str, page_style: PageStyle) -> dict:
-    """Words beside the axes, at the height of their row."""
+    """Return a text beside the axes, at the height of its row."""
     place = {"xref": "paper", "x": x, "xanchor": "right" if x == 0 else "left", "y": y}
     text = {"text": words, "font": {"size": page_style.font}, "align": side, "yanchor": "middle"}
     shift = 0.5 * page_style.font * (1 if x else -1)

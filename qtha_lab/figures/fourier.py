@@ -1,6 +1,6 @@
-"""Which frequencies of a datum a circuit's read-out contains, and how large they are on average.
+"""Plot of the Fourier spectrum of a circuit's read-out as a function of an input.
 
-Takes magnitudes that were computed elsewhere (`qtha_lab.analysis.circuits.fourier`).
+Takes magnitudes from `qtha_lab.analysis.circuits.fourier`.
 """
 
 import functools
@@ -16,7 +16,7 @@ from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-PRESENT = 1e-6  # a smaller coefficient is rounding
+PRESENT = 1e-6  # a smaller coefficient is rounding noise
 PATTERNS = ("", "/", "x", "\\", ".")
 
 
@@ -35,11 +35,11 @@ def fourier_spectrum(
     of: str = "⟨Z0⟩ in x0",
     theme: str = "light",
 ) -> Figure:
-    """Bars of the mean size of every Fourier coefficient, a label beside the other.
+    """Plot the mean magnitude of every Fourier coefficient as bars, grouped by label.
 
     Args:
-        spectra: Frequencies and mean sizes by label.
-        of: Which read-out, as a function of which datum.
+        spectra: Frequencies and mean magnitudes by label.
+        of: Name of the read-out and of its input.
         theme: "light", "dark" or "page".
 
     Example:

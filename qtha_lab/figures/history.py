@@ -1,6 +1,7 @@
-"""Any quantity that runs record over their training, against steps, seconds or tokens, smoothed or not.
+"""Plot of any recorded quantity of runs against steps, seconds or tokens.
 
-A line is `{"label", "seed", "x", "y"}`; nothing here reads a run. `curves` draws both losses of a comparison.
+A line is `{"label", "seed", "x", "y"}`, smoothed on request. Reads no run. `curves` draws both
+losses of a comparison.
 """
 
 import functools
@@ -27,7 +28,7 @@ Style = dict[str, str]
 
 
 class Line(TypedDict):
-    """What one run recorded of one quantity; a mark stands at each point where they are few."""
+    """Recorded values of one quantity of one run."""
 
     label: str
     seed: int
@@ -60,16 +61,16 @@ def run_history(
     bands: bool = True,
     theme: str = "light",
 ) -> Figure:
-    """One quantity of several runs; seeds become a mean and a band from the least to the most.
+    """Plot one quantity of several runs, with seeds as a mean and a min–max band.
 
     Args:
-        lines: What each run recorded.
-        x: What runs along, as in `labels`: "step", "seconds" or "tokens".
-        y: What is drawn.
-        smoothing: Weight of what came before in a running mean, 0 to 0.999; the recorded line stays, faint.
-        log_x: Whether x is logarithmic; what is not above 0 is left out.
-        log_y: Whether y is.
-        bands: Whether the seeds of a label are drawn as one; else each is a line.
+        lines: Recorded values, one line per run.
+        x: Quantity of the x axis in `labels`: "step", "seconds" or "tokens".
+        y: Quantity of the y axis in `labels`.
+        smoothing: Decay of the running mean, 0 to 0.999; the recorded line stays, faint.
+        log_x: Use a logarithmic x axis; values of 0 and below are omitted.
+        log_y: Use a logarithmic y axis; values of 0 and below are omitted.
+        bands: Draw the seeds of a label as one mean and band; else each is a line.
         theme: "light", "dark" or "page".
 
     Example:
@@ -104,17 +105,19 @@ def run_history(
 
 
 def smooth(values: Values, weight: float) -> np.ndarray:
-    """Running mean in which each earlier value counts `weight` times the next, the start not favoured.
+    """Return the exponentially weighted running mean, corrected for the first values.
+
+    Each earlier value has `weight` times the weight of the next.
 
     Args:
-        values: (points,); one that is not a number is left out of the mean and stays a gap.
-        weight: 0 changes nothing.
+        values: (points,); a value that is not finite is skipped and stays a gap.
+        weight: Decay per point; 0 returns the values unchanged.
 
     Returns:
-        (points,); that of a point depends on no later one.
+        Means, (points,); each depends on no later value.
 
     Source:
-        Kingma and Ba 2015, arXiv:1412.6980, section 3 (the correction of the start).
+        Kingma and Ba 2015, arXiv:1412.6980, section 3 (bias correction).
 
     Example:
         >>> smooth([1.0, 3.0], 0.5).tolist()  # (0.5 * 1 + 3) / (0.5 + 1)
@@ -172,7 +175,7 @@ def _draw(
 def _line(
     line: Line, style: Style, smoothing: float, page_style: PageStyle, named: bool
 ) -> list[go.Scatter]:
-    """A run: what was recorded, faint where it is smoothed, then the running mean."""
+    """Return the recorded line, faint where it is smoothed, and the running mean."""
     words = f"seed {line['seed']}"
     smoothed = smooth(line["y"], smoothing)
     trace = _trace(line["label"], style, line["x"], smoothed, words, page_style)
@@ -186,7 +189,10 @@ def _line(
 def _band(
     label: str, seeds: list[Line], style: Style, smoothing: float, page_style: PageStyle
 ) -> list[go.Scatter]:
-    """Least and most of the seeds where all of them were recorded, and their mean; behind them each, faint."""
+    """Return the min–max band and mean over seeds, with each seed faint behind.
+
+    The band covers the points that all seeds recorded.
+    """
     common = sorted(set.intersection(*(set(map(float, line["x"])) for line in seeds)))
     grid = np.array([_at(line["x"], smooth(line["y"], smoothing), common) for line in seeds])
     low, high, mean = (
@@ -215,7 +221,10 @@ def _at(x: Values, y: Values, places: Sequence[float]) -> list[float]:
 def _trace(
     label: str, style: Style, x: Values, y: Values, words: str, page_style: PageStyle
 ) -> go.Scatter:
-    """All points on a screen, which thins them itself; on paper as many as can be seen."""
+    """Return a line with all points on a screen, or thinned points on paper.
+
+    A screen thins the points itself.
+    """
     if not page_style.on_screen:
         x, y = decimate(x, y)
     few = len(x) <= 12
@@ -227,7 +236,7 @@ def _trace(
 
 
 def _faint(trace: Any) -> go.Scatter:
-    """The same line behind another: thin, pale and not in the legend."""
+    """Make a line thin, pale and absent from the legend."""
     color = themes.faint(trace.line.color, FAINT)
     trace.update(mode="lines", line={"color": color, "dash": "solid"}, showlegend=False)
     trace.line.width *= 0.7

@@ -1,6 +1,6 @@
-"""How much of the spread of results each setting explains, with what the few trials leave open.
+"""Plot of the share of variance that each setting explains, with its interval.
 
-Takes shares that were worked out (`qtha_lab.studies.comparison.trial_statistics` does it) and draws them.
+Takes the shares of `qtha_lab.studies.comparison.trial_statistics`.
 """
 
 import functools
@@ -18,7 +18,7 @@ from qtha_lab.figures.machinery.table import Table
 
 
 class Share(NamedTuple):
-    """The share of the variance that a setting explains, 0 to 1, and its interval."""
+    """Share of the variance that a setting explains, 0 to 1, and its interval."""
 
     share: float
     low: float
@@ -46,12 +46,12 @@ def setting_importance(
     measure: str = "eval_loss",
     theme: str = "light",
 ) -> Figure:
-    """The share of each setting as a symbol with its interval, a row per setting.
+    """Plot the share of each setting with its interval, one row per setting.
 
     Args:
-        shares: By method, by setting.
-        trials: How many were looked at, by method.
-        measure: Whose spread is explained.
+        shares: Shares by method, then by setting.
+        trials: Number of analysed trials by method.
+        measure: Quantity whose variance is explained.
         theme: "light", "dark" or "page".
 
     Example:
@@ -83,7 +83,7 @@ def setting_importance(
 
 
 def _draw(shares: dict[str, dict[str, Share]], page_style: PageStyle) -> go.Figure:
-    """Rows of settings, the most important at the top; methods of a row a little apart."""
+    """Draw settings as rows, the most important at the top, with methods slightly apart."""
     most: dict[str, float] = {}
     for of in shares.values():
         for name, share in of.items():

@@ -1,6 +1,8 @@
-"""What a prepared start is worth: the error of the energy before and after training against the bond, and slopes over n.
+"""Plot of energy errors of initial states against bond dimension, and gradient trends.
 
-Takes numbers (`qtha_lab.reproductions.machinery.points.energies_of` has them of a verdict); runs nothing.
+Shows the error before and after training, and the fall of squared gradients with the number of
+qubits. Takes numbers, such as those of `qtha_lab.reproductions.machinery.points.energies_of`. Runs
+no circuit.
 """
 
 import functools
@@ -21,10 +23,11 @@ BEFORE, AFTER = "before training", "after training"
 
 
 class Start(TypedDict):
-    """One start with one seed; `bond` is None of angles that no tensor network prepared.
+    """Initial state with one seed; `bond` is None without a tensor network.
 
-    `start_error` is of the prepared state alone, `energy_error` of the trained one, both relative; `slope_fall` is how
-    many times larger mean squared slopes are at few qubits than at many.
+    `start_error` is the error of the prepared state and `energy_error` that of the trained one,
+    both relative. `slope_fall` is the ratio of the mean squared gradient at few qubits to that at
+    many.
     """
 
     label: str
@@ -50,10 +53,10 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def start_energy(starts: Sequence[Start], theme: str = "light") -> Figure:
-    """Errors of the energy against the bond dimension of the start, and the trend of slopes over n.
+    """Plot the energy error against the initial bond dimension, and the gradient trend.
 
     Args:
-        starts: One for every start and seed.
+        starts: One entry per initial state and seed.
         theme: "light", "dark" or "page".
 
     Example:

@@ -1,6 +1,7 @@
-"""Where methods end at each learning rate: a line per method, a band over its seeds, the best marked.
+"""Plot of the final result against the learning rate, one line per method.
 
-Takes ends of runs as numbers; which rate is best is read off, not fitted.
+Bands cover the seeds, and the best rate is marked. Takes final results as numbers; the best rate is
+the best measured one, not a fit.
 """
 
 import functools
@@ -22,11 +23,11 @@ from qtha_lab.figures.machinery.spread import MOST_BANDS, error_bar
 from qtha_lab.figures.machinery.table import Table, written
 
 MOST_TICKS = 6
-FAR = 4  # times as far from the best as the middle value: what is worse leaves the frame
+FAR = 4  # values more than this many times as far from the best as the median leave the frame
 
 
 class End(TypedDict):
-    """What a run came to at a learning rate; None where it diverged."""
+    """Final result of a run at a learning rate; None for a diverged run."""
 
     label: str
     seed: int
@@ -35,7 +36,7 @@ class End(TypedDict):
 
 
 class AtRate(NamedTuple):
-    """The seeds of a label at a rate."""
+    """Mean and range over the seeds of a label at one learning rate."""
 
     rate: float
     mean: float
@@ -66,11 +67,11 @@ def _example() -> dict:
 def loss_against_rate(
     ends: Sequence[End], measure: str = "eval_loss", theme: str = "light"
 ) -> Figure:
-    r"""What each method came to at each learning rate.
+    r"""Plot the final result of each method against the learning rate.
 
     Args:
-        ends: A run each.
-        measure: What the values are, as in `labels`.
+        ends: One entry per run.
+        measure: Name of the measured quantity in `labels`.
         theme: "light", "dark" or "page".
 
     Example:
@@ -130,14 +131,14 @@ def _findings(best: dict[str, AtRate], measure: str) -> str:
 
 
 def at_rates(ends: Sequence[End], label: str) -> list[AtRate]:
-    """The means of a label over its seeds, by rising rate; a rate at which a seed diverged has none."""
+    """Return the means over seeds by rising rate; a diverged seed leaves no mean."""
     by_rate: dict[float, list[End]] = {}
     for end in ends:
         if end["label"] == label:
             by_rate.setdefault(end["learning_rate"], []).append(end)
     points = []
     for rate, here in sorted(by_rate.items()):
-        seeds = len({end["seed"] for end in here})  # the same run again is no further one
+        seeds = len({end["seed"] for end in here})  # a repeated run adds no seed
         values = [end["value"] for end in here]
         numbers = [v for v in values if v is not None]
         whole = len(numbers) == len(values)
@@ -149,7 +150,7 @@ def at_rates(ends: Sequence[End], label: str) -> list[AtRate]:
 
 
 def shared_best(by_label: dict[str, list[AtRate]], measure: str) -> float | None:
-    """The rate that all labels have at which their mean is best; None where they share none.
+    """Return the common rate with the best average of means; None without common rates.
 
     Example:
         >>> points = [AtRate(0.1, 3.0, 3.0, 3.0, 1, 0), AtRate(1.0, 2.0, 2.0, 2.0, 1, 0)]
@@ -219,7 +220,7 @@ def _draw(
 
 
 def _rate_axis(rates: list[float]) -> dict:
-    """Logarithmic, with ticks at the rates where they are few."""
+    """Return a logarithmic axis, with ticks at the rates where they are few."""
     axis, different = ticks.log_axis(rates), sorted(set(rates))
     if len(different) > MOST_TICKS:
         return axis
@@ -229,7 +230,7 @@ def _rate_axis(rates: list[float]) -> dict:
 def _band(
     label: str, points: list[AtRate], style: dict, page_style: PageStyle
 ) -> tuple[list[go.Scatter], go.Scatter]:
-    """Draw the two edges of a band over the seeds, and the line through the means."""
+    """Draw the edges of a band over the seeds, and a line of means."""
     rates = [p.rate for p in points]
     edges = [
         go.Scatter(x=rates, y=[getattr(p, end) for p in points], mode="lines", line_width=0,
@@ -246,7 +247,7 @@ def _band(
 
 
 def frame_of(values: Sequence[float], lower_is_better: bool = True) -> list[float] | None:
-    """The ends of an axis on which the good values are told apart, whatever the worst are; None where all fit.
+    """Return axis limits that resolve the good values; None where all values fit.
 
     Example:
         >>> frame_of([4.1, 4.2, 4.3]), frame_of([4.0, 4.25, 9.0])
@@ -267,7 +268,7 @@ def _diverged(
     page_style: PageStyle,
     frame: list[float] | None,
 ) -> list[go.Scatter]:
-    """A cross at the worse edge of the plot for every rate at which a run diverged."""
+    """Mark each rate with a diverged run by a cross at the worse edge."""
     whole = [v for points in by_label.values() for p in _whole(points) for v in (p.low, p.high)]
     if not whole:
         return []

@@ -1,6 +1,6 @@
-"""A matrix product operator as a diagram: cores in a row, bonds as thick as they are wide.
+"""Diagram of a matrix product operator: cores in a row, joined by bonds.
 
-Takes sizes; decomposes nothing.
+The thickness of a bond shows its dimension. Takes sizes; decomposes nothing.
 """
 
 import functools
@@ -30,7 +30,7 @@ def mpo_diagram(
     entropies: Sequence[float] | None = None,
     theme: str = "light",
 ) -> Figure:
-    """Cores with their output legs up, input legs down, and a bond between each two.
+    """Draw cores with output legs up, input legs down, and a bond between neighbours.
 
     Args:
         in_dims: Input factor of each core.
@@ -40,7 +40,7 @@ def mpo_diagram(
         theme: "light", "dark" or "page".
 
     Raises:
-        ValueError: If the lengths do not belong together.
+        ValueError: If the numbers of factors, bonds and entropies do not match.
 
     Example:
         >>> mpo_diagram((2, 2), (2, 2), (2,)).alt
@@ -78,7 +78,9 @@ def mpo_diagram(
 
 
 def largest_bonds(in_dims: Sequence[int], out_dims: Sequence[int]) -> list[int]:
-    """The bond dimensions that suffice for any matrix: the smaller side of each cut.
+    """Return the bond dimensions that suffice for any matrix.
+
+    Each is the smaller side of its cut.
 
     Example:
         >>> largest_bonds((2, 2, 2), (2, 2, 2))
@@ -90,7 +92,7 @@ def largest_bonds(in_dims: Sequence[int], out_dims: Sequence[int]) -> list[int]:
 
 
 def n_parameters(in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int]) -> int:
-    """The entries of all cores, the sum of R_k · i_k · o_k · R_{k+1}.
+    """Count the entries of all cores, Σ_k R_k i_k o_k R_{k+1}.
 
     Args:
         in_dims: Input factor of each core.

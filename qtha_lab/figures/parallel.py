@@ -1,6 +1,6 @@
-"""Runs as lines over upright axes, one per setting and one for the result: which settings go with a good one.
+"""Parallel coordinates of runs: a line through settings and result.
 
-A run is `{"id", "label", "values"}`; nothing here reads one. What is brushed is drawn strong, the rest pale.
+A run is `{"id", "label", "values"}`. Selected runs are drawn strong, the others pale. Reads no run.
 """
 
 import functools
@@ -21,12 +21,12 @@ from qtha_lab.figures.scatter import RunValues
 
 PALE = 0.12
 LEVELS = 5  # of colour
-SPREAD = 0.05  # of the height, so that runs of the same setting are seen beside each other
-FAR = 12  # a positive axis whose ends are so many times apart is logarithmic
+SPREAD = 0.05  # of the height: spread of runs with the same setting
+FAR = 12  # a positive axis with at least this ratio of its ends is logarithmic
 
 
 class Scale(NamedTuple):
-    """An upright axis: what stands at which height, 0 to 1, and the ticks to name."""
+    """Vertical axis: the height of each value, 0 to 1, and the labelled ticks."""
 
     name: str
     heights: dict[Any, float]
@@ -36,7 +36,7 @@ class Scale(NamedTuple):
     high: float = 1.0
 
     def value(self, height: float) -> float:
-        """The number at a height; of an axis of words the place in their list."""
+        """Return the number at a height, or the list index on an axis of texts."""
         number = self.low + height * (self.high - self.low)
         return 10**number if self.log else number
 
@@ -61,13 +61,13 @@ def parallel_coordinates(
     brushed: Collection[str] = (),
     theme: str = "light",
 ) -> Figure:
-    """A line per run through its settings to its result.
+    """Draw one line per run through its settings to its result.
 
     Args:
-        runs: Those without a result are left out; a line has a gap where a setting is not theirs.
+        runs: Runs to draw; those without a result are omitted, a missing setting is a gap.
         axes: Settings, from left to right.
-        measure: The result, on the last axis.
-        brushed: Ids of the runs that are picked out; none picks out all.
+        measure: Name of the result, on the last axis.
+        brushed: Ids of the selected runs; empty selects all.
         theme: "light", "dark" or "page".
 
     Example:
@@ -107,7 +107,9 @@ def parallel_coordinates(
 
 
 def scale(name: str, values: Sequence[Any]) -> Scale:
-    """The axis of a setting: words evenly, numbers by their size, far apart ones by their logarithm.
+    """Return the axis of a setting: texts evenly spaced, numbers linear or logarithmic.
+
+    Positive numbers whose largest is at least 12 times the smallest are logarithmic.
 
     Example:
         >>> scale("r", [2, 4, 8]).heights, scale("schedule", ["linear", "cosine"]).heights
@@ -139,12 +141,12 @@ def _tick(value: float) -> str:
 def inside(
     run: RunValues, scales: Mapping[str, Scale], boxes: Mapping[str, Sequence[tuple[float, float]]]
 ) -> bool:
-    """Whether a run goes through one of the boxes of every axis that has any.
+    """Return True if a run passes a box on every axis that has boxes.
 
     Args:
-        run: Its values count.
-        scales: Axes by name.
-        boxes: Of axes by name, ranges of height, 0 to 1.
+        run: Run to test.
+        scales: Axes by setting name.
+        boxes: Ranges of height, 0 to 1, by axis name.
 
     Example:
         >>> run = {"id": "a", "label": "lora", "values": {"r": 2}}
@@ -182,21 +184,19 @@ def _draw(
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **hidden)
     height = page_style.height + (1.35 * tiers * page_style.font if tiers > 3 else 0)
-    above = (
-        (1.35 * tiers + 0.8) * page_style.font / height
-    )  # what the names of the axes take of the page
+    above = (1.35 * tiers + 0.8) * page_style.font / height  # width of the axis names
     figure.update_yaxes(range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **hidden)
     margin = dict.fromkeys("lrb", 0.5 * page_style.font)
     margin["t"] = (
         2.5 if page_style.on_screen else 0.5
-    ) * page_style.font  # there are tools over it
+    ) * page_style.font  # space for the toolbar above
     if tiers > 3:
         figure.update_layout(height=height)
     return figure.update_layout(dragmode="select", showlegend=False, margin=margin)
 
 
 def _ranks(runs: Sequence[RunValues], measure: str) -> dict[str, float]:
-    """Where each run stands among the others, by id: 0 the worst, 1 the best."""
+    """Return the rank of each run by id: 0 is worst, 1 is best."""
     lower = measure not in MEASURES or MEASURES[measure].better == "lower"
     order = sorted(runs, key=lambda run: run["values"][measure], reverse=lower)
     return {run["id"]: place / max(1, len(order) - 1) for place, run in enumerate(order)}
@@ -209,7 +209,10 @@ def _lines(
     page_style: PageStyle,
     level: int,
 ) -> go.Scatter:
-    """Runs that came to about the same in one trace, a gap after each; the better, the redder and thicker."""
+    """Draw runs of one result level as one trace, with a gap after each.
+
+    A better level is redder and thicker.
+    """
     points = [
         (place, _height(run, axis, ranks[run["id"]], place == len(scales) - 1), run["id"],
          f"{run['label']}, {labels.label_of(axis.name).words} {written(run['values'].get(axis.name))}")
@@ -229,7 +232,7 @@ def _lines(
 
 
 def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float | None:
-    """Where a run crosses an axis; runs of the same setting a little apart, the better the higher."""
+    """Return the height of a run on an axis, higher for better results."""
     height = axis.heights.get(run["values"].get(axis.name))
     if height is None or is_result:
         return height
@@ -247,10 +250,12 @@ def _ticks_width(axis: Scale, page_style: PageStyle) -> float:
 def _titles(
     scales: Sequence[Scale], step: float, page_style: PageStyle
 ) -> tuple[list[tuple[str, float]], float]:
-    """Break the titles of axes so that none lies on its neighbour, every other one higher where they are wide.
+    """Break the titles of axes so that none overlaps its neighbour.
+
+    Where titles are wide, every other one is higher.
 
     Returns:
-        Each title with the lines below it that stay free, and the lines that all of them take.
+        Each title with its free lines below, and the total number of lines.
     """
     names = [labels.axis(axis.name) for axis in scales]
     titles = [page_style.wrap(name, 0.95 * step) for name in names]
@@ -272,7 +277,7 @@ def _upright(
     last: bool,
     step: float,
 ) -> None:
-    """Draw an axis: its line, its title above and its ticks, clear of the lines that come in."""
+    """Draw an axis with its line, its title above and its ticks."""
     line = {"color": page_style.inks.text, "width": max(1, 0.08 * page_style.font)}
     figure.add_shape(type="line", x0=place, x1=place, y0=-0.03, y1=1.03, line=line, layer="below")
     side = "left" if place == 0 else "right" if last else "center"
@@ -292,7 +297,7 @@ def _upright(
 
 
 def _cut(text: str, room: float, page_style: PageStyle) -> str:
-    """Cut a tick to the pixels up to the next axis."""
+    """Shorten a tick label to the pixels up to the next axis."""
     while len(text) > 2 and page_style.text_width(text, page_style.small) > room:
         text = text.removesuffix("…")[:-1] + "…"
     return text

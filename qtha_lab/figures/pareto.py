@@ -1,6 +1,6 @@
-"""Quality against cost, one point per method: who is beaten by nobody.
+"""Plot of quality against cost with the Pareto front, one point per method.
 
-Cost may be parameters, time or memory. A front over a few runs says nothing of methods not tried.
+Cost may be parameters, time or memory. The front covers only the methods and runs shown.
 """
 
 import functools
@@ -32,7 +32,7 @@ BARS = {
 
 
 class Point(TypedDict):
-    """A method's cost and quality: means over the seeds, and the ends of a bar where they are known."""
+    """Mean cost and quality of a method over seeds, with error bars where known."""
 
     label: str
     cost: float
@@ -64,16 +64,16 @@ def pareto(
     reference: str = "the first method",
     theme: str = "light",
 ) -> Figure:
-    """Quality against cost with the front of those that no other beats in both.
+    """Plot quality against cost with the Pareto front of undominated methods.
 
     Args:
-        points: One per method; bars run from `quality_low` to `quality_high`, and along the cost from `cost_low` to
-            `cost_high` where it differs between the seeds, as seconds do and parameters do not.
-        cost: What the cost is, as in `labels`; less is better.
-        quality: What the quality is, as in `labels`.
-        lower_is_better: Whether a small quality is the good one; None is as `qtha_lab.core.metrics` says.
-        bars: What the ends of the bars are: the "range" over the seeds, an "interval" of the mean, or an interval of the
-            "paired" difference to a reference, which has no bar.
+        points: One per method; bars run from `quality_low` to `quality_high` and `cost_low` to
+            `cost_high`, where costs differ between seeds (seconds do, parameters do not).
+        cost: Name of the cost in `labels`; less is better.
+        quality: Name of the quality in `labels`.
+        lower_is_better: A lower quality value is better; None uses `qtha_lab.core.metrics`.
+        bars: Meaning of the bars: "range" over the seeds, "interval" of the mean, or
+            interval of the "paired" difference to a reference, which has no bar.
         reference: Name of the reference of paired differences.
         theme: "light", "dark" or "page".
 
@@ -122,7 +122,9 @@ def _capital(text: str) -> str:
 
 
 def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
-    """The points that no other is at least as good as in both and better in one, cheapest first.
+    """Return the points that no other point dominates, cheapest first.
+
+    A point dominates another if it is at least as good in both values and better in one.
 
     Example:
         >>> points = [{"label": "a", "cost": 2, "quality": 3.0}, {"label": "b", "cost": 1, "quality": 4.0},
@@ -158,7 +160,10 @@ def _draw(
 
 
 def _cost_axis(costs: list[float]) -> dict:
-    """Return a logarithmic axis where the costs are far apart, else one around them, from zero if that is near."""
+    """Return a logarithmic axis for widely spread costs, else a linear one.
+
+    The linear axis starts at zero where zero is near.
+    """
     if _is_log(costs):
         return ticks.log_axis(costs, ticks.thousands)
     if costs and min(costs) > 2 * (max(costs) - min(costs)) > 0:
@@ -185,7 +190,7 @@ def _marker(point: Point, style: dict[str, str], page_style: PageStyle) -> go.Sc
 def _bar(
     value: float, low: float | None, high: float | None, page_style: PageStyle
 ) -> dict[str, Any] | None:
-    """An error bar of plotly with these ends; None where they are not known."""
+    """Return a plotly error bar with these ends; None where the ends are unknown."""
     if low is None or high is None:
         return None
     return {

@@ -1,6 +1,7 @@
-"""Perplexity against the bits of a weight: a line per way to round, a dot per seed, the whole model across.
+"""Plot of perplexity against bits per weight, one line per quantisation scheme.
 
-Takes runs as numbers (`qtha_lab.reproductions.machinery.points.rounded_of` has them of a verdict); reads none.
+Each seed is a dot, and the unquantised model a horizontal line. Takes numbers, such as those of
+`qtha_lab.reproductions.machinery.points.rounded_of`.
 """
 
 import functools
@@ -14,7 +15,7 @@ from qtha_lab.figures.machinery.table import Table
 
 
 class Run(TypedDict):
-    """The perplexity of one model with one seed; `bits` is None of a base that is not rounded."""
+    """Perplexity of a model with one seed; `bits` is None without quantisation."""
 
     label: str
     bits: int | None
@@ -36,10 +37,10 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def perplexity_by_bits(runs: Sequence[Run], theme: str = "light") -> Figure:
-    """Perplexity against the number of bits.
+    """Plot perplexity against the number of bits.
 
     Args:
-        runs: One for every way to round, number of bits and seed.
+        runs: One per quantisation scheme, number of bits and seed.
         theme: "light", "dark" or "page".
 
     Example:

@@ -1,6 +1,6 @@
-"""Accuracy against qubits: a line per method through the means over seeds, a dot per seed.
+"""Plot of accuracy against qubits, one line per method through the means.
 
-Takes runs as numbers; those without qubits are a line across, since they are the same at every budget.
+Each seed is a dot. Takes runs as numbers; a method without qubits is a horizontal line.
 """
 
 import functools
@@ -14,7 +14,7 @@ from qtha_lab.figures.machinery.table import Table
 
 
 class Run(TypedDict):
-    """The accuracy of one method with one seed; `n_qubits` is None of a method without qubits."""
+    """Test accuracy of a method with one seed; `n_qubits` is None without qubits."""
 
     label: str
     n_qubits: int | None
@@ -36,10 +36,10 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def qubit_budget(runs: Sequence[Run], theme: str = "light") -> Figure:
-    """Test accuracy against the number of qubits.
+    """Plot test accuracy against the number of qubits.
 
     Args:
-        runs: One for every method, number of qubits and seed.
+        runs: One per method, number of qubits and seed.
         theme: "light", "dark" or "page".
 
     Example:

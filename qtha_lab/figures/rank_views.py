@@ -1,6 +1,6 @@
-"""A measure of rank for every adapted layer: bars for a few layers, a heat map for many.
+"""Plot of a rank per adapted layer: bars, or a heat map for many layers.
 
-Which view of the update was measured is named by the caller; a rank is no measure of quality.
+The caller names the measured view of the update. A rank does not measure quality.
 """
 
 import functools
@@ -35,12 +35,12 @@ def rank_by_layer(
     of: str = "the update",
     theme: str = "light",
 ) -> Figure:
-    """Draw a rank of each layer's update by method.
+    """Plot a rank of each layer's update by method.
 
     Args:
-        ranks: By label, then by layer name.
-        measure: Which rank of which view, for the axis.
-        limit: The rank that none can exceed, drawn as a line.
+        ranks: Ranks by label, then by layer name.
+        measure: Name of the rank and the view, for the axis.
+        limit: Upper bound of the rank, drawn as a line.
         of: The part of the update that was measured.
         theme: "light", "dark" or "page".
 
@@ -68,7 +68,7 @@ def rank_by_layer(
 
 
 def short(layers: list[str]) -> list[str]:
-    """Layer names without the dotted parts that all share.
+    """Return layer names without the dotted parts that all share.
 
     Example:
         >>> short(["model.layers.0.attn.q", "model.layers.1.attn.q"])
@@ -143,7 +143,7 @@ def _heat_map(
     limit: float | None,
     page_style: PageStyle,
 ) -> go.Figure:
-    """A strip per method, its name above it; the strips between are left empty for the names."""
+    """Draw one strip per method with its name above, in the empty rows between strips."""
     names = [page_style.wrap(name, page_style.width - 2 * page_style.font) for name in names]
     period = 2 + max(name.count("<br>") for name in names)
     strips = np.full((period * len(names), len(layers)), np.nan)

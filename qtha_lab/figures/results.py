@@ -1,6 +1,6 @@
-"""The results of a comparison as a table, drawn with the rules of a printed one.
+"""Table of the results of a comparison, drawn with printed rules.
 
-Takes rows of ready text (as `qtha_lab.studies.comparison.rows` makes them); computes no mean.
+Takes rows of formatted text, as `qtha_lab.studies.comparison.rows` makes them. Computes no mean.
 """
 
 import functools
@@ -50,12 +50,12 @@ def results_table(
     best: str = "eval loss",
     theme: str = "light",
 ) -> Figure:
-    """Draw a line per method under printed rules; on paper the most important columns that fit.
+    """Draw one row per method; paper shows the most important columns that fit.
 
     Args:
-        rows: Titles and ready text, the first column being the method.
-        caption: What the numbers are.
-        best: The column whose smallest number the alt text names.
+        rows: Formatted text by column title; the first column is the method.
+        caption: Caption of the table.
+        best: Column whose smallest number the alt text states.
         theme: "light", "dark" or "page".
 
     Example:
@@ -83,7 +83,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _draw(table: Table, page_style: PageStyle) -> Unchecked:
-    """Draw methods down the page; turned on its side where that would take many blocks and this takes one."""
+    """Draw methods as rows, or transpose the table where that avoids several blocks."""
     if not page_style.on_screen:
         table = _condensed(table, page_style)
     grid = [list(table.columns), *table.cells()]
@@ -106,7 +106,7 @@ def _draw(table: Table, page_style: PageStyle) -> Unchecked:
 
 
 def _condensed(table: Table, page_style: PageStyle) -> Table:
-    """Return the columns that fit beside each other on a page, the most important first."""
+    """Return the columns that fit side by side on a page, the most important first."""
     first = [*table.columns[:1], *(name for name in FIRST if name in table.columns[1:])]
     chosen: list[str] = []
     for name in dict.fromkeys([*first, *table.columns]):
@@ -119,7 +119,7 @@ def _condensed(table: Table, page_style: PageStyle) -> Table:
 
 
 def _only(table: Table, names: Sequence[str]) -> Table:
-    """Return some columns of a table, in its order."""
+    """Return some columns of a table, in the order of the table."""
     places = [place for place, name in enumerate(table.columns) if name in names]
     return Table(
         [table.columns[place] for place in places],
@@ -130,12 +130,12 @@ def _only(table: Table, names: Sequence[str]) -> Table:
 def _laid_out(
     grid: list[list[str]], page_style: PageStyle, first: float
 ) -> tuple[list[list[str]], list[list[int]]]:
-    """The columns of a grid of texts, broken into lines, and which of them stand side by side.
+    """Return the wrapped columns of a grid, and the blocks that fit the page.
 
     Args:
-        grid: Rows of texts, the first being the headings.
-        page_style: The page.
-        first: The most width of the first column.
+        grid: Rows of texts; the first row holds the headings.
+        page_style: Theme and size of the page.
+        first: Maximum width of the first column in pixels.
     """
     columns = []
     for number, (title, *cells) in enumerate(zip(*grid, strict=True)):
@@ -150,7 +150,7 @@ def _laid_out(
 
 
 def _blocks(widths: list[float], page_style: PageStyle) -> list[list[int]]:
-    """Column numbers, cut into blocks that fit the page; each begins with the first column."""
+    """Cut column numbers into blocks that fit the page, each led by the first column."""
     blocks: list[list[int]] = [[0]] if widths else []
     room, gap = page_style.width - page_style.font, 0.6 * page_style.font
     width_so_far = widths[0] if widths else 0.0
@@ -164,7 +164,7 @@ def _blocks(widths: list[float], page_style: PageStyle) -> list[list[int]]:
 
 
 def _draw_block(canvas: Canvas, columns: list[list[str]], numeric: list[bool], y: float) -> float:
-    """Draw some columns from a height downward; the height below them."""
+    """Draw columns downward from a height and return the height below them."""
     page_style = canvas.page_style
     widths = [max(map(page_style.text_width, column)) for column in columns]
     spare = max(0.0, page_style.width - page_style.font - sum(widths)) / max(1, len(columns) - 1)

@@ -1,6 +1,6 @@
-"""Any two numbers of runs against each other, a symbol per run, with those that no other beats.
+"""Plot of any two numbers of runs against each other, with the Pareto front.
 
-A run is `{"id", "label", "values"}`; nothing here reads one. `pareto` draws means of methods over seeds.
+A run is `{"id", "label", "values"}`. Reads no run. `pareto` draws means of methods over seeds.
 """
 
 import functools
@@ -21,7 +21,7 @@ PALE = 0.15
 
 
 class RunValues(TypedDict):
-    """A run, what it is drawn as, and its settings and measures by name."""
+    """One run with its label, settings and measurements by name."""
 
     id: str
     label: str
@@ -53,15 +53,15 @@ def run_scatter(
     brushed: Collection[str] = (),
     theme: str = "light",
 ) -> Figure:
-    """One number of each run against another.
+    """Plot one number of each run against another.
 
     Args:
-        runs: Those that lack one of the two are left out.
-        x: A setting or a measure.
-        y: Another.
-        log_x: Whether x is logarithmic.
-        log_y: Whether y is.
-        brushed: Ids of the runs that are picked out; the others turn pale. None picks out none.
+        runs: Runs to draw; those without one of the two numbers are omitted.
+        x: Setting or measurement on the x axis.
+        y: Setting or measurement on the y axis.
+        log_x: Use a logarithmic x axis.
+        log_y: Use a logarithmic y axis.
+        brushed: Ids of the selected runs; the others are pale. Empty selects none.
         theme: "light", "dark" or "page".
 
     Example:
@@ -99,12 +99,12 @@ def run_scatter(
 
 
 def unbeaten(runs: Sequence[RunValues], x: str, y: str) -> list[RunValues]:
-    """The runs that no other is at least as good as in both and better in one, by rising x.
+    """Return the runs that no other run dominates in both measurements, by rising x.
 
     Args:
-        runs: They have both values.
-        x: A measure; of what has no better end, as a setting, no run is unbeaten.
-        y: Another.
+        runs: Runs with both values.
+        x: Measurement; a setting has no better direction and returns no runs.
+        y: Measurement.
     """
     if x == y or not {x, y} <= MEASURES.keys():
         return []

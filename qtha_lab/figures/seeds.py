@@ -1,6 +1,6 @@
-"""Where every seed of every method ended: a dot per run, a stroke for the mean.
+"""Plot of the final result of every seed by method, with the means.
 
-Shows how far seeds lie apart, which a mean hides; tests nothing.
+Shows the spread over seeds, which a mean hides. Tests no hypothesis.
 """
 
 import functools
@@ -31,11 +31,11 @@ def _example() -> dict:
 def seed_spread(
     values: Mapping[str, Sequence[float]], measure: str = "eval_loss", theme: str = "light"
 ) -> Figure:
-    """Every run's value as a dot, one line per method.
+    """Plot every run's value as a dot, one row per method.
 
     Args:
-        values: By label, one value per seed.
-        measure: What it is, as in `labels`.
+        values: One value per seed, by label.
+        measure: Name of the measured quantity in `labels`.
         theme: "light", "dark" or "page".
 
     Example:
@@ -76,7 +76,7 @@ def _spread(values: list[float]) -> str:
 def _draw(values: dict[str, list[float]], measure: str, page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     styles = themes.distinct_styles(values)
-    y = 0.0  # in letters' heights, downward
+    y = 0.0  # in letter heights, downward
     for label, numbers in values.items():
         name = page_style.wrap(label, page_style.width - 3 * page_style.font)
         figure.add_annotation(**_name(name, page_style), y=y)
@@ -92,7 +92,7 @@ def _draw(values: dict[str, list[float]], measure: str, page_style: PageStyle) -
 
 
 def _name(name: str, page_style: PageStyle) -> dict:
-    """A method's name at the left edge, hanging from its place, on paper that hides the grid."""
+    """Return a left-aligned method name with an opaque background that hides the grid."""
     text = {
         "text": name,
         "font": {"size": page_style.font},

@@ -1,6 +1,6 @@
-"""Singular values: how fast they fall, and how they move over training.
+"""Plot of singular values by index and over training.
 
-Takes values that were computed elsewhere; counts those above a threshold and nothing more.
+Takes computed values, and counts those above a threshold.
 """
 
 import functools
@@ -18,8 +18,8 @@ from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-THRESHOLD = 0.01  # of the largest; a value below it is not counted
-FLOOR = 1e-8  # of the largest; values below it are noise of float32 and are drawn there
+THRESHOLD = 0.01  # of the largest; smaller values are not counted
+FLOOR = 1e-8  # of the largest; smaller values are float32 rounding noise
 
 
 def _example() -> dict:
@@ -38,11 +38,11 @@ def _example() -> dict:
 def singular_values(
     spectra: Mapping[str, Sequence[float]], of: str = "ΔW", theme: str = "light"
 ) -> Figure:
-    """Each label's singular values, largest first, on a logarithmic axis.
+    """Plot each label's singular values, largest first, on a logarithmic axis.
 
     Args:
         spectra: Singular values by label, in any order.
-        of: What they are the singular values of.
+        of: Name of the decomposed matrix, for the texts.
         theme: "light", "dark" or "page".
 
     Example:
@@ -64,7 +64,7 @@ def singular_values(
 
 
 def above(values: np.ndarray, threshold: float = THRESHOLD) -> int:
-    """How many values exceed this fraction of the largest.
+    """Count the values that exceed this fraction of the largest.
 
     Example:
         >>> above(np.array([1.0, 0.5, 0.001]))
@@ -102,7 +102,7 @@ def _draw_decay(spectra: dict[str, np.ndarray], page_style: PageStyle) -> go.Fig
 def _history_example() -> dict:
     steps = np.arange(0, 101, 10)
     end = np.where(np.arange(12) < 8, 1.5 * 0.6 ** np.arange(12), 0)
-    values = np.outer(1 - np.exp(-steps / 40), end)  # a LoRA: rank 8, nothing at the start
+    values = np.outer(1 - np.exp(-steps / 40), end)  # a LoRA update: rank 8, zero at initialisation
     return {"steps": steps, "values": values, "of": "ΔW of v_proj, layer 0, lora"}
 
 
@@ -110,12 +110,12 @@ def _history_example() -> dict:
 def spectrum_over_training(
     steps: Sequence[int], values: Sequence[Sequence[float]], of: str = "ΔW", theme: str = "light"
 ) -> Figure:
-    """A heat map of singular values: steps along, index up, colour for the size.
+    """Draw singular values as a heat map: steps along x, index along y.
 
     Args:
-        steps: When they were recorded.
+        steps: Training steps of the records.
         values: The singular values at each step, (steps, index), largest first.
-        of: What they are the singular values of.
+        of: Name of the decomposed matrix, for the texts.
         theme: "light", "dark" or "page".
 
     Example:

@@ -1,6 +1,6 @@
-"""Singular values of several updates over training, a panel an update, all on one scale.
+"""Plot of the singular values of several updates over training, one panel per update.
 
-Takes values that were recorded elsewhere; which part of an update they are of is named by the caller.
+All panels share one scale. Takes recorded values; the caller names the measured part of the update.
 """
 
 import functools
@@ -17,10 +17,10 @@ from qtha_lab.figures.machinery.parts import Unchecked, unchecked
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
-FLOOR = 1e-6  # of the largest of an update; what is smaller is rounding, or zero
+FLOOR = 1e-6  # of the largest of an update; smaller values are rounding noise or zero
 FAINTEST = 0.35
 MOST_COLUMNS = 4
-MARKED = 12  # records each with a mark of its own; more are lines alone, which a page draws in half the time
+MARKED = 12  # up to this many records have markers; lines alone draw in half the time
 History = tuple[Sequence[int], Sequence[Sequence[float]]]
 
 
@@ -44,11 +44,11 @@ def updates_side_by_side(
     step: int | None = None,
     theme: str = "light",
 ) -> Figure:
-    """Every singular value as a line over the steps, the largest in the fullest colour.
+    """Plot every singular value as a line over the steps, the largest most opaque.
 
     Args:
-        histories: By label: the steps, and the singular values at each, (steps, index).
-        of: What they are the singular values of.
+        histories: By label, the steps and the singular values, (steps, index).
+        of: Name of the decomposed matrix, for the texts.
         step: A step to mark.
         theme: "light", "dark" or "page".
 
@@ -121,7 +121,7 @@ def _draw(
 
 
 def _panels(histories: dict, page_style: PageStyle) -> dict:
-    """Panels in rows, below each other where the page is narrow, each under its name."""
+    """Lay out titled panels in rows, stacked where the page is narrow."""
     count = max(1, len(histories))
     columns = _columns(histories, page_style)
     rows = -(-count // columns)
@@ -165,7 +165,10 @@ def _panels(histories: dict, page_style: PageStyle) -> dict:
 
 
 def _columns(histories: dict, page_style: PageStyle) -> int:
-    """How many panels stand beside each other: as many as the parts of their names that cannot be broken have room."""
+    """Return the number of panels per row.
+
+    The widest unbreakable part of the panel titles limits the number.
+    """
     if page_style.narrow or not histories:
         return 1
     parts = [part for label in histories for part in page_style.wrap(label, 0).split("<br>")]

@@ -1,6 +1,7 @@
-"""Steps to a target against the size of problems that nothing was learnt on: a line per start, a dot per seed.
+"""Plot of steps to a target against the size of unseen problems.
 
-Takes numbers (`qtha_lab.reproductions.flip.steps_by_size` has them); runs nothing.
+Draws one line per initialisation and one dot per seed. Takes numbers, such as those of
+`qtha_lab.reproductions.flip.steps_by_size`. Runs no training.
 """
 
 import functools
@@ -14,7 +15,7 @@ from qtha_lab.figures.machinery.table import Table
 
 
 class Start(TypedDict):
-    """How many steps graphs of a size needed from one start, with one seed: the median over the graphs."""
+    """Median steps that graphs of a size need from one initialisation, with one seed."""
 
     label: str
     n_nodes: int
@@ -36,10 +37,10 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def steps_to_target(starts: Sequence[Start], theme: str = "light") -> Figure:
-    """Steps to the target against the nodes of a graph.
+    """Plot the steps to the target against the nodes of a graph.
 
     Args:
-        starts: One for every start, size and seed.
+        starts: One entry per initialisation, size and seed.
         theme: "light", "dark" or "page".
 
     Example:

@@ -1,6 +1,6 @@
-"""How the gradient of a circuit shrinks with its size (barren plateaus).
+"""Plot of the gradient variance against circuit size (barren plateaus).
 
-Variances come from elsewhere; one variance is of one cost function and one distribution of angles.
+Takes computed variances, each of one cost function and one distribution of angles.
 """
 
 import functools
@@ -20,7 +20,7 @@ from qtha_lab.figures.machinery.table import Table
 
 
 class Variance(TypedDict):
-    """The variance of a gradient entry at random angles for one circuit size."""
+    """Variance of a gradient entry at random angles for one circuit size."""
 
     ansatz: str
     n_qubits: int
@@ -41,7 +41,7 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figure:
-    """Variance of the gradient against qubits, one line per ansatz and number of layers.
+    """Plot the gradient variance against qubits, one line per ansatz and number of layers.
 
     Args:
         points: One per ansatz, number of layers and number of qubits.
@@ -73,7 +73,7 @@ def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figur
 
 
 def group(points: Sequence[Variance]) -> dict[str, list[Variance]]:
-    """The points of each line, by its label, from few qubits to many."""
+    """Group the points by line label, from few qubits to many."""
     lines: dict[str, list[Variance]] = {}
     for point in sorted(points, key=lambda p: p["n_qubits"]):
         layers = point["n_layers"]
@@ -83,7 +83,9 @@ def group(points: Sequence[Variance]) -> dict[str, list[Variance]]:
 
 
 def fall(line: Sequence[Variance]) -> float | None:
-    """How many times smaller the variance becomes per qubit, by a straight fit of its logarithm.
+    """Return the factor by which the variance shrinks per qubit.
+
+    The factor comes from a linear fit of its logarithm.
 
     Example:
         >>> line = [{"ansatz": "a", "n_qubits": n, "n_layers": 1, "variance": 2.0**-n} for n in (2, 4, 6)]
@@ -123,7 +125,7 @@ def _draw(lines: dict[str, list[Variance]], page_style: PageStyle) -> go.Figure:
 
 
 def vary(trace: go.Scatter, number: int) -> go.Scatter:
-    """The same colour with another dash and symbol, for the second, third … line of one ansatz."""
+    """Set another dash and symbol for the second, third … line of one ansatz."""
     if number:
         dash, symbol = (kinds[number % len(kinds)] for kinds in (themes.DASHES, themes.SYMBOLS))
         trace.update(line_dash=dash, marker_symbol=symbol)

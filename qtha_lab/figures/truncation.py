@@ -1,6 +1,6 @@
-"""How near a matrix product operator is to a matrix, against the parameters it has.
+"""Plot of the approximation error of matrix product operators against their parameters.
 
-Takes points that were computed elsewhere; an error of a matrix is not an error of the model.
+Takes computed points. The error of a matrix is not the error of the model.
 """
 
 import functools
@@ -18,7 +18,12 @@ from qtha_lab.figures.machinery.table import Table
 
 Point = tuple[float, float]
 CHOSEN = "chosen bonds"
-COLORS = (themes.GREEN, themes.PINK, themes.SKY, themes.GREY)  # matrices, no methods: not in theirs
+COLORS = (
+    themes.GREEN,
+    themes.PINK,
+    themes.SKY,
+    themes.GREY,
+)  # matrices are no methods and have other colours
 
 
 def _example() -> dict:
@@ -38,12 +43,14 @@ def truncation_error(
     chosen: Point | None = None,
     theme: str = "light",
 ) -> Figure:
-    """Relative error against parameters, a line per matrix, with the dense matrix's count.
+    """Plot relative error against parameters, one line per matrix.
+
+    A reference line shows the parameters of the dense matrix.
 
     Args:
         curves: (parameters, relative error) by label, in any order.
-        dense_parameters: Entries of the matrix itself.
-        chosen: One more point, marked.
+        dense_parameters: Entries of the dense matrix.
+        chosen: Additional marked point.
         theme: "light", "dark" or "page".
 
     Example:
@@ -116,6 +123,6 @@ def _draw(
 
 
 def _style(number: int) -> dict[str, str]:
-    """Colour, dash and symbol of the matrix of that number."""
+    """Return the colour, dash and symbol of a matrix by its number."""
     kinds = {"color": COLORS, "dash": themes.DASHES, "symbol": themes.SYMBOLS}
     return {name: choices[number % len(choices)] for name, choices in kinds.items()}

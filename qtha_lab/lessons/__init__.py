@@ -1,12 +1,12 @@
-"""Exercises and pages of the lessons: `check` an answer, ask for a `hint`, unfold the `solution`.
+"""Exercises and pages of the lessons, with `check`, `hint` and `solution`.
 
-    check("1.2", answer)   says "right", what is wrong, or "not attempted" for `...`; never fails
+    check("1.2", answer)   shows "right", the fault, or "not attempted" for `...`; never fails
     hint("1.2")            one more hint per call; on a page, one more per click
     solution("1.2")        the code, folded on a page
 
-A page says which model it uses and what is to be seen in what it ran (`page`).
+A page shows its model (`page_model`) and findings checked in its run (`what_to_see`).
 
-A lesson's exercises are one file here, `lesson_01.py`, and appear by being declared:
+The exercises of a lesson are declared in one file here, such as `lesson_01.py`:
 
     exercise(
         "1.2", "Stable rank", difficulty=1, minutes=5, answer="stable_rank",
@@ -22,15 +22,16 @@ A lesson's exercises are one file here, `lesson_01.py`, and appear by being decl
         remark="One large value hides any number of others.",
     )
 
-`grader` says what is right. Solution and the code in `mistakes` leave the answer under the name `answer`;
-`setup` is code that the notebook ran before. An answer that does what one of `mistakes` does gets the
-reason of that mistake, which must not hold the right value. Tests run every solution and every wrong answer, and
-hold number, title, difficulty and minutes against the notebook, where an exercise is, in this order:
+`grader` decides which answers are right. Solution and the code in `mistakes` leave the answer under
+the name `answer`. `setup` is code that the notebook ran before. An answer equal to one of
+`mistakes` gets the reason of that mistake, which must not contain the right value. Tests run every
+solution and every wrong answer. They compare number, title, difficulty and minutes with the
+notebook. There, an exercise consists of the following parts, in this order:
 
-    ### Exercise 1.2 · Stable rank            a markdown cell; its second paragraph is `exercise.effort`
-    ★☆☆ · 5 minutes                           (`★★☆ · 10 minutes`), then the task
-    stable_rank = ...                         the stub, a code cell of its own
-    check("1.2", stable_rank)                 and then hint("1.2") and solution("1.2"), a cell each
+    ### Exercise 1.2 · Stable rank        a markdown cell; its second paragraph is `exercise.effort`
+    ★☆☆ · 5 minutes                       (`★★☆ · 10 minutes`), then the task
+    stable_rank = ...                     the stub, a separate code cell
+    check("1.2", stable_rank)             and then hint("1.2") and solution("1.2"), a cell each
 """
 
 from qtha_lab.lessons.answers import Verdict, check, hint, solution

@@ -1,6 +1,6 @@
-"""What a learner calls: `check` grades an answer, `hint` helps on, `solution` unfolds.
+"""Functions for learners: `check` grades an answer, `hint` and `solution` show help.
 
-Each gives back something that shows itself, as HTML on a page and as text elsewhere.
+Each returns an object that displays itself as HTML on a page and as text elsewhere.
 """
 
 import html
@@ -14,13 +14,13 @@ from qtha_lab.lessons.registry import Exercise, get
 
 log = logging.getLogger(__name__)
 
-_HINTS_SHOWN: Counter = Counter()  # by exercise
+_HINTS_SHOWN: Counter = Counter()  # hints shown, by exercise
 SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an answer: `state` is "right", "wrong" or "not attempted"."""
+    """Result of grading; `state` is "right", "wrong" or "not attempted"."""
 
     number: str
     state: str
@@ -37,11 +37,11 @@ class Verdict:
 
 
 class FoldedText:
-    """Sections of a page inside one another, each of which unfolds with a click; elsewhere a text.
+    """Nested collapsible sections in HTML, with a plain-text alternative.
 
     Args:
-        sections: Title and HTML of each.
-        text: What is printed where there is no page.
+        sections: Title and HTML of each section.
+        text: Text to print where HTML is not available.
     """
 
     def __init__(self, sections: list[tuple[str, str]], text: str):
@@ -59,10 +59,10 @@ class FoldedText:
 
 
 def check(number: str, answer: Any) -> Verdict:
-    """Say whether an answer is right and, if not, what is wrong; `...` is not attempted.
+    """Grade an answer and explain a wrong one; `...` counts as not attempted.
 
     Raises:
-        ValueError: If there is no exercise of that number; never for an answer.
+        ValueError: If there is no exercise of that number. No answer raises an error.
 
     Example:
         >>> check("1.1", ...)
@@ -74,7 +74,7 @@ def check(number: str, answer: Any) -> Verdict:
         return Verdict(number, "not attempted", todo)
     try:
         exercise.grader.check(answer)
-    except Exception as error:  # an answer of a kind that nobody thought of stops nothing either
+    except Exception as error:  # an answer of an unexpected kind must not stop the notebook
         return Verdict(number, "wrong", _known_reason(exercise, answer) or _reason(number, error))
     try:
         exercise.extra_check(answer)
@@ -91,7 +91,7 @@ def _known_reason(exercise: Exercise, answer: Any) -> str | None:
         try:
             if exercise.grader.agrees(answer, exercise.answer_of(mistake)):
                 return sentence
-        except Exception as reason:  # it does not even run on all cases, so it is another mistake
+        except Exception as reason:  # the mistake does not run on all cases, so it is another one
             log.debug("%s is not this mistake: %r", exercise.number, reason)
             continue
     return None
@@ -104,7 +104,7 @@ def _reason(number: str, error: Exception) -> str:
 
 
 def hint(number: str) -> FoldedText:
-    """The next hint; after the last one, the last again."""
+    """Return the next hint; after the last hint, the last again."""
     exercise = get(number)
     _HINTS_SHOWN[number] = min(_HINTS_SHOWN[number] + 1, len(exercise.hints))
     turn = _HINTS_SHOWN[number]
@@ -120,6 +120,6 @@ def _title(exercise: Exercise, index: int) -> str:
 
 
 def solution(number: str) -> FoldedText:
-    """The code of one right answer; there are others."""
+    """Return the code of one right answer; other answers may also be right."""
     code = get(number).solution
     return FoldedText([(f"Solution of {number}", f"<pre>{html.escape(code)}</pre>")], code)

@@ -1,6 +1,6 @@
-"""The notebooks copied into a folder, and JupyterLab over it.
+"""Copies of the notebooks in a folder, and the JupyterLab command for it.
 
-Never overwrites: a notebook that is there already stays as it is.
+An existing notebook is never overwritten.
 """
 
 import importlib.util
@@ -19,7 +19,10 @@ FIRST_PAGE = "00_tour.ipynb"
 
 @dataclass(frozen=True)
 class Copies:
-    """What `copy_notebooks` did: the names it wrote, and those that it left because they differ from the shipped ones."""
+    """Result of `copy_notebooks`: folder, copied names, and names of differing notebooks.
+
+    A notebook that differs from the shipped one is not replaced.
+    """
 
     folder: Path
     new: tuple[str, ...] = ()
@@ -27,14 +30,14 @@ class Copies:
 
 
 def copy_notebooks(folder: Path) -> Copies:
-    """Put the shipped notebooks into a folder.
+    """Copy the shipped notebooks into a folder.
 
     Args:
-        folder: Where to; made if it is not there. A checkout, or its folder of notebooks, gets no copies:
+        folder: Target folder, created if missing. A checkout or its notebook folder gets no copies:
             its own notebooks are the shipped ones.
 
     Returns:
-        The folder that holds the notebooks, what was copied, and what was left as it is.
+        The folder that holds the notebooks, the copied names and the unchanged names.
 
     Raises:
         Refusal: If the folder is a file.
@@ -57,12 +60,12 @@ def copy_notebooks(folder: Path) -> Copies:
 
 
 def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
-    """The command that opens JupyterLab over a folder at the tour.
+    """Return the command that opens JupyterLab in a folder, at the first page.
 
     Args:
-        folder: The root of the file browser.
-        port: Where the server listens; Jupyter takes the next free one.
-        browser: Whether it opens a page.
+        folder: Root of the file browser.
+        port: Port of the server; Jupyter uses the next free port.
+        browser: Open a browser page.
 
     Raises:
         Refusal: If JupyterLab is not installed.

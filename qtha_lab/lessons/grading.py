@@ -1,9 +1,8 @@
-"""What answer an exercise grader: a number, some whole numbers, or a function on cases.
+"""Graders of exercises: a number, some whole numbers, or a function on cases.
 
-Each kind checks an answer (raises `WrongAnswer` with what is wrong), tells whether an answer agrees with a
-known mistake, and names the right values. No sentence tells a value that was asked for; a function
-is told on which arguments it went wrong. Every call of a learner's function gets its own copy of
-the arguments.
+Each grader checks an answer (and raises `WrongAnswer` with the fault), compares it with a known
+mistake, and lists the right values. No message reveals a right value; for a function, the message
+names the failing arguments. Every call of a learner's function gets its own copy of the arguments.
 """
 
 import copy
@@ -22,11 +21,13 @@ Case = tuple[Arguments, Any]
 
 
 class WrongAnswer(Exception):  # noqa: N818 - an answer is wrong, nothing has failed
-    """An answer that is not right; the text says why."""
+    """Wrong answer, with the reason as its message."""
 
 
 def is_empty(answer: Any) -> bool:
-    """Whether an answer was left as it stood: `...`, something that holds one, or a function of only that.
+    """Return True for an unattempted answer.
+
+    This is `...`, a container of one, or a function whose body does nothing.
 
     Example:
         >>> def stub(values): ...
@@ -41,7 +42,7 @@ def is_empty(answer: Any) -> bool:
 
 
 def _does_nothing(function: Any) -> bool:
-    """Whether a function's body is `...`, `pass` or a docstring alone."""
+    """Return True if a function's body is only `...`, `pass` or a docstring."""
     if not hasattr(function, "__code__"):
         return False
     steps = [s for s in dis.get_instructions(function) if s.opname not in ("RESUME", "NOP")]
@@ -51,7 +52,7 @@ def _does_nothing(function: Any) -> bool:
 
 @dataclass(frozen=True)
 class Number:
-    """One number, exact up to rounding unless `rtol` is larger.
+    """Grader of one number, exact up to rounding unless `rtol` is larger.
 
     Example:
         >>> Number(8).check(4)
@@ -63,16 +64,16 @@ class Number:
     rtol: float = EXACT
 
     def check(self, answer: Any) -> None:
-        """Raise `WrongAnswer` unless it is the number."""
+        """Raise `WrongAnswer` unless the answer is the right number."""
         if not self._close(as_number(answer), self.right):
             raise WrongAnswer(f"{_short(answer)} is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
-        """Whether an answer is the value that a known mistake leads to."""
+        """Return True if an answer equals the value of a known mistake."""
         return self._close(as_number(answer), as_number(mistake))
 
     def right_values(self) -> list[float]:
-        """What no sentence may tell."""
+        """Return the values that no message may reveal."""
         return [float(self.right)]
 
     def _close(self, value: float, expected: float) -> bool:
@@ -81,7 +82,7 @@ class Number:
 
 @dataclass(frozen=True)
 class WholeNumbers:
-    """Some whole numbers in order; which of them is wrong is not told.
+    """Grader of several whole numbers in order; the wrong one is not named.
 
     Example:
         >>> WholeNumbers((1, 2)).check((1, 3))
@@ -92,16 +93,16 @@ class WholeNumbers:
     right: tuple[int, ...]
 
     def check(self, answer: Any) -> None:
-        """Raise `WrongAnswer` unless they are the numbers."""
+        """Raise `WrongAnswer` unless the answer holds the right numbers."""
         if self._read(answer) != self.right:
             raise WrongAnswer(f"{_short(answer)} is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
-        """Whether an answer is what a known mistake leads to."""
+        """Return True if an answer equals the numbers of a known mistake."""
         return self._read(answer) == self._read(mistake)
 
     def right_values(self) -> list[float]:
-        """What no sentence may tell."""
+        """Return the values that no message may reveal."""
         return list(map(float, self.right))
 
     def _read(self, answer: Any) -> tuple[int, ...]:
@@ -118,11 +119,11 @@ class WholeNumbers:
 
 @dataclass(frozen=True)
 class Function:
-    """A function, on arguments whose result is known.
+    """Grader of a function, on arguments with known results.
 
     Attributes:
-        make: Gives the (arguments, right result) pairs; called when an answer comes.
-        label: Names the arguments in a sentence, for those too long to print.
+        make: Returns the (arguments, right result) pairs; called at the first answer.
+        label: Names the arguments in a message, where they are too long to print.
 
     Example:
         >>> Function(lambda: [((1,), 2), ((3,), 9)]).check(lambda x: x + 1)
@@ -137,7 +138,7 @@ class Function:
 
     @functools.cached_property
     def cases(self) -> list[Case]:
-        """The pairs, made once."""
+        """Pairs of arguments and right result, computed once."""
         return list(self.make())
 
     def check(self, answer: Any) -> None:
@@ -162,7 +163,7 @@ class Function:
             raise WrongAnswer(f"for {name} it gives {_short(result)}, which is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
-        """Whether an answer gives on every case what a known mistake gives."""
+        """Return True if an answer equals a known mistake on every case."""
         for arguments, _ in self.cases:
             ours, theirs = (as_array(call_on_copies(f, arguments)) for f in (mistake, answer))
             if ours.shape != theirs.shape or not self._close(theirs, ours):
@@ -170,11 +171,11 @@ class Function:
         return True
 
     def right_values(self) -> list[float]:
-        """What no sentence may tell."""
+        """Return the values that no message may reveal."""
         return [float(v) for _, right in self.cases for v in as_array(right).ravel()]
 
     def name(self, arguments: Arguments) -> str:
-        """The arguments in a sentence."""
+        """Return the arguments as text for a message."""
         return self.label(*arguments) if self.label else f"({', '.join(map(_short, arguments))})"
 
     def _close(self, values: np.ndarray, expected: np.ndarray) -> bool:
@@ -196,7 +197,7 @@ def call_on_copies(function: Callable, arguments: Arguments) -> Any:
 
 
 def as_number(answer: Any) -> float:
-    """A number of any kind, a tensor too, as a float."""
+    """Convert a number of any kind, including a tensor, to a float."""
     if isinstance(answer, (str, bytes)):
         raise WrongAnswer(f"a number is asked for, not {_short(answer)}")
     try:
@@ -206,7 +207,7 @@ def as_number(answer: Any) -> float:
 
 
 def as_array(answer: Any) -> np.ndarray:
-    """Numbers of any kind, a torch tensor too, as an array."""
+    """Convert numbers of any kind, including a torch tensor, to an array."""
     if hasattr(answer, "detach"):
         answer = answer.detach().cpu()
     try:
@@ -219,7 +220,7 @@ def as_array(answer: Any) -> np.ndarray:
 
 
 def _short(value: Any) -> str:
-    """The value in few letters."""
+    """Return a short text of the value."""
     if isinstance(value, (float, np.floating)):
         return f"{value:.10g}"
     text = " ".join(repr(value).split())

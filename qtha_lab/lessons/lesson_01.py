@@ -1,4 +1,4 @@
-"""Exercises of lesson 1: what rank an update can have, ways to count it, and sizes made equal."""
+"""Exercises of lesson 1: rank of an update, measures of rank, and equal parameter counts."""
 
 import numpy as np
 

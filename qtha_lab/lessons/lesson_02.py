@@ -1,4 +1,4 @@
-"""Exercises of lesson 2: bonds, their entropy, what an operator costs and how near it comes."""
+"""Exercises of lesson 2: bonds, their entropy, operator costs and approximation errors."""
 
 import math
 
@@ -189,12 +189,12 @@ def _operators():
     yield (cnot, (2, 2), (2, 2), 1), math.sqrt(0.5)  # two terms of one size, one of them lost
     for out_dims, in_dims in (((2, 3), (5, 4)), ((4, 2), (3, 3))):
         matrix = _sum_of_products(out_dims, in_dims, (3, 2, 1), random)
-        yield (matrix, out_dims, in_dims, 1), math.sqrt(5 / 14)  # 9 of 9 + 4 + 1 is kept
+        yield (matrix, out_dims, in_dims, 1), math.sqrt(5 / 14)  # 9 of 9 + 4 + 1 remains
         yield (matrix, out_dims, in_dims, 2), math.sqrt(1 / 14)
 
 
 def _sum_of_products(out_dims, in_dims, sizes, random):
-    """Σ size · L ⊗ R with orthonormal L and orthonormal R."""
+    """Return Σ size · L ⊗ R with orthonormal L and orthonormal R."""
     import torch
 
     left, right = (

@@ -1,4 +1,4 @@
-"""Exercises of lesson 3: means of qubits, entropy of a pair, slopes by shifts, shots."""
+"""Exercises of lesson 3: qubit expectation values, pair entropy, parameter shifts and shots."""
 
 import math
 
@@ -104,8 +104,8 @@ def _gradients(*waves):
 
 RY = _wave(0.2, 0.7, -0.4), _wave(0, 1, 0)
 CRZ = _wave(0.1, 0.3, -0.2, 0.25, 0.4), _wave(0, 0, 0, 0, 1), *RY
-SPREAD = 1e-3  # standard error of a reading after a million shots
-LOUDEST = 5  # largest error of a gradient, in standard errors of a reading
+SPREAD = 1e-3  # standard error of an expectation value after a million shots
+LOUDEST = 5  # largest error of a gradient, in standard errors of an expectation value
 TOO_NEAR = (
     f"without noise its values are right; with a standard error of {SPREAD:g} per reading, that of a "
     f"million shots, the gradient is off by more than {LOUDEST} times as much: the places lie too near"
@@ -113,7 +113,7 @@ TOO_NEAR = (
 
 
 def _survives_shots(answer):
-    """Refuse a rule that amplifies the noise of its readings."""
+    """Refuse a rule that amplifies the shot noise of its measurements."""
     wave, draws = RY[0], np.random.default_rng(0)
 
     def noisy(t):

@@ -43,10 +43,10 @@ exercise(
 
 def _updates():
     draws = np.random.default_rng(0)
-    x = draws.normal(size=(60, 3)) + 2  # a mean, so that the fit needs its offset
+    x = draws.normal(size=(60, 3)) + 2  # a non-zero mean, so that the fit needs its offset
     weight = draws.normal(size=(3, 2))
     for y in (x @ weight, x**2 @ weight, x @ weight + np.tanh(2 * x[:, :2] - 4)):
-        y = y - y.mean(axis=0)  # so that ‖y‖² and ‖y − mean‖² are one
+        y = y - y.mean(axis=0)  # so that ‖y‖² and ‖y − mean‖² are equal
         design = np.column_stack([x, np.ones(len(x))])
         residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
         yield (x, y), (residual**2).sum() / (y**2).sum()

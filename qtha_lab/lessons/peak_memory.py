@@ -1,4 +1,4 @@
-"""How large the arrays are that a function makes on its way: torch's tensors and NumPy's memory."""
+"""Size of the largest array inside a function, for torch and NumPy."""
 
 import copy
 import tracemalloc
@@ -8,12 +8,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-BYTES = 8  # an entry in float64
-SMALL = 20_000  # entries' worth of memory that the call of a small function takes by itself
+BYTES = 8  # bytes of an entry in float64
+SMALL = 20_000  # entries of memory that a call of a small function needs anyway
 
 
 class _Sizes(TorchDispatchMode):
-    """Counts the entries of the largest tensor that any operation returns."""
+    """Dispatch mode that records the entries of the largest tensor of any operation."""
 
     largest = 0
 
@@ -25,7 +25,7 @@ class _Sizes(TorchDispatchMode):
 
 
 def largest_array(function: Callable, *arguments: torch.Tensor) -> int:
-    """Entries of the largest tensor a call makes, or of all its NumPy arrays at their peak.
+    """Return the entries of the largest tensor of a call, or of NumPy's peak memory.
 
     Example:
         >>> column = torch.ones(50, 1, dtype=torch.float64)
@@ -36,7 +36,7 @@ def largest_array(function: Callable, *arguments: torch.Tensor) -> int:
 
 
 def _once(function: Callable, arguments: tuple) -> int:
-    arguments = copy.deepcopy(arguments)  # the function may work in place
+    arguments = copy.deepcopy(arguments)  # the function may modify its arguments
     tracemalloc.start()
     try:
         with _Sizes() as sizes:

@@ -1,6 +1,6 @@
-"""What an exercise declares about itself, and how it is found.
+"""Declarations and registry of exercises.
 
-Holds no exercise: those of a lesson lie in a file `lesson_….py` beside this one.
+The exercises of a lesson are in a file `lesson_….py` beside this one.
 """
 
 import re
@@ -22,19 +22,19 @@ HINTS = 3
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise as declared.
+    """Declaration of one exercise.
 
     Attributes:
         number: Lesson and place in it, `"4.2"`.
         difficulty: 1 to 3 stars.
-        answer: The name under which the solution, and the learner, leave the answer.
-        hints: Three, from a nudge to nearly all.
+        answer: Variable that holds the answer of the solution and of the learner.
+        hints: Three hints, from a first idea to almost the whole solution.
         solution: Code that leaves the right answer.
         mistakes: (code that leaves a wrong answer, why it is wrong), each a mistake to be expected.
             A mistake with right values has the text of `extra_check` as its reason.
-        grader: What a right answer is.
-        remark: What is said to a right answer.
-        extra_check: Raises `grading.WrongAnswer` for an answer with right values reached in a way that the task excludes.
+        grader: Grader of answers.
+        remark: Message for a right answer.
+        extra_check: Raises `grading.WrongAnswer` for right values of an excluded approach.
         setup: Code that the notebook ran before the exercise and the solution needs.
     """
 
@@ -62,7 +62,7 @@ class Exercise:
             raise Refusal(f"exercise {self.number} needs a wrong answer at least")
 
     def answer_of(self, code: str) -> Any:
-        """What a piece of code leaves as the answer, after what the notebook ran before."""
+        """Run code after the setup code of the notebook and return its answer."""
         names: dict = {}
         exec(self.setup, names)
         exec(code, names)
@@ -70,12 +70,12 @@ class Exercise:
 
     @property
     def heading(self) -> str:
-        """The line of the notebook that it starts with."""
+        """Heading of the exercise in the notebook."""
         return f"### Exercise {self.number} · {self.title}"
 
     @property
     def effort(self) -> str:
-        """Stars and time, as the notebook has them.
+        """Difficulty stars and time, as in the notebook.
 
         Example:
             >>> get("1.1").effort
@@ -92,13 +92,13 @@ def exercise(
 
     Args:
         number: Lesson and place in it, `"4.2"`.
-        title: As in the notebook's heading.
-        solution: Code that leaves the right answer; it may be indented as it stands.
+        title: Title in the notebook's heading.
+        solution: Code that leaves the right answer; common indentation is removed.
         mistakes: (code that leaves a wrong answer, why it is wrong) of each mistake to be expected.
         fields: The other attributes of `Exercise`.
 
     Raises:
-        Refusal: If one of them is out of its limits.
+        Refusal: If a field violates its limits.
     """
     flush = tuple((_flush(code), sentence) for code, sentence in mistakes)
     entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
@@ -110,16 +110,16 @@ def _flush(code: str) -> str:
 
 
 def exercises() -> list[Exercise]:
-    """All exercises, in the order of the lessons."""
+    """Return all exercises, in the order of the lessons."""
     return sorted(
         EXERCISES.values(), key=lambda exercise: tuple(map(int, exercise.number.split(".")))
     )
 
 
 def get(number: str) -> Exercise:
-    """The exercise of that number.
+    """Return the exercise of that number.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such exercise.
     """
     return EXERCISES.get_or_refuse(number)

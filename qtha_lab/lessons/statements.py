@@ -1,10 +1,10 @@
-"""What a lesson's page says of itself: the model it uses, and what is to be seen in what it ran.
+"""Statements of a lesson's page: its model, and findings checked in this run.
 
     page = page_model("smollm2-135m")   shows which model the page uses; `page.name` is it
-    what_to_see((f"Rank {rank}.", rank <= 8), …)   sentences about numbers, each with what must hold
+    what_to_see((f"Rank {rank}.", rank <= 8), …)   sentences about numbers, each with its condition
 
-A sentence that does not hold is shown as one that does not; tests run every page on each of its models
-and want all to hold.
+A false sentence is marked as such. Tests run every page on each of its models, and all sentences
+must hold there.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ TOY = "tiny"
 
 @dataclass(frozen=True)
 class PageModel:
-    """The model that a page uses, and its target, the model that it was written for."""
+    """Model that a page uses, and its target, the model it was written for."""
 
     name: str
     target: str
@@ -43,7 +43,9 @@ def _about(name: str) -> str:
 
 
 def page_model(target: str) -> PageModel:
-    """The model of this page: the target where it is on this machine, else the bundled toy.
+    """Return the model of this page: the target if available, else the bundled toy model.
+
+    The target is available if it is on this machine.
 
     Args:
         target: The model that the page was written for.
@@ -57,7 +59,7 @@ def page_model(target: str) -> PageModel:
 
 @dataclass(frozen=True)
 class Claims:
-    """Sentences about what was just run, and whether each holds."""
+    """Statements about the results of this run, each with its truth value."""
 
     claims: tuple[tuple[str, bool], ...]
 
@@ -70,7 +72,7 @@ class Claims:
 
 
 def what_to_see(*claims: tuple[str, bool]) -> Claims:
-    """Sentences with the numbers of this run, each with the statement that it makes.
+    """Show sentences with the numbers of this run, each with its condition.
 
     Example:
         >>> what_to_see(("1 is less than 2.", 1 < 2))

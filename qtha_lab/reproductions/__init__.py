@@ -1,7 +1,8 @@
-"""Reproductions: a paper's small task at the size of two cores, its controls, and a generated verdict.
+"""Reproductions of papers: small tasks with controls and a generated verdict.
 
-One file a paper; a file that registers itself with `@reproduction` is found by itself. A verdict may be "not shown".
-A whole one, whose arms do their own work:
+Each paper has one file, sized for two cores. A file that registers itself with `@reproduction` is
+discovered automatically. A verdict may be "not shown". A complete example, whose arms do their own
+work:
 
     >>> import tempfile
     >>> import numpy as np
@@ -32,7 +33,8 @@ A whole one, whose arms do their own work:
     'shown'
     >>> REPRODUCTIONS.forget(__name__)
 
-A function of `(arm, seed, quick)` returns an `Experiment` instead, which is trained as any fine-tune is.
+A function of `(arm, seed, quick)` instead returns an `Experiment`, which is trained as any
+fine-tuning run.
 """
 
 from qtha_lab.reproductions.machinery.log import Log

@@ -1,4 +1,4 @@
-"""Quantum architecture search: a supernet with noise in the loop, beside a fixed circuit and random search."""
+"""Quantum architecture search: a noise-aware supernet against a fixed circuit and random search."""
 
 from __future__ import annotations
 
@@ -45,12 +45,15 @@ ARMS = {
     steps=(400, 12),
 )  # fmt: skip
 def architecture_search(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """The search is run once a seed and gives all arms; each is tested on points that nothing was chosen on."""
+    """Evaluate one arm on test points, after one search per seed for all arms.
+
+    The test points are used for no choice.
+    """
     winner, losses = _searched(seed, quick, log.steps)
     this = winner[list(ARMS).index(arm)]
     circuit, test = Space(3, 3).circuit(this.point), _points(seed, quick)[2]
     for step in log.course() if arm == "search" else ():
-        log.train(step, loss=losses[step - 1])  # of the supernet, a circuit each
+        log.train(step, loss=losses[step - 1])  # of the supernet, one circuit per step
     with torch.no_grad():
         z = expval_z(circuit, test.inputs, this.angles, ENGINE)[:, -1]
     accuracy = ((z > 0).double() == test.labels).double().mean().item()
@@ -68,7 +71,7 @@ def _points(seed: int, quick: bool) -> list[Points]:
 
 @cache
 def _searched(seed: int, quick: bool, steps: int) -> tuple[list[Found], list[float]]:
-    """The find and its controls, and the supernet's losses."""
+    """Return the search result and its controls, and the losses of the supernet."""
     train, validate, _ = map(_cost, _points(seed, quick))
     losses: list[float] = []
     plan = Plan(
@@ -79,7 +82,7 @@ def _searched(seed: int, quick: bool, steps: int) -> tuple[list[Found], list[flo
 
 
 def _cost(points: Points) -> Cost:
-    """Cross entropy of the last qubit's chance of 0."""
+    """Return the cross entropy of the last qubit's probability of 0."""
 
     def cost(circuit: Circuit, angles: Tensor) -> Tensor:
         chance = (1 + expval_z(circuit, points.inputs, angles, ENGINE)[:, -1]) / 2

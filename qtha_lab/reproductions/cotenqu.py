@@ -1,6 +1,7 @@
-"""A trained tensor network before class states that are read by fidelity: co-TenQu, at a budget of qubits.
+"""co-TenQu: a trained tensor network before class states, at a budget of qubits.
 
-64 pixels go through a matrix product operator to two angles a qubit; |⟨ω_c|φ⟩|² says how near a class is.
+A matrix product operator maps 64 pixels to two angles per qubit. The fidelity |⟨ω_c|φ⟩|² scores
+class c.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ TAU, BOND_DIM, N_CLASSES = 0.2, 4, 2
 
 
 class CosineSimilarity(nn.Module):
-    """cos of the angle between an image and a trained vector of each class, over a temperature."""
+    """Classifier by cosine similarity of an image and trained class vectors, over a temperature."""
 
     def __init__(self) -> None:
         super().__init__()
         self.classes = nn.Parameter(torch.randn(1, PIXELS).repeat(N_CLASSES, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, (rows, 64) to (rows, 2)."""
+        """Return logits, (rows, 64) to (rows, 2)."""
         return (
             functional.normalize(images, dim=-1)
             @ functional.normalize(self.classes, dim=-1).mT
@@ -37,7 +38,7 @@ class CosineSimilarity(nn.Module):
 
 
 class PixelAngles(nn.Module):
-    """A head of class states that reads angles as they come: π σ of each number."""
+    """Head of class states with angles π σ(x) of each input x."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class PixelAngles(nn.Module):
         self.head.inward = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, (rows, 2n) to (rows, 2)."""
+        """Return logits, (rows, 2n) to (rows, 2)."""
         return self.head(x)
 
 

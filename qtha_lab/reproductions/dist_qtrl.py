@@ -1,9 +1,12 @@
-"""Dist-QTRL: several agents learn one policy whose weights a small circuit generates.
+"""Dist-QTRL: several agents train one policy whose weights a small circuit generates.
 
-A round: the policy's weights are generated once, each of K agents plays a piece of its own episodes with them and sends
-the gradient in these weights; the mean of the gradients goes back through the generator, which takes one step. Actor
-and critic are one small network, both heads generated. Agents play one after the other, or with `on=ray` in processes
-of their own, with the same bits; the paper's have a QPU each.
+In each round, the weights are generated once, and each of K agents plays a segment of its own
+episodes with them. Each agent sends the gradient by these weights. The mean gradient is
+backpropagated through the generator, which takes one step.
+
+Actor and critic are one small network, both heads generated. Agents play one after the other, or
+with `on=ray` in processes of their own, with bit-identical results. In the paper, each agent has a
+QPU.
 """
 
 import importlib.util
@@ -22,9 +25,9 @@ from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.runs.remote.registry import needs
 from qtha_lab.tasks.problems.environments import environments, goal_of
 
-SIDE_BY_SIDE = 4  # episodes an agent plays at once
+SIDE_BY_SIDE = 4  # parallel episodes of an agent
 MAX_NORM = 0.5
-STATES = 128  # of the circuit of 7 qubits; a chunk of weights each
+STATES = 128  # of the circuit of 7 qubits, one chunk of weights each
 AGENTS = {"one_agent": 1, "two_agents": 2, "more_samples": 1}
 RATE = 3e-3  # of every arm; at 1e-2 the generated policy fell to the shortest episodes after 60 rounds (seed 0)
 ARMS = {
@@ -40,7 +43,7 @@ ARMS = {
 
 @dataclass(frozen=True)
 class Game:
-    """What is played, and where."""
+    """Environment of the agents, and the place where they run."""
 
     environment: str = setting(
         "CartPole-v1",
@@ -52,10 +55,10 @@ class Game:
 
 
 def check(game: Game) -> None:
-    """Refuse an environment that is not there or cannot be played.
+    """Refuse an environment that is missing or unsupported.
 
     Raises:
-        Refusal: In one sentence.
+        Refusal: With the reason.
     """
     goal_of(game.environment)
     environments(game.environment, 1).close()
@@ -91,7 +94,7 @@ def check(game: Game) -> None:
     check=check,
 )  # fmt: skip
 def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> None:
-    """One arm with one seed; a step is a round."""
+    """Train one arm with one seed; a step is a round."""
     goal = goal_of(settings.environment)
     width = SIDE_BY_SIDE * (4 if arm == "more_samples" else 1)
     model = policy(settings.environment, arm)
@@ -120,11 +123,11 @@ def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> Non
 
 
 def policy(environment: str, arm: str) -> nn.Module:
-    """Actor and critic in one network; generated, or with its own weights.
+    """Create actor and critic as one network, with generated or own weights.
 
     Args:
-        environment: Says how much is seen and how many actions there are.
-        arm: Says where the weights come from.
+        environment: Environment, which sets the numbers of observations and actions.
+        arm: Name of the arm, which sets the source of the weights.
     """
     envs = environments(environment, 1)
     (n_seen,), n_actions = envs.single_observation_space.shape, int(envs.single_action_space.n)
@@ -140,12 +143,14 @@ def policy(environment: str, arm: str) -> nn.Module:
 
 
 def round_of(model: nn.Module, play: Play, optimizer: torch.optim.Optimizer) -> tuple[float, float]:
-    """One step from the mean of the agents' gradients; the mean loss and the mean reward.
+    """Take one step with the mean of the agents' gradients.
+
+    Returns the mean loss and the mean reward.
 
     Args:
-        model: Generated or not.
-        play: All agents' pieces with some weights.
-        optimizer: Of the model's parameters.
+        model: Model with generated or own weights.
+        play: Runs one segment of all agents with given weights.
+        optimizer: Optimiser of the model's parameters.
     """
     weights = model.weights() if isinstance(model, GeneratedNet) else dict(model.named_parameters())
     pieces = play(weights)

@@ -1,6 +1,7 @@
-"""From a classical network to a circuit: a frozen convolutional teacher, a student of six qubits, KL on logits.
+"""Distillation from a frozen convolutional teacher into a circuit of six qubits.
 
-An 8 × 8 image is the 64 amplitudes of six qubits. The same students learn from labels alone and from the teacher too.
+The loss is the KL divergence of logits. An 8 × 8 image is the 64 amplitudes of six qubits. The same
+students also train on labels alone.
 """
 
 from __future__ import annotations
@@ -17,18 +18,23 @@ from qtha_lab.tasks.problems.digits import PIXELS, Digits, digits
 from qtha_lab.training.distillation import divergence
 
 N_QUBITS, N_LAYERS, N_CLASSES = 6, 3, 10
-HIDDEN = 4  # of the classical students: 310 numbers, a few more than the circuit's 274
+HIDDEN = (
+    4  # hidden units of the classical students: 310 parameters, a few more than the circuit's 274
+)
 BATCH, RATE = 60, 0.02
 TRIED = (
     (0.5, 2.0),
     (0.9, 3.0),
-)  # share of the teacher and temperature; the better one on evaluation rows is taken
+)  # teacher share of the loss and temperature; the better pair on evaluation rows
 STUDENTS = {"circuit": "six qubits, three strongly entangling layers", "frozen": "the same with its angles untrained",
             "silu": "two linear maps with SiLU between", "cosine": "two linear maps with cosines between"}  # fmt: skip
 
 
 class CircuitStudent(nn.Module):
-    """Amplitudes of an image, three layers, ⟨Z_i⟩ and ⟨Z_i Z_j⟩, and a linear map to ten classes."""
+    """Student circuit: image amplitudes, three layers, ⟨Z_i⟩ and ⟨Z_i Z_j⟩, and a linear map.
+
+    The linear map has ten classes as outputs.
+    """
 
     def __init__(self, train_angles: bool) -> None:
         super().__init__()
@@ -43,20 +49,20 @@ class CircuitStudent(nn.Module):
         self.out = nn.Linear(len(singles) + len(pairs), N_CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of images, (rows, 64) to (rows, 10)."""
+        """Return logits of images, (rows, 64) to (rows, 10)."""
         return self.out(self.quantum(images))
 
 
 class Cosine(nn.Module):
-    """cos, of every number."""
+    """Elementwise cosine."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """cos(x)."""
+        """Return cos(x)."""
         return x.cos()
 
 
 def student(kind: str) -> nn.Module:
-    """One of `STUDENTS`, freshly drawn."""
+    """Create one of `STUDENTS` with random initial weights."""
     if kind in ("circuit", "frozen"):
         return CircuitStudent(kind == "circuit")
     between = nn.SiLU() if kind == "silu" else Cosine()
@@ -64,7 +70,7 @@ def student(kind: str) -> nn.Module:
 
 
 def teacher_network() -> nn.Module:
-    """Two convolutions and a linear map, 3,818 numbers."""
+    """Create the teacher: two convolutions and a linear map, 3,818 parameters."""
     return nn.Sequential(
         nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
@@ -118,12 +124,14 @@ def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
 
 
 def teacher_of(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]:
-    """The teacher of a seed and the course of its training; the students of a process share it.
+    """Return the teacher of a seed and its training history.
+
+    The students of a process share the teacher.
 
     Args:
-        seed: Of its start and of the order of rows.
-        data: Rows.
-        log: Says how many steps.
+        seed: Seed of the initial weights and of the order of rows.
+        data: Rows for training, evaluation and test.
+        log: Log of the run, with the number of steps.
     """
     key = seed, log.steps
     if key not in _TEACHERS:
@@ -137,7 +145,7 @@ _TEACHERS: dict[tuple[int, int], tuple[nn.Module, list[dict]]] = {}
 
 
 def student_of(kind: str, seed: int) -> nn.Module:
-    """A student of a seed: the same numbers whether it is taught or not."""
+    """Return a student of a seed, with the same initial weights in every arm."""
     torch.manual_seed(seed)
     return student(kind)
 
@@ -149,14 +157,14 @@ def trained(
     """Train on batches of the training rows by Adam.
 
     Args:
-        model: Trained in place.
-        data: Rows.
-        log: Says how many steps, and whether to stop.
-        seed: Of the order of rows.
-        taught: Logits of the teacher, its share of the loss and the temperature; None is labels alone.
+        model: Model to train in place.
+        data: Rows for training, evaluation and test.
+        log: Log of the run, with the number of steps and stop requests.
+        seed: Seed of the order of rows.
+        taught: Logits of the teacher, its share of the loss and temperature; None uses only labels.
 
     Returns:
-        The model; events of the course, the last one the test's.
+        The model and the events of the training; the last event is the test.
     """
     order, events = torch.Generator().manual_seed(seed), []
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE)
@@ -181,12 +189,12 @@ def trained(
 
 @torch.no_grad()
 def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Loss in nats and accuracy.
+    """Compute the loss in nats and the accuracy.
 
     Args:
-        model: Asked.
-        images: A row each.
-        labels: Theirs.
+        model: Model to evaluate.
+        images: Images, one per row.
+        labels: Labels of the images.
     """
     logits = model(images)
     return {
@@ -196,12 +204,12 @@ def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]
 
 
 def tell(log: Log, model: nn.Module, events: list[dict]) -> None:
-    """Hand the course of a training to the log of the run.
+    """Write the events of a training to the log of the run.
 
     Args:
-        log: Of the run.
-        model: That was trained.
-        events: As `trained` gives them.
+        log: Log of the run.
+        model: Trained model.
+        events: Events from `trained`.
     """
     for event in events:
         step = event["step"]

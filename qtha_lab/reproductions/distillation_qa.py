@@ -1,4 +1,7 @@
-"""Distillation on a language model: QTHA and its stand-in learn from a finished LoRA, or from the labels alone."""
+"""Distillation on a language model: QTHA and its control learn from a trained LoRA.
+
+The comparison is training on labels alone.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +38,7 @@ METHODS = {
     ],
 )  # fmt: skip
 def distillation_qa(arm: str, seed: int, quick: bool, earlier: Mapping[str, Path]) -> Experiment:
-    """One student with one seed, or its teacher."""
+    """Return the experiment of one student with one seed, or of its teacher."""
     kind, _, taught = arm.partition("_")
     steps = {} if quick or arm == "teacher" else {"steps": 50}
     teacher = {"teacher": str(earlier["teacher"])} if taught else {}

@@ -1,7 +1,8 @@
-"""Federated Quantum-Train: clients train the generator of a network's weights, a server averages the generators.
+"""Federated Quantum-Train: clients train weight generators, and a server averages them.
 
-A small VGG-like network on 8 × 8 digits, four clients with unequal labels (Dirichlet 0.5). All arms average by
-`qtha_lab.studies.federated.average`; a client's Adam begins anew every round [R]. `rounds` are the steps.
+A small VGG-like network classifies 8 × 8 digits, with four clients of unequal labels (Dirichlet
+0.5). All arms average by `qtha_lab.studies.federated.average`. A client's Adam restarts every round
+[R]. `rounds` are the steps.
 """
 
 import copy
@@ -23,7 +24,7 @@ LOCAL_STEPS = 5
 BATCH = 32
 TRAIN, EVALUATED = 600, 300
 QUBITS = 8
-RATES = {"cnn": 3e-3}  # of the CNN itself; of every generator the next
+RATES = {"cnn": 3e-3}  # of the CNN itself; the next is that of every generator
 GENERATED_RATE = 1e-2
 ARMS = {
     "federated": "one circuit of 8 qubits for the whole network, a chunk of weights a basis state",
@@ -57,7 +58,7 @@ ARMS = {
     steps=(40, 8),
 )  # fmt: skip
 def federated_qt(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """One arm with one seed; a step is a round."""
+    """Train one arm with one seed; a step is a round."""
     data = digits(TRAIN, EVALUATED, seed)
     train, labels = images_of(data.train), data.train_labels
     names = [str(int(label)) for label in labels]
@@ -86,12 +87,12 @@ def federated_qt(arm: str, seed: int, quick: bool, log: Log) -> None:
 
 
 def images_of(rows: Tensor) -> Tensor:
-    """Rows of 64 pixels as images, (n, 1, 8, 8)."""
+    """Reshape rows of 64 pixels to images, (n, 1, 8, 8)."""
     return rows.reshape(-1, 1, 8, 8)
 
 
 def network(arm: str) -> nn.Module:
-    """The network of an arm: 13,706 weights, generated or its own."""
+    """Create the network of an arm: 13,706 weights, generated or its own."""
     net = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -109,13 +110,15 @@ def network(arm: str) -> nn.Module:
 
 
 def local_steps(model: nn.Module, images: Tensor, labels: Tensor, rate: float) -> float:
-    """Some steps of one client from what the server sent; the mean loss.
+    """Take the local steps of one client from the server's weights.
+
+    Returns the mean loss.
 
     Args:
         model: The client's copy, trained in place.
-        images: Its own.
-        labels: Of them.
-        rate: Of Adam, which begins anew.
+        images: Images of the client.
+        labels: Labels of the images.
+        rate: Learning rate of Adam, which restarts.
     """
     optimizer, total = torch.optim.Adam(model.parameters(), lr=rate), 0.0
     for _ in range(LOCAL_STEPS):
@@ -130,12 +133,12 @@ def local_steps(model: nn.Module, images: Tensor, labels: Tensor, rate: float) -
 
 @torch.no_grad()
 def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Loss in nats and accuracy.
+    """Compute the loss in nats and the accuracy.
 
     Args:
-        model: As it is.
-        images: To classify.
-        labels: Of them.
+        model: Model to evaluate.
+        images: Images to classify.
+        labels: Labels of the images.
     """
     logits = model(images)
     accuracy = (logits.argmax(1) == labels).float().mean().item()

@@ -1,4 +1,7 @@
-"""FLIP: angles learnt on small graphs, used on larger ones; a table of constants learnt alike is its control."""
+"""FLIP: initial angles learnt on small graphs, used on larger graphs.
+
+The control is a table of constants, learnt on the same graphs.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from qtha_lab.simulators import expval
 from qtha_lab.tasks.problems.cuts import Graph, random_graph
 
 LAYERS = 2
-RATE = 0.05  # of Adam on the graphs that are tried
+RATE = 0.05  # of Adam on the test graphs
 TARGET = 0.95  # of the largest cut
 
 
@@ -59,7 +62,10 @@ TARGET = 0.95  # of the largest cut
     steps=(60, 20),
 )  # fmt: skip
 def flip(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """Start each graph as the arm says, then Adam; means over the graphs that were not learnt on."""
+    """Initialise the angles of each graph by the arm, then train by Adam.
+
+    Results are means over graphs that were not used for learning.
+    """
     weighted = arm.startswith("weighted")
     sizes, count = ((6, 7), 2) if quick else ((8, 10), 8)
     graphs = [random_graph(n, 5000 + 100 * seed + k, weighted) for n in sizes for k in range(count)]
@@ -87,12 +93,14 @@ def steps_by_size(
     arms: Sequence[str] = ("uniform", "small", "table", "network"),
     quick: bool = False,
 ) -> list[dict[str, Any]]:
-    """Steps to the target at each size, as points of `figures.steps_to_target`; runs all of it (minutes).
+    """Return the steps to the target per size, as points of `figures.steps_to_target`.
+
+    Runs all optimisations (minutes).
 
     Args:
-        seeds: How many, from 0 on.
-        arms: Which starts.
-        quick: Fewer and smaller graphs, as of the small form.
+        seeds: Number of seeds, from 0.
+        arms: Names of the initialisations.
+        quick: Fewer and smaller graphs, as in the quick form.
     """
     sizes, count, steps = ((6, 7), 2, 20) if quick else ((8, 10), 8, 60)
     points = []
@@ -111,20 +119,25 @@ def steps_by_size(
 
 
 def _reached(curves: Sequence[Sequence[float]], steps: int) -> list[int]:
-    """At which step each curve reaches the target; one more than all of them if never."""
+    """Return the step at which each curve reaches the target.
+
+    A curve that never reaches it counts one more than all steps.
+    """
     return [next((k for k, ratio in enumerate(c) if ratio >= TARGET), steps + 1) for c in curves]
 
 
 @cache
 def _model(seed: int, quick: bool, weighted: bool, table: bool) -> AngleModel:
-    """Learnt on 18 graphs of 4 to 6 nodes."""
+    """Return the angle model learnt on 18 graphs of 4 to 6 nodes."""
     count, epochs = (1, 4) if quick else (6, 30)
     graphs = [random_graph(n, 100 * seed + k, weighted) for n in (4, 5, 6) for k in range(count)]
     return learn([problem(g) for g in graphs], Course(epochs=epochs, seed=seed), table=table)
 
 
 def circuit_of(graph: Graph) -> Circuit:
-    """All in |+⟩, then layers of a turn about ZZ for each edge and about X for each node.
+    """Build the QAOA circuit with an angle per edge and node in each layer.
+
+    All qubits start in |+⟩. Each layer has a ZZ rotation per edge and an X rotation per node.
 
     Example:
         >>> circuit_of(random_graph(3, seed=0)).n_qubits
@@ -139,7 +152,10 @@ def circuit_of(graph: Graph) -> Circuit:
 
 
 def problem(graph: Graph) -> Problem:
-    """Minus the mean cut, in edges; the weight of an edge is told with its angle."""
+    """Return the problem of minus the mean cut, with edge weights as features.
+
+    The cost counts edges. The weight of an edge accompanies its angle.
+    """
     circuit = circuit_of(graph)
     strings = [f"Z{a} Z{b}" for a, b in graph.edges]
     weights, none = (
@@ -169,7 +185,10 @@ def _start(arm: str, model: AngleModel | None, graph: Graph, seed: int) -> Tenso
 
 
 def _curve(graph: Graph, start: Tensor, steps: int) -> list[float]:
-    """The mean cut over the largest one, at the start and after each step."""
+    """Return the cut ratio at initialisation and after each step.
+
+    The ratio is the mean cut over the largest cut.
+    """
     cost, best = problem(graph).cost, graph.best_cut
     angles = start.clone().requires_grad_()
     adam, ratios = torch.optim.Adam([angles], RATE), []

@@ -1,7 +1,7 @@
-"""An LSTM whose gate maps are circuits, on engines that wear out: how many cycles are left?
+"""LSTM with circuit gate maps, predicting the remaining cycles of degrading engines.
 
-The engines are synthetic, made from a seed; they are not C-MAPSS, whose files `problems.engines.read_cmapss` loads for those who
-have them.
+The engines are synthetic, made from a seed, and not C-MAPSS. `problems.engines.read_cmapss` loads
+the C-MAPSS files for users who have them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ARMS = {
     steps=(600, 30),
 )
 def hqrnn(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """Train one arm on windows of the training engines; its errors are of the test engines' last windows."""
+    """Train one arm on training windows, and test on the last windows of test engines."""
     fleet = _fleet(seed, quick)
     torch.manual_seed(seed)
     network = head_named(ARMS[arm][1]).module(N_SENSORS, 1)
@@ -65,13 +65,13 @@ def _fleet(seed: int, quick: bool) -> Fleet:
 
 
 def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
-    """Train by Adam on the squared error in units of the cap, and tell the log errors in cycles.
+    """Train by Adam on the squared error over the cap; log errors in cycles.
 
     Args:
-        network: From windows to one number, which is the share of the cap that is left, less a half.
-        fleet: Synthetic, or of C-MAPSS.
-        log: Says how many steps.
-        seed: Of the order of windows.
+        network: Maps windows to one number, the remaining share of the cap minus one half.
+        fleet: Synthetic engines, or those of C-MAPSS.
+        log: Log of the run, with the number of steps.
+        seed: Seed of the order of windows.
     """
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(trained, RATE)
@@ -94,11 +94,11 @@ def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
 
 @torch.no_grad()
 def errors(network: nn.Module, windows: Windows) -> dict[str, float]:
-    """Root mean squared and mean absolute error, in cycles.
+    """Compute the root mean squared and mean absolute error, in cycles.
 
     Args:
-        network: As for `fit`.
-        windows: Asked of.
+        network: Network, as in `fit`.
+        windows: Windows to predict.
     """
     apart = CAP * (network(windows.inputs)[:, 0] + 0.5) - windows.left
     return {"rmse": apart.square().mean().sqrt().item(), "mae": apart.abs().mean().item()}

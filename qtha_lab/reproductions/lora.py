@@ -1,4 +1,4 @@
-"""LoRA: whether an update of rank one is worth that of rank eight."""
+"""LoRA: comparison of updates of rank one and rank eight."""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
@@ -23,5 +23,5 @@ METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16
     ],
 )  # fmt: skip
 def lora(arm: str, seed: int, quick: bool) -> Experiment:
-    """One rank with one seed."""
+    """Return the experiment of one rank with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -1,4 +1,7 @@
-"""OmniQuant: learnt clips against plain rounding and against one clip a channel, on held-out text of the toy model."""
+"""OmniQuant: learnt clipping against plain rounding and one clip per channel.
+
+Evaluated on held-out text of the toy model.
+"""
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -11,7 +14,7 @@ from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.tasks.formatting import render
 
-WAYS = {  # the steps of a block are put in; per channel, as the paper's table of weights alone
+WAYS = {  # step counts are filled in; per channel, as in the paper's weight-only table
     "rounded": "round(w=2,g=null)",
     "grid": "round(w=2,g=null,clip=grid)",
     "paper": "learned(w=2,start=paper,steps={long})",
@@ -23,7 +26,7 @@ WAYS = {  # the steps of a block are put in; per channel, as the paper's table o
     "learned_w4a4": "learned(w=4,a=4,start=grid,steps={short})",
 }
 BLOCKS = 6  # of tiny
-HELD_OUT = 96  # rows of a seed
+HELD_OUT = 96  # rows per seed
 
 
 @reproduction(
@@ -60,7 +63,10 @@ HELD_OUT = 96  # rows of a seed
     steps=(BLOCKS, BLOCKS),
 )  # fmt: skip
 def omniquant(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """Round tiny; a seed is other calibration rows and other held-out rows. A step is a block."""
+    """Quantise tiny; the seed selects calibration and held-out rows.
+
+    A step is a block.
+    """
     long, short = (16, 8) if quick else (1000, 200)
     way = rounding_named(WAYS[arm].format(long=long, short=short))
     loaded = models.load_model("tiny")
@@ -91,7 +97,7 @@ def _learnt(
 
 
 def _held_out(loaded: models.LoadedModel, seed: int, count: int) -> list[torch.Tensor]:
-    """Token ids of conversations of the evaluation pool, others for each seed."""
+    """Return token ids of conversations from the evaluation pool, different for each seed."""
     rows = tasks.load_task("chat").eval[seed * HELD_OUT :][:count]
     texts = [render(row["messages"], loaded.tokenizer) for row in rows]
     encoded = loaded.tokenizer(texts, truncation=True, max_length=calibration.LENGTH)
@@ -100,7 +106,7 @@ def _held_out(loaded: models.LoadedModel, seed: int, count: int) -> list[torch.T
 
 @torch.no_grad()
 def _loss(model: torch.nn.Module, rows: list[torch.Tensor]) -> float:
-    """Nats per token."""
+    """Return the loss in nats per token."""
     model.eval()
     losses = [cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="sum") for ids in rows]
     return float(sum(losses)) / sum(ids.shape[1] - 1 for ids in rows)

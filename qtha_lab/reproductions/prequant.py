@@ -1,11 +1,14 @@
-"""PreQuant: training the outliers of a rounded model against LoRA on the same bits, and against random weights."""
+"""PreQuant: training the outliers of a quantised model against LoRA.
+
+The controls are LoRA on the same quantised weights, and random weights instead of outliers.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-METHODS = {  # base and method; of the same size: 22,164 numbers, LoRA 20,352; rates were tried on single seeds, not tuned
+METHODS = {  # base and method of similar size: 22,164 parameters, LoRA 20,352; rates were tried on single seeds, not tuned
     "prequant": ("outliers(w={w})", "prequant(learning_rate=0.02)"),
     "random": ("outliers(w={w},chosen=random)", "prequant(chosen=random,learning_rate=0.02)"),
     "lora": ("round(w={w},g=null)", "lora(r=1,lora_alpha=2,learning_rate=0.01)"),
@@ -41,7 +44,7 @@ METHODS = {  # base and method; of the same size: 22,164 numbers, LoRA 20,352; r
     ],
 )  # fmt: skip
 def prequant(arm: str, seed: int, quick: bool) -> Experiment:
-    """One fine-tune of tiny on qa, every linear layer adapted."""
+    """Return the experiment of fine-tuning tiny on qa, with every linear layer adapted."""
     name, _, bits = arm.rpartition("_w")
     base, method = METHODS[name]
     experiment = on_qa(method, seed, quick)

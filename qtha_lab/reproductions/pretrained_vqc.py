@@ -1,7 +1,8 @@
-"""A frozen pre-trained network before a circuit: does accuracy depend on the number of qubits?
+"""Frozen pre-trained network before a circuit: accuracy against the number of qubits.
 
-A convolutional network learns the digits 0 to 4 and is frozen; a head of n qubits learns 5 to 9 from its features. Beside it
-n principal components of the images in the place of the network, and heads without a circuit.
+A convolutional network learns the digits 0 to 4 and is frozen. A head of n qubits learns 5 to 9
+from its features. Controls are n principal components of the images instead of the network, and
+heads without a circuit.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from qtha_lab.tasks.problems.digits import Digits, digits
 
 QUBITS = (2, 4, 6, 8)
 FEATURES, N_CLASSES = 32, 5
-PCA_SCALE = 0.25  # of 1, ½ and ¼ the best at 4 and 8 qubits on two seeds
+PCA_SCALE = 0.25  # the best of 1, ½ and ¼ at 4 and 8 qubits on two seeds
 PRE_STEPS, PRE_RATE = 150, 0.005  # of the network
 
 
 class Encoded(nn.Module):
-    """The circuit of a head, which numbers enter as they are, squeezed into ± π, and its linear map."""
+    """Circuit and linear map of a head; inputs enter directly, squeezed into ± π."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class Encoded(nn.Module):
         self.head.inward = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, (rows, n) to (rows, 5)."""
+        """Return logits, (rows, n) to (rows, 5)."""
         return self.head(x)
 
 
@@ -82,7 +83,7 @@ def pretrained_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
 
 
 def network() -> nn.Module:
-    """Two convolutions and a linear map to 32 features."""
+    """Create two convolutions and a linear map to 32 features."""
     return nn.Sequential(
         nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, FEATURES), nn.ReLU(),
@@ -91,10 +92,10 @@ def network() -> nn.Module:
 
 @lru_cache(maxsize=1)  # the arms of a seed follow one another
 def pre_trained(seed: int) -> nn.Module:
-    """The network of a seed, trained on the digits 0 to 4 and frozen.
+    """Return the network of a seed, trained on the digits 0 to 4 and frozen.
 
     Args:
-        seed: Of its start and of its rows.
+        seed: Seed of the initial weights and of the rows.
     """
     torch.manual_seed(seed)
     body = network()
@@ -111,10 +112,12 @@ def pre_trained(seed: int) -> nn.Module:
 
 
 def standardised(data: Digits) -> Digits:
-    """Features with mean 0 and variance 1 over the training rows; one that is constant there stays 0.
+    """Standardise features over the training rows; a constant feature becomes 0.
+
+    The result has mean 0 and variance 1.
 
     Args:
-        data: Features.
+        data: Features to standardise.
     """
     deviation, mean = torch.std_mean(data.train, 0)
     scale = torch.where(

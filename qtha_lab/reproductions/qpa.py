@@ -1,4 +1,7 @@
-"""QPA: the factors of LoRA made from the probabilities of a circuit, against numbers made without one."""
+"""QPA: LoRA factors generated from circuit probabilities, against other generators.
+
+The controls generate the numbers without a circuit.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
@@ -29,5 +32,5 @@ METHODS = {
     ],
 )  # fmt: skip
 def qpa(arm: str, seed: int, quick: bool) -> Experiment:
-    """One generator with one seed."""
+    """Return the experiment of one generator with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -1,4 +1,7 @@
-"""QTHA: tensor networks around a circuit and a linear branch, against LoRA and without the circuit."""
+"""QTHA: tensor networks around a circuit and a linear branch.
+
+The controls are LoRA and QTHA without the circuit.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
@@ -35,5 +38,5 @@ METHODS = {
     ],
 )  # fmt: skip
 def qtha(arm: str, seed: int, quick: bool) -> Experiment:
-    """One architecture with one seed."""
+    """Return the experiment of one architecture with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -1,4 +1,7 @@
-"""Quantum-PEFT: an update from Pauli rotations, whose numbers grow with the logarithm of the layer."""
+"""Quantum-PEFT: updates from Pauli rotations, logarithmic in the size of the layer.
+
+The number of parameters grows with the logarithm of the layer size.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
@@ -24,5 +27,5 @@ METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
     ],
 )  # fmt: skip
 def quantum_peft(arm: str, seed: int, quick: bool) -> Experiment:
-    """One method with one seed."""
+    """Return the experiment of one method with one seed."""
     return on_qa(METHODS[arm], seed, quick)

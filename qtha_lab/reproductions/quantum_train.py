@@ -1,4 +1,7 @@
-"""Quantum-Train: the whole change of a layer generated from a circuit, by a network or by a tensor train."""
+"""Quantum-Train: the update of a layer generated from a circuit.
+
+The generator is a network or a tensor train.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
@@ -33,5 +36,5 @@ METHODS = {
     ],
 )  # fmt: skip
 def quantum_train(arm: str, seed: int, quick: bool) -> Experiment:
-    """One generator with one seed."""
+    """Return the experiment of one generator with one seed."""
     return on_qa(METHODS[arm], seed, quick)

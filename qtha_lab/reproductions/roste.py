@@ -1,4 +1,7 @@
-"""RoSTE: rotations chosen by the rounding error against none, all and random ones, LoRA trained through 4 bits."""
+"""RoSTE: rotations chosen by the rounding error, with LoRA trained through 4 bits.
+
+The controls are no rotations, all rotations and random rotations.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
@@ -35,7 +38,7 @@ ARMS = {
     ],
 )  # fmt: skip
 def roste(arm: str, seed: int, quick: bool) -> Experiment:
-    """One fine-tune of tiny on qa by LoRA, every linear layer adapted."""
+    """Return the experiment of tiny on qa by LoRA, with every linear layer adapted."""
     experiment = on_qa("lora(r=4,lora_alpha=8,learning_rate=0.01)", seed, quick)
     return experiment.replace(
         quantization=f"rotated(w=4,a=4,kv=4,rotations={arm})",

@@ -1,4 +1,4 @@
-"""Synergistic pretraining: a matrix product state first, then the circuit that prepares it is trained on."""
+"""Synergistic pretraining: a matrix product state prepares a circuit, which is then trained."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from qtha_lab.tasks.problems.spins import (
 
 PREPARED, NEW = 3, 1  # layers for the state, and layers near the identity after them
 NEAR_IDENTITY = 0.01
-RATES = (0.03, 0.01, 0.003, 0.001)  # every arm takes its best
+RATES = (0.03, 0.01, 0.003, 0.001)  # every arm uses its best
 BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
 
 
@@ -61,7 +61,7 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
     check=check_installed,
 )  # fmt: skip
 def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """Adam on the energy from one start, at each rate; the best is the arm's."""
+    """Minimise the energy by Adam at each rate; the best rate is the arm's result."""
     n = 6 if quick else 8
     start, energy = _start(arm, n, seed), _energy(n)
     ground = ground_energy(n)
@@ -89,7 +89,10 @@ def _energy(n: int) -> Callable[[Tensor], Tensor]:
 
 
 def _start(arm: str, n: int, seed: int, spread: float = NEAR_IDENTITY) -> Tensor:
-    """Angles of the prepared layers by the arm; of those not needed N(0, spread) unless all are drawn."""
+    """Return the initial angles of an arm: prepared layers, and N(0, spread) for the rest.
+
+    Arms without a tensor network draw all angles.
+    """
     random = np.random.default_rng(seed)
     per_layer = 15 * (n - 1)
     count = per_layer * (PREPARED + NEW)
@@ -106,7 +109,7 @@ def _start(arm: str, n: int, seed: int, spread: float = NEAR_IDENTITY) -> Tensor
 def _course(
     energy: Callable[[Tensor], Tensor], start: Tensor, rate: float, steps: int
 ) -> list[float]:
-    """The energy at the start and after each step of Adam."""
+    """Return the energy at initialisation and after each step of Adam."""
     angles = start.clone().requires_grad_()
     adam, values = torch.optim.Adam([angles], rate), []
     for step in range(steps + 1):
@@ -120,7 +123,7 @@ def _course(
 
 
 def _squared_gradient(arm: str, n: int, seed: int) -> float:
-    """Mean squared slope of the energy in the angles of a new layer at the identity."""
+    """Return the mean squared energy gradient of a new layer at the identity."""
     angles = _start(arm, n, seed)
     first = 15 * (n - 1) * PREPARED
     angles[first:] = 0

@@ -1,6 +1,7 @@
-"""A tensor-train layer before a circuit, trained first and then frozen: Pre+TTN-VQC against training all at once.
+"""Pre+TTN-VQC: a tensor-train layer before a circuit, trained first and then frozen.
 
-64 pixels go through a tensor train of bond 2 to eight numbers, which turn eight qubits. Two stages share what one has.
+The control trains everything at once. A tensor train of bond 2 maps 64 pixels to eight numbers, the
+angles of eight qubits. Two stages share the steps of one.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from qtha_lab.tensor_networks import mpo
 
 N_QUBITS, BATCH, RATE, DECAY = 8, 64, 0.05, 5e-4
 SHAPE = mpo.MpoShape.uniform((4, 4, 4), (2, 2, 2), bond_dim=2)
-NOISE_DB = 6.0  # signal over Laplace noise in the test images
+NOISE_DB = 6.0  # signal-to-noise ratio of Laplace noise in the test images
 
 
 class TensorTrain(nn.Module):
-    """64 → 8 by three cores of bond 2: σ(M x) π / 2, in radians."""
+    """Tensor-train layer 64 → 8 with three cores of bond 2.
+
+    The output is σ(M x) π / 2, in radians.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,24 +37,24 @@ class TensorTrain(nn.Module):
             mpo.kaiming_(list(self.cores))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Angles of images, (rows, 64) to (rows, 8)."""
+        """Return angles of images, (rows, 64) to (rows, 8)."""
         return torch.sigmoid(mpo.apply(list(self.cores), SHAPE, images)) * math.pi / 2
 
 
 class ScaledSilu(nn.Module):
-    """a · SiLU(b x + c) of each number, with as many numbers as the circuit has angles."""
+    """Elementwise a · SiLU(b x + c), with as many parameters as circuit angles."""
 
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.c = (nn.Parameter(torch.randn(N_QUBITS)) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Return a tensor of the same shape."""
         return self.a * functional.silu(self.b * x + self.c)
 
 
 def circuit() -> Circuit:
-    """RY(x), then RX RY RZ on every qubit and a ring of CNOTs."""
+    """Build RY(x), then RX RY RZ on every qubit and a ring of CNOTs."""
     gates = [Gate("RY", i, Angle.input(i)) for i in range(N_QUBITS)]
     for i in range(N_QUBITS):
         gates += [Gate(n, i, Angle.param(3 * i + k)) for k, n in enumerate(("RX", "RY", "RZ"))]
@@ -85,7 +89,7 @@ def circuit() -> Circuit:
     steps=(120, 16),
 )  # fmt: skip
 def ttn_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """Train one arm on the digits of a seed; all take the same number of steps."""
+    """Train one arm on the digits of a seed, with equal steps per arm."""
     train, head = TensorTrain(), nn.Linear(N_QUBITS, 2)
     middle: nn.Module = ScaledSilu() if arm == "staged_silu" else QuantumLayer(circuit())
     network, half = nn.Sequential(train, middle, head), log.steps // 2
@@ -104,7 +108,7 @@ def ttn_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
 
 
 class _Work:
-    """One course of steps over the digits of a seed, whatever is trained in which part of it."""
+    """Training steps on the digits of a seed, counted over all stages."""
 
     def __init__(self, log: Log, seed: int) -> None:
         self.log, self.step, self.trained = log, 0, set()
@@ -112,7 +116,10 @@ class _Work:
         self.order = torch.Generator().manual_seed(seed)
 
     def train(self, network: nn.Module, trained: nn.Module, steps: int) -> None:
-        """Train parts of a network by Adam with a cosine schedule, and evaluate it before and after."""
+        """Train parts of a network by Adam with a cosine schedule.
+
+        The network is evaluated before and after.
+        """
         parameters = list(trained.parameters())
         self.trained |= {(id(p), p.numel()) for p in parameters}
         optimizer = torch.optim.Adam(parameters, lr=RATE, weight_decay=DECAY)
@@ -136,12 +143,12 @@ class _Work:
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module) -> None:
-        """Loss and accuracy of evaluation rows."""
+        """Record loss and accuracy of evaluation rows."""
         self.log.evaluate(self.step, **_scores(network(self.data.eval), self.data.eval_labels))
 
     @torch.no_grad()
     def test(self, network: nn.Module) -> None:
-        """Loss and accuracy of test rows under noise, and the count of what was trained in any stage."""
+        """Record loss and accuracy of noisy test rows, and the trained parameters of all stages."""
         images = self.data.test
         power = images.square().mean() / 10 ** (NOISE_DB / 10)
         noise = torch.distributions.Laplace(0.0, (power / 2).sqrt())  # of variance `power`

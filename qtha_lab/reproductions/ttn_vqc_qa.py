@@ -1,4 +1,7 @@
-"""Stages on a language model: QTHA's linear branch first and its circuit then, against both at once."""
+"""Training stages on a language model: QTHA's linear branch first, then its circuit.
+
+The control trains both at once.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, FULL, QUICK, on_qa
@@ -29,7 +32,7 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
     ],
 )  # fmt: skip
 def ttn_vqc_qa(arm: str, seed: int, quick: bool) -> Experiment:
-    """One course with one seed."""
+    """Return the experiment of one training schedule with one seed."""
     half = (QUICK if quick else FULL)["steps"] // 2
     second = "S_0,S_1,B" if arm == "staged_silu" else "W_q,angles,B"
     stages = f"linear(steps={half},use_circuit=false),all(steps={half},train=[{second}])"

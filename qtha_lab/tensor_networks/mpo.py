@@ -1,15 +1,15 @@
 """Matrix product operators (tensor-train matrices): sizes, cores, application and decomposition.
 
-Knows nothing of adapters, layers or training; spectra and entropies live in the analysis.
+Spectra and entropies are in `qtha_lab.analysis`; adapters and training use this module.
 
-Core k is kept in the matrix form of the QTHA authors, (o_k R_{k+1}) × (R_k i_k), and the first
-site is the most significant digit of an index. Applying an operator has two routes, and `apply`
-counts floating-point operations, weighs them by what such an operation takes, and picks the quicker:
+Core k has the matrix form of the QTHA authors, (o_k R_{k+1}) × (R_k i_k). The first site is the
+most significant digit of an index. There are two routes to apply an operator. `apply` counts their
+floating-point operations, weights them by measured cost, and selects the faster route:
+* join the cores of each half, and apply the two halves one after the other;
+* join all cores, and apply one dense product.
 
-    join the cores of each half, and go through the two   against   join all + one dense product
-
-Many operators of the same sizes are applied at once where cores and inputs have the same axes before
-their own: as many calls as for one.
+Many operators of the same sizes are applied at once, with the same number of calls as one. Their
+cores and inputs then have the same leading axes.
 """
 
 import dataclasses
@@ -38,9 +38,9 @@ AUTHORS_DIMS = {
     27648: (27, 16, 8, 8),
 }
 
-# What an operation costs relative to one of the two small products through the halves, from forward +
-# backward times on 576→64, 576→256, 192→16, 192→256 and 3584→256 with 1 to 2048 tokens: a large product
-# is quicker, joining cores moves memory.
+# Cost of an operation relative to one in the two small products through the halves. Measured from
+# forward and backward times on 576→64, 576→256, 192→16, 192→256 and 3584→256 with 1 to 2048 tokens.
+# A large product is faster per operation, and joining cores moves memory.
 PRODUCT_COST = 0.3
 JOIN_COST = 4.0
 
@@ -53,17 +53,18 @@ def factorise(
     name: str = "in_dims",
     size_name: str = "in_features",
 ) -> tuple[int, ...]:
-    """Split a size into one factor per site, as equal as its divisors allow, the largest first.
+    """Split a size into one factor per site, as equal as possible, the largest first.
 
     Args:
-        size: What the factors multiply to.
-        n_sites: How many factors; a prime gets ones.
-        override: Factors chosen by hand, only checked.
-        name: What the override is called in an error.
-        size_name: What the size is called in an error.
+        size: Product of the factors.
+        n_sites: Number of factors; a prime is padded with ones.
+        override: Factors set by the user; they are only checked.
+        name: Name of the override in errors.
+        size_name: Name of the size in errors.
 
     Returns:
-        `n_sites` factors. For four sites and the sizes in `AUTHORS_DIMS` these are the QTHA authors'.
+        `n_sites` factors. For four sites and the sizes in `AUTHORS_DIMS` these are the QTHA
+        authors'.
 
     Raises:
         Refusal: If the override does not fit the size, or size or n_sites is below 1.
@@ -97,7 +98,7 @@ def _checked(
 
 @functools.cache
 def _balanced(size: int, n_sites: int, most: int | None = None) -> tuple[int, ...] | None:
-    """The factors of least sum, none above `most`; None if there are none."""
+    """Return the factors with the least sum, none above `most`; None if there are none."""
     most = size if most is None else most
     if n_sites == 1:
         return (size,) if size <= most else None
@@ -119,7 +120,7 @@ def _divisors(size: int) -> tuple[int, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class MpoShape:
-    """The sizes of an operator: factors of its two sides and the bonds between its sites.
+    """Sizes of an operator: factors of its two sides and bonds between its sites.
 
     Example:
         >>> shape = MpoShape.uniform((8, 8, 8, 7), (4, 4, 4, 4), bond_dim=8)
@@ -133,7 +134,7 @@ class MpoShape:
 
     @classmethod
     def uniform(cls, in_dims: Sequence[int], out_dims: Sequence[int], bond_dim: int) -> "MpoShape":
-        """The same bond between all neighbours, as the QTHA authors have it.
+        """Return sizes with the same bond between all neighbours, as the QTHA authors use.
 
         Args:
             in_dims: Factors of the number of inputs, one per site.
@@ -170,12 +171,12 @@ class MpoShape:
 
     @property
     def core_shapes(self) -> list[tuple[int, int]]:
-        """The matrix form of each core, (o_k R_{k+1}) × (R_k i_k)."""
+        """Shape of the matrix form of each core, (o_k R_{k+1}) × (R_k i_k)."""
         return [(o * right, left * i) for o, right, left, i in self.sites]
 
     @property
     def sites(self) -> list[tuple[int, int, int, int]]:
-        """(o_k, R_{k+1}, R_k, i_k) of each site."""
+        """Sizes (o_k, R_{k+1}, R_k, i_k) of each site."""
         bonds = zip(self.bonds[1:], self.bonds[:-1], strict=True)
         return [
             (o, right, left, i)
@@ -184,7 +185,7 @@ class MpoShape:
 
     @property
     def n_parameters(self) -> int:
-        """Σ_k o_k R_{k+1} R_k i_k."""
+        """Number of entries of all cores, Σ_k o_k R_{k+1} R_k i_k."""
         return sum(math.prod(site) for site in self.sites)
 
 
@@ -194,15 +195,15 @@ Cores = Sequence[Float[Tensor, "*operators out_and_right left_and_in"]]
 def apply(
     cores: Cores, shape: MpoShape, x: Float[Tensor, "*operators_and_batch in_features"]
 ) -> Float[Tensor, "*operators_and_batch out_features"]:
-    """Apply the operator to each row of x: the same as `x @ dense(cores, shape).T`.
+    """Apply the operator to each row of x, as `x @ dense(cores, shape).T` does.
 
     Args:
-        cores: Those of the operator, in order; of many operators with the same axes before their own.
-        shape: Their sizes.
-        x: Of shape (…, in_features), of many operators with those axes first.
+        cores: Cores of the operator, in order; many operators have common leading axes.
+        shape: Sizes of the operator.
+        x: Input (…, in_features); many operators have their leading axes first.
 
     Returns:
-        Of shape (…, out_features), differentiable in cores and x.
+        Output (…, out_features), differentiable in cores and x.
 
     Example:
         >>> cores, shape = from_matrix(torch.diag(torch.arange(1.0, 5.0)), (2, 2), (2, 2))
@@ -215,15 +216,15 @@ def apply(
 def apply_transposed(
     cores: Cores, shape: MpoShape, y: Float[Tensor, "*operators_and_batch out_features"]
 ) -> Float[Tensor, "*operators_and_batch in_features"]:
-    """Apply the transposed operator to each row of y: the same as `y @ dense(cores, shape)`.
+    """Apply the transposed operator to each row of y, as `y @ dense(cores, shape)` does.
 
     Args:
-        cores: Those of the operator, in order; of many operators with the same axes before their own.
-        shape: Their sizes.
-        y: Of shape (…, out_features), of many operators with those axes first.
+        cores: Cores of the operator, in order; many operators have common leading axes.
+        shape: Sizes of the operator.
+        y: Input (…, out_features); many operators have their leading axes first.
 
     Returns:
-        Of shape (…, in_features), differentiable in cores and y.
+        Output (…, in_features), differentiable in cores and y.
 
     Example:
         >>> cores, shape = from_matrix(torch.arange(16.0).reshape(4, 4), (2, 2), (2, 2))
@@ -237,9 +238,9 @@ def _apply(cores: Cores, shape: MpoShape, x: Tensor, transposed: bool) -> Tensor
     operators = cores[0].shape[:-2]
     rows = x.reshape(*operators, -1, x.shape[-1])
     legs = _four_legs(cores, shape)
-    if not transposed:  # the input's legs first
+    if not transposed:  # input legs first
         legs = [leg.transpose(-4, -1) for leg in legs]
-    # a graph is made for any number of tokens
+    # one graph serves any number of tokens
     if torch.compiler.is_compiling() or takes_dense_route(shape, rows.shape[-2], transposed):
         matrix = _join(legs).reshape(*operators, x.shape[-1], -1)
         result = rows @ matrix
@@ -251,7 +252,7 @@ def _apply(cores: Cores, shape: MpoShape, x: Tensor, transposed: bool) -> Tensor
 def _through_halves(
     legs: list[Tensor], rows: Float[Tensor, "*operators tokens source"]
 ) -> Float[Tensor, "*operators tokens target"]:
-    """Through the second half of the sites, then through the first; no matrix of all sites is made."""
+    """Apply the second half of the sites, then the first, without the dense matrix."""
     half = len(legs) // 2
     first, second = _join(legs[:half]), _join(legs[half:])  # (s, b, 1, t), (q, 1, b, u)
     (s, bond, _, t), (q, _, _, u) = first.shape[-4:], second.shape[-4:]
@@ -266,15 +267,15 @@ def _through_halves(
 
 @functools.lru_cache(maxsize=8192)
 def takes_dense_route(shape: MpoShape, tokens: int, transposed: bool = False) -> bool:
-    """Whether joining all cores first is expected to be quicker.
+    """Return True if joining all cores first is expected to be faster.
 
     Args:
         shape: Sizes of the operator.
-        tokens: How many rows it is applied to.
-        transposed: Whether it is applied from its outputs to its inputs.
+        tokens: Number of rows of the input.
+        transposed: Apply the transposed operator, from outputs to inputs.
 
     Returns:
-        True for one dense product, False for the way through the two halves.
+        True for one dense product, False for the two halves.
 
     Example:
         >>> shape = MpoShape.uniform((16, 16, 16), (16, 16, 16), bond_dim=2)
@@ -302,7 +303,9 @@ def _four_legs(
 
 
 def dense(cores: Cores, shape: MpoShape) -> Float[Tensor, "*operators out_features in_features"]:
-    """The operator as a matrix, W[j₁…jₙ, i₁…iₙ] = Π_k w⁽ᵏ⁾[j_k, i_k] over the bonds.
+    """Return the operator as a matrix, W[j₁…jₙ, i₁…iₙ] = Π_k w⁽ᵏ⁾[j_k, i_k].
+
+    The product contracts the bonds.
 
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, section 4.3.
@@ -328,13 +331,13 @@ def _join(legs: list[Tensor]) -> Float[Tensor, "*operators out right left in"]:
 
 
 def _permuted(tensor: Tensor, *order: int) -> Tensor:
-    """The last axes in another order; those before stay."""
+    """Permute the last axes; the leading axes stay."""
     start = tensor.dim() - len(order)
     return tensor.permute(*range(start), *(start + axis for axis in order))
 
 
 def join_flops(shape: MpoShape) -> int:
-    """Floating-point operations of `dense`."""
+    """Count the floating-point operations of `dense`."""
     return _join_flops(tuple(shape.sites))[1]
 
 
@@ -349,7 +352,7 @@ def _join_flops(sites: tuple[tuple[int, int, int, int], ...]):
 
 
 def norm(cores: Cores, shape: MpoShape) -> Float[Tensor, ""]:
-    """Frobenius norm of the operator, without making it dense."""
+    """Compute the Frobenius norm of the operator without the dense matrix."""
     environment = torch.ones(1, 1, dtype=cores[0].dtype, device=cores[0].device)
     for core in _four_legs(cores, shape):
         environment = torch.einsum("orsi,st,oqti->rq", core, environment, core)
@@ -358,7 +361,7 @@ def norm(cores: Cores, shape: MpoShape) -> Float[Tensor, ""]:
 
 @torch.no_grad()
 def kaiming_(cores: Cores) -> None:
-    """Fill cores as the QTHA authors do: normal, variance 2 / (R_k i_k).
+    """Initialise cores as the QTHA authors do: normal, variance 2 / (R_k i_k).
 
     Source:
         The authors' code (methods.md 1.4).
@@ -369,10 +372,11 @@ def kaiming_(cores: Cores) -> None:
 
 @torch.no_grad()
 def balanced_(cores: Cores, shape: MpoShape) -> None:
-    """Fill cores so that the dense map has singular values near 1 (root mean square exactly 1).
+    """Initialise cores so that the dense map has singular values near 1.
 
-    Each core's matrix form is drawn semi-orthogonal, which makes the sweep a chain of isometries
-    and projections, and all are scaled alike to the exact norm. Ours, not the authors'.
+    Their root mean square is exactly 1. Each core's matrix form is drawn semi-orthogonal, which
+    makes the operator a chain of isometries and projections. All cores are scaled equally to the
+    exact norm. This initialisation is ours, not the authors'.
     """
     for core in cores:
         torch.nn.init.orthogonal_(core)
@@ -392,18 +396,18 @@ def from_matrix(
     """Decompose a matrix into cores, one singular value decomposition per bond (TT-SVD).
 
     Args:
-        matrix: What to decompose.
+        matrix: Matrix to decompose.
         out_dims: Factors of the rows.
         in_dims: Factors of the columns.
-        max_bond: Most singular values kept at each bond; None keeps all.
+        max_bond: Maximum number of singular values per bond; None keeps all.
         cutoff: Drop singular values below this fraction of the largest at their bond.
 
     Returns:
         The cores in order, detached, of the dtype and device of the matrix, and their sizes.
 
     Raises:
-        Refusal: If the factors do not multiply to the matrix's sides or differ in number, or max_bond
-            is below 1.
+        Refusal: If the factors do not multiply to the matrix's sides or differ in number, or
+            max_bond is below 1.
 
     Example:
         >>> two = torch.kron(torch.ones(2, 3), torch.eye(2))
@@ -433,7 +437,7 @@ def from_matrix(
 def _split_sites(
     matrix: Tensor, out_dims: tuple, in_dims: tuple, max_bond: int | None, cutoff: float
 ) -> list[Float[Tensor, "left out in right"]]:
-    """Cut the matrix site by site with tensornetwork, singular values carried to the right."""
+    """Split the matrix site by site with tensornetwork; singular values move to the right."""
     import tensornetwork as tn
 
     n_sites = len(in_dims)

@@ -1,6 +1,7 @@
-"""What every method, ansatz, task and figure keeps to, as facts that can be held against one of somebody else's.
+"""Checks of the contracts of methods, ansätze, engines, gates, tasks and figures.
 
-`qtha-lab check-plugin FILE` runs them; so do the tests of this project, over all of its own.
+`qtha-lab check-plugin FILE` runs them on a plugin. The tests of this project run them on all
+members of the package.
 """
 
 from qtha_lab.testing.checking import Verdict, check_member, check_plugin, members_of

@@ -18,14 +18,14 @@ def _sizes(info):
 
 @fact("ansatz", "it says what it is and where it is from")
 def described(info) -> None:
-    """Summary and source have text."""
+    """Check that summary and source have text."""
     for name in ("summary", "source"):
         expect(bool(getattr(info, name).strip()), f"its {name} is empty")
 
 
 @fact("ansatz", "its angles are numbered from 0 and as many as it states")
 def counted(info) -> None:
-    """The circuit's parameters are 0 to n_params - 1, each read once."""
+    """Check that the parameters are 0 to n_params - 1, each used once."""
     for n, layers in _sizes(info):
         circuit = build(info.name, n, layers)
         read = sorted(a.index for g in circuit.gates for a in g.angles if a.source == "param")
@@ -38,7 +38,7 @@ def counted(info) -> None:
 
 @fact("ansatz", "it reads one input per qubit, in every layer only where asked to")
 def encoded(info) -> None:
-    """Each qubit has an input, read once per layer with reupload and once in all without."""
+    """Check that each qubit has one input, encoded per layer with reupload, else once."""
     for n, layers in _sizes(info):
         for reupload in (True, False):
             circuit = build(info.name, n, layers, reupload)
@@ -50,7 +50,7 @@ def encoded(info) -> None:
 
 @fact("ansatz", "its values equal PennyLane's")
 def equals_pennylane(info) -> None:
-    """⟨Z⟩ at random angles is within 10⁻⁹ of PennyLane's default.qubit."""
+    """Check that ⟨Z⟩ at random angles is within 10⁻⁹ of PennyLane's default.qubit."""
     for n, layers in _sizes(info):
         circuit = build(info.name, n, layers)
         generator = torch.Generator().manual_seed(n)

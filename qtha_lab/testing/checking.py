@@ -1,4 +1,4 @@
-"""Hold the facts of a family against one member, or against all that a plugin registered."""
+"""Checks of a family's facts on one member or on a plugin's members."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from qtha_lab.core.errors import Refusal, described
 from qtha_lab.core.io import shortened
 from qtha_lab.core.plugin_loading import load_plugins, module_name
 from qtha_lab.core.registry import Registry
-from qtha_lab.testing import ansatz, engine, figure, gate, method, task  # noqa: F401  (they declare their facts)
+from qtha_lab.testing import ansatz, engine, figure, gate, method, task  # noqa: F401  (they register facts)
 from qtha_lab.testing.facts import FACTS, Broken
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether one fact holds for one member, and what was seen if not."""
+    """Result of one fact for one member, with the observation on failure."""
 
     kind: str
     member: str
@@ -23,15 +23,15 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing else was seen."""
+        """True if the fact holds."""
         return not self.seen
 
 
 def check_plugin(name: str) -> list[Verdict]:
-    """Import a plugin and try every fact on everything it registered.
+    """Import a plugin and check every fact on each member that it registered.
 
     Raises:
-        Refusal: If it does not import, or registers nothing.
+        Refusal: If the plugin fails to import or registers nothing.
     """
     load_plugins([name])
     members = list(members_of(module_name(name)))
@@ -44,19 +44,22 @@ def check_plugin(name: str) -> list[Verdict]:
 
 
 def members_of(module: str) -> Iterator[tuple[str, Any]]:
-    """What a module registered: the kind and the member of each."""
+    """Yield the kind and the member for each object that a module registered."""
     for registry in registries():
         yield from ((registry.kind, registry[name]) for name in registry.names_of(module))
 
 
 def check_member(kind: str, member: Any) -> Iterator[Verdict]:
-    """Try every fact of its family on a member; what a trial raises is what was seen."""
+    """Check every fact of its family on a member.
+
+    An exception of a check counts as its observation.
+    """
     for fact in FACTS[kind]:
         try:
             fact.trial(member)
         except Broken as broken:
             yield Verdict(kind, member.name, fact.sentence, str(broken))
-        except BaseException as problem:  # the member's own code: anything may come
+        except BaseException as problem:  # the member's own code may raise anything
             if isinstance(problem, GeneratorExit):
                 raise
             yield Verdict(kind, member.name, fact.sentence, described(problem))
@@ -65,7 +68,7 @@ def check_member(kind: str, member: Any) -> Iterator[Verdict]:
 
 
 def registries() -> tuple[Registry, ...]:
-    """The families that a plugin may add to."""
+    """Return the registries that a plugin may add members to."""
     from qtha_lab.adapters.peft import OUR_METHODS
     from qtha_lab.circuits import GATES
     from qtha_lab.circuits.ansatze import ANSATZE

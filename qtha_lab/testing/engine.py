@@ -1,4 +1,4 @@
-"""Facts of an engine, tried on a few small circuits; those it refuses are left out."""
+"""Facts of an engine, checked on a few small circuits that it supports."""
 
 import logging
 
@@ -19,7 +19,7 @@ ONE_ROTATION = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.pa
 
 
 def _circuits(info: EngineInfo) -> list[Circuit]:
-    """Those of our small circuits that it takes."""
+    """Return the small test circuits that the engine supports."""
     circuits = []
     for circuit in (ONE_ROTATION, build("product", 2, 1), build("qtha", 3, 1)):
         try:
@@ -40,13 +40,13 @@ def _numbers(circuit: Circuit) -> tuple[Tensor, Tensor]:
 
 @fact("engine", "it takes one turn of one qubit, or more")
 def takes_something(info: EngineInfo) -> None:
-    """It takes one of the small circuits at least."""
+    """Check that the engine supports at least one of the small circuits."""
     expect(bool(_circuits(info)), "it refuses every circuit that was tried")
 
 
 @fact("engine", "its values are those of engine torch")
 def agrees(info: EngineInfo) -> None:
-    """Its ⟨Z⟩ has the shape of engine torch's and is within 10⁻⁵ of it."""
+    """Check that ⟨Z⟩ has the shape of engine torch's and is within 10⁻⁵ of it."""
     for circuit in _circuits(info):
         inputs, params = _numbers(circuit)
         values = expval_z(circuit, inputs, params, info.examples[0])
@@ -60,7 +60,7 @@ def agrees(info: EngineInfo) -> None:
 
 @fact("engine", "its slopes are those of engine torch")
 def has_gradients(info: EngineInfo) -> None:
-    """Its gradients in inputs and parameters are within 10⁻⁵ of engine torch's."""
+    """Check that input and parameter gradients are within 10⁻⁵ of engine torch's."""
     for circuit in _circuits(info):
         numbers = _numbers(circuit)
         of_engine, of_torch = (
@@ -74,7 +74,7 @@ def has_gradients(info: EngineInfo) -> None:
 
 @fact("engine", "it says whether a batch goes through together, and the bytes it needs")
 def says_what_it_needs(info: EngineInfo) -> None:
-    """`broadcasts` gives a truth value, and `working_bytes` a whole number of bytes that is not negative."""
+    """Check that `broadcasts` returns a bool and `working_bytes` a non-negative int."""
     name = info.examples[0]
     running = engine_of(name)
     expect(

@@ -1,17 +1,17 @@
-"""A fact of a family: a sentence and the function that tries it; `Broken` says what was seen instead."""
+"""Facts of a family: a sentence and the function that checks it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 
-class Broken(Exception):  # noqa: N818  what was seen, in words
-    """A fact does not hold; its text is what was seen instead."""
+class Broken(Exception):  # noqa: N818  message is the observation
+    """Exception for a fact that does not hold; the message is the observation."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A sentence that holds for every member of a family, and what tries it on one."""
+    """Sentence that holds for every member of a family, and its check."""
 
     sentence: str
     trial: Callable[[Any], None]
@@ -28,7 +28,7 @@ FACTS: dict[str, list[Fact]] = {
 
 
 def fact(kind: str, sentence: str) -> Callable:
-    """Declare the function below as the trial of a fact about members of a kind."""
+    """Declare the decorated function as the check of a fact about members of a kind."""
 
     def register(trial: Callable[[Any], None]) -> Callable[[Any], None]:
         FACTS[kind].append(Fact(sentence, trial))
@@ -38,10 +38,10 @@ def fact(kind: str, sentence: str) -> Callable:
 
 
 def expect(holds: bool, observation: str) -> None:
-    """Go on if it holds.
+    """Raise `Broken` unless the condition holds.
 
     Raises:
-        Broken: With what was seen.
+        Broken: With the observation.
     """
     if not holds:
         raise Broken(observation)

@@ -1,18 +1,18 @@
-"""Facts of a figure function, tried with its own example."""
+"""Facts of a figure function, checked with its own example."""
 
 from qtha_lab.testing.facts import expect, fact
 
 
 @fact("figure", "it draws in the light and the dark theme")
 def draws(function) -> None:
-    """Its example can be drawn in both themes."""
+    """Check that the example can be drawn in both themes."""
     for theme in ("light", "dark"):
         function.example(theme=theme)
 
 
 @fact("figure", "its caption and its alt text are sentences, and the alt text has a number")
 def has_a_finding(function) -> None:
-    """Caption and alt text end with a full stop, and the alt text holds a digit."""
+    """Check that caption and alt text are sentences, the alt text with a digit."""
     figure = function.example()
     for name in ("caption", "alt"):
         expect(getattr(figure, name).endswith("."), f"its {name} is no sentence")
@@ -21,7 +21,7 @@ def has_a_finding(function) -> None:
 
 @fact("figure", "its table holds rows of plain values")
 def tabled(function) -> None:
-    """The table has rows, whose values are text, numbers or None."""
+    """Check that the table has rows of text, numbers or None."""
     rows = function.example().table.rows
     expect(bool(rows), "its table is empty")
     for row in rows:

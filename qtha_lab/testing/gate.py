@@ -1,4 +1,4 @@
-"""Facts of a kind of gate: what its entry says, held against its matrix."""
+"""Facts of a kind of gate: its declaration agrees with its matrix."""
 
 import itertools
 
@@ -18,7 +18,7 @@ PAULIS = {
 
 
 def _matrix(kind: GateKind, angles: tuple[float, ...]) -> np.ndarray:
-    """The product of its parts, (2^n_wires, 2^n_wires)."""
+    """Return the product of its parts, (2^n_wires, 2^n_wires)."""
     gate = Gate(kind.name, range(kind.n_wires), angles)
     circuit = Circuit(kind.n_wires, gate.taken_apart())
     script = QuantumScript(to_pennylane(circuit, np.empty(0), np.empty(0)))
@@ -28,7 +28,7 @@ def _matrix(kind: GateKind, angles: tuple[float, ...]) -> np.ndarray:
 
 @fact("gate", "its parts are turns and flips on its own wires")
 def of_parts(kind: GateKind) -> None:
-    """Parts stay on the gate's wires; "Y" and "Z" have an angle, the others none."""
+    """Check the wires of the parts, and that only "Y" and "Z" have angles."""
     wires, angles = (5, 3)[: kind.n_wires], tuple(map(Angle.const, ANGLES[: kind.n_angles]))
     for name, on, angle in kind.parts(wires, angles):
         stray = set(on) - set(wires)
@@ -39,7 +39,7 @@ def of_parts(kind: GateKind) -> None:
 
 @fact("gate", "it equals PennyLane's operation of its name, where it says there is one")
 def equals_pennylane(kind: GateKind) -> None:
-    """Its matrix is that of PennyLane's operation, up to a global phase."""
+    """Check that the matrix is PennyLane's, up to a global phase."""
     if not kind.in_pennylane:
         return
     angles = ANGLES[: kind.n_angles]
@@ -51,7 +51,7 @@ def equals_pennylane(kind: GateKind) -> None:
 
 @fact("gate", "it commutes with the Paulis that it names")
 def commutes(kind: GateKind) -> None:
-    """Its matrix commutes with X, Y or Z on each wire where `commutes_with` has the letter."""
+    """Check that the matrix commutes with the letters of `commutes_with` on their wires."""
     matrix = _matrix(kind, ANGLES[: kind.n_angles])
     for wire, letter in enumerate(kind.commutes_with):
         on_wires = [PAULIS[letter] if w == wire else np.eye(2) for w in range(kind.n_wires)]
@@ -61,7 +61,10 @@ def commutes(kind: GateKind) -> None:
 
 @fact("gate", "its values have no other frequencies than it names")
 def has_frequencies(kind: GateKind) -> None:
-    """Sines and cosines of `frequencies` fit an expectation over each angle to 10⁻⁸."""
+    """Check that sines and cosines of `frequencies` fit an expectation to 10⁻⁸.
+
+    The expectation is a function of each angle.
+    """
     points = np.linspace(0, 4 * np.pi, 41)[:-1]
     waves = [wave(f * points) for f, wave in itertools.product(kind.frequencies, (np.cos, np.sin))]
     design = np.stack([np.ones_like(points), *waves], 1)

@@ -1,4 +1,7 @@
-"""Facts of a method, tried with each of its examples on a two-block Llama of a few thousand weights."""
+"""Facts of a method, checked with its examples on a two-block Llama.
+
+The model has a few thousand weights.
+"""
 
 import contextlib
 import tempfile
@@ -13,7 +16,7 @@ from torch import nn
 from qtha_lab import adapters
 from qtha_lab.testing.facts import expect, fact
 
-TARGETS = ["q_proj", "v_proj"]  # 32 → 32 and, with shared heads, 32 → 16
+TARGETS = ["q_proj", "v_proj"]  # 32 → 32 and, with grouped-query attention, 32 → 16
 TOKENS = torch.arange(12).view(2, 6)
 
 
@@ -46,7 +49,7 @@ def _logits(model: nn.Module) -> torch.Tensor:
 
 
 def _whole(model: PeftModel) -> nn.Module:
-    """The model with its adapter merged into the weights."""
+    """Return the model with its adapter merged into the weights."""
     merge: Callable[[], nn.Module] = getattr(model.base_model, "merge_and_unload")  # noqa: B009
     return merge()
 
@@ -57,14 +60,14 @@ def _layers(model: nn.Module) -> list:
 
 @fact("method", "it says what it is, its equation and where it is from")
 def described(method) -> None:
-    """Summary, equation and source have text."""
+    """Check that summary, equation and source have text."""
     for name in ("summary", "equation", "source"):
         expect(bool(getattr(method, name).strip()), f"its {name} is empty")
 
 
 @fact("method", "nothing changes at the start")
 def unchanged_at_start(method) -> None:
-    """The logits of the model with a new adapter are those of the base, bit for bit."""
+    """Check that a new adapter leaves the logits of the base bit-identical."""
     for config in _configs(method):
         largest = (_logits(_adapted(config, True)) - _logits(_base())).abs().max().item()
         expect(largest == 0, f"logits move by up to {largest:.3g} with {_options_text(config)}")
@@ -72,7 +75,7 @@ def unchanged_at_start(method) -> None:
 
 @fact("method", "the number of trained parameters equals its formula")
 def counted(method) -> None:
-    """The parameters that train are as many as `n_parameters` says."""
+    """Check that `n_parameters` counts the trainable parameters."""
     for config in _configs(method):
         model = _adapted(config, True)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -87,7 +90,7 @@ def counted(method) -> None:
 
 @fact("method", "gradients reach every trained tensor and none of the base")
 def gradients(method) -> None:
-    """A backward pass gives every trained tensor a gradient that is not zero, and the base none."""
+    """Check that all trained tensors have a non-zero gradient, and the base none."""
     for config in _configs(method):
         model = _adapted(config, False)
         model(input_ids=TOKENS).logits.square().sum().backward()
@@ -101,7 +104,7 @@ def gradients(method) -> None:
 
 @fact("method", "with init_weights=False every tensor matters")
 def random_start(method) -> None:
-    """The logits differ from the base's at a random start."""
+    """Check that logits differ from the base's with random initial weights."""
     for config in _configs(method):
         changed = not torch.equal(_logits(_adapted(config, False)), _logits(_base()))
         expect(
@@ -112,7 +115,7 @@ def random_start(method) -> None:
 
 @fact("method", "saved and loaded, it gives the same bits")
 def saved(method) -> None:
-    """A saved adapter, loaded onto a new base, gives the same logits bit for bit."""
+    """Check that a saved and reloaded adapter gives bit-identical logits."""
     for config in _configs(method):
         model = _adapted(config, False)
         with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +130,10 @@ def saved(method) -> None:
 @fact("method", "a change that is said to be linear is zero for an input of zeros")
 @torch.no_grad()
 def not_affine(method) -> None:
-    """The change of an input of zeros is zero, for configs whose change is said to be linear: a bias does not merge."""
+    """Check that a linear change maps an input of zeros to zero.
+
+    Only configs with a linear change are checked, since a bias cannot be merged.
+    """
     for config in _configs(method):
         if not method.is_linear(config):
             continue
@@ -143,7 +149,10 @@ def not_affine(method) -> None:
 
 @fact("method", "merged equals unmerged where it says that it merges")
 def merged(method) -> None:
-    """Merging moves no logit by 10⁻⁴ or more, for configs whose change is linear."""
+    """Check that merging moves every logit by less than 10⁻⁴.
+
+    Only configs with a linear change are checked.
+    """
     for config in _configs(method):
         if not method.is_linear(config):
             continue

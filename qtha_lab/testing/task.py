@@ -1,4 +1,4 @@
-"""Facts of a task, tried with its default options."""
+"""Facts of a task, checked with its default options."""
 
 import itertools
 
@@ -14,14 +14,17 @@ def _rows(info) -> list[dict]:
 
 @fact("task", "it says what it is, where it is from and under which licence")
 def described(info) -> None:
-    """Summary, source and licence have text."""
+    """Check that summary, source and licence have text."""
     for name in ("summary", "source", "licence"):
         expect(bool(getattr(info, name).strip()), f"its {name} is empty")
 
 
 @fact("task", "every row has a key, and messages or a text with a label")
 def shaped(info) -> None:
-    """The first 200 rows have "key", and "messages" (kind "lm") or "text" and "label"."""
+    """Check that rows have "key", and "messages" (kind "lm") or "text" and "label".
+
+    The first 200 rows are checked.
+    """
     rows = _rows(info)
     expect(bool(rows), "it has no rows")
     fields = {"messages", "key"} if info.kind == "lm" else {"text", "label", "key"}
@@ -32,7 +35,7 @@ def shaped(info) -> None:
 
 @fact("task", "it can be split, and no key stands on two sides")
 def split(info) -> None:
-    """Training, evaluation and test all have rows, and share no key."""
+    """Check that training, evaluation and test have rows and share no key."""
     task = load_task(info.name, seed=0)
     sides = (task.train, task.eval, task.test)
     expect(all(sides), "{} training, {} evaluation and {} test rows".format(*map(len, sides)))

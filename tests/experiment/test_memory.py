@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from qtha_lab import adapters, models, simulators, tasks
 from qtha_lab.circuits import ansatze
@@ -66,7 +67,7 @@ def huge_model(folder, **changes):
         if file.name not in ("config.json", "model.safetensors"):
             (folder / file.name).write_bytes(file.read_bytes())
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "model.safetensors").touch()
+    save_file({}, folder / "model.safetensors")
     return str(folder)
 
 
@@ -87,12 +88,12 @@ def test_a_waist_that_no_optimiser_holds_is_refused():
 
 
 def test_circuits_that_fit_nowhere_are_refused_before_one_is_run():
-    experiment = Experiment(method="qtha(r=24)")
+    experiment = Experiment(method="qtha(r=24,waist=32,bond_dim=2,n_layers=2)")
     for refuses in (experiment.check, lambda: preview(experiment)):
         with pytest.raises(Refusal, match="of it for circuits"):
             refuses()
     with pytest.raises(Refusal, match="24 qubits at most, not 99"):
-        Experiment(method="qtha(r=99)").check()
+        Experiment(method="qtha(r=99,waist=128,bond_dim=2,n_layers=2)").check()
 
 
 def test_a_twin_has_the_same_gates_on_fewer_wires():

@@ -15,19 +15,22 @@ def scales_of(described):
 
 
 def test_lora_at_any_r_has_the_scale_of_qtha():
-    compared = Comparison(methods="lora(r=2),lora,lora(r=27),dora(r=4),loha(r=2),qtha(r=4),qtha")
+    compared = Comparison(methods="lora(r=2),lora,lora(r=27),dora(r=4),loha(r=2),qtha(r=3),qtha")
     assert scales_of(compared) == [2.0] * 7
     given = Comparison(methods="lora(r=2),lora,lora(r=32)", scaling="as_given")
     assert scales_of(given) == [8.0, 2.0, 0.5]
 
 
 def test_every_method_without_a_rate_is_run_at_all_of_them():
-    compared = Comparison(methods="lora(learning_rate=0.1),qtha", learning_rates=[0.01, 0.03])
+    size = "r=2,waist=16,bond_dim=2,n_layers=1"
+    compared = Comparison(
+        methods=f"lora(learning_rate=0.1),qtha({size})", learning_rates=[0.01, 0.03]
+    )
     labels = [e.method.label for e in compared.experiments()]
     assert labels == [
         "lora(learning_rate=0.1)",
-        "qtha(learning_rate=0.01)",
-        "qtha(learning_rate=0.03)",
+        f"qtha({size},learning_rate=0.01)",
+        f"qtha({size},learning_rate=0.03)",
     ]
     assert Comparison.from_yaml(compared.to_yaml()) == compared
     with pytest.raises(ValueError, match="a learning rate must be above 0, not -1"):
@@ -58,7 +61,8 @@ def test_an_alpha_among_the_options_stays():
 def test_at_the_default_r_every_default_alpha_is_2_r(name):
     settings = get_method(name).settings()
     for alpha in settings.keys() & {*ALPHAS}:
-        assert settings[alpha].default in (None, 2 * settings["r"].default)
+        r = settings["r"].default
+        assert settings[alpha].default in (None, r and 2 * r)
 
 
 def test_a_point_of_a_sweep_is_scaled_by_its_own_r():

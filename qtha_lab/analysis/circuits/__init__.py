@@ -1,1 +1,1 @@
-"""What a circuit can do and what it costs to train: entanglement, expressibility, gradients, noise."""
+"""Analysis of circuits: entanglement, expressibility, gradients and noise."""

@@ -1,6 +1,6 @@
-"""An ansatz at a glance: size, cost on a chip, expressibility, entanglement, gradients, Lie algebra.
+"""Profile of an ansatz: size, chip cost, expressibility, entanglement, gradients, Lie algebra.
 
-Puts together what other files compute; several ansatze stand side by side in a table.
+Combines the results of the other modules, and compares several ansatze in a table.
 """
 
 import dataclasses
@@ -24,17 +24,17 @@ from qtha_lab.core.errors import Refusal
 log = logging.getLogger(__name__)
 
 KL, Q, CUT, LIE = "KL to Haar, nats", "Meyer-Wallach Q", "middle cut, bits", "Lie algebra dim."
-ROUNDING = 1e-9  # below this a number and its error are shown as 0
+ROUNDING = 1e-9  # a smaller number and its error are shown as 0
 
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzProfile:
-    """One circuit's numbers, each of which says in its own class what it does not show.
+    """Measurements of one circuit; the class of each states its limits.
 
-    None of them says which ansatz fits a task best.
+    None of them determines which ansatz fits a task best.
 
     Attributes:
-        lie_algebra: None where it could not be closed: too many qubits, or too large.
+        lie_algebra: None where its closure failed: too many qubits, or too large.
     """
 
     circuit: Circuit
@@ -53,15 +53,15 @@ def profile_ansatz(
     observable: str = "Z0",
     topology: str = "grid",
 ) -> AnsatzProfile:
-    """Compute all of them, with trainable angles uniform in ±π.
+    """Compute the profile of a circuit, with trainable angles uniform in ±π.
 
     Args:
-        circuit: Of any ansatz.
-        n_samples: Draws for each sampled number.
+        circuit: Circuit of any ansatz.
+        n_samples: Number of draws per sampled measurement.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws.
-        observable: Whose gradient is measured.
-        topology: The chip (see `compile_for`).
+        seed: Seed of the draws.
+        observable: Pauli string whose gradient is measured.
+        topology: Chip topology (see `compile_for`).
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -89,15 +89,16 @@ def _lie_algebra(circuit: Circuit) -> LieAlgebra | None:
 
 
 def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]]:
-    """Rows of text, the heading first: a column per ansatz, then what random states or gates have.
+    """Return a text table: one column per ansatz, then one for random states.
 
-    Depths let commuting gates change places; the chip's are after routing, in CZ.
+    The heading comes first. The last column also holds random gates. Depths assume reordering of
+    commuting gates. The chip's depths are after routing, in CZ.
 
     Args:
-        profiles: By name, all on as many qubits.
+        profiles: Profiles by name, all with the same number of qubits.
 
     Raises:
-        Refusal: If there are none, or they differ in qubits or chip.
+        Refusal: If there are no profiles, or they differ in qubits, chip or observable.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -146,7 +147,7 @@ def _cells(profile: AnsatzProfile) -> list[tuple[str, str]]:
 
 
 def _at_random(profile: AnsatzProfile) -> dict[str, str]:
-    """What uniformly random states, a two-design and all gates have."""
+    """Return the values of uniformly random states, of a two-design and of all gates."""
     n_qubits = profile.circuit.n_qubits
     random = {
         KL: f"{profile.expressibility.floor:.3g}",
@@ -161,7 +162,7 @@ def _at_random(profile: AnsatzProfile) -> dict[str, str]:
 
 
 def with_error(value: float, error: float) -> str:
-    """A number with its standard error, as many digits as the error has one.
+    """Format a number with its standard error, which has one digit.
 
     Example:
         >>> with_error(0.68987, 0.0052), with_error(1234.0, 20.0), with_error(1e-17, 1e-18)

@@ -1,6 +1,7 @@
-"""A circuit gate by gate at given angles: the state, ⟨Z⟩, entanglement, and each gate's gradient.
+"""Gate-by-gate trace of a circuit: state, ⟨Z⟩, entanglement and gradients.
 
-What an explorer shows while angles are turned. One sample; engines are faster, but fuse gates.
+For the circuit explorer, whose angles the user changes. Computes one sample at given angles.
+Engines are faster, but fuse gates.
 """
 
 import dataclasses
@@ -27,14 +28,15 @@ MOST_QUBITS = 12
 
 @dataclasses.dataclass(frozen=True)
 class CircuitTrace:
-    """Step 0 is the start, step k is after gate k - 1; wire 0 is the most significant bit.
+    """States of a circuit: step 0 is initial, step k follows gate k - 1.
 
-    States are up to a global phase. Entanglement and ⟨Z⟩ in the middle of a circuit are what a
-    measurement there would show; nothing measures there. Both are worked out when they are asked for.
+    Wire 0 is the most significant bit. States are up to a global phase. Entanglement and ⟨Z⟩ inside
+    a circuit are those of a measurement at that step, which the circuit does not perform. Both are
+    computed on request.
 
     Attributes:
-        states: (steps, amplitudes).
-        gradients: Of one read-out at the end, at every gate.
+        states: States, (steps, amplitudes).
+        gradients: Gradients of one final read-out, at every gate.
     """
 
     circuit: Circuit
@@ -45,27 +47,27 @@ class CircuitTrace:
 
     @property
     def probs(self) -> Float[np.ndarray, "steps amplitudes"]:
-        """The chance of every basis state."""
+        """Probability of every basis state."""
         return np.abs(self.states) ** 2
 
     @functools.cached_property
     def z(self) -> Float[np.ndarray, "steps n_qubits"]:
-        """⟨Z⟩ of every wire."""
+        """Expectation ⟨Z⟩ of every wire."""
         n_qubits = self.circuit.n_qubits
         return self.probs @ np.stack([parity_signs(n_qubits, (w,)) for w in range(n_qubits)]).T
 
     @functools.cached_property
     def cut_entropy_bits(self) -> Float[np.ndarray, "steps cuts"]:
-        """Entanglement between wires k and k + 1."""
+        """Entanglement entropy in bits between wires k and k + 1."""
         return cut_entropies(torch.from_numpy(self.states)).numpy()
 
     @functools.cached_property
     def meyer_wallach(self) -> Float[np.ndarray, " steps"]:
-        """Entanglement of all wires."""
+        """Meyer-Wallach measure of the entanglement of all wires."""
         return meyer_wallach(torch.from_numpy(self.states)).numpy()
 
     def at_the_end(self) -> dict:
-        """What is left after the last gate, as `qtha_lab.figures.circuit_state` takes it."""
+        """Return the final state's values as arguments of `qtha_lab.figures.circuit_state`."""
         slopes, end = self.gradients, dataclasses.replace(self, states=self.states[-1:])
         by_name = {f"x{k}": float(slope) for k, slope in enumerate(slopes.inputs)}
         by_name |= {f"p{k}": float(slope) for k, slope in enumerate(slopes.params)}
@@ -79,7 +81,7 @@ class CircuitTrace:
         }
 
     def rows(self) -> list[dict]:
-        """Gates for `qtha_lab.figures.circuit`, each angle with its own gradient."""
+        """Return gate rows for `qtha_lab.figures.circuit`, each angle with its own gradient."""
         rows = gate_rows(self.circuit, self.inputs, self.params)
         for row, slopes in zip(rows, self.gradients.gates, strict=True):
             for angle, slope in zip(row["angles"], slopes, strict=True):
@@ -90,13 +92,13 @@ class CircuitTrace:
 def trace_circuit(
     circuit: Circuit, inputs: Numbers, params: Numbers, observable: str = "Z0"
 ) -> CircuitTrace:
-    """Walk through a circuit at one sample.
+    """Trace a circuit gate by gate at one sample.
 
     Args:
-        circuit: What to walk through.
+        circuit: Circuit to trace.
         inputs: One sample, (n_inputs,).
         params: Trainable angles, (n_params,).
-        observable: Whose gradient is told at every gate.
+        observable: Pauli string whose gradient is computed at every gate.
 
     Raises:
         Refusal: If the numbers do not fit, or there are too many qubits.
@@ -118,16 +120,16 @@ def trace_circuit(
 
 
 def steps(circuit: Circuit, inputs: np.ndarray, params: np.ndarray) -> Iterator[np.ndarray]:
-    """The state at the start and after every gate.
+    """Yield the initial state and the state after every gate.
 
     Args:
-        circuit: What to run, gate by gate.
-        inputs: One sample, (n_inputs,), in radians; where amplitudes are the data, they are normalised.
+        circuit: Circuit to run, gate by gate.
+        inputs: One sample, (n_inputs,), in radians; amplitudes are normalised.
         params: Trainable angles, (n_params,), in radians.
 
     Yields:
-        len(circuit.gates) + 1 complex states of 2^n_qubits amplitudes, up to a global phase; wire 0 is
-        the most significant bit.
+        len(circuit.gates) + 1 complex states of 2^n_qubits amplitudes, up to a global phase; wire 0
+        is the most significant bit.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate
@@ -150,7 +152,7 @@ def steps(circuit: Circuit, inputs: np.ndarray, params: np.ndarray) -> Iterator[
 def _applied(
     state: np.ndarray, n_qubits: int, kind: str, wires: tuple[int, ...], half: float
 ) -> np.ndarray:
-    """One part of a gate (see `GateKind`)."""
+    """Apply one part of a gate (see `GateKind`)."""
     if kind == "Z":
         return state * np.exp(-1j * half * parity_signs(n_qubits, wires))
     if kind == "CNOT":
@@ -167,7 +169,7 @@ def _applied(
 
 
 def parity_signs(n_qubits: int, wires: tuple[int, ...]) -> np.ndarray:
-    """The value of Z⊗…⊗Z on these wires in every basis state.
+    """Return the value of Z⊗…⊗Z on these wires in every basis state.
 
     Example:
         >>> parity_signs(2, (0, 1))

@@ -1,6 +1,6 @@
 """Entanglement of state vectors: entropy over cuts in bits, and the Meyer-Wallach measure.
 
-Takes states, whatever made them, a batch at a time. Mixed states are not measured.
+Takes batches of pure states. Mixed states are not supported.
 """
 
 import math
@@ -17,9 +17,10 @@ States = Complex[Tensor, "*batch amplitudes"]
 
 
 def cut_entropies(states: States) -> Float[Tensor, "*batch cuts"]:
-    """Entanglement entropy in bits over each of the n - 1 cuts: wires 0…k against the rest.
+    """Compute the entanglement entropy in bits over each cut: wires 0…k against the rest.
 
-    Does not show entanglement inside the two halves, and depends on the order of the wires.
+    There are n - 1 cuts. The entropy does not show entanglement inside the two halves, and depends
+    on the order of the wires.
 
     Example:
         >>> bell = torch.tensor([1.0, 0, 0, 1]) / 2**0.5
@@ -36,13 +37,13 @@ def cut_entropies(states: States) -> Float[Tensor, "*batch cuts"]:
 
 
 def entropy_bits(states: States, wires: Iterable[int]) -> Float[Tensor, "*batch"]:
-    """Entanglement entropy in bits of some wires with all others: -Σ p log₂ p.
+    """Compute the entropy -Σ p log₂ p in bits of some wires with all others.
 
-    p are the squared Schmidt coefficients, normalised. 0 for a product, the smaller number of
-    wires at most. Does not show which of the wires are entangled with which.
+    p are the normalised squared Schmidt coefficients. The entropy is 0 for a product and at most
+    the smaller number of wires. It does not show which wires are entangled with each other.
 
     Raises:
-        Refusal: If the wires are not different wires of the state.
+        Refusal: If the wires are not distinct wires of the state.
     """
     n_qubits = count_qubits(states)
     inside = list(wires)
@@ -56,7 +57,10 @@ def entropy_bits(states: States, wires: Iterable[int]) -> Float[Tensor, "*batch"
 
 
 def _entropy(matrices: Tensor) -> Tensor:
-    """From the eigenvalues of the smaller reduced density matrix of each; by numpy, which wakes no threads for them."""
+    """Compute entropies from the eigenvalues of the smaller reduced density matrices.
+
+    numpy is used, since it starts no threads for small matrices.
+    """
     if matrices.shape[-2] > matrices.shape[-1]:
         matrices = matrices.transpose(-1, -2)
     numbers = matrices.numpy()
@@ -67,10 +71,11 @@ def _entropy(matrices: Tensor) -> Tensor:
 
 
 def meyer_wallach(states: States) -> Float[Tensor, "*batch"]:
-    """Q = 2(1 - mean over wires of Tr ρ_k²): how mixed each single qubit is, between 0 and 1.
+    """Compute the Meyer-Wallach measure Q = 2(1 - mean over wires of Tr ρ_k²).
 
-    0 only for a product of single qubits; 1 where every qubit alone is fully mixed. Does not show
-    between whom: GHZ and pairs of Bell states both have 1.
+    Q measures how mixed each single qubit is. It is 0 only for a product of single qubits, and 1
+    where every qubit alone is fully mixed. It does not show which qubits are entangled: GHZ and
+    pairs of Bell states both have 1.
 
     Example:
         >>> ghz = torch.zeros(8)
@@ -95,7 +100,9 @@ def meyer_wallach(states: States) -> Float[Tensor, "*batch"]:
 
 
 def haar_meyer_wallach(n_qubits: int) -> float:
-    """The mean of Q over uniformly random states, (N - 2)/(N + 1) with N = 2^n.
+    """Return the mean of Q over uniformly random states.
+
+    It is (N - 2)/(N + 1) with N = 2^n.
 
     Example:
         >>> haar_meyer_wallach(1), haar_meyer_wallach(2)
@@ -110,7 +117,7 @@ def haar_meyer_wallach(n_qubits: int) -> float:
 
 
 def haar_entropy_bits(n_qubits: int, n_inside: int) -> float:
-    """The mean entropy in bits of `n_inside` wires of uniformly random states.
+    """Return the mean entropy in bits of `n_inside` wires of uniformly random states.
 
     Example:
         >>> round(haar_entropy_bits(2, 1), 6)  # (1/3 + 1/4 - 1/4) / ln 2
@@ -125,10 +132,10 @@ def haar_entropy_bits(n_qubits: int, n_inside: int) -> float:
 
 
 def count_qubits(states: Tensor) -> int:
-    """n of 2^n amplitudes.
+    """Return n for 2^n amplitudes.
 
     Raises:
-        Refusal: If their number is no power of two.
+        Refusal: If the number of amplitudes is no power of two.
     """
     size = states.shape[-1] if states.dim() else 0
     if size < 2 or size & (size - 1):

@@ -1,6 +1,6 @@
-"""Entangling capability: how entangled the states of a circuit are at random angles.
+"""Entangling capability: mean entanglement of a circuit's states at random angles.
 
-What entanglement of a state is, `entanglement` says.
+`entanglement` computes the entanglement of a state.
 """
 
 import dataclasses
@@ -15,14 +15,14 @@ from qtha_lab.circuits import Circuit
 
 @dataclasses.dataclass(frozen=True)
 class EntanglingCapability:
-    """Mean entanglement over random angles, each mean with its standard error.
+    """Mean entanglement over random angles, with standard errors.
 
-    Does not show whether the entanglement serves a task, nor that of trained angles: many circuits
-    of high capability are near random states, which are hard to train.
+    Does not show whether entanglement helps a task, nor the entanglement at trained angles. Many
+    circuits of high capability are near random states, which are hard to train.
 
     Attributes:
         meyer_wallach: Mean of Q; `haar` is the mean over uniformly random states.
-        cut_entropy_bits: Mean over the cuts between wires k and k + 1.
+        cut_entropy_bits: Mean entropy of each cut between wires k and k + 1.
     """
 
     meyer_wallach: float
@@ -36,13 +36,13 @@ class EntanglingCapability:
 def entangling_capability(
     circuit: Circuit, n_samples: int = 1000, inputs: Inputs = "zeros", seed: int = 0
 ) -> EntanglingCapability:
-    """Draw trainable angles uniformly in ±π and average the entanglement of the states.
+    """Average the entanglement of states over trainable angles uniform in ±π.
 
     Args:
-        circuit: What to run.
-        n_samples: Draws.
+        circuit: Circuit to run.
+        n_samples: Number of draws.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -66,5 +66,5 @@ def entangling_capability(
 
 
 def standard_error(values: np.ndarray) -> np.ndarray:
-    """Of the mean over the first axis of independent samples."""
+    """Compute the standard error of the mean over the first axis of independent samples."""
     return values.std(0, ddof=1) / np.sqrt(len(values))

@@ -1,8 +1,8 @@
-"""Expressibility: how near the states of a circuit at random angles come to uniformly random ones.
+"""Expressibility: distance of a circuit's states at random angles from Haar-random states.
 
     D_KL( P(fidelity of two states of the circuit) ‖ P_Haar(F) = (N - 1)(1 - F)^(N - 2) )
 
-in nats, from a histogram; 0 is as expressive as it gets. Says nothing about training.
+in nats, from a histogram; 0 is the most expressive. Does not measure trainability.
 """
 
 import dataclasses
@@ -23,22 +23,23 @@ from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 
 N_BINS = 75  # of the published figures
-MARGIN = 1e-9  # a fidelity this close below an edge is rounding
+MARGIN = 1e-9  # a fidelity this close below an edge counts as rounding
 
 
 @dataclasses.dataclass(frozen=True)
 class Expressibility:
-    """The divergence of a circuit's fidelities from those of Haar-random states.
+    """Divergence of a circuit's fidelities from those of Haar-random states.
 
-    Depends on the bins and the samples, and cannot tell circuits apart below `floor`, what truly
-    random states give on average with as many. From about 8 qubits on, most fidelities of any
-    entangling circuit fall into the first bin, and little is told apart. Does not show which states
-    are missed, nor whether the circuit can be trained; one of small divergence is often hard to train.
+    Depends on the bins and the samples. Circuits below `floor`, the mean of truly random states
+    with as many samples, cannot be distinguished. From about 8 qubits on, most fidelities of any
+    entangling circuit fall into the first bin, so few differences remain visible. Does not show
+    which states are missed, nor whether the circuit is trainable. A circuit of small divergence is
+    often hard to train.
 
     Attributes:
-        kl: In nats, biased upward by about `floor` when small.
-        error: One standard deviation over draws of the samples.
-        shares: Of the fidelities in each bin of [0, 1]; `haar` holds those of random states.
+        kl: Divergence in nats, biased upward by about `floor` when small.
+        error: Standard deviation over draws of the samples.
+        shares: Share of fidelities in each bin of [0, 1]; `haar` holds those of random states.
     """
 
     kl: float
@@ -59,12 +60,12 @@ def expressibility_of(
     """Compare pairs of states at random angles with random states.
 
     Args:
-        circuit: What to run; trainable angles are uniform in ±π.
+        circuit: Circuit to run; trainable angles are uniform in ±π.
         n_samples: Pairs of states, so twice as many runs.
-        inputs: The data, the same for both states of a pair: "zeros", "uniform" (anew for every
+        inputs: Data, equal for both states of a pair: "zeros", "uniform" (redrawn for every
             pair) or one sample (see `draw_angles`).
-        seed: Of the draws.
-        n_bins: Of the histogram.
+        seed: Seed of the draws.
+        n_bins: Number of bins of the histogram.
 
     Example:
         >>> from qtha_lab.circuits import Circuit, Gate
@@ -77,7 +78,7 @@ def expressibility_of(
     """
     check_samples(n_samples, least=2)
     angles = draw_angles(circuit, 2 * n_samples, inputs, seed)
-    pairs = torch.cat([angles.inputs[:n_samples]] * 2)  # one datum a pair
+    pairs = torch.cat([angles.inputs[:n_samples]] * 2)  # one datum per pair
     states = states_at(circuit, RandomAngles(pairs, angles.params))
     overlaps = (states[:n_samples].conj() * states[n_samples:]).sum(-1)
     return divergence(overlaps.abs().square().numpy(), circuit.n_qubits, n_bins)
@@ -86,12 +87,12 @@ def expressibility_of(
 def divergence(
     fidelities: Float[np.ndarray, " samples"], n_qubits: int, n_bins: int = N_BINS
 ) -> Expressibility:
-    """Compare fidelities of independent pairs, however they were made, with those of random states.
+    """Compare fidelities of independent pairs with those of random states.
 
     Args:
         fidelities: |⟨a|b⟩|² of each pair, between 0 and 1.
-        n_qubits: Of the states.
-        n_bins: Of the histogram over [0, 1].
+        n_qubits: Number of qubits of the states.
+        n_bins: Number of bins of the histogram over [0, 1].
 
     Returns:
         The divergence in nats, with its error and floor.
@@ -126,10 +127,10 @@ def divergence(
 
 
 def log_haar_shares(n_qubits: int, n_bins: int) -> Float[np.ndarray, " bins"]:
-    """ln of the chance that two random states have a fidelity in each bin of [0, 1].
+    """Return log probabilities of the fidelity bins of two random states.
 
-    (1 - a)^(N - 1) - (1 - b)^(N - 1) for a bin from a to b; in logarithms, since the last bins are
-    rarer than any float for many qubits.
+    For a bin from a to b of [0, 1], the probability is (1 - a)^(N - 1) - (1 - b)^(N - 1).
+    Logarithms are used, since for many qubits the last bins underflow any float.
 
     Source:
         Życzkowski and Sommers 2005, arXiv:quant-ph/0311117.
@@ -142,15 +143,17 @@ def log_haar_shares(n_qubits: int, n_bins: int) -> Float[np.ndarray, " bins"]:
 
 
 def haar_noise_floor(n_qubits: int, n_samples: int, n_bins: int = N_BINS) -> float:
-    """What the divergence of truly random states is on average, in nats: Σ E[k/S ln(k / (S q))].
+    """Return the mean divergence of truly random states in nats.
 
-    k is binomial of S samples with the chance q of the bin; what lies beyond ten standard deviations
-    and thirty counts is left out.
+    It is Σ E[k/S ln(k / (S q))].
+
+    k is binomial with S samples and the probability q of the bin. Counts beyond ten standard
+    deviations and thirty counts are omitted.
 
     Args:
-        n_qubits: Of the states.
+        n_qubits: Number of qubits of the states.
         n_samples: Pairs of states, S.
-        n_bins: Of the histogram over [0, 1].
+        n_bins: Number of bins of the histogram over [0, 1].
 
     Example:
         >>> round(haar_noise_floor(1, n_samples=1000), 3)  # near (75 - 1)/(2 · 1000)
@@ -177,16 +180,16 @@ def expressibility_points(
     seed: int = 0,
     **options,
 ) -> list[dict]:
-    """An ansatz over layers, as rows for `qtha_lab.figures.expressibility`.
+    """Return an ansatz over layers, as rows for `qtha_lab.figures.expressibility`.
 
     Args:
-        name: Of a registered ansatz.
-        n_qubits: Of every circuit.
-        layers: Numbers of layers, one row for each.
+        name: Name of a registered ansatz.
+        n_qubits: Number of qubits of every circuit.
+        layers: Numbers of layers, one row each.
         n_samples: Pairs of states per row.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws, the same for every row.
-        **options: Of the ansatz (see `qtha_lab.circuits.ansatze.build`).
+        seed: Seed of the draws, the same for every row.
+        **options: Options of the ansatz (see `qtha_lab.circuits.ansatze.build`).
 
     Returns:
         Dictionaries with "ansatz", "n_layers", and "kl", "error" and "floor" in nats.

@@ -1,9 +1,9 @@
-"""The Fourier spectrum of a circuit in one datum: which frequencies its read-outs contain.
+"""Fourier spectrum of a circuit's read-outs as functions of one input.
 
     ⟨Z⟩(x) = Σ_ω c_ω exp(iωx)
 
-exactly, by a discrete Fourier transform over one period. Which frequencies there can be follows from
-the gates that read the datum; how large they are, from the trainable angles.
+exactly, by a discrete Fourier transform over one period. The gates that read the input determine
+the possible frequencies, and the trainable angles their magnitudes.
 """
 
 import dataclasses
@@ -27,19 +27,19 @@ from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval
 
-FINEST = 64  # scales of data are taken as fractions with this denominator at most
+FINEST = 64  # scales of inputs are converted to fractions with at most this denominator
 
 
 @dataclasses.dataclass(frozen=True)
 class FourierSpectrum:
-    """Coefficients of every read-out at every draw of the trainable angles.
+    """Fourier coefficients of every read-out at every draw of the trainable angles.
 
     Coefficients at negative frequencies are the conjugates. Does not show which functions can be
-    fitted: coefficients move together with the few trainable angles, and a frequency that is there
-    may be tiny.
+    fitted: coefficients depend jointly on the few trainable angles, and a present frequency may be
+    tiny.
 
     Attributes:
-        frequencies: From 0 up, in radians a radian; those that the gates allow.
+        frequencies: Frequencies that the gates allow, from 0, in radians per radian.
         coefficients: c_ω, (samples, observables, frequencies).
     """
 
@@ -60,7 +60,7 @@ class FourierSpectrum:
         return standard_error(np.abs(self.coefficients))
 
     def highest(self, threshold: float = 1e-6) -> float:
-        """The highest frequency with a coefficient above the threshold in any draw; 0 if none."""
+        """Return the highest frequency above the threshold in any draw; 0 if none."""
         present = (np.abs(self.coefficients) > threshold).any((0, 1))
         return float(self.frequencies[present].max(initial=0.0))
 
@@ -75,20 +75,22 @@ def fourier_spectrum(
     seed: int = 0,
     engine: str = "auto",
 ) -> FourierSpectrum:
-    """Transform read-outs over one datum; trainable angles are uniform in ±π, or given.
+    """Compute the Fourier coefficients of read-outs over one input.
+
+    Trainable angles are uniform in ±π, or given.
 
     Args:
-        circuit: What to run; its data must be angles.
-        along: Index of the datum, or of several that are all x.
-        observables: Pauli strings; None reads Z of every qubit.
-        n_samples: Draws of the trainable angles.
-        inputs: All other data: "zeros", "uniform" or one sample (see `draw_angles`).
+        circuit: Circuit to run; its data must be angles.
+        along: Index of the input, or indices of several inputs that all equal x.
+        observables: Pauli strings; None measures Z of every qubit.
+        n_samples: Number of draws of the trainable angles.
+        inputs: All other inputs: "zeros", "uniform" or one sample (see `draw_angles`).
         params: Trainable angles, (n_params,), instead of draws.
-        seed: Of the draws.
-        engine: What runs it (see `expval_z`).
+        seed: Seed of the draws.
+        engine: Engine (see `expval_z`).
 
     Raises:
-        Refusal: If the data are amplitudes, there is no such datum, or the factors before it
+        Refusal: If the data are amplitudes, there is no such input, or its scales
             have no common unit.
 
     Example:
@@ -124,13 +126,14 @@ def fourier_spectrum(
 def allowed_frequencies(
     circuit: Circuit, along: Sequence[int] = (0,)
 ) -> tuple[Float[np.ndarray, " frequencies"], float]:
-    """Every multiple of the unit up to the sum of all factors, and the unit.
+    """Return the unit and its multiples up to the sum of all factors.
 
-    A turn exp(-i s x P/2) adds a frequency of |s| at most; of a controlled turn the two halves
-    count, so that CRZ(x) allows 1/2 and 1. An upper bound: what gates undo is not known here.
+    A rotation exp(-i s x P/2) adds a frequency of at most |s|. For a controlled rotation the two
+    halves count, so that CRZ(x) allows 1/2 and 1. The result is an upper bound: cancellations
+    between gates are not considered.
 
     Raises:
-        Refusal: If the data are amplitudes, a datum does not exist, or a factor is no fraction with
+        Refusal: If the data are amplitudes, an input is missing, or a factor is no fraction with
             a denominator of at most `FINEST`.
 
     Example:

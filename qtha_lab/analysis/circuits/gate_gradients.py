@@ -1,4 +1,4 @@
-"""The gradient of a read-out at every gate, also where several gates read the same parameter.
+"""Gradient of a read-out at every gate, also where gates share a parameter.
 
 ∂⟨O⟩/∂θ_k = Σ over the angles that read θ_k of  scale · ∂⟨O⟩/∂angle
 """
@@ -20,16 +20,17 @@ Numbers = Sequence[float] | np.ndarray | torch.Tensor
 
 @dataclasses.dataclass(frozen=True)
 class GateGradients:
-    """Slopes of one expectation with respect to every angle of every gate, at given angles.
+    """Gradients of one expectation by every angle of every gate, at given angles.
 
-    A slope here is of one point: it does not show how the read-out bends, nor what a gate does for
-    other data. A zero can mean that the read-out does not see the gate, or that it is extremal.
+    A gradient is local: it shows neither the curvature of the read-out nor the effect of a gate on
+    other data. A zero can mean that the read-out does not depend on the gate, or that it is
+    extremal.
 
     Attributes:
         value: ⟨O⟩.
-        gates: For each gate a slope per angle, constants too.
-        params: (n_params,), summed over the gates that read each.
-        inputs: (n_inputs,), summed; zero where the data are amplitudes.
+        gates: Per gate, the gradient by each angle, constants included.
+        params: Gradient by the parameters, (n_params,), summed over gates.
+        inputs: Gradient by the inputs, (n_inputs,), summed; zero for amplitudes.
     """
 
     observable: str
@@ -42,10 +43,10 @@ class GateGradients:
 def gate_gradients(
     circuit: Circuit, inputs: Numbers, params: Numbers, observable: str = "Z0"
 ) -> GateGradients:
-    """Differentiate ⟨O⟩ by each angle on its own.
+    """Differentiate ⟨O⟩ by each angle separately.
 
     Args:
-        circuit: What to run.
+        circuit: Circuit to run.
         inputs: One sample, (n_inputs,).
         params: Trainable angles, (n_params,).
         observable: A Pauli string.
@@ -78,15 +79,15 @@ def gate_gradients(
 
 
 def one_sample(name: str, numbers: Numbers, size: int) -> torch.Tensor:
-    """Numbers as a tensor of float64, on the CPU and apart from any gradient.
+    """Convert numbers to a detached float64 tensor on the CPU.
 
     Args:
-        name: What the error calls them, such as "params".
-        numbers: One sample.
-        size: How many there must be.
+        name: Name in the error, such as "params".
+        numbers: Numbers of one sample.
+        size: Required number.
 
     Raises:
-        Refusal: If their number is wrong.
+        Refusal: If the shape is wrong.
 
     Example:
         >>> one_sample("params", [0, 1], 2)
@@ -100,7 +101,7 @@ def one_sample(name: str, numbers: Numbers, size: int) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=64)
 def apart(circuit: Circuit) -> Circuit:
-    """The same gates with a parameter of its own for every angle, in order.
+    """Return the circuit with a separate parameter for every angle, in order.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build

@@ -1,6 +1,6 @@
-"""What the noise of a device does to ⟨Z⟩: exact expectations beside those of a noisy simulation.
+"""Effect of device noise on ⟨Z⟩: exact expectations against a noisy simulation.
 
-Exact in the noise (a density matrix, no shots); sampling is `shot_noise`.
+The simulation is exact in the noise (a density matrix, no shots). `shot_noise` covers sampling.
 """
 
 import dataclasses
@@ -17,13 +17,13 @@ from qtha_lab.simulators import expval_z
 
 @dataclasses.dataclass(frozen=True)
 class GateNoise:
-    """⟨Z⟩ at random angles without and with noise, (samples, n_qubits).
+    """Expectations ⟨Z⟩ at random angles without and with noise, (samples, n_qubits).
 
-    Does not show routing on a chip, crosstalk, drift, nor what error mitigation wins back. A
-    common factor can be learnt away by a linear map behind the circuit; `scatter` cannot.
+    Does not show routing on a chip, crosstalk, drift, or the gain of error mitigation. A linear map
+    after the circuit can learn a common factor; it cannot remove `scatter`.
 
     Attributes:
-        noise: As told to the device.
+        noise: Noise options of the device.
     """
 
     exact: Float[np.ndarray, "samples n_qubits"]
@@ -32,25 +32,25 @@ class GateNoise:
 
     @property
     def gradients(self) -> Float[np.ndarray, " n_qubits"]:
-        """How much of each ⟨Z⟩ is left: the best straight line from exact to noisy; nan if constant."""
+        """Slopes of the linear fit from exact to noisy ⟨Z⟩ per qubit; nan if constant."""
         x, y = self.exact - self.exact.mean(0), self.noisy - self.noisy.mean(0)
         with np.errstate(invalid="ignore", divide="ignore"):
             return (x * y).sum(0) / (x**2).sum(0)
 
     @property
     def offsets(self) -> Float[np.ndarray, " n_qubits"]:
-        """Where that line meets ⟨Z⟩ = 0; not 0 where 1 is misread more often than 0."""
+        """Intercepts of the linear fit; not 0 where 1 is misread more often than 0."""
         return self.noisy.mean(0) - self.gradients * self.exact.mean(0)
 
     @property
     def scatter(self) -> Float[np.ndarray, " n_qubits"]:
-        """Root mean square around that line."""
+        """Root mean square deviation from the linear fit."""
         rest = self.noisy - self.offsets - self.gradients * self.exact
         return np.sqrt((rest**2).mean(0))
 
     @property
     def deviation(self) -> float:
-        """Root mean square of noisy minus exact, over everything."""
+        """Root mean square of noisy minus exact values."""
         return float(np.sqrt(((self.noisy - self.exact) ** 2).mean()))
 
 
@@ -65,12 +65,12 @@ def gate_noise(
     """Run a circuit at random angles without and with noise.
 
     Args:
-        circuit: What to run; it must start in |0…0⟩.
-        noise: Options of the device as in its name: a preset, "noise=wukong", or numbers, as in
+        circuit: Circuit to run; it must start in |0…0⟩.
+        noise: Device options as in its name: a preset, "noise=wukong", or numbers, as in
             "depolarizing_2q=0.02,readout_0to1=0.01".
-        n_samples: Draws of the trainable angles, uniform in ±π.
+        n_samples: Number of draws of the trainable angles, uniform in ±π.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws.
+        seed: Seed of the draws.
         device: A PennyLane device that simulates noise.
 
     Raises:

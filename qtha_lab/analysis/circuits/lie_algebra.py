@@ -1,7 +1,7 @@
-"""The dynamical Lie algebra of a circuit: all directions in which its angles can move a state.
+"""Dynamical Lie algebra of a circuit, which contains all directions of its angles.
 
-Its dimension, from the gates as data: every turn is a sum of Pauli strings, constant gates pass
-through them, and commutators are taken until nothing new comes. For few qubits.
+Computes the dimension from the gates. Every rotation is a sum of Pauli strings, and constant gates
+conjugate them. Commutators are added until the dimension stays constant. For few qubits.
 """
 
 import dataclasses
@@ -20,20 +20,21 @@ from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
 
 MOST_QUBITS = 8
-MOST_NUMBERS = 2**23  # where sums of strings do not come apart: dimension times 4^n
+MOST_NUMBERS = 2**23  # limit of dimension times 4^n where sums of strings cannot be split
 
 
 @dataclasses.dataclass(frozen=True)
 class LieAlgebra:
-    """The dimension of the algebra that a circuit's generators span under commutators.
+    """Dimension of the algebra that a circuit's generators span under commutators.
 
-    An upper limit of what deep circuits of these gates reach; does not show what this circuit of
-    few layers reaches, nor how fast. Deep circuits of a large algebra have small gradients at random
-    angles; a small one is no promise, since state and read-out decide too.
+    An upper limit of the reach of deep circuits of these gates. It does not show the reach of this
+    circuit of few layers, nor its convergence. Deep circuits of a large algebra have small
+    gradients at random angles. A small algebra does not guarantee large gradients, since state and
+    read-out matter too.
 
     Attributes:
-        dimension: Of the algebra; `full`, 4^n - 1, is that of every unitary.
-        n_generators: Linearly independent ones the gates give.
+        dimension: Dimension of the algebra; `full`, 4^n - 1, is that of all unitaries.
+        n_generators: Number of linearly independent generators of the gates.
     """
 
     n_qubits: int
@@ -42,25 +43,25 @@ class LieAlgebra:
 
     @property
     def full(self) -> int:
-        """The dimension of su(2^n), 4^n - 1: the most there can be."""
+        """Dimension of su(2^n), 4^n - 1, the largest possible."""
         return 4**self.n_qubits - 1
 
 
 def lie_algebra_of(circuit: Circuit, with_inputs: bool = True) -> LieAlgebra:
     """Close the generators of a circuit under commutators.
 
-    Constant gates are moved to the end, so generators of later layers are dressed by the CNOTs
-    before them, and their number grows with the layers until it repeats. Neighbouring turns by one
-    angle are one generator, a sum, if they commute; other turns by one angle are taken as free,
-    which can make the algebra larger than it is.
+    Constant gates are moved to the end, so the CNOTs before them conjugate the generators of later
+    layers. The number of generators grows with the layers until it repeats. Neighbouring commuting
+    rotations by one angle form one generator, a sum. Other rotations by one angle count as
+    independent, which can make the algebra larger than it is.
 
     Args:
-        circuit: What to read.
-        with_inputs: Whether data generate too, as they do if they take all values; otherwise they
-            stand at 0.
+        circuit: Circuit to analyse.
+        with_inputs: Inputs are generators too, as if they take all values; otherwise they
+            are 0.
 
     Raises:
-        Refusal: If there are too many qubits, or sums of strings that stay together span too much.
+        Refusal: If there are too many qubits, or inseparable sums of strings span too much.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
@@ -83,7 +84,10 @@ def lie_algebra_of(circuit: Circuit, with_inputs: bool = True) -> LieAlgebra:
 
 
 def generators_of(circuit: Circuit, with_inputs: bool = True) -> list[Terms]:
-    """The Pauli strings of every turn whose angle varies, dressed by the constant gates before it."""
+    """Return the Pauli strings of every rotation with a variable angle.
+
+    Each is conjugated by the constant gates before it.
+    """
     before: list[tuple] = []  # constant parts so far
     runs: list[tuple[tuple[str, int], list[Terms]]] = []
     for gate in circuit.gates:
@@ -103,7 +107,7 @@ def generators_of(circuit: Circuit, with_inputs: bool = True) -> list[Terms]:
 
 
 def _merged(run: list[Terms]) -> list[Terms]:
-    """One sum if all commute, else each on its own; identities and zeros are left out."""
+    """Return one sum if all terms commute, else each term; drop identities and zeros."""
     commuting = all(not commutator(a, b) for i, a in enumerate(run) for b in run[:i])
     sums = [run[0].copy()] if commuting else [terms.copy() for terms in run]
     for terms in run[1:] if commuting else []:
@@ -114,7 +118,7 @@ def _merged(run: list[Terms]) -> list[Terms]:
 
 
 def independent(generators: list[Terms]) -> list[Terms]:
-    """A largest set of linearly independent ones, in order."""
+    """Return a maximal linearly independent subset, in order."""
     strings = sorted({s for terms in generators for s in terms})
     place = {s: k for k, s in enumerate(strings)}
     basis = np.zeros((0, len(strings)))
@@ -130,7 +134,7 @@ def independent(generators: list[Terms]) -> list[Terms]:
 
 
 def closure_dimension(generators: list[Terms], n_qubits: int) -> int:
-    """The dimension of all nested commutators of Hermitian generators, times i.
+    """Compute the dimension of all nested commutators of Hermitian generators, times i.
 
     Example:
         >>> ising = [{(0, 3): 1.0}, {(1, 0): 1.0}, {(2, 0): 1.0}]  # Z Z, X₁, X₀
@@ -144,10 +148,10 @@ def closure_dimension(generators: list[Terms], n_qubits: int) -> int:
 
 
 def _split(generators: list[Terms]) -> list[Terms]:
-    """Take sums apart where strings that are in the algebra do so.
+    """Split sums where strings of the algebra separate them.
 
-    [P, [P, G]] / 4 is the part of G that anticommutes with a string P; with it, G minus it is in the
-    algebra too.
+    [P, [P, G]] / 4 is the part of G that anticommutes with a string P. This part and the rest of G
+    are both in the algebra.
     """
     while True:
         alone = {next(iter(terms)) for terms in generators if len(terms) == 1}
@@ -161,7 +165,7 @@ def _split(generators: list[Terms]) -> list[Terms]:
 
 
 def _apart(terms: Terms, closed: np.ndarray) -> list[Terms]:
-    """Strings of a sum with the same pattern of commutation with all strings stay together."""
+    """Group the strings of a sum by their pattern of commutation with all strings."""
     if len(terms) == 1 or not len(closed):
         return [terms]
     strings = np.array(list(terms))
@@ -177,7 +181,10 @@ def _parity(bits: np.ndarray) -> np.ndarray:
 
 
 def _closed_strings(generators: list[Pauli]) -> np.ndarray:
-    """All strings in the algebra of some strings, (count, 2): nested commutators with generators."""
+    """Return all strings in the algebra of some strings, (count, 2).
+
+    They are nested commutators with generators.
+    """
     strings = np.array(sorted(set(generators)), dtype=np.int64).reshape(-1, 2)
     shift = int(strings.max(initial=1)).bit_length()
     low = (1 << shift) - 1
@@ -187,7 +194,7 @@ def _closed_strings(generators: list[Pauli]) -> np.ndarray:
     while len(newest):
         fresh = np.zeros_like(is_member)
         for x, z in strings:
-            swapped = z << shift | x  # the parity of & with it says whether two strings commute
+            swapped = z << shift | x  # the parity of & with it is even if two strings commute
             odd = _parity(newest & swapped) == 1
             fresh[newest[odd] ^ (x << shift | z)] = True
         newest = np.flatnonzero(fresh & ~is_member)
@@ -197,7 +204,7 @@ def _closed_strings(generators: list[Pauli]) -> np.ndarray:
 
 
 def _closed_vectors(generators: list[Terms], n_qubits: int) -> np.ndarray:
-    """An orthonormal basis of the algebra of sums, over the 4^n strings."""
+    """Return an orthonormal basis of the algebra of sums, over the 4^n strings."""
     rows = np.zeros((len(generators), 4**n_qubits))
     for row, terms in zip(rows, generators, strict=True):
         for (x, z), scale in terms.items():
@@ -219,7 +226,7 @@ def _closed_vectors(generators: list[Terms], n_qubits: int) -> np.ndarray:
 
 
 def _adjoint(terms: Terms, n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
-    """For [G, V]/2i: where each string of the result comes from, and with which factor."""
+    """Return the source index and the factor of each string of [G, V]/2i."""
     strings = np.arange(4**n_qubits)
     x, z = strings >> n_qubits, strings & (2**n_qubits - 1)
     indices, signs = [], []
@@ -239,10 +246,10 @@ def _count(bits) -> np.ndarray:
 
 
 def _grown(basis: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """An orthonormal basis with what is new in the rows, (1 + …, size)."""
+    """Return the orthonormal basis extended by the new directions of rows, (1 + …, size)."""
     norms = np.linalg.norm(rows, axis=1)
     rows = rows[norms > SMALL] / norms[norms > SMALL, None]
-    for _ in range(2):  # twice, for the rounding of the first
+    for _ in range(2):  # twice, to remove the rounding error of the first pass
         rows = rows - (rows @ basis.T) @ basis
     if not len(rows):
         return basis

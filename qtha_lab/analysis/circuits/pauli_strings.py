@@ -1,25 +1,25 @@
-"""Pauli strings and sums of them as plain numbers: products, commutators, and gates passing through.
+"""Pauli strings and their sums as plain numbers: products, commutators, conjugation by gates.
 
-Knows no states. Any number of qubits; a string is two masks of bits.
+Contains no states. A string of any number of qubits is two bit masks.
 """
 
 import math
 from collections.abc import Iterable
 
-# The pair of masks (x, z) of i^|x&z| X^x Z^z, bit n-1-wire for a wire: Y has both bits.
+# Bit masks (x, z) of i^|x&z| X^x Z^z, bit n-1-wire for a wire: Y has both bits.
 Pauli = tuple[int, int]
-Terms = dict[Pauli, float]  # a Hermitian sum
+Terms = dict[Pauli, float]  # Hermitian sum
 
 SMALL = 1e-9
 
 
 def string_of(n_qubits: int, kind: str, wires: Iterable[int]) -> Pauli:
-    """The string of a part of a gate (see `GateKind`): one Y, or Z on every wire.
+    """Return the string of a gate's part: one Y, or Z on every wire.
 
     Args:
         n_qubits: Length of the string.
         kind: "Y" or "Z".
-        wires: Where the letters stand; wire 0 is the most significant bit.
+        wires: Wires of the letters; wire 0 is the most significant bit.
 
     Returns:
         The masks (x, z).
@@ -33,7 +33,9 @@ def string_of(n_qubits: int, kind: str, wires: Iterable[int]) -> Pauli:
 
 
 def commute(a: Pauli, b: Pauli) -> bool:
-    """Whether two strings commute: an even number of wires has two different letters.
+    """Return True if two strings commute.
+
+    Strings commute if they have different letters on an even number of wires.
 
     Example:
         >>> commute((1, 0), (0, 1)), commute((3, 0), (0, 3))  # X and Z, XX and ZZ
@@ -43,7 +45,9 @@ def commute(a: Pauli, b: Pauli) -> bool:
 
 
 def product(a: Pauli, b: Pauli) -> tuple[Pauli, int]:
-    """The string R and the sign s of A B = i s R, for two that anticommute.
+    """Multiply two anticommuting strings: A B = i s R.
+
+    Returns the string R and the sign s.
 
     Example:
         >>> product((1, 0), (1, 1))  # X Y = i Z
@@ -57,7 +61,7 @@ def product(a: Pauli, b: Pauli) -> tuple[Pauli, int]:
 
 
 def commutator(a: Terms, b: Terms) -> Terms:
-    """[A, B] / 2i, a Hermitian sum again.
+    """Return [A, B] / 2i, which is Hermitian.
 
     Example:
         >>> commutator({(0, 1): 1.0}, {(1, 0): 1.0})  # [Z, X] = 2i Y
@@ -73,17 +77,17 @@ def commutator(a: Terms, b: Terms) -> Terms:
 
 
 def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angle: float) -> Terms:
-    """C† H C for one constant part C of a gate: H as it acts before C.
+    """Conjugate a sum by one constant part of a gate: C† H C.
 
     Args:
-        terms: H, a coefficient per string.
+        terms: Sum H, a coefficient per string.
         n_qubits: Length of the strings.
-        kind: The part: "X", "CNOT", "Y" or "Z" (see `GateKind`).
-        wires: What it acts on; of a CNOT, control and target.
-        angle: Of a turn "Y" or "Z" by exp(-i·angle·P/2), in radians; not read by "X" and "CNOT".
+        kind: Kind of the part C: "X", "CNOT", "Y" or "Z" (see `GateKind`).
+        wires: Wires of the part; for a CNOT, control and target.
+        angle: Angle of a rotation exp(-i·angle·P/2) in radians; unused by "X" and "CNOT".
 
     Returns:
-        A new sum; coefficients of at most 10⁻⁹ after a turn are left out.
+        A new sum; coefficients of at most 10⁻⁹ after a rotation are dropped.
 
     Example:
         >>> dressed({(0, 1): 1.0}, 2, "CNOT", (0, 1), 0.0)  # Z of the target
@@ -109,7 +113,7 @@ def dressed(terms: Terms, n_qubits: int, kind: str, wires: tuple[int, ...], angl
 
 
 def _cnot(string: Pauli, n_qubits: int, wires: tuple[int, ...]) -> tuple[Pauli, int]:
-    """CNOT P CNOT: X of the control spreads to the target, Z of the target to the control."""
+    """Conjugate a string by CNOT: X spreads to the target, Z to the control."""
     x, z = string
     control, target = (1 << (n_qubits - 1 - wire) for wire in wires)
     new_x = x ^ target if x & control else x

@@ -1,7 +1,7 @@
-"""Circuits at random angles: which angles are drawn, and what comes out, a whole batch at once.
+"""Circuits at random angles: sampling of angles, and batched final states.
 
 Engines share trainable angles over a batch. Here every trainable angle becomes an input first, so
-that each sample has its own. What is made of the states is told in other files.
+that each sample has its own. Other modules analyse the states.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ Inputs = str | Sequence[float] | Tensor  # "zeros", "uniform", or one sample
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RandomAngles:
-    """Drawn angles: `inputs` (samples, n_inputs) and `params` (samples, n_params), in radians."""
+    """Sampled angles in radians: `inputs` (samples, n_inputs), `params` (samples, n_params)."""
 
     inputs: Float[Tensor, "samples n_inputs"]
     params: Float[Tensor, "samples n_params"]
@@ -34,15 +34,15 @@ class RandomAngles:
 def draw_angles(
     circuit: Circuit, n_samples: int, inputs: Inputs = "zeros", seed: int = 0
 ) -> RandomAngles:
-    """Draw trainable angles uniformly in ±π, and data as told.
+    """Draw trainable angles uniformly in ±π, and inputs as requested.
 
     Args:
-        circuit: Whose angles.
-        n_samples: How many draws.
-        inputs: "zeros": every datum is 0 (and the first state |0…0⟩ where amplitudes are the
-            data); "uniform": each datum uniform in ±π (amplitudes: a uniformly random real unit
-            vector), another for every sample; or one sample, (n_inputs,), for all.
-        seed: Of the draw; the same seed draws the same angles.
+        circuit: Circuit of the angles.
+        n_samples: Number of draws.
+        inputs: "zeros": every input is 0 (and the initial state |0…0⟩ where amplitudes are the
+            data); "uniform": each input uniform in ±π (amplitudes: a uniformly random real unit
+            vector), different for every sample; or one sample, (n_inputs,), for all.
+        seed: Seed of the draw; the same seed draws the same angles.
 
     Raises:
         Refusal: If the inputs do not fit the circuit, or there are no samples.
@@ -60,7 +60,7 @@ def draw_angles(
 
 
 def check_samples(n_samples: int, least: int = 1) -> None:
-    """Refuse a number of samples that is none."""
+    """Refuse a number of samples below `least`."""
     if not isinstance(n_samples, int) or isinstance(n_samples, bool) or n_samples < least:
         raise Refusal(f"n_samples must be at least {least}, not {n_samples!r}")
 
@@ -97,7 +97,9 @@ def _draw_inputs(
 
 @functools.lru_cache(maxsize=64)
 def free_angles(circuit: Circuit) -> Circuit:
-    """The same circuit with parameter k as input n_inputs + k, so that samples have their own.
+    """Return the circuit with parameter k as input n_inputs + k.
+
+    Each sample then has its own parameters.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -116,7 +118,7 @@ def free_angles(circuit: Circuit) -> Circuit:
 
 
 def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "samples amplitudes"]:
-    """The final state of every sample, up to a global phase.
+    """Compute the final state of every sample, up to a global phase.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -124,7 +126,7 @@ def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "sample
         >>> states_at(circuit, draw_angles(circuit, 5)).shape
         torch.Size([5, 8])
     """
-    if circuit.start == "amplitudes":  # whose gates may read no input
+    if circuit.start == "amplitudes":  # its gates may not read inputs
         return torch.func.vmap(lambda x, p: state(circuit, x, p))(angles.inputs, angles.params)
     free = free_angles(circuit)
     together = torch.cat([angles.inputs, angles.params], -1)[:, : free.n_inputs]
@@ -134,12 +136,12 @@ def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "sample
 def haar_states(
     n_qubits: int, n_samples: int, seed: int = 0
 ) -> Complex[Tensor, "samples amplitudes"]:
-    """States drawn uniformly, to compare with: normalised complex Gaussians.
+    """Draw Haar-random states as normalised complex Gaussians.
 
     Args:
-        n_qubits: Of each state, which has 2^n_qubits amplitudes.
-        n_samples: States to draw.
-        seed: Of the draw; the same seed draws the same states.
+        n_qubits: Number of qubits of each state, which has 2^n_qubits amplitudes.
+        n_samples: Number of states to draw.
+        seed: Seed of the draw; the same seed draws the same states.
 
     Raises:
         Refusal: If n_samples is below 1.

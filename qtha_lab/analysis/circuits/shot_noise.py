@@ -1,7 +1,7 @@
-"""How much ⟨Z⟩ moves when a circuit is measured a finite number of times.
+"""Shot noise: variation of ⟨Z⟩ with a finite number of shots.
 
-Runs a sampling device many times over and compares its spread with the binomial law. Gate noise is
-`gate_noise`.
+Runs a sampling device repeatedly and compares its spread with the binomial law. `gate_noise` covers
+gate noise.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from qtha_lab.simulators import expval_z
 
 @dataclasses.dataclass(frozen=True)
 class ShotNoise:
-    """⟨Z⟩ of every wire, exact and from samples, at one point.
+    """Expectation ⟨Z⟩ of every wire, exact and sampled, at one point.
 
-    Does not show noise of gates or read-out, and says nothing of slopes, which by parameter-shift
-    take two circuits per angle with an error each.
+    Excludes noise of gates and read-out. Does not cover gradients, which by parameter shift need
+    two circuits per angle, each with an error.
 
     Attributes:
-        exact: (n_qubits,); `means` and `deviations` are over the repeats.
-        law: √((1 - ⟨Z⟩²) / shots), what the deviation is in theory.
+        exact: Exact ⟨Z⟩, (n_qubits,); `means` and `deviations` are over the repeats.
+        law: Theoretical standard deviation √((1 - ⟨Z⟩²) / shots).
     """
 
     exact: Float[np.ndarray, " n_qubits"]
@@ -36,16 +36,16 @@ class ShotNoise:
 
     @property
     def law(self) -> Float[np.ndarray, " n_qubits"]:
-        """Standard deviations of ⟨Z⟩ by the law √((1 - z²)/shots), per qubit."""
+        """Theoretical standard deviations of ⟨Z⟩ per qubit, √((1 - z²)/shots)."""
         return np.sqrt(np.clip(1 - self.exact**2, 0, None) / self.shots)
 
     @property
     def deviation_errors(self) -> Float[np.ndarray, " n_qubits"]:
-        """Standard errors of the measured deviations, as of normal numbers."""
+        """Standard errors of the measured deviations, for normally distributed values."""
         return self.law / np.sqrt(2 * (self.repeats - 1))
 
     def shots_for(self, error: float) -> int:
-        """Shots after which the least certain ⟨Z⟩ has that standard error.
+        """Return the shots for which the least certain ⟨Z⟩ has the given standard error.
 
         Raises:
             Refusal: If the error is not above 0.
@@ -69,16 +69,16 @@ def shot_noise(
     seed: int = 0,
     device: str = "default.qubit",
 ) -> ShotNoise:
-    """Measure a circuit again and again.
+    """Measure a circuit repeatedly with shots.
 
     Args:
-        circuit: What to run.
+        circuit: Circuit to run.
         inputs: One sample, (n_inputs,).
         params: Trainable angles, (n_params,).
-        shots: Samples of each repeat.
-        repeats: Independent measurements of all qubits.
-        seed: Of the device.
-        device: A PennyLane device that takes shots and a seed.
+        shots: Number of shots per repeat.
+        repeats: Number of independent measurements of all qubits.
+        seed: Seed of the device.
+        device: PennyLane device with shots and a seed.
 
     Raises:
         Refusal: If the numbers do not fit, or the device cannot sample.

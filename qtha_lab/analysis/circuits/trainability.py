@@ -1,6 +1,6 @@
-"""The variance of gradients at random angles, against qubits and layers: barren plateaus.
+"""Gradient variance at random angles against qubits and layers (barren plateaus).
 
-One read-out and one distribution of angles; what happens in training is not shown.
+Covers one read-out and one distribution of angles, not the course of training.
 """
 
 import dataclasses
@@ -15,20 +15,20 @@ from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval
 
-UNSEEN = 1e-24  # a variance below this is rounding of a slope that is zero
+UNSEEN = 1e-24  # a smaller variance is the rounding error of a zero gradient
 
 
 @dataclasses.dataclass(frozen=True)
 class GradientVariance:
     """Variances of ∂⟨O⟩/∂θ_k over random angles.
 
-    Does not show the gradient at a chosen start (near zero, for instance), nor after some steps. A
-    variance that is large says nothing of whether the minimum is good.
+    Does not show the gradient at a chosen initialisation (near zero, for instance), nor after some
+    steps. A large variance does not imply a good minimum.
 
     Attributes:
-        variances: Of each trainable angle; `errors` are their standard errors.
-        mean: Over the `seen` trainable angles, those that change the read-out at all (a product of
-            qubits shows Z0 only those of wire 0); 0 if there are none. `error`: its standard error.
+        variances: Variance per trainable angle; `errors` are their standard errors.
+        mean: Mean over the `seen` trainable angles that change the read-out at all (a product of
+            qubits changes Z0 only by those of wire 0); 0 if there are none. `error`: its error.
     """
 
     variances: Float[np.ndarray, " n_params"]
@@ -48,15 +48,15 @@ def gradient_variance_of(
     seed: int = 0,
     engine: str = "auto",
 ) -> GradientVariance:
-    """Slopes of one expectation at trainable angles drawn uniformly in ±π.
+    """Measure gradients of one expectation at trainable angles uniform in ±π.
 
     Args:
-        circuit: What to run.
+        circuit: Circuit to run.
         observable: A Pauli string such as "Z0" (local) or "Z0 Z1 Z2" (global).
-        n_samples: Draws.
+        n_samples: Number of draws.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws.
-        engine: What runs it (see `expval_z`).
+        seed: Seed of the draws.
+        engine: Engine (see `expval_z`).
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
@@ -93,18 +93,20 @@ def random_gradients(
     seed: int = 0,
     engine: str = "auto",
 ) -> Float[np.ndarray, "samples n_params"]:
-    """∂⟨O⟩/∂θ at every draw of the angles, in one forward and one backward pass.
+    """Compute ∂⟨O⟩/∂θ at every draw of the angles.
+
+    One forward and one backward pass serve all draws.
 
     Args:
-        circuit: What to run; trainable angles are uniform in ±π.
+        circuit: Circuit to run; trainable angles are uniform in ±π.
         observable: A Pauli string such as "Z0".
-        n_samples: Draws.
+        n_samples: Number of draws.
         inputs: The data: "zeros", "uniform" or one sample (see `draw_angles`).
-        seed: Of the draws.
-        engine: What runs it (see `expval_z`); circuits whose data are amplitudes run on torch.
+        seed: Seed of the draws.
+        engine: Engine (see `expval_z`); circuits with amplitude data run on torch.
 
     Returns:
-        One row per draw, in units of the observable per radian; no columns where nothing is trained.
+        One row per draw, in units of the observable per radian; no columns without parameters.
 
     Raises:
         Refusal: If the inputs or the observable do not fit the circuit, or n_samples is below 1.
@@ -131,9 +133,9 @@ def random_gradients(
 
 
 def two_design_variance(n_qubits: int) -> float:
-    """The variance where the circuit on both sides of a Pauli turn is a two-design.
+    """Return the variance where both sides of a Pauli rotation form a two-design.
 
-    N²/(2(N + 1)(N² - 1)) with N = 2^n, near 2^-n/2, for the expectation of any Pauli string.
+    It is N²/(2(N + 1)(N² - 1)) with N = 2^n, near 2^-n/2, for the expectation of any Pauli string.
 
     Example:
         >>> two_design_variance(1)  # 4/(2·3·3)
@@ -141,7 +143,7 @@ def two_design_variance(n_qubits: int) -> float:
 
     Source:
         The law is McClean et al. 2018, arXiv:1803.11173; the constant is our arithmetic [R]. With
-        the slope i⟨[H, O]⟩, H = P/2: the state gives Tr(A²)/(N(N + 1)) with A = i[H, O], the
+        the gradient i⟨[H, O]⟩, H = P/2: the state gives Tr(A²)/(N(N + 1)) with A = i[H, O], the
         observable Tr(A²) = N/2 · N²/(N² - 1).
     """
     n = 2**n_qubits
@@ -158,17 +160,20 @@ def gradient_variance_points(
     seed: int = 0,
     **options,
 ) -> list[dict]:
-    """An ansatz over sizes, as rows for `qtha_lab.figures.trainability`; variances are means.
+    """Return an ansatz over sizes, as rows for `qtha_lab.figures.trainability`.
+
+    Variances are means over the angles.
 
     Args:
-        name: Of a registered ansatz.
+        name: Name of a registered ansatz.
         qubits: Numbers of qubits.
-        layers: Numbers of layers; a row for each pair of the two.
+        layers: Numbers of layers; one row per pair of qubits and layers.
         observable: A Pauli string such as "Z0".
-        n_samples: Draws of the angles per row.
-        inputs: The data: "zeros" or "uniform"; one sample (see `draw_angles`) fits one number of qubits.
-        seed: Of the draws, the same for every row.
-        **options: Of the ansatz (see `qtha_lab.circuits.ansatze.build`).
+        n_samples: Number of draws of the angles per row.
+        inputs: The data: "zeros" or "uniform"; one sample (see `draw_angles`) fits one number of
+            qubits.
+        seed: Seed of the draws, the same for every row.
+        **options: Options of the ansatz (see `qtha_lab.circuits.ansatze.build`).
 
     Returns:
         Dictionaries with "ansatz", "n_qubits", "n_layers", "variance" and its standard "error".
@@ -194,9 +199,9 @@ def gradient_variance_points(
 
 @dataclasses.dataclass(frozen=True)
 class Decay:
-    """A straight line through log₂ of the variance: `gradient` per qubit, -1 for a two-design.
+    """Linear fit of log₂ of the variance: `gradient` per qubit, -1 for a two-design.
 
-    A fit to a few small sizes; does not show that the law goes on.
+    The fit covers a few small sizes and does not show that the law continues.
     """
 
     gradient: float
@@ -207,12 +212,12 @@ def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequenc
     """Fit log₂ variance against qubits, each point weighted by its standard error.
 
     Args:
-        qubits: Numbers of qubits, two different ones at least.
-        variances: Of the gradient at each.
+        qubits: Numbers of qubits, at least two different ones.
+        variances: Variance of the gradient at each size.
         errors: Standard errors of the variances.
 
     Returns:
-        The slope per qubit and its standard error.
+        The decay per qubit and its standard error.
 
     Raises:
         Refusal: If there are fewer than two sizes, or a variance or an error is not above 0.

@@ -1,1 +1,1 @@
-"""What a tensor network carries: bonds, cuts, and the error of a factorisation against its size."""
+"""Analysis of tensor networks: bonds, truncation and factorisation error against size."""

@@ -1,9 +1,9 @@
-"""What the bonds of a matrix product operator carry: singular values, entanglement, truncation.
+"""Bonds of a matrix product operator: singular values, entanglement and truncation.
 
     W = Σ_s  L_s · σ_s · R_s      at each bond, the sites to its left in L, to its right in R
 
-The values are right only in canonical form, so that is made first. A state vector is an operator
-whose columns all have size 1. Which factors to choose is `factorisation`.
+The values need the canonical form, which is computed first. A state vector is an operator
+whose columns all have size 1. `factorisation` chooses factors.
 """
 
 import dataclasses
@@ -26,15 +26,14 @@ Sites = list[Float[Tensor, "left out in right"]]
 class Bond:
     """One bond of an operator or state.
 
-    Entanglement here is a fact of linear algebra about a matrix cut in two; it does not show that a
-    quantum computer is needed or helps, and it changes with the factorisation and the order of the
-    sites.
+    Entanglement here is a property of a matrix cut in two. It does not show that a quantum computer
+    is needed or helps. It depends on the factorisation and the order of the sites.
 
     Attributes:
-        position: Number of sites to its left.
+        position: Number of sites to the left of the bond.
         dimension: Size of the bond in the cores.
-        values: Singular values across it, largest first.
-        cut: Kept only after truncation: Frobenius norm of the values dropped here.
+        values: Singular values across the bond, largest first.
+        cut: After truncation, the Frobenius norm of the values dropped here.
     """
 
     position: int
@@ -44,7 +43,9 @@ class Bond:
 
     @property
     def entropy_bits(self) -> float:
-        """-Σ p log₂ p of p = σ² / Σσ²: 0 for a product, log₂ of the dimension at most.
+        """Entanglement entropy -Σ p log₂ p in bits, with p = σ² / Σσ².
+
+        It is 0 for a product, and at most log₂ of the dimension.
 
         Source:
             Schollwöck 2011, arXiv:1008.3477, section 4.1.1.
@@ -56,14 +57,14 @@ class Bond:
         return max(0.0, float(-(shares * np.log2(shares)).sum()))
 
     def schmidt_rank(self, threshold: float = 1e-10) -> int:
-        """Values above `threshold` times the largest: the bond dimension that is needed."""
+        """Count the values above `threshold` times the largest: the required bond dimension."""
         if not len(self.values) or self.values[0] == 0:
             return 0
         return int((self.values > threshold * self.values[0]).sum())
 
 
 def bonds_of(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
-    """Every bond of an operator, from left to right.
+    """Return every bond of an operator, from left to right.
 
     Example:
         >>> from qtha_lab.tensor_networks import mpo
@@ -80,19 +81,19 @@ def truncate(
     max_bond: int | Sequence[int] | None = None,
     cutoff: float = 0.0,
 ) -> tuple[list[Tensor], MpoShape, list[Bond]]:
-    """An operator near the given one with smaller bonds, and what was cut at each.
+    """Return an approximating operator with smaller bonds, and the truncated bonds.
 
-    The square of the whole error is the sum of the squares of the cuts. It is at most √(bonds)
-    times that of the best operator of these bonds, not the best itself.
+    The squared total error is the sum of the squares of the cuts. It is at most √(bonds) times the
+    error of the best operator with these bonds.
 
     Args:
-        cores: Of the operator, as `mpo.from_matrix` gives them; left as they are.
-        shape: Of the same operator.
-        max_bond: Most values kept at every bond, or at each; None keeps all.
-        cutoff: Drop values below this share of the largest at their bond.
+        cores: Cores of the operator, as from `mpo.from_matrix`; they are not changed.
+        shape: Sizes of the same operator.
+        max_bond: Maximum number of values at all bonds, or per bond; None keeps all.
+        cutoff: Drop values below this fraction of the largest at their bond.
 
     Raises:
-        Refusal: If a bond is below 1, or there are not as many as the operator has.
+        Refusal: If a bond is below 1, or their number does not match the operator.
 
     Source:
         Oseledets 2011, SIAM J. Sci. Comput. 33, 2295, algorithm 2 (rounding).
@@ -116,7 +117,7 @@ def truncate(
 
 
 def state_bonds(state: Float[Tensor, " size"], dims: Sequence[int]) -> list[Bond]:
-    """The bonds of a real vector over sites of these sizes, the first the most significant.
+    """Return the bonds of a real vector over sites, the first the most significant.
 
     Example:
         >>> bell = torch.tensor([1.0, 0.0, 0.0, 1.0]) / 2**0.5
@@ -132,19 +133,19 @@ def state_bonds(state: Float[Tensor, " size"], dims: Sequence[int]) -> list[Bond
 def adapter_bonds(
     model: nn.Module, adapter: str | None = None, layers: Collection[str] | None = None
 ) -> list[dict]:
-    """A row for each bond of each tensor network among an adapter's tensors.
+    """Return a row per bond of each tensor network among an adapter's tensors.
 
-    Does not show the whole update: what lies between two networks can make any bond useless.
+    Does not show the whole update: the part between two networks can make any bond useless.
 
     Args:
-        model: A model with an adapter on it.
-        adapter: Its name; None takes the active one.
-        layers: Names of adapted layers to look at; None takes all.
+        model: Model with an adapter.
+        adapter: Name of the adapter; None uses the active one.
+        layers: Names of adapted layers; None uses all.
 
     Returns:
-        Dictionaries with "layer", "operator", "bond" (sites to its left), "dimension", "schmidt_rank"
-        (singular values above 10⁻⁶ of the largest), "entropy_bits" and "singular_values"; none where a
-        method has no tensor networks.
+        Rows with "layer", "operator", "bond" (sites to its left), "dimension", "schmidt_rank"
+        (singular values above 10⁻⁶ of the largest), "entropy_bits" and "singular_values"; none
+        where a method has no tensor networks.
 
     Raises:
         Refusal: If the model carries no adapter, has no such layer or adapter, or it is merged.
@@ -180,7 +181,7 @@ def _sites(cores: Sequence[Tensor], shape: MpoShape) -> Sites:
 
 
 def _canonical(sites: Sites) -> Sites:
-    """The same operator with every site but the last an isometry from the left."""
+    """Return an equal operator in which every site but the last is a left isometry."""
     sites_done, carry = [], torch.eye(1, dtype=torch.float64)
     for site in sites[:-1]:
         site = torch.tensordot(carry, site, dims=1)

@@ -1,6 +1,6 @@
-"""A matrix decomposed once and cut as often as asked: what an explorer needs while bonds are dragged.
+"""Matrix decomposed once for repeated truncation, such as in an interactive explorer.
 
-`factorisation` goes through factors, orders and budgets by itself; here each bond is chosen by hand.
+`factorisation` searches factors, orders and budgets; here the user chooses each bond.
 """
 
 import dataclasses
@@ -18,16 +18,16 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
 from qtha_lab.tensor_networks.mpo import MpoShape
 
-WIDEST = 256  # bonds beyond it are cut once for all, so that every later cut is quick
+WIDEST = 256  # wider bonds are cut once at the beginning, so that every later cut is fast
 
 
 @dataclasses.dataclass(frozen=True)
 class Decomposed:
-    """A matrix as an operator with bonds as wide as it needs, up to `WIDEST`.
+    """Matrix as an operator with bonds as wide as needed, up to `WIDEST`.
 
     Attributes:
         norm: Frobenius norm of the matrix.
-        lost: Norm of what `WIDEST` left out; 0 where no bond is wider.
+        lost: Norm of the part beyond `WIDEST`; 0 where no bond is wider.
     """
 
     cores: tuple[Tensor, ...]
@@ -44,13 +44,13 @@ class Decomposed:
         order: Sequence[int] | None = None,
         widest: int = WIDEST,
     ) -> "Decomposed":
-        """Decompose with balanced factors.
+        """Decompose a matrix with balanced factors.
 
         Args:
-            matrix: What to decompose; rows are outputs, columns inputs.
-            n_sites: How many cores.
-            order: Which digit of the index each site holds; None is the order of the index.
-            widest: Bonds beyond it are cut.
+            matrix: Matrix to decompose; rows are outputs, columns inputs.
+            n_sites: Number of cores.
+            order: Digit of the index per site; None uses the order of the index.
+            widest: Maximum bond dimension.
 
         Raises:
             Refusal: If a size cannot be split over the sites, or the order lacks a digit.
@@ -75,16 +75,19 @@ class Decomposed:
 
     @functools.cached_property
     def bonds(self) -> list[Bond]:
-        """Every bond as decomposed, with its singular values and entropy: of the part up to `WIDEST`."""
+        """All decomposed bonds with their singular values and entropies.
+
+        Values beyond `WIDEST` are not included.
+        """
         return bonds_of(self.cores, self.shape)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The bond dimensions between the sites."""
+        """Bond dimensions between the sites."""
         return self.shape.bonds[1:-1]
 
     def cut(self, widths: Sequence[int]) -> Factorised:
-        """The operator with bonds of these widths at most, and how near it is to the matrix.
+        """Truncate the operator to bonds of these widths and compute its error.
 
         Example:
             >>> import torch
@@ -99,15 +102,18 @@ class Decomposed:
         return self._point(shape, loss)
 
     def _of_two_sites(self, width: int) -> Factorised:
-        """What `cut` gives where there is one bond: its singular values say it, and nothing is decomposed again."""
+        """Compute the result of `cut` for one bond from its singular values.
+
+        Nothing is decomposed again.
+        """
         (bond,) = self.bonds
         shape = dataclasses.replace(self.shape, bonds=(1, min(width, bond.dimension), 1))
         return self._point(shape, float((bond.values[width:] ** 2).sum()))
 
     def curve(self, widths: Sequence[int]) -> list[Factorised]:
-        """A point for each width of all bonds alike, the narrowest first.
+        """Return a point per common width of all bonds, the narrowest first.
 
-        Each is cut from the next wider one, which costs little; squares of the cuts add up.
+        Each is cut from the next wider one, which is fast; squares of the cuts add up.
         """
         cores, shape, loss, points = self.cores, self.shape, 0.0, []
         for width in sorted(set(widths), reverse=True):
@@ -131,7 +137,10 @@ class Decomposed:
 
 
 def _narrowed(cores: Sequence[Tensor], shape: MpoShape, widths: tuple[int, ...]) -> tuple:
-    """Cores, sizes and the square of what was cut; as they are where no bond is wider."""
+    """Truncate cores where a bond is wider than its width.
+
+    Returns cores, sizes and the square of the cut; unchanged where no bond is wider.
+    """
     inner = shape.bonds[1:-1]
     if len(widths) == len(inner) and all(w >= bond for w, bond in zip(widths, inner, strict=True)):
         return cores, shape, 0.0

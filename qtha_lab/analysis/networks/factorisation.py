@@ -1,7 +1,7 @@
-"""Any matrix as a matrix product operator: error against parameters, factors and order.
+"""Factorisation of any matrix as a matrix product operator: error, factors and order.
 
-Decomposes with `mpo.from_matrix` (TT-SVD by tensornetwork), cuts with `bonds.truncate`, counts
-operations. What the bonds carry is `bonds`.
+Decomposes with `mpo.from_matrix` (TT-SVD by tensornetwork), truncates with `bonds.truncate`, and
+counts operations. `bonds` analyses the bonds.
 """
 
 import bisect
@@ -21,20 +21,20 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
 from qtha_lab.tensor_networks.mpo import MpoShape
 
-LARGEST = 2048  # smaller side of a matrix whose decomposition is made without a first cut
+LARGEST = 2048  # smaller side above which a matrix is cut first
 MOST = 256  # bond of that first cut
 
 
 @dataclasses.dataclass(frozen=True)
 class Factorised:
-    """A matrix as an operator of given sizes, and how near it is.
+    """Matrix as an operator of given sizes, with its approximation error.
 
-    Does not show what the error does to the model: a small share of the norm may hold what matters.
+    Does not show the effect of the error on the model: a small share of the norm may be important.
 
     Attributes:
-        order: Which digit of the index each site holds; (0, 1, …) is the usual chain.
+        order: Digit of the index per site; (0, 1, …) is the usual chain.
         relative_error: ‖W - MPO‖_F / ‖W‖_F.
-        flops_per_token: Of the cheapest contraction with one vector.
+        flops_per_token: Operations of the cheapest contraction with one vector.
     """
 
     out_dims: tuple[int, ...]
@@ -47,7 +47,7 @@ class Factorised:
     flops_per_token: int
 
     def row(self) -> dict:
-        """As plain data."""
+        """Return the result as plain data."""
         return dataclasses.asdict(self)
 
 
@@ -57,16 +57,16 @@ def truncation_curve(
     in_dims: Sequence[int],
     max_bonds: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
 ) -> list[Factorised]:
-    """Error against parameters as the bond grows, from one decomposition.
+    """Return error against parameters for growing bonds, from one decomposition.
 
-    A random matrix shows the same shape of curve shifted up: compare with one of the same size
-    before reading structure into it.
+    A random matrix has a curve of the same shape, shifted up. Compare with a random matrix of the
+    same size before inferring structure.
 
     Args:
-        matrix: What to decompose; rows are outputs, columns inputs.
+        matrix: Matrix to decompose; rows are outputs, columns inputs.
         out_dims: One factor per site; they multiply to the rows, the first the most significant.
-        in_dims: As many factors, which multiply to the columns.
-        max_bonds: Most singular values kept at every bond, one point of the curve for each.
+        in_dims: The same number of factors, which multiply to the columns.
+        max_bonds: Maximum numbers of singular values per bond, one point of the curve each.
 
     Returns:
         One point per entry of max_bonds, in its order.
@@ -117,19 +117,19 @@ def alternatives(
     orders: bool = True,
     most: int = 24,
 ) -> list[Factorised]:
-    """Other factors and orders of sites within a budget, the nearest to the matrix first.
+    """Search factors and site orders within a budget, the smallest error first.
 
-    For each number of sites: the balanced factors, each way to order them along the index, and
-    (with `orders`) each order of the digits along the chain, mirror images left out. Bonds are as
-    in `factorise_in_order`. Does not search further, and a difference of a few per cent may be
-    chance: look at several weights.
+    For each number of sites, the candidates are the balanced factors in each order along the index.
+    With `orders`, each order of the digits along the chain is tried too, without mirror images.
+    Bonds are chosen as in `factorise_in_order`. The search covers nothing else. A difference of a
+    few per cent may be chance: compare several weights.
 
     Args:
-        matrix: What to decompose; rows are outputs, columns inputs.
-        n_parameters: No alternative has more.
+        matrix: Matrix to decompose; rows are outputs, columns inputs.
+        n_parameters: Maximum number of parameters.
         n_sites: Numbers of sites to try.
-        orders: Whether digits may be chained in another order than that of the index.
-        most: Most alternatives for each number of sites, taken evenly from all.
+        orders: Allow other orders of digits than that of the index.
+        most: Maximum candidates per number of sites, sampled evenly from all.
 
     Raises:
         Refusal: If no alternative fits the budget.
@@ -148,7 +148,7 @@ def alternatives(
 
 
 def _candidates(size: tuple[int, int], n_sites: int, orders: bool) -> Iterator[tuple]:
-    """(out_dims, in_dims, order) with the balanced factors in every order."""
+    """Yield (out_dims, in_dims, order) with the balanced factors in every order."""
     outs, ins = (mpo.factorise(side, n_sites) for side in size)
     straight = tuple(range(n_sites))
     for out_dims in dict.fromkeys(itertools.permutations(outs)):
@@ -167,24 +167,24 @@ def factorise_in_order(
     order: Sequence[int],
     n_parameters: int,
 ) -> Factorised:
-    """The matrix as an operator whose k-th site holds digit `order[k]` of row and column index.
+    """Factorise a matrix with digit `order[k]` of row and column index at site k.
 
-    Every bond keeps the singular values above one threshold, the lowest that the budget allows, so
-    that bonds are wide only where it is needed. Good, not proven best.
+    Every bond keeps the singular values above one common threshold, the lowest within the budget,
+    so bonds are wide only where needed. The result is good, but not proven optimal.
 
     Args:
-        matrix: What to decompose; rows are outputs, columns inputs.
+        matrix: Matrix to decompose; rows are outputs, columns inputs.
         out_dims: Sizes of the digits of the row index, the most significant first.
         in_dims: Sizes of the digits of the column index, as many.
-        order: Which digit each site holds; (0, 1, …) is the usual chain.
-        n_parameters: Most numbers in all cores together.
+        order: Digit per site; (0, 1, …) is the usual chain.
+        n_parameters: Maximum number of entries of all cores.
 
     Returns:
-        The sizes and the error; `out_dims` and `in_dims` are there in the order of the sites.
+        The sizes and the error; `out_dims` and `in_dims` are in the order of the sites.
 
     Raises:
-        Refusal: If the order is not one of all digits, the factors do not fit the matrix, or bonds of
-            1 are above the budget.
+        Refusal: If the order is no permutation, the factors do not fit the matrix, or bonds of
+            1 exceed the budget.
 
     Example:
         >>> import torch
@@ -207,18 +207,18 @@ def factorise_in_order(
 
 
 def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> list[int]:
-    """Values that each bond keeps above one common threshold, the lowest affordable.
+    """Count the values per bond above the lowest affordable common threshold.
 
     Args:
-        bonds: Those of the whole operator, from left to right (see `bonds_of`).
-        shape: Of the same operator; its own bonds are not read.
-        n_parameters: Most numbers in all cores together.
+        bonds: Bonds of the whole operator, from left to right (see `bonds_of`).
+        shape: Sizes of the same operator; its own bonds are ignored.
+        n_parameters: Maximum number of entries of all cores.
 
     Returns:
         A dimension of at least 1 per bond, for `truncate`.
 
     Raises:
-        Refusal: If one value per bond is above the budget.
+        Refusal: If one value per bond exceeds the budget.
 
     Example:
         >>> bond = Bond(1, 3, np.array([3.0, 2.0, 1.0]))
@@ -248,13 +248,13 @@ def permute_digits(
     in_dims: Sequence[int],
     order: Sequence[int],
 ) -> Float[Tensor, "rows cols"]:
-    """The matrix with the digits of both indices in another order of significance.
+    """Permute the digits of both matrix indices.
 
     Args:
-        matrix: Whose rows and columns are reordered.
+        matrix: Matrix whose rows and columns are reordered.
         out_dims: Sizes of the digits of the row index, the most significant first.
         in_dims: Sizes of the digits of the column index, as many.
-        order: Which of the old digits stands at each new place.
+        order: Index of the old digit at each new position.
 
     Returns:
         A matrix of the same shape.
@@ -272,7 +272,7 @@ def permute_digits(
 
 
 def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
-    """Operations of contracting a batch of vectors site by site, as the authors do.
+    """Count the operations of contracting vectors site by site, as the authors do.
 
     Site k: 2 · tokens · o_1…o_{k-1} · i_{k+1}…i_n · (o_k R_{k+1} R_k i_k), each multiply-add
     counted as two.
@@ -285,9 +285,9 @@ def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
 
 
 def contraction_flops(shape: MpoShape, tokens: int = 1) -> int:
-    """Operations of the cheapest order of contraction, or of the dense product if cheaper.
+    """Count the operations of the cheapest contraction, or of a cheaper dense product.
 
-    Joining the cores first is counted in. Does not show time: small contractions run far below a
+    Joining the cores first is included. Does not show time: small contractions run far below a
     machine's peak (see `mpo.takes_dense_route`).
     """
     dense = mpo.join_flops(shape) + 2 * tokens * shape.in_features * shape.out_features
@@ -298,7 +298,7 @@ def contraction_flops(shape: MpoShape, tokens: int = 1) -> int:
 
 
 def contraction(shape: MpoShape, tokens: int) -> tuple[str, list[tuple[int, ...]]]:
-    """The einsum of a batch of vectors with all sites, and the sizes of its operands."""
+    """Return the einsum of a batch of vectors with all sites, and its operand sizes."""
     n = shape.n_sites
     symbol = opt_einsum.get_symbol
     ins, outs = ([symbol(start + k) for k in range(n)] for start in (0, n))

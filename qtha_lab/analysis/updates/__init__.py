@@ -1,1 +1,1 @@
-"""What an adapter changed: spectra, subspaces and slopes of its updates, layer by layer."""
+"""Analysis of adapter updates: spectra, subspaces and Jacobians, layer by layer."""

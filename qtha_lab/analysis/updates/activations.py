@@ -1,6 +1,6 @@
-"""What the adapted layers of a model are fed when it reads real text.
+"""Inputs of the adapted layers of a model on real text.
 
-Runs the model as it stands, adapters on; computes nothing from what it catches.
+Runs the model with its adapters and records the inputs without further computation.
 """
 
 import functools
@@ -24,20 +24,20 @@ def capture_inputs(
     layers: Collection[str] | None = None,
     seed: int = 0,
 ) -> dict[str, Float[Tensor, "tokens in_features"]]:
-    """The inputs of every adapted layer at the same random tokens, padding left out.
+    """Record the inputs of every adapted layer at the same random tokens, without padding.
 
-    Does not show other text: what is measured on these inputs holds for text like it. Tokens of one
-    sentence are not independent samples.
+    Results on these inputs hold for similar text only. Tokens of one sentence are not independent
+    samples.
 
     Args:
-        model: With adapters; read in evaluation mode and left as it was.
-        batches: What a tokenizer gives: `input_ids`, `attention_mask`, …; one batch or several.
-        max_tokens: Most tokens kept, the same at every layer.
-        layers: Names of layers to catch; None is all.
-        seed: Of the choice of tokens.
+        model: Model with adapters; run in evaluation mode and restored.
+        batches: Tokenizer output, `input_ids`, `attention_mask`, …; one batch or several.
+        max_tokens: Maximum number of tokens, the same at every layer.
+        layers: Names of layers to record; None records all.
+        seed: Seed of the choice of tokens.
 
     Raises:
-        Refusal: If there is no token, or a layer is not fed one vector per token.
+        Refusal: If there is no token, or a layer does not receive one vector per token.
 
     Example:
         >>> from peft import LoraConfig, get_peft_model
@@ -81,7 +81,7 @@ def _mask(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
-    """For each batch, the positions to keep among its real tokens."""
+    """Return, per batch, the positions to keep among its real tokens."""
     counts = [int(mask.sum()) for mask in masks]
     total = sum(counts)
     if total == 0 or max_tokens < 1:

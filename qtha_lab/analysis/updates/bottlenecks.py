@@ -1,8 +1,9 @@
-"""What a circuit inside an adapter is fed and what of it arrives, layer by layer, on real text.
+"""Inputs and outputs of a circuit inside an adapter, layer by layer, on real text.
 
-Five numbers say why a circuit may be silent: its input angles, how many of them wrap around, how much of its answer is a
-constant, how much an affine map would give too, and how large its branch is beside the linear one. None of them says what
-training would change.
+Five measurements show why a circuit may contribute little: the spread of its input angles, their
+share beyond ± π, and the constant share of its output. The others are the affine share of its
+output, and the power of its branch relative to the linear one. None of them shows the effect of
+training.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from qtha_lab.analysis.updates.update import adapter_name, chosen_layers
 
 @dataclass(frozen=True)
 class BottleneckFacts:
-    """One layer's circuit, or what stands in its place, over some tokens.
+    """Measurements of one layer's circuit, or its control, over some tokens.
 
     Attributes:
         block: Index of the transformer block; None outside of one.
         angle_std: Standard deviation of the input angles over tokens and qubits, in radians.
         beyond_pi: Share of the input angles beyond ± π.
-        constant_part: Share of the power of ⟨Z⟩ that is its mean over the tokens: 1 of a constant.
-        affine_part: Share of the power of ⟨Z⟩ that the best affine map of what the bottleneck is fed gives on held-out
-            tokens, the constant with it; None of fewer than 16 tokens.
-        branch_power: Power of the circuit's branch over that of the linear one; None without a linear branch.
+        constant_part: Share of the power of ⟨Z⟩ in its mean over the tokens: 1 for a constant.
+        affine_part: Share of the power of ⟨Z⟩ that the best affine map of the inputs explains on
+            held-out tokens, including the constant; None for fewer than 16 tokens.
+        branch_power: Power of the circuit branch over that of the linear branch; None without one.
     """
 
     block: int | None
@@ -53,19 +54,19 @@ def bottlenecks(
     adapter: str | None = None,
     max_tokens: int = 256,
 ) -> dict[str, BottleneckFacts]:
-    """The facts of every layer whose adapter has a circuit, or a stand-in, in a bottleneck.
+    """Measure every layer whose adapter has a circuit, or its control, in a bottleneck.
 
     Args:
-        model: With adapters; left as it was.
-        batches: What a tokenizer gives, one batch or several.
-        adapter: Its name; None is the active one.
-        max_tokens: Most tokens looked at, the same at every layer.
+        model: Model with adapters; restored afterwards.
+        batches: Tokenizer output, one batch or several.
+        adapter: Name of the adapter; None uses the active one.
+        max_tokens: Maximum number of tokens, the same at every layer.
 
     Returns:
-        By the layer's name, in the model's order; empty for a method without such a bottleneck.
+        Measurements by layer name, in the model's order; empty without such a bottleneck.
 
     Raises:
-        Refusal: If there is no token, or a layer is not fed one vector per token.
+        Refusal: If there is no token, or a layer does not receive one vector per token.
 
     Example:
         >>> from qtha_lab import load_model
@@ -91,7 +92,7 @@ def bottlenecks(
 
 
 @torch.no_grad()
-@torch.autocast("cpu", enabled=False)  # exact, whatever the model was run in
+@torch.autocast("cpu", enabled=False)  # exact, whatever precision the model ran in
 def _facts(
     change: Any,
     tensors: Mapping[str, Tensor],

@@ -1,10 +1,10 @@
-"""The slopes ∂Δy/∂x of an update at many tokens, all in one small frame.
+"""Jacobians ∂Δy/∂x of an update at many tokens, in one common low-rank basis.
 
     J_t ≈ P · C_t · Q        P (out × p), Q (q × in) the same for all tokens, C_t (p × q)
 
-No J_t is ever stored. P and Q are found by random probing, everything else by vector-Jacobian
-products (plain autograd, so that the quick circuit engine serves); what the frame misses is
-measured and stated.
+No J_t is ever stored. Random probing finds P and Q, and vector-Jacobian products the rest
+(plain autograd, which the fast circuit engine supports). The part outside the basis is
+estimated and reported.
 """
 
 import dataclasses
@@ -21,17 +21,17 @@ from qtha_lab.analysis.updates.update import Delta
 from qtha_lab.core.errors import Refusal
 
 OVERSAMPLE = 8
-STEP = 1e-4  # of the input's length, for the differences that find P (and nothing else)
+STEP = 1e-4  # relative to the input's length, for the differences that find P (and nothing else)
 
 
 @dataclasses.dataclass(frozen=True)
 class Jacobians:
-    """The Jacobians of an update at some tokens.
+    """Jacobians of an update at some tokens.
 
-    Does not show how far a slope reaches: far from x the change may be another.
+    A Jacobian is local: far from x the change may differ.
 
     Attributes:
-        missing: Frobenius norm of what lies outside the frame, all tokens together, estimated.
+        missing: Estimated Frobenius norm of the part outside the basis, over all tokens.
     """
 
     left: Float[Tensor, "out_features p"]
@@ -46,31 +46,32 @@ class Jacobians:
 
     @property
     def mean(self) -> Float[Tensor, "out_features in_features"]:
-        """The mean Jacobian, as a stored matrix."""
+        """Mean Jacobian as a stored matrix."""
         return self.left @ self.cores.mean(0) @ self.right
 
     def mean_spectrum(self) -> Spectrum:
-        """Singular values of the mean Jacobian: the best single matrix for small moves of x.
+        """Compute the singular values of the mean Jacobian.
 
-        Does not show what averages out: slopes of opposite sign cancel. Compare `token_dependence`.
+        The mean is the best single matrix for small changes of x. It does not show parts that
+        average out: Jacobians of opposite sign cancel. Compare `token_dependence`.
         """
         missing = self.missing / math.sqrt(len(self.cores))
         return self._spectrum(self.cores.mean(0), (len(self.left), self.right.shape[1]), missing)
 
     def mean_svd(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Singular vectors and values of the mean Jacobian, largest first."""
+        """Compute singular vectors and values of the mean Jacobian, largest first."""
         u, values, vh = torch.linalg.svd(self.cores.mean(0), full_matrices=False)
         return self.left @ u, values, vh @ self.right
 
     def stacked_spectrum(self, by: str = "rows") -> Spectrum:
-        """Singular values of all Jacobians, stacked by "rows" or side by side ("columns").
+        """Compute the singular values of all Jacobians, stacked by "rows" or "columns".
 
-        By rows its rank counts the input directions that matter anywhere, by columns the output
-        directions that are reached anywhere. It grows as √tokens. Does not show how many directions
-        are at work at one token.
+        By rows, the rank counts the input directions with an effect at any token. By columns, it
+        counts the output directions reached at any token. It grows as √tokens. It does not show the
+        number of directions at one token.
 
         Raises:
-            Refusal: If `by` is neither.
+            Refusal: If `by` is neither "rows" nor "columns".
         """
         if by not in ("rows", "columns"):
             raise Refusal(f"by must be 'rows' or 'columns', not {by!r}")
@@ -83,9 +84,9 @@ class Jacobians:
 
     @property
     def token_dependence(self) -> float:
-        """Share of Σ‖J_t‖² that is not the mean Jacobian: 0 for a linear update, at most 1.
+        """Share of Σ‖J_t‖² outside the mean Jacobian: 0 for a linear update, at most 1.
 
-        Does not show whether the dependence is of use, nor how it is spread over tokens.
+        Does not show whether the dependence is useful, nor its distribution over tokens.
         """
         whole = float(self.cores.square().sum())
         if whole == 0:
@@ -111,17 +112,17 @@ def jacobians_of(
     tolerance: float = THRESHOLD,
     seed: int = 0,
 ) -> Jacobians:
-    """The Jacobians of an update at the tokens x, in a frame that grows until little is missing.
+    """Compute the Jacobians of an update at tokens x, in a growing basis.
 
-    Time is some (2 p + q) backward passes over the tokens; memory tokens · p · q numbers and as
-    much as one forward pass keeps.
+    The basis grows until the missing part is small. Time is about (2 p + q) backward passes over
+    the tokens. Memory is tokens · p · q numbers plus that of one forward pass.
 
     Args:
-        delta: The update, of each token alone.
-        x: Where; float64.
+        delta: The update, which acts on each token separately.
+        x: Tokens, in float64.
         max_rank: Largest p and q.
-        tolerance: Stop when what is missing is below this share of the Frobenius norm.
-        seed: Of the probing; the global random state is left alone.
+        tolerance: Stop when the missing part is below this share of the Frobenius norm.
+        seed: Seed of the probing; the global random state is not changed.
 
     Raises:
         Refusal: If max_rank is below 1.
@@ -148,7 +149,7 @@ def jacobians_of(
 
 
 def _in_frame(delta: Delta, point: Tensor, value: Tensor, size: int, random) -> Jacobians:
-    """Find a frame of about this size, the Jacobians in it, and what it misses."""
+    """Compute a basis of about this size, the Jacobians in it, and the missing part."""
     left = _left_frame(delta, point, value.shape[1], size + OVERSAMPLE, random)
     right = _right_frame(point, value, size + OVERSAMPLE, random)
     cores = torch.empty(len(point), left.shape[1], len(right), dtype=torch.float64)
@@ -161,14 +162,14 @@ def _in_frame(delta: Delta, point: Tensor, value: Tensor, size: int, random) -> 
 
 
 def _pull_back(point: Tensor, value: Tensor, cotangent: Tensor) -> Float[Tensor, "tokens in"]:
-    """J_tᵀ · c_t for every token."""
+    """Compute J_tᵀ · c_t for every token."""
     if not value.requires_grad:
         return torch.zeros_like(point)
     return torch.autograd.grad(value, point, cotangent, retain_graph=True)[0]
 
 
 def _right_frame(point: Tensor, value: Tensor, size: int, random) -> Float[Tensor, "q in"]:
-    """Orthonormal rows spanning Σ_t J_tᵀ y_t for random y."""
+    """Return orthonormal rows spanning Σ_t J_tᵀ y_t for random y."""
     ins = point.shape[1]
     if size >= ins:
         return torch.eye(ins, dtype=torch.float64)
@@ -177,7 +178,10 @@ def _right_frame(point: Tensor, value: Tensor, size: int, random) -> Float[Tenso
 
 
 def _left_frame(delta: Delta, point: Tensor, outs: int, size: int, random) -> Float[Tensor, "o p"]:
-    """Orthonormal columns spanning Σ_t J_t v_t for random v, by central differences."""
+    """Return orthonormal columns spanning Σ_t J_t v_t for random v.
+
+    The products use central differences.
+    """
     if size >= outs:
         return torch.eye(outs, dtype=torch.float64)
     columns = []
@@ -190,7 +194,7 @@ def _left_frame(delta: Delta, point: Tensor, outs: int, size: int, random) -> Fl
 
 
 def _left_out(point: Tensor, value: Tensor, left: Tensor, random) -> float:
-    """Σ_t ‖(I - PPᵀ) J_t‖², estimated without bias from random directions outside P."""
+    """Estimate Σ_t ‖(I - PPᵀ) J_t‖² without bias, from random directions outside P."""
     outs = value.shape[1]
     if left.shape[1] >= outs:
         return 0.0

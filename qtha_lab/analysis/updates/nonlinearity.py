@@ -1,6 +1,6 @@
-"""How much of an update no matrix and offset could do: 1 - R² of the best ones, on held-out tokens.
+"""Non-linear share of an update: 1 - R² of affine maps on held-out tokens.
 
-Works on pairs of activations and changes; which update they come from is not its business.
+Works on pairs of activations and changes of any update.
 """
 
 import dataclasses
@@ -21,20 +21,20 @@ PENALTIES = tuple(10.0**-power for power in (14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 
 @dataclasses.dataclass(frozen=True)
 class LinearFit:
-    """Shares of Σ‖Δy‖² over held-out tokens that the best maps x ↦ W x + b leave unexplained.
+    """Shares of an update that the best affine maps do not explain.
 
-    The share for endlessly many tokens of the kind lies between `in_sample_share`, which flatters,
-    and `share`, which the scarcity of tokens inflates: where the two differ much, take more tokens
-    (`share_curve`). `floor` is that inflation for an update that is affine; it can be 0 while
-    `share` is still several times too large. Does not show use: a non-linear share of 1 may do
-    nothing for the loss. Held-out tokens come from the same texts as the fit's; other texts may
-    give more.
+    The shares are those of Σ‖Δy‖² over held-out tokens, for maps x ↦ W x + b. With infinitely many
+    similar tokens, the share lies between `in_sample_share`, which is biased low, and `share`,
+    which few tokens inflate. Where the two differ much, use more tokens (`share_curve`). `floor` is
+    that inflation for an affine update. It can be 0 while `share` is still several times too large.
+    The share does not measure usefulness: a non-linear share of 1 may not change the loss. Held-out
+    tokens come from the same texts as those of the fit; other texts may have a larger share.
 
     Attributes:
-        share: Of the best map with an offset b; may exceed 1 where the fit misleads.
-        in_sample_share: Of a map fitted to all tokens and scored on them.
-        linear_share: Of the best map without offset, which counts a constant as non-linear.
-        by_rank: Of the best W of each rank, with an offset.
+        share: Share for the best map with an offset b; may exceed 1 for a poor fit.
+        in_sample_share: Share for a map fitted to all tokens and scored on them.
+        linear_share: Share for the best map without offset; a constant counts as non-linear.
+        by_rank: Share for the best W of each rank, with an offset.
         floor: `share` for an affine update on these tokens.
     """
 
@@ -62,10 +62,10 @@ def linear_fit(
     values about their mean (reduced-rank regression).
 
     Args:
-        delta: The update, of each token alone.
-        x: Real activations; several times more tokens than in_features for bounds that are close.
+        delta: The update, which acts on each token separately.
+        x: Real activations; close bounds need several times more tokens than in_features.
         ranks: Ranks of maps to score.
-        seed: Of the folds.
+        seed: Seed of the folds.
 
     Raises:
         Refusal: If there are fewer than 16 tokens.
@@ -105,13 +105,15 @@ def share_curve(
     *,
     seed: int = 0,
 ) -> list[LinearFit]:
-    """The bounds of `linear_fit` for the first so many tokens: do they meet where the tokens end?
+    """Return the bounds of `linear_fit` for growing numbers of tokens.
+
+    The curve shows whether the bounds converge.
 
     Args:
         delta: x ↦ Δy, as `Update.delta`.
-        x: What the layer is fed.
-        counts: Numbers of tokens to score; those beyond the tokens of x are left out.
-        seed: Of the folds.
+        x: Inputs of the layer.
+        counts: Numbers of tokens to score; numbers beyond the tokens of x are omitted.
+        seed: Seed of the folds.
 
     Returns:
         One fit per number of tokens.
@@ -128,14 +130,15 @@ def share_curve(
 def affine_share(
     x: Float[Tensor, "tokens in_features"], y: Float[Tensor, "tokens out_features"], seed: int = 0
 ) -> float:
-    """Share of Σ‖y‖² that the best W x + b explains on held-out tokens: 1 of an affine map.
+    """Return the share of Σ‖y‖² that the best affine map explains.
 
-    What the `share` of `linear_fit` leaves, alone and in a third of its time.
+    The map W x + b is scored on held-out tokens. An affine function has 1. The result is one minus
+    the `share` of `linear_fit`, in a third of its time.
 
     Args:
-        x: What a map is fed; many more tokens than in_features.
-        y: What it gives.
-        seed: Of the folds.
+        x: Inputs of a map; many more tokens than in_features.
+        y: Outputs of the map.
+        seed: Seed of the folds.
 
     Raises:
         Refusal: If there are fewer than 16 tokens.
@@ -155,12 +158,12 @@ def affine_share(
 def best_linear_map(
     x: Float[Tensor, "tokens in_features"], y: Float[Tensor, "tokens out_features"], rank: int
 ) -> tuple[Float[Tensor, "rank in_features"], Float[Tensor, "out_features rank"]]:
-    """A and B of the rank-r map y ≈ B A x that fits best, by the regression of `linear_fit`.
+    """Fit the rank-r map y ≈ B A x by the regression of `linear_fit`.
 
     Args:
-        x: What the layer is fed.
-        y: What the update adds to its output.
-        rank: Of the map, r.
+        x: Inputs of the layer.
+        y: Change of the layer's output by the update.
+        rank: Rank r of the map.
 
     Example:
         >>> x = torch.randn(100, 5, dtype=torch.float64)
@@ -170,14 +173,14 @@ def best_linear_map(
     """
     weight, fitted = _fit(x, y)
     directions = torch.linalg.svd(fitted, full_matrices=False).Vh[:rank]
-    missing = rank - len(directions)  # fewer tokens or outputs than the rank asked for
+    missing = rank - len(directions)  # fewer tokens or outputs than the requested rank
     if missing > 0:
         directions = torch.cat([directions, directions.new_zeros(missing, y.shape[1])])
     return (weight @ directions.mT).mT, directions.mT
 
 
 def _pairs(delta: Delta, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Activations and changes in float64, if they are enough for a fit."""
+    """Return activations and changes in float64; refuse too few tokens."""
     _check_enough(len(x))
     x = x.detach().double()
     with torch.no_grad():
@@ -194,7 +197,7 @@ def _folds(tokens: int, seed: int) -> tuple[Tensor, ...]:
 
 
 def _affine_image(x: Tensor, y: Tensor) -> Float[Tensor, "tokens out"]:
-    """What the best W x + b, fitted to all tokens, makes of them."""
+    """Return the predictions of the best W x + b, fitted to all tokens."""
     centre, level = x.mean(0), y.mean(0)
     return (x - centre) @ _Ridge(x - centre).fit(y - level, PENALTIES[0]) + level
 
@@ -202,7 +205,7 @@ def _affine_image(x: Tensor, y: Tensor) -> Float[Tensor, "tokens out"]:
 def _cross_validated(
     x: Tensor, y: Tensor, folds, ranks: Collection[int], offset: bool = True
 ) -> dict:
-    """Unexplained share over all folds, of the full map and of each rank."""
+    """Return the unexplained share over all folds, of the full map and of each rank."""
     losses = dict.fromkeys(("full", *ranks), 0.0)
     for fold in folds:
         rest = torch.ones(len(x), dtype=torch.bool).index_fill(0, fold, False)
@@ -216,7 +219,10 @@ def _cross_validated(
 
 
 def _fit(x: Tensor, y: Tensor) -> tuple[Float[Tensor, "in out"], Float[Tensor, "tokens out"]]:
-    """The ridge map whose penalty does best on a quarter set aside, and its fitted values."""
+    """Fit the ridge map whose penalty is best on a held-out quarter.
+
+    Returns the map and its fitted values.
+    """
     cut = 3 * len(x) // 4
     trial = _Ridge(x[:cut])
     errors = [float((y[cut:] - x[cut:] @ trial.fit(y[:cut], p)).norm()) for p in PENALTIES]

@@ -1,7 +1,7 @@
-"""Randomised singular values of a matrix that is only ever multiplied: seconds and bounded memory.
+"""Randomised singular values of a matrix given by products: fast, with bounded memory.
 
-An operator gives A·X in blocks of rows and Aᵀ·A·X; a dense or memory-mapped matrix, a mean of
-Jacobians or a stack of thousands of them are all such. The error is estimated and stated.
+An operator returns A·X in blocks of rows, and Aᵀ·A·X. Dense and memory-mapped matrices, means of
+Jacobians and stacks of thousands of them are operators. The error is estimated and reported.
 """
 
 import dataclasses
@@ -22,21 +22,21 @@ PROBES = 8
 
 
 class Operator(ABC):
-    """A matrix (rows × cols) that need not be stored."""
+    """Matrix (rows × cols) that need not be stored."""
 
     shape: tuple[int, int]
 
     @abstractmethod
     def products(self, x: Float[Tensor, "cols k"]) -> Iterator[Float[Tensor, "some k"]]:
-        """A·x, some rows after others."""
+        """Yield A·x in blocks of rows."""
 
     @abstractmethod
     def gram(self, x: Float[Tensor, "cols k"]) -> Float[Tensor, "cols k"]:
-        """Aᵀ·A·x."""
+        """Return Aᵀ·A·x."""
 
 
 class Dense(Operator):
-    """A stored matrix (an array mapped from a file as well), read `block` rows at a time."""
+    """Stored or memory-mapped matrix, read `block` rows at a time."""
 
     def __init__(self, matrix: Tensor | np.ndarray, block: int = 1024, dtype=torch.float64):
         if len(matrix.shape) != 2:
@@ -60,10 +60,10 @@ class Dense(Operator):
 
 @dataclasses.dataclass(frozen=True)
 class Sketch:
-    """The leading singular values and right singular vectors of an operator.
+    """Leading singular values and right singular vectors of an operator.
 
-    Does not show what lies beyond: `spectrum.missing` says how much there is (Frobenius norm, the
-    mean over `PROBES` random vectors), not how it is spread.
+    Does not show the rest. `spectrum.missing` estimates its Frobenius norm (the mean over `PROBES`
+    random vectors), not its distribution.
     """
 
     spectrum: Spectrum
@@ -79,23 +79,23 @@ def randomised_svd(
     tolerance: float = THRESHOLD,
     seed: int = 0,
 ) -> Sketch:
-    """The leading singular values of an operator, few at first and more until little is missing.
+    """Compute leading singular values of an operator, more until little is missing.
 
-    Memory is some cols × k numbers and one block of rows × k. A matrix of rank k is found whole. Of
-    others the values found are never too large, but may be too small, most where they hardly fall:
-    of a 4096 × 4096 Gaussian matrix the 64 leading ones came out 3 to 7 % low (2 power iterations:
-    8 to 13 %).
+    Memory is some cols × k numbers and one block of rows × k. A matrix of rank k is found exactly.
+    For other matrices, the values are never too large, but may be too small, most where they decay
+    slowly. For a 4096 × 4096 Gaussian matrix, the 64 leading values were 3 to 7 % low (2 power
+    iterations: 8 to 13 %).
 
     Args:
-        operator: A matrix or an `Operator`.
-        max_rank: Most values to find; None goes on until `tolerance` is met.
-        oversample: Random directions beyond the values that are kept.
-        power_iterations: Passes that sharpen the subspace; matters where values fall slowly.
-        tolerance: Stop when what is missing is below this share of the Frobenius norm.
-        seed: Of the random directions; the global random state is left alone.
+        operator: Matrix or `Operator`.
+        max_rank: Maximum number of values; None continues until `tolerance` is met.
+        oversample: Additional random directions.
+        power_iterations: Passes that refine the subspace; relevant where values decay slowly.
+        tolerance: Stop when the missing part is below this share of the Frobenius norm.
+        seed: Seed of the random directions; the global random state is not changed.
 
     Raises:
-        Refusal: If max_rank is below 1, or what is given is not a matrix.
+        Refusal: If max_rank is below 1, or the operator is not a matrix.
 
     Example:
         >>> low = torch.ones(300, 1) @ torch.ones(1, 200)
@@ -123,7 +123,7 @@ def randomised_svd(
 
 
 def _range(operator: Operator, size: int, power_iterations: int, random) -> Float[Tensor, "cols k"]:
-    """An orthonormal basis of about the leading right singular vectors."""
+    """Return an orthonormal basis close to the leading right singular vectors."""
     if size >= operator.shape[1]:
         return torch.eye(operator.shape[1], dtype=torch.float64)
     basis = _gaussian(operator.shape[1], size, random)
@@ -133,7 +133,7 @@ def _range(operator: Operator, size: int, power_iterations: int, random) -> Floa
 
 
 def _project(operator: Operator, basis: Tensor, rank: int, random) -> Sketch:
-    """Decompose A·basis, and estimate with fresh random vectors what the basis does not reach."""
+    """Decompose A·basis, and estimate the part outside with random vectors."""
     size = basis.shape[1]
     probes = _gaussian(operator.shape[1], PROBES, random)
     probes -= basis @ (basis.mT @ probes)
@@ -155,14 +155,15 @@ def _project(operator: Operator, basis: Tensor, rank: int, random) -> Sketch:
 def leading_svd(
     matrix: Float[Tensor, "rows cols"], k: int, seed: int = 0
 ) -> tuple[Float[Tensor, "rows k"], Float[Tensor, " k"], Float[Tensor, "k cols"]]:
-    """The k leading singular vectors and values of a stored matrix, sketched if it is large.
+    """Compute the k leading singular vectors and values, sketched if the matrix is large.
 
-    Does not show how sure the last vectors are: where two values are near, their vectors mix.
+    Does not show the uncertainty of the last vectors: where two values are close, their vectors
+    mix.
 
     Args:
-        matrix: What to look at.
-        k: How many; of a smaller matrix all.
-        seed: Of the random directions of the sketch.
+        matrix: Matrix to decompose.
+        k: Number of values; all for a smaller matrix.
+        seed: Seed of the random directions of the sketch.
 
     Returns:
         Left vectors as columns, values, right vectors as rows.

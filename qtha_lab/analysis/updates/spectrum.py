@@ -1,7 +1,7 @@
-"""Singular values and the numbers that sum them up: four ranks, each answering another question.
+"""Singular values and their summary numbers, with four different ranks.
 
-Takes a matrix, a product of factors, or rows that arrive block by block; where the values come from
-(a weight, an update, activations) is not its business. Large operators: `sketch`.
+Takes a matrix, a product of factors, or rows in blocks, from any source (a weight, an update,
+activations). `sketch` handles large operators.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
 
-# Below this share of the largest singular value, a value of a float32 computation is rounding.
+# In float32, a value below this share of the largest singular value is rounding noise.
 THRESHOLD = 1e-5
 
 
@@ -22,13 +22,13 @@ THRESHOLD = 1e-5
 class Spectrum:
     """Singular values of a matrix, largest first, and its Frobenius norm.
 
-    Does not show directions: two matrices of one spectrum may have nothing in common.
+    Does not show directions: two matrices with equal spectra may have nothing in common.
 
     Attributes:
-        values: Those that were computed; all of them where `missing` is 0.
-        shape: Of the matrix.
+        values: Computed singular values; all of them where `missing` is 0.
+        shape: Shape of the matrix.
         norm: Frobenius norm of the whole matrix.
-        missing: Estimated Frobenius norm of what `values` leave out.
+        missing: Estimated Frobenius norm of the part without `values`.
 
     Example:
         >>> two = spectrum_of(torch.diag(torch.tensor([3.0, 3.0, 0.0])))
@@ -43,21 +43,21 @@ class Spectrum:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing but rounding was left out."""
+        """True if only rounding errors are missing."""
         return self.missing <= THRESHOLD * self.norm
 
     @property
     def energy(self) -> Float[np.ndarray, " kept"]:
-        """Share of the squared norm that each value carries."""
+        """Share of each value in the squared norm."""
         return self.values**2 / self.norm**2 if self.norm > 0 else np.zeros_like(self.values)
 
     @property
     def effective_rank(self) -> float:
-        """exp of the entropy of σ / Σσ: how many directions share the nuclear norm.
+        """Exponential of the entropy of σ / Σσ: the effective number of directions.
 
-        Between 1 and the rank, and real. Does not show which directions matter to the loss, and
-        counts many tiny values more than the stable rank does. If values are missing it is that of
-        the part computed. 0 for a zero matrix.
+        A real number between 1 and the rank. Does not show which directions matter to the loss, and
+        counts many tiny values more than the stable rank does. If values are missing, it is that of
+        the computed part. 0 for a zero matrix.
 
         Source:
             Roy and Vetterli 2007, The effective rank, EUSIPCO, definition 1.
@@ -70,9 +70,10 @@ class Spectrum:
 
     @property
     def stable_rank(self) -> float:
-        """‖·‖_F² / σ₁²: blind to small values, and never above the rank. 0 for a zero matrix.
+        """Stable rank ‖·‖_F² / σ₁², insensitive to small values and at most the rank.
 
-        Does not show how many directions there are: one large value hides any number of others.
+        0 for a zero matrix. Does not show the number of directions: one large value hides any
+        number of others.
 
         Source:
             Rudelson and Vershynin 2007, J. ACM 54, 21.
@@ -80,9 +81,9 @@ class Spectrum:
         return float(self.norm**2 / self.values[0] ** 2) if self.norm > 0 else 0.0
 
     def numerical_rank(self, threshold: float = THRESHOLD) -> int:
-        """Values above `threshold` times the largest.
+        """Count the values above `threshold` times the largest.
 
-        Does not show the gap: a value just above the threshold counts as one far above it.
+        Does not show the gap: a value just above the threshold counts as one far above.
 
         Raises:
             Refusal: If the threshold is not between 0 and 1.
@@ -93,9 +94,10 @@ class Spectrum:
         return int((self.values > threshold * largest).sum()) if largest > 0 else 0
 
     def energy_rank(self, share: float = 0.9) -> int | None:
-        """Fewest values that carry this share of the squared norm; None if too few were computed.
+        """Count the fewest values with this share of the squared norm.
 
-        Does not show the tail: what lies beyond the share may be rounding or may be learnt.
+        Returns None if too few values were computed. Does not show the tail: the part beyond the
+        share may be rounding noise or learnt.
 
         Raises:
             Refusal: If the share is not above 0 and at most 1.
@@ -108,16 +110,16 @@ class Spectrum:
         return int(reached.argmax()) + 1 if reached.any() else None
 
     def scaled(self, factor: float) -> "Spectrum":
-        """The spectrum of the matrix times a number."""
+        """Return the spectrum of the matrix times a number."""
         size = abs(factor)
         return Spectrum(self.values * size, self.shape, self.norm * size, self.missing * size)
 
     def summary(self, threshold: float = THRESHOLD, share: float = 0.9) -> dict:
-        """The numbers as plain data, for a table or a line of JSON.
+        """Return the norm and the ranks as plain data, for tables and JSON.
 
         Args:
-            threshold: Of the numerical rank, as a fraction of the largest value.
-            share: Of the squared norm, that `energy_rank` values hold.
+            threshold: Threshold of the numerical rank, as a fraction of the largest value.
+            share: Share of the squared norm for `energy_rank`.
 
         Returns:
             `norm`, `effective_rank`, `stable_rank`, `numerical_rank`, `energy_rank` and `missing`.
@@ -133,9 +135,9 @@ class Spectrum:
 
 
 def spectrum_of(matrix: Float[Tensor, "rows cols"] | np.ndarray) -> Spectrum:
-    """All singular values of a matrix, in float64.
+    """Compute all singular values of a matrix, in float64.
 
-    Its time grows with rows · cols · min(rows, cols); `sketch.randomised_svd` is for large
+    The time grows with rows · cols · min(rows, cols). `sketch.randomised_svd` is for large
     matrices.
 
     Example:
@@ -148,10 +150,10 @@ def spectrum_of(matrix: Float[Tensor, "rows cols"] | np.ndarray) -> Spectrum:
 
 
 def factored_spectrum(*factors: Float[Tensor, "rows cols"]) -> Spectrum:
-    """All singular values of a product, without forming it: those beyond the inner size are zero.
+    """Compute all singular values of a product without forming it.
 
-    The outer factors are replaced by the small triangles of their QR decompositions, which leaves
-    the singular values as they are; only a matrix of the inner sizes is decomposed.
+    Values beyond the inner size are zero. The triangles of the QR decompositions replace the outer
+    factors, which preserves the singular values. Only a matrix of the inner sizes is decomposed.
 
     Example:
         >>> up, down = torch.ones(1000, 1), torch.ones(1, 2000)
@@ -166,7 +168,9 @@ def factored_spectrum(*factors: Float[Tensor, "rows cols"]) -> Spectrum:
 def factored_svd(
     *factors: Float[Tensor, "rows cols"],
 ) -> tuple[Float[Tensor, "rows k"], Float[Tensor, " k"], Float[Tensor, "k cols"]]:
-    """Singular vectors and values of a product of factors, k being the smallest inner size.
+    """Compute singular vectors and values of a product of factors.
+
+    Their number k is the smallest inner size.
 
     Example:
         >>> left, values, right = factored_svd(torch.eye(5)[:, :2], torch.eye(2, 4))
@@ -181,7 +185,7 @@ def factored_svd(
 
 
 def _core(factors: tuple) -> tuple[Float[Tensor, "k k"], tuple[int, int]]:
-    """The triangle of the first factor, what lies between, and the triangle of the last."""
+    """Return the product of first triangle, middle factors and last triangle, and the shape."""
     if len(factors) < 2:
         raise Refusal(f"a product needs at least 2 factors, not {len(factors)}")
     first, *middle, last = [as_matrix(factor) for factor in factors]
@@ -192,10 +196,10 @@ def _core(factors: tuple) -> tuple[Float[Tensor, "k k"], tuple[int, int]]:
 
 
 def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
-    """All singular values of a tall matrix whose rows arrive in blocks.
+    """Compute all singular values of a tall matrix whose rows arrive in blocks.
 
-    Each block is folded into a triangle of at most cols × cols, which is all that is kept; unlike
-    sums of squares (a Gram matrix) this loses no digits of small singular values.
+    Each block is merged into a triangle of at most cols × cols, the only stored data. Unlike sums
+    of squares (a Gram matrix), this loses no digits of small singular values.
 
     Raises:
         Refusal: If there is no block, or one is empty, not a matrix or not finite.
@@ -219,10 +223,10 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
 
 
 def as_matrix(matrix) -> Float[Tensor, "rows cols"]:
-    """A finite matrix in float64 on the CPU, or a refusal.
+    """Convert to a finite float64 matrix on the CPU.
 
     Raises:
-        Refusal: If it does not have two sizes of at least 1, or holds a value that is not finite.
+        Refusal: If the shape is not two sizes of at least 1, or a value is not finite.
     """
     tensor = torch.as_tensor(matrix).detach().to("cpu", torch.float64)
     if tensor.dim() != 2 or 0 in tensor.shape:

@@ -1,6 +1,6 @@
-"""Where an update points: overlap of singular subspaces, and intruder dimensions.
+"""Directions of an update: overlap of singular subspaces, and intruder dimensions.
 
-Compares with the base weight and with other adapters; how large an update is, is `spectrum`.
+Compares with the base weight and with other adapters. `spectrum` measures the size of an update.
 """
 
 import dataclasses
@@ -20,10 +20,11 @@ Vectors = tuple[Float[Tensor, "out k"], Float[Tensor, " k"], Float[Tensor, "k in
 
 
 def overlap(first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]) -> float:
-    """‖UᵀV‖_F² / min(k, m) of two spans of columns: 1 if one holds the other, 0 if orthogonal.
+    """Compute the overlap ‖UᵀV‖_F² / min(k, m) of two column spans.
 
-    Does not show significance: compare with `chance_overlap`, and beware of vectors whose singular
-    values are near each other, which are not well determined.
+    It is 1 if one span contains the other, and 0 if they are orthogonal. It does not show
+    significance: compare with `chance_overlap`. Vectors with nearly equal singular values are not
+    well determined.
 
     Example:
         >>> e = torch.eye(4)
@@ -40,7 +41,7 @@ def overlap(first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]) -> 
 def principal_angles(
     first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]
 ) -> Float[np.ndarray, " min_k_m"]:
-    """Angles between two subspaces in radians, smallest first.
+    """Compute the angles between two subspaces in radians, smallest first.
 
     Source:
         Björck and Golub 1973, Math. Comp. 27, 579.
@@ -51,14 +52,14 @@ def principal_angles(
 
 
 def chance_overlap(size: int, k: int, m: int) -> float:
-    """The overlap to expect of random k- and m-dimensional subspaces: max(k, m) / size.
+    """Return the expected overlap of random k- and m-dimensional subspaces: max(k, m) / size.
 
     E‖UᵀV‖_F² = k m / size, since each of the k m cosines has mean square 1 / size.
 
     Args:
-        size: Of the whole space.
-        k: Dimensions of the one subspace.
-        m: Dimensions of the other.
+        size: Dimension of the whole space.
+        k: Dimension of the first subspace.
+        m: Dimension of the second subspace.
 
     Example:
         >>> chance_overlap(192, 8, 4)
@@ -68,7 +69,7 @@ def chance_overlap(size: int, k: int, m: int) -> float:
 
 
 def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
-    """Cosines of the principal angles."""
+    """Return the cosines of the principal angles."""
     first, second = as_matrix(first), as_matrix(second)
     if len(first) != len(second):
         raise Refusal(
@@ -79,18 +80,18 @@ def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
 
 
 def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
-    """At most k leading singular vectors of an update, none beyond its numerical rank.
+    """Return at most k leading singular vectors of an update, up to its numerical rank.
 
-    Of its linear path; where there is none, of its mean Jacobian at the tokens x. Does not show the
-    rest of a non-linear update.
+    They are those of its linear path or, without one, of its mean Jacobian at the tokens x. The
+    rest of a non-linear update is not shown.
 
     Args:
-        update: Of one layer, from `updates_of`.
-        k: Most vectors on each side.
-        x: What the layer is fed, (tokens, in_features); needed where there is no linear path.
+        update: Update of one layer, from `updates_of`.
+        k: Maximum number of vectors on each side.
+        x: Layer inputs, (tokens, in_features); required without a linear path.
 
     Raises:
-        Refusal: If a non-linear update without linear path is given no tokens.
+        Refusal: If a non-linear update without linear path has no tokens.
     """
     if update.factors is not None:
         triple = factored_svd(*update.factors)
@@ -108,7 +109,10 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
 
 @dataclasses.dataclass(frozen=True)
 class Overlaps:
-    """Overlaps of two updates' (or an update's and a weight's) leading subspaces, and chance's."""
+    """Overlaps of two leading subspaces, with those expected by chance.
+
+    The subspaces are those of two updates, or of an update and a weight.
+    """
 
     output: float
     input: float
@@ -118,7 +122,7 @@ class Overlaps:
 
 
 def compare_subspaces(first: Vectors, second: Vectors) -> Overlaps | None:
-    """Overlaps on the output and on the input side; None if one of the two has no direction."""
+    """Compute overlaps on output and input side; None if a side has no direction."""
     (left, _, right), (other_left, _, other_right) = first, second
     k, m = left.shape[1], other_left.shape[1]
     if 0 in (k, m):
@@ -134,17 +138,16 @@ def compare_subspaces(first: Vectors, second: Vectors) -> Overlaps | None:
 
 @dataclasses.dataclass(frozen=True)
 class Intruders:
-    """The leading singular vectors of a tuned weight that resemble none of the base weight.
+    """Leading singular vectors of a tuned weight that differ from all of the base weight.
 
-    Does not show harm: that intruders go with forgetting is the paper's finding for LoRA against
-    full fine-tuning, not a property of this count. The threshold is a choice, and where singular
-    values of the base lie close together its vectors are mixed by small changes and similarities
-    fall without any intruder.
+    Does not show harm: the relation of intruders and forgetting is the paper's finding for LoRA
+    against full fine-tuning. The threshold is a choice. Where singular values of the base are
+    close, small changes mix its vectors, and similarities fall without any intruder.
 
     Attributes:
         similarities: For each leading left singular vector of the tuned weight, its largest
             |cosine| with any of the base weight.
-        indices: Those below the threshold; 0 is the leading one.
+        indices: Indices of similarities below the threshold; 0 is the leading vector.
     """
 
     similarities: Float[np.ndarray, " top"]
@@ -160,14 +163,14 @@ def intruder_dimensions(
     threshold: float = 0.5,
     base_vectors: Float[Tensor, "out k"] | None = None,
 ) -> Intruders:
-    """Intruder dimensions of weight + change.
+    """Find the intruder dimensions of weight + change.
 
     Args:
         weight: The base weight.
         change: The update, as a matrix.
-        top: How many leading vectors of the tuned weight are looked at.
+        top: Number of leading vectors of the tuned weight to compare.
         threshold: Largest |cosine| of an intruder.
-        base_vectors: All left singular vectors of the weight, where they are known already.
+        base_vectors: All left singular vectors of the weight, if already known.
 
     Raises:
         Refusal: If the threshold is not above 0 and at most 1, or a matrix is not finite.

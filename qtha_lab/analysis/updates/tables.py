@@ -1,7 +1,7 @@
-"""Non-linearity and subspaces of an adapter's updates, a row per layer, as plain data.
+"""Tables of non-linearity and subspaces of an adapter's updates, one row per layer.
 
-Puts together what `nonlinearity`, `jacobians` and `subspaces` compute for one update; rank spectra
-have a table of their own in `views`.
+Combines `nonlinearity`, `jacobians` and `subspaces` for each update. `views` has a separate table
+of rank spectra.
 """
 
 import dataclasses
@@ -34,25 +34,26 @@ def nonlinearity_table(
     max_rank: int = 128,
     seed: int = 0,
 ) -> list[dict]:
-    """How far each layer's update is from one matrix: unexplained shares, and slopes across tokens.
+    """Return each layer's unexplained shares and Jacobian variation across tokens.
 
-    See `LinearFit` for what the shares do not show; the truth lies between "in_sample_share" and
-    "share", and is known only where the two are close.
+    They measure the distance of the update from one matrix. See `LinearFit` for their limits. The
+    true share lies between "in_sample_share" and "share", and is known only where the two are
+    close.
 
     Args:
-        model: A model with an adapter on it.
-        inputs: What the layers are fed, from `capture_inputs`; only these layers are looked at.
-        adapter: Its name; None takes the active one.
+        model: Model with an adapter.
+        inputs: Layer inputs from `capture_inputs`; only these layers are analysed.
+        adapter: Name of the adapter; None uses the active one.
         ranks: Ranks of linear maps to score.
-        max_rank: Of the frame of the Jacobians.
-        seed: Of the folds and the probing.
+        max_rank: Maximum rank of the Jacobian basis.
+        seed: Seed of the folds and the probing.
 
     Returns:
         A row per layer: "layer", "block", the numbers of `LinearFit`, "share_of_rank_…" per rank,
         "token_dependence" and "relative_spread" (see `Jacobians`; 0 for a linear update).
 
     Raises:
-        Refusal: If an input has fewer than 16 tokens, or the adapter is not there or merged.
+        Refusal: If an input has fewer than 16 tokens, or the adapter is missing or merged.
     """
     rows = []
     for update in updates_of(model, adapter, list(inputs)):
@@ -86,28 +87,29 @@ def subspace_table(
     top: int = 10,
     threshold: float = 0.5,
 ) -> list[dict]:
-    """Where each layer's update points: overlaps with the base and another adapter, and intruders.
+    """Return each layer's overlaps with base and other adapter, and its intruders.
 
-    Overlaps are of the k leading directions with the base weight's k leading ones; "chance" is what
-    random directions would give, and an overlap near it shows nothing.
+    Overlaps compare the k leading directions with those of the base weight. "chance" is the
+    expected overlap of random directions; an overlap near it is not evidence.
 
     Args:
-        model: A model with an adapter on it.
-        adapter: Its name; None takes the active one.
-        other: Another adapter to compare with, on `other_model` or beside the first.
-        other_model: Where it is, if on another model with layers of the same names.
-        inputs: Activations, for updates without a linear path; those without both are left out.
-        layers: Names of layers; None is all.
-        k: Leading directions of each.
-        top: Leading vectors of the tuned weight that are looked at for intruders.
+        model: Model with an adapter.
+        adapter: Name of the adapter; None uses the active one.
+        other: Other adapter to compare with, on `other_model` or the same model.
+        other_model: Model of the other adapter, with layers of the same names.
+        inputs: Activations, for updates without a linear path; updates without both are omitted.
+        layers: Names of layers; None uses all.
+        k: Number of leading directions of each.
+        top: Number of leading vectors of the tuned weight to check for intruders.
         threshold: Largest |cosine| of an intruder.
 
     Returns:
-        A row per layer: "layer", "block", overlaps with "base_…" and, where asked for, "other_…" (None
-        where there is no direction), "intruders", their "similarities" and "relative_norm", ‖ΔW‖/‖W‖.
+        A row per layer: "layer", "block", overlaps with "base_…" and, if requested, "other_…" (None
+        where there is no direction), "intruders", their "similarities" and "relative_norm",
+        ‖ΔW‖/‖W‖.
 
     Raises:
-        Refusal: If an adapter or a layer is not there, or an adapter is merged.
+        Refusal: If an adapter or a layer is missing, or an adapter is merged.
     """
     inputs, modules = inputs or {}, adapted_layers(model)
     other_updates = {}
@@ -141,7 +143,7 @@ def _place(update: Update) -> dict:
 
 
 def _matrix(update: Update, x: Tensor | None) -> Float[Tensor, "out_features in_features"]:
-    """The linear path, or the mean Jacobian where there is none."""
+    """Return the linear path or, without one, the mean Jacobian."""
     path = update.linear_path()
     if path is not None:
         return path
@@ -151,7 +153,7 @@ def _matrix(update: Update, x: Tensor | None) -> Float[Tensor, "out_features in_
 
 
 def _overlaps(name: str, vectors: Vectors, their: Vectors) -> dict:
-    """Overlaps by side, None where one of the two has no direction."""
+    """Return the overlaps by side; None where one of the two has no direction."""
     overlaps = compare_subspaces(vectors, their)
     keys = ("output", "input", "chance_output", "chance_input")
     values = dataclasses.asdict(overlaps) if overlaps else dict.fromkeys(keys)

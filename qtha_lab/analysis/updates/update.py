@@ -1,7 +1,7 @@
-"""An adapter's update at every adapted layer of a live model: x ↦ Δy on its own, in float64.
+"""Float64 updates x ↦ Δy of an adapter at every adapted layer of a model.
 
-One way in for our methods and for peft's. Ranks and spectra of it are `views`; what it is applied
-to is `activations`.
+One interface for the methods of this package and of PEFT. `views` computes ranks and spectra;
+`activations` records the inputs.
 """
 
 import copy
@@ -25,7 +25,7 @@ from qtha_lab.core.errors import Refusal
 if TYPE_CHECKING:
 
     class AdaptedLayer(nn.Module, BaseTunerLayer):
-        """A layer with adapters: PEFT's mixin on a module that has two sizes."""
+        """Layer with adapters: PEFT's mixin on a module with two sizes."""
 
         in_features: int
         out_features: int
@@ -34,21 +34,21 @@ else:
 
 Delta = Callable[[Float[Tensor, "tokens in_features"]], Float[Tensor, "tokens out_features"]]
 NO_CURVATURE = (
-    1e-8  # of f(x + y) - f(x) - f(y), relative: float64 rounding of a linear f lies below
+    1e-8  # of f(x + y) - f(x) - f(y), relative: float64 rounding of a linear f is smaller
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """What one adapter adds to one layer's output.
+    """Change of one layer's output by one adapter.
 
     Attributes:
-        name: Of the layer, as in the base model.
-        block: Index of its transformer block, if it is in one.
+        name: Name of the layer, as in the base model.
+        block: Index of the layer's transformer block, if any.
         delta: x (tokens, in_features) ↦ Δy (tokens, out_features), differentiable in x, float64, on
             the CPU.
-        is_linear: Whether Δy is one constant matrix times x.
-        factors: Thin matrices whose product is the linear path, where the method has such.
+        is_linear: True if Δy is one constant matrix times x.
+        factors: Thin matrices whose product is the linear path, if the method has them.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Update:
     factors: tuple[Float[Tensor, "rows cols"], ...] | None
 
     def linear_operator(self) -> "LinearMap":
-        """The update as an operator, for a linear one.
+        """Return a linear update as an operator.
 
         Raises:
             Refusal: If the update is not linear in x.
@@ -70,7 +70,7 @@ class Update:
         return LinearMap(self.delta, self.in_features, self.out_features)
 
     def linear_path(self) -> Float[Tensor, "out_features in_features"] | None:
-        """ΔW of the part that is linear in x, as a stored matrix; None if there is no such part."""
+        """Return ΔW of the linear part as a stored matrix; None without one."""
         if self.factors is not None:
             return torch.linalg.multi_dot(self.factors)
         if not self.is_linear:
@@ -80,7 +80,10 @@ class Update:
 
 
 class LinearMap(Operator):
-    """A linear function of row vectors as an operator: out_features rows, in_features columns."""
+    """Linear function of row vectors as an operator.
+
+    It has out_features rows and in_features columns.
+    """
 
     def __init__(self, function: Delta, in_features: int, out_features: int, dtype=torch.float64):
         self.function, self.dtype = function, dtype
@@ -101,10 +104,10 @@ class LinearMap(Operator):
 
 
 def adapted_layers(model: nn.Module) -> dict[str, AdaptedLayer]:
-    """The adapted layers by their names in the base model, in order.
+    """Return the adapted layers by their names in the base model, in order.
 
     Raises:
-        Refusal: If the model carries no adapter.
+        Refusal: If the model has no adapter.
     """
     layers = {
         name.removeprefix("base_model.model."): cast(AdaptedLayer, module)
@@ -119,12 +122,12 @@ def adapted_layers(model: nn.Module) -> dict[str, AdaptedLayer]:
 def updates_of(
     model: nn.Module, adapter: str | None = None, layers: Collection[str] | None = None
 ) -> Iterator[Update]:
-    """The update of an adapter at each layer, one after the other (a copy in float64 each).
+    """Yield the update of an adapter at each layer, one float64 copy at a time.
 
     Args:
-        model: With the adapter on it, not merged.
-        adapter: Its name; None is the active one.
-        layers: Names of layers to look at; None is all.
+        model: Model with the adapter, not merged.
+        adapter: Name of the adapter; None uses the active one.
+        layers: Names of layers; None uses all.
 
     Raises:
         Refusal: If a layer or the adapter is unknown, or merged into the weights.
@@ -142,10 +145,10 @@ def updates_of(
 
 
 def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str, AdaptedLayer]:
-    """The adapted layers of these names; all if None.
+    """Return the adapted layers of these names; all if None.
 
     Raises:
-        Refusal: If the model carries no adapter, or has no adapted layer of a name.
+        Refusal: If the model has no adapter, or no adapted layer of a name.
     """
     adapted = adapted_layers(model)
     if layers is None:
@@ -157,15 +160,15 @@ def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str,
 
 
 def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
-    """The adapter that is meant, checked: on this layer, and not merged into its weight.
+    """Return the selected adapter name, checked to be on this layer and not merged.
 
     Args:
         module: The layer.
-        adapter: The name asked for; None is the active one.
-        layer: The layer's name, for the sentence of a refusal.
+        adapter: Requested name; None uses the active one.
+        layer: Name of the layer, for the error message.
 
     Raises:
-        Refusal: If it is not on this layer, or merged.
+        Refusal: If the adapter is not on this layer, or merged.
     """
     names = available_adapters(module)
     name_in_use = adapter or next((name for name in module.active_adapters if name in names), None)
@@ -180,7 +183,7 @@ def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
 
 
 def available_adapters(module: AdaptedLayer) -> set[str]:
-    """Names of all adapters that a layer carries."""
+    """Return the names of all adapters of a layer."""
     if isinstance(module, AdapterLayer):
         return set(module.changes)
     groups = (getattr(module, name) for name in module.adapter_layer_names)
@@ -188,7 +191,7 @@ def available_adapters(module: AdaptedLayer) -> set[str]:
 
 
 def update_of(module: AdaptedLayer, name: str, adapter: str) -> Update:
-    """The update of an adapter at one layer, times its weight where adapters are weighed.
+    """Return the update of an adapter at one layer, times the adapter's weight, if any.
 
     Args:
         module: The layer.
@@ -218,7 +221,10 @@ def update_of(module: AdaptedLayer, name: str, adapter: str) -> Update:
 
 
 def lora_factors(module: AdaptedLayer, adapter: str) -> tuple[Tensor, Tensor] | None:
-    """(scaling · B, A) of peft's plain LoRA, less what its start took out of the weight; None for other methods."""
+    """Return (scaling · B, A) of PEFT's plain LoRA; None for other methods.
+
+    The part that the initialisation subtracted from the weight is subtracted here too.
+    """
     if not isinstance(module, LoraLayer) or adapter not in module.lora_A:
         return None
     if adapter in module.lora_variant or module.lora_B[adapter].bias is not None:
@@ -230,10 +236,10 @@ def lora_factors(module: AdaptedLayer, adapter: str) -> tuple[Tensor, Tensor] | 
 
 
 def difference(module: AdaptedLayer, adapter: str) -> Delta:
-    """Output with the adapter less output without, in a float64 copy: true of any method.
+    """Return the output change by the adapter in a float64 copy, for any method.
 
     Raises:
-        Refusal: If the base is quantised, which has no float64 copy.
+        Refusal: If the base is quantised and has no float64 copy.
     """
     kind = quantised_kind(module.get_base_layer())
     if kind is not None:
@@ -250,7 +256,7 @@ def difference(module: AdaptedLayer, adapter: str) -> Delta:
 
 
 def base_weight(module: AdaptedLayer) -> Float[Tensor, "out_features in_features"]:
-    """The frozen weight below the adapters, in float64; a quantised one as it multiplies."""
+    """Return the frozen base weight in float64, dequantised if necessary."""
     base: Any = module.get_base_layer()
     weight = base.weight
     if quantised_kind(base) is not None:
@@ -265,7 +271,10 @@ def _in_float64(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _is_linear(delta: Delta, in_features: int) -> bool:
-    """Whether f(x + y) = f(x) + f(y) on two random vectors of length about √in_features."""
+    """Return True if f(x + y) = f(x) + f(y) on two random vectors.
+
+    Their length is about √in_features.
+    """
     random = torch.Generator().manual_seed(0)
     x = torch.randn(2, in_features, generator=random, dtype=torch.float64)
     with torch.no_grad():

@@ -1,13 +1,13 @@
-"""The rank spectra of an adapter's updates, layer by layer, in four views that are named.
+"""Rank spectra of an adapter's updates, layer by layer, in four named views.
 
-For a linear adapter the first three agree up to a factor; for one with a circuit they need not:
+For a linear adapter the first three agree up to a factor; with a circuit they may differ:
 
     linear_path        ΔW of the part that is linear in x (the W_c path of QTHA)
     mean_jacobian      the mean of ∂Δy/∂x over real tokens
-    stacked_jacobians  all ∂Δy/∂x on top of each other: the input directions that matter anywhere
-    realised_change    Δ(X), one row per token: the output directions that were in fact used
+    stacked_jacobians  all ∂Δy/∂x stacked by rows: the input directions with an effect
+    realised_change    Δ(X), one row per token: the output directions in use
 
-An update that passes a bottleneck of r numbers on the way in and out has rank ≤ r in each of them:
+An update with input and output bottlenecks of r numbers has rank ≤ r in each view:
 LoRA, and QTHA as published [R, methods.md 1.11].
 """
 
@@ -39,7 +39,7 @@ class View:
     """One layer's update in one view.
 
     Attributes:
-        tokens: How many tokens it was read off; 0 for a view that needs none.
+        tokens: Number of tokens used; 0 for a view without tokens.
     """
 
     layer: str
@@ -49,7 +49,7 @@ class View:
     spectrum: Spectrum
 
     def row(self, threshold: float = THRESHOLD, share: float = 0.9) -> dict:
-        """The view as plain data: names, sizes, ranks and singular values."""
+        """Return the view as plain data: names, sizes, ranks and singular values."""
         return {
             "layer": self.layer,
             "block": self.block,
@@ -71,19 +71,19 @@ def view_updates(
     layers: Collection[str] | None = None,
     max_rank: int = 128,
 ) -> list[View]:
-    """Every view of an adapter's update at every layer.
+    """Compute every view of an adapter's update at every layer.
 
     A layer whose update has no linear part (a circuit alone, a product of branches) has no
-    `linear_path`. Ranks do not show use: a direction can be large and do nothing for the loss.
+    `linear_path`. Ranks do not show usefulness: a large direction may not change the loss.
 
     Args:
-        model: With the adapter on it.
-        inputs: What the layers are fed, from `capture_inputs`; without it only the linear path is
-            seen.
-        adapter: Its name; None is the active one.
-        views: Which of `VIEWS`.
-        layers: Names of layers; None is all that inputs were given for.
-        max_rank: Most singular values per view; what is missing is stated in its spectrum.
+        model: Model with the adapter.
+        inputs: Layer inputs from `capture_inputs`; without them, only the linear path is
+            computed.
+        adapter: Name of the adapter; None uses the active one.
+        views: Members of `VIEWS` to compute.
+        layers: Names of layers; None uses all with inputs.
+        max_rank: Maximum singular values per view; the spectrum reports the missing part.
 
     Raises:
         Refusal: For an unknown view or layer.
@@ -128,24 +128,24 @@ def _views_of(
 
 
 def linear_spectrum(update: Update, max_rank: int = 128) -> Spectrum:
-    """Singular values of the linear path: exact from thin factors, else sketched."""
+    """Compute singular values of the linear path: exact from thin factors, else sketched."""
     if update.factors is not None:
         return factored_spectrum(*update.factors)
     return randomised_svd(update.linear_operator(), max_rank).spectrum
 
 
 def realised_change(update: Update, x: Float[Tensor, "tokens in_features"]) -> Spectrum:
-    """Singular values of Δ(X), a row per token, not centred.
+    """Compute the singular values of Δ(X), one row per token, not centred.
 
-    Depends on the tokens as much as on the update: its rank is at most their number, and loud
-    directions of the activations are loud in it.
+    They depend on the tokens as much as on the update: the rank is at most the number of tokens,
+    and strong directions of the activations are strong in it.
     """
     with torch.no_grad():
         return streamed_spectrum(update.delta(part.double()) for part in x.split(TOKENS_AT_ONCE))
 
 
 def _gradients(update: Update, x: Tensor, linear: Spectrum | None, max_rank: int) -> dict:
-    """The two views of the Jacobians; where all are one matrix, from that matrix."""
+    """Compute the two Jacobian views; where all Jacobians are equal, from that matrix."""
     if update.is_linear and linear is not None:
         tokens, (outs, ins) = len(x), linear.shape
         stacked = dataclasses.replace(linear.scaled(math.sqrt(tokens)), shape=(tokens * outs, ins))

@@ -1,6 +1,6 @@
-"""Ansatze by name: one file each in this folder, found by itself.
+"""Registry of ansatze, one file each in this package, discovered automatically.
 
-`build("qtha", n_qubits=4, n_layers=2)` gives a `Circuit`; adding an ansatz is adding its file.
+`build("qtha", n_qubits=4, n_layers=2)` returns a `Circuit`. To add an ansatz, add its file.
 """
 
 from qtha_lab.circuits.ansatze.registry import (

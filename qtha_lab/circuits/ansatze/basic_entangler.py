@@ -12,12 +12,14 @@ from qtha_lab.circuits.ansatze.registry import ansatz
     n_params=lambda n_qubits, n_layers: n_qubits * n_layers,
 )
 def basic_entangler(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """RX on every qubit, then a ring of CNOTs; of two qubits one CNOT, as in PennyLane's template.
+    """Build layers of RX on every qubit and a ring of CNOTs.
+
+    Two qubits have one CNOT, as in PennyLane's template.
 
     Args:
-        n_qubits: At least 1.
-        n_layers: Repetitions, each with `n_qubits` angles of its own.
-        reupload: Whether the inputs are encoded in every layer and not only in the first.
+        n_qubits: Number of qubits, at least 1.
+        n_layers: Number of repeated blocks, each with its own `n_qubits` angles.
+        reupload: Encode the inputs in every layer, not only in the first.
 
     Example:
         >>> basic_entangler(3, 2).n_params

@@ -1,4 +1,4 @@
-"""Block-diagonal: groups of qubits that never meet, each with a circuit of its own."""
+"""Block-diagonal ansatz: groups of qubits without gates between them."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from qtha_lab.core.errors import Refusal
 
 
 def _sizes(n_qubits: int, n_blocks: int | None, inner: str) -> list[int]:
-    """Qubits of each block, as equal as they come."""
+    """Return the qubits of each block, as equal as possible."""
     least = get(inner).min_qubits
     if n_blocks is None:
         n_blocks = 2 if n_qubits >= 2 * least else 1
@@ -45,17 +45,18 @@ def block_diagonal(
     n_blocks: int | None = None,
     inner: str = "qtha",
 ) -> Circuit:
-    """Build one inner circuit per block, side by side; output i depends on its block's inputs only.
+    """Build one inner circuit per block; outputs of a block depend on its inputs only.
 
     Args:
-        n_qubits: Qubits of all blocks; blocks are neighbours, and larger ones come first.
+        n_qubits: Qubits of all blocks; blocks are contiguous, larger ones first.
         n_layers: Layers of every block.
-        reupload: Encode in every layer or once.
-        n_blocks: How many; None is 2, or 1 where the qubits do not suffice for 2.
-        inner: The ansatz of a block.
+        reupload: Encode the inputs in every layer, not only in the first.
+        n_blocks: Number of blocks; None is 2, or 1 where the qubits do not suffice for 2.
+        inner: Ansatz of a block.
 
     Raises:
-        Refusal: If the inner ansatz is unknown or this one, or the qubits do not suffice for the blocks.
+        Refusal: If the inner ansatz is unknown or this one, or the qubits do not suffice for the
+            blocks.
     """
     if inner == "block_diagonal":
         raise Refusal("the inner ansatz of 'block_diagonal' must be another one")
@@ -69,7 +70,7 @@ def block_diagonal(
 
 
 def _moved(gate: Gate, wire: int, param: int) -> Gate:
-    """The gate `wire` wires and inputs and `param` parameters further."""
+    """Shift the wires and inputs of a gate by `wire`, and its parameters by `param`."""
     further = {"input": wire, "param": param, "const": 0}
 
     def move(angle: Angle) -> Angle:

@@ -1,4 +1,4 @@
-"""Brickwork: two-qubit blocks on even pairs, then on odd pairs, like bricks in a wall."""
+"""Brickwork ansatz: two-qubit blocks on even pairs, then on odd pairs."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from qtha_lab.circuits.ansatze.encoding import encoded
 from qtha_lab.circuits.ansatze.registry import ansatz
 from qtha_lab.core.errors import Refusal
 
-BLOCKS = {"general": 15, "ry_cz": 2}  # angles of a brick
+BLOCKS = {"general": 15, "ry_cz": 2}  # angles of a block
 
 
 @ansatz(
@@ -21,14 +21,14 @@ BLOCKS = {"general": 15, "ry_cz": 2}  # angles of a brick
 def brickwork(
     n_qubits: int, n_layers: int, reupload: bool = True, block: str = "general"
 ) -> Circuit:
-    """Build a wall of bricks on neighbouring qubits, without a brick round the edge.
+    """Build rows of two-qubit blocks on neighbouring qubits, without periodic boundary.
 
     Args:
         n_qubits: Qubits in a line.
-        n_layers: Repeated rows of even bricks and odd bricks, n_qubits - 1 in all.
-        reupload: Encode in every layer or once.
-        block: "general" reaches every two-qubit gate; between two bricks that share a qubit 3 of
-            its angles say the same twice. "ry_cz" is RY on both qubits, then CZ.
+        n_layers: Repeated pairs of even and odd rows, with n_qubits - 1 blocks per layer.
+        reupload: Encode the inputs in every layer, not only in the first.
+        block: "general" reaches every two-qubit gate; 3 angles are redundant per qubit
+            that two blocks share. "ry_cz" is RY on both qubits, then CZ.
 
     Raises:
         Refusal: If there is no such block.

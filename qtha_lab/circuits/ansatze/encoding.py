@@ -1,15 +1,15 @@
-"""How data enter a circuit of angles: RY(x_i) on qubit i."""
+"""Angle encoding of data: RY(x_i) on qubit i."""
 
 from qtha_lab.circuits import Angle, Gate
 
 
 def encoded(n_qubits: int, layer: int, reupload: bool) -> list[Gate]:
-    """The gates that encode the data at the start of a layer; none where they are not wanted.
+    """Return the gates that encode the data at the start of a layer, if any.
 
     Args:
-        n_qubits: Qubits; feature i, in radians, turns qubit i.
-        layer: The layer, counted from 0.
-        reupload: Whether the data are encoded in every layer, or in layer 0 only.
+        n_qubits: Number of qubits; feature i, in radians, is the RY angle of qubit i.
+        layer: Index of the layer, from 0.
+        reupload: Encode the data in every layer, not only in layer 0.
 
     Returns:
         RY(x_i) on every qubit i, or no gates.

@@ -1,4 +1,4 @@
-"""Hardware-efficient RY/CZ: rotations and a chain of CZ gates, as a chip has them."""
+"""Hardware-efficient RY/CZ ansatz: rotations and a chain of CZ gates."""
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.ansatze.encoding import encoded
@@ -12,9 +12,10 @@ from qtha_lab.circuits.ansatze.registry import ansatz
     n_params=lambda n_qubits, n_layers: n_qubits * (n_layers + 1),
 )
 def hardware_efficient(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """The last RY turns are needed: CZ is diagonal, so ⟨Z⟩ would not see the last chain.
+    """Build layers of RY and a CZ chain, with a final RY per qubit.
 
-    CZ gates commute, so a chain takes two steps on a chip: even pairs, then odd ones.
+    The last RY rotations are needed: CZ is diagonal, so the last chain would not change ⟨Z⟩. CZ
+    gates commute, so a chain takes two steps on a chip: even pairs, then odd pairs.
     """
     angles = map(Angle.param, range(n_qubits * (n_layers + 1)))
     gates: list[Gate] = []

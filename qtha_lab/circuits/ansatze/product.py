@@ -1,4 +1,4 @@
-"""QTHA's circuit without entanglement: the control that tells what the rings are good for."""
+"""Product ansatz: QTHA's circuit without entanglement, as a control for its rings."""
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.ansatze.encoding import encoded
@@ -12,9 +12,9 @@ from qtha_lab.circuits.ansatze.registry import ansatz
     n_params=lambda n_qubits, n_layers: 4 * n_qubits * n_layers,
 )
 def product(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """Each qubit alone: RY(x_i), RZ, RY, RZ, RY per layer, so output i depends on input i only.
+    """Build independent qubits: RY(x_i), RZ, RY, RZ, RY per layer.
 
-    With every RZ at zero one layer gives cos(x_i + θ_i + θ'_i).
+    Output i depends on input i only. With every RZ at zero, one layer gives cos(x_i + θ_i + θ'_i).
     """
     gates: list[Gate] = []
     angles = map(Angle.param, range(4 * n_qubits * n_layers))

@@ -1,4 +1,4 @@
-"""The QTHA circuit: RY rotations between two rings of CRZ gates, the data in every layer."""
+"""QTHA circuit: RY rotations between two rings of CRZ gates, with data in every layer."""
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.ansatze.encoding import encoded
@@ -19,7 +19,7 @@ def qtha(n_qubits: int, n_layers: int, reupload: bool = True, order: str = ORDER
     """Build the circuit of QTHA's quantum branch.
 
     Args:
-        n_qubits: Qubits in the rings.
+        n_qubits: Number of qubits in the rings.
         n_layers: Repeated blocks of 4·n_qubits angles.
         reupload: RY(x_i) in every layer (the authors' code) or once (VQNet's benchmark).
         order: "enc-CRZ-RY-CRZ-RY" has a ring first, "RY-CRZ-RY-CRZ" (VQNet) a rotation first.

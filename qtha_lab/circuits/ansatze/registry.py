@@ -1,7 +1,7 @@
-"""What an ansatz declares about itself, and how it is found and built.
+"""Registry of ansatze: declaration, discovery and construction.
 
-Holds no circuit: each lies in a file of its own beside this one. What any ansatz can be told is
-here: how data enter, and whether gates may entangle.
+Each circuit is in its own file in this package. Options common to all ansatze are here: data
+encoding, and the removal of entangling gates.
 """
 
 import dataclasses
@@ -24,7 +24,10 @@ ANSATZE: Registry["AnsatzInfo"] = Registry(
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzInfo:
-    """An ansatz as declared; `n_params(n_qubits, n_layers, **options)` is its stated count of angles."""
+    """Declaration of an ansatz.
+
+    `n_params(n_qubits, n_layers, **options)` is its stated number of angles.
+    """
 
     name: str
     summary: str
@@ -35,7 +38,7 @@ class AnsatzInfo:
 
     @property
     def options(self) -> dict[str, object]:
-        """What it can be told beyond qubits, layers and re-uploading, with the defaults."""
+        """Return the options besides qubits, layers and re-uploading, with defaults."""
         common = ("n_qubits", "n_layers", "reupload")
         parameters = inspect.signature(self.make).parameters.values()
         return {p.name: p.default for p in parameters if p.name not in common}
@@ -49,17 +52,19 @@ def ansatz(
     n_params: Callable[..., int],
     min_qubits: int = 1,
 ) -> Callable:
-    """Register the function below as an ansatz: `(n_qubits, n_layers, reupload, **options) -> Circuit`.
+    """Register the decorated function as an ansatz.
+
+    The function has the signature `(n_qubits, n_layers, reupload, **options) -> Circuit`.
 
     Args:
-        name: What it is asked for by: `build(name, …)`.
+        name: Name of the ansatz in `build(name, …)`.
         summary: The circuit in one sentence.
-        source: Where it is taken from; paper and what differs from it.
-        n_params: Its stated count of angles, `(n_qubits, n_layers, **options) -> int`.
-        min_qubits: Fewest qubits it works on.
+        source: Paper, and the differences from it.
+        n_params: Stated number of angles, `(n_qubits, n_layers, **options) -> int`.
+        min_qubits: Least number of qubits.
 
     Returns:
-        A decorator that gives the function back as it is.
+        A decorator that returns the function unchanged.
 
     Raises:
         Refusal: If another file has registered the name.
@@ -74,15 +79,15 @@ def ansatz(
 
 
 def names() -> list[str]:
-    """All ansatze, in alphabetical order."""
+    """Return the names of all ansatze, in alphabetical order."""
     return list(ANSATZE)
 
 
 def get(name: str) -> AnsatzInfo:
-    """The ansatz of that name.
+    """Return the ansatz of that name.
 
     Raises:
-        Refusal: If there is none, with the nearest name.
+        Refusal: If there is no such ansatz, with the nearest name.
     """
     return ANSATZE.get_or_refuse(calls.parse_call(name, "ansatz")[0] if "(" in name else name)
 
@@ -96,18 +101,18 @@ def build(
     entangle: bool = True,
     **options: Any,
 ) -> Circuit:
-    """The circuit of an ansatz; equal requests give the same object.
+    """Build the circuit of an ansatz; equal arguments return the same object.
 
     Args:
-        name: One of `names()`, maybe with options: `searched(code=XYY-01)`.
-        n_qubits: Qubits, and inputs: feature i turns qubit i.
+        name: One of `names()`, optionally with options: `searched(code=XYY-01)`.
+        n_qubits: Number of qubits and of inputs: feature i is encoded on qubit i.
         n_layers: Repeated blocks.
-        reupload: Encode the data in every layer, or only once at the start.
+        reupload: Encode the data in every layer, not only in the first.
         embedding: "angle", one feature per qubit; or "amplitude": the 2^n_qubits inputs are the
-            first state, nothing is encoded later, so reupload must be off.
-        entangle: Off for a control with as many angles and no entanglement: of a trainable
-            two-qubit gate its turn stays, on the second wire; CNOT and CZ go.
-        options: What else the ansatz takes (see `get(name).options`).
+            initial state and nothing is encoded later, so reupload must be off.
+        entangle: False builds a control without entanglement and with as many angles: a trainable
+            two-qubit gate keeps its rotation on the second wire; CNOT and CZ are removed.
+        options: Further options of the ansatz (see `get(name).options`).
 
     Returns:
         A circuit with n_qubits inputs (2^n_qubits for amplitudes) and as many parameters, in
@@ -115,7 +120,7 @@ def build(
 
     Raises:
         Refusal: If the name or an option is unknown, there are too few qubits or layers, or
-            re-uploading is asked of amplitudes.
+            re-uploading is combined with amplitude embedding.
 
     Example:
         >>> circuit = build("qtha", n_qubits=3, n_layers=2)
@@ -169,15 +174,15 @@ def _build(
 
 @functools.lru_cache(maxsize=256)
 def build_without_inputs(name: str, n_qubits: int, n_layers: int) -> Circuit:
-    """The circuit of an ansatz with the data left out: it prepares one state, whatever the data.
+    """Build the circuit of an ansatz without data: it prepares one fixed state.
 
     Args:
         name: One of `names()`.
-        n_qubits: Qubits.
+        n_qubits: Number of qubits.
         n_layers: Repeated blocks.
 
     Raises:
-        Refusal: As `build`.
+        Refusal: As in `build`.
 
     Example:
         >>> build_without_inputs("product", 1, 1).n_inputs, build("product", 1, 1).n_inputs

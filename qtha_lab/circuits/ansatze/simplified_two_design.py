@@ -1,4 +1,4 @@
-"""Simplified two-design: RY rotations and CZ gates on even pairs, then on odd pairs."""
+"""Simplified two-design ansatz: RY rotations, and CZ on even pairs, then on odd pairs."""
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.ansatze.encoding import encoded
@@ -13,7 +13,10 @@ from qtha_lab.circuits.ansatze.registry import ansatz
     min_qubits=2,
 )
 def simplified_two_design(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """With the data left out, the circuit of Quantum-PEFT's Pauli map (arXiv:2503.05431)."""
+    """Build the simplified two-design.
+
+    Without data encoding, it is the circuit of Quantum-PEFT's Pauli map (arXiv:2503.05431).
+    """
     angles = map(Angle.param, range(n_qubits + 2 * (n_qubits - 1) * n_layers))
     gates: list[Gate] = []
     for layer in range(n_layers):

@@ -1,4 +1,4 @@
-"""Strongly entangling layers: a general rotation on every qubit, then CNOTs of growing range."""
+"""Strongly entangling layers: a general rotation per qubit, then CNOTs of growing range."""
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.ansatze.encoding import encoded
@@ -12,7 +12,10 @@ from qtha_lab.circuits.ansatze.registry import ansatz
     n_params=lambda n_qubits, n_layers: 3 * n_qubits * n_layers,
 )
 def strongly_entangling(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """Layer k links qubit i with i + 1 + (k mod (n_qubits - 1)), as PennyLane's template does."""
+    """Build strongly entangling layers, as PennyLane's template does.
+
+    Layer k links qubit i with i + 1 + (k mod (n_qubits - 1)).
+    """
     gates: list[Gate] = []
     angles = map(Angle.param, range(3 * n_qubits * n_layers))
     for layer in range(n_layers):

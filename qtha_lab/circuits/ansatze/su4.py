@@ -1,4 +1,7 @@
-"""General two-qubit gates on neighbours, as a staircase or as bricks: what a matrix product state becomes."""
+"""General two-qubit gates on neighbours, as a staircase or as brickwork.
+
+A matrix product state becomes such a circuit.
+"""
 
 from qtha_lab.circuits import Angle, Circuit, Gate, general_two_qubit
 from qtha_lab.circuits.ansatze.encoding import encoded
@@ -17,14 +20,16 @@ LAYOUTS = ("staircase", "brickwork")
     min_qubits=2,
 )
 def su4(n_qubits: int, n_layers: int, reupload: bool = True, layout: str = "staircase") -> Circuit:
-    """Without data, one staircase prepares every matrix product state of bond 2 (`starts.mps_to_gates`).
+    """Build layers of general two-qubit gates.
+
+    Without data, one staircase prepares every matrix product state of bond 2 (`mps_to_gates`).
 
     Args:
-        n_qubits: Qubits in a line.
+        n_qubits: Number of qubits in a line.
         n_layers: Repeated rows of n_qubits - 1 gates.
-        reupload: Encode in every layer or once.
-        layout: "staircase" is pairs (0, 1), (1, 2), …; "brickwork" even pairs, then odd ones, which is
-            ansatz `brickwork` with general bricks.
+        reupload: Encode the inputs in every layer, not only in the first.
+        layout: "staircase" has pairs (0, 1), (1, 2), …; "brickwork" even pairs, then odd pairs, as
+            ansatz `brickwork` with general blocks.
 
     Raises:
         Refusal: If there is no such layout.

@@ -1,4 +1,4 @@
-"""Tree tensor network: pairs of qubits are linked, one of each goes on, until one is left."""
+"""Tree tensor network ansatz: pairs of qubits merge until one qubit remains."""
 
 from collections.abc import Iterator
 
@@ -16,10 +16,13 @@ from qtha_lab.circuits.ansatze.registry import ansatz
     min_qubits=2,
 )
 def tree(n_qubits: int, n_layers: int, reupload: bool = True) -> Circuit:
-    """Each layer is a whole tree; of a pair the second qubit goes on, an odd one out waits.
+    """Build one whole tree per layer.
 
-    The published trees have one layer, read the root alone and take 2^k qubits; more layers,
-    ⟨Z⟩ of every qubit and other sizes are ours.
+    After a block on a pair, the second qubit stays in the tree. An unpaired qubit waits for the
+    next level.
+
+    The published trees have one layer, measure the root alone and use 2^k qubits. More layers, ⟨Z⟩
+    of every qubit and other sizes are our extensions.
     """
     angles = map(Angle.param, range(2 * (n_qubits - 1) * n_layers))
     gates: list[Gate] = []

@@ -1,4 +1,7 @@
-"""A circuit written as text: a turn on every qubit and any CNOTs, layer by layer. What a search finds, or you write."""
+"""Circuit written as text: a rotation per qubit and any CNOTs, layer by layer.
+
+The text comes from an architecture search or from the user.
+"""
 
 import re
 
@@ -18,17 +21,17 @@ _LAYER = re.compile(r"([XYZ]+)((?:-\d\d)*)")
     n_params=lambda n_qubits, n_layers, code="": n_qubits * n_layers,
 )
 def searched(n_qubits: int, n_layers: int, reupload: bool = True, code: str = "") -> Circuit:
-    """Layers of turns, then CNOTs in the order of the code.
+    """Build layers of rotations, then CNOTs, from a text code.
 
     Args:
-        n_qubits: At most 10, since wires are digits.
-        n_layers: As many as the code has; a code of one layer is repeated.
-        reupload: Encode in every layer or once.
-        code: Layers joined by "/": a letter of X, Y, Z for each qubit, then "-ct" for each CNOT from wire c to
+        n_qubits: Number of qubits, at most 10, since wires are digits.
+        n_layers: Number of layers of the code; a code of one layer is repeated.
+        reupload: Encode the inputs in every layer, not only in the first.
+        code: Layers joined by "/": a letter X, Y or Z per qubit, then "-ct" per CNOT from wire c to
             wire t. Empty is RY and a chain.
 
     Raises:
-        Refusal: If the code is no such text, or does not fit the numbers of qubits and layers.
+        Refusal: If the code is invalid or does not fit the numbers of qubits and layers.
 
     Example:
         >>> print(searched(2, 1, code="XY-01"))
@@ -49,7 +52,7 @@ def searched(n_qubits: int, n_layers: int, reupload: bool = True, code: str = ""
 
 
 def default_code(n_qubits: int) -> str:
-    """RY on every qubit and a chain of CNOTs.
+    """Return the code of RY on every qubit and a chain of CNOTs.
 
     Example:
         >>> default_code(3)
@@ -60,14 +63,14 @@ def default_code(n_qubits: int) -> str:
 
 
 def layers_of(code: str, n_qubits: int) -> list[tuple[str, list[tuple[int, int]]]]:
-    """The letters and the pairs of every layer of a code.
+    """Parse the letters and the CNOT pairs of every layer of a code.
 
     Args:
-        code: As for `searched`.
-        n_qubits: Qubits that it must fit.
+        code: Code, as in `searched`.
+        n_qubits: Number of qubits of the code.
 
     Raises:
-        Refusal: If it does not read so.
+        Refusal: If the code is invalid.
     """
     layers = []
     for text in code.split("/"):

@@ -1,1 +1,1 @@
-"""Read and write circuits in the formats of other packages."""
+"""Circuits in the formats of other packages: import and export."""

@@ -1,7 +1,7 @@
-"""A circuit and its readout as one line of text each, and back, with nothing lost.
+"""Lossless one-line JSON text of a circuit and of a readout.
 
-For what may only hold numbers and text: the graphs that torch.compile and torch.export make. Text of
-people is `draw`, text of other programs `qasm`.
+For containers that hold only numbers and text, such as the graphs of torch.compile and
+torch.export. `draw` writes text for people, `qasm` text for other programs.
 """
 
 import functools
@@ -17,7 +17,7 @@ from qtha_lab.core.io import parse_json
 
 @functools.lru_cache(maxsize=256)
 def circuit_text(circuit: Circuit) -> str:
-    """All of a circuit.
+    """Serialise a circuit completely.
 
     Example:
         >>> text = circuit_text(Circuit(1, [Gate("RY", 0, Angle.input(0))]))
@@ -35,7 +35,7 @@ def circuit_text(circuit: Circuit) -> str:
 
 @functools.lru_cache(maxsize=256)
 def circuit_of(text: str) -> Circuit:
-    """The circuit that `circuit_text` wrote down."""
+    """Parse a circuit from the text of `circuit_text`."""
     content = parse_json(text)
     gates = [
         Gate(name, wires, [Angle(*numbers) for numbers in angles], _matrix(pairs))
@@ -45,7 +45,7 @@ def circuit_of(text: str) -> Circuit:
 
 
 def readout_text(readout: Readout) -> str:
-    """All of a readout.
+    """Serialise a readout completely.
 
     Example:
         >>> readout_text(Readout.z(2))
@@ -56,7 +56,7 @@ def readout_text(readout: Readout) -> str:
 
 @functools.lru_cache(maxsize=256)
 def readout_of(text: str) -> Readout:
-    """The readout that `readout_text` wrote down."""
+    """Parse a readout from the text of `readout_text`."""
     kind, strings = parse_json(text)
     return Readout(kind, tuple(map(tuple, strings)))
 
@@ -70,7 +70,7 @@ def _numbers(angle: Angle) -> tuple:
 
 
 def _pairs(matrix: Any) -> list | None:
-    """Real and imaginary part of every entry."""
+    """Return the real and imaginary part of every entry."""
     return matrix and [[(entry.real, entry.imag) for entry in row] for row in matrix]
 
 

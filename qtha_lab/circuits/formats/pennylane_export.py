@@ -1,6 +1,6 @@
-"""A circuit as PennyLane operations.
+"""Export of a circuit as PennyLane operations.
 
-The way back is `pennylane_import`.
+The import is `pennylane_import`.
 """
 
 from qtha_lab.circuits.angle import Angle
@@ -9,15 +9,17 @@ from qtha_lab.circuits.gates import Gate
 
 
 def to_pennylane(circuit: Circuit, inputs, params) -> list:
-    """The circuit's gates as PennyLane operations, queued where called inside a quantum function.
+    """Return the circuit's gates as PennyLane operations.
+
+    Inside a quantum function, the operations are queued.
 
     Args:
-        circuit: What to export.
+        circuit: Circuit to export.
         inputs: Data, (n_inputs,) or a batch (batch, n_inputs), which PennyLane broadcasts.
         params: Trainable angles, (n_params,), in radians.
 
     Returns:
-        The operations in the order of time, on wires 0, 1, …; first an `AmplitudeEmbedding` if the
+        The operations in order, on wires 0, 1, …; first an `AmplitudeEmbedding` if the
         circuit starts in amplitudes.
 
     Example:

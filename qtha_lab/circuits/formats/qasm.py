@@ -1,6 +1,6 @@
-"""A circuit as OpenQASM 3 text, for other simulators and for hardware.
+"""Export of a circuit as OpenQASM 3 text, for other simulators and hardware.
 
-Uses gates of stdgates.inc only. Global phases are left out; nothing is measured.
+Uses only gates of stdgates.inc. Global phases and measurements are omitted.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,15 +23,15 @@ def to_qasm(
     """Write a circuit as OpenQASM 3.
 
     Args:
-        circuit: What to write.
-        inputs: One sample, (n_inputs,); left out, the program asks for them as `input float x0;`.
-        params: Trainable angles, (n_params,); left out, it asks for `p0`, `p1`, ….
+        circuit: Circuit to write.
+        inputs: One sample, (n_inputs,); None declares program inputs, `input float x0;`.
+        params: Trainable angles, (n_params,); None declares program inputs `p0`, `p1`, ….
 
     Returns:
         The program's text, angles in radians, wire i as `q[i]`.
 
     Raises:
-        Refusal: If the numbers do not fit the circuit, or it starts in amplitudes not given.
+        Refusal: If the numbers do not fit the circuit, or its initial amplitudes are missing.
 
     Example:
         >>> print(to_qasm(Circuit(2, [Gate("RY", 0, Angle.input(0, 2.0)), Gate("CNOT", (0, 1))])))
@@ -109,7 +109,7 @@ def _qubits(wires: tuple[int, ...]) -> str:
 
 
 def _expression(angle: Angle, numbers: dict[str, list[float] | None]) -> str:
-    """`-0.5*p3 + pi/2`, or a number where all is known."""
+    """Write an angle as `-0.5*p3 + pi/2`, or as a number where known."""
     if angle.source == "const":
         return _number(angle.offset)
     numbers_of_source = numbers[angle.source]

@@ -1,7 +1,7 @@
-"""The gates of a circuit from PennyLane: a quantum function, a QNode, a tape or a list of operations.
+"""Import of circuits from PennyLane: quantum function, QNode, tape or operations.
 
-Every angle is followed back, through PennyLane's own decompositions, to the one number it reads.
-Measurements are read by `observables_from_pennylane`; a circuit has none.
+Every angle is traced, through PennyLane's own decompositions, to the one number it reads.
+`observables_from_pennylane` reads the measurements; a circuit has none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,17 +33,17 @@ def gates_from_pennylane(
     inputs: str | Sequence[int] | Mapping[int, int] | None = None,
     wires: Iterable | None = None,
 ) -> tuple[int, list[Gate], str]:
-    """What `Circuit.from_pennylane` makes a circuit of.
+    """Return the qubits, gates and initial state for `Circuit.from_pennylane`.
 
     Args:
         source: A QNode, quantum function, tape or list of operations.
-        args: Arguments of a function by place, whose shapes count.
-        kwargs: Those by name.
-        inputs: Which of them are data, as for `Circuit.from_pennylane`.
-        wires: The labels of wire 0, 1, ….
+        args: Positional arguments of a function; only their shapes matter.
+        kwargs: Keyword arguments of a function.
+        inputs: Arguments that are data, as in `Circuit.from_pennylane`.
+        wires: Labels of wire 0, 1, ….
 
     Returns:
-        The number of qubits, the gates, and the start: "zero" or "amplitudes".
+        The number of qubits, the gates, and the initial state: "zero" or "amplitudes".
 
     Raises:
         Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset of
@@ -71,10 +71,12 @@ def gates_from_pennylane(
 def observables_from_pennylane(
     source, *args, wires: Iterable | None = None, **kwargs
 ) -> tuple[str, ...]:
-    """The expectations that a tape or QNode measures, as Pauli strings for `simulators.expval`.
+    """Return the measured expectations as Pauli strings for `simulators.expval`.
+
+    The source is a tape or a QNode.
 
     Raises:
-        Refusal: If it measures anything but expectations of single Pauli strings.
+        Refusal: If the source measures anything but expectations of single Pauli strings.
 
     Example:
         >>> import pennylane as qml
@@ -99,7 +101,7 @@ def _pauli_string(measured, labels: list) -> str:
 
 
 def _gate(first: Native, *others: Native, leaves: list[tuple[str, int]]) -> Gate | None:
-    """Return the gate that fits all points; None for a state that is the inputs."""
+    """Return the gate that fits all points; None for a state given by the inputs."""
     if first.name in STATES:
         for native in (first, *others):
             _check_amplitudes(native, leaves)
@@ -145,7 +147,7 @@ def _angle(
 
 
 def _check_amplitudes(native: Native, leaves: list[tuple[str, int]]) -> None:
-    """Refuse a state that is not the inputs, normalised."""
+    """Refuse a state that is not the normalised inputs."""
     state = plain(native.numbers[0])
     inputs = [
         (i, x)
@@ -167,6 +169,6 @@ def _check_state(native: Native, n_qubits: int) -> None:
 
 
 def _tidy(number: float) -> float:
-    """0.30000000000000004 is 0.3."""
+    """Round a number such as 0.30000000000000004 to 0.3."""
     rounded = round(number, 12)
     return rounded if abs(rounded - number) < 1e-14 else number

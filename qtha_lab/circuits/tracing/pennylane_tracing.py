@@ -1,6 +1,7 @@
-"""What a quantum function or tape does, as PennyLane operations of ours whose numbers are followed.
+"""Trace of a quantum function or tape as supported PennyLane operations.
 
-Says which number each angle reads and how steeply; `pennylane_import` makes gates of it.
+Determines which number each angle reads, with its derivative. `pennylane_import` makes gates of the
+result.
 """
 
 import dataclasses
@@ -17,17 +18,18 @@ _NOTHING = ("GlobalPhase", "Identity", "Barrier", "WireCut", "Snapshot")
 SIDES = (-100.0, -7.0, -3.5, -1.75, -0.75, -0.3, -0.01, 0.01, 0.3, 0.75, 1.75, 3.5, 7.0, 100.0)
 """Values that each leaf takes, so that a condition such as `x > 0.5` is met and not met."""
 _STRIDE = 5
-_DEEPEST = 60  # decompositions inside decompositions
+_DEEPEST = 60  # deepest nesting of decompositions
 
 
 @dataclasses.dataclass
 class Script:
-    """Hold a tape as a function of its leaves.
+    """Tape as a function of its leaves.
 
     Attributes:
         leaves: Inputs and parameters that the tape reads, (source, index) each.
-        at: Makes the tape of values of the leaves.
-        n_points: Number of points at which the tape is traced; more for a function, which may branch.
+        at: Returns the tape for values of the leaves.
+        n_points: Number of points at which the tape is traced; more for a function, which may
+            branch.
     """
 
     leaves: list[tuple[str, int]]
@@ -39,18 +41,18 @@ def script_of(source, args: tuple, kwargs: dict, inputs) -> Script:
     """Read a QNode, quantum function, tape or list of operations (see `Circuit.from_pennylane`).
 
     Args:
-        source: What to read.
-        args: Arguments of a function by place; their shapes count, not their values.
-        kwargs: Arguments of a function by name.
-        inputs: Which numbers are data: for a function the name of an argument, for a tape positions
-            among its parameters, or a mapping from these to the indices of the inputs; None for none
-            (of a function: its argument `inputs`, if there is one).
+        source: Object to read.
+        args: Positional arguments of a function; only their shapes matter.
+        kwargs: Keyword arguments of a function.
+        inputs: Numbers that are data: for a function the name of an argument, for a tape positions
+            among its parameters, or a mapping from these to the indices of the inputs; None for
+            none (for a function, its argument `inputs`, if there is one).
 
     Returns:
         The tape as a function of its leaves, the inputs and parameters that it reads.
 
     Raises:
-        Refusal: If the source is none of these, or `inputs` names what is not there or is not floats.
+        Refusal: If the source has another type, or `inputs` names a missing or non-float value.
     """
     import pennylane as qml
     from pennylane.tape import QuantumScript
@@ -78,7 +80,7 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
 
     is_node = isinstance(function, qml.QNode)
     bound = inspect.signature(function.func if is_node else function).bind(*args, **kwargs)
-    # a QNode's transforms are part of it: dropping, say, its noise would be another circuit
+    # a QNode's transforms are part of it: dropping its noise, for example, would change the circuit
     taped = (
         qml.workflow.construct_tape(function, level="user") if is_node else make_qscript(function)
     )
@@ -108,7 +110,10 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
 
 
 def _shape_of_numbers(value):
-    """The shape of a float, array, tensor or nested list of floats; None for anything else."""
+    """Return the shape of a float, array, tensor or list of floats, else None.
+
+    Lists may be nested.
+    """
     import numpy as np
     import torch
 
@@ -160,7 +165,7 @@ def _of_tape(tape, inputs) -> Script:
 
 
 def _positions(inputs) -> dict[int, int]:
-    """Which input each position is."""
+    """Map each position to the index of its input."""
     if inputs is None:
         return {}
     if isinstance(inputs, Mapping):
@@ -171,16 +176,16 @@ def _positions(inputs) -> dict[int, int]:
 
 
 def wire_labels(source, tape, wires: Iterable | None) -> list:
-    """PennyLane's labels of wire 0, 1, ….
+    """Return PennyLane's labels of wire 0, 1, ….
 
     Args:
-        source: A QNode, whose device may fix the order; anything else leaves it to the tape.
-        tape: What acts on the wires.
-        wires: The labels in the order asked for; None for those of the device, else whole numbers in
+        source: A QNode, whose device may set the order; otherwise the tape sets it.
+        tape: Tape whose operations act on the wires.
+        wires: Labels in the requested order; None uses those of the device, else integers in
             ascending order, else labels in the order of use.
 
     Returns:
-        One label per wire; a label's place is the wire.
+        One label per wire, in the order of the wires.
 
     Raises:
         Refusal: If the tape acts on a wire that is not among `wires` or the device's.
@@ -207,7 +212,7 @@ def wire_labels(source, tape, wires: Iterable | None) -> list:
 
 @dataclasses.dataclass
 class Native:
-    """An operation of ours: its name, wires, numbers, and the slopes of those by the leaves."""
+    """Supported operation: name, wires, numbers, and their gradients by the leaves."""
 
     name: str
     wires: tuple[int, ...]
@@ -217,15 +222,15 @@ class Native:
 
     @property
     def key(self) -> tuple:
-        """Name and wires: equal for an operation seen at two choices of values."""
+        """Name and wires, equal for an operation at two points."""
         return self.name, self.wires
 
 
 def point_of(n_leaves: int, number: int):
     """Return the values of the leaves at one point.
 
-    Points 0 and 1 are multiples of 1/64, so that sums of them are hardly rounded. From point 2 on each leaf
-    takes every value of `SIDES` in turn.
+    Points 0 and 1 are multiples of 1/64, so that sums of them are hardly rounded. From point 2 on
+    each leaf takes every value of `SIDES` in turn.
     """
     import torch
 
@@ -237,7 +242,7 @@ def point_of(n_leaves: int, number: int):
 
 
 def trace(script: Script, number: int, labels: list) -> list[Native]:
-    """Trace a script at one point, in our gates.
+    """Trace a script at one point as supported operations.
 
     Args:
         script: Script from `script_of`.
@@ -245,9 +250,9 @@ def trace(script: Script, number: int, labels: list) -> list[Native]:
         labels: PennyLane's label of each wire, as from `wire_labels`.
 
     Returns:
-        The operations in the order of time, each with its numbers (angles in radians) and, at point 0, the
-        gradient of every number by the leaves, (n_leaves,); None for a number that reads no leaf, for an
-        array and at the other points.
+        The operations in order, each with its numbers (angles in radians) and, at point 0, the
+        gradient of every number by the leaves, (n_leaves,); None for a number that reads no leaf,
+        for an array and at the other points.
 
     Raises:
         Refusal: If an operation has a batch of angles, or cannot be expressed in our gates.
@@ -276,7 +281,7 @@ def trace(script: Script, number: int, labels: list) -> list[Native]:
 
 
 def _native(operation, depth: int = 0) -> Iterator:
-    """The operations of ours that one of PennyLane's is made of."""
+    """Yield the supported operations that a PennyLane operation decomposes into."""
     import pennylane as qml
 
     name = operation.name
@@ -311,7 +316,7 @@ def _gradient(number, point):
 
 
 def plain(number):
-    """A number or array as NumPy's."""
+    """Convert a number or array to NumPy."""
     import numpy as np
 
     return np.asarray(number.detach().numpy() if hasattr(number, "detach") else number)

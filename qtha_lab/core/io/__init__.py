@@ -1,8 +1,8 @@
-"""Read, parse and print foreign data: the only place in the package that does.
+"""Input and output of foreign data; no other module of the package does it.
 
-Foreign data comes from files, folders, stores, sockets, forms and environment variables. Bad data is a
-`Refusal` with one sentence. `tests/package/test_architecture.py` forbids `open`, `read_text`, `json.loads`,
-`yaml.load`, `pickle` and `print` elsewhere.
+Foreign data comes from files, folders, stores, sockets, forms and environment variables. Bad data
+is a `Refusal` with one sentence. `tests/package/test_architecture.py` forbids `open`, `read_text`,
+`json.loads`, `yaml.load`, `pickle` and `print` elsewhere.
 """
 
 from qtha_lab.core.io.files import (

@@ -1,6 +1,7 @@
-"""Open and read files of unknown origin: regular files of limited size only.
+"""Reading of files of unknown origin: regular files of limited size only.
 
-A FIFO, a device, a directory and, unless allowed, a symbolic link are refused before anything is read.
+A FIFO, a device, a directory and, unless allowed, a symbolic link are refused before anything is
+read.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ def open_file(path: Path, limit: int | None = None, *, links: bool = True) -> It
 
     Args:
         path: File to open.
-        limit: Most bytes that the file may have; `None` allows any size.
+        limit: Maximum file size in bytes; `None` allows any size.
         links: Follow a symbolic link in the last part of the path. Pass False inside run folders.
 
     Raises:
@@ -62,15 +63,15 @@ def open_file(path: Path, limit: int | None = None, *, links: bool = True) -> It
 
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> bytes:
-    """Read a whole file; errors as in `open_file`.
+    """Read a whole file; errors are those of `open_file`.
 
     Args:
         path: File to read.
-        limit: Most bytes that the file may have.
+        limit: Maximum file size in bytes.
         links: Follow a symbolic link in the last part of the path.
     """
     with open_file(path, limit, links=links) as file:
-        data = file.read(limit + 1)  # a file may grow after its size was taken
+        data = file.read(limit + 1)  # a file may grow after its size was measured
     if len(data) > limit:
         raise Refusal(
             f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, it is growing."
@@ -79,15 +80,15 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> by
 
 
 def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
-    """Read a whole text file in UTF-8; a byte order mark is dropped; errors as in `open_file`.
+    """Read a whole text file in UTF-8 without its byte order mark.
 
     Args:
         path: File to read.
-        limit: Most bytes that the file may have.
+        limit: Maximum file size in bytes.
         links: Follow a symbolic link in the last part of the path.
 
     Raises:
-        Refusal: Also if the bytes are not UTF-8.
+        Refusal: If the bytes are not UTF-8, or as in `open_file`.
     """
     try:
         return read_bytes(path, limit, links=links).decode("utf-8-sig")
@@ -112,13 +113,16 @@ def read_tail(path: Path, size: int, *, links: bool = False) -> bytes:
 
 
 def digest(path: Path) -> str:
-    """Compute the SHA-256 of a file of any size, in hexadecimal; errors as in `open_file`."""
+    """Compute the SHA-256 of a file in hexadecimal; errors are those of `open_file`."""
     with open_file(path) as file:
         return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
 
 def read_json(path: Path, *, links: bool = True) -> Any:
-    """Read one JSON document from a file; errors as in `read` and `parse_json`, with the file's name."""
+    """Read one JSON document from a file.
+
+    Errors are those of `read` and `parse_json`, with the file's name.
+    """
     text = read(path, links=links)
     try:
         return parse_json(text)
@@ -127,7 +131,10 @@ def read_json(path: Path, *, links: bool = True) -> Any:
 
 
 def read_mapping(path: Path, limit: int = TEXT_LIMIT) -> dict[str, Any] | None:
-    """Read the JSON object in a file of a run folder; None where it is missing, damaged or no object."""
+    """Read the JSON object in a file of a run folder.
+
+    Returns None for a file that is missing, damaged or holds no object.
+    """
     try:
         value = parse_json(read(path, limit, links=False))
     except FileNotFoundError:

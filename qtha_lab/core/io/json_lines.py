@@ -1,6 +1,6 @@
-"""Parse JSON Lines files strictly: every refusal names the file, and the line where there is one.
+"""Strict parser of JSON Lines files; errors name the file and the line.
 
-Repeated keys, NaN and half characters are refused, not guessed.
+Repeated keys, NaN and lone surrogates are refused.
 """
 
 import codecs
@@ -50,18 +50,18 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def at_line(path: Path, number: int, rule: str) -> Refusal:
-    """Make the refusal of one line.
+    """Return the refusal of one line.
 
     Args:
-        path: The file.
-        number: Of the line, from 1.
-        rule: The fault of the line.
+        path: Path of the file.
+        number: Number of the line, from 1.
+        rule: Description of the fault.
     """
     return Refusal(f"{path.name}, line {number}: {rule}")
 
 
 def _size(start: bytes, lines: BinaryIO) -> int:
-    """Count the bytes of a line of which only the start was read."""
+    """Count the bytes of a line of which only the beginning was read."""
     size, piece = len(start), start
     while piece and not piece.endswith(b"\n"):
         piece = lines.readline(LONGEST_LINE)
@@ -78,7 +78,7 @@ def _check_format(path: Path, start: bytes) -> None:
 
 
 def _text(path: Path, number: int, line: bytes) -> str:
-    """Decode a line; a byte order mark before the first is dropped."""
+    """Decode a line, without the byte order mark of the first line."""
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as problem:
@@ -89,7 +89,7 @@ def _text(path: Path, number: int, line: bytes) -> str:
 
 
 def _likely_encoding(line: bytes) -> str:
-    """Name the likely encoding; 0x80 to 0x9f are control characters in Latin-1 alone."""
+    """Name the likely encoding; 0x80 to 0x9f are control characters in Latin-1 only."""
     if any(0x80 <= byte <= 0x9F for byte in line):
         return "Windows-1252"
     return "Latin-1 (ISO 8859-1)"
@@ -110,7 +110,7 @@ def _record(path: Path, number: int, text: str) -> dict[str, Any]:
         raise at_line(path, number, "its brackets are nested too deeply") from None
     except Refusal as problem:
         raise at_line(path, number, str(problem)) from None
-    except ValueError:  # Python reads no whole number of more than 4,300 digits
+    except ValueError:  # Python parses no integer of more than 4,300 digits
         raise at_line(path, number, "a number in it has too many digits") from None
     if not isinstance(record, dict):
         raise at_line(path, number, f"it is not an object such as {EXAMPLE}")

@@ -1,4 +1,4 @@
-"""Check names of files that another machine or archive supplies."""
+"""Checks of file names that another machine or archive supplies."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Check that no other user of this computer can change a file or a folder.
+"""Checks that no other user of this computer can change a file or folder.
 
 Where the system has no user numbers, such as Windows, every file counts as private.
 """
@@ -18,8 +18,8 @@ def check_private(path: Path, status: os.stat_result, others: int = OTHERS_WRITE
     """Refuse a file or folder that another user owns or may use.
 
     Args:
-        path: Its name, for the sentence.
-        status: Of the file itself (`os.lstat`, `os.fstat`).
+        path: Path, for the message.
+        status: Status of the file itself (`os.lstat`, `os.fstat`).
         others: Permission bits that group and others must not have.
 
     Raises:
@@ -40,8 +40,8 @@ def check_folder(path: Path, others: int = OTHERS_WRITE) -> None:
     """Refuse a path that is no real folder of this user; see `check_private`.
 
     Raises:
-        FileNotFoundError: If there is nothing.
-        Refusal: If it is a link, a file, or open to other users.
+        FileNotFoundError: If the path does not exist.
+        Refusal: If the path is a link, a file, or writable by other users.
     """
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
@@ -55,8 +55,8 @@ def private_folder(path: Path, others: int = OTHERS_WRITE) -> Path:
     Missing parents are created with mode 0700 too.
 
     Raises:
-        OSError: If it cannot be created.
-        Refusal: As `check_folder`.
+        OSError: If the folder cannot be created.
+        Refusal: As in `check_folder`.
     """
     missing = [level for level in (path, *path.parents) if not os.path.lexists(level)]
     for level in reversed(missing):

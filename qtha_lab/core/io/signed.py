@@ -1,4 +1,4 @@
-"""Read pickles that this user wrote: owner, permissions and a keyed digest are checked first.
+"""Reading of pickles of this user, after owner, permission and digest checks.
 
 A pickle runs code when it is loaded, so no byte of an unsigned file reaches `pickle`.
 """
@@ -18,13 +18,13 @@ DIGEST_BYTES = KEY_BYTES = 32
 
 
 def secret_key(path: Path) -> bytes:
-    """Read this user's secret key; a new one is created where there is none.
+    """Read this user's secret key, or create a new one.
 
     Args:
         path: File of 32 bytes with mode 0600.
 
     Raises:
-        OSError: If it cannot be created.
+        OSError: If the file cannot be created.
         Refusal: If another user owns the file or its folder, or may read it.
     """
     private_folder(path.parent)
@@ -32,7 +32,9 @@ def secret_key(path: Path) -> bytes:
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         write_new(part, secrets.token_bytes(KEY_BYTES))
         try:
-            os.link(part, path)  # the first of several processes wins, and no reader sees a part
+            os.link(
+                part, path
+            )  # the first of several processes wins, and no process reads a partial key
         except FileExistsError:
             pass
         finally:
@@ -64,15 +66,15 @@ def write_new(path: Path, data: bytes) -> None:
 
 
 def read_pickle(path: Path, key: bytes) -> Any:
-    """Load a pickle after its keyed digest, which stands in front of it.
+    """Load a pickle whose keyed digest precedes its content.
 
     Args:
-        path: In a folder that only this user can change.
+        path: File in a folder that only this user can change.
         key: Secret key of this user.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        Refusal: If another user could have changed it, or its digest is another.
+        Refusal: If another user could have changed the file, or its digest does not match.
     """
     check_folder(path.parent)
     with open_file(path, links=False) as file:

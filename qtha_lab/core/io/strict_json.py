@@ -1,4 +1,4 @@
-"""Parse JSON of unknown origin: limited depth."""
+"""Parser of JSON of unknown origin, with limited depth."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ def parse_json(text: str | bytes, *, depth: int = DEEPEST, constants: bool = Tru
         raise Refusal(f"JSON must be nested at most {depth} levels deep.") from None
     except Refusal:
         raise
-    except ValueError:  # Python reads no integer of more than 4,300 digits
+    except ValueError:  # Python parses no integer of more than 4,300 digits
         raise Refusal("Numbers in JSON must have at most 4,300 digits.") from None
     if text.count("[") + text.count("{") > depth and _deeper(value, depth):
         raise Refusal(f"JSON must be nested at most {depth} levels deep.")
@@ -50,7 +50,7 @@ def parse_json(text: str | bytes, *, depth: int = DEEPEST, constants: bool = Tru
 
 
 def _deeper(value: Any, depth: int) -> bool:
-    """Tell whether lists and objects are nested deeper than `depth`, without recursion."""
+    """Return True if lists and objects are nested deeper than `depth`, without recursion."""
     level = [value]
     for _ in range(depth + 1):
         level = (

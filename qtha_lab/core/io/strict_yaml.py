@@ -1,7 +1,7 @@
-"""Parse YAML of unknown origin: numbers, true and false by the rules of YAML 1.2, all else as text.
+"""Parser of YAML of unknown origin, by the rules of YAML 1.2.
 
-So `yes`, `1:30` and `010` are not numbers. Repeated keys, aliases, tags and deep nesting are refused, each
-by its line.
+Numbers, true and false are converted; everything else is text, so `yes`, `1:30` and `010` are not
+numbers. Repeated keys, aliases, tags and deep nesting are refused with their line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Document(NamedTuple):
-    """A parsed value and the line of every place in it, such as `training.steps` or `methods[0]`."""
+    """Parsed value and the line of each key path, such as `training.steps` or `methods[0]`."""
 
     value: Any
     lines: dict[str, int]
@@ -35,7 +35,7 @@ def parse_yaml(text: str) -> Document:
     """Parse the only YAML document in a text.
 
     Raises:
-        Refusal: Beginning with the line where there is one.
+        Refusal: With the line, where one is known.
 
     Example:
         >>> parse_yaml("steps: 1e2\\nname: yes\\n").value
@@ -55,7 +55,7 @@ def parse_yaml(text: str) -> Document:
 
 
 def _scalar(text: str) -> Any:
-    """Convert a word without quotation marks to its value."""
+    """Convert an unquoted scalar to its value."""
     if text in WORDS:
         return WORDS[text]
     if INTEGER.fullmatch(text):
@@ -66,7 +66,7 @@ def _scalar(text: str) -> Any:
 
 
 class _Reader:
-    """Build the value from the events of the parser, one at a time."""
+    """Builder of the value from the events of the parser, one at a time."""
 
     def __init__(self, text: str) -> None:
         self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=PARSER)

@@ -1,4 +1,4 @@
-"""Open safetensors files of unknown origin: regular files with a header of limited size."""
+"""Reading of safetensors files of unknown origin with a limited header."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def open_tensors(path: Path) -> "Iterator[safe_open]":
 
     Raises:
         FileNotFoundError: If there is no such file.
-        Refusal: If the file is no regular file or no whole safetensors file.
+        Refusal: If the file is no regular file or no complete safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -1,4 +1,4 @@
-"""Print foreign text: no control sequence, no formula and no endless line reaches a reader."""
+"""Output of foreign text without control sequences, formulas or endless lines."""
 
 import os
 import sys
@@ -25,13 +25,13 @@ def printable(text: str, *, lines: bool = False) -> str:
     """
     if text.isprintable():
         return text if text.isascii() or not BIDI.intersection(text) else "".join(map(_shown, text))
-    if lines:  # most lines are printable as they are, which is quickly seen
+    if lines:  # most lines are printable, which is checked quickly
         return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
     return "".join(map(_shown, text))
 
 
 def shortened(value: Any, length: int = 80) -> str:
-    """Return what a person typed, printable and cut to `length` characters; a path keeps its end.
+    """Return text that a user typed, printable and cut to `length` characters; a path keeps its end.
 
     Example:
         >>> shortened("x" * 100, 10)
@@ -45,7 +45,7 @@ def shortened(value: Any, length: int = 80) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula; numbers stay numbers.
+    """Return a cell that no spreadsheet reads as a formula; numbers stay numbers.
 
     Example:
         >>> csv_cell("=1+1"), csv_cell(-2.5)
@@ -58,12 +58,12 @@ def csv_cell(value: Any) -> Any:
 
 
 def show(*texts: Any, to: TextIO | None = None, end: str = "\n") -> None:
-    """Print text for a person, free of control characters.
+    """Print text for the user, without control characters.
 
     Args:
-        texts: Printed with a space between them.
-        to: Stream, standard output by default.
-        end: Printed last.
+        texts: Texts to print, separated by a space.
+        to: Output stream; standard output by default.
+        end: Text printed at the end.
     """
     stream = sys.stdout if to is None else to
     print(
@@ -72,7 +72,10 @@ def show(*texts: Any, to: TextIO | None = None, end: str = "\n") -> None:
 
 
 def _shown(character: str) -> str:
-    """Return a printable character or a space of any width as it is, and the escape of any other."""
+    """Escape a character unless it is printable or a space.
+
+    A space of any width is kept; a bidirectional control character is escaped.
+    """
     is_space = unicodedata.category(character) == "Zs"
     if (character.isprintable() or is_space) and character not in BIDI:
         return character

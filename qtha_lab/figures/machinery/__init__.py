@@ -1,1 +1,1 @@
-"""What every figure is made with: sizes and inks, tables, export, provenance, the registry."""
+"""Shared parts of all figures: styles, tables, export, provenance and the registry."""

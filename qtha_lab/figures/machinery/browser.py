@@ -1,6 +1,7 @@
-"""The Chromium that draws PDF, SVG and PNG: found, started once, kept warm for the next picture.
+"""Export of figures to PDF, SVG and PNG by a Chromium browser.
 
-Asks for no network: plotly's own script is used, and MathJax is left out.
+The browser starts once per process. No network is used: plotly's script is local, and MathJax is
+omitted.
 """
 
 import functools
@@ -25,11 +26,11 @@ _one_at_a_time = threading.Lock()
 
 
 class NoBrowserError(Refusal, OSError):
-    """There is no Chromium on this machine, or it does not answer."""
+    """Error for a missing or unresponsive Chromium."""
 
 
 def find_browser() -> str | None:
-    """The browser that would be used: `BROWSER_PATH`, else an installed Chromium or Chrome, else None."""
+    """Return the browser to use: `BROWSER_PATH`, else an installed Chromium or Chrome, else None."""
     from choreographer.browsers.chromium import Chromium
 
     name = Chromium.find_browser(skip_local=False)
@@ -42,27 +43,29 @@ def _start() -> None:
 
     if find_browser() is None:
         raise NoBrowserError(f"a picture needs a browser, and none was found: {HOW_TO}")
-    # Exit hooks run last in, first out: make weakref's (which removes the browser's folder) older than
-    # kaleido's (which ends the browser).
+    # Exit hooks run in reverse order of registration. Register the hook of weakref (which removes
+    # the browser's folder) before that of kaleido (which ends the browser).
     weakref.finalize(_one_at_a_time, int)
     log.info("starting %s", find_browser())
     page = kaleido.PageGenerator(mathjax=False)
-    page.header += "<style>@page { margin: 0 }</style>"  # kaleido's own 0.1 in cuts the figure off
+    page.header += (
+        "<style>@page { margin: 0 }</style>"  # kaleido's default margin of 0.1 in crops the figure
+    )
     kaleido.start_sync_server(silence_warnings=True, page_generator=page)
 
 
 def render(figure: go.Figure, form: str, scale: float = 1.0) -> bytes:
-    """The bytes of a figure as "pdf", "svg" or "png", at the width and height of its layout.
+    """Render a figure as "pdf", "svg" or "png" at the size of its layout.
 
-    The first call starts the browser (seconds), later ones take about 0.15 s.
+    The first call starts the browser (seconds); later calls take about 0.15 s.
 
     Args:
-        figure: What to draw.
+        figure: Figure to render.
         form: "pdf", "svg" or "png".
         scale: Pixels of a PNG per pixel of the layout.
 
     Raises:
-        NoBrowserError: If there is no browser; says how to get one.
+        NoBrowserError: If there is no browser; the message explains how to install one.
     """
     with _one_at_a_time:
         _start()

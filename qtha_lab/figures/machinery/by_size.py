@@ -1,4 +1,7 @@
-"""What several figures draw: a measure against a size, a line per label through the means over seeds, a dot per seed."""
+"""Plot of a measurement against a size, shared by several figures.
+
+Each label has a line through the means over seeds, and each seed a dot.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,7 +16,7 @@ from qtha_lab.figures.machinery.table import written
 
 
 class Sized(NamedTuple):
-    """The value that one arm came to with one seed; `size` is None of an arm that has none, which is a line across."""
+    """Value of one label with one seed; `size` is None for a horizontal line."""
 
     label: str
     size: float | None
@@ -22,7 +25,7 @@ class Sized(NamedTuple):
 
 
 def means(points: Iterable[Sized]) -> dict[str, list[tuple[float | None, float]]]:
-    """The mean of each label at each of its sizes, ascending.
+    """Return the mean of each label at each of its sizes, ascending.
 
     Example:
         >>> means([Sized("a", 2, 0, 1.0), Sized("a", 2, 1, 3.0), Sized("b", None, 0, 5.0)])
@@ -38,7 +41,7 @@ def means(points: Iterable[Sized]) -> dict[str, list[tuple[float | None, float]]
 
 
 def ends(points: Iterable[Sized]) -> str:
-    """The mean of each label at its largest size, in words."""
+    """Describe the mean of each label at its largest size."""
     words = []
     for label, line in means(points).items():
         size, mean = line[-1]
@@ -55,15 +58,15 @@ def draw(
     log: bool = False,
     joined: bool = True,
 ) -> go.Figure:
-    """The lines and dots.
+    """Draw the lines and dots.
 
     Args:
-        points: One for every label, size and seed.
-        size: What the sizes are, as in `labels`.
-        value: What the values are, as in `labels`.
-        page_style: The page.
-        log: Whether the values are drawn by their logarithms.
-        joined: Whether lines go through the means; without them dots alone are drawn.
+        points: One point per label, size and seed.
+        size: Name of the sizes in `labels`.
+        value: Name of the values in `labels`.
+        page_style: Theme and size of the page.
+        log: Use a logarithmic axis for the values.
+        joined: Draw lines through the means; otherwise draw only dots and means.
     """
     figure, lines = go.Figure(), means(points)
     styles = themes.distinct_styles(lines)

@@ -1,6 +1,6 @@
-"""A blank page on which one unit is one pixel, for diagrams that are no plots; y grows downward.
+"""Blank page in pixel units for diagrams without axes; y grows downward.
 
-Text, boxes and lines with exact sizes; what they mean is decided by the figure functions.
+Draws text, boxes and lines with exact sizes.
 """
 
 from qtha_lab.figures.machinery import theme as themes
@@ -11,7 +11,7 @@ Place = tuple[float, float]
 
 
 class Canvas:
-    """Collects strokes, boxes, texts and hover spots, then gives the plotly figure."""
+    """Collector of strokes, boxes, texts and hover spots for a plotly figure."""
 
     def __init__(self, page_style: PageStyle):
         self.page_style = page_style
@@ -22,12 +22,12 @@ class Canvas:
         self.spots: list[tuple[Place, str]] = []
 
     def stroke(self, start: Place, end: Place, width: float = 1.0) -> None:
-        """A straight line behind everything else.
+        """Add a straight line behind everything else.
 
         Args:
             start: (x, y) in pixels, y downward.
             end: (x, y) in pixels.
-            width: In units of the page's line.
+            width: Width in units of the page's line width.
         """
         line = {"width": width * self.page_style.line, "color": self.page_style.inks.text}
         (x0, y0), (x1, y1) = start, end
@@ -37,13 +37,13 @@ class Canvas:
     def box(
         self, middle: Place, size: tuple[float, float], fill: str, radius: bool = False
     ) -> None:
-        """A filled rectangle or ellipse, in front of the strokes.
+        """Add a filled rectangle or ellipse in front of the strokes.
 
         Args:
             middle: (x, y) in pixels.
             size: (width, height) in pixels.
-            fill: Its colour.
-            radius: Whether it is an ellipse.
+            fill: Fill colour.
+            radius: Draw an ellipse.
         """
         (x, y), (width, height) = middle, size
         self.boxes.append({
@@ -60,28 +60,28 @@ class Canvas:
         side: str = "middle center",
         boxed: bool = False,
     ) -> None:
-        """A text at a place.
+        """Add a text at a position.
 
         Args:
             at: (x, y) in pixels.
-            words: The text; `<br>` breaks a line.
-            font: Its size in pixels; None is the page's.
-            side: On which side of the place it stands, as plotly's textposition.
-            boxed: Whether it stands on a box, which is light on a page of either theme.
+            words: Text; `<br>` breaks a line.
+            font: Font size in pixels; None uses the page's.
+            side: Side of the position, as plotly's textposition.
+            boxed: The text stands on a box, which is light in both page themes.
         """
         ink = themes.INKS["light"].text if boxed and self.page_style.theme == "page" else ""
         self.texts.setdefault((font or self.page_style.font, side, ink), []).append((at, words))
 
     def dot(self, at: Place) -> None:
-        """A filled dot, as of a control."""
+        """Add a filled dot, such as a control."""
         self.dots.append(at)
 
     def spot(self, at: Place, words: str) -> None:
-        """A place that tells something when the mouse is over it."""
+        """Add an invisible position with hover text."""
         self.spots.append((at, words))
 
     def figure(self, height: float) -> Unchecked:
-        """The page, as high as asked."""
+        """Return the page with the given height."""
         hidden = {"visible": False, "fixedrange": True}
         return unchecked(
             [*self._texts(), self._dots(), self._spots()],
@@ -121,7 +121,10 @@ class Canvas:
 
 
 def _merged(shapes: list[dict]) -> list[dict]:
-    """Lines, and boxes, that look the same as one path: plotly is as quick with it as with one of them."""
+    """Merge lines and boxes of the same style into one path each.
+
+    plotly draws one path as fast as one shape.
+    """
     alike: dict[str, list[dict]] = {}
     for shape in shapes:
         alike.setdefault(f"{shape['type']} {shape['line']} {shape.get('fillcolor')}", []).append(

@@ -1,7 +1,7 @@
-"""Write a figure to a file, its format by the ending: pdf, svg, png, html, csv, tex or md.
+"""Export of figures to files; the suffix selects the format.
 
-Every format that can holds the runs, the commit and the versions (CSV cannot: it would no longer be
-one), and the same figure written twice gives the same bytes.
+Formats are pdf, svg, png, html, csv, tex and md. Every format except CSV also holds the runs, the
+commit and the versions. The same figure written twice gives identical bytes.
 """
 
 import logging
@@ -26,7 +26,8 @@ EMBEDDERS: dict[str, Callable[[bytes, dict[str, str]], bytes]] = {
     "svg": embed.into_svg,
     "png": embed.into_png,
 }
-# of plotly's own on a page; its button that sends a figure to Plotly's servers is not for research of other people
+# plotly's toolbar without the button that uploads a figure to Plotly's servers: research data stays
+# private
 TOOLBAR = {"displaylogo": False, "showSendToCloud": False}
 FORMATS = (*EMBEDDERS, "html", "csv", "tex", "md")
 
@@ -40,24 +41,24 @@ def export(
     plotlyjs: bool | str = True,
     page_style: PageStyle | None = None,
 ) -> Path:
-    """Write a figure to a file; pictures are drawn at the size of the target.
+    """Write a figure to a file; pictures have the size of the target.
 
     Args:
-        figure: What a figure function gave.
-        path: The ending says the format.
-        target: Where it will stand: one-column (3.5 in), two-column (7.16 in), beamer, poster, screen.
+        figure: Figure from a figure function.
+        path: File; its suffix selects the format.
+        target: Medium: one-column (3.5 in), two-column (7.16 in), beamer, poster or screen.
         theme: "light" or "dark".
-        origin: Runs, commits and versions to write into the file; None is this checkout and versions.
-        plotlyjs: For html: True holds the script (a page that needs nothing else), "directory" puts it
-            beside the page once.
-        page_style: Takes the place of target and theme, with a font, a width, names and a place of the legend.
+        origin: Runs, commits and versions for the file; None uses this checkout and its versions.
+        plotlyjs: For html: True embeds the script (a standalone page), "directory" writes it once
+            beside the page.
+        page_style: Replaces target and theme; also sets font, width, names and legend position.
 
     Returns:
         The path written.
 
     Raises:
-        ValueError: If the ending, target or theme is none of those known.
-        NoBrowserError: If a picture is asked for and there is no browser; says how to get one.
+        ValueError: If the suffix, target or theme is unknown.
+        NoBrowserError: If a picture needs a browser and there is none.
     """
     path = Path(path)
     form = path.suffix.removeprefix(".").lower()
@@ -78,16 +79,18 @@ def export_all(
     formats: Sequence[str] = FORMATS,
     **options,
 ) -> tuple[list[Path], str]:
-    """Write figures in several formats, each under its own name; go on where there is no browser.
+    """Write figures in several formats, each under its own name.
+
+    Without a browser, the remaining formats are still written.
 
     Args:
-        figures: What to write.
-        folder: Where to; made if it is missing.
-        formats: Names of formats, as of `export`.
-        options: As of `export`.
+        figures: Figures to write.
+        folder: Target folder, created if missing.
+        formats: Names of formats, as in `export`.
+        options: Further arguments of `export`.
 
     Returns:
-        The paths written, and a sentence that says why pictures are missing (empty if none is).
+        The written paths, and the reason for missing pictures (empty if none is missing).
     """
     paths, message = [], ""
     for figure in figures:
@@ -135,7 +138,7 @@ def _put_script(folder: Path) -> None:
 def _html(
     figure: "Figure", page_style: PageStyle, words: dict[str, str], plotlyjs: bool | str
 ) -> str:
-    """Write a page with the figure, its caption, and its numbers in a table that unfolds."""
+    """Return a page with the figure, its caption and a collapsible table of its numbers."""
     page_style = PageStyle(page_style.theme, family=page_style.family, names=page_style.names)
     page_part = figure.at(page_style).to_html(
         full_html=False, include_plotlyjs=plotlyjs, div_id=f"figure-{figure.name}",
@@ -173,7 +176,10 @@ details {{ margin-top: 1rem; overflow-x: auto; }}
 
 
 def _tex(figure: "Figure", words: dict[str, str], path: Path) -> str:
-    """The numbers as a LaTeX table; above it, as comments, where they come from and the figure's lines."""
+    """Return a LaTeX table of the numbers, preceded by comments.
+
+    The comments hold the provenance and the LaTeX lines of the figure.
+    """
     from qtha_lab.figures.machinery.labels import escape as tex
 
     include = [

@@ -1,4 +1,4 @@
-"""A figure: something that can be drawn in any look, with its caption, alt text and numbers.
+"""Figure with caption, alt text and numbers, drawable in any page style.
 
 Every figure function returns one.
 """
@@ -37,16 +37,16 @@ def _template(page_style: PageStyle) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Figure:
-    """What a figure function gives back; shows itself in Jupyter.
+    """Result of a figure function; displays itself in Jupyter.
 
     Args:
-        name: The stem of the file it is written to.
-        draw: Makes the plotly figure for a look; the size and template are set afterwards.
-        caption: What is drawn, and what it does not show.
-        alt: The finding, for people who do not see the figure.
-        table: The numbers that are drawn.
-        theme: The theme on the screen.
-        title: What it is called; None is made from the name.
+        name: Stem of the file name.
+        draw: Makes the plotly figure for a page style; size and template are set afterwards.
+        caption: Content of the figure and its limits.
+        alt: Finding in words, as alternative text.
+        table: Numbers of the figure.
+        theme: Theme on the screen.
+        title: Title; None derives it from the name.
 
     Example:
         >>> from qtha_lab.figures import seed_spread
@@ -67,19 +67,25 @@ class Figure:
 
     def __post_init__(self):
         object.__setattr__(self, "title", self.title or self.name.replace("_", " ").capitalize())
-        PageStyle(self.theme)  # refuse an unknown theme before anything is drawn
+        PageStyle(self.theme)  # refuse an unknown theme before drawing
 
     @cached_property
     def plotly(self) -> go.Figure:
-        """The plotly figure for the screen."""
+        """Return the plotly figure for the screen."""
         return self.at(PageStyle(self.theme))
 
     def at(self, page_style: PageStyle) -> go.Figure:
-        """The plotly figure in a look; the drawing may ask for a height or margin of its own."""
+        """Return the plotly figure in a page style.
+
+        The drawing may set its own height or margin.
+        """
         return self._sized(page_style).update_layout(template=page_style.template())
 
     def drawing(self, page_style: PageStyle) -> dict[str, Any]:
-        """What `at` gives as plain data, in less time: plotly does not check the template again."""
+        """Return the content of `at` as plain data.
+
+        This is faster, since plotly does not check the template again.
+        """
         drawn = self.draw(page_style)
         if isinstance(drawn, Unchecked) and page_style.on_screen:
             drawing = drawn.plain()
@@ -108,11 +114,11 @@ class Figure:
         return figure
 
     def svg(self) -> str:
-        """The figure as an SVG drawn without a browser, readable on a light and on a dark page."""
+        """Return the figure as SVG without a browser, readable on light and dark pages."""
         return still.svg(self.drawing(PageStyle("page")), self.alt)
 
     def export(self, path: Path | str, **options) -> Path:
-        """Write it to a file, the format by the ending (see `qtha_lab.figures.machinery.export.export`)."""
+        """Write the figure to a file (see `qtha_lab.figures.machinery.export.export`)."""
         return export(self, path, **options)
 
     def _ipython_display_(self) -> None:
@@ -122,7 +128,7 @@ class Figure:
             if page := bundle.get(PLOTLY):
                 page["config"] = {**page.get("config", {}), **TOOLBAR}
             display({**bundle, "image/svg+xml": self.svg(), "text/plain": self.alt}, raw=True)
-        else:  # a renderer that opens a window, or none
+        else:  # a renderer that opens a window, or no renderer
             display(self.plotly)
         caption = f'<span style="opacity:.75">{escape(self.caption)}</span>'
         display(HTML(f'<p role="note" aria-label="{escape(self.alt)}">{caption}</p>'))

@@ -1,6 +1,7 @@
-"""What quantities are called on axes and in tables, with units, and the same for LaTeX.
+"""Labels of quantities on axes and in tables, with units, also for LaTeX.
 
-Measures of a run come from `qtha_lab.core.metrics`. A name that is not listed is shown as it is.
+Measurements of a run come from `qtha_lab.core.metrics`. A name that is not listed is shown
+unchanged.
 """
 
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from qtha_lab.core.metrics import MEASURES
 
 
 class Label(NamedTuple):
-    """The words of a quantity, its unit and its symbol in LaTeX's mathematics."""
+    """Words of a quantity, its unit and its symbol in LaTeX mathematics."""
 
     words: str
     unit: str = ""
@@ -51,14 +52,14 @@ LABELS = {
 
 
 def label_of(name: str) -> Label:
-    """The label of a quantity by its name in our data; that of a method is its name."""
+    """Return the label of a quantity by its name; a method's label is its name."""
     if measure := MEASURES.get(name):
         return Label(measure.words, measure.unit, measure.symbol)
     return LABELS.get(name) or Label(name if "(" in name else name.replace("_", " "))
 
 
 def axis(name: str) -> str:
-    """An axis title with its unit.
+    """Return an axis title with its unit.
 
     Example:
         >>> axis("eval_loss"), axis("n_qubits"), axis("hub_score")
@@ -69,7 +70,7 @@ def axis(name: str) -> str:
 
 
 def latex(name: str) -> str:
-    r"""An axis title for LaTeX, with the symbol in front of the unit.
+    r"""Return an axis title for LaTeX, with the symbol in front of the unit.
 
     Example:
         >>> print(latex("eval_loss"))
@@ -90,7 +91,7 @@ SPECIAL = {c: "\\" + c for c in "&%$#_{}"} | {
 
 
 def escape(text: str) -> str:
-    r"""Text as LaTeX sets it, with every engine: specials escaped, our symbols as mathematics.
+    r"""Escape text for LaTeX; symbols become mathematics, for every engine.
 
     Example:
         >>> print(escape("qtha(init=balanced_2) 5 % ± 1"))

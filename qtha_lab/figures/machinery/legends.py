@@ -1,6 +1,6 @@
-"""Names as short as tell lines apart, names at the ends of lines, and dashes that hide no data.
+"""Legend labels: short unique names, names at line ends, and dash lengths.
 
-Works on a drawn figure; where a legend stands is the look's to say.
+Works on a drawn figure. The page style sets the position of the legend.
 """
 
 import logging
@@ -16,20 +16,20 @@ from qtha_lab.figures.machinery.parts import layout_of, traces_of
 
 log = logging.getLogger(__name__)
 
-# Of each dash: drawn and left out in turn, in widths of the line. plotly's own are up to 15 pixels long.
+# Alternating lengths of dashes and gaps, in widths of the line. plotly's own are up to 15 pixels long.
 DASHES = {
     "dash": (4, 2), "dot": (1, 1.6), "dashdot": (4, 1.6, 1, 1.6), "longdash": (6.5, 2),
     "longdashdot": (6.5, 1.6, 1, 1.6),
 }  # fmt: skip
 NEAR = 0.1  # of the width, from the right edge
-BETWEEN = 1.15  # font sizes from one name to the next
+BETWEEN = 1.15  # distance between names, in font sizes
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
-    """Shorten each label to the fewest options that tell it from the others of its method.
+    """Shorten each label to the fewest options that distinguish it within its method.
 
-    Options that are equal in all labels of a method go first, then those that the rest makes redundant, the last
-    of a label first.
+    Options that are equal in all labels of a method are dropped first. Then redundant options are
+    dropped, starting with the last of a label.
 
     Example:
         >>> short_names(["lora(r=2,learning_rate=0.01)", "lora(r=8,learning_rate=0.01)", "qtha(r=4,waist=16)"])
@@ -46,7 +46,7 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def _fewest_options(members: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Drop options of labels of one method, as long as all that differ stay different."""
+    """Drop options of one method's labels while different labels stay different."""
     options = dict(members)
     count = _different(options)
     places: dict[str, int] = {}
@@ -61,7 +61,7 @@ def _fewest_options(members: Mapping[str, dict[str, Any]]) -> dict[str, dict[str
 
 
 def _different(options: Mapping[str, dict[str, Any]], key: str | None = None) -> int:
-    """Count how many labels differ in their options, or in one of them."""
+    """Count the labels that differ in their options, or in one option."""
     return len(
         {repr(sorted(of.items()) if key is None else of.get(key)) for of in options.values()}
     )
@@ -76,20 +76,20 @@ def _parts(label: str) -> tuple[str, dict[str, Any]]:
 
 
 def labels_in(figure: go.Figure) -> list[str]:
-    """The names that a legend of a figure shows."""
+    """Return the names that a legend of a figure shows."""
     return list(
         dict.fromkeys(t.name for t in traces_of(figure) if t.name and t.showlegend is not False)
     )
 
 
 def rename(figure: go.Figure, names: Mapping[str, str]) -> None:
-    """Give traces other names, by those that they have."""
+    """Rename traces by a mapping from old to new names."""
     for trace in traces_of(figure):
         trace.name = names.get(trace.name, trace.name)
 
 
 def dashes_of(width: float, dash: str) -> str:
-    """A dash as lengths in pixels, for a line of a width.
+    """Return a dash as lengths in pixels, for a line of a given width.
 
     Example:
         >>> dashes_of(1.5, "dash"), dashes_of(1.5, "solid")
@@ -101,7 +101,7 @@ def dashes_of(width: float, dash: str) -> str:
 
 
 def shorten_dashes(figure: go.Figure) -> None:
-    """Give each line dashes in proportion to its width."""
+    """Set the dashes of each line in proportion to its width."""
     for trace in traces_of(figure):
         line = getattr(trace, "line", None)
         if line is not None and line.dash:
@@ -111,11 +111,13 @@ def shorten_dashes(figure: go.Figure) -> None:
 def name_ends(
     figure: go.Figure, names: Sequence[str], font: float, page: tuple[float, float]
 ) -> bool:
-    """Write each name at the right end of its line, clear of the others; whether there are lines for all of them.
+    """Write each name at the right end of its line, without overlaps.
+
+    Returns False, without changes, where a line or the space for its name is missing.
 
     Args:
-        figure: Drawn; its right margin is made wide enough.
-        names: As they stand in the traces.
+        figure: Drawn figure; its right margin is widened for the names.
+        names: Names of the traces.
         font: The size of the names, in pixels.
         page: The width and height of the page, in pixels.
     """
@@ -165,11 +167,13 @@ def name_ends(
 def name_points(
     figure: go.Figure, names: Sequence[str], font: float, page: tuple[float, float]
 ) -> bool:
-    """Write each name beside its point, clear of the others; whether every one has a point of its own.
+    """Write each name beside its point, without overlaps.
+
+    Returns False, without changes, where a name has no single point or the space is missing.
 
     Args:
-        figure: Drawn.
-        names: As they stand in the traces.
+        figure: Drawn figure.
+        names: Names of the traces.
         font: The size of the names, in pixels.
         page: The width and height of the page, in pixels.
     """
@@ -212,7 +216,7 @@ def name_points(
 
 
 def _ends_of_bar(trace: Any) -> list[float]:
-    """The lowest and the highest value that a single point and its bar reach."""
+    """Return the lowest and the highest value of a single point and its error bar."""
     middle, bar = trace.y[0], trace.error_y
     if bar is None or bar.array is None:
         return [middle]
@@ -221,7 +225,10 @@ def _ends_of_bar(trace: Any) -> list[float]:
 
 
 def _reach_the_right(lines: Iterable[Any], log: bool) -> bool:
-    """Whether all lines end near the right edge, so that a name behind an end lies on no other line."""
+    """Return True if all lines end near the right edge.
+
+    A name behind an end then covers no other line.
+    """
     x = [[_scaled(v, log) for v in line.x if v is not None] for line in lines]
     first, last = min(map(min, x)), max(map(max, x))
     return min(values[-1] for values in x) >= last - NEAR * (last - first)

@@ -1,6 +1,6 @@
-"""Words put inside a picture file (title, description, runs, commit, versions), and what varies taken out.
+"""Metadata of picture files: title, description, runs, commit and versions.
 
-Works on bytes that a browser made; draws nothing.
+Adds them to bytes that a browser made, and removes random identifiers and dates. Draws nothing.
 """
 
 import re
@@ -19,11 +19,12 @@ NO_DATE = b"D:19700101000000+00'00'"
 def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
     """Append a document information dictionary to a PDF (an incremental update).
 
-    The dates are those of `SOURCE_DATE_EPOCH`, or none.
+    The dates are those of `SOURCE_DATE_EPOCH`, or absent.
 
     Args:
         data: The PDF, with a classic cross-reference table.
-        words: Text by name; `title` and `description` become Title and Subject, `runs` the Keywords.
+        words: Text by name; `title` and `description` become Title and Subject, `runs` the
+            Keywords.
 
     Source:
         ISO 32000-1:2008, 7.5.6 (incremental updates) and 14.3.3 (document information).
@@ -69,12 +70,12 @@ def _pdf_text(text: str) -> bytes:
 
 
 def into_svg(data: bytes, words: dict[str, str]) -> bytes:
-    """Give an SVG a title, a description and metadata, and its random identifiers fixed names."""
+    """Add a title, description and metadata to an SVG, and fix its random identifiers."""
     text = data.decode()
     if random_id := re.search(r'\bid="defs-([0-9a-f]{6})"', text):
         pattern = rf'((?:\b(?:id|class)="|#)[^"#()]*?){random_id[1]}'
         text = re.sub(pattern, r"\1qtha", text)
-    text = text.replace(' style=""', "", 1)  # now before, now after the viewBox
+    text = text.replace(' style=""', "", 1)  # its position varies around the viewBox
     title, description = (escape(words.get(name, "")) for name in ("title", "description"))
     rest = "; ".join(f"{k}: {v}" for k, v in words.items() if k not in ("title", "description"))
     inside = (

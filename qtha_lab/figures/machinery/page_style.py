@@ -1,6 +1,6 @@
-"""How large and in which ink a figure is drawn: the theme, and the sizes of where it will stand.
+"""Page styles of figures: theme, and sizes of the target medium.
 
-Lengths are in CSS pixels (96 to the inch), as plotly takes them; a font of 8 pt is 10.67 of them.
+Lengths are in CSS pixels (96 to the inch), as in plotly; a font of 8 pt has 10.67 pixels.
 """
 
 import math
@@ -20,16 +20,17 @@ from qtha_lab.figures.machinery.parts import Unchecked, layout_of
 PIXELS_PER_INCH = 96
 PIXELS_PER_POINT = PIXELS_PER_INCH / 72
 LEGENDS = ("auto", "below", "above", "ends", "none")
-MOST_LEGEND = 0.15  # of the height, beyond which names go to the ends of lines where they can
-# plotly's own: the height of a line over the font size; of a legend's key and between two, in pixels
+MOST_LEGEND = 0.15  # of the height; a higher legend moves to the ends of the lines where possible
+# plotly's own: line height over font size; height of a legend key and gap, in pixels
 LINE, KEY, BETWEEN = 1.3, 16, 3
 LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and Arial
 
 
 class Target(NamedTuple):
-    """A place for a figure: its width, height over width, and sizes of text, lines and markers.
+    """Target medium: width, aspect ratio, and sizes of text, lines and markers.
 
-    It is drawn smaller by `zoom` and enlarged when written, since plotly's legend keys have one size.
+    A figure is drawn smaller by `zoom` and enlarged on export, since plotly's legend keys have a
+    fixed size.
     """
 
     width_inches: float
@@ -38,7 +39,7 @@ class Target(NamedTuple):
     line_points: float
     marker_points: float
     zoom: float = 1.0
-    tallest: float = 1.5  # height over width that a legend may not push a plot beyond
+    tallest: float = 1.5  # largest height over width to which a legend may extend a figure
 
 
 # Source: the two column widths are those of IEEE journals; a beamer slide (16:9) is 6.3 in wide.
@@ -53,18 +54,20 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class PageStyle:
-    """A theme at a target, which is all that a drawing function is told about its page.
+    """Page style of a figure: a theme at a target medium.
+
+    Drawing functions use no other information about the page.
 
     Attributes:
         theme: "light", "dark" or "page".
-        target: Where it will stand, of `TARGETS`.
-        family: The font; "" is the theme's.
-        points: The font's size; 0 is the target's.
-        inches: The width; 0 is the target's.
-        names: What labels are called in the figure, as pairs of label and name.
-        legend: Where the names of lines stand: above or below the axes, at the ends of the lines, or nowhere; "auto"
-            is below; where that would take too much of the height at the ends of the lines, beside single points, or else
-            below without what all of a method have alike.
+        target: Target medium, a name in `TARGETS`.
+        family: Font family; "" uses the theme's.
+        points: Font size; 0 uses the target's.
+        inches: Width; 0 uses the target's.
+        names: Display names in the figure, as pairs of label and name.
+        legend: Position of line names: "above" or "below" the axes, at the "ends" of lines, or
+            "none". "auto" is below. If that is too high, it is at line ends or single points,
+            or else below without the options that all labels of a method share.
 
     Example:
         >>> paper = PageStyle(target="one-column")
@@ -88,21 +91,21 @@ class PageStyle:
                 raise Refusal(f"{name} must be above 0 and at most {most}, not {value:g}")
         if self.target not in TARGETS:
             raise Refusal(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
-        self.inks  # noqa: B018  (refuses an unknown theme before any drawing)
+        self.inks  # noqa: B018  (refuses an unknown theme before drawing)
 
     @property
     def inks(self) -> themes.Inks:
-        """The colours of text, grid and paper."""
+        """Colours of text, grid and paper."""
         return themes.inks(self.theme)
 
     @property
     def on_screen(self) -> bool:
-        """Whether the width is the reader's window."""
+        """True if the width is that of the reader's window."""
         return self.target == "screen"
 
     @property
     def narrow(self) -> bool:
-        """Whether two panels side by side would be too small to read."""
+        """True if two panels side by side would be too small to read."""
         return self.width / self.font < 36
 
     zoom = cached_property(lambda self: TARGETS[self.target].zoom)
@@ -121,15 +124,15 @@ class PageStyle:
         return points * PIXELS_PER_POINT / self.zoom
 
     def text_width(self, text: str, font: float | None = None) -> float:
-        """About how wide a text is; the longest of its lines."""
+        """Estimate the width of a text in pixels, that of its longest line."""
         return max(map(len, text.split("<br>"))) * LETTER * (font or self.font)
 
     def name_of(self, label: str) -> str:
-        """What a label is called here: by this figure, else by its title."""
+        """Return the display name of a label: that of this figure, else its title."""
         return dict(self.names).get(label, shown(label))
 
     def wrap(self, text: str, width: float) -> str:
-        """The text broken after commas and spaces so that it fits a width, joined by `<br>`."""
+        """Break a text after commas and spaces to fit a width, joined by `<br>`."""
         lines, text = [""], self.name_of(text)
         for piece in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
             if lines[-1] and self.text_width(lines[-1] + piece) > width:
@@ -138,9 +141,9 @@ class PageStyle:
         return "<br>".join(line.rstrip() for line in lines)
 
     def template(self) -> go.layout.Template:
-        """The theme's template with this target's sizes."""
+        """Return the theme's template with this target's sizes."""
         template = go.layout.Template(themes.template(self.theme))
-        layout = cast(Any, template.layout)  # plotly leaves it untyped
+        layout = cast(Any, template.layout)  # plotly has no type for it
         layout.font.size = self.font
         if self.family:
             layout.font.family = self.family
@@ -153,7 +156,7 @@ class PageStyle:
             axis.tickwidth = axis.linewidth
             if self.theme == "page":
                 axis.ticklabeloverflow = (
-                    "allow"  # else plotly measures every label at every movement
+                    "allow"  # otherwise plotly measures every label at every redraw
                 )
         layout.margin = {
             "l": 3.4 * self.font,
@@ -164,11 +167,11 @@ class PageStyle:
         return template
 
     def line_of(self, label: str, style: dict[str, str] | None = None, **changes) -> go.Scatter:
-        """A line with markers in the style of a method, as thick and large as this page wants it."""
+        """Return a line with markers in a method's plot style and this page's sizes."""
         return go.Scatter(self.plain_line(label, style)).update(changes)
 
     def plain_line(self, label: str, style: dict[str, str] | None = None) -> dict[str, Any]:
-        """What `line_of` gives, as plain data (see `parts.unchecked`)."""
+        """Return the content of `line_of` as plain data (see `parts.unchecked`)."""
         style = style or themes.method_style(label)
         line = {"color": style["color"], "dash": style["dash"], "width": self.line}
         marker = {"symbol": style["symbol"], "size": self.marker, "color": style["color"]}
@@ -178,7 +181,7 @@ class PageStyle:
         }  # fmt: skip
 
     def colorbar(self, title: str, ticks: dict) -> dict:
-        """A colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""
+        """Return a colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""
         font = {"size": self.font}
         small = {"size": self.small}
         return {"title": {"text": title, "font": font}, "thickness": self.font, "tickfont": small,
@@ -193,9 +196,10 @@ class PageStyle:
     def with_legend(
         self, figure: go.Figure | Unchecked, names: Sequence[str]
     ) -> go.Figure | Unchecked:
-        """The figure with a legend of these names where the look has it, as much higher as it needs.
+        """Return the figure with a legend of these names, extended by its height.
 
-        Names go in columns as wide as the widest; one that is wider than the page is wrapped.
+        The page style sets its position. Names stand in columns as wide as the widest name; a name
+        wider than the page is wrapped.
         """
         whole = list(dict.fromkeys(names))
         names = [self.wrap(name, self.width - 6 * self.font) for name in whole]
@@ -219,7 +223,10 @@ class PageStyle:
         return figure.update_layout(**self._legend(names, layout_of(figure).height))
 
     def _room(self, names: Sequence[str]) -> tuple[float, float, float]:
-        """The font of a legend below or above, the width of its widest name, and its height."""
+        """Return the legend's font size, the width of its widest name, and its height.
+
+        The legend stands above or below the axes.
+        """
         below = self.legend != "above"
         font = self.small if below else self.font
         widest = max(self.text_width(name, font) for name in names) + 0.4 * font
@@ -230,13 +237,13 @@ class PageStyle:
         return font, widest, room + (0.4 if below else 0.9) * font
 
     def _legend(self, names: Sequence[str], height: float | None) -> dict[str, Any]:
-        """What a layout says of a legend below or above, and how high the figure becomes with it."""
+        """Return the layout entries of a legend above or below, with the new figure height."""
         font, widest, room = self._room(names)
         legend = {
             "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
             "yref": "container", "bgcolor": "rgba(0,0,0,0)",
-            "maxheight": 1.0,  # plotly cuts a legend off at half of the height otherwise
+            "maxheight": 1.0,  # otherwise plotly cuts a legend off at half of the height
         }  # fmt: skip
         height = (height or self.height) + max(0, room - 2.5 * self.font)
         height = min(height, self.width * TARGETS[self.target].tallest)

@@ -1,4 +1,4 @@
-"""Where a figure comes from, as plain words that fit into every format: runs, commit, versions.
+"""Provenance of a figure as plain text for every format: runs, commit and versions.
 
 Holds no time, so that the same figure written twice is the same file.
 """
@@ -20,7 +20,7 @@ PACKAGES = ("qtha-lab", "plotly", "kaleido")
 
 
 def versions() -> dict[str, str]:
-    """The versions of the libraries that draw a figure, by name."""
+    """Return the versions of the drawing libraries by name."""
     numbers = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Origin:
-    """The runs behind a figure, the commits they ran at, and the versions that drew it.
+    """Runs behind a figure, their commits, and the versions that drew the figure.
 
     Example:
         >>> origin = Origin(runs=["r1", "r2"], commits=["abc"], versions={"plotly": "7.1.0"})
@@ -45,7 +45,7 @@ class Origin:
     versions: dict[str, str] = field(default_factory=versions)
 
     def words(self) -> dict[str, str]:
-        """What is known, as text by name."""
+        """Return the known provenance as text by name."""
         texts = {
             "runs": ", ".join(self.runs),
             "commit": ", ".join(dict.fromkeys(self.commits)),
@@ -55,7 +55,7 @@ class Origin:
 
 
 def this_checkout() -> list[str]:
-    """The commit of the code that draws, where it lies in a git checkout."""
+    """Return the commit of the drawing code, if it is in a git checkout."""
     if not (paths.CHECKOUT / ".git").exists():
         return []
     words = ["git", "-C", str(paths.CHECKOUT), "rev-parse", "HEAD"]
@@ -68,7 +68,7 @@ def this_checkout() -> list[str]:
 
 
 def build_date(form: str) -> str | None:
-    """The time that `SOURCE_DATE_EPOCH` gives, in UTC; None where it is not set.
+    """Return the UTC time of `SOURCE_DATE_EPOCH`; None where it is not set.
 
     Source:
         https://reproducible-builds.org/specs/source-date-epoch/

@@ -1,6 +1,6 @@
-"""Every figure function by name, each with data that it can draw at once.
+"""Registry of figure functions, each with example data.
 
-A function registers itself with `@figure_function`; tests and the gallery go through all of them.
+A function registers itself with `@figure_function`. Tests and the gallery draw all of them.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from qtha_lab.figures.machinery.figure import Figure
 
 
 class FigureFunction(NamedTuple):
-    """A figure function and what gives it example arguments."""
+    """Figure function with a function that returns example arguments."""
 
     name: str
     make: Callable[..., Figure]
     arguments: Callable[[], dict[str, Any]]
 
     def example(self, **changes: Any) -> Figure:
-        """The figure of the example data."""
+        """Return the figure of the example data."""
         return self.make(**{**self.arguments(), **changes})
 
 
@@ -26,10 +26,10 @@ FIGURES: Registry[FigureFunction] = Registry("figure", "qtha_lab.figures", group
 
 
 def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
-    """Register the function below.
+    """Register the decorated function.
 
     Args:
-        example: Gives keyword arguments that it can draw at once, for tests and the gallery.
+        example: Returns example keyword arguments, for tests and the gallery.
 
     Example:
         >>> [entry.name for entry in figure_functions()][:2]
@@ -47,5 +47,5 @@ def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
 
 
 def figure_functions() -> list[FigureFunction]:
-    """All figure functions, by name."""
+    """Return all figure functions, by name."""
     return list(FIGURES.values())

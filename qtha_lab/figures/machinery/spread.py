@@ -1,6 +1,7 @@
-"""The spread of a mean over seeds: its ends, the words for them, and bars in the place of many bands.
+"""Spread of a mean over seeds: interval ends, their description, and error bars.
 
-Rows of evaluation count as fixed here; intervals over seeds and rows are those of `qtha_lab.studies.comparison.paired`.
+Evaluation rows count as fixed here. `qtha_lab.studies.comparison.paired` computes intervals over
+seeds and rows.
 """
 
 from collections.abc import Sequence
@@ -10,15 +11,15 @@ import numpy as np
 from jaxtyping import Float
 
 Numbers = Sequence[float] | np.ndarray
-LEAST_SEEDS = 3  # of an interval; of fewer, the smallest and the largest value are drawn
-MOST_BANDS = 3  # bands in one panel; more hide each other, and bars are drawn
+LEAST_SEEDS = 3  # fewest seeds of an interval; fewer seeds show the smallest and the largest value
+MOST_BANDS = 3  # bands in one panel; more would hide each other, and error bars replace them
 LEVEL = 0.05
 
 
 def ends_over_seeds(
     values: Float[np.ndarray, "seeds points"],
 ) -> tuple[Float[np.ndarray, "points"], Float[np.ndarray, "points"]]:
-    """Compute the ends of a 95 % interval of the mean over seeds; of two seeds, both values.
+    """Compute the 95 % interval of the mean over seeds; of two seeds, both values.
 
     Example:
         >>> low, high = ends_over_seeds(np.array([[1.0], [2.0], [3.0]]))
@@ -57,7 +58,7 @@ def error_bar(mean: Numbers, low: Numbers, high: Numbers, width: float) -> dict[
         mean: Values of the line.
         low: Lower ends.
         high: Upper ends.
-        width: Of a stroke, in pixels.
+        width: Stroke width in pixels.
     """
     middle = np.asarray(mean)
     return {

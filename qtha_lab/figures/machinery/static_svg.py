@@ -1,6 +1,7 @@
-"""A figure as SVG, written by hand: what stands where no script runs and no browser draws.
+"""Static SVG of a figure, drawn without scripts and without a browser.
 
-Draws what this package's figures hold (`still_marks`) on their axes (`still_axes`); not all of plotly.
+Draws the traces of this package's figures (`static_svg_marks`) on their axes (`still_axes`), not
+all of plotly.
 """
 
 import re
@@ -24,13 +25,13 @@ SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 
 
 def svg(drawing: dict[str, Any], alt: str, below: bool = True, hover: bool = False) -> str:
-    """The picture, with its finding below it.
+    """Return the picture with its finding below.
 
     Args:
-        drawing: A figure as `parts.plain` gives it.
-        alt: The finding in words.
-        below: Whether it is written there; where a page says it beside the picture, it is the picture's title alone.
-        hover: Whether bars say their values under a pointer.
+        drawing: Figure as plain data from `parts.plain`.
+        alt: Finding in words.
+        below: Write the finding below the picture; otherwise it is only the picture's title.
+        hover: Show the values of bars on hover.
 
     Example:
         >>> line = {"type": "scatter", "x": [0, 1], "y": [1, 2], "mode": "lines", "name": "lora"}
@@ -61,7 +62,7 @@ def svg(drawing: dict[str, Any], alt: str, below: bool = True, hover: bool = Fal
 
 
 def column(pictures: Sequence[str]) -> str:
-    """Pictures below each other, as one."""
+    """Stack pictures vertically as one picture."""
     sizes = [tuple(map(float, match.groups())) for p in pictures if (match := SIZE.match(p))]
     parts, top = [], 0.0
     for picture, (_, height) in zip(pictures, sizes, strict=True):
@@ -84,7 +85,7 @@ def _page(width: float, height: float, alt: str, parts: list[str], escaped: bool
 def _plots(
     data: list[dict], layout: dict, box: tuple[float, float, float, float], hover: bool
 ) -> list[str]:
-    """Draw every pair of axes with its traces, shapes and annotations, from back to front."""
+    """Draw every pair of axes with traces, shapes and annotations, from back to front."""
     pairs = list(dict.fromkeys(map(_pair, data))) or [("x", "y")]
     axes = {
         name: _axis(name, data, layout, box)
@@ -114,7 +115,7 @@ def _pair(trace: dict) -> tuple[str, str]:
 def _axis(
     name: str, data: list[dict], layout: dict, box: tuple[float, float, float, float]
 ) -> Axis:
-    """Make an axis over its share of the box, from the values of its traces."""
+    """Return an axis over its share of the box, from the values of its traces."""
     letter, along = name[0], box[:2] if name[0] == "x" else box[2:]
     stated = layout.get(f"{letter}axis{name[1:]}") or {}
     low, high = stated.get("domain") or (0, 1)
@@ -128,7 +129,7 @@ def _axis(
 def _shapes(
     layout: dict, axes: dict[str, Axis], pages: dict[str, Axis]
 ) -> tuple[list[str], list[str]]:
-    """Draw the shapes that lie behind the traces, and those in front of them."""
+    """Draw the shapes behind the traces and those in front of them."""
     shapes = layout.get("shapes") or ()
     behind = [_shape(shape, axes, pages) for shape in shapes if shape.get("layer") == "below"]
     before = [_shape(shape, axes, pages) for shape in shapes if shape.get("layer") != "below"]
@@ -147,14 +148,14 @@ def _traces(data: list[dict], layout: dict, axes: dict[str, Axis]) -> list[str]:
 
 
 def _hover_spots(data: list[dict], axes: dict[str, Axis]) -> list[str]:
-    """Draw transparent bars that show their values under a pointer."""
+    """Draw transparent bars that show their values on hover."""
     bars = [trace for trace in data if trace.get("type") == "bar"]
     spots = [marks.spots_of_bars(bar, *(axes[name] for name in _pair(bar))) for bar in bars]
     return [part for of_bar in spots for part in of_bar]
 
 
 def _reach(letter: str, traces: list[dict]) -> list[float]:
-    """How far bars and cells reach beyond their middles, where these are numbers."""
+    """Return the outer edges of bars and cells with numeric positions."""
     reach = []
     for trace in traces:
         kind, values = trace.get("type"), trace.get(letter) or []
@@ -167,7 +168,10 @@ def _reach(letter: str, traces: list[dict]) -> list[float]:
 
 
 def _group(trace: dict, data: list[dict], layout: dict) -> tuple[int, int]:
-    """Which of the bars of its axes it is, and of how many; 0 of 1 where they lie over each other."""
+    """Return the index of a bar trace in its group, and the group size.
+
+    The result is (0, 1) for a trace that is not grouped.
+    """
     if trace.get("type") != "bar" or layout.get("barmode", "group") != "group":
         return 0, 1
     beside = [t for t in data if t.get("type") == "bar" and t.get("xaxis") == trace.get("xaxis")]
@@ -175,7 +179,7 @@ def _group(trace: dict, data: list[dict], layout: dict) -> tuple[int, int]:
 
 
 def _at(part: dict, letter: str, values: list, axes: dict[str, Axis], pages: dict[str, Axis]):
-    """Pixels of what stands on an axis, on a share of one, or on a share of the page."""
+    """Return pixels of values on an axis, of axis fractions, or of page fractions."""
     where = part.get(f"{letter}ref") or letter
     if where == "paper":
         return pages[letter].share(values)
@@ -208,7 +212,7 @@ def _note(note: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
 
 
 def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], float]:
-    """Names in rows above the plot, and the height of these."""
+    """Return the legend names in rows above the plot, and their height."""
     named = [t for t in data if t.get("name") and t.get("showlegend", True)]
     if not named or layout.get("showlegend") is False:
         return [], 0.0
@@ -233,7 +237,7 @@ def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], fl
 
 
 def _colorbar(trace: dict) -> tuple[dict, Any, float, float] | None:
-    """Its bar, its scale and the values at its ends, of a trace that has one."""
+    """Return the colour bar of a trace, its scale and its limits; None without one."""
     part = trace if trace.get("type") == "heatmap" else trace.get("marker") or {}
     bar = part.get("colorbar")
     if not bar:
@@ -247,7 +251,7 @@ def _colorbar(trace: dict) -> tuple[dict, Any, float, float] | None:
 def _bar(
     bar: dict, scale: Any, low: float, high: float, box: tuple[float, float, float, float]
 ) -> list[str]:
-    """The colours from low to high, beside the plot they belong to."""
+    """Draw the colours from low to high beside their plot."""
     left, right, bottom, top = box
     x = left + bar["x"] * (right - left) if "x" in bar else right + 12
     tall = bar.get("len", 1) * (bottom - top) - 24

@@ -1,6 +1,6 @@
-"""What is drawn on the axes of a picture written by hand: lines, marks, bars, cells, shapes and notes.
+"""Marks of a static SVG: lines, markers, bars, cells, shapes and annotations.
 
-Takes plain plotly traces; draws what this package's figures hold, not all that plotly knows.
+Takes plain plotly traces. Draws the traces of this package's figures, not all of plotly.
 """
 
 import itertools
@@ -18,8 +18,8 @@ from qtha_lab.figures.machinery.still_axes import Axis, text
 DASHES = {
     "dash": "9 5", "dot": "2 4", "dashdot": "9 4 2 4", "longdash": "14 6", "longdashdot": "14 5 2 5",
 }  # fmt: skip
-BAR = 0.85  # of the room that a bar has
-VALUE = re.compile(r"%\{(\w+)(?:\[(\d+)\])?(?::([^}]*))?\}")  # in what plotly says under a pointer
+BAR = 0.85  # width of a bar over the width available
+VALUE = re.compile(r"%\{(\w+)(?:\[(\d+)\])?(?::([^}]*))?\}")  # fields in a plotly hovertemplate
 STRIPE = 4.0  # pixels from one stripe of a hatched bar to the next
 CORNERS = {
     "square": "M-1 -1H1V1H-1Z", "diamond": "M0 -1.3L1.3 0L0 1.3L-1.3 0Z", "triangle-up": "M0 -1.2L1.1 .9H-1.1Z",
@@ -31,14 +31,14 @@ CORNERS = {
 
 
 def trace(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int] = (0, 1)) -> list[str]:
-    """A trace as parts of an SVG.
+    """Draw a trace as SVG elements.
 
     Args:
-        trace: A scatter, bar or heatmap.
-        x: Its x axis.
-        y: Its y axis.
-        ink: The colour of what has none of its own.
-        group: Of bars: the place among those that share the room beside each other, and their number.
+        trace: Scatter, bar or heatmap trace.
+        x: X axis of the trace.
+        y: Y axis of the trace.
+        ink: Default colour.
+        group: For bars, the index in the group of adjacent bars, and the group size.
     """
     if trace.get("type") == "bar":
         return _bars(trace, x, y, ink, group)
@@ -46,13 +46,13 @@ def trace(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int] = (0, 
 
 
 def band(low: dict, high: dict, x: Axis, y: Axis) -> str:
-    """What lies between two lines, in the colour that the second fills it with.
+    """Draw the band between two lines, in the fill colour of the second.
 
     Args:
-        low: The first line, a scatter.
-        high: The second, which says the colour.
-        x: Their x axis.
-        y: Their y axis.
+        low: First line, a scatter trace.
+        high: Second line, which sets the colour.
+        x: X axis of the lines.
+        y: Y axis of the lines.
     """
     points = [
         f"{a:.1f},{b:.1f}"
@@ -81,7 +81,7 @@ def _scatter(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
 
 
 def _steps(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The corners of steps through places: along first, then up or down."""
+    """Return the corners of steps through points: horizontal first, then vertical."""
     corners = [
         corner
         for (_, before), (a, b) in itertools.pairwise(places)
@@ -91,7 +91,7 @@ def _steps(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _runs(places: Sequence[tuple[float, float]]) -> Iterator[str]:
-    """Points of unbroken lines."""
+    """Yield the points of unbroken line segments."""
     run: list[str] = []
     for a, b in [*places, (math.nan, math.nan)]:
         if math.isfinite(a) and math.isfinite(b):
@@ -102,7 +102,7 @@ def _runs(places: Sequence[tuple[float, float]]) -> Iterator[str]:
 
 
 def stroke(trace: dict, ink: str) -> str:
-    """The attributes of a trace's line."""
+    """Return the SVG attributes of a trace's line."""
     line = trace.get("line") or {}
     dash = DASHES.get(line.get("dash", ""))
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
@@ -111,7 +111,7 @@ def stroke(trace: dict, ink: str) -> str:
 
 
 def color_of(trace: dict, ink: str) -> str:
-    """The colour of a trace."""
+    """Return the colour of a trace."""
     for part in ("line", "marker"):
         color = (trace.get(part) or {}).get("color")
         if isinstance(color, str):
@@ -133,7 +133,7 @@ def _markers(trace: dict, places: Sequence[tuple[float, float]], ink: str) -> li
 
 
 def _spots(trace: dict, places: Sequence[tuple[float, float]], marker: dict) -> list[str]:
-    """Places that are not seen and say something under the mouse."""
+    """Draw invisible circles with hover text."""
     words = trace.get("hovertext") or []
     radius = marker.get("size", 6) / 2
     return [
@@ -144,14 +144,14 @@ def _spots(trace: dict, places: Sequence[tuple[float, float]], marker: dict) -> 
 
 
 def mark(marker: dict, a: float, b: float, color: str, rotation: float = 0) -> str:
-    """One marker.
+    """Draw one marker.
 
     Args:
-        marker: Its symbol and size.
-        a: Where, along.
-        b: Where, down.
-        color: Of it.
-        rotation: In degrees.
+        marker: Symbol and size.
+        a: Horizontal position in pixels.
+        b: Vertical position in pixels.
+        color: Colour of the marker.
+        rotation: Rotation in degrees.
     """
     symbol, half = marker.get("symbol", "circle"), marker.get("size", 6) / 2
     if symbol.startswith("line"):
@@ -186,18 +186,18 @@ def _words(trace: dict, places: Sequence[tuple[float, float]]) -> list[str]:
 
 
 def _drop(down: str, font: float, words: str) -> float:
-    """From the place of a text to the base line of its first line."""
+    """Return the distance from the position of a text to its first baseline."""
     lines = words.count("<br>") * 1.25 * font
     return {"top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2, "bottom": font}[down]
 
 
 def ends_of_errors(trace: dict, letter: str) -> list[float]:
-    """How far the error bars of a trace reach along an axis, "x" or "y"."""
+    """Return the ends of a trace's error bars along an axis, "x" or "y"."""
     return [end for ends in _ends_of_errors(trace, letter) for end in ends or ()]
 
 
 def _ends_of_errors(trace: dict, letter: str) -> list[tuple[float, float] | None]:
-    """The lower and upper end of every error bar; None where a point has none."""
+    """Return the lower and upper end of every error bar; None for points without one."""
     bars = trace.get(f"error_{letter}") or {}
     if not bars.get("array"):
         return []
@@ -227,7 +227,7 @@ def _errors(
 
 
 def step_of(numbers: np.ndarray) -> float:
-    """How far bars or cells are from each other."""
+    """Return the distance between neighbouring bars or cells."""
     different = np.unique(numbers[np.isfinite(numbers)])
     return float(np.diff(different).min()) if len(different) > 1 else 1.0
 
@@ -262,10 +262,12 @@ def _bars(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int]) -> li
 
 
 def _hatched(left: float, top: float, width: float, height: float) -> str:
-    """Light stripes that rise to the right, over a bar."""
+    """Draw light stripes that rise to the right, over a bar."""
     ways = []
     for k in range(1, math.ceil((width + height) / STRIPE)):
-        along = k * STRIPE  # from the upper left corner, where the stripe would meet the upper edge
+        along = (
+            k * STRIPE
+        )  # offset from the upper left corner, where the stripe would meet the upper edge
         x0, y0 = max(0.0, along - height), min(along, height)
         x1, y1 = min(along, width), max(0.0, along - width)
         ways.append(f"M{left + x0:.1f} {top + y0:.1f}L{left + x1:.1f} {top + y1:.1f}")
@@ -277,12 +279,12 @@ def _hatched(left: float, top: float, width: float, height: float) -> str:
 
 
 def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
-    """Over each bar, as high as the plot, what is not seen and says its values under a pointer.
+    """Draw invisible rectangles over bars, as high as the plot, with hover text.
 
     Args:
-        trace: Of bars, with a hovertemplate.
-        x: Its x axis.
-        y: Its y axis.
+        trace: Bar trace with a hovertemplate.
+        x: X axis of the trace.
+        y: Y axis of the trace.
     """
     numbers, words = x.number(trace.get("x") or []), trace.get("hovertemplate")
     if not words or not len(numbers):
@@ -299,7 +301,7 @@ def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
 
 
 def _filled_in(words: str, x: Any, y: Any, customdata: Any) -> str:
-    """A hovertemplate of plotly with the values of one point.
+    """Fill a plotly hovertemplate with the values of one point.
 
     Example:
         >>> _filled_in("%{customdata[0]}: %{y:.2f}<extra></extra>", 0, 0.5, ["|0⟩"])
@@ -324,7 +326,7 @@ def _cells(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
     places = {"x": list(range(len(rows[0]))) if rows else [], "y": list(range(len(rows)))}
     along, above = (
         trace.get(letter) or counted for letter, counted in places.items()
-    )  # counted as plotly does where nobody says them
+    )  # counted as plotly does where the trace sets none
     across, up = _edges(x.at(along)), _edges(y.at(above))
     parts = []
     for row, (top, bottom) in zip(rows, up, strict=True):
@@ -340,7 +342,7 @@ def _cells(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
 
 
 def _edges(places: np.ndarray) -> list[tuple[float, float]]:
-    """From where to where each cell reaches."""
+    """Return the lower and upper edge of each cell."""
     if len(places) < 2:
         return [(float(p) - 20, float(p) + 20) for p in places]
     middles = (places[1:] + places[:-1]) / 2
@@ -364,12 +366,12 @@ def _rect(left: float, top: float, width: float, height: float, color: str) -> s
 
 
 def shape(shape: dict, x: list[float], y: list[float]) -> str:
-    """A line, a box or an ellipse between two corners.
+    """Draw a line, a box or an ellipse between two corners.
 
     Args:
-        shape: Its type, line and filling, as plotly takes it.
-        x: Of both corners, in pixels.
-        y: Of both corners, in pixels.
+        shape: Type, line and fill, in plotly's format.
+        x: Horizontal positions of both corners, in pixels.
+        y: Vertical positions of both corners, in pixels.
     """
     if shape["type"] == "line":
         return path(shape, f"M{x[0]:.1f} {y[0]:.1f}L{x[1]:.1f} {y[1]:.1f}")
@@ -383,12 +385,12 @@ def shape(shape: dict, x: list[float], y: list[float]) -> str:
 
 
 def path(shape: dict, way: str) -> str:
-    """A shape of any outline; its way is in pixels, as SVG writes it."""
+    """Draw a shape of any outline, given as an SVG path in pixels."""
     return f'<path d="{way}" {_filled(shape)}/>'
 
 
 def _filled(shape: dict) -> str:
-    """The attributes of a shape's edge and filling."""
+    """Return the SVG attributes of a shape's edge and fill."""
     line = shape.get("line") or {}
     dash = DASHES.get(line.get("dash", ""))
     edge = f'stroke="{line.get("color", "#444")}" stroke-width="{line.get("width", 2):g}"'

@@ -1,6 +1,6 @@
-"""The axes of a picture written by hand: from values to pixels, with ticks and titles.
+"""Axes of a static SVG: positions in pixels, ticks and titles.
 
-Linear, logarithmic and of categories; what a plotly layout says of an axis is what counts here.
+Supports linear, logarithmic and category axes of a plotly layout.
 """
 
 import math
@@ -21,10 +21,10 @@ class Axis:
     """One axis of a plotly layout, over a span of pixels.
 
     Args:
-        layout: What the layout says of it.
-        values: All that is drawn on it: numbers, or names of categories.
-        pixels: Of its low end and its high end.
-        edge: The share of the range that is left free at both ends where the layout gives no range.
+        layout: Layout entries of the axis.
+        values: All values on the axis: numbers or category names.
+        pixels: Pixels of the low end and the high end.
+        edge: Margin at both ends, as a fraction of the range, where the layout sets no range.
     """
 
     def __init__(self, layout: Mapping[str, Any], values: Iterable[Any], pixels: Span, edge: float):
@@ -36,13 +36,13 @@ class Axis:
 
     @cached_property
     def categories(self) -> dict[Any, int]:
-        """Their places, from 0."""
+        """Positions of the categories, from 0."""
         names = [*self.layout.get("categoryarray", ()), *self.values]
         return {name: place for place, name in enumerate(dict.fromkeys(names))}
 
     @cached_property
     def range(self) -> Span:
-        """The ends, as logarithms on a logarithmic axis."""
+        """Ends of the axis, as logarithms on a logarithmic axis."""
         if "range" in self.layout:
             low, high = self.layout["range"]
             return float(low), float(high)
@@ -58,7 +58,10 @@ class Axis:
         return (0.0 if to_zero else low - edge), high + edge
 
     def number(self, values: Any) -> np.ndarray:
-        """Values as they lie on the axis: logarithms, places of categories; NaN for what is none."""
+        """Convert values to axis coordinates: logarithms or category positions.
+
+        A value without a coordinate becomes NaN.
+        """
         if self.kind == "category":
             return np.array(
                 [self.categories.get(value, math.nan) for value in _many(values)], float
@@ -69,11 +72,11 @@ class Axis:
         return np.log10(np.where(numbers > 0, numbers, math.nan))
 
     def at(self, values: Any) -> np.ndarray:
-        """Pixels of values."""
+        """Return the pixels of values."""
         return self._pixel(self.number(values))
 
     def share(self, shares: Any) -> np.ndarray:
-        """Pixels of shares of its span, 0 at its low end."""
+        """Return the pixels of fractions of the span, 0 at its low end."""
         start, end = self.pixels
         return start + np.asarray(shares, float) * (end - start)
 
@@ -83,17 +86,17 @@ class Axis:
 
     @property
     def is_visible(self) -> bool:
-        """Whether it is drawn at all."""
+        """True if the axis is drawn."""
         return self.layout.get("visible", True)
 
     @property
     def title(self) -> str:
-        """What it shows, with its unit."""
+        """Title of the axis, with its unit."""
         title = self.layout.get("title") or {}
         return title if isinstance(title, str) else title.get("text") or ""
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Pixels and words."""
+        """Return the pixels and labels of the ticks."""
         low, high = sorted(self.range)
         if not self.layout.get("showticklabels", True):
             return []
@@ -113,7 +116,7 @@ class Axis:
             by_step = [ticks.linear(low, high, count) for count in range(most, 2 * most + 1)]
             round_ones = max(
                 by_step, key=len
-            )  # two of them, where a low panel has no room for three
+            )  # two powers of ten, where a low panel has no space for three
             ends = round_ones if len(round_ones) > 1 else [low, high]
             values = next((v for v in by_step if len(v) > 2), ends)
             words = [f"{value:g}" for value in values]
@@ -124,13 +127,13 @@ class Axis:
 
 
 class Pair:
-    """An x axis and its y axis; `draw(text)` gives lines, ticks and titles."""
+    """Pair of an x axis and a y axis, with the colours of its parts."""
 
     def __init__(self, x: Axis, y: Axis, ink: str, grid: str, small: float):
         self.x, self.y, self.ink, self.grid, self.small = x, y, ink, grid, small
 
     def draw(self) -> list[str]:
-        """The parts behind what is drawn on them."""
+        """Draw the grid, lines, ticks and titles behind the traces."""
         (left, right), (bottom, top) = self.x.pixels, self.y.pixels
         bottom, top = max(bottom, top), min(bottom, top)
         parts = [*self._along(left, right, top, bottom)] if self.x.is_visible else []
@@ -171,16 +174,16 @@ def text(
     rotation: int = 0,
     ink: str = "",
 ) -> str:
-    """Words at a place, one line below the other where `<br>` breaks them.
+    """Draw a text at a position; `<br>` breaks a line.
 
     Args:
-        x: In pixels.
-        y: Of the base line of the first, in pixels.
-        words: Without other tags.
-        font: Its height in pixels.
+        x: Horizontal position in pixels.
+        y: Baseline of the first line, in pixels.
+        words: Text without other tags.
+        font: Font size in pixels.
         anchor: "start", "middle" or "end".
-        rotation: In degrees, about the place.
-        ink: Its colour, where it is not that of the page.
+        rotation: Rotation about the position, in degrees.
+        ink: Text colour; "" uses that of the page.
     """
     if not words:
         return ""

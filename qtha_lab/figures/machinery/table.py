@@ -1,6 +1,6 @@
-"""The numbers behind a figure as rows and columns, and how they are written: CSV, HTML, LaTeX, Markdown.
+"""Table of the numbers behind a figure, written as CSV, HTML, LaTeX or Markdown.
 
-Columns have the names of our data; headings with units are made when the table is written.
+Columns have data names; headings with units are added on output.
 """
 
 import csv
@@ -16,8 +16,8 @@ from qtha_lab.core.io import csv_cell
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.figures.machinery import labels
 
-LONG = 40  # rows of a LaTeX table that no longer fit on one page
-WIDE = 8  # columns that no longer fit beside each other
+LONG = 40  # rows; a longer LaTeX table does not fit on one page
+WIDE = 8  # columns; a wider table does not fit on a page
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,21 @@ class Table:
 
     @classmethod
     def of(cls, records: Sequence[dict[str, Any]]) -> "Table":
-        """The table of records; a record that lacks a column leaves its cell empty."""
+        """Return the table of records; a missing value leaves its cell empty."""
         columns = list(dict.fromkeys(name for record in records for name in record))
         return cls(columns, [[record.get(name) for name in columns] for record in records])
 
     def cells(self) -> list[list[str]]:
-        """Every value as a reader sees it."""
+        """Return every value as formatted text."""
         return [[written(value) for value in row] for row in self.rows]
 
     def numeric(self) -> list[bool]:
-        """Which columns hold numbers and are aligned to the right."""
+        """Return, per column, True if it holds numbers and is right-aligned."""
         columns = zip(*self.cells(), strict=True) if self.rows else [()] * len(self.columns)
         return [all(re.match(r"[-+−]?[\d.]|–$", cell) for cell in column) for column in columns]
 
     def rotated(self) -> "Table":
-        """The same on its side: a column for each row, named by its first cell.
+        """Transpose the table: a column per row, named by its first cell.
 
         Example:
             >>> Table(("method", "loss"), [("lora", 4.1), ("qtha", 4.2)]).rotated()
@@ -71,9 +71,9 @@ class Table:
         return Table((self.columns[0], *first), [(name, *cells) for name, cells in rows])
 
     def csv(self) -> str:
-        """Write comma-separated values with plain column names and every digit; missing is empty.
+        """Write comma-separated values with plain column names and all digits.
 
-        No text is a formula to a spreadsheet; numbers stay numbers.
+        A missing value is empty. No text is a formula in a spreadsheet; numbers stay numbers.
         """
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
@@ -81,7 +81,7 @@ class Table:
         return file.getvalue()
 
     def markdown(self, caption: str = "") -> str:
-        """A table of Markdown, numbers to the right; a caption stands below it.
+        """Write a Markdown table with right-aligned numbers, and the caption below.
 
         Example:
             >>> print(Table(("method", "eval_loss"), [("lora", 4.12345)]).markdown(), end="")
@@ -95,12 +95,12 @@ class Table:
         return "\n".join([*lines, *(["", caption] if caption else [])]) + "\n"
 
     def html(self, title: str | None = None, ink: str = "#333333", paper: str | None = None) -> str:
-        """An HTML fragment made by great_tables, in the colours of a page.
+        """Return an HTML fragment made by great_tables, in the colours of a page.
 
         Args:
-            title: Its heading; None has none.
-            ink: The colour of the text.
-            paper: The colour behind it; None is that of the page.
+            title: Heading; None omits it.
+            ink: Text colour.
+            paper: Background colour; None uses that of the page.
         """
         head = [labels.axis(name) for name in self.columns]
         table = self._laid_out(head, self.cells(), title)
@@ -109,12 +109,15 @@ class Table:
         return table.tab_options(table_background_color=paper).as_raw_html()
 
     def latex(self, caption: str | None = None) -> str:
-        """A LaTeX `table` with booktabs rules, laid out by great_tables; a wide one on its side."""
+        """Return a LaTeX `table` with booktabs rules, laid out by great_tables.
+
+        A wide table is transposed.
+        """
         if len(self.columns) > WIDE and 0 < len(self.rows) < len(self.columns):
             return self.rotated().latex(caption)
         texts = [*map(labels.latex, self.columns), labels.escape(caption or "")]
         texts += [labels.escape(cell) for row in self.cells() for cell in row]
-        # great_tables escapes mathematics, so it lays out words that stand for the texts
+        # great_tables escapes mathematics, so placeholders replace the texts during layout
         width = len(self.columns)
         words = [f"QTHATEXT{number}Q" for number in range(len(texts))]
         body = words[width + 1 :]
@@ -141,12 +144,12 @@ class Table:
 
 
 def plain(value: Any) -> Any:
-    """A number of numpy as Python's own; anything else as it is."""
+    """Convert a numpy number to a Python number; other values stay unchanged."""
     return value.item() if hasattr(value, "item") else value
 
 
 def written(value: Any, name: str = "") -> str:
-    """A value as a reader sees it; of a measure by its name, with the digits that tables give it.
+    """Format a value as text; a measurement's name sets its number of digits.
 
     Example:
         >>> written(30720), written(6900.0), written(0.0123456), written(1e-9), written(None)

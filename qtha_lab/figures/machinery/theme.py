@@ -1,6 +1,6 @@
-"""One look for every figure: a method has the same colour, dash and symbol wherever it is drawn.
+"""Plot styles and templates of all figures: one colour, dash and symbol per method.
 
-Holds styles and templates only; what is drawn is decided by the figure functions.
+A method has the same style in every figure. Draws nothing.
 """
 
 import zlib
@@ -16,7 +16,7 @@ BLUE, VERMILLION, GREEN, PINK, SKY, GREY = COLORS.values()
 
 
 def method_of(label: str) -> str:
-    """The method of a label.
+    """Return the method of a label.
 
     Example:
         >>> method_of("qtha(r=4)")
@@ -26,7 +26,9 @@ def method_of(label: str) -> str:
 
 
 def method_style(label: str) -> dict[str, str]:
-    """Colour, dash and symbol of a method; options in the label change the dash and symbol only.
+    """Return colour, dash and symbol of a method.
+
+    Options in the label change the dash and symbol only.
 
     Example:
         >>> method_style("qtha")
@@ -48,7 +50,9 @@ def method_style(label: str) -> dict[str, str]:
 
 
 def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The style of each label; where two would look the same, the later one takes another symbol and dash.
+    """Return distinct styles of labels.
+
+    Where two styles would be the same, the later label gets another symbol and dash.
 
     Example:
         >>> styles = distinct_styles(["qtha", "lora"])
@@ -68,7 +72,7 @@ def distinct_styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def _from_name(text: str, avoid: tuple[str, ...] = ()) -> tuple[str, str, str]:
-    """A style that depends on the spelling only, so it is the same in every process."""
+    """Return a style that depends on the spelling only, equal in every process."""
     number = zlib.crc32(text.encode())
     colors = (GREEN, PINK, SKY, GREY)
     dashes = [dash for dash in DASHES if dash not in avoid]
@@ -78,7 +82,7 @@ def _from_name(text: str, avoid: tuple[str, ...] = ()) -> tuple[str, str, str]:
 
 
 def faint(color: str, opacity: float = 0.2) -> str:
-    """The same colour, see-through.
+    """Return the colour with an opacity.
 
     Example:
         >>> faint("#0072B2")
@@ -89,12 +93,12 @@ def faint(color: str, opacity: float = 0.2) -> str:
 
 
 def mix(color: str, paper: str, share: float) -> str:
-    """The colour on paper as if it were see-through, yet opaque.
+    """Return the opaque colour of a transparent colour on paper.
 
     Args:
-        color: As `#rrggbb`.
-        paper: What lies behind it, as `#rrggbb`.
-        share: How much of the colour is seen, 0 to 1.
+        color: Colour as `#rrggbb`.
+        paper: Background colour as `#rrggbb`.
+        share: Opacity of the colour, 0 to 1.
 
     Example:
         >>> mix("#000000", "#ffffff", 0.2)
@@ -105,7 +109,7 @@ def mix(color: str, paper: str, share: float) -> str:
 
 
 class Inks(NamedTuple):
-    """The colours of text and axes, of grid lines, and of the paper."""
+    """Colours of text and axes, of grid lines, and of the paper."""
 
     text: str
     grid: str
@@ -120,7 +124,7 @@ INKS = {
 
 
 def inks(theme: str) -> Inks:
-    """The inks of a theme.
+    """Return the colours of a theme.
 
     Raises:
         ValueError: If there is no such theme.
@@ -131,7 +135,10 @@ def inks(theme: str) -> Inks:
 
 
 def template(theme: str = "light") -> go.layout.Template:
-    """The plotly template `"light"`, `"dark"`, or `"page"`: no background, ink readable on both.
+    """Return the plotly template of a theme.
+
+    Themes are `"light"`, `"dark"` and `"page"`. `"page"` has no background, and a text colour
+    readable on both others.
 
     Raises:
         Refusal: If there is no such theme.

@@ -1,6 +1,6 @@
-"""Ticks of logarithmic axes: powers of ten, or 1, 2 and 5 times them where the span is short.
+"""Ticks of logarithmic axes: 10ᵏ, or multiples by 1, 2 and 5.
 
-plotly's own make the powers larger than other ticks and write bare digits between them.
+plotly's own ticks draw the powers larger than other ticks and write bare digits between them.
 """
 
 import math
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-# digits of ticks, and how many there must be; of two ticks nobody sees that an axis is logarithmic
+# digits of ticks, and their least number; two ticks do not show that an axis is logarithmic
 SHORT = (((1.0, 2.0, 5.0), 4), ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), 4))
 LONG = (((1.0,), 3), ((1.0, 3.0), 4), ((1.0, 2.0, 5.0), 4))
 
 
 def power_of_ten(value: float) -> str:
-    """A power of ten as a tick, any other number with two digits.
+    """Format a power of ten as a tick; other numbers have two digits.
 
     Example:
         >>> power_of_ten(0.001), power_of_ten(0.2), power_of_ten(1)
@@ -27,7 +27,7 @@ def power_of_ten(value: float) -> str:
 
 
 def thousands(value: float) -> str:
-    """A count as a tick.
+    """Format a count as a tick.
 
     Example:
         >>> thousands(500), thousands(20_000), thousands(7e9)
@@ -40,7 +40,9 @@ def thousands(value: float) -> str:
 
 
 def between(low: float, high: float) -> list[float]:
-    """Return round values from low to high: three powers of ten, or at least four others where the range allows.
+    """Return round tick values from low to high.
+
+    These are three powers of ten, or at least four other values where the range allows.
 
     Example:
         >>> between(0.9, 60), between(1e-7, 1.0), between(5500, 33_000)
@@ -60,7 +62,7 @@ def between(low: float, high: float) -> list[float]:
 
 
 def log_axis(values: Iterable[float], text: Callable[[float], str] = power_of_ten) -> dict:
-    """The range and ticks of a logarithmic axis that shows these values; zeros are left out."""
+    """Return the range and ticks of a logarithmic axis for values; zeros are omitted."""
     positive = np.array([v for v in values if v is not None and v > 0])
     if not len(positive):
         return {"type": "log"}
@@ -71,13 +73,13 @@ def log_axis(values: Iterable[float], text: Callable[[float], str] = power_of_te
 
 
 def log_colors(low: float, high: float) -> dict:
-    """The ticks of a colour bar whose colours are logarithms (base 10)."""
+    """Return the ticks of a colour bar whose colours are logarithms (base 10)."""
     ticks = between(low, high)
     return {"tickvals": [math.log10(t) for t in ticks], "ticktext": _texts(ticks, power_of_ten)}
 
 
 def _texts(ticks: list[float], text: Callable[[float], str]) -> list[str]:
-    """Write ticks in one notation: powers of ten where all are, else numbers."""
+    """Format ticks in one notation: powers of ten where all are, else numbers."""
     powers = all(math.isclose(tick, 10.0 ** round(math.log10(tick))) for tick in ticks)
     if text is power_of_ten and not powers and min(ticks, default=1) >= 0.001:
         return [f"{tick:.2g}" if tick < 1000 else thousands(tick) for tick in ticks]
@@ -85,12 +87,12 @@ def _texts(ticks: list[float], text: Callable[[float], str]) -> list[str]:
 
 
 def linear(low: float, high: float, most: int = 6) -> list[float]:
-    """Round values from low to high, 1, 2 or 5 times a power of ten apart.
+    """Return ticks from low to high at steps of 1, 2 or 5 · 10ᵏ.
 
     Args:
-        low: The least value of the axis.
-        high: The largest.
-        most: About how many ticks at most.
+        low: Least value of the axis.
+        high: Largest value of the axis.
+        most: Approximate maximum number of ticks.
 
     Example:
         >>> linear(0, 60), linear(3.9, 4.4)

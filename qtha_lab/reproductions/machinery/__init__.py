@@ -1,1 +1,1 @@
-"""What every reproduction is made with: the registry, the log of a run, its driver, verdicts, the table."""
+"""Shared parts of reproductions: registry, run log, arm execution, verdicts and tables."""

@@ -1,11 +1,12 @@
-"""Agents that play with weights they are given and send back the gradient of A2C in those weights, here or on Ray.
+"""A2C agents that return gradients by given weights, in this process or on Ray.
 
-An agent learns nothing by itself: whoever has its gradient takes the step. With equal seeds two agents send equal
-bits, wherever they play.
+An agent takes no step by itself; the caller applies its gradient. Two agents with equal seeds
+return bit-identical gradients in either place.
 
 Source:
-    A2C: Mnih et al. 2016, arXiv:1602.01783, with steps in time as in its synchronous form; the mean of agents'
-    gradients in one step as Dist-QTRL, arXiv:2412.08845. Lengths, rates and weights of the terms are ours [R].
+    A2C: Mnih et al. 2016, arXiv:1602.01783, with steps in time as in its synchronous form; the mean
+    of agents' gradients in one step as Dist-QTRL, arXiv:2412.08845. Lengths, rates and weights of
+    the terms are ours [R].
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch.func import functional_call
 
 from qtha_lab.tasks.problems.environments import environments
 
-PIECE = 32  # steps of a piece
+PIECE = 32  # steps of a segment
 DISCOUNT, VALUE_WEIGHT, ENTROPY_WEIGHT = 0.99, 0.5, 0.01
 RECENT = 50  # episodes in a mean
 Weights = Mapping[str, Tensor]
@@ -31,12 +32,12 @@ Play = Callable[[Weights], list["Piece"]]
 
 
 class Piece(NamedTuple):
-    """What an agent sends back.
+    """Result of an agent's segment.
 
     Attributes:
-        loss: Of A2C.
-        gradient: In each weight, by name.
-        reward: Mean over the last episodes that ended; 0 before any.
+        loss: Loss of A2C.
+        gradient: Gradient by each weight, by name.
+        reward: Mean reward of the last finished episodes; 0 before any has finished.
     """
 
     loss: float
@@ -46,13 +47,13 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """What an agent is made from.
+    """Configuration of an agent.
 
     Attributes:
-        environment: A name of gymnasium's.
-        width: Episodes at once.
-        seed: Of the environments and of the actions.
-        net: The network without weights that matter: actor's logits, then the critic's value.
+        environment: Name of a gymnasium environment.
+        width: Number of parallel episodes.
+        seed: Seed of the environments and of the actions.
+        net: Network: actor logits, then the critic's value. Its own weights are not used.
     """
 
     environment: str
@@ -62,10 +63,10 @@ class Order:
 
 
 class Agent:
-    """Episodes that go on from piece to piece, and the rewards of those that ended.
+    """Episodes that continue across segments, with the rewards of finished episodes.
 
     Args:
-        order: What is played, with which network.
+        order: Environment and network.
     """
 
     def __init__(self, order: Order) -> None:
@@ -78,14 +79,14 @@ class Agent:
         self.over = np.zeros(order.width, bool)
 
     def reward(self) -> float:
-        """Mean over the last episodes that ended; 0 before any."""
+        """Mean reward of the last finished episodes; 0 before any has finished."""
         return float(np.mean(self.ended[-RECENT:])) if self.ended else 0.0
 
     def play(self, weights: Weights) -> Piece:
-        """A piece of all episodes with these weights.
+        """Play one segment of all episodes with these weights.
 
         Args:
-            weights: Of the network, by its names.
+            weights: Weights of the network, by name.
         """
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
         loss = self._loss(leaves, *self._steps(leaves))
@@ -93,13 +94,16 @@ class Agent:
         return Piece(loss.item(), dict(zip(leaves, gradients, strict=True)), self.reward())
 
     def _steps(self, weights: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """What was seen, done and earned, which ends were ends, and which steps count: (steps, episodes, …)."""
+        """Play and return observations, actions, rewards, terminations and valid steps.
+
+        Each has the shape (steps, episodes, …).
+        """
         steps = []
         for _ in range(PIECE):
             with torch.no_grad():
                 logits = self._outputs(weights, self.observations)[:, :-1]
             action = torch.multinomial(logits.softmax(-1), 1, generator=self.random).squeeze(1)
-            counts = ~self.over  # the step after an end is a reset, and nothing was chosen
+            counts = ~self.over  # the step after an end is a reset without a chosen action
             after, reward, terminated, truncated, _ = self.envs.step(action.numpy())
             numbers = (np.asarray(value, np.float32) for value in (reward, terminated, counts))
             steps.append((self.observations, action, *map(torch.from_numpy, numbers)))
@@ -119,13 +123,13 @@ class Agent:
     def _loss(
         self, weights: dict[str, Tensor], observations: Tensor, actions: Tensor, rewards: Tensor, ends: Tensor, counts: Tensor
     ) -> Tensor:  # fmt: skip
-        """Policy gradient with the critic as its baseline, the critic's own error, and the entropy."""
+        """Compute the policy-gradient loss with critic baseline, critic error and entropy."""
         outputs = self._outputs(weights, torch.cat([observations, self.observations[None]]))
         values, chosen = outputs[..., -1], Categorical(logits=outputs[:-1, :, :-1])
         target, targets = values[-1].detach(), []
         for step in reversed(range(PIECE)):
             earned = rewards[step] + DISCOUNT * (1 - ends[step]) * target
-            # an episode that was cut off is worth what the critic says of where it was
+            # the critic's value of the last state replaces the return of a truncated episode
             target = torch.where(counts[step] > 0, earned, values[step].detach())
             targets.append(target)
         gains = torch.stack(targets[::-1]) - values[:-1]
@@ -136,11 +140,11 @@ class Agent:
 
 @contextlib.contextmanager
 def playing(orders: list[Order], on: str) -> Iterator[Play]:
-    """While open, all agents play a piece whenever they are called with weights.
+    """Provide a function that plays one segment of all agents with given weights.
 
     Args:
-        orders: One for each agent.
-        on: "here", one after the other, or "ray", an actor each.
+        orders: One configuration per agent.
+        on: "here" for one after the other, or "ray" for one actor each.
 
     Raises:
         Refusal: If Ray is not installed, or there is no such environment.
@@ -176,7 +180,7 @@ def _on_ray(orders: list[Order]) -> Iterator[Play]:
 
 
 class _Actor:
-    """An agent in a process of Ray's, on one thread as it would be here."""
+    """Agent in a Ray process, on one thread as in this process."""
 
     def __init__(self, order: Order) -> None:
         torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The arms of a reproduction that differ in their qubits, as points of `figures.qubit_budget`."""
+"""Points of `figures.qubit_budget` from arms that differ in their qubits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def budget_of(verdict: Mapping[str, Any], data: str = "") -> list[dict[str, Any]]:
-    """Test accuracies by arm, qubits and seed.
+    """Return test accuracies by arm, qubits and seed.
 
     Args:
-        verdict: `verdict.json` of a reproduction whose arms are called `kind_qubits`, or `kind_qubits_data`.
-        data: Which data, where there are several; arms of others are left out.
+        verdict: `verdict.json` of a reproduction with arms `kind_qubits` or `kind_qubits_data`.
+        data: Data name, where there are several; arms of other data are omitted.
 
     Example:
         >>> entry = {"seed": 0, "test_accuracy": 0.5}

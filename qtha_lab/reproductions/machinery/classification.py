@@ -1,4 +1,4 @@
-"""Train a network on images or features of a few classes, and tell a run's log all of it."""
+"""Training of a classifier on images or features, with a complete run log."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.tasks.problems.digits import Digits
 
 BATCH = 64
-RATES = (0.03, 0.1)  # of Adam; the one of the lower loss on evaluation rows is taken
+RATES = (0.03, 0.1)  # of Adam; the rate with the lower loss on evaluation rows is used
 
 
 def classify(make: Callable[[], nn.Module], data: Digits, log: Log, seed: int) -> None:
-    """Train at each rate from the same start; tell the course of the better one, and test it once.
+    """Train at each rate from equal initial weights; log and test the better run.
+
+    The test is done once.
 
     Args:
-        make: Draws a network from rows to logits.
-        data: Rows to train, evaluate and test on; features may stand in the images' place.
-        log: Says how many steps, and takes events.
-        seed: Of the network and of the order of rows.
+        make: Creates a network from rows to logits.
+        data: Rows for training, evaluation and test: images or features.
+        log: Log of the run, with the number of steps.
+        seed: Seed of the network and of the order of rows.
     """
     tries = []
     for rate in RATES:
@@ -43,7 +45,10 @@ def classify(make: Callable[[], nn.Module], data: Digits, log: Log, seed: int) -
 def _trained(
     network: nn.Module, data: Digits, log: Log, seed: int, rate: float
 ) -> tuple[nn.Module, list[float], dict[str, float], dict[str, float]]:
-    """The network after Adam with a cosine schedule, the losses of the steps, and evaluations before and after."""
+    """Train by Adam with a cosine schedule.
+
+    Returns the network, the losses of the steps, and the evaluations before and after.
+    """
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, log.steps)
     order, losses = torch.Generator().manual_seed(seed), []
@@ -62,12 +67,12 @@ def _trained(
 
 @torch.no_grad()
 def scores(network: nn.Module, rows: Tensor, labels: Tensor) -> dict[str, float]:
-    """Loss in nats and accuracy.
+    """Compute the loss in nats and the accuracy.
 
     Args:
-        network: Asked.
+        network: Network to evaluate.
         rows: Images or features.
-        labels: Theirs.
+        labels: Labels of the rows.
     """
     logits = network(rows)
     return {
@@ -77,11 +82,11 @@ def scores(network: nn.Module, rows: Tensor, labels: Tensor) -> dict[str, float]
 
 
 def mapped(data: Digits, images_to_rows: Callable[[Tensor], Tensor]) -> Digits:
-    """The same labels with features in the place of the images.
+    """Replace the images by features, with the same labels.
 
     Args:
         data: Images.
-        images_to_rows: A function of images, a row each.
+        images_to_rows: Maps images to features, one row each.
     """
     with torch.no_grad():
         train, held_out, test = map(images_to_rows, (data.train, data.eval, data.test))
@@ -89,11 +94,13 @@ def mapped(data: Digits, images_to_rows: Callable[[Tensor], Tensor]) -> Digits:
 
 
 def principal(data: Digits, n: int) -> Digits:
-    """The first n principal components of the images, each with unit variance over the training rows.
+    """Return the first n principal components of the images.
+
+    Each has unit variance over the training rows.
 
     Args:
         data: Images.
-        n: Components.
+        n: Number of components.
     """
     mean = data.train.mean(0)
     values, directions = torch.linalg.svd(data.train - mean, full_matrices=False)[1:]

@@ -1,4 +1,7 @@
-"""The fine-tune that reproductions on a language model share: model `tiny`, task `qa`, a minute or less."""
+"""Fine-tuning experiment shared by reproductions on a language model.
+
+Model `tiny`, task `qa`, at most a minute.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ SHARED: dict[str, Any] = {
 
 
 def on_qa(method: str, seed: int, quick: bool, **training: Any) -> Experiment:
-    """A fine-tune of `tiny` on `qa`.
+    """Return the experiment of fine-tuning `tiny` on `qa`.
 
     Args:
-        method: With its options.
-        seed: Of its start and of the order of rows.
-        quick: Whether it is the short form.
-        **training: Other settings of the training.
+        method: Method with its options.
+        seed: Seed of the initial weights and of the order of rows.
+        quick: Use the quick form.
+        **training: Other training settings.
 
     Example:
         >>> on_qa("lora(r=1)", 2, quick=True).training.steps

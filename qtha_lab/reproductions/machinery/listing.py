@@ -1,6 +1,6 @@
-"""All reproductions as one table: the claim, what works here, the last verdict, minutes, source.
+"""Tables of all reproductions: claim, setting, last verdict, minutes and source.
 
-The last verdict is that of the folder where they are run, else the one that is kept with the package.
+The last verdict is that in the run folder, else the one shipped with the package.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ HEAD: tuple[str, ...] = (
 
 
 def verdict_of(name: str, out: Path | str = OUT) -> dict[str, Any] | None:
-    """The last verdict of the full form, run here or kept; None if there is none.
+    """Return the last verdict of the full form, run here or shipped; None without one.
 
     Args:
-        name: Of the reproduction.
-        out: The folder of reproductions.
+        name: Name of the reproduction.
+        out: Folder of reproductions.
     """
     return read_mapping(Path(out) / name / VERDICT) or recorded(name)
 
 
 def recorded(name: str) -> dict[str, Any] | None:
-    """The verdict of a full reproduction that is kept with the package."""
+    """Return the shipped verdict of a full reproduction."""
     return read_mapping(RECORDED / f"{name}.json")
 
 
 def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
-    """Name, claim, last verdict and minutes of every reproduction; the heading first."""
+    """Return name, claim, last verdict and minutes of all reproductions, heading first."""
     rows = [("name", "arXiv", "claim", "last verdict", "minutes")]
     for name, of in REPRODUCTIONS.items():
         verdict = verdict_of(name, out)
@@ -51,7 +51,7 @@ def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
 
 
 def table() -> list[tuple[str, ...]]:
-    """Every system with its kept verdict, by the paper's number; the heading first."""
+    """Return every system with its shipped verdict, by arXiv number, heading first."""
     rows = [HEAD]
     for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
         verdict = recorded(name)
@@ -63,7 +63,10 @@ def table() -> list[tuple[str, ...]]:
 
 
 def sections() -> str:
-    """The kept verdicts in full, as Markdown: every claim with interval, scale, data and command."""
+    """Return the shipped verdicts in full, as Markdown.
+
+    Every claim has interval, scale, data and command.
+    """
     lines = []
     for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
         if verdict := recorded(name):

@@ -1,4 +1,4 @@
-"""What an arm tells while it runs: steps, evaluations and the end, as events of an ordinary run directory."""
+"""Run log of an arm: steps, evaluations and end as events of a run directory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from qtha_lab.experiment.run_directory.events import EventLog
 
 
 class Stopped(Exception):  # noqa: N818
-    """The run was asked to stop."""
+    """Exception for a requested stop of the run."""
 
 
 class Log:
-    """The log of one arm with one seed.
+    """Log of one arm with one seed.
 
     Args:
-        files: The run's directory, whose `stop` file ends the run at its next step.
-        events: Takes the events.
-        steps: How many there will be.
+        files: Run directory, whose `stop` file ends the run at its next step.
+        events: Event log to write to.
+        steps: Number of steps.
 
     Example:
         >>> for step in log.course():  # doctest: +SKIP
@@ -35,19 +35,19 @@ class Log:
         self._since = time.monotonic()
 
     def course(self) -> Iterator[int]:
-        """The steps, from 1 on."""
+        """Yield the step numbers, from 1."""
         yield from range(1, self.steps + 1)
 
     def train(self, step: int, loss: float, **numbers: float) -> None:
-        """A step was taken.
+        """Record a training step.
 
         Args:
-            step: Its number.
-            loss: Of this step, any cost that is brought down.
-            **numbers: More of it, such as `learning_rate`, `grad_norm`.
+            step: Number of the step.
+            loss: Loss or other minimised cost of this step.
+            **numbers: Further values, such as `learning_rate` or `grad_norm`.
 
         Raises:
-            Stopped: If the run was asked to stop.
+            Stopped: If a stop was requested.
         """
         seconds, self._since = time.monotonic() - self._since, time.monotonic()
         self.step = step
@@ -57,15 +57,17 @@ class Log:
         self.look()
 
     def evaluate(self, step: int, loss: float | None = None, **numbers: float) -> None:
-        """The arm was evaluated; of one at step 0 the loss is the start's, of the last one the run's.
+        """Record an evaluation.
+
+        The loss at step 0 is the initial loss, that of the last evaluation the run's result.
 
         Args:
-            step: After so many steps.
-            loss: On held-out data, where there is one.
-            **numbers: Measures by name, such as `accuracy`, `rmse`.
+            step: Number of steps before the evaluation.
+            loss: Loss on held-out data, if any.
+            **numbers: Measurements by name, such as `accuracy` or `rmse`.
 
         Raises:
-            Stopped: If the run was asked to stop.
+            Stopped: If a stop was requested.
         """
         value = None if loss is None else float(loss)
         self._events.append("eval", step=step, loss=value, **_plain(numbers))
@@ -73,27 +75,27 @@ class Log:
         self.look()
 
     def test(self, loss: float, **numbers: float) -> None:
-        """The trained arm was tested, once, on data that nothing was chosen on.
+        """Record the single test of the trained arm, on data used for no choice.
 
         Args:
-            loss: On test data.
-            **numbers: Such as `accuracy`; `train_loss` on as many rows of training gives the gap.
+            loss: Loss on test data.
+            **numbers: Such as `accuracy`; `train_loss` on as many training rows yields the gap.
         """
         self._events.append("test", step=self.steps, loss=float(loss), **_plain(numbers))
 
     def note(self, message: str) -> None:
-        """Something that a person should know of the run."""
+        """Record a message about the run."""
         self._events.append("note", step=self.step, message=message)
 
     def end(
         self, *, trainable_parameters: int, learning_rate: float = 0.0, **measures: float
     ) -> None:
-        """What the run came to, beside its last evaluation and its test.
+        """Record the results of the run besides its last evaluation and its test.
 
         Args:
-            trainable_parameters: How many numbers were trained.
-            learning_rate: At its peak; 0 of an arm that has none.
-            **measures: Any more numbers that a claim is about.
+            trainable_parameters: Number of trained parameters.
+            learning_rate: Peak learning rate; 0 for an arm without one.
+            **measures: Further measurements that claims use.
         """
         self.facts = {
             "trainable_parameters": int(trainable_parameters),
@@ -101,27 +103,27 @@ class Log:
         }  # fmt: skip
 
     def close(self) -> dict[str, float]:
-        """What `end` was told.
+        """Return the results that `end` recorded.
 
         Raises:
-            Refusal: If it was told nothing.
+            Refusal: If `end` was not called.
         """
         if not self.facts:
             raise Refusal("an arm must say what it came to: call log.end(trainable_parameters=…)")
         return self.facts
 
     def look(self) -> None:
-        """Whether to go on: for work that tells no step.
+        """Raise `Stopped` on a stop request; for work without recorded steps.
 
         Raises:
-            Stopped: If the run was asked to stop.
+            Stopped: If a stop was requested.
         """
         if self._files.stop.exists():
             raise Stopped
 
 
 def _plain(numbers: dict[str, float]) -> dict[str, float]:
-    """Numbers of numpy and torch as Python's; a whole one stays whole."""
+    """Convert numbers of numpy and torch to Python numbers; integers stay integers."""
     return {
         name: value if isinstance(value, int) else float(value) for name, value in numbers.items()
     }

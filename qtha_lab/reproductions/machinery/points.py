@@ -1,4 +1,4 @@
-"""The arms of a verdict as points of the figures that tell them."""
+"""Figure points from the arms of a verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ OF_ARM = re.compile(r"_w(\d+)")
 
 
 def energies_of(verdict: Mapping[str, Any]) -> Points:
-    """Points of `figures.start_energy`, of a verdict of `synergy`, whose arms with a tensor network are `chi…`.
+    """Return points of `figures.start_energy` from a verdict of `synergy`.
+
+    Its arms with a tensor network are called `chi…`.
 
     Example:
         >>> entry = {"seed": 0, "start_error": 0.1, "energy_error": 0.01, "slope_fall": 1.2}
@@ -30,12 +32,14 @@ def energies_of(verdict: Mapping[str, Any]) -> Points:
 
 
 def rounded_of(verdict: Mapping[str, Any], bits: int | None = None) -> Points:
-    """Points of `figures.perplexity_by_bits`: each arm with the bits of its weights, and exp of its evaluation loss.
+    """Return points of `figures.perplexity_by_bits` from the arms of a verdict.
+
+    Each has the bits of its weights and exp of its evaluation loss.
 
     Args:
-        verdict: Of a reproduction whose runs are of rounded models; arms that differ in their bits alone are
+        verdict: Verdict on quantised models; arms that differ only in their bits are
             called `NAME` and `NAME_w3`.
-        bits: Of arms that do not say theirs.
+        bits: Default bits of arms without a number.
 
     Example:
         >>> entry = {"seed": 0, "quantization": "round(w=3)", "eval_loss": 0.0}
@@ -54,7 +58,7 @@ def rounded_of(verdict: Mapping[str, Any], bits: int | None = None) -> Points:
 
 
 def searches_of(verdict: Mapping[str, Any]) -> Points:
-    """Points of `figures.search_scatter`, of a verdict of `architecture_search`.
+    """Return points of `figures.search_scatter` from a verdict of `architecture_search`.
 
     Example:
         >>> searches_of({"arms": {"search": [{"seed": 0, "cnots": 4, "accuracy": 0.8}]}})

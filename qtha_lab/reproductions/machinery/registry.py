@@ -1,6 +1,6 @@
-"""Reproductions by name: each file of `qtha_lab.reproductions` that declares one is found by itself.
+"""Registry of reproductions; each file of `qtha_lab.reproductions` is discovered.
 
-Declares; runs nothing. What a claim comes to is in `verdicts`, who runs the arms in `driving`.
+Runs nothing. `verdicts` decides claims, and `run_arms` runs the arms.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import check_settings, settings_of, unknown
 from qtha_lab.core.settings_help import with_arguments
 
-LEAST_SEEDS = 5  # of a full reproduction
-QUICK_SEEDS = 3  # the fewest that give an interval
+LEAST_SEEDS = 5  # minimum for a full reproduction
+QUICK_SEEDS = 3  # fewest seeds that yield an interval
 
 
 @dataclass(frozen=True)
 class Claim:
-    """That one arm does better than another, or than a number, in one measure.
+    """Claim that one arm is better than another, or than a number, in one measurement.
 
     Attributes:
-        arm: Of which it is said.
-        control: The arm that it is held against, or a number.
-        measure: A key of the runs' summaries, such as `accuracy` or `eval_loss`.
-        says: The claim in words.
-        better: Which way is good; "" is what the measure declares.
-        margin: How much worse than the control still counts, in the measure's unit: 0 claims a difference, more
-            claims to be no worse than that.
+        arm: Arm that the claim is about.
+        control: Compared arm, or a number.
+        measure: Key of the run summaries, such as `accuracy` or `eval_loss`.
+        says: Claim in words.
+        better: Better direction; "" uses that of the measurement.
+        margin: Accepted deficit to the control, in the measurement's unit: 0 claims a difference, a
+            positive margin claims non-inferiority.
 
     Example:
         >>> claim = Claim("staged", "end_to_end", "eval_loss", "training in stages ends lower")
@@ -49,23 +49,25 @@ class Claim:
 
     @property
     def is_lower_better(self) -> bool:
-        """Which way is good."""
+        """True if lower values are better."""
         declared = MEASURES.get(self.measure)
         return (self.better or (declared.better if declared else "lower")) == "lower"
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A paper's small task, its arms and what is claimed of them; see `reproduction` for the words.
+    """Reproduction of a paper's small task, with its arms and claims.
+
+    `reproduction` explains the fields.
 
     Attributes:
-        run: Called with arm, seed, quick and log, it does the work; called with the first three, it gives the
-            `Experiment` that is fine-tuned.
-        settings: What one may set of it, a dataclass; None is nothing.
-        check: Refuses what cannot run, called with those settings, or with nothing.
-        options: The settings that differ from their defaults.
-        is_fine_tune: Which of the two.
-        takes_earlier: Whether a fine-tune is given the folders of the arms before it, of the same seed.
+        run: Called with arm, seed, quick and log, does the work; with the first three, returns
+            the `Experiment` to fine-tune.
+        settings: Dataclass of settings; None for none.
+        check: Refuses unsupported cases; called with those settings, or without arguments.
+        options: Settings that differ from their defaults.
+        is_fine_tune: True if `run` returns an `Experiment`.
+        takes_earlier: True if a fine-tune receives the folders of earlier arms of the same seed.
     """
 
     name: str
@@ -89,15 +91,15 @@ class Reproduction:
 
     @property
     def text(self) -> str:
-        """Its name with the settings that differ, as `reproduction_of` reads it."""
+        """Name with the settings that differ, as `reproduction_of` parses it."""
         return calls.call(self.name, dict(self.options))
 
     def n_steps(self, quick: bool) -> int:
-        """Steps of one arm with one seed."""
+        """Return the steps of one arm with one seed."""
         return self.steps[quick]
 
     def arguments(self) -> tuple[Any, ...]:
-        """Its settings, where it has any, for `check` and `run`."""
+        """Return the settings, if any, as arguments of `check` and `run`."""
         return () if self.settings is None else (self.settings(**self.options),)
 
 
@@ -107,10 +109,10 @@ REPRODUCTIONS: Registry[Reproduction] = Registry(
 
 
 def reproduction_of(text: str) -> Reproduction:
-    """The reproduction that a text names, with its settings: `NAME` or `NAME(setting=value,…)`.
+    """Return the reproduction of a text `NAME` or `NAME(setting=value,…)`.
 
     Raises:
-        Refusal: If there is no such reproduction or setting, a value is out of its limits, or a library is missing.
+        Refusal: If a reproduction, setting or library is missing, or a value is out of its limits.
 
     Example:
         >>> reproduction_of("lora(r=2)")
@@ -151,32 +153,33 @@ def reproduction(
     settings: type | None = None,
     check: Callable[..., None] = lambda *settings: None,
 ) -> Callable[[Callable], Callable]:
-    """Register the function below, which runs one arm with one seed.
+    """Register the decorated function, which runs one arm with one seed.
 
-    A function of `(arm, seed, quick, log)` does the work itself and tells it to the log (see `log.Log`). One of
-    `(arm, seed, quick)` returns an `Experiment`, which is launched as any fine-tune is; if it has a fourth parameter
-    `earlier`, the arms of a seed follow one another, and it has the folders of those that have finished, by name.
+    A function of `(arm, seed, quick, log)` does the work itself and writes to the log (see
+    `log.Log`). A function of `(arm, seed, quick)` returns an `Experiment`, which is launched as any
+    fine-tuning run. With a fourth parameter `earlier`, the arms of a seed run one after another.
+    The function then receives the folders of the finished arms, by name.
 
     Args:
-        name: What it is called in `qtha-lab reproduce NAME`.
-        title: The paper's system, in a few words.
-        arxiv: The paper's number.
-        claim: What the paper says, in a sentence.
-        works: What a user of the workbench has of it: the setting or the command.
-        source: Where mathematics and settings are from, and what is our reconstruction.
-        control: The classical control and the others, in words.
-        data: What it is tried on, in a word or two that a verdict names.
-        minutes: How long the full form takes on two cores.
-        arms: Every arm by name, with what it is in words.
-        claims: What is tested of the arms; the first one is the paper's.
-        steps: Steps of an arm, full and quick; a fine-tune states its own.
-        settings: A dataclass of what one may set, whose names `data` may have in braces; an arm that does its own work
-            is called with one more argument, `settings`.
-        check: Refuses what cannot run, such as a library that is missing, before any work; called with the settings
-            where there are any.
+        name: Name in `qtha-lab reproduce NAME`.
+        title: Name of the paper's system.
+        arxiv: arXiv number of the paper.
+        claim: Claim of the paper, in a sentence.
+        works: Related setting or command of the workbench.
+        source: Source of mathematics and settings, with our reconstructions.
+        control: Classical control and other controls, in words.
+        data: Short name of the data, for verdicts.
+        minutes: Run time of the full form on two cores.
+        arms: Description of every arm, by name.
+        claims: Tested claims; the first is the paper's.
+        steps: Steps of an arm, full and quick; a fine-tune declares its own.
+        settings: Dataclass of settings; `data` may contain their names in braces. An arm that does
+            its own work receives them as an additional argument, `settings`.
+        check: Refuses unsupported cases before any work, such as a missing library; called with
+            the settings, if any.
 
     Raises:
-        Refusal: If a claim names no arm, or the name is taken.
+        Refusal: If a claim names an unknown arm, or the name is taken.
     """
     for claimed in claims:
         for arm in (claimed.arm, claimed.control):

@@ -1,7 +1,8 @@
-"""Runs every arm of a reproduction with every seed and says what they show; what has finished is not repeated.
+"""Execution of all arms and seeds of a reproduction, with its verdict.
 
-Everything lies under `out/NAME` (`out/NAME-quick` of the short form): `runs/`, `verdict.json`. An arm that does its own
-work runs in this process, one that is a fine-tune in a worker as any other run.
+Finished runs are not repeated. All files are in `out/NAME` (`out/NAME-quick` for the quick form):
+`runs/` and `verdict.json`. An arm that does its own work runs in this process; a fine-tune runs in
+a worker as any other run.
 """
 
 from __future__ import annotations
@@ -56,20 +57,20 @@ def reproduce(
     seeds: int | None = None,
     on_progress: Progress = lambda run, status: None,
 ) -> dict[str, Any]:
-    """Run all arms of a reproduction; called again with the same `out` it goes on where it was.
+    """Run all arms of a reproduction; a repeated call with the same `out` resumes.
 
     Args:
-        name: Of the reproduction; with settings of it as `NAME(setting=value,…)`.
-        out: The folder of reproductions.
-        quick: Its short form.
-        seeds: How many, from 0 on; None is 5, of the short form 3.
+        name: Name of the reproduction; with settings as `NAME(setting=value,…)`.
+        out: Folder of reproductions.
+        quick: Run the quick form.
+        seeds: Number of seeds, from 0; None is 5, for the quick form 3.
         on_progress: Called with each run and its status.
 
     Returns:
-        `verdict.json`: name, claims with their verdicts, the entries of the runs, seconds, and the command.
+        Content of `verdict.json`: name, claims with verdicts, run entries, seconds, and command.
 
     Raises:
-        Refusal: If there is no such reproduction or setting, something that it needs is missing, or a run was stopped
+        Refusal: If a reproduction, setting or requirement is missing, or a run was stopped
             or failed.
 
     Example:
@@ -86,7 +87,7 @@ def reproduce(
     if lock is None:
         raise Refusal(f"another process reproduces {name} in {folder}")
     try:
-        # all arms of a seed together, as a comparison's methods are
+        # group the arms of a seed, as a comparison groups its methods
         arms = [Arm(arm, seed, quick) for seed in range(count) for arm in of.arms]
         work = _fine_tuned if of.is_fine_tune else _run_here
         entries = work(of, arms, folder / "runs", on_progress)
@@ -98,7 +99,7 @@ def reproduce(
 
 
 def folder_name(of: Reproduction, quick: bool) -> str:
-    """What the folder of a reproduction is called, below that of all: its name, settings that differ, its form."""
+    """Return the folder name of a reproduction: name, changed settings and form."""
     values = [f"{name}_{value}" for name, value in of.options.items()]
     text = "-".join([of.name, *values, *["quick"] * quick])
     return re.sub(r"[^\w.-]", "_", text)
@@ -107,7 +108,7 @@ def folder_name(of: Reproduction, quick: bool) -> str:
 def _run_here(
     of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
 ) -> dict[str, dict[int, Any]]:
-    """Run the arms one after the other; the entries by arm and seed."""
+    """Run the arms one after the other; return the entries by arm and seed."""
     there = {_key(run.experiment): run for run in reversed(runs.list_runs(folder))}
     entries: dict[str, dict[int, Any]] = {}
     for arm in arms:
@@ -130,10 +131,10 @@ def _run_here(
 
 
 def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
-    """Run one arm from its first step in this process, which holds the run's lock meanwhile.
+    """Run one arm from its first step in this process, holding the run's lock.
 
     Raises:
-        Refusal: If it was asked to stop.
+        Refusal: If a stop was requested.
     """
     with taken_over(run.files, "starting") as lock:
         slots.sign(lock, os.getpid())
@@ -162,7 +163,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
 
 
 def _computed(of: Reproduction, arm: Arm, log: Log) -> dict[str, float]:
-    """What the arm says it came to, everything random of it drawn from its seed, on one thread."""
+    """Return the results of an arm, computed with its seed on one thread."""
     import numpy as np
     import torch
 
@@ -174,7 +175,7 @@ def _computed(of: Reproduction, arm: Arm, log: Log) -> dict[str, float]:
 
 
 def _write_summary(files: RunDir, facts: dict[str, float]) -> None:
-    from qtha_lab.training.summary import summarise  # needs no torch, but its room does
+    from qtha_lab.training.summary import summarise  # needs no torch itself, but its package does
 
     measured = summarise(files, {})
     if not measured["steps"]:
@@ -185,7 +186,10 @@ def _write_summary(files: RunDir, facts: dict[str, float]) -> None:
 def _fine_tuned(
     of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
 ) -> dict[str, dict[int, Any]]:
-    """Have workers train the arms, as many at once as there are slots; the entries by arm and seed."""
+    """Train the arms in workers, as many at once as there are slots.
+
+    Returns the entries by arm and seed.
+    """
     there = [(run, run.experiment) for run in runs.list_runs(folder)]
     live: list[tuple[Arm, Run]] = []
     ended: dict[Arm, Run] = {}
@@ -218,14 +222,14 @@ def _fine_tuned(
 
 
 def _is_next(arm: Arm, waiting: list[Arm], live: list[tuple[Arm, Run]]) -> bool:
-    """Whether all arms before it of its seed have ended."""
+    """Return True if all earlier arms of its seed have ended."""
     going = [other for other, _ in live]
     first = next(other for other in waiting if other.seed == arm.seed)
     return arm == first and not any(other.seed == arm.seed for other in going)
 
 
 def _experiment(of: Reproduction, arm: Arm, ended: dict[Arm, Run]) -> Experiment:
-    """What is trained for an arm, under the arm's name."""
+    """Return the experiment of an arm, titled with the arm's name."""
     earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
     request = (arm.name, arm.seed, arm.quick)
     experiment = of.run(*request, earlier) if of.takes_earlier else of.run(*request)
@@ -237,7 +241,7 @@ def _launched(
     of: Reproduction, arm: Arm, folder: Path, there: list[tuple[Run, Experiment]],
     ended: dict[Arm, Run],
 ) -> Run:  # fmt: skip
-    """The run of an arm: as it is, resumed, or new."""
+    """Return the run of an arm: existing, resumed or new."""
     described = runs.with_absolute_paths(_experiment(of, arm, ended))
     for run, experiment in there:
         state = run.status().state
@@ -253,7 +257,10 @@ def _origin(of: Reproduction, arm: Arm) -> dict[str, Any]:
 
 
 def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> None:
-    """Refuse to go on without a run; one that diverged is a result, and has none of the numbers."""
+    """Refuse to continue without a run's result.
+
+    A diverged run is a result, without numbers.
+    """
     if status.state not in ("finished", "diverged"):
         raise Refusal(
             f"{of.name}, arm {arm.name}, seed {arm.seed} is {status.state}: {status.message} ({run.path})"
@@ -263,7 +270,7 @@ def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> Non
 def _verdict(
     of: Reproduction, entries: dict[str, dict[int, Any]], quick: bool, seeds: int
 ) -> dict[str, Any]:
-    """All that `verdict.json` holds."""
+    """Return the content of `verdict.json`."""
     finished = {
         arm: {seed: e for seed, e in by_seed.items() if e["state"] == "finished"}
         for arm, by_seed in entries.items()
@@ -279,5 +286,5 @@ def _verdict(
 
 
 def _key(experiment: Experiment) -> tuple[Any, ...]:
-    """What tells one arm with one seed from the others of a folder."""
+    """Return the key of one arm with one seed in a folder."""
     return experiment.method.name, experiment.seed, experiment.training.steps

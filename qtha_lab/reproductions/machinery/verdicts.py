@@ -1,7 +1,7 @@
-"""What the arms of a reproduction show: each claim as shown, not shown, or the opposite shown.
+"""Verdicts on the claims of a reproduction: shown, not shown, or the opposite shown.
 
-Reads entries of runs; runs nothing. Claims of one reproduction are one family: of m claims each interval is one
-of 1 - 0.05/m, so that all hold together with 95 %.
+Reads entries of runs; runs nothing. The claims of one reproduction are one family. With m claims,
+each interval has the level 1 - 0.05/m, so that all hold together with 95 %.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Entries = Mapping[str, Mapping[int, Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, and what the seeds say of it.
+    """Verdict on a claim over the seeds.
 
     Attributes:
-        claim: What was claimed.
-        word: What came of it.
+        claim: Claim.
+        word: Verdict.
         difference: Arm minus control; None where too few seeds have both.
-        means: Of the arm and of the control.
-        scale: Data and how many seeds, in words.
+        means: Means of the arm and of the control.
+        scale: Data and number of seeds, in words.
     """
 
     claim: Claim
@@ -44,7 +44,7 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words, with interval, scale and data."""
+        """Verdict in words, with interval, scale and data."""
         head = f"{self.claim.says}: {self.word}"
         if self.difference is None or self.means is None:
             return f"{head} ({self.scale}: an interval needs {LEAST_SEEDS} seeds with both arms)"
@@ -59,7 +59,7 @@ class Verdict:
         )
 
     def plain(self) -> dict[str, Any]:
-        """The verdict as JSON."""
+        """Return the verdict as JSON data."""
         numbers = None if self.difference is None else vars(self.difference)
         return {
             **vars(self.claim), "word": self.word, "sentence": self.sentence, "means": self.means and list(self.means),
@@ -68,18 +68,18 @@ class Verdict:
 
 
 def verdicts(of: Reproduction, entries: Entries, quick: bool = False) -> list[Verdict]:
-    """What every claim of a reproduction comes to.
+    """Return the verdict on every claim of a reproduction.
 
     Args:
-        of: Whose claims.
-        entries: Of finished runs, by arm and seed.
-        quick: Whether they are of the short form.
+        of: Reproduction with the claims.
+        entries: Entries of finished runs, by arm and seed.
+        quick: The entries are of the quick form.
     """
     return [_verdict(claim, of, entries, quick) for claim in of.claims]
 
 
 def word(claim: Claim, difference: PairedDifference) -> Word:
-    """What an interval says of a claim: it lies on its good side, on the other, or on both.
+    """Decide a claim by the position of an interval relative to its margin.
 
     Example:
         >>> gain = PairedDifference(0.03, 0.01, 0.05, 0.06, seeds=5, items=1, spread=0.02)
@@ -123,10 +123,10 @@ def _values(by_seed: Mapping[int, Mapping[str, Any]], measure: str) -> dict[int,
 
 
 def headline(plain: Sequence[Mapping[str, Any]]) -> str:
-    """The verdict on the paper's claim, and of how many claims in all it is one.
+    """Return the verdict on the paper's claim, with the counts of all claims.
 
     Args:
-        plain: As `Verdict.plain` gives them.
+        plain: Claims as from `Verdict.plain`.
 
     Example:
         >>> headline([{"word": "not shown"}, {"word": "shown"}])
