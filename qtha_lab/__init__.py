@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ADDRESSES` is the run-time
     from qtha_lab.studies.launch import launch
     from qtha_lab.tasks import load_task
     from qtha_lab.tasks import task_names as list_tasks
-    from qtha_lab.widgets import Workbench
+    from qtha_lab.widgets import Workbench  # pyright: ignore[reportMissingImports]
 
 __version__ = "0.3.0"
 

@@ -23,9 +23,9 @@ def as_path(name: str | Path) -> Path:
         Refusal: If no file can have the name, or `~` names an unknown user.
 
     Example:
-        >>> as_path("~nobody-here/model")
+        >>> as_path("~unknown-user/model")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: '~nobody-here/model' begins in the home folder of a user who is not here
+        qtha_lab.core.errors.Refusal: '~unknown-user/model' begins in the home folder of a user who is not here
     """
     if "\0" in str(name) or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
         raise Refusal(

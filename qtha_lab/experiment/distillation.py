@@ -25,9 +25,9 @@ def teacher_folder(teacher: str) -> Path:
         Refusal: If there is no such run.
 
     Example:
-        >>> teacher_folder("nobody")
+        >>> teacher_folder("missing")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: teacher 'nobody' is no run in ...
+        qtha_lab.core.errors.Refusal: teacher 'missing' is no run in ...
     """
     for folder in (paths.as_path(teacher), paths.runs_dir() / teacher):
         if (folder / "experiment.yaml").is_file():

@@ -26,7 +26,7 @@ HOSTILE = [
     LONG, "(", ")", "[", "{", "[" * 2000 + "]" * 2000, "{a:" * 500 + "}" * 500, "lora(", "lora(r=)", "lora(r=1e308)",
     "lora(layers_pattern='(')", "lora(layers_pattern='(',layers_to_transform=[0])", "lora(rank_pattern={'(':2})",
     f"qtha(waist={LONG})", f"{LONG}(r=2)", "qtha(r=2,r=3)", "a=b", "=", ",", ",,,", "..", "1..0", "a\x1b[31mb", "\u202e",
-    "\x07", "%s", "{}", "{0.__class__}", "$HOME", "~nobody-here/x", "/", ".", "/dev/null", "no/such/file.yaml", "\udcff",
+    "\x07", "%s", "{}", "{0.__class__}", "$HOME", "~unknown-user/x", "/", ".", "/dev/null", "no/such/file.yaml", "\udcff",
     "🙂" * 90, "'", '"', "\\", "--", "ray:", "slurm(", "device:", "density:noise(", "ftp://x", "null(a=1)",
 ]  # fmt: skip
 # What keeps a command from doing anything where the hostile value is no value of this option.

@@ -46,7 +46,7 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     state, message = status.state, status.message
     if state == "finished" and record.flaw:
         message = record.flaw
-    marks, described = record.marks, record.experiment
+    marks, described = record.marks, dict(record.experiment)
     settings = {} if record.unreadable else {**(defaults or _defaults()), **flat(described)}
     launched_as = settings.pop("name", "")
     summary = {} if record.flaw or not record.summary else record.summary

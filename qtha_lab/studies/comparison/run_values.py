@@ -103,7 +103,8 @@ def short_labels(rows: Sequence[RunValues], apart: Collection[str] = ()) -> dict
 
 
 def _values(run: Run) -> RunValues:
-    record, experiment = run.record, run.record.experiment
+    record = run.record
+    experiment: dict[str, Any] = dict(record.experiment)
     status, summary = run.status(), record.summary if not record.flaw else None
     choice: Mapping[str, Any] = experiment.get("method", {})
     summary = summary if status.state in ("finished", "diverged") else None
@@ -141,7 +142,9 @@ def _fill_defaults(rows: Sequence[RunValues]) -> None:
     for method in dict.fromkeys(row.method for row in rows):
         members = [row for row in rows if row.method == method]
         options = dict.fromkeys(
-            n for row in members for n in row.run.record.experiment["method"].get("options", {})
+            n
+            for row in members
+            for n in dict(row.run.record.experiment)["method"].get("options", {})
         )
         for row in members:
             missing = [name for name in options if name not in row.settings]
