@@ -162,6 +162,8 @@ def take(wanted: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None
         if len(free) < count:
             return None
         chosen += free
+    for folder in {file.parent for file in chosen}:
+        make_folder(folder)
     held = {file: fd for file in chosen if (fd := hold(file)) is not None}
     if len(held) < len(chosen):  # a process outside the queue locked a file first
         release(held)
