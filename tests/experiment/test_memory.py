@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from qtha_lab import adapters, models, simulators, tasks
 from qtha_lab.circuits import ansatze
@@ -67,7 +67,8 @@ def huge_model(folder, **changes):
         if file.name not in ("config.json", "model.safetensors"):
             (folder / file.name).write_bytes(file.read_bytes())
     (folder / "config.json").write_text(json.dumps(config))
-    save_file({}, folder / "model.safetensors")
+    names = load_file(locate("tiny") / "model.safetensors")
+    save_file({name: torch.zeros(1) for name in names}, folder / "model.safetensors")
     return str(folder)
 
 
