@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_tensors, read_json, relative_name, shortened
+from qtha_lab.core.io import read_json, relative_name, shortened, tensor_shapes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,9 +45,7 @@ def shapes_in(files: list[Path]) -> Shapes:
     """
     shapes: Shapes = {}
     for file in files:
-        with open_tensors(file) as tensors:
-            names = tensors.keys()
-            shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+        shapes |= tensor_shapes(file)
     return shapes
 
 

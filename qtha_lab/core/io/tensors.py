@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.files import open_file
+from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
 
 if TYPE_CHECKING:
@@ -46,6 +47,34 @@ def open_tensors(path: Path) -> "Iterator[safe_open]":
             yield opened
     except SafetensorError as problem:
         raise _refused(path, str(problem)) from None
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shapes of all tensors of a safetensors file from its header, without mapping the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        Refusal: If the file is no regular file or no whole safetensors file.
+    """
+    with open_file(path) as file:
+        start = file.read(8)
+        size = int.from_bytes(start, "little")
+        if len(start) < 8:
+            raise _refused(path, f"a file of {len(start)} bytes")
+        if size > HEADER_LIMIT:
+            raise _refused(path, f"a header of {size:,} bytes")
+        text = file.read(size)
+        length = file.seek(0, 2)
+    try:
+        header = parse_json(text)
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
+        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (Refusal, AttributeError, LookupError, TypeError, ValueError) as problem:
+        raise _refused(path, f"a damaged header: {problem}") from None
+    if length != 8 + size + end or any(number < 0 for shape in shapes.values() for number in shape):
+        raise _refused(path, f"a file of {length:,} bytes for {8 + size + end:,}")
+    return shapes
 
 
 def load_tensors(path: Path) -> "dict[str, Tensor]":
