@@ -195,7 +195,7 @@ def test_a_config_that_describes_no_model_is_refused(tmp_path, change, sentence)
     ("damage", "sentence"),
     [
         (lambda data: b"", "got a file of 0 bytes"),
-        (lambda data: data[: len(data) // 2], "incomplete metadata"),
+        (lambda data: data[: len(data) // 2], "bytes for"),
         (lambda data: b"<html>not found</html>", "got a header of"),
         (lambda data: (2).to_bytes(8, "little") + b"{}", "got 0 tensors"),
     ],
