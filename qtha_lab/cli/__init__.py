@@ -5,6 +5,7 @@ An unexpected exception gives one sentence and status 1; its traceback goes to a
 """
 
 import importlib
+import io
 import os
 import sys
 
@@ -55,6 +56,9 @@ def main() -> None:
 
     `QTHA_LAB_DEBUG=1` shows the traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack box characters
+            stream.reconfigure(errors="replace")
     try:
         paths.working_folder()  # numeric libraries kill a process whose folder is gone
         sys.exit(load_commands()(standalone_mode=False))

@@ -4,15 +4,18 @@ For containers that hold only numbers and text, such as the graphs of torch.comp
 torch.export. `draw` writes text for people, `qasm` text for other programs.
 """
 
+import contextlib
 import functools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.readout import Readout
-from qtha_lab.core.io import parse_json
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import parse_json, shortened
 
 
 @functools.lru_cache(maxsize=256)
@@ -35,13 +38,18 @@ def circuit_text(circuit: Circuit) -> str:
 
 @functools.lru_cache(maxsize=256)
 def circuit_of(text: str) -> Circuit:
-    """Parse a circuit from the text of `circuit_text`."""
+    """Parse a circuit from the text of `circuit_text`.
+
+    Raises:
+        Refusal: If the text is no such text.
+    """
     content = parse_json(text)
-    gates = [
-        Gate(name, wires, [Angle(*numbers) for numbers in angles], _matrix(pairs))
-        for name, wires, angles, pairs in content["gates"]
-    ]
-    return Circuit(content["n_qubits"], gates, content["start"])
+    with _refused("a circuit"):
+        gates = [
+            Gate(name, wires, [Angle(*numbers) for numbers in angles], _matrix(pairs))
+            for name, wires, angles, pairs in content["gates"]
+        ]
+        return Circuit(content["n_qubits"], gates, content["start"])
 
 
 def readout_text(readout: Readout) -> str:
@@ -56,9 +64,28 @@ def readout_text(readout: Readout) -> str:
 
 @functools.lru_cache(maxsize=256)
 def readout_of(text: str) -> Readout:
-    """Parse a readout from the text of `readout_text`."""
-    kind, strings = parse_json(text)
-    return Readout(kind, tuple(map(tuple, strings)))
+    """Parse a readout from the text of `readout_text`.
+
+    Raises:
+        Refusal: If the text is no such text.
+    """
+    content = parse_json(text)
+    with _refused("a readout"):
+        kind, strings = content
+        return Readout(kind, tuple(map(tuple, strings)))
+
+
+@contextlib.contextmanager
+def _refused(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except Refusal:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as problem:
+        raise Refusal(
+            f"The text must be that of {kind}, got {shortened(type(problem).__name__)}: "
+            f"{shortened(problem)}."
+        ) from None
 
 
 def _line(content: Any) -> str:
