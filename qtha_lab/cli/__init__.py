@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import sys
+from pathlib import Path
 
 from typer import Typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
@@ -61,7 +62,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         paths.working_folder()  # numeric libraries kill a process whose folder is gone
-        sys.exit(load_commands()(standalone_mode=False))
+        sys.exit(load_commands()(standalone_mode=False) or 0)
     except Exception as error:
         if os.environ.get("QTHA_LAB_DEBUG"):
             raise
@@ -78,5 +79,5 @@ def _brief(sentence: str) -> str:
     """Shorten long command-line words in a sentence."""
     for word in filter(lambda word: len(word) > 80, sys.argv[1:]):
         for form in (word, repr(word)[1:-1]):
-            sentence = sentence.replace(form, shortened(word))
+            sentence = sentence.replace(form, shortened(Path(word) if "/" in word else word))
     return sentence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 from typing import Any
@@ -43,7 +42,6 @@ def number_flaw(summary: dict[str, Any]) -> str | None:
     return None
 
 
-@functools.cache
 def _numbers() -> tuple[str, ...]:
     return (*NEEDED, *recorded())
 
