@@ -92,7 +92,7 @@ def run_of(label, seed, end):
     return {"label": label, "seed": seed, "kind": "eval", "steps": steps, "values": [6.0, 5.5, end]}
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "page"])
+@pytest.mark.parametrize("page_style", ["light", "dark", "page"])
 def test_seeds_become_a_mean_and_a_band_from_the_smallest_to_the_largest(page_style):
     seeds = [run_of("lora", s, end) for s, end in enumerate((5.0, 5.2))]
     figure = curves.loss_curves(seeds, page_style).plotly

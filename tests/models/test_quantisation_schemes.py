@@ -142,7 +142,7 @@ def test_scaled_inputs_at_16_bits_keep_the_logits():
     assert way.text == "learned(w=16,a=16,g=null,steps=0,start=grid,rate=0.01)"
 
 
-@pytest.mark.parametrize("turn", ["everywhere", "random"])
+@pytest.mark.parametrize("rotation", ["everywhere", "random"])
 def test_rotations_at_16_bits_keep_the_logits(rotation):
     model = tiny(f"rotated(w=16,a=16,kv=16,rotations={rotation})")
     rotated = [m for m in model.modules() if isinstance(m, layers.RoundedLinear)]

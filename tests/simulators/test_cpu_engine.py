@@ -207,7 +207,7 @@ def test_rotations_alone_are_done_in_as_few_passes_as_can_be(n_qubits, sizes):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("half_turns", ["none", "inputs", "params"])
+@pytest.mark.parametrize("half_rotations", ["none", "inputs", "params"])
 def test_rotations_whose_cosines_are_all_but_zero_are_shears(half_rotations, dtype):
     from qtha_lab.simulators.cpu import angles
     from qtha_lab.simulators.cpu.engine import shared_numbers

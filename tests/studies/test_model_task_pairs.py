@@ -171,7 +171,11 @@ def test_a_budget_that_nothing_can_meet_is_refused(methods, rule, sentence):
 def test_equal_r_takes_the_r_of_the_first_and_the_scale_follows():
     compared = Comparison(methods="lora(r=4),qtha,dora", matching="equal_r")
     labels = [contender.method.label for contender in compared.contenders()]
-    assert labels == ["lora(r=4,lora_alpha=8)", "qtha(r=4)", "dora(r=4,lora_alpha=8)"]
+    assert labels == [
+        "lora(r=4,lora_alpha=8)",
+        "qtha(r=4,waist=32,bond_dim=2,n_layers=2)",
+        "dora(r=4,lora_alpha=8)",
+    ]
 
 
 def test_equal_seconds_are_measured_once_and_kept(tmp_path):
@@ -257,10 +261,10 @@ def entry(task, method, seed, loss, rate=0.01, parameters=100):
 
 
 def two_cells():
-    """qtha is worse on qa and cannot be told on chat."""
+    """dora is worse on qa and cannot be told on chat."""
     runs = [entry(task, "lora", s, 2.0 + s / 100) for task in ("qa", "chat") for s in range(4)]
-    runs += [entry("qa", "qtha", s, 2.2 + s / 100 + s % 2 / 1000) for s in range(4)]
-    return runs + [entry("chat", "qtha", s, 2.0 + s / 100 + (-1) ** s / 10) for s in range(4)]
+    runs += [entry("qa", "dora", s, 2.2 + s / 100 + s % 2 / 1000) for s in range(4)]
+    return runs + [entry("chat", "dora", s, 2.0 + s / 100 + (-1) ** s / 10) for s in range(4)]
 
 
 def test_claims_of_all_cells_are_one_family():
@@ -270,7 +274,7 @@ def test_claims_of_all_cells_are_one_family():
     assert alone[0].difference.level == 0.05
     assert {claim.difference.level for claim in both} == {0.025}
     assert both[0].difference.p == pytest.approx(2 * alone[0].difference.p)  # Bonferroni
-    assert "qtha − lora, test loss on tiny, qa: +0.2" in both[0].verdict
+    assert "dora − lora, test loss on tiny, qa: +0.2" in both[0].verdict
     assert " on " not in alone[0].verdict
     assert [claim.difference.is_shown for claim in both] == [True, False]
     assert both[1].plain()["task"] == "chat"
@@ -291,7 +295,7 @@ def test_a_floor_is_of_a_method_in_a_cell():
 
 
 def summary(compared=None, entries=None):
-    compared = compared or Comparison(methods="lora,qtha", tasks="qa,chat", seeds=[0, 1, 2, 3])
+    compared = compared or Comparison(methods="lora,dora", tasks="qa,chat", seeds=[0, 1, 2, 3])
     entries = two_cells() if entries is None else entries
     contenders = records(compared, compared.contenders())
     return {
@@ -313,35 +317,35 @@ def test_one_table_crosses_methods_and_cells():
     assert re.fullmatch(r"\+0\.20. \[\+0\.\d+, \+0\.\d+\] shown", row[1])
     assert row[2].endswith("] inconclusive")
     assert pivot_table.counts() == [
-        "qtha against lora: shown to be lower on 0 of 2, higher on 1, inconclusive on 1."
+        "dora against lora: shown to be lower on 0 of 2, higher on 1, inconclusive on 1."
     ]
-    assert PivotTable.of(summary(Comparison(methods="lora,qtha"))) is None
+    assert PivotTable.of(summary(Comparison(methods="lora,dora"))) is None
     few = crossed(summary(entries=[e for e in two_cells() if e["seed"] < 2]))
-    assert few.rows()[1] == ("qtha", "no interval", "no interval")
+    assert few.rows()[1] == ("dora", "no interval", "no interval")
 
 
 def test_a_row_of_the_table_says_where_it_is_and_whether_it_was_tuned():
     table = rows(summary())
     assert [(row["task"], row["method"], row["tuning"]) for row in table] == [
-        ("qa", "lora", "not tuned"), ("chat", "lora", "not tuned"), ("qa", "qtha", "not tuned"), ("chat", "qtha", "not tuned"),
+        ("qa", "lora", "not tuned"), ("chat", "lora", "not tuned"), ("qa", "dora", "not tuned"), ("chat", "dora", "not tuned"),
     ]  # fmt: skip
     assert "model" not in table[0]
     assert [row["task"] for row in numbers(summary())] == ["qa", "chat", "qa", "chat"]
-    tuned = Comparison(methods="lora,qtha", tasks="qa,chat", tuning={"seeds": [9]})
+    tuned = Comparison(methods="lora,dora", tasks="qa,chat", tuning={"seeds": [9]})
     assert {row["tuning"] for row in rows(summary(tuned))} == {"tuned"}
     by_rate = [entry("qa", "lora", 0, 2.0, rate) for rate in (0.01, 0.03)]
     assert rows(summary(Comparison(methods="lora"), by_rate))[0]["tuning"] == "2 rates"
 
 
 def test_a_rule_is_stated_with_what_came_out_of_it():
-    compared = Comparison(methods="lora,qtha", matching="equal_seconds")
+    compared = Comparison(methods="lora,dora", matching="equal_seconds")
     contenders = [
         e.replace(training=Training(steps=n))
         for e, n in zip(compared.contenders(), (100, 40), strict=True)
     ]
     (sentences,) = terms(compared, records(compared, contenders), []).values()
     assert sentences == [
-        "Matched by training seconds, as the steps that fit into those of the first: lora 100 steps, qtha 40 steps."
+        "Matched by training seconds, as the steps that fit into those of the first: lora 100 steps, dora 40 steps."
     ]
 
 

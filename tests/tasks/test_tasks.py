@@ -338,8 +338,7 @@ def test_a_data_set_with_both_splits_keeps_them(tmp_path, monkeypatch):
     write(folder / "validation.jsonl", *pairs(50)[30:])
     write(folder / "test.jsonl", *pairs(60)[45:])
     train, evaluation, test = (
-        {int(row["key"].split()[-1]) // 2 for row in side}
-        for side in sides(tasks.load_task(str(folder)))
+        {int(row["key"].split()[2]) for row in side} for side in sides(tasks.load_task(str(folder)))
     )
     assert (train, evaluation, test) == (set(range(30)), set(range(30, 45)), set(range(45, 60)))
 

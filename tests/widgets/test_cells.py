@@ -353,7 +353,7 @@ bench.setup.methods.cards[0].copy.click()
 bench.desk.ticked = bench.desk.ticked[:2]
 bench.desk.table.unfolded = True
 bench.desk.views.unfolded = True
-bench.desk.talk.unfolded = True
+bench.desk.chat.unfolded = True
 bench.desk.leave.unfolded = True
 CircuitExplorer(n_qubits=2)
 """

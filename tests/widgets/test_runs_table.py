@@ -55,7 +55,7 @@ class Page:
         self.table, self.version, self.number = table, 0, 0
         self.columns, self.rows, self.bytes = [], {}, 0
 
-    def page_style(self, first: int = 0, last: int = 60) -> "Page":
+    def look(self, first: int = 0, last: int = 60) -> "Page":
         question = {
             "page": "p",
             "version": self.version,
