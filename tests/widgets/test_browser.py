@@ -8,11 +8,12 @@ from playwright.sync_api import expect
 from support.jupyter_browser import open_lab
 
 TOUR = Path(__file__).parents[2] / "notebooks" / "00_tour.ipynb"
-# The fewest points among the train curves of the last plot on the page, as plotly holds them.
+# The fewest points among the train curves of the last plot on the page that have begun, as plotly holds them.
 POINTS = """() => {
     const plot = [...document.querySelectorAll('.qtha-workbench .js-plotly-plot')].at(-1);
     const curves = (plot?.data ?? []).filter(trace => trace.meta?.kind === 'train');
-    return curves.length === 2 ? Math.min(...curves.map(trace => trace.x?.length ?? 0)) : -1;
+    const counts = curves.map(trace => trace.x?.length ?? 0).filter(count => count > 0);
+    return counts.length >= 2 ? Math.min(...counts) : -1;
 }"""
 
 
