@@ -141,10 +141,9 @@ def _fill_defaults(rows: Sequence[RunValues]) -> None:
     """
     for method in dict.fromkeys(row.method for row in rows):
         members = [row for row in rows if row.method == method]
+        recorded_as: list[dict[str, Any]] = [dict(row.run.record.experiment) for row in members]
         options = dict.fromkeys(
-            n
-            for row in members
-            for n in dict(row.run.record.experiment)["method"].get("options", {})
+            name for each in recorded_as for name in each["method"].get("options", {})
         )
         for row in members:
             missing = [name for name in options if name not in row.settings]
