@@ -34,7 +34,7 @@ class Change(NamedTuple):
 
     @property
     def is_one(self) -> bool:
-        """Whether the verdict changed."""
+        """Tell if the verdict changed."""
         return self.before["shown"] != self.now["shown"]
 
     @property

@@ -173,7 +173,7 @@ def normal(
 
 
 def shown(squares: Squares, seeds: int, rows: int, level: float) -> Float[np.ndarray, " draws"]:
-    """Whether the interval of `compare.paired` excludes zero."""
+    """Tell if the interval of `studies.comparison.paired` excludes zero."""
     cells = seeds * rows
     seed_error = np.sqrt(squares.seeds / cells)
     row_error = np.sqrt(np.maximum(squares.rows - squares.rest, 0) / cells)
@@ -183,7 +183,7 @@ def shown(squares: Squares, seeds: int, rows: int, level: float) -> Float[np.nda
 def shown_before(
     squares: Squares, seeds: int, rows: int, level: float
 ) -> Float[np.ndarray, " draws"]:
-    """Whether the interval of version 0.3.0 excludes zero.
+    """Tell if the interval of version 0.3.0 excludes zero.
 
     That took t of the seeds alone times the error of a bootstrap of seeds and rows, here its exact value.
 

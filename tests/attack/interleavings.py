@@ -27,7 +27,7 @@ EVENTS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.scandir"
 
 
 def operations(folder: Path) -> dict[str, Callable[[], object]]:
-    """What a person does to the run of a folder."""
+    """Actions of a person on the run of a folder."""
     from qtha_lab.experiment.run_directory import trash
     from qtha_lab.experiment.run_directory.annotations import mark
     from qtha_lab.runs import run as runs

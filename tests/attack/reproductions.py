@@ -16,7 +16,7 @@ from .journal import Journal, Total
 from .outcome import Outcome, commit
 
 SHORT = ("flip", "pretrained_vqc", "synergy")
-"""Those of which two quick runs take at most 60 s on two cores."""
+"""Reproductions whose two quick runs take at most 60 s on two cores."""
 CODE = """
 import sys
 from pathlib import Path

@@ -88,7 +88,7 @@ def typed(words: list[str]) -> tuple[int, str, str]:
 
 
 def refused(*words: str) -> str:
-    """The one sentence with which a command refuses."""
+    """Return the sentence with which a command refuses."""
     status, _, error = typed(list(words))
     assert status == 2, error
     assert error.startswith("error: "), error

@@ -71,7 +71,7 @@ machines.close()
 
 
 def own_cluster(**env):
-    """What a new process gets with `--on ray` and no address."""
+    """Start `--on ray` without an address in a new process."""
     pytest.importorskip("ray")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | env
     done = subprocess.run(
