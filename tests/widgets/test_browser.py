@@ -63,8 +63,9 @@ def test_the_tour_launches_draws_stops_and_finds_its_runs_again(jupyter, tmp_pat
         page.reload()
         lab.wait_idle()
         lab.restart_kernel()
-        lab.complaints.clear()  # JupyterLab's own, on saved outputs whose kernel is gone
+        lab.complaints.clear()
         lab.run_cell("Workbench()")
         expect(state.nth(1)).to_contain_text("stopped")
         wait_for_points(lab, count)
-        assert lab.complaints == []
+        # JupyterLab's own message about the saved outputs, whose kernel is gone, may come late
+        assert [text for text in lab.complaints if "widget model not found" not in text] == []

@@ -20,8 +20,10 @@ def test_two_notebooks_open_without_a_language_server_or_its_dialog(jupyter, tmp
         nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / name)
     with open_lab(jupyter, tmp_path / names[0]) as lab:
         page = lab.page
-        page.get_by_role("tab", name="File Browser").click()
-        page.locator(".jp-DirListing-item", has_text=names[1]).dblclick()
+        other = page.locator(".jp-DirListing-item:visible", has_text=names[1])
+        if other.count() == 0:  # a click on the tab of an open side panel would close it
+            page.get_by_role("tab", name="File Browser").click()
+        other.dblclick()
         page.locator(".lm-TabBar-tab.lm-mod-current", has_text=names[1]).wait_for()
         page.locator(".jp-NotebookPanel:visible .jp-CodeCell").wait_for()
         assert json.loads(jupyter.ask("GET", "/lsp/status"))["specs"] == {}
