@@ -130,13 +130,13 @@ def _label(f, t):
 
 exercise(
     "3.3",
-    "A slope from two runs",
+    "A gradient from two runs",
     difficulty=2,
     minutes=10,
     answer="gradient_ry",
     hints=(
         "f(t) = a + b cos t + c sin t. Which difference of two values is a multiple of -b sin t + c cos t?",
-        "Take two places a quarter turn before and behind t: what is cos(t + π/2)?",
+        "Evaluate f at t ± π/2: what is cos(t + π/2)?",
         "(f(t + π/2) - f(t - π/2)) / 2. It is exact: no small step is needed.",
     ),
     solution="""
@@ -146,11 +146,11 @@ exercise(
     mistakes=(
         (
             "gradient_ry = lambda f, t: f(t + np.pi / 2) - f(t - np.pi / 2)",
-            "try f = sin at 0: its slope there is half of this difference",
+            "try f = sin at 0: its derivative there is half of this difference",
         ),
         (
             "gradient_ry = lambda f, t: (f(t + 0.1) - f(t - 0.1)) / 0.2",
-            "a difference over a small step is near the slope and not equal to it: go far apart instead",
+            "a difference over a small step is close to the derivative but not equal to it; use a large step",
         ),
         (
             "gradient_ry = lambda f, t: (f(t + 0.01) - f(t - 0.01)) / 0.02",
@@ -169,15 +169,15 @@ exercise(
 
 exercise(
     "3.4",
-    "A slope of a controlled rotation",
+    "A gradient of a controlled rotation",
     difficulty=3,
     minutes=15,
     answer="gradient_crz",
     hints=(
-        "Shift by s: f(t + s) - f(t - s) = 2 sin(s) · (the slope's part of frequency 1) "
+        "Shift by s: f(t + s) - f(t - s) = 2 sin(s) · (the derivative's part of frequency 1) "
         "+ 4 sin(s/2) · (its part of frequency ½). Two such differences, two unknowns.",
         "With s = π/2 and s = 3π/2: sin is 1 and -1, sin of the half is 1/√2 both times. "
-        "Call the differences D₁ and D₃ and find u, v with u D₁ - v D₃ = slope.",
+        "Call the differences D₁ and D₃ and find u, v with u D₁ - v D₃ = derivative.",
         "2u + 2v = 1 and 2√2 (u - v) = 1: u = (√2 + 1) / (4√2), v = (√2 - 1) / (4√2).",
     ),
     solution="""

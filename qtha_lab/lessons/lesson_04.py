@@ -7,7 +7,7 @@ from qtha_lab.lessons.registry import exercise
 
 exercise(
     "4.1",
-    "The most that the rank can be",
+    "The largest possible rank",
     difficulty=1,
     minutes=5,
     answer="largest_ranks",
@@ -145,5 +145,5 @@ exercise(
     ),
     setup="import numpy as np",
     grader=grading.Function(_stacks, label=lambda J: f"{len(J)} Jacobians"),
-    remark="0 for any LoRA, at most 1: where slopes of opposite sign cancel, the mean shows nothing.",
+    remark="0 for any LoRA, at most 1: where Jacobians of opposite sign cancel, the mean is small.",
 )
