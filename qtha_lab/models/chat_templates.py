@@ -13,18 +13,19 @@ from qtha_lab.core.errors import Refusal
 
 log = logging.getLogger(__name__)
 
-SECONDS, MEBIBYTES = 2, 512
+SECONDS, MEBIBYTES = 2, 256
 WALL_SECONDS = 60
 LONGEST = 2**20
-"""Characters of a conversation of three short messages."""
+"""Characters of a conversation of a few short messages."""
 TOO_MUCH = 3
 MESSAGES = [
+    {"role": "system", "content": "Answer in one word."},
     {"role": "user", "content": "Hello"},
     {"role": "assistant", "content": "Hi"},
     {"role": "user", "content": "Why?"},
 ]
 RENDER = f"""
-import json, sys
+import json, os, sys
 try:
     import resource
     resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS}))
@@ -39,6 +40,12 @@ class Generation(Extension):
     def parse(self, parser):
         next(parser.stream)
         return nodes.Scope(parser.parse_statements(["name:endgeneration"], drop_needle=True))
+class Impossible(Exception):
+    # raised where a constant cannot be computed, and caught by the compiler
+    def __init__(self):
+        if isinstance(sys.exc_info()[1], MemoryError):
+            os._exit({TOO_MUCH})
+nodes.Impossible = Impossible
 def refuse(*words):
     raise TemplateError("refused")
 given = json.load(sys.stdin)
@@ -46,12 +53,19 @@ try:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
     environment.globals.update(raise_exception=refuse, strftime_now=lambda form: form)
-    text = 0
-    for part in environment.from_string(given["template"]).generate(
-        messages=given["messages"], add_generation_prompt=True, bos_token="", eos_token=""):
-        text += len(part)
-        if text > {LONGEST}:
-            sys.exit({TOO_MUCH})
+    template = environment.from_string(given["template"])
+    for messages in given["messages"], given["messages"][1:]:  # some accept no system message
+        try:
+            length = 0
+            for part in template.generate(
+                messages=messages, add_generation_prompt=True, bos_token="", eos_token=""):
+                length += len(part)
+                if length > {LONGEST}:
+                    sys.exit({TOO_MUCH})
+        except MemoryError:
+            raise
+        except Exception:
+            pass
 except MemoryError:
     sys.exit({TOO_MUCH})
 except Exception:

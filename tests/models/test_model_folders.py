@@ -276,17 +276,28 @@ ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in ran
 @pytest.mark.parametrize(
     ("template", "sentence"),
     [
-        (ENDLESS, "must end within 2 s and 512 MiB"),
-        ("{{ 'x' * 40000000000 }}", "must end within 2 s and 512 MiB"),
+        (ENDLESS, "must end within 2 s and 256 MiB"),
+        ("{{ 'x' * 40000000000 }}", "must end within 2 s and 256 MiB"),
         (
             "{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}",
-            "must end within 2 s and 512 MiB",
+            "must end within 2 s and 256 MiB",
         ),
+        ("{{ ('x' * 300000000)|length }}", "must end within 2 s and 256 MiB"),
+        ("{{ raise_exception() }}{{ 'x' * 1000000000 }}", "must end within 2 s and 256 MiB"),
         ("{% for %}", "chat template takes no conversation of user, assistant"),
         ("{{ messages + 1 }}", "chat template takes no conversation of user, assistant"),
         ("{# nothing #}", "leaves no answer token"),
     ],
-    ids=["endless", "one long text", "many texts", "no Jinja", "a wrong type", "empty"],
+    ids=[
+        "endless",
+        "one long text",
+        "many texts",
+        "counted",
+        "folded",
+        "no Jinja",
+        "a wrong type",
+        "empty",
+    ],
 )
 def test_a_chat_template_that_cannot_be_used_is_refused(tmp_path, template, sentence):
     folder = folder_of(tmp_path / "model")

@@ -71,6 +71,16 @@ def test_a_damaged_line_costs_the_trials_after_it_and_the_sweep_goes_on(recorded
     assert copy.journal.with_name("journal.log.damaged").exists()
 
 
+def test_a_damaged_line_is_reported_once_in_one_sentence(recorded, tmp_path, caplog):
+    copy = damaged(recorded, tmp_path / ("long" * 40) / "copy", cut_at(3, b'{"op_code": 5}'))
+    views(copy)
+    (message,) = caplog.messages
+    assert message.startswith("Line 4 of …") and message.endswith(
+        "is damaged: KeyError('trial_id')"
+    )
+    assert len(message) <= 300
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -5,6 +5,7 @@ The order of lines determines the trial numbers, so lines after a damaged one ar
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -15,7 +16,7 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend, JournalStorage
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json, read_bytes
+from qtha_lab.core.io import parse_json, read_bytes, shortened
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,17 @@ def read_journal(path: Path) -> tuple[JournalStorage, int]:
     try:
         return JournalStorage(lines), ends[-1]
     except Exception as reason:  # a damaged line raises assertion or lookup errors in Optuna
-        log.warning("%s is damaged in line %d: %r", path, lines.applied + 1, reason)
+        _warn(
+            f"Line {lines.applied + 1} of {shortened(path)} is damaged: {shortened(repr(reason))}"
+        )
     whole = logs[: lines.applied]
     return JournalStorage(_Lines(whole)), ends[len(whole)]
+
+
+@functools.cache
+def _warn(message: str) -> None:
+    """Log a warning once, since each view reads the journal again."""
+    log.warning(message)
 
 
 def cut_damage(path: Path) -> None:

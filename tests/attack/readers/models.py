@@ -127,10 +127,12 @@ TEMPLATE = words_of(
 )
 
 
-@reader(_of_tiny("chat_template.jinja"), share=0.5, grammar=lambda: sentences(*TEMPLATE))
+@reader(_of_tiny("chat_template.jinja"), share=0.2, grammar=lambda: sentences(*TEMPLATE))
 def chat_templates(text: str) -> None:
+    from qtha_lab.models.chat_templates import check_template
     from qtha_lab.tasks.formatting import answer_spans
 
+    check_template(text, "a folder")
     tokenizer = _tokenizer()
     tokenizer.chat_template = text
     answer_spans(TURNS, tokenizer)
