@@ -75,9 +75,8 @@ def test_a_damaged_line_is_reported_once_in_one_sentence(recorded, tmp_path, cap
     copy = damaged(recorded, tmp_path / ("long" * 40) / "copy", cut_at(3, b'{"op_code": 5}'))
     views(copy)
     (message,) = caplog.messages
-    assert message.startswith("Line 4 of …") and message.endswith(
-        "is damaged: KeyError('trial_id')"
-    )
+    assert message.startswith("Line 4 of …")
+    assert message.endswith("is damaged: KeyError('trial_id')")
     assert len(message) <= 300
 
 
