@@ -25,6 +25,7 @@ COMMANDS = (
     "bench",
     "compare",
     "evaluate",
+    "explain",
     "export",
     "federate",
     "plot",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -21,8 +21,12 @@ LEAST_SEEDS = 3
 LEAST_REPEATS = 5
 POWER = 0.8
 MOST_SEEDS = 10_000
+MOST_ROWS = 10_000
 LEAST_SAID = 0.0005  # least noise floor that three decimal places show
 LEAST_LEVEL = 1e-100  # below it p is 0
+MARGIN = 0.02  # nat; differences within it are equivalent
+
+Verdict = Literal["shown", "equivalent", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class PairedDifference:
         row_error: Part of the standard error due to the test rows, independent of the number of
             seeds.
         claims: Number of claims in the family.
+        margin: Largest difference that counts as equivalent, declared before the runs.
     """
 
     mean: float
@@ -58,6 +63,61 @@ class PairedDifference:
     floor: float | None = None
     row_error: float = 0.0
     claims: int = 1
+    margin: float = MARGIN
+
+    @property
+    def verdict(self) -> Verdict:
+        """Verdict: shown, equivalent within the margin, or inconclusive.
+
+        Two one-sided intervals at the level of the family decide equivalence. A difference that is
+        shown may be within the margin too.
+
+        Source:
+            Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
+        """
+        if self.is_shown:
+            return "shown"
+        return "equivalent" if self.is_within_margin else "inconclusive"
+
+    @property
+    def is_within_margin(self) -> bool:
+        """True if both one-sided intervals lie within the margin."""
+        return abs(self.mean) + self._width(self.seeds, self.items, 2 * self.level) <= self.margin
+
+    @property
+    def seeds_to_decide(self) -> int | None:
+        """Seeds with 80 % power for a verdict, if the true difference equals the mean.
+
+        None above 10,000 seeds.
+        """
+        counts = range(LEAST_SEEDS, MOST_SEEDS + 1)
+        place = bisect_left(counts, True, key=lambda seeds: self._is_decided(seeds, self.items))
+        return counts[place] if place < len(counts) else None
+
+    @property
+    def rows_to_decide(self) -> int | None:
+        """Test rows with 80 % power for a verdict at these seeds, as `seeds_to_decide`.
+
+        None above 10,000 rows, or if only means are known.
+        """
+        counts = range(self.items, MOST_ROWS + 1)
+        if self.items == 1:
+            return None
+        place = bisect_left(counts, True, key=lambda rows: self._is_decided(self.seeds, rows))
+        return counts[place] if place < len(counts) else None
+
+    def _is_decided(self, seeds: float, rows: int) -> bool:
+        """Tell whether this mean would be shown or equivalent with 80 % power."""
+        gap = abs(self.mean)
+        shows = self._width(seeds, rows, self.level) + self._width(seeds, rows, 2 * (1 - POWER))
+        within = self._width(seeds, rows, 2 * self.level) + self._width(seeds, rows, 1 - POWER)
+        return shows <= gap or within <= self.margin - gap
+
+    def _width(self, seeds: float, rows: int, level: float) -> float:
+        """Return the half-width of the interval for a number of seeds and rows."""
+        by_seeds = self.seed_error * math.sqrt(self.seeds / seeds)
+        by_rows = self.row_error * math.sqrt(self.items / rows)
+        return float(half_width(by_seeds, by_rows, seeds, rows, level))
 
     @property
     def is_shown(self) -> bool:
@@ -95,9 +155,8 @@ class PairedDifference:
 
     def _detectable_by(self, seeds: float) -> float:
         """Return the interval's half-width plus the power quantile, for a number of seeds."""
-        errors = self.seed_error * math.sqrt(self.seeds / seeds), self.row_error
         levels = self.level, 2 * (1 - POWER)  # the power level is one-sided
-        return sum(float(half_width(*errors, seeds, self.items, level)) for level in levels)
+        return sum(self._width(seeds, self.items, level) for level in levels)
 
 
 def paired_difference(

@@ -1,0 +1,172 @@
+"""Findings on runs in words: never more than a comparison claims, and next steps that can be launched."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from support.run_folders import finish, run_folder, two_steps, write
+from typer.testing import CliRunner
+
+from qtha_lab.cli import load_commands
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import MethodChoice
+from qtha_lab.studies.comparison.claims import against_the_first
+from qtha_lab.studies.explain import explain, findings_of
+
+METHODS = ("lora", "qtha", "dora")
+
+
+@pytest.fixture
+def launched(tmp_path):
+    """Return a function that writes finished runs: loss by method, then by seed."""
+
+    def write_runs(losses, **training):
+        for method, by_seed in losses.items():
+            for seed, loss in enumerate(by_seed):
+                run = run_folder(tmp_path, method, seed, **{"steps": 2} | training)
+                two_steps(run)
+                finish(run, eval_loss=loss, test_loss=loss, wall_seconds=20.0)
+        return explain([tmp_path])
+
+    return write_runs
+
+
+def entry(method, seed, loss):
+    choice = MethodChoice(name=method)
+    return {
+        "run_id": f"{method} {seed}", "label": choice.label, "method": method, "options": {},
+        "seed": seed, "state": "finished", "learning_rate": 0.01, "trainable_parameters": 10,
+        "eval_loss": loss, "test_loss": loss, "model": "tiny", "task": "qa",
+    }  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.floats(3, 5, allow_nan=False).map(lambda x: round(x, 3)), min_size=1, max_size=6
+        ),
+        min_size=2,
+        max_size=3,
+    )
+)
+def test_no_sentence_claims_more_than_the_comparison_does(losses):
+    runs = [
+        entry(method, seed, loss)
+        for method, by_seed in zip(METHODS, losses, strict=False)
+        for seed, loss in enumerate(by_seed)
+    ]
+    sentences, _ = findings_of(runs)
+    made = {claim.first: claim.difference for claim in against_the_first(runs)}
+    assert len(sentences) == len(losses) - 1
+    for name, sentence, by_seed in zip(METHODS[1:], sentences, losses[1:], strict=False):
+        if sentence.endswith(": shown."):
+            lower, higher = sentence.split(" in test loss")[0].split(" is lower than ")
+            first, second = by_seed, losses[0]
+            count = min(len(first), len(second))
+            gaps = [a - b for a, b in zip(first[:count], second[:count], strict=True)]
+            assert made[name].verdict == "shown"
+            assert (lower == name) is (made[name].mean < 0)
+            assert higher.split(" by ")[0] != lower
+            if len(set(gaps)) > 1:  # the t test of one pair is no stricter than that of the family
+                assert stats.ttest_1samp(gaps, 0).pvalue < 0.05
+        elif " are equivalent within 0.02 nat in " in sentence:
+            assert made[name].verdict == "equivalent"
+        else:
+            assert "inconclusive" in sentence
+            assert name not in made or made[name].verdict == "inconclusive"
+
+
+def test_one_seed_is_inconclusive_and_three_more_are_offered(launched):
+    explanation = launched({"lora": [4.1], "qtha": [4.138]})
+    assert explanation.sentences[0] == (
+        "lora is lower than qtha by 0.038 nat in test loss; one seed: inconclusive."
+    )
+    assert explanation.claims == []
+    step = explanation.next_steps[0]
+    assert step.label == "3 more seeds"
+    assert step.comparison.seeds == [1, 2, 3]
+    assert step.runs == 6
+    # six runs of 20 s each, at most two at once
+    assert step.seconds in (60.0, 120.0)
+    assert step.text in ("3 more seeds, 1 min", "3 more seeds, 2 min")
+
+
+def test_a_difference_that_is_shown_needs_no_seeds(launched):
+    explanation = launched({"lora": [4.10, 4.11, 4.12], "qtha": [4.30, 4.31, 4.32]})
+    assert explanation.sentences[0] == (
+        "lora is lower than qtha by 0.200 nat in test loss, 95 % interval [+0.200, +0.200] over 3 seeds: shown."
+    )
+    assert not any("more seeds" in step.label for step in explanation.next_steps)
+    labels = [step.label for step in explanation.next_steps]
+    assert "tune the learning rate: 8 runs" in labels
+    assert "add the control (no circuit): 3 runs" in labels
+
+
+def test_two_methods_within_the_margin_are_equivalent(launched):
+    explanation = launched({"lora": [4.10, 4.11, 4.12], "qtha": [4.101, 4.109, 4.12]})
+    assert explanation.sentences[0].startswith(
+        "qtha and lora are equivalent within 0.02 nat in test loss: qtha − lora"
+    )
+
+
+def test_an_inconclusive_difference_offers_the_seeds_that_decide_it(launched):
+    explanation = launched({"lora": [4.10, 4.11, 4.12], "qtha": [4.20, 4.11, 4.16]})
+    assert "qtha against lora, test loss: inconclusive, " in explanation.sentences[0]
+    (claim,) = explanation.claims
+    missing = claim.difference.seeds_to_decide - 3
+    assert explanation.next_steps[0].label == f"{min(10, missing)} more seeds"
+
+
+def test_a_best_rate_at_the_edge_is_stated_and_the_range_extended(launched):
+    explanation = launched(
+        {
+            "lora(learning_rate=0.01)": [4.2],
+            "lora(learning_rate=0.03)": [4.1],
+            "qtha(learning_rate=0.01)": [4.2],
+        }
+    )
+    assert any("At an end of what was tried" in text for text in explanation.sentences)
+    (step,) = (s for s in explanation.next_steps if s.label.startswith("try rates beyond"))
+    assert step.label == "try rates beyond 0.03 for lora: 2 runs"
+    assert step.comparison.learning_rates == [0.09, 0.3]
+
+
+def test_runs_of_different_training_are_not_compared(launched, tmp_path):
+    launched({"lora": [4.1, 4.1, 4.1]})
+    explanation = launched({"qtha": [4.3, 4.3, 4.3]}, steps=4)
+    assert explanation.claims == []
+    assert explanation.sentences[-1] == "Runs with different training settings are not compared."
+    assert any(text.startswith("steps=4: ") for text in explanation.sentences)
+
+
+def test_open_runs_are_compared_at_their_last_common_step(tmp_path):
+    for method, loss in (("lora", 4.5), ("qtha", 4.7)):
+        run = run_folder(tmp_path, method, steps=4)
+        two_steps(run)
+        write(run, {"kind": "eval", "step": 2, "loss": loss})
+    sentences = explain([tmp_path]).sentences
+    assert sentences[0] == "qtha against lora: inconclusive, no seed of both has finished."
+    assert sentences[1] == "2 of 2 runs have not finished."
+    assert sentences[2] == (
+        "After 2 steps lora is lower than qtha by 0.200 nat in evaluation loss: "
+        "inconclusive until the runs finish."
+    )
+
+
+def test_the_command_prints_the_finding_and_the_next_commands(launched, tmp_path):
+    launched({"lora": [4.1], "qtha": [4.138]})
+    runner = CliRunner()
+    printed = runner.invoke(load_commands(), ["explain", str(tmp_path)])
+    assert printed.exit_code == 0
+    assert printed.stdout.startswith("lora is lower than qtha by 0.038 nat in test loss; one seed")
+    assert "Next: 3 more seeds, " in printed.stdout
+    assert "  qtha-lab compare " in printed.stdout
+    data = json.loads(runner.invoke(load_commands(), ["explain", str(tmp_path), "--json"]).stdout)
+    assert data["next_steps"][0]["runs"] == 6
+
+
+def test_an_empty_set_of_runs_is_refused():
+    with pytest.raises(Refusal, match=r"Runs to explain must be readable, got none\."):
+        explain([])
