@@ -10,26 +10,26 @@ from qtha_lab.cli.run import Json
 from qtha_lab.core.io import show
 
 
-@app.command()
-def explain(
+@app.command("explain")
+def explain_runs(
     runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Runs, or folders of runs.")],
     json: Json = False,
 ) -> None:
     """State which method is lower, by how much and how certainly, with next steps."""
-    from qtha_lab.studies.explain import explain as explained
+    from qtha_lab.studies.explain import explain
 
-    explanation = explained(runs)
+    findings = explain(runs)
     if json:
         print_json(
             {
-                "sentences": explanation.sentences,
-                "claims": [claim.plain() for claim in explanation.claims],
-                "next_steps": [step.plain() for step in explanation.next_steps],
+                "sentences": findings.sentences,
+                "claims": [claim.plain() for claim in findings.claims],
+                "next_steps": [step.plain() for step in findings.next_steps],
             }
         )
         return
-    for sentence in explanation.sentences:
+    for sentence in findings.sentences:
         show(sentence)
-    for step in explanation.next_steps:
+    for step in findings.next_steps:
         show(f"Next: {step.text}")
         show(f"  {step.comparison.to_command()}")

@@ -71,7 +71,7 @@ class NextStep:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Findings:
     """Findings on a set of runs.
 
     Attributes:
@@ -85,7 +85,7 @@ class Explanation:
     next_steps: list[NextStep]
 
 
-def explain(runs: Iterable[str | Path | Run]) -> Explanation:
+def explain(runs: Iterable[str | Path | Run]) -> Findings:
     """State the findings of runs in words, and suggest further runs.
 
     Args:
@@ -115,7 +115,7 @@ def explain(runs: Iterable[str | Path | Run]) -> Explanation:
     ]
     if len(groups) > 1:
         sentences.append("Runs with different training settings are not compared.")
-    return Explanation(
+    return Findings(
         sentences,
         [claim for part in parts for claim in part.claims],
         [step for part in parts for step in part.next_steps],
@@ -166,7 +166,7 @@ def _protocol(experiment: Experiment) -> dict[str, Any]:
     return training | {"quantization": experiment.quantization, "head": experiment.head}
 
 
-def _explain_group(runs: Sequence[Run]) -> Explanation:
+def _explain_group(runs: Sequence[Run]) -> Findings:
     entries = [entry(run, run.status()) for run in runs]
     sentences, claims = findings_of(entries, read_items(runs))
     open_runs = [e for e in entries if e["state"] not in ("finished", "diverged")]
@@ -182,7 +182,7 @@ def _explain_group(runs: Sequence[Run]) -> Explanation:
         place = f"{cell}: " if len(by_cell(finished)) > 1 else ""
         sentences += [place + text for text in _protocol_sentences(in_cell)]
         steps += _Planner(of_cell, in_cell, [c for c in claims if c.cell == cell]).steps()
-    return Explanation(_shortened(sentences, entries), claims, steps)
+    return Findings(_shortened(sentences, entries), claims, steps)
 
 
 def _shortened(sentences: Sequence[str], entries: Sequence[dict[str, Any]]) -> list[str]:
