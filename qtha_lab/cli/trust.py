@@ -1,25 +1,31 @@
-"""`qtha-lab trust`: allow the code that a run brings."""
+"""`qtha-lab trust`: allow the code that a folder brings."""
+
+from typing import Annotated
 
 import typer
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_table
-from qtha_lab.cli.run import RunId
 
 
 @app.command()
-def trust(run_id: RunId) -> None:
-    """Trust the present plugins of a run that another user launched.
+def trust(
+    name: Annotated[
+        str,
+        typer.Argument(help="A run, comparison or sweep, by name or path; a federation's path."),
+    ],
+) -> None:
+    """Trust the present plugins of a folder that another user made, with its subfolders.
 
     Read the plugins first.
     """
     from qtha_lab.core.io import show
-    from qtha_lab.experiment.run_directory.plugins import trust_plugins
-    from qtha_lab.runs import run as runs
+    from qtha_lab.experiment.run_directory.plugins import record_trust
+    from qtha_lab.studies.described_folder import described_folder
 
-    run = runs.attach(run_id)
-    digests = trust_plugins(run.files)
+    folder, described = described_folder(name)
+    digests = record_trust(folder, described)
     if not digests:
-        show(f"Run {run.id} brings no code.")
+        show(f"{folder.name} brings no code.")
         raise typer.Exit
     print_table([("trusted", "SHA-256"), *digests.items()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -10,7 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+
+from benchmarks.repeatable import difference
 
 from .journal import Journal, Total
 from .outcome import Outcome, commit
@@ -25,18 +25,6 @@ name, out = sys.argv[1:]
 for time in ("first", "second"):
     reproduce(name, Path(out) / time, quick=True, seeds=SEEDS)
 """
-CLOCKS = {
-    "seconds",
-    "t",
-    "memory_mib",
-    "seconds_per_step",
-    "run_id",
-    "command",
-    "id",
-    "finished",
-    "started",
-    "path",
-}
 
 
 class Pairs:
@@ -108,35 +96,9 @@ def again(case: str, folder: Path) -> Outcome:
 
 
 def compared(folder: Path) -> Outcome:
-    """Compare the two verdicts in a folder."""
-    first, second = verdict(folder / "first"), verdict(folder / "second")
-    if first is None or first != second:
-        return Outcome("fault", f"other numbers: {_first_difference(first, second)}")
-    return Outcome("value")
-
-
-def verdict(folder: Path) -> Any:
-    """The verdict of a reproduction without times and names of runs; None while there is none."""
-    files = list(folder.glob("*/verdict.json"))
-    return _timeless(json.loads(files[0].read_text())) if files else None
-
-
-def _timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _timeless(v) for k, v in value.items() if k not in CLOCKS and "second" not in k}
-    return [_timeless(v) for v in value] if isinstance(value, list) else value
-
-
-def _first_difference(first: Any, second: Any, place: str = "verdict") -> str:
-    if isinstance(first, dict) and isinstance(second, dict):
-        for key in [*first, *(key for key in second if key not in first)]:
-            if first.get(key) != second.get(key):
-                return _first_difference(first.get(key), second.get(key), f"{place}.{key}")
-    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        for number, pair in enumerate(zip(first, second, strict=True)):
-            if pair[0] != pair[1]:
-                return _first_difference(*pair, f"{place}[{number}]")
-    return f"{place}: {str(first)[:200]} and {str(second)[:200]}"
+    """Compare the two results in a folder."""
+    found = difference(folder)
+    return Outcome("fault", f"other numbers: {found}") if found else Outcome("value")
 
 
 def _count(journal: Journal, name: str, outcome: Outcome) -> None:

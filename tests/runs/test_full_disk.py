@@ -9,10 +9,12 @@ import sys
 import pytest
 from safetensors import SafetensorError
 
-from qtha_lab.runs import run as runs
-from qtha_lab.experiment import Experiment
+from qtha_lab.experiment import Comparison, Experiment, Sweep
 from qtha_lab.experiment.run_directory import RunDir, disk
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
+from qtha_lab.runs import run as runs
+from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.sweep.folder import SweepDir
 
 TRAINING = {
     "steps": 6, "batch_size": 2, "max_length": 48, "train_rows": 12, "eval_rows": 4, "test_rows": 4, "eval_every": 3,
@@ -117,3 +119,25 @@ def test_a_line_that_a_full_disk_cut_spoils_no_later_line(small_disk):
     kinds = [event["kind"] for event in read_events(small_disk / "events.jsonl")[0]]
     assert kinds[0] == kinds[-1] == "note"
     assert kinds.count("broken") <= 1
+
+
+@pytest.mark.parametrize("kind", ["sweep", "comparison"])
+def test_a_full_disk_ends_a_scheduler_with_one_sentence(small_disk, kind):
+    place, tuning = small_disk / "out", {"axes": {"learning_rate": [0.01]}}
+    if kind == "sweep":
+        SweepDir.create(Sweep(methods="lora(r=2)", training=TRAINING, **tuning), place)
+    else:
+        place.mkdir()
+        ComparisonDir(place).write(
+            Comparison(methods="lora(r=2)", training=TRAINING, tuning=tuning)
+        )
+    fill(small_disk)
+    module = f"qtha_lab.studies.{kind}.scheduler"
+    done = subprocess.run(
+        [sys.executable, "-m", module, str(place)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "fault of qtha-lab" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert f"The disk of {place} must have room" in last, done.stderr

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from qtha_lab.core.io import open_file, parse_json
 from qtha_lab.experiment import Comparison, Experiment
+from qtha_lab.experiment.run_directory.plugins import trusted
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,13 @@ class Group:
             methods=list({e.method.meaning: e.method for e in experiments}.values()),
             seeds=list(dict.fromkeys(e.seed for e in experiments)),
         )
+
+    @property
+    def trusted(self) -> Comparison:
+        """The comparison, or a refusal if this user does not trust the plugins of a run."""
+        for run in self.runs:
+            trusted(run.path, run.experiment)
+        return self.comparison
 
 
 def local_time(run_id: str) -> str:

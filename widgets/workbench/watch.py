@@ -130,7 +130,7 @@ class Watch:
             return
         runs = each_once(self.runs)
         group = Group(tuple(runs))
-        summary = await asyncio.to_thread(compare.summarise, group.comparison, runs)
+        summary = await asyncio.to_thread(compare.summarise, group.trusted, runs)
         any_ended, again = bool(summary["runs"]), len(self.runs) - len(runs)
         repeats = [AGAIN.format(f"{again} run{'s' if again > 1 else ''}")] if again else []
         self.results.value = styles.table(compare.rows(summary)) if any_ended else ""

@@ -78,8 +78,7 @@ class Workbench(Shown):
         self.summary = styles.text("", "qtha-text").add_class("qtha-summary")
         group = self._group(attach)
         start = comparison or (latest(group) if attach is None else None) or group
-        start = start.comparison if isinstance(start, Group) else start or first_comparison()
-        start, missing = with_plugins(start)
+        start, missing = with_plugins(start or first_comparison())
         self.setup = Setup(start, self.changed, self.refuse, self.go)
         methods = self.setup.methods
         self.engines = EngineCosts(
@@ -248,12 +247,14 @@ def first_comparison() -> Comparison:
     return Comparison(methods=["qtha", "lora(r=1)", "lora"])
 
 
-def with_plugins(start: Comparison | Sweep) -> tuple[Comparison | Sweep, str]:
+def with_plugins(start: Comparison | Sweep | Group) -> tuple[Comparison | Sweep, str]:
     """Import the plugins of an initial description, and return it with an empty message.
 
-    If a plugin is missing, return the default comparison and a sentence that states the reason.
+    If a plugin is missing or not trusted, return the default comparison and a sentence that states
+    the reason.
     """
     try:
+        start = start.trusted if isinstance(start, Group) else start
         load_plugins(start.plugins)
     except Refusal as reason:
         log.warning("the form does not start with what was launched last: %s", reason)
@@ -267,7 +268,7 @@ def latest(group: Group | None) -> Sweep | None:
     if not folders or (group and max(run.id for run in group.runs) > folders[0].path.name):
         return None
     try:
-        return folders[0].sweep
+        return folders[0].trusted
     except Refusal as reason:
         log.warning("sweep %s is not shown: %s", folders[0].path.name, reason)
         return None

@@ -1,9 +1,13 @@
-"""Plugins of a run: recorded at launch, compared and trusted before they are imported again.
+"""Plugins of a folder: recorded at launch, compared and trusted before they are imported again.
 
-A resumed run must use the same plugin code as at launch.
+A resumed run must use the same plugin code as at launch. A comparison, sweep or federation needs
+trust only.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping, shortened
@@ -13,29 +17,45 @@ from qtha_lab.experiment.run_directory.files import RunDir, write_json
 from qtha_lab.experiment.run_directory.packages import check_packages, packages_of
 
 
+class Described(Protocol):
+    """Description with plugins."""
+
+    plugins: list[str]
+
+
+D = TypeVar("D", bound=Described)
+
+
+def trusted(folder: Path, described: D) -> D:
+    """Return the description in a folder if this user trusts its plugins; imports nothing.
+
+    Raises:
+        Refusal: If the user does not.
+    """
+    trust.check(folder, fingerprints(described.plugins))
+    return described
+
+
+def record_trust(folder: Path, described: Described) -> dict[str, str]:
+    """Record that this user trusts the present plugins of a description in a folder.
+
+    Returns:
+        SHA-256 of each plugin by name; empty if there is none.
+    """
+    if digests := fingerprints(described.plugins):
+        trust.record(folder, digests)
+    return digests
+
+
 def record_plugins(run: RunDir) -> None:
     """Record and trust the plugins of a run that this user launches.
 
     Files and modules that the experiment names are recorded with their SHA-256. Installed packages
     whose members it uses are recorded with version, members and SHA-256.
     """
-    digests = fingerprints(run.experiment.plugins)
+    digests = record_trust(run.path, run.experiment)
     if recorded := digests | packages_of(run.experiment):
         write_json(run.plugins, recorded)
-    if digests:
-        trust.record(run.path, digests)
-
-
-def trust_plugins(run: RunDir) -> dict[str, str]:
-    """Trust the plugins of a run in their present state.
-
-    Returns:
-        SHA-256 of each plugin by name; empty if the run has none.
-    """
-    digests = fingerprints(run.experiment.plugins)
-    if digests:
-        trust.record(run.path, digests)
-    return digests
 
 
 def check_plugins(run: RunDir) -> dict[str, str]:

@@ -7,21 +7,25 @@ it ends.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from qtha_lab.core import paths
+from qtha_lab.core import fault_log, paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import nearest
+from qtha_lab.experiment.run_directory import disk
 from qtha_lab.experiment.run_directory import queue as slots
 
 POLL_SECONDS = 0.3
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def start(module: str, folder: ScheduledDir, on: str | None = None) -> None:
     The lock is taken before the start, so no second process can start in between.
 
     Args:
-        module: Module to run; it takes the folder and `--lock`, see `enter`.
+        module: Module to run; it takes the folder and `--lock`, see `drive`.
         folder: Folder of the work.
         on: Remote backends that train the runs, as `qtha_lab.runs.remote` names them; None selects
             this machine.
@@ -136,12 +140,18 @@ class Order(NamedTuple):
     on: str | None
 
 
-def enter(description: str, arguments: list[str] | None = None) -> Order:
-    """Initialise a scheduler process: hold the folder's lock until it ends, and parse arguments.
+def drive(description: str, arguments: list[str] | None, work: Callable[[Order], bool]) -> int:
+    """Run the work of a scheduler process while it holds the lock of its folder.
+
+    An error is logged as one sentence.
 
     Args:
         description: Description of the program, for its help text.
         arguments: Command-line arguments; None selects those of the process.
+        work: Returns True if all work has ended.
+
+    Returns:
+        The exit status: 0 if all work has ended.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path)
@@ -155,5 +165,12 @@ def enter(description: str, arguments: list[str] | None = None) -> Order:
     if lock is None:
         parser.exit(2, f"a driver is already at {folder.path}\n")
     os.set_inheritable(lock, False)
-    slots.sign(lock, os.getpid())
-    return Order(folder.path, options.on)
+    try:
+        slots.sign(lock, os.getpid())
+        return 0 if work(Order(folder.path, options.on)) else 1
+    except KeyboardInterrupt:
+        log.info("stopped; another start goes on")
+    except Exception as error:
+        shown = disk.full(folder.path) if disk.is_full(error) else error
+        log.error("%s", fault_log.sentence(shown))
+    return 1

@@ -1,9 +1,9 @@
-"""Trust in run folders with code.
+"""Trust in folders with code: runs, comparisons, sweeps and federations.
 
-Plugins of another user's run need a confirmation before they are imported. Trust applies to one
-folder and the present content of its plugins. It is recorded in the user's state folder, and in an
-environment variable for workers on remote backends without access to that folder. Imports no
-plugin.
+Plugins of another user's folder need a confirmation before they are imported. Trust applies to one
+folder with its subfolders, and to the present content of its plugins. It is recorded in the user's
+state folder, and in an environment variable for workers on remote backends without access to that
+folder. Imports no plugin.
 """
 
 from __future__ import annotations
@@ -24,32 +24,34 @@ from qtha_lab.core.io.private import check_folder, check_private, private_folder
 log = logging.getLogger(__name__)
 
 VARIABLE = "QTHA_LAB_TRUSTED"
+GROUPS = {"comparison": "comparisons", "sweep": "sweeps", "federation": ""}
 MOST = 64  # maximum number of runs in the environment variable, whose length the system limits
 
 
 def fingerprint(digests: Mapping[str, str]) -> str:
-    """Compute one digest of the names and contents of all plugins of a run.
+    """Compute one digest of the contents of all plugins of a folder.
 
     Args:
         digests: SHA-256 of each plugin by name.
     """
-    return hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(digests.values())).encode()).hexdigest()
 
 
 def record(folder: Path, digests: Mapping[str, str]) -> None:
-    """Record that this user trusts the plugins of a run folder.
+    """Record that this user trusts the plugins of a folder.
 
     Args:
-        folder: The run folder.
+        folder: The folder, with its subfolders.
         digests: SHA-256 of each plugin by name.
     """
+    folder = folder.resolve()
     known = [word for word in os.environ.get(VARIABLE, "").split(",") if word]
     word = _word(folder, digests)
     os.environ[VARIABLE] = ",".join([*[w for w in known if w != word], word][-MOST:])
     try:
         file = _file(folder, digests)
         private_folder(file.parent)
-        write_new(file, f"{folder.resolve()}\n{json.dumps(dict(digests), indent=1)}\n".encode())
+        write_new(file, f"{folder}\n{json.dumps(dict(digests), indent=1)}\n".encode())
     except FileExistsError:
         log.debug("%s is trusted already", folder)
     except (OSError, RuntimeError, Refusal) as reason:  # RuntimeError: no home folder exists
@@ -57,9 +59,16 @@ def record(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def is_trusted(folder: Path, digests: Mapping[str, str]) -> bool:
-    """Report if this user launched the run with these plugins, or trusted them later."""
-    if _word(folder, digests) in os.environ.get(VARIABLE, "").split(","):
-        return True
+    """Report if this user launched the folder with these plugins, or trusted them later."""
+    folder = folder.resolve()
+    known = os.environ.get(VARIABLE, "").split(",")
+    return any(
+        _word(place, digests) in known or _is_recorded(place, digests)
+        for place in (folder, *folder.parents)
+    )
+
+
+def _is_recorded(folder: Path, digests: Mapping[str, str]) -> bool:
     try:
         file = _file(folder, digests)
         check_folder(file.parent)
@@ -76,7 +85,7 @@ def check(folder: Path, digests: Mapping[str, str]) -> None:
     Asks for confirmation first if a terminal is available.
 
     Args:
-        folder: The run folder.
+        folder: The folder of a run, comparison, sweep or federation.
         digests: SHA-256 of each plugin by name.
 
     Raises:
@@ -84,14 +93,30 @@ def check(folder: Path, digests: Mapping[str, str]) -> None:
     """
     if not digests or is_trusted(folder, digests):
         return
-    files = ", ".join(shortened(name) for name in digests)
-    if _can_ask() and _answer(f"This run brings code: {files}. Trust it? [y/N] "):
+    files, noun = ", ".join(shortened(name) for name in digests), kind_of(folder)
+    if _can_ask() and _answer(f"This {noun} brings code: {files}. Trust it? [y/N] "):
         record(folder, digests)
         return
     raise Refusal(
-        f"Run {shortened(folder.name)} must be trusted before its code runs, got {shortened(files)}. "
-        f"Read the code, then call `qtha-lab trust {printable(folder.name)[:80]}`."
+        f"{noun.capitalize()} {shortened(folder.name)} must be trusted before its code runs, "
+        f"got {shortened(files, 60)}. "
+        f"Read the code, then call `qtha-lab trust {printable(_shown(folder))[:80]}`."
     )
+
+
+def kind_of(folder: Path) -> str:
+    """Return the kind of a folder: "run", "comparison", "sweep" or "federation"."""
+    if os.path.isfile(folder / "experiment.yaml"):
+        return "run"
+    return next((kind for kind in GROUPS if os.path.isfile(folder / f"{kind}.yaml")), "run")
+
+
+def _shown(folder: Path) -> str:
+    """Return the name of a folder in the runs folder; its path for one elsewhere."""
+    group = GROUPS.get(kind_of(folder), "")
+    if kind_of(folder) == "run" or folder.resolve().parent == (paths.runs_dir() / group).resolve():
+        return folder.name
+    return os.path.relpath(folder)
 
 
 def _can_ask() -> bool:
@@ -104,7 +129,7 @@ def _answer(question: str) -> bool:
 
 
 def _file(folder: Path, digests: Mapping[str, str]) -> Path:
-    name = f"{folder.resolve()}\0{fingerprint(digests)}"
+    name = f"{folder}\0{fingerprint(digests)}"
     return paths.state_dir() / "trusted" / hashlib.sha256(os.fsencode(name)).hexdigest()
 
 

@@ -17,6 +17,7 @@ from qtha_lab.core import paths
 from qtha_lab.core.io import digest, read_mapping
 from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.experiment.run_directory import write_atomically, write_json
+from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
 from qtha_lab.experiment.run_directory.scheduler_process import (
     ScheduledDir,
     find_scheduled,
@@ -59,7 +60,8 @@ class ComparisonDir(ScheduledDir):
         return folder
 
     def write(self, comparison: Comparison) -> None:
-        """Write the description of the comparison."""
+        """Write the description of the comparison, whose plugins this user thereby trusts."""
+        record_trust(self.path, comparison)
         write_atomically(self.description, editions.record(comparison))
 
     @property
@@ -71,6 +73,11 @@ class ComparisonDir(ScheduledDir):
     def comparison(self) -> Comparison:
         """Comparison as described in the directory."""
         return Comparison.from_yaml(self.description)
+
+    @property
+    def trusted(self) -> Comparison:
+        """The comparison, or a refusal if this user does not trust its plugins."""
+        return trusted(self.path, self.comparison)
 
     @property
     def is_shared(self) -> bool:

@@ -15,6 +15,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping, read_tail
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import scheduler_process as drivers
+from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.studies.comparison.folder import ComparisonDir, find_comparison
 from qtha_lab.studies.comparison.run_set import RunSet
@@ -78,6 +79,7 @@ class ScheduledRuns(RunSet):
         comparison, path = self.comparison, self.folder.path
         if comparison.tuning is None:
             return []
+        trusted(path, comparison)
         views = [
             Trials(folder_of(comparison, contender, path)) for contender in comparison.contenders()
         ]
@@ -98,7 +100,7 @@ class ScheduledRuns(RunSet):
     @functools.cached_property
     def _planned(self) -> tuple[int, int, int]:
         """Planned numbers of trials, runs and 1-ulp perturbation runs."""
-        comparison = self.comparison
+        comparison = self.folder.trusted
         contenders = comparison.contenders()
         sweeps = [comparison.sweep_of(contender) for contender in contenders if comparison.tuning]
         trials = sum(sweep.trials_of(method) for sweep in sweeps for method in sweep.methods)
@@ -139,6 +141,7 @@ class ScheduledRuns(RunSet):
         """
         if (state := self.state) in ("running", "stopping", "finished"):
             raise Refusal(f"comparison {self.folder.path.name} is {state}")
+        trusted(self.folder.path, self.comparison)  # asks here, where a person may answer
         return start(self.folder)
 
     def summary(self) -> dict[str, Any]:

@@ -6,39 +6,31 @@ kill, a new process continues, as `run_comparison.run` does.
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from collections.abc import Callable
 
-from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import scheduler_process as drivers
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.report import report
 from qtha_lab.studies.comparison.run_comparison import run
 
-log = logging.getLogger(__name__)
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one comparison; return 0 if all of it has been run."""
-    order = drivers.enter("Drive one comparison.", arguments)
-    folder = ComparisonDir(order.path)
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # an interrupt stops the runs with saved state
-    try:
-        run(folder.comparison, folder.path, _stop_if_asked(folder), on=order.on)
-        report(folder.path)
-    except KeyboardInterrupt:
-        log.info("stopped; another start goes on")
-        return 1
-    except Refusal as refusal:
-        log.error("%s", refusal)
-        return 1
+    return drivers.drive("Drive one comparison.", arguments, _drive)
+
+
+def _drive(order: drivers.Order) -> bool:
+    folder = ComparisonDir(order.path)
+    run(folder.trusted, folder.path, _stop_if_asked(folder), on=order.on)
+    report(folder.path)
     folder.mark_finished()
-    return 0
+    return True
 
 
 def _stop_if_asked(folder: ComparisonDir) -> Callable[[Run, Status], None]:

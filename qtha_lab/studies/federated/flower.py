@@ -28,6 +28,7 @@ from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog
+from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.studies.federated import rounds as driving
 from qtha_lab.studies.federated.client_steps import Turns
 from qtha_lab.studies.federated.folder import ADAPTER, Parties, sent_by
@@ -178,7 +179,8 @@ def _turns_of(server: Path) -> Turns:
     """Load the model and the run directories of a federation once per process."""
     if server not in _SERVERS:
         _SERVERS.clear()
-        federation = Federation.from_yaml(server.parent.parent / "federation.yaml")
+        folder = server.parent.parent
+        federation = trusted(folder, Federation.from_yaml(folder / "federation.yaml"))
         clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
         of = Parties(RunDir(server), [RunDir(path) for path in clients])
         aside = tempfile.TemporaryDirectory()  # the server writes the events of its own run

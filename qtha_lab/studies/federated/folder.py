@@ -16,10 +16,11 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment, Federation, editions
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, write_atomically
 from qtha_lab.experiment.run_directory.files import sync_tree
-from qtha_lab.experiment.run_directory.plugins import record_plugins
+from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
 from qtha_lab.runs import run as runs
 
 ADAPTER = "adapter_model.safetensors"
@@ -66,6 +67,9 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
         federation: Description of the federation.
         experiment: Experiment of the server.
         out: Folder of the federation.
+
+    Raises:
+        Refusal: If an existing client has another description, or plugins that were changed.
     """
     experiment = runs.with_absolute_paths(experiment)
     there = (run for run in runs.list_runs(out / "runs") if run.experiment == experiment)
@@ -75,6 +79,7 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
         record_plugins(server)
     else:
         server = earlier.files
+        check_plugins(server)
     clients = []
     for number, described in enumerate(federation.clients_of(experiment), 1):
         client = RunDir(server.path / "clients" / str(number))
@@ -83,6 +88,11 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
             record = editions.record(described)
             write_atomically(client.experiment_file, record)
             record_plugins(client)
+        elif client.experiment != described:
+            raise Refusal(
+                f"client {number} of {server.path.name} must have the description of its "
+                "federation, got another. Name a new folder."
+            )
         clients.append(client)
     return Parties(server, clients)
 

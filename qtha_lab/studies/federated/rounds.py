@@ -34,6 +34,7 @@ from qtha_lab.experiment.run_directory import (
 )
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
 from qtha_lab.experiment.run_directory.files import sync_tree
+from qtha_lab.experiment.run_directory.plugins import record_trust
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.federated.averaging import average
@@ -95,6 +96,7 @@ def federate(
         raise Refusal(f"another process runs a federation in {out}")
     threads = torch.get_num_threads()
     try:
+        record_trust(out, federation)
         write_atomically(out / "federation.yaml", editions.record(federation))
         for experiment in federation.experiments():
             _train(federation, parties(federation, experiment, out), on_progress, rounds)

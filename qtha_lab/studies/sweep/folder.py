@@ -21,6 +21,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import editions
 from qtha_lab.experiment.run_directory import RunDir, write_atomically
+from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
 from qtha_lab.experiment.run_directory.scheduler_process import (
     ScheduledDir,
     find_scheduled,
@@ -79,7 +80,8 @@ class SweepDir(ScheduledDir):
         return folder
 
     def write(self, sweep: Sweep) -> None:
-        """Write the description of the sweep."""
+        """Write the description of the sweep, whose plugins this user thereby trusts."""
+        record_trust(self.path, sweep)
         write_atomically(self.description, editions.record(sweep))
         self.__dict__.pop("sweep", None)
 
@@ -92,6 +94,11 @@ class SweepDir(ScheduledDir):
     def sweep(self) -> Sweep:
         """Sweep as described in the directory."""
         return Sweep.from_yaml(self.description)
+
+    @property
+    def trusted(self) -> Sweep:
+        """The sweep, or a refusal if this user does not trust its plugins."""
+        return trusted(self.path, self.sweep)
 
     @property
     def runs_dir(self) -> Path:

@@ -59,7 +59,7 @@ class Scheduler:
     """
 
     def __init__(self, folder: SweepDir, machines: RemoteBackend | None = None) -> None:
-        self.folder, self.sweep, self.machines = folder, folder.sweep, machines
+        self.folder, self.sweep, self.machines = folder, folder.trusted, machines
         threads = self.sweep.training.threads
         self.at_once = AT_ONCE_ELSEWHERE if machines else slots.n_slots(threads)
         journal = open_journal(folder.journal)
@@ -212,7 +212,10 @@ class Scheduler:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the scheduler of one sweep; return 0 if every trial has ended."""
-    order = drivers.enter("Drive one sweep.", arguments)
+    return drivers.drive("Drive one sweep.", arguments, _drive)
+
+
+def _drive(order: drivers.Order) -> bool:
     with contextlib.ExitStack() as held:
         machines = None
         if order.on:
@@ -224,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
-        return 0 if scheduler.drive() else 1
+        return scheduler.drive()
 
 
 if __name__ == "__main__":

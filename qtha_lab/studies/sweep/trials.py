@@ -20,6 +20,7 @@ from qtha_lab.experiment.run_directory import (
 from qtha_lab.experiment.run_directory import (
     scheduler_process as drivers,
 )
+from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.experiment.sweep import Sweep
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.sweep.confirmation import confirmation
@@ -111,7 +112,7 @@ class Trials:
         Raises:
             Refusal: As `qtha_lab.studies.sweep.confirmation.confirmation`.
         """
-        return confirmation(self.sweep, self.best(), n_seeds)
+        return confirmation(self.folder.trusted, self.best(), n_seeds)
 
     def seconds_left(self, records: Iterable[TrialRecord]) -> float | None:
         """Estimate the remaining seconds from the duration of complete trials.
@@ -180,6 +181,7 @@ class Trials:
         if (state := self.state) in ("running", "stopping", "finished"):
             more = ": extend gives it more trials" if state == "finished" else ""
             raise Refusal(f"sweep {self.folder.path.name} is {state}{more}")
+        trusted(self.folder.path, self.sweep)  # asks here, where a person may answer
         return start(self.folder, on)
 
     def extend(self, on: str | None = None, **changes: Any) -> Trials:
@@ -200,7 +202,7 @@ class Trials:
             raise Refusal(
                 f"{name} of a sweep cannot change, its trials have ended with it: sweep anew"
             )
-        sweep = self.sweep.replace(**changes)
+        sweep = self.folder.trusted.replace(**changes)
         before = [method.meaning for method in self.sweep.methods]
         if [method.meaning for method in sweep.methods][: len(before)] != before:
             raise Refusal("methods of a sweep can be added at the end only")

@@ -18,6 +18,7 @@ from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.model_task_pairs import Cell, by_cell
 from qtha_lab.experiment.run_directory import read_mapping
+from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
@@ -53,7 +54,8 @@ class Compared:
         """Read the contents of a comparison's folder.
 
         Raises:
-            Refusal: If the folder has no comparison, or no run of it has ended.
+            Refusal: If the folder has no comparison, no run of it has ended, or its plugins are
+                not trusted.
         """
         folder = Path(folder)
         file, summary = folder / "comparison.yaml", read_mapping(folder / "summary.json")
@@ -66,7 +68,7 @@ class Compared:
                 f"{folder} has no summary that can be read: no run of its comparison has ended, or it is damaged; "
                 "`qtha-lab compare` with the same --out writes it"
             )
-        comparison = Comparison.from_yaml(file)
+        comparison = trusted(folder, Comparison.from_yaml(file))
         described = [name for cell in comparison.cells for name in (cell.model, cell.task)]
         names = shared_names([*described, *names_in(summary)])
         return cls(

@@ -1,0 +1,184 @@
+"""Run every quick reproduction twice, each time in a new process, and compare all recorded numbers.
+
+A pair that has ended is not run again, so that the command continues where it was stopped.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import conditions, short
+from benchmarks.reporting import pipes
+from qtha_lab.core.errors import Refusal
+
+CODE = """
+import sys
+from pathlib import Path
+from qtha_lab.reproductions import reproduce
+name, out, seeds = sys.argv[1:]
+reproduce(name, Path(out), quick=True, seeds=int(seeds) if seeds else None)
+"""
+TIMES = ("first", "second")
+# Clocks, names and memory differ from run to run and are not compared.
+CLOCKS = {"t", "memory_mib", "run_id", "command", "id", "finished", "started", "path"}
+CURVES = {"train", "eval", "test"}
+
+
+def bench_repeatable(
+    folder: Path,
+    names: Iterable[str] = (),
+    seeds: int | None = None,
+    on_pair: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> dict[str, Any]:
+    """Run missing pairs.
+
+    Args:
+        folder: Keeps the runs and one `NAME.json` per finished pair.
+        names: Reproductions; empty is all.
+        seeds: Number of seeds; None is that of the quick form.
+        on_pair: Called with each finished row.
+
+    Returns:
+        `machine`, `commit`, and under `rows` the name, seconds and difference of each pair.
+    """
+    from qtha_lab.reproductions import REPRODUCTIONS
+
+    names = list(names) or list(REPRODUCTIONS)
+    if wrong := [name for name in names if name not in REPRODUCTIONS]:
+        raise Refusal(f"names must be reproductions, got {', '.join(wrong)}.")
+    rows, before = [], conditions()
+    for name in names:
+        file = folder / f"{name}.json"
+        if not file.exists():
+            row = _pair(folder, name, seeds) | {"commit": before["commit"]}
+            file.write_text(json.dumps(row), encoding="utf-8")
+        rows.append(json.loads(file.read_text(encoding="utf-8")))
+        on_pair(rows[-1])
+    return {"benchmark": "repeatable", **before, "rows": rows}
+
+
+def _pair(folder: Path, name: str, seeds: int | None) -> dict[str, Any]:
+    begin = time.monotonic()
+    for each in TIMES:
+        place = folder / name / each
+        place.mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-c", CODE, name, str(place), str(seeds or "")]
+        with (folder / f"{name}.log").open("a") as log:
+            code = subprocess.run(words, stdout=log, stderr=log, env=dict(os.environ)).returncode
+        if code:
+            last = (folder / f"{name}.log").read_text(errors="replace").strip().splitlines()[-1:]
+            return {"name": name, "difference": f"no verdict: {''.join(last)[:200]}"}
+    seconds = time.monotonic() - begin
+    row = {
+        "name": name,
+        "seconds": seconds,
+        "numbers": count(content(folder / name / TIMES[0])),
+        "difference": difference(folder / name),
+    }
+    if not row["difference"]:
+        shutil.rmtree(folder / name)
+    return row
+
+
+def difference(folder: Path) -> str:
+    """Return the first number that differs between the two results in a folder; "" if none does."""
+    first, second = (content(folder / each) for each in TIMES)
+    if first is None:
+        return "no verdict"
+    return "" if first == second else _first_difference(first, second, "")
+
+
+def content(folder: Path) -> Any:
+    """Return the verdict and training curves of a reproduction, without clocks and names of runs.
+
+    Returns None if there is no verdict.
+    """
+    files = list(folder.glob("*/verdict.json"))
+    if not files:
+        return None
+    runs = {_arm(run): _curve(run) for run in sorted(files[0].parent.glob("runs/*/events.jsonl"))}
+    verdict = json.loads(files[0].read_text(encoding="utf-8"))
+    return {"verdict": _timeless(verdict), "runs": dict(sorted(runs.items()))}
+
+
+def count(value: Any) -> int:
+    """Return the number of numbers in nested content.
+
+    Example:
+        >>> count({"a": [1, 2.5, "text"], "b": True})
+        2
+    """
+    if isinstance(value, dict):
+        return sum(map(count, value.values()))
+    if isinstance(value, list):
+        return sum(map(count, value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _arm(events: Path) -> str:
+    from qtha_lab.experiment import Experiment
+
+    origin = json.loads((events.parent / "origin.json").read_text(encoding="utf-8"))
+    text = (events.parent / "experiment.yaml").read_text(encoding="utf-8")
+    return f"{origin['arm']}, seed {Experiment.from_yaml(text).seed}"
+
+
+def _curve(events: Path) -> list[Any]:
+    every = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    return [_timeless(event) for event in every if event["kind"] in CURVES]
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in CLOCKS and "second" not in k}
+    return [_timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def _first_difference(first: Any, second: Any, place: str) -> str:
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in [*first, *(key for key in second if key not in first)]:
+            if first.get(key) != second.get(key):
+                inner = f"{place}.{key}".lstrip(".")
+                return _first_difference(first.get(key), second.get(key), inner)
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        for number, pair in enumerate(zip(first, second, strict=True)):
+            if pair[0] != pair[1]:
+                return _first_difference(*pair, f"{place}[{number}]")
+    return f"{place}: {str(first)[:200]} and {str(second)[:200]}"
+
+
+HEADING = ("reproduction", "seconds for both", "numbers compared", "equal")
+
+
+def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return one row for each reproduction."""
+    return [
+        HEADING,
+        *(
+            (
+                f"`{row['name']}`",
+                f"{row['seconds']:,.0f}" if "seconds" in row else "",
+                f"{row['numbers']:,}" if "numbers" in row else "",
+                row["difference"] or "yes",
+            )
+            for row in figures["rows"]
+        ),
+    ]
+
+
+def markdown(figures: dict[str, Any]) -> str:
+    """Return the table for a page, with the command that made it."""
+    equal = sum(not row["difference"] for row in figures["rows"])
+    commits = sorted({short(row["commit"]) for row in figures["rows"]})
+    return (
+        f"`qtha-lab bench repeatable`, commit {', '.join(commits)}, {figures['machine']['processor']}. "
+        "Each quick reproduction runs twice, in new processes. "
+        f"All numbers of the verdict and the training curves are compared bit for bit: "
+        f"{equal} of {len(figures['rows'])} are equal.\n\n{pipes(table(figures))}\n"
+    )

@@ -1,0 +1,31 @@
+"""Lookup of any folder with a description: run, comparison, sweep or federation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtha_lab.core import paths
+from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
+from qtha_lab.experiment.run_directory import trust
+from qtha_lab.runs import run as runs
+
+KINDS = {"comparison": Comparison, "sweep": Sweep, "federation": Federation}
+
+
+def described_folder(
+    name: str | Path,
+) -> tuple[Path, Experiment | Comparison | Sweep | Federation]:
+    """Return a folder and its description; imports no plugin.
+
+    Args:
+        name: Path, or name of a run, comparison or sweep in the default runs folder.
+
+    Raises:
+        Refusal: If there is no such folder.
+    """
+    places = [Path(name), *(paths.runs_dir() / group / name for group in trust.GROUPS.values())]
+    for folder in places:
+        if kind := KINDS.get(trust.kind_of(folder)):
+            return folder.resolve(), kind.from_yaml(folder / f"{trust.kind_of(folder)}.yaml")
+    run = runs.attach(str(name))
+    return run.path, run.experiment
