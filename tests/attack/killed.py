@@ -13,7 +13,7 @@ from typing import Any
 from .readers import TRAINING
 from .reproductions import verdict
 
-PATIENCE = 180.0
+PATIENCE = 600.0
 METHODS = "lora(r=2)"
 
 
@@ -25,7 +25,8 @@ class Kind:
         work: Begin or go on; called in a process of its own.
         results: What the complete work came to, without times; None while it is not complete.
         victim: The process to kill; None takes the one that works.
-        seconds: How long the work takes, roughly.
+        seconds: How long the work takes on an idle machine.
+        share: Kills of it beside one of another kind.
         slots: How many runs train at once.
     """
 
@@ -33,6 +34,7 @@ class Kind:
     results: Callable[[Path], Any]
     victim: Callable[[Path], int | None] = lambda folder: None
     seconds: float = 4.0
+    share: int = 1
     slots: int = 2
 
 
@@ -119,8 +121,9 @@ def _compare(folder: Path) -> None:
     described = Comparison(
         **_several(), seeds=[0], tuning={"axes": {"learning_rate": [0.001, 0.01]}, "seeds": [7]}
     )
-    if not (folder / "comparison.yaml").exists():
-        ComparisonDir.create(described, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not ComparisonDir(folder).exists:
+        ComparisonDir(folder).write(described)
     scheduler.main([str(folder)])
 
 
@@ -163,12 +166,12 @@ def _exported(folder: Path) -> Any:
 
 
 KINDS: dict[str, Kind] = {
-    "worker": Kind(_train, _losses, _worker),
-    "queue": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _worker, 8, slots=1),
-    "server": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _server, 6),
-    "sweep": Kind(_sweep, _trials, seconds=8),
-    "comparison": Kind(_compare, _compared, seconds=14),
-    "federation": Kind(_federate, _federated, seconds=5),
-    "reproduction": Kind(_reproduce, verdict, seconds=6),
-    "export": Kind(_export, _exported, seconds=8),
+    "worker": Kind(_train, _losses, _worker, seconds=2, share=8),
+    "queue": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _worker, 5, share=3, slots=1),
+    "server": Kind(lambda f: _train(f, 2), lambda f: _losses(f, 2), _server, 4, share=1),
+    "sweep": Kind(_sweep, _trials, seconds=5, share=4),
+    "comparison": Kind(_compare, _compared, seconds=15, share=1),
+    "federation": Kind(_federate, _federated, seconds=5, share=3),
+    "reproduction": Kind(_reproduce, verdict, seconds=2, share=8),
+    "export": Kind(_export, _exported, seconds=4, share=5),
 }

@@ -37,22 +37,33 @@ class Instance:
 
 
 def attack(journal: Journal, count: int, short: bool, go_on: Callable[[], bool]) -> None:
-    """Kill `count` processes, of each kind in turn; but in the short form each kind first comes to its end unharmed."""
+    """Kill `count` processes, of all kinds by their shares.
+
+    Except in the short form, the first work of each kind comes to its end unharmed. It gives the
+    results to compare with, and the time in which the kills of that kind happen.
+    """
     scratch = journal.folder / "kills"
     shutil.rmtree(scratch, ignore_errors=True)
     instances: dict[str, Instance] = {}
     reference: dict[str, Any] = {}
+    seconds = {name: kind.seconds for name, kind in KINDS.items()}
+    turns = [name for name, kind in KINDS.items() for _ in range(kind.share)]
+    random.Random(0).shuffle(turns)
     done = sum(total.cases for name, total in journal.totals.items() if name.startswith("kills"))
     number = done
     while done < count and go_on():
-        kind = list(KINDS)[number % len(KINDS)]
+        kind = turns[number % len(turns)]
         number += 1
         case = f"kills/{kind}/{number}"
         unharmed = MOST_KILLS if kind not in reference and not short else 0
         instance = instances.setdefault(
             kind, Instance(scratch / f"{kind}-{number}", kills=unharmed)
         )
-        killed, flaws = strike(KINDS[kind], instance, random.Random(case))
+        begin = time.monotonic()
+        killed, flaws = strike(KINDS[kind], instance, random.Random(case), seconds[kind])
+        if unharmed:  # at most four times as long, since this one may also start a fork server
+            took = time.monotonic() - begin
+            seconds[kind] = min(max(took, KINDS[kind].seconds), 4 * KINDS[kind].seconds)
         if not killed and not flaws:
             results = KINDS[kind].results(instance.folder)
             if results is not None:
@@ -82,17 +93,23 @@ def again(case: str, folder: Path) -> Outcome:
     _, kind, _ = case.split("/")
     instance, rng = Instance(folder / kind), random.Random(case)
     while True:
-        killed, flaws = strike(KINDS[kind], instance, rng)
+        killed, flaws = strike(KINDS[kind], instance, rng, KINDS[kind].seconds)
         if flaws:
             return Outcome("fault", "\n".join(flaws))
         if not killed and KINDS[kind].results(instance.folder) is not None:
             return Outcome("value")
 
 
-def strike(kind: Kind, instance: Instance, rng: random.Random) -> tuple[bool, list[str]]:
-    """Let the work go on, and kill it at a random moment; whether it was, and what is wrong then."""
+def strike(
+    kind: Kind, instance: Instance, rng: random.Random, seconds: float
+) -> tuple[bool, list[str]]:
+    """Let the work go on, and kill it at a random moment within some seconds.
+
+    Returns:
+        Whether it was killed, and what is wrong then.
+    """
     worked = _fork(kind, instance.folder)
-    moment = time.monotonic() + rng.uniform(0, kind.seconds)
+    moment = time.monotonic() + rng.uniform(0, seconds)
     last = time.monotonic() + PATIENCE + 30
     deadly = instance.kills < MOST_KILLS
     killed: int | None = None
@@ -157,7 +174,7 @@ def _flaws(instance: Instance, killed: int) -> list[str]:
         if finished.get(name) != summary:
             flaws.append(f"the finished run {name} is lost or changed")
     instance.finished = finished
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while held := _signed_by(instance.folder, killed):
         if time.monotonic() > end:
             return [*flaws, f"locks of the killed process {killed} are held: {held}"]
@@ -193,7 +210,7 @@ def _held(folder: Path) -> list[str]:
     """Slots and locks that are held although all work has ended."""
     from qtha_lab.core import locks
 
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         files = [*folder.rglob("*.lock"), *folder.rglob(".slots/*"), *folder.rglob(".slots/*/*")]
         held = [str(f.relative_to(folder)) for f in files if f.is_file() and locks.is_locked(f)]

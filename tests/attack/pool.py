@@ -6,6 +6,8 @@ The parent imports the heavy libraries once and has no threads, so that a fork i
 from __future__ import annotations
 
 import ctypes
+import faulthandler
+import gc
 import multiprocessing
 import os
 import signal
@@ -38,6 +40,7 @@ class Worker:
 
     def __init__(self, folder: Path, cases: Callable[[Any], Cases]) -> None:
         self.folder, self.cases, self.key = folder, cases, None
+        self.failures = 0
         self.place: Any = CONTEXT.Value(ctypes.c_int, -1, lock=False)
         self.start()
 
@@ -55,6 +58,7 @@ class Worker:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         enter_folder(self.folder)
         os.dup2(os.open("worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), 2)
+        faulthandler.register(signal.SIGUSR2, all_threads=True)
         with suppress(EOFError, BrokenPipeError):
             while True:
                 key, skip = link.recv()
@@ -151,13 +155,20 @@ def _receive(worker: Worker, take: Callable) -> bool:
 def _replace(worker: Worker, reason: str, take: Callable) -> None:
     """Count the case at hand as a fault, and go on with the next in a new process."""
     number = worker.place.value
+    with suppress(ProcessLookupError):
+        os.kill(worker.process.pid, signal.SIGUSR2)  # its stack goes to its log
+    time.sleep(POLL_SECONDS)
     worker.process.kill()
     worker.process.join()
     worker.link.close()
-    if number < 0:  # no case was at hand: the harness itself is wrong
+    if number >= 0:
+        take(worker.key, f"{number}", Outcome("fault", reason))
+    else:  # no case was at hand: the machine is overloaded, or the harness is wrong
+        worker.failures += 1
         log = (worker.folder / "worker.log").read_text(errors="replace")
-        raise RuntimeError(f"{worker.key} cannot be prepared: {reason}\n{log[-3000:]}")
-    take(worker.key, f"{number}", Outcome("fault", reason))
+        print(f"{worker.key} cannot be prepared: {reason}\n{log[-3000:]}", flush=True)
+        if worker.failures > 3:
+            raise RuntimeError(f"{worker.key} cannot be prepared: {reason}")
     worker.place.value = -1
     worker.start()
     worker.give(worker.key, number + 1)
@@ -177,5 +188,7 @@ def preload() -> None:
         0.0  # a preview times no step of training
     )
     qtha_lab.cli.load_commands()
+    gc.collect()
+    gc.freeze()  # else each collection in a forked process copies all of these pages
     if names := unsafe_threads():
         print(f"threads beside the main one: {', '.join(names)}", flush=True)
