@@ -5,8 +5,11 @@ import math
 from typing import Literal
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
 
 PI = math.pi
+MOST = 100_000
+"""Inputs or parameters of a circuit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +29,9 @@ class Angle:
     def __post_init__(self):
         if self.source not in ("input", "param", "const"):
             raise Refusal(f"an angle comes from input, param or const, not {self.source!r}")
-        if not isinstance(self.index, int) or self.index < 0:
-            raise Refusal(f"the index of an angle must be 0, 1, 2, …, not {self.index!r}")
+        if not isinstance(self.index, int) or not 0 <= self.index < MOST:
+            got = shortened(repr(self.index))
+            raise Refusal(f"The index of an angle must be from 0 to {MOST - 1:,}, got {got}.")
         if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
             raise Refusal(f"an angle must be finite, not {self.scale}·{self.source}+{self.offset}")
 

@@ -306,12 +306,19 @@ class _Description(Declared):
     def _older(cls, fields: dict, edition: int) -> dict:
         (name,) = {"method", "methods"} & cls.model_fields.keys()
         value = fields.get(name) or cls.model_fields[name].get_default(call_default_factory=True)
+
+        def present(value: Any) -> Any:
+            choice = MethodChoice.of(value)
+            known = isinstance(choice, MethodChoice)  # the field's validation refuses the rest
+            return editions.as_meant(choice, edition) if known else value
+
         if name == "method":
-            return fields | {name: editions.as_meant(MethodChoice.of(value), edition)}
+            return fields | {name: present(value)}
         methods = calls.split_list(value) if isinstance(value, str) else value
         if edition < editions.SCALED:
             fields = {"scaling": "as_given"} | fields
-        return fields | {name: [editions.as_meant(MethodChoice.of(m), edition) for m in methods]}
+        listed = isinstance(methods, list | tuple)
+        return fields | {name: [present(method) for method in methods] if listed else methods}
 
     def to_yaml(self) -> str:
         """Convert the description to YAML without default values; `from_yaml` reads it."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import digest, read_mapping, shortened
+from qtha_lab.core.io import digest, open_file, read_mapping, shortened
 from qtha_lab.core.library_lock import ONE_THREAD
 from qtha_lab.core.settings import unknown
 from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id
@@ -237,7 +238,10 @@ def fingerprint(folder: Path) -> str:
 def files_of(folder: Path) -> Files:
     """Return path, size in bytes and modification time of the files of a model."""
     paths = sorted({path for pattern in HASHED for path in folder.glob(pattern)})
-    stats = [(path, path.stat()) for path in paths]
+    stats = []
+    for path in paths:
+        with open_file(path) as file:  # refuses a link to itself, a FIFO and a folder
+            stats.append((path, os.fstat(file.fileno())))
     return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 

@@ -1,10 +1,11 @@
 """Load and check the tokenizer of a model folder."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened
+from qtha_lab.core.io import open_file, shortened
 from qtha_lab.models.catalogue import KNOWN
 from qtha_lab.models.chat_templates import check_template
 from qtha_lab.models.refusing import refusing
@@ -21,6 +22,15 @@ FILES = (
     "*.tiktoken",
     "tekken.json",
 )
+SIDE_FILES = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+)
+LIMIT = 2**26
+"""Bytes of a tokenizer file."""
 PROBE = "A model reads this text."
 
 
@@ -38,6 +48,10 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
             f"{name} must have a tokenizer, got no tokenizer.json. "
             "Copy the tokenizer files of the model into the folder."
         )
+    for file in (*SIDE_FILES, *FILES):
+        if "*" not in file and os.path.lexists(folder / file):
+            with open_file(folder / file, LIMIT):  # refuses what is no file of a limited size
+                pass
     remedy = "Copy the tokenizer files of the model again."
     with refusing(f"The tokenizer of {name} must encode text", remedy):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

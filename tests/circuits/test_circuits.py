@@ -50,6 +50,8 @@ X0, P0 = Angle.input(0), Angle.param(0)
         (lambda: Angle("data", 0), "comes from input, param or const, not 'data'"),
         (lambda: Angle.input(-1), "must be 0, 1, 2, …, not -1"),
         (lambda: Angle.const(float("nan")), "an angle must be finite"),
+        (lambda: Angle.input(10**9), "index of an angle must be from 0 to 99,999, got 1000000000."),
+        (lambda: Angle.param(-1), "The index of an angle must be from 0 to 99,999, got -1."),
         (lambda: Gate("RY", 0, "x0"), r"a number or an Angle, as in Angle.input\(0\), not 'x0'"),
         (lambda: Gate("RY", 0, None), "a number or an Angle, .* not None"),
         (lambda: Gate("RY", "a", 0.1), r"wires are numbered 0, 1, 2, …, not \('a',\)"),

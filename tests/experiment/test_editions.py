@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, editions
 from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
 from qtha_lab.runs import run as runs
@@ -28,6 +29,14 @@ def test_a_run_recorded_before_the_start_changed_started_as_published(tmp_path):
 def test_a_start_that_has_another_name_today_is_called_by_it(tmp_path):
     run = recorded(tmp_path, OF_0_2_0 + "    init: balanced\n")
     assert run.experiment.method.label == "qtha(r=4,waist=256,init=isometric)"
+
+
+@pytest.mark.parametrize("method", ["[{r: 4}]", "7", "[qtha]"])
+def test_a_method_of_the_wrong_type_in_an_older_edition_is_refused(method):
+    with pytest.raises(Refusal, match="method"):
+        Experiment.from_yaml(f"edition: 3\nmethod: {method}\n")
+    with pytest.raises(Refusal, match="methods"):
+        Comparison.from_yaml("edition: 3\nmethods: 7\n")
 
 
 def test_a_run_recorded_today_counts_on_todays_defaults(tmp_path):

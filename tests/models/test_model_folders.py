@@ -236,6 +236,14 @@ def test_a_file_that_is_no_safetensors_is_refused_by_name(tmp_path, content):
         pass
 
 
+def test_a_sparse_file_of_two_gibibytes_is_refused_by_its_header(tmp_path):
+    file = tmp_path / "x.safetensors"
+    with file.open("wb") as sparse:
+        sparse.truncate(2**31)
+    with pytest.raises(Refusal, match="got a damaged header"), open_tensors(file):
+        pass
+
+
 # tokenizer -----------------------------------------------------------------------------------------
 
 
@@ -258,6 +266,18 @@ def test_a_damaged_tokenizer_is_refused_or_read(tmp_path, name, content):
         message = "" if name == "tokenizer_config.json" else "accepted"
     assert message == "" or "tokenizer" in message
     assert len(message) <= 300
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "tokenizer.json", "chat_template.jinja"])
+def test_a_tokenizer_file_of_no_limited_size_is_refused(tmp_path, name):
+    folder = folder_of(tmp_path / "model")
+    file = folder / name
+    with file.open("wb") as sparse:
+        sparse.truncate(2**31)
+    assert f"{name} must have at most 64 MiB, got 2048.0 MiB." in refusal(experiment(folder))
+    file.unlink()
+    file.symlink_to(file)
+    assert f"{name} cannot be read" in refusal(experiment(folder))
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path):

@@ -31,13 +31,7 @@ def open_tensors(path: Path) -> "Iterator[safe_open]":
     """
     from safetensors import SafetensorError, safe_open
 
-    with open_file(path) as file:
-        start = file.read(8)
-    size = int.from_bytes(start, "little")
-    if len(start) < 8:
-        raise _refused(path, f"a file of {len(start)} bytes")
-    if size > HEADER_LIMIT:
-        raise _refused(path, f"a header of {size:,} bytes")
+    tensor_shapes(path)  # refuses a damaged file before its whole length is mapped
     try:
         opened = safe_open(path, framework="pt")
     except (SafetensorError, OSError) as problem:

@@ -232,6 +232,12 @@ def load_libraries() -> None:
                 module.load_kernels()
         except Exception as fault:  # a worker that needs the module will report the error
             log.debug("%s is not loaded: %r", name, fault)
+    try:  # a table of a thousand patterns, which each worker would compile
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+        get_checkpoint_conversion_mapping("llama")
+    except Exception as fault:
+        log.debug("weight names are not prepared: %r", fault)
 
 
 def main(folder: str, idle_seconds: str) -> int:

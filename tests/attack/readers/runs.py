@@ -127,8 +127,8 @@ def _stamped(line: bytes, runs: Path) -> bytes:
 
 
 @cache
-def _sweep_folder() -> Path:
-    """A sweep of which two trials have ended, without its runs."""
+def _sweep() -> tuple[Path, bytes]:
+    """A sweep of which two trials have ended, without its runs, and its journal."""
     from qtha_lab.experiment import Sweep
     from qtha_lab.studies.sweep.folder import SweepDir
     from qtha_lab.studies.sweep.study import MethodStudy, open_journal
@@ -136,6 +136,7 @@ def _sweep_folder() -> Path:
     described = Sweep(
         methods="lora(r=2)", axes={"learning_rate": [0.001, 0.01, 0.1]}, training=TRAINING
     )
+    shutil.rmtree("sweep", ignore_errors=True)  # of a process before this one
     folder = SweepDir.create(described, Path("sweep"))
     study = MethodStudy(described, 0, open_journal(folder.journal))
     for value in (4.0, 5.0):
@@ -143,19 +144,17 @@ def _sweep_folder() -> Path:
         trial.set_user_attr("runs", ["20200101-a"])
         study.tell(trial, value)
     study.tell_failed(study.ask(), "because")
-    return folder.path
+    return folder.path.absolute(), folder.journal.read_bytes()
 
 
 def _journal_line() -> st.SearchStrategy[bytes]:
-    lines = [
-        json.loads(line) for line in (_sweep_folder() / "journal.log").read_bytes().splitlines()
-    ]
+    lines = [json.loads(line) for line in _sweep()[1].splitlines()]
     head = b"".join(json.dumps(line).encode() + b"\n" for line in lines[:3])
     return documents(*lines, lines=True).map(lambda more: head + more + b"\n")
 
 
 @reader(
-    lambda: [(_sweep_folder() / "journal.log").read_bytes()],
+    lambda: [_sweep()[1]],
     grammar=_journal_line,
     file="journal.log",
     share=0.5,
@@ -163,7 +162,7 @@ def _journal_line() -> st.SearchStrategy[bytes]:
 def journals(file: Path) -> None:
     from qtha_lab.studies import sweep
 
-    folder = _sweep_folder()
+    folder, _ = _sweep()
     move(file, folder / "journal.log")
     trials = sweep.attach(folder)
     _ = trials.state

@@ -172,6 +172,7 @@ def _lines_of_commands() -> st.SearchStrategy[bytes]:
     "runs list --where r>2",
     "run --dry-run --method lora(r=2) --steps 1",
     "sweep --dry-run --axes steps=1,2",
+    "sweep --dry-run",
     "inspect ansatz brickwork",
     grammar=_lines_of_commands,
 )
