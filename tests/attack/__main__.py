@@ -45,7 +45,9 @@ def main() -> int:
     beside = reproductions.begin(journal, options.short) if wanted else None
     attacks: dict[str, Callable[[Callable[[], bool]], None]] = {
         "inputs": lambda on: inputs.attack(journal, options.inputs, options.processes, on),
-        "kills": lambda on: kills.attack(journal, options.kills, options.short, on),
+        "kills": lambda on: kills.attack(
+            journal, options.kills, options.killed or list(kills.KINDS), options.short, on
+        ),
         "interleavings": lambda on: interleavings.attack(journal, options.interleavings, on),
         "environments": lambda on: environments.attack(journal, options.short, on),
     }
@@ -80,6 +82,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=1_000)
+    parser.add_argument("--killed", action="append", help="kill one kind of process only")
     parser.add_argument("--interleavings", type=int, default=200)
     parser.add_argument("--processes", type=int, default=min(4, os.cpu_count() or 1))
     options = parser.parse_args()

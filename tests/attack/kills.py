@@ -36,7 +36,9 @@ class Instance:
     finished: dict[str, Any] = field(default_factory=dict)
 
 
-def attack(journal: Journal, count: int, short: bool, go_on: Callable[[], bool]) -> None:
+def attack(
+    journal: Journal, count: int, kinds: list[str], short: bool, go_on: Callable[[], bool]
+) -> None:
     """Kill `count` processes, of all kinds by their shares.
 
     Except in the short form, the first work of each kind comes to its end unharmed. It gives the
@@ -47,7 +49,7 @@ def attack(journal: Journal, count: int, short: bool, go_on: Callable[[], bool])
     instances: dict[str, Instance] = {}
     reference: dict[str, Any] = {}
     seconds = {name: kind.seconds for name, kind in KINDS.items()}
-    turns = [name for name, kind in KINDS.items() for _ in range(kind.share)]
+    turns = [name for name in kinds for _ in range(KINDS[name].share)]
     random.Random(0).shuffle(turns)
     done = sum(total.cases for name, total in journal.totals.items() if name.startswith("kills"))
     number = done
