@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -274,3 +275,15 @@ def test_slots_and_threads_share_the_cores(monkeypatch):
     assert slots.n_threads(3) == 3
     monkeypatch.setenv("QTHA_LAB_SLOTS", "5")
     assert slots.n_slots(threads=1) == 5
+
+
+def test_a_sparse_log_of_two_gibibytes_is_not_read_to_its_end(tmp_path):
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"kind": "status", "state": "running", "step": 3}\n')
+    os.truncate(file, 2**31)
+    tracemalloc.start()
+    for events in (read_events(file)[0], read_tail(file)):
+        assert [event["step"] for event in events] == [3]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**27

@@ -56,7 +56,8 @@ def cut_at(number, line):
 @pytest.mark.parametrize(
     "line",
     [
-        b'{"op_code": 5}', b'{"op_code": 99, "worker_id": "x"}', b"null", b"[[1]]", b"\xff\xfe", b"{", b"{}",
+        b'{"op_code": 5}', b'{"op_code": 0, "worker_id": "x", "study_name": [], "directions": [1]}',
+        b'{"op_code": 99, "worker_id": "x"}', b"null", b"[[1]]", b"\xff\xfe", b"{", b"{}",
     ],
 )  # fmt: skip
 def test_a_damaged_line_costs_the_trials_after_it_and_the_sweep_goes_on(recorded, tmp_path, line):

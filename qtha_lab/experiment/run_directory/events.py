@@ -34,6 +34,8 @@ MEASURED = (
     "bottleneck",
 )
 TAIL_BYTES = 1 << 13
+CHUNK = 1 << 24
+"""Bytes read at once; a log with fewer line ends is damaged."""
 LONGEST_MESSAGE = 2000
 """Characters of a message; more are cut off when an event is written or read."""
 
@@ -109,10 +111,15 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
             if offset > os.fstat(file.fileno()).st_size:
                 offset = 0
             file.seek(offset)
-            data = file.read()
+            chunks = []
+            while chunk := file.read(CHUNK):
+                chunks.append(chunk)
+                if len(chunk) == CHUNK and b"\n" not in chunk:  # no event is so long
+                    break
     except (FileNotFoundError, Refusal) as reason:
         log.debug("no events: %s", reason)
         return [], 0
+    data = b"".join(chunks)
     complete = data[: data.rfind(b"\n") + 1]
     return parse(complete, offset), offset + len(complete)
 

@@ -95,7 +95,7 @@ def _whole_lines(data: bytes) -> tuple[list[dict[str, Any]], list[int]]:
         except Refusal as reason:
             log.debug("line %d is damaged: %s", len(ends), reason)
             break
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not isinstance(value.get("study_name", ""), str):
             break
         logs.append(value)
         ends.append(ends[-1] + len(line) + 1)
