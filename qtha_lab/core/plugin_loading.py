@@ -16,6 +16,7 @@ from types import ModuleType
 
 from qtha_lab.core.errors import Refusal, described, message_of
 from qtha_lab.core.io import digest, read_bytes, shortened
+from qtha_lab.core.io.files import TEXT_LIMIT
 from qtha_lab.core.paths import as_path
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ def fingerprints(names: Iterable[str]) -> dict[str, str]:
     Raises:
         Refusal: If there is no such plugin.
     """
-    return {name: digest(_source(name)) for name in names}
+    limits = {name: TEXT_LIMIT if name.endswith(".py") else None for name in names}
+    return {name: digest(_source(name), limit) for name, limit in limits.items()}
 
 
 def _source(name: str) -> Path:

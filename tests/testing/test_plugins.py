@@ -130,6 +130,15 @@ def test_a_plugin_that_is_not_there_is_refused(name, sentence):
             attempt([name])
 
 
+def test_a_plugin_file_of_two_gibibytes_is_refused_before_it_is_read(tmp_path):
+    file = tmp_path / "large.py"
+    with file.open("wb") as sparse:
+        sparse.truncate(2**31)
+    for attempt in (plugins.load_plugins, plugins.fingerprints):
+        with pytest.raises(Refusal, match="must have at most 16 MiB, got 2048.0 MiB"):
+            attempt([str(file)])
+
+
 @pytest.fixture
 def half_installed(tmp_path):
     """A folder with a package's metadata, whose entry points lead to a module that is not there."""

@@ -112,9 +112,9 @@ def read_tail(path: Path, size: int, *, links: bool = False) -> bytes:
         return file.read(size)
 
 
-def digest(path: Path) -> str:
+def digest(path: Path, limit: int | None = None) -> str:
     """Compute the SHA-256 of a file in hexadecimal; errors are those of `open_file`."""
-    with open_file(path) as file:
+    with open_file(path, limit) as file:
         return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
 

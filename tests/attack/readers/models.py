@@ -82,7 +82,7 @@ def _of_tiny(name: str) -> Callable[[], list[bytes]]:
 @reader(
     _of_tiny("config.json"),
     file="model/config.json",
-    share=0.5,
+    share=0.3,
     grammar=lambda: documents(json.loads(_of_tiny("config.json")()[0])),
 )
 def model_config(file: Path) -> None:
@@ -127,7 +127,7 @@ TEMPLATE = words_of(
 )
 
 
-@reader(_of_tiny("chat_template.jinja"), share=0.2, grammar=lambda: sentences(*TEMPLATE))
+@reader(_of_tiny("chat_template.jinja"), share=0.1, grammar=lambda: sentences(*TEMPLATE))
 def chat_templates(text: str) -> None:
     from qtha_lab.models.chat_templates import check_template
     from qtha_lab.tasks.formatting import answer_spans

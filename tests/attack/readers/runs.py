@@ -76,9 +76,11 @@ def _register(name: str, value: Any) -> None:
 
     read.__name__ = "run_" + name.partition(".")[0]
     if isinstance(value, list):
-        reader(lines_of(value), grammar=lambda: documents(*value, lines=True), file=name)(read)
+        reader(
+            lines_of(value), grammar=lambda: documents(*value, lines=True), file=name, share=0.4
+        )(read)
     else:
-        reader(value, file=name, share=0.3)(read)
+        reader(value, file=name, share=0.15)(read)
 
 
 for _name, _value in RUN_FILES.items():
@@ -103,7 +105,7 @@ def _records() -> st.SearchStrategy[bytes]:
     return st.lists(line | record, max_size=4).map(lines_of)
 
 
-@reader(_index_records, grammar=_records, file="index.jsonl")
+@reader(_index_records, grammar=_records, file="index.jsonl", share=0.4)
 def index(file: Path) -> None:
     """Give three of four lines a right checksum and their run's stamp, so that they count."""
     runs = _two_runs()
@@ -157,7 +159,7 @@ def _journal_line() -> st.SearchStrategy[bytes]:
     lambda: [_sweep()[1]],
     grammar=_journal_line,
     file="journal.log",
-    share=0.5,
+    share=0.4,
 )
 def journals(file: Path) -> None:
     from qtha_lab.studies import sweep
@@ -242,7 +244,7 @@ def _memory_file(store: Any, name: str, content: Any) -> Any:
     return MemoryFile(store.files, f"/bucket/run/{name}", data)
 
 
-@reader(*MARKS, {"name": "x" * 201, "tags": ["a" * 61], "note": "\x1b"})
+@reader(*MARKS, {"name": "x" * 201, "tags": ["a" * 61], "note": "\x1b"}, share=0.2)
 def typed_marks(text: str) -> None:
     """Names, tags and notes as they are typed, and a list that shows them."""
     _of_run("nothing", Path("nothing"))

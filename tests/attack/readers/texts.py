@@ -175,6 +175,7 @@ def _lines_of_commands() -> st.SearchStrategy[bytes]:
     "sweep --dry-run",
     "inspect ansatz brickwork",
     grammar=_lines_of_commands,
+    share=0.5,
 )
 def command_lines(text: str) -> None:
     words = text.replace("\0", "").split(" ")
