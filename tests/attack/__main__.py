@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .journal import Journal
+from .outcome import Outcome, commit
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.update(
@@ -30,15 +33,18 @@ def main() -> int:
     options = _options()
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="a")
     from . import environments, inputs, interleavings, kills, reproductions
-    from .journal import Journal
     from .pool import preload
 
     if options.short:
         inputs.BATCH = 12  # so that every reader has its turn
     preload()
     if options.case:
-        return _again(options.case, options.out)
+        outcome = _again(options.case, options.out)
+        print(f"{outcome.kind}, {outcome.seconds:.2f} CPU s, {outcome.mib:.0f} MiB\n{outcome.text}")
+        return int(outcome.is_fault)
     journal = Journal(options.out)
+    if options.again:
+        return _faults_again(journal)
     kinds = [kind for kind in KINDS if not options.only or kind in options.only]
     begin = time.monotonic()
     wanted = not options.only or "reproductions" in options.only
@@ -76,6 +82,7 @@ def _options() -> argparse.Namespace:
         "--only", action="append", choices=[*KINDS, "reproductions"], help="one kind"
     )
     parser.add_argument("--case", help="repeat one fault, by its name")
+    parser.add_argument("--again", action="store_true", help="repeat all faults")
     parser.add_argument("--write", action="store_true", help="write docs/results/attack.md")
     parser.add_argument(
         "--short", action="store_true", help="the three-minute form, from the beginning"
@@ -93,7 +100,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _progress(kind: str, journal, beside, begin: float, end: float) -> Callable[[], bool]:
+def _progress(kind: str, journal: Journal, beside, begin: float, end: float) -> Callable[[], bool]:
     """Say how far the attack is, and whether the kind has time left."""
     shown = 0.0
 
@@ -113,7 +120,8 @@ def _progress(kind: str, journal, beside, begin: float, end: float) -> Callable[
     return go_on
 
 
-def _again(case: str, out: Path) -> int:
+def _again(case: str, out: Path) -> Outcome:
+    """Try one case again."""
     from . import environments, inputs, interleavings, kills, reproductions
 
     kinds = {
@@ -123,20 +131,30 @@ def _again(case: str, out: Path) -> int:
     kind, scratch = case.split("/")[0], Path(tempfile.mkdtemp(prefix="attack"))
     file = out / "faults" / f"{case.replace('/', '-')}.json"
     saved = json.loads(file.read_text()).get("data", "") if file.exists() else ""
-    outcome = kinds[kind].again(case, scratch, *([saved] if kind == "inputs" else []))
-    print(f"{outcome.kind}, {outcome.seconds:.2f} CPU s, {outcome.mib:.0f} MiB\n{outcome.text}")
-    failed = int(outcome.is_fault)
-    print(f"{1 - failed} passed, {failed} failed")
-    return failed
+    return kinds[kind].again(case, scratch, *([saved] if kind == "inputs" else []))
 
 
-def _write(journal) -> None:
+def _faults_again(journal: Journal) -> int:
+    """Repeat the faults that are left, and record those that no longer occur."""
+    from .journal import Total
+
+    for case in journal.faults():
+        outcome = _again(case, journal.folder)
+        print(f"{case}: {outcome.kind} {outcome.text[:200]!a}", flush=True)
+        if not outcome.is_fault:
+            journal.write(f"{case}/again", Total(fixed=1))
+    print(f"{journal.passed} passed, {journal.failed} failed")
+    return 1 if journal.failed else 0
+
+
+def _write(journal: Journal) -> None:
     """Write the page of results."""
     page = ROOT / "docs" / "results" / "attack.md"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    text = "# Attack\n\n`make attack` gives each reader and process bad input and sudden ends.\n"
-    text += "Every case must end in a value or one sentence of at most 300 characters.\n"
-    text += "The limits are 2 CPU s and 256 MiB per input.\n\n"
+    text = f"`make attack`  \n{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit()[:7]}\n\n"
+    text += (
+        "Every case must end in a value or one sentence of at most 300 characters. The limits are\n"
+    )
+    text += "2 CPU s and 256 MiB per input. *Left*: faults that a repetition after the last fix shows.\n\n"
     page.write_text(text + journal.table(), encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from .journal import Journal, Total
+from .journal import Journal
 from .outcome import BLAME, CONTROL, LONGEST, Outcome, commit
 from .readers import TRAINING, put
 
@@ -164,12 +164,8 @@ def attack(journal: Journal, short: bool, go_on: Callable[[], bool]) -> None:
             outcome = again(case, Path(folder))
         if outcome.kind == "left out":
             print(f"{case} is left out: {outcome.text}", flush=True)
-            continue
-        total = Total()
-        total.count(outcome)
-        if outcome.is_fault:
-            journal.fault(case, outcome)
-        journal.write("environments", case, total)
+        else:
+            journal.case(case, outcome)
 
 
 def _plan(short: bool) -> Iterator[str]:

@@ -86,8 +86,7 @@ def attack(journal: Journal, count: int, processes: int, go_on: Any) -> None:
             journal.fault(case, outcome)
 
     def ended(key: tuple[str, int]) -> None:
-        name, batch = key
-        journal.write(f"inputs: {name}", f"inputs/{name}/{batch}", totals.pop(key, Total()))
+        journal.write(f"inputs/{key[0]}/{key[1]}", totals.pop(key, Total()))
 
     run_batches(plan(count, journal.done), cases, take, ended, processes, go_on)
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .journal import Journal, Total
+from .journal import Journal
 from .outcome import Outcome, attempt
 from .readers import TRAINING
 
@@ -69,12 +69,8 @@ def attack(journal: Journal, count: int, go_on: Callable[[], bool]) -> None:
                 continue
             if not go_on():
                 return
-            outcome, total = force(first, second, call, Path(scratch)), Total()
+            journal.case(case, force(first, second, call, Path(scratch)))
             shutil.rmtree(Path(scratch, f"{first}-{second}-{call}"), ignore_errors=True)
-            total.count(outcome)
-            if outcome.is_fault:
-                journal.fault(case, outcome)
-            journal.write("interleavings", case, total)
 
 
 def again(case: str, folder: Path) -> Outcome:

@@ -25,13 +25,14 @@ class Total:
     values: int = 0
     sentences: int = 0
     faults: int = 0
+    fixed: int = 0
     seconds: float = 0.0
     mib: float = 0.0
 
     def add(self, more: dict[str, Any]) -> None:
         """Add the totals of a batch."""
-        for name in ("cases", "values", "sentences", "faults"):
-            setattr(self, name, getattr(self, name) + more[name])
+        for name in ("cases", "values", "sentences", "faults", "fixed"):
+            setattr(self, name, getattr(self, name) + more.get(name, 0))
         self.seconds, self.mib = max(self.seconds, more["seconds"]), max(self.mib, more["mib"])
 
     def count(self, outcome: Outcome) -> None:
@@ -78,9 +79,17 @@ class Journal:
         self.done.add(entry["batch"])
         self.totals.setdefault(entry["class"], Total()).add(entry["total"])
 
-    def write(self, name: str, batch: str, total: Total) -> None:
+    def case(self, case: str, outcome: Outcome, **more: Any) -> None:
+        """Record a case that is a batch of its own."""
+        total = Total()
+        total.count(outcome)
+        if outcome.is_fault:
+            self.fault(case, outcome, **more)
+        self.write(case, total)
+
+    def write(self, batch: str, total: Total) -> None:
         """Record a batch that is complete."""
-        entry = {"class": name, "batch": batch, "total": asdict(total), "t": round(time.time(), 1)}
+        entry = {"class": class_of(batch), "batch": batch, "total": asdict(total), "t": time.time()}
         line = "\n" + json.dumps(entry) + "\n"
         fd = os.open(self.folder / "journal.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -99,19 +108,33 @@ class Journal:
             self.printed.add(sort)
             print(f"\rFAULT {case}: {ascii(first)[1:-1]}", flush=True)
 
+    def faults(self) -> list[str]:
+        """Names of the faults that are not fixed, where a file can repeat them."""
+        files = sorted((self.folder / "faults").glob("*.json"))
+        names = [json.loads(file.read_text())["case"] for file in files]
+        return [name for name in names if f"{name}/again" not in self.done]
+
     @property
     def passed(self) -> int:
-        return sum(total.cases - total.faults for total in self.totals.values())
+        return sum(total.cases for total in self.totals.values()) - self.failed
 
     @property
     def failed(self) -> int:
-        return sum(total.faults for total in self.totals.values())
+        return sum(total.faults - total.fixed for total in self.totals.values())
 
     def table(self) -> str:
         """The totals as a Markdown table."""
-        rows = ["| class | cases | values | sentences | faults | worst CPU s | worst MiB |"]
-        rows.append("|---|--:|--:|--:|--:|--:|--:|")
+        rows = ["| class | cases | values | sentences | faults | left | worst CPU s | worst MiB |"]
+        rows.append("|---|--:|--:|--:|--:|--:|--:|--:|")
         for name, t in sorted(self.totals.items()):
             counts = f"{t.cases:,} | {t.values:,} | {t.sentences:,} | {t.faults:,}"
-            rows.append(f"| {name} | {counts} | {t.seconds:.2f} | {t.mib:.0f} |")
+            rows.append(
+                f"| {name} | {counts} | {t.faults - t.fixed:,} | {t.seconds:.2f} | {t.mib:.0f} |"
+            )
         return "\n".join(rows) + "\n"
+
+
+def class_of(case: str) -> str:
+    """Name the class of a case or a batch in the table."""
+    kind, name, *_ = case.split("/")
+    return f"{kind}: {name}" if kind in ("inputs", "kills") else kind

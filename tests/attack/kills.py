@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .journal import Journal, Total
+from .journal import Journal
 from .killed import KINDS, PATIENCE, Kind
 from .outcome import Outcome, attempt, command
 
@@ -81,11 +81,7 @@ def attack(
         if killed or flaws:
             done += 1
             outcome = Outcome("fault", "\n".join(flaws)) if flaws else Outcome("value")
-            total = Total()
-            total.count(outcome)
-            if flaws:
-                journal.fault(case, outcome, folder=str(instance.folder))
-            journal.write(f"kills: {kind}", case, total)
+            journal.case(case, outcome, **({"folder": str(instance.folder)} if flaws else {}))
     for instance in instances.values():
         _remove(instance, keep=False)
 

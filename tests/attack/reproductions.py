@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.repeatable import difference
 
-from .journal import Journal, Total
+from .journal import Journal
 from .outcome import Outcome, commit
 
 SHORT = ("flip", "pretrained_vqc", "synergy")
@@ -55,7 +55,7 @@ class Pairs:
         for name, process in list(self.running.items()):
             if process.poll() is not None:
                 del self.running[name]
-                _count(self.journal, name, self._outcome(name, process.returncode))
+                self.journal.case(f"reproductions/{name}", self._outcome(name, process.returncode))
         if self.names and not self.running:
             self._start()
 
@@ -99,11 +99,3 @@ def compared(folder: Path) -> Outcome:
     """Compare the two results in a folder."""
     found = difference(folder)
     return Outcome("fault", f"other numbers: {found}") if found else Outcome("value")
-
-
-def _count(journal: Journal, name: str, outcome: Outcome) -> None:
-    total = Total()
-    total.count(outcome)
-    if outcome.is_fault:
-        journal.fault(f"reproductions/{name}", outcome)
-    journal.write("reproductions run twice", f"reproductions/{name}", total)
