@@ -49,14 +49,14 @@ def bench_repeatable(
     """
     from qtha_lab.reproductions import REPRODUCTIONS
 
-    names = list(names) or list(REPRODUCTIONS)
+    names = list(names) or sorted(REPRODUCTIONS, key=lambda name: REPRODUCTIONS[name].minutes)
     if wrong := [name for name in names if name not in REPRODUCTIONS]:
         raise Refusal(f"names must be reproductions, got {', '.join(wrong)}.")
     rows, before = [], conditions()
     for name in names:
         file = folder / f"{name}.json"
         if not file.exists():
-            row = _pair(folder, name, seeds) | {"commit": before["commit"]}
+            row = _pair(folder, name, seeds) | {"commit": before["commit"], "seeds": seeds}
             file.write_text(json.dumps(row), encoding="utf-8")
         rows.append(json.loads(file.read_text(encoding="utf-8")))
         on_pair(rows[-1])
@@ -122,11 +122,10 @@ def count(value: Any) -> int:
 
 
 def _arm(events: Path) -> str:
-    from qtha_lab.experiment import Experiment
+    from qtha_lab.experiment.reproduction_run import read_recorded
 
     origin = json.loads((events.parent / "origin.json").read_text(encoding="utf-8"))
-    text = (events.parent / "experiment.yaml").read_text(encoding="utf-8")
-    return f"{origin['arm']}, seed {Experiment.from_yaml(text).seed}"
+    return f"{origin['arm']}, seed {read_recorded(events.parent / 'experiment.yaml').seed}"
 
 
 def _curve(events: Path) -> list[Any]:
@@ -175,10 +174,12 @@ def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
 def markdown(figures: dict[str, Any]) -> str:
     """Return the table for a page, with the command that made it."""
     equal = sum(not row["difference"] for row in figures["rows"])
+    seeds = ", with one seed" * all(row["seeds"] == 1 for row in figures["rows"])
     commits = sorted({short(row["commit"]) for row in figures["rows"]})
     return (
         f"`qtha-lab bench repeatable`, commit {', '.join(commits)}, {figures['machine']['processor']}. "
         "Each quick reproduction runs twice, in new processes. "
-        f"All numbers of the verdict and the training curves are compared bit for bit: "
+        f"All numbers of the verdict and the training curves are compared bit for bit"
+        f"{seeds}: "
         f"{equal} of {len(figures['rows'])} are equal.\n\n{pipes(table(figures))}\n"
     )

@@ -12,6 +12,7 @@ import socket
 import stat
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
@@ -33,6 +34,11 @@ def open_shared(path: Path, flags: int) -> int:
         raise Refusal(f"{path.name} must be a regular file: delete what lies there.")
     share(fd, path.parent)
     return fd
+
+
+def append_shared(path: Path) -> BinaryIO:
+    """Open a log for appending, created if missing, with the group permissions of its folder."""
+    return os.fdopen(open_shared(path, os.O_WRONLY | os.O_APPEND), "ab")
 
 
 def share(file: int | Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ A run is `{"id", "label", "values"}`. Selected runs are drawn strong, the others
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from qtha_lab.figures.scatter import RunValues
 PALE = 0.12
 LEVELS = 5  # of colour
 SPREAD = 0.05  # of the height: spread of runs with the same setting
+EDGE = 0.02  # of the height: ticks this close to an end of the axis
+MOST_HEIGHT = 1.2  # of the width
 FAR = 12  # a positive axis with at least this ratio of its ends is logarithmic
 
 
@@ -179,18 +182,25 @@ def _draw(
         max(page_style.width - left - right - page_style.font, page_style.font) / last
     )  # pixels from axis to axis
     titles, tiers = _titles(scales, step, page_style)
+    room = step - 0.7 * page_style.font
+    turned = [axis for axis in scales[1:-1] if _widest(axis, page_style) > room]
+    needed = max((_height_of_turned(axis, page_style) for axis in turned), default=0.0)
+    taken = (1.35 * tiers + 2) * page_style.font  # by the axis names and margins
+    height = page_style.height + (1.35 * tiers * page_style.font if tiers > 3 else 0)
+    height = max(height, min(1.14 * needed + taken, MOST_HEIGHT * page_style.width))
+    share = min(1.0, (height - taken) / (1.14 * needed)) if needed else 1.0
     for place, axis in enumerate(scales):
-        _upright(figure, place, axis, page_style, titles[place], place == len(scales) - 1, step)
+        is_last = place == len(scales) - 1
+        _upright(figure, place, axis, page_style, titles[place], is_last, axis in turned, share)
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **hidden)
-    height = page_style.height + (1.35 * tiers * page_style.font if tiers > 3 else 0)
     above = (1.35 * tiers + 0.8) * page_style.font / height  # width of the axis names
     figure.update_yaxes(range=[-0.06, (1.08 + 0.06 * above) / (1 - above)], title_text="", **hidden)
     margin = dict.fromkeys("lrb", 0.5 * page_style.font)
     margin["t"] = (
         2.5 if page_style.on_screen else 0.5
     ) * page_style.font  # space for the toolbar above
-    if tiers > 3:
+    if height > page_style.height:
         figure.update_layout(height=height)
     return figure.update_layout(dragmode="select", showlegend=False, margin=margin)
 
@@ -241,10 +251,26 @@ def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float 
 
 def _ticks_width(axis: Scale, page_style: PageStyle) -> float:
     """Return the pixels that the ticks of the first or last axis take beside it."""
-    widest = max(
-        (page_style.text_width(text, page_style.small) for _, text in axis.ticks), default=0.0
-    )
-    return max(widest, 2 * page_style.font) + page_style.font
+    return max(_widest(axis, page_style), 2 * page_style.font) + page_style.font
+
+
+def _widest(axis: Scale, page_style: PageStyle) -> float:
+    """Return the pixels of the widest tick label of an axis."""
+    return max((page_style.text_width(t, page_style.small) for _, t in axis.ticks), default=0.0)
+
+
+def _height_of_turned(axis: Scale, page_style: PageStyle) -> float:
+    """Return the pixels from height 0 to 1 at which no two upright tick labels overlap.
+
+    The lowest label stands above its tick and the highest below, the others beside theirs.
+    """
+    needed = 0.0
+    for (low, below), (high, above) in itertools.pairwise(sorted(axis.ticks)):
+        widths = [page_style.text_width(text, page_style.small) for text in (below, above)]
+        parts = 1 if low < EDGE else 0.5, 1 if high > 1 - EDGE else 0.5
+        pixels = sum(width * part for width, part in zip(widths, parts, strict=True))
+        needed = max(needed, (pixels + 1.5 * page_style.font) / (high - low))
+    return needed
 
 
 def _titles(
@@ -275,9 +301,13 @@ def _upright(
     page_style: PageStyle,
     title: tuple[str, float],
     last: bool,
-    step: float,
+    turned: bool,
+    share: float,
 ) -> None:
-    """Draw an axis with its line, its title above and its ticks."""
+    """Draw an axis with its line, its title above and its ticks.
+
+    Turned ticks are upright, and shortened to a share of their width.
+    """
     line = {"color": page_style.inks.text, "width": max(1, 0.08 * page_style.font)}
     figure.add_shape(type="line", x0=place, x1=place, y0=-0.03, y1=1.03, line=line, layer="below")
     side = "left" if place == 0 else "right" if last else "center"
@@ -287,17 +317,20 @@ def _upright(
         showarrow=False, yanchor="bottom", xanchor=side, align=side, font={"size": page_style.font},
         xshift=(-1 if place == 0 else 1 if last else 0) * 2 * page_style.font,
     )  # fmt: skip
-    room = math.inf if place == 0 or last else step - 0.7 * page_style.font
     for height, tick in axis.ticks:
+        anchor = "bottom" if height < EDGE else "top" if height > 1 - EDGE else "middle"
+        if turned:
+            tick = _cut(tick, share * page_style.text_width(tick, page_style.small), page_style)
         figure.add_annotation(
-            x=place, y=height, text=_cut(tick, room, page_style), showarrow=False, font={"size": page_style.small},
+            x=place, y=height, text=tick, showarrow=False, font={"size": page_style.small},
             borderpad=1, xanchor="right" if place == 0 else "left", bgcolor=page_style.inks.paper,
             xshift=(-0.5 if place == 0 else 0.5) * page_style.font,
+            textangle=-90 if turned else 0, yanchor=anchor if turned else "middle",
         )  # fmt: skip
 
 
 def _cut(text: str, room: float, page_style: PageStyle) -> str:
-    """Shorten a tick label to the pixels up to the next axis."""
-    while len(text) > 2 and page_style.text_width(text, page_style.small) > room:
+    """Shorten a tick label to a width in pixels."""
+    while len(text) > 2 and page_style.text_width(text, page_style.small) > room + 0.1:
         text = text.removesuffix("…")[:-1] + "…"
     return text

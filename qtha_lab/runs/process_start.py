@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 
 from qtha_lab.runs import fork_server as warm
+from qtha_lab.core.locks import append_shared
 from qtha_lab.core.io import shortened
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import (
@@ -38,7 +39,7 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
     Raises:
         Refusal: If the run already has a worker.
     """
-    with taken_over(files, "starting", anew=anew) as lock, files.log.open("ab") as output:
+    with taken_over(files, "starting", anew=anew) as lock, append_shared(files.log) as output:
         fork = warm.start(files, lock, output.fileno())
         log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
         if fork is None:
@@ -81,7 +82,7 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         if anew:
             _forget_checkpoints(files)
         record_status(files, "queued", message)
-        with files.log.open("ab") as output:
+        with append_shared(files.log) as output:
             output.write(f"{ending.BEGIN}\n".encode())
         os.ftruncate(lock, 0)
         yield lock

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.finished_in_process import finished
 
 from qtha_lab.core import locks
 from qtha_lab.core import memory_reservations as reserved
@@ -99,6 +100,25 @@ def test_a_second_user_of_a_group_writable_folder_queues_in_it_with_the_first(sh
     assert len(runs) == 3
     for path in (path for run in runs for path in (run, *run.rglob("*"))):
         assert path.stat().st_mode & 0o060 == 0o060, path
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_every_file_of_a_finished_run_has_the_permissions_of_the_folder(tmp_path, umask):
+    """Also those that torch, PEFT and transformers write."""
+    tmp_path.chmod(0o2775)
+    training = {
+        "steps": 2, "batch_size": 1, "max_length": 32, "train_rows": 4, "eval_rows": 2,
+        "test_rows": 2, "eval_every": 1, "checkpoint_every": 1, "threads": 1,
+    }  # fmt: skip
+    before = os.umask(umask)
+    try:
+        run = finished(Experiment(method="lora(r=2)", training=training), tmp_path)
+        locks.append_shared(run.log).close()
+    finally:
+        os.umask(before)
+    paths = [run.path, *run.path.rglob("*")]
+    assert {path.name for path in paths} >= {"optimizer.pt", "adapter_model.safetensors"}
+    assert [path for path in paths if path.stat().st_mode & 0o060 != 0o060] == []
 
 
 def test_a_second_user_trains_beside_files_that_the_first_alone_may_write(shared):

@@ -163,7 +163,9 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until a folder and its content are on the disk."""
-    for path in folder.rglob("*"):
+    """Wait until a folder and its content are on the disk, shared as its parent folder is."""
+    share(folder, folder.parent)
+    for path in folder.rglob("*"):  # a folder comes before its content
+        share(path, path.parent)
         sync(path)
     sync(folder)

@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeVar
 
 from qtha_lab.core import fault_log, paths
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.locks import append_shared
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment.run_directory import disk
 from qtha_lab.experiment.run_directory import queue as slots
@@ -115,7 +116,7 @@ def start(module: str, folder: ScheduledDir, on: str | None = None) -> None:
         raise Refusal(f"{folder.path.name} already has a driver")
     try:
         folder.stop.unlink(missing_ok=True)
-        with folder.log.open("ab") as output:
+        with append_shared(folder.log) as output:
             scheduler = subprocess.Popen(
                 [*command, "--lock", str(lock)],
                 stdin=subprocess.DEVNULL,

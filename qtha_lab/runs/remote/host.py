@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from qtha_lab.core.locks import append_shared
 from qtha_lab.experiment.run_directory import RunDir, queue as slots
 
 LOCK_SECONDS = 60.0  # for a lost machine's worker to release its lock
@@ -45,7 +46,7 @@ def work(path: str, threads: int, variables: dict[str, str]) -> str:
     environment = {**os.environ, **variables, "OMP_NUM_THREADS": str(threads)}
     environment["QTHA_LAB_SLOTS"] = str(slots.UNCOUNTED)
     tether, ours = os.pipe()
-    with files.log.open("ab") as output:
+    with append_shared(files.log) as output:
         worker = subprocess.Popen(
             [sys.executable, "-m", "qtha_lab.runs.worker", path, "--tether", str(tether)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
