@@ -131,7 +131,7 @@ def _number(value: float) -> str:
     """Format a number briefly, such as `0.5`, `2` or `π/2`."""
     for denominator in (1, 2, 3, 4, 6, 8):
         times = value / PI * denominator
-        if value and abs(times - round(times)) < 1e-9 and abs(times) < 4 * denominator:
+        if value and abs(times) < 4 * denominator and abs(times - round(times)) < 1e-9:
             top = {1: "π", -1: "-π"}.get(round(times), f"{round(times)}π")
             return top if denominator == 1 else f"{top}/{denominator}"
     return f"{value:.3g}"

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
 from qtha_lab.experiment import validation as refusals
 from qtha_lab.experiment.contender import Contender
 from qtha_lab.experiment.experiment import (
@@ -239,6 +240,8 @@ class Comparison(MethodsAndSeeds):
     def _check_axis(self, axis: str) -> None:
         """Refuse an axis along which the methods would not be comparable."""
         places = {m.label: place for m in self.methods if (place := place_of(axis, m))}
+        if not places:
+            raise Refusal(f"tuning.axes must name settings of the methods, got {shortened(axis)}.")
         name = next(iter(places.values())).name
         if name in (*OF_THE_RUN, *OF_THE_ROWS):
             raise Refusal(f"tuning cannot vary {axis}: every method is compared at the same")

@@ -220,7 +220,11 @@ def _in_hub_cache(name: str) -> Path | None:
     """Return the hub cache folder of a model if its config and weights are present."""
     from huggingface_hub import try_to_load_from_cache
 
-    config = try_to_load_from_cache(name, "config.json")
+    try:
+        config = try_to_load_from_cache(name, "config.json")
+    except ValueError as reason:
+        log.debug("%s is no id of the hub: %s", name, reason)
+        return None
     if not isinstance(config, str):
         return None
     folder = Path(config).parent

@@ -198,7 +198,7 @@ def again(case: str, folder: Path) -> Outcome:
         words = [*prefix, sys.executable, "-c", code, *COMMANDS[command]]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return _outcome(
-            subprocess.Popen(words, env=env, start_new_session=True, **pipes, **options)
+            subprocess.Popen(words, env=env, process_group=0, **pipes, **options)
         )
 
 

@@ -100,6 +100,11 @@ def test_equal_circuits_are_equal_and_survive_copy_and_pickle():
     assert one != Circuit(3, one.gates)
 
 
+def test_an_angle_with_an_offset_of_any_size_is_drawn():
+    assert str(Angle.input(0, offset=1e308)) == "x0+1e+308"
+    assert str(Angle.input(0, scale=-1e308, offset=np.pi / 3)) == "-1e+308·x0+π/3"
+
+
 def test_drawing_shows_where_every_angle_comes_from():
     circuit = Circuit(
         3,

@@ -81,6 +81,7 @@ def test_any_options_survive_the_short_form(options):
         ({"method": {"name": "lora", "learning_rate": 0}}, "method.learning_rate must be above 0"),
         ({"method": {"learning_rate": float("nan")}}, "method.learning_rate must be"),
         ({"method": "lora(r=2"}, "must read name or name(option=value,...), not 'lora(r=2'"),
+        ({"method": f"lora(r={'[' * 70_000})"}, "A list must have at most 65,536 characters, got"),
         ({"method": "lora(r)"}, "an option must read name=value, not 'r'"),
         ({"method": "lora(r=1,r=2)"}, "option r is given twice"),
         ({"method": 3}, "method must be a mapping, not 3"),
@@ -223,6 +224,8 @@ def test_what_a_type_checker_accepts_is_every_field_and_the_edition(description)
 def test_what_a_part_as_a_whole_is_refused_for_is_said_as_it_stands():
     with pytest.raises(FieldError, match=r"^unknown axis 'learning_rat': did you mean"):
         Comparison(methods="lora,qtha", tuning={"axes": {"learning_rat": [0.1, 0.2]}})
+    with pytest.raises(FieldError, match=r"tuning\.axes must name settings of the methods, got qt"):
+        Comparison(methods="lora", tuning={"axes": {"qtha.r": [1, 2]}})
     with pytest.raises(FieldError, match=r"^tuning\.trials must be at least 1, not 0") as refused:
         Comparison(methods="lora,qtha", tuning={"trials": 0})
     assert refused.value.place == "tuning.trials"

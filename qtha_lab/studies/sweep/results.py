@@ -31,9 +31,15 @@ def read_trials(folder: SweepDir) -> list[TrialRecord]:
 
 
 def _record(label: str, trial: optuna.trial.FrozenTrial) -> TrialRecord:
-    state, runs = STATES[trial.state.name], trial.user_attrs.get("runs", [])
-    value, why = trial.values, trial.user_attrs.get(WHY, "")
-    is_whole = isinstance(runs, list) and all(map(_is_name, runs)) and isinstance(why, str)
+    attributes = trial.user_attrs if isinstance(trial.user_attrs, dict) else {"runs": None}
+    state, runs = STATES[trial.state.name], attributes.get("runs", [])
+    value, why = trial.values, attributes.get(WHY, "")
+    is_whole = (
+        isinstance(trial.params, dict)
+        and isinstance(runs, list)
+        and all(map(_is_name, runs))
+        and isinstance(why, str)
+    )
     if state == "complete":
         is_whole &= value is not None and len(value) == 1 and isinstance(value[0], int | float)
     if not is_whole:
