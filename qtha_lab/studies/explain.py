@@ -400,7 +400,7 @@ class _Planner:
     def _equal(self) -> NextStep | None:
         """Repeat with methods of equal size, if the sizes differ and can be matched."""
         counts = {family(e): e.get("trainable_parameters") for e in self.entries}
-        sizes = [counts[name] for name in self.choices if counts.get(name)]
+        sizes = [size for name in self.choices if (size := counts.get(name))]
         if len(sizes) < 2 or max(sizes) <= min(sizes) * (1 + SAME_SIZE):
             return None
         ordered = sorted(self.choices, key=lambda name: counts.get(name) or 0, reverse=True)

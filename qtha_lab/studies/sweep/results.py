@@ -50,8 +50,8 @@ def _record(label: str, trial: optuna.trial.FrozenTrial) -> TrialRecord:
         state=state,
         point=dict(trial.params),
         value=value[0] if state == "complete" and value else None,
-        runs=runs,
-        message=why,
+        runs=list(runs or ()),
+        message=why or "",
     )
 
 
