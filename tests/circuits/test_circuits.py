@@ -48,7 +48,7 @@ X0, P0 = Angle.input(0), Angle.param(0)
         (lambda: Gate("CNOT", (0, 1), 0.1), "CNOT takes no angles, not 1"),
         (lambda: Gate("Rot", 0, (0.1, 0.2)), "Rot takes 3 angles, not 2"),
         (lambda: Angle("data", 0), "comes from input, param or const, not 'data'"),
-        (lambda: Angle.input(-1), "must be 0, 1, 2, …, not -1"),
+        (lambda: Angle.input(-1), "must be from 0 to 99,999, got -1"),
         (lambda: Angle.const(float("nan")), "an angle must be finite"),
         (lambda: Angle.input(10**9), "index of an angle must be from 0 to 99,999, got 1000000000."),
         (lambda: Angle.param(-1), "The index of an angle must be from 0 to 99,999, got -1."),
