@@ -224,7 +224,7 @@ def test_what_a_type_checker_accepts_is_every_field_and_the_edition(description)
 def test_what_a_part_as_a_whole_is_refused_for_is_said_as_it_stands():
     with pytest.raises(FieldError, match=r"^unknown axis 'learning_rat': did you mean"):
         Comparison(methods="lora,qtha", tuning={"axes": {"learning_rat": [0.1, 0.2]}})
-    with pytest.raises(FieldError, match=r"tuning\.axes must name settings of the methods, got qt"):
+    with pytest.raises(FieldError, match=r"^unknown axis .qtha\.r."):
         Comparison(methods="lora", tuning={"axes": {"qtha.r": [1, 2]}})
     with pytest.raises(FieldError, match=r"^tuning\.trials must be at least 1, not 0") as refused:
         Comparison(methods="lora,qtha", tuning={"trials": 0})
