@@ -26,11 +26,10 @@ from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison import report
 from qtha_lab.studies.comparison.claims import Claim, claims
-from qtha_lab.studies.comparison.contenders import records
+from qtha_lab.studies.comparison.contenders import contender_records
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.report.contents import Compared
-from qtha_lab.studies.comparison.report.sections import rounding_at
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.summary import summary_of
 
@@ -40,17 +39,16 @@ RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
 PACKED = "runs.tar.xz"
 KEPT_OF_A_TUNING = ("sweep.yaml", "journal.log")
 SAID = ("comparison.yaml", "summary.json")  # of the runs, and no part of them
-KEPT = (*SAID, "lineup.json")
+KEPT = (*SAID, "lineup.json", "seconds_per_step.json")
 KEPT_OF_A_RUN = (
     "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json", "test.json",
 )  # fmt: skip
 STEP = b'"kind": "train"'  # of the events: nine in ten, and no report reads them
 LARGE = "lora(r=8)"
-LEAST_FLOOR = 0.00005  # that four places show
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (
-    "Intervals of a column hold together with 95 %, and p is theirs: below 0.05 where the interval excludes zero. "
-    "*Rounding* is what it alone makes of the difference: the same seed, the adapter's start moved by one unit in the last place."
+    "Intervals of a column hold simultaneously with 95 %, and p is below 0.05 where the interval excludes zero. "
+    "Differences within the margin of ±0.02 nat are equivalent."
 )
 
 
@@ -90,10 +88,10 @@ def say_anew(folder: Path, rates_from: str = "") -> None:
         for run in list_runs(place.moved_starts)[::-1]
         if (status := run.status()).ended
     ]
-    lineup = before.summary.get("lineup") or records(comparison, comparison.lineup())
-    summary = summary_of(
-        comparison, lineup, before.summary["runs"], before.runs.values(), repeats, before.summary["expected"],
-    )  # fmt: skip
+    stored = before.summary.get("contenders") or before.summary.get("lineup")  # packed before 0.3.0
+    contenders = stored or contender_records(comparison, comparison.contenders())
+    ended, expected = before.runs.values(), before.summary["expected"]
+    summary = summary_of(comparison, contenders, before.summary["runs"], ended, repeats, expected)
     if summary != before.summary:
         write_json(place.summary, summary)
 
@@ -160,7 +158,7 @@ def page(name: str, compared: Compared) -> str:
     )
     large = against(compared, LARGE)
     parts = [*_parts(compared.parts)]
-    rounding = [sentence] if (sentence := rounding_at(compared)) else []
+    rounding = [note for note in compared.summary["notes"] if note.startswith("Rounding noise")]
     said = [*_sentences(compared, large), RULES, *rounding]
     return "\n".join([origin, "", *_table(compared, large), "", "\n\n".join(said), *parts, ""])
 
@@ -178,7 +176,7 @@ def against(compared: Compared, reference: str) -> dict[str, Claim]:
     small = _small(groups, reference)
     pairs = {Cell.of(compared.best[0]): [(name, reference) for name in small]}
     items = read_items(compared.runs.values())
-    found = claims(compared.best, pairs, items, compared.summary.get("rounding") or {})
+    found = claims(compared.best, pairs, items, margin=compared.comparison.margin)
     return {claim.first: claim for claim in found}
 
 
@@ -195,10 +193,10 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
     whole = groups.get(LARGE, [{}])[0].get("trainable_parameters")
     names = compared.names
     yield (
-        f"| method | trained parameters | rate | test loss | − {names[first]} | p | rounding "
-        f"| − {names.get(LARGE, LARGE)}, of the small | p | rounding |"
+        f"| method | trained parameters | rate | test loss | − {names[first]} | p | verdict "
+        f"| − {names.get(LARGE, LARGE)}, of the small | p | verdict |"
     )
-    yield "|---|---:|---:|---:|---|---:|---:|---|---:|---:|"
+    yield "|---|---:|---:|---:|---|---:|---|---|---:|---|"
     for name, entries in groups.items():
         count = entries[0]["trainable_parameters"]
         share = f" ({100 * count / whole:.1f} %)" if whole else ""
@@ -208,7 +206,7 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
             f"{count:,}{share}",
             f"{entries[0]['learning_rate']:g}",
             f"{fmean(entry['test_loss'] for entry in entries):.3f}",
-            *(tell(claim) for claim in claims for tell in (_difference, _p, _floor)),
+            *(tell(claim) for claim in claims for tell in (_difference, _p, _verdict)),
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -219,11 +217,11 @@ def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         return
     yield from (
         "",
-        "| part of QTHA | adds, in nats of test loss | p | rounding |",
-        "|---|---|---:|---:|",
+        "| part of QTHA | adds, in nats of test loss | p | verdict |",
+        "|---|---|---:|---|",
     )
     for row in rows:
-        yield f"| {row['part']} | {_difference(row)} | {_p(row)} | {_floor(row)} |"
+        yield f"| {row['part']} | {_difference(row)} | {_p(row)} | {_verdict(row)} |"
 
 
 def _difference(claim: dict[str, Any] | None) -> str:
@@ -231,7 +229,7 @@ def _difference(claim: dict[str, Any] | None) -> str:
     if claim is None:
         return ""
     text = f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}]"
-    return f"**{text}**" if claim["shown"] else text
+    return f"**{text}**" if claim["verdict"] == "shown" else text
 
 
 def _p(claim: dict[str, Any] | None) -> str:
@@ -239,14 +237,12 @@ def _p(claim: dict[str, Any] | None) -> str:
     return "" if claim is None else f"{claim['p']:.2g}"
 
 
-def _floor(claim: dict[str, Any] | None) -> str:
-    """What rounding alone makes of a difference, to four places."""
+def _verdict(claim: dict[str, Any] | None) -> str:
+    """The verdict of a claim; a shown difference within the margin is marked."""
     if claim is None:
         return ""
-    floor = claim["floor"]
-    if floor is None:
-        return "not measured"
-    return f"±{floor:.4f}" if floor >= LEAST_FLOOR else f"below {2 * LEAST_FLOOR:g}"
+    within = claim["verdict"] == "shown" and claim["is_within_margin"]
+    return f"{claim['verdict']}, within ±{claim['margin']:g}" if within else claim["verdict"]
 
 
 def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:

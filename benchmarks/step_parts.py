@@ -174,26 +174,27 @@ def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tup
 
 def _hollow(step) -> Callable[[], None]:
     """A step whose circuits compute nothing: values and slopes are zero, and all that is around them is done."""
-    from qtha_lab.simulators.cpu import engine
+    from qtha_lab.simulators.cpu import evaluation
+    from qtha_lab.simulators.cpu.records import Operands
 
-    ways = engine.ways
+    small_batch, results = evaluation.small_batch, Operands._fields.index("results")
 
     def nothing(*given: Any) -> None:
         *_, operands = given
-        operands[ways.RESULTS].fill(0)
+        operands[results].fill(0)
 
     def no_gradients(threads: int, team: int, gradients: Any, operands: Any) -> None:
         gradients.fill(0)
         nothing(operands)
 
-    hollow = types.SimpleNamespace(there=nothing, through=nothing, back=no_gradients)
+    hollow = types.SimpleNamespace(forward=nothing, evaluate=nothing, backward=no_gradients)
 
     def take() -> None:
-        engine.ways = hollow
+        evaluation.small_batch = hollow
         try:
             step.take()
         finally:
-            engine.ways = ways
+            evaluation.small_batch = small_batch
 
     return take
 
@@ -212,7 +213,7 @@ def _circuits(model, samples: int) -> Callable[[], None]:
     """Values and slopes of every circuit, by engine cpu without autograd."""
     import torch
 
-    from qtha_lab.simulators.cpu.engine import Call
+    from qtha_lab.simulators.cpu.evaluation import Evaluation
     from qtha_lab.simulators.cpu.plan import plan
 
     cases = []
@@ -221,7 +222,7 @@ def _circuits(model, samples: int) -> Callable[[], None]:
         cases.append((plan(circuit), inputs, params, torch.randn(samples, circuit.n_qubits)))
 
     def work() -> None:
-        calls = [Call(tables, inputs, keep=True) for tables, inputs, *_ in cases]
+        calls = [Evaluation(tables, inputs, saves=True) for tables, inputs, *_ in cases]
         for call, (_, inputs, params, _) in zip(calls, cases, strict=True):
             call.forward(inputs, params)
         for call, (_, inputs, _, grad) in zip(reversed(calls), reversed(cases), strict=True):
@@ -260,11 +261,13 @@ def _networks(model) -> Callable[[], None]:
 def _at_roofline(model, samples: int, clock: str) -> float:
     import torch
 
-    from qtha_lab.simulators.cpu.roofline import sweep_peak, work
+    from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
     circuits = _circuits_of(model)
     threads = torch.get_num_threads() if clock == "wall" else 1
     peaks = {n: sweep_peak(n, threads=threads) for n in {circuit.n_qubits for circuit in circuits}}
     return samples * sum(
-        part.seconds(peaks[circuit.n_qubits]) for circuit in circuits for part in work(circuit)
+        part.seconds(peaks[circuit.n_qubits])
+        for circuit in circuits
+        for part in work_per_sample(circuit)
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.interaction import Terms
-from qtha_lab.circuits.parts import Part, Wires, cnot, flip, rotation_x, rotation_y, rotation_z
+from qtha_lab.circuits.parts import Part, Wires, cnot, flip_wire, rotation_x, rotation_y, rotation_z
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 
@@ -172,9 +172,9 @@ _ONE_WIRE = [
         "Hadamard", ("H",), lambda w, a: [rotation_z(w[0], PI), rotation_y(w[0], _HALF_PI)],
         qasm="h", aliases=("H",),
     ),
-    GateKind("PauliX", ("X",), lambda w, a: [flip(w[0])], 0, "X", qasm="x", aliases=("X",)),
+    GateKind("PauliX", ("X",), lambda w, a: [flip_wire(w[0])], 0, "X", qasm="x", aliases=("X",)),
     GateKind(
-        "PauliY", ("Y",), lambda w, a: [rotation_z(w[0], PI), flip(w[0])], 0, "Y",
+        "PauliY", ("Y",), lambda w, a: [rotation_z(w[0], PI), flip_wire(w[0])], 0, "Y",
         qasm="y", aliases=("Y",),
     ),
     GateKind(

@@ -46,7 +46,7 @@ def learn(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn initial values of angles on small circuits, without a language model."""
-    from qtha_lab.adapters.initialisation.angles.pretraining import Course, learn
+    from qtha_lab.adapters.initialisation.angles.pretraining import MetaTraining, train_angle_model
 
     if not out.absolute().parent.is_dir():
         raise Refusal(f"there is no folder {out.absolute().parent} to write {out.name} to")
@@ -58,7 +58,7 @@ def learn(
         def show(epoch: int, loss: float) -> None:
             bar.update(line, completed=epoch, message=f"loss {loss:.3f}")
 
-        model = learn(problems, Course(epochs=epochs, seed=seed), table, show)
+        model = train_angle_model(problems, MetaTraining(epochs=epochs, seed=seed), table, show)
     model.save(out)
     tried = [row for circuit in circuits for row in _tried(model, circuit, on, seed)]
     if json:
@@ -143,7 +143,7 @@ def _tried(
     """
     import torch
 
-    from qtha_lab.adapters.initialisation.angles import Place, initialisation_of
+    from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of
     from qtha_lab.adapters.initialisation.angles.pretraining import descent
 
     problems = _problems(circuit, on, seed + 1, UNSEEN)
@@ -156,7 +156,7 @@ def _tried(
             angles = (
                 model.angles(circuit)
                 if name == "learnt"
-                else initialisation_of(name).angles(Place(circuit), numbers)
+                else initialisation_of(name).angles(AnglePosition(circuit), numbers)
             )
             losses = [loss for loss, *_ in descent(problem, angles, TRIED_STEPS, 0.05)]
             ends.append((losses[0], losses[-1]))

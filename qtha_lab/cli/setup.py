@@ -10,6 +10,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.core.io import show
+from qtha_lab.core.optional import require_extra
 
 
 @app.command()
@@ -59,6 +60,7 @@ def lab(
     """
     from qtha_lab.lessons.copying import copy_notebooks, lab_command
 
+    require_extra("lab", "The workbench", "jupyterlab")
     copies = copy_notebooks(folder)
     if copies.new:
         show(f"copied into {copies.folder}: {', '.join(copies.new)}")

@@ -9,23 +9,14 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 
-LONGEST = 2**16
-"""Characters of a list or a choice."""
-
 
 def split_list(text: str) -> list[str]:
     """Split at the commas outside all brackets and quotation marks.
-
-    Raises:
-        Refusal: If the text is longer than `LONGEST`.
 
     Example:
         >>> split_list("lora, qtha(r=4,in_dims=[4,4])")
         ['lora', 'qtha(r=4,in_dims=[4,4])']
     """
-    if len(text) > LONGEST:
-        got = f"{len(text):,}: {shortened(text, 40)}"
-        raise Refusal(f"A list must have at most {LONGEST:,} characters, got {got}.")
     depth, quote, previous, parts = 0, "", ",", [""]
     for letter in text:
         if quote:

@@ -77,6 +77,7 @@ _ALL = [
     Measure("token_accuracy", "token accuracy", "eval", column="token accuracy", better="higher"),
     Measure("accuracy", "accuracy", "eval", column="accuracy", better="higher"),
     Measure("test_accuracy", "test accuracy", "test", column="test accuracy", better="higher"),
+    Measure("correlation", "correlation with the numbers", "eval", column="correlation", better="higher"),
     Measure("macro_f1", "macro F1", "eval", column="macro F1", better="higher", brief=False),
     Measure("exact_match", "exact match", "generation", column="exact match", better="higher"),
     Measure("bleu4", "BLEU-4", "generation", column="BLEU-4", form="{:.2f}", better="higher"),
@@ -132,7 +133,7 @@ def scores() -> list[str]:
 
     Example:
         >>> scores()
-        ['perplexity', 'token_accuracy', 'accuracy', 'macro_f1']
+        ['perplexity', 'token_accuracy', 'accuracy', 'correlation', 'macro_f1']
     """
     return [name for name in recorded("eval") if not MEASURES[name].learnt]
 

@@ -15,7 +15,6 @@ from pydantic import Field, field_validator, model_validator
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened
 from qtha_lab.experiment import validation as refusals
 from qtha_lab.experiment.contender import Contender
 from qtha_lab.experiment.experiment import (
@@ -34,6 +33,7 @@ from qtha_lab.experiment.serialisation import SEVERAL
 from qtha_lab.experiment.sweep import OF_THE_RUN, Sweep, place_of
 
 LEAST_REPEATS = 5
+MARGIN = 0.02  # nat
 OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "nudge")  # identical for all paired methods
 
 
@@ -88,6 +88,12 @@ class Comparison(MethodsAndSeeds):
         default=None,
         description="Trials of every method over axes of its settings, whose winners are confirmed on the seeds.",
     )
+    margin: float = Field(
+        default=MARGIN,
+        gt=0,
+        description="Largest difference of losses that counts as equivalent, declared before the runs.",
+        json_schema_extra={"unit": "nats"},
+    )
     rounding: int = Field(
         default=0,
         ge=0,
@@ -123,6 +129,7 @@ class Comparison(MethodsAndSeeds):
             learning_rates: Sequence[float] = ...,
             rates_from: str = ...,
             tuning: Tuning | dict[str, Any] | None = ...,
+            margin: float = ...,
             rounding: int = ...,
             rounding_seed: int | None = ...,
             edition: int = ...,
@@ -240,8 +247,6 @@ class Comparison(MethodsAndSeeds):
     def _check_axis(self, axis: str) -> None:
         """Refuse an axis along which the methods would not be comparable."""
         places = {m.label: place for m in self.methods if (place := place_of(axis, m))}
-        if not places:
-            raise Refusal(f"tuning.axes must name settings of the methods, got {shortened(axis)}.")
         name = next(iter(places.values())).name
         if name in (*OF_THE_RUN, *OF_THE_ROWS):
             raise Refusal(f"tuning cannot vary {axis}: every method is compared at the same")

@@ -247,9 +247,9 @@ class Training(Declared):
     @classmethod
     def _share_of_rows(cls, share: str) -> str:
         if share:
-            from qtha_lab.tasks.client_shards import Share
+            from qtha_lab.tasks.client_shards import ClientShare
 
-            Share.parse(share)
+            ClientShare.parse(share)
         return share
 
     report_to: Tracker = Field(

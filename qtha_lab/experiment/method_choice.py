@@ -43,7 +43,7 @@ class MethodChoice(Declared):
     target_modules: list[str] | None = Field(
         default=None,
         min_length=1,
-        description="Names of the layers to adapt; empty takes the model's usual ones.",
+        description="Names of the layers to adapt, or all-linear; empty takes the model's usual ones.",
     )
     title: str = Field(
         default="",
@@ -118,6 +118,11 @@ class MethodChoice(Declared):
         if isinstance(value, str):
             return cls.parse(value)
         return cls(**value) if isinstance(value, dict) else value
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _as_a_list(cls, value: Any) -> Any:
+        return [value] if value == "all-linear" else value
 
     @field_validator("target_modules")
     @classmethod

@@ -107,7 +107,7 @@ def check_stages(plan: Plan) -> None:
         )
     for stage in stages:
         get_method(choice.name).check({**choice.options, **stage.options})
-    staged.check(adapted_skeleton(plan.model, plan.config), stages)
+    staged.check_phases(adapted_skeleton(plan.model, plan.config), stages)
 
 
 def _stage(text: str) -> Stage:

@@ -36,8 +36,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEADS: dict[Kind, Head] = {"lm": "causal-lm", "classification": "classification"}
-TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
+HEADS: dict[Kind, Head] = {
+    "lm": "causal-lm",
+    "text": "causal-lm",
+    "classification": "classification",
+    "regression": "classification",
+}
+TASK_TYPES = {
+    kind: "CAUSAL_LM" if head == "causal-lm" else "SEQ_CLS" for kind, head in HEADS.items()
+}
 SAMPLED_ROWS = 64
 
 _TASKS: Cache[Task] = Cache("task", most=4)
@@ -97,9 +104,9 @@ class Plan:
         )
         if not experiment.training.share:
             return whole
-        from qtha_lab.tasks.client_shards import Share
+        from qtha_lab.tasks.client_shards import ClientShare
 
-        return Share.parse(experiment.training.share).of(whole, experiment.seed)
+        return ClientShare.parse(experiment.training.share).of(whole, experiment.seed)
 
     @cached_property
     def steps(self) -> int:
@@ -158,8 +165,8 @@ class Plan:
 
     @property
     def n_labels(self) -> int | None:
-        """Number of classes of a classification task; None for a text task."""
-        return len(self.task.labels) or None
+        """Outputs of the head: classes, 1 for a regression, None for a task that writes."""
+        return 1 if self.task.kind == "regression" else len(self.task.labels) or None
 
     @property
     def reader(self) -> str:
@@ -167,8 +174,8 @@ class Plan:
         return self.experiment.head if self.task.kind == "classification" else ""
 
     @cached_property
-    def target_modules(self) -> list[str]:
-        """Layers to adapt: the chosen ones, or the model's default."""
+    def target_modules(self) -> list[str] | str:
+        """Layers to adapt: the chosen ones, or the model's default; may be "all-linear"."""
         from qtha_lab.models import default_target_modules
 
         names = self.experiment.method.target_modules
@@ -302,7 +309,7 @@ def _task_source(name: str) -> Hashable | None:
         return (info, data_dir()) if is_shipped else None  # a plugin may read rows from anywhere
     path = as_path(name)
     try:
-        if name.endswith(".jsonl"):
+        if path.is_file():
             return path.resolve(), digest(path)
         return _files_below(path) if path.is_dir() else None
     except (OSError, Refusal) as reason:  # the later reader reports the error

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.settings import unknown
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 def check_tracker(report_to: str) -> None:
     """Refuse a tracker whose library is not installed."""
     if report_to != "none" and importlib.util.find_spec(report_to) is None:
-        raise Refusal(
-            f"report_to={report_to} needs the library {report_to}, which is not installed: "
-            f"pip install {report_to}"
-        )
+        package = "qtha-lab[tensorboard]" if report_to == "tensorboard" else report_to
+        raise Refusal(f'report_to={report_to} needs {report_to}: run pip install "{package}".')
+
+
+def check_scorer(training: Training) -> None:
+    """Refuse a ROUGE reward whose package is not installed."""
+    if training.objective == "reward":
+        require_extra("scores", "A training on a ROUGE reward", "rouge_score")
 
 
 def check_threads(threads: int | None) -> None:

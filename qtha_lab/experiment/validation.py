@@ -99,6 +99,7 @@ def check_names(plan: Plan) -> None:
         head_named(experiment.head)
     training = experiment.training
     limits.check_tracker(training.report_to)
+    limits.check_scorer(training)
     limits.check_threads(training.threads)
     limits.check_processes(training)
     teachers.check_teacher(experiment)

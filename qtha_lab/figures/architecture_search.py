@@ -25,8 +25,10 @@ class Found(TypedDict):
 
 
 def _example() -> dict:
-    rows = [("search", 4, 0, 0.84), ("search", 2, 1, 0.86), ("search", 5, 2, 0.81), ("baseline", 6, 0, 0.88),
-            ("baseline", 6, 1, 0.9), ("baseline", 6, 2, 0.85), ("product", 0, 0, 0.78), ("product", 0, 1, 0.82),
+    rows = [("search", 4, 0, 0.84), ("search", 2, 1, 0.86), ("search", 5, 2, 0.81), ("baseline",
+    6, 0, 0.88),
+            ("baseline", 6, 1, 0.9), ("baseline", 6, 2, 0.85), ("product", 0, 0, 0.78),
+            ("product", 0, 1, 0.82),
             ("product", 0, 2, 0.76)]  # fmt: skip
     names = ("label", "n_cnots", "seed", "accuracy")
     return {"found": [dict(zip(names, row, strict=True)) for row in rows]}
@@ -49,8 +51,9 @@ def search_scatter(found: Sequence[Found], theme: str = "light") -> Figure:
     words = [f"{shown(label)} {written(sum(v) / len(v))}" for label, v in whole.items()]
     alt = f"Mean accuracy of the circuits: {'; '.join(words) or 'none yet'}."
     caption = (
-        "Accuracy against the CNOTs of a circuit: a dot for every seed, a symbol at the mean of each way of finding and "
-        "number of CNOTs. Does not show how many circuits were tried before one was chosen."
+        "Accuracy against the CNOTs of a circuit: a dot for every seed, a symbol at the mean of"
+        " each way of finding and number of CNOTs. Does not show how many circuits were tried"
+        " before one was chosen."
     )
     drawn = functools.partial(draw, points, "n_cnots", "accuracy", joined=False)
     records = [dict(each) for each in found]

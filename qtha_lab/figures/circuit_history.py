@@ -28,7 +28,8 @@ def _example() -> dict:
         return {
             step: {
                 block: {
-                    "angle_std": angle + 0.2 * block + 0.004 * step, "beyond_pi": angle * (0.02 * block + 0.0005 * step),
+                    "angle_std": angle + 0.2 * block + 0.004 * step,
+                    "beyond_pi": angle * (0.02 * block + 0.0005 * step),
                     "constant_part": angle * (0.4 / (1 + 0.02 * step) + 0.03 * block) / 2,
                     "affine_part": 1 - angle / 20 - 0.03 * block - 0.001 * step,
                     "branch_power": power * math.exp(step / 60) / (1 + block),
@@ -36,7 +37,7 @@ def _example() -> dict:
                 for block in range(6)
             }
             for step in range(0, 101, 20)
-        }  # fmt: skip
+        }
 
     return {
         "histories": {"qtha": course(0.9, 0.4), "qtha(stand_in=silu)": course(1.6, 0.05)},
@@ -57,8 +58,10 @@ def circuit_history(
 
     Example:
         >>> record = {0: {"branch_power": 0.5}}
-        >>> circuit_history({"qtha": {0: record, 9: {0: {"branch_power": 2.0}}}}, without=["lora"]).alt
-        'Power of the circuit over the linear branch, median over blocks: qtha 0.5 at step 0, 2 at step 9. No circuit: lora.'
+        >>> history = {"qtha": {0: record, 9: {0: {"branch_power": 2.0}}}}
+        >>> circuit_history(history, without=["lora"]).alt
+        'Power of the circuit over the linear branch, median over blocks: qtha 0.5 at step 0, 2 at
+        step 9. No circuit: lora.'
     """
     findings = [f"{shown(label)} {_course(history)}" for label, history in histories.items()]
     none = f" No circuit: {', '.join(map(shown, without))}." if without else ""
@@ -67,10 +70,11 @@ def circuit_history(
         f"{'; '.join(findings) or 'not recorded'}.{none}"
     )
     caption = (
-        "By block, the first palest, at the evaluations of a run: standard deviation of the circuit's input angles, share "
-        "of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an affine map of what the bottleneck is "
-        "fed would give too, power of the circuit's branch over that of the linear one. A small power says that a circuit "
-        f"contributes little of the output, not that it would not help.{none}"
+        "By block, the first palest, at the evaluations of a run: standard deviation of the"
+        " circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is"
+        " constant, share that an affine map of what the bottleneck is fed would give too, power"
+        " of the circuit's branch over that of the linear one. A small power says that a circuit"
+        f" contributes little of the output, not that it would not help.{none}"
     )
     rows = [
         (label, step, block, *(facts.get(fact) for fact in FACTS))
@@ -79,9 +83,14 @@ def circuit_history(
         for block, facts in sorted(blocks.items())
     ]
     return Figure(
-        "circuit_history", functools.partial(_draw, histories), caption, alt,
-        Table(("method", "step", "block", *FACTS), rows), theme, "What circuits are fed, over training",
-    )  # fmt: skip
+        "circuit_history",
+        functools.partial(_draw, histories),
+        caption,
+        alt,
+        Table(("method", "step", "block", *FACTS), rows),
+        theme,
+        "What circuits are fed, over training",
+    )
 
 
 def _course(history: History) -> str:

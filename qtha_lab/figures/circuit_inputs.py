@@ -31,12 +31,14 @@ def _example() -> dict:
     def course(angle: float, power: float) -> Blocks:
         return {
             block: {
-                "angle_std": angle + 0.2 * block, "beyond_pi": 0.03 * block,
-                "constant_part": 0.1 + 0.05 * block, "affine_part": 0.9 - 0.05 * block,
+                "angle_std": angle + 0.2 * block,
+                "beyond_pi": 0.03 * block,
+                "constant_part": 0.1 + 0.05 * block,
+                "affine_part": 0.9 - 0.05 * block,
                 "branch_power": power / (1 + block),
             }
             for block in range(6)
-        }  # fmt: skip
+        }
 
     return {
         "facts": {
@@ -108,16 +110,21 @@ def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "ligh
         for block, numbers in sorted(blocks.items())
     ]
     caption = (
-        "By block, over some training tokens, dotted at the start and solid at the end: standard deviation of the "
-        "circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an "
-        "affine map of what the bottleneck is fed would give too, power of the circuit's branch over that of the linear "
-        "one. A small power says that a circuit contributes little of the output, not that it would not help."
+        "By block, over some training tokens, dotted at the start and solid at the end: standard"
+        " deviation of the circuit's input angles, share of them beyond ± π, share of the power of"
+        " ⟨Z⟩ that is constant, share that an affine map of what the bottleneck is fed would give"
+        " too, power of the circuit's branch over that of the linear one. A small power says that a"
+        " circuit contributes little of the output, not that it would not help."
     )
     return Figure(
-        "circuit_inputs", functools.partial(_draw, facts), caption,
+        "circuit_inputs",
+        functools.partial(_draw, facts),
+        caption,
         f"Power of the circuit over the linear branch at the end: {findings}.",
-        Table(("method", "when", "block", *FACTS), rows), theme, "What circuits are fed, and what arrives",
-    )  # fmt: skip
+        Table(("method", "when", "block", *FACTS), rows),
+        theme,
+        "What circuits are fed, and what arrives",
+    )
 
 
 def _span(blocks: Blocks) -> str:

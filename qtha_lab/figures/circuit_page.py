@@ -150,7 +150,8 @@ def hover(gate: Gate) -> str:
     """Return the hover text of a gate.
 
     Example:
-        >>> hover({"name": "RY", "wires": [1], "angles": [{"source": "p0", "value": 0.5, "gradient": -0.1}]})
+        >>> angle = {"source": "p0", "value": 0.5, "gradient": -0.1}
+        >>> hover({"name": "RY", "wires": [1], "angles": [angle]})
         'RY on wire 1<br>angle p0 = 0.5 rad, gradient -0.1'
     """
     wires: Sequence[int] = gate["wires"]

@@ -102,15 +102,20 @@ def _example() -> dict:
                 "steps": steps,
                 "values": fall + noise,
             }
-            yield {"label": label, "seed": seed, "kind": "eval", "steps": [0, *steps[24::25]],
-                   "values": [4.4, *fall[24::25]]}  # fmt: skip
+            yield {
+                "label": label,
+                "seed": seed,
+                "kind": "eval",
+                "steps": [0, *steps[24::25]],
+                "values": [4.4, *fall[24::25]],
+            }
 
     return {"series": [*runs("lora(r=2)", 3.9), *runs("qtha(r=4,waist=16,bond_dim=3)", 4.1)]}
 
 
 CAPTION = (
-    "Loss of each training step and loss on the held-out rows.{spread} Each method ran at the learning rate "
-    "given to it; the figure does not show how it would do at another."
+    "Loss of each training step and loss on the held-out rows.{spread} Each method ran at the"
+    " learning rate given to it; the figure does not show how it would do at another."
 )
 
 
@@ -126,8 +131,8 @@ def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
         theme: "light", "dark" or "page".
 
     Example:
-        >>> run = {"label": "lora", "seed": 0, "kind": "eval", "steps": [0, 50], "values": [6.3, 5.5]}
-        >>> loss_curves([run]).alt
+        >>> run = {"label": "lora", "seed": 0, "kind": "eval"}
+        >>> loss_curves([run | {"steps": [0, 50], "values": [6.3, 5.5]}]).alt
         'Evaluation loss: lora falls from 6.300 to 5.500 (1 seed).'
     """
     series = list(series)
@@ -229,13 +234,19 @@ def curve(
     evaluated = series["kind"] == "eval"
     words = words or f"seed {series['seed']}"
     return go.Scatter(
-        **points(series), xaxis=x, yaxis=y, name=shown(series["label"]), legendgroup=series["label"],
+        **points(series),
+        xaxis=x,
+        yaxis=y,
+        name=shown(series["label"]),
+        legendgroup=series["label"],
         mode="lines+markers" if evaluated else "lines",
         line={"color": style["color"], "dash": style["dash"], "width": 2 if evaluated else 1.2},
         marker={"symbol": style["symbol"], "size": 8},
-        hovertemplate=f"{shown(series['label'])} · {words}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
+        hovertemplate=(
+            f"{shown(series['label'])} · {words}<br>step %{{x}}: %{{y:.4f}}<extra></extra>"
+        ),
         meta={"seed": series["seed"], "kind": series["kind"]},
-    )  # fmt: skip
+    )
 
 
 def points(series: Series) -> dict[str, np.ndarray]:

@@ -38,9 +38,14 @@ def _example() -> dict:
         "definitions, test rows": (4.871, 4.874, 4.902, 4.880, 4.869, 4.872, 4.860),
     }
     names = (
-        TRAINED, "on device:default.qubit(shots=1000)", "on device:default.mixed(noise=wukong)",
-        "without W_c", "without W_q", "without angles", START,
-    )  # fmt: skip
+        TRAINED,
+        "on device:default.qubit(shots=1000)",
+        "on device:default.mixed(noise=wukong)",
+        "without W_c",
+        "without W_q",
+        "without angles",
+        START,
+    )
     return {
         "ways": [
             {"name": name, "on": on, "loss": loss, "rows": 128}
@@ -72,9 +77,10 @@ def loss_by_variant(ways: Sequence[Way], theme: str = "light") -> Figure:
     findings = " ".join(f"Loss on {on}: {_findings(group)}." for on, group in groups.items())
     counts = ", ".join(dict.fromkeys(str(way["rows"]) for way in ways)) or "no"
     caption = (
-        f"Loss of one trained adapter over {counts} rows, with a line from where it is as trained (upright) to where it is "
-        "in another way; dotted, the model before its training. What is cut off is set to zero, not trained without. Shots "
-        "and noise are drawn once, so a small difference may be chance."
+        f"Loss of one trained adapter over {counts} rows, with a line from where it is as trained"
+        " (upright) to where it is in another way; dotted, the model before its training. What is"
+        " cut off is set to zero, not trained without. Shots and noise are drawn once, so a small"
+        " difference may be chance."
     )
     rows = [
         (w["on"], w["name"], w["rows"], w["loss"], _difference(w, groups[w["on"]])) for w in ways

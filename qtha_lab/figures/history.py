@@ -87,11 +87,15 @@ def run_history(
     alt = f"{title}: {_findings(smooth_lines, y)}."
     caption = (
         f"{title} of {len(recorded)} run{'s' if len(recorded) != 1 else ''}. "
-        + (f"Lines are running means of weight {smoothing:g}, what was recorded stands faint behind them. "
-           if smoothing else "")
-        + "Of several seeds: the mean, and a band from the smallest to the largest. Each run had the learning "
-        "rate given to it; the figure does not show how it would do at another."
-    )  # fmt: skip
+        + (
+            f"Lines are running means of weight {smoothing:g}, what was recorded stands faint"
+            " behind them. "
+            if smoothing
+            else ""
+        )
+        + "Of several seeds: the mean, and a band from the smallest to the largest. Each run had"
+        " the learning rate given to it; the figure does not show how it would do at another."
+    )
     rows = [
         (line["label"], line["seed"], a, b, c)
         for line, smoothed in zip(recorded, smooth_lines, strict=True)
@@ -144,16 +148,23 @@ def _findings(lines: Sequence[Line], y: str) -> str:
     if not ends:
         return "0 runs have recorded it"
     return "; ".join(
-        f"{shown(label)} from {written(np.mean([a for a, _ in pairs]).item(), y)} to "
-        f"{written(np.mean([b for _, b in pairs]).item(), y)} ({len(pairs)} run{'s' if len(pairs) > 1 else ''})"
+        f"{shown(label)} from {written(np.mean([a for a, _ in pairs]).item(), y)} to"
+        f" {written(np.mean([b for _, b in pairs]).item(), y)} ({len(pairs)}"
+        f" run{'s' if len(pairs) > 1 else ''})"
         for label, pairs in ends.items()
     )
 
 
 def _draw(
-    lines: list[Line], page_style: PageStyle, *, x: str, y: str, smoothing: float, logs: tuple[bool, bool],
+    lines: list[Line],
+    page_style: PageStyle,
+    *,
+    x: str,
+    y: str,
+    smoothing: float,
+    logs: tuple[bool, bool],
     bands: bool,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     figure = go.Figure()
     by_label: dict[str, list[Line]] = {}
     for line in lines:

@@ -39,16 +39,27 @@ class Start(TypedDict):
 
 
 def _example() -> dict:
-    rows = [("uniform", None, 1.06, 0.019, 1.4), ("small", None, 1.02, 0.015, 1.3), ("bond 1", 1, 0.047, 0.018, 1.26),
-            ("bond 2", 2, 5e-4, 2e-4, 1.01), ("bond 4", 4, 2e-7, 1e-7, 0.98)]  # fmt: skip
+    rows = [
+        ("uniform", None, 1.06, 0.019, 1.4),
+        ("small", None, 1.02, 0.015, 1.3),
+        ("bond 1", 1, 0.047, 0.018, 1.26),
+        ("bond 2", 2, 5e-4, 2e-4, 1.01),
+        ("bond 4", 4, 2e-7, 1e-7, 0.98),
+    ]
     return {
         "starts": [
-            {"label": label, "bond": bond, "seed": seed, "start_error": before, "energy_error": after * lift,
-             "slope_fall": fall * lift}
+            {
+                "label": label,
+                "bond": bond,
+                "seed": seed,
+                "start_error": before,
+                "energy_error": after * lift,
+                "slope_fall": fall * lift,
+            }
             for label, bond, before, after, fall in rows
             for seed, lift in enumerate((0.8, 1.0, 1.2))
         ]
-    }  # fmt: skip
+    }
 
 
 @figure_function(example=_example)
@@ -60,9 +71,10 @@ def start_energy(starts: Sequence[Start], theme: str = "light") -> Figure:
         theme: "light", "dark" or "page".
 
     Example:
-        >>> start = {"label": "bond 2", "bond": 2, "seed": 0, "start_error": 5e-4, "energy_error": 2e-4, "slope_fall": 1.0}
-        >>> start_energy([start]).alt
-        'Relative error of the energy at the largest bond, 2: 0.0005 before training, 0.0002 after; squared slopes fall 1-fold there.'
+        >>> errors = {"start_error": 5e-4, "energy_error": 2e-4, "slope_fall": 1.0}
+        >>> start_energy([{"label": "bond 2", "bond": 2, "seed": 0, **errors}]).alt
+        'Relative error of the energy at the largest bond, 2: 0.0005 before training, 0.0002 after;
+        squared slopes fall 1-fold there.'
     """
     rows = list(starts)
     bonds = sorted({s["bond"] for s in rows if s["bond"] is not None})
@@ -73,20 +85,27 @@ def start_energy(starts: Sequence[Start], theme: str = "light") -> Figure:
             fmean(s[name] for s in last) for name in ("start_error", "energy_error", "slope_fall")
         )
         alt = (
-            f"Relative error of the energy at the largest bond, {bonds[-1]}: {written(before)} before training, "
-            f"{written(after)} after; squared slopes fall {written(fall)}-fold there."
+            f"Relative error of the energy at the largest bond, {bonds[-1]}: {written(before)}"
+            f" before training, {written(after)} after; squared slopes fall {written(fall)}-fold"
+            " there."
         )
     caption = (
-        "Left: relative error of the energy against the bond dimension of the start, means over seeds and a dot for every "
-        "seed; starts without a tensor network are lines across, after training. Right: how many times larger the mean "
-        "squared slope of a new layer is at few qubits than at many; at the dotted line it does not vanish. Does not show "
-        "the size of the slopes."
+        "Left: relative error of the energy against the bond dimension of the start, means over"
+        " seeds and a dot for every seed; starts without a tensor network are lines across, after"
+        " training. Right: how many times larger the mean squared slope of a new layer is at few"
+        " qubits than at many; at the dotted line it does not vanish. Does not show the size of the"
+        " slopes."
     )
     draw = functools.partial(_draw, rows, bonds)
     return Figure(
-        "start_energy", draw, caption, alt, Table.of([dict(s) for s in rows]), theme,
+        "start_energy",
+        draw,
+        caption,
+        alt,
+        Table.of([dict(s) for s in rows]),
+        theme,
         "What a prepared start is worth",
-    )  # fmt: skip
+    )
 
 
 def _draw(rows: list[Start], bonds: list[int], page_style: PageStyle) -> go.Figure:
@@ -98,9 +117,13 @@ def _draw(rows: list[Start], bonds: list[int], page_style: PageStyle) -> go.Figu
         up = [fmean(s[name] for s in of if s["bond"] == bond) for bond in bonds]
         figure.add_trace(page_style.line_of(label, styles[label], x=bonds, y=up))
         figure.add_scatter(
-            x=[s["bond"] for s in of], y=[s[name] for s in of], mode="markers", showlegend=False, hoverinfo="skip",
+            x=[s["bond"] for s in of],
+            y=[s[name] for s in of],
+            mode="markers",
+            showlegend=False,
+            hoverinfo="skip",
             marker={"color": styles[label]["color"], "size": 4, "opacity": 0.5},
-        )  # fmt: skip
+        )
     for label in others:
         mean = fmean(s["energy_error"] for s in rows if s["label"] == label)
         line = page_style.line_of(label, styles[label], x=bonds, y=[mean] * len(bonds))
@@ -109,13 +132,21 @@ def _draw(rows: list[Start], bonds: list[int], page_style: PageStyle) -> go.Figu
     falls = [fmean(s["slope_fall"] for s in rows if s["label"] == name) for name in names]
     place = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
     figure.add_scatter(
-        x=[s["slope_fall"] for s in rows], y=[s["label"] for s in rows], mode="markers", hoverinfo="skip", **place,
+        x=[s["slope_fall"] for s in rows],
+        y=[s["label"] for s in rows],
+        mode="markers",
+        hoverinfo="skip",
+        **place,
         marker={"color": themes.GREY, "size": 4, "opacity": 0.6},
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=falls, y=names, mode="markers", marker={"color": themes.BLUE, "size": page_style.marker}, **place,
+        x=falls,
+        y=names,
+        mode="markers",
+        marker={"color": themes.BLUE, "size": page_style.marker},
+        **place,
         hovertemplate="%{y}: %{x:.3g}-fold<extra></extra>",
-    )  # fmt: skip
+    )
     errors = [s[name] for s in rows for name in ("start_error", "energy_error") if s["bond"]]
     left, right = ([0, 1], [0, 1]) if page_style.narrow else ([0, 0.52], [0.66, 1])
     top, below = ([0.6, 1], [0, 0.34]) if page_style.narrow else ([0, 1], [0, 1])
@@ -124,9 +155,12 @@ def _draw(rows: list[Start], bonds: list[int], page_style: PageStyle) -> go.Figu
     figure.update_layout(
         height=(1.25 if page_style.narrow else 0.5) * page_style.width,
         xaxis={"title": {"text": labels.axis("bond_dim")}, "domain": left, "anchor": "y", **log},
-        yaxis={"title": {"text": "relative error"}, "domain": top, "anchor": "x", **ticks.log_axis(errors)},
-        xaxis2={"title": {"text": "fall of squared slopes"}, "domain": right, "anchor": "y2", "rangemode": "tozero"},
+        yaxis={"title": {"text": "relative error"}, "domain": top, "anchor": "x",
+        **ticks.log_axis(errors)},
+        xaxis2={"title": {"text": "fall of squared slopes"}, "domain": right, "anchor": "y2",
+        "rangemode": "tozero"},
         yaxis2={"domain": below, "anchor": "x2", "type": "category", "categoryarray": names[::-1]},
-        shapes=[{"type": "line", "xref": "x2", "yref": "y2 domain", "x0": 1, "x1": 1, "y0": 0, "y1": 1, "line": dotted}],
+        shapes=[{"type": "line", "xref": "x2", "yref": "y2 domain", "x0": 1, "x1": 1, "y0": 0,
+        "y1": 1, "line": dotted}],
     )  # fmt: skip
     return page_style.with_legend(figure, [BEFORE, AFTER, *others])

@@ -54,13 +54,17 @@ def _example() -> dict:
     }
     return {
         "ends": [
-            {"label": label, "seed": seed, "learning_rate": rate,
-             "value": None if loss is None else loss + lift}
+            {
+                "label": label,
+                "seed": seed,
+                "learning_rate": rate,
+                "value": None if loss is None else loss + lift,
+            }
             for label, by_rate in losses.items()
             for rate, loss in zip(rates, by_rate, strict=True)
             for seed, lift in enumerate((0.0, 0.05, -0.03))
         ]
-    }  # fmt: skip
+    }
 
 
 @figure_function(example=_example)
@@ -75,7 +79,9 @@ def loss_against_rate(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> ends = [{"label": "lora", "seed": 0, "learning_rate": r, "value": v} for r, v in ((0.01, 4.1), (0.1, 5.0))]
+        >>> run = {"label": "lora", "seed": 0}
+        >>> values = {0.01: 4.1, 0.1: 5.0}
+        >>> ends = [run | {"learning_rate": r, "value": v} for r, v in values.items()]
         >>> print(loss_against_rate(ends).alt.replace(". ", ".\n"))
         Evaluation loss is best at these learning rates: lora 4.100 at 0.01 (1 seed).
         The best for all together is 0.01.
@@ -105,19 +111,26 @@ def loss_against_rate(
         alt += f" At the edge of what was tried: {', '.join(at_edge)}."
     ends_are = "a band" if len(by_label) <= MOST_BANDS else "bars"
     caption = (
-        f"{words} at the end of training against the learning rate: a line per method, through the means over its "
-        f"seeds, and {ends_are} from the smallest to the largest. The large symbol is the best of several rates of a "
-        "method, the dotted "
-        "upright line the best rate for all together; a cross at the edge is a rate at which a run diverged, and a "
-        "line to what is far worse than the rest leaves the frame. A best at the edge of what was tried may lie beyond it."
+        f"{words} at the end of training against the learning rate: a line per method, through the"
+        f" means over its seeds, and {ends_are} from the smallest to the largest. The large symbol"
+        " is the best of several rates of a method, the dotted upright line the best rate for all"
+        " together; a cross at the edge is a rate at which a run diverged, and a line to what is"
+        " far worse than the rest leaves the frame. A best at the edge of what was tried may lie"
+        " beyond it."
     )
     records = [
-        {"method": label, "learning_rate": p.rate, measure: None if math.isnan(p.mean) else p.mean,
-         "smallest": None if math.isnan(p.low) else p.low,
-         "largest": None if math.isnan(p.high) else p.high, "seeds": p.seeds, "diverged": p.diverged}
+        {
+            "method": label,
+            "learning_rate": p.rate,
+            measure: None if math.isnan(p.mean) else p.mean,
+            "smallest": None if math.isnan(p.low) else p.low,
+            "largest": None if math.isnan(p.high) else p.high,
+            "seeds": p.seeds,
+            "diverged": p.diverged,
+        }
         for label, points in by_label.items()
         for p in points
-    ]  # fmt: skip
+    ]
     draw = functools.partial(_draw, by_label, tried, shared, measure)
     title = f"{words} against learning rate"
     return Figure(f"{measure}_by_rate", draw, caption, alt, Table.of(records), theme, title)
@@ -125,7 +138,8 @@ def loss_against_rate(
 
 def _findings(best: dict[str, AtRate], measure: str) -> str:
     return "; ".join(
-        f"{shown(label)} {written(p.mean, measure)} at {p.rate:g} ({p.seeds} seed{'s' if p.seeds > 1 else ''})"
+        f"{shown(label)} {written(p.mean, measure)} at {p.rate:g} ({p.seeds}"
+        f" seed{'s' if p.seeds > 1 else ''})"
         for label, p in best.items()
     )
 

@@ -74,7 +74,8 @@ def parallel_coordinates(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> runs = [{"id": str(n), "label": "lora", "values": {"r": n, "eval_loss": 5.0 - n}} for n in (1, 2)]
+        >>> values = [{"r": n, "eval_loss": 5.0 - n} for n in (1, 2)]
+        >>> runs = [{"id": str(v["r"]), "label": "lora", "values": v} for v in values]
         >>> parallel_coordinates(runs, ["r"]).alt
         '2 runs over r: evaluation loss is best, 3.000, for lora with r 2.'
     """
@@ -92,11 +93,15 @@ def parallel_coordinates(
             f"{labels.label_of(name).words} {written(best['values'].get(name))}" for name in axes
         )
         among = f"of {len(chosen)} brushed ones, " if len(chosen) < len(complete) else ""
-        alt += f": {among}{words} is best, {written(best['values'][measure], measure)}, for {best['label']} with {settings}"
+        alt += (
+            f": {among}{words} is best, {written(best['values'][measure], measure)}, for"
+            f" {best['label']} with {settings}"
+        )
     caption = (
-        f"Each line is a run through its settings to its {words}, the redder and thicker the better; each axis has "
-        "its own scale, and runs of the same setting stand a little apart. Settings that were not varied together "
-        "cannot be told apart here, and lines that cross between two axes say nothing of axes further away."
+        f"Each line is a run through its settings to its {words}, the redder and thicker the"
+        " better; each axis has its own scale, and runs of the same setting stand a little apart."
+        " Settings that were not varied together cannot be told apart here, and lines that cross"
+        " between two axes say nothing of axes further away."
     )
     records = [
         {"run": run["id"], "method": run["label"]}
@@ -224,21 +229,37 @@ def _lines(
     A better level is redder and thicker.
     """
     points = [
-        (place, _height(run, axis, ranks[run["id"]], place == len(scales) - 1), run["id"],
-         f"{run['label']}, {labels.label_of(axis.name).words} {written(run['values'].get(axis.name))}")
-        if axis else (None,) * 4
+        (
+            (
+                place,
+                _height(run, axis, ranks[run["id"]], place == len(scales) - 1),
+                run["id"],
+                (
+                    f"{run['label']}, {labels.label_of(axis.name).words}"
+                    f" {written(run['values'].get(axis.name))}"
+                ),
+            )
+            if axis
+            else (None,) * 4
+        )
         for run in runs
         for place, axis in enumerate((*scales, None))
-    ]  # fmt: skip
+    ]
     x, y, ids, words = zip(*points, strict=True) if points else ((),) * 4
     share = level / (LEVELS - 1)
     color = themes.mix(themes.VERMILLION, themes.GREY, share)
     line = {"color": color, "width": (0.5 + 0.6 * share) * page_style.line}
     return go.Scatter(
-        x=x, y=y, customdata=ids, text=words, mode="lines+markers", line=line,
+        x=x,
+        y=y,
+        customdata=ids,
+        text=words,
+        mode="lines+markers",
+        line=line,
         marker={"size": 0.6 * page_style.marker, "color": color, "symbol": "circle"},
-        hovertemplate="%{text}<br>%{customdata}<extra></extra>", showlegend=False,
-    )  # fmt: skip
+        hovertemplate="%{text}<br>%{customdata}<extra></extra>",
+        showlegend=False,
+    )
 
 
 def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float | None:
@@ -322,11 +343,18 @@ def _upright(
         if turned:
             tick = _cut(tick, share * page_style.text_width(tick, page_style.small), page_style)
         figure.add_annotation(
-            x=place, y=height, text=tick, showarrow=False, font={"size": page_style.small},
-            borderpad=1, xanchor="right" if place == 0 else "left", bgcolor=page_style.inks.paper,
+            x=place,
+            y=height,
+            text=tick,
+            showarrow=False,
+            font={"size": page_style.small},
+            borderpad=1,
+            xanchor="right" if place == 0 else "left",
+            bgcolor=page_style.inks.paper,
             xshift=(-0.5 if place == 0 else 0.5) * page_style.font,
-            textangle=-90 if turned else 0, yanchor=anchor if turned else "middle",
-        )  # fmt: skip
+            textangle=-90 if turned else 0,
+            yanchor=anchor if turned else "middle",
+        )
 
 
 def _cut(text: str, room: float, page_style: PageStyle) -> str:

@@ -24,7 +24,8 @@ class Run(TypedDict):
 
 
 def _example() -> dict:
-    means = {("rounded", 2): 310.0, ("rounded", 3): 92.0, ("rounded", 4): 72.0, ("learned", 2): 150.0,
+    means = {("rounded", 2): 310.0, ("rounded", 3): 92.0, ("rounded", 4): 72.0, ("learned",
+    2): 150.0,
              ("learned", 3): 79.0, ("learned", 4): 68.0, ("whole", None): 64.0}  # fmt: skip
     return {
         "runs": [
@@ -51,8 +52,9 @@ def perplexity_by_bits(runs: Sequence[Run], theme: str = "light") -> Figure:
     points = [Sized(r["label"], r["bits"], r["seed"], r["perplexity"]) for r in runs]
     alt = f"Perplexity at the most bits, mean over seeds: {ends(points)}."
     caption = (
-        "Perplexity against the bits of a weight: means over seeds as lines, a dot for every seed; a base that is not "
-        "rounded is a line across. Does not show the bits of scales, of outliers and of inputs."
+        "Perplexity against the bits of a weight: means over seeds as lines, a dot for every seed;"
+        " a base that is not rounded is a line across. Does not show the bits of scales, of"
+        " outliers and of inputs."
     )
     drawn = functools.partial(draw, points, "bits", "perplexity", log=True)
     records = [dict(run) for run in runs]

@@ -30,17 +30,22 @@ class RunValues(TypedDict):
 
 def _example() -> dict:
     rows = [
-        ("lora(r=8)", 30720, (4.122, 4.084, 4.146)), ("lora(r=2)", 7680, (4.152, 4.124, 4.179)),
-        ("qtha(r=4)", 6900, (4.236, 4.197, 4.264)), ("ia3", 1152, (4.301, 4.280, 4.322)),
-    ]  # fmt: skip
+        ("lora(r=8)", 30720, (4.122, 4.084, 4.146)),
+        ("lora(r=2)", 7680, (4.152, 4.124, 4.179)),
+        ("qtha(r=4)", 6900, (4.236, 4.197, 4.264)),
+        ("ia3", 1152, (4.301, 4.280, 4.322)),
+    ]
     return {
         "runs": [
-            {"id": f"{label}-{seed}", "label": label,
-             "values": {"trainable_parameters": size, "eval_loss": loss}}
+            {
+                "id": f"{label}-{seed}",
+                "label": label,
+                "values": {"trainable_parameters": size, "eval_loss": loss},
+            }
             for label, size, losses in rows
             for seed, loss in enumerate(losses)
         ]
-    }  # fmt: skip
+    }
 
 
 @figure_function(example=_example)
@@ -68,7 +73,8 @@ def run_scatter(
         >>> a = {"id": "1", "label": "a", "values": {"trainable_parameters": 10, "eval_loss": 3.0}}
         >>> b = {"id": "2", "label": "b", "values": {"trainable_parameters": 99, "eval_loss": 3.5}}
         >>> run_scatter([a, b]).alt
-        'Evaluation loss against trainable parameters of 2 runs; 1 is not beaten in both: a (10, 3.000).'
+        'Evaluation loss against trainable parameters of 2 runs; 1 is not beaten in both:
+        a (10, 3.000).'
     """
     complete = [run for run in runs if None not in (run["values"].get(x), run["values"].get(y))]
     best = unbeaten(complete, x, y)
@@ -82,12 +88,12 @@ def run_scatter(
         )
         alt += f"; {len(best)} {'is' if len(best) == 1 else 'are'} not beaten in both: {names}"
     alt += "." if len(best) <= 6 else ", …."
-    caption = (
-        f"{title}, a symbol per run and a colour per method. "
-        + ("The dotted line joins the runs that no other beats in both; it is drawn through single runs, so luck "
-           "of a seed is on it too." if best else
-           "No front is drawn, since one of the two is no measure that has a better end.")
-    )  # fmt: skip
+    caption = f"{title}, a symbol per run and a colour per method. " + (
+        "The dotted line joins the runs that no other beats in both; it is drawn through single"
+        " runs, so luck of a seed is on it too."
+        if best
+        else "No front is drawn, since one of the two is no measure that has a better end."
+    )
     records = [
         {"run": run["id"], "method": run["label"], x: run["values"][x], y: run["values"][y]}
         for run in complete
@@ -121,9 +127,15 @@ def unbeaten(runs: Sequence[RunValues], x: str, y: str) -> list[RunValues]:
 
 
 def _draw(
-    runs: list[RunValues], best: list[RunValues], page_style: PageStyle, *, x: str, y: str,
-    logs: tuple[bool, bool], brushed: frozenset[str],
-) -> go.Figure:  # fmt: skip
+    runs: list[RunValues],
+    best: list[RunValues],
+    page_style: PageStyle,
+    *,
+    x: str,
+    y: str,
+    logs: tuple[bool, bool],
+    brushed: frozenset[str],
+) -> go.Figure:
     figure = go.Figure()
     along, up = ([run["values"][name] for run in best] for name in (x, y))
     line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
@@ -151,9 +163,13 @@ def _axis(values: list[Any], log: bool) -> dict:
 
 
 def _symbols(
-    label: str, members: list[RunValues], names: tuple[str, str], style: dict, page_style: PageStyle,
+    label: str,
+    members: list[RunValues],
+    names: tuple[str, str],
+    style: dict,
+    page_style: PageStyle,
     brushed: frozenset[str],
-) -> go.Scatter:  # fmt: skip
+) -> go.Scatter:
     along, up = ([run["values"][name] for run in members] for name in names)
     hover = f"{label} · %{{customdata}}<br>%{{x:,.4g}}, %{{y:.5g}}<extra></extra>"
     if any(isinstance(value, str) for value in along):

@@ -52,8 +52,8 @@ def seed_spread(
     )
     alt = f"{words[:1].upper()}{words[1:]} of every seed: {findings}."
     caption = (
-        f"{labels.axis(measure)} of every run: a symbol is a seed, the upright stroke the mean. So few "
-        "seeds show how far runs lie apart; they do not prove an order."
+        f"{labels.axis(measure)} of every run: a symbol is a seed, the upright stroke the mean. So"
+        " few seeds show how far runs lie apart; they do not prove an order."
     )
     rows = [
         (label, n, v) for label, numbers in by_label.items() for n, v in enumerate(numbers, start=1)

@@ -3,7 +3,6 @@
 An existing notebook is never overwritten.
 """
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.paths import notebooks_dir
 
 FIRST_PAGE = "00_tour.ipynb"
@@ -70,8 +70,7 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
     Raises:
         Refusal: If JupyterLab is not installed.
     """
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise Refusal("JupyterLab is not installed: pip install jupyterlab")
+    require_extra("lab", "The workbench", "jupyterlab")
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command.append(

@@ -15,11 +15,7 @@ COPY = "Download the model again, or correct the file."
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read config.json as plain values.
-
-    Raises:
-        Refusal: If the file is missing, no JSON object, or names no model type.
-    """
+    """Read config.json as plain values."""
     try:
         config = read_json(folder / "config.json")
     except FileNotFoundError:
@@ -37,11 +33,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def load_config(folder: Path, n_labels: int | None) -> Any:
-    """Load the transformers config of a model folder.
-
-    Raises:
-        Refusal: If transformers cannot read it, or the model brings its own code.
-    """
+    """Load the transformers config of a model folder."""
     from transformers import AutoConfig
 
     read_config(folder)
@@ -57,9 +49,6 @@ def check_head(config: Any, head: str, folder: Path) -> None:
         config: Config of the model, from transformers.
         head: "causal-lm" or "classification".
         folder: Folder of the model.
-
-    Raises:
-        Refusal: With the kind of model to choose instead.
     """
     from transformers.models.auto import modeling_auto as auto
 

@@ -26,8 +26,12 @@ TRIED = (
     (0.5, 2.0),
     (0.9, 3.0),
 )  # teacher share of the loss and temperature; the better pair on evaluation rows
-STUDENTS = {"circuit": "six qubits, three strongly entangling layers", "frozen": "the same with its angles untrained",
-            "silu": "two linear maps with SiLU between", "cosine": "two linear maps with cosines between"}  # fmt: skip
+STUDENTS = {
+    "circuit": "six qubits, three strongly entangling layers",
+    "frozen": "the same with its angles untrained",
+    "silu": "two linear maps with SiLU between",
+    "cosine": "two linear maps with cosines between",
+}
 
 
 class CircuitStudent(nn.Module):
@@ -72,20 +76,29 @@ def student(kind: str) -> nn.Module:
 def teacher_network() -> nn.Module:
     """Create the teacher: two convolutions and a linear map, 3,818 parameters."""
     return nn.Sequential(
-        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
-    )  # fmt: skip
+        nn.Unflatten(1, (1, 8, 8)),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
 
 
 @reproduction(
     name="distillation",
     title="Distillation CNN → QNN",
     arxiv="2311.13810",
-    claim="A circuit that learns from the logits of a classical network classifies better than one that learns from labels.",
+    claim="A circuit that learns from the logits of a classical network classifies better than one "
+    "that learns from labels.",
     works="`teacher=RUN` with `distil=logits|delta` for every method",
-    source="abstract [P] and public code [C]: KL at T = 3 beside the labels; there the circuit has no entangler and no "
+    source="abstract [P] and public code [C]: KL at T = 3 beside the labels; there the circuit has "
+    "no entangler and no "
     "trained angle, here both [R]",
-    control="the same for a SiLU and a cosine student of as many numbers and for a circuit of untrained angles",
+    control="the same for a SiLU and a cosine student of as many numbers and for a circuit of "
+    "untrained angles",
     data="scikit-learn's digits (300 training rows, 8 × 8 pixels)",
     minutes=4,
     arms={
@@ -94,13 +107,20 @@ def teacher_network() -> nn.Module:
         **{f"{name}_taught": f"{words}, labels and teacher" for name, words in STUDENTS.items()},
     },
     claims=[
-        Claim("circuit_taught", "circuit", "test_accuracy", "the teacher makes the circuit more accurate"),
-        Claim("silu_taught", "silu", "test_accuracy", "the teacher makes the SiLU student more accurate"),
-        Claim("cosine_taught", "cosine", "test_accuracy", "the teacher makes the cosine student more accurate"),
-        Claim("frozen_taught", "frozen", "test_accuracy", "the teacher makes the untrained circuit more accurate"),
-        Claim("circuit", "frozen", "test_accuracy", "training the angles makes the circuit more accurate"),
-        Claim("circuit", "silu", "test_accuracy", "the circuit is more accurate than the SiLU student"),
-        Claim("circuit", "cosine", "test_accuracy", "the circuit is more accurate than the cosine student"),
+        Claim("circuit_taught", "circuit", "test_accuracy",
+              "the teacher makes the circuit more accurate"),
+        Claim("silu_taught", "silu", "test_accuracy",
+              "the teacher makes the SiLU student more accurate"),
+        Claim("cosine_taught", "cosine", "test_accuracy",
+              "the teacher makes the cosine student more accurate"),
+        Claim("frozen_taught", "frozen", "test_accuracy",
+              "the teacher makes the untrained circuit more accurate"),
+        Claim("circuit", "frozen", "test_accuracy",
+              "training the angles makes the circuit more accurate"),
+        Claim("circuit", "silu", "test_accuracy",
+              "the circuit is more accurate than the SiLU student"),
+        Claim("circuit", "cosine", "test_accuracy",
+              "the circuit is more accurate than the cosine student"),
     ],
     steps=(200, 20),
 )  # fmt: skip
@@ -151,9 +171,12 @@ def student_of(kind: str, seed: int) -> nn.Module:
 
 
 def trained(
-    model: nn.Module, data: Digits, log: Log, seed: int,
+    model: nn.Module,
+    data: Digits,
+    log: Log,
+    seed: int,
     taught: tuple[Tensor, float, float] | None = None,
-) -> tuple[nn.Module, list[dict]]:  # fmt: skip
+) -> tuple[nn.Module, list[dict]]:
     """Train on batches of the training rows by Adam.
 
     Args:

@@ -16,7 +16,7 @@ from qtha_lab.adapters import generate_into
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import Claim, reproduction
 from qtha_lab.studies.federated import average
-from qtha_lab.tasks.client_shards import deal
+from qtha_lab.tasks.client_shards import assign_rows
 from qtha_lab.tasks.problems.digits import digits
 
 CLIENTS = 4
@@ -39,20 +39,26 @@ ARMS = {
     name="federated_qt",
     title="Federated Quantum-Train",
     arxiv="2409.02763",
-    claim="With a chunk of weights per basis state 8 qubits replace 19 in federated training of a VGG-like network, with a "
+    claim="With a chunk of weights per basis state 8 qubits replace 19 in federated training of a "
+    "VGG-like network, with a "
     "smaller generalisation gap.",
     works="qtha-lab federate, generate_into(module)",
-    source="abstract; N = ⌈log₂⌈m/c⌉⌉ from the paper. Network, data, clients, rates and the fresh Adam of a round are ours "
+    source="abstract; N = ⌈log₂⌈m/c⌉⌉ from the paper. Network, data, clients, rates and the fresh "
+    "Adam of a round are ours "
     "[R]; the paper has CIFAR-10 and 19 qubits for m above 2^18, here m = 13,706 is 14",
     control="the network's own weights federated; classical numbers for the circuit; frozen angles",
     data="sklearn digits, 4 clients, Dirichlet 0.5",
     minutes=12,
     arms=ARMS,
     claims=[
-        Claim("federated", "unchunked", "test_accuracy", "8 qubits are within 1 point of one weight a state", margin=0.01),
-        Claim("federated", "cnn", "generalisation_gap", "the generated network has a smaller generalisation gap"),
-        Claim("federated", "cnn", "test_accuracy", "it is within 1 point of all weights trained", margin=0.01),
-        Claim("federated", "classical", "test_accuracy", "the circuit does better than as many classical numbers"),
+        Claim("federated", "unchunked", "test_accuracy",
+              "8 qubits are within 1 point of one weight a state", margin=0.01),
+        Claim("federated", "cnn", "generalisation_gap",
+              "the generated network has a smaller generalisation gap"),
+        Claim("federated", "cnn", "test_accuracy",
+              "it is within 1 point of all weights trained", margin=0.01),
+        Claim("federated", "classical", "test_accuracy",
+              "the circuit does better than as many classical numbers"),
         Claim("federated", "frozen", "test_accuracy", "training the angles helps"),
     ],
     steps=(40, 8),
@@ -62,7 +68,7 @@ def federated_qt(arm: str, seed: int, quick: bool, log: Log) -> None:
     data = digits(TRAIN, EVALUATED, seed)
     train, labels = images_of(data.train), data.train_labels
     names = [str(int(label)) for label in labels]
-    parts = [torch.tensor(part) for part in deal(names, CLIENTS, 0.5, seed)]
+    parts = [torch.tensor(part) for part in assign_rows(names, CLIENTS, 0.5, seed)]
     model = network(arm)
     names_sent = [name for name, p in model.named_parameters() if p.requires_grad]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -94,18 +100,26 @@ def images_of(rows: Tensor) -> Tensor:
 def network(arm: str) -> nn.Module:
     """Create the network of an arm: 13,706 weights, generated or its own."""
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
     if arm == "cnn":
         return net
     n_weights = sum(p.numel() for p in net.parameters())
     options: dict[str, Any] = {"chunk": -(-n_weights // 2**QUBITS)}
     options |= {
-        "unchunked": {"chunk": 1}, "classical": {"generator": "classical"},
+        "unchunked": {"chunk": 1},
+        "classical": {"generator": "classical"},
         "frozen": {"train_generator": False},
-    }.get(arm, {})  # fmt: skip
+    }.get(arm, {})
     return generate_into(net, **options)
 
 

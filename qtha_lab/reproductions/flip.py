@@ -15,9 +15,9 @@ from torch import Tensor
 
 from qtha_lab.adapters.initialisation.angles.pretraining import (
     AngleModel,
-    Course,
+    MetaTraining,
     Problem,
-    learn,
+    train_angle_model,
 )
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.reproductions.machinery.log import Log
@@ -34,10 +34,12 @@ TARGET = 0.95  # of the largest cut
     name="flip",
     title="Learnt starts (FLIP)",
     arxiv="2103.08572",
-    claim="Angles that one model learns on small problems start larger ones better than random angles do.",
+    claim="Angles that one model learns on small problems start larger ones better than random "
+    "angles do.",
     works="qtha-lab init learn, angles=flip(FILE) of every method with a circuit",
     source="2103.08572 (abstract); network, steps and sizes [R]",
-    control="uniform and small angles; a table with a constant for each kind of gate and layer, learnt alike",
+    control="uniform and small angles; a table with a constant for each kind of gate and layer, "
+    "learnt alike",
     data="largest cuts of random graphs, learnt on 4 to 6 nodes, tried on 8 and 10",
     minutes=10,
     arms={
@@ -49,14 +51,19 @@ TARGET = 0.95  # of the largest cut
         "weighted_network": "the network, which reads the weights, on weighted graphs",
     },
     claims=[
-        Claim("network", "uniform", "first_ratio", "the network starts at larger cuts than uniform angles", better="higher"),
+        Claim("network", "uniform", "first_ratio",
+              "the network starts at larger cuts than uniform angles", better="higher"),
         Claim("network", "uniform", "steps_to_target", "it needs fewer steps than they do"),
-        Claim("network", "small", "first_ratio", "it starts at larger cuts than small angles", better="higher"),
-        Claim("network", "table", "first_ratio", "it starts at larger cuts than four constants", better="higher"),
+        Claim("network", "small", "first_ratio",
+              "it starts at larger cuts than small angles", better="higher"),
+        Claim("network", "table", "first_ratio",
+              "it starts at larger cuts than four constants", better="higher"),
         Claim("network", "table", "steps_to_target", "it needs fewer steps than four constants"),
-        Claim("weighted_network", "weighted_table", "first_ratio", "with weights it starts at larger cuts than four "
+        Claim("weighted_network", "weighted_table", "first_ratio",
+              "with weights it starts at larger cuts than four "
               "constants", better="higher"),
-        Claim("weighted_network", "weighted_table", "steps_to_target", "with weights it needs fewer steps than four "
+        Claim("weighted_network", "weighted_table", "steps_to_target",
+              "with weights it needs fewer steps than four "
               "constants"),
     ],
     steps=(60, 20),
@@ -83,9 +90,11 @@ def flip(arm: str, seed: int, quick: bool, log: Log) -> None:
     reached = _reached(curves, log.steps)
     trained = 0 if model is None else sum(p.numel() for p in model.parameters())
     log.end(
-        trainable_parameters=trained, learning_rate=RATE, first_ratio=mean[0],
+        trainable_parameters=trained,
+        learning_rate=RATE,
+        first_ratio=mean[0],
         steps_to_target=float(np.median(reached)),
-    )  # fmt: skip
+    )
 
 
 def steps_by_size(
@@ -112,9 +121,14 @@ def steps_by_size(
             for n in sizes:
                 graphs = [random_graph(n, 5000 + 100 * seed + k, weighted) for k in range(count)]
                 curves = [_curve(g, _start(arm, model, g, seed), steps) for g in graphs]
-                points.append({
-                    "label": arm, "n_nodes": n, "seed": seed, "steps_to_target": float(np.median(_reached(curves, steps))),
-                })  # fmt: skip
+                points.append(
+                    {
+                        "label": arm,
+                        "n_nodes": n,
+                        "seed": seed,
+                        "steps_to_target": float(np.median(_reached(curves, steps))),
+                    }
+                )
     return points
 
 
@@ -131,7 +145,9 @@ def _model(seed: int, quick: bool, weighted: bool, table: bool) -> AngleModel:
     """Return the angle model learnt on 18 graphs of 4 to 6 nodes."""
     count, epochs = (1, 4) if quick else (6, 30)
     graphs = [random_graph(n, 100 * seed + k, weighted) for n in (4, 5, 6) for k in range(count)]
-    return learn([problem(g) for g in graphs], Course(epochs=epochs, seed=seed), table=table)
+    return train_angle_model(
+        [problem(g) for g in graphs], MetaTraining(epochs=epochs, seed=seed), table=table
+    )
 
 
 def circuit_of(graph: Graph) -> Circuit:

@@ -27,19 +27,31 @@ RATE, BATCH = 0.01, 64
 ARMS = {
     "hqrnn": ("four gate maps of four qubits, hidden 16", "qlstm(n=4,hidden=16)"),
     "sin": ("sines of as many numbers in the circuits' place", "qlstm(n=4,hidden=16,maps=sin)"),
-    "frozen": ("the circuits with their angles untrained", "qlstm(n=4,hidden=16,train_circuit=false)"),
+    "frozen": (
+        "the circuits with their angles untrained",
+        "qlstm(n=4,hidden=16,train_circuit=false)",
+    ),
     "lstm": ("an LSTM of about as many numbers, hidden 6", "lstm(hidden=6)"),
-}  # fmt: skip
+}
 
 
 @reproduction(
     name="hqrnn",
     title="HQRNN",
     arxiv="2504.20823",
-    claim="A recurrent network whose gates are circuits predicts remaining life better than a classical one.",
+    claim=(
+        "A recurrent network whose gates are circuits predicts remaining life better than a"
+        " classical one."
+    ),
     works="head=qlstm(n,hidden) over token states",
-    source="abstract [P], circuit after a third party's description [T]; maps around it, sizes and engines [R]",
-    control="an LSTM of about as many numbers, sines in the circuits' place, circuits whose angles are not trained",
+    source=(
+        "abstract [P], circuit after a third party's description [T]; maps around it, sizes and"
+        " engines [R]"
+    ),
+    control=(
+        "an LSTM of about as many numbers, sines in the circuits' place, circuits whose angles are"
+        " not trained"
+    ),
     data="synthetic engines (100 to train and 100 to test, 14 sensors, window 30; not C-MAPSS)",
     minutes=8,
     arms={name: words for name, (words, _) in ARMS.items()},

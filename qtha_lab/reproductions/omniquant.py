@@ -33,9 +33,11 @@ HELD_OUT = 96  # rows per seed
     name="omniquant",
     title="OmniQuant",
     arxiv="2308.13137",
-    claim="Learnt clips and scales keep a model of few bits nearer to the whole one than rounding to nearest.",
+    claim="Learnt clips and scales keep a model of few bits nearer to the whole one than rounding "
+    "to nearest.",
     works="quantization=learned(w,a)",
-    source="arXiv:2308.13137 and the authors' code: γ = β = 4, AdamW at 1e-2, a row a step, block by block; starting from "
+    source="arXiv:2308.13137 and the authors' code: γ = β = 4, AdamW at 1e-2, a row a step, block "
+    "by block; starting from "
     "the grid's clip is ours",
     control="one clip a channel by the error of its weights; plain rounding",
     data="tiny, held-out chat",
@@ -53,12 +55,16 @@ HELD_OUT = 96  # rows per seed
     },
     claims=[
         Claim("learned", "rounded", "eval_loss", "learnt clips lose less than rounding at 2 bits"),
-        Claim("learned", "grid", "eval_loss", "learnt clips lose less than one clip a channel at 2 bits"),
-        Claim("paper", "rounded", "eval_loss", "so they do from the paper's start, against rounding"),
+        Claim("learned", "grid", "eval_loss",
+              "learnt clips lose less than one clip a channel at 2 bits"),
+        Claim("paper", "rounded", "eval_loss",
+              "so they do from the paper's start, against rounding"),
         Claim("paper", "grid", "eval_loss", "and against one clip a channel"),
-        Claim("learned_w3", "rounded_w3", "eval_loss", "learnt clips lose less than rounding at 3 bits"),
+        Claim("learned_w3", "rounded_w3", "eval_loss",
+              "learnt clips lose less than rounding at 3 bits"),
         Claim("learned_w3", "grid_w3", "eval_loss", "and less than one clip a channel"),
-        Claim("learned_w4a4", "rounded_w4a4", "eval_loss", "with 4-bit inputs, clips and scales lose less than rounding"),
+        Claim("learned_w4a4", "rounded_w4a4", "eval_loss",
+              "with 4-bit inputs, clips and scales lose less than rounding"),
     ],
     steps=(BLOCKS, BLOCKS),
 )  # fmt: skip

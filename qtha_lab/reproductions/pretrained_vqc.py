@@ -47,10 +47,12 @@ class Encoded(nn.Module):
     name="pretrained_vqc",
     title="Pre-trained networks for VQC",
     arxiv="2411.08552",
-    claim="Behind a frozen pre-trained network the error of a variational circuit does not depend on its number of qubits.",
+    claim="Behind a frozen pre-trained network the error of a variational circuit does not depend "
+    "on its number of qubits.",
     works="head=circuit(n,n_layers,ansatz), method none",
     source="abstract [P]; π tanh, the network, the digits and all sizes are ours [R]",
-    control="principal components in the network's place; a linear head, and one with n cosines in the circuit's place",
+    control="principal components in the network's place; a linear head, and one with n cosines in "
+    "the circuit's place",
     data="scikit-learn's digits (network on 0 to 4; heads on 200 rows of 5 to 9)",
     minutes=1,
     arms={
@@ -60,10 +62,14 @@ class Encoded(nn.Module):
         "linear": "frozen network, a linear head",
     },
     claims=[
-        Claim("vqc_4", "vqc_8", "test_accuracy", "4 qubits are as accurate as 8, within a point", margin=0.01),
-        Claim("vqc_2", "vqc_8", "test_accuracy", "2 qubits are as accurate as 8, within a point", margin=0.01),
-        Claim("pca_8", "pca_4", "test_accuracy", "without the network 8 qubits are more accurate than 4"),
-        Claim("vqc_4", "pca_4", "test_accuracy", "at 4 qubits the network is better than principal components"),
+        Claim("vqc_4", "vqc_8", "test_accuracy",
+              "4 qubits are as accurate as 8, within a point", margin=0.01),
+        Claim("vqc_2", "vqc_8", "test_accuracy",
+              "2 qubits are as accurate as 8, within a point", margin=0.01),
+        Claim("pca_8", "pca_4", "test_accuracy",
+              "without the network 8 qubits are more accurate than 4"),
+        Claim("vqc_4", "pca_4", "test_accuracy",
+              "at 4 qubits the network is better than principal components"),
         Claim("vqc_4", "cosine_4", "test_accuracy", "4 qubits are more accurate than 4 cosines"),
         Claim("vqc_4", "linear", "test_accuracy", "4 qubits are more accurate than a linear head"),
     ],
@@ -85,9 +91,16 @@ def pretrained_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
 def network() -> nn.Module:
     """Create two convolutions and a linear map to 32 features."""
     return nn.Sequential(
-        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, FEATURES), nn.ReLU(),
-    )  # fmt: skip
+        nn.Unflatten(1, (1, 8, 8)),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, FEATURES),
+        nn.ReLU(),
+    )
 
 
 @lru_cache(maxsize=1)  # the arms of a seed follow one another

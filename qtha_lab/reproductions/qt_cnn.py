@@ -37,26 +37,37 @@ ARMS = {
     name="qt_cnn",
     title="Quantum-Train convolutional network for deepfake audio",
     arxiv="2410.09250",
-    claim="A convolutional network whose weights a circuit generates tells fake audio with up to 70 % fewer parameters at "
+    claim="A convolutional network whose weights a circuit generates tells fake audio with up to "
+    "70 % fewer parameters at "
     "comparable accuracy.",
     works="generate_into(module) for Conv1d, Conv2d, any module",
-    source="abstract. Corpus and sizes were not found: recordings, fakes, network, chunk and rates are ours [R]",
-    control="the network's own weights; a network of equal size; classical numbers for the circuit; frozen angles",
+    source="abstract. Corpus and sizes were not found: recordings, fakes, network, chunk and rates "
+    "are ours [R]",
+    control="the network's own weights; a network of equal size; classical numbers for the "
+    "circuit; frozen angles",
     data="one woman's telephone prompts, no other voice, recording or machine",
     minutes=6,
     arms=ARMS,
     claims=[
-        Claim("generated", "cnn", "test_accuracy", "against the synthesiser it is within 2 points of the CNN", margin=0.02),
-        Claim("generated", "cnn", "resynthesis_accuracy", "against the resynthesis it is within 2 points of the CNN",
+        Claim("generated", "cnn", "test_accuracy",
+              "against the synthesiser it is within 2 points of the CNN", margin=0.02),
+        Claim("generated", "cnn", "resynthesis_accuracy",
+              "against the resynthesis it is within 2 points of the CNN",
               better="higher", margin=0.02),
-        Claim("generated", 0.3, "parameter_share", "it trains at most 30 % of the CNN's numbers", better="lower"),
-        Claim("generated", "small_cnn", "test_accuracy", "against the synthesiser it does better than a CNN of equal size"),
-        Claim("generated", "small_cnn", "resynthesis_accuracy", "against the resynthesis it does better than a CNN of equal size",
+        Claim("generated", 0.3, "parameter_share",
+              "it trains at most 30 % of the CNN's numbers", better="lower"),
+        Claim("generated", "small_cnn", "test_accuracy",
+              "against the synthesiser it does better than a CNN of equal size"),
+        Claim("generated", "small_cnn", "resynthesis_accuracy",
+              "against the resynthesis it does better than a CNN of equal size",
               better="higher"),
-        Claim("generated", "classical", "test_accuracy", "against the synthesiser the circuit does better than classical numbers"),
+        Claim("generated", "classical", "test_accuracy",
+              "against the synthesiser the circuit does better than classical numbers"),
         Claim("generated", "classical", "resynthesis_accuracy",
-              "against the resynthesis the circuit does better than classical numbers", better="higher"),
-        Claim("generated", "frozen", "resynthesis_accuracy", "training the angles helps against the resynthesis", better="higher"),
+              "against the resynthesis the circuit does better than classical numbers",
+              better="higher"),
+        Claim("generated", "frozen", "resynthesis_accuracy",
+              "training the angles helps against the resynthesis", better="higher"),
     ],
     steps=(400, 60),
     check=check_speech,
@@ -83,9 +94,11 @@ def qt_cnn(arm: str, seed: int, quick: bool, log: Log) -> None:
     log.test(result["loss"], accuracy=result["accuracy"], train_loss=fitted)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     log.end(
-        trainable_parameters=trained, learning_rate=rate, parameter_share=trained / N_WEIGHTS,
+        trainable_parameters=trained,
+        learning_rate=rate,
+        parameter_share=trained / N_WEIGHTS,
         resynthesis_accuracy=scores(hard, *pairs(features, "resynthesis", test))["accuracy"],
-    )  # fmt: skip
+    )
 
 
 def standardised(features: dict[str, Tensor], train: Tensor) -> dict[str, Tensor]:
@@ -104,15 +117,21 @@ def network(arm: str) -> nn.Module:
     """Create the network of an arm: 12,546 generated or own weights, or a small network."""
     first, second = (SMALL, SMALL) if arm == "small_cnn" else (32, 64)
     net = nn.Sequential(
-        nn.Conv1d(13, first, 5, padding=2), nn.ReLU(), nn.MaxPool1d(4),
-        nn.Conv1d(first, second, 5, padding=2), nn.ReLU(), nn.AdaptiveAvgPool1d(1),
-        nn.Flatten(), nn.Linear(second, 2),
-    )  # fmt: skip
+        nn.Conv1d(13, first, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool1d(4),
+        nn.Conv1d(first, second, 5, padding=2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        nn.Linear(second, 2),
+    )
     if arm in ("cnn", "small_cnn"):
         return net
     options: dict[str, Any] = {
-        "classical": {"generator": "classical"}, "frozen": {"train_generator": False},
-    }.get(arm, {})  # fmt: skip
+        "classical": {"generator": "classical"},
+        "frozen": {"train_generator": False},
+    }.get(arm, {})
     return generate_into(net, chunk=CHUNK, **options)
 
 

@@ -27,8 +27,10 @@ METHODS = {
     data=DATA,
     minutes=10,
     arms={
-        "qtha": "tensor networks, circuit, linear branch", "no_circuit": "without the circuit",
-        "silu": "SiLU layers in its place", "lora": "LoRA of rank 4",
+        "qtha": "tensor networks, circuit, linear branch",
+        "no_circuit": "without the circuit",
+        "silu": "SiLU layers in its place",
+        "lora": "LoRA of rank 4",
     },
     claims=[
         Claim("qtha", "lora", "test_loss", "QTHA ends at a lower loss than LoRA"),
@@ -36,7 +38,7 @@ METHODS = {
         Claim("qtha", "no_circuit", "test_loss", "the circuit lowers the loss"),
         Claim("qtha", "silu", "test_loss", "the circuit is better than SiLU layers in its place"),
     ],
-)  # fmt: skip
+)
 def qtha(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one architecture with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -23,9 +23,11 @@ METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
     arms={"quantum_peft": "rotations of Pauli matrices", "lora": "LoRA of rank 1"},
     claims=[
         Claim("quantum_peft", "lora", "trainable_parameters", "it trains fewer numbers"),
-        Claim("quantum_peft", "lora", "test_loss", "it is no worse than LoRA by 0.05 nat", margin=0.05),
+        Claim(
+            "quantum_peft", "lora", "test_loss", "it is no worse than LoRA by 0.05 nat", margin=0.05
+        ),
     ],
-)  # fmt: skip
+)
 def quantum_peft(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one method with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -20,9 +20,11 @@ ARMS = {
     name="roste",
     title="RoSTE",
     arxiv="2502.09003",
-    claim="Fine-tuning through 4-bit weights, inputs and keys ends lower when rotations are chosen by the rounding error.",
+    claim="Fine-tuning through 4-bit weights, inputs and keys ends lower when rotations are chosen "
+    "by the rounding error.",
     works="quantization=rotated(w,a,kv)",
-    source="arXiv:2502.09003; one rotation a layer and two an attention, relative errors, and LoRA beside the rounded weights "
+    source="arXiv:2502.09003; one rotation a layer and two an attention, relative errors, and LoRA "
+    "beside the rounded weights "
     "instead of the weights themselves are ours",
     control="no rotation, a Hadamard matrix everywhere, a random orthogonal one everywhere",
     data=DATA,
@@ -30,10 +32,13 @@ ARMS = {
     arms=ARMS,
     claims=[
         Claim("chosen", "nowhere", "test_loss", "chosen rotations end below none"),
-        Claim("chosen", "everywhere", "test_loss", "chosen rotations end below a Hadamard matrix everywhere"),
+        Claim("chosen", "everywhere", "test_loss",
+              "chosen rotations end below a Hadamard matrix everywhere"),
         Claim("chosen", "random", "test_loss", "chosen rotations end below random ones everywhere"),
-        Claim("chosen", "nowhere", "eval_loss_start", "before any training chosen rotations lose less than none", better="lower"),
-        Claim("everywhere", "nowhere", "eval_loss_start", "so does a Hadamard matrix everywhere", better="lower"),
+        Claim("chosen", "nowhere", "eval_loss_start",
+              "before any training chosen rotations lose less than none", better="lower"),
+        Claim("everywhere", "nowhere", "eval_loss_start",
+              "so does a Hadamard matrix everywhere", better="lower"),
         Claim("random", "nowhere", "eval_loss_start", "so do random ones", better="lower"),
     ],
 )  # fmt: skip

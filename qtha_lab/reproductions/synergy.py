@@ -31,11 +31,18 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
     name="synergy",
     title="Tensor network, then circuit",
     arxiv="2208.13673",
-    claim="A circuit that starts as an optimised matrix product state ends lower, the more so the larger the bond, and "
-    "its slopes do not vanish with the number of qubits.",
+    claim=(
+        "A circuit that starts as an optimised matrix product state ends lower, the more so the"
+        " larger the bond, and its slopes do not vanish with the number of qubits."
+    ),
     works="angles=mps(RUN) and generator=mps of qpa and quantum_train; ansatz su4",
-    source="2208.13673 (abstract), decomposition 1908.07958 and 2209.00595; task, layers and rates [R]",
-    control="uniform and small angles, a product state (bond 1); the trend of slopes over n, not their size",
+    source=(
+        "2208.13673 (abstract), decomposition 1908.07958 and 2209.00595; task, layers and rates [R]"
+    ),
+    control=(
+        "uniform and small angles, a product state (bond 1); the trend of slopes over n, not their"
+        " size"
+    ),
     data="critical Ising chain of 8 spins, open",
     minutes=8,
     arms={
@@ -53,13 +60,19 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
         Claim("chi2", "chi1", "start_error", "bond 2 starts lower than bond 1"),
         Claim("chi4", "chi2", "start_error", "bond 4 starts lower than bond 2"),
         Claim("chi8", "chi4", "start_error", "bond 8 starts lower than bond 4"),
-        Claim("uniform", 5.0, "slope_fall", "uniform: squared slopes fall 5-fold from n = 6 to 12", better="higher"),
+        Claim(
+            "uniform",
+            5.0,
+            "slope_fall",
+            "uniform: squared slopes fall 5-fold from n = 6 to 12",
+            better="higher",
+        ),
         Claim("chi1", 2.0, "slope_fall", "bond 1: they fall less than 2-fold", better="lower"),
         Claim("chi2", 1.0, "slope_fall", "bond 2: they do not fall", better="lower"),
     ],
     steps=(50, 10),
     check=check_installed,
-)  # fmt: skip
+)
 def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Minimise the energy by Adam at each rate; the best rate is the arm's result."""
     n = 6 if quick else 8
@@ -76,9 +89,11 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     prepared = (energy(_start(arm, n, seed, spread=0)).item() - ground) / abs(ground)
     small, large = (4, 8) if quick else (6, 12)
     log.end(
-        trainable_parameters=len(start), learning_rate=rate, start_error=prepared,
+        trainable_parameters=len(start),
+        learning_rate=rate,
+        start_error=prepared,
         slope_fall=_squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
-    )  # fmt: skip
+    )
 
 
 def _energy(n: int) -> Callable[[Tensor], Tensor]:

@@ -66,28 +66,49 @@ def circuit() -> Circuit:
     name="ttn_vqc",
     title="Pre+TTN-VQC",
     arxiv="2306.03741",
-    claim="A tensor-train layer that is trained first makes the training of the circuit behind it easier and better.",
+    claim=(
+        "A tensor-train layer that is trained first makes the training of the circuit behind it"
+        " easier and better."
+    ),
     works="`stages`: tensor part first, then the circuit, in one run",
-    source="abstract of v1 to v4 [P], sizes and rates from public code [C]; 64 = 4·4·4 for 784 = 7·16·7, half the steps a "
-    "stage [R]",
-    control="all at once for as many steps, SiLU in the circuit's place, a tensor train that is never trained",
+    source=(
+        "abstract of v1 to v4 [P], sizes and rates from public code [C]; 64 = 4·4·4 for 784 ="
+        " 7·16·7, half the steps a stage [R]"
+    ),
+    control=(
+        "all at once for as many steps, SiLU in the circuit's place, a tensor train that is never"
+        " trained"
+    ),
     data="scikit-learn's digits 1 and 3 (150 training rows, Laplace noise of 6 dB in the test)",
     minutes=2,
     arms={
         "end_to_end": "tensor train, circuit and head at once",
         "staged": "the tensor train with a linear head first; then frozen, circuit and a new head",
-        "staged_code": "as the authors' code: all at once first; then the tensor train frozen, circuit and head anew",
+        "staged_code": (
+            "as the authors' code: all at once first; then the tensor train frozen, circuit and"
+            " head anew"
+        ),
         "staged_silu": "as staged, with SiLU in the circuit's place",
         "untrained": "the tensor train as drawn, circuit and head",
     },
     claims=[
         Claim("staged", "end_to_end", "test_loss", "stages end at a lower loss than all at once"),
-        Claim("staged_code", "end_to_end", "test_loss", "stages as in the authors' code end lower than all at once"),
-        Claim("staged", "staged_silu", "test_loss", "the circuit of stage 2 ends lower than SiLU there"),
+        Claim(
+            "staged_code",
+            "end_to_end",
+            "test_loss",
+            "stages as in the authors' code end lower than all at once",
+        ),
+        Claim(
+            "staged",
+            "staged_silu",
+            "test_loss",
+            "the circuit of stage 2 ends lower than SiLU there",
+        ),
         Claim("staged", "untrained", "test_loss", "training the tensor train lowers the loss"),
     ],
     steps=(120, 16),
-)  # fmt: skip
+)
 def ttn_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one arm on the digits of a seed, with equal steps per arm."""
     train, head = TensorTrain(), nn.Linear(N_QUBITS, 2)

@@ -15,7 +15,10 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
     name="ttn_vqc_qa",
     title="Pre+TTN-VQC, on a language model",
     arxiv="2306.03741",
-    claim="A tensor-train layer that is trained first makes the training of the circuit behind it easier and better.",
+    claim=(
+        "A tensor-train layer that is trained first makes the training of the circuit behind it"
+        " easier and better."
+    ),
     works="`stages` for QTHA: `linear(steps=50,use_circuit=false),all(steps=50)`",
     source="abstract of v1 to v4 [P]; half the steps a stage, W_q zero at the switch [R]",
     control="all at once for as many steps, SiLU layers in the second stage",
@@ -28,9 +31,14 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
     },
     claims=[
         Claim("staged", "at_once", "test_loss", "stages end at a lower loss than all at once"),
-        Claim("staged", "staged_silu", "test_loss", "the circuit of the second stage ends lower than SiLU there"),
+        Claim(
+            "staged",
+            "staged_silu",
+            "test_loss",
+            "the circuit of the second stage ends lower than SiLU there",
+        ),
     ],
-)  # fmt: skip
+)
 def ttn_vqc_qa(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one training schedule with one seed."""
     half = (QUICK if quick else FULL)["steps"] // 2

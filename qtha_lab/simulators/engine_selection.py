@@ -31,10 +31,9 @@ def engine_names() -> list[str]:
 def automatic() -> list[str]:
     """Return the engines that "auto" tries, in this order.
 
-    `qtha-lab bench auto` times them with one and two threads on the QTHA ansatz: 2 to 20 qubits, 1
+    docs/engines.md has their times with one and two threads on the QTHA ansatz: 2 to 20 qubits, 1
     to 8 layers, 1 to 2,048 samples. cpu is the fastest or within a fifth of the fastest. For a
-    single deep sample of 18 or more qubits and two threads, cpu yields to Lightning
-    (docs/engines.md).
+    single deep sample of 18 or more qubits and two threads, cpu yields to Lightning.
     """
     rotations = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
     return sorted(rotations, key=lambda name: (rotations[name], name))

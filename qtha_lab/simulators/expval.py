@@ -18,7 +18,7 @@ from qtha_lab.simulators import torch_operators as op
 from qtha_lab.simulators.dispatch import evaluate, kept_route
 from qtha_lab.simulators.engine_selection import info_of
 from qtha_lab.simulators.registry import ENGINES
-from qtha_lab.simulators.request import Reading, What, reading, reading_as_text
+from qtha_lab.simulators.request import ReadoutRequest, What, request_as_text, request_of
 from qtha_lab.simulators.torch_func import Values
 
 
@@ -46,7 +46,7 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
         tensor([[ 1.],
                 [-1.]])
     """
-    return read(circuit, "z", inputs, params, engine)
+    return run_readout(circuit, "z", inputs, params, engine)
 
 
 def expval(
@@ -82,7 +82,7 @@ def expval(
         >>> expval(bell, ["Z0", "Z0 Z1", "X0 X1", "Y0 Y1"], none, none, engine="torch").round()
         tensor([ 0.,  1.,  1., -1.])
     """
-    return read(circuit, tuple(observables), inputs, params, engine)
+    return run_readout(circuit, tuple(observables), inputs, params, engine)
 
 
 def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -106,7 +106,7 @@ def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto"
         >>> probs(flipped, torch.empty(0), torch.empty(0), engine="torch")
         tensor([0., 0., 1., 0.])
     """
-    return read(circuit, "probs", inputs, params, engine)
+    return run_readout(circuit, "probs", inputs, params, engine)
 
 
 def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
@@ -130,10 +130,12 @@ def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
         >>> state(bell, torch.empty(0), torch.empty(0)).abs().square()
         tensor([0.5000, 0.0000, 0.0000, 0.5000])
     """
-    return read(circuit, "state", inputs, params, "torch")
+    return run_readout(circuit, "state", inputs, params, "torch")
 
 
-def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+def run_readout(
+    circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str
+) -> Tensor:
     """Compute a read-out of a circuit for a batch of inputs.
 
     Args:
@@ -147,7 +149,7 @@ def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: s
         Refusal: As `expval_z`.
     """
     if torch.compiler.is_compiling() or _is_traced(inputs, params):
-        return _read_in_graph(reading_as_text(circuit, what), inputs, params, engine)
+        return _read_in_graph(request_as_text(circuit, what), inputs, params, engine)
     transformed = _transforms() and (is_transformed(inputs) or is_transformed(params))
     if not transformed:
         ready = _ready(
@@ -158,7 +160,7 @@ def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: s
             run, values_of, readout, name, _ = ready
             values = run(values_of, inputs, params, readout, name)
             return values if values.requires_grad else _with_gradients(values, inputs, params)
-    request = reading(circuit, what)
+    request = request_of(circuit, what)
     _check(request, inputs, params)
     if request.from_amplitudes and not transformed:
         _check_amplitudes(inputs)
@@ -189,12 +191,12 @@ def _ready(
     None means that the tensors need checks or conversion, or that the circuit needs several runs.
     Nearly all calls repeat an earlier kind, so the cache makes the lookup fast.
     """
-    request = reading(circuit, what)
+    request = request_of(circuit, what)
     fits = len(shape) == 2 and shape[1] == request.n_inputs and params_shape == (request.n_params,)
     plain = dtype == params_dtype and dtype in (torch.float32, torch.float64)
     if not (fits and plain and shape[0] and device == params_device and len(request.runs) == 1):
         return None
-    if request.from_amplitudes:
+    if request.from_amplitudes or request.products:
         return None
     ((run_circuit, readout),) = request.runs
     found = kept_route(revision, engine, run_circuit, readout, device.type, False, shape[0])
@@ -205,7 +207,7 @@ def _ready(
 
 
 def _read_by_engine(
-    request: Reading, inputs: Tensor, params: Tensor, engine: str, transformed: bool
+    request: ReadoutRequest, inputs: Tensor, params: Tensor, engine: str, transformed: bool
 ) -> Tensor:
     flat, angles = _flat(request, inputs, params)
     if transformed and engine != "auto" and not info_of(engine).transformable:
@@ -227,7 +229,7 @@ def _with_gradients(values: Tensor, inputs: Tensor, params: Tensor) -> Tensor:
     return values
 
 
-def _read_in_graph(request: Reading, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+def _read_in_graph(request: ReadoutRequest, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
     """Compute the read-out by an operator of `op`; `request` holds circuits as text."""
     _check(request, inputs, params)
     flat, angles = _flat(request, inputs, params)
@@ -238,7 +240,7 @@ def _read_in_graph(request: Reading, inputs: Tensor, params: Tensor, engine: str
     return _as_inputs(joined, inputs)
 
 
-def _flat(request: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+def _flat(request: ReadoutRequest, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
     """Return inputs as (batch, n_inputs) and params as (n_params,), of one dtype.
 
     Conversions without effect are skipped, because each adds a node to the autograd graph.
@@ -250,6 +252,9 @@ def _flat(request: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Ten
         flat = flat.reshape(inputs.shape[:-1].numel(), request.n_inputs)
     if request.from_amplitudes:
         flat = flat / flat.norm(dim=-1, keepdim=True)
+    if request.products:
+        products = [flat[:, list(indices)].prod(-1) for indices in request.products]
+        flat = torch.cat([flat, torch.stack(products, -1)], -1)
     return flat, params if params.dtype == dtype else params.to(dtype)
 
 
@@ -275,7 +280,7 @@ def _places(order: tuple[int, ...], device: torch.device) -> Tensor:
         return torch.tensor(order, device=device)
 
 
-def _check(request: Reading, inputs: Tensor, params: Tensor) -> None:
+def _check(request: ReadoutRequest, inputs: Tensor, params: Tensor) -> None:
     if not (_is_real(inputs) and _is_real(params)):
         raise Refusal(_not_real(inputs, params))
     if inputs.dim() == 0 or inputs.shape[-1] != request.n_inputs:

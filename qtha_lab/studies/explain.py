@@ -266,8 +266,8 @@ def _live(runs: Sequence[Run]) -> list[str]:
             gap = losses[step] - at_first[step]
             low, high = (name, first) if gap < 0 else (first, name)
             sentences.append(
-                f"After {step} steps {low} is lower than {high} by {abs(gap):.3f} nat in evaluation "
-                "loss: inconclusive until the runs finish."
+                f"After {step} steps {low} is lower than {high} by {abs(gap):.3f} nat in evaluation"
+                " loss: inconclusive until the runs finish."
             )
     return sentences
 
@@ -400,7 +400,7 @@ class _Planner:
     def _equal(self) -> NextStep | None:
         """Repeat with methods of equal size, if the sizes differ and can be matched."""
         counts = {family(e): e.get("trainable_parameters") for e in self.entries}
-        sizes = [size for name in self.choices if (size := counts.get(name))]
+        sizes = [counts[name] for name in self.choices if counts.get(name)]
         if len(sizes) < 2 or max(sizes) <= min(sizes) * (1 + SAME_SIZE):
             return None
         ordered = sorted(self.choices, key=lambda name: counts.get(name) or 0, reverse=True)

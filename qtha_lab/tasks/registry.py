@@ -41,9 +41,6 @@ def task(
 
     Returns:
         A decorator that returns the class unchanged.
-
-    Raises:
-        Refusal: If another file has registered the name.
     """
 
     def register(options: type) -> type:

@@ -48,6 +48,9 @@ CARD_NOTES = (
 )
 
 
+NO_SCORES = 'BLEU and ROUGE are omitted: run pip install "qtha-lab[scores]" to add them.'
+
+
 def write_environment(session: Session, loaded: Loaded) -> None:
     """Record versions, processor, threads, device and the fingerprints of model and task."""
     base, task = (
@@ -100,6 +103,8 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
     ]
     scores = metrics.generation_scores(outputs, list(references))
     session.log.append("generation", step=step, **scores, samples=samples)
+    if not metrics.has_text_scorers():
+        session.log.append("note", step=step, message=NO_SCORES)
 
 
 def write_adapter(session: Session, loaded: Loaded) -> None:

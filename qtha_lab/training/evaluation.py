@@ -84,8 +84,8 @@ class Predictions:
     """Predictions of a model at every label.
 
     Attributes:
-        losses: Loss of each label, in nats.
-        predicted: Most likely label at each position.
+        losses: Loss of each label, in nats; the squared error of a regression.
+        predicted: Most likely label at each position; the number of a regression.
         actual: True label at each position.
         rows: Row index of each label.
         n_rows: Number of rows.
@@ -104,6 +104,12 @@ class Predictions:
 
     def scores(self, kind: Kind) -> dict[str, float]:
         """Compute loss and scores of all rows together."""
+        if kind == "regression":
+            pair = torch.stack([self.predicted, self.actual]).double()
+            return {
+                "loss": self.loss,
+                "correlation": float(torch.corrcoef(pair)[0, 1].nan_to_num()),
+            }
         if kind == "classification":
             labels = self.predicted.tolist(), self.actual.tolist()
             return {"loss": self.loss, **metrics.classification_scores(*labels)}
@@ -137,9 +143,14 @@ def predict(
         poll()
         batch = _to(collate([rows[place] for place in places]), model)
         logits, labels, owners = _labelled(model, batch, batch.pop("labels"))
-        losses = functional.cross_entropy(logits, labels, reduction="none")
+        if labels.is_floating_point():  # of a regression
+            predicted = logits.squeeze(-1)
+            losses = (predicted - labels).square()
+        else:
+            predicted = logits.argmax(-1)
+            losses = functional.cross_entropy(logits, labels, reduction="none")
         numbers = torch.tensor(places)[owners.cpu()]
-        parts.append((losses.cpu(), logits.argmax(-1).cpu(), labels.cpu(), numbers))
+        parts.append((losses.cpu(), predicted.cpu(), labels.cpu(), numbers))
     return Predictions(*(torch.cat(part) for part in zip(*parts, strict=True)), n_rows=len(rows))
 
 

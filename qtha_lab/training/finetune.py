@@ -82,10 +82,8 @@ def fine_tune(
         loaded = loader(session)
         session = together(session)
         written.write_environment(session, loaded)
-        load_scorers(
-            of_answers=session.training.generate_rows > 0,
-            of_classes=loaded.task.kind == "classification",
-        )
+        if session.training.generate_rows:
+            load_scorers()
         trained = train(session, loaded, PeakMemory(loaded.model), callbacks)
         step = trained.step
         return _end(session, loaded, trained)

@@ -202,12 +202,12 @@ def _adapt(
 ) -> PeftModel:
     """Add the adapter to the base, initialised or prepared for a checkpoint's tensors."""
     if session.checkpoint is not None:
-        return _with_head_in_float32(adapters.add_unstarted(base, config, session.checkpoint))
+        return _with_head_in_float32(adapters.add_for_checkpoint(base, config, session.checkpoint))
     starting = training_rows[: plan.start_rows]
     if starting:
         session.report("loading", f"start from {len(starting)} training rows")
     batches = list(_batches(session, starting, collate))
-    model = _with_head_in_float32(adapters.add_started(base, config, batches))
+    model = _with_head_in_float32(adapters.add_initialised(base, config, batches))
     if starting:
         adapters.initialise_from_rows(model, batches)
     if (note := adapters.initialisation_note(config)) and note not in session.notes():

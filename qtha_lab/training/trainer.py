@@ -169,5 +169,8 @@ def _loss_of_classes(
 ) -> Tensor:
     """Compute this process's part of the mean loss over all rows of a step."""
     logits = outputs["logits"].float()
-    total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+    if labels.is_floating_point():  # of a regression
+        total = functional.mse_loss(logits.squeeze(-1), labels, reduction="sum")
+    else:
+        total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
     return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)

@@ -12,7 +12,7 @@ from qtha_lab import adapters
 from qtha_lab.adapters import Layer, QthaConfig, get_method, method_names
 from qtha_lab.adapters.attach import changes_on
 from qtha_lab.adapters.initialisation import angles as starts
-from qtha_lab.adapters.initialisation.angles import Place, born_mps, initialisation_of
+from qtha_lab.adapters.initialisation.angles import AnglePosition, born_mps, initialisation_of
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.circuits import ansatze
@@ -96,9 +96,12 @@ def test_a_run_of_other_sizes_or_none_is_refused_before_it_is_used(tmp_path):
     random_run(tmp_path / "linear", "qtha", r=3, waist=8, use_circuit=False)
     base = make("llama")
     for folder, text in (
-        ("run", "holds 12 angles at model.layers.0.self_attn.q_proj, and the circuit there has 24"),
-        ("linear", "has no angles at .*: it ran no circuit"),
-        ("nowhere", "no run '.*nowhere' with a finished adapter is in"),
+        (
+            "run",
+            "must name a run with 24 angles at model.layers.0.self_attn.q_proj, got .* with 12",
+        ),
+        ("linear", "must name a run with a circuit at .*, got"),
+        ("nowhere", "RUN must be a run with a finished adapter in .*, got '.*nowhere'"),
     ):
         config = get_method("qtha").make_config(
             "CAUSAL_LM", TARGETS["llama"], r=3, n_layers=2, angles=f"run({tmp_path / folder})"
@@ -110,7 +113,7 @@ def test_a_run_of_other_sizes_or_none_is_refused_before_it_is_used(tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"angles": "smal"}, "unknown start 'smal': did you mean 'small'"),
+        ({"angles": "smal"}, "unknown initialisation 'smal': did you mean 'small'"),
         ({"angles": "run"}, r"must read run\(RUN\)"),
         ({"angles": "small(3)"}, "must read small, not"),
         ({"angles": "mps(a)"}, r"reads 4 inputs.*teacher=RUN"),
@@ -217,8 +220,8 @@ def test_uniform_angles_are_those_of_the_seed():
     circuit = ansatze.build("qtha", 3, 2)
     params = torch.empty(circuit.n_params)
     torch.manual_seed(3)
-    starts.draw(params, "uniform", [circuit])
+    starts.draw_angles(params, "uniform", [circuit])
     torch.manual_seed(3)
     assert torch.equal(params, nn.init.uniform_(torch.empty(24), -torch.pi, torch.pi))
-    again = initialisation_of("uniform").angles(Place(circuit), params)
+    again = initialisation_of("uniform").angles(AnglePosition(circuit), params)
     assert torch.equal(again, params)

@@ -57,9 +57,13 @@ def test_a_budget_below_the_smallest_is_refused_with_the_smallest():
 
 
 def test_one_budget_must_be_given():
-    with pytest.raises(ValueError, match="give either trainable_parameters or fraction_of"):
+    with pytest.raises(
+        ValueError, match="Either trainable_parameters or fraction_of must be given"
+    ):
         QthaConfig.for_budget(make("llama"))
-    with pytest.raises(ValueError, match="give either trainable_parameters or fraction_of"):
+    with pytest.raises(
+        ValueError, match="Either trainable_parameters or fraction_of must be given"
+    ):
         QthaConfig.for_budget(make("llama"), trainable_parameters=1, fraction_of=LoraConfig())
 
 

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import opt_einsum
 import pytest
 import tensorly
 import torch
@@ -15,11 +14,9 @@ from qtha_lab.analysis.networks.bonds import bonds_of, state_bonds, truncate
 from qtha_lab.analysis.networks.factorisation import (
     alternatives,
     bonds_within,
-    contraction,
     contraction_flops,
     factorise_in_order,
     permute_digits,
-    sweep_flops,
     truncation_curve,
 )
 from qtha_lab.tensor_networks import mpo
@@ -227,28 +224,7 @@ def test_bonds_of_a_budget_are_the_widest_for_one_threshold(budget):
 # operations
 
 
-@pytest.mark.parametrize("tokens", [1, 7])
-@pytest.mark.parametrize(
-    ("dims", "bond"), [(((4, 3, 2), (2, 2, 5)), 3), (((8, 8, 8, 7), (4, 4, 4, 4)), 8)]
-)
-def test_operations_of_the_sweep_are_those_opt_einsum_counts(dims, bond, tokens):
-    shape = mpo.MpoShape.uniform(*dims, bond)
-    equation, sizes = contraction(shape, tokens)
-    path = _left_to_right(shape.n_sites)
-    _, info = opt_einsum.contract_path(equation, *sizes, shapes=True, optimize=path)
-    assert sweep_flops(shape, tokens) == int(info.opt_cost)
-    assert contraction_flops(shape, tokens) <= sweep_flops(shape, tokens)
-
-
-def _left_to_right(n_sites):
-    """Vector with site 1, the result with site 2, …; opt_einsum puts each result last."""
-    return [(0, 1), *[(0, n_sites - k) for k in range(1, n_sites)]]
-
-
-def test_a_tiny_sweep_counted_by_hand():
-    # 2 · (o₁ R i₁) · i₂ + 2 · o₁ · (o₂ R i₂) with all sizes 2 and R = 3
-    shape = mpo.MpoShape.uniform((2, 2), (2, 2), 3)
-    assert sweep_flops(shape) == 2 * 12 * 2 + 2 * 2 * 12
+def test_operations_of_one_site_are_those_of_a_dense_product():
     assert contraction_flops(mpo.MpoShape((5,), (3,), (1, 1))) == 2 * 15
 
 

@@ -27,7 +27,7 @@ from qtha_lab.analysis import (
     updates_of,
     view_updates,
 )
-from qtha_lab.analysis.updates.subspaces import chance_overlap, principal_angles, update_vectors
+from qtha_lab.analysis.updates.subspaces import chance_overlap, update_vectors
 from qtha_lab.analysis.updates.update import adapted_layers, base_weight
 from qtha_lab.models import load_model
 
@@ -410,7 +410,6 @@ def test_overlaps_of_known_subspaces():
     assert overlap(e[:, :1], e[:, :3]) == pytest.approx(1)  # one lies within the other
     tilted = torch.stack([math.cos(0.3) * e[0] + math.sin(0.3) * e[5], e[1]], dim=1)
     assert overlap(e[:, :2], tilted) == pytest.approx((math.cos(0.3) ** 2 + 1) / 2)
-    np.testing.assert_allclose(principal_angles(e[:, :2], tilted), [0, 0.3], atol=1e-7)
 
 
 def test_random_subspaces_overlap_by_chance_as_stated():

@@ -68,8 +68,8 @@ def main() -> int:
     finally:
         kills.end_servers(os.environ["XDG_RUNTIME_DIR"])
     print(f"\n{journal.table()}")
-    if options.write is not None:
-        _write(journal, options.write)
+    if options.write:
+        _write(journal)
     print(f"{journal.passed} passed, {journal.failed} failed")
     return 1 if journal.failed else 0
 
@@ -83,9 +83,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--case", help="repeat one fault, by its name")
     parser.add_argument("--again", action="store_true", help="repeat all faults")
-    parser.add_argument(
-        "--write", nargs="?", const="", metavar="NOTE", help="write docs/results/attack.md"
-    )
+    parser.add_argument("--write", action="store_true", help="write docs/results/attack.md")
     parser.add_argument(
         "--short", action="store_true", help="the three-minute form, from the beginning"
     )
@@ -149,15 +147,15 @@ def _faults_again(journal: Journal) -> int:
     return 1 if journal.failed else 0
 
 
-def _write(journal: Journal, note: str) -> None:
-    """Write the page of results, with a note on the run below the table."""
+def _write(journal: Journal) -> None:
+    """Write the page of results."""
     page = ROOT / "docs" / "results" / "attack.md"
     text = f"`make attack`  \n{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit()[:7]}\n\n"
     text += (
         "Every case must end in a value or one sentence of at most 300 characters. The limits are\n"
     )
     text += "2 CPU s and 256 MiB per input. *Left*: faults that a repetition after the last fix shows.\n\n"
-    page.write_text(text + journal.table() + (f"\n{note}\n" if note else ""), encoding="utf-8")
+    page.write_text(text + journal.table(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -197,7 +197,9 @@ def again(case: str, folder: Path) -> Outcome:
         code = "import sys; sys.path.pop(0); from qtha_lab.cli import main; main()"
         words = [*prefix, sys.executable, "-c", code, *COMMANDS[command]]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return _outcome(subprocess.Popen(words, env=env, process_group=0, **pipes, **options))
+        return _outcome(
+            subprocess.Popen(words, env=env, start_new_session=True, **pipes, **options)
+        )
 
 
 def _outcome(process: subprocess.Popen) -> Outcome:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.repeatable import content
-
 from .readers import TRAINING
+from .reproductions import verdict
 
 PATIENCE = 600.0
 METHODS = "lora(r=2)"
@@ -151,11 +150,6 @@ def _reproduce(folder: Path) -> None:
     reproductions.reproduce("flip", folder, quick=True, seeds=1)
 
 
-def _reproduced(folder: Path) -> Any:
-    found = content(folder)
-    return found and found["verdict"]
-
-
 def _export(folder: Path) -> None:
     from qtha_lab.runs import export as exports
     from qtha_lab.runs import run as runs
@@ -178,6 +172,6 @@ KINDS: dict[str, Kind] = {
     "sweep": Kind(_sweep, _trials, seconds=5, share=4),
     "comparison": Kind(_compare, _compared, seconds=15, share=1),
     "federation": Kind(_federate, _federated, seconds=5, share=3),
-    "reproduction": Kind(_reproduce, _reproduced, seconds=2, share=8),
+    "reproduction": Kind(_reproduce, verdict, seconds=2, share=8),
     "export": Kind(_export, _exported, seconds=4, share=5),
 }

@@ -37,30 +37,32 @@ X0, P0 = Angle.input(0), Angle.param(0)
         (lambda: Gate("RY", 0, 1.0, np.eye(2)), "a matrix belongs to QubitUnitary .* not 'RY'"),
         (lambda: Gate.unitary([[1, 0], [0, 2]], 0), "largest entry of U†U - 1 is 3"),
         (lambda: Gate.unitary(np.eye(8), (0, 1, 2)), r"must be 2×2 or 4×4, not of shape \(8, 8\)"),
-        (lambda: Gate.unitary(np.eye(4), 0), r"QubitUnitary acts on 2 wires, not \(0,\)"),
+        (lambda: Gate.unitary(np.eye(4), 0), r"QubitUnitary must have 2 wires, got \(0,\)"),
         (lambda: Gate.unitary([[np.nan, 0], [0, 1]], 0), "must be finite"),
         (lambda: general_two_qubit((0, 1), [0.1] * 14), "takes 15 angles, not 14"),
-        (lambda: Gate("RY", (0, 1), 1.0), r"RY acts on 1 wire, not \(0, 1\)"),
-        (lambda: Gate("CNOT", 0), r"CNOT acts on 2 wires, not \(0,\)"),
-        (lambda: Gate("CNOT", (1, 1)), r"CNOT needs different wires, not \(1, 1\)"),
-        (lambda: Gate("RY", -1, 1.0), r"wires are numbered 0, 1, 2, …, not \(-1,\)"),
-        (lambda: Gate("RY", 0), "RY takes 1 angle, not 0"),
-        (lambda: Gate("CNOT", (0, 1), 0.1), "CNOT takes no angles, not 1"),
-        (lambda: Gate("Rot", 0, (0.1, 0.2)), "Rot takes 3 angles, not 2"),
-        (lambda: Angle("data", 0), "comes from input, param or const, not 'data'"),
-        (lambda: Angle.input(-1), "must be from 0 to 99,999, got -1"),
-        (lambda: Angle.const(float("nan")), "an angle must be finite"),
+        (lambda: Gate("RY", (0, 1), 1.0), r"RY must have 1 wire, got \(0, 1\)"),
+        (lambda: Gate("CNOT", 0), r"CNOT must have 2 wires, got \(0,\)"),
+        (lambda: Gate("CNOT", (1, 1)), r"The wires of CNOT must differ, got \(1, 1\)"),
+        (lambda: Gate("RY", -1, 1.0), r"Wires must be 0, 1, 2, …, got \(-1,\)"),
+        (lambda: Gate("RY", 0), "RY must have 1 angle, got 0"),
+        (lambda: Gate("CNOT", (0, 1), 0.1), "CNOT must have no angles, got 1"),
+        (lambda: Gate("Rot", 0, (0.1, 0.2)), "Rot must have 3 angles, got 2"),
+        (lambda: Angle("data", 0), 'must be "input", "param" or "const", got'),
         (lambda: Angle.input(10**9), "index of an angle must be from 0 to 99,999, got 1000000000."),
         (lambda: Angle.param(-1), "The index of an angle must be from 0 to 99,999, got -1."),
-        (lambda: Gate("RY", 0, "x0"), r"a number or an Angle, as in Angle.input\(0\), not 'x0'"),
-        (lambda: Gate("RY", 0, None), "a number or an Angle, .* not None"),
-        (lambda: Gate("RY", "a", 0.1), r"wires are numbered 0, 1, 2, …, not \('a',\)"),
-        (lambda: Circuit(1, Gate("RY", 0, 0.1)), "must be a list of Gate, not Gate"),
-        (lambda: Circuit(0, []), "at least 1 qubit, not 0"),
-        (lambda: Circuit(2, ["RY"]), "gate 0 must be a Gate, not 'RY'"),
+        (lambda: Angle.const(float("nan")), "An angle must be finite"),
+        (
+            lambda: Gate("RY", 0, "x0"),
+            r"must be a number or an Angle, got 'x0'\. Write Angle.input\(0\)",
+        ),
+        (lambda: Gate("RY", 0, None), "a number or an Angle, got None"),
+        (lambda: Gate("RY", "a", 0.1), r"Wires must be 0, 1, 2, …, got \('a',\)"),
+        (lambda: Circuit(1, Gate("RY", 0, 0.1)), "must be a list of Gate, got Gate"),
+        (lambda: Circuit(0, []), "n_qubits must be at least 1, got 0"),
+        (lambda: Circuit(2, ["RY"]), "Gate 0 must be a Gate, got 'RY'"),
         (
             lambda: Circuit(2, [Gate("PauliX", 1), Gate("RY", 2, X0)]),
-            r"gate 1, RY\(x0\) on 2, acts on wire 2, but the circuit has wires 0 to 1",
+            r"must be 0 to 1, got 2 in gate 1, RY\(x0\) on 2",
         ),
     ],
 )
@@ -98,11 +100,6 @@ def test_equal_circuits_are_equal_and_survive_copy_and_pickle():
         assert copied == one
         assert copied is not one
     assert one != Circuit(3, one.gates)
-
-
-def test_an_angle_with_an_offset_of_any_size_is_drawn():
-    assert str(Angle.input(0, offset=1e308)) == "x0+1e+308"
-    assert str(Angle.input(0, scale=-1e308, offset=np.pi / 3)) == "-1e+308·x0+π/3"
 
 
 def test_drawing_shows_where_every_angle_comes_from():

@@ -115,11 +115,14 @@ def test_a_hub_model_is_fetched_without_its_code_and_then_loads_offline(hub_envi
     missing, files, unknown = python(FETCH, hub_environment)
     assert (
         missing
-        == "model lab/toy is not on this machine yet: `qtha-lab fetch lab/toy` brings it from the hub"
+        == "Model lab/toy is not on this machine. Download it from the hub with `qtha-lab fetch lab/toy`."
     )
     assert "model.safetensors" in files
     assert "modeling_evil.py" not in files
     assert "pytorch_model.bin" not in files
-    assert unknown == "the hub has no model lab/nothing, or it is private"
+    assert (
+        unknown
+        == "lab/nothing must be a public model of the hub, got none of this name. Correct the name, or log in with `hf auth login`."
+    )
     loaded = python(LOAD, hub_environment | {"HF_HUB_OFFLINE": "1"})
     assert loaded == ["https://huggingface.co/lab/toy True ['q_proj', 'v_proj']"]

@@ -1,6 +1,6 @@
 """An estimate counts circuits and shots exactly, and is within a factor of two in memory.
 
-`qtha-lab bench predictions` holds its seconds against real ones.
+Its seconds are estimates, and no test compares them with real ones.
 """
 
 import sys

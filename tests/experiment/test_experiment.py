@@ -81,7 +81,6 @@ def test_any_options_survive_the_short_form(options):
         ({"method": {"name": "lora", "learning_rate": 0}}, "method.learning_rate must be above 0"),
         ({"method": {"learning_rate": float("nan")}}, "method.learning_rate must be"),
         ({"method": "lora(r=2"}, "must read name or name(option=value,...), not 'lora(r=2'"),
-        ({"method": f"lora(r={'[' * 70_000})"}, "A list must have at most 65,536 characters, got"),
         ({"method": "lora(r)"}, "an option must read name=value, not 'r'"),
         ({"method": "lora(r=1,r=2)"}, "option r is given twice"),
         ({"method": 3}, "method must be a mapping, not 3"),
@@ -175,10 +174,13 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"method": "lora(inference_mode=true)"}, "inference_mode is no setting of method 'lora'"),
-        ({"method": "lora(peft_type=IA3)"}, "peft_type is no setting of method 'lora'"),
-        ({"method": "qtha(task_type=SEQ_CLS)"}, "task_type is no setting of method 'qtha'"),
-        ({"method": "qtha(base_model_name_or_path=x)"}, "base_model_name_or_path is no setting"),
+        (
+            {"method": "lora(inference_mode=true)"},
+            "inference_mode must not be set for method 'lora'",
+        ),
+        ({"method": "lora(peft_type=IA3)"}, "peft_type must not be set for method 'lora'"),
+        ({"method": "qtha(task_type=SEQ_CLS)"}, "task_type must not be set for method 'qtha'"),
+        ({"method": "qtha(base_model_name_or_path=x)"}, "base_model_name_or_path must not be set"),
         (
             {"method": "lora(target_modules=[])"},
             "target_modules must be at least 1 long, not \\[\\]",
@@ -189,7 +191,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
         ),
         (
             {"training": {"report_to": "mlflow"}},
-            "needs the library mlflow, which is not installed: pip install mlflow",
+            'report_to=mlflow needs mlflow: run pip install "mlflow"',
         ),
         ({"training": {"threads": 99999}}, r"threads must be at most \d+, which this machine has"),
         (
@@ -208,7 +210,7 @@ def test_a_model_folder_without_its_weights_is_refused(tmp_path):
     shutil.copytree(locate("tiny"), tmp_path / "model")
     Experiment(model=str(tmp_path / "model")).check()
     (tmp_path / "model" / "model.safetensors").unlink()
-    with pytest.raises(Refusal, match=r"has no whole weights: no model\.safetensors"):
+    with pytest.raises(Refusal, match=r"must have model\.safetensors or all files of its index"):
         Experiment(model=str(tmp_path / "model")).check()
 
 
@@ -224,8 +226,6 @@ def test_what_a_type_checker_accepts_is_every_field_and_the_edition(description)
 def test_what_a_part_as_a_whole_is_refused_for_is_said_as_it_stands():
     with pytest.raises(FieldError, match=r"^unknown axis 'learning_rat': did you mean"):
         Comparison(methods="lora,qtha", tuning={"axes": {"learning_rat": [0.1, 0.2]}})
-    with pytest.raises(FieldError, match=r"^unknown axis .qtha\.r."):
-        Comparison(methods="lora", tuning={"axes": {"qtha.r": [1, 2]}})
     with pytest.raises(FieldError, match=r"^tuning\.trials must be at least 1, not 0") as refused:
         Comparison(methods="lora,qtha", tuning={"trials": 0})
     assert refused.value.place == "tuning.trials"

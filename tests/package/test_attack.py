@@ -113,11 +113,11 @@ def test_a_reader_that_refuses_in_one_sentence_is_no_fault(planted):
 def test_a_journal_goes_on_after_a_torn_line(tmp_path):
     from attack.journal import Journal, Total
 
-    Journal(tmp_path).write("inputs/axes/0", Total(cases=50, values=49, faults=1))
+    Journal(tmp_path).write("inputs: axes", "inputs/axes/0", Total(cases=50, values=49, faults=1))
     with (tmp_path / "journal.jsonl").open("a") as file:
         file.write('{"class": "inputs: axes", "bat')
     journal = Journal(tmp_path)
-    journal.write("inputs/axes/1", Total(cases=50, sentences=50))
+    journal.write("inputs: axes", "inputs/axes/1", Total(cases=50, sentences=50))
     again = Journal(tmp_path)
     assert again.done == {"inputs/axes/0", "inputs/axes/1"}
     assert (again.passed, again.failed) == (99, 1)

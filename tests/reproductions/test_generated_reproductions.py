@@ -152,8 +152,11 @@ def test_a_grid_is_seen_as_a_row_of_numbers_from_0_to_1(gymnasium):
     ("environment", "sentence"),
     [
         ("CartPole-v7", "no environment 'CartPole-v7' in gymnasium: did you mean 'CartPole-v"),
-        ("Pendulum-v1", "environment 'Pendulum-v1' names no reward at which it is solved"),
-        ("MountainCarContinuous-v0", "'MountainCarContinuous-v0' has no finite set of actions"),
+        ("Pendulum-v1", "must have a reward at which it is solved, got 'Pendulum-v1'"),
+        (
+            "MountainCarContinuous-v0",
+            "must have a finite set of actions, got 'MountainCarContinuous-v0'",
+        ),
     ],
 )
 def test_an_environment_that_cannot_be_played_is_a_sentence_before_any_work(
@@ -173,10 +176,10 @@ def test_a_library_that_is_missing_is_a_sentence_with_the_command(monkeypatch):
         importlib.util, "find_spec", lambda n, *a: None if n in absent else find(n, *a)
     )
     with pytest.raises(
-        Refusal, match=r"needs gymnasium, not installed here: pip install 'qtha-lab\[agents\]'"
+        Refusal, match=r'needs gymnasium: run pip install "qtha-lab\[reproductions\]"'
     ):
         goal_of(CART)
-    with pytest.raises(Refusal, match="needs gymnasium and minigrid, not installed here"):
+    with pytest.raises(Refusal, match=r"needs gymnasium and minigrid"):
         goal_of(GRID)
 
 
@@ -248,8 +251,8 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
     programs = nothing_fetched / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
-    with pytest.raises(Refusal, match="this machine has no apt-get: asterisk-core-sounds-en-wav"):
-        recordings.fetch()
+    with pytest.raises(Refusal, match=r"asterisk-core-sounds-en-wav.*, and apt-get is missing"):
+        recordings.fetch_recordings()
     for name in ("apt-get", "dpkg-deb"):
         program = programs / name
         program.write_text(
@@ -258,9 +261,9 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
         program.chmod(0o755)
     with pytest.raises(
         Refusal,
-        match=r"apt-get install cannot bring the recordings \(E: Unable to locate package espeak-ng\): sudo apt-get update && ",
+        match=r"apt-get install must download the recordings, got E: Unable to locate package espeak-ng. Run sudo apt-get update && ",
     ):
-        recordings.fetch()
+        recordings.fetch_recordings()
     assert not (nothing_fetched / "speech" / "debian").exists()
 
 
@@ -330,7 +333,7 @@ def test_recordings_are_fetched_into_the_cache_and_the_synthesiser_speaks_from_t
     nothing_fetched, capsys
 ):
     try:
-        file = speech.fetch()
+        file = speech.fetch_speech()
     except Refusal as refused:
         pytest.skip(str(refused))
     assert file.is_relative_to(nothing_fetched)

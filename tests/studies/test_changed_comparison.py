@@ -84,7 +84,7 @@ def test_another_value_of_what_holds_for_every_run_is_refused_before_anything_st
         compare.run(comparison(**edited), half)
     assert str(refused.value).startswith(sentence.format(half))
     after = what_is_there(half)
-    after.pop(half / "lineup.json", None)
+    after.pop(half / "seconds_per_step.json", None)
     assert after == before
 
 

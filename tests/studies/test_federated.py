@@ -22,7 +22,7 @@ from qtha_lab.figures import loss_against_bytes
 from qtha_lab.runs import run as runs
 from qtha_lab.studies.federated import average, federate_on_flower
 from qtha_lab.tasks import load_task
-from qtha_lab.tasks.client_shards import Share, shared_out
+from qtha_lab.tasks.client_shards import ClientShare, partition
 from qtha_lab.training.finetune import fine_tune
 
 SMALL = {
@@ -117,7 +117,7 @@ def test_the_server_has_the_mean_of_its_clients_weighted_by_their_rows(two):
     ]
     assert rows == [4, 4]  # the test rows are everybody's
     task = load_task("qa", seed=0, train_rows=24, eval_rows=4, test_rows=4)
-    n = [len(part) for part in shared_out(task, 2, 1.0, seed=0)]
+    n = [len(part) for part in partition(task, 2, 1.0, seed=0)]
     assert n[0] != n[1]
     for name, tensor in tensors(run).items():
         first, second = (tensors(client(run, number))[name].double() for number in (1, 2))
@@ -220,10 +220,10 @@ def test_killed_in_the_middle_of_a_turn_it_goes_on_with_the_same_bits(two, tmp_p
 def test_every_row_goes_to_one_client(split):
     task = load_task("supersense", train_rows=500)
     alpha = None if split == "equal" else 0.3
-    parts = shared_out(task, 8, alpha, seed=3)
+    parts = partition(task, 8, alpha, seed=3)
     assert sorted(place for part in parts for place in part) == list(range(500))
-    assert parts == shared_out(task, 8, alpha, seed=3)
-    third = Share.parse("3/8" if split == "equal" else f"3/8 {split}").of(task, seed=3)
+    assert parts == partition(task, 8, alpha, seed=3)
+    third = ClientShare.parse("3/8" if split == "equal" else f"3/8 {split}").of(task, seed=3)
     assert third.train == [task.train[place] for place in parts[2]]
     assert (third.eval, third.test, third.labels) == (task.eval, task.test, task.labels)
 
@@ -232,7 +232,7 @@ def test_a_small_alpha_gives_clients_few_labels():
     task = load_task("supersense", train_rows=1000)
 
     def labels_of_clients(alpha):
-        parts = shared_out(task, 4, alpha, seed=0)
+        parts = partition(task, 4, alpha, seed=0)
         return [len({task.train[place]["label"] for place in part}) for part in parts]
 
     assert max(labels_of_clients(0.05)) < min(labels_of_clients(100.0))
@@ -265,13 +265,13 @@ def test_what_nobody_changed_stays_to_the_bit():
         ({"rounds": 3}, "steps must be a multiple of rounds.*4 steps are not 3 equal rounds"),
         (
             {"split": "dirichlet(0)"},
-            r"equal or dirichlet\(A\) with A above 0, not 'dirichlet\(0\)'",
+            r"equal or dirichlet\(A\) with A above 0, got 'dirichlet\(0\)'",
         ),
-        ({"split": "by label"}, r"equal or dirichlet\(A\) with A above 0, not 'by label'"),
+        ({"split": "by label"}, r"equal or dirichlet\(A\) with A above 0, got 'by label'"),
         ({"clients": 0}, "clients must be at least 1, not 0"),
         ({"training": {"share": "1/2"}}, "share is set for every client by split"),
         ({"training": {"teacher": "a-run"}}, "a federation takes no teacher: leave out 'a-run'"),
-        ({"training": {"share": "5/2"}}, "one of 1/2 to 2/2, not '5/2'"),
+        ({"training": {"share": "5/2"}}, "one of 1/2 to 2/2, got '5/2'"),
     ],
 )
 def test_impossible_federations_are_refused(changes, sentence):
@@ -281,11 +281,13 @@ def test_impossible_federations_are_refused(changes, sentence):
 
 def test_clients_without_rows_are_refused_before_anything_starts(tmp_path):
     with pytest.raises(
-        Refusal, match=r"clients .* of 16 would have no rows: dirichlet\(0.01\) of 24"
+        Refusal,
+        match=r"Each of 16 clients must have a row, got none for .* by dirichlet\(0.01\) of 24",
     ):
         federate(described(clients=16, split="dirichlet(0.01)"), tmp_path)
     with pytest.raises(
-        Refusal, match="clients 25, 26 of 26 would have no rows: equal shares of 24"
+        Refusal,
+        match="Each of 26 clients must have a row, got none for 25, 26 by equal shares of 24",
     ):
         federate(described(clients=26), tmp_path)
     assert not (tmp_path / "federation.yaml").exists()
@@ -339,7 +341,7 @@ def test_without_flower_the_command_says_how_it_is_installed(capsys, monkeypatch
     )
     with pytest.raises(
         Refusal,
-        match=r"needs the package flwr: pip install 'qtha-lab\[federated\]', in an environment apart",
+        match=r'needs the package flwr: pip install "qtha-lab\[federated\]", in an environment apart',
     ):
         federate_on_flower(described())
     monkeypatch.setattr("sys.argv", ["qtha-lab", "federate", "--on", "flower", "--dry-run"])

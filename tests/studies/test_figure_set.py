@@ -75,7 +75,7 @@ def comparison(tmp_path_factory):
             trainable_parameters=30720 if "r=8" in method else 5800 + 20 * len(method),
         )  # fmt: skip
     contenders = [{"model": "tiny", "task": "qa", "method": name} for name in _families(folder)]
-    write_json(folder / "summary.json", {"lineup": contenders, "runs": [], "notes": []})
+    write_json(folder / "summary.json", {"contenders": contenders, "runs": [], "notes": []})
     (folder / "comparison.yaml").write_text("methods: []\n")
     return folder
 

@@ -20,7 +20,7 @@ from qtha_lab.runs import run as runs
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies.comparison import findings
 from qtha_lab.studies.comparison.claims import against_the_first
-from qtha_lab.studies.comparison.contenders import records, timed
+from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import terms
 from qtha_lab.studies.comparison.rounding_noise import repeats_of
@@ -274,8 +274,8 @@ def test_claims_of_all_cells_are_one_family():
     assert alone[0].difference.level == 0.05
     assert {claim.difference.level for claim in both} == {0.025}
     assert both[0].difference.p == pytest.approx(2 * alone[0].difference.p)  # Bonferroni
-    assert "dora − lora, test loss on tiny, qa: +0.2" in both[0].verdict
-    assert " on " not in alone[0].verdict
+    assert "dora − lora, test loss on tiny, qa: +0.2" in both[0].sentence
+    assert " on " not in alone[0].sentence
     assert [claim.difference.is_shown for claim in both] == [True, False]
     assert both[1].plain()["task"] == "chat"
 
@@ -287,7 +287,7 @@ def test_a_rate_is_chosen_in_each_cell():
     assert best == [("qa", 0.01), ("chat", 0.03)]
 
 
-def test_a_floor_is_of_a_method_in_a_cell():
+def test_repeats_are_grouped_by_method_and_pair():
     repeats = [entry(task, "lora", 0, k / 100) for task in ("qa", "chat") for k in range(5)]
     assert repeats_of(repeats, []).keys() == {"lora on tiny, qa", "lora on tiny, chat"}
     assert repeats_of(repeats[:5], []).keys() == {"lora"}
@@ -297,9 +297,9 @@ def test_a_floor_is_of_a_method_in_a_cell():
 def summary(compared=None, entries=None):
     compared = compared or Comparison(methods="lora,dora", tasks="qa,chat", seeds=[0, 1, 2, 3])
     entries = two_cells() if entries is None else entries
-    contenders = records(compared, compared.contenders())
+    contenders = contender_records(compared, compared.contenders())
     return {
-        "comparison": compared.model_dump(), "lineup": contenders, "runs": entries,
+        "comparison": compared.model_dump(), "contenders": contenders, "runs": entries,
         "claims": [claim.plain() for claim in against_the_first(entries)],
     }  # fmt: skip
 
@@ -317,7 +317,7 @@ def test_one_table_crosses_methods_and_cells():
     assert re.fullmatch(r"\+0\.20. \[\+0\.\d+, \+0\.\d+\] shown", row[1])
     assert row[2].endswith("] inconclusive")
     assert pivot_table.counts() == [
-        "dora against lora: shown to be lower on 0 of 2, higher on 1, inconclusive on 1."
+        "dora against lora: shown to be lower on 0 of 2, higher on 1, equivalent on 0, inconclusive on 1."
     ]
     assert PivotTable.of(summary(Comparison(methods="lora,dora"))) is None
     few = crossed(summary(entries=[e for e in two_cells() if e["seed"] < 2]))
@@ -446,7 +446,7 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     compared = Comparison(methods="lora(r=2)", seeds=[0], training=TINY, tuning=tuning)
     out = tmp_path / "out"
     first = compare.run(compared, out)
-    (record,), (entry,) = first["lineup"], first["runs"]
+    (record,), (entry,) = first["contenders"], first["runs"]
     assert record["point"] == {"learning_rate": entry["learning_rate"]}
     assert record["trials"].index(min(record["trials"])) == [0.003, 0.01].index(
         entry["learning_rate"]
@@ -456,8 +456,8 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     wider = tuning.replace(axes={"learning_rate": [0.003, 0.01, 0.03]})
     more = compared.replace(seeds=[0, 1], methods=["lora(r=2)", "lora(r=3)"], tuning=wider)
     second = compare.run(more, out)
-    assert [len(record["trials"]) for record in second["lineup"]] == [3, 3]
-    assert second["lineup"][0]["trials"][:2] == record["trials"]
+    assert [len(record["trials"]) for record in second["contenders"]] == [3, 3]
+    assert second["contenders"][0]["trials"][:2] == record["trials"]
     assert [e["state"] for e in second["runs"]] == ["finished"] * 4
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len([*out.glob("tuning/*/runs/*/summary.json")]) == 2 * 3  # none was tried twice

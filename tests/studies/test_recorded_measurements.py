@@ -10,7 +10,7 @@ import pytest
 from support.compared_folder import compared
 from support.run_folders import write
 
-from benchmarks import changed_verdicts, measurements, one_rate
+from benchmarks import measurements, one_rate, verdicts
 from qtha_lab.adapters import get_method
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
@@ -25,11 +25,17 @@ FILES = sorted((data_dir() / "measurements").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_difference_that_we_report_has_what_rounding_makes_of_it_beside_it(file: Path):
+def test_every_reported_difference_has_one_of_three_verdicts_that_follows_from_its_numbers(file):
     report = json.loads((measurements.RESULTS / file.stem / "report.json").read_text())
     differences = [*report["claims"], *report["decomposition"]]
     assert differences
-    assert all(difference["floor"] is not None for difference in differences)
+    for claim in differences:
+        excludes_zero = not claim["low"] <= 0 <= claim["high"]
+        assert (claim["verdict"] == "shown") is excludes_zero
+        if claim["verdict"] == "equivalent":
+            assert abs(claim["mean"]) < claim["margin"] == 0.02
+        if claim["verdict"] == "inconclusive":
+            assert claim["detectable"] > abs(claim["mean"])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -144,8 +150,9 @@ def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_f
     page = measurements.page("tiny-qa", whole)
     assert "| `ia3` | 240 (24.0 %) |" in page
     assert "Of 1 methods" not in page
-    assert "p is theirs: below 0.05 where the interval excludes zero" in page
-    assert f"| {found['ia3'].difference.p:.2g} | not measured |\n" in page
+    assert "p is below 0.05 where the interval excludes zero" in page
+    of = found["ia3"].difference
+    assert f"| {of.p:.2g} | {of.verdict}" in page
 
 
 def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(measured, tmp_path):
@@ -180,26 +187,8 @@ def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(meas
     assert rows[-1][2].endswith(f"; {trained[0] / trained[1] - 1:+.1%}")
 
 
-def test_changed_verdicts_are_listed_with_both_intervals():
-    claim = {
-        "first": "a",
-        "second": "b",
-        "mean": 0.1,
-        "low": -0.1,
-        "high": 0.3,
-        "p": 0.2,
-        "shown": False,
-    }
-    now = claim | {"low": 0.05, "high": 0.15, "p": 0.001, "shown": True}
-    other = claim | {"first": "c"}
-    before = {"claims": [claim, other], "decomposition": []}
-    after = {"claims": [now, other], "decomposition": []}
-    found = list(changed_verdicts.changes(before, after, "a-name"))
-    assert [change.is_one for change in found] == [True, False]
-    page = changed_verdicts.page(found, "0123456")
-    assert "Of 2 printed claims 0 were shown at commit 0123456, 1 are now; 1 changed." in page
-    changed = (
-        "| a-name | `a` − `b` | +0.100 | [-0.100, +0.300], p = 0.2 | [+0.050, +0.150], p = 0.001 | "
-    )
-    assert page.count(f"{changed}inconclusive → **shown** |") == 2
-    assert page.count("| a-name | `c` − `b` |") == 1
+def test_verdicts_are_counted_by_comparison_and_in_all():
+    claims = [{"verdict": word} for word in ("shown", "equivalent", "equivalent", "inconclusive")]
+    rows = list(verdicts.counts({"one": claims, "two": claims[:1]}))
+    assert rows[2] == ("[one](one.md)", "4", "1", "2", "1")
+    assert rows[-1] == ("**all**", "5", "2", "2", "1")

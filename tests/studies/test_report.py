@@ -77,7 +77,7 @@ def test_the_data_are_those_of_the_summary_and_the_page_says_them(folder):
     assert data["claims"] == summary["claims"]
     assert data["decomposition"] == summary["decomposition"]
     sections = {section["name"]: section for section in data["sections"]}
-    verdicts = [claim["verdict"] for claim in summary["claims"]]
+    verdicts = [claim["sentence"] for claim in summary["claims"]]
     assert sections["verdicts"]["sentences"][:4] == verdicts
     (forest,) = sections["differences"]["figures"]
     rows = [(row[0], row[1]) for row in forest["rows"]]

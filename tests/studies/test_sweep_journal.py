@@ -96,17 +96,6 @@ def test_a_line_that_contradicts_those_before_breaks_no_view(recorded, tmp_path,
     assert MethodStudy(DESCRIBED, 0, open_journal(copy.journal)).remaining() == 0
 
 
-def test_a_trial_with_attributes_of_the_wrong_type_is_shown_as_damaged(recorded, tmp_path):
-    begun = b'{"op_code": 4, "worker_id": "x", "study_id": 0, "datetime_start": null, "state": 0, '
-    begun += (
-        b'"value": null, "values": null, "distributions": {}, "params": {}, "user_attrs": "x", '
-    )
-    begun += b'"system_attrs": {}, "intermediate_values": {}}\n'
-    copy = damaged(recorded, tmp_path / "copy", lambda data: data + begun)
-    *_, record = views(copy)[-1]
-    assert (record.state, record.message) == ("failed", "its lines in journal.log are damaged")
-
-
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -17,7 +17,7 @@ from qtha_lab.core.paths import data_dir
 from qtha_lab.tasks.truncation import shorten
 
 ROWS = [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}"} for i in range(40)]
-WHOLE_FILE = r"has too few rows|has no rows|has one label|leaves no answer token|looks like UTF-16|is compressed"
+WHOLE_FILE = r"rows or more per side|must have rows|must have two labels|must keep an answer token|looks like UTF-16|is compressed"
 
 
 def tiny_tokenizer():
@@ -84,9 +84,9 @@ def refusal(folder, content, name="mine.jsonl"):
         (b'{"question": "x", "answer": "y", "question": "z"}', "'question' is given twice"),
         (b'{"question": "x", "answer": NaN}', "NaN is not a value of JSON"),
         (b'{"question": -Infinity, "answer": "y"}', "-Infinity is not a value of JSON"),
-        (b'{"question": "x", "answer": 1e999}', "answer must be text, not inf"),
+        (b'{"question": "x", "answer": 1e999}', "answer must be text, got inf"),
         (b'{"question": ' + b"1" * 5000 + b', "answer": "y"}', "a number in it has too many digits"),
-        (b'{"question": "x", "answer": {"text": ["y"]}}', "answer must be text, not \"{'text'"),
+        (b'{"question": "x", "answer": {"text": ["y"]}}', "answer must be text, got \"{'text'"),
         (b'{"question": "x", "answer": "  "}', "answer is missing or empty"),
         (b'{"question": "' + b"x" * 3_000_000 + b'", "answer": "y"}',
          r"it is 2\.9 MiB long, where a row has at most 1 MiB"),
@@ -101,9 +101,9 @@ def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "mine.jsonl has no rows"),
-        (b"\n  \n", "mine.jsonl has no rows"),
-        (gzip.compress(lines(*ROWS)), "mine.jsonl is compressed with gzip: unpack it first"),
+        (b"", "mine.jsonl must have rows, got none"),
+        (b"\n  \n", "mine.jsonl must have rows, got none"),
+        (gzip.compress(lines(*ROWS)), "mine.jsonl is compressed with gzip: give it the suffix .gz"),
         (b"PK\x03\x04rest", "mine.jsonl is a zip file or a spreadsheet"),
         (lines(*ROWS).decode().encode("utf-16"), "mine.jsonl looks like UTF-16: save it as UTF-8"),
         (lines(*ROWS).decode().encode("utf-16-le"), "mine.jsonl is not text: it looks like UTF-16"),
@@ -120,9 +120,9 @@ def test_a_file_of_another_kind_is_named(tmp_path, content, sentence):
     ).replace("column 2", "column 1")
 
 
-def test_a_csv_file_is_not_taken_for_a_data_set(tmp_path):
-    message = refusal(tmp_path, b"question,answer\n", name="mine.csv")
-    assert message.endswith("mine.csv is not a .jsonl file: a task's file holds one JSON object per line and is named so")  # fmt: skip
+def test_a_document_is_not_taken_for_a_data_set(tmp_path):
+    message = refusal(tmp_path, b"question,answer\n", name="mine.doc")
+    assert message.startswith("mine.doc must be a file of rows (.jsonl, ")
 
 
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
@@ -160,7 +160,7 @@ def test_a_role_that_no_template_knows_is_refused_by_line(tmp_path, role):
         {"role": role, "content": "b"},
         {"role": "assistant", "content": "c"},
     ]
-    assert "mine.jsonl, line 1: a role must be system, user, assistant or tool, not" in refusal(
+    assert "mine.jsonl, line 1: A role must be system, user, assistant or tool, got" in refusal(
         tmp_path, lines({"messages": messages})
     )
 
@@ -169,7 +169,9 @@ def test_what_a_chat_template_refuses_is_a_sentence():
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
     task = tasks.load_task("qa", train_rows=4)
-    with pytest.raises(Refusal, match="takes no conversation of user, assistant: roles must alter"):
+    with pytest.raises(
+        Refusal, match="must accept a conversation of user, assistant, got roles must alter"
+    ):
         task.encode(task.train, tokenizer, 64)
 
 
@@ -180,12 +182,12 @@ def test_a_folder_without_rows_is_refused_before_a_library_reads_it(tmp_path):
     (tmp_path / "notes.md").write_text("# Notes")
     (tmp_path / ".hidden.jsonl").write_text("{}")
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(Refusal, match=r"holds no rows of a task: none of its files is \.arrow"):
+    with pytest.raises(Refusal, match=r"must hold rows of a task \(\.arrow"):
         tasks.check_task(str(tmp_path))
 
 
 def test_a_model_folder_is_no_task():
-    with pytest.raises(Refusal, match="tiny holds a model, not rows of a task"):
+    with pytest.raises(Refusal, match="tiny must hold rows of a task, got a model"):
         tasks.check_task(str(data_dir() / "models" / "tiny"))
 
 
@@ -193,7 +195,9 @@ def test_a_folder_of_everything_is_refused(tmp_path):
     (tmp_path / "train.jsonl").write_text("{}")
     for i in range(10_001):
         (tmp_path / f"{i}.txt").touch()
-    with pytest.raises(Refusal, match="holds more than 10,000 files: give the folder of the data"):
+    with pytest.raises(
+        Refusal, match=r"must hold at most 10,000 files, got more. Name the folder of the data"
+    ):
         tasks.check_task(str(tmp_path))
 
 

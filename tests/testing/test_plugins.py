@@ -135,7 +135,7 @@ def test_a_plugin_file_of_two_gibibytes_is_refused_before_it_is_read(tmp_path):
     with file.open("wb") as sparse:
         sparse.truncate(2**31)
     for attempt in (plugins.load_plugins, plugins.fingerprints):
-        with pytest.raises(Refusal, match=r"must have at most 16 MiB, got 2048.0 MiB"):
+        with pytest.raises(Refusal, match="must have at most 16 MiB, got 2048.0 MiB"):
             attempt([str(file)])
 
 

@@ -179,7 +179,7 @@ def test_a_quantised_base_weight_is_read_as_it_multiplies():
     x = torch.randn(3, layer.in_features)
     expected = x @ (weight * (tensors["B"] @ tensors["A"])).T
     torch.testing.assert_close(layer(x) - base(x), expected, atol=1e-2, rtol=1e-2)
-    with pytest.raises(ValueError, match="the base weight is quantised"):
+    with pytest.raises(ValueError, match="The base weight must not be quantised"):
         model.merge_and_unload()
 
 
@@ -269,7 +269,7 @@ def test_a_shared_tensor_of_two_sizes_is_refused(tmp_path):
     (tmp_path / "two_sizes.py").write_text(source)
     load_plugins([str(tmp_path / "two_sizes.py")])
     config = get_method("two_sizes").make_config("CAUSAL_LM", list(TARGETS), r=2)
-    with pytest.raises(Refusal, match="sizes that differ need names that differ"):
+    with pytest.raises(Refusal, match="Give other shapes other names"):
         add_adapter(make("llama"), config)
 
 
@@ -335,7 +335,7 @@ def test_a_method_that_reads_the_base_weight_reads_that_of_a_convolution():
 
 def test_a_convolution_of_several_groups_is_refused():
     model = nn.Sequential(nn.Conv2d(4, 4, 3, groups=2))
-    with pytest.raises(Refusal, match="a Conv2d of 2 groups; only convolutions of one group"):
+    with pytest.raises(Refusal, match=r"convolutions of one group, got .*, a Conv2d of 2 groups"):
         add_adapter(model, QthaConfig(r=2, waist=8, target_modules=["0"]))
 
 

@@ -61,7 +61,7 @@ def optimise(model, steps=3):
 )
 def test_no_stage_begins_with_a_jump(first, options):
     model, stages = adapted(**options), parse(f"a(steps=1,{first}),b(steps=1)")
-    staged.check(model, stages)
+    staged.check_phases(model, stages)
     staged.close(model, stages)
     whole = small_models.logits(model)
     with staged.as_it_was(model):
@@ -114,16 +114,16 @@ def test_layers_of_peft_have_stages_too():
 @pytest.mark.parametrize(
     ("stages", "options", "sentence"),
     [
-        ("a(steps=1,train=[C]),b(steps=1)", {}, "unknown group of tensors in stage a 'C'"),
-        ("a(steps=1,use_mpo=false),b(steps=1)", {}, "stage a cannot set use_mpo=false: it can only leave parts out"),
-        ("a(steps=1,reupload=false),b(steps=1)", {}, "can only leave parts out, and reupload=false leaves out none"),
+        ("a(steps=1,train=[C]),b(steps=1)", {}, "unknown group of tensors in phase a 'C'"),
+        ("a(steps=1,use_mpo=false),b(steps=1)", {}, "Phase a must only leave parts out, got use_mpo=false"),
+        ("a(steps=1,reupload=false),b(steps=1)", {}, "must leave out a part, got reupload=false, which leaves out none"),
         ("a(steps=1,use_circuit=false,train=[W_q]),b(steps=1)", {}, "stage a trains nothing"),
-        ("a(steps=1),b(steps=1,use_circuit=false)", {}, "a later stage must have all parts of those before"),
+        ("a(steps=1),b(steps=1,use_circuit=false)", {}, "A later phase must have all parts of the earlier ones"),
     ],
 )  # fmt: skip
 def test_stages_that_a_method_cannot_have_are_refused(stages, options, sentence):
     with pytest.raises(Refusal, match=sentence):
-        staged.check(adapted(**options), parse(stages))
+        staged.check_phases(adapted(**options), parse(stages))
 
 
 def test_a_method_whose_change_would_jump_is_refused():
@@ -144,7 +144,7 @@ def test_a_method_whose_change_would_jump_is_refused():
 
     config, layer = QthaConfig(r=2), adapters.Layer(2, 2)
     assert More(config, layer).joins(More(config, layer)) == ()
-    with pytest.raises(Refusal, match="cannot take up b in a later stage: its change would jump"):
+    with pytest.raises(Refusal, match=r"A later phase of method .* must not add b"):
         More(config, layer).joins(Fewer(config, layer))
 
 
@@ -174,7 +174,9 @@ def test_an_experiment_is_refused_before_a_weight_is_loaded():
         "a(steps=1),b(steps=1,use_circuit=false)"
     )
     assert "has no setting 'use_circut'" in refusal("a(steps=1,use_circut=false),b(steps=1)")
-    assert "the layers are peft's own" in refusal("a(steps=1,r=4),b(steps=1)", "lora(r=2)")
+    assert "must set no options for PEFT's own layers" in refusal(
+        "a(steps=1,r=4),b(steps=1)", "lora(r=2)"
+    )
 
 
 def test_stages_are_one_setting_in_every_form(tmp_path):

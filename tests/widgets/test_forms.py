@@ -201,7 +201,7 @@ def test_options_that_do_not_go_together_lead_to_name_picker_them():
     for name in ("use_mpo", "use_circuit", "use_linear"):
         form[name].value = False
     (fault,) = cards.faults()
-    assert fault.sentence.startswith("qtha: use_mpo, use_circuit and use_linear are all off")
+    assert fault.sentence.startswith("qtha: One of use_mpo, use_circuit and use_linear must be on")
     assert fault.control is form["use_mpo"].control
 
 

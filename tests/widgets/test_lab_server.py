@@ -15,12 +15,9 @@ from support.jupyter_browser import open_lab
 def test_two_notebooks_open_without_a_language_server_or_its_dialog(jupyter, tmp_path):
     assert shutil.which("basedpyright", path=Path(sys.executable).parent), "it would be started"
     names = ("one.ipynb", "two.ipynb")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     for name in names:
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell("1 + 1")], metadata={"kernelspec": kernel}
-        )
-        nbformat.write(notebook, tmp_path / name)
+        cells = [nbformat.v4.new_code_cell("1 + 1")]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / name)
     with open_lab(jupyter, tmp_path / names[0]) as lab:
         page = lab.page
         other = page.locator(".jp-DirListing-item:visible", has_text=names[1])

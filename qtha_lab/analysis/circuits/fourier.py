@@ -142,7 +142,11 @@ def allowed_frequencies(
         (array([0. , 0.5, 1. ]), 0.5)
     """
     if circuit.start == "amplitudes":
-        raise Refusal("a circuit whose data are amplitudes has no Fourier spectrum in them")
+        raise Refusal("The data must be angles for a Fourier spectrum, got amplitudes.")
+    if any(angle.factors for gate in circuit.gates for angle in gate.angles):
+        raise Refusal(
+            "Each angle must be affine in one input for a Fourier spectrum, got a product."
+        )
     if not along or any(not 0 <= index < circuit.n_inputs for index in along):
         raise Refusal(
             f"along must name some of the circuit's {circuit.n_inputs} inputs, not {list(along)}"

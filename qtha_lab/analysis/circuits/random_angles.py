@@ -131,27 +131,3 @@ def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "sample
     free = free_angles(circuit)
     together = torch.cat([angles.inputs, angles.params], -1)[:, : free.n_inputs]
     return state(free, together, together.new_zeros(0))
-
-
-def haar_states(
-    n_qubits: int, n_samples: int, seed: int = 0
-) -> Complex[Tensor, "samples amplitudes"]:
-    """Draw Haar-random states as normalised complex Gaussians.
-
-    Args:
-        n_qubits: Number of qubits of each state, which has 2^n_qubits amplitudes.
-        n_samples: Number of states to draw.
-        seed: Seed of the draw; the same seed draws the same states.
-
-    Raises:
-        Refusal: If n_samples is below 1.
-
-    Example:
-        >>> haar_states(2, 3).norm(dim=-1)
-        tensor([1.0000, 1.0000, 1.0000], dtype=torch.float64)
-    """
-    check_samples(n_samples)
-    random = torch.Generator().manual_seed(seed)
-    shape = (n_samples, 2**n_qubits)
-    normal = torch.randn(shape, generator=random, dtype=torch.complex128)
-    return normal / normal.norm(dim=-1, keepdim=True)

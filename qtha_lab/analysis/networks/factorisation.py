@@ -271,19 +271,6 @@ def permute_digits(
     return legs.reshape(matrix.shape)
 
 
-def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
-    """Count the operations of contracting vectors site by site, as the authors do.
-
-    Site k: 2 · tokens · o_1…o_{k-1} · i_{k+1}…i_n · (o_k R_{k+1} R_k i_k), each multiply-add
-    counted as two.
-    """
-    total = 0
-    for k, site in enumerate(shape.sites):
-        rest = math.prod(shape.out_dims[:k]) * math.prod(shape.in_dims[k + 1 :])
-        total += 2 * tokens * rest * math.prod(site)
-    return total
-
-
 def contraction_flops(shape: MpoShape, tokens: int = 1) -> int:
     """Count the operations of the cheapest contraction, or of a cheaper dense product.
 

@@ -38,19 +38,6 @@ def overlap(first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]) -> 
     return float(cosines.square().sum()) / len(cosines)
 
 
-def principal_angles(
-    first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]
-) -> Float[np.ndarray, " min_k_m"]:
-    """Compute the angles between two subspaces in radians, smallest first.
-
-    Source:
-        Björck and Golub 1973, Math. Comp. 27, 579.
-    """
-    from scipy.linalg import subspace_angles
-
-    return subspace_angles(as_matrix(first).numpy(), as_matrix(second).numpy())[::-1]
-
-
 def chance_overlap(size: int, k: int, m: int) -> float:
     """Return the expected overlap of random k- and m-dimensional subspaces: max(k, m) / size.
 

@@ -16,7 +16,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
-from qtha_lab.adapters.initialisation.lora import moved_start
+from qtha_lab.adapters.initialisation.lora import subtracted_product
 from qtha_lab.adapters.method import Base
 from qtha_lab.adapters.peft import AdapterLayer, as_matrix, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
@@ -230,7 +230,7 @@ def lora_factors(module: AdaptedLayer, adapter: str) -> tuple[Tensor, Tensor] | 
     if adapter in module.lora_variant or module.lora_B[adapter].bias is not None:
         return None
     up, down = (cast(Tensor, part[adapter].weight) for part in (module.lora_B, module.lora_A))
-    if (start := moved_start(module)) is not None:
+    if (start := subtracted_product(module)) is not None:
         up, down = torch.cat([up, -start[1]], 1), torch.cat([down, start[0]])
     return up * module.scaling[adapter], down
 

@@ -81,9 +81,13 @@ def draw(
         figure.add_trace(trace.update(mode=mode))
         dots = [] if across else [point for point in points if point.label == label]
         figure.add_scatter(
-            x=[point.size for point in dots], y=[point.value for point in dots], mode="markers",
-            marker={"color": styles[label]["color"], "size": 4, "opacity": 0.5}, showlegend=False, hoverinfo="skip",
-        )  # fmt: skip
+            x=[point.size for point in dots],
+            y=[point.value for point in dots],
+            mode="markers",
+            marker={"color": styles[label]["color"], "size": 4, "opacity": 0.5},
+            showlegend=False,
+            hoverinfo="skip",
+        )
     figure.update_xaxes(title_text=labels.axis(size), tickvals=sizes)
     figure.update_yaxes(title_text=labels.axis(value))
     if log:

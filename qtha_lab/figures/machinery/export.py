@@ -141,11 +141,15 @@ def _html(
     """Return a page with the figure, its caption and a collapsible table of its numbers."""
     page_style = PageStyle(page_style.theme, family=page_style.family, names=page_style.names)
     page_part = figure.at(page_style).to_html(
-        full_html=False, include_plotlyjs=plotlyjs, div_id=f"figure-{figure.name}",
-        include_mathjax=False, config={"responsive": True, **TOOLBAR},
-    )  # fmt: skip
+        full_html=False,
+        include_plotlyjs=plotlyjs,
+        div_id=f"figure-{figure.name}",
+        include_mathjax=False,
+        config={"responsive": True, **TOOLBAR},
+    )
     metas = "\n".join(
-        f'<meta name="{"" if name == "description" else "qtha-lab-"}{name}" content="{escape(text)}">'
+        f'<meta name="{"" if name == "description" else "qtha-lab-"}{name}"'
+        f' content="{escape(text)}">'
         for name, text in words.items()
         if name != "title"
     )
@@ -156,7 +160,8 @@ def _html(
 <title>{escape(words["title"])}</title>
 {metas}
 <style>
-body {{ background: {page_style.inks.paper}; color: {page_style.inks.text}; font: 15px Helvetica, Arial, sans-serif;
+body {{ background: {page_style.inks.paper}; color: {page_style.inks.text}; 
+  font: 15px Helvetica, Arial, sans-serif;
   max-width: 60rem; margin: 1rem auto; padding: 0 1rem; }}
 figure {{ margin: 0; }}
 details {{ margin-top: 1rem; overflow-x: auto; }}

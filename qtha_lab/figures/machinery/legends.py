@@ -16,11 +16,14 @@ from qtha_lab.figures.machinery.parts import layout_of, traces_of
 
 log = logging.getLogger(__name__)
 
-# Alternating lengths of dashes and gaps, in widths of the line. plotly's own are up to 15 pixels long.
+# Alternating lengths of dashes and gaps, in line widths; plotly's own are up to 15 pixels long.
 DASHES = {
-    "dash": (4, 2), "dot": (1, 1.6), "dashdot": (4, 1.6, 1, 1.6), "longdash": (6.5, 2),
+    "dash": (4, 2),
+    "dot": (1, 1.6),
+    "dashdot": (4, 1.6, 1, 1.6),
+    "longdash": (6.5, 2),
     "longdashdot": (6.5, 1.6, 1, 1.6),
-}  # fmt: skip
+}
 NEAR = 0.1  # of the width, from the right edge
 BETWEEN = 1.15  # distance between names, in font sizes
 
@@ -32,8 +35,9 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
     dropped, starting with the last of a label.
 
     Example:
-        >>> short_names(["lora(r=2,learning_rate=0.01)", "lora(r=8,learning_rate=0.01)", "qtha(r=4,waist=16)"])
-        {'lora(r=2,learning_rate=0.01)': 'lora(r=2)', 'lora(r=8,learning_rate=0.01)': 'lora(r=8)', 'qtha(r=4,waist=16)': 'qtha'}
+        >>> short_names(["lora(r=2,use_dora=true)", "lora(r=8,use_dora=true)", "qtha(r=4)"])
+        {'lora(r=2,use_dora=true)': 'lora(r=2)', 'lora(r=8,use_dora=true)': 'lora(r=8)',
+        'qtha(r=4)': 'qtha'}
     """
     parsed = {label: _parts(label) for label in dict.fromkeys(labels)}
     names = {}
@@ -157,7 +161,8 @@ def name_ends(
         x = [v for v in trace.x if v is not None][-1]
         figure.add_annotation(
             x=_scaled(x, layout[f"xaxis{number}"].type == "log"), y=places[name], xref=f"x{number}",
-            yref=f"y{number}", text=name, showarrow=False, xanchor="left", xshift=0.5 * font, align="left",
+            yref=f"y{number}", text=name, showarrow=False, xanchor="left", xshift=0.5 * font,
+            align="left",
             yshift=up - at, font={"size": font, "color": trace.line.color},
         )  # fmt: skip
     figure.update_layout(margin={"r": widest + font, "t": font})
@@ -208,7 +213,8 @@ def name_points(
             at = max(b * pixels, low + BETWEEN * font)
             low = at
             figure.add_annotation(
-                x=a, y=b, xref=x, yref=y, text=name, showarrow=False, xanchor="right" if left else "left",
+                x=a, y=b, xref=x, yref=y, text=name, showarrow=False,
+                xanchor="right" if left else "left",
                 xshift=(-1 if left else 1) * 0.9 * font, yshift=at - b * pixels,
                 font={"size": font, "color": points[name].marker.color},
             )  # fmt: skip

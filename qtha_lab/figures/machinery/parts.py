@@ -64,7 +64,8 @@ def unchecked(traces: Iterable[dict[str, Any]], layout: dict[str, Any]) -> Unche
     A test validates the examples with plotly.
 
     Example:
-        >>> unchecked([{"type": "scatter", "x": [1], "y": [2]}], {"height": 360}).figure().layout.height
+        >>> trace = {"type": "scatter", "x": [1], "y": [2]}
+        >>> unchecked([trace], {"height": 360}).figure().layout.height
         360
     """
     return Unchecked(list(traces), layout)

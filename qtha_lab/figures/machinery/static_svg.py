@@ -258,7 +258,8 @@ def _bar(
     colors = marks.sample_colorscale(scale, [k / 23 for k in range(24)])
     step, start = tall / 24, top + 20
     parts = [
-        f'<rect x="{x:.1f}" y="{start + (23 - k) * step:.1f}" width="12" height="{step + 0.5:.1f}" fill="{color}"/>'
+        f'<rect x="{x:.1f}" y="{start + (23 - k) * step:.1f}" width="12" height="{step + 0.5:.1f}"'
+        f' fill="{color}"/>'
         for k, color in enumerate(colors)
     ]
     values = bar.get("tickvals") or [low, high]

@@ -16,18 +16,27 @@ from plotly.colors import sample_colorscale
 from qtha_lab.figures.machinery.still_axes import Axis, text
 
 DASHES = {
-    "dash": "9 5", "dot": "2 4", "dashdot": "9 4 2 4", "longdash": "14 6", "longdashdot": "14 5 2 5",
-}  # fmt: skip
+    "dash": "9 5",
+    "dot": "2 4",
+    "dashdot": "9 4 2 4",
+    "longdash": "14 6",
+    "longdashdot": "14 5 2 5",
+}
 BAR = 0.85  # width of a bar over the width available
 VALUE = re.compile(r"%\{(\w+)(?:\[(\d+)\])?(?::([^}]*))?\}")  # fields in a plotly hovertemplate
 STRIPE = 4.0  # pixels from one stripe of a hatched bar to the next
 CORNERS = {
-    "square": "M-1 -1H1V1H-1Z", "diamond": "M0 -1.3L1.3 0L0 1.3L-1.3 0Z", "triangle-up": "M0 -1.2L1.1 .9H-1.1Z",
+    "square": "M-1 -1H1V1H-1Z",
+    "diamond": "M0 -1.3L1.3 0L0 1.3L-1.3 0Z",
+    "triangle-up": "M0 -1.2L1.1 .9H-1.1Z",
     "cross": "M-1.2 -.4H-.4V-1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2Z",
     "x": "M-1.2 -.7L-.7 -1.2L0 -.5L.7 -1.2L1.2 -.7L.5 0L1.2 .7L.7 1.2L0 .5L-.7 1.2L-1.2 .7L-.5 0Z",
-    "star": "M0 -1.4L.35 -.45L1.35 -.45L.55 .15L.85 1.1L0 .5L-.85 1.1L-.55 .15L-1.35 -.45L-.35 -.45Z",
-    "pentagon": "M0 -1.2L1.14 -.37L.7 .97H-.7L-1.14 -.37Z", "arrow": "M0 -1.2L.8 1.1L0 .6L-.8 1.1Z",
-}  # fmt: skip
+    "star": (
+        "M0 -1.4L.35 -.45L1.35 -.45L.55 .15L.85 1.1L0 .5L-.85 1.1L-.55 .15L-1.35 -.45L-.35 -.45Z"
+    ),
+    "pentagon": "M0 -1.2L1.14 -.37L.7 .97H-.7L-1.14 -.37Z",
+    "arrow": "M0 -1.2L.8 1.1L0 .6L-.8 1.1Z",
+}
 
 
 def trace(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int] = (0, 1)) -> list[str]:
@@ -294,7 +303,8 @@ def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
     data = trace.get("customdata") or [None] * len(numbers)
     outline = f"{top:.1f}h{step:.1f}V{bottom:.1f}h{-step:.1f}z"
     spots = [
-        f'<path d="M{middle - step / 2:.1f} {outline}"><title>{escape(_filled_in(words, a, b, more))}</title></path>'
+        f'<path d="M{middle - step / 2:.1f}'
+        f' {outline}"><title>{escape(_filled_in(words, a, b, more))}</title></path>'
         for middle, a, b, more in zip(x.at(trace["x"]), trace["x"], trace["y"], data, strict=True)
     ]
     return ['<g fill="transparent">', *spots, "</g>"]

@@ -14,6 +14,7 @@ from qtha_lab.core import metrics as measures
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell
 from qtha_lab.core.metrics import MEASURES
+from qtha_lab.core.optional import require_extra
 from qtha_lab.figures.machinery import labels
 
 LONG = 40  # rows; a longer LaTeX table does not fit on one page
@@ -129,6 +130,7 @@ class Table:
         return re.sub(r"QTHATEXT(\d+)Q", lambda match: texts[int(match[1])], laid_out)
 
     def _laid_out(self, head: list[str], rows: list[list[str]], title: str | None):
+        require_extra("figures", "A table in HTML or LaTeX", "great_tables")
         import pandas as pd
         from great_tables import GT
 

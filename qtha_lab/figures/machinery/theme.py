@@ -145,9 +145,15 @@ def template(theme: str = "light") -> go.layout.Template:
     """
     ink, grid, paper = inks(theme)
     axis = {
-        "gridcolor": grid, "linecolor": ink, "showline": True, "zeroline": False, "ticks": "outside",
-        "tickcolor": ink, "automargin": True, "title": {"standoff": 8},
-    }  # fmt: skip
+        "gridcolor": grid,
+        "linecolor": ink,
+        "showline": True,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": ink,
+        "automargin": True,
+        "title": {"standoff": 8},
+    }
     return go.layout.Template(
         layout={
             "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": ink},

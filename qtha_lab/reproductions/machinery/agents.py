@@ -121,8 +121,14 @@ class Agent:
         return functional_call(self.net, weights, (observations,), strict=False)
 
     def _loss(
-        self, weights: dict[str, Tensor], observations: Tensor, actions: Tensor, rewards: Tensor, ends: Tensor, counts: Tensor
-    ) -> Tensor:  # fmt: skip
+        self,
+        weights: dict[str, Tensor],
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        ends: Tensor,
+        counts: Tensor,
+    ) -> Tensor:
         """Compute the policy-gradient loss with critic baseline, critic error and entropy."""
         outputs = self._outputs(weights, torch.cat([observations, self.observations[None]]))
         values, chosen = outputs[..., -1], Categorical(logits=outputs[:-1, :, :-1])

@@ -56,9 +56,7 @@ def table() -> list[tuple[str, ...]]:
     for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
         verdict = recorded(name)
         word = headline(verdict["claims"]) if verdict else "not run"
-        rows.append(
-            (of.title, of.arxiv, of.claim, of.works, word, f"{of.minutes:g}", of.source)
-        )  # fmt: skip
+        rows.append((of.title, of.arxiv, of.claim, of.works, word, f"{of.minutes:g}", of.source))
     return rows
 
 

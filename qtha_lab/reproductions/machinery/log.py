@@ -99,8 +99,9 @@ class Log:
         """
         self.facts = {
             "trainable_parameters": int(trainable_parameters),
-            "learning_rate": float(learning_rate), **_plain(measures),
-        }  # fmt: skip
+            "learning_rate": float(learning_rate),
+            **_plain(measures),
+        }
 
     def close(self) -> dict[str, float]:
         """Return the results that `end` recorded.

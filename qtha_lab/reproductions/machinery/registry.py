@@ -194,9 +194,24 @@ def reproduction(
     def register(function: Callable) -> Callable:
         parameters = inspect.signature(function).parameters
         entry = Reproduction(
-            name, title, arxiv, claim, works, source, control, data, minutes, dict(arms), tuple(claims), steps,
-            function, "log" not in parameters, "earlier" in parameters, settings, check,
-        )  # fmt: skip
+            name,
+            title,
+            arxiv,
+            claim,
+            works,
+            source,
+            control,
+            data,
+            minutes,
+            dict(arms),
+            tuple(claims),
+            steps,
+            function,
+            "log" not in parameters,
+            "earlier" in parameters,
+            settings,
+            check,
+        )
         REPRODUCTIONS.add(name, entry, function.__module__)
         return function
 

@@ -238,9 +238,12 @@ def _experiment(of: Reproduction, arm: Arm, ended: dict[Arm, Run]) -> Experiment
 
 
 def _launched(
-    of: Reproduction, arm: Arm, folder: Path, there: list[tuple[Run, Experiment]],
+    of: Reproduction,
+    arm: Arm,
+    folder: Path,
+    there: list[tuple[Run, Experiment]],
     ended: dict[Arm, Run],
-) -> Run:  # fmt: skip
+) -> Run:
     """Return the run of an arm: existing, resumed or new."""
     described = runs.with_absolute_paths(_experiment(of, arm, ended))
     for run, experiment in there:
@@ -263,7 +266,8 @@ def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> Non
     """
     if status.state not in ("finished", "diverged"):
         raise Refusal(
-            f"{of.name}, arm {arm.name}, seed {arm.seed} is {status.state}: {status.message} ({run.path})"
+            f"{of.name}, arm {arm.name}, seed {arm.seed} is {status.state}: {status.message}"
+            f" ({run.path})"
         )
 
 
@@ -279,10 +283,16 @@ def _verdict(
     every = [e for by_seed in entries.values() for e in by_seed.values()]
     command = f"qtha-lab reproduce {shlex.quote(of.text)}{' --quick' * quick} --seeds {seeds}"
     return {
-        "name": of.name, "arxiv": of.arxiv, "quick": quick, "seeds": seeds, "headline": headline(claims),
-        "claims": claims, "command": command, "seconds": sum(e.get("wall_seconds") or 0.0 for e in every),
+        "name": of.name,
+        "arxiv": of.arxiv,
+        "quick": quick,
+        "seeds": seeds,
+        "headline": headline(claims),
+        "claims": claims,
+        "command": command,
+        "seconds": sum(e.get("wall_seconds") or 0.0 for e in every),
         "arms": {arm: list(by_seed.values()) for arm, by_seed in entries.items()},
-    }  # fmt: skip
+    }
 
 
 def _key(experiment: Experiment) -> tuple[Any, ...]:

@@ -53,18 +53,22 @@ class Verdict:
         words = declared.words if declared else self.claim.measure.replace("_", " ")
         margin = f", margin {self.claim.margin:g}" if self.claim.margin else ""
         return (
-            f"{head} ({words}, {self.claim.arm} {self.means[0]:.4g}, "
-            f"{control if isinstance(control, str) else 'against'} {self.means[1]:.4g}: difference {d.mean:+.3g}, "
-            f"{100 * (1 - d.level):.3g} % interval [{d.low:+.3g}, {d.high:+.3g}]{margin}; {self.scale})"
+            f"{head} ({words}, {self.claim.arm} {self.means[0]:.4g},"
+            f" {control if isinstance(control, str) else 'against'} {self.means[1]:.4g}: difference"
+            f" {d.mean:+.3g}, {100 * (1 - d.level):.3g} % interval [{d.low:+.3g},"
+            f" {d.high:+.3g}]{margin}; {self.scale})"
         )
 
     def plain(self) -> dict[str, Any]:
         """Return the verdict as JSON data."""
         numbers = None if self.difference is None else vars(self.difference)
         return {
-            **vars(self.claim), "word": self.word, "sentence": self.sentence, "means": self.means and list(self.means),
+            **vars(self.claim),
+            "word": self.word,
+            "sentence": self.sentence,
+            "means": self.means and list(self.means),
             "difference": numbers,
-        }  # fmt: skip
+        }
 
 
 def verdicts(of: Reproduction, entries: Entries, quick: bool = False) -> list[Verdict]:

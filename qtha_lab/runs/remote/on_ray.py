@@ -13,10 +13,11 @@ import socket
 from concurrent.futures import Future, wait
 from typing import Any
 
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.io import shortened
 from qtha_lab.core.errors import Refusal, described, message_of
 from qtha_lab.runs.remote.commands import Ended, Ends
-from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of, needs
+from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
 from qtha_lab.runs.remote.store import Store, opened
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.core.settings import setting
@@ -65,10 +66,9 @@ class Ray:
         ):  # read at the import of ray, by Ray's processes and by nodes that join later
             os.environ[LOCAL] = "0"
             os.environ.setdefault("RAY_AUTH_MODE", "token")
-        try:
-            import ray
-        except ImportError as missing:
-            raise needs("ray", "ray") from missing
+        require_extra("remote", "A run on Ray", "ray")
+        import ray
+
         store = opened(self.store)
         is_new = not ray.is_initialized()
         if is_new:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.io import shortened
 from qtha_lab.core.io.private import private_folder
 from qtha_lab.core.errors import Refusal
 from qtha_lab.runs.remote.commands import Ended, Ends
-from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of, needs
+from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
 from qtha_lab.runs.remote.store import Store, opened
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.core.settings import setting
@@ -53,10 +54,9 @@ class Slurm:
         Raises:
             Refusal: If submitit is not installed, or Slurm is not on this machine.
         """
-        try:
-            import submitit
-        except ImportError as missing:
-            raise needs("submitit", "slurm") from missing
+        require_extra("remote", "A run on Slurm", "submitit")
+        import submitit
+
         if self.cluster == "slurm" and submitit.AutoExecutor.which() != "slurm":
             raise Refusal(
                 "no Slurm on this machine (srun is not found): "

@@ -29,7 +29,7 @@ _PACKAGES = {  # by the beginning of a device's name
 _LOCAL = ("pennylane.", "pennylane_lightning.")
 
 
-def start(
+def start_device(
     device: str, n_qubits: int, device_options: tuple[tuple[str, Any], ...], seed: int | None = None
 ):
     """Create a PennyLane device.

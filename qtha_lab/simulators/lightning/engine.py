@@ -14,7 +14,7 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
 from qtha_lab.simulators.lightning.forward_backward import Walk
-from qtha_lab.simulators.lightning.plan import Plan, plan
+from qtha_lab.simulators.lightning.plan import RegisterPlan, plan
 from qtha_lab.simulators.lightning.register import Register, load
 
 MAX_QUBITS = 20
@@ -100,7 +100,7 @@ def run(
 
 class _Read(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, cut: Plan, engine: str) -> Tensor:
+    def forward(ctx, inputs: Tensor, params: Tensor, cut: RegisterPlan, engine: str) -> Tensor:
         ctx.save_for_backward(inputs, params)
         ctx.call = _Call(cut, inputs, params, engine, keep=any(ctx.needs_input_grad))
         return ctx.call.forward(inputs)
@@ -130,7 +130,7 @@ class _Gradients(torch.autograd.Function):
 class _Call:
     """One evaluation in chunks, with the saved final states if they are small."""
 
-    def __init__(self, cut: Plan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
+    def __init__(self, cut: RegisterPlan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
         self.plan, self.engine, self.dtype = cut, engine, inputs.dtype
         self.walk = Walk(cut, params)
         self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))

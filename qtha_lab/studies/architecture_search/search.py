@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit
-from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.studies.architecture_search.space import Point, Space, n_cnots
 from qtha_lab.studies.architecture_search.supernet import Cost, Supernet
 
@@ -127,9 +127,15 @@ def finetune(
 
 
 def _trained(
-    name: str, space: Space, point: Point, angles: Tensor, train: Cost, validate: Cost, plan: Plan,
+    name: str,
+    space: Space,
+    point: Point,
+    angles: Tensor,
+    train: Cost,
+    validate: Cost,
+    plan: Plan,
     steps: int | None = None,
-) -> Found:  # fmt: skip
+) -> Found:
     circuit = space.circuit(point)
     steps = plan.finetune_steps if steps is None else steps
     angles = finetune(circuit, angles, train, steps, plan.learning_rate)
@@ -155,11 +161,17 @@ def _by_hand(
 
     tried = [
         _trained(
-            "random search", space, space.point(below), _uniform(space, generator), train, validate,
-            plan, steps,
+            "random search",
+            space,
+            space.point(below),
+            _uniform(space, generator),
+            train,
+            validate,
+            plan,
+            steps,
         )
         for _ in range(CIRCUITS_TRIED_BY_HAND)
-    ]  # fmt: skip
+    ]
     return min(tried, key=lambda trial: (trial.cost, trial.n_cnots))
 
 
@@ -171,12 +183,9 @@ def _draw(net: Supernet, validate: Cost, plan: Plan) -> Point:
 
 def _bred(net: Supernet, validate: Cost, plan: Plan) -> Point:
     """Return the cheapest circuit that NSGA-II finds for low cost and few CNOTs."""
-    try:
-        import optuna
-    except ImportError:
-        raise Refusal(
-            "ranking nsga2 needs the package optuna: pip install 'qtha-lab[starts]'"
-        ) from None
+    require_extra("sweep", "Ranking nsga2", "optuna")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     points: dict[int, Point] = {}
 

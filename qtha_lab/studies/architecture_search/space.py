@@ -37,7 +37,8 @@ class Space:
             raise Refusal(f"turns must be different letters of X, Y, Z, not {self.turns!r}")
         if self.n_points == 1:
             raise Refusal(
-                f"the space has one point, {self.code(self.point(lambda n: 0))}: give it more turns or pairs"
+                f"the space has one point, {self.code(self.point(lambda n: 0))}: give it more turns"
+                " or pairs"
             )
 
     @property

@@ -43,7 +43,7 @@ def check_edit(comparison: Comparison, out: Path | str) -> None:
     Example:
         >>> check_edit(Comparison(training={"steps": 200}), "out/comparison")  # doctest: +SKIP
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: training.steps was 100 and is 200: the 4 finished runs in out/comparison do not count …
+        qtha_lab.core.errors.Refusal: training.steps was 100 and is 200: …
     """
     folder = ComparisonDir(Path(out))
     for before in _described_before(folder):
@@ -55,8 +55,8 @@ def check_edit(comparison: Comparison, out: Path | str) -> None:
             lost += _runs_lost(folder, comparison)
         if lost:
             raise Refusal(
-                f"{'; '.join(changes.values())}: {' and '.join(lost)} in {folder.path} would not count for it: "
-                "take another folder (--out), or put it back"
+                f"{'; '.join(changes.values())}: {' and '.join(lost)} in {folder.path} would not"
+                " count for it: take another folder (--out), or put it back"
             )
 
 
@@ -82,8 +82,8 @@ def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
     names = [f"{r.experiment.method.label} seed {r.experiment.seed}" for r in finished[:NAMED]]
     more = f" and {len(finished) - NAMED} more" if len(finished) > NAMED else ""
     return [
-        f"Finished runs in {folder} take no part, since the description asks for none of them (any more): "
-        f"{', '.join(names)}{more}."
+        f"Finished runs in {folder} take no part, since the description asks for none of them (any"
+        f" more): {', '.join(names)}{more}."
     ]
 
 

@@ -19,7 +19,7 @@ from qtha_lab.experiment.contender import Contender
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs import run as runs
 
-FILE = "lineup.json"
+FILE = "seconds_per_step.json"
 log = logging.getLogger(__name__)
 
 Seconds = Callable[[Experiment], float]
@@ -55,8 +55,8 @@ def timed(
             pace = known.seconds(comparison, contender, seconds or seconds_per_step)
             if (steps := int(budget / pace * (1 + 1e-9))) < 1:
                 raise Refusal(
-                    f"matching: no step of {contender.declared} fits into the {budget:.3g} s that {first.declared} trains "
-                    f"for on {cell}: it takes {pace:.3g} s"
+                    f"matching: no step of {contender.declared} fits into the {budget:.3g} s that"
+                    f" {first.declared} trains for on {cell}: it takes {pace:.3g} s"
                 )
             resolved.append(contender.replace(training=contender.training.replace(steps=steps)))
     known.write()
@@ -74,8 +74,8 @@ def seconds_per_step(experiment: Experiment) -> float:
     cost = preview(experiment)
     if cost.simulation and cost.simulation.seconds is None:
         raise Refusal(
-            f"matching: the seconds of {experiment.method.label} are not known, so equal_seconds cannot hold: "
-            f"{cost.simulation.note or 'its engine does not say'}"
+            f"matching: the seconds of {experiment.method.label} are not known, so equal_seconds"
+            f" cannot hold: {cost.simulation.note or 'its engine does not say'}"
         )
     return cost.seconds_per_step
 
@@ -107,7 +107,9 @@ class _Known:
             write_json(self.file, {"seconds_per_step": self.by_step})
 
 
-def records(comparison: Comparison, contenders: Iterable[Contender]) -> list[dict[str, Any]]:
+def contender_records(
+    comparison: Comparison, contenders: Iterable[Contender]
+) -> list[dict[str, Any]]:
     """Return the contenders as plain records, as in `summary.json`.
 
     Returns:

@@ -33,6 +33,11 @@ def standing(run: Run) -> dict[str, Any]:
     """Return the state of a run as data, as `qtha-lab runs --json` prints it."""
     status = run.status()
     return {
-        "run_id": run.id, "state": status.state, "step": status.step, "steps": status.steps,
-        "message": status.message, "run_dir": str(run.path), "summary": run.summary(),
-    }  # fmt: skip
+        "run_id": run.id,
+        "state": status.state,
+        "step": status.step,
+        "steps": status.steps,
+        "message": status.message,
+        "run_dir": str(run.path),
+        "summary": run.summary(),
+    }

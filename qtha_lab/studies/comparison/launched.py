@@ -41,7 +41,8 @@ class ScheduledRuns(RunSet):
         path: Directory of the comparison.
 
     Example:
-        >>> tuned = Comparison(methods="lora,qtha", tuning={"axes": {"learning_rate": [0.003, 0.01]}})
+        >>> axes = {"learning_rate": [0.003, 0.01]}
+        >>> tuned = Comparison(methods="lora,qtha", tuning={"axes": axes})
         >>> launch(tuned).wait().state  # doctest: +SKIP
         'finished'
     """

@@ -26,7 +26,7 @@ from qtha_lab.runs import run as runs
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.changes import check_edit, left_out, what_counts
-from qtha_lab.studies.comparison.contenders import records, timed
+from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.summary import summary_of
@@ -107,7 +107,7 @@ def summarise(
     ended = [(run, status) for run in queue if (status := run.status()).ended]
     entries = [entry(run, status) for run, status in ended]
     takes_part = comparison.contenders() if contenders is None else contenders
-    methods = records(comparison, takes_part)
+    methods = contender_records(comparison, takes_part)
     return summary_of(comparison, methods, entries, [run for run, _ in ended], [], len(queue))
 
 
@@ -182,7 +182,7 @@ class _Work:
         folder: ComparisonDir,
         machines: RemoteBackend | None,
     ) -> None:
-        self.comparison, self.contenders = comparison, records(comparison, contenders)
+        self.comparison, self.contenders = comparison, contender_records(comparison, contenders)
         self.experiments, self.folder = comparison.experiments(contenders), folder
         table = folder.named(self.experiments)
         self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])

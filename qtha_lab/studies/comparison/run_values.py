@@ -113,12 +113,16 @@ def _values(run: Run) -> RunValues:
         "method": choice["name"],
         "learning_rate": (summary or {}).get("learning_rate") or choice.get("learning_rate"),
         **choice.get("options", {}),
-        **({"target_modules": ", ".join(targets)} if (targets := choice.get("target_modules")) else {}),
+        **(
+            {"target_modules": ", ".join(targets)}
+            if (targets := choice.get("target_modules"))
+            else {}
+        ),
         **{name: value for name, value in experiment.items() if name not in NOT_SETTINGS},
         **experiment.get("task_options", {}),
         **training,
         **experiment.get("training", {}),
-    }  # fmt: skip
+    }
     settings.setdefault("seed", 0)
     del settings["rate_ratios"]
     ratios = experiment.get("training", {}).get("rate_ratios", {})
@@ -129,9 +133,15 @@ def _values(run: Run) -> RunValues:
             "trainable_parameters": measures["trainable_parameters"]
         }
     return RunValues(
-        run, run.id, record.label, choice["name"], settings["seed"], status.state, settings,
+        run,
+        run.id,
+        record.label,
+        choice["name"],
+        settings["seed"],
+        status.state,
+        settings,
         with_units({name: value for name, value in measures.items() if value is not None}),
-    )  # fmt: skip
+    )
 
 
 def _fill_defaults(rows: Sequence[RunValues]) -> None:

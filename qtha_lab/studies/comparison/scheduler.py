@@ -1,4 +1,4 @@
-"""Scheduler process of a comparison: `python -m qtha_lab.studies.comparison.scheduler COMPARISON_DIR`.
+"""Scheduler process: `python -m qtha_lab.studies.comparison.scheduler COMPARISON_DIR`.
 
 Runs the tuning trials, the runs and the 1-ulp perturbation runs, then writes the report. After a
 kill, a new process continues, as `run_comparison.run` does.

@@ -15,6 +15,7 @@ import numpy as np
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES
+from qtha_lab.core.optional import require_extra
 from qtha_lab.figures.best_of_trials import Budget
 from qtha_lab.figures.importance import Share
 from qtha_lab.studies.comparison.run_values import (
@@ -174,8 +175,10 @@ def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Sh
         needed = len(trials) + missing
         count = f"{len(settings)} settings" if len(settings) > 1 else "1 setting"
         raise Refusal(
-            f"too few trials: the importance of {count} needs at least {needed} that ended, not {len(trials)}"
+            f"too few trials: the importance of {count} needs at least {needed} that ended, not"
+            f" {len(trials)}"
         )
+    require_extra("sweep", "The importance of settings", "optuna", "sklearn")
     values = np.array([trial.value for trial in trials])
     finite = values[np.isfinite(values)]
     if not len(finite) or finite.min() == finite.max():
@@ -222,9 +225,11 @@ def _fanova(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions: dict[str, BaseDistribution] = {
-        name: CategoricalDistribution(sorted(set(column)))
-        if isinstance(column[0], str)
-        else FloatDistribution(min(column), max(column))
+        name: (
+            CategoricalDistribution(sorted(set(column)))
+            if isinstance(column[0], str)
+            else FloatDistribution(min(column), max(column))
+        )
         for name, column in columns.items()
     }
     study = optuna.create_study()

@@ -99,8 +99,8 @@ def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
     if not finite:
         cell = Cell(described.model, described.task, calls.write_options(described.task_options))
         raise Refusal(
-            f"tuning: none of {len(records)} trials of {described.methods[0].label} on {cell} came to a finite loss: "
-            "give it other axes, or leave it out"
+            f"tuning: none of {len(records)} trials of {described.methods[0].label} on {cell} came"
+            " to a finite loss: give it other axes, or leave it out"
         )
     return min(finite, key=lambda record: (record.value, record.number))
 

@@ -142,9 +142,14 @@ def measures_of(rows: Sequence[RunValues]) -> list[str]:
 
 @view("Curves")
 def curves(
-    runs: RunSetValues, x: str = "step", y: str = "eval_loss", smoothing: float = 0.0,
-    log_x: bool = False, log_y: bool = False, bands: bool = True,
-) -> Figure:  # fmt: skip
+    runs: RunSetValues,
+    x: str = "step",
+    y: str = "eval_loss",
+    smoothing: float = 0.0,
+    log_x: bool = False,
+    log_y: bool = False,
+    bands: bool = True,
+) -> Figure:
     """Draw quantities recorded over training."""
     if y not in OVER_TRAINING:
         raise Refusal(f"y must be one of {', '.join(OVER_TRAINING)}, not {y}")
@@ -192,11 +197,15 @@ def loss_by_rate(runs: RunSetValues, y: str = "eval_loss") -> Figure:
     """Draw each method's final measure against the learning rate."""
     names = short_labels(runs.rows, ["learning_rate"])
     ends = [
-        End(label=names[row.id], seed=row.seed, learning_rate=row.settings["learning_rate"],
-            value=row.measures.get(y))
+        End(
+            label=names[row.id],
+            seed=row.seed,
+            learning_rate=row.settings["learning_rate"],
+            value=row.measures.get(y),
+        )
         for row in runs.rows
         if row.state == "diverged" or y in row.measures
-    ]  # fmt: skip
+    ]
     if not ends:
         raise Refusal("no run has ended yet: the loss against the learning rate is of ends")
     return loss_against_rate(ends, y)
@@ -220,9 +229,13 @@ def parallel(
 
 @view("Scatter")
 def scatter(
-    runs: RunSetValues, x: str = "trainable_parameters", y: str = "eval_loss", log_x: bool = False,
-    log_y: bool = False, brushed: Collection[str] = (),
-) -> Figure:  # fmt: skip
+    runs: RunSetValues,
+    x: str = "trainable_parameters",
+    y: str = "eval_loss",
+    log_x: bool = False,
+    log_y: bool = False,
+    brushed: Collection[str] = (),
+) -> Figure:
     """Draw two measures or settings, with the Pareto-optimal runs."""
     points = _points(runs)
     if not any(x in point["values"] and y in point["values"] for point in points):

@@ -69,7 +69,8 @@ class Turns:
             return None
         self.session.report(
             "running",
-            f"round {number} of {self.federation.rounds}, client {client + 1} of {self.federation.clients}",
+            f"round {number} of {self.federation.rounds}, client {client + 1} of"
+            f" {self.federation.clients}",
             step=end - per_round,
         )
         self.look()
@@ -77,14 +78,20 @@ class Turns:
         turn = Turn(self.loaded, shared, end - per_round, end, self.federation.proximal)
         try:
             outcome = fine_tune(
-                files, events, self.session.stop_requested, self.threads,
-                loader=self._for_client, callbacks=[turn],
-            )  # fmt: skip
+                files,
+                events,
+                self.session.stop_requested,
+                self.threads,
+                loader=self._for_client,
+                callbacks=[turn],
+            )
             waits = outcome.state == "stopped" and self._has_done(files, end)
             events.append(
-                "status", state="queued" if waits else outcome.state, step=outcome.step,
+                "status",
+                state="queued" if waits else outcome.state,
+                step=outcome.step,
                 message=f"waits for round {number + 1}" if waits else outcome.message,
-            )  # fmt: skip
+            )
         finally:
             events.close()
             _take_off_wrappers(self.loaded)

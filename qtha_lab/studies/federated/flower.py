@@ -3,7 +3,7 @@
 Flower's simulation processes run the same client updates as `rounds`; runs, folders and curves are
 the same. The average is summed in single precision, in the clients' order, so numbers equal those
 of the plain loop up to rounding. Flower requires older releases of typer, rich, packaging and
-protobuf than the tests of this project. Install its extra, `pip install 'qtha-lab[federated]'`, in
+protobuf than the tests of this project. Install its extra, `pip install "qtha-lab[federated]"`, in
 a separate environment.
 
 Source:
@@ -34,7 +34,7 @@ from qtha_lab.studies.federated.client_steps import Turns
 from qtha_lab.studies.federated.folder import ADAPTER, Parties, sent_by
 from qtha_lab.studies.federated.results import summarise
 
-INSTALL = "pip install 'qtha-lab[federated]'"
+INSTALL = 'pip install "qtha-lab[federated]"'
 
 
 def check_flower(federation: Federation) -> None:
@@ -45,8 +45,8 @@ def check_flower(federation: Federation) -> None:
     """
     if importlib.util.find_spec("flwr") is None:
         raise Refusal(
-            f"a federation on Flower needs the package flwr: {INSTALL}, in an environment apart, since it wants older "
-            "releases of typer, rich, packaging and protobuf"
+            f"a federation on Flower needs the package flwr: {INSTALL}, in an environment apart,"
+            " since it wants older releases of typer, rich, packaging and protobuf"
         )
     if federation.angles != "mean":
         raise Refusal(f"Flower averages numbers: angles must be mean, not {federation.angles}")
@@ -92,8 +92,11 @@ def federate_on_flower(
     client.train()(_client_turn)
     threads = max(1, federation.training.threads or 1)
     run_simulation(
-        server, client, federation.clients, backend_config={"client_resources": {"num_cpus": threads, "num_gpus": 0.0}}
-    )  # fmt: skip
+        server,
+        client,
+        federation.clients,
+        backend_config={"client_resources": {"num_cpus": threads, "num_gpus": 0.0}},
+    )
     if ends:
         raise ends[0]
     return summarise(federation, Path(out))
@@ -137,7 +140,13 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
 
 def _client_turn(message: Any, context: Any) -> Any:
     """Run one client update in a Flower process; reply with tensors and row count."""
-    from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict  # pyright: ignore[reportMissingImports]
+    from flwr.app import (
+        ArrayRecord,
+        ConfigRecord,
+        Message,
+        MetricRecord,
+        RecordDict,
+    )  # pyright: ignore[reportMissingImports]
 
     order = message.content["config"]
     number, client = int(order["round"]), int(context.node_config["partition-id"])
@@ -146,10 +155,11 @@ def _client_turn(message: Any, context: Any) -> Any:
     )
     content = RecordDict(
         {
-            "arrays": ArrayRecord(tensors), "metrics": MetricRecord({"num-examples": rows}),
+            "arrays": ArrayRecord(tensors),
+            "metrics": MetricRecord({"num-examples": rows}),
             "end": ConfigRecord({"client": client, "message": end}),
         }
-    )  # fmt: skip
+    )
     return Message(content=content, reply_to=message)
 
 

@@ -52,7 +52,7 @@ from qtha_lab.training.test_evaluation import write_test
 
 Progress = Callable[[Run, Status], None]
 Rounds = Callable[[Parties, int], dict[str, Tensor]]
-"""What plays a round with its number: from the adapter of the round before to the clients' average."""
+"""Function from a round's number and initial adapter to the clients' average."""
 log = logging.getLogger(__name__)
 
 
@@ -167,8 +167,13 @@ class _Server:
     """
 
     def __init__(
-        self, federation: Federation, of: Parties, events: EventLog, look: Callable[[], None], rounds: Rounds | None
-    ) -> None:  # fmt: skip
+        self,
+        federation: Federation,
+        of: Parties,
+        events: EventLog,
+        look: Callable[[], None],
+        rounds: Rounds | None,
+    ) -> None:
         self.federation, self.of, self.events, self.look = federation, of, events, look
         self.turns, self.rounds = Turns(federation, of, events, look), rounds
         self.session = self.turns.session
@@ -185,10 +190,8 @@ class _Server:
             Interrupted: If a stop of the server's run is requested.
         """
         written.write_environment(self.session, self.loaded)
-        load_scorers(
-            of_answers=self.session.training.generate_rows > 0,
-            of_classes=self.loaded.task.kind == "classification",
-        )
+        if self.session.training.generate_rows:
+            load_scorers()
         memory = PeakMemory(self.loaded.model)
         if self.of.rounds_shared() < 0:
             state = get_peft_model_state_dict(self.loaded.model)

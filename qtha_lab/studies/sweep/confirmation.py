@@ -27,7 +27,8 @@ def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int
 
     Example:
         >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": [0.003, 0.01]}, seeds=[0, 1])
-        >>> bests = {n: TrialRecord(n, 0, "complete", {"learning_rate": 0.01}, 4.1, []) for n in ("lora", "qtha")}
+        >>> point = {"learning_rate": 0.01}
+        >>> bests = {n: TrialRecord(n, 0, "complete", point, 4.1, []) for n in ("lora", "qtha")}
         >>> compared = confirmation(sweep, bests)
         >>> [method.label for method in compared.methods], compared.seeds
         (['lora(learning_rate=0.01)', 'qtha(learning_rate=0.01)'], [2, 3, 4])
@@ -58,6 +59,6 @@ def _refuse_other_terms(described: Sweep, terms: list[dict]) -> None:
         for method, other in zip(described.methods, flat, strict=True):
             if name != "training" and other[name] != value:
                 raise Refusal(
-                    f"the best of {described.methods[0].label} has {name} {value}, that of {method.label} {other[name]}: "
-                    "methods are compared at the same"
+                    f"the best of {described.methods[0].label} has {name} {value}, that of"
+                    f" {method.label} {other[name]}: methods are compared at the same"
                 )

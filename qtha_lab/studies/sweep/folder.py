@@ -73,7 +73,8 @@ class SweepDir(ScheduledDir):
         folder = cls(path.resolve())
         if folder.exists and folder.sweep != sweep:
             raise Refusal(
-                f"{folder.path} holds another sweep: name a new folder, or give its sweep more trials with extend"
+                f"{folder.path} holds another sweep: name a new folder, or give its sweep more"
+                " trials with extend"
             )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write(sweep)

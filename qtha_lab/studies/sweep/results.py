@@ -31,15 +31,9 @@ def read_trials(folder: SweepDir) -> list[TrialRecord]:
 
 
 def _record(label: str, trial: optuna.trial.FrozenTrial) -> TrialRecord:
-    attributes = trial.user_attrs if isinstance(trial.user_attrs, dict) else {"runs": None}
-    state, runs = STATES[trial.state.name], attributes.get("runs", [])
-    value, why = trial.values, attributes.get(WHY, "")
-    is_whole = (
-        isinstance(trial.params, dict)
-        and isinstance(runs, list)
-        and all(map(_is_name, runs))
-        and isinstance(why, str)
-    )
+    state, runs = STATES[trial.state.name], trial.user_attrs.get("runs", [])
+    value, why = trial.values, trial.user_attrs.get(WHY, "")
+    is_whole = isinstance(runs, list) and all(map(_is_name, runs)) and isinstance(why, str)
     if state == "complete":
         is_whole &= value is not None and len(value) == 1 and isinstance(value[0], int | float)
     if not is_whole:
@@ -50,8 +44,8 @@ def _record(label: str, trial: optuna.trial.FrozenTrial) -> TrialRecord:
         state=state,
         point=dict(trial.params),
         value=value[0] if state == "complete" and value else None,
-        runs=list(runs or ()),
-        message=why or "",
+        runs=runs,
+        message=why,
     )
 
 

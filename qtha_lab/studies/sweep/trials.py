@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import (
     queue as slots,
@@ -48,7 +49,10 @@ class Trials:
         records = self.records()
         states = [record.state for record in records]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        return f"<sweep {self.folder.path.name}: {self.state}; {len(records)} of {self.planned} trials: {counts}>"
+        return (
+            f"<sweep {self.folder.path.name}: {self.state}; {len(records)} of {self.planned}"
+            f" trials: {counts}>"
+        )
 
     @property
     def sweep(self) -> Sweep:
@@ -77,6 +81,7 @@ class Trials:
         """Return all trials so far, method by method, from the journal."""
         if not self.folder.journal.exists():
             return []
+        require_extra("sweep", "A sweep", "optuna")
         from qtha_lab.studies.sweep.results import read_trials
 
         return read_trials(self.folder)
@@ -258,5 +263,6 @@ def start(folder: SweepDir, on: str | None = None) -> Trials:
     Raises:
         Refusal: If a scheduler process already runs for this sweep.
     """
+    require_extra("sweep", "A sweep", "optuna")
     drivers.start("qtha_lab.studies.sweep.scheduler", folder, on)
     return Trials(folder.path)

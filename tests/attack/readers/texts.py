@@ -129,7 +129,7 @@ def labels(text: str) -> None:
     from qtha_lab import Experiment
     from qtha_lab.core.errors import Refusal
     from qtha_lab.experiment import phases as stages
-    from qtha_lab.tasks.client_shards import Share
+    from qtha_lab.tasks.client_shards import ClientShare
 
     refusals = []
     for read in (
@@ -139,7 +139,7 @@ def labels(text: str) -> None:
         lambda: Experiment(training={"report_to": text}),
         lambda: Experiment(name=text, model=text).check(),
         lambda: stages.written(text),
-        lambda: Share.parse(text),
+        lambda: ClientShare.parse(text),
     ):
         try:
             read()

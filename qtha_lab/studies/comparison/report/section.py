@@ -50,11 +50,14 @@ class Section:
         """Return the section as data; figures become their findings and numbers."""
         figures = [
             {
-                "name": figure.name, "title": figure.title, "finding": figure.alt, "caption": figure.caption,
+                "name": figure.name,
+                "title": figure.title,
+                "finding": figure.alt,
+                "caption": figure.caption,
                 **_plain(figure.table),
             }
             for figure in self.figures
-        ]  # fmt: skip
+        ]
         parts = {"parts": [part.plain() for part in self.parts]} if self.parts else {}
         return {
             "name": self.name,
