@@ -1,6 +1,8 @@
-"""What a comparison whose runs have all ended costs to go on with: its runs listed and understood, and its summary written.
+"""What a comparison whose runs have all ended costs to go on with: its runs listed and understood,
+and its summary written.
 
-Processor seconds in this process, so that a neighbour disturbs little; the runs trained nothing, and have no losses of
+Processor seconds in this process, so that a neighbour disturbs little; the runs trained nothing,
+and have no losses of
 single test rows, of which a real summary makes its intervals.
 """
 
@@ -30,8 +32,10 @@ def bench_compare(counts: Iterable[int] = (90, 300), rounds: int = 3) -> dict[st
         rounds: Calls on each; the first one finds no index of the folder.
 
     Returns:
-        `machine`, `commit`, and under `rows` one entry for each count: `runs`, and CPU seconds, `first` until all runs
-        are known where there is no index, `listed` the median of that in the other calls, and `summary`, what comes after.
+        `machine`, `commit`, and under `rows` one entry for each count: `runs`, and CPU seconds,
+        `first` until all runs
+        are known where there is no index, `listed` the median of that in the other calls, and
+        `summary`, what comes after.
 
     Raises:
         Refusal: If a count is no multiple of fifteen, or there are fewer than two rounds.

@@ -30,7 +30,9 @@ from qtha_lab.simulators import expval_z
 from qtha_lab.simulators.engine_selection import engine_of
 
 WORKER = Path(peers_.__file__).with_name("worker.py")
-TURN_SECONDS = 0.2  # of a turn at least: a processor that rested is slow for the first hundred milliseconds; as in `worker`
+# of a turn at least: a processor that rested is slow for the first hundred milliseconds; as in
+# `worker`
+TURN_SECONDS = 0.2
 PATIENCE = 240.0  # seconds for one answer of a peer, at least; imports and compilation take some
 
 Kind = Literal["forward", "backward"]
@@ -105,7 +107,10 @@ class EngineContender:
         self.arrays["params"] = self.arrays["params"].flatten()
 
     def time(self, kind: Kind) -> float:
-        """Seconds of values alone, or of values and both gradients: the mean over a turn, but for its first call."""
+        """Seconds of values alone, or of values and both gradients.
+
+        The mean over a turn, but for its first call.
+        """
         call = self._forward if kind == "forward" else functools.partial(self._backward, "grads")
         call()  # finds caches and threads as another contender has left them
         calls, start = 0, time.perf_counter()
@@ -239,7 +244,8 @@ def peer_python(name: str, pythons: Mapping[str, Path]) -> Path | None:
 def open_peers(
     names: list[str], threads: int, pythons: Mapping[str, Path], patience: float = PATIENCE
 ) -> tuple[list[PeerContender], dict[str, str]]:
-    """Start peers, that may take `patience` seconds for an answer; also why some are missing, by name.
+    """Start peers, that may take `patience` seconds for an answer; also why some are missing, by
+    name.
 
     Raises:
         ValueError: If a peer is unknown.

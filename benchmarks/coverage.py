@@ -1,6 +1,8 @@
-"""Error and power of the interval of `compare.paired` on the variances and residuals of recorded runs.
+"""Error and power of the interval of `compare.paired` on the variances and residuals of recorded
+runs.
 
-Reads the packed runs of `data/results`; trains nothing. Under no effect an interval of 95 % should exclude zero in 5 % of
+Reads the packed runs of `data/results`; trains nothing. Under no effect an interval of 95 % should
+exclude zero in 5 % of
 draws, and the intervals of a family of seven claims together in no more.
 """
 
@@ -79,7 +81,8 @@ def bench_coverage(
         on_case: Called with the name of each part as it begins.
 
     Returns:
-        `machine`, `commit`, `draws`; `variances`, medians for each comparison; `cases`, the error for each number of
+        `machine`, `commit`, `draws`; `variances`, medians for each comparison; `cases`, the error
+        for each number of
         seeds and both kinds of draws; `power`.
     """
     before, random = conditions(), np.random.default_rng(0)
@@ -97,9 +100,14 @@ def bench_coverage(
             {"draws": "recorded", "seeds": count, **_resampled(tables, count, draws, random)}
         )
     return {
-        "benchmark": "coverage", **before, "draws": draws, "claims": len(tables),
-        "variances": list(_by_measurement(tables)), "cases": cases, "power": _power(tables, draws, random),
-    }  # fmt: skip
+        "benchmark": "coverage",
+        **before,
+        "draws": draws,
+        "claims": len(tables),
+        "variances": list(_by_measurement(tables)),
+        "cases": cases,
+        "power": _power(tables, draws, random),
+    }
 
 
 def recorded(name: str) -> Iterator[Recorded]:
@@ -185,7 +193,8 @@ def shown_before(
 ) -> Float[np.ndarray, " draws"]:
     """Tell if the interval of version 0.3.0 excludes zero.
 
-    That took t of the seeds alone times the error of a bootstrap of seeds and rows, here its exact value.
+    That took t of the seeds alone times the error of a bootstrap of seeds and rows, here its exact
+    value.
 
     Source:
         Owen 2007, arXiv:0712.1111, section 3.
@@ -216,7 +225,10 @@ def _normal(
 def _resampled(
     tables: Sequence[Recorded], seeds: int, draws: int, random: np.random.Generator
 ) -> dict[str, float]:
-    """Errors on recorded rows and residuals: of each claim alone, and of the first seven of a comparison."""
+    """Errors on recorded rows and residuals.
+
+    Of each claim alone, and of the first seven of a comparison.
+    """
     alone, families = [], []
     for _, group in groupby(tables, key=lambda table: table.measurement):
         claims = [table.gaps for table in group][:FAMILY]
@@ -239,7 +251,8 @@ def resampled(
 ) -> Iterator[Float[np.ndarray, "draws claims seeds rows"]]:
     """Yield tables without an effect, of claims that share their draws as they share recorded runs.
 
-    Effects of seeds are normal with the recorded covariance between claims, since few seeds were recorded. Effects of
+    Effects of seeds are normal with the recorded covariance between claims, since few seeds were
+    recorded. Effects of
     rows and the rest are recorded ones, drawn with replacement.
 
     Args:
@@ -277,10 +290,12 @@ def _scaled(gaps: np.ndarray) -> list[np.ndarray]:
 def _summary(alone: Sequence[float], families: Sequence[float]) -> dict[str, float]:
     """Means and ends over claims and families."""
     return {
-        "claim": float(np.mean(alone)), "claim_least": float(min(alone)), "claim_most": float(max(alone)),
+        "claim": float(np.mean(alone)),
+        "claim_least": float(min(alone)),
+        "claim_most": float(max(alone)),
         "family": float(np.mean(families)) if families else float("nan"),
         "family_most": float(max(families)) if families else float("nan"),
-    }  # fmt: skip
+    }
 
 
 def _power(tables: Sequence[Recorded], draws: int, random: np.random.Generator) -> dict[str, float]:
@@ -314,9 +329,14 @@ def _by_measurement(tables: Sequence[Recorded]) -> Iterator[dict[str, Any]]:
 def rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row for each number of seeds and kind of draws: errors in percent."""
     heading = (
-        "draws", "seeds", "error of a claim", "least and most of a claim", "error of a family of 7", "most of a family",
+        "draws",
+        "seeds",
+        "error of a claim",
+        "least and most of a claim",
+        "error of a family of 7",
+        "most of a family",
         "error of a claim, version 0.3.0",
-    )  # fmt: skip
+    )
     return [heading, *map(_row, figures["cases"])]
 
 
@@ -349,17 +369,19 @@ def power_sentence(figures: dict[str, Any]) -> str:
     if not power:
         return ""
     return (
-        f"A true difference of {EFFECT} nat is shown by {EFFECT_SEEDS} seeds on {EFFECT_ROWS} rows among {FAMILY} claims in "
-        f"{power['now']:.0%} of draws, and by the rule of version 0.3.0 in {power['before']:.0%}."
+        f"A true difference of {EFFECT} nat is shown by {EFFECT_SEEDS} seeds on {EFFECT_ROWS} rows"
+        f" among {FAMILY} claims in {power['now']:.0%} of draws, and by the rule of version 0.3.0"
+        f" in {power['before']:.0%}."
     )
 
 
 def markdown(figures: dict[str, Any]) -> str:
     """Return the tables of the page."""
     return (
-        f"{figures['claims']} printed claims, {figures['draws']:,} tables of each. *Normal* draws have the variances of the "
-        "recorded runs, and families of independent claims. *Recorded* draws have recorded rows and residuals, and families of "
-        "claims that share seeds and rows. Error: share of 95 % intervals that exclude zero without an effect.\n\n"
-        f"{pipes(rows(figures))}\n\n{power_sentence(figures)}\n\nMedians over the claims of a comparison, in nats:\n\n"
-        f"{pipes(variance_rows(figures))}\n"
+        f"{figures['claims']} printed claims, {figures['draws']:,} tables of each. *Normal* draws"
+        " have the variances of the recorded runs, and families of independent claims. *Recorded*"
+        " draws have recorded rows and residuals, and families of claims that share seeds and"
+        " rows. Error: share of 95 % intervals that exclude zero without an"
+        f" effect.\n\n{pipes(rows(figures))}\n\n{power_sentence(figures)}\n\nMedians over the"
+        f" claims of a comparison, in nats:\n\n{pipes(variance_rows(figures))}\n"
     )

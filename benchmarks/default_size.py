@@ -1,6 +1,7 @@
 """Measure whether QTHA at its default size learns: held against the frozen model and LoRA of r = 2.
 
-Each method is tuned over four rates on the evaluation rows of one seed. The best rate is trained with three fresh seeds.
+Each method is tuned over four rates on the evaluation rows of one seed. The best rate is trained
+with three fresh seeds.
 Finished runs are kept, so the command goes on where it was stopped.
 """
 
@@ -36,7 +37,10 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def write_two_classes(path: Path) -> Path:
-    """Write a task file of one's own: definitions of animals and of artefacts, from the shipped task supersense."""
+    """Write a task file of one's own.
+
+    Definitions of animals and of artefacts, from the shipped task supersense.
+    """
     task = load_task("supersense", train_rows=None)
     rows = [
         {"text": row["text"], "label": row["label"].removeprefix("noun.")}
@@ -111,8 +115,16 @@ def _mean(entries: list[dict[str, Any]], name: str) -> float | None:
 
 
 HEADING = (
-    "case", "method", "parameters", "rate", "seeds", "frozen, eval. loss", "eval. loss", "test loss", "accuracy",
-)  # fmt: skip
+    "case",
+    "method",
+    "parameters",
+    "rate",
+    "seeds",
+    "frozen, eval. loss",
+    "eval. loss",
+    "test loss",
+    "accuracy",
+)
 
 
 def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -122,19 +134,24 @@ def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
         HEADING,
         *(
             (
-                row["case"], f"`{row['method']}`", f"{row['trainable']:,}", f"{row['rate']:g}", str(row["seeds"]),
+                row["case"],
+                f"`{row['method']}`",
+                f"{row['trainable']:,}",
+                f"{row['rate']:g}",
+                str(row["seeds"]),
                 *("" if row[name] is None else f"{row[name]:.3f}" for name in numbers),
             )
             for row in figures["rows"]
         ),
-    ]  # fmt: skip
+    ]
 
 
 def markdown(figures: dict[str, Any]) -> str:
     """The table for a page, with the command that made it."""
     rates = ", ".join(f"{rate:g}" for rate in RATES)
     return (
-        f"`qtha-lab bench default-size`, commit {figures['commit']}. The rate of each method is the best of {rates} on the "
-        f"evaluation rows of seed {TUNED_ON}; seeds {', '.join(map(str, SEEDS))} confirm it. Losses are in nats.\n\n"
-        f"{pipes(table(figures))}\n"
+        f"`qtha-lab bench default-size`, commit {figures['commit']}. The rate of each method is the"
+        f" best of {rates} on the evaluation rows of seed {TUNED_ON}; seeds"
+        f" {', '.join(map(str, SEEDS))} confirm it. Losses are in"
+        f" nats.\n\n{pipes(table(figures))}\n"
     )

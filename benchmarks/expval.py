@@ -1,4 +1,7 @@
-"""Where the time of one `expval_z` with gradients goes: the engine, its passes alone, autograd, checks."""
+"""Where the time of one `expval_z` with gradients goes.
+
+The engine, its passes alone, autograd, checks.
+"""
 
 import statistics
 import time
@@ -10,7 +13,8 @@ from benchmarks.machine import conditions
 from benchmarks.reporting import pipes
 from benchmarks.turns import between
 
-CALLS = 400  # of each part in a turn, at most; the first are slow, after another part has had the caches
+# of each part in a turn, at most; the first are slow, after another part has had the caches
+CALLS = 400
 TURN_SECONDS = 0.2  # of a part with fewer calls
 ROWS = {
     "whole": "expval_z with gradients",
@@ -43,8 +47,9 @@ def markdown(figures: dict[str, Any]) -> str:
     """The table of docs/engines.md."""
     of, threads = figures["settings"], figures["machine"]["torch_threads"]
     caption = (
-        f"{of['n_qubits']} qubits, {of['n_layers']} layers, batch {of['batch']}, medians of {of['rounds']} turns, "
-        f"with the interval of 95 % of such a median; {threads} thread{'s' * (threads > 1)}"
+        f"{of['n_qubits']} qubits, {of['n_layers']} layers, batch {of['batch']}, medians of"
+        f" {of['rounds']} turns, with the interval of 95 % of such a median; {threads}"
+        f" thread{'s' * (threads > 1)}"
     )
     return f"{caption}\n\n{pipes([('part', 'µs'), *rows(figures)])}\n"
 
@@ -69,10 +74,14 @@ def bench_expval(
         graph: Whether the same is measured inside a graph of torch.compile.
 
     Returns:
-        `machine`, `commit`, `settings`, and under `parts` microseconds: `whole`; `engine`, engine cpu's own work
-        without autograd; `kernel`, its compiled walk there and back; `passes` and `angles`, the passes of that alone
-        and the making of angles alone, by the threads' CPU time; `autograd`, a Function of as many tensors that computes nothing; `rest`, what is
-        left, the checks and the way in and out; `no_gradients`, values alone; `graph`. All turns in seconds under
+        `machine`, `commit`, `settings`, and under `parts` microseconds: `whole`; `engine`, engine
+        cpu's own work
+        without autograd; `kernel`, its compiled walk there and back; `passes` and `angles`, the
+        passes of that alone
+        and the making of angles alone, by the threads' CPU time; `autograd`, a Function of as many
+        tensors that computes nothing; `rest`, what is
+        left, the checks and the way in and out; `no_gradients`, values alone; `graph`. All turns in
+        seconds under
         `parts_all`.
     """
     import torch

@@ -1,6 +1,7 @@
 """How many samples of a batch a contender is timed on, so that it stays within its budget.
 
-Tries few, extrapolates, tries more: a peer may be ten thousand times as slow as another, and one that
+Tries few, extrapolates, tries more: a peer may be ten thousand times as slow as another, and one
+that
 is not stopped in time fills the memory.
 """
 
@@ -42,7 +43,10 @@ class Fitting:
         self.known: dict[tuple[str, int, int], Known] = {}
 
     def rounds(self, contender: Contender, row: Row) -> int:
-        """How many turns to take: as many as asked for, or fit the budget, and not below the least."""
+        """How many turns to take.
+
+        As many as asked for, or fit the budget, and not below the least.
+        """
         seconds = self.known[self._place(contender, row)].seconds
         fitting = int(self.grid.seconds / (1.5 * seconds)) - 1
         return max(min(self.grid.rounds, fitting), min(self.grid.rounds, LEAST_ROUNDS))
@@ -101,7 +105,8 @@ class Fitting:
     def allowed(self, known: Known, batch: int) -> int:
         """How many samples to try next: more by powers of two, while time and memory allow it.
 
-        Few samples cost more each than many, so who is below the longest turn is tried on twice as many.
+        Few samples cost more each than many, so who is below the longest turn is tried on twice as
+        many.
         """
         free = MEMORY_SHARE * psutil.virtual_memory().available
         fitting = min(GROWTH, free / max(known.peak_bytes, 1))
@@ -114,7 +119,10 @@ class Fitting:
         return min(known.samples * 2 ** max(1, int(math.log2(min(repeats, fitting)))), batch)
 
     def too_much(self, known: Known, batch: int, samples: int) -> str:
-        """Why a contender is not tried on a larger batch of a circuit it has run; empty if it is."""
+        """Why a contender is not tried on a larger batch of a circuit it has run.
+
+        Empty if it is.
+        """
         if known.first_seconds > self.grid.longest_first:
             return f"its first call of a shape takes {known.first_seconds:.0f} s"
         if batch > AGAIN and samples <= known.samples:
@@ -129,7 +137,9 @@ class Fitting:
 
 
 def _peak(contender: Contender, call: Callable[[], Any]) -> tuple[Any, int | None]:
-    """What a call gives, and the bytes that the contender's process held at most beyond those of before, if known."""
+    """What a call gives, and the bytes that the contender's process held at most beyond those of
+    before, if known.
+    """
     forget_peak_memory(contender.process)
     before, answer = memory_bytes(contender.process), call()
     peak = peak_memory_bytes(contender.process)

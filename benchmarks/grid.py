@@ -16,8 +16,10 @@ QUICK = {"qubits": (4, 8), "layers": (4,), "batches": (64, 2048), "rounds": 3, "
 class Grid:
     """What is to be measured, in this order of layers, then qubits, then batches.
 
-    `seconds` is the budget of one contender in one case; after `minutes` no case is begun. Whoever compiles for every
-    shape, and took more than `longest_first` seconds for a first call, is not asked for a larger batch.
+    `seconds` is the budget of one contender in one case; after `minutes` no case is begun. Whoever
+    compiles for every
+    shape, and took more than `longest_first` seconds for a first call, is not asked for a larger
+    batch.
 
     Raises:
         ValueError: If a size is too small to be checked or timed.
@@ -44,7 +46,10 @@ class Grid:
 
     @property
     def patience(self) -> float:
-        """Seconds for one answer of a peer: a larger shape may compile longer than the one that was tried."""
+        """Seconds for one answer of a peer.
+
+        A larger shape may compile longer than the one that was tried.
+        """
         return max(PATIENCE, 2 * self.longest_first)
 
     @property

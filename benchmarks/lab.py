@@ -1,4 +1,5 @@
-"""A notebook open in a real JupyterLab, in headless Chromium, for benches that use it as a person does.
+"""A notebook open in a real JupyterLab, in headless Chromium, for benches that use it as a person
+does.
 
 The browser is that of the tests, which a checkout has beside this folder.
 """
@@ -18,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def open_notebook(
     cells: Iterable[str], notebook: Path, *, size: tuple[int, int] = (1400, 1000), **env: str
 ) -> Iterator[tuple[Any, Path]]:
-    """The `Lab` of the tests' `support.jupyter_browser`, and the home folder of its server, whose log is there.
+    """The `Lab` of the tests' `support.jupyter_browser`, and the home folder of its server, whose
+    log is there.
 
     Args:
         cells: The source of each.

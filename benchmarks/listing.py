@@ -1,6 +1,7 @@
 """How long the table of a folder of runs takes, stage by stage, with its index and without it.
 
-Seconds of the processor in this process, so that a neighbour disturbs little; the folder is made anew and deleted.
+Seconds of the processor in this process, so that a neighbour disturbs little; the folder is made
+anew and deleted.
 """
 
 import statistics
@@ -15,7 +16,7 @@ from benchmarks.many_runs import make_runs
 from benchmarks.reporting import pipes
 from qtha_lab.experiment.run_directory import index, record
 from qtha_lab.runs.run import list_runs
-from qtha_lab.runs.table.columns import text, worth_showing
+from qtha_lab.runs.table.columns import column_text, worth_showing
 from qtha_lab.runs.table.rows import rows
 from qtha_lab.runs.table.table import query
 
@@ -26,7 +27,8 @@ def bench_list(count: int = 10_000, rounds: int = 5) -> dict[str, Any]:
     """Time each stage `rounds` times, and the reading of every directory once.
 
     Returns:
-        `machine`, `commit`, `runs`, `rounds` and `stages`: the median processor seconds of each by its name.
+        `machine`, `commit`, `runs`, `rounds` and `stages`: the median processor seconds of each by
+        its name.
     """
     load_before = load()
     with tempfile.TemporaryDirectory() as place:
@@ -61,7 +63,9 @@ def _stages(folder: Path) -> dict[str, float]:
     sorting, _ = _seconds(lambda: query(listed, "", SORT))
     grouping, _ = _seconds(lambda: query(listed, "", "", "seeds"))
     names = worth_showing(chosen)
-    printing, _ = _seconds(lambda: [[text(row, name) for name in names] for row in chosen[:100]])
+    printing, _ = _seconds(
+        lambda: [[column_text(row, name) for name in names] for row in chosen[:100]]
+    )
     return {
         "list": listing, "rows": rowing, "filter": filtering, "sort by two": sorting,
         "group seeds": grouping, "a hundred rows as text": printing,

@@ -74,7 +74,10 @@ def package_versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with "+" if tracked files other than documents differ from it; None outside of one."""
+    """The checkout's commit, with "+" if tracked files other than documents differ from it.
+
+    None outside of one.
+    """
     changed = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)docs")
     at = _git("rev-parse", "HEAD")
     return at and at + "+" * bool(changed)

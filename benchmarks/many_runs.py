@@ -1,6 +1,8 @@
-"""Thousands of run directories in seconds, as workers leave them, for whoever measures or tests lists of runs.
+"""Thousands of run directories in seconds, as workers leave them, for whoever measures or tests
+lists of runs.
 
-They trained nothing: descriptions differ in method, learning rate and seed, and results are drawn from a seeded chance.
+They trained nothing: descriptions differ in method, learning rate and seed, and results are drawn
+from a seeded chance.
 """
 
 import dataclasses
@@ -8,10 +10,10 @@ import json
 import random
 from pathlib import Path
 
-from qtha_lab.experiment import Comparison, Experiment, editions
+from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.index import Index
-from qtha_lab.experiment.run_directory.record import Record, read, stamp
+from qtha_lab.experiment.run_directory.record import Record, read_record, stamp
 
 METHODS = ("lora(r=2)", "lora(r=8)", "qtha(r=4,waist=16)", "qtha(r=8,waist=64)")
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -31,9 +33,15 @@ def make_runs(folder: Path, count: int) -> list[str]:
         rate, seed = RATES[number // SEEDS % len(RATES)], number % SEEDS
         loss = round(4 + abs(chance.gauss(0, 0.3)) + abs(rate - 0.01), 4)
         summary = {
-            "state": "finished", "steps": 20, "trainable_parameters": 7680, "learning_rate": rate,
-            "eval_loss": loss, "train_loss": loss - 0.1, "wall_seconds": 12.5, "adapter_bytes": 31_000,
-        }  # fmt: skip
+            "state": "finished",
+            "steps": 20,
+            "trainable_parameters": 7680,
+            "learning_rate": rate,
+            "eval_loss": loss,
+            "train_loss": loss - 0.1,
+            "wall_seconds": 12.5,
+            "adapter_bytes": 31_000,
+        }
         name = f"20261125-{number // 3600:02d}{number // 60 % 60:02d}{number % 60:02d}-tiny-qa-{method[:4]}-s{seed}-{number:04x}"
         files = RunDir(folder / name)
         files.path.mkdir(parents=True)
@@ -43,7 +51,7 @@ def make_runs(folder: Path, count: int) -> list[str]:
         files.events.write_text(_events(loss))
         files.summary.write_text(json.dumps(summary))
         if key not in patterns:
-            patterns[key] = text, read(files)
+            patterns[key] = text, read_record(files)
         records[name] = dataclasses.replace(
             patterns[key][1], stamp=stamp(files.path), summary=summary
         )
@@ -52,32 +60,54 @@ def make_runs(folder: Path, count: int) -> list[str]:
 
 
 def make_comparison(comparison: Comparison, folder: Path) -> None:
-    """Make the finished runs of a comparison in its folder, as `compare` finds them where all have ended."""
+    """Make the finished runs of a comparison in its folder, as `compare` finds them where all have
+    ended.
+    """
     chance = random.Random(0)
     for experiment in comparison.experiments():
         files, method = RunDir.create(experiment, folder / "runs"), experiment.method
         loss = round(4 + abs(chance.gauss(0, 0.3)), 4)
         files.events.write_text(_events(loss))
         summary = {
-            "run_id": files.path.name, "model": experiment.model, "task": experiment.task, "method": method.name,
-            "label": method.label, "seed": experiment.seed, "state": "finished", "steps": 20,
-            "trainable_parameters": 7680, "learning_rate": method.learning_rate, "eval_loss_start": 6.0,
-            "eval_loss": loss, "test_loss": loss + 0.1, "train_loss": loss - 0.1, "wall_seconds": 12.5,
-            "peak_memory_bytes": 2**29, "adapter_bytes": 31_000, "seconds_per_step": 0.5,
-        }  # fmt: skip
+            "run_id": files.path.name,
+            "model": experiment.model,
+            "task": experiment.task,
+            "method": method.name,
+            "label": method.label,
+            "seed": experiment.seed,
+            "state": "finished",
+            "steps": 20,
+            "trainable_parameters": 7680,
+            "learning_rate": method.learning_rate,
+            "eval_loss_start": 6.0,
+            "eval_loss": loss,
+            "test_loss": loss + 0.1,
+            "train_loss": loss - 0.1,
+            "wall_seconds": 12.5,
+            "peak_memory_bytes": 2**29,
+            "adapter_bytes": 31_000,
+            "seconds_per_step": 0.5,
+        }
         files.summary.write_text(json.dumps(summary))
 
 
 def _described(method: str, rate: float, seed: int) -> str:
     with_rate = method.replace(")", f",learning_rate={rate})")
-    return editions.record(Experiment(method=with_rate, seed=seed, training={"steps": 20}))
+    return Experiment(method=with_rate, seed=seed, steps=20).to_yaml()
 
 
 def _events(loss: float) -> str:
     train = [
-        {"t": 1.0 + s, "kind": "train", "step": s, "loss": loss + 1 / s, "learning_rate": 0.01, "seconds": 0.5}
+        {
+            "t": 1.0 + s,
+            "kind": "train",
+            "step": s,
+            "loss": loss + 1 / s,
+            "learning_rate": 0.01,
+            "seconds": 0.5,
+        }
         for s in range(1, 21)
-    ]  # fmt: skip
+    ]
     ends = [("running", 0, 1.0), ("finished", 20, 30.0)]
     begin, end = (
         {"t": t, "kind": "status", "state": state, "step": step, "message": ""}

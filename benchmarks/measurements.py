@@ -1,12 +1,19 @@
-"""What our own measurements came to: from the folders that `qtha-lab compare` wrote, reports, packed runs and tables.
+"""What our own measurements came to: from the folders that `qtha-lab compare` wrote, reports,
+packed runs and tables.
 
-    qtha-lab compare data/measurements/tiny-qa.yaml --out out/measurements/tiny-qa      hours, resumable
-    python benchmarks/measurements.py tiny-qa                                           write what it came to
-    python benchmarks/measurements.py tiny-qa --unpack                                  its runs, back to out/measurements
+    qtha-lab compare data/measurements/tiny-qa.yaml --out out/measurements/tiny-qa      hours,
+    resumable
+    python benchmarks/measurements.py tiny-qa                                           write what
+    it came to
+    python benchmarks/measurements.py tiny-qa --unpack                                  its runs,
+    back to out/measurements
 
-`data/results/NAME` gets the report (`report.html`, `report.json`) and the runs without their weights and the records of single
-steps (`runs.tar.xz`), from which the report can be written again and the comparison goes on; `docs/results/NAME.md` gets the table.
-What is said of the runs is worked out anew each time; the packed runs stay the same file as long as they are the same runs.
+`data/results/NAME` gets the data of the report (`report.json`) and the runs without their weights
+and the records of single
+steps (`runs.tar.xz`), from which the report can be written again and the comparison goes on;
+`docs/results/NAME.md` gets the table.
+What is said of the runs is worked out anew each time; the packed runs stay the same file as long as
+they are the same runs.
 """
 
 from __future__ import annotations
@@ -24,13 +31,12 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.model_task_pairs import Cell
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
-from qtha_lab.studies.comparison import report
 from qtha_lab.studies.comparison.claims import Claim, claims
-from qtha_lab.studies.comparison.contenders import records
+from qtha_lab.studies.comparison.contenders import contender_records
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.report import Report
 from qtha_lab.studies.comparison.report.contents import Compared
-from qtha_lab.studies.comparison.report.sections import rounding_at
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.summary import summary_of
 
@@ -40,17 +46,16 @@ RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
 PACKED = "runs.tar.xz"
 KEPT_OF_A_TUNING = ("sweep.yaml", "journal.log")
 SAID = ("comparison.yaml", "summary.json")  # of the runs, and no part of them
-KEPT = (*SAID, "lineup.json")
+KEPT = (*SAID, "lineup.json", "seconds_per_step.json")
 KEPT_OF_A_RUN = (
     "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json", "test.json",
 )  # fmt: skip
 STEP = b'"kind": "train"'  # of the events: nine in ten, and no report reads them
 LARGE = "lora(r=8)"
-LEAST_FLOOR = 0.00005  # that four places show
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (
-    "Intervals of a column hold together with 95 %, and p is theirs: below 0.05 where the interval excludes zero. "
-    "*Rounding* is what it alone makes of the difference: the same seed, the adapter's start moved by one unit in the last place."
+    "Intervals of a column hold simultaneously with 95 %, and p is below 0.05 where the interval"
+    " excludes zero. Differences within the margin of ±0.02 nat are equivalent."
 )
 
 
@@ -66,8 +71,7 @@ def write(name: str, folder: Path) -> None:
     """
     out = RESULTS / name
     say_anew(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
-    report(folder, out)
-    (out / "report.ipynb").unlink()  # it reads the runs, which are packed
+    write_json(out / "report.json", Report.of(folder).plain())
     if not holds(out / PACKED, folder):
         pack(folder, out / PACKED)
     PAGES.mkdir(parents=True, exist_ok=True)
@@ -87,19 +91,22 @@ def say_anew(folder: Path, rates_from: str = "") -> None:
         place.write(comparison)
     repeats = [
         entry(run, status)
-        for run in list_runs(place.moved_starts)[::-1]
+        for run in list_runs(place.perturbed_dir)[::-1]
         if (status := run.status()).ended
     ]
-    lineup = before.summary.get("lineup") or records(comparison, comparison.lineup())
-    summary = summary_of(
-        comparison, lineup, before.summary["runs"], before.runs.values(), repeats, before.summary["expected"],
-    )  # fmt: skip
+    stored = before.summary.get("contenders") or before.summary.get("lineup")  # packed before 0.3.0
+    contenders = stored or contender_records(comparison, comparison.contenders())
+    ended, expected = before.runs.values(), before.summary["expected"]
+    summary = summary_of(comparison, contenders, before.summary["runs"], ended, repeats, expected)
     if summary != before.summary:
         write_json(place.summary, summary)
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Keep what reports read of a comparison and its runs; always the same bytes of the same files."""
+    """Keep what reports read of a comparison and its runs.
+
+    Always the same bytes of the same files.
+    """
     with tarfile.open(archive, "w:xz", preset=9) as packed:
         for name, content in _contents(folder):
             entry = tarfile.TarInfo(name)
@@ -145,7 +152,10 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def page(name: str, compared: Compared) -> str:
-    """A measurement as Markdown: where it comes from, a row for each method, and who is ahead of the larger LoRA."""
+    """A measurement as Markdown.
+
+    Where it comes from, a row for each method, and who is ahead of the larger LoRA.
+    """
     seeds = compared.comparison.seeds
     planned = Comparison.from_yaml(FILES / f"{name}.yaml").seeds
     fewer = f" --seeds {','.join(map(str, seeds))}" if seeds != planned else ""
@@ -155,18 +165,21 @@ def page(name: str, compared: Compared) -> str:
     tried = f"rates {rates}" if rates else stated
     ended = f"{len(compared.entries)} of {compared.summary['expected']}"
     origin = (
-        f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}{fewer}`  \n"
-        f"{ended} runs, seeds {min(seeds)} to {max(seeds)}, {tried}; the whole report is `data/results/{name}/report.html`"
+        f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}{fewer}` "
+        f" \n{ended} runs, seeds {min(seeds)} to {max(seeds)}, {tried}; the whole report: `python"
+        f" -m benchmarks.measurements {name} --unpack`, then `qtha-lab report"
+        f" out/measurements/{name}`"
     )
     large = against(compared, LARGE)
     parts = [*_parts(compared.parts)]
-    rounding = [sentence] if (sentence := rounding_at(compared)) else []
+    rounding = [note for note in compared.summary["notes"] if note.startswith("Rounding noise")]
     said = [*_sentences(compared, large), RULES, *rounding]
     return "\n".join([origin, "", *_table(compared, large), "", "\n\n".join(said), *parts, ""])
 
 
 def against(compared: Compared, reference: str) -> dict[str, Claim]:
-    """The methods of at most `SMALL_SHARE` of the reference's parameters against it, as a family of claims of its own.
+    """The methods of at most `SMALL_SHARE` of the reference's parameters against it, as a family of
+    claims of its own.
 
     Args:
         compared: A comparison of one model and task.
@@ -178,7 +191,7 @@ def against(compared: Compared, reference: str) -> dict[str, Claim]:
     small = _small(groups, reference)
     pairs = {Cell.of(compared.best[0]): [(name, reference) for name in small]}
     items = read_items(compared.runs.values())
-    found = claims(compared.best, pairs, items, compared.summary.get("rounding") or {})
+    found = claims(compared.best, pairs, items, margin=compared.comparison.margin)
     return {claim.first: claim for claim in found}
 
 
@@ -195,10 +208,10 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
     whole = groups.get(LARGE, [{}])[0].get("trainable_parameters")
     names = compared.names
     yield (
-        f"| method | trained parameters | rate | test loss | − {names[first]} | p | rounding "
-        f"| − {names.get(LARGE, LARGE)}, of the small | p | rounding |"
+        f"| method | trained parameters | rate | test loss | − {names[first]} | p | verdict "
+        f"| − {names.get(LARGE, LARGE)}, of the small | p | verdict |"
     )
-    yield "|---|---:|---:|---:|---|---:|---:|---|---:|---:|"
+    yield "|---|---:|---:|---:|---|---:|---|---|---:|---|"
     for name, entries in groups.items():
         count = entries[0]["trainable_parameters"]
         share = f" ({100 * count / whole:.1f} %)" if whole else ""
@@ -208,7 +221,7 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
             f"{count:,}{share}",
             f"{entries[0]['learning_rate']:g}",
             f"{fmean(entry['test_loss'] for entry in entries):.3f}",
-            *(tell(claim) for claim in claims for tell in (_difference, _p, _floor)),
+            *(tell(claim) for claim in claims for tell in (_difference, _p, _verdict)),
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -219,11 +232,11 @@ def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         return
     yield from (
         "",
-        "| part of QTHA | adds, in nats of test loss | p | rounding |",
-        "|---|---|---:|---:|",
+        "| part of QTHA | adds, in nats of test loss | p | verdict |",
+        "|---|---|---:|---|",
     )
     for row in rows:
-        yield f"| {row['part']} | {_difference(row)} | {_p(row)} | {_floor(row)} |"
+        yield f"| {row['part']} | {_difference(row)} | {_p(row)} | {_verdict(row)} |"
 
 
 def _difference(claim: dict[str, Any] | None) -> str:
@@ -231,7 +244,7 @@ def _difference(claim: dict[str, Any] | None) -> str:
     if claim is None:
         return ""
     text = f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}]"
-    return f"**{text}**" if claim["shown"] else text
+    return f"**{text}**" if claim["verdict"] == "shown" else text
 
 
 def _p(claim: dict[str, Any] | None) -> str:
@@ -239,14 +252,12 @@ def _p(claim: dict[str, Any] | None) -> str:
     return "" if claim is None else f"{claim['p']:.2g}"
 
 
-def _floor(claim: dict[str, Any] | None) -> str:
-    """What rounding alone makes of a difference, to four places."""
+def _verdict(claim: dict[str, Any] | None) -> str:
+    """The verdict of a claim; a shown difference within the margin is marked."""
     if claim is None:
         return ""
-    floor = claim["floor"]
-    if floor is None:
-        return "not measured"
-    return f"±{floor:.4f}" if floor >= LEAST_FLOOR else f"below {2 * LEAST_FLOOR:g}"
+    within = claim["verdict"] == "shown" and claim["is_within_margin"]
+    return f"{claim['verdict']}, within ±{claim['margin']:g}" if within else claim["verdict"]
 
 
 def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:
@@ -261,9 +272,9 @@ def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:
     ahead = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean < 0]
     behind = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean > 0]
     words = [
-        f"Of {_count(len(large))} with at most {100 * SMALL_SHARE:g} % of the parameters of `{LARGE}`, "
-        f"{len(ahead) or 'none'} {'is' if len(ahead) < 2 else 'are'} shown to be ahead of it"
-        f"{_named(ahead)}, {len(behind) or 'none'} behind{_named(behind)}."
+        f"Of {_count(len(large))} with at most {100 * SMALL_SHARE:g} % of the parameters of"
+        f" `{LARGE}`, {len(ahead) or 'none'} {'is' if len(ahead) < 2 else 'are'} shown to be ahead"
+        f" of it{_named(ahead)}, {len(behind) or 'none'} behind{_named(behind)}."
     ]
     return [" ".join(words)]
 
@@ -290,7 +301,8 @@ def main() -> None:
             write(name, options.folder / name)
         elif options.names:
             parser.error(
-                f"{options.folder / name} holds no measurement: --folder is what the folder {name} lies in"
+                f"{options.folder / name} holds no measurement: --folder is what the folder {name}"
+                " lies in"
             )
 
 

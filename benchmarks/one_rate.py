@@ -44,7 +44,9 @@ def rows(compared: Compared, name: str) -> Iterator[tuple[str, ...]]:
 
 
 def _cell(entries: Sequence[Entry], pair: tuple[str, str], items: Any) -> str:
-    """The difference of test losses with its interval, bold where shown, and of training losses in percent."""
+    """The difference of test losses with its interval, bold where shown, and of training losses in
+    percent.
+    """
     losses = paired_losses(entries, pair, items)
     if losses is None:
         return "–"
@@ -68,9 +70,11 @@ def page(comparisons: dict[str, Compared]) -> str:
         [
             "`python benchmarks/one_rate.py`",
             "",
-            "Test loss in nats with its 95 % interval over seeds and rows (one claim each, bold where it excludes zero); "
-            "after it training loss, the mean of the last ten steps, in percent of LoRA's. In brackets: share of its "
-            "trained parameters.",
+            (
+                "Test loss in nats with its 95 % interval over seeds and rows (one claim each, bold"
+                " where it excludes zero); after it training loss, the mean of the last ten steps,"
+                " in percent of LoRA's. In brackets: share of its trained parameters."
+            ),
             "",
             *(f"| {' | '.join(row)} |" for row in lines),
             "",

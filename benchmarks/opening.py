@@ -1,7 +1,10 @@
-"""From Run to the workbench in the page, in a kernel that has imported nothing: a real JupyterLab in headless Chromium.
+"""From Run to the workbench in the page, in a kernel that has imported nothing: a real JupyterLab
+in headless Chromium.
 
-The clock is the page's: from the key that runs the cell until its Launch button can be seen, the last part of the form.
-The first time of all in a home folder is apart: methods are asked then what they declare, for which libraries are imported.
+The clock is the page's: from the key that runs the cell until its Launch button can be seen, the
+last part of the form.
+The first time of all in a home folder is apart: methods are asked then what they declare, for which
+libraries are imported.
 """
 
 import statistics
@@ -39,7 +42,8 @@ def bench_opening(
         on_round: Called with each round's number.
 
     Returns:
-        `machine`, `commit`, `first`, seconds of the first time of all, and `seconds`, one for each round.
+        `machine`, `commit`, `first`, seconds of the first time of all, and `seconds`, one for each
+        round.
     """
     before, seconds = conditions(), []
     with (

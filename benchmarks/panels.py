@@ -1,6 +1,7 @@
 """From a control to the changed figure, in the page: a real JupyterLab in headless Chromium.
 
-The clock is the page's: from a slider's event until no figure of its explorer has been drawn again for a
+The clock is the page's: from a slider's event until no figure of its explorer has been drawn again
+for a
 while; the last drawing counts.
 """
 
@@ -108,8 +109,8 @@ def caption(result: dict[str, Any]) -> str:
     """What the table holds, and where it was measured."""
     moves = len(result["controls"][0]["milliseconds"])
     return (
-        f"milliseconds from a slider's event to the last figure drawn in the page, headless Chromium, medians "
-        f"of {moves} moves"
+        "milliseconds from a slider's event to the last figure drawn in the page, headless"
+        f" Chromium, medians of {moves} moves"
     )
 
 

@@ -5,6 +5,7 @@ A pair that has ended is not run again, so that the command continues where it w
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ reproduce(name, Path(out), quick=True, seeds=int(seeds) if seeds else None)
 """
 TIMES = ("first", "second")
 # Clocks, names and memory differ from run to run and are not compared.
-CLOCKS = {"t", "memory_mib", "run_id", "command", "id", "finished", "started", "path"}
+CLOCKS = {"t", "run_id", "command", "id", "finished", "started", "path"}
 CURVES = {"train", "eval", "test"}
 
 
@@ -135,7 +136,11 @@ def _curve(events: Path) -> list[Any]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _timeless(v) for k, v in value.items() if k not in CLOCKS and "second" not in k}
+        return {
+            name: _timeless(part)
+            for name, part in value.items()
+            if name not in CLOCKS and not re.search("second|memory", name)
+        }
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 
@@ -173,13 +178,13 @@ def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def markdown(figures: dict[str, Any]) -> str:
     """Return the table for a page, with the command that made it."""
-    equal = sum(not row["difference"] for row in figures["rows"])
+    ended = [row for row in figures["rows"] if "numbers" in row]
+    equal = sum(not row["difference"] for row in ended)
     seeds = ", with one seed" * all(row["seeds"] == 1 for row in figures["rows"])
     commits = sorted({short(row["commit"]) for row in figures["rows"]})
     return (
-        f"`qtha-lab bench repeatable`, commit {', '.join(commits)}, {figures['machine']['processor']}. "
-        "Each quick reproduction runs twice, in new processes. "
-        f"All numbers of the verdict and the training curves are compared bit for bit"
-        f"{seeds}: "
-        f"{equal} of {len(figures['rows'])} are equal.\n\n{pipes(table(figures))}\n"
+        f"`qtha-lab bench repeatable`, commit {', '.join(commits)},"
+        f" {figures['machine']['processor']}. Each quick reproduction runs twice, in new processes."
+        f" All numbers of the verdict and the training curves are compared bit for bit{seeds}:"
+        f" {equal} of {len(ended)} are equal.\n\n{pipes(table(figures))}\n"
     )

@@ -1,4 +1,7 @@
-"""What every benchmark's command does: read sizes, and write the figures as JSON beside the printed table."""
+"""What every benchmark's command does.
+
+Read sizes, and write the figures as JSON beside the printed table.
+"""
 
 import json
 from collections.abc import Sequence

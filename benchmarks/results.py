@@ -1,11 +1,11 @@
-"""Measure the tables of docs/engines.md, and write them with the command, the commit and the date of each.
+"""Measure the tables of docs/engines.md, and write them with the command, the commit and the date
+of each.
 
-    python benchmarks/results.py step eval           run them anew, then write
+    python benchmarks/results.py step start          run them, then write
     python benchmarks/results.py --write             write what has been run
-    python benchmarks/results.py start start-100 eval live status list-1000 list-10000 compare methods step …
-                                                     all that the table of aims needs: its first line says which
 
-Figures lie in out/results/NAME; a table goes to docs/results/NAME.md. Losses are another matter: `benchmarks/measurements.py`.
+Figures lie in out/results/NAME; a table goes to docs/results/NAME.md. Losses are another matter:
+`benchmarks/measurements.py`.
 """
 
 import argparse
@@ -19,23 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
-    aims,
-    auto,
     comparing,
     coverage,
-    device,
-    evaluation,
     expval,
-    floor,
     listing,
-    long_runs,
-    methods,
     opening,
     panels,
     simulators_table,
     start,
     step_parts,
-    turns,
 )
 from benchmarks.machine import commit, load, load_words, processor_name, short
 
@@ -46,11 +38,13 @@ FIGURES = "figures.json"  # of a bench
 
 _SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 12"
 _SIZES = "--qubits 4,6,8,10"
-# Alone with more time, so that they are timed on whole batches; which are the fastest is what all peers in turns say.
-# The unrolled one compiles for minutes for each shape, a few shapes for each size: some twenty minutes in all.
+# Alone with more time, so that they are timed on whole batches; which are the fastest is what all
+# peers in turns say.
+# The unrolled one compiles for minutes for each shape, a few shapes for each size: some twenty
+# minutes in all.
 _FASTEST = (
-    f"simulators --layers 4 --batches 64,2048 {_SIZES} --engines cpu --seconds-per-case 20 --longest-first 900 "
-    "--minutes 90 --peers tensorcircuit-jax,tensorcircuit-jax-unrolled"
+    f"simulators --layers 4 --batches 64,2048 {_SIZES} --engines cpu --seconds-per-case 20"
+    " --longest-first 900 --minutes 90 --peers tensorcircuit-jax,tensorcircuit-jax-unrolled"
 )
 _BESIDE_LORA = (
     "--methods lora(r=8),qtha(r=8),qtha(r=8,waist=64,bond_dim=4,n_layers=2),"
@@ -62,11 +56,6 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
     "fastest-one-thread": (f"{_FASTEST} --threads 1", simulators_table.markdown),
     "fastest-two-threads": (f"{_FASTEST} --threads 2", simulators_table.markdown),
-    "floor-one-thread": ("floor --threads 1", floor.markdown),
-    "floor-two-threads": ("floor --threads 2", floor.markdown),
-    "auto-one-thread": ("auto --threads 1 --rounds 3", auto.markdown),
-    "auto-two-threads": ("auto --threads 2 --rounds 3", auto.markdown),
-    "device": ("device --threads 1", device.markdown),
     "step": (
         f"step --model smollm2-135m --rounds 41 --parts {_BESIDE_LORA}",
         step_parts.with_steps,
@@ -80,24 +69,15 @@ BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
         f"step --model tiny --rounds 41 --clock cpu --threads 1 --parts {_BESIDE_LORA}",
         step_parts.markdown,
     ),
-    "generate": (
-        f"generate --model smollm2-135m --rounds 11 --tokens 24 {_BESIDE_LORA}",
-        turns.markdown,
-    ),
     "start": ("start --rounds 3", start.markdown),
     "start-100": ("start --rounds 3 --steps 100", start.markdown),
-    "eval": ("eval", evaluation.markdown),
     "expval": ("expval", expval.markdown),
-    "live": ("live", long_runs.markdown),
-    "status": ("status", long_runs.markdown),
     "panels": ("panels --rounds 9", panels.markdown),
     "opening": ("opening", opening.markdown),
     "list-1000": ("list --runs 1000", listing.markdown),
     "list-10000": ("list --runs 10000", listing.markdown),
     "coverage": ("coverage", coverage.markdown),
     "compare": ("compare --runs 90,300", comparing.markdown),
-    "methods": ("methods", methods.markdown),
-    "generate-tiny": (f"generate --model tiny --rounds 21 {_BESIDE_LORA}", turns.markdown),
 }
 
 
@@ -138,34 +118,14 @@ def _figures(name: str) -> dict[str, Any]:
 
 
 def _facts(name: str) -> dict[str, str]:
-    """When, where, at which commit and under which load a bench was run, in words; its figures know better than who began it."""
+    """When, where, at which commit and under which load a bench was run, in words.
+
+    Its figures know better than who began it.
+    """
     figures, facts = _figures(name), json.loads((OUT / name / "measured.json").read_text())
     before = figures["machine"].get("load_before", facts["load_at_start"])
     at = short(figures.get("commit") or facts["commit"])
     return facts | {"commit": at, "load": load_words(before)}
-
-
-def write_aims() -> None:
-    """What people wait for, of all benches that have been run."""
-    names = dict.fromkeys(aim.bench for aim in aims.AIMS)
-    figures = {name: _figures(name) for name in names if (OUT / name / FIGURES).exists()}
-    if figures:
-        page = PAGES / "aims.md"
-        before = page.read_text(encoding="utf-8").splitlines() if page.exists() else []
-        facts = {name: _facts(name) for name in figures}
-        measured = {
-            name: f"{of['date'][5:]}, {of['commit']}, {of['load']}" for name, of in facts.items()
-        }
-        processors = sorted({of["processor"] for of in facts.values()})
-        PAGES.mkdir(parents=True, exist_ok=True)
-        lines = [
-            f"`python benchmarks/results.py {' '.join(names)}`", "",
-            f"Medians; ratios are medians within a round, with the interval of 95 % of such a median. {', '.join(processors)}; measured: "
-            "month and day, commit, load (of the minute before, where that is said). A bench is run by "
-            "`python benchmarks/results.py NAME`; its options are on the page of its name", "",
-            aims.table(figures, measured, before),
-        ]  # fmt: skip
-        page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -178,7 +138,6 @@ def main() -> None:
             measure(name)
         if (OUT / name / FIGURES).exists():
             write(name)
-    write_aims()
 
 
 if __name__ == "__main__":

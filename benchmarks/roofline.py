@@ -7,7 +7,8 @@ from qtha_lab.circuits.ansatze import build
 
 
 def roofline(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Achieved operations and bytes per second, and the share of the roofline, of each row of `cpu`.
+    """Achieved operations and bytes per second, and the share of the roofline, of each row of
+    `cpu`.
 
     Args:
         rows: As `bench_simulators` gives them; rows of others are passed over.

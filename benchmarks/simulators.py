@@ -32,7 +32,8 @@ def bench_simulators(
     pythons: Mapping[str, Path] | None = None,
     on_case: Callable[[int, int, str], None] = lambda done, of, message: None,
 ) -> dict[str, Any]:
-    """Measure values alone ("forward") and values with both gradients ("backward") of every contender.
+    """Measure values alone ("forward") and values with both gradients ("backward") of every
+    contender.
 
     Args:
         grid: Sizes and budgets.

@@ -32,7 +32,8 @@ def _table(result: Result, layers: int, batch: int) -> list[tuple[str, ...]]:
 
 
 def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
-    """The README's tables: one case of every contender, then the fastest peer over `cpu` everywhere.
+    """The README's tables: one case of every contender, then the fastest peer over `cpu`
+    everywhere.
 
     Args:
         result: What `bench_simulators` gave, or its JSON.
@@ -67,10 +68,12 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
         )
     ]
     title = (
-        "The fastest peer's time over that of `cpu`, in every case where a peer was timed; about (≈) where none was "
-        "timed on a quarter of the samples: of more, each may take less, or more past its cache; at most (≤, and ≲ for both) "
-        "where a peer was left out that took less than the fastest of these on other samples of the circuit, or was timed on "
-        "none. Neighbours on a shared machine only take time away: the rows of fastest turns are of the one turn of each that they took least of."
+        "The fastest peer's time over that of `cpu`, in every case where a peer was timed; about"
+        " (≈) where none was timed on a quarter of the samples: of more, each may take less, or"
+        " more past its cache; at most (≤, and ≲ for both) where a peer was left out that took less"
+        " than the fastest of these on other samples of the circuit, or was timed on none."
+        " Neighbours on a shared machine only take time away: the rows of fastest turns are of the"
+        " one turn of each that they took least of."
     )
     return "\n\n".join([*parts, title, pipes([heading, *others])]) + "\n"
 
@@ -78,9 +81,10 @@ def markdown(result: Result, layers: int = 4, batch: int = 2048) -> str:
 def _introduction(result: Result, layers: int, batch: int) -> str:
     machine, settings = result["machine"], result["settings"]
     return (
-        f"QTHA circuit, L = {layers}, batch {batch:,}, {settings['dtype']}: µs per sample for values and both "
-        f"gradients, the median of up to {settings['rounds']} turns, and in brackets the median for "
-        f"values alone ({machine['processor']}, {machine['torch_threads']} threads)"
+        f"QTHA circuit, L = {layers}, batch {batch:,}, {settings['dtype']}: µs per sample for"
+        f" values and both gradients, the median of up to {settings['rounds']} turns, and in"
+        f" brackets the median for values alone ({machine['processor']}, {machine['torch_threads']}"
+        " threads)"
     )
 
 
@@ -139,9 +143,11 @@ def _fastest_turns(
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """The rows with the time of their fastest turn in place of the median."""
     return {
-        case: row | {"backward_us": min(row["backward"]) / row["samples"] * 1e6}
-        if row["backward"]
-        else row
+        case: (
+            row | {"backward_us": min(row["backward"]) / row["samples"] * 1e6}
+            if row["backward"]
+            else row
+        )
         for case, row in rows.items()
     }
 
@@ -175,7 +181,10 @@ def _digits(value: float) -> str:
 def _fastest(
     rows: dict[tuple[str, int], dict[str, Any]], n: int, result: Result, enough: float = ENOUGH
 ) -> str:
-    """The peer that takes the shortest, "" if none was timed on enough samples: of a few a call's overhead is all."""
+    """The peer that takes the shortest, "" if none was timed on enough samples.
+
+    Of a few a call's overhead is all.
+    """
     timed = [name for name in _peers(result) if _timed(rows.get((name, n)), enough)]
     return min(timed, key=lambda name: rows[name, n]["backward_us"], default="")
 
@@ -195,9 +204,11 @@ def _may_be_faster(
     n: int,
     result: Result,
 ) -> bool:
-    """Whether a peer might take less here than the fastest that counts, though it was not timed on enough samples.
+    """Whether a peer might take less here than the fastest that counts, though it was not timed on
+    enough samples.
 
-    It might, where it took less on the most samples of the circuit on which both were timed, or was timed on none.
+    It might, where it took less on the most samples of the circuit on which both were timed, or was
+    timed on none.
     """
     row, fastest = rows.get((name, n)), rows[than, n]
     if row is None or _timed(row, ENOUGH) or row["left_out"].startswith("disagrees"):
@@ -214,9 +225,11 @@ def _may_be_faster(
 def over_peers(
     result: Result, layers: int, batch: int, fastest_turns: bool = False
 ) -> dict[int, str]:
-    """How many times as long as `cpu` the fastest peer takes, by the number of qubits; only where both were timed.
+    """How many times as long as `cpu` the fastest peer takes, by the number of qubits; only where
+    both were timed.
 
-    "≈" stands where no peer was timed on enough samples: of more, each may take less, or more past its cache; "≤" (both:
+    "≈" stands where no peer was timed on enough samples: of more, each may take less, or more past
+    its cache; "≤" (both:
     "≲") where one was left out that may be faster.
 
     Args:

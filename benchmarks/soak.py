@@ -1,7 +1,10 @@
-"""The workbench and the explorers in use for an hour: what the page and the kernel complain of, and what they grow by.
+"""The workbench and the explorers in use for an hour: what the page and the kernel complain of, and
+what they grow by.
 
-A real JupyterLab in headless Chromium. What is done is drawn from a seed: fields, sliders, menus, buttons, ticks,
-launches of runs of two steps, sweeps, themes, widths, reloads, a second tab. What happened is a journal in a
+A real JupyterLab in headless Chromium. What is done is drawn from a seed: fields, sliders, menus,
+buttons, ticks,
+launches of runs of two steps, sweeps, themes, widths, reloads, a second tab. What happened is a
+journal in a
 folder; a soak that was cut off goes on in the same folder until its minutes are full.
 """
 
@@ -44,7 +47,8 @@ KEYS = ("ArrowRight", "ArrowLeft", "PageUp", "PageDown", "Home", "End")
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 WIDTHS = (1400, 900, 700)
 PANELS = ".qtha-explorer, .qtha-workbench"
-# Not pressed by chance: what starts runs, which the soak does at its own pace, and what asks a model for text.
+# Not pressed by chance: what starts runs, which the soak does at its own pace, and what asks a
+# model for text.
 LEFT_ALONE = re.compile(
     r"^\s*(Launch.*|Resume.*|Run the rest.*|Confirm.*|Answer|Export|Save)\s*$"
 ).pattern
@@ -157,10 +161,23 @@ class User:
         self.listen(self.page)
         self.page.set_default_timeout(5000)
         self.deeds = {
-            self.slide: 26, self.choose: 12, self.enter: 12, self.press: 16, self.tick: 8, self.hover: 6,
-            self.zoom: 4, self.scroll: 6, self.wait: 6, self.launch: 4, self.sweep: 1, self.theme: 2,
-            self.resize: 2, self.rerun: 1, self.reload: 1, self.second_tab: 1,
-        }  # fmt: skip
+            self.slide: 26,
+            self.choose: 12,
+            self.enter: 12,
+            self.press: 16,
+            self.tick: 8,
+            self.hover: 6,
+            self.zoom: 4,
+            self.scroll: 6,
+            self.wait: 6,
+            self.launch: 4,
+            self.sweep: 1,
+            self.theme: 2,
+            self.resize: 2,
+            self.rerun: 1,
+            self.reload: 1,
+            self.second_tab: 1,
+        }
 
     def listen(self, page: Any) -> None:
         """Note what goes wrong without a word in the console."""
@@ -170,7 +187,10 @@ class User:
         page.on("console", lambda message: self._of_warning(message.type, message.text))
 
     def _of_warning(self, kind: str, text: str) -> None:
-        """Of comms and widgets; JupyterLab also says how long a busy machine takes to load its plugins."""
+        """Of comms and widgets.
+
+        JupyterLab also says how long a busy machine takes to load its plugins.
+        """
         if kind == "warning" and re.search("comm|widget|model", text) and text[:7] != "Plugin ":
             self.complaints.append(f"warning: {text}")
 
@@ -181,7 +201,9 @@ class User:
     def open(self) -> None:
         """Run the notebook, and wait until its panels are there."""
         self.lab.menu("Run", "Run All Cells")
-        self.page.locator(".qtha-workbench .qtha-table td").first.wait_for(timeout=180_000)
+        self.page.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first.wait_for(
+            timeout=180_000
+        )
         self.page.locator(".qtha-figure[data-drawings]").nth(3).wait_for(timeout=180_000)
 
     def act(self) -> None:
@@ -243,7 +265,7 @@ class User:
 
     def choose(self) -> str:
         control, name = self._pick("select")
-        form = control.evaluate("e => !!e.closest('.qtha-top')")
+        form = control.evaluate("e => !!e.closest('.qtha-setup')")
         before = control.input_value()
         count = control.locator("option").count()
         control.select_option(index=self.chance.randrange(count))
@@ -267,7 +289,7 @@ class User:
         return name
 
     def press(self) -> str:
-        control, name = self._pick("button:not(.qtha-small)")
+        control, name = self._pick(".qtha-button")
         control.click()
         return name
 
@@ -364,7 +386,7 @@ class User:
         self.page.reload()
         self.page.set_default_timeout(60_000)
         self.lab.wait_idle()
-        self.page.locator(".qtha-workbench .qtha-table td").first.wait_for()
+        self.page.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first.wait_for()
         self.page.set_default_timeout(5000)
         return ""
 
@@ -375,7 +397,7 @@ class User:
         self.listen(tab)
         try:
             tab.set_default_timeout(60_000)
-            tab.locator(".qtha-workbench .qtha-table td").first.wait_for()
+            tab.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first.wait_for()
             slider = tab.get_by_role("slider").first
             slider.focus()
             for _ in range(6):
@@ -418,8 +440,10 @@ def report(journal: Journal) -> dict[str, Any]:
     """What a journal holds, counted.
 
     Returns:
-        `machine`, `commit`, `minutes`, `sessions`, `deeds` (how often each), `complaints` (each text once, with
-        how often), `refusals` (sentences for the person, no faults) and `memory`, of every session the first
+        `machine`, `commit`, `minutes`, `sessions`, `deeds` (how often each), `complaints` (each
+        text once, with
+        how often), `refusals` (sentences for the person, no faults) and `memory`, of every session
+        the first
         sample after five minutes and the last.
     """
     entries = journal.entries
@@ -464,7 +488,10 @@ def caption(result: dict[str, Any]) -> str:
         )
         for m in result["memory"]
     )
-    return f"{result['minutes']:.0f} minutes of use in {result['sessions']} sessions: {deeds}. {growth}"
+    return (
+        f"{result['minutes']:.0f} minutes of use in {result['sessions']} sessions: {deeds}."
+        f" {growth}"
+    )
 
 
 GROWTH = (

@@ -1,6 +1,8 @@
-"""What a run costs beside its training steps: real workers, started cold and warm, their phases by their events.
+"""What a run costs beside its training steps: real workers, started cold and warm, their phases by
+their events.
 
-A worker's processor time is looked at while it runs, each time an event has come; so a phase's is known to
+A worker's processor time is looked at while it runs, each time an event has come; so a phase's is
+known to
 within one look.
 """
 
@@ -53,8 +55,10 @@ def bench_start(
         on_run: Called before each run with its number and what it is.
 
     Returns:
-        `machine`, `commit`, `settings`, and under `runs` one entry each: `method`, `start`, `first_point` (seconds
-        from the launch to the first step's event), `first_point_cpu`, `wall` and `cpu` (by phase; the first is from the
+        `machine`, `commit`, `settings`, and under `runs` one entry each: `method`, `start`,
+        `first_point` (seconds
+        from the launch to the first step's event), `first_point_cpu`, `wall` and `cpu` (by phase;
+        the first is from the
         launch on), and `threads`, the most that it computed with.
     """
     before, methods, runs = conditions(), list(methods), []
@@ -78,13 +82,23 @@ def bench_start(
 
 
 def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Rows of text, medians of each method and start: seconds to the first point, CPU seconds to it and of every phase."""
+    """Rows of text, medians of each method and start.
+
+    Seconds to the first point, CPU seconds to it and of every phase.
+    """
     groups: dict[tuple[str, str], list[dict]] = {}
     for run in figures["runs"]:
         groups.setdefault((run["method"], run["start"]), []).append(run)
     heading = (
-        "method", "start", "first point, s", "CPU s", *PHASES, "overhead, CPU s", "training", "threads",
-    )  # fmt: skip
+        "method",
+        "start",
+        "first point, s",
+        "CPU s",
+        *PHASES,
+        "overhead, CPU s",
+        "training",
+        "threads",
+    )
     return [heading, *((*group, *_medians(runs)) for group, runs in groups.items())]
 
 
@@ -115,8 +129,9 @@ def caption(figures: dict[str, Any]) -> str:
     """What the table holds, and where it was measured."""
     of, facts = figures["settings"], figures["machine"]
     return (
-        f"{of['model']}, {of['steps']} steps, medians of {of['rounds']} runs; phases in CPU seconds; overhead: all but "
-        f"training and evaluation; training: its share of the time from the launch to the end; {facts['processor']}"
+        f"{of['model']}, {of['steps']} steps, medians of {of['rounds']} runs; phases in CPU"
+        " seconds; overhead: all but training and evaluation; training: its share of the time from"
+        f" the launch to the end; {facts['processor']}"
     )
 
 

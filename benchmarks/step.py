@@ -1,7 +1,9 @@
 """The time and memory of one training step, method against method, alternately in one process.
 
-All methods share one copy of the frozen base weights and take steps with the Trainer's optimiser. Token
-ids are random: the cost of a step does not depend on which tokens it reads. Quality is not measured here;
+All methods share one copy of the frozen base weights and take steps with the Trainer's optimiser.
+Token
+ids are random: the cost of a step does not depend on which tokens it reads. Quality is not measured
+here;
 `qtha-lab compare` does.
 """
 
@@ -31,21 +33,24 @@ def bench_step(
     parts: bool = False,
     on_round: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
-    """Measure a step (forward, backward, AdamW as the Trainer has it) of every method, taking turns.
+    """Measure a step (forward, backward, AdamW as the Trainer has it) of every method, taking
+    turns.
 
     Args:
         model: Name of the base.
         methods: The first one is the reference of the ratios.
         batch_size: Rows per step.
         tokens: Tokens per row.
-        rounds: Counted turns of each method; one more goes before as a warm-up. Memory is measured in
+        rounds: Counted turns of each method; one more goes before as a warm-up. Memory is measured
+            in
             turns of its own, since giving the heap back to the system slows the step after it.
         clock: As for `take_turns`.
         parts: Whether steps are taken apart too, see `step_parts`.
         on_round: Called with the turns done and their number.
 
     Returns:
-        `machine`, `commit`, `settings`, and under `methods` one entry each: `label`, `trainable_parameters`,
+        `machine`, `commit`, `settings`, and under `methods` one entry each: `label`,
+        `trainable_parameters`,
         `seconds` (median), `seconds_all`, `peak_memory_bytes` (median over rounds of the resident
         high-water mark of a step), `time_ratio` (median of the ratios within a round),
         `memory_ratio` and, if asked for, `parts`.
@@ -82,9 +87,13 @@ def bench_step(
         for entry, of_step in zip(entries[1:], taken_apart, strict=True):
             entry["parts"] = of_step
     settings = {
-        "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds, "clock": clock,
+        "model": model,
+        "batch_size": batch_size,
+        "tokens": tokens,
+        "rounds": rounds,
+        "clock": clock,
         "dtype": str(config.dtype).removeprefix("torch."),
-    }  # fmt: skip
+    }
     return measured(before, "step", "step", settings, entries)
 
 

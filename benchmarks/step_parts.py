@@ -1,8 +1,12 @@
-"""Where a training step of a method goes beyond LoRA's: its layers, their circuits and tensor networks, and the rest.
+"""Where a training step of a method goes beyond LoRA's: its layers, their circuits and tensor
+networks, and the rest.
 
-A whole step whose circuits compute nothing says what is around them. The layers that carry adapters run alone, forward and
-backward: what they add to LoRA's is some hundredths of a step and is heard in them, where two whole steps of one method differ by more. Circuits and networks are taken out of them in turn. So
-the rest is what the parts alone do not explain: caches and memory that others used, the optimiser, and noise. Whole steps
+A whole step whose circuits compute nothing says what is around them. The layers that carry adapters
+run alone, forward and
+backward: what they add to LoRA's is some hundredths of a step and is heard in them, where two whole
+steps of one method differ by more. Circuits and networks are taken out of them in turn. So
+the rest is what the parts alone do not explain: caches and memory that others used, the optimiser,
+and noise. Whole steps
 and layers are also compared phase by phase, forward and backward, and what comes after.
 """
 
@@ -46,7 +50,8 @@ def parts_of(
     on_round: Callable[[int, int], None],
     clock: str,
 ) -> list[dict[str, Any]]:
-    """Seconds of a step's parts for each method but the first; medians, and of differences within rounds.
+    """Seconds of a step's parts for each method but the first; medians, and of differences within
+    rounds.
 
     Args:
         steps: `step._Step` of every method, the first the reference.
@@ -57,9 +62,12 @@ def parts_of(
         clock: As for `take_turns`.
 
     Returns:
-        By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`, in seconds; the
-        reference's step and these over the reference's step: `with_layers`, an entry of `timed`, `with_circuits` and
-        `at_roofline`; `hollow`, such an entry of steps whose circuits compute nothing; and `phases`, what a step's forward,
+        By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`,
+        in seconds; the
+        reference's step and these over the reference's step: `with_layers`, an entry of `timed`,
+        `with_circuits` and
+        `at_roofline`; `hollow`, such an entry of steps whose circuits compute nothing; and
+        `phases`, what a step's forward,
         backward and after go beyond the reference's, and the first two of layers alone.
     """
     works: list[Callable[[], object]] = []
@@ -146,7 +154,10 @@ def with_steps(figures: dict[str, Any]) -> str:
 
 
 def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tuple[float, ...]]]:
-    """Every layer that carries an adapter, with its base, there and back, of ours or of PEFT's; and what each took, when done."""
+    """Every layer that carries an adapter, with its base, there and back, of ours or of PEFT's.
+
+    And what each took, when done.
+    """
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -173,7 +184,10 @@ def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tup
 
 
 def _hollow(step) -> Callable[[], None]:
-    """A step whose circuits compute nothing: values and slopes are zero, and all that is around them is done."""
+    """A step whose circuits compute nothing.
+
+    Values and slopes are zero, and all that is around them is done.
+    """
     from qtha_lab.simulators.cpu import engine
 
     ways = engine.ways
@@ -205,7 +219,12 @@ def _layers(model) -> list[Any]:
 
 
 def _circuits_of(model) -> list[Any]:
-    return [c for layer in _layers(model) for change in layer.changes.values() for c in change.circuits()]  # fmt: skip
+    return [
+        c
+        for layer in _layers(model)
+        for change in layer.changes.values()
+        for c in change.circuits()
+    ]
 
 
 def _circuits(model, samples: int) -> Callable[[], None]:
@@ -231,7 +250,9 @@ def _circuits(model, samples: int) -> Callable[[], None]:
 
 
 def _networks(model) -> Callable[[], None]:
-    """The products of all layers and their slopes, by which alone tensors of the networks are reached."""
+    """The products of all layers and their slopes, by which alone tensors of the networks are
+    reached.
+    """
     import torch
 
     from qtha_lab.adapters import hold_products

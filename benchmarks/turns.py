@@ -1,4 +1,7 @@
-"""Methods on one model, measured in turns: one copy of the frozen base, and ratios within a round."""
+"""Methods on one model, measured in turns.
+
+One copy of the frozen base, and ratios within a round.
+"""
 
 import copy
 import math
@@ -42,7 +45,8 @@ def take_turns(
     on_round: Callable[[int, int], None],
     clock: str = "wall",
 ) -> list[list[float]]:
-    """Seconds of each work in every counted round; one round goes before, each begins one later, every second one backwards.
+    """Seconds of each work in every counted round; one round goes before, each begins one later,
+    every second one backwards.
 
     So none follows itself, in whose memory and caches it would be at home.
 
@@ -50,7 +54,8 @@ def take_turns(
         works: What takes turns.
         rounds: Counted ones.
         on_round: Called with the turns done and their number.
-        clock: "wall", or "cpu" for the processor's seconds of all threads, which a busy machine lengthens little.
+        clock: "wall", or "cpu" for the processor's seconds of all threads, which a busy machine
+            lengthens little.
     """
     now = CLOCKS[clock]
     seconds: list[list[float]] = [[] for _ in works]
@@ -65,7 +70,9 @@ def take_turns(
 
 
 def timed(seconds: list[float], reference: list[float]) -> dict[str, Any]:
-    """Median, all, the median of the ratios within a round, and the interval that has it in 95 of 100 (by ranks)."""
+    """Median, all, the median of the ratios within a round, and the interval that has it in 95 of
+    100 (by ranks).
+    """
     ratios = [a / b for a, b in zip(seconds, reference, strict=True)]
     low, high = interval(ratios)
     return {
@@ -83,7 +90,8 @@ def ratio(entry: dict[str, Any]) -> str:
 
 
 def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """What has the median of such values in 95 of 100, by ranks; None for an end that so few values do not give.
+    """What has the median of such values in 95 of 100, by ranks; None for an end that so few values
+    do not give.
 
     Example:
         >>> interval([3.0, 1.0, 2.0, 5.0, 4.0, 6.0]), interval([1.0, 2.0])

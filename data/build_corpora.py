@@ -1,6 +1,6 @@
 """Builds the shipped task files in data/tasks/ and the text that `pretrain_tiny.py` reads.
 
-    python data/build_corpora.py                 # downloads ~10 MB, writes data/tasks/*.jsonl
+    python data/build_corpora.py                 # downloads ~10 MB, writes data/tasks/*.jsonl.xz
     python data/build_corpora.py --downloads DIR # keeps the downloads in DIR
 
 No thread, headword or gloss stands both in a shipped file and in the pretraining text; the question
@@ -9,6 +9,7 @@ pairs are in no pretraining text at all. Trains nothing.
 
 import argparse
 import json
+import lzma
 import random
 import tempfile
 from collections import Counter
@@ -28,9 +29,9 @@ MOST_PER_SUPERSENSE = 320
 def write(path: Path, rows: list[dict]) -> None:
     """One JSON object per line, with a count to the terminal."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
-    )
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    is_packed = path.suffix == ".xz"
+    path.write_bytes(lzma.compress(text, preset=9 | lzma.PRESET_EXTREME) if is_packed else text)
     print(f"{path}: {len(rows):,} rows, {path.stat().st_size / 1e6:.2f} MB")
 
 
@@ -73,7 +74,9 @@ def pretraining_rows(
             )
             rows.append(
                 {
-                    "text": f"{', '.join(sense['words'])} ({sense['pos']}): {sense['gloss']}.{examples}"
+                    "text": (
+                        f"{', '.join(sense['words'])} ({sense['pos']}): {sense['gloss']}.{examples}"
+                    )
                 }
             )
     return rows
@@ -96,10 +99,12 @@ def main() -> None:
         dictionary = list(senses(wordnet, profane))
         first = first_senses(wordnet)
     shipped = [sense for sense in dictionary if not in_pretraining_pool(sense["word"])]
-    write(HERE / "tasks" / "qa.jsonl", pairs)
-    write(HERE / "tasks" / "chat.jsonl", [t for t in talks if not in_pretraining_pool(t["thread"])])
-    write(HERE / "tasks" / "definitions.jsonl", definition_rows(shipped, first))
-    write(HERE / "tasks" / "supersense.jsonl", supersense_rows(shipped))
+    write(HERE / "tasks" / "qa.jsonl.xz", pairs)
+    write(
+        HERE / "tasks" / "chat.jsonl.xz", [t for t in talks if not in_pretraining_pool(t["thread"])]
+    )
+    write(HERE / "tasks" / "definitions.jsonl.xz", definition_rows(shipped, first))
+    write(HERE / "tasks" / "supersense.jsonl.xz", supersense_rows(shipped))
     glosses = {normalised(sense["gloss"]) for sense in shipped}
     write(arguments.pretraining, pretraining_rows(talks, dictionary, glosses))
 

@@ -15,20 +15,57 @@ from cleaning import ORDINARY, is_clean, tidy
 
 from qtha_lab.tasks.splits import normalised
 
-# these files are dialogues, line after line; in the others a question is followed by alternative answers
+# these files are dialogues, line after line; in the others a question is followed by alternative
+# answers
 DIALOGUES = {"conversations", "health", "trivia", "sports", "literature", "psychology"}
 # tech_support has 1,050 questions and 10 answers
 DROPPED = {"tech_support"}
 PART_OF_SPEECH = {"noun": "noun", "verb": "verb", "adj": "adjective", "adv": "adverb"}
 NOUNS = (
-    "Tops", "act", "animal", "artifact", "attribute", "body", "cognition", "communication", "event", "feeling", "food", "group",
-    "location", "motive", "object", "person", "phenomenon", "plant", "possession", "process", "quantity", "relation", "shape",
-    "state", "substance", "time",
-)  # fmt: skip
+    "Tops",
+    "act",
+    "animal",
+    "artifact",
+    "attribute",
+    "body",
+    "cognition",
+    "communication",
+    "event",
+    "feeling",
+    "food",
+    "group",
+    "location",
+    "motive",
+    "object",
+    "person",
+    "phenomenon",
+    "plant",
+    "possession",
+    "process",
+    "quantity",
+    "relation",
+    "shape",
+    "state",
+    "substance",
+    "time",
+)
 VERBS = (
-    "body", "change", "cognition", "communication", "competition", "consumption", "contact", "creation", "emotion", "motion",
-    "perception", "possession", "social", "stative", "weather",
-)  # fmt: skip
+    "body",
+    "change",
+    "cognition",
+    "communication",
+    "competition",
+    "consumption",
+    "contact",
+    "creation",
+    "emotion",
+    "motion",
+    "perception",
+    "possession",
+    "social",
+    "stative",
+    "weather",
+)
 LEXICOGRAPHER_FILES = [
     "adj.all",
     "adj.pert",
@@ -65,7 +102,10 @@ def question_pairs(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[
 
 
 def conversations(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[dict]:
-    """Two people in turn: {"thread", "messages": [{"role", "content"}, ...]}; the first to speak is the user."""
+    """Two people in turn: {"thread", "messages": [{"role", "content"}, ...]}.
+
+    The first to speak is the user.
+    """
     threads = json.loads(wheel.read("chitchat_dataset/dataset.json"))
     texts = set()
     for thread, record in sorted(threads.items()):
@@ -91,7 +131,10 @@ def conversations(wheel: zipfile.ZipFile, profane: frozenset[str]) -> Iterator[d
 
 
 def senses(folder: Path, profane: frozenset[str]) -> Iterator[dict]:
-    """The synsets of WordNet 3.0: {"word", "words", "pos", "supersense", "gloss", "examples", "offset"}."""
+    """The synsets of WordNet 3.0.
+
+    {"word", "words", "pos", "supersense", "gloss", "examples", "offset"}.
+    """
     seen = set()
     for part, pos in PART_OF_SPEECH.items():
         for line in (folder / f"data.{part}").read_text(encoding="latin-1").splitlines():
@@ -114,9 +157,14 @@ def senses(folder: Path, profane: frozenset[str]) -> Iterator[dict]:
             if fit and normalised(gloss) not in seen:
                 seen.add(normalised(gloss))
                 yield {
-                    "word": words[0], "words": words, "pos": pos, "supersense": LEXICOGRAPHER_FILES[int(file_number)],
-                    "gloss": gloss, "examples": examples, "offset": offset,
-                }  # fmt: skip
+                    "word": words[0],
+                    "words": words,
+                    "pos": pos,
+                    "supersense": LEXICOGRAPHER_FILES[int(file_number)],
+                    "gloss": gloss,
+                    "examples": examples,
+                    "offset": offset,
+                }
 
 
 def first_senses(folder: Path) -> dict[tuple[str, str], str]:

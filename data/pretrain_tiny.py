@@ -3,12 +3,15 @@
     python data/build_corpora.py                  # writes the text first
     python data/pretrain_tiny.py --minutes 60     # one thread; writes data/models/tiny/ and its log
 
-Learns from the pretraining pool alone; the evaluation pool of the shipped chat and definitions tasks measures it.
-Stops by the clock, with a learning rate that has reached zero by then. Not a model to use for anything but trying.
+Learns from the pretraining pool alone; the evaluation pool of the shipped chat and definitions
+tasks measures it.
+Stops by the clock, with a learning rate that has reached zero by then. Not a model to use for
+anything but trying.
 """
 
 import argparse
 import json
+import lzma
 import math
 import random
 import shutil
@@ -28,8 +31,9 @@ VOCABULARY = 4096
 BLOCK, BATCH = 256, 8
 PEAK, WARMUP, DECAY = 2.5e-3, 0.02, 0.35  # learning rate; fractions of the time budget
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] +"
+    " '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%"
+    " endif %}"
 )
 
 
@@ -59,10 +63,15 @@ def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
     )  # fmt: skip
     bpe.train_from_iterator(texts, trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token="<|endoftext|>", eos_token="<|im_end|>", pad_token="<|pad|>",
-        extra_special_tokens=["<|im_start|>"], model_max_length=512, padding_side="right",
+        tokenizer_object=bpe,
+        bos_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        pad_token="<|pad|>",
+        extra_special_tokens=["<|im_start|>"],
+        model_max_length=512,
+        padding_side="right",
         clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+    )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
@@ -70,10 +79,19 @@ def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
 def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Six layers of width 192, six query heads that share two key/value heads, tied embeddings."""
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=192, intermediate_size=512, num_hidden_layers=6, num_attention_heads=6,
-        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True, rms_norm_eps=1e-5,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        vocab_size=VOCABULARY,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        rms_norm_eps=1e-5,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     return LlamaForCausalLM(config)
 
 
@@ -99,7 +117,11 @@ def learning_rate(progress: float) -> float:
 def held_out_texts() -> dict[str, list[str]]:
     """The evaluation pools of two shipped tasks, which no pretraining row comes from."""
     lines = {
-        name: (HERE / "tasks" / f"{name}.jsonl").read_text().splitlines()
+        name: (
+            lzma.decompress((HERE / "tasks" / f"{name}.jsonl.xz").read_bytes())
+            .decode()
+            .splitlines()
+        )
         for name in ("chat", "definitions")
     }
     chat = [row for row in map(json.loads, lines["chat"]) if in_evaluation_pool(row["thread"])]
@@ -112,7 +134,9 @@ def held_out_texts() -> dict[str, list[str]]:
 
 @torch.no_grad()
 def measure(model: LlamaForCausalLM, tokenizer, texts: list[str], most_tokens: int) -> dict:
-    """Perplexity a token and bits a character of packed held-out text, turn marks cost bits but are no characters."""
+    """Perplexity a token and bits a character of packed held-out text, turn marks cost bits but are
+    no characters.
+    """
     ids: list[int] = []
     for text in texts:
         ids += [tokenizer.bos_token_id, *tokenizer.encode(text, add_special_tokens=False)]
@@ -201,7 +225,14 @@ def main() -> None:
             step += 1
             minutes = (time.monotonic() - start) / 60
             if step % 50 == 0:
-                note(kind="train", step=step, minutes=round(minutes, 2), tokens=step * BATCH * BLOCK, loss=round(loss.item(), 4), learning_rate=rate)  # fmt: skip
+                note(
+                    kind="train",
+                    step=step,
+                    minutes=round(minutes, 2),
+                    tokens=step * BATCH * BLOCK,
+                    loss=round(loss.item(), 4),
+                    learning_rate=rate,
+                )
             if minutes >= next_report:
                 next_report = minutes + 3
                 for name, some in held_out.items():
@@ -226,7 +257,13 @@ def main() -> None:
                 minutes=round(minutes, 2),
                 **measure(model, tokenizer, some, 10**9),
             )
-        note(kind="end", step=step, tokens=step * BATCH * BLOCK, epochs=round(step * BATCH * BLOCK / epoch_tokens, 2), minutes=round((time.monotonic() - start) / 60, 2))  # fmt: skip
+        note(
+            kind="end",
+            step=step,
+            tokens=step * BATCH * BLOCK,
+            epochs=round(step * BATCH * BLOCK / epoch_tokens, 2),
+            minutes=round((time.monotonic() - start) / 60, 2),
+        )
     save(model, tokenizer, FOLDER)
 
 

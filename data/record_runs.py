@@ -1,4 +1,5 @@
-"""Run the small comparison behind `make plot`, and keep in runs/ what figures and tables read of it.
+"""Run the small comparison behind `make plot`, and keep in runs/ what figures and tables read of
+it.
 
     python data/record_runs.py        # about five minutes on two cores
 

@@ -33,7 +33,10 @@ def wheel(package: str, folder: Path) -> zipfile.ZipFile:
 
 
 def wordnet_folder(folder: Path) -> Path:
-    """The database files of WordNet 3.0: the installed Debian package `wordnet-base`, else a download of it."""
+    """The database files of WordNet 3.0.
+
+    The installed Debian package `wordnet-base`, else a download of it.
+    """
     if (WORDNET / "data.noun").exists():
         return WORDNET
     unpacked = folder / "wordnet-base"

@@ -1,4 +1,5 @@
-"""What the site takes from the project itself: executed notebooks, and tables read from the registries.
+"""What the site takes from the project itself: executed notebooks, and tables read from the
+registries.
 
 A page asks for a table by `{{ name }}` or `{{ name argument }}` on a line of its own.
 """
@@ -19,7 +20,8 @@ ASKED = re.compile(r"^\{\{ (\w+)(?: ([\w.]+))? \}\}$", re.MULTILINE)
 
 
 def on_pre_build(config) -> None:
-    """Put an executed copy of every notebook among the pages; one that is unchanged is not run again.
+    """Put an executed copy of every notebook among the pages; one that is unchanged is not run
+    again.
 
     The page of the workbench alone has nothing to read.
     """
@@ -209,9 +211,9 @@ def _facts() -> str:
 
 def _kin() -> str:
     """Every reproduction, by the number of its paper."""
-    from qtha_lab.reproductions.machinery.listing import table
+    from qtha_lab.reproductions.machinery.listing import system_table
 
-    head, *rows = table()
+    head, *rows = system_table()
     return _table(head, rows)
 
 

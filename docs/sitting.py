@@ -1,8 +1,11 @@
-"""The sitting of docs/howto/sitting.md, done by clicks and keys in a real JupyterLab; takes the pictures of that page.
+"""The sitting of docs/howto/sitting.md, done by clicks and keys in a real JupyterLab; takes the
+pictures of that page.
 
-    python docs/sitting.py [FOLDER]     some ten minutes on two cores; needs Chromium and the extra `test`
+    python docs/sitting.py [FOLDER]     some ten minutes on two cores; needs Chromium and the extra
+    `test`
 
-Prints what is seen, with the time. FOLDER (out/sitting) keeps the runs and the figure; a sweep that it holds already is looked
+Prints what is seen, with the time. FOLDER (out/sitting) keeps the runs and the figure; a sweep that
+it holds already is looked
 at and not launched again. The page at each width, light and dark, is left there for looking at.
 """
 
@@ -25,12 +28,13 @@ os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="t")  # of the server th
 from playwright.sync_api import Locator, expect  # noqa: E402
 from support.jupyter_browser import Lab, open_lab, serve  # noqa: E402
 from support.warm_servers import end_servers  # noqa: E402
+from support.workbench_page import ready, unfold  # noqa: E402
 
 PICTURES = ROOT / "docs" / "howto" / "pictures"
-WINDOW = (1280, 900)
+WINDOW = (1400, 900)
 WIDTHS, THEMES = (1400, 900, 700), ("JupyterLab Light", "JupyterLab Dark")
-SIZES = {"qtha": {"r": "4", "waist": "16", "bond_dim": "3"}, "lora": {"r": "2"}}
-RATES, SEEDS = "0.001..0.1 log 5", "0, 1"
+PRESET, SEEDS = "sweep the learning rate", "0, 1"
+FILM_SECONDS, FILM_STEP = 20.0, 0.5  # length of the film, and time between two of its pictures
 WHY = "seed = 0 and learning_rate in (0.001, 0.01, 0.1)"
 
 
@@ -61,12 +65,6 @@ class Sitting:
         self.page.keyboard.type(text)
         self.page.keyboard.press("Tab")
 
-    def card(self, method: str) -> Locator:
-        """The card of a method, where its settings are entered."""
-        cards = self.bench.locator(".qtha-fold.qtha-group")
-        name = re.compile(rf"^{method}\b")
-        return cards.filter(has=self.page.get_by_role("button", name=name)).first
-
     def choose(self, name: str, within: Locator) -> None:
         """Choose a view, and read what stands under its figure."""
         words = within.locator(".qtha-figure > p").first
@@ -92,36 +90,38 @@ class Sitting:
 
     def open(self) -> None:
         """Run the cell, in a kernel that has imported nothing yet."""
-        self.page.keyboard.press("ControlOrMeta+b")  # the file browser makes room
         self.begin = time.monotonic()
         self.lab.run_cell("Workbench()")
         expect(self.bench.get_by_role("button", name=re.compile("^Launch"))).to_be_visible()
         self.say("the panel is drawn")
-        expect(self.bench.locator(".qtha-table td").first).to_be_visible()
-        self.say(f"the costs are there: {self.bench.locator('.qtha-table').first.inner_text()!r}")
+        ready(self.bench)
+        self.say(f"the costs are there: {self.bench.locator('.qtha-summary').inner_text()!r}")
 
     def launch(self) -> None:
-        """Make both methods about as large, sweep the same rates in both, read the forecast, start."""
-        self.window("opened")
-        for method, sizes in SIZES.items():
-            card = self.card(method)
-            head = card.locator(".qtha-fold-head button").first
-            if head.get_attribute("aria-expanded") == "false":
-                head.click()
-            for name, text in sizes.items():
-                self.enter(name, text, card)
-            self.enter("learning_rate", RATES, card)
+        """Choose the preset of the sweep and two seeds, read the forecast, start."""
+        self.bench.get_by_label("preset", exact=True).select_option(label=PRESET)
+        unfold(self.bench, "Model, task, seeds", "Sweep")
         self.enter("seeds", SEEDS)
         forecast = self.bench.get_by_text("ten minutes hold")
         expect(forecast).to_contain_text("20 runs")
-        expect(self.bench.locator(".qtha-stale")).to_have_count(0)
+        ready(self.bench)
         self.say(forecast.inner_text())
-        self.say(self.bench.locator(".qtha-table").first.inner_text())
         forecast.scroll_into_view_if_needed()
         self.window("forecast")
         self.click("Launch sweep")
         expect(self.sweep).to_contain_text("begun")
         self.say("launched")
+        self.film()
+
+    def film(self) -> None:
+        """Take a film of the trials as they come in, as an animated picture."""
+        frames = []
+        for _ in range(int(FILM_SECONDS / FILM_STEP)):
+            shot = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
+            frames.append(shot.resize((WINDOW[0] // 2, WINDOW[1] // 2)).quantize(64))
+            self.page.wait_for_timeout(1000 * FILM_STEP)
+        options = {"save_all": True, "append_images": frames[1:], "loop": 0, "optimize": True}
+        frames[0].save(PICTURES / "workbench.gif", duration=int(1000 * FILM_STEP), **options)
 
     def watch(self) -> None:
         """See the trials come in, until the sweep has ended."""
@@ -129,9 +129,12 @@ class Sitting:
         self.part("running", self.sweep)
         expect(self.sweep).to_contain_text("finished ·", timeout=3_600_000)
         self.say(self.sweep.inner_text())
+        self.window("opened")
 
     def style(self) -> None:
-        """The loss at each rate, all runs as lines, and what the updates became at some of the rates."""
+        """The loss at each rate, all runs as lines, and what the updates became at some of the
+        rates.
+        """
         self.click("Views of its runs", self.sweep)
         expect(self.views.locator("select").first).to_be_visible()
         self.page.wait_for_timeout(2000)
@@ -139,11 +142,10 @@ class Sitting:
         self.part("rates", self.views)
         self.choose("Parallel coordinates", self.views)
         self.part("parallel", self.views)
-        self.click("All runs")
         table = self.bench.locator(".qtha-runs-table")
         self.click("Untick all", table)
         self.enter("filter", WHY, table)
-        expect(table.locator("tbody input[type=checkbox]")).to_have_count(6)
+        expect(table.locator("tbody tr:not(.qtha-group-row) input[type=checkbox]")).to_have_count(6)
         self.click("Tick all", table)
         expect(table.get_by_text("6 ticked")).to_be_visible()
         expect(self.views.locator(".qtha-figure > p").first).to_contain_text("6 runs")

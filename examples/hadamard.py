@@ -1,6 +1,7 @@
 """A method that reads the base weight: ΔW = W ⊙ (B A), element by element, as HiRA has it.
 
-A product with a matrix of full rank has full rank, at LoRA's number of parameters. The third parameter
+A product with a matrix of full rank has full rank, at LoRA's number of parameters. The third
+parameter
 of `delta` is the layer as it was: `base.weight`, and `base.output` for the input at hand.
 
 qtha-lab compare --plugins examples/hadamard.py --methods "lora(r=4),hadamard(r=4)" --steps 60

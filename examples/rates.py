@@ -34,8 +34,10 @@ def loss_by_rate(losses: Mapping[str, Mapping[float, float]], theme: str = "ligh
     return Figure(
         "loss_by_rate",
         functools.partial(draw, losses),
-        caption="Evaluation loss against the learning rate. A method's lowest point is its own best of these "
-        "rates only, and one seed does not prove an order.",
+        caption=(
+            "Evaluation loss against the learning rate. A method's lowest point is its own best of"
+            " these rates only, and one seed does not prove an order."
+        ),
         alt=f"Lowest evaluation loss: {', '.join(ends)}.",
         table=Table(
             ("method", "learning_rate", "eval_loss"),

@@ -1,9 +1,13 @@
-"""A method whose layers share tensors: ΔW = diag(b) B diag(d) A, A and B random, frozen and the same everywhere.
+"""A method whose layers share tensors: ΔW = diag(b) B diag(d) A, A and B random, frozen and the
+same everywhere.
 
-As VeRA has it: of the pair A, B, which fits the widest layer, every layer takes the rows and columns it
-needs, and trains two vectors. `shared_tensors` are stored, saved and counted once for the whole model.
+As VeRA has it: of the pair A, B, which fits the widest layer, every layer takes the rows and
+columns it
+needs, and trains two vectors. `shared_tensors` are stored, saved and counted once for the whole
+model.
 
-qtha-lab compare --plugins examples/shared_projections.py --methods "lora(r=4),shared_projections" --steps 60
+qtha-lab compare --plugins examples/shared_projections.py --methods "lora(r=4),shared_projections"
+--steps 60
 """
 
 import dataclasses

@@ -1,6 +1,7 @@
 """A task in one file: adding two numbers in words of a chat, 465 questions at its defaults.
 
-qtha-lab compare --plugins examples/sums.py --task sums --task-options highest=50 --methods lora,qtha --steps 60
+qtha-lab compare --plugins examples/sums.py --task sums --task-options highest=50 --methods
+lora,qtha --steps 60
 """
 
 import dataclasses
@@ -23,7 +24,10 @@ class Sums:
     highest: int = setting(30, "The largest number that is added.", ge=2, le=1000)
 
     def rows(self) -> Iterator[dict]:
-        """One question per pair of numbers; two rows of one key never stand on both sides of the split."""
+        """One question per pair of numbers.
+
+        Two rows of one key never stand on both sides of the split.
+        """
         for a in range(1, self.highest + 1):
             for b in range(a, self.highest + 1):
                 yield question_and_answer(f"What is {a} plus {b}?", f"{a + b}", key=f"{a} {b}")

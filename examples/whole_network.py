@@ -1,10 +1,14 @@
-"""Quantum-Train as published: one circuit for the whole network, whose outputs become all layers' weights.
+"""Quantum-Train as published: one circuit for the whole network, whose outputs become all layers'
+weights.
 
     the m weights of all adapted layers in ⌈m / c⌉ chunks of c, one per basis state of N qubits
-    chunk i = G(bits of i as ±1, 2^N p_i),    p_i = |⟨i|ψ(params)⟩|²,    G = linear layers N+1 → 4 → 20 → 4 → c
+    chunk i = G(bits of i as ±1, 2^N p_i),    p_i = |⟨i|ψ(params)⟩|²,    G = linear layers N+1 → 4 →
+    20 → 4 → c
 
-Our own `quantum_train` has a circuit per layer; here every tensor is shared and a layer takes its part of
-the list of weights. Each layer that is reached runs the circuit for itself: one run per layer and step.
+Our own `quantum_train` has a circuit per layer; here every tensor is shared and a layer takes its
+part of
+the list of weights. Each layer that is reached runs the circuit for itself: one run per layer and
+step.
 
 qtha-lab compare --plugins examples/whole_network.py --methods "lora(r=4),whole_network" --steps 60
 """
@@ -51,7 +55,10 @@ class WholeNetworkConfig(AdapterConfig):
     WholeNetworkConfig,
     summary="The weights of all layers from the probabilities of one circuit.",
     equation="(ΔW₁, ΔW₂, …) = G(bits, p), one circuit for all layers",
-    source="Quantum-Train, Liu et al. 2024, arXiv:2405.11304; 4-20-4 as in a public Quantum-Train code [R]",
+    source=(
+        "Quantum-Train, Liu et al. 2024, arXiv:2405.11304; 4-20-4 as in a public Quantum-Train"
+        " code [R]"
+    ),
     default_learning_rate=1e-2,
     examples={"small": {"chunk": 20, "n_layers": 2, "hidden": (5,)}},
 )

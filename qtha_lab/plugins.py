@@ -10,104 +10,44 @@ discovered automatically (`qtha_lab.methods`, `qtha_lab.circuits.ansatze`, `qtha
 trust.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from qtha_lab.adapters.heads import Head, head
-    from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
-    from qtha_lab.adapters.peft import AdapterConfig, RankConfig, method
-    from qtha_lab.circuits import Angle, Circuit, Gate, GateKind, Readout, gate_kind
-    from qtha_lab.circuits.ansatze.encoding import encoded
-    from qtha_lab.circuits.ansatze.registry import ansatz
-    from qtha_lab.core.errors import Refusal
-    from qtha_lab.core.method_styles import MethodStyle
-    from qtha_lab.core.plugin_loading import fingerprints, load_plugins
-    from qtha_lab.core.settings import setting
-    from qtha_lab.figures.machinery.figure import Figure
-    from qtha_lab.figures.machinery.registry import figure_function
-    from qtha_lab.figures.machinery.table import Table
-    from qtha_lab.models.quantisation.schemes import Rounding, bits
-    from qtha_lab.simulators import expval, expval_z, probs
-    from qtha_lab.simulators.registry import Engine, engine
-    from qtha_lab.tasks.registry import question_and_answer, task
+from qtha_lab.core.lazy_names import lazy_names
 
-_ADDRESSES = {
-    "AdapterConfig": "adapters.peft",
-    "Angle": "circuits",
-    "Change": "adapters.method",
-    "Circuit": "circuits",
-    "Control": "adapters.method",
-    "Engine": "simulators.registry",
-    "Figure": "figures.machinery.figure",
-    "Gate": "circuits",
-    "GateKind": "circuits",
-    "Head": "adapters.heads",
-    "Layer": "adapters.method",
-    "MethodStyle": "core.method_styles",
-    "Readout": "circuits",
-    "RankConfig": "adapters.peft",
-    "Refusal": "core.errors",
-    "Rounding": "models.quantisation.schemes",
-    "Table": "figures.machinery.table",
-    "TensorSpec": "adapters.method",
-    "ansatz": "circuits.ansatze.registry",
-    "bits": "models.quantisation.schemes",
-    "encoded": "circuits.ansatze.encoding",
-    "engine": "simulators.registry",
-    "expval": "simulators",
-    "expval_z": "simulators",
-    "figure_function": "figures.machinery.registry",
-    "fingerprints": "core.plugin_loading",
-    "head": "adapters.heads",
-    "gate_kind": "circuits",
-    "load_plugins": "core.plugin_loading",
-    "method": "adapters.peft",
-    "probs": "simulators",
-    "question_and_answer": "tasks.registry",
-    "setting": "core.settings",
-    "task": "tasks.registry",
-}
+if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
+    from qtha_lab.adapters.heads import Head as Head
+    from qtha_lab.adapters.heads import head as head
+    from qtha_lab.adapters.method import Change as Change
+    from qtha_lab.adapters.method import Control as Control
+    from qtha_lab.adapters.method import Layer as Layer
+    from qtha_lab.adapters.method import TensorSpec as TensorSpec
+    from qtha_lab.adapters.peft import AdapterConfig as AdapterConfig
+    from qtha_lab.adapters.peft import RankConfig as RankConfig
+    from qtha_lab.adapters.peft import method as method
+    from qtha_lab.circuits import Angle as Angle
+    from qtha_lab.circuits import Circuit as Circuit
+    from qtha_lab.circuits import Gate as Gate
+    from qtha_lab.circuits import GateKind as GateKind
+    from qtha_lab.circuits import Readout as Readout
+    from qtha_lab.circuits import gate_kind as gate_kind
+    from qtha_lab.circuits.ansatze.encoding import encoded as encoded
+    from qtha_lab.circuits.ansatze.registry import ansatz as ansatz
+    from qtha_lab.core.errors import Refusal as Refusal
+    from qtha_lab.core.method_styles import MethodStyle as MethodStyle
+    from qtha_lab.core.plugin_loading import fingerprints as fingerprints
+    from qtha_lab.core.plugin_loading import load_plugins as load_plugins
+    from qtha_lab.core.settings import setting as setting
+    from qtha_lab.figures.machinery.figure import Figure as Figure
+    from qtha_lab.figures.machinery.registry import figure_function as figure_function
+    from qtha_lab.figures.machinery.table import Table as Table
+    from qtha_lab.models.quantisation.schemes import Rounding as Rounding
+    from qtha_lab.models.quantisation.schemes import bits as bits
+    from qtha_lab.simulators import expval as expval
+    from qtha_lab.simulators import expval_z as expval_z
+    from qtha_lab.simulators import probs as probs
+    from qtha_lab.simulators.registry import Engine as Engine
+    from qtha_lab.simulators.registry import engine as engine
+    from qtha_lab.tasks.registry import question_and_answer as question_and_answer
+    from qtha_lab.tasks.registry import task as task
 
-__all__ = [
-    "AdapterConfig",
-    "Angle",
-    "Change",
-    "Circuit",
-    "Control",
-    "Engine",
-    "Figure",
-    "Gate",
-    "GateKind",
-    "Head",
-    "Layer",
-    "MethodStyle",
-    "RankConfig",
-    "Readout",
-    "Refusal",
-    "Rounding",
-    "Table",
-    "TensorSpec",
-    "ansatz",
-    "bits",
-    "encoded",
-    "engine",
-    "expval",
-    "expval_z",
-    "figure_function",
-    "fingerprints",
-    "gate_kind",
-    "head",
-    "load_plugins",
-    "method",
-    "probs",
-    "question_and_answer",
-    "setting",
-    "task",
-]
-
-
-def __getattr__(name: str):
-    if name not in _ADDRESSES:
-        raise AttributeError(f"module 'qtha_lab.plugins' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"qtha_lab.{_ADDRESSES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -36,7 +36,10 @@ def _runs_folder_of_its_own(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _short_measurements(monkeypatch):
-    """No test asserts a time: a preview times each step of training once, where it would for most of a second."""
+    """No test asserts a time.
+
+    A preview times each step of training once, where it would for most of a second.
+    """
     if measured := sys.modules.get("qtha_lab.experiment.cost.calibration"):
         monkeypatch.setattr(measured, "LONGEST_MEASUREMENT", 0.0)
 
@@ -65,12 +68,32 @@ def jupyter(tmp_path_factory):
 
 # Files that take longest, longest first: workers that begin with them end together (`make test`).
 LONGEST = [
-    "test_lessons", "test_browser_form", "test_browser", "test_browser_live", "test_runs",
-    "test_browser_explorers", "test_explorers_03_04", "test_wheel", "test_figures_export", "test_fork_server",
-    "test_adapters", "test_compiled", "test_conformance", "test_pennylane_device", "test_plugins",
-    "test_docs", "test_simulators", "test_preview", "test_bench_simulators", "test_compare",
-    "test_first_step", "test_mixture", "test_readouts", "test_figures_contract", "test_checkpoints",
-]  # fmt: skip
+    "test_lessons",
+    "test_browser_form",
+    "test_browser",
+    "test_browser_live",
+    "test_runs",
+    "test_browser_explorers",
+    "test_explorers_03_04",
+    "test_wheel",
+    "test_figures_export",
+    "test_fork_server",
+    "test_adapters",
+    "test_compiled",
+    "test_conformance",
+    "test_pennylane_device",
+    "test_plugins",
+    "test_docs",
+    "test_simulators",
+    "test_preview",
+    "test_bench_simulators",
+    "test_compare",
+    "test_first_step",
+    "test_mixture",
+    "test_readouts",
+    "test_figures_contract",
+    "test_checkpoints",
+]
 
 
 def pytest_collection_finish():

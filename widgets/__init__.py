@@ -8,6 +8,8 @@ headless equivalent. A checkout has this package as `widgets`, an installed whee
 import importlib
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.optional import require_extra
+
 if TYPE_CHECKING:
     from .explorers.circuit_explorer import CircuitExplorer
     from .explorers.engine_explorer import EngineExplorer
@@ -66,4 +68,5 @@ _MODULES = {
 def __getattr__(name: str):
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_extra("lab", "A panel", "anywidget", "ipywidgets")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

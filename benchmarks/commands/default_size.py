@@ -19,7 +19,9 @@ def default_size(
     ] = None,
     json: JsonFile = None,
 ) -> None:
-    """Hold QTHA at its default size against the frozen model and LoRA r = 2, each at its best of four rates."""
+    """Hold QTHA at its default size against the frozen model and LoRA r = 2, each at its best of
+    four rates.
+    """
     from benchmarks.default_size import CASES, bench_default_size, markdown, table
 
     measured = bench_default_size(out, cases.split(",") if cases else CASES)

@@ -12,7 +12,10 @@ def opening(
     rounds: Annotated[int, typer.Option(min=1, help="Kernels that count.")] = 5,
     json: JsonFile = None,
 ) -> None:
-    """Run the workbench's cell in kernels that have imported nothing: seconds until its form is in the page."""
+    """Run the workbench's cell in kernels that have imported nothing.
+
+    Seconds until its form is in the page.
+    """
     from benchmarks.machine import load_words
     from benchmarks.opening import bench_opening, table
 

@@ -12,7 +12,10 @@ def panels(
     rounds: Annotated[int, typer.Option(min=1, help="Moves of every control.")] = 15,
     json: JsonFile = None,
 ) -> None:
-    """Move a slider of every explorer in a real JupyterLab: milliseconds until its figures are drawn again."""
+    """Move a slider of every explorer in a real JupyterLab.
+
+    Milliseconds until its figures are drawn again.
+    """
     from benchmarks.machine import load_words
     from benchmarks.panels import bench_panels, caption, table
 

@@ -17,7 +17,10 @@ def soak(
     seed: Annotated[int, typer.Option(help="Of what is done.")] = 0,
     json: JsonFile = None,
 ) -> None:
-    """Use workbench and explorers in a real JupyterLab by chance: console errors, failures, growth of memory."""
+    """Use workbench and explorers in a real JupyterLab by chance.
+
+    Console errors, failures, growth of memory.
+    """
     from benchmarks.soak import caption, soak, table
 
     with progress() as bars:

@@ -1,4 +1,7 @@
-"""`qtha-lab bench start`: how long until a run's first point, and what it costs beside its steps."""
+"""`qtha-lab bench start`.
+
+How long until a run's first point, and what it costs beside its steps.
+"""
 
 from typing import Annotated
 

@@ -38,9 +38,15 @@ def step(
     with progress() as bars:
         bar = bars.add_task(f"step on {model}", total=rounds, message="warming up")
         measured = bench_step(
-            model, choices, batch_size=batch_size, tokens=tokens, rounds=rounds, clock=clock, parts=parts,
+            model,
+            choices,
+            batch_size=batch_size,
+            tokens=tokens,
+            rounds=rounds,
+            clock=clock,
+            parts=parts,
             on_round=lambda done, of: bars.update(bar, completed=done, message=""),
-        )  # fmt: skip
+        )
     rows = [
         (
             entry["label"],
@@ -55,8 +61,10 @@ def step(
     machine = measured["machine"]
     print_table(
         [("method", "parameters", "ms per step", "time ratio", "peak MiB", "memory ratio"), *rows],
-        caption=f"{batch_size} × {tokens} tokens, medians of {rounds} rounds, {machine['processor']}, "
-        f"{machine['torch_threads']} threads, {clock} time",
+        caption=(
+            f"{batch_size} × {tokens} tokens, medians of {rounds} rounds, {machine['processor']}, "
+            f"{machine['torch_threads']} threads, {clock} time"
+        ),
     )
     if parts:
         from benchmarks.step_parts import markdown

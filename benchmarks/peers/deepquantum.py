@@ -1,4 +1,7 @@
-"""DeepQuantum: gates with `encode` take the batch, through vmap; the others hold shared parameters."""
+"""DeepQuantum: gates with `encode` take the batch, through vmap.
+
+The others hold shared parameters.
+"""
 
 PACKAGES = ("deepquantum", "torch")
 

@@ -1,4 +1,5 @@
-"""PennyLane's lightning.qubit or lightning.kokkos: gradients by its adjoint method, one circuit per sample.
+"""PennyLane's lightning.qubit or lightning.kokkos: gradients by its adjoint method, one circuit per
+sample.
 
 PennyLane splits a batch into circuits by itself, which is quicker than a call per sample.
 """

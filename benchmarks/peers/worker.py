@@ -1,6 +1,7 @@
 """Runs one peer for the benchmark: `python worker.py NAME THREADS`, a JSON line in and one out.
 
-Stands alone: torch, numpy and the peer are all it needs. Orders are {"do": "start" | "prepare" | "time" |
+Stands alone: torch, numpy and the peer are all it needs. Orders are {"do": "start" | "prepare" |
+"time" |
 "check", …}; an answer holds "error" if something went wrong. Arrays go through .npy files.
 """
 
@@ -18,7 +19,10 @@ ARRAYS = ("inputs", "params", "grads", "sparse_grads")
 
 
 class TorchRun:
-    """A torch function with what the benchmark times: values alone, or values and both gradients."""
+    """A torch function with what the benchmark times.
+
+    Values alone, or values and both gradients.
+    """
 
     def __init__(self, run):
         self.run = run
@@ -47,7 +51,8 @@ class TorchRun:
 class Worker:
     """One peer, and the case it was last prepared for.
 
-    `name` may end in an option, as in "tensorcircuit_jax:unrolled"; "compiled" is for any torch function.
+    `name` may end in an option, as in "tensorcircuit_jax:unrolled"; "compiled" is for any torch
+    function.
     """
 
     def __init__(self, name: str, threads: int):
@@ -91,7 +96,10 @@ class Worker:
         return {}
 
     def time(self, kind: str) -> dict:
-        """Seconds of one "forward" or "backward" (values and both gradients): the mean over a turn, but for its first call."""
+        """Seconds of one "forward" or "backward" (values and both gradients).
+
+        The mean over a turn, but for its first call.
+        """
         names = ("inputs", "params", "grads") if kind == "backward" else ("inputs", "params")
         arrays = [self.arrays[name] for name in names]
         call = functools.partial(getattr(self.case, kind), *arrays)
@@ -104,7 +112,10 @@ class Worker:
                 return {"seconds": seconds / calls}
 
     def check(self, folder: str) -> dict:
-        """Write values and both gradients, for `sparse_grads`, as result-N.npy; how long they took."""
+        """Write values and both gradients, for `sparse_grads`, as result-N.npy.
+
+        How long they took.
+        """
         import numpy as np
 
         arrays = [self.arrays[name] for name in ("inputs", "params", "sparse_grads")]

@@ -3,29 +3,21 @@
 Importing this package registers our methods with PEFT, so that saved adapters load.
 """
 
-from qtha_lab.adapters.attach import (
-    add_adapter,
-    check_targets,
-    circuits_of,
-    count_trainable,
-)
+from qtha_lab.adapters.attach import add_adapter, check_targets, circuits_of, count_trainable
 from qtha_lab.adapters.budget import size_warning
 from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.generated_network import GeneratedNet, generate_into
 from qtha_lab.adapters.generated_weights import WeightGenerator
-from qtha_lab.adapters.initialisation.from_data import (
-    initialisation_rows,
-    initialise_from_rows,
-)
+from qtha_lab.adapters.initialisation.from_data import initialisation_rows, initialise_from_rows
 from qtha_lab.adapters.initialisation.lora import (
-    add_started,
-    add_unstarted,
+    add_for_checkpoint,
+    add_initialised,
     base_alone,
     initialisation_note,
     lora_initialisation,
-    moved_start,
     save_initialisation,
     save_whole,
+    subtracted_product,
 )
 from qtha_lab.adapters.initialisation.lora_validation import check_initialisation
 from qtha_lab.adapters.initialisation.resolve_angles import (
@@ -55,8 +47,8 @@ __all__ = [
     "TensorSpec",
     "WeightGenerator",
     "add_adapter",
-    "add_started",
-    "add_unstarted",
+    "add_for_checkpoint",
+    "add_initialised",
     "base_alone",
     "check_angles",
     "check_initialisation",
@@ -77,11 +69,11 @@ __all__ = [
     "method",
     "method_names",
     "method_of",
-    "moved_start",
     "pending_initialisation",
     "save_initialisation",
     "save_whole",
     "scale_of",
     "size_warning",
+    "subtracted_product",
     "weigh",
 ]

@@ -13,22 +13,18 @@ from collections import Counter
 from typing import Any
 
 import torch
-from peft import (
-    PeftConfig,
-    PeftMixedModel,
-    PeftModel,
-    PeftType,
-    get_peft_model,
-)
+from peft import PeftConfig, PeftMixedModel, PeftModel, PeftType, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
-from qtha_lab.adapters.method import Change, Layer
+from qtha_lab.adapters.method import Change, Layer, all_linear_or
 from qtha_lab.adapters.peft import CONVOLUTIONS, LINEAR, AdapterConfig, AdapterLayer
+from qtha_lab.adapters.peft.layer import check_adapter_name
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
 from qtha_lab.core.library_lock import ONE_THREAD
 from qtha_lab.core.settings import nearest
 
@@ -58,7 +54,7 @@ def add_adapter(model: nn.Module, peft_config: PeftConfig, name: str = "default"
         >>> model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
         >>> add_adapter(model, LoraConfig(r=2, target_modules=["2"]))
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: target module '2' ...
+        qtha_lab.core.errors.Refusal: target_modules must match modules of the model, got '2'. ...
         >>> add_adapter(model, LoraConfig(r=2, target_modules=["0"])).active_adapter
         'default'
     """
@@ -90,11 +86,7 @@ def kind_of(config: PeftConfig) -> str:
 def check_name(name: str, config: PeftConfig) -> None:
     """Refuse adapter names with which PEFT would lose tensors."""
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(PeftType(kind_of(config).upper()), "")
-    if name in prefix or "." in name:
-        raise Refusal(
-            f"adapter name {name!r} would be confused with the tensor names '{prefix}…': "
-            f"choose a name without a dot that is no part of {prefix!r}"
-        )
+    check_adapter_name(name, prefix)
 
 
 def _check_beside(model: PeftModel | PeftMixedModel, peft_config: PeftConfig, name: str) -> None:
@@ -102,12 +94,14 @@ def _check_beside(model: PeftModel | PeftMixedModel, peft_config: PeftConfig, na
     kind = kind_of(peft_config)
     if isinstance(model, PeftMixedModel) or kinds != {kind}:
         raise Refusal(
-            f"a {type(model).__name__} with {', '.join(sorted(kinds))} cannot take {kind} beside it: "
-            "put both on the transformers model itself, model.add_adapter(config, adapter_name) for "
-            "each, then model.set_adapter([names])"
+            f"A {type(model).__name__} with {', '.join(sorted(kinds))} must get adapters of the "
+            f"same method, got {kind}. Call add_adapter(config, adapter_name) of the transformers "
+            "model for each, then set_adapter([names])."
         )
     if name in model.peft_config:
-        raise Refusal(f"the model has an adapter {name!r} already: choose another name")
+        raise Refusal(
+            f"The adapter name must be new, got {name!r}, which the model has. Choose another name."
+        )
 
 
 def check_targets(model: nn.Module, target_modules: Any) -> None:
@@ -120,25 +114,31 @@ def check_targets(model: nn.Module, target_modules: Any) -> None:
     Raises:
         Refusal: If a name or the pattern matches nothing, with the names of the linear layers.
     """
+    target_modules = all_linear_or(target_modules)
     if target_modules is None or target_modules == "all-linear":
         return
     names = [name for name, _ in model.named_modules() if name]
     if isinstance(target_modules, str):
         if not any(re.fullmatch(target_modules, name) for name in names):
-            raise Refusal(f"target pattern {target_modules!r} {_nothing(model)}")
+            raise _no_match(model, target_modules)
         return
     if not target_modules:
-        raise Refusal("target_modules is empty: name at least one module to adapt")
+        raise Refusal(
+            "target_modules must name at least one module, got none. Name some, or use all-linear."
+        )
     for target in target_modules:
         if not any(name == target or name.endswith(f".{target}") for name in names):
-            raise Refusal(f"target module {target!r} {_nothing(model, target)}")
+            raise _no_match(model, target)
 
 
-def _nothing(model: nn.Module, target: str = "") -> str:
+def _no_match(model: nn.Module, target: str) -> Refusal:
     names = linear_names(model)
-    close = nearest(target, names) if target else None
-    hint = f": did you mean {close!r}?" if close else "."
-    return f"matches nothing in this model{hint} Linear layers here: {', '.join(names)}"
+    close = nearest(target, names)
+    hint = f" Did you mean {close!r}?" if close else ""
+    return Refusal(
+        f"target_modules must match modules of the model, got {shortened(target, 60)!r}.{hint} "
+        f"Linear layers here are {shortened(', '.join(names), 150)}; all-linear adapts all of them."
+    )
 
 
 def linear_names(model: nn.Module) -> list[str]:
@@ -149,6 +149,11 @@ def linear_names(model: nn.Module) -> list[str]:
     modules = model.named_modules()
     names = (name for name, module in modules if isinstance(module, (*LINEAR, *CONVOLUTIONS)))
     return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
+
+
+def with_named_targets(model: nn.Module, config: PeftConfig) -> PeftConfig:
+    """Return a copy of a config with the names of a model's layers in place of "all-linear"."""
+    return _maybe_include_all_linear_layers(copy.copy(config), model)
 
 
 def adapted_layers(model: nn.Module, peft_config: AdapterConfig) -> list[Layer]:
@@ -243,9 +248,6 @@ def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:
 
     The count is empty for PEFT's own methods. Some circuits depend on the size of their layer, so
     use this function instead of the config.
-
-    Raises:
-        Refusal: If the method cannot adapt this model.
     """
     if not isinstance(peft_config, AdapterConfig):
         return Counter()

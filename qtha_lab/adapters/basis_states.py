@@ -24,25 +24,21 @@ GENERATORS = ("ry_chain", "su4")
 
 
 def controls(product: str) -> tuple[Control, ...]:
-    """Return the controls of a method that generates weights from a circuit's probabilities.
-
-    Args:
-        product: Generated quantity, such as "weights".
-    """
+    """Return the controls of a method that generates weights from a circuit's probabilities."""
     return (
         Control(
             "classical hypernetwork",
-            f"what the circuit adds to generated {product}",
+            f"effect of the circuit on generated {product}",
             {"generator": "classical"},
             without=("angles",),
         ),
         Control(
             "matrix product state",
-            f"what a circuit adds to {product} that a small tensor network generates",
+            "effect of a circuit beyond a small tensor network",
             {"generator": "mps"},
             without=("angles",),
         ),
-        Control("frozen angles", "what training the circuit adds", {"train_generator": False}),
+        Control("frozen angles", "effect of training the circuit", {"train_generator": False}),
     )
 
 
@@ -121,9 +117,6 @@ def generator_circuit(ansatz: str, n_qubits: int, n_layers: int) -> Circuit:
         ansatz: One of `GENERATORS`.
         n_qubits: Number of qubits.
         n_layers: Number of repeated blocks.
-
-    Raises:
-        Refusal: If the ansatz needs more qubits.
     """
     if ansatz == "ry_chain":
         return ry_chain(n_qubits, n_layers)
@@ -131,13 +124,9 @@ def generator_circuit(ansatz: str, n_qubits: int, n_layers: int) -> Circuit:
 
 
 def check_generator(config: Any) -> None:
-    """Refuse initial angles that do not suit the generator of QPA or Quantum-Train.
-
-    Raises:
-        Refusal: With the rule and the value.
-    """
+    """Refuse initial angles that do not suit the generator of QPA or Quantum-Train."""
     circuits = generator_circuits(2, config)
-    starts.check_initialisation(config.angles, circuits, f"generator={config.generator!r}")
+    starts.check_angle_setting(config.angles, circuits, f"generator={config.generator!r}")
 
 
 def n_numbers(n_qubits: int, config: Any, n_blocks: int = 1) -> int:
@@ -301,7 +290,9 @@ def generated_values(
     return lifted[:n_states]
 
 
-def start(params: Float[Tensor, "n_params"], config: Any, circuits: list[Circuit]) -> None:
+def initialise_generator(
+    params: Float[Tensor, "n_params"], config: Any, circuits: list[Circuit]
+) -> None:
     """Initialise the generator's numbers in place.
 
     Angles follow the setting `angles`; MPS cores are standard normal. The weights of the classical
@@ -313,7 +304,7 @@ def start(params: Float[Tensor, "n_params"], config: Any, circuits: list[Circuit
         circuits: Circuits of the angles, if any.
     """
     if config.generator == "circuit":
-        starts.draw(params, config.angles, circuits)
+        starts.draw_angles(params, config.angles, circuits)
     elif config.generator == "mps":
         params.normal_()
     else:

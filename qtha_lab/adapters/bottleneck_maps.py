@@ -22,16 +22,13 @@ def surrogates_of_run(name: str, seed: int = 0, samples: int = SAMPLES) -> Itera
         name: Run of qtha or qtha_gradient with a non-linear bottleneck, or a folder of its adapter.
         seed: Seed of the inputs.
         samples: Number of inputs per layer.
-
-    Raises:
-        Refusal: If there is no such run, or its bottleneck is linear.
     """
     saved = SavedAdapter.of(name)
     config: Any = PeftConfig.from_pretrained(str(saved.folder))
     if not config.peft_type.value.startswith("QTHA") or not _branches(config):
         raise Refusal(
-            f"run {name!r} has no map in a bottleneck that is not linear: take one of qtha with a "
-            "circuit or a stand-in"
+            f"The run must have a circuit or a stand-in in its bottleneck, got {name!r}. Choose a "
+            "run of qtha with use_circuit=True."
         )
     bottleneck = Branches(config, (1, 1))  # the part between A and B does not depend on them
     generator = torch.Generator().manual_seed(seed)

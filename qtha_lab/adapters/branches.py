@@ -15,8 +15,8 @@ from torch import Tensor
 from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.method import AtRest, TensorSpec
 from qtha_lab.circuits import Readout, z_pairs
-from qtha_lab.simulators.circuit_between_matrices import added_by, between
-from qtha_lab.simulators.expval import read
+from qtha_lab.simulators.circuit_between_matrices import added_by, fuse_matrices
+from qtha_lab.simulators.expval import run_readout
 from qtha_lab.simulators.request import What
 
 READOUTS = ("z", "z+zz", "probs")
@@ -92,19 +92,19 @@ class CircuitBranch(Branch):
         return {"params": TensorSpec((self.circuit.n_params,), self.config.train_circuit)}
 
     def initialise(self, tensors: Mapping[str, Tensor]) -> None:
-        starts.draw(tensors["params"], self.config.angles, [self.circuit])
+        starts.draw_angles(tensors["params"], self.config.angles, [self.circuit])
 
     def apply(self, tensors, h):
         config = self.config
         angles = h if config.input_scale == 1 else h * config.input_scale
-        q = read(self.circuit, self._what, angles, tensors["params"], config.engine)
+        q = run_readout(self.circuit, self._what, angles, tensors["params"], config.engine)
         return 2**config.r * q - 1 if config.readout == "probs" else q
 
     def at_rest(self, first, tensors, last):
         config = self.config
         if config.readout == "probs":
             return super().at_rest(first, tensors, last)
-        return between(
+        return fuse_matrices(
             first,
             self.circuit,
             self._what,

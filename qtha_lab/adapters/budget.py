@@ -62,7 +62,10 @@ def for_budget(
         Refusal: If both or neither budget is given, or the smallest adapter exceeds the budget.
     """
     if (trainable_parameters is None) == (fraction_of is None):
-        raise Refusal("give either trainable_parameters or fraction_of")
+        raise Refusal(
+            "Either trainable_parameters or fraction_of must be given, got "
+            f"{'neither' if fraction_of is None else 'both'}."
+        )
     targets = target_modules
     if fraction_of is not None:
         targets = targets_of(fraction_of) if targets is None else targets
@@ -77,8 +80,8 @@ def for_budget(
     affordable = [choice for choice in choices if choice[0] <= budget]
     if not affordable:
         raise Refusal(
-            f"a budget of {budget:,} trainable parameters cannot be met: "
-            f"the smallest possible here is {min(count for count, _ in choices):,}"
+            f"trainable_parameters must be at least {min(count for count, _ in choices):,} here, "
+            f"got {budget:,}. Raise the budget, or state fewer settings."
         )
     wanted_r = getattr(fraction_of, "r", None) or USUAL_R
     best = max(count for count, _ in affordable)

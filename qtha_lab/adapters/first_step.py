@@ -130,6 +130,6 @@ def first_step_sentence(
     start = config.change_class.small_first_step
     return (
         f"the first step moves a layer's output about {times:.0f} times as far as LoRA's does at "
-        f"{LORA_RATE:g}: a learning rate near {learning_rate / times:.0e}{start and f' or {start}'} "
-        "starts as gently"
+        f"{LORA_RATE:g}: a learning rate near "
+        f"{learning_rate / times:.0e}{start and f' or {start}'} starts as gently"
     )

@@ -48,7 +48,8 @@ def generate_into(module: nn.Module, share: Share = "net", **options: Any) -> "G
         Refusal: For a module without parameters, an unknown setting, or too many qubits.
 
     Example:
-        >>> net = nn.Sequential(nn.Conv1d(13, 32, 5), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 60, 2))
+        >>> layers = nn.Conv1d(13, 32, 5), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 60, 2)
+        >>> net = nn.Sequential(*layers)
         >>> generated = generate_into(net, chunk=64)  # 5,954 weights, 94 chunks, 7 qubits
         >>> generated.n_weights, generated.n_parameters()  # 7 · 8 and 8-4-20-4-64
         (5954, 596)
@@ -59,9 +60,11 @@ def generate_into(module: nn.Module, share: Share = "net", **options: Any) -> "G
         Quantum-Train, arXiv:2405.11304; for a convolutional network QT-CNN, arXiv:2410.09250.
     """
     if share not in get_args(Share):
-        raise Refusal(f"share must be one of {', '.join(get_args(Share))}, not {share!r}")
+        raise Refusal(f"share must be one of {', '.join(get_args(Share))}, got {share!r}.")
     if not any(True for _ in module.parameters()):
-        raise Refusal(f"{type(module).__name__} has no parameters to generate")
+        raise Refusal(
+            f"The module must have parameters, got a {type(module).__name__} without any."
+        )
     config = OUR_METHODS["quantum_train"].make_config(**options)
     return GeneratedNet(module, config, share)
 

@@ -64,18 +64,12 @@ class WeightGenerator:
         self.widths = (self.n_qubits + 1, *config.hidden, chunk)
 
     def check(self, owner: str) -> None:
-        """Refuse more than `MOST_QUBITS` qubits.
-
-        Args:
-            owner: Owner of the weights, for the message.
-
-        Raises:
-            Refusal: With the smallest chunk that fits.
-        """
+        """Refuse more than `MOST_QUBITS` qubits."""
         if self.n_qubits > MOST_QUBITS:
             least = math.ceil(self.n_weights / 2**MOST_QUBITS)
             raise Refusal(
-                f"chunk must be at least {least} for {owner}, not {self.chunk}: it would take {self.n_qubits} qubits"
+                f"chunk must be at least {least} for {owner}, got {self.chunk}. It would take "
+                f"{self.n_qubits} qubits."
             )
 
     def circuits(self) -> list[Circuit]:
@@ -90,10 +84,10 @@ class WeightGenerator:
         """Count the trained parameters by the formula of the module."""
         angles = self.n_numbers() * self.config.train_generator
         if self.mapping == "mps":
-            return angles + mps_mapping.n_parameters(
+            return angles + mps_mapping.n_core_entries(
                 self.n_qubits, self.config.bond_dim, self.chunk
             )
-        return angles + mlp_mapping.n_parameters(self.widths)
+        return angles + mlp_mapping.n_mlp_parameters(self.widths)
 
     def tensors(self) -> dict[str, TensorSpec]:
         """Return names and shapes: angles as `params`, and tensors of the mapping."""
@@ -105,8 +99,8 @@ class WeightGenerator:
 
     def initialise(self, tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
         """Fill tensors at random in place; `last_zero` makes every generated weight zero."""
-        basis_states.start(tensors["params"], self.config, self.circuits())
-        fill = mps_mapping.start if self.mapping == "mps" else mlp_mapping.start
+        basis_states.initialise_generator(tensors["params"], self.config, self.circuits())
+        fill = mps_mapping.initialise_cores if self.mapping == "mps" else mlp_mapping.initialise_mlp
         fill(tensors, last_zero=last_zero)
 
     def start(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
@@ -134,12 +128,16 @@ class WeightGenerator:
         )
         if self.mapping == "mps":
             weight = tensors["core_last"]
-            return mps_mapping.hidden(tensors, values), weight, weight.new_zeros(self.chunk)
+            return (
+                mps_mapping.contracted_cores(tensors, values),
+                weight,
+                weight.new_zeros(self.chunk),
+            )
         if states is None:
             states = torch.arange(self.n_chunks, device=values.device)
         bits = basis_states.signs_of_bits(states, self.n_qubits, values.dtype)
         features = torch.cat([bits, values.unsqueeze(1)], 1)
-        last = mlp_mapping.hidden(tensors, features, self.config.activation)
+        last = mlp_mapping.hidden_values(tensors, features, self.config.activation)
         return last, *mlp_mapping.last_layer(tensors)
 
     def mean(self, last: Tensor, weight: Tensor, bias: Tensor) -> Float[Tensor, ""]:

@@ -45,9 +45,6 @@ class Layout:
 def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
     """Add adapters to a copy of the model without weights, and count.
 
-    Raises:
-        Refusal: If the targets match nothing, or the method cannot adapt them.
-
     Example:
         >>> from peft import LoraConfig
         >>> from qtha_lab.models import empty_model

@@ -37,7 +37,7 @@ def methods_table(in_features: int = REFERENCE[0], out_features: int = REFERENCE
 
 def controls_table() -> list[tuple]:
     """Return a heading and one row per classical control."""
-    rows = [("control", "as a method", "what a difference to it shows")]
+    rows = [("control", "as a method", "meaning of a difference")]
     for name in controlled_methods():
         for control in controls_of(name, {}):
             options = ",".join(f"{k}={_text(v)}" for k, v in control.options.items())
@@ -53,9 +53,6 @@ def parameters(name: str, in_features: int, out_features: int) -> int:
         name: Name of a method, ours or PEFT's.
         in_features: Number of inputs of the layer.
         out_features: Number of outputs of the layer.
-
-    Raises:
-        Refusal: If there is no such method, or it cannot adapt a layer of this size.
 
     Example:
         >>> parameters("lora", 64, 32)  # r = 8 on both sides: 8 · (64 + 32)

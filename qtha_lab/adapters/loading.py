@@ -35,8 +35,14 @@ log = logging.getLogger(__name__)
 
 LONGEST = 2**20  # bytes of adapter_config.json
 PATTERN_SECONDS = 5  # CPU time, independent of the machine's load
-PATTERNS = ("target_modules", "exclude_modules", "modules_to_save", "layers_pattern",
-            "rank_pattern", "alpha_pattern")  # fmt: skip
+PATTERNS = (
+    "target_modules",
+    "exclude_modules",
+    "modules_to_save",
+    "layers_pattern",
+    "rank_pattern",
+    "alpha_pattern",
+)
 NO_CODE = "its pickled tensors can run code when they are opened, so they are not"
 CONVERT = (
     'python -c "from torch import load; from safetensors.torch import save_file; '
@@ -94,8 +100,10 @@ def _head(folder: Path, model: nn.Module) -> Head | None:
     if before is None:
         return head_named(text)
     if before.text != text:
-        raise Refusal(f"the adapter in {folder} was trained with head {text}, and the model has {before.text}: "
-                      "load the base without a head")  # fmt: skip
+        raise Refusal(
+            f"The model must have the head {text} of the adapter in {folder}, got {before.text}. "
+            "Load the base without a head."
+        )
     return None
 
 
@@ -106,7 +114,10 @@ def _read_config(folder: Path) -> PeftConfig:
     """
     file = folder / "adapter_config.json"
     if not file.is_file():
-        raise FileNotFoundError(f"no adapter in {folder}: it has no adapter_config.json")
+        raise FileNotFoundError(
+            f"{folder} must hold an adapter, got no adapter_config.json. Name the folder that "
+            "save_pretrained wrote."
+        )
     saved = _read_object(file)
     kind = saved.get("peft_type")
     if not isinstance(kind, str) or kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
@@ -119,8 +130,8 @@ def _read_config(folder: Path) -> PeftConfig:
         return config_class.from_pretrained(str(folder))
     except Exception as problem:
         raise Refusal(
-            f"the adapter in {folder} was saved with a setting that qtha-lab {__version__} does not "
-            f"take: {_one_line(problem)}"
+            f"The adapter in {folder} must have settings of qtha-lab {__version__}, got others: "
+            f"{_one_line(problem)}"
         ) from problem
 
 
@@ -131,20 +142,26 @@ def _check_settings_known(folder: Path, config_class: type, saved: dict[str, Any
         version = saved.get("qtha_lab_version") or "of unknown version"
         settings = ", ".join(f"{name}={value!r:.40}" for name, value in list(strange.items())[:5])
         raise Refusal(
-            f"the adapter in {folder} was saved by qtha-lab {version} with settings that {__version__} "
-            f"does not know: {settings}; load it with that version"
+            f"The adapter in {folder} must have settings that qtha-lab {__version__} knows, got "
+            f"{settings} of version {version}. Load it with that version."
         )
 
 
 def _read_object(file: Path) -> dict[str, Any]:
     if file.stat().st_size > LONGEST:
-        raise Refusal(f"{file} is longer than {LONGEST // 2**20} MiB: it describes no adapter")
+        raise Refusal(
+            f"{file} must be at most {LONGEST // 2**20} MiB, got a longer file, which describes "
+            "no adapter."
+        )
     try:
         value = read_json(file)
     except Refusal as problem:
         raise Refusal(f"{file} is damaged: {problem}") from None
     if not isinstance(value, dict):
-        raise Refusal(f"{file} is damaged: it holds no object")
+        raise Refusal(
+            f"{file} must hold a JSON object, got another value. Copy the files of the adapter "
+            "again."
+        )
     return value
 
 
@@ -153,17 +170,25 @@ def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     file = folder / "adapter_model.safetensors"
     if not file.is_file():
         if (folder / "adapter_model.bin").is_file():
-            raise Refusal(f"the adapter in {folder} is no safetensors file: {NO_CODE}; if you trust "
-                          f"its source, convert it there: {CONVERT}")  # fmt: skip
-        raise Refusal(f"the adapter in {folder} has no tensors: there is no {file.name}")
+            raise Refusal(
+                f"The adapter in {folder} must be a safetensors file, got pickled tensors, which "
+                "can run code when they are opened. If you trust its source, convert it there: "
+                f"{CONVERT}"
+            )
+        raise Refusal(
+            f"The adapter in {folder} must have {file.name}, got none. Copy all files of the "
+            "adapter."
+        )
     shapes = {}
     try:
         with open_tensors(file) as tensors:
             for name in tensors.keys():  # noqa: SIM118
                 tensor = tensors.get_tensor(name)
                 if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                    raise Refusal(f"the adapter in {folder} holds values that are not finite, in {name}: "
-                                  "its training diverged, or the file is damaged")  # fmt: skip
+                    raise Refusal(
+                        f"The tensors of the adapter in {folder} must be finite, got others in "
+                        f"{name}. Its training diverged, or the file is damaged."
+                    )
                 shapes[name] = tuple(tensor.shape)
     except (OSError, ValueError) as problem:
         if isinstance(problem, Refusal):
@@ -196,11 +221,15 @@ def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
         text=True,
     )
     if result.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, was not matched with the model's "
-                      f"{len(names)} modules within {PATTERN_SECONDS} seconds of computing")  # fmt: skip
+        raise Refusal(
+            f"A pattern of the adapter in {folder} must match the model's {len(names)} modules "
+            f"within {PATTERN_SECONDS} seconds of computing, got {strange[0][:60]!r}."
+        )
     if result.returncode:
-        raise Refusal(f"a pattern of the adapter in {folder}, such as {strange[0][:60]!r}, cannot be read: "
-                      f"{result.stderr.strip().splitlines()[-1]}")  # fmt: skip
+        raise Refusal(
+            f"A pattern of the adapter in {folder} must be a regular expression, got "
+            f"{strange[0][:60]!r} ({result.stderr.strip().splitlines()[-1]})."
+        )
 
 
 def _texts(folder: Path, config: PeftConfig, name: str) -> list[str]:
@@ -210,7 +239,7 @@ def _texts(folder: Path, config: PeftConfig, name: str) -> list[str]:
         isinstance(v, str) for v in values
     ):
         raise Refusal(
-            f"{name} of the adapter in {folder} must be text or a list of text, not {value!r:.60}"
+            f"{name} of the adapter in {folder} must be text or a list of text, got {value!r:.60}."
         )
     return list(values)
 
@@ -237,15 +266,18 @@ def _check_fit(folder: Path, expected: dict[str, tuple], saved: dict[str, tuple]
         (saved.keys() - expected, "unexpected"),
     ):
         if keys:
-            raise _no_fit(folder, f"{len(keys)} {problem} tensor{'s' if len(keys) > 1 else ''}, "
-                                  f"{', '.join(sorted(keys)[:5])}")  # fmt: skip
+            raise _no_fit(
+                folder,
+                f"{len(keys)} {problem} tensor{'s' if len(keys) > 1 else ''}, "
+                f"{', '.join(sorted(keys)[:5])}",
+            )
     for key in sorted(expected):
         if expected[key] != saved[key]:
             raise _no_fit(folder, f"{key} has the size {saved[key]}, not {expected[key]}")
 
 
 def _no_fit(folder: Path, problem: Any) -> Refusal:
-    return Refusal(f"the adapter in {folder} does not fit this model: {_one_line(problem)}")
+    return Refusal(f"The adapter in {folder} does not fit this model: {_one_line(problem)}")
 
 
 def _one_line(problem: Any) -> str:

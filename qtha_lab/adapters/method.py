@@ -79,6 +79,12 @@ PLACEMENT = (
 PATTERNS = ("layers_pattern", "rank_pattern", "alpha_pattern")
 
 
+def all_linear_or(target_modules: Any) -> Any:
+    """Return PEFT's "all-linear" for a list of that one name, and other targets unchanged."""
+    is_list = isinstance(target_modules, list | tuple | set)
+    return "all-linear" if is_list and [*target_modules] == ["all-linear"] else target_modules
+
+
 def check_patterns(placement: Mapping[str, Any]) -> None:
     """Refuse an invalid regular expression in a setting that PEFT reads as a pattern.
 
@@ -281,11 +287,7 @@ class Change(ABC):
         return {}
 
     def own_products(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Compute the products of this layer alone.
-
-        Args:
-            tensors: Tensors of the layer by name, including the sources.
-        """
+        """Compute the products of this layer alone."""
         stacked = {name: tensors[name].unsqueeze(0) for name in self.product_sources()}
         return {name: product.squeeze(0) for name, product in self.products(stacked).items()}
 
@@ -346,15 +348,12 @@ class Change(ABC):
         return whole(tensors, base) if reads else whole(tensors)
 
     def all_tensors(self) -> dict[str, TensorSpec]:
-        """Return names and shapes of own and shared tensors.
-
-        Raises:
-            Refusal: If a name is in both.
-        """
+        """Return names and shapes of own and shared tensors."""
         separate, shared = self.tensors(), self.shared_tensors()
         if names := separate.keys() & shared.keys():
             raise Refusal(
-                f"{min(names)!r} is both a layer's own tensor and a shared one: rename one"
+                f"A tensor must be a layer's own or a shared one, got {min(names)!r} as both. "
+                "Rename one."
             )
         return separate | shared
 
@@ -363,15 +362,12 @@ class Change(ABC):
 
         Optional, for methods whose settings leave parts out (`phases`). `before` is the change of
         the earlier phase; a zero tensor makes the change continuous.
-
-        Raises:
-            Refusal: If tensors are added, and none of them makes the change continuous.
         """
         more = self.all_tensors().keys() - before.all_tensors().keys()
         if more:
             raise Refusal(
-                f"method {self.config.method_name} cannot take up {', '.join(sorted(more))} in a later stage: its "
-                "change would jump"
+                f"A later phase of method {self.config.method_name} must not add "
+                f"{', '.join(sorted(more))}, because the output would change at once."
             )
         return ()
 
@@ -510,6 +506,7 @@ class Method(ABC):
             Refusal: For an unknown option, with the nearest name, or a value outside its limits.
         """
         placement = {k: options.pop(k) for k in list(options) if k in self._placement()}
+        target_modules = all_linear_or(target_modules)
         self._check_options(options)
         check_patterns({"target_modules": target_modules, **placement})
         try:
@@ -540,7 +537,7 @@ class Method(ABC):
         for name in options:
             if name in NOTES:
                 raise Refusal(
-                    f"{name} is no setting of method {self.name!r}: PEFT writes it itself, leave it out"
+                    f"{name} must not be set for method {self.name!r}, because PEFT writes it."
                 )
         config = self.make_config(**options)
         self.check_sizes(config, sorted(sizes or ()))
@@ -556,7 +553,8 @@ class Method(ABC):
                 close = nearest(name, settings)
                 hint = f": did you mean {close!r}?" if close else "."
                 raise Refusal(
-                    f"method {self.name!r} has no setting {name!r}{hint} Known: {', '.join(settings)}"
+                    f"Method {self.name!r} has no setting {name!r}{hint} Known: "
+                    f"{', '.join(settings)}"
                 )
             settings[name].check(value)
 

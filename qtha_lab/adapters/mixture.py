@@ -73,18 +73,23 @@ def weigh(model: nn.Module, weights: Mapping[str, float]) -> contextlib.ExitStac
 def _check_weights(layers: list[BaseTunerLayer], weights: Mapping[str, float]) -> None:
     names = sorted({name for layer in layers for name in layer._all_available_adapter_names()})
     if not names:
-        raise Refusal("the model has no adapters to weigh: add one first")
+        raise Refusal("The model must have adapters, got none. Add one first.")
     if not weights:
-        raise Refusal(f"weights name no adapter: give at least one of {', '.join(names)}")
+        raise Refusal(
+            f"weights must name at least one of the adapters {', '.join(names)}, got none."
+        )
     for name, weight in weights.items():
         if name not in names:
             raise unknown("adapter", str(name), names)
         if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
-            raise Refusal(f"the weight of adapter {name!r} must be a finite number, not {weight!r}")
+            raise Refusal(
+                f"The weight of adapter {name!r} must be a finite number, got {weight!r}."
+            )
     merged = sorted({name for layer in layers for name in layer.merged_adapters})
     if merged:
         raise Refusal(
-            f"merged adapters cannot be weighed: call unmerge_adapter first ({', '.join(merged)})"
+            f"Weighed adapters must not be merged, got {', '.join(merged)}. Call unmerge_adapter "
+            "first."
         )
 
 
@@ -94,9 +99,8 @@ def _check_kinds(layers: list[BaseTunerLayer], weights: Iterable[str]) -> None:
         for name in weights:
             if name in available and not _has_factor(layer, name):
                 raise Refusal(
-                    f"adapter {name!r} cannot be weighed: its layers ({type(layer).__module__}) have "
-                    "no factor on a change that is added; ours and peft's LoRA (not DoRA), LoHa and "
-                    "LoKr have"
+                    "Weighed adapters must be ours or PEFT's LoRA (not DoRA), LoHa or LoKr, whose "
+                    f"changes have a factor, got {name!r} with layers of {type(layer).__module__}."
                 )
 
 
@@ -111,8 +115,8 @@ def _check_wrappers(wrappers: list[AuxiliaryTrainingWrapper], weights: Iterable[
         whole = [name for name in weights if name in wrapper._adapters]
         if len(whole) > 1:
             raise Refusal(
-                f"adapters {' and '.join(map(repr, whole))} each bring a whole module of their own "
-                "(modules_to_save), and those cannot be weighed: name one of them"
+                "At most one weighed adapter must have modules_to_save, got "
+                f"{' and '.join(map(repr, whole))}. Name one of them."
             )
 
 

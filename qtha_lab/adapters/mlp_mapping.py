@@ -24,15 +24,11 @@ ACTIVATIONS = {
 
 
 def checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
-    """Return the hidden widths as a tuple, after validation.
-
-    Raises:
-        Refusal: If the widths are not one or more whole numbers above 0.
-    """
+    """Return the hidden widths as a tuple, after validation."""
     is_list = isinstance(hidden, (list, tuple)) and len(hidden) > 0
     if not is_list or any(not isinstance(width, int) or width < 1 for width in hidden):
         raise Refusal(
-            f"hidden must be a list of whole numbers above 0, such as [32, 16], not {hidden!r}"
+            f"hidden must be a list of whole numbers above 0, such as [32, 16], got {hidden!r}."
         )
     return tuple(hidden)
 
@@ -51,12 +47,12 @@ def tensors_of(sizes: Sequence[int]) -> dict[str, TensorSpec]:
     return specs
 
 
-def n_parameters(sizes: Sequence[int]) -> int:
+def n_mlp_parameters(sizes: Sequence[int]) -> int:
     """Count Σ (ins + 1) · outs parameters."""
     return sum((ins + 1) * outs for ins, outs in itertools.pairwise(sizes))
 
 
-def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
+def initialise_mlp(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
     """Initialise like torch's Linear, uniform within 1/√fan_in; optionally zero the last layer."""
     layers = _layers(tensors)
     for weight, bias in layers:
@@ -68,7 +64,7 @@ def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
             tensor.zero_()
 
 
-def hidden(
+def hidden_values(
     tensors: Mapping[str, Tensor], x: Float[Tensor, "states ins"], activation: str
 ) -> Float[Tensor, "states width"]:
     """Apply all layers but the last.
@@ -80,7 +76,7 @@ def hidden(
 
     Example:
         >>> tensors = {name: torch.ones(spec.shape) for name, spec in tensors_of((2, 3, 1)).items()}
-        >>> hidden(tensors, torch.tensor([[1.0, -4.0]]), "relu")  # 1 − 4 + 1 is below 0
+        >>> hidden_values(tensors, torch.tensor([[1.0, -4.0]]), "relu")  # 1 − 4 + 1 is below 0
         tensor([[0., 0., 0.]])
     """
     for weight, bias in _layers(tensors)[:-1]:

@@ -40,7 +40,7 @@ def tensors_of(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpec
     return cores | {"core_last": TensorSpec((chunk, 2 * bond_dim))}
 
 
-def n_parameters(n_qubits: int, bond_dim: int, chunk: int) -> int:
+def n_core_entries(n_qubits: int, bond_dim: int, chunk: int) -> int:
     """Count 2 χ + 2 (N − 1) χ² + 2 χ c core entries.
 
     Args:
@@ -49,13 +49,13 @@ def n_parameters(n_qubits: int, bond_dim: int, chunk: int) -> int:
         chunk: c, number of weights per basis state.
 
     Example:
-        >>> n_parameters(2, 3, 5)  # 6 + 18 + 30
+        >>> n_core_entries(2, 3, 5)  # 6 + 18 + 30
         54
     """
     return 2 * bond_dim + 2 * (n_qubits - 1) * bond_dim**2 + 2 * bond_dim * chunk
 
 
-def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
+def initialise_cores(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
     """Fill with numbers of variance 1 / bond, so that products keep their size [R]."""
     for name, tensor in tensors.items():
         if name.startswith("core_"):
@@ -64,7 +64,7 @@ def start(tensors: Mapping[str, Tensor], last_zero: bool = False) -> None:
         tensors["core_last"].zero_()
 
 
-def hidden(
+def contracted_cores(
     tensors: Mapping[str, Tensor], values: Float[Tensor, "states"]
 ) -> Float[Tensor, "states two_bonds"]:
     """Contract all cores but the last with (1, p̃), the input of the last core."""

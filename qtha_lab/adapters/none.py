@@ -22,7 +22,7 @@ from qtha_lab.core.method_styles import METHOD_STYLES, MethodStyle
 from qtha_lab.core.settings import Setting
 
 NAME = "none"
-LOOK = MethodStyle("grey", "longdash", "circle")
+STYLE = MethodStyle("grey", "longdash", "circle")
 
 
 class Nothing(Change):
@@ -64,7 +64,7 @@ class HeadAlone(Method):
     ours = True
     default_learning_rate = 1e-2
     config_class = NoneConfig
-    style = LOOK
+    style = STYLE
     sized_by = ()
 
     def settings(self) -> dict[str, Setting]:
@@ -84,5 +84,5 @@ class HeadAlone(Method):
 
 
 HEAD_ALONE = HeadAlone()
-METHOD_STYLES.add(NAME, LOOK, __name__)
+METHOD_STYLES.add(NAME, STYLE, __name__)
 register_with_peft(NAME, NoneConfig)

@@ -25,11 +25,13 @@ _RANK = _SIZE | {"help": "Inner size of the update: a larger one can express mor
 _ALPHA = _POSITIVE | {"help": "Scaling: the update is times alpha / r; 2 r is usual."}
 _DROPOUT = _SHARE | {"help": "Share of the adapter's input set to zero while training."}
 _MODULE_DROPOUT = _SHARE | {"help": "Chance that a step leaves an adapted layer as it was."}
-_RSLORA = {"help": "Scale by alpha / √r instead of alpha / r: the better for large r."}
+_RSLORA = {"help": "Scale by alpha / √r instead of alpha / r, which suits large r."}
 _BASES = _SIZE | {"help": "Inner size of the frozen random matrices."}
-_D_INITIAL = _POSITIVE | {"help": "Start of the trained scalings between the frozen matrices."}
+_D_INITIAL = _POSITIVE | {
+    "help": "Initial value of the trained scalings between the frozen matrices."
+}
 _RANDLORA_ALPHA = _POSITIVE | {"help": "Scaling: the update is times alpha / r; 20 r is usual."}
-_STRENGTH = _POSITIVE | {"help": "Start of the strength λ, which bounds the norm of the update."}
+_STRENGTH = _POSITIVE | {"help": "Initial strength λ, which bounds the norm of the update."}
 _FREQUENCIES = _SIZE | {"help": "Trained coefficients per layer; the rest stay zero."}
 _SCALING = _POSITIVE | {"help": "Factor on the update."}
 # Layers whose IA³ vector scales the input, by their names in common architectures.
@@ -109,14 +111,14 @@ def _declared(config_class: type) -> dict[str, Setting]:
 _START = {
     "choices": tuple(LORA_INITIALISATIONS),
     "common": False,
-    "help": "Start by peft's name; eva, corda and lora_ga read rows, and all but eva, gaussian and orthogonal take a part "
-    "out of the base's weights.",
+    "help": "Initialisation by PEFT's name; eva, corda and lora_ga read rows, and pissa, olora, "
+    "corda and lora_ga change the base weights.",
 }
 _START_ROWS = Setting(
     "start_rows",
     int,
     ROWS,
-    "Training rows that a start such as eva or lora_ga reads; others read none.",
+    "Training rows that eva, corda and lora_ga read; other initialisations read none.",
     ge=0,
 )
 _LORA = {"r": _RANK, "lora_alpha": _ALPHA, "lora_dropout": _DROPOUT, "use_rslora": _RSLORA}
@@ -145,7 +147,8 @@ _LISTED = [
         style=MethodStyle("pink", "dashdot", "triangle-up"),
     ),
     PeftMethod(
-        "randlora", "RANDLORA", "A full-rank sum of frozen random low-rank bases, trained scalings.",
+        "randlora", "RANDLORA", "A full-rank sum of frozen random low-rank bases, trained "
+                                "scalings.",
         "ΔW = s·Σ B_i Λ_i A Γ_i, A and B frozen",
         "Albert et al. 2025, arXiv:2502.00987", 3e-3,
         {"r": _BASES, "randlora_alpha": _RANDLORA_ALPHA, "randlora_dropout": _DROPOUT},
@@ -184,7 +187,8 @@ _LISTED = [
         "ΔW = s·Re IDFT(F), F with n entries",
         "Gao et al. 2024, arXiv:2405.03003", 1e-2,
         # zeros, so that the initial change is zero, as for other methods; PEFT's default is random
-        {"n_frequency": _FREQUENCIES, "scaling": _SCALING}, {"n_frequency": 1000, "init_weights": True},
+        {"n_frequency": _FREQUENCIES, "scaling": _SCALING},
+        {"n_frequency": 1000, "init_weights": True},
         sized_by=("n_frequency",),
         style=MethodStyle("sky", "longdash", "pentagon"),
     ),

@@ -25,8 +25,8 @@ from qtha_lab.core.settings import unknown
 ADAPTER = "default"
 
 
-class Stage(Protocol):
-    """Interface of a training phase (see `qtha_lab.experiment.phases.Stage`)."""
+class PhaseSettings(Protocol):
+    """Interface of a training phase (see `qtha_lab.experiment.phases`)."""
 
     @property
     def name(self) -> str:
@@ -57,46 +57,34 @@ class Part:
     trained: set[int]
 
     @classmethod
-    def of(cls, model: nn.Module, stage: Stage) -> Part:
-        """Determine the state of a model's adapter in a phase.
-
-        Raises:
-            Refusal: If the phase trains nothing, names an unknown group, or has impossible
-                settings.
-        """
+    def of(cls, model: nn.Module, stage: PhaseSettings) -> Part:
+        """Determine the state of a model's adapter in a phase."""
         groups = trained_groups(model)
         changes = {layer: _staged(layer, stage) for layer in _layers(model)}
         if stage.options and not changes:
             raise Refusal(
-                f"stage {stage.name} cannot set {', '.join(stage.options)}: the layers are peft's own, and a stage "
-                "chooses only what of them it trains"
+                f"Phase {stage.name} must set no options for PEFT's own layers, got "
+                f"{', '.join(stage.options)}. Choose the trained tensors only."
             )
         every = set().union(*groups.values())
         trained = every - _left_out(changes)
         if stage.options and trained == every:
             raise Refusal(
-                f"stage {stage.name} can only leave parts out, and {_text(stage)} leaves out none"
+                f"Phase {stage.name} must leave out a part, got {_text(stage)}, which leaves out "
+                "none."
             )
         if stage.train is not None:
             for name in stage.train:
                 if name not in groups:
-                    raise unknown(f"group of tensors in stage {stage.name}", name, groups)
+                    raise unknown(f"group of tensors in phase {stage.name}", name, groups)
             trained &= set().union(*(groups[name] for name in stage.train))
         if not trained:
-            raise Refusal(f"stage {stage.name} trains nothing")
+            raise Refusal(f"Phase {stage.name} must train at least one tensor, got none.")
         return cls(changes, trained)
 
 
-def check(model: nn.Module, stages: Sequence[Stage]) -> None:
-    """Refuse phases in which a model's adapter cannot be trained.
-
-    Args:
-        model: Model with the adapter; may be on the meta device.
-        stages: Phases in their order.
-
-    Raises:
-        Refusal: In the cases of `Part.of`, and if an added part would be discontinuous.
-    """
+def check_phases(model: nn.Module, stages: Sequence[PhaseSettings]) -> None:
+    """Refuse phases in which a model's adapter cannot be trained."""
     for _ in _joining(model, stages):
         pass
     for stage in stages:
@@ -104,13 +92,8 @@ def check(model: nn.Module, stages: Sequence[Stage]) -> None:
 
 
 @torch.no_grad()
-def close(model: nn.Module, stages: Sequence[Stage]) -> None:
-    """Set to zero the tensors that multiply the parts of later phases.
-
-    Args:
-        model: Model with the adapter, after initialisation.
-        stages: Phases in their order.
-    """
+def close(model: nn.Module, stages: Sequence[PhaseSettings]) -> None:
+    """Set to zero the tensors that multiply the parts of later phases."""
     for layer, names in _joining(model, stages):
         tensors = layer.adapter_tensors(ADAPTER)
         for name in names:
@@ -135,12 +118,7 @@ def as_it_was(model: nn.Module) -> Iterator[None]:
 
 
 def enter(model: nn.Module, part: Part) -> None:
-    """Set the adapter of a model to the state of a phase, in place.
-
-    Args:
-        model: Model from which `part` was determined.
-        part: State in the phase.
-    """
+    """Set the adapter of a model to the state of a phase, in place."""
     for layer, change in part.changes.items():
         layer.changes[ADAPTER] = change
     trainable = set().union(*trained_groups(model).values()) | part.trained
@@ -157,7 +135,7 @@ def _layers(model: nn.Module) -> list[AdapterLayer]:
     ]
 
 
-def _staged(layer: AdapterLayer, stage: Stage) -> Change:
+def _staged(layer: AdapterLayer, stage: PhaseSettings) -> Change:
     """Return the change at a layer with the phase's settings, on existing tensors."""
     whole = layer.changes[ADAPTER]
     if not stage.options:
@@ -167,8 +145,8 @@ def _staged(layer: AdapterLayer, stage: Stage) -> Change:
     for name, spec in change.all_tensors().items():
         if name not in present or present[name].shape != spec.shape:
             raise Refusal(
-                f"stage {stage.name} cannot set {_text(stage)}: it can only leave parts out, and tensor {name} "
-                "would be another"
+                f"Phase {stage.name} must only leave parts out, got {_text(stage)}, which changes "
+                f"tensor {name}."
             )
     return change
 
@@ -186,7 +164,7 @@ def _left_out(changes: Mapping[AdapterLayer, Change]) -> set[int]:
 
 
 def _joining(
-    model: nn.Module, stages: Sequence[Stage]
+    model: nn.Module, stages: Sequence[PhaseSettings]
 ) -> Iterator[tuple[AdapterLayer, tuple[str, ...]]]:
     """Yield layers with the names of tensors that must be zero until a later phase."""
     for layer in _layers(model):
@@ -194,10 +172,11 @@ def _joining(
         for before, after in itertools.pairwise(changes):
             if lost := before.all_tensors().keys() - after.all_tensors().keys():
                 raise Refusal(
-                    f"a later stage must have all parts of those before, and one loses {', '.join(sorted(lost))}"
+                    "A later phase must have all parts of the earlier ones, got one without "
+                    f"{', '.join(sorted(lost))}."
                 )
             yield layer, after.joins(before)
 
 
-def _text(stage: Stage) -> str:
+def _text(stage: PhaseSettings) -> str:
     return ", ".join(f"{name}={str(value).lower()}" for name, value in stage.options.items())

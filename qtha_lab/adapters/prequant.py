@@ -48,12 +48,12 @@ class PrequantConfig(AdapterConfig):
     )
     chosen: str = setting(
         "farthest",
-        "Which are trained: the farthest from their row's mean, or some drawn at random.",
+        "Trained weights: the farthest from their row's mean, or a random choice.",
         choices=("farthest", "random"),
     )
     w: int | None = setting(
         None,
-        "Bits that the base's other weights must have, which its quantization gives them; null takes any base.",
+        "Bits of the base's other weights, by its quantization; null accepts any base.",
         ge=2,
         le=16,
     )
@@ -61,26 +61,20 @@ class PrequantConfig(AdapterConfig):
     def check_base(self, bits: int | None) -> None:
         """Refuse a base whose weights have other bits than `w`.
 
-        Args:
-            bits: Bits per base weight; None if unquantised.
-
-        Raises:
-            Refusal: With the quantization that gives these bits.
-
         Example:
             >>> PrequantConfig(w=4).check_base(None)
             Traceback (most recent call last):
-            qtha_lab.core.errors.Refusal: prequant(w=4) trains on a base of 4 bits, not on a whole one: set quantization to outliers(w=4,fraction=0.005)
+            qtha_lab.core.errors.Refusal: The base must have 4 bits for prequant(w=4), got ...
         """
         if self.w not in (None, bits):
-            base = "a whole one" if bits is None else f"one of {bits}"
+            base = "an unquantised one" if bits is None else str(bits)
             raise Refusal(
-                f"prequant(w={self.w}) trains on a base of {self.w} bits, not on {base}: "
-                f"set quantization to outliers(w={self.w},fraction={self.fraction:g})"
+                f"The base must have {self.w} bits for prequant(w={self.w}), got {base}. Set "
+                f"quantization to outliers(w={self.w},fraction={self.fraction:g})."
             )
 
 
-def places(
+def selected_indices(
     matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
 ) -> Int[Tensor, "marked"]:
     """Return the flat indices of the selected weights, ascending.
@@ -92,10 +86,11 @@ def places(
         name: Name of the layer; seed of a random selection.
 
     Example:
-        >>> places(torch.tensor([[1.0, 1.1, 0.9, 1.0], [0.0, 0.1, 9.0, 0.1]]), 0.125, "farthest", "")
+        >>> matrix = torch.tensor([[1.0, 1.1, 0.9, 1.0], [0.0, 0.1, 9.0, 0.1]])
+        >>> selected_indices(matrix, 0.125, "farthest", "")
         tensor([6])
     """
-    count = marked_count(fraction, *matrix.shape)
+    count = n_selected(fraction, *matrix.shape)
     if chosen == "random":
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
         random_places = torch.randperm(matrix.numel(), generator=generator)[:count]
@@ -105,7 +100,7 @@ def places(
     return distance.flatten().topk(count, sorted=False).indices.sort().values
 
 
-def marked(
+def outlier_mask(
     matrix: Float[Tensor, "out_features in_features"], fraction: float, chosen: str, name: str
 ) -> Bool[Tensor, "out_features in_features"]:
     """Compute the mask M of selected weights.
@@ -113,15 +108,15 @@ def marked(
     Args:
         matrix: Weight of the layer.
         fraction: Fraction of selected weights.
-        chosen: Same as for `places`.
+        chosen: Same as for `selected_indices`.
         name: Name of the layer.
     """
     mask = torch.zeros(matrix.numel(), dtype=torch.bool, device=matrix.device)
-    mask[places(matrix, fraction, chosen, name)] = True
+    mask[selected_indices(matrix, fraction, chosen, name)] = True
     return mask.view(matrix.shape)
 
 
-def marked_count(fraction: float, out_features: int, in_features: int) -> int:
+def n_selected(fraction: float, out_features: int, in_features: int) -> int:
     """Compute the number k of selected weights.
 
     Args:
@@ -141,8 +136,8 @@ def marked_count(fraction: float, out_features: int, in_features: int) -> int:
     default_learning_rate=2e-2,
     style=MethodStyle("vermillion", "dashdot", "diamond"),
     controls=[
-        Control("random weights", "what choosing outliers adds", {"chosen": "random"}),
-        Control("scales alone", "what training the outliers adds", {"fraction": 0.0}),
+        Control("random weights", "effect of choosing outliers", {"chosen": "random"}),
+        Control("scales alone", "effect of training the outliers", {"fraction": 0.0}),
     ],
     examples={
         "half-a-percent": {"fraction": 0.005},
@@ -156,7 +151,7 @@ class Prequant(Change):
 
     def __init__(self, config: PrequantConfig, layer: Layer):
         super().__init__(config, layer)
-        self.count = marked_count(config.fraction, layer.out_features, layer.in_features)
+        self.count = n_selected(config.fraction, layer.out_features, layer.in_features)
         self.n_rows = (
             layer.out_features if self.count < layer.out_features * layer.in_features else 0
         )
@@ -189,5 +184,5 @@ class Prequant(Change):
         change = torch.zeros_like(weight) if sigma is None else sigma[:, None] * weight
         if "theta" not in tensors:
             return change
-        at = places(weight, config.fraction, config.chosen, self.layer.name)
+        at = selected_indices(weight, config.fraction, config.chosen, self.layer.name)
         return change.flatten().index_copy(0, at, tensors["theta"]).view(weight.shape)

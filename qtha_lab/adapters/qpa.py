@@ -80,38 +80,44 @@ class QpaConfig(RankConfig):
         (32, 64, 128, 128, 64, 32, 32), "Widths of the MLP between bits and chunk."
     )
     activation: str = setting(
-        "none", "Between the layers of the MLP; the code has none.",
+        "none",
+        "Activation between the layers of the MLP; the authors' code has none.",
         choices=tuple(mlp_mapping.ACTIVATIONS),
-    )  # fmt: skip
+    )
     generator: str = setting(
         "circuit",
-        "What gives the probabilities: the circuit, as many classical numbers, or a matrix product state.",
-        choices=("circuit", "classical", "mps"), common=True,
-    )  # fmt: skip
+        "Source of the probabilities: circuit, as many classical numbers, or matrix product state.",
+        choices=("circuit", "classical", "mps"),
+        common=True,
+    )
     ansatz: str = setting(
-        "ry_chain", "The circuit: RY and a chain of CNOTs, or general gates on neighbours.",
+        "ry_chain",
+        "Circuit: RY and a chain of CNOTs, or general gates on neighbours.",
         choices=basis_states.GENERATORS,
-    )  # fmt: skip
+    )
     mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
     angles: str = starts.angles_setting()
     train_generator: bool = setting(
-        True, "Train the angles (or their classical stand-ins); off keeps their random start."
+        True, "Train the angles, or the numbers of a control. Off keeps their initial values."
     )
     bit_order: str = setting(
-        "fixed", "Bit strings that label the chunks, or drawn anew each time (the code).",
+        "fixed",
+        "Order of the bit strings that label the chunks; permuted at each use in the authors' "
+        "code.",
         choices=("fixed", "permuted"),
-    )  # fmt: skip
+    )
     remove_mean: bool = setting(True, "Remove the mean of all generated numbers.")
     beta: float = setting(0.6, "Factor on tanh in the post-processing.", gt=0)
     gamma: float = setting(0.1, "Factor inside tanh in the post-processing.", gt=0)
     exponent: float = setting(0.15, "Power in the post-processing; 1 leaves tanh alone.", gt=0)
     start: str = setting(
-        "zero", "Start without change by subtracting the first B, or as in the paper's code.",
+        "zero",
+        "Initial change: zero, by subtracting the initial B, or as in the authors' code.",
         choices=("zero", "paper"),
-    )  # fmt: skip
+    )
     engine: str = setting(
         "auto",
-        "What simulates the circuit: the fastest here that can, one by name, or device:NAME(option=value).",
+        "Simulation engine: the fastest one (auto), a name, or device:NAME(option=value).",
         common=True,
     )
 
@@ -120,8 +126,8 @@ class QpaConfig(RankConfig):
         super().__post_init__()
         if self.bit_order == "permuted" and self.start == "zero":
             raise Refusal(
-                "bit_order 'permuted' generates other factors at every use, so there is no start "
-                "to subtract: it needs start='paper'"
+                "start must be paper beside bit_order=permuted, which generates other factors at "
+                "every use, got zero."
             )
         check_engine(self.engine, basis_states.ry_chain(1, 1))
         basis_states.check_generator(self)
@@ -145,13 +151,23 @@ class QpaConfig(RankConfig):
         "circuit": {"r": 2, "chunk": 20},
         "classical": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "classical"},
         "mps": {"r": 2, "chunk": 20, "hidden": (8,), "generator": "mps"},
-        "su4": {"r": 2, "chunk": 20, "hidden": (8,), "ansatz": "su4", "n_layers": 1, "angles": "small"},
+        "su4": {
+            "r": 2,
+            "chunk": 20,
+            "hidden": (8,),
+            "ansatz": "su4",
+            "n_layers": 1,
+            "angles": "small",
+        },
         "frozen-circuit": {
-            "r": 2, "hidden": (8, 8), "activation": "tanh", "train_generator": False,
+            "r": 2,
+            "hidden": (8, 8),
+            "activation": "tanh",
+            "train_generator": False,
             "remove_mean": False,
         },
     },
-)  # fmt: skip
+)
 class Qpa(Change):
     """Tensors and formula of QPA at one layer."""
 

@@ -48,16 +48,16 @@ def _stand_in(title: str, shows: str, **options: Any) -> Control:
 
 _NON_LINEAR = "circuit or any non-linearity"
 CONTROLS = (
-    _stand_in("no circuit", "what the circuit adds to the linear branch", use_circuit=False),
+    _stand_in("no circuit", "effect of the circuit beside the linear branch", use_circuit=False),
     _stand_in(
         "tensor networks alone",
-        "what the bottleneck adds to the two operators",
+        "effect of the bottleneck between the two operators",
         use_circuit=False,
         use_linear=False,
     ),
-    _stand_in("bias", "what the circuit adds to a constant", stand_in="bias"),
-    Control("no entanglement", "what the entangling gates add", {"ansatz": "product"}),
-    Control("frozen angles", "what training the circuit adds", {"train_circuit": False}),
+    _stand_in("bias", "effect of the circuit beyond a constant", stand_in="bias"),
+    Control("no entanglement", "effect of the entangling gates", {"ansatz": "product"}),
+    Control("frozen angles", "effect of training the circuit", {"train_circuit": False}),
     _stand_in("two SiLU layers (BD)", _NON_LINEAR, stand_in="silu"),
     _stand_in("three SiLU layers (BE)", _NON_LINEAR, stand_in="silu", stand_in_layers=3),
     _stand_in("four SiLU layers (BF)", _NON_LINEAR, stand_in="silu", stand_in_layers=4),
@@ -154,14 +154,14 @@ class Qtha(Change):
     ) -> Float[Tensor, "*batch out_features"]:
         if self.bottleneck is None:
             return self.maps.alone(tensors, x, self.config.scale)
-        first, last = self._made(tensors)
+        first, last = self._outer_maps(tensors)
         h = torch.nn.functional.linear(x, first)
         return self.bottleneck.before_maps(tensors, h) @ last
 
     def at_rest(self, tensors, factor):
         if self.bottleneck is None:
             return None
-        first, last = self._made(tensors)
+        first, last = self._outer_maps(tensors)
         return self.bottleneck.at_rest(first.mT, tensors, factor * last)
 
     def bottleneck_input(
@@ -178,7 +178,7 @@ class Qtha(Change):
         scale, last = self.config.scale, tensors["B"].mT
         return self.maps.around(tensors["A"], last if scale == 1 else scale * last, tensors)
 
-    def _made(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _outer_maps(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return A · M_A, and s · (M_B · B)ᵀ with the maps before it.
 
         Both are computed once per step, so a token costs no more than in LoRA.
@@ -240,9 +240,9 @@ class Qtha(Change):
     def why_not_linear(cls, config: QthaConfig) -> str:
         part = "circuit" if config.stand_in == "none" else f"stand-in {config.stand_in!r}"
         return (
-            f"the {part} makes QTHA's change depend on the input, so no weight equals it. Keep the "
-            "adapter beside the model (save_pretrained), go back to the base model with unload(), or "
-            "train with use_circuit=False, which is linear and merges"
+            f"the {part} makes QTHA's change depend on the input, so no weight equals it. Keep "
+            "the adapter beside the model (save_pretrained), go back to the base model with "
+            "unload(), or train with use_circuit=False, which is linear and merges"
         )
 
 
@@ -261,17 +261,13 @@ def _bottleneck(config: QthaConfig, layer: Layer, inner: tuple[int, int]) -> Bot
 
 
 def _is_plain(config: QthaConfig, layer: Layer) -> bool:
-    """Return whether the layer is in a block that has plain LoRA.
-
-    Raises:
-        Refusal: If that applies to all blocks.
-    """
+    """Return whether the layer is in a block that has plain LoRA."""
     count = config.classical_layers
     if not count or layer.block is None:
         return False
     if layer.n_blocks and count >= layer.n_blocks:
         raise Refusal(
-            f"classical_layers must be below the model's {layer.n_blocks} blocks, not {count}"
+            f"classical_layers must be below the model's {layer.n_blocks} blocks, got {count}."
         )
     first = config.classical_end == "first"
     return layer.block < count if first else layer.block >= (layer.n_blocks or 0) - count

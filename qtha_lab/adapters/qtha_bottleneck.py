@@ -216,12 +216,7 @@ class Branches(Bottleneck):
         return self.branch.at_rest(first, tensors, torch.cat(parts))
 
     def parts(self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]) -> Parts:
-        """Compute the two branches of z.
-
-        Args:
-            tensors: Tensors of one layer.
-            h: Input of the bottleneck.
-        """
+        """Compute the two branches of z."""
         q = self.branch.apply(tensors, h)
         mixed, linear = self._mixed(tensors, q), self._linear(tensors, h)
         return Parts(h * self.config.input_scale, q, mixed, linear)

@@ -38,7 +38,8 @@ class QthaConfig(RankConfig):
 
     r: int | None = setting(
         None,
-        "Bottleneck size, and qubits of the circuit; open, it is chosen with the waist, 8 beside a given one.",
+        "Bottleneck size and number of qubits. Unset, chosen with the waist, or 8 beside a set "
+        "waist.",
         ge=1,
         le=256,
         common=True,
@@ -51,20 +52,21 @@ class QthaConfig(RankConfig):
     )
     waist: int | None = setting(
         None,
-        "Width between the tensor networks and A, B; auto is the largest with at most 24 % of the parameters of LoRA r=8.",
+        "Width between the tensor networks and A, B; auto is the largest within 24 % of LoRA r=8.",
         ge=1,
         common=True,
         auto=True,
     )
     bond_dim: int | None = setting(
         None,
-        "Bond dimension of both tensor networks; open, it is chosen with the waist, 8 beside a given one.",
+        "Bond dimension of both tensor networks. Unset, chosen with the waist, or 8 beside a set "
+        "one.",
         ge=1,
         common=True,
     )
     size: str = setting(
         "auto",
-        "Numbers for what is open of waist, r, bond_dim: chosen for the model, or the authors' 256, 8, 8.",
+        "Values of unset waist, r, bond_dim: chosen for the model, or the authors' 256, 8, 8.",
         choices=("auto", "paper"),
     )
     n_sites: int = setting(4, "Cores of each tensor network.", ge=1, le=12)
@@ -72,9 +74,10 @@ class QthaConfig(RankConfig):
     out_dims: tuple | None = setting(None, "Factors of out_features; None finds balanced ones.")
     use_circuit: bool = setting(True, "Use the quantum branch, W_q · ⟨Z⟩, or its stand-in.")
     stand_in: str = setting(
-        "none", "Map in the circuit's place, as a control: a bias, SiLU layers, cosines, a phase.",
+        "none",
+        "Control in place of the circuit: a bias, SiLU layers, cosines or a phase.",
         choices=tuple(STAND_INS),
-    )  # fmt: skip
+    )
     stand_in_layers: int = setting(
         2, "Layers of stand-in 'silu': 2, 3, 4 are the authors' BD, BE, BF.", ge=2, le=4
     )
@@ -87,7 +90,7 @@ class QthaConfig(RankConfig):
     )
     n_layers: int | None = setting(
         None,
-        "Layers of the circuit; open, 2 beside waist=auto, else r.",
+        "Layers of the circuit. Unset, 2 beside waist=auto, else r.",
         ge=1,
         le=1024,
         common=True,
@@ -95,35 +98,39 @@ class QthaConfig(RankConfig):
     reupload: bool = setting(True, "Encode the bottleneck in every layer of the circuit.")
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
     readout: str = setting(
-        "z", "What is read: ⟨Z_i⟩ as published; ours, past rank r: all ⟨Z_i Z_j⟩ too, or 2^r probabilities.",
+        "z",
+        "Observables: ⟨Z_i⟩ as published, all ⟨Z_i Z_j⟩ too, or 2^r probabilities (ours).",
         choices=READOUTS,
-    )  # fmt: skip
+    )
     engine: str = setting(
         "auto",
-        "What simulates the circuit: the fastest here that can, one by name, or device:NAME(option=value).",
+        "Simulation engine: the fastest one (auto), a name, or device:NAME(option=value).",
         common=True,
     )
-    train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    train_circuit: bool = setting(True, "Train the angles. Off keeps their initial values.")
     angles: str = starts.angles_setting()
     use_linear: bool = setting(True, "Use the linear branch, W_c · h.")
     fusion: str = setting(
-        "sum", "How the branches join: added (v2, code) or multiplied (v1).",
+        "sum",
+        "Combination of the branches: sum (version 2, code) or product (version 1).",
         choices=("sum", "hadamard"),
-    )  # fmt: skip
+    )
     classical_layers: int = setting(
         0, "Blocks of the model that get plain LoRA instead (layer mixing).", ge=0
     )
     classical_end: str = setting(
-        "first", "Which blocks these are.", choices=("first", "last")
-    )  # fmt: skip
+        "first", "End of the model with these blocks.", choices=("first", "last")
+    )
     init: str = setting(
-        "balanced", "Start: a first step as far as LoRA's; that, reading along the gradient of start_rows; operators of "
-        "singular values near 1; as published.",
-        choices=STARTS, common=True,
-    )  # fmt: skip
+        "balanced",
+        "Initialisation: first step as large as LoRA's (balanced), along the gradient of "
+        "start_rows, singular values near 1 (isometric), or as published (paper).",
+        choices=STARTS,
+        common=True,
+    )
     start_rows: int = setting(
-        64, "Training rows whose gradient init=gradient starts from; other starts read none.", ge=0
-    )  # fmt: skip
+        64, "Training rows of init=gradient; other initialisations read none.", ge=0
+    )
     init_scale: float = setting(
         1.0, "Factor on the initial tensor networks (on A where there are none).", gt=0
     )
@@ -136,38 +143,46 @@ class QthaConfig(RankConfig):
         self.in_dims = tuple(self.in_dims) if self.in_dims is not None else None
         self.out_dims = tuple(self.out_dims) if self.out_dims is not None else None
         super().__post_init__()
+        self._check_parts()
+        if self.init == "gradient":
+            self._check_gradient()
+        if self.use_circuit and self.stand_in == "none":
+            self._check_circuit()
+        instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
+        starts.check_angle_setting(self.angles, self.circuits(), instead)
+
+    def _check_parts(self) -> None:
         if not (self.use_mpo or self.use_circuit or self.use_linear):
-            raise Refusal("use_mpo, use_circuit and use_linear are all off: nothing to train")
-        if self.init == "gradient" and self.start_rows < 1:
-            raise Refusal(
-                f"init=gradient reads training rows: start_rows must be at least 1, not {self.start_rows}"
-            )
-        if self.init == "gradient" and not (self.use_circuit or self.use_linear):
-            raise Refusal(
-                "init=gradient starts A, and without circuit and linear branch there is none"
-            )
+            raise Refusal("One of use_mpo, use_circuit and use_linear must be on, got none.")
         if self.fusion == "hadamard" and not (self.use_circuit and self.use_linear):
             raise Refusal(
-                "fusion 'hadamard' multiplies two branches: use_circuit and use_linear must be on"
+                "use_circuit and use_linear must be on for fusion=hadamard, which multiplies them."
             )
         if self.stand_in != "none" and self.readout != "z":
             raise Refusal(
-                f"readout {self.readout!r} reads a circuit, and stand_in={self.stand_in!r} replaces it: "
-                "leave one of them out"
+                f"readout must be z beside stand_in={self.stand_in!r}, which replaces the circuit, "
+                f"got {self.readout!r}."
             )
-        if self.use_circuit and self.stand_in == "none":
-            least = ansatze.get(self.ansatz).min_qubits
-            if self.r is not None and self.r < least:
-                raise Refusal(
-                    f"r must be at least {least}, not {self.r}: the circuit has r qubits, and "
-                    f"ansatz {self.ansatz!r} needs {least}"
-                )
-            (circuit,) = self.circuits()
-            check_engine(
-                self.engine, circuit, CircuitBranch.readout_of(self) if self.r is not None else None
+
+    def _check_gradient(self) -> None:
+        if self.start_rows < 1:
+            raise Refusal(
+                "start_rows must be at least 1 for init=gradient, which reads training rows, got "
+                f"{self.start_rows}."
             )
-        instead = f"stand_in={self.stand_in!r}" if self.use_circuit else "use_circuit=False"
-        starts.check_initialisation(self.angles, self.circuits(), instead)
+        if not (self.use_circuit or self.use_linear):
+            raise Refusal("use_circuit or use_linear must be on for init=gradient, got neither.")
+
+    def _check_circuit(self) -> None:
+        least = ansatze.get(self.ansatz).min_qubits
+        if self.r is not None and self.r < least:
+            raise Refusal(
+                f"r must be at least {least} for ansatz {self.ansatz!r}, got {self.r}. The circuit "
+                "has r qubits."
+            )
+        (circuit,) = self.circuits()
+        readout = None if self.r is None else CircuitBranch.readout_of(self)
+        check_engine(self.engine, circuit, readout)
 
     @property
     def is_open(self) -> bool:
@@ -175,11 +190,7 @@ class QthaConfig(RankConfig):
         return self.use_mpo and self.waist is None and self.size == "auto"
 
     def sized_for(self, sizes: Sequence[tuple[int, int]]) -> Self:
-        """Return the config with its open sizes chosen for layers of these sizes.
-
-        Raises:
-            Refusal: If no choice stays within the budget.
-        """
+        """Return the config with its open sizes chosen for layers of these sizes."""
         if not self.is_open:
             return self
         return dataclasses.replace(self, **qtha_size.chosen_size(self, sizes))
@@ -216,15 +227,12 @@ class QthaConfig(RankConfig):
         """Search the config with the most parameters within a budget.
 
         Options are those of `qtha_lab.adapters.budget.for_budget`.
-
-        Raises:
-            Refusal: If classical_layers is above 0, or in the cases of that function.
         """
         from qtha_lab.adapters.budget import for_budget
 
         if request.get("classical_layers"):
             raise Refusal(
-                "for_budget counts the same adapter at every block: classical_layers must be 0, "
-                f"not {request['classical_layers']}"
+                "classical_layers must be 0 for for_budget, which counts equal blocks, got "
+                f"{request['classical_layers']}."
             )
         return for_budget(cls, model, **request)

@@ -60,30 +60,35 @@ class QthaGradientConfig(RankConfig):
         None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
     )
     start_rows: int = setting(
-        64, "Training rows whose gradient A starts from; 0 starts at random.", ge=0, common=True
+        64,
+        "Training rows whose gradient initialises A; 0 initialises A at random.",
+        ge=0,
+        common=True,
     )
-    train_input: bool = setting(False, "Train A too; off keeps it where it started.", common=True)
+    train_input: bool = setting(False, "Train A too. Off keeps its initial values.", common=True)
     bond_dim: int | None = setting(
         None, "Bond dimension of A as a tensor train; None keeps it whole.", ge=1
     )
     n_sites: int = setting(4, "Cores of the tensor train.", ge=1, le=12)
     middle: str = setting(
-        "circuit", "What is between A and B: circuit and W_c, bias and W_c, W_c alone, or nothing.",
-        choices=tuple(MIDDLES), common=True,
-    )  # fmt: skip
+        "circuit",
+        "Part between A and B: circuit and W_c, bias and W_c, W_c alone, or nothing.",
+        choices=tuple(MIDDLES),
+        common=True,
+    )
     share: str = setting(
-        "none", "What all layers of a size share: nothing, A, or A and B.",
-        choices=("none", "input", "both"), common=True,
-    )  # fmt: skip
+        "none",
+        "Tensors that all layers of a size share: none, A, or A and B.",
+        choices=("none", "input", "both"),
+        common=True,
+    )
     ansatz: str = setting(
         "qtha", "Circuit.", choices=ansatze.ANSATZE, with_options=True, common=True
     )
     n_layers: int = setting(1, "Layers of the circuit.", ge=1, le=1024, common=True)
     input_scale: float = setting(1.0, "Factor on the bottleneck before it becomes angles.")
-    engine: str = setting(
-        "auto", "What simulates the circuit, as for QTHA.", common=True
-    )  # fmt: skip
-    train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    engine: str = setting("auto", "Simulation engine, as for QTHA.", common=True)
+    train_circuit: bool = setting(True, "Train the angles. Off keeps their initial values.")
     angles: str = starts.angles_setting()
 
     # settings that QTHA's bottleneck reads
@@ -96,7 +101,7 @@ class QthaGradientConfig(RankConfig):
         super().__post_init__()
         for circuit in self.circuits():
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
-        starts.check_initialisation(self.angles, self.circuits(), f"middle={self.middle!r}")
+        starts.check_angle_setting(self.angles, self.circuits(), f"middle={self.middle!r}")
 
     @property
     def stand_in(self) -> str:
@@ -129,11 +134,16 @@ def _without_circuit(title: str, shows: str, **options) -> Control:
     default_learning_rate=5e-3,
     style=MethodStyle("blue", "dash", "diamond"),
     controls=(
-        _without_circuit("no circuit", "what the circuit adds to W_c", middle="linear"),
-        _without_circuit("bias", "what the circuit adds to a constant", middle="bias"),
-        _without_circuit("LoRA at this start", "what is due to the start", middle="none", train_input=True),
-        Control("random input side", "what the gradient's directions add", {"start_rows": 0}),
-        Control("no entanglement", "what the entangling gates add", {"ansatz": "product"}),
+        _without_circuit("no circuit", "effect of the circuit beside W_c", middle="linear"),
+        _without_circuit("bias", "effect of the circuit beyond a constant", middle="bias"),
+        _without_circuit(
+            "LoRA with this initialisation",
+            "effect of the initialisation",
+            middle="none",
+            train_input=True,
+        ),
+        Control("random input side", "effect of the gradient's directions", {"start_rows": 0}),
+        Control("no entanglement", "effect of the entangling gates", {"ansatz": "product"}),
     ),
     examples={
         "frozen": {"r": 3},
@@ -144,7 +154,7 @@ def _without_circuit(title: str, shows: str, **options) -> Control:
         "bias": {"r": 2, "middle": "bias"},
         "lora": {"r": 2, "middle": "none", "train_input": True},
     },
-)  # fmt: skip
+)
 class QthaGradient(Change):
     """Tensors A, B and the bottleneck between them at one layer."""
 
@@ -164,8 +174,8 @@ class QthaGradient(Change):
         part = "circuit" if config.middle == "circuit" else "bias"
         return (
             f"the {part} makes the change no constant matrix. Keep the adapter beside the model "
-            "(save_pretrained), go back to the base model with unload(), or train with middle=linear, "
-            "which merges"
+            "(save_pretrained), go back to the base model with unload(), or train with "
+            "middle=linear, which merges"
         )
 
     def _input(self) -> dict[str, TensorSpec]:

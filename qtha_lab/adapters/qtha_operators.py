@@ -75,9 +75,6 @@ class OuterMaps(ABC):
             tensors: Tensors of one layer, by name.
             x: Input of the layer.
             scale: s, alpha / r.
-
-        Raises:
-            NotImplementedError: If there are no tensor networks.
         """
         raise NotImplementedError("without tensor networks nothing is left but the bottleneck")
 
@@ -109,9 +106,14 @@ class Operators(OuterMaps):
 
     def __init__(self, config: Any, layer: Layer):
         self.down, self.up = operator_shapes(
-            layer.in_features, layer.out_features, config.waist, config.bond_dim, config.n_sites,
-            config.in_dims, config.out_dims,
-        )  # fmt: skip
+            layer.in_features,
+            layer.out_features,
+            config.waist,
+            config.bond_dim,
+            config.n_sites,
+            config.in_dims,
+            config.out_dims,
+        )
         self.inner, self.kind = (config.waist, config.waist), (self.down, self.up)
         self.widening = layer.in_features / config.waist
         self.n_parameters = self.down.n_parameters + self.up.n_parameters

@@ -50,14 +50,6 @@ def chosen_size(config: "QthaConfig", sizes: Sizes) -> dict[str, int]:
     """Choose waist, r, bond_dim and n_layers of a config.
 
     Values that the config states are not changed.
-
-    Args:
-        config: Config with an open waist.
-        sizes: (in_features, out_features) of every adapted layer.
-
-    Raises:
-        Refusal: If the smallest choice exceeds the budget, or layers of equal size may differ in
-            their parameter count.
     """
     for name in ("classical_layers", "rank_pattern"):
         if getattr(config, name):
@@ -72,8 +64,9 @@ def chosen_size(config: "QthaConfig", sizes: Sizes) -> dict[str, int]:
                 return point
         counts.append(count)
     raise Refusal(
-        f"waist must be a number here, got auto: the smallest QTHA of these settings trains {min(counts):,} parameters, "
-        f"more than {SHARE:.0%} of LoRA r={LORA_R} ({most:,}). Set waist, or leave r and bond_dim open."
+        "waist must be a number here, got auto: the smallest QTHA of these settings trains "
+        f"{min(counts):,} parameters, more than {SHARE:.0%} of LoRA r={LORA_R} ({most:,}). "
+        "Set waist, or do not set r and bond_dim."
     )
 
 

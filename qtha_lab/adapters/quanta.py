@@ -67,8 +67,8 @@ class QuantaConfig(AdapterConfig):
         is_list = isinstance(self.dims, (list, tuple)) and len(self.dims) > 1
         if not is_list or any(not isinstance(d, int) or d < 2 for d in self.dims):
             raise Refusal(
-                "dims must be a list of two or more whole numbers above 1, such as [16, 8, 4], "
-                f"not {self.dims!r}"
+                "dims must be a list of two or more whole numbers above 1, such as [16, 8, 4], got "
+                f"{self.dims!r}."
             )
         self.dims = tuple(self.dims)
 

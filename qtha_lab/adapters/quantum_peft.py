@@ -59,9 +59,11 @@ class QuantumPeftConfig(RankConfig):
         None, "Scaling: the change is times alpha / r; None is r.", gt=0, common=True
     )
     mapping: str = setting(
-        "pauli", "What gives the bases: a circuit, or a truncated exponential.",
-        choices=("pauli", "taylor"), common=True,
-    )  # fmt: skip
+        "pauli",
+        "Source of the bases: a circuit, or a truncated exponential.",
+        choices=("pauli", "taylor"),
+        common=True,
+    )
     n_layers: int = setting(1, "Layers of the circuit (pauli).", ge=1, le=64, common=True)
     taylor_order: int = setting(12, "Highest power in the exponential (taylor).", ge=1, le=40)
     orthonormalise: bool = setting(
@@ -72,7 +74,7 @@ class QuantumPeftConfig(RankConfig):
     def __post_init__(self):
         super().__post_init__()
         circuits = [maps.two_design_circuit(2, 1)] if self.mapping == "pauli" else []
-        starts.check_initialisation(self.angles, circuits, f"mapping={self.mapping!r}")
+        starts.check_angle_setting(self.angles, circuits, f"mapping={self.mapping!r}")
 
     @property
     def scale(self) -> float:
@@ -103,7 +105,7 @@ class QuantumPeft(Change):
         if config.r > least:
             raise Refusal(
                 f"r must be at most {least} for a layer of {layer.in_features} inputs and "
-                f"{layer.out_features} outputs, not {config.r}"
+                f"{layer.out_features} outputs, got {config.r}."
             )
 
     def n_parameters(self) -> int:
@@ -128,7 +130,7 @@ class QuantumPeft(Change):
             if self.config.mapping == "taylor":
                 tensors[name].normal_(std=size**-0.5)
             else:
-                starts.draw(tensors[name], self.config.angles, [self._circuit(size)])
+                starts.draw_angles(tensors[name], self.config.angles, [self._circuit(size)])
         if self.config.init_weights:
             tensors["values"].zero_()
         else:

@@ -66,35 +66,40 @@ class QuantumTrainConfig(AdapterConfig):
     """
 
     chunk: int | None = setting(
-        None, "Weights generated per basis state; None is as many as keep to ten qubits.", ge=1
+        None, "Weights per basis state; None is the fewest with at most ten qubits.", ge=1
     )
     n_layers: int = setting(8, "Blocks of RY and CNOT in the circuit.", ge=1, le=1024, common=True)
     n_blocks: int = setting(1, "Unentangled circuits that share the qubits.", ge=1, le=20)
     mapping: str = setting(
-        "mlp", "What turns probabilities into weights: a network, or a matrix product state.",
-        choices=("mlp", "mps"), common=True,
-    )  # fmt: skip
+        "mlp",
+        "Map from probabilities to weights: a network, or a matrix product state.",
+        choices=("mlp", "mps"),
+        common=True,
+    )
     hidden: tuple = setting((4, 20, 4), "Widths of the network between bits and chunk (mlp).")
     activation: str = setting(
-        "none", "Between the layers of the network (mlp); the code has none.",
+        "none",
+        "Activation between the layers of the network (mlp); the authors' code has none.",
         choices=tuple(mlp_mapping.ACTIVATIONS),
-    )  # fmt: skip
+    )
     bond_dim: int = setting(
         4, "Bond dimension of the matrix product state (mps).", ge=1, le=256, common=True
     )
     generator: str = setting(
         "circuit",
-        "What gives the probabilities: the circuit, as many classical numbers, or a matrix product state.",
-        choices=("circuit", "classical", "mps"), common=True,
-    )  # fmt: skip
+        "Source of the probabilities: circuit, as many classical numbers, or matrix product state.",
+        choices=("circuit", "classical", "mps"),
+        common=True,
+    )
     ansatz: str = setting(
-        "ry_chain", "The circuit: RY and a chain of CNOTs, or general gates on neighbours.",
+        "ry_chain",
+        "Circuit: RY and a chain of CNOTs, or general gates on neighbours.",
         choices=basis_states.GENERATORS,
-    )  # fmt: skip
+    )
     mps_bond: int = setting(2, "Bond dimension of generator mps.", ge=1, le=256)
     angles: str = starts.angles_setting()
     train_generator: bool = setting(
-        True, "Train the angles (or their classical stand-ins); off keeps their random start."
+        True, "Train the angles, or the numbers of a control. Off keeps their initial values."
     )
     remove_mean: bool = setting(True, "Remove the mean of all generated weights.")
     beta: float = setting(0.8, "Factor on tanh in the post-processing.", gt=0)
@@ -102,7 +107,7 @@ class QuantumTrainConfig(AdapterConfig):
     exponent: float = setting(0.3, "Power in the post-processing; 1 leaves tanh alone.", gt=0)
     engine: str = setting(
         "auto",
-        "What simulates the circuit: the fastest here that can, one by name, or device:NAME(option=value).",
+        "Simulation engine: the fastest one (auto), a name, or device:NAME(option=value).",
         common=True,
     )
 
@@ -113,7 +118,7 @@ class QuantumTrainConfig(AdapterConfig):
         basis_states.check_generator(self)
         if self.generator == "mps" and self.n_blocks > 1:
             raise Refusal(
-                f"a matrix product state is one block: n_blocks must be 1 with generator=mps, not {self.n_blocks}"
+                f"n_blocks must be 1 beside generator=mps, which is one block, got {self.n_blocks}."
             )
 
     def generator_of(self, n_weights: int) -> WeightGenerator:
@@ -188,11 +193,16 @@ class QuantumTrain(Change):
             return self._slab(0, self.layer.out_features, x, *parts)
         slabs = [
             checkpoint(
-                self._slab, first, min(first + rows, self.layer.out_features), x, *parts,
-                use_reentrant=False, preserve_rng_state=False,
+                self._slab,
+                first,
+                min(first + rows, self.layer.out_features),
+                x,
+                *parts,
+                use_reentrant=False,
+                preserve_rng_state=False,
             )
             for first in range(0, self.layer.out_features, rows)
-        ]  # fmt: skip
+        ]
         return torch.cat(slabs, -1)
 
     def _slab(self, first: int, stop: int, x: Tensor, *parts: Tensor) -> Tensor:

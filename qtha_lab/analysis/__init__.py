@@ -24,6 +24,7 @@ from qtha_lab.analysis.live import snapshot
 from qtha_lab.analysis.networks.bonds import adapter_bonds, bonds_of, state_bonds, truncate
 from qtha_lab.analysis.networks.decomposed import Decomposed
 from qtha_lab.analysis.networks.factorisation import alternatives, truncation_curve
+from qtha_lab.analysis.recorded import spectrum
 from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.jacobians import jacobians_of
 from qtha_lab.analysis.updates.nonlinearity import linear_fit, share_curve
@@ -71,6 +72,7 @@ __all__ = [
     "share_curve",
     "shot_noise",
     "snapshot",
+    "spectrum",
     "spectrum_of",
     "state_bonds",
     "streamed_spectrum",

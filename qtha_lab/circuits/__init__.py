@@ -3,14 +3,14 @@
 from qtha_lab.circuits.angle import Angle
 from qtha_lab.circuits.blocks import general_two_qubit
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.formats.pennylane_export import to_pennylane
-from qtha_lab.circuits.formats.qasm import to_qasm
+from qtha_lab.circuits.exports.pennylane import to_pennylane
+from qtha_lab.circuits.exports.qasm import to_qasm
 from qtha_lab.circuits.gate_kinds import GATES, GateKind, gate_kind
 from qtha_lab.circuits.gates import Gate
 from qtha_lab.circuits.hardware import HardwareCost, compile_for, hardware_cost
+from qtha_lab.circuits.imports.pennylane import observables_from_pennylane
 from qtha_lab.circuits.preparation import preparation
 from qtha_lab.circuits.readout import Readout, z_pairs
-from qtha_lab.circuits.tracing.pennylane_import import observables_from_pennylane
 
 __all__ = [
     "GATES",

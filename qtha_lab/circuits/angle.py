@@ -1,4 +1,4 @@
-"""Angle of a gate: affine in an input or a parameter, or constant."""
+"""Angle of a gate: affine in a product of inputs or in a parameter, or constant."""
 
 import dataclasses
 import math
@@ -16,24 +16,37 @@ MOST = 100_000
 class Angle:
     """Gate angle in radians: `scale · source + offset`.
 
+    `factors` are indices of further inputs that multiply an input, as in an IQP circuit. A gate
+    with a sum of such angles is written as several gates.
+
     Example:
         >>> str(Angle.input(0)), str(Angle.param(3, scale=2.0)), str(Angle.const(PI / 2))
         ('x0', '2·p3', 'π/2')
+        >>> str(Angle.product([0, 1], scale=2.0))
+        '2·x0·x1'
     """
 
     source: Literal["input", "param", "const"]
     index: int = 0
     scale: float = 1.0
     offset: float = 0.0
+    factors: tuple[int, ...] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "factors", tuple(self.factors))
         if self.source not in ("input", "param", "const"):
-            raise Refusal(f"an angle comes from input, param or const, not {self.source!r}")
-        if not isinstance(self.index, int) or not 0 <= self.index < MOST:
-            got = shortened(repr(self.index))
-            raise Refusal(f"The index of an angle must be from 0 to {MOST - 1:,}, got {got}.")
+            raise Refusal(
+                f'The source of an angle must be "input", "param" or "const", got {self.source!r}.'
+            )
+        for index in (self.index, *self.factors):
+            if not isinstance(index, int) or not 0 <= index < MOST:
+                got = shortened(repr(index))
+                raise Refusal(f"The index of an angle must be from 0 to {MOST - 1:,}, got {got}.")
+        if self.factors and self.source != "input":
+            raise Refusal(f"Only inputs can be multiplied in an angle, got a {self.source}.")
         if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
-            raise Refusal(f"an angle must be finite, not {self.scale}·{self.source}+{self.offset}")
+            value = f"{self.scale}·{self.source}+{self.offset}"
+            raise Refusal(f"An angle must be finite, got {value}.")
 
     @classmethod
     def input(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
@@ -44,18 +57,23 @@ class Angle:
             scale: Factor of the feature.
             offset: Added to it, in radians.
 
-        Returns:
-            The angle, in radians.
-
-        Raises:
-            Refusal: If the index is no whole number of at least 0, or scale or offset is not
-                finite.
-
         Example:
             >>> str(Angle.input(2, scale=2.0, offset=PI / 2))
             '2·x2+π/2'
         """
         return cls("input", index, float(scale), float(offset))
+
+    @classmethod
+    def product(cls, indices, scale: float = 1.0, offset: float = 0.0) -> "Angle":
+        """Return the angle `scale · x_i · x_j · … + offset` of several data features.
+
+        Args:
+            indices: Indices of the features; a repeated index is a power.
+            scale: Factor of the product.
+            offset: Added to it, in radians.
+        """
+        first, *factors = sorted(indices)
+        return cls("input", first, float(scale), float(offset), tuple(factors))
 
     @classmethod
     def param(cls, index: int, scale: float = 1.0, offset: float = 0.0) -> "Angle":
@@ -65,13 +83,6 @@ class Angle:
             index: Index of the parameter, from 0; gates with the same index share it.
             scale: Factor of the parameter, which is in radians.
             offset: Added to it, in radians.
-
-        Returns:
-            The angle, in radians.
-
-        Raises:
-            Refusal: If the index is no whole number of at least 0, or scale or offset is not
-                finite.
 
         Example:
             >>> str(Angle.param(0, scale=-1.0))
@@ -100,24 +111,29 @@ class Angle:
             ('x0+π', None)
         """
         if "const" not in (self.source, other.source):
-            if (self.source, self.index) != (other.source, other.index):
+            if (self.source, self.indices) != (other.source, other.indices):
                 return None
             scale = self.scale + other.scale
             return dataclasses.replace(self, scale=scale, offset=self.offset + other.offset)
-        read = other if self.source == "const" else self
-        return dataclasses.replace(read, offset=self.offset + other.offset)
+        variable = other if self.source == "const" else self
+        return dataclasses.replace(variable, offset=self.offset + other.offset)
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Index of the source, and of every further factor."""
+        return (self.index, *self.factors)
 
     def value(self, inputs, params):
         """Evaluate the angle in radians for `inputs` (..., n_inputs) and `params` (n_params,)."""
         if self.source == "const":
             return self.offset
         source = inputs if self.source == "input" else params
-        return self.scale * source[..., self.index] + self.offset
+        return self.scale * math.prod(source[..., i] for i in self.indices) + self.offset
 
     def __str__(self) -> str:
         if self.source == "const":
             return _number(self.offset)
-        name = f"{'x' if self.source == 'input' else 'p'}{self.index}"
+        name = "·".join(f"{'x' if self.source == 'input' else 'p'}{i}" for i in self.indices)
         if abs(self.scale) != 1.0:
             name = f"{_number(self.scale)}·{name}"
         elif self.scale < 0:

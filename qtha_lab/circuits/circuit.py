@@ -9,11 +9,19 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from qtha_lab.circuits.drawing import draw
+from qtha_lab.circuits.drawing import draw_text
+from qtha_lab.circuits.exports.pennylane import to_pennylane
+from qtha_lab.circuits.exports.qasm import to_qasm
+from qtha_lab.circuits.exports.qiskit import to_qiskit
 from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.imports.pennylane import gates_from_pennylane
+from qtha_lab.circuits.imports.qasm import gates_from_qasm
+from qtha_lab.circuits.imports.qiskit import gates_from_qiskit
 from qtha_lab.circuits.schedule import depth
-from qtha_lab.circuits.tracing.pennylane_import import gates_from_pennylane
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
+
+MOST_QUBITS = 10_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -42,26 +50,30 @@ class Circuit:
 
     def __init__(self, n_qubits: int, gates: Iterable[Gate], start: str = "zero") -> None:
         if not isinstance(gates, Iterable):
-            raise Refusal(f"the gates of a circuit must be a list of Gate, not {gates!r}")
+            raise Refusal(f"The gates of a circuit must be a list of Gate, got {gates!r}.")
         object.__setattr__(self, "n_qubits", n_qubits)
         object.__setattr__(self, "gates", tuple(gates))
         object.__setattr__(self, "start", start)
         if not isinstance(self.n_qubits, int) or self.n_qubits < 1:
-            raise Refusal(f"a circuit needs at least 1 qubit, not {self.n_qubits!r}")
+            raise Refusal(f"n_qubits must be at least 1, got {self.n_qubits!r}.")
+        if self.n_qubits > MOST_QUBITS:
+            raise Refusal(
+                f"n_qubits must be at most {MOST_QUBITS:,}, got {shortened(self.n_qubits)}."
+            )
         for position, gate in enumerate(self.gates):
             if not isinstance(gate, Gate):
-                raise Refusal(f"gate {position} must be a Gate, not {gate!r}")
+                raise Refusal(f"Gate {position} must be a Gate, got {gate!r}.")
             if max(gate.wires) >= self.n_qubits:
                 raise Refusal(
-                    f"gate {position}, {gate}, acts on wire {max(gate.wires)}, "
-                    f"but the circuit has wires 0 to {self.n_qubits - 1}"
+                    f"The wires of a gate must be 0 to {self.n_qubits - 1}, "
+                    f"got {max(gate.wires)} in gate {position}, {gate}."
                 )
         if self.start not in ("zero", "amplitudes"):
-            raise Refusal(f"a circuit starts in 'zero' or 'amplitudes', not {self.start!r}")
+            raise Refusal(f'start must be "zero" or "amplitudes", got {self.start!r}.')
         if self.start == "amplitudes" and self._highest("input") >= 0:
             raise Refusal(
-                "the inputs of a circuit that starts in 'amplitudes' are its first state: "
-                "no gate may read one as its angle"
+                'A circuit that starts in "amplitudes" must have no input as an angle, got one. '
+                "Its inputs are the initial state."
             )
 
     # Equality and hash by value; the hash is cached, since engines use it to find compiled
@@ -98,8 +110,8 @@ class Circuit:
         return self._highest("param") + 1
 
     def _highest(self, source: str) -> int:
-        read = (a.index for gate in self.gates for a in gate.angles if a.source == source)
-        return max(read, default=-1)
+        angles = (a for gate in self.gates for a in gate.angles if a.source == source)
+        return max((max(angle.indices) for angle in angles), default=-1)
 
     @classmethod
     def from_pennylane(
@@ -128,8 +140,8 @@ class Circuit:
             A circuit of supported gates without measurements (see `observables_from_pennylane`).
 
         Raises:
-            Refusal: If an operation cannot be expressed, or an angle is not scale · number + offset
-                of one input or parameter.
+            Refusal: If an operation cannot be expressed, an angle is no sum of parameters and
+                products of inputs, or the gates depend on data.
 
         Example:
             >>> import pennylane as qml
@@ -145,6 +157,81 @@ class Circuit:
             1: ──RX(2·x1)─RX(p1)─╰X─┤
         """
         return cls(*gates_from_pennylane(source, args, kwargs, inputs, wires))
+
+    @classmethod
+    def from_qasm(cls, text: str, inputs: Sequence[str] | None = None) -> "Circuit":
+        """Read the text of a program in OpenQASM 2 or 3.
+
+        Args:
+            text: The program; measurements at its end are omitted.
+            inputs: Names of the program's inputs that are data, in order; by default x0, x1, ….
+                Others become parameters, in the order of their declaration.
+
+        Raises:
+            Refusal: If a statement cannot be expressed, with its line; branches on measured values
+                are refused.
+
+        Example:
+            >>> text = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; h q[0]; cx q[0], q[1];'
+            >>> print(Circuit.from_qasm(text).draw())
+            0: ──H─╭●─┤
+            1: ────╰X─┤
+        """
+        return cls(*gates_from_qasm(text, inputs))
+
+    @classmethod
+    def from_qiskit(cls, source: Any, inputs: Sequence[Any] | None = None) -> "Circuit":
+        """Read a `qiskit.QuantumCircuit`, qubit i as wire i.
+
+        Args:
+            source: The circuit; measurements at its end are omitted.
+            inputs: Parameters that are data, in order, or their names; by default those of a
+                `ParameterVector` x. Others become parameters, in Qiskit's order.
+
+        Raises:
+            Refusal: If an instruction or an angle cannot be expressed; branches on measured values
+                are refused.
+        """
+        return cls(*gates_from_qiskit(source, inputs))
+
+    def to_pennylane(self, inputs: Any, params: Any) -> list:
+        """Return PennyLane's operations, which a quantum function queues (see `to_pennylane`).
+
+        Example:
+            >>> import numpy as np
+            >>> bell = Circuit(2, [Gate("Hadamard", 0), Gate("CNOT", (0, 1))])
+            >>> bell.to_pennylane(np.empty(0), np.empty(0))
+            [H(0), CNOT(wires=[0, 1])]
+        """
+        return to_pennylane(self, inputs, params)
+
+    def to_qasm(
+        self,
+        inputs: Sequence[float] | None = None,
+        params: Sequence[float] | None = None,
+        version: int = 3,
+    ) -> str:
+        """Return the text of an OpenQASM program (see `to_qasm`).
+
+        Args:
+            inputs: One sample; None declares program inputs.
+            params: Trainable angles; None declares program inputs.
+            version: 2 or 3.
+
+        Example:
+            >>> print(Circuit(1, [Gate("Hadamard", 0)]).to_qasm(version=2))
+            OPENQASM 2.0;
+            include "qelib1.inc";
+            qreg q[1];
+            h q[0];
+        """
+        return to_qasm(self, inputs, params, version)
+
+    def to_qiskit(
+        self, inputs: Sequence[float] | None = None, params: Sequence[float] | None = None
+    ) -> Any:
+        """Return a `qiskit.QuantumCircuit`, wire i as qubit i (see `to_qiskit`)."""
+        return to_qiskit(self, inputs, params)
 
     def then(self, gates: Iterable[Gate]) -> "Circuit":
         """Return this circuit with more gates at the end."""
@@ -174,7 +261,7 @@ class Circuit:
             width: Maximum characters per line; a wider circuit continues below.
             max_rows: Maximum number of rows; further gates are counted, not drawn.
         """
-        return draw(self, width, max_rows)
+        return draw_text(self, width, max_rows)
 
     def __str__(self) -> str:
         return self.draw()

@@ -3,16 +3,13 @@
 Draws which input or parameter an angle reads, not its value.
 """
 
-from typing import TYPE_CHECKING
-
 from qtha_lab.circuits.gate_kinds import CONTROL
+from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.protocol import CircuitLike
+from qtha_lab.circuits.schedule import depth
 
-if TYPE_CHECKING:
-    from qtha_lab.circuits import Circuit
-    from qtha_lab.circuits.gates import Gate
 
-
-def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
+def draw_text(circuit: CircuitLike, width: int, max_rows: int) -> str:
     """Draw a circuit as text, every angle with its source.
 
     Args:
@@ -26,7 +23,7 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
         >>> rotations = [Gate("RY", wire, Angle.input(wire)) for wire in (0, 1)]
-        >>> print(draw(Circuit(2, [*rotations, Gate("CNOT", (0, 1))]), width=80, max_rows=1))
+        >>> print(draw_text(Circuit(2, [*rotations, Gate("CNOT", (0, 1))]), width=80, max_rows=1))
         0: ──RY(x0)─╭●─┤
         1: ──RY(x1)─╰X─┤
     """
@@ -53,12 +50,12 @@ def draw(circuit: "Circuit", width: int, max_rows: int) -> str:
     if n_drawn < len(circuit.gates):
         blocks.append(
             f"··· {len(circuit.gates) - n_drawn} more gates of {len(circuit.gates)}, "
-            f"depth {circuit.depth()}"
+            f"depth {depth(circuit.gates)}"
         )
     return "\n\n".join(blocks)
 
 
-def _columns(circuit: "Circuit") -> list[list["Gate"]]:
+def _columns(circuit: CircuitLike) -> list[list[Gate]]:
     """Arrange gates in columns, each gate as far left as its wires are free."""
     free_from = [0] * circuit.n_qubits
     columns: list[list[Gate]] = []
@@ -73,7 +70,7 @@ def _columns(circuit: "Circuit") -> list[list["Gate"]]:
     return columns
 
 
-def _column_text(column: list["Gate"], n_qubits: int) -> list[str]:
+def _column_text(column: list[Gate], n_qubits: int) -> list[str]:
     cells = [""] * n_qubits
     linked = any(len(gate.wires) > 1 for gate in column)
     for gate in column:
@@ -90,7 +87,7 @@ def _amplitudes(n_qubits: int) -> list[str]:
     return ["╭|x⟩", *["├|x⟩"] * (n_qubits - 2), "╰|x⟩"]
 
 
-def _cells(gate: "Gate") -> dict[int, str]:
+def _cells(gate: Gate) -> dict[int, str]:
     angles = f"({','.join(map(str, gate.angles))})" if gate.angles else ""
     labels = [label if label == CONTROL else f"{label}{angles}" for label in gate.kind.labels]
     texts = dict(zip(gate.wires, labels, strict=True))

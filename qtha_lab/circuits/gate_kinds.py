@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qtha_lab.circuits.angle import PI, Angle
 from qtha_lab.circuits.interaction import Terms
-from qtha_lab.circuits.parts import Part, Wires, cnot, flip, rotation_x, rotation_y, rotation_z
+from qtha_lab.circuits.parts import Part, Wires, cnot, flip_wire, rotation_x, rotation_y, rotation_z
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 
@@ -64,11 +64,13 @@ class GateKind:
 
     def __post_init__(self):
         if self.n_wires not in (1, 2):
-            raise Refusal(f"a gate acts on one or two wires, and {self.name!r} has {self.labels}")
+            raise Refusal(
+                f"A gate must act on one or two wires, got {self.name!r} with {self.labels}."
+            )
         if self.commutes_with and len(self.commutes_with) != self.n_wires:
             raise Refusal(
-                f"commutes_with of {self.name!r} must have one Pauli per wire, "
-                f"not {self.commutes_with!r}"
+                f"commutes_with of {self.name!r} must have one Pauli per wire, got "
+                f"{self.commutes_with!r}."
             )
 
     @property
@@ -102,14 +104,16 @@ def gate_kind(kind: GateKind) -> GateKind:
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
-        >>> root_x = gate_kind(GateKind("SX", ("√X",), lambda w, a: rotation_x(w[0], Angle.const(PI / 2)),
+        >>> def parts(wires, angles):
+        ...     return rotation_x(wires[0], Angle.const(PI / 2))
+        >>> root_x = gate_kind(GateKind("SX", ("√X",), parts,
         ...     commutes_with="X", qasm="sx"))
         >>> print(Circuit(1, [Gate("SX", 0)]).draw())
         0: ──√X─┤
     """
     for alias in kind.aliases:
         if ALIASES.get(alias, kind.name) != kind.name or alias in GATES:
-            raise Refusal(f"{alias!r} is a name of another gate, so {kind.name!r} needs another")
+            raise Refusal(f"{alias!r} is a name of another gate, so {kind.name!r} needs another.")
     GATES.add(kind.name, kind, kind.parts.__module__)
     ALIASES.update(dict.fromkeys(kind.aliases, kind.name))
     return kind
@@ -172,9 +176,9 @@ _ONE_WIRE = [
         "Hadamard", ("H",), lambda w, a: [rotation_z(w[0], PI), rotation_y(w[0], _HALF_PI)],
         qasm="h", aliases=("H",),
     ),
-    GateKind("PauliX", ("X",), lambda w, a: [flip(w[0])], 0, "X", qasm="x", aliases=("X",)),
+    GateKind("PauliX", ("X",), lambda w, a: [flip_wire(w[0])], 0, "X", qasm="x", aliases=("X",)),
     GateKind(
-        "PauliY", ("Y",), lambda w, a: [rotation_z(w[0], PI), flip(w[0])], 0, "Y",
+        "PauliY", ("Y",), lambda w, a: [rotation_z(w[0], PI), flip_wire(w[0])], 0, "Y",
         qasm="y", aliases=("Y",),
     ),
     GateKind(

@@ -62,20 +62,22 @@ class Gate:
             raise Refusal(_unknown_gate(self.name))
         kind = self.kind
         if len(self.wires) != kind.n_wires:
-            raise Refusal(f"{self.name} acts on {_count(kind.n_wires, 'wire')}, not {self.wires}")
+            raise Refusal(
+                f"{self.name} must have {_count(kind.n_wires, 'wire')}, got {self.wires}."
+            )
         if any(not isinstance(w, int) or w < 0 for w in self.wires):
-            raise Refusal(f"wires are numbered 0, 1, 2, …, not {self.wires}")
+            raise Refusal(f"Wires must be 0, 1, 2, …, got {self.wires}.")
         if len(set(self.wires)) != len(self.wires):
-            raise Refusal(f"{self.name} needs different wires, not {self.wires}")
+            raise Refusal(f"The wires of {self.name} must differ, got {self.wires}.")
         if len(self.angles) != kind.n_angles:
             count = _count(kind.n_angles, "angle")
-            raise Refusal(f"{self.name} takes {count}, not {len(self.angles)}")
+            raise Refusal(f"{self.name} must have {count}, got {len(self.angles)}.")
 
     def _check_matrix(self) -> None:
         if (self.matrix is not None) != (self.name == UNITARY):
             raise Refusal(
-                f"a matrix belongs to {UNITARY} and to no other gate: "
-                f"use Gate.unitary(matrix, wires), not {self.name!r}"
+                f"Only {UNITARY} must have a matrix, got {self.name!r}. "
+                "Write Gate.unitary(matrix, wires)."
             )
         if self.matrix is not None:
             object.__setattr__(self, "matrix", checked(self.matrix))
@@ -92,7 +94,8 @@ class Gate:
             Refusal: If the matrix is not unitary, or does not fit the wires.
 
         Example:
-            >>> swap = Gate.unitary([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], (0, 1))
+            >>> rows = [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
+            >>> swap = Gate.unitary(rows, (0, 1))
             >>> sum(kind == "CNOT" for kind, _, _ in swap.parts())
             3
         """
@@ -152,7 +155,7 @@ def _as_angle(angle) -> Angle:
         number = float(angle)
     except (TypeError, ValueError):
         raise Refusal(
-            f"an angle is a number or an Angle, as in Angle.input(0), not {angle!r}"
+            f"An angle must be a number or an Angle, got {angle!r}. Write Angle.input(0) for data."
         ) from None
     return Angle.const(number)
 
@@ -164,8 +167,8 @@ def _count(number: int, noun: str) -> str:
 def _unknown_gate(name: str) -> str:
     if str(name).lower() in ("toffoli", "ccx", "ccz", "cswap", "multirz", "multicontrolledx"):
         return (
-            f"gates act on one or two wires, and {name!r} on more: "
-            "Circuit.from_pennylane takes it apart"
+            f"A gate must act on one or two wires, got {name!r}. "
+            "Circuit.from_pennylane decomposes it."
         )
     by_lower = {spelling.lower(): spelling for spelling in [*GATES, *ALIASES]}
     lower = str(name).lower()

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 
 from qtha_lab.circuits.circuit import Circuit
-from qtha_lab.circuits.native import Step, native_steps
+from qtha_lab.circuits.native import NativeStep, native_steps
 from qtha_lab.circuits.preparation import preparation
 from qtha_lab.circuits.reordering import reordered
 from qtha_lab.circuits.routing import route
@@ -36,7 +36,7 @@ class Compiled:
     """
 
     circuit: Circuit
-    steps: tuple[Step, ...]
+    steps: tuple[NativeStep, ...]
     first: tuple[int, ...]
     last: tuple[int, ...]
     swaps: int
@@ -65,7 +65,7 @@ def compile_for(circuit: Circuit, topology: str = "grid", reorder: bool = True) 
     """
     chip = Topology.named(topology, circuit.n_qubits)
     if circuit.start != "zero":
-        raise Refusal("a chip starts in |0…0⟩: put preparation(n_qubits, amplitudes) first")
+        raise Refusal("A chip starts in |0…0⟩. Put preparation(n_qubits, amplitudes) first.")
     routed = route(reordered(circuit) if reorder else circuit, chip)
     steps = native_steps(routed.circuit)
     gates = [gate for step in steps for gate in step.gates]
@@ -111,7 +111,7 @@ def hardware_cost(circuit: Circuit, topology: str = "grid", reorder: bool = True
     )
 
 
-def _steps_in_time(steps: tuple[Step, ...]) -> int:
+def _steps_in_time(steps: tuple[NativeStep, ...]) -> int:
     ends: dict[int, int] = {}
     for step in steps:
         end = 1 + max(ends.get(wire, 0) for wire in step.wires)

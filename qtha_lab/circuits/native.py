@@ -20,7 +20,7 @@ _SWAP: Terms = (_QUARTER, _QUARTER, _QUARTER)
 
 
 @dataclasses.dataclass(eq=False)
-class Step:
+class NativeStep:
     """One U3, as the gates it combines, or one CZ."""
 
     wires: tuple[int, ...]
@@ -35,7 +35,7 @@ class _Meeting:
     terms: Terms
 
 
-def native_steps(circuit: Circuit) -> list[Step]:
+def native_steps(circuit: Circuit) -> list[NativeStep]:
     """Compile the circuit to U3 and CZ.
 
     Example:
@@ -48,7 +48,7 @@ def native_steps(circuit: Circuit) -> list[Step]:
         _add(meetings, gate)
     lowered = _Builder(circuit.n_qubits)
     for item in meetings.finished():
-        if isinstance(item, Step):
+        if isinstance(item, NativeStep):
             lowered.rotations(item.gates)
         else:
             for gate in _of_meeting(item):
@@ -60,15 +60,15 @@ class _Builder:
     """Builder of ordered steps, with a stack of steps per wire (latest on top)."""
 
     def __init__(self, n_qubits: int):
-        self.items: list[Step | _Meeting] = []
-        self.stacks: list[list[Step | _Meeting]] = [[] for _ in range(n_qubits)]
+        self.items: list[NativeStep | _Meeting] = []
+        self.stacks: list[list[NativeStep | _Meeting]] = [[] for _ in range(n_qubits)]
 
     def rotations(self, gates: list[Gate]) -> None:
         """Add gates on one wire to its open U3 or to a new one."""
         for gate in gates:
             top = self._open(gate.wires[0])
             if top is None:
-                self._push(Step(gate.wires, [gate]))
+                self._push(NativeStep(gate.wires, [gate]))
             elif _is_nothing([top.gates[-1], gate]):
                 top.gates.pop()
                 if not top.gates:
@@ -78,7 +78,7 @@ class _Builder:
 
     def cz(self, gate: Gate) -> None:
         self._settle(gate.wires)
-        self._push(Step(gate.wires, [gate]))
+        self._push(NativeStep(gate.wires, [gate]))
 
     def meet(self, terms: Terms, wires: tuple[int, ...]) -> None:
         """Add rotations of two wires to the preceding ones, or as a new item.
@@ -106,11 +106,11 @@ class _Builder:
         self._settle(range(len(self.stacks)))
         return self.items
 
-    def _open(self, wire: int) -> Step | None:
+    def _open(self, wire: int) -> NativeStep | None:
         top = self.stacks[wire][-1] if self.stacks[wire] else None
-        return top if isinstance(top, Step) and len(top.wires) == 1 else None
+        return top if isinstance(top, NativeStep) and len(top.wires) == 1 else None
 
-    def _waiting(self, terms: Terms, wires: tuple[int, ...]) -> list[Step]:
+    def _waiting(self, terms: Terms, wires: tuple[int, ...]) -> list[NativeStep]:
         """Return the open U3 gates that may be applied afterwards.
 
         These are all for a SWAP, and the diagonal ones for ZZ alone.
@@ -121,7 +121,7 @@ class _Builder:
         only_z = terms[:2] == (None, None)
         return [t for t in tops if only_z and all(g.kind.is_diagonal for g in t.gates)]
 
-    def _under(self, wires: tuple[int, ...], waiting: list[Step]) -> _Meeting | None:
+    def _under(self, wires: tuple[int, ...], waiting: list[NativeStep]) -> _Meeting | None:
         """Return the last common item of both wires, apart from the postponed steps.
 
         Returns None if it is no `_Meeting`.
@@ -140,12 +140,12 @@ class _Builder:
             if top and _is_nothing(top.gates):
                 self._remove(top)
 
-    def _push(self, item: Step | _Meeting) -> None:
+    def _push(self, item: NativeStep | _Meeting) -> None:
         self.items.append(item)
         for wire in item.wires:
             self.stacks[wire].append(item)
 
-    def _remove(self, item: Step | _Meeting) -> None:
+    def _remove(self, item: NativeStep | _Meeting) -> None:
         """Remove an item, which is on top of its stacks."""
         self.items.remove(item)
         for wire in item.wires:

@@ -35,7 +35,7 @@ def rotation_x(wire: int, angle: Angle) -> list[Part]:
     return [rotation_z(wire, PI / 2), rotation_y(wire, angle), rotation_z(wire, -PI / 2)]
 
 
-def flip(wire: int) -> Flip:
+def flip_wire(wire: int) -> Flip:
     """Return X on a wire."""
     return ("X", (wire,), None)
 

@@ -5,8 +5,8 @@ Engines set the initial amplitudes directly.
 
 from collections.abc import Sequence
 
-from qtha_lab.circuits.circuit import Circuit
 from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.imports.pennylane import gates_from_pennylane
 
 
 def preparation(n_qubits: int, amplitudes: Sequence[float]) -> tuple[Gate, ...]:
@@ -27,4 +27,5 @@ def preparation(n_qubits: int, amplitudes: Sequence[float]) -> tuple[Gate, ...]:
     wires = range(n_qubits)
     tape = QuantumScript([qml.AmplitudeEmbedding(amplitudes, wires, normalize=True)])
     tape.trainable_params = []
-    return Circuit.from_pennylane(tape, wires=wires).gates
+    _, gates, _ = gates_from_pennylane(tape, (), {}, wires=wires)
+    return tuple(gates)

@@ -67,18 +67,19 @@ def parse_pauli(text: str, n_qubits: int) -> Pauli:
         match = re.fullmatch(r"([XYZ])(\d+)", word)
         if not match:
             raise Refusal(
-                f"an observable is I or letters X, Y, Z with wires, as in 'X0 Z2', not {text!r}"
+                "An observable must be I or letters X, Y, Z with wires, as in 'X0 Z2', "
+                f"got {text!r}."
             )
         letter, wire = match[1], int(match[2])
         if wire >= n_qubits:
             raise Refusal(
-                f"observable {text!r} reads wire {wire}, but the circuit has wires 0 to {n_qubits - 1}"
+                f"Wires of an observable must be 0 to {n_qubits - 1}, got {wire} in {text!r}."
             )
         if wire in letters:
-            raise Refusal(f"observable {text!r} names wire {wire} twice")
+            raise Refusal(f"An observable must name each wire once, got {wire} twice in {text!r}.")
         letters[wire] = letter
     if not letters and text.strip() != "I":
-        raise Refusal("an observable must not be empty; the identity is 'I'")
+        raise Refusal("An observable must not be empty, got ''. Write 'I' for the identity.")
     return tuple(sorted(letters.items()))
 
 

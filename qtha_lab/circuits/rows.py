@@ -1,5 +1,6 @@
 """Conversion of a circuit to plain rows, one per gate, for figures and tables."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,10 +39,10 @@ def gate_rows(
 
     def row(angle) -> dict[str, Any]:
         numbers = values[angle.source]
-        offset = angle.offset
-        value = offset if angle.source == "const" else None
+        value = angle.offset if angle.source == "const" else None
         if angle.source != "const" and numbers is not None:
-            value = angle.scale * float(numbers[angle.index]) + offset
+            product = math.prod(float(numbers[index]) for index in angle.indices)
+            value = angle.scale * product + angle.offset
         gradient = None
         if angle.source == "param" and gradients is not None:
             gradient = float(gradients[angle.index])

@@ -87,8 +87,10 @@ def depth(gates: Iterable[Gate], commuting: bool = False, least_wires: int = 1) 
 
     Example:
         >>> ring = [Gate("CRZ", (i, (i + 1) % 4), 0.1) for i in range(4)]
-        >>> depth(ring), depth(ring, commuting=True), depth([Gate("RY", 0, 0.1), *ring], least_wires=2)
-        (4, 2, 4)
+        >>> depth(ring), depth(ring, commuting=True)
+        (4, 2)
+        >>> depth([Gate("RY", 0, 0.1), *ring], least_wires=2)
+        4
     """
     gates = list(gates)
 

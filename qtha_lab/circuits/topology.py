@@ -52,19 +52,20 @@ class Topology:
             rows, columns = (int(grid[1]), int(grid[2])) if grid[1] else GRID
             if rows * columns < n_qubits:
                 raise Refusal(
-                    f"topology {name!r} has {rows * columns} qubits, fewer than the circuit's "
-                    f"{n_qubits}: ask for a larger one, as in 'grid:6x6'"
+                    f"Topology {name!r} has {rows * columns} qubits, fewer than the circuit's "
+                    f"{n_qubits}. Ask for a larger one, as in 'grid:6x6'."
                 )
             if rows * columns > MOST_QUBITS:
                 raise Refusal(
-                    f"topology {name!r} has {rows * columns:,} qubits, and {MOST_QUBITS:,} are the most"
+                    f"Topology {name!r} has {rows * columns:,} qubits, and {MOST_QUBITS:,} are "
+                    "the most."
                 )
             pairs = itertools.combinations(range(rows * columns), 2)
             edges = [(a, b) for a, b in pairs if b - a == columns or (b == a + 1 and b % columns)]
             return cls(str(name), _neighbours(rows * columns, edges), columns)
         if name not in TOPOLOGIES:
             raise Refusal(
-                f"topology must be one of {', '.join(TOPOLOGIES)} or as 'grid:3x4', not {name!r}"
+                f"topology must be one of {', '.join(TOPOLOGIES)} or as 'grid:3x4', got {name!r}."
             )
         if name == "all-to-all":
             edges = list(itertools.combinations(range(n_qubits), 2))

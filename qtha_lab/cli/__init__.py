@@ -30,6 +30,7 @@ COMMANDS = (
     "federate",
     "plot",
     "ansatze",
+    "check_data",
     "setup",
     "members",
     "methods",

@@ -67,8 +67,8 @@ def show_profiles(
         print_json({text: _plain(profile) for text, profile in profiles.items()})
         return
     caption = (
-        f"{_count(qubits, 'qubit')}, {_count(layers, 'layer')}, data: {inputs}; {samples:,} draws of the "
-        f"angles in ±π, ± one standard error, seed {seed}"
+        f"{_count(qubits, 'qubit')}, {_count(layers, 'layer')}, data: {inputs}; {samples:,} draws"
+        f" of the angles in ±π, ± one standard error, seed {seed}"
     )
     print_table(profile_table(profiles), caption=caption)
 

@@ -25,10 +25,7 @@ class Benchmarks(TyperGroup):
     def list_commands(self, ctx: typer.Context) -> list[str]:
         """Return their names; refuse if the package is installed without a checkout."""
         if importlib.util.find_spec("benchmarks") is None:
-            raise Refusal(
-                "the benchmarks are in a checkout of qtha-lab, not in the installed package: "
-                "git clone it, then make install"
-            )
+            raise Refusal("Benchmarks need a checkout of qtha-lab, not the installed package.")
         folder = importlib.import_module(COMMANDS).__path__
         return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(folder))
 
@@ -49,5 +46,5 @@ app.add_typer(bench, name="bench")
 
 
 @bench.callback()
-def group() -> None:
+def bench_commands() -> None:
     """Measure; each table names its machine."""

@@ -10,7 +10,7 @@ from qtha_lab.cli.output import print_json
 from qtha_lab.cli.run import Json
 from qtha_lab.core.call_syntax import parse_options
 from qtha_lab.core.io import show
-from qtha_lab.runs.chat.decoding import Decoding
+from qtha_lab.runs.generation.decoding import Decoding
 
 
 @app.command()

@@ -74,16 +74,13 @@ def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """
     titles = ("part", "with it", "without it", "difference", "interval", "verdict")
     cells = len({Cell.of(row) for row in parts})
-    return [
-        titles,
-        *(
-            (
-                name_in(row["part"], Cell.of(row), cells), row["first"], row["second"], f"{row['mean']:+.3f}",
-                f"[{row['low']:+.3f}, {row['high']:+.3f}]", "shown" if row["shown"] else "inconclusive",
-            )
-            for row in parts
-        ),
-    ]  # fmt: skip
+    rows: list[tuple[str, ...]] = [titles]
+    for row in parts:
+        interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+        name = name_in(row["part"], Cell.of(row), cells)
+        difference = f"{row['mean']:+.3f}"
+        rows.append((name, row["first"], row["second"], difference, interval, row["verdict"]))
+    return rows
 
 
 class _Bars:

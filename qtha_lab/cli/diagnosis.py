@@ -13,21 +13,15 @@ from dataclasses import dataclass
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import cache_dir, data_dir, is_checkout, kernels_dir, runs_dir
 
-PACKAGES = [
-    "torch",
-    "transformers",
-    "peft",
-    "accelerate",
-    "pennylane",
-    "pennylane-lightning",
-    "numba",
-    "tensornetwork",
-    "jupyterlab",
-    "ipywidgets",
-    "anywidget",
-    "plotly",
-    "kaleido",
-]
+CORE = "torch transformers peft accelerate pennylane pennylane-lightning numba tensornetwork plotly"
+EXTRAS = {
+    "jupyterlab": "lab",
+    "ipywidgets": "lab",
+    "anywidget": "lab",
+    "kaleido": "figures",
+    "optuna": "sweep",
+    "sacrebleu": "scores",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ def examine() -> list[Finding]:
     """Check Python, packages, plugins, models, disk and browser."""
     return [
         _python(),
-        *map(_package, PACKAGES),
+        *map(_package, (*CORE.split(), *EXTRAS)),
         *_plugins(),
         *_models(),
         _runs(),
@@ -68,6 +62,8 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
+        if name in EXTRAS:
+            return Finding(name, "note", "not installed", f'pip install "qtha-lab[{EXTRAS[name]}]"')
         mend = "make install" if is_checkout() else f"pip install {name}"
         return Finding(name, "problem", "not installed", mend)
 
@@ -94,9 +90,11 @@ def _models() -> list[Finding]:
     from qtha_lab.models import is_available, model_names
 
     return [
-        Finding(f"model {name}", "ok", "here")
-        if is_available(name)
-        else Finding(f"model {name}", "note", "not here yet", f"qtha-lab fetch {name}")
+        (
+            Finding(f"model {name}", "ok", "here")
+            if is_available(name)
+            else Finding(f"model {name}", "note", "not here yet", f"qtha-lab fetch {name}")
+        )
         for name in model_names()
     ]
 
@@ -154,7 +152,10 @@ def _browser() -> Finding:
     for candidate in [path, "chromium", "chromium-browser", "google-chrome", "chrome"]:
         if candidate and (program := shutil.which(candidate)):
             return Finding("browser", "ok", program)
-    message = "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser test cannot run"
+    message = (
+        "no Chromium or Chrome: no pdf, svg or png of figures; html, csv and tex work, the browser"
+        " test cannot run"
+    )
     return Finding("browser", "note", message, "install chromium, or set BROWSER_PATH")
 
 

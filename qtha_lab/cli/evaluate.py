@@ -33,24 +33,27 @@ def evaluate(
     figure: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Also draw it, to a .pdf, .svg, .png, .html, .csv, .tex, .md or .py; may be repeated."
+            help=(
+                "Also draw it, to a .pdf, .svg, .png, .html, .csv, .tex, .md or .py; may be"
+                " repeated."
+            )
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate a run's adapter as trained, in variants, without parts, and at its start."""
     from qtha_lab.figures.machinery.export import FORMATS
-    from qtha_lab.figures.machinery.provenance import Origin
+    from qtha_lab.figures.machinery.provenance import Provenance
     from qtha_lab.runs import run as runs
     from qtha_lab.studies.comparison.run_data import commits
     from qtha_lab.training import evaluation_variants as elsewhere
 
     if side not in ("test", "eval", "train"):
-        raise Refusal(f"side must be test, eval or train, not {shortened(repr(side))}")
+        raise Refusal(f"side must be test, eval or train, got {shortened(repr(side))}.")
     for path in figure or ():
         if path.suffix.removeprefix(".").lower() not in FORMATS:
             raise Refusal(
-                f"a figure is written as {', '.join(FORMATS)}, not as {shortened(repr(path.name))}"
+                f"format must be one of {', '.join(FORMATS)}, got {shortened(repr(path.name))}."
             )
     cuts = [name.strip() for name in cut.split(",") if name.strip()]
     run = runs.attach(run_id)
@@ -61,7 +64,7 @@ def evaluate(
         )
     )  # fmt: skip
     for path in figure or ():
-        origin = Origin(runs=[run.id], commits=commits([run]))
+        origin = Provenance(runs=[run.id], commits=commits([run]))
         show(elsewhere.draw(variants).export(path, origin=origin), to=sys.stderr)
     if json:
         print_json([asdict(variant) for variant in variants])

@@ -12,8 +12,8 @@ from qtha_lab.core.io import show
 from qtha_lab.runs.export import KINDS
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_run(
     run_id: RunId,
     kind: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(KINDS)}.")] = None,
     to: Annotated[
@@ -32,8 +32,8 @@ def export(
         print_table([("kind", "what it is"), *((name, k.summary) for name, k in KINDS.items())])
         return
     if r is not None and kind != "lora":
-        raise Refusal(f"--r is the rank of a plain LoRA: leave it out of {kind!r}")
-    result = exports.export(run, kind, to, **({} if r is None else {"r": r}))
+        raise Refusal(f"--r must be empty for {kind!r}, since it is the rank of a plain LoRA.")
+    result = exports.export_run(run, kind, to, **({} if r is None else {"r": r}))
     if json:
         print_json({"path": str(result.path), "message": result.message})
     else:

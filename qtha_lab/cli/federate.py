@@ -72,16 +72,28 @@ def _figure(summary: dict[str, Any]):
 def _print(summary: dict[str, Any]) -> None:
     """Print a line per method and seed."""
     rows = [
-        ("method", "seed", "parameters", "loss, start", "loss, last round", "test loss", "bytes sent"),
+        (
+            "method",
+            "seed",
+            "parameters",
+            "loss, start",
+            "loss, last round",
+            "test loss",
+            "bytes sent",
+        ),
         *(
             (
-                run["label"], str(run["seed"]), f"{run['trainable_parameters']:,}",
-                f"{run['eval_loss_start']:.3f}", f"{run['eval_loss']:.3f}", f"{run['test_loss']:.3f}",
+                run["label"],
+                str(run["seed"]),
+                f"{run['trainable_parameters']:,}",
+                f"{run['eval_loss_start']:.3f}",
+                f"{run['eval_loss']:.3f}",
+                f"{run['test_loss']:.3f}",
                 f"{run['rounds'][-1]['bytes_sent']:,}",
             )
             for run in summary["runs"]
         ),
-    ]  # fmt: skip
+    ]
     print_table(rows)
 
 

@@ -25,12 +25,12 @@ TRIED_STEPS = 20
 
 
 @init.callback()
-def group() -> None:
+def init_commands() -> None:
     """Train or reuse initial values of circuit angles."""
 
 
-@init.command()
-def learn(
+@init.command("learn")
+def learn_angles(
     methods: Annotated[
         str, typer.Option(help="Small methods to learn on; a setting may be a range, r=2..5.")
     ] = "qtha(r=2..4)",
@@ -46,10 +46,10 @@ def learn(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn initial values of angles on small circuits, without a language model."""
-    from qtha_lab.adapters.initialisation.angles.pretraining import Course, learn
+    from qtha_lab.adapters.initialisation.angles.pretraining import MetaTraining, train_angle_model
 
     if not out.absolute().parent.is_dir():
-        raise Refusal(f"there is no folder {out.absolute().parent} to write {out.name} to")
+        raise Refusal(f"There is no folder {out.absolute().parent} to write {out.name} to.")
     circuits = _circuits(methods)
     problems = [p for c in circuits for p in _problems(c, on, seed, TEACHERS)]
     with progress() as bar:
@@ -58,7 +58,7 @@ def learn(
         def show(epoch: int, loss: float) -> None:
             bar.update(line, completed=epoch, message=f"loss {loss:.3f}")
 
-        model = learn(problems, Course(epochs=epochs, seed=seed), table, show)
+        model = train_angle_model(problems, MetaTraining(epochs=epochs, seed=seed), table, show)
     model.save(out)
     tried = [row for circuit in circuits for row in _tried(model, circuit, on, seed)]
     if json:
@@ -69,8 +69,8 @@ def learn(
     heading = ("qubits", "angles", "start", "loss at the start", f"after {TRIED_STEPS} steps")
     cells = [(f"{n}", f"{a}", s, f"{x:.3f}", f"{y:.3f}") for n, a, s, x, y in tried]
     caption = (
-        f"On {UNSEEN} maps that were not learnt on; the loss is the share of what a linear map leaves "
-        "that the circuit leaves too."
+        f"On {UNSEEN} maps that were not learnt on; the loss is the share of what a linear map"
+        " leaves that the circuit leaves too."
         if on == "silu"
         else f"On the maps of {on}, which were learnt on."
     )
@@ -87,18 +87,18 @@ def _circuits(methods: str) -> list["Circuit"]:
         method = get_method(name)
         if not hasattr(method.make_config(**options), "angles"):
             raise Refusal(
-                f"method {shortened(repr(name))} has no circuit whose angles could start anywhere"
+                f"Method {shortened(repr(name))} must have a circuit with trainable angles."
             )
         held = method.make_config(**options).change(Layer(64, 64)).angle_circuits()
         for circuit in itertools.chain.from_iterable(held.values()):
             if not circuit.n_inputs:
                 raise Refusal(
-                    f"the circuit of {shortened(repr(name))} reads no data, so it has no map to match: "
-                    "start learn is for a circuit in a bottleneck, as of qtha"
+                    f"The circuit of {shortened(repr(name))} must have inputs. `init learn` "
+                    "needs a circuit in a bottleneck, as in qtha."
                 )
             circuits[circuit] = None
     if not circuits:
-        raise Refusal(f"methods must name a method with a circuit, not {shortened(repr(methods))}")
+        raise Refusal(f"methods must name a method with a circuit, got {shortened(repr(methods))}.")
     return list(circuits)
 
 
@@ -143,7 +143,7 @@ def _tried(
     """
     import torch
 
-    from qtha_lab.adapters.initialisation.angles import Place, initialisation_of
+    from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of
     from qtha_lab.adapters.initialisation.angles.pretraining import descent
 
     problems = _problems(circuit, on, seed + 1, UNSEEN)
@@ -156,7 +156,7 @@ def _tried(
             angles = (
                 model.angles(circuit)
                 if name == "learnt"
-                else initialisation_of(name).angles(Place(circuit), numbers)
+                else initialisation_of(name).angles(AnglePosition(circuit), numbers)
             )
             losses = [loss for loss, *_ in descent(problem, angles, TRIED_STEPS, 0.05)]
             ends.append((losses[0], losses[-1]))

@@ -8,7 +8,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.text_table import markdown_table
-from qtha_lab.core.declaration_cache import declared_by_packages, is_loaded, remembered
+from qtha_lab.core.declaration_cache import cached_declarations, declared_by_packages, is_loaded
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened, show
 
@@ -27,7 +27,8 @@ def methods(
     parts = sizes.split(",")
     if len(parts) != 2 or not all(map(SIZE.fullmatch, parts)):
         raise Refusal(
-            f"sizes must read IN,OUT, two whole numbers of 1 to 999,999, not {shortened(repr(sizes))}"
+            "sizes must read IN,OUT, two whole numbers of 1 to 999,999, got "
+            f"{shortened(repr(sizes))}."
         )
     ins, outs = map(int, parts)
     tables = _counted(ins, outs)
@@ -47,7 +48,7 @@ def _counted(in_features: int, out_features: int) -> list[list]:
     name = f"methods-{in_features}-{out_features}"
     if is_loaded("qtha_lab.adapters") or declared_by_packages():
         return _tables(in_features, out_features)
-    return remembered(name, [""], lambda: _tables(in_features, out_features))
+    return cached_declarations(name, [""], lambda: _tables(in_features, out_features))
 
 
 def _tables(in_features: int, out_features: int) -> list[list]:

@@ -51,14 +51,14 @@ def plot(
     """Write the figures of a comparison: differences, results, curves, costs, circuits, spectra."""
     from qtha_lab.figures.machinery.export import FORMATS, export_all
     from qtha_lab.figures.machinery.page_style import PageStyle
-    from qtha_lab.figures.machinery.provenance import Origin
+    from qtha_lab.figures.machinery.provenance import Provenance
     from qtha_lab.studies.comparison import run_data as reading
     from qtha_lab.studies.comparison.figure_set import figure_set
 
     forms = [form.strip() for form in formats.split(",") if form.strip()]
     if unknown := [form for form in forms if form not in FORMATS]:
         raise Refusal(
-            f"formats must be of {', '.join(FORMATS)}, not {shortened(', '.join(unknown))}"
+            f"formats must be of {', '.join(FORMATS)}, got {shortened(', '.join(unknown))}."
         )
     page_style = PageStyle(theme, target, font, points, legend="below")
     runs = reading.find_runs(places)
@@ -69,7 +69,7 @@ def plot(
     if list_:
         _list(figure_list, json)
         return
-    origin = Origin(runs=[run.id for run in runs], commits=reading.commits(runs))
+    origin = Provenance(runs=[run.id for run in runs], commits=reading.commits(runs))
     paths, message = export_all(figure_list, out, forms, page_style=page_style, origin=origin)
     if json:
         print_json(
@@ -97,7 +97,8 @@ def _chosen(every: Sequence["Figure"], only: str) -> list["Figure"]:
     for pattern in patterns:
         if not any(fnmatchcase(figure.name, pattern) for figure in every):
             raise Refusal(
-                f"only must name figures of these runs, got {shortened(pattern)}. `--list` lists the names."
+                f"only must name figures of these runs, got {shortened(pattern)}. `--list` lists"
+                " the names."
             )
     return [f for f in every if any(fnmatchcase(f.name, pattern) for pattern in patterns)]
 

@@ -45,7 +45,9 @@ def reproduce(
             print_table(table)
         return
     if every == (name is not None):
-        raise Refusal("give the name of one reproduction, or --all; --list names them")
+        raise Refusal(
+            "The name of one reproduction or --all must be given. `--list` shows the names."
+        )
     omissions = _omissions(list(REPRODUCTIONS)) if every else {}
     names = [each for each in REPRODUCTIONS if each not in omissions] if every else [str(name)]
     verdicts = [_reproduced(each, out, quick, seeds) for each in names]

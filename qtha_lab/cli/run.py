@@ -41,9 +41,9 @@ Out = Annotated[
 RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it.")]
 
 
-@app.command()
+@app.command("run")
 @with_flags((Experiment, "The experiment"), (Training, "The training"))
-def run(
+def run_once(
     file: Annotated[Path | None, typer.Argument(help="An experiment file (YAML).")] = None,
     learning_rate: Rate = None,
     out: Out = None,
@@ -151,10 +151,9 @@ def follow(run) -> None:
 def print_state(run) -> None:
     """Print a run's state, its results and its directory."""
     status = run.status()
-    summary = (run.summary() or {}) if status.state in SUMMARISED else {}
-    show(
-        f"{run.id}: {status.state} at step {status.step} of {status.steps}. {status.message}".strip()
-    )
+    summary = (run.summary or {}) if status.state in SUMMARISED else {}
+    state = f"{run.id}: {status.state} at step {status.step} of {status.steps}."
+    show(f"{state} {status.message}".strip())
     rows = [
         (measure.name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
         for measure in MEASURES.values()

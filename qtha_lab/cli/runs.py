@@ -1,12 +1,14 @@
 """`qtha-lab runs`: the runs of the folder as a list or table; annotations, trash.
 
-`qtha-lab runs` alone, or with the name of a run, is `qtha-lab runs list`.
+`qtha-lab runs` alone is `qtha-lab runs list`; with the name of a run it shows that run.
 """
 
+import calendar
 import csv
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,18 +17,18 @@ from typer.core import TyperGroup
 
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
-from qtha_lab.cli.run import Json, print_state
+from qtha_lab.cli.run import SUMMARISED, Json, print_state
 from qtha_lab.core import paths
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import csv_cell, show
+from qtha_lab.core.io import csv_cell, shortened, show
 from qtha_lab.studies.comparison.entries import standing
 
 LIST = "list"
 NEVER_HIDDEN = ("run", "runs", "state", "method", "eval_loss")
 
 
-class Listing(TyperGroup):
+class RunsGroup(TyperGroup):
     """A group of commands whose default command is `list`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -38,21 +40,24 @@ class Listing(TyperGroup):
 
 
 runs = typer.Typer(
-    cls=Listing,
+    cls=RunsGroup,
     no_args_is_help=False,
-    help="List the runs, newest first, look at one, filter and sort them (`qtha-lab runs list --help`), mark or delete them.",
+    help=(
+        "List the runs, newest first, look at one, filter and sort them (`qtha-lab runs list"
+        " --help`), mark or delete them."
+    ),
 )
 app.add_typer(runs, name="runs")
 
 RunIds = Annotated[list[str] | None, typer.Argument(metavar="RUN…", help="The runs.")]
 RunId = Annotated[str, typer.Argument(help="The run, as `qtha-lab runs` names it.")]
 Where = Annotated[
-    str, typer.Option(help="Which runs: `method = qtha and learning_rate >= 0.003 and tag:best`.")
+    str, typer.Option(help="Filter: `method == qtha and learning_rate >= 0.003 and best in tags`.")
 ]
 
 
 @runs.callback()
-def group() -> None:
+def runs_commands() -> None:
     """List the runs, newest first; show, filter, sort, annotate or delete runs."""
 
 
@@ -69,7 +74,7 @@ def list_(
     columns: Annotated[
         str, typer.Option(help="Columns, with commas between; `all` shows each.")
     ] = "",
-    binned: Annotated[bool, typer.Option("--bin", help="Those in the bin instead.")] = False,
+    deleted: Annotated[bool, typer.Option("--trash", help="Show deleted runs.")] = False,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
@@ -80,15 +85,21 @@ def list_(
     from qtha_lab.experiment.run_directory.trash import trash_of
     from qtha_lab.runs.run import attach, list_runs
 
-    folder = trash_of(paths.runs_dir()) if binned else paths.runs_dir()
-    if not (where or sort or group or columns or csv or (binned and not run_id)):
+    folder = trash_of(paths.runs_dir()) if deleted else paths.runs_dir()
+    if not (where or sort or group or columns or csv or (deleted and not run_id)):
         matches = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
         return _print_standing(matches, bool(run_id), json)
     if run_id:
-        raise Refusal(
-            "--where, --sort, --group, --columns and --csv are of the table, not of one run"
-        )
+        raise Refusal("--where, --sort, --group, --columns and --csv need the table, not one run.")
     _print_rows(folder, where, sort, group, columns, "json" if json else "csv" if csv else "")
+
+
+@runs.command("show")
+def show_run(run_id: RunId, json: Json = False) -> None:
+    """Show a run: state, results, directory and last output."""
+    from qtha_lab.runs.run import attach
+
+    _print_standing([attach(run_id)], True, json)
 
 
 @runs.command()
@@ -134,7 +145,7 @@ def delete(run_ids: RunIds = None, where: Where = "") -> None:
 
     for run in _picked(run_ids, where):
         delete(run.files)
-        show(f"{run.id}: in the bin")
+        show(f"{run.id}: in the trash")
 
 
 @runs.command()
@@ -149,29 +160,29 @@ def restore(run_ids: RunIds = None, where: Where = "") -> None:
         show(f"{name}: restored")
 
 
-@runs.command("bin")
-def bin_(
-    empty: Annotated[bool, typer.Option("--empty", help="Erase them for good.")] = False,
+@runs.command("trash")
+def trash_(
+    empty: Annotated[bool, typer.Option("--empty", help="Erase them permanently.")] = False,
 ) -> None:
     """List the deleted runs and their disk usage, or erase them."""
-    from qtha_lab.experiment.run_directory import trash as bin
+    from qtha_lab.experiment.run_directory import trash
     from qtha_lab.experiment.run_directory.disk import bytes_used
 
     folder = paths.runs_dir()
-    names, size = bin.binned(folder), bytes_used(bin.trash_of(folder)) / 2**20
-    for name in bin.empty(folder) if empty else names:
+    names, size = trash.list_trash(folder), bytes_used(trash.trash_of(folder)) / 2**20
+    for name in trash.empty_trash(folder) if empty else names:
         show(name)
     count = "1 run" if len(names) == 1 else f"{len(names):,} runs"
-    show(f"{count} {'erased' if empty else 'in the bin'}, {size:,.1f} MiB")
+    show(f"{count} {'erased' if empty else 'in the trash'}, {size:,.1f} MiB")
 
 
 def _mark(run_ids: list[str] | None, where: str, **changes: Any) -> None:
-    from qtha_lab.experiment.run_directory.annotations import mark
+    from qtha_lab.experiment.run_directory.annotations import annotate
 
     for run in _picked(run_ids, where):
-        marks = mark(run.files, **changes).plain()
-        written = "; ".join(f"{name} {_written(value)}" for name, value in marks.items())
-        show(f"{run.id}: {written or 'no marks'}")
+        annotations = annotate(run.files, **changes).plain()
+        written = "; ".join(f"{name} {_written(value)}" for name, value in annotations.items())
+        show(f"{run.id}: {written or 'no annotations'}")
 
 
 def _written(value: Any) -> str:
@@ -184,12 +195,12 @@ def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -
     from qtha_lab.runs.table.table import matching
 
     if bool(run_ids) == bool(where.strip()):
-        raise Refusal("name runs, or say which by --where")
+        raise Refusal("Runs must be named, or selected by --where.")
     if run_ids:
         return [attach(run_id, folder) for run_id in run_ids]
     matches = matching(list_runs(folder, unreadable=True), where)
     if not matches:
-        raise Refusal(f"no run is as --where says: {where:.200}")
+        raise Refusal(f"No run matches --where: {where:.200}")
     return matches
 
 
@@ -206,11 +217,50 @@ def _print_standing(matches: list, is_single: bool, json: bool) -> None:
         print_state(matches[0])
         _print_broken_lines(matches[0])
         return show(matches[0].log_tail())
-    rows = [
-        (run.id, status.state, f"{status.step}/{status.steps}", status.message)
-        for run, status in ((run, run.status()) for run in matches)
-    ]
-    print_table([("run", "state", "step", "message"), *rows])
+    print_table([("run", "state", "step", "loss", "age", "title"), *map(_standing_cells, matches)])
+
+
+def _standing_cells(run) -> tuple[str, ...]:
+    """Return id, state, step, evaluation loss, age and title of a run.
+
+    A message follows the title, as far as the page has room; `runs show` has it in full.
+    """
+    status = run.status()
+    loss = (run.summary or {}).get("eval_loss") if status.state in SUMMARISED else None
+    try:
+        title = run.name if run.name != run.id else run.record.experiment["method"]["name"]
+    except (Refusal, KeyError, TypeError, AttributeError):
+        title = ""
+    page = shutil.get_terminal_size().columns
+    return (
+        run.id,
+        status.state,
+        f"{status.step}/{status.steps}",
+        f"{loss:.3f}" if isinstance(loss, int | float) else "",
+        _age_of(run.id),
+        shortened(": ".join(filter(None, (title, status.message))), max(12, page - 68)),
+    )
+
+
+def _age_of(name: str) -> str:
+    """Return the age of a run, whose directory is named by its start in UTC."""
+    try:
+        began = calendar.timegm(time.strptime(name[:15], "%Y%m%d-%H%M%S"))
+    except ValueError:  # a directory that was renamed
+        return ""
+    return _age(time.time() - began)
+
+
+def _age(seconds: float) -> str:
+    """Return an age in its largest unit.
+
+    Example:
+        >>> _age(42), _age(7_300), _age(200_000)
+        ('42 s', '2 h', '2 d')
+    """
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (0, "s"))
+    size, unit = next((size, unit) for size, unit in units if seconds >= size or not size)
+    return f"{max(0, seconds) // max(size, 1):.0f} {unit}"
 
 
 def _print_broken_lines(run) -> None:
@@ -224,14 +274,14 @@ def _print_broken_lines(run) -> None:
 def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, form: str) -> None:
     """Print the table: default columns for users, all present columns for programs."""
     from qtha_lab.runs.run import list_runs
-    from qtha_lab.runs.table.columns import check, known, present, text, worth_showing
+    from qtha_lab.runs.table.columns import check_column, column_text, known, present, worth_showing
     from qtha_lab.runs.table.rows import rows
     from qtha_lab.runs.table.table import needs_disk, query
 
     runs = list_runs(folder, unreadable=True)
     listed = query(rows(runs, needs_disk(where, sort, chosen)), where, sort, group)
     if chosen and chosen != "all":
-        names = [check(name, known(listed)) for name in split_list(chosen)]
+        names = [check_column(name, known(listed)) for name in split_list(chosen)]
     else:
         names = present(listed) if chosen or form else worth_showing(listed)
     if form == "json":
@@ -239,7 +289,7 @@ def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, fo
     elif form == "csv":
         _print_csv(names, listed)
     else:
-        cells = {name: [text(row, name) for row in listed] for name in names}
+        cells = {name: [column_text(row, name) for row in listed] for name in names}
         room = cells if chosen else _fitting(cells, shutil.get_terminal_size().columns)
         caption = _count(len(listed), len(runs))
         if hidden := [name for name in names if name not in room]:

@@ -34,16 +34,18 @@ def search(
     The baselines are random search, a fixed circuit, and no CNOT.
     """
     from qtha_lab.simulators import check_engine
-    from qtha_lab.studies.architecture_search import Plan, space_of
+    from qtha_lab.studies.architecture_search import SearchBudget, space_of
     from qtha_lab.studies.architecture_search import search as run_search
     from qtha_lab.studies.architecture_search.objective import costs_of
 
     if ranking not in ("random", "nsga2"):
-        raise Refusal(f"ranking must be one of random, nsga2, not {shortened(repr(ranking))}")
+        raise Refusal(f"ranking must be one of random, nsga2, got {shortened(repr(ranking))}.")
     search_space, engine = space_of(space), f"density:{noise}"
     check_engine(engine, search_space.circuit(search_space.baseline()))
     train, validate = costs_of(on, search_space.n_qubits, engine, seed)
-    plan = Plan(steps, candidates, finetune, "nsga2" if ranking == "nsga2" else "random", seed=seed)
+    plan = SearchBudget(
+        steps, candidates, finetune, "nsga2" if ranking == "nsga2" else "random", seed=seed
+    )
     with progress() as bar:
         line = bar.add_task("shared angles", total=steps, message="")
 
@@ -58,11 +60,13 @@ def search(
         return
     rows = [(f.name, f"{f.cost:.4f}", str(f.n_cnots), f.code) for f in result]
     caption = (
-        f"Loss on inputs that nothing was trained on, with {noise}; of {search_space.n_points:,} circuits. One seed: "
-        "whether search is worth it is asked by qtha-lab reproduce architecture_search."
+        f"Loss on inputs that nothing was trained on, with {noise}; of {search_space.n_points:,}"
+        " circuits. One seed: whether search is worth it is asked by qtha-lab reproduce"
+        " architecture_search."
     )
     print_table([("circuit", "loss", "CNOTs", "code"), *rows], caption)
     print_text(search_space.circuit(result[0].point))
     print_text(
-        f"use it as ansatz=searched(code={result[0].code}) with r={search_space.n_qubits}, n_layers={search_space.n_layers}"
+        f"use it as ansatz=searched(code={result[0].code}) with r={search_space.n_qubits},"
+        f" n_layers={search_space.n_layers}"
     )

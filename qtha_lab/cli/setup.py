@@ -10,6 +10,7 @@ import typer
 from qtha_lab.cli.application import app
 from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.core.io import show
+from qtha_lab.core.optional import require_extra
 
 
 @app.command()
@@ -28,8 +29,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         raise typer.Exit(1)
 
 
-@app.command()
-def fetch(
+@app.command("fetch")
+def fetch_files(
     name: Annotated[
         str, typer.Argument(help="A model, such as smollm2-135m, or recordings: speech.")
     ],
@@ -38,7 +39,7 @@ def fetch(
     if name == "speech":
         from qtha_lab.tasks.problems import speech
 
-        show(f"{name}: {speech.fetch()}")
+        show(f"{name}: {speech.fetch_speech()}")
         return
     from qtha_lab import models
 
@@ -59,6 +60,7 @@ def lab(
     """
     from qtha_lab.lessons.copying import copy_notebooks, lab_command
 
+    require_extra("lab", "The workbench", "jupyterlab")
     copies = copy_notebooks(folder)
     if copies.new:
         show(f"copied into {copies.folder}: {', '.join(copies.new)}")

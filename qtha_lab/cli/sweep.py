@@ -34,7 +34,10 @@ def sweep(
         int,
         typer.Option(
             min=0,
-            help="Print the best of each method as a comparison with so many fresh seeds, once all trials have ended.",
+            help=(
+                "Print the best of each method as a comparison with so many fresh seeds, once all"
+                " trials have ended."
+            ),
         ),
     ] = 0,
     flags: dict[str, Any] | None = None,

@@ -38,7 +38,8 @@ def text_table(rows: Sequence[Sequence[str]], caption: str | None, page: int) ->
         page: Characters per line.
 
     Example:
-        >>> print(text_table([("method", "loss"), ("lora", "4.1"), ("qtha", "4.25")], None, page=80))
+        >>> rows = [("method", "loss"), ("lora", "4.1"), ("qtha", "4.25")]
+        >>> print(text_table(rows, None, page=80))
         ┏━━━━━━┳━━━━┓
         ┃method┃loss┃
         ┡━━━━━━╇━━━━┩

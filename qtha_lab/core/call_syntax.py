@@ -55,7 +55,9 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
     """
     match = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
     if not match:
-        raise Refusal(f"a {kind} must read name or name(option=value,...), not {shortened(text)!r}")
+        raise Refusal(
+            f"A {kind} must read name or name(option=value,...), got {shortened(text)!r}."
+        )
     return match[1], parse_options(match[2] or "")
 
 
@@ -68,9 +70,9 @@ def parse_options(text: str) -> dict[str, Any]:
     for part in split_list(text):
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
-            raise Refusal(f"an option must read name=value, not {shortened(part)!r}")
+            raise Refusal(f"An option must read name=value, got {shortened(part)!r}.")
         if name.strip() in options:
-            raise Refusal(f"option {shortened(name.strip())} is given twice")
+            raise Refusal(f"Option {shortened(name.strip())} is given twice.")
         options[name.strip()] = read_value(value.strip())
     return options
 

@@ -42,7 +42,7 @@ def is_loaded(module: str) -> bool:
     return spec is not None and not getattr(spec, "_initializing", False)
 
 
-def remembered(name: str, rooms: Iterable[str], make: Callable[[], Any]) -> Any:
+def cached_declarations(name: str, rooms: Iterable[str], make: Callable[[], Any]) -> Any:
     """Return a value from the disk cache, or compute and cache it.
 
     The cached value, as JSON stores it, is valid while the files it depends on are unchanged.
@@ -57,11 +57,11 @@ def remembered(name: str, rooms: Iterable[str], make: Callable[[], Any]) -> Any:
     except RuntimeError as reason:  # there is no home folder
         log.debug("%s are not kept: %s", name, reason)
         return make()
-    return _remembered(name, tuple(rooms), make, folder)
+    return _read_cache(name, tuple(rooms), make, folder)
 
 
 @functools.lru_cache(maxsize=16)
-def _remembered(name: str, rooms: tuple[str, ...], make: Callable[[], Any], folder: Path) -> Any:
+def _read_cache(name: str, rooms: tuple[str, ...], make: Callable[[], Any], folder: Path) -> Any:
     file, stamp = folder / f"{name}.json", _stamp(rooms)
     try:
         known = read_json(file)

@@ -15,9 +15,9 @@ from qtha_lab.core.io import printable
 
 # Errors of a disk or a path: no internal fault, and the message names the path.
 OF_PATHS = (
-    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EROFS,
-    errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG,
-)  # fmt: skip
+    *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST),
+    *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
+)
 
 LONGEST = 300  # characters of a refusal; the raising code should shorten the values it repeats
 
@@ -41,7 +41,8 @@ def sentence(error: BaseException, log: Path | None = None) -> str:
         return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
     if _is_of_memory(error):
         return f"memory ran out; {place}"
-    return f"this is a fault of qtha-lab {__version__} ({type(error).__name__}); {place}; please report it"
+    name = f"{__version__} ({type(error).__name__})"
+    return f"this is a fault of qtha-lab {name}; {place}; please report it"
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def settled() -> Iterator[None]:
+def frozen_garbage() -> Iterator[None]:
     """Disable garbage collection during imports, and exempt all present objects from it afterwards.
 
     One collection over torch, transformers and PEFT takes half a second. Trainer and the memory
@@ -14,7 +14,7 @@ def settled() -> Iterator[None]:
 
     Example:
         >>> before = gc.get_freeze_count()
-        >>> with settled():
+        >>> with frozen_garbage():
         ...     import statistics
         >>> gc.get_freeze_count() > before
         True

@@ -31,7 +31,7 @@ def open_shared(path: Path, flags: int) -> int:
     fd = os.open(path, flags | special, 0o644)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise Refusal(f"{path.name} must be a regular file: delete what lies there.")
+        raise Refusal(f"{path.name} must be a regular file. Delete what lies there.")
     share(fd, path.parent)
     return fd
 

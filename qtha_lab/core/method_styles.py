@@ -7,7 +7,7 @@ name. Draws nothing.
 import re
 from typing import NamedTuple
 
-from qtha_lab.core.declaration_cache import is_loaded, remembered
+from qtha_lab.core.declaration_cache import cached_declarations, is_loaded
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 
@@ -59,7 +59,7 @@ def method_style_of(name: str) -> MethodStyle | None:
 
 def cached_method_styles() -> dict[str, list[str]]:
     """Return the plot styles of all methods from the disk cache."""
-    return remembered("looks", ("adapters",), _all_looks)
+    return cached_declarations("looks", ("adapters",), _all_looks)
 
 
 def _all_looks() -> dict[str, MethodStyle]:
@@ -101,5 +101,5 @@ def check_method_style(name: str, style: MethodStyle) -> None:
     ):
         if value not in choices:
             raise Refusal(
-                f"the {part} of method {name!r} must be one of {', '.join(choices)}, not {value!r}"
+                f"The {part} of method {name!r} must be one of {', '.join(choices)}, got {value!r}."
             )

@@ -25,19 +25,17 @@ def as_path(name: str | Path) -> Path:
     Example:
         >>> as_path("~unknown-user/model")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: '~unknown-user/model' begins in the home folder of a user who is not here
+        qtha_lab.core.errors.Refusal: The user after ~ must exist, got '~unknown-user/model'.
     """
     if "\0" in str(name) or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
         raise Refusal(
-            f"no file is called {shortened(repr(str(name)), 40)}: each part of a path has at most {LONGEST_NAME} bytes, "
-            "none of them 0"
+            f"Each part of a path must have at most {LONGEST_NAME} bytes and no zero byte, "
+            f"got {shortened(repr(str(name)), 40)}."
         )
     try:
         return Path(name).expanduser()
     except RuntimeError:
-        raise Refusal(
-            f"{shortened(repr(str(name)))} begins in the home folder of a user who is not here"
-        ) from None
+        raise Refusal(f"The user after ~ must exist, got {shortened(repr(str(name)))}.") from None
 
 
 def shared_name(name: str) -> str:
@@ -62,7 +60,8 @@ def working_folder() -> Path:
         return Path.cwd()
     except FileNotFoundError:
         raise Refusal(
-            "The working folder must exist, got one that was deleted. Change to another folder first."
+            "The working folder must exist, got one that was deleted. "
+            "Change to another folder first."
         ) from None
 
 

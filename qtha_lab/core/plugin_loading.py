@@ -55,7 +55,7 @@ def _source(name: str) -> Path:
     if name.endswith(".py"):
         file = as_path(name)
         if not file.is_file():
-            raise Refusal(f"there is no plugin file {shortened(name)}")
+            raise Refusal(f"A plugin file must exist, got {shortened(name)}.")
         return file
     try:
         spec = importlib.util.find_spec(name)
@@ -64,7 +64,8 @@ def _source(name: str) -> Path:
         spec = None
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         raise Refusal(
-            f"plugin {shortened(name)!r} is no module that can be imported, and no file that ends in .py"
+            "A plugin must be a module that can be imported or a file that ends in .py, "
+            f"got {shortened(name)!r}."
         )
     return Path(spec.origin)
 
@@ -74,9 +75,7 @@ def _load_module(name: str) -> None:
     try:
         importlib.import_module(name)
         log.debug("plugin %s is imported", name)
-    except (
-        BaseException
-    ) as problem:  # foreign code may raise anything, even SystemExit or KeyboardInterrupt
+    except BaseException as problem:  # foreign code may raise anything, even SystemExit
         raise _refusal(name, problem) from problem
 
 
@@ -95,7 +94,7 @@ def _load_file(file: Path, expected: str | None = None) -> None:
     name = module_name(str(file))
     found = hashlib.sha256(source).hexdigest()
     if expected is not None and found != expected:
-        raise Refusal(f"plugin {shortened(file, 160)} was changed a moment ago: try again")
+        raise Refusal(f"Plugin {shortened(file, 160)} was changed a moment ago. Try again.")
     if getattr(sys.modules.get(name), "__fingerprint__", None) == found:
         return
     module = ModuleType(name)
@@ -117,11 +116,11 @@ def _load_file(file: Path, expected: str | None = None) -> None:
 def _refusal(name: str, problem: BaseException) -> Refusal:
     shown = shortened(name)
     if isinstance(problem, Refusal):
-        return Refusal(f"plugin {shown}: {message_of(problem, 200)}")
+        return Refusal(f"Plugin {shown}: {message_of(problem, 200)}")
     line = next(
         (f":{t.tb_lineno}" for t in _frames(problem) if t.tb_frame.f_code.co_filename == name), ""
     )
-    return Refusal(f"plugin {shown}{line} does not import: {described(problem)}")
+    return Refusal(f"Plugin {shown}{line} does not import: {described(problem)}")
 
 
 def _frames(problem: BaseException):

@@ -62,8 +62,8 @@ class Registry(Mapping[str, Member], Generic[Member]):
         if owner != module:
             article = "an" if self.kind[0] in "aeiou" else "a"
             raise Refusal(
-                f"there is {article} {self.kind} {name!r} already, in {owner}: "
-                f"the one in {module} needs another name"
+                f"There is {article} {self.kind} {name!r} already, in {owner}: the one in "
+                f"{module} needs another name."
             )
         self._members[name] = member
         self.revision += 1
@@ -94,7 +94,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
                     f"package {package_name} does not import ({described(problem)})"
                 )
                 log.warning(
-                    "%s %s was left out: %s", self.kind, point.name, self.broken[point.name]
+                    "%s %s was not loaded: %s", self.kind, point.name, self.broken[point.name]
                 )
 
     def get_or_refuse(self, name: str) -> Member:
@@ -105,7 +105,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         """
         if name not in self:
             if name in self.broken:
-                raise Refusal(f"{self.kind} {name!r} was left out: {self.broken[name]}")
+                raise Refusal(f"{self.kind} {name!r} was not loaded: {self.broken[name]}")
             raise unknown(self.kind, str(name), self)
         return self[name]
 

@@ -16,6 +16,7 @@ from qtha_lab.core.io import shortened
 
 LONGEST_NAME = 80  # characters of an unknown name that are compared with known names
 LONGEST_LIST = 160  # characters of a list of known names
+DECLARED = ("ge", "gt", "le", "common", "with_options", "auto")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,19 +50,19 @@ class Setting:
         """
         if value is None or (self.auto and value == "auto"):
             if not self.optional:
-                raise Refusal(f"{self.name} must be given, not None")
+                raise Refusal(f"{self.name} must be set, got None.")
             return
         if self.choices:
             name = value.partition("(")[0] if self._has_options(value) else value
             if name not in self.choices:
                 raise Refusal(
-                    f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {shortened(repr(value))}"
-                    f"{_hint(str(value), map(str, self.choices))}"
+                    f"{self.name} must be one of {', '.join(map(str, self.choices))}, got "
+                    f"{shortened(repr(value))}{_hint(str(value), map(str, self.choices))}"
                 )
             return
         if not self._type_fits(value):
             raise Refusal(
-                f"{self.name} must be {_article(self.type)}, not {shortened(repr(value))}"
+                f"{self.name} must be {_article(self.type)}, got {shortened(repr(value))}."
             )
         if self.type in (int, float):
             self._check_limits(value)
@@ -77,13 +78,13 @@ class Setting:
 
     def _check_limits(self, value: float) -> None:
         if self.type is float and value != value:
-            raise Refusal(f"{self.name} must be a number, not nan")
+            raise Refusal(f"{self.name} must be a number, got nan.")
         if self.ge is not None and value < self.ge:
-            raise Refusal(f"{self.name} must be at least {self.ge}, not {shortened(value)}")
+            raise Refusal(f"{self.name} must be at least {self.ge}, got {shortened(value)}.")
         if self.gt is not None and value <= self.gt:
-            raise Refusal(f"{self.name} must be above {self.gt}, not {shortened(value)}")
+            raise Refusal(f"{self.name} must be above {self.gt}, got {shortened(value)}.")
         if self.le is not None and value > self.le:
-            raise Refusal(f"{self.name} must be at most {self.le}, not {shortened(value)}")
+            raise Refusal(f"{self.name} must be at most {self.le}, got {shortened(value)}.")
 
 
 def setting(
@@ -126,19 +127,31 @@ def setting(
         qtha_lab.core.errors.Refusal: r must be at least 1, not 0
     """
     metadata = {
-        "help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "unit": unit,
-        "common": common, "with_options": with_options, "auto": auto,
-    }  # fmt: skip
+        "help": help,
+        "ge": ge,
+        "gt": gt,
+        "le": le,
+        "choices": choices,
+        "unit": unit,
+        "common": common,
+        "with_options": with_options,
+        "auto": auto,
+    }
     if isinstance(default, (list, dict, set)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def settings_of(declared: type) -> dict[str, Setting]:
-    """Return every setting of a dataclass or pydantic model by name, in declared order."""
-    models: dict[str, Any] = getattr(declared, "model_fields", {})
-    if models:
-        return {name: _from_pydantic(name, field) for name, field in models.items()}
+    """Return every setting of a dataclass or pydantic model by name, in declared order.
+
+    A class method `declared_settings` takes precedence.
+    """
+    if declare := getattr(declared, "declared_settings", None):
+        return declare()
+    models: dict[str, Any] | None = getattr(declared, "model_fields", None)
+    if models is not None:
+        return {name: setting_of_field(name, field) for name, field in models.items()}
     hints = typing.get_type_hints(declared)
     fields = [f for f in dataclasses.fields(declared) if f.init]
     return {f.name: _from_dataclass(f, hints[f.name]) for f in fields}
@@ -174,8 +187,8 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
     """
     sorted_names = sorted(names)
     return Refusal(
-        f"unknown {kind} {shortened(name)!r}{_hint(name, sorted_names)} "
-        f"Known: {shortened(', '.join(sorted_names), LONGEST_LIST)}"
+        f"Unknown {kind} {shortened(name)!r}{_hint(name, sorted_names)} Known: "
+        f"{shortened(', '.join(sorted_names), LONGEST_LIST)}"
     )
 
 
@@ -214,16 +227,22 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
         factory = field.default_factory
         default = None if factory is dataclasses.MISSING else factory()
     metadata = field.metadata
-    limits = {key: metadata.get(key) for key in ("ge", "gt", "le")}
+    given = {key: metadata[key] for key in DECLARED if key in metadata}
+    help = " ".join(metadata.get("help", "").split())
     return Setting(
-        field.name, kind, default, " ".join(metadata.get("help", "").split()), metadata.get("unit") or "",
-        **limits, choices=metadata.get("choices") or choices, optional=optional or default is None,
-        common=metadata.get("common", False), with_options=metadata.get("with_options", False),
-        auto=metadata.get("auto", False),
-    )  # fmt: skip
+        field.name,
+        kind,
+        default,
+        help,
+        metadata.get("unit") or "",
+        choices=metadata.get("choices") or choices,
+        optional=optional or default is None,
+        **given,
+    )
 
 
-def _from_pydantic(name: str, field: Any) -> Setting:
+def setting_of_field(name: str, field: Any) -> Setting:
+    """Return the declaration of a pydantic field."""
     kind, optional, choices = _plain_type(field.annotation)
     limits = {
         key: getattr(rule, key)
@@ -234,6 +253,13 @@ def _from_pydantic(name: str, field: Any) -> Setting:
     extra = field.json_schema_extra or {}
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     return Setting(
-        name, kind, default, field.description or "", extra.get("unit", ""),
-        **limits, choices=choices, optional=optional, common=extra.get("common", False),
-    )  # fmt: skip
+        name,
+        kind,
+        default,
+        field.description or "",
+        extra.get("unit", ""),
+        choices=choices,
+        optional=optional,
+        common=extra.get("common", False),
+        **limits,
+    )

@@ -46,8 +46,8 @@ def with_arguments(declared: Declaration, without: Collection[str] = ()) -> Decl
     """
     text = inspect.cleandoc(declared.__dict__.get("__doc__") or "")
     if "\nArgs:\n" not in text:
-        lines = ["Args:", *(f"    {line}" for line in argument_lines(declared, without))]
-        declared.__doc__ = "\n".join([text, "", *lines])
+        lines = [f"    {line}" for line in argument_lines(declared, without)]
+        declared.__doc__ = "\n".join([text, "", "Args:", *lines] if lines else [text])
     return declared
 
 
@@ -56,10 +56,17 @@ def argument_lines(declared: type, without: Collection[str] = ()) -> list[str]:
     hints = _hints(declared)
     settings = settings_of(declared).items()
     return [
-        f"{name} ({', '.join(_facts(setting, hints[name]))}): {setting.help}".rstrip(": ")
+        f"{name} ({', '.join(_facts(setting, _hint(setting, hints)))}): {setting.help}".rstrip(": ")
         for name, setting in settings
         if name not in without
     ]
+
+
+def _hint(setting: Setting, hints: dict[str, Any]) -> Any:
+    """Return the annotation of a setting; its type where it is a setting of a group."""
+    if setting.name in hints:
+        return str if setting.choices else hints[setting.name]
+    return setting.type | None if setting.optional else setting.type
 
 
 def _facts(setting: Setting, hint: Any) -> list[str]:

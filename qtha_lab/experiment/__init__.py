@@ -1,8 +1,31 @@
 """Validated descriptions of experiments, comparisons, federations and sweeps."""
 
 from qtha_lab.experiment.comparison import Comparison, Tuning
-from qtha_lab.experiment.experiment import Experiment, MethodChoice, Training
+from qtha_lab.experiment.experiment import Experiment, MethodChoice
 from qtha_lab.experiment.federation import Federation
+from qtha_lab.experiment.phases import Phase
 from qtha_lab.experiment.sweep import Sweep
+from qtha_lab.experiment.training import Training
+from qtha_lab.experiment.training_groups import (
+    Distillation,
+    Evaluation,
+    Optim,
+    Reinforce,
+    Supervised,
+)
 
-__all__ = ["Comparison", "Experiment", "Federation", "MethodChoice", "Sweep", "Training", "Tuning"]
+__all__ = [
+    "Comparison",
+    "Distillation",
+    "Evaluation",
+    "Experiment",
+    "Federation",
+    "MethodChoice",
+    "Optim",
+    "Phase",
+    "Reinforce",
+    "Supervised",
+    "Sweep",
+    "Training",
+    "Tuning",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qtha_lab.core import call_syntax as calls
@@ -68,21 +68,21 @@ class Axis:
             if match := RANGE.fullmatch(value):
                 if len(value) > LONGEST:
                     raise Refusal(
-                        f"a range must have at most {LONGEST} characters, got {len(value):,}"
+                        f"A range must have at most {LONGEST} characters, got {len(value):,}."
                     )
                 return cls._range(*match.groups())
             value = _listed(value)
         values = value if isinstance(value, list | tuple) else [value]
         if not values:
-            raise Refusal("it must hold at least one value")
+            raise Refusal("It must hold at least one value.")
         if len(values) > MOST_VALUES:
-            raise Refusal(f"it must hold at most {MOST_VALUES:,} values, got {len(values):,}")
+            raise Refusal(f"It must hold at most {MOST_VALUES:,} values, got {len(values):,}.")
         listed, seen = tuple(map(option, values)), set()
         for each in listed:
             if isinstance(each, list | dict):
-                raise Refusal(f"its values must be plain ones, not {each!r:.60}")
+                raise Refusal(f"Its values must be plain, got {each!r:.60}.")
             if each in seen:
-                raise Refusal(f"{shortened(each)} is given twice")
+                raise Refusal(f"{shortened(each)} is given twice.")
             seen.add(each)
         return cls(listed)
 
@@ -91,11 +91,11 @@ class Axis:
         ends = [calls.read_value(low), calls.read_value(high)]
         log = (scale or "").lower() == "log"
         if not ends[0] < ends[1]:
-            raise Refusal(f"a range must go upward, not from {low} to {high}")
+            raise Refusal(f"A range must go upward, not from {low} to {high}.")
         if log and ends[0] <= 0:
-            raise Refusal(f"a logarithmic range must begin above 0, not at {low}")
+            raise Refusal(f"A logarithmic range must begin above 0, got {low}.")
         if count is not None and int(count) < 2:
-            raise Refusal(f"a range must be cut into at least 2 values, not {count}")
+            raise Refusal(f"A range must be cut into at least 2 values, got {count}.")
         axis = cls((), ends[0], ends[1], log, None if count is None else int(count))
         axis._check_ends(low, high)
         if count is not None:
@@ -108,20 +108,23 @@ class Axis:
         if max(abs(self.low), abs(self.high)) > largest:
             kind = "2^53 for whole numbers" if self.is_whole else f"{LARGEST:g}"
             raise Refusal(
-                f"the ends of a range must be at most {kind}, got {shortened(low, 40)} to {shortened(high, 40)}"
+                f"The ends of a range must be at most {kind}, got {shortened(low, 40)} to "
+                f"{shortened(high, 40)}."
             )
         if self.log and self.high / self.low > LARGEST:
             raise Refusal(
-                f"the ends of a logarithmic range must differ by a factor of at most {LARGEST:g}, "
-                f"got {shortened(low, 40)} to {shortened(high, 40)}"
+                "The ends of a logarithmic range must differ by a factor of at most "
+                f"{LARGEST:g}, got {shortened(low, 40)} to {shortened(high, 40)}."
             )
 
     def check_grid(self) -> None:
         """Refuse a range whose number of grid values is missing or too large."""
         if self.size is None:
+            is_wide = self.low > 0 and self.high >= 10 * self.low
+            spaced = replace(self, log=self.log or is_wide)
             raise Refusal(
-                f"a grid must know how many values to take from {self.low} to {self.high}: "
-                f"write {self.written} 5"
+                f"A grid must state a number of values from {self.low} to {self.high}, got "
+                f"none. Write {spaced.written} 5."
             )
         self._check_size()
 
@@ -129,8 +132,8 @@ class Axis:
         if self.size is not None and self.size > MOST_VALUES:
             fewer = Axis((), self.low, self.high, self.log, 10).written
             raise Refusal(
-                f"a range must have at most {MOST_VALUES:,} values, got {self.size:,}. "
-                f"Write {fewer} for ten of them."
+                f"A range must have at most {MOST_VALUES:,} values, got {self.size:,}. Write "
+                f"{fewer} for ten of them."
             )
 
     @property
@@ -217,8 +220,8 @@ def count_points(axes: Iterable[Axis]) -> int:
     count = math.prod(axis.size or 1 for axis in axes)
     if count > MOST_POINTS:
         raise Refusal(
-            f"a grid must have at most {MOST_POINTS:,} points, got {count:,}. "
-            "Give fewer values to an axis, or search at random with a number of trials."
+            f"A grid must have at most {MOST_POINTS:,} points, got {count:,}. Give fewer "
+            "values to an axis, or search at random with a number of trials."
         )
     return count
 
@@ -227,7 +230,7 @@ def _listed(text: str) -> list[Any]:
     try:
         return [calls.read_value(part) for part in calls.split_list(text.strip("[]"))]
     except RecursionError:
-        raise Refusal(f"its values must be plain ones, not {text!r:.60}") from None
+        raise Refusal(f"Its values must be plain, got {text!r:.60}.") from None
 
 
 def _check_distinct(axis: Axis, count: int) -> None:
@@ -235,9 +238,9 @@ def _check_distinct(axis: Axis, count: int) -> None:
         return
     if axis.is_whole:
         raise Refusal(
-            f"there are no {count} different whole numbers so from {axis.low} to {axis.high}: "
-            f"write {axis.low}.0 for fractions"
+            f"A range from {axis.low} to {axis.high} must hold {count} different whole "
+            f"numbers. Write {axis.low}.0 for fractions."
         )
     raise Refusal(
-        f"{axis.low} to {axis.high} must hold {count:,} numbers that differ in six digits"
+        f"{axis.low} to {axis.high} must hold {count:,} numbers that differ in six digits."
     )

@@ -16,14 +16,10 @@ from pydantic import Field, field_validator, model_validator
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.experiment import validation as refusals
+from qtha_lab.experiment import plan, validation
 from qtha_lab.experiment.contender import Contender
-from qtha_lab.experiment.experiment import (
-    Experiment,
-    MethodsAndSeeds,
-    Training,
-    _Description,
-)
+from qtha_lab.experiment.description import Description, MethodsAndSeeds
+from qtha_lab.experiment.experiment import Experiment
 from qtha_lab.experiment.matching import Rule as Matching
 from qtha_lab.experiment.matching import matched, size_settings
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -32,9 +28,11 @@ from qtha_lab.experiment.scaling import Rule
 from qtha_lab.experiment.search import COMMON, Search
 from qtha_lab.experiment.serialisation import SEVERAL
 from qtha_lab.experiment.sweep import OF_THE_RUN, Sweep, place_of
+from qtha_lab.experiment.training import Training
 
 LEAST_REPEATS = 5
-OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "nudge")  # identical for all paired methods
+MARGIN = 0.02  # nat
+OF_THE_ROWS = ("train_rows", "eval_rows", "test_rows", "perturbation")  # equal for all methods
 
 
 class Tuning(Search):
@@ -46,7 +44,8 @@ class Tuning(Search):
     seeds: list[int] = Field(
         default_factory=lambda: [1000],
         min_length=1,
-        description="Seeds of the trials, none of them one of the comparison's, whose runs confirm the winners.",
+        description="Seeds of the trials; different from the comparison's, whose runs confirm the "
+        "winners.",
         json_schema_extra=COMMON,
     )
 
@@ -55,51 +54,65 @@ class Comparison(MethodsAndSeeds):
     """Comparison of several methods with several seeds, on every model and task.
 
     Example:
-        >>> grid = Comparison(methods="lora,qtha", models=["tiny", "minilm"], tasks=["qa", "chat(turns=2)"])
+        >>> tasks = ["qa", "chat(turns=2)"]
+        >>> grid = Comparison(methods="lora,qtha", models=["tiny", "minilm"], tasks=tasks)
         >>> [str(cell) for cell in grid.cells]
         ['tiny, qa', 'tiny, chat(turns=2)', 'minilm, qa', 'minilm, chat(turns=2)']
     """
 
     models: list[str] = Field(
         default_factory=list,
-        description="Base models, every method on each, in the place of one model.",
+        description="Base models; every method is compared on each. Replaces model.",
     )
     tasks: list[str] = Field(
         default_factory=list,
-        description="Tasks, every method on each, in the place of one task; options stand beside the name, as in "
-        "chat(turns=2).",
+        description="Tasks with their options, such as chat(turns=2); every method is compared "
+        "on each. "
+        "Replaces task.",
     )
     matching: Matching = Field(
         default="as_given",
-        description="What the methods get as much of as the first one: r, trained parameters (from below), training "
-        "seconds, or nothing.",
+        description="Quantity that is equal to the first method's: r, trained parameters (from "
+        "below), "
+        "training seconds, or none.",
     )
     learning_rates: list[float] = Field(
         default_factory=list,
-        description="Rates at which every method that states none is run, such as 0.003, 0.01; its best is chosen on "
-        "evaluation rows. Empty takes each method's own.",
+        description="Learning rates, such as 0.003, 0.01, of every method without its own; the "
+        "best is "
+        "chosen on evaluation rows. Empty uses each method's default.",
     )
     rates_from: str = Field(
         default="",
-        description="Where the rates that methods state were chosen, in words, such as the name of another comparison; "
-        "the report says it.",
+        description="Source of the methods' learning rates, such as the name of another "
+        "comparison; "
+        "stated in the report.",
     )
     tuning: Tuning | None = Field(
         default=None,
-        description="Trials of every method over axes of its settings, whose winners are confirmed on the seeds.",
+        description="Tuning of every method over axes of its settings; the winners are "
+        "confirmed on the "
+        "seeds.",
+    )
+    margin: float = Field(
+        default=MARGIN,
+        gt=0,
+        description="Largest difference of losses that counts as equivalent; declared before "
+        "the runs.",
+        json_schema_extra={"unit": "nats"},
     )
     rounding: int = Field(
         default=0,
         ge=0,
-        description="Repeats of the first seed at starts moved by a rounding, at the best rate of every method; at least 5, "
-        "or 0 to measure no floor.",
+        description="Repeats of the first seed with 1-ulp perturbations, at the best rate of every "
+        "method, which measure rounding noise: at least 5, or 0.",
     )
     rounding_seed: int | None = Field(
         default=None,
         ge=0,
         le=2**32 - 1,
-        description="The seed that is repeated in the place of the first, such as one of another comparison, whose repeats "
-        "then serve both.",
+        description="Repeated seed in place of the first, such as one of another comparison, whose "
+        "repeats then serve both.",
     )
 
     if TYPE_CHECKING:  # accepted types; the fields above give the stored types
@@ -123,9 +136,10 @@ class Comparison(MethodsAndSeeds):
             learning_rates: Sequence[float] = ...,
             rates_from: str = ...,
             tuning: Tuning | dict[str, Any] | None = ...,
+            margin: float = ...,
             rounding: int = ...,
             rounding_seed: int | None = ...,
-            edition: int = ...,
+            **training_settings: Any,
         ) -> None: ...
 
     @model_validator(mode="before")
@@ -147,7 +161,8 @@ class Comparison(MethodsAndSeeds):
                 stated = fields.get(single, first.task)
                 if stated != first.task:
                     raise Refusal(
-                        f"{single} is {stated} and {several} are {', '.join(names)}: write one of the two"
+                        f"{single} must be empty with {several}={','.join(names):.80}, got "
+                        f"{stated}."
                     )
                 fields[single] = first.task
             if len(names) == 1 and single == "task" and first and first.options:
@@ -160,16 +175,14 @@ class Comparison(MethodsAndSeeds):
     def _each_once(cls, names: list[str]) -> list[str]:
         for number, name in enumerate(names):
             if name in names[:number]:
-                raise Refusal(f"{name} is given twice")
+                raise Refusal(f"{name} is given twice.")
         return names
 
     @field_validator("rounding")
     @classmethod
     def _enough_repeats(cls, repeats: int) -> int:
         if 0 < repeats < LEAST_REPEATS:
-            raise Refusal(
-                f"rounding must be 0 or at least {LEAST_REPEATS} repeats for a spread, not {repeats}"
-            )
+            raise Refusal(f"rounding must be 0 or at least {LEAST_REPEATS} repeats, got {repeats}.")
         return repeats
 
     @field_validator("learning_rates")
@@ -177,15 +190,16 @@ class Comparison(MethodsAndSeeds):
     def _rates_above_zero(cls, rates: list[float]) -> list[float]:
         for rate in rates:
             if rate <= 0:
-                raise Refusal(f"a learning rate must be above 0, not {rate:g}")
+                raise Refusal(f"A learning rate must be above 0, got {rate:g}.")
         return rates
 
     @model_validator(mode="after")
     def _options_of_one_task(self) -> Self:
         if self.tasks and self.task_options:
             raise Refusal(
-                f"task_options are of one task, and there are {len(self.tasks)}: write them beside its name, such as "
-                f"{self.task}({calls.write_options(self.task_options)})"
+                f"task_options must be empty with {len(self.tasks)} tasks. Write them beside "
+                "the name, "
+                f"such as {self.task}({calls.write_options(self.task_options)})."
             )
         return self
 
@@ -193,8 +207,8 @@ class Comparison(MethodsAndSeeds):
     def _a_seed_of_repeats(self) -> Self:
         if self.rounding_seed is not None and not self.rounding:
             raise Refusal(
-                f"rounding_seed {self.rounding_seed} is to be repeated, and rounding says never: write how often, at least "
-                f"{LEAST_REPEATS}"
+                f"rounding must be at least {LEAST_REPEATS} with "
+                f"rounding_seed={self.rounding_seed}, got 0."
             )
         return self
 
@@ -204,23 +218,21 @@ class Comparison(MethodsAndSeeds):
         if tuning is None:
             return self
         if self.learning_rates:
-            raise Refusal("learning_rates and tuning both choose a rate: write one of the two")
+            raise Refusal("learning_rates must be empty with tuning, which chooses the rate.")
         if self.rates_from:
-            raise Refusal(
-                f"rates_from says that rates were chosen in {self.rates_from}, and tuning chooses them here: write one "
-                "of the two"
-            )
+            raise Refusal(f"rates_from must be empty with tuning, got {self.rates_from:.60}.")
         if both := sorted({*tuning.seeds} & {*self.seeds}):
             raise Refusal(
-                f"tuning has seed {both[0]}, which the comparison has too: winners are confirmed on fresh seeds"
+                f"Tuning.seeds must differ from the comparison's, got {both[0]} in both. The "
+                "winners are confirmed on other seeds."
             )
         sweep = self._sweep(self.methods, self.cells[0], self.training)
         counts = {method.label: sweep.trials_of(method) for method in self.methods}
         if len({*counts.values()}) > 1:
             each = ", ".join(f"{label} {count}" for label, count in counts.items())
             raise Refusal(
-                f"tuning must have as many trials for every method, not {each}: trials={min(counts.values())} makes "
-                "them equal"
+                f"tuning must have equal numbers of trials for all methods, got {each:.120}. "
+                f"Set trials={min(counts.values())}."
             )
         for axis in tuning.axes:
             self._check_axis(axis)
@@ -241,16 +253,22 @@ class Comparison(MethodsAndSeeds):
         """Refuse an axis along which the methods would not be comparable."""
         places = {m.label: place for m in self.methods if (place := place_of(axis, m))}
         if not places:
-            raise Refusal(f"tuning.axes must name settings of the methods, got {shortened(axis)}.")
+            raise Refusal(f"Tuning.axes must name settings of the methods, got {shortened(axis)}.")
         name = next(iter(places.values())).name
         if name in (*OF_THE_RUN, *OF_THE_ROWS):
-            raise Refusal(f"tuning cannot vary {axis}: every method is compared at the same")
+            raise Refusal(f"Tuning.axes must not hold {axis}, which is equal for all methods.")
         if self.matching == "equal_seconds" and name in ("steps", "threads"):
-            raise Refusal(f"tuning cannot vary {axis}: matching equal_seconds chooses the steps")
+            raise Refusal(
+                f"Tuning.axes must not hold {axis} with matching=equal_seconds, which sets the "
+                "steps."
+            )
         for method in self.methods:
             chosen = size_settings(method, self.matching)
             if place_of(axis, method) and name in chosen:
-                raise Refusal(f"tuning cannot vary {axis}: matching {self.matching} chooses it")
+                raise Refusal(
+                    f"Tuning.axes must not hold {axis} with matching={self.matching}, which "
+                    "sets it."
+                )
 
     @property
     def cells(self) -> list[Cell]:
@@ -329,7 +347,7 @@ class Comparison(MethodsAndSeeds):
     def _experiment(
         self, cell: Cell, method: MethodChoice, training: Training, seed: int
     ) -> Experiment:
-        shared = {name: getattr(self, name) for name in _Description.model_fields} | cell.fields
+        shared = {name: getattr(self, name) for name in Description.model_fields} | cell.fields
         return Experiment(**shared, method=method, training=training, seed=seed)
 
     def sweep_of(self, contender: Contender) -> Sweep:
@@ -342,12 +360,12 @@ class Comparison(MethodsAndSeeds):
         if len(methods) == 1:  # a sweep refuses an axis that none of its methods has
             axes = {n: v for n, v in tuning.axes.items() if place_of(n, methods[0])}
             searched["axes"] = axes or tuning.axes
-        shared = {name: getattr(self, name) for name in _Description.model_fields} | cell.fields
+        shared = {name: getattr(self, name) for name in Description.model_fields} | cell.fields
         return Sweep(
             **shared, **searched, methods=list(methods), training=training, scaling=self.scaling
         )
 
-    def nudged(self, experiments: Iterable[Experiment]) -> list[Experiment]:
+    def perturbed(self, experiments: Iterable[Experiment]) -> list[Experiment]:
         """Repeat every method in each pair `rounding` times with 1-ulp perturbations.
 
         The perturbation changes the initialisation.
@@ -363,7 +381,7 @@ class Comparison(MethodsAndSeeds):
         return [
             experiment.replace(
                 seed=experiment.seed if self.rounding_seed is None else self.rounding_seed,
-                training=experiment.training.replace(nudge=repeat),
+                training=experiment.training.replace(perturbation=repeat),
             )
             for repeat in range(1, self.rounding + 1)
             for experiment in first.values()
@@ -384,7 +402,8 @@ class Comparison(MethodsAndSeeds):
 
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse invalid experiments (see `Experiment.check`) and tuning trials that cannot run."""
-        refusals.check_comparison(self, runs_dir)
+        for experiment in self.typical().values():
+            validation.check_run(plan.resolve(experiment), runs_dir)
         if self.tuning is not None:
             for contender in self.contenders():
                 self.sweep_of(contender).check(runs_dir)

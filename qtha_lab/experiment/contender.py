@@ -6,11 +6,11 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from qtha_lab.experiment.experiment import Training
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.model_task_pairs import Cell
 from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.experiment.sweep import Point
+from qtha_lab.experiment.training import Training
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.recorded import is_arm
+from qtha_lab.experiment.training_groups import Distillation
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.experiment import Experiment
+    from qtha_lab.experiment.description import RunDescription
 
 SAME = ("model", "quantization", "task", "task_options")
 
@@ -27,42 +28,46 @@ def teacher_folder(teacher: str) -> Path:
     Example:
         >>> teacher_folder("missing")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: teacher 'missing' is no run in ...
+        qtha_lab.core.errors.Refusal: teacher must be a run in ..., got 'missing'.
     """
     for folder in (paths.as_path(teacher), paths.runs_dir() / teacher):
         if (folder / "experiment.yaml").is_file():
             return folder.resolve()
-    raise Refusal(f"teacher {teacher!r:.80} is no run in {paths.runs_dir()}, and no folder of one")
+    raise Refusal(
+        f"teacher must be a run in {paths.runs_dir()} or the folder of a run, got {teacher!r:.80}."
+    )
 
 
-def check_teacher(experiment: Experiment) -> None:
+def check_teacher(experiment: RunDescription) -> None:
     """Refuse a teacher that does not fit the experiment.
 
     Raises:
         Refusal: If there is no such run, it has no adapter, or its model, task or layers differ.
     """
-    training = experiment.training
-    if not training.teacher:
+    objective = experiment.training.objective
+    if not isinstance(objective, Distillation):
         return
-    folder = teacher_folder(training.teacher)
+    folder = teacher_folder(objective.teacher)
     if is_arm(folder / "experiment.yaml"):
         raise Refusal(
-            f"teacher {folder.name} is an arm of a reproduction: it adapts no language model"
+            f"teacher must adapt a language model, got {folder.name}, an arm of a reproduction."
         )
     described = type(experiment).from_yaml(folder / "experiment.yaml")
     for name in SAME:
         theirs, ours = getattr(described, name), getattr(experiment, name)
         if theirs != ours:
             raise Refusal(
-                f"teacher {folder.name} has {name} {theirs!r}, this run {ours!r}: both must have the same"
+                f"teacher must have {name}={ours!r:.60}, got {theirs!r:.60} in {folder.name}."
             )
     if not (folder / "adapter" / "adapter_config.json").is_file():
-        raise Refusal(f"teacher {folder.name} has no adapter yet: let it finish first")
-    layers = described.method.target_modules, experiment.method.target_modules
-    if training.distil == "delta" and layers[0] != layers[1]:
         raise Refusal(
-            f"distil=delta needs the teacher's layers: {folder.name} adapts {_listed(layers[0])}, this run "
-            f"{_listed(layers[1])}"
+            f"teacher must have an adapter, got {folder.name} without. Let it finish first."
+        )
+    layers = described.method.target_modules, experiment.method.target_modules
+    if objective.target == "delta" and layers[0] != layers[1]:
+        raise Refusal(
+            f"distil=delta must have the teacher's layers, {_listed(layers[0])}, "
+            f"got {_listed(layers[1])}."
         )
 
 

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import plan
-from qtha_lab.experiment import validation as refusals
-from qtha_lab.experiment.experiment import COMMON, Experiment, MethodsAndSeeds, Training
+from qtha_lab.experiment import plan, validation
+from qtha_lab.experiment.description import MethodsAndSeeds
+from qtha_lab.experiment.experiment import Experiment
 from qtha_lab.experiment.method_choice import MethodChoice
+from qtha_lab.experiment.phases import phases_text
 from qtha_lab.experiment.scaling import Rule
+from qtha_lab.experiment.search import COMMON
+from qtha_lab.experiment.training import Training
 
 
 class Federation(MethodsAndSeeds):
@@ -27,7 +30,9 @@ class Federation(MethodsAndSeeds):
     number of steps per client over all rounds, so a round has `steps / rounds` steps.
 
     Example:
-        >>> federation = Federation(methods="lora", clients=2, rounds=4, split="dirichlet(0.3)", training={"steps": 20})
+        >>> federation = Federation(
+        ...     methods="lora", clients=2, rounds=4, split="dirichlet(0.3)", steps=20
+        ... )
         >>> [client.training.share for client in federation.clients_of(federation.experiments()[0])]
         ['1/2 dirichlet(0.3)', '2/2 dirichlet(0.3)']
         >>> federation.steps_per_round
@@ -35,28 +40,31 @@ class Federation(MethodsAndSeeds):
     """
 
     clients: int = Field(
-        default=8, ge=1, le=1000, description="How many clients train.", json_schema_extra=COMMON
+        default=8, ge=1, le=1000, description="Number of clients.", json_schema_extra=COMMON
     )
     rounds: int = Field(
         default=10,
         ge=1,
-        description="How often the server averages; divides the steps.",
+        description="Number of averages by the server; divides the steps.",
         json_schema_extra={"unit": "rounds", **COMMON},
     )
     split: str = Field(
         default="equal",
-        description="How training rows are shared out: equal, or dirichlet(0.3) over labels, over amounts where a task has "
-        "none.",
+        description="Split of the training rows: equal, or dirichlet(0.3) over labels (over "
+        "amounts where "
+        "a task has none).",
         json_schema_extra=COMMON,
     )
     proximal: float = Field(
         default=0.0,
         ge=0,
-        description="Pull of every client to what it began the round with (mu of FedProx); 0 is FedAvg.",
+        description="Coefficient mu of FedProx, which pulls a client to its initial parameters "
+        "of the "
+        "round; 0 is FedAvg.",
     )
     angles: Literal["mean", "circular"] = Field(
         default="mean",
-        description="How angles of circuits are averaged: as numbers, or as directions.",
+        description="Average of circuit angles: as numbers, or as directions.",
     )
 
     if TYPE_CHECKING:  # accepted types; the fields above give the stored types
@@ -79,7 +87,7 @@ class Federation(MethodsAndSeeds):
             split: str = ...,
             proximal: float = ...,
             angles: str = ...,
-            edition: int = ...,
+            **training_settings: Any,
         ) -> None: ...
 
     @field_validator("split")
@@ -94,16 +102,17 @@ class Federation(MethodsAndSeeds):
     def _whole_rounds(self) -> Federation:
         if self.training.steps % self.rounds:
             raise Refusal(
-                f"steps must be a multiple of rounds, so that every round has as many: {self.training.steps} steps are "
-                f"not {self.rounds} equal rounds"
+                f"steps must be a multiple of rounds={self.rounds}, got {self.training.steps}."
             )
         if self.training.share:
             raise Refusal(
-                f"share is set for every client by split: leave out {self.training.share!r}"
+                f"share must be empty in a federation, got {self.training.share}. split sets it."
             )
-        for name in ("stages", "teacher"):
-            if value := getattr(self.training, name):
-                raise Refusal(f"a federation takes no {name}: leave out {value!r:.60}")
+        if self.training.phases:
+            phases = phases_text(self.training.phases)
+            raise Refusal(f"phases must be empty in a federation, got {phases:.60}.")
+        if teacher := self.training.teacher_run:
+            raise Refusal(f"teacher must be empty in a federation, got {teacher:.60}.")
         return self
 
     @property
@@ -137,14 +146,14 @@ class Federation(MethodsAndSeeds):
 
         for experiment in self.experiments():
             whole = plan.resolve(experiment)
-            refusals.check(whole, runs_dir)
+            validation.check_run(whole, runs_dir)
             _ = plan.resolve(
                 self.clients_of(experiment)[0]
             ).task  # refuses if any client has no rows
             if initialisation_rows(whole.config):
                 raise Refusal(
-                    f"{experiment.method.label} starts from training rows, and the server of a federation has none: "
-                    "choose another start"
+                    f"methods must not be initialised from training rows in a federation, got "
+                    f"{experiment.method.label}."
                 )
 
 

@@ -18,7 +18,7 @@ from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.plan import resolve
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.experiment import Experiment
+    from qtha_lab.experiment.description import RunDescription
 
 Rule = Literal["as_given", "equal_r", "equal_parameters", "equal_seconds"]
 NEAR = 0.98  # least fraction of the first method's parameters for a method with a fixed size
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 
 
 def matched(
-    methods: Sequence[MethodChoice], rule: Rule, experiment: Experiment
+    methods: Sequence[MethodChoice], rule: Rule, experiment: RunDescription
 ) -> list[MethodChoice]:
     """Return the methods with the sizes that the rule and the model determine.
 
     Args:
         methods: Methods in the order of the comparison.
         rule: Matching rule; "as_given" and "equal_seconds" change no size.
-        experiment: Experiment of any method, on the model and task of the matching.
+        experiment: RunDescription of any method, on the model and task of the matching.
 
     Raises:
         Refusal: If a method has no setting to match, or its smallest size exceeds the first
@@ -43,7 +43,8 @@ def matched(
 
     Example:
         >>> from qtha_lab.experiment import Comparison
-        >>> [e.choice.label for e in Comparison(methods="lora(r=4),dora", matching="equal_r").contenders()]
+        >>> comparison = Comparison(methods="lora(r=4),dora", matching="equal_r")
+        >>> [contender.choice.label for contender in comparison.contenders()]
         ['lora(r=4)', 'dora(r=4)']
     """
     first, *others = _with_numbers(methods[0], experiment), *methods[1:]
@@ -56,7 +57,7 @@ def matched(
     return [_with_numbers(method, experiment) for method in (first, *others)]
 
 
-def _with_numbers(method: MethodChoice, experiment: Experiment) -> MethodChoice:
+def _with_numbers(method: MethodChoice, experiment: RunDescription) -> MethodChoice:
     """Return a method with its size resolved for the model.
 
     Returns the method unchanged if the model is not available.
@@ -77,7 +78,7 @@ def size_settings(method: MethodChoice, rule: Rule) -> tuple[str, ...]:
     return ("r",) if rule == "equal_r" else ()
 
 
-def _count(experiment: Experiment, method: MethodChoice) -> int:
+def _count(experiment: RunDescription, method: MethodChoice) -> int:
     return resolve(experiment.replace(method=method)).layout.trainable
 
 
@@ -87,7 +88,8 @@ def _r_of(method: MethodChoice) -> int:
     entry = get_method(method.name)
     if "r" not in entry.settings():
         raise Refusal(
-            f"matching: {method.label} has no r, so equal_r cannot hold: leave the method out, or match equal_parameters"
+            f"matching=equal_r must have methods with an r, got {method.label}. "
+            "Use matching=equal_parameters."
         )
     return entry.make_config(**method.options).r
 
@@ -97,13 +99,13 @@ def _at_r(method: MethodChoice, r: int, first: MethodChoice) -> MethodChoice:
         return method
     if "r" in method.options:
         raise Refusal(
-            f"matching: {method.label} states an r that is not the {r} of {first.label}: leave it out for equal_r"
+            f"R of {method.label} must be empty or {r} with matching=equal_r, as for {first.label}."
         )
     return method.replace(options=method.options | {"r": r})
 
 
 def _sized(
-    method: MethodChoice, budget: int, first: MethodChoice, experiment: Experiment
+    method: MethodChoice, budget: int, first: MethodChoice, experiment: RunDescription
 ) -> MethodChoice:
     """Return the method with the largest size within the budget."""
     from qtha_lab.adapters import get_method
@@ -136,7 +138,7 @@ def _sized(
 
 
 def _as_it_is(
-    method: MethodChoice, budget: int, first: MethodChoice, experiment: Experiment
+    method: MethodChoice, budget: int, first: MethodChoice, experiment: RunDescription
 ) -> MethodChoice:
     """Return a method with a fixed size if the size matches the budget."""
     from qtha_lab.adapters import get_method
@@ -145,14 +147,14 @@ def _as_it_is(
     if NEAR * budget <= size <= budget:
         return method
     stated = " and ".join(get_method(method.name).size_settings)
-    why = f"states {stated}: leave them open" if stated else "has no setting for its size"
+    why = f"the first states {stated}" if stated else "the first has no setting for its size"
     raise Refusal(
-        f"matching: {method.label} trains {size:,} parameters, {first.label} {budget:,}, and it {why} "
-        "for equal_parameters"
+        f"Methods must train equal numbers of parameters with matching=equal_parameters, but "
+        f"{method.label} trains {size:,} parameters, {first.label} {budget:,}, and {why}."
     )
 
 
-def _nearest(method: MethodChoice, name: str, budget: int, experiment: Experiment) -> int:
+def _nearest(method: MethodChoice, name: str, budget: int, experiment: RunDescription) -> int:
     """Find the value of a setting with the most trained parameters within a budget.
 
     Returns the smallest value if several train equally many.
@@ -180,7 +182,7 @@ def _nearest(method: MethodChoice, name: str, budget: int, experiment: Experimen
     if value is None:
         least = min(filter(None, map(size, (low, usual, high))))
         raise Refusal(
-            f"a budget of {budget:,} trained parameters cannot be met: the smallest possible is {least:,}"
+            f"The number of trained parameters must be at least {least:,}, got {budget:,}."
         )
     most = size(value)
     return _first(lambda other: size(other) == most, low, value) or value if grows else value

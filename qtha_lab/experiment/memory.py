@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from qtha_lab.circuits import Circuit
-    from qtha_lab.experiment.experiment import Training
+    from qtha_lab.experiment.training import Training
 
 BYTES = {"float32": 4, "bfloat16": 2}
 TRAINED_BYTES = 16  # float32 weight, gradient and the two moments of AdamW
@@ -49,8 +49,8 @@ def check_memory(needed: Mapping[str, int]) -> None:
         largest = max(needed, key=needed.__getitem__)
         then = " once other runs have ended" if others else ""
         raise Refusal(
-            f"the run needs at least {_gib(total)} of memory, {_gib(needed[largest])} of it for "
-            f"{largest}, and {_gib(free)} are free{then}"
+            f"The run needs at least {_gib(total)} of memory, {_gib(needed[largest])} of it "
+            f"for {largest}, and {_gib(free)} are free{then}."
         )
 
 
@@ -81,7 +81,8 @@ def lacking(needed: Mapping[str, int], others: Iterable[reserved.Reservation]) -
     free = free_bytes(device()) - sum(run.to_come for run in others)
     if not others or total <= free or device().type != "cpu":
         return None
-    return f"waits for memory: needs {_gib(total)}, {_gib(max(0, free))} are free beside the runs that go on"
+    beside = f"{_gib(max(0, free))} are free beside the running runs"
+    return f"waits for memory: needs {_gib(total)}, {beside}"
 
 
 def bytes_needed(
@@ -107,8 +108,8 @@ def bytes_needed(
     Returns:
         Bytes by purpose.
     """
-    tokens = training.rows_at_once * width
-    models = 2 if training.teacher else 1
+    tokens = training.rows_per_pass * width
+    models = 2 if training.teacher_run else 1
     copies = training.processes if device().type == "cpu" else 1
     return {
         "the model's weights": copies * models * model.num_parameters() * BYTES[training.precision],

@@ -43,12 +43,13 @@ class MethodChoice(Declared):
     target_modules: list[str] | None = Field(
         default=None,
         min_length=1,
-        description="Names of the layers to adapt; empty takes the model's usual ones.",
+        description="Names of the layers to adapt, or all-linear; empty takes the model's "
+        "usual ones.",
     )
     title: str = Field(
         default="",
         max_length=60,
-        description="What it is called in curves, tables and legends; empty takes the method with its options.",
+        description="Title in curves, tables and legends; empty uses the method with its options.",
     )
     options: dict[str, Option] = Field(
         default_factory=dict, description="Settings of the method that differ from its defaults."
@@ -58,7 +59,7 @@ class MethodChoice(Declared):
     @classmethod
     def _beside_the_options(cls, options: dict[str, Option]) -> dict[str, Option]:
         for name in cls.model_fields.keys() & options.keys():
-            raise Refusal(f"{name} stands beside the options, not among them")
+            raise Refusal(f"{name} stands beside the options, not among them.")
         return options
 
     @field_validator("title")
@@ -104,7 +105,7 @@ class MethodChoice(Declared):
         The options may include `learning_rate`, `target_modules` and `title`.
 
         Example:
-            >>> MethodChoice.parse("qtha_gradient(middle=none)").options  # "none" is one of its choices
+            >>> MethodChoice.parse("qtha_gradient(middle=none)").options  # one of its choices
             {'middle': 'none'}
         """
         name, options = calls.parse_call(text, "method")
@@ -118,6 +119,11 @@ class MethodChoice(Declared):
         if isinstance(value, str):
             return cls.parse(value)
         return cls(**value) if isinstance(value, dict) else value
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _as_a_list(cls, value: Any) -> Any:
+        return [value] if value == "all-linear" else value
 
     @field_validator("target_modules")
     @classmethod

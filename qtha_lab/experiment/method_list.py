@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core import paths
-from qtha_lab.core.declaration_cache import declared_by_packages, is_loaded, remembered
+from qtha_lab.core.declaration_cache import cached_declarations, declared_by_packages, is_loaded
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import cached_method_styles
 from qtha_lab.core.settings import Setting, unknown
@@ -84,14 +84,14 @@ def engine_names() -> list[str]:
     """Return the engine names, as `simulators.engine_names` does."""
     if is_loaded("qtha_lab.simulators"):
         return _live_engines()
-    return remembered("engines", PACKAGES, _live_engines)
+    return cached_declarations("engines", PACKAGES, _live_engines)
 
 
 def head_calls() -> list[str]:
     """Return an example call of every classification head."""
     if is_loaded("qtha_lab.adapters.heads"):
         return _live_heads()
-    return remembered("heads", ("heads",), _live_heads)
+    return cached_declarations("heads", ("heads",), _live_heads)
 
 
 def check_options(method: str, options: Mapping[str, Any]) -> None:
@@ -149,15 +149,15 @@ def _keep(folder: Path) -> None:
     declared = tuple(point.value.partition(":")[0] for point in declared_by_packages())
     modules = OUR_METHODS.modules | ANSATZE.modules | ENGINES.modules | HEADS.modules
     if all(module.startswith(("qtha_lab.", *declared)) for module in modules):
-        remembered("methods", PACKAGES, _facts)
-        remembered("engines", PACKAGES, _live_engines)
-        remembered("heads", ("heads",), _live_heads)
+        cached_declarations("methods", PACKAGES, _facts)
+        cached_declarations("engines", PACKAGES, _live_engines)
+        cached_declarations("heads", ("heads",), _live_heads)
         cached_method_styles()
 
 
 @functools.cache
 def _remembered_entries() -> dict[str, MethodEntry]:
-    return {each["name"]: _from(each) for each in remembered("methods", PACKAGES, _facts)}
+    return {each["name"]: _from(each) for each in cached_declarations("methods", PACKAGES, _facts)}
 
 
 def _from(facts: dict[str, Any]) -> MethodEntry:

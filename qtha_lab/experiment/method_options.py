@@ -28,7 +28,7 @@ def written_out(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not options:  # avoids loading the declarations
         return {}
-    declared = _declared(method)
+    declared = options_of(method)
     place = {name: number for number, name in enumerate(declared)}
     names = sorted(options, key=lambda name: (place.get(name, len(place)), name))
     return {name: _number(options[name], declared.get(name)) for name in names}
@@ -40,10 +40,12 @@ def without_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     An alpha is retained beside a non-default r, because an omitted alpha follows r.
 
     Example:
-        >>> without_defaults("lora", {"lora_alpha": 16, "r": 8}), without_defaults("lora", {"lora_alpha": 16, "r": 4})
-        ({}, {'r': 4, 'lora_alpha': 16})
+        >>> without_defaults("lora", {"lora_alpha": 16, "r": 4})
+        {'r': 4, 'lora_alpha': 16}
+        >>> without_defaults("lora", {"lora_alpha": 16, "r": 8})
+        {}
     """
-    declared = _declared(method) if options else {}
+    declared = options_of(method) if options else {}
     written = written_out(method, options)
     differing = {
         name
@@ -55,7 +57,8 @@ def without_defaults(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in written.items() if name in differing}
 
 
-def _declared(method: str) -> Mapping[str, Setting]:
+def options_of(method: str) -> Mapping[str, Setting]:
+    """Return the declared options of a method; empty for an unknown method."""
     try:
         return method_entry(method).settings
     except Refusal as reason:

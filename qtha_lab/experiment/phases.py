@@ -1,125 +1,90 @@
 """Training phases: steps, trained tensor groups and disabled parts of each phase.
 
-Reads, writes and validates their text form; `qtha_lab.training.phases` executes them.
+Reads and writes their text form; `qtha_lab.training.phases` executes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
+
+from pydantic import Field
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
-
-if TYPE_CHECKING:
-    from qtha_lab.experiment.plan import Plan
-
-OWN = ("steps", "train")
+from qtha_lab.experiment.method_choice import Option
+from qtha_lab.experiment.validated_model import Declared, FieldError
 
 
-class Stage(NamedTuple):
+class Phase(Declared):
     """One training phase.
 
-    Attributes:
-        name: Name in the log of a run.
-        steps: Optimiser steps.
-        train: Groups of trained tensors; None selects all.
-        options: Settings of the method that differ during the phase, such as `use_circuit=false`.
-
     Example:
-        >>> parse("linear(steps=50,use_circuit=false), all(steps=50,train=[W_q,angles,B])")[0]
-        Stage(name='linear', steps=50, train=None, options={'use_circuit': False})
+        >>> Phase(name="linear", steps=50, options={"use_circuit": False}).text
+        'linear(steps=50,use_circuit=false)'
     """
 
-    name: str
-    steps: int
-    train: tuple[str, ...] | None
-    options: Mapping[str, Any]
+    name: str = Field(default="", description="Name in the log; empty is phase1, phase2, …")
+    steps: int = Field(ge=1, description="Optimiser steps.")
+    train: list[str] | None = Field(
+        default=None, min_length=1, description="Trained groups of tensors; empty trains all."
+    )
+    options: dict[str, Option] = Field(
+        default_factory=dict, description="Method settings of this phase, such as use_circuit."
+    )
 
     @property
     def text(self) -> str:
-        """Text form that `parse` reads."""
-        trained = {} if self.train is None else {"train": list(self.train)}
+        """Text form that `parse_phases` reads."""
+        trained = {} if self.train is None else {"train": self.train}
         return calls.call(self.name, {"steps": self.steps, **trained, **self.options})
 
 
-def parse(text: str) -> list[Stage]:
-    """Parse phases such as `linear(steps=50,use_circuit=false),all(steps=50,train=[W_q,angles,B])`.
+def parse_phases(text: str) -> list[Phase]:
+    """Parse phases such as `linear(steps=50,use_circuit=false),all(steps=50,train=[W_q,B])`.
 
     Raises:
-        Refusal: If a phase has no steps, trains nothing, or repeats a name.
+        Refusal: If a phase has no steps or trains nothing.
     """
-    stages = [_stage(part) for part in calls.split_list(text)]
-    names = [stage.name for stage in stages]
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            raise Refusal(f"two stages are called {name}: each needs its own name")
-    return stages
+    return [_parse_phase(part) for part in calls.split_list(text)]
 
 
-def written(stages: str | Sequence[Mapping[str, Any]]) -> str:
-    """Convert phases to their text form.
+def _parse_phase(text: str) -> Phase:
+    name, options = calls.parse_call(text, "phase")
+    stated = {key: options.pop(key) for key in ("steps", "train") if key in options}
+    if "train" in stated and not isinstance(stated["train"], list):
+        stated["train"] = [stated["train"]]
+    if "train" in stated:
+        stated["train"] = list(map(str, stated["train"]))
+    try:
+        return Phase(name=name, options=options, **stated)
+    except FieldError as refused:
+        raise refused.inside(name).inside("phases") from None
 
-    Accepts that text, or mappings of `name`, `steps`, `train` and `set`.
+
+def phases_text(phases: Sequence[Phase]) -> str:
+    """Return the text form of phases."""
+    return ",".join(phase.text for phase in phases)
+
+
+def named_phases(phases: str | Sequence[Phase | Mapping[str, Any]]) -> list[Phase]:
+    """Return phases with names, from their text form or a list.
+
+    Raises:
+        Refusal: If two phases have the same name.
 
     Example:
-        >>> written([{"steps": 5, "set": {"use_circuit": False}}, {"steps": 5, "train": ["B"]}])
-        'stage1(steps=5,use_circuit=false),stage2(steps=5,train=[B])'
+        >>> phases_text(named_phases([{"steps": 5}, Phase(steps=5, train=["B"])]))
+        'phase1(steps=5),phase2(steps=5,train=[B])'
     """
-    if isinstance(stages, str):
-        return ",".join(stage.text for stage in parse(stages))
-    texts = []
-    for number, fields in enumerate(stages, 1):
-        plain = {k: v for k, v in fields.items() if k not in ("name", "set")}
-        name = str(fields.get("name", f"stage{number}"))
-        texts.append(calls.call(name, plain | dict(fields.get("set", {}))))
-    return written(",".join(texts))
-
-
-def check_steps(stages: str, steps: int) -> None:
-    """Refuse phases whose steps do not sum to the training steps."""
-    counts = [stage.steps for stage in parse(stages)]
-    if counts and sum(counts) != steps:
-        total = " + ".join(map(str, counts))
-        raise Refusal(f"stages take {total} = {sum(counts)} steps, not steps={steps}")
-
-
-def check_stages(plan: Plan) -> None:
-    """Refuse phases that the plan's method does not support.
-
-    Raises:
-        Refusal: If a phase trains nothing or sets an unsupported option, or the last phase disables
-            a part.
-    """
-    stages = parse(plan.experiment.training.stages)
-    if not stages:
-        return
-    from qtha_lab.adapters import get_method
-    from qtha_lab.adapters import phases as staged
-    from qtha_lab.adapters.attach import adapted_skeleton
-
-    choice = plan.experiment.method
-    if stages[-1].options:
-        options = calls.write_options(dict(stages[-1].options))
-        raise Refusal(
-            f"the last stage must train the method as it is: give {options} to the method, not to stage "
-            f"{stages[-1].name}"
-        )
-    for stage in stages:
-        get_method(choice.name).check({**choice.options, **stage.options})
-    staged.check(adapted_skeleton(plan.model, plan.config), stages)
-
-
-def _stage(text: str) -> Stage:
-    name, options = calls.parse_call(text, "stage")
-    steps, train = options.pop("steps", None), options.pop("train", None)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise Refusal(f"stage {name} must have steps of at least 1, not {steps!r}")
-    if train is not None:
-        groups = train if isinstance(train, list) else [train]
-        if not groups:
-            raise Refusal(
-                f"stage {name} trains nothing: name groups of tensors, or leave train out"
-            )
-        train = tuple(map(str, groups))
-    return Stage(name, steps, train, options)
+    if isinstance(phases, str):
+        phases = parse_phases(phases)
+    listed: list[Phase] = []
+    for number, phase in enumerate(phases, 1):
+        phase = phase if isinstance(phase, Phase) else Phase(**phase)
+        listed.append(phase if phase.name else phase.replace(name=f"phase{number}"))
+    names = [phase.name for phase in listed]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise Refusal(f"phases must have different names, got {name} twice.")
+    return listed

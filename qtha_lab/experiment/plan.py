@@ -6,6 +6,7 @@ decides if an experiment may run.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import logging
@@ -29,15 +30,23 @@ if TYPE_CHECKING:
 
     from qtha_lab.adapters import Layout
     from qtha_lab.circuits import Circuit
-    from qtha_lab.experiment.experiment import Experiment, MethodChoice
+    from qtha_lab.experiment.description import RunDescription
+    from qtha_lab.experiment.method_choice import MethodChoice
     from qtha_lab.models.catalogue import Head
     from qtha_lab.tasks import Task
     from qtha_lab.tasks.task import Kind
 
 log = logging.getLogger(__name__)
 
-HEADS: dict[Kind, Head] = {"lm": "causal-lm", "classification": "classification"}
-TASK_TYPES = {"lm": "CAUSAL_LM", "classification": "SEQ_CLS"}
+HEADS: dict[Kind, Head] = {
+    "lm": "causal-lm",
+    "text": "causal-lm",
+    "classification": "classification",
+    "regression": "classification",
+}
+TASK_TYPES = {
+    kind: "CAUSAL_LM" if head == "causal-lm" else "SEQ_CLS" for kind, head in HEADS.items()
+}
 SAMPLED_ROWS = 64
 
 _TASKS: Cache[Task] = Cache("task", most=4)
@@ -46,7 +55,7 @@ _LENGTHS: Cache[tuple[int, ...]] = Cache("row lengths", most=32)
 _LAYOUTS: Cache[Layout] = Cache("layout", most=64)
 
 
-def resolve(experiment: Experiment) -> Plan:
+def resolve(experiment: RunDescription) -> Plan:
     """Create the plan of an experiment; imports its plugins.
 
     All other parts are computed later.
@@ -57,7 +66,7 @@ def resolve(experiment: Experiment) -> Plan:
     Example:
         >>> from qtha_lab.experiment import Experiment
         >>> plan = resolve(Experiment(method="lora(r=2)"))
-        >>> plan.layout.trainable  # 6 blocks of tiny: 2 (192 + 192) of q_proj, 2 (192 + 64) of v_proj
+        >>> plan.layout.trainable  # 6 blocks: 2 (192 + 192) of q_proj, 2 (192 + 64) of v_proj
         7680
         >>> plan.circuits
         mappingproxy({})
@@ -73,10 +82,10 @@ def resolve(experiment: Experiment) -> Plan:
 class Plan:
     """Experiment with its derived properties, which are shared and must not be modified.
 
-    Every part except `experiment` may raise `Refusal`, as `validation.check` does.
+    Every part except `experiment` may raise `Refusal`, as `validation.check_run` does.
     """
 
-    experiment: Experiment
+    experiment: RunDescription
 
     @cached_property
     def task(self) -> Task:
@@ -90,16 +99,20 @@ class Plan:
                 experiment.task,
                 seed=experiment.seed,
                 train_rows=experiment.training.train_rows,
-                eval_rows=experiment.training.eval_rows,
-                test_rows=experiment.training.test_rows,
+                eval_rows=experiment.training.evaluation.eval_rows,
+                test_rows=experiment.training.evaluation.test_rows,
                 **experiment.task_options,
             ),
         )
+        from qtha_lab.models import is_encoder_decoder
+
+        if whole.kind == "lm" and is_encoder_decoder(experiment.model):
+            whole = dataclasses.replace(whole, is_seq2seq=True)
         if not experiment.training.share:
             return whole
-        from qtha_lab.tasks.client_shards import Share
+        from qtha_lab.tasks.client_shards import ClientShare
 
-        return Share.parse(experiment.training.share).of(whole, experiment.seed)
+        return ClientShare.parse(experiment.training.share).of(whole, experiment.seed)
 
     @cached_property
     def steps(self) -> int:
@@ -110,7 +123,7 @@ class Plan:
         batches = math.ceil(len(self.task.train) / training.batch_size)
         return math.ceil(training.epochs * math.ceil(batches / training.gradient_accumulation))
 
-    def as_recorded(self) -> Experiment:
+    def as_recorded(self) -> RunDescription:
         """Return the experiment as a run records it.
 
         The steps of its epochs and the size of its method are stored as numbers.
@@ -154,12 +167,21 @@ class Plan:
     @property
     def head(self) -> Head:
         """Kind of output head for this kind of task."""
+        from qtha_lab.models import is_encoder_decoder
+
+        if self.task.kind == "lm" and is_encoder_decoder(self.experiment.model):
+            return "seq2seq"
         return HEADS[self.task.kind]
 
     @property
+    def task_type(self) -> str:
+        """PEFT's name for the kind of task."""
+        return "SEQ_2_SEQ_LM" if self.head == "seq2seq" else TASK_TYPES[self.task.kind]
+
+    @property
     def n_labels(self) -> int | None:
-        """Number of classes of a classification task; None for a text task."""
-        return len(self.task.labels) or None
+        """Outputs of the head: classes, 1 for a regression, None for a task that writes."""
+        return 1 if self.task.kind == "regression" else len(self.task.labels) or None
 
     @property
     def reader(self) -> str:
@@ -167,8 +189,8 @@ class Plan:
         return self.experiment.head if self.task.kind == "classification" else ""
 
     @cached_property
-    def target_modules(self) -> list[str]:
-        """Layers to adapt: the chosen ones, or the model's default."""
+    def target_modules(self) -> list[str] | str:
+        """Layers to adapt: the chosen ones, or the model's default; may be "all-linear"."""
         from qtha_lab.models import default_target_modules
 
         names = self.experiment.method.target_modules
@@ -191,7 +213,7 @@ class Plan:
 
         choice = self.experiment.method
         return get_method(choice.name).make_config(
-            task_type=TASK_TYPES[self.task.kind],
+            task_type=self.task_type,
             target_modules=self.target_modules,
             **choice.options,
         )
@@ -217,7 +239,7 @@ class Plan:
         from qtha_lab.adapters import get_method
 
         config = get_method("lora").make_config(
-            task_type=TASK_TYPES[self.task.kind], target_modules=self.target_modules
+            task_type=self.task_type, target_modules=self.target_modules
         )
         return config, self._layout(config)
 
@@ -255,7 +277,8 @@ class Plan:
         if source is None:
             return None
         options = _text(experiment.task_options)
-        rows = training.train_rows, training.eval_rows, training.test_rows
+        evaluated = training.evaluation
+        rows = training.train_rows, evaluated.eval_rows, evaluated.test_rows
         return source, options, experiment.seed, rows
 
     @cached_property
@@ -302,7 +325,7 @@ def _task_source(name: str) -> Hashable | None:
         return (info, data_dir()) if is_shipped else None  # a plugin may read rows from anywhere
     path = as_path(name)
     try:
-        if name.endswith(".jsonl"):
+        if path.is_file():
             return path.resolve(), digest(path)
         return _files_below(path) if path.is_dir() else None
     except (OSError, Refusal) as reason:  # the later reader reports the error

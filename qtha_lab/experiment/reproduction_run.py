@@ -33,7 +33,8 @@ class Reproduced(Experiment):
         ('ttn_vqc', 'digits', 'staged', 60)
         >>> arm.check()
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: an arm of a reproduction is run by: qtha-lab reproduce ttn_vqc
+        qtha_lab.core.errors.Refusal: An arm of a reproduction must be started by: qtha-lab
+        reproduce ttn_vqc
     """
 
     reproduction: str = Field(min_length=1, description="The reproduction that it is an arm of.")
@@ -46,7 +47,7 @@ class Reproduced(Experiment):
         name, _ = calls.parse_call(text, "reproduction")
         if not NAME.fullmatch(name) or not text.isprintable():
             raise Refusal(
-                f"a reproduction must read name or name(option=value,...), got {shortened(text)!r}"
+                f"A reproduction must read name or name(option=value,...), got {shortened(text)!r}."
             )
         return text
 
@@ -69,9 +70,14 @@ class Reproduced(Experiment):
             quick: Select the short form.
         """
         return cls(
-            model=calls.parse_call(reproduction, "reproduction")[0], task=data, method=arm, training={"steps": steps}, seed=seed,
-            reproduction=reproduction, quick=quick,
-        )  # fmt: skip
+            model=calls.parse_call(reproduction, "reproduction")[0],
+            task=data,
+            method=arm,
+            steps=steps,
+            seed=seed,
+            reproduction=reproduction,
+            quick=quick,
+        )
 
     def as_recorded(self) -> Reproduced:
         """Return the arm unchanged, because its method is the name of an arm."""
@@ -80,7 +86,8 @@ class Reproduced(Experiment):
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse a launch as a fine-tune."""
         raise Refusal(
-            f"an arm of a reproduction is run by: qtha-lab reproduce {shlex.quote(self.reproduction)}"
+            "An arm of a reproduction must be started by. Run. Run: qtha-lab reproduce "
+            f"{shlex.quote(self.reproduction)}"
         )
 
     def to_command(self) -> str:

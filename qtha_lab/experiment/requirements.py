@@ -7,20 +7,29 @@ import os
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.settings import unknown
+from qtha_lab.experiment.phases import phases_text
+from qtha_lab.experiment.training_groups import Reinforce, Supervised
 
 if TYPE_CHECKING:
-    from qtha_lab.experiment.experiment import Training
     from qtha_lab.experiment.plan import Plan
+    from qtha_lab.experiment.training import Training
 
 
 def check_tracker(report_to: str) -> None:
     """Refuse a tracker whose library is not installed."""
     if report_to != "none" and importlib.util.find_spec(report_to) is None:
+        package = "qtha-lab[tensorboard]" if report_to == "tensorboard" else report_to
         raise Refusal(
-            f"report_to={report_to} needs the library {report_to}, which is not installed: "
-            f"pip install {report_to}"
+            f'report_to must be an installed library, got {report_to}. Run pip install "{package}".'
         )
+
+
+def check_scorer(training: Training) -> None:
+    """Refuse a ROUGE reward whose package is not installed."""
+    if isinstance(training.objective, Reinforce):
+        require_extra("scores", "A training on a ROUGE reward", "rouge_score")
 
 
 def check_threads(threads: int | None) -> None:
@@ -28,53 +37,36 @@ def check_threads(threads: int | None) -> None:
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     if threads and threads > cores:
-        raise Refusal(f"threads must be at most {cores}, which this machine has, not {threads}")
+        raise Refusal(f"threads must be at most {cores}, the cores of this machine, got {threads}.")
 
 
-def check_processes(training: Training) -> None:
-    """Refuse more processes than a batch has rows or this machine has GPUs.
-
-    Also refuses settings that only a single process supports.
-    """
-    processes = training.processes
+def check_processes(processes: int) -> None:
+    """Refuse more processes than this machine has GPUs, if it has any."""
     if processes == 1:
         return
-    alone = {"teacher": training.teacher, "stages": training.stages, "patience": training.patience,
-             "objective=reward": training.objective == "reward"}  # fmt: skip
-    for name, value in alone.items():
-        if value:
-            raise Refusal(f"a training with {name} is of one process, not processes={processes}")
-    if processes > training.batch_size:
-        raise Refusal(
-            f"processes must be at most batch_size={training.batch_size}, whose rows they share, not {processes}"
-        )
     import torch
 
     gpus = torch.accelerator.device_count() if torch.accelerator.is_available() else processes
     if processes > gpus:
         raise Refusal(
-            f"processes must be at most {gpus}, the GPUs of this machine, not {processes}"
+            f"processes must be at most {gpus}, the GPUs of this machine, got {processes}."
         )
 
 
 def check_course(plan: Plan) -> None:
-    """Refuse both steps and epochs, and a minimum improvement without patience."""
+    """Refuse both steps and epochs."""
     training = plan.experiment.training
     default = type(training).model_fields["steps"].default
     if training.epochs is not None and training.steps not in (default, plan.steps):
         raise Refusal(
-            f"steps={training.steps} and epochs={training.epochs:g}, which is {plan.steps} steps of these rows, exclude "
-            "each other: leave one of them out"
-        )
-    if training.min_improvement and not training.patience:
-        raise Refusal(
-            f"min_improvement={training.min_improvement:g} is read with patience: set patience to at least 1, or leave it out"
+            f"steps must be empty with epochs={training.epochs:g}, which is {plan.steps} steps of "
+            f"these rows, got {training.steps}."
         )
 
 
 def check_rates(plan: Plan) -> None:
     """Refuse a separate rate for a tensor group that the method does not train."""
-    for group in plan.experiment.training.rate_ratios:
+    for group in plan.experiment.training.optim.rate_ratios:
         if group not in plan.layout.groups:
             raise unknown(
                 f"group of tensors of {plan.experiment.method.name} in rate_ratios",
@@ -83,7 +75,32 @@ def check_rates(plan: Plan) -> None:
             )
 
 
-def check_initialisation(plan: Plan) -> None:
+def check_phases(plan: Plan) -> None:
+    """Refuse phases that the plan's method does not support.
+
+    Raises:
+        Refusal: If a phase trains nothing or sets an unsupported option, or the last phase disables
+            a part.
+    """
+    phases = plan.experiment.training.phases
+    if not phases:
+        return
+    from qtha_lab.adapters import get_method
+    from qtha_lab.adapters import phases as staged
+    from qtha_lab.adapters.attach import adapted_skeleton
+
+    choice = plan.experiment.method
+    if phases[-1].options:
+        raise Refusal(
+            f"The last phase must have no method options, got {phases_text(phases[-1:])}. "
+            "Give them to the method."
+        )
+    for phase in phases:
+        get_method(choice.name).check({**choice.options, **phase.options})
+    staged.check_phases(adapted_skeleton(plan.model, plan.config), phases)
+
+
+def check_adapter_initialisation(plan: Plan) -> None:
     """Refuse an initialisation that this base does not allow.
 
     See `adapters.check_initialisation`.
@@ -100,6 +117,23 @@ def check_initialisation(plan: Plan) -> None:
     )
 
 
+def check_seq2seq(plan: Plan) -> None:
+    """Refuse an objective or a step in parts that an encoder with a decoder does not support."""
+    training = plan.experiment.training
+    if plan.head != "seq2seq":
+        return
+    given = {
+        "objective": not isinstance(training.objective, Supervised),
+        "processes": training.processes > 1,
+        "gradient_accumulation": training.gradient_accumulation > 1,
+    }
+    if names := [name for name, value in given.items() if value]:
+        raise Refusal(
+            f"{' and '.join(names)} must not be set for an encoder with a decoder, such as "
+            f"{plan.experiment.model}. Choose a causal language model."
+        )
+
+
 def check_head(plan: Plan) -> None:
     """Refuse a head, or the head-only method "none", for a task without classes."""
     from qtha_lab.adapters import heads
@@ -111,11 +145,11 @@ def check_head(plan: Plan) -> None:
         return
     if experiment.head:
         raise Refusal(
-            f"a head is for a task with classes, and task {task.name} writes: leave out head={experiment.head}"
+            f"head must be empty for task {task.name}, which has no classes, got {experiment.head}."
         )
     if experiment.method.name == "none":
         raise Refusal(
-            f"method none trains a head alone, and task {task.name} has no classes: choose a method that adapts layers"
+            f"method must adapt layers for task {task.name}, which has no classes, got none."
         )
 
 
@@ -131,23 +165,26 @@ def check_gradients(plan: Plan) -> None:
     config = plan.config
     if initialisation_rows(config) or getattr(config, "init_lora_weights", True) == "lora_ga":
         raise Refusal(
-            f"method {plan.experiment.method.name} starts from gradients of training rows, which are zero behind "
-            f"head={plan.reader}: leave head empty, or choose a start that reads none"
+            f"head must be empty for {plan.experiment.method.name}, whose initialisation uses "
+            f"gradients, got {plan.reader}. Behind this head, the first gradients are zero."
         )
 
 
 def check_positions(plan: Plan) -> None:
     """Refuse rows longer than the model's positions; some models have no such limit."""
     experiment = plan.experiment
-    max_length, max_new = experiment.training.max_length, experiment.training.max_new_tokens
+    training = experiment.training
+    max_length, max_new = training.max_length, training.evaluation.max_new_tokens
     positions = getattr(plan.model.config, "max_position_embeddings", None)
-    if positions and experiment.training.objective == "reward" and max_length + max_new > positions:
+    if not positions:
+        return
+    if isinstance(training.objective, Reinforce) and max_length + max_new > positions:
         raise Refusal(
-            f"max_length and max_new_tokens must be at most {positions:,} together for objective=reward, the positions of "
-            f"model {experiment.model}, not {max_length:,} + {max_new:,}"
+            f"max_length + max_new_tokens must be at most {positions:,} with objective=reinforce, "
+            f"the positions of model {experiment.model}, got {max_length:,} + {max_new:,}."
         )
-    if positions and max_length > positions:
+    if max_length > positions:
         raise Refusal(
             f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "
-            f"not {max_length:,}"
+            f"got {max_length:,}."
         )

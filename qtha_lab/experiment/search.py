@@ -23,23 +23,24 @@ class Search(Declared):
     axes: dict[str, Any] = Field(
         default_factory=lambda: {"learning_rate": "0.001..0.1 log 5"},
         min_length=1,
-        description="Settings to vary and their values: a list, or a range such as 1e-4..1e-1 log 5; "
-        "qtha.r is one method's, training.steps one of the training.",
+        description="Settings to vary, with a list of values or a range such as 1e-4..1e-1 log "
+        "5. qtha.r "
+        "belongs to one method, training.steps to the training.",
     )
     search: Literal["grid", "random", "sobol", "tpe", "gp"] = Field(
         default="grid",
-        description="How points are chosen: all of the grid, or by Optuna's sampler.",
+        description="Choice of the points: the whole grid, or an Optuna sampler.",
         json_schema_extra=COMMON,
     )
     trials: int | None = Field(
         default=None,
         ge=1,
-        description="Points tried of every method; empty takes the whole grid.",
+        description="Trials per method; empty uses the whole grid.",
         json_schema_extra=COMMON,
     )
     pruner: Literal["none", "median", "halving"] = Field(
         default="none",
-        description="Which trials are stopped early, judged at their evaluations.",
+        description="Early stopping of trials at their evaluations.",
         json_schema_extra=COMMON,
     )
     search_seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the sampler.")
@@ -48,17 +49,17 @@ class Search(Declared):
     @classmethod
     def _axes_as_written(cls, axes: Any) -> Any:
         if not isinstance(axes, Mapping):
-            raise Refusal(f"axes must be settings by name with their values, not {axes!r:.60}")
+            raise Refusal(f"axes must be settings by name with their values, got {axes!r:.60}.")
         written = {}
         for name, values in axes.items():
             try:
                 written[name] = Axis.of(values).written
             except Refusal as refused:
-                raise Refusal(f"axis {name}: {refused}") from None
+                raise Refusal(f"Axis {name}: {refused}") from None
         return written
 
     @model_validator(mode="after")
     def _says_how_many(self) -> Self:
         if self.search != "grid" and self.trials is None:
-            raise Refusal(f"a search by {self.search} must say how many trials, such as trials=20")
+            raise Refusal(f"trials must be given with search={self.search}, such as trials=20.")
         return self

@@ -71,8 +71,14 @@ def thin(value: Any) -> Any:
     if isinstance(value, list):
         return [thin(item) for item in value]
     if isinstance(value, BaseModel):
-        return {name: thin(getattr(value, name)) for name in _fields_to_write(value)}
+        return {name: thin(inner) for name, inner in _values_to_write(value).items()}
     return value
+
+
+def _values_to_write(description: BaseModel) -> dict[str, Any]:
+    if hasattr(description, "declared_settings"):  # grouped settings are written by flat names
+        return description.model_dump(exclude_defaults=True)
+    return {name: getattr(description, name) for name in _fields_to_write(description)}
 
 
 def _fields_to_write(description: BaseModel) -> list[str]:
@@ -119,10 +125,11 @@ def _description_of(
     """Create a description from fields; a refusal starts with the line of the field."""
     try:
         if not isinstance(fields, dict):
-            raise Refusal(f"a description must be a mapping of settings, not {fields!r:.60}")
+            raise Refusal(f"A description must be a mapping of settings, got {fields!r:.60}.")
         return description(**fields)
     except Refusal as refused:
-        line = lines.get(getattr(refused, "place", ""))
+        place = getattr(refused, "place", "")
+        line = lines.get(place) or lines.get(place.removeprefix("training."))
         raise Refusal(f"line {line}: {refused}" if line else str(refused)) from None
 
 
@@ -135,7 +142,7 @@ def _text_of(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as refused:
         line = content.count(b"\n", 0, refused.start) + 1
-        raise Refusal(f"{path}, line {line}: not UTF-8; save it as UTF-8") from None
+        raise Refusal(f"{path}, line {line}: not UTF-8; save it as UTF-8.") from None
 
 
 def _as_path(source: str | Path) -> Path | None:
@@ -175,7 +182,7 @@ def _code(value: Any, indent: str = "") -> str:
         return f"[\n{''.join(lines)}{indent}]"
     if not isinstance(value, BaseModel):
         return repr(value)
-    parts = [f"{n}={_code(getattr(value, n), deeper)}" for n in _fields_to_write(value)]
+    parts = [f"{n}={_code(inner, deeper)}" for n, inner in _values_to_write(value).items()]
     if "model" in type(value).model_fields:
         parts = [f"\n{deeper}{part}" for part in parts]
         return f"{type(value).__name__}({','.join(parts)},\n{indent})"
@@ -200,11 +207,10 @@ def _flags(description: BaseModel) -> dict[str, Any]:
     names = {single for several, single in SEVERAL.items() if several in set_apart}
     flags = {n: values[n] for n in set_apart if n not in ("training", "tuning", *names)}
     if "training" in set_apart:
-        training = dict(values["training"])
         own = type(description).model_fields
         flags |= {
-            f"training_{name}" if name in own else name: training[name]
-            for name in set_apart["training"]
+            f"training_{name}" if name in own else name: value
+            for name, value in set_apart["training"].items()
         }
     if "tuning" in set_apart:
         tuning = dict(values["tuning"])

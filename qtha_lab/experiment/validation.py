@@ -11,32 +11,17 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import (
-    distillation as teachers,
-)
-from qtha_lab.experiment import (
-    memory,
-)
-from qtha_lab.experiment import (
-    phases as stages,
-)
-from qtha_lab.experiment import (
-    reinforce as rewards,
-)
-from qtha_lab.experiment import (
-    requirements as limits,
-)
-from qtha_lab.experiment.plan import Plan, resolve
-
-if TYPE_CHECKING:
-    from qtha_lab.experiment.comparison import Comparison
+from qtha_lab.experiment import memory
+from qtha_lab.experiment import requirements as limits
+from qtha_lab.experiment.distillation import check_teacher
+from qtha_lab.experiment.plan import Plan
+from qtha_lab.experiment.training_groups import Reinforce
 
 
-def check(plan: Plan, runs_dir: Path | None = None) -> None:
+def check_run(plan: Plan, runs_dir: Path | None = None) -> None:
     """Refuse an experiment that cannot run.
 
     Raises:
@@ -47,7 +32,7 @@ def check(plan: Plan, runs_dir: Path | None = None) -> None:
 
 
 def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
-    """Run all checks of `check` except the disk check.
+    """Run all checks of `check_run` except the disk check.
 
     Args:
         plan: Plan of the experiment; its parts are computed during the check.
@@ -64,21 +49,12 @@ def check_plan(plan: Plan, go_on: Callable[[], None] = lambda: None) -> None:
     check_base(plan)
     _ = plan.layout  # refuses layers that the method cannot adapt
     check_angles(plan)
-    stages.check_stages(plan)
+    limits.check_phases(plan)
     limits.check_rates(plan)
-    limits.check_initialisation(plan)
+    limits.check_adapter_initialisation(plan)
     limits.check_gradients(plan)
     go_on()
     memory.check_memory(plan.bytes)
-
-
-def check_comparison(comparison: Comparison, runs_dir: Path | None = None) -> None:
-    """Refuse a comparison with an experiment that cannot run.
-
-    Rows and sizes are read once per method and (model, task) pair.
-    """
-    for experiment in comparison.typical().values():
-        check(resolve(experiment), runs_dir)
 
 
 def check_names(plan: Plan) -> None:
@@ -99,9 +75,10 @@ def check_names(plan: Plan) -> None:
         head_named(experiment.head)
     training = experiment.training
     limits.check_tracker(training.report_to)
+    limits.check_scorer(training)
     limits.check_threads(training.threads)
-    limits.check_processes(training)
-    teachers.check_teacher(experiment)
+    limits.check_processes(training.processes)
+    check_teacher(experiment)
 
 
 def check_base(plan: Plan) -> None:
@@ -120,18 +97,24 @@ def check_rows(plan: Plan) -> None:
     training, task = plan.experiment.training, plan.task
     if len(task.train) < training.batch_size:
         raise Refusal(
-            f"task {task.name} has {len(task.train)} training rows, "
-            f"which do not fill one batch of batch_size={training.batch_size}"
+            f"batch_size must be at most {len(task.train)}, the training rows of task {task.name}, "
+            f"got {training.batch_size}."
         )
     limits.check_course(plan)
     limits.check_head(plan)
-    rewards.check_reward(training, task)
-    if not task.eval:
-        raise Refusal(f"task {task.name} has no evaluation rows")
-    if training.head_learning_rate is not None and task.kind != "classification":
+    limits.check_seq2seq(plan)
+    if isinstance(training.objective, Reinforce) and task.kind != "lm":
         raise Refusal(
-            f"head_learning_rate is for a classification head, which task {task.name} does not "
-            f"train: leave out {training.head_learning_rate:g}"
+            "task must have written answers with objective=reinforce, got the classification task "
+            f"{task.name}."
+        )
+    if not task.eval:
+        raise Refusal(f"task must have evaluation rows, got {task.name} with none.")
+    head_rate = training.optim.head_learning_rate
+    if head_rate is not None and task.kind != "classification":
+        raise Refusal(
+            f"head_learning_rate must be empty for task {task.name}, which has no classification "
+            f"head, got {head_rate:g}."
         )
 
 
@@ -166,11 +149,11 @@ def check_disk(folder: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise Refusal(
-            f"the runs folder {folder} cannot be written to: {error.strerror}; "
-            "QTHA_LAB_RUNS names another"
+            f"The runs folder {folder} must be writable ({error.strerror}). "
+            "QTHA_LAB_RUNS sets another."
         ) from None
     if free < needed:
         raise Refusal(
-            f"the runs folder {folder} has {free / 2**20:,.1f} MiB free, "
-            f"but the run needs {needed / 2**20:,.1f} MiB; QTHA_LAB_RUNS names another"
+            f"The runs folder {folder} must have {needed / 2**20:,.1f} MiB free, "
+            f"got {free / 2**20:,.1f} MiB. QTHA_LAB_RUNS sets another."
         )

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.machinery.by_size import Sized, draw, means
+from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, means
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 
-class Found(TypedDict):
+class SearchedCircuit(TypedDict):
     """Circuit found by a search: label of the search, seed, CNOT count and accuracy."""
 
     label: str
@@ -25,15 +25,17 @@ class Found(TypedDict):
 
 
 def _example() -> dict:
-    rows = [("search", 4, 0, 0.84), ("search", 2, 1, 0.86), ("search", 5, 2, 0.81), ("baseline", 6, 0, 0.88),
-            ("baseline", 6, 1, 0.9), ("baseline", 6, 2, 0.85), ("product", 0, 0, 0.78), ("product", 0, 1, 0.82),
+    rows = [("search", 4, 0, 0.84), ("search", 2, 1, 0.86), ("search", 5, 2, 0.81), ("baseline",
+    6, 0, 0.88),
+            ("baseline", 6, 1, 0.9), ("baseline", 6, 2, 0.85), ("product", 0, 0, 0.78),
+            ("product", 0, 1, 0.82),
             ("product", 0, 2, 0.76)]  # fmt: skip
     names = ("label", "n_cnots", "seed", "accuracy")
     return {"found": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
 @figure_function(example=_example)
-def search_scatter(found: Sequence[Found], theme: str = "light") -> Figure:
+def search_scatter(found: Sequence[SearchedCircuit], theme: str = "light") -> Figure:
     """Plot the accuracy of circuits against their CNOT counts.
 
     Args:
@@ -46,13 +48,14 @@ def search_scatter(found: Sequence[Found], theme: str = "light") -> Figure:
     """
     points = [Sized(f["label"], f["n_cnots"], f["seed"], f["accuracy"]) for f in found]
     whole = {label: [p.value for p in points if p.label == label] for label in means(points)}
-    words = [f"{shown(label)} {written(sum(v) / len(v))}" for label, v in whole.items()]
+    words = [f"{shown(label)} {value_text(sum(v) / len(v))}" for label, v in whole.items()]
     alt = f"Mean accuracy of the circuits: {'; '.join(words) or 'none yet'}."
     caption = (
-        "Accuracy against the CNOTs of a circuit: a dot for every seed, a symbol at the mean of each way of finding and "
-        "number of CNOTs. Does not show how many circuits were tried before one was chosen."
+        "Accuracy against the CNOTs of a circuit: a dot for every seed, a symbol at the mean of"
+        " each way of finding and number of CNOTs. Does not show how many circuits were tried"
+        " before one was chosen."
     )
-    drawn = functools.partial(draw, points, "n_cnots", "accuracy", joined=False)
+    drawn = functools.partial(draw_by_size, points, "n_cnots", "accuracy", joined=False)
     records = [dict(each) for each in found]
     title = "Circuits that were found"
     return Figure("search_scatter", drawn, caption, alt, Table.of(records), theme, title)

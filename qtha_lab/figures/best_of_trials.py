@@ -15,7 +15,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.spread import MOST_BANDS
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 
 class Budget(NamedTuple):
@@ -35,21 +35,26 @@ def _example() -> dict:
     return {
         "budgets": {
             "lora(r=2)": Budget(
-                (4.392, 4.253, 4.199, 4.175, 4.163), (4.15, 4.15, 4.15, 4.15, 4.15),
-                (4.71, 4.52, 4.31, 4.22, 4.22), (4.52, 4.31, 4.15, 4.15, 4.15),
+                (4.392, 4.253, 4.199, 4.175, 4.163),
+                (4.15, 4.15, 4.15, 4.15, 4.15),
+                (4.71, 4.52, 4.31, 4.22, 4.22),
+                (4.52, 4.31, 4.15, 4.15, 4.15),
             ),
             "qtha(r=4)": Budget(
-                (4.498, 4.349, 4.278, 4.243, 4.225), (4.2, 4.2, 4.2, 4.2, 4.2),
-                (4.9, 4.6, 4.41, 4.38, 4.38), (4.6, 4.38, 4.2, 4.2, 4.2),
+                (4.498, 4.349, 4.278, 4.243, 4.225),
+                (4.2, 4.2, 4.2, 4.2, 4.2),
+                (4.9, 4.6, 4.41, 4.38, 4.38),
+                (4.6, 4.38, 4.2, 4.2, 4.2),
             ),
         }
-    }  # fmt: skip
+    }
 
 
 CAPTION = (
-    "expected after so many trials of each method, were they drawn at random from those that were run (a line){band}; "
-    "the thin steps are the best so far in the order in which "
-    "they were run. Says nothing of settings that were not tried, and less of a search that learns from its trials."
+    "expected after so many trials of each method, were they drawn at random from those that were"
+    " run (a line){band}; the thin steps are the best so far in the order in which they were run."
+    " Says nothing of settings that were not tried, and less of a search that learns from its"
+    " trials."
 )
 
 
@@ -69,7 +74,8 @@ def best_of_trials(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> print(best_of_trials({"lora": Budget([4.5, 4.25], [4.0, 4.0], [5.0, 5.0], [5.0, 4.0])}).alt)
+        >>> budget = Budget([4.5, 4.25], [4.0, 4.0], [5.0, 5.0], [5.0, 4.0])
+        >>> print(best_of_trials({"lora": budget}).alt)
         Best evaluation loss of 1 to 2 trials: lora 4.500 expected of one, 4.250 of 2, 4.000 found.
 
     Source:
@@ -80,8 +86,9 @@ def best_of_trials(
     words = labels.label_of(measure).words
     most = max((len(budget.expected) for budget in budgets.values()), default=0)
     findings = "; ".join(
-        f"{label} {written(b.expected[0], measure)} expected of one, "
-        f"{written(b.expected[-1], measure)} of {len(b.expected)}, {written(b.so_far[-1], measure)} found"
+        f"{label} {value_text(b.expected[0], measure)} expected of one,"
+        f" {value_text(b.expected[-1], measure)} of {len(b.expected)},"
+        f" {value_text(b.so_far[-1], measure)} found"
         for label, b in budgets.items()
     )
     alt = f"Best {words} of 1 to {most} trials: {findings or 'none yet'}."
@@ -121,10 +128,14 @@ def _budget(label: str, budget: Budget, style: dict, page_style: PageStyle) -> l
     ]  # fmt: skip
     edges[1].update(fill="tonexty", fillcolor=themes.faint(style["color"]))
     steps = go.Scatter(
-        x=trials, y=[*budget.so_far], mode="lines", legendgroup=label, showlegend=False,
+        x=trials,
+        y=[*budget.so_far],
+        mode="lines",
+        legendgroup=label,
+        showlegend=False,
         line={"shape": "hv", "color": style["color"], "width": 0.6 * page_style.line},
         hovertemplate=f"{label}, best so far<br>%{{x}} trials: %{{y:.5g}}<extra></extra>",
-    )  # fmt: skip
+    )
     hover = f"{label}, expected<br>%{{x}} trials: %{{y:.5g}}<extra></extra>"
     line = page_style.line_of(label, style, x=trials, y=[*budget.expected], hovertemplate=hover)
     return [*edges, steps, line.update(legendgroup=label)]

@@ -50,12 +50,15 @@ def bond_history(
 
     Example:
         >>> bond_history([0, 9], {"up": [[0.0], [0.5]]}).alt
-        'Entropy of the bonds of an adapter from step 0 to 9: up goes from 0 to 0.5 bits on average.'
+        'Entropy of the bonds of an adapter from step 0 to 9: up goes from 0 to
+        0.5 bits on average.'
     """
     grids = {name: np.asarray(rows, dtype=float) for name, rows in entropies.items()}
     for name, grid in grids.items():
         if grid.ndim != 2 or len(grid) != len(steps):
-            raise Refusal(f"{name} must be (steps, bonds), not {grid.shape} for {len(steps)} steps")
+            raise Refusal(
+                f"{name} must be (steps, bonds), got {grid.shape} for {len(steps)} steps."
+            )
     changes = (
         f"{name} goes from {g[0].mean():.3g} to {g[-1].mean():.3g} bits"
         for name, g in grids.items()
@@ -63,8 +66,8 @@ def bond_history(
     findings = "; ".join(changes) or "none recorded"
     reach = f" from step {steps[0]} to {steps[-1]}" if len(steps) else ""
     caption = (
-        f"Entanglement entropy of each bond of the tensor networks of {of}. A bond of dimension R can carry "
-        "log₂ R bits. How much it carries says nothing about the loss."
+        f"Entanglement entropy of each bond of the tensor networks of {of}. A bond of dimension R"
+        " can carry log₂ R bits. How much it carries says nothing about the loss."
     )
     rows = [
         (step, name, bond, value)

@@ -16,10 +16,10 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 
-class Round(TypedDict):
+class RoundResult(TypedDict):
     """Evaluation loss in nats and total bytes sent after a federated round."""
 
     round: int
@@ -27,12 +27,12 @@ class Round(TypedDict):
     bytes_sent: int
 
 
-class Course(TypedDict):
+class ByteHistory(TypedDict):
     """Rounds of one method with one seed; round 0 is the initial state."""
 
     label: str
     seed: int
-    rounds: Sequence[Round]
+    rounds: Sequence[RoundResult]
 
 
 def _example() -> dict:
@@ -43,7 +43,8 @@ def _example() -> dict:
     return {
         "courses": [
             {"label": label, "seed": seed, "rounds": [
-                {"round": n, "eval_loss": loss + lift, "bytes_sent": 8 * 4 * size * max(0, 2 * n - 1)}
+                {"round": n, "eval_loss": loss + lift, "bytes_sent": 8 * 4 * size * max(0,
+                2 * n - 1)}
                 for n, loss in enumerate(course)
             ]}
             for (label, size), course in losses.items()
@@ -53,7 +54,7 @@ def _example() -> dict:
 
 
 @figure_function(example=_example)
-def loss_against_bytes(courses: Sequence[Course], theme: str = "light") -> Figure:
+def loss_against_bytes(courses: Sequence[ByteHistory], theme: str = "light") -> Figure:
     """Plot the evaluation loss of the shared adapter against the bytes sent.
 
     Args:
@@ -61,34 +62,44 @@ def loss_against_bytes(courses: Sequence[Course], theme: str = "light") -> Figur
         theme: "light", "dark" or "page".
 
     Example:
-        >>> rounds = [{"round": 0, "eval_loss": 6.0, "bytes_sent": 0}, {"round": 1, "eval_loss": 5.0, "bytes_sent": 800}]
+        >>> rounds = [{"round": n, "eval_loss": 6.0 - n, "bytes_sent": 800 * n} for n in (0, 1)]
         >>> loss_against_bytes([{"label": "lora", "seed": 0, "rounds": rounds}]).alt
-        'Evaluation loss after the last round and bytes sent until then: lora 5 after 800 bytes (seed 0).'
+        'Evaluation loss after the last round and bytes sent until then: lora 5 after
+        800 bytes (seed 0).'
     """
     courses = [course for course in courses if course["rounds"]]
     ends = [
-        f"{shown(c['label'])} {written(c['rounds'][-1]['eval_loss'])} after {c['rounds'][-1]['bytes_sent']:,} bytes "
-        f"(seed {c['seed']})"
+        f"{shown(c['label'])} {value_text(c['rounds'][-1]['eval_loss'])} after"
+        f" {c['rounds'][-1]['bytes_sent']:,} bytes (seed {c['seed']})"
         for c in courses
     ]
-    alt = f"Evaluation loss after the last round and bytes sent until then: {'; '.join(ends) or 'no rounds yet'}."
+    alt = (
+        "Evaluation loss after the last round and bytes sent until then:"
+        f" {'; '.join(ends) or 'no rounds yet'}."
+    )
     caption = (
-        "Evaluation loss (nats) of the averaged adapter after every round against all bytes sent until then, to the "
-        "clients and from them: four for every trained number, a line per seed. A low line to the left learns "
-        "more from less traffic; what clients compute is not counted."
+        "Evaluation loss (nats) of the averaged adapter after every round against all bytes sent"
+        " until then, to the clients and from them: four for every trained number, a line per seed."
+        " A low line to the left learns more from less traffic; what clients compute is not"
+        " counted."
     )
     records = [
-        {"method": c["label"], "seed": c["seed"], "round": r["round"], "bytes_sent": r["bytes_sent"],
-         "eval_loss": r["eval_loss"]}
+        {
+            "method": c["label"],
+            "seed": c["seed"],
+            "round": r["round"],
+            "bytes_sent": r["bytes_sent"],
+            "eval_loss": r["eval_loss"],
+        }
         for c in courses
         for r in c["rounds"]
-    ]  # fmt: skip
+    ]
     draw = functools.partial(_draw, courses)
     title = "Evaluation loss against bytes sent"
     return Figure("loss_by_bytes", draw, caption, alt, Table.of(records), theme, title)
 
 
-def _draw(courses: list[Course], page_style: PageStyle) -> go.Figure:
+def _draw(courses: list[ByteHistory], page_style: PageStyle) -> go.Figure:
     figure = go.Figure()
     styles = themes.distinct_styles(course["label"] for course in courses)
     first: set[str] = set()
@@ -98,7 +109,10 @@ def _draw(courses: list[Course], page_style: PageStyle) -> go.Figure:
             r for r in course["rounds"] if r["bytes_sent"]
         ]  # 0 has no place on a logarithmic axis
         along, up = [r["bytes_sent"] for r in rounds], [r["eval_loss"] for r in rounds]
-        hover = f"{shown(label)}, seed {course['seed']}<br>%{{x:,}} bytes: %{{y:.4g}} nats<extra></extra>"
+        hover = (
+            f"{shown(label)}, seed {course['seed']}<br>%{{x:,}} bytes: %{{y:.4g}}"
+            " nats<extra></extra>"
+        )
         trace = page_style.line_of(label, styles[label], x=along, y=up, hovertemplate=hover)
         figure.add_trace(trace.update(mode="lines+markers", showlegend=label not in first))
         first.add(label)

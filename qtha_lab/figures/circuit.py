@@ -62,7 +62,8 @@ def circuit_diagram(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> circuit_diagram(2, [{"name": "RY", "wires": [0]}, {"name": "CNOT", "wires": [0, 1]}]).alt
+        >>> gates = [{"name": "RY", "wires": [0]}, {"name": "CNOT", "wires": [0, 1]}]
+        >>> circuit_diagram(2, gates).alt
         'Circuit of 2 qubits with 2 gates (1 RY, 1 CNOT), depth 2.'
     """
     columns = circuit_page.columns_of(n_qubits, gates)
@@ -73,10 +74,10 @@ def circuit_diagram(
         f"Circuit of {n_qubits} qubits with {len(gates)} gates{of}, depth {depth(n_qubits, gates)}."
     )
     caption = (
-        "Time runs to the right; wire 0 is the most significant bit. x: the angle is a datum; p: it is "
-        "trained (shaded); the rest are constants. A dot is a control."
+        "Time runs to the right; wire 0 is the most significant bit. x: the angle is a datum; p: it"
+        " is trained (shaded); the rest are constants. A dot is a control."
     )
-    draw = functools.partial(circuit_page.draw, n_qubits, columns, max_rows)
+    draw = functools.partial(circuit_page.draw_page, n_qubits, columns, max_rows)
     return Figure("circuit", draw, caption, alt, _table(gates), theme)
 
 
@@ -84,7 +85,7 @@ def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
     """Count the time steps when gates on different wires run in parallel.
 
     Example:
-        >>> depth(2, [{"name": "RY", "wires": [0]}, {"name": "RY", "wires": [1]}, {"name": "CZ", "wires": [0, 1]}])
+        >>> depth(2, [{"name": "RY", "wires": wires} for wires in ([0], [1], [0])])
         2
     """
     level = [0] * n_qubits
@@ -93,17 +94,6 @@ def depth(n_qubits: int, gates: Sequence[GateRow]) -> int:
         for wire in gate["wires"]:
             level[wire] = step
     return max(level, default=0)
-
-
-def hover_texts(n_qubits: int, gates: Sequence[GateRow]) -> list[str]:
-    """Return the hover text of each gate and wire, in the order of the diagram.
-
-    If only angles change, an animation replaces only these texts.
-    """
-    columns = circuit_page.columns_of(n_qubits, gates)
-    return [
-        circuit_page.hover(gate) for column in columns for gate in column for _ in gate["wires"]
-    ]
 
 
 def _table(gates: Sequence[GateRow]) -> Table:

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from qtha_lab.core.method_styles import shown
-from qtha_lab.figures.circuit_inputs import FACTS, Blocks, facts_of, panels, places
+from qtha_lab.figures.circuit_inputs import FACTS, Blocks, facts_of, panel_places, panels
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 PALEST = 0.3  # opacity of the first block's line; the last block's is opaque
 FEW = 12  # up to this many records, each has a marker
@@ -28,7 +28,8 @@ def _example() -> dict:
         return {
             step: {
                 block: {
-                    "angle_std": angle + 0.2 * block + 0.004 * step, "beyond_pi": angle * (0.02 * block + 0.0005 * step),
+                    "angle_std": angle + 0.2 * block + 0.004 * step,
+                    "beyond_pi": angle * (0.02 * block + 0.0005 * step),
                     "constant_part": angle * (0.4 / (1 + 0.02 * step) + 0.03 * block) / 2,
                     "affine_part": 1 - angle / 20 - 0.03 * block - 0.001 * step,
                     "branch_power": power * math.exp(step / 60) / (1 + block),
@@ -36,7 +37,7 @@ def _example() -> dict:
                 for block in range(6)
             }
             for step in range(0, 101, 20)
-        }  # fmt: skip
+        }
 
     return {
         "histories": {"qtha": course(0.9, 0.4), "qtha(stand_in=silu)": course(1.6, 0.05)},
@@ -57,8 +58,10 @@ def circuit_history(
 
     Example:
         >>> record = {0: {"branch_power": 0.5}}
-        >>> circuit_history({"qtha": {0: record, 9: {0: {"branch_power": 2.0}}}}, without=["lora"]).alt
-        'Power of the circuit over the linear branch, median over blocks: qtha 0.5 at step 0, 2 at step 9. No circuit: lora.'
+        >>> history = {"qtha": {0: record, 9: {0: {"branch_power": 2.0}}}}
+        >>> circuit_history(history, without=["lora"]).alt
+        'Power of the circuit over the linear branch, median over blocks: qtha 0.5 at step 0, 2 at
+        step 9. No circuit: lora.'
     """
     findings = [f"{shown(label)} {_course(history)}" for label, history in histories.items()]
     none = f" No circuit: {', '.join(map(shown, without))}." if without else ""
@@ -67,10 +70,11 @@ def circuit_history(
         f"{'; '.join(findings) or 'not recorded'}.{none}"
     )
     caption = (
-        "By block, the first palest, at the evaluations of a run: standard deviation of the circuit's input angles, share "
-        "of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an affine map of what the bottleneck is "
-        "fed would give too, power of the circuit's branch over that of the linear one. A small power says that a circuit "
-        f"contributes little of the output, not that it would not help.{none}"
+        "By block, the first palest, at the evaluations of a run: standard deviation of the"
+        " circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is"
+        " constant, share that an affine map of what the bottleneck is fed would give too, power"
+        " of the circuit's branch over that of the linear one. A small power says that a circuit"
+        f" contributes little of the output, not that it would not help.{none}"
     )
     rows = [
         (label, step, block, *(facts.get(fact) for fact in FACTS))
@@ -79,9 +83,14 @@ def circuit_history(
         for block, facts in sorted(blocks.items())
     ]
     return Figure(
-        "circuit_history", functools.partial(_draw, histories), caption, alt,
-        Table(("method", "step", "block", *FACTS), rows), theme, "What circuits are fed, over training",
-    )  # fmt: skip
+        "circuit_history",
+        functools.partial(_draw, histories),
+        caption,
+        alt,
+        Table(("method", "step", "block", *FACTS), rows),
+        theme,
+        "What circuits are fed, over training",
+    )
 
 
 def _course(history: History) -> str:
@@ -90,7 +99,7 @@ def _course(history: History) -> str:
     for step, blocks in history.items():
         powers = [p for facts in blocks.values() if (p := facts.get("branch_power")) is not None]
         if powers:
-            medians[step] = f"{written(statistics.median(powers))} at step {step}"
+            medians[step] = f"{value_text(statistics.median(powers))} at step {step}"
     if not medians:
         return f"without a linear branch, to step {max(history, default=0)}"
     return ", ".join(dict.fromkeys([medians[min(medians)], medians[max(medians)]]))
@@ -100,7 +109,7 @@ def _draw(histories: Mapping[str, History], page_style: PageStyle) -> go.Figure:
     recorded = facts_of(blocks for history in histories.values() for blocks in history.values())
     figure = panels(recorded, "step", page_style)
     styles = themes.distinct_styles(histories)
-    for fact, (row, col) in places(recorded).items():
+    for fact, (row, col) in panel_places(recorded).items():
         for label, history in histories.items():
             blocks = sorted({block for record in history.values() for block in record})
             for block in blocks:

@@ -15,7 +15,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 FACTS = {
     "angle_std": "angles:<br>std (rad)",
@@ -25,18 +25,21 @@ FACTS = {
     "branch_power": "power,<br>circuit / linear",
 }
 Blocks = Mapping[int, Mapping[str, float | None]]
+TIMES = {"before training": "dot", "after training": "solid"}
 
 
 def _example() -> dict:
     def course(angle: float, power: float) -> Blocks:
         return {
             block: {
-                "angle_std": angle + 0.2 * block, "beyond_pi": 0.03 * block,
-                "constant_part": 0.1 + 0.05 * block, "affine_part": 0.9 - 0.05 * block,
+                "angle_std": angle + 0.2 * block,
+                "beyond_pi": 0.03 * block,
+                "constant_part": 0.1 + 0.05 * block,
+                "affine_part": 0.9 - 0.05 * block,
                 "branch_power": power / (1 + block),
             }
             for block in range(6)
-        }  # fmt: skip
+        }
 
     return {
         "facts": {
@@ -108,16 +111,21 @@ def circuit_inputs(facts: Mapping[str, Mapping[str, Blocks]], theme: str = "ligh
         for block, numbers in sorted(blocks.items())
     ]
     caption = (
-        "By block, over some training tokens, dotted at the start and solid at the end: standard deviation of the "
-        "circuit's input angles, share of them beyond ± π, share of the power of ⟨Z⟩ that is constant, share that an "
-        "affine map of what the bottleneck is fed would give too, power of the circuit's branch over that of the linear "
-        "one. A small power says that a circuit contributes little of the output, not that it would not help."
+        "By block, over some training tokens, dotted at the start and solid at the end: standard"
+        " deviation of the circuit's input angles, share of them beyond ± π, share of the power of"
+        " ⟨Z⟩ that is constant, share that an affine map of what the bottleneck is fed would give"
+        " too, power of the circuit's branch over that of the linear one. A small power says that a"
+        " circuit contributes little of the output, not that it would not help."
     )
     return Figure(
-        "circuit_inputs", functools.partial(_draw, facts), caption,
+        "circuit_inputs",
+        functools.partial(_draw, facts),
+        caption,
         f"Power of the circuit over the linear branch at the end: {findings}.",
-        Table(("method", "when", "block", *FACTS), rows), theme, "What circuits are fed, and what arrives",
-    )  # fmt: skip
+        Table(("method", "when", "block", *FACTS), rows),
+        theme,
+        "What circuits are fed, and what arrives",
+    )
 
 
 def _span(blocks: Blocks) -> str:
@@ -126,14 +134,14 @@ def _span(blocks: Blocks) -> str:
     ]
     if not values:
         return "without a linear branch"
-    return f"{written(min(values))} to {written(max(values))}"
+    return f"{value_text(min(values))} to {value_text(max(values))}"
 
 
 def _draw(facts: Mapping[str, Mapping[str, Blocks]], page_style: PageStyle) -> go.Figure:
     recorded = facts_of(blocks for times in facts.values() for blocks in times.values())
     figure = panels(recorded, "block", page_style)
     styles = themes.distinct_styles(facts)
-    for fact, (row, col) in places(recorded).items():
+    for fact, (row, col) in panel_places(recorded).items():
         for label, times in facts.items():
             for when, blocks in times.items():
                 x = sorted(block for block in blocks if blocks[block].get(fact) is not None)
@@ -144,7 +152,13 @@ def _draw(facts: Mapping[str, Mapping[str, Blocks]], page_style: PageStyle) -> g
                 line.update(showlegend=named, legendgroup=label)
                 line.update(mode="lines+markers", line_dash="dot" if when == "start" else "solid")
                 figure.add_trace(line, row=row, col=col)
-    return page_style.with_legend(figure, list(facts))
+    names = list(facts)
+    if any(len(times) > 1 for times in facts.values()):
+        for name, dash in TIMES.items():
+            line = {"color": page_style.inks.text, "width": page_style.line, "dash": dash}
+            figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line=line)
+            names.append(name)
+    return page_style.with_legend(figure, names)
 
 
 def facts_of(records: Iterable[Blocks]) -> list[str]:
@@ -154,7 +168,7 @@ def facts_of(records: Iterable[Blocks]) -> list[str]:
     return known or list(FACTS)
 
 
-def places(facts: Sequence[str]) -> dict[str, tuple[int, int]]:
+def panel_places(facts: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Return the row and column of each measurement's panel, in two columns."""
     return {fact: (number // 2 + 1, number % 2 + 1) for number, fact in enumerate(facts)}
 
@@ -173,7 +187,7 @@ def panels(facts: Sequence[str], along: str, page_style: PageStyle) -> go.Figure
     )  # of the right column: two lines and ticks
     across = min(0.4, max(0.12, titles))
     figure = make_subplots(rows, 2, horizontal_spacing=across, vertical_spacing=0.34 / rows)
-    for number, (fact, (row, col)) in enumerate(places(facts).items()):
+    for number, (fact, (row, col)) in enumerate(panel_places(facts).items()):
         lowest = number + 2 >= len(facts)
         figure.update_xaxes(
             title_text=along if lowest else "", showticklabels=lowest, row=row, col=col

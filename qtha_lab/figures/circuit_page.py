@@ -40,7 +40,7 @@ def _sources(gate: Gate) -> str:
     return "<br>".join(angle["source"] for angle in gate.get("angles") or [])
 
 
-def draw(
+def draw_page(
     n_qubits: int, columns: list[list[Gate]], max_rows: int, page_style: PageStyle
 ) -> Unchecked:
     """Draw the page of a circuit.
@@ -150,7 +150,8 @@ def hover(gate: Gate) -> str:
     """Return the hover text of a gate.
 
     Example:
-        >>> hover({"name": "RY", "wires": [1], "angles": [{"source": "p0", "value": 0.5, "gradient": -0.1}]})
+        >>> angle = {"source": "p0", "value": 0.5, "gradient": -0.1}
+        >>> hover({"name": "RY", "wires": [1], "angles": [angle]})
         'RY on wire 1<br>angle p0 = 0.5 rad, gradient -0.1'
     """
     wires: Sequence[int] = gate["wires"]

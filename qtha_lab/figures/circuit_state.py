@@ -72,16 +72,17 @@ def circuit_state(
     Example:
         >>> bell = circuit_state([0.5, 0, 0, 0.5], [0, 0, 0, 0], [0, 0], [1.0], {})
         >>> bell.alt
-        '2 qubits: |00⟩ is likeliest (0.5); ⟨Z⟩ from 0 to 0; 1 bit of entanglement at most over a cut; no angle.'
+        '2 qubits: |00⟩ is likeliest (0.5); ⟨Z⟩ from 0 to 0; 1 bit of
+        entanglement at most over a cut; no angle.'
     """
     chances, rotations, means, bits = (
         np.asarray(v, dtype=float) for v in (probs, phases, z, cut_entropy_bits)
     )
     caption = (
-        "Top: the chance of every basis state at the end; colour and arrow are the phase of its amplitude. "
-        f"Below: ⟨Z⟩ of each wire, entanglement across each cut (lines: the most that is possible), and the "
-        f"slope of ⟨{observable}⟩ by each angle (hatched: data, plain: trained). One setting of the angles: "
-        "it says nothing about others."
+        "Top: the chance of every basis state at the end; colour and arrow are the phase of its"
+        " amplitude. Below: ⟨Z⟩ of each wire, entanglement across each cut (lines: the most that"
+        f" is possible), and the slope of ⟨{observable}⟩ by each angle (hatched: data, plain:"
+        " trained). One setting of the angles: it says nothing about others."
     )
     draw = functools.partial(_draw, chances, rotations, means, bits, dict(gradients), observable)
     alt = _alt(chances, means, bits, gradients, observable)
@@ -175,11 +176,15 @@ def _panels(page_style: PageStyle) -> dict:
 def _states(probs: np.ndarray, phases: np.ndarray, n_qubits: int) -> dict:
     hover = "%{customdata[0]}: %{y:.4f}, phase %{customdata[1]:.3f} rad<extra></extra>"
     names = state_names(n_qubits)
-    told = [[name, phase] for name, phase in zip(names, phases.tolist(), strict=True)]
+    labelled = [[name, phase] for name, phase in zip(names, phases.tolist(), strict=True)]
     return {
-        "type": "bar", "x": np.arange(len(probs)), "y": probs,
-        "marker": {"color": phase_colors(phases), "line": {"width": 0}}, "customdata": told, "hovertemplate": hover,
-    }  # fmt: skip
+        "type": "bar",
+        "x": np.arange(len(probs)),
+        "y": probs,
+        "marker": {"color": phase_colors(phases), "line": {"width": 0}},
+        "customdata": labelled,
+        "hovertemplate": hover,
+    }
 
 
 def phase_colors(phases: np.ndarray) -> list[str]:
@@ -223,8 +228,13 @@ def _arrows(probs: np.ndarray, phases: np.ndarray, page_style: PageStyle) -> dic
     marker = {"symbol": "arrow", "angle": angle, "size": size, "color": page_style.inks.text}
     y = probs[likely] + 0.09 * probs.max()
     return {
-        "type": "scatter", "x": likely, "y": y, "mode": "markers", "marker": marker, "hoverinfo": "skip",
-    }  # fmt: skip
+        "type": "scatter",
+        "x": likely,
+        "y": y,
+        "mode": "markers",
+        "marker": marker,
+        "hoverinfo": "skip",
+    }
 
 
 def _limits(cuts: list[str], n_qubits: int, page_style: PageStyle) -> dict:
@@ -250,11 +260,17 @@ def _axes(probs, z, bits, gradients, observable: str, page_style: PageStyle) -> 
     }
     return {
         "xaxis": {"title": {"text": "basis state"}, "range": [-0.6, len(probs) - 0.4], **ticks},
-        "yaxis": {"title": {"text": "probability"}, "range": [0, 1.2 * (probs.max(initial=0) or 1)]},
+        "yaxis": {
+            "title": {"text": "probability"},
+            "range": [0, 1.2 * (probs.max(initial=0) or 1)],
+        },
         "xaxis2": {"title": {"text": "wire"}, "type": "category"},
         "yaxis2": {"title": {"text": "⟨Z⟩"}, "range": [-1.05, 1.05]},
         "xaxis3": {"title": {"text": "cut after wire"}, "type": "category", "tickangle": 0},
         "yaxis3": {"title": {"text": "entropy (bits)"}, "range": [0, 1.1 * max(1, len(z) // 2)]},
         "xaxis4": {"title": {"text": "angle"}, "type": "category", "tickangle": 0, **angle},
-        "yaxis4": {"title": {"text": f"slope of ⟨{observable}⟩ (1/rad)"}, "range": [-1.05 * scale, 1.05 * scale]},
-    }  # fmt: skip
+        "yaxis4": {
+            "title": {"text": f"slope of ⟨{observable}⟩ (1/rad)"},
+            "range": [-1.05 * scale, 1.05 * scale],
+        },
+    }

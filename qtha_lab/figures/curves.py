@@ -6,7 +6,7 @@ A series is `{"label", "seed", "kind": "train" | "eval", "steps", "values"}`. Re
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
 import plotly.graph_objects as go
@@ -30,6 +30,18 @@ PANELS: dict[Kind, tuple[str, str, str]] = {
 }
 
 
+class RecordedRun(Protocol):
+    """Run with recorded losses, such as `qtha_lab.launch` returns."""
+
+    @property
+    def experiment(self) -> Any:
+        """Description with the method's label and the seed."""
+
+    def valid_events(self) -> list[dict]:
+        """Return the recorded events."""
+        ...
+
+
 class Series(TypedDict):
     """Loss curve of one run."""
 
@@ -41,7 +53,7 @@ class Series(TypedDict):
 
 
 def from_events(label: str, seed: int, events: Iterable[dict]) -> list[Series]:
-    """Return the loss curves in the current events of one run (`Run.history`).
+    """Return the loss curves in the current events of one run (`Run.valid_events`).
 
     Args:
         label: Label of the method in the legend.
@@ -102,35 +114,40 @@ def _example() -> dict:
                 "steps": steps,
                 "values": fall + noise,
             }
-            yield {"label": label, "seed": seed, "kind": "eval", "steps": [0, *steps[24::25]],
-                   "values": [4.4, *fall[24::25]]}  # fmt: skip
+            yield {
+                "label": label,
+                "seed": seed,
+                "kind": "eval",
+                "steps": [0, *steps[24::25]],
+                "values": [4.4, *fall[24::25]],
+            }
 
     return {"series": [*runs("lora(r=2)", 3.9), *runs("qtha(r=4,waist=16,bond_dim=3)", 4.1)]}
 
 
 CAPTION = (
-    "Loss of each training step and loss on the held-out rows.{spread} Each method ran at the learning rate "
-    "given to it; the figure does not show how it would do at another."
+    "Loss of each training step and loss on the held-out rows.{spread} Each method ran at the"
+    " learning rate given to it; the figure does not show how it would do at another."
 )
 
 
 @figure_function(example=_example)
-def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
+def loss_curves(series: Iterable[Series | RecordedRun], theme: str = "light") -> Figure:
     """Plot the train loss (left) and the evaluation loss (right), each the mean over seeds.
 
     Up to three methods have a band around the mean. With more methods, bands would hide each other,
     and bars at the evaluations replace them.
 
     Args:
-        series: Curves of any number of runs, as `from_events` gives them.
+        series: Runs, or curves of any number of runs, as `from_events` gives them.
         theme: "light", "dark" or "page".
 
     Example:
-        >>> run = {"label": "lora", "seed": 0, "kind": "eval", "steps": [0, 50], "values": [6.3, 5.5]}
-        >>> loss_curves([run]).alt
+        >>> run = {"label": "lora", "seed": 0, "kind": "eval"}
+        >>> loss_curves([run | {"steps": [0, 50], "values": [6.3, 5.5]}]).alt
         'Evaluation loss: lora falls from 6.300 to 5.500 (1 seed).'
     """
-    series = list(series)
+    series = [curve for item in series for curve in _curves_of(item)]
     rows = [
         (line["label"], line["seed"], line["kind"], step, value)
         for line in series
@@ -139,7 +156,14 @@ def loss_curves(series: Iterable[Series], theme: str = "light") -> Figure:
     table = Table(("method", "seed", "kind", "step", "loss"), rows)
     draw = functools.partial(_draw, series)
     caption = CAPTION.format(spread=_spread_in_words(series))
-    return Figure("loss_curves", draw, caption, describe(series), table, theme)
+    return Figure("loss_curves", draw, caption, curve_text(series), table, theme)
+
+
+def _curves_of(item: Series | RecordedRun) -> list[Series]:
+    if isinstance(item, dict):
+        return [item]
+    experiment = item.experiment
+    return from_events(experiment.method.label, experiment.seed, item.valid_events())
 
 
 def _spread_in_words(series: list[Series]) -> str:
@@ -229,13 +253,19 @@ def curve(
     evaluated = series["kind"] == "eval"
     words = words or f"seed {series['seed']}"
     return go.Scatter(
-        **points(series), xaxis=x, yaxis=y, name=shown(series["label"]), legendgroup=series["label"],
+        **points(series),
+        xaxis=x,
+        yaxis=y,
+        name=shown(series["label"]),
+        legendgroup=series["label"],
         mode="lines+markers" if evaluated else "lines",
         line={"color": style["color"], "dash": style["dash"], "width": 2 if evaluated else 1.2},
         marker={"symbol": style["symbol"], "size": 8},
-        hovertemplate=f"{shown(series['label'])} · {words}<br>step %{{x}}: %{{y:.4f}}<extra></extra>",
+        hovertemplate=(
+            f"{shown(series['label'])} · {words}<br>step %{{x}}: %{{y:.4f}}<extra></extra>"
+        ),
         meta={"seed": series["seed"], "kind": series["kind"]},
-    )  # fmt: skip
+    )
 
 
 def points(series: Series) -> dict[str, np.ndarray]:
@@ -323,7 +353,7 @@ def decimate(steps, values, most: int = 800) -> tuple[np.ndarray, np.ndarray]:
     return steps[positions], values[positions]
 
 
-def describe(series: Iterable[Series]) -> str:
+def curve_text(series: Iterable[Series]) -> str:
     """Describe the first and last evaluation loss of each method, as alt text."""
     runs: dict[str, list[Series]] = {}
     for line in series:

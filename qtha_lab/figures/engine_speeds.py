@@ -21,8 +21,11 @@ AUTO = " (auto)"
 
 def _example() -> dict:
     batches = (1, 8, 64, 256)
-    microseconds = {"cpu": (61.0, 9.4, 3.1, 2.4), "torch": (1450.0, 190.0, 31.0, 13.0),
-            "lightning": (910.0, 160.0, 42.0, 36.0)}  # fmt: skip
+    microseconds = {
+        "cpu": (61.0, 9.4, 3.1, 2.4),
+        "torch": (1450.0, 190.0, 31.0, 13.0),
+        "lightning": (910.0, 160.0, 42.0, 36.0),
+    }
     lines = {name: list(zip(batches, us, strict=True)) for name, us in microseconds.items()}
     return {"lines": lines, "auto": "cpu", "of": "qtha, 6 qubits, 2 layers"}
 
@@ -51,8 +54,9 @@ def engine_speeds(
     )
     alt = f"Microseconds per sample of {of}: {findings}."
     caption = (
-        f"Time per sample of values and both gradients of {of}, float32, by engine, against the samples that "
-        "go through together. Of one machine at one moment: another, or more threads, may order them otherwise."
+        f"Time per sample of values and both gradients of {of}, float32, by engine, against the"
+        " samples that go through together. Of one machine at one moment: another, or more"
+        " threads, may order them otherwise."
     )
     rows = [(name, n, us) for name, points in rising.items() for n, us in points]
     table = Table(("engine", "batch", "microseconds_per_sample"), rows)
@@ -86,7 +90,9 @@ def _draw(
         if names[engine] != engine:
             line.update(line_width=1.8 * page_style.line)
         figure.add_trace(line)
-    samples, microseconds = zip(*(p for points in lines.values() for p in points), strict=True) if lines else ((), ())  # fmt: skip
+    samples, microseconds = (
+        zip(*(p for points in lines.values() for p in points), strict=True) if lines else ((), ())
+    )
     figure.update_xaxes(title_text=labels.axis("batch"), **ticks.log_axis(samples, ticks.thousands))
     figure.update_yaxes(
         title_text=labels.axis("microseconds_per_sample"),

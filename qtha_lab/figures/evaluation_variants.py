@@ -15,7 +15,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 TRAINED, START = "as trained", "at the start"
 ROW = 2.6  # in letter heights: a name with its marker below
@@ -23,7 +23,7 @@ FRAME = 4.0  # in letter heights: frame of a panel beside its rows
 STYLE = {"color": themes.BLUE, "dash": "solid", "symbol": "circle"}
 
 
-class Way(TypedDict):
+class VariantLoss(TypedDict):
     """Evaluation variant: name, data set, loss in nats and number of rows."""
 
     name: str
@@ -38,9 +38,14 @@ def _example() -> dict:
         "definitions, test rows": (4.871, 4.874, 4.902, 4.880, 4.869, 4.872, 4.860),
     }
     names = (
-        TRAINED, "on device:default.qubit(shots=1000)", "on device:default.mixed(noise=wukong)",
-        "without W_c", "without W_q", "without angles", START,
-    )  # fmt: skip
+        TRAINED,
+        "on device:default.qubit(shots=1000)",
+        "on device:default.mixed(noise=wukong)",
+        "without W_c",
+        "without W_q",
+        "without angles",
+        START,
+    )
     return {
         "ways": [
             {"name": name, "on": on, "loss": loss, "rows": 128}
@@ -51,7 +56,7 @@ def _example() -> dict:
 
 
 @figure_function(example=_example)
-def loss_by_variant(ways: Sequence[Way], theme: str = "light") -> Figure:
+def loss_by_variant(ways: Sequence[VariantLoss], theme: str = "light") -> Figure:
     """Plot the loss of each variant, with one panel per data set.
 
     Reference lines stand at the loss as trained and at the loss at initialisation.
@@ -66,15 +71,16 @@ def loss_by_variant(ways: Sequence[Way], theme: str = "light") -> Figure:
         >>> loss_by_variant(ways).alt
         'Loss on qa: as trained 4.000, at the start 5.000; without W_q 4.500 (+0.500).'
     """
-    groups: dict[str, list[Way]] = {}
+    groups: dict[str, list[VariantLoss]] = {}
     for way in ways:
         groups.setdefault(way["on"], []).append(way)
     findings = " ".join(f"Loss on {on}: {_findings(group)}." for on, group in groups.items())
     counts = ", ".join(dict.fromkeys(str(way["rows"]) for way in ways)) or "no"
     caption = (
-        f"Loss of one trained adapter over {counts} rows, with a line from where it is as trained (upright) to where it is "
-        "in another way; dotted, the model before its training. What is cut off is set to zero, not trained without. Shots "
-        "and noise are drawn once, so a small difference may be chance."
+        f"Loss of one trained adapter over {counts} rows, with a line from where it is as trained"
+        " (upright) to where it is in another way; dotted, the model before its training. What is"
+        " cut off is set to zero, not trained without. Shots and noise are drawn once, so a small"
+        " difference may be chance."
     )
     rows = [
         (w["on"], w["name"], w["rows"], w["loss"], _difference(w, groups[w["on"]])) for w in ways
@@ -87,19 +93,19 @@ def loss_by_variant(ways: Sequence[Way], theme: str = "light") -> Figure:
     )
 
 
-def _loss(group: Sequence[Way], name: str) -> float | None:
+def _loss(group: Sequence[VariantLoss], name: str) -> float | None:
     return next((way["loss"] for way in group if way["name"] == name), None)
 
 
-def _difference(way: Way, group: Sequence[Way]) -> float | None:
+def _difference(way: VariantLoss, group: Sequence[VariantLoss]) -> float | None:
     """Return the difference to the loss as trained, on the same rows."""
     trained = _loss(group, TRAINED)
     return None if trained is None else way["loss"] - trained
 
 
-def _findings(group: Sequence[Way]) -> str:
+def _findings(group: Sequence[VariantLoss]) -> str:
     references = [
-        f"{way['name']} {written(way['loss'], 'eval_loss')}"
+        f"{way['name']} {value_text(way['loss'], 'eval_loss')}"
         for name in (TRAINED, START)
         for way in group
         if way["name"] == name
@@ -110,13 +116,13 @@ def _findings(group: Sequence[Way]) -> str:
     return "; ".join([*filter(None, [", ".join(references)]), *others])
 
 
-def _number(way: Way, group: Sequence[Way]) -> str:
+def _number(way: VariantLoss, group: Sequence[VariantLoss]) -> str:
     difference = _difference(way, group)
-    loss = written(way["loss"], "eval_loss")
+    loss = value_text(way["loss"], "eval_loss")
     return loss if difference is None or way["name"] == TRAINED else f"{loss} ({difference:+.3f})"
 
 
-def _draw(groups: dict[str, list[Way]], page_style: PageStyle) -> go.Figure:
+def _draw(groups: dict[str, list[VariantLoss]], page_style: PageStyle) -> go.Figure:
     count = max(1, len(groups))
     depths = [ROW * len(group) for group in groups.values()]
     height = (sum(depths) + FRAME * count) * page_style.font
@@ -148,7 +154,7 @@ def _name(words: str, page_style: PageStyle) -> dict:
     return {**text, **place, "bgcolor": page_style.inks.paper, "showarrow": False}
 
 
-def _panel(group: list[Way], page_style: PageStyle) -> list[go.Scatter]:
+def _panel(group: list[VariantLoss], page_style: PageStyle) -> list[go.Scatter]:
     """Return the reference lines over the panel, and a stem with a marker per variant."""
     traces = []
     for name, dash in ((TRAINED, "solid"), (START, "dot")):

@@ -27,8 +27,11 @@ class Expressed(TypedDict):
 
 
 def _example() -> dict:
-    divergences = {"qtha": (0.31, 0.06, 0.02, 0.012), "strongly_entangling": (0.24, 0.03, 0.011, 0.009),
-            "product": (0.62, 0.55, 0.53, 0.52)}  # fmt: skip
+    divergences = {
+        "qtha": (0.31, 0.06, 0.02, 0.012),
+        "strongly_entangling": (0.24, 0.03, 0.011, 0.009),
+        "product": (0.62, 0.55, 0.53, 0.52),
+    }
     points = [
         {"ansatz": name, "n_layers": layers, "kl": kl}
         for name, values in divergences.items()
@@ -64,9 +67,9 @@ def expressibility(
     of = f" of {n_qubits} qubits" if n_qubits else ""
     alt = f"Divergence from random states{of} (smaller is more expressive): {findings}."
     caption = (
-        f"Kullback–Leibler divergence of the fidelities between states{of} at random angles from those of "
-        "Haar-random states, against the layers. It depends on the number of samples and bins, and does "
-        "not say whether the circuit can be trained."
+        f"Kullback–Leibler divergence of the fidelities between states{of} at random angles from"
+        " those of Haar-random states, against the layers. It depends on the number of samples and"
+        " bins, and does not say whether the circuit can be trained."
     )
     table = Table.of(
         [{"expressibility" if k == "kl" else k: v for k, v in p.items()} for p in points]

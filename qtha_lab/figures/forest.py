@@ -17,33 +17,29 @@ from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
 NAMES = 0.4  # of the width: most that names may take
-UNSEEN = 0.002  # of the range: a thinner band is not visible
 EDGE = 0.06  # of the range: margin at both ends
 _PLAIN = {"dash": "solid", "symbol": "circle"}
 
 
 class Difference(TypedDict):
-    """Paired difference with its interval, its decision, and the effect of rounding noise.
-
-    `shown` states whether the difference is significant; `floor` is the noise floor.
-    """
+    """Paired difference with its interval, verdict and margin of equivalence."""
 
     label: str
     mean: float
     low: float
     high: float
-    shown: bool
-    floor: NotRequired[float]
+    verdict: str
+    margin: NotRequired[float]
 
 
 def _example() -> dict:
     rows = [
-        ("lora(r=8)", -0.151, -0.192, -0.110, True, 0.012),
-        ("qtha(r=4,waist=16,bond_dim=3)", 0.074, 0.031, 0.117, True, 0.016),
-        ("qtha(r=4,waist=16,bond_dim=3,stand_in=bias)", 0.012, -0.028, 0.052, False, 0.015),
-        ("qtha_gradient(r=4)", 0.008, 0.002, 0.014, False, 0.019),
+        ("lora(r=8)", -0.151, -0.192, -0.110, "shown", 0.02),
+        ("qtha(r=4,waist=16,bond_dim=3)", 0.074, 0.031, 0.117, "shown", 0.02),
+        ("qtha(r=4,waist=16,bond_dim=3,stand_in=bias)", 0.012, -0.028, 0.052, "inconclusive", 0.02),
+        ("qtha_gradient(r=4)", 0.004, -0.006, 0.014, "equivalent", 0.02),
     ]
-    names = ("label", "mean", "low", "high", "shown", "floor")
+    names = ("label", "mean", "low", "high", "verdict", "margin")
     return {
         "differences": [dict(zip(names, row, strict=True)) for row in rows],
         "reference": "lora(r=2)",
@@ -69,47 +65,26 @@ def forest(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> qtha = {"label": "qtha", "mean": 0.03, "low": -0.01, "high": 0.07, "shown": False}
-        >>> forest([qtha], reference="lora").alt
-        'Test loss minus that of lora, 0 of 1 differences shown: qtha +0.030 [-0.010, +0.070] inconclusive.'
+        >>> qtha = {"label": "qtha", "mean": 0.03, "low": -0.01, "high": 0.07}
+        >>> forest([qtha | {"verdict": "inconclusive"}], reference="lora").alt
+        'Test loss minus that of lora: qtha +0.030 [-0.010, +0.070] inconclusive.'
     """
     rows = list(differences)
     words = labels.label_of(measure).words
     of = f"{words[:1].upper()}{words[1:]} minus that of {reference or 'its reference'}"
-    findings = "; ".join(
-        f"{row['label']} {_number(row)} {'shown' if row['shown'] else 'inconclusive'}"
-        for row in rows
-    )
-    count = sum(row["shown"] for row in rows)
-    alt = f"{of}, {count} of {len(rows)} differences shown: {findings or 'none was measured'}."
-    together = ", so that those of this figure hold together with 95 %" if level < 0.05 else ""
+    findings = "; ".join(f"{row['label']} {_number(row)} {row['verdict']}" for row in rows)
+    alt = f"{of}: {findings or 'none was measured'}."
+    together = ", which hold simultaneously with 95 %" if level < 0.05 else ""
     caption = (
-        f"{of}, paired by seed: a symbol for the mean, a line for its interval of {100 * (1 - level):.3g} % each"
-        f"{together}. A hollow symbol is an inconclusive difference, which does not say that there is none."
+        f"{of}, paired by seed: means with intervals of {100 * (1 - level):.3g} %{together}. "
+        "Filled symbols are shown, hollow ones inconclusive, hollow squares equivalent within the "
+        "grey band."
     )
-    caption += _rounding(rows)
-    columns = ("method", f"difference_of_{measure}", "low", "high", "floor", "shown")
-    records = [
-        (row["label"], row["mean"], row["low"], row["high"], row.get("floor") or None,
-         "yes" if row["shown"] else "no")
-        for row in rows
-    ]  # fmt: skip
+    columns = ("method", f"difference_of_{measure}", "low", "high", "verdict")
+    records = [(row["label"], row["mean"], row["low"], row["high"], row["verdict"]) for row in rows]
     title = f"Differences of {words}" + (f" to {reference}" if reference else "")
     draw = functools.partial(_draw, rows, measure, reference)
     return Figure(f"forest_{measure}", draw, caption, alt, Table(columns, records), theme, title)
-
-
-def _rounding(rows: list[Difference]) -> str:
-    """Explain the grey bands, or state that rounding noise is too small to draw."""
-    floors = [floor for row in rows if (floor := row.get("floor"))]
-    if not floors:
-        return ""
-    low, high = _range(rows)
-    if max(floors) < UNSEEN * (high - low):
-        return (
-            f" Rounding alone would make at most {max(floors):.1g}, which is too small to be drawn."
-        )
-    return " A grey band is what rounding alone would make; no difference inside it is shown."
 
 
 def _number(row: Difference) -> str:
@@ -127,6 +102,7 @@ def _draw(rows: list[Difference], measure: str, reference: str, page_style: Page
     halves = [0.65 * (name.count("<br>") + 1) + 0.45 for name in names]
     depth = max(2 * sum(halves), 1.0)  # in letter heights, downward
     figure = go.Figure(_zero(depth, page_style))
+    figure.update_xaxes(range=_range(rows), nticks=6)
     styles = themes.distinct_styles(row["label"] for row in rows)
     if not reference:  # rows are no methods; only methods have colours
         styles = {label: {**_PLAIN, "color": page_style.inks.text} for label in styles}
@@ -152,7 +128,7 @@ def _draw(rows: list[Difference], measure: str, reference: str, page_style: Page
         page_style.width - left - right + 2 * min(left, right), page_style.width - page_style.font
     )
     title = page_style.wrap(_axis(measure, page_style.name_of(reference)), room)
-    figure.update_xaxes(title_text=title, range=_range(rows), nticks=6)
+    figure.update_xaxes(title_text=title)
     below = 3.5 + 1.3 * title.count("<br>")
     margin = {"l": left, "r": right, "t": 0.5 * page_style.font, "b": below * page_style.font}
     height = (depth + below + 0.5) * page_style.font
@@ -167,10 +143,15 @@ def _zero(depth: float, page_style: PageStyle) -> go.Scatter:
 
 
 def _range(rows: list[Difference]) -> list[float]:
-    """Return the least and the largest drawn value, including zero."""
-    floors = [row.get("floor") or 0.0 for row in rows]
-    low = min([0.0, *(row["low"] for row in rows), *(-floor for floor in floors)])
-    high = max([0.0, *(row["high"] for row in rows), *floors])
+    """Return the least and the largest drawn value, including zero.
+
+    The margin of equivalence is included too, unless it is wider than all intervals together.
+    """
+    low = min([0.0, *(row["low"] for row in rows)])
+    high = max([0.0, *(row["high"] for row in rows)])
+    margin = max((row.get("margin") or 0.0 for row in rows), default=0.0)
+    if margin <= high - low:
+        low, high = min(low, -margin), max(high, margin)
     edge = EDGE * (high - low) or 1.0
     return [low - edge, high + edge]
 
@@ -186,13 +167,21 @@ def _text(words: str, y: float, x: int, side: str, page_style: PageStyle) -> dic
 def _add_row(
     figure: go.Figure, row: Difference, y: float, style: dict[str, str], page_style: PageStyle
 ):
-    if floor := row.get("floor"):
+    if margin := row.get("margin"):
+        low, high = figure.to_plotly_json()["layout"]["xaxis"].get("range") or (-margin, margin)
         figure.add_shape(
-            type="rect", x0=-floor, x1=floor, y0=y - 0.6, y1=y + 0.6, layer="below", line_width=0,
+            type="rect",
+            x0=max(-margin, low),
+            x1=min(margin, high),
+            y0=y - 0.6,
+            y1=y + 0.6,
+            layer="below",
+            line_width=0,
             fillcolor=page_style.inks.grid,
-        )  # fmt: skip
+        )
     hover = f"{page_style.name_of(row['label'])}<br>{_number(row)}<extra></extra>"
-    symbol = style["symbol"] if row["shown"] else f"{style['symbol']}-open"
+    hollow = "square-open" if row["verdict"] == "equivalent" else f"{style['symbol']}-open"
+    symbol = style["symbol"] if row["verdict"] == "shown" else hollow
     interval = page_style.line_of(row["label"], style, x=[row["low"], row["high"]], y=[y, y])
     interval.update(mode="lines", hoverinfo="skip", showlegend=False, line_dash="solid")
     mean = page_style.line_of(row["label"], style, x=[row["mean"]], y=[y], hovertemplate=hover)

@@ -54,9 +54,9 @@ def fourier_spectrum(
         "; ".join(f"{label} {_reach(*pair)}" for label, pair in arrays.items()) or "none measured"
     )
     caption = (
-        f"Mean size of the Fourier coefficients of {of} over random trainable angles. The gates that read "
-        "the datum fix which frequencies can occur; how large they are is for the trained angles to say, "
-        "which cannot set each on its own."
+        f"Mean size of the Fourier coefficients of {of} over random trainable angles. The gates"
+        " that read the datum fix which frequencies can occur; how large they are is for the"
+        " trained angles to say, which cannot set each on its own."
     )
     rows = [(label, f, m) for label, pair in arrays.items() for f, m in zip(*pair, strict=True)]
     table = Table(("label", "frequency", "mean size"), rows)

@@ -19,7 +19,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 MOST_SMOOTHING = 0.999
 FAINT = 0.3
@@ -79,7 +79,7 @@ def run_history(
         'Train loss against step: lora from 6.300 to 5.500 (1 run).'
     """
     if not 0 <= smoothing <= MOST_SMOOTHING:
-        raise Refusal(f"smoothing must be from 0 to {MOST_SMOOTHING}, not {smoothing}")
+        raise Refusal(f"smoothing must be from 0 to {MOST_SMOOTHING}, got {smoothing}.")
     recorded = [line for line in lines if len(line["x"])]
     words, along = labels.label_of(y).words, labels.label_of(x).words
     title = f"{words[:1].upper()}{words[1:]} against {along}"
@@ -87,11 +87,15 @@ def run_history(
     alt = f"{title}: {_findings(smooth_lines, y)}."
     caption = (
         f"{title} of {len(recorded)} run{'s' if len(recorded) != 1 else ''}. "
-        + (f"Lines are running means of weight {smoothing:g}, what was recorded stands faint behind them. "
-           if smoothing else "")
-        + "Of several seeds: the mean, and a band from the smallest to the largest. Each run had the learning "
-        "rate given to it; the figure does not show how it would do at another."
-    )  # fmt: skip
+        + (
+            f"Lines are running means of weight {smoothing:g}, what was recorded stands faint"
+            " behind them. "
+            if smoothing
+            else ""
+        )
+        + "Of several seeds: the mean, and a band from the smallest to the largest. Each run had"
+        " the learning rate given to it; the figure does not show how it would do at another."
+    )
     rows = [
         (line["label"], line["seed"], a, b, c)
         for line, smoothed in zip(recorded, smooth_lines, strict=True)
@@ -144,16 +148,23 @@ def _findings(lines: Sequence[Line], y: str) -> str:
     if not ends:
         return "0 runs have recorded it"
     return "; ".join(
-        f"{shown(label)} from {written(np.mean([a for a, _ in pairs]).item(), y)} to "
-        f"{written(np.mean([b for _, b in pairs]).item(), y)} ({len(pairs)} run{'s' if len(pairs) > 1 else ''})"
+        f"{shown(label)} from {value_text(np.mean([a for a, _ in pairs]).item(), y)} to"
+        f" {value_text(np.mean([b for _, b in pairs]).item(), y)} ({len(pairs)}"
+        f" run{'s' if len(pairs) > 1 else ''})"
         for label, pairs in ends.items()
     )
 
 
 def _draw(
-    lines: list[Line], page_style: PageStyle, *, x: str, y: str, smoothing: float, logs: tuple[bool, bool],
+    lines: list[Line],
+    page_style: PageStyle,
+    *,
+    x: str,
+    y: str,
+    smoothing: float,
+    logs: tuple[bool, bool],
     bands: bool,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     figure = go.Figure()
     by_label: dict[str, list[Line]] = {}
     for line in lines:

@@ -61,16 +61,17 @@ def setting_importance(
     """
     words = labels.label_of(measure).words
     findings = "; ".join(
-        f"for {label} {name}, {100 * share.share:.0f} % [{100 * share.low:.0f}–{100 * share.high:.0f} %] of "
-        f"{trials[label]} trials"
+        f"for {label} {name}, {100 * share.share:.0f} %"
+        f" [{100 * share.low:.0f}–{100 * share.high:.0f} %] of {trials[label]} trials"
         for label, of in shares.items()
         for name, share in [max(of.items(), key=lambda item: item[1].share)]
     )
     alt = f"What explains {words} most: {findings}."
     caption = (
-        f"Share of the variance of {words} that each setting explains by itself, over the range that was tried "
-        "(fANOVA on a random forest). Bars are 90 % intervals over draws of the trials; where they overlap, the "
-        "order is open. A setting that was hardly varied looks unimportant, whatever it could do."
+        f"Share of the variance of {words} that each setting explains by itself, over the range"
+        " that was tried (fANOVA on a random forest). Bars are 90 % intervals over draws of the"
+        " trials; where they overlap, the order is open. A setting that was hardly varied looks"
+        " unimportant, whatever it could do."
     )
     records = [
         {"method": label, "setting": name, "share": s.share, "low": s.low, "high": s.high}
@@ -95,14 +96,21 @@ def _draw(shares: dict[str, dict[str, Share]], page_style: PageStyle) -> go.Figu
         lift = apart * ((len(shares) - 1) / 2 - number)
         hover = f"{label}, %{{customdata}}<br>%{{x:.0%}} of the variance<extra></extra>"
         trace = page_style.line_of(
-            label, styles[label], x=[s.share for s in of.values()],
-            y=[rows[name] + lift for name in of], hovertemplate=hover, mode="markers",
-        )  # fmt: skip
+            label,
+            styles[label],
+            x=[s.share for s in of.values()],
+            y=[rows[name] + lift for name in of],
+            hovertemplate=hover,
+            mode="markers",
+        )
         bar = {
-            "type": "data", "symmetric": False, "thickness": page_style.line, "width": 0,
+            "type": "data",
+            "symmetric": False,
+            "thickness": page_style.line,
+            "width": 0,
             "array": [s.high - s.share for s in of.values()],
             "arrayminus": [s.share - s.low for s in of.values()],
-        }  # fmt: skip
+        }
         trace.update(error_x=bar, marker_size=1.6 * page_style.marker, customdata=list(of))
         figure.add_trace(trace)
     figure.update_xaxes(
@@ -110,8 +118,11 @@ def _draw(shares: dict[str, dict[str, Share]], page_style: PageStyle) -> go.Figu
     )
     names = [page_style.wrap(name.replace("_", " "), 0.3 * page_style.width) for name in rows]
     figure.update_yaxes(
-        tickvals=list(rows.values()), ticktext=names, range=[-0.6, len(rows) - 0.4], ticks="",
+        tickvals=list(rows.values()),
+        ticktext=names,
+        range=[-0.6, len(rows) - 0.4],
+        ticks="",
         title_text="",
-    )  # fmt: skip
+    )
     figure.update_layout(height=(2.2 * len(rows) * max(1, 0.6 * len(shares)) + 7) * page_style.font)
     return page_style.with_legend(figure, list(shares))

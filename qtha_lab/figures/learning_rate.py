@@ -20,7 +20,7 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.spread import MOST_BANDS, error_bar
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 MOST_TICKS = 6
 FAR = 4  # values more than this many times as far from the best as the median leave the frame
@@ -54,13 +54,17 @@ def _example() -> dict:
     }
     return {
         "ends": [
-            {"label": label, "seed": seed, "learning_rate": rate,
-             "value": None if loss is None else loss + lift}
+            {
+                "label": label,
+                "seed": seed,
+                "learning_rate": rate,
+                "value": None if loss is None else loss + lift,
+            }
             for label, by_rate in losses.items()
             for rate, loss in zip(rates, by_rate, strict=True)
             for seed, lift in enumerate((0.0, 0.05, -0.03))
         ]
-    }  # fmt: skip
+    }
 
 
 @figure_function(example=_example)
@@ -75,7 +79,9 @@ def loss_against_rate(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> ends = [{"label": "lora", "seed": 0, "learning_rate": r, "value": v} for r, v in ((0.01, 4.1), (0.1, 5.0))]
+        >>> run = {"label": "lora", "seed": 0}
+        >>> values = {0.01: 4.1, 0.1: 5.0}
+        >>> ends = [run | {"learning_rate": r, "value": v} for r, v in values.items()]
         >>> print(loss_against_rate(ends).alt.replace(". ", ".\n"))
         Evaluation loss is best at these learning rates: lora 4.100 at 0.01 (1 seed).
         The best for all together is 0.01.
@@ -89,43 +95,62 @@ def loss_against_rate(
     words = labels.label_of(measure).words
     words = words[:1].upper() + words[1:]
     tried = {label: p for label, p in best.items() if len(by_label[label]) > 1}
-    alone = {label: p for label, p in best.items() if label not in tried}
-    parts = [
-        f"{words} is best at these learning rates: {_findings(tried, measure)}." if tried else "",
-        f"Run at one learning rate alone: {_findings(alone, measure)}." if alone else "",
-    ]
-    alt = " ".join(filter(None, parts)) or f"{words} by learning rate: 0 runs ended."
-    if shared is not None:
-        alt += f" The best for all together is {shared:g}."
-    if lost := [
-        f"{shown(label)} at {p.rate:g}" for label, of in by_label.items() for p in of if p.diverged
-    ]:
-        alt += f" Diverged, a cross at the edge: {', '.join(lost)}."
-    if at_edge := [shown(label) for label, p in best.items() if _at_edge(p, by_label[label])]:
-        alt += f" At the edge of what was tried: {', '.join(at_edge)}."
+    alt = _alt(by_label, best, shared, measure, words)
     ends_are = "a band" if len(by_label) <= MOST_BANDS else "bars"
     caption = (
-        f"{words} at the end of training against the learning rate: a line per method, through the means over its "
-        f"seeds, and {ends_are} from the smallest to the largest. The large symbol is the best of several rates of a "
-        "method, the dotted "
-        "upright line the best rate for all together; a cross at the edge is a rate at which a run diverged, and a "
-        "line to what is far worse than the rest leaves the frame. A best at the edge of what was tried may lie beyond it."
+        f"{words} at the end of training against the learning rate: a line per method, through the"
+        f" means over its seeds, and {ends_are} from the smallest to the largest. The large symbol"
+        " is the best of several rates of a method, the dotted upright line the best rate for all"
+        " together; a cross at the edge is a rate at which a run diverged, and a line to what is"
+        " far worse than the rest leaves the frame. A best at the edge of what was tried may lie"
+        " beyond it."
     )
-    records = [
-        {"method": label, "learning_rate": p.rate, measure: None if math.isnan(p.mean) else p.mean,
-         "smallest": None if math.isnan(p.low) else p.low,
-         "largest": None if math.isnan(p.high) else p.high, "seeds": p.seeds, "diverged": p.diverged}
-        for label, points in by_label.items()
-        for p in points
-    ]  # fmt: skip
+    records = [_record(label, p, measure) for label, points in by_label.items() for p in points]
     draw = functools.partial(_draw, by_label, tried, shared, measure)
     title = f"{words} against learning rate"
     return Figure(f"{measure}_by_rate", draw, caption, alt, Table.of(records), theme, title)
 
 
+def _record(label: str, point: AtRate, measure: str) -> dict:
+    values = {measure: point.mean, "smallest": point.low, "largest": point.high}
+    return {
+        "method": label,
+        "learning_rate": point.rate,
+        **{name: None if math.isnan(value) else value for name, value in values.items()},
+        "seeds": point.seeds,
+        "diverged": point.diverged,
+    }
+
+
+def _alt(
+    by_label: dict[str, list[AtRate]],
+    best: dict[str, AtRate],
+    shared: float | None,
+    measure: str,
+    words: str,
+) -> str:
+    """State the best learning rates, diverged runs and best rates at a range end."""
+    tried = {label: p for label, p in best.items() if len(by_label[label]) > 1}
+    alone = {label: p for label, p in best.items() if label not in tried}
+    lost = [
+        f"{shown(label)} at {p.rate:g}" for label, of in by_label.items() for p in of if p.diverged
+    ]
+    at_edge = [shown(label) for label, p in best.items() if _at_edge(p, by_label[label])]
+    parts = [
+        f"{words} is best at these learning rates: {_findings(tried, measure)}." if tried else "",
+        f"Run at one learning rate alone: {_findings(alone, measure)}." if alone else "",
+        "" if best else f"{words} by learning rate: 0 runs ended.",
+        "" if shared is None else f"The best for all together is {shared:g}.",
+        f"Diverged, a cross at the edge: {', '.join(lost)}." if lost else "",
+        f"At the edge of what was tried: {', '.join(at_edge)}." if at_edge else "",
+    ]
+    return " ".join(filter(None, parts))
+
+
 def _findings(best: dict[str, AtRate], measure: str) -> str:
     return "; ".join(
-        f"{shown(label)} {written(p.mean, measure)} at {p.rate:g} ({p.seeds} seed{'s' if p.seeds > 1 else ''})"
+        f"{shown(label)} {value_text(p.mean, measure)} at {p.rate:g} ({p.seeds}"
+        f" seed{'s' if p.seeds > 1 else ''})"
         for label, p in best.items()
     )
 

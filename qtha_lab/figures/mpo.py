@@ -18,8 +18,12 @@ from qtha_lab.figures.machinery.table import Table
 
 
 def _example() -> dict:
-    return {"in_dims": (6, 4, 4, 2), "out_dims": (4, 2, 2, 1), "bonds": (3, 8, 2),
-            "entropies": (0.92, 1.71, 0.33)}  # fmt: skip
+    return {
+        "in_dims": (6, 4, 4, 2),
+        "out_dims": (4, 2, 2, 1),
+        "bonds": (3, 8, 2),
+        "entropies": (0.92, 1.71, 0.33),
+    }
 
 
 @figure_function(example=_example)
@@ -44,15 +48,17 @@ def mpo_diagram(
 
     Example:
         >>> mpo_diagram((2, 2), (2, 2), (2,)).alt
-        'MPO of 2 cores for a 4 × 4 matrix: bonds 2 (largest useful: 4), 16 parameters against 16 dense.'
+        'MPO of 2 cores for a 4 × 4 matrix: bonds 2 (largest useful: 4), 16 parameters against
+        16 dense.'
     """
     n = len(in_dims)
     if len(out_dims) != n or len(bonds) != n - 1:
         raise Refusal(
-            f"{n} in_dims need {n} out_dims and {n - 1} bonds, not {len(out_dims)} and {len(bonds)}"
+            f"{n} in_dims must have {n} out_dims and {n - 1} bonds, got {len(out_dims)} and"
+            f" {len(bonds)}."
         )
     if entropies is not None and len(entropies) != len(bonds):
-        raise Refusal(f"{len(bonds)} bonds need {len(bonds)} entropies, not {len(entropies)}")
+        raise Refusal(f"entropies must be one per bond ({len(bonds)}), got {len(entropies)}.")
     useful = largest_bonds(in_dims, out_dims)
     rows, columns = math.prod(out_dims), math.prod(in_dims)
     alt = (
@@ -62,9 +68,9 @@ def mpo_diagram(
     )
     below = "; below each, its entanglement entropy in bits" if entropies is not None else ""
     caption = (
-        "A circle is a core; the numbers are sizes: legs up carry the output, legs down the input, lines "
-        f"between cores the bonds, thicker with the logarithm of their dimension{below}. Sizes say what an "
-        "operator can hold, not what it does hold."
+        "A circle is a core; the numbers are sizes: legs up carry the output, legs down the input,"
+        f" lines between cores the bonds, thicker with the logarithm of their dimension{below}."
+        " Sizes say what an operator can hold, not what it does hold."
     )
     table = Table(
         ("bond", "bond_dim", "max_bond", "entropy_bits"),
@@ -115,9 +121,12 @@ def _list(numbers: Sequence[int]) -> str:
 
 
 def _draw(
-    in_dims: Sequence[int], out_dims: Sequence[int], bonds: Sequence[int],
-    entropies: Sequence[float] | None, page_style: PageStyle,
-) -> Unchecked:  # fmt: skip
+    in_dims: Sequence[int],
+    out_dims: Sequence[int],
+    bonds: Sequence[int],
+    entropies: Sequence[float] | None,
+    page_style: PageStyle,
+) -> Unchecked:
     canvas = Canvas(page_style)
     gap = min(page_style.width / len(in_dims), 12 * page_style.font)
     left = (page_style.width - gap * (len(in_dims) - 1)) / 2

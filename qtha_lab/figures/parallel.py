@@ -17,8 +17,8 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
-from qtha_lab.figures.scatter import RunValues
+from qtha_lab.figures.machinery.table import Table, value_text
+from qtha_lab.figures.scatter import RunPoint
 
 PALE = 0.12
 LEVELS = 5  # of colour
@@ -58,7 +58,7 @@ def _example() -> dict:
 
 @figure_function(example=_example)
 def parallel_coordinates(
-    runs: Sequence[RunValues],
+    runs: Sequence[RunPoint],
     axes: Sequence[str],
     measure: str = "eval_loss",
     brushed: Collection[str] = (),
@@ -74,7 +74,8 @@ def parallel_coordinates(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> runs = [{"id": str(n), "label": "lora", "values": {"r": n, "eval_loss": 5.0 - n}} for n in (1, 2)]
+        >>> values = [{"r": n, "eval_loss": 5.0 - n} for n in (1, 2)]
+        >>> runs = [{"id": str(v["r"]), "label": "lora", "values": v} for v in values]
         >>> parallel_coordinates(runs, ["r"]).alt
         '2 runs over r: evaluation loss is best, 3.000, for lora with r 2.'
     """
@@ -89,14 +90,18 @@ def parallel_coordinates(
         pick = min if lower else max
         best = pick(chosen, key=lambda run: run["values"][measure])
         settings = ", ".join(
-            f"{labels.label_of(name).words} {written(best['values'].get(name))}" for name in axes
+            f"{labels.label_of(name).words} {value_text(best['values'].get(name))}" for name in axes
         )
         among = f"of {len(chosen)} brushed ones, " if len(chosen) < len(complete) else ""
-        alt += f": {among}{words} is best, {written(best['values'][measure], measure)}, for {best['label']} with {settings}"
+        alt += (
+            f": {among}{words} is best, {value_text(best['values'][measure], measure)}, for"
+            f" {best['label']} with {settings}"
+        )
     caption = (
-        f"Each line is a run through its settings to its {words}, the redder and thicker the better; each axis has "
-        "its own scale, and runs of the same setting stand a little apart. Settings that were not varied together "
-        "cannot be told apart here, and lines that cross between two axes say nothing of axes further away."
+        f"Each line is a run through its settings to its {words}, the redder and thicker the"
+        " better; each axis has its own scale, and runs of the same setting stand a little apart."
+        " Settings that were not varied together cannot be told apart here, and lines that cross"
+        " between two axes say nothing of axes further away."
     )
     records = [
         {"run": run["id"], "method": run["label"]}
@@ -127,6 +132,10 @@ def scale(name: str, values: Sequence[Any]) -> Scale:
         return Scale(
             name, heights, [(height, str(word)) for word, height in heights.items()], high=last
         )
+    return _number_scale(name, list(map(float, numbers)))
+
+
+def _number_scale(name: str, numbers: list[float]) -> Scale:
     log = min(numbers) > 0 and max(numbers) >= FAR * min(numbers)
     low, high = (math.log10(f(numbers)) if log else float(f(numbers)) for f in (min, max))
     span = high - low or 1.0
@@ -142,7 +151,7 @@ def _tick(value: float) -> str:
 
 
 def inside(
-    run: RunValues, scales: Mapping[str, Scale], boxes: Mapping[str, Sequence[tuple[float, float]]]
+    run: RunPoint, scales: Mapping[str, Scale], boxes: Mapping[str, Sequence[tuple[float, float]]]
 ) -> bool:
     """Return True if a run passes a box on every axis that has boxes.
 
@@ -165,7 +174,7 @@ def inside(
 
 
 def _draw(
-    runs: list[RunValues], scales: list[Scale], brushed: frozenset[str], page_style: PageStyle
+    runs: list[RunPoint], scales: list[Scale], brushed: frozenset[str], page_style: PageStyle
 ) -> go.Figure:
     figure = go.Figure()
     ranks = _ranks(runs, scales[-1].name)
@@ -205,7 +214,7 @@ def _draw(
     return figure.update_layout(dragmode="select", showlegend=False, margin=margin)
 
 
-def _ranks(runs: Sequence[RunValues], measure: str) -> dict[str, float]:
+def _ranks(runs: Sequence[RunPoint], measure: str) -> dict[str, float]:
     """Return the rank of each run by id: 0 is worst, 1 is best."""
     lower = measure not in MEASURES or MEASURES[measure].better == "lower"
     order = sorted(runs, key=lambda run: run["values"][measure], reverse=lower)
@@ -213,7 +222,7 @@ def _ranks(runs: Sequence[RunValues], measure: str) -> dict[str, float]:
 
 
 def _lines(
-    runs: list[RunValues],
+    runs: list[RunPoint],
     scales: list[Scale],
     ranks: Mapping[str, float],
     page_style: PageStyle,
@@ -224,24 +233,40 @@ def _lines(
     A better level is redder and thicker.
     """
     points = [
-        (place, _height(run, axis, ranks[run["id"]], place == len(scales) - 1), run["id"],
-         f"{run['label']}, {labels.label_of(axis.name).words} {written(run['values'].get(axis.name))}")
-        if axis else (None,) * 4
+        (
+            (
+                place,
+                _height(run, axis, ranks[run["id"]], place == len(scales) - 1),
+                run["id"],
+                (
+                    f"{run['label']}, {labels.label_of(axis.name).words}"
+                    f" {value_text(run['values'].get(axis.name))}"
+                ),
+            )
+            if axis
+            else (None,) * 4
+        )
         for run in runs
         for place, axis in enumerate((*scales, None))
-    ]  # fmt: skip
+    ]
     x, y, ids, words = zip(*points, strict=True) if points else ((),) * 4
     share = level / (LEVELS - 1)
     color = themes.mix(themes.VERMILLION, themes.GREY, share)
     line = {"color": color, "width": (0.5 + 0.6 * share) * page_style.line}
     return go.Scatter(
-        x=x, y=y, customdata=ids, text=words, mode="lines+markers", line=line,
+        x=x,
+        y=y,
+        customdata=ids,
+        text=words,
+        mode="lines+markers",
+        line=line,
         marker={"size": 0.6 * page_style.marker, "color": color, "symbol": "circle"},
-        hovertemplate="%{text}<br>%{customdata}<extra></extra>", showlegend=False,
-    )  # fmt: skip
+        hovertemplate="%{text}<br>%{customdata}<extra></extra>",
+        showlegend=False,
+    )
 
 
-def _height(run: RunValues, axis: Scale, rank: float, is_result: bool) -> float | None:
+def _height(run: RunPoint, axis: Scale, rank: float, is_result: bool) -> float | None:
     """Return the height of a run on an axis, higher for better results."""
     height = axis.heights.get(run["values"].get(axis.name))
     if height is None or is_result:
@@ -322,11 +347,18 @@ def _upright(
         if turned:
             tick = _cut(tick, share * page_style.text_width(tick, page_style.small), page_style)
         figure.add_annotation(
-            x=place, y=height, text=tick, showarrow=False, font={"size": page_style.small},
-            borderpad=1, xanchor="right" if place == 0 else "left", bgcolor=page_style.inks.paper,
+            x=place,
+            y=height,
+            text=tick,
+            showarrow=False,
+            font={"size": page_style.small},
+            borderpad=1,
+            xanchor="right" if place == 0 else "left",
+            bgcolor=page_style.inks.paper,
             xshift=(-0.5 if place == 0 else 0.5) * page_style.font,
-            textangle=-90 if turned else 0, yanchor=anchor if turned else "middle",
-        )  # fmt: skip
+            textangle=-90 if turned else 0,
+            yanchor=anchor if turned else "middle",
+        )
 
 
 def _cut(text: str, room: float, page_style: PageStyle) -> str:

@@ -16,7 +16,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 BARS = {
     "range": ("bars from the smallest to the largest", ("smallest", "largest")),
@@ -25,7 +25,10 @@ BARS = {
         ("low", "high"),
     ),
     "paired": (
-        "bars of the interval of the paired difference to {reference} over seeds and rows, drawn around each mean",
+        (
+            "bars of the interval of the paired difference to {reference} over seeds and rows,"
+            " drawn around each mean"
+        ),
         ("low", "high"),
     ),
 }
@@ -45,11 +48,12 @@ class Point(TypedDict):
 
 def _example() -> dict:
     rows = [
-        ("lora(r=8)", 30720, 4.122, 4.084, 4.146), ("lora(r=2)", 7680, 4.152, 4.124, 4.179),
+        ("lora(r=8)", 30720, 4.122, 4.084, 4.146),
+        ("lora(r=2)", 7680, 4.152, 4.124, 4.179),
         ("qtha(r=4,waist=16,bond_dim=3)", 6900, 4.236, 4.197, 4.264),
         ("qtha(r=4,waist=16,bond_dim=3,init=balanced)", 6900, 4.204, 4.165, 4.235),
         ("ia3", 1152, 4.301, 4.280, 4.322),
-    ]  # fmt: skip
+    ]
     names = ("label", "cost", "quality", "quality_low", "quality_high")
     return {"points": [dict(zip(names, row, strict=True)) for row in rows]}
 
@@ -78,12 +82,13 @@ def pareto(
         theme: "light", "dark" or "page".
 
     Example:
-        >>> few, many = {"label": "a", "cost": 10, "quality": 3.0}, {"label": "b", "cost": 99, "quality": 3.5}
+        >>> few = {"label": "a", "cost": 10, "quality": 3.0}
+        >>> many = {"label": "b", "cost": 99, "quality": 3.5}
         >>> pareto([few, many]).alt
         'Of 2 methods 1 is not beaten in both evaluation loss and trainable parameters: a (10, 3).'
     """
     if bars not in BARS:
-        raise Refusal(f"bars must be one of {', '.join(BARS)}, not {bars!r}")
+        raise Refusal(f"bars must be one of {', '.join(BARS)}, got {bars!r}.")
     of_bars, ends = BARS[bars]
     of_bars = of_bars.format(reference=reference)
     points = list(points)
@@ -91,15 +96,19 @@ def pareto(
         lower_is_better = quality not in MEASURES or MEASURES[quality].better == "lower"
     best = front(points, lower_is_better)
     winners = "; ".join(
-        f"{p['label']} ({written(p['cost'])}, {written(p['quality'])})" for p in best
+        f"{p['label']} ({value_text(p['cost'])}, {value_text(p['quality'])})" for p in best
     )
     good, dear = labels.label_of(quality).words, labels.label_of(cost).words
     title = f"{_capital(good)} against {dear}"
     verb = "is" if len(best) == 1 else "are"
-    alt = f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}: {winners}."
+    alt = (
+        f"Of {len(points)} methods {len(best)} {verb} not beaten in both {good} and {dear}:"
+        f" {winners}."
+    )
     caption = (
-        f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with {of_bars}. "
-        f"The dotted line joins the methods that no other beats in both; {_OVERLAP[bars == 'paired']}"
+        f"{_capital(labels.axis(quality))} against {labels.axis(cost)}, means over the seeds with"
+        f" {of_bars}. The dotted line joins the methods that no other beats in both;"
+        f" {_OVERLAP[bars == 'paired']}"
     )
     if _is_log([p["cost"] for p in points]):
         caption += " The axis of the cost is logarithmic."
@@ -127,8 +136,8 @@ def front(points: Sequence[Point], lower_is_better: bool = True) -> list[Point]:
     A point dominates another if it is at least as good in both values and better in one.
 
     Example:
-        >>> points = [{"label": "a", "cost": 2, "quality": 3.0}, {"label": "b", "cost": 1, "quality": 4.0},
-        ...           {"label": "c", "cost": 2, "quality": 5.0}]
+        >>> values = {"a": (2, 3.0), "b": (1, 4.0), "c": (2, 5.0)}
+        >>> points = [{"label": n, "cost": c, "quality": q} for n, (c, q) in values.items()]
         >>> [point["label"] for point in front(points)]
         ['b', 'a']
     """
@@ -194,6 +203,10 @@ def _bar(
     if low is None or high is None:
         return None
     return {
-        "type": "data", "symmetric": False, "thickness": 0.7 * page_style.line, "width": 0.6 * page_style.marker,
-        "array": [high - value], "arrayminus": [value - low],
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "thickness": 0.7 * page_style.line,
+        "width": 0.6 * page_style.marker,
+        "array": [high - value],
+        "arrayminus": [value - low],
+    }

@@ -8,13 +8,13 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
-from qtha_lab.figures.machinery.by_size import Sized, draw, ends
+from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, ends
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
 
-class Run(TypedDict):
+class QuantisedRun(TypedDict):
     """Perplexity of a model with one seed; `bits` is None without quantisation."""
 
     label: str
@@ -24,7 +24,8 @@ class Run(TypedDict):
 
 
 def _example() -> dict:
-    means = {("rounded", 2): 310.0, ("rounded", 3): 92.0, ("rounded", 4): 72.0, ("learned", 2): 150.0,
+    means = {("rounded", 2): 310.0, ("rounded", 3): 92.0, ("rounded", 4): 72.0, ("learned",
+    2): 150.0,
              ("learned", 3): 79.0, ("learned", 4): 68.0, ("whole", None): 64.0}  # fmt: skip
     return {
         "runs": [
@@ -36,7 +37,7 @@ def _example() -> dict:
 
 
 @figure_function(example=_example)
-def perplexity_by_bits(runs: Sequence[Run], theme: str = "light") -> Figure:
+def perplexity_by_bits(runs: Sequence[QuantisedRun], theme: str = "light") -> Figure:
     """Plot perplexity against the number of bits.
 
     Args:
@@ -51,10 +52,11 @@ def perplexity_by_bits(runs: Sequence[Run], theme: str = "light") -> Figure:
     points = [Sized(r["label"], r["bits"], r["seed"], r["perplexity"]) for r in runs]
     alt = f"Perplexity at the most bits, mean over seeds: {ends(points)}."
     caption = (
-        "Perplexity against the bits of a weight: means over seeds as lines, a dot for every seed; a base that is not "
-        "rounded is a line across. Does not show the bits of scales, of outliers and of inputs."
+        "Perplexity against the bits of a weight: means over seeds as lines, a dot for every seed;"
+        " a base that is not rounded is a line across. Does not show the bits of scales, of"
+        " outliers and of inputs."
     )
-    drawn = functools.partial(draw, points, "bits", "perplexity", log=True)
+    drawn = functools.partial(draw_by_size, points, "bits", "perplexity", log=True)
     records = [dict(run) for run in runs]
     title = "Perplexity at few bits"
     return Figure("perplexity_by_bits", drawn, caption, alt, Table.of(records), theme, title)

@@ -7,13 +7,13 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
-from qtha_lab.figures.machinery.by_size import Sized, draw, ends
+from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, ends
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
 
-class Run(TypedDict):
+class QubitBudgetRun(TypedDict):
     """Test accuracy of a method with one seed; `n_qubits` is None without qubits."""
 
     label: str
@@ -23,7 +23,8 @@ class Run(TypedDict):
 
 
 def _example() -> dict:
-    means = {("network", 2): 0.71, ("network", 4): 0.83, ("network", 8): 0.86, ("components", 2): 0.66,
+    means = {("network", 2): 0.71, ("network", 4): 0.83, ("network", 8): 0.86, ("components",
+    2): 0.66,
              ("components", 4): 0.81, ("components", 8): 0.84, ("linear", None): 0.88}  # fmt: skip
     return {
         "runs": [
@@ -35,7 +36,7 @@ def _example() -> dict:
 
 
 @figure_function(example=_example)
-def qubit_budget(runs: Sequence[Run], theme: str = "light") -> Figure:
+def qubit_budget(runs: Sequence[QubitBudgetRun], theme: str = "light") -> Figure:
     """Plot test accuracy against the number of qubits.
 
     Args:
@@ -50,11 +51,11 @@ def qubit_budget(runs: Sequence[Run], theme: str = "light") -> Figure:
     points = [Sized(r["label"], r["n_qubits"], r["seed"], r["test_accuracy"]) for r in runs]
     alt = f"Test accuracy at the most qubits, mean over seeds: {ends(points)}."
     caption = (
-        "Test accuracy against the number of qubits: means over seeds as lines, a dot for every seed; a method without "
-        "qubits is a line across. A line that is flat from few qubits on needs no more of them. Does not show what other "
-        "parts of a method grow with its qubits."
+        "Test accuracy against the number of qubits: means over seeds as lines, a dot for every"
+        " seed; a method without qubits is a line across. A line that is flat from few qubits on"
+        " needs no more of them. Does not show what other parts of a method grow with its qubits."
     )
     records = [dict(run) for run in runs]
-    drawn = functools.partial(draw, points, "n_qubits", "test_accuracy")
+    drawn = functools.partial(draw_by_size, points, "n_qubits", "test_accuracy")
     title = "Accuracy at a budget of qubits"
     return Figure("qubit_budget", drawn, caption, alt, Table.of(records), theme, title)

@@ -151,10 +151,16 @@ def _heat_map(
     hover_names = np.repeat([[name] for name in names], period, axis=0)
     bar = page_style.colorbar("", {"nticks": 5})
     heat = go.Heatmap(
-        x=layers, z=strips, colorscale="Cividis", colorbar=bar, zmin=0, zmax=limit or np.nanmax(grid, initial=1), hoverongaps=False,
+        x=layers,
+        z=strips,
+        colorscale="Cividis",
+        colorbar=bar,
+        zmin=0,
+        zmax=limit or np.nanmax(grid, initial=1),
+        hoverongaps=False,
         customdata=np.broadcast_to(hover_names, strips.shape),
         hovertemplate="%{customdata}<br>%{x}: %{z:.3g}<extra></extra>",
-    )  # fmt: skip
+    )
     figure = go.Figure(heat)
     for number, name in enumerate(names):
         text = {

@@ -15,12 +15,12 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 PALE = 0.15
 
 
-class RunValues(TypedDict):
+class RunPoint(TypedDict):
     """One run with its label, settings and measurements by name."""
 
     id: str
@@ -30,22 +30,27 @@ class RunValues(TypedDict):
 
 def _example() -> dict:
     rows = [
-        ("lora(r=8)", 30720, (4.122, 4.084, 4.146)), ("lora(r=2)", 7680, (4.152, 4.124, 4.179)),
-        ("qtha(r=4)", 6900, (4.236, 4.197, 4.264)), ("ia3", 1152, (4.301, 4.280, 4.322)),
-    ]  # fmt: skip
+        ("lora(r=8)", 30720, (4.122, 4.084, 4.146)),
+        ("lora(r=2)", 7680, (4.152, 4.124, 4.179)),
+        ("qtha(r=4)", 6900, (4.236, 4.197, 4.264)),
+        ("ia3", 1152, (4.301, 4.280, 4.322)),
+    ]
     return {
         "runs": [
-            {"id": f"{label}-{seed}", "label": label,
-             "values": {"trainable_parameters": size, "eval_loss": loss}}
+            {
+                "id": f"{label}-{seed}",
+                "label": label,
+                "values": {"trainable_parameters": size, "eval_loss": loss},
+            }
             for label, size, losses in rows
             for seed, loss in enumerate(losses)
         ]
-    }  # fmt: skip
+    }
 
 
 @figure_function(example=_example)
 def run_scatter(
-    runs: Sequence[RunValues],
+    runs: Sequence[RunPoint],
     x: str = "trainable_parameters",
     y: str = "eval_loss",
     log_x: bool = False,
@@ -68,7 +73,8 @@ def run_scatter(
         >>> a = {"id": "1", "label": "a", "values": {"trainable_parameters": 10, "eval_loss": 3.0}}
         >>> b = {"id": "2", "label": "b", "values": {"trainable_parameters": 99, "eval_loss": 3.5}}
         >>> run_scatter([a, b]).alt
-        'Evaluation loss against trainable parameters of 2 runs; 1 is not beaten in both: a (10, 3.000).'
+        'Evaluation loss against trainable parameters of 2 runs; 1 is not beaten in both:
+        a (10, 3.000).'
     """
     complete = [run for run in runs if None not in (run["values"].get(x), run["values"].get(y))]
     best = unbeaten(complete, x, y)
@@ -77,17 +83,17 @@ def run_scatter(
     alt = f"{title} of {len(complete)} run{'s' if len(complete) != 1 else ''}"
     if best:
         names = "; ".join(
-            f"{run['label']} ({written(run['values'][x], x)}, {written(run['values'][y], y)})"
+            f"{run['label']} ({value_text(run['values'][x], x)}, {value_text(run['values'][y], y)})"
             for run in best[:6]
         )
         alt += f"; {len(best)} {'is' if len(best) == 1 else 'are'} not beaten in both: {names}"
     alt += "." if len(best) <= 6 else ", …."
-    caption = (
-        f"{title}, a symbol per run and a colour per method. "
-        + ("The dotted line joins the runs that no other beats in both; it is drawn through single runs, so luck "
-           "of a seed is on it too." if best else
-           "No front is drawn, since one of the two is no measure that has a better end.")
-    )  # fmt: skip
+    caption = f"{title}, a symbol per run and a colour per method. " + (
+        "The dotted line joins the runs that no other beats in both; it is drawn through single"
+        " runs, so luck of a seed is on it too."
+        if best
+        else "No front is drawn, since one of the two is no measure that has a better end."
+    )
     records = [
         {"run": run["id"], "method": run["label"], x: run["values"][x], y: run["values"][y]}
         for run in complete
@@ -98,7 +104,7 @@ def run_scatter(
     return Figure(f"{y}_against_{x}", draw, caption, alt, Table.of(records), theme, title)
 
 
-def unbeaten(runs: Sequence[RunValues], x: str, y: str) -> list[RunValues]:
+def unbeaten(runs: Sequence[RunPoint], x: str, y: str) -> list[RunPoint]:
     """Return the runs that no other run dominates in both measurements, by rising x.
 
     Args:
@@ -110,10 +116,10 @@ def unbeaten(runs: Sequence[RunValues], x: str, y: str) -> list[RunValues]:
         return []
     signs = [1 if MEASURES[name].better == "lower" else -1 for name in (x, y)]
 
-    def costs(run: RunValues) -> tuple[float, float]:
+    def costs(run: RunPoint) -> tuple[float, float]:
         return signs[0] * run["values"][x], signs[1] * run["values"][y]
 
-    front: list[RunValues] = []
+    front: list[RunPoint] = []
     for run in sorted(runs, key=costs):
         if not front or costs(run)[1] < costs(front[-1])[1] or costs(run) == costs(front[-1]):
             front.append(run)
@@ -121,14 +127,20 @@ def unbeaten(runs: Sequence[RunValues], x: str, y: str) -> list[RunValues]:
 
 
 def _draw(
-    runs: list[RunValues], best: list[RunValues], page_style: PageStyle, *, x: str, y: str,
-    logs: tuple[bool, bool], brushed: frozenset[str],
-) -> go.Figure:  # fmt: skip
+    runs: list[RunPoint],
+    best: list[RunPoint],
+    page_style: PageStyle,
+    *,
+    x: str,
+    y: str,
+    logs: tuple[bool, bool],
+    brushed: frozenset[str],
+) -> go.Figure:
     figure = go.Figure()
     along, up = ([run["values"][name] for run in best] for name in (x, y))
     line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
     figure.add_scatter(x=along, y=up, mode="lines", line=line, showlegend=False, hoverinfo="skip")
-    by_label: dict[str, list[RunValues]] = {}
+    by_label: dict[str, list[RunPoint]] = {}
     for run in runs:
         by_label.setdefault(run["label"], []).append(run)
     styles = themes.distinct_styles(by_label)
@@ -151,9 +163,13 @@ def _axis(values: list[Any], log: bool) -> dict:
 
 
 def _symbols(
-    label: str, members: list[RunValues], names: tuple[str, str], style: dict, page_style: PageStyle,
+    label: str,
+    members: list[RunPoint],
+    names: tuple[str, str],
+    style: dict,
+    page_style: PageStyle,
     brushed: frozenset[str],
-) -> go.Scatter:  # fmt: skip
+) -> go.Scatter:
     along, up = ([run["values"][name] for run in members] for name in names)
     hover = f"{label} · %{{customdata}}<br>%{{x:,.4g}}, %{{y:.5g}}<extra></extra>"
     if any(isinstance(value, str) for value in along):

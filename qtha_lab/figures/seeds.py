@@ -14,7 +14,7 @@ from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 
 
 def _example() -> dict:
@@ -52,8 +52,8 @@ def seed_spread(
     )
     alt = f"{words[:1].upper()}{words[1:]} of every seed: {findings}."
     caption = (
-        f"{labels.axis(measure)} of every run: a symbol is a seed, the upright stroke the mean. So few "
-        "seeds show how far runs lie apart; they do not prove an order."
+        f"{labels.axis(measure)} of every run: a symbol is a seed, the upright stroke the mean. So"
+        " few seeds show how far runs lie apart; they do not prove an order."
     )
     rows = [
         (label, n, v) for label, numbers in by_label.items() for n, v in enumerate(numbers, start=1)
@@ -69,7 +69,7 @@ def seed_spread(
 def _spread(values: list[float]) -> str:
     count = f"({len(values)} seed{'s' if len(values) > 1 else ''})"
     if len(values) == 1:
-        return f"{written(values[0])} {count}"
+        return f"{value_text(values[0])} {count}"
     return f"{min(values):.4g} to {max(values):.4g}, mean {np.mean(values):.4g} {count}"
 
 

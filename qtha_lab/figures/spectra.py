@@ -53,9 +53,10 @@ def singular_values(
     counts = "; ".join(f"{k} has {above(v)} of {len(v)}" for k, v in sorted_.items())
     alt = f"Singular values of {of}: {counts or 'none'} above 1 % of its largest."
     caption = (
-        f"Singular values of {of}, largest first; the dotted line is 1 % of the largest of all. "
-        "Values under 10⁻⁸ of it are left out. How many are large says how many directions a change has, "
-        "not whether they help. A part of a change that depends on the token, such as a circuit, is in no matrix."
+        f"Singular values of {of}, largest first; the dotted line is 1 % of the largest of all."
+        " Values under 10⁻⁸ of it are left out. How many are large says how many directions a"
+        " change has, not whether they help. A part of a change that depends on the token, such as"
+        " a circuit, is in no matrix."
     )
     rows = [(k, i, s) for k, v in sorted_.items() for i, s in enumerate(v, start=1)]
     table = Table(("method", "index", "singular_value"), rows)
@@ -124,7 +125,7 @@ def spectrum_over_training(
     """
     grid = np.asarray(values, dtype=float)
     if grid.ndim != 2 or len(grid) != len(steps):
-        raise Refusal(f"values must be (steps, index), not {grid.shape} for {len(steps)} steps")
+        raise Refusal(f"values must be (steps, index), got {grid.shape} for {len(steps)} steps.")
     first, last = (above(grid[row]) for row in (0, -1))
     alt = (
         f"Singular values of {of} above 1 % of the largest: "
@@ -148,12 +149,18 @@ def _draw_history(steps: np.ndarray, grid: np.ndarray, page_style: PageStyle) ->
         [None if np.isnan(v) else v for v in row] for row in logs.T.tolist()
     ]  # JSON has no nan
     heat = go.Heatmap(
-        x=steps, y=np.arange(1, grid.shape[1] + 1), z=colors, colorscale="Cividis",
-        customdata=grid.T, hovertemplate="step %{x}, σ%{y} = %{customdata:.3g}<extra></extra>",
+        x=steps,
+        y=np.arange(1, grid.shape[1] + 1),
+        z=colors,
+        colorscale="Cividis",
+        customdata=grid.T,
+        hovertemplate="step %{x}, σ%{y} = %{customdata:.3g}<extra></extra>",
         colorbar=page_style.colorbar("σ", ticks.log_colors(low, largest)),
-    )  # fmt: skip
+    )
     figure = go.Figure(heat)
     figure.update_xaxes(title_text=labels.axis("step"), showgrid=False)
     whole = {"tick0": 1, "dtick": -(-grid.shape[1] // 8)}  # an index is a whole number
-    figure.update_yaxes(title_text=labels.axis("index"), showgrid=False, autorange="reversed", **whole)  # fmt: skip
+    figure.update_yaxes(
+        title_text=labels.axis("index"), showgrid=False, autorange="reversed", **whole
+    )
     return figure

@@ -67,9 +67,10 @@ def updates_side_by_side(
         or "0 recorded yet"
     )
     caption = (
-        f"Singular values of {of} over training, one line each, the largest in the fullest colour; zeros are "
-        "left out. All panels share one scale. How large a value is does not say whether it helps, and a part "
-        "of the update that depends on the token is not in a matrix at all."
+        f"Singular values of {of} over training, one line each, the largest in the fullest colour;"
+        " zeros are left out. All panels share one scale. How large a value is does not say"
+        " whether it helps, and a part of the update that depends on the token is not in a matrix"
+        " at all."
     )
     rows = [
         (label, s, i, v)
@@ -103,10 +104,12 @@ def _draw(
             color = themes.faint(style["color"], round(share, 3))
             hover = f"{shown(label)}<br>step %{{x}}: σ{index + 1} = %{{y:.3g}}<extra></extra>"
             traces.append({
-                "type": "scatter", "mode": "lines+markers" if len(steps) <= MARKED else "lines", **place,
+                "type": "scatter", "mode": "lines+markers" if len(steps) <= MARKED else "lines",
+                **place,
                 "x": steps, "y": np.where(line > floors[label], line, np.nan),
                 "line": {"color": color, "dash": style["dash"], "width": page_style.line},
-                "marker": {"color": color, "symbol": style["symbol"], "size": 0.6 * page_style.marker},
+                "marker": {"color": color, "symbol": style["symbol"],
+                "size": 0.6 * page_style.marker},
                 "hovertemplate": hover,
             })  # fmt: skip
     values_above = [v for k, (_, values) in histories.items() for v in values.flat if v > floors[k]]

@@ -8,13 +8,13 @@ import functools
 from collections.abc import Sequence
 from typing import TypedDict
 
-from qtha_lab.figures.machinery.by_size import Sized, draw, ends
+from qtha_lab.figures.machinery.by_size import Sized, draw_by_size, ends
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table
 
 
-class Start(TypedDict):
+class TargetSteps(TypedDict):
     """Median steps that graphs of a size need from one initialisation, with one seed."""
 
     label: str
@@ -24,8 +24,14 @@ class Start(TypedDict):
 
 
 def _example() -> dict:
-    means = {("uniform", 8): 42, ("uniform", 10): 49, ("table", 8): 19, ("table", 10): 22, ("network", 8): 20,
-             ("network", 10): 22}  # fmt: skip
+    means = {
+        ("uniform", 8): 42,
+        ("uniform", 10): 49,
+        ("table", 8): 19,
+        ("table", 10): 22,
+        ("network", 8): 20,
+        ("network", 10): 22,
+    }
     return {
         "starts": [
             {"label": label, "n_nodes": n, "seed": seed, "steps_to_target": mean + lift}
@@ -36,7 +42,7 @@ def _example() -> dict:
 
 
 @figure_function(example=_example)
-def steps_to_target(starts: Sequence[Start], theme: str = "light") -> Figure:
+def steps_to_target(starts: Sequence[TargetSteps], theme: str = "light") -> Figure:
     """Plot the steps to the target against the nodes of a graph.
 
     Args:
@@ -51,11 +57,11 @@ def steps_to_target(starts: Sequence[Start], theme: str = "light") -> Figure:
     points = [Sized(s["label"], s["n_nodes"], s["seed"], s["steps_to_target"]) for s in starts]
     alt = f"Steps to the target at the most nodes, mean over seeds: {ends(points)}."
     caption = (
-        "Steps until a graph is cut to the target, the median over graphs that nothing was learnt on: means over seeds as "
-        "lines, a dot for every seed. A start whose line stays low was learnt on smaller graphs and carries over. Does not "
-        "show what the learning took."
+        "Steps until a graph is cut to the target, the median over graphs that nothing was learnt"
+        " on: means over seeds as lines, a dot for every seed. A start whose line stays low was"
+        " learnt on smaller graphs and carries over. Does not show what the learning took."
     )
-    drawn = functools.partial(draw, points, "n_nodes", "steps_to_target")
+    drawn = functools.partial(draw_by_size, points, "n_nodes", "steps_to_target")
     records = [dict(start) for start in starts]
     title = "Steps to the target at unseen sizes"
     return Figure("steps_to_target", drawn, caption, alt, Table.of(records), theme, title)

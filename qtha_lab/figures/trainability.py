@@ -32,10 +32,12 @@ def _example() -> dict:
     points = [
         {"ansatz": name, "n_qubits": n, "n_layers": layers, "variance": 0.4 * rate**-n + floor}
         for name, layers, rate, floor in (
-            ("two_design", 8, 2.0, 0), ("qtha", 1, 1.2, 0.02), ("qtha", 4, 1.6, 0.001)
+            ("two_design", 8, 2.0, 0),
+            ("qtha", 1, 1.2, 0.02),
+            ("qtha", 4, 1.6, 0.001),
         )
         for n in (2, 4, 6, 8, 10)
-    ]  # fmt: skip
+    ]
     return {"points": points}
 
 
@@ -48,21 +50,22 @@ def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figur
         theme: "light", "dark" or "page".
 
     Example:
-        >>> sizes = [{"ansatz": "a", "n_qubits": n, "n_layers": 1, "variance": 2.0**-n} for n in (2, 4)]
+        >>> size = {"ansatz": "a", "n_layers": 1}
+        >>> sizes = [size | {"n_qubits": n, "variance": 2.0**-n} for n in (2, 4)]
         >>> gradient_variance(sizes).alt
         'Variance of the gradient from 2 to 4 qubits: a, 1 layer: falls 2 times per qubit.'
     """
     points = list(points)
-    lines = group(points)
+    lines = by_line(points)
     sizes = [p["n_qubits"] for p in points]
     findings = (
         "; ".join(f"{label}: {_rate(line)}" for label, line in lines.items()) or "none measured"
     )
     reach = f" from {min(sizes)} to {max(sizes)} qubits" if sizes else ""
     caption = (
-        "Variance of the gradient over random angles against the number of qubits. The thin dotted line falls "
-        "as 2⁻ⁿ, the law of a two-design. A variance at random angles says nothing of the gradient at a "
-        "chosen start, nor after training."
+        "Variance of the gradient over random angles against the number of qubits. The thin dotted"
+        " line falls as 2⁻ⁿ, the law of a two-design. A variance at random angles says nothing of"
+        " the gradient at a chosen start, nor after training."
     )
     table = Table.of(
         [{"gradient_variance" if k == "variance" else k: v for k, v in p.items()} for p in points]
@@ -72,7 +75,7 @@ def gradient_variance(points: Sequence[Variance], theme: str = "light") -> Figur
     return Figure("gradient_variance", draw, caption, alt, table, theme)
 
 
-def group(points: Sequence[Variance]) -> dict[str, list[Variance]]:
+def by_line(points: Sequence[Variance]) -> dict[str, list[Variance]]:
     """Group the points by line label, from few qubits to many."""
     lines: dict[str, list[Variance]] = {}
     for point in sorted(points, key=lambda p: p["n_qubits"]):
@@ -88,7 +91,8 @@ def fall(line: Sequence[Variance]) -> float | None:
     The factor comes from a linear fit of its logarithm.
 
     Example:
-        >>> line = [{"ansatz": "a", "n_qubits": n, "n_layers": 1, "variance": 2.0**-n} for n in (2, 4, 6)]
+        >>> size = {"ansatz": "a", "n_layers": 1}
+        >>> line = [size | {"n_qubits": n, "variance": 2.0**-n} for n in (2, 4, 6)]
         >>> round(fall(line), 6)
         2.0
     """

@@ -70,8 +70,9 @@ def truncation_error(
         f"{dense_parameters:,}."
     )
     caption = (
-        "‖W − MPO‖ / ‖W‖ (Frobenius) as the bonds grow; the dotted line is the size of the dense matrix. "
-        "A small share of the norm may hold what a model needs, so the error does not show what is lost."
+        "‖W − MPO‖ / ‖W‖ (Frobenius) as the bonds grow; the dotted line is the size of the dense"
+        " matrix. A small share of the norm may hold what a model needs, so the error does not show"
+        " what is lost."
     )
     rows = [(label, n, e) for label, points in rising.items() for n, e in points]
     rows += [(CHOSEN, *chosen)] if chosen else []
@@ -109,7 +110,11 @@ def _draw(
             "mode": "markers", "marker": ring, "hovertemplate": hover,
         })  # fmt: skip
     line = {"dash": "dot", "width": 0.7 * page_style.line, "color": page_style.inks.text}
-    counts = [dense, *(n for points in curves.values() for n, _ in points), *([chosen[0]] if chosen else [])]  # fmt: skip
+    counts = [
+        dense,
+        *(n for points in curves.values() for n, _ in points),
+        *([chosen[0]] if chosen else []),
+    ]
     along = {
         "title": {"text": labels.axis("parameters")},
         **ticks.log_axis(counts, ticks.thousands),

@@ -34,13 +34,13 @@ notebook. There, an exercise consists of the following parts, in this order:
     check("1.2", stable_rank)             and then hint("1.2") and solution("1.2"), a cell each
 """
 
-from qtha_lab.lessons.answers import Verdict, check, hint, solution
+from qtha_lab.lessons.answers import AnswerResult, check, hint, solution
 from qtha_lab.lessons.registry import Exercise, exercise, exercises, get
 from qtha_lab.lessons.statements import page_model, what_to_see
 
 __all__ = [
+    "AnswerResult",
     "Exercise",
-    "Verdict",
     "check",
     "exercise",
     "exercises",

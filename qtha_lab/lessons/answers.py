@@ -19,7 +19,7 @@ SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AnswerResult:
     """Result of grading; `state` is "right", "wrong" or "not attempted"."""
 
     number: str
@@ -58,7 +58,7 @@ class FoldedText:
         return inner
 
 
-def check(number: str, answer: Any) -> Verdict:
+def check(number: str, answer: Any) -> AnswerResult:
     """Grade an answer and explain a wrong one; `...` counts as not attempted.
 
     Raises:
@@ -71,18 +71,20 @@ def check(number: str, answer: Any) -> Verdict:
     exercise = get(number)
     if grading.is_empty(answer):
         todo = "put your answer in place of ... and run both cells again"
-        return Verdict(number, "not attempted", todo)
+        return AnswerResult(number, "not attempted", todo)
     try:
         exercise.grader.check(answer)
     except Exception as error:  # an answer of an unexpected kind must not stop the notebook
-        return Verdict(number, "wrong", _known_reason(exercise, answer) or _reason(number, error))
+        return AnswerResult(
+            number, "wrong", _known_reason(exercise, answer) or _reason(number, error)
+        )
     try:
         exercise.extra_check(answer)
     except grading.WrongAnswer as error:
-        return Verdict(number, "wrong", str(error))
+        return AnswerResult(number, "wrong", str(error))
     except Exception as error:
-        return Verdict(number, "wrong", _reason(number, error))
-    return Verdict(number, "right", exercise.remark)
+        return AnswerResult(number, "wrong", _reason(number, error))
+    return AnswerResult(number, "right", exercise.remark)
 
 
 def _known_reason(exercise: Exercise, answer: Any) -> str | None:

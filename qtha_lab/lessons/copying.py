@@ -3,7 +3,6 @@
 An existing notebook is never overwritten.
 """
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest
-from qtha_lab.core.paths import notebooks_dir
+from qtha_lab.core.optional import require_extra
+from qtha_lab.core.paths import CHECKOUT, PACKAGE, notebooks_dir
 
 FIRST_PAGE = "00_tour.ipynb"
 
@@ -44,7 +44,7 @@ def copy_notebooks(folder: Path) -> Copies:
     """
     shipped = notebooks_dir()
     if folder.exists() and not folder.is_dir():
-        raise Refusal(f"{folder} is a file: notebooks go into a folder")
+        raise Refusal(f"The target of notebooks must be a folder, got the file {folder}.")
     if folder.resolve() in (shipped, shipped.parent):
         return Copies(shipped)
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,13 +70,15 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
     Raises:
         Refusal: If JupyterLab is not installed.
     """
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise Refusal("JupyterLab is not installed: pip install jupyterlab")
+    require_extra("lab", "The workbench", "jupyterlab")
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command.append(
         "--LanguageServerManager.autodetect=False"
     )  # servers of the environment open dialogs
+    places = (PACKAGE / "widgets" / "labextension", CHECKOUT / "widgets" / "labextension")
+    tiles = [str(place) for place in places if place.is_dir()]  # a tile in the launcher
+    command += [f"--LabApp.extra_labextensions_path={tile}" for tile in tiles[:1]]
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

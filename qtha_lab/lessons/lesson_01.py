@@ -36,13 +36,19 @@ exercise(
     hints=(
         "In which space do the columns of a product B A lie?",
         "The columns of a sum lie in the span of the columns of both terms.",
-        "Write the sum as one product: the columns of both B side by side, the rows of both A stacked.",
+        (
+            "Write the sum as one product: the columns of both B side by side, the rows of both A"
+            " stacked."
+        ),
     ),
     solution="largest_rank = 2 + 8",
     mistakes=(
         (
             "largest_rank = 8",
-            "that would need the columns of the smaller update to lie in the span of the larger one's",
+            (
+                "that would need the columns of the smaller update to lie in the span of the larger"
+                " one's"
+            ),
         ),
         (
             "largest_rank = 16",
@@ -73,8 +79,10 @@ exercise(
     answer="two_ranks",
     hints=(
         "Stable rank: the sum of the squares over the largest square.",
-        "Effective rank: make the values sum to 1, take the entropy with the natural logarithm, "
-        "then exp of it.",
+        (
+            "Effective rank: make the values sum to 1, take the entropy with the natural logarithm,"
+            " then exp of it."
+        ),
         "0 · log 0 counts as 0: leave zeros out before the logarithm.",
     ),
     solution="""
@@ -174,8 +182,10 @@ exercise(
             def product_values(B, A):
                 return torch.linalg.svdvals(B) * torch.linalg.svdvals(A)
             """,
-            "singular values of a product are not the products of singular values: "
-            "it matters how the directions of B and A lie to each other",
+            (
+                "singular values of a product are not the products of singular values: "
+                "it matters how the directions of B and A lie to each other"
+            ),
         ),
         (
             """
@@ -200,7 +210,10 @@ exercise(
         _factors, label=lambda B, A: f"B of {tuple(B.shape)} and A of {tuple(A.shape)}"
     ),
     extra_check=_forms_no_product,
-    remark="At r = 8 this is an 8 × 8 decomposition, however large the layer. It is `factored_spectrum`.",
+    remark=(
+        "At r = 8 this is an 8 × 8 decomposition, however large the layer. It is"
+        " `factored_spectrum`."
+    ),
 )
 
 

@@ -14,7 +14,10 @@ exercise(
     hints=(
         "A bond is the rank of a matrix whose rows are all that lies on its left.",
         "Regroup the entry W[j₁ j₂, i₁ i₂] as a matrix of rows (j₁, i₁) and columns (j₂, i₂).",
-        "SWAP sends i₁ i₂ to j₁ j₂ = i₂ i₁: each of the four rows (j₁, i₁) meets a column of its own.",
+        (
+            "SWAP sends i₁ i₂ to j₁ j₂ = i₂ i₁: each of the four rows (j₁, i₁) meets a column of"
+            " its own."
+        ),
     ),
     solution="""
         import torch
@@ -47,7 +50,10 @@ exercise(
     answer="count",
     hints=(
         "How many entries has a tensor with four legs of known sizes?",
-        "A core has four legs: output, right bond, left bond, input. Its entries are their product.",
+        (
+            "A core has four legs: output, right bond, left bond, input. Its entries are their"
+            " product."
+        ),
         "At the two ends the outer bond is 1: put a 1 before and after the bonds.",
     ),
     solution="""
@@ -60,7 +66,10 @@ exercise(
     """,
     mistakes=(
         (
-            "count = lambda in_dims, out_dims, bonds: sum(i * o for i, o in zip(in_dims, out_dims))",
+            (
+                "count = lambda in_dims, out_dims, bonds: sum(i * o for i, o in zip(in_dims,"
+                " out_dims))"
+            ),
             "that counts cores without bonds, as if each were a plain matrix",
         ),
         (
@@ -78,7 +87,9 @@ exercise(
             (((8, 8, 8, 7), (4, 4, 4, 4), (8, 8, 8)), 4576),  # 256 + 2,048 + 2,048 + 224
         ]
     ),
-    remark="The second case is M_A of QTHA on a layer of 3,584 inputs: 4,576 against 917,504 dense.",
+    remark=(
+        "The second case is M_A of QTHA on a layer of 3,584 inputs: 4,576 against 917,504 dense."
+    ),
 )
 
 
@@ -141,7 +152,10 @@ exercise(
     hints=(
         "LoRA: r (in + out) for each of the two layers.",
         "QTHA: P(in → 256) + P(256 → out) + 512 r + 2 r² + 4 r L for each; P is `n_parameters`.",
-        "Factors: 4096 = 8·8·8·8, 1024 = 8·8·4·4, 256 = 4·4·4·4; `mpo.factorise(size, 4)` knows them.",
+        (
+            "Factors: 4096 = 8·8·8·8, 1024 = 8·8·4·4, 256 = 4·4·4·4; `mpo.factorise(size, 4)` knows"
+            " them."
+        ),
     ),
     solution="""
         from qtha_lab.tensor_networks.mpo import MpoShape, factorise
@@ -177,7 +191,9 @@ exercise(
         ),
     ),
     grader=grading.Number(1 - 26240 / 106496, rtol=1e-3),  # 8 (8192 + 5120) = 106,496
-    remark="75.4 %; the circuits hold 512 of 26,240 parameters. The saving is the tensor networks'.",
+    remark=(
+        "75.4 %; the circuits hold 512 of 26,240 parameters. The saving is the tensor networks'."
+    ),
 )
 
 
@@ -219,8 +235,14 @@ exercise(
     answer="best_error",
     hints=(
         "Cut the rows into (o₁, o₂) and the columns into (i₁, i₂): reshape to four axes.",
-        "Bring o₁ and i₁ together, o₂ and i₂ together: permute(0, 2, 1, 3), then reshape to a matrix.",
-        "Eckart and Young: the error is the norm of the singular values beyond `bond`, over that of all.",
+        (
+            "Bring o₁ and i₁ together, o₂ and i₂ together: permute(0, 2, 1, 3), then reshape to a"
+            " matrix."
+        ),
+        (
+            "Eckart and Young: the error is the norm of the singular values beyond `bond`, over"
+            " that of all."
+        ),
     ),
     solution="""
         import torch
@@ -240,7 +262,10 @@ exercise(
                 values = torch.linalg.svdvals(matrix)
                 return float(values[bond:].norm() / values.norm())
             """,
-            "that cuts rows from columns, as LoRA does; a bond cuts one pair of digits from the other",
+            (
+                "that cuts rows from columns, as LoRA does; a bond cuts one pair of digits from the"
+                " other"
+            ),
         ),
         (
             """

@@ -29,7 +29,10 @@ exercise(
         ),
         (
             "mean_z = lambda a, b: np.cos(a) * np.cos(b)",
-            "that is ⟨Z⟩ after two qubits' rotations read as a product; here one qubit is rotated twice",
+            (
+                "that is ⟨Z⟩ after two qubits' rotations read as a product; here one qubit is"
+                " rotated twice"
+            ),
         ),
         (
             "mean_z = lambda a, b: np.cos((a + b) / 2) ** 2",
@@ -75,7 +78,10 @@ exercise(
             "it is 0 and 1 at the right places, but that is the Meyer–Wallach measure of the pair",
         ),
         (
-            "pair_entropy = lambda t: -sum(q * np.log(q) for q in (np.cos(t / 2) ** 2, np.sin(t / 2) ** 2) if q > 0)",
+            (
+                "pair_entropy = lambda t: -sum(q * np.log(q) for q in (np.cos(t / 2) ** 2, np.sin(t"
+                " / 2) ** 2) if q > 0)"
+            ),
             "that is in nats: bits take the logarithm of base 2",
         ),
     ),
@@ -107,8 +113,9 @@ CRZ = _wave(0.1, 0.3, -0.2, 0.25, 0.4), _wave(0, 0, 0, 0, 1), *RY
 SPREAD = 1e-3  # standard error of an expectation value after a million shots
 LOUDEST = 5  # largest error of a gradient, in standard errors of an expectation value
 TOO_NEAR = (
-    f"without noise its values are right; with a standard error of {SPREAD:g} per reading, that of a "
-    f"million shots, the gradient is off by more than {LOUDEST} times as much: the places lie too near"
+    f"without noise its values are right; with a standard error of {SPREAD:g} per reading, that of"
+    f" a million shots, the gradient is off by more than {LOUDEST} times as much: the places lie"
+    " too near"
 )
 
 
@@ -135,7 +142,10 @@ exercise(
     minutes=10,
     answer="gradient_ry",
     hints=(
-        "f(t) = a + b cos t + c sin t. Which difference of two values is a multiple of -b sin t + c cos t?",
+        (
+            "f(t) = a + b cos t + c sin t. Which difference of two values is a multiple of -b sin t"
+            " + c cos t?"
+        ),
         "Evaluate f at t ± π/2: what is cos(t + π/2)?",
         "(f(t + π/2) - f(t - π/2)) / 2. It is exact: no small step is needed.",
     ),
@@ -150,7 +160,10 @@ exercise(
         ),
         (
             "gradient_ry = lambda f, t: (f(t + 0.1) - f(t - 0.1)) / 0.2",
-            "a difference over a small step is close to the derivative but not equal to it; use a large step",
+            (
+                "a difference over a small step is close to the derivative but not equal to it; use"
+                " a large step"
+            ),
         ),
         (
             "gradient_ry = lambda f, t: (f(t + 0.01) - f(t - 0.01)) / 0.02",
@@ -174,10 +187,14 @@ exercise(
     minutes=15,
     answer="gradient_crz",
     hints=(
-        "Shift by s: f(t + s) - f(t - s) = 2 sin(s) · (the derivative's part of frequency 1) "
-        "+ 4 sin(s/2) · (its part of frequency ½). Two such differences, two unknowns.",
-        "With s = π/2 and s = 3π/2: sin is 1 and -1, sin of the half is 1/√2 both times. "
-        "Call the differences D₁ and D₃ and find u, v with u D₁ - v D₃ = derivative.",
+        (
+            "Shift by s: f(t + s) - f(t - s) = 2 sin(s) · (the derivative's part of frequency 1) "
+            "+ 4 sin(s/2) · (its part of frequency ½). Two such differences, two unknowns."
+        ),
+        (
+            "With s = π/2 and s = 3π/2: sin is 1 and -1, sin of the half is 1/√2 both times. "
+            "Call the differences D₁ and D₃ and find u, v with u D₁ - v D₃ = derivative."
+        ),
         "2u + 2v = 1 and 2√2 (u - v) = 1: u = (√2 + 1) / (4√2), v = (√2 - 1) / (4√2).",
     ),
     solution="""
@@ -205,7 +222,9 @@ exercise(
     setup="import numpy as np",
     grader=grading.Function(lambda: _gradients(*CRZ), label=_label, rtol=1e-6),
     extra_check=_survives_shots,
-    remark="Four runs per angle instead of two, for half of QTHA's angles. It holds for RY as well.",
+    remark=(
+        "Four runs per angle instead of two, for half of QTHA's angles. It holds for RY as well."
+    ),
 )
 
 exercise(

@@ -32,8 +32,11 @@ exercise(
         ),
         (
             "largest_ranks = (4, 10, 15)",
-            "well thought: probabilities add up to 1, so they vary in one direction fewer. But the rows "
-            "of the realised change are not centred, and then their constant sum is a direction too",
+            (
+                "well thought: probabilities add up to 1, so they vary in one direction fewer. But"
+                " the rows of the realised change are not centred, and then their constant sum is a"
+                " direction too"
+            ),
         ),
     ),
     grader=grading.WholeNumbers((4, 10, 16)),
@@ -59,7 +62,10 @@ exercise(
     minutes=10,
     answer="nonlinear_share",
     hints=(
-        "A column of ones beside x gives the fit its offset: `np.column_stack([x, np.ones(len(x))])`.",
+        (
+            "A column of ones beside x gives the fit its offset: `np.column_stack([x,"
+            " np.ones(len(x))])`."
+        ),
         "np.linalg.lstsq(x, y, rcond=None)[0] is the matrix W of the best fit x @ W ≈ y.",
         "The share is what is left over: Σ‖y - x W‖² over Σ‖y‖², with the x that has the ones.",
     ),
@@ -102,7 +108,9 @@ exercise(
     ),
     setup="import numpy as np",
     grader=grading.Function(_updates, label=lambda x, y: f"{len(x)} tokens"),
-    remark="In sample it flatters: with as many features as tokens it is 0 whatever the update does.",
+    remark=(
+        "In sample it flatters: with as many features as tokens it is 0 whatever the update does."
+    ),
 )
 
 
@@ -135,8 +143,10 @@ exercise(
     mistakes=(
         (
             "token_dependence = lambda J: J.var()",
-            "`var` takes one mean over all entries; the mean Jacobian has a mean an entry. "
-            "And a share is of something",
+            (
+                "`var` takes one mean over all entries; the mean Jacobian has a mean an entry. "
+                "And a share is of something"
+            ),
         ),
         (
             "token_dependence = lambda J: (J.mean(axis=0) ** 2).sum() / (J**2).sum()",

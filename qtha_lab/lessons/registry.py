@@ -53,13 +53,15 @@ class Exercise:
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.\d+", self.number):
-            raise Refusal(f"an exercise has a number such as '4.2', not {self.number!r}")
+            raise Refusal(f"number must be such as '4.2', got {self.number!r}.")
         if not 1 <= self.difficulty <= HARDEST:
-            raise Refusal(f"difficulty must lie between 1 and {HARDEST}, not {self.difficulty}")
+            raise Refusal(f"difficulty must be from 1 to {HARDEST}, got {self.difficulty}.")
         if len(self.hints) != HINTS:
-            raise Refusal(f"exercise {self.number} needs {HINTS} hints, not {len(self.hints)}")
+            raise Refusal(
+                f"Hints of exercise {self.number} must be {HINTS}, got {len(self.hints)}."
+            )
         if not self.mistakes:
-            raise Refusal(f"exercise {self.number} needs a wrong answer at least")
+            raise Refusal(f"Mistakes of exercise {self.number} must have at least one, got none.")
 
     def answer_of(self, code: str) -> Any:
         """Run code after the setup code of the notebook and return its answer."""

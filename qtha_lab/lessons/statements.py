@@ -32,9 +32,10 @@ class PageModel:
         if self.name == self.target:
             return computed
         return (
-            f"It runs on `{self.target}` too ({_about(self.target)}), which is not on this machine: "
-            f"`qtha-lab fetch {self.target}` in a terminal brings it ({KNOWN[self.target].download_mb} "
-            f"MB, about a minute); then restart the kernel. {computed}"
+            f"It runs on `{self.target}` too ({_about(self.target)}), which is not on this machine:"
+            f" `qtha-lab fetch {self.target}` in a terminal brings it"
+            f" ({KNOWN[self.target].download_mb} MB, about a minute); then restart the kernel."
+            f" {computed}"
         )
 
 

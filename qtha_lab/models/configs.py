@@ -15,19 +15,17 @@ COPY = "Download the model again, or correct the file."
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read config.json as plain values.
-
-    Raises:
-        Refusal: If the file is missing, no JSON object, or names no model type.
-    """
+    """Read config.json as plain values."""
     try:
         config = read_json(folder / "config.json")
     except FileNotFoundError:
-        raise Refusal(f"{_named(folder)} must have a config.json, got none. {COPY}") from None
+        raise Refusal(f"{_named(folder)} must have a config.json, got none. {COPY}.") from None
     except Refusal as problem:
         raise Refusal(f"{_named(folder)} cannot be loaded: {problem} {COPY}") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise Refusal(f"{_named(folder)} cannot be loaded: config.json names no model_type. {COPY}")
+        raise Refusal(
+            f"{_named(folder)} cannot be loaded: config.json names no model_type. {COPY}."
+        )
     for name, value in config.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         if COUNTS.fullmatch(name) and whole and not 0 <= value <= MOST:
@@ -37,11 +35,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def load_config(folder: Path, n_labels: int | None) -> Any:
-    """Load the transformers config of a model folder.
-
-    Raises:
-        Refusal: If transformers cannot read it, or the model brings its own code.
-    """
+    """Load the transformers config of a model folder."""
     from transformers import AutoConfig
 
     read_config(folder)
@@ -55,11 +49,8 @@ def check_head(config: Any, head: str, folder: Path) -> None:
 
     Args:
         config: Config of the model, from transformers.
-        head: "causal-lm" or "classification".
+        head: "causal-lm", "seq2seq" or "classification".
         folder: Folder of the model.
-
-    Raises:
-        Refusal: With the kind of model to choose instead.
     """
     from transformers.models.auto import modeling_auto as auto
 
@@ -70,6 +61,13 @@ def check_head(config: Any, head: str, folder: Path) -> None:
             raise Refusal(
                 f"A task with classes needs a model with a classification head, got {name}. "
                 "Choose a text model that has one, or a task that generates text."
+            )
+        return
+    if head == "seq2seq":
+        if kind not in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+            raise Refusal(
+                f"head must be causal-lm for {name}, got seq2seq. Choose an encoder with a "
+                "decoder, such as T5 or BART, for seq2seq."
             )
         return
     is_decoder = getattr(config, "is_decoder", False) or getattr(config, "causal", False)

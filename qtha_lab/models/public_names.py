@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from qtha_lab.core.io import table_suffix
 from qtha_lab.core.paths import as_path
 from qtha_lab.models.catalogue import KNOWN
 
@@ -10,8 +11,8 @@ def public_name(name: str) -> str:
     """Return the name of a model or task without its folders.
 
     Example:
-        >>> public_name("tiny"), public_name("owner/model"), public_name("/home/me/texts/mine.jsonl")
-        ('tiny', 'owner/model', 'mine.jsonl')
+        >>> [public_name(name) for name in ("tiny", "owner/model", "/home/me/texts/mine.jsonl")]
+        ['tiny', 'owner/model', 'mine.jsonl']
     """
     name = model_name(name)
     return as_path(name).resolve().name if is_path(name) else name
@@ -41,5 +42,5 @@ def model_name(name: str) -> str:
 
 def is_path(name: str) -> bool:
     """Return whether a name is a path on this machine."""
-    is_named_so = name.startswith((".", "/", "~")) or name.endswith(".jsonl")
+    is_named_so = name.startswith((".", "/", "~")) or bool(table_suffix(name))
     return name not in KNOWN and (is_named_so or (name != "" and as_path(name).exists()))

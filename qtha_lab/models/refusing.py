@@ -16,15 +16,11 @@ def refusing(rule: str, remedy: str) -> Iterator[None]:
 
     `tokenizers` raises `BaseException` on a panic, so `BaseException` is caught.
 
-    Args:
-        rule: Beginning of the refusal: the file and the rule.
-        remedy: Last sentence of the refusal.
-
     Example:
         >>> with refusing("config.json must describe a model", "Correct the file."):
         ...     1 // 0
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: config.json must describe a model, got ZeroDivisionError: integer division or modulo by zero. Correct the file.
+        qtha_lab.core.errors.Refusal: config.json must describe a model, got ZeroDivisionError: ...
     """
     try:
         yield
@@ -35,4 +31,4 @@ def refusing(rule: str, remedy: str) -> Iterator[None]:
             raise
         line = next(iter(str(problem).strip().splitlines()), "")
         reason = shortened(f"{type(problem).__name__}: {line}".rstrip(": ."), 110)
-        raise Refusal(f"{rule}, got {reason}. {remedy}") from problem
+        raise Refusal(f"{rule}, got {reason}. {remedy}.") from problem

@@ -35,11 +35,7 @@ PROBE = "A model reads this text."
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
-    """Load a fast tokenizer that pads on the right.
-
-    Raises:
-        Refusal: If the folder has none, or one that cannot encode or pad a text.
-    """
+    """Load a fast tokenizer that pads on the right."""
     from transformers import AutoTokenizer
 
     name = shortened(folder, 80)
@@ -59,7 +55,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
         _set_padding(tokenizer)
     if not ids or not tokenizer.is_fast:
         rule = "must be a fast one (tokenizer.json)" if ids else "must encode text, got no tokens"
-        raise Refusal(f"The tokenizer of {name} {rule}. {remedy}")
+        raise Refusal(f"The tokenizer of {name} {rule}. {remedy}.")
     if tokenizer.pad_token is None:
         raise Refusal(
             f"The tokenizer of {name} must have a padding, end or unknown token, got none. "
@@ -88,8 +84,9 @@ def check_vocabulary(
     rows = getattr(embeddings, "num_embeddings", None)
     if rows is not None and len(tokenizer) > rows:
         raise Refusal(
-            f"The tokenizer of {shortened(name)} must have at most {rows:,} tokens, the embeddings of the "
-            f"model, got {len(tokenizer):,}. Copy both from one model, or resize the embeddings and save them."
+            f"The tokenizer of {shortened(name)} must have at most {rows:,} tokens, the "
+            f"embeddings of the model, got {len(tokenizer):,}. Copy both from one model, or "
+            "resize the embeddings and save them."
         )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+OTHER_HEADS = ("embed_out.weight",)  # stored names that transformers maps to `lm_head`
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -38,11 +39,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def shapes_in(files: list[Path]) -> Shapes:
-    """Read names and shapes from the headers of safetensors files.
-
-    Raises:
-        Refusal: If a file is damaged.
-    """
+    """Read names and shapes from the headers of safetensors files."""
     shapes: Shapes = {}
     for file in files:
         shapes |= tensor_shapes(file)
@@ -65,9 +62,6 @@ def check_weights(
         model: Model built from the config, on the meta device.
         shapes: Shapes of the stored weights, by name.
         generates: True for a task that generates text.
-
-    Raises:
-        Refusal: With the name of the tensor.
     """
     prefix = f"{model.base_model_prefix}."
     is_whole = not hasattr(model.config, "quantization_config")
@@ -75,15 +69,18 @@ def check_weights(
         stored = next((shapes[n] for n in (name, name.removeprefix(prefix)) if n in shapes), None)
         if stored is not None and name != head_name(model) and stored != tuple(tensor.shape):
             raise Refusal(
-                f"The weights of {shortened(folder, 80)} must fit its config.json, got {shortened(name, 60)} of "
-                f"shape {list(stored)}, not {list(tensor.shape)}. Copy both files from one model."
+                f"The weights of {shortened(folder, 80)} must fit its config.json, got "
+                f"{shortened(name, 60)} of shape {list(stored)}, got {list(tensor.shape)}. "
+                "Copy both files from one model."
             )
     head = head_name(model)
     tied = getattr(model.config, "tie_word_embeddings", False)
-    if generates and head and not tied and not any(name.endswith(head) for name in shapes):
+    is_stored = any(name.endswith((head, *OTHER_HEADS)) for name in shapes)
+    if generates and head and not tied and not is_stored:
         raise Refusal(
-            f"A task that generates text needs the weights of {head}, which {shortened(folder, 80)} lacks. "
-            "Save the model with its language-modelling head, or choose a task with classes."
+            f"A task that generates text needs the weights of {head}, which "
+            f"{shortened(folder, 80)} lacks. Save the model with its language-modelling head, or "
+            "choose a task with classes."
         )
 
 

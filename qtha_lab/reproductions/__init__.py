@@ -1,8 +1,8 @@
 """Reproductions of papers: small tasks with controls and a generated verdict.
 
 Each paper has one file, sized for two cores. A file that registers itself with `@reproduction` is
-discovered automatically. A verdict may be "not shown". A complete example, whose arms do their own
-work:
+discovered automatically. A verdict may be "inconclusive". A complete example, whose arms do their
+own work:
 
     >>> import tempfile
     >>> import numpy as np
@@ -17,7 +17,7 @@ work:
     ...     data="thrown coins",
     ...     minutes=0.1,
     ...     arms={"loaded": "head in 9 of 10", "fair": "head in 5 of 10"},
-    ...     claims=[Claim("loaded", "fair", "accuracy", "more heads")],
+    ...     claims=[PaperClaim("loaded", "fair", "accuracy", "more heads")],
     ...     steps=(500, 50),  # of the full form and of the quick one
     ... )
     ... def coin(arm: str, seed: int, quick: bool, log: Log) -> None:
@@ -38,14 +38,14 @@ fine-tuning run.
 """
 
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, PaperClaim, reproduction
 from qtha_lab.reproductions.machinery.run_arms import reproduce
 from qtha_lab.reproductions.machinery.verdicts import Verdict, verdicts
 
 __all__ = [
     "REPRODUCTIONS",
-    "Claim",
     "Log",
+    "PaperClaim",
     "Verdict",
     "reproduce",
     "reproduction",

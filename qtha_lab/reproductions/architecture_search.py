@@ -9,16 +9,18 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.simulators import expval_z
-from qtha_lab.studies.architecture_search import Found, Plan, Space, search
+from qtha_lab.studies.architecture_search import SearchBudget, SearchResult, Space, search
 from qtha_lab.studies.architecture_search.supernet import Cost
-from qtha_lab.tasks.problems.small_circuit_labels import Points, labelled_points
+from qtha_lab.tasks.problems.small_circuit_labels import LabelledPoints, labelled_points
 
 ENGINE = "density:noise(depolarizing_1q=0.05,depolarizing_2q=0.2)"
 ARMS = {
     "search": "the best of 500 circuits by the supernet's angles, trained on",
-    "random_search": "eight random circuits trained alone, at as many evaluations; the best of them",
+    "random_search": (
+        "eight random circuits trained alone, at as many evaluations; the best of them"
+    ),
     "baseline": "RY and a chain of CNOTs, three layers",
     "product": "RY alone, three layers",
 }
@@ -28,22 +30,40 @@ ARMS = {
     name="architecture_search",
     title="Quantum architecture search",
     arxiv="2010.10217",
-    claim="A circuit that a supernet finds with noise in the loop classifies better under that noise than a fixed one.",
+    claim=(
+        "A circuit that a supernet finds with noise in the loop classifies better under that noise"
+        " than a fixed one."
+    ),
     works="qtha-lab search, ansatz searched(code=…), engine density:noise(…)",
-    source="2010.10217 (abstract) and its code: three qubits and layers, sizes, Adam at 0.05; noise as the chance that "
-    "a gate leaves its qubits fully mixed, and re-uploading of the data, are ours [R]",
+    source=(
+        "2010.10217 (abstract) and its code: three qubits and layers, sizes, Adam at 0.05; noise as"
+        " the chance that a gate leaves its qubits fully mixed, and re-uploading of the data, are"
+        " ours [R]"
+    ),
     control="a fixed circuit, one without CNOTs, and random search at as many evaluations",
     data="points that a circuit of three qubits labels, 100 each to train, choose and test on",
     minutes=25,
     arms=ARMS,
     claims=[
-        Claim("search", "baseline", "accuracy", "search is more accurate under noise than the fixed circuit"),
-        Claim("search", "random_search", "accuracy", "it is more accurate than random search"),
-        Claim("search", "product", "accuracy", "it is more accurate than a circuit without CNOTs"),
-        Claim("baseline", "product", "accuracy", "the fixed circuit is more accurate than one without CNOTs"),
+        PaperClaim(
+            "search",
+            "baseline",
+            "accuracy",
+            "search is more accurate under noise than the fixed circuit",
+        ),
+        PaperClaim("search", "random_search", "accuracy", "it is more accurate than random search"),
+        PaperClaim(
+            "search", "product", "accuracy", "it is more accurate than a circuit without CNOTs"
+        ),
+        PaperClaim(
+            "baseline",
+            "product",
+            "accuracy",
+            "the fixed circuit is more accurate than one without CNOTs",
+        ),
     ],
     steps=(400, 12),
-)  # fmt: skip
+)
 def architecture_search(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Evaluate one arm on test points, after one search per seed for all arms.
 
@@ -60,28 +80,30 @@ def architecture_search(arm: str, seed: int, quick: bool, log: Log) -> None:
     log.evaluate(log.steps, loss=this.cost, accuracy=accuracy)
     log.note(f"{this.code}, {this.n_cnots} CNOTs")
     log.end(
-        trainable_parameters=circuit.n_params, learning_rate=Plan.learning_rate, accuracy=accuracy,
+        trainable_parameters=circuit.n_params,
+        learning_rate=SearchBudget.learning_rate,
+        accuracy=accuracy,
         cnots=this.n_cnots,
-    )  # fmt: skip
+    )
 
 
-def _points(seed: int, quick: bool) -> list[Points]:
+def _points(seed: int, quick: bool) -> list[LabelledPoints]:
     return labelled_points((20, 20, 20) if quick else (100, 100, 100), seed)
 
 
 @cache
-def _searched(seed: int, quick: bool, steps: int) -> tuple[list[Found], list[float]]:
+def _searched(seed: int, quick: bool, steps: int) -> tuple[list[SearchResult], list[float]]:
     """Return the search result and its controls, and the losses of the supernet."""
     train, validate, _ = map(_cost, _points(seed, quick))
     losses: list[float] = []
-    plan = Plan(
+    plan = SearchBudget(
         steps=steps, candidates=8 if quick else 500, finetune_steps=5 if quick else 200, seed=seed
     )
     result = search(Space(3, 3), train, validate, plan, lambda step, loss: losses.append(loss))
     return result, losses
 
 
-def _cost(points: Points) -> Cost:
+def _cost(points: LabelledPoints) -> Cost:
     """Return the cross entropy of the last qubit's probability of 0."""
 
     def cost(circuit: Circuit, angles: Tensor) -> Tensor:

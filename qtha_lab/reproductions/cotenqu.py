@@ -13,7 +13,7 @@ from torch.nn import functional
 from qtha_lab.adapters.heads import head_named
 from qtha_lab.reproductions.machinery.classification import classify, principal
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.tasks.problems.digits import PIXELS, digits
 
 QUBITS = (2, 3, 5)
@@ -54,32 +54,42 @@ def _arms() -> dict[str, str]:
     arms = {}
     for pair, (a, b) in PAIRS.items():
         arms |= {
-            f"fidelity_{n}_{pair}": f"{a} or {b}: trained tensor network, class states of {n} qubits"
+            f"fidelity_{n}_{pair}": (
+                f"{a} or {b}: trained tensor network, class states of {n} qubits"
+            )
             for n in QUBITS
         }
         arms |= {
-            f"pca_{n}_{pair}": f"{a} or {b}: {2 * n} principal components, class states of {n} qubits"
+            f"pca_{n}_{pair}": (
+                f"{a} or {b}: {2 * n} principal components, class states of {n} qubits"
+            )
             for n in QUBITS
         }
         arms |= {
-            f"product_5_{pair}": f"{a} or {b}: trained tensor network, product states of 5 qubits, F = Π cos²",
+            f"product_5_{pair}": (
+                f"{a} or {b}: trained tensor network, product states of 5 qubits, F = Π cos²"
+            ),
             f"cosine_{pair}": f"{a} or {b}: cosine similarity with a trained vector of each class",
             f"linear_{pair}": f"{a} or {b}: a linear map",
         }
-    return arms  # fmt: skip
+    return arms
 
 
-def _claims() -> list[Claim]:
+def _claims() -> list[PaperClaim]:
     claims = []
     for pair, (a, b) in PAIRS.items():
         prefix = f"{a} or {b}: "
         claims += [
-            Claim(f"fidelity_2_{pair}", f"pca_5_{pair}", "test_accuracy",
-                  f"{prefix}2 qubits behind a trained tensor network are as accurate as 5 behind PCA, within a point", margin=0.01),
-            Claim(f"fidelity_5_{pair}", f"linear_{pair}", "test_accuracy", f"{prefix}5 qubits are within a point of a linear map",
+            PaperClaim(f"fidelity_2_{pair}", f"pca_5_{pair}", "test_accuracy",
+                  f"{prefix}2 qubits behind a trained tensor network are as accurate as 5 behind "
+                  f"PCA, within a point", margin=0.01),
+            PaperClaim(f"fidelity_5_{pair}", f"linear_{pair}", "test_accuracy",
+                  f"{prefix}5 qubits are within a point of a linear map",
                   margin=0.01),
-            Claim(f"fidelity_5_{pair}", f"cosine_{pair}", "test_accuracy", f"{prefix}5 qubits are more accurate than cosine similarity"),
-            Claim(f"fidelity_5_{pair}", f"product_5_{pair}", "test_accuracy", f"{prefix}entangled class states are more accurate than products"),
+            PaperClaim(f"fidelity_5_{pair}", f"cosine_{pair}", "test_accuracy",
+                  f"{prefix}5 qubits are more accurate than cosine similarity"),
+            PaperClaim(f"fidelity_5_{pair}", f"product_5_{pair}", "test_accuracy",
+                  f"{prefix}entangled class states are more accurate than products"),
         ]  # fmt: skip
     return claims
 
@@ -88,9 +98,14 @@ def _claims() -> list[Claim]:
     name="cotenqu",
     title="co-TenQu",
     arxiv="2402.15333",
-    claim="A trainable tensor network before class states lets few qubits classify as well as many.",
+    claim=(
+        "A trainable tensor network before class states lets few qubits classify as well as many."
+    ),
     works="head=fidelity(n,bond_dim)",
-    source="abstract [P], a third party's note [T]; encoding and layers of QuClassi, arXiv:2103.11307 [B]; σ, ε, τ and sizes [R]",
+    source=(
+        "abstract [P], a third party's note [T]; encoding and layers of QuClassi, arXiv:2103.11307"
+        " [B]; σ, ε, τ and sizes [R]"
+    ),
     control="principal components, product class states, cosine similarity, a linear map",
     data="scikit-learn's digits 3/6 and 3/9 (40 training rows)",
     minutes=2,

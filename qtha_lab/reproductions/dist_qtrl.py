@@ -9,7 +9,6 @@ with `on=ray` in processes of their own, with bit-identical results. In the pape
 QPU.
 """
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,25 +17,28 @@ import torch
 from torch import Tensor, nn
 
 from qtha_lab.adapters import GeneratedNet, generate_into
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.settings import setting
-from qtha_lab.reproductions.machinery.agents import Order, Play, playing
+from qtha_lab.reproductions.machinery.agents import AgentConfig, Play, playing
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
-from qtha_lab.runs.remote.registry import needs
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import count_trained
 from qtha_lab.tasks.problems.environments import environments, goal_of
 
 SIDE_BY_SIDE = 4  # parallel episodes of an agent
 MAX_NORM = 0.5
 STATES = 128  # of the circuit of 7 qubits, one chunk of weights each
 AGENTS = {"one_agent": 1, "two_agents": 2, "more_samples": 1}
-RATE = 3e-3  # of every arm; at 1e-2 the generated policy fell to the shortest episodes after 60 rounds (seed 0)
+RATE = 3e-3  # of every arm; at 1e-2 the generated policy failed after 60 rounds (seed 0)
 ARMS = {
     "four_agents": "generated weights, four agents, averaged gradients",
     "two_agents": "generated weights, two agents",
     "one_agent": "generated weights, one agent",
     "more_samples": "one agent that plays as much as four",
     "mlp": "the network's own weights, four agents",
-    "classical": "as many classical numbers in the place of the circuit's probabilities, four agents",
+    "classical": (
+        "as many classical numbers in the place of the circuit's probabilities, four agents"
+    ),
     "frozen": "angles stay at their random start, four agents",
 }
 
@@ -47,14 +49,17 @@ class Game:
 
     environment: str = setting(
         "CartPole-v1",
-        "Environment of gymnasium or MiniGrid with a finite set of actions, such as MiniGrid-Empty-5x5-v0.",
+        "Environment of gymnasium or MiniGrid with a finite set of actions, such as"
+        " MiniGrid-Empty-5x5-v0.",
     )
     on: str = setting(
-        "here", "Where agents play: one after the other here, or an actor of Ray each.", choices=("here", "ray")
-    )  # fmt: skip
+        "here",
+        "Where agents play: one after the other here, or an actor of Ray each.",
+        choices=("here", "ray"),
+    )
 
 
-def check(game: Game) -> None:
+def check_game(game: Game) -> None:
     """Refuse an environment that is missing or unsupported.
 
     Raises:
@@ -62,36 +67,46 @@ def check(game: Game) -> None:
     """
     goal_of(game.environment)
     environments(game.environment, 1).close()
-    if game.on == "ray" and importlib.util.find_spec("ray") is None:
-        raise needs("ray", "ray")
+    if game.on == "ray":
+        require_extra("remote", "A run on Ray", "ray")
 
 
 @reproduction(
     name="dist_qtrl",
     title="Distributed Quantum-Train reinforcement learning",
     arxiv="2412.08845",
-    claim="Agents in parallel with averaged gradients speed up learning of a policy whose weights a circuit generates.",
-    works="generate_into(module); objective=reward in the training of a language model",
-    source="abstract; CartPole and MiniGrid-Empty-5x5 as in QTRL, arXiv:2407.06103. A2C, network, pieces of 32 steps, rates "
+    claim="Agents in parallel with averaged gradients speed up learning of a policy whose weights "
+    "a circuit generates.",
+    works="generate_into(module); objective=reinforce in the training of a language model",
+    source="abstract; CartPole and MiniGrid-Empty-5x5 as in QTRL, arXiv:2407.06103. A2C, network, "
+    "segments of 32 steps, rates "
     "and the averaging of K agents into one step a round are ours [R]",
-    control="the network's own weights; classical numbers for the circuit; frozen angles; one agent with as many samples",
+    control="the network's own weights; classical numbers for the circuit; frozen angles; one "
+    "agent with as many samples",
     data="{environment}",
     minutes=25,
     arms=ARMS,
     claims=[
-        Claim("four_agents", "one_agent", "rounds_to_goal", "four agents need fewer rounds than one", better="lower"),
-        Claim("four_agents", "two_agents", "rounds_to_goal", "four agents need fewer rounds than two", better="lower"),
-        Claim("four_agents", "more_samples", "rounds_to_goal", "it is the agents, not the samples", better="lower"),
-        Claim("four_agents", 0.0, "reward_over_goal", "four agents end above the reward that counts as solved", better="higher"),
-        Claim("four_agents", "mlp", "reward_over_goal", "generated weights end no more than 5 % of it below the network's own",
+        PaperClaim("four_agents", "one_agent", "rounds_to_goal",
+              "four agents need fewer rounds than one", better="lower"),
+        PaperClaim("four_agents", "two_agents", "rounds_to_goal",
+              "four agents need fewer rounds than two", better="lower"),
+        PaperClaim("four_agents", "more_samples", "rounds_to_goal",
+              "it is the agents, not the samples", better="lower"),
+        PaperClaim("four_agents", 0.0, "reward_over_goal",
+              "four agents end above the reward that counts as solved", better="higher"),
+        PaperClaim("four_agents", "mlp", "reward_over_goal",
+              "generated weights end no more than 5 % of it below the network's own",
               better="higher", margin=0.05),
-        Claim("four_agents", "classical", "reward_over_goal", "the circuit ends higher than as many classical numbers",
+        PaperClaim("four_agents", "classical", "reward_over_goal",
+              "the circuit ends higher than as many classical numbers",
               better="higher"),
-        Claim("four_agents", "frozen", "reward_over_goal", "training the angles helps", better="higher"),
+        PaperClaim("four_agents", "frozen", "reward_over_goal",
+              "training the angles helps", better="higher"),
     ],
     steps=(500, 24),
     settings=Game,
-    check=check,
+    check=check_game,
 )  # fmt: skip
 def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> None:
     """Train one arm with one seed; a step is a round."""
@@ -99,13 +114,13 @@ def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> Non
     width = SIDE_BY_SIDE * (4 if arm == "more_samples" else 1)
     model = policy(settings.environment, arm)
     net = model.module if isinstance(model, GeneratedNet) else model
-    orders = [
-        Order(settings.environment, width, 10_000 * seed + 100 * number, net)
+    configs = [
+        AgentConfig(settings.environment, width, 10_000 * seed + 100 * number, net)
         for number in range(AGENTS.get(arm, 4))
     ]
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     reached, reward = log.steps + 1, 0.0
-    with playing(orders, settings.on) as play:
+    with playing(configs, settings.on) as play:
         for step in log.course():
             loss, reward = round_of(model, play, optimizer)
             log.train(step, loss=loss, learning_rate=RATE)
@@ -115,11 +130,13 @@ def dist_qtrl(arm: str, seed: int, quick: bool, log: Log, settings: Game) -> Non
                 log.evaluate(step, reward=reward)
     if reached > log.steps:
         log.note(f"a mean reward of {goal:g} was not reached: rounds_to_goal is one more than all")
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    trained = count_trained(model)
     log.end(
-        trainable_parameters=trained, learning_rate=RATE, rounds_to_goal=reached,
+        trainable_parameters=trained,
+        learning_rate=RATE,
+        rounds_to_goal=reached,
         reward_over_goal=(reward - goal) / abs(goal),
-    )  # fmt: skip
+    )
 
 
 def policy(environment: str, arm: str) -> nn.Module:
@@ -136,8 +153,9 @@ def policy(environment: str, arm: str) -> nn.Module:
     if arm == "mlp":
         return net
     options: dict[str, Any] = {
-        "classical": {"generator": "classical"}, "frozen": {"train_generator": False},
-    }.get(arm, {})  # fmt: skip
+        "classical": {"generator": "classical"},
+        "frozen": {"train_generator": False},
+    }.get(arm, {})
     n_weights = sum(p.numel() for p in net.parameters())
     return generate_into(net, chunk=-(-n_weights // STATES), **options)
 
@@ -153,11 +171,11 @@ def round_of(model: nn.Module, play: Play, optimizer: torch.optim.Optimizer) -> 
         optimizer: Optimiser of the model's parameters.
     """
     weights = model.weights() if isinstance(model, GeneratedNet) else dict(model.named_parameters())
-    pieces = play(weights)
-    means = [torch.stack([p.gradient[name] for p in pieces]).mean(0) for name in weights]
+    segments = play(weights)
+    means = [torch.stack([p.gradient[name] for p in segments]).mean(0) for name in weights]
     optimizer.zero_grad()
     tensors: list[Tensor] = list(weights.values())
     torch.autograd.backward(tensors, means)
     nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
     optimizer.step()
-    return float(np.mean([p.loss for p in pieces])), float(np.mean([p.reward for p in pieces]))
+    return float(np.mean([p.loss for p in segments])), float(np.mean([p.reward for p in segments]))

@@ -12,7 +12,12 @@ from torch.nn import functional
 
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import (
+    classifier_scores,
+    count_trained,
+    minimise,
+)
 from qtha_lab.simulators import QuantumLayer
 from qtha_lab.tasks.problems.digits import PIXELS, Digits, digits
 from qtha_lab.training.distillation import divergence
@@ -26,8 +31,12 @@ TRIED = (
     (0.5, 2.0),
     (0.9, 3.0),
 )  # teacher share of the loss and temperature; the better pair on evaluation rows
-STUDENTS = {"circuit": "six qubits, three strongly entangling layers", "frozen": "the same with its angles untrained",
-            "silu": "two linear maps with SiLU between", "cosine": "two linear maps with cosines between"}  # fmt: skip
+STUDENTS = {
+    "circuit": "six qubits, three strongly entangling layers",
+    "frozen": "the same with its angles untrained",
+    "silu": "two linear maps with SiLU between",
+    "cosine": "two linear maps with cosines between",
+}
 
 
 class CircuitStudent(nn.Module):
@@ -53,7 +62,7 @@ class CircuitStudent(nn.Module):
         return self.out(self.quantum(images))
 
 
-class Cosine(nn.Module):
+class CosineActivation(nn.Module):
     """Elementwise cosine."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,27 +74,36 @@ def student(kind: str) -> nn.Module:
     """Create one of `STUDENTS` with random initial weights."""
     if kind in ("circuit", "frozen"):
         return CircuitStudent(kind == "circuit")
-    between = nn.SiLU() if kind == "silu" else Cosine()
+    between = nn.SiLU() if kind == "silu" else CosineActivation()
     return nn.Sequential(nn.Linear(PIXELS, HIDDEN), between, nn.Linear(HIDDEN, N_CLASSES))
 
 
 def teacher_network() -> nn.Module:
     """Create the teacher: two convolutions and a linear map, 3,818 parameters."""
     return nn.Sequential(
-        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
-    )  # fmt: skip
+        nn.Unflatten(1, (1, 8, 8)),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
 
 
 @reproduction(
     name="distillation",
     title="Distillation CNN → QNN",
     arxiv="2311.13810",
-    claim="A circuit that learns from the logits of a classical network classifies better than one that learns from labels.",
+    claim="A circuit that learns from the logits of a classical network classifies better than one "
+    "that learns from labels.",
     works="`teacher=RUN` with `distil=logits|delta` for every method",
-    source="abstract [P] and public code [C]: KL at T = 3 beside the labels; there the circuit has no entangler and no "
+    source="abstract [P] and public code [C]: KL at T = 3 beside the labels; there the circuit has "
+    "no entangler and no "
     "trained angle, here both [R]",
-    control="the same for a SiLU and a cosine student of as many numbers and for a circuit of untrained angles",
+    control="the same for a SiLU and a cosine student of as many numbers and for a circuit of "
+    "untrained angles",
     data="scikit-learn's digits (300 training rows, 8 × 8 pixels)",
     minutes=4,
     arms={
@@ -94,13 +112,20 @@ def teacher_network() -> nn.Module:
         **{f"{name}_taught": f"{words}, labels and teacher" for name, words in STUDENTS.items()},
     },
     claims=[
-        Claim("circuit_taught", "circuit", "test_accuracy", "the teacher makes the circuit more accurate"),
-        Claim("silu_taught", "silu", "test_accuracy", "the teacher makes the SiLU student more accurate"),
-        Claim("cosine_taught", "cosine", "test_accuracy", "the teacher makes the cosine student more accurate"),
-        Claim("frozen_taught", "frozen", "test_accuracy", "the teacher makes the untrained circuit more accurate"),
-        Claim("circuit", "frozen", "test_accuracy", "training the angles makes the circuit more accurate"),
-        Claim("circuit", "silu", "test_accuracy", "the circuit is more accurate than the SiLU student"),
-        Claim("circuit", "cosine", "test_accuracy", "the circuit is more accurate than the cosine student"),
+        PaperClaim("circuit_taught", "circuit", "test_accuracy",
+              "the teacher makes the circuit more accurate"),
+        PaperClaim("silu_taught", "silu", "test_accuracy",
+              "the teacher makes the SiLU student more accurate"),
+        PaperClaim("cosine_taught", "cosine", "test_accuracy",
+              "the teacher makes the cosine student more accurate"),
+        PaperClaim("frozen_taught", "frozen", "test_accuracy",
+              "the teacher makes the untrained circuit more accurate"),
+        PaperClaim("circuit", "frozen", "test_accuracy",
+              "training the angles makes the circuit more accurate"),
+        PaperClaim("circuit", "silu", "test_accuracy",
+              "the circuit is more accurate than the SiLU student"),
+        PaperClaim("circuit", "cosine", "test_accuracy",
+              "the circuit is more accurate than the cosine student"),
     ],
     steps=(200, 20),
 )  # fmt: skip
@@ -108,11 +133,11 @@ def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one student, or the teacher, on the digits of a seed."""
     data = digits(300, 300, seed)
     if arm == "teacher":
-        tell(log, *teacher_of(seed, data, log))
+        record_events(log, *teacher_of(seed, data, log))
         return
     kind, _, taught = arm.partition("_")
     if not taught:
-        tell(log, *trained(student_of(kind, seed), data, log, seed))
+        record_events(log, *trained(student_of(kind, seed), data, log, seed))
         return
     teacher, _ = teacher_of(seed, data, log)
     with torch.no_grad():
@@ -120,7 +145,7 @@ def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
     tries = [trained(student_of(kind, seed), data, log, seed, (theirs, *how)) for how in TRIED]
     best = max(range(len(tries)), key=lambda k: tries[k][1][-1]["accuracy"])
     log.note(f"share of the teacher {TRIED[best][0]}, temperature {TRIED[best][1]}")
-    tell(log, *tries[best])
+    record_events(log, *tries[best])
 
 
 def teacher_of(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]:
@@ -151,9 +176,12 @@ def student_of(kind: str, seed: int) -> nn.Module:
 
 
 def trained(
-    model: nn.Module, data: Digits, log: Log, seed: int,
+    model: nn.Module,
+    data: Digits,
+    log: Log,
+    seed: int,
     taught: tuple[Tensor, float, float] | None = None,
-) -> tuple[nn.Module, list[dict]]:  # fmt: skip
+) -> tuple[nn.Module, list[dict]]:
     """Train on batches of the training rows by Adam.
 
     Args:
@@ -166,44 +194,28 @@ def trained(
     Returns:
         The model and the events of the training; the last event is the test.
     """
-    order, events = torch.Generator().manual_seed(seed), []
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE)
-    events.append({"step": 0, **scores(model, data.eval, data.eval_labels)})
-    for step in log.course():
+    order = torch.Generator().manual_seed(seed)
+
+    def loss_of() -> Tensor:
         rows = torch.randperm(len(data.train), generator=order)[:BATCH]
         logits, labels = model(data.train[rows]), data.train_labels[rows]
         loss = functional.cross_entropy(logits, labels)
-        if taught is not None:
-            theirs, share, temperature = taught
-            apart = divergence(logits, theirs[rows], temperature).mean()
-            loss = (1 - share) * loss + share * apart
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        events.append({"step": step, "train": loss.item()})
+        if taught is None:
+            return loss
+        theirs, share, temperature = taught
+        apart = divergence(logits, theirs[rows], temperature).mean()
+        return (1 - share) * loss + share * apart
+
+    events = [{"step": 0, **classifier_scores(model, data.eval, data.eval_labels)}]
+    for step, (loss, _) in enumerate(minimise(loss_of, model.parameters(), log.steps, RATE), 1):
+        events.append({"step": step, "train": loss})
         log.look()
-    events.append({"step": log.steps, "test": scores(model, data.test, data.test_labels)})
-    events.append({"step": log.steps, **scores(model, data.eval, data.eval_labels)})
-    return model, events
+    test = classifier_scores(model, data.test, data.test_labels)
+    evaluated = classifier_scores(model, data.eval, data.eval_labels)
+    return model, [*events, {"step": log.steps, "test": test}, {"step": log.steps, **evaluated}]
 
 
-@torch.no_grad()
-def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Compute the loss in nats and the accuracy.
-
-    Args:
-        model: Model to evaluate.
-        images: Images, one per row.
-        labels: Labels of the images.
-    """
-    logits = model(images)
-    return {
-        "loss": functional.cross_entropy(logits, labels).item(),
-        "accuracy": (logits.argmax(-1) == labels).float().mean().item(),
-    }
-
-
-def tell(log: Log, model: nn.Module, events: list[dict]) -> None:
+def record_events(log: Log, model: nn.Module, events: list[dict]) -> None:
     """Write the events of a training to the log of the run.
 
     Args:
@@ -219,5 +231,4 @@ def tell(log: Log, model: nn.Module, events: list[dict]) -> None:
             log.test(**event["test"])
         else:
             log.evaluate(step, loss=event["loss"], accuracy=event["accuracy"])
-    count = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    log.end(trainable_parameters=count, learning_rate=RATE)
+    log.end(trainable_parameters=count_trained(model), learning_rate=RATE)

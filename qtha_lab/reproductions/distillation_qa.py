@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
 METHODS = {
@@ -22,21 +22,29 @@ METHODS = {
     name="distillation_qa",
     title="Distillation CNN → QNN, on a language model",
     arxiv="2311.13810",
-    claim="A circuit that learns from the logits of a classical network classifies better than one that learns from labels.",
+    claim=(
+        "A circuit that learns from the logits of a classical network classifies better than one"
+        " that learns from labels."
+    ),
     works="`teacher=RUN` with `distil=logits|delta` for every method",
     source="abstract [P]; a LoRA as the teacher, half of the loss from it at T = 2 [R]",
     control="the same for SiLU layers in the circuit's place",
     data=f"{DATA}, 50 steps",
     minutes=10,
     arms={
-        "teacher": "LoRA of rank 8", "circuit": "QTHA, labels alone", "circuit_taught": "QTHA, labels and teacher",
-        "silu": "SiLU layers in the circuit's place, labels alone", "silu_taught": "the same, labels and teacher",
+        "teacher": "LoRA of rank 8",
+        "circuit": "QTHA, labels alone",
+        "circuit_taught": "QTHA, labels and teacher",
+        "silu": "SiLU layers in the circuit's place, labels alone",
+        "silu_taught": "the same, labels and teacher",
     },
     claims=[
-        Claim("circuit_taught", "circuit", "test_loss", "the teacher lowers the loss of QTHA"),
-        Claim("silu_taught", "silu", "test_loss", "the teacher lowers the loss of the SiLU layers"),
+        PaperClaim("circuit_taught", "circuit", "test_loss", "the teacher lowers the loss of QTHA"),
+        PaperClaim(
+            "silu_taught", "silu", "test_loss", "the teacher lowers the loss of the SiLU layers"
+        ),
     ],
-)  # fmt: skip
+)
 def distillation_qa(arm: str, seed: int, quick: bool, earlier: Mapping[str, Path]) -> Experiment:
     """Return the experiment of one student with one seed, or of its teacher."""
     kind, _, taught = arm.partition("_")

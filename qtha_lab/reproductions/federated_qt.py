@@ -14,9 +14,14 @@ from torch.nn.functional import cross_entropy
 
 from qtha_lab.adapters import generate_into
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import (
+    classifier_scores,
+    count_trained,
+    minimise,
+)
 from qtha_lab.studies.federated import average
-from qtha_lab.tasks.client_shards import deal
+from qtha_lab.tasks.client_shards import assign_rows
 from qtha_lab.tasks.problems.digits import digits
 
 CLIENTS = 4
@@ -39,21 +44,27 @@ ARMS = {
     name="federated_qt",
     title="Federated Quantum-Train",
     arxiv="2409.02763",
-    claim="With a chunk of weights per basis state 8 qubits replace 19 in federated training of a VGG-like network, with a "
+    claim="With a chunk of weights per basis state 8 qubits replace 19 in federated training of a "
+    "VGG-like network, with a "
     "smaller generalisation gap.",
     works="qtha-lab federate, generate_into(module)",
-    source="abstract; N = ⌈log₂⌈m/c⌉⌉ from the paper. Network, data, clients, rates and the fresh Adam of a round are ours "
+    source="abstract; N = ⌈log₂⌈m/c⌉⌉ from the paper. Network, data, clients, rates and the fresh "
+    "Adam of a round are ours "
     "[R]; the paper has CIFAR-10 and 19 qubits for m above 2^18, here m = 13,706 is 14",
     control="the network's own weights federated; classical numbers for the circuit; frozen angles",
     data="sklearn digits, 4 clients, Dirichlet 0.5",
     minutes=12,
     arms=ARMS,
     claims=[
-        Claim("federated", "unchunked", "test_accuracy", "8 qubits are within 1 point of one weight a state", margin=0.01),
-        Claim("federated", "cnn", "generalisation_gap", "the generated network has a smaller generalisation gap"),
-        Claim("federated", "cnn", "test_accuracy", "it is within 1 point of all weights trained", margin=0.01),
-        Claim("federated", "classical", "test_accuracy", "the circuit does better than as many classical numbers"),
-        Claim("federated", "frozen", "test_accuracy", "training the angles helps"),
+        PaperClaim("federated", "unchunked", "test_accuracy",
+              "8 qubits are within 1 point of one weight a state", margin=0.01),
+        PaperClaim("federated", "cnn", "generalisation_gap",
+              "the generated network has a smaller generalisation gap"),
+        PaperClaim("federated", "cnn", "test_accuracy",
+              "it is within 1 point of all weights trained", margin=0.01),
+        PaperClaim("federated", "classical", "test_accuracy",
+              "the circuit does better than as many classical numbers"),
+        PaperClaim("federated", "frozen", "test_accuracy", "training the angles helps"),
     ],
     steps=(40, 8),
 )  # fmt: skip
@@ -62,12 +73,12 @@ def federated_qt(arm: str, seed: int, quick: bool, log: Log) -> None:
     data = digits(TRAIN, EVALUATED, seed)
     train, labels = images_of(data.train), data.train_labels
     names = [str(int(label)) for label in labels]
-    parts = [torch.tensor(part) for part in deal(names, CLIENTS, 0.5, seed)]
-    model = network(arm)
+    parts = [torch.tensor(part) for part in assign_rows(names, CLIENTS, 0.5, seed)]
+    model = image_network(arm)
     names_sent = [name for name, p in model.named_parameters() if p.requires_grad]
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    trained = count_trained(model)
     rate = RATES.get(arm, GENERATED_RATE)
-    log.evaluate(0, **scores(model, images_of(data.eval), data.eval_labels))
+    log.evaluate(0, **classifier_scores(model, images_of(data.eval), data.eval_labels))
     for step in log.course():
         states, losses = [], []
         for part in parts:
@@ -78,9 +89,9 @@ def federated_qt(arm: str, seed: int, quick: bool, log: Log) -> None:
         model.load_state_dict(average(states, [len(part) for part in parts]), strict=False)
         log.train(step, loss=sum(losses) / len(losses), learning_rate=rate)
         if step % max(1, log.steps // 10) == 0 or step == log.steps:
-            log.evaluate(step, **scores(model, images_of(data.eval), data.eval_labels))
-    test = scores(model, images_of(data.test), data.test_labels)
-    gap_base = scores(model, train, labels)["loss"]
+            log.evaluate(step, **classifier_scores(model, images_of(data.eval), data.eval_labels))
+    test = classifier_scores(model, images_of(data.test), data.test_labels)
+    gap_base = classifier_scores(model, train, labels)["loss"]
     log.test(test["loss"], accuracy=test["accuracy"], train_loss=gap_base)
     sent = 4 * trained * CLIENTS * (2 * log.steps - 1)
     log.end(trainable_parameters=trained, learning_rate=rate, bytes_sent=sent)
@@ -91,21 +102,29 @@ def images_of(rows: Tensor) -> Tensor:
     return rows.reshape(-1, 1, 8, 8)
 
 
-def network(arm: str) -> nn.Module:
+def image_network(arm: str) -> nn.Module:
     """Create the network of an arm: 13,706 weights, generated or its own."""
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
     if arm == "cnn":
         return net
     n_weights = sum(p.numel() for p in net.parameters())
     options: dict[str, Any] = {"chunk": -(-n_weights // 2**QUBITS)}
     options |= {
-        "unchunked": {"chunk": 1}, "classical": {"generator": "classical"},
+        "unchunked": {"chunk": 1},
+        "classical": {"generator": "classical"},
         "frozen": {"train_generator": False},
-    }.get(arm, {})  # fmt: skip
+    }.get(arm, {})
     return generate_into(net, **options)
 
 
@@ -120,26 +139,10 @@ def local_steps(model: nn.Module, images: Tensor, labels: Tensor, rate: float) -
         labels: Labels of the images.
         rate: Learning rate of Adam, which restarts.
     """
-    optimizer, total = torch.optim.Adam(model.parameters(), lr=rate), 0.0
-    for _ in range(LOCAL_STEPS):
+
+    def loss_of() -> Tensor:
         batch = torch.randint(len(images), (min(BATCH, len(images)),))
-        optimizer.zero_grad()
-        loss = cross_entropy(model(images[batch]), labels[batch])
-        loss.backward()
-        optimizer.step()
-        total += loss.item() / LOCAL_STEPS
-    return total
+        return cross_entropy(model(images[batch]), labels[batch])
 
-
-@torch.no_grad()
-def scores(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Compute the loss in nats and the accuracy.
-
-    Args:
-        model: Model to evaluate.
-        images: Images to classify.
-        labels: Labels of the images.
-    """
-    logits = model(images)
-    accuracy = (logits.argmax(1) == labels).float().mean().item()
-    return {"loss": cross_entropy(logits, labels).item(), "accuracy": accuracy}
+    losses = minimise(loss_of, model.parameters(), LOCAL_STEPS, rate)
+    return sum(loss / LOCAL_STEPS for loss, _ in losses)

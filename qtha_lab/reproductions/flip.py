@@ -15,13 +15,14 @@ from torch import Tensor
 
 from qtha_lab.adapters.initialisation.angles.pretraining import (
     AngleModel,
-    Course,
+    MetaTraining,
     Problem,
-    learn,
+    train_angle_model,
 )
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import minimised_costs
 from qtha_lab.simulators import expval
 from qtha_lab.tasks.problems.cuts import Graph, random_graph
 
@@ -34,10 +35,12 @@ TARGET = 0.95  # of the largest cut
     name="flip",
     title="Learnt starts (FLIP)",
     arxiv="2103.08572",
-    claim="Angles that one model learns on small problems start larger ones better than random angles do.",
+    claim="Angles that one model learns on small problems start larger ones better than random "
+    "angles do.",
     works="qtha-lab init learn, angles=flip(FILE) of every method with a circuit",
     source="2103.08572 (abstract); network, steps and sizes [R]",
-    control="uniform and small angles; a table with a constant for each kind of gate and layer, learnt alike",
+    control="uniform and small angles; a table with a constant for each kind of gate and layer, "
+    "learnt alike",
     data="largest cuts of random graphs, learnt on 4 to 6 nodes, tried on 8 and 10",
     minutes=10,
     arms={
@@ -49,14 +52,20 @@ TARGET = 0.95  # of the largest cut
         "weighted_network": "the network, which reads the weights, on weighted graphs",
     },
     claims=[
-        Claim("network", "uniform", "first_ratio", "the network starts at larger cuts than uniform angles", better="higher"),
-        Claim("network", "uniform", "steps_to_target", "it needs fewer steps than they do"),
-        Claim("network", "small", "first_ratio", "it starts at larger cuts than small angles", better="higher"),
-        Claim("network", "table", "first_ratio", "it starts at larger cuts than four constants", better="higher"),
-        Claim("network", "table", "steps_to_target", "it needs fewer steps than four constants"),
-        Claim("weighted_network", "weighted_table", "first_ratio", "with weights it starts at larger cuts than four "
+        PaperClaim("network", "uniform", "first_ratio",
+              "the network starts at larger cuts than uniform angles", better="higher"),
+        PaperClaim("network", "uniform", "steps_to_target", "it needs fewer steps than they do"),
+        PaperClaim("network", "small", "first_ratio",
+              "it starts at larger cuts than small angles", better="higher"),
+        PaperClaim("network", "table", "first_ratio",
+              "it starts at larger cuts than four constants", better="higher"),
+        PaperClaim("network", "table", "steps_to_target",
+              "it needs fewer steps than four constants"),
+        PaperClaim("weighted_network", "weighted_table", "first_ratio",
+              "with weights it starts at larger cuts than four "
               "constants", better="higher"),
-        Claim("weighted_network", "weighted_table", "steps_to_target", "with weights it needs fewer steps than four "
+        PaperClaim("weighted_network", "weighted_table", "steps_to_target",
+              "with weights it needs fewer steps than four "
               "constants"),
     ],
     steps=(60, 20),
@@ -83,9 +92,11 @@ def flip(arm: str, seed: int, quick: bool, log: Log) -> None:
     reached = _reached(curves, log.steps)
     trained = 0 if model is None else sum(p.numel() for p in model.parameters())
     log.end(
-        trainable_parameters=trained, learning_rate=RATE, first_ratio=mean[0],
+        trainable_parameters=trained,
+        learning_rate=RATE,
+        first_ratio=mean[0],
         steps_to_target=float(np.median(reached)),
-    )  # fmt: skip
+    )
 
 
 def steps_by_size(
@@ -112,9 +123,14 @@ def steps_by_size(
             for n in sizes:
                 graphs = [random_graph(n, 5000 + 100 * seed + k, weighted) for k in range(count)]
                 curves = [_curve(g, _start(arm, model, g, seed), steps) for g in graphs]
-                points.append({
-                    "label": arm, "n_nodes": n, "seed": seed, "steps_to_target": float(np.median(_reached(curves, steps))),
-                })  # fmt: skip
+                points.append(
+                    {
+                        "label": arm,
+                        "n_nodes": n,
+                        "seed": seed,
+                        "steps_to_target": float(np.median(_reached(curves, steps))),
+                    }
+                )
     return points
 
 
@@ -131,7 +147,9 @@ def _model(seed: int, quick: bool, weighted: bool, table: bool) -> AngleModel:
     """Return the angle model learnt on 18 graphs of 4 to 6 nodes."""
     count, epochs = (1, 4) if quick else (6, 30)
     graphs = [random_graph(n, 100 * seed + k, weighted) for n in (4, 5, 6) for k in range(count)]
-    return learn([problem(g) for g in graphs], Course(epochs=epochs, seed=seed), table=table)
+    return train_angle_model(
+        [problem(g) for g in graphs], MetaTraining(epochs=epochs, seed=seed), table=table
+    )
 
 
 def circuit_of(graph: Graph) -> Circuit:
@@ -189,14 +207,5 @@ def _curve(graph: Graph, start: Tensor, steps: int) -> list[float]:
 
     The ratio is the mean cut over the largest cut.
     """
-    cost, best = problem(graph).cost, graph.best_cut
-    angles = start.clone().requires_grad_()
-    adam, ratios = torch.optim.Adam([angles], RATE), []
-    for step in range(steps + 1):
-        value = cost(angles)
-        ratios.append(-value.item() / best)
-        if step < steps:
-            adam.zero_grad()
-            value.backward()
-            adam.step()
-    return ratios
+    costs = minimised_costs(problem(graph).cost, start, steps, RATE)
+    return [-cost / graph.best_cut for cost in costs]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from qtha_lab.adapters.heads import head_named
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import count_trained, minimise
 from qtha_lab.tasks.problems.engines import (
     CAP,
     N_SENSORS,
@@ -27,27 +28,39 @@ RATE, BATCH = 0.01, 64
 ARMS = {
     "hqrnn": ("four gate maps of four qubits, hidden 16", "qlstm(n=4,hidden=16)"),
     "sin": ("sines of as many numbers in the circuits' place", "qlstm(n=4,hidden=16,maps=sin)"),
-    "frozen": ("the circuits with their angles untrained", "qlstm(n=4,hidden=16,train_circuit=false)"),
+    "frozen": (
+        "the circuits with their angles untrained",
+        "qlstm(n=4,hidden=16,train_circuit=false)",
+    ),
     "lstm": ("an LSTM of about as many numbers, hidden 6", "lstm(hidden=6)"),
-}  # fmt: skip
+}
 
 
 @reproduction(
     name="hqrnn",
     title="HQRNN",
     arxiv="2504.20823",
-    claim="A recurrent network whose gates are circuits predicts remaining life better than a classical one.",
+    claim=(
+        "A recurrent network whose gates are circuits predicts remaining life better than a"
+        " classical one."
+    ),
     works="head=qlstm(n,hidden) over token states",
-    source="abstract [P], circuit after a third party's description [T]; maps around it, sizes and engines [R]",
-    control="an LSTM of about as many numbers, sines in the circuits' place, circuits whose angles are not trained",
+    source=(
+        "abstract [P], circuit after a third party's description [T]; maps around it, sizes and"
+        " engines [R]"
+    ),
+    control=(
+        "an LSTM of about as many numbers, sines in the circuits' place, circuits whose angles are"
+        " not trained"
+    ),
     data="synthetic engines (100 to train and 100 to test, 14 sensors, window 30; not C-MAPSS)",
     minutes=8,
     arms={name: words for name, (words, _) in ARMS.items()},
     claims=[
-        Claim("hqrnn", "lstm", "rmse", "circuits in the gates predict better than an LSTM"),
-        Claim("hqrnn", "lstm", "mae", "they do so in the mean absolute error"),
-        Claim("hqrnn", "sin", "rmse", "circuits in the gates predict better than sines"),
-        Claim("hqrnn", "frozen", "rmse", "training their angles makes them better"),
+        PaperClaim("hqrnn", "lstm", "rmse", "circuits in the gates predict better than an LSTM"),
+        PaperClaim("hqrnn", "lstm", "mae", "they do so in the mean absolute error"),
+        PaperClaim("hqrnn", "sin", "rmse", "circuits in the gates predict better than sines"),
+        PaperClaim("hqrnn", "frozen", "rmse", "training their angles makes them better"),
     ],
     steps=(600, 30),
 )
@@ -73,23 +86,21 @@ def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
         log: Log of the run, with the number of steps.
         seed: Seed of the order of windows.
     """
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(trained, RATE)
     order = torch.Generator().manual_seed(seed)
     first = errors(network, fleet.test)
     log.evaluate(0, loss=(first["rmse"] / CAP) ** 2, rmse=first["rmse"])
-    for step in log.course():
+
+    def loss_of() -> Tensor:
         rows = torch.randint(len(fleet.train.left), (BATCH,), generator=order)
         share = network(fleet.train.inputs[rows])[:, 0] + 0.5
-        loss = functional.mse_loss(share, fleet.train.left[rows] / CAP)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        log.train(step, loss=loss.item(), learning_rate=RATE)
+        return functional.mse_loss(share, fleet.train.left[rows] / CAP)
+
+    steps = minimise(loss_of, network.parameters(), log.steps, RATE, max_norm=1.0)
+    for step, (loss, _) in enumerate(steps, 1):
+        log.train(step, loss=loss, learning_rate=RATE)
     ended = errors(network, fleet.test)
     log.evaluate(log.steps, loss=(ended["rmse"] / CAP) ** 2, rmse=ended["rmse"])
-    log.end(trainable_parameters=sum(p.numel() for p in trained), learning_rate=RATE, **ended)
+    log.end(trainable_parameters=count_trained(network), learning_rate=RATE, **ended)
 
 
 @torch.no_grad()

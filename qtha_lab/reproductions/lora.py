@@ -2,7 +2,7 @@
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16)"}
 
@@ -19,9 +19,15 @@ METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16
     minutes=4,
     arms={"rank_1": "LoRA of rank 1", "rank_8": "LoRA of rank 8"},
     claims=[
-        Claim("rank_1", "rank_8", "test_loss", "rank 1 is no worse than rank 8 by 0.05 nat", margin=0.05)
+        PaperClaim(
+            "rank_1",
+            "rank_8",
+            "test_loss",
+            "rank 1 is no worse than rank 8 by 0.05 nat",
+            margin=0.05,
+        )
     ],
-)  # fmt: skip
+)
 def lora(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one rank with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -11,7 +11,7 @@ from qtha_lab.models.quantisation import calibration
 from qtha_lab.models.quantisation import clip_training as learning
 from qtha_lab.models.quantisation.schemes import Rounding, rounding_named
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.tasks.formatting import render
 
 WAYS = {  # step counts are filled in; per channel, as in the paper's weight-only table
@@ -33,9 +33,11 @@ HELD_OUT = 96  # rows per seed
     name="omniquant",
     title="OmniQuant",
     arxiv="2308.13137",
-    claim="Learnt clips and scales keep a model of few bits nearer to the whole one than rounding to nearest.",
+    claim="Learnt clips and scales keep a model of few bits nearer to the whole one than rounding "
+    "to nearest.",
     works="quantization=learned(w,a)",
-    source="arXiv:2308.13137 and the authors' code: γ = β = 4, AdamW at 1e-2, a row a step, block by block; starting from "
+    source="arXiv:2308.13137 and the authors' code: γ = β = 4, AdamW at 1e-2, a row a step, block "
+    "by block; starting from "
     "the grid's clip is ours",
     control="one clip a channel by the error of its weights; plain rounding",
     data="tiny, held-out chat",
@@ -52,13 +54,18 @@ HELD_OUT = 96  # rows per seed
         "learned_w4a4": "4-bit weights and inputs, ranges and scales learnt",
     },
     claims=[
-        Claim("learned", "rounded", "eval_loss", "learnt clips lose less than rounding at 2 bits"),
-        Claim("learned", "grid", "eval_loss", "learnt clips lose less than one clip a channel at 2 bits"),
-        Claim("paper", "rounded", "eval_loss", "so they do from the paper's start, against rounding"),
-        Claim("paper", "grid", "eval_loss", "and against one clip a channel"),
-        Claim("learned_w3", "rounded_w3", "eval_loss", "learnt clips lose less than rounding at 3 bits"),
-        Claim("learned_w3", "grid_w3", "eval_loss", "and less than one clip a channel"),
-        Claim("learned_w4a4", "rounded_w4a4", "eval_loss", "with 4-bit inputs, clips and scales lose less than rounding"),
+        PaperClaim("learned", "rounded", "eval_loss",
+              "learnt clips lose less than rounding at 2 bits"),
+        PaperClaim("learned", "grid", "eval_loss",
+              "learnt clips lose less than one clip a channel at 2 bits"),
+        PaperClaim("paper", "rounded", "eval_loss",
+              "so they do from the paper's start, against rounding"),
+        PaperClaim("paper", "grid", "eval_loss", "and against one clip a channel"),
+        PaperClaim("learned_w3", "rounded_w3", "eval_loss",
+              "learnt clips lose less than rounding at 3 bits"),
+        PaperClaim("learned_w3", "grid_w3", "eval_loss", "and less than one clip a channel"),
+        PaperClaim("learned_w4a4", "rounded_w4a4", "eval_loss",
+              "with 4-bit inputs, clips and scales lose less than rounding"),
     ],
     steps=(BLOCKS, BLOCKS),
 )  # fmt: skip
@@ -91,7 +98,7 @@ def _learnt(
     batches = calibration.batches_of(texts, loaded.tokenizer, calibration.LENGTH)
     blocks = iter(log.course())
     settings: learning.Settings = way  # pyright: ignore[reportAssignmentType]  it has steps
-    return learning.learn(
+    return learning.train_clips(
         settings, loaded.model.eval(), batches, lambda error: log.train(next(blocks), loss=error)
     )
 

@@ -5,10 +5,11 @@ The controls are LoRA on the same quantised weights, and random weights instead 
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-METHODS = {  # base and method of similar size: 22,164 parameters, LoRA 20,352; rates were tried on single seeds, not tuned
+# base and method of similar size: 22,164 parameters, LoRA 20,352; rates tried on single seeds
+METHODS = {
     "prequant": ("outliers(w={w})", "prequant(learning_rate=0.02)"),
     "random": ("outliers(w={w},chosen=random)", "prequant(chosen=random,learning_rate=0.02)"),
     "lora": ("round(w={w},g=null)", "lora(r=1,lora_alpha=2,learning_rate=0.01)"),
@@ -20,9 +21,11 @@ METHODS = {  # base and method of similar size: 22,164 parameters, LoRA 20,352; 
     name="prequant",
     title="PreQuant",
     arxiv="2306.00014",
-    claim="Half a percent of the weights, the outliers, trained on a rounded model do what fine-tuning does.",
+    claim="Half a percent of the weights, the outliers, trained on a rounded model do what "
+    "fine-tuning does.",
     works="method prequant(fraction), on quantization=outliers(w)",
-    source="arXiv:2306.00014, abstract; which weights are outliers and that the grid's steps are trained is our reconstruction",
+    source="arXiv:2306.00014, abstract; which weights are outliers and that the grid's steps are "
+    "trained is our reconstruction",
     control="LoRA of equal size on plain rounding and on the same base; weights drawn at random",
     data=DATA,
     minutes=30,
@@ -36,11 +39,16 @@ METHODS = {  # base and method of similar size: 22,164 parameters, LoRA 20,352; 
         "lora_outliers_w3": "LoRA of equal size on the base of prequant",
     },
     claims=[
-        Claim("prequant_w4", "lora_w4", "test_loss", "at 4 bits it ends below LoRA on plain rounding"),
-        Claim("prequant_w3", "lora_w3", "test_loss", "at 3 bits it ends below LoRA on plain rounding"),
-        Claim("prequant_w4", "random_w4", "test_loss", "at 4 bits outliers do more than random weights"),
-        Claim("prequant_w3", "random_w3", "test_loss", "at 3 bits outliers do more than random weights"),
-        Claim("prequant_w3", "lora_outliers_w3", "test_loss", "at 3 bits it ends below LoRA on the same base"),
+        PaperClaim("prequant_w4", "lora_w4", "test_loss",
+              "at 4 bits it ends below LoRA on plain rounding"),
+        PaperClaim("prequant_w3", "lora_w3", "test_loss",
+              "at 3 bits it ends below LoRA on plain rounding"),
+        PaperClaim("prequant_w4", "random_w4", "test_loss",
+              "at 4 bits outliers do more than random weights"),
+        PaperClaim("prequant_w3", "random_w3", "test_loss",
+              "at 3 bits outliers do more than random weights"),
+        PaperClaim("prequant_w3", "lora_outliers_w3", "test_loss",
+              "at 3 bits it ends below LoRA on the same base"),
     ],
 )  # fmt: skip
 def prequant(arm: str, seed: int, quick: bool) -> Experiment:

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from qtha_lab.adapters.heads import head_named
 from qtha_lab.reproductions.machinery.classification import (
@@ -21,7 +20,8 @@ from qtha_lab.reproductions.machinery.classification import (
     principal,
 )
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import batch_loss, minimise
 from qtha_lab.tasks.problems.digits import Digits, digits
 
 QUBITS = (2, 4, 6, 8)
@@ -47,10 +47,12 @@ class Encoded(nn.Module):
     name="pretrained_vqc",
     title="Pre-trained networks for VQC",
     arxiv="2411.08552",
-    claim="Behind a frozen pre-trained network the error of a variational circuit does not depend on its number of qubits.",
+    claim="Behind a frozen pre-trained network the error of a variational circuit does not depend "
+    "on its number of qubits.",
     works="head=circuit(n,n_layers,ansatz), method none",
     source="abstract [P]; π tanh, the network, the digits and all sizes are ours [R]",
-    control="principal components in the network's place; a linear head, and one with n cosines in the circuit's place",
+    control="principal components in the network's place; a linear head, and one with n cosines in "
+    "the circuit's place",
     data="scikit-learn's digits (network on 0 to 4; heads on 200 rows of 5 to 9)",
     minutes=1,
     arms={
@@ -60,12 +62,18 @@ class Encoded(nn.Module):
         "linear": "frozen network, a linear head",
     },
     claims=[
-        Claim("vqc_4", "vqc_8", "test_accuracy", "4 qubits are as accurate as 8, within a point", margin=0.01),
-        Claim("vqc_2", "vqc_8", "test_accuracy", "2 qubits are as accurate as 8, within a point", margin=0.01),
-        Claim("pca_8", "pca_4", "test_accuracy", "without the network 8 qubits are more accurate than 4"),
-        Claim("vqc_4", "pca_4", "test_accuracy", "at 4 qubits the network is better than principal components"),
-        Claim("vqc_4", "cosine_4", "test_accuracy", "4 qubits are more accurate than 4 cosines"),
-        Claim("vqc_4", "linear", "test_accuracy", "4 qubits are more accurate than a linear head"),
+        PaperClaim("vqc_4", "vqc_8", "test_accuracy",
+              "4 qubits are as accurate as 8, within a point", margin=0.01),
+        PaperClaim("vqc_2", "vqc_8", "test_accuracy",
+              "2 qubits are as accurate as 8, within a point", margin=0.01),
+        PaperClaim("pca_8", "pca_4", "test_accuracy",
+              "without the network 8 qubits are more accurate than 4"),
+        PaperClaim("vqc_4", "pca_4", "test_accuracy",
+              "at 4 qubits the network is better than principal components"),
+        PaperClaim("vqc_4", "cosine_4", "test_accuracy",
+              "4 qubits are more accurate than 4 cosines"),
+        PaperClaim("vqc_4", "linear", "test_accuracy",
+              "4 qubits are more accurate than a linear head"),
     ],
     steps=(200, 40),
 )  # fmt: skip
@@ -82,12 +90,19 @@ def pretrained_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
     classify(lambda: head_named(call).module(FEATURES, N_CLASSES), features, log, seed)
 
 
-def network() -> nn.Module:
+def feature_network() -> nn.Module:
     """Create two convolutions and a linear map to 32 features."""
     return nn.Sequential(
-        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, FEATURES), nn.ReLU(),
-    )  # fmt: skip
+        nn.Unflatten(1, (1, 8, 8)),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, FEATURES),
+        nn.ReLU(),
+    )
 
 
 @lru_cache(maxsize=1)  # the arms of a seed follow one another
@@ -98,16 +113,12 @@ def pre_trained(seed: int) -> nn.Module:
         seed: Seed of the initial weights and of the rows.
     """
     torch.manual_seed(seed)
-    body = network()
+    body = feature_network()
     whole = nn.Sequential(body, nn.Linear(FEATURES, N_CLASSES))
     data, order = digits(600, 100, seed, classes=range(5)), torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(whole.parameters(), PRE_RATE)
-    for _ in range(PRE_STEPS):
-        rows = torch.randperm(len(data.train), generator=order)[:BATCH]
-        loss = functional.cross_entropy(whole(data.train[rows]), data.train_labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    loss_of = batch_loss(whole, data.train, data.train_labels, BATCH, order)
+    for _ in minimise(loss_of, whole.parameters(), PRE_STEPS, PRE_RATE):
+        pass
     return body.requires_grad_(False)
 
 

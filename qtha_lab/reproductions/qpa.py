@@ -5,7 +5,7 @@ The controls generate the numbers without a circuit.
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 METHODS = {
     "circuit": "qpa(r=4,chunk=64)",
@@ -18,19 +18,41 @@ METHODS = {
     name="qpa",
     title="QPA, batched generation",
     arxiv="2410.09846",
-    claim="A circuit and a small network generate LoRA's factors, with fewer numbers and as good a fine-tune.",
+    claim=(
+        "A circuit and a small network generate LoRA's factors, with fewer numbers and as good a"
+        " fine-tune."
+    ),
     works="method `qpa`, on any layer; the circuit runs once a step",
     source="paper and its authors' code",
-    control="the same network over a classical distribution of as many numbers, LoRA of the same rank",
+    control=(
+        "the same network over a classical distribution of as many numbers, LoRA of the same rank"
+    ),
     data=DATA,
     minutes=8,
-    arms={"circuit": "factors from a circuit", "classical": "from as many classical numbers", "lora": "LoRA of rank 4"},
+    arms={
+        "circuit": "factors from a circuit",
+        "classical": "from as many classical numbers",
+        "lora": "LoRA of rank 4",
+    },
     claims=[
-        Claim("circuit", "lora", "test_loss", "generated factors are no worse than LoRA by 0.05 nat", margin=0.05),
-        Claim("circuit", "lora", "trainable_parameters", "generated factors train fewer numbers"),
-        Claim("circuit", "classical", "test_loss", "the circuit is better than classical numbers in its place"),
+        PaperClaim(
+            "circuit",
+            "lora",
+            "test_loss",
+            "generated factors are no worse than LoRA by 0.05 nat",
+            margin=0.05,
+        ),
+        PaperClaim(
+            "circuit", "lora", "trainable_parameters", "generated factors train fewer numbers"
+        ),
+        PaperClaim(
+            "circuit",
+            "classical",
+            "test_loss",
+            "the circuit is better than classical numbers in its place",
+        ),
     ],
-)  # fmt: skip
+)
 def qpa(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one generator with one seed."""
     return on_qa(METHODS[arm], seed, quick)

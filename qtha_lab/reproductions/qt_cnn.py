@@ -14,7 +14,12 @@ from torch.nn.functional import cross_entropy
 
 from qtha_lab.adapters import generate_into
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import (
+    classifier_scores,
+    count_trained,
+    minimise,
+)
 from qtha_lab.tasks.problems.speech import check_speech, speech
 
 BATCH = 32
@@ -37,26 +42,37 @@ ARMS = {
     name="qt_cnn",
     title="Quantum-Train convolutional network for deepfake audio",
     arxiv="2410.09250",
-    claim="A convolutional network whose weights a circuit generates tells fake audio with up to 70 % fewer parameters at "
+    claim="A convolutional network whose weights a circuit generates tells fake audio with up to "
+    "70 % fewer parameters at "
     "comparable accuracy.",
     works="generate_into(module) for Conv1d, Conv2d, any module",
-    source="abstract. Corpus and sizes were not found: recordings, fakes, network, chunk and rates are ours [R]",
-    control="the network's own weights; a network of equal size; classical numbers for the circuit; frozen angles",
+    source="abstract. Corpus and sizes were not found: recordings, fakes, network, chunk and rates "
+    "are ours [R]",
+    control="the network's own weights; a network of equal size; classical numbers for the "
+    "circuit; frozen angles",
     data="one woman's telephone prompts, no other voice, recording or machine",
     minutes=6,
     arms=ARMS,
     claims=[
-        Claim("generated", "cnn", "test_accuracy", "against the synthesiser it is within 2 points of the CNN", margin=0.02),
-        Claim("generated", "cnn", "resynthesis_accuracy", "against the resynthesis it is within 2 points of the CNN",
+        PaperClaim("generated", "cnn", "test_accuracy",
+              "against the synthesiser it is within 2 points of the CNN", margin=0.02),
+        PaperClaim("generated", "cnn", "resynthesis_accuracy",
+              "against the resynthesis it is within 2 points of the CNN",
               better="higher", margin=0.02),
-        Claim("generated", 0.3, "parameter_share", "it trains at most 30 % of the CNN's numbers", better="lower"),
-        Claim("generated", "small_cnn", "test_accuracy", "against the synthesiser it does better than a CNN of equal size"),
-        Claim("generated", "small_cnn", "resynthesis_accuracy", "against the resynthesis it does better than a CNN of equal size",
+        PaperClaim("generated", 0.3, "parameter_share",
+              "it trains at most 30 % of the CNN's numbers", better="lower"),
+        PaperClaim("generated", "small_cnn", "test_accuracy",
+              "against the synthesiser it does better than a CNN of equal size"),
+        PaperClaim("generated", "small_cnn", "resynthesis_accuracy",
+              "against the resynthesis it does better than a CNN of equal size",
               better="higher"),
-        Claim("generated", "classical", "test_accuracy", "against the synthesiser the circuit does better than classical numbers"),
-        Claim("generated", "classical", "resynthesis_accuracy",
-              "against the resynthesis the circuit does better than classical numbers", better="higher"),
-        Claim("generated", "frozen", "resynthesis_accuracy", "training the angles helps against the resynthesis", better="higher"),
+        PaperClaim("generated", "classical", "test_accuracy",
+              "against the synthesiser the circuit does better than classical numbers"),
+        PaperClaim("generated", "classical", "resynthesis_accuracy",
+              "against the resynthesis the circuit does better than classical numbers",
+              better="higher"),
+        PaperClaim("generated", "frozen", "resynthesis_accuracy",
+              "training the angles helps against the resynthesis", better="higher"),
     ],
     steps=(400, 60),
     check=check_speech,
@@ -67,25 +83,38 @@ def qt_cnn(arm: str, seed: int, quick: bool, log: Log) -> None:
     train, chosen, test = data.split(seed)
     features = standardised(data.features, train)
     rate = OWN_RATE if arm in ("cnn", "small_cnn") else GENERATED_RATE
-    hard = network(arm)
-    hard_optimizer = torch.optim.Adam(hard.parameters(), lr=rate)
-    model = network(arm)
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    for step in log.course():
+    hard, model = speech_network(arm), speech_network(arm)
+    texts = train
+
+    def easy_loss() -> Tensor:
+        nonlocal texts
         texts = train[torch.randint(len(train), (BATCH // 2,))]
-        loss = one_step(model, optimizer, *pairs(features, "espeak", texts))
-        one_step(hard, hard_optimizer, *pairs(features, "resynthesis", texts))
+        return _loss(model, *pairs(features, "espeak", texts))
+
+    def hard_loss() -> Tensor:
+        return _loss(hard, *pairs(features, "resynthesis", texts))
+
+    both = zip(
+        minimise(easy_loss, model.parameters(), log.steps, rate),
+        minimise(hard_loss, hard.parameters(), log.steps, rate),
+        strict=True,
+    )
+    for step, ((loss, _), _) in enumerate(both, 1):
         log.train(step, loss=loss, learning_rate=rate)
         if step % max(1, log.steps // 10) == 0 or step == log.steps:
-            log.evaluate(step, **scores(model, *pairs(features, "espeak", chosen)))
-    result = scores(model, *pairs(features, "espeak", test))
-    fitted = scores(model, *pairs(features, "espeak", train))["loss"]
+            log.evaluate(step, **classifier_scores(model, *pairs(features, "espeak", chosen)))
+    result = classifier_scores(model, *pairs(features, "espeak", test))
+    fitted = classifier_scores(model, *pairs(features, "espeak", train))["loss"]
     log.test(result["loss"], accuracy=result["accuracy"], train_loss=fitted)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    trained = count_trained(model)
     log.end(
-        trainable_parameters=trained, learning_rate=rate, parameter_share=trained / N_WEIGHTS,
-        resynthesis_accuracy=scores(hard, *pairs(features, "resynthesis", test))["accuracy"],
-    )  # fmt: skip
+        trainable_parameters=trained,
+        learning_rate=rate,
+        parameter_share=trained / N_WEIGHTS,
+        resynthesis_accuracy=classifier_scores(hard, *pairs(features, "resynthesis", test))[
+            "accuracy"
+        ],
+    )
 
 
 def standardised(features: dict[str, Tensor], train: Tensor) -> dict[str, Tensor]:
@@ -100,19 +129,25 @@ def standardised(features: dict[str, Tensor], train: Tensor) -> dict[str, Tensor
     return {voice: (x - mean) / spread for voice, x in features.items()}
 
 
-def network(arm: str) -> nn.Module:
+def speech_network(arm: str) -> nn.Module:
     """Create the network of an arm: 12,546 generated or own weights, or a small network."""
     first, second = (SMALL, SMALL) if arm == "small_cnn" else (32, 64)
     net = nn.Sequential(
-        nn.Conv1d(13, first, 5, padding=2), nn.ReLU(), nn.MaxPool1d(4),
-        nn.Conv1d(first, second, 5, padding=2), nn.ReLU(), nn.AdaptiveAvgPool1d(1),
-        nn.Flatten(), nn.Linear(second, 2),
-    )  # fmt: skip
+        nn.Conv1d(13, first, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool1d(4),
+        nn.Conv1d(first, second, 5, padding=2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        nn.Linear(second, 2),
+    )
     if arm in ("cnn", "small_cnn"):
         return net
     options: dict[str, Any] = {
-        "classical": {"generator": "classical"}, "frozen": {"train_generator": False},
-    }.get(arm, {})  # fmt: skip
+        "classical": {"generator": "classical"},
+        "frozen": {"train_generator": False},
+    }.get(arm, {})
     return generate_into(net, chunk=CHUNK, **options)
 
 
@@ -128,33 +163,5 @@ def pairs(features: dict[str, Tensor], fake: str, texts: Tensor) -> tuple[Tensor
     return x, torch.arange(2).repeat_interleave(len(texts))
 
 
-def one_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor
-) -> float:
-    """Take one step on a batch and return its loss.
-
-    Args:
-        model: Model to train in place.
-        optimizer: Optimiser of the model.
-        x: Features.
-        labels: Labels of the features.
-    """
-    optimizer.zero_grad()
-    loss = cross_entropy(model(x), labels)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-@torch.no_grad()
-def scores(model: nn.Module, x: Tensor, labels: Tensor) -> dict[str, float]:
-    """Compute the loss in nats and the accuracy.
-
-    Args:
-        model: Model to evaluate.
-        x: Features.
-        labels: Labels of the features.
-    """
-    logits = model(x)
-    accuracy = (logits.argmax(1) == labels).float().mean().item()
-    return {"loss": cross_entropy(logits, labels).item(), "accuracy": accuracy}
+def _loss(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+    return cross_entropy(model(x), labels)

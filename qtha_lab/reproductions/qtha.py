@@ -5,7 +5,7 @@ The controls are LoRA and QTHA without the circuit.
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
 METHODS = {
@@ -27,16 +27,20 @@ METHODS = {
     data=DATA,
     minutes=10,
     arms={
-        "qtha": "tensor networks, circuit, linear branch", "no_circuit": "without the circuit",
-        "silu": "SiLU layers in its place", "lora": "LoRA of rank 4",
+        "qtha": "tensor networks, circuit, linear branch",
+        "no_circuit": "without the circuit",
+        "silu": "SiLU layers in its place",
+        "lora": "LoRA of rank 4",
     },
     claims=[
-        Claim("qtha", "lora", "test_loss", "QTHA ends at a lower loss than LoRA"),
-        Claim("qtha", "lora", "trainable_parameters", "QTHA trains fewer numbers than LoRA"),
-        Claim("qtha", "no_circuit", "test_loss", "the circuit lowers the loss"),
-        Claim("qtha", "silu", "test_loss", "the circuit is better than SiLU layers in its place"),
+        PaperClaim("qtha", "lora", "test_loss", "QTHA ends at a lower loss than LoRA"),
+        PaperClaim("qtha", "lora", "trainable_parameters", "QTHA trains fewer numbers than LoRA"),
+        PaperClaim("qtha", "no_circuit", "test_loss", "the circuit lowers the loss"),
+        PaperClaim(
+            "qtha", "silu", "test_loss", "the circuit is better than SiLU layers in its place"
+        ),
     ],
-)  # fmt: skip
+)
 def qtha(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one architecture with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -5,7 +5,7 @@ The number of parameters grows with the logarithm of the layer size.
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
 
@@ -22,10 +22,12 @@ METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
     minutes=4,
     arms={"quantum_peft": "rotations of Pauli matrices", "lora": "LoRA of rank 1"},
     claims=[
-        Claim("quantum_peft", "lora", "trainable_parameters", "it trains fewer numbers"),
-        Claim("quantum_peft", "lora", "test_loss", "it is no worse than LoRA by 0.05 nat", margin=0.05),
+        PaperClaim("quantum_peft", "lora", "trainable_parameters", "it trains fewer numbers"),
+        PaperClaim(
+            "quantum_peft", "lora", "test_loss", "it is no worse than LoRA by 0.05 nat", margin=0.05
+        ),
     ],
-)  # fmt: skip
+)
 def quantum_peft(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one method with one seed."""
     return on_qa(METHODS[arm], seed, quick)

@@ -5,7 +5,7 @@ The controls are no rotations, all rotations and random rotations.
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.prequant import LINEAR
 
 ARMS = {
@@ -20,21 +20,27 @@ ARMS = {
     name="roste",
     title="RoSTE",
     arxiv="2502.09003",
-    claim="Fine-tuning through 4-bit weights, inputs and keys ends lower when rotations are chosen by the rounding error.",
+    claim="Fine-tuning through 4-bit weights, inputs and keys ends lower when rotations are chosen "
+    "by the rounding error.",
     works="quantization=rotated(w,a,kv)",
-    source="arXiv:2502.09003; one rotation a layer and two an attention, relative errors, and LoRA beside the rounded weights "
+    source="arXiv:2502.09003; one rotation a layer and two an attention, relative errors, and LoRA "
+    "beside the rounded weights "
     "instead of the weights themselves are ours",
     control="no rotation, a Hadamard matrix everywhere, a random orthogonal one everywhere",
     data=DATA,
     minutes=25,
     arms=ARMS,
     claims=[
-        Claim("chosen", "nowhere", "test_loss", "chosen rotations end below none"),
-        Claim("chosen", "everywhere", "test_loss", "chosen rotations end below a Hadamard matrix everywhere"),
-        Claim("chosen", "random", "test_loss", "chosen rotations end below random ones everywhere"),
-        Claim("chosen", "nowhere", "eval_loss_start", "before any training chosen rotations lose less than none", better="lower"),
-        Claim("everywhere", "nowhere", "eval_loss_start", "so does a Hadamard matrix everywhere", better="lower"),
-        Claim("random", "nowhere", "eval_loss_start", "so do random ones", better="lower"),
+        PaperClaim("chosen", "nowhere", "test_loss", "chosen rotations end below none"),
+        PaperClaim("chosen", "everywhere", "test_loss",
+              "chosen rotations end below a Hadamard matrix everywhere"),
+        PaperClaim("chosen", "random", "test_loss",
+              "chosen rotations end below random ones everywhere"),
+        PaperClaim("chosen", "nowhere", "eval_loss_start",
+              "before any training chosen rotations lose less than none", better="lower"),
+        PaperClaim("everywhere", "nowhere", "eval_loss_start",
+              "so does a Hadamard matrix everywhere", better="lower"),
+        PaperClaim("random", "nowhere", "eval_loss_start", "so do random ones", better="lower"),
     ],
 )  # fmt: skip
 def roste(arm: str, seed: int, quick: bool) -> Experiment:

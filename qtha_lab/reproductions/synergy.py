@@ -12,7 +12,8 @@ from torch import Tensor
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
 from qtha_lab.circuits.ansatze import build_without_inputs
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import minimised_costs
 from qtha_lab.simulators import expval
 from qtha_lab.tasks.problems.spins import (
     check_installed,
@@ -31,11 +32,18 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
     name="synergy",
     title="Tensor network, then circuit",
     arxiv="2208.13673",
-    claim="A circuit that starts as an optimised matrix product state ends lower, the more so the larger the bond, and "
-    "its slopes do not vanish with the number of qubits.",
+    claim=(
+        "A circuit that starts as an optimised matrix product state ends lower, the more so the"
+        " larger the bond, and its slopes do not vanish with the number of qubits."
+    ),
     works="angles=mps(RUN) and generator=mps of qpa and quantum_train; ansatz su4",
-    source="2208.13673 (abstract), decomposition 1908.07958 and 2209.00595; task, layers and rates [R]",
-    control="uniform and small angles, a product state (bond 1); the trend of slopes over n, not their size",
+    source=(
+        "2208.13673 (abstract), decomposition 1908.07958 and 2209.00595; task, layers and rates [R]"
+    ),
+    control=(
+        "uniform and small angles, a product state (bond 1); the trend of slopes over n, not their"
+        " size"
+    ),
     data="critical Ising chain of 8 spins, open",
     minutes=8,
     arms={
@@ -47,19 +55,25 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
         "chi8": "of bond 8, in three layers of gates",
     },
     claims=[
-        Claim("chi8", "uniform", "energy_error", "bond 8 ends lower than uniform angles"),
-        Claim("chi8", "small", "energy_error", "bond 8 ends lower than small angles"),
-        Claim("chi8", "chi1", "energy_error", "bond 8 ends lower than a product state"),
-        Claim("chi2", "chi1", "start_error", "bond 2 starts lower than bond 1"),
-        Claim("chi4", "chi2", "start_error", "bond 4 starts lower than bond 2"),
-        Claim("chi8", "chi4", "start_error", "bond 8 starts lower than bond 4"),
-        Claim("uniform", 5.0, "slope_fall", "uniform: squared slopes fall 5-fold from n = 6 to 12", better="higher"),
-        Claim("chi1", 2.0, "slope_fall", "bond 1: they fall less than 2-fold", better="lower"),
-        Claim("chi2", 1.0, "slope_fall", "bond 2: they do not fall", better="lower"),
+        PaperClaim("chi8", "uniform", "energy_error", "bond 8 ends lower than uniform angles"),
+        PaperClaim("chi8", "small", "energy_error", "bond 8 ends lower than small angles"),
+        PaperClaim("chi8", "chi1", "energy_error", "bond 8 ends lower than a product state"),
+        PaperClaim("chi2", "chi1", "start_error", "bond 2 starts lower than bond 1"),
+        PaperClaim("chi4", "chi2", "start_error", "bond 4 starts lower than bond 2"),
+        PaperClaim("chi8", "chi4", "start_error", "bond 8 starts lower than bond 4"),
+        PaperClaim(
+            "uniform",
+            5.0,
+            "slope_fall",
+            "uniform: squared slopes fall 5-fold from n = 6 to 12",
+            better="higher",
+        ),
+        PaperClaim("chi1", 2.0, "slope_fall", "bond 1: they fall less than 2-fold", better="lower"),
+        PaperClaim("chi2", 1.0, "slope_fall", "bond 2: they do not fall", better="lower"),
     ],
     steps=(50, 10),
     check=check_installed,
-)  # fmt: skip
+)
 def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Minimise the energy by Adam at each rate; the best rate is the arm's result."""
     n = 6 if quick else 8
@@ -67,7 +81,7 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     ground = ground_energy(n)
     error = (energy(start).item() - ground) / abs(ground)
     log.evaluate(0, loss=error, energy_error=error)
-    courses = {rate: _course(energy, start, rate, log.steps) for rate in RATES}
+    courses = {rate: minimised_costs(energy, start, log.steps, rate) for rate in RATES}
     rate = min(courses, key=lambda each: courses[each][-1])
     relative = [(value - ground) / abs(ground) for value in courses[rate]]
     for step in log.course():
@@ -76,9 +90,11 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
     prepared = (energy(_start(arm, n, seed, spread=0)).item() - ground) / abs(ground)
     small, large = (4, 8) if quick else (6, 12)
     log.end(
-        trainable_parameters=len(start), learning_rate=rate, start_error=prepared,
+        trainable_parameters=len(start),
+        learning_rate=rate,
+        start_error=prepared,
         slope_fall=_squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
-    )  # fmt: skip
+    )
 
 
 def _energy(n: int) -> Callable[[Tensor], Tensor]:
@@ -104,22 +120,6 @@ def _start(arm: str, n: int, seed: int, spread: float = NEAR_IDENTITY) -> Tensor
     prepared = decompose(ground_state_mps(n, BONDS[arm]), PREPARED).angles
     angles[: len(prepared)] = prepared
     return torch.from_numpy(angles)
-
-
-def _course(
-    energy: Callable[[Tensor], Tensor], start: Tensor, rate: float, steps: int
-) -> list[float]:
-    """Return the energy at initialisation and after each step of Adam."""
-    angles = start.clone().requires_grad_()
-    adam, values = torch.optim.Adam([angles], rate), []
-    for step in range(steps + 1):
-        value = energy(angles)
-        values.append(value.item())
-        if step < steps:
-            adam.zero_grad()
-            value.backward()
-            adam.step()
-    return values
 
 
 def _squared_gradient(arm: str, n: int, seed: int) -> float:

@@ -14,7 +14,12 @@ from torch.nn import functional
 
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
+from qtha_lab.reproductions.machinery.training_loop import (
+    batch_loss,
+    classifier_scores,
+    minimise,
+)
 from qtha_lab.simulators import QuantumLayer
 from qtha_lab.tasks.problems.digits import digits
 from qtha_lab.tensor_networks import mpo
@@ -66,28 +71,51 @@ def circuit() -> Circuit:
     name="ttn_vqc",
     title="Pre+TTN-VQC",
     arxiv="2306.03741",
-    claim="A tensor-train layer that is trained first makes the training of the circuit behind it easier and better.",
-    works="`stages`: tensor part first, then the circuit, in one run",
-    source="abstract of v1 to v4 [P], sizes and rates from public code [C]; 64 = 4·4·4 for 784 = 7·16·7, half the steps a "
-    "stage [R]",
-    control="all at once for as many steps, SiLU in the circuit's place, a tensor train that is never trained",
+    claim=(
+        "A tensor-train layer that is trained first makes the training of the circuit behind it"
+        " easier and better."
+    ),
+    works="`phases`: tensor part first, then the circuit, in one run",
+    source=(
+        "abstract of v1 to v4 [P], sizes and rates from public code [C]; 64 = 4·4·4 for 784 ="
+        " 7·16·7, half the steps a stage [R]"
+    ),
+    control=(
+        "all at once for as many steps, SiLU in the circuit's place, a tensor train that is never"
+        " trained"
+    ),
     data="scikit-learn's digits 1 and 3 (150 training rows, Laplace noise of 6 dB in the test)",
     minutes=2,
     arms={
         "end_to_end": "tensor train, circuit and head at once",
         "staged": "the tensor train with a linear head first; then frozen, circuit and a new head",
-        "staged_code": "as the authors' code: all at once first; then the tensor train frozen, circuit and head anew",
+        "staged_code": (
+            "as the authors' code: all at once first; then the tensor train frozen, circuit and"
+            " head anew"
+        ),
         "staged_silu": "as staged, with SiLU in the circuit's place",
         "untrained": "the tensor train as drawn, circuit and head",
     },
     claims=[
-        Claim("staged", "end_to_end", "test_loss", "stages end at a lower loss than all at once"),
-        Claim("staged_code", "end_to_end", "test_loss", "stages as in the authors' code end lower than all at once"),
-        Claim("staged", "staged_silu", "test_loss", "the circuit of stage 2 ends lower than SiLU there"),
-        Claim("staged", "untrained", "test_loss", "training the tensor train lowers the loss"),
+        PaperClaim(
+            "staged", "end_to_end", "test_loss", "stages end at a lower loss than all at once"
+        ),
+        PaperClaim(
+            "staged_code",
+            "end_to_end",
+            "test_loss",
+            "stages as in the authors' code end lower than all at once",
+        ),
+        PaperClaim(
+            "staged",
+            "staged_silu",
+            "test_loss",
+            "the circuit of stage 2 ends lower than SiLU there",
+        ),
+        PaperClaim("staged", "untrained", "test_loss", "training the tensor train lowers the loss"),
     ],
     steps=(120, 16),
-)  # fmt: skip
+)
 def ttn_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one arm on the digits of a seed, with equal steps per arm."""
     train, head = TensorTrain(), nn.Linear(N_QUBITS, 2)
@@ -120,31 +148,22 @@ class _Work:
 
         The network is evaluated before and after.
         """
-        parameters = list(trained.parameters())
+        parameters, data = list(trained.parameters()), self.data
         self.trained |= {(id(p), p.numel()) for p in parameters}
-        optimizer = torch.optim.Adam(parameters, lr=RATE, weight_decay=DECAY)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         if self.step == 0:
             self.evaluate(network)
-        for _ in range(steps):
-            rows = torch.randperm(len(self.data.train), generator=self.order)[:BATCH]
-            loss = functional.cross_entropy(
-                network(self.data.train[rows]), self.data.train_labels[rows]
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        loss_of = batch_loss(network, data.train, data.train_labels, BATCH, self.order)
+        for loss, rate in minimise(
+            loss_of, parameters, steps, RATE, weight_decay=DECAY, cosine=True
+        ):
             self.step += 1
-            self.log.train(
-                self.step, loss=loss.item(), learning_rate=float(schedule.get_last_lr()[0])
-            )
-            schedule.step()
+            self.log.train(self.step, loss=loss, learning_rate=rate)
         self.evaluate(network)
 
-    @torch.no_grad()
     def evaluate(self, network: nn.Module) -> None:
         """Record loss and accuracy of evaluation rows."""
-        self.log.evaluate(self.step, **_scores(network(self.data.eval), self.data.eval_labels))
+        scores = classifier_scores(network, self.data.eval, self.data.eval_labels)
+        self.log.evaluate(self.step, **scores)
 
     @torch.no_grad()
     def test(self, network: nn.Module) -> None:
@@ -154,11 +173,6 @@ class _Work:
         noise = torch.distributions.Laplace(0.0, (power / 2).sqrt())  # of variance `power`
         torch.manual_seed(0)  # the same noise for every arm
         noisy = images + noise.sample(images.shape)
-        self.log.test(**_scores(network(noisy), self.data.test_labels))
+        self.log.test(**classifier_scores(network, noisy, self.data.test_labels))
         count = sum(size for _, size in self.trained)
         self.log.end(trainable_parameters=count, learning_rate=RATE)
-
-
-def _scores(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    accuracy = (logits.argmax(-1) == labels).float().mean().item()
-    return {"loss": functional.cross_entropy(logits, labels).item(), "accuracy": accuracy}

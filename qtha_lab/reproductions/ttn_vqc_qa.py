@@ -5,7 +5,7 @@ The control trains both at once.
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions.machinery.fine_tunes import DATA, FULL, QUICK, on_qa
-from qtha_lab.reproductions.machinery.registry import Claim, reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
 STAND_INS = {"staged_silu": ",stand_in=silu"}
@@ -15,8 +15,11 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
     name="ttn_vqc_qa",
     title="Pre+TTN-VQC, on a language model",
     arxiv="2306.03741",
-    claim="A tensor-train layer that is trained first makes the training of the circuit behind it easier and better.",
-    works="`stages` for QTHA: `linear(steps=50,use_circuit=false),all(steps=50)`",
+    claim=(
+        "A tensor-train layer that is trained first makes the training of the circuit behind it"
+        " easier and better."
+    ),
+    works="`phases` for QTHA: `linear(steps=50,use_circuit=false),all(steps=50)`",
     source="abstract of v1 to v4 [P]; half the steps a stage, W_q zero at the switch [R]",
     control="all at once for as many steps, SiLU layers in the second stage",
     data=DATA,
@@ -27,14 +30,19 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
         "staged_silu": "the same with SiLU layers in the second stage",
     },
     claims=[
-        Claim("staged", "at_once", "test_loss", "stages end at a lower loss than all at once"),
-        Claim("staged", "staged_silu", "test_loss", "the circuit of the second stage ends lower than SiLU there"),
+        PaperClaim("staged", "at_once", "test_loss", "stages end at a lower loss than all at once"),
+        PaperClaim(
+            "staged",
+            "staged_silu",
+            "test_loss",
+            "the circuit of the second stage ends lower than SiLU there",
+        ),
     ],
-)  # fmt: skip
+)
 def ttn_vqc_qa(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of one training schedule with one seed."""
     half = (QUICK if quick else FULL)["steps"] // 2
     second = "S_0,S_1,B" if arm == "staged_silu" else "W_q,angles,B"
-    stages = f"linear(steps={half},use_circuit=false),all(steps={half},train=[{second}])"
+    phases = f"linear(steps={half},use_circuit=false),all(steps={half},train=[{second}])"
     method = f"qtha({SIZES}{STAND_INS.get(arm, '')})"
-    return on_qa(method, seed, quick, stages="" if arm == "at_once" else stages)
+    return on_qa(method, seed, quick, phases="" if arm == "at_once" else phases)

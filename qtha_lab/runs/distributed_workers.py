@@ -28,7 +28,7 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def start(run: RunDir, lost: Callable[[str], None]) -> None:
+def start_distributed_workers(run: RunDir, lost: Callable[[str], None]) -> None:
     """Start the other processes of a run, unless torchrun has.
 
     Args:
@@ -42,7 +42,7 @@ def start(run: RunDir, lost: Callable[[str], None]) -> None:
     size = run.experiment.training.processes
     if "WORLD_SIZE" in os.environ:
         if (launched := int(os.environ["WORLD_SIZE"])) != size:
-            raise Refusal(f"the run is one of processes={size}, but torchrun started {launched}")
+            raise Refusal(f"processes must be {launched}, as started by torchrun, got {size}.")
         return
     if size == 1:
         return
@@ -51,8 +51,10 @@ def start(run: RunDir, lost: Callable[[str], None]) -> None:
     for number in range(1, size):
         process = subprocess.Popen(
             [sys.executable, "-m", "qtha_lab.runs.worker", str(run.path), "--tether", str(tether)],
-            stdin=subprocess.DEVNULL, pass_fds=[tether], env=os.environ | _place(number, size),
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            pass_fds=[tether],
+            env=os.environ | _place(number, size),
+        )
         threading.Thread(target=_watch, args=(process, run, number, lost), daemon=True).start()
     os.close(tether)
     log.info("%s: %d processes share its batches", run.path.name, size)
@@ -73,9 +75,11 @@ def _watch(
 
 def _place(number: int, size: int) -> dict[str, str]:
     return {
-        "RANK": str(number), "LOCAL_RANK": str(number),
-        "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
-    }  # fmt: skip
+        "RANK": str(number),
+        "LOCAL_RANK": str(number),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+    }
 
 
 def _free_port() -> int:

@@ -40,7 +40,7 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
         Refusal: If the run already has a worker.
     """
     with taken_over(files, "starting", anew=anew) as lock, append_shared(files.log) as output:
-        fork = warm.start(files, lock, output.fileno())
+        fork = warm.fork_worker(files, lock, output.fileno())
         log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
         if fork is None:
             worker = _start_cold(files, lock, output.fileno())
@@ -76,7 +76,7 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         ) from None
     if lock is None:
         pid = slots.holder(files.lock)
-        raise Refusal(f"run {files.path.name} already has a worker (process {pid})")
+        raise Refusal(f"Run {files.path.name} already has a worker (process {pid}).")
     try:
         files.stop.unlink(missing_ok=True)
         if anew:
@@ -105,7 +105,7 @@ def _start_cold(files: RunDir, lock: int, output: int) -> subprocess.Popen:
 
 
 def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
-    ending.record(files, worker.pid, worker.wait())
+    ending.record_exit(files, worker.pid, worker.wait())
 
 
 def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:

@@ -13,32 +13,35 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core import paths
-from qtha_lab.runs import fork_server as warm
-from qtha_lab.core.io import read_tail
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_tail
+from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.distillation import teacher_folder
-from qtha_lab.runs.remote import RemoteBackend, send
-from qtha_lab.experiment.run_directory import (
-    RunDir,
-    outage as away,
-    checkpoints,
-    exit_status as ending,
-    queue as slots,
-)
+from qtha_lab.experiment.reproduction_run import Reproduced
+from qtha_lab.experiment.run_directory import RunDir, checkpoints
+from qtha_lab.experiment.run_directory import exit_status as ending
+from qtha_lab.experiment.run_directory import outage as away
+from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import history, read_events
 from qtha_lab.experiment.run_directory.files import check_disk_space
-from qtha_lab.experiment.run_directory.index import records
+from qtha_lab.experiment.run_directory.index import list_records
 from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
 from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, stamp
-from qtha_lab.experiment.run_directory.record import read as read_record
+from qtha_lab.experiment.run_directory.record import read_record as read_record
 from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
-from qtha_lab.core.settings import nearest
+from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs.process_start import record_status, start_worker
+from qtha_lab.runs.remote import RemoteBackend, send
+
+if TYPE_CHECKING:
+    import pandas
+
+    from qtha_lab.figures import Figure
+    from qtha_lab.runs.trained_model import RunModel
 
 __all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
 
@@ -68,18 +71,19 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The same as `id`."""
-        return self.id
+        """Name given by a user: in the annotations or the experiment; the id without either."""
+        record = self.record
+        return record.annotations.get("name") or record.experiment.get("name") or self.id
 
     @property
     def state(self) -> str:
-        """The state now: queued, running, finished, …"""
+        """Present state: queued, running, finished, …"""
         return self.status().state
 
     @property
-    def config(self) -> Experiment:
-        """The same as `experiment`."""
-        return self.experiment
+    def config(self) -> dict[str, Any]:
+        """Settings of the experiment as plain values, default values included."""
+        return self.experiment.model_dump()
 
     @property
     def path(self) -> Path:
@@ -100,7 +104,7 @@ class Run:
     def record(self) -> Record:
         """The present content of the run's files, cached until they change."""
         record = self._record
-        if record is None or not record.settled or record.stamp != stamp(self.path):
+        if record is None or not record.is_final or record.stamp != stamp(self.path):
             self._record = record = read_record(self.files)
         return record
 
@@ -116,10 +120,7 @@ class Run:
 
     def status(self) -> Status:
         """Return the present state, from the last events and the worker's lock."""
-        before, record = (
-            self._record,
-            self.record,
-        )  # read once: young records are not cached
+        before, record = self._record, self.record  # read once: young records are not cached
         status = record.status
         if not record.has_log and away.is_unreachable(self.path.parent):
             self._record = before
@@ -143,17 +144,64 @@ class Run:
         """Return the events after a byte offset, and the offset for the next call."""
         return read_events(self.files.events, offset)
 
-    def history(self) -> list[dict[str, Any]]:
+    def valid_events(self) -> list[dict[str, Any]]:
         """Return the events that are valid after any resume.
 
         See `qtha_lab.experiment.run_directory.events.history`.
         """
         return history(self.events()[0])
 
+    def history(self) -> pandas.DataFrame:
+        """Return the recorded measures by step, with `train_loss`, `eval_loss` and `test_loss`.
+
+        Example:
+            >>> run.history().plot("step", ["train_loss", "eval_loss"])  # doctest: +SKIP
+        """
+        import pandas
+
+        rows: dict[int, dict[str, Any]] = {}
+        for event in self.valid_events():
+            if (kind := event["kind"]) in ("train", "eval", "test"):
+                row = rows.setdefault(event["step"], {"step": event["step"]})
+                measures = {n: v for n, v in event.items() if n not in ("t", "kind", "step")}
+                row |= {f"{kind}_loss" if n == "loss" else n: v for n, v in measures.items()}
+        return pandas.DataFrame([rows[step] for step in sorted(rows)])
+
+    @property
     def summary(self) -> dict[str, Any] | None:
-        """Return the results of a run that has finished or diverged, else None."""
+        """Results of a run that has finished or diverged; None before."""
         summary = self.record.summary
         return None if summary is None else dict(summary)
+
+    def plot(self) -> Figure:
+        """Plot the train loss and the evaluation loss."""
+        from qtha_lab.figures import loss_curves
+
+        return loss_curves([self])
+
+    def load(self) -> RunModel:
+        """Load the base model with the run's adapter, in evaluation mode.
+
+        Example:
+            >>> model, tokenizer = run.load()  # doctest: +SKIP
+        """
+        from qtha_lab.runs.trained_model import load_run
+
+        return load_run(self.files)
+
+    def generate(self, prompt: str, **decoding: Any) -> str:
+        """Load the model and return its answer to a prompt.
+
+        For several prompts, load once: `model = run.load()`, then `model.generate(prompt)`.
+
+        Args:
+            prompt: Message of the user.
+            decoding: Settings of `qtha_lab.runs.generation.decoding.Decoding`.
+
+        Example:
+            >>> run.generate("How are you?", temperature=0.7)  # doctest: +SKIP
+        """
+        return self.load().generate(prompt, **decoding)
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the last output of the worker."""
@@ -223,11 +271,11 @@ class Run:
         """
         status = self.status()
         if not status.ended:
-            raise Refusal(f"run {self.id} is {status.state}: it needs no resume")
+            raise Refusal(f"A resumed run must have ended, got {self.id}, which is {status.state}.")
         if status.state == "finished":
-            raise Refusal(f"run {self.id} has finished all {status.steps} steps")
+            raise Refusal(f"Run {self.id} has finished all {status.steps} steps.")
         if status.state == "unreadable":
-            raise Refusal(f"run {self.id} cannot be read: {status.message}")
+            raise Refusal(f"Run {self.id} cannot be read: {status.message}")
         if isinstance(self.experiment, Reproduced):
             self.experiment.check()
         check_plugins(self.files)
@@ -310,7 +358,7 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
     ids = [run.id for run in list_runs(folder)]
     close = nearest(str(run_id), ids)
     hint = f"did you mean {close!r}?" if close else f"it holds {len(ids)} runs"
-    raise Refusal(f"no run {str(run_id)!r:.80} in {folder}: {hint}")
+    raise Refusal(f"Run {str(run_id)!r:.80} does not exist in {folder}: {hint}")
 
 
 def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -> list[Run]:
@@ -321,7 +369,7 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
         unreadable: Include runs with broken files; their status states the reason.
     """
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
-    listed = records(folder.resolve())
+    listed = list_records(folder.resolve())
     return [Run(path, record) for path, record in listed if unreadable or not record.unreadable]
 
 
@@ -332,7 +380,7 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     """
     whole = {name: whole_place(getattr(experiment, name)) for name in ("model", "task")}
     changes: dict[str, Any] = {n: v for n, v in whole.items() if v != getattr(experiment, n)}
-    if teacher := experiment.training.teacher:
+    if teacher := experiment.training.teacher_run:
         folder = str(teacher_folder(teacher))
         if folder != teacher:
             changes["training"] = experiment.training.replace(teacher=folder)

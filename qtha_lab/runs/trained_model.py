@@ -5,18 +5,22 @@ Starts nothing and trains nothing.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.reproduction_run import Reproduced
+from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
+from qtha_lab.experiment.run_directory.record import unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from peft import PeftModel
+    from transformers import PreTrainedTokenizerBase
 
     from qtha_lab.models import LoadedModel
-    from qtha_lab.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,22 @@ class RunModel:
     model: "PeftModel"
     note: str
 
+    def __iter__(self) -> "Iterator[PeftModel | PreTrainedTokenizerBase]":
+        """Unpack into model and tokenizer."""
+        yield self.model
+        yield self.base.tokenizer
 
-def load_run(run: "Run") -> RunModel:
+    def generate(self, prompt: str, **decoding: Any) -> str:
+        """Return the model's answer to a prompt; see `Run.generate`."""
+        from qtha_lab.runs.generation.decoding import Decoding
+        from qtha_lab.runs.generation.stream import Stream
+        from qtha_lab.tasks.formatting import render
+
+        text = render([{"role": "user", "content": prompt}], self.base.tokenizer, generate=True)
+        return Stream(self.model, self.base.tokenizer, text, Decoding(**decoding)).whole()
+
+
+def load_run(files: RunDir) -> RunModel:
     """Load a run's base and its adapter.
 
     Raises:
@@ -44,9 +62,9 @@ def load_run(run: "Run") -> RunModel:
     """
     from qtha_lab import adapters, models
 
-    plan = plan_of(run)
-    folder, note = adapter_of(run)
-    experiment = run.experiment
+    plan = plan_of(files)
+    folder, note = adapter_of(files)
+    experiment = files.experiment
     base = models.load_model(
         experiment.model,
         head=plan.head,
@@ -58,21 +76,22 @@ def load_run(run: "Run") -> RunModel:
     return RunModel(plan, base, adapters.load_adapter(base.model, folder).eval(), note)
 
 
-def plan_of(run: "Run") -> Plan:
+def plan_of(files: RunDir) -> Plan:
     """Return the plan of a run's experiment, with the plugins of its launch imported.
 
     Raises:
         Refusal: If the run is unreadable or an arm of a reproduction, or a plugin has changed.
     """
-    if run.unreadable:
-        raise Refusal(f"run {run.id} cannot be read: {run.unreadable}")
-    if isinstance(run.experiment, Reproduced):
-        raise Refusal(f"run {run.id} is an arm of a reproduction, which adapts no language model")
-    load_run_plugins(run.files)
-    return Plan(run.experiment)
+    name = files.path.name
+    if reason := unreadable(files):
+        raise Refusal(f"Run {name} cannot be read: {reason}")
+    if isinstance(files.experiment, Reproduced):
+        raise Refusal(f"Run {name} is an arm of a reproduction, which adapts no language model.")
+    load_run_plugins(files)
+    return Plan(files.experiment)
 
 
-def adapter_of(run: "Run") -> tuple[Path, str]:
+def adapter_of(files: RunDir) -> tuple[Path, str]:
     """Return the folder of a run's adapter, or its newest whole checkpoint with a note.
 
     The note states the step; it is "" for the adapter.
@@ -82,10 +101,9 @@ def adapter_of(run: "Run") -> tuple[Path, str]:
     """
     from qtha_lab.training.resume import newest_complete
 
-    if (run.files.adapter / "adapter_config.json").is_file():
-        return run.files.adapter, ""
-    checkpoint, step, _ = newest_complete(run.files.checkpoints)
+    if (files.adapter / "adapter_config.json").is_file():
+        return files.adapter, ""
+    checkpoint, step, _ = newest_complete(files.checkpoints)
     if checkpoint is None:
-        state = run.status().state
-        raise Refusal(f"run {run.id} is {state} and has no adapter and no checkpoint yet")
+        raise Refusal(f"Run {files.path.name} has no adapter and no checkpoint yet.")
     return checkpoint, f"from the checkpoint at step {step}"

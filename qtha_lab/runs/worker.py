@@ -29,7 +29,7 @@ from qtha_lab.experiment.run_directory import (
 from qtha_lab.experiment.run_directory.events import EventLog, read_tail
 from qtha_lab.experiment.run_directory.thread_share import FreeThreads
 from qtha_lab.experiment.run_directory.status import last_step
-from qtha_lab.core.gc_freeze import settled
+from qtha_lab.core.gc_freeze import frozen_garbage
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class StopRequest:
     def __call__(self) -> bool:
         for file in (self.run.experiment_file, self.run.events):
             if not file.exists() and not away.wait_until_reachable(self.run):
-                raise Refusal(f"{file} was moved or deleted while the run went on")
+                raise Refusal(f"{file} was moved or deleted during the run.")
         return self.signalled or self.run.stop.exists()
 
 
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         pid = slots.holder(run.lock)
         parser.exit(REFUSED, f"a worker is already at {run.path} (process {pid})\n")
     os.set_inheritable(lock, False)
-    return work(run, lock)
+    return work_on(run, lock)
 
 
 def _die_with(tether: int) -> None:
@@ -102,13 +102,13 @@ def assist(run: RunDir) -> int:
     faulthandler.enable()
     os.nice(NICENESS)
     use_threads()
-    with settled():
+    with frozen_garbage():
         from qtha_lab.training.distributed import assist as take_steps
     take_steps(run, int(os.environ["OMP_NUM_THREADS"]))
     return 0
 
 
-def work(run: RunDir, lock: int) -> int:
+def work_on(run: RunDir, lock: int) -> int:
     """Work on a run in this process, and return the exit code.
 
     The code is 0 if the run finished or stopped on request.
@@ -161,10 +161,10 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
         else:
             threads //= training.processes
             use_threads(threads)
-            peers.start(run, lambda problem: _give_up(run, problem))
+            peers.start_distributed_workers(run, lambda problem: _give_up(run, problem))
             log.info("%s: loading libraries, %d threads", run.path.name, threads)
             events.append("status", state="loading", step=_last_step(run), message="libraries")
-            with settled():
+            with frozen_garbage():
                 from qtha_lab.training.finetune import fine_tune
 
             state, step, message = fine_tune(
@@ -201,7 +201,8 @@ def _wait_for_slots(
 
     If there are GPUs, each process of the run takes one.
     """
-    files, by_file = slots.places(folder), cards.places(folder) if slots.is_counted() else {}
+    files = slots.queue_places(folder)
+    by_file = cards.visible_gpus(folder) if slots.is_counted() else {}
     n_cards = min(len(by_file), run.experiment.training.processes)
     of = f"{'one' if count == 1 else count} of {len(files)} slots"
     on = f" and {n_cards} of {len(by_file)} cards" if by_file else ""

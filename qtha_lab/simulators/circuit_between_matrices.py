@@ -12,9 +12,9 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit
 from qtha_lab.simulators.dispatch import route
-from qtha_lab.simulators.expval import read
+from qtha_lab.simulators.expval import run_readout
 from qtha_lab.simulators.registry import TakesTokens
-from qtha_lab.simulators.request import What, reading
+from qtha_lab.simulators.request import What, request_of
 
 FEW_TOKENS = 4  # up to this number of tokens the fused call is the faster one
 
@@ -44,7 +44,7 @@ def added_by(
     return added
 
 
-def between(
+def fuse_matrices(
     first: Float[Tensor, "in_features n_inputs"],
     circuit: Circuit,
     what: What,
@@ -77,25 +77,28 @@ def between(
         >>> from qtha_lab.circuits import Angle, Gate
         >>> one_rotation = Circuit(1, [Gate("RY", 0, Angle.input(0))])
         >>> first, last = torch.full((1, 1), torch.pi), torch.tensor([[2.0]])
-        >>> added = between(first, one_rotation, "z", torch.empty(0), last, engine="torch")
+        >>> added = fuse_matrices(first, one_rotation, "z", torch.empty(0), last, engine="torch")
         >>> added(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5], [0.5]]))
         tensor([[ 2.5000],
                 [-1.5000]])
     """
     params, first, last = params.detach(), first.detach(), last.detach()
-    request = reading(circuit, what)
-    read(circuit, what, params.new_zeros(1, request.n_inputs), params, engine)  # raises Refusal
+    request = request_of(circuit, what)
+    run_readout(
+        circuit, what, params.new_zeros(1, request.n_inputs), params, engine
+    )  # raises Refusal
 
     def values(h: Tensor) -> Tensor:
-        return read(circuit, what, h if scale == 1 else h * scale, params, engine)
+        return run_readout(circuit, what, h if scale == 1 else h * scale, params, engine)
 
     n_values = sum(readout.size(run.n_qubits) for run, readout in request.runs)
     added = added_by(first, values, n_values, last)
     (run, readout), *others = request.runs
     name, running = route(engine, run, readout, params.device.type, False, FEW_TOKENS)
-    if others or request.from_amplitudes or not isinstance(running, TakesTokens):
+    is_plain = not (others or request.from_amplitudes or request.products)
+    if not is_plain or not isinstance(running, TakesTokens):
         return added
-    at_once = running.between(first, run, params, readout, last, scale, name)
+    at_once = running.fuse_matrices(first, run, params, readout, last, scale, name)
     if at_once is None:
         return added
     return lambda x, before: (at_once if len(x) <= FEW_TOKENS else added)(x, before)

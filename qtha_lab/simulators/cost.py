@@ -17,10 +17,10 @@ from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.device import engine as device_engine
 from qtha_lab.simulators.device import plugins as device_plugins
-from qtha_lab.simulators.device.options import parse
+from qtha_lab.simulators.device.options import parse_engine
 from qtha_lab.simulators.engine_selection import choose, engine_of
 from qtha_lab.simulators.expval import expval_z
-from qtha_lab.simulators.smaller_circuit import twin
+from qtha_lab.simulators.smaller_circuit import smaller_copy
 
 CALIBRATION_SECONDS = 1.0
 SIZES = tuple(4**k for k in range(12))  # batch sizes in samples, measured in this order
@@ -77,7 +77,7 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
         (50, 5000)
     """
     if batch < 0:
-        raise Refusal(f"batch must be 0 or more, not {batch}")
+        raise Refusal(f"batch must be 0 or more, got {batch}.")
     readout = Readout.z(circuit.n_qubits)
     name = choose(engine, circuit, readout, device, batch=batch)
     running = engine_of(name)
@@ -87,13 +87,13 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
     if batch == 0:
         return Estimate(name, 0, 0.0, 0, n_shots)
     working = running.working_bytes(circuit, batch, name)
-    if place := _elsewhere(name):
+    if place := _other_machine(name):
         note = (
             f"{place!r} is not a simulator of PennyLane's own: "
             "its time, and a queue before it, are not known"
         )
         return Estimate(name, n_circuits * batch, None, int(working), n_shots, note)
-    small, times = twin(circuit)
+    small, times = smaller_copy(circuit)
     curve = _curve(small, name, device, torch.get_num_threads(), n_circuits)
     seconds = times * curve.seconds(batch)
     kept_bytes = int(times * curve.kept(batch))
@@ -111,14 +111,14 @@ def _runs(circuit: Circuit, readout: Readout, engine: str) -> tuple[int, int | N
         return 1, None
     forward, backward = device_engine.circuits(circuit, readout, engine)
     shifts = backward if backward > 1 else 0
-    return forward + shifts, parse(engine).options.shots
+    return forward + shifts, parse_engine(engine).options.shots
 
 
-def _elsewhere(engine: str) -> str:
+def _other_machine(engine: str) -> str:
     """Return the device's name if it may be a remote backend, else an empty string."""
     if not engine.startswith("device:"):
         return ""
-    device = parse(engine).device
+    device = parse_engine(engine).device
     return "" if device_plugins.is_local(device) else device
 
 

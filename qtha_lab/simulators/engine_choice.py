@@ -139,7 +139,8 @@ def _size(name: str, circuit: Circuit, samples: int) -> str:
         return ""
     needed = engine_of(name).working_bytes(circuit, max(samples, 1), name) / 2**20
     return (
-        f"; {2**circuit.n_qubits:,} amplitudes per sample, {needed:,.0f} MiB at work: each qubit more "
+        f"; {2**circuit.n_qubits:,} amplitudes per sample, {needed:,.0f} MiB at work: "
+        "each qubit more "
         "doubles time and memory (`estimate` measures both)"
     )
 

@@ -31,10 +31,9 @@ def engine_names() -> list[str]:
 def automatic() -> list[str]:
     """Return the engines that "auto" tries, in this order.
 
-    `qtha-lab bench auto` times them with one and two threads on the QTHA ansatz: 2 to 20 qubits, 1
+    docs/engines.md has their times with one and two threads on the QTHA ansatz: 2 to 20 qubits, 1
     to 8 layers, 1 to 2,048 samples. cpu is the fastest or within a fifth of the fastest. For a
-    single deep sample of 18 or more qubits and two threads, cpu yields to Lightning
-    (docs/engines.md).
+    single deep sample of 18 or more qubits and two threads, cpu yields to Lightning.
     """
     rotations = {info.name: info.auto for info in ENGINES.values() if info.auto is not None}
     return sorted(rotations, key=lambda name: (rotations[name], name))
@@ -77,7 +76,7 @@ def check_engine(engine: str, circuit: Circuit, readout: Readout | None = None) 
     Example:
         >>> check_engine("torch", Circuit(30, []))
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: engine 'torch' takes 24 qubits at most, not 30 (8,589,934,592 bytes per sample)
+        qtha_lab.core.errors.Refusal: engine 'torch' takes 24 qubits at most, not 30 (...)
     """
     readout = readout or Readout.z(circuit.n_qubits)
     if engine != "auto":
@@ -119,13 +118,13 @@ def check_call(
     info = info_of(engine)
     if transformed and not info.transformable:
         raise Refusal(
-            f"engine {engine!r} has first derivatives only under torch.func: "
-            "'auto' takes engine 'torch' there"
+            f"Engine {engine!r} has first derivatives only under torch.func: 'auto' takes "
+            "engine 'torch' there."
         )
     if info.cpu_tensors_only and device != "cpu":
-        raise Refusal(f"engine {engine!r} takes CPU tensors, not {device}: use engine='torch'")
+        raise Refusal(f"Engine {engine!r} takes CPU tensors, got {device}. Use engine='torch'.")
     if info.cuda_tensors_only and device != "cuda":
-        raise Refusal(f"engine {engine!r} takes CUDA tensors, not {device}: use engine='torch'")
+        raise Refusal(f"Engine {engine!r} takes CUDA tensors, got {device}. Use engine='torch'.")
     _check_circuit(engine, circuit, readout)
     n_bytes = info.loaded.working_bytes(circuit, max(batch, 1), engine)
     place = device if info.follows_tensors else "cpu"

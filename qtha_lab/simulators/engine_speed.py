@@ -70,7 +70,7 @@ def speeds(circuit: Circuit, batch: int, seconds: float = SECONDS) -> dict[str, 
         True
     """
     if batch < 1:
-        raise Refusal(f"batch must be 1 or more, not {batch}")
+        raise Refusal(f"batch must be 1 or more, got {batch}.")
     reasons = explain(circuit, batch).reasons
     readout = Readout.z(circuit.n_qubits)
     able = [name for name in reasons if not refusal(name, circuit, readout)]

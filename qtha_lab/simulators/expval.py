@@ -18,7 +18,7 @@ from qtha_lab.simulators import torch_operators as op
 from qtha_lab.simulators.dispatch import evaluate, kept_route
 from qtha_lab.simulators.engine_selection import info_of
 from qtha_lab.simulators.registry import ENGINES
-from qtha_lab.simulators.request import Reading, What, reading, reading_as_text
+from qtha_lab.simulators.request import ReadoutRequest, What, request_as_text, request_of
 from qtha_lab.simulators.torch_func import Values
 
 
@@ -42,11 +42,12 @@ def expval_z(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "au
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
         >>> one_rotation = Circuit(1, [Gate("RY", 0, Angle.input(0))])
-        >>> expval_z(one_rotation, torch.tensor([[0.0], [torch.pi]]), torch.empty(0), engine="torch")
+        >>> inputs = torch.tensor([[0.0], [torch.pi]])
+        >>> expval_z(one_rotation, inputs, torch.empty(0), engine="torch")
         tensor([[ 1.],
                 [-1.]])
     """
-    return read(circuit, "z", inputs, params, engine)
+    return run_readout(circuit, "z", inputs, params, engine)
 
 
 def expval(
@@ -82,7 +83,7 @@ def expval(
         >>> expval(bell, ["Z0", "Z0 Z1", "X0 X1", "Y0 Y1"], none, none, engine="torch").round()
         tensor([ 0.,  1.,  1., -1.])
     """
-    return read(circuit, tuple(observables), inputs, params, engine)
+    return run_readout(circuit, tuple(observables), inputs, params, engine)
 
 
 def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto") -> Tensor:
@@ -106,7 +107,7 @@ def probs(circuit: Circuit, inputs: Tensor, params: Tensor, engine: str = "auto"
         >>> probs(flipped, torch.empty(0), torch.empty(0), engine="torch")
         tensor([0., 0., 1., 0.])
     """
-    return read(circuit, "probs", inputs, params, engine)
+    return run_readout(circuit, "probs", inputs, params, engine)
 
 
 def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
@@ -130,10 +131,12 @@ def state(circuit: Circuit, inputs: Tensor, params: Tensor) -> Tensor:
         >>> state(bell, torch.empty(0), torch.empty(0)).abs().square()
         tensor([0.5000, 0.0000, 0.0000, 0.5000])
     """
-    return read(circuit, "state", inputs, params, "torch")
+    return run_readout(circuit, "state", inputs, params, "torch")
 
 
-def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+def run_readout(
+    circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: str
+) -> Tensor:
     """Compute a read-out of a circuit for a batch of inputs.
 
     Args:
@@ -147,7 +150,7 @@ def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: s
         Refusal: As `expval_z`.
     """
     if torch.compiler.is_compiling() or _is_traced(inputs, params):
-        return _read_in_graph(reading_as_text(circuit, what), inputs, params, engine)
+        return _read_in_graph(request_as_text(circuit, what), inputs, params, engine)
     transformed = _transforms() and (is_transformed(inputs) or is_transformed(params))
     if not transformed:
         ready = _ready(
@@ -158,7 +161,7 @@ def read(circuit: Circuit, what: What, inputs: Tensor, params: Tensor, engine: s
             run, values_of, readout, name, _ = ready
             values = run(values_of, inputs, params, readout, name)
             return values if values.requires_grad else _with_gradients(values, inputs, params)
-    request = reading(circuit, what)
+    request = request_of(circuit, what)
     _check(request, inputs, params)
     if request.from_amplitudes and not transformed:
         _check_amplitudes(inputs)
@@ -189,12 +192,12 @@ def _ready(
     None means that the tensors need checks or conversion, or that the circuit needs several runs.
     Nearly all calls repeat an earlier kind, so the cache makes the lookup fast.
     """
-    request = reading(circuit, what)
+    request = request_of(circuit, what)
     fits = len(shape) == 2 and shape[1] == request.n_inputs and params_shape == (request.n_params,)
     plain = dtype == params_dtype and dtype in (torch.float32, torch.float64)
     if not (fits and plain and shape[0] and device == params_device and len(request.runs) == 1):
         return None
-    if request.from_amplitudes:
+    if request.from_amplitudes or request.products:
         return None
     ((run_circuit, readout),) = request.runs
     found = kept_route(revision, engine, run_circuit, readout, device.type, False, shape[0])
@@ -205,7 +208,7 @@ def _ready(
 
 
 def _read_by_engine(
-    request: Reading, inputs: Tensor, params: Tensor, engine: str, transformed: bool
+    request: ReadoutRequest, inputs: Tensor, params: Tensor, engine: str, transformed: bool
 ) -> Tensor:
     flat, angles = _flat(request, inputs, params)
     if transformed and engine != "auto" and not info_of(engine).transformable:
@@ -227,7 +230,7 @@ def _with_gradients(values: Tensor, inputs: Tensor, params: Tensor) -> Tensor:
     return values
 
 
-def _read_in_graph(request: Reading, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
+def _read_in_graph(request: ReadoutRequest, inputs: Tensor, params: Tensor, engine: str) -> Tensor:
     """Compute the read-out by an operator of `op`; `request` holds circuits as text."""
     _check(request, inputs, params)
     flat, angles = _flat(request, inputs, params)
@@ -238,7 +241,7 @@ def _read_in_graph(request: Reading, inputs: Tensor, params: Tensor, engine: str
     return _as_inputs(joined, inputs)
 
 
-def _flat(request: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+def _flat(request: ReadoutRequest, inputs: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
     """Return inputs as (batch, n_inputs) and params as (n_params,), of one dtype.
 
     Conversions without effect are skipped, because each adds a node to the autograd graph.
@@ -250,6 +253,9 @@ def _flat(request: Reading, inputs: Tensor, params: Tensor) -> tuple[Tensor, Ten
         flat = flat.reshape(inputs.shape[:-1].numel(), request.n_inputs)
     if request.from_amplitudes:
         flat = flat / flat.norm(dim=-1, keepdim=True)
+    if request.products:
+        products = [flat[:, list(indices)].prod(-1) for indices in request.products]
+        flat = torch.cat([flat, torch.stack(products, -1)], -1)
     return flat, params if params.dtype == dtype else params.to(dtype)
 
 
@@ -275,18 +281,19 @@ def _places(order: tuple[int, ...], device: torch.device) -> Tensor:
         return torch.tensor(order, device=device)
 
 
-def _check(request: Reading, inputs: Tensor, params: Tensor) -> None:
+def _check(request: ReadoutRequest, inputs: Tensor, params: Tensor) -> None:
     if not (_is_real(inputs) and _is_real(params)):
         raise Refusal(_not_real(inputs, params))
     if inputs.dim() == 0 or inputs.shape[-1] != request.n_inputs:
         raise Refusal(
-            f"inputs must end in the circuit's {request.n_inputs} inputs, not {tuple(inputs.shape)}"
+            f"inputs must end in the circuit's {request.n_inputs} inputs, got "
+            f"{tuple(inputs.shape)}."
         )
     if params.dim() != 1 or params.shape[0] != request.n_params:
-        raise Refusal(f"params must have shape ({request.n_params},), not {tuple(params.shape)}")
+        raise Refusal(f"params must have shape ({request.n_params},), got {tuple(params.shape)}.")
     if inputs.device != params.device:
         raise Refusal(
-            f"inputs and params must be on one device, not {inputs.device} and {params.device}"
+            f"Inputs and params must be on one device, not {inputs.device} and {params.device}."
         )
 
 
@@ -311,12 +318,13 @@ def _check_amplitudes(inputs: Tensor) -> None:
     empty = (inputs == 0).all(-1)
     if empty.any():
         raise Refusal(
-            f"amplitudes must not all be zero, as they are in {int(empty.sum())} "
-            f"of {empty.numel()} samples"
+            f"amplitudes must not all be zero, as they are in {int(empty.sum())} of "
+            f"{empty.numel()} samples."
         )
 
 
-_transforms: Callable[[], bool] = torch._C._are_functorch_transforms_active  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
+_torch_c: Any = torch._C  # its stubs lack these names
+_transforms: Callable[[], bool] = _torch_c._are_functorch_transforms_active
 _OF_NUMBERS = frozenset((Tensor, Parameter))
 
 
@@ -328,5 +336,4 @@ def _is_traced(inputs: Tensor, params: Tensor) -> bool:
 
 def is_transformed(tensor: Tensor) -> bool:
     """Return whether vmap, grad or another torch.func transform wraps the tensor."""
-    functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
-    return functorch.is_functorch_wrapped_tensor(tensor)
+    return _torch_c._functorch.is_functorch_wrapped_tensor(tensor)

@@ -11,7 +11,7 @@ from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.engine_selection import check_engine
 from qtha_lab.simulators.expval import expval, expval_z, probs
-from qtha_lab.simulators.request import What, reading
+from qtha_lab.simulators.request import What, request_of
 
 
 class QuantumLayer(nn.Module):
@@ -22,7 +22,8 @@ class QuantumLayer(nn.Module):
     DataParallel, DistributedDataParallel, torch.compile, torch.export and torch.func.
 
     Args:
-        circuit: A `Circuit`, or the name of an ansatz (see `qtha_lab.circuits.ansatze.names()`).
+        circuit: A `Circuit`, or the name of an ansatz (see `qtha_lab.circuits.ansatze.names()`); by
+            default "qtha".
         n_qubits: Qubits of the ansatz; only with an ansatz name.
         n_layers: Repeated blocks of the ansatz; only with an ansatz name.
         readout: "z" for ⟨Z⟩ of every qubit, "probs" for the probability of every basis state, wires
@@ -47,14 +48,18 @@ class QuantumLayer(nn.Module):
         >>> network(torch.randn(16, 8)).shape
         torch.Size([16, 3])
         >>> network[1]
-        QuantumLayer('qtha', n_qubits=4, n_inputs=4, n_params=32, n_outputs=4, readout='z', engine='auto')
+        QuantumLayer('qtha', n_qubits=4, n_inputs=4, n_params=32, n_outputs=4,
+                     readout='z', engine='auto')
+        >>> QuantumLayer(n_qubits=4, n_layers=2)
+        QuantumLayer('qtha', n_qubits=4, n_inputs=4, n_params=32, n_outputs=4,
+                     readout='z', engine='auto')
     """
 
     params: Tensor
 
     def __init__(
         self,
-        circuit: Circuit | str,
+        circuit: Circuit | str = "qtha",
         n_qubits: int | None = None,
         n_layers: int | None = None,
         *,
@@ -68,7 +73,7 @@ class QuantumLayer(nn.Module):
         self.ansatz = circuit if isinstance(circuit, str) else None
         self.circuit = _circuit(circuit, n_qubits, n_layers, options)
         self.readout, self.engine = _what(readout), engine
-        runs = reading(self.circuit, self.readout).runs
+        runs = request_of(self.circuit, self.readout).runs
         for run, read in runs:
             check_engine(engine, run, read)
         self.n_inputs = self.circuit.n_inputs
@@ -106,12 +111,17 @@ def _circuit(
 ) -> Circuit:
     if isinstance(circuit, str):
         if n_qubits is None or n_layers is None:
-            raise Refusal(f"ansatz {circuit!r} needs n_qubits and n_layers, as in (…, 4, 2)")
+            raise Refusal(
+                f"n_qubits and n_layers must be given for an ansatz, got {n_qubits}, {n_layers}. "
+                f"Write QuantumLayer({circuit!r}, n_qubits=4, n_layers=2)."
+            )
         return ansatze.build(circuit, n_qubits, n_layers, **options)
     if not isinstance(circuit, Circuit):
-        raise Refusal(f"circuit is a Circuit or the name of an ansatz, not {circuit!r}")
+        raise Refusal(f"circuit must be a Circuit or the name of an ansatz, got {circuit!r}.")
     if n_qubits is not None or n_layers is not None or options:
-        raise Refusal("a Circuit has its sizes: n_qubits, n_layers and options go with an ansatz")
+        raise Refusal(
+            "n_qubits, n_layers and options must go with an ansatz name, got them with a Circuit."
+        )
     return circuit
 
 
@@ -120,8 +130,8 @@ def _what(readout: str | Sequence[int | str]) -> What:
     if isinstance(readout, str):
         if readout not in ("z", "probs"):
             raise Refusal(
-                f"readout is 'z', 'probs', wires such as (0, 2) or Pauli strings such as ('Z0 Z1',), "
-                f"not {readout!r}"
+                "readout must be 'z', 'probs', wires such as (0, 2) or Pauli strings such as "
+                f"('Z0 Z1',), got {readout!r}."
             )
         return readout
     return tuple(f"Z{part}" if isinstance(part, int) else part for part in readout)

@@ -32,7 +32,7 @@ def check_memory(
     Example:
         >>> check_memory("torch", 60, 1, 3 * 8 * 2**60)
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: engine 'torch' needs 27,670,116,110,564,327,424 bytes for 60 qubits and 1 sample, …
+        qtha_lab.core.errors.Refusal: engine 'torch' needs 27,670,116,110,564,327,424 bytes ...
     """
     if needed < SMALL_BYTES:
         return
@@ -40,8 +40,8 @@ def check_memory(
     if needed > free:
         samples = f"{batch:,} sample{'' if batch == 1 else 's'}"
         raise Refusal(
-            f"engine {engine!r} needs {needed:,} bytes for {n_qubits} qubits and {samples}, "
-            f"and {free:,} are free"
+            f"Engine {engine!r} needs {needed:,} bytes for {n_qubits} qubits and {samples}, "
+            f"and {free:,} are free."
         )
 
 

@@ -10,6 +10,7 @@ import functools
 from typing import Any
 
 from qtha_lab.circuits import Angle, Circuit, Readout
+from qtha_lab.circuits.products import without_products
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +176,7 @@ def compile_circuit(circuit: Circuit, readout: Readout | None = None) -> Program
         >>> [type(layer).__name__[0] for layer in program.layers]
         ['R', 'P', 'R', 'P', 'R', 'P', 'R', 'P', 'R']
     """
+    circuit, _ = without_products(circuit)
     readout = readout or Readout.z(circuit.n_qubits)
     frame = _Frame(circuit.n_qubits)
     layers: list[Layer] = []

@@ -118,7 +118,7 @@ class Yields(Protocol):
 class TakesTokens(Protocol):
     """Protocol of an engine with a fused call for few tokens: matrix, circuit, matrix."""
 
-    def between(
+    def fuse_matrices(
         self,
         first: Tensor,
         circuit: Circuit,

@@ -11,14 +11,14 @@ LARGEST = 2**25  # rotations times amplitudes: a few tenths of a second on one c
 
 
 @functools.lru_cache(maxsize=256)
-def twin(circuit: Circuit) -> tuple[Circuit, int]:
+def smaller_copy(circuit: Circuit) -> tuple[Circuit, int]:
     """Return a reduced copy of a circuit and the ratio of state sizes.
 
     A circuit that is small enough is returned unchanged, with ratio 1.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
-        >>> small, times = twin(build("qtha", n_qubits=20, n_layers=20))
+        >>> small, times = smaller_copy(build("qtha", n_qubits=20, n_layers=20))
         >>> small.n_qubits, times
         (13, 128)
     """

@@ -48,8 +48,8 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
-            f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
-            f"({8 * 2**circuit.n_qubits:,} bytes per sample)"
+            f"Engine {name!r} takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits} "
+            f"({8 * 2**circuit.n_qubits:,} bytes per sample)."
         )
 
 

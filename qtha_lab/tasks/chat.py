@@ -15,7 +15,7 @@ from qtha_lab.tasks.registry import shipped_rows, task
     licence="MIT",
 )
 @dataclass(frozen=True)
-class Chat:
+class ChatTask:
     """Rows of at most `turns` messages; each thread is on one side of the split."""
 
     turns: int = setting(4, "Messages per row, both speakers counted.", ge=2, le=64)

@@ -24,11 +24,11 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.tasks.task import Task
 
 SPLIT = re.compile(r"equal|dirichlet\(\s*(?P<alpha>[0-9.eE+-]+)\s*\)")
-SHARE = re.compile(r"(?P<client>\d+)/(?P<clients>\d+)(?:\s+(?P<split>\S.*))?")
+SHARE = re.compile(r"(?P<client>\d{1,9})/(?P<clients>\d{1,9})(?:\s+(?P<split>\S.*))?")
 
 
 @dataclass(frozen=True)
-class Share:
+class ClientShare:
     """Share of the training rows that one client holds.
 
     Attributes:
@@ -37,8 +37,8 @@ class Share:
         alpha: Parameter of the Dirichlet distribution; None is equal shares.
 
     Example:
-        >>> Share.parse("3/8 dirichlet(0.3)")
-        Share(client=3, clients=8, alpha=0.3)
+        >>> ClientShare.parse("3/8 dirichlet(0.3)")
+        ClientShare(client=3, clients=8, alpha=0.3)
     """
 
     client: int
@@ -46,50 +46,38 @@ class Share:
     alpha: float | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Share:
-        """Parse the text of a share, such as `3/8`.
-
-        Raises:
-            Refusal: If the text is no share.
-        """
+    def parse(cls, text: str) -> ClientShare:
+        """Parse the text of a share, such as `3/8`."""
         match = SHARE.fullmatch(text.strip())
         if match is None:
-            raise Refusal(f"a share must read 3/8 or 3/8 dirichlet(0.3), not {text!r:.60}")
+            raise Refusal(f"share must read 3/8 or 3/8 dirichlet(0.3), got {text!r:.60}.")
         client, clients = int(match["client"]), int(match["clients"])
         if not 1 <= client <= clients:
             raise Refusal(
-                f"a share must be one of 1/{clients} to {clients}/{clients}, not {text!r:.60}"
+                f"share must be one of 1/{clients} to {clients}/{clients}, got {text!r:.60}."
             )
         return cls(client, clients, alpha_of(match["split"] or "equal"))
 
     def of(self, task: Task, seed: int) -> Task:
-        """Return the task with this client's training rows.
-
-        Raises:
-            Refusal: If any client would have no rows.
-        """
-        parts = shared_out(task, self.clients, self.alpha, seed)
+        """Return the task with this client's training rows."""
+        parts = partition(task, self.clients, self.alpha, seed)
         rows = [task.train[place] for place in parts[self.client - 1]]
         return dataclasses.replace(task, train=rows)
 
 
 def alpha_of(split: str) -> float | None:
-    """Return the α of a split: 0.3 of `dirichlet(0.3)`, None of `equal`.
-
-    Raises:
-        Refusal: If it is neither.
-    """
+    """Return the α of a split: 0.3 of `dirichlet(0.3)`, None of `equal`."""
     match = SPLIT.fullmatch(split.strip())
     try:
         alpha = float(match["alpha"]) if match and match["alpha"] else None
     except ValueError:
         match = alpha = None
     if match is None or (alpha is not None and not 0 < alpha < float("inf")):
-        raise Refusal(f"a split must be equal or dirichlet(A) with A above 0, not {split!r:.60}")
+        raise Refusal(f"split must be equal or dirichlet(A) with A above 0, got {split!r:.60}.")
     return alpha
 
 
-def shared_out(task: Task, clients: int, alpha: float | None, seed: int) -> list[list[int]]:
+def partition(task: Task, clients: int, alpha: float | None, seed: int) -> list[list[int]]:
     """Assign the indices of the training rows to clients, in ascending order.
 
     Args:
@@ -97,23 +85,22 @@ def shared_out(task: Task, clients: int, alpha: float | None, seed: int) -> list
         clients: Number of clients.
         alpha: Parameter of the Dirichlet distribution; None is equal shares.
         seed: Seed of the draw.
-
-    Raises:
-        Refusal: If a client would have no rows.
     """
-    parts = deal([str(row.get("label", "")) for row in task.train], clients, alpha, seed)
+    parts = assign_rows([str(row.get("label", "")) for row in task.train], clients, alpha, seed)
     empty = [str(number) for number, part in enumerate(parts, 1) if not part]
     if empty:
         split = "equal shares" if alpha is None else f"dirichlet({alpha:g})"
-        some = "client" if len(empty) == 1 else "clients"
         raise Refusal(
-            f"{some} {', '.join(empty)} of {clients} would have no rows: {split} of {len(task.train)} training rows; "
-            "fewer clients, more train_rows or a larger number in dirichlet leave none empty"
+            f"Each of {clients} clients must have a row, got none for {', '.join(empty)} by "
+            f"{split} of {len(task.train)} training rows. Choose fewer clients, more train_rows "
+            "or a larger number in dirichlet."
         )
     return parts
 
 
-def deal(labels: Sequence[str], clients: int, alpha: float | None, seed: int) -> list[list[int]]:
+def assign_rows(
+    labels: Sequence[str], clients: int, alpha: float | None, seed: int
+) -> list[list[int]]:
     """Assign row indices to clients by label; a client may receive none.
 
     Args:
@@ -123,7 +110,7 @@ def deal(labels: Sequence[str], clients: int, alpha: float | None, seed: int) ->
         seed: Seed of the draw.
 
     Example:
-        >>> deal(["a", "b", "a", "b", "a"], 2, None, seed=0)
+        >>> assign_rows(["a", "b", "a", "b", "a"], 2, None, seed=0)
         [[0, 2, 4], [1, 3]]
     """
     if alpha is None:

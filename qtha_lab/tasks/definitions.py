@@ -18,7 +18,7 @@ from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
 class Definitions:
     """Options of the task; no word or gloss is on two sides of the split."""
 
-    part: str = setting("all", "Which words.", choices=("all", "noun", "verb"))
+    part: str = setting("all", "Words to include.", choices=("all", "noun", "verb"))
 
     def rows(self) -> Iterator[dict]:
         """Yield all rows, in the order of the file."""

@@ -25,9 +25,6 @@ def render(
         messages: Messages with a "role" and a "content" each.
         tokenizer: Tokenizer whose chat template is used, if it has one.
         generate: Add the prefix of the next answer.
-
-    Raises:
-        Refusal: If the chat template raises an error, with its message.
     """
     if tokenizer.chat_template:
         try:
@@ -39,7 +36,8 @@ def render(
         except Exception as problem:  # a template is a program, which may raise anything
             roles = ", ".join(message["role"] for message in messages[:6])
             raise Refusal(
-                f"the model's chat template takes no conversation of {roles}: {shortened(problem, 160)}"
+                f"The model's chat template must accept a conversation of {roles}, got "
+                f"{shortened(problem, 160)}."
             ) from problem
     end = str(tokenizer.eos_token or "")
     lines = [m["content"] + (end if m["role"] == "assistant" else "") + "\n" for m in messages]
@@ -55,7 +53,8 @@ def answer_spans(
         >>> from transformers import AutoTokenizer
         >>> from qtha_lab.core.paths import data_dir
         >>> tokenizer = AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
-        >>> messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+        >>> turns = ("user", "Hi"), ("assistant", "Hello")
+        >>> messages = [{"role": role, "content": content} for role, content in turns]
         >>> text, spans = answer_spans(messages, tokenizer)
         >>> [text[a:b] for a, b in spans]
         ['Hello<|im_end|>']

@@ -1,4 +1,4 @@
-"""Load a task: a shipped one, a .jsonl file, a folder or a hub id.
+"""Load a task: a shipped one, a file of rows, a folder or a hub id.
 
 A hash of the split key fixes evaluation and test rows (splits.py). So no seed ever trains on rows
 with which another seed, or the pretraining of tiny, was measured.
@@ -6,16 +6,17 @@ with which another seed, or the pretraining of tiny, was measured.
 
 import json
 import logging
+import statistics
 from collections.abc import Callable
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened
+from qtha_lab.core.io import SUFFIXES, shortened, table_suffix
 from qtha_lab.core.paths import as_path
 from qtha_lab.core.settings import Setting, check_settings, settings_of, unknown
-from qtha_lab.tasks.files import OwnRows, read_data_set, read_jsonl
+from qtha_lab.tasks.files import OwnRows, read_data_set, read_folder, read_table
 from qtha_lab.tasks.folders import check_folder
-from qtha_lab.tasks.own_data import OwnData
+from qtha_lab.tasks.own_data import OwnData, number_of
 from qtha_lab.tasks.registry import TASKS, TaskInfo
 from qtha_lab.tasks.split_key import few_answers, first_prompt
 from qtha_lab.tasks.splits import Sides, apart, first_rows, normalised, ordered, split
@@ -48,11 +49,11 @@ def check_task(name: str, **options: Any) -> None:
     Example:
         >>> check_task("qna")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown task 'qna': did you mean 'qa'? Known: chat, definitions, qa, supersense
+        qtha_lab.core.errors.Refusal: unknown task 'qna': did you mean 'qa'? ...
     """
     definition, path = _make_options(name, options), as_path(name)
-    if name not in TASKS and name.endswith(".jsonl"):
-        read_jsonl(path, definition)
+    if name not in TASKS and path.is_file():
+        read_table(path, definition)
     elif name not in TASKS and path.is_dir():
         check_folder(path)
 
@@ -69,8 +70,8 @@ def load_task(
     """Load training, evaluation and test rows, which share no split key.
 
     Args:
-        name: A shipped task, a path to a .jsonl file or a data set folder, or a Hugging Face data
-            set id.
+        name: A shipped task, a file of rows (.csv, .tsv, .json, .jsonl, .parquet, .txt, also with
+            .gz), a folder of such files, or a Hugging Face data set id.
         seed: Seed that chooses and orders training and evaluation rows within their fixed pools.
         train_rows: Number of training rows; None takes the whole pool.
         eval_rows: Largest number of evaluation rows; None takes the whole pool.
@@ -85,18 +86,7 @@ def load_task(
         >>> len(task.train), len(task.eval), len(task.test)
         (100, 50, 112)
     """
-    definition = _make_options(name, options)
-    if name in TASKS:
-        info = TASKS[name]
-        own = OwnRows(info.kind, "", list(definition.rows()), licence=info.licence)
-        source = info.source
-    elif name.endswith(".jsonl"):
-        own, source = read_jsonl(as_path(name), definition), name
-    elif as_path(name).is_dir():
-        own, source = read_data_set(str(as_path(name)), definition), name
-    else:
-        own = read_data_set(name, definition)
-        source = f"https://huggingface.co/datasets/{name}"
+    own, source = _own_rows(name, _make_options(name, options))
     answers = few_answers(own.rows) if own.key and own.kind == "lm" else ()
     covered = label_texts if own.key and (answers or own.kind == "classification") else _no_labels
     sides = apart(_sides(own, covered, seed), _unshared(name, own.key))
@@ -105,22 +95,64 @@ def load_task(
     limits = {"eval_rows": eval_rows, "test_rows": test_rows}
     _check_counts(name, own.key, sides, train_rows, limits)
     labels = _labels(own, sides)
-    if len(labels) == 1:
+    if own.kind == "preference":
         raise Refusal(
-            f"{name} has one label, {shortened(labels[0])!r}: a classification task needs two"
+            f"{name} must have one answer per prompt, got preference pairs. Train them with TRL's "
+            "DPOTrainer and a config of qtha_lab, or remove the column of rejected answers."
         )
+    if len(labels) == 1:
+        raise Refusal(f"{name} must have two labels or more, got {shortened(labels[0])!r} alone.")
     counted = zip(sides, (train_rows, eval_rows, test_rows), strict=True)
     train, evaluation, test = (first_rows(side, count, covered) for side, count in counted)
+    scale = _scale(name, train) if own.kind == "regression" else (0.0, 1.0)
     return Task(
-        name, own.kind, train, evaluation, test, labels, source, own.licence, own.key, answers
+        name,
+        own.kind,
+        train,
+        evaluation,
+        test,
+        labels,
+        source,
+        own.licence,
+        own.key,
+        answers,
+        scale,
+        own.shape,
+        tuple(own.columns.items()),
     )
 
 
+def _own_rows(name: str, definition: Any) -> tuple[OwnRows, str]:
+    """Read all rows of a task, and name their source."""
+    if name in TASKS:
+        info = TASKS[name]
+        rows = list(definition.rows())
+        return OwnRows(info.kind, "", rows, licence=info.licence), info.source
+    path = as_path(name)
+    if path.is_file():
+        return read_table(path, definition), name
+    if path.is_dir():
+        return read_folder(path, definition), name
+    return read_data_set(name, definition), f"https://huggingface.co/datasets/{name}"
+
+
 def _labels(own: OwnRows, sides: Sides) -> tuple[str, ...]:
-    """Return the labels of a classification task, sorted."""
+    """Return the labels of a classification task: numbers by value, others by name."""
     if own.kind != "classification":
         return ()
-    return tuple(sorted({row["label"] for side in sides for row in side}))
+    labels = {row["label"] for side in sides for row in side}
+    if own.key and all(number_of(label) is not None for label in labels):
+        return tuple(sorted(labels, key=float))
+    return tuple(sorted(labels))
+
+
+def _scale(name: str, rows: list[dict]) -> tuple[float, float]:
+    """Return mean and standard deviation of the numbers of training rows."""
+    numbers = [row["label"] for row in rows]
+    deviation = statistics.pstdev(numbers)
+    if not deviation:
+        raise Refusal(f"{name} must have two numbers or more, got {numbers[0]:g} alone.")
+    return statistics.fmean(numbers), deviation
 
 
 def _sides(own: OwnRows, covered: Labels, seed: int) -> Sides:
@@ -188,16 +220,16 @@ def _check_counts(
 ) -> None:
     for option, rows in {"train_rows": train_rows, **others}.items():
         if rows is not None and rows < 1:
-            raise Refusal(f"{option} must be at least 1, not {rows}")
+            raise Refusal(f"{option} must be at least 1, got {rows}.")
     if min(map(len, sides)) < FEWEST_ROWS:
         raise Refusal(
-            f"{name} has too few rows: {len(sides.train)} to train on, {len(sides.evaluation)} to evaluate on and "
-            f"{len(sides.test)} to test on, where each side needs {FEWEST_ROWS} (about one {key or 'answer'} "
-            "in five is held out for each of the last two)"
+            f"{name} must have {FEWEST_ROWS} rows or more per side, got {len(sides.train)} to "
+            f"train on, {len(sides.evaluation)} to evaluate on and {len(sides.test)} to test on. "
+            f"About one {key or 'answer'} in five is held out for each of the last two."
         )
     if train_rows is not None and train_rows > len(sides.train):
         raise Refusal(
-            f"{name} has {len(sides.train):,} training rows, fewer than train_rows={train_rows:,}"
+            f"train_rows must be at most {len(sides.train):,} for {name}, got {train_rows:,}."
         )
 
 
@@ -205,18 +237,20 @@ def _options_class(name: str) -> type:
     if name in TASKS:
         return TASKS[name].options
     path = as_path(name)
-    if name.endswith(".jsonl"):
-        if not path.is_file():
-            raise Refusal(f"there is no file {path}")
+    is_table = bool(table_suffix(path.name))
+    if is_table and path.is_file():
         return OwnData
+    if is_table and not path.exists():
+        raise Refusal(f"{path} must be a file of rows, got no file. Correct the path.")
     if path.is_file():
         raise Refusal(
-            f"{path} is not a .jsonl file: a task's file holds one JSON object per line and is named so"
+            f"{path.name} must be a file of rows ({', '.join(SUFFIXES)}), got another suffix. Save "
+            "it in one of these formats."
         )
     if path.is_dir() or ("/" in name and not name.startswith((".", "/", "~"))):
         return OwnData
     if "/" in name:
-        raise Refusal(f"there is no data set folder {path}")
+        raise Refusal(f"{path} must be a folder of rows, got no folder. Correct the path.")
     raise unknown("task", name, TASKS)
 
 
@@ -226,7 +260,7 @@ def _make_options(name: str, options: dict[str, Any]) -> Any:
     for option in options:
         if option not in settings:
             if not settings:
-                raise Refusal(f"task {name} has no options, so not {option!r}")
+                raise Refusal(f"Task {name} must have no options, got {option!r}.")
             raise unknown(f"option of task {name}", option, settings)
     definition = options_class(**options)
     check_settings(definition)

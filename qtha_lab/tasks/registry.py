@@ -6,7 +6,7 @@ A task is a dataclass of settings with a `rows()` method, decorated with `@task(
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qtha_lab.core.io import records
+from qtha_lab.core.io import packed_records
 from qtha_lab.core.paths import data_dir
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings_help import with_arguments
@@ -41,9 +41,6 @@ def task(
 
     Returns:
         A decorator that returns the class unchanged.
-
-    Raises:
-        Refusal: If another file has registered the name.
     """
 
     def register(options: type) -> type:
@@ -56,8 +53,8 @@ def task(
 
 
 def shipped_rows(name: str) -> list[dict]:
-    """Read the rows of `data/tasks/NAME.jsonl`."""
-    return [record for _, record in records(data_dir() / "tasks" / f"{name}.jsonl")]
+    """Read the rows of `data/tasks/NAME.jsonl.xz`."""
+    return [record for _, record in packed_records(data_dir() / "tasks" / f"{name}.jsonl.xz")]
 
 
 def question_and_answer(prompt: str, response: str, key: str) -> dict:

@@ -28,19 +28,16 @@ class KeyedRows(NamedTuple):
 def with_keys(rows: list[dict], kind: Kind) -> KeyedRows:
     """Set the key of each row of a file.
 
-    Args:
-        rows: All rows of the file; a row of messages may have a "thread".
-        kind: Kind of task.
-
     Example:
-        >>> reviews = [
-        ...     {"messages": [{"role": "user", "content": f"Film {i}"}, {"role": "assistant", "content": "good"}]}
-        ...     for i in range(20)
-        ... ]
-        >>> with_keys(reviews, "lm").name
+        >>> answer = {"role": "assistant", "content": "good"}
+        >>> films = [{"role": "user", "content": f"Film {i}"} for i in range(20)]
+        >>> with_keys([{"messages": [film, answer]} for film in films], "lm").name
         'prompt'
     """
-    name = "text" if kind == "classification" else _name(rows)
+    if kind in ("classification", "regression", "text"):
+        name = "first text" if any("pair" in row for row in rows) else "text"
+    else:
+        name = "prompt" if kind == "preference" else _name(rows)
     return KeyedRows(name, [_without_thread(row) | {"key": _key(row, name)} for row in rows])
 
 
@@ -56,7 +53,8 @@ def first_prompt(row: dict) -> str:
     roles = [message["role"] for message in row["messages"]]
     if "user" in roles:
         return row["messages"][roles.index("user")]["content"]
-    return "\n".join(m["content"] for m in row["messages"][: roles.index("assistant", 1)])
+    answer = roles.index("assistant", 1) if "assistant" in roles[1:] else None
+    return "\n".join(m["content"] for m in row["messages"][:answer])
 
 
 def _name(rows: list[dict]) -> str:
@@ -74,7 +72,7 @@ def _name(rows: list[dict]) -> str:
 
 
 def _key(row: dict, name: str) -> str:
-    if name == "text":
+    if name in ("text", "first text"):
         return row["text"]
     if name == "answer":
         (answer,) = label_texts(row)

@@ -59,7 +59,8 @@ def in_test_pool(key: str) -> bool:
 
     Example:
         >>> keys = [str(number) for number in range(1000)]
-        >>> sum(in_test_pool(key) for key in keys), any(in_test_pool(key) and in_evaluation_pool(key) for key in keys)
+        >>> test = [key for key in keys if in_test_pool(key)]
+        >>> len(test), any(map(in_evaluation_pool, test))
         (190, False)
     """
     return (

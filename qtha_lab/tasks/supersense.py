@@ -9,7 +9,7 @@ from qtha_lab.tasks.registry import shipped_rows, task
 
 @task(
     "supersense",
-    summary="tell which of 41 kinds of thing or doing a gloss describes (9,858 glosses)",
+    summary="classify a gloss by 41 kinds of things and actions (9,858 glosses)",
     kind="classification",
     source="WordNet 3.0 (Princeton University; Debian wordnet-base)",
     licence="WordNet 3.0 license",
@@ -18,7 +18,7 @@ from qtha_lab.tasks.registry import shipped_rows, task
 class Supersense:
     """Options of the task; no word or gloss is on two sides of the split."""
 
-    part: str = setting("all", "Which labels.", choices=("all", "noun", "verb"))
+    part: str = setting("all", "Labels to include.", choices=("all", "noun", "verb"))
 
     def rows(self) -> Iterator[dict]:
         """Yield all rows, in the order of the file."""

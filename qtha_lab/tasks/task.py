@@ -7,7 +7,7 @@ A language-modelling row is {"messages", "key"}, a classification row {"text", "
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-Kind = Literal["lm", "classification"]
+Kind = Literal["lm", "text", "classification", "regression", "preference"]
 IGNORED = -100
 log = logging.getLogger(__name__)
 
 
 def label_texts(row: dict) -> frozenset[str]:
-    """Return the label of a row, or all its answers."""
+    """Return the label of a row, or all its answers; empty for a plain text."""
     if "label" in row:
-        return frozenset([row["label"]])
-    return frozenset(m["content"].strip() for m in row["messages"] if m["role"] == "assistant")
+        return frozenset([str(row["label"])])
+    messages = row.get("messages", ())
+    return frozenset(m["content"].strip() for m in messages if m["role"] == "assistant")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Task:
     Attributes:
         split_key: Name of the part of a row that stands on one side only; empty for a named task.
         answers: Distinct answers of a task that generates text, where they are few.
+        scale: Mean and standard deviation of the numbers of a regression; losses are squared errors
+            of numbers scaled by them, so that predicting the mean has the loss 1.
+        shape: Shape of the user's rows, such as "text and label"; empty for a named task.
+        columns: Part of the shape and column of the data, in pairs.
+        is_seq2seq: Whether `encode` gives prompts as inputs and last answers as labels.
     """
 
     name: str
@@ -51,12 +57,18 @@ class Task:
     licence: str
     split_key: str = ""
     answers: tuple[str, ...] = ()
+    scale: tuple[float, float] = (0.0, 1.0)
+    shape: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    is_seq2seq: bool = False
 
     @property
     def missing_labels(self) -> str:
         """Labels or answers that a side lacks, in one line; empty if none is missing."""
         sides = {"training": self.train, "evaluation": self.eval, "test": self.test}
         every = self.labels or self.answers
+        if not every:
+            return ""
         absent = {side: sorted(set(every) - _labels_of(rows)) for side, rows in sides.items()}
         return "; ".join(
             f"{side} rows lack {listed(texts)}" for side, texts in absent.items() if texts
@@ -77,7 +89,9 @@ class Task:
 
         Language modelling: labels are the answers' tokens with their end-of-turn token, and -100 at
         all other positions. A row without an answer token before the cut is left out, and the log
-        reports the number of such rows. Classification: the label is its index in `labels`.
+        reports the number of such rows. Plain text: all tokens are labels, and a long text gives
+        several rows. Classification: the label is its index in `labels`. Regression: the label is
+        the scaled number.
 
         Args:
             rows: Rows of this task.
@@ -88,16 +102,26 @@ class Task:
             Refusal: If no row keeps an answer token.
         """
         if self.kind == "classification":
-            return _encode_texts(rows, self.labels, tokenizer, max_length)
+            number = {label: i for i, label in enumerate(self.labels)}
+            return _encode_texts(rows, lambda row: number[row["label"]], tokenizer, max_length)
+        if self.kind == "regression":
+            mean, deviation = self.scale
+            scaled = lambda row: (row["label"] - mean) / deviation  # noqa: E731
+            return _encode_texts(rows, scaled, tokenizer, max_length)
+        if self.kind == "text":
+            return _encode_documents(rows, tokenizer, max_length)
+        if self.is_seq2seq:
+            return _encode_exchanges(self.prompts(rows, tokenizer), tokenizer, max_length)
         encoded = _encode_conversations(rows, tokenizer, max_length)
         left_out = len(rows) - len(encoded)
         if rows and not encoded:
             raise Refusal(
-                f"max_length={max_length} leaves no answer token in any of the {len(rows)} rows of {self.name}"
+                f"max_length must keep an answer token of some row of {self.name}, got "
+                f"{max_length} for {len(rows)} rows."
             )
         if left_out:
             log.warning(
-                "%s: %d of %d rows left out, no answer within max_length=%d",
+                "%s: %d of %d rows are left out, because no answer is within max_length=%d",
                 self.name,
                 left_out,
                 len(rows),
@@ -111,12 +135,11 @@ class Task:
         """Return pairs of generation prompt and reference, the last answer.
 
         The prompt includes its special tokens: tokenize it with `add_special_tokens=False`.
-
-        Raises:
-            Refusal: If this is a classification task.
         """
         if self.kind != "lm":
-            raise Refusal(f"{self.name} is a classification task: it has no answers to generate")
+            raise Refusal(
+                f"{self.name} must be a task that generates answers, got a {self.kind} task."
+            )
         pairs = []
         for row in rows:
             last = max(i for i, m in enumerate(row["messages"]) if m["role"] == "assistant")
@@ -153,18 +176,62 @@ def _encode_conversations(
     return encoded
 
 
+def _encode_exchanges(
+    pairs: list[tuple[str, str]], tokenizer: "PreTrainedTokenizerBase", max_length: int
+) -> list[dict]:
+    """Encode prompts as inputs and answers as labels, each cut at `max_length`."""
+    encoded = []
+    for prompt, answer in pairs:
+        ids = tokenizer(prompt, truncation=True, max_length=max_length)["input_ids"]
+        target = list(tokenizer(text_target=answer, verbose=False)["input_ids"])
+        if tokenizer.eos_token_id is not None and target[-1:] != [tokenizer.eos_token_id]:
+            target.append(tokenizer.eos_token_id)
+        mask = [1] * len(ids)
+        encoded.append({"input_ids": ids, "attention_mask": mask, "labels": target[:max_length]})
+    return encoded
+
+
 def _encode_texts(
-    rows: list[dict], labels: tuple[str, ...], tokenizer: "PreTrainedTokenizerBase", max_length: int
+    rows: list[dict],
+    target: Callable[[dict], float],
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
 ) -> list[dict]:
     if not rows:
         return []
-    number = {label: i for i, label in enumerate(labels)}
-    texts = [shorten(row["text"], tokenizer, max_length) for row in rows]
+    texts = [shorten(whole_text(row, tokenizer), tokenizer, max_length) for row in rows]
     batch = tokenizer(texts, truncation=True, max_length=max_length)
     return [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": number[row["label"]]}
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": target(row)}
         for ids, row in zip(batch["input_ids"], rows, strict=True)
     ]
+
+
+def whole_text(row: dict, tokenizer: "PreTrainedTokenizerBase") -> str:
+    """Return the text of a row, with a pair's second text after the separator or a new line."""
+    if "pair" not in row:
+        return row["text"]
+    return f"{row['text']}{tokenizer.sep_token or chr(10)}{row['pair']}"
+
+
+def _encode_documents(
+    rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
+) -> list[dict]:
+    """Encode plain texts in pieces of at most `max_length` tokens, each token a label."""
+    if not rows:
+        return []
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    batch = tokenizer([row["text"] for row in rows], verbose=False)
+    encoded = []
+    for ids in batch["input_ids"]:
+        ids = [*ids, *(end if ids[-1:] != end else [])]
+        pieces = (ids[first : first + max_length] for first in range(0, len(ids), max_length))
+        encoded += [
+            {"input_ids": piece, "attention_mask": [1] * len(piece), "labels": piece}
+            for piece in pieces
+            if len(piece) > 1
+        ]
+    return encoded
 
 
 def listed(texts: Sequence[str], most: int = 5) -> str:
@@ -194,9 +261,8 @@ class Collate:
     def __call__(self, rows: list[dict]) -> dict[str, "Tensor"]:
         import torch
 
-        longest = max(len(row["input_ids"]) for row in rows)
-
         def padded(name: str, value: int) -> "Tensor":
+            longest = max(len(row[name]) for row in rows)
             return torch.tensor([row[name] + [value] * (longest - len(row[name])) for row in rows])
 
         numbers = not isinstance(rows[0]["labels"], list)

@@ -27,13 +27,13 @@ def shorten(text: str, tokenizer: "PreTrainedTokenizerBase", max_length: int) ->
     margin = max(MARGIN, *(2 * len(token) for token in added), 0)
     size = LETTERS_PER_TOKEN * max_length + margin
     while size < len(text):
-        if _settled(tokenizer, text[:size], max_length, size - margin):
+        if _is_final(tokenizer, text[:size], max_length, size - margin):
             return text[:size]
         size *= 4
     return text
 
 
-def _settled(tokenizer, beginning: str, max_length: int, end: int) -> bool:
+def _is_final(tokenizer, beginning: str, max_length: int, end: int) -> bool:
     """Return whether the word of the first token past `max_length` ends before `end`."""
     tokens = tokenizer(beginning, add_special_tokens=False, verbose=False)
     words = tokens.word_ids()

@@ -76,7 +76,7 @@ def factorise(
     if override is not None:
         return _checked(tuple(override), size, n_sites, name, size_name)
     if size < 1 or n_sites < 1:
-        raise Refusal(f"{size_name}={size} cannot be split over {n_sites} sites")
+        raise Refusal(f"{size_name}={size} cannot be split over {n_sites} sites.")
     if n_sites == 4 and size in AUTHORS_DIMS:
         return AUTHORS_DIMS[size]
     factors = _balanced(size, n_sites)
@@ -88,11 +88,11 @@ def _checked(
     dims: tuple[int, ...], size: int, n_sites: int, name: str, size_name: str
 ) -> tuple[int, ...]:
     if any(not isinstance(d, int) or d < 1 for d in dims):
-        raise Refusal(f"{name} {dims} must be whole numbers of at least 1")
+        raise Refusal(f"{name} {dims} must be whole numbers of at least 1.")
     if math.prod(dims) != size:
-        raise Refusal(f"{name} {dims} multiply to {math.prod(dims)}, not {size_name}={size}")
+        raise Refusal(f"{name} {dims} multiply to {math.prod(dims)}, not {size_name}={size}.")
     if len(dims) != n_sites:
-        raise Refusal(f"{name} {dims} has {len(dims)} factors, not n_sites={n_sites}")
+        raise Refusal(f"{name} {dims} has {len(dims)} factors, not n_sites={n_sites}.")
     return dims
 
 
@@ -228,7 +228,8 @@ def apply_transposed(
 
     Example:
         >>> cores, shape = from_matrix(torch.arange(16.0).reshape(4, 4), (2, 2), (2, 2))
-        >>> apply_transposed(cores, shape, torch.tensor([1.0, 0.0, 0.0, 0.0])).round().abs().tolist()
+        >>> first = torch.tensor([1.0, 0.0, 0.0, 0.0])
+        >>> apply_transposed(cores, shape, first).round().abs().tolist()
         [0.0, 1.0, 2.0, 3.0]
     """
     return _apply(cores, shape, y, True)
@@ -423,7 +424,7 @@ def from_matrix(
     _checked(out_dims, rows, len(in_dims), "out_dims", "rows")
     _checked(in_dims, columns, len(out_dims), "in_dims", "columns")
     if max_bond is not None and max_bond < 1:
-        raise Refusal(f"max_bond must be at least 1, not {max_bond}")
+        raise Refusal(f"max_bond must be at least 1, got {max_bond}.")
     pieces = _split_sites(matrix.detach().double().cpu(), out_dims, in_dims, max_bond, cutoff)
     bonds = (1, *[piece.shape[-1] for piece in pieces])
     shape = MpoShape(in_dims, out_dims, bonds)

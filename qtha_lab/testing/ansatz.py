@@ -44,8 +44,11 @@ def encoded(info) -> None:
             circuit = build(info.name, n, layers, reupload)
             uploads = sum(a.source == "input" for g in circuit.gates for a in g.angles)
             expected = n * (layers if reupload else 1)
-            observation = f"{uploads} encodings of {circuit.n_inputs} inputs, {n} qubits, {layers} layers, reupload={reupload}"
-            expect(circuit.n_inputs == n and uploads == expected, observation)
+            expect(
+                circuit.n_inputs == n and uploads == expected,
+                f"{uploads} encodings of {circuit.n_inputs} inputs, {n} qubits, {layers} layers, "
+                f"reupload={reupload}",
+            )
 
 
 @fact("ansatz", "its values equal PennyLane's")

@@ -8,7 +8,7 @@ from qtha_lab.core.errors import Refusal, described
 from qtha_lab.core.io import shortened
 from qtha_lab.core.plugin_loading import load_plugins, module_name
 from qtha_lab.core.registry import Registry
-from qtha_lab.testing import ansatz, engine, figure, gate, method, task  # noqa: F401  (they register facts)
+from qtha_lab.testing import ansatz, engine, figure, gate, method, task  # noqa: F401
 from qtha_lab.testing.facts import FACTS, Broken
 
 
@@ -37,8 +37,9 @@ def check_plugin(name: str) -> list[Verdict]:
     members = list(members_of(module_name(name)))
     if not members:
         raise Refusal(
-            f"plugin {shortened(name)} registers no method, ansatz, task, figure, engine or gate: decorate "
-            "one with @method, @ansatz, @task, @figure_function or @engine, or call gate_kind"
+            "A plugin must register a method, ansatz, task, figure, engine or gate, "
+            f"got none in {shortened(name)}. Decorate one with @method, @ansatz, @task, "
+            "@figure_function or @engine, or call gate_kind."
         )
     return [verdict for kind, member in members for verdict in check_member(kind, member)]
 

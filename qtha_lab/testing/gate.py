@@ -22,8 +22,8 @@ def _matrix(kind: GateKind, angles: tuple[float, ...]) -> np.ndarray:
     gate = Gate(kind.name, range(kind.n_wires), angles)
     circuit = Circuit(kind.n_wires, gate.taken_apart())
     script = QuantumScript(to_pennylane(circuit, np.empty(0), np.empty(0)))
-    matrix = qml.matrix(script, wire_order=range(kind.n_wires))  # pyright: ignore[reportArgumentType]  its annotation leaves scripts out
-    return np.asarray(matrix)
+    wires = range(kind.n_wires)
+    return np.asarray(qml.matrix(script, wire_order=wires))  # pyright: ignore[reportArgumentType]
 
 
 @fact("gate", "its parts are turns and flips on its own wires")

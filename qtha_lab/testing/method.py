@@ -25,9 +25,14 @@ def _base() -> nn.Module:
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=32, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=32,
-    )  # fmt: skip
+        vocab_size=32,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=32,
+    )
     return LlamaForCausalLM(config).eval()
 
 
@@ -142,8 +147,8 @@ def not_affine(method) -> None:
             moved = (layer(zeros) - layer.base_layer(zeros)).abs().max().item()
             expect(
                 moved == 0,
-                f"an input of zeros is changed by up to {moved:.3g}: an affine change is not linear, "
-                f"{_options_text(config)}",
+                f"an input of zeros is changed by up to {moved:.3g}: "
+                f"an affine change is not linear, {_options_text(config)}",
             )
 
 

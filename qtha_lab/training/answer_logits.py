@@ -88,5 +88,7 @@ def has_plain_loss(model: nn.Module) -> bool:
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     if head_of(model) is None or not isinstance(base, PreTrainedModel):
         return False
+    if getattr(base.config, "is_encoder_decoder", False):
+        return False
     routed = getattr(base.config, "output_router_logits", False)
     return base.loss_function is ForCausalLMLoss and not routed

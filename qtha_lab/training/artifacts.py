@@ -27,7 +27,7 @@ from qtha_lab.training.learning_rates import HEAD
 from qtha_lab.training.peak_memory import PeakMemory
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded
-from qtha_lab.training.summary import summarise
+from qtha_lab.training.summary import run_summary
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,18 @@ CARD_FACTS = (
     "trainable_parameters",
     "head_parameters",
 )
+LOSS_UNITS = {
+    "classification": "in nats per row",
+    "regression": "squared errors of numbers scaled to mean 0 and variance 1",
+}
 CARD_NOTES = (
-    "Losses are in nats per token, of evaluation rows the adapter was not trained on; "
+    "Losses are {unit}, of evaluation rows the adapter was not trained on; "
     "`test_loss` is of other rows that nothing was chosen on, looked at once; "
     "`train_loss` is the mean of the last ten steps."
 )
+
+
+NO_SCORES = 'BLEU and ROUGE are omitted: run pip install "qtha-lab[scores]" to add them.'
 
 
 def write_environment(session: Session, loaded: Loaded) -> None:
@@ -58,7 +65,7 @@ def write_environment(session: Session, loaded: Loaded) -> None:
         }
         for one in (loaded.base, loaded.task)
     )
-    description = environment.describe() | {
+    description = environment.environment_facts() | {
         "threads": session.threads.least,
         "device": str(next(loaded.model.parameters()).device),
         "model": base,
@@ -79,7 +86,7 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
         Interrupted: If a stop is requested during generation.
     """
     task, training = loaded.task, session.training
-    rows = task.eval[: training.generate_rows]
+    rows = task.eval[: training.evaluation.generate_rows]
     if task.kind != "lm" or not rows or session.is_recorded("generation", step):
         return
     message = f"answering {len(rows)} evaluation rows"
@@ -90,7 +97,7 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
             loaded.model,
             loaded.rows.tokenizer,
             list(prompts),
-            max_new_tokens=training.max_new_tokens,
+            max_new_tokens=training.evaluation.max_new_tokens,
             size=4 * training.batch_size,  # no activations are stored for a backward pass
             poll=session.poll,
         )
@@ -100,6 +107,8 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
     ]
     scores = metrics.generation_scores(outputs, list(references))
     session.log.append("generation", step=step, **scores, samples=samples)
+    if not metrics.has_text_scorers():
+        session.log.append("note", step=step, message=NO_SCORES)
 
 
 def write_adapter(session: Session, loaded: Loaded) -> None:
@@ -145,14 +154,14 @@ def write_summary(
         "base_parameters": loaded.base_parameters,
         "scale": adapters.scale_of(loaded.config),
         "learning_rate": session.learning_rate,
-        "head_learning_rate": session.training.head_learning_rate,
+        "head_learning_rate": session.training.optim.head_learning_rate,
         "state": state,
         "peak_memory_bytes": memory.bytes(),
     }
     split = {"split_key": loaded.task.split_key, "missing_labels": loaded.task.missing_labels}
     facts |= {name: text for name, text in split.items() if text}
     facts |= ended or {}
-    write_json(session.run.summary, summarise(session.run, facts))
+    write_json(session.run.summary, run_summary(session.run, facts))
 
 
 def write_model_card(session: Session, loaded: Loaded) -> None:
@@ -171,6 +180,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
     )
     facts = {name: value for name, value in summary.items() if value is not None}
     note = adapters.initialisation_note(loaded.config)
+    unit = LOSS_UNITS.get(loaded.task.kind, "in nats per token")
     write_card(
         run.adapter,
         loaded.config,
@@ -180,7 +190,7 @@ def write_model_card(session: Session, loaded: Loaded) -> None:
         task=experiment.task,
         facts={name: facts[name] for name in CARD_FACTS if facts.get(name) not in (None, "")},
         metrics={name: facts[name] for name in metric_names if name in facts},
-        notes=f"{CARD_NOTES} {note[:1].upper()}{note[1:]}{'.' if note else ''}".strip(),
+        notes=f"{CARD_NOTES.format(unit=unit)} {note[:1].upper()}{note[1:]}".strip(),
     )
 
 

@@ -23,6 +23,7 @@ from qtha_lab.experiment.distillation import teacher_folder
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
+from qtha_lab.experiment.training_groups import Distillation
 from qtha_lab.tasks.task import IGNORED
 from qtha_lab.training.answer_logits import Answers, has_plain_loss
 from qtha_lab.training.objective import Objective
@@ -98,7 +99,8 @@ class Deltas(Teaching):
 
         def record(name: str):
             def hook(layer: nn.Module, arguments: tuple, output: Tensor) -> None:
-                records[name] = arguments[0], output - layer.get_base_layer()(arguments[0])  # pyright: ignore[reportCallIssue]
+                base: nn.Module = layer.get_base_layer()  # pyright: ignore[reportCallIssue]
+                records[name] = arguments[0], output - base(arguments[0])
 
             return hook
 
@@ -140,20 +142,24 @@ def load_teacher(plan: Plan) -> Teaching | None:
     Raises:
         Refusal: If the teacher's run is missing, or a plugin that the run uses was changed.
     """
-    training = plan.experiment.training
-    if not training.teacher:
+    training, objective = plan.experiment.training, plan.experiment.training.objective
+    if not isinstance(objective, Distillation):
         return None
-    folder = teacher_folder(training.teacher)
+    folder = teacher_folder(objective.teacher)
     described = RunDir(folder).experiment
     load_run_plugins(RunDir(folder))
     base = models.load_model(
-        described.model, head=plan.head, n_labels=plan.n_labels, dtype=training.precision,
-        quantization=described.quantization, head_seed=described.seed,
-    )  # fmt: skip
+        described.model,
+        head=plan.head,
+        n_labels=plan.n_labels,
+        dtype=training.precision,
+        quantization=described.quantization,
+        head_seed=described.seed,
+    )
     model = adapters.load_adapter(base.model, folder / "adapter")
     if torch.accelerator.is_available():
         model.to(torch.accelerator.current_accelerator())
-    return KINDS[training.distil](model, training.distil_weight, training.distil_temperature)
+    return KINDS[objective.target](model, objective.weight, objective.temperature)
 
 
 def seen_before(plan: Plan) -> str | None:
@@ -162,16 +168,16 @@ def seen_before(plan: Plan) -> str | None:
     A teacher with another seed was trained on evaluation rows of this run. None if the seeds are
     equal or no teacher is set.
     """
-    training = plan.experiment.training
-    if not training.teacher:
+    teacher = plan.experiment.training.teacher_run
+    if not teacher:
         return None
-    folder = teacher_folder(training.teacher)
+    folder = teacher_folder(teacher)
     seed = RunDir(folder).experiment.seed
     if seed == plan.experiment.seed:
         return None
     return (
-        f"teacher {folder.name} was trained with seed {seed}, so it has seen evaluation rows of this run; test rows "
-        "no run has seen"
+        f"Teacher {folder.name} was trained with seed {seed}, so it has seen evaluation rows of "
+        "this run. No run has seen the test rows."
     )
 
 
@@ -184,7 +190,7 @@ def tuner_layers(model: nn.Module) -> Mapping[str, nn.Module]:
     layers: dict[str, nn.Module] = dict(model.named_modules())
     layers = {name: layer for name, layer in layers.items() if isinstance(layer, BaseTunerLayer)}
     if not layers:
-        raise Refusal("distil=delta needs adapted layers, and the model has none")
+        raise Refusal("distil=delta must have adapted layers, got a model with none.")
     return layers
 
 
@@ -205,7 +211,7 @@ def _logits(
         logits = model(**inputs).logits
         if logits.dim() > 2:
             raise Refusal(
-                f"{type(base).__name__} has a loss of its own: no teacher can be followed"
+                f"A distilled model must have the standard loss, got {type(base).__name__}."
             )
         return logits, labels
     answers = Answers(labels)

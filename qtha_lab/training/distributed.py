@@ -16,10 +16,10 @@ from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.loop import make_trainer
-from qtha_lab.training.process_group import Group
-from qtha_lab.training.resume import Start
+from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.resume import ResumePoint
 from qtha_lab.training.session import Session
-from qtha_lab.training.setup import load
+from qtha_lab.training.setup import load_session
 from qtha_lab.training.threads import Threads
 
 
@@ -28,7 +28,7 @@ def together(session: Session) -> Session:
 
     Blocks until all processes have loaded. A single process joins no group.
     """
-    group = Group.join(session.training.processes)
+    group = ProcessGroup.join(session.training.processes)
     group.agree(session.start.step)
     return dataclasses.replace(session, group=group)
 
@@ -47,13 +47,15 @@ def assist(run: RunDir, threads: int) -> None:
 
 
 def _take_steps(run: RunDir, threads: int, log: EventLog) -> None:
-    alone = Session(run, log, _never, Threads(threads, lambda: threads, log), Start(None, 0), ())
+    alone = Session(
+        run, log, _never, Threads(threads, lambda: threads, log), ResumePoint(None, 0), ()
+    )
     alone.threads.adjust(0)
-    loaded = load(alone)
-    group = Group.join(alone.training.processes)
+    loaded = load_session(alone)
+    group = ProcessGroup.join(alone.training.processes)
     step = group.agree(0)
     checkpoint = checkpoints.place(run.checkpoints, step) if step else None
-    session = dataclasses.replace(alone, group=group, start=Start(checkpoint, step))
+    session = dataclasses.replace(alone, group=group, start=ResumePoint(checkpoint, step))
     trainer = make_trainer(session, loaded)
     trainer.add_callback(Follow(group))
     if step < session.steps:
@@ -64,13 +66,15 @@ def _take_steps(run: RunDir, threads: int, log: EventLog) -> None:
 
 
 class Follow(TrainerCallback):
-    """Callback that stops and saves as the first process decides (see `run_trainer.Watch`).
+    """Callback that stops and saves as the first process decides.
+
+    See `run_trainer.TrainingMonitor`.
 
     Args:
         group: Process group of the run.
     """
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: ProcessGroup) -> None:
         self.group = group
 
     def on_train_begin(self, args, state, control, **kwargs):

@@ -15,7 +15,7 @@ from peft import PeftModel
 from torch import nn
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import Training
+from qtha_lab.experiment import Evaluation
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.files import sync, sync_tree
 
@@ -67,27 +67,27 @@ class EarlyStop:
     """Early-stopping state of a run, which stores the best adapter.
 
     Args:
-        training: Training settings with the patience.
+        settings: Evaluation settings with the patience.
         run: Run directory; adapters are stored in its `best` folder.
         model: Trained model.
         losses: Evaluation losses of earlier sessions, by step.
     """
 
     def __init__(
-        self, training: Training, run: RunDir, model: PeftModel, losses: Mapping[int, float]
+        self, settings: Evaluation, run: RunDir, model: PeftModel, losses: Mapping[int, float]
     ) -> None:
-        self.training, self.run, self.model, self.losses = training, run, model, dict(losses)
+        self.settings, self.run, self.model, self.losses = settings, run, model, dict(losses)
 
     @property
     def is_over(self) -> bool:
         """True if patience has run out."""
-        patience, least = self.training.patience, self.training.min_improvement
+        patience, least = self.settings.patience, self.settings.min_improvement
         return bool(patience) and waited(self.losses, least) >= patience
 
     @property
     def kept_step(self) -> int | None:
         """Step of the stored best adapter; None without patience or evaluations."""
-        return best_step(self.losses) if self.training.patience else None
+        return best_step(self.losses) if self.settings.patience else None
 
     def add(self, step: int, loss: float) -> None:
         """Add an evaluation loss, and store the adapter if this loss is lowest."""
@@ -106,8 +106,8 @@ class EarlyStop:
         place = self._place(self.kept_step)
         if not place.is_dir():
             raise Refusal(
-                f"{place}, the best adapter of this run, is missing: put it back, or begin again at step 0 with "
-                f"`qtha-lab resume {self.run.path.name} --anew`"
+                f"The best adapter of this run must be in {place}, and is missing. Put it "
+                f"back, or begin again. `qtha-lab resume {self.run.path.name} --anew`."
             )
         load_weights(self.model, place)
 
@@ -117,15 +117,16 @@ class EarlyStop:
 
     def sentence(self, step: int) -> str:
         """Describe the end of training at a step; return "" without patience."""
-        if not self.training.patience:
+        if not self.settings.patience:
             return ""
         ending = f"the adapter of step {self.kept_step} is kept"
         if not self.is_over:
             return f"{ending}, which has the lowest evaluation loss"
-        least, count = self.training.min_improvement, self.training.patience
+        least, count = self.settings.min_improvement, self.settings.patience
         by = f" by {least:g} nats" if least else ""
         return (
-            f"finished early at step {step} of {self.training.steps}: {count} evaluations in a row did not improve{by}; "
+            f"finished early at step {step} of {self.run.experiment.training.steps}: "
+            f"{count} evaluations in a row did not improve{by}; "
             f"{ending}"
         )
 

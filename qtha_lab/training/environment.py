@@ -24,7 +24,7 @@ PACKAGES = ["qtha-lab", "torch", "transformers", "peft", "accelerate", "datasets
 PACKAGES += ["pennylane", "pennylane-lightning", "numba", "numpy", "sacrebleu"]
 
 
-def describe() -> dict[str, Any]:
+def environment_facts() -> dict[str, Any]:
     """Return versions, git state and processor of this process."""
     return {
         "python": platform.python_version(),

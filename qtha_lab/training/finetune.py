@@ -27,12 +27,12 @@ from qtha_lab.training.peak_memory import PeakMemory
 from qtha_lab.training.resume import newest_complete
 from qtha_lab.training.scores import load_scorers
 from qtha_lab.training.session import Session
-from qtha_lab.training.setup import Loaded, load
+from qtha_lab.training.setup import Loaded, load_session
 from qtha_lab.training.test_evaluation import write_test
 from qtha_lab.training.threads import Threads, same_bits
 
 
-class Outcome(NamedTuple):
+class TrainingResult(NamedTuple):
     """End state of a fine-tune, its step and a message."""
 
     state: str
@@ -49,9 +49,9 @@ def fine_tune(
     *,
     queue: Path | None = None,
     beside: Callable[[], bool] | None = None,
-    loader: Callable[[Session], Loaded] = load,
+    loader: Callable[[Session], Loaded] = load_session,
     callbacks: Sequence[TrainerCallback] = (),
-) -> Outcome:
+) -> TrainingResult:
     """Train a run from its current step until training ends or a stop is requested.
 
     Args:
@@ -82,15 +82,13 @@ def fine_tune(
         loaded = loader(session)
         session = together(session)
         written.write_environment(session, loaded)
-        load_scorers(
-            of_answers=session.training.generate_rows > 0,
-            of_classes=loaded.task.kind == "classification",
-        )
+        if session.training.evaluation.generate_rows:
+            load_scorers()
         trained = train(session, loaded, PeakMemory(loaded.model), callbacks)
         step = trained.step
         return _end(session, loaded, trained)
     except Interrupted:
-        return Outcome("stopped", step, f"stopped at step {step} of {session.steps}")
+        return TrainingResult("stopped", step, f"stopped at step {step} of {session.steps}")
     except Exception as error:
         # for a full disk, torch reports file positions and safetensors an error number
         if run.path.exists():
@@ -100,7 +98,7 @@ def fine_tune(
         raise
 
 
-def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
+def _end(session: Session, loaded: Loaded, trained: Trained) -> TrainingResult:
     """Write the files that belong to the end state of training."""
     if trained.watch.diverged:
         return _diverged(session, loaded, trained)
@@ -126,10 +124,10 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)
     early.clear()
-    return Outcome("finished", trained.step, "; ".join(session.notes()))
+    return TrainingResult("finished", trained.step, "; ".join(session.notes()))
 
 
-def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
+def _diverged(session: Session, loaded: Loaded, trained: Trained) -> TrainingResult:
     """Delete the checkpoint with diverged weights, and return the outcome with advice."""
     folder, watch = session.run.checkpoints, trained.watch
     if watch.ruined is not None:
@@ -141,7 +139,7 @@ def _diverged(session: Session, loaded: Loaded, trained: Trained) -> Outcome:
     method = session.experiment.method
     usual = adapters.get_method(method.name).learning_rate_of(method.options)
     message = f"{watch.diverged}; {last}; {advice(session.learning_rate, usual)}"
-    return Outcome("diverged", trained.step, message)
+    return TrainingResult("diverged", trained.step, message)
 
 
 def advice(rate: float, usual: float) -> str:

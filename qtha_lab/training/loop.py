@@ -1,6 +1,6 @@
 """Remaining optimiser steps of a run, taken by transformers' Trainer.
 
-`run_trainer.Watch` decides when the Trainer records, evaluates and stops.
+`run_trainer.TrainingMonitor` decides when the Trainer records, evaluates and stops.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from transformers import PrinterCallback, TrainerCallback
 
 from qtha_lab.adapters import phases as staged
-from qtha_lab.experiment.phases import parse
 from qtha_lab.training.circuit_inputs import RecordBottlenecks, record_bottlenecks
 from qtha_lab.training.early_stopping import EarlyStop, load_weights
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.peak_memory import PeakMemory
-from qtha_lab.training.phases import Staging
+from qtha_lab.training.phases import PhaseCallback
 from qtha_lab.training.reinforce import Reward
-from qtha_lab.training.run_trainer import Watch, training_arguments
+from qtha_lab.training.run_trainer import TrainingMonitor, training_arguments
 from qtha_lab.training.session import Session
 from qtha_lab.training.setup import Loaded
 from qtha_lab.training.spectra import RecordSpectra
@@ -37,7 +36,7 @@ class Trained:
     """
 
     step: int
-    watch: Watch
+    watch: TrainingMonitor
     memory: PeakMemory
 
 
@@ -61,8 +60,10 @@ def train(
         Interrupted: If a stop is requested before the first step.
     """
     trainer = make_trainer(session, loaded)
-    early = EarlyStop(session.training, session.run, loaded.model, session.recorded_losses())
-    watch = Watch(
+    early = EarlyStop(
+        session.training.evaluation, session.run, loaded.model, session.recorded_losses()
+    )
+    watch = TrainingMonitor(
         trainer,
         loaded.model,
         session.log,
@@ -71,7 +72,7 @@ def train(
         session.threads.adjust,
         memory.now,
         early,
-        eval_every=session.training.eval_every,
+        eval_every=session.training.evaluation.eval_every,
         evaluated=session.recorded_steps("eval"),
         group=session.group,
     )
@@ -79,8 +80,8 @@ def train(
         session.log, session.training.spectrum_every, session.recorded_steps("spectrum")
     )
     tracker = make_tracker(session.run, session.training.report_to, session.start.step)
-    stages = parse(session.training.stages)
-    staging = [Staging(loaded.model, stages, session.log)] if stages else []
+    phases = session.training.phases
+    phase_callback = [PhaseCallback(loaded.model, phases, session.log)] if phases else []
     sampling = [loaded.objective] if isinstance(loaded.objective, Reward) else []
 
     def record(step: int) -> None:
@@ -88,7 +89,7 @@ def train(
             record_bottlenecks(session, loaded, step)
 
     bottlenecks = RecordBottlenecks(record, watch.evaluated)
-    for callback in (*callbacks, *tracker, *staging, *sampling, watch, spectra, bottlenecks):
+    for callback in (*callbacks, *tracker, *phase_callback, *sampling, watch, spectra, bottlenecks):
         trainer.add_callback(callback)
     if session.start.step == 0 and not session.is_recorded("bottleneck", 0):
         record(0)
@@ -113,9 +114,9 @@ def make_trainer(session: Session, loaded: Loaded) -> FineTuner:
         session.experiment, session.learning_rate, session.run.checkpoints
     )
     trainer = FineTuner(
-        head_learning_rate=session.training.head_learning_rate,
-        rate_ratios=session.training.rate_ratios,
-        stages=parse(session.training.stages),
+        head_learning_rate=session.training.optim.head_learning_rate,
+        rate_ratios=session.training.optim.rate_ratios,
+        phases=session.training.phases,
         objective=loaded.objective,
         group=session.group,
         model=loaded.model,

@@ -11,7 +11,7 @@ from torch import nn
 
 
 @torch.no_grad()
-def nudge(model: nn.Module, repeat: int) -> None:
+def perturb(model: nn.Module, repeat: int) -> None:
     """Change each non-zero trained number by one ulp, in a random direction.
 
     Args:
@@ -22,7 +22,7 @@ def nudge(model: nn.Module, repeat: int) -> None:
     Example:
         >>> layer = torch.nn.Linear(2, 2)
         >>> before = layer.weight.detach().clone()
-        >>> nudge(layer, 1)
+        >>> perturb(layer, 1)
         >>> (layer.weight - before).abs().max() < 1e-7, bool((layer.weight != before).all())
         (tensor(True), True)
     """

@@ -22,7 +22,7 @@ LONGEST_WAIT = timedelta(days=1)  # covers an evaluation; a lost process is dete
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """Process group, or a single process.
 
     Attributes:
@@ -34,7 +34,7 @@ class Group:
     size: int = 1
 
     @classmethod
-    def join(cls, size: int) -> Group:
+    def join(cls, size: int) -> ProcessGroup:
         """Connect all processes and wait for them: gloo on CPUs, NCCL on GPUs.
 
         Args:
@@ -71,10 +71,11 @@ class Group:
 
         Example:
             >>> import torch
-            >>> batch = {"input_ids": torch.arange(6).reshape(3, 2), "labels": torch.tensor([4, 5, 6])}
-            >>> Group(rank=1, size=2).share(batch)
+            >>> labels = torch.tensor([4, 5, 6])
+            >>> batch = {"input_ids": torch.arange(6).reshape(3, 2), "labels": labels}
+            >>> ProcessGroup(rank=1, size=2).share(batch)
             {'input_ids': tensor([[2, 3]]), 'labels': tensor([5])}
-            >>> Group(rank=3, size=4).share(batch)["labels"]
+            >>> ProcessGroup(rank=3, size=4).share(batch)["labels"]
             tensor([-100])
         """
         if self.size == 1:

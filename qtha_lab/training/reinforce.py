@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GenerationConfig, TrainerCallback
 
-from qtha_lab.experiment import Training
+from qtha_lab.experiment import Reinforce
 from qtha_lab.tasks import collate
 from qtha_lab.tasks.task import IGNORED
 from qtha_lab.training import scores as metrics
@@ -54,21 +54,27 @@ class Reward(Objective, TrainerCallback):
 
     Args:
         tokenizer: Tokenizer of the model.
-        training: Training settings: number and length of answers, and the reward.
+        settings: Number of answers and reward.
+        longest: Longest answer in tokens.
         seed: Seed of the run.
         score: Rewards of answers against their references; None selects the ROUGE measure of
-            `training`.
+            `settings`.
     """
 
     counts_labels = False
 
     def __init__(
-        self, tokenizer: Any, training: Training, seed: int, score: Score | None = None
+        self,
+        tokenizer: Any,
+        settings: Reinforce,
+        longest: int,
+        seed: int,
+        score: Score | None = None,
     ) -> None:
         self.tokenizer, self.seed = tokenizer, seed
-        self.samples, self.longest = training.reward_samples, training.max_new_tokens
+        self.samples, self.longest = settings.samples, longest
         self.score = score or (
-            lambda outputs, texts: metrics.rouge_by_row(outputs, texts, training.reward)
+            lambda outputs, texts: metrics.rouge_by_row(outputs, texts, settings.reward)
         )
         self.collate = collate(tokenizer)
         self.step, self.part = 0, 0
@@ -106,9 +112,13 @@ class Reward(Objective, TrainerCallback):
     ) -> Float[Tensor, " answers"]:
         """Compute log π of each answer in nats, summed over tokens with the end token."""
         encoded = [
-            {"input_ids": [*p, *a], "attention_mask": [1] * (len(p) + len(a)), "labels": [IGNORED] * len(p) + a}
+            {
+                "input_ids": [*p, *a],
+                "attention_mask": [1] * (len(p) + len(a)),
+                "labels": [IGNORED] * len(p) + a,
+            }
             for p, a in rows
-        ]  # fmt: skip
+        ]
         device = next(student.parameters()).device
         batch = {name: tensor.to(device) for name, tensor in self.collate(encoded).items()}
         labels = batch.pop("labels")
@@ -146,7 +156,9 @@ def sentence(reward: str) -> str:
     Args:
         reward: Name of the reward measure.
     """
-    return f"train losses are 1 − the mean {reward} of sampled answers; evaluation losses are nats as ever"
+    return (
+        f"Train losses are 1 − the mean {reward} of sampled answers; evaluation losses are in nats."
+    )
 
 
 def advantages(rewards: Float[Tensor, " answers"], samples: int) -> Float[Tensor, " answers"]:
@@ -195,9 +207,15 @@ def sample(model: nn.Module, prompts: list[list[int]], longest: int, pad: int) -
     generate: Callable = getattr(model, "generate")  # noqa: B009  undeclared in nn.Module
     ends = _ends_of(model)
     plain = GenerationConfig(
-        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0,
-        max_new_tokens=longest, pad_token_id=pad, eos_token_id=sorted(ends) or None,
-    )  # fmt: skip
+        do_sample=True,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        repetition_penalty=1.0,
+        max_new_tokens=longest,
+        pad_token_id=pad,
+        eos_token_id=sorted(ends) or None,
+    )
     with evaluating(model):
         sequences = generate(input_ids=padded, attention_mask=mask, generation_config=plain)
     return [_until(row, ends) for row in sequences[:, width:].tolist()]

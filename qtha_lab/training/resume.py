@@ -28,7 +28,7 @@ RANDOM_OF_EACH = "rng_state_*.pth"  # one file per process of a distributed run
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class Start(NamedTuple):
+class ResumePoint(NamedTuple):
     """Checkpoint, step and note at which a session of a run starts."""
 
     checkpoint: Path | None
@@ -36,7 +36,7 @@ class Start(NamedTuple):
     note: str = ""
 
 
-def find_start(run: RunDir, events: EventLog) -> Start:
+def find_start(run: RunDir, events: EventLog) -> ResumePoint:
     """Select the checkpoint to resume from, and move damaged newer ones aside with a note.
 
     Raises:
@@ -49,8 +49,8 @@ def find_start(run: RunDir, events: EventLog) -> Start:
         damaged = {announced: "it is missing"} | damaged
     if checkpoint is None and _complete_or_announced(run.checkpoints, damaged, announced):
         raise Refusal(
-            f"no checkpoint of this run is whole: {_listed(damaged)}; put the files back, or begin "
-            f"again at step 0 with `qtha-lab resume {run.path.name} --anew`"
+            f"No checkpoint of this run is whole: {_listed(damaged)}. Put the files back, or "
+            f"begin again at step 0 with `qtha-lab resume {run.path.name} --anew`."
         )
     note = _note(checkpoint, step, damaged)
     if note:
@@ -61,7 +61,7 @@ def find_start(run: RunDir, events: EventLog) -> Start:
     if damaged:
         events.append("checkpoint", step=step)
     log.info("%s begins at step %d; %s", run.path.name, step, note or "nothing is damaged")
-    return Start(checkpoint, step, note)
+    return ResumePoint(checkpoint, step, note)
 
 
 def newest_complete(folder: Path) -> tuple[Path | None, int, dict[int, str]]:

@@ -23,7 +23,7 @@ from qtha_lab.experiment.run_directory import checkpoints
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.training.early_stopping import EarlyStop
 from qtha_lab.training.evaluation import Interrupted, evaluating
-from qtha_lab.training.process_group import Group
+from qtha_lab.training.process_group import ProcessGroup
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 def training_arguments(
     experiment: Experiment, learning_rate: float, folder: Path
 ) -> TrainingArguments:
-    """Translate an experiment to transformers' arguments; `Watch` controls evaluation.
+    """Translate an experiment to transformers' arguments; `TrainingMonitor` controls evaluation.
 
     Args:
         experiment: Experiment to train.
         learning_rate: Peak learning rate of the schedule.
         folder: Folder of the checkpoints.
     """
-    training = experiment.training
+    training, optim = experiment.training, experiment.training.optim
     arguments = TrainingArguments(
         output_dir=str(folder),
         run_name=folder.parent.name,
@@ -48,10 +48,10 @@ def training_arguments(
         per_device_train_batch_size=training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
         learning_rate=learning_rate,
-        lr_scheduler_type=SCHEDULES[training.schedule],
-        warmup_steps=round(training.warmup_fraction * training.steps),
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
+        lr_scheduler_type=SCHEDULES[optim.schedule],
+        warmup_steps=round(optim.warmup_fraction * training.steps),
+        weight_decay=optim.weight_decay,
+        max_grad_norm=optim.max_grad_norm,
         bf16=training.precision == "bfloat16",
         use_cpu=not torch.accelerator.is_available(),  # otherwise a CPU refuses bf16
         seed=experiment.seed,
@@ -62,7 +62,7 @@ def training_arguments(
         include_num_input_tokens_seen="non_padding",
         logging_nan_inf_filter=False,  # otherwise a NaN is replaced by the mean of earlier losses
         save_steps=training.checkpoint_every,
-        save_total_limit=None,  # `Watch` deletes older checkpoints after the new one is complete
+        save_total_limit=None,  # `TrainingMonitor` deletes older checkpoints
         report_to="none",  # `trackers` creates the selected tracker
         remove_unused_columns=False,
         label_names=["labels"],
@@ -70,12 +70,12 @@ def training_arguments(
         disable_tqdm=True,
         log_level="warning",
     )
-    if training.optimizer != "auto":
-        arguments.optim = OptimizerNames(training.optimizer)
+    if optim.optimizer != "auto":
+        arguments.optim = OptimizerNames(optim.optimizer)
     return arguments
 
 
-class Watch(TrainerCallback):
+class TrainingMonitor(TrainerCallback):
     """Callback that records events, evaluates when due, and ends training on a stop or NaN.
 
     Args:
@@ -105,7 +105,7 @@ class Watch(TrainerCallback):
         *,
         eval_every: int,
         evaluated: set[int],
-        group: Group = Group(),  # noqa: B008  frozen
+        group: ProcessGroup = ProcessGroup(),  # noqa: B008  frozen
     ) -> None:
         self.trainer, self.model = trainer, model
         self.log, self.evaluate, self.stop_requested = log, evaluate, stop_requested

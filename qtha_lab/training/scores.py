@@ -6,29 +6,35 @@ Exact match, ROUGE, accuracy and macro-F1 are fractions of 1; BLEU has its usual
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import re
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
+
 from qtha_lab.core.errors import Refusal
+
+SCORERS = ("sacrebleu", "rouge_score")
 
 
 def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """Compute all scores of generated answers: exact_match, bleu4, rouge1, rouge2, rougeL.
+
+    BLEU and ROUGE are omitted without their packages (extra `scores`).
 
     Raises:
         Refusal: If there are no answers, or the numbers of answers and references differ.
     """
     if len(outputs) != len(references) or not references:
         raise Refusal(
-            f"{len(outputs)} outputs cannot be scored against {len(references)} references"
+            f"{len(outputs)} outputs cannot be scored against {len(references)} references."
         )
-    return {
-        "exact_match": exact_match(outputs, references),
-        "bleu4": bleu4(outputs, references),
-        **rouge(outputs, references),
-    }
+    scores = {"exact_match": exact_match(outputs, references)}
+    if has_text_scorers():
+        scores |= {"bleu4": bleu4(outputs, references), **rouge(outputs, references)}
+    return scores
 
 
 def normalise(text: str) -> str:
@@ -97,33 +103,26 @@ def classification_scores(predicted: Sequence[int], actual: Sequence[int]) -> di
 
     Macro-F1 is the unweighted mean F1 over all classes that occur as predicted or actual labels.
     """
-    from sklearn.metrics import accuracy_score, f1_score
-
-    return {
-        "accuracy": float(accuracy_score(actual, predicted)),
-        "macro_f1": float(
-            f1_score(
-                actual,
-                predicted,
-                average="macro",
-                zero_division=0,  # pyright: ignore[reportArgumentType]  the stub knows texts alone
-            )
-        ),
-    }
+    labels, truth = np.asarray(predicted), np.asarray(actual)
+    f1 = [
+        2
+        * int(np.sum((labels == name) & (truth == name)))
+        / int(np.sum(labels == name) + np.sum(truth == name))
+        for name in np.union1d(labels, truth)
+    ]
+    return {"accuracy": float(np.mean(labels == truth)), "macro_f1": float(np.mean(f1))}
 
 
-def load_scorers(*, of_answers: bool, of_classes: bool) -> None:
-    """Import the scoring libraries before training memory is measured.
+def has_text_scorers() -> bool:
+    """Return True if the packages of BLEU and ROUGE are installed."""
+    return all(map(importlib.util.find_spec, SCORERS))
 
-    Args:
-        of_answers: Import the scorers of generated answers.
-        of_classes: Import the scorers of class labels.
-    """
-    names = ["sacrebleu", "rouge_score.rouge_scorer"] * of_answers + [
-        "sklearn.metrics"
-    ] * of_classes
-    for name in names:
-        importlib.import_module(name)
+
+def load_scorers() -> None:
+    """Import the scorers of generated answers before training memory is measured."""
+    if has_text_scorers():
+        for name in ("sacrebleu", "rouge_score.rouge_scorer"):
+            importlib.import_module(name)
 
 
 def perplexity(loss: float) -> float:

@@ -16,8 +16,8 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.process_group import Group
-from qtha_lab.training.resume import Start, find_start
+from qtha_lab.training.process_group import ProcessGroup
+from qtha_lab.training.resume import ResumePoint, find_start
 from qtha_lab.training.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,9 @@ class Session:
     log: EventLog
     stop_requested: Callable[[], bool]
     threads: Threads
-    start: Start
+    start: ResumePoint
     past: tuple[dict[str, Any], ...]
-    group: Group = field(default_factory=Group)
+    group: ProcessGroup = field(default_factory=ProcessGroup)
     queue: Path | None = None
 
     @classmethod

@@ -19,15 +19,15 @@ from transformers import set_seed
 from qtha_lab import adapters, models, tasks
 from qtha_lab.adapters import heads
 from qtha_lab.adapters import phases as staged
-from qtha_lab.experiment.phases import parse
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
+from qtha_lab.experiment.training_groups import Distillation, Reinforce
 from qtha_lab.training import evaluation
 from qtha_lab.training.batching import by_length
 from qtha_lab.training.distillation import load_teacher, seen_before
 from qtha_lab.training.memory_wait import make_room
 from qtha_lab.training.objective import Objective
-from qtha_lab.training.perturbation import nudge
+from qtha_lab.training.perturbation import perturb
 from qtha_lab.training.reinforce import Reward, sentence
 from qtha_lab.training.session import Session
 
@@ -91,7 +91,7 @@ class Loaded:
         return _predictions(session, self.model, replace(self.rows, evaluation=rows))
 
 
-def load(session: Session) -> Loaded:
+def load_session(session: Session) -> Loaded:
     """Load the model, rows and adapter of a run.
 
     Raises:
@@ -107,6 +107,10 @@ def load(session: Session) -> Loaded:
         name, lacks = models.public_name(task.name), task.missing_labels
         end = f"; {lacks}" if lacks else ""
         _note_once(session, f"rows of {name} are split by {task.split_key}{end}")
+    if task.kind == "regression":
+        mean, deviation = task.scale
+        scaled = f"numbers are scaled by mean {mean:.6g} and standard deviation {deviation:.6g}"
+        _note_once(session, f"{scaled} of the training rows; losses are squared errors of them")
     session.poll()
     make_room(session, plan.bytes if session.queue else {})
     session.report("loading", f"model {experiment.model}")
@@ -132,8 +136,8 @@ def load(session: Session) -> Loaded:
     if session.checkpoint is None and (start := adapters.pending_initialisation(config)):
         session.report("loading", f"angles from {start}")
         adapters.initial_angles(model)
-    staged.close(model, parse(session.training.stages))
-    nudge(model, session.training.nudge)
+    staged.close(model, session.training.phases)
+    perturb(model, session.training.perturbation)
     if alone:
         session.report("loading", "features of the frozen model")
         rows = replace(
@@ -170,13 +174,14 @@ def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None
 
     Adds a note on the meaning of the losses to the run, once.
     """
-    training = session.training
-    if training.objective == "reward":
-        _note_once(session, sentence(training.reward))
-        return Reward(tokenizer, training, session.experiment.seed)
-    if not training.teacher:
+    training, objective = session.training, session.training.objective
+    if isinstance(objective, Reinforce):
+        _note_once(session, sentence(objective.reward))
+        longest = training.evaluation.max_new_tokens
+        return Reward(tokenizer, objective, longest, session.experiment.seed)
+    if not isinstance(objective, Distillation):
         return None
-    session.report("loading", f"teacher {training.teacher}")
+    session.report("loading", f"teacher {objective.teacher}")
     if note := seen_before(plan):
         _note_once(session, note)
     return load_teacher(plan)
@@ -202,12 +207,12 @@ def _adapt(
 ) -> PeftModel:
     """Add the adapter to the base, initialised or prepared for a checkpoint's tensors."""
     if session.checkpoint is not None:
-        return _with_head_in_float32(adapters.add_unstarted(base, config, session.checkpoint))
+        return _with_head_in_float32(adapters.add_for_checkpoint(base, config, session.checkpoint))
     starting = training_rows[: plan.start_rows]
     if starting:
         session.report("loading", f"start from {len(starting)} training rows")
     batches = list(_batches(session, starting, collate))
-    model = _with_head_in_float32(adapters.add_started(base, config, batches))
+    model = _with_head_in_float32(adapters.add_initialised(base, config, batches))
     if starting:
         adapters.initialise_from_rows(model, batches)
     if (note := adapters.initialisation_note(config)) and note not in session.notes():

@@ -23,7 +23,7 @@ from qtha_lab.experiment.run_directory.identity import identity
 LAST_STEPS = 10
 
 
-def summarise(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
+def run_summary(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
     """Compute the content of `summary.json`."""
     events = read_events(run.events)[0]
     who = identity(run)

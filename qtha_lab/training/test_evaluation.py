@@ -47,7 +47,9 @@ def write_test(
     with evaluating(loaded.model), autocast():
         predictions = loaded.predictions(session, rows)
         trained = loaded.predictions(session, loaded.training_rows[: min(len(rows), TRAINING_ROWS)])
-        general = _general_losses(session, loaded) if task.kind == "lm" else None
+        general = (
+            _general_losses(session, loaded) if task.kind == "lm" and not task.is_seq2seq else None
+        )
     losses, counts = predictions.by_row()
     items = [identity(row) for row in rows]
     write_json(session.run.test, {"step": step, "items": items, "losses": losses, "labels": counts})

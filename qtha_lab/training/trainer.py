@@ -1,6 +1,7 @@
 """transformers' Trainer with learning-rate groups, training phases, objectives and shared batches.
 
-Also restricts logits to answer tokens. Otherwise takes the same steps; `run_trainer.Watch` records
+Also restricts logits to answer tokens. Otherwise takes the same steps;
+`run_trainer.TrainingMonitor` records
 them.
 """
 
@@ -18,7 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from qtha_lab.experiment.phases import Stage
+from qtha_lab.experiment.phases import Phase
 from qtha_lab.training.answer_logits import (
     IGNORED,
     Answers,
@@ -28,7 +29,7 @@ from qtha_lab.training.answer_logits import (
 from qtha_lab.training.learning_rates import set_groups_apart, set_head_apart
 from qtha_lab.training.objective import Objective
 from qtha_lab.training.phases import scheduled
-from qtha_lab.training.process_group import Group
+from qtha_lab.training.process_group import ProcessGroup
 
 
 class FineTuner(Trainer):
@@ -38,7 +39,7 @@ class FineTuner(Trainer):
         head_learning_rate: Learning rate of a new classification head; None selects the adapter's
             rate.
         rate_ratios: Ratio of each tensor group's rate to the adapter's rate.
-        stages: Training phases, each with its own schedule; empty selects one schedule.
+        phases: Training phases, each with its own schedule; empty selects one schedule.
         objective: Objective that replaces the label loss.
         group: Processes that share every batch.
         options: Options of transformers' Trainer.
@@ -49,14 +50,14 @@ class FineTuner(Trainer):
         *,
         head_learning_rate: float | None,
         rate_ratios: Mapping[str, float] | None = None,
-        stages: Sequence[Stage] = (),
+        phases: Sequence[Phase] = (),
         objective: Objective | None = None,
-        group: Group = Group(),  # noqa: B008  frozen
+        group: ProcessGroup = ProcessGroup(),  # noqa: B008  frozen
         **options,
     ) -> None:
         super().__init__(**options)
         self.head_learning_rate, self.rate_ratios = head_learning_rate, rate_ratios or {}
-        self.stages, self.objective, self.group = stages, objective, group
+        self.phases, self.objective, self.group = phases, objective, group
         self._answers: Answers | None = None
         if self.model_accepts_loss_kwargs and has_plain_loss(options["model"]):
             self.compute_loss_func = self._loss_of_answers
@@ -108,13 +109,13 @@ class FineTuner(Trainer):
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> LRScheduler:
         """Create transformers' schedule, or a schedule that restarts in every training phase."""
-        if not self.stages or self.lr_scheduler is not None:
+        if not self.phases or self.lr_scheduler is not None:
             return super().create_scheduler(num_training_steps, optimizer)
         share = self.args.get_warmup_steps(num_training_steps) / num_training_steps
         name = str(getattr(self.args.lr_scheduler_type, "value", self.args.lr_scheduler_type))
         chosen = optimizer or self.optimizer
         assert isinstance(chosen, torch.optim.Optimizer)
-        self.lr_scheduler = scheduled(chosen, self.stages, name, share)
+        self.lr_scheduler = scheduled(chosen, self.phases, name, share)
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
@@ -169,5 +170,8 @@ def _loss_of_classes(
 ) -> Tensor:
     """Compute this process's part of the mean loss over all rows of a step."""
     logits = outputs["logits"].float()
-    total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+    if labels.is_floating_point():  # of a regression
+        total = functional.mse_loss(logits.squeeze(-1), labels, reduction="sum")
+    else:
+        total = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
     return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)

@@ -1,4 +1,7 @@
-"""Where angles start: every start over every method with a circuit, and what each is known to give."""
+"""Where angles start.
+
+Every start over every method with a circuit, and what each is known to give.
+"""
 
 import json
 
@@ -12,7 +15,7 @@ from qtha_lab import adapters
 from qtha_lab.adapters import Layer, QthaConfig, get_method, method_names
 from qtha_lab.adapters.attach import changes_on
 from qtha_lab.adapters.initialisation import angles as starts
-from qtha_lab.adapters.initialisation.angles import Place, born_mps, initialisation_of
+from qtha_lab.adapters.initialisation.angles import AnglePosition, born_mps, initialisation_of
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
 from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.circuits import ansatze
@@ -96,9 +99,12 @@ def test_a_run_of_other_sizes_or_none_is_refused_before_it_is_used(tmp_path):
     random_run(tmp_path / "linear", "qtha", r=3, waist=8, use_circuit=False)
     base = make("llama")
     for folder, text in (
-        ("run", "holds 12 angles at model.layers.0.self_attn.q_proj, and the circuit there has 24"),
-        ("linear", "has no angles at .*: it ran no circuit"),
-        ("nowhere", "no run '.*nowhere' with a finished adapter is in"),
+        (
+            "run",
+            "must name a run with 24 angles at model.layers.0.self_attn.q_proj, got .* with 12",
+        ),
+        ("linear", "must name a run with a circuit at .*, got"),
+        ("nowhere", "RUN must be a run with a finished adapter in .*, got '.*nowhere'"),
     ):
         config = get_method("qtha").make_config(
             "CAUSAL_LM", TARGETS["llama"], r=3, n_layers=2, angles=f"run({tmp_path / folder})"
@@ -110,12 +116,12 @@ def test_a_run_of_other_sizes_or_none_is_refused_before_it_is_used(tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"angles": "smal"}, "unknown start 'smal': did you mean 'small'"),
+        ({"angles": "smal"}, "Unknown initialisation 'smal': did you mean 'small'"),
         ({"angles": "run"}, r"must read run\(RUN\)"),
-        ({"angles": "small(3)"}, "must read small, not"),
-        ({"angles": "mps(a)"}, r"reads 4 inputs.*teacher=RUN"),
-        ({"angles": "small", "use_circuit": False}, "use_circuit=False has none"),
-        ({"angles": "small", "stand_in": "silu"}, "stand_in='silu' has none"),
+        ({"angles": "small(3)"}, "must read small, got"),
+        ({"angles": "mps(a)"}, r"without inputs, got one with 4\. .*teacher=RUN"),
+        ({"angles": "small", "use_circuit": False}, "must be uniform beside use_circuit=False"),
+        ({"angles": "small", "stand_in": "silu"}, "must be uniform beside stand_in='silu'"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(options, text):
@@ -125,9 +131,9 @@ def test_what_makes_no_sense_is_one_sentence(options, text):
 
 @pytest.mark.parametrize("name", ["qpa", "quantum_train"])
 def test_a_generator_without_the_gates_refuses_a_matrix_product_state(name):
-    with pytest.raises(Refusal, match="ansatz=su4"):
+    with pytest.raises(Refusal, match="ansatz must be su4"):
         get_method(name).make_config(angles="mps(a)")
-    with pytest.raises(Refusal, match="generator='mps' has none"):
+    with pytest.raises(Refusal, match="must be uniform beside generator='mps'"):
         get_method(name).make_config(angles="small", generator="mps")
 
 
@@ -166,7 +172,7 @@ def test_sweeps_never_lose_fidelity_and_make_layers_worth_having():
 
 
 def test_a_state_that_is_none_is_refused():
-    for vector, text in ((np.ones(4), "norm 1"), (np.ones(6), "not 6 numbers")):
+    for vector, text in ((np.ones(4), "norm 1"), (np.ones(6), "got 6 numbers")):
         with pytest.raises(Refusal, match=text):
             decompose(vector, 1)
 
@@ -203,13 +209,13 @@ def test_a_state_of_another_size_is_refused(tmp_path):
     config = method.make_config(
         "CAUSAL_LM", TARGETS["llama"], **(SU4 | {"chunk": 20}), angles=f"mps({tmp_path})"
     )
-    with pytest.raises(Refusal, match="is not one of 6 qubits"):
+    with pytest.raises(Refusal, match="must name a run with a state of 6 qubits"):
         adapters.check_angles(make("llama"), config)
     settings = json.loads((tmp_path / "adapter_config.json").read_text())
     settings["generator"] = "classical"
     (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
     config = method.make_config("CAUSAL_LM", TARGETS["llama"], **SU4, angles=f"mps({tmp_path})")
-    with pytest.raises(Refusal, match="has generator=classical"):
+    with pytest.raises(Refusal, match="with generator=classical"):
         adapters.check_angles(make("llama"), config)
 
 
@@ -217,8 +223,8 @@ def test_uniform_angles_are_those_of_the_seed():
     circuit = ansatze.build("qtha", 3, 2)
     params = torch.empty(circuit.n_params)
     torch.manual_seed(3)
-    starts.draw(params, "uniform", [circuit])
+    starts.draw_angles(params, "uniform", [circuit])
     torch.manual_seed(3)
     assert torch.equal(params, nn.init.uniform_(torch.empty(24), -torch.pi, torch.pi))
-    again = initialisation_of("uniform").angles(Place(circuit), params)
+    again = initialisation_of("uniform").angles(AnglePosition(circuit), params)
     assert torch.equal(again, params)

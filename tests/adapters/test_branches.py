@@ -1,4 +1,7 @@
-"""What stands in QTHA's bottleneck: wide readouts past rank r, classical stand-ins, layer mixing."""
+"""What stands in QTHA's bottleneck.
+
+Wide readouts past rank r, classical stand-ins, layer mixing.
+"""
 
 import math
 
@@ -139,7 +142,9 @@ def test_a_bias_that_multiplies_starts_at_one():
 def test_a_stand_in_runs_no_circuit_and_excludes_a_readout():
     config = QthaConfig(size="paper", r=1, stand_in="silu")  # no ring, so one dimension is enough
     assert config.circuits() == []
-    with pytest.raises(ValueError, match=r"readout 'probs' reads a circuit, and stand_in='silu'"):
+    with pytest.raises(
+        ValueError, match=r"readout must be z beside stand_in='silu', .* got 'probs'"
+    ):
         QthaConfig(stand_in="silu", readout="probs")
 
 
@@ -170,7 +175,7 @@ def drawn_at(config, block):
 
 def test_mixing_must_leave_a_block():
     config = QthaConfig(r=2, waist=8, classical_layers=2, target_modules=TARGETS["llama"])
-    with pytest.raises(ValueError, match="must be below the model's 2 blocks, not 2"):
+    with pytest.raises(ValueError, match="must be below the model's 2 blocks, got 2"):
         add_adapter(make("llama"), config)
-    with pytest.raises(ValueError, match="classical_layers must be 0, not 1"):
+    with pytest.raises(ValueError, match=r"classical_layers must be 0 for for_budget, .* got 1"):
         QthaConfig.for_budget(make("llama"), trainable_parameters=9_000, classical_layers=1)

@@ -50,16 +50,22 @@ def test_without_networks_only_r_is_searched():
 
 
 def test_a_budget_below_the_smallest_is_refused_with_the_smallest():
-    with pytest.raises(ValueError, match=r"budget of 10 .* cannot be met: the smallest possible"):
+    with pytest.raises(
+        ValueError, match=r"trainable_parameters must be at least .* here, got 10\."
+    ):
         QthaConfig.for_budget(
             make("llama"), trainable_parameters=10, target_modules=TARGETS["llama"]
         )
 
 
 def test_one_budget_must_be_given():
-    with pytest.raises(ValueError, match="give either trainable_parameters or fraction_of"):
+    with pytest.raises(
+        ValueError, match="Either trainable_parameters or fraction_of must be given"
+    ):
         QthaConfig.for_budget(make("llama"))
-    with pytest.raises(ValueError, match="give either trainable_parameters or fraction_of"):
+    with pytest.raises(
+        ValueError, match="Either trainable_parameters or fraction_of must be given"
+    ):
         QthaConfig.for_budget(make("llama"), trainable_parameters=1, fraction_of=LoraConfig())
 
 

@@ -1,4 +1,5 @@
-"""An adapted model under torch.compile and torch.export: whole in one graph, with the numbers of eager mode.
+"""An adapted model under torch.compile and torch.export: whole in one graph, with the numbers of
+eager mode.
 
 Backend `aot_eager` makes every graph that a compiler would get, and needs no compiler of C++.
 """

@@ -1,4 +1,7 @@
-"""The default size of QTHA: at most 24 % of LoRA r = 8 on the model at hand, chosen once and written down."""
+"""The default size of QTHA.
+
+At most 24 % of LoRA r = 8 on the model at hand, chosen once and written down.
+"""
 
 import json
 import math
@@ -20,7 +23,7 @@ from qtha_lab.adapters import QthaConfig, get_method, load_adapter
 from qtha_lab.adapters.attach import adapted_sizes, count_trainable, skeleton
 from qtha_lab.adapters.qtha_size import GRID
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import Comparison, Experiment, editions
+from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir
@@ -32,10 +35,14 @@ NAMES = ("r", "waist", "bond_dim", "n_layers")
 def llama(hidden: int, heads: int, kv_heads: int, blocks: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=64, hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=blocks,
-            num_attention_heads=heads, num_key_value_heads=kv_heads,
+            vocab_size=64,
+            hidden_size=hidden,
+            intermediate_size=2 * hidden,
+            num_hidden_layers=blocks,
+            num_attention_heads=heads,
+            num_key_value_heads=kv_heads,
         )
-    )  # fmt: skip
+    )
 
 
 def gpt2(hidden: int, blocks: int) -> GPT2LMHeadModel:
@@ -196,17 +203,6 @@ def test_the_numbers_are_saved_and_load_again(tmp_path):
         assert torch.equal(
             load(make("llama"), str(tmp_path)).eval()(input_ids=tokens).logits, expected
         )
-
-
-def test_a_description_of_an_older_edition_keeps_its_size():
-    old = Experiment(edition=3, method="qtha(r=4)")
-    assert old.method.label == "qtha(r=4,waist=256)"
-    config = resolve(old).config
-    assert (config.r, config.waist, config.bond_dim) == (4, 256, 8)
-    assert Experiment(edition=3, method="qtha(r=4,waist=16,bond_dim=3)").method.label == (
-        "qtha(r=4,waist=16,bond_dim=3)"
-    )
-    assert editions.EDITION == 4
 
 
 def test_the_largest_lora_below_the_default_has_r_1():

@@ -1,4 +1,7 @@
-"""Weights of whole networks from one circuit: their count, their start, and that nothing else is trained."""
+"""Weights of whole networks from one circuit.
+
+Their count, their start, and that nothing else is trained.
+"""
 
 import copy
 
@@ -31,7 +34,8 @@ def trained(module):
 
 
 def test_the_count_is_the_circuits_and_the_mappings_whatever_the_network_holds():
-    # 8·9 + 8, 8 + 8, 288·10 + 10: 2,986 weights, 32 a state: 94 states, 7 qubits; network 8-4-20-4-32
+    # 8·9 + 8, 8 + 8, 288·10 + 10: 2,986 weights, 32 a state: 94 states, 7 qubits; network
+    # 8-4-20-4-32
     net = generate_into(make_net(), chunk=32, n_layers=3)
     assert net.n_weights == 80 + 16 + 2890
     by_hand = 7 * 3 + (8 + 1) * 4 + (4 + 1) * 20 + (20 + 1) * 4 + (4 + 1) * 32
@@ -142,8 +146,8 @@ def test_weights_may_be_held_for_several_calls():
 @pytest.mark.parametrize(
     ("module", "options", "sentence"),
     [
-        (nn.ReLU(), {}, "ReLU has no parameters to generate"),
-        (nn.Linear(2, 2), {"share": "layer"}, "share must be one of net, tensor, not 'layer'"),
+        (nn.ReLU(), {}, "The module must have parameters, got a ReLU"),
+        (nn.Linear(2, 2), {"share": "layer"}, "share must be one of net, tensor, got 'layer'"),
         (nn.Linear(2, 2), {"chnk": 4}, "no setting 'chnk': did you mean 'chunk'"),
         (nn.Linear(2048, 1024), {"chunk": 1}, "chunk must be at least 3 for 2098176 weights"),
     ],

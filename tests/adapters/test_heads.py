@@ -1,4 +1,7 @@
-"""Heads: the facts that each keeps to, known answers of those with a circuit, and runs that train them."""
+"""Heads.
+
+The facts that each keeps to, known answers of those with a circuit, and runs that train them.
+"""
 
 import math
 import subprocess
@@ -118,7 +121,8 @@ def test_padding_says_nothing(text):
 
 
 def test_one_qubit_without_entangler_is_a_cosine():
-    # Rot(a, b, c) = RZ(c) RY(b) RZ(a) after RY(x): ⟨Z⟩ = cos x cos b − sin x sin b cos a, and a = 0 leaves cos(x + b)
+    # Rot(a, b, c) = RZ(c) RY(b) RZ(a) after RY(x): ⟨Z⟩ = cos x cos b − sin x sin b cos a, and a = 0
+    # leaves cos(x + b)
     head, network, (features,), _ = made("circuit(n=1,n_layers=1)")
     assert [len(gate.wires) for gate in head.circuits()[0].gates] == [1, 1]
     with torch.no_grad():
@@ -222,9 +226,17 @@ def test_without_what_the_circuits_say_the_network_is_an_lstm_of_biases():
 
 
 SMALL = {
-    "steps": 6, "batch_size": 4, "max_length": 24, "train_rows": 24, "eval_rows": 8, "test_rows": 8, "eval_every": 3,
-    "checkpoint_every": 2, "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 6,
+    "batch_size": 4,
+    "max_length": 24,
+    "train_rows": 24,
+    "eval_rows": 8,
+    "test_rows": 8,
+    "eval_every": 3,
+    "checkpoint_every": 2,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 
 
 def experiment(head, method="none", **changes):
@@ -245,7 +257,7 @@ def trained(tmp_path_factory):
 
 def test_a_head_alone_is_an_ordinary_run(trained):
     for (text, method), files in trained.items():
-        summary = runs.Run(files.path).summary()
+        summary = runs.Run(files.path).summary
         assert summary["state"] == "finished"
         assert summary["head"] == text
         count = head_named(text).n_parameters(192, 41) - 41 * (
@@ -261,7 +273,7 @@ def test_a_head_alone_is_an_ordinary_run(trained):
 
 def test_what_was_trained_is_loaded_with_its_head(trained):
     for (text, _), files in trained.items():
-        loaded = load_run(runs.Run(files.path))
+        loaded = load_run(files)
         head = heads.head_of(loaded.model)
         assert (head is None) == (text == "linear")
         assert head is None or head == head_named(text)
@@ -269,7 +281,7 @@ def test_what_was_trained_is_loaded_with_its_head(trained):
         rows = task.encode(task.eval, loaded.base.tokenizer, training.max_length)
         with torch.no_grad():
             again = predict(loaded.model, rows, collate(loaded.base.tokenizer), 4, lambda: None)
-        assert again.loss == pytest.approx(runs.Run(files.path).summary()["eval_loss"], abs=1e-5)
+        assert again.loss == pytest.approx(runs.Run(files.path).summary["eval_loss"], abs=1e-5)
 
 
 def test_a_base_without_the_head_gets_it_from_the_adapter_and_one_with_another_is_refused(trained):
@@ -277,12 +289,10 @@ def test_a_base_without_the_head_gets_it_from_the_adapter_and_one_with_another_i
     base = load_model("tiny", head="classification", n_labels=41)
     assert heads.head_of(adapters.load_adapter(base.model, folder)) == head_named("circuit(n=2)")
     other = load_model("tiny", head="classification", n_labels=41, reader="mlp")
-    with pytest.raises(
-        Refusal, match=r"was trained with head circuit\(n=2,.* and the model has mlp\("
-    ):
+    with pytest.raises(Refusal, match=r"must have the head circuit\(n=2,.* got mlp\("):
         adapters.load_adapter(other.model, folder)
     card = (folder / "README.md").read_text()
-    assert "PEFT does not know this head by itself" in card
+    assert "PEFT alone cannot load this head" in card
     assert 'load_model("tiny", head="classification", n_labels=41)' in card
 
 
@@ -341,13 +351,13 @@ def test_a_head_on_a_model_without_weights_leaves_engines_and_random_numbers_alo
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"task": "qa", "head": "mlp"}, "a head is for a task with classes, and task qa writes: leave out head=mlp"),
-        ({"task": "qa", "method": "none"}, "method none trains a head alone, and task qa has no classes"),
-        ({"head": "circit"}, "unknown head 'circit': did you mean 'circuit'?"),
-        ({"head": "circuit(n=17)"}, "head circuit: n must be at most 16, not 17"),
-        ({"head": "circuit(m=1)"}, "unknown setting of head circuit: 'm'"),
-        ({"head": "circuit(n=1,ansatz=qtha)"}, "ansatz 'qtha' needs at least 2 qubits, not 1"),
-        ({"head": "mlp", "method": "qtha_gradient"}, "starts from gradients of training rows, which are zero behind head=mlp"),
+        ({"task": "qa", "head": "mlp"}, "head must be empty for task qa, which has no classes, got mlp"),
+        ({"task": "qa", "method": "none"}, "method must adapt layers for task qa, which has no classes, got none"),
+        ({"head": "circit"}, "Unknown head 'circit': did you mean 'circuit'?"),
+        ({"head": "circuit(n=17)"}, "head circuit: n must be at most 16, got 17"),
+        ({"head": "circuit(m=1)"}, "Unknown setting of head circuit: 'm'"),
+        ({"head": "circuit(n=1,ansatz=qtha)"}, "Ansatz 'qtha' needs at least 2 qubits, got 1"),
+        ({"head": "mlp", "method": "qtha_gradient"}, "head must be empty for qtha_gradient, whose initialisation uses gradients, got mlp"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_in_a_sentence(fields, sentence, tmp_path):
@@ -360,9 +370,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(fields, sentence, tmp_path
 def test_a_model_whose_classification_layer_is_no_linear_one_is_refused():
     model = nn.Module()
     model.classifier = nn.Sequential(nn.Linear(4, 2))
-    with pytest.raises(
-        Refusal, match="takes the place of one linear layer named score or classifier"
-    ):
+    with pytest.raises(Refusal, match="which has no linear layer named score or classifier"):
         heads.put_head(model, head_named("mlp"))
 
 

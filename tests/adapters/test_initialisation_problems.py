@@ -1,4 +1,7 @@
-"""The small problems behind the reproductions of starts and of search: energies, cuts and labels that are known."""
+"""The small problems behind the reproductions of starts and of search.
+
+Energies, cuts and labels that are known.
+"""
 
 import functools
 import itertools
@@ -64,7 +67,10 @@ def test_angles_of_zero_cut_half_of_every_graph():
 
 
 def test_no_angles_cut_more_than_the_best_cut_and_an_edge_can_be_cut_whole():
-    """One edge, one layer of use: after turns by π/2 about ZZ and by π/2 about X the two nodes always differ."""
+    """One edge, one layer of use.
+
+    After turns by π/2 about ZZ and by π/2 about X the two nodes always differ.
+    """
     edge = Graph(2, ((0, 1),), (1.0,))
     cost = problem(edge).cost
     half = math.pi / 2

@@ -1,4 +1,7 @@
-"""Starts of LoRA from weights and rows: the model stays, what is saved is right on the unchanged base, bad ones are refused."""
+"""Starts of LoRA from weights and rows.
+
+The model stays, what is saved is right on the unchanged base, bad ones are refused.
+"""
 
 import pytest
 import torch
@@ -6,17 +9,17 @@ from peft import PeftModel
 from support.small_models import TARGETS, TOKENS, logits, make
 
 from qtha_lab.adapters import (
-    add_started,
-    add_unstarted,
+    add_for_checkpoint,
+    add_initialised,
     base_alone,
     check_initialisation,
     count_trainable,
     get_method,
     load_adapter,
     lora_initialisation,
-    moved_start,
     save_initialisation,
     save_whole,
+    subtracted_product,
 )
 from qtha_lab.adapters.initialisation.lora import LORA_INITIALISATIONS
 from qtha_lab.analysis.live import snapshot
@@ -43,7 +46,7 @@ def config(name, base="llama", r=4, **options):
 def started(name, base="llama", **options):
     torch.manual_seed(0)
     batches = [BATCHES[0] | ({"labels": torch.tensor([0, 2])} if base == "bert" else {})]
-    return add_started(make(base), config(name, base, **options), batches)
+    return add_initialised(make(base), config(name, base, **options), batches)
 
 
 def trained(name, base="llama", **options):
@@ -67,10 +70,10 @@ def test_a_start_leaves_the_model_as_it_is(name):
 
 
 def test_pissa_starts_at_the_largest_singular_values_and_leaves_the_others_in_the_weight():
-    layer = next(m for m in started("pissa").modules() if moved_start(m) is not None)
+    layer = next(m for m in started("pissa").modules() if subtracted_product(m) is not None)
     base = make("llama").model.layers[0].self_attn.q_proj.weight.detach()
     values = torch.linalg.svdvals(base)
-    a, b = moved_start(layer)
+    a, b = subtracted_product(layer)
     moved = 6 / 4 * b @ a
     assert torch.allclose(torch.linalg.svdvals(moved)[:4], values[:4], rtol=1e-4)
     rest = torch.linalg.svdvals(layer.get_base_layer().weight.detach())
@@ -82,8 +85,10 @@ def test_lora_ga_reads_and_writes_along_the_gradient():
     weight = base.model.layers[0].self_attn.q_proj.weight
     (gradient,) = torch.autograd.grad(base(**BATCHES[0]).loss, [weight])
     left, _, right = torch.linalg.svd(gradient)
-    layer = next(m for m in started("lora_ga").modules() if moved_start(m) is not None)
-    a, b = moved_start(layer)  # peft's ArB2r: A along the first r directions, B along the next r
+    layer = next(m for m in started("lora_ga").modules() if subtracted_product(m) is not None)
+    a, b = subtracted_product(
+        layer
+    )  # peft's ArB2r: A along the first r directions, B along the next r
     assert torch.linalg.matrix_rank(torch.cat([right[:4], a]), rtol=1e-3) == 4
     assert torch.linalg.matrix_rank(torch.cat([left[:, 4:8], b], 1), rtol=1e-3) == 4
 
@@ -148,7 +153,7 @@ def test_going_on_from_a_checkpoint_gives_the_weights_that_were_trained_on(tmp_p
     model = trained("lora_ga", use_rslora=True)
     model.save_pretrained(tmp_path)
     save_initialisation(model, tmp_path)
-    again = add_unstarted(make("llama"), config("lora_ga", use_rslora=True), tmp_path)
+    again = add_for_checkpoint(make("llama"), config("lora_ga", use_rslora=True), tmp_path)
     again.load_adapter(str(tmp_path), "default", is_trainable=True)
     assert torch.equal(logits(again.eval()), logits(model))
     assert again.peft_config["default"].init_lora_weights == "lora_ga"
@@ -170,12 +175,12 @@ def test_every_start_trains_as_many_numbers(name):
 @pytest.mark.parametrize(
     ("name", "options", "facts", "rule"),
     [
-        ("pissa", {}, {"quantization": "int8"}, "needs the weights as they were made: quantization must be none, not int8"),
+        ("pissa", {}, {"quantization": "int8"}, "quantization must be none for init_lora_weights=pissa, .* got int8"),
         ("olora", {}, {"precision": "bfloat16"}, "precision must be float32"),
-        ("eva", {}, {"start_rows": 0}, "reads training rows: start_rows must be at least 1, not 0"),
-        ("orthogonal", {"r": 3}, {}, "r must be even, not 3"),
-        ("pissa", {"r": 17}, {}, "needs r of at most 16, the smaller size of model.layers.0.self_attn.v_proj, not 17"),
-        ("lora_ga", {"r": 9}, {}, "needs 2 r of at most 16, the smaller size of .*v_proj, not 18"),
+        ("eva", {}, {"start_rows": 0}, "start_rows must be at least 1 for init_lora_weights=eva, .* got 0"),
+        ("orthogonal", {"r": 3}, {}, "r must be even for init_lora_weights=orthogonal, .* got 3"),
+        ("pissa", {"r": 17}, {}, "r must be at most 16 for .*, the smaller size of model.layers.0.self_attn.v_proj, got 17"),
+        ("lora_ga", {"r": 9}, {}, "2 r must be at most 16 for .*, the smaller size of .*v_proj, got 18"),
     ],
 )  # fmt: skip
 def test_a_start_that_makes_no_sense_is_refused(name, options, facts, rule):
@@ -186,28 +191,30 @@ def test_a_start_that_makes_no_sense_is_refused(name, options, facts, rule):
 def test_layers_of_another_kind_are_refused():
     model = make("llama")
     embedding = get_method("lora").make_config(None, ["embed_tokens"], init_lora_weights="pissa")
-    with pytest.raises(Refusal, match=r"starts layers of Linear or Conv1D, and model\.embed_tokens is a Embedding"):  # fmt: skip
+    with pytest.raises(Refusal, match=r"layers of Linear or Conv1D for .*, got model\.embed_tokens, a Embedding"):  # fmt: skip
         check_initialisation(model, embedding, start_rows=4)
-    with pytest.raises(Refusal, match=r"starts layers of Linear, and transformer\.h\.0\.attn\.c_attn is a Conv1D"):  # fmt: skip
+    with pytest.raises(Refusal, match=r"layers of Linear for .*, got transformer\.h\.0\.attn\.c_attn, a Conv1D"):  # fmt: skip
         check_initialisation(make("gpt2"), config("olora", "gpt2"), start_rows=4)
     tied = make("gpt2")
     head = get_method("lora").make_config(None, ["lm_head"], init_lora_weights="pissa")
-    with pytest.raises(Refusal, match="takes a part out of the weight of lm_head, which another"):
+    with pytest.raises(
+        Refusal, match=r"target_modules must not name lm_head for .*, because another module"
+    ):
         check_initialisation(tied, head, start_rows=4)
 
 
 def test_eva_without_enough_tokens_is_refused_and_does_not_wait_for_ever():
     labels = torch.full_like(TOKENS, -100)
     labels[0, 0] = 3
-    with pytest.raises(Refusal, match="reads at most 1 tokens in a batch, fewer than r=4"):
-        add_started(make("llama"), config("eva"), [BATCHES[0] | {"labels": labels}])
+    with pytest.raises(Refusal, match="must read at least r=4 tokens in a batch, got 1"):
+        add_initialised(make("llama"), config("eva"), [BATCHES[0] | {"labels": labels}])
 
 
 def test_an_experiment_is_checked_before_it_starts(tmp_path):
     for method, rule in [
         ("lora(init_lora_weights=pisa)", "did you mean 'pissa'"),
-        ("lora(init_lora_weights=eva,start_rows=0)", "start_rows must be at least 1, not 0"),
-        ("lora(start_rows=-1)", "start_rows must be at least 0, not -1"),
+        ("lora(init_lora_weights=eva,start_rows=0)", "start_rows must be at least 1 for .*, got 0"),
+        ("lora(start_rows=-1)", "start_rows must be at least 0, got -1"),
         ("dora(init_lora_weights=pissa)", "has no setting 'init_lora_weights'"),
     ]:
         with pytest.raises(Refusal, match=rule):
@@ -216,9 +223,17 @@ def test_an_experiment_is_checked_before_it_starts(tmp_path):
 
 
 TRAINING = {
-    "steps": 4, "batch_size": 2, "max_length": 48, "train_rows": 8, "eval_rows": 4, "test_rows": 4, "eval_every": 2,
-    "checkpoint_every": 2, "generate_rows": 0, "spectrum_every": 0,
-}  # fmt: skip
+    "steps": 4,
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 8,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+}
 
 
 def work(files, until=10**9):

@@ -88,7 +88,7 @@ def test_sizes_of_the_table_are_refused_in_a_sentence(capsys, monkeypatch):
     with pytest.raises(SystemExit, match="2"):
         main()
     assert (
-        "sizes must read IN,OUT, two whole numbers of 1 to 999,999, not '4096'"
+        "sizes must read IN,OUT, two whole numbers of 1 to 999,999, got '4096'"
         in capsys.readouterr().err
     )
 
@@ -142,5 +142,5 @@ def test_a_look_that_no_figure_can_draw_is_refused(tmp_path):
 
     file = tmp_path / "family_heart.py"
     file.write_text(PLUGIN.format(symbol="heart").replace("family_shift", "family_heart"))
-    with pytest.raises(Refusal, match="the symbol of method 'family_heart' must be one of circle"):
+    with pytest.raises(Refusal, match="The symbol of method 'family_heart' must be one of circle"):
         load_plugins([str(file)])

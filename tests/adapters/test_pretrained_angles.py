@@ -1,4 +1,7 @@
-"""Starts that are learnt on small circuits: what a rule in the descriptors comes to, and what a file holds."""
+"""Starts that are learnt on small circuits.
+
+What a rule in the descriptors comes to, and what a file holds.
+"""
 
 import json
 
@@ -8,14 +11,14 @@ import torch
 from qtha_lab import adapters
 from qtha_lab.adapters import QthaConfig
 from qtha_lab.adapters.bottleneck_maps import surrogates_of_run
-from qtha_lab.adapters.initialisation.angles import Place, initialisation_of
-from qtha_lab.adapters.initialisation.angles.descriptors import describe, kinds_of
+from qtha_lab.adapters.initialisation.angles import AnglePosition, initialisation_of
+from qtha_lab.adapters.initialisation.angles.descriptors import angle_descriptors, kinds_of
 from qtha_lab.adapters.initialisation.angles.pretraining import (
     AngleModel,
-    Course,
+    MetaTraining,
     Problem,
     descent,
-    learn,
+    train_angle_model,
 )
 from qtha_lab.adapters.initialisation.angles.surrogate import silu_surrogate
 from qtha_lab.circuits import ansatze
@@ -28,7 +31,7 @@ KINDS = ["CRZ", "RY"]
 
 def rule(circuit):
     """θ_k linear in the descriptors, another constant for each kind."""
-    rows = describe(circuit, KINDS)
+    rows = angle_descriptors(circuit, KINDS)
     weights = torch.tensor([0.8, -0.5, 0.3, 0.0, 0.0], dtype=torch.float64)
     return rows.numbers @ weights + torch.tensor([0.2, -0.4]).double()[rows.kinds]
 
@@ -40,7 +43,7 @@ def far_from(circuit) -> Problem:
 
 def test_a_rule_linear_in_the_descriptors_is_learnt_and_holds_at_twice_the_size():
     problems = [far_from(ansatze.build("qtha", n, layers)) for n in (3, 4) for layers in (1, 2)]
-    model = learn(problems, Course(epochs=300, learning_rate=3e-2))
+    model = train_angle_model(problems, MetaTraining(epochs=300, learning_rate=3e-2))
     for n, layers in ((4, 2), (8, 2), (8, 4)):
         circuit = ansatze.build("qtha", n, layers)
         assert (model.angles(circuit) - rule(circuit)).abs().max() < 1e-3, (n, layers)
@@ -48,8 +51,10 @@ def test_a_rule_linear_in_the_descriptors_is_learnt_and_holds_at_twice_the_size(
 
 def test_a_table_knows_kinds_and_layers_alone():
     circuit = ansatze.build("qtha", 3, 2)
-    model = learn([far_from(circuit)], Course(epochs=200, learning_rate=3e-2), table=True)
-    rows = describe(circuit, KINDS)
+    model = train_angle_model(
+        [far_from(circuit)], MetaTraining(epochs=200, learning_rate=3e-2), table=True
+    )
+    rows = angle_descriptors(circuit, KINDS)
     angles, target = model.angles(circuit), rule(circuit)
     for kind in range(2):
         for layer in rows.layers.unique():
@@ -76,9 +81,9 @@ def test_what_is_learnt_on_small_circuits_is_a_better_start_on_a_larger_one(tmp_
         for circuit in [ansatze.build("qtha", n, 1)]
         for seed in range(4)
     ]
-    learn(problems, Course(epochs=15)).save(tmp_path / "angles")
+    train_angle_model(problems, MetaTraining(epochs=15)).save(tmp_path / "angles")
     circuit = ansatze.build("qtha", 4, 2)
-    learnt = initialisation_of(f"flip({tmp_path / 'angles'})").angles(Place(circuit), None)
+    learnt = initialisation_of(f"flip({tmp_path / 'angles'})").angles(AnglePosition(circuit), None)
     drawn = (2 * torch.rand(8, circuit.n_params, dtype=torch.float64) - 1) * torch.pi
     costs = [silu_surrogate(4, seed).cost(circuit) for seed in range(100, 104)]
     at_learnt = sum(cost(learnt) for cost in costs) / 4
@@ -89,7 +94,7 @@ def test_what_is_learnt_on_small_circuits_is_a_better_start_on_a_larger_one(tmp_
 def test_an_adapter_starts_from_a_file_and_is_loaded_without_it(tmp_path):
     circuit = ansatze.build("qtha", 3, 2)
     file = tmp_path / "angles"
-    learn([far_from(circuit)], Course(epochs=2)).save(file)
+    train_angle_model([far_from(circuit)], MetaTraining(epochs=2)).save(file)
     config = QthaConfig(
         r=3, waist=8, n_layers=2, angles=f"flip({file})", target_modules=["q_proj"],
         task_type="CAUSAL_LM",
@@ -109,15 +114,21 @@ def test_an_adapter_starts_from_a_file_and_is_loaded_without_it(tmp_path):
 
 def test_files_that_do_not_fit_are_refused_before_they_are_used(tmp_path):
     base = make("llama")
-    learn([far_from(ansatze.build("qtha", 3, 1))], Course(epochs=1)).save(tmp_path / "angles")
+    train_angle_model([far_from(ansatze.build("qtha", 3, 1))], MetaTraining(epochs=1)).save(
+        tmp_path / "angles"
+    )
     (tmp_path / "text").write_text("no tensors")
     for name, ansatz, text in (
-        ("nowhere", "qtha", "there is no file .*nowhere of learnt angles: qtha-lab init learn"),
+        (
+            "nowhere",
+            "qtha",
+            "nowhere must be a file of trained angles, got no file. .*qtha-lab init learn",
+        ),
         ("text", "qtha", "(cannot be read|must be a whole safetensors file)"),
         (
             "angles",
             "strongly_entangling",
-            "learnt on angles of CRZ, RY, .* trains Rot.0, Rot.1, Rot.2",
+            "must train angles of CRZ, RY, .* got Rot.0, Rot.1, Rot.2",
         ),
     ):
         config = QthaConfig(
@@ -130,7 +141,7 @@ def test_files_that_do_not_fit_are_refused_before_they_are_used(tmp_path):
 
 def test_descriptors_of_a_gate_are_those_of_its_place():
     circuit = ansatze.build("qtha", 4, 2)
-    rows = describe(circuit, kinds_of(circuit))
+    rows = angle_descriptors(circuit, kinds_of(circuit))
     assert kinds_of(circuit) == KINDS
     assert len(rows.kinds) == circuit.n_params
     by_index = {a.index: gate for gate in circuit.gates for a in gate.angles if a.source == "param"}

@@ -294,17 +294,17 @@ def test_every_ansatz_can_be_inside(ansatz):
     [
         (
             {"r": 1},
-            "r must be at least 2, not 1: the circuit has r qubits, and ansatz 'qtha' needs 2",
+            "r must be at least 2 for ansatz 'qtha', got 1",
         ),
         ({"ansatz": "qhta"}, "ansatz must be one of .*: did you mean 'qtha'"),
-        ({"engine": "gpu9"}, "unknown engine 'gpu9'"),
+        ({"engine": "gpu9"}, "Unknown engine 'gpu9'"),
         ({"init": "zero"}, "init must be one of balanced, gradient, isometric, paper, not 'zero'"),
-        ({"alpha": 0}, "alpha must be above 0, not 0"),
-        ({"dropout": 1.5}, r"dropout must be at most 0\.95, not 1\.5"),
-        ({"fusion": "hadamard", "use_linear": False}, "'hadamard' multiplies two branches"),
+        ({"alpha": 0}, "alpha must be above 0, got 0"),
+        ({"dropout": 1.5}, r"dropout must be at most 0\.95, got 1\.5"),
+        ({"fusion": "hadamard", "use_linear": False}, "must be on for fusion=hadamard"),
         (
             {"use_mpo": False, "use_circuit": False, "use_linear": False},
-            "use_mpo, use_circuit and use_linear are all off",
+            "One of use_mpo, use_circuit and use_linear must be on",
         ),
     ],
 )
@@ -341,5 +341,5 @@ def test_factors_that_fit_are_used():
 
 def test_bias_is_named_as_peft_names_it():
     QthaConfig(size="paper", bias="qtha_only")
-    with pytest.raises(ValueError, match="bias must be one of none, all, qtha_only, not 'some'"):
+    with pytest.raises(ValueError, match="bias must be one of none, all, qtha_only, got 'some'"):
         QthaConfig(size="paper", bias="some")

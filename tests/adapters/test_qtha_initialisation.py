@@ -1,4 +1,7 @@
-"""QTHA started at the gradient's directions: what it reads, and what stays as at a balanced start."""
+"""QTHA started at the gradient's directions.
+
+What it reads, and what stays as at a balanced start.
+"""
 
 import pytest
 import torch
@@ -33,7 +36,10 @@ def reading(layer):
 
 
 def share(layer, k):
-    """How much of the r leading directions of the layer's gradient A · M_A reads: 1 is all of it."""
+    """How much of the r leading directions of the layer's gradient A · M_A reads.
+
+    1 is all of it.
+    """
     base = make("llama")
     weights = [p for n, p in base.named_parameters() if n.split(".")[-2] in TARGETS["llama"]]
     gradient = torch.autograd.grad(base(**BATCHES[0]).loss, weights)[k]
@@ -88,11 +94,9 @@ def test_bonds_wider_than_the_cut_can_fill_still_train():
 def test_rows_are_read_by_this_start_alone():
     assert initialisation_rows(QthaConfig(**SMALL)) == 0
     assert initialisation_rows(QthaConfig(**SMALL, init="gradient", start_rows=5)) == 5
-    with pytest.raises(
-        Refusal, match="init=gradient reads training rows: start_rows must be at least 1, not 0"
-    ):
+    with pytest.raises(Refusal, match=r"start_rows must be at least 1 for init=gradient, .* got 0"):
         QthaConfig(**SMALL, init="gradient", start_rows=0)
-    with pytest.raises(Refusal, match="init=gradient starts A, and without circuit and linear"):
+    with pytest.raises(Refusal, match="use_circuit or use_linear must be on for init=gradient"):
         QthaConfig(**SMALL, init="gradient", use_linear=False)
 
 

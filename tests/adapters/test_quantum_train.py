@@ -92,7 +92,7 @@ def test_a_product_state_is_a_product_of_matrices_chosen_by_the_bits():
     specs = mps_mapping.tensors_of(3, 2, 4)
     t = {name: torch.randn(spec.shape, dtype=torch.float64) for name, spec in specs.items()}
     values = torch.randn(6, dtype=torch.float64)  # the first 6 of 8 states
-    result = mps_mapping.hidden(t, values) @ t["core_last"].T
+    result = mps_mapping.contracted_cores(t, values) @ t["core_last"].T
     for i, value in enumerate(values):
         a, b, c = (int(bit) for bit in f"{i:03b}")
         row = (t["core_0"][a] @ t["core_1"][b] @ t["core_2"][c]).flatten()
@@ -104,7 +104,7 @@ def test_a_product_state_of_bond_1_holds_the_parity_of_the_bits():
     t = {f"core_{k}": torch.tensor([1.0, -1.0]).reshape(2, 1, 1) for k in range(3)}
     t["core_last"] = torch.tensor([[1.0, 0.0]])
     parities = [(-1.0) ** i.bit_count() for i in range(8)]
-    result = mps_mapping.hidden(t, torch.zeros(8)) @ t["core_last"].T
+    result = mps_mapping.contracted_cores(t, torch.zeros(8)) @ t["core_last"].T
     assert result.flatten().tolist() == parities
 
 
@@ -209,9 +209,9 @@ def test_more_qubits_than_a_machine_holds_are_refused_with_the_chunk_that_fits()
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"hidden": ()}, r"hidden must be a list of whole numbers above 0.*not \(\)"),
+        ({"hidden": ()}, r"hidden must be a list of whole numbers above 0.*got \(\)"),
         ({"mapping": "tree"}, "mapping must be one of mlp, mps, not 'tree'"),
-        ({"engine": "gpu"}, "unknown engine 'gpu'"),
+        ({"engine": "gpu"}, "Unknown engine 'gpu'"),
     ],
 )
 def test_impossible_settings_are_refused(options, sentence):

@@ -1,4 +1,7 @@
-"""What adapters make of their tensors alone: made once, never stale, and with the gradients of each layer's own."""
+"""What adapters make of their tensors alone.
+
+Made once, never stale, and with the gradients of each layer's own.
+"""
 
 import copy
 import threading

@@ -1,4 +1,7 @@
-"""A circuit at given angles: gate-by-gate trace, gradients at gates, and what shots and noise do."""
+"""A circuit at given angles.
+
+Gate-by-gate trace, gradients at gates, and what shots and noise do.
+"""
 
 import math
 
@@ -126,7 +129,8 @@ def test_the_spread_of_shots_is_binomial():
     circuit = Circuit(2, [Gate("RY", 0, X(0)), Gate("RY", 1, P(0))])
     result = shot_noise(circuit, [0.7], [math.pi / 2], shots=200, repeats=300, seed=1)
     np.testing.assert_allclose(result.law, np.sin([0.7, math.pi / 2]) / math.sqrt(200))
-    assert (abs(result.deviations - result.law) < 4.5 * result.deviation_errors).all()
+    errors = result.law / math.sqrt(2 * (300 - 1))  # of normally distributed values
+    assert (abs(result.deviations - result.law) < 4.5 * errors).all()
     assert (abs(result.means - result.exact) < 4.5 * result.law / math.sqrt(300)).all()
     assert result.shots_for(0.05) == 400  # 1/0.05²
     again = shot_noise(circuit, [0.7], [math.pi / 2], shots=200, repeats=300, seed=1)
@@ -140,7 +144,8 @@ def test_a_certain_result_has_no_shot_noise():
 
 def test_depolarizing_and_misreading_by_hand():
     rotation = Circuit(1, [Gate("RY", 0, P(0))])
-    # one gate of chance p leaves (1 - p)⟨Z⟩; then 0 read as 1 with a, 1 as 0 with b: z(1 - a - b) + b - a
+    # one gate of chance p leaves (1 - p)⟨Z⟩; then 0 read as 1 with a, 1 as 0 with b: z(1 - a - b) +
+    # b - a
     noise = "depolarizing_1q=0.2,readout_0to1=0.05,readout_1to0=0.1"
     result = gate_noise(rotation, noise, 6)
     np.testing.assert_allclose(result.gradients, 0.8 * 0.85, atol=1e-9)
@@ -163,12 +168,12 @@ def test_the_preset_shrinks_more_with_more_layers():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (lambda: trace_circuit(BELL, [0.1], []), r"inputs must have shape \(0,\), not \(1,\)"),
-        (lambda: trace_circuit(Circuit(13, []), [], []), "12 qubits at most, not 13"),
-        (lambda: gate_gradients(BELL, [], [], "Z7"), "reads wire 7"),
-        (lambda: shot_noise(BELL, [], [], shots=0), "shots must be at least 1, not 0"),
-        (lambda: shot_noise(BELL, [], [], repeats=1), "at least 2, not 1"),
-        (lambda: shot_noise(BELL, [], [], repeats=2).shots_for(0), "above 0, not 0"),
+        (lambda: trace_circuit(BELL, [0.1], []), r"inputs must have shape \(0,\), got \(1,\)"),
+        (lambda: trace_circuit(Circuit(13, []), [], []), "12 qubits at most, got 13"),
+        (lambda: gate_gradients(BELL, [], [], "Z7"), "got 7 in .Z7."),
+        (lambda: shot_noise(BELL, [], [], shots=0), "shots must be at least 1, got 0"),
+        (lambda: shot_noise(BELL, [], [], repeats=1), "at least 2, got 1"),
+        (lambda: shot_noise(BELL, [], [], repeats=2).shots_for(0), "above 0, got 0"),
         (lambda: gate_noise(BELL, "depolarising_1q=0.1"), "depolarizing_1q"),
         (
             lambda: gate_noise(ansatze.build("qtha", 2, 1, False, "amplitude")),

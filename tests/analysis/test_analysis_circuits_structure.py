@@ -35,7 +35,10 @@ def rotations(*gates):
 
 
 def ising_chain(n_qubits, shared):
-    """ZZ on neighbours of an open chain, then X on all; one angle each, or one for all of a kind."""
+    """ZZ on neighbours of an open chain, then X on all.
+
+    One angle each, or one for all of a kind.
+    """
     numbers = itertools.count()
     ends, fields = range(n_qubits - 1), range(n_qubits)
     zz = [Gate("IsingZZ", (i, i + 1), P(0 if shared else next(numbers))) for i in ends]
@@ -44,7 +47,10 @@ def ising_chain(n_qubits, shared):
 
 
 def tied(n_qubits):
-    """ZZ on all pairs by one angle, X and Y on all by one each: all that permutations leave alone."""
+    """ZZ on all pairs by one angle, X and Y on all by one each.
+
+    All that permutations leave alone.
+    """
     pairs = itertools.combinations(range(n_qubits), 2)
     zz = [Gate("IsingZZ", pair, P(0)) for pair in pairs]
     xy = [Gate(name, i, P(k)) for k, name in ((1, "RX"), (2, "RY")) for i in range(n_qubits)]
@@ -76,7 +82,8 @@ def test_the_ising_chain_with_two_angles_has_dimension_n_squared(n_qubits):
 
 @pytest.mark.parametrize("n_qubits", [2, 3, 4])
 def test_what_permutations_leave_alone(n_qubits):
-    # one block a spin n/2, n/2 - 1, …, of size 2 spin + 1: su of each, and of the centre, which tells
+    # one block a spin n/2, n/2 - 1, …, of size 2 spin + 1: su of each, and of the centre, which
+    # tells
     # the spins apart, the one direction that the sum of ZZ has in it
     sizes = [n_qubits - 2 * k + 1 for k in range(n_qubits // 2 + 1)]
     result = lie_algebra_of(tied(n_qubits)).dimension
@@ -229,8 +236,8 @@ def test_magnitudes_over_draws_by_hand():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (lambda c: lie_algebra_of(ansatze.build("qtha", 9, 1)), "8 qubits at most, not 9"),
-        (lambda c: fourier_spectrum(c, along=3), r"circuit's 3 inputs, not \[3\]"),
+        (lambda c: lie_algebra_of(ansatze.build("qtha", 9, 1)), "8 qubits at most, got 9"),
+        (lambda c: fourier_spectrum(c, along=3), r"circuit's 3 inputs, got \[3\]"),
         (lambda c: fourier_spectrum(c, params=[0.0]), r"shape \(12,\), not \(1,\)"),
         (
             lambda c: fourier_spectrum(ansatze.build("qtha", 2, 1, False, "amplitude")),

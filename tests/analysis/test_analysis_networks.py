@@ -1,9 +1,11 @@
-"""Bonds, entanglement and factorisations: textbook gates and states, tensorly, quimb, opt_einsum."""
+"""Bonds, entanglement and factorisations.
+
+Textbook gates and states, tensorly, quimb, opt_einsum.
+"""
 
 import math
 
 import numpy as np
-import opt_einsum
 import pytest
 import tensorly
 import torch
@@ -15,11 +17,9 @@ from qtha_lab.analysis.networks.bonds import bonds_of, state_bonds, truncate
 from qtha_lab.analysis.networks.factorisation import (
     alternatives,
     bonds_within,
-    contraction,
     contraction_flops,
     factorise_in_order,
     permute_digits,
-    sweep_flops,
     truncation_curve,
 )
 from qtha_lab.tensor_networks import mpo
@@ -98,7 +98,8 @@ def test_values_are_those_of_the_unfolded_matrix_in_any_gauge(seed):
 
 @pytest.mark.slow
 def test_bonds_agree_with_quimb():
-    import quimb.tensor as qtn  # here: it compiles for a minute where that was never done, in each process that imports it
+    # here: it compiles for a minute where that was never done, in each process that imports it
+    import quimb.tensor as qtn
 
     matrix = random_matrix(24, 36)
     result = bonds_of(*operator(matrix, (4, 3, 2), (3, 4, 3)))
@@ -227,28 +228,7 @@ def test_bonds_of_a_budget_are_the_widest_for_one_threshold(budget):
 # operations
 
 
-@pytest.mark.parametrize("tokens", [1, 7])
-@pytest.mark.parametrize(
-    ("dims", "bond"), [(((4, 3, 2), (2, 2, 5)), 3), (((8, 8, 8, 7), (4, 4, 4, 4)), 8)]
-)
-def test_operations_of_the_sweep_are_those_opt_einsum_counts(dims, bond, tokens):
-    shape = mpo.MpoShape.uniform(*dims, bond)
-    equation, sizes = contraction(shape, tokens)
-    path = _left_to_right(shape.n_sites)
-    _, info = opt_einsum.contract_path(equation, *sizes, shapes=True, optimize=path)
-    assert sweep_flops(shape, tokens) == int(info.opt_cost)
-    assert contraction_flops(shape, tokens) <= sweep_flops(shape, tokens)
-
-
-def _left_to_right(n_sites):
-    """Vector with site 1, the result with site 2, …; opt_einsum puts each result last."""
-    return [(0, 1), *[(0, n_sites - k) for k in range(1, n_sites)]]
-
-
-def test_a_tiny_sweep_counted_by_hand():
-    # 2 · (o₁ R i₁) · i₂ + 2 · o₁ · (o₂ R i₂) with all sizes 2 and R = 3
-    shape = mpo.MpoShape.uniform((2, 2), (2, 2), 3)
-    assert sweep_flops(shape) == 2 * 12 * 2 + 2 * 2 * 12
+def test_operations_of_one_site_are_those_of_a_dense_product():
     assert contraction_flops(mpo.MpoShape((5,), (3,), (1, 1))) == 2 * 15
 
 

@@ -96,10 +96,10 @@ def test_the_numerical_rank_falls_with_the_threshold():
     [
         (lambda: spectrum_of(torch.ones(3)), r"two sizes of at least 1, not shape \(3,\)"),
         (lambda: spectrum_of(torch.full((2, 2), math.nan)), "finite"),
-        (lambda: spectrum_of(torch.eye(2)).numerical_rank(2.0), "between 0 and 1, not 2.0"),
-        (lambda: spectrum_of(torch.eye(2)).energy_rank(0.0), "above 0 and at most 1, not 0.0"),
-        (lambda: randomised_svd(torch.eye(3), 0), "max_rank must be at least 1, not 0"),
-        (lambda: factored_spectrum(torch.eye(3)), "at least 2 factors, not 1"),
+        (lambda: spectrum_of(torch.eye(2)).numerical_rank(2.0), "between 0 and 1, got 2.0"),
+        (lambda: spectrum_of(torch.eye(2)).energy_rank(0.0), "above 0 and at most 1, got 0.0"),
+        (lambda: randomised_svd(torch.eye(3), 0), "max_rank must be at least 1, got 0"),
+        (lambda: factored_spectrum(torch.eye(3)), "at least 2 factors, got 1"),
         (lambda: streamed_spectrum([]), "at least one block"),
     ],
 )

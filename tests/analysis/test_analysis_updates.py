@@ -27,7 +27,7 @@ from qtha_lab.analysis import (
     updates_of,
     view_updates,
 )
-from qtha_lab.analysis.updates.subspaces import chance_overlap, principal_angles, update_vectors
+from qtha_lab.analysis.updates.subspaces import chance_overlap, update_vectors
 from qtha_lab.analysis.updates.update import adapted_layers, base_weight
 from qtha_lab.models import load_model
 
@@ -383,7 +383,7 @@ def test_too_few_tokens_show_in_the_floor_and_not_as_nonlinearity():
     fit = linear_fit(lambda x: x @ matrix, x, ranks=())
     assert fit.share > 0.3
     assert fit.floor > 0.9 * fit.share
-    with pytest.raises(ValueError, match="at least 16 tokens, not 7"):
+    with pytest.raises(ValueError, match="at least 16 tokens, got 7"):
         linear_fit(lambda x: x, torch.randn(7, 2))
 
 
@@ -410,7 +410,6 @@ def test_overlaps_of_known_subspaces():
     assert overlap(e[:, :1], e[:, :3]) == pytest.approx(1)  # one lies within the other
     tilted = torch.stack([math.cos(0.3) * e[0] + math.sin(0.3) * e[5], e[1]], dim=1)
     assert overlap(e[:, :2], tilted) == pytest.approx((math.cos(0.3) ** 2 + 1) / 2)
-    np.testing.assert_allclose(principal_angles(e[:, :2], tilted), [0, 0.3], atol=1e-7)
 
 
 def test_random_subspaces_overlap_by_chance_as_stated():
@@ -435,7 +434,7 @@ def test_an_update_shares_its_subspace_with_itself_and_with_a_weight_made_of_it(
 def test_vectors_of_an_update_without_linear_path_come_from_its_mean_gradient():
     model = with_adapter("qtha", **{**PUBLISHED, "fusion": "hadamard"})
     update = next(iter(updates_of(model)))
-    with pytest.raises(ValueError, match="no linear path: give tokens"):
+    with pytest.raises(ValueError, match=r"no linear path. Give tokens"):
         update_vectors(update, 3)
     x = activations(model)[update.name].double()
     left, values, right = update_vectors(update, 3, x)
@@ -529,7 +528,7 @@ def test_an_adapters_own_bonds_are_listed_by_layer_and_network():
         (lambda m: snapshot(m, layers=["head"]), "no adapted layer 'head'"),
         (lambda m: view_updates(m, views=["spectra"]), "no view 'spectra'; there are linear_path"),
         (lambda m: capture_inputs(m, {"input_ids": TOKENS}, max_tokens=0), "at most 0"),
-        (lambda m: jacobians_of(lambda x: x, torch.eye(2), max_rank=0), "at least 1, not 0"),
+        (lambda m: jacobians_of(lambda x: x, torch.eye(2), max_rank=0), "at least 1, got 0"),
         (lambda m: overlap(torch.eye(2), torch.eye(3)), "not in 2 and 3 dimensions"),
         (lambda m: intruder_dimensions(torch.eye(2), torch.eye(2), threshold=0), "not 0"),
     ],

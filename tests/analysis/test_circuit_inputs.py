@@ -13,7 +13,7 @@ from qtha_lab.analysis.updates.bottlenecks import bottlenecks
 from qtha_lab.experiment.run_directory.schema import is_event
 from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.circuit_inputs import by_block, circuit_inputs, over_steps
-from qtha_lab.training.perturbation import nudge
+from qtha_lab.training.perturbation import perturb
 
 SMALL = {"r": 2, "use_mpo": False, "n_layers": 1, "target_modules": TARGETS["llama"]}
 
@@ -99,9 +99,13 @@ def test_a_record_is_an_event_and_a_figure_by_block():
 def test_over_training_there_is_a_line_for_every_block_and_a_word_for_what_has_none():
     layer = {"angle_std": 1.0, "beyond_pi": 0.0, "constant_part": 0.5, "branch_power": 0.2}
     events = [
-        {"kind": "bottleneck", "step": step, "layers": {f"q{b}": layer | {"block": b} for b in (0, 1)}}
+        {
+            "kind": "bottleneck",
+            "step": step,
+            "layers": {f"q{b}": layer | {"block": b} for b in (0, 1)},
+        }
         for step in (0, 50, 100)
-    ]  # fmt: skip
+    ]
     history = over_steps(events)
     assert list(history) == [0, 50, 100]
     figure = circuit_history({"qtha": history}, without=["lora"])
@@ -111,11 +115,11 @@ def test_over_training_there_is_a_line_for_every_block_and_a_word_for_what_has_n
     assert "affine" not in str(figure.plotly.layout)
 
 
-def test_a_nudge_moves_every_trained_number_by_one_unit_and_nothing_else():
+def test_a_perturbation_changes_every_trained_number_by_one_unit_and_nothing_else():
     model = adapted()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     state = torch.get_rng_state()
-    nudge(model, 1)
+    perturb(model, 1)
     assert torch.equal(torch.get_rng_state(), state)
     for name, parameter in model.named_parameters():
         moved = parameter.detach() != before[name]
@@ -124,5 +128,5 @@ def test_a_nudge_moves_every_trained_number_by_one_unit_and_nothing_else():
             unit = torch.nextafter(before[name].abs(), torch.tensor(torch.inf)) - before[name].abs()
             assert ((parameter.detach() - before[name]).abs() <= unit).all()
     first = {name: p.detach().clone() for name, p in model.named_parameters()}
-    nudge(model, 0)
+    perturb(model, 0)
     assert all(torch.equal(p, first[name]) for name, p in model.named_parameters())

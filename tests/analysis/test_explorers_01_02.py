@@ -1,4 +1,7 @@
-"""The explorers of lessons 1 and 2 without a browser: controls move figures, and the line of Python draws the same."""
+"""The explorers of lessons 1 and 2 without a browser.
+
+Controls move figures, and the line of Python draws the same.
+"""
 
 import math
 
@@ -17,7 +20,10 @@ LAYERS = [f"model.layers.{n}.self_attn.{p}_proj" for n in (0, 1) for p in "qv"]
 
 
 def events(r, steps=(0, 5, 10)):
-    """A record whose values grow with the step: at step s of layer k, (k + 1) · s, down to that over r."""
+    """A record whose values grow with the step.
+
+    At step s of layer k, (k + 1) · s, down to that over r.
+    """
     return [
         {
             "kind": "spectrum",
@@ -100,7 +106,7 @@ def test_a_live_model_is_a_source(tiny_lora):
 
 def test_sources_without_records_are_refused():
     with pytest.raises(
-        ValueError, match="none of 1 sources holds spectra: launch with spectrum_every"
+        ValueError, match="None of 1 sources holds spectra: launch with spectrum_every"
     ):
         SpectrumExplorer({"lora": [{"kind": "train", "step": 1, "loss": 2.0}]})
 
@@ -172,7 +178,7 @@ def test_a_curve_falls_to_nothing_and_its_first_cut_is_that_of_the_analysis():
 
 
 def test_an_order_must_hold_every_digit():
-    with pytest.raises(ValueError, match=r"order must hold each of 0 … 2 once, not \(0, 1, 1\)"):
+    with pytest.raises(ValueError, match=r"order must hold each of 0 … 2 once, got \(0, 1, 1\)"):
         Decomposed.of(torch.eye(8), 3, (0, 1, 1))
 
 
@@ -221,7 +227,7 @@ def test_the_line_of_python_computes_what_is_shown(bonds):
 
 def test_bonds_that_the_chain_does_not_hold_are_refused_and_put_back(bonds):
     for wrong, sentence in (
-        ([0], "bond 1 must be from 1 to 36, not 0"),
+        ([0], "Bond 1 must be from 1 to 36, got 0"),
         ([2, 2], "must hold 1 widths"),
     ):
         with pytest.raises(ValueError, match=sentence):
@@ -230,7 +236,7 @@ def test_bonds_that_the_chain_does_not_hold_are_refused_and_put_back(bonds):
 
 
 def test_an_explorer_without_weights_is_refused():
-    with pytest.raises(ValueError, match="at least one weight, not none"):
+    with pytest.raises(ValueError, match="at least one weight, got none"):
         MpoExplorer({})
 
 

@@ -1,4 +1,7 @@
-"""`python -m tests.attack`: run the kinds of attack within a budget of minutes, go on where a kill ended it."""
+"""`python -m tests.attack`.
+
+Run the kinds of attack within a budget of minutes, go on where a kill ended it.
+"""
 
 from __future__ import annotations
 
@@ -127,9 +130,12 @@ def _again(case: str, out: Path) -> Outcome:
     from . import environments, inputs, interleavings, kills, reproductions
 
     kinds = {
-        "inputs": inputs, "kills": kills, "interleavings": interleavings, "environments": environments,
+        "inputs": inputs,
+        "kills": kills,
+        "interleavings": interleavings,
+        "environments": environments,
         "reproductions": reproductions,
-    }  # fmt: skip
+    }
     kind, scratch = case.split("/")[0], Path(tempfile.mkdtemp(prefix="attack"))
     file = out / "faults" / f"{case.replace('/', '-')}.json"
     saved = json.loads(file.read_text()).get("data", "") if file.exists() else ""
@@ -156,7 +162,10 @@ def _write(journal: Journal, note: str) -> None:
     text += (
         "Every case must end in a value or one sentence of at most 300 characters. The limits are\n"
     )
-    text += "2 CPU s and 256 MiB per input. *Left*: faults that a repetition after the last fix shows.\n\n"
+    text += (
+        "2 CPU s and 256 MiB per input. *Left*: faults that a repetition after the last fix"
+        " shows.\n\n"
+    )
     page.write_text(text + journal.table() + (f"\n{note}\n" if note else ""), encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from .journal import Journal
 from .outcome import BLAME, CONTROL, LONGEST, Outcome, commit
 from .readers import TRAINING, put
 
-SECONDS = 120
+SECONDS = 600
 COMMANDS = {
     "runs": ["runs", "list"],
     "table": ["runs", "list", "--columns", "all"],

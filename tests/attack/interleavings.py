@@ -1,4 +1,5 @@
-"""Stop one operation on a run at its n-th system call, do another whole operation, then let it go on.
+"""Stop one operation on a run at its n-th system call, do another whole operation, then let it go
+on.
 
 The operations are delete, resume, restore, empty, rename and tag, each in a process of its own.
 """
@@ -22,14 +23,24 @@ from .readers import TRAINING
 
 RUN = "20200101-000000-tiny-qa-lora-s0-0000"
 PAUSE_SECONDS, PATIENCE = 3.0, 180.0
-EVENTS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.scandir", "fcntl.flock", "os.truncate",
-          "shutil.rmtree", "os.utime")  # fmt: skip
+EVENTS = (
+    "open",
+    "os.rename",
+    "os.mkdir",
+    "os.remove",
+    "os.rmdir",
+    "os.scandir",
+    "fcntl.flock",
+    "os.truncate",
+    "shutil.rmtree",
+    "os.utime",
+)
 
 
 def operations(folder: Path) -> dict[str, Callable[[], object]]:
     """Actions of a person on the run of a folder."""
     from qtha_lab.experiment.run_directory import trash
-    from qtha_lab.experiment.run_directory.annotations import mark
+    from qtha_lab.experiment.run_directory.annotations import annotate
     from qtha_lab.runs import run as runs
 
     def run() -> runs.Run:
@@ -39,9 +50,9 @@ def operations(folder: Path) -> dict[str, Callable[[], object]]:
         "delete": lambda: trash.delete(run().files),
         "resume": lambda: run().resume(),
         "restore": lambda: trash.restore(RUN, folder),
-        "empty": lambda: trash.empty(folder),
-        "rename": lambda: mark(run().files, name="a name"),
-        "tag": lambda: mark(run().files, add=["tag"]),
+        "empty": lambda: trash.empty_trash(folder),
+        "rename": lambda: annotate(run().files, name="a name"),
+        "tag": lambda: annotate(run().files, add=["tag"]),
     }
 
 
@@ -133,7 +144,8 @@ def _forked(operation: Callable[[], object], report: Path, call: int, bell: int,
         report: Takes the text of a fault, or nothing.
         call: The system call at which it is stopped; 0 is none.
         bell: Written to when it is stopped.
-        hold: It goes on once this can be read, or after `PAUSE_SECONDS`, as where the other waits for its lock.
+        hold: It goes on once this can be read, or after `PAUSE_SECONDS`, as where the other waits
+            for its lock.
     """
     report.unlink(missing_ok=True)
     if pid := os.fork():

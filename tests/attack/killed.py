@@ -1,4 +1,7 @@
-"""Describe the processes that are killed: run worker, queue, fork server, drivers, reproduction, export."""
+"""Describe the processes that are killed.
+
+Run worker, queue, fork server, drivers, reproduction, export.
+"""
 
 from __future__ import annotations
 
@@ -63,14 +66,17 @@ def _train(folder: Path, count: int = 1) -> None:
 
 
 def _losses(folder: Path, count: int = 1) -> Any:
-    """What the finished runs of a folder measured, by method and seed; None while there are too few."""
+    """What the finished runs of a folder measured, by method and seed.
+
+    None while there are too few.
+    """
     from qtha_lab.runs import run as runs
 
     found = {}
     for run in runs.list_runs(folder):
         if run.status().state != "finished":
             return None
-        events = [e for e in run.history() if e["kind"] in ("train", "eval", "test")]
+        events = [e for e in run.valid_events() if e["kind"] in ("train", "eval", "test")]
         key = f"{run.experiment.method.label} {run.experiment.seed} {run.experiment.training.steps}"
         rate = run.experiment.method.learning_rate
         found[f"{key} {rate}"] = sorted([e["kind"], e["step"], e.get("loss")] for e in events)
@@ -163,7 +169,7 @@ def _export(folder: Path) -> None:
     _train(folder)
     for run in runs.list_runs(folder):
         for kind in ("adapter", "card", "merged"):
-            exports.export(run, kind)
+            exports.export_run(run, kind)
 
 
 def _exported(folder: Path) -> Any:

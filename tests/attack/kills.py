@@ -1,6 +1,7 @@
 """Kill processes of every kind at random moments, and let the same work go on until it is complete.
 
-After each kill the lists work, what had finished is still there, and nothing dead holds a slot. Work that was killed
+After each kill the lists work, what had finished is still there, and nothing dead holds a slot.
+Work that was killed
 comes to the same losses as work that was not.
 """
 
@@ -190,7 +191,7 @@ def _finished(folder: Path) -> dict[str, Any]:
     from qtha_lab.runs import run as runs
 
     every = (run for place in _run_folders(folder) for run in runs.list_runs(place))
-    return {run.id: run.summary() for run in every if run.status().state == "finished"}
+    return {run.id: run.summary for run in every if run.status().state == "finished"}
 
 
 def _signed_by(folder: Path, pid: int) -> list[str]:

@@ -15,16 +15,81 @@ from typing import Any
 from hypothesis import strategies as st
 
 EVIL = (
-    b"\0", b"\x1b[31m", b"\x1b]52;c;ZWNobw==\x07", "\u202e".encode(), "\u2066".encode(), b"\xed\xa0\x80", b"\xff",
-    b"\xef\xbb\xbf", b"9" * 5000, b"1e999", b"-1e308", b"nan", b".inf", b"[" * 2000, b"{" * 2000, b'{"a":' * 500,
-    b"(" * 3000, b"&a [*a]", b"!!python/object:os.system", b"\r\n", b"'", b'"', b"x" * 20_000, b"..", b"/dev/null",
-    b"0x10", b"1_000", b"-0", b"None", b"null", b"true", b"{}", b"[]", b",", b":", b"=", b"1..1000000000",
-    b"1e-4..1e-1 log 99999999999", b"%s", b"{{ 1/0 }}", b"\xf0\x9f\x92\xa9", b"-", b"=1+1", b"18446744073709551616",
-)  # fmt: skip
+    b"\0",
+    b"\x1b[31m",
+    b"\x1b]52;c;ZWNobw==\x07",
+    "\u202e".encode(),
+    "\u2066".encode(),
+    b"\xed\xa0\x80",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"9" * 5000,
+    b"1e999",
+    b"-1e308",
+    b"nan",
+    b".inf",
+    b"[" * 2000,
+    b"{" * 2000,
+    b'{"a":' * 500,
+    b"(" * 3000,
+    b"&a [*a]",
+    b"!!python/object:os.system",
+    b"\r\n",
+    b"'",
+    b'"',
+    b"x" * 20_000,
+    b"..",
+    b"/dev/null",
+    b"0x10",
+    b"1_000",
+    b"-0",
+    b"None",
+    b"null",
+    b"true",
+    b"{}",
+    b"[]",
+    b",",
+    b":",
+    b"=",
+    b"1..1000000000",
+    b"1e-4..1e-1 log 99999999999",
+    b"%s",
+    b"{{ 1/0 }}",
+    b"\xf0\x9f\x92\xa9",
+    b"-",
+    b"=1+1",
+    b"18446744073709551616",
+)
 VALUES = (
-    None, True, False, 0, -1, 1, 2, 10**6, 10**9, 2**63, 10**400, 1e308, float("inf"), float("nan"), "", "x", "0",
-    [], {}, [[]], {"a": {"b": None}}, "\x1b[31mred", "\u202e", "\0", "../../x", "x" * 5000, [0] * 5000, -0.5,
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    2,
+    10**6,
+    10**9,
+    2**63,
+    10**400,
+    1e308,
+    float("inf"),
+    float("nan"),
+    "",
+    "x",
+    "0",
+    [],
+    {},
+    [[]],
+    {"a": {"b": None}},
+    "\x1b[31mred",
+    "\u202e",
+    "\0",
+    "../../x",
+    "x" * 5000,
+    [0] * 5000,
+    -0.5,
+)
 PLACES = (b"fifo", b"device", b"link", b"folder", b"missing", b"sparse", b"loop", b"unreadable")
 PLACE = b"\0place:"
 """An input of this beginning stands for something other than a file with these bytes."""
@@ -32,7 +97,10 @@ LARGEST = 2**20
 
 
 def mutated(seeds: tuple[bytes, ...], rng: random.Random, *, files: bool) -> bytes:
-    """Damage one of the seeds once to three times; of files, one in thirty becomes another kind of thing."""
+    """Damage one of the seeds once to three times.
+
+    Of files, one in thirty becomes another kind of thing.
+    """
     if files and rng.random() < 1 / 30:
         return PLACE + rng.choice(PLACES)
     data = rng.choice(seeds)

@@ -60,7 +60,8 @@ def attempt(action: Callable[[], Any], *, once: bool = False) -> Outcome:
     """Run an action and classify its end.
 
     Args:
-        action: Run a second time where the first was too slow or too large, since imports count once.
+        action: Run a second time where the first was too slow or too large, since imports count
+            once.
         once: Run it once, whatever it takes.
     """
     outcome = _once(action)
@@ -121,9 +122,11 @@ class Overdue(BaseException):
 
 @contextlib.contextmanager
 def _deadline() -> Iterator[list[str]]:
-    """Raise `Overdue` into the block once; the list then holds the reason, even if the block went on.
+    """Raise `Overdue` into the block once; the list then holds the reason, even if the block went
+    on.
 
-    Computing for too long is seen here; whoever watches from outside sends SIGUSR1 to a block that sleeps.
+    Computing for too long is seen here; whoever watches from outside sends SIGUSR1 to a block that
+    sleeps.
     """
     reasons: list[str] = []
     cpu = time.process_time()

@@ -1,4 +1,7 @@
-"""Run every quick reproduction twice and compare: numbers drawn from a seed are the same each time."""
+"""Run every quick reproduction twice and compare.
+
+Numbers drawn from a seed are the same each time.
+"""
 
 from __future__ import annotations
 

@@ -7,12 +7,9 @@ import types
 import pytest
 import torch
 
-from benchmarks import long_runs, step_parts, turns
+from benchmarks import step_parts, turns
 from benchmarks.expval import bench_expval
-from benchmarks.generate import bench_generate
-from benchmarks.long_runs import bench_live, bench_status
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
-from benchmarks.predictions import bench_predictions
 from benchmarks.step import _Step, bench_step
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.experiment import MethodChoice
@@ -24,8 +21,14 @@ def measured():
     methods = [MethodChoice.parse("lora(r=2)"), MethodChoice.parse("qtha(r=3,waist=16)")]
     seen = []
     result = bench_step(
-        "tiny", methods, batch_size=2, tokens=8, rounds=2, parts=True, on_round=lambda *at: seen.append(at)
-    )  # fmt: skip
+        "tiny",
+        methods,
+        batch_size=2,
+        tokens=8,
+        rounds=2,
+        parts=True,
+        on_round=lambda *at: seen.append(at),
+    )
     return result | {"seen": seen}
 
 
@@ -90,17 +93,6 @@ def test_the_high_water_mark_sees_a_block_that_was_freed_again():
     assert peak_memory_bytes() - before < 50 * 2**20
 
 
-@pytest.mark.slow
-def test_predictions_are_held_against_what_was_then_done():
-    result = bench_predictions({"cpu": (1, 300)}, ["lora"], rounds=2)
-    labels = [case["label"] for case in result["cases"]]
-    assert labels == ["cpu, 1 samples", "cpu, 300 samples", "step of lora on tiny"]
-    for case in result["cases"]:
-        ratios = [p / r for p, r in zip(case["predicted"], case["real"], strict=True)]
-        assert 0 < min(ratios) <= case["ratio"] <= max(ratios)
-    assert json.loads(json.dumps(result)) == result
-
-
 def test_circuits_of_a_hollow_step_compute_nothing_and_are_there_again_after_it():
     circuit, found = build("qtha", 4, 1), []
 
@@ -133,28 +125,3 @@ def test_the_parts_of_a_call_add_up_and_leave_the_threads_as_they_were():
     assert min(parts["passes"], parts["angles"]) > 0
     assert 0 < parts["kernel"] < parts["engine"]
     assert torch.get_num_threads() == threads
-
-
-def test_every_method_writes_an_answer_in_every_turn():
-    methods = [MethodChoice.parse("lora(r=2)"), MethodChoice.parse("qtha(r=3,waist=16)")]
-    result = bench_generate("tiny", methods, prompt=4, tokens=3, rounds=2)
-    lora, qtha = result["methods"]
-    assert len(lora["seconds_all"]) == len(qtha["seconds_all"]) == 2
-    assert lora["time_ratio"] == 1
-    assert json.loads(json.dumps(result)) == result
-    assert "| `lora(r=2)` |" in turns.markdown(result)
-
-
-def test_a_live_point_sends_as_much_after_a_long_run_as_after_a_short_one():
-    measured = bench_live([200, 6_000], points=3)
-    short, long = measured["rows"]
-    assert short["whole_bytes"] > 200 * 16 > long["bytes"] > 16
-    assert long["bytes"] < short["bytes"] + 20  # numbers of more digits
-    assert "| 6,000 |" in long_runs.markdown(measured)
-
-
-def test_the_status_of_a_long_run_is_measured_beside_that_of_a_short_one():
-    measured = bench_status([20, 200], calls=2)
-    assert [row["steps"] for row in measured["rows"]] == [20, 200]
-    assert "| 200 |" in long_runs.markdown(measured)
-    assert json.loads(json.dumps(measured)) == measured

@@ -1,4 +1,7 @@
-"""The bench of a comparison whose runs have ended starts none of them; no test here asserts a time."""
+"""The bench of a comparison whose runs have ended starts none of them.
+
+No test here asserts a time.
+"""
 
 import json
 
@@ -28,5 +31,5 @@ def test_a_comparison_that_would_train_is_an_error(monkeypatch):
 def test_other_counts_are_refused():
     with pytest.raises(Refusal, match="runs must be multiples of 15, not 40"):
         bench_compare([15, 40])
-    with pytest.raises(Refusal, match="rounds must be 2 or more, not 1"):
+    with pytest.raises(Refusal, match="rounds must be 2 or more, got 1"):
         bench_compare([15], rounds=1)

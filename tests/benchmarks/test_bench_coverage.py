@@ -1,4 +1,6 @@
-"""The intervals of comparisons err as often as they promise, on variances and residuals of recorded runs."""
+"""The intervals of comparisons err as often as they promise, on variances and residuals of recorded
+runs.
+"""
 
 import numpy as np
 import pytest

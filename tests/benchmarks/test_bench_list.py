@@ -1,4 +1,7 @@
-"""The bench of the table of runs counts every stage, and leaves nothing behind; no test here asserts a time."""
+"""The bench of the table of runs counts every stage, and leaves nothing behind.
+
+No test here asserts a time.
+"""
 
 import json
 
@@ -11,6 +14,12 @@ def test_every_stage_is_measured(monkeypatch):
     figures = bench_list(count=40, rounds=1)
     assert json.loads(json.dumps(figures)) == figures
     assert list(figures["stages"]) == [
-        "list", "rows", "filter", "sort by two", "group seeds", "a hundred rows as text", "list without the index",
-    ]  # fmt: skip
+        "list",
+        "rows",
+        "filter",
+        "sort by two",
+        "group seeds",
+        "a hundred rows as text",
+        "list without the index",
+    ]
     assert "| list |" in markdown(figures)

@@ -1,4 +1,7 @@
-"""The bench of the workbench's opening runs its cell in fresh kernels of a real JupyterLab; no test here asserts a time."""
+"""The bench of the workbench's opening runs its cell in fresh kernels of a real JupyterLab.
+
+No test here asserts a time.
+"""
 
 import json
 

@@ -162,7 +162,10 @@ def test_a_first_try_is_smaller_where_a_smaller_circuit_was_slow():
 
 
 class Compiler:
-    """Stands for a peer that compiles every shape: a first call holds far more than those after it."""
+    """Stands for a peer that compiles every shape.
+
+    A first call holds far more than those after it.
+    """
 
     name, process, batched = "compiler", "self", True
 
@@ -308,7 +311,7 @@ def test_sizes_that_cannot_be_measured_are_refused(sizes, sentence):
 
 
 def test_an_unknown_peer_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match="unknown peer 'torchquantm': did you mean 'torchquantum'"):
+    with pytest.raises(ValueError, match="Unknown peer 'torchquantm': did you mean 'torchquantum'"):
         bench_simulators(SMALL, [], ["torchquantm"])
 
 
@@ -325,7 +328,13 @@ def made_result():
     names = {"cpu": "cpu", "torchquantum": "TorchQuantum", "deepquantum": "DeepQuantum"}
     return {
         "machine": {"processor": "a processor", "torch_threads": 2},
-        "settings": {"qubits": [8], "layers": [4], "batches": [2048], "rounds": 3, "dtype": "float32"},
+        "settings": {
+            "qubits": [8],
+            "layers": [4],
+            "batches": [2048],
+            "rounds": 3,
+            "dtype": "float32",
+        },
         "contenders": [{"name": n, "title": t, "versions": {}} for n, t in names.items()],
         "rows": [
             made_row("cpu", [0.014, 0.016, 0.018]),
@@ -334,11 +343,12 @@ def made_result():
         ],
         "roofline": [{"n_qubits": 8, "n_layers": 4, "batch": 2048, "share": 0.43}],
         "missing": {},
-    }  # fmt: skip
+    }
 
 
 def test_the_readme_table_has_times_ratio_roofline_and_what_was_left_out():
-    # cpu: 0.016 s / 2048 = 7.8 µs; the peer 0.12 s / 1024 = 117 µs, 15 times as long. Their fastest turns take
+    # cpu: 0.016 s / 2048 = 7.8 µs; the peer 0.12 s / 1024 = 117 µs, 15 times as long. Their fastest
+    # turns take
     # 6.84 and 97.7 µs, 14.3 times as long.
     text = simulators_table.markdown(made_result())
     assert "| `cpu` | 7.8 (1.0) |" in text
@@ -432,7 +442,7 @@ def test_the_command_measures_writes_and_prints_again(tmp_path):
     [
         ("--qubits four", "qubits must be whole numbers such as 4,6,8, not 'four'"),
         ("--peer-python torchquantum", "peer-python is NAME=PATH, not 'torchquantum'"),
-        ("--engines cpuu --peers none", "unknown engine 'cpuu'"),
+        ("--engines cpuu --peers none", "Unknown engine 'cpuu'"),
     ],
 )
 def test_the_command_refuses_in_a_sentence(words, sentence):

@@ -1,4 +1,7 @@
-"""The soak of the panels: what its journal keeps over sessions, what its report says, and a short one in a real browser."""
+"""The soak of the panels.
+
+What its journal keeps over sessions, what its report says, and a short one in a real browser.
+"""
 
 import pytest
 
@@ -31,10 +34,10 @@ def test_a_report_counts_each_complaint_and_says_how_page_and_kernel_grew(tmp_pa
     assert table(report(journal))[1:] == [("none", "0")]
     for _ in range(2):
         journal.write("complaint", of="page", text="Cannot send", after=["reload"])
-    journal.write("refusal", of="panel", text="r must be at least 1, not 0")
+    journal.write("refusal", of="panel", text="r must be at least 1, got 0")
     measured = report(journal)
     assert table(measured)[1:] == [("page: Cannot send", "2")]
-    assert measured["refusals"] == ["r must be at least 1, not 0"]
+    assert measured["refusals"] == ["r must be at least 1, got 0"]
     assert "kernel MB 600 → 700" in caption(measured)  # from what had settled after five minutes
 
 

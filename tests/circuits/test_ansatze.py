@@ -86,15 +86,15 @@ def test_an_ansatz_says_what_it_is_and_where_it_comes_from(name):
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (("qhta", 3, 1), "unknown ansatz 'qhta': did you mean 'qtha'?"),
-        (("qtha", 1, 1), "ansatz 'qtha' needs at least 2 qubits, not 1"),
-        (("qtha", 3, 0), "ansatz 'qtha' needs at least 1 layer, not 0"),
+        (("qhta", 3, 1), "Unknown ansatz 'qhta': did you mean 'qtha'?"),
+        (("qtha", 1, 1), "Ansatz 'qtha' needs at least 2 qubits, got 1"),
+        (("qtha", 3, 0), "Ansatz 'qtha' needs at least 1 layer, got 0"),
         (
             ("qtha", 3, 1, True, "amplitude"),
-            "embedding='amplitude' needs reupload=False, not True",
+            "embedding='Amplitude' needs reupload=False, got True",
         ),
         (("qtha", 3, 1, True, "basis"), "embedding must be one of angle, amplitude, not 'basis'"),
-        (("qtha", 3.0, 1), "ansatz 'qtha' needs at least 2 qubits, not 3.0"),
+        (("qtha", 3.0, 1), "Ansatz 'qtha' needs at least 2 qubits, got 3.0"),
     ],
 )
 def test_wrong_requests_get_a_sentence(request_, sentence):
@@ -112,10 +112,10 @@ def test_unknown_options_get_the_nearest_name():
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("brickwork", {"block": "su4"}, "block must be one of general, ry_cz, not 'su4'"),
+        ("brickwork", {"block": "su4"}, "block must be one of general, ry_cz, got 'su4'"),
         ("block_diagonal", {"n_blocks": 3}, "3 blocks of 'qtha' need at least 6 qubits, 2 each"),
         ("block_diagonal", {"n_blocks": 0}, "n_blocks must be a whole number .* not 0"),
-        ("block_diagonal", {"inner": "qtah"}, "unknown ansatz 'qtah': did you mean 'qtha'"),
+        ("block_diagonal", {"inner": "qtah"}, "Unknown ansatz 'qtah': did you mean 'qtha'"),
         ("block_diagonal", {"inner": "block_diagonal"}, "must be another one"),
     ],
 )

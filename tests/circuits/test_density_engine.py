@@ -1,4 +1,7 @@
-"""Engine `density`: PennyLane's density matrices are the oracle, and what is known of noise in closed form."""
+"""Engine `density`.
+
+PennyLane's density matrices are the oracle, and what is known of noise in closed form.
+"""
 
 import math
 
@@ -82,7 +85,7 @@ def test_full_mixing_of_a_pair_leaves_the_rest():
 @pytest.mark.parametrize(
     ("engine", "n_qubits", "text"),
     [
-        ("density:none", 6, "5 qubits at most, not 6"),
+        ("density:none", 6, "5 qubits at most, got 6"),
         ("density:noise(depolarizing_3q=1)", 2, "did you mean 'depolarizing_"),
         ("density:noise(depolarizing_1q=2)", 2, "at most 1.0, not 2"),
         ("density:loud", 2, "must read density:none or density:noise"),

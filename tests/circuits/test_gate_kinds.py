@@ -130,7 +130,7 @@ def test_a_name_of_another_gate_is_refused():
         gate_kind(GateKind("CNOT", ("●", "X"), _rotation_about_zx))
     with pytest.raises(Refusal, match="'CX' is a name of another gate, so 'Mine' needs another"):
         gate_kind(GateKind("Mine", ("●", "X"), _rotation_about_zx, aliases=("CX",)))
-    with pytest.raises(Refusal, match="one Pauli per wire, not 'Z'"):
+    with pytest.raises(Refusal, match="one Pauli per wire, got 'Z'"):
         GateKind("Mine", ("●", "X"), _rotation_about_zx, commutes_with="Z")
     with pytest.raises(Refusal, match="one or two wires"):
         GateKind("Mine", ("●", "●", "X"), _rotation_about_zx)

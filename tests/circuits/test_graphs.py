@@ -1,4 +1,7 @@
-"""Circuits inside torch.compile, torch.export and torch.func: the same numbers as without, by any engine."""
+"""Circuits inside torch.compile, torch.export and torch.func.
+
+The same numbers as without, by any engine.
+"""
 
 import pytest
 import torch
@@ -219,5 +222,5 @@ def test_torch_func_has_first_derivatives_only_where_an_engine_cannot_be_traced(
 
     with pytest.raises(ValueError, match="first derivatives only: use engine='torch'"):
         torch.func.grad(lambda x: torch.func.grad(loss)(x).sum())(torch.rand(3, 2))
-    with pytest.raises(ValueError, match="no forward derivatives: use engine='torch'"):
+    with pytest.raises(ValueError, match=r"no forward derivatives. Use engine='torch'"):
         torch.func.jvp(loss, (torch.rand(3, 2),), (torch.rand(3, 2),))

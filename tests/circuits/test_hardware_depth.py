@@ -1,4 +1,7 @@
-"""Circuits on chips: schedules, routing and native gates keep what a circuit does, and are counted."""
+"""Circuits on chips.
+
+Schedules, routing and native gates keep what a circuit does, and are counted.
+"""
 
 import math
 
@@ -249,7 +252,7 @@ def test_every_ansatz_fits_every_chip(name, chip):
         (Circuit(2, []), "grid:0x3", "not 'grid:0x3'"),
         (Circuit(21, []), "grid", "'grid' has 20 qubits, fewer than the circuit's 21"),
         (Circuit(5, []), "grid:2x2", "'grid:2x2' has 4 qubits, fewer than the circuit's 5"),
-        (Circuit(2, [], "amplitudes"), "line", "a chip starts in"),
+        (Circuit(2, [], "amplitudes"), "line", "A chip starts in"),
     ],
 )
 def test_what_fits_no_chip_is_refused_with_a_sentence(circuit, chip, sentence):

@@ -245,15 +245,15 @@ def test_results_do_not_depend_on_threads_or_on_who_calls():
 @pytest.mark.parametrize(
     ("inputs", "params", "engine", "sentence"),
     [
-        (torch.rand(2, 3), torch.rand(8), "torch", r"inputs must end in the circuit's 2 inputs, not \(2, 3\)"),
-        (torch.rand(2, 2), torch.rand(7), "torch", r"params must have shape \(8,\), not \(7,\)"),
+        (torch.rand(2, 3), torch.rand(8), "torch", r"inputs must end in the circuit's 2 inputs, got \(2, 3\)"),
+        (torch.rand(2, 2), torch.rand(7), "torch", r"params must have shape \(8,\), got \(7,\)"),
         (torch.ones(2, 2).long(), torch.rand(8), "torch", "inputs must be real floating-point"),
         ([[0.1, 0.2]], torch.rand(8), "torch", "inputs must be a tensor, not list"),
         (torch.rand(2, 2).to(torch.complex64), torch.rand(8), "lightning", "inputs must be real floating-point numbers, not torch.complex64"),
         (torch.rand(2, 2), torch.rand(8).to(torch.complex64), "device:lightning.qubit", "params must be real floating-point"),
         (torch.rand(2, 2, device="meta"), torch.rand(8), "auto", "on one device, not meta and cpu"),
-        (torch.rand(2, 2), torch.rand(8), "torhc", "unknown engine 'torhc': did you mean 'torch'?"),
-        (torch.rand(2, 2), torch.rand(8), "device", "unknown engine 'device'"),
+        (torch.rand(2, 2), torch.rand(8), "torhc", "Unknown engine 'torhc': did you mean 'torch'?"),
+        (torch.rand(2, 2), torch.rand(8), "device", "Unknown engine 'device'"),
         (torch.rand(2, 2), torch.rand(8), "device:lightning.qubits", "did you mean 'lightning.qubit'"),
         (torch.rand(2, 2), torch.rand(8), "device:qiskit.aer", "pip install pennylane-qiskit"),
     ],
@@ -265,9 +265,9 @@ def test_wrong_calls_are_refused_with_a_sentence(inputs, params, engine, sentenc
 
 def test_engines_say_how_many_qubits_they_take():
     wide = Circuit(30, [Gate("RY", 29, Angle.input(0))])
-    with pytest.raises(ValueError, match="engine 'cpu' takes 20 qubits at most, not 30"):
+    with pytest.raises(ValueError, match="Engine 'cpu' takes 20 qubits at most, got 30"):
         check_engine("cpu", wide)
-    with pytest.raises(ValueError, match=r"takes 24 qubits at most, not 30 \(8,589,934,592 bytes"):
+    with pytest.raises(ValueError, match=r"takes 24 qubits at most, got 30 \(8,589,934,592 bytes"):
         expval_z(wide, torch.rand(2, 1), torch.empty(0))
 
 
@@ -275,7 +275,10 @@ def test_a_batch_that_does_not_fit_is_refused_with_its_bytes():
     circuit = ansatze.build("qtha", 16, 1)
     inputs, params = torch.empty(1, 16).expand(10**9, 16), torch.empty(circuit.n_params)
     # three complex float32 states of 2^16 amplitudes for each of 10^9 samples
-    sentence = "engine 'torch' needs 1,572,864,000,000,000 bytes for 16 qubits and 1,000,000,000 samples, and"
+    sentence = (
+        "Engine 'torch' needs 1,572,864,000,000,000 bytes for 16 qubits and 1,000,000,000"
+        " samples, and"
+    )
     with pytest.raises(ValueError, match=sentence):
         expval_z(circuit, inputs, params, engine="torch")
 
@@ -288,8 +291,8 @@ def test_named_engines_pass_their_own_check(engine):
 @pytest.mark.slow
 def test_numba_and_pennylane_load_when_first_used():
     code = (
-        "import sys, qtha_lab.simulators, qtha_lab.circuits.ansatze as a; a.build('qtha', 3, 1).draw();"
-        "print([m for m in ('numba', 'pennylane') if m in sys.modules])"
+        "import sys, qtha_lab.simulators, qtha_lab.circuits.ansatze as a; a.build('qtha', 3,"
+        " 1).draw();print([m for m in ('numba', 'pennylane') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -326,12 +329,12 @@ ON_A_CARD = "triton" if importlib.util.find_spec("triton") else "torch"
 @pytest.mark.parametrize(
     ("n_qubits", "options", "engine", "passed_over", "reason"),
     [
-        (4, {"device": "cuda"}, ON_A_CARD, "cpu", "takes CPU tensors, not cuda"),
-        (21, {}, "torch", "cpu", "takes 20 qubits at most, not 21"),
+        (4, {"device": "cuda"}, ON_A_CARD, "cpu", "takes CPU tensors, got cuda"),
+        (21, {}, "torch", "cpu", "takes 20 qubits at most, got 21"),
         (16, {"inputs": 10**7}, "cpu", "torch", "needs 15,728,640,000,000 bytes"),
         (4, {"engine": "torch"}, "torch", "cpu", "not asked for"),
         (4, {}, "cpu", "torch", "slower than cpu on CPU tensors"),
-        (30, {}, "", "torch", "takes 24 qubits at most, not 30"),
+        (30, {}, "", "torch", "takes 24 qubits at most, got 30"),
     ],
 )
 def test_auto_chooses_by_size_batch_and_device(n_qubits, options, engine, passed_over, reason):
@@ -347,7 +350,7 @@ def test_explain_counts_the_circuits_of_a_device():
     # by parameter-shift two circuits for each of 9 turns, four for each of 6 controlled ones
     line = why.reasons["device:default.qubit(shots=100)"]
     assert line.endswith("1 circuit per sample, 42 more for its slopes")
-    with pytest.raises(ValueError, match=r"unknown engine 'torhc': did you mean 'torch'\?"):
+    with pytest.raises(ValueError, match=r"Unknown engine 'torhc': did you mean 'torch'\?"):
         explain(circuit, 5, "torhc")
 
 

@@ -108,15 +108,15 @@ def test_a_comparison_is_read_from_a_file_and_flags_win_over_it(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--method", "qhta"], "unknown method 'qhta': did you mean 'qtha'"),
-        (["--method", "qtha(r=1)"], "r must be at least 2, not 1"),
+        (["--method", "qhta"], "Unknown method 'qhta': did you mean 'qtha'"),
+        (["--method", "qtha(r=1)"], "r must be at least 2 for ansatz 'qtha', got 1."),
         (["--model", "tinny"], "did you mean 'tiny'"),
         (["--task", "qaa"], "did you mean 'qa'"),
         (["--steps", "0"], "steps must be at least 1, not"),
-        (["--steps", "many"], "steps must be a whole number, not 'many'"),
+        (["--steps", "many"], "steps must be a whole number, got 'many'"),
         (["--schedule", "linea"], "schedule must be one of"),
         (["--learning-rate", "0"], "learning_rate must be above 0"),
-        (["--learning-rate", "fast"], "learning_rate must be a number, not 'fast'"),
+        (["--learning-rate", "fast"], "learning_rate must be a number, got 'fast'"),
     ],
 )
 def test_a_refusal_is_a_sentence_and_starts_nothing(words, sentence, tmp_path):
@@ -162,14 +162,16 @@ def test_a_run_that_is_not_there_is_refused():
 def test_a_fault_of_ours_is_one_sentence_that_names_its_log(tmp_path):
     log = tmp_path / "faults.log"
     code = (
-        "import sys; from qtha_lab import cli; from qtha_lab.cli import diagnosis as doctor; sys.argv = ['qtha-lab', 'doctor'];"
-        "del doctor.examine; cli.main()"
+        "import sys; from qtha_lab import cli; from qtha_lab.cli import diagnosis as doctor;"
+        " sys.argv = ['qtha-lab', 'doctor'];del doctor.examine; cli.main()"
     )
     env = {**os.environ, "QTHA_LAB_LOG": str(log)}
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert answer.returncode == 1
-    assert answer.stderr == (
-        f"error: this is a fault of qtha-lab {__version__} (ImportError); details in {log}; please report it\n"
+    assert (
+        answer.stderr
+        == f"error: this is a fault of qtha-lab {__version__} (ImportError); details in {log};"
+        " please report it\n"
     )
     assert "Traceback" in log.read_text()
 

@@ -1,4 +1,7 @@
-"""`qtha-lab plot` and what it reads: recorded runs become the whole set, and say where they come from."""
+"""`qtha-lab plot` and what it reads.
+
+Recorded runs become the whole set, and say where they come from.
+"""
 
 import json
 import re
@@ -30,7 +33,7 @@ def record(folder, method, seed, loss, layers=None):
     run.path.mkdir(parents=True)
     write_atomically(
         run.experiment_file,
-        f"edition: 2\nmodel: tiny\ntask: qa\nseed: {seed}\nmethod: {METHODS[method]}\n",
+        f"model: tiny\ntask: qa\nseed: {seed}\nmethod: {METHODS[method]}\n",
     )
     events = [
         {"kind": "status", "state": "running", "step": 0, "message": ""},
@@ -44,12 +47,24 @@ def record(folder, method, seed, loss, layers=None):
         run.events, "".join(json.dumps({"t": 1.0, **event}) + "\n" for event in events)
     )
     write_json(run.environment, {"git": {"commit": "0123abc", "dirty": seed == 1}})
-    write_json(run.summary, {
-        "run_id": run.path.name, "model": "tiny", "task": "qa", "method": method, "label": LABELS[method],
-        "seed": seed, "trainable_parameters": 7680 if method == "lora" else 6900, "learning_rate": 0.01,
-        "eval_loss_start": 4.4, "eval_loss": loss, "train_loss": 4.2, "seconds_per_step": 0.1,
-        "peak_memory_bytes": 2**29 * (1 if method == "lora" else 2),
-    })  # fmt: skip
+    write_json(
+        run.summary,
+        {
+            "run_id": run.path.name,
+            "model": "tiny",
+            "task": "qa",
+            "method": method,
+            "label": LABELS[method],
+            "seed": seed,
+            "trainable_parameters": 7680 if method == "lora" else 6900,
+            "learning_rate": 0.01,
+            "eval_loss_start": 4.4,
+            "eval_loss": loss,
+            "train_loss": 4.2,
+            "seconds_per_step": 0.1,
+            "peak_memory_bytes": 2**29 * (1 if method == "lora" else 2),
+        },
+    )
 
 
 @pytest.fixture
@@ -73,11 +88,20 @@ def test_the_whole_set_is_written_for_a_comparison(comparison, tmp_path):
     assert answer.exit_code == 0, answer.output
     files = {path.name for path in (tmp_path / "out").iterdir()}
     names = {
-        "results", "methods", "loss_curves", "seeds_eval_loss", "pareto_eval_loss_trainable_parameters",
-        "pareto_eval_loss_seconds_per_step", "pareto_eval_loss_peak_memory_mib",
-        "circuit_qtha", "spectrum_lora", "spectrum_qtha", "bonds_qtha",
-        "singular_values", "rank_by_layer",
-    }  # fmt: skip
+        "results",
+        "methods",
+        "loss_curves",
+        "seeds_eval_loss",
+        "pareto_eval_loss_trainable_parameters",
+        "pareto_eval_loss_seconds_per_step",
+        "pareto_eval_loss_peak_memory_mib",
+        "circuit_qtha",
+        "spectrum_lora",
+        "spectrum_qtha",
+        "bonds_qtha",
+        "singular_values",
+        "rank_by_layer",
+    }
     assert files == {f"{n}.{form}" for n in names for form in ("csv", "tex", "html")} | {
         "plotly.min.js"
     }
@@ -111,7 +135,7 @@ def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(compa
         ((tmp_path / "empty",), "holds no run"),
         (
             (comparison, "--formats", "docx"),
-            "formats must be of pdf, svg, png, html, csv, tex, md, not docx",
+            "formats must be of pdf, svg, png, html, csv, tex, md, got docx",
         ),
         ((comparison, "--target", "stamp"), "target must be one of"),
     ):
@@ -168,7 +192,8 @@ def test_runs_without_spectra_or_circuits_have_the_rest(tmp_path):
     assert names == ["results", "methods", "seeds_eval_loss", "loss_curves"]
 
 
-# the recorded runs of data/ ------------------------------------------------------------------------
+# the recorded runs of data/
+# ------------------------------------------------------------------------
 
 RECORDED = data_dir() / "runs"
 KEPT = {"experiment.yaml", "events.jsonl", "summary.json", "environment.json"}

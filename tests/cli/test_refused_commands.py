@@ -1,4 +1,7 @@
-"""Whatever is typed after `qtha-lab`: a result, or one short sentence that is never said to be a fault of ours."""
+"""Whatever is typed after `qtha-lab`.
+
+A result, or one short sentence that is never said to be a fault of ours.
+"""
 
 import contextlib
 import io
@@ -22,19 +25,80 @@ from qtha_lab.experiment import Experiment
 
 LONG = "x" * 5000
 HOSTILE = [
-    "", " ", "-1", "0", "1e308", "1e309", "nan", "inf", "-inf", "9" * 400, "0x10", "1_000", "null", "all", "true",
-    LONG, "(", ")", "[", "{", "[" * 2000 + "]" * 2000, "{a:" * 500 + "}" * 500, "lora(", "lora(r=)", "lora(r=1e308)",
-    "lora(layers_pattern='(')", "lora(layers_pattern='(',layers_to_transform=[0])", "lora(rank_pattern={'(':2})",
-    f"qtha(waist={LONG})", f"{LONG}(r=2)", "qtha(r=2,r=3)", "a=b", "=", ",", ",,,", "..", "1..0", "a\x1b[31mb", "\u202e",
-    "\x07", "%s", "{}", "{0.__class__}", "$HOME", "~unknown-user/x", "/", ".", "/dev/null", "no/such/file.yaml", "\udcff",
-    "🙂" * 90, "'", '"', "\\", "--", "ray:", "slurm(", "device:", "density:noise(", "ftp://x", "null(a=1)",
-]  # fmt: skip
+    "",
+    " ",
+    "-1",
+    "0",
+    "1e308",
+    "1e309",
+    "nan",
+    "inf",
+    "-inf",
+    "9" * 400,
+    "0x10",
+    "1_000",
+    "null",
+    "all",
+    "true",
+    LONG,
+    "(",
+    ")",
+    "[",
+    "{",
+    "[" * 2000 + "]" * 2000,
+    "{a:" * 500 + "}" * 500,
+    "lora(",
+    "lora(r=)",
+    "lora(r=1e308)",
+    "lora(layers_pattern='(')",
+    "lora(layers_pattern='(',layers_to_transform=[0])",
+    "lora(rank_pattern={'(':2})",
+    f"qtha(waist={LONG})",
+    f"{LONG}(r=2)",
+    "qtha(r=2,r=3)",
+    "a=b",
+    "=",
+    ",",
+    ",,,",
+    "..",
+    "1..0",
+    "a\x1b[31mb",
+    "\u202e",
+    "\x07",
+    "%s",
+    "{}",
+    "{0.__class__}",
+    "$HOME",
+    "~unknown-user/x",
+    "/",
+    ".",
+    "/dev/null",
+    "no/such/file.yaml",
+    "\udcff",
+    "🙂" * 90,
+    "'",
+    '"',
+    "\\",
+    "--",
+    "ray:",
+    "slurm(",
+    "device:",
+    "density:noise(",
+    "ftp://x",
+    "null(a=1)",
+]
 # What keeps a command from doing anything where the hostile value is no value of this option.
 SAFE = {
-    "run": ["--dry-run"], "compare": ["--dry-run"], "sweep": ["--dry-run"], "federate": ["--dry-run"],
-    "lab": ["--dir", __file__], "reproduce": ["no-such-paper"], "search": ["--ranking", "none"],
-    "start learn": ["--out", "/no/such/folder/x"], "fetch": ["no-such-model"],
-}  # fmt: skip
+    "run": ["--dry-run"],
+    "compare": ["--dry-run"],
+    "sweep": ["--dry-run"],
+    "federate": ["--dry-run"],
+    "lab": ["--dir", __file__],
+    "reproduce": ["no-such-paper"],
+    "search": ["--ranking", "none"],
+    "start learn": ["--out", "/no/such/folder/x"],
+    "fetch": ["no-such-model"],
+}
 
 
 def commands():
@@ -122,12 +186,12 @@ def test_no_command_line_is_a_fault_of_ours(tmp_path_factory, monkeypatch, words
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["run", "--epochs", "1e308"], "training.epochs must be at most 1e+06, not 1e+308"),
+        (["run", "--epochs", "1e308"], "training.epochs must be at most 1e+06, got 1e+308"),
         (["run", "--method", "lora(layers_pattern='(')"], "layers_pattern must be a regular expression, got '('."),
         (["run", "--method", "qtha(rank_pattern={'(':2})"], "rank_pattern must be a regular expression, got '('."),
         (["ansatze", "show", "qtha", "--samples", "999999999"],
          "Invalid value for '--samples': Input should be less than or equal to 1000000"),
-        (["run", "--stps", "5"], "No such option: --stps (Possible options: --stages, --steps, --task)"),
+        (["run", "--stps", "5"], "No such option: --stps (Possible options: --phases, --steps, --task)"),
         ([LONG], f"No such command '{'x' * 79}…'."),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`qtha-lab runs`: the same table as Python's, marks and the bin, from the shell."""
+"""`qtha-lab runs`: the same table as Python's, annotations and the trash, from the shell."""
 
 import csv
 import io
@@ -11,8 +11,7 @@ from support.run_folders import run_folder, status, train, write
 from qtha_lab import runs_table
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import trash as bin
-from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.experiment.run_directory import trash, write_json
 from qtha_lab.runs import run as runs
 
 
@@ -77,7 +76,7 @@ def test_marks_are_made_by_name_and_by_expression():
         ["best"],
         True,
     )
-    assert len(runs_table("tag:best")) == 3
+    assert len(runs_table("best in tags")) == 3
     assert said("runs", "pin", one, "--off").endswith("tags best\n")
 
 
@@ -85,25 +84,25 @@ def test_runs_go_to_the_bin_and_come_back():
     names = [run.id for run in runs.list_runs()]
     said("runs", "delete", "--where", "method = lora")
     assert len(runs.list_runs()) == 1
-    assert "2 runs in the bin" in said("runs", "bin")
-    assert "2 runs" in said("runs", "--bin", "--columns", "run")
+    assert "2 runs in the trash" in said("runs", "trash")
+    assert "2 runs" in said("runs", "--trash", "--columns", "run")
     said("runs", "restore", "--where", "seed = 0")
     assert len(runs.list_runs()) == 2
-    assert "1 run erased" in said("runs", "bin", "--empty")
-    assert bin.binned(paths.runs_dir()) == []
+    assert "1 run erased" in said("runs", "trash", "--empty")
+    assert trash.list_trash(paths.runs_dir()) == []
     assert len(names) == 3
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("runs", "--where", "methd = 3"), "character 1 of the filter is 'methd'"),
+        (("runs", "--where", "methd = 3"), "no column 'methd'"),
         (("runs", "--sort", "nothing_such"), "no column 'nothing_such'"),
         (("runs", "--columns", "eval_lss"), "did you mean 'eval_loss'"),
         (("runs", "--group", "method"), "grouped by seeds, not 'method'"),
         (("runs", "tag", "best"), "name runs, or say which by --where"),
-        (("runs", "delete", "--where", "seed = 99"), "no run is as --where says: seed = 99"),
-        (("runs", "restore", "x"), "unknown deleted run 'x'"),
+        (("runs", "delete", "--where", "seed = 99"), "No run is as --where says: seed = 99"),
+        (("runs", "restore", "x"), "Unknown deleted run 'x'"),
         (("runs", "x", "--csv"), "are of the table, not of one run"),
     ],
 )

@@ -17,7 +17,8 @@ from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.runs import run as runs
 
-# Colours, a title, the clipboard (OSC 52), a carriage return, an 8-bit CSI, NUL, a change of direction.
+# Colours, a title, the clipboard (OSC 52), a carriage return, an 8-bit CSI, NUL, a change of
+# direction.
 HOSTILE = "a\x1b[31mb\x1b]0;t\x07\x1b]52;c;aGk=\x07c\rd\x9b2Je\x00f\u202eg\x7f"
 FORMULA = "=HYPERLINK(A1)"
 
@@ -52,9 +53,9 @@ def test_hostile_text_is_hostile():
 
 def test_names_notes_tags_messages_and_logs_reach_no_terminal_unescaped(run):
     log = EventLog(
-        run.files.marks
+        run.files.annotations
     )  # as another program may write it; the command refuses such a tag
-    log.append("mark", add=["tag" + HOSTILE])
+    log.append("annotation", add=["tag" + HOSTILE])
     log.close()
     answers = [
         output("runs", "note", run.id, HOSTILE),
@@ -66,7 +67,7 @@ def test_names_notes_tags_messages_and_logs_reach_no_terminal_unescaped(run):
         output("runs", "--where", "state = failed"),
         output("runs", "--json"),
         output("runs", "delete", run.id),
-        output("runs", "bin"),
+        output("runs", "trash"),
     ]
     assert "\\x1b[31m" in "".join(answers)
     assert "\\x1b[2J" in answers[3]

@@ -1,4 +1,7 @@
-"""What methods declare is remembered: a panel is drawn before torch is imported, and a change of code is seen."""
+"""Declarations of methods are cached.
+
+A panel is drawn before torch is imported, and a change of code is seen.
+"""
 
 import json
 import os
@@ -11,7 +14,7 @@ from support.run_folders import run_folder, status, train, write
 from qtha_lab.adapters import get_method, method_names
 from qtha_lab.core import method_styles as looks
 from qtha_lab.core import paths
-from qtha_lab.core.declaration_cache import remembered
+from qtha_lab.core.declaration_cache import cached_declarations
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import method_list
 from qtha_lab.simulators import engine_names
@@ -67,7 +70,7 @@ def test_live_methods_engines_and_looks_are_asked_once_they_are_loaded():
     assert list(method_list.method_entries()) == [*method_names(), "none"]
     assert method_list.engine_names() == engine_names()
     assert looks.method_style_of("qtha") == looks.METHOD_STYLES["qtha"]
-    with pytest.raises(Refusal, match="unknown method 'qhta': did you mean 'qtha'"):
+    with pytest.raises(Refusal, match="Unknown method 'qhta': did you mean 'qtha'"):
         method_list.method_entry("qhta")
 
 
@@ -85,30 +88,30 @@ def test_a_value_is_made_once_for_the_same_code_and_anew_where_its_file_is_broke
 
     for number, maker in enumerate((make, again)):
         monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "cache"))
-        assert remembered("numbers", ("ansatze",), maker) == {"r": 8}
+        assert cached_declarations("numbers", ("ansatze",), maker) == {"r": 8}
         assert len(calls) == 1, number
     file = paths.cache_dir() / "numbers.json"
     file.write_text("{")
-    assert remembered("numbers", ("ansatze",), lambda: make()) == {"r": 8}
+    assert cached_declarations("numbers", ("ansatze",), lambda: make()) == {"r": 8}
     assert len(calls) == 2
     known = json.loads(file.read_text())
     file.write_text(json.dumps(known | {"stamp": "older"}))
-    assert remembered("numbers", ("ansatze",), lambda: {"r": 9}) == {"r": 9}
+    assert cached_declarations("numbers", ("ansatze",), lambda: {"r": 9}) == {"r": 9}
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[]", b'{"value": 3}', b"\xff\xfe"])
 def test_a_damaged_file_is_replaced(tmp_path, monkeypatch, content):
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
     (tmp_path / "numbers.json").write_bytes(content)
-    assert remembered("numbers", [""], lambda: [1]) == [1]
-    assert remembered("numbers", [""], lambda: [2]) == [1]
+    assert cached_declarations("numbers", [""], lambda: [1]) == [1]
+    assert cached_declarations("numbers", [""], lambda: [2]) == [1]
 
 
 def test_a_folder_that_cannot_be_written_to_stops_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "file" / "inside"))
     (tmp_path / "file").write_text("")
-    assert remembered("numbers", [""], lambda: [1]) == [1]
-    assert remembered("numbers", [""], lambda: [2]) == [2]
+    assert cached_declarations("numbers", [""], lambda: [1]) == [1]
+    assert cached_declarations("numbers", [""], lambda: [2]) == [2]
 
 
 LISTED = """

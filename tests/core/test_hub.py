@@ -70,9 +70,12 @@ def hub_environment(tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     own = {
-        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1", "QTHA_LAB_CACHE": str(tmp_path / "cache"),
-    }  # fmt: skip
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "QTHA_LAB_CACHE": str(tmp_path / "cache"),
+    }
     yield os.environ | own
     server.shutdown()
     server.server_close()
@@ -115,11 +118,16 @@ def test_a_hub_model_is_fetched_without_its_code_and_then_loads_offline(hub_envi
     missing, files, unknown = python(FETCH, hub_environment)
     assert (
         missing
-        == "model lab/toy is not on this machine yet: `qtha-lab fetch lab/toy` brings it from the hub"
+        == "Model lab/toy is not on this machine. Download it from the hub with `qtha-lab fetch"
+        " lab/toy`."
     )
     assert "model.safetensors" in files
     assert "modeling_evil.py" not in files
     assert "pytorch_model.bin" not in files
-    assert unknown == "the hub has no model lab/nothing, or it is private"
+    assert (
+        unknown
+        == "lab/nothing must be a public model of the hub, got none of this name. Correct the name,"
+        " or log in with `hf auth login`."
+    )
     loaded = python(LOAD, hub_environment | {"HF_HUB_OFFLINE": "1"})
     assert loaded == ["https://huggingface.co/lab/toy True ['q_proj', 'v_proj']"]

@@ -1,4 +1,6 @@
-"""A declaration is read the same from a dataclass and from a pydantic model, and refuses in a sentence."""
+"""A declaration is read the same from a dataclass and from a pydantic model, and refuses in a
+sentence.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -57,13 +59,13 @@ def test_mutable_defaults_are_not_shared():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"r": 1}, "r must be at least 2, not 1"),
-        ({"r": 17}, "r must be at most 16, not 17"),
-        ({"r": True}, "r must be a whole number, not True"),
-        ({"r": 2.5}, "r must be a whole number, not 2.5"),
-        ({"r": None}, "r must be given, not None"),
-        ({"cutoff": 0.0}, "cutoff must be above 0, not 0.0"),
-        ({"cutoff": float("nan")}, "cutoff must be a number, not nan"),
+        ({"r": 1}, "r must be at least 2, got 1"),
+        ({"r": 17}, "r must be at most 16, got 17"),
+        ({"r": True}, "r must be a whole number, got True"),
+        ({"r": 2.5}, "r must be a whole number, got 2.5"),
+        ({"r": None}, "r must be given, got None"),
+        ({"cutoff": 0.0}, "cutoff must be above 0, got 0.0"),
+        ({"cutoff": float("nan")}, "cutoff must be a number, got nan"),
         ({"fusion": "hadamar"}, "fusion must be one of sum, hadamard, not 'hadamar'"),
     ],
 )

@@ -1,4 +1,6 @@
-"""`QthaConfig?`, `Training?`, `Experiment?` show every setting with type, limits, unit, default and meaning."""
+"""`QthaConfig?`, `Training?`, `Experiment?` show every setting with type, limits, unit, default and
+meaning.
+"""
 
 import dataclasses
 import inspect
@@ -50,8 +52,8 @@ def test_the_help_shows_every_setting_with_what_it_may_be_and_what_it_means(decl
 def test_a_line_names_type_limits_unit_default_and_meaning():
     text = inspect.getdoc(Training) or ""
     assert (
-        "    max_length (int, at least 8, in tokens, default 128): Longest row; the rest is cut off."
-        in text.splitlines()
+        "    max_length (int, at least 8, in tokens, default 128): Maximum length of a row; "
+        "longer rows are truncated." in text.splitlines()
     )
     assert "    schedule ('linear', 'cosine' or 'constant', default 'linear'): " in text
     assert "    train_rows (int or None, at least 1, default None): " in text

@@ -1,4 +1,6 @@
-"""Costs against methods.md's table, `count_trainable`, transformers' own counts and hand arithmetic."""
+"""Costs against methods.md's table, `count_trainable`, transformers' own counts and hand
+arithmetic.
+"""
 
 import dataclasses
 import json
@@ -305,11 +307,11 @@ def test_rows_are_plain_data_and_every_number_of_a_machine_has_a_source():
     [
         (
             lambda: cost_of(lora(), "llama-3-8", SMALL),
-            "unknown model shape 'llama-3-8'.*'llama-3-8b'",
+            "Unknown model shape 'llama-3-8'.*'llama-3-8b'",
         ),
         (
             lambda: cost_of(lora(), "llama-3-8b", SMALL, processor="h100"),
-            "unknown processor 'h100'",
+            "Unknown processor 'h100'",
         ),
         (
             lambda: cost_of(lora(), "llama-3-8b", SMALL, quantum_processor="ions"),
@@ -321,7 +323,7 @@ def test_rows_are_plain_data_and_every_number_of_a_machine_has_a_source():
             "target_modules must be named: q_proj",
         ),
         (lambda: cost_of(QthaConfig(target_modules="x.*"), "llama-3-8b", SMALL), "matches none of"),
-        (lambda: Workload(rows=0), "rows must be a whole number of at least 1, not 0"),
+        (lambda: Workload(rows=0), "rows must be a whole number of at least 1, got 0"),
     ],
 )
 def test_unknown_names_are_refused_with_the_nearest(what, sentence):

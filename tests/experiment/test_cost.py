@@ -1,6 +1,6 @@
 """An estimate counts circuits and shots exactly, and is within a factor of two in memory.
 
-`qtha-lab bench predictions` holds its seconds against real ones.
+Its seconds are estimates, and no test compares them with real ones.
 """
 
 import sys
@@ -63,11 +63,11 @@ def test_a_machine_elsewhere_is_counted_but_not_timed(monkeypatch):
 
 def test_what_cannot_run_has_no_estimate():
     circuit = ansatze.build("qtha", 2, 1)
-    with pytest.raises(ValueError, match="batch must be 0 or more, not -1"):
+    with pytest.raises(ValueError, match="batch must be 0 or more, got -1"):
         estimate(circuit, -1)
-    with pytest.raises(ValueError, match="unknown engine 'cpuu'"):
+    with pytest.raises(ValueError, match="Unknown engine 'cpuu'"):
         estimate(circuit, 4, "cpuu")
-    with pytest.raises(ValueError, match="takes 20 qubits at most, not 30"):
+    with pytest.raises(ValueError, match="takes 20 qubits at most, got 30"):
         estimate(Circuit(30, [Gate("RY", 29, Angle.input(0))]), 4, "cpu")
 
 

@@ -22,7 +22,10 @@ GIB = 2**30
 
 
 def saved_bytes(experiment: Experiment) -> tuple[int, int]:
-    """Bytes that autograd keeps between forward and backward of a real batch; and the estimate of them."""
+    """Bytes that autograd keeps between forward and backward of a real batch.
+
+    And the estimate of them.
+    """
     plan = resolve(experiment)
     task = plan.task
     loaded = models.load_model(experiment.model, head=plan.head, n_labels=plan.n_labels)
@@ -89,7 +92,10 @@ def huge_model(folder, **changes):
 
 def test_a_base_that_no_machine_holds_is_refused_with_both_numbers(tmp_path):
     model = huge_model(tmp_path, hidden_size=49_152, intermediate_size=10**5)
-    sentence = r"at least [\d,.]+ GiB of memory, [\d,.]+ GiB of it for the model's weights, and [\d,.]+ GiB are free"
+    sentence = (
+        r"at least [\d,.]+ GiB of memory, [\d,.]+ GiB of it for the model's weights, and [\d,.]+"
+        r" GiB are free"
+    )
     for refuses in (
         Experiment(model=model, method="lora").check,
         lambda: preview(Experiment(model=model)),
@@ -108,7 +114,7 @@ def test_circuits_that_fit_nowhere_are_refused_before_one_is_run():
     for refuses in (experiment.check, lambda: preview(experiment)):
         with pytest.raises(Refusal, match="of it for circuits"):
             refuses()
-    with pytest.raises(Refusal, match="24 qubits at most, not 99"):
+    with pytest.raises(Refusal, match="24 qubits at most, got 99"):
         Experiment(method="qtha(r=99,waist=128,bond_dim=2,n_layers=2)").check()
 
 
@@ -153,7 +159,7 @@ def test_no_circuit_is_planned_on_more_wires_than_can_be_tried(monkeypatch):
 def test_an_adapter_too_large_to_be_tried_says_that_its_time_is_left_out():
     result = preview(Experiment(method="qtha(waist=500000)", training=Training(threads=1)))
     assert result.trainable_parameters > 30_000_000
-    assert "its matrices' time is left out" in result.warnings[-1]
+    assert "the time of its matrices is excluded" in result.warnings[-1]
 
 
 def group(folder, limit, used, cached=0):

@@ -1,4 +1,6 @@
-"""One adapter is one method, in whatever order its options are written and in whatever form its numbers."""
+"""One adapter is one method, in whatever order its options are written and in whatever form its
+numbers.
+"""
 
 import re
 

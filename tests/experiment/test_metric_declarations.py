@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from qtha_lab.cli import app, run, runs  # noqa: F401  (they add their commands)
 from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units
-from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.figures.machinery.labels import axis, latex
 from qtha_lab.figures.pareto import pareto
@@ -13,7 +13,7 @@ from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison import rows, tables
 from qtha_lab.studies.comparison.entries import entry, flaw
 from qtha_lab.training import scores as metrics
-from qtha_lab.training.summary import measured, summarise
+from qtha_lab.training.summary import measured, run_summary
 
 BITS = Measure("eval_bits", "surprise", "eval", "bits", "B", column="bits", form="{:.2f}")
 
@@ -55,7 +55,7 @@ def test_a_new_measure_is_in_the_summary_the_table_the_axes_and_the_command(
 def test_a_new_measure_that_is_no_number_makes_a_summary_unreadable(new_measure):
     who = {"model": "tiny", "task": "qa", "method": "lora", "seed": 0, "label": "lora"}
     summary = who | {"trainable_parameters": 1, "learning_rate": 0.1, "eval_bits": "many"}
-    assert flaw(summary, who, editions.EDITION) == "its summary.json has no number as eval_bits"
+    assert flaw(summary, who) == "its summary.json has no number as eval_bits"
 
 
 def test_without_its_entry_the_same_number_is_in_no_table():
@@ -90,17 +90,29 @@ def test_every_entry_of_a_run_begins_with_what_its_directory_says(tmp_path):
         "run_id": files.path.name, "model": "tiny", "task": "qa", "method": "qtha", "label": label,
         "seed": 3, "options": {"r": 2, "waist": 16, "bond_dim": 3}, "quantization": "int8",
     }  # fmt: skip
-    written, shown = summarise(files, {}), entry(Run(files.path), Status("queued", 0, 5))
+    written, shown = run_summary(files, {}), entry(Run(files.path), Status("queued", 0, 5))
     for numbers in (written, shown):
         assert {name: numbers[name] for name in head} == head
 
 
 def test_what_a_run_prints_is_what_it_printed_before_measures_had_a_file(finished_run):
     names = [
-        "trainable_parameters", "eval_loss_start", "eval_loss", "test_loss",
-        "generalisation_gap", "forgetting", "train_loss", "perplexity",
-        "token_accuracy", "accuracy", "test_accuracy", "exact_match", "bleu4", "rougeL", "seconds_per_step",
-    ]  # fmt: skip
+        "trainable_parameters",
+        "eval_loss_start",
+        "eval_loss",
+        "test_loss",
+        "generalisation_gap",
+        "forgetting",
+        "train_loss",
+        "perplexity",
+        "token_accuracy",
+        "accuracy",
+        "test_accuracy",
+        "exact_match",
+        "bleu4",
+        "rougeL",
+        "seconds_per_step",
+    ]
     of_fine_tunes = [m for m in MEASURES.values() if m.kind != "problem"]
     assert [measure.name for measure in of_fine_tunes if measure.brief] == names
     numbers = {m.name: 0.5 for m in of_fine_tunes} | {

@@ -1,4 +1,7 @@
-"""A plan: what follows from an experiment is worked out once, and anew where anything it depends on changed."""
+"""A plan.
+
+What follows from an experiment is worked out once, and anew where anything it depends on changed.
+"""
 
 import dataclasses
 import json
@@ -25,7 +28,9 @@ TRAINING = Training(threads=1)
 
 @pytest.fixture
 def calls(monkeypatch) -> Counter:
-    """How often rows are loaded, models made and adapters put on them, from a state in which nothing is known."""
+    """How often rows are loaded, models made and adapters put on them, from a state in which
+    nothing is known.
+    """
     counts: Counter = Counter()
 
     def count(module, name):
@@ -50,7 +55,10 @@ def calls(monkeypatch) -> Counter:
 
 
 def enter(comparison: Comparison) -> list:
-    """What one entry in the form asks for: the check of a comparison, then each method's preview."""
+    """What one entry in the form asks for.
+
+    The check of a comparison, then each method's preview.
+    """
     comparison.check()
     return [preview(experiment) for experiment in comparison.experiments()]
 
@@ -111,7 +119,7 @@ def test_a_task_file_is_read_again_once_it_changed(tmp_path, calls):
     assert resolve(experiment).task.fingerprint != first.fingerprint
     assert calls["load_task"] == 2
     path.unlink()
-    with pytest.raises(Refusal, match="there is no file"):
+    with pytest.raises(Refusal, match="must be a file of rows, got no file"):
         experiment.check()
 
 
@@ -154,7 +162,7 @@ def test_checks_of_one_plan_refuse_in_the_order_names_rows_sizes():
     wrong = Experiment(
         method="lora", training={"batch_size": 10_000, "max_length": 10**6, "train_rows": 100}
     )
-    with pytest.raises(Refusal, match="do not fill one batch"):
+    with pytest.raises(Refusal, match="batch_size must be at most"):
         refusals.check_plan(resolve(wrong))
     rows_right = wrong.replace(training=wrong.training.replace(batch_size=8))
     with pytest.raises(Refusal, match="max_length must be at most"):

@@ -1,4 +1,4 @@
-"""A preview counts exactly, times roughly (`qtha-lab bench predictions`), and loads and trains nothing."""
+"""A preview counts exactly, times roughly, and loads and trains nothing."""
 
 import subprocess
 import sys
@@ -96,15 +96,17 @@ def test_circuits_of_many_qubits_are_warned_of_with_what_they_cost():
         return circuits, [s for s in result.warnings if "amplitudes per sample" in s]
 
     circuits, [sentence] = sentences(14)
-    assert sentence == (
-        f"circuits of 14 qubits (16,384 amplitudes per sample) take {circuits.seconds:.2g} s of each step and "
-        f"{circuits.memory}; each qubit more doubles both"
+    assert (
+        sentence
+        == f"circuits of 14 qubits (16,384 amplitudes per sample) take {circuits.seconds:.2g} s of"
+        f" each step and {circuits.memory}; each qubit more doubles both"
     )
     assert sentences(4)[1] == []
 
 
 def test_autograd_keeps_the_states_of_every_layer():
-    # 2^4 complex float32 amplitudes per token and layer are the least that engine torch has to keep.
+    # 2^4 complex float32 amplitudes per token and layer are the least that engine torch has to
+    # keep.
     result = simulation("qtha(r=4,waist=16,engine=torch)")[1]
     assert result.bytes > result.circuits * 8 * 2**4
 

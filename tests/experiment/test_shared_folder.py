@@ -28,7 +28,7 @@ def queue_and_train(runs):
     """Queue, take a slot and memory and make a run, as a worker does."""
     folder = slots.shared_folder(runs, runs)
     held = slots.Queue(folder).turn(
-        "run", lambda: slots.take([(slots.places(folder), 1)]), lambda: False
+        "run", lambda: slots.take([(slots.queue_places(folder), 1)]), lambda: False
     )
     memory = slots.Queue(folder / reserved.FOLDER).turn(
         "run", lambda: reserved.reserve(folder, 10), lambda: False

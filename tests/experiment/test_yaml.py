@@ -46,14 +46,14 @@ def refusal(folder, text, described=Experiment):
         ("name: !!binary aGk=", "it.yaml, line 1: tags such as !!binary are not read"),
         ("name: !!python/object/apply:os.system [ls]", "it.yaml, line 1: tags such as !!python/object"),
         ("name: &a x\ntask: *a", "it.yaml, line 2: aliases such as *a are not read"),
-        ("- a list", "it.yaml, line 1: a description must be a mapping of settings, not ['a list']"),
-        ("", "it.yaml: a description must be a mapping of settings, not None"),
+        ("- a list", "it.yaml, line 1: a description must be a mapping of settings, got ['a list']"),
+        ("", "it.yaml: a description must be a mapping of settings, got None"),
         ("a: [\n", "it.yaml, line 2: no YAML ("),
         ("a: \x07", "it.yaml: no YAML (control characters are not allowed)"),
         ("name: a\n---\nname: b", "it.yaml, line 2: a second document begins"),
         ("[a]: 3", "it.yaml, line 1: the name of a setting must be a word"),
-        ("3: number as name", "it.yaml, line 1: unknown experiment setting '3'"),
-        ("name: x\ntraining:\n  stpes: 3", "it.yaml, line 3: unknown training setting 'stpes': did you mean 'steps'?"),
+        ("3: number as name", "it.yaml, line 1: Unknown experiment setting '3'"),
+        ("name: x\ntraining:\n  stpes: 3", "it.yaml, line 3: Unknown training setting 'stpes': did you mean 'steps'?"),
         ("seed: 1\nmethod: qtha(r=4", "it.yaml, line 2: method: a method must read name or name(option"),
         ("name: é".encode("latin-1"), "it.yaml, line 1: not UTF-8; save it as UTF-8"),
         ("name: x\n#" + "x" * 2**20, "it.yaml must have at most 1 MiB"),
@@ -66,8 +66,8 @@ def test_what_cannot_be_meant_is_refused_by_file_and_line(tmp_path, text, senten
 def test_a_comparison_names_the_line_of_the_method(tmp_path):
     text = "methods:\n- name: lora\n- name: qtha\n  learning_rate: -1\n"
     message = refusal(tmp_path, text, Comparison)
-    assert message.startswith("it.yaml, line 4: methods[1].learning_rate must be above 0, not -1")
-    assert "line 2: seeds[1] must be a whole number, not False" in refusal(
+    assert message.startswith("it.yaml, line 4: methods[1].learning_rate must be above 0, got -1")
+    assert "line 2: seeds[1] must be a whole number, got False" in refusal(
         tmp_path, "seeds:\n  [0, false]", Comparison
     )
 
@@ -82,7 +82,11 @@ def test_deep_nesting_is_refused_also_as_the_description_of_a_run(tmp_path, text
 
 
 def test_what_people_write_is_read_as_they_mean_it():
-    text = "\ufeff# mine\nname: 2026-11-25\ntask: no\nmethod:\n  learning_rate: 1e-3\n  options: {r: 4, flag: TRUE, way: yes, none: ~, x: .5, at: 1:30}\ntraining: {steps: +5, weight_decay: 1, warmup_fraction: 0.}"
+    text = (
+        "\ufeff# mine\nname: 2026-11-25\ntask: no\nmethod:\n  learning_rate: 1e-3\n  options: {r:"
+        " 4, flag: TRUE, way: yes, none: ~, x: .5, at: 1:30}\ntraining: {steps: +5, weight_decay:"
+        " 1, warmup_fraction: 0.}"
+    )
     read = Experiment.from_yaml(text)
     assert (read.name, read.task) == ("2026-11-25", "no")
     assert read.method.learning_rate == 0.001
@@ -153,11 +157,18 @@ structures = st.recursive(
     plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3)
 )
 fields = st.dictionaries(
-    st.sampled_from([*Experiment.model_fields, *Comparison.model_fields, *Training.model_fields, "self"]),
-    structures | st.dictionaries(st.sampled_from([*Training.model_fields, "name", "options"]), structures, max_size=3),
+    st.sampled_from(
+        [*Experiment.model_fields, *Comparison.model_fields, *Training.model_fields, "self"]
+    ),
+    structures
+    | st.dictionaries(
+        st.sampled_from([*Training.model_fields, "name", "options"]), structures, max_size=3
+    ),
     max_size=4,
-)  # fmt: skip
-texts = st.text(max_size=60).map("\n".__add__) | st.text("ab:-[]{}&*!|>'\"%@`,?#\n \t01.~", max_size=60).map("\n".__add__)  # fmt: skip
+)
+texts = st.text(max_size=60).map("\n".__add__) | st.text(
+    "ab:-[]{}&*!|>'\"%@`,?#\n \t01.~", max_size=60
+).map("\n".__add__)
 
 
 @pytest.mark.slow

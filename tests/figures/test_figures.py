@@ -1,4 +1,7 @@
-"""One look everywhere: styles that people can tell apart, and loss curves that say what they show."""
+"""One look everywhere.
+
+Styles that people can tell apart, and loss curves that say what they show.
+"""
 
 import itertools
 import subprocess
@@ -83,7 +86,7 @@ def test_a_style_is_the_same_in_every_process():
 
 
 def test_an_unknown_theme_is_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="theme must be one of light, dark, page, not 'neon'"):
+    with pytest.raises(ValueError, match="theme must be one of light, dark, page, got 'neon'"):
         theme.template("neon")
 
 
@@ -120,11 +123,11 @@ def test_axes_carry_units_and_the_alt_text_states_the_finding():
 
 
 def test_a_run_that_got_worse_is_not_said_to_fall():
-    assert "lora goes from 6.000 to 7.000" in curves.describe([run_of("lora", 0, 7.0)])
+    assert "lora goes from 6.000 to 7.000" in curves.curve_text([run_of("lora", 0, 7.0)])
 
 
 def test_nothing_yet_is_a_figure_too():
-    titled = curves.describe([run_of("lora(r=2,title='small one')", 0, 5.0)])
+    titled = curves.curve_text([run_of("lora(r=2,title='small one')", 0, 5.0)])
     assert titled == "Evaluation loss: small one falls from 6.000 to 5.000 (1 seed)."
     assert curves.loss_curves([]).alt == "Evaluation loss: nothing evaluated yet."
 

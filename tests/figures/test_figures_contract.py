@@ -1,4 +1,7 @@
-"""What every figure function keeps to: it draws in every look, says what it shows, and hands out its numbers."""
+"""What every figure function keeps to.
+
+It draws in every look, says what it shows, and hands out its numbers.
+"""
 
 import csv
 import io
@@ -8,9 +11,9 @@ import sys
 import plotly.graph_objects as go
 import pytest
 
-from qtha_lab.figures.machinery.export import NoBrowserError, export, export_all
+from qtha_lab.figures.machinery.export import NoBrowserError, export_all, export_figure
 from qtha_lab.figures.machinery.page_style import TARGETS, PageStyle
-from qtha_lab.figures.machinery.parts import plain
+from qtha_lab.figures.machinery.parts import plain_parts
 from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.machinery.theme import INKS
 
@@ -75,12 +78,12 @@ def test_it_is_drawn_the_same_twice(name):
 @every_figure
 def test_its_drawing_as_plain_data_is_that_of_plotly(name):
     figure = FUNCTIONS[name].example()
-    assert figure.drawing(PageStyle("page")) == plain(figure.at(PageStyle("page")))
+    assert figure.drawing(PageStyle("page")) == plain_parts(figure.at(PageStyle("page")))
 
 
 @every_figure
 def test_plotly_accepts_every_value_of_it(name):
-    drawn = plain(FUNCTIONS[name].example().at(PageStyle("page")))
+    drawn = plain_parts(FUNCTIONS[name].example().at(PageStyle("page")))
     again = go.Figure(**drawn)  # some are made without this check
     assert len(again.data) == len(drawn["data"])
 
@@ -89,7 +92,7 @@ def test_plotly_accepts_every_value_of_it(name):
 def test_it_is_written_without_a_browser(name, tmp_path):
     for form in ("html", "csv", "tex"):
         figure = FUNCTIONS[name].example()
-        path = export(figure, tmp_path / f"{name}.{form}", plotlyjs="directory")
+        path = export_figure(figure, tmp_path / f"{name}.{form}", plotlyjs="directory")
         text = path.read_text()
         assert figure.alt.split(":")[0][:20] in text or form == "csv"
 
@@ -101,10 +104,10 @@ def test_names_are_all_different():
 
 def test_unknown_looks_are_refused_in_a_sentence():
     with pytest.raises(
-        ValueError, match=r"target must be one of screen, one-column, .*, not 'stamp'"
+        ValueError, match=r"target must be one of screen, one-column, .*, got 'stamp'"
     ):
         PageStyle(target="stamp")
-    with pytest.raises(ValueError, match="theme must be one of light, dark, page, not 'neon'"):
+    with pytest.raises(ValueError, match="theme must be one of light, dark, page, got 'neon'"):
         FUNCTIONS["pareto"].example(theme="neon")
 
 
@@ -126,9 +129,9 @@ def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(
 
 def test_another_ending_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(
-        ValueError, match=r"written as pdf, svg, png, html, csv, tex, md, not as 'a\.docx'"
+        ValueError, match=r"one of pdf, svg, png, html, csv, tex, md, got 'a\.docx'"
     ):
-        export(FUNCTIONS["pareto"].example(), tmp_path / "a.docx")
+        export_figure(FUNCTIONS["pareto"].example(), tmp_path / "a.docx")
     assert issubclass(NoBrowserError, OSError)
     assert list(tmp_path.iterdir()) == []
     assert export_all([], tmp_path) == ([], "")

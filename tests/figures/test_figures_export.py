@@ -1,4 +1,5 @@
-"""Pictures as files: the same bytes twice, the words inside, nothing cut off or covered at paper size.
+"""Pictures as files: the same bytes twice, the words inside, nothing cut off or covered at paper
+size.
 
 Needs a Chromium; where there is none, only what needs none is tested (see the contract).
 """
@@ -21,9 +22,9 @@ from qtha_lab.figures.curves import loss_curves
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.machinery import metadata as embed
 from qtha_lab.figures.machinery.browser import find_browser, render
-from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery.export import export_figure
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.provenance import Origin
+from qtha_lab.figures.machinery.provenance import Provenance
 from qtha_lab.figures.machinery.registry import figure_functions
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.parallel import parallel_coordinates
@@ -36,13 +37,13 @@ pytestmark = [
     pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine"),
 ]
 FUNCTIONS = {one.name: one for one in figure_functions()}
-ORIGIN = Origin(runs=["run-one", "run-zwö"], commits=["0123abc"], versions={"plotly": "7"})
+ORIGIN = Provenance(runs=["run-one", "run-zwö"], commits=["0123abc"], versions={"plotly": "7"})
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def written(tmp_path, form, name="pareto", **options):
     figure = FUNCTIONS[name].example()
-    path = export(figure, tmp_path / f"figure.{form}", origin=ORIGIN, **options)
+    path = export_figure(figure, tmp_path / f"figure.{form}", origin=ORIGIN, **options)
     return figure, path.read_bytes()
 
 
@@ -56,14 +57,14 @@ def test_a_picture_written_twice_is_the_same_file(tmp_path, form, name):
 @pytest.mark.slow
 def test_another_process_writes_the_same_pdf_and_page(tmp_path):
     code = (
-        "import sys; from qtha_lab.figures.machinery.export import export\n"
+        "import sys; from qtha_lab.figures.machinery.export import export_figure\n"
         "from qtha_lab.figures.machinery.registry import figure_functions\n"
         "figure = {f.name: f for f in figure_functions()}['pareto'].example()\n"
-        "[export(figure, f'{sys.argv[1]}/b.{form}') for form in ('pdf', 'svg', 'html')]"
+        "[export_figure(figure, f'{sys.argv[1]}/b.{form}') for form in ('pdf', 'svg', 'html')]"
     )
     subprocess.run([*PYTHON, "-c", code, str(tmp_path)], check=True)
     for form in ("pdf", "svg", "html"):
-        path = export(FUNCTIONS["pareto"].example(), tmp_path / f"a.{form}")
+        path = export_figure(FUNCTIONS["pareto"].example(), tmp_path / f"a.{form}")
         assert path.read_bytes() == (tmp_path / f"b.{form}").read_bytes()
     assert '"showSendToCloud": false' in path.read_text()  # plotly's own button for its servers
 
@@ -158,7 +159,7 @@ def test_a_pdf_shows_the_whole_figure_without_a_margin_of_the_printer(tmp_path):
 
 
 def test_a_pdf_without_a_classic_trailer_is_refused():
-    with pytest.raises(ValueError, match="no classic trailer"):
+    with pytest.raises(ValueError, match="must have a classic trailer"):
         embed.into_pdf(b"%PDF-1.5\nstartxref\n9\n%%EOF", {})
 
 
@@ -222,7 +223,7 @@ FIGURES = {name: one.example() for name, one in FUNCTIONS.items()} | {
                 "mean": 0.1,
                 "low": -0.1,
                 "high": 0.3,
-                "shown": False,
+                "verdict": "inconclusive",
             }
             for n in ("linear", "bias", "none", "circuit", "two", "three", "four")
         ],

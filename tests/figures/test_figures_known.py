@@ -10,11 +10,13 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.circuits.rows import gate_rows
 from qtha_lab.figures.circuit import circuit_diagram, depth
+from qtha_lab.figures.circuit_inputs import circuit_inputs
 from qtha_lab.figures.circuit_page import hover
 from qtha_lab.figures.circuit_state import circuit_state, phase_colors
+from qtha_lab.figures.forest import forest
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.provenance import Origin, build_date
+from qtha_lab.figures.machinery.provenance import Provenance, build_date
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.figures.mpo import largest_bonds, mpo_diagram, n_parameters
 from qtha_lab.figures.pareto import front, pareto
@@ -80,7 +82,7 @@ def test_bonds_are_drawn_thicker_the_wider_they_are():
 
 
 def test_sizes_of_an_mpo_that_do_not_belong_together_are_refused():
-    with pytest.raises(ValueError, match="2 in_dims need 2 out_dims and 1 bonds, not 2 and 2"):
+    with pytest.raises(ValueError, match="2 in_dims must have 2 out_dims and 1 bonds, got 2 and 2"):
         mpo_diagram((2, 2), (2, 2), (2, 2))
 
 
@@ -129,7 +131,7 @@ def test_counted_singular_values_are_those_above_a_hundredth():
     steps = spectrum_over_training([0, 9], [[0.0, 0.0], [1.0, 0.5]])
     assert steps.alt.endswith("0 of 2 at step 0, 2 at step 9.")
     with pytest.raises(
-        ValueError, match=r"values must be \(steps, index\), not \(1, 2\) for 2 steps"
+        ValueError, match=r"values must be \(steps, index\), got \(1, 2\) for 2 steps"
     ):
         spectrum_over_training([0, 9], [[1.0, 0.5]])
 
@@ -175,7 +177,7 @@ def test_a_long_table_goes_over_pages():
 
 
 def test_a_row_of_another_length_is_refused():
-    with pytest.raises(ValueError, match="row 0 has 1 values for 2 columns"):
+    with pytest.raises(ValueError, match="Row 0 must have 2 values, got 1"):
         Table(("a", "b"), [(1,)])
 
 
@@ -201,7 +203,7 @@ def test_the_date_is_that_of_source_date_epoch(monkeypatch):
 
 
 def test_the_origin_names_what_drew():
-    message = Origin(commits=["b", "a", "b"]).words()
+    message = Provenance(commits=["b", "a", "b"]).words()
     assert message["commit"] == "b, a"
     assert "plotly" in message["versions"]
     assert "runs" not in message
@@ -272,3 +274,24 @@ def test_phases_have_the_colours_of_the_scale_and_no_number_is_left_for_the_page
     (scale,) = [t for t in figure.data if t.marker.colorbar.title.text]
     assert (scale.marker.cmin, scale.marker.cmax) == (-math.pi, math.pi)
     assert "phase" in circuit_state([0.5, 0.5], [0.0, 1.0], [0.0], [], {}).svg()
+
+
+@pytest.mark.parametrize(("margin", "is_whole"), [(0.02, True), (0.5, False)])
+def test_the_band_of_equivalence_is_cut_only_where_it_is_wider_than_all_intervals(margin, is_whole):
+    row = {"label": "qtha", "mean": 0.05, "low": -0.01, "high": 0.11, "verdict": "inconclusive"}
+    drawn = forest([row | {"margin": margin}], "test_loss", "lora").at(PageStyle())
+    low, high = drawn.layout.xaxis.range
+    assert (low < -margin and margin < high) is is_whole
+    assert low < -0.01
+    assert high > 0.11
+    band = drawn.layout.shapes[0]
+    assert (band.x0, band.x1) == ((-margin, margin) if is_whole else (low, high))
+
+
+def test_the_legend_of_circuit_inputs_tells_before_from_after_training():
+    block = {0: {"angle_std": 0.5, "branch_power": 0.1}}
+    both = circuit_inputs({"qtha": {"start": block, "end": block}}).at(PageStyle())
+    dashes = {line.name: line.line.dash for line in both.data if line.name != "qtha"}
+    assert dashes == {"before training": "dot", "after training": "solid"}
+    alone = circuit_inputs({"qtha": {"end": block}}).at(PageStyle())
+    assert {line.name for line in alone.data} == {"qtha"}

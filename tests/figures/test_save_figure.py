@@ -10,7 +10,7 @@ from qtha_lab.figures.curves import loss_curves
 from qtha_lab.figures.history import run_history
 from qtha_lab.figures.learning_rate import loss_against_rate
 from qtha_lab.figures.machinery import browser
-from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery.export import export_figure
 from qtha_lab.figures.machinery.legends import dashes_of, labels_in, short_names
 from qtha_lab.figures.machinery.page_style import MOST_LEGEND, PageStyle
 from qtha_lab.figures.machinery.registry import figure_functions
@@ -30,7 +30,8 @@ RATES = [
 ]
 
 
-# ---- names, legends, dashes ---------------------------------------------------------------------------------
+# ---- names, legends, dashes
+# ---------------------------------------------------------------------------------
 
 
 def test_names_lose_what_all_of_a_method_have_alike():
@@ -105,20 +106,21 @@ def test_font_and_width_are_those_asked_for_and_others_are_refused():
     drawn = curves(["lora"]).at(page_style)
     font = drawn.layout.template.layout.font
     assert (font.family, font.size, drawn.layout.width) == ("Times", pytest.approx(40 / 3), 480)
-    with pytest.raises(ValueError, match="points must be above 0 and at most 72, not 100"):
+    with pytest.raises(ValueError, match="points must be above 0 and at most 72, got 100"):
         PageStyle(points=100)
     with pytest.raises(
-        ValueError, match="legend must be one of auto, below, above, ends, none, not 'left'"
+        ValueError, match="legend must be one of auto, below, above, ends, none, got 'left'"
     ):
         PageStyle(legend="left")
 
 
-# ---- files --------------------------------------------------------------------------------------------------
+# ---- files
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_table_is_written_as_csv_latex_and_markdown(tmp_path):
     texts = {
-        form: export(curves(["lora|x"]), tmp_path / f"t.{form}").read_text()
+        form: export_figure(curves(["lora|x"]), tmp_path / f"t.{form}").read_text()
         for form in ("csv", "tex", "md")
     }
     assert texts["csv"].splitlines()[1] == "lora|x,0,0,5.0,5.0"
@@ -137,7 +139,7 @@ def test_a_picture_has_one_title_and_the_names_that_were_chosen(form, tmp_path):
 
     page_style = PageStyle(target="one-column", names=(("lora", "Low rank"),), legend="below")
     figure = curves(["lora", "qtha"])
-    data = export(figure, tmp_path / f"a.{form}", page_style=page_style).read_bytes()
+    data = export_figure(figure, tmp_path / f"a.{form}", page_style=page_style).read_bytes()
     assert b"Kaleido-fier" not in data
     if form == "pdf":
         reader = pypdf.PdfReader(io.BytesIO(data))
@@ -147,11 +149,12 @@ def test_a_picture_has_one_title_and_the_names_that_were_chosen(form, tmp_path):
         assert float(reader.pages[0].mediabox.width) == pytest.approx(252, abs=1)
     else:
         assert b"Low rank" in data
-    export(figure, tmp_path / f"b.{form}", page_style=page_style)
+    export_figure(figure, tmp_path / f"b.{form}", page_style=page_style)
     assert browser._start.cache_info().misses == 1  # one browser for all of them
 
 
-# ---- the panel ------------------------------------------------------------------------------------------------
+# ---- the panel
+# ------------------------------------------------------------------------------------------------
 
 
 def test_the_panel_offers_the_names_of_the_legend_and_writes_what_was_chosen(tmp_path):

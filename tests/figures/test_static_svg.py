@@ -17,7 +17,7 @@ from qtha_lab.figures.machinery import (
     static_svg_marks as still_marks,
 )
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import plain
+from qtha_lab.figures.machinery.parts import plain_parts
 from qtha_lab.figures.machinery.registry import figure_functions
 
 FUNCTIONS = {function.name: function for function in figure_functions()}
@@ -32,7 +32,7 @@ def test_every_figure_has_a_picture_with_its_finding_and_its_axes(name):
     words = " ".join("".join(text.itertext()) for text in picture.iter(f"{SVG}text"))
     for word in figure.alt.split():
         assert word in words
-    layout = plain(figure.at(PageStyle("page")))["layout"]
+    layout = plain_parts(figure.at(PageStyle("page")))["layout"]
     axes = [
         axis for key, axis in layout.items() if key[1:5] == "axis" and axis.get("visible", True)
     ]
@@ -61,7 +61,8 @@ def test_bars_of_an_error_run_to_their_ends_up_and_along_and_the_axes_hold_them(
               "xaxis": {"range": [0, 4]}, "yaxis": {"range": [0, 4]}}  # fmt: skip
     picture = ElementTree.fromstring(still.svg({"data": [dots], "layout": layout}, "dots"))
     ways = [path.get("d") for path in picture.iter(f"{SVG}path")]
-    # along from 100 by 50 a unit, at 1 up, which is 75 down; up and down from 3 by 25 a unit, at 3 along
+    # along from 100 by 50 a unit, at 1 up, which is 75 down; up and down from 3 by 25 a unit, at 3
+    # along
     assert {"M125.0 75.0H200.0", "M250.0 50.0V0.0"} <= set(ways)
     # without ranges of their own the axes reach as far
     assert still_marks.ends_of_errors(dots, "x") == [0.5, 2]

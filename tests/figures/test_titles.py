@@ -66,5 +66,5 @@ def test_a_title_that_no_label_could_hold_is_refused(title, rule):
 
 
 def test_two_methods_have_two_titles():
-    with pytest.raises(Refusal, match="title 'a' is given to two methods"):
+    with pytest.raises(Refusal, match="Methods must have different titles, got 'a' twice"):
         Comparison(methods="lora(title=a),qtha(title=a)")

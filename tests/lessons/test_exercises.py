@@ -361,7 +361,7 @@ def test_a_solution_is_folded_on_a_page():
 
 
 def test_an_unknown_number_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown exercise '99\.9'"):
+    with pytest.raises(ValueError, match=r"Unknown exercise '99\.9'"):
         check("99.9", 1)
 
 

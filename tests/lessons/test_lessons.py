@@ -1,6 +1,7 @@
 """Every notebook executed by a kernel, and the documentation that shows the copies.
 
-A lesson is read in the full profile on each model: top to bottom as found, then every exercise is solved.
+A lesson is read in the full profile on each model: top to bottom as found, then every exercise is
+solved.
 `QTHA_LAB_CLAIMS` names more models than tiny (`make claims`).
 """
 
@@ -84,7 +85,10 @@ def test_every_sentence_of_what_to_see_holds(lesson):
 
 @pytest.fixture(params=["00_tour", "sweep"])
 def page(request, tmp_path) -> tuple[str, str]:
-    """A page that is no lesson, executed in the small profile: its name, and all that it printed."""
+    """A page that is no lesson, executed in the small profile.
+
+    Its name, and all that it printed.
+    """
     path = FOLDER / f"{request.param}.ipynb"
     notebook = read(path)
     outputs = execute(notebook, tmp_path, profile="ci")

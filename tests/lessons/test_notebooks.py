@@ -1,4 +1,7 @@
-"""Every notebook is built alike: short cells, literals for parameters, no outputs; `test_lessons` executes them."""
+"""Every notebook is built alike: short cells, literals for parameters, no outputs.
+
+`test_lessons` executes them.
+"""
 
 import ast
 import builtins

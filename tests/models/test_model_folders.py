@@ -1,4 +1,7 @@
-"""Model folders of a user: each trains, or is refused before launch in one sentence with the remedy."""
+"""Model folders of a user.
+
+Each trains, or is refused before launch in one sentence with the remedy.
+"""
 
 import json
 from typing import Any
@@ -20,13 +23,23 @@ TINY = data_dir() / "models" / "tiny"
 TOKENIZER = hf.AutoTokenizer.from_pretrained(TINY)
 WORDS = len(TOKENIZER)
 BLOCKS: dict[str, Any] = {
-    "vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+    "vocab_size": WORDS,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
     "max_position_embeddings": 256,
-}  # fmt: skip
+}
 SEQ2SEQ: dict[str, Any] = {
-    "vocab_size": WORDS, "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64,
-}  # fmt: skip
+    "vocab_size": WORDS,
+    "d_model": 32,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+}
 DISTIL: dict[str, Any] = {
     "vocab_size": WORDS,
     "dim": 32,
@@ -40,7 +53,9 @@ PICTURES: dict[str, Any] = {
 BUILD = {
     "llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**BLOCKS)),
     "bare llama": lambda: hf.LlamaModel(hf.LlamaConfig(**BLOCKS)),
-    "gpt2": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=WORDS, n_embd=32, n_layer=2, n_head=2)),
+    "gpt2": lambda: hf.GPT2LMHeadModel(
+        hf.GPT2Config(vocab_size=WORDS, n_embd=32, n_layer=2, n_head=2)
+    ),
     "bert": lambda: hf.BertModel(hf.BertConfig(**BLOCKS)),
     "bert mlm": lambda: hf.BertForMaskedLM(hf.BertConfig(**BLOCKS)),
     "bert decoder": lambda: hf.BertLMHeadModel(hf.BertConfig(is_decoder=True, **BLOCKS)),
@@ -53,8 +68,10 @@ BUILD = {
     "mamba": lambda: hf.MambaForCausalLM(
         hf.MambaConfig(vocab_size=WORDS, hidden_size=32, num_hidden_layers=2, state_size=4)
     ),
-    "vit": lambda: hf.ViTForImageClassification(hf.ViTConfig(image_size=32, patch_size=8, **PICTURES)),
-}  # fmt: skip
+    "vit": lambda: hf.ViTForImageClassification(
+        hf.ViTConfig(image_size=32, patch_size=8, **PICTURES)
+    ),
+}
 
 
 def folder_of(path, name="llama", tokenizer=True):
@@ -96,9 +113,12 @@ def trained_gradients(folder, task, targets):
     rows = tasks.load_task(task, train_rows=2, eval_rows=2, test_rows=2)
     base = models.load_model(str(folder), head=HEADS[rows.kind], n_labels=len(rows.labels) or None)
     config = LoraConfig(
-        r=1, init_lora_weights=False, fan_in_fan_out=base.model.config.model_type == "gpt2", task_type=TASK_TYPES[rows.kind],
+        r=1,
+        init_lora_weights=False,
+        fan_in_fan_out=base.model.config.model_type == "gpt2",
+        task_type=TASK_TYPES[rows.kind],
         target_modules=targets or models.default_target_modules(str(folder)),
-    )  # fmt: skip
+    )
     model = get_peft_model(base.model, config)
     batch = tasks.collate(base.tokenizer)(rows.encode(rows.train, base.tokenizer, 32))
     model(**batch).loss.backward()
@@ -127,7 +147,7 @@ def test_a_model_with_a_classification_head_trains_on_a_task_with_classes(
     assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
-@pytest.mark.parametrize("name", ["bert", "bert mlm", "roberta", "distilbert", "t5", "bart", "vit"])
+@pytest.mark.parametrize("name", ["bert", "bert mlm", "roberta", "distilbert", "vit"])
 def test_an_encoder_is_refused_on_a_task_that_generates_text(tmp_path, name):
     folder = folder_of(tmp_path / "model", name, tokenizer=name != "vit")
     message = refusal(experiment(folder))
@@ -145,20 +165,13 @@ def test_a_model_without_a_classification_head_is_refused_on_a_task_with_classes
     assert message.startswith("A task with classes needs a model with a classification head, got ")
 
 
-@pytest.mark.parametrize("name", ["mamba", "distilbert"])
-def test_unknown_target_modules_are_to_be_named(tmp_path, classes, name):
-    task = "qa" if name == "mamba" else classes
-    assert refusal(experiment(folder_of(tmp_path / "model", name), task)).endswith(
-        "name target_modules"
-    )
-
-
 def test_weights_without_their_language_model_head_are_refused(tmp_path):
     message = refusal(experiment(folder_of(tmp_path / "model", "bare llama")))
     assert message.startswith("A task that generates text needs the weights of lm_head.weight")
 
 
-# config.json ---------------------------------------------------------------------------------------
+# config.json
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -188,7 +201,8 @@ def test_a_config_that_describes_no_model_is_refused(tmp_path, change, sentence)
     assert sentence.lower() in refusal(experiment(folder)).lower()
 
 
-# weights -------------------------------------------------------------------------------------------
+# weights
+# -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,7 +225,8 @@ def test_damaged_weights_are_refused_by_check(tmp_path, damage, sentence):
 def test_weights_that_lack_a_layer_are_not_trained_from_random_numbers(tmp_path):
     folder = folder_of(tmp_path / "model")
     with open_tensors(folder / "model.safetensors") as file:
-        tensors = {n: file.get_tensor(n) for n in file.keys() if "layers.1.mlp" not in n}  # noqa: SIM118
+        names = file.keys()
+        tensors = {n: file.get_tensor(n) for n in names if "layers.1.mlp" not in n}
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(Refusal, match=r"got none for model\.layers\.1\.mlp.* and 2 more"):
         models.load_model(str(folder))
@@ -222,7 +237,7 @@ def test_an_index_that_names_a_file_outside_its_folder_is_refused(tmp_path):
     (folder / "model.safetensors").rename(tmp_path / "model.safetensors")
     index = {"weight_map": {"lm_head.weight": "../model.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert "has no whole weights" in refusal(experiment(folder))
+    assert "must have model.safetensors or all files of its index" in refusal(experiment(folder))
 
 
 @pytest.mark.parametrize("content", [b"", b"1234567", b"\xff" * 64, (2**40).to_bytes(8, "little")])
@@ -244,7 +259,8 @@ def test_a_sparse_file_of_two_gibibytes_is_refused_by_its_header(tmp_path):
         pass
 
 
-# tokenizer -----------------------------------------------------------------------------------------
+# tokenizer
+# -----------------------------------------------------------------------------------------
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
@@ -290,7 +306,10 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
     )
 
 
-ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"  # fmt: skip
+ENDLESS = (
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor"
+    " %}{% endfor %}{% endfor %}"
+)
 
 
 @pytest.mark.parametrize(
@@ -304,9 +323,9 @@ ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in ran
         ),
         ("{{ ('x' * 300000000)|length }}", "must end within 2 s and 256 MiB"),
         ("{{ raise_exception() }}{{ 'x' * 1000000000 }}", "must end within 2 s and 256 MiB"),
-        ("{% for %}", "chat template takes no conversation of user, assistant"),
-        ("{{ messages + 1 }}", "chat template takes no conversation of user, assistant"),
-        ("{# nothing #}", "leaves no answer token"),
+        ("{% for %}", "chat template must accept a conversation of user, assistant"),
+        ("{{ messages + 1 }}", "chat template must accept a conversation of user, assistant"),
+        ("{# nothing #}", "must keep an answer token"),
     ],
     ids=[
         "endless",

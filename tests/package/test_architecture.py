@@ -37,7 +37,10 @@ def room_of(path: Path) -> str:
 
 
 def module_of(path: Path) -> str:
-    """The address of a file: `qtha_lab.adapters.qtha`, and `qtha_lab.adapters` of an `__init__.py`."""
+    """The address of a file.
+
+    `qtha_lab.adapters.qtha`, and `qtha_lab.adapters` of an `__init__.py`.
+    """
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -183,8 +186,14 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_listing_runs_loads_no_library_of_numbers():
-    code = "import sys; from qtha_lab.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
-    code += "print([m for m in ('torch', 'numpy', 'scipy', 'pandas', 'rich.table') if m in sys.modules])"
+    code = (
+        "import sys; from qtha_lab.cli import main\ntry:\n    main()\nexcept SystemExit:\n   "
+        " pass\n"
+    )
+    code += (
+        "print([m for m in ('torch', 'numpy', 'scipy', 'pandas', 'rich.table') if m in"
+        " sys.modules])"
+    )
     process = subprocess.run(
         [sys.executable, "-c", code, "runs"], capture_output=True, text=True, check=True
     )
@@ -282,14 +291,31 @@ def test_only_core_io_opens_parses_and_prints_foreign_data(path):
 def test_the_rule_on_foreign_data_knows_a_reader_from_a_writer(tmp_path):
     file = tmp_path / "sample.py"
     readers = [
-        "open(x)", "open(x, 'rb')", "path.open()", "path.open('r+b')", "path.read_text()", "json.loads(t)",
-        "yaml.safe_load(t)", "pickle.load(f)", "gzip.open(f)", "print(1)", "safe_open(f, 'pt')", "load_file(f)",
+        "open(x)",
+        "open(x, 'rb')",
+        "path.open()",
+        "path.open('r+b')",
+        "path.read_text()",
+        "json.loads(t)",
+        "yaml.safe_load(t)",
+        "pickle.load(f)",
+        "gzip.open(f)",
+        "print(1)",
+        "safe_open(f, 'pt')",
+        "load_file(f)",
         "torch.load(f)",
-    ]  # fmt: skip
+    ]
     writers = [
-        "open(x, 'w')", "path.open('ab')", "path.open(mode='x')", "os.open(x, 1)", "path.write_text(t)",
-        "json.dumps(t)", "yaml.dump(t)", "pickle.dumps(t)", "show(1)",
-    ]  # fmt: skip
+        "open(x, 'w')",
+        "path.open('ab')",
+        "path.open(mode='x')",
+        "os.open(x, 1)",
+        "path.write_text(t)",
+        "json.dumps(t)",
+        "yaml.dump(t)",
+        "pickle.dumps(t)",
+        "show(1)",
+    ]
     file.write_text("\n".join(readers))
     assert len(foreign_data(file)) == len(readers)
     file.write_text("\n".join(writers))

@@ -1,4 +1,7 @@
-"""The attack finds what it is for: planted readers that raise, hang, eat memory or print escape codes."""
+"""The attack finds what it is for.
+
+Planted readers that raise, hang, eat memory or print escape codes.
+"""
 
 import json
 import os

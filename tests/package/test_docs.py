@@ -1,5 +1,6 @@
 """What the pages say can be done is done: their Python runs, their commands start."""
 
+import csv
 import json
 import re
 import shlex
@@ -11,15 +12,20 @@ import pytest
 from support.command_line import call
 
 from qtha_lab import testing as contract
-from qtha_lab.reproductions.machinery.listing import recorded
+from qtha_lab.reproductions.machinery.listing import recorded_verdict
 from qtha_lab.testing.checking import members_of
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = sorted((ROOT / "docs" / "howto").glob("*.md"))
 TWENTY = [
-    {"question": f"What is {n}?", "answer": f"It is {n}.", "frage": f"Was ist {n}?", "antwort": str(n)}
+    {
+        "question": f"What is {n}?",
+        "answer": f"It is {n}.",
+        "frage": f"Was ist {n}?",
+        "antwort": str(n),
+    }
     for n in range(20)
-]  # fmt: skip
+]
 
 pytestmark = pytest.mark.usefixtures("no_plugin_stays")
 
@@ -37,9 +43,14 @@ def commands(page: Path) -> list[list[str]]:
 
 @pytest.fixture
 def beside_examples(tmp_path, monkeypatch):
-    """A folder of its own with the examples and a file of data, as a reader has them."""
+    """A folder of its own with the examples, files of data and a model, as a reader has them."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "my_data.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in TWENTY))
+    with (tmp_path / "my_data.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(TWENTY[0]))
+        writer.writeheader()
+        writer.writerows(TWENTY)
+    (tmp_path / "my_model").symlink_to(ROOT / "data" / "models" / "tiny")
     monkeypatch.chdir(tmp_path)
 
 
@@ -108,7 +119,7 @@ def intervals(text: str) -> set[tuple[float, ...]]:
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
 def test_every_interval_that_a_front_page_states_was_measured(page):
     tables = [file.read_text() for file in (ROOT / "docs" / "results").glob("*.md")]
-    verdicts = [claim["difference"] for claim in recorded("qtha")["claims"]]
+    verdicts = [claim["difference"] for claim in recorded_verdict("qtha")["claims"]]
     measured = intervals("\n".join(tables)) | {
         tuple(round(claim[name], 3) for name in ("mean", "low", "high")) for claim in verdicts
     }

@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
-# Commands have their help in each flag, steps of a compiled kernel are written for whoever reads the kernel.
+# Commands have their help in each flag, steps of a compiled kernel are written for whoever reads
+# the kernel.
 LEFT_OUT = {
     ROOT / "qtha_lab" / "simulators" / "cpu" / name
     for name in ("vectors.py", "sweeps.py", "behind.py")
@@ -27,7 +28,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def public_functions(body: list[ast.stmt], inherits: bool = False) -> Iterator[Function]:
-    """Functions of a module and methods of its classes that inherit nothing, which is said in the base."""
+    """Functions of a module and methods of its classes that inherit nothing, which is said in the
+    base.
+    """
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from public_functions(node.body, inherits=bool(node.bases))

@@ -1,9 +1,10 @@
-"""Docstrings, messages and names follow the project's language rules.
+"""Docstrings, refusals, pages and names follow the project's language rules.
 
 `PENDING` lists packages whose docstrings are still to be rewritten. Never add to it.
 """
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -20,6 +21,19 @@ BANNED = re.compile(
     r"\b(the way back|there and back|nobody|is heard|loud(er|ness)?|moved starts?|nudge[ds]?|"
     r"has read its fill|twins?|lineup|entrants?|speakers?)\b"
 )
+PAGES = sorted(
+    [
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs/howto").glob("*.md"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
+        *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")),
+    ]
+)
+NAMES = re.compile(
+    r"_?(said|told|found|given|made|wanted|twins?|remembered|settled|nudge[ds]?|lineup|entrants?|"
+    r"speakers?|talk|driven|loud|elsewhere|ways)"
+)
+CLASSES = {"Lack", "Piece", "Order", "Found", "Course", "Way", "Outcome"}
 EXAMPLE = re.compile(r"\s*(>>>|\.\.\.)")
 LONGEST_FIRST_LINE = 20  # words
 
@@ -58,3 +72,54 @@ def test_docstrings_open_with_a_verb_or_a_noun(path):
 
 def test_pending_packages_exist():
     assert {package_of(path) for path in FILES} >= PENDING
+
+
+def refusals(path: Path):
+    """Yield the line and the text of every refusal of a file, with {} for each value."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and node.args):
+            continue
+        if ast.unparse(node.func).split(".")[-1] != "Refusal":
+            continue
+        parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
+        if all(isinstance(part, ast.Constant | ast.FormattedValue) for part in parts):
+            yield (
+                node.lineno,
+                "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts),
+            )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_refusals_are_sentences_in_plain_words(path):
+    wrong = []
+    for line, text in refusals(path):
+        setting = re.match(r"[a-z][a-z_]*([=(.:,]| must\b|_)", text)
+        if text[0].islower() and not setting:
+            wrong.append(f"{path.name}:{line}: begins with a small letter: {text}")
+        if not re.search(r"([.?!]|\{\}|Run: [^.]*)$", text):
+            wrong.append(f"{path.name}:{line}: does not end as a sentence: {text}")
+        if len(text) > 300:
+            wrong.append(f"{path.name}:{line}: {len(text)} characters: {text}")
+        if found := BANNED.search(text) or re.search("leave it out|fault of qtha-lab", text):
+            wrong.append(f"{path.name}:{line}: holds {found.group()!r}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_pages_use_no_word_of_a_private_dialect(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    assert not (found := BANNED.search(text)), f"{path.name} holds {found.group()!r}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_are_terms_of_the_field(path):
+    wrong = [path.stem] if NAMES.fullmatch(path.stem) else []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and NAMES.fullmatch(node.name):
+            wrong.append(f"{node.name}, line {node.lineno}")
+        if isinstance(node, ast.ClassDef) and node.name.lstrip("_") in CLASSES:
+            wrong.append(f"{node.name}, line {node.lineno}")
+    assert not wrong, f"{path.name}: {'; '.join(wrong)}"

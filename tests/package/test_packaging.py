@@ -9,12 +9,14 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from support.core_environment import required
 
 import qtha_lab
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# Flower moves the tested versions of typer, rich, packaging and protobuf: it has an environment of its own
+# Flower moves the tested versions of typer, rich, packaging and protobuf: it has an environment of
+# its own
 APART = ("federated",)
 EXTRAS = [
     line
@@ -33,6 +35,7 @@ PINS = {
         r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M
     )
 }
+INSTALLED = ("lab", "figures", "hub", "sweep", "scores")  # by `make lab`
 FOUNDATIONS = (
     "jupyterlab ipywidgets torch transformers pennylane pennylane-lightning plotly tensornetwork"
 )
@@ -52,8 +55,7 @@ def test_every_dependency_has_a_tested_version_inside_its_range(requirement):
 
 
 def test_the_packages_that_the_project_is_made_of_are_dependencies():
-    named = {canonicalize_name(r.name) for r in REQUIREMENTS}
-    assert set(FOUNDATIONS.split()) <= named
+    assert set(FOUNDATIONS.split()) <= required(map(str, REQUIREMENTS)).keys()
 
 
 def test_transformers_and_peft_are_a_pair_that_fits():
@@ -66,7 +68,7 @@ def test_conda_installs_from_the_same_two_files_and_lists_nothing_itself():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
     assert [re.split(r"[<>=]", name)[0] for name in conda] == ["python", "pip"]
-    assert pip == {"pip": ["--constraint constraints.txt", "--editable ."]}
+    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[lab,sweep,scores]"]}
     assert PROJECT["requires-python"].removeprefix(">=") in conda[0]
 
 
@@ -75,7 +77,7 @@ def test_the_makefile_installs_from_the_same_two_files():
     install = makefile[: makefile.index("\npeers:")]  # what follows is of environments of their own
     assert re.findall(r"pip install.*", install) == [
         "pip install --quiet --upgrade pip",
-        "pip install --quiet --constraint constraints.txt --editable .",
+        "pip install --quiet --constraint constraints.txt --editable '.[lab,sweep,scores]'",
         "pip install --quiet --constraint constraints.txt --editable '.[test]'",
     ]
 
@@ -84,8 +86,10 @@ def test_the_workbench_is_set_up_without_the_tools_of_tests():
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^lab: install\n\t.*--LanguageServerManager.autodetect=False", makefile, re.M)
     (install,) = re.findall(r"^\$\(STAMP\):.*\n((?:\t.*\n)+)", makefile, re.M)
-    assert "[" not in "".join(re.findall("pip install.*", install))
-    needed = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    assert re.findall(r"'\.\[(.*)\]'", install) == ["lab,sweep,scores"]
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *(line for name in INSTALLED for line in extras[name])]
+    needed = {canonicalize_name(Requirement(line).name) for line in lines}
     tools = {"basedpyright", "ruff", "pytest", "playwright", "hypothesis", "mkdocs-material"}
     named = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS}
     assert tools <= named - needed

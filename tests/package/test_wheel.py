@@ -43,8 +43,12 @@ class Stranger:
         folder.mkdir(exist_ok=True)
         return subprocess.Popen(
             [str(self.programs / program), *arguments],
-            cwd=folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            cwd=folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def run(self, program: str, *arguments: str, folder: Path) -> str:
         """What the program printed; it must succeed."""
@@ -113,7 +117,10 @@ def test_a_stranger_opens_jupyterlab_on_copies_of_the_notebooks(stranger, tmp_pa
 
 
 def _address(server: subprocess.Popen, records: Path) -> str:
-    """Where a Jupyter server that was just started answers, with its token; it notes the place before it listens."""
+    """Where a Jupyter server that was just started answers, with its token.
+
+    It notes the place before it listens.
+    """
     while server.poll() is None:
         for record in records.glob("jpserver-*.json"):
             if text := record.read_text():
@@ -125,7 +132,8 @@ def _address(server: subprocess.Popen, records: Path) -> str:
     raise AssertionError(server.communicate()[0])
 
 
-# The tour, then a question to its kernel: where the panels are from, and whose `widgets` is imported.
+# The tour, then a question to its kernel: where the panels are from, and whose `widgets` is
+# imported.
 TOUR = """
 import nbclient, nbformat
 tour = nbformat.read("00_tour.ipynb", 4)
@@ -172,7 +180,7 @@ def test_a_checkout_gets_no_copies_of_its_own_notebooks():
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="file is a file: notebooks go into a folder"):
+    with pytest.raises(ValueError, match="target of notebooks must be a folder, got the file"):
         copy_notebooks(tmp_path / "file")
 
 

@@ -1,7 +1,9 @@
-"""PEFT's own test matrix with our methods put into it: `make peft-matrix`, or `python tests/peft_matrix [pytest options]`.
+"""PEFT's own test matrix with our methods put into it: `make peft-matrix`, or `python
+tests/peft_matrix [pytest options]`.
 
 Fetches the source release of the installed PEFT, whose tests are in it, makes the tiny models those
-tests name in a model cache of its own (random weights, no network), and runs the suites that hold for
+tests name in a model cache of its own (random weights, no network), and runs the suites that hold
+for
 every method on linear layers. Everything lies under `.cache/peft-matrix`.
 """
 

@@ -1,4 +1,6 @@
-"""The tiny models that PEFT's tests name, made here with random weights in the layout of a model cache."""
+"""The tiny models that PEFT's tests name, made here with random weights in the layout of a model
+cache.
+"""
 
 from pathlib import Path
 

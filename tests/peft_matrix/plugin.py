@@ -1,4 +1,6 @@
-"""A pytest plugin that puts our methods where PEFT's tests list PEFT's, before tests are made of the lists."""
+"""A pytest plugin that puts our methods where PEFT's tests list PEFT's, before tests are made of
+the lists.
+"""
 
 import pytest
 import torch
@@ -55,7 +57,10 @@ def pytest_pycollect_makemodule(module_path, parent):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    """A refusal to merge what is not one matrix is the behaviour we want; our own tests read its text."""
+    """A refusal to merge what is not one matrix is the behaviour we want.
+
+    Our own tests read its text.
+    """
     try:
         return (yield)
     except NotImplementedError as refused:
@@ -66,7 +71,9 @@ def pytest_runtest_call(item):
 
 @pytest.fixture(autouse=True)
 def small_steps(request, monkeypatch):
-    """SGD with steps that do not blow up on inputs up to 90, as PEFT's tests choose for several methods."""
+    """SGD with steps that do not blow up on inputs up to 90, as PEFT's tests choose for several
+    methods.
+    """
     if request.node.originalname in (
         "test_parameters_after_loading_model",
         "test_disable_adapters",

@@ -1,4 +1,6 @@
-"""What the reproductions with generated weights must equal, and what they say where something is missing."""
+"""What the reproductions with generated weights must equal, and what they say where something is
+missing.
+"""
 
 import gzip
 import os
@@ -12,7 +14,7 @@ import torch
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.reproductions import REPRODUCTIONS, dist_qtrl, federated_qt, qt_cnn, reproduce
-from qtha_lab.reproductions.machinery.agents import Agent, Order, playing
+from qtha_lab.reproductions.machinery.agents import Agent, AgentConfig, playing
 from qtha_lab.reproductions.machinery.registry import reproduction_of
 from qtha_lab.runs import run as runs
 from qtha_lab.tasks.problems import recordings, speech
@@ -37,18 +39,21 @@ def test_they_register_themselves_with_controls(name):
 
 def test_13706_weights_take_14_qubits_one_by_one_and_8_in_chunks_of_54():
     # 16·9 + 16, 32·16·9 + 32, 64·128 + 64, 10·64 + 10
-    assert trained(federated_qt.network("cnn")) == 160 + 4640 + 8256 + 650 == 13_706
+    assert trained(federated_qt.image_network("cnn")) == 160 + 4640 + 8256 + 650 == 13_706
     qubits = {
-        arm: federated_qt.network(arm).circuits()[0].n_qubits for arm in ("federated", "unchunked")
+        arm: federated_qt.image_network(arm).circuits()[0].n_qubits
+        for arm in ("federated", "unchunked")
     }
     assert qubits == {"federated": 8, "unchunked": 14}
     # 8 angles in 8 blocks, and 9-4-20-4-54
-    assert trained(federated_qt.network("federated")) == 64 + 40 + 100 + 84 + 270
-    assert trained(federated_qt.network("classical")) == trained(federated_qt.network("federated"))
+    assert trained(federated_qt.image_network("federated")) == 64 + 40 + 100 + 84 + 270
+    assert trained(federated_qt.image_network("classical")) == trained(
+        federated_qt.image_network("federated")
+    )
 
 
 def test_the_generator_for_speech_trains_less_than_a_third_and_the_small_network_about_as_much():
-    counts = {arm: trained(qt_cnn.network(arm)) for arm in ("generated", "cnn", "small_cnn")}
+    counts = {arm: trained(qt_cnn.speech_network(arm)) for arm in ("generated", "cnn", "small_cnn")}
     assert counts["cnn"] == (13 * 5 + 1) * 32 + (32 * 5 + 1) * 64 + 65 * 2 == qt_cnn.N_WEIGHTS
     assert counts["generated"] == 7 * 8 + 36 + 100 + 84 + 640
     assert counts["generated"] < 0.3 * counts["cnn"]
@@ -70,7 +75,7 @@ def played(seeds, rounds=3, on="here", environment=CART):
     torch.manual_seed(0)
     model = dist_qtrl.policy(environment, "four_agents")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    with playing([Order(environment, 2, seed, model.module) for seed in seeds], on) as play:
+    with playing([AgentConfig(environment, 2, seed, model.module) for seed in seeds], on) as play:
         for _ in range(rounds):
             dist_qtrl.round_of(model, play, optimizer)
     return torch.cat([p.detach().flatten() for p in model.parameters()])
@@ -98,7 +103,7 @@ def test_an_agents_gradient_is_that_of_its_loss_by_hand(gymnasium):
     """One episode, one end in the middle: targets are discounted rewards up to it."""
     torch.manual_seed(0)
     net = dist_qtrl.policy(CART, "mlp")
-    agent = Agent(Order(CART, 1, 5, net))
+    agent = Agent(AgentConfig(CART, 1, 5, net))
     weights = dict(net.named_parameters())
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
     seen, actions, rewards, ends, counts = agent._steps(leaves)
@@ -130,7 +135,7 @@ def test_an_agents_gradient_is_that_of_its_loss_by_hand(gymnasium):
 def test_what_an_episode_earns_is_counted_once(gymnasium):
     torch.manual_seed(0)
     net = dist_qtrl.policy(CART, "mlp")
-    agent = Agent(Order(CART, 3, 0, net))
+    agent = Agent(AgentConfig(CART, 3, 0, net))
     for _ in range(4):
         agent.play(dict(net.named_parameters()))
     # CartPole pays 1 a step: 3 · 128 steps less one reset for each end
@@ -152,8 +157,11 @@ def test_a_grid_is_seen_as_a_row_of_numbers_from_0_to_1(gymnasium):
     ("environment", "sentence"),
     [
         ("CartPole-v7", "no environment 'CartPole-v7' in gymnasium: did you mean 'CartPole-v"),
-        ("Pendulum-v1", "environment 'Pendulum-v1' names no reward at which it is solved"),
-        ("MountainCarContinuous-v0", "'MountainCarContinuous-v0' has no finite set of actions"),
+        ("Pendulum-v1", "must have a reward at which it is solved, got 'Pendulum-v1'"),
+        (
+            "MountainCarContinuous-v0",
+            "must have a finite set of actions, got 'MountainCarContinuous-v0'",
+        ),
     ],
 )
 def test_an_environment_that_cannot_be_played_is_a_sentence_before_any_work(
@@ -173,10 +181,10 @@ def test_a_library_that_is_missing_is_a_sentence_with_the_command(monkeypatch):
         importlib.util, "find_spec", lambda n, *a: None if n in absent else find(n, *a)
     )
     with pytest.raises(
-        Refusal, match=r"needs gymnasium, not installed here: pip install 'qtha-lab\[agents\]'"
+        Refusal, match=r'needs gymnasium. Run pip install "qtha-lab\[reproductions\]"'
     ):
         goal_of(CART)
-    with pytest.raises(Refusal, match="needs gymnasium and minigrid, not installed here"):
+    with pytest.raises(Refusal, match=r"needs gymnasium and minigrid"):
         goal_of(GRID)
 
 
@@ -190,7 +198,7 @@ def test_settings_of_a_reproduction_are_checked_and_name_its_folder_and_command(
     with pytest.raises(Refusal, match="on must be one of here, ray, not 'moon'"):
         reproduction_of("dist_qtrl(on=moon)")
     with pytest.raises(
-        Refusal, match=r"unknown setting of dist_qtrl 'env'\. Known: environment, on"
+        Refusal, match=r"Unknown setting of dist_qtrl 'env'\. Known: environment, on"
     ):
         reproduction_of("dist_qtrl(env=x)")
 
@@ -248,8 +256,8 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
     programs = nothing_fetched / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
-    with pytest.raises(Refusal, match="this machine has no apt-get: asterisk-core-sounds-en-wav"):
-        recordings.fetch()
+    with pytest.raises(Refusal, match=r"asterisk-core-sounds-en-wav.*, and apt-get is missing"):
+        recordings.fetch_recordings()
     for name in ("apt-get", "dpkg-deb"):
         program = programs / name
         program.write_text(
@@ -258,9 +266,12 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
         program.chmod(0o755)
     with pytest.raises(
         Refusal,
-        match=r"apt-get install cannot bring the recordings \(E: Unable to locate package espeak-ng\): sudo apt-get update && ",
+        match=(
+            r"apt-get install must download the recordings, got E: Unable to locate package"
+            r" espeak-ng. Run sudo apt-get update && "
+        ),
     ):
-        recordings.fetch()
+        recordings.fetch_recordings()
     assert not (nothing_fetched / "speech" / "debian").exists()
 
 
@@ -330,7 +341,7 @@ def test_recordings_are_fetched_into_the_cache_and_the_synthesiser_speaks_from_t
     nothing_fetched, capsys
 ):
     try:
-        file = speech.fetch()
+        file = speech.fetch_speech()
     except Refusal as refused:
         pytest.skip(str(refused))
     assert file.is_relative_to(nothing_fetched)

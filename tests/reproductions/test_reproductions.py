@@ -1,4 +1,7 @@
-"""Reproductions: arms as ordinary runs, verdicts from their seeds, and what was done is not done again."""
+"""Reproductions.
+
+Arms as ordinary runs, verdicts from their seeds, and what was done is not done again.
+"""
 
 import ast
 import json
@@ -12,7 +15,7 @@ from qtha_lab.core.metrics import MEASURES
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.reproductions import REPRODUCTIONS, Claim, reproduce, reproduction
+from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
 from qtha_lab.reproductions.machinery import listing
 from qtha_lab.reproductions.machinery.registry import LEAST_SEEDS, QUICK_SEEDS
 from qtha_lab.reproductions.machinery.verdicts import word
@@ -24,9 +27,15 @@ from qtha_lab.studies.comparison.paired import PairedDifference
 from qtha_lab.studies.comparison.run_values import run_values
 
 WORDS = {
-    "title": "Coins", "arxiv": "0000.00001", "claim": "A loaded coin falls on its head.", "works": "nothing",
-    "source": "a test", "control": "a fair coin", "data": "thrown coins", "minutes": 0.1,
-}  # fmt: skip
+    "title": "Coins",
+    "arxiv": "0000.00001",
+    "claim": "A loaded coin falls on its head.",
+    "works": "nothing",
+    "source": "a test",
+    "control": "a fair coin",
+    "data": "thrown coins",
+    "minutes": 0.1,
+}
 ARMS = {"loaded": "head in 9 of 10", "fair": "head in 5 of 10"}
 
 
@@ -38,10 +47,10 @@ def coins():
     @reproduction(
         name="coins", arms=ARMS, steps=(20, 10), **WORDS,
         claims=[
-            Claim("loaded", "fair", "accuracy", "more heads"),
-            Claim("fair", "loaded", "accuracy", "fewer heads are more"),
-            Claim("fair", "fair", "accuracy", "as many as itself", margin=0.01),
-            Claim("loaded", 0.99, "accuracy", "above 0.99"),
+            PaperClaim("loaded", "fair", "accuracy", "more heads"),
+            PaperClaim("fair", "loaded", "accuracy", "fewer heads are more"),
+            PaperClaim("fair", "fair", "accuracy", "as many as itself", margin=0.01),
+            PaperClaim("loaded", 0.99, "accuracy", "above 0.99"),
         ],
     )  # fmt: skip
     def throw(arm, seed, quick, log):
@@ -61,11 +70,11 @@ def coins():
 def test_the_arms_are_ordinary_runs_and_the_claims_get_their_words(coins, tmp_path):
     verdict = reproduce("coins", tmp_path, seeds=5)
     assert coins == [(arm, seed, False) for seed in range(5) for arm in ARMS]
-    words = [claim["word"] for claim in verdict["claims"]]
-    assert words[:3] == ["shown", "the opposite shown", "shown"]
-    assert words[3] in ("not shown", "the opposite shown")
-    opposite = words.count("the opposite shown")
-    assert verdict["headline"] == f"shown; of 4 claims 2 shown, of {opposite} the opposite"
+    words = [claim["verdict"] for claim in verdict["claims"]]
+    assert words[:3] == ["shown", "opposite shown", "shown"]
+    assert words[3] in ("inconclusive", "opposite shown")
+    opposite = words.count("opposite shown")
+    assert verdict["headline"] == f"shown; 2 of 4 claims shown, {opposite} opposite"
     first = verdict["claims"][0]["sentence"]
     assert first.startswith("more heads: shown (accuracy, loaded ")
     assert "98.8 % interval [+" in first  # 4 claims at once: 1 - 0.05/4
@@ -87,12 +96,12 @@ def test_lists_tables_figures_and_views_read_them(coins, tmp_path):
     row = rows_of(there)[0]
     assert (row["model"], row["task"], row["method"]) == ("coins", "thrown coins", "fair")
     assert row["origin"] == "reproduction coins"
-    summary = there[0].summary()
+    summary = there[0].summary
     assert summary["eval_loss_start"] == 1.0
     assert summary["heads"] == round(20 * summary["accuracy"])
     table = rows({"runs": verdict_entries(tmp_path / "coins")})
     assert [line["method"] for line in table] == ["loaded", "fair"]
-    assert len([e for e in there[0].history() if e["kind"] == "train"]) == 20
+    assert len([e for e in there[0].valid_events() if e["kind"] == "train"]) == 20
     sentences = []
     figures = [figure.name for figure in figure_set(there, sentences.append)]
     assert figures[:3] == ["forest_eval_loss", "results", "seeds_eval_loss"]
@@ -110,7 +119,7 @@ def test_what_has_finished_is_not_repeated_and_what_has_not_begins_again(coins, 
     reproduce("coins", tmp_path, quick=True)
     assert len(coins) == len(ARMS) * QUICK_SEEDS
     killed = in_order(tmp_path / "coins-quick")[0]
-    whole = killed.summary()
+    whole = killed.summary
     killed.files.summary.unlink()
     lines = killed.files.events.read_text().splitlines()
     killed.files.events.write_text("\n".join(lines[:6]) + "\n")  # as after a kill at step 3 or so
@@ -118,19 +127,19 @@ def test_what_has_finished_is_not_repeated_and_what_has_not_begins_again(coins, 
     again = reproduce("coins", tmp_path, quick=True)
     assert len(coins) == len(ARMS) * QUICK_SEEDS + 1
     assert len(runs.list_runs(tmp_path / "coins-quick" / "runs")) == len(ARMS) * QUICK_SEEDS
-    repeated = runs.Run(killed.path).summary()
+    repeated = runs.Run(killed.path).summary
     timed = {"wall_seconds", "seconds_per_step"}
     assert {k: v for k, v in repeated.items() if k not in timed} == {
         k: v for k, v in whole.items() if k not in timed
     }
-    steps = [e["step"] for e in runs.Run(killed.path).history() if e["kind"] == "train"]
+    steps = [e["step"] for e in runs.Run(killed.path).valid_events() if e["kind"] == "train"]
     assert steps == list(range(1, 11))
     assert again["arms"]["fair"][0]["accuracy"] == whole["accuracy"]
 
 
 def test_an_arm_stops_at_its_next_step_when_it_is_asked_to(tmp_path):
     @reproduction(
-        name="stopping", arms={"a": "one"}, steps=(9, 9), claims=[Claim("a", 0.0, "eval_loss", "x")], **WORDS
+        name="stopping", arms={"a": "one"}, steps=(9, 9), claims=[PaperClaim("a", 0.0, "eval_loss", "x")], **WORDS
     )  # fmt: skip
     def stop(arm, seed, quick, log):
         for step in log.course():
@@ -139,11 +148,11 @@ def test_an_arm_stops_at_its_next_step_when_it_is_asked_to(tmp_path):
             log.train(step, loss=1.0)
 
     try:
-        with pytest.raises(Refusal, match="stopped at step 4 of 9; the same command goes on"):
+        with pytest.raises(Refusal, match=r"stopped at step 4 of 9\. The same command resumes it"):
             reproduce("stopping", tmp_path)
         [run] = runs.list_runs(tmp_path / "stopping" / "runs")
         assert run.status().state == "stopped"
-        with pytest.raises(Refusal, match="run by: qtha-lab reproduce stopping"):
+        with pytest.raises(Refusal, match="must be started by: qtha-lab reproduce stopping"):
             run.resume()
     finally:
         REPRODUCTIONS.forget(__name__)
@@ -151,7 +160,7 @@ def test_an_arm_stops_at_its_next_step_when_it_is_asked_to(tmp_path):
 
 def test_an_arm_that_breaks_is_a_failed_run_and_no_verdict(tmp_path):
     @reproduction(
-        name="breaking", arms={"a": "one"}, claims=[Claim("a", 0.0, "eval_loss", "x")], **WORDS
+        name="breaking", arms={"a": "one"}, claims=[PaperClaim("a", 0.0, "eval_loss", "x")], **WORDS
     )
     def breaks(arm, seed, quick, log):
         raise ZeroDivisionError
@@ -171,36 +180,43 @@ def test_an_arm_that_breaks_is_a_failed_run_and_no_verdict(tmp_path):
     ("low", "high", "better", "margin", "expected"),
     [
         (0.1, 0.3, "higher", 0.0, "shown"),
-        (-0.1, 0.3, "higher", 0.0, "not shown"),
-        (-0.3, -0.1, "higher", 0.0, "the opposite shown"),
-        (0.1, 0.3, "lower", 0.0, "the opposite shown"),
-        (0.0, 0.0, "lower", 0.0, "not shown"),
+        (-0.1, 0.3, "higher", 0.0, "inconclusive"),
+        (-0.3, -0.1, "higher", 0.0, "opposite shown"),
+        (0.1, 0.3, "lower", 0.0, "opposite shown"),
+        (0.0, 0.0, "lower", 0.0, "not asked"),
         (-0.1, 0.3, "higher", 0.2, "shown"),
-        (0.3, 0.5, "lower", 0.2, "the opposite shown"),
-        (0.1, 0.5, "lower", 0.2, "not shown"),
+        (0.3, 0.5, "lower", 0.2, "opposite shown"),
+        (0.1, 0.5, "lower", 0.2, "inconclusive"),
     ],
 )
 def test_a_word_follows_from_the_side_that_the_interval_lies_on(
     low, high, better, margin, expected
 ):
-    difference = PairedDifference((low + high) / 2, low, high, 0.1, seeds=5, items=1, spread=0.1)
-    assert word(Claim("a", "b", "anything", "x", better, margin), difference) == expected
+    spread = high - low
+    difference = PairedDifference((low + high) / 2, low, high, 0.1, seeds=5, items=1, spread=spread)
+    assert word(PaperClaim("a", "b", "anything", "x", better, margin), difference) == expected
+
+
+def test_two_arms_are_equivalent_within_the_margin_of_a_loss():
+    difference = PairedDifference(0.001, -0.01, 0.012, 0.8, seeds=5, items=1, spread=0.01)
+    assert word(PaperClaim("a", "b", "test_loss", "x"), difference) == "equivalent"
+    assert word(PaperClaim("a", "b", "reward", "x"), difference) == "inconclusive"
 
 
 def test_too_few_seeds_are_not_asked(coins, tmp_path):
     verdict = reproduce("coins", tmp_path, seeds=2)
-    assert [claim["word"] for claim in verdict["claims"]] == ["not asked"] * 4
+    assert [claim["verdict"] for claim in verdict["claims"]] == ["not asked"] * 4
     assert "an interval needs 3 seeds" in verdict["claims"][0]["sentence"]
 
 
 def test_what_is_registered_or_asked_for_wrongly_is_refused(coins, tmp_path):
-    with pytest.raises(Refusal, match="unknown arm of reproduction x 'fiar': did you mean 'fair'"):
-        reproduction(name="x", arms=ARMS, claims=[Claim("fiar", 1.0, "a", "b")], **WORDS)
-    with pytest.raises(Refusal, match="reproduction 'x' claims nothing"):
+    with pytest.raises(Refusal, match="Unknown arm of reproduction x 'fiar': did you mean 'fair'"):
+        reproduction(name="x", arms=ARMS, claims=[PaperClaim("fiar", 1.0, "a", "b")], **WORDS)
+    with pytest.raises(Refusal, match="Claims of reproduction 'x' must have at least one"):
         reproduction(name="x", arms=ARMS, claims=[], **WORDS)
-    with pytest.raises(Refusal, match="unknown reproduction 'coinz'"):
+    with pytest.raises(Refusal, match="Unknown reproduction 'coinz'"):
         reproduce("coinz")
-    with pytest.raises(Refusal, match="seeds must be at least 1, not 0"):
+    with pytest.raises(Refusal, match="seeds must be at least 1, got 0"):
         reproduce("coins", tmp_path, seeds=0)
 
 
@@ -210,7 +226,7 @@ def test_a_description_of_an_arm_is_read_back_and_never_launched(tmp_path):
     assert files.path.name[16:].startswith("coins-thrown_coins-fair-s2-")
     assert RunDir(files.path).experiment == arm
     assert arm.to_command() == "qtha-lab reproduce coins --quick"
-    with pytest.raises(Refusal, match="run by: qtha-lab reproduce coins"):
+    with pytest.raises(Refusal, match="must be started by: qtha-lab reproduce coins"):
         runs.launch(arm, tmp_path)
     plain = RunDir.create(Experiment(name="reproduction: mine"), tmp_path)
     assert type(plain.experiment) is Experiment
@@ -220,7 +236,7 @@ def test_code_in_the_name_of_a_reproduction_stays_text_in_the_python_of_an_arm(t
     planted = tmp_path / "planted"
     attack = f"""coinz(a='b")or __import__("os").mkdir("{planted}")or("')"""
     arm = Reproduced.arm(attack, "fair", data="thrown coins", steps=7, seed=2)
-    with pytest.raises(Refusal, match="unknown reproduction 'coinz'"):
+    with pytest.raises(Refusal, match="Unknown reproduction 'coinz'"):
         exec(arm.to_python(), {})
     assert not planted.exists()
     (call,) = (node for node in ast.walk(ast.parse(arm.to_python())) if isinstance(node, ast.Call))
@@ -246,14 +262,14 @@ def test_the_command_lists_and_runs_them(coins, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="0"):
         main()
     out = capsys.readouterr().out
-    assert out.startswith("coins (arXiv 0000.00001): shown; of 4 claims 2 shown, of ")
-    assert "the opposite\n- more heads" in out
+    assert out.startswith("coins (arXiv 0000.00001): shown; 2 of 4 claims shown, ")
+    assert " opposite\n- more heads" in out
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("sys.argv", ["qtha-lab", "reproduce", "--list", "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match="0"):
         main()
     listed = next(line for line in capsys.readouterr().out.splitlines() if "│coins" in line)
-    assert "shown; of 4 claims 2 shown" in listed
+    assert "shown; 2 of 4 claims shown" in listed
 
 
 # what every reproduction of the package keeps to
@@ -269,13 +285,13 @@ def test_every_reproduction_says_what_it_is(name):
         assert not words.endswith(".")
     assert of.arxiv[:4].isdigit()
     assert of.arxiv[4] == "."
-    assert len(of.arms) >= 2, "a reproduction has a control"
+    assert len(of.arms) >= 2, "A reproduction has a control"
     assert of.steps[0] >= of.steps[1]
 
 
 @pytest.mark.parametrize("name", sorted(REPRODUCTIONS))
 def test_every_kept_verdict_is_of_a_full_reproduction_as_it_is_now(name):
-    verdict, of = listing.recorded(name), REPRODUCTIONS[name]
+    verdict, of = listing.recorded_verdict(name), REPRODUCTIONS[name]
     if verdict is None:
         pytest.skip("not run in full yet")
     assert not verdict["quick"]

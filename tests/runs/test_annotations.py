@@ -11,11 +11,12 @@ import pytest
 from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
-from qtha_lab.runs import run as runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir, trash as bin, record
-from qtha_lab.experiment.run_directory.annotations import Marks, mark, read_annotations
+from qtha_lab.experiment.run_directory import RunDir, record
+from qtha_lab.experiment.run_directory import trash as bin
+from qtha_lab.experiment.run_directory.annotations import Annotations, annotate, read_annotations
+from qtha_lab.runs import run as runs
 
 
 def a_run(folder) -> runs.Run:
@@ -34,65 +35,67 @@ def content(folder) -> dict[str, bytes]:
 
 def test_marks_are_changed_one_by_one_and_an_empty_text_takes_one_away(tmp_path):
     run = a_run(tmp_path)
-    mark(run.files, name="  my\n best ", add=["warm", " best "])
-    mark(run.files, note="two\nlines", pinned=True, remove=["warm"])
-    assert run.record.marks == {
+    annotate(run.files, name="  my\n best ", add=["warm", " best "])
+    annotate(run.files, note="two\nlines", pinned=True, remove=["warm"])
+    assert run.record.annotations == {
         "name": "my best",
         "note": "two\nlines",
         "pinned": True,
         "tags": ["best"],
     }
-    mark(run.files, name="", note="", pinned=False, remove=["best"])
-    assert run.record.marks == {}
+    annotate(run.files, name="", note="", pinned=False, remove=["best"])
+    assert run.record.annotations == {}
 
 
 def test_marks_show_in_the_list_whatever_the_index_remembers(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)
     run = a_run(tmp_path)
-    assert runs.list_runs(tmp_path)[0].record.marks == {}
-    mark(run.files, add=["best"])
+    assert runs.list_runs(tmp_path)[0].record.annotations == {}
+    annotate(run.files, add=["best"])
     for _ in range(2):  # read anew, then from the index
-        assert runs.list_runs(tmp_path)[0].record.marks == {"tags": ["best"]}
+        assert runs.list_runs(tmp_path)[0].record.annotations == {"tags": ["best"]}
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"add": ["a,b"]}, "a tag is a word or a few, without a comma, not 'a,b'"),
-        ({"add": [" "]}, "a tag is a word or a few, without a comma, not ''"),
-        ({"name": "x" * 201}, "a name has at most 200 characters, not 201"),
-        ({"note": "x" * 10_001}, "a note has at most 10,000 characters, not 10,001"),
+        ({"add": ["a,b"]}, "A tag must be a short text without a comma, got 'a,b'."),
+        ({"add": [" "]}, "A tag must be a short text without a comma, got ''."),
+        ({"name": "x" * 201}, "A name must have at most 200 characters, got 201."),
+        ({"note": "x" * 10_001}, "A note must have at most 10,000 characters, got 10,001."),
     ],
 )
 def test_a_mark_that_cannot_be_is_refused_and_nothing_is_written(tmp_path, change, sentence):
     run = a_run(tmp_path)
     with pytest.raises(Refusal, match=sentence):
-        mark(run.files, **change)
-    assert not run.files.marks.exists()
+        annotate(run.files, **change)
+    assert not run.files.annotations.exists()
 
 
 def test_marks_that_are_broken_cost_only_themselves(tmp_path):
     run = a_run(tmp_path)
-    mark(run.files, name="first")
-    with run.files.marks.open("ab") as file:
-        file.write(b'\xff\xfe\n[]\n{"kind": "mark", "name": 3}\n{"kind": "mark", "tags"')
-    mark(run.files, add=["best"])
-    assert read_annotations(run.files) == Marks(name="first", tags=("best",))
+    annotate(run.files, name="first")
+    with run.files.annotations.open("ab") as file:
+        file.write(
+            b'\xff\xfe\n[]\n{"kind": "annotation", "name": 3}\n{"kind": "annotation", "tags"'
+        )
+    annotate(run.files, add=["best"])
+    assert read_annotations(run.files) == Annotations(name="first", tags=("best",))
 
 
 def test_marking_a_run_that_is_gone_is_refused(tmp_path):
-    with pytest.raises(Refusal, match="run gone cannot be marked: No such file"):
-        mark(RunDir(tmp_path / "gone"), name="x")
+    with pytest.raises(Refusal, match=r"Run gone cannot be annotated \(No such file"):
+        annotate(RunDir(tmp_path / "gone"), name="x")
 
 
 WRITER = """
 import sys
 from pathlib import Path
 from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.experiment.run_directory.annotations import mark
+from qtha_lab.experiment.run_directory.annotations import annotate
 run, name, count = RunDir(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 for number in range(count):
-    mark(run, add=[f"{name}{number}"])
+    annotate(run, add=[f"{name}{number}"])
     print(f"{name}{number}", flush=True)
 """
 
@@ -122,7 +125,7 @@ def test_a_writer_that_is_killed_leaves_every_mark_that_it_had_made(tmp_path):
         tags = set(read_annotations(run.files).tags)
         assert done <= tags
         assert len(tags) <= len(done) + ord(name) - ord("a") + 1  # one that it had no time to tell
-    mark(run.files, name="after")
+    annotate(run.files, name="after")
     assert read_annotations(run.files).name == "after"
 
 
@@ -131,40 +134,42 @@ def test_a_writer_that_is_killed_leaves_every_mark_that_it_had_made(tmp_path):
 
 def test_a_deleted_run_comes_back_as_it_was(tmp_path):
     run, other = a_run(tmp_path), a_run(tmp_path)
-    mark(run.files, name="my best")
+    annotate(run.files, name="my best")
     before = content(run.path)
     bin.delete(run.files)
     assert [r.id for r in runs.list_runs(tmp_path)] == [other.id]
-    assert bin.binned(tmp_path) == [run.id]
-    assert [r.record.marks for r in runs.list_runs(bin.trash_of(tmp_path))] == [{"name": "my best"}]
+    assert bin.list_trash(tmp_path) == [run.id]
+    assert [r.record.annotations for r in runs.list_runs(bin.trash_of(tmp_path))] == [
+        {"name": "my best"}
+    ]
     bin.restore(run.id, tmp_path)
     assert content(run.path) == before
     assert {r.id for r in runs.list_runs(tmp_path)} == {run.id, other.id}
-    assert bin.binned(tmp_path) == []
+    assert bin.list_trash(tmp_path) == []
 
 
 @pytest.mark.slow
 def test_a_run_at_work_is_not_deleted(tmp_path):
     run = runs.launch(Experiment(method="lora(r=2)", training={"steps": 5000}), tmp_path)
     try:
-        with pytest.raises(Refusal, match="is at work: stop it before it is deleted"):
+        with pytest.raises(Refusal, match=r"is running\. Stop it before deleting it"):
             bin.delete(run.files)
         assert run.path.is_dir()
     finally:
         run.stop(soft_seconds=0, term_seconds=5)
     wait_until(lambda: not run.alive)
     bin.delete(run.files)
-    assert bin.binned(tmp_path) == [run.id]
+    assert bin.list_trash(tmp_path) == [run.id]
 
 
 def test_what_would_lose_a_run_is_refused(tmp_path):
     run = a_run(tmp_path)
     bin.delete(run.files)
-    with pytest.raises(Refusal, match=r"unknown deleted run '\.\./x'"):
+    with pytest.raises(Refusal, match=r"Unknown deleted run '\.\./x'"):
         bin.restore("../x", tmp_path)
-    with pytest.raises(Refusal, match="is in the bin already"):
+    with pytest.raises(Refusal, match="is in the trash already"):
         bin.delete(RunDir(bin.trash_of(tmp_path) / run.id))
-    with pytest.raises(Refusal, match="cannot be moved: No such file"):
+    with pytest.raises(Refusal, match=r"cannot be moved \(No such file"):
         bin.delete(run.files)  # by a second person
     assert not run.path.exists()
     run.path.mkdir()
@@ -179,8 +184,8 @@ def test_the_bin_is_emptied_of_whole_runs_and_of_what_a_kill_left(tmp_path):
     place = bin.trash_of(tmp_path)
     (place / bin.DOOMED).mkdir()
     (place / run.id).rename(place / bin.DOOMED / run.id)  # an emptying was killed here
-    assert bin.binned(tmp_path) == [other.id]
-    assert bin.empty(tmp_path) == [other.id]
+    assert bin.list_trash(tmp_path) == [other.id]
+    assert bin.empty_trash(tmp_path) == [other.id]
     assert [path for path in place.iterdir() if path.is_dir()] == []
 
 
@@ -219,6 +224,6 @@ def test_a_kill_while_runs_are_deleted_and_restored_leaves_each_whole_in_one_pla
 def test_a_folder_that_cannot_be_written_to_refuses_in_a_sentence(tmp_path):
     run = a_run(tmp_path)
     tmp_path.chmod(0o500)
-    with pytest.raises(Refusal, match="cannot be moved: Permission denied"):
+    with pytest.raises(Refusal, match=r"cannot be moved \(Permission denied"):
         bin.delete(run.files)
     tmp_path.chmod(0o700)

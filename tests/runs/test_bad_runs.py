@@ -9,14 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from qtha_lab.studies import comparison as compare
-from qtha_lab.runs import run as runs
-from qtha_lab.cli import app, plot as figures, run  # noqa: F401  (they add their commands)
+from qtha_lab.cli import app, run  # noqa: F401  (they add their commands)
 from qtha_lab.cli import runs as runs_command  # noqa: F401  (so does this)
-from qtha_lab.studies.comparison import run_data as reading
-from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.figures.curves import from_events
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.experiment.run_directory.events import (
     EventLog,
@@ -25,6 +20,11 @@ from qtha_lab.experiment.run_directory.events import (
     read_tail,
 )
 from qtha_lab.experiment.run_directory.status import last_status
+from qtha_lab.figures.curves import from_events
+from qtha_lab.runs import run as runs
+from qtha_lab.studies import comparison as compare
+from qtha_lab.studies.comparison import run_data as reading
+from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.training.summary import measured, wall_seconds
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -134,8 +134,7 @@ def test_the_workbench_shows_a_bad_run_in_its_history_and_opens(folder, damage):
     harm, state = DAMAGES[damage]
     harm(bad.path)
     bench = Workbench()
-    bench.desk.table.unfolded = True
-    table = bench.desk.table.content
+    table = bench.table
     table.wait()
     assert {row["run"]: row["state"] for row in table.shown}[bad.id] == state
     table.ticked = (bad.id,)
@@ -174,7 +173,7 @@ def test_a_summary_of_another_run_is_told_and_its_numbers_are_not_shown(folder, 
     row = entry(original, original.status())
     assert (row["label"], row["method"], row["seed"]) == ("lora(r=2)", "lora", 0)
     assert row["state"] == "unreadable"
-    assert row["message"].startswith("its summary.json tells of another run: ")
+    assert row["message"].startswith("its summary.json belongs to another run: ")
     assert "eval_loss" not in row
 
 

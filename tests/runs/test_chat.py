@@ -14,16 +14,16 @@ from support.small_models import TARGETS, logits, make
 from support.trained_runs import train_two
 
 from qtha_lab import ChatModels, adapters, load_model, load_task
-from qtha_lab.runs import run as runs
 from qtha_lab.adapters import weigh
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.runs import run as runs
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import Client
 from qtha_lab.runs.chat.held_out_prompts import held_out
 from qtha_lab.runs.chat.mixture import mixture
-from qtha_lab.runs.chat.stream import Stream
-from qtha_lab.runs.chat.shared_weights import twin
+from qtha_lab.runs.chat.shared_weights import shared_weights_copy
+from qtha_lab.runs.generation.stream import Stream
 from qtha_lab.tasks.formatting import render
 
 PROMPT = "What is a computer?"
@@ -108,7 +108,7 @@ class _Always(torch.nn.Module):
 
     def __init__(self, token, model):
         super().__init__()
-        self.inner, self.token = twin(model), token
+        self.inner, self.token = shared_weights_copy(model), token
         self.config, self.generation_config = model.config, model.generation_config
 
     def forward(self, **inputs):
@@ -142,11 +142,11 @@ def test_a_mixture_of_two_methods_is_their_changes_weighed_on_one_model():
     plain = LoraConfig(r=2, lora_alpha=6, target_modules=TARGETS["llama"], init_lora_weights=False)
     method = adapters.get_method("qtha")
     ours = method.make_config(target_modules=TARGETS["llama"], init_weights=False, r=2, waist=8)
-    nested = twin(base)
+    nested = shared_weights_copy(base)
     models = {}
     for name, config in (("plain", plain), ("mine", ours)):
         torch.manual_seed(3)
-        models[name] = adapters.add_adapter(twin(base), config)
+        models[name] = adapters.add_adapter(shared_weights_copy(base), config)
         torch.manual_seed(3)
         nested.add_adapter(config, adapter_name=name)
     weights = {"plain": 0.3, "mine": -0.8}
@@ -159,11 +159,11 @@ def test_a_mixture_of_loras_is_pefts_own_by_concatenation():
     base = make("llama")
     config = LoraConfig(r=2, lora_alpha=6, target_modules=TARGETS["llama"], init_lora_weights=False)
     torch.manual_seed(3)
-    model = PeftModel(twin(base), config, adapter_name="a")
+    model = PeftModel(shared_weights_copy(base), config, adapter_name="a")
     model.add_adapter("b", config)
     single = {}
     for name in ("a", "b"):
-        single[name] = adapters.add_adapter(twin(base), config)
+        single[name] = adapters.add_adapter(shared_weights_copy(base), config)
         state = {k.replace(f".{name}.", ".default."): v for k, v in model.state_dict().items()}
         single[name].load_state_dict(state, strict=False)
     model.add_weighted_adapter(["a", "b"], [0.7, 0.2], "both", combination_type="cat")
@@ -178,7 +178,7 @@ def test_every_method_is_mixed_by_the_change_of_its_output(name):
     torch.manual_seed(0)
     options = next(iter(method.examples.values())) if method.ours else {}
     model = adapters.add_adapter(
-        twin(base), method.make_config(target_modules=["q_proj"], **options)
+        shared_weights_copy(base), method.make_config(target_modules=["q_proj"], **options)
     )
     for tensor in model.parameters():
         if tensor.requires_grad:
@@ -210,26 +210,26 @@ def test_ten_prompts_of_the_task_whose_answers_no_seed_was_trained_on():
 
 
 def test_what_nobody_can_answer_is_refused_in_a_sentence(trained, chat_models, tmp_path):
-    with pytest.raises(Refusal, match="nobody to talk with: name a run"):
+    with pytest.raises(Refusal, match="A chat must have at least one run"):
         ChatModels([])
     with pytest.raises(Refusal, match="no run 'qhta'"):
         ChatModels(["qhta"])
-    with pytest.raises(Refusal, match="supersense is a classification task"):
+    with pytest.raises(Refusal, match="got the classification task supersense"):
         held_out(Experiment(model="minilm", task="supersense"))
-    with pytest.raises(Refusal, match="the prompt is empty"):
+    with pytest.raises(Refusal, match="The prompt must not be empty"):
         next(chat_models.answers("  "))
-    with pytest.raises(Refusal, match=r"the prompt has [\d,]+ tokens, and the model reads 512"):
+    with pytest.raises(Refusal, match=r"The prompt must have fewer than 512 tokens, .* got [\d,]+"):
         next(chat_models.answers("word " * 600))
     first, second = (run.id for run in trained)
-    with pytest.raises(Refusal, match="must be a finite number, not nan"):
+    with pytest.raises(Refusal, match="must be a finite number, got nan"):
         chat_models.mix({first: float("nan"), second: 0.0})
-    with pytest.raises(Refusal, match="has no weight: 0 leaves it out"):
+    with pytest.raises(Refusal, match="Every adapter must have a weight"):
         chat_models.mix({first: 1.0})
     bare = tmp_path / "bare"
     shutil.copytree(trained[0].path, bare)
     shutil.rmtree(bare / "adapter")
     shutil.rmtree(bare / "checkpoints")
-    with pytest.raises(Refusal, match="run bare is finished and has no adapter and no checkpoint"):
+    with pytest.raises(Refusal, match="Run bare is finished and has no adapter and no checkpoint"):
         ChatModels([bare])
 
 
@@ -246,8 +246,8 @@ def test_a_run_that_has_not_finished_speaks_from_its_checkpoint(trained, tmp_pat
 def test_a_whole_module_trained_beside_an_adapter_is_not_mixed():
     base = make("llama")
     config = LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["lm_head"])
-    with pytest.raises(Refusal, match=r"whole module of its own \(modules_to_save\)"):
-        mixture(base, {"a": adapters.add_adapter(twin(base), config)}, {"a": 1.0})
+    with pytest.raises(Refusal, match="must not have modules_to_save"):
+        mixture(base, {"a": adapters.add_adapter(shared_weights_copy(base), config)}, {"a": 1.0})
 
 
 # the process
@@ -289,7 +289,7 @@ def test_the_process_stops_goes_on_refuses_and_is_started_again_after_a_kill(tra
     async def chat():
         client = Client()  # a fork of a preloaded Python outlives the one that is killed by some ms
         try:
-            with pytest.raises(Refusal, match="nobody to talk with"):
+            with pytest.raises(Refusal, match="A chat must have at least one run"):
                 await anext(client.ask(**question()))
             (loaded,) = [event async for event in client.ask(runs=[str(trained[0].path)])]
             assert loaded["kind"] == "chat_models"

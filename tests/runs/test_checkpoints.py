@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.waiting import PATIENCE, wait_until
 
-from qtha_lab.runs import run as runs
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir, checkpoints, queue as slots
+from qtha_lab.experiment.run_directory import RunDir, checkpoints
+from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events
+from qtha_lab.runs import run as runs
 from qtha_lab.training.finetune import fine_tune
 from qtha_lab.training.resume import find_start, newest_complete
 
@@ -223,7 +224,7 @@ def test_where_no_checkpoint_is_whole_the_run_says_so_and_loses_nothing(stopped)
     for step, folder in checkpoints.by_step(stopped.checkpoints).items():
         (folder / "optimizer.pt").unlink()
         before[step] = sorted(folder.iterdir())
-    with pytest.raises(ValueError, match="no checkpoint of this run is whole") as refused:
+    with pytest.raises(ValueError, match="No checkpoint of this run is whole") as refused:
         start(stopped)
     assert "checkpoint 8 is damaged (optimizer.pt: missing)" in str(refused.value)
     assert "checkpoint 6 is damaged (optimizer.pt: missing)" in str(refused.value)

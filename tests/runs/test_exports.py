@@ -13,8 +13,9 @@ from support.trained_runs import train_two
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from qtha_lab import Comparison, Experiment, load_adapter, load_model
-from qtha_lab.runs import export as exports, run as runs
 from qtha_lab.core.errors import Refusal
+from qtha_lab.runs import export as exports
+from qtha_lab.runs import run as runs
 from qtha_lab.runs.export.kinds import default_place
 
 IDS = torch.tensor([[5, 11, 3, 40, 7]])
@@ -38,7 +39,7 @@ def of_run(run):
 @pytest.mark.slow
 def test_an_adapter_goes_with_its_card_and_loads_as_it_was(trained, tmp_path):
     for number, run in enumerate(trained):
-        result = exports.export(run, "adapter", tmp_path / str(number))
+        result = exports.export_run(run, "adapter", tmp_path / str(number))
         assert (result.path / "README.md").is_file()
         assert torch.equal(logits(load_adapter(load_model("tiny").model, result.path)), of_run(run))
 
@@ -46,10 +47,10 @@ def test_an_adapter_goes_with_its_card_and_loads_as_it_was(trained, tmp_path):
 @pytest.mark.slow
 def test_a_lora_of_a_lora_is_the_same_and_that_of_a_circuit_says_what_it_misses(trained, tmp_path):
     lora, qtha = trained
-    result = exports.export(lora, "lora", tmp_path / "lora", r=2)
+    result = exports.export_run(lora, "lora", tmp_path / "lora", r=2)
     plain = PeftModel.from_pretrained(load_model("tiny").model, result.path)
     torch.testing.assert_close(logits(plain), of_run(lora), atol=1e-3, rtol=1e-3)
-    result = exports.export(qtha, "lora", tmp_path / "qtha", r=2)
+    result = exports.export_run(qtha, "lora", tmp_path / "qtha", r=2)
     assert "of the change on held-out tokens" in result.message
     error = float(result.message.split("misses ")[1].split()[0])
     assert 1e-4 < error < 1.5
@@ -57,12 +58,12 @@ def test_a_lora_of_a_lora_is_the_same_and_that_of_a_circuit_says_what_it_misses(
 
 def test_what_is_linear_is_merged_and_what_is_not_says_why(trained, tmp_path):
     lora, qtha = trained
-    result = exports.export(lora, "merged", tmp_path / "model")
+    result = exports.export_run(lora, "merged", tmp_path / "model")
     merged = AutoModelForCausalLM.from_pretrained(result.path)
     torch.testing.assert_close(logits(merged), of_run(lora), atol=1e-3, rtol=1e-3)
     assert AutoTokenizer.from_pretrained(result.path).chat_template
-    with pytest.raises(Refusal, match=f"run {qtha.id} cannot be merged: .*circuit"):
-        exports.export(qtha, "merged", tmp_path / "no")
+    with pytest.raises(Refusal, match=f"Run {qtha.id} cannot be merged: .*circuit"):
+        exports.export_run(qtha, "merged", tmp_path / "no")
     assert not (tmp_path / "no").exists()
 
 
@@ -70,24 +71,24 @@ def test_a_run_without_its_adapter_gives_its_checkpoint_and_no_card(trained, tmp
     shutil.copytree(trained[0].path, tmp_path / "half")
     shutil.rmtree(tmp_path / "half" / "adapter")
     run = runs.Run(tmp_path / "half")
-    result = exports.export(run, "adapter")
+    result = exports.export_run(run, "adapter")
     assert result.path == default_place(run, "adapter")
     assert "from the checkpoint at step 6" in result.message
-    with pytest.raises(Refusal, match="its card is written when it has finished"):
-        exports.export(run, "card")
+    with pytest.raises(Refusal, match="a model card must belong to a finished run"):
+        exports.export_run(run, "card")
 
 
 def test_places_that_are_taken_are_refused_and_the_own_one_is_made_anew(trained, tmp_path):
     run = trained[0]
     (tmp_path / "card.md").write_text("mine")
-    with pytest.raises(Refusal, match=r"card\.md is there already"):
-        exports.export(run, "card", tmp_path / "card.md")
-    with pytest.raises(Refusal, match="is not empty: choose a new folder"):
-        exports.export(run, "adapter", tmp_path)
+    with pytest.raises(Refusal, match=r"card\.md must not exist yet"):
+        exports.export_run(run, "card", tmp_path / "card.md")
+    with pytest.raises(Refusal, match=r"must be empty\. Choose another"):
+        exports.export_run(run, "adapter", tmp_path)
     assert (tmp_path / "card.md").read_text() == "mine"
-    with pytest.raises(Refusal, match="unknown export 'lroa': did you mean 'lora'"):
-        exports.export(run, "lroa")
-    paths = {exports.export(run, "card").path for _ in range(2)}
+    with pytest.raises(Refusal, match="Unknown export 'lroa': did you mean 'lora'"):
+        exports.export_run(run, "lroa")
+    paths = {exports.export_run(run, "card").path for _ in range(2)}
     assert [path.is_file() for path in paths] == [True]
 
 
@@ -96,24 +97,24 @@ def test_places_that_are_taken_are_refused_and_the_own_one_is_made_anew(trained,
 
 def test_the_files_that_repeat_a_run_say_its_experiment(trained, tmp_path):
     run = trained[1]
-    yaml = exports.export(run, "yaml", tmp_path / "run.yaml").path
+    yaml = exports.export_run(run, "yaml", tmp_path / "run.yaml").path
     assert Experiment.from_yaml(yaml) == run.experiment
     scope: dict = {}
-    python = exports.export(run, "python", tmp_path / "run.py").path.read_text()
+    python = exports.export_run(run, "python", tmp_path / "run.py").path.read_text()
     exec(python.replace("run = launch(experiment)", ""), scope)
     assert scope["experiment"] == run.experiment
 
 
 @pytest.mark.slow
 def test_the_notebook_of_a_run_repeats_it(trained, tmp_path):
-    file = exports.export(trained[0], "notebook", tmp_path / "again.ipynb").path
+    file = exports.export_run(trained[0], "notebook", tmp_path / "again.ipynb").path
     notebook = nbformat.read(file, as_version=4)
     nbformat.validate(notebook)
     assert outputs_of(notebook.cells) == []
     outputs = execute(notebook, tmp_path, "full", tmp_path)
     (again,) = runs.list_runs(tmp_path / "runs")
     assert again.experiment == trained[0].experiment
-    assert again.summary()["eval_loss"] == trained[0].summary()["eval_loss"]
+    assert again.summary["eval_loss"] == trained[0].summary["eval_loss"]
     assert any("image/svg+xml" in output.get("data", {}) for output in outputs)
     assert "eval_loss" in outputs[-1]["data"]["text/plain"]
 

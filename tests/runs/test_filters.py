@@ -1,11 +1,11 @@
-"""The filter of the table of runs: Python is the oracle of what an expression means; no text whatever breaks the reader."""
+"""The filter of the table of runs: Python is the oracle of its meaning, and no text breaks it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtha_lab.runs.table.filters import where
 from qtha_lab.core.errors import Refusal
+from qtha_lab.runs.table.filters import where
 
 NAMES = ["method", "r", "eval_loss", "tags", "note", "pinned", "state", "run"]
 NUMBERS = st.integers(-3, 9) | st.sampled_from([0.003, 4.5, 1e-3, 2.5e8])
@@ -33,7 +33,7 @@ def equal(column, sign, word):
 
 
 def among(column, negated, words):
-    values = ", ".join(map(quoted, words))
+    values = ", ".join(map(quoted, words)) + ","
     negation = "not " if negated else ""
     return (
         f"{column} {negation}in ({values})",
@@ -50,7 +50,7 @@ TESTS = (
     | st.builds(equal, COLUMNS_OF_TEXT, st.sampled_from(["=", "==", "!="]), WORDS)
     | st.builds(among, COLUMNS_OF_TEXT, st.booleans(), st.lists(WORDS, min_size=1, max_size=3))
     | st.sampled_from(["best", "warm", "a b"]).map(
-        lambda tag: (f"tag:{quoted(tag)}", f"({tag!r} in row['tags'])")
+        lambda tag: (f"{quoted(tag)} in tags", f"({tag!r} in row['tags'])")
     )
     | st.just(("pinned", "bool(row.get('pinned'))"))
 )
@@ -69,37 +69,48 @@ def test_an_expression_means_what_the_same_words_mean_in_python(expression, row)
     assert where(text, NAMES)(row) is eval(meaning, {"row": row})
 
 
-@given(st.text(max_size=60) | st.lists(st.sampled_from(
-    ["method", "r", "=", "!=", "<", ">=", "in", "not", "(", ")", ",", ":", "and", "or", "qtha", '"a"', "'", "3", "tag"]
-), max_size=12).map(" ".join), ROWS)  # fmt: skip
-def test_any_text_is_a_filter_or_refused_in_one_sentence_with_the_place(text, row):
+PIECES = (
+    "method", "r", "=", "==", "!=", "<", ">=", "in", "not", "(", ")", ",", ":", "and", "or", "qtha",
+    '"a"', "'", "3", "tags", "is", "lambda", "[", "]", ".", "1j", "-",
+)  # fmt: skip
+
+
+@given(st.text(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join), ROWS)
+def test_any_text_is_a_filter_or_refused_in_one_sentence(text, row):
     try:
         answer = where(text, NAMES)(row)
     except Refusal as refused:
         answer = str(refused)
-    assert isinstance(answer, bool) or ("character" in answer and "\n" not in answer)
+    assert isinstance(answer, bool) or "\n" not in answer
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("methd = qtha", "character 1 of the filter is 'methd', and there is no such column: did you mean method?"),
-        ("r >= ", "the filter ends at character 6, where a value should be: a filter reads like method = qtha"),
-        ("r = 2 method = qtha", "character 7 of the filter is 'method', where and, or or the end should be"),
-        ("(r = 2", "the filter ends at character 7, where ')' should be"),
-        ("r in (1, 2", "the filter ends at character 11, where ')' should be"),
-        ("r in 1", "character 6 of the filter is '1', where '(' should be"),
-        ("note = 'open", "character 8 of the filter is \"'\", which begins nothing"),
-        ("and r = 2", "character 1 of the filter is 'and', and there is no such column"),
-        ("__import__('os')", "character 1 of the filter is '__import__', and there is no such column"),
-        ("(" * 500 + "r", "which stands in more than 40 brackets"),
-        ("r = 1 or " * 300 + "r = 2", "a filter has at most 2,000 characters, not 2,705"),
+        ("methd = qtha", "no column 'methd': did you mean 'method'"),
+        (
+            "r >= ",
+            "A filter must consist of comparisons, got 'r >= '. Write for example: method ==",
+        ),
+        ("r = 2 method = qtha", "A filter must consist of comparisons, got 'r = 2 method = qtha'"),
+        ("(r = 2", "A filter must consist of comparisons, got '(r = 2'"),
+        ("r in 1", "A filter must consist of comparisons, got '1'"),
+        ("tags is none", "A filter must consist of comparisons, got 'none'"),
+        ("r + 1 > 2", "A filter must consist of comparisons, got 'r + 1'"),
+        ("__import__('os')", """A filter must consist of comparisons, got "__import__('os')\""""),
+        ("(" * 500 + "r", "A filter must consist of comparisons, got '(((("),
+        ("r = 1 or " * 300 + "r = 2", "A filter must have at most 2,000 characters, got 2,705."),
     ],
-)  # fmt: skip
-def test_a_wrong_expression_is_one_sentence_with_the_place(text, sentence):
+)
+def test_a_wrong_expression_is_one_sentence(text, sentence):
     with pytest.raises(Refusal) as refused:
         where(text, NAMES)
     assert sentence in str(refused.value)
+
+
+def test_a_number_may_stand_on_both_sides():
+    assert where("2 < r <= 4", NAMES)({"r": 4})
+    assert not where("2 < r <= 4", NAMES)({"r": 2})
 
 
 def test_what_has_no_value_is_none_and_neither_below_nor_above():
@@ -112,6 +123,6 @@ def test_what_has_no_value_is_none_and_neither_below_nor_above():
 def test_words_of_a_run_are_compared_as_they_are_written():
     row = {"run": "20261125-101500-tiny", "note": "The Best one", "tags": ["best of all"]}
     assert where("run >= 20261125 and run < 20261126", NAMES)(row)
-    assert where("note:best", NAMES)(row)
-    assert where('tag:"Best of all"', NAMES)(row)
-    assert not where("tag:best", NAMES)(row)
+    assert where("best in note", NAMES)(row)
+    assert where('"Best of all" in tags', NAMES)(row)
+    assert not where("best in tags", NAMES)(row)

@@ -14,12 +14,14 @@ import torch
 from support.waiting import PATIENCE, wait_until
 from support.warm_servers import end_servers, server_processes
 
-from qtha_lab.core import paths
-from qtha_lab.runs import run as runs, fork_server as warm
 from qtha_lab.cli.diagnosis import examine
+from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir, queue as slots
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.runs import fork_server as warm
+from qtha_lab.runs import run as runs
 from qtha_lab.runs.fork_server import address as place
 from qtha_lab.runs.fork_server.safety import DEVICES, _built_for, hindrance
 from qtha_lab.runs.worker import NICENESS
@@ -75,7 +77,7 @@ def started_cold(run):
 
 
 def losses(run):
-    return [(e["kind"], e["step"], e["loss"]) for e in run.history() if "loss" in e]
+    return [(e["kind"], e["step"], e["loss"]) for e in run.valid_events() if "loss" in e]
 
 
 @pytest.mark.slow
@@ -92,7 +94,7 @@ def test_a_forked_worker_comes_from_the_server_and_trains_as_one_of_its_own(serv
     assert len(losses(forked)) > 3
     starts = [json.loads(run.files.environment.read_text())["start"] for run in (forked, cold)]
     assert starts == ["warm", "cold"]
-    warm_peak, cold_peak = (run.summary()["peak_memory_bytes"] for run in (forked, cold))
+    warm_peak, cold_peak = (run.summary["peak_memory_bytes"] for run in (forked, cold))
     assert cold_peak == pytest.approx(
         warm_peak, abs=8 * 2**20
     )  # what a cold one imports at its end
@@ -284,20 +286,20 @@ def test_two_that_ask_at_once_get_one_server_which_leaves_when_nobody_asks(serve
 
 
 def test_a_server_is_for_processes_alike(monkeypatch, tmp_path):
-    same = place.fingerprint()
-    assert place.fingerprint() == same
+    same = place.server_fingerprint()
+    assert place.server_fingerprint() == same
     monkeypatch.setenv("NO_LIBRARY_READS_THIS", "1")
-    assert place.fingerprint() == same
+    assert place.server_fingerprint() == same
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert place.fingerprint() != same
+    assert place.server_fingerprint() != same
 
 
 def test_a_changed_source_has_a_server_of_its_own(monkeypatch, tmp_path):
     (tmp_path / "a.py").write_text("1")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
-    same = place.fingerprint()
+    same = place.server_fingerprint()
     (tmp_path / "a.py").write_text("12")
-    assert place.fingerprint() != same
+    assert place.server_fingerprint() != same
 
 
 def _link(path):
@@ -333,7 +335,7 @@ def test_a_folder_that_another_user_could_have_prepared_is_not_used(monkeypatch,
             place.folder()
         run = RunDir.create(Experiment(method="lora(r=2)"), Path(folder) / "runs")
         lock = slots.hold(run.lock)
-        assert warm.start(run, lock, lock) is None  # the run starts by itself
+        assert warm.fork_worker(run, lock, lock) is None  # the run starts by itself
         os.close(lock)
         after = [p for p in Path(folder).rglob("*") if "runs" not in p.parts]
         assert sorted(after) == before

@@ -59,7 +59,7 @@ def test_a_checkpoint_that_does_not_fit_fails_a_run_in_one_sentence_and_it_resum
     run = runs.launch(Experiment(method="lora(r=8)", training=TRAINING), check=False)
     status = run.wait(timeout=240)
     assert status.state == "failed", run.log_tail()
-    assert status.message.startswith(("The disk of", "the disk of")), status.message
+    assert status.message.startswith(("The disk of", "The disk of")), status.message
     assert "then resume the run" in status.message
     assert len(status.message) <= 300
     resized(small_disk, "64m")

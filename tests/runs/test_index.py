@@ -15,8 +15,8 @@ import pytest
 from support.run_folders import run_folder, status, train, write
 from support.watched_files import watched
 
-from qtha_lab.runs import run as runs
 from qtha_lab.experiment.run_directory import RunDir, index, record, write_json
+from qtha_lab.runs import run as runs
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def truth(folder: Path) -> list[tuple]:
 
 
 def told(run: runs.Run) -> tuple:
-    return run.id, str(run.status()), run.unreadable, json.dumps(run.summary())
+    return run.id, str(run.status()), run.unreadable, json.dumps(run.summary)
 
 
 def listed(folder: Path) -> list[tuple]:

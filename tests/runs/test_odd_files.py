@@ -9,11 +9,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.run_folders import finish, run_folder, status, train, two_steps, write
 
-from qtha_lab.runs import run as runs
-from qtha_lab.runs.table.rows import row as row_of
-from qtha_lab.runs.table.rows import rows
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import index, annotations as marks, record
+from qtha_lab.experiment.run_directory import annotations as marks
+from qtha_lab.experiment.run_directory import index, record
 from qtha_lab.experiment.run_directory.events import (
     LONGEST_MESSAGE,
     EventLog,
@@ -21,11 +19,14 @@ from qtha_lab.experiment.run_directory.events import (
     read_events,
     read_tail,
 )
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.table.rows import row as row_of
+from qtha_lab.runs.table.rows import rows
 
 FILES = (
     "events.jsonl",
     "summary.json",
-    "marks.jsonl",
+    "annotations.jsonl",
     "origin.json",
     "worker.log",
     "worker.lock",
@@ -59,7 +60,7 @@ def folder(tmp_path, monkeypatch):
 def ended(folder, seed=0):
     run = run_folder(folder, method="lora(r=2)", seed=seed, steps=2)
     two_steps(run)
-    marks.mark(run.files, name="mine", add=["tag"])
+    marks.annotate(run.files, name="mine", add=["tag"])
     return finish(run, eval_loss=4.0)
 
 
@@ -76,7 +77,7 @@ def test_a_strange_file_in_a_run_leaves_every_view_of_the_folder(folder, file, p
         assert all(len(row["message"]) <= 300 for row in listed.values())
     for view in (bad.events, bad.log_tail, bad.summary, bad.history, bad.status):
         view()
-    if file in ("events.jsonl", "marks.jsonl"):
+    if file in ("events.jsonl", "annotations.jsonl"):
         with pytest.raises((Refusal, OSError)):
             EventLog(bad.path / file)
 
@@ -163,11 +164,13 @@ def test_no_field_of_an_index_line_takes_the_list_down(folder, field):
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    st.sampled_from(["events.jsonl", "summary.json", "marks.jsonl", "origin.json", index.NAME]),
+    st.sampled_from(
+        ["events.jsonl", "summary.json", "annotations.jsonl", "origin.json", index.NAME]
+    ),
     st.floats(0, 1, exclude_max=True),
     st.integers(1, 255),
 )
-@example("marks.jsonl", 0.0, 255)
+@example("annotations.jsonl", 0.0, 255)
 def test_any_changed_byte_is_a_value_or_one_sentence(folder, file, place, bits):
     (run,) = runs.list_runs(unreadable=True) or [ended(folder)]
     (run.path / "origin.json").write_text('{"sweep": "s", "method": 0, "trial": 1, "seed": 0}')

@@ -6,10 +6,10 @@ import pytest
 from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
-from qtha_lab.runs import run as runs
-from qtha_lab.studies.comparison import run_comparison as comparing
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import outage as away
+from qtha_lab.runs import run as runs
+from qtha_lab.studies.comparison import run_comparison as comparing
 
 
 def test_a_run_that_is_out_of_sight_is_away_and_not_ended(tmp_path):
@@ -68,9 +68,9 @@ def test_a_worker_whose_folder_goes_away_goes_on_when_it_is_back(tmp_path):
     (tmp_path / "elsewhere").rename(tmp_path / "share")
     wait_until(lambda: run.status().step > reached + 4 or run.status().ended, run.log_tail)
     assert run.stop().state == "stopped"
-    steps = [e["step"] for e in run.history() if e["kind"] == "train"]
+    steps = [e["step"] for e in run.valid_events() if e["kind"] == "train"]
     assert steps == [*range(1, len(steps) + 1)]
-    notes = [e["message"] for e in run.history() if e["kind"] == "note"]
+    notes = [e["message"] for e in run.valid_events() if e["kind"] == "note"]
     assert len(notes) == 1
     assert notes[0].startswith("the folder of runs was away for ")
     assert run.log_tail(10_000).count("is away: waiting for it") == 1

@@ -8,9 +8,10 @@ import sys
 import pytest
 from support.waiting import wait_until
 
-from qtha_lab.runs import run as runs
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import gpus as cards, queue as slots
+from qtha_lab.experiment.run_directory import gpus as cards
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.runs import run as runs
 
 TAKES = """
 import sys, time
@@ -19,7 +20,7 @@ from qtha_lab.experiment.run_directory import queue as slots
 
 slots.n_cores = lambda: 2
 folder, threads = Path(sys.argv[1]), int(sys.argv[2])
-files = slots.places(folder)
+files = slots.queue_places(folder)
 held = slots.Queue(folder).turn("run", lambda: slots.take([(files, slots.slots_of(threads))]), lambda: False)
 begin = time.monotonic()
 print("held", flush=True)
@@ -55,20 +56,20 @@ def test_a_kill_frees_all_slots_of_a_run_and_the_next_takes_them(tmp_path, two_s
     first = start(tmp_path, 2, 600)
     assert first.stdout.readline() == "held\n"
     assert slots.computing(tmp_path) == 2
-    assert slots.take([(slots.places(tmp_path), 1)]) is None
+    assert slots.take([(slots.queue_places(tmp_path), 1)]) is None
     first.kill()
     first.communicate()
     assert slots.computing(tmp_path) == 0
-    held = slots.take([(slots.places(tmp_path), 2)])
+    held = slots.take([(slots.queue_places(tmp_path), 2)])
     assert held is not None
     assert len(held) == 2
     slots.release(held)
 
 
 def test_who_needs_more_than_is_free_takes_nothing(tmp_path, two_slots):
-    one = slots.take([(slots.places(tmp_path), 1)])
+    one = slots.take([(slots.queue_places(tmp_path), 1)])
     assert one is not None
-    assert slots.take([(slots.places(tmp_path), 2)]) is None
+    assert slots.take([(slots.queue_places(tmp_path), 2)]) is None
     assert slots.computing(tmp_path) == 1
     slots.release(one)
 
@@ -97,7 +98,7 @@ def test_a_worker_of_two_threads_waits_for_two_slots_and_leaves_the_free_one(tmp
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "2")
     folder = tmp_path / ".slots"
-    one = slots.take([(slots.places(folder), 1)])
+    one = slots.take([(slots.queue_places(folder), 1)])
     assert one is not None
     run = runs.launch(
         Experiment(method="lora(r=2)", training={"threads": max(2, slots.n_cores())}), check=False
@@ -126,7 +127,7 @@ def two_cards(tmp_path, monkeypatch):
 
 
 def test_each_card_has_one_run_at_a_time(two_cards, monkeypatch):
-    places = cards.places(two_cards)
+    places = cards.visible_gpus(two_cards)
     assert list(places.values()) == ["0", "1"]
     held = [slots.take([(list(places), 1)]) for _ in range(3)]
     assert held[2] is None
@@ -152,7 +153,7 @@ def test_cards_that_a_person_hid_are_none_of_ours(two_cards, monkeypatch, visibl
 
 def test_without_cards_or_without_cuda_nobody_waits_for_one(two_cards, monkeypatch):
     monkeypatch.setattr(cards, "_torch_has_cuda", lambda: False)
-    assert cards.places(two_cards) == {}
+    assert cards.visible_gpus(two_cards) == {}
     assert slots.take([([], 0)]) == {}
 
 
@@ -160,8 +161,8 @@ def test_files_are_looked_at_only_until_enough_are_free(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_SLOTS", str(slots.UNCOUNTED))
     looked = []
     monkeypatch.setattr(slots, "is_locked", lambda file: looked.append(file) or False)
-    held = slots.take([(slots.places(tmp_path), 3)])
+    held = slots.take([(slots.queue_places(tmp_path), 3)])
     assert len(looked) == len(held or ()) == 3
     assert not slots.is_counted()
     slots.release(held or {})
-    assert [*itertools.islice(slots.places(tmp_path), 2)] == looked[:2]
+    assert [*itertools.islice(slots.queue_places(tmp_path), 2)] == looked[:2]

@@ -9,12 +9,14 @@ import time
 import pytest
 from support.waiting import PATIENCE, wait_until
 
-from qtha_lab.studies import comparison as compare
-from qtha_lab.runs import run as runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.runs.remote import remote_backend_named, host as remote
-from qtha_lab.experiment.run_directory import RunDir, queue as slots
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.remote import host as remote
+from qtha_lab.runs.remote import remote_backend_named
+from qtha_lab.studies import comparison as compare
 
 SMALL = Comparison(
     methods="lora(r=2),qtha(r=2,waist=8,bond_dim=2,n_layers=1)",
@@ -159,7 +161,7 @@ def test_a_run_whose_node_is_killed_goes_on_from_its_checkpoint_on_another(clust
     assert not {"dead", "failed", "stopped"} & {state for seen in states.values() for state in seen}
     finished = runs.list_runs(tmp_path / "runs")
     for run in finished:
-        assert [e["step"] for e in run.history() if e["kind"] == "train"] == [*range(1, 61)]
+        assert [e["step"] for e in run.valid_events() if e["kind"] == "train"] == [*range(1, 61)]
     begun = [e["step"] for run in finished for e in run.events()[0] if is_start(e)]
     assert sorted(begun)[:2] == [0, 0]
     assert len(begun) == 3  # and one from a checkpoint
@@ -218,7 +220,7 @@ def test_a_job_of_slurm_works_on_a_run_which_is_stopped_and_resumed_as_any_other
 
 def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
     run = runs.Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
-    code = "import sys; from qtha_lab.runs.remote.host import work; work(sys.argv[1], 1, {})"
+    code = "import sys; from qtha_lab.runs.remote.host import work_here; work_here(sys.argv[1], 1, {})"
     waiting = subprocess.Popen([sys.executable, "-c", code, str(run.path)])
     wait_until(lambda: slots.holder(run.files.lock))
     waiting.kill()
@@ -228,8 +230,8 @@ def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
 
 
 def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
-    sentence = remote.work(str(tmp_path / "elsewhere"), 1, {})
-    assert "does not see" in sentence
+    sentence = remote.work_here(str(tmp_path / "elsewhere"), 1, {})
+    assert "must share the folder of runs" in sentence
     assert "share the folder of runs" in sentence
 
 
@@ -246,11 +248,11 @@ def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path)
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("rey", "unknown kind of machines 'rey': did you mean 'ray'?"),
-        ("ray(cpu=2)", "unknown option of ray 'cpu': did you mean 'cpus'?"),
-        ("ray(cpus=0)", "cpus must be at least 1, not 0"),
+        ("rey", "Unknown kind of machines 'rey': did you mean 'ray'?"),
+        ("ray(cpu=2)", "Unknown option of ray 'cpu': did you mean 'cpus'?"),
+        ("ray(cpus=0)", "cpus must be at least 1, got 0"),
         ("slurm", "no Slurm on this machine"),
-        ("ray:localhost:1", "no Ray cluster answers at localhost:1"),
+        ("ray:localhost:1", "No Ray cluster answers at localhost:1"),
     ],
 )
 def test_machines_that_are_not_there_are_refused_in_a_sentence(text, sentence, tmp_path):

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from support.waiting import PATIENCE, wait_until
 
-from qtha_lab.runs import run as runs
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.run_directory import RunDir, queue as slots
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
+from qtha_lab.runs import run as runs
 from qtha_lab.training.finetune import fine_tune
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
@@ -88,7 +89,9 @@ def broken(folder, straight):
 def measured(run):
     """Everything a run measured, without the clock and the memory of its process."""
     measurements = [
-        e for e in run.history() if e["kind"] in ("train", "eval", "test", "general", "generation")
+        e
+        for e in run.valid_events()
+        if e["kind"] in ("train", "eval", "test", "general", "generation")
     ]
     return sorted(
         (
@@ -112,7 +115,7 @@ def test_a_run_leaves_everything_it_promises(straight):
     assert environment["threads"] == 1
     assert environment["packages"]["peft"]
     assert len(environment["model"]["fingerprint"]) == len(environment["task"]["fingerprint"]) == 64
-    summary = run.summary()
+    summary = run.summary
     assert summary["state"] == "finished"
     assert summary["steps"] == 36
     assert summary["seed"] == 5
@@ -127,7 +130,9 @@ def test_a_run_leaves_everything_it_promises(straight):
 @pytest.mark.slow
 def test_every_step_is_told_and_evaluations_come_when_due(straight):
     for run in straight.values():
-        steps = {k: [e["step"] for e in run.history() if e["kind"] == k] for k in ("train", "eval")}
+        steps = {
+            k: [e["step"] for e in run.valid_events() if e["kind"] == k] for k in ("train", "eval")
+        }
         assert steps == {"train": list(range(1, 37)), "eval": [0, 10, 20, 30, 36]}
         states = [e["state"] for e in run.events()[0] if e["kind"] == "status"]
         assert states[0] == "queued"
@@ -144,10 +149,10 @@ def test_both_methods_start_from_the_loss_of_the_base_model(straight):
     task = tasks.load_task("qa", seed=5, train_rows=50, eval_rows=9)
     rows = task.encode(task.eval, base.tokenizer, 32)
     with evaluation.evaluating(base.model):
-        scores = evaluation.evaluate_lm(
+        scores = evaluation.predict(
             base.model, rows, tasks.collate(base.tokenizer), 3, lambda: None
-        )
-    starts = [run.summary()["eval_loss_start"] for run in straight.values()]
+        ).scores("lm")
+    starts = [run.summary["eval_loss_start"] for run in straight.values()]
     assert starts[0] == starts[1]
     assert starts[0] == pytest.approx(scores["loss"], rel=1e-6)
 
@@ -155,7 +160,7 @@ def test_both_methods_start_from_the_loss_of_the_base_model(straight):
 @pytest.mark.slow
 def test_training_lowers_the_loss(straight):
     for run in straight.values():
-        losses = [e["loss"] for e in run.history() if e["kind"] == "train"]
+        losses = [e["loss"] for e in run.valid_events() if e["kind"] == "train"]
         assert sum(losses[-6:]) / 6 < sum(losses[:6]) / 6 - 0.2
 
 
@@ -182,8 +187,8 @@ def test_a_resumed_run_repeats_an_uninterrupted_one_bit_for_bit(straight, broken
     name = "adapter/adapter_model.safetensors"
     assert (resumed[method].path / name).read_bytes() == (straight[method].path / name).read_bytes()
     volatile = {"run_id", "seconds_per_step", "wall_seconds", "peak_memory_bytes"}
-    assert {k: v for k, v in resumed[method].summary().items() if k not in volatile} == {
-        k: v for k, v in straight[method].summary().items() if k not in volatile
+    assert {k: v for k, v in resumed[method].summary.items() if k not in volatile} == {
+        k: v for k, v in straight[method].summary.items() if k not in volatile
     }
 
 
@@ -222,7 +227,7 @@ def test_a_half_written_checkpoint_is_ignored_and_removed(broken):
 def test_no_base_weight_is_ever_written(straight):
     for run in straight.values():
         tensors = [p for p in run.path.rglob("*") if p.suffix in (".safetensors", ".bin", ".pt")]
-        base = run.summary()["base_parameters"]
+        base = run.summary["base_parameters"]
         assert all(path.stat().st_size < base / 10 for path in tensors), tensors
 
 
@@ -237,10 +242,12 @@ def test_the_adapter_can_be_loaded_and_gives_the_loss_it_was_left_with(straight)
     task = tasks.load_task("qa", seed=5, train_rows=50, eval_rows=9)
     rows = task.encode(task.eval, base.tokenizer, 32)
     with evaluation.evaluating(model):
-        scores = evaluation.evaluate_lm(model, rows, tasks.collate(base.tokenizer), 3, lambda: None)
-    assert scores["loss"] == pytest.approx(run.summary()["eval_loss"], rel=1e-5)
+        scores = evaluation.predict(
+            model, rows, tasks.collate(base.tokenizer), 3, lambda: None
+        ).scores("lm")
+    assert scores["loss"] == pytest.approx(run.summary["eval_loss"], rel=1e-5)
     card = (run.files.adapter / "README.md").read_text()
-    assert f"| eval loss | {run.summary()['eval_loss']:.4g} |" in card
+    assert f"| eval loss | {run.summary['eval_loss']:.4g} |" in card
     assert 'load_adapter(load_model("tiny").model, FOLDER)' in card
     described = json.loads((run.files.adapter / "adapter_config.json").read_text())
     assert described["base_model_name_or_path"] == "tiny"
@@ -281,7 +288,7 @@ def test_a_loss_or_gradient_that_is_no_number_ends_the_run_and_keeps_the_last_go
     train = [event for event in run.events()[0] if event["kind"] == "train"]
     assert [None in event.values() for event in train] == [False, False, True]
     assert "NaN" not in run.files.events.read_text() + run.files.summary.read_text()
-    assert run.summary()["state"] == "diverged"
+    assert run.summary["state"] == "diverged"
     run.resume()
     again = run.wait(PATIENCE)
     assert (again.state, again.message) == ("diverged", status.message)
@@ -308,10 +315,10 @@ def test_the_loss_told_is_the_mean_over_all_tokens_of_the_step(folder):
     assert len(encoded) == 6
     assert len(lengths) > 1, "rows of one length could not tell the two means apart"
     with evaluation.evaluating(base.model):
-        scores = evaluation.evaluate_lm(
+        scores = evaluation.predict(
             base.model, encoded, tasks.collate(base.tokenizer), 6, lambda: None
-        )
-    (loss,) = [event["loss"] for event in run.history() if event["kind"] == "train"]
+        ).scores("lm")
+    (loss,) = [event["loss"] for event in run.valid_events() if event["kind"] == "train"]
     assert loss == pytest.approx(scores["loss"], rel=1e-5)
 
 
@@ -325,9 +332,9 @@ def test_classification_trains_a_head_in_bfloat16_with_activations_recomputed(fo
     }
     described = experiment(QTHA, **changes).replace(task="supersense")
     run = finished(runs.launch(described, folder, check=False))
-    summary = run.summary()
+    summary = run.summary
     assert 0 <= summary["macro_f1"] <= summary["accuracy"] + 1
-    steps = [e for e in run.history() if e["kind"] == "train"]
+    steps = [e for e in run.valid_events() if e["kind"] == "train"]
     assert all(e["grad_norm"] > 0 for e in steps)
     assert all(e["memory_mib"] > summary["head_parameters"] * 4 / 2**20 for e in steps)
     assert summary["head_parameters"] == 192 * 41 == 7872
@@ -344,7 +351,7 @@ def test_a_worker_that_fails_says_why_in_one_sentence(folder):
     run = runs.launch(Experiment(model="tinny"), folder, check=False)
     status = run.wait(PATIENCE)
     assert status.state == "failed"
-    assert status.message.startswith("unknown model 'tinny': did you mean 'tiny'?")
+    assert status.message.startswith("Unknown model 'tinny': did you mean 'tiny'?")
     assert "Traceback" in run.log_tail(200)
 
 
@@ -373,7 +380,7 @@ def test_launch_returns_while_the_worker_waits_for_a_slot(queued):
 
 def test_a_waiting_run_can_be_stopped_and_its_directory_is_left_alone(queued):
     assert queued.stop().state == "stopped"
-    assert queued.summary() is None
+    assert queued.summary is None
     wait_for(lambda: not queued.alive, queued)
     assert runs.attach(queued.id).status().message == "stopped while it waited for a slot"
 
@@ -418,10 +425,12 @@ def test_a_crash_is_told_from_the_log_alone_and_only_of_the_last_worker(queued):
 
 
 def test_a_second_worker_on_one_run_is_refused(queued):
-    with pytest.raises(ValueError, match="is queued: it needs no resume"):
+    with pytest.raises(ValueError, match=r"A resumed run must have ended, got .*, which is queued"):
         queued.resume()
     second = subprocess.run(
-        [sys.executable, "-m", "qtha_lab.runs.worker", str(queued.path)], capture_output=True, text=True
+        [sys.executable, "-m", "qtha_lab.runs.worker", str(queued.path)],
+        capture_output=True,
+        text=True,
     )
     assert second.returncode == 2
     pid = slots.holder(queued.files.lock)
@@ -454,7 +463,7 @@ def test_runs_are_listed_newest_first_and_other_folders_passed_over(tmp_path):
     broken, *whole = runs.list_runs(tmp_path, unreadable=True)
     assert [run.id for run in whole] == sorted(names, reverse=True)
     assert (broken.id, broken.status().state) == ("broken", "unreadable")
-    assert "unknown experiment setting 'nothing'" in broken.status().message
+    assert "Unknown experiment setting 'nothing'" in broken.status().message
     assert runs.list_runs(tmp_path / "nowhere") == []
 
 
@@ -463,7 +472,7 @@ def test_a_run_is_found_by_its_id_and_by_its_path(tmp_path):
     assert runs.attach(run.path.name, tmp_path).path == run.path
     assert runs.attach(run.path).id == run.path.name
     wrong = run.path.name[:-1] + "x"
-    with pytest.raises(ValueError, match=f"no run '{wrong}' in .*: did you mean '{run.path.name}'"):
+    with pytest.raises(ValueError, match=f"Run '{wrong}' does not exist in .*: did you mean '{run.path.name}'"):
         runs.attach(wrong, tmp_path)
     with pytest.raises(ValueError, match="it holds 0 runs"):
         runs.attach("any", tmp_path / "empty")
@@ -496,7 +505,7 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path):
     from qtha_lab.experiment.run_directory.files import check_disk_space
 
     check_disk_space(tmp_path)
-    with pytest.raises(ValueError, match=r"the disk of .* is full: .* make room, then resume"):
+    with pytest.raises(ValueError, match=r"The disk of .* is full: .* Free space, then resume"):
         check_disk_space(tmp_path, needed=2**80)
 
 
@@ -504,13 +513,15 @@ def test_a_run_beside_a_runs_folder_that_cannot_be_written_to_takes_a_slot(tmp_p
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "file" / "runs"))
     run = runs.launch(Experiment(model="tinny"), tmp_path / "out", check=False)
-    assert run.wait(PATIENCE).message.startswith("unknown model 'tinny'")  # past the queue
+    assert run.wait(PATIENCE).message.startswith("Unknown model 'tinny'")  # past the queue
     assert (tmp_path / "out" / ".slots" / "queue").is_dir()
 
 
 def test_a_directory_that_is_no_run_is_refused_by_the_worker(tmp_path):
     result = subprocess.run(
-        [sys.executable, "-m", "qtha_lab.runs.worker", str(tmp_path)], capture_output=True, text=True
+        [sys.executable, "-m", "qtha_lab.runs.worker", str(tmp_path)],
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 2
     assert "is not a run directory: it has no experiment.yaml" in result.stderr

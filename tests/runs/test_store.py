@@ -15,15 +15,17 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
-from qtha_lab.runs import run as runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.runs.remote import remote_backend_named, mirror as mirroring
+from qtha_lab.experiment.run_directory import RunDir, checkpoints
+from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.run_directory.events import history, read_events
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.remote import mirror as mirroring
+from qtha_lab.runs.remote import remote_backend_named
 from qtha_lab.runs.remote.follow import Following
 from qtha_lab.runs.remote.send import Waiting
 from qtha_lab.runs.remote.store import Store
-from qtha_lab.experiment.run_directory import RunDir, checkpoints, queue as slots
-from qtha_lab.experiment.run_directory.events import history, read_events
 
 SMALL = {
     "steps": 60, "checkpoint_every": 5, "eval_every": 60, "eval_rows": 8, "test_rows": 8, "generate_rows": 0,
@@ -172,7 +174,7 @@ def test_a_run_is_ended_with_the_refusal_of_a_hostile_key(hostile, monkeypatch):
     following.close()
     assert run.status().state == "failed"
     assert "The store must hold only files of a run" in run.status().message
-    assert "must hold only files of a run" in mirroring.work(run.id, 1, {}, store.url)
+    assert "must hold only files of a run" in mirroring.work_mirrored(run.id, 1, {}, store.url)
 
 
 @pytest.mark.parametrize("store", ["file"], indirect=True)
@@ -286,7 +288,7 @@ def test_who_lost_a_run_to_another_machine_puts_nothing_there(store, tmp_path, m
     assert "another machine has taken the run over" in mirror.close()
     assert other.close() == ""
     store.run(run.id).pull(run.files)
-    assert [e["loss"] for e in run.history() if e["kind"] == "train"] == [4.5]
+    assert [e["loss"] for e in run.valid_events() if e["kind"] == "train"] == [4.5]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +298,7 @@ def test_who_lost_a_run_to_another_machine_puts_nothing_there(store, tmp_path, m
             "nosuch://bucket",
             "the store nosuch://bucket cannot be opened: Protocol not known: nosuch",
         ),
-        ("/dev/null/runs", "the store /dev/null/runs cannot be written to: "),
+        ("/dev/null/runs", "The store /dev/null/runs cannot be written to: "),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_when_machines_are_named(url, sentence):
@@ -340,7 +342,7 @@ def test_a_run_whose_machine_is_killed_goes_on_elsewhere_from_the_store(tmp_path
     assert begun[0] == 0
     assert begun[1] >= 5
     assert run.files.adapter.is_dir()
-    assert run.summary()["test_loss"] > 0
+    assert run.summary["test_loss"] > 0
 
 
 def machine(run, store):

@@ -5,15 +5,15 @@ from support.run_folders import run_folder, status, train, write
 from support.watched_files import watched
 
 from benchmarks.many_runs import make_runs
-from qtha_lab.runs import run as runs
 from qtha_lab import runs_table
-from qtha_lab.runs.table import query
-from qtha_lab.runs.table.columns import differing, present, text, worth_showing
-from qtha_lab.runs.table.order import ordered
-from qtha_lab.runs.table.rows import rows
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import index, record, write_json
-from qtha_lab.experiment.run_directory.annotations import mark
+from qtha_lab.experiment.run_directory.annotations import annotate
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.table import query
+from qtha_lab.runs.table.columns import column_text, differing, present, worth_showing
+from qtha_lab.runs.table.order import ordered
+from qtha_lab.runs.table.rows import rows
 
 
 def finished(folder, method, seed, loss, **training):
@@ -41,7 +41,7 @@ def listed(folder):
 
 def test_a_row_is_who_where_what_was_set_what_came_of_it_and_marks(folder):
     run = runs.list_runs(folder)[-1]
-    mark(run.files, name="my best", add=["best"], note="for the paper", pinned=True)
+    annotate(run.files, name="my best", add=["best"], note="for the paper", pinned=True)
     row = listed(folder)[-1]
     expected = {
         "run": run.id, "name": "my best", "state": "finished", "step": 1, "origin": "launch",
@@ -79,7 +79,7 @@ def test_runs_that_differ_in_their_seed_only_are_one_row_with_mean_and_range(fol
     first, second = groups
     assert (first["method"], first["runs"], first["seeds"]) == ("lora", 2, [0, 1])
     assert (first["eval_loss"], first["eval_loss_min"], first["eval_loss_max"]) == (4.3, 4.0, 4.6)
-    assert text(first, "eval_loss") == "4.300 [4.000–4.600]"
+    assert column_text(first, "eval_loss") == "4.300 [4.000–4.600]"
     assert (second["runs"], second["state"]) == (3, "1 dead, 2 finished")
     assert len(second["members"]) == 3
 
@@ -96,7 +96,7 @@ def test_a_filter_and_an_order_name_the_runs(folder):
 
 def test_pinned_runs_come_first_and_the_rest_newest_first(folder):
     oldest = runs.list_runs(folder)[-1]
-    mark(oldest.files, pinned=True)
+    annotate(oldest.files, pinned=True)
     names = [row["run"] for row in query(listed(folder))]
     assert names[0] == oldest.id
     assert names[1:] == sorted(names[1:], reverse=True)

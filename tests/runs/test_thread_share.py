@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from qtha_lab.studies.comparison import findings
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.thread_share import (
     WINDOW_SECONDS,
     FreeThreads,
     share,
 )
-from qtha_lab.training.summary import measured
 from qtha_lab.runs.worker import use_threads
+from qtha_lab.studies.comparison import findings
+from qtha_lab.training.summary import measured
 
 STORY = """
 import itertools, json, sys

@@ -3,9 +3,9 @@
 import pytest
 from support.waiting import PATIENCE, wait_until
 
-from qtha_lab.runs import run as runs
-from qtha_lab.experiment import Experiment, Training
 from qtha_lab.core.settings import settings_of
+from qtha_lab.experiment import Experiment, Training
+from qtha_lab.runs import run as runs
 
 TRAINING = {
     "steps": 12, "batch_size": 2, "max_length": 32, "train_rows": 40, "eval_rows": 4, "test_rows": 8, "eval_every": 4,
@@ -23,7 +23,7 @@ def curve(run, tag):
 
 
 def recorded(run, kind):
-    return [(e["step"], pytest.approx(e["loss"])) for e in run.history() if e["kind"] == kind]
+    return [(e["step"], pytest.approx(e["loss"])) for e in run.valid_events() if e["kind"] == kind]
 
 
 @pytest.mark.slow

@@ -1,4 +1,7 @@
-"""Compiled kernels: a damaged, missing or unwritable cache, a full disk or a broken compiler stop nothing."""
+"""Compiled kernels.
+
+A damaged, missing or unwritable cache, a full disk or a broken compiler stop nothing.
+"""
 
 import ctypes
 import hashlib
@@ -182,9 +185,16 @@ def with_a_planted_key(file: Path, payload: bytes) -> None:
 
 
 PLANTS = [
-    with_sha256, in_a_world_writable_folder, in_a_foreign_folder, world_writable, of_another_user, behind_a_link,
-    under_another_name, with_a_key_that_others_read, with_a_planted_key,
-]  # fmt: skip
+    with_sha256,
+    in_a_world_writable_folder,
+    in_a_foreign_folder,
+    world_writable,
+    of_another_user,
+    behind_a_link,
+    under_another_name,
+    with_a_key_that_others_read,
+    with_a_planted_key,
+]
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
@@ -198,7 +208,9 @@ def test_a_planted_pickle_is_never_loaded_and_the_kernel_is_compiled(cache, tmp_
 
 
 def test_the_attack_of_the_planted_pickles_works(cache, tmp_path):
-    """With the user's key and permissions the same file is loaded, so the other tests prove something."""
+    """With the user's key and permissions the same file is loaded, so the other tests prove
+    something.
+    """
     added_by_a_new_kernel()
     (file,) = kernels()
     with_key(file, pickle.dumps(Attack(tmp_path / "attacked")))
@@ -360,7 +372,10 @@ print(*[finding.message for finding in examine() if finding.name == "kernels"])
 
 
 def permissions_bind() -> None:
-    """Root's right to write anywhere (CAP_DAC_OVERRIDE) is lost with the next program; others have none to lose."""
+    """Root's right to write anywhere (CAP_DAC_OVERRIDE) is lost with the next program.
+
+    Others have none to lose.
+    """
     drop_from_bounds, dac_override = 24, 1
     ctypes.CDLL(None).prctl(drop_from_bounds, dac_override, 0, 0, 0)
 
@@ -389,7 +404,10 @@ def test_a_cache_that_may_only_be_read_is_used_and_its_damaged_kernel_compiled_b
     explained, examined, numbers, hits = done.stdout.splitlines()
     assert ([float(word) for word in numbers.split()], hits) == (truth, "0")
     assert {path: path.read_bytes() for path in kernels()} == content
-    fault = f"{folder} cannot be written to (Permission denied): a kernel that is not there is compiled anew"
+    fault = (
+        f"{folder} cannot be written to (Permission denied): a kernel that is not there is compiled"
+        " anew"
+    )
     assert f"; {fault}" in explained
     assert examined.startswith(fault)
 

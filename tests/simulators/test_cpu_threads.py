@@ -1,4 +1,7 @@
-"""Engine `cpu` on torch's threads, on threads of its own and on one: the same bits, also after a fork."""
+"""Engine `cpu` on torch's threads, on threads of its own and on one.
+
+The same bits, also after a fork.
+"""
 
 import os
 import subprocess
@@ -45,7 +48,10 @@ def three_threads():
 
 @pytest.fixture
 def threads_of_launches(monkeypatch):
-    """Of each launch so far, how many threads of a team it was given; 1 for one outside of a team."""
+    """Of each launch so far, how many threads of a team it was given.
+
+    1 for one outside of a team.
+    """
     asked, walk, ways = [], kernel.walk, engine.ways
 
     def counted(way):

@@ -1,6 +1,7 @@
 """What runs on CUDA tensors, held to its word on machines without a card.
 
-Engine `torch` on tensors without numbers, of device "meta": whatever would look at one, which waits for the
+Engine `torch` on tensors without numbers, of device "meta": whatever would look at one, which waits
+for the
 card, or mix devices, fails. Engine `triton` by Triton's interpreter, in a process of its own.
 """
 
@@ -75,7 +76,7 @@ def test_triton_says_where_it_is_missing_and_what_it_takes():
     else:
         check_engine("triton", circuit)
         assert choose("auto", circuit, Readout.z(3), device="cuda") == "triton"
-        with pytest.raises(Refusal, match="8 qubits at most, not 9"):
+        with pytest.raises(Refusal, match="8 qubits at most, got 9"):
             check_engine("triton", ansatze.build("qtha", 9, 1))
     assert choose("auto", circuit, Readout.z(3), device="cpu") == "cpu"
 

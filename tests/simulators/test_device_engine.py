@@ -24,7 +24,7 @@ from qtha_lab.simulators import (
 from qtha_lab.simulators.device import cache as device_cache
 from qtha_lab.simulators.device import engine as device_engine
 from qtha_lab.simulators.device import jobs as device_jobs
-from qtha_lab.simulators.device.options import parse
+from qtha_lab.simulators.device.options import parse_engine
 
 NONE = torch.empty(0, dtype=torch.float64)
 ROTATION = Circuit(1, [Gate("RY", 0, Angle.input(0))])
@@ -480,7 +480,7 @@ def test_simulators_of_pennylane_keep_nothing_unless_they_sample():
 
 
 def test_options_of_the_device_itself_are_handed_on(flaky):
-    spec = parse("device:qtha.flaky(grade=b,shots=3)")
+    spec = parse_engine("device:qtha.flaky(grade=b,shots=3)")
     assert device_jobs.device(spec, 2).grade == "b"
     assert (spec.options.shots, spec.own) == (3, (("grade", "b"),))
 
@@ -494,18 +494,18 @@ def test_a_device_with_options_is_an_option_of_a_method():
 @pytest.mark.parametrize(
     ("engine", "sentence"),
     [
-        ("default.qubit(shotz=3)", "unknown option of device:default.qubit 'shotz': did you mean 'shots'"),
-        ("default.qubit(shots=0)", "shots must be at least 1, not 0"),
-        ("default.qubit(shots=-5)", "shots must be at least 1, not -5"),
-        ("default.qubit(shots=2.5)", "shots must be a whole number, not 2.5"),
+        ("default.qubit(shotz=3)", "Unknown option of device:default.qubit 'shotz': did you mean 'shots'"),
+        ("default.qubit(shots=0)", "shots must be at least 1, got 0"),
+        ("default.qubit(shots=-5)", "shots must be at least 1, got -5"),
+        ("default.qubit(shots=2.5)", "shots must be a whole number, got 2.5"),
         ("default.qubit(shots=", r"must read name or name\(option=value"),
-        ("default.mixed(depolarizing_1q=1.2)", "depolarizing_1q must be at most 1.0, not 1.2"),
+        ("default.mixed(depolarizing_1q=1.2)", "depolarizing_1q must be at most 1.0, got 1.2"),
         ("default.mixed(noise=wukon)", "noise must be one of wukong, not 'wukon': did you mean"),
-        ("default.qubit(noise=wukong)", "as device:default.mixed does, not 'default.qubit'"),
-        ("lightning.qubit(readout_0to1=0.1)", "as device:default.mixed does, not 'lightning.qubit'"),
-        ("default.mixed(time_limit=0)", "time_limit must be above 0.0, not 0"),
+        ("default.qubit(noise=wukong)", "as device:default.mixed does, got 'default.qubit'"),
+        ("lightning.qubit(readout_0to1=0.1)", "as device:default.mixed does, got 'lightning.qubit'"),
+        ("default.mixed(time_limit=0)", "time_limit must be above 0.0, got 0"),
         ("default.qubits", "no PennyLane device 'default.qubits' is installed: did you mean 'default.qubit'"),
-        ("ionq.qpu", "no PennyLane device 'ionq.qpu' is installed; pip install pennylane-ionq"),
+        ("ionq.qpu", "No PennyLane device 'ionq.qpu' is installed. Pip install pennylane-ionq"),
         ("default.mixed(readout_prob=7)", "'default.mixed' does not start: The readout error"),
     ],
 )  # fmt: skip

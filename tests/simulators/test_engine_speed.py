@@ -1,4 +1,7 @@
-"""Engines beside each other: which are measured, how far, and that nothing is measured twice; no time is asserted."""
+"""Engines beside each other: which are measured, how far, and that nothing is measured twice.
+
+No time is asserted.
+"""
 
 import pytest
 
@@ -74,7 +77,7 @@ def test_an_engine_that_refuses_the_circuit_has_its_sentence_and_no_line(relucta
 
 
 def test_a_batch_of_nothing_is_refused():
-    with pytest.raises(Refusal, match="batch must be 1 or more, not 0"):
+    with pytest.raises(Refusal, match="batch must be 1 or more, got 0"):
         speeds(CIRCUIT, 0)
 
 

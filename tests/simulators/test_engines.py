@@ -96,7 +96,7 @@ def test_auto_takes_an_engine_of_a_plugin_where_it_can_and_its_rotation_is_first
 def test_an_engine_of_a_plugin_meets_no_tensor_it_did_not_ask_for(bring):
     bring(", cpu_tensors_only=True")
     nowhere = torch.zeros(1, 1, device="meta")
-    with pytest.raises(Refusal, match="engine 'sums' takes CPU tensors, not meta"):
+    with pytest.raises(Refusal, match="Engine 'sums' takes CPU tensors, got meta"):
         expval_z(ROTATION, nowhere, nowhere[0], engine="sums")
 
 

@@ -12,7 +12,7 @@ from qtha_lab.circuits import Readout, z_pairs
 from qtha_lab.circuits.ansatze import build, names
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval, expval_z
-from qtha_lab.simulators.circuit_between_matrices import between
+from qtha_lab.simulators.circuit_between_matrices import fuse_matrices
 from qtha_lab.simulators.cpu.single_token import single_tables
 
 EXAMPLES = ("ABC", "ABC-product", "ABC-pairs", "ABC-probs", "AB", "ABF", "BC", "C", "bias")
@@ -112,7 +112,7 @@ def test_a_circuit_between_matrices_gives_what_expval_gives(name, n_qubits):
     first = torch.randn(7, circuit.n_inputs, generator=generator)
     for rows in (n_qubits, n_qubits + circuit.n_inputs):
         last = torch.randn(rows, 5, generator=generator)
-        added = between(first, circuit, "z", params, last, 0.7)
+        added = fuse_matrices(first, circuit, "z", params, last, 0.7)
         for tokens in (1, 4, 5):
             x, before = (torch.randn(tokens, k, generator=generator) for k in (7, 5))
             kept = before.clone()
@@ -128,7 +128,7 @@ def test_pairs_are_read_between_matrices_too():
     params, first, last = torch.randn(circuit.n_params), torch.randn(7, 5), torch.randn(15, 3)
     x, before = torch.randn(1, 7), torch.randn(1, 3)
     expected = before + expval(circuit, z_pairs(5), x @ first, params) @ last
-    added = between(first, circuit, z_pairs(5), params, last)
+    added = fuse_matrices(first, circuit, z_pairs(5), params, last)
     torch.testing.assert_close(added(x, before), expected, atol=2e-5, rtol=0)
 
 

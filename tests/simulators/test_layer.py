@@ -260,15 +260,15 @@ def test_torch_func_takes_it_with_the_params_of_many():
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [
-        (("qhta", 3, 1), {}, "unknown ansatz 'qhta': did you mean 'qtha'"),
-        (("qtha",), {}, "ansatz 'qtha' needs n_qubits and n_layers"),
-        ((Circuit(2, []), 3), {}, "a Circuit has its sizes"),
-        ((7,), {}, "circuit is a Circuit or the name of an ansatz, not 7"),
-        (("qtha", 3, 1), {"readout": "x"}, "readout is 'z', 'probs', wires"),
-        (("qtha", 3, 1), {"readout": (3,)}, "reads wire 3, but the circuit has wires 0 to 2"),
+        (("qhta", 3, 1), {}, "Unknown ansatz 'qhta': did you mean 'qtha'"),
+        (("qtha",), {}, "n_qubits and n_layers must be given for an ansatz"),
+        ((Circuit(2, []), 3), {}, "must go with an ansatz name, got them with a Circuit"),
+        ((7,), {}, "circuit must be a Circuit or the name of an ansatz, got 7"),
+        (("qtha", 3, 1), {"readout": "x"}, "readout must be 'z', 'probs', wires"),
+        (("qtha", 3, 1), {"readout": (3,)}, "must be 0 to 2, got 3"),
         (("qtha", 3, 1), {"readout": ()}, "observables must name at least one"),
-        (("qtha", 3, 1), {"engine": "cup"}, "unknown engine 'cup'"),
-        (("qtha", 30, 1), {"engine": "torch"}, "24 qubits at most, not 30"),
+        (("qtha", 3, 1), {"engine": "cup"}, "Unknown engine 'cup'"),
+        (("qtha", 30, 1), {"engine": "torch"}, "24 qubits at most, got 30"),
     ],
 )
 def test_what_does_not_fit_is_refused_when_the_layer_is_made(arguments, options, sentence):

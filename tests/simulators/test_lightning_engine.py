@@ -107,7 +107,8 @@ def test_samples_may_begin_in_amplitudes(kind):
 
 
 def test_phases_of_strings_may_differ_by_sample():
-    # ZZ(x) between Hadamards has ⟨X₀⟩ = cos x; a string of three has no gate of its own in Lightning
+    # ZZ(x) between Hadamards has ⟨X₀⟩ = cos x; a string of three has no gate of its own in
+    # Lightning
     both = [Gate("Hadamard", 0), Gate("Hadamard", 1), Gate("IsingZZ", (0, 1), Angle.input(0))]
     x = torch.tensor([[0.0], [0.4], [2.0]], dtype=torch.float64, requires_grad=True)
     values = expval(Circuit(2, both), ["X0"], x, torch.empty(0).double(), engine="lightning")
@@ -157,7 +158,7 @@ def test_first_derivatives_are_right_and_second_ones_are_elsewhere():
 
     assert torch.autograd.gradcheck(run, (inputs, params))
     (gradient,) = torch.autograd.grad(run(inputs, params).sum(), inputs, create_graph=True)
-    sentence = "engine 'lightning' has first derivatives only: use engine='torch'"
+    sentence = "Engine 'lightning' has first derivatives only: use engine='torch'"
     with pytest.raises(RuntimeError, match=sentence):
         gradient.sum().backward()
 
@@ -206,8 +207,8 @@ def test_a_lightning_that_is_not_installed_is_named_with_its_package(backend):
 
 def test_what_it_cannot_do_is_refused_with_a_sentence():
     wide = Circuit(21, [Gate("RY", 20, Angle.input(0))])
-    with pytest.raises(ValueError, match=r"takes 20 qubits at most, not 21 \(16,777,216 bytes per"):
+    with pytest.raises(ValueError, match=r"takes 20 qubits at most, got 21 \(16,777,216 bytes per"):
         expval_z(wide, torch.rand(2, 1), torch.empty(0), engine="lightning")
-    with pytest.raises(ValueError, match=r"unknown engine 'lightning\.tpu'"):
+    with pytest.raises(ValueError, match=r"Unknown engine 'lightning\.tpu'"):
         expval_z(wide, torch.rand(2, 1), torch.empty(0), engine="lightning.tpu")
     assert state(Circuit(1, []), torch.empty(0), torch.empty(0)).shape == (2,)

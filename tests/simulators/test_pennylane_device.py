@@ -1,4 +1,7 @@
-"""PennyLane's QNodes on `qtha.cpu`: PennyLane's own tests of devices, and its own devices as oracles."""
+"""PennyLane's QNodes on `qtha.cpu`.
+
+PennyLane's own tests of devices, and its own devices as oracles.
+"""
 
 import re
 import subprocess
@@ -14,17 +17,23 @@ from pennylane import numpy as pnp
 
 from qtha_lab.core.paths import CHECKOUT
 from qtha_lab.simulators.pennylane_device.device import QthaCpu, fits
-from qtha_lab.simulators.pennylane_device.tapes import read
+from qtha_lab.simulators.pennylane_device.tapes import request_of_tape
 
 N = 3
 TEMPLATES = {
     "StronglyEntanglingLayers": (qml.StronglyEntanglingLayers, (2, N, 3)),
     "BasicEntanglerLayers": (qml.BasicEntanglerLayers, (2, N)),
-    "SimplifiedTwoDesign": (lambda w, wires: qml.SimplifiedTwoDesign(w[:N], w[N:].reshape(1, -1, 2), wires), (N + 4,)),
+    "SimplifiedTwoDesign": (
+        lambda w, wires: qml.SimplifiedTwoDesign(w[:N], w[N:].reshape(1, -1, 2), wires),
+        (N + 4,),
+    ),
     "RandomLayers": (lambda w, wires: qml.RandomLayers(w, wires, seed=7), (2, 4)),
     "QAOAEmbedding": (lambda w, wires: qml.QAOAEmbedding(w[0, :N], w, wires), (2, 2 * N)),
-    "ParticleConservingU2": (lambda w, wires: qml.ParticleConservingU2(w, wires, init_state=np.array([1, 0, 1])), (2, 2 * N - 1)),
-}  # fmt: skip
+    "ParticleConservingU2": (
+        lambda w, wires: qml.ParticleConservingU2(w, wires, init_state=np.array([1, 0, 1])),
+        (2, 2 * N - 1),
+    ),
+}
 
 
 def node(device, template, chances=True, **options):
@@ -78,7 +87,10 @@ def test_values_and_gradients_are_those_of_default_qubit(name, batch):
 @pytest.mark.parametrize("batch", [(), (4,)], ids=["one", "batch"])
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_values_and_gradients_are_those_of_lightning(name, batch):
-    """Its adjoint method reads expectations only; autograd's way back is in float64, torch's in PennyLane is not."""
+    """Its adjoint method reads expectations only.
+
+    Autograd's way back is in float64, torch's in PennyLane is not.
+    """
     template, *arrays = numbers(name, batch)
     devices = QthaCpu(wires=N), qml.device("lightning.qubit", wires=N)
     for ours, theirs in zip(*(node(d, template)(*arrays) for d in devices), strict=True):
@@ -164,7 +176,7 @@ def touching(n_wires, measured=lambda: qml.expval(qml.Z(0))):
 
 def test_a_tape_is_ours_up_to_the_wires_that_an_engine_takes():
     assert [fits(touching(n)) for n in (24, 25)] == [True, False]
-    assert [read(touching(n)) is None for n in (24, 25)] == [False, True]
+    assert [request_of_tape(touching(n)) is None for n in (24, 25)] == [False, True]
     small = touching(2, qml.probs)  # reads all wires that its device has
     assert [fits(small, qml.wires.Wires(range(n))) for n in (24, 25)] == [True, False]
     assert fits(touching(2), qml.wires.Wires(range(25)))
@@ -187,7 +199,10 @@ def test_more_wires_than_an_engine_takes_are_default_qubits(diff_method):
 
 
 def left_out_on_the_page(shots: str) -> dict[frozenset[str], int]:
-    """What is said to be left out of PennyLane's suite: reasons in its words, and tests that have one of them."""
+    """What is said to be left out of PennyLane's suite.
+
+    Reasons in its words, and tests that have one of them.
+    """
     page = CHECKOUT / "docs" / "howto" / "noise_and_hardware.md"
     rows = [line.split("|")[1:] for line in page.read_text().splitlines() if line.startswith("| `")]
     column = {"None": 1, "20000": 2}[shots]

@@ -105,17 +105,17 @@ def test_a_start_in_amplitudes_has_right_gradients():
 
 def test_wrong_readouts_and_starts_get_a_sentence():
     for observables, sentence in [
-        (["Z2"], "observable 'Z2' reads wire 2, but the circuit has wires 0 to 1"),
-        (["Q0"], "letters X, Y, Z with wires, as in 'X0 Z2', not 'Q0'"),
-        (["Z0 X0"], "observable 'Z0 X0' names wire 0 twice"),
-        ([""], "must not be empty; the identity is 'I'"),
+        (["Z2"], "must be 0 to 1, got 2 in 'Z2'"),
+        (["Q0"], "letters X, Y, Z with wires, as in 'X0 Z2', got 'Q0'"),
+        (["Z0 X0"], "each wire once, got 0 twice in 'Z0 X0'"),
+        ([""], "Write 'I' for the identity"),
         ([], "at least one Pauli string"),
     ]:
         with pytest.raises(ValueError, match=sentence):
             expval(BELL, observables, NONE, NONE)
-    with pytest.raises(ValueError, match="starts in 'zero' or 'amplitudes', not 'plus'"):
+    with pytest.raises(ValueError, match=r'must be "zero" or "amplitudes", got .plus.'):
         Circuit(1, [], start="plus")
-    with pytest.raises(ValueError, match="no gate may read one as its angle"):
+    with pytest.raises(ValueError, match="must have no input as an angle"):
         Circuit(1, [Gate("RY", 0, Angle.input(0))], start="amplitudes")
     with pytest.raises(ValueError, match="amplitudes must not all be zero, as they are in 1 of 2"):
         expval_z(

@@ -1,4 +1,7 @@
-"""A comparison that is edited between two halves: what was trained still counts, or it is said before anything starts."""
+"""A comparison that is edited between two halves.
+
+What was trained still counts, or it is said before anything starts.
+"""
 
 import pytest
 from support.command_line import call
@@ -14,9 +17,17 @@ from qtha_lab.studies.sweep.folder import SweepDir
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 TRAINING = {
-    "steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 2,
-    "generate_rows": 0, "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 2,
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 20,
+    "eval_rows": 6,
+    "test_rows": 8,
+    "eval_every": 2,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 
 
 def comparison(methods="lora(r=2),lora(r=3)", seeds=(0, 1), **changes):
@@ -54,12 +65,17 @@ def what_is_there(folder):
     [
         (
             {"training": {"steps": 4}},
-            "training.steps was 2 and is 4: the 4 finished runs in {} would not count for it: "
-            "take another folder (--out), or put it back",
+            (
+                "training.steps was 2 and is 4: the 4 finished runs in {} would not count for it: "
+                "take another folder (--out), or put it back"
+            ),
         ),
         (
             {"training": {"batch_size": 1, "warmup_fraction": 0.5}, "seeds": (0, 1, 2)},
-            "training.batch_size was 2 and is 1; training.warmup_fraction was 0.1 and is 0.5: the 4 finished",
+            (
+                "training.batch_size was 2 and is 1; training.warmup_fraction was 0.1 and is 0.5:"
+                " the 4 finished"
+            ),
         ),
         ({"quantization": "int8"}, "quantization was none and is int8: the 4 finished"),
         ({"scaling": "as_given"}, "scaling was 2r and is as_given: the 4 finished"),
@@ -84,7 +100,7 @@ def test_another_value_of_what_holds_for_every_run_is_refused_before_anything_st
         compare.run(comparison(**edited), half)
     assert str(refused.value).startswith(sentence.format(half))
     after = what_is_there(half)
-    after.pop(half / "lineup.json", None)
+    after.pop(half / "seconds_per_step.json", None)
     assert after == before
 
 
@@ -128,7 +144,12 @@ def test_what_is_added_passes_silently(half, monkeypatch):
 
     def launch(experiment, folder, **options):
         started.append(
-            (experiment.method.label, experiment.seed, experiment.model, experiment.training.nudge)
+            (
+                experiment.method.label,
+                experiment.seed,
+                experiment.model,
+                experiment.training.perturbation,
+            )
         )
         return ended(experiment, folder)
 

@@ -6,9 +6,9 @@ import pytest
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.studies.comparison import findings, tuning
-from qtha_lab.studies.comparison import rounding_noise as moved_starts
 from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
 from qtha_lab.studies.comparison.decomposition import PARTS, decompose
+from qtha_lab.studies.comparison.rounding_noise import noise_sentence, repeats_of
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of, read_items
 
 WHOLE = "qtha(r=4,waist=16,n_layers=1)"
@@ -28,7 +28,8 @@ def items(*rows):
 
 
 def test_items_share_the_mean_as_their_labels_do():
-    # 3 nats over 1 label and 1 nat over 3: the loss of all is 4 / 4, and each of two rows has half of the mean
+    # 3 nats over 1 label and 1 nat over 3: the loss of all is 4 / 4, and each of two rows has half
+    # of the mean
     test = TestItems.of({"items": ["a", "b"], "losses": [3.0, 1.0], "labels": [1, 3]})
     assert test.losses.mean() == pytest.approx(1.0)
     assert test.losses.tolist() == [1.5, 0.5]
@@ -59,10 +60,10 @@ def test_an_interval_over_items_is_wider_where_the_difference_is_that_of_one_ite
     (claim,) = against_the_first(lora + qtha, uneven)
     assert claim.difference.mean == pytest.approx(0.1)
     assert not claim.difference.is_shown
-    assert "qtha − lora, test loss: +0.100 nat, 95 % interval [" in claim.verdict
-    assert "over 4 seeds and 4 rows" in claim.verdict
-    assert ": inconclusive (" in claim.verdict
-    assert claim.plain()["shown"] is False
+    assert "qtha − lora, test loss: +0.100 nat, 95 % interval [" in claim.sentence
+    assert "over 4 seeds and 4 rows" in claim.sentence
+    assert ": inconclusive (" in claim.sentence
+    assert claim.plain()["verdict"] == "inconclusive"
 
 
 def test_a_claim_is_made_at_the_rate_that_is_best_on_evaluation_rows_whatever_the_test_says():
@@ -79,23 +80,35 @@ def test_a_claim_is_made_at_the_rate_that_is_best_on_evaluation_rows_whatever_th
 def test_the_report_says_how_rates_were_chosen():
     runs = [entry("lora", s, 2.0 + abs(r - 0.01), r) for s in range(3) for r in (0.003, 0.01, 0.03)]
     runs += [entry("qtha", s, 2.0 - r, r) for s in range(3) for r in (0.003, 0.01, 0.03)]
-    assert tuning.sentence(runs) == (
-        "Learning rates were chosen on evaluation rows, among 3 for each method: lora 0.01, qtha 0.03. "
-        "At an end of what was tried, so perhaps not the best: qtha."
+    assert (
+        tuning.rates_sentence(runs)
+        == "Learning rates were chosen on evaluation rows, among 3 for each method: lora 0.01, qtha"
+        " 0.03. At an end of what was tried, so perhaps not the best: qtha."
     )
-    assert tuning.sentence(runs) in findings.notes(runs, len(runs))
-    assert "favoured" in tuning.sentence([*runs[:-1], entry("qtha", 0, 2.0, 0.1)])
-    assert tuning.sentence([entry("lora", 0, 2.0)]) is None
+    assert tuning.rates_sentence(runs) in findings.notes(runs, len(runs))
+    assert "favoured" in tuning.rates_sentence([*runs[:-1], entry("qtha", 0, 2.0, 0.1)])
+    assert tuning.rates_sentence([entry("lora", 0, 2.0)]) is None
 
 
-def test_what_rounding_makes_is_held_against_a_claim():
-    runs = [entry("lora", s, 2.0) for s in range(5)] + [entry("qtha", s, 2.01) for s in range(5)]
-    noisy = {"lora": [2.0, 2.05, 1.95, 2.02, 1.98], "qtha": [2.0, 2.05, 1.95, 2.02, 1.98]}
-    (claim,) = against_the_first(runs)
-    assert claim.difference.is_shown
-    (claim,) = against_the_first(runs, rounding=noisy)
-    assert not claim.difference.is_shown
-    assert "rounding alone makes" in claim.verdict
+def test_the_margin_of_a_comparison_decides_equivalence():
+    runs = [entry("lora", s, 2.0) for s in range(5)]
+    runs += [entry("qtha", s, 2.01 + (-1) ** s / 50) for s in range(5)]
+    (narrow,) = against_the_first(runs)
+    (wide,) = against_the_first(runs, margin=0.05)
+    assert (narrow.difference.verdict, wide.difference.verdict) == ("inconclusive", "equivalent")
+    assert wide.sentence.endswith(": equivalent within ±0.05.")
+
+
+def test_rounding_noise_is_one_sentence_and_no_part_of_a_claim():
+    assert noise_sentence({}, seeds=5) is None
+    # t(0.975, 4 df) = 2.776, standard deviation 0.0316, two means of 5 seeds: 2.776 · 0.0316 ·
+    # √(2/5)
+    repeats = {"lora": [4.10, 4.12, 4.09, 4.11, 4.13], "qtha": [4.1] * 5}
+    assert (
+        noise_sentence(repeats, seeds=5)
+        == "Rounding noise: 1-ulp perturbations change a difference by at most ±0.0278 nat (2"
+        " methods)."
+    )
 
 
 def test_repeats_are_those_at_the_rate_that_a_method_is_compared_at():
@@ -105,16 +118,12 @@ def test_repeats_are_those_at_the_rate_that_a_method_is_compared_at():
     best = [entry("qtha", 0, 1.9, 0.03) for _ in range(5)]
 
     def rates(repeats):
-        groups = moved_starts.repeats_of(repeats, runs)
+        groups = repeats_of(repeats, runs)
         return {name: of[0]["learning_rate"] for name, of in groups.items()}
 
     assert rates(first + best) == {"lora": 0.01, "qtha": 0.03}
-    assert moved_starts.sentence(rates(first + best), runs) is None
-    # as older comparisons have them: still a floor, and it is said of which rate
+    # older comparisons repeated the first rate
     assert rates(first) == {"lora": 0.01, "qtha": 0.01}
-    assert moved_starts.sentence(rates(first), runs) == (
-        "What rounding makes was measured at another rate than methods are compared at: at 0.01, not 0.03, of qtha."
-    )
     assert rates(best[:4]) == {}
 
 
@@ -125,14 +134,18 @@ def test_methods_without_a_loss_in_common_are_named_and_no_seeds_are_blamed():
     runs[4]["eval_loss"] = None
     assert against_the_first(runs) == []
     (lack,) = without_a_loss(runs)
-    assert lack.sentence == (
-        "qtha − lora: not compared. Some runs have no test loss, and some of qtha no evaluation loss either."
+    assert (
+        lack.sentence
+        == "qtha − lora: not compared. Some runs have no test loss, and some of qtha no evaluation"
+        " loss either."
     )
     assert without_a_loss(runs[:5]) == []  # two seeds: those are what is lacking
 
 
 def variants():
-    """A method with everything on, and every control that a part needs, each a little worse than the one before."""
+    """A method with everything on, and every control that a part needs, each a little worse than
+    the one before.
+    """
     controls = [c for c in Comparison(methods=f"{WHOLE}+controls").methods if c.name == "qtha"]
     direct = MethodChoice.parse("qtha(r=4,use_mpo=false,use_circuit=false)")
     return [*controls, direct]

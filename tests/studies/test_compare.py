@@ -19,9 +19,18 @@ from qtha_lab.studies.comparison.tuning import at_their_best
 
 METHODS = "lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
 TRAINING = {
-    "steps": 6, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 3,
-    "checkpoint_every": 3, "generate_rows": 2, "max_new_tokens": 4, "threads": 1,
-}  # fmt: skip
+    "steps": 6,
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 20,
+    "eval_rows": 6,
+    "test_rows": 8,
+    "eval_every": 3,
+    "checkpoint_every": 3,
+    "generate_rows": 2,
+    "max_new_tokens": 4,
+    "threads": 1,
+}
 
 
 NEEDED = ["method", "seed", "trainable_parameters", "train_loss", "eval_loss_start", "eval_loss"]
@@ -43,8 +52,12 @@ def story(tmp_path_factory):
         first = compare.run(comparison, place / "out", lambda run, status: seen.append(run.id))
         second = compare.run(comparison, place / "out")
         yield {
-            "out": place / "out", "interrupted": interrupted, "seen": seen, "first": first, "second": second,
-        }  # fmt: skip
+            "out": place / "out",
+            "interrupted": interrupted,
+            "seen": seen,
+            "first": first,
+            "second": second,
+        }
 
 
 def _interrupt(run, status):
@@ -90,8 +103,8 @@ def test_every_run_was_tested_on_the_same_rows_at_the_end(story):
         run = by_id[entry["run_id"]]
         test = read_mapping(run.files.test)
         assert sum(test["losses"]) / sum(test["labels"]) == pytest.approx(entry["test_loss"])
-        assert [e["step"] for e in run.history() if e["kind"] == "test"] == [6]
-        evals = [e for e in run.history() if e["kind"] == "eval" and e["step"]]
+        assert [e["step"] for e in run.valid_events() if e["kind"] == "test"] == [6]
+        evals = [e for e in run.valid_events() if e["kind"] == "eval" and e["step"]]
         assert entry["eval_loss_best"] == min(event["loss"] for event in evals)
         assert abs(entry["forgetting"]) < 1
         assert entry["test_loss"] - entry["generalisation_gap"] > 0
@@ -102,14 +115,14 @@ def test_the_same_start_is_checked_and_said(story):
     starts = {entry["eval_loss_start"] for entry in story["first"]["runs"]}
     assert len(starts) == 1
     assert story["first"]["notes"][0] == (
-        "All methods of a seed started from the same evaluation loss (no difference at all)."
+        "All methods of a seed started from the same evaluation loss (exactly)."
     )
 
 
 def test_a_second_process_in_one_folder_is_refused(tmp_path):
     fd = slots.hold(tmp_path / ".lock")
     assert fd is not None
-    with pytest.raises(ValueError, match="another process runs a comparison in"):
+    with pytest.raises(ValueError, match="Another process runs a comparison in"):
         compare.run(Comparison(methods="lora", training=TRAINING), tmp_path)
 
 
@@ -134,7 +147,7 @@ def test_a_comparison_launched_from_python_returns_at_once_and_is_a_set_of_runs(
 
 
 @pytest.mark.slow
-def test_repeats_at_moved_starts_are_a_floor_and_in_no_table(tmp_path, monkeypatch):
+def test_repeats_with_perturbations_are_in_no_table(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path / "slots"))
     training = TRAINING | {"steps": 2, "generate_rows": 0, "test_rows": 8}
     comparison = Comparison(
@@ -148,7 +161,6 @@ def test_repeats_at_moved_starts_are_a_floor_and_in_no_table(tmp_path, monkeypat
     summary = compare.run(comparison, tmp_path / "out")
     entry = next(entry for entry in at_their_best(summary["runs"]) if entry["seed"] == 0)
     assert entry["learning_rate"] == 0.01  # and not the first of the file
-    assert set(summary["rounding_at"].values()) == {0.01}
     (losses,) = summary["rounding"].values()
     assert len(losses) == 5
     # moved by roundings alone, two steps on
@@ -177,7 +189,7 @@ def test_a_set_of_runs_is_stopped_and_goes_on(tmp_path):
 
 
 def test_a_comparison_that_cannot_run_launches_nothing(tmp_path):
-    with pytest.raises(ValueError, match="unknown method 'qhta'"):
+    with pytest.raises(ValueError, match="Unknown method 'qhta'"):
         launch(Comparison(methods="lora,qhta", training=TRAINING), tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -305,14 +317,15 @@ def test_a_comparison_says_what_differs_from_the_first_method_and_whether_it_is_
         for label, values in losses.items()
         for seed, loss in enumerate(values)
     ]  # fmt: skip
-    qtha, product = (claim.verdict for claim in against_the_first(entries))
+    qtha, product = (claim.sentence for claim in against_the_first(entries))
     # t interval of the gaps 0.10, 0.09, 0.11, one of two so at 97.5 %: 0.1 ± 6.205 · 0.01 / √3
-    # p: twice that of t = 0.1 / (0.01 / √3) = 17.32 with 2 degrees of freedom, 1 - 17.32 / √(17.32² + 2) = 0.0033;
+    # p: twice that of t = 0.1 / (0.01 / √3) = 17.32 with 2 degrees of freedom, 1 - 17.32 / √(17.32²
+    # + 2) = 0.0033;
     # d: 0.1 / 0.01
     assert qtha == (
         "qtha − lora, evaluation loss: +0.100 nat, 97.5 % interval [+0.064, +0.136] over 3 seeds, "
-        "p = 0.0066 among 2 claims, d = +10.0: shown (rounding not measured)."
+        "p = 0.0066 among 2 claims, d = +10.0: shown."
     )
-    assert "inconclusive (rounding not measured; a difference of" in product
+    assert ": inconclusive (detectable difference " in product
     assert against_the_first(entries[:2] + entries[3:5]) == []
     assert against_the_first([]) == []

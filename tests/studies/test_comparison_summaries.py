@@ -1,4 +1,7 @@
-"""How often a comparison writes its summary while runs are on: as often as that is cheap, and always at the end."""
+"""How often a comparison writes its summary while runs are on.
+
+As often as that is cheap, and always at the end.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Findings on runs in words: never more than a comparison claims, and next steps that can be launched."""
+"""Findings on runs in words.
+
+Never more than a comparison claims, and next steps that can be launched.
+"""
 
 import json
 
@@ -80,8 +83,9 @@ def test_no_sentence_claims_more_than_the_comparison_does(losses):
 
 def test_one_seed_is_inconclusive_and_three_more_are_offered(launched):
     explanation = launched({"lora": [4.1], "qtha": [4.138]})
-    assert explanation.sentences[0] == (
-        "lora is lower than qtha by 0.038 nat in test loss; one seed: inconclusive."
+    assert (
+        explanation.sentences[0]
+        == "lora is lower than qtha by 0.038 nat in test loss; one seed: inconclusive."
     )
     assert explanation.claims == []
     step = explanation.next_steps[0]
@@ -95,8 +99,10 @@ def test_one_seed_is_inconclusive_and_three_more_are_offered(launched):
 
 def test_a_difference_that_is_shown_needs_no_seeds(launched):
     explanation = launched({"lora": [4.10, 4.11, 4.12], "qtha": [4.30, 4.31, 4.32]})
-    assert explanation.sentences[0] == (
-        "lora is lower than qtha by 0.200 nat in test loss, 95 % interval [+0.200, +0.200] over 3 seeds: shown."
+    assert (
+        explanation.sentences[0]
+        == "lora is lower than qtha by 0.200 nat in test loss, 95 % interval [+0.200, +0.200] over"
+        " 3 seeds: shown."
     )
     assert not any("more seeds" in step.label for step in explanation.next_steps)
     labels = [step.label for step in explanation.next_steps]
@@ -149,8 +155,8 @@ def test_open_runs_are_compared_at_their_last_common_step(tmp_path):
     sentences = explain([tmp_path]).sentences
     assert sentences[0] == "qtha against lora: inconclusive, no seed of both has finished."
     assert sentences[1] == "2 of 2 runs have not finished."
-    assert sentences[2] == (
-        "After 2 steps lora is lower than qtha by 0.200 nat in evaluation loss: "
+    assert (
+        sentences[2] == "After 2 steps lora is lower than qtha by 0.200 nat in evaluation loss: "
         "inconclusive until the runs finish."
     )
 

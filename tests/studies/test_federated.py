@@ -1,4 +1,7 @@
-"""Federations against what they must equal: an ordinary run, a central step; and that breaks lose nothing."""
+"""Federations against what they must equal: an ordinary run, a central step.
+
+And that breaks lose nothing.
+"""
 
 import contextlib
 import json
@@ -22,17 +25,28 @@ from qtha_lab.figures import loss_against_bytes
 from qtha_lab.runs import run as runs
 from qtha_lab.studies.federated import average, federate_on_flower
 from qtha_lab.tasks import load_task
-from qtha_lab.tasks.client_shards import Share, shared_out
+from qtha_lab.tasks.client_shards import ClientShare, partition
 from qtha_lab.training.finetune import fine_tune
 
 SMALL = {
-    "batch_size": 2, "train_rows": 24, "eval_rows": 4, "test_rows": 4, "generate_rows": 0, "max_length": 32,
-    "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "batch_size": 2,
+    "train_rows": 24,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "generate_rows": 0,
+    "max_length": 32,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 SGD = {
-    "optimizer": "sgd", "schedule": "constant", "warmup_fraction": 0.0, "max_grad_norm": 0.0, "steps": 1,
-    "train_rows": 8, "head_learning_rate": None,
-}  # fmt: skip
+    "optimizer": "sgd",
+    "schedule": "constant",
+    "warmup_fraction": 0.0,
+    "max_grad_norm": 0.0,
+    "steps": 1,
+    "train_rows": 8,
+    "head_learning_rate": None,
+}
 
 
 def described(**changes):
@@ -56,7 +70,7 @@ def tensors(run):
 
 
 def losses(run, kind):
-    return {e["step"]: e["loss"] for e in run.history() if e["kind"] == kind}
+    return {e["step"]: e["loss"] for e in run.valid_events() if e["kind"] == kind}
 
 
 def client(run, number):
@@ -94,7 +108,8 @@ def test_one_client_is_an_ordinary_run_bit_for_bit(tmp_path):
 
 @pytest.mark.slow
 def test_one_sgd_step_on_equal_shares_is_the_central_step(tmp_path):
-    # the loss of a batch of labels is a mean over rows, so the mean of two means of 4 is the mean of 8
+    # the loss of a batch of labels is a mean over rows, so the mean of two means of 4 is the mean
+    # of 8
     task = {"task": "supersense", "methods": "lora(r=1,learning_rate=0.1)", "rounds": 1}
     shares = described(**task, training=SGD | {"batch_size": 4})
     federate(shares, tmp_path / "two")
@@ -117,7 +132,7 @@ def test_the_server_has_the_mean_of_its_clients_weighted_by_their_rows(two):
     ]
     assert rows == [4, 4]  # the test rows are everybody's
     task = load_task("qa", seed=0, train_rows=24, eval_rows=4, test_rows=4)
-    n = [len(part) for part in shared_out(task, 2, 1.0, seed=0)]
+    n = [len(part) for part in partition(task, 2, 1.0, seed=0)]
     assert n[0] != n[1]
     for name, tensor in tensors(run).items():
         first, second = (tensors(client(run, number))[name].double() for number in (1, 2))
@@ -216,14 +231,21 @@ def test_killed_in_the_middle_of_a_turn_it_goes_on_with_the_same_bits(two, tmp_p
 # shares
 
 
+@pytest.mark.parametrize("text", ["1/" + "9" * 5000, "8/3", "0/3", "3/8 none"])
+def test_a_share_that_no_client_holds_is_refused(text):
+    with pytest.raises(Refusal, match="must") as refused:
+        ClientShare.parse(text)
+    assert len(str(refused.value)) <= 300
+
+
 @pytest.mark.parametrize("split", ["equal", "dirichlet(0.3)"])
 def test_every_row_goes_to_one_client(split):
     task = load_task("supersense", train_rows=500)
     alpha = None if split == "equal" else 0.3
-    parts = shared_out(task, 8, alpha, seed=3)
+    parts = partition(task, 8, alpha, seed=3)
     assert sorted(place for part in parts for place in part) == list(range(500))
-    assert parts == shared_out(task, 8, alpha, seed=3)
-    third = Share.parse("3/8" if split == "equal" else f"3/8 {split}").of(task, seed=3)
+    assert parts == partition(task, 8, alpha, seed=3)
+    third = ClientShare.parse("3/8" if split == "equal" else f"3/8 {split}").of(task, seed=3)
     assert third.train == [task.train[place] for place in parts[2]]
     assert (third.eval, third.test, third.labels) == (task.eval, task.test, task.labels)
 
@@ -232,7 +254,7 @@ def test_a_small_alpha_gives_clients_few_labels():
     task = load_task("supersense", train_rows=1000)
 
     def labels_of_clients(alpha):
-        parts = shared_out(task, 4, alpha, seed=0)
+        parts = partition(task, 4, alpha, seed=0)
         return [len({task.train[place]["label"] for place in part}) for part in parts]
 
     assert max(labels_of_clients(0.05)) < min(labels_of_clients(100.0))
@@ -262,16 +284,16 @@ def test_what_nobody_changed_stays_to_the_bit():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"rounds": 3}, "steps must be a multiple of rounds.*4 steps are not 3 equal rounds"),
+        ({"rounds": 3}, "steps must be a multiple of rounds=3, got 4"),
         (
             {"split": "dirichlet(0)"},
-            r"equal or dirichlet\(A\) with A above 0, not 'dirichlet\(0\)'",
+            r"equal or dirichlet\(A\) with A above 0, got 'dirichlet\(0\)'",
         ),
-        ({"split": "by label"}, r"equal or dirichlet\(A\) with A above 0, not 'by label'"),
-        ({"clients": 0}, "clients must be at least 1, not 0"),
-        ({"training": {"share": "1/2"}}, "share is set for every client by split"),
-        ({"training": {"teacher": "a-run"}}, "a federation takes no teacher: leave out 'a-run'"),
-        ({"training": {"share": "5/2"}}, "one of 1/2 to 2/2, not '5/2'"),
+        ({"split": "by label"}, r"equal or dirichlet\(A\) with A above 0, got 'by label'"),
+        ({"clients": 0}, "clients must be at least 1, got 0"),
+        ({"training": {"share": "1/2"}}, "share must be empty in a federation, got 1/2"),
+        ({"training": {"teacher": "a-run"}}, "teacher must be empty in a federation, got a-run"),
+        ({"training": {"share": "5/2"}}, "one of 1/2 to 2/2, got '5/2'"),
     ],
 )
 def test_impossible_federations_are_refused(changes, sentence):
@@ -281,11 +303,13 @@ def test_impossible_federations_are_refused(changes, sentence):
 
 def test_clients_without_rows_are_refused_before_anything_starts(tmp_path):
     with pytest.raises(
-        Refusal, match=r"clients .* of 16 would have no rows: dirichlet\(0.01\) of 24"
+        Refusal,
+        match=r"Each of 16 clients must have a row, got none for .* by dirichlet\(0.01\) of 24",
     ):
         federate(described(clients=16, split="dirichlet(0.01)"), tmp_path)
     with pytest.raises(
-        Refusal, match="clients 25, 26 of 26 would have no rows: equal shares of 24"
+        Refusal,
+        match="Each of 26 clients must have a row, got none for 25, 26 by equal shares of 24",
     ):
         federate(described(clients=26), tmp_path)
     assert not (tmp_path / "federation.yaml").exists()
@@ -298,7 +322,10 @@ def test_another_federation_is_not_laid_over_one(two):
 
 
 def test_a_start_that_reads_rows_is_refused():
-    with pytest.raises(Refusal, match="the server of a federation has none"):
+    with pytest.raises(
+        Refusal,
+        match="must not be initialised from training rows in a federation, got qtha_gradient",
+    ):
         described(methods="qtha_gradient(r=2)").check()
 
 
@@ -311,8 +338,26 @@ def test_yaml_python_and_command_say_the_same(capsys, monkeypatch):
     assert "summary = federate(federation" in federation.to_python()
     command = federation.to_command()
     assert "--split 'dirichlet(0.3)'" in command
-    words = ["federate", "--dry-run", "--split", "dirichlet(0.3)", "--proximal", "0.1", "--seeds", "0,1",
-             "--methods", "lora(r=1)", "--clients", "2", "--rounds", "2", "--steps", "4", "--eval-every", "2"]  # fmt: skip
+    words = [
+        "federate",
+        "--dry-run",
+        "--split",
+        "dirichlet(0.3)",
+        "--proximal",
+        "0.1",
+        "--seeds",
+        "0,1",
+        "--methods",
+        "lora(r=1)",
+        "--clients",
+        "2",
+        "--rounds",
+        "2",
+        "--steps",
+        "4",
+        "--eval-every",
+        "2",
+    ]
     for name, value in SMALL.items():
         words += ["--" + name.replace("_", "-"), str(value)]
     monkeypatch.setattr(sys, "argv", ["qtha-lab", *words])
@@ -339,7 +384,9 @@ def test_without_flower_the_command_says_how_it_is_installed(capsys, monkeypatch
     )
     with pytest.raises(
         Refusal,
-        match=r"needs the package flwr: pip install 'qtha-lab\[federated\]', in an environment apart",
+        match=(
+            r'needs the package flwr: pip install "qtha-lab\[federated\]", in an environment apart'
+        ),
     ):
         federate_on_flower(described())
     monkeypatch.setattr("sys.argv", ["qtha-lab", "federate", "--on", "flower", "--dry-run"])
@@ -353,7 +400,7 @@ def test_flower_averages_no_directions(monkeypatch):
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    with pytest.raises(Refusal, match="Flower averages numbers: angles must be mean, not circular"):
+    with pytest.raises(Refusal, match="angles must be mean on Flower, got circular"):
         federate_on_flower(described(angles="circular"))
 
 

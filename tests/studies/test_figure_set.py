@@ -1,4 +1,7 @@
-"""The exported figures of a comparison: order, names, intervals, seeds and sizes, as a referee would see them."""
+"""The exported figures of a comparison.
+
+Order, names, intervals, seeds and sizes, as a referee would see them.
+"""
 
 import csv
 import io
@@ -15,7 +18,7 @@ from qtha_lab.figures.best_of_trials import Budget, best_of_trials
 from qtha_lab.figures.curves import loss_curves
 from qtha_lab.figures.learning_rate import loss_against_rate
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.parts import plain
+from qtha_lab.figures.machinery.parts import plain_parts
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.studies.comparison.figure_names import drawn_seeds, names_of
@@ -24,7 +27,7 @@ from qtha_lab.studies.comparison.paired import paired_difference
 from qtha_lab.studies.comparison.run_data import find_runs
 from qtha_lab.studies.comparison.run_values import run_values
 from qtha_lab.studies.comparison.trial_statistics import contenders
-from qtha_lab.studies.comparison.views import draw
+from qtha_lab.studies.comparison.views import draw_view
 
 SEEDS, ROWS = (10, 11, 12), 8
 METHODS = {
@@ -38,15 +41,24 @@ METHODS = {
     "qtha_gradient(r=4,middle=linear,learning_rate=0.03)": 4.12,
 }
 SHORT = [
-    "lora(r=2)", "lora(r=8)", "qtha", "qtha(stand_in=bias)", "qtha(stand_in=silu)", "qtha(use_circuit=false)",
-    "qtha_gradient", "qtha_gradient(middle=linear)",
-]  # fmt: skip
+    "lora(r=2)",
+    "lora(r=8)",
+    "qtha",
+    "qtha(stand_in=bias)",
+    "qtha(stand_in=silu)",
+    "qtha(use_circuit=false)",
+    "qtha_gradient",
+    "qtha_gradient(middle=linear)",
+]
 FAMILIES = {name.rsplit(",learning_rate", 1)[0] + ")": name for name in METHODS}
 FACTS = {"angle_std": 1.0, "beyond_pi": 0.1, "constant_part": 0.3, "branch_power": 0.5}
 
 
 def losses(method, seed):
-    """The losses of the test rows of a run: rows differ much, methods by their mean, seeds a little."""
+    """The losses of the test rows of a run.
+
+    Rows differ much, methods by their mean, seeds a little.
+    """
     random = np.random.default_rng([seed, len(method)])
     return METHODS[method] + np.linspace(-0.5, 0.5, ROWS) + random.normal(0, 0.002, ROWS)
 
@@ -65,17 +77,28 @@ def comparison(tmp_path_factory):
             if method.startswith("qtha"):
                 write(run, {"kind": "bottleneck", "step": step, "layers": layers})
             write(run, {"kind": "spectrum", "step": step, "layers": singular})
-        write_json(run.files.test, {
-            "items": [f"row {k}" for k in range(ROWS)], "losses": rows.tolist(), "labels": [1] * ROWS,
-        })  # fmt: skip
+        write_json(
+            run.files.test,
+            {
+                "items": [f"row {k}" for k in range(ROWS)],
+                "losses": rows.tolist(),
+                "labels": [1] * ROWS,
+            },
+        )
         choice = run.experiment.method
         finish(
-            run, eval_loss=float(rows.mean()), test_loss=float(rows.mean()), seconds_per_step=0.1 + len(method) / 1e3,
-            peak_memory_bytes=2**26 + len(method) * 2**20, eval_loss_start=5.0, train_loss=4.0, options=choice.options,
+            run,
+            eval_loss=float(rows.mean()),
+            test_loss=float(rows.mean()),
+            seconds_per_step=0.1 + len(method) / 1e3,
+            peak_memory_bytes=2**26 + len(method) * 2**20,
+            eval_loss_start=5.0,
+            train_loss=4.0,
+            options=choice.options,
             trainable_parameters=30720 if "r=8" in method else 5800 + 20 * len(method),
-        )  # fmt: skip
+        )
     contenders = [{"model": "tiny", "task": "qa", "method": name} for name in _families(folder)]
-    write_json(folder / "summary.json", {"lineup": contenders, "runs": [], "notes": []})
+    write_json(folder / "summary.json", {"contenders": contenders, "runs": [], "notes": []})
     (folder / "comparison.yaml").write_text("methods: []\n")
     return folder
 
@@ -92,7 +115,8 @@ def drawn(comparison):
     return {figure.name: figure for figure in figure_set(find_runs([comparison]))}
 
 
-# ---- the set ------------------------------------------------------------------------------------------------
+# ---- the set
+# ------------------------------------------------------------------------------------------------
 
 
 def test_the_forest_of_paired_differences_is_exported_first(drawn):
@@ -143,7 +167,8 @@ def test_a_title_of_ones_own_is_no_option_to_leave_out():
     assert names_of([label, "lora(r=8)"])[label] == label
 
 
-# ---- captions -----------------------------------------------------------------------------------------------
+# ---- captions
+# -----------------------------------------------------------------------------------------------
 
 
 def test_captions_name_the_linear_path_and_not_the_update(drawn):
@@ -161,7 +186,7 @@ def test_figures_of_one_seed_say_which_of_how_many(drawn):
 
 def test_circuit_angles_are_drawn_of_methods_with_a_circuit_alone(drawn, comparison):
     assert {row[0] for row in drawn["circuit_inputs"].table.rows} == {"qtha", "qtha_gradient"}
-    history = draw("circuits", [comparison])
+    history = draw_view("circuits", [comparison])
     drawn_there = {row[0] for row in history.table.rows}
     assert len(drawn_there) == 2
     assert not any("bias" in name or "silu" in name or "linear" in name for name in drawn_there)
@@ -196,7 +221,8 @@ def test_no_rate_is_the_best_where_one_was_tried():
     assert "best" not in loss_against_rate(ends[2:]).alt
 
 
-# ---- drawings -----------------------------------------------------------------------------------------------
+# ---- drawings
+# -----------------------------------------------------------------------------------------------
 
 
 def eight_methods():
@@ -257,7 +283,7 @@ def test_the_table_of_results_is_one_block_of_the_columns_that_matter(drawn):
     results = drawn["results"]
     narrow = results.at(PageStyle(target="one-column"))
     assert layout_height(narrow) <= 1.3 * narrow.layout.width
-    texts = [text for trace in plain(narrow)["data"] for text in trace.get("text") or ()]
+    texts = [text for trace in plain_parts(narrow)["data"] for text in trace.get("text") or ()]
     assert texts.count("method") == 1
     assert {"parameters", "test loss"} <= set(texts)
     assert "file of its numbers" in results.caption
@@ -273,7 +299,8 @@ def test_text_in_a_csv_is_no_formula_and_numbers_stay_numbers():
     assert rows == [["'=method", "loss"], ["'=HYPERLINK(1)", "-1.5"], ["'@a", "2"]]
 
 
-# ---- the command --------------------------------------------------------------------------------------------
+# ---- the command
+# --------------------------------------------------------------------------------------------
 
 
 def call(*words):

@@ -1,4 +1,7 @@
-"""A comparison in stages is launched, killed, resumed and found again; its runs stand among the others."""
+"""A comparison in stages is launched, killed, resumed and found again.
+
+Its runs stand among the others.
+"""
 
 import asyncio
 import os
@@ -15,9 +18,18 @@ from qtha_lab.studies.comparison.launched import ScheduledRuns
 from widgets.workbench.comparison_watch import ComparisonWatch
 
 TRAINING = {
-    "steps": 3, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 3,
-    "checkpoint_every": 1, "spectrum_every": 0, "generate_rows": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 3,
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 20,
+    "eval_rows": 6,
+    "test_rows": 8,
+    "eval_every": 3,
+    "checkpoint_every": 1,
+    "spectrum_every": 0,
+    "generate_rows": 0,
+    "threads": 1,
+}
 TUNED = Comparison(
     methods="lora(r=2)",
     seeds=[0],
@@ -84,9 +96,9 @@ def test_a_panel_finds_it_dead_and_resumes_it_and_its_runs_stand_among_the_other
     assert panel.comparison == scheduled.folder.path.name
     assert state.startswith("dead · ")
     assert may_resume
-    assert "finished · 2 of 2 trials · 1 of 1 runs · 5 of 5 moved starts" in panel.state.value, (
-        scheduled.why()
-    )
+    assert (
+        "finished · 2 of 2 trials · 1 of 1 runs · 5 of 5 rounding repeats" in panel.state.value
+    ), scheduled.why()
     assert panel.resume.disabled
     (run,) = scheduled.runs
     assert panel.runs == (run.id,)

@@ -1,4 +1,7 @@
-"""A comparison over models and tasks, matched and tuned: what is planned, what is refused, and what is said of it."""
+"""A comparison over models and tasks, matched and tuned.
+
+What is planned, what is refused, and what is said of it.
+"""
 
 import itertools
 import json
@@ -12,7 +15,7 @@ from support.run_folders import finish, write
 
 from qtha_lab.cli.flags import combine
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import Comparison, Training, Tuning, editions
+from qtha_lab.experiment import Comparison, Training, Tuning
 from qtha_lab.experiment.model_task_pairs import Cell
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir, write_json
@@ -20,11 +23,11 @@ from qtha_lab.runs import run as runs
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies.comparison import findings
 from qtha_lab.studies.comparison.claims import against_the_first
-from qtha_lab.studies.comparison.contenders import records, timed
+from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import terms
 from qtha_lab.studies.comparison.rounding_noise import repeats_of
-from qtha_lab.studies.comparison.run_comparison import summarise
+from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers, rows
 from qtha_lab.studies.comparison.tuned_methods import first_trials, folder_of, winner
 from qtha_lab.studies.comparison.tuning import at_their_best
@@ -33,13 +36,26 @@ from qtha_lab.studies.sweep import TrialRecord
 RATES = {"learning_rate": [0.003, 0.01, 0.03]}
 TUNING = Tuning(axes=RATES, seeds=[7, 8])
 GRID = Comparison(
-    methods="lora(r=2),qtha(r=4)", models=["tiny", "minilm"], tasks=["qa", "chat(turns=2)"], seeds=[0, 1],
-    matching="equal_seconds", tuning=TUNING,
-)  # fmt: skip
+    methods="lora(r=2),qtha(r=4)",
+    models=["tiny", "minilm"],
+    tasks=["qa", "chat(turns=2)"],
+    seeds=[0, 1],
+    matching="equal_seconds",
+    tuning=TUNING,
+)
 TINY = {
-    "steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8, "eval_every": 2,
-    "checkpoint_every": 2, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 2,
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 20,
+    "eval_rows": 6,
+    "test_rows": 8,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 
 
 # ---- the description ----
@@ -85,20 +101,20 @@ def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"model": "minilm", "models": ["tiny", "x"]}, "model is minilm and models are tiny, x: write one of the two"),
+        ({"model": "minilm", "models": ["tiny", "x"]}, "model must be empty with models=tiny,x, got minilm"),
         ({"tasks": ["qa", "qa"]}, "qa is given twice"),
-        ({"tasks": ["chat", "qa"], "task_options": {"turns": 2}}, r"write them beside its name, such as chat\(turns=2\)"),
-        ({"tuning": {"seeds": [0, 5]}}, "tuning has seed 0, which the comparison has too: winners are confirmed on fresh"),
-        ({"tuning": {"axes": RATES}, "learning_rates": [0.1]}, "learning_rates and tuning both choose a rate"),
-        ({"tuning": {"axes": {**RATES, "qtha.r": [2, 4]}}}, "not lora 3, qtha 6: trials=3 makes them equal"),
-        ({"tuning": {"search": "tpe"}}, "a search by tpe must say how many trials"),
-        ({"tuning": {"axes": {"lr": [1]}}}, "unknown axis 'lr'"),
-        ({"tuning": {"axes": {"model": ["tiny", "minilm"]}}}, "cannot vary model: every method is compared at the same"),
-        ({"tuning": {"axes": {"eval_rows": [8, 16]}}}, "cannot vary eval_rows"),
-        ({"tuning": {"axes": {"r": [2, 4]}}, "matching": "equal_r"}, "cannot vary r: matching equal_r chooses it"),
-        ({"tuning": {"axes": {"qtha.waist": [8], **RATES}}, "matching": "equal_parameters"}, "cannot vary qtha.waist"),
-        ({"tuning": {"axes": {"steps": [8, 9]}}, "matching": "equal_seconds"}, "equal_seconds chooses the steps"),
-        ({"rounding_seed": 10}, "rounding_seed 10 is to be repeated, and rounding says never"),
+        ({"tasks": ["chat", "qa"], "task_options": {"turns": 2}}, r"Write them beside the name, such as chat\(turns=2\)"),
+        ({"tuning": {"seeds": [0, 5]}}, "Tuning.seeds must differ from the comparison's, got 0 in both"),
+        ({"tuning": {"axes": RATES}, "learning_rates": [0.1]}, "learning_rates must be empty with tuning"),
+        ({"tuning": {"axes": {**RATES, "qtha.r": [2, 4]}}}, "got lora 3, qtha 6. Set trials=3"),
+        ({"tuning": {"search": "tpe"}}, "trials must be given with search=tpe"),
+        ({"tuning": {"axes": {"lr": [1]}}}, "Unknown axis 'lr'"),
+        ({"tuning": {"axes": {"model": ["tiny", "minilm"]}}}, "Tuning.axes must not hold model, which is equal for all methods"),
+        ({"tuning": {"axes": {"eval_rows": [8, 16]}}}, "Tuning.axes must not hold eval_rows"),
+        ({"tuning": {"axes": {"r": [2, 4]}}, "matching": "equal_r"}, "Tuning.axes must not hold r with matching=equal_r, which sets it"),
+        ({"tuning": {"axes": {"qtha.waist": [8], **RATES}}, "matching": "equal_parameters"}, "Tuning.axes must not hold qtha.waist"),
+        ({"tuning": {"axes": {"steps": [8, 9]}}, "matching": "equal_seconds"}, "matching=equal_seconds, which sets the steps"),
+        ({"rounding_seed": 10}, "rounding must be at least 5 with rounding_seed=10, got 0"),
     ],
 )  # fmt: skip
 def test_what_no_grid_can_be_is_refused_in_a_sentence(fields, sentence):
@@ -114,9 +130,9 @@ def test_all_cells_of_a_seed_stand_together_and_all_methods_of_a_cell():
         (0, "tiny, chat(turns=2)", "lora"), (0, "tiny, chat(turns=2)", "qtha"),
     ]  # fmt: skip
     assert [seed for seed, *_ in order] == [0] * 8 + [1] * 8
-    moved = plain.replace(rounding=5).nudged(plain.experiments())
+    moved = plain.replace(rounding=5).perturbed(plain.experiments())
     assert (len(moved), {e.seed for e in moved}) == (5 * 4 * 2, {0})
-    moved = plain.replace(rounding=5, rounding_seed=10).nudged(plain.experiments())
+    moved = plain.replace(rounding=5, rounding_seed=10).perturbed(plain.experiments())
     assert (len(moved), {e.seed for e in moved}) == (5 * 4 * 2, {10})
     assert len(plain.typical()) == 8
 
@@ -134,7 +150,8 @@ def sizes(methods):
 
 
 def test_equal_parameters_comes_as_near_as_it_can_from_below():
-    # six blocks of q (192 → 192) and v (192 → 64): r (384 + 256) 6 of lora; dora also trains 192 + 64 magnitudes a block
+    # six blocks of q (192 → 192) and v (192 → 64): r (384 + 256) 6 of lora; dora also trains 192 +
+    # 64 magnitudes a block
     assert sizes("lora(r=4),dora,loha") == {
         "lora(r=4)": 6 * 4 * 640,
         "dora(r=3)": 6 * (3 * 640 + 256),
@@ -143,7 +160,7 @@ def test_equal_parameters_comes_as_near_as_it_can_from_below():
 
 
 def test_a_method_whose_size_falls_with_r_is_matched_too():
-    (budget, size) = sizes("lora(r=4),randlora").values()
+    budget, size = sizes("lora(r=4),randlora").values()
     assert 0.8 * budget < size <= budget
 
 
@@ -157,10 +174,10 @@ def test_qtha_is_matched_in_r_waist_and_bond_dimension_and_what_is_stated_stays(
     ("methods", "rule", "sentence"),
     [
         ("lora(r=1),ia3", "equal_parameters", "ia3 trains 1,536 parameters.*has no setting for its size"),
-        ("ia3,lora", "equal_parameters", "a budget of 1,536 trained parameters cannot be met: the smallest possible is 3,840"),
-        ("lora,lora(r=2)", "equal_parameters", "states r: leave them open for equal_parameters"),
-        ("lora(r=4),qtha(r=2)", "equal_r", r"qtha\(r=2\) states an r that is not the 4 of lora\(r=4\)"),
-        ("lora,ia3", "equal_r", "ia3 has no r, so equal_r cannot hold"),
+        ("ia3,lora", "equal_parameters", "The number of trained parameters must be at least 3,840, got 1,536"),
+        ("lora,lora(r=2)", "equal_parameters", "the first states r"),
+        ("lora(r=4),qtha(r=2)", "equal_r", r"R of qtha\(r=2\) must be empty or 4 with matching=equal_r, as for lora\(r=4\)"),
+        ("lora,ia3", "equal_r", "matching=equal_r must have methods with an r, got ia3"),
     ],
 )  # fmt: skip
 def test_a_budget_that_nothing_can_meet_is_refused(methods, rule, sentence):
@@ -254,10 +271,21 @@ def test_a_winner_is_confirmed_on_the_seeds_of_the_comparison_at_its_point():
 
 def entry(task, method, seed, loss, rate=0.01, parameters=100):
     return {
-        "run_id": f"{task} {method} {seed} {rate}", "model": "tiny", "task": task, "task_options": {}, "label": method,
-        "method": method, "options": {}, "seed": seed, "state": "finished", "learning_rate": rate, "eval_loss": loss,
-        "test_loss": loss, "trainable_parameters": parameters, "eval_loss_start": 6.0 if task == "qa" else 5.0,
-    }  # fmt: skip
+        "run_id": f"{task} {method} {seed} {rate}",
+        "model": "tiny",
+        "task": task,
+        "task_options": {},
+        "label": method,
+        "method": method,
+        "options": {},
+        "seed": seed,
+        "state": "finished",
+        "learning_rate": rate,
+        "eval_loss": loss,
+        "test_loss": loss,
+        "trainable_parameters": parameters,
+        "eval_loss_start": 6.0 if task == "qa" else 5.0,
+    }
 
 
 def two_cells():
@@ -274,8 +302,8 @@ def test_claims_of_all_cells_are_one_family():
     assert alone[0].difference.level == 0.05
     assert {claim.difference.level for claim in both} == {0.025}
     assert both[0].difference.p == pytest.approx(2 * alone[0].difference.p)  # Bonferroni
-    assert "dora − lora, test loss on tiny, qa: +0.2" in both[0].verdict
-    assert " on " not in alone[0].verdict
+    assert "dora − lora, test loss on tiny, qa: +0.2" in both[0].sentence
+    assert " on " not in alone[0].sentence
     assert [claim.difference.is_shown for claim in both] == [True, False]
     assert both[1].plain()["task"] == "chat"
 
@@ -287,7 +315,7 @@ def test_a_rate_is_chosen_in_each_cell():
     assert best == [("qa", 0.01), ("chat", 0.03)]
 
 
-def test_a_floor_is_of_a_method_in_a_cell():
+def test_repeats_are_grouped_by_method_and_pair():
     repeats = [entry(task, "lora", 0, k / 100) for task in ("qa", "chat") for k in range(5)]
     assert repeats_of(repeats, []).keys() == {"lora on tiny, qa", "lora on tiny, chat"}
     assert repeats_of(repeats[:5], []).keys() == {"lora"}
@@ -297,9 +325,9 @@ def test_a_floor_is_of_a_method_in_a_cell():
 def summary(compared=None, entries=None):
     compared = compared or Comparison(methods="lora,dora", tasks="qa,chat", seeds=[0, 1, 2, 3])
     entries = two_cells() if entries is None else entries
-    contenders = records(compared, compared.contenders())
+    contenders = contender_records(compared, compared.contenders())
     return {
-        "comparison": compared.model_dump(), "lineup": contenders, "runs": entries,
+        "comparison": compared.model_dump(), "contenders": contenders, "runs": entries,
         "claims": [claim.plain() for claim in against_the_first(entries)],
     }  # fmt: skip
 
@@ -317,7 +345,8 @@ def test_one_table_crosses_methods_and_cells():
     assert re.fullmatch(r"\+0\.20. \[\+0\.\d+, \+0\.\d+\] shown", row[1])
     assert row[2].endswith("] inconclusive")
     assert pivot_table.counts() == [
-        "dora against lora: shown to be lower on 0 of 2, higher on 1, inconclusive on 1."
+        "dora against lora: shown to be lower on 0 of 2, higher on 1, equivalent on 0, inconclusive"
+        " on 1."
     ]
     assert PivotTable.of(summary(Comparison(methods="lora,dora"))) is None
     few = crossed(summary(entries=[e for e in two_cells() if e["seed"] < 2]))
@@ -327,8 +356,11 @@ def test_one_table_crosses_methods_and_cells():
 def test_a_row_of_the_table_says_where_it_is_and_whether_it_was_tuned():
     table = rows(summary())
     assert [(row["task"], row["method"], row["tuning"]) for row in table] == [
-        ("qa", "lora", "not tuned"), ("chat", "lora", "not tuned"), ("qa", "dora", "not tuned"), ("chat", "dora", "not tuned"),
-    ]  # fmt: skip
+        ("qa", "lora", "not tuned"),
+        ("chat", "lora", "not tuned"),
+        ("qa", "dora", "not tuned"),
+        ("chat", "dora", "not tuned"),
+    ]
     assert "model" not in table[0]
     assert [row["task"] for row in numbers(summary())] == ["qa", "chat", "qa", "chat"]
     tuned = Comparison(methods="lora,dora", tasks="qa,chat", tuning={"seeds": [9]})
@@ -343,9 +375,10 @@ def test_a_rule_is_stated_with_what_came_out_of_it():
         e.replace(training=Training(steps=n))
         for e, n in zip(compared.contenders(), (100, 40), strict=True)
     ]
-    (sentences,) = terms(compared, records(compared, contenders), []).values()
+    (sentences,) = terms(compared, contender_records(compared, contenders), []).values()
     assert sentences == [
-        "Matched by training seconds, as the steps that fit into those of the first: lora 100 steps, dora 40 steps."
+        "Matched by training seconds, as the steps that fit into those of the first: lora 100"
+        " steps, dora 40 steps."
     ]
 
 
@@ -356,11 +389,13 @@ def test_tuning_is_told_with_its_winners_and_the_ends_of_what_was_tried():
         e.replace(point={"learning_rate": r})
         for e, r in zip(compared.contenders(), rates, strict=True)
     ]
-    (sentences,) = terms(compared, records(compared, contenders), two_cells()[:2]).values()
+    (sentences,) = terms(
+        compared, contender_records(compared, contenders), two_cells()[:2]
+    ).values()
     assert sentences == [
-        "Tuned by 3 trials of each method over learning_rate (grid), on evaluation rows with seed 7, and confirmed on "
-        "others: lora at learning_rate=0.01; qtha at learning_rate=0.03. At an end of what was tried, so perhaps not the "
-        "best: qtha (learning_rate)."
+        "Tuned by 3 trials of each method over learning_rate (grid), on evaluation rows with seed"
+        " 7, and confirmed on others: lora at learning_rate=0.01; qtha at learning_rate=0.03. At an"
+        " end of what was tried, so perhaps not the best: qtha (learning_rate)."
     ]
 
 
@@ -369,10 +404,7 @@ def test_a_comparison_without_tuning_is_called_so_in_its_notes():
     assert (
         sum(note.startswith("Not tuned: no setting was chosen among several") for note in said) == 1
     )
-    assert (
-        "All methods of a seed started from the same evaluation loss (no difference at all)."
-        in said
-    )
+    assert "All methods of a seed started from the same evaluation loss (exactly)." in said
 
 
 def test_what_holds_in_one_cell_alone_is_said_of_it():
@@ -402,8 +434,8 @@ def reported(folder):
             seconds_per_step=0.1,
         )
         finished.append(run)
-    (folder / "comparison.yaml").write_text(editions.record(compared))
-    write_json(folder / "summary.json", summarise(compared, finished))
+    (folder / "comparison.yaml").write_text(compared.to_yaml())
+    write_json(folder / "summary.json", summarise_runs(compared, finished))
     return compare.report(folder)
 
 
@@ -418,7 +450,8 @@ def test_the_report_has_a_section_for_each_cell_and_one_table_across(tmp_path):
     ]
     assert report.title == "2 methods on tiny with qa, chat"
     assert [section.title for section in report.sections[2:4]] == ["tiny, qa", "tiny, chat"]
-    (across,) = report["across"].tables.values()
+    across, pooled = report["across"].tables.values()
+    assert [row[:3] for row in pooled.rows] == [("dora", "lora", 2)]
     assert across.columns == ("method", "tiny, qa", "tiny, chat")
     assert len(across.rows) == 1
     parts = [part.name for part in report["cell-2"].parts]
@@ -446,7 +479,7 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     compared = Comparison(methods="lora(r=2)", seeds=[0], training=TINY, tuning=tuning)
     out = tmp_path / "out"
     first = compare.run(compared, out)
-    (record,), (entry,) = first["lineup"], first["runs"]
+    (record,), (entry,) = first["contenders"], first["runs"]
     assert record["point"] == {"learning_rate": entry["learning_rate"]}
     assert record["trials"].index(min(record["trials"])) == [0.003, 0.01].index(
         entry["learning_rate"]
@@ -456,8 +489,8 @@ def test_a_tuned_grid_goes_on_with_more_seeds_methods_and_trials_and_repeats_not
     wider = tuning.replace(axes={"learning_rate": [0.003, 0.01, 0.03]})
     more = compared.replace(seeds=[0, 1], methods=["lora(r=2)", "lora(r=3)"], tuning=wider)
     second = compare.run(more, out)
-    assert [len(record["trials"]) for record in second["lineup"]] == [3, 3]
-    assert second["lineup"][0]["trials"][:2] == record["trials"]
+    assert [len(record["trials"]) for record in second["contenders"]] == [3, 3]
+    assert second["contenders"][0]["trials"][:2] == record["trials"]
     assert [e["state"] for e in second["runs"]] == ["finished"] * 4
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len([*out.glob("tuning/*/runs/*/summary.json")]) == 2 * 3  # none was tried twice

@@ -1,4 +1,7 @@
-"""Differences between methods: intervals that cover what they promise, their p, and what they could detect."""
+"""Differences between methods.
+
+Intervals that cover what they promise, their p, and what they could detect.
+"""
 
 import math
 
@@ -18,8 +21,8 @@ from qtha_lab.studies.comparison.paired import (
     errors,
     half_width,
     paired_difference,
-    rounding_floor,
-    sentence,
+    verdict_sentence,
+    verdict_text,
 )
 
 
@@ -39,7 +42,8 @@ def found(gaps, **options):
 
 
 def test_the_interval_is_that_of_a_worked_example():
-    # two rows of three seeds: means of seeds 1, 2, 3 and of rows 1, 3; no rest. MS_seeds = 2 · 1 = 2,
+    # two rows of three seeds: means of seeds 1, 2, 3 and of rows 1, 3; no rest. MS_seeds = 2 · 1 =
+    # 2,
     # MS_rows = 3 · 2 = 6, so half² = 4.303² · 2 / 6 + 12.706² · 6 / 6
     difference = found(np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]))
     assert difference.mean == 2
@@ -88,7 +92,8 @@ def test_the_interval_covers_the_true_difference_as_often_as_it_promises(seeds, 
     )
     mean, *parts = errors(gaps)
     covered = np.abs(mean - 0.3) <= half_width(*parts, seeds, items, 0.05)
-    # neither more often than 99 of 100, as the earlier interval, nor less than 93, give or take what 2,000 draws vary by
+    # neither more often than 99 of 100, as the earlier interval, nor less than 93, give or take
+    # what 2,000 draws vary by
     assert stats.binom.ppf(0.001, draws, 0.93) <= covered.sum()
     assert covered.sum() <= stats.binom.ppf(0.999, draws, 0.99)
 
@@ -119,7 +124,7 @@ def test_p_of_a_family_is_bonferronis():
     for claims in (2, 3, 14):
         _, theirs, *_ = multipletests([alone] * claims, method="bonferroni")
         assert found(gaps, claims=claims).p == pytest.approx(theirs[0])
-        assert f"p = {theirs[0]:.2g} among {claims} claims, " in sentence(
+        assert f"p = {theirs[0]:.2g} among {claims} claims, " in verdict_sentence(
             "a", "b", found(gaps, claims=claims)
         )
 
@@ -160,7 +165,6 @@ def test_the_detectable_difference_of_means_is_shown_four_times_in_five():
     draws = random.normal(true, spread, (2000, seeds))
     shown = stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05
     assert np.mean(shown) == pytest.approx(0.8, abs=0.06)
-    assert of_seeds.seeds_for(true) == seeds
 
 
 @pytest.mark.parametrize("seeds", [5, 10])
@@ -173,7 +177,6 @@ def test_the_detectable_difference_is_shown_four_times_in_five_where_rows_vary_t
     mean, *parts = errors(gaps)
     shown = np.abs(mean) > half_width(*parts, seeds, items, 0.05)
     assert np.mean(shown) == pytest.approx(0.8, abs=0.06)
-    assert expected.seeds_for(true) == seeds
 
 
 @given(
@@ -193,66 +196,87 @@ def test_an_inconclusive_difference_is_below_the_detectable_one_and_needs_more_s
     if difference.is_shown or not difference.mean:
         return
     assert difference.detectable > abs(difference.mean)
-    needed = difference.seeds_for(difference.mean)
-    assert needed is None or needed > seeds
-    if difference.needs_rows(difference.mean):
-        assert needed is None
-        assert ": no number of seeds is enough)" in sentence("qtha", "lora", difference)
+    if difference.verdict == "inconclusive":
+        needed = difference.seeds_to_decide
+        assert needed is None or needed > seeds
 
 
-def test_rows_that_vary_bound_what_any_number_of_seeds_would_show():
+def spread_by(mean, half, seeds=5):
+    """A difference of that mean whose 95 % interval has that half-width, over means of seeds."""
+    error = half / stats.t.ppf(0.975, seeds - 1)
+    return interval(seeds, error, mean)
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "verdict"),
+    [
+        (0.05, 0.01, "shown"),
+        (0.012, 0.004, "shown"),
+        (0.0, 0.01, "equivalent"),
+        (-0.008, 0.012, "equivalent"),
+        (0.0, 0.05, "inconclusive"),
+        (0.03, 0.04, "inconclusive"),
+    ],
+)
+def test_a_difference_has_one_of_three_verdicts(mean, half, verdict):
+    assert spread_by(mean, half).verdict == verdict
+
+
+@given(st.floats(-0.05, 0.05), st.floats(0.001, 0.06), st.integers(3, 12))
+def test_equivalence_is_two_one_sided_t_tests(mean, half, seeds):
+    difference = spread_by(mean, half, seeds)
+    error = half / stats.t.ppf(0.975, seeds - 1)
+    p = max(
+        stats.t.sf((mean + 0.02) / error, seeds - 1), stats.t.cdf((mean - 0.02) / error, seeds - 1)
+    )
+    if abs(p - 0.05) > 1e-6:
+        assert difference.is_within_margin is bool(p < 0.05)
+
+
+def test_a_shown_difference_within_the_margin_says_so():
+    assert verdict_text(spread_by(0.012, 0.004)) == "shown, within ±0.02"
+    assert verdict_text(spread_by(0.12, 0.004)) == "shown"
+    assert verdict_text(spread_by(0.0, 0.004)) == "equivalent within ±0.02"
+
+
+def test_an_inconclusive_difference_states_the_seeds_that_would_decide():
+    difference = spread_by(0.03, 0.04)
+    seeds = difference.seeds_to_decide
+    assert seeds > difference.seeds
+    assert (
+        verdict_text(difference)
+        == f"inconclusive (detectable difference {difference.detectable:.3f}; {seeds} seeds would"
+        " decide)"
+    )
+
+
+def test_the_seeds_that_decide_show_the_difference_four_times_in_five():
+    random, spread = np.random.default_rng(1), 0.05
+    difference = interval(4, spread / 2, mean=0.04)
+    seeds = difference.seeds_to_decide
+    draws = random.normal(0.04, spread, (2000, seeds))
+    shown = np.mean(stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05)
+    fewer = np.mean(stats.ttest_1samp(draws[:, : seeds - 4], 0, axis=1).pvalue < 0.05)
+    assert fewer < 0.8 <= shown + 0.06
+
+
+def test_the_seeds_that_decide_show_equivalence_four_times_in_five():
+    random, spread = np.random.default_rng(2), 0.03
+    difference = interval(4, spread / 2, mean=0.0)
+    seeds = difference.seeds_to_decide
+    draws = random.normal(0.0, spread, (2000, seeds))
+    errors_of = stats.sem(draws, axis=1) * stats.t.ppf(0.95, seeds - 1)
+    assert np.mean(np.abs(draws.mean(1)) + errors_of <= 0.02) == pytest.approx(0.8, abs=0.06)
+
+
+def test_rows_decide_where_no_number_of_seeds_does():
     rows = np.linspace(-1, 1, 9)
     gaps = 0.1 + np.tile(rows, (4, 1)) + 0.01 * np.array([[1], [-1], [2], [-2]])
     difference = found(gaps)
-    # no seed differs by row, so with endless seeds the spread of the rows is left
-    assert difference.row_error == pytest.approx(rows.std(ddof=1) / 3)
-    assert difference.needs_rows(difference.mean)
-    assert difference.seeds_for(difference.mean) is None
-    assert "+0.100 itself needs more test rows" in sentence("qtha", "lora", difference)
-    alike = found(gaps - rows)
-    assert alike.row_error == pytest.approx(0)
-    assert alike.is_shown
-    assert not alike.needs_rows(alike.mean)
-
-
-def test_two_methods_that_end_alike_need_no_seeds():
-    alike = paired_difference(np.ones(4), np.ones(4))
-    assert not alike.is_shown
-    assert alike.seeds_for(0.0) is None
-    assert sentence("qtha", "lora", alike).endswith("would be shown in four cases of five).")
-
-
-def test_more_seeds_are_needed_for_smaller_differences():
-    of_seeds = interval(5, seed_error=0.02)
-    assert of_seeds.seeds_for(0.1) < of_seeds.seeds_for(0.05) < of_seeds.seeds_for(0.02)
-    assert of_seeds.seeds_for(1e-6) is None
-    assert "itself needs more than 10,000 seeds" in sentence("a", "b", interval(5, 0.02, 1e-6))
-
-
-def test_rounding_alone_is_no_difference():
-    repeats = np.array([4.10, 4.12, 4.09, 4.11, 4.13])
-    floor = rounding_floor(repeats, seeds=5)
-    assert floor == pytest.approx(stats.t.ppf(0.975, 4) * repeats.std(ddof=1) * math.sqrt(2 / 5))
-    ahead = np.full(5, 4.10) + np.array([0.0, 0.001, 0.002, 0.001, 0.0])
-    difference = paired_difference(ahead, np.full(5, 4.08), floor=floor)
-    assert not difference.is_shown
-    assert "inconclusive (rounding alone makes" in sentence("qtha", "lora", difference)
-
-
-def test_a_floor_that_was_not_measured_is_said_and_one_of_nothing_is_one():
-    ahead, behind = np.full(5, 4.10) + np.arange(5) / 1000, np.full(5, 4.0)
-    unknown = sentence("qtha", "lora", paired_difference(ahead, behind))
-    assert unknown.endswith(": shown (rounding not measured).")
-    none = sentence("qtha", "lora", paired_difference(ahead, behind, floor=0.0))
-    assert none.endswith(": shown (rounding alone makes less than 0.001).")
-    some = sentence("qtha", "lora", paired_difference(ahead, behind, floor=0.02))
-    assert some.endswith(": shown (rounding alone makes ±0.020).")
-
-
-def test_an_inconclusive_difference_has_its_floor_beside_it_too():
-    first, second = np.array([4.0, 4.2, 4.1]), np.array([4.1, 4.1, 4.1])
-    text = sentence("a", "b", paired_difference(first, second, floor=0.004))
-    assert "inconclusive (rounding alone makes ±0.004; a difference of" in text
+    assert difference.seeds_to_decide is None
+    needed = difference.rows_to_decide
+    assert needed > 9
+    assert f"{needed:,} test rows would decide, no number of seeds" in verdict_text(difference)
 
 
 @pytest.mark.parametrize(
@@ -268,8 +292,3 @@ def test_an_inconclusive_difference_has_its_floor_beside_it_too():
 def test_pairs_that_are_none_are_refused(first, second, rule):
     with pytest.raises(Refusal, match=rule):
         paired_difference(first, second)
-
-
-def test_a_floor_of_too_few_repeats_is_refused():
-    with pytest.raises(Refusal, match="at least 5, got 3"):
-        rounding_floor(np.zeros(3), seeds=3)

@@ -1,4 +1,5 @@
-"""The files of our own measurements are comparisons that can run, each part of QTHA beside its parent; what they came to
+"""The files of our own measurements are comparisons that can run, each part of QTHA beside its
+parent; what they came to
 is packed and written.
 """
 
@@ -10,7 +11,7 @@ import pytest
 from support.compared_folder import compared
 from support.run_folders import write
 
-from benchmarks import changed_verdicts, measurements, one_rate
+from benchmarks import measurements, one_rate, verdicts
 from qtha_lab.adapters import get_method
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
@@ -25,11 +26,17 @@ FILES = sorted((data_dir() / "measurements").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_difference_that_we_report_has_what_rounding_makes_of_it_beside_it(file: Path):
+def test_every_reported_difference_has_one_of_three_verdicts_that_follows_from_its_numbers(file):
     report = json.loads((measurements.RESULTS / file.stem / "report.json").read_text())
     differences = [*report["claims"], *report["decomposition"]]
     assert differences
-    assert all(difference["floor"] is not None for difference in differences)
+    for claim in differences:
+        excludes_zero = not claim["low"] <= 0 <= claim["high"]
+        assert (claim["verdict"] == "shown") is excludes_zero
+        if claim["verdict"] == "equivalent":
+            assert abs(claim["mean"]) < claim["margin"] == 0.02
+        if claim["verdict"] == "inconclusive":
+            assert claim["detectable"] > abs(claim["mean"])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -54,12 +61,18 @@ def test_a_measurement_has_the_seeds_that_an_interval_needs_and_methods_that_exi
 def test_a_measurement_on_tiny_has_every_row_of_the_decomposition_from_the_bias_on(file: Path):
     entries = [
         {
-            "run_id": str(n), "label": e.method.label, "method": e.method.name, "options": e.method.options,
-            "seed": e.seed, "state": "finished", "learning_rate": e.method.learning_rate,
-            "eval_loss": 1.0 + e.seed, "test_loss": 1.0 + e.seed,
+            "run_id": str(n),
+            "label": e.method.label,
+            "method": e.method.name,
+            "options": e.method.options,
+            "seed": e.seed,
+            "state": "finished",
+            "learning_rate": e.method.learning_rate,
+            "eval_loss": 1.0 + e.seed,
+            "test_loss": 1.0 + e.seed,
         }
         for n, e in enumerate(Comparison.from_yaml(file).experiments())
-    ]  # fmt: skip
+    ]
     without = set() if file.stem == "tiny-qa" else {"MPO", "bottleneck"}
     assert {row.part for row in decompose(entries)} == PARTS.keys() - without
 
@@ -71,25 +84,32 @@ def test_rounding_is_measured_at_the_best_rate_of_each_method():
     experiments = comparison.experiments()
     ended = {
         place: {
-            "run_id": str(place), "label": e.method.label, "method": e.method.name, "options": e.method.options,
-            "seed": e.seed, "state": "finished", "learning_rate": e.method.learning_rate,
+            "run_id": str(place),
+            "label": e.method.label,
+            "method": e.method.name,
+            "options": e.method.options,
+            "seed": e.seed,
+            "state": "finished",
+            "learning_rate": e.method.learning_rate,
             "eval_loss": abs(e.method.learning_rate - {"lora": 0.01, "qtha": 0.03}[e.method.name]),
         }
         for place, e in enumerate(experiments)
-    }  # fmt: skip
-    repeats = comparison.nudged(at_best_rates(experiments, ended))
+    }
+    repeats = comparison.perturbed(at_best_rates(experiments, ended))
     assert len(repeats) == 10
     assert {(e.method.name, e.seed, e.method.learning_rate) for e in repeats} == {
         ("lora", 3, 0.01),
         ("qtha", 3, 0.03),
     }
-    assert sorted({e.training.nudge for e in repeats}) == [1, 2, 3, 4, 5]
-    assert len(comparison.nudged(experiments)) == 10  # as many as are planned
+    assert sorted({e.training.perturbation for e in repeats}) == [1, 2, 3, 4, 5]
+    assert len(comparison.perturbed(experiments)) == 10  # as many as are planned
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A measurement of which the smallest of three methods has at most 24 % of the parameters of LoRA r = 8."""
+    """A measurement of which the smallest of three methods has at most 24 % of the parameters of
+    LoRA r = 8.
+    """
     folder = compared(
         tmp_path_factory.mktemp("measured"), methods=("lora(r=2)", "lora(r=8)", "ia3")
     )
@@ -117,7 +137,7 @@ def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_pac
 def test_trials_of_a_tuning_are_packed_too_so_that_none_is_repeated(tmp_path):
     trials = tmp_path / "tuned" / "tuning" / "tiny-qa-lora"
     kept = ["journal.log", "runs/a/events.jsonl", "runs/a/summary.json", "sweep.yaml"]
-    for name in (*kept, "driver.lock", "runs/a/adapter/weights"):
+    for name in (*kept, "scheduler.lock", "runs/a/adapter/weights"):
         (trials / name).parent.mkdir(parents=True, exist_ok=True)
         (trials / name).write_text("x")
     measurements.pack(tmp_path / "tuned", tmp_path / "a.tar.xz")
@@ -144,8 +164,9 @@ def test_the_methods_that_are_small_enough_are_held_against_the_large_one_as_a_f
     page = measurements.page("tiny-qa", whole)
     assert "| `ia3` | 240 (24.0 %) |" in page
     assert "Of 1 methods" not in page
-    assert "p is theirs: below 0.05 where the interval excludes zero" in page
-    assert f"| {found['ia3'].difference.p:.2g} | not measured |\n" in page
+    assert "p is below 0.05 where the interval excludes zero" in page
+    of = found["ia3"].difference
+    assert f"| {of.p:.2g} | {of.verdict}" in page
 
 
 def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(measured, tmp_path):
@@ -180,26 +201,8 @@ def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(meas
     assert rows[-1][2].endswith(f"; {trained[0] / trained[1] - 1:+.1%}")
 
 
-def test_changed_verdicts_are_listed_with_both_intervals():
-    claim = {
-        "first": "a",
-        "second": "b",
-        "mean": 0.1,
-        "low": -0.1,
-        "high": 0.3,
-        "p": 0.2,
-        "shown": False,
-    }
-    now = claim | {"low": 0.05, "high": 0.15, "p": 0.001, "shown": True}
-    other = claim | {"first": "c"}
-    before = {"claims": [claim, other], "decomposition": []}
-    after = {"claims": [now, other], "decomposition": []}
-    found = list(changed_verdicts.changes(before, after, "a-name"))
-    assert [change.is_one for change in found] == [True, False]
-    page = changed_verdicts.page(found, "0123456")
-    assert "Of 2 printed claims 0 were shown at commit 0123456, 1 are now; 1 changed." in page
-    changed = (
-        "| a-name | `a` − `b` | +0.100 | [-0.100, +0.300], p = 0.2 | [+0.050, +0.150], p = 0.001 | "
-    )
-    assert page.count(f"{changed}inconclusive → **shown** |") == 2
-    assert page.count("| a-name | `c` − `b` |") == 1
+def test_verdicts_are_counted_by_comparison_and_in_all():
+    claims = [{"verdict": word} for word in ("shown", "equivalent", "equivalent", "inconclusive")]
+    rows = list(verdicts.counts({"one": claims, "two": claims[:1]}))
+    assert rows[2] == ("[one](one.md)", "4", "1", "2", "1")
+    assert rows[-1] == ("**all**", "5", "2", "2", "1")

@@ -1,4 +1,7 @@
-"""A comparison's report: every section stands, what is missing is said, and the three files agree with the summary."""
+"""A comparison's report.
+
+Every section stands, what is missing is said, and the three files agree with the summary.
+"""
 
 import json
 import re
@@ -13,11 +16,11 @@ from support.compared_folder import METHODS, compared
 from support.run_folders import run_folder, write
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import Comparison, editions
+from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.comparison.run_comparison import summarise
+from qtha_lab.studies.comparison.run_comparison import summarise_runs
 
 SECTIONS = ["verdicts", "rates", "differences", "parts", "why", "fronts", "trials", "measured"]
 
@@ -77,7 +80,7 @@ def test_the_data_are_those_of_the_summary_and_the_page_says_them(folder):
     assert data["claims"] == summary["claims"]
     assert data["decomposition"] == summary["decomposition"]
     sections = {section["name"]: section for section in data["sections"]}
-    verdicts = [claim["verdict"] for claim in summary["claims"]]
+    verdicts = [claim["sentence"] for claim in summary["claims"]]
     assert sections["verdicts"]["sentences"][:4] == verdicts
     (forest,) = sections["differences"]["figures"]
     rows = [(row[0], row[1]) for row in forest["rows"]]
@@ -125,7 +128,7 @@ def test_what_is_missing_is_said_where_it_would_stand(tmp_path):
     assert [*said] == SECTIONS
     assert "an interval needs 3 seeds" in said["verdicts"]
     assert said["rates"].startswith("Not tuned: each method ran at one learning rate")
-    assert "no difference is claimed" in said["differences"]
+    assert "no claim is made" in said["differences"]
     assert "`qtha+controls`" in said["parts"]
     assert "none of these methods has one" in said["why"]
     assert "No interval is drawn" in said["fronts"]
@@ -146,9 +149,7 @@ def test_rates_that_come_from_elsewhere_are_said_to(tmp_path):
     (learnt, _) = report["verdicts"].tables.values()
     assert {row[learnt.columns.index("tuning")] for row in learnt.rows} == {"in tiny-qa"}
     assert Comparison.from_yaml(folder / "comparison.yaml").rates_from == "tiny-qa"
-    with pytest.raises(
-        Refusal, match="rates_from says that rates were chosen in tiny-qa, and tuning"
-    ):
+    with pytest.raises(Refusal, match="rates_from must be empty with tuning, got tiny-qa"):
         Comparison(rates_from="tiny-qa", tuning={"axes": {"learning_rate": [0.01, 0.03]}})
 
 
@@ -159,8 +160,8 @@ def test_a_comparison_whose_runs_failed_is_reported_all_the_same(tmp_path):
         write(
             run, {"kind": "status", "state": "failed", "step": 0, "message": "no file of that name"}
         )
-    (tmp_path / "comparison.yaml").write_text(editions.record(comparison))
-    write_json(tmp_path / "summary.json", summarise(comparison, runs))
+    (tmp_path / "comparison.yaml").write_text(comparison.to_yaml())
+    write_json(tmp_path / "summary.json", summarise_runs(comparison, runs))
     report = compare.report(tmp_path)
     assert "lora(r=8) seed 0 failed: no file of that name." in report["verdicts"].sentences
     assert report["fronts"].sentences == ["No method has finished: a front needs two."]
@@ -189,21 +190,19 @@ def test_the_notebook_makes_every_section_and_the_page_again(folder, tmp_path):
 
 
 def test_a_folder_without_a_comparison_gets_a_sentence(tmp_path):
-    with pytest.raises(
-        Refusal, match="holds no comparison: give the folder that `qtha-lab compare` wrote"
-    ):
+    with pytest.raises(Refusal, match="must be a folder that `qtha-lab compare` wrote"):
         compare.report(tmp_path)
     (tmp_path / "comparison.yaml").write_text("methods: [lora]\n")
-    with pytest.raises(Refusal, match="no run of its comparison has ended"):
+    with pytest.raises(Refusal, match="must have a readable summary"):
         compare.report(tmp_path)
 
 
 def test_a_section_or_a_place_that_is_none_is_refused(folder, tmp_path):
     report = compare.Report.of(folder)
-    with pytest.raises(Refusal, match="unknown section 'rate': did you mean 'rates'"):
+    with pytest.raises(Refusal, match="Unknown section 'rate': did you mean 'rates'"):
         report["rate"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(Refusal, match="is a file: give a folder to write the report to"):
+    with pytest.raises(Refusal, match="out must be a folder, got the file"):
         report.write(tmp_path / "file")
 
 

@@ -10,12 +10,12 @@ from qtha_lab.adapters import QthaConfig
 from qtha_lab.circuits import ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval_z
-from qtha_lab.studies.architecture_search import Plan, Space, Supernet, search, space_of
+from qtha_lab.studies.architecture_search import SearchBudget, Space, Supernet, search, space_of
 from qtha_lab.studies.architecture_search.objective import costs_of
 from qtha_lab.studies.architecture_search.search import _bred, _draw
 from qtha_lab.studies.architecture_search.space import n_cnots
 
-SMALL = Plan(steps=12, candidates=12, finetune_steps=5, experts=2)
+SMALL = SearchBudget(steps=12, candidates=12, finetune_steps=5, experts=2)
 
 
 def test_every_point_of_a_space_is_drawn_and_has_a_circuit_of_its_own():
@@ -43,7 +43,10 @@ def test_circuits_that_turn_alike_share_angles_and_others_do_not():
 
 
 def separable(engine):
-    """Each output is a function of its own input: turns about Y say it exactly, and CNOTs only add noise."""
+    """Each output is a function of its own input.
+
+    Turns about Y say it exactly, and CNOTs only add noise.
+    """
     x = 2 * torch.randn(24, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     target = (x + torch.tensor([0.5, -0.7])).cos()
 
@@ -60,7 +63,7 @@ def test_with_noise_on_cnots_and_a_separable_target_no_cnot_is_returned(rank):
     with torch.no_grad():  # where training ends without CNOTs: cos(x + 0.5) is RY(x), then RY(0.5)
         net.angles[0, 0, 0] = torch.tensor([0.5, -0.7])
     cost = separable("density:noise(depolarizing_2q=0.3)")
-    point = rank(net, cost, Plan(candidates=16))
+    point = rank(net, cost, SearchBudget(candidates=16))
     assert n_cnots(point) == 0
     assert cost(net.space.circuit(point), net.of(point, 0)).item() < 1e-12
 
@@ -78,13 +81,13 @@ def test_the_same_seed_finds_the_same():
     [
         (
             "layers(n_qubits=2,n_layers=1,turns=Y,pairs=none)",
-            "the space has one point, YY: give it",
+            "The space has one point, YY. Give it",
         ),
-        ("layers(n_qubits=6)", "n_qubits must be at most 5, not 6"),
+        ("layers(n_qubits=6)", "n_qubits must be at most 5, got 6"),
         ("layers(turns=YY)", "turns must be different letters of X, Y, Z"),
         ("layers(pairs=ring)", "pairs must be one of all, chain, none"),
-        ("layers(depth=2)", "unknown option of layers 'depth'"),
-        ("tree(n_qubits=2)", "unknown space 'tree'"),
+        ("layers(depth=2)", "Unknown option of layers 'depth'"),
+        ("tree(n_qubits=2)", "Unknown space 'tree'"),
     ],
 )
 def test_what_is_no_space_is_one_sentence(text, sentence):
@@ -95,7 +98,7 @@ def test_what_is_no_space_is_one_sentence(text, sentence):
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("XQ", "must read like 'XYZ-01-12', not 'XQ'"),
+        ("XQ", "must read like 'XYZ-01-12', got 'XQ'"),
         ("XYZ", "is not one of 2 qubits"),
         ("XY-02", "is not one of 2 qubits"),
         ("XY/YY/ZZ", "has 3 layers, not n_layers=2"),

@@ -33,9 +33,14 @@ def views(folder):
     trials = sweep.attach(folder.path)
     records = trials.records()
     return [
-        trials.state, repr(trials), trials.best(), len(trials.table()), trials.seconds_left(records),
-        trials.planned, records,
-    ]  # fmt: skip
+        trials.state,
+        repr(trials),
+        trials.best(),
+        len(trials.table()),
+        trials.seconds_left(records),
+        trials.planned,
+        records,
+    ]
 
 
 def damaged(recorded, folder, change):

@@ -1,4 +1,7 @@
-"""Folders of somebody else: no use runs the plugins that their descriptions name without consent."""
+"""Folders of somebody else.
+
+No use runs the plugins that their descriptions name without consent.
+"""
 
 import os
 from pathlib import Path
@@ -8,7 +11,7 @@ from support.command_line import call
 from support.run_folders import status, write
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep, editions
+from qtha_lab.experiment import Comparison, Experiment, Federation, Sweep
 from qtha_lab.experiment.run_directory import RunDir, trust
 from qtha_lab.runs.run import Run
 from qtha_lab.studies import comparison as compare
@@ -64,7 +67,7 @@ def foreign(tmp_path, spy):
     def write_folder(kind: str) -> Path:
         folder = tmp_path / f"their_{kind}"
         folder.mkdir()
-        (folder / f"{kind}.yaml").write_text(editions.record(described(kind, spy)))
+        (folder / f"{kind}.yaml").write_text(described(kind, spy).to_yaml())
         (folder / "summary.json").write_text('{"runs": [], "notes": []}')
         return folder
 
@@ -108,13 +111,13 @@ def test_the_command_trusts_a_folder_with_all_in_it(kind, foreign, mark, spy):
     assert not mark.exists()
     os.environ.pop(trust.VARIABLE)  # as in another process
     digests = {"other name of the file": next(iter(trust_digests(spy).values()))}
-    trust.check(folder, digests)
-    trust.check(folder / "tuning" / "inner", digests)
+    trust.check_trust(folder, digests)
+    trust.check_trust(folder / "tuning" / "inner", digests)
     with pytest.raises(Refusal, match="must be trusted"):
-        trust.check(folder.parent, digests)
+        trust.check_trust(folder.parent, digests)
     spy.write_text(f"{spy.read_text()}# other code\n")
     with pytest.raises(Refusal, match="must be trusted"):
-        trust.check(folder, trust_digests(spy))
+        trust.check_trust(folder, trust_digests(spy))
 
 
 def trust_digests(spy: Path) -> dict[str, str]:
@@ -131,9 +134,9 @@ def test_a_folder_in_the_runs_folder_is_trusted_by_its_name(kind, foreign, spy, 
     group.mkdir(parents=True)
     foreign(kind).rename(group / "20260101-000000-ab12")
     with pytest.raises(Refusal, match="call `qtha-lab trust 20260101-000000-ab12`"):
-        trust.check(group / "20260101-000000-ab12", trust_digests(spy))
+        trust.check_trust(group / "20260101-000000-ab12", trust_digests(spy))
     assert call("trust", "20260101-000000-ab12").exit_code == 0
-    trust.check(group / "20260101-000000-ab12", trust_digests(spy))
+    trust.check_trust(group / "20260101-000000-ab12", trust_digests(spy))
 
 
 def test_a_folder_that_this_user_makes_is_trusted(spy, tmp_path):
@@ -159,24 +162,24 @@ def test_a_client_of_somebody_else_in_a_federation_of_ones_own_is_refused(spy, m
     out = tmp_path / "federation"
     mine = parties(federation, experiment, out)
     planted = Experiment(method={"name": "spied"}, plugins=[str(spy)])
-    mine.clients[0].experiment_file.write_text(editions.record(planted))
+    mine.clients[0].experiment_file.write_text(planted.to_yaml())
     with pytest.raises(
-        Refusal, match=r"client 1 of .* must have the description of its federation"
+        Refusal, match=r"Client 1 of .* must have the description of its federation"
     ):
         parties(federation, experiment, out)
     assert not mark.exists()
 
 
 def test_the_workbench_does_not_start_with_code_of_somebody_else(spy, mark, tmp_path):
-    from qtha_lab.widgets.workbench.history import Group
-    from qtha_lab.widgets.workbench.workbench import first_comparison, with_plugins
+    from qtha_lab.widgets.workbench.history import RunGroup
+    from qtha_lab.widgets.workbench.workbench import equal_size, with_plugins
 
     run = Run(RunDir.create(Experiment(), tmp_path / "runs").path)
     planted = Experiment(method={"name": "spied"}, plugins=[str(spy)])
-    run.files.experiment_file.write_text(editions.record(planted))
+    run.files.experiment_file.write_text(planted.to_yaml())
     write(run, status("running", 0), status("stopped", 1))
-    start, sentence = with_plugins(Group((run,)))
-    assert start == first_comparison()
+    start, sentence = with_plugins(RunGroup((run,)))
+    assert start == equal_size()
     assert "must be trusted before its code runs" in sentence
     assert not mark.exists()
 

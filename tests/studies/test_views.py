@@ -1,4 +1,6 @@
-"""Views of runs from their directories alone, and what they compute, against answers by enumeration and by hand."""
+"""Views of runs from their directories alone, and what they compute, against answers by enumeration
+and by hand.
+"""
 
 import itertools
 import math
@@ -25,7 +27,7 @@ from qtha_lab.studies.comparison.trial_statistics import (
     importance,
     trials_of,
 )
-from qtha_lab.studies.comparison.views import VIEWS, draw, history_of
+from qtha_lab.studies.comparison.views import VIEWS, draw_view, history_of
 
 RATES = (0.001, 0.01, 0.1)
 # by method, then by rate: what two seeds came to; None diverged
@@ -50,7 +52,8 @@ def sweep(tmp_path):
     return tmp_path
 
 
-# ---- reading --------------------------------------------------------------------------------------------
+# ---- reading
+# --------------------------------------------------------------------------------------------
 
 
 def test_runs_are_named_as_short_as_tells_them_apart(sweep):
@@ -77,11 +80,12 @@ def test_a_run_that_still_goes_has_settings_and_no_measures(tmp_path):
     assert (row.settings["learning_rate"], row.settings["seed"], row.measures) == (0.02, 3, {})
 
 
-# ---- loss against learning rate ---------------------------------------------------------------------------
+# ---- loss against learning rate
+# ---------------------------------------------------------------------------
 
 
 def test_loss_against_rate_is_the_mean_over_seeds_and_marks_the_best_that_all_share(sweep):
-    figure = draw("loss_by_rate", [sweep])
+    figure = draw_view("loss_by_rate", [sweep])
     rows = {(row[0], row[1]): row[2:] for row in figure.table.rows}
     assert rows["lora", 0.01] == (pytest.approx(4.2), 4.1, 4.3, 2, 0)
     assert rows["lora", 0.1] == (pytest.approx(4.2), 4.2, 4.2, 2, 0)
@@ -114,7 +118,8 @@ def test_a_ratio_of_rates_is_a_setting_by_its_name_as_an_axis(tmp_path):
     assert sorted(row.settings["rate_ratios.B"] for row in rows) == [1, 8]
 
 
-# ---- curves -----------------------------------------------------------------------------------------------
+# ---- curves
+# -----------------------------------------------------------------------------------------------
 
 
 def test_a_history_runs_along_steps_seconds_and_tokens():
@@ -143,7 +148,7 @@ def test_smoothing_leaves_the_recorded_line_faint_behind_the_other():
     assert list(raw.y) == line["y"]
     assert raw.line.color.startswith("rgba(")
     assert smoothed.line.color.startswith("#")
-    with pytest.raises(ValueError, match=r"smoothing must be from 0 to 0.999, not 1"):
+    with pytest.raises(ValueError, match=r"smoothing must be from 0 to 0.999, got 1"):
         run_history([line], smoothing=1.0)
 
 
@@ -158,7 +163,8 @@ def test_seeds_are_a_band_where_all_were_recorded():
     assert len(run_history(lines, bands=False).plotly.data) == 2
 
 
-# ---- the best of so many trials ---------------------------------------------------------------------------
+# ---- the best of so many trials
+# ---------------------------------------------------------------------------
 
 VALUES = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=5)
 
@@ -186,12 +192,13 @@ def test_trials_are_points_with_the_mean_over_their_seeds(sweep):
     trials = trials_of(rows, "eval_loss")
     assert sorted(trial.value for trial in trials) == pytest.approx([4.4, 4.6, math.inf])
     assert all(len(trial.runs) == 2 for trial in trials)
-    figure = draw("best_of", [sweep])
+    figure = draw_view("best_of", [sweep])
     expected = {(row[0], row[1]): row[2] for row in figure.table.rows}
     assert expected["lora", 1] == pytest.approx((4.6 + 4.2 + 4.2) / 3)
 
 
-# ---- importance ---------------------------------------------------------------------------------------------
+# ---- importance
+# ---------------------------------------------------------------------------------------------
 
 
 def trial_grid(count):
@@ -220,17 +227,18 @@ def test_the_setting_that_the_result_depends_on_is_the_important_one():
 
 def test_too_few_trials_are_said_to_be_too_few(sweep):
     with pytest.raises(
-        ValueError, match=rf"too few trials: .* needs at least {LEAST_TRIALS} that ended, not 11"
+        ValueError, match=rf"Too few trials: .* needs at least {LEAST_TRIALS} that ended, got 11"
     ):
         importance(trial_grid(11), ["rate"])
     assert enough(12, 3) == 3
     with pytest.raises(
         ValueError, match="lora: too few trials: the importance of 1 setting needs at least 12"
     ):
-        draw("what_counts", [sweep])
+        draw_view("what_counts", [sweep])
 
 
-# ---- scatter and parallel coordinates -------------------------------------------------------------------------
+# ---- scatter and parallel coordinates
+# -------------------------------------------------------------------------
 
 
 def runs_at(points):
@@ -291,36 +299,37 @@ def test_the_figures_of_a_sweep_are_among_those_that_the_command_writes(sweep):
     assert {"eval_loss_by_rate", "best_eval_loss_of_trials", "parallel_eval_loss"} <= set(names)
 
 
-# ---- every view -----------------------------------------------------------------------------------------------
+# ---- every view
+# -----------------------------------------------------------------------------------------------
 
 
 def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(sweep))
     ids = [row.id for row in run_values([sweep])]
     reasons = {
-        "what_counts": "too few trials",
-        "spectra": "no run has recorded spectra",
-        "bonds": "no run has recorded bonds",
+        "what_counts": "Too few trials",
+        "spectra": "must have recorded spectra, got none",
+        "bonds": "must have recorded bonds, got none",
         "circuits": r"what a circuit is fed \(no circuit, or from before it was recorded: lora\(",
     }
     for name in VIEWS:
         if name in reasons:
             with pytest.raises(ValueError, match=reasons[name]):
-                draw(name, ids)
+                draw_view(name, ids)
         else:
-            assert draw(name, ids).table.rows, name
-    with pytest.raises(ValueError, match="unknown view 'curve': did you mean 'curves'"):
-        draw("curve", ids)
-    with pytest.raises(ValueError, match="the view best_of has the options y, not x"):
-        draw("best_of", ids, x="step")
-    with pytest.raises(ValueError, match="no run to draw"):
-        draw("curves", [])
+            assert draw_view(name, ids).table.rows, name
+    with pytest.raises(ValueError, match="Unknown view 'curve': did you mean 'curves'"):
+        draw_view("curve", ids)
+    with pytest.raises(ValueError, match="The view best_of has the options y, got x"):
+        draw_view("best_of", ids, x="step")
+    with pytest.raises(ValueError, match="Runs to draw must be at least one"):
+        draw_view("curves", [])
 
 
 def test_recorded_runs_show_their_spectra_and_bonds():
     folder = data_dir() / "runs"
-    assert draw("spectra", [folder]).alt.count("seed") >= 6
-    assert "qtha seed 2" in draw("bonds", [folder]).caption + draw("bonds", [folder]).alt
+    assert draw_view("spectra", [folder]).alt.count("seed") >= 6
+    assert "qtha seed 2" in draw_view("bonds", [folder]).caption + draw_view("bonds", [folder]).alt
 
 
 def test_spectra_are_of_the_layer_that_grew_most_in_any_run(tmp_path):
@@ -330,4 +339,4 @@ def test_spectra_are_of_the_layer_that_grew_most_in_any_run(tmp_path):
         spectrum = {name: [top, top / 2] for name, top in zip(layers[0], tops, strict=True)}
         write(run, status("running", 0), {"kind": "spectrum", "step": 2, "layers": spectrum})
         finish(run, eval_loss=4.0)
-    assert "model.layers.0.q_proj" in draw("spectra", [tmp_path]).alt
+    assert "model.layers.0.q_proj" in draw_view("spectra", [tmp_path]).alt

@@ -11,7 +11,10 @@ UNNAMED = """part => [...document.querySelectorAll(
 
 
 def violations(page: Page, part: str) -> list[str]:
-    """Serious and critical ones in what a selector picks: the rule, and the elements that break it."""
+    """Serious and critical ones in what a selector picks.
+
+    The rule, and the elements that break it.
+    """
     rules = Axe().run(page, context={"include": [[part]]}).response["violations"]
     return [
         f"{rule['id']}: {[node['html'] for node in rule['nodes']]}"

@@ -72,7 +72,8 @@ def parametrise(pairs, *bases):
 def on_models(pairs: dict[str, list]):
     """Parametrise by examples and models, each model with examples of its own.
 
-    On every model but the first, two of three examples are among the slow tests, others from model to model.
+    On every model but the first, two of three examples are among the slow tests, others from model
+    to model.
     """
     cases = [
         pytest.param(

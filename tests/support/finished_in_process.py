@@ -1,4 +1,7 @@
-"""Runs worked on in the process of a test, to their end or until a step, and what they measured; no test."""
+"""Runs worked on in the process of a test, to their end or until a step, and what they measured.
+
+No test.
+"""
 
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, history, read_events

@@ -1,4 +1,7 @@
-"""A real JupyterLab in headless Chromium: one server for many notebooks, a kernel and a page for each."""
+"""A real JupyterLab in headless Chromium.
+
+One server for many notebooks, a kernel and a page for each.
+"""
 
 import contextlib
 import json
@@ -22,22 +25,19 @@ from support.waiting import PATIENCE, wait_until
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 expect.set_options(timeout=1000 * PATIENCE)
-# JupyterLab looks for neither news nor extensions to be built, which would start a node for each page.
+# JupyterLab looks for neither news nor extensions to be built, which would start a node for each
+# page.
 NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
-# anywidget says the first of a module that takes over two seconds to load, our page the second once it has recovered.
-LATE_MODULE = "[anywidget] Failed to initialize model."
-RECOVERED = "[qtha-lab] A widget that loaded late has recovered."
 NO_BUILD = '{"buildCheck": false, "buildAvailable": false}'
 
 
 @dataclass
 class Lab:
-    """A page with a notebook open, the errors of its console and the widgets that recovered from late loading."""
+    """A page with a notebook open, and the errors of its console."""
 
     page: Page
     notebook: Path
     complaints: list[str] = field(default_factory=list)
-    recovered: int = 0
 
     def menu(self, *names: str) -> None:
         """Choose from the menu bar."""
@@ -73,9 +73,6 @@ class Lab:
         def note(message: ConsoleMessage) -> None:
             if message.type == "error":
                 self.complaints.append(message.text)
-            elif message.text == RECOVERED:  # only this settles what anywidget said before
-                self.recovered += 1
-                self.complaints[:] = [c for c in self.complaints if LATE_MODULE not in c]
 
         page.set_default_timeout(1000 * PATIENCE)
         page.on("console", note)
@@ -157,7 +154,8 @@ class Server:
 
 @contextlib.contextmanager
 def open_lab(server: Server, notebook: Path, *, size=(1400, 1000), **env: str) -> Iterator[Lab]:
-    """Open a notebook in a page, a workspace and a kernel of its own; on an error, leave `failure.png` beside it.
+    """Open a notebook in a page, a workspace and a kernel of its own; on an error, leave
+    `failure.png` beside it.
 
     Args:
         server: What serves a folder above the notebook.

@@ -87,7 +87,9 @@ def outputs_of(cells: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def solving_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    """For every exercise its solution, as a reader would write it, and the question whether it is right."""
+    """For every exercise its solution, as a reader would write it, and the question whether it is
+    right.
+    """
     return [
         new_code_cell(source)
         for cell in code_cells(notebook)

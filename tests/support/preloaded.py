@@ -1,7 +1,10 @@
-"""A Python in which the large libraries are imported already: for tests of what a process does, not of its start.
+"""A Python in which the large libraries are imported already: for tests of what a process does, not
+of its start.
 
-`[*PYTHON, "-m", "ipykernel_launcher"]` is launched as `[sys.executable, "-m", "ipykernel_launcher"]` would be:
-a client, which asks the one server of the whole suite for a fork. The fork has the client's streams, folder,
+`[*PYTHON, "-m", "ipykernel_launcher"]` is launched as `[sys.executable, "-m",
+"ipykernel_launcher"]` would be:
+a client, which asks the one server of the whole suite for a fork. The fork has the client's
+streams, folder,
 variables and signals, and each of the two ends with the other. Ours is imported by the fork itself.
 """
 
@@ -24,9 +27,18 @@ import types
 from pathlib import Path
 
 LIBRARIES = [
-    "IPython.core.interactiveshell", "anywidget", "ipykernel.kernelapp", "ipywidgets", "pandas", "peft",
-    "plotly.graph_objects", "sklearn.metrics", "torch._dynamo", "transformers.trainer", "typer",
-]  # fmt: skip
+    "IPython.core.interactiveshell",
+    "anywidget",
+    "ipykernel.kernelapp",
+    "ipywidgets",
+    "pandas",
+    "peft",
+    "plotly.graph_objects",
+    "sklearn.metrics",
+    "torch._dynamo",
+    "transformers.trainer",
+    "typer",
+]
 PYTHON = [sys.executable, "-SE", __file__]
 KERNEL = [*PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 IDLE_SECONDS = 300

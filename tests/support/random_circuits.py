@@ -7,7 +7,7 @@ from qtha_lab.circuits import GATES, Angle, Circuit, Gate
 
 
 @st.composite
-def circuits(draw, max_inputs=3):
+def circuits(draw, max_inputs=3, products=False):
     n_qubits = draw(st.integers(1, 4))
     angle = st.one_of(
         st.builds(
@@ -19,6 +19,9 @@ def circuits(draw, max_inputs=3):
         ),
         st.floats(-4, 4).map(Angle.const),
     )
+    if products:
+        indices = st.lists(st.integers(0, 2), min_size=2, max_size=2)
+        angle = angle | st.builds(Angle.product, indices, st.sampled_from([1.0, -0.5]))
     kinds = [k for k in GATES.values() if k.n_wires <= n_qubits]
     unitaries = [1, 2][:n_qubits]  # by their number of wires
     gates = []

@@ -1,16 +1,19 @@
 """Run directories as a worker leaves them, with events chosen by a test."""
 
-from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs import run as runs
 
 
 def run_folder(folder, method="lora", seed=0, name="", **training):
-    """A folder of a run that has not begun; a method such as qtha keeps its short label, its size left open."""
+    """A folder of a run that has not begun.
+
+    A method such as qtha keeps its short label, its size left open.
+    """
     experiment = Experiment(method=method, seed=seed, name=name, training=training)
     files = RunDir.create(experiment, folder)
-    write_atomically(files.experiment_file, editions.record(experiment))
+    write_atomically(files.experiment_file, experiment.to_yaml())
     return runs.Run(files.path)
 
 
@@ -40,9 +43,15 @@ def finish(run, state="finished", **measures):
     write(run, status(state, run.experiment.training.steps))
     choice = run.experiment.method
     facts = {
-        "run_id": run.id, "model": "tiny", "task": "qa", "method": choice.name, "label": choice.label,
-        "seed": run.experiment.seed, "trainable_parameters": 7680, "state": state,
+        "run_id": run.id,
+        "model": "tiny",
+        "task": "qa",
+        "method": choice.name,
+        "label": choice.label,
+        "seed": run.experiment.seed,
+        "trainable_parameters": 7680,
+        "state": state,
         "learning_rate": choice.learning_rate or 0.01,
-    }  # fmt: skip
+    }
     write_json(run.files.summary, facts | measures)
     return run

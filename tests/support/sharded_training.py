@@ -1,4 +1,7 @@
-"""Started by torchrun: an adapter on the bundled model, all parameters sharded by FSDP2, held against the same unsharded."""
+"""Started by torchrun.
+
+An adapter on the bundled model, all parameters sharded by FSDP2, held against the same unsharded.
+"""
 
 import copy
 import sys
@@ -13,7 +16,7 @@ from transformers import set_seed
 from qtha_lab import adapters, models, tasks
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.plan import Plan
-from qtha_lab.training.process_group import Group
+from qtha_lab.training.process_group import ProcessGroup
 
 STEPS, ROWS, TOKENS = 5, 6, 48
 ROUNDING = 5e-5
@@ -51,9 +54,9 @@ def main(method):
 
     model, tokenizer = adapted()
     rows, collate = plan.task.encode(plan.task.train, tokenizer, TOKENS), tasks.collate(tokenizer)
-    whole = losses(model, rows, collate, Group())
+    whole = losses(model, rows, collate, ProcessGroup())
     model, _ = adapted()
-    group = Group.join(2)
+    group = ProcessGroup.join(2)
     mesh = init_device_mesh("cpu", (group.size,))
     for block in model.get_base_model().model.layers:
         fully_shard(block, mesh=mesh)

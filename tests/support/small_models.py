@@ -27,7 +27,8 @@ TOKENS = torch.tensor([[5, 11, 3, 40, 7, 2], [9, 1, 1, 30, 22, 4]])
 PATCHES = torch.randn(2, 6, 12, generator=torch.Generator().manual_seed(0))
 NUMBERS = torch.randn(5, 10, generator=torch.Generator().manual_seed(0))
 # Where adapters go: grouped key/value heads (32 → 16), Conv1D (32 → 96), plain square layers,
-# attention inside and across an encoder and a decoder (32 → 24), and layers outside of any attention.
+# attention inside and across an encoder and a decoder (32 → 24), and layers outside of any
+# attention.
 TARGETS = {
     "llama": ["q_proj", "v_proj"],
     "gpt2": ["c_attn"],
@@ -40,7 +41,10 @@ TARGETS = {
 
 
 def make(name: str, dtype: torch.dtype = torch.float32):
-    """The model of that name in evaluation mode; the same weights, and random numbers after it, at every call."""
+    """The model of that name in evaluation mode.
+
+    The same weights, and random numbers after it, at every call.
+    """
     mould, random_state = _built(name, dtype)
     torch.set_rng_state(random_state)
     return mould.cast()
@@ -55,7 +59,10 @@ def _built(name: str, dtype: torch.dtype):
 
 
 class Mould:
-    """Copies of one module, several times as fast as `copy.deepcopy`: pickled but for its tensors, which are cloned."""
+    """Copies of one module, several times as fast as `copy.deepcopy`.
+
+    Pickled but for its tensors, which are cloned.
+    """
 
     def __init__(self, module: nn.Module):
         self._tensors: list[torch.Tensor] = []
@@ -76,11 +83,16 @@ class Mould:
         self._bytes = buffer.getvalue()
 
     def cast(self) -> nn.Module:
-        """A copy that shares nothing with the module; what was one tensor in two places is one again."""
+        """A copy that shares nothing with the module.
+
+        What was one tensor in two places is one again.
+        """
         copies = [
-            nn.Parameter(tensor.detach().clone(), tensor.requires_grad)
-            if isinstance(tensor, nn.Parameter)
-            else tensor.clone()
+            (
+                nn.Parameter(tensor.detach().clone(), tensor.requires_grad)
+                if isinstance(tensor, nn.Parameter)
+                else tensor.clone()
+            )
             for tensor in self._tensors
         ]
         unpickler = pickle.Unpickler(io.BytesIO(self._bytes))
@@ -169,9 +181,15 @@ def _t5():
 def _vision():
     """A vision transformer that cuts its patches by a linear layer, so that it has no convolution."""
     tower = {
-        "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "patch_size": 2, "num_channels": 3, "num_patches": 9, "vision_use_head": False,
-    }  # fmt: skip
+        "hidden_size": 32,
+        "intermediate_size": 40,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "patch_size": 2,
+        "num_channels": 3,
+        "num_patches": 9,
+        "vision_use_head": False,
+    }
     return Siglip2ForImageClassification(Siglip2Config(vision_config=tower, num_labels=3))
 
 

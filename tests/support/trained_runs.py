@@ -1,4 +1,6 @@
-"""Two short real runs that differ from their base in what they answer, for whoever talks with them or takes them away."""
+"""Two short real runs that differ from their base in what they answer, for whoever talks with them
+or takes them away.
+"""
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.runs import run as runs
@@ -9,9 +11,18 @@ METHODS = (
     "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.05)",
 )
 TRAINING = {
-    "steps": 6, "batch_size": 4, "max_length": 64, "train_rows": 60, "eval_rows": 8, "test_rows": 8, "eval_every": 6,
-    "checkpoint_every": 3, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 6,
+    "batch_size": 4,
+    "max_length": 64,
+    "train_rows": 60,
+    "eval_rows": 8,
+    "test_rows": 8,
+    "eval_every": 6,
+    "checkpoint_every": 3,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 
 
 def train_two(folder):

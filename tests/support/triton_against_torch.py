@@ -1,4 +1,7 @@
-"""Engine `triton`, by Triton's interpreter, against engine `torch`: a line for each case that agrees."""
+"""Engine `triton`, by Triton's interpreter, against engine `torch`.
+
+A line for each case that agrees.
+"""
 
 import torch
 

@@ -1,7 +1,10 @@
-"""The shipped files are what data/README.md says, clean, small, and made by rules that hold apart what must be."""
+"""The shipped files are what data/README.md says, clean, small, and made by rules that hold apart
+what must be.
+"""
 
 import hashlib
 import json
+import lzma
 import re
 from collections import Counter
 
@@ -15,14 +18,14 @@ from qtha_lab.tasks.splits import in_pretraining_pool, normalised
 DATA = data_dir()
 README = (DATA / "README.md").read_text(encoding="utf-8")
 CARD = (DATA / "models" / "tiny" / "README.md").read_text(encoding="utf-8")
-# Texts and weights; the pictures in screenshots/ are drawn again by the script beside them.
+# Texts and weights
 SHIPPED = sorted(
     f
     for folder in ("models", "tasks", "general.txt")
     for f in [DATA / folder, *(DATA / folder).rglob("*")]
     if f.is_file() and f.suffix != ".md"
 )
-TASK_FILES = sorted((DATA / "tasks").glob("*.jsonl"))
+TASK_FILES = sorted((DATA / "tasks").glob("*.jsonl.xz"))
 LOG = [
     json.loads(line)
     for line in (DATA / "models" / "tiny_pretraining.jsonl").read_text().splitlines()
@@ -41,7 +44,9 @@ def scripts(monkeypatch):
 
 
 def rows_of(file):
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    opened = lzma.open if file.suffix == ".xz" else open
+    with opened(file, "rt", encoding="utf-8") as lines:
+        return [*map(json.loads, lines)]
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda f: f.name)
@@ -52,7 +57,7 @@ def test_readme_has_the_checksum_of_every_shipped_file(file):
     assert match[1] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("file", TASK_FILES, ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", TASK_FILES, ids=lambda f: f.name.partition(".")[0])
 def test_readme_has_the_number_of_rows_of_every_task(file):
     assert re.search(rf"`tasks/{file.name}`[^\n]*\b{len(rows_of(file)):,} ", README)
 
@@ -70,7 +75,7 @@ def test_all_shipped_files_together_are_small():
     assert sum(file.stat().st_size for file in SHIPPED) < 25e6
 
 
-@pytest.mark.parametrize("file", TASK_FILES, ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", TASK_FILES, ids=lambda f: f.name.partition(".")[0])
 def test_no_links_addresses_or_numbers_of_persons_are_shipped(file, scripts):
     for number, row in enumerate(rows_of(file), start=1):
         texts = [m["content"] for m in row.get("messages", [])]
@@ -80,7 +85,7 @@ def test_no_links_addresses_or_numbers_of_persons_are_shipped(file, scripts):
 
 
 def test_questions_and_answers_of_qa_are_all_different():
-    rows = rows_of(DATA / "tasks" / "qa.jsonl")
+    rows = rows_of(DATA / "tasks" / "qa.jsonl.xz")
     assert "tech_support" not in {row["topic"] for row in rows}
     for column in ("prompt", "response"):
         assert max(Counter(normalised(row[column]) for row in rows).values()) == 1
@@ -90,25 +95,28 @@ def test_questions_and_answers_of_qa_are_all_different():
     ("name", "column"), [("definitions", "gloss"), ("definitions", "word"), ("supersense", "text")]
 )
 def test_words_and_glosses_are_all_different(name, column):
-    counts = Counter(normalised(row[column]) for row in rows_of(DATA / "tasks" / f"{name}.jsonl"))
+    counts = Counter(
+        normalised(row[column]) for row in rows_of(DATA / "tasks" / f"{name}.jsonl.xz")
+    )
     if column != "word":  # "re-form" and "reform" are two words
         assert max(counts.values()) == 1
     assert sum(counts.values()) - len(counts) < 50
 
 
 def test_supersenses_are_41_and_none_is_more_than_a_twentieth():
-    counts = Counter(row["label"] for row in rows_of(DATA / "tasks" / "supersense.jsonl"))
+    counts = Counter(row["label"] for row in rows_of(DATA / "tasks" / "supersense.jsonl.xz"))
     assert len(counts) == 41
     assert max(counts.values()) / sum(counts.values()) < 0.05
 
 
 def test_turns_of_a_conversation_alternate():
-    for row in rows_of(DATA / "tasks" / "chat.jsonl"):
+    for row in rows_of(DATA / "tasks" / "chat.jsonl.xz"):
         roles = [m["role"] for m in row["messages"]]
         assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
 
 
-# the rules of the scripts --------------------------------------------------------------------------
+# the rules of the scripts
+# --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -155,21 +163,26 @@ def test_pretraining_text_shares_no_headword_thread_or_gloss_with_the_tasks(scri
 
 def test_a_line_of_wordnet_is_read_whole(scripts, tmp_path):
     line = (
-        "00001740 05 n 02 domestic_cat 0 house_cat 0 001 @ 00001930 n 0000 | any small feline kept as a pet; the usual "
-        'cat; "the cat slept"; "cats purr"  \n'
+        "00001740 05 n 02 domestic_cat 0 house_cat 0 001 @ 00001930 n 0000 | any small feline kept"
+        ' as a pet; the usual cat; "the cat slept"; "cats purr"  \n'
     )
     for part in ("noun", "verb", "adj", "adv"):
         (tmp_path / f"data.{part}").write_text("  1 licence\n" + (line if part == "noun" else ""))
     assert list(scripts["corpora"].senses(tmp_path, frozenset())) == [
         {
-            "word": "domestic cat", "words": ["domestic cat", "house cat"], "pos": "noun", "supersense": "noun.animal",
-            "gloss": "any small feline kept as a pet; the usual cat", "examples": ["the cat slept", "cats purr"],
+            "word": "domestic cat",
+            "words": ["domestic cat", "house cat"],
+            "pos": "noun",
+            "supersense": "noun.animal",
+            "gloss": "any small feline kept as a pet; the usual cat",
+            "examples": ["the cat slept", "cats purr"],
             "offset": "00001740",
         }
-    ]  # fmt: skip
+    ]
 
 
-# the toy model's record ----------------------------------------------------------------------------
+# the toy model's record
+# ----------------------------------------------------------------------------
 
 
 def test_the_learning_rate_of_the_pretraining_reached_zero():

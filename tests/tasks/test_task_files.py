@@ -17,7 +17,10 @@ from qtha_lab.core.paths import data_dir
 from qtha_lab.tasks.truncation import shorten
 
 ROWS = [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}"} for i in range(40)]
-WHOLE_FILE = r"has too few rows|has no rows|has one label|leaves no answer token|looks like UTF-16|is compressed"
+WHOLE_FILE = (
+    r"rows or more per side|must have rows|must have two (labels|numbers)|must keep an answer token"
+    r"|looks like UTF-16|is compressed"
+)
 
 
 def tiny_tokenizer():
@@ -84,9 +87,9 @@ def refusal(folder, content, name="mine.jsonl"):
         (b'{"question": "x", "answer": "y", "question": "z"}', "'question' is given twice"),
         (b'{"question": "x", "answer": NaN}', "NaN is not a value of JSON"),
         (b'{"question": -Infinity, "answer": "y"}', "-Infinity is not a value of JSON"),
-        (b'{"question": "x", "answer": 1e999}', "answer must be text, not inf"),
+        (b'{"question": "x", "answer": 1e999}', "answer must be text, got inf"),
         (b'{"question": ' + b"1" * 5000 + b', "answer": "y"}', "a number in it has too many digits"),
-        (b'{"question": "x", "answer": {"text": ["y"]}}', "answer must be text, not \"{'text'"),
+        (b'{"question": "x", "answer": {"text": ["y"]}}', "answer must be text, got \"{'text'"),
         (b'{"question": "x", "answer": "  "}', "answer is missing or empty"),
         (b'{"question": "' + b"x" * 3_000_000 + b'", "answer": "y"}',
          r"it is 2\.9 MiB long, where a row has at most 1 MiB"),
@@ -101,9 +104,9 @@ def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "mine.jsonl has no rows"),
-        (b"\n  \n", "mine.jsonl has no rows"),
-        (gzip.compress(lines(*ROWS)), "mine.jsonl is compressed with gzip: unpack it first"),
+        (b"", "mine.jsonl must have rows, got none"),
+        (b"\n  \n", "mine.jsonl must have rows, got none"),
+        (gzip.compress(lines(*ROWS)), "mine.jsonl is compressed with gzip: give it the suffix .gz"),
         (b"PK\x03\x04rest", "mine.jsonl is a zip file or a spreadsheet"),
         (lines(*ROWS).decode().encode("utf-16"), "mine.jsonl looks like UTF-16: save it as UTF-8"),
         (lines(*ROWS).decode().encode("utf-16-le"), "mine.jsonl is not text: it looks like UTF-16"),
@@ -120,9 +123,9 @@ def test_a_file_of_another_kind_is_named(tmp_path, content, sentence):
     ).replace("column 2", "column 1")
 
 
-def test_a_csv_file_is_not_taken_for_a_data_set(tmp_path):
-    message = refusal(tmp_path, b"question,answer\n", name="mine.csv")
-    assert message.endswith("mine.csv is not a .jsonl file: a task's file holds one JSON object per line and is named so")  # fmt: skip
+def test_a_document_is_not_taken_for_a_data_set(tmp_path):
+    message = refusal(tmp_path, b"question,answer\n", name="mine.doc")
+    assert message.startswith("mine.doc must be a file of rows (.jsonl, ")
 
 
 def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path):
@@ -160,7 +163,7 @@ def test_a_role_that_no_template_knows_is_refused_by_line(tmp_path, role):
         {"role": role, "content": "b"},
         {"role": "assistant", "content": "c"},
     ]
-    assert "mine.jsonl, line 1: a role must be system, user, assistant or tool, not" in refusal(
+    assert "mine.jsonl, line 1: A role must be system, user, assistant or tool, got" in refusal(
         tmp_path, lines({"messages": messages})
     )
 
@@ -169,23 +172,26 @@ def test_what_a_chat_template_refuses_is_a_sentence():
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
     task = tasks.load_task("qa", train_rows=4)
-    with pytest.raises(Refusal, match="takes no conversation of user, assistant: roles must alter"):
+    with pytest.raises(
+        Refusal, match="must accept a conversation of user, assistant, got roles must alter"
+    ):
         task.encode(task.train, tokenizer, 64)
 
 
-# folders -------------------------------------------------------------------------------------------
+# folders
+# -------------------------------------------------------------------------------------------
 
 
 def test_a_folder_without_rows_is_refused_before_a_library_reads_it(tmp_path):
     (tmp_path / "notes.md").write_text("# Notes")
     (tmp_path / ".hidden.jsonl").write_text("{}")
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(Refusal, match=r"holds no rows of a task: none of its files is \.arrow"):
+    with pytest.raises(Refusal, match=r"must hold rows of a task \(\.arrow"):
         tasks.check_task(str(tmp_path))
 
 
 def test_a_model_folder_is_no_task():
-    with pytest.raises(Refusal, match="tiny holds a model, not rows of a task"):
+    with pytest.raises(Refusal, match="tiny must hold rows of a task, got a model"):
         tasks.check_task(str(data_dir() / "models" / "tiny"))
 
 
@@ -193,13 +199,18 @@ def test_a_folder_of_everything_is_refused(tmp_path):
     (tmp_path / "train.jsonl").write_text("{}")
     for i in range(10_001):
         (tmp_path / f"{i}.txt").touch()
-    with pytest.raises(Refusal, match="holds more than 10,000 files: give the folder of the data"):
+    with pytest.raises(
+        Refusal, match=r"must hold at most 10,000 files, got more. Name the folder of the data"
+    ):
         tasks.check_task(str(tmp_path))
 
 
-# long texts ----------------------------------------------------------------------------------------
+# long texts
+# ----------------------------------------------------------------------------------------
 
-LETTERS = st.sampled_from([*"ab1 .,'-\n\t_<|>é½ßアﬁ", "  ", "\u0301", "\u200b", "😀", "don't", "<|im_end|>"])  # fmt: skip
+LETTERS = st.sampled_from(
+    [*"ab1 .,'-\n\t_<|>é½ßアﬁ", "  ", "\u0301", "\u200b", "😀", "don't", "<|im_end|>"]
+)
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
@@ -237,13 +248,16 @@ def test_a_long_row_is_encoded_as_if_it_were_whole(tmp_path):
     ]
 
 
-# any file at all -----------------------------------------------------------------------------------
+# any file at all
+# -----------------------------------------------------------------------------------
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 messages = st.lists(
     st.fixed_dictionaries(
         {"role": st.sampled_from(["user", "assistant", "system", "gpt", "zzz"]), "content": values}
@@ -267,12 +281,31 @@ def damaged_files(draw):
     if kind == "mixed":
         records = draw(st.lists(rows, max_size=12))
     else:
-        good = ROWS if kind == "good" else [{"text": r["answer"], "label": "ab"[i % 2]} for i, r in enumerate(ROWS)]  # fmt: skip
+        good = (
+            ROWS
+            if kind == "good"
+            else [{"text": r["answer"], "label": "ab"[i % 2]} for i, r in enumerate(ROWS)]
+        )
         records = good + draw(st.lists(rows, max_size=1))
     content = bytearray(b"\n".join(json.dumps(record).encode() for record in records))
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(content)))
-        extra = draw(st.sampled_from([b"", b"\xe9", b"\\ud83d", b"\0", b"NaN", b'"', b"\n", b"\xef\xbb\xbf", b"[" * 5000, b"\\u0000"]))  # fmt: skip
+        extra = draw(
+            st.sampled_from(
+                [
+                    b"",
+                    b"\xe9",
+                    b"\\ud83d",
+                    b"\0",
+                    b"NaN",
+                    b'"',
+                    b"\n",
+                    b"\xef\xbb\xbf",
+                    b"[" * 5000,
+                    b"\\u0000",
+                ]
+            )
+        )
         content[place : place + draw(st.integers(0, 2))] = extra
     return bytes(content)
 

@@ -1,4 +1,8 @@
-"""Tasks: what is learnt is the answer alone, nothing leaks, and a reader's own data work or are refused by line."""
+"""Tasks.
+
+What is learnt is the answer alone, nothing leaks, and a reader's own data work or are refused by
+line.
+"""
 
 import itertools
 import json
@@ -58,7 +62,8 @@ def exchange(*contents):
     }
 
 
-# every task ----------------------------------------------------------------------------------------
+# every task
+# ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,7 +141,8 @@ def test_the_default_evaluation_of_128_rows_can_be_had(name):
     assert len(tasks.load_task(name, eval_rows=128).eval) == 128
 
 
-# what is learnt ------------------------------------------------------------------------------------
+# what is learnt
+# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -171,7 +177,10 @@ def test_without_a_chat_template_the_format_is_prompt_newline_response_end(plain
 
 def test_a_template_that_rewrites_earlier_turns_still_learns_answers_only(tokenizer):
     other = AutoTokenizer.from_pretrained(data_dir() / "models" / "tiny")
-    other.chat_template = "{% for m in messages %}<{{ m['role'] }} {{ loop.index }} of {{ messages|length }}>{{ m['content'] }}{% endfor %}"
+    other.chat_template = (
+        "{% for m in messages %}<{{ m['role'] }} {{ loop.index }} of {{ messages|length }}>{{"
+        " m['content'] }}{% endfor %}"
+    )
     encoded = tasks.load_task("chat").encode(
         [exchange("Hi", "Hello", "Bye", "See you")], other, 128
     )[0]
@@ -182,9 +191,10 @@ def test_truncation_leaves_out_rows_without_an_answer_and_says_how_many(tokenize
     rows = [exchange("Hi", "Hello"), exchange("word " * 200, "Never reached")]
     encoded = tasks.load_task("qa").encode(rows, tokenizer, 40)
     assert len(encoded) == 1
-    assert "1 of 2 rows left out, no answer within max_length=40" in caplog.text
+    assert "1 of 2 rows are left out, because no answer is within max_length=40" in caplog.text
     with pytest.raises(
-        ValueError, match="max_length=40 leaves no answer token in any of the 1 rows of qa"
+        ValueError,
+        match="max_length must keep an answer token of some row of qa, got 40 for 1 rows",
     ):
         tasks.load_task("qa").encode(rows[1:], tokenizer, 40)
 
@@ -239,7 +249,7 @@ def test_classification_labels_are_numbers_of_their_names(tokenizer):
     assert [task.labels[e["labels"]] for e in encoded] == [row["label"] for row in task.train]
     assert max(len(e["input_ids"]) for e in encoded) <= 12
     assert tasks.collate(tokenizer)(encoded)["labels"].dtype == torch.long
-    with pytest.raises(ValueError, match="supersense is a classification task"):
+    with pytest.raises(ValueError, match="supersense must be a task that generates answers"):
         task.prompts(task.train, tokenizer)
 
 
@@ -252,7 +262,8 @@ def test_options_choose_rows():
     )
 
 
-# a reader's own data -------------------------------------------------------------------------------
+# a reader's own data
+# -------------------------------------------------------------------------------
 
 
 def pairs(n):
@@ -285,11 +296,12 @@ def test_columns_can_be_named(tmp_path):
     rows = [{"in": f"q{i}", "out": f"a{i}"} for i in range(60)]
     path = write(tmp_path / "mine.jsonl", *rows)
     with pytest.raises(
-        ValueError, match=r"mine\.jsonl, line 1: the columns must be .*; the columns are: in, out"
+        ValueError,
+        match=r"mine\.jsonl, line 1: The columns must be of a known shape .*, got in, out",
     ):
         tasks.load_task(path)
     assert tasks.load_task(path, prompt="in", response="out").kind == "lm"
-    with pytest.raises(ValueError, match="there is no column 'outt'; the columns are: in, out"):
+    with pytest.raises(ValueError, match="A named column must be one of in, out, got 'outt'"):
         tasks.check_task(path, prompt="in", response="outt")
 
 
@@ -357,22 +369,23 @@ def test_class_names_of_a_data_set_become_labels(tmp_path):
 
 
 def test_a_data_set_that_cannot_be_reached_is_a_sentence():
-    with pytest.raises(ValueError, match="data set owner/nothing cannot be loaded: "):
+    with pytest.raises(ValueError, match="Data set owner/nothing cannot be loaded: "):
         tasks.load_task("owner/nothing")
 
 
-# refusals ------------------------------------------------------------------------------------------
+# refusals
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("qna", {}, "unknown task 'qna': did you mean 'qa'"),
-        ("/no/such.jsonl", {}, "there is no file /no/such.jsonl"),
-        ("./no-such-folder", {}, "there is no data set folder no-such-folder"),
-        ("qa", {"turns": 3}, "task qa has no options, so not 'turns'"),
-        ("chat", {"turn": 3}, "unknown option of task chat 'turn': did you mean 'turns'"),
-        ("chat", {"turns": 1}, "turns must be at least 2, not 1"),
+        ("qna", {}, "Unknown task 'qna': did you mean 'qa'"),
+        ("/no/such.jsonl", {}, "/no/such.jsonl must be a file of rows"),
+        ("./no-such-folder", {}, "no-such-folder must be a folder of rows"),
+        ("qa", {"turns": 3}, "Task qa must have no options, got 'turns'"),
+        ("chat", {"turn": 3}, "Unknown option of task chat 'turn': did you mean 'turns'"),
+        ("chat", {"turns": 1}, "turns must be at least 2, got 1"),
         ("supersense", {"part": "adverb"}, "part must be one of all, noun, verb, not 'adverb'"),
     ],
 )
@@ -385,16 +398,17 @@ def test_what_cannot_be_loaded_is_refused_before_it_is(name, options, sentence):
 
 def test_too_few_rows_are_refused(tmp_path):
     with pytest.raises(
-        ValueError, match=r"has too few rows: \d to train on, \d to evaluate on and \d"
+        ValueError,
+        match=r"must have 2 rows or more per side, got \d to train on, \d to evaluate on and \d",
     ):
         tasks.load_task(write(tmp_path / "mine.jsonl", *pairs(3)))
-    with pytest.raises(ValueError, match=r"qa has \d+ training rows, fewer than train_rows=5,000"):
+    with pytest.raises(ValueError, match=r"train_rows must be at most \d+ for qa, got 5,000"):
         tasks.load_task("qa", train_rows=5000)
-    with pytest.raises(ValueError, match="eval_rows must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="eval_rows must be at least 1, got 0"):
         tasks.load_task("qa", eval_rows=0)
-    with pytest.raises(ValueError, match="has no rows"):
+    with pytest.raises(ValueError, match="must have rows, got none"):
         tasks.load_task(write(tmp_path / "empty.jsonl"))
-    with pytest.raises(ValueError, match="has one label, 'x'"):
+    with pytest.raises(ValueError, match="must have two labels or more, got 'x' alone"):
         tasks.load_task(
             write(tmp_path / "one.jsonl", *({"text": f"t{i}", "label": "x"} for i in range(40)))
         )

@@ -131,7 +131,8 @@ def test_an_empty_batch_gives_an_empty_result():
 
 
 def test_the_first_site_is_the_most_significant_digit():
-    # One site flips, the other copies: (j₁, j₂) ← (1 - i₁, i₂), so index 0 = (0, 0) goes to 2 = (1, 0).
+    # One site flips, the other copies: (j₁, j₂) ← (1 - i₁, i₂), so index 0 = (0, 0) goes to 2 = (1,
+    # 0).
     flip, copy = torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.eye(2)
     shape = mpo.MpoShape((2, 2), (2, 2), (1, 1, 1))
     assert mpo.apply([flip, copy], shape, torch.eye(4)[0]).tolist() == [0, 0, 1, 0]
@@ -235,7 +236,7 @@ def test_tensorly_reads_the_same_matrix_from_the_cores():
     ("change", "sentence"),
     [
         ({"out_dims": (5, 3)}, r"out_dims \(5, 3\) multiply to 15, not rows=12"),
-        ({"max_bond": 0}, "max_bond must be at least 1, not 0"),
+        ({"max_bond": 0}, "max_bond must be at least 1, got 0"),
     ],
 )
 def test_a_decomposition_that_cannot_be_is_refused(change, sentence):

@@ -1,4 +1,6 @@
-"""Loss and gradients from the answers' logits alone are those from all logits, for every family of model."""
+"""Loss and gradients from the answers' logits alone are those from all logits, for every family of
+model.
+"""
 
 import functools
 
@@ -26,18 +28,55 @@ from qtha_lab.training.batching import by_length
 from qtha_lab.training.trainer import FineTuner
 
 NAMES = {  # what the families call their sizes
-    "hidden_size": 32, "n_embd": 32, "d_model": 32, "intermediate_size": 40, "ffn_dim": 40,
-    "num_hidden_layers": 2, "n_layer": 2, "n_layers": 2, "num_attention_heads": 4, "n_head": 4,
-    "n_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 48, "word_embed_proj_dim": 32,
-    "max_position_embeddings": 64, "n_positions": 64, "max_seq_len": 64, "num_local_experts": 2,
-    "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2, "attention_dropout": 0.0, "dropout": 0.0,
-    "hidden_dropout": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0,
-}  # fmt: skip
+    "hidden_size": 32,
+    "n_embd": 32,
+    "d_model": 32,
+    "intermediate_size": 40,
+    "ffn_dim": 40,
+    "num_hidden_layers": 2,
+    "n_layer": 2,
+    "n_layers": 2,
+    "num_attention_heads": 4,
+    "n_head": 4,
+    "n_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "vocab_size": 48,
+    "word_embed_proj_dim": 32,
+    "max_position_embeddings": 64,
+    "n_positions": 64,
+    "max_seq_len": 64,
+    "num_local_experts": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+    "attention_dropout": 0.0,
+    "dropout": 0.0,
+    "hidden_dropout": 0.0,
+    "resid_pdrop": 0.0,
+    "embd_pdrop": 0.0,
+    "attn_pdrop": 0.0,
+}
 FAMILIES = {
-    "llama": {}, "mistral": {}, "qwen2": {}, "qwen3": {}, "gemma2": {}, "phi": {}, "gpt2": {}, "gpt_neox": {},
-    "opt": {}, "bloom": {}, "mpt": {}, "olmo2": {}, "granite": {}, "cohere": {}, "stablelm": {},
-    "mixtral": {}, "bert": {"is_decoder": True}, "roberta": {"is_decoder": True},
-}  # fmt: skip
+    "llama": {},
+    "mistral": {},
+    "qwen2": {},
+    "qwen3": {},
+    "gemma2": {},
+    "phi": {},
+    "gpt2": {},
+    "gpt_neox": {},
+    "opt": {},
+    "bloom": {},
+    "mpt": {},
+    "olmo2": {},
+    "granite": {},
+    "cohere": {},
+    "stablelm": {},
+    "mixtral": {},
+    "bert": {"is_decoder": True},
+    "roberta": {"is_decoder": True},
+}
 # float32 numbers of one size, summed in another order: a few last digits
 LOSS, GRADIENT = {"rel": 2e-6}, {"rtol": 2e-5, "atol": 2e-7}
 COLLATE = Collate(pad_token_id=2)
@@ -87,7 +126,7 @@ def loss_of_all_logits(model):
 def test_an_evaluation_is_that_of_all_logits(name):
     model = family(name)
     with evaluation.evaluating(model):
-        scores = evaluation.evaluate_lm(model, rows(), COLLATE, 3, lambda: None)
+        scores = evaluation.predict(model, rows(), COLLATE, 3, lambda: None).scores("lm")
         loss, right = loss_of_all_logits(model)
     assert scores["loss"] == pytest.approx(loss, **LOSS)
     assert scores["token_accuracy"] == right
@@ -111,7 +150,7 @@ def test_the_head_is_given_the_positions_before_answers_and_no_padding_of_other_
     answers = sum(label != -100 for row in rows() for label in row["labels"][1:])
     with evaluation.evaluating(model):
         count, _ = logits_computed(
-            model, lambda: evaluation.evaluate_lm(model, rows(), COLLATE, 3, lambda: None)
+            model, lambda: evaluation.predict(model, rows(), COLLATE, 3, lambda: None).scores("lm")
         )
     assert count == answers == 7 * 2 + 3 * 2
 

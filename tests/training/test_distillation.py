@@ -1,4 +1,7 @@
-"""A teacher: nothing to learn from itself, KL by hand, changes by layer, and whom one cannot learn from."""
+"""A teacher.
+
+Nothing to learn from itself, KL by hand, changes by layer, and whom one cannot learn from.
+"""
 
 import copy
 import math
@@ -23,8 +26,10 @@ from qtha_lab.training.distillation import Deltas, Logits, divergence, tuner_lay
 
 LABELS = small_models.TOKENS.where(torch.arange(6) > 2, torch.tensor(-100))
 BATCH = {
-    "input_ids": small_models.TOKENS, "attention_mask": torch.ones_like(small_models.TOKENS), "labels": LABELS,
-}  # fmt: skip
+    "input_ids": small_models.TOKENS,
+    "attention_mask": torch.ones_like(small_models.TOKENS),
+    "labels": LABELS,
+}
 QTHA = QthaConfig(
     r=2, waist=4, bond_dim=2, n_sites=2, n_layers=1, target_modules=small_models.TARGETS["llama"],
     init_weights=False,
@@ -152,9 +157,18 @@ def test_a_classifier_learns_from_the_logits_of_rows():
 # whom one cannot learn from
 
 ROWS = {
-    "steps": 4, "batch_size": 2, "max_length": 24, "train_rows": 14, "eval_rows": 4, "test_rows": 4, "eval_every": 2,
-    "checkpoint_every": 2, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 4,
+    "batch_size": 2,
+    "max_length": 24,
+    "train_rows": 14,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 
 
 def learning_from(teacher, **fields):
@@ -173,11 +187,11 @@ def with_adapter(experiment, folder):
 @pytest.mark.parametrize(
     ("theirs", "ours", "sentence"),
     [
-        ({"model": "minilm"}, {}, "has model 'minilm', this run 'tiny': both must have the same"),
-        ({"task": "chat"}, {}, "has task 'chat', this run 'qa': both must have the same"),
-        ({"quantization": "int8"}, {}, "has quantization 'int8', this run 'none'"),
+        ({"model": "minilm"}, {}, "teacher must have model='tiny', got 'minilm'"),
+        ({"task": "chat"}, {}, "teacher must have task='qa', got 'chat'"),
+        ({"quantization": "int8"}, {}, "teacher must have quantization='none', got 'int8'"),
         ({"method": "lora(target_modules=[q_proj])"}, {"training": {"distil": "delta"}},
-         "distil=delta needs the teacher's layers: .* adapts q_proj, this run the model's usual ones"),
+         "distil=delta must have the teacher's layers, q_proj, got the model's usual ones"),
     ],
 )  # fmt: skip
 def test_a_teacher_of_another_model_task_or_layers_is_refused(theirs, ours, sentence, tmp_path):
@@ -187,27 +201,33 @@ def test_a_teacher_of_another_model_task_or_layers_is_refused(theirs, ours, sent
 
 
 def test_a_teacher_that_is_not_there_or_not_finished_is_refused(tmp_path):
-    with pytest.raises(Refusal, match=r"teacher 'nobody' is no run in .*, and no folder of one"):
+    with pytest.raises(
+        Refusal, match=r"teacher must be a run in .* or the folder of a run, got 'nobody'"
+    ):
         learning_from("nobody").check()
     unfinished = RunDir.create(Experiment(), tmp_path)
-    with pytest.raises(Refusal, match="has no adapter yet: let it finish first"):
+    with pytest.raises(
+        Refusal, match=r"teacher must have an adapter, got .* without\. Let it finish first"
+    ):
         learning_from(unfinished.path).check()
     arm = RunDir.create(Reproduced.arm("coins", "fair", data="coins", steps=1, seed=0), tmp_path)
-    with pytest.raises(Refusal, match="is an arm of a reproduction: it adapts no language model"):
+    with pytest.raises(
+        Refusal, match=r"teacher must adapt a language model, got .*, an arm of a reproduction"
+    ):
         learning_from(arm.path).check()
 
 
 def test_settings_of_a_teacher_have_their_limits():
-    with pytest.raises(Refusal, match=r"distil_weight must be at most 1, not 1\.5"):
-        Training(distil_weight=1.5)
-    with pytest.raises(Refusal, match="distil_temperature must be above 0, not 0"):
-        Training(distil_temperature=0.0)
+    with pytest.raises(Refusal, match=r"distil_weight must be at most 1, got 1\.5"):
+        Training(teacher="RUN", distil_weight=1.5)
+    with pytest.raises(Refusal, match="distil_temperature must be above 0, got 0"):
+        Training(teacher="RUN", distil_temperature=0.0)
 
 
 def test_a_teacher_that_is_named_by_its_id_is_kept_by_its_folder(tmp_path):
     teacher = with_adapter(Experiment(), tmp_path / "runs")
     described = runs.with_absolute_paths(learning_from(teacher.name))
-    assert described.training.teacher == str(teacher)
+    assert described.training.teacher_run == str(teacher)
 
 
 # real runs

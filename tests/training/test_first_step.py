@@ -119,4 +119,4 @@ def test_the_preview_and_the_log_of_a_run_say_it(tmp_path):
     (sentence,) = [w for w in preview(described).warnings if "the first step moves" in w]
     run = launch(described, tmp_path, check=False)
     assert run.wait(150).state == "finished", run.log_tail()
-    assert sentence in [event.get("message") for event in run.history() + run.events()[0]]
+    assert sentence in [event.get("message") for event in run.valid_events() + run.events()[0]]

@@ -15,7 +15,7 @@ def trainer_of(experiment, folder):
     base = models.load_model("tiny", head="classification", n_labels=3)
     model = adapters.add_adapter(base.model, resolve(experiment).config)
     trainer = FineTuner(
-        head_learning_rate=experiment.training.head_learning_rate,
+        head_learning_rate=experiment.training.optim.head_learning_rate,
         model=model,
         args=training_arguments(experiment, 0.001, folder),
     )
@@ -29,7 +29,10 @@ def experiment_with(**training):
 
 
 def rates(trainer):
-    """The rate of every trained parameter; a parameter in two groups or none is a KeyError or a clash."""
+    """The rate of every trained parameter.
+
+    A parameter in two groups or none is a KeyError or a clash.
+    """
     names = {id(p): name for name, p in trainer.model.named_parameters() if p.requires_grad}
     pairs = [
         (names.pop(id(p)), group["lr"])
@@ -65,7 +68,7 @@ def tensor_rates(method, ratios, folder):
     base = models.load_model("tiny")
     model = adapters.add_adapter(base.model, resolve(described).config)
     trainer = FineTuner(
-        head_learning_rate=None, rate_ratios=described.training.rate_ratios, model=model,
+        head_learning_rate=None, rate_ratios=described.training.optim.rate_ratios, model=model,
         args=training_arguments(described, 0.001, folder),
     )  # fmt: skip
     trainer.create_optimizer_and_scheduler(10)
@@ -86,9 +89,9 @@ def test_groups_of_tensors_have_their_rates(tmp_path):
 
 
 def test_a_group_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"unknown group of tensors 'angles'.* Known: A, B"):
+    with pytest.raises(ValueError, match=r"Unknown group of tensors 'angles'.* Known: A, B"):
         tensor_rates("lora(r=2)", {"angles": 10}, tmp_path)
-    with pytest.raises(ValueError, match="must be a number above 0, not B=-1"):
+    with pytest.raises(ValueError, match="rate_ratios must hold numbers above 0, got B=-1"):
         Experiment(training={"rate_ratios": {"B": -1}})
 
 
@@ -96,7 +99,7 @@ def test_a_group_that_a_method_does_not_train_is_refused_before_any_run():
     training = {"rate_ratios": {"B": 8, "angles": 3}}
     Experiment(method="qtha(r=2,waist=8,bond_dim=2)", training=training).check()
     with pytest.raises(
-        ValueError, match=r"unknown group of tensors of lora in rate_ratios 'angles'.* Known: A, B"
+        ValueError, match=r"Unknown group of tensors of lora in rate_ratios 'angles'.* Known: A, B"
     ):
         Comparison(methods=["qtha(r=2,waist=8,bond_dim=2)", "lora(r=2)"], training=training).check()
 
@@ -113,7 +116,8 @@ def test_the_optimiser_is_that_of_the_trainer_or_another(tmp_path):
 def test_a_head_rate_is_refused_where_no_head_is_trained():
     described = Experiment(task="qa", method="lora", training={"head_learning_rate": 0.01})
     with pytest.raises(
-        ValueError, match="head_learning_rate is for a classification head, which task qa"
+        ValueError,
+        match="head_learning_rate must be empty for task qa, which has no classification",
     ):
         described.check()
 

@@ -1,4 +1,7 @@
-"""Memory is summed over the runs that go on: one that does not fit beside them waits, and alone it is let in."""
+"""Memory is summed over the runs that go on.
+
+One that does not fit beside them waits, and alone it is let in.
+"""
 
 import subprocess
 import sys
@@ -73,7 +76,7 @@ def test_a_run_that_does_not_fit_beside_another_waits_until_that_has_ended(
     waiting.start()
     events = wait_until(lambda: read_events(session.run.events)[0])
     assert (events[0]["state"], events[0]["message"]) == (
-        "queued", "waits for memory: needs 2.0 GiB, 1.0 GiB are free beside the runs that go on",
+        "queued", "waits for memory: needs 2.0 GiB, 1.0 GiB are free beside the running runs",
     )  # fmt: skip
     assert waiting.is_alive()
     other.kill()

@@ -1,4 +1,8 @@
-"""Stages: what each trains and leaves out, no jump between them, one schedule each, and the same bits when resumed."""
+"""Stages.
+
+What each trains and leaves out, no jump between them, one schedule each, and the same bits when
+resumed.
+"""
 
 import copy
 
@@ -14,7 +18,7 @@ from qtha_lab.adapters import phases as staged
 from qtha_lab.adapters.tensor_groups import group_of, trained_groups
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, Training
-from qtha_lab.experiment.phases import Stage, parse
+from qtha_lab.experiment.phases import Phase, parse_phases
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import read_events
 
@@ -60,12 +64,12 @@ def optimise(model, steps=3):
     ],
 )
 def test_no_stage_begins_with_a_jump(first, options):
-    model, stages = adapted(**options), parse(f"a(steps=1,{first}),b(steps=1)")
-    staged.check(model, stages)
-    staged.close(model, stages)
+    model, phases = adapted(**options), parse_phases(f"a(steps=1,{first}),b(steps=1)")
+    staged.check_phases(model, phases)
+    staged.close(model, phases)
     whole = small_models.logits(model)
     with staged.as_it_was(model):
-        staged.enter(model, staged.Part.of(model, stages[0]))
+        staged.enter(model, staged.Part.of(model, phases[0]))
         optimise(model)
         before = small_models.logits(model)
         assert not torch.allclose(before, whole)
@@ -73,10 +77,10 @@ def test_no_stage_begins_with_a_jump(first, options):
 
 
 def test_a_stage_changes_no_bit_of_what_it_does_not_train():
-    model, (stage,) = adapted(), parse("a(steps=1,train=[B,angles])")
+    model, (phase,) = adapted(), parse_phases("a(steps=1,train=[B,angles])")
     before = values(model)
     with staged.as_it_was(model):
-        staged.enter(model, staged.Part.of(model, stage))
+        staged.enter(model, staged.Part.of(model, phase))
         assert trained(model) == {"B", "angles"}
         optimise(model)
     changed = {name for name, value in values(model).items() if not value.equal(before[name])}
@@ -93,8 +97,8 @@ def test_where_nothing_is_trained_no_bit_changes():
 
 
 def test_a_part_that_is_left_out_is_not_trained_and_does_not_run():
-    model, (stage, _) = adapted(), parse(TWO)
-    part = staged.Part.of(model, stage)
+    model, (phase, _) = adapted(), parse_phases(TWO)
+    part = staged.Part.of(model, phase)
     groups = trained_groups(model)
     assert not part.trained & (groups["W_q"] | groups["angles"])
     assert all(not change.circuits() for change in part.changes.values())
@@ -106,24 +110,24 @@ def test_layers_of_peft_have_stages_too():
     model = adapters.add_adapter(
         small_models.make("llama"), LoraConfig(r=2, target_modules=["q_proj"])
     )
-    (stage,) = parse("a(steps=1,train=[B])")
-    part = staged.Part.of(model, stage)
+    (phase,) = parse_phases("a(steps=1,train=[B])")
+    part = staged.Part.of(model, phase)
     assert part.trained == trained_groups(model)["B"]
 
 
 @pytest.mark.parametrize(
-    ("stages", "options", "sentence"),
+    ("phases", "options", "sentence"),
     [
-        ("a(steps=1,train=[C]),b(steps=1)", {}, "unknown group of tensors in stage a 'C'"),
-        ("a(steps=1,use_mpo=false),b(steps=1)", {}, "stage a cannot set use_mpo=false: it can only leave parts out"),
-        ("a(steps=1,reupload=false),b(steps=1)", {}, "can only leave parts out, and reupload=false leaves out none"),
-        ("a(steps=1,use_circuit=false,train=[W_q]),b(steps=1)", {}, "stage a trains nothing"),
-        ("a(steps=1),b(steps=1,use_circuit=false)", {}, "a later stage must have all parts of those before"),
+        ("a(steps=1,train=[C]),b(steps=1)", {}, "Unknown group of tensors in phase a 'C'"),
+        ("a(steps=1,use_mpo=false),b(steps=1)", {}, "Phase a must only leave parts out, got use_mpo=false"),
+        ("a(steps=1,reupload=false),b(steps=1)", {}, "must leave out a part, got reupload=false, which leaves out none"),
+        ("a(steps=1,use_circuit=false,train=[W_q]),b(steps=1)", {}, "Phase a must train at least one tensor"),
+        ("a(steps=1),b(steps=1,use_circuit=false)", {}, "A later phase must have all parts of the earlier ones"),
     ],
 )  # fmt: skip
-def test_stages_that_a_method_cannot_have_are_refused(stages, options, sentence):
+def test_stages_that_a_method_cannot_have_are_refused(phases, options, sentence):
     with pytest.raises(Refusal, match=sentence):
-        staged.check(adapted(**options), parse(stages))
+        staged.check_phases(adapted(**options), parse_phases(phases))
 
 
 def test_a_method_whose_change_would_jump_is_refused():
@@ -144,19 +148,19 @@ def test_a_method_whose_change_would_jump_is_refused():
 
     config, layer = QthaConfig(r=2), adapters.Layer(2, 2)
     assert More(config, layer).joins(More(config, layer)) == ()
-    with pytest.raises(Refusal, match="cannot take up b in a later stage: its change would jump"):
+    with pytest.raises(Refusal, match=r"A later phase of method .* must not add b"):
         More(config, layer).joins(Fewer(config, layer))
 
 
 @pytest.mark.parametrize(
     ("training", "sentence"),
     [
-        ({"steps": 9, "stages": TWO}, r"stages take 4 \+ 4 = 8 steps, not steps=9"),
-        ({"stages": "a,b(steps=2)"}, "stage a must have steps of at least 1, not None"),
-        ({"stages": "a(steps=0)"}, "stage a must have steps of at least 1, not 0"),
-        ({"stages": "a(steps=2,train=[])"}, "stage a trains nothing: name groups of tensors"),
-        ({"stages": "a(steps=2),a(steps=2)"}, "two stages are called a: each needs its own name"),
-        ({"stages": 5}, "stages must be text, not 5"),
+        ({"steps": 9, "phases": TWO}, r"phases must have steps=9 together, got 4 \+ 4 = 8"),
+        ({"phases": "a,b(steps=2)"}, "phases.a.steps must be given"),
+        ({"phases": "a(steps=0)"}, "phases.a.steps must be at least 1, got 0"),
+        ({"phases": "a(steps=2,train=[])"}, r"phases.a.train must be at least 1 long, not \[\]"),
+        ({"phases": "a(steps=2),a(steps=2)"}, "phases must have different names, got a twice"),
+        ({"phases": 5}, "phases must be a list, not 5"),
     ],
 )
 def test_what_is_no_course_of_stages_is_refused(training, sentence):
@@ -165,47 +169,63 @@ def test_what_is_no_course_of_stages_is_refused(training, sentence):
 
 
 def test_an_experiment_is_refused_before_a_weight_is_loaded():
-    def refusal(stages, method="qtha(r=2,waist=4)"):
+    def refusal(phases, method="qtha(r=2,waist=4)"):
         with pytest.raises(Refusal) as refused:
-            Experiment(method=method, training={"steps": 2, "stages": stages}).check()
+            Experiment(method=method, training={"steps": 2, "phases": phases}).check()
         return str(refused.value)
 
-    assert "give use_circuit=false to the method, not to stage b" in refusal(
-        "a(steps=1),b(steps=1,use_circuit=false)"
+    assert (
+        "The last phase must have no method options, got b(steps=1,use_circuit=false)"
+        in refusal("a(steps=1),b(steps=1,use_circuit=false)")
     )
     assert "has no setting 'use_circut'" in refusal("a(steps=1,use_circut=false),b(steps=1)")
-    assert "the layers are peft's own" in refusal("a(steps=1,r=4),b(steps=1)", "lora(r=2)")
+    assert "must set no options for PEFT's own layers" in refusal(
+        "a(steps=1,r=4),b(steps=1)", "lora(r=2)"
+    )
 
 
 def test_stages_are_one_setting_in_every_form(tmp_path):
     as_list = [
-        {"name": "linear", "steps": 4, "set": {"use_circuit": False}},
+        {"name": "linear", "steps": 4, "options": {"use_circuit": False}},
         {"name": "all", "steps": 4, "train": ["W_q", "angles", "B"]},
     ]
-    described = Experiment(training={"steps": 8, "stages": as_list})
+    described = Experiment(training={"steps": 8, "phases": as_list})
     assert (
-        described.training.stages
+        described.training.model_dump()["phases"]
         == "linear(steps=4,use_circuit=false),all(steps=4,train=[W_q,angles,B])"
     )
-    assert described == Experiment(training={"steps": 8, "stages": TWO})
+    assert described == Experiment(training={"steps": 8, "phases": TWO})
     assert Experiment.from_yaml(described.to_yaml()) == described
-    yaml = "training:\n  steps: 8\n  stages:\n  - {name: linear, steps: 4, set: {use_circuit: false}}\n"
+    yaml = (
+        "training:\n  steps: 8\n  phases:\n  - {name: linear, steps: 4, options: {use_circuit:"
+        " false}}\n"
+    )
     yaml += "  - {name: all, steps: 4, train: [W_q, angles, B]}\n"
     assert Experiment.from_yaml(yaml) == described
-    assert "--stages 'linear(steps=4,use_circuit=false)," in described.to_command()
+    assert "--phases 'linear(steps=4,use_circuit=false)," in described.to_command()
     assert (
-        Comparison(training={"steps": 8, "stages": TWO}).experiments()[0].training
+        Comparison(training={"steps": 8, "phases": TWO}).experiments()[0].training
         == described.training
     )
-    assert parse(TWO)[1] == Stage("all", 4, ("W_q", "angles", "B"), {})
+    assert parse_phases(TWO)[1] == Phase(name="all", steps=4, train=["W_q", "angles", "B"])
 
 
 # real runs
 
 TRAINING = {
-    "steps": 8, "stages": TWO, "batch_size": 2, "max_length": 24, "train_rows": 14, "eval_rows": 4, "test_rows": 4,
-    "eval_every": 2, "checkpoint_every": 2, "generate_rows": 0, "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 8,
+    "phases": TWO,
+    "batch_size": 2,
+    "max_length": 24,
+    "train_rows": 14,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 EXPERIMENT = Experiment(method=METHOD, training=TRAINING, seed=5)
 
 
@@ -218,15 +238,15 @@ def straight(tmp_path_factory):
 @pytest.mark.slow
 def test_each_stage_has_its_schedule_and_says_when_it_begins(straight):
     rates = [e["learning_rate"] for e in measured(straight) if e["kind"] == "train"]
-    # a warm-up of a tenth of 4 steps is none, so both stages fall from the peak: 4/4, 3/4, 2/4, 1/4
+    # a warm-up of a tenth of 4 steps is none, so both phases fall from the peak: 4/4, 3/4, 2/4, 1/4
     assert rates == pytest.approx([0.05, 0.0375, 0.025, 0.0125] * 2)
     says = [
         e
         for e in read_events(straight.events)[0]
-        if e.get("message", "").startswith("stage") and "again" not in e
+        if e.get("message", "").startswith("phase") and "again" not in e
     ]
     assert [(e["step"], e["message"]) for e in says] == [
-        (4, "stage all(steps=4,train=[W_q,angles,B])")
+        (4, "phase all(steps=4,train=[W_q,angles,B])")
     ]
 
 
@@ -248,15 +268,16 @@ def test_a_run_stopped_in_a_stage_or_between_two_goes_on_with_the_same_bits(
 def test_a_checkpoint_of_the_first_stage_is_the_whole_method_with_the_loss_it_had(
     straight, tmp_path
 ):
-    """W_q is zero until the second stage trains it, so the whole adapter computes what the first stage trained."""
+    """W_q is zero until the second phase trains it, so the whole adapter computes what the first
+    phase trained.
+    """
     files = RunDir.create(EXPERIMENT, tmp_path)
     work(files, until=3)
-    from qtha_lab.runs.run import Run
     from qtha_lab.runs.trained_model import load_run
     from qtha_lab.tasks import collate
     from qtha_lab.training.evaluation import evaluating, predict
 
-    loaded = load_run(Run(files.path))
+    loaded = load_run(files)
     tensors = load_file(files.checkpoints / "checkpoint-4" / "adapter_model.safetensors")
     assert all(t.eq(0).all() for name, t in tensors.items() if "W_q" in name)
     rows = loaded.plan.task.encode(loaded.plan.task.eval, loaded.base.tokenizer, 24)
@@ -267,8 +288,8 @@ def test_a_checkpoint_of_the_first_stage_is_the_whole_method_with_the_loss_it_ha
 
 
 def test_a_model_copied_within_a_stage_is_left_as_it_is():
-    model, (stage, _) = adapted(), parse(TWO)
+    model, (phase, _) = adapted(), parse_phases(TWO)
     other = copy.deepcopy(model)
     with staged.as_it_was(model):
-        staged.enter(model, staged.Part.of(model, stage))
+        staged.enter(model, staged.Part.of(model, phase))
     assert trained(other) == trained(model)

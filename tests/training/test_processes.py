@@ -13,17 +13,27 @@ from support.waiting import PATIENCE, wait_until
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment, Training
-from qtha_lab.experiment.requirements import check_processes
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.runs import run as runs
-from qtha_lab.training.process_group import Group
+from qtha_lab.training.process_group import ProcessGroup
 
-# 20 rows in batches of 6: each pass through them ends with a batch of 2, for 3 processes one too few
+# 20 rows in batches of 6: each pass through them ends with a batch of 2, for 3 processes one too
+# few
 TRAINING = {
-    "steps": 9, "batch_size": 6, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 6, "eval_every": 3,
-    "checkpoint_every": 3, "generate_rows": 2, "max_new_tokens": 4, "spectrum_every": 3, "threads": 1,
-}  # fmt: skip
+    "steps": 9,
+    "batch_size": 6,
+    "max_length": 48,
+    "train_rows": 20,
+    "eval_rows": 6,
+    "test_rows": 6,
+    "eval_every": 3,
+    "checkpoint_every": 3,
+    "generate_rows": 2,
+    "max_new_tokens": 4,
+    "spectrum_every": 3,
+    "threads": 1,
+}
 ROUNDING = 5e-5  # of losses near 4.5 after nine steps; measured: below 1e-6
 LONG = TRAINING | {"steps": 100_000, "generate_rows": 0}
 
@@ -37,16 +47,16 @@ def finished(method, folder, **training):
 
 def measured(run):
     kinds = ("train", "eval", "test", "general")
-    return {(e["kind"], e["step"]): e["loss"] for e in run.history() if e["kind"] in kinds}
+    return {(e["kind"], e["step"]): e["loss"] for e in run.valid_events() if e["kind"] in kinds}
 
 
 def tokens(run):
-    return [e["tokens"] for e in run.history() if e["kind"] == "train"]
+    return [e["tokens"] for e in run.valid_events() if e["kind"] == "train"]
 
 
 def test_every_row_of_a_batch_is_one_processs_share():
     batch = {"input_ids": torch.arange(14).reshape(7, 2), "labels": torch.arange(7)}
-    shares = [Group(rank, 3).share(batch) for rank in range(3)]
+    shares = [ProcessGroup(rank, 3).share(batch) for rank in range(3)]
     assert sorted(row for share in shares for row in share["labels"].tolist()) == [*range(7)]
     for share in shares:
         assert (share["input_ids"][:, 0] == 2 * share["labels"]).all()
@@ -54,14 +64,14 @@ def test_every_row_of_a_batch_is_one_processs_share():
 
 def test_a_process_without_a_row_has_no_label():
     batch = {"input_ids": torch.ones(1, 4), "labels": torch.tensor([[1, 2, 3, 4]])}
-    assert Group(1, 2).share(batch)["labels"].eq(-100).all()
+    assert ProcessGroup(1, 2).share(batch)["labels"].eq(-100).all()
 
 
 def test_more_processes_than_rows_are_refused():
     with pytest.raises(
-        Refusal, match="processes must be at most batch_size=2, whose rows they share, not 3"
+        Refusal, match="processes must be at most batch_size=2, whose rows they share, got 3"
     ):
-        check_processes(Training(processes=3, batch_size=2))
+        Training(processes=3, batch_size=2)
 
 
 @pytest.mark.slow
@@ -75,9 +85,9 @@ def test_several_processes_give_the_losses_of_one(method, processes, tmp_path):
     assert max(abs(alone[key] - together[key]) for key in alone) < ROUNDING
     if processes == 2:  # a process without a row counts the one that it has in its place
         assert tokens(one) == tokens(several)
-    kinds = [{e["kind"] for e in run.history()} for run in (one, several)]
+    kinds = [{e["kind"] for e in run.valid_events()} for run in (one, several)]
     assert kinds[0] == kinds[1]  # one speaks for all, and says as much
-    assert several.summary()["test_loss"] == pytest.approx(one.summary()["test_loss"], abs=ROUNDING)
+    assert several.summary["test_loss"] == pytest.approx(one.summary["test_loss"], abs=ROUNDING)
 
 
 @pytest.mark.slow
@@ -105,7 +115,7 @@ def test_a_run_of_two_processes_is_stopped_resumed_and_killed_as_one(tmp_path):
     }
     run.resume()
     wait_until(lambda: run.status().step > reached + 3 or run.status().ended, run.log_tail)
-    steps = [e["step"] for e in run.history() if e["kind"] == "train"]
+    steps = [e["step"] for e in run.valid_events() if e["kind"] == "train"]
     assert steps == [*range(1, len(steps) + 1)]
     # the other process is lost: the run says so, and goes on from its checkpoint
     worker = psutil.Process(slots.holder(run.files.lock))
@@ -143,7 +153,7 @@ def test_torchrun_starts_the_processes_of_a_run_too(tmp_path):
     )
     assert ended.returncode == 0, ended.stderr
     assert run.status().state == "finished"
-    assert [e["step"] for e in run.history() if e["kind"] == "train"] == [1, 2, 3]
+    assert [e["step"] for e in run.valid_events() if e["kind"] == "train"] == [1, 2, 3]
 
 
 @pytest.mark.slow

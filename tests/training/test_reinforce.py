@@ -1,4 +1,7 @@
-"""REINFORCE on what answers earn: its gradient by hand and in expectation, nothing learnt from nothing, resumed runs."""
+"""REINFORCE on what answers earn.
+
+Its gradient by hand and in expectation, nothing learnt from nothing, resumed runs.
+"""
 
 import copy
 
@@ -14,7 +17,7 @@ from qtha_lab.cli import main
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.core.settings import settings_of
-from qtha_lab.experiment import Comparison, Experiment, Training
+from qtha_lab.experiment import Comparison, Experiment, Reinforce, Training
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import read_events
 from qtha_lab.tasks import collate, load_task
@@ -57,8 +60,7 @@ def batch(rows=1, answer=(7, 1)):
 
 
 def reward(score, samples=4, longest=3):
-    training = Training(objective="reward", reward_samples=samples, max_new_tokens=longest)
-    return Reward(Numbers(), training, 0, score)
+    return Reward(Numbers(), Reinforce(samples=samples), longest, 0, score)
 
 
 def gradients(model):
@@ -180,40 +182,55 @@ def test_prompts_and_answers_are_those_of_the_task(name):
 @pytest.mark.parametrize(
     ("fields", "training", "sentence"),
     [
-        ({"task": "supersense", "model": "tiny"}, {},
-         "objective=reward needs answers that are written, and task supersense is a classification task"),
-        ({}, {"teacher": "RUN"}, "a teacher gives a loss of its own: leave out objective=reward or the teacher"),
-        ({}, {"processes": 2}, "a training with objective=reward is of one process, not processes=2"),
-        ({}, {"max_length": 500}, r"must be at most 512 together for objective=reward, .* not 500 \+ 32"),
-        ({}, {"objective": "likelihood", "reward": "rouge1"}, "reward=rouge1 is read with objective=reward"),
+        (
+            {"task": "supersense", "model": "tiny"},
+            {},
+            "task must have written answers with objective=reinforce, got the classification task",
+        ),
+        ({}, {"max_length": 500}, r"must be at most 512 with objective=reinforce, .* 500 \+ 32"),
     ],
-)  # fmt: skip
-def test_a_reward_that_makes_no_sense_is_refused(fields, training, sentence, monkeypatch):
-    monkeypatch.setattr("qtha_lab.experiment.distillation.check_teacher", lambda experiment: None)
-    experiment = Experiment(**fields, training={"objective": "reward", "train_rows": 16} | training)
+)
+def test_a_reward_that_makes_no_sense_is_refused(fields, training, sentence):
+    training = {"objective": "reinforce", "train_rows": 16} | training
     with pytest.raises(Refusal, match=sentence):
-        experiment.check()
+        Experiment(**fields, training=training).check()
+
+
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        ({"teacher": "RUN"}, "teacher must be set with objective=distillation, got objective="),
+        ({"processes": 2}, "processes must be 1 with objective=reinforce, got 2"),
+        (
+            {"objective": "supervised", "reward": "rouge1"},
+            "reward must be set with objective=reinforce, got objective=supervised",
+        ),
+    ],
+)
+def test_contradictory_objectives_cannot_be_described(training, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        Training(**{"objective": "reinforce"} | training)
 
 
 def test_settings_of_a_reward_have_their_limits():
-    with pytest.raises(Refusal, match="reward_samples must be at least 2, not 1"):
-        Training(objective="reward", reward_samples=1)
-    with pytest.raises(
-        Refusal, match="objective must be one of 'likelihood' or 'reward', not 'rewards'"
-    ):
-        Training(objective="rewards")
+    with pytest.raises(Refusal, match="reward_samples must be at least 2, got 1"):
+        Training(objective="reinforce", reward_samples=1)
+    with pytest.raises(Refusal, match="Unknown objective 'reinfroce': did you mean 'reinforce'"):
+        Training(objective="reinfroce")
 
 
 def test_form_yaml_command_and_python_have_it(capsys, monkeypatch):
     experiment = Experiment(
         method="qtha(r=4)",
-        training={"objective": "reward", "reward": "rouge1", "reward_samples": 3},
+        training={"objective": "reinforce", "reward": "rouge1", "reward_samples": 3},
     )
-    assert settings_of(Training)["objective"].choices == ("likelihood", "reward")
+    assert settings_of(Training)["objective"].choices == ("supervised", "distillation", "reinforce")
     assert Experiment.from_yaml(experiment.to_yaml()) == experiment
     assert "objective" in experiment.to_python()
-    assert experiment.to_command() == (
-        "qtha-lab run --method 'qtha(r=4)' --objective reward --reward rouge1 --reward-samples 3"
+    assert (
+        experiment.to_command()
+        == "qtha-lab run --method 'qtha(r=4)' --objective reinforce --reward rouge1"
+        " --reward-samples 3"
     )
     monkeypatch.setattr(
         "sys.argv", ["qtha-lab", *experiment.to_command().replace("'", "").split()[1:], "--dry-run"]
@@ -221,23 +238,33 @@ def test_form_yaml_command_and_python_have_it(capsys, monkeypatch):
     with pytest.raises(SystemExit, match="0"):
         main()
     assert Experiment.from_yaml(capsys.readouterr().out) == experiment
-    assert Comparison(training={"objective": "reward"}).training.objective == "reward"
+    assert Comparison(training={"objective": "reinforce"}).training.objective == Reinforce()
 
 
 # real runs
 
 ROWS = {
-    "steps": 4, "batch_size": 2, "max_length": 48, "train_rows": 14, "eval_rows": 4, "test_rows": 4, "eval_every": 2,
-    "checkpoint_every": 2, "generate_rows": 2, "spectrum_every": 0, "threads": 1, "objective": "reward",
+    "steps": 4,
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 14,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "generate_rows": 2,
+    "spectrum_every": 0,
+    "threads": 1,
+    "objective": "reinforce",
     "max_new_tokens": 12,
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "more"),
     [("qa", {"gradient_accumulation": 2}),
-     ("chat", {"stages": "linear(steps=2,use_circuit=false),all(steps=2,train=[W_q,angles,B])"})],
+     ("chat", {"phases": "linear(steps=2,use_circuit=false),all(steps=2,train=[W_q,angles,B])"})],
 )  # fmt: skip
 def test_a_run_that_is_rewarded_goes_on_with_the_same_bits(task, more, tmp_path):
     experiment = Experiment(task=task, method="qtha(r=2,waist=4,n_layers=1)", training=ROWS | more)
@@ -253,7 +280,8 @@ def test_a_run_that_is_rewarded_goes_on_with_the_same_bits(task, more, tmp_path)
     notes = [e["message"] for e in read_events(stopped.events)[0] if e["kind"] == "note"]
     assert (
         notes.count(
-            "train losses are 1 − the mean rougeL of sampled answers; evaluation losses are nats as ever"
+            "Train losses are 1 − the mean rougeL of sampled answers; evaluation losses are in"
+            " nats."
         )
         == 1
     )

@@ -20,7 +20,8 @@ def test_bleu_of_a_perfect_answer_is_100():
 
 def test_bleu_of_a_known_pair():
     # matches of n = 1..4: "the cat sat on a mat" against "the cat sat on the mat"
-    # 5 of 6 words; 3 of 5 pairs (the cat, cat sat, sat on); 2 of 4 triples; 1 of 3 quadruples; equal length
+    # 5 of 6 words; 3 of 5 pairs (the cat, cat sat, sat on); 2 of 4 triples; 1 of 3 quadruples;
+    # equal length
     expected = 100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** (1 / 4)
     assert metrics.bleu4(["the cat sat on a mat"], ["the cat sat on the mat"]) == pytest.approx(
         expected
@@ -36,7 +37,8 @@ def test_bleu_punishes_an_answer_that_is_too_short():
 
 
 def test_rouge_of_a_known_pair():
-    # output 4 words, reference 6: shared words the, cat, the, mat = 4 → P 4/4, R 4/6, F = 2·1·(2/3)/(5/3) = 0.8
+    # output 4 words, reference 6: shared words the, cat, the, mat = 4 → P 4/4, R 4/6, F =
+    # 2·1·(2/3)/(5/3) = 0.8
     # shared pairs (the cat), (the mat): P 2/3, R 2/5, F = 2·(2/3)(2/5)/(16/15) = 0.5
     # longest common subsequence the cat the mat: 4 → F 0.8
     scores = metrics.rouge(["the cat the mat"], ["the cat sat on the mat"])
@@ -51,7 +53,8 @@ def test_rouge_l_reads_order_and_rouge_1_does_not():
 
 
 def test_accuracy_and_macro_f1_of_a_known_table():
-    # class 0: precision 2/3, recall 1 → F 0.8; class 1: precision 1, recall 1/2 → F 2/3; class 2 never hit → F 0
+    # class 0: precision 2/3, recall 1 → F 0.8; class 1: precision 1, recall 1/2 → F 2/3; class 2
+    # never hit → F 0
     scores = metrics.classification_scores(predicted=[0, 0, 1, 0], actual=[0, 0, 1, 1])
     assert scores == pytest.approx({"accuracy": 3 / 4, "macro_f1": (0.8 + 2 / 3) / 2})
     scores = metrics.classification_scores(predicted=[0, 0, 1, 0, 0], actual=[0, 0, 1, 1, 2])

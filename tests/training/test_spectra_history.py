@@ -13,9 +13,17 @@ from qtha_lab.training import threads
 from qtha_lab.training.summary import measured
 
 TRAINING = {
-    "steps": 2, "batch_size": 2, "max_length": 32, "train_rows": 20, "eval_rows": 4, "test_rows": 4, "eval_every": 2,
-    "generate_rows": 0, "spectrum_every": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 2,
+    "batch_size": 2,
+    "max_length": 32,
+    "train_rows": 20,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "eval_every": 2,
+    "generate_rows": 0,
+    "spectrum_every": 0,
+    "threads": 1,
+}
 
 
 @pytest.mark.slow
@@ -23,12 +31,12 @@ TRAINING = {
 def test_a_run_says_whether_another_held_a_slot_while_it_stepped(tmp_path, monkeypatch, held):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "2")
-    neighbour = slots.take([(slots.places(tmp_path / ".slots"), held)])
+    neighbour = slots.take([(slots.queue_places(tmp_path / ".slots"), held)])
     assert neighbour is not None
     run = runs.launch(Experiment(method="lora(r=2)", training=TRAINING), check=False)
     assert run.wait(PATIENCE).state == "finished", run.log_tail()
     slots.release(neighbour)
-    assert (run.summary() or {})["side_by_side"] is bool(held)
+    assert (run.summary or {})["side_by_side"] is bool(held)
 
 
 def test_neighbours_that_come_and_go_are_recorded(tmp_path, monkeypatch):
@@ -86,8 +94,10 @@ def test_a_table_marks_such_seconds_and_a_note_says_what_the_mark_is():
     ]  # fmt: skip
     assert [row["s per step"] for row in rows({"runs": entries})] == ["0.5 ∥", "0.5", "0.5"]
     assert [row.get("side_by_side") for row in numbers({"runs": entries})] == [True, False, None]
-    assert findings.side_by_side(entries) == (
-        "Seconds per step marked ∥ were taken while other runs trained on the machine (lora): train one run at a time "
-        "(`QTHA_LAB_SLOTS=1`) to compare speed. Of dora it is not known of every run."
+    assert (
+        findings.side_by_side(entries)
+        == "Seconds per step marked ∥ were taken while other runs trained on the machine (lora):"
+        " train one run at a time (`QTHA_LAB_SLOTS=1`) to compare speed. Of dora it is not known"
+        " of every run."
     )
     assert findings.side_by_side(entries[2:]) is None

@@ -1,4 +1,7 @@
-"""Previews in several threads at once: what a person makes by typing while an earlier one still works."""
+"""Previews in several threads at once.
+
+What a person makes by typing while an earlier one still works.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,7 @@
-"""Each of the fourteen relatives of QTHA is a setting of the page: typed there, launched there, trained on a language model."""
+"""Each of the fourteen relatives of QTHA is a setting of the page.
+
+Typed there, launched there, trained on a language model.
+"""
 
 import asyncio
 from pathlib import Path
@@ -11,9 +14,18 @@ from qtha_lab import Comparison, Experiment, launch
 from widgets.workbench.workbench import Workbench
 
 TRAINING = {
-    "steps": 2, "batch_size": 2, "max_length": 48, "train_rows": 16, "eval_rows": 4, "test_rows": 4, "eval_every": 2,
-    "checkpoint_every": 2, "spectrum_every": 0, "generate_rows": 0, "threads": 1,
-}  # fmt: skip
+    "steps": 2,
+    "batch_size": 2,
+    "max_length": 48,
+    "train_rows": 16,
+    "eval_rows": 4,
+    "test_rows": 4,
+    "eval_every": 2,
+    "checkpoint_every": 2,
+    "spectrum_every": 0,
+    "generate_rows": 0,
+    "threads": 1,
+}
 QTHA = "qtha(r=2,waist=8,bond_dim=2,n_layers=1)"
 CLASSES = {"task": "supersense"}
 WHOLE_NETWORK = str(Path(__file__).parents[2] / "examples" / "whole_network.py")
@@ -22,7 +34,12 @@ WHOLE_NETWORK = str(Path(__file__).parents[2] / "examples" / "whole_network.py")
 TYPED = {
     "Synergy": ({}, {}, "quantum_train", {"generator": "mps"}),
     "FLIP": ({}, {}, QTHA, {"angles": "flip({learnt})"}),
-    "Pre+TTN-VQC": ({}, {"stages": "linear(steps=1,use_circuit=false),all(steps=1,train=[W_q,angles,B])"}, QTHA, {}),
+    "Pre+TTN-VQC": (
+        {},
+        {"phases": "linear(steps=1,use_circuit=false),all(steps=1,train=[W_q,angles,B])"},
+        QTHA,
+        {},
+    ),
     "Distillation": ({}, {"teacher": "{run}", "distil": "logits", "distil_weight": 0.5}, QTHA, {}),
     "Architecture search": ({}, {}, QTHA, {"ansatz": "searched(code=XY-01)"}),
     "Pre-trained nets for VQC": (CLASSES | {"head": "circuit(n=2)"}, {}, "none", {}),
@@ -30,11 +47,16 @@ TYPED = {
     "HQRNN": (CLASSES | {"head": "qlstm(n=2)"}, {}, "none", {}),
     "QT-CNN": ({}, {}, "whole_network", {"chunk": 4096}),
     "Federated Quantum-Train": ({}, {"share": "1/2"}, QTHA, {}),
-    "Dist-QTRL": ({}, {"objective": "reward", "reward_samples": 2, "max_new_tokens": 4}, QTHA, {}),
+    "Dist-QTRL": (
+        {},
+        {"objective": "reinforce", "reward_samples": 2, "max_new_tokens": 4},
+        QTHA,
+        {},
+    ),
     "OmniQuant": ({"quantization": "learned(w=4,a=16,steps=2)"}, {}, QTHA, {}),
     "PreQuant": ({"quantization": "outliers(w=4)"}, {}, "prequant", {}),
     "RoSTE": ({"quantization": "rotated(w=4,a=4,kv=4)"}, {}, QTHA, {}),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

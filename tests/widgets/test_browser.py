@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from support.jupyter_browser import open_lab
+from support.workbench_page import enter, ready, unfold
 
 TOUR = Path(__file__).parents[2] / "notebooks" / "00_tour.ipynb"
-# The fewest points among the train curves of the last plot on the page that have begun, as plotly holds them.
+# The fewest points among the train curves of the last plot on the page that have begun, as plotly
+# holds them.
 POINTS = """() => {
     const plot = [...document.querySelectorAll('.qtha-workbench .js-plotly-plot')].at(-1);
     const curves = (plot?.data ?? []).filter(trace => trace.meta?.kind === 'train');
@@ -28,8 +30,8 @@ def wait_for_points(lab, count: int) -> None:
 def set_steps(lab, steps: int) -> None:
     """Enter the number of steps, as a reader does."""
     bench = lab.page.locator(".qtha-workbench").first
-    bench.get_by_label("steps", exact=True).fill(str(steps))
-    lab.page.keyboard.press("Tab")
+    unfold(bench, "Training")
+    enter(bench, "steps", str(steps))
 
 
 @pytest.mark.browser
@@ -41,12 +43,12 @@ def test_the_tour_launches_draws_stops_and_finds_its_runs_again(jupyter, tmp_pat
         lab.menu("Run", "Run All Cells")
         bench = page.locator(".qtha-workbench").first
         state = bench.locator(".qtha-state")
-        expect(bench.locator(".qtha-table th").first).to_be_visible()
+        ready(bench)
         expect(state.first).to_contain_text("finished")  # the runs launched by the cells above
 
         set_steps(lab, 5000)
-        expect(bench.locator(".qtha-code", has_text="steps=5000")).to_have_count(1)
-        bench.get_by_role("button", name="Launch").click()
+        expect(bench.locator(".qtha-fold-note", has_text="5000 steps")).to_have_count(1)
+        bench.get_by_role("button", name="Launch", exact=True).click()
         expect(state.first).to_contain_text("of 5000")
         wait_for_points(lab, 3)
         count = points(lab)

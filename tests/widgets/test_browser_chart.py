@@ -1,4 +1,7 @@
-"""chart.js in a bare Chromium against chart.py: messages lost on the way, zoom, a kernel that has gone."""
+"""chart.js in a bare Chromium against chart.py.
+
+Messages lost on the way, zoom, a kernel that has gone.
+"""
 
 import base64
 import json

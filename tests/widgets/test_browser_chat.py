@@ -1,4 +1,7 @@
-"""Talk and Leave in a real JupyterLab: answers side by side by keyboard, mixed, stopped; a run taken away."""
+"""Talk and Leave in a real JupyterLab: answers side by side by keyboard, mixed, stopped.
+
+A run taken away.
+"""
 
 import nbformat
 import pytest

@@ -1,4 +1,7 @@
-"""Explorers as widgets in a real JupyterLab: linked, brought back from their state, told off, never behind."""
+"""Explorers as widgets in a real JupyterLab.
+
+Linked, brought back from their state, told off, never behind.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,10 +73,10 @@ def test_what_cannot_be_stands_in_the_panel_in_a_sentence_and_the_control_goes_b
     panel = explorer(lab, 0)
     slider(panel, "qubits").focus()
     lab.page.keyboard.press("Home")
-    expect(panel.get_by_text("needs at least 2 qubits, not 1")).to_be_visible()
+    expect(panel.get_by_text("needs at least 2 qubits, got 1")).to_be_visible()
     expect(slider(panel, "qubits")).to_have_attribute("aria-valuetext", "3")
     lab.page.keyboard.press("ArrowRight")
-    expect(panel.get_by_text("needs at least 2 qubits, not 1")).to_be_hidden()
+    expect(panel.get_by_text("needs at least 2 qubits, got 1")).to_be_hidden()
     expect(slider(panel, "qubits")).to_have_attribute("aria-valuetext", "4")
     lab.page.keyboard.press("ArrowLeft")
     expect(slider(panel, "qubits")).to_have_attribute("aria-valuetext", "3")

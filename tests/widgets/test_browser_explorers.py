@@ -1,4 +1,7 @@
-"""The explorers of lessons 1 and 2 as a reader uses them: a real JupyterLab, a control moved, figures that follow."""
+"""The explorers of lessons 1 and 2 as a reader uses them.
+
+A real JupyterLab, a control moved, figures that follow.
+"""
 
 import pytest
 from playwright.sync_api import expect

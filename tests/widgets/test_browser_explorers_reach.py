@@ -1,4 +1,7 @@
-"""Explorers within reach: every control by keyboard, in narrow and enlarged windows, and in a panel of their own."""
+"""Explorers within reach.
+
+Every control by keyboard, in narrow and enlarged windows, and in a panel of their own.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""The form of the workbench in a real JupyterLab: by keyboard, by screen reader, in narrow windows, after a restart."""
+"""The form of the workbench in a real JupyterLab.
+
+By keyboard, by screen reader, in narrow windows, after a restart.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,6 +12,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 from support.accessibility import unnamed, violations
 from support.jupyter_browser import Lab, open_lab
+from support.workbench_page import enter, fold_button, ready, unfold
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
@@ -37,7 +41,7 @@ TOO_WIDE = """() => {
     const panel = document.querySelector('.qtha-workbench');
     const edge = panel.getBoundingClientRect().right + 1;
     return [...panel.querySelectorAll('input, select, button, .qtha-text, .qtha-name')]
-        .filter(e => e.offsetParent && !e.closest('.js-plotly-plot'))
+        .filter(e => e.offsetParent && !e.closest('.js-plotly-plot, .qtha-scroll, .qtha-grid-view'))
         .filter(e => e.getBoundingClientRect().right > edge).map(e => e.outerHTML);
 }"""
 # The middle heights of a run's name and of its two buttons, read at one moment.
@@ -78,7 +82,7 @@ def workbench(lab: Lab, folder: Path, size=(1400, 2000)) -> Iterator[Locator]:
         lab.run_cell("Workbench()")
         expect(lab.page.locator(".qtha-workbench[data-left]")).to_have_count(0)
         bench = lab.page.locator(".qtha-workbench").first
-        expect(bench.locator(".qtha-table th").first).to_be_visible()
+        ready(bench)
         yield bench
 
 
@@ -93,17 +97,11 @@ def stopped_run(folder: Path, method: str) -> None:
     log.close()
 
 
-def enter(bench: Locator, name: str, text: str) -> None:
-    """Fill a field and leave it."""
-    bench.get_by_label(name, exact=True).first.fill(text)
-    bench.page.keyboard.press("Tab")
-
-
 def tab_to(page, name: str) -> None:
     """Press Tab until the control of that name has the focus."""
     for _ in range(120):
         page.keyboard.press("Tab")
-        if page.evaluate(FOCUSED).strip() == name:
+        if page.evaluate(FOCUSED).strip().startswith(name):
             return
     raise AssertionError(f"Tab never came to {name}")
 
@@ -115,19 +113,21 @@ FOCUSED = """() => document.activeElement.labels?.[0]?.textContent
 def test_training_is_set_and_a_run_launched_by_keyboard_alone(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
         page = lab.page
-        bench.get_by_label("model", exact=True).focus()
+        bench.get_by_label("preset", exact=True).focus()
         tab_to(page, "Training")
-        fold = bench.get_by_role("button", name="Training", exact=True)
-        for expanded in ("false", "true"):
+        fold = fold_button(bench, "Training")
+        for expanded in ("true", "false", "true"):
             page.keyboard.press("Enter")
             expect(fold).to_have_attribute("aria-expanded", expanded)
         tab_to(page, "steps")
         page.keyboard.press("Control+a")
         page.keyboard.type("1")
+        tab_to(page, "Python, YAML, command, notebook")
+        page.keyboard.press("Space")
         tab_to(page, "Show as a command")
         page.keyboard.press("Space")
         expect(bench.locator(".qtha-code", has_text="--steps 1")).to_be_visible()
-        tab_to(page, "Launch")
+        bench.get_by_role("button", name="Launch", exact=True).focus()
         page.keyboard.press("Enter")
         expect(bench.locator(".qtha-state").nth(1)).to_contain_text("of 1")
         expect(bench.get_by_role("status")).not_to_be_empty()
@@ -140,7 +140,8 @@ def test_training_is_set_and_a_run_launched_by_keyboard_alone(lab, tmp_path):
 NUMBER = """() => [...document.querySelector('.qtha-workbench').querySelectorAll('input, select, textarea, button')]
     .filter(e => e.offsetParent && !e.disabled && e.tabIndex >= 0 && !e.matches('.modebar-btn'))
     .map((e, i) => e.dataset.stop = i).length"""
-# The number of what has the focus, its name, and what is wrong with how it is seen; null outside the panel.
+# The number of what has the focus, its name, and what is wrong with how it is seen; null outside
+# the panel.
 STOP = """() => {
     const e = document.activeElement;
     if (!e.closest('.qtha-workbench')) return null;
@@ -157,8 +158,8 @@ def test_tab_comes_to_every_control_and_where_the_focus_is_can_be_seen(lab, tmp_
     for method in ("qtha(r=4)", "lora(r=2)"):
         stopped_run(tmp_path / "runs", method)
     with workbench(lab, tmp_path, size=(1400, 900)) as bench:
-        for name in ("All runs", "Views of 2 ticked runs", "Sweep", "Show as YAML"):
-            bench.get_by_role("button", name=name, exact=True).click()
+        unfold(bench, "Training", "Sweep", "Python, YAML", "Show as YAML")
+        bench.get_by_role("tab", name="Compare").click()
         expect(bench.locator(".qtha-grid tbody input").first).to_be_visible()
         expect(bench.locator(".qtha-views .js-plotly-plot").first).to_be_visible()
         bench.get_by_label("find", exact=True).focus()
@@ -167,7 +168,8 @@ def test_tab_comes_to_every_control_and_where_the_focus_is_can_be_seen(lab, tmp_
             for _ in range(100):
                 if not stop[2]:
                     break
-                # a figure drawn just now moves what is below it, out of sight even, late on a busy machine
+                # a figure drawn just now moves what is below it, out of sight even, late on a busy
+                # machine
                 lab.page.wait_for_timeout(100)
                 lab.page.evaluate("document.activeElement.scrollIntoView({block: 'nearest'})")
                 stop = lab.page.evaluate(STOP)
@@ -185,16 +187,15 @@ def test_a_fold_opens_and_shuts_and_is_typed_into_beside_a_busy_kernel(lab, tmp_
         lab.run_cell("go_on.txt")
         lab.page.locator(".jp-StatusBar-TextItem", has_text="| Busy").wait_for()
         try:
-            fold = bench.get_by_role("button", name="Training", exact=True)
+            fold = fold_button(bench, "Training")
             steps = bench.get_by_label("steps", exact=True)
-            fold.click()
             expect(steps).to_be_hidden()
             fold.click()
             enter(bench, "steps", "3")
         finally:
             go_on.touch()
         expect(bench.locator(".qtha-summary")).to_contain_text("2 runs")
-        bench.get_by_role("button", name="Show as a command", exact=True).click()
+        unfold(bench, "Python, YAML", "Show as a command")
         expect(bench.locator(".qtha-code", has_text="--steps 3")).to_be_visible()
         expect(steps).to_have_value("3")
         assert lab.complaints == []
@@ -205,9 +206,9 @@ def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(la
     parts = (".qtha-workbench", ".qtha-explorer")
     with workbench(lab, tmp_path) as bench:
         page = lab.page
-        for name in ("Sweep", "Circuits", "Show as YAML"):
-            if (fold := bench.get_by_role("button", name=name, exact=True)).is_visible():
-                fold.click()
+        unfold(
+            bench, "Training", "Sweep", "Cost, engines", "Circuits", "Python, YAML", "Show as YAML"
+        )
         enter(bench, "steps", "0")
         expect(bench.locator(".qtha-faults button")).to_have_count(1)
         lab.run_cell("CircuitExplorer")
@@ -223,36 +224,41 @@ def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(la
 
 def test_every_wrong_field_is_named_and_a_click_leads_to_it(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
-        fold = bench.get_by_role("button", name="Training", exact=True)
+        fold = fold_button(bench, "Training")
+        unfold(bench, "Training", "lora")
         for steps in ("7", "x", "0.5", "", "0"):  # fast, wrong and right
             enter(bench, "steps", steps)
-        enter(bench, "learning_rate", "fast")
+        enter(bench, "learning rate", "fast")
         fold.click()
         links = bench.locator(".qtha-faults button")
         expect(links).to_have_text(
-            ["qtha: learning_rate must be a number, not 'fast'", "steps must be at least 1, not 0"]
+            ["lora: learning_rate must be a number, got 'fast'", "steps must be at least 1, got 0"]
         )
+        expect(bench.get_by_role("button", name="Launch", exact=True)).to_be_disabled()
+        expect(bench.locator(".qtha-summary")).to_contain_text("change 2 entries")
         links.nth(1).click()
         expect(bench.get_by_label("steps", exact=True)).to_be_focused()
         enter(bench, "steps", "12")
-        enter(bench, "learning_rate", "0.02")
+        enter(bench, "learning rate", "0.02")
         expect(links).to_have_count(0)
-        expect(
-            bench.get_by_role("button", name="qtha(learning_rate=0.02)", exact=True)
-        ).to_be_visible()
+        expect(fold_button(bench, "lora(r=2,learning_rate=0.02)")).to_be_visible()
+        unfold(bench, "Python, YAML", "Show as a command")
         code = bench.locator(".qtha-code", has_text="--steps 12")
-        expect(code.filter(has_text="qtha(learning_rate=0.02)")).to_have_count(1)
+        expect(code.filter(has_text="learning_rate=0.02")).to_have_count(1)
         assert lab.complaints == []
 
 
 def test_every_field_can_be_typed_into_in_quick_succession(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
+        unfold(
+            bench, "lora", "qtha", "Training", "Model, task", "Python, YAML", "Show as a command"
+        )
         for fold in bench.get_by_role("button", name="more settings").all():
             if fold.is_visible():
                 fold.click()
         fields = [
             field
-            for field in bench.locator(".qtha-field input[type=text]").all()
+            for field in bench.locator(".qtha-setup .qtha-field input[type=text]").all()
             if field.is_visible()
         ]
         values = [field.input_value() for field in fields]
@@ -275,16 +281,12 @@ def test_rows_and_fields_fit_from_the_default_width_down_to_500_pixels(lab, tmp_
     with workbench(lab, tmp_path, size=(1400, 1000)) as bench:
         row = bench.locator(".qtha-run").first
         expect(row.locator(".qtha-state")).to_have_text("stopped at step 2 of 9")
-        expect(bench.get_by_label("steps", exact=True)).to_be_visible()
-        name, stop, resume = row.evaluate(MIDDLES)
+        name, resume = row.evaluate(MIDDLES)
         assert name == pytest.approx(resume, abs=12)  # in the line of its run
-        assert stop == resume
         lab.page.keyboard.press("Control+b")  # folds the file browser away
         for width in (1400, 900, 700, 500):
             lab.page.set_viewport_size({"width": width, "height": 1000})
             lab.page.wait_for_function(f"() => ({TOO_WIDE})().length === 0")
-            _, stop, resume = row.evaluate(MIDDLES)
-            assert stop == resume
             assert lab.page.evaluate(SCROLLERS) == []
 
 
@@ -293,6 +295,7 @@ def test_launch_stays_in_sight_while_the_form_is_read(lab, tmp_path):
         launch = bench.get_by_role("button", name="Launch", exact=True)
         bench.get_by_label("find", exact=True).scroll_into_view_if_needed()
         expect(launch).to_be_in_viewport(ratio=1)
+        unfold(bench, "Training")
         bench.get_by_label("steps", exact=True).scroll_into_view_if_needed()
         expect(launch).to_be_in_viewport(ratio=1)
 
@@ -300,22 +303,20 @@ def test_launch_stays_in_sight_while_the_form_is_read(lab, tmp_path):
 def test_a_setting_is_found_by_a_part_of_its_name_wherever_it_is_folded(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
         enter(bench, "find", "init_scale")
-        field = bench.get_by_label("init_scale", exact=True)
+        field = bench.get_by_label("initialisation scale", exact=True)
         expect(field).to_be_visible()
         expect(field).to_be_focused()
 
 
-def test_after_a_restart_the_cell_says_what_to_do(lab, tmp_path):
+def test_after_a_restart_one_button_runs_the_cell_again(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
-        note = lab.page.locator(".qtha-note")
-        expect(note).to_be_hidden()
+        gone = lab.page.locator(".qtha-gone")
+        expect(gone).to_have_count(0)
         lab.restart_kernel()
-        expect(note).to_be_visible()
-        lab.menu("File", "Save Notebook")
-        lab.page.reload()
-        lab.wait_idle()
-        expect(note).to_contain_text("run this cell again")
-        expect(note).to_be_visible()
-        lab.run_cell("Workbench()")
-        expect(bench.locator(".qtha-table th").first).to_be_visible()
-        expect(note).to_be_hidden()
+        expect(gone).to_have_count(1)
+        expect(gone).to_contain_text("The kernel was restarted")
+        lab.page.evaluate(LEAVE)
+        gone.get_by_role("button", name="Run the cell again").click()
+        expect(lab.page.locator(".qtha-workbench[data-left]")).to_have_count(0)
+        ready(bench)
+        expect(gone).to_have_count(0)

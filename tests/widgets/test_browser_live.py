@@ -1,4 +1,7 @@
-"""Live curves in a real JupyterLab: whatever is reloaded, opened twice or restarted, no point is missing."""
+"""Live curves in a real JupyterLab.
+
+Whatever is reloaded, opened twice or restarted, no point is missing.
+"""
 
 from pathlib import Path
 
@@ -74,7 +77,7 @@ def wait_for_step(page: Page, step: int) -> None:
 def recorded() -> list[int]:
     """How many losses of training and evaluation the runs' directories hold, run by run."""
     runs = sorted(list_runs(), key=lambda run: run.id)
-    kinds = [[event["kind"] for event in run.history()] for run in runs]
+    kinds = [[event["kind"] for event in run.valid_events()] for run in runs]
     return [kind.count(which) for kind in kinds for which in ("train", "eval")]
 
 

@@ -1,4 +1,7 @@
-"""What the page does itself with figures that follow a control: zoom, words under a pointer, lines that move alone."""
+"""What the page does itself with figures that follow a control.
+
+Zoom, words under a pointer, lines that move alone.
+"""
 
 import nbformat
 import pytest
@@ -13,7 +16,8 @@ events = [
 ]
 display(CircuitExplorer("product", n_qubits=2), UpdateExplorer({"lora": events, "qtha": events}))"""
 VIEW = "svg => svg.viewBox.baseVal.width"
-# Where the upright lines of the first plot of a panel stand, in pixels, and at which step plotly has them.
+# Where the upright lines of the first plot of a panel stand, in pixels, and at which step plotly
+# has them.
 LINES = """panel => {
     const plot = panel.querySelector('.js-plotly-plot');
     const paths = [...plot.querySelectorAll('.shapelayer path')].map(p => p.getAttribute('d'));

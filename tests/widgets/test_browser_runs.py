@@ -1,4 +1,7 @@
-"""The table of runs in a real JupyterLab: a thousand runs filtered, sorted, ticked, marked, deleted and restored by a person."""
+"""The table of runs in a real JupyterLab.
+
+A thousand runs filtered, sorted, ticked, marked, deleted and restored by a person.
+"""
 
 import os
 from pathlib import Path
@@ -126,11 +129,11 @@ def test_a_thousand_runs_are_found_marked_deleted_and_restored(jupyter, tmp_path
         panel.get_by_role("button", name="Delete", exact=True).click()
         expect(row_of(panel, best)).to_have_count(0)
         expect(row_of(other, best)).to_have_count(0)
-        assert len(bin.binned(folder)) == 2
+        assert len(bin.list_trash(folder)) == 2
         page.reload()
         panel = shown(page)
         expect(panel.get_by_text("998 runs · 398 rows shown")).to_be_visible()
-        panel.get_by_role("button", name="Show bin").click()
+        panel.get_by_role("button", name="Show trash").click()
         expect(panel.get_by_role("grid")).to_have_attribute("aria-rowcount", "3")
         boxes = panel.locator("tbody input[type=checkbox]")
         expect(boxes).to_have_count(2)
@@ -138,9 +141,9 @@ def test_a_thousand_runs_are_found_marked_deleted_and_restored(jupyter, tmp_path
             box.check()
         panel.get_by_role("button", name="Restore").click()
         expect(panel.get_by_role("status")).to_have_text("2 runs restored.")
-        panel.get_by_role("button", name="Show bin").click()
+        panel.get_by_role("button", name="Show trash").click()
         expect(row_of(panel, best)).to_contain_text("my best")
-        assert bin.binned(folder) == []
+        assert bin.list_trash(folder) == []
         assert lab.complaints == []
 
 
@@ -172,7 +175,7 @@ def test_running_runs_are_followed_and_a_dead_one_shows_its_log(jupyter, tmp_pat
         wait_until(lambda: read_annotations(run.files).pinned)
         page.keyboard.press("Delete")
         expect(row_of(panel, run.id)).to_have_count(0)
-        assert bin.binned(folder) == [run.id]
+        assert bin.list_trash(folder) == [run.id]
         assert lab.complaints == []
 
 
@@ -220,14 +223,16 @@ def test_ticked_runs_of_several_launches_are_watched_together(jupyter, tmp_path)
         page = lab.page
         lab.run_cell("Workbench()")
         bench = page.locator(".qtha-workbench").last
-        bench.get_by_role("button", name="All runs", exact=True).click()
         table = bench.locator(".qtha-runs-table")
-        latest = row_of(table, max(made)).get_by_role("checkbox")
+        later, earlier = ("lora", "qtha") if max(made) == made[0] else ("qtha", "lora")
+        latest = row_of(table, f"{later} · seed 0").get_by_role("checkbox")
         expect(latest).to_be_checked()  # what was launched last is shown
         expect(bench.locator(".qtha-run")).to_have_count(1)
-        row_of(table, min(made)).get_by_role("checkbox").check()
+        row_of(table, f"{earlier} · seed 0").get_by_role("checkbox").check()
         expect(bench.locator(".qtha-run")).to_have_count(2)
-        expect(bench.get_by_text("These runs differ in more than method and seed")).to_be_visible()
+        bench.get_by_role("tab", name="Compare").click()
+        expect(bench.locator(".qtha-verdict")).to_contain_text("are not compared")
+        bench.get_by_role("tab", name="Watch").click()
         expect(bench.locator(".qtha-plot [aria-live=polite]").last).to_contain_text("lora")
         latest.uncheck()
         expect(bench.locator(".qtha-run")).to_have_count(1)

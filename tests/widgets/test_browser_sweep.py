@@ -1,4 +1,7 @@
-"""A sweep in a real JupyterLab: typed, launched, its driver killed, resumed from the panel, found again everywhere."""
+"""A sweep in a real JupyterLab.
+
+Typed, launched, its driver killed, resumed from the panel, found again everywhere.
+"""
 
 import os
 import signal
@@ -6,10 +9,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 from support.accessibility import unnamed, violations
 from support.jupyter_browser import open_lab
 from support.waiting import wait_until
+from support.workbench_page import enter, ready, unfold
 
 from qtha_lab import list_runs
 from qtha_lab.experiment.run_directory import queue as slots
@@ -32,12 +36,6 @@ def notebook(tmp_path) -> Path:
     return path
 
 
-def enter(bench: Locator, name: str, text: str, place: int = 0) -> None:
-    """Fill a field and leave it."""
-    bench.get_by_label(name, exact=True).nth(place).fill(text)
-    bench.page.keyboard.press("Tab")
-
-
 def kill_in_the_middle(trials: sweep.Trials) -> list[sweep.TrialRecord]:
     """End the driver and its runs once a trial has ended; what had ended by then."""
     wait_until(lambda: any(r.state == "complete" for r in trials.records()))
@@ -57,9 +55,10 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         page = lab.page
         lab.run_cell("Workbench(")
         bench = page.locator(".qtha-workbench").first
-        expect(bench.locator(".qtha-table th").first).to_be_visible()
+        ready(bench)
+        unfold(bench, "Training", "lora")
         enter(bench, "steps", "4")
-        enter(bench, "learning_rate", "0.001, 0.003, 0.01")
+        enter(bench, "learning rate", "0.001, 0.003, 0.01")
         sweep_fold = bench.get_by_role("button", name="Sweep of lora.learning_rate", exact=True)
         expect(sweep_fold).to_have_attribute("aria-expanded", "true")
         bench.get_by_role("button", name="Sweep learning_rate in every method alike").click()
@@ -85,11 +84,12 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         tab.close()
         lab.restart_kernel()
         lab.run_cell("Workbench(")
-        panel = page.locator(".qtha-sweep:not(.jupyter-widgets-disconnected)").first
+        panel = page.locator(".qtha-panel:not(.qtha-is-gone) .qtha-sweep").first
         expect(panel).to_contain_text("dead · ")
         panel.get_by_role("button", name="Resume sweep").click()
         expect(panel).to_contain_text("finished · 6 of 6 trials begun · 6 complete")
         expect(panel.locator(".qtha-table").first).to_contain_text("3 of 3")
+        expect(panel.locator(".qtha-figure > p").first).to_contain_text("is best at these")
         page.screenshot(path=tmp_path / "finished.png")
         assert violations(page, ".qtha-sweep") == unnamed(page, ".qtha-sweep") == []
         panel.get_by_role("button", name="Views of its runs").click()
@@ -106,12 +106,11 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         fresh.press("Tab")
         panel.get_by_role("button", name="Confirm the best").click()
         expect(panel).to_contain_text("each with seeds 1.")
-        bench = page.locator(".qtha-workbench:not(.jupyter-widgets-disconnected)").first
+        bench = page.locator(".qtha-panel:not(.qtha-is-gone) > .qtha-workbench").first
         expect(bench.locator(".qtha-banner", has_text="Launched 2 runs")).to_be_visible()
         for row in (0, 1):
             expect(bench.locator(".qtha-state").nth(row)).to_contain_text("finished")
-        bench.get_by_role("button", name="All runs", exact=True).click()
-        first = bench.locator(".qtha-grid tbody tr[data-index='0']")
+        first = bench.locator(".qtha-grid tbody tr[data-index='1']")  # below the group's heading
         first.locator(".qtha-pin").click()
         expect(first.locator(".qtha-pin")).to_have_attribute("aria-pressed", "true")
         page.screenshot(path=tmp_path / "confirmed.png")

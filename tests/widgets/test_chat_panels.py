@@ -74,8 +74,8 @@ def test_what_cannot_be_answered_is_said_in_the_panel(trained):
         chat = Chat((), ANSWERER)
         assert "Tick one run" in chat.state.value
         for runs, prompt, sentence in (
-            ((), "Hi", "nobody to talk with: tick a run"),
-            ((trained[0].id,), " ", "the prompt is empty: type a word"),
+            ((), "Hi", "A run to chat with must be ticked, got none."),
+            ((trained[0].id,), " ", "The prompt must hold a word, got none."),
             (("nothing",), "Hi", "no run 'nothing'"),
         ):
             chat.runs, chat.prompt.value = runs, prompt
@@ -101,9 +101,9 @@ def test_an_export_says_where_it_lies_and_the_command_that_does_the_same(trained
         leave.run, leave.kind.value, leave.to.value = qtha.id, "merged", ""
         leave.background.start("export", leave.export)
         await asyncio.gather(*leave.background.tasks.values())
-        assert leave.error.text.startswith(f"run {qtha.id} cannot be merged: ")
+        assert leave.error.text.startswith(f"Run {qtha.id} cannot be merged: ")
         leave.kind.value = "lora"
-        assert leave.r.layout.display == ""
+        assert leave.r.visible
         assert "--r 8" in leave.code.value
 
     asyncio.run(sit())
@@ -117,7 +117,7 @@ def test_one_of_several_runs_is_picked_and_stays_while_it_is_offered(trained):
     leave.pick.value = second
     assert second in leave.code.value
     leave.runs = (second,)
-    assert (leave.run, leave.pick.layout.display) == (second, "none")
+    assert (leave.run, leave.pick.visible) == (second, False)
     leave.runs = ()
     assert leave.run == ""
     assert "Pick a run" in leave.state.value
@@ -139,4 +139,7 @@ def test_a_page_is_saved_as_a_notebook_once_under_each_name(tmp_path, monkeypatc
     assert text == Comparison(methods="lora(r=2)").to_notebook()
     assert str(tmp_path / "repeat.ipynb") in save.state.value
     button.click()
-    assert save.error.text == "repeat.ipynb is there already: choose another name"
+    assert (
+        save.error.text
+        == "repeat.ipynb must be a new file, got an existing one. Choose another name."
+    )

@@ -54,10 +54,10 @@ def test_a_method_without_circuits_has_no_engines():
 
 
 def panel_of(setup):
-    return EngineCosts(setup.methods.run_on, setup.methods.twin_on)
+    return EngineCosts(setup.methods.run_on, setup.methods.copy_on)
 
 
-def test_one_click_runs_a_method_on_lightning_and_another_adds_its_twin():
+def test_one_click_runs_a_method_on_lightning_and_another_adds_a_copy():
     setup = Setup(Comparison(methods="qtha(r=4),lora"), lambda: None, fail)
     panel = panel_of(setup)
     panel.show({"qtha(r=4)": [CPU, LIGHTNING, KOKKOS], "lora": []})
@@ -66,8 +66,8 @@ def test_one_click_runs_a_method_on_lightning_and_another_adds_its_twin():
     assert "auto takes cpu, chosen: the fastest on CPU tensors." in words.value
     assert "lightning.kokkos does not run here: it is not installed." in words.value
     assert "0.11" in table.value
-    run, twin = buttons.children
-    twin.click()
+    run, copy = buttons.children
+    copy.click()
     labels = [choice.label for choice in setup.methods.choices()]
     assert labels == ["qtha(r=4)", "lora", "qtha(r=4,engine=lightning)"]
     setup.methods.cards[2].remove.click()
@@ -81,4 +81,4 @@ def test_where_lightning_does_not_run_there_is_no_button():
     panel.show({"qtha": [CPU, KOKKOS]})
     assert panel.box.children[0].children[2].children == ()
     panel.show({})
-    assert panel.panel.layout.display == "none"
+    assert not panel.panel.visible

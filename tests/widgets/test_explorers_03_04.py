@@ -65,9 +65,9 @@ def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_
     assert len(bars(explorer, r"\|")) == 4
     slider = explorer.controls["n_qubits"]
     slider.index = 0
-    assert "needs at least 2 qubits, not 1" in explorer.error.text
+    assert "needs at least 2 qubits, got 1" in explorer.error.text
     assert explorer.n_qubits == slider.value == 2
-    with pytest.raises(ValueError, match="needs at least 2 qubits, not 1"):
+    with pytest.raises(ValueError, match="needs at least 2 qubits, got 1"):
         explorer.n_qubits = 1
     slider.index = 2
     assert explorer.error.text == ""
@@ -211,8 +211,8 @@ def test_in_a_browser_updates_appear_and_another_layer_shows_others(jupyter, tmp
         panel = lab.page.locator(".qtha-update-explorer")
         expect(panel.locator(".qtha-text", has_text="qtha")).not_to_have_count(0)
         lab.page.wait_for_function(
-            "() => (document.querySelector('.qtha-update-explorer')?.textContent.match(/: finished/g)"
-            " ?? []).length === 2"
+            "() => (document.querySelector('.qtha-update-explorer')?.textContent.match(/:"
+            " finished/g) ?? []).length === 2"
         )
         count = f"({ENDS})().split(' ').filter(end => end !== '' && isFinite(end)).length"
         lab.page.wait_for_function(f"() => {count} === 8")  # r = 4 lines per method

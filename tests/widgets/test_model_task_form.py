@@ -1,4 +1,6 @@
-"""The form in which a comparison is composed holds models, tasks, matching and tuning, and gives them back."""
+"""The form in which a comparison is composed holds models, tasks, matching and tuning, and gives
+them back.
+"""
 
 import pytest
 from support.panels import fail
@@ -32,7 +34,7 @@ def test_the_form_gives_back_the_grid_it_started_with(start):
 def test_several_models_are_typed_as_a_list_and_a_rule_is_picked():
     setup = setup_of(Comparison(methods="lora,qtha"))
     setup.what["models"].control.value = "minilm, tiny"  # in the place of the one that is picked
-    setup.what["matching"].control.value = "equal_seconds"
+    setup.rule["matching"].control.value = "equal_seconds"
     setup.tuning.form["axes"].control.value = "learning_rate=[0.003,0.01]"
     described = setup.description()
     assert described.models == ["minilm", "tiny"]
@@ -46,7 +48,7 @@ def test_an_entry_that_no_grid_can_be_is_refused_with_the_way_to_it():
     setup = setup_of(Comparison(methods="lora"))
     setup.tuning.form["axes"].control.value = "learning_rate=[0.003,0.01]"
     setup.tuning.form["seeds"].control.value = "0"
-    with pytest.raises(Refusal, match="tuning has seed 0, which the comparison has too"):
+    with pytest.raises(Refusal, match=r"Tuning.seeds must differ from the comparison"):
         setup.description()
     assert tuning_settings()["axes"].default == {}
 
@@ -55,7 +57,7 @@ def test_a_sweep_is_of_one_model():
     setup = setup_of(Comparison(methods="lora"))
     setup.what["tasks"].control.value = "qa, chat"
     setup.methods.cards[0].form["learning_rate"].control.value = "0.001, 0.01"
-    with pytest.raises(Refusal, match="tasks is of a comparison: leave it as it was"):
+    with pytest.raises(Refusal, match="tasks must be off in a sweep"):
         setup.description()
 
 

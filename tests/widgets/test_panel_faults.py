@@ -1,4 +1,5 @@
-"""What goes wrong in a panel is one sentence on it: a refusal's own words, or that it is a fault of ours.
+"""What goes wrong in a panel is one sentence on it: a refusal's own words, or that it is a fault of
+ours.
 
 A fault is planted in a function that the panel calls; the panel, its controls and the log are real.
 """
@@ -36,7 +37,7 @@ def in_form(plant: Callable, tmp_path) -> str:
     form = widgets.Form({"r": Setting("r", int, 8, ge=2)})
     plant("qtha_lab.core.settings.Setting.check")
     form["r"].control.value = "3"
-    return form["r"].help.value
+    return form["r"].control.error
 
 
 def in_live_plot(plant: Callable, tmp_path) -> str:
@@ -263,8 +264,8 @@ def test_the_sentence_goes_with_the_next_answer_that_goes_right():
     line = ErrorLine()
     check = line.guard(Setting("r", int, 8, ge=2).check)
     check(1)
-    assert line.text == "r must be at least 2, not 1"
-    assert line.panel.layout.display == ""
+    assert line.text == "r must be at least 2, got 1"
+    assert line.panel.visible
     check(3)
     assert line.text == ""
-    assert line.panel.layout.display == "none"
+    assert not line.panel.visible

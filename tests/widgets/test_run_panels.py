@@ -103,17 +103,17 @@ def test_a_run_that_went_wrong_offers_its_log_in_the_place_of_stop_and_a_click_s
     watch.show([run])
     row = watch.list.rows[run.id]
     watch.list.update({run.id: runs.Status("running", 1, 9)})
-    assert row.open_log.layout.display == "none"
-    assert watch.log.content is None
+    assert not row.open_log.visible
+    assert not watch.log.visible
     watch.list.update({run.id: runs.Status("dead", 1, 9, "the worker ended")})
-    assert (row.open_log.layout.display, row.stop.layout.display) == ("", "none")
+    assert (row.open_log.visible, row.stop.visible) == (True, False)
     row.open_log.click()
     assert watch.log.title == f"Log of {run.id}"
     assert watch.log.unfolded
-    assert "MemoryError: no room" in watch.log.content.output.value
-    assert str(run.files.log) in watch.log.content.head.value
+    assert "MemoryError: no room" in watch.log_view.output.value
+    assert str(run.files.log) in watch.log_view.head.value
     watch.show([])
-    assert watch.log.layout.display == "none"
+    assert not watch.log.visible
 
 
 def test_the_curves_as_they_are_now_are_a_figure_that_can_be_saved(tmp_path):

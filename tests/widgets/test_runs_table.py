@@ -21,7 +21,7 @@ from qtha_lab.experiment.run_directory import (
 from qtha_lab.experiment.run_directory import (
     trash as bin,
 )
-from qtha_lab.experiment.run_directory.annotations import mark
+from qtha_lab.experiment.run_directory.annotations import annotate
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.table.listing import Listing
 from widgets.figures.save_table import SaveTable
@@ -112,7 +112,7 @@ def test_a_wrong_expression_is_a_sentence_and_the_table_stays(table):
     before = ids(table)
     table.where = "methd = qtha"
     table.wait()
-    assert table.error.text.startswith("character 1 of the filter is 'methd'")
+    assert table.error.text.startswith("no column 'methd'")
     assert ids(table) == before
     table.where = ""
     table.wait()
@@ -156,7 +156,7 @@ def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
     assert [row["tags"] for row in table.shown[:3]] == [["best"], ["best"], []]
     delete.click()
     assert two[0] not in ids(table)
-    assert set(bin.binned(folder)) == set(two)
+    assert set(bin.list_trash(folder)) == set(two)
     assert table.ticked == ()
     table.binned = True
     assert set(ids(table)) == set(two)
@@ -165,7 +165,7 @@ def test_ticked_runs_are_tagged_deleted_and_restored(table, folder):
     table.wait()
     table.binned = False
     assert two[0] in ids(table)
-    assert bin.binned(folder) == [two[1]]
+    assert bin.list_trash(folder) == [two[1]]
     assert (remove.disabled, clear.disabled) == (True, True)
 
 
@@ -187,7 +187,7 @@ def test_a_group_is_ticked_as_its_runs_and_too_many_are_refused(table):
     page = Page(table).look()
     assert {len(row[0]) for row in page.rows.values()} == {5}
     table.grid.ticked = [f"run {number}" for number in range(201)]
-    too_many = "at most 200 runs can be ticked, not 201: filter some of them out"
+    too_many = "At most 200 runs can be ticked, not 201. Filter some of them out"
     assert table.error.text == too_many
     assert table.ticked == ()
 
@@ -208,7 +208,7 @@ def test_all_that_a_filter_shows_is_ticked_beside_what_was_and_too_many_are_refu
         before, table.where = table.ticked, ""
         table.every.click()
         table.wait()
-        too_many = "at most 200 runs can be ticked, not 210: filter some of them out"
+        too_many = "At most 200 runs can be ticked, not 210. Filter some of them out"
         assert (table.error.text, table.ticked) == (too_many, before)
     finally:
         table.close()
@@ -221,7 +221,7 @@ def test_what_others_do_in_the_folder_shows_at_the_next_looks(table, folder):
     table._look()
     assert ids(table)[0] == "zz"
     assert page.look().rows[0][0] == ["zz"]
-    mark(runs.Run(folder / "zz").files, name="theirs")
+    annotate(runs.Run(folder / "zz").files, name="theirs")
     table.due = table.listing._due = 0.0  # nor is a folder read all the time, if no entry was added
     table._look()
     table.wait()
@@ -297,8 +297,8 @@ def test_a_log_of_no_run_is_a_sentence(folder):
 
 
 def test_a_table_is_still_there_where_no_kernel_answers(table):
-    bundle = table._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "application/vnd.jupyter.widget-view+json" in table._repr_mimebundle_()
+    bundle = table.still()
     assert bundle["text/html"].count("<tr>") == 31
     assert ids(table)[0] in bundle["text/plain"]
 

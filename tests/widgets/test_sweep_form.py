@@ -1,4 +1,6 @@
-"""A field that holds several values makes the page a sweep, the same one that a script or a file would describe."""
+"""A field that holds several values makes the page a sweep, the same one that a script or a file
+would describe.
+"""
 
 import asyncio
 
@@ -22,10 +24,17 @@ SWEEPS = {
         axes={"ansatz": ["qtha", "product"], "training.schedule": ["linear", "cosine"]},
     ),
     "searched": Sweep(
-        methods=f"lora(r=2),{SMALL}", axes={"learning_rate": "0.0001..0.1 log"}, search="tpe", trials=7,
-        pruner="median", objective="perplexity", search_seed=3, seeds=[0, 1], training={"steps": 9},
+        methods=f"lora(r=2),{SMALL}",
+        axes={"learning_rate": "0.0001..0.1 log"},
+        search="tpe",
+        trials=7,
+        pruner="median",
+        objective="perplexity",
+        search_seed=3,
+        seeds=[0, 1],
+        training={"steps": 9},
     ),
-}  # fmt: skip
+}
 
 
 def setup_of(start):
@@ -54,7 +63,7 @@ def test_one_value_is_a_comparison_and_several_are_a_sweep_until_they_are_taken_
     assert swept == Sweep(methods="lora,qtha", axes={"learning_rate": "0.0001..0.1 log 4"})
     assert setup.sweep.title == "Sweep of learning_rate"
     assert setup.sweep.unfolded
-    assert "swept: 4 values, 0.0001, 0.001, 0.01, 0.1" in rates(setup)[0].help.value
+    assert "swept: 4 values, 0.0001, 0.001, 0.01, 0.1" in rates(setup)[0].control.note
     assert setup.methods.cards[0].title == "lora · sweeps learning_rate"
     for rate in rates(setup):
         rate.control.value = ""
@@ -86,10 +95,10 @@ def test_a_copy_of_a_card_sweeps_what_its_original_does():
     [
         ("0.1..0.01", "learning_rate: a range must go upward, not from 0.1 to 0.01"),
         ("0.1, 0.1", "learning_rate: 0.1 is given twice"),
-        ("0.1, -1", "learning_rate must be above 0, not -1"),
-        ("0.1, fast", "learning_rate must be a number, not 'fast'"),
-        ("-1..1 3", "learning_rate must be above 0, not -1"),
-        ("0.1,", "learning_rate must be a number, not '0.1,'"),
+        ("0.1, -1", "learning_rate must be above 0, got -1"),
+        ("0.1, fast", "learning_rate must be a number, got 'fast'"),
+        ("-1..1 3", "learning_rate must be above 0, got -1"),
+        ("0.1,", "learning_rate must be a number, got '0.1,'"),
     ],
 )
 def test_values_that_cannot_be_are_refused_beside_the_field(entry, rule):
@@ -106,7 +115,7 @@ def test_a_range_that_is_not_cut_is_for_a_search_only_and_the_fault_leads_to_its
     (rate,) = rates(setup)
     rate.control.value = "0.01..0.1 log"
     (fault,) = setup.faults()
-    assert fault.sentence.startswith("learning_rate: a grid must know how many values")
+    assert fault.sentence.startswith("learning_rate: a grid must state a number of values")
     assert fault.control is rate.control
     setup.sweep.form["search"].value, setup.sweep.form["trials"].value = "random", 5
     assert setup.faults() == []
@@ -126,7 +135,7 @@ def test_only_number_fields_that_may_be_swept_read_several_values():
     plain, swept = Form(declared), Form(declared, sweepable=True)
     for form in (plain, swept):
         form["r"].control.value = form["seeds"].control.value = "2, 4"
-    assert plain.errors == {"r": "r must be a whole number, not '2, 4'"}
+    assert plain.errors == {"r": "r must be a whole number, got '2, 4'"}
     assert swept.errors == {}
     assert swept.axes == {"r": [2, 4]}
     assert swept.values["seeds"] == [2, 4]
@@ -150,8 +159,8 @@ def test_a_long_range_in_a_field_is_counted_and_its_first_and_last_values_are_sh
     field.control.value = entry
     assert error in field.error
     assert bool(error) == bool(field.error)
-    assert words in field.help.value
-    assert len(field.help.value) <= 300
+    assert words in (field.error or field.control.note)
+    assert len(field.control.note) <= 300
 
 
 def test_a_grid_of_too_many_values_is_a_fault_beside_its_field():
@@ -169,7 +178,11 @@ def test_the_page_says_what_a_sweep_will_take_before_it_starts():
         )
         while tasks := list(bench.background.tasks.values()):
             await asyncio.gather(*tasks, return_exceptions=True)
-        return bench.setup.sweep.forecast.value, bench.start.description, bench.code[2].value
+        return (
+            bench.setup.sweep.forecast.value,
+            bench.header.launch.description,
+            bench.code[2].value,
+        )
 
     said, launch, command = asyncio.run(work())
     assert "every method has 3 trials, each with 1 seed: 6 runs" in said
@@ -183,7 +196,7 @@ def test_what_was_said_of_a_sweep_is_stale_at_the_next_entry_and_goes_with_the_s
     form.name({"learning_rate": [0.01, 0.1]})
     form.show(["6 runs"])
     form.wait()
-    assert "qtha-stale" in form.forecast._dom_classes
+    assert "qtha-stale" in form.forecast.classes
     form.name({})
     form.wait()
-    assert (form.forecast.value, form.forecast.layout.display) == ("", "none")
+    assert (form.forecast.value, form.forecast.visible) == ("", False)

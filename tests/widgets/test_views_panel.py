@@ -1,4 +1,7 @@
-"""The panel of views: what it draws of its runs, what a brush picks, how it follows a run, without a browser."""
+"""The panel of views.
+
+What it draws of its runs, what a brush picks, how it follows a run, without a browser.
+"""
 
 import asyncio
 import json
@@ -45,11 +48,11 @@ def test_what_cannot_be_drawn_is_said_in_the_place_of_the_figure(folder):
     views.view = "parallel"
     assert (
         views.figures["view"].alt
-        == "The runs differ in no setting but the seed: there is no axis to draw."
+        == "The runs must differ in a setting other than the seed. There is no axis to draw."
     )
     assert views.plot.alt == views.figures["view"].alt
-    assert views.plot.layout.display == ""
-    assert views.curves_view.layout.display == "none"
+    assert views.plot.visible
+    assert not views.curves_view.visible
 
 
 def test_digits_are_those_of_tables_and_a_method_is_spelled_as_it_is_called(folder):
@@ -137,6 +140,6 @@ def test_the_code_below_a_view_draws_the_same_without_the_panel(folder):
     runs = [ended(folder, f"lora(learning_rate={rate})", 0, 4.0) for rate in (0.01, 0.1)]
     views = Views([run.id for run in runs], view="loss_by_rate")
     scope: dict = {}
-    exec(views.code.replace("draw('loss", "figure = draw('loss"), scope)
+    exec(views.code.replace("draw_view('loss", "figure = draw_view('loss"), scope)
     assert scope["figure"].table == views.figures["view"].table
     json.dumps(views.state)

@@ -1,4 +1,7 @@
-"""The page of the workbench as Voila serves it: the form is there without JupyterLab, and a launch works."""
+"""The page of the workbench as Voila serves it.
+
+The form is there without JupyterLab, and a launch works.
+"""
 
 import os
 import subprocess
@@ -18,7 +21,10 @@ from qtha_lab.runs.run import list_runs
 @pytest.mark.slow
 def test_voila_serves_the_form_and_a_click_launches_its_runs(tmp_path):
     port, log = free_port(), tmp_path / "voila.log"
-    places = {name: str(tmp_path / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")}  # fmt: skip
+    places = {
+        name: str(tmp_path / name.lower())
+        for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
+    }
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "voila", str(PAGE), "--no-browser", f"--port={port}"],
@@ -37,7 +43,7 @@ def test_voila_serves_the_form_and_a_click_launches_its_runs(tmp_path):
                 assert unnamed(page, ".qtha-workbench") == []
                 assert page.locator(".qtha-note:visible").count() == 0
                 launch.click()  # while the kernel still imports its libraries
-                expect(page.locator(".qtha-launch .qtha-banner")).to_contain_text("Launched 2 runs")
+                expect(page.locator(".qtha-news .qtha-banner")).to_contain_text("Launched 2 runs")
                 wait_until(lambda: len(list_runs()) == 2, log.read_text)
                 expect(page.locator(".qtha-runs > .qtha-run")).to_have_count(2)
             finally:

@@ -21,6 +21,7 @@ from qtha_lab.runs import run as runs
 from widgets.kit.guard import ErrorLine
 from widgets.kit.loop import Background, in_thread
 from widgets.workbench.history import each_once, groups, in_order
+from widgets.workbench.verdict import VerdictPane
 from widgets.workbench.watch import Watch
 from widgets.workbench.workbench import Workbench
 
@@ -87,13 +88,14 @@ def test_a_run_repeated_with_the_same_seed_is_no_second_seed(tmp_path):
         watch = Watch(Background(print))
         watch.show(listed)
         await watch.plot.tick()
-        await watch.show_results()
+        verdict = VerdictPane(print)
+        await verdict.renew(listed)
         watch.background.stop()
-        return watch
+        return watch, verdict
 
-    watch = asyncio.run(shown())
-    assert "4.200" in watch.results.value  # the mean of seeds 0 and 1, not of three runs (4.133)
-    assert "1 run shown here with the method and seed of a newer one" in watch.notes.value
+    watch, verdict = asyncio.run(shown())
+    assert "4.200" in verdict.results.value  # the mean of seeds 0 and 1, not of three runs (4.133)
+    assert "1 run with the method and seed of a newer one left out" in verdict.notes.value
     assert "(3 runs of 2 seeds, 4.000 to 4.400)" in watch.plot.chart.alt
     ends = [
         End(label="lora", seed=r.experiment.seed, learning_rate=0.01, value=losses[r.id])
@@ -123,7 +125,10 @@ def test_all_can_be_stopped_or_resumed_only_where_a_run_can(tmp_path):
         (Refusal("no such model"), "no such model"),
         (
             RuntimeError("expected device meta but got cpu"),
-            f"this is a fault of qtha-lab {__version__} (RuntimeError); details in {{log}}; please report it",
+            (
+                f"this is a fault of qtha-lab {__version__} (RuntimeError); details in {{log}};"
+                " please report it"
+            ),
         ),
     ],
     ids=["refusal", "fault"],
@@ -200,11 +205,11 @@ def test_work_handed_over_from_another_thread_runs_on_the_kernel_loop():
     asyncio.run(main())
 
 
-def in_a_kernel(work):
+def in_a_kernel(work, start=None):
     """Run a coroutine function given a workbench made inside a running loop, as a cell makes it."""
 
     async def main():
-        bench = Workbench()
+        bench = Workbench(start)
         try:
             return await work(bench)
         finally:
@@ -246,7 +251,7 @@ def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
         return [link.description for link in bench.banner.links.children], bench.banner.refusing
 
     links, refusing = in_a_kernel(work)
-    assert links == ["qtha: r must be at least 1, not 0"]
+    assert links == ["lora: r must be at least 1, got 0"]
     assert refusing
     assert runs.list_runs() == []
 
@@ -265,12 +270,13 @@ def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
             simulated,
         )
 
-    table, warnings, circuits, command, simulated = in_a_kernel(work)
+    start = Comparison(methods="qtha(r=4,waist=64),lora")
+    table, warnings, circuits, command, simulated = in_a_kernel(work, start)
     assert "30,720" in table  # LoRA r=8 on q, v of 6 layers: 6 · 8 · ((192 + 192) + (192 + 64))
     assert "qtha trains" in warnings
     assert "RY(x0)" in circuits
     assert "circuits / step" in simulated
-    assert "Engine cpu, chosen: the fastest on CPU tensors (qtha)." in simulated
+    assert "Engine cpu, chosen: the fastest on CPU tensors (qtha" in simulated
     assert "qtha-lab compare" in command
 
 
@@ -284,7 +290,7 @@ def test_previews_at_once_leave_the_banner_empty_and_the_kernel_whole():
 
     banner, table = in_a_kernel(work)
     assert banner == ""
-    assert "30,720" in table
+    assert "7,680" in table  # LoRA r=2, the default preset
     assert nn.Linear(1, 1).weight.device.type == "cpu"
 
 
@@ -296,33 +302,35 @@ def test_a_new_workbench_shows_the_runs_of_an_earlier_one(tmp_path):
     async def work(bench):
         await bench.watch.follow()
         start = bench.setup.comparison()
-        return [list(c.y) for c in bench.watch.plot.chart.curves], start, bench.banner.text.value
+        return [list(c.y) for c in bench.watch.plot.chart.curves], start
 
-    values, start, banner = in_a_kernel(work)
+    values, start = in_a_kernel(work)
     assert values[0] == values[2] == [5.0]
     assert (start.training.steps, [m.label for m in start.methods]) == (
         9,
         ["lora(r=2)", "qtha(r=4)"],
     )
-    assert "tiny/qa · lora(r=2), qtha(r=4) · 2 runs" in banner
 
 
-def test_a_panel_has_a_still_twin_and_a_sentence_for_when_no_kernel_answers(tmp_path, monkeypatch):
+def test_a_panel_has_a_static_equivalent_and_a_sentence_for_when_no_kernel_answers(
+    tmp_path, monkeypatch
+):
     run = run_folder(tmp_path / "runs", "lora(r=2)", name="before", steps=9)
     write(run, status("running", 0), train(1, 5.0), status("stopped", 1))
     bundles = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: bundles.append(data))
+    show = "widgets.kit.display.display"
+    monkeypatch.setattr(show, lambda data, raw, display_id=None: bundles.append(data))
 
     async def work(bench):
         bench._ipython_display_()
 
     in_a_kernel(work)
-    note, panel = bundles
-    assert "run this cell again" in note["text/html"]
+    static, panel = bundles
+    assert "run this cell again" in static["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in panel
     for kind in ("text/html", "text/plain"):
-        assert "lora(r=2)" in panel[kind]
-        assert "step 1 of 9" in panel[kind]
+        assert "lora(r=2)" in static[kind]
+        assert "step 1 of 9" in static[kind]
 
 
 def test_a_panel_can_stand_in_any_box():
@@ -335,8 +343,7 @@ def test_a_panel_can_stand_in_any_box():
 @pytest.mark.slow
 def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
     async def work(bench):
-        training = bench.setup.panel.children[3]
-        training.unfolded = False
+        training = bench.setup.training_fold
         bench.setup.methods.cards[1].form["r"].control.value = "0"
         bench.setup.training["steps"].control.value = "-3"
         await settled(bench)
@@ -350,11 +357,11 @@ def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
         return sentences, announcement, opened, bench.banner.refusing, bench.code[2].value
 
     sentences, announcement, opened, refusing, code = in_a_kernel(work)
-    assert sentences == ["lora: r must be at least 1, not 0", "steps must be at least 1, not -3"]
+    assert sentences == ["qtha: r must be at least 1, got 0", "steps must be at least 1, got -3"]
     assert all(sentence in announcement for sentence in sentences)
     assert opened
     assert not refusing
-    assert "lora(r=2)" in code
+    assert "qtha(r=2" in code
 
 
 def test_the_page_of_a_plugin_that_is_gone_says_so_and_starts_all_the_same(tmp_path):

@@ -55,7 +55,7 @@ class CircuitAtAngles:
         for kind, size in sizes.items():
             angles = rounded(getattr(self, kind)) or self._random_angles(kind)
             if len(angles) != size:
-                raise Refusal(f"{kind} must hold {size} angles, not {len(angles)}")
+                raise Refusal(f"{kind} must hold {size} angles, got {len(angles)}.")
             object.__setattr__(self, kind, angles)
 
     @property

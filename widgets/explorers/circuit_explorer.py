@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.circuits import ansatze
 from qtha_lab.figures.circuit import GateRow, circuit_diagram
 from qtha_lab.figures.circuit_state import circuit_state
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
-from ..kit.slider import Slider
 from .circuit_at_angles import CircuitAtAngles, rounded
 from .explorer import Drawing, Explorer
 
@@ -44,7 +43,8 @@ class CircuitExplorer(Explorer):
     """
 
     STATE = (
-        "ansatz", "n_qubits", "n_layers", "reupload", "seed", "inputs", "params", "angle", "observable",
+        "ansatz", "n_qubits", "n_layers", "reupload", "seed", "inputs", "params", "angle",
+        "observable",
     )  # fmt: skip
     DIAGRAMS = ("state", "diagram")
     ansatz, n_qubits, n_layers = Choice(), Choice(), Choice()
@@ -62,20 +62,18 @@ class CircuitExplorer(Explorer):
         seed: int = 0,
     ):
         sizes = {
-            "ansatz": ipw.Dropdown(description="ansatz", layout={"width": "270px"}),
-            "n_qubits": Slider("qubits", range(1, MOST + 1), width="260px"),
-            "n_layers": Slider("layers", range(1, MOST + 1), width="260px"),
-            "reupload": ipw.Checkbox(
-                True, description="data in every layer", indent=False, layout={"width": "170px"}
-            ),
+            "ansatz": ui.Select(description="ansatz"),
+            "n_qubits": ui.Slider("qubits", range(1, MOST + 1)),
+            "n_layers": ui.Slider("layers", range(1, MOST + 1)),
+            "reupload": ui.Checkbox(True, description="data in every layer"),
         }
-        self.slider = Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
+        self.slider = ui.Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
         turns = {
-            "angle": ipw.Dropdown(description="turn", layout={"width": "190px"}),
-            "observable": ipw.Dropdown(description="slopes of", layout={"width": "220px"}),
+            "angle": ui.Select(description="turn"),
+            "observable": ui.Select(description="slopes of"),
         }
-        self.draw = ipw.Button(description="Draw angles", layout={"width": "120px"})
-        self.zero = ipw.Button(description="All zero", layout={"width": "80px"})
+        self.draw = ui.Button(description="Draw angles")
+        self.zero = ui.Button(description="All zero")
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
         super().__init__(
             [sizes, turns],
@@ -117,7 +115,7 @@ class CircuitExplorer(Explorer):
         figures = {"state": circuit_state(**trace.at_the_end()), "diagram": diagram}
         return Drawing(figures, [], turned.code(state.observable))
 
-    def below_controls(self) -> list[ipw.Widget]:
+    def below_controls(self) -> list[Any]:
         return [styles.row(self.slider, self.draw, self.zero)]
 
     def show_more(self) -> None:

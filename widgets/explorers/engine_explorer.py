@@ -6,22 +6,22 @@ Times are measured live by `qtha_lab.simulators.engine_speed`, which caches them
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-
-import ipywidgets as ipw
+from typing import Any
 
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.engine_speeds import engine_speeds, number
 from qtha_lab.simulators import engine_speed as speed
 
+from ..kit import controls as ui
 from ..kit.choice import Choice
-from ..kit.slider import Slider
 from .explorer import Drawing, Explorer
 
 MOST_QUBITS, MOST_LAYERS = 12, 8
 BATCHES = tuple(2**k for k in range(13))
 CODE = """circuit = ansatze.build({ansatz!r}, {n_qubits}, {n_layers})
 measured = speeds(circuit, {batch})
-engine_speeds({{name: s.points for name, s in measured.items()}}, explain(circuit, {batch}).engine)"""
+points = {{name: s.points for name, s in measured.items()}}
+engine_speeds(points, explain(circuit, {batch}).engine)"""
 
 
 class EngineExplorer(Explorer):
@@ -48,12 +48,12 @@ class EngineExplorer(Explorer):
 
     def __init__(self, name: str = "qtha", n_qubits: int = 4, n_layers: int = 2, batch: int = 256):
         controls = {
-            "ansatz": ipw.Dropdown(description="ansatz", layout={"width": "270px"}),
-            "n_qubits": Slider("qubits", range(1, MOST_QUBITS + 1), width="260px"),
-            "n_layers": Slider("layers", range(1, MOST_LAYERS + 1), width="260px"),
-            "batch": Slider("batch", BATCHES, text="{:,}".format, width="320px"),
+            "ansatz": ui.Select(description="ansatz"),
+            "n_qubits": ui.Slider("qubits", range(1, MOST_QUBITS + 1)),
+            "n_layers": ui.Slider("layers", range(1, MOST_LAYERS + 1)),
+            "batch": ui.Slider("batch", BATCHES, text="{:,}".format),
         }
-        self.again = ipw.Button(description="Measure again", layout={"width": "130px"})
+        self.again = ui.Button(description="Measure again")
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "batch": batch}
         super().__init__([controls], values)
         self.again.on_click(self.error.guard(lambda _: self._measure_again()))
@@ -89,7 +89,7 @@ class EngineExplorer(Explorer):
             [f"{name}: {s.reason}" for name, s in measured.items()],
         )
 
-    def below_controls(self) -> list[ipw.Widget]:
+    def below_controls(self) -> list[Any]:
         return [self.again]
 
     def _measure_again(self) -> None:

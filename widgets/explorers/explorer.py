@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
-import ipywidgets as ipw
-
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery import static_svg as still
 from qtha_lab.figures.machinery.figure import Figure
@@ -16,11 +14,10 @@ from qtha_lab.figures.machinery.figure import Figure
 from ..figures.figure_view import FigureView, Sheet
 from ..figures.picture_view import Picture, PictureView
 from ..figures.save_figure import save_fold
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.aria import Aria
 from ..kit.choice import Choice, values_of
 from ..kit.display import Shown
-from ..kit.fold import Fold
 from ..kit.guard import ErrorLine
 from ..kit.latest import Latest
 from ..kit.loop import Background
@@ -40,18 +37,18 @@ class Explorer(Shown):
 
     A control, Python code or a link may set the state. `explorer.state` is plain data, and
     `Explorer.from_state(state, …)` restores the explorer. Two explorers are tied together by
-    `ipw.link((a, "layer"), (b, "layer"))`. A subclass first sets up its sources. It then calls
+    `traitlets.link((a, "layer"), (b, "layer"))`. A subclass sets up its sources, then calls
     `__init__` with its controls, in rows and keyed by the trait that each sets.
     """
 
     STATE: ClassVar[tuple[str, ...]] = ()
     """The traits, each after those that it depends on."""
     DIAGRAMS: ClassVar[tuple[str, ...]] = ()
-    """Figures drawn as pictures by the kernel: diagrams, and plots that must follow a control at once."""
+    """Figures drawn as pictures by the kernel, such as diagrams and plots that follow a slider."""
     drawn: dict[str, Any] | None = None
     """The state that was drawn last, or is about to be."""
 
-    def __init__(self, rows: Sequence[Mapping[str, ipw.ValueWidget]], values: Mapping[str, Any]):
+    def __init__(self, rows: Sequence[Mapping[str, ui.FieldControl]], values: Mapping[str, Any]):
         self.controls: dict[str, Any] = {
             name: control for row in rows for name, control in row.items()
         }
@@ -103,7 +100,7 @@ class Explorer(Shown):
         """Compute the drawing of a state; may run in a thread and changes no control."""
         raise NotImplementedError
 
-    def below_controls(self) -> Sequence[ipw.Widget]:
+    def below_controls(self) -> Sequence[Any]:
         """Return additional widgets below the rows of controls."""
         return ()
 
@@ -118,7 +115,7 @@ class Explorer(Shown):
     def state(self, state: Mapping[str, Any]) -> None:
         if wrong := set(state) - set(self.STATE):
             known = ", ".join(self.STATE)
-            raise Refusal(f"a state holds {known}, not {', '.join(sorted(wrong))}")
+            raise Refusal(f"A state holds {known}, got {', '.join(sorted(wrong))}.")
         for name in self.STATE:
             if name in state:
                 setattr(self, name, state[name])
@@ -232,7 +229,7 @@ class Explorer(Shown):
         self.drawing, sheets = result
         for name, sheet in sheets.items():
             self.views[name].show(sheet)
-        self.table.value = styles.table(self.drawing.rows)
+        self.table.value = styles.html_table(self.drawing.rows)
         self.notes.value = styles.lines(self.drawing.notes)
         self.code_text.value = styles.code(self.drawing.code)
 
@@ -241,11 +238,11 @@ class Explorer(Shown):
             return self.compute(self._request()[1])
         return self.drawing
 
-    def _laid_out(self, rows: Sequence[Mapping[str, ipw.ValueWidget]]) -> list[ipw.Widget]:
+    def _laid_out(self, rows: Sequence[Mapping[str, ui.FieldControl]]) -> list[Any]:
         above = [styles.row(*cast(Sequence, row.values())) for row in rows]
-        python = Fold("The same in Python", self.code_text)
+        python = ui.Fold("The same in Python", self.code_text)
         return [
-            styles.style_sheet(), Aria(), *above, *self.below_controls(), self.error.panel, self.table,
+            *above, *self.below_controls(), self.error.panel, self.table,
             *self.views.values(), self.notes, save_fold(self), python,
         ]  # fmt: skip
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import ipywidgets as ipw
 import traitlets
 from torch import Tensor
 
@@ -19,10 +18,10 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.truncation import truncation_error
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
 from ..kit.closing import put
-from ..kit.slider import Slider
 from .explorer import Drawing, Explorer
 
 SITES = (2, 3, 4)
@@ -57,14 +56,14 @@ class MpoExplorer(Explorer):
     def __init__(self, weights: Mapping[str, Tensor]):
         self.weights = dict(weights)
         if not self.weights:
-            raise Refusal("an explorer needs at least one weight, not none")
+            raise Refusal("An explorer must have at least one weight, got none.")
         self.decomposed = functools.lru_cache(maxsize=64)(self._decompose)
         self._curve = functools.lru_cache(maxsize=64)(self._trace)
         self.sliders = styles.column()
         controls = {
-            "weight": ipw.Dropdown(description="weight", layout={"width": "340px"}),
-            "n_sites": ipw.Dropdown(description="cores", layout={"width": "150px"}),
-            "order": ipw.Dropdown(description="order", layout={"width": "200px"}),
+            "weight": ui.Select(description="weight"),
+            "n_sites": ui.Select(description="cores"),
+            "order": ui.Select(description="order"),
         }
         super().__init__([controls], {})
 
@@ -87,10 +86,10 @@ class MpoExplorer(Explorer):
         if (self.good.get("weight"), self.good.get("order")) != (self.weight, list(self.order)):
             self.bonds = list(widest)
         if len(self.bonds) != len(widest):
-            raise Refusal(f"bonds must hold {len(widest)} widths, not {len(self.bonds)}")
+            raise Refusal(f"bonds must hold {len(widest)} widths, got {len(self.bonds)}.")
         for number, (bond, most) in enumerate(zip(self.bonds, widest, strict=True), start=1):
             if not isinstance(bond, int) or not 1 <= bond <= most:
-                raise Refusal(f"bond {number} must be from 1 to {most}, not {bond!r}")
+                raise Refusal(f"Bond {number} must be from 1 to {most}, got {bond!r}.")
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         whole = self.decomposed(state.weight, state.order)
@@ -110,7 +109,7 @@ class MpoExplorer(Explorer):
         cut = f"{len(state.order)}, order={state.order}).cut({state.bonds})"
         return Drawing(figures, [row], f"Decomposed.of(weights[{state.weight!r}], {cut}")
 
-    def below_controls(self) -> list[ipw.Widget]:
+    def below_controls(self) -> list[Any]:
         return [self.sliders]
 
     def show_more(self) -> None:
@@ -124,8 +123,8 @@ class MpoExplorer(Explorer):
                 slider.options = options
             slider.value = bond
 
-    def _slider(self, place: int) -> Slider:
-        slider = Slider(f"bond {place + 1}", [1])
+    def _slider(self, place: int) -> ui.Slider:
+        slider = ui.Slider(f"bond {place + 1}", [1])
 
         def drag(change: dict[str, Any]) -> None:
             if not self.settling:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Self
 
-import ipywidgets as ipw
 import numpy as np
 import traitlets
 
@@ -21,9 +20,9 @@ from qtha_lab.figures.spectra_history import updates_side_by_side
 from qtha_lab.runs import run as runs_
 from qtha_lab.studies.comparison import run_data as reading
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
-from ..kit.slider import Slider
 from ..runs.follower import Follower
 from .explorer import Drawing, Explorer
 
@@ -35,7 +34,7 @@ RANKS = {
 }
 LEADING = (("16", 16), ("64", 64), ("all", None))
 RULE = "launch with spectrum_every above 0"
-Records = dict[str, reading.Spectrum]
+Records = dict[str, reading.SpectrumHistory]
 
 
 class UpdateExplorer(Follower, Explorer):
@@ -70,17 +69,17 @@ class UpdateExplorer(Follower, Explorer):
         self.events = {key: list(_events(s)) for key, s in self.sources.items() if not _is_run(s)}
         self.records = {key: reading.spectra(events) for key, events in self.events.items()}
         if not self.sources:
-            raise Refusal("an explorer needs at least one run, not none")
+            raise Refusal("An explorer must have at least one run, got none.")
         self.progress = styles.text("", "qtha-text")
         self._follow_all()
         self.catch_up()
         if not self.live_runs and not any(self.records.values()):
-            raise Refusal(f"none of {len(self.sources)} sources holds spectra: {RULE}")
+            raise Refusal(f"None of {len(self.sources)} sources holds spectra: {RULE}")
         controls = {
-            "layer": ipw.Dropdown(description="layer", layout={"width": "400px"}),
-            "step": Slider("step", [0]),
-            "leading": ipw.Dropdown(description="leading", layout={"width": "170px"}),
-            "history": ipw.Dropdown(description="history of", layout={"width": "320px"}),
+            "layer": ui.Select(description="layer"),
+            "step": ui.Slider("step", [0]),
+            "leading": ui.Select(description="leading"),
+            "history": ui.Select(description="history of"),
         }
         super().__init__([controls], {"runs": list(self.sources)})
         self.add_class("qtha-update-explorer")
@@ -153,7 +152,7 @@ class UpdateExplorer(Follower, Explorer):
     def prepare(self) -> None:
         """Attach runs that are known only by their id."""
         if not self.runs:
-            raise Refusal("runs must hold at least one run, not none")
+            raise Refusal("runs must hold at least one run, got none.")
         if new := [key for key in self.runs if key not in self.sources]:
             self.sources |= {key: runs_.attach(key) for key in new}
             self._follow_all()
@@ -185,7 +184,7 @@ class UpdateExplorer(Follower, Explorer):
         }
         return updates_side_by_side(leading, of, state.step)
 
-    def below_controls(self) -> list[ipw.Widget]:
+    def below_controls(self) -> list[Any]:
         return [self.progress]
 
     def _follow_all(self) -> None:
@@ -218,8 +217,8 @@ def _is_run(source: Any) -> bool:
 
 def _events(source: Any) -> Iterable[dict]:
     """Return the events of a list, a history, or a model's present state."""
-    if hasattr(source, "history"):
-        return source.history()
+    if hasattr(source, "valid_events"):
+        return source.valid_events()
     if hasattr(source, "named_modules"):
         return [{"kind": "spectrum", "step": 0, **snapshot(source)}]
     return source

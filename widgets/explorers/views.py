@@ -10,8 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import ipywidgets as ipw
-import plotly.graph_objects as go
 import traitlets
 
 from qtha_lab.core import paths
@@ -20,8 +18,6 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import history
 from qtha_lab.experiment.run_directory.record import Stamp, stamp
 from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.table import Table
 from qtha_lab.figures.parallel import inside, scale
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.table.table import matching
@@ -38,9 +34,10 @@ from qtha_lab.studies.comparison.views import (
 
 from ..figures.curves_view import CurvesView
 from ..figures.figure_view import FigureView, Sheet
+from ..figures.sentence_figure import nothing
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.choice import Choice
-from ..kit.slider import Slider
 from .explorer import Drawing, Explorer
 
 TICK_SECONDS = 0.5
@@ -71,30 +68,26 @@ class Views(Explorer):
         self.events: dict[str, tuple[int, list[dict]]] = {}
         self.rows: list[RunValues] = []
         self.stamps: dict[str, Stamp] = {}
-        self.curves_view = CurvesView(nothing("no run to draw: tick some"))
-        wide = {"width": "300px"}
-        self.clear = ipw.Button(
+        self.curves_view = CurvesView(nothing("Tick some runs to draw."))
+        self.clear = ui.Button(
             description="Clear brush",
             icon="eraser",
             disabled=True,
-            layout={"width": "auto", "align_self": "flex-start"},
         )
         self.clear.on_click(lambda _: self._unbrush())
-        self.where = ipw.Text(
+        self.where = ui.TextField(
             description="brush where",
-            style={"description_width": "initial"},
             placeholder="eval_loss < 4.2 and r >= 4",
             continuous_update=False,
-            layout=wide,
         )
         controls: list[dict[str, Any]] = [
-            {"view": ipw.Dropdown(description="view", layout=wide),
-             "y": ipw.Dropdown(description="y", layout=wide),
-             "x": ipw.Dropdown(description="x", layout=wide),},
-            {"smoothing": Slider("smoothing", SMOOTHING, text="{:g}".format),
-             "bands": ipw.Checkbox(description="seeds as a band", indent=False, layout={"width": "auto"}),
-             "log_x": ipw.Checkbox(description="log x", indent=False, layout={"width": "auto"}),
-             "log_y": ipw.Checkbox(description="log y", indent=False, layout={"width": "auto"})},
+            {"view": ui.Select(description="view"),
+             "y": ui.Select(description="y"),
+             "x": ui.Select(description="x"),},
+            {"smoothing": ui.Slider("smoothing", SMOOTHING, text="{:g}".format),
+             "bands": ui.Checkbox(description="seeds as a band"),
+             "log_x": ui.Checkbox(description="log x"),
+             "log_y": ui.Checkbox(description="log y")},
         ]  # fmt: skip
         self._find(runs)
         super().__init__(controls, {"runs": runs, **state})
@@ -178,23 +171,26 @@ class Views(Explorer):
             figure = nothing(str(refused))
         words = "".join(f", {name}={value!r}" for name, value in options.items())
         ids = ", ".join(map(repr, state.runs))
-        code = f"from qtha_lab.studies.comparison.views import draw\n\ndraw({view.name!r}, [{ids}]{words})"
+        code = (
+            "from qtha_lab.studies.comparison.views import draw_view\n\n"
+            f"draw_view({view.name!r}, [{ids}]{words})"
+        )
         return Drawing({"view": figure}, [], code)
 
     def show_more(self) -> None:
         """Show the controls that the view uses."""
         for name, control in self.controls.items():
             if name != "view":
-                control.layout.display = "" if self._asks(name) else "none"
+                control.visible = bool(self._asks(name))
         can_brush, count = self._asks("brushed"), len(self.brushed)
         for part in (self.clear, self.where):
-            part.layout.display = "" if can_brush else "none"
+            part.visible = bool(can_brush)
         self.clear.disabled = not count
         self.clear.description = (
             f"Clear brush ({count} run{'s' if count > 1 else ''})" if count else "Clear brush"
         )
 
-    def below_controls(self) -> list[ipw.Widget]:
+    def below_controls(self) -> list[Any]:
         return [styles.row(self.where, self.clear), self.curves_view]
 
     @property
@@ -211,8 +207,8 @@ class Views(Explorer):
         else:
             super()._show(result)
         self.code_text.value = styles.code(self.drawing.code)
-        self.curves_view.layout.display = "" if grows else "none"
-        self.plot.layout.display = "none" if grows else ""
+        self.curves_view.visible = bool(grows)
+        self.plot.visible = not (grows)
 
     # ---- brushing and following
 
@@ -272,29 +268,6 @@ class Views(Explorer):
     def _has_news(self) -> bool:
         found = list(self.found.items())
         return any(stamp(run.path) != self.stamps.get(key) for key, run in found)
-
-
-def nothing(reason: str) -> Figure:
-    """Return a figure that shows a sentence in place of a plot."""
-    first = reason.split(" ")[0]  # a method name keeps its spelling
-    capital = reason if first.endswith(":") else reason[:1].upper() + reason[1:]
-    sentence = capital.rstrip(".") + "."
-
-    def draw(page_style: Any) -> go.Figure:
-        hidden = {"visible": False}
-        words = {
-            "text": page_style.wrap(sentence, 0.9 * page_style.width),
-            "showarrow": False,
-            "x": 0.5,
-            "y": 0.5,
-        }
-        page = {"xref": "paper", "yref": "paper"}
-        axes = {"xaxis": hidden, "yaxis": hidden, "annotations": [words | page]}
-        # fixed margins, also on narrow pages
-        margin = {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False}
-        return go.Figure(layout={**axes, "height": 120, "margin": margin})
-
-    return Figure("nothing", draw, sentence, sentence, Table((), ()))
 
 
 def _path(key: str) -> Path:

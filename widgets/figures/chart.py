@@ -18,6 +18,7 @@ from qtha_lab.core.io import parse_json
 from qtha_lab.figures.curves import decimate
 from qtha_lab.figures.machinery import static_svg as still
 
+from ..kit.page_module import PageModule
 from . import plotly_js
 from .plotly_js import MODEBAR
 
@@ -25,7 +26,7 @@ MOST_POINTS = 2000  # of one curve per message; more points are thinned
 MOST_POINTS_OF_ALL = 20_000  # per message; the page requests the rest
 
 
-class Points:
+class Curve:
     """The points of one curve in rising x; the count numbers the last one."""
 
     def __init__(self, x: Iterable[float] | None = None, y: Iterable[float] | None = None):
@@ -61,7 +62,7 @@ class Points:
         return len(x), x.astype("<f8").tobytes() + y.astype("<f8").tobytes()
 
 
-class Chart(anywidget.AnyWidget):
+class Chart(PageModule, anywidget.AnyWidget):
     """A plotly figure of lines that grow by `extend`, which sends only new points.
 
     A page that opens or misses points reports its number of points per curve. The kernel then sends
@@ -74,14 +75,16 @@ class Chart(anywidget.AnyWidget):
         narrow: Changes of the layout for narrow pages.
     """
 
-    _esm = plotly_js.module("chart_keys.js", "chart.js")
+    MODULE = ("plotly.js", "chart_keys.js", "chart.js")
+    BEFORE = plotly_js.BEFORE
     figure = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)
+    visible = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, figure: go.Figure, alt: str = "", narrow: dict[str, Any] | None = None):
         self.lock, self.version, self.live = threading.RLock(), 0, False
-        self.curves: list[Points] = []
+        self.curves: list[Curve] = []
         super().__init__()
         self.on_msg(self._answer)
         self.show(figure, alt, narrow)
@@ -99,7 +102,7 @@ class Chart(anywidget.AnyWidget):
         layout = {"hovermode": "closest", "modebar": MODEBAR, **plain["layout"]}
         with self.lock:
             self.curves = [
-                Points(trace.x, trace.y) for trace in cast(tuple[go.Scatter, ...], figure.data)
+                Curve(trace.x, trace.y) for trace in cast(tuple[go.Scatter, ...], figure.data)
             ]
             layout["uirevision"] = self.version + 1  # the zoom stays until the figure changes
             self.alt, self.still = alt, ""
@@ -164,6 +167,8 @@ class Chart(anywidget.AnyWidget):
         """Answer a page that requests plotly.js or missing points."""
         if question["kind"] == "script":
             return self.send({"kind": "script"}, [plotly_js.script()])
+        if question["kind"] != "points":
+            return None
         with self.lock:
             more = {"page": question["page"], "alt": self.alt}
             starts = dict(enumerate(question["counts"]))

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.figures.machinery.parts import plain
+from qtha_lab.figures.machinery.parts import plain_parts
 
 from .chart import Chart
 from .figure_view import PAGE
@@ -24,7 +24,7 @@ class CurvesView(Chart):
     def draw(self, figure: Figure) -> None:
         """Show a figure: only new points if the lines match, else the whole figure."""
         drawing, styles = figure.at(PAGE), _styles(figure)
-        traces = plain(drawing)["data"]
+        traces = plain_parts(drawing)["data"]
         self.source = figure
         if styles != self.styles:
             self.styles = styles
@@ -50,7 +50,7 @@ class CurvesView(Chart):
 
 def _styles(figure: Figure) -> str:
     """Return everything in a drawing except its points and the data derived from them."""
-    drawing = plain(figure.at(PAGE))
+    drawing = plain_parts(figure.at(PAGE))
     traces = [{k: v for k, v in t.items() if k not in ("x", "y")} for t in drawing["data"]]
     layout: dict[str, Any] = {k: v for k, v in drawing["layout"].items() if k != "meta"}
     return json.dumps([traces, layout], sort_keys=True, default=str)

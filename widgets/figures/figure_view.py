@@ -8,6 +8,7 @@ import traitlets
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 
+from ..kit.page_module import PageModule
 from . import plotly_js
 
 PAGE = PageStyle("page")
@@ -28,7 +29,7 @@ class Sheet(NamedTuple):
         )
 
 
-class FigureView(anywidget.AnyWidget):
+class FigureView(PageModule, anywidget.AnyWidget):
     """A view of one figure at a time; `view.show(sheet)` replaces it.
 
     Unchanged parts are not sent to the page.
@@ -37,12 +38,14 @@ class FigureView(anywidget.AnyWidget):
         sheet: The first figure.
     """
 
-    _esm = plotly_js.module("figure_frame.js", "figure_view.js")
+    MODULE = ("plotly.js", "figure_frame.js", "figure_view.js")
+    BEFORE = plotly_js.BEFORE
     drawing = traitlets.Dict().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)
+    visible = traitlets.Bool(True).tag(sync=True)
     brush = traitlets.Dict().tag(sync=True)
-    """What was picked with the mouse last: `boxes` of x and y from and to, and the `ids` of the points in them."""
+    """The last selection: `boxes` (x from, x to, y from, y to) and `ids` of the points inside."""
 
     def __init__(self, sheet: Sheet):
         self.figure = sheet.figure

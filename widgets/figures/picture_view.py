@@ -9,7 +9,7 @@ import traitlets
 from qtha_lab.figures.machinery import static_svg as still
 from qtha_lab.figures.machinery.figure import Figure
 
-from ..kit.page_module import page_module
+from ..kit.page_module import PageModule
 from .figure_view import PAGE
 
 # Role and title of the SVG: the page's figure element has them already.
@@ -29,7 +29,7 @@ class Picture(NamedTuple):
         return cls(figure, TITLE.sub(r' aria-hidden="true"\1', svg, count=1))
 
 
-class PictureView(anywidget.AnyWidget):
+class PictureView(PageModule, anywidget.AnyWidget):
     """A view of one picture at a time; `view.show(picture)` replaces it.
 
     Unchanged parts are not sent to the page.
@@ -38,7 +38,7 @@ class PictureView(anywidget.AnyWidget):
         picture: The first picture.
     """
 
-    _esm = page_module("figure_frame.js", "picture_zoom.js", "picture_view.js")
+    MODULE = ("figure_frame.js", "picture_zoom.js", "picture_view.js")
     svg = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 

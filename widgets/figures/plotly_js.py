@@ -12,12 +12,13 @@ from pathlib import Path
 from qtha_lab.core.io import read_bytes
 from qtha_lab.figures.machinery.export import TOOLBAR
 
-from ..kit.page_module import page_module
-
 MODEBAR = {
     "bgcolor": "rgba(0,0,0,0)",
     "remove": ["lasso", "select", "zoomin", "zoomout", "autoscale"],
 }
+
+
+BEFORE = f"const TOOLBAR = {json.dumps(TOOLBAR)};"
 
 
 @functools.cache
@@ -25,11 +26,3 @@ def script() -> bytes:
     """Return plotly.js of the installed plotly package, compressed with gzip."""
     file = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
     return gzip.compress(read_bytes(Path(str(file)), 2**26), compresslevel=6, mtime=0)
-
-
-def module(*names: str) -> str:
-    """Return the browser module of a view: the loader of plotly.js, then the named files.
-
-    The files find the settings of the figure buttons in `TOOLBAR`.
-    """
-    return page_module("plotly.js", *names, before=f"const TOOLBAR = {json.dumps(TOOLBAR)};\n")

@@ -9,17 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import ipywidgets as ipw
-
 from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.machinery.export import export
+from qtha_lab.figures.machinery import static_svg
+from qtha_lab.figures.machinery.export import export_figure
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.legends import labels_in, short_names
 from qtha_lab.figures.machinery.page_style import LEGENDS, TARGETS, PageStyle
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
-from ..kit.fold import Fold
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
 from .saved_file import download_link, free_path
@@ -34,9 +33,10 @@ FONTS = {
     "DejaVu Sans": "DejaVu Sans, sans-serif",
 }  # fmt: skip
 FOLDER = "figures"
+PAUSE_SECONDS = 0.3
 
 
-class SaveFigure(ipw.VBox):
+class SaveFigure(ui.Box):
     """Controls under the figures of a panel; "Save" writes a file and offers a download.
 
     Args:
@@ -54,21 +54,19 @@ class SaveFigure(ipw.VBox):
         self.figures, self.folder = figures, Path(folder)
         self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
         self.background = Background(self.error.report)
-        wide, narrow = {"width": "280px"}, {"width": "170px"}
-        self.form = ipw.Dropdown(options=list(FORMS.items()), description="as", layout=wide)
-        self.target = ipw.Dropdown(
-            options=[n for n in TARGETS if n != "screen"], description="size", layout=wide
-        )
-        self.font = ipw.Dropdown(options=list(FONTS.items()), description="font", layout=wide)
-        self.points = ipw.BoundedFloatText(
-            8.0, min=4, max=40, step=0.5, description="points", layout=narrow
-        )
-        self.legend = ipw.Dropdown(options=LEGENDS, description="legend", layout=narrow)
-        self.theme = ipw.Dropdown(options=("light", "dark"), description="theme", layout=narrow)
-        self.which = ipw.Dropdown(description="figure", layout=wide)
-        self.button = ipw.Button(description="Save", icon="download", button_style="primary")
-        self.short = ipw.Button(description="Short names", icon="compress")
+        self.form = ui.Select(options=list(FORMS.items()), description="as")
+        self.target = ui.Select(options=[n for n in TARGETS if n != "screen"], description="size")
+        self.font = ui.Select(options=list(FONTS.items()), description="font")
+        self.points = ui.NumberField(8.0, min=4, max=40, step=0.5, description="points")
+        self.legend = ui.Select(options=LEGENDS, description="legend")
+        self.theme = ui.Select(options=("light", "dark"), description="theme")
+        self.which = ui.Select(description="figure")
+        self.button = ui.Button(description="Save", icon="download", primary=True)
+        self.short = ui.Button(description="Short names", icon="compress")
         self.fields = styles.column()
+        self.preview = styles.text("", "qtha-preview")
+        for control in (self.which, self.target, self.font, self.points, self.legend, self.theme):
+            control.observe(lambda _: self.background.start("preview", self.show_preview), "value")
         self.button.on_click(lambda _: self.background.start_once("save", self.save))
         self.short.on_click(lambda _: self.error.guard(lambda: self.offer_names(short=True))())
         self.target.observe(lambda _: self._usual_points(), "value")
@@ -77,6 +75,7 @@ class SaveFigure(ipw.VBox):
             styles.row(self.which, self.form, self.target),
             styles.row(self.font, self.points, self.legend, self.theme),
             self.fields, styles.row(self.button, self.short), self.error.panel, self.done,
+            self.preview,
         ])  # fmt: skip
         self.add_class("qtha-save")
         self.offer()
@@ -87,11 +86,22 @@ class SaveFigure(ipw.VBox):
         """Update the choice of figures, and the names in the chosen figure."""
         names = list(self.figures())
         if tuple(names) != tuple(self.which.options):
-            self.which.options = names
+            self.which.options = tuple(names)
         if names and self.which.value not in names:
             self.which.value = names[0]
-        self.which.layout.display = "none" if len(names) < 2 else ""
+        self.which.visible = not (len(names) < 2)
         self.offer_names()
+        self.background.start("preview", self.show_preview)
+
+    async def show_preview(self) -> None:
+        """Draw the figure in its chosen style, after a pause in the choices."""
+        await asyncio.sleep(PAUSE_SECONDS)
+        if self.which.value is not None:
+            self.preview.value = await asyncio.to_thread(self.drawn)
+
+    def drawn(self) -> str:
+        """Return the figure in its chosen style as SVG."""
+        return static_svg.svg(self.figure.drawing(self.page_style), "", below=False)
 
     def offer_names(self, short: bool = False) -> None:
         """Show a field for each name in the legend; text that a user wrote stays.
@@ -106,9 +116,8 @@ class SaveFigure(ipw.VBox):
         before = {field.description: field.value for field in self.fields.children}
         names = short_names(labels)
         fields = [
-            ipw.Text(
+            ui.TextField(
                 value=names[label] if short else before.get(label, label), description=label,
-                style={"description_width": "min(45%, 260px)"}, layout={"width": "min(100%, 640px)"},
             )
             for label in labels
         ]  # fmt: skip
@@ -150,25 +159,25 @@ class SaveFigure(ipw.VBox):
     def write(self) -> Path:
         """Write the chosen figure as chosen, without overwriting an existing file."""
         if self.which.value is None:
-            raise Refusal("there is no figure to save yet")
+            raise Refusal("A figure to save must be drawn first, got none.")
         figure = self.figure
-        return export(
+        return export_figure(
             figure,
             free_path(self.folder, figure.name, cast(str, self.form.value)),
             page_style=self.page_style,
         )
 
 
-def save_fold(panel: Any) -> ipw.Widget:
+def save_fold(panel: Any) -> Any:
     """Return a folded `SaveFigure` of a panel that has `figures`; built on first opening."""
     body = styles.column()
-    fold = Fold("Save figure", body)
+    fold = ui.Fold("Save figure", body, classes=("qtha-save-fold",), tooltip="Save this figure")
 
     def open_(change: Any) -> None:
         if change["new"] and not body.children:
-            body.children = [SaveFigure(lambda: panel.figures)]
+            body.children = (SaveFigure(lambda: panel.figures),)
         elif change["new"]:
             body.children[0].offer()
 
-    fold.button.observe(open_, "value")
+    fold.observe(open_, "unfolded")
     return fold

@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import ipywidgets as ipw
-
 from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery.table import Table
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
@@ -22,7 +21,7 @@ FORMS = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
 FOLDER = "tables"
 
 
-class SaveTable(ipw.VBox):
+class SaveTable(ui.Box):
     """Controls under a table; "Save table" writes a file and offers a download.
 
     Args:
@@ -47,13 +46,11 @@ class SaveTable(ipw.VBox):
         self.name, self.exact, self.written, self.folder = name, exact, written, Path(folder)
         self.error, self.done = ErrorLine(), styles.text("", "qtha-text")
         self.background = Background(self.error.report)
-        self.form = ipw.Dropdown(
+        self.form = ui.Select(
             options=list(FORMS.items()),
             description="as",
-            style={"description_width": "initial"},
-            layout={"width": "150px"},
         )
-        self.button = ipw.Button(description="Save table", icon="download")
+        self.button = ui.Button(description="Save table", icon="download")
         self.button.on_click(lambda _: self.background.start_once("save", self.save))
         super().__init__([styles.row(self.button, self.form, self.done), self.error.panel])
         self.add_class("qtha-save-table")
@@ -78,7 +75,7 @@ class SaveTable(ipw.VBox):
         form = str(self.form.value)
         table = self.exact() if form == "csv" else self.written()
         if not table.rows:
-            raise Refusal("the table has no row: there is nothing to save")
+            raise Refusal("A table to save must have a row, got none.")
         words = {"csv": table.csv, "tex": table.latex, "md": table.markdown}[form]()
         self.folder.mkdir(parents=True, exist_ok=True)
         path = free_path(self.folder, self.name, form)

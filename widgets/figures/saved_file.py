@@ -36,4 +36,5 @@ def download_link(path: Path) -> str:
         return words
     kind = mimetypes.guess_type(path.name)[0] or "text/plain"
     data = base64.b64encode(read_bytes(path, MOST_DOWNLOAD)).decode()
-    return f'{words} <a style="text-decoration: underline" download="{name}" href="data:{kind};base64,{data}">Download {name}</a>'
+    link = f'download="{name}" href="data:{kind};base64,{data}"'
+    return f'{words} <a style="text-decoration: underline" {link}>Download {name}</a>'

@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .kernel_patches import intercept_sending
+
 Message = tuple[tuple[Any, ...], dict[str, Any]]  # arguments of a send call
 
 
@@ -92,18 +94,12 @@ def _sender() -> Callable[..., None] | None:
 
     From the first call on, messages inside a block are held until its end.
     """
-    import IPython
+    return intercept_sending(_hold)
 
-    thread = getattr(getattr(IPython.get_ipython(), "kernel", None), "iopub_thread", None)
-    if thread is None:
-        return None
-    send = thread.send_multipart
 
-    def send_or_hold(*operands: Any, **options: Any) -> None:
-        if (held := _of_this_thread.held) is None:
-            send(*operands, **options)
-        else:
-            held.append((operands, options))
-
-    thread.send_multipart = send_or_hold
-    return send
+def _hold(operands: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    """Keep a message of a block; return False outside a block."""
+    held = _of_this_thread.held
+    if held is not None:
+        held.append((operands, options))
+    return held is not None

@@ -16,24 +16,24 @@ log = logging.getLogger(__name__)
 KEPT_SECONDS = 300.0  # JupyterLab saves every two minutes
 
 
-class Panel(Protocol):
+class Closable(Protocol):
     """An object that can be shown and closed."""
 
     def close(self) -> None:
         """Close the panel with everything in it."""
 
 
-class Run(NamedTuple):
+class CellRun(NamedTuple):
     """One execution of a cell; both fields are empty if the frontend names no cell."""
 
     cell: str
     id: str
 
 
-_shown: dict[Run, "weakref.WeakSet[Any]"] = {}
+_shown: dict[CellRun, "weakref.WeakSet[Any]"] = {}
 
 
-def show(panel: Panel) -> None:
+def show(panel: Closable) -> None:
     """Record that the running cell shows a panel, so that it is closed once unreachable.
 
     Args:
@@ -63,14 +63,14 @@ def _close(panels: set[Any]) -> None:
             panel.close()
 
 
-def _running() -> tuple[Run, list[str]]:
+def _running() -> tuple[CellRun, list[str]]:
     """Return the running cell, and the cells deleted since the previous execution."""
     get_parent = getattr(getattr(_shell(), "kernel", None), "get_parent", None)
     parent = get_parent() if get_parent else None
     if not parent or parent.get("header", {}).get("msg_type") != "execute_request":
-        return Run("", ""), []
+        return CellRun("", ""), []
     metadata = parent.get("metadata", {})
-    run = Run(metadata.get("cellId", ""), parent["header"]["msg_id"])
+    run = CellRun(metadata.get("cellId", ""), parent["header"]["msg_id"])
     return run, metadata.get("deletedCells", [])
 
 

@@ -204,9 +204,12 @@ class View extends Redrawn {
 
   layout(width) {
     const { layout: wide, narrow } = this.figure;
-    const layout = structuredClone(width < NARROW ? { ...wide, ...narrow } : wide); // plotly writes into it
+    const room = heightIn(this.root, narrow?.height ?? 0); // less than the panels need one above the other?
+    const stacked = width < NARROW && room >= (narrow?.height ?? 0);
+    const layout = structuredClone(stacked ? { ...wide, ...narrow } : wide); // plotly writes into it
     const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range], autorange: false }]);
-    return { height: 360, ...layout, width, ...Object.fromEntries(zoomed) };
+    const height = heightIn(this.root, layout.height ?? 360);
+    return { ...layout, height, width, ...Object.fromEntries(zoomed) };
   }
 
   // What a person zoomed into, by axis; kept for the page, so that another view of this chart shows it too.
@@ -241,8 +244,7 @@ class View extends Redrawn {
   }
 }
 
-export default {
-  initialize: recover,
+return {
   render({ model, el }) {
     const view = new View(model, el);
     return () => view.close();

@@ -28,7 +28,7 @@ class Choice(traitlets.TraitType):
             return value
         named = ", ".join(map(str, values[:MOST_NAMED])) or "nothing yet"
         more = ", …" if len(values) > MOST_NAMED else ""
-        raise Refusal(f"{self.name} must be one of {named}{more}, not {value!r}")
+        raise Refusal(f"{self.name} must be one of {named}{more}, got {value!r}.")
 
 
 def values_of(offers: Sequence) -> list:

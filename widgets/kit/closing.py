@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as ipw
-from ipywidgets.widgets.widget import (
-    _instances,  # pyright: ignore[reportPrivateUsage]  the list of them has no other name
-)
 
 from . import pages
+from .controls import Box, Element
+from .kernel_patches import open_widgets
+from .panel import Panel
 
 GRACE_SECONDS = 5.0  # for messages of a page that connected while the kernel was busy
 _closing: contextvars.ContextVar[bool] = contextvars.ContextVar("closing", default=False)
@@ -35,7 +35,7 @@ def all_of(panel: ipw.Widget) -> Iterator[None]:
     token = _closing.set(True)
     try:
         own = _own({id(part): part for part in parts_of(panel)}, panel)
-        _stop([panel, *own])
+        _stop(_inside([panel, *own]))
         for part in own:
             part.close()
         yield
@@ -43,29 +43,33 @@ def all_of(panel: ipw.Widget) -> Iterator[None]:
         _closing.reset(token)
 
 
-def put(box: ipw.Box, children: Iterable[ipw.Widget]) -> None:
-    """Replace the children of a box; former children that no other widget holds are closed.
+def put(box: Box, children: Iterable[Any]) -> None:
+    """Replace the children of a box; widgets inside former children are closed.
 
-    Everything in them is closed too. Their tasks stop at once. In a kernel they are closed after
-    `GRACE_SECONDS`, unless another widget holds them by then.
+    Their tasks stop at once. In a kernel they are closed after `GRACE_SECONDS`, unless another
+    widget holds them by then.
 
     Args:
         box: The box whose children change.
         children: The new children; some may have been there before.
-
-    Example:
-        >>> box = ipw.HBox([goes := ipw.Label("goes"), stays := ipw.Label("stays")])
-        >>> put(box, [stays])
-        >>> goes in open_widgets(), stays in open_widgets()
-        (False, True)
     """
     before, box.children = box.children, tuple(children)
     gone = [child for child in before if not any(child is one for one in box.children)]
-    if not gone:
-        return
-    _stop(_own(_with_parts(gone)))
-    if not pages.later(GRACE_SECONDS, lambda: _close(gone)):
-        _close(gone)
+    inside = list(_inside(gone))
+    _stop(inside)
+    widgets = [part for part in inside if isinstance(part, ipw.Widget)]
+    if widgets and not pages.later(GRACE_SECONDS, lambda: _close(widgets)):
+        _close(widgets)
+
+
+def _inside(parts: Iterable[Any]) -> Iterator[Any]:
+    """Yield elements and widgets with everything inside."""
+    for part in parts:
+        yield part
+        if isinstance(part, Element):
+            yield from _inside(part.parts())
+        elif isinstance(part, Panel):
+            yield from _inside(part.children)
 
 
 def _close(gone: Iterable[ipw.Widget]) -> None:
@@ -89,9 +93,9 @@ def _own(parts: dict[int, ipw.Widget], but: ipw.Widget | None = None) -> list[ip
     return [part for key, part in parts.items() if key not in kept]
 
 
-def _stop(widgets: Iterable[ipw.Widget]) -> None:
-    for widget in widgets:
-        if (background := getattr(widget, "background", None)) is not None:
+def _stop(parts: Iterable[Any]) -> None:
+    for part in parts:
+        if (background := getattr(part, "background", None)) is not None:
             background.stop()
 
 
@@ -105,11 +109,6 @@ def holders_of(widget: ipw.Widget) -> list[ipw.Widget]:
         (True, [])
     """
     return [one for one in open_widgets() if any(part is widget for part in _held(one))]
-
-
-def open_widgets() -> list[ipw.Widget]:
-    """Return every widget that is sent to a reloaded page."""
-    return list(_instances.values())
 
 
 def parts_of(widget: ipw.Widget) -> Iterator[ipw.Widget]:
@@ -130,7 +129,9 @@ def parts_of(widget: ipw.Widget) -> Iterator[ipw.Widget]:
 
 
 def _held(holder: ipw.Widget) -> Iterator[ipw.Widget]:
-    return _widgets_in(getattr(holder, name) for name in sorted(holder.keys))
+    yield from _widgets_in(getattr(holder, name) for name in sorted(holder.keys))
+    if isinstance(holder, Panel):
+        yield from holder.embedded()
 
 
 def _widgets_in(values: Iterable[Any]) -> Iterator[ipw.Widget]:

@@ -118,6 +118,7 @@ class FigureView extends Redrawn {
     this.room = room;
     const { data, layout } = copy(this.shown);
     if (!this.plot.on) this.plot.replaceChildren();
+    layout.height = heightIn(this.root, layout.height ?? 360);
     this.plot.style.height = `${layout.height}px`;
     await this.plotly.react(this.plot, data, { ...layout, width: layout.width ?? room }, TOOLBAR);
     if (!this.brushable) this.listenToBrush();
@@ -153,8 +154,7 @@ class FigureView extends Redrawn {
   }
 }
 
-export default {
-  initialize: recover,
+return {
   render({ model, el }) {
     const view = new FigureView(model, el);
     return () => view.close();

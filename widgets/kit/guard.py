@@ -40,10 +40,10 @@ class ErrorLine:
     Add `line.panel` to the panel, and connect controls through `line.guard`.
 
     Example:
-        >>> import ipywidgets as ipw
+        >>> from widgets.kit.controls import NumberField
         >>> from qtha_lab.core.settings import Setting
         >>> line, setting = ErrorLine(), Setting("r", int, 2, ge=1)
-        >>> control = ipw.IntText(2)
+        >>> control = NumberField(2)
         >>> control.observe(line.guard(lambda change: setting.check(change["new"])), "value")
         >>> control.value = 0
         >>> line.text
@@ -52,7 +52,7 @@ class ErrorLine:
 
     def __init__(self):
         self.panel = styles.text(css="qtha-text")
-        styles.mark(self.panel, True)
+        styles.mark_wrong(self.panel, True)
         self.show("")
 
     def guard(self, answer: Callable[..., Any]) -> Callable[..., None]:
@@ -71,4 +71,4 @@ class ErrorLine:
     def show(self, sentence: str) -> None:
         """Show a sentence; an empty string hides the line."""
         self.text, self.panel.value = sentence, styles.lines([sentence])
-        self.panel.layout.display = "" if sentence else "none"
+        self.panel.visible = bool(sentence)

@@ -21,6 +21,7 @@ import zmq
 from zmq.eventloop.zmqstream import ZMQStream
 
 from .broadcast import at_once
+from .kernel_patches import on_connection, wrap_handlers
 from .loop import kernel_loop, on_loop
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def _wait_for(entry: tuple[float, int, Callable[[], None]]) -> None:
 async def _close_all() -> None:
     """Close the entries one by one; messages of a new page are handled in between."""
     while _waiting:
-        await _settled()
+        await _wait_for_end()
         *_, close = heapq.heappop(_waiting)
         try:
             with at_once():
@@ -72,7 +73,7 @@ async def _close_all() -> None:
             log.exception("something that a panel replaced could not be closed")
 
 
-async def _settled() -> None:
+async def _wait_for_end() -> None:
     """Wait until an entry is due, no page loads and the kernel is idle."""
     late = math.inf
     while late > LATE_SECONDS or not _is_time():
@@ -90,16 +91,9 @@ def _is_time() -> bool:
 @functools.cache
 def watch() -> bool:
     """Record every page that connects from now on; return False without a kernel."""
-    import IPython
-
-    kernel = getattr(IPython.get_ipython(), "kernel", None)
-    if kernel is None:
+    if not wrap_handlers(REQUESTS, _noting):
         return False
-    for request in REQUESTS:
-        if answer := kernel.shell_handlers.get(request):
-            kernel.shell_handlers[request] = _noting(answer)
-    if thread := getattr(kernel, "iopub_thread", None):
-        thread.schedule(functools.partial(_listen, thread))
+    on_connection(_listen)
     return True
 
 

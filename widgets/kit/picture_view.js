@@ -4,8 +4,7 @@
 // What is seen of it: all but what its parts say under a pointer.
 const seen = (svg) => svg.replace(/<title>[^<]*<\/title>/g, "");
 
-export default {
-  initialize: recover,
+return {
   render({ model, el }) {
     const frame = new Frame(el);
     const zoom = new Zoom(frame);

@@ -55,6 +55,17 @@ function sayLate(view) {
   }, LATE);
 }
 
+// The height of a figure: its own, or what its place has room for.
+function heightIn(root, own) {
+  const wanted = getComputedStyle(root).getPropertyValue("--qtha-figure-height").trim();
+  if (!wanted) return own;
+  const probe = Object.assign(document.createElement("div"), { style: `position:absolute;visibility:hidden;height:${wanted}` });
+  root.append(probe);
+  const room = probe.offsetHeight;
+  probe.remove();
+  return Math.max(180, Math.min(own, room));
+}
+
 // What is drawn again and again: at the page's next frame, one drawing at a time, with what is newest then.
 // A view that extends it has `root` and `plotly` and draws itself in `redraw(width)`.
 class Redrawn {

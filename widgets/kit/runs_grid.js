@@ -4,7 +4,7 @@ const ROOM = 424; // for rows and their heading, in pixels
 const MARGIN = 60; // rows beyond those in sight that are fetched too
 const FAST = 500, SLOW = 2_000, LONGEST_WAIT = 8_000; // between two looks; where rows change by themselves FAST
 const STYLE = `
-.qtha-grid-view { overflow: auto; max-height: ${ROOM}px; border: 1px solid var(--jp-border-color2, #ccc); border-radius: 3px; }
+.qtha-grid-view { overflow: auto; max-height: var(--qtha-grid-height, ${ROOM}px); border: 1px solid var(--jp-border-color2, #ccc); border-radius: 3px; }
 .qtha-grid { border-collapse: separate; border-spacing: 0; table-layout: fixed; min-width: 100%; font-size: 12px;
   color: var(--jp-ui-font-color1, #222); background: var(--jp-layout-color0, #fff); margin: 0; }
 .qtha-grid:focus { outline: none; }
@@ -14,6 +14,8 @@ const STYLE = `
   text-overflow: ellipsis; border-bottom: 1px solid var(--jp-border-color3, #e0e0e0); font-weight: 400; vertical-align: middle; }
 .qtha-grid .qtha-spacer > td { padding: 0; border: 0; }
 .qtha-grid thead :is(th, td) { position: sticky; top: 0; z-index: 1; background: var(--jp-layout-color2, #eee); font-weight: 600; padding: 0; }
+.qtha-grid thead :is(th, td):not(:has(button)) { padding: 0 8px; }
+.qtha-grid thead th { text-align: left; }
 .qtha-grid thead button { width: 100%; height: 100%; padding: 0 8px; border: 0; background: none; color: inherit; font: inherit; text-align: inherit;
   cursor: pointer; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .qtha-grid .qtha-numeric { text-align: right; font-variant-numeric: tabular-nums; }
@@ -32,6 +34,8 @@ const STYLE = `
   border: 1px solid var(--jp-brand-color1, #1976d2); }
 .qtha-grid caption, .qtha-grid .qtha-for-reader { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .qtha-grid-keys { margin: 2px; font-size: 11px; line-height: 1.4; color: var(--jp-ui-font-color2, #555); }
+.qtha-grid tbody tr.qtha-group-row > * { background: var(--jp-layout-color1, #f7f7f7); font-weight: 600; color: var(--jp-ui-font-color1, #222); }
+.qtha-brief .qtha-grid { width: 100% !important; }
 [data-jp-theme-light=false] .qtha-grid tr.qtha-wrong-row .qtha-state-cell { color: #ff8a80; }`;
 const KEYS = "Arrow keys move, Space ticks, Enter opens the log, p pins, F2 renames, t and n write tags and a note, Delete deletes. A heading sorts, with Shift by one more.";
 
@@ -120,7 +124,7 @@ class Grid {
     if (content.version !== this.version && !content.columns) { this.version = 0; this.ask(); return; }
     if (content.version !== this.version) this.begin(content);
     this.number = content.number;
-    for (const [index, ids, cells, pinned, wrong] of content.rows) this.rows.set(index, { ids, cells, pinned, wrong });
+    for (const [index, ids, cells, pinned, wrong, heading] of content.rows) this.rows.set(index, { ids, cells, pinned, wrong, heading });
     this.redraw();
     this.wait = FAST;
     clearTimeout(this.timer);
@@ -246,9 +250,16 @@ class Grid {
     line.setAttribute("aria-rowindex", index + 2);
     line.classList.toggle("qtha-wrong-row", !!row?.wrong);
     if (!row) { line.replaceChildren(element("td", { textContent: "…", colSpan: this.columns.length + 3 })); return; }
-    const name = row.ids.length > 1 ? `${row.ids.length} runs` : row.cells[0];
+    const name = row.ids.length > 1 && !row.heading ? `${row.ids.length} runs` : row.cells[0];
     const box = element("input", { type: "checkbox", tabIndex: -1 });
     box.setAttribute("aria-label", `tick ${name}`);
+    line.classList.toggle("qtha-group-row", !!row.heading);
+    if (row.heading) {
+      box.dataset.lmSuppressShortcuts = "true";
+      const title = element("th", { textContent: row.cells[0], colSpan: this.columns.length + 2, scope: "rowgroup", title: row.cells[0] });
+      line.replaceChildren(element("td", { className: "qtha-tight" }, box), title);
+      return;
+    }
     const pin = element("button", { type: "button", className: "qtha-pin", tabIndex: -1, textContent: row.pinned ? "★" : "☆", title: row.pinned ? "pinned" : "pin" });
     pin.setAttribute("aria-label", `pin ${name}`);
     pin.setAttribute("aria-pressed", String(!!row.pinned));
@@ -356,8 +367,7 @@ class Grid {
   }
 }
 
-export default {
-  initialize: recover,
+return {
   render({ model, el }) {
     const grid = new Grid(model, el);
     return () => grid.close();

@@ -1,53 +1,34 @@
-"""The style sheet of every panel, for JupyterLab's light and dark themes, and HTML helpers."""
+"""HTML helpers and boxes of panels; `styles.css` arranges and colours them."""
 
 import html
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from typing import Any
 
-import ipywidgets as ipw
-
-from qtha_lab.core.io import read
-
-CSS = read(Path(__file__).with_name("styles.css"))
+from .controls import Box, Element, Html
 
 
-def style_sheet() -> ipw.HTML:
-    """Return the style sheet, for display once per panel; it takes no space."""
-    return ipw.HTML(
-        f"<style>{CSS}</style>", layout={"height": "0", "margin": "0", "overflow": "hidden"}
-    )
-
-
-def text(value: str = "", css: str = "", **layout) -> ipw.HTML:
+def text(value: str = "", css: str = "") -> Html:
     """Return a piece of HTML under a class of the style sheet."""
-    piece = ipw.HTML(value, layout=layout)
-    if css:
-        piece.add_class(css)
-    return piece
+    return Html(value, classes=tuple(css.split()))
 
 
-def heading(title: str) -> ipw.HTML:
+def heading(title: str) -> Html:
     """Return the title of a part of a panel."""
     return text(f"<h3>{html.escape(title)}</h3>", "qtha-heading")
 
 
-def column(*parts: ipw.Widget, css: str = "", **layout) -> ipw.VBox:
-    """Return widgets one below the other."""
-    box = ipw.VBox(parts, layout=layout)
-    if css:
-        box.add_class(css)
-    return box
+def column(*parts: Any, css: str = "") -> Box:
+    """Return elements one below the other."""
+    return Box(parts, classes=("qtha-column", *css.split()))
 
 
-def row(*parts: ipw.Widget, css: str = "qtha-row", **layout) -> ipw.HBox:
-    """Return widgets side by side, wrapped where the width is exceeded."""
-    box = ipw.HBox(parts, layout=layout)
-    box.add_class(css)
-    return box
+def row(*parts: Any, css: str = "") -> Box:
+    """Return elements side by side, wrapped where the width is exceeded."""
+    return Box(parts, classes=("qtha-row", *css.split()))
 
 
-def mark(piece: ipw.DOMWidget, wrong: bool) -> None:
+def mark_wrong(piece: Element, wrong: bool) -> None:
     """Show a piece as an error, or as normal text."""
     (piece.add_class if wrong else piece.remove_class)("qtha-wrong")
 
@@ -62,7 +43,7 @@ def code(value: str) -> str:
     return f'<pre tabindex="0">{html.escape(value)}</pre>'
 
 
-def table(rows: list[dict[str, str]]) -> str:
+def html_table(rows: list[dict[str, str]]) -> str:
     """Return rows of formatted text as an HTML table; the first column names the row."""
     if not rows:
         return ""

@@ -5,37 +5,70 @@ figure.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import plotly.graph_objects as go
-from IPython.display import display
 
+from qtha_lab.core.method_styles import shown
 from qtha_lab.figures import curves
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.legends import short_names
-from qtha_lab.figures.machinery.theme import distinct_styles
-from qtha_lab.core.method_styles import shown
+from qtha_lab.figures.machinery.theme import distinct_styles, faint
 
-from ..figures.chart import Chart, Points
-from .follower import Follower
-from ..kit.guard import ErrorLine
+from ..figures.chart import Chart, Curve
 from ..kit.display import Shown
+from ..kit.guard import ErrorLine
+from ..kit.loop import Background
+from .follower import Follower
 
 KINDS = tuple(curves.PANELS)
-FEW = 4  # maximum number of methods with full names in the legend
-NONE = Points()
+NONE = Curve()
+WEIGHT = 0.9  # of the running mean of the train loss
+FAINT = 0.3  # opacity of the recorded train loss behind its running mean
+AXES = {"step": "step", "seconds": "seconds of training", "tokens": "tokens"}
+
+
+class RunningMean:
+    """The running mean of a recorded loss, without bias at its beginning.
+
+    Example:
+        >>> mean = RunningMean()
+        >>> mean.add(5.0), round(mean.add(3.0), 3)
+        (5.0, 3.947)
+    """
+
+    def __init__(self) -> None:
+        self.total = self.count = 0.0
+
+    def add(self, value: float) -> float:
+        """Add a value, and return the mean."""
+        self.total = WEIGHT * self.total + (1 - WEIGHT) * value
+        self.count = WEIGHT * self.count + (1 - WEIGHT)
+        return self.total / self.count
 
 
 class LivePlot(Follower, Shown):
     """Training and evaluation loss of several runs in one chart; follow by `await plot.follow()`.
 
-    A run is any object with `id`, `experiment`, `status()` and `events(offset)`.
+    A displayed plot follows its runs by itself. The train loss is drawn as a running mean, with the
+    recorded values faint behind it. A run is any object with `id`, `experiment`, `status()` and
+    `events(offset)`.
+
+    Args:
+        runs: Runs to draw.
+        along: Horizontal axis: "step", "seconds" or "tokens".
+        log_x: True for a logarithmic horizontal axis.
+        log_y: True for a logarithmic loss axis.
     """
 
-    def __init__(self, runs: Iterable = ()):
-        self.chart, self.error, self.handle = Chart(curves.empty_curves("page")), ErrorLine(), None
+    def __init__(
+        self, runs: Iterable = (), along: str = "step", log_x: bool = False, log_y: bool = False
+    ):
+        self.along, self.log_x, self.log_y = along, log_x, log_y
+        self.chart, self.error = Chart(curves.empty_curves("page")), ErrorLine()
+        self.background = Background(self.error.report)
         super().__init__([self.chart, self.error.panel])
         self.add_class("qtha-plot")
         self.show(runs)
@@ -53,18 +86,37 @@ class LivePlot(Follower, Shown):
     def show(self, runs: Iterable) -> None:
         """Draw other runs, from their first event."""
         self.follow_runs(runs)
-        self.numbers = {(r.id, k): n for n, (r, k) in enumerate(product(self.runs, KINDS))}
+        pairs = [*product(self.runs, KINDS), *((run, "mean") for run in self.runs)]
+        self.numbers = {(run.id, kind): number for number, (run, kind) in enumerate(pairs)}
+        self.means = {run.id: RunningMean() for run in self.runs}
+        self.clocks = {run.id: {"seconds": 0.0, "tokens": 0.0} for run in self.runs}
         figure = curves.empty_curves("page")
         styles = distinct_styles(run.experiment.method.label for run in self.runs)
-        figure.add_traces([
-            curves.curve(_series(run, kind), style=styles[run.experiment.method.label])
-            for run, kind in product(self.runs, KINDS)
-        ])  # fmt: skip
-        curves.name_once(cast(tuple[go.Scatter, ...], figure.data))
-        if len(styles) > FEW:  # many long names would leave no space for the curves
-            names = {label: shown(short) for label, short in short_names(styles).items()}
-            figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
-        self.chart.show(figure, curves.describe(()), curves.stacked())
+        figure.add_traces([_trace(run, kind, styles) for run, kind in pairs])
+        traces = cast(tuple[go.Scatter, ...], figure.data)
+        curves.name_once(tuple(t for t in traces if cast(dict, t.meta)["kind"] != "train"))
+        names = {label: shown(short) for label, short in short_names(styles).items()}
+        figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
+        narrow = self._scaled(curves.stacked())
+        figure.update_layout(self._scaled(figure.to_plotly_json()["layout"]))
+        self.chart.show(figure, curves.curve_text(()), narrow)
+
+    def _scaled(self, layout: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the axes of a layout with their titles and scales."""
+        axes = {}
+        for name, axis in layout.items():
+            if name.startswith(("xaxis", "yaxis")):
+                is_log = self.log_x if name.startswith("x") else self.log_y
+                title = {"title": {"text": AXES[self.along]}} if name.startswith("x") else {}
+                title |= {"matches": "x"} if name == "xaxis2" else {}
+                axes[name] = {**axis, **title, "type": "log" if is_log else "linear"}
+        return {**{k: v for k, v in layout.items() if k == "height"}, **axes}
+
+    def redraw(self, along: str, log_x: bool, log_y: bool) -> None:
+        """Draw the same runs along another axis or on other scales."""
+        self.along, self.log_x, self.log_y = along, log_x, log_y
+        self.show(self.runs)
+        self.catch_up()
 
     def series(self) -> list[curves.Series]:
         """Return the present curves in the format of the figure functions."""
@@ -72,6 +124,11 @@ class LivePlot(Follower, Shown):
             _series(run, kind, self.chart.curves[self.numbers[run.id, kind]])
             for run, kind in product(self.runs, KINDS)
         ]
+
+    @property
+    def has_points(self) -> bool:
+        """True if a point is drawn."""
+        return any(len(curve) for curve in self.chart.curves)
 
     @property
     def figures(self) -> dict[str, Figure]:
@@ -92,30 +149,44 @@ class LivePlot(Follower, Shown):
 
     def feed(self, news: dict[str, list[dict]]) -> None:
         """Append new events of each run id; only new points are sent to the page."""
-        points = defaultdict(list)
+        points: dict[int, list[tuple[float, float]]] = defaultdict(list)
         for run_id, event in ((i, event) for i, events in news.items() for event in events):
+            if event["kind"] == "train":
+                self._count(run_id, event)
             if event["kind"] in KINDS and event.get("loss") is not None:
-                number = self.numbers[run_id, event["kind"]]
-                points[number].append((event["step"], event["loss"]))
+                place, loss = self._place(run_id, event), event["loss"]
+                points[self.numbers[run_id, event["kind"]]].append((place, loss))
+                if event["kind"] == "train":
+                    mean = self.means[run_id].add(loss)
+                    points[self.numbers[run_id, "mean"]].append((place, mean))
             elif event["kind"] == "status" and event.get("state") == "running":
                 self.chart.extend(points)
                 points.clear()
                 self._go_back(run_id, event.get("step", 0))
         self.chart.extend(points)
-        self.chart.alt = curves.describe(self.series())
+        self.chart.alt = curves.curve_text(self.series())
+
+    def _count(self, run_id: str, event: Mapping[str, Any]) -> None:
+        clock = self.clocks[run_id]
+        clock["seconds"] += event.get("seconds") or 0.0
+        clock["tokens"] = event.get("tokens", clock["tokens"])
+
+    def _place(self, run_id: str, event: Mapping[str, Any]) -> float:
+        """Return the position of an event on the horizontal axis."""
+        return event["step"] if self.along == "step" else self.clocks[run_id][self.along]
 
     def _go_back(self, run_id: str, step: int) -> None:
         """Remove the points after the checkpoint from which a run resumes.
 
         The run repeats the later steps (see `qtha_lab.experiment.run_directory.events.history`).
         """
-        self.chart.cut([self.numbers[run_id, kind] for kind in KINDS], step)
+        if self.along == "step":
+            self.chart.cut([self.numbers[run_id, kind] for kind in (*KINDS, "mean")], step)
 
     def rest(self) -> None:
-        """Finish: store the static picture, and stop the polling of pages."""
+        """Finish: stop the polling of pages, and renew the static picture."""
         self.chart.expect(False)
-        if self.handle is not None:
-            self.handle.update(self._repr_mimebundle_(), raw=True)
+        self.show_still()
 
     async def follow(self) -> None:
         """Draw at most twice a second until all runs end; show errors below."""
@@ -132,10 +203,25 @@ class LivePlot(Follower, Shown):
 
     def _ipython_display_(self) -> None:
         self.catch_up()
-        self.handle = display(self._repr_mimebundle_(), raw=True, display_id=True)
+        super()._ipython_display_()
+        self.background.start("follow", self.follow)
 
 
-def _series(run, kind: curves.Kind, points: Points = NONE) -> curves.Series:
+def _trace(run: Any, kind: str, styles: Mapping[str, dict[str, str]]) -> go.Scatter:
+    """Return the empty line of one curve; the recorded train loss is faint."""
+    label = run.experiment.method.label
+    of_panel: curves.Kind = "eval" if kind == "eval" else "train"
+    line = curves.curve(_series(run, of_panel), style=styles[label])
+    if kind == "train":
+        color = faint(styles[label]["color"], FAINT)
+        line.update(line={"color": color, "width": 1, "dash": "solid"}, hoverinfo="skip")
+        line.update(showlegend=False, meta={"seed": run.experiment.seed, "kind": "train"})
+    elif kind == "mean":
+        line.update(line={"width": 2.2}, meta={"seed": run.experiment.seed, "kind": "mean"})
+    return line
+
+
+def _series(run: Any, kind: curves.Kind, points: Curve = NONE) -> curves.Series:
     method, seed = run.experiment.method, run.experiment.seed
     return {
         "label": method.label,

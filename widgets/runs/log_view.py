@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core import paths
 from qtha_lab.runs.run import Run, attach
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.guard import ErrorLine
 
@@ -20,7 +20,7 @@ LINES, EVENTS = 200, 40
 WORTH_TELLING = ("status", "note", "checkpoint", "threads", "broken")
 
 
-class LogView(ipw.VBox):
+class LogView(ui.Box):
     """A panel with the log of one run.
 
     Args:
@@ -39,7 +39,7 @@ class LogView(ipw.VBox):
         self.head, self.events = styles.text("", "qtha-text"), styles.text("", "qtha-table")
         self.events.add_class("qtha-words")
         self.output = styles.text("", "qtha-code")
-        self.again = ipw.Button(description="Read again", icon="refresh")
+        self.again = ui.Button(description="Read again", icon="refresh")
         super().__init__(run=run, folder=str(folder or paths.runs_dir()))
         self.children = [self.error.panel, self.head, self.events, self.output, self.again]
         self.add_class("qtha-log-view")
@@ -56,14 +56,14 @@ class LogView(ipw.VBox):
 
     def read(self) -> None:
         """Read the run's files, and show their present content."""
-        self.again.layout.display = "" if self.run else "none"
+        self.again.visible = bool(self.run)
         if not self.run:
             self.head.value = "Enter in a row, or its button, opens the log of that run."
             self.events.value = self.output.value = ""
             return
         run = attach(self.run, self.folder)
         self.head.value = _head(run)
-        self.events.value = styles.table(_events(run))
+        self.events.value = styles.html_table(_events(run))
         tail = run.log_tail(LINES)
         self.output.value = styles.code(tail) if tail else ""
 

@@ -5,14 +5,16 @@ A failed run offers its log. Shows statuses and forwards clicks; reads no direct
 
 import html
 from collections.abc import Callable, Iterable
+from typing import Any
 
-import ipywidgets as ipw
 
 from qtha_lab.runs import run as runs
 from qtha_lab.cli.output import duration
+from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.core.method_styles import shown
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
 
@@ -21,36 +23,39 @@ BARS = dict.fromkeys(("failed", "diverged", "dead", "unreadable"), "danger") | {
 }
 
 
-class RunRow(ipw.Box):
+class RunRow(ui.Box):
     """A row for one run.
 
     Args:
         run: Any object with `id`, `path` and `experiment`.
         on_stop: Called with a list of this run when "Stop" is pressed.
         on_resume: Likewise for "Resume".
+        short: Displayed name; default the method's label.
         on_log: Called with the run when "Log" is pressed; a failed run shows "Log" in place of
             "Stop".
     """
 
-    def __init__(self, run, on_stop: Callable, on_resume: Callable, on_log: Callable):
+    def __init__(
+        self, run, on_stop: Callable, on_resume: Callable, on_log: Callable, short: str = ""
+    ):
         label = run.experiment.method.label
         color = method_style(label)["color"]
         self.title = f"{shown(label)}, seed {run.experiment.seed}"
         tip = html.escape(f"{self.title}, {run.path}")
         dot = f'<span class="qtha-dot" style="background:{color}"></span>'
-        name = f'<span title="{tip}">{dot}{styles.breakable(shown(label))} · seed {run.experiment.seed}</span>'
+        words = f"{styles.breakable(short or shown(label))} · seed {run.experiment.seed}"
+        name = f'<span title="{tip}">{dot}{words}</span>'
         self.mark: tuple[str, int] | None = None  # last displayed state and quarter of the progress
-        self.bar = ipw.IntProgress(layout={"height": "18px"})
-        self.state = styles.text("", "qtha-text")
-        self.state.add_class("qtha-state")
-        self.stop = ipw.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
-        self.resume = ipw.Button(description="Resume", icon="play", tooltip=f"Resume {self.title}")
+        self.bar = ui.Progress()
+        self.state = styles.text("", "qtha-text qtha-state")
+        self.stop = ui.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
+        self.resume = ui.Button(description="Resume", icon="play", tooltip=f"Resume {self.title}")
         self.stop.on_click(lambda _: on_stop([run]))
         self.resume.on_click(lambda _: on_resume([run]))
-        self.open_log = ipw.Button(
+        self.open_log = ui.Button(
             description="Log", icon="file-text-o", tooltip=f"Log of {self.title}"
         )
-        self.open_log.layout.display = "none"
+        self.open_log.visible = False
         self.open_log.on_click(lambda _: on_log(run))
         actions = styles.row(self.open_log, self.stop, self.resume, css="qtha-actions")
         super().__init__([styles.text(name, "qtha-name"), self.bar, self.state, actions])
@@ -59,15 +64,14 @@ class RunRow(ipw.Box):
     def show(self, status) -> str:
         """Draw a status; return a sentence for a new state or quarter of the progress."""
         self.bar.max, self.bar.value = max(status.steps, 1), status.step
-        self.bar.bar_style = BARS.get(status.state, "info")
+        self.bar.style = BARS.get(status.state, "")
         self.state.value = html.escape(words(status)[:400])
         wrong = BARS.get(status.state) == "danger"
-        styles.mark(self.state, wrong)
-        self.open_log.layout.display, self.stop.layout.display = (
-            ("", "none") if wrong else ("none", "")
-        )
+        styles.mark_wrong(self.state, wrong)
         self.stop.disabled = status.ended or status.state == "stopping"
         self.resume.disabled = status.state not in runs.RESUMABLE
+        self.open_log.visible, self.stop.visible = wrong, not status.ended
+        self.resume.visible = not self.resume.disabled
         mark = (status.state, 4 * status.step // max(status.steps, 1))
         previous, self.mark = self.mark or mark, mark
         return f"{self.title}: {words(status)}." if mark != previous else ""
@@ -104,7 +108,12 @@ class RunList:
 
     def show(self, runs: Iterable) -> None:
         """List other runs."""
-        self.rows = {run.id: RunRow(run, self.on_stop, self.on_resume, self.on_log) for run in runs}
+        runs = list(runs)
+        short = short_names([run.experiment.method.label for run in runs])
+        answers = self.on_stop, self.on_resume, self.on_log
+        self.rows = {
+            run.id: RunRow(run, *answers, shown(short[run.experiment.method.label])) for run in runs
+        }
         put(self.panel, self.rows.values())
 
     def update(self, statuses: dict) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..kit.page_module import page_module
+from ..kit.page_module import PageModule
 
 MOST_ROWS = 200  # per message, on request of a page
 MOST_BYTES = 4500  # of changed rows per message; the rest follows
@@ -41,13 +41,15 @@ class GridRow:
     cells: tuple[str, ...]
     pinned: bool = False
     wrong: bool = False
+    heading: bool = False
 
     def plain(self) -> list:
         """Return the row in the format of the page."""
-        return [list(self.ids), list(self.cells), int(self.pinned), int(self.wrong)]
+        flags = int(self.pinned), int(self.wrong), int(self.heading)
+        return [list(self.ids), list(self.cells), *flags]
 
 
-class RunsGrid(anywidget.AnyWidget):
+class RunsGrid(PageModule, anywidget.AnyWidget):
     """A grid of numbered rows; a page receives the visible rows and their changes.
 
     Args:
@@ -55,7 +57,7 @@ class RunsGrid(anywidget.AnyWidget):
         on_look: Called at each poll of a page, at most twice a second per page, to find changes.
     """
 
-    _esm = page_module("runs_grid.js")
+    MODULE = ("runs_grid.js",)
     ticked = traitlets.List(traitlets.Unicode()).tag(sync=True)
     sort = traitlets.Unicode().tag(sync=True)
     label = traitlets.Unicode("runs").tag(sync=True)
@@ -114,8 +116,9 @@ class RunsGrid(anywidget.AnyWidget):
             return self.act(
                 question["action"], list(question["ids"]), str(question.get("value", ""))
             )
-        self.send(self.answer(question))
-        self.on_look()
+        if question["kind"] == "rows":
+            self.send(self.answer(question))
+            self.on_look()
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Return missing parts of a page: columns of a new table, visible and changed rows.
@@ -125,7 +128,7 @@ class RunsGrid(anywidget.AnyWidget):
                 another, and those in its `sight`.
         """
         with self.lock:
-            wanted = self._wanted(question)
+            wanted = self._requested_rows(question)
             number, rows = self.number, {}
             reply: dict[str, Any] = {"kind": "rows", "page": question["page"], "live": self.live}
             if question["version"] != self.version:
@@ -137,7 +140,7 @@ class RunsGrid(anywidget.AnyWidget):
             reply |= {"version": self.version, "number": number}
             return reply | {"rows": [[index, *row.plain()] for index, row in rows.items()]}
 
-    def _wanted(self, question: dict[str, Any]) -> range:
+    def _requested_rows(self, question: dict[str, Any]) -> range:
         """Return the numbers of the rows that the page lacks.
 
         For a page with an older table, these are the rows that will be visible.

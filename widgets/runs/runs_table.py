@@ -9,19 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core import paths
 from qtha_lab.runs.table.columns import (
     SPREAD,
-    check,
+    check_column,
     known,
     present,
-    text,
+    column_text,
     worth_showing,
 )
 from qtha_lab.runs.table.listing import Listing
@@ -31,12 +31,13 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.experiment.run_directory import RunDir, trash as bin
 from qtha_lab.experiment.run_directory.disk import bytes_used
-from qtha_lab.experiment.run_directory.annotations import mark
+from qtha_lab.experiment.run_directory.annotations import annotate
 
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.aria import Aria
-from ..kit.fold import Fold
+
 from ..kit.guard import ErrorLine, guarded
+from .brief_rows import COLUMNS, brief_rows
 from .log_view import LogView
 from .runs_grid import Column, GridRow, RunsGrid
 from ..figures.save_table import SaveTable
@@ -58,7 +59,8 @@ class RunsTable(Shown):
 
     Args:
         folder: Default `paths.runs_dir()`.
-        announce: Receives sentences for a screen reader; default an `Aria` of its own.
+        announce: Receives sentences for a screen reader; default a `Announcer` of its own.
+        brief: True for title, result, differences and age, grouped by launch.
         state: Initial values of traits.
 
     Example:
@@ -80,9 +82,11 @@ class RunsTable(Shown):
         folder: Path | str | None = None,
         *,
         announce: Callable[[str], None] | None = None,
+        brief: bool = False,
         **state: Any,
     ):
-        self.error, self.aria = ErrorLine(), Aria()
+        self.brief = brief
+        self.error, self.aria = ErrorLine(), ui.Announcer()
         self.announce = announce or self.aria.say
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="runs-table")
         self.asked, self.lock = 0, threading.Lock()
@@ -103,10 +107,10 @@ class RunsTable(Shown):
     def still(self) -> dict[str, str]:
         """Return the first rows as HTML and as text, for pages without a kernel."""
         self.wait()
-        names = [column.name for column in self.grid.columns]
-        rows = [{name: text(row, name) for name in names} for row in self.shown[:STILL_ROWS]]
+        names = self._on_page()
+        rows = [{name: column_text(row, name) for name in names} for row in self.shown[:STILL_ROWS]]
         lines = ["  ".join(filter(None, row.values())) for row in rows]
-        page = f"<h3>Runs</h3>{styles.table(rows)}<p>{self.count.value}</p>"
+        page = f"<h3>Runs</h3>{styles.html_table(rows)}<p>{self.count.value}</p>"
         return {"text/html": page, "text/plain": "\n".join(["Runs", *lines])}
 
     def close(self) -> None:
@@ -122,16 +126,16 @@ class RunsTable(Shown):
         """Return the displayed rows as plain values; seed means add minimum and maximum columns."""
         self.wait()
         shown, names = self.shown, []
-        for column in self.grid.columns:
-            ends = [column.name + end for end in SPREAD]
-            names += [column.name, *(end for end in ends if any(end in row for row in shown))]
+        for column in self._on_page():
+            ends = [column + end for end in SPREAD]
+            names += [column, *(end for end in ends if any(end in row for row in shown))]
         return Table(names, [[_plain(row.get(name)) for name in names] for row in shown])
 
     def written(self) -> Table:
         """Return the displayed rows as formatted text."""
         self.wait()
-        names = [column.name for column in self.grid.columns]
-        return Table(names, [[text(row, name) for name in names] for row in self.shown])
+        names = self._on_page()
+        return Table(names, [[column_text(row, name) for name in names] for row in self.shown])
 
     def refresh(self) -> None:
         """Read the folder again."""
@@ -169,6 +173,11 @@ class RunsTable(Shown):
         """Update changed rows in place; their order changes at the next arrangement."""
         for name in changed:
             self.shown[self.places[name]] = self.listing.by_id[name]
+        if self.is_brief:
+            lines = brief_rows(self.shown, datetime.now(UTC))
+            places = [place for place, line in enumerate(lines) if changed & {*line.ids}]
+            ids, live = [line.ids for line in lines], bool(self.listing.going)
+            return self.grid.show(COLUMNS, ids, lines.__getitem__, places, live)
         self._show(list(self.grid.columns), [self.places[name] for name in changed])
 
     def _open(self) -> None:
@@ -190,11 +199,31 @@ class RunsTable(Shown):
         changed = [index for index, (before, row) in places if before is not row]
         self.shown = shown
         self.places = {} if self.group else {row["run"]: i for i, row in enumerate(shown)}
+        if self.is_brief:
+            return self._arrange_brief(shown, listed, quiet, begin)
         sample = shown[:: max(1, len(shown) // SAMPLE)]
         columns = [_column(name, sample) for name in names]
         if quiet and names == [column.name for column in self.grid.columns]:
             columns = self.grid.columns  # automatic updates keep the column widths
         self._show(columns, changed)
+        self._end_of_arranging(shown, listed, quiet, begin)
+
+    @property
+    def is_brief(self) -> bool:
+        """True if title, result, differences and age are shown, grouped by launch."""
+        return self.brief and not (self.columns or self.sort or self.group)
+
+    def _arrange_brief(
+        self, shown: list[Row], listed: list[Row], quiet: bool, begin: float
+    ) -> None:
+        lines = brief_rows(shown, datetime.now(UTC))
+        ids, live = [line.ids for line in lines], bool(self.listing.going)
+        self.grid.show(COLUMNS, ids, lines.__getitem__, range(len(lines)), live)
+        self._end_of_arranging(shown, listed, quiet, begin)
+
+    def _end_of_arranging(
+        self, shown: list[Row], listed: list[Row], quiet: bool, begin: float
+    ) -> None:
         self._count(shown, listed)
         if not quiet:
             self.error.show("")
@@ -211,12 +240,12 @@ class RunsTable(Shown):
     def _names(self, shown: list[Row]) -> list[str]:
         if self.columns:
             names = known(shown)
-            return [check(name, names) for name in self.columns]
+            return [check_column(name, names) for name in self.columns]
         names = [name for name in worth_showing(shown) if name not in EDITABLE]
         return [*names[:1], "name", *names[1:], "tags", "note"] if not self.group else names
 
     def _count(self, shown: list[Row], listed: list[Row]) -> None:
-        what = "runs in the bin" if self.binned else "runs"
+        what = "runs in the trash" if self.binned else "runs"
         parts = [f"{len(listed):,} {what}" if len(listed) != 1 else what.replace("runs", "1 run")]
         if self.group or len(shown) != len(listed):
             parts.append(f"{len(shown):,} row{'' if len(shown) == 1 else 's'} shown")
@@ -245,7 +274,7 @@ class RunsTable(Shown):
 
     def _mark(self, ids: Sequence[str], **changes: Any) -> None:
         for name in ids:
-            mark(RunDir(self.listing.folder / name), **changes)
+            annotate(RunDir(self.listing.folder / name), **changes)
         self.listing.renew(ids)
         self._arrange()
 
@@ -256,7 +285,7 @@ class RunsTable(Shown):
 
     def _delete(self, ids: Sequence[str]) -> None:
         if self.binned:
-            raise Refusal("these runs are in the bin: restore them, or empty the bin")
+            raise Refusal("Runs to delete must not be in the trash yet. Restore them, or empty the trash.")
         refused = []
         for name in ids:
             try:
@@ -266,7 +295,7 @@ class RunsTable(Shown):
         gone = [name for name in ids if not (self.listing.folder / name).exists()]
         self.ticked = tuple(name for name in self.ticked if name not in gone)
         self._after(
-            f"{_runs(len(gone))} in the bin; Show bin leads there." if gone else "", refused
+            f"{_runs(len(gone))} in the trash; Show trash leads there." if gone else "", refused
         )
 
     def _restore(self, ids: Sequence[str]) -> None:
@@ -276,7 +305,7 @@ class RunsTable(Shown):
         self._after(f"{_runs(len(ids))} restored.", [])
 
     def _empty(self) -> None:
-        names = bin.empty(Path(self.folder))
+        names = bin.empty_trash(Path(self.folder))
         self.ticked = ()
         self._after(f"{_runs(len(names))} erased.", [])
 
@@ -293,7 +322,7 @@ class RunsTable(Shown):
 
         def answer(_button: Any) -> None:
             if not self.ticked:
-                raise Refusal("no run is ticked: tick some in the first column")
+                raise Refusal("At least one run must be ticked, got none. Tick some in the first column.")
             ids = [name for name in self.ticked if name in self.listing.by_id]
             self._ask(lambda: work(ids))
 
@@ -321,51 +350,58 @@ class RunsTable(Shown):
     def _tick(self, ids: tuple[str, ...]) -> None:
         if len(ids) > MOST_TICKED:
             raise Refusal(
-                f"at most {MOST_TICKED} runs can be ticked, not {len(ids):,}: filter some of them out"
+                f"At most {MOST_TICKED} runs can be ticked, not {len(ids):,}. Filter some of "
+                    "them out."
             )
         self.ticked = ids
 
     # ---- controls
 
-    def _laid_out(self) -> list[ipw.Widget]:
-        self.filter = ipw.Text(
+    def _laid_out(self) -> list[Any]:
+        self.filter = ui.TextField(
             description="filter", continuous_update=True,
-            placeholder="method = qtha and learning_rate >= 0.003 and tag:best",
-            style=NARROW, layout={"flex": "1 1 320px", "width": "auto"},
+            placeholder="method == qtha and learning_rate >= 0.003 and best in tags",
         )  # fmt: skip
-        ipw.link((self, "where"), (self.filter, "value"))
-        ipw.link((self, "sort"), (self.grid, "sort"))
-        self.seeds = ipw.Dropdown(
+        traitlets.link((self, "where"), (self.filter, "value"))
+        traitlets.link((self, "sort"), (self.grid, "sort"))
+        self.seeds = ui.Select(
             description="rows",
             options=[("runs", ""), ("seeds as one", "seeds")],
             value=self.group,
-            style=NARROW,
-            layout={"width": "170px"},
         )
-        ipw.link((self, "group"), (self.seeds, "value"))
-        self.more = ipw.Dropdown(
-            description="columns", options=[("", "")], style=NARROW, layout={"width": "210px"}
+        traitlets.link((self, "group"), (self.seeds, "value"))
+        self.more = ui.Select(
+            description="columns", options=[("", "")]
         )
         self.more.observe(self.error.guard(self._toggle_column), "value")
-        show_bin = ipw.ToggleButton(
-            description="Show bin", icon="trash", value=self.binned, layout={"width": "auto"}
+        show_bin = ui.Toggle(
+            description="Show trash", icon="trash", value=self.binned
         )
-        ipw.link((self, "binned"), (show_bin, "value"))
+        traitlets.link((self, "binned"), (show_bin, "value"))
         self.grid.observe(guarded(self._take_ticked, self.error.report), "ticked")
         self.count, self.said = styles.text("", "qtha-text"), styles.text("", "qtha-text")
         actions = self._actions()
         self.log_view = LogView()
-        self.log_fold = Fold("Log", self.log_view)
+        self.log_fold = ui.Fold("Log", self.log_view)
+        if self.brief:
+            self.add_class("qtha-brief")
+            more = styles.row(self.seeds, self.more, show_bin, actions, css="qtha-run-tools")
+            save = SaveTable("runs", self.exact, self.written)
+            tools = ui.Fold("Columns, tags, trash", more, save, more=True)
+            buttons = self.every, self.clear, self.count, self.said
+            head = styles.row(styles.heading("Runs"), self.filter, *buttons, css="qtha-runs-head")
+            return [head, self.error.panel, self.grid, tools, self.log_fold]
         top = styles.row(self.filter, self.seeds, self.more, show_bin)
         return [
-            styles.style_sheet(), *([self.aria] if self.announce == self.aria.say else []), top, actions, self.error.panel, self.grid,
-            styles.row(self.count, self.said), SaveTable("runs", self.exact, self.written), self.log_fold,
+            *([self.aria] if self.announce == self.aria.say else []), top, actions,
+            self.error.panel, self.grid, styles.row(self.count, self.said),
+            SaveTable("runs", self.exact, self.written), self.log_fold,
         ]  # fmt: skip
 
-    def _actions(self) -> ipw.HBox:
+    def _actions(self) -> ui.Box:
         """Return the buttons for the selected runs; the trash has buttons of its own."""
-        self.tag = ipw.Text(
-            placeholder="a tag", description="tag", style=NARROW, layout={"width": "170px"}
+        self.tag = ui.TextField(
+            placeholder="a tag", description="tag"
         )
         add = self._button("Add tag", "tag", lambda ids: self._mark(ids, add=[self.tag.value]))
         remove = self._button(
@@ -373,70 +409,79 @@ class RunsTable(Shown):
         )
         delete = self._button("Delete", "trash", self._delete)
         restore = self._button("Restore", "undo", self._restore)
-        self.every = every = ipw.Button(
-            description="Tick all", icon="check-square-o", layout={"width": "auto"},
+        self.every = every = ui.Button(
+            description="Tick all", icon="check-square-o",
             tooltip="tick all rows that the filter shows",
         )  # fmt: skip
         every.on_click(self.error.guard(lambda _: self._ask(self._tick_all)))
-        clear = self._button("Untick all", "square-o", lambda ids: self.set_trait("ticked", ()))
+        self.clear = clear = self._button("Untick all", "square-o", self._untick)
         self.of_ticked = [add, remove, delete, restore, clear]
-        empty = ipw.Button(description="Empty bin …", icon="times")
+        empty = ui.Button(description="Empty trash …", icon="times")
         empty.on_click(self.error.guard(self._ask_to_empty(empty)))
+        both = [] if self.brief else [every, clear]
         outside, inside = (
-            [self.tag, add, remove, delete, every, clear],
-            [restore, every, clear, empty],
+            [self.tag, add, remove, delete, *both],
+            [restore, *both, empty],
         )
         row = styles.row(*(inside if self.binned else outside), css="qtha-row")
 
         def swap(change: Any) -> None:
-            row.children = inside if change["new"] else outside
-            empty.description = "Empty bin …"
+            row.children = tuple(inside if change["new"] else outside)
+            empty.description = "Empty trash …"
             self.said.value = ""  # clear the message of the other view
 
         self.observe(swap, "binned")
         return row
 
-    def _button(self, title: str, icon: str, work: Callable[[Sequence[str]], None]) -> ipw.Button:
-        button = ipw.Button(description=title, icon=icon, layout={"width": "auto"})
+    def _untick(self, _ids: Sequence[str]) -> None:
+        self.ticked = ()
+
+    def _button(self, title: str, icon: str, work: Callable[[Sequence[str]], None]) -> ui.Button:
+        button = ui.Button(description=title, icon=icon)
         button.on_click(self._of_ticked(work))
         return button
 
-    def _ask_to_empty(self, button: ipw.Button) -> Callable[[Any], None]:
+    def _ask_to_empty(self, button: ui.Button) -> Callable[[Any], None]:
         """Return a callback that first shows what will be erased, then erases it."""
 
         def answer(_button: Any) -> None:
             folder = Path(self.folder)
             if button.description.startswith("Empty"):
-                names, size = bin.binned(folder), bytes_used(bin.trash_of(folder)) / 2**20
+                names, size = bin.list_trash(folder), bytes_used(bin.trash_of(folder)) / 2**20
                 button.description = f"Erase {_runs(len(names))}, {size:,.1f} MiB, for good"
-                button.layout.width = "auto"
             else:
-                button.description = "Empty bin …"
+                button.description = "Empty trash …"
                 self._ask(self._empty)
 
         return answer
 
     def _offer(self, listed: list[Row]) -> None:
         """List the columns to show and hide, with check marks at visible ones."""
-        on_page = [column.name for column in self.grid.columns]
+        on_page = [] if self.is_brief else self._on_page()
         names = [*on_page, *(n for n in [*present(listed), "disk_mib"] if n not in on_page)]
         marked = [
             (f"{'✓ ' if name in on_page else ''}{name}", name) for name in dict.fromkeys(names)
         ]
-        title = "those that differ" if not self.columns else "back to those that differ"
-        options = [(f"{len(on_page)} shown", ""), *marked]
+        title = "back to those that differ"
+        options = [(f"{len(on_page)} shown" if on_page else "brief", ""), *marked]
+        if self.is_brief:
+            options.insert(1, ("all that differ", "+"))
         if self.columns:
             options.append((title, "-"))
         if tuple(options) != tuple(self.more.options):
-            self.more.options = options
+            self.more.options = tuple(options)
+
+    def _on_page(self) -> list[str]:
+        """Return the columns of the page; of the brief table, those of the full one."""
+        return self._names(self.shown)
 
     def _toggle_column(self, change: Any) -> None:
         name = change["new"]
         if not name:
             return
-        on_page = tuple(column.name for column in self.grid.columns)
-        if name == "-":
-            self.columns = ()
+        on_page = tuple(self._on_page())
+        if name in ("-", "+"):
+            self.columns = () if name == "-" else on_page
         elif name in on_page:
             self.columns = tuple(column for column in on_page if column != name)
         else:
@@ -460,7 +505,7 @@ def _ids(row: Row) -> tuple[str, ...]:
 
 def _cell(row: Row, name: str) -> str:
     """Format a cell; a running run shows its progress."""
-    cell = text(row, name)
+    cell = column_text(row, name)
     if name == "state" and row.get("step") and row.get("steps") and cell == "running":
         return f"running {row['step']}/{row['steps']}"
     return cell

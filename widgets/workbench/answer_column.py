@@ -2,12 +2,11 @@
 
 import html
 
-import ipywidgets as ipw
-
+from ..kit import controls as ui
 from ..kit import styles
 
 
-class AnswerColumn(ipw.VBox):
+class AnswerColumn(ui.Box):
     """A column of `Chat`.
 
     Args:

@@ -31,7 +31,7 @@ def axes_in(cards: Iterable[MethodCard], training: Form) -> dict[str, Any]:
     for name in dict.fromkeys(name for card in cards for name in card.form.axes):
         having = [card for card in cards if name in card.form.fields]
         values = [card.form.axes.get(name) for card in having]
-        if name not in Training.model_fields and all(value == values[0] for value in values):
+        if name not in settings_of(Training) and all(value == values[0] for value in values):
             axes[name] = values[0]
         else:
             swept = [card for card in having if name in card.form.axes]

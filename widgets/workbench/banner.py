@@ -6,8 +6,7 @@ Receives sentences and fields; checks nothing itself.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import ipywidgets as ipw
-
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
 
@@ -16,10 +15,10 @@ class Fault(NamedTuple):
     """An error in one sentence, and the control to change, if there is one."""
 
     sentence: str
-    control: ipw.DOMWidget | None = None
+    control: ui.Element | None = None
 
 
-class Banner(ipw.VBox):
+class Banner(ui.Box):
     """A banner with `banner.say(sentence)` and `banner.refuse([Fault(sentence, control)])`.
 
     Args:
@@ -32,37 +31,43 @@ class Banner(ipw.VBox):
         Checking …
     """
 
-    def __init__(self, go: Callable[[ipw.DOMWidget], None], announce: Callable[[str], None]):
+    def __init__(self, go: Callable[[ui.Element], None], announce: Callable[[str], None]):
         self.go, self.announce = go, announce
         self.text = styles.text("", "qtha-banner")
         self.links = styles.column(css="qtha-faults")
-        super().__init__([self.text, self.links])
+        super().__init__([self.text, self.links], classes=("qtha-news",))
         self._show([])
+
+    @property
+    def sentence(self) -> str:
+        """The displayed text."""
+        return self.shown
 
     @property
     def refusing(self) -> bool:
         """True if the banner shows errors."""
-        return "qtha-wrong" in self.text._dom_classes
+        return "qtha-wrong" in self.text.classes
 
     def say(self, sentence: str) -> None:
         """Show a sentence; an empty one hides the text."""
-        styles.mark(self.text, False)
+        styles.mark_wrong(self.text, False)
         self._show([sentence] if sentence else [])
 
     def refuse(self, faults: Iterable[Fault]) -> None:
         """Show all errors, as buttons that lead to the controls."""
         faults = list(faults)
         elsewhere = [fault.sentence for fault in faults if fault.control is None]
-        styles.mark(self.text, True)
-        self._show(elsewhere or ["To be changed first:"], [f for f in faults if f.control])
+        styles.mark_wrong(self.text, True)
+        self._show(elsewhere or ["Change first:"], [f for f in faults if f.control])
 
     def _show(self, sentences: list[str], faults: Iterable[Fault] = ()) -> None:
+        self.shown = " ".join(sentences)
         self.text.value = styles.lines(sentences)
-        self.text.layout.display = "" if sentences else "none"
+        self.text.visible = bool(sentences)
         put(self.links, [self._link(f.sentence, f.control) for f in faults if f.control])
         self.announce(" ".join([*sentences, *(fault.sentence for fault in faults)]))
 
-    def _link(self, sentence: str, control: ipw.DOMWidget) -> ipw.Button:
-        link = ipw.Button(description=sentence, icon="arrow-up", tooltip="Go to this field")
+    def _link(self, sentence: str, control: ui.Element) -> ui.Button:
+        link = ui.Button(description=sentence, icon="arrow-up", tooltip="Go to this field")
         link.on_click(lambda _: self.go(control))
         return link

@@ -7,8 +7,8 @@ The models run in a process of their own (`qtha_lab.runs.chat.client`). The head
 import asyncio
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
@@ -18,13 +18,12 @@ from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.runs import run as runs_
 from qtha_lab.runs.chat import Decoding
 from qtha_lab.runs.chat.client import COMMAND, Client
-from qtha_lab.runs.chat.held_out_prompts import HeldOut, held_out
+from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
 
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.aria import Aria
 from ..kit.closing import put
 from ..kit.display import Shown
-from ..kit.fold import Fold
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries
 from .answer_column import AnswerColumn
@@ -55,8 +54,8 @@ class Chat(Shown):
         self.client, self.loaded = Client(command), ()
         self.columns: dict[str, AnswerColumn] = {}
         self.asked: tuple[dict[str, str], ...] = ()
-        self.questions: list[HeldOut] = []
-        self.error, self.aria = ErrorLine(), Aria()
+        self.questions: list[HeldOutPrompt] = []
+        self.error, self.aria = ErrorLine(), ui.Announcer()
         self.background = Background(self._refuse)
         self.form = Form(settings_of(Decoding))
         self.mixer = Mixer(self._weigh)
@@ -117,12 +116,12 @@ class Chat(Shown):
         """Return the conversation to continue."""
         picked, text = self._picked(), self.prompt.value.strip()
         if not self.runs:
-            raise Refusal("nobody to talk with: tick a run")
+            raise Refusal("A run to chat with must be ticked, got none.")
         if not text:
-            raise Refusal("the prompt is empty: type a word")
+            raise Refusal("The prompt must hold a word, got none.")
         return picked.messages if picked else ({"role": "user", "content": text},)
 
-    def _picked(self) -> HeldOut | None:
+    def _picked(self) -> HeldOutPrompt | None:
         """Return the selected held-out prompt, or None if the text was edited."""
         number = self.pick.value
         question = self.questions[number] if isinstance(number, int) else None
@@ -156,7 +155,7 @@ class Chat(Shown):
         members = {n: c for n, c in self.columns.items() if n != MIX or self.mixer.weights}
         reference = AnswerColumn("reference", "the answer in the data set")
         reference.write(self.reference)
-        self.answers.children = [*([reference] if self.reference else []), *members.values()]
+        self.answers.children = (*([reference] if self.reference else []), *members.values())
 
     def _take_runs(self, _change=None) -> None:
         """Switch to other runs and their held-out prompts; models load at the first prompt."""
@@ -166,7 +165,7 @@ class Chat(Shown):
         put(self.answers, [])
         empty = "" if self.runs else "Tick one run or several, and ask them something."
         self.state.value = styles.lines([empty])
-        self.questions, self.pick.options = [], [(OWN, "")]
+        self.questions, self.pick.options = [], ((OWN, ""),)
         if self.runs:
             self.background.start("prompts", self._list_prompts)
 
@@ -177,7 +176,7 @@ class Chat(Shown):
         if runs == self.runs:
             self.questions = questions
             texts = [(question.prompt[:90], number) for number, question in enumerate(questions)]
-            self.pick.options = [(OWN, ""), *texts]
+            self.pick.options = ((OWN, ""), *texts)
             bases = {(e.model, e.quantization, e.training.precision) for e in experiments.values()}
             titles = {run: f"{e.method.label}, seed {e.seed}" for run, e in experiments.items()}
             self.mixer.show(titles if len(bases) == 1 else {})
@@ -204,22 +203,21 @@ class Chat(Shown):
         self.error.report(error)
         self.state.value = ""
 
-    def _laid_out(self) -> list[ipw.Widget]:
-        self.pick = ipw.Dropdown(options=[(OWN, "")], description="held-out prompts")
+    def _laid_out(self) -> list[Any]:
+        self.pick = ui.Select(options=[(OWN, "")], description="held-out prompts")
         self.pick.observe(self.error.guard(self._show_question), "value")
-        self.prompt = ipw.Textarea(
+        self.prompt = ui.TextField(
             placeholder="Ask something", description="prompt", rows=2, continuous_update=False
         )
         self.prompt.observe(self.error.guard(lambda _: self._arrange()), "value")
-        ask = ipw.Button(description="Answer", icon="comment", button_style="primary")
+        ask = ui.Button(description="Answer", icon="comment", primary=True)
         ask.on_click(lambda _: self.background.start("answer", self.answer))
-        self.stop = ipw.Button(description="Stop", icon="stop", disabled=True)
+        self.stop = ui.Button(description="Stop", icon="stop", disabled=True)
         self.stop.on_click(lambda _: self._stop())
         self.state = styles.text("", "qtha-text")
-        self.answers = ipw.Box().add_class("qtha-answers")
-        folds = [Fold("How tokens are chosen", self.form.panel), self.mixer]
-        return [
-            styles.style_sheet(), self.aria, self.pick, self.prompt, styles.row(ask, self.stop, self.state),
+        self.answers = ui.Box().add_class("qtha-answers")
+        folds = [ui.Fold("How tokens are chosen", self.form.panel), self.mixer]
+        return [ self.aria, self.pick, self.prompt, styles.row(ask, self.stop, self.state),
             *folds, self.error.panel, self.answers,
         ]  # fmt: skip
 
@@ -236,7 +234,7 @@ def experiments_of(run_ids: Iterable[str]) -> dict[str, Experiment]:
     return {run: runs_.attach(run).experiment for run in run_ids}
 
 
-def prompts_of(experiments: Iterable[Experiment]) -> list[HeldOut]:
+def prompts_of(experiments: Iterable[Experiment]) -> list[HeldOutPrompt]:
     """Return the held-out prompts of the experiments' tasks, once per task."""
     firsts = {(e.task, str(e.task_options)): e for e in reversed([*experiments])}
     return [question for experiment in firsts.values() for question in held_out(experiment)]

@@ -1,17 +1,17 @@
 """A panel of a staged comparison in progress: trials, runs, perturbations, findings and report."""
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.studies.comparison import ScheduledRuns, attach
 from qtha_lab.studies.comparison.folder import ComparisonDir, list_comparisons
-from qtha_lab.studies.comparison.launched import Stage
+from qtha_lab.studies.comparison.launched import StageProgress
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
 from .history import local_time
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class _Read(NamedTuple):
-    stages: list[Stage]
+    stages: list[StageProgress]
     runs: tuple[str, ...]
     notes: list[str]
 
@@ -42,7 +42,7 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
     needs_libraries = True
     comparison = traitlets.Unicode()
 
-    def parts(self) -> list[ipw.Widget]:
+    def parts(self) -> list[Any]:
         self.bars = styles.column()
         self.findings = styles.text("", "qtha-text")
         return [self.bars, styles.row(self.stop, self.resume), self.error.panel, self.findings]
@@ -70,14 +70,11 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
 
     def draw(self, view: ScheduledRuns, state: str, rest: _Read) -> None:
         if [bar.description for bar in self.bars.children] != [stage.name for stage in rest.stages]:
-            bars = (
-                ipw.IntProgress(description=stage.name, layout={"width": "auto", "height": "18px"})
-                for stage in rest.stages
-            )
+            bars = (ui.Progress(description=stage.name) for stage in rest.stages)
             put(self.bars, bars)
         for bar, stage in zip(self.bars.children, rest.stages, strict=True):
             bar.max, bar.value = max(stage.planned, 1), stage.ended
-            bar.bar_style = BAR_STYLES.get(state, "info")
+            bar.style = BAR_STYLES.get(state, "")
         self.findings.value = styles.lines(rest.notes)
         self.runs = rest.runs
 

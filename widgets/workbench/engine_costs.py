@@ -4,11 +4,11 @@ A button switches a method to Lightning. Shows `qtha_lab.experiment.cost.engines
 """
 
 from collections.abc import Callable, Mapping
-
-import ipywidgets as ipw
+from typing import Any
 
 from qtha_lab.core.method_styles import shown
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
 
@@ -20,11 +20,11 @@ class EngineCosts:
 
     Args:
         run_on: Called with a method's label and its new engine.
-        twin_on: Called with a method's label and the engine of a second card of the method.
+        copy_on: Called with a method's label and the engine of a second card of the method.
     """
 
-    def __init__(self, run_on: Callable[[str, str], None], twin_on: Callable[[str, str], None]):
-        self.run_on, self.twin_on = run_on, twin_on
+    def __init__(self, run_on: Callable[[str, str], None], copy_on: Callable[[str, str], None]):
+        self.run_on, self.copy_on = run_on, copy_on
         self.box = styles.column()
         self.panel = styles.column(styles.heading("Engines of the circuits"), self.box)
         self.show({})
@@ -32,11 +32,13 @@ class EngineCosts:
     def show(self, costs: Mapping[str, list]) -> None:
         """Draw the engines of each method with a circuit, by method label."""
         costs = {label: engines for label, engines in costs.items() if engines}
-        self.panel.layout.display = "" if costs else "none"
+        self.panel.visible = bool(costs)
         put(self.box, [self._method(label, engines) for label, engines in costs.items()])
 
-    def _method(self, label: str, engines: list) -> ipw.Widget:
-        table = styles.text(styles.table([_row(label, cost) for cost in engines]), "qtha-table")
+    def _method(self, label: str, engines: list) -> Any:
+        table = styles.text(
+            styles.html_table([_row(label, cost) for cost in engines]), "qtha-table"
+        )
         absent = [
             f"{cost.engine} does not run here: {cost.reason}."
             for cost in engines
@@ -46,25 +48,25 @@ class EngineCosts:
         words = styles.text(styles.lines([*why, *absent]), "qtha-text")
         return styles.column(table, words, styles.row(*self._buttons(label, engines)))
 
-    def _buttons(self, label: str, engines: list) -> list[ipw.Widget]:
+    def _buttons(self, label: str, engines: list) -> list[Any]:
         lightning = next((cost for cost in engines if cost.engine == LIGHTNING), None)
         if lightning is None or lightning.seconds is None:
             return []
-        run = ipw.Button(
+        run = ui.Button(
             description="Run this on Lightning",
             icon="bolt",
             tooltip=f"Set engine={LIGHTNING} for {label}",
             disabled=lightning.chosen,
         )
-        twin = ipw.Button(
-            description="Add a twin on Lightning",
+        second = ui.Button(
+            description="Add a second on Lightning",
             icon="clone",
             tooltip=f"Keep {label} and add it once more with engine={LIGHTNING}",
             disabled=lightning.chosen,
         )
         run.on_click(lambda _: self.run_on(label, LIGHTNING))
-        twin.on_click(lambda _: self.twin_on(label, LIGHTNING))
-        return [run.add_class("qtha-small"), twin.add_class("qtha-small")]
+        second.on_click(lambda _: self.copy_on(label, LIGHTNING))
+        return [run.add_class("qtha-small"), second.add_class("qtha-small")]
 
 
 def _row(label: str, cost) -> dict[str, str]:

@@ -8,8 +8,8 @@ import asyncio
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.core.errors import Refusal
@@ -19,8 +19,8 @@ from qtha_lab.runs import run as runs_
 from qtha_lab.runs.export import KINDS
 from qtha_lab.runs.export.kinds import default_place
 
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.aria import Aria
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
@@ -46,7 +46,7 @@ class ExportPanel(Shown):
     def __init__(self, run: str = "", command: Sequence[str] = COMMAND):
         super().__init__()
         self.command = command
-        self.error, self.aria = ErrorLine(), Aria()
+        self.error, self.aria = ErrorLine(), ui.Announcer()
         self.background = Background(self._refuse)
         self.children = self._laid_out()
         self.add_class("qtha-leave")
@@ -58,7 +58,7 @@ class ExportPanel(Shown):
     async def export(self) -> None:
         """Create the selected export, and show its path and message."""
         if not self.run:
-            raise Refusal("nothing to take away: pick a run")
+            raise Refusal("A run to export must be ticked, got none.")
         self.error.show("")
         self.state.value, self.button.disabled = styles.lines(["Working …"]), True
         try:
@@ -90,8 +90,8 @@ class ExportPanel(Shown):
         """Offer other runs; the selected run stays selected if it is among them."""
         runs = list(change["new"])
         run = self.run if self.run in runs else next(iter(runs), "")
-        self.pick.layout.display = "" if len(runs) > 1 else "none"
-        self.pick.options = [(_title(id), id) for id in runs]
+        self.pick.visible = bool(len(runs) > 1)
+        self.pick.options = tuple((_title(id), id) for id in runs)
         self.pick.value = run or None
         self.run = run
 
@@ -104,7 +104,7 @@ class ExportPanel(Shown):
 
     def _show_choice(self) -> None:
         """Show the default path and the command of the selected export."""
-        self.r.layout.display = "" if self.kind.value == "lora" else "none"
+        self.r.visible = bool(self.kind.value == "lora")
         self.state.value = ""
         if not self.run:
             self.code.value = ""
@@ -117,21 +117,20 @@ class ExportPanel(Shown):
     def _refuse(self, error: Exception) -> None:
         self.error.report(error)
 
-    def _laid_out(self) -> list[ipw.Widget]:
+    def _laid_out(self) -> list[Any]:
         self.path = ""
-        self.pick = ipw.Dropdown(description="run", layout={"display": "none"})
+        self.pick = ui.Select(description="run")
         self.pick.observe(lambda _: self.set_trait("run", self.pick.value or ""), "value")
         kinds = [(f"{name}: {kind.summary}", name) for name, kind in KINDS.items()]
-        self.kind = ipw.Dropdown(options=kinds, description="export")
-        self.to = ipw.Text(description="to", continuous_update=False)
-        self.r = ipw.BoundedIntText(8, min=1, max=4096, description="rank r")
+        self.kind = ui.Select(options=kinds, description="export")
+        self.to = ui.TextField(description="to", continuous_update=False)
+        self.r = ui.NumberField(8, min=1, max=4096, description="rank r")
         for control in (self.kind, self.to, self.r):
             control.observe(self.error.guard(lambda _: self._show_choice()), "value")
-        self.button = ipw.Button(description="Export", icon="download", button_style="primary")
+        self.button = ui.Button(description="Export", icon="download", primary=True)
         self.button.on_click(lambda _: self.background.start("export", self.export))
         self.state, self.code = styles.text("", "qtha-text"), styles.text("", "qtha-code")
-        return [
-            styles.style_sheet(), self.aria, self.pick, self.kind, self.r, self.to, self.code,
+        return [ self.aria, self.pick, self.kind, self.r, self.to, self.code,
             styles.row(self.button, self.state), self.error.panel,
         ]  # fmt: skip
 

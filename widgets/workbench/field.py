@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import ipywidgets as ipw
-
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
@@ -17,24 +15,24 @@ from qtha_lab.core.io import shortened
 from qtha_lab.core.settings import Setting
 from qtha_lab.experiment.axis import MOST_VALUES, RANGE, Axis
 
-from ..kit.shared_style import SharedStyle
-from ..kit.styles import lines, mark
+from ..kit import controls as ui
 from .name_picker import NamePicker
 
 UNSET = "not set"
+DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]+,[0-9]+\s*")
+THOUSANDS = re.compile(r"\s*[0-9]{1,3}(,[0-9]{3})+\s*")
 MOST_SHOWN = 8
 """Values of an axis that its help lists; of a longer one the first six and the last two."""
 
 
 class Field:
-    """A field for one setting; show `field.panel`, read `field.value`.
+    """A field for one setting; show `field.control`, read `field.value`.
 
     Args:
         declared: Declaration of the setting.
         value: Initial value; default that of the declaration.
         known: Names to pick from, for a setting that also takes a path or an id.
         sweepable: True if a number may be several, such as `0.001, 0.003` or `1e-4…1e-1 log 5`.
-        style: Layout and style shared with the other fields of a form.
     """
 
     def __init__(
@@ -43,20 +41,15 @@ class Field:
         value: Any = None,
         known: Iterable[str] = (),
         sweepable: bool = False,
-        style: SharedStyle | None = None,
     ):
-        style = style or SharedStyle()
         self.declared = declared
         self.sweepable = sweepable and is_number(declared)
         self.axis: Axis | None = None
         self.error = ""
-        self.control = (
-            NamePicker(declared.name, known, _help(declared))
-            if known
-            else _control(declared, style)
+        self.control: Any = (
+            NamePicker(declared.name, known, _help(declared)) if known else _control(declared)
         )
-        self.help = style.make(ipw.HTML).add_class("qtha-text")
-        self.panel = style.make(ipw.Box, [self.control, self.help]).add_class("qtha-field")
+        self.control.add_class("qtha-field")
         self.value = declared.default if value is None else value
         self.control.observe(lambda _: self.check(), "value")
 
@@ -67,11 +60,11 @@ class Field:
 
     @value.setter
     def value(self, value: Any) -> None:
-        entry = _write(value) if isinstance(self.control, ipw.Text) else value
-        if self.declared.with_options and isinstance(self.control, ipw.Dropdown):
+        entry = _write(value) if isinstance(self.control, ui.TextField) else value
+        if self.declared.with_options and isinstance(self.control, ui.Select):
             options = list(self.control.options)
             if entry not in dict(options).values():
-                self.control.options = [*options, (str(entry), entry)]
+                self.control.options = (*options, (str(entry), entry))
         self.control.set_trait("value", entry)
         self.check()
 
@@ -79,6 +72,7 @@ class Field:
         """Check the entry against its declaration, and show the error beside it."""
         self.axis = None
         try:
+            self._check_commas()
             axis = self._several()
             for value in axis.listed or axis.ends() if axis else [self.value]:
                 self._check_written(value)
@@ -86,14 +80,30 @@ class Field:
             self.axis, self.error = axis, ""
         except Exception as error:
             self.error = faults.sentence(error)
-        words = _swept(self.axis) if self.axis else _help(self.declared)
-        self.help.value = lines([self.error or words])
-        mark(self.help, bool(self.error))
+        self.control.error = self.error
+        self.control.help = _help(self.declared)
+        if self.sweepable:
+            self.control.note = _swept(self.axis) if self.axis else ""
+
+    def _check_commas(self) -> None:
+        """Refuse a decimal comma and thousands separators, which would read as several values."""
+        entry, name = self.control.value, ui.words_of(self.declared.name)
+        if not isinstance(entry, str):
+            return
+        if self.declared.type is float and DECIMAL_COMMA.fullmatch(entry):
+            point, two = entry.strip().replace(",", "."), entry.strip().replace(",", ", ")
+            raise Refusal(
+                f"{name} must have a decimal point, got {entry.strip()}. Write {point}, or {two} "
+                "for two values."
+            )
+        if self.declared.type is int and THOUSANDS.fullmatch(entry):
+            digits = entry.strip().replace(",", "")
+            raise Refusal(f"{name} must be digits alone, got {entry.strip()}. Write {digits}.")
 
     def _check_written(self, value: Any) -> None:
         if self.declared.type is dict and isinstance(value, str):
             raise Refusal(
-                f"{self.declared.name} must read name=value, name=value, not {value!r:.80}"
+                f"{self.declared.name} must read name=value, name=value, got {value!r:.80}."
             )
 
     def _several(self) -> Axis | None:
@@ -113,20 +123,17 @@ def is_number(declared: Setting) -> bool:
     return declared.type in (int, float) and not declared.choices
 
 
-def _control(declared: Setting, style: SharedStyle) -> ipw.Dropdown | ipw.Checkbox | ipw.Text:
-    """Return a dropdown for choices, a checkbox for booleans, else a text field.
-
-    Each has a description and a tooltip for screen readers.
-    """
-    name = {"description": declared.name, "tooltip": _help(declared)}
+def _control(declared: Setting) -> ui.Select | ui.Checkbox | ui.TextField:
+    """Return a dropdown for choices, a checkbox for booleans, else a text field."""
+    name: dict[str, Any] = {"description": ui.words_of(declared.name), "code": declared.name}
     if declared.choices:
         options = [(str(choice), choice) for choice in declared.choices]
         unset = [(UNSET, None)] if declared.optional else []
-        return style.make(ipw.Dropdown, options=[*unset, *options], **name)
+        return ui.Select(options=[*unset, *options], **name)
     if declared.type is bool and not declared.optional:
-        return style.make(ipw.Checkbox, indent=False, **name)
+        return ui.Checkbox(**name)
     placeholder = "auto" if declared.auto else UNSET if declared.optional else ""
-    return style.make(ipw.Text, placeholder=placeholder, continuous_update=False, **name)
+    return ui.TextField(placeholder=placeholder, **name)
 
 
 def _read(declared: Setting, entry: Any) -> Any:
@@ -145,7 +152,9 @@ def _read(declared: Setting, entry: Any) -> Any:
             return declared.type(map(calls.read_value, calls.split_list(entry)))
     except ValueError:
         return entry
-    return calls.read_value(entry)
+    value = calls.read_value(entry)
+    is_whole = declared.type is int and isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value  # 1e3 is a whole number
 
 
 def _write(value: Any) -> str:

@@ -5,10 +5,10 @@ Independent of settings; the searchable names are passed in.
 
 from collections.abc import Callable, Mapping
 
-import ipywidgets as ipw
+from ..kit import controls as ui
 
 
-class Finder(ipw.Combobox):
+class Finder(ui.TextField):
     """A combobox to type part of a name, or to pick one.
 
     Args:
@@ -16,25 +16,24 @@ class Finder(ipw.Combobox):
         go: Called with the control that was found.
 
     Example:
-        >>> finder = Finder(lambda: {"r of lora": ipw.Text(description="r")}, lambda c: print(c.description))
+        >>> places = {"r of lora": ui.TextField(description="r")}
+        >>> finder = Finder(lambda: places, lambda control: print(control.description))
         >>> finder.value = "lora"
         r
     """
 
     def __init__(
         self,
-        places: Callable[[], Mapping[str, ipw.DOMWidget]],
-        go: Callable[[ipw.DOMWidget], None],
+        places: Callable[[], Mapping[str, ui.Element]],
+        go: Callable[[ui.Element], None],
     ):
         self.places, self.go = places, go
         super().__init__(
             description="find",
-            placeholder="a method or a setting, such as bond_dim",
+            placeholder="a method or a setting",
             tooltip="Go to a method or a setting",
-            continuous_update=False,
         )
         self.add_class("qtha-find")
-        self.offer()
         self.observe(lambda change: self._find(change["new"]), "value")
 
     def offer(self) -> None:

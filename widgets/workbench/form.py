@@ -9,8 +9,7 @@ from typing import Any
 
 from qtha_lab.core.settings import Setting
 
-from ..kit.fold import Fold
-from ..kit.shared_style import SharedStyle
+from ..kit import controls as ui
 from ..kit.styles import column
 from .banner import Fault
 from .field import Field
@@ -18,8 +17,6 @@ from .field import Field
 
 class Form:
     """The controls of several settings; show `form.panel`, read `form.values`.
-
-    The page needs a `styles.style_sheet()`.
 
     Args:
         settings: Settings by name; if some are `common`, the others are folded.
@@ -42,16 +39,16 @@ class Form:
         known: Mapping[str, Iterable[str]] | None = None,
         sweepable: bool = False,
     ):
-        values, known, style = values or {}, known or {}, SharedStyle()
+        values, known = values or {}, known or {}
         self.fields = {
-            name: Field(declared, values.get(name), known.get(name, ()), sweepable, style)
+            name: Field(declared, values.get(name), known.get(name, ()), sweepable)
             for name, declared in settings.items()
         }
-        first = [f.panel for f in self.fields.values() if f.declared.common]
-        others = [f.panel for f in self.fields.values() if not f.declared.common]
+        first = [f.control for f in self.fields.values() if f.declared.common]
+        others = [f.control for f in self.fields.values() if not f.declared.common]
         if first and others:
             more = column(*others, css="qtha-form")
-            others = [Fold(f"more settings ({len(others)})", more, more=True)]
+            others = [ui.Fold(f"more settings ({len(others)})", more, more=True)]
         self.panel = column(*first, *others, css="qtha-form")
 
     def __getitem__(self, name: str) -> Field:

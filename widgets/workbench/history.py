@@ -20,7 +20,7 @@ SHARED = [name for name in Experiment.model_fields if name in Comparison.model_f
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """A group of runs that differ in method and seed only."""
 
     runs: tuple
@@ -104,7 +104,7 @@ def each_once(runs: Iterable) -> list:
     return [run for run in runs if run.id in newest.values()]
 
 
-def groups(runs: Iterable) -> list[Group]:
+def groups(runs: Iterable) -> list[RunGroup]:
     """Group runs by name, model, task and training.
 
     A repeated method and seed begins a new group.
@@ -124,4 +124,4 @@ def groups(runs: Iterable) -> list[Group]:
             latest[shared] = {}
             members.append(latest[shared])
         latest[shared][key] = run
-    return [Group(tuple(runs[key] for key in sorted(runs))) for runs in members]
+    return [RunGroup(tuple(runs[key] for key in sorted(runs))) for runs in members]

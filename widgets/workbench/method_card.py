@@ -7,8 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import ipywidgets as ipw
-
+from qtha_lab.cli.output import duration
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown, untitled
@@ -17,8 +16,8 @@ from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_list import check_options, engine_names, method_entry
 from qtha_lab.experiment.method_options import ALPHAS
 
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.fold import Fold
 from .banner import Fault
 from .form import Form
 
@@ -54,7 +53,7 @@ def left_to_the_rule(alpha: Setting) -> Setting:
     return dataclasses.replace(alpha, default=None, optional=True, help=help)
 
 
-class MethodCard(Fold):
+class MethodCard(ui.Fold):
     """A card of one method: learning rate and layers first, then options, rare ones folded.
 
     Args:
@@ -76,8 +75,8 @@ class MethodCard(Fold):
         entries = choice.model_dump() | choice.options | dict(axes or {})
         known = {"engine": engine_names()}  # a PennyLane device may be typed too
         self.form = Form(card_settings(choice.name), entries, known, sweepable=True)
-        self.copy = ipw.Button(description="Duplicate", icon="copy").add_class("qtha-small")
-        self.remove = ipw.Button(description="Remove", icon="times").add_class("qtha-small")
+        self.copy = ui.Button(description="Duplicate", icon="copy").add_class("qtha-small")
+        self.remove = ui.Button(description="Remove", icon="times").add_class("qtha-small")
         self.copy.on_click(lambda _: on_copy(self))
         self.remove.on_click(lambda _: on_remove(self))
         summary = styles.text(styles.lines([method.summary]), "qtha-text")
@@ -92,6 +91,14 @@ class MethodCard(Fold):
         if (title := shown(label)) != label:
             label = f"{title} · {untitled(label)}"
         return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label
+
+    def cost(self, preview: Any) -> str:
+        """Return r, parameters and duration of a previewed method in one line."""
+        r = self.form["r"].value if "r" in self.form.fields else None
+        parts = [f"r {r}"] if r is not None and "r=" not in self.title else []
+        parts.append(f"{preview.trainable_parameters:,} par.")
+        parts.append(duration(preview.seconds_per_step * preview.steps))
+        return " · ".join(parts)
 
     def choice(self) -> MethodChoice:
         """Return the method as entered, with swept settings at their defaults.

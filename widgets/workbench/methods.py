@@ -3,16 +3,15 @@
 The same method may be added twice, with other options.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-import ipywidgets as ipw
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import MethodChoice
 from qtha_lab.experiment.method_groups import with_controls
 from qtha_lab.experiment.method_list import method_entries
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
 from ..kit.guard import OnError, guarded
@@ -43,17 +42,14 @@ class MethodCards:
     ):
         self.changed, self.model, self.on_error = changed, model, on_error
         self.cards: list[MethodCard] = []
-        self.add = ipw.Dropdown(options=[ADD], description="add")
+        self.add = ui.Select([ADD], description="add")
         self.offer()
         self.add.observe(guarded(self._add, on_error), "value")
         self.box = styles.column()
-        head = styles.row(styles.heading("Methods"), self.add, css="qtha-methods-head")
-        self.panel = styles.column(head, self.box)
+        self.panel = styles.column(self.box, self.add, css="qtha-methods")
         for choice in choices:
             self._append(choice, axes(choice))
         self._draw()
-        if self.cards:
-            self.cards[0].unfolded = True
 
     def offer(self) -> None:
         """List the present methods, and entries that add a method with its controls."""
@@ -75,7 +71,7 @@ class MethodCards:
     def faults(self) -> list[Fault]:
         """Return the errors with the controls to change."""
         if not self.cards:
-            return [Fault("add at least one method", self.add)]
+            return [Fault("The page must have at least one method, got none. Add one.", self.add)]
         of_cards = [fault for card in self.cards for fault in card.faults(self._place(card))]
         return of_cards + [
             Fault(
@@ -125,27 +121,37 @@ class MethodCards:
         meanings = {choice.meaning for choice in present}
         return [c for c in with_controls(method, self.model()) if c.meaning not in meanings]
 
+    def note(self, previews: Mapping[str, Any]) -> None:
+        """Write parameters and cost of each previewed method on its card."""
+        for label, preview in previews.items():
+            if (card := self._card(label)) is not None:
+                card.note = card.cost(preview)
+
     def run_on(self, label: str, engine: str) -> None:
         """Set the engine of a method's circuits."""
         self._card_of(label).form["engine"].value = engine
 
-    def twin_on(self, label: str, engine: str) -> None:
+    def copy_on(self, label: str, engine: str) -> None:
         """Add a method once more, with its circuits on another engine."""
         card = self._card_of(label)
         choice = card.choice()
-        twin = choice.replace(options={**choice.options, "engine": engine}, title="")
-        self._append(twin, card.form.axes).unfolded = True
+        second = choice.replace(options={**choice.options, "engine": engine}, title="")
+        self._append(second, card.form.axes).unfolded = True
         self._renew()
 
     def _card_of(self, label: str) -> MethodCard:
         """Return a method's card by label; the label may state numbers of automatic sizes."""
+        card = self._card(label)
+        assert card is not None, f"no card of {label}"
+        return card
+
+    def _card(self, label: str) -> MethodCard | None:
         meant = MethodChoice.parse(label).options.items()
         cards = [card for card in self.cards if not card.faults()]
         named = [card for card in cards if card.choice().label == label]
         open_ones = (c for c in cards if c.choice().name == MethodChoice.parse(label).name)
-        return next(iter(named), None) or next(
-            c for c in open_ones if c.choice().options.items() <= meant
-        )
+        fitting = (c for c in open_ones if c.choice().options.items() <= meant)
+        return next(iter(named), None) or next(fitting, None)
 
     def _copy(self, card: MethodCard) -> None:
         self._append(card.choice().replace(title=""), card.form.axes).unfolded = True

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Mapping
 
-import ipywidgets as ipw
-
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
-from ..kit.fold import Fold
 
 HELP = (
-    "Each layer gives y + Σ w (its output with the adapter − y), y being the base's: exact for every method. "
-    "1 and 0 are the adapter alone, all 0 the base."
+    "Each layer gives y + Σ w (its output with the adapter − y), where y is the output of the "
+    "base. This is exact for every method. 1 and 0 are the adapter alone, all 0 the base."
 )
 
 
-class Mixer(Fold):
+WEIGHTS = tuple(round(-1 + 0.05 * k, 2) for k in range(61))  # from -1 to 2
+
+
+class Mixer(ui.Fold):
     """A fold with the weights of adapters.
 
     Args:
@@ -31,10 +32,10 @@ class Mixer(Fold):
     """
 
     def __init__(self, changed: Callable[[], None]):
-        self.sliders: dict[str, ipw.FloatSlider] = {}
+        self.sliders: dict[str, ui.Slider] = {}
         self.changed, self.rows = changed, styles.column()
         super().__init__("Mix adapters by weights", styles.text(HELP, "qtha-text"), self.rows)
-        self.button.observe(lambda _: self.changed(), "value")
+        self.observe(lambda _: self.changed(), "unfolded")
 
     @property
     def weights(self) -> dict[str, float] | None:
@@ -46,13 +47,11 @@ class Mixer(Fold):
         """Offer an equal initial weight for each of these runs, by id and title."""
         share = round(1 / max(len(titles), 1), 2)
         self.sliders = {
-            run: ipw.FloatSlider(
-                share, min=-1, max=2, step=0.05, description=title, continuous_update=False
-            )
+            run: ui.Slider(title, WEIGHTS, share, "{:.2f}".format, continuous_update=False)
             for run, title in titles.items()
         }
         for slider in self.sliders.values():
             slider.add_class("qtha-weight")
             slider.observe(lambda _: self.changed(), "value")
         put(self.rows, self.sliders.values())
-        self.layout.display = "" if titles else "none"
+        self.visible = bool(titles)

@@ -5,19 +5,20 @@ Its single trait is `value`, like every control of a form.
 
 from collections.abc import Iterable
 
-import ipywidgets as ipw
 import traitlets
+
+from ..kit import controls as ui
 
 OTHER = "other …"
 
 
-class NamePicker(ipw.VBox):
+class NamePicker(ui.Box):
     """A dropdown of known names; its last entry opens a text field.
 
     Args:
         name: Label of the control.
         known: Names to pick from.
-        help: Tooltip.
+        help: Help of the setting.
 
     Example:
         >>> control = NamePicker("model", ["tiny", "minilm"])
@@ -26,16 +27,18 @@ class NamePicker(ipw.VBox):
         ('other …', 'a/hub-id')
     """
 
-    value = traitlets.Unicode()
+    value, error, help = traitlets.Unicode(), traitlets.Unicode(), traitlets.Unicode()
 
     def __init__(self, name: str, known: Iterable[str], help: str = ""):
         self.known = list(known)
-        self.pick = ipw.Dropdown(options=[*self.known, OTHER], description=name, tooltip=help)
-        self.entry = ipw.Text(description=f"other {name}", continuous_update=False, tooltip=help)
+        label = ui.words_of(name)
+        self.pick = ui.Select([*self.known, OTHER], description=label, code=name, help=help)
+        self.entry = ui.TextField(description=f"other {label}", code=name, help=help)
         super().__init__([self.pick, self.entry])
         self.pick.observe(self._read, "value")
         self.entry.observe(self._read, "value")
         self.observe(self._draw, "value")
+        self.observe(self._explain, ["error", "help"])
         self._read()
 
     def focus(self) -> None:
@@ -44,8 +47,12 @@ class NamePicker(ipw.VBox):
 
     def _read(self, _change=None) -> None:
         """Copy the picked or typed name to `value`."""
-        self.entry.layout.display = "" if self.pick.value == OTHER else "none"
+        self.entry.visible = bool(self.pick.value == OTHER)
         self.value = self.entry.value.strip() if self.pick.value == OTHER else self.pick.value
+
+    def _explain(self, change) -> None:
+        shown = self.entry if self.pick.value == OTHER else self.pick
+        setattr(shown, change["name"], change["new"])
 
     def _draw(self, change) -> None:
         """Show a value that was set by code."""

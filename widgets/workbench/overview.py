@@ -8,8 +8,8 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.theme import method_of
 from qtha_lab.studies.comparison import findings
 
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.fold import Fold
 
 
 class Overview:
@@ -22,9 +22,8 @@ class Overview:
         self.warnings = styles.text("", "qtha-banner")
         self.notes = styles.text("", "qtha-text")
         self.circuits = styles.text("", "qtha-code")
-        self.circuits_fold = Fold("Circuits", self.circuits)
+        self.circuits_fold = ui.Fold("Circuits", self.circuits)
         self.panel = styles.column(
-            styles.heading("Before you start"),
             self.table,
             self.notes,
             self.warnings,
@@ -41,18 +40,18 @@ class Overview:
     def show(self, previews: dict) -> None:
         """Draw the previews, by method label."""
         self.panel.remove_class("qtha-stale")
-        self.table.value = styles.table([_row(n, p) for n, p in previews.items()])
+        self.table.value = styles.html_table([_row(n, p) for n, p in previews.items()])
         self.notes.value = styles.lines(findings.sizes([_entry(n, p) for n, p in previews.items()]))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = styles.lines(warnings)
-        self.warnings.layout.display = "" if warnings else "none"
+        self.warnings.visible = bool(warnings)
         simulated = {n: p.simulation for n, p in previews.items() if p.simulation}
-        self.simulation.value = styles.table([_simulated(n, s) for n, s in simulated.items()])
+        self.simulation.value = styles.html_table([_simulated(n, s) for n, s in simulated.items()])
         self.engines.value = styles.lines(_engines(simulated))
         circuits = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
         text = "\n\n".join(f"circuit of {name}\n{drawing}" for name, drawing in circuits.items())
         self.circuits.value = styles.code(text) if text else ""
-        self.circuits_fold.layout.display = "" if text else "none"
+        self.circuits_fold.visible = bool(text)
 
 
 def _row(label: str, preview) -> dict[str, str]:

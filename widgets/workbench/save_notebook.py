@@ -4,16 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import ipywidgets as ipw
-
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import as_path
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.guard import ErrorLine
 
 
-class Description(Protocol):
+class NotebookSource(Protocol):
     """An experiment, a comparison or a sweep."""
 
     def to_notebook(self) -> str:
@@ -21,7 +20,7 @@ class Description(Protocol):
         ...
 
 
-class SaveNotebook(ipw.VBox):
+class SaveNotebook(ui.Box):
     """A file name and a button for the notebook of a description.
 
     Args:
@@ -35,10 +34,10 @@ class SaveNotebook(ipw.VBox):
         'mine.ipynb'
     """
 
-    def __init__(self, describe: Callable[[], Description]):
+    def __init__(self, describe: Callable[[], NotebookSource]):
         self.describe, self.error = describe, ErrorLine()
-        self.file = ipw.Text("repeat.ipynb", description="notebook", continuous_update=False)
-        button = ipw.Button(description="Save as notebook", icon="book").add_class("qtha-small")
+        self.file = ui.TextField("repeat.ipynb", description="notebook", continuous_update=False)
+        button = ui.Button(description="Save as notebook", icon="book").add_class("qtha-small")
         button.on_click(self.error.guard(lambda _: self.write()))
         self.state = styles.text("", "qtha-text")
         super().__init__([styles.row(self.file, button, self.state), self.error.panel])
@@ -53,7 +52,7 @@ class SaveNotebook(ipw.VBox):
         path = as_path(name if name.endswith(".ipynb") else f"{name}.ipynb")
         text = self.describe().to_notebook()
         if path.exists():
-            raise Refusal(f"{path} is there already: choose another name")
+            raise Refusal(f"{path} must be a new file, got an existing one. Choose another name.")
         path.write_text(text, encoding="utf-8")
         self.state.value = styles.lines([f"{path.resolve()}: Run All repeats it"])
         return path

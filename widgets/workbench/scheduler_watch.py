@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
 
+from ..kit import controls as ui
 from ..kit import styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
@@ -69,19 +69,18 @@ class SchedulerWatch(Shown, Generic[View]):
         self.view: View | None = None
         self.heading = styles.heading(self.noun.capitalize())
         self.state = styles.text("", "qtha-banner")
-        self.pick = ipw.Dropdown(description=f"earlier {self.noun}s").add_class("qtha-pick")
+        self.pick = ui.Select(description=f"earlier {self.noun}s").add_class("qtha-pick")
         self.pick.observe(self.error.guard(self._picked), "value")
         self.stop = self.button(f"Stop {self.noun}", "stop", lambda view: view.stop())
         self.resume = self.button(f"Resume {self.noun}", "play", lambda view: view.resume())
-        style = [styles.style_sheet()] if background is None else []
-        self.children = [*style, self.heading, self.state, *self.parts(), styles.row(self.pick)]
+        self.children = [self.heading, self.state, *self.parts(), styles.row(self.pick)]
         self.observe(self.error.guard(lambda _: self._open()), self.noun)
-        self.layout.display = "none"
+        self.visible = False
         self.list_again()
         names = [folder.path.name for folder in self.folders()]
         setattr(self, self.noun, name if name is not None else (names or [""])[0])
 
-    def parts(self) -> list[ipw.Widget]:
+    def parts(self) -> list[Any]:
         """Return the widgets between the state and the list of earlier directories."""
         raise NotImplementedError
 
@@ -112,9 +111,9 @@ class SchedulerWatch(Shown, Generic[View]):
         """Update the list of directories in the runs folder."""
         folders = self.folders()
         named = [(self.title(folder), folder.path.name) for folder in folders]
-        self.pick.options = [(f"show a {self.noun} …", ""), *named]
+        self.pick.options = ((f"show a {self.noun} …", ""), *named)
         self.pick.value = ""
-        self.pick.layout.display = "" if folders else "none"
+        self.pick.visible = bool(folders)
 
     async def follow(self) -> None:
         """Read and draw about once a second, until the scheduler has ended."""
@@ -134,16 +133,16 @@ class SchedulerWatch(Shown, Generic[View]):
             await asyncio.to_thread(action, self.view)
         self.background.start(self.noun, self.follow)
 
-    def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> ipw.Button:
+    def button(self, label: str, icon: str, action: Callable[[Any], Any]) -> ui.Button:
         """Create a button for an action on the displayed directory, once at a time."""
-        button = ipw.Button(description=label, icon=icon, tooltip=label).add_class("qtha-small")
+        button = ui.Button(description=label, icon=icon, tooltip=label).add_class("qtha-small")
         start = self.background.start_once
         button.on_click(self.error.guard(lambda _: start(label, lambda: self.act(action))))
         return button
 
     def _open(self) -> None:
         name = getattr(self, self.noun)
-        self.layout.display = "" if name else "none"
+        self.visible = bool(name)
         self.view, self.runs, self.state.value = None, (), ""
         self.clear()
         if name:
@@ -157,7 +156,7 @@ class SchedulerWatch(Shown, Generic[View]):
         if line != self.state.value and state not in GOING:
             self.announce(f"{self.noun.capitalize()}: {sentence}")
         self.state.value = line
-        styles.mark(self.state, state == "dead")
+        styles.mark_wrong(self.state, state == "dead")
         self.stop.disabled = state != "running"
         self.resume.disabled = state in (*GOING, "finished")
 

@@ -1,4 +1,4 @@
-"""The form of a comparison or sweep: model, task, seeds, methods and training.
+"""The form of a comparison or sweep: presets, methods, model, task, seeds and training.
 
 Every control follows from a declaration. `setup.description()` is the same object that a script or
 a YAML file would describe.
@@ -7,8 +7,6 @@ a YAML file would describe.
 import logging
 from collections.abc import Callable
 from typing import Any
-
-import ipywidgets as ipw
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import settings_of
@@ -19,8 +17,9 @@ from qtha_lab.models import model_names
 from qtha_lab.models.quantisation.formats import quantizations
 from qtha_lab.tasks import task_names, task_settings
 
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.fold import Fold
+from ..kit.closing import put
 from ..kit.guard import OnError, guarded
 from .axes import (
     axes_elsewhere,
@@ -34,12 +33,16 @@ from .banner import Fault
 from .finder import Finder
 from .form import Form
 from .methods import MethodCards
+from .presets import PRESETS
 from .sweep_form import SweepForm
+from .systems import COMMANDS, Systems
 from .tuning_form import TuningForm
 
 log = logging.getLogger(__name__)
 
-ELSEWHERE = ("methods", "training", "task_options", "tuning")  # settings with forms of their own
+OTHER_FORMS = ("methods", "training", "task_options", "tuning", "matching")
+PRESET = "choose a preset …"
+EQUAL, GIVEN = "equal_parameters", "as_given"
 
 
 class Setup:
@@ -50,6 +53,8 @@ class Setup:
         changed: Called after every entry.
         on_error: Receives exceptions of callbacks.
         go: Called with the control that was searched for.
+        below: Parts below the form, such as the cost.
+        systems: Forms of the commands among the presets.
     """
 
     def __init__(
@@ -57,12 +62,25 @@ class Setup:
         start: Comparison | Sweep,
         changed: Callable[[], None],
         on_error: OnError,
-        go: Callable[[ipw.DOMWidget], None] = lambda control: None,
+        go: Callable[[ui.Element], None] = lambda control: None,
+        below: tuple[Any, ...] = (),
+        systems: Systems | None = None,
     ):
-        self.on_change = changed
+        self.on_change, self.on_error, self.below = changed, on_error, below
+        self.systems = systems
         self.changed = guarded(self._renew, on_error)
+        self.preset = ui.Select([PRESET, *PRESETS, *COMMANDS], description="preset")
+        self.preset.observe(guarded(self._take_preset, on_error), "value")
+        self.finder = Finder(self._places, go)
+        self.task_box = styles.column()
+        self.panel = styles.column(css="qtha-setup")
+        self.load(start)
+
+    def load(self, start: Comparison | Sweep) -> None:
+        """Fill the form with a comparison or sweep."""
         settings = settings_of(Comparison)
-        for name in ELSEWHERE:
+        matching = settings["matching"]
+        for name in OTHER_FORMS:
             del settings[name]
         values = start.model_dump()
         sweep = start if isinstance(start, Sweep) else None
@@ -78,28 +96,41 @@ class Setup:
             start.methods,
             self.changed,
             lambda: model.value,
-            on_error,
+            self.on_error,
             lambda choice: axes_of_choice(sweep, choice) if sweep else {},
         )
+        self.rule = Form({"matching": matching}, values)
+        is_equal = values.get("matching") == EQUAL
+        self.match = ui.Checkbox(is_equal, description="match sizes", switch=True)
+        self.match.help = (
+            "Choose the free sizes of each further method so that it trains at most as many "
+            "parameters as the first one."
+        )
+        self.match.observe(guarded(self._match, self.on_error), "value")
+        self.rule["matching"].control.observe(guarded(self._show_match, self.on_error), "value")
         self.tuning = TuningForm(values.get("tuning") or {}, self.changed)
         searching = values | {"axes": axes_elsewhere(sweep)} if sweep else {}
-        self.sweep = SweepForm(searching, self.changed, guarded(self._spread, on_error))
-        self.task_box = styles.column()
+        self.sweep = SweepForm(searching, self.changed, guarded(self._spread, self.on_error))
         self._draw_task_options(start.task_options)
-        draw = guarded(lambda _: self._draw_task_options({}), on_error)
+        draw = guarded(lambda _: self._draw_task_options({}), self.on_error)
         self.what["task"].control.observe(draw, "value")
-        self.what.observe(self.changed)
-        self.training.observe(self.changed)
-        self.finder = Finder(self._places, go)
+        for form in (self.what, self.training, self.rule):
+            form.observe(self.changed)
+        self.what_fold = ui.Fold("Model, task, seeds", self.what.panel, self.task_box)
+        self.training_fold = ui.Fold("Training", self.training.panel, self.rule.panel)
         self._name_axes()
-        what = styles.heading("What to fine-tune")
-        self.panel = styles.column(
-            self.finder,
-            self.methods.panel,
-            styles.column(what, self.what.panel, self.task_box, css="qtha-group"),
-            Fold("Training", self.training.panel, unfolded=True).add_class("qtha-group"),
-            self.tuning,
-            self.sweep,
+        put(
+            self.panel,
+            [
+                styles.row(self.preset, self.finder, css="qtha-setup-head"),
+                self.methods.panel,
+                styles.row(self.match, css="qtha-match"),
+                self.what_fold.add_class("qtha-group"),
+                self.training_fold.add_class("qtha-group"),
+                self.tuning,
+                self.sweep,
+                *self.below,
+            ],
         )
 
     def comparison(self) -> Comparison:
@@ -121,10 +152,12 @@ class Setup:
         if not self.sweep.swept:
             return Comparison(**fields)
         of_comparisons = [name for name in (*SEVERAL, "tuning", "rounding") if fields[name]]
-        of_comparisons += ["matching"] if fields["matching"] != "as_given" else []
+        of_comparisons += ["matching"] if fields["matching"] != GIVEN else []
         if of_comparisons:
+            name = "match sizes" if of_comparisons[0] == "matching" else of_comparisons[0]
             raise Refusal(
-                f"{of_comparisons[0]} is of a comparison: leave it as it was, or enter one value where several are swept"
+                f"{name} must be off in a sweep, got both. Switch it off, or enter one value where "
+                "several are swept."
             )
         shared = {name: fields[name] for name in Sweep.model_fields.keys() & fields.keys()}
         return Sweep(**shared, **{**self.sweep.form.changed, "axes": self.sweep.axes})
@@ -142,7 +175,7 @@ class Setup:
 
     def _what(self) -> dict[str, Any]:
         """Return model, task and seeds; several models or tasks replace the single one."""
-        values = self.what.values
+        values = self.what.values | self.rule.values
         picked = {single for several, single in SEVERAL.items() if values[several]}
         return {name: value for name, value in values.items() if name not in picked}
 
@@ -167,11 +200,36 @@ class Setup:
         """Convert a refusal to a fault, with the control of the setting named first."""
         forms = (self.what, self.task_options, self.training, self.tuning.form, self.sweep.form)
         faults = [form.fault(sentence) for form in forms]
+        faults += [card.form.fault(sentence) for card in self.methods.cards]
         return next((fault for fault in faults if fault.control), faults[0])
+
+    def mark(self, faults: list[Fault]) -> None:
+        """Mark the controls of faults, and clear the marks of earlier ones."""
+        forms = [self.what, self.task_options, self.training, self.rule, self.tuning.form]
+        forms += [self.sweep.form, *(card.form for card in self.methods.cards)]
+        named = {id(fault.control): fault.sentence for fault in faults}
+        for form in forms:
+            for field in form.fields.values():
+                field.control.error = field.error or named.get(id(field.control), "")
 
     def _renew(self) -> None:
         self._name_axes()
         self.on_change()
+
+    def _take_preset(self, change: Any) -> None:
+        if change["new"] in PRESETS:
+            self.load(PRESETS[change["new"]]())
+            self.on_change()
+        elif change["new"] in COMMANDS and self.systems is not None:
+            self.systems.choose(change["new"])
+
+    def _match(self, change: Any) -> None:
+        control = self.rule["matching"].control
+        if (control.value == EQUAL) != change["new"]:
+            control.value = EQUAL if change["new"] else GIVEN
+
+    def _show_match(self, change: Any) -> None:
+        self.match.value = change["new"] == EQUAL
 
     def _name_axes(self) -> None:
         """Pass the settings with several values to the form of the sweep."""
@@ -179,19 +237,27 @@ class Setup:
         self.sweep.name(axes_in(cards, self.training))
         self.sweep.offer(partly_swept(cards))
         self.finder.offer()
+        values, training = self.what.values, self.training.values
+        seeds = values["seeds"] if isinstance(values["seeds"], list) else []
+        count = f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
+        what = [values["models"] or values["model"], values["tasks"] or values["task"], count]
+        self.what_fold.note = " · ".join(map(_short, what))
+        steps = f"{_short(training['steps'])} steps"
+        self.training_fold.note = f"{steps} · batch {_short(training['batch_size'])}"
 
-    def _places(self) -> dict[str, ipw.DOMWidget]:
+    def _places(self) -> dict[str, ui.Element]:
         """Return the controls of every method and setting, by search text."""
-        places: dict[str, ipw.DOMWidget] = {}
+        places: dict[str, ui.Element] = {}
         for card in self.methods.cards:
-            places[card.title] = card.button
+            places[card.title] = card
             places |= {f"{n} of {card.title}": f.control for n, f in card.form.fields.items()}
         forms = {
             "": self.what,
             " of the training": self.training,
             " of the tuning": self.tuning.form,
+            " of the comparison": self.rule,
+            " of the sweep": self.sweep.form,
         }
-        forms |= {" of the sweep": self.sweep.form}
         for words, form in forms.items():
             places |= {f"{name}{words}": field.control for name, field in form.fields.items()}
         return places
@@ -211,4 +277,10 @@ class Setup:
             settings = {}
         self.task_options = Form(settings, values)
         self.task_options.observe(self.changed)
-        self.task_box.children = [self.task_options.panel] if settings else []
+        self.task_box.children = (self.task_options.panel,) if settings else ()
+
+
+def _short(value: Any) -> str:
+    """Return a value for a one-line note."""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 24 else f"{text[:23]}…"

@@ -8,21 +8,19 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import ipywidgets as ipw
-
 from qtha_lab.core.metrics import recorded
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Sweep
 
+from ..kit import controls as ui
 from ..kit import styles as style
 from ..kit.closing import put
-from ..kit.fold import Fold
 from .form import Form
 
 SETTINGS = ("search", "trials", "pruner", "objective", "search_seed", "axes")
 INVITATION = (
-    "Type several values into any number field of a method or of the training, such as 0.001, 0.003, 0.01 or "
-    "0.0001…0.1 log 5: every method is then tried at each of them, as often as every other."
+    "Enter several values into a number field of a method or of the training, such as 0.001, "
+    "0.003, 0.01 or 0.0001…0.1 log 5. Every method then gets the same number of trials."
 )
 
 
@@ -39,7 +37,7 @@ def sweep_settings() -> dict[str, Setting]:
     return {name: declared[name] for name in SETTINGS}
 
 
-class SweepForm(Fold):
+class SweepForm(ui.Fold):
     """A form whose title lists the axes of the sweep.
 
     Args:
@@ -88,9 +86,9 @@ class SweepForm(Fold):
         """Show a button for each setting that only some methods sweep."""
         put(self.offers, [self._offer(name, values) for name, values in partly.items()])
 
-    def _offer(self, name: str, values: Any) -> ipw.Button:
+    def _offer(self, name: str, values: Any) -> ui.Button:
         label = f"Sweep {name} in every method alike"
-        button = ipw.Button(description=label, icon="arrows-h").add_class("qtha-small")
+        button = ui.Button(description=label, icon="arrows-h").add_class("qtha-small")
         button.on_click(lambda _: self.spread(name, values))
         return button
 
@@ -106,4 +104,4 @@ class SweepForm(Fold):
         sentences = list(sentences)
         self.forecast.remove_class("qtha-stale")
         self.forecast.value = style.lines(sentences)
-        self.forecast.layout.display = "" if sentences else "none"
+        self.forecast.visible = bool(sentences)

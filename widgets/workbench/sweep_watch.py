@@ -5,10 +5,10 @@ new panel, kernel or tab finds it again. The scheduler is a process of its own.
 """
 
 import asyncio
+import math
 from collections.abc import Iterable
 from typing import Any
 
-import ipywidgets as ipw
 import traitlets
 
 from qtha_lab.cli.output import duration
@@ -17,18 +17,23 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES
 from qtha_lab.experiment import Sweep
+from qtha_lab.figures.learning_rate import End, loss_against_rate
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.figures.scatter import run_scatter
 from qtha_lab.studies.sweep import TrialRecord, Trials, attach
 from qtha_lab.studies.sweep.folder import SweepDir, list_sweeps
 
+from ..figures.figure_view import FigureView, Sheet
+from ..figures.sentence_figure import nothing
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.fold import Fold
 from ..kit.loop import with_libraries
 from .history import local_time
 from .launching import launch_all
 from .scheduler_watch import BAR_STYLES, GOING, SchedulerWatch
 
 WORDS = {
-    "dead": "its driver has ended before its time: Resume goes on where it was, nothing finished is repeated",
+    "dead": "its scheduler process has ended too early; Resume continues without repeating a trial",
     "stopped": "Resume goes on where it was",
     "stopping": "what runs is being saved",
 }
@@ -51,33 +56,35 @@ class SweepWatch(SchedulerWatch[Trials]):
     sweep = traitlets.Unicode()
     confirming = traitlets.Tuple()
 
-    def parts(self) -> list[ipw.Widget]:
-        self.bar = ipw.IntProgress(layout={"width": "auto", "height": "18px"})
+    def parts(self) -> list[Any]:
+        self.bar = ui.Progress()
+        self.picture = FigureView(Sheet.of(nothing("no trial has ended yet")))
         self.best = styles.text("", "qtha-table")
         self.table = styles.text("", "qtha-table")
         self.extend = self.button("Give it more trials", "plus", self._extend)
-        self.more = ipw.BoundedIntText(10, 1, 10_000, description="more trials")
+        self.more = ui.NumberField(10, 1, 10_000, description="more trials")
         self.more.add_class("qtha-count")
-        self.sure = ipw.Button(
+        self.sure = ui.Button(
             description="Confirm the best",
             icon="check",
-            tooltip="Run the best of each method again with seeds that no trial had, and compare them on test rows",
+            tooltip="Run the best of each method with fresh seeds, and compare them on test rows",
         ).add_class("qtha-small")
         confirm = self.background.start_once
         self.sure.on_click(self.error.guard(lambda _: confirm("confirm", self.confirm)))
-        self.seeds = ipw.BoundedIntText(3, 1, 100, description="fresh seeds")
+        self.seeds = ui.NumberField(3, 1, 100, description="fresh seeds")
         self.seeds.add_class("qtha-count")
         self.launched = styles.text("", "qtha-text")
-        self.see = ipw.Button(description="Views of its runs", icon="line-chart")
-        self.see.add_class("qtha-small").layout.display = "none"  # hidden until a page offers views
+        self.see = ui.Button(description="Views of its runs", icon="line-chart")
+        self.see.add_class("qtha-small").visible = False  # until a page offers views
         return [
             self.bar,
+            self.picture,
             self.best,
             styles.row(self.stop, self.resume, self.see),
             styles.row(self.sure, self.seeds, self.extend, self.more),
             self.launched,
             self.error.panel,
-            Fold("All trials", self.table),
+            ui.Fold("All trials", self.table),
         ]
 
     def folders(self) -> list[SweepDir]:
@@ -98,9 +105,10 @@ class SweepWatch(SchedulerWatch[Trials]):
         described, records = view.sweep, rest
         ended = [record for record in records if record.state != "running"]
         self.bar.max, self.bar.value = max(view.planned, 1), len(ended)
-        self.bar.bar_style = BAR_STYLES.get(state, "info")
-        self.best.value = styles.table(best_rows(view, records))
-        self.table.value = styles.table([_row(described, record) for record in records])
+        self.bar.style = BAR_STYLES.get(state, "")
+        self.picture.show(Sheet.of(picture_of(described, records)))
+        self.best.value = styles.html_table(best_rows(view, records))
+        self.table.value = styles.html_table([_row(described, record) for record in records])
         self.runs = tuple(name for record in records for name in record.runs)
         self.extend.disabled = self.more.disabled = state in GOING
         has_all = len(view.best(records)) == len(described.methods)
@@ -115,7 +123,7 @@ class SweepWatch(SchedulerWatch[Trials]):
             return {"text/plain": "There is no sweep yet."}
         _, words, records = self.read(self.view)
         line = f"Sweep {title(self.view.folder)}: {words}"
-        table = styles.table(best_rows(self.view, records))
+        table = styles.html_table(best_rows(self.view, records))
         return {"text/plain": line, "text/html": f"<p>{styles.lines([line])}</p>{table}"}
 
     async def confirm(self) -> None:
@@ -123,7 +131,7 @@ class SweepWatch(SchedulerWatch[Trials]):
         if self.view is None:
             return
         name = f"best of {self.view.folder.path.name}"
-        comparison = await asyncio.to_thread(self.view.confirmation, self.seeds.value)
+        comparison = await asyncio.to_thread(self.view.confirmation, int(self.seeds.value))
         started = await with_libraries(launch_all, comparison, name)
         self.confirming = tuple(run.id for run in started)
         methods = ", ".join(method.label for method in comparison.methods)
@@ -137,9 +145,40 @@ class SweepWatch(SchedulerWatch[Trials]):
         extended = described.replace(trials=max(counts) + self.more.value)
         if sum(map(extended.trials_of, extended.methods)) == planned:
             raise Refusal(
-                "every point of this grid is tried: sweep anew with more values, or by another search"
+                "A grid to extend must have points left, got none. Launch a sweep with more values "
+                "or another search."
             )
         trials.extend(trials=extended.trials)
+
+
+def picture_of(described: Sweep, records: Iterable[TrialRecord]) -> Figure:
+    """Draw the objective of the ended trials against the learning rate, else the first axis."""
+    ended = [record for record in records if record.state in ("complete", "failed")]
+    if not ended:
+        return nothing("no trial has ended yet")
+    rates = [axis for axis in described.axes if axis.rpartition(".")[2] == "learning_rate"]
+    if rates:
+        ends: list[End] = [
+            {"label": record.method, "seed": 0, "learning_rate": rate, "value": _finite(record)}
+            for record in ended
+            if (rate := _rate(record, rates)) is not None
+        ]
+        return loss_against_rate(ends, described.objective)
+    axis = next(iter(described.axes))
+    points: list[Any] = [
+        {"id": str(record.number), "label": record.method,
+         "values": {axis: record.point.get(axis), described.objective: _finite(record)}}
+        for record in ended
+    ]  # fmt: skip
+    return run_scatter(points, axis, described.objective)
+
+
+def _finite(record: TrialRecord) -> float | None:
+    return record.value if record.value is not None and math.isfinite(record.value) else None
+
+
+def _rate(record: TrialRecord, axes: list[str]) -> float | None:
+    return next((record.point[axis] for axis in axes if record.point.get(axis)), None)
 
 
 def title(folder: SweepDir) -> str:
@@ -178,12 +217,16 @@ def best_rows(trials: Trials, records: list[TrialRecord]) -> list[dict[str, str]
         {
             "best of": shown(method.label),
             **{axis: _value(best, method.label, axis) for axis in described.axes},
-            objective_title(described): f"{best[method.label].value:.4g}" if method.label in best else "–",
+            objective_title(described): _best_value(best, method.label),
             "trials": f"{sum(r.method == method.label and r.state != 'running' for r in records)}"
             f" of {described.trials_of(method)}",
         }
         for method in described.methods
     ]  # fmt: skip
+
+
+def _best_value(best: dict[str, TrialRecord], label: str) -> str:
+    return f"{best[label].value:.4g}" if label in best else "–"
 
 
 def objective_title(described: Sweep) -> str:

@@ -7,14 +7,14 @@ from typing import Any
 from qtha_lab.core.settings import Setting, settings_of
 from qtha_lab.experiment import Tuning
 
+from ..kit import controls as ui
 from ..kit import styles as style
-from ..kit.fold import Fold
 from .form import Form
 
 INVITATION = (
-    "Name settings with the values to try, such as learning_rate=[0.003,0.01,0.03]: every method is then tried at as many "
-    "points with seeds of their own, and its best one is confirmed on the seeds above. Without an axis nothing is tuned, "
-    "and the table says so."
+    "Name settings with the values to try, such as learning_rate=[0.003,0.01,0.03]. Every method "
+    "then gets as many trials with separate seeds, and its best one runs on the seeds above. "
+    "Without an axis nothing is tuned, and the table says so."
 )
 
 
@@ -24,7 +24,7 @@ def tuning_settings() -> dict[str, Setting]:
     return declared | {"axes": dataclasses.replace(declared["axes"], default={})}
 
 
-class TuningForm(Fold):
+class TuningForm(ui.Fold):
     """The form of a tuning, unfolded if it has initial values; read `value`.
 
     Args:

@@ -1,15 +1,16 @@
-"""The workbench: describe a comparison or sweep, preview its cost, launch and monitor it.
+"""The workbench: describe a comparison or sweep, preview its cost, launch, watch and compare.
 
 Ties the other panels together. The headless equivalents are `Comparison`, `Sweep`, `preview`,
-`launch`, `attach` and `compare`.
+`launch`, `attach`, `explain` and `compare`.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Iterable
+from typing import Any
 
-import ipywidgets as ipw
+import traitlets
 
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
@@ -17,34 +18,40 @@ from qtha_lab.core.plugin_loading import load_plugins
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs import run as runs_
+from qtha_lab.runs.run import Run
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies import sweep
 from qtha_lab.studies.sweep.folder import list_sweeps
 
+from ..kit import controls as ui
 from ..kit import styles
-from ..kit.aria import Aria
 from ..kit.display import Shown
-from ..kit.fold import Fold, reveal
 from ..kit.guard import guarded
 from ..kit.loop import Background, in_thread, with_libraries
-from . import static as still
-from .all_runs import Desk
+from ..runs.runs_table import RunsTable
+from . import static
 from .banner import Banner, Fault
 from .comparison_watch import ComparisonWatch
 from .engine_costs import EngineCosts
 from .forecasts import engines_of, previews, sentences, summary
-from .history import Group, groups, in_order
+from .header import Header
+from .history import RunGroup, groups, in_order
 from .launching import launch_all
 from .overview import Overview
+from .panes import COMPARE, MOST, WATCH, Panes
+from .presets import equal_size
 from .save_notebook import SaveNotebook
 from .setup import Setup
 from .sweep_watch import SweepWatch
+from .systems import Systems
+from .verdict import VerdictPane
 from .watch import Watch
 
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.4
 RECENT = 200  # newest runs that are searched for the latest comparison
+NEWS_SECONDS = 12.0  # until a message of success disappears
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
@@ -53,7 +60,7 @@ class Workbench(Shown):
 
     Args:
         comparison: Initial comparison or sweep; default the last launched one, else QTHA and LoRA
-            on tiny/qa.
+            of equal size on tiny/qa.
         attach: Runs, or their ids, to show; default the latest comparison in the runs folder.
 
     Example:
@@ -66,47 +73,64 @@ class Workbench(Shown):
         super().__init__()
         warm.prepare()  # while the user fills in the form
         self.add_class("qtha-workbench")
-        self.aria = Aria()
+        self.aria, self.header = ui.Announcer(), Header()
         self.banner = Banner(self.go, self.aria.say)
         self.background = Background(self.refuse)
-        self.overview, self.watch = Overview(), Watch(self.background)
+        self.verdict = VerdictPane(self.launch_step)
+        self.overview = Overview()
+        self.watch = Watch(self.background, self._renew_verdict, self.header.count)
         self.watch.list.announce = self.aria.say
         self.sweep = SweepWatch(background=self.background, announce=self.aria.say)
         self.staged = ComparisonWatch(background=self.background, announce=self.aria.say)
-        self.desk = Desk(self.refuse, self.aria.say)
+        self.systems = Systems(self.background, self.aria.say)
         self.code = [styles.text("", "qtha-code") for _ in CODE]
-        self.summary = styles.text("", "qtha-text").add_class("qtha-summary")
         group = self._group(attach)
-        start = comparison or (latest(group) if attach is None else None) or group
-        start, missing = with_plugins(start or first_comparison())
-        self.setup = Setup(start, self.changed, self.refuse, self.go)
-        methods = self.setup.methods
-        self.engines = EngineCosts(
-            *(guarded(m, self.refuse) for m in (methods.run_on, methods.twin_on))
-        )
-        self.children = self._laid_out()
-        self.say(missing or (f"Showing the runs of {group.title}." if group else ""))
+        last = latest(group) if attach is None else None
+        start = comparison or last or group
+        start, missing = with_plugins(start or equal_size())
+        below = self._below_setup()
+        self.setup = Setup(start, self.changed, self.refuse, self.go, below, self.systems)
+        self.header.arrange(self.watch.stop_all, self.watch.resume_all)
+        self.header.launch.on_click(lambda _: self.background.start_once("launch", self.launch))
+        watched = styles.column(self.sweep, self.staged, self.watch.panel, self.systems.panel)
+        self.panes = Panes(self.setup.panel, watched, self.verdict, self.refuse)
+        self.table = RunsTable(announce=self.aria.say, brief=True)
+        self.children = [
+            self.aria, self.header, self.banner, self.panes,
+            styles.column(self.table, css="qtha-runs-pane"),
+        ]  # fmt: skip
+        self.say(missing)
+        self._tie()
         self.watch.show(group.runs if group else ())
-        self.desk.ticked = tuple(run.id for run in self.watch.runs)
-        self.desk.observe(guarded(self._show_ticked, self.refuse), "ticked")
-        self.staged.observe(guarded(self._show_staged, self.refuse), "runs")
-        confirming = guarded(lambda change: self._show_launched(change["new"]), self.refuse)
-        self.sweep.observe(confirming, "confirming")
+        self.panes.ticked = tuple(run.id for run in self.watch.runs)
+        self.sweep.visible = bool(self.sweep.sweep) and (last is not None or not group)
         self.changed()
 
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(still.note(), raw=True)
-        display(self._repr_mimebundle_(), raw=True)
+    def _tie(self) -> None:
+        """Connect the panels that share runs."""
+        traitlets.link((self.panes, "ticked"), (self.table, "ticked"))
+        self.panes.observe(guarded(self._show_ticked, self.refuse), "ticked")
+        for panel in (self.staged, self.sweep):
+            panel.observe(guarded(self._show_scheduled, self.refuse), "runs")
+        confirming = guarded(lambda change: self._show_launched(change["new"]), self.refuse)
+        self.sweep.observe(confirming, "confirming")
+        self.sweep.see.on_click(lambda _: self.view(self.sweep.runs))
+        self.sweep.see.visible = True
 
     def still(self) -> dict[str, str]:
-        """Return the table of the runs, and the comparison."""
-        return still.bundle(self.setup.comparison(), self.watch.runs)
+        """Return the finding, the curves, the table of the runs, and the comparison."""
+        return static.bundle(self.setup.comparison(), self.verdict, self.watch)
 
     def say(self, sentence: str) -> None:
-        """Show a sentence under the buttons."""
+        """Show a sentence in the banner; "" hides it."""
         self.banner.say(sentence)
+
+    async def say_for_a_while(self, sentence: str) -> None:
+        """Show a message of success, and hide it after some seconds."""
+        self.say(sentence)
+        await asyncio.sleep(NEWS_SECONDS)
+        if self.banner.sentence == sentence:
+            self.say("")
 
     def refuse(self, error: Exception) -> None:
         """Show an error: all invalid entries with links, or one sentence.
@@ -118,17 +142,19 @@ class Workbench(Shown):
             return self.banner.refuse([Fault(sentence)])
         of_entries = self.setup.faults()
         entered = sentence in [fault.sentence for fault in of_entries]
-        self.banner.refuse(of_entries if entered else [self.setup.fault(sentence)])
+        shown = of_entries if entered else [self.setup.fault(sentence)]
+        self.setup.mark(shown)
+        self.banner.refuse(shown)
 
-    def go(self, control: ipw.DOMWidget) -> None:
-        """Open the folds around a control, and focus the control."""
-        reveal(control, self)
+    def go(self, control: ui.Element) -> None:
+        """Open the folds and the pane around a control, and focus the control."""
+        ui.reveal(control, self.root)
         control.focus()
 
     def view(self, runs: Iterable[str]) -> None:
-        """Open the views of runs and scroll to them."""
-        self.desk.show(runs)
-        self.aria.bring("qtha-views-drawer")
+        """Tick runs, and show the finding and the views of them."""
+        self.panes.ticked = tuple(runs)[:MOST]
+        self.panes.open(COMPARE)
 
     def changed(self) -> None:
         """Renew the preview and the code after a pause in the entries."""
@@ -137,27 +163,46 @@ class Workbench(Shown):
     async def refresh(self) -> None:
         """Compute the cost of the comparison off the event loop, and show it."""
         self.overview.waiting()
-        self.summary.add_class("qtha-stale")
+        self.header.summary.add_class("qtha-stale")
         self.setup.sweep.wait()
         await asyncio.sleep(SETTLE_SECONDS)
+        found = self.setup.faults()
+        self.setup.mark(found)
+        if found:
+            count = "1 entry" if len(found) == 1 else f"{len(found)} entries"
+            self.header.allow(f"Launch is disabled: change {count}.")
         described = self.setup.description()
-        if self.banner.refusing:
-            self.say("")
-        self.start.description = "Launch sweep" if isinstance(described, Sweep) else "Launch"
+        self.header.describe(described)
         for text, method in zip(self.code, CODE.values(), strict=True):
             text.value = styles.code(getattr(described, method)())
-        costs = await in_thread(previews, described)
+        try:
+            costs = await in_thread(previews, described)
+        except Refusal:
+            self.header.allow("Launch is disabled: the sentence below says why.")
+            raise
+        if self.banner.refusing:
+            self.say("")
+        self.setup.mark([])
+        self.header.allow("")
         self.overview.show(costs)
-        self.summary.value = styles.lines([summary(described, costs)])
-        self.summary.remove_class("qtha-stale")
+        self.setup.methods.note(costs)
+        self.header.summary.value = styles.lines([summary(described, costs)])
+        self.header.summary.remove_class("qtha-stale")
         self.setup.sweep.show(await with_libraries(sentences, described, costs))
         self.engines.show(await in_thread(engines_of, described, costs))
         self.setup.methods.offer()  # with methods of new plugins
 
     async def launch(self) -> None:
         """Launch all runs of the comparison, or the sweep; none if any run is refused."""
-        described = self.setup.description()
+        await self._launch(self.setup.description())
+
+    def launch_step(self, comparison: Comparison) -> None:
+        """Launch the comparison of a next step."""
+        self.background.start_once("launch", lambda: self._launch(comparison))
+
+    async def _launch(self, described: Comparison | Sweep) -> None:
         self.say("Checking …")
+        self.panes.open(WATCH)
         if isinstance(described, Sweep):
             return await self._launch_sweep(described)
         if described.in_stages:
@@ -171,98 +216,100 @@ class Workbench(Shown):
         ids = tuple(ids)
         runs = "1 run; it goes" if len(ids) == 1 else f"{len(ids)} runs; they go"
         log.info("launched %d runs", len(ids))
-        self.say(f"Launched {runs} on if this page is closed.")
-        self.desk.ticked = ids
+        self._tell(f"Launched {runs} on if this page is closed.")
+        self.sweep.visible = self.staged.visible = False
+        self.panes.ticked = ids
+        self.aria.bring("qtha-workbench")
+
+    def _tell(self, sentence: str) -> None:
+        self.say(sentence)
+        self.background.start("tell", lambda: self.say_for_a_while(sentence))
 
     async def _launch_sweep(self, described: Sweep) -> None:
         trials = await with_libraries(sweep.launch, described)
         log.info("launched sweep %s", trials.folder.path.name)
-        self.say("Launched the sweep; it goes on if this page is closed.")
+        self._tell("Launched the sweep; it goes on if this page is closed.")
+        self.panes.ticked, self.staged.visible = (), False
         self.sweep.list_again()
         self.sweep.sweep = trials.folder.path.name
+        self.aria.bring("qtha-workbench")
 
     async def _launch_stages(self, described: Comparison) -> None:
         scheduled = await with_libraries(compare.launch, described)
         log.info("launched comparison %s", scheduled.folder.path.name)
-        self.say("Launched the comparison, its trials first; it goes on if this page is closed.")
+        self._tell("Launched the comparison, its trials first; it goes on if this page is closed.")
+        self.panes.ticked, self.sweep.visible = (), False
         self.staged.list_again()
         self.staged.comparison = scheduled.folder.path.name
+        self.aria.bring("qtha-workbench")
 
-    def _show_staged(self, change) -> None:
-        """Follow the runs of a staged comparison as they start."""
-        if change["new"]:
-            self.desk.ticked = change["new"]
+    def _show_scheduled(self, change: Any) -> None:
+        """Follow the runs of the displayed sweep or staged comparison as they start."""
+        panel = self.sweep if change["owner"] is self.sweep else self.staged
+        if change["new"] and panel.visible:
+            self.panes.ticked = tuple(change["new"])[-MOST:]
 
-    def _group(self, attach: Iterable | None) -> Group | None:
+    def _group(self, attach: Iterable | None) -> RunGroup | None:
         """Return the runs to attach, or the latest comparison."""
         if attach is None:
             recent = [run for run in runs_.list_runs()[:RECENT] if not run.record.origin]
             newest = next(iter(groups(recent)), None)
-            return Group(tuple(in_order(newest.runs))) if newest else None
+            return RunGroup(tuple(in_order(newest.runs))) if newest else None
         attached = [runs_.attach(run) if isinstance(run, str) else run for run in attach]
         readable = tuple(run for run in attached if run.unreadable is None)
-        return Group(readable) if readable else None
+        return RunGroup(readable) if readable else None
 
-    def _show_ticked(self, _change) -> None:
-        """Follow the selected runs of any launch; report unreadable ones with the reason."""
-        here = {run.id: run for run in self.watch.runs}
-        runs = [here.get(name) or runs_.attach(name) for name in self.desk.ticked]
+    def _show_ticked(self, _change: Any) -> None:
+        """Follow the ticked runs of any launch; report unreadable ones with the reason."""
+        present = {run.id: run for run in self.watch.runs}
+        runs = [run for name in self.panes.ticked if (run := present.get(name) or run_named(name))]
         self.watch.show([run for run in runs if not run.unreadable])
+        if not runs:
+            self.verdict.empty()
         for run in filter(lambda run: run.unreadable, runs):
             self.say(f"{run.id}: unreadable: {run.unreadable}")
 
-    def _laid_out(self) -> list[ipw.Widget]:
-        self.start = ipw.Button(description="Launch", icon="rocket", button_style="primary")
-        self.start.on_click(lambda _: self.background.start_once("launch", self.launch))
-        see = ipw.Button(description="Views", icon="line-chart", tooltip="Views of the runs shown")
-        see.on_click(lambda _: self.view(run.id for run in self.watch.runs))
-        self.sweep.see.on_click(lambda _: self.view(self.sweep.runs))
-        self.sweep.see.layout.display = ""
-        code = [Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
-        left = styles.column(self.setup.panel, flex="1 1 560px", min_width="0")
-        notebook = SaveNotebook(self.setup.description)
-        right = styles.column(
-            self.overview.panel,
-            self.engines.panel,
-            *code,
-            notebook,
-            flex="1 1 420px",
-            min_width="0",
-        )
-        buttons = styles.row(
-            self.start, self.summary, self.watch.stop_all, self.watch.resume_all, see
-        )
-        top = styles.row(left, right, css="qtha-top")
-        launch = styles.column(buttons, self.banner, css="qtha-launch")
-        lower = [self.sweep, self.staged, self.watch.panel, self.desk]
-        return [styles.style_sheet(), self.aria, top, launch, *lower]
+    async def _renew_verdict(self) -> None:
+        await self.verdict.renew(self.watch.runs)
+        self.show_still()
+
+    def _below_setup(self) -> tuple[Any, ...]:
+        """Return the cost, the code and the notebook, which follow the form."""
+        run_on = guarded(lambda *of: self.setup.methods.run_on(*of), self.refuse)
+        copy_on = guarded(lambda *of: self.setup.methods.copy_on(*of), self.refuse)
+        self.engines = EngineCosts(run_on, copy_on)
+        cost = ui.Fold("Cost, engines and circuits", self.overview.panel, self.engines.panel)
+        code = [ui.Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
+        notebook = SaveNotebook(lambda: self.setup.description())
+        more = ui.Fold("Python, YAML, command, notebook", *code, notebook)
+        return cost, more, self.systems.form_fold
 
 
-def first_comparison() -> Comparison:
-    """Return QTHA at its default size, the largest LoRA below, and a reference LoRA.
+def run_named(name: str) -> Run | None:
+    """Return a run of the folder; None if it is gone, such as a run in the trash."""
+    try:
+        return runs_.attach(name)
+    except Refusal as reason:
+        log.debug("a ticked run is not shown: %s", reason)
+        return None
 
-    The second is the largest LoRA that is not larger than QTHA; the reference has r = 8. LoRA of r
-    = 1 trains 12.5 % of r = 8 and QTHA at most 24 %, so r = 2 is always larger.
-    """
-    return Comparison(methods=["qtha", "lora(r=1)", "lora"])
 
-
-def with_plugins(start: Comparison | Sweep | Group) -> tuple[Comparison | Sweep, str]:
+def with_plugins(start: Comparison | Sweep | RunGroup) -> tuple[Comparison | Sweep, str]:
     """Import the plugins of an initial description, and return it with an empty message.
 
     If a plugin is missing or not trusted, return the default comparison and a sentence that states
     the reason.
     """
     try:
-        start = start.trusted if isinstance(start, Group) else start
+        start = start.trusted if isinstance(start, RunGroup) else start
         load_plugins(start.plugins)
     except Refusal as reason:
         log.warning("the form does not start with what was launched last: %s", reason)
-        return first_comparison(), f"The form cannot start with what it was to: {reason}"
+        return equal_size(), f"The last comparison cannot be shown: {reason}"
     return start, ""
 
 
-def latest(group: Group | None) -> Sweep | None:
+def latest(group: RunGroup | None) -> Sweep | None:
     """Return the last launched sweep, if no run of the group is newer."""
     folders = list_sweeps()
     if not folders or (group and max(run.id for run in group.runs) > folders[0].path.name):

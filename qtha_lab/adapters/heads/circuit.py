@@ -59,8 +59,8 @@ class CircuitHead(Head):
     ansatz: str = setting(
         "strongly_entangling", "Circuit.", choices=ansatze.ANSATZE, with_options=True, common=True
     )
-    reupload: bool = setting(False, "Turn by the features in every layer, not only the first.")
-    train_circuit: bool = setting(True, "Train the angles; off keeps them at their random start.")
+    reupload: bool = setting(False, "Encode the features in every layer, not only the first.")
+    train_circuit: bool = setting(True, "Train the angles. Off keeps their initial values.")
 
     def circuits(self) -> Sequence[Circuit]:
         """Return the circuit of the head."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from qtha_lab.adapters.heads.lstm import last
 from qtha_lab.core.errors import Refusal
 
 
-class Reading:
+class FeatureModel:
     """Forward pass of a classification model with token states or cached features.
 
     Attributes:
@@ -55,12 +55,11 @@ class Reading:
         with torch.autocast(states.device.type, enabled=False):
             layer, masks = self.classification_layer, [attention_mask] * (states.dim() == 3)
             trained = next((p for p in layer.parameters() if p.requires_grad), None)
-            some = (
-                next(layer.parameters()) if trained is None else trained
-            )  # an adapter's copy may have a higher precision
+            # an adapter's copy may have a higher precision
+            some = next(layer.parameters()) if trained is None else trained
             logits = layer(states.to(some.dtype), *masks)
         loss = None if labels is None else functional.cross_entropy(logits, labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)  # pyright: ignore[reportArgumentType]
+        return SequenceClassifierOutput(loss=loss, logits=cast("Any", logits))
 
     @property
     def classification_layer(self: Any) -> nn.Module:
@@ -93,20 +92,12 @@ class Reading:
 
 
 def read_features(model: nn.Module, name: str) -> None:
-    """Give a classification model the forward pass of `Reading`, in place.
+    """Give a classification model the forward pass of `FeatureModel`, in place.
 
     The model's class keeps its name.
-
-    Args:
-        model: Classification model.
-        name: Attribute of the model's classification layer.
-
-    Raises:
-        Refusal: If the model is neither a decoder with a last-token head nor an encoder with a
-            pooled state.
     """
     check_readable(model, name)
-    if isinstance(model, Reading):
+    if isinstance(model, FeatureModel):
         return
     layer = getattr(model, name)
     model.__class__ = _reading(type(model))
@@ -115,26 +106,18 @@ def read_features(model: nn.Module, name: str) -> None:
 
 
 def check_readable(model: nn.Module, name: str) -> None:
-    """Refuse the models that `read_features` refuses, without changing the model.
-
-    Args:
-        model: Classification model; may be on the meta device.
-        name: Attribute of the model's classification layer.
-
-    Raises:
-        Refusal: In the cases of `read_features`.
-    """
+    """Refuse the models that `read_features` refuses, without changing the model."""
     body = getattr(model, "base_model", None)
     if body is model or (name == "classifier" and getattr(body, "pooler", None) is None):
         raise Refusal(
-            f"a head reads the last token of a decoder or the pooled state of an encoder, and {type(model).__name__} "
-            "has neither"
+            f"head must be empty for a {type(model).__name__}, which has neither a last-token "
+            "head nor a pooled state. Remove the setting head."
         )
 
 
 @cache
 def _reading(kind: type) -> type:
-    return type(kind.__name__, (Reading, kind), {"__module__": kind.__module__})
+    return type(kind.__name__, (FeatureModel, kind), {"__module__": kind.__module__})
 
 
 @torch.no_grad()
@@ -142,12 +125,8 @@ def features_of(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> Itera
     """Yield the features of each row in evaluation mode.
 
     Features are in float32 on the CPU, without padding.
-
-    Args:
-        model: Model with a head, and possibly adapters.
-        batches: Batches of `input_ids` and `attention_mask`, padded on the right.
     """
-    reader: Any = next(module for module in model.modules() if isinstance(module, Reading))
+    reader: Any = next(module for module in model.modules() if isinstance(module, FeatureModel))
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -88,17 +89,12 @@ def fidelity(
 ) -> Float[Tensor, "*first *second"]:
     """Compute |⟨second|first⟩|² of every pair of states.
 
-    Args:
-        first: Amplitudes of the first states.
-        second: Amplitudes of the second states.
-
     Example:
         >>> zero, one = torch.eye(2, dtype=torch.complex64)
         >>> fidelity(zero, zero).item(), fidelity(zero, one).item()
         (1.0, 0.0)
     """
-    ends = ([-1], [-1])
-    overlap = torch.tensordot(first, second.conj(), dims=ends)  # pyright: ignore[reportArgumentType]  torch's stub
+    overlap = torch.tensordot(first, second.conj(), dims=cast("Any", ([-1], [-1])))
     return overlap.real.square() + overlap.imag.square()
 
 

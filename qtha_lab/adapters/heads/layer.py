@@ -54,18 +54,14 @@ class HeadLayer(nn.Module):
 
 
 def layer_name(model: nn.Module) -> str:
-    """Return the name of a model's classification layer.
-
-    Raises:
-        Refusal: If there is no linear layer of a name that PEFT knows.
-    """
+    """Return the name of a model's classification layer."""
     for name in NAMES:
         layer = getattr(model, name, None)
         if isinstance(layer, nn.Linear | HeadLayer):
             return name
     raise Refusal(
-        f"a head takes the place of one linear layer named {' or '.join(NAMES)}, which "
-        f"{type(model).__name__} has not: leave head empty"
+        f"head must be empty for a {type(model).__name__}, which has no linear layer named "
+        f"{' or '.join(NAMES)}. Remove the setting head."
     )
 
 
@@ -75,13 +71,6 @@ def put_head(model: nn.Module, head: Head) -> None:
     The model may be on the meta device. The global random state determines the initial weights and
     stays unchanged. A linear head keeps the model's own layer, so that PEFT alone can load the
     saved tensors.
-
-    Args:
-        model: Classification model without adapters.
-        head: Head to install.
-
-    Raises:
-        Refusal: If the layer cannot be replaced, or the model's features do not suit a head.
     """
     if head.name == "linear":
         layer = getattr(model, layer_name(model))
@@ -116,11 +105,7 @@ def written_in(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def text_in(file: Path) -> str | None:
-    """Read the call of the head from a safetensors file, and nothing else.
-
-    Args:
-        file: Adapter file saved by PEFT.
-    """
+    """Read the call of the head from a safetensors file, and nothing else."""
     ends = tuple(f"{layer}.{WRITTEN}" for layer in NAMES)
     with open_tensors(file) as opened:
         names = [name for name in opened.keys() if name.endswith(ends)]  # noqa: SIM118

@@ -30,12 +30,7 @@ class Recurrent(nn.Module):
         self.out = zero_(nn.Linear(hidden, n_classes))
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Compute the logits of rows.
-
-        Args:
-            states: (rows, tokens, d).
-            mask: (rows, tokens), 1 at tokens, 0 at padding; None has no padding.
-        """
+        """Compute the logits of rows."""
         outputs = self.network(states)
         return self.out(last(outputs[0] if isinstance(outputs, tuple) else outputs, mask))
 

@@ -42,7 +42,7 @@ class Mlp(Head):
     """Settings of the head with a hidden layer."""
 
     hidden: int = setting(32, "Numbers between the two maps.", ge=1, le=65536, common=True)
-    between: str = setting("silu", "What acts on them.", choices=tuple(BETWEEN))
+    between: str = setting("silu", "Activation between the two maps.", choices=tuple(BETWEEN))
 
     def module(self, in_features: int, n_classes: int) -> nn.Module:
         """Build linear map, SiLU or cosine, linear map."""

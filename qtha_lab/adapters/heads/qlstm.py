@@ -125,9 +125,7 @@ class QlstmHead(Head):
     maps: str = setting(
         "circuit", "Gate maps: circuits, or sines of as many numbers.", choices=tuple(MAPS)
     )
-    train_circuit: bool = setting(
-        True, "Train the gate maps; off keeps them at their random start."
-    )
+    train_circuit: bool = setting(True, "Train the gate maps. Off keeps their initial values.")
 
     def circuits(self) -> Sequence[Circuit]:
         """Return the circuit of a gate map; empty for sines."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.registry import Registry
@@ -47,28 +47,20 @@ class Head(ABC):
 
     @abstractmethod
     def n_parameters(self, in_features: int, n_classes: int) -> int:
-        """Count the trained parameters by the formula of the head's module docstring.
-
-        Args:
-            in_features: Length of a feature vector.
-            n_classes: Number of logits.
-        """
+        """Count the trained parameters by the formula of the head's module docstring."""
 
     def circuits(self) -> Sequence[Circuit]:
         """Return the circuits that the head runs; empty for classical heads."""
         return ()
 
     def check(self) -> None:  # noqa: B027  optional for subclasses
-        """Refuse settings that contradict each other.
-
-        Raises:
-            Refusal: With the rule and the value.
-        """
+        """Refuse settings that contradict each other."""
 
     @property
     def text(self) -> str:
         """Call of the head with every setting, in the form that `head_named` parses."""
-        settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
+        fields = dataclasses.fields(cast("Any", self))
+        settings = {field.name: getattr(self, field.name) for field in fields}
         return calls.call(self.name, settings)
 
 
@@ -106,9 +98,6 @@ def head(
         equation: Formula of the logits, in one line.
         source: Paper or code of the head.
         example: Example call for forms; defaults to the name.
-
-    Raises:
-        Refusal: If another file has registered the name.
     """
 
     def register(make: Made) -> Made:

@@ -59,24 +59,17 @@ class _Collector:
         output.register_hook(add)
 
     def sample(self) -> LayerSample:
-        """Return the collected sample.
-
-        Raises:
-            Refusal: If no finite gradient was collected.
-        """
+        """Return the collected sample."""
         if self.gradient is None or not torch.isfinite(self.gradient).all():
             raise Refusal(
-                "the rows that the start is to read give no finite gradient: set start_rows to 0"
+                "The training rows of start_rows must give a finite gradient, got another. Set "
+                "start_rows to 0."
             )
         return LayerSample(self.gradient, torch.cat(self.inputs))
 
 
 def leading_directions(samples: Sequence[LayerSample], r: int) -> Float[Tensor, "r in_features"]:
     """Compute initial rows of A: scaled leading right singular vectors of the gradients.
-
-    Args:
-        samples: Samples of all layers that use this A.
-        r: Number of rows.
 
     Returns:
         Orthogonal rows of equal norm, with root mean square 1 of A x over the sampled inputs.

@@ -33,7 +33,7 @@ from peft.tuners.lora.config import CordaConfig, EvaConfig, LoraGAConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from qtha_lab.adapters.attach import add_adapter
+from qtha_lab.adapters.attach import add_adapter, with_named_targets
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_tensors
 
@@ -42,7 +42,7 @@ ROWS = 64  # default number of training rows
 
 
 @dataclasses.dataclass(frozen=True)
-class LoraStart:
+class LoraInitialisation:
     """Requirements and settings of one initialisation.
 
     Attributes:
@@ -58,24 +58,28 @@ class LoraStart:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-_OF_WEIGHT = LoraStart(moves_weight=True, at_most=1)
-LORA_INITIALISATIONS: dict[bool | str, LoraStart] = {
-    True: LoraStart(),
-    "gaussian": LoraStart(),
-    "orthogonal": LoraStart(),
+_OF_WEIGHT = LoraInitialisation(moves_weight=True, at_most=1)
+LORA_INITIALISATIONS: dict[bool | str, LoraInitialisation] = {
+    True: LoraInitialisation(),
+    "gaussian": LoraInitialisation(),
+    "orthogonal": LoraInitialisation(),
     "pissa": _OF_WEIGHT,
     "pissa_niter_4": _OF_WEIGHT,
     "pissa_niter_16": _OF_WEIGHT,
     "olora": _OF_WEIGHT,
     # no redistribution of ranks, so that every layer keeps its r and the count is known
-    "eva": LoraStart(reads_rows=True, at_most=1, settings={"eva_config": EvaConfig(rho=1.0)}),
-    "corda": LoraStart(True, True, at_most=1, settings={"corda_config": CordaConfig()}),
-    "lora_ga": LoraStart(True, True, at_most=2, settings={"lora_ga_config": LoraGAConfig()}),
+    "eva": LoraInitialisation(
+        reads_rows=True, at_most=1, settings={"eva_config": EvaConfig(rho=1.0)}
+    ),
+    "corda": LoraInitialisation(True, True, at_most=1, settings={"corda_config": CordaConfig()}),
+    "lora_ga": LoraInitialisation(
+        True, True, at_most=2, settings={"lora_ga_config": LoraGAConfig()}
+    ),
 }
 """Every start by PEFT's name; True is its usual one, A at random and B zero."""
 
 
-def lora_initialisation(config: PeftConfig) -> LoraStart:
+def lora_initialisation(config: PeftConfig) -> LoraInitialisation:
     """Return the requirements of a config's LoRA initialisation.
 
     Returns those of the default one for other methods and unlisted names.
@@ -97,21 +101,24 @@ def initialisation_note(config: PeftConfig) -> str:
         >>> initialisation_note(LoraConfig(init_lora_weights="gaussian"))
         ''
     """
-    name, rounded = getattr(config, "init_lora_weights", True), "the evaluation loss at the start is the base's up to rounding"  # fmt: skip
+    name, rounded = (
+        getattr(config, "init_lora_weights", True),
+        "the initial evaluation loss equals the base's up to rounding",
+    )
     if lora_initialisation(config).moves_weight:
         r = getattr(config, "r", 0)
         return (
-            f"start {name} takes a part out of the base's weights: {rounded}, and the adapter is saved as a plain LoRA "
-            f"of rank {2 * r}, for the unchanged base"
+            f"init_lora_weights={name} subtracts a product from the base weights: {rounded}. The "
+            f"adapter is saved as a plain LoRA of rank {2 * r} for the unchanged base."
         )
     return (
-        f"start orthogonal gives a product B·A of rounding errors: {rounded}"
+        f"init_lora_weights=orthogonal gives a product B·A of rounding errors: {rounded}."
         if name == "orthogonal"
         else ""
     )
 
 
-def add_started(
+def add_initialised(
     model: nn.Module, config: PeftConfig, batches: Sequence[Mapping[str, Tensor]] = ()
 ) -> PeftModel:
     """Add an adapter with the initialisation that its config names.
@@ -146,7 +153,7 @@ def add_started(
     return adapted
 
 
-def add_unstarted(model: nn.Module, config: PeftConfig, folder: Path) -> PeftModel:
+def add_for_checkpoint(model: nn.Module, config: PeftConfig, folder: Path) -> PeftModel:
     """Add an adapter for the tensors of a checkpoint, with the checkpoint's base weights.
 
     Args:
@@ -168,7 +175,7 @@ def add_unstarted(model: nn.Module, config: PeftConfig, folder: Path) -> PeftMod
     return adapted
 
 
-def moved_start(layer: Any) -> tuple[Tensor, Tensor] | None:
+def subtracted_product(layer: Any) -> tuple[Tensor, Tensor] | None:
     """Return (A₀, B₀) that was subtracted from a layer's weight; None if unchanged."""
     a, b = getattr(layer, "start_A", None), getattr(layer, "start_B", None)
     return None if a is None or b is None else (a, b)
@@ -182,7 +189,7 @@ def save_initialisation(model: nn.Module, folder: Path) -> None:
     tensors = {
         f"{key}.lora_{side}.weight": tensor.contiguous()
         for key, layer in _named_layers(model)
-        for side, tensor in zip("AB", moved_start(layer) or (), strict=False)
+        for side, tensor in zip("AB", subtracted_product(layer) or (), strict=False)
     }
     if tensors:
         save_file(tensors, folder / FILE, metadata={"format": "pt"})
@@ -223,7 +230,7 @@ def base_alone(model: PeftModel) -> Iterator[None]:
     """
     hooks = []
     for layer in _layers(model):
-        if (start := moved_start(layer)) is not None:
+        if (start := subtracted_product(layer)) is not None:
             scale = layer.scaling["default"]
             hooks.append(layer.get_base_layer().register_forward_hook(_giving_back(*start, scale)))
     try:
@@ -269,19 +276,19 @@ def _start_at_inputs(model: PeftModel, batches: Sequence[Mapping[str, Tensor]]) 
     """Initialise A by EVA: principal components of the layer's inputs.
 
     The inputs are those at answer positions, if labels mark answers.
-
-    Raises:
-        Refusal: If no batch has as many positions as components, since PEFT would not terminate.
     """
     from peft import initialize_lora_eva_weights
 
     config = cast(LoraConfig, model.peft_config["default"])
     inputs = [_positions(batch) for batch in batches]
-    counts = [int((b["labels"] != -100).sum() if "labels" in b else b["attention_mask"].sum()) for b in inputs]  # fmt: skip
+    counts = [
+        int((b["labels"] != -100).sum() if "labels" in b else b["attention_mask"].sum())
+        for b in inputs
+    ]
     if max(counts, default=0) < config.r:
         raise Refusal(
-            f"init_lora_weights=eva reads at most {max(counts, default=0)} tokens in a batch, fewer than r={config.r}: "
-            "raise start_rows or batch_size"
+            f"init_lora_weights=eva must read at least r={config.r} tokens in a batch, got "
+            f"{max(counts, default=0)}. Raise start_rows or batch_size."
         )
     initialize_lora_eva_weights(model, inputs, show_progress_bar=False)  # type: ignore[arg-type]
 
@@ -291,10 +298,11 @@ def _positions(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n: t for n, t in batch.items() if n != "labels" or t.dim() > 1}
 
 
-def _weights(model: nn.Module, config: LoraConfig) -> Iterator[tuple[int, Tensor]]:
+def _weights(model: nn.Module, config: PeftConfig) -> Iterator[tuple[int, Tensor]]:
     """Yield a copy of every adapted weight, by the id of its parameter."""
     from peft.tuners.tuners_utils import check_target_module_exists
 
+    config = with_named_targets(model, config)
     for name, module in model.named_modules():
         weight = getattr(module, "weight", None)
         if isinstance(weight, Tensor) and check_target_module_exists(config, name):

@@ -33,15 +33,7 @@ def pending_initialisation(config: Any) -> str:
 
 
 def check_angles(model: nn.Module, config: Any) -> None:
-    """Refuse an initialisation whose files are missing or do not fit the layers.
-
-    Args:
-        model: Base model; may be on the meta device.
-        config: Config of any method.
-
-    Raises:
-        Refusal: If a file is missing or does not fit.
-    """
+    """Refuse an initialisation whose files are missing or do not fit the layers."""
     if text := pending_initialisation(config):
         begin = starts.initialisation_of(text)
         for change in changes_on(adapted_skeleton(model, config)):
@@ -57,10 +49,6 @@ def initial_angles(model: nn.Module, adapter: str = "default") -> None:
     that adapts a model must call it itself, since PEFT fills tensors equally for new and for loaded
     adapters.
 
-    Args:
-        model: Model with adapters.
-        adapter: Name of the adapter.
-
     Raises:
         Refusal: If a file is missing or does not fit.
     """
@@ -68,7 +56,7 @@ def initial_angles(model: nn.Module, adapter: str = "default") -> None:
 
     layers = [m for m in model.modules() if isinstance(m, AdapterLayer) and adapter in m.changes]
     known_initialisations: dict[
-        str, starts.Start
+        str, starts.AngleInitialisation
     ] = {}  # one object per setting, so that a file is read once
     for layer in layers:
         change = layer.changes[adapter]
@@ -77,17 +65,19 @@ def initial_angles(model: nn.Module, adapter: str = "default") -> None:
             _start_layer(change, layer.adapter_tensors(adapter), begin)
 
 
-def places_of(change: Change) -> Iterator[starts.Place]:
+def places_of(change: Change) -> Iterator[starts.AnglePosition]:
     """Yield the positions of the angles of one layer."""
     for name, circuits in change.angle_circuits().items():
         first = 0
         for circuit in circuits:
-            yield starts.Place(circuit, change.layer.name, name, first)
+            yield starts.AnglePosition(circuit, change.layer.name, name, first)
             first += circuit.n_params
 
 
 @torch.no_grad()
-def _start_layer(change: Change, tensors: dict[str, Tensor], begin: starts.Start) -> None:
+def _start_layer(
+    change: Change, tensors: dict[str, Tensor], begin: starts.AngleInitialisation
+) -> None:
     for place in places_of(change):
         part = tensors[place.tensor][place.first : place.first + place.circuit.n_params]
         part.copy_(begin.angles(place, part))
@@ -104,7 +94,6 @@ def _check_beside(change: Change, beside: Any) -> None:
     for name, tensor in beside.items():
         if shapes.get(name) != tuple(tensor.shape):
             raise Refusal(
-                f"the start of the angles brings {name!r} of size {tuple(tensor.shape)} to "
-                f"{change.layer.name}, which takes {shapes.get(name, 'none')}: "
-                "use the settings of the run that it comes from"
+                f"{name!r} at {change.layer.name} must have shape {shapes.get(name, 'none')}, got "
+                f"{tuple(tensor.shape)} from the run of `angles`. Use the settings of that run."
             )

@@ -17,16 +17,12 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 
 def layer_sizes(module: nn.Module, name: str = "") -> tuple[int, int]:
-    """Return (in_features, out_features) of a layer; for a convolution, per patch.
-
-    Raises:
-        Refusal: If the layer is of another kind.
-    """
+    """Return (in_features, out_features) of a layer; for a convolution, per patch."""
     if isinstance(module, CONVOLUTIONS):
         if module.groups != 1:
             raise Refusal(
-                f"target module {name!r} is a {type(module).__name__} of {module.groups} groups; only "
-                "convolutions of one group can be adapted, whose kernel is one matrix for every patch"
+                f"target_modules must name convolutions of one group, got {name!r}, a "
+                f"{type(module).__name__} of {module.groups} groups."
             )
         return module.in_channels * math.prod(module.kernel_size), module.out_channels
     backend = None if isinstance(module, LINEAR) else resolve_quantization_backend(module)
@@ -36,8 +32,8 @@ def layer_sizes(module: nn.Module, name: str = "") -> tuple[int, int]:
         if in_features is not None and out_features is not None:
             return in_features, out_features
     raise Refusal(
-        f"target module {name!r} is a {type(module).__name__}; only linear layers (nn.Linear, Conv1D) "
-        "and convolutions (nn.Conv1d, nn.Conv2d) can be adapted"
+        "target_modules must name linear layers (nn.Linear, Conv1D) or convolutions "
+        f"(nn.Conv1d, nn.Conv2d), got {name!r}, a {type(module).__name__}."
     )
 
 

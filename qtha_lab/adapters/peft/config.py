@@ -14,7 +14,7 @@ from peft import PeftConfig, PeftType
 from peft.utils.other import get_pattern_key
 
 from qtha_lab import __version__
-from qtha_lab.adapters.method import Change, Layer, n_trained
+from qtha_lab.adapters.method import Change, Layer, all_linear_or, n_trained
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import Setting, setting, settings_of
 
@@ -27,7 +27,7 @@ class AdapterConfig(PeftConfig):
         None, "Names of the modules to adapt (endings or one regular expression), or 'all-linear'."
     )
     exclude_modules: list[str] | set[str] | str | None = setting(
-        None, "Names of modules to leave alone."
+        None, "Names of modules that are not adapted."
     )
     layers_to_transform: list[int] | int | None = setting(None, "Only adapt these layer indices.")
     layers_pattern: list[str] | str | None = setting(
@@ -38,7 +38,8 @@ class AdapterConfig(PeftConfig):
     )
     bias: str = setting("none", "Biases to train: 'none', 'all' or those of adapted layers.")
     init_weights: bool = setting(
-        True, "Start with no change; False draws every tensor away from zero, for tests."
+        True,
+        "Initialise without a change of the output; False draws all tensors at random, for tests.",
     )
     qtha_lab_version: str | None = setting(None, "Version of qtha-lab that made the config.")
     dropout: float = setting(0.0, "Dropout on the adapter's input while training.", ge=0, le=0.95)
@@ -55,7 +56,8 @@ class AdapterConfig(PeftConfig):
             declared.check(getattr(self, name))
         only = f"{self.method_name}_only"
         if self.bias not in ("none", "all", only):
-            raise Refusal(f"bias must be one of none, all, {only}, not {self.bias!r}")
+            raise Refusal(f"bias must be one of none, all, {only}, got {self.bias!r}.")
+        self.target_modules = all_linear_or(self.target_modules)
         if isinstance(self.target_modules, list):
             self.target_modules = set(self.target_modules)
         if isinstance(self.exclude_modules, list):
@@ -63,9 +65,12 @@ class AdapterConfig(PeftConfig):
         if isinstance(self.target_modules, str) and self.target_modules != "all-linear":
             for name in ("layers_to_transform", "layers_pattern"):
                 if getattr(self, name) is not None:
-                    raise Refusal(f"{name} cannot be used when target_modules is a pattern")
+                    raise Refusal(
+                        f"{name} must be empty beside a pattern in target_modules, got "
+                        f"{getattr(self, name)!r}."
+                    )
         if self.layers_pattern and self.layers_to_transform is None:
-            raise Refusal("layers_pattern needs layers_to_transform")
+            raise Refusal("layers_to_transform must be set beside layers_pattern, got none.")
 
     def at(self, layer_name: str) -> Self:
         """Return the settings at one layer."""
@@ -77,11 +82,7 @@ class AdapterConfig(PeftConfig):
         return False
 
     def sized_for(self, sizes: Sequence[tuple[int, int]]) -> Self:
-        """Return the config with its open settings chosen for a model.
-
-        Args:
-            sizes: (in_features, out_features) of every adapted layer.
-        """
+        """Return the config with its open settings chosen for a model."""
         return self
 
     def change(self, layer: Layer) -> Change:
@@ -89,14 +90,7 @@ class AdapterConfig(PeftConfig):
         return self.change_class(self.sized_for(layer.sizes).at(layer.name), layer)
 
     def check_base(self, bits: int | None) -> None:
-        """Refuse a base quantisation that the method does not support; most accept all.
-
-        Args:
-            bits: Bits per base weight; None if unquantised.
-
-        Raises:
-            Refusal: With the supported bits.
-        """
+        """Refuse a base quantisation that the method does not support; most accept all."""
 
     def n_parameters(self, in_features: int, out_features: int) -> int:
         """Count trainable parameters at one layer of this size, by the method's formula."""
@@ -124,7 +118,7 @@ class RankConfig(AdapterConfig):
     )
     alpha_pattern: dict = setting({}, "Other alpha by layer, as in rank_pattern.")
     use_rslora: bool = setting(
-        False, "Scale by alpha / √r instead of alpha / r: the better for large r."
+        False, "Scale by alpha / √r instead of alpha / r, which suits large r."
     )
 
     def __post_init__(self):
@@ -132,7 +126,7 @@ class RankConfig(AdapterConfig):
         for field, name in (("rank_pattern", "r"), ("alpha_pattern", "alpha")):
             pattern = getattr(self, field)
             if not isinstance(pattern, dict):
-                raise Refusal(f"{field} must name layers and their {name}, not {pattern!r}")
+                raise Refusal(f"{field} must name layers and their {name}, got {pattern!r}.")
             declared = declared_settings(type(self))[name]
             for layer, value in pattern.items():
                 dataclasses.replace(declared, name=f"{field}[{layer!r}]", optional=False).check(

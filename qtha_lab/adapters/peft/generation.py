@@ -143,6 +143,11 @@ def _settings(layer: "AdapterLayer", x: Tensor, name: str) -> tuple:
     """Return all non-tensor values that determine the change of a layer."""
     active = layer._active_adapter
     return (
-        active if isinstance(active, str) else tuple(active), layer.training, x.dtype, x.device,
-        layer.changes.get(name), layer.factors.get(name), layer.dropouts.get(name),
-    )  # fmt: skip
+        active if isinstance(active, str) else tuple(active),
+        layer.training,
+        x.dtype,
+        x.device,
+        layer.changes.get(name),
+        layer.factors.get(name),
+        layer.dropouts.get(name),
+    )

@@ -84,16 +84,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             layer: Sizes and position of this layer.
             owners: Layers that store the adapter's shared tensors so far; extended by this layer's
                 new ones.
-
-        Raises:
-            Refusal: If the name is ambiguous among tensor names, or a shared tensor has another
-                size at an earlier layer.
         """
-        if adapter_name in self.prefix or "." in adapter_name:
-            raise Refusal(
-                f"adapter name {adapter_name!r} would be confused with the tensor names "
-                f"'{self.prefix}…': choose a name without a dot that is no part of {self.prefix!r}"
-            )
+        check_adapter_name(adapter_name, self.prefix)
         change = config.change(layer)
         change.all_tensors()  # refuses duplicate names
         for store in self._stores(adapter_name).values():
@@ -127,8 +119,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             before = owners[name].changes[adapter_name].shared_tensors()[name]
             if before != specs[name]:
                 raise Refusal(
-                    f"shared tensor {name!r} is {before} at {owners[name].changes[adapter_name].layer.name} "
-                    f"and {specs[name]} at {change.layer.name}: sizes that differ need names that differ"
+                    f"Shared tensor {name!r} must have one shape, got {before} at "
+                    f"{owners[name].changes[adapter_name].layer.name} and {specs[name]} at "
+                    f"{change.layer.name}. Give other shapes other names."
                 )
         self.owners[adapter_name] = {name: owners[name] for name in specs.keys() - new}
         owners.update(dict.fromkeys(new, self))
@@ -250,11 +243,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return Base(lambda: self.base_matrix(dtype), output)
 
     def base_matrix(self, dtype: torch.dtype) -> Float[Tensor, "out_features in_features"]:
-        """Return the frozen weight as a matrix; a quantised weight is dequantised.
-
-        Raises:
-            Unsupported: If a quantised weight cannot be dequantised.
-        """
+        """Return the frozen weight as a matrix; a quantised weight is dequantised."""
         layer = self.get_base_layer()
         weight = self._weight_before
         if weight is None:
@@ -262,15 +251,16 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 weight = self.get_base_weight()
             except (TypeError, NotImplementedError) as problem:
                 raise Unsupported(
-                    f"{self.prefix.rstrip('_')} reads the base weight, and one that is quantised as "
-                    f"{quantised_kind(layer)} cannot be read: load the base without quantisation"
+                    f"quantization must be none for {self.prefix.rstrip('_')}, which reads the "
+                    f"base weight, got {quantised_kind(layer)}. Load the base without "
+                    "quantisation."
                 ) from problem
         matrix = as_matrix(weight, layer)
         if matrix.shape != (self.out_features, self.in_features):
             raise Unsupported(
-                f"{self.prefix.rstrip('_')} reads the base weight, and one that is quantised as "
-                f"{quantised_kind(layer)} gives {tuple(matrix.shape)} numbers, not "
-                f"{(self.out_features, self.in_features)}: load the base without quantisation"
+                f"quantization must be none for {self.prefix.rstrip('_')}, which reads the base "
+                f"weight, got {quantised_kind(layer)} of shape {tuple(matrix.shape)}, not "
+                f"{(self.out_features, self.in_features)}. Load the base without quantisation."
             )
         return matrix.detach().to(dtype)
 
@@ -319,8 +309,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         change = self.changes[adapter].output(tensors, zeros, base)
         if change.isfinite().all() and change.any():  # PEFT reports non-finite values
             raise Unsupported(
-                f"adapter {adapter!r} must change no input of zeros to be merged, got a change as of a bias. Keep the "
-                "adapter beside the model (save_pretrained), or declare the method with is_linear False."
+                f"Adapter {adapter!r} must change no input of zeros to be merged, got a change as "
+                "of a bias. Keep it beside the model (save_pretrained), or declare the method "
+                "with is_linear False."
             )
 
     def _check_not_quantised(self) -> None:
@@ -330,9 +321,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         )  # `rounding` marks fake quantisation
         if kind is not None:
             raise Unsupported(
-                f"the base weight is quantised ({kind}), and a sum would be rounded to it again, so "
-                "merging would not be exact. Keep the adapter beside the model (save_pretrained), or "
-                "load the base without quantisation, put the adapter on it and merge there"
+                f"The base weight must not be quantised to merge an adapter exactly, got {kind}. "
+                "Keep the adapter beside the model (save_pretrained), or merge it into a base "
+                "without quantisation."
             )
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
@@ -353,9 +344,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             merged = (weight + self.get_delta_weight(name)).to(weight.dtype)
             if safe_merge and not torch.isfinite(merged).all():
                 raise Refusal(
-                    f"NaNs detected in the merged weights. The adapter {name} seems to be broken: it would "
-                    f"make the weights of {self.changes[name].layer.name!r} infinite or not a number, so "
-                    "it was not merged"
+                    f"NaNs detected in the merged weights. The adapter {name} seems to be "
+                    f"broken: it would make the weights of {self.changes[name].layer.name!r} "
+                    "infinite or not a number, so it was not merged."
                 )
             if self._weight_before is None:
                 self._weight_before = weight  # unchanged: merging allocates a new tensor
@@ -380,6 +371,15 @@ def _tensor(store: nn.ParameterDict | BufferDict, adapter_name: str) -> Tensor:
     tensor = store[adapter_name]
     assert isinstance(tensor, Tensor)  # stores hold tensors only
     return tensor
+
+
+def check_adapter_name(name: str, prefix: str) -> None:
+    """Refuse adapter names with which PEFT would lose tensors of a prefix."""
+    if name in prefix or "." in name:
+        raise Refusal(
+            f"The adapter name must have no dot and be no part of {prefix!r}, got {name!r}. Choose "
+            "another name."
+        )
 
 
 def compute_dtype(*dtypes: torch.dtype | None) -> torch.dtype:

@@ -5,11 +5,7 @@ import copy
 from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import (
-    BaseTuner,
-    BaseTunerLayer,
-    _maybe_include_all_linear_layers,
-)
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, _maybe_include_all_linear_layers
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_quantization_kwargs
 from torch import nn
 
@@ -99,8 +95,8 @@ class AdapterModel(BaseTuner):
         """Hold products during PEFT's block around a forward pass or a generation."""
         if kwargs.get("adapter_names") is not None:
             raise Unsupported(
-                f"a batch cannot mix {self.prefix.rstrip('_')} adapters by adapter_names: "
-                "call set_adapter and run one batch for each adapter"
+                f"adapter_names must be empty for {self.prefix.rstrip('_')} adapters, which "
+                "cannot be mixed in a batch. Call set_adapter and run one batch per adapter."
             )
         with hold_products(self):
             yield

@@ -22,7 +22,7 @@ from qtha_lab.core.settings_help import with_arguments
 
 # PEFT's types before ours are added; DoRA is a setting of PEFT's LoRA.
 PEFTS_OWN = frozenset(PeftType.__members__) | {"DORA"}
-ROOM = "qtha_lab.adapters.peft"  # module in which pickle finds the generated classes
+MODULE = "qtha_lab.adapters.peft"  # module in which pickle finds the generated classes
 OUR_METHODS: Registry["OurMethod"] = Registry(
     "method", "qtha_lab.adapters", group="qtha_lab.methods"
 )
@@ -109,14 +109,15 @@ def method(
             the name.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise Refusal(f"a method's name is lower case letters, digits and _, not {name!r}")
+        raise Refusal(f"name must be lower-case letters, digits and _, got {name!r}.")
     if name.upper() in PEFTS_OWN:
         raise Refusal(
-            f"name must be none of PEFT's own methods, got {name!r}. Choose another name, such as 'my_{name}'."
+            f"name must be none of PEFT's own methods, got {name!r}. Choose another name, such as "
+            f"'my_{name}'."
         )
     for part, text in (("summary", summary), ("equation", equation), ("source", source)):
         if not text.strip():
-            raise Refusal(f"the {part} of method {name!r} is empty: say it in a line")
+            raise Refusal(f"The {part} of method {name!r} must not be empty. Write it in a line.")
     if style is not None:
         check_method_style(name, style)
 
@@ -154,14 +155,14 @@ def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
         return
     prefix, title = f"{name}_", name.title().replace("_", "")
     # "Linear" in the name: PEFT recognises already adapted layers for "all-linear" by it.
-    layer_class = type(f"{title}Linear", (AdapterLayer,), {"prefix": prefix, "__module__": ROOM})
+    layer_class = type(f"{title}Linear", (AdapterLayer,), {"prefix": prefix, "__module__": MODULE})
     model_class = type(
         f"{title}Model",
         (AdapterModel,),
-        {"prefix": prefix, "tuner_layer_cls": layer_class, "__module__": ROOM},
+        {"prefix": prefix, "tuner_layer_cls": layer_class, "__module__": MODULE},
     )
     for tuner_class in (layer_class, model_class):  # for pickle
-        setattr(sys.modules[ROOM], tuner_class.__name__, tuner_class)
+        setattr(sys.modules[MODULE], tuner_class.__name__, tuner_class)
     register_peft_method(name=name, config_cls=config_class, model_cls=model_class, prefix=prefix)
 
 

@@ -35,9 +35,6 @@ def hold_products(model: nn.Module) -> Iterator[None]:
 
     `generate` calls this function itself.
 
-    Args:
-        model: Model with adapters of ours; other adapters are unaffected.
-
     Example:
         >>> import torch
         >>> from qtha_lab.adapters import QthaConfig, add_adapter
@@ -106,8 +103,8 @@ def scope_of(layer: "AdapterLayer") -> "Scope | None":
 def is_special() -> bool:
     """Return whether torch traces or transforms, or runs distributed."""
     return (
-        torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]  torch's stubs leave it out
-        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]  documented all the same
+        cast("Any", torch._C)._are_functorch_transforms_active()  # missing in torch's stubs
+        or cast("Any", torch.jit).is_tracing()
         or torch.autograd.forward_ad._current_level >= 0
         or (torch.distributed.is_available() and torch.distributed.is_initialized())
     )
@@ -232,13 +229,15 @@ def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entr
         found, results = list(products), [product.unbind() for product in products.values()]
     return [
         _Entry(
-            dict(zip(found, products, strict=True)), dtype, list(sources.values()),
+            dict(zip(found, products, strict=True)),
+            dtype,
+            list(sources.values()),
             # tensors do not move within one pass
             [t if gradients else t.detach() for t in sources.values()],
             [None if t.is_inference() else t._version for t in sources.values()],
         )
         for products, (*_, sources) in zip(zip(*results, strict=True), members, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 class _Products(torch.autograd.Function):
@@ -268,8 +267,8 @@ class _Products(torch.autograd.Function):
     def backward(ctx, *gradients: Tensor | None):
         if ctx.versions != [tensor._version for tensor in ctx.inputs]:
             raise RuntimeError(
-                "an adapter's tensor was modified by an inplace operation between the forward and the "
-                "backward pass: change it before the one or after the other"
+                "an adapter's tensor was modified by an inplace operation between the forward and "
+                "the backward pass: change it before the one or after the other"
             )
         again = torch.is_grad_enabled()  # for second derivatives
         sources, outputs = ctx.stacks, ctx.outputs
@@ -317,10 +316,14 @@ def _gradients(
         return [None] * len(sources)
     values = iter(
         torch.autograd.grad(
-            [output for output, _ in read], trained, [gradient for _, gradient in read],
-            retain_graph=True, create_graph=again, allow_unused=True,
+            [output for output, _ in read],
+            trained,
+            [gradient for _, gradient in read],
+            retain_graph=True,
+            create_graph=again,
+            allow_unused=True,
         )
-    )  # fmt: skip
+    )
     return [next(values) if source.requires_grad else None for source in sources]
 
 

@@ -110,8 +110,7 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
     shapes = {(p.circuit.n_qubits, p.hardware.topology, p.gradient.observable) for p in rows}
     if len(shapes) != 1:
         raise Refusal(
-            "profiles stand side by side if they share qubits, chip and observable, "
-            f"not {sorted(shapes)}"
+            f"Compared profiles must share qubits, chip and observable, got {sorted(shapes)}."
         )
     columns = [dict(_cells(profile)) for profile in rows]
     random = _at_random(rows[0])

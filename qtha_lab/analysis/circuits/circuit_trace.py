@@ -112,7 +112,7 @@ def trace_circuit(
         array([0.5, 0. , 0. , 0.5])
     """
     if circuit.n_qubits > MOST_QUBITS:
-        raise Refusal(f"a trace is kept for {MOST_QUBITS} qubits at most, not {circuit.n_qubits}")
+        raise Refusal(f"A trace must have at most {MOST_QUBITS} qubits, got {circuit.n_qubits}.")
     x = one_sample("inputs", inputs, circuit.n_inputs).numpy()
     p = one_sample("params", params, circuit.n_params).numpy()
     states = np.stack(list(steps(circuit, x, p)))

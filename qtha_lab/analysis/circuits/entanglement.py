@@ -48,7 +48,7 @@ def entropy_bits(states: States, wires: Iterable[int]) -> Float[Tensor, "*batch"
     n_qubits = count_qubits(states)
     inside = list(wires)
     if len(set(inside)) != len(inside) or any(not 0 <= w < n_qubits for w in inside):
-        raise Refusal(f"wires must be different ones of 0 to {n_qubits - 1}, not {inside}")
+        raise Refusal(f"wires must be different ones of 0 to {n_qubits - 1}, got {inside}.")
     outside = [w for w in range(n_qubits) if w not in inside]
     lead = states.dim() - 1
     order = [*range(lead), *(lead + w for w in inside + outside)]
@@ -139,7 +139,7 @@ def count_qubits(states: Tensor) -> int:
     """
     size = states.shape[-1] if states.dim() else 0
     if size < 2 or size & (size - 1):
-        raise Refusal(f"a state has 2, 4, 8, … amplitudes, not {size}")
+        raise Refusal(f"A state must have 2, 4, 8, … amplitudes, got {size}.")
     return size.bit_length() - 1
 
 

@@ -108,7 +108,7 @@ def divergence(
         Sim et al. 2019, arXiv:1905.10876. The error and the floor are ours.
     """
     if n_bins < 2:
-        raise Refusal(f"n_bins must be at least 2, not {n_bins}")
+        raise Refusal(f"n_bins must be at least 2, got {n_bins}.")
     n_samples = len(fidelities)
     clipped = np.clip(fidelities + MARGIN, 0.0, 1.0)
     shares = np.histogram(clipped, np.linspace(0, 1, n_bins + 1))[0] / n_samples
@@ -201,7 +201,7 @@ def expressibility_points(
         >>> from qtha_lab.figures.expressibility import expressibility
         >>> figure = expressibility(expressibility_points("qtha", 3, [1, 2], 100), n_qubits=3)
         >>> figure.alt
-        'Divergence from random states of 3 qubits (smaller is more expressive): qtha goes from ... at 1 to ... at 2 layers.'
+        'Divergence from random states of 3 qubits (smaller is more expressive): ...'
     """
     rows = []
     for n_layers in layers:

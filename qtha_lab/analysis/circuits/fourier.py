@@ -142,10 +142,14 @@ def allowed_frequencies(
         (array([0. , 0.5, 1. ]), 0.5)
     """
     if circuit.start == "amplitudes":
-        raise Refusal("a circuit whose data are amplitudes has no Fourier spectrum in them")
+        raise Refusal("The data must be angles for a Fourier spectrum, got amplitudes.")
+    if any(angle.factors for gate in circuit.gates for angle in gate.angles):
+        raise Refusal(
+            "Each angle must be affine in one input for a Fourier spectrum, got a product."
+        )
     if not along or any(not 0 <= index < circuit.n_inputs for index in along):
         raise Refusal(
-            f"along must name some of the circuit's {circuit.n_inputs} inputs, not {list(along)}"
+            f"along must name some of the circuit's {circuit.n_inputs} inputs, got {list(along)}."
         )
     scales = [
         abs(angle.scale)
@@ -156,8 +160,8 @@ def allowed_frequencies(
     exact = [fractions.Fraction(scale).limit_denominator(FINEST) for scale in scales]
     if any(abs(float(e) - s) > 1e-9 for e, s in zip(exact, scales, strict=True)):
         raise Refusal(
-            f"factors of a datum must be fractions with a denominator of at most {FINEST}, "
-            f"not {scales}"
+            f"Factors of a datum must be fractions with a denominator of at most {FINEST}, got "
+            f"{scales}."
         )
     if not exact:
         return np.zeros(1), 1.0
@@ -169,5 +173,5 @@ def allowed_frequencies(
 def _one_sample(circuit: Circuit, params) -> torch.Tensor:
     sample = torch.as_tensor(params, dtype=torch.float64).detach()
     if sample.shape != (circuit.n_params,):
-        raise Refusal(f"params must have shape ({circuit.n_params},), not {tuple(sample.shape)}")
+        raise Refusal(f"params must have shape ({circuit.n_params},), got {tuple(sample.shape)}.")
     return sample.reshape(1, -1)

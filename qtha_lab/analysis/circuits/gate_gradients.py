@@ -95,7 +95,7 @@ def one_sample(name: str, numbers: Numbers, size: int) -> torch.Tensor:
     """
     sample = torch.as_tensor(numbers, dtype=torch.float64).detach().cpu()
     if sample.shape != (size,):
-        raise Refusal(f"{name} must have shape ({size},), not {tuple(sample.shape)}")
+        raise Refusal(f"{name} must have shape ({size},), got {tuple(sample.shape)}.")
     return sample
 
 

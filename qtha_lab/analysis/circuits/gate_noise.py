@@ -79,14 +79,17 @@ def gate_noise(
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate
         >>> rotation = Circuit(1, [Gate("RY", 0, Angle.param(0))])
-        >>> gate_noise(rotation, "depolarizing_1q=0.1", 5).gradients.round(6)  # 1 - 0.1 of ⟨Z⟩ is left
+        >>> noise = "depolarizing_1q=0.1"  # 1 - 0.1 of ⟨Z⟩ is left
+        >>> gate_noise(rotation, noise, 5).gradients.round(6)
         array([0.9])
 
     Source:
         The preset's numbers are in `qtha_lab.simulators.device.options`.
     """
     if circuit.start == "amplitudes":
-        raise Refusal("noise is simulated for circuits that start in |0…0⟩, not in amplitudes")
+        raise Refusal(
+            "Noise needs a circuit that starts in |0…0⟩, got one that starts in amplitudes."
+        )
     free = free_angles(circuit)
     angles = draw_angles(circuit, n_samples, inputs, seed)
     data = torch.cat([angles.inputs, angles.params], 1)[:, : free.n_inputs]

@@ -75,7 +75,8 @@ def lie_algebra_of(circuit: Circuit, with_inputs: bool = True) -> LieAlgebra:
     """
     if circuit.n_qubits > MOST_QUBITS:
         raise Refusal(
-            f"the Lie algebra is closed for {MOST_QUBITS} qubits at most, not {circuit.n_qubits}"
+            f"The Lie algebra needs a circuit of at most {MOST_QUBITS} qubits, got "
+            f"{circuit.n_qubits}."
         )
     generators = independent(generators_of(circuit, with_inputs))
     return LieAlgebra(
@@ -219,8 +220,8 @@ def _closed_vectors(generators: list[Terms], n_qubits: int) -> np.ndarray:
         newest = basis[size:]
         if basis.size > MOST_NUMBERS:
             raise Refusal(
-                f"the Lie algebra of sums of Pauli strings on {n_qubits} qubits is closed up to "
-                f"dimension {MOST_NUMBERS // 4**n_qubits}, and has at least {len(basis)}"
+                f"The Lie algebra of sums of Pauli strings on {n_qubits} qubits is closed up "
+                f"to dimension {MOST_NUMBERS // 4**n_qubits}, and has at least {len(basis)}."
             )
     return basis
 

@@ -62,7 +62,7 @@ def draw_angles(
 def check_samples(n_samples: int, least: int = 1) -> None:
     """Refuse a number of samples below `least`."""
     if not isinstance(n_samples, int) or isinstance(n_samples, bool) or n_samples < least:
-        raise Refusal(f"n_samples must be at least {least}, not {n_samples!r}")
+        raise Refusal(f"n_samples must be at least {least}, got {n_samples!r}.")
 
 
 def _uniform(shape: tuple[int, ...], random: torch.Generator) -> Tensor:
@@ -76,7 +76,7 @@ def _draw_inputs(
     amplitudes = circuit.start == "amplitudes"
     if isinstance(inputs, str):
         if inputs not in ("zeros", "uniform"):
-            raise Refusal(f"inputs must be 'zeros', 'uniform' or one sample, not {inputs!r}")
+            raise Refusal(f"inputs must be 'zeros', 'uniform' or one sample, got {inputs!r}.")
         if inputs == "zeros":
             normal = torch.zeros(shape, dtype=torch.float64)
             if amplitudes:
@@ -89,8 +89,8 @@ def _draw_inputs(
     sample = torch.as_tensor(inputs, dtype=torch.float64)
     if sample.shape != shape[1:]:
         raise Refusal(
-            f"inputs must be one sample of the circuit's {circuit.n_inputs} inputs, "
-            f"not of shape {tuple(sample.shape)}"
+            f"inputs must be one sample of the circuit's {circuit.n_inputs} inputs, got shape "
+            f"{tuple(sample.shape)}."
         )
     return sample.expand(shape)
 
@@ -131,27 +131,3 @@ def states_at(circuit: Circuit, angles: RandomAngles) -> Complex[Tensor, "sample
     free = free_angles(circuit)
     together = torch.cat([angles.inputs, angles.params], -1)[:, : free.n_inputs]
     return state(free, together, together.new_zeros(0))
-
-
-def haar_states(
-    n_qubits: int, n_samples: int, seed: int = 0
-) -> Complex[Tensor, "samples amplitudes"]:
-    """Draw Haar-random states as normalised complex Gaussians.
-
-    Args:
-        n_qubits: Number of qubits of each state, which has 2^n_qubits amplitudes.
-        n_samples: Number of states to draw.
-        seed: Seed of the draw; the same seed draws the same states.
-
-    Raises:
-        Refusal: If n_samples is below 1.
-
-    Example:
-        >>> haar_states(2, 3).norm(dim=-1)
-        tensor([1.0000, 1.0000, 1.0000], dtype=torch.float64)
-    """
-    check_samples(n_samples)
-    random = torch.Generator().manual_seed(seed)
-    shape = (n_samples, 2**n_qubits)
-    normal = torch.randn(shape, generator=random, dtype=torch.complex128)
-    return normal / normal.norm(dim=-1, keepdim=True)

@@ -39,11 +39,6 @@ class ShotNoise:
         """Theoretical standard deviations of ⟨Z⟩ per qubit, √((1 - z²)/shots)."""
         return np.sqrt(np.clip(1 - self.exact**2, 0, None) / self.shots)
 
-    @property
-    def deviation_errors(self) -> Float[np.ndarray, " n_qubits"]:
-        """Standard errors of the measured deviations, for normally distributed values."""
-        return self.law / np.sqrt(2 * (self.repeats - 1))
-
     def shots_for(self, error: float) -> int:
         """Return the shots for which the least certain ⟨Z⟩ has the given standard error.
 
@@ -56,7 +51,7 @@ class ShotNoise:
             10000
         """
         if error <= 0:
-            raise Refusal(f"the error must be above 0, not {error}")
+            raise Refusal(f"The error must be above 0, got {error}.")
         return max(1, int(np.ceil((1 - (self.exact**2).min()) / error**2 - 1e-9)))
 
 

@@ -12,7 +12,6 @@ from jaxtyping import Float
 
 from qtha_lab.analysis.circuits.random_angles import Inputs, check_samples, draw_angles, free_angles
 from qtha_lab.circuits import Circuit, ansatze
-from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval
 
 UNSEEN = 1e-24  # a smaller variance is the rounding error of a zero gradient
@@ -195,44 +194,3 @@ def gradient_variance_points(
             size = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers}
             rows.append({**size, "variance": result.mean, "error": result.error})
     return rows
-
-
-@dataclasses.dataclass(frozen=True)
-class Decay:
-    """Linear fit of log₂ of the variance: `gradient` per qubit, -1 for a two-design.
-
-    The fit covers a few small sizes and does not show that the law continues.
-    """
-
-    gradient: float
-    error: float
-
-
-def fit_decay(qubits: Sequence[int], variances: Sequence[float], errors: Sequence[float]) -> Decay:
-    """Fit log₂ variance against qubits, each point weighted by its standard error.
-
-    Args:
-        qubits: Numbers of qubits, at least two different ones.
-        variances: Variance of the gradient at each size.
-        errors: Standard errors of the variances.
-
-    Returns:
-        The decay per qubit and its standard error.
-
-    Raises:
-        Refusal: If there are fewer than two sizes, or a variance or an error is not above 0.
-
-    Example:
-        >>> fit_decay([2, 4], [0.25, 0.0625], [0.01, 0.0025])
-        Decay(gradient=-1.0, error=0.0408...)
-    """
-    x, v, e = (np.asarray(values, dtype=float) for values in (qubits, variances, errors))
-    if len(set(x.tolist())) < 2:
-        raise Refusal(f"a slope needs at least 2 numbers of qubits, not {sorted(set(x))}")
-    if not ((v > 0).all() and (e > 0).all()):
-        raise Refusal("variances and errors must be above 0 for a fit of their logarithm")
-    weights = (v * np.log(2) / e) ** 2  # 1 / variance of log2(v)
-    centred = x - (weights * x).sum() / weights.sum()
-    spread = (weights * centred**2).sum()
-    gradient = float((weights * centred * np.log2(v)).sum() / spread)
-    return Decay(round(gradient, 12), float(spread**-0.5))

@@ -69,7 +69,8 @@ def bonds_of(cores: Sequence[Tensor], shape: MpoShape) -> list[Bond]:
     Example:
         >>> from qtha_lab.tensor_networks import mpo
         >>> cnot = torch.eye(4)[[0, 1, 3, 2]]
-        >>> bonds_of(*mpo.from_matrix(cnot, (2, 2), (2, 2), cutoff=1e-6))[0].values.round(6)  # P₀⊗I + P₁⊗X
+        >>> cores, shape = mpo.from_matrix(cnot, (2, 2), (2, 2), cutoff=1e-6)
+        >>> bonds_of(cores, shape)[0].values.round(6)  # P₀⊗I + P₁⊗X
         array([1.414214, 1.414214])
     """
     return _sweep(_canonical(_sites(cores, shape)), [None] * (shape.n_sites - 1), 0.0)[1]
@@ -105,7 +106,8 @@ def truncate(
     )
     if len(limits) != shape.n_sites - 1 or any(m is not None and m < 1 for m in limits):
         raise Refusal(
-            f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, not {max_bond}"
+            f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, got "
+            f"{max_bond}."
         )
     pieces, bonds = _sweep(_canonical(_sites(cores, shape)), limits, cutoff)
     smaller = MpoShape(shape.in_dims, shape.out_dims, (1, *[p.shape[-1] for p in pieces]))

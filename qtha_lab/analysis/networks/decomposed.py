@@ -64,7 +64,7 @@ class Decomposed:
         matrix = as_matrix(matrix)
         order = tuple(range(n_sites)) if order is None else tuple(order)
         if sorted(order) != list(range(n_sites)):
-            raise Refusal(f"order must hold each of 0 … {n_sites - 1} once, not {order}")
+            raise Refusal(f"order must hold each of 0 … {n_sites - 1} once, got {order}.")
         outs, ins = (mpo.factorise(side, n_sites) for side in matrix.shape)
         tensor = permute_digits(matrix, outs, ins, order)
         outs, ins = ([dims[k] for k in order] for dims in (outs, ins))

@@ -77,11 +77,12 @@ def truncation_curve(
     Example:
         >>> import torch
         >>> two = torch.kron(torch.randn(4, 4), torch.randn(3, 3)) + torch.eye(12)
-        >>> [round(point.relative_error, 6) for point in truncation_curve(two, (4, 3), (4, 3), (2, 4))]
+        >>> curve = truncation_curve(two, (4, 3), (4, 3), (2, 4))
+        >>> [round(point.relative_error, 6) for point in curve]
         [0.0, 0.0]
     """
     if not max_bonds or min(max_bonds) < 1:
-        raise Refusal(f"max_bonds must be whole numbers of at least 1, not {tuple(max_bonds)}")
+        raise Refusal(f"max_bonds must be whole numbers of at least 1, got {tuple(max_bonds)}.")
     matrix = as_matrix(matrix)
     first_cut = max(max_bonds) if min(matrix.shape) > LARGEST else None
     cores, shape = mpo.from_matrix(matrix, out_dims, in_dims, max_bond=first_cut)
@@ -143,7 +144,7 @@ def alternatives(
             if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:
                 points.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
     if not points:
-        raise Refusal(f"no factorisation has at most n_parameters={n_parameters}")
+        raise Refusal(f"No factorisation has at most n_parameters={n_parameters}.")
     return sorted(points, key=lambda point: point.relative_error)
 
 
@@ -195,7 +196,7 @@ def factorise_in_order(
     """
     order = tuple(order)
     if sorted(order) != list(range(len(in_dims))):
-        raise Refusal(f"order must hold each of 0 … {len(in_dims) - 1} once, not {order}")
+        raise Refusal(f"order must hold each of 0 … {len(in_dims) - 1} once, got {order}.")
     permuted_matrix = permute_digits(as_matrix(matrix), out_dims, in_dims, order)
     outs, ins = ([dims[k] for k in order] for dims in (out_dims, in_dims))
     first_cut = MOST if min(permuted_matrix.shape) > LARGEST else None
@@ -222,7 +223,8 @@ def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> l
 
     Example:
         >>> bond = Bond(1, 3, np.array([3.0, 2.0, 1.0]))
-        >>> bonds_within([bond], MpoShape((2, 2), (2, 2), (1, 3, 1)), n_parameters=16)  # 8 per value
+        >>> shape = MpoShape((2, 2), (2, 2), (1, 3, 1))
+        >>> bonds_within([bond], shape, n_parameters=16)  # 8 per value
         [2]
     """
     thresholds = np.unique(np.concatenate([[np.inf], *[bond.values for bond in bonds]]))[::-1]
@@ -236,7 +238,7 @@ def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> l
 
     if size(np.inf) > n_parameters:
         raise Refusal(
-            f"bonds of 1 need {size(np.inf)} parameters, above n_parameters={n_parameters}"
+            f"Bonds of 1 need {size(np.inf)} parameters, above n_parameters={n_parameters}."
         )
     above = bisect.bisect_right(thresholds, n_parameters, key=size)
     return widths(thresholds[above - 1])
@@ -269,19 +271,6 @@ def permute_digits(
     n = len(in_dims)
     legs = matrix.reshape(*out_dims, *in_dims).permute(*order, *(n + k for k in order))
     return legs.reshape(matrix.shape)
-
-
-def sweep_flops(shape: MpoShape, tokens: int = 1) -> int:
-    """Count the operations of contracting vectors site by site, as the authors do.
-
-    Site k: 2 · tokens · o_1…o_{k-1} · i_{k+1}…i_n · (o_k R_{k+1} R_k i_k), each multiply-add
-    counted as two.
-    """
-    total = 0
-    for k, site in enumerate(shape.sites):
-        rest = math.prod(shape.out_dims[:k]) * math.prod(shape.in_dims[k + 1 :])
-        total += 2 * tokens * rest * math.prod(site)
-    return total
 
 
 def contraction_flops(shape: MpoShape, tokens: int = 1) -> int:

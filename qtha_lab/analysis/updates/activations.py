@@ -85,7 +85,7 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
     counts = [int(mask.sum()) for mask in masks]
     total = sum(counts)
     if total == 0 or max_tokens < 1:
-        raise Refusal(f"nothing to look at: {total} tokens, of which at most {max_tokens}")
+        raise Refusal(f"The analysis needs at least 1 token, got {total} of at most {max_tokens}.")
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     token_positions, start, positions = order[:max_tokens].sort().values, 0, []
     for count in counts:
@@ -99,8 +99,8 @@ def _catch(name: str, pieces: list[Tensor], mask: Tensor, keep: Tensor, module, 
     x = args[0].detach()
     if x.shape[:-1].numel() != mask.numel():
         raise Refusal(
-            f"{name} is fed {x.shape[:-1].numel()} vectors for {mask.numel()} tokens: "
-            "only layers with one vector per token can be looked at"
+            f"{name} has {x.shape[:-1].numel()} input vectors for {mask.numel()} tokens. Only "
+            "layers with one vector per token can be analysed."
         )
     real = x.reshape(-1, x.shape[-1]).cpu()[mask.reshape(-1)]
     pieces.append(real[keep])

@@ -74,7 +74,7 @@ class Jacobians:
             Refusal: If `by` is neither "rows" nor "columns".
         """
         if by not in ("rows", "columns"):
-            raise Refusal(f"by must be 'rows' or 'columns', not {by!r}")
+            raise Refusal(f"by must be 'rows' or 'columns', got {by!r}.")
         tokens, p, q = self.cores.shape
         outs, ins = len(self.left), self.right.shape[1]
         if by == "rows":
@@ -134,7 +134,7 @@ def jacobians_of(
         (array([2., 1., 0.]), 0.0)
     """
     if max_rank < 1:
-        raise Refusal(f"max_rank must be at least 1, not {max_rank}")
+        raise Refusal(f"max_rank must be at least 1, got {max_rank}.")
     point = x.detach().double().requires_grad_()
     with torch.enable_grad():
         value = delta(point)

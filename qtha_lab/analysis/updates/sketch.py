@@ -40,7 +40,7 @@ class Dense(Operator):
 
     def __init__(self, matrix: Tensor | np.ndarray, block: int = 1024, dtype=torch.float64):
         if len(matrix.shape) != 2:
-            raise Refusal(f"a matrix has two sizes, not shape {tuple(matrix.shape)}")
+            raise Refusal(f"A matrix must have two dimensions, got shape {tuple(matrix.shape)}.")
         self.matrix, self.block, self.dtype = matrix, block, dtype
         self.shape = (matrix.shape[0], matrix.shape[1])
 
@@ -108,7 +108,7 @@ def randomised_svd(
         AᵀA for both of its products.
     """
     if max_rank is not None and max_rank < 1:
-        raise Refusal(f"max_rank must be at least 1, not {max_rank}")
+        raise Refusal(f"max_rank must be at least 1, got {max_rank}.")
     operator = operator if isinstance(operator, Operator) else Dense(operator)
     most = min(operator.shape)
     limit = most if max_rank is None else min(max_rank, most)

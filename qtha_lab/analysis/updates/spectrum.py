@@ -89,7 +89,7 @@ class Spectrum:
             Refusal: If the threshold is not between 0 and 1.
         """
         if not 0 < threshold < 1:
-            raise Refusal(f"threshold must lie between 0 and 1, not {threshold}")
+            raise Refusal(f"threshold must lie between 0 and 1, got {threshold}.")
         largest = self.values[0] if len(self.values) else 0.0
         return int((self.values > threshold * largest).sum()) if largest > 0 else 0
 
@@ -103,7 +103,7 @@ class Spectrum:
             Refusal: If the share is not above 0 and at most 1.
         """
         if not 0 < share <= 1:
-            raise Refusal(f"share must be above 0 and at most 1, not {share}")
+            raise Refusal(f"share must be above 0 and at most 1, got {share}.")
         if self.norm == 0:
             return 0
         reached = np.cumsum(self.energy) >= share * (1 - 1e-12)
@@ -187,7 +187,7 @@ def factored_svd(
 def _core(factors: tuple) -> tuple[Float[Tensor, "k k"], tuple[int, int]]:
     """Return the product of first triangle, middle factors and last triangle, and the shape."""
     if len(factors) < 2:
-        raise Refusal(f"a product needs at least 2 factors, not {len(factors)}")
+        raise Refusal(f"A product needs at least 2 factors, got {len(factors)}.")
     first, *middle, last = [as_matrix(factor) for factor in factors]
     core = torch.linalg.qr(first, mode="r").R
     for factor in middle:
@@ -217,7 +217,7 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
         stacked = block if triangle is None else torch.cat([triangle, block])
         triangle = torch.linalg.qr(stacked, mode="r").R
     if triangle is None:
-        raise Refusal("there must be at least one block of rows, not none")
+        raise Refusal("A product needs at least one block of rows, got none.")
     values = torch.linalg.svdvals(triangle).numpy()
     return Spectrum(values, (rows, triangle.shape[1]), float(np.linalg.norm(values)))
 
@@ -230,7 +230,9 @@ def as_matrix(matrix) -> Float[Tensor, "rows cols"]:
     """
     tensor = torch.as_tensor(matrix).detach().to("cpu", torch.float64)
     if tensor.dim() != 2 or 0 in tensor.shape:
-        raise Refusal(f"a matrix has two sizes of at least 1, not shape {tuple(tensor.shape)}")
+        raise Refusal(
+            f"A matrix must have two sizes of at least 1, got shape {tuple(tensor.shape)}."
+        )
     if not torch.isfinite(tensor).all():
-        raise Refusal("a matrix must be finite: it holds an infinity or a value that is no number")
+        raise Refusal("A matrix must be finite, got infinite or NaN values.")
     return tensor

@@ -38,19 +38,6 @@ def overlap(first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]) -> 
     return float(cosines.square().sum()) / len(cosines)
 
 
-def principal_angles(
-    first: Float[Tensor, "size k"], second: Float[Tensor, "size m"]
-) -> Float[np.ndarray, " min_k_m"]:
-    """Compute the angles between two subspaces in radians, smallest first.
-
-    Source:
-        Björck and Golub 1973, Math. Comp. 27, 579.
-    """
-    from scipy.linalg import subspace_angles
-
-    return subspace_angles(as_matrix(first).numpy(), as_matrix(second).numpy())[::-1]
-
-
 def chance_overlap(size: int, k: int, m: int) -> float:
     """Return the expected overlap of random k- and m-dimensional subspaces: max(k, m) / size.
 
@@ -73,7 +60,7 @@ def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
     first, second = as_matrix(first), as_matrix(second)
     if len(first) != len(second):
         raise Refusal(
-            f"subspaces must lie in one space, not in {len(first)} and {len(second)} dimensions"
+            f"subspaces must lie in one space, not in {len(first)} and {len(second)} dimensions."
         )
     product = torch.linalg.qr(first).Q.mT @ torch.linalg.qr(second).Q
     return torch.linalg.svdvals(product).clamp_max(1)
@@ -100,7 +87,7 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
     elif x is not None:
         triple = jacobians_of(update.delta, x).mean_svd()
     else:
-        raise Refusal(f"the update of {update.name} has no linear path: give tokens x")
+        raise Refusal(f"The update of {update.name} has no linear path. Give tokens x.")
     left, values, right = triple
     real = int((values > THRESHOLD * values[0]).sum()) if values[0] > 0 else 0
     keep = min(k, real)
@@ -186,7 +173,7 @@ def intruder_dimensions(
         the 10 leading ones. The default threshold is that of PEFT's `reduce_intruder_dimension`.
     """
     if not 0 < threshold <= 1:
-        raise Refusal(f"threshold must lie between 0 and 1, not {threshold}")
+        raise Refusal(f"threshold must lie between 0 and 1, got {threshold}.")
     weight, change = as_matrix(weight), as_matrix(change)
     if base_vectors is None:
         vectors = torch.linalg.svd(weight, full_matrices=False).U

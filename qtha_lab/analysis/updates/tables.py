@@ -148,7 +148,7 @@ def _matrix(update: Update, x: Tensor | None) -> Float[Tensor, "out_features in_
     if path is not None:
         return path
     if x is None:
-        raise Refusal(f"the update of {update.name} has no linear path: give tokens x")
+        raise Refusal(f"The update of {update.name} has no linear path. Give tokens x.")
     return jacobians_of(update.delta, x).mean
 
 

@@ -16,7 +16,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
-from qtha_lab.adapters.initialisation.lora import moved_start
+from qtha_lab.adapters.initialisation.lora import subtracted_product
 from qtha_lab.adapters.method import Base
 from qtha_lab.adapters.peft import AdapterLayer, as_matrix, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
@@ -66,7 +66,7 @@ class Update:
             Refusal: If the update is not linear in x.
         """
         if not self.is_linear:
-            raise Refusal(f"the update of {self.name} is not linear in x: it has no one matrix")
+            raise Refusal(f"The update of {self.name} is not linear in x: it has no one matrix.")
         return LinearMap(self.delta, self.in_features, self.out_features)
 
     def linear_path(self) -> Float[Tensor, "out_features in_features"] | None:
@@ -115,7 +115,7 @@ def adapted_layers(model: nn.Module) -> dict[str, AdaptedLayer]:
         if isinstance(module, BaseTunerLayer)
     }
     if not layers:
-        raise Refusal(f"this {type(model).__name__} carries no adapter: add one first")
+        raise Refusal(f"This {type(model).__name__} carries no adapter. Add one first.")
     return layers
 
 
@@ -135,7 +135,8 @@ def updates_of(
     Example:
         >>> from peft import LoraConfig, get_peft_model
         >>> from qtha_lab import load_model
-        >>> model = get_peft_model(load_model("tiny").model, LoraConfig(r=2, target_modules=["q_proj"]))
+        >>> config = LoraConfig(r=2, target_modules=["q_proj"])
+        >>> model = get_peft_model(load_model("tiny").model, config)
         >>> update = next(updates_of(model))
         >>> update.name, update.is_linear, [tuple(factor.shape) for factor in update.factors]
         ('model.layers.0.self_attn.q_proj', True, [(192, 2), (2, 192)])
@@ -155,7 +156,7 @@ def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str,
         return adapted
     unknown = [name for name in layers if name not in adapted]
     if unknown:
-        raise Refusal(f"no adapted layer {unknown[0]!r} here; there are {', '.join(adapted)}")
+        raise Refusal(f"Layer {unknown[0]!r} must be adapted. Adapted layers: {', '.join(adapted)}")
     return {name: module for name, module in adapted.items() if name in layers}
 
 
@@ -178,7 +179,7 @@ def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
             f"{', '.join(sorted(names))}".rstrip()
         )
     if name_in_use in module.merged_adapters:
-        raise Refusal(f"adapter {name_in_use!r} is merged into {layer}: unmerge it to look at it")
+        raise Refusal(f"Adapter {name_in_use!r} is merged into {layer}. Unmerge it first.")
     return name_in_use
 
 
@@ -187,7 +188,8 @@ def available_adapters(module: AdaptedLayer) -> set[str]:
     if isinstance(module, AdapterLayer):
         return set(module.changes)
     groups = (getattr(module, name) for name in module.adapter_layer_names)
-    return {key for tensors in groups if hasattr(tensors, "keys") for key in tensors.keys()}  # noqa: SIM118
+    mappings = (tensors for tensors in groups if hasattr(tensors, "keys"))
+    return {key for tensors in mappings for key in tensors.keys()}  # noqa: SIM118
 
 
 def update_of(module: AdaptedLayer, name: str, adapter: str) -> Update:
@@ -230,7 +232,7 @@ def lora_factors(module: AdaptedLayer, adapter: str) -> tuple[Tensor, Tensor] | 
     if adapter in module.lora_variant or module.lora_B[adapter].bias is not None:
         return None
     up, down = (cast(Tensor, part[adapter].weight) for part in (module.lora_B, module.lora_A))
-    if (start := moved_start(module)) is not None:
+    if (start := subtracted_product(module)) is not None:
         up, down = torch.cat([up, -start[1]], 1), torch.cat([down, start[0]])
     return up * module.scaling[adapter], down
 
@@ -244,8 +246,8 @@ def difference(module: AdaptedLayer, adapter: str) -> Delta:
     kind = quantised_kind(module.get_base_layer())
     if kind is not None:
         raise Refusal(
-            f"the update of {type(module).__name__} is read off a float64 copy of its layer, and "
-            f"this one is quantised ({kind}): load the base without quantisation to look at it"
+            f"The update of {type(module).__name__} needs a float64 copy of its layer, and "
+            f"this one is quantised ({kind}). Load the base without quantisation."
         )
     twin = copy.deepcopy(module).to("cpu", torch.float64).eval()
     twin.set_adapter([adapter])

@@ -35,7 +35,7 @@ TOKENS_AT_ONCE = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
+class SpectrumView:
     """One layer's update in one view.
 
     Attributes:
@@ -70,7 +70,7 @@ def view_updates(
     views: Collection[str] = VIEWS,
     layers: Collection[str] | None = None,
     max_rank: int = 128,
-) -> list[View]:
+) -> list[SpectrumView]:
     """Compute every view of an adapter's update at every layer.
 
     A layer whose update has no linear part (a circuit alone, a product of branches) has no
@@ -98,7 +98,7 @@ def view_updates(
     """
     unknown = [view for view in views if view not in VIEWS]
     if unknown:
-        raise Refusal(f"no view {unknown[0]!r}; there are {', '.join(VIEWS)}")
+        raise Refusal(f"view must be one of {', '.join(VIEWS)}, got {unknown[0]!r}.")
     inputs = inputs or {}
     names = layers if layers is not None else (list(inputs) or None)
     all_views = []
@@ -109,7 +109,7 @@ def view_updates(
 
 def _views_of(
     update: Update, x: Tensor | None, views: Collection[str], max_rank: int
-) -> list[View]:
+) -> list[SpectrumView]:
     spectra = {}
     linear = linear_spectrum(update, max_rank) if update.is_linear or update.factors else None
     if linear is not None:
@@ -121,7 +121,9 @@ def _views_of(
             spectra["realised_change"] = realised_change(update, x)
     tokens = 0 if x is None else len(x)
     return [
-        View(update.name, update.block, view, 0 if view == "linear_path" else tokens, spectra[view])
+        SpectrumView(
+            update.name, update.block, view, 0 if view == "linear_path" else tokens, spectra[view]
+        )
         for view in VIEWS
         if view in views and view in spectra
     ]

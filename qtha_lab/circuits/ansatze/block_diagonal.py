@@ -13,11 +13,11 @@ def _sizes(n_qubits: int, n_blocks: int | None, inner: str) -> list[int]:
     if n_blocks is None:
         n_blocks = 2 if n_qubits >= 2 * least else 1
     if not isinstance(n_blocks, int) or isinstance(n_blocks, bool) or n_blocks < 1:
-        raise Refusal(f"n_blocks must be a whole number of at least 1, not {n_blocks!r}")
+        raise Refusal(f"n_blocks must be a whole number of at least 1, got {n_blocks!r}.")
     if n_qubits < n_blocks * least:
         raise Refusal(
-            f"{n_blocks} blocks of {inner!r} need at least {n_blocks * least} qubits, "
-            f"{least} each, not {n_qubits}"
+            f"{n_blocks} blocks of {inner!r} need at least {n_blocks * least} qubits, {least} "
+            f"each, got {n_qubits}."
         )
     size, remainder = divmod(n_qubits, n_blocks)
     return [size + (block < remainder) for block in range(n_blocks)]
@@ -33,7 +33,8 @@ def _n_params(
 @ansatz(
     "block_diagonal",
     summary="Two or more blocks of qubits without a gate between them, a QTHA circuit in each.",
-    source="the distributed ansatz of Quantum-Train with tensor networks, arXiv:2409.06992, rebuilt "
+    source="the distributed ansatz of Quantum-Train with tensor networks, arXiv:2409.06992, "
+    "rebuilt "
     "[R]: how that paper cuts its circuit is not known to us",
     n_params=_n_params,
     min_qubits=2,
@@ -59,7 +60,7 @@ def block_diagonal(
             blocks.
     """
     if inner == "block_diagonal":
-        raise Refusal("the inner ansatz of 'block_diagonal' must be another one")
+        raise Refusal("The inner ansatz of 'block_diagonal' must be another one.")
     gates: list[Gate] = []
     wire = param = 0
     for size in _sizes(n_qubits, n_blocks, inner):

@@ -34,7 +34,7 @@ def brickwork(
         Refusal: If there is no such block.
     """
     if block not in BLOCKS:
-        raise Refusal(f"block must be one of {', '.join(BLOCKS)}, not {block!r}")
+        raise Refusal(f"block must be one of {', '.join(BLOCKS)}, got {block!r}.")
     angles = map(Angle.param, range(BLOCKS[block] * (n_qubits - 1) * n_layers))
     gates: list[Gate] = []
     for layer in range(n_layers):

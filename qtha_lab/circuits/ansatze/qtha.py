@@ -11,7 +11,8 @@ ORDERS = ("enc-CRZ-RY-CRZ-RY", "RY-CRZ-RY-CRZ")
 @ansatz(
     "qtha",
     summary="RY encoding, then CRZ ring, RY, CRZ ring back, RY; 4 angles per qubit and layer.",
-    source="QTHA, arXiv:2503.12790, as in the authors' code; order RY-CRZ-RY-CRZ as in VQNet's docs",
+    source="QTHA, arXiv:2503.12790, as in the authors' code; "
+    "order RY-CRZ-RY-CRZ as in VQNet's docs",
     n_params=lambda n_qubits, n_layers: 4 * n_qubits * n_layers,
     min_qubits=2,
 )
@@ -32,7 +33,7 @@ def qtha(n_qubits: int, n_layers: int, reupload: bool = True, order: str = ORDER
         documentation of VQNet. CRZ gates commute, so the order inside a ring is free.
     """
     if order not in ORDERS:
-        raise Refusal(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
+        raise Refusal(f"order must be one of {', '.join(ORDERS)}, got {order!r}.")
     qubits = range(n_qubits)
     angles = map(Angle.param, range(4 * n_qubits * n_layers))
 

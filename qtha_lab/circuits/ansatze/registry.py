@@ -136,19 +136,19 @@ def build(
     for value, noun, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             least_text = f"{least} {noun if least > 1 else noun[:-1]}"
-            raise Refusal(f"ansatz {name!r} needs at least {least_text}, not {value!r}")
+            raise Refusal(f"Ansatz {name!r} needs at least {least_text}, got {value!r}.")
     for option in options:
         if option not in info.options:
             close = nearest(option, info.options)
             hint = f": did you mean {close!r}?" if close else "."
             names = ", ".join(info.options) or "none"
-            raise Refusal(f"ansatz {name!r} has no option {option!r}{hint} Known: {names}")
+            raise Refusal(f"Ansatz {name!r} has no option {option!r}{hint} Known: {names}")
     if embedding not in EMBEDDINGS:
-        raise Refusal(f"embedding must be one of {', '.join(EMBEDDINGS)}, not {embedding!r}")
+        raise Refusal(f"embedding must be one of {', '.join(EMBEDDINGS)}, got {embedding!r}.")
     if embedding == "amplitude" and reupload:
         raise Refusal(
-            "amplitudes are the first state and cannot be uploaded again: "
-            "embedding='amplitude' needs reupload=False, not True"
+            "Amplitudes are the first state and cannot be uploaded again: "
+            "embedding='amplitude' needs reupload=False, got True."
         )
     flags = (bool(reupload), embedding, bool(entangle))
     return _build(info, n_qubits, n_layers, *flags, tuple(sorted(options.items())))

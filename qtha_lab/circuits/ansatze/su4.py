@@ -14,7 +14,8 @@ LAYOUTS = ("staircase", "brickwork")
 @ansatz(
     "su4",
     summary="RY encoding, then a general two-qubit gate of 15 angles on every pair of neighbours.",
-    source="staircases as in Ran 2020, arXiv:1908.07958, and Rudolph et al. 2022, arXiv:2208.13673; "
+    source="staircases as in Ran 2020, arXiv:1908.07958, and Rudolph et al. 2022, "
+    "arXiv:2208.13673; "
     "the gate is the KAK form, arXiv:quant-ph/0010100",
     n_params=lambda n_qubits, n_layers, layout="staircase": 15 * (n_qubits - 1) * n_layers,
     min_qubits=2,
@@ -35,7 +36,7 @@ def su4(n_qubits: int, n_layers: int, reupload: bool = True, layout: str = "stai
         Refusal: If there is no such layout.
     """
     if layout not in LAYOUTS:
-        raise Refusal(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")
+        raise Refusal(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}.")
     firsts = list(range(n_qubits - 1))
     if layout == "brickwork":
         firsts = firsts[::2] + firsts[1::2]

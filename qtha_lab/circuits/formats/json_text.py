@@ -93,7 +93,8 @@ def _line(content: Any) -> str:
 
 
 def _numbers(angle: Angle) -> tuple:
-    return angle.source, angle.index, angle.scale, angle.offset
+    factors = (angle.factors,) if angle.factors else ()
+    return angle.source, angle.index, angle.scale, angle.offset, *factors
 
 
 def _pairs(matrix: Any) -> list | None:

@@ -14,15 +14,17 @@ from qtha_lab.core.io.files import (
     read_mapping,
     read_tail,
 )
-from qtha_lab.core.io.json_lines import at_line, records
+from qtha_lab.core.io.json_lines import at_line, packed_records, records
 from qtha_lab.core.io.names import relative_name
 from qtha_lab.core.io.signed import keyed_digest, read_pickle, secret_key, write_new
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.strict_yaml import parse_yaml
+from qtha_lab.core.io.tables import SUFFIXES, table_rows, table_suffix
 from qtha_lab.core.io.tensors import load_tensors, open_tensors, tensor_shapes
 from qtha_lab.core.io.text import csv_cell, printable, shortened, show
 
 __all__ = [
+    "SUFFIXES",
     "at_line",
     "csv_cell",
     "digest",
@@ -30,6 +32,7 @@ __all__ = [
     "load_tensors",
     "open_file",
     "open_tensors",
+    "packed_records",
     "parse_json",
     "parse_yaml",
     "printable",
@@ -44,6 +47,8 @@ __all__ = [
     "secret_key",
     "shortened",
     "show",
+    "table_rows",
+    "table_suffix",
     "tensor_shapes",
     "write_new",
 ]

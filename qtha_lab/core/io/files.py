@@ -94,8 +94,9 @@ def read(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> str:
         return read_bytes(path, limit, links=links).decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise Refusal(
-            f"{shortened(path, 200)} must be UTF-8 text, got byte 0x{problem.object[problem.start]:02x} "
-            f"at position {problem.start}. Save the file as UTF-8."
+            f"{shortened(path, 200)} must be UTF-8 text, "
+            f"got byte 0x{problem.object[problem.start]:02x} at position {problem.start}. "
+            "Save the file as UTF-8."
         ) from None
 
 

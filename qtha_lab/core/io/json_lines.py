@@ -4,24 +4,27 @@ Repeated keys, NaN and lone surrogates are refused.
 """
 
 import codecs
+import io
 import json
+import lzma
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, cast
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io.files import open_file
+from qtha_lab.core.io.files import open_file, read_bytes
 from qtha_lab.core.io.text import shortened
 
 LONGEST_LINE = 2**20  # bytes; a model reads some thousand tokens of a row
+PACKED_LIMIT = 2**26  # bytes of a shipped file after decompression
 EXAMPLE = '{"prompt": …, "response": …}'
 OTHER_FORMATS = {
-    b"\x1f\x8b": "is compressed with gzip: unpack it first",
+    b"\x1f\x8b": "is compressed with gzip: give it the suffix .gz",
     b"BZh": "is compressed with bzip2: unpack it first",
     b"\xfd7zXZ": "is compressed with xz: unpack it first",
     b"\x28\xb5\x2f\xfd": "is compressed with zstd: unpack it first",
-    b"PK\x03\x04": "is a zip file or a spreadsheet: save its rows as JSON Lines",
-    b"PAR1": "is a Parquet file: give the folder that holds it, as a data set",
+    b"PK\x03\x04": "is a zip file or a spreadsheet: save its rows as JSON Lines or CSV",
+    b"PAR1": "is a Parquet file: give it the suffix .parquet",
     codecs.BOM_UTF16_LE: "looks like UTF-16: save it as UTF-8",
     codecs.BOM_UTF16_BE: "looks like UTF-16: save it as UTF-8",
 }
@@ -37,16 +40,44 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with open_file(path) as lines:
         _check_format(path, lines.read(8))
         lines.seek(0)
-        number = 0
-        while line := lines.readline(LONGEST_LINE + 1):
-            number += 1
-            if len(line) > LONGEST_LINE:
-                size = f"{_size(line, lines) / 2**20:,.1f} MiB long"
-                rule = f"it is {size}, where a row has at most {LONGEST_LINE / 2**20:g} MiB"
-                raise at_line(path, number, rule)
-            text = _text(path, number, line)
-            if text.strip():
-                yield number, _record(path, number, text)
+        yield from records_in(path, lines)
+
+
+def records_in(
+    path: Path, lines: BinaryIO, limit: int | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the records of opened lines, as `records` does.
+
+    Args:
+        path: Path of the file, for messages.
+        lines: Lines of the file, unpacked.
+        limit: Maximum number of bytes; None allows any number.
+    """
+    number = total = 0
+    while line := lines.readline(LONGEST_LINE + 1):
+        number, total = number + 1, total + len(line)
+        if limit is not None and total > limit:
+            raise Refusal(f"{path.name} must have at most {limit / 2**20:g} MiB unpacked.")
+        if len(line) > LONGEST_LINE:
+            size = f"{_size(line, lines) / 2**20:,.1f} MiB long"
+            rule = f"it is {size}, where a row has at most {LONGEST_LINE / 2**20:g} MiB"
+            raise at_line(path, number, rule)
+        text = _text(path, number, line)
+        if text.strip():
+            yield number, _record(path, number, text)
+
+
+def packed_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the records of a shipped file that is compressed with xz, as `records` does.
+
+    Raises:
+        Refusal: If the file is damaged, or longer than `PACKED_LIMIT` when unpacked.
+    """
+    with lzma.open(io.BytesIO(read_bytes(path))) as lines:
+        try:
+            yield from records_in(path, cast(BinaryIO, lines), PACKED_LIMIT)
+        except (lzma.LZMAError, EOFError) as problem:
+            raise Refusal(f"{path.name} must be compressed with xz, got: {problem}.") from None
 
 
 def at_line(path: Path, number: int, rule: str) -> Refusal:
@@ -74,7 +105,7 @@ def _check_format(path: Path, start: bytes) -> None:
         if start.startswith(magic):
             raise Refusal(f"{path.name} {rule}")
     if b"\0" in start[:8]:
-        raise Refusal(f"{path.name} is not text: it looks like UTF-16 or a binary file")
+        raise Refusal(f"{path.name} must be UTF-8 text, got UTF-16 or a binary file.")
 
 
 def _text(path: Path, number: int, line: bytes) -> str:
@@ -83,13 +114,13 @@ def _text(path: Path, number: int, line: bytes) -> str:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as problem:
         byte, column = problem.object[problem.start], problem.start + 1
-        likely = f"the file looks like {_likely_encoding(line)}: save it as UTF-8"
+        likely = f"the file looks like {likely_encoding(line)}: save it as UTF-8"
         rule = f"byte 0x{byte:02x} at column {column} is not UTF-8; {likely}"
         raise at_line(path, number, rule) from None
 
 
-def _likely_encoding(line: bytes) -> str:
-    """Name the likely encoding; 0x80 to 0x9f are control characters in Latin-1 only."""
+def likely_encoding(line: bytes) -> str:
+    """Name the likely encoding of bytes; 0x80 to 0x9f are control characters in Latin-1 only."""
     if any(0x80 <= byte <= 0x9F for byte in line):
         return "Windows-1252"
     return "Latin-1 (ISO 8859-1)"
@@ -122,12 +153,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
         repetition = next(name for i, name in enumerate(names) if name in names[:i])
-        raise Refusal(f"{shortened(repetition, 40)!r} is given twice")
+        raise Refusal(f"{shortened(repetition, 40)!r} is given twice.")
     return record
 
 
 def _no_number(name: str) -> NoReturn:
-    raise Refusal(f"{name} is not a value of JSON: leave the row out or write a number")
+    raise Refusal(f"{name} is not a value of JSON. Leave the row out or write a number.")
 
 
 def _not_json(text: str, problem: json.JSONDecodeError) -> str:

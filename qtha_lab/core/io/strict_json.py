@@ -24,14 +24,14 @@ def parse_json(text: str | bytes, *, depth: int = DEEPEST, constants: bool = Tru
         {'a': [1, 2]}
         >>> parse_json('{"a": ')
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: The text must be JSON, got an error at line 1, column 7: Expecting value.
+        qtha_lab.core.errors.Refusal: The text must be JSON, got line 1, column 7: Expecting value.
     """
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
         value = json.loads(text, parse_constant=None if constants else _refuse)
     except json.JSONDecodeError as problem:
         raise Refusal(
-            f"The text must be JSON, got an error at line {problem.lineno}, column {problem.colno}: "
+            f"The text must be JSON, got line {problem.lineno}, column {problem.colno}: "
             f"{problem.msg}."
         ) from None
     except UnicodeDecodeError as problem:

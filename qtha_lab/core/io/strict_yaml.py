@@ -16,7 +16,8 @@ from qtha_lab.core.errors import Refusal
 
 DEEPEST = 8
 FLOAT = re.compile(
-    r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,400})")
 WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
@@ -49,9 +50,9 @@ def parse_yaml(text: str) -> Document:
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         rule = getattr(problem, "problem", None) or getattr(problem, "reason", "")
-        raise Refusal(f"{f'line {mark.line + 1}: ' if mark else ''}no YAML ({rule})") from None
+        raise Refusal(f"{f'line {mark.line + 1}: ' if mark else ''}no YAML ({rule}).") from None
     except UnicodeEncodeError:
-        raise Refusal("no YAML (half a character, a lone surrogate)") from None
+        raise Refusal("The text must be valid Unicode, got a lone surrogate.") from None
 
 
 def _scalar(text: str) -> Any:
@@ -115,4 +116,4 @@ class _Reader:
 
 
 def _at(event: yaml.Event, rule: str) -> Refusal:
-    return Refusal(f"line {event.start_mark.line + 1}: {rule}")
+    return Refusal(f"Line {event.start_mark.line + 1}: {rule}")

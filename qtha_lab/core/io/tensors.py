@@ -44,7 +44,7 @@ def open_tensors(path: Path) -> "Iterator[safe_open]":
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Read the shapes of all tensors of a safetensors file from its header, without mapping the file.
+    """Read the shapes of all tensors of a safetensors file from its header alone.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -31,7 +31,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def shortened(value: Any, length: int = 80) -> str:
-    """Return text that a user typed, printable and cut to `length` characters; a path keeps its end.
+    """Return printable text of at most `length` characters; a path keeps its end.
 
     Example:
         >>> shortened("x" * 100, 10)

@@ -48,7 +48,7 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
         with torch.device("meta"):
             model = get_peft_model(skeleton, config)
     except (TypeError, ValueError, NotImplementedError) as problem:
-        raise Refusal(f"this method cannot adapt {shape.name}: {problem}") from problem
+        raise Refusal(f"This method cannot adapt {shape.name}: {problem}") from problem
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return [m for m in model.modules() if isinstance(m, BaseTunerLayer)] * times, trained * times
 

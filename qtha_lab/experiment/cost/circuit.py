@@ -58,8 +58,9 @@ def circuit_runs(circuits: Mapping[Circuit, int], tokens: int) -> dict[tuple[Cir
 
     Example:
         >>> from qtha_lab.circuits import Angle
-        >>> reads, makes = (Circuit(1, [Gate("RY", 0, angle)]) for angle in (Angle.input(0), Angle.param(0)))
-        >>> list(circuit_runs({reads: 6, makes: 6}, tokens=512).items()) == [((reads, 512), 6), ((makes, 1), 6)]
+        >>> reads = Circuit(1, [Gate("RY", 0, Angle.input(0))])
+        >>> makes = Circuit(1, [Gate("RY", 0, Angle.param(0))])
+        >>> circuit_runs({reads: 6, makes: 6}, tokens=512) == {(reads, 512): 6, (makes, 1): 6}
         True
     """
     return {(c, tokens if c.n_inputs else 1): layers for c, layers in circuits.items()}

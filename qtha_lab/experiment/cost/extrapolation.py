@@ -16,7 +16,7 @@ ADAM_BYTES = 16  # per trained number: float32 weight, gradient and two moments
 
 
 @dataclass(frozen=True)
-class Step:
+class ExtrapolatedStep:
     """One optimiser step on one of several equal devices that share every batch.
 
     Attributes:
@@ -57,7 +57,7 @@ def rate(parameters: float, tokens: float, seconds: float) -> float:
 
 def step(
     parameters: float, trained: float, tokens: float, devices: int, rate: float, link: float
-) -> Step:
+) -> ExtrapolatedStep:
     """Predict an optimiser step on several devices.
 
     Args:
@@ -70,7 +70,8 @@ def step(
 
     Example:
         >>> whole = step(7e9, 4.2e6, 8 * 4096, devices=8, rate=1e14, link=5e10)
-        >>> f"{whole.computing:.2f} s, {whole.exchanged / 1e6:.1f} MB, {whole.bytes_whole / 1e9:.1f} GB"
+        >>> megabytes = whole.exchanged / 1e6
+        >>> f"{whole.computing:.2f} s, {megabytes:.1f} MB, {whole.bytes_whole / 1e9:.1f} GB"
         '1.15 s, 29.4 MB, 14.1 GB'
 
     Source:
@@ -80,7 +81,7 @@ def step(
     """
     exchanged = 2 * (devices - 1) / devices * 4 * trained
     adapter, weights = ADAM_BYTES * trained, 2 * parameters
-    return Step(
+    return ExtrapolatedStep(
         computing=PRODUCTS * parameters * tokens / devices / rate,
         exchange=exchanged / link,
         exchanged=exchanged,
@@ -109,7 +110,7 @@ def runs_seconds(runs: int, steps: int, seconds: float, overhead: float, at_once
 
 def main() -> None:
     """Print one line per number of devices, and one for the runs."""
-    parser = argparse.ArgumentParser(description="A larger model and many runs, from a measured step.")  # fmt: skip
+    parser = argparse.ArgumentParser(description="Extrapolate a measured step.")
     add = parser.add_argument
     add("--seconds", type=float, required=True, help="of the measured step")
     add("--parameters", type=float, required=True, help="of the model it was measured with")

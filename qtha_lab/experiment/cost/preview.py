@@ -24,8 +24,10 @@ from qtha_lab.experiment import validation as refusals
 from qtha_lab.experiment.cost import calibration as measured
 from qtha_lab.experiment.cost.circuit import circuit_runs
 from qtha_lab.experiment.cost.heads import head_seconds
+from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.experiment.run_directory import queue as slots
+from qtha_lab.experiment.training_groups import Reinforce
 from qtha_lab.models.quantisation.formats import fake_quantised_sentence
 from qtha_lab.simulators.engine_choice import LARGE_QUBITS
 from qtha_lab.simulators.engine_selection import automatic
@@ -178,7 +180,7 @@ def batch_of(plan: Plan) -> measured.Batch:
     """Return the size and number format of a training batch."""
     training = plan.experiment.training
     return measured.Batch(
-        training.rows_at_once, mean_length(plan), getattr(torch, training.precision)
+        training.rows_per_pass, mean_length(plan), getattr(torch, training.precision)
     )
 
 
@@ -189,7 +191,7 @@ class Passes(NamedTuple):
     of_time: float
 
 
-def passes(experiment: Experiment) -> Passes:
+def passes(experiment: RunDescription) -> Passes:
     """Compute the number of batches per step and their time factor.
 
     Gradient accumulation repeats a batch; recomputation in the backward pass adds half of its time.
@@ -247,13 +249,14 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
         sentences.insert(0, size_sentence(plan.config, counts[0], lora, counts[1]))
     if not measured.fits(plan.model):
         sentences.append(
-            "the model is too large to be tried here: its time is worked out from matrix products alone"
+            "The model is too large to be measured here; its time follows from matrix products "
+            "alone."
         )
     elif not measured.fits(plan.model, layout.trainable):
         sentences.append(
-            "the adapter is too large to be tried here: its matrices' time is left out"
+            "The adapter is too large to be measured here; the time of its matrices is excluded."
         )
-    if plan.experiment.training.objective == "reward":
+    if isinstance(plan.experiment.training.objective, Reinforce):
         sentences.append(
             "the time that the model writes the answers in which are rewarded is left out"
         )
@@ -273,6 +276,7 @@ def _large_sentence(plan: Plan, simulation: Simulation | None) -> str:
     if n_qubits < LARGE_QUBITS or simulation is None or simulation.seconds is None:
         return ""
     return (
-        f"circuits of {n_qubits} qubits ({2**n_qubits:,} amplitudes per sample) take {simulation.seconds:.2g} s of each step "
+        f"circuits of {n_qubits} qubits ({2**n_qubits:,} amplitudes per sample) take "
+        f"{simulation.seconds:.2g} s of each step "
         f"and {simulation.memory}; each qubit more doubles both"
     )

@@ -64,7 +64,7 @@ class ModelShape:
             ]
             if not matching:
                 raise Refusal(
-                    f"target pattern {target_modules!r} matches none of {list(self.sizes)}"
+                    f"Target pattern {target_modules!r} matches none of {list(self.sizes)}."
                 )
             return matching
         for name in target_modules:
@@ -138,24 +138,52 @@ SHAPES = {
     shape.name: shape
     for shape in (
         llama_shape(
-            "smollm2-135m", "config.json of HuggingFaceTB/SmolLM2-135M",
-            hidden=576, n_blocks=30, heads=9, kv_heads=3, intermediate=1536, vocabulary=49152, tied=True,
+            "smollm2-135m",
+            "config.json of HuggingFaceTB/SmolLM2-135M",
+            hidden=576,
+            n_blocks=30,
+            heads=9,
+            kv_heads=3,
+            intermediate=1536,
+            vocabulary=49152,
+            tied=True,
         ),
         llama_shape(
-            "qwen2-7b", "config.json of Qwen/Qwen2-7B",
-            hidden=3584, n_blocks=28, heads=28, kv_heads=4, intermediate=18944, vocabulary=152064,
-            tied=False, qkv_bias=True,
+            "qwen2-7b",
+            "config.json of Qwen/Qwen2-7B",
+            hidden=3584,
+            n_blocks=28,
+            heads=28,
+            kv_heads=4,
+            intermediate=18944,
+            vocabulary=152064,
+            tied=False,
+            qkv_bias=True,
         ),
         llama_shape(
-            "llama-3-8b", "config.json of meta-llama/Meta-Llama-3-8B",
-            hidden=4096, n_blocks=32, heads=32, kv_heads=8, intermediate=14336, vocabulary=128256, tied=False,
+            "llama-3-8b",
+            "config.json of meta-llama/Meta-Llama-3-8B",
+            hidden=4096,
+            n_blocks=32,
+            heads=32,
+            kv_heads=8,
+            intermediate=14336,
+            vocabulary=128256,
+            tied=False,
         ),
         llama_shape(
-            "llama-3-70b", "config.json of meta-llama/Meta-Llama-3-70B",
-            hidden=8192, n_blocks=80, heads=64, kv_heads=8, intermediate=28672, vocabulary=128256, tied=False,
+            "llama-3-70b",
+            "config.json of meta-llama/Meta-Llama-3-70B",
+            hidden=8192,
+            n_blocks=80,
+            heads=64,
+            kv_heads=8,
+            intermediate=28672,
+            vocabulary=128256,
+            tied=False,
         ),
     )
-}  # fmt: skip
+}
 
 
 def get_shape(name: str) -> ModelShape:
@@ -178,10 +206,10 @@ def shape_of(config, name: str = "") -> ModelShape:
     one, two, three = (_empty(config, blocks) for blocks in (1, 2, 3))
     per_block = two.num_parameters() - one.num_parameters()
     if three.num_parameters() - two.num_parameters() != per_block:
-        raise Refusal(f"the blocks of this {config.model_type} model are not alike")
+        raise Refusal(f"The blocks of this {config.model_type} model are not alike.")
     sizes, n_blocks = _block_sizes(one), config.num_hidden_layers
     if not sizes:
-        raise Refusal(f"no linear layers were found in a block of this {config.model_type} model")
+        raise Refusal(f"No linear layers were found in a block of this {config.model_type} model.")
     head: Any = one.get_output_embeddings()
     heads = config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -48,7 +48,7 @@ class Workload:
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
             if not isinstance(value, int) or value < 1:
-                raise Refusal(f"{name} must be a whole number of at least 1, not {value!r}")
+                raise Refusal(f"{name} must be a whole number of at least 1, got {value!r}.")
 
     @property
     def tokens(self) -> int:

@@ -1,4 +1,4 @@
-"""Annotations of a run by users: name, tags, note and pin, in `marks.jsonl`.
+"""Annotations of a run by users: name, tags, note and pin, in `annotations.jsonl`.
 
 Each change is one appended line, so concurrent writers lose nothing and a killed process leaves all
 earlier changes intact. Annotations do not affect the run.
@@ -19,12 +19,13 @@ LONGEST = {"name": 200, "note": 10_000, "tag": 60}
 
 
 @dataclass(frozen=True)
-class Marks:
+class Annotations:
     """Annotations of a run: name, note, pin and tags.
 
     Example:
-        >>> Marks(tags=("warm",)).changed({"add": ["best"], "remove": ["warm"], "pinned": True})
-        Marks(name='', note='', pinned=True, tags=('best',))
+        >>> change = {"add": ["best"], "remove": ["old"], "pinned": True}
+        >>> Annotations(tags=("old",)).changed(change)
+        Annotations(name='', note='', pinned=True, tags=('best',))
     """
 
     name: str = ""
@@ -32,7 +33,7 @@ class Marks:
     pinned: bool = False
     tags: tuple[str, ...] = ()
 
-    def changed(self, change: dict[str, Any]) -> Marks:
+    def changed(self, change: dict[str, Any]) -> Annotations:
         """Apply one change, as stored in a line of the file."""
         changes = {n: change[n] for n in ("name", "note", "pinned") if n in change}
         tags = dict.fromkeys([*self.tags, *change.get("add", ())])
@@ -45,16 +46,16 @@ class Marks:
         return {n: v for n, v in {**fields, "tags": list(self.tags)}.items() if v}
 
 
-def read_annotations(run: RunDir) -> Marks:
+def read_annotations(run: RunDir) -> Annotations:
     """Read the annotations of a run; damaged lines are ignored."""
-    marks = Marks()
-    for event in read_events(run.marks)[0]:
-        if event["kind"] == "mark":
-            marks = marks.changed(event)
-    return marks
+    annotations = Annotations()
+    for event in read_events(run.annotations)[0]:
+        if event["kind"] == "annotation":
+            annotations = annotations.changed(event)
+    return annotations
 
 
-def mark(
+def annotate(
     run: RunDir,
     *,
     name: str | None = None,
@@ -62,7 +63,7 @@ def mark(
     pinned: bool | None = None,
     add: Collection[str] = (),
     remove: Collection[str] = (),
-) -> Marks:
+) -> Annotations:
     """Change annotations of a run; None leaves a field unchanged.
 
     The change is on the disk when the function returns.
@@ -96,26 +97,28 @@ def mark(
 
 def _append(run: RunDir, change: dict[str, Any]) -> None:
     try:
-        is_first = not run.marks.exists()
-        log = EventLog(run.marks)
+        is_first = not run.annotations.exists()
+        log = EventLog(run.annotations)
         try:
-            log.append("mark", **change)
+            log.append("annotation", **change)
         finally:
             log.close()
         if is_first:
             sync(run.path)
     except OSError as reason:
-        raise Refusal(f"run {run.path.name} cannot be marked: {reason.strerror}") from None
+        raise Refusal(f"Run {run.path.name} cannot be annotated ({reason.strerror}).") from None
 
 
 def _tag(tag: str) -> str:
     tag = tag.strip()
     if not tag or "," in tag or not tag.isprintable():
-        raise Refusal(f"a tag is a word or a few, without a comma, not {tag!r:.80}")
+        raise Refusal(f"A tag must be a short text without a comma, got {tag!r:.80}.")
     return _checked("tag", tag)
 
 
 def _checked(kind: str, text: str) -> str:
     if len(text) > LONGEST[kind]:
-        raise Refusal(f"a {kind} has at most {LONGEST[kind]:,} characters, not {len(text):,}")
+        raise Refusal(
+            f"A {kind} must have at most {LONGEST[kind]:,} characters, got {len(text):,}."
+        )
     return text

@@ -40,7 +40,7 @@ IN_WORDS = re.compile(
     r"|pytorchstreamwriter failed|file write failed",
     re.IGNORECASE,
 )
-"""What libraries that write with code of their own, safetensors and torch, report of a full disk."""
+"""Messages of a full disk from libraries with their own writers, safetensors and torch."""
 
 
 def is_full(error: BaseException) -> bool:
@@ -49,7 +49,7 @@ def is_full(error: BaseException) -> bool:
     Example:
         >>> is_full(OSError(errno.ENOSPC, "No space left on device"))
         True
-        >>> is_full(RuntimeError("I/O error: Disk quota exceeded (os error 122)")), is_full(KeyError(28))
+        >>> is_full(RuntimeError("Disk quota exceeded (os error 122)")), is_full(KeyError(28))
         (True, False)
     """
     if isinstance(error, OSError) and error.errno is not None:
@@ -63,7 +63,8 @@ def is_full(error: BaseException) -> bool:
 def full(folder: Path) -> Refusal:
     """Build the refusal for a full disk or quota."""
     return Refusal(
-        f"The disk of {shortened(folder, 150)} must have room for what a run writes, and is full or your "
+        f"The disk of {shortened(folder, 150)} must have room for what a run writes, and is "
+        "full or your "
         "quota is used up. Make room, then resume the run."
     )
 

@@ -21,7 +21,7 @@ from qtha_lab.experiment.run_directory.schema import is_event
 
 log = logging.getLogger(__name__)
 
-DURABLE = ("status", "checkpoint", "note", "mark")
+DURABLE = ("status", "checkpoint", "note", "annotation")
 MEASURED = (
     "train",
     "eval",
@@ -121,7 +121,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
         return [], 0
     data = b"".join(chunks)
     complete = data[: data.rfind(b"\n") + 1]
-    return parse(complete, offset), offset + len(complete)
+    return parse_events(complete, offset), offset + len(complete)
 
 
 def read_tail(path: Path, size: int = TAIL_BYTES) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(valid.values())
 
 
-def parse(data: bytes, offset: int = 0) -> list[dict[str, Any]]:
+def parse_events(data: bytes, offset: int = 0) -> list[dict[str, Any]]:
     """Parse the events in complete lines; other lines become `broken` events.
 
     Args:

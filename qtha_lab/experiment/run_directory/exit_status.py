@@ -33,14 +33,14 @@ def watch(files: RunDir, wait: Callable[[], object]) -> None:
     """Wait for a worker in a thread.
 
     Args:
-        wait: Function that returns after the worker has ended and `record` was called.
+        wait: Function that returns after the worker has ended and `record_exit` was called.
     """
     thread = threading.Thread(target=wait, daemon=True, name=files.path.name)
     _WATCHING[files.path] = thread
     thread.start()
 
 
-def record(files: RunDir, pid: int, code: int) -> None:
+def record_exit(files: RunDir, pid: int, code: int) -> None:
     """Record the exit code of a worker.
 
     Args:

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read
 from qtha_lab.core.locks import make_folder, share
-from qtha_lab.experiment import Experiment, editions
+from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import read_recorded
 from qtha_lab.experiment.run_directory.events import finite
 
@@ -34,7 +33,7 @@ class RunDir:
 
     `experiment.yaml`, `origin.json`, `environment.json`, `plugins.json`, `events.jsonl`,
     `worker.log`, `worker.lock`, `machine.lock`, `checkpoints/`, `adapter/`, `test.json`,
-    `summary.json`, `exit.json`, `marks.jsonl`; a file `stop` is a stop request to the worker.
+    `summary.json`, `exit.json`, `annotations.jsonl`; a file `stop` is a stop request to the worker.
     """
 
     path: Path
@@ -52,7 +51,7 @@ class RunDir:
     plugins = property(lambda self: self.path / "plugins.json")
     test = property(lambda self: self.path / "test.json")
     summary = property(lambda self: self.path / "summary.json")
-    marks = property(lambda self: self.path / "marks.jsonl")
+    annotations = property(lambda self: self.path / "annotations.jsonl")
 
     @classmethod
     def create(
@@ -78,7 +77,7 @@ class RunDir:
             make_folder(run.checkpoints)
             if origin is not None:
                 write_json(run.origin, origin)
-            write_atomically(run.experiment_file, editions.record(experiment))
+            write_atomically(run.experiment_file, experiment.to_yaml())
             return run
 
     @property
@@ -94,18 +93,7 @@ class RunDir:
     @cached_property
     def experiment(self) -> Experiment:
         """Experiment as launched, independent of later changes of defaults."""
-        experiment = read_recorded(self.experiment_file)
-        is_present = self.edition == editions.EDITION
-        return experiment if is_present else experiment.replace(edition=self.edition)
-
-    @cached_property
-    def edition(self) -> int:
-        """Edition of the defaults that the description omits.
-
-        A description without a recorded edition has the first edition.
-        """
-        marked = editions.is_marked(read(self.experiment_file))
-        return editions.EDITION if marked else editions.FIRST
+        return read_recorded(self.experiment_file)
 
 
 def run_id(experiment: Experiment) -> str:
@@ -148,8 +136,8 @@ def check_disk_space(folder: Path, needed: int = 2**20) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise Refusal(
-            f"the disk of {folder} is full: {free / 2**20:.1f} MiB are free, {needed / 2**20:.1f} MiB "
-            "are needed; make room, then resume the run"
+            f"The disk of {folder} is full: {free / 2**20:.1f} MiB are free, "
+            f"{needed / 2**20:.1f} MiB are needed. Free space, then resume the run."
         )
 
 

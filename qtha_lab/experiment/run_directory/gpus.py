@@ -33,7 +33,7 @@ def cards() -> list[str]:
     return [name for part in chosen.split(",") if (name := part.strip()) not in ("", "-1")]
 
 
-def places(folder: Path) -> dict[Path, str]:
+def visible_gpus(folder: Path) -> dict[Path, str]:
     """Return the lock files of this machine's GPUs, each with the GPU's name.
 
     Args:

@@ -19,7 +19,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json, read_bytes
 from qtha_lab.core.locks import open_shared, share
 from qtha_lab.experiment.run_directory.files import RunDir
-from qtha_lab.experiment.run_directory.record import Record, read, stamp
+from qtha_lab.experiment.run_directory.record import Record, read_record, stamp
 
 LIMIT = 2**28
 """Bytes of an index; a larger one is written anew."""
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 SPARE = 2  # lines per run above which the file is rewritten
 
 
-def records(folder: Path) -> list[tuple[Path, Record]]:
+def list_records(folder: Path) -> list[tuple[Path, Record]]:
     """Return every run of a folder with its record, newest first; skips other folders."""
     names, index = _names(folder), Index(folder)
     listed, news = [], {}
@@ -42,8 +42,8 @@ def records(folder: Path) -> list[tuple[Path, Record]]:
             files = RunDir(folder / name)
             if not files.exists:
                 continue
-            record = read(files)
-            if record.settled:
+            record = read_record(files)
+            if record.is_final:
                 news[name] = record
         listed.append((folder / name, record))
     if news:

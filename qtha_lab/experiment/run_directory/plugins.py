@@ -32,7 +32,7 @@ def trusted(folder: Path, described: D) -> D:
     Raises:
         Refusal: If the user does not.
     """
-    trust.check(folder, fingerprints(described.plugins))
+    trust.check_trust(folder, fingerprints(described.plugins))
     return described
 
 
@@ -43,7 +43,7 @@ def record_trust(folder: Path, described: Described) -> dict[str, str]:
         SHA-256 of each plugin by name; empty if there is none.
     """
     if digests := fingerprints(described.plugins):
-        trust.record(folder, digests)
+        trust.store_trust(folder, digests)
     return digests
 
 
@@ -73,10 +73,10 @@ def check_plugins(run: RunDir) -> dict[str, str]:
     for name, digest in digests.items():
         if recorded.get(name, digest) != digest:
             raise Refusal(
-                f"plugin {shortened(name)} was changed since this run was launched: "
-                "put it back as it was, or launch a new run"
+                f"Plugin {shortened(name)} must be as at the launch of this run, and was changed. "
+                "Put it back, or launch a new run."
             )
-    trust.check(run.path, digests)
+    trust.check_trust(run.path, digests)
     return digests
 
 

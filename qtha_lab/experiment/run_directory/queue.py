@@ -22,9 +22,25 @@ from qtha_lab.core import paths
 from qtha_lab.core.locks import hold, holder, is_locked, make_folder, sign, signature
 
 __all__ = [
-    "Queue", "capacity", "computing", "hold", "holder", "is_chosen", "is_counted", "is_locked", "n_cores", "n_slots", "n_threads",
-    "places", "release", "shared_folder", "sign", "signature", "slots_of", "take",
-]  # fmt: skip
+    "Queue",
+    "capacity",
+    "computing",
+    "hold",
+    "holder",
+    "is_chosen",
+    "is_counted",
+    "is_locked",
+    "n_cores",
+    "n_slots",
+    "n_threads",
+    "queue_places",
+    "release",
+    "shared_folder",
+    "sign",
+    "signature",
+    "slots_of",
+    "take",
+]
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +145,7 @@ def _is_usable(folder: Path) -> bool:
     return True
 
 
-def places(folder: Path) -> list[Path]:
+def queue_places(folder: Path) -> list[Path]:
     """Return the lock files of the slots."""
     return [folder / str(number) for number in range(capacity())]
 

@@ -29,7 +29,7 @@ from qtha_lab.experiment.serialisation import thin
 
 log = logging.getLogger(__name__)
 
-FILES = ("experiment.yaml", "events.jsonl", "summary.json", "marks.jsonl")
+FILES = ("experiment.yaml", "events.jsonl", "summary.json", "annotations.jsonl")
 YOUNG_SECONDS = 2.0  # coarsest resolution of file times
 LOG_LOST = "its events.jsonl is missing"
 
@@ -53,8 +53,8 @@ class Described(TypedDict):
     task_options: NotRequired[dict[str, Any]]
 
 
-class MarksAsJson(TypedDict):
-    """Annotations as `Marks.plain` returns them."""
+class AnnotationFields(TypedDict):
+    """Annotations as `Annotations.plain` returns them."""
 
     name: NotRequired[str]
     note: NotRequired[str]
@@ -76,22 +76,22 @@ class Record:
         summary: Summary of the run.
         flaw: Reason why the summary does not belong to this run; None if it does.
         origin: Launcher of the run, such as a sweep; None if a user launched it.
-        marks: Annotations as plain values.
+        annotations: Annotations as plain values.
     """
 
     stamp: Stamp
     unreadable: str | None = None
-    experiment: Described = dataclasses.field(default_factory=dict)  # type: ignore[assignment]
+    experiment: Described = dataclasses.field(default_factory=lambda: Described())
     label: str = ""
     status: Status = dataclasses.field(default_factory=lambda: Status("unreadable", 0, 0))
     has_log: bool = False
     summary: dict[str, Any] | None = None
     flaw: str | None = None
     origin: dict[str, Any] | None = None
-    marks: MarksAsJson = dataclasses.field(default_factory=dict)  # type: ignore[assignment]
+    annotations: AnnotationFields = dataclasses.field(default_factory=lambda: AnnotationFields())
 
     @property
-    def settled(self) -> bool:
+    def is_final(self) -> bool:
         """True if every later change of a file changes the stamp.
 
         This requires that the newest file change is older than the resolution of file times.
@@ -142,19 +142,24 @@ def _stamp(path: str) -> list[int] | None:
     return [stat.st_ctime_ns, stat.st_size, stat.st_ino]
 
 
-def read(files: RunDir) -> Record:
+def read_record(files: RunDir) -> Record:
     """Read the files of a run; damage in them becomes a sentence of the record."""
     before = stamp(files.path)  # a file that changes during the read is read again next time
     summary = read_mapping(files.summary)
-    marks = cast("MarksAsJson", read_annotations(files).plain() if before[-1] else {})
+    plain = read_annotations(files).plain() if before[-1] else {}
+    annotations = cast("AnnotationFields", plain)
     if why := unreadable(files):
         return Record(
-            before, why, status=Status("unreadable", 0, 0, why), summary=summary, marks=marks
+            before,
+            why,
+            status=Status("unreadable", 0, 0, why),
+            summary=summary,
+            annotations=annotations,
         )
     experiment = files.experiment
     who = {name: getattr(experiment, name) for name in ("model", "task", "seed")}
     who |= {"method": experiment.method.name, "label": experiment.method.as_chosen}
-    wrong = flaw(summary, who, files.edition)
+    wrong = flaw(summary, who)
     return Record(
         before,
         experiment=thin(experiment),
@@ -164,7 +169,7 @@ def read(files: RunDir) -> Record:
         summary=summary,
         flaw=wrong,
         origin=read_mapping(files.origin),
-        marks=marks,
+        annotations=annotations,
     )
 
 

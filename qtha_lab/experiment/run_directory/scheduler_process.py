@@ -31,15 +31,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScheduledDir:
-    """Folder of a scheduler process: `driver.lock`, `driver.log`, and `stop`.
+    """Folder of a scheduler process: `scheduler.lock`, `scheduler.log`, and `stop`.
 
     The file `stop` is a stop request to the scheduler process.
     """
 
     path: Path
 
-    lock = property(lambda self: self.path / "driver.lock")
-    log = property(lambda self: self.path / "driver.log")
+    lock = property(lambda self: self.path / "scheduler.lock")
+    log = property(lambda self: self.path / "scheduler.log")
     stop = property(lambda self: self.path / "stop")
 
     @property
@@ -93,10 +93,10 @@ def find_scheduled(kind: type[Folder], group: str, noun: str, name: str | Path) 
     known = [folder.path.name for folder in list_scheduled(kind, group)]
     close = nearest(str(name), known)
     hint = f"did you mean {close!r}?" if close else f"{place} holds {len(known)}"
-    raise Refusal(f"no {noun} {str(name)!r:.80}: {hint}")
+    raise Refusal(f"There is no {noun} {str(name)!r:.80}: {hint}")
 
 
-def start(module: str, folder: ScheduledDir, on: str | None = None) -> None:
+def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) -> None:
     """Start a scheduler process that inherits the lock of its folder.
 
     The lock is taken before the start, so no second process can start in between.
@@ -113,7 +113,7 @@ def start(module: str, folder: ScheduledDir, on: str | None = None) -> None:
     command = [sys.executable, "-m", module, str(folder.path), *(("--on", on) if on else ())]
     lock = slots.hold(folder.lock, patience=5)
     if lock is None:
-        raise Refusal(f"{folder.path.name} already has a driver")
+        raise Refusal(f"{folder.path.name} already has a scheduler process.")
     try:
         folder.stop.unlink(missing_ok=True)
         with append_shared(folder.log) as output:
@@ -131,7 +131,7 @@ def start(module: str, folder: ScheduledDir, on: str | None = None) -> None:
     threading.Thread(target=scheduler.wait, daemon=True).start()  # avoids a zombie
 
 
-class Order(NamedTuple):
+class SchedulerArguments(NamedTuple):
     """Arguments of a scheduler process: its folder and its remote backends.
 
     None selects this machine.
@@ -141,7 +141,9 @@ class Order(NamedTuple):
     on: str | None
 
 
-def drive(description: str, arguments: list[str] | None, work: Callable[[Order], bool]) -> int:
+def drive(
+    description: str, arguments: list[str] | None, work: Callable[[SchedulerArguments], bool]
+) -> int:
     """Run the work of a scheduler process while it holds the lock of its folder.
 
     An error is logged as one sentence.
@@ -164,11 +166,11 @@ def drive(description: str, arguments: list[str] | None, work: Callable[[Order],
     folder = ScheduledDir(options.folder)
     lock = slots.hold(folder.lock, patience=1) if options.lock is None else options.lock
     if lock is None:
-        parser.exit(2, f"a driver is already at {folder.path}\n")
+        parser.exit(2, f"{folder.path} already has a scheduler process\n")
     os.set_inheritable(lock, False)
     try:
         slots.sign(lock, os.getpid())
-        return 0 if work(Order(folder.path, options.on)) else 1
+        return 0 if work(SchedulerArguments(folder.path, options.on)) else 1
     except KeyboardInterrupt:
         log.info("stopped; another start goes on")
     except Exception as error:

@@ -182,7 +182,7 @@ KINDS = {
     "checkpoint": At,
     "spectrum": SpectrumEvent,
     "threads": ThreadsEvent,
-    "mark": AnnotationEvent,
+    "annotation": AnnotationEvent,
     "bottleneck": BottleneckEvent,
 }
 

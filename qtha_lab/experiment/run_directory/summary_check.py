@@ -9,7 +9,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import recorded
 from qtha_lab.core.paths import shared_name
-from qtha_lab.experiment import MethodChoice, editions
+from qtha_lab.experiment import MethodChoice
 
 log = logging.getLogger(__name__)
 
@@ -17,19 +17,21 @@ NEEDED = ("trainable_parameters", "learning_rate")
 SHARED = ("model", "task", "method", "seed")
 
 
-def flaw(summary: dict[str, Any] | None, facts: dict[str, Any], edition: int) -> str | None:
+def flaw(summary: dict[str, Any] | None, facts: dict[str, Any]) -> str | None:
     """Describe why a summary does not belong to a run; None if it does.
 
     Args:
         summary: Content of `summary.json`.
         facts: Expected identity of the run.
-        edition: Edition of the defaults that the label omits.
     """
     if not summary:
         return "its summary.json is missing, broken or empty"
     for name in (*SHARED, "label"):
-        if name in summary and not _same(name, summary[name], facts[name], edition):
-            return f"its summary.json tells of another run: {name} {summary[name]!r}, not {facts[name]!r}"
+        if name in summary and not _same(name, summary[name], facts[name]):
+            return (
+                f"its summary.json belongs to another run: {name} is {summary[name]!r:.60}, "
+                f"not {facts[name]!r:.60}"
+            )
     return number_flaw(summary)
 
 
@@ -46,14 +48,14 @@ def _numbers() -> tuple[str, ...]:
     return (*NEEDED, *recorded())
 
 
-def _same(name: str, value: Any, expected: Any, edition: int) -> bool:
+def _same(name: str, value: Any, expected: Any) -> bool:
     """Compare two values by meaning; labels may state their options in any order."""
     if name in ("model", "task") and isinstance(value, str):
         return shared_name(value) == shared_name(expected)
     if value == expected or name != "label":
         return value == expected
     try:
-        return editions.as_meant(MethodChoice.parse(value), edition) == MethodChoice.parse(expected)
+        return MethodChoice.parse(value) == MethodChoice.parse(expected)
     except (Refusal, TypeError, AttributeError) as reason:
         log.debug("label %r is of no method known here: %s", value, reason)
         return False

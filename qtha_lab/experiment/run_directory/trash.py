@@ -1,4 +1,4 @@
-"""Trash of a runs folder: `.bin/`, which holds deleted runs.
+"""Trash of a runs folder: `.trash/`, which holds deleted runs.
 
 Runs stay there until they are restored or erased. A run is moved to the trash and back by one
 rename, so a killed process leaves it intact in one of the two folders. The trash is itself a folder
@@ -21,8 +21,8 @@ from qtha_lab.experiment.run_directory.events import read_tail
 from qtha_lab.experiment.run_directory.files import RunDir, sync
 from qtha_lab.experiment.run_directory.status import last_status
 
-NAME = ".bin"
-DOOMED = ".doomed"  # runs that are being erased
+NAME = ".trash"
+DOOMED = ".erasing"  # runs that are being erased
 PATIENCE = 10.0  # seconds; an ended worker releases its lock within this time
 
 
@@ -42,9 +42,9 @@ def delete(run: RunDir) -> Path:
             writable.
     """
     if run.path.parent.name == NAME:
-        raise Refusal(f"run {run.path.name} is in the bin already: empty the bin to be rid of it")
+        raise Refusal(f"Run {run.path.name} is in the trash already. Empty the trash to erase it.")
     if slots.is_locked(run.sent):
-        raise Refusal(f"run {run.path.name} is on other machines: stop it before it is deleted")
+        raise Refusal(f"Run {run.path.name} trains on other machines. Stop it before deleting it.")
     try:
         lock = open_shared(run.lock, os.O_RDWR)
         try:
@@ -54,9 +54,9 @@ def delete(run: RunDir) -> Path:
         finally:
             os.close(lock)
     except BlockingIOError:
-        raise Refusal(f"run {run.path.name} is at work: stop it before it is deleted") from None
+        raise Refusal(f"Run {run.path.name} is running. Stop it before deleting it.") from None
     except OSError as reason:
-        raise Refusal(f"run {run.path.name} cannot be moved: {reason.strerror}") from None
+        raise Refusal(f"Run {run.path.name} cannot be moved ({reason.strerror}).") from None
 
 
 def restore(name: str, folder: Path) -> Path:
@@ -68,29 +68,29 @@ def restore(name: str, folder: Path) -> Path:
     Raises:
         Refusal: If the trash has no such run, or the folder has a run of its name.
     """
-    names = binned(folder)
+    names = list_trash(folder)
     if name not in names:
         raise unknown("deleted run", name, names)
     try:
         return _move(trash_of(folder) / name, folder / name)
     except OSError as reason:
-        raise Refusal(f"run {name} cannot be moved: {reason.strerror}") from None
+        raise Refusal(f"Run {name} cannot be moved ({reason.strerror}).") from None
 
 
-def binned(folder: Path) -> list[str]:
+def list_trash(folder: Path) -> list[str]:
     """List the runs in the trash of a folder, newest first."""
     place = trash_of(folder)
     paths = place.iterdir() if place.is_dir() else ()
     return sorted((path.name for path in paths if RunDir(path).exists), reverse=True)
 
 
-def empty(folder: Path) -> list[str]:
+def empty_trash(folder: Path) -> list[str]:
     """Erase the runs in the trash of a folder, and remains of an interrupted erasure.
 
     Returns:
         Names of the runs.
     """
-    place, names = trash_of(folder), binned(folder)
+    place, names = trash_of(folder), list_trash(folder)
     doomed = place / DOOMED
     if doomed.exists():
         shutil.rmtree(doomed)
@@ -124,7 +124,9 @@ def _hold(lock: int, patience: float) -> None:
 
 def _move(source: Path, target: Path) -> Path:
     if target.exists():
-        raise Refusal(f"{target.parent} has a run {target.name} already: rename one of the folders")
+        raise Refusal(
+            f"{target.parent} has a run {target.name} already. Rename one of the folders."
+        )
     source.rename(target)
     for folder in (target.parent, source.parent):
         sync(folder)

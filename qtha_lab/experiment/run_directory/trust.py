@@ -28,7 +28,7 @@ GROUPS = {"comparison": "comparisons", "sweep": "sweeps", "federation": ""}
 MOST = 64  # maximum number of runs in the environment variable, whose length the system limits
 
 
-def fingerprint(digests: Mapping[str, str]) -> str:
+def combined_digest(digests: Mapping[str, str]) -> str:
     """Compute one digest of the contents of all plugins of a folder.
 
     Args:
@@ -37,7 +37,7 @@ def fingerprint(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(digests.values())).encode()).hexdigest()
 
 
-def record(folder: Path, digests: Mapping[str, str]) -> None:
+def store_trust(folder: Path, digests: Mapping[str, str]) -> None:
     """Record that this user trusts the plugins of a folder.
 
     Args:
@@ -79,7 +79,7 @@ def _is_recorded(folder: Path, digests: Mapping[str, str]) -> bool:
     return True
 
 
-def check(folder: Path, digests: Mapping[str, str]) -> None:
+def check_trust(folder: Path, digests: Mapping[str, str]) -> None:
     """Refuse plugins that this user neither launched nor trusts.
 
     Asks for confirmation first if a terminal is available.
@@ -95,7 +95,7 @@ def check(folder: Path, digests: Mapping[str, str]) -> None:
         return
     files, noun = ", ".join(shortened(name) for name in digests), kind_of(folder)
     if _can_ask() and _answer(f"This {noun} brings code: {files}. Trust it? [y/N] "):
-        record(folder, digests)
+        store_trust(folder, digests)
         return
     raise Refusal(
         f"{noun.capitalize()} {shortened(folder.name)} must be trusted before its code runs, "
@@ -129,10 +129,10 @@ def _answer(question: str) -> bool:
 
 
 def _file(folder: Path, digests: Mapping[str, str]) -> Path:
-    name = f"{folder}\0{fingerprint(digests)}"
+    name = f"{folder}\0{combined_digest(digests)}"
     return paths.state_dir() / "trusted" / hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _word(folder: Path, digests: Mapping[str, str]) -> str:
-    name = f"{folder.name}\0{fingerprint(digests)}"
+    name = f"{folder.name}\0{combined_digest(digests)}"
     return hashlib.sha256(os.fsencode(name)).hexdigest()

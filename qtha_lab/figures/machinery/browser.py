@@ -13,6 +13,7 @@ import weakref
 import plotly.graph_objects as go
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.figures.machinery.parts import layout_of
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class NoBrowserError(Refusal, OSError):
 
 
 def find_browser() -> str | None:
-    """Return the browser to use: `BROWSER_PATH`, else an installed Chromium or Chrome, else None."""
+    """Return the browser of `BROWSER_PATH`, else an installed Chromium or Chrome, else None."""
     from choreographer.browsers.chromium import Chromium
 
     name = Chromium.find_browser(skip_local=False)
@@ -39,6 +40,7 @@ def find_browser() -> str | None:
 
 @functools.cache
 def _start() -> None:
+    require_extra("figures", "A picture of a figure", "kaleido")
     import kaleido
 
     if find_browser() is None:
@@ -48,8 +50,8 @@ def _start() -> None:
     weakref.finalize(_one_at_a_time, int)
     log.info("starting %s", find_browser())
     page = kaleido.PageGenerator(mathjax=False)
-    page.header += (
-        "<style>@page { margin: 0 }</style>"  # kaleido's default margin of 0.1 in crops the figure
+    page.header += (  # kaleido's default margin of 0.1 in crops the figure
+        "<style>@page { margin: 0 }</style>"
     )
     kaleido.start_sync_server(silence_warnings=True, page_generator=page)
 

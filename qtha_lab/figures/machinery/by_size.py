@@ -12,7 +12,7 @@ from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery import labels, ticks
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.page_style import PageStyle
-from qtha_lab.figures.machinery.table import written
+from qtha_lab.figures.machinery.table import value_text
 
 
 class Sized(NamedTuple):
@@ -45,11 +45,11 @@ def ends(points: Iterable[Sized]) -> str:
     words = []
     for label, line in means(points).items():
         size, mean = line[-1]
-        words.append(f"{shown(label)} {written(mean)}{'' if size is None else f' at {size:g}'}")
+        words.append(f"{shown(label)} {value_text(mean)}{'' if size is None else f' at {size:g}'}")
     return "; ".join(words) or "no runs yet"
 
 
-def draw(
+def draw_by_size(
     points: list[Sized],
     size: str,
     value: str,
@@ -81,9 +81,13 @@ def draw(
         figure.add_trace(trace.update(mode=mode))
         dots = [] if across else [point for point in points if point.label == label]
         figure.add_scatter(
-            x=[point.size for point in dots], y=[point.value for point in dots], mode="markers",
-            marker={"color": styles[label]["color"], "size": 4, "opacity": 0.5}, showlegend=False, hoverinfo="skip",
-        )  # fmt: skip
+            x=[point.size for point in dots],
+            y=[point.value for point in dots],
+            mode="markers",
+            marker={"color": styles[label]["color"], "size": 4, "opacity": 0.5},
+            showlegend=False,
+            hoverinfo="skip",
+        )
     figure.update_xaxes(title_text=labels.axis(size), tickvals=sizes)
     figure.update_yaxes(title_text=labels.axis(value))
     if log:

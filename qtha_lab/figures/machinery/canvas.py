@@ -49,7 +49,8 @@ class Canvas:
         self.boxes.append({
             "type": "circle" if radius else "rect", "layer": "below",
             "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2,
-            "fillcolor": fill, "line": {"width": 0.6 * self.page_style.line, "color": self.page_style.inks.text},
+            "fillcolor": fill, "line": {"width": 0.6 * self.page_style.line,
+            "color": self.page_style.inks.text},
         })  # fmt: skip
 
     def text(
@@ -86,38 +87,55 @@ class Canvas:
         return unchecked(
             [*self._texts(), self._dots(), self._spots()],
             {
-                "width": self.page_style.width, "height": height, "showlegend": False,
+                "width": self.page_style.width,
+                "height": height,
+                "showlegend": False,
                 "margin": {"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
                 "xaxis": {**hidden, "range": [0, self.page_style.width]},
                 "yaxis": {**hidden, "range": [height, 0]},
                 "shapes": [*_merged(self.strokes), *_merged(self.boxes)],
             },
-        )  # fmt: skip
+        )
 
     def _texts(self) -> list[dict]:
         return [
             {
-                "type": "scatter", "x": [x for (x, _), _ in placed], "y": [y for (_, y), _ in placed],
-                "text": [words for _, words in placed], "mode": "text", "textposition": side,
-                "textfont": {"size": font} | ({"color": ink} if ink else {}), "hoverinfo": "skip", "cliponaxis": False,
+                "type": "scatter",
+                "x": [x for (x, _), _ in placed],
+                "y": [y for (_, y), _ in placed],
+                "text": [words for _, words in placed],
+                "mode": "text",
+                "textposition": side,
+                "textfont": {"size": font} | ({"color": ink} if ink else {}),
+                "hoverinfo": "skip",
+                "cliponaxis": False,
             }
             for (font, side, ink), placed in self.texts.items()
-        ]  # fmt: skip
+        ]
 
     def _dots(self) -> dict:
         marker = {"color": self.page_style.inks.text, "size": 1.2 * self.page_style.marker}
         x, y = ([at[i] for at in self.dots] for i in (0, 1))
         return {
-            "type": "scatter", "x": x, "y": y, "mode": "markers", "marker": marker, "hoverinfo": "skip",
-        }  # fmt: skip
+            "type": "scatter",
+            "x": x,
+            "y": y,
+            "mode": "markers",
+            "marker": marker,
+            "hoverinfo": "skip",
+        }
 
     def _spots(self) -> dict:
         x, y = ([at[i] for at, _ in self.spots] for i in (0, 1))
         return {
-            "type": "scatter", "x": x, "y": y, "mode": "markers",
+            "type": "scatter",
+            "x": x,
+            "y": y,
+            "mode": "markers",
             "marker": {"size": 2 * self.page_style.font, "opacity": 0},
-            "hovertext": [words for _, words in self.spots], "hoverinfo": "text",
-        }  # fmt: skip
+            "hovertext": [words for _, words in self.spots],
+            "hoverinfo": "text",
+        }
 
 
 def _merged(shapes: list[dict]) -> list[dict]:

@@ -14,7 +14,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.figures.machinery import metadata as embed
 from qtha_lab.figures.machinery.browser import NoBrowserError, render
 from qtha_lab.figures.machinery.page_style import PIXELS_PER_INCH, PageStyle
-from qtha_lab.figures.machinery.provenance import Origin, this_checkout
+from qtha_lab.figures.machinery.provenance import Provenance, this_checkout
 
 if TYPE_CHECKING:
     from qtha_lab.figures.machinery.figure import Figure
@@ -32,12 +32,12 @@ TOOLBAR = {"displaylogo": False, "showSendToCloud": False}
 FORMATS = (*EMBEDDERS, "html", "csv", "tex", "md")
 
 
-def export(
+def export_figure(
     figure: "Figure",
     path: Path | str,
     target: str = "one-column",
     theme: str = "light",
-    origin: Origin | None = None,
+    origin: Provenance | None = None,
     plotlyjs: bool | str = True,
     page_style: PageStyle | None = None,
 ) -> Path:
@@ -63,10 +63,12 @@ def export(
     path = Path(path)
     form = path.suffix.removeprefix(".").lower()
     if form not in FORMATS:
-        raise Refusal(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
+        raise Refusal(
+            f"The figure's format must be one of {', '.join(FORMATS)}, got {path.name!r}."
+        )
     page_style = page_style or PageStyle(theme, target)
     words = {"title": figure.title, "description": figure.alt}
-    words |= (origin or Origin(commits=this_checkout())).words()
+    words |= (origin or Provenance(commits=this_checkout())).words()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_bytes(figure, form, page_style, words, plotlyjs, path))
     log.info("%s written to %s", figure.name, path)
@@ -99,7 +101,7 @@ def export_all(
                 continue
             try:
                 path = Path(folder) / f"{figure.name}.{form}"
-                paths.append(export(figure, path, plotlyjs="directory", **options))
+                paths.append(export_figure(figure, path, plotlyjs="directory", **options))
             except NoBrowserError as missing:
                 message = str(missing)
     return paths, message
@@ -141,11 +143,15 @@ def _html(
     """Return a page with the figure, its caption and a collapsible table of its numbers."""
     page_style = PageStyle(page_style.theme, family=page_style.family, names=page_style.names)
     page_part = figure.at(page_style).to_html(
-        full_html=False, include_plotlyjs=plotlyjs, div_id=f"figure-{figure.name}",
-        include_mathjax=False, config={"responsive": True, **TOOLBAR},
-    )  # fmt: skip
+        full_html=False,
+        include_plotlyjs=plotlyjs,
+        div_id=f"figure-{figure.name}",
+        include_mathjax=False,
+        config={"responsive": True, **TOOLBAR},
+    )
     metas = "\n".join(
-        f'<meta name="{"" if name == "description" else "qtha-lab-"}{name}" content="{escape(text)}">'
+        f'<meta name="{"" if name == "description" else "qtha-lab-"}{name}"'
+        f' content="{escape(text)}">'
         for name, text in words.items()
         if name != "title"
     )
@@ -156,7 +162,8 @@ def _html(
 <title>{escape(words["title"])}</title>
 {metas}
 <style>
-body {{ background: {page_style.inks.paper}; color: {page_style.inks.text}; font: 15px Helvetica, Arial, sans-serif;
+body {{ background: {page_style.inks.paper}; color: {page_style.inks.text}; 
+  font: 15px Helvetica, Arial, sans-serif;
   max-width: 60rem; margin: 1rem auto; padding: 0 1rem; }}
 figure {{ margin: 0; }}
 details {{ margin-top: 1rem; overflow-x: auto; }}

@@ -13,13 +13,13 @@ from typing import Any
 import plotly.graph_objects as go
 
 from qtha_lab.figures.machinery import static_svg as still
-from qtha_lab.figures.machinery.export import TOOLBAR, export
+from qtha_lab.figures.machinery.export import TOOLBAR, export_figure
 from qtha_lab.figures.machinery.legends import shorten_dashes
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.parts import (
     Unchecked,
     layout_of,
-    plain,
+    plain_parts,
     plain_template,
     traces_of,
     uid,
@@ -82,7 +82,7 @@ class Figure:
         return self._sized(page_style).update_layout(template=page_style.template())
 
     def drawing(self, page_style: PageStyle) -> dict[str, Any]:
-        """Return the content of `at` as plain data.
+        """Return the content of `at` as plain_parts data.
 
         This is faster, since plotly does not check the template again.
         """
@@ -94,7 +94,7 @@ class Figure:
         else:
             figure, more = self._sized(page_style), {}
             layout_of(figure).template = None
-            drawing = plain(figure)
+            drawing = plain_parts(figure)
         return {
             **drawing,
             "layout": {**drawing["layout"], **more, "template": _template(page_style)},
@@ -119,7 +119,7 @@ class Figure:
 
     def export(self, path: Path | str, **options) -> Path:
         """Write the figure to a file (see `qtha_lab.figures.machinery.export.export`)."""
-        return export(self, path, **options)
+        return export_figure(self, path, **options)
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
@@ -127,7 +127,9 @@ class Figure:
         if bundle := self.plotly._repr_mimebundle_():
             if page := bundle.get(PLOTLY):
                 page["config"] = {**page.get("config", {}), **TOOLBAR}
-            display({**bundle, "image/svg+xml": self.svg(), "text/plain": self.alt}, raw=True)
+            content = {**bundle, "image/svg+xml": self.svg(), "text/plain": self.alt}
+            alt = {"image/svg+xml": {"alt": self.alt}}  # nbconvert's name of it
+            display(content, raw=True, metadata=alt)
         else:  # a renderer that opens a window, or no renderer
             display(self.plotly)
         caption = f'<span style="opacity:.75">{escape(self.caption)}</span>'

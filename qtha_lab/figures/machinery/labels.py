@@ -85,7 +85,8 @@ SPECIAL = {c: "\\" + c for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "–": "--", "×": r"$\times$", "±": r"$\pm$", "≥": r"$\geq$", "≤": r"$\leq$", "→": r"$\to$",
     "⟨": r"$\langle$", "⟩": r"$\rangle$", "·": r"$\cdot$", "π": r"$\pi$", "σ": r"$\sigma$",
-    "Δ": r"$\Delta$", "ϕ": r"$\phi$", "θ": r"$\theta$", "χ": r"$\chi$", "µ": r"$\mu$", "…": r"\dots{}",
+    "Δ": r"$\Delta$", "ϕ": r"$\phi$", "θ": r"$\theta$", "χ": r"$\chi$", "µ": r"$\mu$",
+    "…": r"\dots{}",
     "−": "$-$", "²": r"$^2$", "∂": r"$\partial$",
 }  # fmt: skip
 

@@ -16,11 +16,14 @@ from qtha_lab.figures.machinery.parts import layout_of, traces_of
 
 log = logging.getLogger(__name__)
 
-# Alternating lengths of dashes and gaps, in widths of the line. plotly's own are up to 15 pixels long.
+# Alternating lengths of dashes and gaps, in line widths; plotly's own are up to 15 pixels long.
 DASHES = {
-    "dash": (4, 2), "dot": (1, 1.6), "dashdot": (4, 1.6, 1, 1.6), "longdash": (6.5, 2),
+    "dash": (4, 2),
+    "dot": (1, 1.6),
+    "dashdot": (4, 1.6, 1, 1.6),
+    "longdash": (6.5, 2),
     "longdashdot": (6.5, 1.6, 1, 1.6),
-}  # fmt: skip
+}
 NEAR = 0.1  # of the width, from the right edge
 BETWEEN = 1.15  # distance between names, in font sizes
 
@@ -32,8 +35,9 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
     dropped, starting with the last of a label.
 
     Example:
-        >>> short_names(["lora(r=2,learning_rate=0.01)", "lora(r=8,learning_rate=0.01)", "qtha(r=4,waist=16)"])
-        {'lora(r=2,learning_rate=0.01)': 'lora(r=2)', 'lora(r=8,learning_rate=0.01)': 'lora(r=8)', 'qtha(r=4,waist=16)': 'qtha'}
+        >>> short_names(["lora(r=2,use_dora=true)", "lora(r=8,use_dora=true)", "qtha(r=4)"])
+        {'lora(r=2,use_dora=true)': 'lora(r=2)', 'lora(r=8,use_dora=true)': 'lora(r=8)',
+        'qtha(r=4)': 'qtha'}
     """
     parsed = {label: _parts(label) for label in dict.fromkeys(labels)}
     names = {}
@@ -128,10 +132,10 @@ def name_ends(
         if (name := trace.name) in names and _is_line(trace)
     }
     widest = 0.56 * font * max(len(part) for name in names for part in name.split("<br>"))
-    axes = {(trace.xaxis or "x", trace.yaxis or "y") for trace in ends.values()}
-    if set(ends) != set(names) or len(axes) != 1 or widest > 0.35 * page[0]:
+    axes = _common_axes(ends, names)
+    if axes is None or widest > 0.35 * page[0]:
         return False
-    number = axes.pop()[1][1:]
+    number = axes[1][1:]
     if not _reach_the_right(ends.values(), layout[f"xaxis{number}"].type == "log"):
         return False
     log = layout[f"yaxis{number}"].type == "log"
@@ -139,15 +143,7 @@ def name_ends(
         name: _scaled([v for v in trace.y if v is not None][-1], log)
         for name, trace in ends.items()
     }
-    on_axis = [
-        _scaled(value, log)
-        for trace in traces_of(figure)
-        if (trace.yaxis or "y") == f"y{number}"
-        for value in (trace.y if trace.y is not None else ())
-        if value is not None and math.isfinite(value)
-    ]
-    tall = page[1] - 5 * font
-    pixels = tall / ((max(on_axis) - min(on_axis)) or 1.0)
+    pixels = (page[1] - 5 * font) / _span_of_axis(figure, f"y{number}", log)
     low = -math.inf
     for name in sorted(places, key=lambda name: places[name]):
         at = places[name] * pixels
@@ -157,8 +153,8 @@ def name_ends(
         x = [v for v in trace.x if v is not None][-1]
         figure.add_annotation(
             x=_scaled(x, layout[f"xaxis{number}"].type == "log"), y=places[name], xref=f"x{number}",
-            yref=f"y{number}", text=name, showarrow=False, xanchor="left", xshift=0.5 * font, align="left",
-            yshift=up - at, font={"size": font, "color": trace.line.color},
+            yref=f"y{number}", text=name, showarrow=False, xanchor="left", xshift=0.5 * font,
+            align="left", yshift=up - at, font={"size": font, "color": trace.line.color},
         )  # fmt: skip
     figure.update_layout(margin={"r": widest + font, "t": font})
     return True
@@ -183,12 +179,10 @@ def name_points(
         for trace in traces_of(figure)
         if (name := trace.name) in names and trace.type == "scatter" and len(trace.x) == 1
     }
-    axes = {(trace.xaxis or "x", trace.yaxis or "y") for trace in points.values()}
-    widest = 0.56 * font * max(map(len, names))
-    if set(points) != set(names) or len(axes) != 1 or widest > 0.45 * page[0]:
+    axes = _common_axes(points, names)
+    if axes is None or 0.56 * font * max(map(len, names)) > 0.45 * page[0]:
         return False
-    x, y = axes.pop()
-    along = layout[f"xaxis{x[1:]}"]
+    x, y = axes
     log_x, log_y = (
         layout[f"{letter}axis{axis[1:]}"].type == "log" for letter, axis in (("x", x), ("y", y))
     )
@@ -196,8 +190,8 @@ def name_points(
         name: (_scaled(trace.x[0], log_x), _scaled(trace.y[0], log_y))
         for name, trace in points.items()
     }
-    across = along.range or (min(a for a, _ in places.values()), max(a for a, _ in places.values()))
-    middle = sum(across) / 2
+    ends = layout[f"xaxis{x[1:]}"].range or [a for a, _ in places.values()]
+    middle = (min(ends) + max(ends)) / 2
     up = [_scaled(end, log_y) for trace in points.values() for end in _ends_of_bar(trace)]
     pixels = (page[1] - 5 * font) / ((max(up) - min(up)) or 1.0)
     for left in (False, True):
@@ -208,11 +202,30 @@ def name_points(
             at = max(b * pixels, low + BETWEEN * font)
             low = at
             figure.add_annotation(
-                x=a, y=b, xref=x, yref=y, text=name, showarrow=False, xanchor="right" if left else "left",
+                x=a, y=b, xref=x, yref=y, text=name, showarrow=False,
+                xanchor="right" if left else "left",
                 xshift=(-1 if left else 1) * 0.9 * font, yshift=at - b * pixels,
                 font={"size": font, "color": points[name].marker.color},
             )  # fmt: skip
     return True
+
+
+def _common_axes(traces: Mapping[str, Any], names: Sequence[str]) -> tuple[str, str] | None:
+    """Return the axes that the traces of all names share; None without such axes."""
+    axes = {(trace.xaxis or "x", trace.yaxis or "y") for trace in traces.values()}
+    return axes.pop() if set(traces) == set(names) and len(axes) == 1 else None
+
+
+def _span_of_axis(figure: go.Figure, axis: str, log: bool) -> float:
+    """Return the range of all finite values on a y axis; 1 for a single value."""
+    values = [
+        _scaled(value, log)
+        for trace in traces_of(figure)
+        if (trace.yaxis or "y") == axis and trace.y is not None
+        for value in trace.y
+        if value is not None and math.isfinite(value)
+    ]
+    return (max(values) - min(values)) or 1.0
 
 
 def _ends_of_bar(trace: Any) -> list[float]:

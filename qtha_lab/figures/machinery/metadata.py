@@ -35,12 +35,14 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
     )  # the browser's page; offsets stay
     ends = list(re.finditer(rb"trailer\s*<<(.*?)>>\s*startxref\s*(\d+)\s*%%EOF", data, re.DOTALL))
     if not ends:
-        raise Refusal("this PDF has no classic trailer, so no words can be added to it")
+        raise Refusal(
+            "The PDF must have a classic trailer, got none. No metadata can be added to it."
+        )
     size = re.search(rb"/Size (\d+)", ends[-1][1])
     root = re.search(rb"/Root (\d+ \d+ R)", ends[-1][1])
     if not size or not root:
         raise Refusal(
-            "this PDF's trailer names no size and no root, so no words can be added to it"
+            "The trailer of the PDF must name its size and root. No metadata can be added to it."
         )
     number = int(size[1])
     data = data.rstrip(b"\r\n") + b"\n"

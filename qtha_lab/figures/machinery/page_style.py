@@ -22,7 +22,7 @@ PIXELS_PER_POINT = PIXELS_PER_INCH / 72
 LEGENDS = ("auto", "below", "above", "ends", "none")
 MOST_LEGEND = 0.15  # of the height; a higher legend moves to the ends of the lines where possible
 # plotly's own: line height over font size; height of a legend key and gap, in pixels
-LINE, KEY, BETWEEN = 1.3, 16, 3
+LINE, KEY, BETWEEN, ENTRY = 1.3, 16, 3, 45
 LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and Arial
 
 
@@ -85,12 +85,12 @@ class PageStyle:
 
     def __post_init__(self):
         if self.legend not in LEGENDS:
-            raise Refusal(f"legend must be one of {', '.join(LEGENDS)}, not {self.legend!r}")
+            raise Refusal(f"legend must be one of {', '.join(LEGENDS)}, got {self.legend!r}.")
         for name, value, most in (("points", self.points, 72), ("inches", self.inches, 40)):
             if not 0 <= value <= most:
-                raise Refusal(f"{name} must be above 0 and at most {most}, not {value:g}")
+                raise Refusal(f"{name} must be above 0 and at most {most}, got {value:g}.")
         if self.target not in TARGETS:
-            raise Refusal(f"target must be one of {', '.join(TARGETS)}, not {self.target!r}")
+            raise Refusal(f"target must be one of {', '.join(TARGETS)}, got {self.target!r}.")
         self.inks  # noqa: B018  (refuses an unknown theme before drawing)
 
     @property
@@ -149,10 +149,13 @@ class PageStyle:
             layout.font.family = self.family
         for axis in (layout.xaxis, layout.yaxis):
             axis.update(
-                tickfont_size=self.small, title_font_size=self.font, ticklen=0.3 * self.font,
+                tickfont_size=self.small,
+                title_font_size=self.font,
+                ticklen=0.3 * self.font,
                 title_standoff=0.4 * self.font,
-                linewidth=max(1, 0.08 * self.font), gridwidth=max(0.5, 0.05 * self.font),
-            )  # fmt: skip
+                linewidth=max(1, 0.08 * self.font),
+                gridwidth=max(0.5, 0.05 * self.font),
+            )
             axis.tickwidth = axis.linewidth
             if self.theme == "page":
                 axis.ticklabeloverflow = (
@@ -177,15 +180,24 @@ class PageStyle:
         marker = {"symbol": style["symbol"], "size": self.marker, "color": style["color"]}
         name = self.wrap(label, self.width - 6 * self.font)
         return {
-            "type": "scatter", "name": name, "mode": "lines+markers", "line": line, "marker": marker,
-        }  # fmt: skip
+            "type": "scatter",
+            "name": name,
+            "mode": "lines+markers",
+            "line": line,
+            "marker": marker,
+        }
 
     def colorbar(self, title: str, ticks: dict) -> dict:
         """Return a colour bar with these ticks (see `qtha_lab.figures.machinery.ticks`)."""
         font = {"size": self.font}
         small = {"size": self.small}
-        return {"title": {"text": title, "font": font}, "thickness": self.font, "tickfont": small,
-                "outlinewidth": 0, **ticks}  # fmt: skip
+        return {
+            "title": {"text": title, "font": font},
+            "thickness": self.font,
+            "tickfont": small,
+            "outlinewidth": 0,
+            **ticks,
+        }
 
     @overload
     def with_legend(self, figure: go.Figure, names: Sequence[str]) -> go.Figure: ...
@@ -230,8 +242,8 @@ class PageStyle:
         below = self.legend != "above"
         font = self.small if below else self.font
         widest = max(self.text_width(name, font) for name in names) + 0.4 * font
-        room = self.width - (1 if below else 5.5) * self.font
-        columns = max(1, int(room // (widest + 3.8 * self.font)))
+        # plotly gives a legend the width between the margins, and each entry ENTRY pixels more
+        columns = max(1, int((self.width - 5.5 * self.font) // (widest + ENTRY)))
         tall = [max(LINE * (1 + name.count("<br>")) * font, KEY) + BETWEEN for name in names]
         room = sum(tall) if columns == 1 else max(tall) * math.ceil(len(names) / columns)
         return font, widest, room + (0.4 if below else 0.9) * font

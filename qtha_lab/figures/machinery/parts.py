@@ -64,19 +64,20 @@ def unchecked(traces: Iterable[dict[str, Any]], layout: dict[str, Any]) -> Unche
     A test validates the examples with plotly.
 
     Example:
-        >>> unchecked([{"type": "scatter", "x": [1], "y": [2]}], {"height": 360}).figure().layout.height
+        >>> trace = {"type": "scatter", "x": [1], "y": [2]}
+        >>> unchecked([trace], {"height": 360}).figure().layout.height
         360
     """
     return Unchecked(list(traces), layout)
 
 
-def plain(figure: go.Figure) -> dict[str, Any]:
+def plain_parts(figure: go.Figure) -> dict[str, Any]:
     """Convert a figure to plain lists, numbers and texts; non-finite numbers become None.
 
     The result is `{"data": […], "layout": {…}}`.
 
     Example:
-        >>> plain(go.Figure(go.Scatter(x=np.arange(2), y=[1, float("nan")])))["data"]
+        >>> plain_parts(go.Figure(go.Scatter(x=np.arange(2), y=[1, float("nan")])))["data"]
         [{'x': [0, 1], 'y': [1, None], 'type': 'scatter'}]
     """
     layout = layout_of(figure).to_plotly_json()

@@ -31,11 +31,11 @@ def versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """Runs behind a figure, their commits, and the versions that drew the figure.
 
     Example:
-        >>> origin = Origin(runs=["r1", "r2"], commits=["abc"], versions={"plotly": "7.1.0"})
+        >>> origin = Provenance(runs=["r1", "r2"], commits=["abc"], versions={"plotly": "7.1.0"})
         >>> origin.words()
         {'runs': 'r1, r2', 'commit': 'abc', 'versions': 'plotly 7.1.0'}
     """

@@ -62,6 +62,10 @@ def error_bar(mean: Numbers, low: Numbers, high: Numbers, width: float) -> dict[
     """
     middle = np.asarray(mean)
     return {
-        "type": "data", "symmetric": False, "thickness": width, "width": 2.5 * width,
-        "array": np.asarray(high) - middle, "arrayminus": middle - np.asarray(low),
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "thickness": width,
+        "width": 2.5 * width,
+        "array": np.asarray(high) - middle,
+        "arrayminus": middle - np.asarray(low),
+    }

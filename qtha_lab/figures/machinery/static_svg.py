@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qtha_lab.figures.machinery import static_svg_marks as marks
-from qtha_lab.figures.machinery.still_axes import LETTER, Axis, Pair, text
+from qtha_lab.figures.machinery.still_axes import LETTER, Pair, SvgAxis, svg_text
 from qtha_lab.figures.machinery.theme import INKS
 
 WIDTH, LINE, FONT = 800, 18, 12
@@ -56,7 +56,7 @@ def svg(drawing: dict[str, Any], alt: str, below: bool = True, hover: bool = Fal
     words = wrap(alt, int((width - 16) / (LETTER * FONT))) if below else []
     foot = height + LINE * (len(words) + 0.6 * below)
     parts += [
-        text(8, height + LINE * (k + 0.8), line, FONT, "start") for k, line in enumerate(words)
+        svg_text(8, height + LINE * (k + 0.8), line, FONT, "start") for k, line in enumerate(words)
     ]
     return _page(width, foot, alt, parts)
 
@@ -92,8 +92,8 @@ def _plots(
         for name in dict.fromkeys(name for pair in pairs for name in pair)
     }
     pages = {
-        "x": Axis({"range": [0, 1]}, (), box[:2], 0),
-        "y": Axis({"range": [0, 1]}, (), box[2:], 0),
+        "x": SvgAxis({"range": [0, 1]}, (), box[:2], 0),
+        "y": SvgAxis({"range": [0, 1]}, (), box[2:], 0),
     }
     behind, before = _shapes(layout, axes, pages)
     grids = [Pair(axes[x], axes[y], INK, INKS["page"].grid, 11).draw() for x, y in pairs]
@@ -114,7 +114,7 @@ def _pair(trace: dict) -> tuple[str, str]:
 
 def _axis(
     name: str, data: list[dict], layout: dict, box: tuple[float, float, float, float]
-) -> Axis:
+) -> SvgAxis:
     """Return an axis over its share of the box, from the values of its traces."""
     letter, along = name[0], box[:2] if name[0] == "x" else box[2:]
     stated = layout.get(f"{letter}axis{name[1:]}") or {}
@@ -123,11 +123,11 @@ def _axis(
     traces = [trace for trace in data if name in _pair(trace)]
     values = [value for trace in traces for value in trace.get(letter) or ()]
     values += [value for trace in traces for value in marks.ends_of_errors(trace, letter)]
-    return Axis(stated, [*values, *_reach(letter, traces)], (start, end), EDGES[letter])
+    return SvgAxis(stated, [*values, *_reach(letter, traces)], (start, end), EDGES[letter])
 
 
 def _shapes(
-    layout: dict, axes: dict[str, Axis], pages: dict[str, Axis]
+    layout: dict, axes: dict[str, SvgAxis], pages: dict[str, SvgAxis]
 ) -> tuple[list[str], list[str]]:
     """Draw the shapes behind the traces and those in front of them."""
     shapes = layout.get("shapes") or ()
@@ -136,7 +136,7 @@ def _shapes(
     return behind, before
 
 
-def _traces(data: list[dict], layout: dict, axes: dict[str, Axis]) -> list[str]:
+def _traces(data: list[dict], layout: dict, axes: dict[str, SvgAxis]) -> list[str]:
     """Draw the traces, each band before the line at its upper edge."""
     parts = []
     for trace, before in zip(data, [{}, *data], strict=False):
@@ -147,7 +147,7 @@ def _traces(data: list[dict], layout: dict, axes: dict[str, Axis]) -> list[str]:
     return parts
 
 
-def _hover_spots(data: list[dict], axes: dict[str, Axis]) -> list[str]:
+def _hover_spots(data: list[dict], axes: dict[str, SvgAxis]) -> list[str]:
     """Draw transparent bars that show their values on hover."""
     bars = [trace for trace in data if trace.get("type") == "bar"]
     spots = [marks.spots_of_bars(bar, *(axes[name] for name in _pair(bar))) for bar in bars]
@@ -178,7 +178,7 @@ def _group(trace: dict, data: list[dict], layout: dict) -> tuple[int, int]:
     return next(k for k, t in enumerate(beside) if t is trace), len(beside)
 
 
-def _at(part: dict, letter: str, values: list, axes: dict[str, Axis], pages: dict[str, Axis]):
+def _at(part: dict, letter: str, values: list, axes: dict[str, SvgAxis], pages: dict[str, SvgAxis]):
     """Return pixels of values on an axis, of axis fractions, or of page fractions."""
     where = part.get(f"{letter}ref") or letter
     if where == "paper":
@@ -189,7 +189,7 @@ def _at(part: dict, letter: str, values: list, axes: dict[str, Axis], pages: dic
     return axes[name].share(values) if domain else axes[name].at(values)
 
 
-def _shape(shape: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
+def _shape(shape: dict, axes: dict[str, SvgAxis], pages: dict[str, SvgAxis]) -> str:
     if shape["type"] == "path":
         places = [[*map(float, pair)] for pair in PLACE.findall(shape["path"])]
         x, y = (_at(shape, c, [p[k] for p in places], axes, pages) for k, c in enumerate("xy"))
@@ -199,7 +199,7 @@ def _shape(shape: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
     return marks.shape(shape, [*map(float, x)], [*map(float, y)])
 
 
-def _note(note: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
+def _note(note: dict, axes: dict[str, SvgAxis], pages: dict[str, SvgAxis]) -> str:
     x, y = (float(_at(note, c, [note.get(c, 0.5)], axes, pages)[0]) for c in "xy")
     font = (note.get("font") or {}).get("size") or FONT
     anchor = {"left": "start", "right": "end"}.get(note.get("xanchor", ""), "middle")
@@ -208,7 +208,7 @@ def _note(note: dict, axes: dict[str, Axis], pages: dict[str, Axis]) -> str:
     lines = words.count("<br>") * 1.25 * font
     drop = {"bottom": font, "top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2}[side]
     x, y = x + (note.get("xshift") or 0), y - (note.get("yshift") or 0)
-    return text(x, y + drop, words, font, anchor)
+    return svg_text(x, y + drop, words, font, anchor)
 
 
 def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], float]:
@@ -224,14 +224,16 @@ def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], fl
             x, y = 8.0, y + LINE
         if trace.get("type") == "bar" or "lines" not in trace.get("mode", "lines"):
             parts.append(
-                marks.mark(trace.get("marker") or {}, x + 14, y - 4, marks.color_of(trace, INK))
+                marks.marker_path(
+                    trace.get("marker") or {}, x + 14, y - 4, marks.color_of(trace, INK)
+                )
             )
         else:
             parts.append(f'<path d="M{x:g} {y - 4:g}h28" {marks.stroke(trace, INK)}/>')
             if "markers" in trace.get("mode", ""):
                 marker = trace.get("marker") or {}
-                parts.append(marks.mark(marker, x + 14, y - 4, marks.color_of(trace, INK)))
-        parts.append(text(x + 34, y, name, FONT, "start"))
+                parts.append(marks.marker_path(marker, x + 14, y - 4, marks.color_of(trace, INK)))
+        parts.append(svg_text(x + 34, y, name, FONT, "start"))
         x += room
     return parts, y + 14
 
@@ -258,14 +260,15 @@ def _bar(
     colors = marks.sample_colorscale(scale, [k / 23 for k in range(24)])
     step, start = tall / 24, top + 20
     parts = [
-        f'<rect x="{x:.1f}" y="{start + (23 - k) * step:.1f}" width="12" height="{step + 0.5:.1f}" fill="{color}"/>'
+        f'<rect x="{x:.1f}" y="{start + (23 - k) * step:.1f}" width="12" height="{step + 0.5:.1f}"'
+        f' fill="{color}"/>'
         for k, color in enumerate(colors)
     ]
     values = bar.get("tickvals") or [low, high]
     words = bar.get("ticktext") or [f"{value:.3g}" for value in values]
     for value, word in zip(values, words, strict=True):
         share = (value - low) / ((high - low) or 1)
-        parts.append(text(x + 16, start + (1 - share) * tall + 4, word, 11, "start"))
+        parts.append(svg_text(x + 16, start + (1 - share) * tall + 4, word, 11, "start"))
     title = bar.get("title") or {}
     words = title if isinstance(title, str) else title.get("text", "")
-    return [*parts, text(x, top + 8, words, 11, "start")]
+    return [*parts, svg_text(x, top + 8, words, 11, "start")]

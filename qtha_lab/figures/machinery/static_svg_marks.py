@@ -13,24 +13,35 @@ from typing import Any, cast
 import numpy as np
 from plotly.colors import sample_colorscale
 
-from qtha_lab.figures.machinery.still_axes import Axis, text
+from qtha_lab.figures.machinery.still_axes import SvgAxis, svg_text
 
 DASHES = {
-    "dash": "9 5", "dot": "2 4", "dashdot": "9 4 2 4", "longdash": "14 6", "longdashdot": "14 5 2 5",
-}  # fmt: skip
+    "dash": "9 5",
+    "dot": "2 4",
+    "dashdot": "9 4 2 4",
+    "longdash": "14 6",
+    "longdashdot": "14 5 2 5",
+}
 BAR = 0.85  # width of a bar over the width available
 VALUE = re.compile(r"%\{(\w+)(?:\[(\d+)\])?(?::([^}]*))?\}")  # fields in a plotly hovertemplate
 STRIPE = 4.0  # pixels from one stripe of a hatched bar to the next
 CORNERS = {
-    "square": "M-1 -1H1V1H-1Z", "diamond": "M0 -1.3L1.3 0L0 1.3L-1.3 0Z", "triangle-up": "M0 -1.2L1.1 .9H-1.1Z",
+    "square": "M-1 -1H1V1H-1Z",
+    "diamond": "M0 -1.3L1.3 0L0 1.3L-1.3 0Z",
+    "triangle-up": "M0 -1.2L1.1 .9H-1.1Z",
     "cross": "M-1.2 -.4H-.4V-1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2Z",
     "x": "M-1.2 -.7L-.7 -1.2L0 -.5L.7 -1.2L1.2 -.7L.5 0L1.2 .7L.7 1.2L0 .5L-.7 1.2L-1.2 .7L-.5 0Z",
-    "star": "M0 -1.4L.35 -.45L1.35 -.45L.55 .15L.85 1.1L0 .5L-.85 1.1L-.55 .15L-1.35 -.45L-.35 -.45Z",
-    "pentagon": "M0 -1.2L1.14 -.37L.7 .97H-.7L-1.14 -.37Z", "arrow": "M0 -1.2L.8 1.1L0 .6L-.8 1.1Z",
-}  # fmt: skip
+    "star": (
+        "M0 -1.4L.35 -.45L1.35 -.45L.55 .15L.85 1.1L0 .5L-.85 1.1L-.55 .15L-1.35 -.45L-.35 -.45Z"
+    ),
+    "pentagon": "M0 -1.2L1.14 -.37L.7 .97H-.7L-1.14 -.37Z",
+    "arrow": "M0 -1.2L.8 1.1L0 .6L-.8 1.1Z",
+}
 
 
-def trace(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int] = (0, 1)) -> list[str]:
+def trace(
+    trace: dict, x: SvgAxis, y: SvgAxis, ink: str, group: tuple[int, int] = (0, 1)
+) -> list[str]:
     """Draw a trace as SVG elements.
 
     Args:
@@ -45,7 +56,7 @@ def trace(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int] = (0, 
     return (_cells if trace.get("type") == "heatmap" else _scatter)(trace, x, y, ink)
 
 
-def band(low: dict, high: dict, x: Axis, y: Axis) -> str:
+def band(low: dict, high: dict, x: SvgAxis, y: SvgAxis) -> str:
     """Draw the band between two lines, in the fill colour of the second.
 
     Args:
@@ -63,7 +74,7 @@ def band(low: dict, high: dict, x: Axis, y: Axis) -> str:
     return f'<polygon points="{" ".join(points)}" fill="{high.get("fillcolor", "none")}"/>'
 
 
-def _scatter(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
+def _scatter(trace: dict, x: SvgAxis, y: SvgAxis, ink: str) -> list[str]:
     values = trace.get("x"), trace.get("y")
     if any(v is None or not len(v) for v in values):
         return []
@@ -126,14 +137,14 @@ def _markers(trace: dict, places: Sequence[tuple[float, float]], ink: str) -> li
     angles = marker.get("angle", 0)
     angles = angles if isinstance(angles, list) else [angles] * len(places)
     return [
-        mark(marker, a, b, marker.get("color") or color_of(trace, ink), rotation)
+        marker_path(marker, a, b, marker.get("color") or color_of(trace, ink), rotation)
         for (a, b), rotation in zip(places, angles, strict=True)
         if math.isfinite(a) and math.isfinite(b)
     ]
 
 
 def _spots(trace: dict, places: Sequence[tuple[float, float]], marker: dict) -> list[str]:
-    """Draw invisible circles with hover text."""
+    """Draw invisible circles with hover svg_text."""
     words = trace.get("hovertext") or []
     radius = marker.get("size", 6) / 2
     return [
@@ -143,7 +154,7 @@ def _spots(trace: dict, places: Sequence[tuple[float, float]], marker: dict) -> 
     ]
 
 
-def mark(marker: dict, a: float, b: float, color: str, rotation: float = 0) -> str:
+def marker_path(marker: dict, a: float, b: float, color: str, rotation: float = 0) -> str:
     """Draw one marker.
 
     Args:
@@ -180,13 +191,13 @@ def _words(trace: dict, places: Sequence[tuple[float, float]]) -> list[str]:
     words = [words] * len(places) if isinstance(words, str) else words
     ink = (trace.get("textfont") or {}).get("color", "")
     return [
-        text(a, b + _drop(down, font, word), str(word), font, anchor, ink=ink)
+        svg_text(a, b + _drop(down, font, word), str(word), font, anchor, ink=ink)
         for (a, b), word in zip(places, words, strict=False)
     ]
 
 
 def _drop(down: str, font: float, words: str) -> float:
-    """Return the distance from the position of a text to its first baseline."""
+    """Return the distance from the position of a svg_text to its first baseline."""
     lines = words.count("<br>") * 1.25 * font
     return {"top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2, "bottom": font}[down]
 
@@ -209,7 +220,7 @@ def _ends_of_errors(trace: dict, letter: str) -> list[tuple[float, float] | None
 
 
 def _errors(
-    trace: dict, places: Sequence[tuple[float, float]], x: Axis, y: Axis, ink: str
+    trace: dict, places: Sequence[tuple[float, float]], x: SvgAxis, y: SvgAxis, ink: str
 ) -> list[str]:
     parts = []
     for letter, axis in (("x", x), ("y", y)):
@@ -232,7 +243,7 @@ def step_of(numbers: np.ndarray) -> float:
     return float(np.diff(different).min()) if len(different) > 1 else 1.0
 
 
-def _bars(trace: dict, x: Axis, y: Axis, ink: str, group: tuple[int, int]) -> list[str]:
+def _bars(trace: dict, x: SvgAxis, y: SvgAxis, ink: str, group: tuple[int, int]) -> list[str]:
     values = trace.get("x") or [], trace.get("y") or []
     numbers = x.number(values[0])
     if not len(numbers):
@@ -278,8 +289,8 @@ def _hatched(left: float, top: float, width: float, height: float) -> str:
     )
 
 
-def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
-    """Draw invisible rectangles over bars, as high as the plot, with hover text.
+def spots_of_bars(trace: dict, x: SvgAxis, y: SvgAxis) -> list[str]:
+    """Draw invisible rectangles over bars, as high as the plot, with hover svg_text.
 
     Args:
         trace: Bar trace with a hovertemplate.
@@ -294,7 +305,8 @@ def spots_of_bars(trace: dict, x: Axis, y: Axis) -> list[str]:
     data = trace.get("customdata") or [None] * len(numbers)
     outline = f"{top:.1f}h{step:.1f}V{bottom:.1f}h{-step:.1f}z"
     spots = [
-        f'<path d="M{middle - step / 2:.1f} {outline}"><title>{escape(_filled_in(words, a, b, more))}</title></path>'
+        f'<path d="M{middle - step / 2:.1f}'
+        f' {outline}"><title>{escape(_filled_in(words, a, b, more))}</title></path>'
         for middle, a, b, more in zip(x.at(trace["x"]), trace["x"], trace["y"], data, strict=True)
     ]
     return ['<g fill="transparent">', *spots, "</g>"]
@@ -316,7 +328,7 @@ def _filled_in(words: str, x: Any, y: Any, customdata: Any) -> str:
     return VALUE.sub(value, words.replace("<extra></extra>", "")).replace("<br>", "\n")
 
 
-def _cells(trace: dict, x: Axis, y: Axis, ink: str) -> list[str]:
+def _cells(trace: dict, x: SvgAxis, y: SvgAxis, ink: str) -> list[str]:
     rows = trace["z"]
     numbers = [value for row in rows for value in row if value is not None]
     low, high = (

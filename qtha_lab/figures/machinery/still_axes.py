@@ -17,7 +17,7 @@ Span = tuple[float, float]
 LETTER = 0.55  # the mean width of a letter over its height
 
 
-class Axis:
+class SvgAxis:
     """One axis of a plotly layout, over a span of pixels.
 
     Args:
@@ -129,7 +129,7 @@ class Axis:
 class Pair:
     """Pair of an x axis and a y axis, with the colours of its parts."""
 
-    def __init__(self, x: Axis, y: Axis, ink: str, grid: str, small: float):
+    def __init__(self, x: SvgAxis, y: SvgAxis, ink: str, grid: str, small: float):
         self.x, self.y, self.ink, self.grid, self.small = x, y, ink, grid, small
 
     def draw(self) -> list[str]:
@@ -148,24 +148,24 @@ class Pair:
             if self.x.layout.get("showgrid", True):
                 parts.insert(0, _path(f"M{place:.1f} {top:.1f}V{bottom:.1f}", self.grid))
             if rotated:
-                parts.append(text(place + 4, bottom + 8, word, self.small, "end", rotation=-90))
+                parts.append(svg_text(place + 4, bottom + 8, word, self.small, "end", rotation=-90))
             else:
-                parts.append(text(place, bottom + 6 + self.small, word, self.small))
+                parts.append(svg_text(place, bottom + 6 + self.small, word, self.small))
         depth = 12 + (widest if rotated else self.small) + 1.2 * self.small
-        return [*parts, text((left + right) / 2, bottom + depth, self.x.title, self.small + 1)]
+        return [*parts, svg_text((left + right) / 2, bottom + depth, self.x.title, self.small + 1)]
 
     def _up(self, left: float, right: float, top: float, bottom: float) -> list[str]:
         parts, ticks = [_path(f"M{left:.1f} {top:.1f}V{bottom:.1f}", self.ink)], self.y.ticks()
         for place, word in ticks:
             if self.y.layout.get("showgrid", True):
                 parts.insert(0, _path(f"M{left:.1f} {place:.1f}H{right:.1f}", self.grid))
-            parts.append(text(left - 6, place + 4, word, self.small, "end"))
+            parts.append(svg_text(left - 6, place + 4, word, self.small, "end"))
         widest = max((len(word) for _, word in ticks), default=0) * LETTER * self.small
         side, middle = left - 14 - widest, (top + bottom) / 2
-        return [*parts, text(side, middle, self.y.title, self.small + 1, rotation=-90)]
+        return [*parts, svg_text(side, middle, self.y.title, self.small + 1, rotation=-90)]
 
 
-def text(
+def svg_text(
     x: float,
     y: float,
     words: str,

@@ -14,6 +14,7 @@ from qtha_lab.core import metrics as measures
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell
 from qtha_lab.core.metrics import MEASURES
+from qtha_lab.core.optional import require_extra
 from qtha_lab.figures.machinery import labels
 
 LONG = 40  # rows; a longer LaTeX table does not fit on one page
@@ -39,10 +40,10 @@ class Table:
 
     def __post_init__(self):
         object.__setattr__(self, "columns", tuple(self.columns))
-        object.__setattr__(self, "rows", tuple(tuple(map(plain, row)) for row in self.rows))
+        object.__setattr__(self, "rows", tuple(tuple(map(python_number, row)) for row in self.rows))
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise Refusal(f"row {number} has {len(row)} values for {len(self.columns)} columns")
+                raise Refusal(f"Row {number} must have {len(self.columns)} values, got {len(row)}.")
 
     @classmethod
     def of(cls, records: Sequence[dict[str, Any]]) -> "Table":
@@ -52,7 +53,7 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """Return every value as formatted text."""
-        return [[written(value) for value in row] for row in self.rows]
+        return [[value_text(value) for value in row] for row in self.rows]
 
     def numeric(self) -> list[bool]:
         """Return, per column, True if it holds numbers and is right-aligned."""
@@ -129,6 +130,7 @@ class Table:
         return re.sub(r"QTHATEXT(\d+)Q", lambda match: texts[int(match[1])], laid_out)
 
     def _laid_out(self, head: list[str], rows: list[list[str]], title: str | None):
+        require_extra("figures", "A table in HTML or LaTeX", "great_tables")
         import pandas as pd
         from great_tables import GT
 
@@ -143,19 +145,19 @@ class Table:
         return self.html(paper="#ffffff")
 
 
-def plain(value: Any) -> Any:
+def python_number(value: Any) -> Any:
     """Convert a numpy number to a Python number; other values stay unchanged."""
     return value.item() if hasattr(value, "item") else value
 
 
-def written(value: Any, name: str = "") -> str:
+def value_text(value: Any, name: str = "") -> str:
     """Format a value as text; a measurement's name sets its number of digits.
 
     Example:
-        >>> written(30720), written(6900.0), written(0.0123456), written(1e-9), written(None)
-        ('30,720', '6,900', '0.01235', '1e-09', '–')
-        >>> written(4.4), written(4.4, "eval_loss"), written(6900.0, "trainable_parameters")
-        ('4.4', '4.400', '6,900')
+        >>> [value_text(value) for value in (30720, 6900.0, 0.0123456, 1e-9, None)]
+        ['30,720', '6,900', '0.01235', '1e-09', '–']
+        >>> value_text(4.4), value_text(4.4, "eval_loss")
+        ('4.4', '4.400')
     """
     if value is None:
         return "–"

@@ -130,7 +130,7 @@ def inks(theme: str) -> Inks:
         ValueError: If there is no such theme.
     """
     if theme not in INKS:
-        raise Refusal(f"theme must be one of {', '.join(INKS)}, not {theme!r}")
+        raise Refusal(f"theme must be one of {', '.join(INKS)}, got {theme!r}.")
     return INKS[theme]
 
 
@@ -145,9 +145,15 @@ def template(theme: str = "light") -> go.layout.Template:
     """
     ink, grid, paper = inks(theme)
     axis = {
-        "gridcolor": grid, "linecolor": ink, "showline": True, "zeroline": False, "ticks": "outside",
-        "tickcolor": ink, "automargin": True, "title": {"standoff": 8},
-    }  # fmt: skip
+        "gridcolor": grid,
+        "linecolor": ink,
+        "showline": True,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": ink,
+        "automargin": True,
+        "title": {"standoff": 8},
+    }
     return go.layout.Template(
         layout={
             "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": ink},

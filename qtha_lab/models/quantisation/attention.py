@@ -79,27 +79,18 @@ def head_size(module: nn.Module) -> int:
 
 
 def check_keys(model: nn.Module, bits: int) -> None:
-    """Refuse a model whose keys and values cannot be rounded.
-
-    Raises:
-        Refusal: With the class of the model.
-    """
+    """Refuse a model whose keys and values cannot be rounded."""
     if bits < WHOLE and not (
         getattr(model, "_supports_attention_backend", False) and attention_layers(model)
     ):
         raise Refusal(
-            f"quantization: kv must be {WHOLE}, not {bits}: a {type(model).__name__} keeps its attention where "
-            "keys and values cannot be rounded"
+            f"quantization must have kv={WHOLE} for a {type(model).__name__}, whose keys and "
+            f"values cannot be rounded, got kv={bits}."
         )
 
 
 def round_keys(model: nn.Module, rounders: dict[str, RoundedKeys]) -> None:
-    """Make every attention round its keys and values.
-
-    Args:
-        model: A transformers model; changed in place.
-        rounders: Roundings by the name of the attention.
-    """
+    """Make every attention round its keys and values."""
     AttentionInterface.register(NAME, _attention)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     for name, rounder in rounders.items():

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Call:
+class BlockInputs:
     """Arguments of a block for one batch, with the hidden states held separately."""
 
     hidden: Tensor
@@ -27,7 +27,7 @@ class Call:
         result = block(self.hidden, *self.others, **self.named)
         return result[0] if isinstance(result, tuple) else result
 
-    def with_hidden(self, hidden: Tensor) -> "Call":
+    def with_hidden(self, hidden: Tensor) -> "BlockInputs":
         """Return a copy with other hidden states."""
         return replace(self, hidden=hidden)
 
@@ -37,27 +37,24 @@ class _Reached(Exception):  # noqa: N818  ends a forward pass whose rest is not 
 
 
 def blocks_of(model: nn.Module) -> tuple[str, nn.ModuleList]:
-    """Return the list of a model's transformer blocks, and its name.
-
-    Raises:
-        Refusal: If there is none.
-    """
+    """Return the list of a model's transformer blocks, and its name."""
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module):
             return name, module
     raise Refusal(
-        f"quantization: a {type(model).__name__} has no list of blocks to round one after the other"
+        f"quantization must not be learned for a {type(model).__name__}, which has no list of "
+        "blocks. Choose round or outliers."
     )
 
 
 @torch.no_grad()
-def first_calls(model: nn.Module, batches: Sequence[Batch]) -> list[Call]:
+def first_calls(model: nn.Module, batches: Sequence[Batch]) -> list[BlockInputs]:
     """Record the arguments of the first block for each batch."""
-    calls: list[Call] = []
+    calls: list[BlockInputs] = []
 
     def catch(module: nn.Module, arguments: tuple, named: dict[str, Any]) -> None:
         hidden, *others = arguments or (named.pop("hidden_states"),)
-        calls.append(Call(hidden, tuple(others), named))
+        calls.append(BlockInputs(hidden, tuple(others), named))
         raise _Reached
 
     hook = blocks_of(model)[1][0].register_forward_pre_hook(catch, with_kwargs=True)
@@ -77,7 +74,7 @@ def _without_cache(model: nn.Module) -> dict[str, bool]:
 
 
 @torch.no_grad()
-def readers(block: nn.Module, call: Call) -> Iterator[tuple[list[str], Tensor]]:
+def readers(block: nn.Module, call: BlockInputs) -> Iterator[tuple[list[str], Tensor]]:
     """Yield the groups of linear layers that read the same tensor, with that tensor."""
     from qtha_lab.models.quantisation.layers import rounded_layers
 

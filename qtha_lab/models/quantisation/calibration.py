@@ -80,7 +80,9 @@ def batches_of(texts: list[str], tokenizer: Any, longest: int) -> list[Batch]:
     ]
 
 
-def remembered(parts: dict[str, Any], learn: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def cached_calibration(
+    parts: dict[str, Any], learn: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
     """Return the cached calibration result, or compute and cache it.
 
     A file lock lets only one process compute the result.
@@ -88,9 +90,6 @@ def remembered(parts: dict[str, Any], learn: Callable[[], dict[str, Tensor]]) ->
     Args:
         parts: Everything that the result depends on, as plain values.
         learn: Function that computes the result.
-
-    Raises:
-        Refusal: If the cache folder cannot be written to.
     """
     text = json.dumps(parts, sort_keys=True)
     file = cache_dir() / "bits" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors"
@@ -109,7 +108,8 @@ def _alone(file: Path) -> Iterator[None]:
         lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as reason:
         raise Refusal(
-            f"the cache folder {file.parent} cannot be written to: {reason.strerror}; QTHA_LAB_CACHE names another"
+            f"The cache folder {file.parent} must be writable, got {reason.strerror}. Set "
+            "QTHA_LAB_CACHE to another folder."
         ) from reason
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -127,13 +127,11 @@ def _read(file: Path, parts: str) -> dict[str, Tensor] | None:
     except FileNotFoundError:
         return None
     except ValueError as reason:  # a `Refusal` is one
-        log.warning("calibration %s is damaged and is made again: %s", file.name, reason)
+        log.warning("calibration %s is damaged and is computed again: %s", file.name, reason)
         file.unlink(missing_ok=True)
         return None
     if notes.get("parts") != parts or notes.get("sha256") != _digest(learnt):
-        log.warning(
-            "calibration %s holds other numbers than it was written with: made again", file.name
-        )
+        log.warning("calibration %s has another checksum and is computed again", file.name)
         file.unlink()
         return None
     return learnt

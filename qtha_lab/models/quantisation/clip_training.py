@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from qtha_lab.models.quantisation import layers
-from qtha_lab.models.quantisation.blocks import Call, blocks_of, first_calls, readers
+from qtha_lab.models.quantisation.blocks import BlockInputs, blocks_of, first_calls, readers
 from qtha_lab.models.quantisation.calibration import Batch
 from qtha_lab.models.quantisation.grid import WHOLE, best_clip, ends, grouped, on_grid
 
@@ -69,7 +69,7 @@ def clipped(
     return rounded if scale is None else rounded / scale
 
 
-def learn(
+def train_clips(
     settings: Settings,
     model: nn.Module,
     batches: Sequence[Batch],
@@ -98,7 +98,7 @@ def learn(
 
 
 @torch.no_grad()
-def _through(block: nn.Module, calls: list[Call]) -> list[Call]:
+def _through(block: nn.Module, calls: list[BlockInputs]) -> list[BlockInputs]:
     return [call.with_hidden(call.through(block)) for call in calls]
 
 
@@ -108,7 +108,7 @@ class _Trained:
     The block is a copy; its rounded weights are passed in at each call.
     """
 
-    def __init__(self, settings: Settings, block: nn.Module, call: Call) -> None:
+    def __init__(self, settings: Settings, block: nn.Module, call: BlockInputs) -> None:
         self.settings = settings
         self.matrices = {
             name: layers.matrix_of(layer).to(torch.float32)
@@ -125,7 +125,7 @@ class _Trained:
             for name, scale in self.scales.items():
                 rounded[name].scale = scale.detach().exp()
 
-    def _start_of_scales(self, block: nn.Module, call: Call) -> dict[str, Tensor]:
+    def _start_of_scales(self, block: nn.Module, call: BlockInputs) -> dict[str, Tensor]:
         """Initialise log t, one tensor for all layers that read the same input."""
         scales: dict[str, Tensor] = {}
         for names, x in readers(block, call):
@@ -163,7 +163,7 @@ class _Trained:
                 tensors[f"{name}.scale"] = scale
         return tensors
 
-    def train(self, calls: list[Call], targets: list[Tensor]) -> float:
+    def train(self, calls: list[BlockInputs], targets: list[Tensor]) -> float:
         """Fit the output of the rounded block to that of the unquantised block.
 
         Args:

@@ -11,6 +11,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.settings import nearest
 from qtha_lab.models.quantisation.schemes import BITS, Rounding, rounding_named
 
@@ -27,19 +28,16 @@ def quantizations() -> list[str]:
 
 
 def rounding_of(quantization: str) -> Rounding | None:
-    """Return the quantisation scheme that a text names; None for a stored format.
-
-    Raises:
-        Refusal: If the name, a setting or a value is unknown.
-    """
+    """Return the quantisation scheme that a text names; None for a stored format."""
     if quantization in STORED:
         return None
     name = quantization.partition("(")[0].strip()
     if name in STORED or name not in {*BITS, *BITS.broken}:
         close = nearest(name, [*STORED, *BITS])
-        hint = f": did you mean {close!r}?" if close and close != name else ""
+        hint = f" Did you mean {close!r}?" if close and close != name else ""
         raise Refusal(
-            f"quantization must be one of {', '.join([*STORED, *BITS])}, not {quantization!r}{hint}"
+            f"quantization must be one of {', '.join([*STORED, *BITS])}, got "
+            f"{quantization!r}.{hint}."
         )
     return rounding_named(quantization)
 
@@ -64,8 +62,8 @@ def fake_quantised_sentence(quantization: str) -> str | None:
     if rounding_of(quantization) is None:
         return None
     return (
-        f"quantization {quantization} is fake-quantised: the base computes with the numbers of few bits and keeps "
-        "them in its own precision, so no memory is saved and no step is quicker"
+        f"quantization {quantization} is fake-quantised: the base computes with rounded "
+        "numbers in its own precision, so neither memory nor time is saved."
     )
 
 
@@ -75,20 +73,19 @@ def check_quantization(quantization: str, model: nn.Module | None = None) -> Non
     Args:
         quantization: A stored format, or a call of a quantisation scheme.
         model: Base model, if known; may be on the meta device.
-
-    Raises:
-        Refusal: With the package to install, or the layer.
     """
     if (rounding := rounding_of(quantization)) is not None:
         if model is not None:
             rounding.check(model)
         return
     library = _library()
-    if quantization != "none" and importlib.util.find_spec(library) is None:
-        place = "on CUDA" if library == "bitsandbytes" else "on the CPU"
+    if quantization == "none":
+        return
+    if library == "torchao":
+        require_extra("quantized", f"Quantisation {quantization!r} on the CPU", library)
+    elif importlib.util.find_spec(library) is None:
         raise Refusal(
-            f"quantization {quantization!r} {place} needs {library}, which is not installed: "
-            f"pip install {library}"
+            f"Quantisation {quantization!r} on CUDA needs {library}. Run pip install {library}."
         )
 
 

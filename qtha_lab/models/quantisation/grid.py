@@ -31,7 +31,8 @@ def on_grid(
         bits: Bits of each value; with 16 or more the values stay unchanged.
 
     Example:
-        >>> on_grid(torch.tensor([-1.0, 0.2, 0.9, 2.0]), torch.tensor(-1.0), torch.tensor(2.0), bits=2)
+        >>> values = torch.tensor([-1.0, 0.2, 0.9, 2.0])
+        >>> on_grid(values, torch.tensor(-1.0), torch.tensor(2.0), bits=2)
         tensor([-1.,  0.,  1.,  2.])
     """
     if bits >= WHOLE:

@@ -50,15 +50,12 @@ def sizes_of(model: nn.Module) -> Iterator[tuple[str, int, int]]:
 
 
 def check_groups(model: nn.Module, group: int | None) -> None:
-    """Refuse a group size that does not divide the inputs of a layer.
-
-    Raises:
-        Refusal: With the layer.
-    """
+    """Refuse a group size that does not divide the inputs of a layer."""
     for name, in_features, _ in sizes_of(model):
         if group and in_features % group:
             raise Refusal(
-                f"quantization: g must divide the {in_features} inputs of {name} without a remainder, not {group}"
+                f"quantization must have a g that divides the {in_features} inputs of {name}, got "
+                f"g={group}."
             )
 
 
@@ -114,10 +111,6 @@ class RoundedLinear(nn.Linear):
 def with_rounded_inputs(model: nn.Module, bits: int) -> dict[str, RoundedLinear]:
     """Replace every layer that is rounded by a `RoundedLinear`.
 
-    Args:
-        model: Changed in place.
-        bits: Bits of each input.
-
     Returns:
         The new layers by name.
     """
@@ -130,20 +123,16 @@ def with_rounded_inputs(model: nn.Module, bits: int) -> dict[str, RoundedLinear]
 
 
 def check_linear(model: nn.Module) -> None:
-    """Refuse layers of another class than `nn.Linear`.
-
-    Raises:
-        Refusal: With the layer.
-    """
+    """Refuse layers of another class than `nn.Linear`."""
     for name, layer in rounded_layers(model).items():
         if not isinstance(layer, nn.Linear):
             raise Refusal(
-                f"quantization: {name} is a {type(layer).__name__}, and only of nn.Linear can inputs be rounded "
-                "and clips be learnt: choose round or outliers"
+                f"quantization must be round or outliers for {name}, a {type(layer).__name__}, "
+                "because inputs and clips need nn.Linear."
             )
 
 
-def mark(model: nn.Module, text: str) -> None:
+def record_scheme(model: nn.Module, text: str) -> None:
     """Record the scheme's call on every rounded layer, to prevent merging into the layer."""
     for layer in rounded_layers(model).values():
         cast(Any, layer).rounding = text

@@ -9,7 +9,6 @@ Source:
 
 import contextlib
 import functools
-import importlib.util
 import io
 
 import torch
@@ -17,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 
 TABLE = (
     172,
@@ -38,27 +38,17 @@ TABLE = (
 def check_size(size: int, place: str) -> None:
     """Refuse a size without a known Hadamard matrix.
 
-    Args:
-        size: Length of the vectors that are rotated.
-        place: Name of the layer, for the message.
-
-    Raises:
-        Refusal: With the size and the layer, or with the package that holds the matrices.
-
     Example:
         >>> check_size(34, "down_proj")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: quantization: no Hadamard matrix of size 34 is known for down_proj: choose rotations=random or nowhere
+        qtha_lab.core.errors.Refusal: quantization must have rotations=random or nowhere for ...
     """
-    if importlib.util.find_spec("torchao") is None:
-        raise Refusal(
-            "quantization: Hadamard matrices are torchao's, which is not installed: "
-            "pip install 'qtha-lab[quantized]'"
-        )
+    require_extra("quantized", "Quantisation with Hadamard matrices", "torchao")
     rest = size // next(k for k in TABLE if size % k == 0)
     if rest & (rest - 1):
         raise Refusal(
-            f"quantization: no Hadamard matrix of size {size} is known for {place}: choose rotations=random or nowhere"
+            f"quantization must have rotations=random or nowhere for {place}, because no Hadamard "
+            f"matrix of size {size} is known."
         )
 
 
@@ -68,7 +58,8 @@ def hadamard(size: int) -> Float[Tensor, "size size"]:
 
     Example:
         >>> rotated = torch.eye(192, dtype=torch.float64)[5] @ hadamard(192)
-        >>> round(float(rotated.abs().max() / rotated.square().mean().sqrt()), 6)  # of one-hot it is √192
+        >>> rms = rotated.square().mean().sqrt()
+        >>> round(float(rotated.abs().max() / rms), 6)  # √192 before the rotation
         1.0
     """
     with contextlib.redirect_stdout(io.StringIO()):  # the import prints an advertisement

@@ -24,14 +24,14 @@ from torch.func import functional_call
 
 from qtha_lab.tasks.problems.environments import environments
 
-PIECE = 32  # steps of a segment
+SEGMENT = 32  # steps of a segment
 DISCOUNT, VALUE_WEIGHT, ENTROPY_WEIGHT = 0.99, 0.5, 0.01
 RECENT = 50  # episodes in a mean
 Weights = Mapping[str, Tensor]
-Play = Callable[[Weights], list["Piece"]]
+Play = Callable[[Weights], list["Segment"]]
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """Result of an agent's segment.
 
     Attributes:
@@ -46,7 +46,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Order:
+class AgentConfig:
     """Configuration of an agent.
 
     Attributes:
@@ -66,23 +66,23 @@ class Agent:
     """Episodes that continue across segments, with the rewards of finished episodes.
 
     Args:
-        order: Environment and network.
+        config: Environment and network.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.envs, self.net = environments(order.environment, order.width), order.net
-        self.random = torch.Generator().manual_seed(order.seed)
+    def __init__(self, config: AgentConfig) -> None:
+        self.envs, self.net = environments(config.environment, config.width), config.net
+        self.random = torch.Generator().manual_seed(config.seed)
         self.observations = torch.as_tensor(
-            self.envs.reset(seed=order.seed)[0], dtype=torch.float32
+            self.envs.reset(seed=config.seed)[0], dtype=torch.float32
         )
-        self.running, self.ended = np.zeros(order.width), list[float]()
-        self.over = np.zeros(order.width, bool)
+        self.running, self.ended = np.zeros(config.width), list[float]()
+        self.over = np.zeros(config.width, bool)
 
     def reward(self) -> float:
         """Mean reward of the last finished episodes; 0 before any has finished."""
         return float(np.mean(self.ended[-RECENT:])) if self.ended else 0.0
 
-    def play(self, weights: Weights) -> Piece:
+    def play(self, weights: Weights) -> Segment:
         """Play one segment of all episodes with these weights.
 
         Args:
@@ -91,7 +91,7 @@ class Agent:
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
         loss = self._loss(leaves, *self._steps(leaves))
         gradients = torch.autograd.grad(loss, list(leaves.values()))
-        return Piece(loss.item(), dict(zip(leaves, gradients, strict=True)), self.reward())
+        return Segment(loss.item(), dict(zip(leaves, gradients, strict=True)), self.reward())
 
     def _steps(self, weights: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """Play and return observations, actions, rewards, terminations and valid steps.
@@ -99,7 +99,7 @@ class Agent:
         Each has the shape (steps, episodes, …).
         """
         steps = []
-        for _ in range(PIECE):
+        for _ in range(SEGMENT):
             with torch.no_grad():
                 logits = self._outputs(weights, self.observations)[:, :-1]
             action = torch.multinomial(logits.softmax(-1), 1, generator=self.random).squeeze(1)
@@ -121,13 +121,19 @@ class Agent:
         return functional_call(self.net, weights, (observations,), strict=False)
 
     def _loss(
-        self, weights: dict[str, Tensor], observations: Tensor, actions: Tensor, rewards: Tensor, ends: Tensor, counts: Tensor
-    ) -> Tensor:  # fmt: skip
+        self,
+        weights: dict[str, Tensor],
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        ends: Tensor,
+        counts: Tensor,
+    ) -> Tensor:
         """Compute the policy-gradient loss with critic baseline, critic error and entropy."""
         outputs = self._outputs(weights, torch.cat([observations, self.observations[None]]))
         values, chosen = outputs[..., -1], Categorical(logits=outputs[:-1, :, :-1])
         target, targets = values[-1].detach(), []
-        for step in reversed(range(PIECE)):
+        for step in reversed(range(SEGMENT)):
             earned = rewards[step] + DISCOUNT * (1 - ends[step]) * target
             # the critic's value of the last state replaces the return of a truncated episode
             target = torch.where(counts[step] > 0, earned, values[step].detach())
@@ -139,35 +145,35 @@ class Agent:
 
 
 @contextlib.contextmanager
-def playing(orders: list[Order], on: str) -> Iterator[Play]:
+def playing(configs: list[AgentConfig], on: str) -> Iterator[Play]:
     """Provide a function that plays one segment of all agents with given weights.
 
     Args:
-        orders: One configuration per agent.
+        configs: One configuration per agent.
         on: "here" for one after the other, or "ray" for one actor each.
 
     Raises:
         Refusal: If Ray is not installed, or there is no such environment.
     """
     if on == "ray":
-        with _on_ray(orders) as play:
+        with _on_ray(configs) as play:
             yield play
         return
-    agents = [Agent(order) for order in orders]
+    agents = [Agent(config) for config in configs]
     yield lambda weights: [agent.play(weights) for agent in agents]
 
 
 @contextlib.contextmanager
-def _on_ray(orders: list[Order]) -> Iterator[Play]:
+def _on_ray(configs: list[AgentConfig]) -> Iterator[Play]:
     from qtha_lab.runs.remote.on_ray import Ray
 
     cluster = Ray().connect()
     import ray
 
     remote: Any = ray.remote(num_cpus=0)(_Actor)
-    actors = [remote.remote(order) for order in orders]
+    actors = [remote.remote(config) for config in configs]
 
-    def play(weights: Weights) -> list[Piece]:
+    def play(weights: Weights) -> list[Segment]:
         plain = ray.put({name: tensor.detach() for name, tensor in weights.items()})
         return ray.get([actor.play.remote(plain) for actor in actors])
 
@@ -182,9 +188,9 @@ def _on_ray(orders: list[Order]) -> Iterator[Play]:
 class _Actor:
     """Agent in a Ray process, on one thread as in this process."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, config: AgentConfig) -> None:
         torch.set_num_threads(1)
-        self.agent = Agent(order)
+        self.agent = Agent(config)
 
-    def play(self, weights: Weights) -> Piece:
+    def play(self, weights: Weights) -> Segment:
         return self.agent.play(weights)

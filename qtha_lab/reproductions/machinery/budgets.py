@@ -15,8 +15,10 @@ def budget_of(verdict: Mapping[str, Any], data: str = "") -> list[dict[str, Any]
 
     Example:
         >>> entry = {"seed": 0, "test_accuracy": 0.5}
-        >>> budget_of({"arms": {"pca_2_36": [entry], "linear_36": [entry], "pca_2_39": [entry]}}, data="36")
-        [{'label': 'pca', 'n_qubits': 2, 'seed': 0, 'test_accuracy': 0.5}, {'label': 'linear', 'n_qubits': None, 'seed': 0, 'test_accuracy': 0.5}]
+        >>> arms = {"pca_2_36": [entry], "linear_36": [entry], "pca_2_39": [entry]}
+        >>> budget_of({"arms": arms}, data="36")
+        [{'label': 'pca', 'n_qubits': 2, 'seed': 0, 'test_accuracy': 0.5}, {'label': 'linear',
+        'n_qubits': None, 'seed': 0, 'test_accuracy': 0.5}]
     """
     points = []
     for arm, entries in verdict["arms"].items():

@@ -6,9 +6,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from qtha_lab.reproductions.machinery.log import Log
+from qtha_lab.reproductions.machinery.training_loop import (
+    batch_loss,
+    classifier_scores,
+    count_trained,
+    minimise,
+)
 from qtha_lab.tasks.problems.digits import Digits
 
 BATCH = 64
@@ -36,10 +41,9 @@ def classify(make: Callable[[], nn.Module], data: Digits, log: Log, seed: int) -
     log.evaluate(0, **start)
     for step, loss in enumerate(losses, 1):
         log.train(step, loss=loss, learning_rate=rate)
-    log.test(**scores(network, data.test, data.test_labels))
+    log.test(**classifier_scores(network, data.test, data.test_labels))
     log.evaluate(log.steps, **end)
-    count = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    log.end(trainable_parameters=count, learning_rate=rate)
+    log.end(trainable_parameters=count_trained(network), learning_rate=rate)
 
 
 def _trained(
@@ -49,36 +53,13 @@ def _trained(
 
     Returns the network, the losses of the steps, and the evaluations before and after.
     """
-    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, log.steps)
     order, losses = torch.Generator().manual_seed(seed), []
-    start = scores(network, data.eval, data.eval_labels)
-    for _ in log.course():
-        rows = torch.randperm(len(data.train), generator=order)[:BATCH]
-        loss = functional.cross_entropy(network(data.train[rows]), data.train_labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
+    start = classifier_scores(network, data.eval, data.eval_labels)
+    loss_of = batch_loss(network, data.train, data.train_labels, BATCH, order)
+    for loss, _ in minimise(loss_of, network.parameters(), log.steps, rate, cosine=True):
+        losses.append(loss)
         log.look()
-    return network, losses, start, scores(network, data.eval, data.eval_labels)
-
-
-@torch.no_grad()
-def scores(network: nn.Module, rows: Tensor, labels: Tensor) -> dict[str, float]:
-    """Compute the loss in nats and the accuracy.
-
-    Args:
-        network: Network to evaluate.
-        rows: Images or features.
-        labels: Labels of the rows.
-    """
-    logits = network(rows)
-    return {
-        "loss": functional.cross_entropy(logits, labels).item(),
-        "accuracy": (logits.argmax(-1) == labels).float().mean().item(),
-    }
+    return network, losses, start, classifier_scores(network, data.eval, data.eval_labels)
 
 
 def mapped(data: Digits, images_to_rows: Callable[[Tensor], Tensor]) -> Digits:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.experiment.run_directory import read_mapping
-from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS
+from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Reproduction
 from qtha_lab.reproductions.machinery.run_arms import OUT, VERDICT
 from qtha_lab.reproductions.machinery.verdicts import headline
 
@@ -32,10 +32,10 @@ def verdict_of(name: str, out: Path | str = OUT) -> dict[str, Any] | None:
         name: Name of the reproduction.
         out: Folder of reproductions.
     """
-    return read_mapping(Path(out) / name / VERDICT) or recorded(name)
+    return read_mapping(Path(out) / name / VERDICT) or recorded_verdict(name)
 
 
-def recorded(name: str) -> dict[str, Any] | None:
+def recorded_verdict(name: str) -> dict[str, Any] | None:
     """Return the shipped verdict of a full reproduction."""
     return read_mapping(RECORDED / f"{name}.json")
 
@@ -46,20 +46,25 @@ def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
     for name, of in REPRODUCTIONS.items():
         verdict = verdict_of(name, out)
         word = headline(verdict["claims"]) if verdict else "not run"
-        rows.append((name, of.arxiv, of.claim, word, f"{of.minutes:g}"))
+        rows.append((name, of.arxiv, of.claim, word, _minutes(of, verdict)))
     return rows
 
 
-def table() -> list[tuple[str, ...]]:
+def system_table() -> list[tuple[str, ...]]:
     """Return every system with its shipped verdict, by arXiv number, heading first."""
     rows = [HEAD]
     for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
-        verdict = recorded(name)
+        verdict = recorded_verdict(name)
         word = headline(verdict["claims"]) if verdict else "not run"
         rows.append(
-            (of.title, of.arxiv, of.claim, of.works, word, f"{of.minutes:g}", of.source)
-        )  # fmt: skip
+            (of.title, of.arxiv, of.claim, of.works, word, _minutes(of, verdict), of.source)
+        )
     return rows
+
+
+def _minutes(of: Reproduction, verdict: dict[str, Any] | None) -> str:
+    """Return the recorded minutes of run time, or the forecast of a reproduction never run."""
+    return f"{verdict['seconds'] / 60:.3g}" if verdict else f"{of.minutes:g}"
 
 
 def sections() -> str:
@@ -69,7 +74,7 @@ def sections() -> str:
     """
     lines = []
     for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
-        if verdict := recorded(name):
+        if verdict := recorded_verdict(name):
             lines += [f"### {of.title} ({of.arxiv})", "", f"Control: {of.control}.", ""]
             lines += [f"- {claim['sentence']}" for claim in verdict["claims"]]
             minutes = verdict["seconds"] / 60

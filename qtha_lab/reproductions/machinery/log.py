@@ -99,8 +99,9 @@ class Log:
         """
         self.facts = {
             "trainable_parameters": int(trainable_parameters),
-            "learning_rate": float(learning_rate), **_plain(measures),
-        }  # fmt: skip
+            "learning_rate": float(learning_rate),
+            **_plain(measures),
+        }
 
     def close(self) -> dict[str, float]:
         """Return the results that `end` recorded.
@@ -109,7 +110,7 @@ class Log:
             Refusal: If `end` was not called.
         """
         if not self.facts:
-            raise Refusal("an arm must say what it came to: call log.end(trainable_parameters=…)")
+            raise Refusal("An arm must end with its results. Call log.end(trainable_parameters=…).")
         return self.facts
 
     def look(self) -> None:

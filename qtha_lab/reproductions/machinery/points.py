@@ -50,10 +50,14 @@ def rounded_of(verdict: Mapping[str, Any], bits: int | None = None) -> Points:
     for arm, entries in verdict["arms"].items():
         for entry in entries:
             match = BITS.search(entry["quantization"]) or OF_ARM.search(arm)
-            points.append({
-                "label": re.sub(r"_w\d+$", "", arm), "bits": int(match[1]) if match else bits,
-                "seed": entry["seed"], "perplexity": math.exp(entry["eval_loss"]),
-            })  # fmt: skip
+            points.append(
+                {
+                    "label": re.sub(r"_w\d+$", "", arm),
+                    "bits": int(match[1]) if match else bits,
+                    "seed": entry["seed"],
+                    "perplexity": math.exp(entry["eval_loss"]),
+                }
+            )
     return points
 
 
@@ -65,7 +69,12 @@ def searches_of(verdict: Mapping[str, Any]) -> Points:
         [{'label': 'search', 'n_cnots': 4, 'seed': 0, 'accuracy': 0.8}]
     """
     return [
-        {"label": arm, "n_cnots": entry["cnots"], "seed": entry["seed"], "accuracy": entry["accuracy"]}
+        {
+            "label": arm,
+            "n_cnots": entry["cnots"],
+            "seed": entry["seed"],
+            "accuracy": entry["accuracy"],
+        }
         for arm, entries in verdict["arms"].items()
         for entry in entries
-    ]  # fmt: skip
+    ]

@@ -22,7 +22,7 @@ QUICK_SEEDS = 3  # fewest seeds that yield an interval
 
 
 @dataclass(frozen=True)
-class Claim:
+class PaperClaim:
     """Claim that one arm is better than another, or than a number, in one measurement.
 
     Attributes:
@@ -35,7 +35,7 @@ class Claim:
             positive margin claims non-inferiority.
 
     Example:
-        >>> claim = Claim("staged", "end_to_end", "eval_loss", "training in stages ends lower")
+        >>> claim = PaperClaim("staged", "end_to_end", "eval_loss", "training in stages ends lower")
         >>> claim.is_lower_better
         True
     """
@@ -80,7 +80,7 @@ class Reproduction:
     data: str
     minutes: float
     arms: Mapping[str, str]
-    claims: Sequence[Claim]
+    claims: Sequence[PaperClaim]
     steps: tuple[int, int]
     run: Callable[..., Any]
     is_fine_tune: bool
@@ -122,7 +122,7 @@ def reproduction_of(text: str) -> Reproduction:
     name, options = calls.parse_call(text, "reproduction")
     of = REPRODUCTIONS.get_or_refuse(name)
     if options and of.settings is None:
-        raise Refusal(f"reproduction {name} has no settings: leave out {', '.join(options)}")
+        raise Refusal(f"Reproduction {name} has no settings, got {', '.join(options)}.")
     declared = {} if of.settings is None else settings_of(of.settings)
     for option in options:
         if option not in declared:
@@ -148,7 +148,7 @@ def reproduction(
     data: str,
     minutes: float,
     arms: Mapping[str, str],
-    claims: Sequence[Claim],
+    claims: Sequence[PaperClaim],
     steps: tuple[int, int] = (1, 1),
     settings: type | None = None,
     check: Callable[..., None] = lambda *settings: None,
@@ -186,7 +186,7 @@ def reproduction(
             if isinstance(arm, str) and arm not in arms:
                 raise unknown(f"arm of reproduction {name}", arm, arms)
     if not claims:
-        raise Refusal(f"reproduction {name!r} claims nothing: what is to be shown?")
+        raise Refusal(f"Claims of reproduction {name!r} must have at least one, got none.")
 
     if settings is not None:
         with_arguments(settings)
@@ -194,9 +194,24 @@ def reproduction(
     def register(function: Callable) -> Callable:
         parameters = inspect.signature(function).parameters
         entry = Reproduction(
-            name, title, arxiv, claim, works, source, control, data, minutes, dict(arms), tuple(claims), steps,
-            function, "log" not in parameters, "earlier" in parameters, settings, check,
-        )  # fmt: skip
+            name,
+            title,
+            arxiv,
+            claim,
+            works,
+            source,
+            control,
+            data,
+            minutes,
+            dict(arms),
+            tuple(claims),
+            steps,
+            function,
+            "log" not in parameters,
+            "earlier" in parameters,
+            settings,
+            check,
+        )
         REPRODUCTIONS.add(name, entry, function.__module__)
         return function
 

@@ -75,17 +75,17 @@ def reproduce(
 
     Example:
         >>> reproduce("ttn_vqc", quick=True)["headline"]  # doctest: +SKIP
-        'not shown; of 4 claims 1 shown'
+        'inconclusive; 1 of 4 claims shown'
     """
     of = reproduction_of(name)
     count = seeds if seeds is not None else QUICK_SEEDS if quick else LEAST_SEEDS
     if count < 1:
-        raise Refusal(f"seeds must be at least 1, not {count}")
+        raise Refusal(f"seeds must be at least 1, got {count}.")
     folder = Path(out) / folder_name(of, quick)
     folder.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(folder / ".lock")
     if lock is None:
-        raise Refusal(f"another process reproduces {name} in {folder}")
+        raise Refusal(f"Another process reproduces {name} in {folder}.")
     try:
         # group the arms of a seed, as a comparison groups its methods
         arms = [Arm(arm, seed, quick) for seed in range(count) for arm in of.arms]
@@ -152,7 +152,8 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
             if isinstance(reason, KeyboardInterrupt):
                 raise
             raise Refusal(
-                f"{of.name}, arm {arm.name}, seed {arm.seed}: {message}; the same command goes on"
+                f"{of.name}, arm {arm.name}, seed {arm.seed} {message}."
+                " The same command resumes it."
             ) from None
         except Exception as error:
             message = faults.sentence(error, run.files.log)
@@ -175,9 +176,9 @@ def _computed(of: Reproduction, arm: Arm, log: Log) -> dict[str, float]:
 
 
 def _write_summary(files: RunDir, facts: dict[str, float]) -> None:
-    from qtha_lab.training.summary import summarise  # needs no torch itself, but its package does
+    from qtha_lab.training.summary import run_summary  # needs no torch itself, but its package does
 
-    measured = summarise(files, {})
+    measured = run_summary(files, {})
     if not measured["steps"]:
         measured["steps"] = files.experiment.training.steps
     write_json(files.summary, {**measured, **facts, "state": "finished"})
@@ -238,9 +239,12 @@ def _experiment(of: Reproduction, arm: Arm, ended: dict[Arm, Run]) -> Experiment
 
 
 def _launched(
-    of: Reproduction, arm: Arm, folder: Path, there: list[tuple[Run, Experiment]],
+    of: Reproduction,
+    arm: Arm,
+    folder: Path,
+    there: list[tuple[Run, Experiment]],
     ended: dict[Arm, Run],
-) -> Run:  # fmt: skip
+) -> Run:
     """Return the run of an arm: existing, resumed or new."""
     described = runs.with_absolute_paths(_experiment(of, arm, ended))
     for run, experiment in there:
@@ -263,7 +267,8 @@ def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> Non
     """
     if status.state not in ("finished", "diverged"):
         raise Refusal(
-            f"{of.name}, arm {arm.name}, seed {arm.seed} is {status.state}: {status.message} ({run.path})"
+            f"{of.name}, arm {arm.name}, seed {arm.seed} is {status.state}: {status.message} "
+            f"({run.path})."
         )
 
 
@@ -279,10 +284,16 @@ def _verdict(
     every = [e for by_seed in entries.values() for e in by_seed.values()]
     command = f"qtha-lab reproduce {shlex.quote(of.text)}{' --quick' * quick} --seeds {seeds}"
     return {
-        "name": of.name, "arxiv": of.arxiv, "quick": quick, "seeds": seeds, "headline": headline(claims),
-        "claims": claims, "command": command, "seconds": sum(e.get("wall_seconds") or 0.0 for e in every),
+        "name": of.name,
+        "arxiv": of.arxiv,
+        "quick": quick,
+        "seeds": seeds,
+        "headline": headline(claims),
+        "claims": claims,
+        "command": command,
+        "seconds": sum(e.get("wall_seconds") or 0.0 for e in every),
         "arms": {arm: list(by_seed.values()) for arm, by_seed in entries.items()},
-    }  # fmt: skip
+    }
 
 
 def _key(experiment: Experiment) -> tuple[Any, ...]:

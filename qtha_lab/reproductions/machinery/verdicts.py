@@ -1,7 +1,8 @@
-"""Verdicts on the claims of a reproduction: shown, not shown, or the opposite shown.
+"""Verdicts on the claims of a reproduction, from the interval and a declared margin.
 
-Reads entries of runs; runs nothing. The claims of one reproduction are one family. With m claims,
-each interval has the level 1 - 0.05/m, so that all hold together with 95 %.
+A claim is shown, its opposite is shown, both arms are equivalent, or it is inconclusive. Reads
+entries of runs; runs nothing. The claims of one reproduction are one family. With m claims, each
+interval has the level 1 - 0.05/m, so that all hold together with 95 %.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from typing import Any, Literal
 import numpy as np
 
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.reproductions.machinery.registry import Claim, Reproduction
+from qtha_lab.reproductions.machinery.registry import PaperClaim, Reproduction
 from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     PairedDifference,
     paired_difference,
 )
 
-Word = Literal["shown", "not shown", "the opposite shown", "not asked"]
+Word = Literal["shown", "opposite shown", "equivalent", "inconclusive", "not asked"]
+EQUIVALENT = {
+    **dict.fromkeys(("test_loss", "eval_loss", "eval_loss_start"), 0.02),  # nat
+    **dict.fromkeys(("accuracy", "test_accuracy", "resynthesis_accuracy"), 0.01),
+}
+"""Differences within which two arms are equivalent, by measure; others have no margin."""
 Entries = Mapping[str, Mapping[int, Mapping[str, Any]]]
 
 
@@ -36,7 +42,7 @@ class Verdict:
         scale: Data and number of seeds, in words.
     """
 
-    claim: Claim
+    claim: PaperClaim
     word: Word
     difference: PairedDifference | None
     means: tuple[float, float] | None
@@ -47,24 +53,39 @@ class Verdict:
         """Verdict in words, with interval, scale and data."""
         head = f"{self.claim.says}: {self.word}"
         if self.difference is None or self.means is None:
-            return f"{head} ({self.scale}: an interval needs {LEAST_SEEDS} seeds with both arms)"
+            return f"{head} ({self.scale}; an interval needs {LEAST_SEEDS} seeds with both arms)"
         d, control = self.difference, self.claim.control
         declared = MEASURES.get(self.claim.measure)
         words = declared.words if declared else self.claim.measure.replace("_", " ")
-        margin = f", margin {self.claim.margin:g}" if self.claim.margin else ""
-        return (
-            f"{head} ({words}, {self.claim.arm} {self.means[0]:.4g}, "
-            f"{control if isinstance(control, str) else 'against'} {self.means[1]:.4g}: difference {d.mean:+.3g}, "
-            f"{100 * (1 - d.level):.3g} % interval [{d.low:+.3g}, {d.high:+.3g}]{margin}; {self.scale})"
-        )
+        other = control if isinstance(control, str) else "against"
+        margin = self.claim.margin or (d.margin if self.word == "equivalent" else 0.0)
+        parts = [
+            f"{words}, {self.claim.arm} {self.means[0]:.4g}, {other} {self.means[1]:.4g}",
+            f"difference {d.mean:+.3g}",
+            f"{100 * (1 - d.level):.3g} % interval [{d.low:+.3g}, {d.high:+.3g}]",
+            *([f"margin {margin:g}"] if margin else []),
+            *([_missing(d)] if self.word == "inconclusive" else []),
+            self.scale,
+        ]
+        return f"{head} ({'; '.join(parts)})"
 
     def plain(self) -> dict[str, Any]:
         """Return the verdict as JSON data."""
-        numbers = None if self.difference is None else vars(self.difference)
         return {
-            **vars(self.claim), "word": self.word, "sentence": self.sentence, "means": self.means and list(self.means),
-            "difference": numbers,
-        }  # fmt: skip
+            **vars(self.claim),
+            "verdict": self.word,
+            "sentence": self.sentence,
+            "means": self.means and list(self.means),
+            "difference": self.difference and vars(self.difference),
+        }
+
+
+def _missing(difference: PairedDifference) -> str:
+    """State the detectable difference and the seeds that would decide."""
+    seeds = difference.seeds_to_decide
+    return f"detectable {difference.detectable:.3g}" + (
+        f", {seeds} seeds would decide" if seeds is not None else ""
+    )
 
 
 def verdicts(of: Reproduction, entries: Entries, quick: bool = False) -> list[Verdict]:
@@ -78,16 +99,18 @@ def verdicts(of: Reproduction, entries: Entries, quick: bool = False) -> list[Ve
     return [_verdict(claim, of, entries, quick) for claim in of.claims]
 
 
-def word(claim: Claim, difference: PairedDifference) -> Word:
+def word(claim: PaperClaim, difference: PairedDifference) -> Word:
     """Decide a claim by the position of an interval relative to its margin.
+
+    A claim is not asked if both arms end alike in every seed, as where neither reaches a goal.
 
     Example:
         >>> gain = PairedDifference(0.03, 0.01, 0.05, 0.06, seeds=5, items=1, spread=0.02)
-        >>> word(Claim("a", "b", "accuracy", "more accurate"), gain)
+        >>> word(PaperClaim("a", "b", "accuracy", "more accurate"), gain)
         'shown'
-        >>> word(Claim("a", "b", "eval_loss", "lower"), gain)
-        'the opposite shown'
-        >>> word(Claim("a", "b", "eval_loss", "no worse than 0.1", margin=0.1), gain)
+        >>> word(PaperClaim("a", "b", "eval_loss", "lower"), gain)
+        'opposite shown'
+        >>> word(PaperClaim("a", "b", "eval_loss", "no worse than 0.1", margin=0.1), gain)
         'shown'
     """
     low, high = difference.low, difference.high
@@ -95,10 +118,15 @@ def word(claim: Claim, difference: PairedDifference) -> Word:
         low, high = -high, -low
     if low > -claim.margin:
         return "shown"
-    return "the opposite shown" if high < -claim.margin else "not shown"
+    if high < -claim.margin:
+        return "opposite shown"
+    if claim.measure in EQUIVALENT:
+        return "equivalent" if difference.is_within_margin else "inconclusive"
+    alike = not difference.mean and not difference.spread
+    return "not asked" if alike else "inconclusive"
 
 
-def _verdict(claim: Claim, of: Reproduction, entries: Entries, quick: bool) -> Verdict:
+def _verdict(claim: PaperClaim, of: Reproduction, entries: Entries, quick: bool) -> Verdict:
     values = _values(entries.get(claim.arm, {}), claim.measure)
     control = claim.control
     others = (
@@ -112,7 +140,8 @@ def _verdict(claim: Claim, of: Reproduction, entries: Entries, quick: bool) -> V
     if len(seeds) < LEAST_SEEDS:
         return Verdict(claim, "not asked", None, None, scale)
     first, second = (np.array([side[seed] for seed in seeds]) for side in (values, others))
-    difference = paired_difference(first, second, claims=len(of.claims))
+    margin = EQUIVALENT.get(claim.measure, 0.0)
+    difference = paired_difference(first, second, claims=len(of.claims), margin=margin)
     means = float(first.mean()), float(second.mean())
     return Verdict(claim, word(claim, difference), difference, means, scale)
 
@@ -129,14 +158,16 @@ def headline(plain: Sequence[Mapping[str, Any]]) -> str:
         plain: Claims as from `Verdict.plain`.
 
     Example:
-        >>> headline([{"word": "not shown"}, {"word": "shown"}])
-        'not shown; of 2 claims 1 shown'
-        >>> headline([{"word": "shown"}, {"word": "not shown"}, {"word": "the opposite shown"}])
-        'shown; of 3 claims 1 shown, of 1 the opposite'
+        >>> headline([{"verdict": "inconclusive"}, {"verdict": "shown"}])
+        'inconclusive; 1 of 2 claims shown'
+        >>> headline([{"verdict": word} for word in ("shown", "equivalent", "opposite shown")])
+        'shown; 1 of 3 claims shown, 1 equivalent, 1 opposite'
     """
-    words = [claim["word"] for claim in plain]
+    words = [claim["verdict"] for claim in plain]
     if len(words) == 1:
         return words[0]
-    opposite = words.count("the opposite shown")
-    rest = f", of {opposite} the opposite" if opposite else ""
-    return f"{words[0]}; of {len(words)} claims {words.count('shown')} shown{rest}"
+    counts = {"equivalent": "equivalent", "opposite shown": "opposite", "not asked": "not asked"}
+    rest = "".join(
+        f", {count} {short}" for word, short in counts.items() if (count := words.count(word))
+    )
+    return f"{words[0]}; {words.count('shown')} of {len(words)} claims shown{rest}"

@@ -3,6 +3,6 @@
 `models.ChatModels` generates in this process; `process` in a process of its own, for notebooks.
 """
 
-from qtha_lab.runs.chat.decoding import Decoding
+from qtha_lab.runs.generation.decoding import Decoding
 
 __all__ = ["Decoding"]

@@ -42,7 +42,7 @@ class Client:
         return self._process is not None and self._process.returncode is None
 
     async def ask(self, **request: Any) -> AsyncIterator[dict[str, Any]]:
-        """Send a request and yield its events, until the last one (see `process.Desk`).
+        """Send a request and yield its events, until the last one (see `process.ChatServer`).
 
         A later request ends this one, so a caller that still waits for its events must be
         cancelled.
@@ -65,8 +65,8 @@ class Client:
         code = await process.wait()
         self._process = None
         raise Refusal(
-            f"the process that answers ended with code {code} before its answer; its last words are in "
-            f"{paths.log_file().with_name('talking.log')}"
+            f"The chat process ended with code {code} before its answer; its last output is in "
+                f"{paths.log_file().with_name('talking.log')}."
         )
 
     async def stop(self) -> None:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.plan import resolve
 
 COUNT = 10
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutPrompt:
     """A held-out prompt, with the answer in the data set.
 
     Attributes:
@@ -27,23 +27,24 @@ class HeldOut:
         return self.messages[-1]["content"]
 
 
-def held_out(experiment: Experiment, count: int = COUNT) -> list[HeldOut]:
+def held_out(experiment: RunDescription, count: int = COUNT) -> list[HeldOutPrompt]:
     """Return the first evaluation rows of an experiment; their answers were not trained on.
 
     Raises:
         Refusal: If its task has no answers, as a classification.
 
     Example:
+        >>> from qtha_lab import Experiment
         >>> len(held_out(Experiment(task="qa")))
         10
     """
     training = experiment.training.replace(eval_rows=None)
     task = resolve(experiment.replace(training=training)).task
     if task.kind != "lm":
-        raise Refusal(f"{task.name} is a classification task: it has no answers to talk about")
+        raise Refusal(f"task must have written answers for a chat, got the classification task {task.name}.")
     prompts = []
     for row in task.eval[:count]:
         messages = row["messages"]
         last = max(i for i, m in enumerate(messages) if m["role"] == "assistant")
-        prompts.append(HeldOut(task.name, tuple(messages[:last]), messages[last]["content"]))
+        prompts.append(HeldOutPrompt(task.name, tuple(messages[:last]), messages[last]["content"]))
     return prompts

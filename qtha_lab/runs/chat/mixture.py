@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import unknown
-from qtha_lab.runs.chat.shared_weights import twin
+from qtha_lab.runs.chat.shared_weights import shared_weights_copy
 
 Model = TypeVar("Model", bound=nn.Module)
 PREFIX = "base_model.model."  # prefix of a module's name inside a PeftModel
@@ -71,7 +71,7 @@ def mixture(base: Model, models: Mapping[str, PeftModel], weights: dict[str, flo
         >>> from peft import LoraConfig, get_peft_model
         >>> base, config = nn.Sequential(nn.Linear(2, 2)), LoraConfig(r=1, target_modules=["0"])
         >>> config.init_lora_weights = False
-        >>> whole = get_peft_model(twin(base), config)
+        >>> whole = get_peft_model(shared_weights_copy(base), config)
         >>> x, half = torch.ones(1, 2), mixture(base, {"a": whole}, {"a": 0.5})
         >>> torch.allclose(half(x), (base(x) + whole(x)) / 2)
         True
@@ -80,14 +80,14 @@ def mixture(base: Model, models: Mapping[str, PeftModel], weights: dict[str, flo
     for name, model in models.items():
         if any(isinstance(module, AuxiliaryTrainingWrapper) for module in model.modules()):
             raise Refusal(
-                f"adapter {name!r} brings a whole module of its own (modules_to_save), which cannot be mixed"
+                f"Mixed adapters must not have modules_to_save, got adapter {name!r} with them."
             )
     layers: dict[str, dict[str, nn.Module]] = {}
     for name, model in models.items():
         for place, module in model.named_modules():
             if isinstance(module, BaseTunerLayer):
                 layers.setdefault(place.removeprefix(PREFIX), {})[name] = cast(nn.Module, module)
-    model = twin(base)
+    model = shared_weights_copy(base)
     for place, by_name in layers.items():
         model.set_submodule(place, LayerMixture(model.get_submodule(place), by_name, weights))
     return model
@@ -99,6 +99,7 @@ def check_weights(weights: Mapping[str, float], names: Mapping[str, object]) -> 
         if name not in names:
             raise unknown("adapter", str(name), names)
         if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
-            raise Refusal(f"the weight of adapter {name!r} must be a finite number, not {weight!r}")
+            raise Refusal(f"The weight of adapter {name!r} must be a finite number, got "
+                              f"{weight!r}.")
     if missing := [name for name in names if name not in weights]:
-        raise Refusal(f"adapter {missing[0]!r} has no weight: 0 leaves it out")
+        raise Refusal(f"Every adapter must have a weight, got none for {missing[0]!r}. 0 excludes it.")

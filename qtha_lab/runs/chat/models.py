@@ -14,15 +14,15 @@ from peft import PeftModel
 from torch import nn
 
 from qtha_lab import adapters, models
-from qtha_lab.runs import run as runs
 from qtha_lab.core.errors import Refusal
-from qtha_lab.runs.trained_model import adapter_of, plan_of
-from qtha_lab.runs.run import Run
-from qtha_lab.runs.chat.decoding import Decoding
-from qtha_lab.runs.chat.held_out_prompts import HeldOut, held_out
+from qtha_lab.runs import run as runs
+from qtha_lab.runs.chat.held_out_prompts import HeldOutPrompt, held_out
 from qtha_lab.runs.chat.mixture import check_weights, mixture
-from qtha_lab.runs.chat.stream import Stream
-from qtha_lab.runs.chat.shared_weights import twin
+from qtha_lab.runs.chat.shared_weights import shared_weights_copy
+from qtha_lab.runs.generation.decoding import Decoding
+from qtha_lab.runs.generation.stream import Stream
+from qtha_lab.runs.run import Run
+from qtha_lab.runs.trained_model import adapter_of, plan_of
 from qtha_lab.tasks.formatting import render
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class ChatModel:
             Refusal: If the last message is empty, or the prompt fills all positions of the model.
         """
         if not messages or not messages[-1]["content"].strip():
-            raise Refusal("the prompt is empty: type a word")
+            raise Refusal("The prompt must not be empty.")
         prompt = render(list(messages), self.base.tokenizer, generate=True)
         return Stream(self.model, self.base.tokenizer, prompt, decoding)
 
@@ -79,7 +79,7 @@ class ChatModels:
         views = [run if isinstance(run, Run) else runs.attach(run) for run in of]
         self.runs = list({run.id: run for run in views}.values())
         if not self.runs:
-            raise Refusal("nobody to talk with: name a run")
+            raise Refusal("A chat must have at least one run, got none.")
         self.bases: dict[BaseKey, models.LoadedModel] = {}
         self.all: list[ChatModel] = []
         self._weights: dict[str, float] = {}
@@ -93,7 +93,7 @@ class ChatModels:
     def __getitem__(self, model_id: str) -> ChatModel:
         return {chat_model.id: chat_model for chat_model in self.all}[model_id]
 
-    def held_out(self) -> list[HeldOut]:
+    def held_out(self) -> list[HeldOutPrompt]:
         """Return held-out prompts of the runs' tasks, with their references."""
         firsts = {}
         for run in self.runs:
@@ -114,7 +114,7 @@ class ChatModels:
         check_weights(weights, by_run)
         if len(self.bases) > 1:
             titles = " and ".join(_title(key) for key in self.bases)
-            raise Refusal(f"adapters of different models cannot be mixed: {titles}")
+            raise Refusal(f"Mixed adapters must have the same base model, got {titles}.")
         (base,) = self.bases.values()
         self._weights.update(weights)
         if self._mixture is None:
@@ -150,7 +150,9 @@ class ChatModels:
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         decoding = decoding or Decoding()
         chat_models = [s for s in self.with_mix(weights) if not of or s.id in of]
-        streams = [(chat_model, chat_model.stream(messages, decoding)) for chat_model in chat_models]
+        streams = [
+            (chat_model, chat_model.stream(messages, decoding)) for chat_model in chat_models
+        ]
         while streams:
             for chat_model, stream in list(streams):
                 next(stream, None)
@@ -159,15 +161,15 @@ class ChatModels:
 
     def _of_run(self, run: Run) -> ChatModel:
         """Load the run's adapter on a shared-weights copy of its base."""
-        experiment = plan_of(run).experiment
+        experiment = plan_of(run.files).experiment
         held_out(experiment, 1)  # refuses a task that has no answers
-        folder, note = adapter_of(run)
+        folder, note = adapter_of(run.files)
         key = (experiment.model, experiment.quantization, experiment.training.precision)
         if key not in self.bases:
             base = models.load_model(key[0], quantization=key[1], dtype=key[2])
             base.model.eval()
             self.bases[key] = base
-        model = adapters.load_adapter(twin(self.bases[key].model), folder).eval()
+        model = adapters.load_adapter(shared_weights_copy(self.bases[key].model), folder).eval()
         title = f"{experiment.method.label}, seed {experiment.seed}"
         return ChatModel(run.id, title, note, self.bases[key], model)
 

@@ -29,7 +29,7 @@ NEWS_SECONDS = 0.05  # between two events of the same answer
 Event = dict[str, Any]
 
 
-class Desk:
+class ChatServer:
     """A handler of requests, one after the other.
 
     Every event has the `number` of its request. `{"runs": [path, …]}` loads runs and is answered by
@@ -79,10 +79,10 @@ class Desk:
         of: list[str] | None = None,
     ) -> None:
         from qtha_lab.core.errors import Refusal
-        from qtha_lab.runs.chat.decoding import Decoding
+        from qtha_lab.runs.generation.decoding import Decoding
 
         if self.chat_models is None:
-            raise Refusal("nobody to talk with: name a run")
+            raise Refusal("A chat must have at least one run, got none.")
         stopped, last = False, {}
         how = Decoding(**decoding or {})
         for chat_model, stream in self.chat_models.answers(messages, how, weights, of or ()):
@@ -109,9 +109,11 @@ def serve() -> None:
         os._exit(0)  # the client has ended
 
     threading.Thread(target=read, daemon=True, name="requests").start()
-    desk = Desk(lambda event: output.write(json.dumps(event) + "\n"), lambda: not requests.empty())
+    server = ChatServer(
+        lambda event: output.write(json.dumps(event) + "\n"), lambda: not requests.empty()
+    )
     while True:
-        desk.take(requests.get())
+        server.take(requests.get())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from torch import nn
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def twin(model: Model) -> Model:
+def shared_weights_copy(model: Model) -> Model:
     """Copy a model's modules, but share its tensors.
 
     Modules of the copy can be replaced without effect on the original. A write to a tensor of one
@@ -21,7 +21,7 @@ def twin(model: Model) -> Model:
 
     Example:
         >>> first = nn.Sequential(nn.Linear(2, 2))
-        >>> second = twin(first)
+        >>> second = shared_weights_copy(first)
         >>> second[0] is first[0], second[0].weight is first[0].weight
         (False, True)
     """

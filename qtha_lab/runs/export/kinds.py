@@ -1,4 +1,4 @@
-"""The kinds of export by name, and the function `export`.
+"""The kinds of export by name, and the function `export_run`.
 
 Each kind is a function in this package.
 """
@@ -55,7 +55,9 @@ class Kind:
 
 
 KINDS = {
-    "adapter": Kind("saved_files:save_adapter", "the adapter with its model card, as PEFT loads it"),
+    "adapter": Kind(
+        "saved_files:save_adapter", "the adapter with its model card, as PEFT loads it"
+    ),
     "lora": Kind("matrices:fit_lora", "the best plain LoRA to it, for people without qtha-lab"),
     "merged": Kind("matrices:merge", "base and adapter in one model, where the mathematics allows"),
     "card": Kind("saved_files:copy_card", "the model card alone", ".md"),
@@ -65,7 +67,7 @@ KINDS = {
 }
 
 
-def export(run: Run, kind: str, to: Path | str | None = None, **options) -> Export:
+def export_run(run: Run, kind: str, to: Path | str | None = None, **options) -> Export:
     """Export a run in one of the kinds.
 
     Args:
@@ -79,7 +81,7 @@ def export(run: Run, kind: str, to: Path | str | None = None, **options) -> Expo
         Refusal: If the kind is unknown, the path is taken, or the mathematics does not allow it.
 
     Example:
-        >>> export(attach("20261124-153012-tiny-qa-qtha-s0-1a2b"), "lora", r=8).message  # doctest: +SKIP
+        >>> export_run(run, "lora", r=8).message  # doctest: +SKIP
         'rank 8, misses 3.1% of the change on held-out tokens'
     """
     if kind not in KINDS:
@@ -104,9 +106,9 @@ def default_place(run: Run, kind: str) -> Path:
 
 def _check_free(place: Path, kind: Kind) -> None:
     if kind.suffix and place.exists():
-        raise Refusal(f"{place} is there already: choose another name")
+        raise Refusal(f"The output {place} must not exist yet. Choose another name.")
     if place.is_file() or (place.is_dir() and any(place.iterdir())):
-        raise Refusal(f"{place} is not empty: choose a new folder")
+        raise Refusal(f"The output folder {place} must be empty. Choose another.")
 
 
 def _empty(place: Path) -> None:

@@ -91,9 +91,9 @@ def export_lora(
     adapter = adapter or str(model.active_adapter)
     config = model.peft_config[adapter]
     if not isinstance(r, int) or r < 1:
-        raise Refusal(f"the rank of a LoRA must be at least 1, not {r!r}")
+        raise Refusal(f"r must be at least 1, got {r!r}.")
     if getattr(config, "bias", "none") != "none":
-        raise Refusal(f"adapter {adapter!r} trained biases too, which a LoRA would leave out")
+        raise Refusal(f"An exported adapter must train no biases, got {adapter!r} with biases.")
     inputs = capture_inputs(model, dataset, max_tokens=max_tokens, seed=seed)
     tensors, errors = {}, {}
     for name, module in adapted_layers(model).items():
@@ -174,8 +174,10 @@ def _save(export: LoraExport, model, config, tensors: dict[str, Tensor], base_mo
             f"worst layer, {worst}": export.error_by_layer[worst],
         },
         notes=(
-            f"This LoRA is the best linear map of rank {export.r} to the change that a {source} adapter makes on "
-            f"real text. On held-out tokens it misses {export.error:.2%} of the change (of Σ‖Δy‖², all layers "
+            f"This LoRA is the best linear map of rank {export.r} to the change by a {source} "
+            "adapter on "
+            f"real text. On held-out tokens it misses {export.error:.2%} of the change (of "
+            "Σ‖Δy‖², all layers "
             "together). It was not trained; on other text it may miss more."
         ),
     )

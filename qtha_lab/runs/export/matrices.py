@@ -32,7 +32,7 @@ def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
     from qtha_lab.runs.export.lora_fit import export_lora
     from qtha_lab.tasks import collate
 
-    loaded = load_run(run)
+    loaded = load_run(run.files)
     experiment, tokenizer = run.experiment, loaded.base.tokenizer
     whole = experiment.training.replace(train_rows=None, eval_rows=None)
     task = Plan(experiment.replace(training=whole)).task
@@ -49,15 +49,15 @@ def merge(run: "Run", folder: Path) -> str:
     Raises:
         Refusal: If the change is not one matrix for all inputs, or the base is quantised.
     """
-    plan = plan_of(run)
+    plan = plan_of(run.files)
     quantization = run.experiment.quantization
     if quantization != "none":
         raise Refusal(
-            f"run {run.id} is on a base in {quantization}, and a sum would be rounded to that: export "
-            "the adapter or a LoRA"
+            f"A merged run must have quantization=none, got {quantization} in run {run.id}. Export "
+            "the adapter or a LoRA."
         )
     check_mergeable(run.id, plan.config)
-    loaded = load_run(run)
+    loaded = load_run(run.files)
     peft_model: Any = loaded.model
     model = peft_model.merge_and_unload(safe_merge=True)
     model.save_pretrained(str(folder))
@@ -73,4 +73,4 @@ def check_mergeable(run_id: str, config) -> None:
     if method is None or not method.ours or get_method(method.name).is_linear(config):
         return
     reason = type(config).change_class.why_not_linear(config)
-    raise Refusal(f"run {run_id} cannot be merged: {reason}")
+    raise Refusal(f"Run {run_id} cannot be merged: {reason}")

@@ -19,7 +19,7 @@ def save_adapter(run: "Run", folder: Path) -> str:
 
     For an unfinished run, these are the files of the newest checkpoint.
     """
-    source, note = adapter_of(run)
+    source, note = adapter_of(run.files)
     folder.mkdir(exist_ok=True)
     for name in ADAPTER_FILES:
         if (source / name).is_file():
@@ -44,7 +44,7 @@ def copy_card(run: "Run", file: Path) -> str:
     card = run.files.adapter / "README.md"
     if not card.is_file():
         raise Refusal(
-            f"run {run.id} is {run.status().state}: its card is written when it has finished"
+            f"Run {run.id} is {run.status().state}: a model card must belong to a finished run."
         )
     shutil.copyfile(card, file)
     return "the card that stands beside the adapter"

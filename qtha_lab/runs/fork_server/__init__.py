@@ -9,8 +9,8 @@ from qtha_lab.runs.fork_server.client import (
     WarmStart,
     available,
     prepare,
-    start,
+    fork_worker,
     why_not_forked,
 )
 
-__all__ = ["WarmStart", "available", "prepare", "start", "why_not_forked"]
+__all__ = ["WarmStart", "available", "fork_worker", "prepare", "why_not_forked"]

@@ -16,11 +16,13 @@ from qtha_lab.core.io import read, shortened
 from qtha_lab.core.io.private import OTHERS_ANY, private_folder
 from qtha_lab.core.errors import Refusal
 
-IMPORT_TIME = (  # prefixes of variables that libraries read at import
-    "ACCELERATE", "CUDA", "DATASETS_", "GOMP_", "HF_", "HOME", "HUGGINGFACE", "KMP_", "LC_", "LANG", "LD_",
-    "MALLOC_", "MKL_", "NUMBA_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON", "PYTORCH_", "QTHA_LAB_CACHE",
-    "QTHA_LAB_LOG", "TOKENIZERS_", "TRANSFORMERS_", "VIRTUAL_ENV", "XDG_",
-)  # fmt: skip
+IMPORT_TIME = tuple(  # prefixes of variables that libraries read at import
+    (
+        "ACCELERATE CUDA DATASETS_ GOMP_ HF_ HOME HUGGINGFACE KMP_ LC_ LANG LD_ MALLOC_ "
+        "MKL_ NUMBA_ NUMEXPR_ OMP_ OPENBLAS_ PYTHON PYTORCH_ QTHA_LAB_CACHE QTHA_LAB_LOG "
+        "TOKENIZERS_ TRANSFORMERS_ VIRTUAL_ENV XDG_"
+    ).split()
+)
 LONGEST = 90  # bytes of a socket address; the system allows 107
 
 
@@ -56,7 +58,7 @@ def _seconds(variable: str, default: str, remark: str = "") -> float:
 
 
 def _no_seconds(variable: str, remark: str, text: str) -> Refusal:
-    return Refusal(f"{variable} must be a number of seconds, {remark}not {shortened(text)!r}")
+    return Refusal(f"{variable} must be a number of seconds, {remark}not {shortened(text)!r}.")
 
 
 def folder() -> Path:
@@ -67,14 +69,14 @@ def folder() -> Path:
         Refusal: If it is a link, belongs to another user or has another mode.
     """
     parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    path = parent / f"qtha-lab-{os.getuid()}" / fingerprint()
+    path = parent / f"qtha-lab-{os.getuid()}" / server_fingerprint()
     if len(os.fsencode(path)) > LONGEST:
         raise OSError(f"{path} is too long for the address of a socket")
     private_folder(path.parent, OTHERS_ANY)
     return private_folder(path, OTHERS_ANY)
 
 
-def fingerprint() -> str:
+def server_fingerprint() -> str:
     """Return a short hash of the inherited state: source, interpreter, variables, limits."""
     variables = {k: v for k, v in os.environ.items() if k.startswith(IMPORT_TIME)}
     state = (

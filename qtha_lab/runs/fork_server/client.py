@@ -93,7 +93,7 @@ def _taken_back(ticket: Path) -> bool:
     return True
 
 
-def start(files: RunDir, lock: int, output: int) -> WarmStart | None:
+def fork_worker(files: RunDir, lock: int, output: int) -> WarmStart | None:
     """Request a worker for a run directory, and return at once.
 
     Args:
@@ -193,7 +193,8 @@ def _spawn(folder: Path) -> subprocess.Popen:
 
     If two processes do so at once, the second server finds the lock of the first and exits.
     """
-    command = [sys.executable, "-m", "qtha_lab.runs.fork_server.server", str(folder), str(place.idle_seconds())]
+    module = "qtha_lab.runs.fork_server.server"
+    command = [sys.executable, "-m", module, str(folder), str(place.idle_seconds())]
     # a library's thread pool, created at import, would prevent the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     log.info("starting a warm server in %s", folder)

@@ -22,8 +22,8 @@ from typing import Any
 from qtha_lab.core.io import parse_json, read
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import RunDir, exit_status as ending
-from qtha_lab.core.gc_freeze import settled
-from qtha_lab.runs.worker import use_threads, work
+from qtha_lab.core.gc_freeze import frozen_garbage
+from qtha_lab.runs.worker import use_threads, work_on
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Server:
             sys.path[0] = request["folder"]
             run = RunDir(Path(request["run_dir"]))
             sys.argv = ["qtha_lab.runs.worker", str(run.path)]
-            code = work(run, lock)
+            code = work_on(run, lock)
             sys.stdout.flush()
             sys.stderr.flush()
         except BaseException as fault:
@@ -167,7 +167,7 @@ class Server:
                 return
             if pid in self.workers:
                 connection, run = self.workers.pop(pid)
-                ending.record(run, pid, os.waitstatus_to_exitcode(status))
+                ending.record_exit(run, pid, os.waitstatus_to_exitcode(status))
                 connection.close()
 
 
@@ -250,7 +250,7 @@ def main(folder: str, idle_seconds: str) -> int:
         return 0
     use_threads()
     server = Server(path, float(idle_seconds))
-    with settled():
+    with frozen_garbage():
         load_libraries()
     server.serve()
     return 0

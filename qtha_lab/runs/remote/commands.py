@@ -30,7 +30,7 @@ class Ends:
     def __init__(self, store: Store | None) -> None:
         self.store = store
         self.following = Following(store) if store else None
-        self.work: Callable[..., str] = mirroring.work if store else remote.work
+        self.work: Callable[..., str] = mirroring.work_mirrored if store else remote.work_here
 
     def order(self, files: RunDir, threads: int) -> tuple[Any, ...]:
         """Return the arguments of `work` for a run.

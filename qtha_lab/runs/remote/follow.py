@@ -83,8 +83,9 @@ class Following:
                     if not self.is_unreachable:
                         log.warning(
                             "the store %s does not answer (%s): asked again until it does",
-                            self.store.url, one_line(problem),
-                        )  # fmt: skip
+                            self.store.url,
+                            one_line(problem),
+                        )
                     self.is_unreachable = True
                     break
                 self.is_unreachable = False

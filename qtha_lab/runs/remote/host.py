@@ -24,7 +24,7 @@ def variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("QTHA_LAB_")}
 
 
-def work(path: str, threads: int, variables: dict[str, str]) -> str:
+def work_here(path: str, threads: int, variables: dict[str, str]) -> str:
     """Run the worker of a run until it has ended; an interrupt stops it softly.
 
     Args:
@@ -37,7 +37,8 @@ def work(path: str, threads: int, variables: dict[str, str]) -> str:
     """
     files = RunDir(Path(path))
     if not files.exists:
-        return f"{socket.gethostname()} does not see {path}: all machines must share the folder of runs"
+        host = socket.gethostname()
+        return f"All machines must share the folder of runs, but {host} has no {path}."
     end = time.monotonic() + LOCK_SECONDS
     while slots.is_locked(files.lock):
         if time.monotonic() > end:
@@ -49,9 +50,13 @@ def work(path: str, threads: int, variables: dict[str, str]) -> str:
     with append_shared(files.log) as output:
         worker = subprocess.Popen(
             [sys.executable, "-m", "qtha_lab.runs.worker", path, "--tether", str(tether)],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            pass_fds=[tether], env=environment, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[tether],
+            env=environment,
+            start_new_session=True,
+        )
     os.close(tether)
     try:
         worker.wait()

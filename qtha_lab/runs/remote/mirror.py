@@ -24,7 +24,7 @@ SHARE = 0.1  # maximum share of the time for uploads
 PATIENCE_SECONDS = 900.0  # wait for a storage outage after the run has ended
 
 
-def work(name: str, threads: int, variables: dict[str, str], url: str) -> str:
+def work_mirrored(name: str, threads: int, variables: dict[str, str], url: str) -> str:
     """Run the worker of a stored run until it has ended, and upload the result.
 
     An interrupt stops the worker softly; the result is uploaded then.
@@ -48,7 +48,7 @@ def work(name: str, threads: int, variables: dict[str, str], url: str) -> str:
         except Refusal as reason:
             return str(reason)
         try:
-            problem = remote.work(str(run.path), threads, variables)
+            problem = remote.work_here(str(run.path), threads, variables)
         finally:
             unsaved = mirror.close()
         return problem or unsaved

@@ -13,10 +13,11 @@ import socket
 from concurrent.futures import Future, wait
 from typing import Any
 
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.io import shortened
 from qtha_lab.core.errors import Refusal, described, message_of
 from qtha_lab.runs.remote.commands import Ended, Ends
-from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of, needs
+from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
 from qtha_lab.runs.remote.store import Store, opened
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.core.settings import setting
@@ -48,7 +49,7 @@ class Ray:
     memory: float | None = setting(None, "Memory that is kept free for a run.", gt=0.0, unit="GiB")
     store: str | None = setting(
         None,
-        "Address that fsspec knows, such as s3://bucket/runs; none: the machines share the folder of runs.",
+        "Address for fsspec, such as s3://bucket/runs; none if the machines share the runs folder.",
     )
     retries: int = setting(3, "Further tries of a run whose machine was lost.", ge=0)
 
@@ -65,10 +66,9 @@ class Ray:
         ):  # read at the import of ray, by Ray's processes and by nodes that join later
             os.environ[LOCAL] = "0"
             os.environ.setdefault("RAY_AUTH_MODE", "token")
-        try:
-            import ray
-        except ImportError as missing:
-            raise needs("ray", "ray") from missing
+        require_extra("remote", "A run on Ray", "ray")
+        import ray
+
         store = opened(self.store)
         is_new = not ray.is_initialized()
         if is_new:
@@ -95,10 +95,10 @@ def _connect(address: str | None) -> None:
         ray.shutdown()
         if address:
             raise Refusal(
-                f"no Ray cluster answers at {shortened(address)}: {message_of(problem)}"
+                f"No Ray cluster responds at {shortened(address)}: {message_of(problem)}"
             ) from problem
         raise Refusal(
-            f"Ray must start a node on this machine, got {described(problem)}"
+            f"Ray must start a node on this machine, got {described(problem)}."
         ) from problem
     host = ray.get_runtime_context().gcs_address.rpartition(":")[0].strip("[]")
     if not address and host not in LOOPBACK:

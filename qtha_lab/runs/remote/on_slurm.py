@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.io import shortened
 from qtha_lab.core.io.private import private_folder
 from qtha_lab.core.errors import Refusal
 from qtha_lab.runs.remote.commands import Ended, Ends
-from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of, needs
+from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
 from qtha_lab.runs.remote.store import Store, opened
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.core.settings import setting
@@ -38,13 +39,13 @@ class Slurm:
     )
     partition: str | None = setting(None, "Where jobs queue.")
     account: str | None = setting(None, "Whom they are counted to.")
-    minutes: int = setting(60, "Longest time of a job; a run that needs more goes on in the next.", ge=1)  # fmt: skip
+    minutes: int = setting(60, "Longest time of a job; a longer run continues in the next.", ge=1)
     cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
     gpus: int = setting(0, "GPUs of a run.", ge=0)
     memory: float | None = setting(None, "Memory of a run.", gt=0.0, unit="GiB")
     store: str | None = setting(
         None,
-        "Address that fsspec knows, such as s3://bucket/runs; none: the machines share the folder of runs.",
+        "Address for fsspec, such as s3://bucket/runs; none if the machines share the runs folder.",
     )
 
     def connect(self) -> RemoteBackend:
@@ -53,14 +54,13 @@ class Slurm:
         Raises:
             Refusal: If submitit is not installed, or Slurm is not on this machine.
         """
-        try:
-            import submitit
-        except ImportError as missing:
-            raise needs("submitit", "slurm") from missing
+        require_extra("remote", "A run on Slurm", "submitit")
+        import submitit
+
         if self.cluster == "slurm" and submitit.AutoExecutor.which() != "slurm":
             raise Refusal(
-                "no Slurm on this machine (srun is not found): "
-                "start from a login node, or try slurm(cluster=local)"
+                "Slurm is not installed on this machine (srun is not found). Start from a "
+                    "login node, or use slurm(cluster=local)."
             )
         return _Jobs(self, opened(self.store))
 
@@ -69,7 +69,7 @@ class Job:
     """The function of a job; Slurm requeues the same function after preemption.
 
     Args:
-        work: `host.work` or `mirror.work`.
+        work: `host.work_here` or `mirror.work_mirrored`.
     """
 
     def __init__(self, work: Callable[..., str]) -> None:
@@ -111,10 +111,13 @@ class _Jobs:
         executor = submitit.AutoExecutor(folder, cluster=d.cluster)
         slurm = {"slurm_partition": d.partition, "slurm_account": d.account}
         executor.update_parameters(
-            name=files.path.name, timeout_min=d.minutes, cpus_per_task=d.cpus, gpus_per_node=d.gpus,
+            name=files.path.name,
+            timeout_min=d.minutes,
+            cpus_per_task=d.cpus,
+            gpus_per_node=d.gpus,
             **({"mem_gb": d.memory} if d.memory else {}),
             **{name: value for name, value in slurm.items() if value},
-        )  # fmt: skip
+        )
         ended = self.ends.wait_for(files)
         job = executor.submit(Job(self.ends.work), *self.ends.order(files, d.cpus))
         log.info("%s is job %s", files.path.name, job.job_id)

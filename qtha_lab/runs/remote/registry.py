@@ -95,13 +95,3 @@ def name_of(name: str, described: Any, **more: Any) -> str:
     declared = settings_of(type(described))
     values = {option: getattr(described, option) for option in declared} | more
     return calls.call(name, {k: v for k, v in values.items() if v != declared[k].default})
-
-
-def needs(package: str, extra: str) -> Refusal:
-    """Return the refusal of a backend whose package is not installed.
-
-    Args:
-        package: The missing package.
-        extra: The extra of qtha-lab that installs it.
-    """
-    return Refusal(f"this needs the package {package}: pip install 'qtha-lab[{extra}]'")

@@ -32,7 +32,7 @@ def send(files: RunDir, machines: RemoteBackend, *, anew: bool = False) -> None:
         Refusal: If the run has a worker, or was sent already.
     """
     if slots.is_locked(files.sent):
-        raise Refusal(f"run {files.path.name} was sent to other machines already")
+        raise Refusal(f"Run {files.path.name} was already sent to a remote backend.")
     stored = machines.store.run(files.path.name) if machines.store else None
     if stored and _has_finished(stored, files) and not anew:
         return

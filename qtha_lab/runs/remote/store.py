@@ -19,7 +19,7 @@ from pathlib import Path
 from qtha_lab.core.io import open_file, parse_json, relative_name, shortened
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
-from qtha_lab.experiment.run_directory.events import parse, read_events
+from qtha_lab.experiment.run_directory.events import parse_events, read_events
 from qtha_lab.experiment.run_directory.files import sync_tree
 from qtha_lab.experiment.run_directory.status import TERMINAL
 
@@ -27,11 +27,17 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 20.0
 EVENTS, WORKER, STOP = "events.jsonl", "taken_by.json", "stop"
-NOT_PUT = {EVENTS, STOP, "worker.lock", "machine.lock", "exit.json", "marks.jsonl"}
+NOT_PUT = {EVENTS, STOP, "worker.lock", "machine.lock", "exit.json", "annotations.jsonl"}
 FILES = NOT_PUT | {
-    WORKER, "experiment.yaml", "origin.json", "environment.json", "plugins.json", "worker.log", "test.json",
+    WORKER,
+    "experiment.yaml",
+    "origin.json",
+    "environment.json",
+    "plugins.json",
+    "worker.log",
+    "test.json",
     "summary.json",
-}  # fmt: skip
+}
 """Files of a run directory."""
 FOLDERS = {"adapter", "best", "checkpoints", "exports", "tensorboard"}
 """Folders of a run directory."""
@@ -56,7 +62,8 @@ class Store:
             self.files, self.root = url_to_fs(url)
         except (ImportError, ValueError, OSError) as problem:
             raise Refusal(
-                f"the store {shortened(url, 60)} cannot be opened: {shortened(one_line(problem), 30)}"
+                f"The store {shortened(url, 60)} cannot be opened: "
+                    f"{shortened(one_line(problem), 30)}"
             ) from problem
 
     def check(self) -> None:
@@ -83,11 +90,11 @@ class Store:
         writer.join(CONNECT_SECONDS)
         if not problems:
             raise Refusal(
-                f"the store {shortened(self.url)} has not answered for {CONNECT_SECONDS:g} s"
+                f"Store {shortened(self.url)} has not responded for {CONNECT_SECONDS:g} s."
             )
         if problems[0] is not None:
             raise Refusal(
-                f"the store {shortened(self.url)} cannot be written to: {one_line(problems[0])}"
+                f"The store {shortened(self.url)} cannot be written to: {one_line(problems[0])}"
             )
 
     def run(self, name: str) -> StoredRun:
@@ -177,7 +184,7 @@ class StoredRun:
             return False
         run.path.mkdir(parents=True, exist_ok=True)
         events = self.files.cat_file(f"{self.path}/{EVENTS}") if self._has(EVENTS) else b""
-        step = checkpoints.announced_step(parse(events))
+        step = checkpoints.announced_step(parse_events(events))
         for number in self._stored_steps():
             folder = checkpoints.place(run.checkpoints, number)
             if number <= step and not folder.exists():
@@ -204,7 +211,7 @@ class StoredRun:
             return
         begin = max(0, size - OVERLAP)
         data = self.files.cat_file(f"{self.path}/{EVENTS}", start=begin)
-        ends = (e for e in parse(data) if e["kind"] == "status" and e["state"] in TERMINAL)
+        ends = (e for e in parse_events(data) if e["kind"] == "status" and e["state"] in TERMINAL)
         if next(ends, None) or not _append(run.events, data, begin):
             self.pull(run)
 
@@ -252,7 +259,7 @@ class StoredRun:
         """List the stored files, relative to the run's directory.
 
         Raises:
-            Refusal: If the store has a name that no run directory holds, such as one that leads out of it.
+            Refusal: If the store has a name that no run directory holds, such as `../x`.
         """
         self.files.invalidate_cache()
         return [_known_name(path, self.path) for path in self.files.find(self.path)]
@@ -260,8 +267,10 @@ class StoredRun:
     def _stored_steps(self) -> list[int]:
         """Return the steps of the stored checkpoints with a manifest, newest first."""
         pieces = (name.split("/") for name in self._names())
-        names = (parts[1] for parts in pieces if parts[0] == "checkpoints" and parts[2:] == [checkpoints.MANIFEST])  # fmt: skip
-        return sorted((int(n[1]) for n in map(checkpoints.NAME.fullmatch, names) if n), reverse=True)  # fmt: skip
+        last = [checkpoints.MANIFEST]
+        names = (p[1] for p in pieces if p[0] == "checkpoints" and p[2:] == last)
+        matches = map(checkpoints.NAME.fullmatch, names)
+        return sorted((int(match[1]) for match in matches if match), reverse=True)
 
     def _write(self, name: str, data: bytes) -> None:
         """Write a file atomically: to a temporary name, then moved to its place."""

@@ -20,7 +20,7 @@ def known(rows: Iterable[Row]) -> set[str]:
     return set(taken()).union(*rows) - {SAME}
 
 
-def check(name: str, names: Collection[str]) -> str:
+def check_column(name: str, names: Collection[str]) -> str:
     """Return the name, if there is such a column.
 
     Raises:
@@ -29,7 +29,7 @@ def check(name: str, names: Collection[str]) -> str:
     if name not in names:
         close = nearest(name, names)
         hint = f"did you mean {close!r}?" if close else f"there are {', '.join(sorted(names))}"
-        raise Refusal(f"no column {name!r:.60}: {hint}")
+        raise Refusal(f"Column {name!r:.60} does not exist: {hint}")
     return name
 
 
@@ -68,14 +68,14 @@ def differing(rows: Iterable[Row]) -> set[str]:
     return {name for name in names if _differs(row.get(name) for row in rows)}
 
 
-def text(row: Row, column: str) -> str:
+def column_text(row: Row, column: str) -> str:
     """Format a cell; a mean over seeds is followed by [minimum–maximum].
 
     Example:
-        >>> text({"eval_loss": 4.5, "eval_loss_min": 4.0, "eval_loss_max": 5.0}, "eval_loss")
+        >>> column_text({"eval_loss": 4.5, "eval_loss_min": 4.0, "eval_loss_max": 5.0}, "eval_loss")
         '4.500 [4.000–5.000]'
-        >>> text({"tags": ["best", "warm"]}, "tags"), text({"learning_rate": 0.00300}, "learning_rate")
-        ('best, warm', '0.003')
+        >>> column_text({"tags": ["best", "warm"]}, "tags")
+        'best, warm'
     """
     low, high = (row.get(f"{column}{end}") for end in SPREAD)
     cell = _text(row.get(column), column)

@@ -41,7 +41,7 @@ def grouped(rows: list[Row], by: str) -> list[Row]:
         (4.5, ['r0', 'r1'])
     """
     if by and by not in BY:
-        raise Refusal(f"runs are grouped by {' or '.join(BY)}, not {by!r:.60}")
+        raise Refusal(f"group must be one of {' or '.join(BY)}, got {by!r:.60}.")
     return _groups(rows) if by else rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from qtha_lab.runs.table.columns import check
+from qtha_lab.runs.table.columns import check_column
 from qtha_lab.runs.table.rows import Row
 
 
@@ -27,7 +27,7 @@ def ordered(rows: list[Row], order: str, names: Collection[str]) -> list[Row]:
         [{'r': 2, 'seed': 1}, {'r': 2, 'seed': 0}, {'r': 8, 'seed': 0}, {}]
     """
     for key in reversed([part.strip() for part in order.split(",") if part.strip()]):
-        name = check(key.removeprefix("-"), names)
+        name = check_column(key.removeprefix("-"), names)
         valued = [row for row in rows if row.get(name) not in (None, "")]
         others = [row for row in rows if row.get(name) in (None, "")]
         valued.sort(key=lambda row: _rank(row[name]), reverse=key.startswith("-"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from qtha_lab.experiment import Experiment, Training
 from qtha_lab.core.metrics import MEASURES, with_units
+from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment.run_directory.disk import bytes_used
 from qtha_lab.runs.run import Run
 
@@ -46,7 +47,7 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     state, message = status.state, status.message
     if state == "finished" and record.flaw:
         message = record.flaw
-    marks, described = record.marks, dict(record.experiment)
+    annotations, described = record.annotations, dict(record.experiment)
     settings = {} if record.unreadable else {**(defaults or _defaults()), **flat(described)}
     launched_as = settings.pop("name", "")
     summary = {} if record.flaw or not record.summary else record.summary
@@ -56,11 +57,19 @@ def row(run: Run, defaults: Row | None = None) -> Row:
     if summary.get("learning_rate") is not None:
         settings["learning_rate"] = summary["learning_rate"]
     return {
-        "run": run.id, "name": marks.get("name") or launched_as, "state": state, "step": status.step, "message": message,
-        "origin": origin(record.origin), **settings, **with_units(numbers),
-        "tags": marks.get("tags", []), "note": marks.get("note", ""),
-        "pinned": marks.get("pinned", False), SAME: _same(described, run.id),
-    }  # fmt: skip
+        "run": run.id,
+        "name": annotations.get("name") or launched_as,
+        "state": state,
+        "step": status.step,
+        "message": message,
+        "origin": origin(record.origin),
+        **settings,
+        **with_units(numbers),
+        "tags": annotations.get("tags", []),
+        "note": annotations.get("note", ""),
+        "pinned": annotations.get("pinned", False),
+        SAME: _same(described, run.id),
+    }
 
 
 def flat(described: Row) -> Row:
@@ -69,7 +78,8 @@ def flat(described: Row) -> Row:
     An option of a method or a task with the name of another column is `method.…` or `task.…`.
 
     Example:
-        >>> flat({"model": "tiny", "method": {"name": "lora", "options": {"r": 2}}, "training": {"steps": 9}})
+        >>> method = {"name": "lora", "options": {"r": 2}}
+        >>> flat({"model": "tiny", "method": method, "training": {"steps": 9}})
         {'model': 'tiny', 'steps': 9, 'method': 'lora', 'r': 2}
     """
     plain = {k: v for k, v in described.items() if not isinstance(v, dict)}
@@ -99,7 +109,7 @@ def origin(fields: Row | None) -> str:
 @functools.cache
 def taken() -> frozenset[str]:
     """Return the column names that no option of a method or a task may have."""
-    plain = {*Experiment.model_fields, *Training.model_fields, "learning_rate", "target_modules"}
+    plain = {*Experiment.model_fields, *settings_of(Training), "learning_rate", "target_modules"}
     return frozenset({*plain, *HEAD, *MARKS, *MEASURES, *GROUPED, SAME, DISK})
 
 
@@ -108,8 +118,7 @@ def _own(family: str, option: str) -> str:
 
 
 def _defaults() -> Row:
-    settings = flat(Experiment().model_dump())
-    return {k: v for k, v in settings.items() if k != "edition"}
+    return flat(Experiment().model_dump())
 
 
 def _same(described: Row, run_id: str) -> str:

@@ -51,7 +51,7 @@ def runs_table(
     """Return all runs of a folder with settings, results and annotations, one per row.
 
     Args:
-        where: Filter, such as `method = qtha and learning_rate >= 0.003 and tag:best`; "" accepts
+        where: Filter, such as `method == qtha and learning_rate >= 0.003`; "" accepts
             all.
         sort: Columns to sort by, such as `method,-eval_loss`; "" lists the newest first.
         group: "seeds" groups runs that differ only in their seed, with the mean of each measure.
@@ -67,7 +67,7 @@ def runs_table(
         Refusal: If an expression is invalid, or names no column.
 
     Example:
-        >>> runs_table("method = lora", sort="eval_loss")[["run", "r", "eval_loss"]]  # doctest: +SKIP
+        >>> runs_table("method == lora", sort="eval_loss")["run"]  # doctest: +SKIP
     """
     import pandas
 

@@ -18,7 +18,7 @@ def load() -> registry.Engine:
         Refusal: If the kernels do not run on this machine.
     """
     if fault := _fault():
-        raise Refusal(f"engine 'cpu' {fault}; 'auto' takes engine 'torch' instead")
+        raise Refusal(f"Engine 'cpu' {fault}. 'auto' takes engine 'torch' instead.")
     from qtha_lab.simulators.cpu import engine
 
     return engine

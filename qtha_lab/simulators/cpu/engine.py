@@ -36,7 +36,7 @@ from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.plan import Plan, plan
 from qtha_lab.simulators.cpu.single_token import FEWEST_QUBITS, Single, single_tables
 from qtha_lab.simulators.cpu.vectors import BYTES
-from qtha_lab.simulators.smaller_circuit import twin
+from qtha_lab.simulators.smaller_circuit import smaller_copy
 
 MAX_QUBITS = 20
 LARGE_QUBITS = 18  # from this size and depth on, Lightning is faster for a single sample
@@ -64,9 +64,9 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         Refusal: If the circuit has too many qubits, or the read-out is the state.
     """
     if circuit.n_qubits > MAX_QUBITS:
-        raise Refusal(f"engine 'cpu' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
+        raise Refusal(f"Engine 'cpu' takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits}.")
     if readout.kind == "state":
-        raise Refusal("engine 'cpu' reads strings of Z and probabilities: use engine='torch'")
+        raise Refusal("Engine 'cpu' reads strings of Z and probabilities. Use engine='torch'.")
 
 
 def try_out() -> None:
@@ -87,12 +87,12 @@ def load_kernels() -> None:
             inputs, params = torch.zeros(1, 4, dtype=dtype), torch.zeros(4, dtype=dtype)
             run(circuit, inputs, params.requires_grad_(), readout).sum().backward()
     square = torch.zeros(4, 4)
-    if single := between(square, circuit, square[0], readout, square, 1.0):
+    if single := fuse_matrices(square, circuit, square[0], readout, square, 1.0):
         single(square[:1], square[:1])
 
 
 def quicker(circuit: Circuit, batch: int) -> tuple[str, str] | None:
-    """Name Lightning as faster for a single deep sample of many qubits (`bench auto`).
+    """Name Lightning as faster for a single deep sample of many qubits (docs/engines.md).
 
     Here a single sample costs as much as a full vector, and runs on one thread.
 
@@ -133,7 +133,7 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
     Returns:
         Bytes on the host, for float32 and torch's number of threads.
     """
-    small, times = twin(circuit)
+    small, times = smaller_copy(circuit)
     tables = plan(small)
     n_qubits = max(2, circuit.n_qubits)
     lanes = lanes_of(n_qubits, batch, 4, times * batch * tables.work(True, 4)[0])
@@ -165,7 +165,7 @@ def run(
         Refusal: If the tensors are not on the CPU.
     """
     if not inputs.is_cpu:
-        raise Refusal(f"engine 'cpu' takes CPU tensors, not {inputs.device}: use engine='torch'")
+        raise Refusal(f"Engine 'cpu' takes CPU tensors, got {inputs.device}. Use engine='torch'.")
     tables = plan(circuit, readout)
     if not torch.is_grad_enabled() and torch.autograd.forward_ad._current_level < 0:
         numbers = _kept_numbers(tables, *_copy(params))
@@ -175,7 +175,7 @@ def run(
     return _apply(inputs, params, tables)
 
 
-def between(
+def fuse_matrices(
     first: Tensor, circuit: Circuit, params: Tensor, readout: Readout, last: Tensor, scale: float,
     name: str = "cpu",
 ) -> Single | None:  # fmt: skip

@@ -32,7 +32,7 @@ ROTATION_WIDTH = 7  # integers per rotation
 SHEARS_AT = 2  # position of the shears among the numbers of a sum (see `angles`)
 
 
-class _Course(NamedTuple):
+class _RotationSchedule(NamedTuple):
     """Execution of the rotations of a layer.
 
     Attributes:
@@ -288,7 +288,7 @@ class Plan:
         layers = [(layer, self._numbered(layer)) for layer in program.layers]
         phases: int | None = None  # pending layer of shared phases
         before: list[Rotation] = []  # pending rotations for the same pass
-        of_before = _Course({}, "t", -1, False, [], 0)
+        of_before = _RotationSchedule({}, "t", -1, False, [], 0)
         for position, (layer, numbers) in enumerate(layers):
             if isinstance(layer, Phases):
                 phases = self._add_phases(numbers)
@@ -312,7 +312,9 @@ class Plan:
                 self._add_pass([], course, None, left[at : at + size], course)
                 at += size
 
-    def _course(self, position: int, n_layers: int, numbers: dict[Rotation, int]) -> _Course:
+    def _course(
+        self, position: int, n_layers: int, numbers: dict[Rotation, int]
+    ) -> _RotationSchedule:
         step, sampled = "t", any(self._sums[j].inputs for j in numbers.values())
         if position in self._scaled_layers:
             step = "s"
@@ -322,7 +324,7 @@ class Plan:
         if step == "s" and sampled:
             self._sampled_scaled.append(angles)
         whole = len(self._sampled_scaled) - 1
-        return _Course(
+        return _RotationSchedule(
             numbers, step, position // 2, sampled, angles, whole
         )  # phases are every second layer
 
@@ -370,10 +372,10 @@ class Plan:
     def _add_pass(
         self,
         before: list[Rotation],
-        of_before: _Course,
+        of_before: _RotationSchedule,
         phases: int | None,
         after: list[Rotation],
-        course: _Course,
+        course: _RotationSchedule,
     ) -> None:
         """Add a pass of optional rotations and phases, then rotations."""
         by_lane = of_before.step == "s" and of_before.sampled
@@ -394,7 +396,9 @@ class Plan:
         rotations = self._add_rotations(before, of_before) + self._add_rotations(after, course)
         self._append(kind, groups, phases or 0, rotations, of_before.whole if by_lane else 0)
 
-    def _add_first_rotations(self, rotations: list[Rotation], course: _Course, start: str) -> None:
+    def _add_first_rotations(
+        self, rotations: list[Rotation], course: _RotationSchedule, start: str
+    ) -> None:
         """Add the passes of the first layer of rotations, which act on a real state.
 
         From |0…0⟩ they fill the rows step by step.
@@ -416,7 +420,7 @@ class Plan:
         self._is_full = kind == FIRST and len(reached) == 2**self.n_qubits
 
     def _add_rotations(
-        self, rotations: list[Rotation], course: _Course, is_first: bool = False
+        self, rotations: list[Rotation], course: _RotationSchedule, is_first: bool = False
     ) -> list[int]:
         is_scaled = course.step == "s"
         use = SCALED if is_scaled else COSINES if is_first else SHEARS

@@ -57,14 +57,14 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
     noise_of(name)
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
-            f"engine 'density' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
-            f"({4**circuit.n_qubits:,} numbers per sample)"
+            f"Engine 'density' takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits} "
+            f"({4**circuit.n_qubits:,} numbers per sample)."
         )
     if circuit.start != "zero":
-        raise Refusal(f"engine 'density' starts in |0…0⟩, not in {circuit.start}")
+        raise Refusal(f"Engine 'density' starts in |0…0⟩, not in {circuit.start}.")
     if readout.kind == "state":
         raise Refusal(
-            "engine 'density' gives expectations and probabilities: a mixed state is none"
+            "Engine 'density' gives expectations and probabilities: a mixed state is none."
         )
 
 
@@ -98,7 +98,7 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name
         name: `density:none` or `density:noise(…)`.
     """
     noise = noise_of(name)
-    first = torch.from_numpy(paulis.start(circuit.n_qubits)).to(inputs)
+    first = torch.from_numpy(paulis.zero_state(circuit.n_qubits)).to(inputs)
     state = first.expand(inputs.shape[0], -1)
     for op in _ops(circuit, noise):
         state = op.apply(state, inputs, params)
@@ -111,7 +111,7 @@ def _ops(circuit: Circuit, noise: Noise) -> tuple[_Op, ...]:
     for gate in circuit.gates:
         for kind, wires, angle in gate.parts():
             if angle is None:
-                partner, sign = paulis.flip(n, wires)
+                partner, sign = paulis.flip_rows(n, wires)
             else:
                 partner, sign = paulis.rotation(n, {"Y": paulis.Y, "Z": paulis.Z}[kind], wires)
             ops.append(_Op(angle, torch.from_numpy(partner), torch.from_numpy(sign)))

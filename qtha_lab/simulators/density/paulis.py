@@ -60,7 +60,7 @@ def rotation(n_qubits: int, letter: int, wires: tuple[int, ...]) -> tuple[np.nda
 
 
 @functools.lru_cache(maxsize=256)
-def flip(n_qubits: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def flip_rows(n_qubits: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return partner and sign of each Pauli string under X or CNOT.
 
     The gate maps r to sign · r[partner].
@@ -97,7 +97,7 @@ def touched(n_qubits: int, wires: tuple[int, ...]) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def start(n_qubits: int) -> np.ndarray:
+def zero_state(n_qubits: int) -> np.ndarray:
     """Return the Pauli expectation values of |0…0⟩, (4^n,).
 
     The value is 1 for strings of I and Z, else 0.

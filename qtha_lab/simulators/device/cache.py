@@ -66,8 +66,8 @@ def _opened():
         )
     except (OSError, sqlite3.Error) as reason:
         raise Refusal(
-            f"the circuit cache {os.fspath(path)!r} cannot be opened ({reason}): "
-            "set QTHA_LAB_CACHE to another folder, or cache=false"
+            f"The circuit cache {os.fspath(path)!r} cannot be opened ({reason}). Set "
+            "QTHA_LAB_CACHE to another folder, or cache=false."
         ) from reason
     with contextlib.closing(store):
         yield store

@@ -17,7 +17,7 @@ from qtha_lab.circuits import Circuit, Readout, to_pennylane
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.device import gradients as gradients
 from qtha_lab.simulators.device import jobs, plugins
-from qtha_lab.simulators.device.options import Spec, parse
+from qtha_lab.simulators.device.options import Spec, parse_engine
 from qtha_lab.simulators.device.tapes import Tapes, amplitudes_of, rows_together
 from qtha_lab.simulators.memory import check_memory
 
@@ -38,8 +38,8 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
             is free.
     """
     if readout.kind == "state":
-        raise Refusal(f"engine {name!r} reads expectations and probabilities, not the state")
-    spec = parse(name)
+        raise Refusal(f"Engine {name!r} reads expectations and probabilities, not the state.")
+    spec = parse_engine(name)
     check_memory(name, circuit.n_qubits, 1, working_bytes(circuit, 1, name))
     _check_options(circuit, spec)
 
@@ -48,22 +48,22 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
     options = spec.options
     if options.basis and circuit.start == "amplitudes":
         raise Refusal(
-            f"basis {options.basis!r} has no gate that starts in amplitudes: "
-            "give the noise as numbers, or start in zero"
+            f"Basis {options.basis!r} has no gate that starts in amplitudes. Give the noise as "
+            "numbers, or start in zero."
         )
     if options.seed is not None and not plugins.takes_seed(spec.device):
-        raise Refusal(f"PennyLane device {spec.device!r} takes no seed")
+        raise Refusal(f"PennyLane device {spec.device!r} takes no seed.")
     jobs.device(spec, circuit.n_qubits)
     if options.is_noisy and not _has_channels(spec.device):
         raise Refusal(
-            f"noise needs a device that simulates it, as device:default.mixed does, "
-            f"not {spec.device!r}"
+            "Noise needs a device that simulates it, as device:default.mixed does, got "
+            f"{spec.device!r}."
         )
 
 
 def broadcasts(name: str) -> bool:
     """Return whether the device evaluates a batch at once; others run one circuit per sample."""
-    return _is_plain(parse(name))
+    return _is_plain(parse_engine(name))
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
@@ -80,9 +80,9 @@ def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
         Bytes on the host; 0 for a device that is not PennyLane's or Lightning's.
 
     Raises:
-        Refusal: If `parse` refuses the name.
+        Refusal: If `parse_engine` refuses the name.
     """
-    spec = parse(name)
+    spec = parse_engine(name)
     if not plugins.is_local(spec.device):
         return 0
     amplitudes = amplitudes_of(spec, circuit.n_qubits)
@@ -103,7 +103,7 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
         the adjoint method count as 1.
 
     Raises:
-        Refusal: If `parse` refuses the name.
+        Refusal: If `parse_engine` refuses the name.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
@@ -111,7 +111,7 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
         >>> circuits(ring, Readout.z(3), "device:default.qubit(shots=100)")
         (1, 42)
     """
-    spec = parse(name)
+    spec = parse_engine(name)
     if _is_plain(spec):
         return 1, 1
     tapes = _tapes(circuit, readout, spec)
@@ -136,11 +136,12 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name
         (batch, readout size), of the same dtype and device, differentiable in both tensors.
 
     Raises:
-        Refusal: If `parse` refuses the name, or the device fails after all retries (`JobFailure`).
+        Refusal: If `parse_engine` refuses the name, or the device fails after all retries
+            (`JobFailure`).
     """
     dtype, device = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
-    spec = parse(name)
+    spec = parse_engine(name)
     if _is_plain(spec):
         values = _broadcast(circuit, inputs, params, readout, spec)
     else:
@@ -223,7 +224,7 @@ def _has_channels(device: str) -> bool:
     import pennylane as qml
     from pennylane.tape import QuantumScript
 
-    started = plugins.start(device, 1, ())
+    started = plugins.start_device(device, 1, ())
     if hasattr(started, "target_device"):  # plugins written for PennyLane before 0.33
         return "QubitChannel" in started.target_device.operations
     flip = QuantumScript([qml.QubitChannel([np.eye(2)], 0)], [qml.expval(qml.Z(0))])

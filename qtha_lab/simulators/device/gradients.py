@@ -13,14 +13,16 @@ import torch
 
 from qtha_lab.simulators.device.jobs import device, run_rows
 from qtha_lab.simulators.device.options import Spec
-from qtha_lab.simulators.device.tapes import Rows, Slot, Tapes, amplitudes_of
+from qtha_lab.simulators.device.tapes import Slot, TapeRows, Tapes, amplitudes_of
 
 log = logging.getLogger(__name__)
 
 _KEPT_AMPLITUDES = 2**22  # most amplitudes that autograd saves over all gates: 64 MB
 
 
-def shift_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slot]) -> np.ndarray:
+def shift_gradients(
+    tapes: Tapes, batch: TapeRows, grad: np.ndarray, slots: list[Slot]
+) -> np.ndarray:
     """Compute gradients by parameter-shift: two circuits per angle, four per controlled rotation.
 
     Unbiased for sampled devices, and exact with noise: one gate is shifted at a time, and no
@@ -54,10 +56,10 @@ def shift_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray, slots: list[Slo
     return np.add.reduceat(weighted, starts, axis=1)
 
 
-def _spread(row: Rows, shifts: np.ndarray) -> Rows:
+def _spread(row: TapeRows, shifts: np.ndarray) -> TapeRows:
     """Return one row per shift."""
     starts = None if row.starts is None else row.starts.repeat(len(shifts), 0)
-    return Rows(row.numbers + shifts, starts)
+    return TapeRows(row.numbers + shifts, starts)
 
 
 def n_shifts(slots: list[Slot]) -> int:
@@ -73,7 +75,7 @@ def _rule(frequencies: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
     return tuple((float(w), float(s)) for w, s in generate_shift_rule(frequencies))
 
 
-def adjoint_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
+def adjoint_gradients(tapes: Tapes, batch: TapeRows, grad: np.ndarray) -> np.ndarray:
     """Compute gradients by the device's own adjoint method (see `has_adjoint`).
 
     Args:
@@ -116,7 +118,7 @@ def _adjoint():
     )
 
 
-def _with_slots(tapes: Tapes, batch: Rows) -> list:
+def _with_slots(tapes: Tapes, batch: TapeRows) -> list:
     """Return one tape per row, with the slots as trainable parameters."""
     scripts = tapes.tapes(tapes.finish(batch), together=False)
     places, at = [], int(batch.starts is not None)
@@ -129,7 +131,7 @@ def _with_slots(tapes: Tapes, batch: Rows) -> list:
 
 
 def backprop_gradients(
-    tapes: Tapes, batch: Rows, grad: np.ndarray
+    tapes: Tapes, batch: TapeRows, grad: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Compute gradients by backpropagation through the simulator (see `has_backprop`).
 
@@ -155,7 +157,7 @@ def backprop_gradients(
     return numbers[:, columns], np.concatenate(starts) if starts else None
 
 
-def _walk_back(tapes: Tapes, rows: Rows, grad: np.ndarray) -> list[np.ndarray]:
+def _walk_back(tapes: Tapes, rows: TapeRows, grad: np.ndarray) -> list[np.ndarray]:
     """Backpropagate some rows; return gradients of their numbers and of initial states, if any."""
     import pennylane as qml
 
@@ -168,7 +170,7 @@ def _walk_back(tapes: Tapes, rows: Rows, grad: np.ndarray) -> list[np.ndarray]:
     with torch.enable_grad(), warnings.catch_warnings():
         # PennyLane 0.45 copies angles of phases the way torch advises against
         warnings.filterwarnings("ignore", message="To copy construct from a tensor")
-        script = tapes.through(Rows(*leaves))
+        script = tapes.through(TapeRows(*leaves))
         (density,) = qml.execute(
             [script], started, diff_method="backprop", interface="torch", cache=False
         )
@@ -183,7 +185,7 @@ def has_backprop(spec: Spec) -> bool:
     return spec.options.shots is None and spec.device == "default.mixed"
 
 
-def amplitude_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarray:
+def amplitude_gradients(tapes: Tapes, batch: TapeRows, grad: np.ndarray) -> np.ndarray:
     """Compute gradients by the initial amplitudes, with 2 · 2^n circuits per sample.
 
     The read-out is a quadratic form f(x) = xᵀMx of a real initial state, also with noise channels.
@@ -209,7 +211,7 @@ def amplitude_gradients(tapes: Tapes, batch: Rows, grad: np.ndarray) -> np.ndarr
     is_zero = squared < 1e-12
     starts[is_zero], squared[is_zero] = np.eye(size)[0], 0.0  # f(0) = 0: use any state, weight 0
     blocks = (
-        Rows(np.tile(batch.numbers[i], (2 * size, 1)), starts[i].reshape(-1, size))
+        TapeRows(np.tile(batch.numbers[i], (2 * size, 1)), starts[i].reshape(-1, size))
         for i in range(count)
     )
     measured = run_rows(tapes, blocks, count * 2 * size).reshape(count, size, 2, -1)

@@ -17,7 +17,7 @@ import numpy as np
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators.device import cache, plugins
 from qtha_lab.simulators.device.options import Spec
-from qtha_lab.simulators.device.tapes import Rows, Tapes
+from qtha_lab.simulators.device.tapes import TapeRows, Tapes
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class JobFailure(Refusal, RuntimeError):  # noqa: N818  a failure report of a de
     """Failure of a device to run a job after all retries."""
 
 
-def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
+def run_rows(tapes: Tapes, blocks: Iterable[TapeRows], total: int) -> np.ndarray:
     """Run circuits on a device.
 
     Args:
@@ -43,10 +43,10 @@ def run_rows(tapes: Tapes, blocks: Iterable[Rows], total: int) -> np.ndarray:
 
     Example:
         >>> from qtha_lab.circuits import Angle, Circuit, Gate, Readout
-        >>> from qtha_lab.simulators.device.options import parse
+        >>> from qtha_lab.simulators.device.options import parse_engine
         >>> flip = Circuit(1, [Gate("RX", 0, Angle.param(0))])
-        >>> tapes = Tapes(flip, Readout.z(1), parse("device:default.qubit"))
-        >>> run_rows(tapes, [Rows(np.array([[0.0], [np.pi]]))], 2).round(6)
+        >>> tapes = Tapes(flip, Readout.z(1), parse_engine("device:default.qubit"))
+        >>> run_rows(tapes, [TapeRows(np.array([[0.0], [np.pi]]))], 2).round(6)
         array([[ 1.],
                [-1.]])
     """
@@ -66,9 +66,9 @@ class _Work:
         self.tapes, self.spec, self.total = tapes, tapes.spec, total
         self.order: list[str] = []
         self.results: dict[str, np.ndarray] = {}
-        self.waiting: dict[str, Rows] = {}
+        self.waiting: dict[str, TapeRows] = {}
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: TapeRows) -> None:
         """Look up rows in the cache, queue the others, and run all full jobs."""
         if self.spec.is_cached:
             names = self.tapes.names(rows)
@@ -111,12 +111,13 @@ class _Work:
             else "they are lost, since cache=false"
         )
         return (
-            f"PennyLane device {self.spec.device!r} failed with {done:,} of {self.total:,} circuits "
+            f"PennyLane device {self.spec.device!r} failed with {done:,} "
+            f"of {self.total:,} circuits "
             f"done ({after}): {words}"
         )
 
 
-def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
+def _tried(tapes: Tapes, rows: TapeRows) -> np.ndarray:
     """Run one job; retry with exponential backoff, except on a local simulator."""
     options, local = tapes.spec.options, plugins.is_local(tapes.spec.device)
     tries = 1 if local else 1 + options.retries
@@ -133,7 +134,7 @@ def _tried(tapes: Tapes, rows: Rows) -> np.ndarray:
     raise AssertionError("the count has no end")
 
 
-def _run_job(tapes: Tapes, rows: Rows, started) -> np.ndarray:
+def _run_job(tapes: Tapes, rows: TapeRows, started) -> np.ndarray:
     """Run one list of tapes, which a plugin sends as one job."""
     import pennylane as qml
 
@@ -165,7 +166,7 @@ def _in_time(limit: float | None, work):
     return result
 
 
-def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
+def _device_for(tapes: Tapes, rows: TapeRows, fresh: bool):
     """Return the device of a job.
 
     With the option `seed` it is a new device, seeded by this seed and the circuits.
@@ -174,20 +175,20 @@ def _device_for(tapes: Tapes, rows: Rows, fresh: bool):
     if spec.options.seed is not None:
         text = "\n".join(tapes.names(rows))  # every name depends on the seed
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-        return plugins.start(spec.device, n_qubits, spec.own, seed)
+        return plugins.start_device(spec.device, n_qubits, spec.own, seed)
     if fresh:
-        return plugins.start(spec.device, n_qubits, spec.own)
+        return plugins.start_device(spec.device, n_qubits, spec.own)
     return device(spec, n_qubits)
 
 
 @functools.lru_cache(maxsize=64)
 def device(spec: Spec, n_qubits: int):
     """Return a device, cached for further calls."""
-    return plugins.start(spec.device, n_qubits, spec.own)
+    return plugins.start_device(spec.device, n_qubits, spec.own)
 
 
-def joined(parts: list[Rows]) -> Rows:
+def joined(parts: list[TapeRows]) -> TapeRows:
     """Concatenate rows."""
     starts = [part.starts for part in parts if part.starts is not None]
     numbers = np.concatenate([part.numbers for part in parts])
-    return Rows(numbers, np.concatenate(starts) if starts else None)
+    return TapeRows(numbers, np.concatenate(starts) if starts else None)

@@ -48,7 +48,7 @@ def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
+class NoisyOperation:
     """PennyLane operation without its numbers."""
 
     name: str
@@ -65,12 +65,12 @@ class Piece:
         return getattr(qml, self.name)(*numbers, wires=self.wires)
 
 
-def pieces_of(circuit: Circuit) -> list[Piece]:
+def operations_of(circuit: Circuit) -> list[NoisyOperation]:
     """Return the gates of a circuit as pieces, unchanged."""
-    return [Piece(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
+    return [NoisyOperation(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
 
 
-def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, Any]]:
+def merged(pieces: list[NoisyOperation], numbers) -> list[tuple[NoisyOperation, Any]]:
     """Merge one-qubit gates between two CZ into one matrix, (2, 2) or (rows, 2, 2).
 
     Matrices are NumPy arrays or torch tensors, as `numbers`, (rows, numbers of all pieces). The
@@ -81,10 +81,12 @@ def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, Any]]:
 
     is_torch = isinstance(numbers, torch.Tensor)
     waiting: dict[int, Any] = {}
-    merges: list[tuple[Piece, Any]] = []
+    merges: list[tuple[NoisyOperation, Any]] = []
 
     def flush(wires) -> None:
-        merges.extend((Piece("U3", (w,), 3), waiting.pop(w)) for w in wires if w in waiting)
+        merges.extend(
+            (NoisyOperation("U3", (w,), 3), waiting.pop(w)) for w in wires if w in waiting
+        )
 
     at = 0
     for piece in pieces:
@@ -102,7 +104,7 @@ def merged(pieces: list[Piece], numbers) -> list[tuple[Piece, Any]]:
     return merges
 
 
-def u3_numbers(merges: list[tuple[Piece, np.ndarray]], n_rows: int) -> np.ndarray:
+def u3_numbers(merges: list[tuple[NoisyOperation, np.ndarray]], n_rows: int) -> np.ndarray:
     """Return the angles of every U3, (rows, 3 per U3)."""
     columns = [angles for _, matrix in merges if matrix is not None for angles in _u3(matrix)]
     filled = [np.broadcast_to(column, n_rows) for column in columns]

@@ -102,16 +102,16 @@ class Spec:
 
 
 @functools.lru_cache(maxsize=64)
-def parse(engine: str) -> Spec:
+def parse_engine(engine: str) -> Spec:
     """Parse an engine's name.
 
     Raises:
         Refusal: If the device is not installed, an option is unknown, or a value is out of range.
 
     Example:
-        >>> parse("device:default.mixed(noise=wukong,shots=50)").options.depolarizing_2q
+        >>> parse_engine("device:default.mixed(noise=wukong,shots=50)").options.depolarizing_2q
         0.1
-        >>> parse("device:default.qubit(shots=0)")
+        >>> parse_engine("device:default.qubit(shots=0)")
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: shots must be at least 1, not 0
     """

@@ -29,7 +29,7 @@ _PACKAGES = {  # by the beginning of a device's name
 _LOCAL = ("pennylane.", "pennylane_lightning.")
 
 
-def start(
+def start_device(
     device: str, n_qubits: int, device_options: tuple[tuple[str, Any], ...], seed: int | None = None
 ):
     """Create a PennyLane device.
@@ -100,8 +100,8 @@ def _entry(device: str) -> importlib.metadata.EntryPoint:
         return installed[device]
     package = next((p for prefix, p in _PACKAGES.items() if device.startswith(prefix)), None)
     if package:
-        raise Refusal(f"no PennyLane device {device!r} is installed; pip install {package}")
+        raise Refusal(f"No PennyLane device {device!r} is installed. Run: pip install {package}")
     close = nearest(device, installed.names)
     hint = f": did you mean {close!r}?" if close else "."
     names = ", ".join(sorted(installed.names))
-    raise Refusal(f"no PennyLane device {device!r} is installed{hint} Installed: {names}")
+    raise Refusal(f"No PennyLane device {device!r} is installed{hint} Installed: {names}")

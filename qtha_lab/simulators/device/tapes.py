@@ -17,12 +17,12 @@ import torch
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.simulators.device.noise import (
-    Piece,
+    NoisyOperation,
     channel_after,
     channels_at_end,
     in_rotations_and_cz,
     merged,
-    pieces_of,
+    operations_of,
     u3_numbers,
 )
 from qtha_lab.simulators.device.options import DeviceOptions, Spec
@@ -41,7 +41,7 @@ class Slot:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class TapeRows:
     """Numbers of several circuits: angles (rows, n) and optional initial states (rows, 2^n_qubits).
 
     Arrays, or tensors for backpropagation.
@@ -53,9 +53,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def take(self, index) -> "Rows":
+    def take(self, index) -> "TapeRows":
         """Select rows."""
-        return Rows(self.numbers[index], None if self.starts is None else self.starts[index])
+        return TapeRows(self.numbers[index], None if self.starts is None else self.starts[index])
 
 
 class Tapes:
@@ -64,7 +64,7 @@ class Tapes:
     def __init__(self, circuit: Circuit, readout: Readout, spec: Spec):
         self.spec, self.readout = spec, readout
         self.circuit = _written_for(circuit, spec.options)
-        self.pieces = pieces_of(self.circuit)
+        self.pieces = operations_of(self.circuit)
         self._constants: dict = {}  # cached operations without numbers, and channels
         self.angles = [angle for gate in self.circuit.gates for angle in gate.angles]
         self.n_values = readout.size(circuit.n_qubits)
@@ -81,23 +81,23 @@ class Tapes:
             if angle.source != "const"
         ]
 
-    def rows(self, inputs: np.ndarray, params: np.ndarray) -> Rows:
+    def rows(self, inputs: np.ndarray, params: np.ndarray) -> TapeRows:
         """Compute the angles and initial states of a batch of inputs (batch, n_inputs)."""
         numbers = np.empty((len(inputs), len(self.angles)))
         for column, angle in enumerate(self.angles):
             numbers[:, column] = angle.value(inputs, params)
-        return Rows(numbers, inputs if self.circuit.start == "amplitudes" else None)
+        return TapeRows(numbers, inputs if self.circuit.start == "amplitudes" else None)
 
-    def finish(self, rows: Rows) -> Rows:
+    def finish(self, rows: TapeRows) -> TapeRows:
         """Convert rows to the executed form: angles of U3 if requested, rounded for the cache."""
         numbers = rows.numbers
         if self.spec.options.basis:
             numbers = u3_numbers(merged(self.pieces, numbers), len(numbers))
         if self.spec.is_cached:
             numbers = numbers.round(self.spec.options.digits) + 0.0  # not -0.0
-        return Rows(numbers, rows.starts)
+        return TapeRows(numbers, rows.starts)
 
-    def names(self, rows: Rows) -> list[str]:
+    def names(self, rows: TapeRows) -> list[str]:
         """Return a cache key per finished row, a hash of all result-relevant data."""
         text = self._text
         parts = [rows.numbers]
@@ -106,7 +106,7 @@ class Tapes:
         whole = np.concatenate(parts, 1).astype("<f8")
         return [hashlib.sha256(text + row.tobytes()).hexdigest() for row in whole]
 
-    def tapes(self, rows: Rows, together: bool = True) -> list:
+    def tapes(self, rows: TapeRows, together: bool = True) -> list:
         """Convert finished rows to tapes.
 
         With `together`, a device that supports batches gets as few tapes as memory allows.
@@ -132,7 +132,7 @@ class Tapes:
         values[:, self.read] = measured
         return values
 
-    def through(self, rows: Rows):
+    def through(self, rows: TapeRows):
         """Build a tape of unfinished rows of torch tensors, for backpropagation.
 
         The tape returns the density matrix. PennyLane 0.45 computes expectation values by the
@@ -157,7 +157,7 @@ class Tapes:
         signs = 1.0 - 2.0 * bits
         return np.stack([signs[:, list(wires)].prod(1) for wires in self.readout.strings])
 
-    def _tape(self, rows: Rows):
+    def _tape(self, rows: TapeRows):
         columns = rows.numbers.T
         if ".mixed" in self.spec.device:  # four to eight times as fast on torch tensors
             columns = torch.from_numpy(np.ascontiguousarray(columns))
@@ -166,7 +166,7 @@ class Tapes:
         start = None if rows.starts is None else rows.starts[0]
         return self._script(start, self._operations(self.final_pieces, columns[:, 0]))
 
-    def _operations(self, pieces: list[Piece], columns) -> list:
+    def _operations(self, pieces: list[NoisyOperation], columns) -> list:
         """Create the operations of pieces with their numbers, scalars or arrays (rows,)."""
         operations, at = [], 0
         for piece in pieces:
@@ -191,7 +191,7 @@ class Tapes:
         read = measurements or self._measurements
         return QuantumScript(whole, read, shots=options.shots)
 
-    def _fixed(self, piece: Piece):
+    def _fixed(self, piece: NoisyOperation):
         """Return a cached operation without numbers."""
         if piece not in self._constants:
             self._constants[piece] = piece.operation()
@@ -203,7 +203,7 @@ class Tapes:
         return self._constants[wires]
 
     @functools.cached_property
-    def final_pieces(self) -> list[Piece]:
+    def final_pieces(self) -> list[NoisyOperation]:
         """Operations of a finished row."""
         if not self.spec.options.basis:
             return self.pieces

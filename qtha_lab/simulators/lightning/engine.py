@@ -14,7 +14,7 @@ from torch import Tensor
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
 from qtha_lab.simulators.lightning.forward_backward import Walk
-from qtha_lab.simulators.lightning.plan import Plan, plan
+from qtha_lab.simulators.lightning.plan import RegisterPlan, plan
 from qtha_lab.simulators.lightning.register import Register, load
 
 MAX_QUBITS = 20
@@ -36,13 +36,13 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
-            f"engine {name!r} takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits} "
-            f"({8 * 2**circuit.n_qubits:,} bytes per sample)"
+            f"Engine {name!r} takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits} "
+            f"({8 * 2**circuit.n_qubits:,} bytes per sample)."
         )
     if readout.kind == "state":
         raise Refusal(
-            f"engine {name!r} reads strings of Z and probabilities, not the state: "
-            "use engine='torch'"
+            f"Engine {name!r} reads strings of Z and probabilities, not the state. Use "
+            "engine='torch'."
         )
     load(name)
 
@@ -85,8 +85,8 @@ def run(
         name: "lightning", "lightning.qubit", "lightning.kokkos" or "lightning.gpu".
 
     Returns:
-        (batch, readout size), of the same dtype and device, differentiable in both tensors. A second
-        derivative raises `Unsupported`, a refusal.
+        (batch, readout size), of the same dtype and device, differentiable in both tensors. A
+        second derivative raises `Unsupported`, a refusal.
 
     Raises:
         Refusal: If that Lightning is not installed or does not start.
@@ -100,7 +100,7 @@ def run(
 
 class _Read(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, cut: Plan, engine: str) -> Tensor:
+    def forward(ctx, inputs: Tensor, params: Tensor, cut: RegisterPlan, engine: str) -> Tensor:
         ctx.save_for_backward(inputs, params)
         ctx.call = _Call(cut, inputs, params, engine, keep=any(ctx.needs_input_grad))
         return ctx.call.forward(inputs)
@@ -130,7 +130,7 @@ class _Gradients(torch.autograd.Function):
 class _Call:
     """One evaluation in chunks, with the saved final states if they are small."""
 
-    def __init__(self, cut: Plan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
+    def __init__(self, cut: RegisterPlan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
         self.plan, self.engine, self.dtype = cut, engine, inputs.dtype
         self.walk = Walk(cut, params)
         self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qtha_lab.simulators.lightning.plan import SMALL_QUBITS, Layer, Plan, signs
+from qtha_lab.simulators.lightning.plan import SMALL_QUBITS, RegisterLayer, RegisterPlan, signs
 from qtha_lab.simulators.lightning.register import GateCall, Register
 
 QUARTER = math.pi / 2  # RX by this angle maps Y to Z
@@ -26,7 +26,7 @@ _PHASES = {1: "PhaseShift", 2: "IsingZZ"}  # by number of wires, up to a global 
 class Walk:
     """Executor of a plan with given parameters; input chunks are (samples, n_inputs)."""
 
-    def __init__(self, plan: Plan, params: Tensor):
+    def __init__(self, plan: RegisterPlan, params: Tensor):
         self.plan = plan
         self.size = 2**plan.n_qubits
         self.shared = plan.of_params @ params.double() + plan.offsets  # (sums,)
@@ -81,7 +81,7 @@ class Walk:
                 register.apply(self.to_phases[position])
             if layer.angles:
                 both = register.look(*shape)
-                if growth is None or layer.kind == "turns":  # phases hardly change the norm
+                if growth is None or layer.kind == "rotations":  # phases hardly change the norm
                     growth = self._growth(both, inputs)
                 gradients = self._gradients(both, layer).div_(growth)
                 of_sums[layer.sums] = gradients.double().sum(-1)
@@ -131,20 +131,22 @@ class Walk:
         phase = torch.complex(half.cos(), -half.sin())
         return half, torch.stack([phase, phase.conj()], 1)
 
-    def _start(self, rotated: Layer | None, inputs: Tensor) -> Tensor:
+    def _start(self, rotated: RegisterLayer | None, inputs: Tensor) -> Tensor:
         """Return the initial state of all samples.
 
         With `rotated`, it is in the basis in which that layer's rotations are phases.
         """
         if self.plan.start == "amplitudes":
             return inputs.T
-        wires = sum(rotated.masks) if rotated and rotated.kind == "turns" else 0
+        wires = sum(rotated.masks) if rotated and rotated.kind == "rotations" else 0
         zero = torch.tensor([1.0, 0.0], dtype=torch.complex128)
         minus = torch.tensor([1.0, -1.0j], dtype=torch.complex128) * math.sqrt(0.5)  # RX(π/2)|0⟩
         columns = [minus if wires & self.plan.bit(w) else zero for w in range(self.plan.n_qubits)]
         return functools.reduce(torch.kron, columns).unsqueeze(-1)
 
-    def _multiply(self, states: Tensor, layer: Layer, sampled: tuple[Tensor, Tensor]) -> None:
+    def _multiply(
+        self, states: Tensor, layer: RegisterLayer, sampled: tuple[Tensor, Tensor]
+    ) -> None:
         """Multiply states, (2^n, any, samples), by exp(-i/2 Σ ±angle) per row and sample."""
         n_qubits, (half, pairs) = self.plan.n_qubits, (rows[layer.sampled] for rows in sampled)
         if any(mask & (mask - 1) for mask in layer.masks):
@@ -166,7 +168,7 @@ class Walk:
         exact = inputs.square().sum().item() if self.plan.start == "amplitudes" else len(inputs)
         return float(np.vecdot(psi, psi).sum(dtype=np.float64)) / exact
 
-    def _gradients(self, both: Tensor, layer: Layer) -> Tensor:
+    def _gradients(self, both: Tensor, layer: RegisterLayer) -> Tensor:
         """Compute Im⟨λ|P|ψ⟩ for every generator P of a layer.
 
         The result is (sums, samples), or (sums, 1) summed over samples for a shared layer.
@@ -175,7 +177,7 @@ class Walk:
             overlaps = torch.conj_physical(both[:, 1]).mul_(both[:, 0])
             reals = torch.view_as_real(overlaps).flatten(1)
             return (signs(self.plan.n_qubits, layer.masks, reals.dtype) @ reals)[:, 1::2]
-        if layer.kind == "turns":
+        if layer.kind == "rotations":
             psi, lam = torch.view_as_real(both).flatten(2).numpy().transpose(1, 0, 2)
             gradients = [[_turn_gradient(psi, lam, mask)] for mask in layer.masks]
             return torch.tensor(gradients, dtype=torch.float64)
@@ -184,17 +186,17 @@ class Walk:
         return signs(self.plan.n_qubits, layer.masks, overlaps.dtype) @ overlaps.unsqueeze(-1)
 
 
-def _gates(plan: Plan, layer: Layer, angles: list[float]) -> list[GateCall]:
+def _gates(plan: RegisterPlan, layer: RegisterLayer, angles: list[float]) -> list[GateCall]:
     """Return the gate calls of a layer shared by the batch."""
     calls: list[GateCall] = [(name, wires, ()) for name, wires in layer.flips]
     for mask, angle in zip(layer.masks, angles, strict=True):
         wires = plan.wires(mask)
-        name = "RY" if layer.kind == "turns" else _PHASES.get(len(wires), "MultiRZ")
+        name = "RY" if layer.kind == "rotations" else _PHASES.get(len(wires), "MultiRZ")
         calls.append((name, wires, (angle,)))
     return calls
 
 
-def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:
+def _inverse_phases(plan: RegisterPlan, layer: RegisterLayer, shared: Tensor) -> Tensor | None:
     """Return the factors that undo many shared phases on the host, (2^n, 1, 1).
 
     Return None if Lightning undoes the layer.
@@ -206,9 +208,9 @@ def _inverse_phases(plan: Plan, layer: Layer, shared: Tensor) -> Tensor | None:
     return torch.polar(torch.ones_like(half), half)[:, None, None]
 
 
-def _to_phases(plan: Plan, layer: Layer) -> list[GateCall]:
+def _to_phases(plan: RegisterPlan, layer: RegisterLayer) -> list[GateCall]:
     """Return the gates to the basis in which a layer's rotations are phases."""
-    masks = layer.masks if layer.kind == "turns" else ()
+    masks = layer.masks if layer.kind == "rotations" else ()
     return [("RX", plan.wires(mask), (QUARTER,)) for mask in masks]
 
 

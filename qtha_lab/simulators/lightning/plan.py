@@ -16,14 +16,14 @@ from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.circuits.parts import Part
 from qtha_lab.simulators.program import Sum
 
-Kind = Literal["turns", "phases", "flips"]
+Kind = Literal["rotations", "phases", "flips"]
 SMALL_QUBITS = 12  # up to this size the tables of signs are cached
-_KINDS: dict[str, Kind] = {"Y": "turns", "Z": "phases", "X": "flips", "CNOT": "flips"}
+_KINDS: dict[str, Kind] = {"Y": "rotations", "Z": "phases", "X": "flips", "CNOT": "flips"}
 
 
 @dataclasses.dataclass
-class Layer:
-    """Layer of commuting gates, or of flips in their order.
+class RegisterLayer:
+    """RegisterLayer of commuting gates, or of flips in their order.
 
     `angles` maps every rotated wire (the mask of its bit) or Z-string (the mask of its bits) to a
     `Sum`; `flips` holds Lightning's gate names with their wires. `plan` sets `sums`, the rows of
@@ -48,14 +48,14 @@ class Layer:
         """Return whether a gate on the wires of `mask` commutes with the layer."""
         if kind == self.kind:
             return kind != "flips"
-        touched = self.moved | (self.held if kind == "turns" else 0)
+        touched = self.moved | (self.held if kind == "rotations" else 0)
         for rotated in self.angles:
             touched |= rotated
         return not touched & mask
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class RegisterPlan:
     """Layers, and linear maps from parameters (float64) and inputs to their angles.
 
     `of_params` (sums, n_params) and `offsets` (sums,) give the part of every sum that the batch
@@ -64,7 +64,7 @@ class Plan:
     """
 
     n_qubits: int
-    layers: tuple[Layer, ...]
+    layers: tuple[RegisterLayer, ...]
     of_params: Tensor
     offsets: Tensor
     of_inputs: Tensor
@@ -82,16 +82,17 @@ class Plan:
 
 
 @functools.lru_cache(maxsize=64)
-def plan(circuit: Circuit, readout: Readout) -> Plan:
+def plan(circuit: Circuit, readout: Readout) -> RegisterPlan:
     """Group a circuit into layers.
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
         >>> cut = plan(build("qtha", n_qubits=3, n_layers=2), Readout.z(3))
         >>> [(layer.kind, layer.sampled is not None) for layer in cut.layers][:5]
-        [('turns', True), ('phases', False), ('turns', False), ('phases', False), ('turns', True)]
+        [('rotations', True), ('phases', False), ('rotations', False), ('phases', False),
+         ('rotations', True)]
     """
-    layers: list[Layer] = []
+    layers: list[RegisterLayer] = []
     for gate in circuit.gates:
         for part in gate.parts():
             _place(layers, part, circuit)
@@ -100,7 +101,7 @@ def plan(circuit: Circuit, readout: Readout) -> Plan:
     sums = _number(layers)
     sampled = [row for layer in layers if layer.sampled for row in range(*_ends(layer.sums))]
     strings = readout.kind == "strings"
-    return Plan(
+    return RegisterPlan(
         circuit.n_qubits,
         tuple(layers),
         _matrix([s.params for s in sums], circuit.n_params),
@@ -147,7 +148,7 @@ def _signs(n_qubits: int, masks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 _small_signs = functools.lru_cache(maxsize=64)(_signs)
 
 
-def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
+def _place(layers: list[RegisterLayer], part: Part, circuit: Circuit) -> None:
     """Add a gate part to the earliest possible layer, else to a new one."""
     name, wires, angle = part
     kind, mask = _KINDS[name], _mask(wires, circuit.n_qubits)
@@ -160,7 +161,7 @@ def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
         if kind == "phases" and circuit.start == "zero":
             return  # a phase that acts on |0…0⟩ is global
     if target_layer is None:
-        target_layer = Layer(kind)
+        target_layer = RegisterLayer(kind)
         layers.append(target_layer)
     if angle is not None:
         target_layer.angles[mask] = target_layer.angles.get(mask, Sum()) + Sum.of(angle, 1)
@@ -171,7 +172,7 @@ def _place(layers: list[Layer], part: Part, circuit: Circuit) -> None:
     target_layer.held |= mask & ~target
 
 
-def _number(layers: list[Layer]) -> list[Sum]:
+def _number(layers: list[RegisterLayer]) -> list[Sum]:
     """Assign rows to every layer; return all sums in that order."""
     sums: list[Sum] = []
     n_sampled = 0

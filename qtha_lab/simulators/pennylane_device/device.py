@@ -23,12 +23,12 @@ from pennylane.transforms.core import transform
 from pennylane.wires import Wires
 
 from qtha_lab.simulators.pennylane_device.tapes import (
-    Reading,
+    TapeRequest,
     holds,
     is_native,
     is_readable,
     native_names,
-    read,
+    request_of_tape,
 )
 
 OURS = "device"  # PennyLane's name for a device's own gradient method
@@ -65,7 +65,7 @@ class QthaCpu(DefaultQubit):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._graphs: dict[int, tuple[Reading, list[torch.Tensor]]] = {}
+        self._graphs: dict[int, tuple[TapeRequest, list[torch.Tensor]]] = {}
 
     @property
     def name(self) -> str:
@@ -106,14 +106,14 @@ class QthaCpu(DefaultQubit):
         self._graphs = {}
         results = []
         for tape in circuits:
-            reading = None if config.gradient_method == "backprop" else read(tape)
-            if reading is None:
+            request = None if config.gradient_method == "backprop" else request_of_tape(tape)
+            if request is None:
                 results.extend(DEFAULT["execute"](self, (tape,), config))
                 continue
-            values = _differentiable(reading) if keep else reading.values()
+            values = _differentiable(request) if keep else request.values()
             if keep:
-                self._graphs[tape.hash] = reading, values
-            results.append(_as_result(reading, values))
+                self._graphs[tape.hash] = request, values
+            results.append(_as_result(request, values))
         return tuple(results)
 
     def compute_vjp(self, circuits, cotangents, execution_config=None):
@@ -142,35 +142,35 @@ class QthaCpu(DefaultQubit):
     def supports_jvp(self, execution_config=None, circuit=None) -> bool:
         return not _is_ours(execution_config) and super().supports_jvp(execution_config, circuit)
 
-    def _graph(self, tape) -> tuple[Reading, list[torch.Tensor]]:
+    def _graph(self, tape) -> tuple[TapeRequest, list[torch.Tensor]]:
         """Return the values of a tape with their autograd graph, cached or recomputed."""
         if tape.hash not in self._graphs:
-            reading = read(tape)
-            if reading is None:
+            request = request_of_tape(tape)
+            if request is None:
                 raise DeviceError(f"qtha.cpu has no derivatives of its own for {tape}")
-            self._graphs[tape.hash] = reading, _differentiable(reading)
+            self._graphs[tape.hash] = request, _differentiable(request)
         return self._graphs[tape.hash]
 
     def _vjp(self, tape, cotangent):
-        reading, values = self._graph(tape)
+        request, values = self._graph(tape)
         parts = (cotangent,) if len(values) == 1 else cotangent
         weights = [
             torch.as_tensor(np.array(math.to_numpy(part)), dtype=value.dtype).reshape(value.shape)
             for part, value in zip(parts, values, strict=True)
         ]
-        return Gradients(_gradients(reading, tape, values, weights))
+        return Gradients(_gradients(request, tape, values, weights))
 
     def _jacobian(self, tape):
         """Compute the Jacobian, nested by measurement and trainable parameter as in PennyLane."""
-        reading, values = self._graph(tape)
+        request, values = self._graph(tape)
         rows = []
         for value in values:
             flat = value.flatten()
             columns = []
             for number in range(len(flat)):
                 unit = [torch.ones(())]
-                columns.append(_gradients(reading, tape, [flat[number]], unit))
-            shape = tuple(value.shape if reading.is_batched else value.shape[1:])
+                columns.append(_gradients(request, tape, [flat[number]], unit))
+            shape = tuple(value.shape if request.is_batched else value.shape[1:])
             row = tuple(np.reshape(column, shape) for column in zip(*columns, strict=True))
             rows.append(row[0] if len(row) == 1 else row)
         return rows[0] if len(rows) == 1 else tuple(rows)
@@ -234,33 +234,33 @@ def _is_ours(config: ExecutionConfig | None) -> bool:
     return config is not None and config.gradient_method == OURS
 
 
-def _differentiable(reading: Reading) -> list[torch.Tensor]:
+def _differentiable(request: TapeRequest) -> list[torch.Tensor]:
     with torch.enable_grad():
-        reading.inputs.requires_grad_()
-        reading.params.requires_grad_()
-        return reading.values()
+        request.inputs.requires_grad_()
+        request.params.requires_grad_()
+        return request.values()
 
 
-def _as_result(reading: Reading, values: list[torch.Tensor]):
+def _as_result(request: TapeRequest, values: list[torch.Tensor]):
     arrays = [value.detach().numpy() for value in values]
-    if not reading.is_batched:
+    if not request.is_batched:
         arrays = [array[0] for array in arrays]
     return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
-def _gradients(reading: Reading, tape, values, weights) -> list[np.ndarray]:
+def _gradients(request: TapeRequest, tape, values, weights) -> list[np.ndarray]:
     """Compute the gradients of weighted values by each trainable parameter of a tape."""
-    leaves = reading.inputs, reading.params
+    leaves = request.inputs, request.params
     by_leaf = torch.autograd.grad(
         values, leaves, weights, retain_graph=True, allow_unused=True, materialize_grads=True
     )
     by_source = dict(zip(("input", "param"), by_leaf, strict=True))
     gradients = []
     for position in tape.trainable_params:
-        source, index = reading.sources[position]
+        source, index = request.sources[position]
         table = by_source[source]
         if index >= table.shape[-1]:  # a global phase has gradient 0
-            gradients.append(np.zeros(len(reading.inputs)) if source == "input" else np.zeros(()))
+            gradients.append(np.zeros(len(request.inputs)) if source == "input" else np.zeros(()))
         else:
             gradients.append(table[..., index].numpy())
     return gradients

@@ -74,7 +74,7 @@ def _circuit(n_qubits: int, gates: tuple[GateKey, ...]) -> Circuit:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class TapeRequest:
     """Tape in the form of the engines.
 
     Attributes:
@@ -143,7 +143,7 @@ def _text(key: tuple, wires: tuple) -> str:
     return " ".join(f"{letter}{wires.index(label)}" for label, letter in key) or "I"
 
 
-def read(tape: QuantumScript) -> Reading | None:
+def request_of_tape(tape: QuantumScript) -> TapeRequest | None:
     """Convert a tape for the engines; return None if only PennyLane can simulate it."""
     if tape.shots or not tape.measurements or not all(map(is_readable, tape.measurements)):
         return None
@@ -174,7 +174,7 @@ def read(tape: QuantumScript) -> Reading | None:
     circuit = _circuit(len(wires), tuple(gates))
     inputs = torch.from_numpy(np.stack(batched, -1)) if batched else torch.zeros(1, 0).double()
     params = torch.tensor(single, dtype=torch.float64)
-    return Reading(
+    return TapeRequest(
         circuit,
         inputs[:, : circuit.n_inputs],
         params[: circuit.n_params],

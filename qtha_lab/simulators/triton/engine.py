@@ -32,10 +32,11 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         Refusal: If the circuit has too many qubits, or the read-out is the state.
     """
     if circuit.n_qubits > MAX_QUBITS:
-        raise Refusal(f"engine 'triton' takes {MAX_QUBITS} qubits at most, not {circuit.n_qubits}")
+        raise Refusal(f"Engine 'triton' takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits}.")
     if readout.kind == "state":
         raise Refusal(
-            "engine 'triton' reads strings of Z and probabilities: use engine='torch' for the state"
+            "Engine 'triton' reads strings of Z and probabilities. Use engine='torch' for the "
+            "state."
         )
 
 
@@ -68,7 +69,8 @@ def run(
         name: Unused.
 
     Returns:
-        (batch, readout size), of the same dtype and device. A second derivative raises `Unsupported`.
+        (batch, readout size), of the same dtype and device. A second derivative raises
+        `Unsupported`.
     """
     tables = _tables(circuit, readout, inputs.device, inputs.dtype)
     shared = times(tables.of_params, params.unsqueeze(-1)) + tables.offsets

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qtha_lab.circuits import Circuit
-from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.studies.architecture_search.space import Point, Space, n_cnots
 from qtha_lab.studies.architecture_search.supernet import Cost, Supernet
 
@@ -24,7 +24,7 @@ CIRCUITS_TRIED_BY_HAND = 8  # random search divides its evaluations among them
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchBudget:
     """Sizes and settings of a search.
 
     Attributes:
@@ -48,7 +48,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """A trained circuit with its validation cost.
 
     Attributes:
@@ -72,9 +72,9 @@ def search(
     space: Space,
     train: Cost,
     validate: Cost,
-    plan: Plan | None = None,
+    plan: SearchBudget | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
-) -> list[Found]:
+) -> list[SearchResult]:
     """Search a circuit and return the result, followed by the three controls.
 
     Args:
@@ -87,7 +87,7 @@ def search(
     Raises:
         Refusal: If `plan.ranking` is "nsga2" and Optuna is not installed.
     """
-    plan = plan or Plan()
+    plan = plan or SearchBudget()
     net = Supernet(space, plan.experts, plan.seed)
     net.train(train, plan.steps, plan.learning_rate, on_step)
     rank = _bred if plan.ranking == "nsga2" else _draw
@@ -127,15 +127,21 @@ def finetune(
 
 
 def _trained(
-    name: str, space: Space, point: Point, angles: Tensor, train: Cost, validate: Cost, plan: Plan,
+    name: str,
+    space: Space,
+    point: Point,
+    angles: Tensor,
+    train: Cost,
+    validate: Cost,
+    plan: SearchBudget,
     steps: int | None = None,
-) -> Found:  # fmt: skip
+) -> SearchResult:
     circuit = space.circuit(point)
     steps = plan.finetune_steps if steps is None else steps
     angles = finetune(circuit, angles, train, steps, plan.learning_rate)
     with torch.no_grad():
         cost = validate(circuit, angles).item()
-    return Found(name, point, space.code(point), angles, cost, n_cnots(point))
+    return SearchResult(name, point, space.code(point), angles, cost, n_cnots(point))
 
 
 def _uniform(space: Space, generator: torch.Generator) -> Tensor:
@@ -144,8 +150,8 @@ def _uniform(space: Space, generator: torch.Generator) -> Tensor:
 
 
 def _by_hand(
-    space: Space, train: Cost, validate: Cost, plan: Plan, generator: torch.Generator
-) -> Found:
+    space: Space, train: Cost, validate: Cost, plan: SearchBudget, generator: torch.Generator
+) -> SearchResult:
     """Train random circuits separately on equal shares of the evaluations; return the best."""
     evaluations = plan.steps // 2 * (2 + plan.experts) + plan.candidates * plan.experts
     steps = max(1, (evaluations + plan.finetune_steps) // CIRCUITS_TRIED_BY_HAND)
@@ -155,28 +161,31 @@ def _by_hand(
 
     tried = [
         _trained(
-            "random search", space, space.point(below), _uniform(space, generator), train, validate,
-            plan, steps,
+            "random search",
+            space,
+            space.point(below),
+            _uniform(space, generator),
+            train,
+            validate,
+            plan,
+            steps,
         )
         for _ in range(CIRCUITS_TRIED_BY_HAND)
-    ]  # fmt: skip
+    ]
     return min(tried, key=lambda trial: (trial.cost, trial.n_cnots))
 
 
-def _draw(net: Supernet, validate: Cost, plan: Plan) -> Point:
+def _draw(net: Supernet, validate: Cost, plan: SearchBudget) -> Point:
     """Return the best of some random circuits; break ties by fewest CNOTs."""
     points = [net.draw() for _ in range(plan.candidates)]
     return min(points, key=lambda point: (net.best(point, validate)[1], n_cnots(point)))
 
 
-def _bred(net: Supernet, validate: Cost, plan: Plan) -> Point:
+def _bred(net: Supernet, validate: Cost, plan: SearchBudget) -> Point:
     """Return the cheapest circuit that NSGA-II finds for low cost and few CNOTs."""
-    try:
-        import optuna
-    except ImportError:
-        raise Refusal(
-            "ranking nsga2 needs the package optuna: pip install 'qtha-lab[starts]'"
-        ) from None
+    require_extra("sweep", "Ranking nsga2", "optuna")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     points: dict[int, Point] = {}
 

@@ -34,10 +34,11 @@ class Space:
     def __post_init__(self):
         check_settings(self)
         if not self.turns or set(self.turns) - set("XYZ") or len(set(self.turns)) < len(self.turns):
-            raise Refusal(f"turns must be different letters of X, Y, Z, not {self.turns!r}")
+            raise Refusal(f"turns must be different letters of X, Y, Z, got {self.turns!r}.")
         if self.n_points == 1:
             raise Refusal(
-                f"the space has one point, {self.code(self.point(lambda n: 0))}: give it more turns or pairs"
+                "The space must have more than one point, got "
+                f"{self.code(self.point(lambda n: 0))}. Give it more rotations or pairs."
             )
 
     @property

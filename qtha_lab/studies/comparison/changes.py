@@ -43,7 +43,7 @@ def check_edit(comparison: Comparison, out: Path | str) -> None:
     Example:
         >>> check_edit(Comparison(training={"steps": 200}), "out/comparison")  # doctest: +SKIP
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: training.steps was 100 and is 200: the 4 finished runs in out/comparison do not count …
+        qtha_lab.core.errors.Refusal: training.steps was 100 and is 200: …
     """
     folder = ComparisonDir(Path(out))
     for before in _described_before(folder):
@@ -55,8 +55,8 @@ def check_edit(comparison: Comparison, out: Path | str) -> None:
             lost += _runs_lost(folder, comparison)
         if lost:
             raise Refusal(
-                f"{'; '.join(changes.values())}: {' and '.join(lost)} in {folder.path} would not count for it: "
-                "take another folder (--out), or put it back"
+                f"{'; '.join(changes.values())} (run {' and '.join(lost)} in {folder.path}). "
+                "Choose another folder with --out, or restore the setting."
             )
 
 
@@ -65,7 +65,7 @@ def what_counts(experiment: Experiment) -> Experiment:
 
     Paths are absolute and the name is empty, so equal results mean the same training.
     """
-    course = experiment.training.asked
+    course = experiment.training.without_derived_steps
     return runs.with_absolute_paths(experiment).replace(name="", training=course)
 
 
@@ -82,8 +82,8 @@ def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
     names = [f"{r.experiment.method.label} seed {r.experiment.seed}" for r in finished[:NAMED]]
     more = f" and {len(finished) - NAMED} more" if len(finished) > NAMED else ""
     return [
-        f"Finished runs in {folder} take no part, since the description asks for none of them (any more): "
-        f"{', '.join(names)}{more}."
+        f"Finished runs in {folder} take no part, since the description asks for none of them (any"
+        f" more): {', '.join(names)}{more}."
     ]
 
 
@@ -127,7 +127,7 @@ def _written(value: Any) -> str:
 def _of_every_run(comparison: Comparison) -> dict[str, Any]:
     """Return the settings shared by every run and trial of a comparison, by name."""
     shared = {name: getattr(comparison, name) for name in ("quantization", "head", "plugins")}
-    course = Experiment(**shared, training=comparison.training.asked)
+    course = Experiment(**shared, training=comparison.training.without_derived_steps)
     course = runs.with_absolute_paths(course)
     values = shared | {"plugins": course.plugins}
     values |= {name: getattr(comparison, name) for name in ("scaling", "matching")}
@@ -180,12 +180,12 @@ def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
 def _trials_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:
     """Describe the ended trials that the comparison would not use."""
     place = folder.path / FOLDER
-    kept = set()
+    used = set()
     if comparison.tuning is not None:
-        kept = {
+        used = {
             folder_of(comparison, contender, folder.path) for contender in comparison.contenders()
         }
-    others = [Trials(path) for path in place.glob("*") if path not in kept]
+    others = [Trials(path) for path in place.glob("*") if path not in used]
     records = [r for trials in others if trials.folder.exists for r in trials.records()]
     ended = sum(record.state != "running" for record in records)
     return [f"the {ended} trial{'s' * (ended > 1)} that ended"] if ended else []

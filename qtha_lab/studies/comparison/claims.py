@@ -12,15 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
 from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
+    MARGIN,
     PairedDifference,
     paired_difference,
-    rounding_floor,
-    sentence,
+    verdict_sentence,
 )
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of
 from qtha_lab.studies.comparison.tuning import at_their_best, family
@@ -50,29 +48,31 @@ class Claim:
     cells: int = 1
 
     @property
-    def verdict(self) -> str:
+    def sentence(self) -> str:
         """Claim as a sentence with its verdict."""
         words = name_in(WORDS[self.measure], self.cell, self.cells)
-        return sentence(self.first, self.second, self.difference, words)
+        return verdict_sentence(self.first, self.second, self.difference, words)
 
     def plain(self) -> dict[str, Any]:
         """Return the claim as plain data for JSON."""
-        numbers = vars(self.difference) | {
-            "shown": self.difference.is_shown,
-            "effect_size": self.difference.effect_size,
-            "detectable": self.difference.detectable,
-            "seeds_needed": self.difference.seeds_for(self.difference.mean),
-            "needs_rows": self.difference.needs_rows(self.difference.mean),
-        }
+        of = self.difference
         names = {"first": self.first, "second": self.second, "measure": self.measure}
-        names |= self.cell.fields
-        return names | numbers | {"verdict": self.verdict}
+        verdict = {
+            "verdict": of.verdict,
+            "is_within_margin": of.is_within_margin,
+            "effect_size": of.effect_size,
+            "detectable": of.detectable,
+            "seed_error": of.seed_error,
+            "seeds_to_decide": of.seeds_to_decide,
+            "rows_to_decide": of.rows_to_decide,
+        }
+        return names | self.cell.fields | vars(of) | verdict | {"sentence": self.sentence}
 
 
 def against_the_first(
     entries: Sequence[dict[str, Any]],
     items: Mapping[str, TestItems] | None = None,
-    rounding: Mapping[str, Sequence[float]] | None = None,
+    margin: float = MARGIN,
 ) -> list[Claim]:
     """Compare each method to the first of its (model, task) pair.
 
@@ -81,15 +81,14 @@ def against_the_first(
     Args:
         entries: Entries of all runs.
         items: Test rows by run id, for the runs that have them.
-        rounding: Losses of one seed with 1-ulp perturbations of the initial weights, by `name_in`
-            of the method label without learning rate.
+        margin: Largest difference that counts as equivalent.
     """
     cells = by_cell(entries)
     pairs = {cell: _pairs([*dict.fromkeys(map(family, of))]) for cell, of in cells.items()}
-    return claims(at_their_best(entries), pairs, items or {}, rounding or {}, len(cells))
+    return claims(at_their_best(entries), pairs, items or {}, len(cells), margin)
 
 
-class Lack(NamedTuple):
+class MissingComparison(NamedTuple):
     """Two methods with enough common seeds, but no common loss.
 
     Attributes:
@@ -108,18 +107,19 @@ class Lack(NamedTuple):
     def sentence(self) -> str:
         """Sentence that states the missing comparison and its reason."""
         return (
-            f"{self.first} − {self.second}{self.place}: not compared. Some runs have no test loss, and some of "
-            f"{' and '.join(self.names)} no evaluation loss either."
+            f"{self.first} − {self.second}{self.place}: not compared. Some runs have no test loss, "
+            f"and some of {' and '.join(self.names)} no evaluation loss either."
         )
 
 
-def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[Lack]:
+def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]:
     """Return the methods with three common seeds but no loss to compare.
 
     Args:
         entries: Entries of all runs.
     """
-    cells, best, found = by_cell(entries), by_cell(at_their_best(entries)), []
+    cells, best = by_cell(entries), by_cell(at_their_best(entries))
+    missing: list[MissingComparison] = []
     for cell, in_cell in cells.items():
         at_best = best.get(cell, [])
         measure = measure_of(at_best)
@@ -128,8 +128,8 @@ def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[Lack]:
             lacking = [losses_of(side, {}, measure) is None for side in sides]
             if len(sides[0]) >= LEAST_SEEDS and any(lacking):
                 names = [name for name, lacks in zip(pair, lacking, strict=True) if lacks]
-                found.append(Lack(*pair, names, name_in("", cell, len(cells))))
-    return found
+                missing.append(MissingComparison(*pair, names, name_in("", cell, len(cells))))
+    return missing
 
 
 def _pairs(names: list[str]) -> list[tuple[str, str]]:
@@ -140,8 +140,8 @@ def claims(
     entries: Sequence[dict[str, Any]],
     pairs: Mapping[Cell, Collection[tuple[str, str]]],
     items: Mapping[str, TestItems],
-    rounding: Mapping[str, Sequence[float]],
     cells: int = 1,
+    margin: float = MARGIN,
 ) -> list[Claim]:
     """Compute the differences of method pairs as one Bonferroni family.
 
@@ -152,21 +152,14 @@ def claims(
         pairs: Pairs of labels without learning rate, by (model, task) pair; the second label is
             subtracted.
         items: Test rows by run id.
-        rounding: Losses under 1-ulp perturbation, by `name_in` of the label without learning rate.
         cells: Number of (model, task) pairs of the comparison.
+        margin: Largest difference that counts as equivalent.
     """
-    candidates: list[_Found] = []
+    candidates: list[_PairLosses] = []
     for cell, in_cell in by_cell(entries).items():
         candidates += _losses(cell, in_cell, pairs.get(cell, ()), items)
     differences = [
-        paired_difference(
-            *of.losses,
-            claims=len(candidates),
-            floor=_floor(
-                [name_in(name, of.cell, cells) for name in of.pair], rounding, len(of.losses[0])
-            ),
-        )
-        for of in candidates
+        paired_difference(*of.losses, claims=len(candidates), margin=margin) for of in candidates
     ]
     return [
         Claim(*of.pair, of.measure, difference, of.cell, cells)
@@ -174,7 +167,7 @@ def claims(
     ]
 
 
-class _Found(NamedTuple):
+class _PairLosses(NamedTuple):
     """Losses of two methods on one (model, task) pair, (seeds, items) each."""
 
     cell: Cell
@@ -188,13 +181,13 @@ def _losses(
     entries: Sequence[dict[str, Any]],
     pairs: Iterable[tuple[str, str]],
     items: Mapping[str, TestItems],
-) -> Iterator[_Found]:
+) -> Iterator[_PairLosses]:
     """Yield the losses of pairs with enough common seeds, on one (model, task) pair."""
     measure = measure_of(entries)
     for pair in pairs:
         losses = paired_losses(entries, pair, items)
         if losses is not None and len(losses[0]) >= LEAST_SEEDS:
-            yield _Found(cell, pair, measure, losses)
+            yield _PairLosses(cell, pair, measure, losses)
 
 
 def paired_losses(
@@ -235,14 +228,3 @@ def _alike(first: Any, second: Any) -> tuple[Any, Any]:
     if first.shape == second.shape:
         return first, second
     return first.mean(1, keepdims=True), second.mean(1, keepdims=True)
-
-
-def _floor(
-    pair: Sequence[str], rounding: Mapping[str, Sequence[float]], seeds: int
-) -> float | None:
-    """Return the noise floor of a difference; None unless measured for both methods."""
-    repeats = [rounding[name] for name in pair if name in rounding]
-    if len(repeats) < len(pair):
-        return None
-    halves = [rounding_floor(np.array(values), seeds) ** 2 for values in repeats]
-    return float((sum(halves) / 2) ** 0.5)

@@ -19,7 +19,7 @@ from qtha_lab.experiment.contender import Contender
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs import run as runs
 
-FILE = "lineup.json"
+FILE = "seconds_per_step.json"
 log = logging.getLogger(__name__)
 
 Seconds = Callable[[Experiment], float]
@@ -55,8 +55,8 @@ def timed(
             pace = known.seconds(comparison, contender, seconds or seconds_per_step)
             if (steps := int(budget / pace * (1 + 1e-9))) < 1:
                 raise Refusal(
-                    f"matching: no step of {contender.declared} fits into the {budget:.3g} s that {first.declared} trains "
-                    f"for on {cell}: it takes {pace:.3g} s"
+                    f"matching=equal_seconds needs a step of {contender.declared} within the "
+                    f"{budget:.3g} s of {first.declared} on {cell}, got {pace:.3g} s per step."
                 )
             resolved.append(contender.replace(training=contender.training.replace(steps=steps)))
     known.write()
@@ -74,7 +74,7 @@ def seconds_per_step(experiment: Experiment) -> float:
     cost = preview(experiment)
     if cost.simulation and cost.simulation.seconds is None:
         raise Refusal(
-            f"matching: the seconds of {experiment.method.label} are not known, so equal_seconds cannot hold: "
+            f"matching=equal_seconds needs the seconds of {experiment.method.label}: "
             f"{cost.simulation.note or 'its engine does not say'}"
         )
     return cost.seconds_per_step
@@ -91,9 +91,8 @@ class _Known:
     def seconds(self, comparison: Comparison, contender: Contender, measure: Seconds) -> float:
         """Return the seconds per step of a method; measure them if not stored."""
         (experiment,) = comparison.experiments_of(contender, comparison.seeds[:1])
-        batch = experiment.training.model_dump(
-            include={"batch_size", "gradient_accumulation", "max_length", "precision", "threads"}
-        )
+        settings = ("batch_size", "gradient_accumulation", "max_length", "precision", "threads")
+        batch = {name: getattr(experiment.training, name) for name in settings}
         key = f"{experiment.method.meaning} on {contender.cell} {json.dumps(batch, sort_keys=True)}"
         if key not in self.by_step:
             self.by_step[key] = measure(experiment)
@@ -107,7 +106,9 @@ class _Known:
             write_json(self.file, {"seconds_per_step": self.by_step})
 
 
-def records(comparison: Comparison, contenders: Iterable[Contender]) -> list[dict[str, Any]]:
+def contender_records(
+    comparison: Comparison, contenders: Iterable[Contender]
+) -> list[dict[str, Any]]:
     """Return the contenders as plain records, as in `summary.json`.
 
     Returns:

@@ -15,6 +15,7 @@ from qtha_lab.experiment import method_options as canonical
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.model_task_pairs import Cell, by_cell
 from qtha_lab.studies.comparison.claims import Claim, claims
+from qtha_lab.studies.comparison.paired import MARGIN
 from qtha_lab.studies.comparison.row_losses import TestItems
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
@@ -29,7 +30,7 @@ PARTS = {
     "entanglement": (WHOLE, "no entanglement"),
     "trained angles": (WHOLE, "frozen angles"),
 }
-"""Each part with the titles of the method that has it and of its parent, which has not (`adapters.controls`)."""
+"""Each part with the titles of the method that has it and of its parent without it."""
 _OF_OPERATORS = ("waist", "bond_dim", "n_sites", "in_dims", "out_dims")
 _OF_BRANCH = ("n_layers", "input_scale", "stand_in_layers", "fusion")
 _OF_CIRCUIT = ("ansatz", "readout", "engine", "reupload", "train_circuit")
@@ -50,7 +51,7 @@ class Row:
 def decompose(
     entries: Sequence[dict[str, Any]],
     items: Mapping[str, TestItems] | None = None,
-    rounding: Mapping[str, Sequence[float]] | None = None,
+    margin: float = MARGIN,
 ) -> list[Row]:
     """Compute the effect of each part of QTHA.
 
@@ -59,12 +60,11 @@ def decompose(
     Args:
         entries: Entries of all runs of a comparison.
         items: Test rows by run id, for the runs that have them.
-        rounding: Losses of one seed with 1-ulp perturbations of the initial weights, by `name_in`
-            of the label without learning rate.
+        margin: Largest difference that counts as equivalent.
     """
     best, items = at_their_best(entries), items or {}
     parts = {cell: _parts(cell, in_cell, items) for cell, in_cell in by_cell(best).items()}
-    results = claims(best, parts, items, rounding or {}, len(by_cell(entries)))
+    results = claims(best, parts, items, len(by_cell(entries)), margin)
     return [Row(parts[claim.cell][claim.first, claim.second], claim) for claim in results]
 
 
@@ -85,7 +85,7 @@ def _parts(
             if first is not None and second is not None
         }
         different = {pair: part for part, pair in pairs.items()}
-        if claims(entries, {cell: different}, items, {}):
+        if claims(entries, {cell: different}, items):
             return different
     return {}
 

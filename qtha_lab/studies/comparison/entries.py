@@ -20,9 +20,9 @@ def entry(run: Run, status: Status) -> dict[str, Any]:
     The state is "unreadable" if the run's own summary is missing or damaged.
     """
     facts, state = identity(run.files), {"state": status.state, "message": status.message}
-    summary = run.summary()
+    summary = run.summary
     if status.state == "finished" or (status.state == "diverged" and summary is not None):
-        wrong = flaw(summary, facts, run.files.edition)
+        wrong = flaw(summary, facts)
         if wrong or summary is None:
             return facts | {"state": "unreadable", "message": wrong}
         return summary | facts | state
@@ -33,6 +33,11 @@ def standing(run: Run) -> dict[str, Any]:
     """Return the state of a run as data, as `qtha-lab runs --json` prints it."""
     status = run.status()
     return {
-        "run_id": run.id, "state": status.state, "step": status.step, "steps": status.steps,
-        "message": status.message, "run_dir": str(run.path), "summary": run.summary(),
-    }  # fmt: skip
+        "run_id": run.id,
+        "state": status.state,
+        "step": status.step,
+        "steps": status.steps,
+        "message": status.message,
+        "run_dir": str(run.path),
+        "summary": run.summary,
+    }

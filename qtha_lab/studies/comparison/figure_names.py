@@ -32,7 +32,7 @@ def names_of(labels: Iterable[str], names: str = "short") -> dict[str, str]:
         {'lora(r=2,learning_rate=0.01)': 'lora', 'qtha(r=4,waist=16)': 'qtha'}
     """
     if names not in NAMES:
-        raise Refusal(f"names must be one of {', '.join(NAMES)}, not {names!r}")
+        raise Refusal(f"names must be one of {', '.join(NAMES)}, got {names!r}.")
     labels = list(dict.fromkeys(labels))
     if names == "full":
         return {label: label for label in labels}
@@ -53,22 +53,12 @@ def summary_beside(runs: Sequence[Run]) -> dict[str, Any]:
 
 def in_order(entries: Sequence[Entry], summary: Mapping[str, Any]) -> list[Entry]:
     """Sort entries by the method order of a comparison; other methods come last."""
-    contenders = summary.get("lineup")
+    contenders = summary.get("contenders")
     places: dict[Any, int] = {}
     for record in contenders if isinstance(contenders, list) else ():
         if isinstance(record, dict) and isinstance(record.get("method"), str):
             places.setdefault(record["method"], len(places))
     return sorted(entries, key=lambda entry: places.get(family(entry), len(places)))
-
-
-def rounding_in(summary: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return the losses under 1-ulp perturbation in a summary, by method."""
-    recorded = summary.get("rounding")
-    return {
-        name: values
-        for name, values in (recorded.items() if isinstance(recorded, dict) else ())
-        if isinstance(values, list) and all(isinstance(value, float) for value in values)
-    }
 
 
 def key(entries: Sequence[Entry], names: Mapping[str, str]) -> Table:

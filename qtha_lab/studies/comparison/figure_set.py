@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
+from qtha_lab.experiment.comparison import MARGIN
 from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.forest import Difference, forest
@@ -30,7 +31,6 @@ from qtha_lab.studies.comparison.figure_names import (
     in_order,
     key,
     names_of,
-    rounding_in,
     summary_beside,
 )
 from qtha_lab.studies.comparison.run_values import run_values
@@ -74,7 +74,7 @@ def figure_set(
     drawn = (tuned and at_their_best(entries)) or entries
     named = names_of((entry["label"] for entry in drawn), names)
     cells = by_cell(drawn)
-    claims = _claims(entries, runs, rounding_in(summary))
+    claims = _claims(entries, runs, _margin(summary))
     by_id = {run.id: run for run in runs}
     for cell, in_cell in cells.items():
         part = _Part(in_cell, named, by_id, claims.get(cell, []), on_left_out)
@@ -120,15 +120,20 @@ class _Part(NamedTuple):
         return {label: len(of) for label, of in seeds.items()}
 
 
-def _claims(
-    entries: list[Entry], runs: Sequence[Run], rounding: Mapping[str, Sequence[float]]
-) -> dict[Cell, list[Claim]]:
+def _margin(summary: Mapping[str, Any]) -> float:
+    """Return the margin that a comparison declared, or the default."""
+    described = summary.get("comparison")
+    margin = described.get("margin") if isinstance(described, dict) else None
+    return float(margin) if isinstance(margin, int | float) else MARGIN
+
+
+def _claims(entries: list[Entry], runs: Sequence[Run], margin: float) -> dict[Cell, list[Claim]]:
     """Compute the paired differences to the first method, by model and task."""
     from qtha_lab.studies.comparison.claims import against_the_first
     from qtha_lab.studies.comparison.row_losses import read_items
 
     claims: dict[Cell, list[Claim]] = {}
-    for claim in against_the_first(entries, read_items(runs), rounding):
+    for claim in against_the_first(entries, read_items(runs), margin):
         claims.setdefault(claim.cell, []).append(claim)
     return claims
 
@@ -151,7 +156,7 @@ def _in_a_cell(part: _Part, every: list[Run]) -> Iterator[Figure]:
         if entry["state"] == "finished" and entry.get(measure) is not None:
             ends.setdefault(entry["label"], []).append(entry[measure])
     yield seed_spread(ends, measure)
-    events = {entry["run_id"]: part.runs[entry["run_id"]].history() for entry in named}
+    events = {entry["run_id"]: part.runs[entry["run_id"]].valid_events() for entry in named}
     yield loss_curves(
         series
         for entry in named
@@ -170,13 +175,15 @@ def _all_tested(entries: Sequence[Entry]) -> bool:
 def _forest(part: _Part) -> Figure:
     rows: list[Difference] = []
     for claim in part.claims:
-        of = claim.difference
+        of, label = claim.difference, shown(part.name_of(claim.first))
         row: Difference = {
-            "label": shown(part.name_of(claim.first)), "mean": of.mean, "low": of.low, "high": of.high,
-            "shown": of.is_shown,
-        }  # fmt: skip
-        if of.floor is not None:
-            row["floor"] = of.floor
+            "label": label,
+            "mean": of.mean,
+            "low": of.low,
+            "high": of.high,
+            "verdict": of.verdict,
+            "margin": of.margin,
+        }
         rows.append(row)
     first = part.claims[0]
     return forest(rows, first.measure, part.reference, first.difference.level)

@@ -72,7 +72,7 @@ def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
         rates_from: Source of the stated learning rates; "" if the comparison names none.
     """
     finished = [entry for entry in entries if entry["state"] == "finished"]
-    sentence = tuning.sentence(entries) or learning_rates(finished, rates_from)
+    sentence = tuning.rates_sentence(entries) or learning_rates(finished, rates_from)
     return [sentence] if sentence else []
 
 
@@ -109,7 +109,7 @@ def same_start(entries: list[dict[str, Any]]) -> str | None:
         return None
     gap = max(max(losses) - min(losses) for losses in compared)
     if gap == 0:
-        return "All methods of a seed started from the same evaluation loss (no difference at all)."
+        return "All methods of a seed started from the same evaluation loss (exactly)."
     if gap <= 1e-5 * max(map(max, compared)):
         return (
             "All methods of a seed started from the same evaluation loss "
@@ -135,8 +135,8 @@ def quantization(entries: list[dict[str, Any]]) -> str | None:
     name = entries[0]["quantization"]
     stored = "" if name in STORED else " It is fake-quantised: no memory is saved."
     return (
-        f"Quantising the base to {name} raised the evaluation loss by "
-        f"{statistics.fmean(costs):.3f} before any training; the adapters lowered it by: {gains}.{stored}"
+        f"Quantising the base to {name} raised the evaluation loss by {statistics.fmean(costs):.3f}"
+        f" before any training; the adapters lowered it by: {gains}.{stored}"
     )
 
 
@@ -147,8 +147,9 @@ def splits(entries: list[dict[str, Any]]) -> list[str]:
     sentences = [f"Rows are split by {key}: no {key} stands on two sides." for key in keys]
     if lacks:
         sentences.append(
-            f"Labels or answers are missing on a side: {' / '.join(lacks)}. Add rows with them: "
-            "a label that was not trained on cannot be learnt, and one that is not tested says nothing."
+            f"Labels or answers are missing on a side: {' / '.join(lacks)}. Add rows with them: a"
+            " label that was not trained on cannot be learnt, and one that is not tested says"
+            " nothing."
         )
     return sentences
 
@@ -162,8 +163,8 @@ def sizes(entries: list[dict[str, Any]]) -> list[str]:
         return []
     reference = max(loras, key=counts.__getitem__)
     return [
-        f"{label} trains {counts[label]:,} parameters, {_against(counts[label], counts[reference])} "
-        f"{reference} ({counts[reference]:,})."
+        f"{label} trains {counts[label]:,} parameters, {_against(counts[label], counts[reference])}"
+        f" {reference} ({counts[reference]:,})."
         for label in counts
         if label != reference
     ]
@@ -175,7 +176,10 @@ def scales(entries: list[dict[str, Any]]) -> str | None:
     if len(by_label) < 2:
         return None
     if len(set(by_label.values())) == 1:
-        return f"All methods with a scale have the same: s = alpha / r = {next(iter(by_label.values())):g}."
+        return (
+            "All methods with a scale have the same: s = alpha / r ="
+            f" {next(iter(by_label.values())):g}."
+        )
     text = ", ".join(f"{label} {scale:.3g}" for label, scale in by_label.items())
     return f"Scales s = alpha / r differ, and so do the steps at one rate: {text}."
 
@@ -206,8 +210,9 @@ def side_by_side(entries: list[dict[str, Any]]) -> str | None:
     unknown = [label for label, values in known.items() if None in values]
     rest = f" Of {', '.join(unknown)} it is not known of every run." if unknown else ""
     return (
-        f"Seconds per step marked {SIDE_BY_SIDE} were taken while other runs trained on the machine ({', '.join(marked)}): "
-        f"train one run at a time (`QTHA_LAB_SLOTS=1`) to compare speed.{rest}"
+        f"Seconds per step marked {SIDE_BY_SIDE} were taken while other runs trained on the machine"
+        f" ({', '.join(marked)}): train one run at a time (`QTHA_LAB_SLOTS=1`) to compare"
+        f" speed.{rest}"
     )
 
 
@@ -219,7 +224,10 @@ def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str |
     beside = {label: rate for label, rate in rates.items() if "learning_rate=" not in label}
     text = ", ".join(f"{label} {rate:g}" for label, rate in beside.items()) or "as in the names"
     if rates_from:
-        return f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates: {text}."
+        return (
+            f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates:"
+            f" {text}."
+        )
     turned = "" if len(rates) < 2 else "; another learning rate may turn the order round"
     return f"Not tuned: no setting was chosen among several{turned}. Peak learning rates: {text}."
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qtha_lab.core import paths
 from qtha_lab.core.io import digest, read_mapping
-from qtha_lab.experiment import Comparison, Experiment, editions
+from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.run_directory import write_atomically, write_json
 from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
 from qtha_lab.experiment.run_directory.scheduler_process import (
@@ -41,7 +41,7 @@ class ComparisonDir(ScheduledDir):
 
     description = property(lambda self: self.path / "comparison.yaml")
     summary = property(lambda self: self.path / "summary.json")
-    moved_starts = property(lambda self: self.path / "rounding")
+    perturbed_dir = property(lambda self: self.path / "rounding")
     page = property(lambda self: self.path / "report.html")
     end = property(lambda self: self.path / "end.json")
 
@@ -62,7 +62,7 @@ class ComparisonDir(ScheduledDir):
     def write(self, comparison: Comparison) -> None:
         """Write the description of the comparison, whose plugins this user thereby trusts."""
         record_trust(self.path, comparison)
-        write_atomically(self.description, editions.record(comparison))
+        write_atomically(self.description, comparison.to_yaml())
 
     @property
     def exists(self) -> bool:

@@ -10,19 +10,19 @@ from qtha_lab.runs import run as runs_
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.folder import ComparisonDir
-from qtha_lab.studies.comparison.launched import start
+from qtha_lab.studies.comparison.launched import start_comparison
 from qtha_lab.studies.comparison.run_set import RunSet
 
 
 @overload
-def launch(
+def launch_comparison(
     described: Experiment, runs_dir: Path | str | None = None, *, check: bool = True
 ) -> Run: ...
 @overload
-def launch(
+def launch_comparison(
     described: Comparison, runs_dir: Path | str | None = None, *, check: bool = True
 ) -> RunSet: ...
-def launch(
+def launch_comparison(
     described: Experiment | Comparison, runs_dir: Path | str | None = None, *, check: bool = True
 ) -> Run | RunSet:
     """Launch a run or all runs of a comparison, and return at once.
@@ -43,9 +43,9 @@ def launch(
         Refusal: If the description cannot run; no run is started then.
 
     Example:
-        >>> launch(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
+        >>> launch_comparison(Experiment(method="lora(r=2)")).wait().state  # doctest: +SKIP
         'finished'
-        >>> launch(Experiment(method="lroa"))
+        >>> launch_comparison(Experiment(method="lroa"))
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
     """
@@ -55,7 +55,7 @@ def launch(
     if check:
         described.check(folder)
     if described.in_stages:
-        return start(ComparisonDir.create(described, folder))
+        return start_comparison(ComparisonDir.create(described, folder))
     contenders = timed(described)
     experiments = described.experiments(contenders)
     launched = [runs_.launch(e, runs_dir, check=False) for e in experiments]

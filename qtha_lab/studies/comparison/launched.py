@@ -26,7 +26,7 @@ LOG_TAIL = 2**16  # bytes
 log = logging.getLogger(__name__)
 
 
-class Stage(NamedTuple):
+class StageProgress(NamedTuple):
     """Progress of one stage: ended and planned runs or trials."""
 
     name: str
@@ -41,7 +41,8 @@ class ScheduledRuns(RunSet):
         path: Directory of the comparison.
 
     Example:
-        >>> tuned = Comparison(methods="lora,qtha", tuning={"axes": {"learning_rate": [0.003, 0.01]}})
+        >>> axes = {"learning_rate": [0.003, 0.01]}
+        >>> tuned = Comparison(methods="lora,qtha", tuning={"axes": axes})
         >>> launch(tuned).wait().state  # doctest: +SKIP
         'finished'
     """
@@ -85,16 +86,20 @@ class ScheduledRuns(RunSet):
         ]
         return [view for view in views if view.folder.exists]
 
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[StageProgress]:
         """Return the progress of trials, runs and 1-ulp perturbation runs."""
         trials, runs, moved = self._planned
-        stages = [Stage("runs", _ended(self.runs), runs)]
+        stages = [StageProgress("runs", _ended(self.runs), runs)]
         if trials:
             records = [record for view in self.trials() for record in view.records()]
             ended = sum(record.state != "running" for record in records)
-            stages.insert(0, Stage("trials", min(ended, trials), trials))
+            stages.insert(0, StageProgress("trials", min(ended, trials), trials))
         if moved:
-            stages.append(Stage("moved starts", _ended(list_runs(self.folder.moved_starts)), moved))
+            stages.append(
+                StageProgress(
+                    "rounding repeats", _ended(list_runs(self.folder.perturbed_dir)), moved
+                )
+            )
         return stages
 
     @functools.cached_property
@@ -105,7 +110,7 @@ class ScheduledRuns(RunSet):
         sweeps = [comparison.sweep_of(contender) for contender in contenders if comparison.tuning]
         trials = sum(sweep.trials_of(method) for sweep in sweeps for method in sweep.methods)
         experiments = comparison.experiments(contenders)
-        return trials, len(experiments), len(comparison.nudged(experiments))
+        return trials, len(experiments), len(comparison.perturbed(experiments))
 
     def sentence(self) -> str:
         """Describe state and progress of each stage, and the reason of a failure."""
@@ -140,9 +145,9 @@ class ScheduledRuns(RunSet):
             Refusal: If the comparison is running, stopping or finished.
         """
         if (state := self.state) in ("running", "stopping", "finished"):
-            raise Refusal(f"comparison {self.folder.path.name} is {state}")
+            raise Refusal(f"Comparison {self.folder.path.name} is {state}.")
         trusted(self.folder.path, self.comparison)  # asks here, where a person may answer
-        return start(self.folder)
+        return start_comparison(self.folder)
 
     def summary(self) -> dict[str, Any]:
         """Return the summary that the scheduler process writes as runs end.
@@ -152,22 +157,22 @@ class ScheduledRuns(RunSet):
         """
         if (summary := read_mapping(self.folder.summary)) is None:
             raise Refusal(
-                f"comparison {self.folder.path.name}: no run has ended yet ({self.sentence()})"
+                f"Comparison {self.folder.path.name}: no run has ended yet ({self.sentence()})."
             )
         return summary
 
 
-def start(folder: ComparisonDir) -> ScheduledRuns:
+def start_comparison(folder: ComparisonDir) -> ScheduledRuns:
     """Start the scheduler process of a comparison described in its directory.
 
     Raises:
         Refusal: If a scheduler process already runs for this comparison.
     """
-    drivers.start("qtha_lab.studies.comparison.scheduler", folder)
+    drivers.start_scheduler("qtha_lab.studies.comparison.scheduler", folder)
     return ScheduledRuns(folder.path)
 
 
-def attach(name: str | Path) -> ScheduledRuns:
+def attach_comparison(name: str | Path) -> ScheduledRuns:
     """Return the runs of a comparison by name or path.
 
     Raises:

@@ -1,7 +1,8 @@
 """Paired differences between two methods with the same seeds and test rows.
 
 Computes interval, p, detectable difference and verdict from arrays of losses; reads no run.
-Sentences, tables and figures use the same verdict.
+A difference is shown, equivalent within a declared margin, or inconclusive. Sentences, tables and
+figures use the same verdict.
 """
 
 from __future__ import annotations
@@ -16,15 +17,13 @@ from jaxtyping import Float
 from scipy import optimize, special
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.comparison import MARGIN
 
 LEAST_SEEDS = 3
-LEAST_REPEATS = 5
 POWER = 0.8
 MOST_SEEDS = 10_000
 MOST_ROWS = 10_000
-LEAST_SAID = 0.0005  # least noise floor that three decimal places show
 LEAST_LEVEL = 1e-100  # below it p is 0
-MARGIN = 0.02  # nat; differences within it are equivalent
 
 Verdict = Literal["shown", "equivalent", "inconclusive"]
 
@@ -44,8 +43,6 @@ class PairedDifference:
         spread: Standard deviation of the difference over the seeds.
         level: Error probability of the interval: 0.05, divided by the number of claims in its
             family.
-        floor: Noise floor: half-width of the difference due to rounding noise; None if not
-            measured.
         row_error: Part of the standard error due to the test rows, independent of the number of
             seeds.
         claims: Number of claims in the family.
@@ -60,7 +57,6 @@ class PairedDifference:
     items: int
     spread: float
     level: float = 0.05
-    floor: float | None = None
     row_error: float = 0.0
     claims: int = 1
     margin: float = MARGIN
@@ -121,8 +117,8 @@ class PairedDifference:
 
     @property
     def is_shown(self) -> bool:
-        """True if the interval excludes zero and the difference exceeds the noise floor."""
-        return not self.low <= 0 <= self.high and abs(self.mean) > (self.floor or 0.0)
+        """True if the interval excludes zero."""
+        return not self.low <= 0 <= self.high
 
     @property
     def seed_error(self) -> float:
@@ -138,25 +134,8 @@ class PairedDifference:
     @property
     def detectable(self) -> float:
         """Least difference shown with 80 % power, given these seeds and rows."""
-        return self._detectable_by(self.seeds)
-
-    def seeds_for(self, difference: float) -> int | None:
-        """Return the number of seeds that show a difference with 80 % power.
-
-        None above 10,000 seeds or for a difference of zero.
-        """
-        counts = range(LEAST_SEEDS, MOST_SEEDS + 1)
-        place = bisect_left(counts, True, key=lambda n: self._detectable_by(n) <= abs(difference))
-        return counts[place] if difference and place < len(counts) else None
-
-    def needs_rows(self, difference: float) -> bool:
-        """Tell whether more seeds alone cannot show a difference with 80 % power."""
-        return self.row_error > 0 and self._detectable_by(math.inf) > abs(difference)
-
-    def _detectable_by(self, seeds: float) -> float:
-        """Return the interval's half-width plus the power quantile, for a number of seeds."""
         levels = self.level, 2 * (1 - POWER)  # the power level is one-sided
-        return sum(self._width(seeds, self.items, level) for level in levels)
+        return sum(self._width(self.seeds, self.items, level) for level in levels)
 
 
 def paired_difference(
@@ -164,7 +143,7 @@ def paired_difference(
     second: Float[np.ndarray, "seeds ..."],
     *,
     claims: int = 1,
-    floor: float | None = None,
+    margin: float = MARGIN,
 ) -> PairedDifference:
     """Compute the paired difference of two methods with its interval.
 
@@ -172,7 +151,7 @@ def paired_difference(
         first: Losses of the first method, (seeds,) or (seeds, rows).
         second: Losses of the second method, with the same seeds and test rows in the same order.
         claims: Number of claims whose intervals hold simultaneously with 95 % (Bonferroni).
-        floor: Noise floor of the difference; None if not measured.
+        margin: Largest difference that counts as equivalent.
 
     Raises:
         Refusal: If the shapes differ, a number is not finite, or there are fewer than three seeds.
@@ -188,13 +167,14 @@ def paired_difference(
     first, second = np.asarray(first, float), np.asarray(second, float)
     if first.shape != second.shape:
         raise Refusal(
-            f"Paired losses must have the same seeds and rows, got {first.shape} and {second.shape}."
+            f"Paired losses must have the same seeds and rows, got {first.shape} and"
+            f" {second.shape}."
         )
     if first.shape[0] < LEAST_SEEDS:
         raise Refusal(f"Seeds of an interval must be at least {LEAST_SEEDS}, got {len(first)}.")
     gaps = (first - second).reshape(len(first), -1)
     if not np.isfinite(gaps).all():
-        raise Refusal("Paired losses must be finite, got one that is not: a run diverged.")
+        raise Refusal("Paired losses must be finite, got one that is not. A run diverged.")
     seeds, items = gaps.shape
     mean, seed_error, row_error = (float(number) for number in errors(gaps))
     half = float(half_width(seed_error, row_error, seeds, items, 0.05 / claims))
@@ -207,9 +187,9 @@ def paired_difference(
         items=items,
         spread=float(gaps.mean(1).std(ddof=1)),
         level=0.05 / claims,
-        floor=floor,
         row_error=row_error,
         claims=claims,
+        margin=margin,
     )
 
 
@@ -282,30 +262,7 @@ def _touching(mean: float, seed_error: float, row_error: float, seeds: int, rows
     return math.exp(optimize.root_scalar(excess, bracket=(least, 0.0)).root)
 
 
-def rounding_floor(
-    repeats: Float[np.ndarray, " repeats"], seeds: int, level: float = 0.05
-) -> float:
-    """Return the noise floor of the difference of two means over seeds.
-
-    Args:
-        repeats: Results of one seed, each with a 1-ulp perturbation of the adapter's initial
-            weights.
-        seeds: Number of seeds of each mean.
-        level: Probability of a larger difference.
-
-    Raises:
-        Refusal: If there are fewer than five repeats.
-    """
-    repeats = np.asarray(repeats, float)
-    if len(repeats) < LEAST_REPEATS:
-        raise Refusal(
-            f"Repeats of a rounding floor must be at least {LEAST_REPEATS}, got {len(repeats)}."
-        )
-    quantile = _t(level, len(repeats))
-    return float(quantile * repeats.std(ddof=1) * math.sqrt(2 / seeds))
-
-
-def sentence(
+def verdict_sentence(
     first: str, second: str, difference: PairedDifference, measure: str = "", unit: str = "nat"
 ) -> str:
     """Write a paired difference as a sentence with its verdict.
@@ -319,47 +276,47 @@ def sentence(
 
     Example:
         >>> difference = PairedDifference(0.03, -0.01, 0.07, 0.11, seeds=5, items=1, spread=0.02)
-        >>> print(sentence("qtha", "lora", difference))
-        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070] over 5 seeds, p = 0.11, d = +1.5: inconclusive (rounding not measured; a difference of 0.054 would be shown in four cases of five; +0.030 itself needs 12 seeds).
+        >>> print(verdict_sentence("qtha", "lora", difference).partition(" over ")[0])
+        qtha − lora: +0.030 nat, 95 % interval [-0.010, +0.070]
     """
     share = f"{100 * (1 - difference.level):.3g} %"
     of = f"{difference.seeds} seeds"
     if difference.items > 1:
-        of += f" and {difference.items} rows"
+        of += f" and {difference.items:,} rows"
     among = f" among {difference.claims} claims" if difference.claims > 1 else ""
-    head = (
-        f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share} interval "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p = {difference.p:.2g}{among}, "
-        f"d = {difference.effect_size:+.1f}"
-    )
-    rounding = _rounding(difference.floor)
-    if difference.is_shown:
-        return f"{head}: shown ({rounding})."
-    if not difference.low <= 0 <= difference.high:
-        return f"{head}: inconclusive ({rounding}, which is more)."
     return (
-        f"{head}: inconclusive ({rounding}; a difference of {difference.detectable:.3f} would be shown in four cases "
-        f"of five{_required(difference)})."
+        f"{first} − {second}{measure and f', {measure}'}: {difference.mean:+.3f} {unit}, {share}"
+        f" interval [{difference.low:+.3f}, {difference.high:+.3f}] over {of}, p ="
+        f" {difference.p:.2g}{among}, d = {difference.effect_size:+.1f}:"
+        f" {verdict_text(difference)}."
     )
 
 
-def _rounding(floor: float | None) -> str:
-    """Write the noise floor to three decimal places."""
-    if floor is None:
-        return "rounding not measured"
-    return f"rounding alone makes {f'±{floor:.3f}' if floor >= LEAST_SAID else 'less than 0.001'}"
+def verdict_text(difference: PairedDifference) -> str:
+    """Write the verdict with its margin, or with the seeds or rows that would decide.
 
-
-def _required(difference: PairedDifference) -> str:
-    """Write the seeds or rows that an inconclusive difference needs.
-
-    Returns "" for a difference of zero.
+    Example:
+        >>> verdict_text(PairedDifference(0.001, -0.009, 0.011, 0.8, seeds=5, items=1, spread=0.01))
+        'equivalent within ±0.02'
     """
-    if not difference.mean:
-        return ""
-    head, needed = f"; {difference.mean:+.3f} itself needs", difference.seeds_for(difference.mean)
-    if needed is not None:
-        return f"{head} {needed:,} seeds"
-    if difference.needs_rows(difference.mean):
-        return f"{head} more test rows: no number of seeds is enough"
-    return f"{head} more than {MOST_SEEDS:,} seeds"
+    if difference.verdict == "equivalent":
+        return f"equivalent within ±{difference.margin:g}"
+    if difference.verdict == "shown":
+        return f"shown, within ±{difference.margin:g}" if difference.is_within_margin else "shown"
+    return (
+        f"inconclusive (detectable difference {difference.detectable:.3f}; {_decision(difference)})"
+    )
+
+
+def _decision(difference: PairedDifference) -> str:
+    """Write the seeds, or else the test rows, that would decide an inconclusive difference."""
+    if (seeds := difference.seeds_to_decide) is not None:
+        return f"{seeds:,} seeds would decide"
+    if (rows := difference.rows_to_decide) is not None:
+        return f"{rows:,} test rows would decide, no number of seeds"
+    most = f"{MOST_SEEDS:,} seeds"
+    return (
+        f"neither {most} nor {MOST_ROWS:,} rows would decide"
+        if difference.items > 1
+        else (f"{most} would not decide")
+    )

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from qtha_lab.experiment.comparison import MARGIN
 from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+
+if TYPE_CHECKING:
+    from qtha_lab.studies.comparison.pooled import PooledDifference
 
 Record = Mapping[str, Any]
 UNKNOWN = "no interval"
@@ -35,7 +39,7 @@ class PivotTable:
     @classmethod
     def of(cls, summary: Record) -> PivotTable | None:
         """Build the table of a summary; None for one pair or one method."""
-        contenders = by_cell(summary.get("lineup", ()))
+        contenders = by_cell(summary.get("contenders", ()))
         methods = list(dict.fromkeys(r["declared"] for of in contenders.values() for r in of))
         if len(contenders) < 2 or len(methods) < 2:
             return None
@@ -54,7 +58,7 @@ class PivotTable:
         return [heading, *(self._row(method) for method in self.methods)]
 
     def _row(self, method: str) -> tuple[str, ...]:
-        return method, *(text(self.claims.get((method, cell))) for cell in self.cells)
+        return method, *(difference_text(self.claims.get((method, cell))) for cell in self.cells)
 
     def counts(self) -> list[str]:
         """Count per method the pairs where it is shown to be better or worse."""
@@ -62,24 +66,33 @@ class PivotTable:
 
     def _count(self, method: str) -> str:
         known = [claim for (name, _), claim in self.claims.items() if name == method]
-        means = [claim["mean"] for claim in known if claim["shown"]]
+        means = [claim["mean"] for claim in known if claim["verdict"] == "shown"]
         lower, higher = sum(mean < 0 for mean in means), sum(mean > 0 for mean in means)
+        equivalent = sum(claim["verdict"] == "equivalent" for claim in known)
         rest = len(self.cells) - len(known)
         missing = f", without an interval on {rest}" if rest else ""
         return (
-            f"{method} against {self.reference}: shown to be lower on {lower} of {len(self.cells)}, higher on {higher}, "
-            f"inconclusive on {len(known) - len(means)}{missing}."
+            f"{method} against {self.reference}: shown to be lower on {lower} of {len(self.cells)},"
+            f" higher on {higher}, equivalent on {equivalent}, inconclusive on"
+            f" {len(known) - len(means) - equivalent}{missing}."
         )
 
+    def pooled(self) -> list[PooledDifference]:
+        """Pool the differences of each method over the pairs."""
+        from qtha_lab.studies.comparison.pooled import pool_by_method
 
-def text(claim: Record | None) -> str:
+        margin = next((claim["margin"] for claim in self.claims.values()), MARGIN)
+        return pool_by_method(self.claims, self.reference, margin)
+
+
+def difference_text(claim: Record | None) -> str:
     """Write the difference of one table entry.
 
     Example:
-        >>> text({"mean": 0.031, "low": -0.01, "high": 0.072, "shown": False})
+        >>> difference_text({"mean": 0.031, "low": -0.01, "high": 0.072, "verdict": "inconclusive"})
         '+0.031 [-0.010, +0.072] inconclusive'
     """
     if claim is None:
         return UNKNOWN
-    verdict = "shown" if claim["shown"] else "inconclusive"
-    return f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}] {verdict}"
+    interval = f"[{claim['low']:+.3f}, {claim['high']:+.3f}]"
+    return f"{claim['mean']:+.3f} {interval} {claim['verdict']}"

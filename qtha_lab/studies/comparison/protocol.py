@@ -57,7 +57,9 @@ def matching(
     words = {
         "equal_r": "Matched by equal r",
         "equal_parameters": "Matched by trained parameters, none above the first",
-        "equal_seconds": "Matched by training seconds, as the steps that fit into those of the first",
+        "equal_seconds": (
+            "Matched by training seconds, as the steps that fit into those of the first"
+        ),
     }
     outcome = matches(comparison.matching, contenders, entries)
     each = ", ".join(f"{name} {text}" for name, text in outcome.items())
@@ -107,8 +109,9 @@ def tuning(
     seeds = ", ".join(map(str, tuned.seeds))
     won = "; ".join(f"{r['declared']} at {calls.write_options(r['point'])}" for r in contenders)
     text = (
-        f"Tuned by {trials_of(comparison)} trials of each method over {', '.join(tuned.axes)} ({tuned.search}), on "
-        f"evaluation rows with {'seed' if len(tuned.seeds) == 1 else 'seeds'} {seeds}, and confirmed on others: {won}."
+        f"Tuned by {trials_of(comparison)} trials of each method over {', '.join(tuned.axes)}"
+        f" ({tuned.search}), on evaluation rows with {'seed' if len(tuned.seeds) == 1 else 'seeds'}"
+        f" {seeds}, and confirmed on others: {won}."
     )
     at_end = [
         f"{record['declared']} ({name})"

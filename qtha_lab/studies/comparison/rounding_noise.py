@@ -1,18 +1,22 @@
-"""Runs with 1-ulp perturbations that measure rounding noise: selection and learning rates.
+"""Rounding noise of a comparison, measured by repeats with 1-ulp perturbations.
 
-`paired.rounding_floor` computes the noise floor of a difference from them.
+A diagnostic only; no verdict depends on it.
 """
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scipy import special
+
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
-from qtha_lab.studies.comparison.paired import LEAST_REPEATS
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
+LEAST_REPEATS = 5
 Entry = dict[str, Any]
 
 
@@ -62,23 +66,28 @@ def losses(repeats: Mapping[str, Sequence[Entry]]) -> dict[str, list[float]]:
     return {name: [entry["test_loss"] for entry in group] for name, group in repeats.items()}
 
 
-def sentence(rates: Mapping[str, float], entries: Sequence[Entry]) -> str | None:
-    """State repeats at another learning rate than the compared runs; None without any.
+def noise_sentence(losses: Mapping[str, Sequence[float]], seeds: int) -> str | None:
+    """State the largest effect of rounding noise on a difference; None without repeats.
 
     Args:
-        rates: Learning rates of the repeats, by `name_in` of the label without learning rate.
-        entries: Entries of the compared runs.
+        losses: Test losses of the repeats by method.
+        seeds: Number of seeds of each mean.
+
+    Example:
+        >>> noise_sentence({"lora": [4.1, 4.1, 4.1, 4.1, 4.1001]}, seeds=5)
+        'Rounding noise: 1-ulp perturbations change a difference by at most ±0.0001 nat (1 method).'
     """
-    cells = len(by_cell(entries))
-    best = {name_in(name, cell, cells): rate for (cell, name), rate in _rates(entries).items()}
-    others: dict[str, list[str]] = {}
-    for name, rate in rates.items():
-        if best.get(name, rate) != rate:
-            others.setdefault(f"at {rate:g}, not {best[name]:g}", []).append(name)
-    if not others:
+    if not losses or not seeds:
         return None
-    each = "; ".join(f"{where}, of {', '.join(names)}" for where, names in others.items())
-    return f"What rounding makes was measured at another rate than methods are compared at: {each}."
+    widths = [
+        -float(special.stdtrit(len(values) - 1, 0.025)) * statistics.stdev(values)
+        for values in losses.values()
+    ]
+    methods = "1 method" if len(losses) == 1 else f"{len(losses)} methods"
+    return (
+        "Rounding noise: 1-ulp perturbations change a difference by at most "
+        f"±{max(widths) * math.sqrt(2 / seeds):.4f} nat ({methods})."
+    )
 
 
 def _rates(entries: Sequence[Entry]) -> dict[tuple[Cell, str], float]:

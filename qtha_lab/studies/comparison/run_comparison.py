@@ -26,7 +26,7 @@ from qtha_lab.runs import run as runs
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.changes import check_edit, left_out, what_counts
-from qtha_lab.studies.comparison.contenders import records, timed
+from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.summary import summary_of
@@ -40,7 +40,7 @@ SUMMARY_SHARE = (
 log = logging.getLogger(__name__)
 
 
-def run(
+def run_comparison(
     comparison: Comparison,
     out: Path | str,
     on_progress: Progress | None = None,
@@ -69,15 +69,16 @@ def run(
             invalidate runs in `out` (see `changes.check_edit`).
 
     Example:
-        >>> run(Comparison(methods="lora,qtha"), "out/tiny")["notes"][0]  # doctest: +SKIP
-        'All methods of a seed started from the same evaluation loss (no difference at all).'
+        >>> comparison = Comparison(methods="lora,qtha")
+        >>> run_comparison(comparison, "out/tiny")["notes"][0]  # doctest: +SKIP
+        'All methods of a seed started from the same evaluation loss (exactly).'
     """
     folder = ComparisonDir(out := Path(out))
     comparison.check(folder.runs_dir)
     out.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(out / ".lock")
     if lock is None:
-        raise Refusal(f"another process runs a comparison in {out}")
+        raise Refusal(f"Another process runs a comparison in {out}.")
     with contextlib.ExitStack() as held:
         held.callback(os.close, lock)
         check_edit(comparison, out)
@@ -90,7 +91,7 @@ def run(
         return _follow(_Work(comparison, contenders, folder, machines), out, progress)
 
 
-def summarise(
+def summarise_runs(
     comparison: Comparison, queue: Sequence[Run], contenders: Sequence[Contender] | None = None
 ) -> dict[str, Any]:
     """Return the summary of the ended runs, as in `summary.json`.
@@ -107,7 +108,7 @@ def summarise(
     ended = [(run, status) for run in queue if (status := run.status()).ended]
     entries = [entry(run, status) for run, status in ended]
     takes_part = comparison.contenders() if contenders is None else contenders
-    methods = records(comparison, takes_part)
+    methods = contender_records(comparison, takes_part)
     return summary_of(comparison, methods, entries, [run for run, _ in ended], [], len(queue))
 
 
@@ -182,11 +183,11 @@ class _Work:
         folder: ComparisonDir,
         machines: RemoteBackend | None,
     ) -> None:
-        self.comparison, self.contenders = comparison, records(comparison, contenders)
+        self.comparison, self.contenders = comparison, contender_records(comparison, contenders)
         self.experiments, self.folder = comparison.experiments(contenders), folder
         table = folder.named(self.experiments)
         self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])
-        self.repeats = _Side.of(folder.moved_starts, [], [])
+        self.repeats = _Side.of(folder.perturbed_dir, [], [])
         self.owes_repeats = comparison.rounding > 0
         self.machines = machines  # the remote backend queues its runs
         self.slots = slots.n_slots(comparison.training.threads)
@@ -232,8 +233,8 @@ class _Work:
         """Plan the 1-ulp perturbation runs at each method's best learning rate."""
         from qtha_lab.studies.comparison.rounding_noise import at_best_rates
 
-        moved = self.comparison.nudged(at_best_rates(self.experiments, self.table.ended))
-        folder = self.folder.moved_starts
+        moved = self.comparison.perturbed(at_best_rates(self.experiments, self.table.ended))
+        folder = self.folder.perturbed_dir
         self.repeats = _Side.of(folder, moved, runs.list_runs(folder) if moved else [])
         self.owes_repeats = False
 

@@ -46,7 +46,7 @@ def left_out(places: Iterable[str | Path]) -> dict[str, str]:
 def _run_at(place: str | Path) -> Run:
     if Path(place).is_dir() and not RunDir(Path(place)).exists:
         raise Refusal(
-            f"{place} holds no run: give a run, a folder of runs or a comparison's folder"
+            f"{place} must be a run, a folder of runs or a comparison's folder. It holds no run."
         )
     return runs.attach(place)
 
@@ -83,7 +83,7 @@ def points(entries: list[dict[str, Any]], cost: str, quality: str) -> list[Point
     return rows
 
 
-class Spectrum(NamedTuple):
+class SpectrumHistory(NamedTuple):
     """Recorded spectra of one layer's update over the training of a run.
 
     `values` are the singular values at each step. `bonds` are the entropies (bits) of each tensor
@@ -97,7 +97,7 @@ class Spectrum(NamedTuple):
     bonds: dict[str, list[list[float]]]
 
 
-def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
+def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, SpectrumHistory]:
     """Return the recorded spectra of a run by layer.
 
     The last record of a step counts.
@@ -121,7 +121,7 @@ def spectra(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectrum]:
     return {layer: _spectrum(layer, by_step) for layer, by_step in records.items()}
 
 
-def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
+def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> SpectrumHistory:
     """Order the records of a layer by step; pad short value lists with zeros."""
     steps = sorted(by_step)
     rows = [sorted((v or 0.0 for v in by_step[s]["singular_values"]), reverse=True) for s in steps]
@@ -134,7 +134,7 @@ def _spectrum(layer: str, by_step: dict[int, Mapping[str, Any]]) -> Spectrum:
         if all(len(by_bond.get(name, ())) == len(entropies[0][name]) for by_bond in entropies)
     ]
     bonds = {name: [by_bond[name] for by_bond in entropies] for name in names}
-    return Spectrum(layer, steps, values, by_step[steps[-1]].get("effective_rank"), bonds)
+    return SpectrumHistory(layer, steps, values, by_step[steps[-1]].get("effective_rank"), bonds)
 
 
 def commits(runs: Iterable[Run]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.contender import Contender
 from qtha_lab.runs.run import RESUMABLE, Run, Status
-from qtha_lab.studies.comparison.run_comparison import summarise
+from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class RunSet:
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the ended runs, as `qtha-lab compare` writes it."""
-        return summarise(self.comparison, self.runs, self.contenders)
+        return summarise_runs(self.comparison, self.runs, self.contenders)
 
     def table(self) -> pandas.DataFrame:
         """Return a table of means over the seeds of finished runs, by method.

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.metrics import recorded, with_units
-from qtha_lab.experiment.experiment import Training
+from qtha_lab.core.settings import settings_of
+from qtha_lab.experiment import Training
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.run_data import find_runs
 
-NOT_SETTINGS = ("name", "method", "training", "edition", "plugins", "task_options")
+NOT_SETTINGS = ("name", "method", "training", "plugins", "task_options")
 OF_NO_EFFECT = frozenset(
     {"seed", "threads", "report_to", "checkpoint_every", "eval_every", "spectrum_every"}
 )
@@ -108,17 +109,21 @@ def _values(run: Run) -> RunValues:
     status, summary = run.status(), record.summary if not record.flaw else None
     choice: Mapping[str, Any] = experiment.get("method", {})
     summary = summary if status.state in ("finished", "diverged") else None
-    training = {name: field.default for name, field in Training.model_fields.items()}
+    training = {name: setting.default for name, setting in settings_of(Training).items()}
     settings = {
         "method": choice["name"],
         "learning_rate": (summary or {}).get("learning_rate") or choice.get("learning_rate"),
         **choice.get("options", {}),
-        **({"target_modules": ", ".join(targets)} if (targets := choice.get("target_modules")) else {}),
+        **(
+            {"target_modules": ", ".join(targets)}
+            if (targets := choice.get("target_modules"))
+            else {}
+        ),
         **{name: value for name, value in experiment.items() if name not in NOT_SETTINGS},
         **experiment.get("task_options", {}),
         **training,
         **experiment.get("training", {}),
-    }  # fmt: skip
+    }
     settings.setdefault("seed", 0)
     del settings["rate_ratios"]
     ratios = experiment.get("training", {}).get("rate_ratios", {})
@@ -129,9 +134,15 @@ def _values(run: Run) -> RunValues:
             "trainable_parameters": measures["trainable_parameters"]
         }
     return RunValues(
-        run, run.id, record.label, choice["name"], settings["seed"], status.state, settings,
+        run,
+        run.id,
+        record.label,
+        choice["name"],
+        settings["seed"],
+        status.state,
+        settings,
         with_units({name: value for name, value in measures.items() if value is not None}),
-    )  # fmt: skip
+    )
 
 
 def _fill_defaults(rows: Sequence[RunValues]) -> None:

@@ -1,7 +1,7 @@
-"""Scheduler process of a comparison: `python -m qtha_lab.studies.comparison.scheduler COMPARISON_DIR`.
+"""Scheduler process: `python -m qtha_lab.studies.comparison.scheduler COMPARISON_DIR`.
 
 Runs the tuning trials, the runs and the 1-ulp perturbation runs, then writes the report. After a
-kill, a new process continues, as `run_comparison.run` does.
+kill, a new process continues, as `run_comparison` does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from qtha_lab.experiment.run_directory import scheduler_process as drivers
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.report import report
-from qtha_lab.studies.comparison.run_comparison import run
+from qtha_lab.studies.comparison.run_comparison import run_comparison
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,9 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     return drivers.drive("Drive one comparison.", arguments, _drive)
 
 
-def _drive(order: drivers.Order) -> bool:
+def _drive(order: drivers.SchedulerArguments) -> bool:
     folder = ComparisonDir(order.path)
-    run(folder.trusted, folder.path, _stop_if_asked(folder), on=order.on)
+    run_comparison(folder.trusted, folder.path, _stop_if_asked(folder), on=order.on)
     report(folder.path)
     folder.mark_finished()
     return True

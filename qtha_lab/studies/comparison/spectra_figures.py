@@ -10,14 +10,14 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.rank_views import rank_by_layer
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 from qtha_lab.studies.comparison.figure_names import drawn_seeds
-from qtha_lab.studies.comparison.run_data import Spectrum
+from qtha_lab.studies.comparison.run_data import SpectrumHistory
 
 PATH = "the linear path"
 """The part of an update that is a matrix: all of LoRA's, that beside the circuit of QTHA's."""
 
 
 def update_spectra(
-    spectra: Mapping[str, Mapping[str, Spectrum]], seeds: Mapping[str, tuple[int, int]]
+    spectra: Mapping[str, Mapping[str, SpectrumHistory]], seeds: Mapping[str, tuple[int, int]]
 ) -> Iterator[Figure]:
     """Draw one layer over training per method, then final spectra and ranks.
 
@@ -54,7 +54,7 @@ def noted(figure: Figure, sentence: str) -> Figure:
     return replace(figure, caption=f"{figure.caption} {sentence}") if sentence else figure
 
 
-def _most_changed(spectra: Mapping[str, Mapping[str, Spectrum]]) -> str:
+def _most_changed(spectra: Mapping[str, Mapping[str, SpectrumHistory]]) -> str:
     """Return the layer with the largest final singular value.
 
     Only layers that most methods recorded are candidates.

@@ -8,6 +8,7 @@ from typing import Any
 from qtha_lab.experiment import Comparison
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.findings import notes
+from qtha_lab.studies.comparison.pivot_table import PivotTable
 from qtha_lab.studies.comparison.protocol import terms
 from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
 
@@ -33,31 +34,32 @@ def summary_of(
     Returns:
         `comparison`, as plain data; the contenders, `runs` and `expected` as above; `notes`,
         sentences on results and limits; `claims` and `decomposition`, the differences as numbers
-        (see `claims.Claim`); `rounding`, the losses under 1-ulp perturbation by method, and
-        `rounding_at`, their learning rates.
+        (see `claims.Claim`); `rounding`, the losses under 1-ulp perturbation by method; over
+        several (model, task) pairs `pooled`, the pooled differences.
     """
     # imported here, since lists of runs do not need NumPy and SciPy
-    from qtha_lab.studies.comparison import rounding_noise as moved_starts
+    from qtha_lab.studies.comparison import rounding_noise
     from qtha_lab.studies.comparison.claims import against_the_first, without_a_loss
     from qtha_lab.studies.comparison.decomposition import decompose
     from qtha_lab.studies.comparison.row_losses import read_items
 
-    items, repeated = read_items(ended), moved_starts.repeats_of(repeats, entries)
-    rounding = moved_starts.losses(repeated)
-    claims = against_the_first(entries, items, rounding)
-    rates = {name: of[0]["learning_rate"] for name, of in repeated.items()}
-    sentences = [claim.verdict for claim in claims]
-    sentences += [lack.sentence for lack in without_a_loss(entries)]
-    sentences += [moved_starts.sentence(rates, entries) or ""]
-    summary = {
+    items = read_items(ended)
+    rounding = rounding_noise.losses(rounding_noise.repeats_of(repeats, entries))
+    claims = against_the_first(entries, items, comparison.margin)
+    sentences = [claim.sentence for claim in claims]
+    sentences += [lacking.sentence for lacking in without_a_loss(entries)]
+    sentences += [rounding_noise.noise_sentence(rounding, len(comparison.seeds)) or ""]
+    summary: dict[str, Any] = {
         "comparison": comparison.model_dump(),
-        "lineup": list(contenders),
+        "contenders": list(contenders),
         "runs": entries,
         "expected": expected,
         "notes": notes(entries, expected, sentences, terms(comparison, contenders, entries)),
         "claims": [claim.plain() for claim in claims],
-        "decomposition": [row.plain() for row in decompose(entries, items, rounding)],
+        "decomposition": [row.plain() for row in decompose(entries, items, comparison.margin)],
         "rounding": rounding,
-        "rounding_at": rates,
     }
+    if pivot_table := PivotTable.of(summary):
+        summary["pooled"] = [pooled.plain() for pooled in pivot_table.pooled()]
+        summary["notes"] += [pooled["sentence"] for pooled in summary["pooled"]]
     return renamed(summary, shared_names(names_in(summary)))

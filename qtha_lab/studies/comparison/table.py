@@ -26,7 +26,8 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     was measured while other runs trained; None if unknown.
 
     Example:
-        >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
+        >>> run = {"label": "lora", "method": "lora"}
+        >>> runs = [run | {"seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
         >>> aggregate({"runs": runs})[0]["eval_loss"]
         {'mean': 2.5, 'min': 2.0, 'max': 3.0}
     """
@@ -69,7 +70,8 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
         summary: Result of `qtha_lab.studies.comparison.summarise`.
 
     Example:
-        >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
+        >>> run = {"label": "lora", "method": "lora"}
+        >>> runs = [run | {"seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
         >>> rows({"runs": runs})
         [{'method': 'lora', 'parameters': '–', 'seeds': '2', 'eval loss': '2.500 [2.000–3.000]'}]
     """
@@ -103,7 +105,8 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
         measure over the seeds. Learning results also have `…_min` and `…_max`.
 
     Example:
-        >>> runs = [{"label": "lora", "method": "lora", "seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
+        >>> run = {"label": "lora", "method": "lora"}
+        >>> runs = [run | {"seed": s, "eval_loss": 2.0 + s} for s in (0, 1)]
         >>> row = numbers({"runs": runs})[0]
         >>> row["eval_loss"], row["eval_loss_min"], row["eval_loss_max"]
         (2.5, 2.0, 3.0)
@@ -136,7 +139,8 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
     Each table begins with a title row. Both begin with the columns that identify a row.
 
     Example:
-        >>> run = {"label": "lora", "method": "lora", "seed": 0, "eval_loss": 2.0, "seconds_per_step": 0.1}
+        >>> measured = {"eval_loss": 2.0, "seconds_per_step": 0.1}
+        >>> run = {"label": "lora", "method": "lora", "seed": 0} | measured
         >>> learnt, costs = tables({"runs": [run]})
         >>> costs
         [('method', 's per step'), ('lora', '0.1')]
@@ -176,7 +180,9 @@ def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]
         return lambda group: {}
     rule, by_row = comparison.get("matching", "as_given"), {}
     runs = by_cell(summary["runs"])
-    for cell, records in by_cell(summary.get("lineup", ())).items() if rule != "as_given" else ():
+    for cell, records in (
+        by_cell(summary.get("contenders", ())).items() if rule != "as_given" else ()
+    ):
         outcome = matches(rule, records, runs.get(cell, []))
         by_row |= {(cell, name): text for name, text in outcome.items()}
     tried = {cell: rates(of) for cell, of in by_cell(summary.get("tried", summary["runs"])).items()}

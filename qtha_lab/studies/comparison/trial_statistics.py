@@ -15,6 +15,7 @@ import numpy as np
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES
+from qtha_lab.core.optional import require_extra
 from qtha_lab.figures.best_of_trials import Budget
 from qtha_lab.figures.importance import Share
 from qtha_lab.studies.comparison.run_values import (
@@ -174,12 +175,15 @@ def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Sh
         needed = len(trials) + missing
         count = f"{len(settings)} settings" if len(settings) > 1 else "1 setting"
         raise Refusal(
-            f"too few trials: the importance of {count} needs at least {needed} that ended, not {len(trials)}"
+            f"The importance of {count} needs at least {needed} finished trials, got {len(trials)}."
         )
+    require_extra("sweep", "The importance of settings", "optuna", "sklearn")
     values = np.array([trial.value for trial in trials])
     finite = values[np.isfinite(values)]
     if not len(finite) or finite.min() == finite.max():
-        raise Refusal("the trials came to the same result: there is nothing to explain")
+        raise Refusal(
+            "Results of the trials must differ, got equal ones. There is nothing to explain."
+        )
     worst = finite.max() if np.isposinf(values).any() else finite.min()
     values = np.where(np.isfinite(values), values, worst)
     columns = {name: _column([trial.settings.get(name) for trial in trials]) for name in settings}
@@ -222,9 +226,11 @@ def _fanova(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions: dict[str, BaseDistribution] = {
-        name: CategoricalDistribution(sorted(set(column)))
-        if isinstance(column[0], str)
-        else FloatDistribution(min(column), max(column))
+        name: (
+            CategoricalDistribution(sorted(set(column)))
+            if isinstance(column[0], str)
+            else FloatDistribution(min(column), max(column))
+        )
         for name, column in columns.items()
     }
     study = optuna.create_study()

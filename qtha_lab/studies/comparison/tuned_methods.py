@@ -99,8 +99,8 @@ def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
     if not finite:
         cell = Cell(described.model, described.task, calls.write_options(described.task_options))
         raise Refusal(
-            f"tuning: none of {len(records)} trials of {described.methods[0].label} on {cell} came to a finite loss: "
-            "give it other axes, or leave it out"
+            f"None of {len(records)} tuning trials of {described.methods[0].label} on {cell} "
+            "has a finite loss. Give it other axes, or remove the method."
         )
     return min(finite, key=lambda record: (record.value, record.number))
 
@@ -151,8 +151,11 @@ def _started(folder: Path, described: Sweep, on: str | None) -> Trials:
 def _check_ended(trials: Trials) -> None:
     """Refuse to continue if a scheduler process stopped before its trials had ended."""
     if (state := trials.state) != "finished":
-        why = "a person stopped it" if state == "stopped" else "its driver.log says why"
-        raise Refusal(f"tuning in {trials.folder.path} is {state} ({why}): compare again to go on")
+        why = "a person stopped it" if state == "stopped" else "see its scheduler.log"
+        raise Refusal(
+            f"Tuning in {trials.folder.path} is {state} ({why}). Run the same "
+            "`compare` command to continue."
+        )
 
 
 class _Watch:

@@ -68,7 +68,7 @@ def at_their_best(entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def sentence(entries: Sequence[Entry]) -> str | None:
+def rates_sentence(entries: Sequence[Entry]) -> str | None:
     """State the selected learning rates, the number tried, and selections at a range end.
 
     Returns None if each method ran at one rate.

@@ -22,7 +22,7 @@ from qtha_lab.figures.importance import setting_importance
 from qtha_lab.figures.learning_rate import End, loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.parallel import parallel_coordinates
-from qtha_lab.figures.scatter import RunValues as Point
+from qtha_lab.figures.scatter import RunPoint as Point
 from qtha_lab.figures.scatter import run_scatter
 from qtha_lab.figures.spectra_history import updates_side_by_side
 from qtha_lab.runs.run import Run
@@ -95,7 +95,7 @@ def view(title: str) -> Callable:
     return register
 
 
-def draw(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:
+def draw_view(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figure:
     """Draw a view of runs.
 
     Args:
@@ -107,7 +107,7 @@ def draw(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figu
         Refusal: If the view is unknown or cannot draw these runs.
 
     Example:
-        >>> draw("loss_by_rate", ["out/sweep"]).export("rate.pdf")  # doctest: +SKIP
+        >>> draw_view("loss_by_rate", ["out/sweep"]).export("rate.pdf")  # doctest: +SKIP
     """
     if name not in VIEWS:
         raise unknown("view", name, VIEWS)
@@ -116,16 +116,16 @@ def draw(name: str, sources: Iterable[str | Path | Run], **options: Any) -> Figu
 
 def history(row: RunValues) -> list[dict[str, Any]]:
     """Return the valid events of a run."""
-    return row.run.history()
+    return row.run.valid_events()
 
 
 def make(chosen: View, runs: RunSetValues, **options: Any) -> Figure:
     """Draw a view from loaded runs; refuse unknown options."""
     if not runs.rows:
-        raise Refusal("no run to draw: tick some")
+        raise Refusal("Runs to draw must be at least one, got none. Tick some runs.")
     if wrong := [option for option in options if option not in chosen.options]:
         known = ", ".join(chosen.options) or "none"
-        raise Refusal(f"the view {chosen.name} has the options {known}, not {', '.join(wrong)}")
+        raise Refusal(f"The view {chosen.name} has the options {known}, got {', '.join(wrong)}.")
     return chosen.make(runs, **options)
 
 
@@ -142,14 +142,19 @@ def measures_of(rows: Sequence[RunValues]) -> list[str]:
 
 @view("Curves")
 def curves(
-    runs: RunSetValues, x: str = "step", y: str = "eval_loss", smoothing: float = 0.0,
-    log_x: bool = False, log_y: bool = False, bands: bool = True,
-) -> Figure:  # fmt: skip
+    runs: RunSetValues,
+    x: str = "step",
+    y: str = "eval_loss",
+    smoothing: float = 0.0,
+    log_x: bool = False,
+    log_y: bool = False,
+    bands: bool = True,
+) -> Figure:
     """Draw quantities recorded over training."""
     if y not in OVER_TRAINING:
-        raise Refusal(f"y must be one of {', '.join(OVER_TRAINING)}, not {y}")
+        raise Refusal(f"y must be one of {', '.join(OVER_TRAINING)}, got {y}.")
     if x not in ALONG:
-        raise Refusal(f"x must be one of {', '.join(ALONG)}, not {x}")
+        raise Refusal(f"x must be one of {', '.join(ALONG)}, got {x}.")
     labels = runs.labels
     lines = [
         Line(label=labels[row.id], seed=row.seed, x=along, y=up)
@@ -192,13 +197,17 @@ def loss_by_rate(runs: RunSetValues, y: str = "eval_loss") -> Figure:
     """Draw each method's final measure against the learning rate."""
     names = short_labels(runs.rows, ["learning_rate"])
     ends = [
-        End(label=names[row.id], seed=row.seed, learning_rate=row.settings["learning_rate"],
-            value=row.measures.get(y))
+        End(
+            label=names[row.id],
+            seed=row.seed,
+            learning_rate=row.settings["learning_rate"],
+            value=row.measures.get(y),
+        )
         for row in runs.rows
         if row.state == "diverged" or y in row.measures
-    ]  # fmt: skip
+    ]
     if not ends:
-        raise Refusal("no run has ended yet: the loss against the learning rate is of ends")
+        raise Refusal("The loss against the learning rate needs an ended run, got none.")
     return loss_against_rate(ends, y)
 
 
@@ -212,21 +221,27 @@ def parallel(
     """Draw one line per run through its differing settings to its result."""
     names = list(axes) or differing(runs.rows)
     if not names:
-        raise Refusal("the runs differ in no setting but the seed: there is no axis to draw")
+        raise Refusal(
+            "The runs must differ in a setting other than the seed. There is no axis to draw."
+        )
     if not any(y in row.measures for row in runs.rows):
-        raise Refusal(f"no run has ended with a value of {y} yet")
+        raise Refusal(f"A run must have ended with a value of {y}, got none.")
     return parallel_coordinates(_points(runs), names, y, brushed)
 
 
 @view("Scatter")
 def scatter(
-    runs: RunSetValues, x: str = "trainable_parameters", y: str = "eval_loss", log_x: bool = False,
-    log_y: bool = False, brushed: Collection[str] = (),
-) -> Figure:  # fmt: skip
+    runs: RunSetValues,
+    x: str = "trainable_parameters",
+    y: str = "eval_loss",
+    log_x: bool = False,
+    log_y: bool = False,
+    brushed: Collection[str] = (),
+) -> Figure:
     """Draw two measures or settings, with the Pareto-optimal runs."""
     points = _points(runs)
     if not any(x in point["values"] and y in point["values"] for point in points):
-        raise Refusal(f"no run has both {x} and {y}")
+        raise Refusal(f"A run must have both {x} and {y}, got none.")
     return run_scatter(points, x, y, log_x, log_y, brushed)
 
 
@@ -240,7 +255,7 @@ def best_of(runs: RunSetValues, y: str = "eval_loss") -> Figure:
         if (curve := budget([trial.value for trial in trials_of(rows, y)], lower))
     }
     if not budgets:
-        raise Refusal(f"no trial has ended with a value of {y} yet")
+        raise Refusal(f"A trial must have ended with a value of {y}, got none.")
     return best_of_trials(budgets, y)
 
 
@@ -274,7 +289,7 @@ def spectra(runs: RunSetValues) -> Figure:
         for name, of in layers.items():
             largest[name] = max(of.values[-1][0], largest.get(name, 0.0))
     if not largest:
-        raise Refusal("no run has recorded spectra: spectrum_every above 0 has them recorded")
+        raise Refusal("A run must have recorded spectra, got none. Set spectrum_every above 0.")
     layer = max(largest, key=lambda name: largest[name])
     labels = runs.labels
     histories = {
@@ -300,7 +315,8 @@ def bonds(runs: RunSetValues) -> Figure:
             of = f"{most.layer}, {runs.labels[row.id]} seed {row.seed}"
             return bond_history(most.steps, most.bonds, of=of)
     raise Refusal(
-        "no run has recorded bonds: tensor networks with spectrum_every above 0 have them"
+        "A run must have recorded bonds, got none. Use a tensor network with spectrum_every"
+        " above 0."
     )
 
 
@@ -322,7 +338,7 @@ def circuits(runs: RunSetValues) -> Figure:
     if not histories:
         names = ", ".join(without)
         why = f"no circuit, or from before it was recorded: {names}" if names else "none has begun"
-        raise Refusal(f"no run has recorded what a circuit is fed ({why})")
+        raise Refusal(f"No run has recorded circuit inputs ({why}).")
     none = [label for label in without if label not in histories]
     return noted(circuit_history(histories, none), drawn_seeds(seeds))
 

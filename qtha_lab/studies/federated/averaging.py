@@ -45,7 +45,7 @@ def average(
     for number, state in enumerate(states, 1):
         if state.keys() != states[0].keys():
             raise Refusal(
-                f"client {number} sends other tensors than client 1: they cannot be averaged"
+                f"Tensors of client {number} must be those of client 1. They cannot be averaged."
             )
     weights = torch.tensor(rows, dtype=torch.float64) / sum(rows)
     return {

@@ -19,9 +19,9 @@ from qtha_lab.runs.run import Run
 from qtha_lab.studies.federated.client_callbacks import Turn
 from qtha_lab.studies.federated.folder import Parties, sent_by
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.finetune import Outcome, fine_tune
+from qtha_lab.training.finetune import TrainingResult, fine_tune
 from qtha_lab.training.session import Session
-from qtha_lab.training.setup import Loaded, load
+from qtha_lab.training.setup import Loaded, load_session
 from qtha_lab.training.threads import Threads
 
 
@@ -47,9 +47,9 @@ class Turns:
     @cached_property
     def loaded(self) -> Loaded:
         """Model shared by all clients, with the adapter at initialisation."""
-        return load(self.session)
+        return load_session(self.session)
 
-    def turn(self, client: int, number: int, shared: Path) -> Outcome | None:
+    def turn(self, client: int, number: int, shared: Path) -> TrainingResult | None:
         """Train one client for the steps of one round.
 
         Args:
@@ -69,7 +69,8 @@ class Turns:
             return None
         self.session.report(
             "running",
-            f"round {number} of {self.federation.rounds}, client {client + 1} of {self.federation.clients}",
+            f"round {number} of {self.federation.rounds}, client {client + 1} of"
+            f" {self.federation.clients}",
             step=end - per_round,
         )
         self.look()
@@ -77,20 +78,26 @@ class Turns:
         turn = Turn(self.loaded, shared, end - per_round, end, self.federation.proximal)
         try:
             outcome = fine_tune(
-                files, events, self.session.stop_requested, self.threads,
-                loader=self._for_client, callbacks=[turn],
-            )  # fmt: skip
+                files,
+                events,
+                self.session.stop_requested,
+                self.threads,
+                loader=self._for_client,
+                callbacks=[turn],
+            )
             waits = outcome.state == "stopped" and self._has_done(files, end)
             events.append(
-                "status", state="queued" if waits else outcome.state, step=outcome.step,
+                "status",
+                state="queued" if waits else outcome.state,
+                step=outcome.step,
                 message=f"waits for round {number + 1}" if waits else outcome.message,
-            )  # fmt: skip
+            )
         finally:
             events.close()
             _take_off_wrappers(self.loaded)
         if outcome.state == "diverged":
             message = f"client {client + 1} diverged in round {number}: {outcome.message}"
-            return Outcome("diverged", end - per_round, message)
+            return TrainingResult("diverged", end - per_round, message)
         if not self._has_done(files, end):
             raise Interrupted
         return None

@@ -3,7 +3,7 @@
 Flower's simulation processes run the same client updates as `rounds`; runs, folders and curves are
 the same. The average is summed in single precision, in the clients' order, so numbers equal those
 of the plain loop up to rounding. Flower requires older releases of typer, rich, packaging and
-protobuf than the tests of this project. Install its extra, `pip install 'qtha-lab[federated]'`, in
+protobuf than the tests of this project. Install its extra, `pip install "qtha-lab[federated]"`, in
 a separate environment.
 
 Source:
@@ -32,9 +32,9 @@ from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.studies.federated import rounds as driving
 from qtha_lab.studies.federated.client_steps import Turns
 from qtha_lab.studies.federated.folder import ADAPTER, Parties, sent_by
-from qtha_lab.studies.federated.results import summarise
+from qtha_lab.studies.federated.results import summarise_federation
 
-INSTALL = "pip install 'qtha-lab[federated]'"
+INSTALL = 'pip install "qtha-lab[federated]"'
 
 
 def check_flower(federation: Federation) -> None:
@@ -45,11 +45,12 @@ def check_flower(federation: Federation) -> None:
     """
     if importlib.util.find_spec("flwr") is None:
         raise Refusal(
-            f"a federation on Flower needs the package flwr: {INSTALL}, in an environment apart, since it wants older "
-            "releases of typer, rich, packaging and protobuf"
+            f"A federation on Flower needs the package flwr: {INSTALL}. Use a separate "
+            "environment, since flwr needs older releases of typer, rich, packaging and "
+            "protobuf."
         )
     if federation.angles != "mean":
-        raise Refusal(f"Flower averages numbers: angles must be mean, not {federation.angles}")
+        raise Refusal(f"angles must be mean on Flower, got {federation.angles}.")
 
 
 def federate_on_flower(
@@ -92,11 +93,14 @@ def federate_on_flower(
     client.train()(_client_turn)
     threads = max(1, federation.training.threads or 1)
     run_simulation(
-        server, client, federation.clients, backend_config={"client_resources": {"num_cpus": threads, "num_gpus": 0.0}}
-    )  # fmt: skip
+        server,
+        client,
+        federation.clients,
+        backend_config={"client_resources": {"num_cpus": threads, "num_gpus": 0.0}},
+    )
     if ends:
         raise ends[0]
-    return summarise(federation, Path(out))
+    return summarise_federation(federation, Path(out))
 
 
 def _rounds(grid: Any, clients: int) -> driving.Rounds:
@@ -117,7 +121,7 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
         for reply in replies:
             if reply.has_error():
                 raise Refusal(
-                    f"a client of {of.server.path.name} does not answer: {reply.error.reason}"
+                    f"A client of {of.server.path.name} does not respond: {reply.error.reason}"
                 )
         for reply in replies:
             if sentence := reply.content.config_records["end"]["message"]:
@@ -125,7 +129,7 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
         replies.sort(key=lambda reply: reply.content.config_records["end"]["client"])
         arrays, _ = strategy.aggregate_train(number, replies)
         if arrays is None:
-            raise Refusal(f"no client of {of.server.path.name} answers in round {number}")
+            raise Refusal(f"No client of {of.server.path.name} responds in round {number}.")
         kinds = {
             name: value.dtype
             for name, value in load_tensors(of.shared(number - 1) / ADAPTER).items()
@@ -137,7 +141,13 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
 
 def _client_turn(message: Any, context: Any) -> Any:
     """Run one client update in a Flower process; reply with tensors and row count."""
-    from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict  # pyright: ignore[reportMissingImports]
+    from flwr.app import (  # pyright: ignore[reportMissingImports]
+        ArrayRecord,
+        ConfigRecord,
+        Message,
+        MetricRecord,
+        RecordDict,
+    )  # pyright: ignore[reportMissingImports]
 
     order = message.content["config"]
     number, client = int(order["round"]), int(context.node_config["partition-id"])
@@ -146,10 +156,11 @@ def _client_turn(message: Any, context: Any) -> Any:
     )
     content = RecordDict(
         {
-            "arrays": ArrayRecord(tensors), "metrics": MetricRecord({"num-examples": rows}),
+            "arrays": ArrayRecord(tensors),
+            "metrics": MetricRecord({"num-examples": rows}),
             "end": ConfigRecord({"client": client, "message": end}),
         }
-    )  # fmt: skip
+    )
     return Message(content=content, reply_to=message)
 
 

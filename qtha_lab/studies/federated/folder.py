@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment import Experiment, Federation, editions
+from qtha_lab.experiment import Experiment, Federation
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, write_atomically
 from qtha_lab.experiment.run_directory.files import sync_tree
 from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
@@ -85,12 +85,12 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
         client = RunDir(server.path / "clients" / str(number))
         if not client.exists:
             client.checkpoints.mkdir(parents=True, exist_ok=True)
-            record = editions.record(described)
+            record = described.to_yaml()
             write_atomically(client.experiment_file, record)
             record_plugins(client)
         elif client.experiment != described:
             raise Refusal(
-                f"client {number} of {server.path.name} must have the description of its "
+                f"Client {number} of {server.path.name} must have the description of its "
                 "federation, got another. Name a new folder."
             )
         clients.append(client)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.experiment import Federation
-from qtha_lab.figures.bytes_sent import Round
+from qtha_lab.figures.bytes_sent import RoundResult
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.entries import entry
 
 
-def summarise(federation: Federation, out: Path) -> dict[str, Any]:
+def summarise_federation(federation: Federation, out: Path) -> dict[str, Any]:
     """Return the content of `summary.json`; omit methods and seeds that have no run.
 
     Args:
@@ -32,16 +32,16 @@ def summarise(federation: Federation, out: Path) -> dict[str, Any]:
     return {"federation": federation.model_dump(), "runs": entries}
 
 
-def rounds_of(run: Run) -> list[Round]:
+def rounds_of(run: Run) -> list[RoundResult]:
     """Return evaluation loss and cumulative bytes sent after each round.
 
     Returns:
         One mapping per round with `round`, `eval_loss` and `bytes_sent`. Round 0 comes first if
         initialisation was evaluated.
     """
-    events = run.history()
+    events = run.valid_events()
     losses = {e["step"]: e["loss"] for e in events if e["kind"] == "eval"}
-    rounds: list[Round] = []
+    rounds: list[RoundResult] = []
     sent = 0
     if losses.get(0) is not None:
         rounds.append({"round": 0, "eval_loss": losses[0], "bytes_sent": 0})

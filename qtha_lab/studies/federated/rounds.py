@@ -22,7 +22,7 @@ from torch import Tensor
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_tensors
-from qtha_lab.experiment import Federation, editions
+from qtha_lab.experiment import Federation
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import (
     RunDir,
@@ -40,11 +40,11 @@ from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.federated.averaging import average
 from qtha_lab.studies.federated.client_steps import Turns
 from qtha_lab.studies.federated.folder import Parties, parties, sent_by
-from qtha_lab.studies.federated.results import summarise
+from qtha_lab.studies.federated.results import summarise_federation
 from qtha_lab.training import artifacts as written
 from qtha_lab.training.early_stopping import load_weights
 from qtha_lab.training.evaluation import Interrupted, evaluating
-from qtha_lab.training.finetune import Outcome
+from qtha_lab.training.finetune import TrainingResult
 from qtha_lab.training.peak_memory import PeakMemory
 from qtha_lab.training.scores import load_scorers
 from qtha_lab.training.setup import Loaded
@@ -52,7 +52,7 @@ from qtha_lab.training.test_evaluation import write_test
 
 Progress = Callable[[Run, Status], None]
 Rounds = Callable[[Parties, int], dict[str, Tensor]]
-"""What plays a round with its number: from the adapter of the round before to the clients' average."""
+"""Function from a round's number and initial adapter to the clients' average."""
 log = logging.getLogger(__name__)
 
 
@@ -93,15 +93,15 @@ def federate(
     out.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(out / ".lock")
     if lock is None:
-        raise Refusal(f"another process runs a federation in {out}")
+        raise Refusal(f"Another process runs a federation in {out}.")
     threads = torch.get_num_threads()
     try:
         record_trust(out, federation)
-        write_atomically(out / "federation.yaml", editions.record(federation))
+        write_atomically(out / "federation.yaml", federation.to_yaml())
         for experiment in federation.experiments():
             _train(federation, parties(federation, experiment, out), on_progress, rounds)
-            write_json(out / "summary.json", summarise(federation, out))
-        return summarise(federation, out)
+            write_json(out / "summary.json", summarise_federation(federation, out))
+        return summarise_federation(federation, out)
     finally:
         torch.set_num_threads(threads)
         os.close(lock)
@@ -110,7 +110,7 @@ def federate(
 def _check_folder(federation: Federation, out: Path) -> None:
     file = out / "federation.yaml"
     if file.exists() and Federation.from_yaml(file) != federation:
-        raise Refusal(f"{out} holds another federation: name a new folder")
+        raise Refusal(f"{out} holds another federation. Name a new folder.")
 
 
 def _train(
@@ -131,17 +131,19 @@ def _train(
                 slots.sign(held.enter_context(taken_over(files, "starting")), os.getpid())
         events = EventLog(of.server.events)
         held.callback(events.close)
-        outcome = Outcome("failed", 0)
+        outcome = TrainingResult("failed", 0)
         try:
             outcome = _Server(
                 federation, of, events, lambda: on_progress(run, run.status()), rounds
             ).work()
         except (Interrupted, KeyboardInterrupt) as reason:
-            outcome = Outcome("stopped", _step(of.server), "the same command goes on")
+            outcome = TrainingResult("stopped", _step(of.server), "the same command goes on")
             if isinstance(reason, KeyboardInterrupt):
                 raise
         except Exception as error:
-            outcome = Outcome("failed", _step(of.server), faults.sentence(error, of.server.log))
+            outcome = TrainingResult(
+                "failed", _step(of.server), faults.sentence(error, of.server.log)
+            )
             raise
         finally:
             events.append("status", state=outcome.state, step=outcome.step, message=outcome.message)
@@ -167,8 +169,13 @@ class _Server:
     """
 
     def __init__(
-        self, federation: Federation, of: Parties, events: EventLog, look: Callable[[], None], rounds: Rounds | None
-    ) -> None:  # fmt: skip
+        self,
+        federation: Federation,
+        of: Parties,
+        events: EventLog,
+        look: Callable[[], None],
+        rounds: Rounds | None,
+    ) -> None:
         self.federation, self.of, self.events, self.look = federation, of, events, look
         self.turns, self.rounds = Turns(federation, of, events, look), rounds
         self.session = self.turns.session
@@ -178,17 +185,15 @@ class _Server:
         """Model shared by all clients, with the adapter at initialisation."""
         return self.turns.loaded
 
-    def work(self) -> Outcome:
+    def work(self) -> TrainingResult:
         """Continue from the last averaged round to the end.
 
         Raises:
             Interrupted: If a stop of the server's run is requested.
         """
         written.write_environment(self.session, self.loaded)
-        load_scorers(
-            of_answers=self.session.training.generate_rows > 0,
-            of_classes=self.loaded.task.kind == "classification",
-        )
+        if self.session.training.evaluation.generate_rows:
+            load_scorers()
         memory = PeakMemory(self.loaded.model)
         if self.of.rounds_shared() < 0:
             state = get_peft_model_state_dict(self.loaded.model)
@@ -200,9 +205,9 @@ class _Server:
                     return outcome
             self._record(number)
         self._end(memory)
-        return Outcome("finished", self.session.steps)
+        return TrainingResult("finished", self.session.steps)
 
-    def _play(self, number: int) -> Outcome | None:
+    def _play(self, number: int) -> TrainingResult | None:
         """Run one round and write its average; return an outcome if a client diverged."""
         if self.rounds is not None:
             self.of.write_shared(number, self.rounds(self.of, number))

@@ -27,19 +27,18 @@ def confirmation(described: Sweep, best: Mapping[str, TrialRecord], n_seeds: int
 
     Example:
         >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": [0.003, 0.01]}, seeds=[0, 1])
-        >>> bests = {n: TrialRecord(n, 0, "complete", {"learning_rate": 0.01}, 4.1, []) for n in ("lora", "qtha")}
+        >>> point = {"learning_rate": 0.01}
+        >>> bests = {n: TrialRecord(n, 0, "complete", point, 4.1, []) for n in ("lora", "qtha")}
         >>> compared = confirmation(sweep, bests)
         >>> [method.label for method in compared.methods], compared.seeds
         (['lora(learning_rate=0.01)', 'qtha(learning_rate=0.01)'], [2, 3, 4])
     """
     if n_seeds < 1:
-        raise Refusal(f"a confirmation needs at least 1 seed, not {n_seeds}")
+        raise Refusal(f"n_seeds must be at least 1, got {n_seeds}.")
     placed = []
     for method in described.methods:
         if method.label not in best:
-            raise Refusal(
-                f"no trial of {method.label} has come to a finite end: there is no best to confirm"
-            )
+            raise Refusal(f"{method.label} must have a finished trial to confirm, got none.")
         placed.append(described.placed_at(method, best[method.label].point))
     terms = [fields | {"training": training} for fields, _, training in placed]
     _refuse_other_terms(described, terms)
@@ -58,6 +57,7 @@ def _refuse_other_terms(described: Sweep, terms: list[dict]) -> None:
         for method, other in zip(described.methods, flat, strict=True):
             if name != "training" and other[name] != value:
                 raise Refusal(
-                    f"the best of {described.methods[0].label} has {name} {value}, that of {method.label} {other[name]}: "
-                    "methods are compared at the same"
+                    f"The best trial of {described.methods[0].label} has {name} {value}, that "
+                    f"of {method.label} {other[name]}. Compared methods must have the same "
+                    "value."
                 )

@@ -19,7 +19,6 @@ from typing import NamedTuple
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
-from qtha_lab.experiment import editions
 from qtha_lab.experiment.run_directory import RunDir, write_atomically
 from qtha_lab.experiment.run_directory.plugins import record_trust, trusted
 from qtha_lab.experiment.run_directory.scheduler_process import (
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 GROUP = "sweeps"
 
 
-class Origin(NamedTuple):
+class SweepOrigin(NamedTuple):
     """Trial that a run belongs to: sweep name, method index, trial number and seed."""
 
     sweep: str
@@ -73,7 +72,8 @@ class SweepDir(ScheduledDir):
         folder = cls(path.resolve())
         if folder.exists and folder.sweep != sweep:
             raise Refusal(
-                f"{folder.path} holds another sweep: name a new folder, or give its sweep more trials with extend"
+                f"{folder.path} holds another sweep. Name a new folder, or give its sweep more "
+                "trials with extend."
             )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write(sweep)
@@ -82,7 +82,7 @@ class SweepDir(ScheduledDir):
     def write(self, sweep: Sweep) -> None:
         """Write the description of the sweep, whose plugins this user thereby trusts."""
         record_trust(self.path, sweep)
-        write_atomically(self.description, editions.record(sweep))
+        write_atomically(self.description, sweep.to_yaml())
         self.__dict__.pop("sweep", None)
 
     @property
@@ -106,7 +106,7 @@ class SweepDir(ScheduledDir):
         parent = self.path.parent
         return parent.parent if parent.name == GROUP else self.path / "runs"
 
-    def runs(self) -> dict[Origin, RunDir]:
+    def runs(self) -> dict[SweepOrigin, RunDir]:
         """Return the runs by trial and seed.
 
         If a killed process left two runs of one trial and seed, the newest counts.
@@ -118,11 +118,11 @@ class SweepDir(ScheduledDir):
         }
 
 
-def origin_of(run: RunDir) -> Origin | None:
+def origin_of(run: RunDir) -> SweepOrigin | None:
     """Return the trial of a run; None for a run outside any sweep."""
     fields = read_mapping(run.origin)
     try:
-        return None if fields is None else Origin(**fields)
+        return None if fields is None else SweepOrigin(**fields)
     except TypeError as reason:
         log.debug("%s is of no sweep known here: %s", run.path, reason)
         return None

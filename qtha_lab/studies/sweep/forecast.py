@@ -53,14 +53,21 @@ class Forecast:
         equal = (
             f"every method has {counts.pop()} trials"
             if len(counts) == 1
-            else f"the methods have unequal numbers of trials ({each}), "
-            f"so the one with more is favoured: trials={min(counts)} makes them equal"
+            else (
+                f"the methods have unequal numbers of trials ({each}), "
+                f"so the one with more is favoured: trials={min(counts)} makes them equal"
+            )
         )
         minutes = self.seconds / 60
         return [
-            f"{equal}, each with {self.seeds} seed{'s' if self.seeds > 1 else ''}: {self.runs} runs",
-            f"about {minutes:.1f} min with {self.slots} at once; "
-            f"ten minutes hold {self.trials_within(600)} trials of each method",
+            (
+                f"{equal}, each with {self.seeds} seed{'s' if self.seeds > 1 else ''}: {self.runs}"
+                " runs"
+            ),
+            (
+                f"about {minutes:.1f} min with {self.slots} at once; "
+                f"ten minutes hold {self.trials_within(600)} trials of each method"
+            ),
         ]
 
 

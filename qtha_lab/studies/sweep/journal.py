@@ -54,15 +54,17 @@ def read_journal(path: Path) -> tuple[JournalStorage, int]:
     try:
         return JournalStorage(lines), ends[-1]
     except Exception as reason:  # a damaged line raises assertion or lookup errors in Optuna
-        _warn(lines.applied + 1, shortened(path), shortened(repr(reason)))
+        _warn(
+            f"Line {lines.applied + 1} of {shortened(path)} is damaged: {shortened(repr(reason))}"
+        )
     whole = logs[: lines.applied]
     return JournalStorage(_Lines(whole)), ends[len(whole)]
 
 
 @functools.cache
-def _warn(line: int, path: str, reason: str) -> None:
-    """Log a damaged line once, since each view reads the journal again."""
-    log.warning("Line %d of %s is damaged: %s", line, path, reason)
+def _warn(message: str) -> None:
+    """Log a warning once, since each view reads the journal again."""
+    log.warning(message)
 
 
 def cut_damage(path: Path) -> None:

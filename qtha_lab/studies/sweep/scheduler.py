@@ -28,7 +28,7 @@ from qtha_lab.experiment.run_directory import (
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.remote import RemoteBackend, remote_backend_named
 from qtha_lab.runs.run import Run, Status
-from qtha_lab.studies.sweep.folder import Origin, SweepDir
+from qtha_lab.studies.sweep.folder import SweepDir, SweepOrigin
 from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 POLL_SECONDS = 0.3
@@ -120,11 +120,11 @@ class Scheduler:
     def _busy(self) -> int:
         return sum(not run.status().ended for trial in self.going for run in trial.runs)
 
-    def _launched(self, study: MethodStudy, trial: Trial, known: dict[Origin, Any]) -> _Going:
+    def _launched(self, study: MethodStudy, trial: Trial, known: dict[SweepOrigin, Any]) -> _Going:
         """Return a trial with its runs; launch the missing ones."""
         launched = []
         for experiment in self.sweep.experiments_at(study.method, study.point(trial)):
-            origin = Origin(self.folder.path.name, study.number, trial.number, experiment.seed)
+            origin = SweepOrigin(self.folder.path.name, study.number, trial.number, experiment.seed)
             run = known.get(origin)
             launched.append(
                 runs.launch(
@@ -185,7 +185,7 @@ class Scheduler:
     def _objective(self, going: _Going, states: list[Status]) -> float:
         """Return the mean objective over the seeds; NaN if a run diverged."""
         values = [
-            (run.summary() or {}).get(self.sweep.objective) if status.state == "finished" else None
+            (run.summary or {}).get(self.sweep.objective) if status.state == "finished" else None
             for run, status in zip(going.runs, states, strict=True)
         ]
         return fmean(float("nan") if value is None else value for value in values)
@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     return drivers.drive("Drive one sweep.", arguments, _drive)
 
 
-def _drive(order: drivers.Order) -> bool:
+def _drive(order: drivers.SchedulerArguments) -> bool:
     with contextlib.ExitStack() as held:
         machines = None
         if order.on:

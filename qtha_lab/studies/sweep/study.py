@@ -202,7 +202,9 @@ def _pruner(sweep: Sweep) -> optuna.pruners.BasePruner:
     if sweep.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=3)
     if sweep.pruner == "halving":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=sweep.training.eval_every)
+        return optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=sweep.training.evaluation.eval_every
+        )
     return optuna.pruners.NopPruner()
 
 

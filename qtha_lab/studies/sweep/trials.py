@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import (
     queue as slots,
@@ -36,7 +37,7 @@ class Trials:
 
     Example:
         >>> sweep = Sweep(methods="lora,qtha", axes={"learning_rate": "1e-3..1e-1 log 3"})
-        >>> trials = launch(sweep)  # doctest: +SKIP
+        >>> trials = launch_sweep(sweep)  # doctest: +SKIP
         >>> trials.wait().best()["lora"].point  # doctest: +SKIP
         {'learning_rate': 0.01}
     """
@@ -48,7 +49,10 @@ class Trials:
         records = self.records()
         states = [record.state for record in records]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        return f"<sweep {self.folder.path.name}: {self.state}; {len(records)} of {self.planned} trials: {counts}>"
+        return (
+            f"<sweep {self.folder.path.name}: {self.state}; {len(records)} of {self.planned}"
+            f" trials: {counts}>"
+        )
 
     @property
     def sweep(self) -> Sweep:
@@ -77,6 +81,7 @@ class Trials:
         """Return all trials so far, method by method, from the journal."""
         if not self.folder.journal.exists():
             return []
+        require_extra("sweep", "A sweep", "optuna")
         from qtha_lab.studies.sweep.results import read_trials
 
         return read_trials(self.folder)
@@ -180,9 +185,9 @@ class Trials:
         """
         if (state := self.state) in ("running", "stopping", "finished"):
             more = ": extend gives it more trials" if state == "finished" else ""
-            raise Refusal(f"sweep {self.folder.path.name} is {state}{more}")
+            raise Refusal(f"Sweep {self.folder.path.name} is {state}{more}")
         trusted(self.folder.path, self.sweep)  # asks here, where a person may answer
-        return start(self.folder, on)
+        return start_sweep(self.folder, on)
 
     def extend(self, on: str | None = None, **changes: Any) -> Trials:
         """Add trials, methods or axis values to the sweep, and continue.
@@ -196,28 +201,28 @@ class Trials:
             Refusal: If the sweep is running, or a change contradicts the trials so far.
         """
         if self.state in ("running", "stopping"):
-            raise Refusal(f"sweep {self.folder.path.name} is {self.state}: stop it first")
+            raise Refusal(
+                f"Sweep {self.folder.path.name} must not run, got {self.state}. Stop it first."
+            )
         fixed = {"model", "task", "task_options", "quantization", "seeds", "training", "objective"}
         for name in fixed & changes.keys():
-            raise Refusal(
-                f"{name} of a sweep cannot change, its trials have ended with it: sweep anew"
-            )
+            raise Refusal(f"{name} of a sweep with trials cannot change. Launch a new sweep.")
         sweep = self.folder.trusted.replace(**changes)
         before = [method.meaning for method in self.sweep.methods]
         if [method.meaning for method in sweep.methods][: len(before)] != before:
-            raise Refusal("methods of a sweep can be added at the end only")
+            raise Refusal("Methods of a sweep must keep their order. Add new methods at the end.")
         sweep.check(self.folder.runs_dir)
         self.folder.write(sweep)
-        return start(self.folder, on)
+        return start_sweep(self.folder, on)
 
 
 @functools.lru_cache(maxsize=4096)
 def _wall_seconds(run: Path) -> float:
     """Return the wall-clock seconds of a finished run, with a cache."""
-    return float((Run(run).summary() or {}).get("wall_seconds") or 0.0)
+    return float((Run(run).summary or {}).get("wall_seconds") or 0.0)
 
 
-def launch(
+def launch_sweep(
     sweep: Sweep, path: Path | str | None = None, *, check: bool = True, on: str | None = None
 ) -> Trials:
     """Launch a sweep and return at once; continue if its directory exists.
@@ -236,10 +241,10 @@ def launch(
         sweep.check()
     folder = SweepDir.create(sweep, Path(path) if path else None)
     trials = Trials(folder.path)
-    return trials if trials.state in ("running", "finished") else start(folder, on)
+    return trials if trials.state in ("running", "finished") else start_sweep(folder, on)
 
 
-def attach(name: str | Path) -> Trials:
+def attach_sweep(name: str | Path) -> Trials:
     """Return the trials of a sweep by name or path.
 
     Raises:
@@ -248,7 +253,7 @@ def attach(name: str | Path) -> Trials:
     return Trials(find_sweep(name).path)
 
 
-def start(folder: SweepDir, on: str | None = None) -> Trials:
+def start_sweep(folder: SweepDir, on: str | None = None) -> Trials:
     """Start the scheduler process of a sweep.
 
     Args:
@@ -258,5 +263,6 @@ def start(folder: SweepDir, on: str | None = None) -> Trials:
     Raises:
         Refusal: If a scheduler process already runs for this sweep.
     """
-    drivers.start("qtha_lab.studies.sweep.scheduler", folder, on)
+    require_extra("sweep", "A sweep", "optuna")
+    drivers.start_scheduler("qtha_lab.studies.sweep.scheduler", folder, on)
     return Trials(folder.path)

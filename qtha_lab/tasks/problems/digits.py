@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from qtha_lab.core.optional import require_extra
+
 PIXELS = 64  # the amplitudes of six qubits
 LARGEST = 16.0  # value of a pixel
 
@@ -52,6 +54,7 @@ def digits(
     Source:
         scikit-learn's `load_digits`: UCI Optical Recognition of Handwritten Digits, the test part.
     """
+    require_extra("reproductions", "The data set of digits", "sklearn")
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)

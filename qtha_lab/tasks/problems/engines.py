@@ -62,8 +62,9 @@ def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
 
     Example:
         >>> fleet = synthetic_fleet(2, 3, seed=0)
-        >>> fleet.test.inputs.shape, bool(fleet.train.left.min() == 0), float(fleet.train.left.max())
-        (torch.Size([3, 30, 14]), True, 125.0)
+        >>> left = fleet.train.left
+        >>> fleet.test.inputs.shape, float(left.min()), float(left.max())
+        (torch.Size([3, 30, 14]), 0.0, 125.0)
 
     Source:
         Health as in Saxena et al. 2008, with e^0 = 1 subtracted; ranges and sensors are ours [R].
@@ -98,13 +99,10 @@ def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[fl
         lives: Sensors of the training engines until failure, (cycles, sensors) each.
         histories: Sensors of the test engines until their cut-off.
         ends: Remaining cycles of the test engines.
-
-    Raises:
-        Refusal: If an engine has fewer cycles than a window.
     """
     shortest = min(len(engine) for engine in (*lives, *histories))
     if shortest < WINDOW:
-        raise Refusal(f"an engine must be seen for at least {WINDOW} cycles, not {shortest}")
+        raise Refusal(f"An engine must have at least {WINDOW} cycles, got {shortest}.")
     every = np.concatenate(lives)
     mean, deviation = every.mean(0), every.std(0).clip(1e-9)
     inputs, left = [], []
@@ -128,20 +126,14 @@ def read_cmapss(folder: Path | str, subset: str = "FD001") -> Fleet:
 
     The files are `train_FD001.txt`, `test_FD001.txt` and `RUL_FD001.txt`. Test engines with fewer
     cycles than a window are left out.
-
-    Args:
-        folder: Folder of the files, which are not shipped.
-        subset: Suffix of the file names.
-
-    Raises:
-        Refusal: If a file is missing, or is no table of 26 columns.
     """
     lives = _engines(Path(folder) / f"train_{subset}.txt")
     histories = _engines(Path(folder) / f"test_{subset}.txt")
     ends = _table(Path(folder) / f"RUL_{subset}.txt")[:, 0]
     if len(ends) != len(histories):
         raise Refusal(
-            f"RUL_{subset}.txt must have a line for each of {len(histories)} engines, not {len(ends)}"
+            f"RUL_{subset}.txt must have a line for each of {len(histories)} engines, got "
+            f"{len(ends)}."
         )
     remaining = [
         (engine, float(end))
@@ -154,7 +146,7 @@ def read_cmapss(folder: Path | str, subset: str = "FD001") -> Fleet:
 def _engines(file: Path) -> list[np.ndarray]:
     table = _table(file)
     if table.shape[1] != 26:
-        raise Refusal(f"{file.name} must have 26 columns, not {table.shape[1]}")
+        raise Refusal(f"{file.name} must have 26 columns, got {table.shape[1]}.")
     columns = [4 + sensor for sensor in CMAPSS_SENSORS]  # after unit, cycle and three settings
     return [table[table[:, 0] == unit][:, columns] for unit in np.unique(table[:, 0])]
 
@@ -164,10 +156,12 @@ def _table(file: Path) -> np.ndarray:
         with open_file(file) as lines:
             return np.loadtxt(lines, ndmin=2)
     except FileNotFoundError:
-        raise Refusal(f"there is no {file}: a C-MAPSS folder holds it") from None
+        raise Refusal(
+            f"{file} must be a file of C-MAPSS, got no file. Name the folder of the data."
+        ) from None
     except Refusal:
         raise
     except ValueError as reason:
         raise Refusal(
-            f"{file.name} is no table of numbers: {str(reason).splitlines()[0]}"
+            f"{file.name} must be a table of numbers, got {str(reason).splitlines()[0]}."
         ) from None

@@ -58,22 +58,17 @@ class Recordings:
         return [name for name, file in files.items() if not file.exists()]
 
     def speak(self, text: str, file: Path) -> None:
-        """Synthesise a text to a sound file.
-
-        Args:
-            text: Text in English.
-            file: Output file, a .wav.
-
-        Raises:
-            Refusal: If the synthesiser fails, with its message.
-        """
+        """Synthesise a text to a sound file."""
         program = self.root / SYNTHESISER
         done = subprocess.run(
             [program, "-v", "en-us+f3", "-w", file, "--", text],
-            env=os.environ | self._environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            env=os.environ | self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
-            raise Refusal(f"espeak-ng does not speak: {done.stderr.strip()[-200:]}")
+            raise Refusal(f"Espeak-ng must synthesise the text, got {done.stderr.strip()[-200:]}.")
 
     def _environment(self) -> dict[str, str]:
         """Return environment variables for libraries and voices outside the system folders."""
@@ -88,28 +83,20 @@ class Recordings:
 
 
 def recordings() -> Recordings:
-    """Return the recordings installed on this machine, else the fetched ones.
-
-    Raises:
-        Refusal: If there are neither, with the command that fetches them.
-    """
+    """Return the recordings installed on this machine, else the fetched ones."""
     for root in (INSTALLED, _folder()):
         if not Recordings(root).missing():
             return Recordings(root)
     missing = ", ".join(Recordings(INSTALLED).missing())
-    raise Refusal(f"speech needs the recordings {missing}: qtha-lab fetch speech")
+    raise Refusal(
+        f"The recordings {missing} must be on this machine, got none. Run `qtha-lab fetch speech`."
+    )
 
 
-def fetch(say: Callable[[str], None] = show) -> Path:
+def fetch_recordings(say: Callable[[str], None] = show) -> Path:
     """Download missing packages into the cache folder and return that folder.
 
     Returns at once if nothing is missing.
-
-    Args:
-        say: Callback for progress messages, one line per call.
-
-    Raises:
-        Refusal: If this is no Debian or apt cannot download the packages, with the command to run.
     """
     for root in (INSTALLED, _folder()):
         if not Recordings(root).missing():
@@ -118,7 +105,8 @@ def fetch(say: Callable[[str], None] = show) -> Path:
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise Refusal(
-                f"the recordings are packages of Debian, and this machine has no {program}: {', '.join(PACKAGES)}"
+                f"The recordings are packages of Debian ({', '.join(PACKAGES)}), and {program} is "
+                "missing. Install them by hand."
             )
     _folder().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_folder().parent) as new:
@@ -129,7 +117,10 @@ def fetch(say: Callable[[str], None] = show) -> Path:
         for package in sorted(Path(new).glob("*.deb")):
             subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
         if missing := Recordings(root).missing():
-            raise Refusal(f"the packages lack the files of {', '.join(missing)}: {BY_HAND}")
+            raise Refusal(
+                f"The packages must hold the files of {', '.join(missing)}, got none. Run "
+                f"{BY_HAND}."
+            )
         root.rename(_folder())
     return _folder()
 
@@ -148,18 +139,20 @@ def _lacking() -> list[str]:
 
 
 def _apt(words: Sequence[str], folder: Path | None = None) -> str:
-    """Run apt-get and return its output.
-
-    Raises:
-        Refusal: If apt-get fails, with its message and the command to run.
-    """
+    """Run apt-get and return its output."""
     done = subprocess.run(
-        ["apt-get", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=APT_SECONDS,
+        ["apt-get", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=APT_SECONDS,
         env=os.environ | {"LC_ALL": "C"},
-    )  # fmt: skip
+    )
     if done.returncode:
         words_of_apt = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise Refusal(
-            f"apt-get {words[0]} cannot bring the recordings ({words_of_apt[-1] if words_of_apt else 'no reason'}): {BY_HAND}"
+            f"Apt-get {words[0]} must download the recordings, got "
+            f"{words_of_apt[-1] if words_of_apt else 'no reason'}. Run {BY_HAND}."
         )
     return done.stdout

@@ -13,22 +13,18 @@ from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.simulators import expval_z
 
 
-class Points(NamedTuple):
+class LabelledPoints(NamedTuple):
     """Inputs in radians, (points, 3), and labels 0 and 1, (points,)."""
 
     inputs: Tensor
     labels: Tensor
 
 
-def labelled_points(counts: tuple[int, ...], seed: int) -> list[Points]:
+def labelled_points(counts: tuple[int, ...], seed: int) -> list[LabelledPoints]:
     """Draw several sets of points uniform in (0, π)³, with equal numbers of both labels.
 
     The circuit applies Hadamard and RY(x) to every qubit, then CRY of the product of π - x_i to the
     pairs 01 and 12. The label is 1 if the last qubit is more likely 0 than 1.
-
-    Args:
-        counts: Number of points of each set, even.
-        seed: Seed of the points.
 
     Example:
         >>> first, second = labelled_points((10, 4), seed=0)
@@ -50,7 +46,7 @@ def labelled_points(counts: tuple[int, ...], seed: int) -> list[Points]:
         part = slice(first, first + count // 2)
         inputs = torch.stack([*samples[0][part], *samples[1][part]])
         labels = torch.tensor([0.0] * (count // 2) + [1.0] * (count // 2), dtype=torch.float64)
-        sets.append(Points(inputs, labels))
+        sets.append(LabelledPoints(inputs, labels))
         first += count // 2
     return sets
 

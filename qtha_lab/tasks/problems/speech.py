@@ -25,6 +25,7 @@ from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import open_file, show
+from qtha_lab.core.optional import require_extra
 from qtha_lab.core.paths import cache_dir
 from qtha_lab.tasks.problems import recordings
 
@@ -70,9 +71,6 @@ def speech() -> Speech:
     """Compute or load the features of all prompts with 64 frames in every voice.
 
     The result is stored in the cache folder.
-
-    Raises:
-        Refusal: If recordings, synthesiser or vocoder are missing, with the command to get them.
     """
     file = _features_file()
     if not file.exists():
@@ -86,43 +84,29 @@ def speech() -> Speech:
         return Speech(features, tuple(map(str, saved["texts"])))
 
 
-def fetch(say: Callable[[str], None] = show) -> Path:
+def fetch_speech(say: Callable[[str], None] = show) -> Path:
     """Fetch the recordings, compute the features and return their file.
 
     Returns at once if the file exists.
-
-    Args:
-        say: Callback for progress messages, one line per call.
-
-    Raises:
-        Refusal: If the vocoder is not installed, or the recordings cannot be fetched.
     """
     file = _features_file()
     if not file.exists():
         _world()
-        recordings.fetch(say)
+        recordings.fetch_recordings(say)
         say("making features of three voices, about a minute")
         speech()
     return file
 
 
 def check_speech() -> None:
-    """Refuse to continue if features and their sources are missing.
-
-    Raises:
-        Refusal: With the missing part and the command that fetches it.
-    """
+    """Refuse to continue if features and their sources are missing."""
     if not _features_file().exists():
         recordings.recordings()
         _world()
 
 
 def texts(file: Path) -> dict[str, str]:
-    """Read the text of each recording by its name, without sounds that are no speech.
-
-    Args:
-        file: Gzip file with lines of `name: text`.
-    """
+    """Read the text of each recording by its name, without sounds that are no speech."""
     with open_file(file) as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
         pairs = (line.strip().partition(": ") for line in lines if not line.startswith(";"))
         spoken = {name: text.strip() for name, colon, text in pairs if colon}
@@ -233,16 +217,19 @@ def _world() -> ModuleType:
 
     Its package imports `pkg_resources`, which setuptools no longer has.
     """
+    require_extra("speech", "Speech synthesis", "pyworld")
     package = importlib.util.find_spec("pyworld")
-    if package is None:
-        raise Refusal("the vocoder pyworld is not installed: pip install 'qtha-lab[speech]'")
+    assert package is not None  # as just required
     folders = list(package.submodule_search_locations or ())
     endings = importlib.machinery.EXTENSION_SUFFIXES
     files = [
         f for folder in folders for end in endings for f in Path(folder).glob(f"pyworld*{end}")
     ]
     if not files:
-        raise Refusal("pyworld is damaged: pip install --force-reinstall pyworld")
+        raise Refusal(
+            "pyworld must have its compiled module, got none. Run pip install --force-reinstall "
+            "pyworld."
+        )
     loader = importlib.machinery.ExtensionFileLoader("pyworld.pyworld", str(files[0]))
     spec = importlib.util.spec_from_file_location("pyworld.pyworld", files[0], loader=loader)
     assert spec is not None  # a loader was given

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cache
 
 import numpy as np
 
-from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
 
 
 def ising_terms(n: int, field: float = 1.0) -> tuple[list[str], list[float]]:
@@ -54,8 +53,7 @@ def check_installed() -> None:
     Raises:
         Refusal: If quimb is not installed.
     """
-    if importlib.util.find_spec("quimb") is None:
-        raise Refusal("this needs the package quimb: pip install 'qtha-lab[starts]'")
+    require_extra("reproductions", "A matrix product state", "quimb")
 
 
 def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
@@ -67,9 +65,6 @@ def ground_state_mps(n: int, bond_dim: int, field: float = 1.0) -> np.ndarray:
         n: Number of spins.
         bond_dim: Bond dimension χ.
         field: g.
-
-    Raises:
-        Refusal: If quimb is not installed.
     """
     check_installed()
     import quimb.tensor as qtn

@@ -121,8 +121,9 @@ def _load(file: Path) -> None:
 
 
 TEMPLATE = words_of(
-    "{% for m in messages %}|{{ m.content }}|{% endfor %}|{{|}}|{%|%}|m['role']|raise_exception('no')|"
-    "{% for i in range(10**9) %}|{% if 1 %}|messages|{{ 'x' * 10**9 }}",
+    "{% for m in messages %}|{{ m.content }}|{% endfor"
+    " %}|{{|}}|{%|%}|m['role']|raise_exception('no')|{% for i in range(10**9) %}|{% if 1"
+    " %}|messages|{{ 'x' * 10**9 }}",
     at="|",
 )
 
@@ -238,8 +239,8 @@ GATES = [["RY", [0], [["input", 0, 1.0, 0.0]], None], ["CNOT", [0, 1], [], None]
 
 @reader({"n_qubits": 2, "start": "zero", "gates": GATES})
 def circuits(text: str) -> None:
+    from qtha_lab.circuits.exports.qasm import to_qasm
     from qtha_lab.circuits.formats.json_text import circuit_of, circuit_text
-    from qtha_lab.circuits.formats.qasm import to_qasm
 
     circuit = circuit_of(text)
     circuit_text(circuit), to_qasm(circuit), circuit.draw()

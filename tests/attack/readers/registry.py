@@ -58,7 +58,8 @@ def reader(*seeds: Any, words: str = "", grammar: Any = None, file: str = "", sh
     Args:
         seeds: Texts, bytes, JSON objects, or a function that makes them.
         words: Of its grammar, with spaces between.
-        grammar: Makes another one; by default documents of the objects, or sentences of the words or the texts.
+        grammar: Makes another one; by default documents of the objects, or sentences of the words
+            or the texts.
         file: As for `Reader`.
         share: As for `Reader`.
     """
@@ -113,7 +114,10 @@ def put(path: Path, data: bytes) -> None:
 
 
 def move(file: Path, place: Path) -> None:
-    """Move a file, or what stands in its place, over another; where there is none the other goes too."""
+    """Move a file, or what stands in its place, over another.
+
+    Where there is none the other goes too.
+    """
     put(place, PLACE + b"missing")
     if os.path.lexists(file):
         file.rename(place)

@@ -30,13 +30,13 @@ MARKS = [
     {"t": 2.2, "kind": "mark", "pinned": True, "remove": ["best"]},
 ]
 SUMMARY = dict(  # noqa: C408
-    run_id="a", model="tiny", task="qa", method="lora", label="lora", seed=0, state="finished", edition=3,
+    run_id="a", model="tiny", task="qa", method="lora", label="lora", seed=0, state="finished",
     trainable_parameters=7680, learning_rate=0.01, eval_loss=4.5,
 )  # fmt: skip
 RUNS = ("20200101-a", "20200102-b")
 RUN_FILES: dict[str, Any] = {
     "events.jsonl": EVENTS,
-    "marks.jsonl": MARKS,
+    "annotations.jsonl": MARKS,
     "summary.json": SUMMARY,
     "origin.json": {"sweep": "s", "method": 0, "trial": 1, "seed": 0},
     "exit.json": {"pid": 1, "code": 1},
@@ -71,16 +71,16 @@ def _views() -> None:
 def _register(name: str, value: Any) -> None:
     """Register the reader of one file of a run's folder."""
 
-    def read(file: Path) -> None:
+    def read_record(file: Path) -> None:
         _of_run(f"20200101-a/{name}", file)
 
-    read.__name__ = "run_" + name.partition(".")[0]
+    read_record.__name__ = "run_" + name.partition(".")[0]
     if isinstance(value, list):
         reader(
             lines_of(value), grammar=lambda: documents(*value, lines=True), file=name, share=0.4
-        )(read)
+        )(read_record)
     else:
-        reader(value, file=name, share=0.15)(read)
+        reader(value, file=name, share=0.15)(read_record)
 
 
 for _name, _value in RUN_FILES.items():
@@ -91,10 +91,10 @@ def _index_records() -> Iterator[bytes]:
     """Lines of an index, without their checksums."""
     import qtha_lab
     from qtha_lab.experiment.run_directory import RunDir
-    from qtha_lab.experiment.run_directory.record import read
+    from qtha_lab.experiment.run_directory.record import read_record
 
     runs = _two_runs()
-    records = [(run, read(RunDir(runs / run)).plain()) for run in RUNS]
+    records = [(run, read_record(RunDir(runs / run)).plain()) for run in RUNS]
     yield lines_of([[qtha_lab.__version__, name, record] for name, record in records])
 
 
@@ -172,25 +172,27 @@ def journals(file: Path) -> None:
 
 
 NAMES = words_of(
-    "experiment.yaml events.jsonl summary.json adapter/adapter_config.json ../../../outside /tmp/outside"
-    " //tmp/outside checkpoints/step-1/../../../outside checkpoints/000001/manifest.json ~/outside"
-    " a/../../outside .hidden con taken_by.json stop adapter checkpoints"
+    "experiment.yaml events.jsonl summary.json adapter/adapter_config.json ../../../outside"
+    " /tmp/outside //tmp/outside checkpoints/step-1/../../../outside"
+    " checkpoints/000001/manifest.json ~/outside a/../../outside .hidden con taken_by.json stop"
+    " adapter checkpoints"
 )
 
 
 def _stored() -> st.SearchStrategy[bytes]:
     """Names and contents of the files of a run in a store."""
     joined = st.lists(st.sampled_from((*NAMES, "..", "/")), max_size=4).map("/".join)
-    content = st.sampled_from(("", "{}", "edition: 3", lines_of(EVENTS).decode()))
+    content = st.sampled_from(("", "{}", "seed: 3", lines_of(EVENTS).decode()))
     files = st.dictionaries(st.sampled_from(NAMES) | joined, content)
-    return files.map(
-        lambda drawn: json.dumps({"experiment.yaml": "edition: 3\n", **drawn}).encode()
-    )
+    return files.map(lambda drawn: json.dumps({"experiment.yaml": "seed: 3\n", **drawn}).encode())
 
 
-@reader({"experiment.yaml": "edition: 3\n", "../../outside": "x"}, grammar=_stored)
+@reader({"experiment.yaml": "seed: 3\n", "../../outside": "x"}, grammar=_stored)
 def stores(text: str) -> None:
-    """A store whose keys and contents are somebody else's: nothing is written outside the run's folder."""
+    """A store whose keys and contents are somebody else's.
+
+    Nothing is written outside the run's folder.
+    """
     from qtha_lab.core.errors import Refusal
     from qtha_lab.experiment.run_directory import RunDir
     from qtha_lab.runs.remote.store import Store

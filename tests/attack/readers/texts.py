@@ -12,11 +12,19 @@ from ..outcome import command
 from .registry import TRAINING, reader
 
 CALLS = words_of(
-    "lora qtha lora(r=4) qtha(r=4,waist=16) dora(r=2,alpha=4) qtha(in_dims=[4,4]) none qtha(r=4)+controls"
-    " lora(target_modules=[q_proj]) qtha(ansatz=brickwork,engine=cpu) lora(rank_pattern={v_proj:2})"
+    "lora qtha lora(r=4) qtha(r=4,waist=16) dora(r=2,alpha=4) qtha(in_dims=[4,4]) none"
+    " qtha(r=4)+controls lora(target_modules=[q_proj]) qtha(ansatz=brickwork,engine=cpu)"
+    " lora(rank_pattern={v_proj:2})"
 )
-EXPERIMENT = {"edition": 3, "model": "tiny", "task": "qa", "method": {"name": "lora", "options": {"r": 4}}, "seed": 0,
-              "name": "a", "plugins": [], "training": TRAINING}  # fmt: skip
+EXPERIMENT = {
+    "model": "tiny",
+    "task": "qa",
+    "method": {"name": "lora", "options": {"r": 4}},
+    "seed": 0,
+    "name": "a",
+    "plugins": [],
+    "training": TRAINING,
+}
 SEVERAL = {
     "model": "tiny",
     "task": "qa",
@@ -79,9 +87,9 @@ def _forms(described: Any) -> None:
 
 
 @reader(
-    "method = qtha and learning_rate >= 0.003 and tag:best",
+    "method = qtha and learning_rate >= 0.003 and best in tags",
     "r in (4, 8) and not eval_loss > 4",
-    "name:'a b' or (seed != 1)",
+    "'a b' in name or (seed != 1)",
     words="method r seed tag = != < >= : in ( ) , and or not none 'a' qtha pinned",
 )
 def filters(text: str) -> None:
@@ -112,7 +120,9 @@ def axes(text: str) -> None:
 
 @reader(
     *CALLS,
-    words="lora qtha ( ) r = 4 , waist [ ] { } : alpha target_modules q_proj layers_pattern +controls",
+    words=(
+        "lora qtha ( ) r = 4 , waist [ ] { } : alpha target_modules q_proj layers_pattern +controls"
+    ),
 )
 def calls(text: str) -> None:
     from qtha_lab import Comparison, Experiment
@@ -128,18 +138,18 @@ def calls(text: str) -> None:
 def labels(text: str) -> None:
     from qtha_lab import Experiment
     from qtha_lab.core.errors import Refusal
-    from qtha_lab.experiment import phases as stages
-    from qtha_lab.tasks.client_shards import Share
+    from qtha_lab.experiment.phases import named_phases
+    from qtha_lab.tasks.client_shards import ClientShare
 
     refusals = []
     for read in (
         lambda: Experiment(head=text),
         lambda: Experiment(quantization=text),
-        lambda: Experiment(training={"stages": text, "steps": 4}),
+        lambda: Experiment(training={"phases": text, "steps": 4}),
         lambda: Experiment(training={"report_to": text}),
         lambda: Experiment(name=text, model=text).check(),
-        lambda: stages.written(text),
-        lambda: Share.parse(text),
+        lambda: named_phases(text),
+        lambda: ClientShare.parse(text),
     ):
         try:
             read()
@@ -150,16 +160,17 @@ def labels(text: str) -> None:
 
 
 HEADS = words_of(
-    "runs|runs list|runs tag|runs note|runs rename|runs pin|runs delete|runs restore|runs bin|methods|"
-    "run --dry-run|sweep --dry-run|compare --dry-run|federate --dry-run|export|stop|resume|report|"
-    "evaluate|check-plugin|inspect ansatz|reproduce --list|figures",
+    "runs|runs list|runs tag|runs note|runs rename|runs pin|runs delete|runs restore|runs"
+    " trash|methods|run --dry-run|sweep --dry-run|compare --dry-run|federate"
+    " --dry-run|export|stop|resume|report|evaluate|check-plugin|ansatze show|reproduce"
+    " --list|plot",
     at="|",
 )
 WORDS = words_of(
-    "--where --sort --columns --json --csv --group seeds --method lora(r=2) --steps 1 --model tiny --task"
-    " qa --axes steps=1,2 --epochs 1e308 --seeds 0,1 --out out experiment.yaml --bin --remove a-run --r"
-    " --to --samples brickwork --help --plugins x.py --threads --quantization lora(layers_pattern='(')"
-    " 999999999 1..1000000000"
+    "--where --sort --columns --json --csv --group seeds --method lora(r=2) --steps 1 --model tiny"
+    " --task qa --axes steps=1,2 --epochs 1e308 --seeds 0,1 --out out experiment.yaml --trash"
+    " --remove a-run --r --to --samples brickwork --help --plugins x.py --threads --quantization"
+    " lora(layers_pattern='(') 999999999 1..1000000000"
 )
 
 

@@ -1,33 +1,33 @@
 """Initialisations of circuit angles by name; one file each, found automatically.
 
-`initialisation_of("run(RUN)")` returns a `Start`. `qtha_lab.adapters.initialisation.resolve_angles`
+`initialisation_of("run(RUN)")` returns an `AngleInitialisation`. The module `resolve_angles`
 applies the initialisations that read files.
 """
 
 from qtha_lab.adapters.initialisation.angles.registry import (
-    STARTS,
+    ANGLE_INITIALISATIONS,
     UNIFORM,
-    Place,
-    Start,
-    StartInfo,
+    AngleInitialisation,
+    AngleInitialisationInfo,
+    AnglePosition,
+    angle_initialisation,
     angles_setting,
-    check_initialisation,
-    draw,
+    check_angle_setting,
+    draw_angles,
     initialisation_of,
     names,
-    start,
 )
 
 __all__ = [
-    "STARTS",
+    "ANGLE_INITIALISATIONS",
     "UNIFORM",
-    "Place",
-    "Start",
-    "StartInfo",
+    "AngleInitialisation",
+    "AngleInitialisationInfo",
+    "AnglePosition",
+    "angle_initialisation",
     "angles_setting",
-    "check_initialisation",
-    "draw",
+    "check_angle_setting",
+    "draw_angles",
     "initialisation_of",
     "names",
-    "start",
 ]

@@ -43,7 +43,7 @@ def kinds_of(circuit: Circuit) -> list[str]:
     return sorted({kind for kind, *_ in _rows(circuit).values()})
 
 
-def describe(
+def angle_descriptors(
     circuit: Circuit, kinds: list[str], instance: Mapping[int, float] | None = None
 ) -> Descriptors:
     """Compute the descriptors of a circuit's angles.
@@ -52,14 +52,12 @@ def describe(
         circuit: Circuit of the angles.
         kinds: Known kinds, in the order of their indices.
         instance: Number of the problem for some parameters; 0 for the others.
-
-    Raises:
-        Refusal: If the circuit trains an angle of another kind.
     """
     rows, instance = _rows(circuit), instance or {}
     if strange := sorted({row[0] for row in rows.values()} - set(kinds)):
         raise Refusal(
-            f"it was learnt on angles of {', '.join(kinds)}, and this circuit trains {', '.join(strange)}"
+            f"The circuit must train angles of {', '.join(kinds)}, as in pretraining, got "
+            f"{', '.join(strange)}. Choose a circuit of the same gates."
         )
     in_order = [rows[index] for index in range(circuit.n_params)]
     numbers = [[*row[2], float(instance.get(i, 0.0))] for i, row in enumerate(in_order)]

@@ -6,17 +6,21 @@ The model applies to any size, number of layers and ansatz of the same gates.
 from functools import cached_property
 
 from qtha_lab.adapters.initialisation.angles.pretraining import AngleModel
-from qtha_lab.adapters.initialisation.angles.registry import Place, Start, start
+from qtha_lab.adapters.initialisation.angles.registry import (
+    AngleInitialisation,
+    AnglePosition,
+    angle_initialisation,
+)
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import as_path
 
 
-@start(
+@angle_initialisation(
     "flip(FILE)",
-    summary="What a model learnt on small circuits says; `qtha-lab init learn` writes the file.",
+    summary="Angles of a model trained on small circuits; `qtha-lab init learn` writes the file.",
     source="FLIP, arXiv:2103.08572; network and meta-training are ours [R]",
 )
-class Learnt(Start):
+class Learnt(AngleInitialisation):
     """Initialisation by a trained model, from kind, layer, wires and position of each angle."""
 
     is_resolved = True
@@ -25,8 +29,8 @@ class Learnt(Start):
     def _model(self) -> AngleModel:
         return AngleModel.load(as_path(self.argument))
 
-    def angles(self, place: Place, uniform):
+    def angles(self, place: AnglePosition, uniform):
         try:
             return self._model.angles(place.circuit)
         except Refusal as reason:
-            raise Refusal(f"angles=flip({self.argument}): {reason}") from None
+            raise Refusal(f"angles=flip({self.argument}) cannot be used. {reason}.") from None

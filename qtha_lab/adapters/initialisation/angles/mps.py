@@ -11,7 +11,11 @@ import torch
 
 from qtha_lab.adapters.initialisation.angles import born_mps
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
-from qtha_lab.adapters.initialisation.angles.registry import Place, Start, start
+from qtha_lab.adapters.initialisation.angles.registry import (
+    AngleInitialisation,
+    AnglePosition,
+    angle_initialisation,
+)
 from qtha_lab.adapters.initialisation.angles.saved_tensors import SavedAdapter
 from qtha_lab.adapters.initialisation.angles.small import normal
 from qtha_lab.circuits import Circuit, ansatze
@@ -20,13 +24,13 @@ from qtha_lab.core.errors import Refusal
 NEAR_IDENTITY = 0.01  # radians, for surplus layers
 
 
-@start(
+@angle_initialisation(
     "mps(RUN)",
     summary="Gates that prepare the matrix product state of a run with generator=mps.",
-    source="synergistic pretraining, arXiv:2208.13673; gates by arXiv:2209.00595; that the state is a "
-    "weight generator's is ours [R], as are the 0.01 radians of further layers",
+    source="synergistic pretraining, arXiv:2208.13673; gates by arXiv:2209.00595; use in a weight "
+    "generator and 0.01 radians of further layers are ours [R]",
 )
-class PreparesMps(Start):
+class PreparesMps(AngleInitialisation):
     """Initialisation by gates of the state; surplus layers are near the identity."""
 
     is_resolved = True
@@ -36,40 +40,36 @@ class PreparesMps(Start):
         saved = SavedAdapter.of(self.argument)
         if saved.config.get("generator") != "mps":
             raise Refusal(
-                f"angles=mps prepares the state of a run with generator=mps, and {self.argument!r} has "
-                f"generator={saved.config.get('generator', 'none')}"
+                f"angles=mps(RUN) must name a run with generator=mps, got {self.argument!r} with "
+                f"generator={saved.config.get('generator', 'none')}."
             )
         return saved
 
     def check_circuit(self, circuit: Circuit) -> None:
         if circuit.n_inputs:
             raise Refusal(
-                f"angles=mps prepares a state, and this circuit reads {circuit.n_inputs} inputs, so there "
-                "is no one state to prepare: start it from a teacher instead (teacher=RUN, then "
-                "angles=run(RUN))"
+                "angles=mps(RUN) must be used with a circuit without inputs, got one with "
+                f"{circuit.n_inputs}. Train a teacher (teacher=RUN) and use angles=run(RUN)."
             )
         n, per_layer = circuit.n_qubits, 15 * (circuit.n_qubits - 1)
         n_layers = circuit.n_params // per_layer if per_layer else 0
         if not n_layers or circuit != ansatze.build_without_inputs("su4", n, n_layers):
-            raise Refusal(
-                "angles=mps prepares its state with general gates on neighbours: the circuit must be "
-                "ansatz=su4"
-            )
+            raise Refusal("ansatz must be su4 beside angles=mps(RUN), got another circuit.")
 
-    def check(self, place: Place) -> None:
+    def check(self, place: AnglePosition) -> None:
         self._numbers(place)
 
-    def _numbers(self, place: Place) -> torch.Tensor:
+    def _numbers(self, place: AnglePosition) -> torch.Tensor:
         numbers = self._saved.at(place.layer).get(place.tensor, torch.empty(0)).flatten()
         bond_dim, n = int(self._saved.config.get("mps_bond", 2)), place.circuit.n_qubits
         if place.first or len(numbers) != born_mps.n_numbers(n, bond_dim):
             raise Refusal(
-                f"the state of run {self.argument!r} at {place.layer} is not one of {n} qubits: take a "
-                "run of the same chunk, and of one block"
+                f"angles=mps(RUN) must name a run with a state of {n} qubits at {place.layer}, got "
+                f"{self.argument!r}. Choose a run of the same chunk and of one block."
             )
         return numbers
 
-    def angles(self, place: Place, uniform):
+    def angles(self, place: AnglePosition, uniform):
         numbers = self._numbers(place).double()
         bond_dim = int(self._saved.config.get("mps_bond", 2))
         state = born_mps.amplitudes(numbers, place.circuit.n_qubits, bond_dim)

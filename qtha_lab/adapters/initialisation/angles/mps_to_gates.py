@@ -55,9 +55,6 @@ def decompose(state, n_layers: int, sweeps: int = SWEEPS) -> Decomposition:
         n_layers: Largest number of layers, at least 1.
         sweeps: Number of sweeps over all gates after each new layer; 0 disables them.
 
-    Raises:
-        Refusal: If the state is no vector of 2^n numbers, of norm 1, on 2 to 20 qubits.
-
     Example:
         >>> ghz = np.zeros(8)
         >>> ghz[[0, -1]] = 0.5**0.5
@@ -67,9 +64,9 @@ def decompose(state, n_layers: int, sweeps: int = SWEEPS) -> Decomposition:
     target = np.asarray(state, dtype=complex).reshape(-1)
     n = len(target).bit_length() - 1
     if len(target) != 2**n or not 2 <= n <= MOST_QUBITS:
-        raise Refusal(f"a state of 2 to {MOST_QUBITS} qubits is needed, not {len(target)} numbers")
+        raise Refusal(f"The state must have 2 to {MOST_QUBITS} qubits, got {len(target)} numbers.")
     if abs(np.linalg.norm(target) - 1) > 1e-6:
-        raise Refusal(f"a state of norm 1 is needed, not {np.linalg.norm(target):.6g}")
+        raise Refusal(f"The state must have norm 1, got {np.linalg.norm(target):.6g}.")
     layers: list[list[np.ndarray]] = []
     for _ in range(n_layers):
         rest = _undone(target, layers, n)

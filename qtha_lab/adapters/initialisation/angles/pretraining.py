@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from qtha_lab.adapters.initialisation.angles.descriptors import (
     N_NUMBERS,
     Descriptors,
-    describe,
+    angle_descriptors,
     kinds_of,
 )
 from qtha_lab.circuits import Circuit
@@ -55,7 +55,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Course:
+class MetaTraining:
     """Settings of the meta-training.
 
     Attributes:
@@ -107,16 +107,8 @@ class AngleModel(nn.Module):
     def angles(
         self, circuit: Circuit, instance: Mapping[int, float] | None = None
     ) -> Float[Tensor, "n_params"]:
-        """Compute the initial angles of a circuit.
-
-        Args:
-            circuit: Circuit of any size.
-            instance: Same as for `Problem`.
-
-        Raises:
-            Refusal: If the circuit trains angles of a kind unknown to the model.
-        """
-        return self(describe(circuit, self.kinds, instance))
+        """Compute the initial angles of a circuit."""
+        return self(angle_descriptors(circuit, self.kinds, instance))
 
     def save(self, file: Path) -> None:
         """Write a file that `angles=flip(FILE)` reads."""
@@ -125,14 +117,11 @@ class AngleModel(nn.Module):
 
     @classmethod
     def load(cls, file: Path) -> "AngleModel":
-        """Load a model from a file of `save`.
-
-        Raises:
-            Refusal: If there is no such file, or it holds something else.
-        """
+        """Load a model from a file of `save`."""
         if not file.is_file():
             raise Refusal(
-                f"there is no file {file} of learnt angles: qtha-lab init learn writes one"
+                f"{file} must be a file of trained angles, got no file. Write one with `qtha-lab "
+                "init learn`."
             )
         try:
             with open_tensors(file) as saved:
@@ -140,7 +129,8 @@ class AngleModel(nn.Module):
                 tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
             if notes.get("form") != FORM:
                 raise Refusal(
-                    f"{file} holds no learnt angles: qtha-lab init learn writes such files"
+                    f"{file} must hold trained angles, got other tensors. Write one with "
+                    "`qtha-lab init learn`."
                 )
             model = cls(parse_json(notes["kinds"]), int(notes["n_layers"]))
             model.load_state_dict(tensors)
@@ -149,9 +139,9 @@ class AngleModel(nn.Module):
         return model
 
 
-def learn(
+def train_angle_model(
     problems: Sequence[Problem],
-    course: Course | None = None,
+    settings: MetaTraining | None = None,
     table: bool = False,
     on_epoch: Callable[[int, float], Any] = lambda epoch, loss: None,
 ) -> AngleModel:
@@ -159,36 +149,35 @@ def learn(
 
     Args:
         problems: Small problems; at least one.
-        course: Settings of the training.
+        settings: Settings of the training.
         table: Whether to train the control: a constant per gate kind and layer.
         on_epoch: Callback with the epoch, from 1 on, and its mean meta-loss per problem and step.
-
-    Raises:
-        Refusal: If there is no problem, or the losses are not finite.
     """
-    course = course or Course()
+    settings = settings or MetaTraining()
     if not problems:
-        raise Refusal("there is nothing to learn from: at least one problem is needed, not 0")
+        raise Refusal("At least one problem must be given, got 0.")
     kinds = sorted({kind for problem in problems for kind in kinds_of(problem.circuit)})
-    rows = [describe(problem.circuit, kinds, problem.instance) for problem in problems]
+    rows = [angle_descriptors(problem.circuit, kinds, problem.instance) for problem in problems]
     n_layers = 1 + max(int(row.layers.max()) for row in rows) if table else 0
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(course.seed)
+        torch.manual_seed(settings.seed)
         model = AngleModel(kinds, n_layers)
-    adam = torch.optim.AdamW(_groups(model), course.learning_rate)
-    steps = course.epochs * len(problems)
+    adam = torch.optim.AdamW(_groups(model), settings.learning_rate)
+    steps = settings.epochs * len(problems)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(steps, 1))
-    order = torch.Generator().manual_seed(course.seed)
-    for epoch in range(1, course.epochs + 1):
+    order = torch.Generator().manual_seed(settings.seed)
+    for epoch in range(1, settings.epochs + 1):
         losses = []
         for k in torch.randperm(len(problems), generator=order).tolist():
-            losses.append(_meta_step(model, problems[k], rows[k], course))
+            losses.append(_meta_step(model, problems[k], rows[k], settings))
             adam.step()
             adam.zero_grad()
             cosine.step()
         mean = sum(losses) / len(losses)
         if mean != mean:
-            raise Refusal(f"the losses are not finite after epoch {epoch}: take a lower inner_rate")
+            raise Refusal(
+                f"The losses must be finite, got nan after epoch {epoch}. Lower inner_rate."
+            )
         on_epoch(epoch, mean)
     return model
 
@@ -206,17 +195,19 @@ def _groups(model: AngleModel) -> list[dict[str, Any]]:
     ]
 
 
-def _meta_step(model: AngleModel, problem: Problem, rows: Descriptors, course: Course) -> float:
+def _meta_step(
+    model: AngleModel, problem: Problem, rows: Descriptors, settings: MetaTraining
+) -> float:
     """Accumulate the meta-gradient of one problem, and return the mean loss per step."""
     start = model(rows)
     total, gradients = 0.0, torch.zeros_like(start)
     for loss, gradient, _ in descent(
-        problem, start.detach(), course.inner_steps, course.inner_rate
+        problem, start.detach(), settings.inner_steps, settings.inner_rate
     ):
         total += loss
         gradients += gradient
     start.backward(gradients)
-    return total / (course.inner_steps + 1)
+    return total / (settings.inner_steps + 1)
 
 
 def descent(

@@ -24,7 +24,7 @@ UNIFORM = "uniform"
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class AnglePosition:
     """Position of angles in a model.
 
     Args:
@@ -40,7 +40,7 @@ class Place:
     first: int = 0
 
 
-class Start(ABC):
+class AngleInitialisation(ABC):
     """Initialisation of a circuit's angles.
 
     Attributes:
@@ -56,31 +56,18 @@ class Start(ABC):
         self.argument = argument
 
     def check_circuit(self, circuit: Circuit) -> None:  # noqa: B027  most accept any circuit
-        """Refuse a circuit kind that the initialisation does not support; reads no file.
+        """Refuse a circuit kind that the initialisation does not support; reads no file."""
 
-        Args:
-            circuit: Circuit of the method, possibly of another size than in the layers.
-
-        Raises:
-            Refusal: With the supported kind.
-        """
-
-    def check(self, place: Place) -> None:
+    def check(self, place: AnglePosition) -> None:
         """Refuse in advance what `angles` would refuse.
 
         The default computes the angles.
-
-        Args:
-            place: Position of the angles.
-
-        Raises:
-            Refusal: If a file is missing or does not fit.
         """
         self.angles(place, None)
 
     @abstractmethod
     def angles(
-        self, place: Place, uniform: Float[Tensor, "n_params"] | None
+        self, place: AnglePosition, uniform: Float[Tensor, "n_params"] | None
     ) -> Float[Tensor, "n_params"]:
         """Compute the angles, in radians.
 
@@ -99,14 +86,14 @@ class Start(ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class StartInfo:
+class AngleInitialisationInfo:
     """Declaration of an initialisation: name, form, summary and source."""
 
     name: str
     form: str
     summary: str
     source: str
-    make: Callable[[str], Start]
+    make: Callable[[str], AngleInitialisation]
 
     @property
     def takes(self) -> str:
@@ -114,29 +101,30 @@ class StartInfo:
         return self.form.partition("(")[2].rstrip(")")
 
 
-STARTS: Registry[StartInfo] = Registry(
-    "start",
+ANGLE_INITIALISATIONS: Registry[AngleInitialisationInfo] = Registry(
+    "initialisation",
     "qtha_lab.adapters.initialisation.angles",
     group="qtha_lab.adapters.initialisation.angles",
 )
 _FORM = re.compile(r"\s*(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
-def start(form: str, *, summary: str, source: str) -> Callable[[type[Start]], type[Start]]:
-    """Register a `Start` class as an initialisation of angles.
+def angle_initialisation(
+    form: str, *, summary: str, source: str
+) -> Callable[[type[AngleInitialisation]], type[AngleInitialisation]]:
+    """Register an `AngleInitialisation` class as an initialisation of angles.
 
     Args:
         form: Text of the setting: "small", or "run(RUN)" with an argument.
         summary: Description in one sentence.
         source: Paper or code of the initialisation.
-
-    Raises:
-        Refusal: If another file has registered the name.
     """
 
-    def register(make: type[Start]) -> type[Start]:
+    def register(make: type[AngleInitialisation]) -> type[AngleInitialisation]:
         name = form.partition("(")[0]
-        STARTS.add(name, StartInfo(name, form, summary, source, make), make.__module__)
+        ANGLE_INITIALISATIONS.add(
+            name, AngleInitialisationInfo(name, form, summary, source, make), make.__module__
+        )
         return make
 
     return register
@@ -149,30 +137,27 @@ def names() -> list[str]:
         >>> names()[-2:]
         ['small', 'uniform']
     """
-    return [info.form for info in STARTS.values()]
+    return [info.form for info in ANGLE_INITIALISATIONS.values()]
 
 
-def initialisation_of(text: str) -> Start:
+def initialisation_of(text: str) -> AngleInitialisation:
     """Parse the setting `angles`; reads no file.
-
-    Raises:
-        Refusal: If the name is unknown, or the argument is missing or superfluous.
 
     Example:
         >>> initialisation_of("smal")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown start 'smal': did you mean 'small'? Known: ...
+        qtha_lab.core.errors.Refusal: unknown initialisation 'smal': did you mean 'small'? ...
         >>> initialisation_of("run")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: start 'run' must read run(RUN), not 'run'
+        qtha_lab.core.errors.Refusal: angles must read run(RUN), got 'run'.
     """
     match = _FORM.fullmatch(text)
     if not match:
-        raise Refusal(f"angles must be one of {', '.join(names())}, not {text!r}")
-    info = STARTS.get_or_refuse(match[1])
+        raise Refusal(f"angles must be one of {', '.join(names())}, got {text!r}.")
+    info = ANGLE_INITIALISATIONS.get_or_refuse(match[1])
     argument = (match[2] or "").strip().strip("'\"")
     if bool(info.takes) != bool(argument):
-        raise Refusal(f"start {info.name!r} must read {info.form}, not {text!r}")
+        raise Refusal(f"angles must read {info.form}, got {text!r}.")
     return info.make(argument)
 
 
@@ -180,30 +165,29 @@ def angles_setting() -> Any:
     """Return the setting `angles`, for the config of every method with a circuit."""
     return setting(
         UNIFORM,
-        "Where the angles start: uniform in ±π, small, those of a run, or as a file or a matrix product "
-        "state says: uniform, small, run(RUN), flip(FILE), mps(RUN).",
+        "Initial angles: uniform in ±π, small, of a run (run(RUN)), of a trained model "
+        "(flip(FILE)), or of a matrix product state (mps(RUN)).",
     )
 
 
-def check_initialisation(text: str, circuits: Sequence[Circuit], instead: str = "") -> None:
+def check_angle_setting(text: str, circuits: Sequence[Circuit], instead: str = "") -> None:
     """Refuse a setting `angles` that does not suit the method; reads no file.
 
     Args:
         text: Value of the setting.
         circuits: Circuits of the method, of any size; empty if a control replaces them.
         instead: Setting that replaces the circuit, such as "stand_in='silu'".
-
-    Raises:
-        Refusal: If the initialisation is unknown, there is no circuit, or its kind is unsupported.
     """
     begin = initialisation_of(text)
     if text != UNIFORM and not circuits:
-        raise Refusal(f"angles={text!r} starts a circuit, and {instead} has none: leave angles out")
+        raise Refusal(
+            f"angles must be {UNIFORM} beside {instead}, which has no circuit, got {text!r}."
+        )
     for circuit in circuits:
         begin.check_circuit(circuit)
 
 
-def draw(params: Tensor, text: str, circuits: Sequence[Circuit]) -> None:
+def draw_angles(params: Tensor, text: str, circuits: Sequence[Circuit]) -> None:
     """Fill a tensor of angles in place, with equal random draws for every setting.
 
     So two initialisations with one seed differ only in the angles. Angles that are read from files
@@ -221,5 +205,5 @@ def draw(params: Tensor, text: str, circuits: Sequence[Circuit]) -> None:
     first = 0
     for circuit in circuits:
         part = params[first : first + circuit.n_params]
-        part.copy_(begin.angles(Place(circuit, first=first), part))
+        part.copy_(begin.angles(AnglePosition(circuit, first=first), part))
         first += circuit.n_params

@@ -33,27 +33,19 @@ class SavedAdapter:
 
     @classmethod
     def of(cls, name: str) -> "SavedAdapter":
-        """Locate the adapter of a run, by id or folder, or any adapter folder.
-
-        Raises:
-            Refusal: If there is none.
-        """
+        """Locate the adapter of a run, by id or folder, or any adapter folder."""
         path = as_path(name)
         for folder in (path, path / "adapter", runs_dir() / path / "adapter"):
             if (folder / CONFIG).is_file() and (folder / TENSORS).is_file():
                 return cls(name, folder)
         raise Refusal(
-            f"no run {name!r} with a finished adapter is in {runs_dir()}, and no folder of that name "
-            "holds one"
+            f"RUN must be a run with a finished adapter in {runs_dir()}, or an adapter's folder, "
+            f"got {name!r}."
         )
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """Settings of the adapter.
-
-        Raises:
-            Refusal: If the file is damaged.
-        """
+        """Settings of the adapter."""
         try:
             settings = read_json(self.folder / CONFIG)
         except (OSError, ValueError) as problem:
@@ -61,35 +53,26 @@ class SavedAdapter:
         return settings if isinstance(settings, dict) else {}
 
     def at(self, layer: str) -> dict[str, Tensor]:
-        """Read the tensors of one layer, by the method's names.
-
-        Args:
-            layer: Name of the layer in the model.
-
-        Raises:
-            Refusal: If the file is damaged, or the adapter has no tensors there.
-        """
+        """Read the tensors of one layer, by the method's names."""
         prefix = f"{str(self.config.get('peft_type', '')).lower()}_"
         mark = f".{layer}.{prefix}"
         try:
             with open_tensors(self.folder / TENSORS) as file:
-                names = {key: key.partition(mark)[2] for key in file.keys() if mark in key}  # noqa: SIM118
-                tensors = {
-                    n.removeprefix("frozen_"): file.get_tensor(key) for key, n in names.items()
-                }
+                keys = [key for key in file.keys() if mark in key]  # noqa: SIM118
+                names = [key.partition(mark)[2].removeprefix("frozen_") for key in keys]
+                tensors = {n: file.get_tensor(key) for n, key in zip(names, keys, strict=True)}
         except (OSError, Refusal) as problem:
             raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
         if not tensors:
-            raise Refusal(f"{self.name!r} adapted no layer {layer}")
+            raise Refusal(
+                f"The adapter of {self.name!r} must have tensors at {layer}, got none. Choose a "
+                "run with the same target_modules."
+            )
         return tensors
 
     @cached_property
     def layers(self) -> list[str]:
-        """Names of the adapted layers in the model, in alphabetical order.
-
-        Raises:
-            Refusal: If the file is damaged.
-        """
+        """Names of the adapted layers in the model, in alphabetical order."""
         mark = f".{str(self.config.get('peft_type', '')).lower()}_"
         try:
             with open_tensors(self.folder / TENSORS) as file:

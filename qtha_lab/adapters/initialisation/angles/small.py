@@ -8,23 +8,27 @@ import math
 import torch
 from torch import Tensor
 
-from qtha_lab.adapters.initialisation.angles.registry import Place, Start, start
+from qtha_lab.adapters.initialisation.angles.registry import (
+    AngleInitialisation,
+    AnglePosition,
+    angle_initialisation,
+)
 
 SPREAD = 0.1  # radians
 
 
-@start(
+@angle_initialisation(
     "small",
     summary="Normal with a standard deviation of 0.1: near the identity.",
-    source="Zhang et al. 2022, arXiv:2203.09376 (small Gaussian angles against plateaus); 0.1 is ours [R]",
+    source="Zhang et al. 2022, arXiv:2203.09376; 0.1 is ours [R]",
 )
-class Small(Start):
+class Small(AngleInitialisation):
     """Initialisation by normal angles, transformed from the uniform draws.
 
     So no further random numbers are drawn.
     """
 
-    def angles(self, place: Place, uniform):
+    def angles(self, place: AnglePosition, uniform):
         if uniform is None:
             return torch.zeros(place.circuit.n_params)
         return SPREAD * normal(uniform.double()).to(uniform.dtype)

@@ -40,14 +40,11 @@ class Surrogate:
     targets: Float[Tensor, "samples outputs"]
 
     def cost(self, circuit: Circuit) -> Callable[[Tensor], Tensor]:
-        """Return the loss as a function of a circuit's angles.
-
-        Raises:
-            Refusal: If circuit and map differ in their number of inputs.
-        """
+        """Return the loss as a function of a circuit's angles."""
         if circuit.n_inputs != self.inputs.shape[1]:
             raise Refusal(
-                f"the map has {self.inputs.shape[1]} inputs, and the circuit reads {circuit.n_inputs}"
+                f"The circuit must have {self.inputs.shape[1]} inputs, as the map, got "
+                f"{circuit.n_inputs}."
             )
         return lambda angles: self.loss(
             expval_z(circuit, self.inputs, angles.to(self.inputs.dtype))

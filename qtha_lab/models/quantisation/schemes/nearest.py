@@ -22,12 +22,12 @@ WEIGHT_BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
 @bits(
     "round",
-    summary="Every weight to the nearest point of its group's grid.",
-    source="round to nearest, the baseline of every paper on the subject; Nagel et al. 2021, arXiv:2106.08295",
+    summary="Rounds every weight to the nearest point of its group's grid.",
+    source="the usual baseline; Nagel et al. 2021, arXiv:2106.08295",
     example="round(w=3,g=64)",
 )
 @dataclasses.dataclass(frozen=True)
-class Round(Rounding):
+class RoundToNearest(Rounding):
     """Settings of round-to-nearest."""
 
     w: int = setting(4, "Bits of a weight; 16 rounds none.", choices=WEIGHT_BITS, common=True)
@@ -36,7 +36,7 @@ class Round(Rounding):
     )
     clip: str = setting(
         "whole",
-        "Range of a grid: all weights, or the share of it that errs least.",
+        "Range of a grid: all weights (whole), or the fraction of least error (grid).",
         choices=("whole", "grid"),
     )
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @bits(
     "learned",
-    summary="The range of every grid is learnt block by block, and a scale for inputs that are rounded too.",
+    summary="Trains the range of every grid block by block, and scales for rounded inputs.",
     source="OmniQuant, arXiv:2308.13137, and the authors' code",
     example="learned(w=3,a=16)",
 )
@@ -58,7 +58,7 @@ class Learned(Rounding):
     )
     start: str = setting(
         "grid",
-        "Clip at the start: the one of the least weight error (grid), or nearly none (paper, γ = β = 4).",
+        "Initial clip: least weight error (grid), or almost none (paper, γ = β = 4).",
         choices=("grid", "paper"),
     )
     rate: float = setting(
@@ -81,7 +81,7 @@ class Learned(Rounding):
         """
         from qtha_lab.models.quantisation import clip_training as learning
 
-        return learning.learn(self, model, batches)
+        return learning.train_clips(self, model, batches)
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
         """Round layers in blocks at their learnt clip, other layers at full range."""

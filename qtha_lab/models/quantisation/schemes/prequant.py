@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @bits(
     "outliers",
-    summary="A small share of the weights stays whole, the rest is rounded on a grid made without them.",
+    summary="Rounds all weights but a small share of outliers, on grids that exclude these.",
     source="PreQuant, arXiv:2306.00014",
     example="outliers(w=4)",
 )
@@ -34,25 +34,25 @@ class Outliers(Rounding):
     """Settings of rounding with unrounded outliers."""
 
     w: int = setting(4, "Bits of a weight that is rounded.", choices=WEIGHT_BITS, common=True)
-    fraction: float = setting(0.005, "Share of a layer's weights that stays whole.", ge=0, le=1)
+    fraction: float = setting(0.005, "Share of a layer's weights that is not rounded.", ge=0, le=1)
     chosen: str = setting(
         "farthest",
-        "Which stay whole: the farthest from their row's mean, or some drawn at random, as a control.",
+        "Unrounded weights: the farthest from their row's mean, or a random choice (control).",
         choices=("farthest", "random"),
     )
     clip: str = setting(
         "whole",
-        "Range of a grid: all weights left, or the share of it that errs least.",
+        "Range of a grid: all rounded weights (whole), or the fraction of least error (grid).",
         choices=("whole", "grid"),
     )
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
         """Round every layer's weight except its outliers."""
-        from qtha_lab.adapters.prequant import marked
+        from qtha_lab.adapters.prequant import outlier_mask
         from qtha_lab.models.quantisation import grid, layers
 
         for name, layer in layers.rounded_layers(model).items():
             matrix = layers.matrix_of(layer)
-            mask = marked(matrix, self.fraction, self.chosen, name)
+            mask = outlier_mask(matrix, self.fraction, self.chosen, name)
             rounded = grid.round_matrix(matrix, self.w, clip=self.clip, left_out=mask)
             layers.set_matrix(layer, rounded)

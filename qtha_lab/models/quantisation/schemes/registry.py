@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.registry import Registry
@@ -32,37 +32,21 @@ class Rounding(ABC):
     calibrates: ClassVar[bool] = False  # whether `learn` needs calibration rows
 
     def check(self, model: nn.Module) -> None:  # noqa: B027  most schemes accept every layer
-        """Refuse a model with a layer that the scheme cannot quantise.
-
-        Args:
-            model: Base model; may be on the meta device.
-
-        Raises:
-            Refusal: With the layer.
-        """
+        """Refuse a model with a layer that the scheme cannot quantise."""
 
     def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:
-        """Calibrate on rows and return the tensors that `apply` reads; the result is cached.
-
-        Args:
-            model: Unquantised model; stays unchanged.
-            batches: Calibration rows.
-        """
+        """Calibrate on rows and return the tensors that `apply` reads; the result is cached."""
         return {}
 
     @abstractmethod
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
-        """Round a model in place; deterministic for given model and tensors.
-
-        Args:
-            model: Unquantised model.
-            learnt: Result of `learn`.
-        """
+        """Round a model in place; deterministic for given model and tensors."""
 
     @property
     def text(self) -> str:
         """Call of the scheme with every setting."""
-        settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
+        fields = dataclasses.fields(cast("Any", self))
+        settings = {field.name: getattr(self, field.name) for field in fields}
         return calls.call(self.name, settings)
 
 
@@ -85,10 +69,12 @@ class SchemeInfo:
 BITS: Registry[SchemeInfo] = Registry(
     "quantization", "qtha_lab.models.quantisation.schemes", group="qtha_lab.bits"
 )
-Way = TypeVar("Way", bound=type[Rounding])
+SchemeClass = TypeVar("SchemeClass", bound=type[Rounding])
 
 
-def bits(name: str, *, summary: str, source: str, example: str = "") -> Callable[[Way], Way]:
+def bits(
+    name: str, *, summary: str, source: str, example: str = ""
+) -> Callable[[SchemeClass], SchemeClass]:
     """Register a `Rounding` dataclass as a quantisation scheme.
 
     Args:
@@ -96,12 +82,9 @@ def bits(name: str, *, summary: str, source: str, example: str = "") -> Callable
         summary: Description in one sentence.
         source: Paper or code of the scheme.
         example: Example call for forms; defaults to the name.
-
-    Raises:
-        Refusal: If another file has registered the name.
     """
 
-    def register(make: Way) -> Way:
+    def register(make: SchemeClass) -> SchemeClass:
         make.name = name
         BITS.add(name, SchemeInfo(name, summary, source, make, example or name), make.__module__)
         return make
@@ -112,18 +95,12 @@ def bits(name: str, *, summary: str, source: str, example: str = "") -> Callable
 def rounding_named(text: str) -> Rounding:
     """Return the quantisation scheme that a call describes.
 
-    Args:
-        text: `name` or `name(setting=value,…)`.
-
-    Raises:
-        Refusal: If there is no such scheme or setting, or a value is outside its limits.
-
     Example:
         >>> rounding_named("round(w=3)").text
         'round(w=3,g=64,clip=whole)'
         >>> rounding_named("rotated(w=9)")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: quantization rotated: w must be one of 2, 3, 4, 5, 6, 7, 8, 16, not 9
+        qtha_lab.core.errors.Refusal: quantization rotated: w must be one of 2, 3, 4, ...
     """
     name, options = calls.parse_call(text, "quantization")
     info = BITS.get_or_refuse(name)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 @bits(
     "rotated",
-    summary="Weights, inputs, keys and values of few bits, turned by a Hadamard matrix where that errs less.",
+    summary="Rounds weights, inputs, keys and values, after rotations where these reduce the "
+    "error.",
     source="RoSTE, arXiv:2502.09003",
     example="rotated(w=4,a=4,kv=4)",
 )
@@ -53,7 +54,8 @@ class Rotated(Rounding):
     )
     rotations: str = setting(
         "chosen",
-        "Where to turn: where it errs less (chosen), everywhere, everywhere by a random matrix (random), or nowhere.",
+        "Layers to rotate: where the error shrinks (chosen), everywhere, everywhere at random, "
+        "nowhere.",
         choices=("chosen", "everywhere", "random", "nowhere"),
     )
 

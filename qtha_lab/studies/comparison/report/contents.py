@@ -61,12 +61,12 @@ class Compared:
         file, summary = folder / "comparison.yaml", read_mapping(folder / "summary.json")
         if not file.is_file():
             raise Refusal(
-                f"{folder} holds no comparison: give the folder that `qtha-lab compare` wrote"
+                f"{folder} must be a folder that `qtha-lab compare` wrote. It holds no comparison."
             )
         if summary is None or not {"runs", "notes"} <= summary.keys():
             raise Refusal(
-                f"{folder} has no summary that can be read: no run of its comparison has ended, or it is damaged; "
-                "`qtha-lab compare` with the same --out writes it"
+                f"{folder} must have a readable summary. No run has ended, or it is damaged;"
+                " `qtha-lab compare` with the same --out writes it."
             )
         comparison = trusted(folder, Comparison.from_yaml(file))
         described = [name for cell in comparison.cells for name in (cell.model, cell.task)]
@@ -82,7 +82,7 @@ class Compared:
     @cached_property
     def cells(self) -> list[Cell]:
         """The (model, task) pairs in order, from the contenders and then the runs."""
-        known = by_cell(self.summary.get("lineup") or [])
+        known = by_cell(self.summary.get("contenders") or [])
         return [*dict.fromkeys([*known, *by_cell(self.summary["runs"])])]
 
     @cached_property
@@ -98,14 +98,14 @@ class Compared:
 
         parts = {
             name: there(self.summary.get(name) or ())
-            for name in ("runs", "lineup", "claims", "decomposition")
+            for name in ("runs", "contenders", "claims", "decomposition")
         }
         return replace(self, summary=self.summary | parts)
 
     @cached_property
     def terms(self) -> list[str]:
         """Sentences on matching and tuning, for a comparison of one (model, task) pair."""
-        rules = terms(self.comparison, self.summary.get("lineup") or [], self.entries)
+        rules = terms(self.comparison, self.summary.get("contenders") or [], self.entries)
         return [sentence for of_cell in rules.values() for sentence in of_cell]
 
     @cached_property

@@ -41,8 +41,12 @@ def fragment(section: Section) -> str:
 def _templates() -> Environment:
     loader = PackageLoader("qtha_lab.studies.comparison.report")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.globals.update(picture=picture, heading=labels.axis)
     environment.filters.update(prose=prose, as_file=_as_file)
     return environment

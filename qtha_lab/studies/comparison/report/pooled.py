@@ -20,16 +20,17 @@ from qtha_lab.studies.comparison.report.sections import (
     stated,
 )
 
+POOLED = ("first", "second", "pairs", "mean", "low", "high", "spread", "heterogeneity", "verdict")
 
-def verdicts(compared: Compared) -> Section:
+
+def pooled_verdicts(compared: Compared) -> Section:
     """Build the section of claims over several pairs; each pair has its numbers."""
     sentences = compared.pivot_table.counts() if compared.pivot_table else []
-    sentences += [claim["verdict"] for claim in compared.claims]
-    lacking = [lack.sentence for lack in without_a_loss(compared.entries)]
+    sentences += [pooled["sentence"] for pooled in compared.summary.get("pooled", ())]
+    sentences += [claim["sentence"] for claim in compared.claims]
+    lacking = [missing.sentence for missing in without_a_loss(compared.entries)]
     if not compared.claims and not lacking:
-        sentences.append(
-            f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds of two methods in a cell."
-        )
+        sentences.append(f"No claim is made: an interval needs {LEAST_SEEDS} seeds of two methods.")
     sentences += lacking
     return Section("verdicts", "Verdicts", [*sentences, *missing(compared)])
 
@@ -38,15 +39,16 @@ def across(compared: Compared) -> Section:
     """Build the section of the pivot table, as table and as figure."""
     title, pivot_table = "Across models and tasks", compared.pivot_table
     if pivot_table is None:
-        return Section("across", title, ["There is one method, and nothing to hold it against."])
+        return Section("across", title, ["There is one method, so nothing is compared."])
     heading, *rows = pivot_table.rows()
     caption = (
-        f"Each method minus {pivot_table.reference}, paired by seed, with an interval: less is better, and the intervals of "
-        "this table, over all cells, hold together with 95 %"
+        f"Each method minus {pivot_table.reference}, paired by seed, with its interval: lower is "
+        "better, and all intervals of this table hold simultaneously with 95 %"
     )
     sentences = [
-        "A method is the one that the file names, with the size and the settings that it came to in each cell."
+        "A method is named as in the file; its size and settings may differ between pairs."
     ]
+    pooled = compared.summary.get("pooled", [])
     figures = []
     if compared.claims:
         by_place = [
@@ -56,11 +58,16 @@ def across(compared: Compared) -> Section:
         measure, level = compared.claims[0]["measure"], compared.claims[0]["level"]
         figures.append(
             replace(
-                forest(differences_of(by_place, "first"), measure, "", level),
+                forest(differences_of([*by_place, *pooled], "first"), measure, "", level),
                 title="Every difference to the first method",
             )
         )
-    return Section("across", title, sentences, figures, {caption: Table(heading, rows)})
+    tables = {caption: Table(heading, rows)}
+    if pooled:
+        tables["Pooled over models and tasks (random effects)"] = Table(
+            POOLED, [[record[name] for name in POOLED] for record in pooled]
+        )
+    return Section("across", title, sentences, figures, tables)
 
 
 def cell(compared: Compared, number: int) -> Section:

@@ -13,8 +13,8 @@ from qtha_lab.figures.machinery.table import Table
 from qtha_lab.studies.comparison import protocol as terms
 from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.report.contents import Compared
-from qtha_lab.studies.comparison.report.section import Listing, Section
-from qtha_lab.studies.comparison.report.sections import missing, rounding_at, stated
+from qtha_lab.studies.comparison.report.section import CodeListing, Section
+from qtha_lab.studies.comparison.report.sections import missing, stated
 from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.studies.comparison.shared_names import renamed
 
@@ -32,9 +32,12 @@ def measured(compared: Compared) -> Section:
         sentences.append("The directories of the runs are not here, so their versions are unknown.")
     present = {caption: table for caption, table in tables.items() if table.rows}
     listings = [
-        Listing("In a shell, with the file below; runs that are in the folder are kept", command(compared)),
-        Listing("The file that repeats it", compared.yaml, FILE),
-    ]  # fmt: skip
+        CodeListing(
+            "In a shell, with the file below; runs that are in the folder are kept",
+            command(compared),
+        ),
+        CodeListing("The file that repeats it", compared.yaml, FILE),
+    ]
     return Section("measured", "How it was measured", sentences, (), present, listings)
 
 
@@ -51,27 +54,29 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
     if comparison.matching == "equal_seconds":
         length = "steps by equal seconds"
     yield renamed(
-        f"{'Model' if len(models) == 1 else 'Models'} {', '.join(models)}, {'task' if len(tasks) == 1 else 'tasks'} "
-        f"{', '.join(tasks)}; {length} in batches of {training.batch_size} rows; "
-        f"{'seed' if len(comparison.seeds) == 1 else 'seeds'} {seeds}.",
+        f"{'Model' if len(models) == 1 else 'Models'} {', '.join(models)},"
+        f" {'task' if len(tasks) == 1 else 'tasks'} {', '.join(tasks)}; {length} in batches of"
+        f" {training.batch_size} rows; {'seed' if len(comparison.seeds) == 1 else 'seeds'}"
+        f" {seeds}.",
         compared.places,
     )
-    if training.patience:
-        by = f" by {training.min_improvement:g} nats" if training.min_improvement else ""
+    rule = training.evaluation
+    if rule.patience:
+        by = f" by {rule.min_improvement:g} nats" if rule.min_improvement else ""
         yield (
-            f"Every method by the same rule: training ended early where the evaluation loss did not improve{by} in "
-            f"{training.patience} evaluations, {training.eval_every} steps apart, and the adapter of its lowest "
-            "evaluation loss was kept and tested."
+            "Every method by the same rule: training ended early where the evaluation loss did not"
+            f" improve{by} in {rule.patience} evaluations, {rule.eval_every} steps apart,"
+            " and the adapter of its lowest evaluation loss was kept and tested."
         )
     sides = {
         "trained": training.train_rows,
-        "evaluated": training.eval_rows,
-        "tested": training.test_rows,
+        "evaluated": training.evaluation.eval_rows,
+        "tested": training.evaluation.test_rows,
     }
     counts = ", ".join(
         f"{verb} on {'all rows that there are' if count is None else f'at most {count} rows'}"
         for verb, count in sides.items()
-    )  # fmt: skip
+    )
     tests = {len(items.names) for items in read_items(compared.runs.values()).values()}
     tested = f"; {', '.join(map(str, sorted(tests)))} test rows in each run" if tests else ""
     yield f"Methods were {counts}{tested}."
@@ -82,15 +87,22 @@ def _tuning(compared: Compared) -> Iterator[str]:
     if comparison.rounding:
         seed = comparison.rounding_seed
         of = f"seed {comparison.seeds[0] if seed is None else seed}"
-        yield f"Rounding: {comparison.rounding} runs of {of} at starts moved by one unit in the last place."
-    yield f"Matching: {comparison.matching.replace('_', ' ')}. Scaling: {comparison.scaling.replace('_', ' ')}."
+        yield f"Rounding noise: {comparison.rounding} runs of {of} with 1-ulp perturbations."
+    yield f"Differences within ±{comparison.margin:g} nat count as equivalent."
+    yield (
+        f"Matching: {comparison.matching.replace('_', ' ')}. Scaling:"
+        f" {comparison.scaling.replace('_', ' ')}."
+    )
     if comparison.tuning:
         yield (
-            f"Tuned: {terms.trials_of(comparison)} trials of each method on evaluation rows, with seeds of their own; no "
-            "verdict is read from them."
+            f"Tuned: {terms.trials_of(comparison)} trials of each method on evaluation rows, with"
+            " seeds of their own; no verdict is read from them."
         )
     elif comparison.is_tuned:
-        yield "Tuned: the learning rate of each method was chosen on evaluation rows, which no verdict is read from."
+        yield (
+            "Tuned: the learning rate of each method was chosen on evaluation rows, which no"
+            " verdict is read from."
+        )
     elif comparison.rates_from:
         yield f"Not tuned here: the learning rates were chosen in {comparison.rates_from}."
     else:
@@ -99,8 +111,8 @@ def _tuning(compared: Compared) -> Iterator[str]:
 
 def _other_notes(compared: Compared) -> list[str]:
     """Return the notes of the summary that no other section has."""
-    elsewhere = {tuning.sentence(compared.entries)}
-    elsewhere |= {*missing(compared), *stated(compared), rounding_at(compared)}
+    elsewhere = {tuning.rates_sentence(compared.entries)}
+    elsewhere |= {*missing(compared), *stated(compared)}
     return [note for note in compared.summary["notes"] if note not in elsewhere]
 
 
@@ -111,8 +123,8 @@ def _methods(compared: Compared) -> Table:
         for row in _methods_in(compared.of_cell(cell), compared.names)
     ]
     columns = (
-        "name", "model", "task", "method", "trainable_parameters", "steps", "tuned", "rates tried", "best rate",
-        "seeds at it",
+        "name", "model", "task", "method", "trainable_parameters", "steps", "tuned",
+        "rates tried", "best rate", "seeds at it",
     )  # fmt: skip
     remaining = [
         n for n, name in enumerate(columns) if name in _ALWAYS or len({row[n] for row in rows}) > 1
@@ -126,7 +138,7 @@ _ALWAYS = ("name", "method", "trainable_parameters", "rates tried", "best rate",
 def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     """Yield a row per method: name, size, steps and tuning."""
     best, tried = tuning.best_rates(compared.entries), tuning.rates(compared.entries)
-    became = {record["method"]: record for record in compared.summary.get("lineup") or ()}
+    became = {record["method"]: record for record in compared.summary.get("contenders") or ()}
     for name, entries in compared.by_family(compared.entries).items():
         count = next(
             (e["trainable_parameters"] for e in entries if "trainable_parameters" in e), None
@@ -136,8 +148,8 @@ def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[
         seeds = len({e["seed"] for e in compared.best if e["family"] == name})
         point = calls.write_options(record.get("point") or {})
         yield (
-            names[name], cell.model, cell.task_with_options, name, count, record.get("steps"), point or None,
-            rates or None, best.get(name), seeds,
+            names[name], cell.model, cell.task_with_options, name, count, record.get("steps"),
+            point or None, rates or None, best.get(name), seeds,
         )  # fmt: skip
 
 

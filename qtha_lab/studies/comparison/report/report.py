@@ -31,7 +31,7 @@ class Report:
     Example:
         >>> report = Report.of("out/tiny")  # doctest: +SKIP
         >>> report["verdicts"].sentences[0]  # doctest: +SKIP
-        'qtha − lora, test loss: +0.100 nat, 95 % interval [+0.064, +0.136] over 3 seeds, p = 0.25, d = +10.0: shown (rounding not measured).'
+        'qtha − lora, test loss: +0.100 nat, 95 % interval [+0.064, +0.136] over 3 seeds, … shown.'
     """
 
     title: str
@@ -56,23 +56,26 @@ class Report:
         cells = compared.cells
         title = _title(compared)
         if len(cells) < 2:
-            makers = (of.verdicts, *of.OF_A_CELL, measured)
+            makers = (of.verdict_section, *of.OF_A_CELL, measured)
             sections = [maker(compared) for maker in makers]
         else:
             parts = [
                 across.cell(compared.of_cell(cell), number) for number, cell in enumerate(cells, 1)
             ]
             sections = [
-                across.verdicts(compared),
+                across.pooled_verdicts(compared),
                 across.across(compared),
                 *parts,
                 measured(compared),
             ]
         data = {
-            "claims": compared.claims, "decomposition": compared.parts, "notes": compared.summary["notes"],
-            "lineup": compared.summary.get("lineup") or [],
-            "command": command(compared), "yaml": compared.yaml,
-        }  # fmt: skip
+            "claims": compared.claims,
+            "decomposition": compared.parts,
+            "notes": compared.summary["notes"],
+            "contenders": compared.summary.get("contenders") or [],
+            "command": command(compared),
+            "yaml": compared.yaml,
+        }
         return cls(title, Path(folder), tuple(sections), data)
 
     def __getitem__(self, name: str) -> Section:
@@ -84,10 +87,10 @@ class Report:
 
     def html(self) -> str:
         """Return the self-contained HTML page."""
-        from qtha_lab.figures.machinery.provenance import Origin
+        from qtha_lab.figures.machinery.provenance import Provenance
         from qtha_lab.studies.comparison.report.page import page
 
-        return page(self.title, self.sections, f"Written with {Origin().words()['versions']}.")
+        return page(self.title, self.sections, f"Written with {Provenance().words()['versions']}.")
 
     def plain(self) -> dict[str, Any]:
         """Return the content of the page as data."""
@@ -110,7 +113,7 @@ class Report:
 
         out = Path(out)
         if out.exists() and not out.is_dir():
-            raise Refusal(f"{out} is a file: give a folder to write the report to")
+            raise Refusal(f"out must be a folder, got the file {out}.")
         out.mkdir(parents=True, exist_ok=True)
         files = [out / f"report.{ending}" for ending in ("html", "json", "ipynb")]
         write_atomically(files[0], self.html())

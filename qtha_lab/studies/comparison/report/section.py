@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qtha_lab.figures.machinery.table import Table
 
 
-class Listing(NamedTuple):
+class CodeListing(NamedTuple):
     """Text to copy, with a caption and a file name for export."""
 
     caption: str
@@ -42,7 +42,7 @@ class Section:
     sentences: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
-    listings: Sequence[Listing] = ()
+    listings: Sequence[CodeListing] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     parts: Sequence[Section] = ()
 
@@ -50,11 +50,14 @@ class Section:
         """Return the section as data; figures become their findings and numbers."""
         figures = [
             {
-                "name": figure.name, "title": figure.title, "finding": figure.alt, "caption": figure.caption,
+                "name": figure.name,
+                "title": figure.title,
+                "finding": figure.alt,
+                "caption": figure.caption,
                 **_plain(figure.table),
             }
             for figure in self.figures
-        ]  # fmt: skip
+        ]
         parts = {"parts": [part.plain() for part in self.parts]} if self.parts else {}
         return {
             "name": self.name,

@@ -19,16 +19,13 @@ from qtha_lab.figures.best_of_trials import best_of_trials
 from qtha_lab.figures.circuit_inputs import Blocks, by_block, circuit_inputs
 from qtha_lab.figures.forest import Difference, forest
 from qtha_lab.figures.learning_rate import End, loss_against_rate
-from qtha_lab.figures.machinery.table import Table, written
+from qtha_lab.figures.machinery.table import Table, value_text
 from qtha_lab.figures.pareto import Point, pareto
 from qtha_lab.figures.seeds import seed_spread
 from qtha_lab.studies.comparison import (
     findings,
     table,
     tuning,
-)
-from qtha_lab.studies.comparison import (
-    rounding_noise as moved_starts,
 )
 from qtha_lab.studies.comparison.claims import without_a_loss
 from qtha_lab.studies.comparison.paired import LEAST_SEEDS
@@ -40,7 +37,7 @@ MOST_BANDS = 3
 COSTS = ("trainable_parameters", "peak_memory_mib", "seconds_per_step", "adapter_kib")
 
 
-def verdicts(compared: Compared) -> Section:
+def verdict_section(compared: Compared) -> Section:
     """Build the section of claims, with each method's results at its best rate."""
     sentences = stated(compared) + missing(compared)
     return Section("verdicts", "Verdicts", sentences, tables=results_tables(compared))
@@ -48,8 +45,9 @@ def verdicts(compared: Compared) -> Section:
 
 def stated(compared: Compared) -> list[str]:
     """Return the verdicts and missing comparisons, or the reason for none."""
-    lacking = [lack.sentence for lack in without_a_loss(compared.entries)]
-    return [*(claim["verdict"] for claim in compared.claims), *lacking] or [why_no_claim(compared)]
+    lacking = [missing.sentence for missing in without_a_loss(compared.entries)]
+    claimed = [claim["sentence"] for claim in compared.claims]
+    return [*claimed, *lacking] or [why_no_claim(compared)]
 
 
 def missing(compared: Compared) -> list[str]:
@@ -65,32 +63,33 @@ def results_tables(compared: Compared) -> dict[str, Table]:
     """Build the tables of learning results and costs at each method's best rate."""
     learnt, costs = _results(compared) or (None, None)
     tables = {
-        "What was learnt, each method at its best learning rate: means, with the smallest and the largest over the seeds": learnt,
+        "Learning results at each method's best learning rate: mean [minimum–maximum]": learnt,
         "Scores and costs of the same runs": costs,
-    }  # fmt: skip
+    }
     return {caption: rows for caption, rows in tables.items() if rows is not None}
 
 
 def why_no_claim(compared: Compared) -> str:
-    """State the reason why no difference is claimed."""
+    """State the reason why no claim is made."""
     if not compared.families:
-        return "No difference is claimed: no run has ended."
+        return "No claim is made: no run has ended."
     if len(compared.families) < 2:
-        return "No difference is claimed: there is one method, and nothing to hold it against."
+        return "No claim is made: there is one method."
     shared = [
         {entry["seed"] for entry in group} for group in compared.by_family(compared.best).values()
     ]
     most = max((len(shared[0] & seeds) for seeds in shared[1:]), default=0)
     return (
-        f"No difference is claimed: an interval needs {LEAST_SEEDS} seeds that two methods have finished at their "
-        f"best rates, and here there {'is' if most == 1 else 'are'} {most or 'none'}."
+        f"No claim is made: an interval needs {LEAST_SEEDS} seeds that two methods have"
+        f" finished at their best rates, and here there {'is' if most == 1 else 'are'}"
+        f" {most or 'none'}."
     )
 
 
 def _results(compared: Compared) -> list[Table] | None:
     """Build the results tables with short method names and best learning rates."""
     named = [{**entry, "label": compared.names[entry["family"]]} for entry in compared.best]
-    best = {entry["label"]: written(entry.get("learning_rate")) for entry in named}
+    best = {entry["label"]: value_text(entry.get("learning_rate")) for entry in named}
     parts = table.tables({**compared.summary, "runs": named, "tried": compared.summary["runs"]})
     return [
         Table(
@@ -113,30 +112,36 @@ def rates(compared: Compared) -> Section:
     if all(len(by_rate) == 1 for by_rate in by_family.values()):
         chosen = ", ".join(f"{name} {next(iter(by_rate)):g}" for name, by_rate in by_family.items())
         sentence = (
-            f"Not tuned: each method ran at one learning rate ({chosen}), so there is no curve, and at another rate the "
-            "order may turn round. `learning_rates` or `tuning` in the comparison's file tries several. Where the seeds "
-            "ended:"
+            f"Not tuned: each method ran at one learning rate ({chosen}), so there is no curve, and"
+            " at another rate the order may turn round. `learning_rates` or `tuning` in the"
+            " comparison's file tries several. Where the seeds ended:"
         )
         if source := compared.comparison.rates_from:
             sentence = (
-                f"Not tuned here: each method ran at one learning rate ({chosen}), chosen in {source}. Where the seeds "
-                "ended:"
+                f"Not tuned here: each method ran at one learning rate ({chosen}), chosen in"
+                f" {source}. Where the seeds ended:"
             )
         if compared.comparison.tuning:
             sentence = (
                 f"Each method ran at the rate of its best trial ({chosen}). Where the seeds ended:"
             )
-        ends = {name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
-                for name, by_rate in by_family.items()}  # fmt: skip
+        ends = {
+            name: [v for values in by_rate.values() for v in values if math.isfinite(v)]
+            for name, by_rate in by_family.items()
+        }
         return Section("rates", title, [sentence], [seed_spread(ends)], names=compared.names)
     ends = [
-        End(label=entry["family"], seed=entry["seed"], learning_rate=entry["learning_rate"],
-            value=None if entry["state"] == "diverged" else entry["eval_loss"])
+        End(
+            label=entry["family"],
+            seed=entry["seed"],
+            learning_rate=entry["learning_rate"],
+            value=None if entry["state"] == "diverged" else entry["eval_loss"],
+        )
         for entry in compared.entries
         if "learning_rate" in entry
         and (entry["state"] == "diverged" or entry.get("eval_loss") is not None)
-    ]  # fmt: skip
-    sentences = [tuning.sentence(compared.entries) or ""]
+    ]
+    sentences = [tuning.rates_sentence(compared.entries) or ""]
     return Section("rates", title, sentences, [loss_against_rate(ends)], names=compared.names)
 
 
@@ -145,12 +150,12 @@ def differences(compared: Compared) -> Section:
     title = "Differences, paired by seed"
     claims = compared.claims
     if not claims:
-        sentence = "No interval is drawn, since no difference is claimed (see the verdicts)."
+        sentence = "No interval is drawn, since no claim is made (see the verdicts)."
         return Section("differences", title, [sentence])
     first = claims[0]
-    sentences = [rounding_at(compared)] if compared.summary.get("rounding") else [_NO_FLOOR]
+    sentences = []
     compared_or_lacking = {claim["first"] for claim in claims} | {
-        lack.first for lack in without_a_loss(compared.entries)
+        missing.first for missing in without_a_loss(compared.entries)
     }
     if without := [name for name in compared.families[1:] if name not in compared_or_lacking]:
         sentences.append(f"Without {LEAST_SEEDS} seeds in common: {', '.join(without)}.")
@@ -160,27 +165,22 @@ def differences(compared: Compared) -> Section:
     return Section("differences", title, sentences, [figure], names=compared.names)
 
 
-_NO_FLOOR = (
-    "What rounding alone makes of a result was not measured (`rounding: 5` in the comparison's file does), so no floor "
-    "is drawn."
-)
-
-
-def rounding_at(compared: Compared) -> str:
-    """State noise floors measured at other learning rates; "" without any."""
-    return moved_starts.sentence(compared.summary.get("rounding_at") or {}, compared.entries) or ""
-
-
 def differences_of(claims: Iterable[Mapping[str, Any]], label: str) -> list[Difference]:
     """Convert claims to rows of a forest plot.
 
     The field named `label` gives the row label.
     """
     return [
-        {"label": claim[label], "mean": claim["mean"], "low": claim["low"], "high": claim["high"],
-         "shown": claim["shown"], "floor": claim["floor"]}
+        {
+            "label": claim[label],
+            "mean": claim["mean"],
+            "low": claim["low"],
+            "high": claim["high"],
+            "verdict": claim["verdict"],
+            "margin": claim["margin"],
+        }
         for claim in claims
-    ]  # fmt: skip
+    ]
 
 
 def parts(compared: Compared) -> Section:
@@ -189,21 +189,24 @@ def parts(compared: Compared) -> Section:
     rows = compared.parts
     if not rows:
         sentence = (
-            "No part was measured: that needs a QTHA with its circuit beside its controls (`qtha+controls` among the "
-            f"methods), {LEAST_SEEDS} seeds of each."
+            "No part was measured: that needs a QTHA with its circuit beside its controls"
+            f" (`qtha+controls` among the methods), {LEAST_SEEDS} seeds of each."
         )
         return Section("parts", title, [sentence])
     figure = forest(differences_of(rows, "part"), rows[0]["measure"], "", rows[0]["level"])
     figure = replace(figure, name="forest_of_parts", title="What each part changes")
     columns = ("part", "with it", "without it", "difference", "low", "high", "p", "verdict")
     cells = [
-        (row["part"], named(compared, row["first"]), named(compared, row["second"]), row["mean"], row["low"],
-         row["high"], row["p"], "shown" if row["shown"] else "inconclusive")
+        (
+            row["part"],
+            *(named(compared, row[side]) for side in ("first", "second")),
+            *(row[name] for name in ("mean", "low", "high", "p", "verdict")),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     sentence = (
-        "Each part is the difference of a method that has it to the same method without it; less is better, so a part "
-        "that helps lies left of zero."
+        "Each part is the difference of a method that has it to the same method without it; less is"
+        " better, so a part that helps lies left of zero."
     )
     caption = "The two methods of each part, and their difference (p of the same intervals)"
     return Section(
@@ -227,12 +230,18 @@ def why(compared: Compared) -> Section:
     facts = {}
     for name, entries in compared.by_family(compared.best).items():
         first = [run for e in entries if (run := compared.runs.get(e.get("run_id", "")))][:1]
-        if by_run := [blocks for run in first if (blocks := by_block(run.history()))]:
+        if by_run := [blocks for run in first if (blocks := by_block(run.valid_events()))]:
             facts[name] = by_run[0]
     if not facts:
-        sentence = "No run recorded what a circuit is fed: none of these methods has one, or they ran before it was recorded."
+        sentence = (
+            "No run recorded what a circuit is fed: none of these methods has one, or they ran"
+            " before it was recorded."
+        )
         return Section("why", title, [sentence])
-    sentence = "One run of each method that has a circuit or something in its place, at its best learning rate."
+    sentence = (
+        "One run of each method that has a circuit or something in its place, at its best learning"
+        " rate."
+    )
     sentences = [sentence, *_affine_parts(facts)]
     return Section("why", title, sentences, [circuit_inputs(facts)], names=compared.names)
 
@@ -248,8 +257,9 @@ def _affine_parts(facts: Mapping[str, Mapping[str, Blocks]]) -> list[str]:
     if not shares:
         return []
     return [
-        "An affine map of what the bottleneck is fed would give as much of the power of ⟨Z⟩ at the end, in the mean over "
-        f"blocks: {', '.join(shares.values())}; the rest is what a linear branch and a bias cannot do."
+        "An affine map of what the bottleneck is fed would give as much of the power of ⟨Z⟩ at the"
+        f" end, in the mean over blocks: {', '.join(shares.values())}; the rest is what a linear"
+        " branch and a bias cannot do."
     ]
 
 
@@ -312,7 +322,10 @@ def trials(compared: Compared) -> Section:
         return _tuned_trials(compared, title)
     by_family = _trials(compared.entries)
     if all(len(values) < 2 for values in by_family.values()):
-        sentence = "Each method was tried at one learning rate: there is no search whose length could be weighed."
+        sentence = (
+            "Each method was tried at one learning rate: there is no search whose length could be"
+            " weighed."
+        )
         return Section("trials", title, [sentence])
     budgets = {
         name: curve for name, values in by_family.items() if (curve := budget(values)) is not None
@@ -328,10 +341,13 @@ def _tuned_trials(compared: Compared, title: str) -> Section:
     """Build the section from the tuning trials recorded in the summary."""
     budgets = {
         record["method"]: curve
-        for record in compared.summary.get("lineup") or ()
+        for record in compared.summary.get("contenders") or ()
         if (curve := budget([math.inf if loss is None else loss for loss in record["trials"]]))
     }
-    sentence = "A trial is a point on the axes of the tuning; its value is the mean evaluation loss over the tuning's seeds."
+    sentence = (
+        "A trial is a point on the axes of the tuning; its value is the mean evaluation loss over"
+        " the tuning's seeds."
+    )
     figure = best_of_trials(budgets, bands=len(budgets) <= MOST_BANDS)
     return Section("trials", title, [sentence], [figure], names=compared.names)
 

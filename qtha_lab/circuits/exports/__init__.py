@@ -1,0 +1,1 @@
+"""Circuits for other packages: PennyLane, Qiskit and OpenQASM."""

@@ -1,0 +1,1 @@
+"""Circuits from other packages: PennyLane, Qiskit and OpenQASM."""

@@ -1,1 +1,0 @@
-"""Trace functions of other packages into gates."""

@@ -1,0 +1,230 @@
+"""Fields that several descriptions share: model, task, training, methods and seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from qtha_lab.core import call_syntax as calls
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import method_groups, notebook, serialisation
+from qtha_lab.experiment.method_choice import MethodChoice, Option
+from qtha_lab.experiment.method_options import options_of
+from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.scaling import Rule, scaled
+from qtha_lab.experiment.search import COMMON
+from qtha_lab.experiment.training import Training
+from qtha_lab.experiment.validated_model import Declared, FieldError
+
+
+class Description(Declared):
+    """Common fields of experiments and of descriptions with several methods."""
+
+    model: str = Field(
+        default="tiny",
+        min_length=1,
+        description="Base model: a name, a folder or a hub id.",
+        json_schema_extra=COMMON,
+    )
+    quantization: str = Field(
+        default="none",
+        min_length=1,
+        description="Weight quantisation of the frozen base: none, stored int8 or int4, or "
+        "simulated, "
+        "such as round(w=3,g=64), learned(w=3), outliers(w=4) or rotated(w=4,a=4,kv=4), which "
+        "saves no memory.",
+    )
+    head: str = Field(
+        default="",
+        description="Classification head: linear, mlp(hidden=32), circuit(n=4), fidelity(n=4), "
+        "lstm(hidden=16) or qlstm(n=4), all with the same initial loss. Empty is the model's "
+        "linear layer with random weights.",
+    )
+    task: str = Field(
+        default="qa",
+        min_length=1,
+        description="Task: a name, a file, a folder or a data set id.",
+        json_schema_extra=COMMON,
+    )
+    task_options: dict[str, Option] = Field(
+        default_factory=dict, description="Settings of the task that differ from its defaults."
+    )
+    plugins: list[str] = Field(
+        default_factory=list,
+        description="Python files or modules with your own methods, ansätze or tasks; they run "
+        "with your "
+        "rights.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _training_by_flat_names(cls, fields: Any) -> Any:
+        """Accept the settings of the training, such as `steps=5`, beside the own fields."""
+        if not isinstance(fields, dict):
+            return fields
+        names = Training.known_names() - cls.model_fields.keys()
+        flat = {name: value for name, value in fields.items() if name in names}
+        if not flat:
+            return fields
+        fields = {name: value for name, value in fields.items() if name not in flat}
+        stated = fields.get("training", {})
+        if isinstance(stated, Training):
+            stated = {name: getattr(stated, name) for name in stated.model_fields_set}
+        if isinstance(stated, dict):
+            for name in flat.keys() & stated.keys():
+                if flat[name] != stated[name]:
+                    raise FieldError(
+                        f"{name} must be given once, got {flat[name]!r:.60} and "
+                        f"training.{name}={stated[name]!r:.60}.",
+                        name,
+                    )
+            fields["training"] = stated | flat
+        return fields
+
+    @classmethod
+    def known_names(cls) -> set[str]:
+        """Return the names of the fields and of the settings of the training."""
+        return super().known_names() | Training.known_names()
+
+    def to_yaml(self) -> str:
+        """Convert the description to YAML without default values; `from_yaml` reads it."""
+        return serialisation.to_yaml(self)
+
+    @classmethod
+    def from_yaml(cls, source: str | Path) -> Self:
+        """Read YAML text, or the file at a path.
+
+        Raises:
+            Refusal: If the text is not a mapping or a field is wrong; names the file and line.
+        """
+        return serialisation.read_yaml(cls, source)
+
+    def to_python(self) -> str:
+        """Generate the Python code that creates this description and starts it."""
+        return serialisation.to_python(self)
+
+    def to_notebook(self) -> str:
+        """Generate a notebook that runs it and shows the results, as .ipynb text."""
+        return notebook.to_notebook(self)
+
+    def to_command(self) -> str:
+        """Generate the shell command that runs this description.
+
+        `qtha-lab` parses the command to the same description.
+        """
+        return serialisation.to_command(self)
+
+
+class RunDescription(Description):
+    """Fields of a run; `qtha_lab.experiment.Experiment` also checks and records them."""
+
+    method: MethodChoice = Field(default_factory=MethodChoice, description="Fine-tuning method.")
+    training: Training = Field(default_factory=Training, description="Training settings.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        description="Seed of the adapter's initialisation and of the row order.",
+    )
+    name: str = Field(default="", description="Display name of the run.")
+
+    @property
+    def cell(self) -> Cell:
+        """Pair of model and task, on which methods are compared."""
+        return Cell(self.model, self.task, calls.write_options(self.task_options))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_the_method(cls, fields: Any) -> Any:
+        """Accept `learning_rate` and `target_modules` of the method beside the own fields."""
+        if not isinstance(fields, dict):
+            return fields
+        placed = {n: fields[n] for n in ("learning_rate", "target_modules") if n in fields}
+        fields = {name: value for name, value in fields.items() if name not in placed}
+        stated = fields.get("method", MethodChoice())
+        others = fields.keys() - cls.known_names()
+        if not (placed or others) or not isinstance(stated, str | dict | MethodChoice):
+            return fields
+        method = MethodChoice.of(stated)
+        for name in others:
+            if name in options_of(method.name):
+                value = calls.write_value(fields[name])
+                raise FieldError(
+                    f"{name} must be among the options of the method, got it beside them. "
+                    f"Write method='{method.name}({name}={value})'.",
+                    name,
+                )
+        return fields | ({"method": method.replace(**placed)} if placed else {})
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _method_from_text(cls, value: Any) -> Any:
+        return MethodChoice.parse(value) if isinstance(value, str) else value
+
+
+class MethodsAndSeeds(Description):
+    """Common fields of comparisons, sweeps and federations: several methods and seeds."""
+
+    methods: list[MethodChoice] = Field(
+        default_factory=lambda: [MethodChoice(name="lora"), MethodChoice(name="qtha")],
+        min_length=1,
+        description=(
+            "Fine-tuning methods; 'all' is every one, 'qtha(r=4)+controls' one with its controls."
+        ),
+    )
+    seeds: list[int] = Field(
+        default_factory=lambda: [0],
+        min_length=1,
+        description="Every method is trained once with each seed, such as 0, 1, 2.",
+        json_schema_extra=COMMON,
+    )
+    training: Training = Field(default_factory=Training, description="Training settings.")
+    scaling: Rule = Field(
+        default="2r",
+        description="Scale of every method without a chosen alpha: alpha = 2 r, or the "
+        "method's default.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _methods_from_text(cls, fields: Any) -> Any:
+        methods = fields.get("methods") if isinstance(fields, dict) else None
+        values = calls.split_list(methods) if isinstance(methods, str) else methods
+        if not isinstance(values, list | tuple):
+            return fields
+        model = fields.get("model", cls.model_fields["model"].default)
+        if not isinstance(model, str):
+            return fields
+        if any(isinstance(v, str) and method_groups.is_family(v) for v in values):
+            values = method_groups.write_out(list(values), model)
+        parsed = [MethodChoice.parse(v) if isinstance(v, str) else v for v in values]
+        return {**fields, "methods": parsed}
+
+    def scaled_methods(self) -> list[MethodChoice]:
+        """Return the methods with the scale of the rule; imports their plugins."""
+        from qtha_lab.core.plugin_loading import load_plugins
+
+        load_plugins(self.plugins)
+        return [scaled(method, self.scaling) for method in self.methods]
+
+    @field_validator("methods", "seeds")
+    @classmethod
+    def _no_repetition(cls, value: list) -> list:
+        names: dict[Any, Any] = {}
+        for choice in value:
+            meaning, name = (
+                (choice.meaning, choice.label)
+                if isinstance(choice, MethodChoice)
+                else (choice, choice)
+            )
+            if meaning in names:
+                same = f": it is the same as {names[meaning]}" if name != names[meaning] else ""
+                raise Refusal(f"{name} is given twice{same}.")
+            names[meaning] = name
+        titles = [c.title for c in value if isinstance(c, MethodChoice) and c.title]
+        for number, title in enumerate(titles):
+            if title in titles[:number]:
+                raise Refusal(f"Methods must have different titles, got {title!r} twice.")
+        return value

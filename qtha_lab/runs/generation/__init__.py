@@ -1,0 +1,1 @@
+"""Generation of one answer: settings of decoding, and a stream of text."""

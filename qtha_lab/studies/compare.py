@@ -1,0 +1,53 @@
+"""Comparison in one call: `qtha_lab.compare(methods="lora,qtha", seeds=[0, 1])`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.experiment import Comparison, MethodChoice
+from qtha_lab.studies import comparison
+
+Methods = Comparison | str | Sequence[MethodChoice | dict[str, Any] | str]
+
+
+class Compare:
+    """Functions of `qtha_lab.studies.comparison`, and their shortcut as a call."""
+
+    PivotTable = comparison.PivotTable
+    Report = comparison.Report
+    RunSet = comparison.RunSet
+    ScheduledRuns = comparison.ScheduledRuns
+    aggregate = staticmethod(comparison.aggregate)
+    attach = staticmethod(comparison.attach)
+    check_edit = staticmethod(comparison.check_edit)
+    launch = staticmethod(comparison.launch)
+    numbers = staticmethod(comparison.numbers)
+    report = staticmethod(comparison.report)
+    rows = staticmethod(comparison.rows)
+    run = staticmethod(comparison.run)
+    summarise = staticmethod(comparison.summarise)
+    tables = staticmethod(comparison.tables)
+
+    def __call__(
+        self, methods: Methods = "lora,qtha", out: Path | str | None = None, **settings: Any
+    ) -> comparison.RunSet:
+        """Launch all runs of a comparison and return at once.
+
+        Args:
+            methods: Methods to compare, or a `Comparison`.
+            out: Folder of the run directories; None is the default.
+            settings: Settings of `Comparison` and `Training`, such as `seeds=[0, 1]` or `steps=50`.
+
+        Example:
+            >>> compare("lora,qtha", steps=0)
+            Traceback (most recent call last):
+            qtha_lab.experiment.validated_model.FieldError: training.steps must be at least 1, not 0
+        """
+        if not isinstance(methods, Comparison):
+            methods = Comparison(methods=methods, **settings)
+        return comparison.launch(methods, out)
+
+
+compare = Compare()

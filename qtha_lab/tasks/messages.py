@@ -1,0 +1,114 @@
+"""Conversations of common formats as messages of a role and a text.
+
+Reads OpenAI's messages (system, tools, content parts, tool calls), ShareGPT's turns and the
+transcripts of preference data. A tool call is written as `<tool_call>` and JSON.
+"""
+
+import json
+import re
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import parse_json, shortened
+
+ROLES = {
+    "human": "user", "user": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant",
+    "model": "assistant", "function_call": "assistant",
+    "system": "system", "developer": "system",
+    "tool": "tool", "function": "tool", "observation": "tool",
+}  # fmt: skip
+KNOWN = ("system", "user", "assistant", "tool")
+TURN = re.compile(r"\n\n(Human|Assistant):")
+
+
+def read_messages(column: str, value: Any, system: Any = None, tools: Any = None) -> list[dict]:
+    """Read a conversation whose answers are the assistant's.
+
+    Args:
+        column: Name of the column, for messages.
+        value: List of messages, or its JSON text.
+        system: Text of the system, where it is a column of its own.
+        tools: Specifications of tools, which are added to the system message.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = parse_json(value)
+    messages = [_message(each) for each in value] if isinstance(value, list) else []
+    if not any(message["role"] == "assistant" for message in messages[1:]):
+        raise Refusal(
+            f"{column} must be a list of messages with an answer by the assistant after the first."
+        )
+    return with_system(messages, system, tools)
+
+
+def with_system(messages: list[dict], system: Any, tools: Any) -> list[dict]:
+    """Return messages with a system text and specifications of tools in front.
+
+    Args:
+        messages: Messages of a role and a content.
+        system: Text of the system; None or "" adds none.
+        tools: List of tools, or its JSON text; None or "" adds none.
+    """
+    parts = [str(system)] if system else []
+    if tools:
+        text = tools if isinstance(tools, str) else json.dumps(tools, ensure_ascii=False)
+        parts.append(f"Tools:\n{text}")
+    if parts and messages and messages[0]["role"] == "system":
+        parts.append(messages[0]["content"])
+        messages = messages[1:]
+    head = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
+    return head + messages
+
+
+def read_transcript(text: str) -> list[dict]:
+    """Read a transcript of turns that begin with "Human:" and "Assistant:".
+
+    Example:
+        >>> [m["content"] for m in read_transcript("\\n\\nHuman: Hi\\n\\nAssistant: Hello")]
+        ['Hi', 'Hello']
+    """
+    _, *parts = TURN.split(text)
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return [{"role": ROLES[who.lower()], "content": content.strip()} for who, content in pairs]
+
+
+def _message(message: Any) -> dict:
+    """Read a message from the fields role and content, or from and value."""
+    if not isinstance(message, dict):
+        raise Refusal(f"A message must have a role and a content, got {shortened(message, 40)!r}.")
+    role = message.get("role", message.get("from"))
+    content = message.get("content", message.get("value"))
+    calls = message.get("tool_calls") or message.get("function_call")
+    if isinstance(content, list):
+        content = "\n".join(map(_part, content))
+    if calls:
+        each = calls if isinstance(calls, list) else [calls]
+        content = "\n".join([*([content] if content else []), *map(_call, each)])
+    if not isinstance(role, str) or not isinstance(content, str):
+        names = ", ".join(shortened(name, 40) for name in list(message)[:20]) or "none"
+        raise Refusal(f"A message must have a role and a content, both text, got {names}.")
+    if role not in ROLES:
+        raise Refusal(f"A role must be {_or(KNOWN)}, got {shortened(role, 40)!r}.")
+    return {"role": ROLES[role], "content": content}
+
+
+def _part(part: Any) -> str:
+    """Return the text of a content part."""
+    if isinstance(part, str):
+        return part
+    text = part.get("text") if isinstance(part, dict) else None
+    if not isinstance(text, str):
+        kind = part.get("type") if isinstance(part, dict) else part
+        raise Refusal(
+            f"A content part must be text, got {shortened(kind, 40)!r}. Remove images and audio."
+        )
+    return text
+
+
+def _call(call: Any) -> str:
+    function = call.get("function", call) if isinstance(call, dict) else call
+    return f"<tool_call>\n{json.dumps(function, ensure_ascii=False)}\n</tool_call>"
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

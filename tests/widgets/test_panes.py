@@ -1,0 +1,44 @@
+"""The tabs of the page: panes are made when they are opened, and tied by the ticked runs."""
+
+import asyncio
+
+from support.panels import fail
+from support.run_folders import run_folder, status, train, write
+
+from widgets.kit.controls import Box
+from widgets.workbench.panes import Panes
+from widgets.workbench.workbench import Workbench
+
+
+def stopped(tmp_path, method):
+    run = run_folder(tmp_path / "runs", method, name="before", steps=9)
+    write(run, status("running", 0), train(1, 5.0), status("stopped", 1))
+    return run.id
+
+
+def test_nothing_is_made_before_it_is_opened_and_ticked_runs_are_viewed(tmp_path):
+    ids = tuple(stopped(tmp_path, method) for method in ("lora(r=2)", "qtha(r=4)"))
+    panes = Panes(Box(), Box(), Box(), fail)
+    assert panes.made == {}
+    panes.ticked = ids
+    for name in ("Compare", "Chat", "Export"):
+        panes.open(name)
+    assert panes.made["Compare"].runs == panes.made["Chat"].runs == ids
+    assert (panes.made["Export"].runs, panes.made["Export"].run) == (ids, ids[0])
+    panes.ticked = ids[:1]
+    assert panes.made["Compare"].runs == panes.made["Chat"].runs == ids[:1]
+
+
+def test_runs_are_ticked_in_the_table_and_compared_by_one_click(tmp_path):
+    ids = {stopped(tmp_path, method) for method in ("lora(r=2)", "qtha(r=4)")}
+
+    async def work():
+        bench = Workbench()
+        bench.view(run.id for run in bench.watch.runs)
+        bench.background.stop()
+        return bench
+
+    bench = asyncio.run(work())
+    assert set(bench.panes.ticked) == set(bench.table.ticked) == ids
+    assert bench.panes.shown == "Compare"
+    assert set(bench.panes.made["Compare"].runs) == ids

@@ -1,0 +1,67 @@
+// A tile in JupyterLab's launcher that opens the workbench in a notebook and runs it. Written by hand in the
+// format of a prebuilt extension, so that nothing has to be built.
+(() => {
+  const COMMAND = "qtha-lab:open-workbench", NAME = "workbench.ipynb";
+  const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><g fill="none" stroke="#0b63b5"
+    stroke-width="2"><path d="M2 7h7M15 7h7M2 17h20"/><rect x="9" y="3" width="6" height="8" rx="1"/><circle cx="12" cy="17" r="3"/></g></svg>`;
+  const CELL = ["from qtha_lab.widgets import Workbench\n", "\n", "Workbench()"];
+
+  const notebook = () => ({
+    cells: [{ cell_type: "code", execution_count: null, id: "workbench", metadata: { jupyter: { source_hidden: true } }, outputs: [], source: CELL.join("") }],
+    metadata: { kernelspec: { name: "python3", display_name: "Python 3", language: "python" } },
+    nbformat: 4, nbformat_minor: 5,
+  });
+
+  // The page in the folder that the file browser shows; one that is there already is opened as it is.
+  async function open(app, cwd) {
+    const path = cwd ? `${cwd}/${NAME}` : NAME;
+    const { contents } = app.serviceManager;
+    try {
+      await contents.get(path, { content: false });
+    } catch {
+      await contents.save(path, { type: "notebook", format: "json", content: notebook() });
+    }
+    const widget = await app.commands.execute("docmanager:open", { path, factory: "Notebook" });
+    await widget.context.ready;
+    await widget.sessionContext?.ready;
+    app.shell.activateById(widget.id);
+    await app.commands.execute("notebook:run-all-cells");
+  }
+
+  const shares = {};
+  const load = async (name) => {
+    const versions = Object.values(shares.scope?.[name] ?? {});
+    return versions.length ? (await versions[0].get())() : undefined;
+  };
+
+  async function extension() {
+    const [launcher, ui] = await Promise.all([load("@jupyterlab/launcher"), load("@jupyterlab/ui-components")]);
+    const icon = ui && new ui.LabIcon({ name: "qtha-lab:workbench", svgstr: ICON });
+    const plugin = {
+      id: "qtha-lab:launcher",
+      description: "A tile that opens the workbench.",
+      autoStart: true,
+      optional: launcher ? [launcher.ILauncher] : [],
+      activate: (app, tiles) => {
+        app.commands.addCommand(COMMAND, {
+          label: "QTHA workbench",
+          caption: "Describe, launch and compare fine-tuning runs",
+          icon,
+          execute: (args) => open(app, args?.cwd ?? ""),
+        });
+        const kernelIconUrl = `data:image/svg+xml;base64,${btoa(ICON)}`;
+        tiles?.add({ command: COMMAND, category: "Notebook", rank: 1, kernelIconUrl });
+      },
+    };
+    return () => ({ __esModule: true, default: plugin });
+  }
+
+  globalThis._JUPYTERLAB = globalThis._JUPYTERLAB ?? {};
+  globalThis._JUPYTERLAB["qtha-lab"] = {
+    init: (scope) => { shares.scope = scope; },
+    get: async (module) => {
+      if (module !== "./extension") throw new Error(`qtha-lab has no ${module}`);
+      return extension();
+    },
+  };
+})();

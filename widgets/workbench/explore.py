@@ -1,0 +1,118 @@
+"""The pane Explore: circuit, operators, spectra and engines of the first ticked run."""
+
+import asyncio
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import traitlets
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.runs import run as runs_
+
+from ..kit import controls as ui
+from ..kit import styles
+from ..kit.closing import put
+from ..kit.guard import ErrorLine
+from ..kit.loop import Background, with_libraries
+
+EMPTY = "Tick a run in the table below to explore its circuit, operators and spectra."
+MOST_WEIGHTS = 6  # matrices of a run in the explorer of operators
+
+
+class Explore(ui.Box):
+    """Explorers of runs, created when chosen; `runs` holds the ids, the first one is explored."""
+
+    runs = traitlets.Tuple()
+
+    def __init__(self) -> None:
+        self.error = ErrorLine()
+        self.background = Background(self.error.report)
+        self.makers: dict[str, Callable[[], Any]] = {
+            "Circuit": self._circuit,
+            "Spectra of the update": self._spectra,
+            "Operator (MPO) of an update": self._operator,
+            "Engines of the circuit": self._engines,
+        }
+        self.choice = ui.Select(list(self.makers), description="explore")
+        self.of = styles.text("", "qtha-text")
+        self.place = styles.column()
+        super().__init__([styles.row(self.choice, self.of), self.error.panel, self.place])
+        self.add_class("qtha-column")
+        self.choice.observe(self.error.guard(lambda _: self.draw()), "value")
+        self.observe(self.error.guard(lambda _: self.draw()), "runs")
+
+    def draw(self) -> None:
+        """Create the chosen explorer of the first ticked run, in the background."""
+        self.of.value = styles.lines([self.runs[0] if self.runs else EMPTY])
+        self.background.start("draw", self._draw)
+
+    async def _draw(self) -> None:
+        self.error.show("")
+        if not self.runs and self.choice.value in ("Spectra of the update", list(self.makers)[2]):
+            put(self.place, [])
+            return
+        await with_libraries(lambda: None)
+        await asyncio.sleep(0)
+        put(self.place, [self.makers[str(self.choice.value)]()])
+
+    def _options(self) -> dict[str, Any]:
+        """Return the settings of the run's method with their defaults."""
+        from qtha_lab.experiment.method_list import method_entry
+
+        if not self.runs:
+            return {}
+        choice = runs_.attach(self.runs[0]).experiment.method
+        defaults = {name: s.default for name, s in method_entry(choice.name).settings.items()}
+        return defaults | choice.options
+
+    def _circuit(self) -> Any:
+        from ..explorers.circuit_explorer import MOST, CircuitExplorer
+
+        options = self._options()
+        return CircuitExplorer(
+            str(options.get("ansatz", "qtha")).partition("(")[0],
+            n_qubits=min(MOST, int(options.get("n_qubits") or options.get("r") or 4)),
+            n_layers=min(MOST, int(options.get("n_layers") or 1)),
+        )
+
+    def _engines(self) -> Any:
+        from ..explorers.engine_explorer import EngineExplorer
+
+        options = self._options()
+        return EngineExplorer(
+            str(options.get("ansatz", "qtha")).partition("(")[0],
+            n_qubits=int(options.get("n_qubits") or options.get("r") or 4),
+            n_layers=int(options.get("n_layers") or 2),
+        )
+
+    def _spectra(self) -> Any:
+        from ..explorers.update_explorer import UpdateExplorer
+
+        return UpdateExplorer([runs_.attach(name) for name in self.runs[:4]])
+
+    def _operator(self) -> Any:
+        from ..explorers.mpo_explorer import MpoExplorer
+
+        return MpoExplorer(update_matrices(self.runs))
+
+
+def update_matrices(run_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the update of some layers of the first run as matrices, by layer.
+
+    Raises:
+        Refusal: If no layer has a linear update.
+    """
+    from qtha_lab.analysis.updates.update import updates_of
+
+    run = runs_.attach(run_ids[0])
+    updates = (update for update in updates_of(run.load().model) if update.is_linear)
+    matrices = {
+        update.name: functools.reduce(operator.matmul, update.factors or ()).float()
+        for update in itertools.islice(updates, MOST_WEIGHTS)
+    }
+    if not matrices:
+        raise Refusal(f"The run must have a linear update, got {run.id} without one.")
+    return matrices

@@ -1,0 +1,160 @@
+"""The finding on the ticked runs in words, the next step as a button, and the table of results.
+
+The sentences are those of `qtha-lab explain`; `qtha_lab.studies.explain` makes them.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from qtha_lab.core.method_styles import shown
+from qtha_lab.experiment import Comparison
+from qtha_lab.figures.forest import Difference, forest
+from qtha_lab.figures.machinery.figure import Figure
+from qtha_lab.runs.run import Run
+from qtha_lab.runs.table import query
+from qtha_lab.runs.table.columns import column_text, worth_showing
+from qtha_lab.runs.table.rows import rows
+from qtha_lab.studies import comparison as compare
+from qtha_lab.studies.explain import Findings, NextStep, explain
+
+from ..figures.figure_view import FigureView, Sheet
+from ..figures.save_figure import save_fold
+from ..kit import controls as ui
+from ..kit import styles
+from .history import RunGroup, each_once, is_comparison
+
+EMPTY = "Tick runs in the table below to compare them, or press Launch."
+MOST_STEPS = 4  # next steps with a button
+MOST_EXPLAINED = 60  # runs; more would take seconds
+MOST_ROWS = 24
+COLUMNS = {
+    "gap": "loss on training rows minus loss on evaluation rows",
+    "forgetting": "rise of the base model's own loss on general text",
+    "scale": "alpha / r, the factor of the update",
+}
+SEVERAL = (
+    "These runs differ in more than method and seed. A row is the mean over runs that differ in "
+    "their seed alone."
+)
+AGAIN = "{} with the method and seed of a newer one left out: a repetition is no further seed."
+
+
+class VerdictPane(ui.Box):
+    """The pane Compare: finding, next steps, table and notes; renew by `await verdict.renew(runs)`.
+
+    Args:
+        launch: Launches the comparison of a next step.
+    """
+
+    def __init__(self, launch: Callable[[Comparison], None]):
+        self.launch = launch
+        self.sentences = styles.text("", "qtha-verdict")
+        self.steps = styles.row(css="qtha-steps")
+        self.results = styles.text("", "qtha-table")
+        self.notes = styles.text("", "qtha-text qtha-notes")
+        self.explained: Findings | None = None
+        self.empty()
+        self.forest = styles.column()
+        notes = ui.Fold("Notes on these runs", self.notes)
+        super().__init__([self.sentences, self.steps, self.results, self.forest, notes])
+        self.add_class("qtha-column")
+
+    def empty(self, reason: str = EMPTY) -> None:
+        """Show the reason for an empty pane."""
+        self.sentences.value = f"<p>{styles.lines([reason])}</p>"
+        self.steps.children = ()
+        self.results.value = self.notes.value = ""
+
+    async def renew(self, runs: Sequence[Run]) -> None:
+        """Compute the finding and the table of runs in a thread, and show both."""
+        runs = list(runs)
+        if not runs:
+            return self.empty()
+        self.explained, table, notes = await asyncio.to_thread(_findings, runs)
+        explained = self.explained
+        found = explained.sentences if explained else [_too_many(runs)]
+        first, *others = found or ["No run has ended yet."]
+        rest = f"<p>{styles.lines(others)}</p>" if others else ""
+        self.sentences.value = f"<p><b>{styles.lines([first])}</b></p>{rest}"
+        next_steps = explained.next_steps[:MOST_STEPS] if explained else []
+        self.steps.children = tuple(self._button(step) for step in next_steps)
+        self._draw_forest()
+        self.results.value = explained_table(table)
+        self.notes.value = styles.lines(notes)
+
+    def _draw_forest(self) -> None:
+        """Show the differences with their intervals, where any is claimed."""
+        figures = self.figures
+        self.forest.visible = bool(figures)
+        if not figures:
+            return
+        sheet = Sheet.of(figures["forest"])
+        if self.forest.children:
+            self.forest.children[0].show(sheet)
+        else:
+            self.forest.children = (FigureView(sheet), save_fold(self))
+
+    @property
+    def sentence(self) -> str:
+        """The first finding; "" before there is one."""
+        found = self.explained.sentences if self.explained else []
+        return found[0] if found else ""
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The differences with their intervals as a figure, if any is claimed."""
+        claims = self.explained.claims if self.explained else []
+        if not claims:
+            return {}
+        differences: list[Difference] = [
+            {
+                "label": shown(claim.first), "mean": claim.difference.mean,
+                "low": claim.difference.low, "high": claim.difference.high,
+                "verdict": claim.difference.verdict, "margin": claim.difference.margin,
+            }
+            for claim in claims
+        ]  # fmt: skip
+        first = claims[0]
+        return {
+            "forest": forest(
+                differences, first.measure, shown(first.second), first.difference.level
+            )
+        }
+
+    def _button(self, step: NextStep) -> ui.Button:
+        button = ui.Button(step.text, icon="arrow-right", tooltip=step.comparison.to_command())
+        button.on_click(lambda _: self.launch(step.comparison))
+        return button
+
+
+def _findings(runs: list[Run]) -> tuple[Findings | None, list[dict[str, str]], list[str]]:
+    """Return the finding on runs, their table and notes on the table."""
+    explained = explain(runs) if len(runs) <= MOST_EXPLAINED else None
+    if not is_comparison(runs):
+        return explained, rows_of(runs)[:MOST_ROWS], [SEVERAL]
+    once = each_once(runs)
+    summary = compare.summarise(RunGroup(tuple(once)).trusted, once)
+    again = len(runs) - len(once)
+    repeats = [AGAIN.format(f"{again} run{'s' if again > 1 else ''}")] if again else []
+    if not summary["runs"]:
+        return explained, [], repeats
+    return explained, compare.rows(summary), [*repeats, *summary["notes"]]
+
+
+def _too_many(runs: Sequence[Run]) -> str:
+    return f"{len(runs)} runs are ticked; a finding in words takes at most {MOST_EXPLAINED}."
+
+
+def explained_table(table: list[dict[str, str]]) -> str:
+    """Return a table of results as HTML, with the meaning of its columns in tooltips."""
+    page = styles.html_table(table)
+    for name, meaning in COLUMNS.items():
+        page = page.replace(f'<th scope="col">{name}', f'<th scope="col" title="{meaning}">{name}')
+    return page
+
+
+def rows_of(runs: Iterable[Run]) -> list[dict[str, str]]:
+    """Format runs of several launches as rows, seeds grouped, with their differing settings."""
+    groups = query(rows(runs), sort="eval_loss", group="seeds")
+    names = worth_showing(groups)
+    return [{name: column_text(row, name) for name in names} for row in groups]
