@@ -128,7 +128,7 @@ def _parts(
 
     from qtha_lab.circuits.ansatze import build
     from qtha_lab.simulators import expval_z
-    from qtha_lab.simulators.cpu.engine import Call
+    from qtha_lab.simulators.cpu.evaluation import Evaluation
     from qtha_lab.simulators.cpu.plan import plan
     from qtha_lab.simulators.cpu.roofline import angles_alone, passes_alone
 
@@ -156,7 +156,7 @@ def _parts(
         return call
 
     def engine() -> None:
-        call = Call(tables, inputs, keep=True)
+        call = Evaluation(tables, inputs, saves=True)
         call.forward(inputs, params)
         call.backward(inputs, grad)
 
@@ -182,9 +182,9 @@ def _parts(
 
 def _compiled_of(call: Callable[[], Any]) -> Callable[[], None]:
     """The compiled work of a call alone, with what the engine made for it."""
-    from qtha_lab.simulators.cpu import engine
+    from qtha_lab.simulators.cpu import evaluation
 
-    ways, jobs = engine.ways, []
+    small_batch, jobs = evaluation.small_batch, []
 
     def noted(way: Callable[..., None]) -> Callable[..., None]:
         def note(*operands: Any) -> None:
@@ -193,11 +193,13 @@ def _compiled_of(call: Callable[[], Any]) -> Callable[[], None]:
 
         return note
 
-    engine.ways = types.SimpleNamespace(there=noted(ways.there), back=noted(ways.back))
+    evaluation.small_batch = types.SimpleNamespace(
+        forward=noted(small_batch.forward), backward=noted(small_batch.backward)
+    )
     try:
         call()
     finally:
-        engine.ways = ways
+        evaluation.small_batch = small_batch
 
     def again() -> None:
         for way, operands in jobs:

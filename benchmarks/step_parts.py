@@ -1,12 +1,8 @@
-"""Where a training step of a method goes beyond LoRA's: its layers, their circuits and tensor
-networks, and the rest.
+"""Where a training step of a method goes beyond LoRA's: its layers, their circuits and tensor networks, and the rest.
 
-A whole step whose circuits compute nothing says what is around them. The layers that carry adapters
-run alone, forward and
-backward: what they add to LoRA's is some hundredths of a step and is heard in them, where two whole
-steps of one method differ by more. Circuits and networks are taken out of them in turn. So
-the rest is what the parts alone do not explain: caches and memory that others used, the optimiser,
-and noise. Whole steps
+A whole step whose circuits compute nothing says what is around them. The layers that carry adapters run alone, forward and
+backward: what they add to LoRA's is some hundredths of a step and is heard in them, where two whole steps of one method differ by more. Circuits and networks are taken out of them in turn. So
+the rest is what the parts alone do not explain: caches and memory that others used, the optimiser, and noise. Whole steps
 and layers are also compared phase by phase, forward and backward, and what comes after.
 """
 
@@ -50,8 +46,7 @@ def parts_of(
     on_round: Callable[[int, int], None],
     clock: str,
 ) -> list[dict[str, Any]]:
-    """Seconds of a step's parts for each method but the first; medians, and of differences within
-    rounds.
+    """Seconds of a step's parts for each method but the first; medians, and of differences within rounds.
 
     Args:
         steps: `step._Step` of every method, the first the reference.
@@ -62,12 +57,9 @@ def parts_of(
         clock: As for `take_turns`.
 
     Returns:
-        By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`,
-        in seconds; the
-        reference's step and these over the reference's step: `with_layers`, an entry of `timed`,
-        `with_circuits` and
-        `at_roofline`; `hollow`, such an entry of steps whose circuits compute nothing; and
-        `phases`, what a step's forward,
+        By method `layers` (beyond the reference's), `circuits`, `roofline`, `networks` and `rest`, in seconds; the
+        reference's step and these over the reference's step: `with_layers`, an entry of `timed`, `with_circuits` and
+        `at_roofline`; `hollow`, such an entry of steps whose circuits compute nothing; and `phases`, what a step's forward,
         backward and after go beyond the reference's, and the first two of layers alone.
     """
     works: list[Callable[[], object]] = []
@@ -154,10 +146,7 @@ def with_steps(figures: dict[str, Any]) -> str:
 
 
 def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tuple[float, ...]]]:
-    """Every layer that carries an adapter, with its base, there and back, of ours or of PEFT's.
-
-    And what each took, when done.
-    """
+    """Every layer that carries an adapter, with its base, there and back, of ours or of PEFT's; and what each took, when done."""
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -184,30 +173,28 @@ def _tuned(step, now: Callable[[], float]) -> tuple[Callable[[], None], list[tup
 
 
 def _hollow(step) -> Callable[[], None]:
-    """A step whose circuits compute nothing.
+    """A step whose circuits compute nothing: values and slopes are zero, and all that is around them is done."""
+    from qtha_lab.simulators.cpu import evaluation
+    from qtha_lab.simulators.cpu.records import Operands
 
-    Values and slopes are zero, and all that is around them is done.
-    """
-    from qtha_lab.simulators.cpu import engine
-
-    ways = engine.ways
+    small_batch, results = evaluation.small_batch, Operands._fields.index("results")
 
     def nothing(*given: Any) -> None:
         *_, operands = given
-        operands[ways.RESULTS].fill(0)
+        operands[results].fill(0)
 
     def no_gradients(threads: int, team: int, gradients: Any, operands: Any) -> None:
         gradients.fill(0)
         nothing(operands)
 
-    hollow = types.SimpleNamespace(there=nothing, through=nothing, back=no_gradients)
+    hollow = types.SimpleNamespace(forward=nothing, evaluate=nothing, backward=no_gradients)
 
     def take() -> None:
-        engine.ways = hollow
+        evaluation.small_batch = hollow
         try:
             step.take()
         finally:
-            engine.ways = ways
+            evaluation.small_batch = small_batch
 
     return take
 
@@ -219,19 +206,14 @@ def _layers(model) -> list[Any]:
 
 
 def _circuits_of(model) -> list[Any]:
-    return [
-        c
-        for layer in _layers(model)
-        for change in layer.changes.values()
-        for c in change.circuits()
-    ]
+    return [c for layer in _layers(model) for change in layer.changes.values() for c in change.circuits()]  # fmt: skip
 
 
 def _circuits(model, samples: int) -> Callable[[], None]:
     """Values and slopes of every circuit, by engine cpu without autograd."""
     import torch
 
-    from qtha_lab.simulators.cpu.engine import Call
+    from qtha_lab.simulators.cpu.evaluation import Evaluation
     from qtha_lab.simulators.cpu.plan import plan
 
     cases = []
@@ -240,7 +222,7 @@ def _circuits(model, samples: int) -> Callable[[], None]:
         cases.append((plan(circuit), inputs, params, torch.randn(samples, circuit.n_qubits)))
 
     def work() -> None:
-        calls = [Call(tables, inputs, keep=True) for tables, inputs, *_ in cases]
+        calls = [Evaluation(tables, inputs, saves=True) for tables, inputs, *_ in cases]
         for call, (_, inputs, params, _) in zip(calls, cases, strict=True):
             call.forward(inputs, params)
         for call, (_, inputs, _, grad) in zip(reversed(calls), reversed(cases), strict=True):
@@ -250,9 +232,7 @@ def _circuits(model, samples: int) -> Callable[[], None]:
 
 
 def _networks(model) -> Callable[[], None]:
-    """The products of all layers and their slopes, by which alone tensors of the networks are
-    reached.
-    """
+    """The products of all layers and their slopes, by which alone tensors of the networks are reached."""
     import torch
 
     from qtha_lab.adapters import hold_products
@@ -281,11 +261,13 @@ def _networks(model) -> Callable[[], None]:
 def _at_roofline(model, samples: int, clock: str) -> float:
     import torch
 
-    from qtha_lab.simulators.cpu.roofline import sweep_peak, work
+    from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
     circuits = _circuits_of(model)
     threads = torch.get_num_threads() if clock == "wall" else 1
     peaks = {n: sweep_peak(n, threads=threads) for n in {circuit.n_qubits for circuit in circuits}}
     return samples * sum(
-        part.seconds(peaks[circuit.n_qubits]) for circuit in circuits for part in work(circuit)
+        part.seconds(peaks[circuit.n_qubits])
+        for circuit in circuits
+        for part in work_per_sample(circuit)
     )

@@ -144,13 +144,13 @@ def test_no_circuit_is_planned_on_more_wires_than_can_be_tried(monkeypatch):
     from qtha_lab.simulators.cpu import plan as cpu_plan
 
     planned = []
-    make = cpu_plan.Plan.__init__
+    make = cpu_plan.KernelPlan.__init__
 
     def counted(self, circuit, readout):
         planned.append(circuit.n_qubits)
         make(self, circuit, readout)
 
-    monkeypatch.setattr(cpu_plan.Plan, "__init__", counted)
+    monkeypatch.setattr(cpu_plan.KernelPlan, "__init__", counted)
     simulators.estimate(ansatze.build("qtha", 19, 19, True), 1, "cpu")
     assert planned
     assert max(planned) < 16

@@ -40,7 +40,7 @@ print(*values.flatten().tolist(), *params.grad.tolist())
 """
 LOADED = """
 from qtha_lab.simulators.cpu import kernel as cpu_kernel
-print(sum(cpu_kernel.walk.stats.cache_hits.values()))
+print(sum(cpu_kernel.run_blocks.stats.cache_hits.values()))
 """
 
 
@@ -293,8 +293,8 @@ def test_what_compiles_and_what_loads_give_the_same_bits(cache):
 
 IN_A_POOL = """
 import torch
-from qtha_lab.simulators.cpu import engine, threads as team
-team.addresses, engine.POOL_FLOPS = lambda: team.NOWHERE, engine.TEAM_FLOPS
+from qtha_lab.simulators.cpu import layout, threads as team
+team.addresses, layout.POOL_FLOPS = lambda: team.NO_TEAM, layout.TEAM_FLOPS
 torch.set_num_threads(2)
 """
 DOUBLES_BEFORE = """
@@ -316,7 +316,7 @@ def test_what_two_processes_compiled_at_once_has_the_same_bits(tmp_path, monkeyp
     first = {path.name: path for path in kernels()}
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "second"))
     for path in kernels():
-        if path.name.startswith("walk-") and path.name in first:
+        if path.name.startswith("run_blocks-") and path.name in first:
             shutil.copy(path, first[path.name])
     assert printed("first") == printed("first", IN_A_POOL) == alone
 
@@ -325,7 +325,7 @@ def test_what_two_processes_compiled_at_once_has_the_same_bits(tmp_path, monkeyp
 def test_a_circuit_runs_with_every_file_of_its_cache_damaged(cache, truth):
     assert answer(CALL, engine="cpu") == truth
     whole = {path.name: path.stat().st_size for path in kernels()}
-    assert any(name.startswith("walk-") for name in whole)
+    assert any(name.startswith("run_blocks-") for name in whole)
     for path, damage in zip(kernels(), itertools.cycle(DAMAGES[:4]), strict=False):
         damage(path)
     assert answer(CALL, engine="cpu") == truth
@@ -388,7 +388,7 @@ def test_a_cache_that_may_only_be_read_is_used_and_its_damaged_kernel_compiled_b
 ):
     assert answer(CALL, engine="cpu") == truth
     for path in kernels():
-        if path.name.startswith("walk-"):
+        if path.name.startswith("run_blocks-"):
             damage(path)
     content = {path: path.read_bytes() for path in kernels()}
     folder = paths.kernels_dir()

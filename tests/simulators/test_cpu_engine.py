@@ -112,35 +112,31 @@ def test_memory_of_states_is_given_back_with_the_graph_and_taken_again():
 
 
 def test_work_is_counted_by_hand():
-    from qtha_lab.simulators.cpu.roofline import sweep_peak, work
+    from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
-    # two turns of |00⟩: four products of cosines and sines, and as many with the number before;
-    # |ψ|² is 3 operations
+    # two turns of |00⟩: four products of cosines and sines, and as many with the number before; |ψ|² is 3 operations
     # per row; the transform of four rows has two times two additions and subtractions
     circuit = Circuit(2, [Gate("RY", wire, Angle.param(wire)) for wire in (0, 1)])
-    forward, backward = work(circuit)
+    forward, backward = work_per_sample(circuit)
     assert forward.flops == 2 * 4 + 4 * 3 + 2 * 4
-    # the products, two multiply-adds per pair for each slope, and 4 products and 3 sums of ψ and of
-    # λ
+    # the products, two multiply-adds per pair for each slope, and 4 products and 3 sums of ψ and of λ
     assert backward.flops == 4 + 2 * 2 * 2 * 2 + 2 * 7 + 4 * 3 + 2 * 4
     # a phase of a real state is 3 operations for every row, and a turn after it one of both planes
     gates = [Gate("RZ", 0, Angle.param(2)), Gate("RY", 0, Angle.param(3))]
-    later, _ = work(Circuit(2, [*circuit.gates, *gates]))
+    later, _ = work_per_sample(Circuit(2, [*circuit.gates, *gates]))
     assert later.flops == forward.flops + 4 * 3 + 2 * 4 * 3
-    # behind the last turns: 3 per row for |ψ|², then 3 per row and turn; backward 4 more of each
-    # for what λ gains
+    # behind the last turns: 3 per row for |ψ|², then 3 per row and turn; backward 4 more of each for what λ gains
     gates = [Gate(name, wire, Angle.param(2 + wire)) for name in ("RZ", "RY") for wire in (0, 1)]
-    there, back = work(Circuit(2, [*circuit.gates, *gates]))
+    there, back = work_per_sample(Circuit(2, [*circuit.gates, *gates]))
     assert there.flops == 2 * 4 + 4 * 3 + 4 * (3 + 2 * 3)
     assert back.flops == 34 + 4 * (4 + 4 + 4) + 4 * (3 + 2 * 3 + 4 + 2 * 4)
-    assert work(circuit, Readout.probs())[0].flops == 2 * 4 + 4 * 3
-    # three turns of 8 rows at once: 4 pairs each, of both planes, 3 multiply-adds per pair, as in
-    # one and in two
+    assert work_per_sample(circuit, Readout.probs())[0].flops == 2 * 4 + 4 * 3
+    # three turns of 8 rows at once: 4 pairs each, of both planes, 3 multiply-adds per pair, as in one and in two
     wires = range(5)
     three, two = (
-        work(Circuit(5, [Gate("Hadamard", w) for w in wires] + [Gate("CZ", (0, 4)), *rotations]))[
-            0
-        ].flops
+        work_per_sample(
+            Circuit(5, [Gate("Hadamard", w) for w in wires] + [Gate("CZ", (0, 4)), *rotations])
+        )[0].flops
         for rotations in ([Gate("RX", w, Angle.param(w)) for w in wires[:n]] for n in (3, 2))
     )
     assert three - two == 16 * 2 * 2 * 3
@@ -155,10 +151,10 @@ def test_z_is_read_behind_the_last_rotations_and_else_after_them(n_qubits):
 
     circuit = ansatze.build("qtha", n_qubits, 2)
     alone = Readout.z(n_qubits)
-    assert len(plan(circuit, alone).reads_behind) == n_qubits
-    assert not plan(circuit, Readout.probs()).reads_behind
+    assert len(plan(circuit, alone).passes.final_rotations) == n_qubits
+    assert not plan(circuit, Readout.probs()).passes.final_rotations
     entangled = dataclasses.replace(circuit, gates=(*circuit.gates, Gate("CNOT", (0, 1))))
-    assert not plan(entangled, alone).reads_behind  # Z of wire 1 is Z Z of the two turns
+    assert not plan(entangled, alone).passes.final_rotations  # Z of wire 1 is Z Z of the two turns
     for case in (circuit, entangled):
         inputs = torch.randn(33, n_qubits, dtype=torch.float64, requires_grad=True)
         params = torch.randn(circuit.n_params, dtype=torch.float64, requires_grad=True)
@@ -174,21 +170,20 @@ def test_z_is_read_behind_the_last_rotations_and_else_after_them(n_qubits):
 
 @pytest.mark.parametrize("reupload", [True, False])
 def test_rotations_are_scaled_where_phases_follow(reupload):
+    from qtha_lab.simulators.cpu.operation_counts import count_operations
     from qtha_lab.simulators.cpu.passes import KINDS
     from qtha_lab.simulators.cpu.plan import plan
 
     circuit = ansatze.build("qtha", 4, 3, reupload)
-    kinds = [KINDS[op[0]] for op in plan(circuit).passes(16, 4)]
-    # seven layers of turns: the first of a real state, the last not done; in two of the others data
-    # come in again
+    kinds = [KINDS[op[0]] for op in plan(circuit).pass_rows(16, 4)]
+    # seven layers of turns: the first of a real state, the last not done; in two of the others data come in again
     assert kinds.count("sqs") == 2 * reupload
     assert not {"t", "pt", "tpt"} & set(kinds)
-    # 16 rows: two turns are 2 · 2 operations for every number of a row, phases 6 for every row, by
-    # lane 3 more
+    # 16 rows: two turns are 2 · 2 operations for every number of a row, phases 6 for every row, by lane 3 more
     without = ansatze.build("qtha", 4, 2, reupload)
-    more = [plan(c).work(False, 4)[0] for c in (circuit, without)]
+    more = [count_operations(plan(c), False, 4)[0] for c in (circuit, without)]
     assert more[0] - more[1] == 2 * 16 * (4 * 2 * 2 + 6) + 16 * 3 * reupload
-    unscaled = {KINDS[op[0]] for op in plan(circuit, Readout.probs()).passes(16, 4)}
+    unscaled = {KINDS[op[0]] for op in plan(circuit, Readout.probs()).pass_rows(16, 4)}
     assert unscaled <= {"first", "t", "T", "pt", "ot", "tpt"}
 
 
@@ -202,10 +197,9 @@ def test_rotations_alone_are_done_in_as_few_passes_as_can_be(n_qubits, sizes):
     for scaled, readout in ((True, None), (False, Readout.probs())):
         tables = plan(ansatze.build("qtha", n_qubits, 2), readout)
         of_two, of_three = ("s", "S") if scaled else ("t", "T")
-        kinds = [KINDS[op[0]] for op in tables.passes(16, 4)]
+        kinds = [KINDS[op[0]] for op in tables.pass_rows(16, 4)]
         alone = [kind for kind in kinds if kind in (of_two, of_three)]
-        # three layers of turns between the first and the last; of each two go with the phases
-        # before, two with those behind
+        # three layers of turns between the first and the last; of each two go with the phases before, two with those behind
         of_layers = 3 * [{2: of_two, 3: of_three}[size] for size in sizes]
         assert alone[: len(of_layers)] == of_layers
         assert (
@@ -217,7 +211,7 @@ def test_rotations_alone_are_done_in_as_few_passes_as_can_be(n_qubits, sizes):
 @pytest.mark.parametrize("half_rotations", ["none", "inputs", "params"])
 def test_rotations_whose_cosines_are_all_but_zero_are_shears(half_rotations, dtype):
     from qtha_lab.simulators.cpu import angles
-    from qtha_lab.simulators.cpu.engine import shared_numbers
+    from qtha_lab.simulators.cpu.evaluation import shared_numbers
     from qtha_lab.simulators.cpu.plan import plan
 
     circuit = ansatze.build("qtha", 4, 3)
@@ -284,9 +278,7 @@ print(-most_bytes_after(64) + most_bytes_after(10**6))
 
 @pytest.mark.parametrize("times", [0.3, 1.0])
 def test_rotations_of_no_input_or_two_are_scaled_or_shears_too(times):
-    """Where the cosines of some samples are all but zero (half turns), those of all turns are made
-    again.
-    """
+    """Where the cosines of some samples are all but zero (half turns), those of all turns are made again."""
     gates = []
     for gate in ansatze.build("qtha", 4, 3).gates:
         (angle,) = gate.angles

@@ -1,7 +1,4 @@
-"""Engine `cpu` on torch's threads, on threads of its own and on one.
-
-The same bits, also after a fork.
-"""
+"""Engine `cpu` on torch's threads, on threads of its own and on one: the same bits, also after a fork."""
 
 import os
 import subprocess
@@ -13,7 +10,7 @@ import torch
 
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import expval_z
-from qtha_lab.simulators.cpu import engine, kernel
+from qtha_lab.simulators.cpu import evaluation, kernel, layout, small_batch
 from qtha_lab.simulators.cpu import threads as team
 
 FORK = """
@@ -48,29 +45,27 @@ def three_threads():
 
 @pytest.fixture
 def threads_of_launches(monkeypatch):
-    """Of each launch so far, how many threads of a team it was given.
+    """Of each launch so far, how many threads of a team it was given; 1 for one outside of a team."""
+    launches, run_blocks = [], kernel.run_blocks
 
-    1 for one outside of a team.
-    """
-    asked, walk, ways = [], kernel.walk, engine.ways
-
-    def counted(way):
+    def counted(function):
         def launched(threads, *operands):
-            asked.append(threads)
-            way(threads, *operands)
+            launches.append(threads)
+            function(threads, *operands)
 
         return launched
 
-    def walked(*operands):
-        asked.append(1)
-        walk(*operands)
+    def run_alone(*operands):
+        launches.append(1)
+        run_blocks(*operands)
 
-    # in the engine alone: what is compiled looks up the others by their names
-    each = {name: counted(getattr(ways, name)) for name in ("there", "back", "through")}
-    each["gradients_of_params"] = ways.gradients_of_params
-    monkeypatch.setattr(engine, "ways", types.SimpleNamespace(**each))
-    monkeypatch.setattr(engine, "kernel", types.SimpleNamespace(walk=walked))
-    return asked
+    # in `evaluation` alone: compiled functions look up the others by their names
+    names = "forward", "backward", "evaluate"
+    functions = {name: counted(getattr(small_batch, name)) for name in names}
+    functions["gradients_of_params"] = small_batch.gradients_of_params
+    monkeypatch.setattr(evaluation, "small_batch", types.SimpleNamespace(**functions))
+    monkeypatch.setattr(evaluation, "kernel", types.SimpleNamespace(run_blocks=run_alone))
+    return launches
 
 
 def gradients_of_many():
@@ -90,8 +85,8 @@ def test_the_team_a_pool_and_one_thread_give_the_same_bits(
     with_team = gradients_of_many()
     assert threads_of_launches[-2:] == [3, 3]
     threads_of_launches.clear()
-    monkeypatch.setattr(team, "addresses", lambda: team.NOWHERE)
-    monkeypatch.setattr(engine, "POOL_FLOPS", engine.TEAM_FLOPS)
+    monkeypatch.setattr(team, "addresses", lambda: team.NO_TEAM)
+    monkeypatch.setattr(layout, "POOL_FLOPS", layout.TEAM_FLOPS)
     with_pool = gradients_of_many()
     assert set(threads_of_launches) == {1}
     assert len(threads_of_launches) >= 4

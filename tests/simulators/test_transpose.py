@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qtha_lab.simulators.cpu.transpose import hand_out, take_in
+from qtha_lab.simulators.cpu.records import Block, Links
+from qtha_lab.simulators.cpu.transpose import load_columns, store_columns
 from qtha_lab.simulators.cpu.vectors import BYTES
 
 GAP = -7.0  # what is written nowhere
@@ -31,8 +32,9 @@ def test_columns_become_rows_and_rows_columns(columns, vectors, data, kind):
     table = np.random.default_rng(0).normal(size=(start + count + 2, columns)).astype(kind)
     at = vector  # neither the first nor the last of `room`
     workspace = np.full(at + (columns + 2) * lanes + vector, GAP, kind)
-    whole = (links, np.array(scales), 0.5, True)
-    take_in(workspace, at, lanes, table, start, count, *whole, vector)
+    whole = Links(links, np.array(scales), True)
+    block = Block(workspace, lanes, lanes, vector, start, count)
+    load_columns(block, at, table, whole, 0.5)
     wanted = np.full((columns + 2, lanes), GAP, kind)
     for column, row in links:
         wanted[row] = 0
@@ -42,7 +44,7 @@ def test_columns_become_rows_and_rows_columns(columns, vectors, data, kind):
     assert set(workspace[:at]) | set(workspace[at + wanted.size :]) == {GAP}
 
     given_back, wanted = np.full_like(table, GAP), np.full_like(table, GAP)
-    hand_out(workspace, at, lanes, given_back, start, count, *whole, True, vector)
+    store_columns(block, at, given_back, whole, 0.5, True)
     for column, row in links:
         wanted[start : start + count, column] = kind(0.5 * scales[column]) * taken[row, :count]
     np.testing.assert_array_equal(given_back, wanted)
@@ -55,7 +57,8 @@ def test_two_columns_of_one_row_are_added_and_two_rows_of_one_column_too(count):
     scales = np.array([1.0, 2.0, -1.0])
     table = np.arange(count * 5, dtype=np.float32).reshape(count, 5)
     workspace = np.full(2 * lanes, GAP, np.float32)
-    take_in(workspace, 0, lanes, table, 0, count, links, scales, 1.0, False, vector)
+    block, some = Block(workspace, lanes, lanes, vector, 0, count), Links(links, scales, False)
+    load_columns(block, 0, table, some, 1.0)
     rows = workspace.reshape(2, lanes)
     np.testing.assert_array_equal(rows[1, :count], table[:, 0] + 2 * table[:, 4])
     np.testing.assert_array_equal(rows[0, :count], -table[:, 4])
@@ -63,7 +66,7 @@ def test_two_columns_of_one_row_are_added_and_two_rows_of_one_column_too(count):
 
     more = np.ones_like(table)
     for before, is_first in ((1, False), (0, True)):  # as they are, and then for the first time
-        hand_out(workspace, 0, lanes, more, 0, count, links, scales, 1.0, False, is_first, vector)
+        store_columns(block, 0, more, some, 1.0, is_first)
         np.testing.assert_array_equal(more[:, 0], before + rows[1, :count])
         np.testing.assert_array_equal(more[:, 4], before + 2 * rows[1, :count] - rows[0, :count])
         assert (more[:, 1:4] == before).all()

@@ -10,6 +10,7 @@ import numpy as np
 
 from qtha_lab.simulators.cpu.array_pointers import part
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.records import SharedNumbers
 from qtha_lab.simulators.cpu.scaled_rotations import MOST_LEFT_OUT
 
 FACTORIALS = tuple(float(math.factorial(k)) for k in range(18))
@@ -67,8 +68,8 @@ def parts(numbers: np.ndarray, n_sums: int, size: int) -> tuple[np.ndarray, ...]
         Sums (n_sums, 6), phases (layers · 6 · 2^n,) and products of cosines (layers + 1,).
     """
     of_sums, of_phases = _lengths(numbers, n_sums, size)
-    shared, phases, wholes = np.split(numbers, (of_sums, of_sums + of_phases))
-    return shared.reshape(n_sums, 6), phases, wholes
+    shared, phases, products = np.split(numbers, (of_sums, of_sums + of_phases))
+    return shared.reshape(n_sums, 6), phases, products
 
 
 @compiled(counts=False)
@@ -78,29 +79,26 @@ def _lengths(numbers, n_sums, size):
 
 
 @compiled(inline="always", counts=False)
-def parts_inside(numbers, n_sums, size):
-    """Split the numbers as `parts` does, in compiled code."""
+def split_numbers(numbers, n_sums, size):
+    """Split the numbers as `parts` does, in compiled code; return `SharedNumbers`."""
     of_sums, of_phases = _lengths(numbers, n_sums, size)
-    ends = of_sums + of_phases
-    shared, phases = part(numbers, 0, (n_sums, 6)), part(numbers, of_sums, (of_phases,))
-    return shared, phases, part(numbers, ends, (len(numbers) - ends,))
+    end = of_sums + of_phases
+    return SharedNumbers(
+        part(numbers, 0, (n_sums, 6)),
+        part(numbers, of_sums, (of_phases,)),
+        part(numbers, end, (len(numbers) - end,)),
+    )
 
 
 @compiled
-def shared_numbers(params, offsets, scaled, entries, scales, places, orders, size, numbers):
+def shared_numbers(params, tables, size, numbers):
     """Compute the cosines and sines of all angles that the samples share.
 
-    A sum is the angle of one rotation or phase (see `plan.Plan`).
+    A sum is the angle of one rotation or phase (see `plan.KernelPlan`).
 
     Args:
         params: (n_params,), in radians.
-        offsets: Constant part of every sum, (sums + 1,), in radians; the last is the empty sum.
-        scaled: Sum and layer of phases of every scaled rotation in layers that all samples share,
-            in execution order.
-        entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
-        scales: Scale of every entry, (entries,).
-        places: Layer, row and sum of every phase, (phases, 3).
-        orders: Rows of every layer of phases in execution order, (layers, 2^n).
+        tables: Fields of `SharedTables`, a plain tuple.
         size: 2^n.
         numbers: Output of three parts, which `parts` separates. Sums, (sums + 1, 6): cosine and
             sine of half the sum, the two shears, -tan(a/2), and the factor of a scaled rotation's
@@ -109,11 +107,12 @@ def shared_numbers(params, offsets, scaled, entries, scales, places, orders, siz
             Products, (layers + 1,): the product of these cosines per layer of phases; the last
             number is 0 if a product is too small, else 1.
     """
-    shared, of_phases, wholes = parts_inside(numbers, len(offsets), size)
+    offsets, scaled, entries, scales, places, orders = tables
+    shared, of_phases, products = split_numbers(numbers, len(offsets), size)
     phases = of_phases.reshape((len(of_phases) // (6 * size), 6, size))
     angles, halves = np.empty(len(offsets)), np.empty((len(phases), size))
-    in_order, made = np.empty(size), np.empty((2, max(size, len(offsets))))
-    cosines, sines = made[0], made[1]
+    in_order, pairs = np.empty(size), np.empty((2, max(size, len(offsets))))
+    cosines, sines = pairs[0], pairs[1]
     for j in range(len(angles)):
         angles[j] = offsets[j]
     for i in range(len(entries)):
@@ -133,35 +132,35 @@ def shared_numbers(params, offsets, scaled, entries, scales, places, orders, siz
         shared[j, 2], shared[j, 3] = -inner / (1.0 + abs(cos)), inner
         shared[j, 4], shared[j, 5] = -sin / cos, 1.0
         angles[j] = cos
-    for layer in range(len(wholes)):
-        wholes[layer] = 1.0
-    whole, of_layer = 1.0, -1
+    for layer in range(len(products)):
+        products[layer] = 1.0
+    product, of_layer = 1.0, -1
     for i in range(len(scaled)):
         j, layer = scaled[i, 0], scaled[i, 1]
-        whole = angles[j] if layer != of_layer else whole * angles[j]
+        product = angles[j] if layer != of_layer else product * angles[j]
         of_layer = layer
         # its gradient is computed before the rotations up to it are undone, from ψ and λ that both
         # lack these cosines
-        left_out = 1.0 / (whole * whole)
-        wholes[layer], shared[j, 5] = whole, left_out
+        left_out = 1.0 / (product * product)
+        products[layer], shared[j, 5] = product, left_out
         if not left_out < MOST_LEFT_OUT:
-            wholes[-1] = 0.0
+            products[-1] = 0.0
     for layer in range(len(halves)):
         _walsh(halves, layer)
         for k in range(size):
             in_order[k] = halves[layer, orders[layer, k]]
         _cosines(in_order, cosines, sines)
-        whole = wholes[layer]
+        product = products[layer]
         for k in range(size):
             cos, sin = cosines[k], sines[k]
             less, more = sin - cos, sin + cos
-            phases[layer, 0, k], phases[layer, 3, k] = cos, whole * cos
-            phases[layer, 1, k], phases[layer, 4, k] = less, whole * less
-            phases[layer, 2, k], phases[layer, 5, k] = more, whole * more
+            phases[layer, 0, k], phases[layer, 3, k] = cos, product * cos
+            phases[layer, 1, k], phases[layer, 4, k] = less, product * less
+            phases[layer, 2, k], phases[layer, 5, k] = more, product * more
 
 
 @compiled
-def param_gradients(of_sums, of_phases, entries, scales, places, orders, size, gradients):
+def param_gradients(of_sums, of_phases, tables, size, gradients):
     """Apply the chain rule from sums and phases to parameters.
 
     Args:
@@ -169,13 +168,11 @@ def param_gradients(of_sums, of_phases, entries, scales, places, orders, size, g
             the gradients of phases.
         of_phases: Gradients of the phase of every row, in execution order,
             (groups · layers · 2^n,). The first group receives the total.
-        entries: Sum and parameter of every scaled parameter in a sum, (entries, 2).
-        scales: Scale of every entry, (entries,).
-        places: Layer, row and sum of every phase, (phases, 3).
-        orders: Rows of every layer of phases in execution order, (layers, 2^n).
+        tables: Fields of `SharedTables`, a plain tuple.
         size: 2^n.
         gradients: Output: gradients of params, (n_params,).
     """
+    _, _, entries, scales, places, orders = tables
     groups = len(of_sums)
     of_rows = of_phases.reshape((groups, len(of_phases) // (groups * size), size))
     of_params = np.zeros(len(gradients))

@@ -1,8 +1,8 @@
 """Compiled forward and backward pass of engine `cpu` for blocks of samples.
 
-A thread works in one array, `workspace`, of rows of lanes, one lane per sample. Every operation is
-a sweep over contiguous numbers; for a partial block whole unused vectors are skipped. In order, the
-workspace holds:
+A thread works in one array, the workspace, of rows of lanes, one lane per sample. Every operation
+is a sweep over contiguous numbers; for a partial block whole unused vectors are skipped. In order,
+the workspace holds:
 
 * the real and the imaginary plane of ψ, 2^n rows each and one unused, then those of λ;
 * the shears and -tan(a/2) of every rotation, or cosine and sine for first rotations;
@@ -15,21 +15,41 @@ workspace holds:
 Forward, a state that is saved for the backward pass is computed directly in its buffer.
 """
 
-from qtha_lab.simulators.cpu.angles import parts_inside
+from qtha_lab.simulators.cpu.angles import split_numbers
 from qtha_lab.simulators.cpu.array_pointers import distance, numbers_at, part
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.final_rotations import read_rotations, weigh_rotations
+from qtha_lab.simulators.cpu.final_rotations import expect_rotations, weight_rotations
 from qtha_lab.simulators.cpu.passes import (
     LAST_READ_ALONE,
-    PASS_WIDTH,
-    PLAIN,
     READ,
     SAMPLED,
+    UNSCALED,
     make_passes,
     make_phase,
 )
-from qtha_lab.simulators.cpu.plan import ROTATION_WIDTH
-from qtha_lab.simulators.cpu.rotation_gradients import take_turn_gradients
+from qtha_lab.simulators.cpu.records import (
+    ENDS_WITH_READOUT,
+    FILLS_IMAG,
+    FILLS_REAL,
+    IS_STRINGS,
+    ROWS,
+    TERMS,
+    Block,
+    Operands,
+    PassData,
+    amplitudes_of,
+    gradients_of,
+    has,
+    line,
+    passes_of,
+    places_of,
+    readout_of,
+    rotations_of,
+    rows_of,
+    sizes_of,
+    terms_of,
+)
+from qtha_lab.simulators.cpu.rotation_gradients import add_rotation_gradients
 from qtha_lab.simulators.cpu.row_operations import (
     copy,
     fill,
@@ -37,108 +57,58 @@ from qtha_lab.simulators.cpu.row_operations import (
     make_butterfly,
     squares,
     take_next,
-    weigh,
+    times_gradient,
 )
 from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
-from qtha_lab.simulators.cpu.transpose import hand_out, take_in
+from qtha_lab.simulators.cpu.transpose import load_columns, store_columns
 
 # most numbers of ψ that the first backward pass reads directly from the saved state; larger states
 # are copied to the workspace first
-MOST_TAKEN = 2**15
+MOST_READ_SAVED = 2**15
 
-_PASSES, _BACK_PASSES = make_passes(False), make_passes(True)
-_PHASE, _BACK_PHASE = make_phase(False), make_phase(True)
+_FORWARD, _BACKWARD = make_passes(False), make_passes(True)
+_FORWARD_PHASE, _BACKWARD_PHASE = make_phase(False), make_phase(True)
 _BUTTERFLY, _BUTTERFLY_2 = make_butterfly(1), make_butterfly(2)
 
 
-@compiled(inline="always", counts=False)
-def line(integers, number):
-    """Return a table of `Plan` as a flat array; the leading integers hold its bounds."""
-    first = integers[number]
-    return part(integers, first, (integers[number + 1] - first,))
-
-
-@compiled(inline="always", counts=False)
-def table(integers, number, width):
-    """Return a table of `Plan` with rows of `width` integers."""
-    first = integers[number]
-    return part(integers, first, ((integers[number + 1] - first) // width, width))
-
-
-@compiled(inline="always", counts=False)
-def sizes(integers):
-    """Return the numbers of qubits, sums (with the empty sum), layers of phases, and params."""
-    first = integers[11]
-    return integers[first], integers[first + 1], integers[first + 2], integers[first + 3]
-
-
-@compiled(inline="always", counts=False)
-def _places(integers):
-    first = integers[11] + 4
-    return (
-        integers[first],
-        integers[first + 1],
-        integers[first + 2],
-        integers[first + 3],
-        integers[first + 4],
-        integers[first + 5],
-        integers[first + 6],
-        integers[first + 7],
-        integers[first + 8],
-    )
-
-
-@compiled(inline="always", counts=False)
-def gradients_of(sums, n_groups, n_sums, n_phases):
-    """Split the gradient accumulator of `walk` into sums and phases.
-
-    Sums are (groups, sums + 1), phases are (groups · phases,).
-    """
-    of_sums = n_groups * n_sums
-    return part(sums, 0, (n_groups, n_sums)), part(sums, of_sums, (n_groups * n_phases,))
-
-
-@compiled(counts=False)
-def _flags(numbers):
-    """Return for each of six numbers whether it is nonzero."""
-    return (
-        numbers[0] != 0,
-        numbers[1] != 0,
-        numbers[2] != 0,
-        numbers[3] != 0,
-        numbers[4] != 0,
-        numbers[5] != 0,
-    )
-
-
 @compiled(counts=False, fastmath=True)
-def _transform(workspace, at, size, lanes, width):
-    """Transform the rows from `at` on by Walsh-Hadamard: Σ_m row_m·(-1)^{|k & m|}."""
-    step = 1
-    while 2 * step < size:
-        for k in range(size):
-            if not k & (3 * step):
-                _BUTTERFLY_2(workspace, at + k * lanes, (step * lanes, 2 * step * lanes), width)
-        step *= 4
-    if step < size:
-        for k in range(step):
-            _BUTTERFLY(workspace, at + k * lanes, (step * lanes,), width)
+def run_blocks(number, counters, operands):
+    """Run the forward pass, or the backward pass, for groups of blocks of samples.
+
+    A thread processes its own share of groups, then unstarted groups of other threads (see
+    `_next_group`). A sum is the angle of a rotation or a phase (see `plan.KernelPlan`).
+
+    Args:
+        number: Index of this thread, from 0. A thread has the same share of blocks and the same
+            workspace in both passes, so that the data stay in the core's own cache.
+        counters: Number of groups taken from each thread's share, int64, (threads,).
+        operands: Fields of `Operands`, a plain tuple.
+    """
+    call = Operands(*operands)
+    sizes, length = sizes_of(call.integers), call.workspaces.shape[1]
+    size = 1 << sizes.n_qubits
+    workspace = part(call.workspaces, number * length, (length,))
+    shared = split_numbers(call.numbers, sizes.n_sums, size)
+    _fill_shared_rotations(call.integers, workspace, shared.sums)
+    n_groups = call.n_groups
+    n_blocks = (call.batch + call.lanes - 1) // call.lanes
+    while True:
+        group = _next_group(counters, number, n_groups)
+        if group == n_groups:
+            return
+        for index in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
+            _run_block(call, workspace, shared, index, group)
 
 
 @compiled(inline="always", counts=False)
-def run_pass(
-    workspace, psi, lanes, width, plane, rows, ops, number, is_scaled, phases, size, gradients, back, phase_sums, sums_at
-):  # fmt: skip
-    """Run pass `number` over all rows; backward undo the pass on ψ and λ."""
-    kind = ops[number, 0] if is_scaled else PLAIN[ops[number, 0]]
-    if back:
-        _BACK_PASSES(
-            kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients, phase_sums, sums_at
-        )  # fmt: skip
-    else:
-        _PASSES(
-            kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients, phase_sums, sums_at
-        )  # fmt: skip
+def _fill_shared_rotations(integers, workspace, sums):
+    """Fill a vector with each of the three numbers of every shared rotation."""
+    rotations, places = rotations_of(integers), places_of(integers)
+    for rotation in range(len(rotations)):
+        for i in range(3):
+            shear = sums[rotations[rotation, 0], rotations[rotation, 6] + i]
+            at = places.shared + (3 * rotation + i) * places.vector
+            fill(workspace, at, shear, places.vector)
 
 
 @compiled(counts=False)
@@ -154,220 +124,246 @@ def _next_group(counters, number, n_groups):
     return n_groups
 
 
-@compiled(counts=False, fastmath=True)
-def walk(
-    number, counters, integers, scales, lanes, n_groups, batch, n_inputs, n_values, inputs_at, grad_at,
-    backward, numbers, results, states, sums, workspaces,
-):  # fmt: skip
-    """Run the forward pass, or the backward pass, for groups of blocks of samples.
+@compiled(inline="always", counts=False)
+def _run_block(call, workspace, shared, index, group):
+    """Compute the read-out of a block, or backward its gradients.
 
-    A thread processes its own share of groups, then unstarted groups of other threads (see
-    `_next_group`). Arrays have one dtype, float32 or float64, unless stated otherwise; n is the
-    number of qubits, and a sum is the angle of a rotation or a phase (see `plan.Plan`).
-
-    Args:
-        number: Index of this thread, from 0. A thread has the same share of blocks and the same
-            workspace in both passes, so that the data stay in the core's own cache.
-        counters: Number of groups taken from each thread's share, int64, (threads,).
-        integers: Tables of passes and places, first result of `Plan.tables(lanes, itemsize)`.
-        scales: Second result of `Plan.tables`, float64.
-        lanes: Samples per block.
-        n_groups: Number of groups of blocks.
-        batch: Number of samples.
-        n_inputs: Numbers per sample.
-        n_values: Read-out values per sample.
-        inputs_at: Address of the data, (batch, n_inputs), in radians, or amplitudes.
-        grad_at: Backward: address of the gradient of the values, (batch, n_values).
-        backward: Whether to compute gradients instead of values.
-        numbers: Numbers that all samples share, by `angles.shared_numbers`.
-        results: Output: values, (batch, n_values), or backward the gradients of inputs,
-            (batch, n_inputs).
-        states: Saved ψ and terms of the first blocks, as many as fit; the others are recomputed
-            backward. Its length is a multiple of 2 · (2^n + 1 + terms) · lanes.
-        sums: Backward: accumulator of gradients per group, float64. Sums, (groups, sums + 1),
-            precede the rows of every layer of phases, (groups, layers, 2^n).
-        workspaces: Scratch memory, (threads, at least the last number of `Plan.places`).
+    The forward pass stands only here, because a second copy would double the compile time.
     """
-    workspace = part(workspaces, number * workspaces.shape[1], (workspaces.shape[1],))
-    ops, rows = table(integers, 0, PASS_WIDTH), line(integers, 1)
-    rotations, angles, scaled = (
-        table(integers, 2, ROTATION_WIDTH), table(integers, 3, 4), table(integers, 4, 2),
-    )  # fmt: skip
-    term_starts, members, terms = line(integers, 5), line(integers, 6), table(integers, 7, 2)
-    readout, start_rows = table(integers, 8, 2), table(integers, 9, 2)
-    is_strings, is_all_inputs, is_all_read, fills_real, fills_imag, is_undone_by_reading = _flags(
-        line(integers, 10)
+    integers, backward, states = call.integers, call.backward, call.states
+    places, lanes = places_of(integers), call.lanes
+    start = index * lanes
+    count = min(lanes, call.batch - start)
+    width = (count + places.vector - 1) // places.vector * places.vector
+    block = Block(workspace, lanes, width, places.vector, start, count)
+    saved_size = 2 * (places.plane + len(rows_of(integers, TERMS, 2)) * lanes)
+    saved_at = saved_size * index
+    is_saved = saved_at + saved_size <= len(states)
+    # the first backward pass moves a small saved ψ to the workspace
+    reads_saved = has(integers, ENDS_WITH_READOUT) and 2 * places.plane <= MOST_READ_SAVED
+    _load_terms(call, block, saved_at, is_saved)
+    is_scaled = make_angles(block, integers, shared, backward)
+    psi = 0
+    if is_saved and (reads_saved or not backward):
+        psi = distance(workspace, states, saved_at)
+    if not (backward and is_saved):
+        _initialise(call, block, psi)
+        _run_forward(call, block, shared, psi, is_scaled)
+    elif not reads_saved:
+        copy(workspace, 0, states, saved_at, 2 * places.plane)
+    if backward:
+        _start_dual(call, block)
+        _run_backward(call, block, shared, psi, is_scaled, group)
+        _store_input_gradients(call, block)
+    else:
+        _read_out(call, block, psi)
+
+
+@compiled(inline="always", counts=False)
+def _load_terms(call, block, saved_at, is_saved):
+    """Provide cosine and sine of every term, and backward clear its gradient.
+
+    The forward pass saves them after the state, and the backward pass loads them.
+    """
+    workspace, lanes, places = block.workspace, block.lanes, places_of(call.integers)
+    terms = terms_of(call.integers, call.scales)
+    n_terms, saved_terms_at = len(terms.pairs), saved_at + 2 * places.plane
+    if is_saved and call.backward:
+        for t in range(n_terms):
+            saved = saved_terms_at + 2 * t * lanes
+            copy(workspace, places.terms + 3 * t * lanes, call.states, saved, 2 * lanes)
+    else:
+        inputs = numbers_at(workspace, call.inputs_at, (call.batch, call.n_inputs))
+        load_columns(block, places.terms, inputs, terms, 0.5)
+        for t in range(n_terms):
+            at = places.terms + 3 * t * lanes
+            half_rotations(workspace, at, at + lanes, block.width)
+            if is_saved:
+                copy(call.states, saved_terms_at + 2 * t * lanes, workspace, at, 2 * lanes)
+    for t in range(n_terms if call.backward else 0):
+        zero = workspace.dtype.type(0.0)
+        fill(workspace, places.terms + (3 * t + 2) * lanes, zero, lanes)
+
+
+@compiled(inline="always", counts=False)
+def _pass_data(call, block, shared, is_scaled, group):
+    """Return the operands of the passes over a block."""
+    integers = call.integers
+    sizes, places = sizes_of(integers), places_of(integers)
+    _, phase_gradients = gradients_of(call.sums, call.n_groups, sizes)
+    return PassData(
+        block.workspace,
+        block.lanes,
+        block.width,
+        places.plane,
+        line(integers, ROWS),
+        passes_of(integers),
+        shared.phases,
+        1 << sizes.n_qubits,
+        is_scaled,
+        places.gradients,
+        phase_gradients,
+        group * (len(shared.phases) // 6),
     )
-    n_qubits, n_sums, n_layers, _ = sizes(integers)
-    _, plane, shared_at, sampled_at, wholes_at, gradients, reads_at, terms_at, vector = _places(
-        integers
-    )
-    term_scales, signs = (
-        part(scales, 0, (len(terms),)), part(scales, len(terms), (len(readout),)),
-    )  # fmt: skip
-    start_scales = part(scales, len(terms) + len(readout), (len(start_rows),))
-    size = 1 << n_qubits
-    shared, phases, wholes = parts_inside(numbers, n_sums, size)
-    sum_gradients, phase_gradients = gradients_of(sums, n_groups, n_sums, n_layers * size)
-    inputs = numbers_at(workspace, inputs_at, (batch, n_inputs))
-    grad = numbers_at(workspace, grad_at, (batch, n_values))
-    n_blocks = (batch + lanes - 1) // lanes
-    one, zero = workspace.dtype.type(1.0), workspace.dtype.type(0.0)
-    of_block = 2 * (plane + len(terms) * lanes)
-    n_ops = len(ops)
-    steps = 2 * n_ops if backward else n_ops
-    is_rotated = n_ops > 0 and ops[n_ops - 1, 0] >= READ
-    read_at = reads_at if is_rotated else 2 * plane
-    fills_reads = is_all_read and len(readout) * lanes == terms_at - reads_at
-    takes = is_undone_by_reading and 2 * plane <= MOST_TAKEN
-    for rotation in range(len(rotations)):
-        for i in range(3):
-            shear = shared[rotations[rotation, 0], rotations[rotation, 6] + i]
-            fill(workspace, shared_at + (3 * rotation + i) * vector, shear, vector)
-    while True:
-        group = _next_group(counters, number, n_groups)
-        if group == n_groups:
-            return
-        sums_at = group * (len(phases) // 6)
-        for block in range(n_blocks * group // n_groups, n_blocks * (group + 1) // n_groups):
-            start = block * lanes
-            count = min(lanes, batch - start)
-            width = (count + vector - 1) // vector * vector
-            states_at = of_block * block
-            keeps = states_at + of_block <= len(states)
-            if keeps and backward:
-                for t in range(len(terms)):
-                    kept_at = states_at + 2 * (plane + t * lanes)
-                    copy(workspace, terms_at + 3 * t * lanes, states, kept_at, 2 * lanes)
-            else:
-                take_in(
-                    workspace, terms_at, lanes, inputs, start, count, terms, term_scales, 0.5, is_all_inputs,
-                    vector,
-                )  # fmt: skip
-                for t in range(len(terms)):
-                    cos_at = terms_at + 3 * t * lanes
-                    half_rotations(workspace, cos_at, cos_at + lanes, width)
-                    if keeps:
-                        copy(
-                            states,
-                            states_at + 2 * (plane + t * lanes),
-                            workspace,
-                            cos_at,
-                            2 * lanes,
-                        )
-            for t in range(len(terms) if backward else 0):
-                fill(workspace, terms_at + (3 * t + 2) * lanes, zero, lanes)
-            is_scaled = make_angles(
-                angles, term_starts, members, shared, scaled, wholes[-1] > 0, backward, lanes, width, sampled_at,
-                terms_at, wholes_at, workspace,
-            )  # fmt: skip
-            # A saved state is computed in its buffer. Backward it is undone in the workspace: the
-            # first pass reads a small state from the buffer, a large state is copied before.
-            psi = distance(workspace, states, states_at) if keeps and (takes or not backward) else 0
-            step = n_ops if backward and keeps else 0
-            if step and not takes:
-                copy(workspace, 0, states, states_at, 2 * plane)
-            elif not step:
-                if fills_real:
-                    fill(workspace, psi, zero, plane)
-                if fills_imag:
-                    fill(workspace, psi + plane, zero, plane)
-                if len(start_rows):
-                    amplitudes = part(workspace, psi, (plane,))  # `psi` may be negative
-                    take_in(
-                        amplitudes, 0, lanes, inputs, start, count, start_rows, start_scales, 1.0, True,
-                        vector,
-                    )  # fmt: skip
-                else:
-                    fill(workspace, psi, one, lanes)
-            while True:
-                if step == n_ops:  # end of the circuit: compute the read-out, or λ = g ψ
-                    if backward:
-                        if not is_rotated:
-                            fill(workspace, 2 * plane, zero, size * lanes)
-                        if not fills_reads:
-                            fill(workspace, reads_at, zero, terms_at - reads_at)
-                        take_in(
-                            workspace, read_at, lanes, grad, start, count, readout, signs, 1.0, is_all_read, vector
-                        )  # fmt: skip
-                    for k in range(size if not backward and not is_rotated else 0):
-                        at = k * lanes
-                        squares(workspace, psi + at, psi + plane + at, 2 * plane + at, width)
-                    if is_strings and not is_rotated:
-                        _transform(workspace, 2 * plane, size, lanes, width)
-                    for k in range(size if backward and not is_rotated else 0):
-                        at = k * lanes
-                        weigh(workspace, at, plane + at, 2 * plane, width)
-                    if not backward:
-                        hand_out(
-                            workspace, read_at, lanes, results, start, count, readout, signs, 1.0, is_all_read, True, vector
-                        )  # fmt: skip
-                if step == steps:
-                    break
-                back = step >= n_ops
-                op = 2 * n_ops - 1 - step if back else step
-                step += 1
-                reads = ops[op, 0] >= READ
-                first_read = 2 if ops[op, 0] > LAST_READ_ALONE else 0
-                if back and reads:
-                    weigh_rotations(
-                        workspace, lanes, width, ops, op, first_read, rotations, gradients, reads_at
-                    )
-                is_phase = ops[op, 0] == SAMPLED
-                if is_phase:
-                    fill(workspace, gradients, zero, lanes)
-                    mask, angle = ops[op, 1], ops[op, 2]
-                    for k in range(size):
-                        sign = -one if is_odd(k & mask) else one
-                        if back:
-                            _BACK_PHASE(
-                                workspace, lanes, width, plane, k * lanes, sign, angle, gradients
-                            )
-                        else:
-                            _PHASE(
-                                workspace,
-                                lanes,
-                                width,
-                                plane,
-                                psi + k * lanes,
-                                sign,
-                                angle,
-                                gradients,
-                            )
-                else:
-                    run_pass(
-                        workspace, psi, lanes, width, plane, rows, ops, op, is_scaled, phases, size, gradients, back, phase_gradients,
-                        sums_at,
-                    )  # fmt: skip
-                if back and ops[op, 0] != READ:
-                    psi = 0
-                if reads:
-                    read_rotations(
-                        workspace,
-                        lanes,
-                        width,
-                        ops,
-                        op,
-                        first_read,
-                        rotations,
-                        gradients,
-                        reads_at,
-                        back,
-                    )
-                if not back:
-                    continue
-                if is_phase:  # treated as the first of two rotations
-                    copy(workspace, gradients + lanes, workspace, gradients, lanes)
-                take_turn_gradients(
-                    workspace, lanes, width, ops, op, rotations, shared, is_scaled, gradients, terms_at, term_starts, members, sum_gradients,
-                    group,
-                )  # fmt: skip
-            if backward:
-                hand_out(
-                    workspace, terms_at + 2 * lanes, lanes, results, start, count, terms, term_scales, 1.0,
-                    is_all_inputs, True, vector,
-                )  # fmt: skip
-                hand_out(
-                    workspace, 2 * plane, lanes, results, start, count, start_rows, start_scales, 2.0, False,
-                    False, vector,
-                )  # fmt: skip
+
+
+@compiled(inline="always", counts=False)
+def _run_forward(call, block, shared, psi, is_scaled):
+    """Run all passes on the ψ at `psi`."""
+    data = _pass_data(call, block, shared, is_scaled, 0)
+    for number in range(len(data.passes)):
+        kind = data.passes[number, 0]
+        if kind == SAMPLED:
+            _forward_phase(data, psi, number)
+        else:
+            run_forward_pass(data, psi, number)
+        if kind >= READ:
+            first = 2 if kind > LAST_READ_ALONE else 0
+            expect_rotations(block, call.integers, number, first, False)
+
+
+@compiled(inline="always", counts=False)
+def _run_backward(call, block, shared, psi, is_scaled, group):
+    """Undo all passes on ψ and λ, and add up the gradients."""
+    data = _pass_data(call, block, shared, is_scaled, group)
+    sums, _ = gradients_of(call.sums, call.n_groups, sizes_of(call.integers))
+    workspace, lanes = block.workspace, block.lanes
+    for number in range(len(data.passes) - 1, -1, -1):
+        kind = data.passes[number, 0]
+        first = 2 if kind > LAST_READ_ALONE else 0
+        if kind >= READ:
+            weight_rotations(block, call.integers, number, first)
+        if kind == SAMPLED:
+            _backward_phase(data, number)
+        else:
+            run_backward_pass(data, psi, number)
+        if kind != READ:
+            psi = 0
+        if kind >= READ:
+            expect_rotations(block, call.integers, number, first, True)
+        if kind == SAMPLED:  # treated as the first of two rotations
+            copy(workspace, data.gradients + lanes, workspace, data.gradients, lanes)
+        add_rotation_gradients(block, call.integers, number, shared.sums, is_scaled, sums, group)
+
+
+@compiled(inline="always", counts=False)
+def run_forward_pass(data, psi, number):
+    """Run a pass over all rows of ψ."""
+    kind = data.passes[number, 0]
+    _FORWARD(kind if data.is_scaled else UNSCALED[kind], number, psi, data)
+
+
+@compiled(inline="always", counts=False)
+def run_backward_pass(data, psi, number):
+    """Undo a pass on ψ and λ, with the gradients of its angles."""
+    kind = data.passes[number, 0]
+    _BACKWARD(kind if data.is_scaled else UNSCALED[kind], number, psi, data)
+
+
+@compiled(inline="always", counts=False)
+def _forward_phase(data, psi, number):
+    """Multiply the rows of ψ by a phase that differs between samples."""
+    one = data.workspace.dtype.type(1.0)
+    mask, angle = data.passes[number, 1], data.passes[number, 2]
+    for k in range(data.size):
+        sign = -one if is_odd(k & mask) else one
+        _FORWARD_PHASE(data, psi + k * data.lanes, sign, angle)
+
+
+@compiled(inline="always", counts=False)
+def _backward_phase(data, number):
+    """Undo a phase that differs between samples, with its gradient."""
+    one = data.workspace.dtype.type(1.0)
+    fill(data.workspace, data.gradients, data.workspace.dtype.type(0.0), data.lanes)
+    mask, angle = data.passes[number, 1], data.passes[number, 2]
+    for k in range(data.size):
+        sign = -one if is_odd(k & mask) else one
+        _BACKWARD_PHASE(data, k * data.lanes, sign, angle)
+
+
+@compiled(inline="always", counts=False)
+def _initialise(call, block, psi):
+    """Fill ψ with |0…0⟩ or the amplitudes of the data."""
+    workspace, plane = block.workspace, places_of(call.integers).plane
+    zero, one = workspace.dtype.type(0.0), workspace.dtype.type(1.0)
+    if has(call.integers, FILLS_REAL):
+        fill(workspace, psi, zero, plane)
+    if has(call.integers, FILLS_IMAG):
+        fill(workspace, psi + plane, zero, plane)
+    amplitudes = amplitudes_of(call.integers, call.scales, True)
+    if len(amplitudes.pairs):
+        target = part(workspace, psi, (plane,))  # `psi` may be negative
+        of_psi = Block(target, block.lanes, block.width, block.vector, block.start, block.count)
+        inputs = numbers_at(workspace, call.inputs_at, (call.batch, call.n_inputs))
+        load_columns(of_psi, 0, inputs, amplitudes, 1.0)
+    else:
+        fill(workspace, psi, one, block.lanes)
+
+
+@compiled(inline="always", counts=False)
+def _is_rotated(integers):
+    """Return whether read-outs follow from final rotations that are not executed."""
+    passes = passes_of(integers)
+    return len(passes) > 0 and passes[len(passes) - 1, 0] >= READ
+
+
+@compiled(inline="always", counts=False)
+def _read_out(call, block, psi):
+    """Compute the values of a block from ψ."""
+    integers, lanes, workspace = call.integers, block.lanes, block.workspace
+    places, size = places_of(integers), 1 << sizes_of(integers).n_qubits
+    plane, at = places.plane, places.observables
+    if not _is_rotated(integers):
+        at = 2 * plane
+        for k in range(size):
+            row = k * lanes
+            squares(workspace, psi + row, psi + plane + row, at + row, block.width)
+        if has(integers, IS_STRINGS):
+            _transform(workspace, at, size, lanes, block.width)
+    store_columns(block, at, call.results, readout_of(integers, call.scales), 1.0, True)
+
+
+@compiled(inline="always", counts=False)
+def _start_dual(call, block):
+    """Initialise λ = g ψ, or the gradients of the final rotations."""
+    integers, lanes, workspace = call.integers, block.lanes, block.workspace
+    places, size = places_of(integers), 1 << sizes_of(integers).n_qubits
+    readout, zero = readout_of(integers, call.scales), workspace.dtype.type(0.0)
+    is_rotated, plane = _is_rotated(integers), places.plane
+    if not is_rotated:
+        fill(workspace, 2 * plane, zero, size * lanes)
+    n_observables = places.terms - places.observables
+    if not (readout.is_whole and len(readout.pairs) * lanes == n_observables):
+        fill(workspace, places.observables, zero, n_observables)
+    at = places.observables if is_rotated else 2 * plane
+    grad = numbers_at(workspace, call.grad_at, (call.batch, call.n_values))
+    load_columns(block, at, grad, readout, 1.0)
+    if not is_rotated:
+        if has(integers, IS_STRINGS):
+            _transform(workspace, 2 * plane, size, lanes, block.width)
+        for k in range(size):
+            times_gradient(workspace, k * lanes, plane + k * lanes, 2 * plane, block.width)
+
+
+@compiled(inline="always", counts=False)
+def _store_input_gradients(call, block):
+    """Write the gradients of a block's inputs or amplitudes."""
+    integers, places = call.integers, places_of(call.integers)
+    terms = terms_of(integers, call.scales)
+    store_columns(block, places.terms + 2 * block.lanes, call.results, terms, 1.0, True)
+    amplitudes = amplitudes_of(integers, call.scales, False)
+    store_columns(block, 2 * places.plane, call.results, amplitudes, 2.0, False)
+
+
+@compiled(counts=False, fastmath=True)
+def _transform(workspace, at, size, lanes, width):
+    """Transform the rows from `at` on by Walsh-Hadamard: Σ_m row_m·(-1)^{|k & m|}."""
+    step = 1
+    while 2 * step < size:
+        for k in range(size):
+            if not k & (3 * step):
+                _BUTTERFLY_2(workspace, at + k * lanes, (step * lanes, 2 * step * lanes), width)
+        step *= 4
+    if step < size:
+        for k in range(step):
+            _BUTTERFLY(workspace, at + k * lanes, (step * lanes,), width)

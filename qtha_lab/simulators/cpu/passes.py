@@ -11,12 +11,14 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from qtha_lab.simulators.cpu.records import PASS_WIDTH
 from qtha_lab.simulators.cpu.vectors import (
     BYTES,
     FAST,
     Lanes,
+    barrier,
+    fields,
     fours,
-    hidden,
     intrinsic,
     minus_times,
     over_lanes,
@@ -47,7 +49,7 @@ def _rotated(builder, rows, bit, outer, inner):
     return rows
 
 
-def _turn_gradients(builder, sums, rows, duals):
+def _rotation_gradients(builder, sums, rows, duals):
     """Add the gradients of two rotations to `sums`.
 
     A gradient is Σ (λ_high ψ_low - λ_low ψ_high) over pairs of rows. `sums` holds the sum and the
@@ -110,17 +112,15 @@ def _phase_gradient(builder, gradient, row, dual):
 # stays real; "first", two rotations of a state that is nonzero only in the first of their four
 # rows.
 KINDS = (
-    "sampled", "real", "first", "T", "S", "t", "pt", "ot", "tpt", "s", "ps", "os", "qs", "sps", "sqs",
-    "r", "pr", "or", "qr", "tpr", "spr", "sqr",
-)  # fmt: skip
+    *("sampled", "real", "first", "T", "S", "t", "pt", "ot", "tpt"),
+    *("s", "ps", "os", "qs", "sps", "sqs", "r", "pr", "or", "qr", "tpr", "spr", "sqr"),
+)
 SAMPLED, REAL, FIRST, THREE, THREE_SCALED, READ = map(
     KINDS.index, ("sampled", "real", "first", "T", "S", "r")
 )  # READ and later kinds include a read-out
-# integers per pass; the last two are the position of the row of cosine products, and whether λ is 0
-PASS_WIDTH = 22
 LAST_READ_ALONE = KINDS.index("qr")  # later kinds execute two rotations first
 # kind with shears for every kind
-PLAIN = np.array(
+UNSCALED = np.array(
     [
         *(SAMPLED, REAL, FIRST),
         *(KINDS.index(kind.translate(str.maketrans("sSq", "tTp"))) for kind in KINDS[3:]),
@@ -141,22 +141,21 @@ def make_passes(backward: bool):
     Returns:
         A sweep with the signature below.
 
-    `f(kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled,
-    gradients, phase_sums, sums_at)` runs pass `number` of `ops` (see `plan`) as `kind`, on the
-    first `width` numbers of rows that are `lanes` apart.
+    `f(kind, number, psi, data)` runs pass `number` of a `records.PassData` as `kind`, on the first
+    `width` numbers of rows that are `lanes` apart.
 
     * `rows` holds the positions of rows in `workspace`, relative to `psi` for ψ. Backward, "r"
       writes ψ to rows from 0 on.
-    * For each of four rotations, `ops` holds the position of its shear -tan(a/4) in `workspace`,
+    * For each of four rotations, `passes` holds the position of its shear -tan(a/4) in `workspace`,
       the distance from there to sin(a/2) and from that to -tan(a/2), and a flag. The flag is 0, or
       -1 if the angle differs between samples; then -tan(a/2) takes the place of -tan(a/4).
       Rotations of "first" have cos(a/2) and sin(a/2) in the places of the shears.
-    * `phases` come from `angles.parts`; in "q" they are multiplied by a row of `workspace` that
-      `ops` names after the rotations.
+    * `phases` are those of `records.SharedNumbers`; in "q" they are multiplied by a row of
+      `workspace` that `passes` names after the rotations.
     * The gradients of two rotations, taken after both, go to rows of `workspace` from `gradients`
       on: the sum in one row and the difference in the next. The gradient of a third rotation goes
-      to two rows. Gradients of phases are added to `phase_sums` from `sums_at` on, in the order of
-      the rows.
+      to two rows. Gradients of phases are added to `phase_gradients` from `group_at` on, in the
+      order of the rows.
 
     For rotation `i` of "r", row `gradients + i` is ⟨Z⟩ before it and row `gradients + 4 + i` half
     of ⟨X⟩. Backward, z Z ψ - x X ψ is added to λ, with z in row `gradients + 8 + i` and x in row
@@ -165,35 +164,41 @@ def make_passes(backward: bool):
     """
 
     @intrinsic
-    def sweep(
-        typingctx, kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients,
-        phase_sums, sums_at,
-    ):  # fmt: skip
-        signature = types.void(
-            kind, workspace, psi, lanes, width, plane, rows, ops, number, phases, size, is_scaled, gradients,
-            phase_sums, sums_at,
-        )  # fmt: skip
+    def sweep(typingctx, kind, number, psi, data):
+        signature = types.void(kind, number, psi, data)
 
         def codegen(context, builder, signature, args):
-            def place(which, position):
-                array = Lanes(context, builder, signature.args[which], args[which])
-                return builder.gep(array.data, [position])
+            kind, number, psi, _ = args
+            kinds, data = fields(builder, signature.args[3], args[3])
 
-            (
-                kind, _, psi, lanes, width, plane, _, _, number, _, size, is_scaled, gradients, _, sums_at,
-            ) = args  # fmt: skip
-            op = place(7, builder.mul(number, number.type(PASS_WIDTH)))
+            def place(array_type, array, position):
+                return builder.gep(Lanes(context, builder, array_type, array).data, [position])
+
+            size = data.size
+            at = builder.mul(number, number.type(PASS_WIDTH))
+            own = place(kinds.passes, data.passes, at)
             first, count, layer = (
-                builder.load(builder.gep(op, [number.type(i)])) for i in (1, 2, 3)
+                builder.load(builder.gep(own, [number.type(i)])) for i in (1, 2, 3)
             )
             of_layer = builder.mul(layer, size)
             cosines = builder.mul(of_layer, size.type(6))
-            of_scaled = builder.select(is_scaled, size.type(3), size.type(0))
+            of_scaled = builder.select(data.is_scaled, size.type(3), size.type(0))
             cosines = builder.add(cosines, builder.mul(of_scaled, size))
-            operands = (
-                place(1, lanes.type(0)), psi, lanes, width, plane, place(6, first), count, op,
-                place(9, cosines), size, gradients, place(13, builder.add(sums_at, of_layer)),
-            )  # fmt: skip
+            phases_at = builder.add(data.group_at, of_layer)
+            operands = _PassOperands(
+                workspace=place(kinds.workspace, data.workspace, size.type(0)),
+                psi=psi,
+                lanes=data.lanes,
+                width=data.width,
+                plane=data.plane,
+                rows=place(kinds.rows, data.rows, first),
+                count=count,
+                numbers=own,
+                cosines=place(kinds.phases, data.phases, cosines),
+                size=size,
+                gradients=data.gradients,
+                phase_gradients=place(kinds.phase_gradients, data.phase_gradients, phases_at),
+            )
             function_type = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
             end = builder.append_basic_block("pass.end")
             switch = builder.switch(kind, end)
@@ -220,19 +225,19 @@ def _function(builder, kind, name: str, backward: bool):
     function.attributes.add("noinline")
     function.attributes.alignstack = BYTES  # else spilled vectors straddle cache lines
     inside = ir.IRBuilder(function.append_basic_block())
-    given = _Operands(*function.args)
+    operands = _PassOperands(*function.args)
     if name == "first":
-        _First(inside, given, "t", backward, 1).over_groups()
+        _First(inside, operands, "t", backward, 1).over_groups()
     elif name in ("T", "S"):
-        _Three(inside, given, name.lower(), backward, 1).over_groups()
+        _Three(inside, operands, name.lower(), backward, 1).over_groups()
     else:
         steps, planes = ("t", 1) if name == "real" else (name, 2)
-        _Pass(inside, given, steps, backward, planes).over_groups()
+        _Pass(inside, operands, steps, backward, planes).over_groups()
     inside.ret_void()
     return function
 
 
-class _Operands(NamedTuple):
+class _PassOperands(NamedTuple):
     """Operands of a pass function: values, and pointers to its first number in each array."""
 
     workspace: Any
@@ -242,11 +247,11 @@ class _Operands(NamedTuple):
     plane: Any
     rows: Any
     count: Any
-    op: Any
+    numbers: Any
     cosines: Any
     size: Any
     gradients: Any
-    phase_sums: Any
+    phase_gradients: Any
 
 
 class _Pass:
@@ -257,32 +262,34 @@ class _Pass:
 
     n_rotations = 2  # rotations per step
 
-    def __init__(self, builder, given: _Operands, steps: str, backward: bool, n_planes: int):
-        self.builder, self.given, self.steps = builder, given, steps
+    def __init__(self, builder, operands: _PassOperands, steps: str, backward: bool, n_planes: int):
+        self.builder, self.operands, self.steps = builder, operands, steps
         self.backward, self.n_planes = backward, n_planes
-        self.workspace = Lanes.at(builder, given.workspace)
+        self.workspace = Lanes.at(builder, operands.workspace)
         self.has_phases = bool({*"opq"} & {*steps})
-        op = Lanes.at(builder, given.op)
-        word = given.lanes.type
-        self.rotations = [op.number(word(8 + i)) for i in range(12)]
-        self.wholes_at = op.number(word(PASS_WIDTH - 2))
-        self.has_dual = builder.icmp_signed("==", op.number(word(PASS_WIDTH - 1)), word(0))
+        numbers = Lanes.at(builder, operands.numbers)
+        word = operands.lanes.type
+        self.rotations = [numbers.number(word(8 + i)) for i in range(12)]
+        self.products_at = numbers.number(word(PASS_WIDTH - 2))
+        self.has_dual = builder.icmp_signed("==", numbers.number(word(PASS_WIDTH - 1)), word(0))
         self.planes = [
-            builder.mul(given.plane, word(plane))
+            builder.mul(operands.plane, word(plane))
             for state in range(1 + backward)
             for plane in range(2 * state, 2 * state + n_planes)
         ]
         self.goals = self.planes[:]
-        self.planes[:n_planes] = [builder.add(given.psi, plane) for plane in self.planes[:n_planes]]
+        self.planes[:n_planes] = [
+            builder.add(operands.psi, plane) for plane in self.planes[:n_planes]
+        ]
         if not (backward and "r" in steps):
             self.goals = self.planes[:]
         self.row_gradients = [cgutils.alloca_once(builder, self.workspace.vector) for _ in range(4)]
 
     def over_groups(self):
         """Loop over all groups of rows."""
-        word = self.given.count.type
+        word = self.operands.count.type
         n_rows = word(2**self.n_rotations)
-        stop = self.builder.mul(self.given.count, n_rows)
+        stop = self.builder.mul(self.operands.count, n_rows)
         with cgutils.for_range_slice(self.builder, word(0), stop, n_rows, word, inc=True) as (
             at,
             _,
@@ -304,18 +311,18 @@ class _Pass:
 
         The first group initialises the sums of gradients and read-outs.
         """
-        builder, given, backward = self.builder, self.given, self.backward
-        rows = Lanes.at(builder, given.rows)
+        builder, operands, backward = self.builder, self.operands, self.backward
+        rows = Lanes.at(builder, operands.rows)
         self.rows = [
-            builder.gep(given.workspace, [rows.number(builder.add(at, at.type(i)))])
+            builder.gep(operands.workspace, [rows.number(builder.add(at, at.type(i)))])
             for i in range(2**self.n_rotations)
         ]
-        self.cosines = [builder.gep(given.cosines, [at])]
+        self.cosines = [builder.gep(operands.cosines, [at])]
         for _ in range(2):  # after cos follow sin - cos and sin + cos
-            self.cosines.append(builder.gep(self.cosines[-1], [given.size]))
+            self.cosines.append(builder.gep(self.cosines[-1], [operands.size]))
         for gradient in self.row_gradients if backward and self.has_phases else ():
             builder.store(self.workspace.constant(0.0), gradient)
-        with over_lanes(builder, given.width, self.workspace.vector.count) as (w, _):
+        with over_lanes(builder, operands.width, self.workspace.vector.count) as (w, _):
             self.load(w)
             self.operate(w)
             self.store(w, 2 if self.steps == "r" else 0)  # a read-out does not change ψ
@@ -335,7 +342,7 @@ class _Pass:
                 number += 2 * (not backward)
                 continue
             if backward:
-                self.add_turn_gradients(w, number)
+                self.add_rotation_gradients(w, number)
             bits = range(self.n_rotations)
             for bit in reversed(bits) if backward else bits:
                 self.rotation(w, number + bit, scaled=step == "s")
@@ -359,7 +366,7 @@ class _Pass:
 
     def places(self, w, planes):
         builder = self.builder
-        shifts = [hidden(builder, builder.add(w, plane)) for plane in planes]
+        shifts = [barrier(builder, builder.add(w, plane)) for plane in planes]
         return [
             [Lanes.at(builder, builder.gep(row, [shift])) for row in self.rows] for shift in shifts
         ]
@@ -383,21 +390,21 @@ class _Pass:
             outer, inner = builder.fneg(outer), inner and builder.fneg(inner)
         self.values = [_rotated(builder, rows, bit, outer, inner) for rows in self.values]
 
-    def add_turn_gradients(self, w, number):
+    def add_rotation_gradients(self, w, number):
         """Add the gradients of two rotations before they are undone."""
         places = [self._lane_place(w, number + i) for i in range(2)]
         sums = [self.sum_so_far(place) for place in places]
         for rows, duals in zip(
             self.values[: self.n_planes], self.values[self.n_planes :], strict=True
         ):
-            sums = _turn_gradients(self.builder, sums, rows, duals)
+            sums = _rotation_gradients(self.builder, sums, rows, duals)
         for sum_, place in zip(sums, places, strict=True):
             self.workspace.store(sum_, place)
 
     def _lane_place(self, w, row):
-        lanes = self.given.lanes
+        lanes = self.operands.lanes
         shift = self.builder.mul(lanes, lanes.type(row))
-        return self.builder.add(self.builder.add(self.given.gradients, shift), w)
+        return self.builder.add(self.builder.add(self.operands.gradients, shift), w)
 
     def read(self, w, number):
         builder = self.builder
@@ -434,37 +441,44 @@ class _Pass:
                     duals[k] = plus_times(builder, dual, x1, plane[k ^ 2])
 
     def phase(self, w, step):
-        builder = self.builder
-        whole = self.workspace.load(builder.add(self.wholes_at, w)) if step == "q" else None
-        parts = [Lanes.at(builder, hidden(builder, part)) for part in self.cosines]
-        if (
-            whole is not None and not self.backward
-        ):  # fewer products than scaling three numbers for every row
+        builder, backward = self.builder, self.backward
+        product = self.workspace.load(builder.add(self.products_at, w)) if step == "q" else None
+        parts = [Lanes.at(builder, barrier(builder, part)) for part in self.cosines]
+        if product is not None and not backward:
+            # fewer products than scaling three numbers for every row
             self.values = [
-                [builder.fmul(row, whole, flags=FAST) for row in rows] for rows in self.values
+                [builder.fmul(row, product, flags=FAST) for row in rows] for rows in self.values
             ]
-            whole = None
+            product = None
         phased = [[] for _ in self.values]
-        for i, row_gradient in enumerate(self.row_gradients):
+        for i in range(len(self.row_gradients)):
             numbers = [part.spread(part.number(w.type(i))) for part in parts]
-            if whole is not None:
-                numbers = [builder.fmul(number, whole, flags=FAST) for number in numbers]
-            if self.backward:
-                row, dual = ([plane[i] for plane in self.values[k : k + 2]] for k in (0, 2))
-                row_gradient = hidden(builder, row_gradient)
-                gradient = _phase_gradient(builder, builder.load(row_gradient), row, dual)
-                builder.store(gradient, row_gradient)
-            for k in range(0, len(self.values), 2):
-                if step == "o" and not self.backward:
-                    made = _phased_of_real(builder, self.values[k][i], numbers)
-                else:
-                    row = [plane[i] for plane in self.values[k : k + 2]]
-                    made = _phased(builder, row, numbers, self.backward)
-                for value, plane in zip(made, phased[k : k + 2], strict=True):
-                    plane.append(value)
+            if product is not None:
+                numbers = [builder.fmul(number, product, flags=FAST) for number in numbers]
+            if backward:
+                self.add_row_gradient(i)
+            self.phase_row(i, step, numbers, phased)
         self.values = phased
-        if step == "o" and self.backward:  # real again; λ's imaginary plane is not needed
+        if step == "o" and backward:  # real again; λ's imaginary plane is not needed
             self.values = [phased[0], [], phased[2], []]
+
+    def add_row_gradient(self, i):
+        """Add the gradient of the phase of row `i`."""
+        row, dual = ([plane[i] for plane in self.values[k : k + 2]] for k in (0, 2))
+        place = barrier(self.builder, self.row_gradients[i])
+        gradient = _phase_gradient(self.builder, self.builder.load(place), row, dual)
+        self.builder.store(gradient, place)
+
+    def phase_row(self, i, step, numbers, phased):
+        """Multiply row `i` of every state by its phase; append the results to `phased`."""
+        for k in range(0, len(self.values), 2):
+            if step == "o" and not self.backward:
+                result = _phased_of_real(self.builder, self.values[k][i], numbers)
+            else:
+                row = [plane[i] for plane in self.values[k : k + 2]]
+                result = _phased(self.builder, row, numbers, self.backward)
+            for value, plane in zip(result, phased[k : k + 2], strict=True):
+                plane.append(value)
 
     def add_phase_gradients(self, at):
         """Sum the lanes of the gradients of four rows, which are neighbours in execution order."""
@@ -481,7 +495,7 @@ class _Pass:
             n //= 2
             halves = (shuffled(builder, sums, sums, range(k, k + n)) for k in (0, n))
             sums = builder.fadd(*halves, flags=FAST)
-        Lanes.at(builder, self.given.phase_sums).add_numbers(sums, at)
+        Lanes.at(builder, self.operands.phase_gradients).add_numbers(sums, at)
 
 
 class _First(_Pass):
@@ -502,7 +516,7 @@ class _First(_Pass):
             before = self.values[0][0]
             self.values = [[builder.fmul(before, share, flags=FAST) for share in shares]]
             return
-        self.add_turn_gradients(w, 0)
+        self.add_rotation_gradients(w, 0)
         for number, (a, b, c, d) in enumerate(self.values):  # undo: one row holds the state
             a, c = (
                 times_plus(builder, one, share, other, next_share)
@@ -523,7 +537,7 @@ class _Three(_Pass):
     n_rotations = 3
 
     def over_groups(self):
-        builder, plane = self.builder, self.given.plane
+        builder, plane = self.builder, self.operands.plane
         stop = builder.mul(plane, plane.type(2))
         of_states = self.planes
         planes = cgutils.for_range_slice(builder, plane.type(0), stop, plane, plane.type, inc=True)
@@ -533,7 +547,7 @@ class _Three(_Pass):
             self.goals = self.planes
             super().over_groups()
         if self.backward:  # the third gradient as sum and difference with a gradient of 0
-            with over_lanes(builder, self.given.width, self.workspace.vector.count) as (w, _):
+            with over_lanes(builder, self.operands.width, self.workspace.vector.count) as (w, _):
                 place, next_place = (self._lane_place(w, row) for row in (2, 3))
                 self.workspace.store(self.workspace.load(place), next_place)
 
@@ -541,7 +555,7 @@ class _Three(_Pass):
         later_plane = self.builder.icmp_signed("!=", self.of_plane, self.of_plane.type(0))
         return self.builder.or_(super().is_later_group(at), later_plane)
 
-    def add_turn_gradients(self, w, number):
+    def add_rotation_gradients(self, w, number):
         builder, (rows, duals) = self.builder, self.values
         places = [self._lane_place(w, number + i) for i in range(3)]
         *sums, third = (self.sum_so_far(place) for place in places)
@@ -551,7 +565,7 @@ class _Three(_Pass):
             third = minus_times(builder, third, duals[low], rows[high])
         for first in (0, 4):
             four = slice(first, first + 4)
-            sums = _turn_gradients(builder, sums, rows[four], duals[four])
+            sums = _rotation_gradients(builder, sums, rows[four], duals[four])
         for sum_, place in zip((*sums, third), places, strict=True):
             self.workspace.store(sum_, place)
 
@@ -559,18 +573,20 @@ class _Three(_Pass):
 def make_phase(backward: bool):
     """Build a sweep that multiplies one row of ψ by cos - i·sign·sin per lane.
 
-    Signature: `f(workspace, lanes, width, plane, place, sign, at, gradients)`. The cosines are at
-    `at` in `workspace`, the sines `lanes` further. Backward the phase is undone on ψ and λ, and
-    sign·Im(λ* ψ) is added to the row at `gradients`.
+    Signature: `f(data, place, sign, at)` for a `records.PassData`. The cosines are at `at` in the
+    workspace, the sines a row further. Backward the phase is undone on ψ and λ, and sign·Im(λ* ψ)
+    is added to the row at `gradients`.
     """
 
     @intrinsic
-    def sweep(typingctx, workspace, lanes, width, plane, place, sign, at, gradients):
-        signature = types.void(workspace, lanes, width, plane, place, sign, at, gradients)
+    def sweep(typingctx, data, place, sign, at):
+        signature = types.void(data, place, sign, at)
 
         def codegen(context, builder, signature, args):
-            workspace = Lanes(context, builder, signature.args[0], args[0])
-            _, lanes, width, plane, place, sign, at, gradients = args
+            kinds, data = fields(builder, signature.args[0], args[0])
+            workspace = Lanes(context, builder, kinds.workspace, data.workspace)
+            _, place, sign, at = args
+            lanes, width, plane, gradients = data.lanes, data.width, data.plane, data.gradients
             sign = workspace.spread(sign)
             with over_lanes(builder, width, workspace.vector.count) as (w, _):
                 angle = builder.add(at, w)

@@ -16,10 +16,20 @@ import torch
 from numba import types
 
 from qtha_lab.circuits import Circuit, Readout
-from qtha_lab.simulators.cpu import angles, kernel, vectors
+from qtha_lab.simulators.cpu import kernel, vectors
+from qtha_lab.simulators.cpu.angles import split_numbers
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.engine import lanes_of, shared_numbers
-from qtha_lab.simulators.cpu.plan import Plan, plan
+from qtha_lab.simulators.cpu.evaluation import shared_numbers
+from qtha_lab.simulators.cpu.layout import lanes_of
+from qtha_lab.simulators.cpu.operation_counts import count_operations
+from qtha_lab.simulators.cpu.plan import KernelPlan, plan
+from qtha_lab.simulators.cpu.records import (
+    Block,
+    PassData,
+    places_of,
+    sizes_of,
+    terms_of,
+)
 from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
 
 ROWS = 8  # vectors in flight, enough to hide the latency of one operation
@@ -47,7 +57,7 @@ class Peak(NamedTuple):
     bytes: float
 
 
-def work(
+def work_per_sample(
     circuit: Circuit, readout: Readout | None = None, dtype: torch.dtype = torch.float32
 ) -> tuple[Work, Work]:
     """Count the operations and bytes of forward and backward pass for one sample.
@@ -66,12 +76,14 @@ def work(
 
     Example:
         >>> from qtha_lab.circuits.ansatze import build
-        >>> forward, backward = work(build("qtha", n_qubits=4, n_layers=4))
+        >>> forward, backward = work_per_sample(build("qtha", n_qubits=4, n_layers=4))
         >>> forward.flops < backward.flops < 4 * forward.flops
         True
     """
     tables = plan(circuit, readout)
-    forward, backward = (Work(*tables.work(back, dtype.itemsize)) for back in (False, True))
+    forward, backward = (
+        Work(*count_operations(tables, back, dtype.itemsize)) for back in (False, True)
+    )
     return forward, backward
 
 
@@ -124,14 +136,15 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         True
     """
     tables, lanes = _cut(circuit, batch)
-    ops, rows = tables.passes(lanes, 4), lanes * tables.rows
-    _, plane, _, _, _, gradients, *_, end = tables.places(lanes, 4)
+    passes, rows = tables.pass_rows(lanes, 4), lanes * tables.rows
+    places = tables.places(lanes, 4)
+    plane, end = places.plane, places.end
     size = 2**tables.n_qubits
     phases = np.full(6 * tables.n_layers * size, math.sqrt(0.5), np.float32)
     sums = np.zeros(tables.n_layers * size)
-    operands = (ops, rows, plane, gradients, size, lanes, phases, sums)
-    repeats = max(FEWEST_REPEATS, NUMBERS // (4 * size * lanes * len(ops)))
-    return _alone(_there_and_back, operands, (end, 4 * plane), lanes, repeats, threads)
+    operands = (passes, rows, plane, places.gradients, size, lanes, phases, sums)
+    repeats = max(FEWEST_REPEATS, NUMBERS // (4 * size * lanes * len(passes)))
+    return _alone(_passes_forward_backward, operands, (end, 4 * plane), lanes, repeats, threads)
 
 
 def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Callable[[], float]:
@@ -153,19 +166,17 @@ def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
         True
     """
     tables, lanes = _cut(circuit, batch)
-    *places, end = tables.places(lanes, 4)
+    end = tables.places(lanes, 4).end
     numbers = shared_numbers(tables, torch.linspace(-1, 1, tables.n_params))
-    operands = (
-        tables.tables(lanes, 4)[0], tuple(places), 2**tables.n_qubits, tables.n_sums + 1, numbers, lanes,
-    )  # fmt: skip
+    operands = (*tables.tables(lanes, 4), numbers, lanes)
     repeats = max(FEWEST_REPEATS, NUMBERS // (2**12 * lanes))
-    return _alone(_angles_there_and_back, operands, (end, end), lanes, repeats, threads)
+    return _alone(_angles_forward_backward, operands, (end, end), lanes, repeats, threads)
 
 
-def _cut(circuit: Circuit, batch: int) -> tuple[Plan, int]:
+def _cut(circuit: Circuit, batch: int) -> tuple[KernelPlan, int]:
     """Return the tables of a circuit and the samples per block."""
     tables = plan(circuit)
-    return tables, lanes_of(tables.n_qubits, batch, 4, batch * tables.work(True, 4)[0])
+    return tables, lanes_of(tables.n_qubits, batch, 4, batch * count_operations(tables, True, 4)[0])
 
 
 def _alone(
@@ -208,45 +219,31 @@ def _alone(
 
 
 @compiled(fastmath=True)
-def _there_and_back(ops, rows, plane, gradients, size, lanes, phases, sums, workspace, repeats):
+def _passes_forward_backward(
+    passes, rows, plane, gradients, size, lanes, phases, sums, workspace, repeats
+):
+    data = PassData(
+        workspace, lanes, lanes, plane, rows, passes, phases, size, True, gradients, sums, 0
+    )
     for _ in range(repeats):
-        for step in range(2 * len(ops)):
-            back = step >= len(ops)
-            at = 2 * len(ops) - 1 - step if back else step
-            kernel.run_pass(
-                workspace,
-                0,
-                lanes,
-                lanes,
-                plane,
-                rows,
-                ops,
-                at,
-                True,
-                phases,
-                size,
-                gradients,
-                back,
-                sums,
-                0,
-            )
+        for number in range(len(passes)):
+            kernel.run_forward_pass(data, 0, number)
+        for number in range(len(passes) - 1, -1, -1):
+            kernel.run_backward_pass(data, 0, number)
 
 
 @compiled(fastmath=True)
-def _angles_there_and_back(integers, places, size, n_sums, numbers, lanes, workspace, repeats):
-    shared, _, _ = angles.parts_inside(numbers, n_sums, size)
-    made, scaled = kernel.table(integers, 3, 4), kernel.table(integers, 4, 2)
-    starts, members = kernel.line(integers, 5), kernel.line(integers, 6)
-    n_terms = len(kernel.table(integers, 7, 2))
-    _, _, _, sampled_at, wholes_at, _, _, terms_at, _ = places
-    for way in range(2 * repeats):
-        for term in range(n_terms if way % 2 == 0 else 0):  # the backward pass reuses them
-            at = terms_at + 3 * term * lanes
+def _angles_forward_backward(integers, scales, numbers, lanes, workspace, repeats):
+    places, sizes = places_of(integers), sizes_of(integers)
+    n_terms = len(terms_of(integers, scales).pairs)
+    shared = split_numbers(numbers, sizes.n_sums, 1 << sizes.n_qubits)
+    block = Block(workspace, lanes, lanes, places.vector, 0, lanes)
+    for number in range(2 * repeats):
+        is_backward = number % 2 == 1
+        for term in range(0 if is_backward else n_terms):  # reused backward
+            at = places.terms + 3 * term * lanes
             half_rotations(workspace, at, at + lanes, lanes)
-        make_angles(
-            made, starts, members, shared, scaled, True, way % 2 == 1, lanes, lanes, sampled_at, terms_at,
-            wholes_at, workspace,
-        )  # fmt: skip
+        make_angles(block, integers, shared, is_backward)
 
 
 def _thread_seconds(function, *operands) -> float:

@@ -10,93 +10,119 @@ from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.passes import THREE, THREE_SCALED
+from qtha_lab.simulators.cpu.records import (
+    MEMBERS,
+    TERM_STARTS,
+    line,
+    passes_of,
+    places_of,
+    rotations_of,
+)
 from qtha_lab.simulators.cpu.row_operations import fill
-from qtha_lab.simulators.cpu.vectors import FAST, Lanes, intrinsic, over_lanes
+from qtha_lab.simulators.cpu.vectors import FAST, Lanes, fields, intrinsic, over_lanes
 
 
 @compiled(inline="always", counts=False)
-def take_turn_gradients(
-    workspace, lanes, width, ops, op, rotations, shared, is_scaled, gradients, terms_at, term_starts, members, sum_gradients,
-    group,
-):  # fmt: skip
+def add_rotation_gradients(block, integers, number, sums, is_scaled, sum_gradients, group):
     """Add the gradients of a pass's rotations to their sums and terms.
 
+    The gradients are at `places.gradients`, two rows per two rotations; the next four rows are
+    scratch memory.
+
     Args:
-        workspace: Workspace of `kernel.walk`.
-        lanes: Distance between rows.
-        width: Number of lanes to process.
-        ops: The passes.
-        op: Index of the pass.
-        rotations: Table of rotations (see `plan`).
-        shared: Numbers of sums, by `angles.parts`.
+        block: Block of samples.
+        integers: Tables of the plan.
+        number: Number of the pass.
+        sums: Numbers of sums, `records.SharedNumbers.sums`.
         is_scaled: Whether rotations were executed in scaled form.
-        gradients: Position of the gradients in `workspace`, two rows per two rotations; the next
-            four rows are scratch memory.
-        terms_at: Position of the terms' rows; the third row of each term is its gradient.
-        term_starts: Start of the terms of each angle in `members`, and the end of the last.
-        members: Terms of the angles.
         sum_gradients: Gradients of sums, (groups, sums + 1).
         group: Row of `sum_gradients` to add to.
     """
-    half, zero = workspace.dtype.type(0.5), workspace.dtype.type(0.0)
-    is_three = ops[op, 0] == THREE or ops[op, 0] == THREE_SCALED
+    passes, rotations, places = passes_of(integers), rotations_of(integers), places_of(integers)
     for i in range(0, 4, 2):
-        first, second = ops[op, 4 + i], ops[op, 5 + i]
-        if first >= 0:
-            last = second if second >= 0 else first  # gradients are taken after all rotations
-            last = ops[op, 6] if is_three else last
-            at, spare = gradients + i * lanes, gradients + (4 + i) * lanes
-            goal = rotations[first, 3]
-            next_goal = rotations[second, 3] if second >= 0 else -1
-            by = rotations[last, 4] if is_scaled else -1
-            factor = shared[rotations[last, 0], 5] if is_scaled else workspace.dtype.type(1.0)
-            if goal < 0 and next_goal < 0 and by < 0 and not rotations[first, 5]:
-                both, less = totals(workspace, at, lanes, width)
-                gradient, next_gradient = (
-                    half * factor * (both + less),
-                    half * factor * (both - less),
-                )
-            else:
-                if goal < 0 or next_goal < 0:
-                    fill(workspace, spare, zero, 2 * lanes)
-                gradient, next_gradient = take_gradients(
-                    workspace, at, factor, by, goal if goal >= 0 else spare,
-                    next_goal if next_goal >= 0 else spare + lanes, lanes, width,
-                )  # fmt: skip
-            sum_gradients[group, rotations[first, 0]] += gradient
-            if second >= 0:
-                sum_gradients[group, rotations[second, 0]] += next_gradient
-            for k in range(2):
-                rotation = ops[op, 4 + i + k]
-                if rotation >= 0 and rotations[rotation, 5]:
-                    j = rotations[rotation, 1]
-                    for position in range(term_starts[j], term_starts[j + 1]):
-                        to = terms_at + (3 * members[position] + 2) * lanes
-                        add(workspace, to, spare + k * lanes, width)
+        first, second = passes[number, 4 + i], passes[number, 5 + i]
+        if first < 0:
+            continue
+        by, factor = -1, block.workspace.dtype.type(1.0)
+        if is_scaled:  # gradients are taken after all rotations of the pass
+            last = _last_rotation(passes, number, first, second)
+            by, factor = rotations[last, 4], sums[rotations[last, 0], 5]
+        spare = places.gradients + (4 + i) * block.lanes
+        both = _pair_gradients(block, rotations, (first, second), spare, by, factor)
+        sum_gradients[group, rotations[first, 0]] += both[0]
+        if second >= 0:
+            sum_gradients[group, rotations[second, 0]] += both[1]
+        for k in range(2):
+            rotation = passes[number, 4 + i + k]
+            if rotation >= 0 and rotations[rotation, 5]:
+                _add_to_terms(block, integers, rotations[rotation, 1], spare + k * block.lanes)
+
+
+@compiled(inline="always", counts=False)
+def _last_rotation(passes, number, first, second):
+    """Return the last rotation of a step of two or three rotations."""
+    if passes[number, 0] == THREE or passes[number, 0] == THREE_SCALED:
+        return passes[number, 6]
+    return second if second >= 0 else first
+
+
+@compiled(inline="always", counts=False)
+def _pair_gradients(block, rotations, pair, spare, by, factor):
+    """Add the gradients of two rotations to the rows of their terms; return their sums.
+
+    Args:
+        block: Block of samples.
+        rotations: Table of rotations.
+        pair: Both rotations; the second may be -1.
+        spare: Position of two scratch rows, four rows after the gradients.
+        by: Position of a row of factors; negative: none.
+        factor: Factor of both gradients in all lanes.
+    """
+    workspace, lanes = block.workspace, block.lanes
+    first, second = pair
+    at, goal = spare - 4 * lanes, rotations[first, 3]
+    next_goal = rotations[second, 3] if second >= 0 else -1
+    if goal < 0 and next_goal < 0 and by < 0 and not rotations[first, 5]:
+        half = workspace.dtype.type(0.5)
+        both, less = totals(workspace, at, lanes, block.width)
+        gradients = half * factor * (both + less), half * factor * (both - less)
+    else:
+        if goal < 0 or next_goal < 0:
+            fill(workspace, spare, workspace.dtype.type(0.0), 2 * lanes)
+        goals = goal if goal >= 0 else spare, next_goal if next_goal >= 0 else spare + lanes
+        gradients = take_gradients(block, at, factor, by, goals)
+    return gradients
+
+
+@compiled(inline="always", counts=False)
+def _add_to_terms(block, integers, angle, row):
+    """Add a row of gradients to every term of an angle."""
+    term_starts, members = line(integers, TERM_STARTS), line(integers, MEMBERS)
+    for position in range(term_starts[angle], term_starts[angle + 1]):
+        to = places_of(integers).terms + (3 * members[position] + 2) * block.lanes
+        add(block.workspace, to, row, block.width)
 
 
 @intrinsic
-def take_gradients(typingctx, workspace, at, factor, by, first, second, lanes, width):
+def take_gradients(typingctx, block, at, factor, by, goals):
     """Add the gradients of two rotations to rows, and return their sums over the lanes.
 
     Args:
         typingctx: Typing context of numba.
-        workspace: Workspace of `kernel.walk`.
+        block: Block of samples.
         at: Position of the sum of both gradients; the next row holds their difference.
         factor: Factor of both gradients in all lanes.
         by: Position of a row of factors; negative: none.
-        first: Row to which the first gradient is added.
-        second: Row to which the second gradient is added.
-        lanes: Distance between rows.
-        width: Number of lanes to process.
+        goals: Rows to which both gradients are added.
     """
-    signature = types.UniTuple(workspace.dtype, 2)(
-        workspace, at, factor, by, first, second, lanes, width
-    )
+    signature = types.UniTuple(block[0].dtype, 2)(block, at, factor, by, goals)
 
     def codegen(context, builder, signature, args):
-        rows = Lanes(context, builder, signature.args[0], args[0])
-        _, at, factor, by, *goals, lanes, width = args
+        of, block = fields(builder, signature.args[0], args[0])
+        rows = Lanes(context, builder, of.workspace, block.workspace)
+        _, at, factor, by, goals = args
+        goals = cgutils.unpack_tuple(builder, goals, 2)
+        lanes, width = block.lanes, block.width
         has_by = builder.icmp_signed(">=", by, by.type(0))
         by = builder.select(has_by, by, at)  # a valid address; its values are ignored
         half = rows.spread(builder.fmul(factor, factor.type(0.5)))
@@ -138,8 +164,8 @@ def totals(typingctx, workspace, at, lanes, width):
                 more = builder.fadd(builder.load(sum_), rows.load(place), flags=FAST)
                 builder.store(more, sum_)
                 place = builder.add(place, lanes)
-        made = [rows.total(builder.load(sum_)) for sum_ in sums]
-        return context.make_tuple(builder, signature.return_type, made)
+        results = [rows.total(builder.load(sum_)) for sum_ in sums]
+        return context.make_tuple(builder, signature.return_type, results)
 
     return signature, codegen
 

@@ -94,7 +94,7 @@ def squares(typingctx, workspace, real, imag, to, lanes):
 
 
 @intrinsic
-def weigh(typingctx, workspace, real, imag, dual, lanes):
+def times_gradient(typingctx, workspace, real, imag, dual, lanes):
     """Compute λ = g ψ for one row; λ's real row holds g.
 
     λ lies `dual` numbers after ψ.

@@ -7,6 +7,7 @@ rotations that use it.
 
 import decimal
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -14,11 +15,21 @@ from numba import types
 from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
+from qtha_lab.simulators.cpu.records import (
+    ANGLES,
+    MEMBERS,
+    SCALED_LAYERS,
+    TERM_STARTS,
+    line,
+    places_of,
+    rows_of,
+)
 from qtha_lab.simulators.cpu.row_operations import fill
 from qtha_lab.simulators.cpu.scaled_rotations import COSINES, MOST_LEFT_OUT, SHEARS
 from qtha_lab.simulators.cpu.vectors import (
     FAST,
     Lanes,
+    fields,
     intrinsic,
     over_lanes,
     times_plus,
@@ -27,76 +38,92 @@ from qtha_lab.simulators.cpu.vectors import (
 MOST_LEFT = 0.8  # largest reduced angle, just above π/4, for which the series are exact to rounding
 
 
+class AngleData(NamedTuple):
+    """Operands of the sweeps over angles.
+
+    Attributes:
+        workspace: Workspace of the thread.
+        angles: Table of angles.
+        sums: Numbers of sums, `records.SharedNumbers.sums`.
+        lanes: Distance between rows.
+        width: Number of lanes to process.
+    """
+
+    workspace: Any
+    angles: Any
+    sums: Any
+    lanes: int
+    width: int
+
+
 @compiled(counts=False)
-def make_angles(
-    angles, term_starts, members, shared, scaled, may_scale, back, lanes, width, at, terms_at, wholes_at,
-    workspace,
-):  # fmt: skip
+def make_angles(block, integers, shared, backward):
     """Fill the rows of all angles, and return whether rotations run in scaled form.
 
     If a cosine is too small for scaling, all rotations of the block use shears.
 
     Args:
-        angles: Per angle its sum, its use, and two parts, (angles, 4): the position of cosine and
-            sine in `workspace` (of its only term, or its own rows), and the sum of the shared part.
-        term_starts: Start of the terms of each angle in `members`, and the end of the last,
-            (angles + 2,).
-        members: Terms of the angles.
-        shared: Numbers of sums, by `angles.parts`.
-        scaled: First angle and number of angles of each scaled layer, (layers, 2).
-        may_scale: Whether no product of shared cosines is too small.
-        back: Whether gradients follow, which need 1/C².
-        lanes: Distance between rows.
-        width: Number of lanes to process.
-        at: Position of the angles' rows in `workspace`.
-        terms_at: Position of the terms; each has rows for cosine, sine and gradient.
-        wholes_at: Position of one row per scaled layer; filled with the product of its cosines.
-        workspace: Workspace of `kernel.walk`.
+        block: Block of samples.
+        integers: Tables of the plan. The table of angles holds per angle its sum, its use, and two
+            parts, (angles, 4): the position of cosine and sine in the workspace (of its only term,
+            or its own rows), and the sum of the shared part.
+        shared: Numbers that all samples share.
+        backward: Whether gradients follow, which need 1/C².
     """
-    _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace)
+    angles, places = rows_of(integers, ANGLES, 4), places_of(integers)
+    data = AngleData(block.workspace, angles, shared.sums, block.lanes, block.width)
+    _add_terms(data, integers)
+    may_scale = shared.products[-1] > 0
     is_scaled = may_scale
-    for layer in range(len(scaled)):
-        first, stop = scaled[layer, 0], scaled[layer, 0] + scaled[layer, 1]
-        whole_at, left_out = wholes_at + layer * lanes, workspace.dtype.type(0.0)
-        for j in range(first, stop if is_scaled else first, 4):
-            to = at + 2 * j * lanes
-            if stop - j >= 4:
-                left_out = _SCALE_4(
-                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
-                )
-            elif stop - j == 3:
-                left_out = _SCALE_3(
-                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
-                )
-            elif stop - j == 2:
-                left_out = _SCALE_2(
-                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
-                )
-            else:
-                left_out = _SCALE_1(
-                    workspace, angles, shared, j, lanes, width, to, whole_at, j > first, back
-                )
-        is_scaled = is_scaled and left_out < MOST_LEFT_OUT
+    if may_scale:
+        is_scaled = _scale(data, rows_of(integers, SCALED_LAYERS, 2), places, backward)
     if may_scale and not is_scaled:  # the scaled form has overwritten the angles' own rows
-        _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace)
+        _add_terms(data, integers)
     for j in range(len(angles)):
+        to = places.sampled + 2 * j * block.lanes
         if angles[j, 1] == COSINES:
-            make_cosines(workspace, angles, shared, j, lanes, width, at + 2 * j * lanes)
+            make_cosines(data, j, to)
         elif angles[j, 1] == SHEARS or not is_scaled:
-            make_shears(workspace, angles, shared, j, lanes, width, at + 2 * j * lanes)
+            make_shears(data, j, to)
     return is_scaled
 
 
+@compiled(inline="always", counts=False)
+def _scale(data, scaled_layers, places, backward):
+    """Fill the rows of scaled layers; return False if a cosine is too small."""
+    for layer in range(len(scaled_layers)):
+        first = scaled_layers[layer, 0]
+        stop = first + scaled_layers[layer, 1]
+        product_at, left_out = places.products + layer * data.lanes, data.workspace.dtype.type(0.0)
+        for j in range(first, stop, 4):
+            to = places.sampled + 2 * j * data.lanes
+            if stop - j >= 4:
+                left_out = _SCALE_4(data, j, to, product_at, j > first, backward)
+            elif stop - j == 3:
+                left_out = _SCALE_3(data, j, to, product_at, j > first, backward)
+            elif stop - j == 2:
+                left_out = _SCALE_2(data, j, to, product_at, j > first, backward)
+            else:
+                left_out = _SCALE_1(data, j, to, product_at, j > first, backward)
+        if not left_out < MOST_LEFT_OUT:
+            return False
+    return True
+
+
 @compiled(counts=False)
-def _add_up(angles, term_starts, members, shared, lanes, width, at, terms_at, workspace):
+def _add_terms(data, integers):
     """Compute cosine and sine of every angle without exactly one term, in its own rows."""
+    workspace, angles, lanes = data.workspace, data.angles, data.lanes
+    places = places_of(integers)
+    term_starts, members = line(integers, TERM_STARTS), line(integers, MEMBERS)
     for j in range(len(angles)):
-        own = at + 2 * j * lanes
+        own = places.sampled + 2 * j * lanes
         if angles[j, 2] == own:
-            fill(workspace, own, shared[angles[j, 0], 0], lanes)
-            fill(workspace, own + lanes, shared[angles[j, 0], 1], lanes)
+            fill(workspace, own, data.sums[angles[j, 0], 0], lanes)
+            fill(workspace, own + lanes, data.sums[angles[j, 0], 1], lanes)
             for position in range(term_starts[j], term_starts[j + 1]):
-                add_angle(workspace, own, terms_at + 3 * members[position] * lanes, lanes, width)
+                term_at = places.terms + 3 * members[position] * lanes
+                add_angle(workspace, own, term_at, lanes, data.width)
 
 
 class _Parts:
@@ -104,15 +131,19 @@ class _Parts:
 
     def __init__(self, context, builder, kinds, args, count: int):
         self.builder = builder
-        rows, angles, shared = (Lanes(context, builder, kinds[i], args[i]) for i in range(3))
-        first, self.lanes, self.width, self.rows = args[3], args[4], args[5], rows
+        of, data = fields(builder, kinds[0], args[0])
+        rows, angles, sums = (
+            Lanes(context, builder, kind, array)
+            for kind, array in zip(of[:3], data[:3], strict=True)
+        )
+        first, self.lanes, self.width, self.rows = args[1], data.lanes, data.width, rows
         self.parts = []
         for i in range(count):
             angle = builder.mul(builder.add(first, first.type(i)), first.type(4))
             of, total = (angles.number(builder.add(angle, first.type(k))) for k in (2, 3))
             total = builder.mul(total, first.type(6))
             places = total, builder.add(total, first.type(1))
-            self.parts.append((of, *(rows.spread(shared.number(place)) for place in places)))
+            self.parts.append((of, *(rows.spread(sums.number(place)) for place in places)))
 
     def load(self, w):
         """Return the pairs (cosine, sine) of all angles for one vector of lanes."""
@@ -128,48 +159,45 @@ class _Parts:
 def _make_scaling(count: int):
     """Build a sweep that fills angles' rows with -tan(a/2) and 1/C².
 
-    It handles `count` angles, and writes 1/C² only if `back`. C is the product of the layer's
+    It handles `count` angles, and writes 1/C² only if `backward`. C is the product of the layer's
     cosines up to and including an angle. One division inverts all: 1/C of an angle is 1/C of the
     next angle times the cosine of the next.
 
-    Signature: `f(workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back)`.
-    `workspace`, `angles`, `shared`, `lanes` and `width` are as for `make_angles`; `first` is the
-    first angle and `to` the position of its rows. The row at `whole_at` receives C of the last
-    angle; with `has_before` it already holds C of the preceding angles. The sweep returns Σ 1/C² of
-    the last angle over all lanes.
+    Signature: `f(data, first, to, product_at, has_before, backward)`. `data` is an `AngleData`,
+    `first` the first angle and `to` the position of its rows. The row at `product_at` receives C of
+    the last angle; with `has_before` it already holds C of the preceding angles. The sweep returns
+    Σ 1/C² of the last angle over all lanes.
     """
 
     @intrinsic
-    def sweep(
-        typingctx, workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back
-    ):
-        signature = workspace.dtype(
-            workspace, angles, shared, first, lanes, width, to, whole_at, has_before, back
-        )
+    def sweep(typingctx, data, first, to, product_at, has_before, backward):
+        dtype = data[0].dtype
+        signature = dtype(data, first, to, product_at, has_before, backward)
 
         def codegen(context, builder, signature, args):
             parts = _Parts(context, builder, signature.args, args, count)
-            rows, (*_, lanes, _, to, whole_at, has_before, back) = parts.rows, args
+            rows, lanes = parts.rows, parts.lanes
+            _, _, to, product_at, has_before, backward = args
             sum_ = cgutils.alloca_once_value(builder, ir.Constant(rows.vector, None))
             one = rows.constant(1.0)
             with over_lanes(builder, parts.width, rows.vector.count) as (w, _):
-                place = builder.add(whole_at, w)
-                whole, kept = builder.select(has_before, rows.load(place), one), []
+                place = builder.add(product_at, w)
+                product, factors = builder.select(has_before, rows.load(place), one), []
                 for cos, sin in parts.load(w):
-                    kept.append((cos, sin, whole))
-                    whole = builder.fmul(whole, cos)
-                rows.store(whole, place)
-                inverse = builder.fdiv(one, whole)
+                    factors.append((cos, sin, product))
+                    product = builder.fmul(product, cos)
+                rows.store(product, place)
+                inverse = builder.fdiv(one, product)
                 left_out = builder.fmul(inverse, inverse)
                 builder.store(builder.fadd(builder.load(sum_), left_out), sum_)
                 inverses = []
-                for number, (cos, sin, before) in reversed(list(enumerate(kept))):
+                for number, (cos, sin, before) in reversed(list(enumerate(factors))):
                     place = builder.add(to, builder.mul(lanes, lanes.type(2 * number)))
                     tangent = builder.fneg(builder.fmul(sin, builder.fmul(inverse, before)))
                     rows.store(tangent, builder.add(place, w))
                     inverses.append((builder.add(place, lanes), inverse))
                     inverse = builder.fmul(inverse, cos)
-                with builder.if_then(back):
+                with builder.if_then(backward):
                     for place, inverse in inverses:
                         rows.store(builder.fmul(inverse, inverse), builder.add(place, w))
             return rows.total(builder.load(sum_))
@@ -183,14 +211,14 @@ _SCALE_1, _SCALE_2, _SCALE_3, _SCALE_4 = map(_make_scaling, range(1, 5))
 
 
 @intrinsic
-def make_cosines(typingctx, workspace, angles, shared, number, lanes, width, to):
+def make_cosines(typingctx, data, number, to):
     """Compute cosine and sine of an angle; operands as for `_make_scaling`."""
-    signature = types.void(workspace, angles, shared, number, lanes, width, to)
+    signature = types.void(data, number, to)
 
     def codegen(context, builder, signature, args):
         parts = _Parts(context, builder, signature.args, args, 1)
-        *_, lanes, width, to = args
-        with over_lanes(builder, width, parts.rows.vector.count) as (w, _):
+        lanes, to = parts.lanes, args[2]
+        with over_lanes(builder, parts.width, parts.rows.vector.count) as (w, _):
             (pair,) = parts.load(w)
             _store_pair(builder, parts.rows, pair, builder.add(to, w), lanes)
         return context.get_dummy_value()
@@ -199,26 +227,26 @@ def make_cosines(typingctx, workspace, angles, shared, number, lanes, width, to)
 
 
 @intrinsic
-def make_shears(typingctx, workspace, angles, shared, number, lanes, width, to):
+def make_shears(typingctx, data, number, to):
     """Compute the shears -tan(a/4), sin(a/2), -tan(a/4) of a rotation by a; operands as above.
 
     They follow from cosine and sine of a/2. For a negative cosine the angle is reduced by 2π, which
     flips only the sign of the state and no observable. So no tangent exceeds 1.
     """
-    signature = types.void(workspace, angles, shared, number, lanes, width, to)
+    signature = types.void(data, number, to)
 
     def codegen(context, builder, signature, args):
         parts = _Parts(context, builder, signature.args, args, 1)
-        rows, (*_, lanes, width, to) = parts.rows, args
+        rows, lanes, to = parts.rows, parts.lanes, args[2]
         zero, one = rows.constant(0.0), rows.constant(1.0)
-        with over_lanes(builder, width, rows.vector.count) as (w, _):
+        with over_lanes(builder, parts.width, rows.vector.count) as (w, _):
             ((cos, sin),) = parts.load(w)
             negative = builder.fcmp_ordered("<", cos, zero)
             cos = builder.select(negative, builder.fneg(cos), cos)
             sin = builder.select(negative, builder.fneg(sin), sin)
             tangent = builder.fdiv(sin, builder.fadd(one, cos, flags=FAST), flags=FAST)
-            made = builder.fneg(tangent), sin
-            _store_pair(builder, rows, made, builder.add(to, w), lanes)
+            shears = builder.fneg(tangent), sin
+            _store_pair(builder, rows, shears, builder.add(to, w), lanes)
         return context.get_dummy_value()
 
     return signature, codegen

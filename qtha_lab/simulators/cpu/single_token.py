@@ -21,7 +21,7 @@ from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu.array_pointers import numbers_at
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.vectors import BYTES, FAST, Lanes, intrinsic, over_lanes, times_plus
-from qtha_lab.simulators.program import Phases, Rotation, Rotations, compile_circuit
+from qtha_lab.simulators.program import Phases, Rotations, compile_circuit
 
 FEWEST_QUBITS, MOST_QUBITS = 4, 12  # one vector of 16 lanes; largest state in the first-level cache
 WIDTH = BYTES // 4  # lanes of float32
@@ -45,10 +45,10 @@ def _rotation(typingctx, state, size, low, high, mask, cos, sin, signs, at):
         sine = builder.fmul(sign, psi.spread(sin), flags=FAST)
         sines, cos = (sine, builder.fneg(sine)), psi.spread(cos)
         is_inside = builder.icmp_signed("==", high, high.type(0))
-        end = builder.append_basic_block("turn.end")
+        end = builder.append_basic_block("rotation.end")
         switch = builder.switch(low, end)
         for value in range(WIDTH):  # one loop per permutation, since a shuffle must be a constant
-            block = builder.append_basic_block(f"turn.{value}")
+            block = builder.append_basic_block(f"rotation.{value}")
             switch.add_case(low.type(value), block)
             builder.position_at_end(block)
             with builder.if_else(is_inside) as (inside, across):
@@ -204,8 +204,8 @@ class Single:
         """
         inputs, before = inputs.resolve_neg().contiguous(), before.resolve_neg().contiguous()
         after = torch.empty_like(before)
-        rows, walk = inputs.numel() // self.shape[0], cast("Any", run_single_token)
-        walk(
+        rows, run = inputs.numel() // self.shape[0], cast("Any", run_single_token)
+        run(
             self.tables, self.numbers, self.sizes, rows, self.shape, inputs.data_ptr(),
             before.data_ptr(), after.data_ptr(),
         )  # fmt: skip
@@ -219,7 +219,7 @@ class SingleTables:
     Attributes:
         integers: Steps, rotations, members of sums, inputs of terms and read-outs.
         sizes: Number of amplitudes, and of each of these.
-        sums: Sum of every rotation, by its number in `plan.Plan`.
+        sums: Sum of every rotation, by its number in `plan.KernelPlan`.
         scales: Scale of every term.
         signs: Sign of every read-out.
         lanes: Sign of every lane for every mask of lane bits.
@@ -244,11 +244,13 @@ def single_tables(circuit: Circuit, readout: Readout) -> SingleTables | None:
         circuit: Circuit to run.
         readout: Read-out to compute.
     """
-    if not FEWEST_QUBITS <= circuit.n_qubits <= MOST_QUBITS or circuit.start != "zero":
-        return None
-    if readout.kind != "strings":
+    fits = FEWEST_QUBITS <= circuit.n_qubits <= MOST_QUBITS and circuit.start == "zero"
+    if not fits or readout.kind != "strings":
         return None
     program = compile_circuit(circuit, readout)
+    phases = [layer for layer in program.layers if isinstance(layer, Phases)]
+    if any(total.inputs for layer in phases for total in layer.angles.values()):
+        return None
     steps: list[tuple[int, int, int]] = []
     rotations: list[tuple[int, int, int, int]] = []
     sums: list[int] = []
@@ -257,34 +259,34 @@ def single_tables(circuit: Circuit, readout: Readout) -> SingleTables | None:
     n_sums = n_layers = 0
     for layer in program.layers:
         first = len(rotations)
-        if isinstance(layer, Phases):
-            if any(total.inputs for total in layer.angles.values()):
-                return None
-            if any(total.params or total.offset for total in layer.angles.values()):
-                steps.append((PHASES, n_layers, 0))
-                n_layers += 1
-        for j, (rotation, total) in enumerate(layer.angles.items(), n_sums):
-            if isinstance(layer, Rotations) and isinstance(rotation, Rotation):
+        if isinstance(layer, Rotations):
+            for j, (rotation, total) in enumerate(layer.angles.items(), n_sums):
                 before = len(members)
                 members += [numbers.setdefault(term, len(numbers)) for term in total.inputs]
                 rotations.append((rotation.flip, rotation.zmask, before, len(members)))
                 sums.append(j)
-        if len(rotations) > first:
-            steps.append((ROTATIONS, first, len(rotations)))
+            if len(rotations) > first:
+                steps.append((ROTATIONS, first, len(rotations)))
+        elif any(total.params or total.offset for total in layer.angles.values()):
+            steps.append((PHASES, n_layers, 0))
+            n_layers += 1
         n_sums += len(layer.angles)
     terms = [index for index, _ in numbers]
     masks = [mask for mask, _ in program.readout]
     parts = (steps, rotations, members, terms, masks)
     return SingleTables(
-        np.concatenate([np.array(part, np.int32).reshape(-1) for part in parts]),
-        (2**circuit.n_qubits, *map(len, parts)),
-        np.array(sums, np.int64),
-        np.array([scale for _, scale in numbers]),
-        np.array([sign for _, sign in program.readout], np.float32),
-        np.array(
-            [
-                [1.0 if (lane & z).bit_count() % 2 else -1.0 for lane in range(WIDTH)]
-                for z in range(WIDTH)
-            ]
-        ),
+        integers=np.concatenate([np.array(part, np.int32).reshape(-1) for part in parts]),
+        sizes=(2**circuit.n_qubits, *map(len, parts)),
+        sums=np.array(sums, np.int64),
+        scales=np.array([scale for _, scale in numbers]),
+        signs=np.array([sign for _, sign in program.readout], np.float32),
+        lanes=_lane_signs(),
+    )
+
+
+def _lane_signs() -> np.ndarray:
+    """Return the sign of every lane for every mask of lane bits."""
+    lanes = range(WIDTH)
+    return np.array(
+        [[1.0 if (lane & mask).bit_count() % 2 else -1.0 for lane in lanes] for mask in lanes]
     )

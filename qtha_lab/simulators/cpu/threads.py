@@ -19,22 +19,22 @@ from numba.core import cgutils
 from qtha_lab.core.io import read
 from qtha_lab.simulators.cpu.vectors import intrinsic
 
-NOWHERE = (0, 0)  # addresses without a team
+NO_TEAM = (0, 0)  # addresses without a team
 log = logging.getLogger(__name__)
 
 
 def addresses() -> tuple[int, int]:
     """Return the addresses of the OpenMP functions of torch's thread team.
 
-    One runs work on the team, the other numbers its threads. The result is `NOWHERE` if torch has
+    One runs work on the team, the other numbers its threads. The result is `NO_TEAM` if torch has
     no team, or if a fork has lost it.
     """
-    return NOWHERE if _forks.lost_team else _addresses()
+    return NO_TEAM if _forks.lost_team else _addresses()
 
 
 @functools.cache
 def _addresses() -> tuple[int, int]:
-    """Return the addresses of GOMP_parallel and omp_get_thread_num, or `NOWHERE` without them.
+    """Return the addresses of GOMP_parallel and omp_get_thread_num, or `NO_TEAM` without them.
 
     Source:
         GNU libgomp manual, "Implementing PARALLEL construct"; LLVM's runtime has this function too.
@@ -45,7 +45,7 @@ def _addresses() -> tuple[int, int]:
         functions = library.GOMP_parallel, library.omp_get_thread_num
     except (OSError, AttributeError) as reason:  # not Linux, or a torch without OpenMP
         log.debug("torch's team is not found, threads of our own are used: %s", reason)
-        return NOWHERE
+        return NO_TEAM
     parallel, number = (ctypes.cast(each, ctypes.c_void_p).value or 0 for each in functions)
     return parallel, number
 

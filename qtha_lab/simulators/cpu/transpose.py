@@ -16,65 +16,59 @@ FOUR = 4
 
 
 @compiled(counts=False, fastmath=True)
-def take_in(workspace, at, lanes, table, start, count, links, scales, factor, is_whole, vector):
-    """Fill rows of `workspace` with scaled columns of `table`.
+def load_columns(block, at, table, links, factor):
+    """Fill rows of a block with scaled columns of `table`.
 
-    Columns of the same row are added.
+    Columns of the same row are added; lanes without a sample are filled with 0.
 
     Args:
-        workspace: Array whose rows are filled.
-        at: Position of row 0.
-        lanes: Numbers per row.
+        block: Block of samples.
+        at: Position of row 0 in its workspace.
         table: (samples, columns).
-        start: First sample.
-        count: Number of samples; the other lanes are filled with 0.
-        links: Pairs of column and row, (links, 2).
-        scales: Scale per link.
+        links: Columns and rows, `records.Links`.
         factor: Common factor of all scales.
-        is_whole: Whether the links list all columns in order, each with a row of its own.
-        vector: Numbers in a vector.
     """
-    full = count // vector * vector if is_whole and len(links) >= FOUR else 0
+    workspace, lanes, start, pairs = block.workspace, block.lanes, block.start, links.pairs
+    full = block.count // block.vector * block.vector
+    if not links.is_whole or len(pairs) < FOUR:
+        full = 0
     if full < lanes:
-        for i in range(len(links)):
-            fill(workspace, at + links[i, 1] * lanes, workspace.dtype.type(0.0), lanes)
+        for i in range(len(pairs)):
+            fill(workspace, at + pairs[i, 1] * lanes, workspace.dtype.type(0.0), lanes)
     if full:
-        for position in range(0, len(links), FOUR):
-            i = min(position, len(links) - FOUR)
-            take_four(
-                workspace, _rows(at, lanes, links, i), _scales(workspace, scales, factor, i), table, start, i,
-                full,
-            )  # fmt: skip
-    for i in range(len(links)):
-        column, to = links[i, 0], at + links[i, 1] * lanes
-        scale = workspace.dtype.type(factor * scales[i])
-        for w in range(full, count):
+        for position in range(0, len(pairs), FOUR):
+            i = min(position, len(pairs) - FOUR)
+            rows, scales = _rows(at, lanes, pairs, i), _scales(workspace, links.scales, factor, i)
+            load_four(workspace, rows, scales, table, start, i, full)
+    for i in range(len(pairs)):
+        column, to = pairs[i, 0], at + pairs[i, 1] * lanes
+        scale = workspace.dtype.type(factor * links.scales[i])
+        for w in range(full, block.count):
             workspace[to + w] += scale * table[start + w, column]
 
 
 @compiled(counts=False, fastmath=True)
-def hand_out(
-    workspace, at, lanes, table, start, count, links, scales, factor, is_whole, is_first, vector
-):  # fmt: skip
-    """Add rows of `workspace` to columns of `table`; with `is_first` overwrite the columns.
+def store_columns(block, at, table, links, factor, is_first):
+    """Add rows of a block to columns of `table`; with `is_first` overwrite the columns.
 
-    The other operands are those of `take_in`.
+    The other operands are those of `load_columns`.
     """
-    full = count // vector * vector if is_whole and len(links) >= FOUR else 0
-    for w in range(full if is_first else count, count):
+    workspace, lanes, start, pairs = block.workspace, block.lanes, block.start, links.pairs
+    full = block.count // block.vector * block.vector
+    if not links.is_whole or len(pairs) < FOUR:
+        full = 0
+    for w in range(full if is_first else block.count, block.count):
         for column in range(table.shape[1]):
             table[start + w, column] = workspace.dtype.type(0.0)
     if full:
-        for position in range(0, len(links), FOUR):
-            i = min(position, len(links) - FOUR)
-            hand_four(
-                workspace, _rows(at, lanes, links, i), _scales(workspace, scales, factor, i), table, start, i,
-                full,
-            )  # fmt: skip
-    for i in range(len(links)):
-        column, of = links[i, 0], at + links[i, 1] * lanes
-        scale = workspace.dtype.type(factor * scales[i])
-        for w in range(full, count):
+        for position in range(0, len(pairs), FOUR):
+            i = min(position, len(pairs) - FOUR)
+            rows, scales = _rows(at, lanes, pairs, i), _scales(workspace, links.scales, factor, i)
+            store_four(workspace, rows, scales, table, start, i, full)
+    for i in range(len(pairs)):
+        column, of = pairs[i, 0], at + pairs[i, 1] * lanes
+        scale = workspace.dtype.type(factor * links.scales[i])
+        for w in range(full, block.count):
             table[start + w, column] += scale * workspace[of + w]
 
 
@@ -195,7 +189,7 @@ class _Four:
 
 
 @intrinsic
-def take_four(typingctx, workspace, rows, scales, table, start, column, count):
+def load_four(typingctx, workspace, rows, scales, table, start, column, count):
     """Copy four columns of a table to rows, scaled.
 
     workspace[rows[i] + w] = scales[i] · table[start + w, column + i] for four i and `count` samples
@@ -236,10 +230,10 @@ def take_four(typingctx, workspace, rows, scales, table, start, column, count):
 
 
 @intrinsic
-def hand_four(typingctx, workspace, rows, scales, table, start, column, count):
+def store_four(typingctx, workspace, rows, scales, table, start, column, count):
     """Copy four rows to columns of a table, scaled.
 
-    table[start + w, column + i] = scales[i] · workspace[rows[i] + w]; operands as for `take_four`.
+    table[start + w, column + i] = scales[i] · workspace[rows[i] + w]; operands as for `load_four`.
     """
     signature = types.void(workspace, rows, scales, table, start, column, count)
 
@@ -247,20 +241,20 @@ def hand_four(typingctx, workspace, rows, scales, table, start, column, count):
         four = _Four(context, builder, signature.args, args)
         n = four.vector.count
 
-        def taken(w):
+        def scaled(w):
             return [
                 builder.fmul(four.workspace.load(builder.add(row, w)), scale, flags=FAST)
                 for row, scale in zip(four.rows, four.scales, strict=True)
             ]
 
         def one_by_one(w):
-            for i, value in enumerate(four.crossed(taken(w))):
+            for i, value in enumerate(four.crossed(scaled(w))):
                 for first in range(0, n, FOUR):
                     part = shuffled(builder, value, value, range(first, first + FOUR))
                     builder.store(part, four.sample(w, first + i), align=four.workspace.size)
 
         def together(w):
-            for k, value in enumerate(four.samples_of(taken(w))):
+            for k, value in enumerate(four.samples_of(scaled(w))):
                 four.table.store(value, four.vector_at(w, k))
 
         four.over_samples(one_by_one, together)

@@ -23,6 +23,12 @@ def intrinsic(function: Callable[Concatenate[Any, Arguments], Any]) -> Callable[
     return kernel
 
 
+def fields(builder, kind, value):
+    """Return the numba types and the LLVM values of a record, as two records of its class."""
+    record = kind.instance_class
+    return record(*kind), record(*cgutils.unpack_tuple(builder, value, len(kind)))
+
+
 class Lanes:
     """Vectors of one array inside a sweep: load, store and arithmetic."""
 
@@ -137,7 +143,7 @@ def times_plus(builder, a, b, c, d, minus=False):
     return (builder.fsub if minus else builder.fadd)(left, right, flags=FAST)
 
 
-def hidden(builder, value):
+def barrier(builder, value):
     """Return the value through an optimisation barrier, so no computation with it leaves a loop."""
     kind = ir.FunctionType(value.type, [value.type])
     return builder.asm(kind, "", "=r,0", [value], side_effect=False)

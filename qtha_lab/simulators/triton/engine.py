@@ -111,7 +111,7 @@ class _Tables:
         self.of_inputs = torch.tensor(of_inputs, **options).reshape(len(sums), circuit.n_inputs)
 
     def walk(self, angles, start, values, gradients, start_gradients, backward: bool) -> None:
-        """Run the kernel over all samples (see `kernel.walk`)."""
+        """Run the kernel over all samples (see `cpu.kernel.run_blocks`)."""
         batch = values.shape[1]
         lanes = min(TILE // self.size, 1 << (batch - 1).bit_length())
         launch: Any = walk

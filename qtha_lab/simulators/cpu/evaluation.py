@@ -1,0 +1,154 @@
+"""One evaluation of a circuit for a batch in engine `cpu`: forward and backward pass."""
+
+import concurrent.futures
+import ctypes
+import functools
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtha_lab.simulators.cpu import angles, buffers, kernel, small_batch
+from qtha_lab.simulators.cpu import threads as team
+from qtha_lab.simulators.cpu.layout import layout_of
+from qtha_lab.simulators.cpu.plan import KernelPlan
+
+
+class Evaluation:
+    """One evaluation: its layout of blocks, and the saved final states.
+
+    Args:
+        plan: Tables of the circuit.
+        inputs: The data, (batch, n_inputs).
+        saves: Whether a backward pass follows, so that states are saved.
+    """
+
+    __slots__ = ("layout", "numbers", "plan", "states")
+
+    def __init__(self, plan: KernelPlan, inputs: Tensor, saves: bool):
+        self.plan = plan
+        self.layout = layout = layout_of(plan, inputs.shape[0], inputs.dtype)
+        self.states = buffers.take(layout.n_saved, layout.dtype) if saves else layout.no_states
+
+    def __del__(self, is_finalizing=sys.is_finalizing):
+        states = getattr(self, "states", None)  # missing if the allocation failed
+        if states is not None and not is_finalizing():  # at exit the module may be gone
+            buffers.give_back(states)
+
+    def forward(self, inputs: Tensor, params: Tensor, numbers: np.ndarray | None = None) -> Tensor:
+        """Run the forward pass; return the values, (batch, readout size).
+
+        Args:
+            inputs: The data.
+            params: (n_params,), of the same dtype.
+            numbers: Result of `shared_numbers` for these params; None computes them.
+        """
+        layout, inputs = self.layout, _contiguous(inputs)
+        threads, addresses = layout.threads(layout.flops_forward)
+        is_pooled = threads > 1 and addresses == team.NO_TEAM
+        if is_pooled and numbers is None:
+            numbers = shared_numbers(self.plan, params)
+        is_given = numbers is not None
+        self.numbers = numbers if is_given else np.empty(layout.n_numbers, layout.kind)
+        values = np.empty(layout.of_values, layout.kind)
+        workspaces = buffers.workspaces(threads, layout.workspace_size, layout.dtype)
+        data = inputs.data_ptr(), 0, False
+        operands = (
+            *(*layout.operands, *data, self.numbers, values),
+            *(self.states, layout.no_sums, workspaces),
+        )
+        if is_pooled:
+            _run_in_pool(operands, threads)
+        elif is_given:
+            small_batch.evaluate(threads, addresses, operands)
+        else:
+            params = _contiguous(params)
+            small_batch.forward(threads, addresses, params.data_ptr(), operands)
+        return torch.from_numpy(values)
+
+    def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the backward pass; return the gradients of inputs and params.
+
+        Args:
+            inputs: The data of the forward pass.
+            grad: Gradient of the values.
+        """
+        layout, inputs, grad = self.layout, _contiguous(inputs), _contiguous(grad)
+        threads, addresses = layout.threads(layout.flops_backward)
+        of_inputs = np.empty(layout.of_inputs, layout.kind)
+        of_params = np.empty(self.plan.n_params, layout.kind)
+        workspaces = buffers.workspaces(threads, layout.workspace_size, layout.dtype)
+        data = inputs.data_ptr(), grad.data_ptr(), True
+        operands = (
+            *(*layout.operands, *data, self.numbers, of_inputs),
+            *(self.states, np.zeros(layout.n_sums), workspaces),
+        )
+        if threads > 1 and addresses == team.NO_TEAM:
+            _run_in_pool(operands, threads)
+            small_batch.gradients_of_params(of_params, operands)
+        else:
+            small_batch.backward(threads, addresses, of_params, operands)
+        return torch.from_numpy(of_inputs), torch.from_numpy(of_params)
+
+
+def shared_numbers(plan: KernelPlan, params: Tensor) -> np.ndarray:
+    """Compute the numbers that all samples share, (n_numbers,), split by `angles.parts`.
+
+    Args:
+        plan: Tables of the circuit.
+        params: Trainable angles, (n_params,).
+    """
+    return _numbers(plan, *copied_bytes(params))
+
+
+def _contiguous(tensor: Tensor) -> Tensor:
+    """Return a contiguous tensor without lazy negation, for access by address."""
+    if tensor.is_contiguous() and not tensor.is_neg():
+        return tensor
+    return tensor.resolve_neg().contiguous()
+
+
+def copied_bytes(params: Tensor) -> tuple[bytes, torch.dtype]:
+    """Copy params to bytes, because sharded training frees their memory."""
+    if not params.is_contiguous() or params.is_neg():
+        params = params.resolve_neg().contiguous()
+    return ctypes.string_at(params.data_ptr(), params.nbytes), params.dtype
+
+
+def _numbers(plan: KernelPlan, params: bytes, dtype: torch.dtype) -> np.ndarray:
+    kind = np.float32 if dtype is torch.float32 else np.float64
+    numbers, size = np.empty(plan.n_numbers, kind), 2**plan.n_qubits
+    tables = tuple(plan.shared_tables)
+    angles.shared_numbers(np.frombuffer(params, kind), tables, size, numbers)
+    return numbers
+
+
+# Generation runs a circuit for every token with equal angles. The cached arrays are read-only by
+# use.
+cached_numbers = functools.lru_cache(maxsize=256)(_numbers)
+
+
+def _run_in_pool(operands: tuple[Any, ...], n_threads: int) -> None:
+    """Run `kernel.run_blocks` on several threads, this one included."""
+    counters = np.zeros(n_threads, np.int64)
+
+    def share(number: int) -> None:
+        kernel.run_blocks(number, counters, operands)
+
+    helping = [_pool(os.getpid()).submit(share, number) for number in range(1, n_threads)]
+    share(0)
+    for helper in helping:
+        if not helper.cancel():  # a helper that has not started has no work left
+            helper.result()
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
+    """Return helper threads for a torch without an OpenMP team, one pool per process.
+
+    `process` is the process id: a forked process inherits no threads and needs a new pool.
+    """
+    return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qtha-cpu")

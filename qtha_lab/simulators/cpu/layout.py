@@ -1,0 +1,138 @@
+"""Division of a batch into blocks of samples for engine `cpu`, and the number of threads."""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from qtha_lab.simulators.cpu import threads as team
+from qtha_lab.simulators.cpu.operation_counts import count_operations
+from qtha_lab.simulators.cpu.plan import KernelPlan
+from qtha_lab.simulators.cpu.vectors import BYTES
+
+GROUPS = 32  # most groups of blocks; fixed, so that sums do not depend on the number of threads
+NEAR_BYTES = 2**20  # a core's own cache; half is for ψ and λ of a block
+CACHE_BYTES = 2**22  # share of the last-level cache, for circuits whose rows exceed the core's own
+MOST_LANES = 208  # samples per block, an odd number of vectors
+BLOCKS = 4  # least number of blocks, for as many cores, if each has enough work for a thread
+FEWEST_VECTORS = 2  # per row, unless two threads could then not share the batch
+SAVED_BYTES = 2**24  # final states saved between forward and backward; others are recomputed
+TEAM_FLOPS = 1e6  # operations that justify one more of torch's threads: some 14 µs of one
+POOL_FLOPS = 2e7  # the same for our own threads, which have to wake up first
+
+
+class Layout(NamedTuple):
+    """Blocks of a batch, and the sizes of the arrays of a call.
+
+    Attributes:
+        dtype: float32 or float64.
+        kind: The same for numpy.
+        operands: First fields of `records.Operands`, up to the number of read-out values.
+        n_groups: Number of groups of blocks.
+        n_numbers: Count of numbers that all samples share.
+        n_sums: Length of the accumulator of gradients.
+        n_saved: Count of numbers of final states that can be saved.
+        of_inputs: Shape of the data.
+        of_values: Shape of the values.
+        workspace_size: Numbers of a thread's workspace.
+        flops_forward: Operations of the forward pass.
+        flops_backward: Operations of the backward pass.
+        no_states: Empty array for a call without saved states.
+        no_sums: Empty array for a call without gradients.
+    """
+
+    dtype: torch.dtype
+    kind: np.dtype
+    operands: tuple[Any, ...]
+    n_groups: int
+    n_numbers: int
+    n_sums: int
+    n_saved: int
+    of_inputs: tuple[int, int]
+    of_values: tuple[int, int]
+    workspace_size: int
+    flops_forward: float
+    flops_backward: float
+    no_states: np.ndarray
+    no_sums: np.ndarray
+
+    def threads(self, flops: float) -> tuple[int, tuple[int, int]]:
+        """Return the number of threads for `flops` operations and the addresses of their team.
+
+        The addresses are `NO_TEAM` for one thread or without a team.
+        """
+        if flops < 2 * TEAM_FLOPS or (most := torch.get_num_threads()) == 1:
+            return 1, team.NO_TEAM
+        addresses = team.addresses()
+        worth = int(flops / (POOL_FLOPS if addresses == team.NO_TEAM else TEAM_FLOPS))
+        return max(1, min(most, worth, self.n_groups)), addresses
+
+
+@functools.lru_cache(maxsize=1024)
+def layout_of(plan: KernelPlan, batch: int, dtype: torch.dtype) -> Layout:
+    """Return the cached layout of a batch.
+
+    Args:
+        plan: Tables of the circuit.
+        batch: Number of samples.
+        dtype: float32 or float64.
+    """
+    itemsize = dtype.itemsize
+    kind = np.dtype(f"f{itemsize}")
+    flops = [batch * count_operations(plan, back, itemsize)[0] for back in (False, True)]
+    lanes = lanes_of(plan.n_qubits, batch, itemsize, max(flops))
+    n_blocks = -(-batch // lanes)
+    n_groups = min(GROUPS, n_blocks)
+    of_block = 2 * (2**plan.n_qubits + 1 + plan.n_terms) * lanes
+    sizes = lanes, n_groups, batch, plan.n_inputs, plan.n_values
+    return Layout(
+        dtype=dtype,
+        kind=kind,
+        operands=(*plan.tables(lanes, itemsize), *sizes),
+        n_groups=n_groups,
+        n_numbers=plan.n_numbers,
+        n_sums=n_groups * (plan.n_sums + 1 + plan.n_layers * 2**plan.n_qubits),
+        n_saved=min(SAVED_BYTES // (of_block * itemsize), n_blocks) * of_block,
+        of_inputs=(batch, plan.n_inputs),
+        of_values=(batch, plan.n_values),
+        workspace_size=plan.places(lanes, itemsize).end,
+        flops_forward=flops[0],
+        flops_backward=flops[1],
+        no_states=np.empty(0, kind),
+        no_sums=np.empty(0),
+    )
+
+
+def lanes_of(n_qubits: int, batch: int, itemsize: int, flops: float = math.inf) -> int:
+    """Return the samples per block, a multiple of the vector length.
+
+    A block's ψ and λ fit in the cache, and there are blocks for all cores.
+
+    Args:
+        n_qubits: Qubits of the circuit.
+        batch: Total number of samples.
+        itemsize: Bytes per number: 4 for float32, 8 for float64.
+        flops: Operations of a pass over all samples; little work is not split into blocks.
+
+    Returns:
+        A multiple of the numbers in a vector; it may exceed the batch.
+
+    Example:
+        >>> lanes_of(4, 10_000, 4), lanes_of(4, 10_000, 8)
+        (208, 208)
+        >>> lanes_of(8, 64, 4), lanes_of(8, 32, 4), lanes_of(4, 64, 4, flops=1e6)
+        (32, 16, 64)
+    """
+    vector = BYTES // itemsize
+    of_vector = 4 * 2**n_qubits * BYTES
+    fitting = max(NEAR_BYTES // (2 * of_vector), FEWEST_VECTORS)
+    if fitting * of_vector > NEAR_BYTES:
+        fitting = CACHE_BYTES // of_vector
+    elif (fitting + 1) * of_vector <= NEAR_BYTES:
+        fitting |= 1  # an odd row stride in cache lines uses all sets of the cache
+    blocks = max(1, min(BLOCKS, flops // TEAM_FLOPS))
+    halves = math.ceil(batch / (2 * vector))
+    shared_out = max(math.ceil(batch / (blocks * vector)), min(FEWEST_VECTORS, halves))
+    return vector * max(1, min(fitting, MOST_LANES // vector, shared_out))
