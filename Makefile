@@ -8,6 +8,7 @@
 # make kin     the quick form of every reproduction, into out/reproductions (ten minutes)
 # make claims  every statement of the lessons, on SmolLM2-135M too (half an hour)
 # make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
+# make lowest  tests of the core with the lowest versions of its packages, in .venv-lowest
 # make stats   measurements of the code base
 # make docs    the documentation, into out/docs
 # make plot    the figures of the recorded runs, into out/figures      make plot RUNS=out/mine
@@ -31,7 +32,7 @@ ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test short slow nightly kin types suite claims docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
+.PHONY: lab test short slow lowest nightly kin types suite claims docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -117,7 +118,7 @@ peers: .venv-peers/.installed .venv-torchquantum/.installed
 
 .venv-peers/.installed:
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet torch deepquantum==4.5.0 tensorcircuit-ng==1.10.0 jax==0.10.2 optax==0.2.8 \
+	$(@D)/bin/python -m pip install --quiet torch tensorcircuit-ng==1.10.0 jax==0.10.2 optax==0.2.8 \
 		pennylane==0.45.1 pennylane-lightning-kokkos==0.45.0
 	@touch $@
 
@@ -129,6 +130,12 @@ peers: .venv-peers/.installed .venv-torchquantum/.installed
 	$(@D)/bin/python -m pip install --quiet --no-deps torchquantum==0.1.8 torchpack==0.3.1
 	@touch $@
 
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip install --python .venv-lowest --resolution lowest-direct --editable . pytest pytest-xdist hypothesis nbformat
+	.venv-lowest/bin/python -m pytest -m "not slow" tests/adapters tests/circuits tests/simulators tests/package/test_core.py
+
 # to try `qtha-lab compare … --on ray:auto`
 cluster: tools
 	$(BIN)/ray start --head --num-cpus 1 --include-dashboard false
@@ -137,7 +144,6 @@ cluster: tools
 
 bench: tools peers
 	$(BIN)/qtha-lab bench simulators --json out/simulators.json
-	$(BIN)/qtha-lab bench simulators --table out/simulators.json
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-torchquantum
+	rm -rf $(VENV) .venv-lowest .venv-peers .venv-torchquantum

@@ -1,9 +1,7 @@
-"""Error and power of the interval of `compare.paired` on the variances and residuals of recorded
-runs.
+"""Error and power of the intervals of comparisons, on variances and residuals of recorded runs.
 
-Reads the packed runs of `data/results`; trains nothing. Under no effect an interval of 95 % should
-exclude zero in 5 % of
-draws, and the intervals of a family of seven claims together in no more.
+Reads the packed runs of `data/results`, and trains nothing. Without an effect, an interval of 95 %
+should exclude zero in 5 % of draws, and the intervals of a family of seven claims in no more.
 """
 
 from __future__ import annotations
@@ -16,12 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from benchmarks.machine import conditions
 from benchmarks.measurements import PACKED, RESULTS, unpack
-from benchmarks.reporting import pipes
-from qtha_lab.experiment.model_task_pairs import Cell
+from benchmarks.reporting import Table
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.studies.comparison.claims import paired_losses
 from qtha_lab.studies.comparison.paired import errors, half_width
 from qtha_lab.studies.comparison.report.contents import Compared
@@ -32,19 +29,13 @@ FAMILY = 7
 LEVELS = {"claim": 0.05, "family": 0.05 / FAMILY}
 EFFECT, EFFECT_SEEDS, EFFECT_ROWS = 0.05, 5, 112
 MOST_ROWS = 256  # of a resampled table
+NORMAL = 25  # normal tables for each resampled one, since they cost little
 CHUNK = 2_000_000  # numbers of a table at once
 Draws = Float[np.ndarray, " draws"]
 
 
 class Recorded(NamedTuple):
-    """The differences behind a printed claim.
-
-    Attributes:
-        measurement: Name of the comparison.
-        first: The method whose loss stands first.
-        second: The method that is subtracted.
-        gaps: Differences of test losses by seed and row.
-    """
+    """Differences of test losses behind a printed claim, first method minus second."""
 
     measurement: str
     first: str
@@ -53,13 +44,7 @@ class Recorded(NamedTuple):
 
 
 class Variances(NamedTuple):
-    """Variance components of a two-way layout.
-
-    Attributes:
-        seeds: Of the effects of seeds.
-        rows: Of the effects of rows.
-        rest: Of a seed with a row beyond both.
-    """
+    """Variance components of a two-way layout: seeds, rows, and the rest."""
 
     seeds: float
     rows: float
@@ -76,14 +61,12 @@ def bench_coverage(
 
     Args:
         seeds: Numbers of seeds.
-        draws: Number of tables for each claim and number of seeds.
-        names: Comparisons in `data/results`; none takes all.
-        on_case: Called with the name of each part as it begins.
+        draws: Number of tables per claim and number of seeds.
+        names: Comparisons in `data/results`; all by default.
+        on_case: Called with the name of each part.
 
     Returns:
-        `machine`, `commit`, `draws`; `variances`, medians for each comparison; `cases`, the error
-        for each number of
-        seeds and both kinds of draws; `power`.
+        The conditions, `variances` per comparison, `cases` (errors) and `power`.
     """
     before, random = conditions(), np.random.default_rng(0)
     on_case("recorded runs")
@@ -117,8 +100,8 @@ def recorded(name: str) -> Iterator[Recorded]:
         compared = Compared.of(folder)
         items = read_items(compared.runs.values())
         for claim in [*compared.claims, *compared.parts]:
-            cell, pair = Cell.of(claim), (claim["first"], claim["second"])
-            entries = [entry for entry in compared.best if Cell.of(entry) == cell]
+            model_task, pair = ModelTask.of(claim), (claim["first"], claim["second"])
+            entries = [entry for entry in compared.best if ModelTask.of(entry) == model_task]
             losses = paired_losses(entries, pair, items)
             if losses is not None and losses[0].shape[1] > 1:
                 yield Recorded(name, *pair, losses[0] - losses[1])
@@ -140,14 +123,7 @@ def _effects(gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Squares(NamedTuple):
-    """Means and mean squares of many tables.
-
-    Attributes:
-        mean: Of all numbers.
-        seeds: Mean square of seeds.
-        rows: Mean square of rows.
-        rest: Mean square of the rest.
-    """
+    """Means, and mean squares of seeds, rows and the rest, of many tables."""
 
     mean: Draws
     seeds: Draws
@@ -172,7 +148,7 @@ def normal(
         draws: Number of tables.
         random: Source of the draws.
         effect: True difference.
-    """  # fmt: skip
+    """
     free = seeds - 1, rows - 1, (seeds - 1) * (rows - 1)
     expected = rows * of.seeds + of.rest, seeds * of.rows + of.rest, of.rest
     spread = np.sqrt((expected[0] + expected[1] - expected[2]) / (seeds * rows))
@@ -181,54 +157,32 @@ def normal(
 
 
 def shown(squares: Squares, seeds: int, rows: int, level: float) -> Float[np.ndarray, " draws"]:
-    """Tell if the interval of `studies.comparison.paired` excludes zero."""
+    """Report if the interval of `studies.comparison.paired` excludes zero."""
     cells = seeds * rows
     seed_error = np.sqrt(squares.seeds / cells)
     row_error = np.sqrt(np.maximum(squares.rows - squares.rest, 0) / cells)
     return np.abs(squares.mean) > half_width(seed_error, row_error, seeds, rows, level)
 
 
-def shown_before(
-    squares: Squares, seeds: int, rows: int, level: float
-) -> Float[np.ndarray, " draws"]:
-    """Tell if the interval of version 0.3.0 excludes zero.
-
-    That took t of the seeds alone times the error of a bootstrap of seeds and rows, here its exact
-    value.
-
-    Source:
-        Owen 2007, arXiv:0712.1111, section 3.
-    """
-    cells, of_seeds, of_rows = seeds * rows, 1 - 1 / seeds, 1 - 1 / rows
-    error = (
-        squares.seeds * of_seeds + squares.rows * of_rows + squares.rest * of_seeds * of_rows
-    ) / cells
-    half = stats.t.ppf(1 - level / 2, seeds - 1) * np.sqrt(error / of_seeds)
-    return np.abs(squares.mean) > half
-
-
 def _normal(
     tables: Sequence[Recorded], seeds: int, draws: int, random: np.random.Generator
 ) -> dict[str, float]:
     """Errors on normal effects: of each claim alone, and of seven claims that are independent."""
-    alone, families, before = [], [], []
+    alone, families = [], []
+    draws *= NORMAL
     for table in tables:
         shape = seeds, table.gaps.shape[1]
         squares = normal(variances(table.gaps), *shape, FAMILY * draws, random)
         alone.append(shown(squares, *shape, LEVELS["claim"]).mean())
         together = shown(squares, *shape, LEVELS["family"]).reshape(draws, FAMILY)
         families.append(together.any(1).mean())
-        before.append(shown_before(squares, *shape, LEVELS["claim"]).mean())
-    return _summary(alone, families) | {"before": float(np.mean(before))}
+    return _summary(alone, families)
 
 
 def _resampled(
     tables: Sequence[Recorded], seeds: int, draws: int, random: np.random.Generator
 ) -> dict[str, float]:
-    """Errors on recorded rows and residuals.
-
-    Of each claim alone, and of the first seven of a comparison.
-    """
+    """Errors on recorded rows and residuals, of each claim and of seven claims together."""
     alone, families = [], []
     for _, group in groupby(tables, key=lambda table: table.measurement):
         claims = [table.gaps for table in group][:FAMILY]
@@ -249,11 +203,10 @@ def _resampled(
 def resampled(
     claims: Sequence[np.ndarray], seeds: int, rows: int, draws: int, random: np.random.Generator
 ) -> Iterator[Float[np.ndarray, "draws claims seeds rows"]]:
-    """Yield tables without an effect, of claims that share their draws as they share recorded runs.
+    """Yield tables without an effect, of claims that share draws as they share recorded runs.
 
     Effects of seeds are normal with the recorded covariance between claims, since few seeds were
-    recorded. Effects of
-    rows and the rest are recorded ones, drawn with replacement.
+    recorded. Effects of rows and the rest are recorded ones, drawn with replacement.
 
     Args:
         claims: Recorded differences by seed and row, all of one comparison.
@@ -298,20 +251,16 @@ def _summary(alone: Sequence[float], families: Sequence[float]) -> dict[str, flo
     }
 
 
-def _power(tables: Sequence[Recorded], draws: int, random: np.random.Generator) -> dict[str, float]:
-    """Chance of showing an effect among seven claims, now and by the rule of version 0.3.0."""
+def _power(tables: Sequence[Recorded], draws: int, random: np.random.Generator) -> float | None:
+    """Return the chance of showing an effect among seven claims; None without such tables."""
     shape = EFFECT_SEEDS, EFFECT_ROWS
     drawn = [
         normal(variances(table.gaps), *shape, draws, random, EFFECT)
         for table in tables
         if table.gaps.shape[1] == EFFECT_ROWS
     ]
-    rules = {"now": shown, "before": shown_before}
-    return {
-        name: float(np.mean([rule(squares, *shape, LEVELS["family"]).mean() for squares in drawn]))
-        for name, rule in rules.items()
-        if drawn
-    }
+    shares = [shown(squares, *shape, LEVELS["family"]).mean() for squares in drawn]
+    return float(np.mean(shares)) if shares else None
 
 
 def _by_measurement(tables: Sequence[Recorded]) -> Iterator[dict[str, Any]]:
@@ -326,62 +275,42 @@ def _by_measurement(tables: Sequence[Recorded]) -> Iterator[dict[str, Any]]:
         }
 
 
-def rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return a row for each number of seeds and kind of draws: errors in percent."""
-    heading = (
-        "draws",
-        "seeds",
-        "error of a claim",
-        "least and most of a claim",
-        "error of a family of 7",
-        "most of a family",
-        "error of a claim, version 0.3.0",
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Return the errors per number of seeds and kind of draws, and variances per comparison."""
+    power, families = figures["power"], f"families of {FAMILY} claims"
+    caption = (
+        f"{figures['claims']} printed claims, {figures['draws']:,} recorded and"
+        f" {NORMAL * figures['draws']:,} normal tables of each. *Normal* draws"
+        f" have the variances of the recorded runs, and {families} are independent. *Recorded*"
+        f" draws have recorded rows and residuals, and {families} share seeds and rows. Error:"
+        " share of 95 % intervals that exclude zero without an effect."
     )
-    return [heading, *map(_row, figures["cases"])]
-
-
-def _row(case: dict[str, Any]) -> tuple[str, ...]:
-    before = f"{case['before']:.1%}" if "before" in case else "–"
-    ends = f"{case['claim_least']:.1%} to {case['claim_most']:.1%}"
-    numbers = (f"{case['claim']:.1%}", ends, f"{case['family']:.1%}", f"{case['family_most']:.1%}")
-    return case["draws"], str(case["seeds"]), *numbers, before
-
-
-def variance_rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return a row for each comparison: standard deviations of the parts in nats."""
-    heading = "comparison", "claims", "seeds", "rows", "sd of seeds", "sd of rows", "sd of the rest"
+    if power is not None:
+        caption += (
+            f" A true difference of {EFFECT} nat is shown by {EFFECT_SEEDS} seeds on {EFFECT_ROWS}"
+            f" rows among {FAMILY} claims in {power:.0%} of draws."
+        )
+    heading = (
+        "draws", "seeds", "error of a claim", "least and most of a claim",
+        f"error of a family of {FAMILY}", "most of a family",
+    )  # fmt: skip
+    of_parts = ("comparison", "claims", "seeds", "rows", "sd of seeds", "sd of rows", "sd of rest")
     return [
-        heading,
-        *(
-            (
-                of["measurement"],
-                *(str(of[name]) for name in ("claims", "seeds", "rows")),
-                *(f"{of[f'variance_{part}'] ** 0.5:.4f}" for part in Variances._fields),
-            )
-            for of in figures["variances"]
+        (caption, [heading, *map(_row, figures["cases"])]),
+        (
+            "medians over the claims of a comparison, nats",
+            [of_parts, *map(_variance_row, figures["variances"])],
         ),
     ]
 
 
-def power_sentence(figures: dict[str, Any]) -> str:
-    """Return the power as a sentence; nothing where no recorded claim has as many rows."""
-    power = figures["power"]
-    if not power:
-        return ""
-    return (
-        f"A true difference of {EFFECT} nat is shown by {EFFECT_SEEDS} seeds on {EFFECT_ROWS} rows"
-        f" among {FAMILY} claims in {power['now']:.0%} of draws, and by the rule of version 0.3.0"
-        f" in {power['before']:.0%}."
-    )
+def _row(case: dict[str, Any]) -> tuple[str, ...]:
+    ends = f"{case['claim_least']:.1%} to {case['claim_most']:.1%}"
+    numbers = (f"{case['claim']:.1%}", ends, f"{case['family']:.1%}", f"{case['family_most']:.1%}")
+    return case["draws"], str(case["seeds"]), *numbers
 
 
-def markdown(figures: dict[str, Any]) -> str:
-    """Return the tables of the page."""
-    return (
-        f"{figures['claims']} printed claims, {figures['draws']:,} tables of each. *Normal* draws"
-        " have the variances of the recorded runs, and families of independent claims. *Recorded*"
-        " draws have recorded rows and residuals, and families of claims that share seeds and"
-        " rows. Error: share of 95 % intervals that exclude zero without an"
-        f" effect.\n\n{pipes(rows(figures))}\n\n{power_sentence(figures)}\n\nMedians over the"
-        f" claims of a comparison, in nats:\n\n{pipes(variance_rows(figures))}\n"
-    )
+def _variance_row(of: dict[str, Any]) -> tuple[str, ...]:
+    sizes = (str(of[name]) for name in ("claims", "seeds", "rows"))
+    deviations = (f"{of[f'variance_{part}'] ** 0.5:.4f}" for part in Variances._fields)
+    return of["measurement"], *sizes, *deviations

@@ -1,8 +1,7 @@
-"""Measure whether QTHA at its default size learns: held against the frozen model and LoRA of r = 2.
+"""QTHA at its default size against the frozen model and LoRA r = 2.
 
 Each method is tuned over four rates on the evaluation rows of one seed. The best rate is trained
-with three fresh seeds.
-Finished runs are kept, so the command goes on where it was stopped.
+with three fresh seeds. Finished runs are kept, so an interrupted command continues.
 """
 
 import json
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import conditions
-from benchmarks.reporting import pipes
+from benchmarks.reporting import Table
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, MethodChoice
 from qtha_lab.studies import comparison as compare
@@ -21,8 +20,14 @@ from qtha_lab.tasks import load_task
 RATES, TUNED_ON, SEEDS = [0.001, 0.003, 0.01, 0.03], 1000, [0, 1, 2]
 METHODS = ["lora(r=2)", "qtha"]
 TWO_CLASSES = ("noun.animal", "noun.artifact")
-COURSE = {"spectrum_every": 0, "generate_rows": 0, "eval_rows": 128, "test_rows": 256, "threads": 1}
-# By name: model, task and training; a task without a name is the file of two classes.
+TRAINING = {
+    "spectrum_every": 0,
+    "generate_rows": 0,
+    "eval_rows": 128,
+    "test_rows": 256,
+    "threads": 1,
+}
+# model, task and training by name; without a task, the file of two classes
 CASES: dict[str, dict[str, Any]] = {
     "tiny/qa": {"model": "tiny", "task": "qa", "steps": 60},
     "smollm2-135m/qa": {
@@ -37,10 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def write_two_classes(path: Path) -> Path:
-    """Write a task file of one's own.
-
-    Definitions of animals and of artefacts, from the shipped task supersense.
-    """
+    """Write a task file: definitions of animals and of artefacts, from the task supersense."""
     task = load_task("supersense", train_rows=None)
     rows = [
         {"text": row["text"], "label": row["label"].removeprefix("noun.")}
@@ -53,7 +55,7 @@ def write_two_classes(path: Path) -> Path:
 
 
 def comparison_of(name: str, folder: Path) -> Comparison:
-    """The comparison of a case; the file of two classes is written to the folder."""
+    """Return the comparison of a case; its task file is written to the folder."""
     case = dict(CASES[name])
     model, task = case.pop("model"), case.pop("task", None)
     task = task or str(write_two_classes(folder / "two-classes.jsonl"))
@@ -64,20 +66,12 @@ def comparison_of(name: str, folder: Path) -> Comparison:
         methods=METHODS,
         seeds=SEEDS,
         tuning={"axes": {"learning_rate": RATES}, "seeds": [TUNED_ON]},
-        training=COURSE | every | case,
+        training=TRAINING | every | case,
     )
 
 
 def bench_default_size(folder: Path, cases: Iterable[str] = tuple(CASES)) -> dict[str, Any]:
-    """Run what is missing of every case.
-
-    Args:
-        folder: Of the runs, one folder for each case.
-        cases: Names out of `CASES`.
-
-    Returns:
-        `machine`, `commit`, and under `rows` one entry for each case and method.
-    """
+    """Run the missing runs of every case, and return one of `rows` per case and method."""
     cases = list(cases)
     if wrong := [name for name in cases if name not in CASES]:
         raise Refusal(f"cases must be among {', '.join(CASES)}, got {', '.join(wrong)}.")
@@ -114,44 +108,24 @@ def _mean(entries: list[dict[str, Any]], name: str) -> float | None:
     return statistics.fmean(values) if values else None
 
 
-HEADING = (
-    "case",
-    "method",
-    "parameters",
-    "rate",
-    "seeds",
-    "frozen, eval. loss",
-    "eval. loss",
-    "test loss",
-    "accuracy",
-)
-
-
-def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """A row for each case and method; losses in nats, the means of the seeds."""
-    numbers = ("frozen", "eval_loss", "test_loss", "accuracy")
-    return [
-        HEADING,
-        *(
-            (
-                row["case"],
-                f"`{row['method']}`",
-                f"{row['trainable']:,}",
-                f"{row['rate']:g}",
-                str(row["seeds"]),
-                *("" if row[name] is None else f"{row[name]:.3f}" for name in numbers),
-            )
-            for row in figures["rows"]
-        ),
-    ]
-
-
-def markdown(figures: dict[str, Any]) -> str:
-    """The table for a page, with the command that made it."""
-    rates = ", ".join(f"{rate:g}" for rate in RATES)
-    return (
-        f"`qtha-lab bench default-size`, commit {figures['commit']}. The rate of each method is the"
-        f" best of {rates} on the evaluation rows of seed {TUNED_ON}; seeds"
-        f" {', '.join(map(str, SEEDS))} confirm it. Losses are in"
-        f" nats.\n\n{pipes(table(figures))}\n"
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Return a row per case and method; losses in nats, means over the seeds."""
+    rates, seeds = ", ".join(f"{rate:g}" for rate in RATES), ", ".join(map(str, SEEDS))
+    caption = (
+        f"The rate of each method is the best of {rates} on the evaluation rows of seed {TUNED_ON};"
+        f" seeds {seeds} confirm it. Losses are in nats."
     )
+    losses = ("frozen", "eval_loss", "test_loss", "accuracy")
+    heading = (
+        "case", "method", "parameters", "rate", "seeds", "frozen, eval. loss", "eval. loss",
+        "test loss", "accuracy",
+    )  # fmt: skip
+    body = [
+        (
+            row["case"], f"`{row['method']}`", f"{row['trainable']:,}", f"{row['rate']:g}",
+            str(row["seeds"]),
+            *("" if row[name] is None else f"{row[name]:.3f}" for name in losses),
+        )
+        for row in figures["rows"]
+    ]  # fmt: skip
+    return [(caption, [heading, *body])]

@@ -1,8 +1,7 @@
-"""What a figure was measured on and under which load, and how much memory the process peaked at."""
+"""Conditions of a measurement (machine, commit, date, load), and the peak memory of a process."""
 
-import contextlib
 import ctypes
-import importlib.metadata
+import datetime
 import os
 import platform
 import subprocess
@@ -12,79 +11,52 @@ from typing import Any
 
 from qtha_lab.core import paths
 
-BUSY = 0.5  # average number of running processes from which times are doubted
+BUSY = 0.5  # load average from which times are doubtful
 
 
 def conditions() -> dict[str, Any]:
-    """`machine`, with its `load_before`, and `commit`: what a bench takes down before it begins."""
-    return {"machine": {**machine(), "load_before": load()}, "commit": commit()}
-
-
-def load() -> float:
-    """The average number of running processes in the last minute."""
-    import psutil
-
-    return round(psutil.getloadavg()[0], 1)
-
-
-def load_words(before: float) -> str:
-    """The load before a bench, and whether its times are to be doubted.
-
-    Example:
-        >>> load_words(0.3), load_words(2.5)
-        ('load before 0.3', 'load before 2.5: the machine was busy')
-    """
-    return f"load before {before:.1f}" + ": the machine was busy" * (before > BUSY)
+    """Return the machine with its load, the commit and the date; call it before measuring."""
+    return {"machine": machine(), "commit": commit(), "date": datetime.date.today().isoformat()}
 
 
 def machine() -> dict[str, Any]:
-    """The processor, cores, memory and versions that a figure depends on."""
+    """Return the processor, cores, memory, versions and load on which times depend."""
     import psutil
     import torch
 
+    from qtha_lab.training.environment import cpu_name
+
     return {
-        "processor": processor_name(),
+        "load_before": round(psutil.getloadavg()[0], 1),
+        "processor": cpu_name(),
         "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
 
-def processor_name() -> str:
-    """The processor's own name where the system tells it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def load_text(load: float) -> str:
+    """Return the load before a bench as text, with a warning if times are doubtful.
 
-
-def package_versions() -> dict[str, str]:
-    """Versions of what the simulators are built on, where installed."""
-    names = ("qtha-lab", "torch", "numba", "numpy", "pennylane", "pennylane_lightning")
-    versions = {}
-    for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
+    Example:
+        >>> load_text(0.3), load_text(2.5)
+        ('load before 0.3', 'load before 2.5: the machine was busy')
+    """
+    return f"load before {load:.1f}" + ": the machine was busy" * (load > BUSY)
 
 
 def commit() -> str | None:
-    """The checkout's commit, with "+" if tracked files other than documents differ from it.
-
-    None outside of one.
-    """
+    """Return the commit of the checkout, with "+" if tracked files outside docs/ differ from it."""
     changed = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)docs")
-    at = _git("rev-parse", "HEAD")
-    return at and at + "+" * bool(changed)
+    head = _git("rev-parse", "HEAD")
+    return head and head + "+" * bool(changed)
 
 
 def short(commit: str | None) -> str:
-    """A commit in seven letters; the "+" of a changed checkout stays.
+    """Return the first seven letters of a commit and its "+".
 
     Example:
         >>> short("9ad3643f6ff743" + "+"), short(None)
@@ -94,17 +66,16 @@ def short(commit: str | None) -> str:
 
 
 def _git(*words: str) -> str | None:
+    command = ["git", "-C", str(paths.CHECKOUT), *words]
     try:
-        process = subprocess.run(
-            ["git", "-C", paths.CHECKOUT, *words], capture_output=True, text=True, timeout=10
-        )
+        process = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return process.stdout.strip() if process.returncode == 0 else None
 
 
 def forget_peak_memory(process: int | str = "self") -> None:
-    """Start a new high-water mark of resident memory (Linux), our own heap given back first."""
+    """Reset the high-water mark of resident memory (Linux) after freeing our own heap."""
     if sys.platform == "linux":
         if process == "self":
             ctypes.CDLL(None).malloc_trim(0)
@@ -112,12 +83,12 @@ def forget_peak_memory(process: int | str = "self") -> None:
 
 
 def peak_memory_bytes(process: int | str = "self") -> int | None:
-    """The high-water mark of resident memory since `forget_peak_memory`, None where unknown."""
+    """Return the high-water mark since `forget_peak_memory`; None where it is unknown."""
     return _status(process, "VmHWM")
 
 
 def memory_bytes(process: int | str = "self") -> int | None:
-    """Resident memory now, None where unknown."""
+    """Return the resident memory; None where it is unknown."""
     return _status(process, "VmRSS")
 
 

@@ -1,25 +1,21 @@
-"""What our own measurements came to: from the folders that `qtha-lab compare` wrote, reports,
-packed runs and tables.
+"""Measurements of `data/measurements`: reports, packed runs and tables.
 
-    qtha-lab compare data/measurements/tiny-qa.yaml --out out/measurements/tiny-qa      hours,
-    resumable
-    python benchmarks/measurements.py tiny-qa                                           write what
-    it came to
-    python benchmarks/measurements.py tiny-qa --unpack                                  its runs,
-    back to out/measurements
+    qtha-lab compare data/measurements/tiny-qa.yaml --out out/measurements/tiny-qa    (hours)
+    python -m benchmarks.measurements tiny-qa             pack the runs, and write the table
+    python -m benchmarks.measurements tiny-qa --unpack    unpack its runs to out/measurements
 
-`data/results/NAME` gets the data of the report (`report.json`) and the runs without their weights
-and the records of single
-steps (`runs.tar.xz`), from which the report can be written again and the comparison goes on;
-`docs/results/NAME.md` gets the table.
-What is said of the runs is worked out anew each time; the packed runs stay the same file as long as
-they are the same runs.
+`data/results/NAME` gets the claims of the report (`claims.json`), and the runs without weights and
+events of single steps (`runs.tar.xz`). The report can be written again from them, and the
+comparison can continue. `docs/results/NAME.md` gets the table.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
+import lzma
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +24,7 @@ from typing import Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.runs.run import list_runs
 from qtha_lab.studies.comparison.claims import Claim, claims
@@ -44,13 +40,17 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"
 RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
 PACKED = "runs.tar.xz"
-KEPT_OF_A_TUNING = ("sweep.yaml", "journal.log")
-SAID = ("comparison.yaml", "summary.json")  # of the runs, and no part of them
-KEPT = (*SAID, "lineup.json", "seconds_per_step.json")
-KEPT_OF_A_RUN = (
+CLAIMS = "claims.json"
+DERIVED = ("comparison.yaml", "summary.json")  # written anew from the runs
+FILES_OF_A_COMPARISON = (*DERIVED, "lineup.json", "seconds_per_step.json")
+FILES_OF_A_TUNING = ("sweep.yaml", "journal.log")
+FILES_OF_A_RUN = (
     "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json", "test.json",
 )  # fmt: skip
-STEP = b'"kind": "train"'  # of the events: nine in ten, and no report reads them
+STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
+MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
+DIGITS = 7  # of packed losses, the precision of float32, in which they were computed
+LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
 LARGE = "lora(r=8)"
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (
@@ -60,30 +60,29 @@ RULES = (
 
 
 def write(name: str, folder: Path) -> None:
-    """The report, the packed runs and the table of a measurement.
+    """Write the claims, the packed runs and the table of a measurement.
 
     Args:
-        name: Of its file in `data/measurements`.
-        folder: What `qtha-lab compare` wrote.
-
-    Raises:
-        Refusal: If the folder holds no comparison, or one of which no run has ended.
+        name: Name of its file in `data/measurements`.
+        folder: Folder of the comparison.
     """
     out = RESULTS / name
-    say_anew(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
-    write_json(out / "report.json", Report.of(folder).plain())
+    out.mkdir(parents=True, exist_ok=True)
+    update_summary(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
+    report = Report.of(folder).plain()
+    write_json(out / CLAIMS, {key: report[key] for key in ("claims", "decomposition")})
     if not holds(out / PACKED, folder):
         pack(folder, out / PACKED)
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{name}.md").write_text(page(name, Compared.of(folder)), encoding="utf-8")
 
 
-def say_anew(folder: Path, rates_from: str = "") -> None:
-    """Write `summary.json` anew from the runs that it lists; starts nothing.
+def update_summary(folder: Path, rates_from: str = "") -> None:
+    """Write `summary.json` again from the runs that it lists; start no run.
 
     Args:
-        folder: What `qtha-lab compare` wrote.
-        rates_from: Where the rates that its methods state were chosen.
+        folder: Folder of the comparison.
+        rates_from: Comparison in which the rates of the methods were chosen.
     """
     place, before = ComparisonDir(folder), Compared.of(folder)
     comparison = before.comparison.replace(rates_from=rates_from)
@@ -103,11 +102,11 @@ def say_anew(folder: Path, rates_from: str = "") -> None:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Keep what reports read of a comparison and its runs.
-
-    Always the same bytes of the same files.
-    """
-    with tarfile.open(archive, "w:xz", preset=9) as packed:
+    """Pack the files of a comparison that reports read; equal files give equal bytes."""
+    with (
+        lzma.open(archive, "wb", filters=LZMA) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as packed,
+    ):
         for name, content in _contents(folder):
             entry = tarfile.TarInfo(name)
             entry.size, entry.mtime = len(content), int((folder / name).stat().st_mtime)
@@ -115,47 +114,45 @@ def pack(folder: Path, archive: Path) -> None:
 
 
 def holds(archive: Path, folder: Path) -> bool:
-    """Whether an archive has the runs of a folder already, whatever is said of them."""
+    """Report if an archive has the runs of a folder."""
     if not archive.exists():
         return False
     with tarfile.open(archive) as packed:
-        files = {m.name: packed.extractfile(m) for m in packed if m.name not in SAID}
+        files = {m.name: packed.extractfile(m) for m in packed if m.name not in DERIVED}
         before = {name: file.read() for name, file in files.items() if file}
-    return before == {name: of for name, of in _contents(folder) if name not in SAID}
+    return before == {name: of for name, of in _contents(folder) if name not in DERIVED}
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """What is packed, by its place in the folder, in order."""
-    files = [folder / name for name in KEPT]
+    """Yield path and content of the packed files, in order."""
+    files = [folder / name for name in FILES_OF_A_COMPARISON]
     for runs in ("runs", "rounding", "tuning/*/runs"):
-        files += [file for name in KEPT_OF_A_RUN for file in folder.glob(f"{runs}/*/{name}")]
-    for name in KEPT_OF_A_TUNING:
+        files += [file for name in FILES_OF_A_RUN for file in folder.glob(f"{runs}/*/{name}")]
+    for name in FILES_OF_A_TUNING:
         files += folder.glob(f"tuning/*/{name}")
     for file in sorted(file for file in files if file.is_file()):
         content = file.read_bytes()
         if file.name == "events.jsonl":
-            content = b"".join(line for line in content.splitlines(True) if STEP not in line)
+            lines = (line for line in content.splitlines(True) if STEP not in line)
+            content = MILLISECONDS.sub(rb"\1", b"".join(lines))
+        if file.name == "test.json":
+            losses = json.loads(content)
+            losses["losses"] = [float(f"{loss:.{DIGITS}g}") for loss in losses["losses"]]
+            content = json.dumps(losses, indent=2).encode()
         yield str(file.relative_to(folder)), content
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Lay packed runs where `qtha-lab compare` goes on with them.
-
-    Raises:
-        Refusal: If there is something in the folder.
-    """
+    """Unpack runs to a folder in which `qtha-lab compare` can continue."""
     if folder.exists() and any(folder.iterdir()):
-        raise Refusal(f"{folder} is not empty: give --folder another one, or move it away")
+        raise Refusal(f"--folder must be empty, got {folder}.")
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
 
 
 def page(name: str, compared: Compared) -> str:
-    """A measurement as Markdown.
-
-    Where it comes from, a row for each method, and who is ahead of the larger LoRA.
-    """
+    """Return a measurement as Markdown: its commands, a row per method, and verdicts."""
     seeds = compared.comparison.seeds
     planned = Comparison.from_yaml(FILES / f"{name}.yaml").seeds
     fewer = f" --seeds {','.join(map(str, seeds))}" if seeds != planned else ""
@@ -178,25 +175,19 @@ def page(name: str, compared: Compared) -> str:
 
 
 def against(compared: Compared, reference: str) -> dict[str, Claim]:
-    """The methods of at most `SMALL_SHARE` of the reference's parameters against it, as a family of
-    claims of its own.
-
-    Args:
-        compared: A comparison of one model and task.
-        reference: Label without rate.
-    """
+    """Compare the methods of at most `SMALL_SHARE` of the reference's parameters with it."""
     groups = compared.by_family(compared.best)
     if reference not in groups:
         return {}
     small = _small(groups, reference)
-    pairs = {Cell.of(compared.best[0]): [(name, reference) for name in small]}
+    pairs = {ModelTask.of(compared.best[0]): [(name, reference) for name in small]}
     items = read_items(compared.runs.values())
     found = claims(compared.best, pairs, items, margin=compared.comparison.margin)
     return {claim.first: claim for claim in found}
 
 
 def _small(groups: dict[str, list[dict[str, Any]]], reference: str = LARGE) -> list[str]:
-    """The methods of at most `SMALL_SHARE` of the reference's parameters."""
+    """Return the methods of at most `SMALL_SHARE` of the reference's parameters."""
     most = SMALL_SHARE * groups[reference][0]["trainable_parameters"]
     return [name for name, of in groups.items() if of[0]["trainable_parameters"] <= most]
 
@@ -227,7 +218,7 @@ def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
 
 
 def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """What each part of QTHA adds, where the comparison has its controls."""
+    """Yield the contribution of each part of QTHA, if the comparison has its controls."""
     if not rows:
         return
     yield from (
@@ -240,7 +231,7 @@ def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _difference(claim: dict[str, Any] | None) -> str:
-    """A difference with its interval, bold where it is shown."""
+    """Return a difference with its interval, bold if it is shown."""
     if claim is None:
         return ""
     text = f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}]"
@@ -248,12 +239,12 @@ def _difference(claim: dict[str, Any] | None) -> str:
 
 
 def _p(claim: dict[str, Any] | None) -> str:
-    """The p of a claim among those of its column."""
+    """Return the p of a claim."""
     return "" if claim is None else f"{claim['p']:.2g}"
 
 
 def _verdict(claim: dict[str, Any] | None) -> str:
-    """The verdict of a claim; a shown difference within the margin is marked."""
+    """Return the verdict of a claim; a shown difference within the margin is marked."""
     if claim is None:
         return ""
     within = claim["verdict"] == "shown" and claim["is_within_margin"]
@@ -290,9 +281,9 @@ def _named(labels: Sequence[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     known = sorted(file.stem for file in FILES.glob("*.yaml"))
-    parser.add_argument("names", nargs="*", choices=[*known, []], help="all that were run")
-    parser.add_argument("--folder", type=Path, default=OUT, help="of the folders NAME")
-    parser.add_argument("--unpack", action="store_true", help="lay out the packed runs")
+    parser.add_argument("names", nargs="*", choices=[*known, []], help="measurements")
+    parser.add_argument("--folder", type=Path, default=OUT, help="folder of the folders NAME")
+    parser.add_argument("--unpack", action="store_true", help="unpack the runs")
     options = parser.parse_args()
     for name in options.names or known:
         if options.unpack:
@@ -300,10 +291,7 @@ def main() -> None:
         elif (options.folder / name / "summary.json").exists():
             write(name, options.folder / name)
         elif options.names:
-            parser.error(
-                f"{options.folder / name} holds no measurement: --folder is what the folder {name}"
-                " lies in"
-            )
+            parser.error(f"--folder must hold the measurement {name}, got {options.folder}.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Run every quick reproduction twice, each time in a new process, and compare all recorded numbers.
+"""Equality of two runs of each quick reproduction, each in a new process.
 
-A pair that has ended is not run again, so that the command continues where it was stopped.
+Finished pairs are kept, so an interrupted command continues.
 """
 
 import json
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import conditions, short
-from benchmarks.reporting import pipes
+from benchmarks.machine import conditions
+from benchmarks.reporting import Table
 from qtha_lab.core.errors import Refusal
 
 CODE = """
@@ -26,8 +26,8 @@ name, out, seeds = sys.argv[1:]
 reproduce(name, Path(out), quick=True, seeds=int(seeds) if seeds else None)
 """
 TIMES = ("first", "second")
-# Clocks, names and memory differ from run to run and are not compared.
-CLOCKS = {"t", "run_id", "command", "id", "finished", "started", "path"}
+# these differ between runs and are not compared; nor are names with "second" or "memory"
+CLOCKS = {"t", "run_id", "command", "id", "finished", "started", "path", "side_by_side"}
 CURVES = {"train", "eval", "test"}
 
 
@@ -40,13 +40,10 @@ def bench_repeatable(
     """Run missing pairs.
 
     Args:
-        folder: Keeps the runs and one `NAME.json` per finished pair.
-        names: Reproductions; empty is all.
-        seeds: Number of seeds; None is that of the quick form.
+        folder: Folder of the runs, and of one `NAME.json` per finished pair.
+        names: Reproductions; all by default.
+        seeds: Number of seeds; by default that of the quick form.
         on_pair: Called with each finished row.
-
-    Returns:
-        `machine`, `commit`, and under `rows` the name, seconds and difference of each pair.
     """
     from qtha_lab.reproductions import REPRODUCTIONS
 
@@ -96,10 +93,7 @@ def difference(folder: Path) -> str:
 
 
 def content(folder: Path) -> Any:
-    """Return the verdict and training curves of a reproduction, without clocks and names of runs.
-
-    Returns None if there is no verdict.
-    """
+    """Return the verdict and training curves of a reproduction without times; None if missing."""
     files = list(folder.glob("*/verdict.json"))
     if not files:
         return None
@@ -157,34 +151,23 @@ def _first_difference(first: Any, second: Any, place: str) -> str:
     return f"{place}: {str(first)[:200]} and {str(second)[:200]}"
 
 
-HEADING = ("reproduction", "seconds for both", "numbers compared", "equal")
-
-
-def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return one row for each reproduction."""
-    return [
-        HEADING,
-        *(
-            (
-                f"`{row['name']}`",
-                f"{row['seconds']:,.0f}" if "seconds" in row else "",
-                f"{row['numbers']:,}" if "numbers" in row else "",
-                row["difference"] or "yes",
-            )
-            for row in figures["rows"]
-        ),
-    ]
-
-
-def markdown(figures: dict[str, Any]) -> str:
-    """Return the table for a page, with the command that made it."""
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Return a row per reproduction."""
     ended = [row for row in figures["rows"] if "numbers" in row]
     equal = sum(not row["difference"] for row in ended)
     seeds = ", with one seed" * all(row["seeds"] == 1 for row in figures["rows"])
-    commits = sorted({short(row["commit"]) for row in figures["rows"]})
-    return (
-        f"`qtha-lab bench repeatable`, commit {', '.join(commits)},"
-        f" {figures['machine']['processor']}. Each quick reproduction runs twice, in new processes."
-        f" All numbers of the verdict and the training curves are compared bit for bit{seeds}:"
-        f" {equal} of {len(ended)} are equal.\n\n{pipes(table(figures))}\n"
+    caption = (
+        "Each quick reproduction runs twice, in new processes. All numbers of the verdict and the"
+        f" training curves are compared bit for bit{seeds}: {equal} of {len(ended)} are equal."
     )
+    body = [
+        (
+            f"`{row['name']}`",
+            f"{row['seconds']:,.0f}" if "seconds" in row else "",
+            f"{row['numbers']:,}" if "numbers" in row else "",
+            row["difference"] or "yes",
+        )
+        for row in figures["rows"]
+    ]
+    heading = ("reproduction", "seconds for both", "numbers compared", "equal")
+    return [(caption, [heading, *body])]

@@ -1,40 +1,38 @@
-"""What every benchmark's command does.
-
-Read sizes, and write the figures as JSON beside the printed table.
-"""
+"""Tables of benches: printed, written as JSON, and as Markdown for a page."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from qtha_lab.core.errors import Refusal
-
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")]
+Row = tuple[str, ...]
+Table = tuple[str, Sequence[Row]]  # caption, and rows below a heading row
 
 
-def whole_numbers(text: str, name: str) -> tuple[int, ...]:
-    """Whole numbers from `4,6,8`.
+def pipes(rows: Sequence[Sequence[str]], align: str = "") -> str:
+    """Return rows below a heading row as a Markdown table.
 
-    Raises:
-        Refusal: If they are not.
+    Args:
+        rows: Text of each cell.
+        align: "l" or "r" per column; the first column is left-aligned by default, others right.
     """
-    try:
-        return tuple(int(word) for word in text.split(",")) if text else ()
-    except ValueError:
-        raise Refusal(f"{name} must be whole numbers such as 4,6,8, not {text!r}") from None
+    rules = {"l": "---", "r": "---:"}
+    marks = [rules[side] for side in align or "l" + "r" * (len(rows[0]) - 1)]
+    heading, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([heading, f"|{'|'.join(marks)}|", *body])
 
 
-def write_json(figures: dict, file: Path | None) -> None:
-    """Write the figures to a file, whose folder is made; nothing where no file is named."""
+def markdown(tables: Iterable[Table]) -> str:
+    """Return captions and tables for a page."""
+    return "\n\n".join(f"{caption}\n\n{pipes(rows)}".strip() for caption, rows in tables) + "\n"
+
+
+def report(figures: dict[str, Any], tables: Iterable[Table], file: Path | None) -> None:
+    """Print the tables of a bench, and write its figures as JSON if a file is named."""
+    from qtha_lab.cli.output import print_table
+
+    for caption, rows in tables:
+        print_table(rows, caption=caption)
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(figures, indent=2) + "\n")
-
-
-def pipes(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text, the first the heading, as a table of Markdown."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---|" + "---:|" * (len(rows[0]) - 1), *lines[1:]])
+        file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -1,142 +1,96 @@
-"""Measure the tables of docs/engines.md, and write them with the command, the commit and the date
-of each.
+"""Tables of docs/engines.md and docs/results.md: measured, and written with command and commit.
 
-    python benchmarks/results.py step start          run them, then write
-    python benchmarks/results.py --write             write what has been run
+    python -m benchmarks.results step start      run them, then write
+    python -m benchmarks.results --write         write those that have been run
 
-Figures lie in out/results/NAME; a table goes to docs/results/NAME.md. Losses are another matter:
-`benchmarks/measurements.py`.
+Figures lie in out/results/NAME.json; a table goes to docs/results/NAME.md. Losses of comparisons
+are in `benchmarks.measurements`.
 """
 
 import argparse
-import datetime
+import importlib
 import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from benchmarks import (
-    comparing,
-    coverage,
-    expval,
-    listing,
-    opening,
-    panels,
-    simulators_table,
-    start,
-    step_parts,
-)
-from benchmarks.machine import commit, load, load_words, processor_name, short
+from benchmarks.machine import load_text, short
+from benchmarks.reporting import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT, PAGES = ROOT / "out" / "results", ROOT / "docs" / "results"
-FIGURES = "figures.json"  # of a bench
-
-
-_SIMULATORS = "simulators --layers 4 --batches 64,2048 --seconds-per-case 0.6 --minutes 12"
-_SIZES = "--qubits 4,6,8,10"
-# Alone with more time, so that they are timed on whole batches; which are the fastest is what all
-# peers in turns say.
-# The unrolled one compiles for minutes for each shape, a few shapes for each size: some twenty
-# minutes in all.
+_SIMULATORS = "simulators --layers 4 --batches 64,2048 --qubits 4,6,8,10"
+# alone and with more time, so that they are timed on whole batches; the unrolled form compiles for
+# minutes per shape
 _FASTEST = (
-    f"simulators --layers 4 --batches 64,2048 {_SIZES} --engines cpu --seconds-per-case 20"
-    " --longest-first 900 --minutes 90 --peers tensorcircuit-jax,tensorcircuit-jax-unrolled"
+    f"{_SIMULATORS} --engines cpu --seconds 20 --longest-first 900 --minutes 90"
+    " --peers tensorcircuit-jax,tensorcircuit-jax-unrolled"
 )
-_BESIDE_LORA = (
+_METHODS = (
     "--methods lora(r=8),qtha(r=8),qtha(r=8,waist=64,bond_dim=4,n_layers=2),"
     "qtha(r=8,waist=64,bond_dim=4,use_circuit=false)"
 )
-# By name: the options of `qtha-lab bench`, and what makes a table of its figures.
-BENCHES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
-    "simulators-one-thread": (f"{_SIMULATORS} {_SIZES} --threads 1", simulators_table.markdown),
-    "simulators-two-threads": (f"{_SIMULATORS} {_SIZES} --threads 2", simulators_table.markdown),
-    "fastest-one-thread": (f"{_FASTEST} --threads 1", simulators_table.markdown),
-    "fastest-two-threads": (f"{_FASTEST} --threads 2", simulators_table.markdown),
-    "step": (
-        f"step --model smollm2-135m --rounds 41 --parts {_BESIDE_LORA}",
-        step_parts.with_steps,
-    ),
-    "step-tiny": (f"step --model tiny --rounds 101 --parts {_BESIDE_LORA}", step_parts.with_steps),
-    "step-parts": (
-        f"step --model smollm2-135m --rounds 11 --clock cpu --threads 1 --parts {_BESIDE_LORA}",
-        step_parts.markdown,
-    ),
-    "step-parts-tiny": (
-        f"step --model tiny --rounds 41 --clock cpu --threads 1 --parts {_BESIDE_LORA}",
-        step_parts.markdown,
-    ),
-    "start": ("start --rounds 3", start.markdown),
-    "start-100": ("start --rounds 3 --steps 100", start.markdown),
-    "expval": ("expval", expval.markdown),
-    "panels": ("panels --rounds 9", panels.markdown),
-    "opening": ("opening", opening.markdown),
-    "list-1000": ("list --runs 1000", listing.markdown),
-    "list-10000": ("list --runs 10000", listing.markdown),
-    "coverage": ("coverage", coverage.markdown),
-    "compare": ("compare --runs 90,300", comparing.markdown),
+_ONE_THREAD = "--clock cpu --threads 1"
+# options of `qtha-lab bench` by name
+BENCHES = {
+    "simulators-one-thread": f"{_SIMULATORS} --seconds 0.6 --threads 1",
+    "simulators-two-threads": f"{_SIMULATORS} --seconds 0.6 --threads 2",
+    "fastest-one-thread": f"{_FASTEST} --threads 1",
+    "fastest-two-threads": f"{_FASTEST} --threads 2",
+    "step": f"step --model smollm2-135m --rounds 41 --parts {_METHODS}",
+    "step-tiny": f"step --model tiny --rounds 101 --parts {_METHODS}",
+    "step-parts": f"step --model smollm2-135m --rounds 11 {_ONE_THREAD} --parts {_METHODS}",
+    "step-parts-tiny": f"step --model tiny --rounds 41 {_ONE_THREAD} --parts {_METHODS}",
+    "start": "start --rounds 3",
+    "start-100": "start --rounds 3 --steps 100",
+    "expval": "expval",
+    "panels": "panels --rounds 9",
+    "opening": "opening",
+    "list-1000": "list --runs 1000",
+    "list-10000": "list --runs 10000",
+    "compare": "compare --runs 90,300",
+    "coverage": "coverage",
+    "default-size": "default-size",
+    "repeatable": "repeatable --seeds 1",
 }
+MODULES = {"list": "lists", "compare": "lists", "panels": "notebooks", "opening": "notebooks"}
 
 
 def command(name: str) -> list[str]:
-    """The command of a bench; what ends up in a table is what this gave."""
-    options, _ = BENCHES[name]
-    figures = (OUT / name / FIGURES).relative_to(ROOT)
-    return ["qtha-lab", "bench", *shlex.split(options), "--json", str(figures)]
+    """Return the command of a table."""
+    file = (OUT / name).with_suffix(".json").relative_to(ROOT)
+    return ["qtha-lab", "bench", *shlex.split(BENCHES[name]), "--json", str(file)]
 
 
 def measure(name: str) -> None:
-    """Run it, and note when, at which commit and on what."""
-    folder = OUT / name
-    folder.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "commit": commit(),
-        "date": datetime.date.today().isoformat(),
-        "processor": processor_name(),
-        "load_at_start": load(),
-    }
-    (folder / "measured.json").write_text(json.dumps(facts))
-    subprocess.run(
-        [Path(sys.executable).parent / "qtha-lab", *command(name)[1:]], cwd=ROOT, check=True
-    )
+    """Run the command of a table."""
+    program = Path(sys.executable).parent / "qtha-lab"
+    subprocess.run([program, *command(name)[1:]], cwd=ROOT, check=True)
 
 
 def write(name: str) -> None:
-    """The table of a bench as Markdown."""
-    figures, facts = _figures(name), _facts(name)
-    origin = f"{facts['date']}, commit {facts['commit']}, {facts['processor']}, {facts['load']}"
-    text = f"`{shlex.join(command(name))}`  \n{origin}\n\n{BENCHES[name][1](figures).rstrip()}\n"
+    """Write a table as Markdown."""
+    figures = json.loads((OUT / name).with_suffix(".json").read_text(encoding="utf-8"))
+    bench, machine = BENCHES[name].split()[0].replace("-", "_"), figures["machine"]
+    tables = importlib.import_module(f"benchmarks.{MODULES.get(bench, bench)}").tables(figures)
+    origin = (figures["date"], f"commit {short(figures['commit'])}", machine["processor"])
+    facts = ", ".join([*origin, load_text(machine["load_before"])])
     PAGES.mkdir(parents=True, exist_ok=True)
+    text = f"`{shlex.join(command(name))}`  \n{facts}\n\n{markdown(tables)}"
     (PAGES / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def _figures(name: str) -> dict[str, Any]:
-    return json.loads((OUT / name / FIGURES).read_text())
-
-
-def _facts(name: str) -> dict[str, str]:
-    """When, where, at which commit and under which load a bench was run, in words.
-
-    Its figures know better than who began it.
-    """
-    figures, facts = _figures(name), json.loads((OUT / name / "measured.json").read_text())
-    before = figures["machine"].get("load_before", facts["load_at_start"])
-    at = short(figures.get("commit") or facts["commit"])
-    return facts | {"commit": at, "load": load_words(before)}
-
-
 def main() -> None:
+    """Measure and write the named tables; all by default."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="which tables")
-    parser.add_argument("--write", action="store_true", help="run nothing")
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="tables")
+    parser.add_argument("--write", action="store_true", help="do not run anything")
     options = parser.parse_args()
     for name in options.names or BENCHES:
         if not options.write:
             measure(name)
-        if (OUT / name / FIGURES).exists():
+        if (OUT / name).with_suffix(".json").exists():
             write(name)
 
 

@@ -1,11 +1,8 @@
-"""The workbench and the explorers in use for an hour: what the page and the kernel complain of, and
-what they grow by.
+"""Random use of the workbench and the explorers in a browser: complaints, and growth of memory.
 
-A real JupyterLab in headless Chromium. What is done is drawn from a seed: fields, sliders, menus,
-buttons, ticks,
-launches of runs of two steps, sweeps, themes, widths, reloads, a second tab. What happened is a
-journal in a
-folder; a soak that was cut off goes on in the same folder until its minutes are full.
+A real JupyterLab in headless Chromium. Actions are drawn from a seed: fields, sliders, menus,
+buttons, ticks, launches, sweeps, themes, widths, reloads, a second tab. A journal in a folder
+records them; an interrupted session continues in the same folder.
 """
 
 import json
@@ -20,9 +17,9 @@ from typing import Any
 
 import psutil
 
-from benchmarks.lab import open_notebook
-from benchmarks.machine import commit, machine
-from benchmarks.reporting import pipes
+from benchmarks.machine import conditions
+from benchmarks.notebooks import open_notebook
+from benchmarks.reporting import Table
 
 CELLS = (
     """import torch
@@ -31,9 +28,8 @@ from qtha_lab.experiment import MethodChoice, Training
 from qtha_lab.widgets import CircuitExplorer, EngineExplorer, MpoExplorer, UpdateExplorer, Workbench
 layers = {f"model.layers.{k}.self_attn.q_proj": [2.0**-i for i in range(64)] for k in range(6)}
 events = [{"kind": "spectrum", "step": step, "layers": layers} for step in range(0, 100, 5)]
-tiny = Comparison(
-    methods=[MethodChoice(name="qtha"), MethodChoice(name="lora")], training=Training(steps=2, spectrum_every=1)
-)""",
+methods = [MethodChoice(name="qtha"), MethodChoice(name="lora")]
+tiny = Comparison(methods=methods, training=Training(steps=2, spectrum_every=1))""",
     "MpoExplorer({'random': torch.randn(64, 64), 'half': torch.randn(64, 8) @ torch.randn(8, 64)})",
     "CircuitExplorer(n_qubits=4)",
     "UpdateExplorer({name: events for name in ('lora', 'qtha')})",
@@ -47,36 +43,39 @@ KEYS = ("ArrowRight", "ArrowLeft", "PageUp", "PageDown", "Home", "End")
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 WIDTHS = (1400, 900, 700)
 PANELS = ".qtha-explorer, .qtha-workbench"
-# Not pressed by chance: what starts runs, which the soak does at its own pace, and what asks a
-# model for text.
-LEFT_ALONE = re.compile(
-    r"^\s*(Launch.*|Resume.*|Run the rest.*|Confirm.*|Answer|Export|Save)\s*$"
-).pattern
-# Marks one of the controls that can be used now, by a number from 0 to 1; says what it is called.
-PICK = """([selector, within, chance, leftAlone]) => {
+# not pressed at random: buttons that start runs or generate text
+SKIPPED = r"^\s*(Launch.*|Resume.*|Run the rest.*|Confirm.*|Answer|Export|Save)\s*$"
+# Marks a usable control by a number from 0 to 1, and returns its label.
+PICK = """([selector, within, chance, skipped]) => {
     document.querySelectorAll('[data-soak]').forEach(e => delete e.dataset.soak);
-    const skip = new RegExp(leftAlone);
-    const usable = [...document.querySelectorAll(within)].flatMap(p => [...p.querySelectorAll(selector)]).filter(e =>
-        e.checkVisibility() && !e.disabled && e.clientHeight > 0 && !skip.test(e.textContent));
+    const skip = new RegExp(skipped);
+    const usable = [...document.querySelectorAll(within)]
+        .flatMap(p => [...p.querySelectorAll(selector)])
+        .filter(e => e.checkVisibility() && !e.disabled && e.clientHeight > 0)
+        .filter(e => !skip.test(e.textContent));
     const one = usable[Math.floor(chance * usable.length)];
     if (!one) return null;
     one.dataset.soak = '1';
-    return (one.ariaLabel || one.labels?.[0]?.textContent || one.textContent || one.type).trim().slice(0, 60);
+    const name = one.ariaLabel || one.labels?.[0]?.textContent || one.textContent || one.type;
+    return name.trim().slice(0, 60);
 }"""
 SENTENCES = """() => [...document.querySelectorAll('.qtha-wrong')]
     .map(e => e.textContent.trim()).filter(Boolean)"""
 FAULT = "fault of qtha-lab"
-COUNTED = ("Nodes", "JSEventListeners", "JSHeapUsedSize")
+GROWTH = {
+    "kernel": ("kernel MB", 1e6), "JSHeapUsedSize": ("page's heap MB", 1e6), "Nodes": ("nodes", 1),
+    "JSEventListeners": ("listeners", 1),
+}  # fmt: skip
 
 
 class Journal:
-    """What happened, a line each, in a folder; a later session goes on with it."""
+    """Record of a soak, one line of JSON per entry, which a later session continues."""
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "soak.jsonl"
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        whole = text[: text.rfind("\n") + 1]  # a process that is killed tears the last line
+        whole = text[: text.rfind("\n") + 1]  # a killed process leaves an incomplete last line
         if whole != text:
             self.path.write_text(whole, encoding="utf-8")
         self.entries: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
@@ -84,7 +83,7 @@ class Journal:
         self.began = time.monotonic()
 
     def write(self, kind: str, **more: Any) -> None:
-        """Add a line."""
+        """Append an entry."""
         seconds = round(time.monotonic() - self.began, 1)
         entry = {"session": self.session, "seconds": seconds, "kind": kind, **more}
         self.entries.append(entry)
@@ -93,41 +92,33 @@ class Journal:
 
     @property
     def seconds(self) -> float:
-        """Of use, over all sessions."""
-        last: dict[int, float] = {}
-        for entry in self.entries:
-            if entry["kind"] in ("action", "missed"):
-                last[entry["session"]] = entry["seconds"]
-        return sum(last.values())
+        """Seconds of use over all sessions."""
+        actions = [e for e in self.entries if e["kind"] in ("action", "missed")]
+        return sum({e["session"]: e["seconds"] for e in actions}.values())
 
 
-def soak(
+def bench_soak(
     folder: Path,
     minutes: float = 60,
     seed: int = 0,
     on_minute: Callable[[float, int], None] = lambda minutes, complaints: None,
 ) -> dict[str, Any]:
-    """Use the panels until the folder's journal holds so many minutes.
+    """Use the panels until the journal of a folder holds so many minutes.
 
     Args:
-        folder: Takes the journal, the notebook and its runs; a journal that it holds is continued.
-        minutes: Of use, the sessions before counted.
-        seed: Of what is done; each session draws its own from it.
-        on_minute: Told the minutes so far and the complaints of all.
-
-    Returns:
-        As `report`.
+        folder: Folder of the journal, the notebook and its runs.
+        minutes: Minutes of use, with earlier sessions.
+        seed: Seed of the actions.
+        on_minute: Called with the minutes so far and the number of complaints.
     """
-    folder = folder.resolve()
-    journal = Journal(folder)
-    while journal.seconds < 60 * minutes:
+    before, folder = conditions(), folder.resolve()
+    while (journal := Journal(folder)).seconds < 60 * minutes:
         _session(journal, folder, minutes, random.Random(f"{seed} {journal.session}"), on_minute)
-        journal = Journal(folder)
-    return report(journal)
+    return before | summary(journal)
 
 
 def _session(
-    journal: Journal, folder: Path, minutes: float, chance: random.Random, on_minute
+    journal: Journal, folder: Path, minutes: float, chance: random.Random, on_minute: Callable
 ) -> None:
     os.environ["QTHA_LAB_RUNS"] = str(folder / "runs")
     with open_notebook(CELLS, folder / "soak.ipynb") as (lab, home):
@@ -140,9 +131,8 @@ def _session(
             if time.monotonic() - sampled > SAMPLE_SECONDS:
                 sampled = time.monotonic()
                 user.sample()
-                on_minute(
-                    journal.seconds / 60, sum(e["kind"] == "complaint" for e in journal.entries)
-                )
+                complaints = sum(entry["kind"] == "complaint" for entry in journal.entries)
+                on_minute(journal.seconds / 60, complaints)
         user.sample()
         for line in (home / "jupyter.log").read_text(errors="replace").splitlines():
             if re.search(r"\bERROR\b|Traceback|No such comm", line):
@@ -150,134 +140,111 @@ def _session(
 
 
 class User:
-    """Somebody at the page whose next deed is a draw of chance."""
+    """Simulated user of a page, whose actions are random."""
 
     def __init__(self, lab: Any, journal: Journal, chance: random.Random):
         self.lab, self.page, self.journal, self.chance = lab, lab.page, journal, chance
-        self.complaints = lab.complaints
         self.launched = self.swept = -LAUNCH_SECONDS
         self.sentences: set[str] = set()
         self.stderr = 0
         self.listen(self.page)
         self.page.set_default_timeout(5000)
-        self.deeds = {
-            self.slide: 26,
-            self.choose: 12,
-            self.enter: 12,
-            self.press: 16,
-            self.tick: 8,
-            self.hover: 6,
-            self.zoom: 4,
-            self.scroll: 6,
-            self.wait: 6,
-            self.launch: 4,
-            self.sweep: 1,
-            self.theme: 2,
-            self.resize: 2,
-            self.rerun: 1,
-            self.reload: 1,
+        self.weights = {
+            self.slide: 26, self.choose: 12, self.enter: 12, self.press: 16, self.tick: 8,
+            self.hover: 6, self.zoom: 4, self.scroll: 6, self.idle: 6, self.launch: 4,
+            self.sweep: 1, self.theme: 2, self.resize: 2, self.rerun: 1, self.reload: 1,
             self.second_tab: 1,
-        }
+        }  # fmt: skip
 
     def listen(self, page: Any) -> None:
-        """Note what goes wrong without a word in the console."""
-        page.on("requestfailed", lambda request: self._of_request(request.url, request.failure))
-        page.on("crash", lambda _: self.complaints.append("the page crashed"))
+        """Collect failed requests, crashes and warnings of comms and widgets."""
+        complain = self.lab.complaints.append
+
+        def of_request(request: Any) -> None:
+            if "ERR_ABORTED" not in str(request.failure):  # the page was left
+                complain(f"request failed: {request.url.split('?')[0]}: {request.failure}")
+
+        def of_message(message: Any) -> None:
+            # JupyterLab also warns that a busy machine loads its plugins slowly
+            text, is_ours = message.text, re.search("comm|widget|model", message.text)
+            if message.type == "warning" and is_ours and not text.startswith("Plugin "):
+                complain(f"warning: {text}")
+
+        page.on("requestfailed", of_request)
+        page.on("crash", lambda _: complain("the page crashed"))
         page.on("dialog", lambda dialog: dialog.accept())
-        page.on("console", lambda message: self._of_warning(message.type, message.text))
-
-    def _of_warning(self, kind: str, text: str) -> None:
-        """Of comms and widgets.
-
-        JupyterLab also says how long a busy machine takes to load its plugins.
-        """
-        if kind == "warning" and re.search("comm|widget|model", text) and text[:7] != "Plugin ":
-            self.complaints.append(f"warning: {text}")
-
-    def _of_request(self, url: str, failure: Any) -> None:
-        if "ERR_ABORTED" not in str(failure):  # of a page that was left
-            self.complaints.append(f"request failed: {url.split('?')[0]}: {failure}")
+        page.on("console", of_message)
 
     def open(self) -> None:
-        """Run the notebook, and wait until its panels are there."""
+        """Run the notebook, and wait for its panels."""
         self.lab.menu("Run", "Run All Cells")
-        self.page.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first.wait_for(
-            timeout=180_000
-        )
+        self._workbench_of(self.page).wait_for(timeout=180_000)
         self.page.locator(".qtha-figure[data-drawings]").nth(3).wait_for(timeout=180_000)
 
     def act(self) -> None:
-        """Do one thing; what it led to is written down."""
+        """Do one action, and record it with its complaints."""
         from playwright.sync_api import Error
 
-        deed = self.chance.choices([*self.deeds], [*self.deeds.values()])[0]
+        action = self.chance.choices([*self.weights], [*self.weights.values()])[0]
         try:
-            of = deed()
-            self.journal.write("action", deed=deed.__name__, of=of)
-        except (
-            Error,
-            AssertionError,
-        ) as reason:  # what was picked is gone, or lies under something
-            self.journal.write("missed", deed=deed.__name__, of=str(reason).splitlines()[0][:200])
-            self._dismiss()
+            self.journal.write("action", deed=action.__name__, of=action() or "")
+        except (Error, AssertionError) as reason:  # the control is gone or covered
+            text = str(reason).splitlines()[0][:200]
+            self.journal.write("missed", deed=action.__name__, of=text)
+            self.page.keyboard.press("Escape")
+            dialog = self.page.locator(".jp-Dialog button.jp-mod-accept")
+            if dialog.count():
+                dialog.first.click(timeout=2000)
         self.page.wait_for_timeout(self.chance.choice((50, 200, 500, 1500)))
-        self._note()
+        self._record_complaints()
 
-    def _dismiss(self) -> None:
-        self.page.keyboard.press("Escape")
-        dialog = self.page.locator(".jp-Dialog button.jp-mod-accept")
-        if dialog.count():
-            dialog.first.click(timeout=2000)
-
-    def _note(self) -> None:
-        """Write down complaints, sentences of faults, and what the kernel wrote to standard error."""
-        while self.complaints:
-            text = self.complaints.pop(0)
+    def _record_complaints(self) -> None:
+        while self.lab.complaints:
+            text = self.lab.complaints.pop(0)
             before = [e.get("deed") for e in self.journal.entries[-3:] if e["kind"] != "complaint"]
             self.journal.write("complaint", of="page", text=text[:600], after=before)
         for sentence in set(self.page.evaluate(SENTENCES)) - self.sentences:
             self.sentences.add(sentence)
-            fault = FAULT in sentence
-            self.journal.write("complaint" if fault else "refusal", of="panel", text=sentence[:600])
+            kind = "complaint" if FAULT in sentence else "refusal"
+            self.journal.write(kind, of="panel", text=sentence[:600])
         errors = self.lab.errors()
         if len(errors) > self.stderr:
             self.journal.write("complaint", of="kernel", text=errors[-1][-1500:])
         self.stderr = len(errors)
 
-    # ---- what is done
-
-    def _pick(self, selector: str, within: str = PANELS) -> tuple[Any, str]:
-        name = self.page.evaluate(PICK, [selector, within, self.chance.random(), LEFT_ALONE])
+    def _pick(self, selector: str) -> tuple[Any, str]:
+        name = self.page.evaluate(PICK, [selector, PANELS, self.chance.random(), SKIPPED])
         if name is None:
-            raise AssertionError(f"nothing here is {selector}")
+            raise AssertionError(f"no usable {selector}")
         control = self.page.locator("[data-soak]").first
         control.scroll_into_view_if_needed()
         return control, name
+
+    @staticmethod
+    def _workbench_of(page: Any) -> Any:
+        return page.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first
 
     def slide(self) -> str:
         control, name = self._pick("input[type=range]")
         control.focus()
         for _ in range(self.chance.randint(1, 12)):
-            self.page.keyboard.press(
-                self.chance.choice(KEYS[:4] if self.chance.random() < 0.9 else KEYS)
-            )
+            keys = KEYS[:4] if self.chance.random() < 0.9 else KEYS
+            self.page.keyboard.press(self.chance.choice(keys))
         return name
 
     def choose(self) -> str:
         control, name = self._pick("select")
-        form = control.evaluate("e => !!e.closest('.qtha-setup')")
+        in_form = control.evaluate("e => !!e.closest('.qtha-setup')")
         before = control.input_value()
-        count = control.locator("option").count()
-        control.select_option(index=self.chance.randrange(count))
-        if form:  # the entries are left as they were, so that what is launched stays tiny
+        control.select_option(index=self.chance.randrange(control.locator("option").count()))
+        if in_form:  # restored, so that launched runs stay tiny
             self.page.wait_for_timeout(1000)
             control.select_option(value=before)
         return name
 
     def enter(self) -> str:
-        control, name = self._pick(
-            "input:not([type=range], [type=checkbox], [type=radio]), textarea"
-        )
+        fields = "input:not([type=range], [type=checkbox], [type=radio]), textarea"
+        control, name = self._pick(fields)
         before = control.input_value()
         for text in (self.chance.choice(ENTRIES), before):
             control.click()
@@ -294,23 +261,19 @@ class User:
         return name
 
     def tick(self) -> str:
-        control, name = self._pick(
-            ".qtha-runs-table input[type=checkbox], .qtha-explorer input[type=checkbox]"
-        )
+        box = "input[type=checkbox]"
+        control, name = self._pick(f".qtha-runs-table {box}, .qtha-explorer {box}")
         control.click()
         return name
 
-    def hover(self) -> str:
-        control, _ = self._pick(".qtha-drawing")
-        box = control.bounding_box()
+    def hover(self) -> None:
+        box = self._pick(".qtha-drawing")[0].bounding_box()
         for _ in range(8):
             x, y = (self.chance.random() * box[side] for side in ("width", "height"))
             self.page.mouse.move(box["x"] + x, box["y"] + y, steps=2)
-        return "figure"
 
-    def zoom(self) -> str:
-        control, _ = self._pick(".nsewdrag")
-        box = control.bounding_box()
+    def zoom(self) -> None:
+        box = self._pick(".nsewdrag")[0].bounding_box()
         ends = [(box["x"] + box["width"] * s, box["y"] + box["height"] * s) for s in (0.3, 0.7)]
         self.page.mouse.move(*ends[0])
         self.page.mouse.down()
@@ -318,48 +281,45 @@ class User:
         self.page.mouse.up()
         if self.chance.random() < 0.5:
             self.page.mouse.dblclick(*ends[0])
-        return "figure"
 
-    def scroll(self) -> str:
+    def scroll(self) -> None:
         self.page.mouse.wheel(0, self.chance.choice((-2000, -400, 400, 2000)))
-        return ""
 
-    def wait(self) -> str:
+    def idle(self) -> None:
         self.page.wait_for_timeout(self.chance.choice((1000, 4000)))
-        return ""
 
     def launch(self) -> str:
         if time.monotonic() - self.launched < LAUNCH_SECONDS:
             return "not yet"
         self.launched = time.monotonic()
-        self._enter_one("steps", "2")
+        self._fill("steps", "2")
         self.page.wait_for_timeout(3000)
         bench = self.page.locator(".qtha-workbench").first
-        many = re.search(r"(\d+) runs", bench.locator(".qtha-summary").inner_text())
-        if many and int(many.group(1)) > 4:
+        summary = bench.locator(".qtha-summary")
+        count = re.search(r"(\d+) runs", summary.inner_text())
+        if count and int(count.group(1)) > 4:
             return self.rerun()
         bench.get_by_role("button", name=re.compile("^Launch")).first.click()
-        return bench.locator(".qtha-summary").inner_text()
+        return summary.inner_text()
 
     def sweep(self) -> str:
         if time.monotonic() - self.swept < SWEEP_SECONDS:
             return "not yet"
         self.swept = time.monotonic()
-        self._enter_one("steps", "2")
-        self._enter_one("learning_rate", "0.001, 0.01")
+        self._fill("steps", "2")
+        self._fill("learning_rate", "0.001, 0.01")
         self.page.wait_for_timeout(4000)
         bench = self.page.locator(".qtha-workbench").first
         button = bench.get_by_role("button", name=re.compile("^Launch")).first
-        words = button.inner_text()
+        label = button.inner_text()
         button.click()
         self.page.wait_for_timeout(1000)
-        self._enter_one("learning_rate", "0.001")
-        return words
+        self._fill("learning_rate", "0.001")
+        return label
 
-    def _enter_one(self, name: str, text: str) -> None:
+    def _fill(self, name: str, text: str) -> None:
         bench = self.page.locator(".qtha-workbench").first
-        field = bench.get_by_label(name, exact=True).locator("visible=true").first
-        field.click()
+        bench.get_by_label(name, exact=True).locator("visible=true").first.click()
         self.page.keyboard.press("ControlOrMeta+a")
         self.page.keyboard.type(text)
         self.page.keyboard.press("Tab")
@@ -375,42 +335,39 @@ class User:
         return str(width)
 
     def rerun(self) -> str:
-        source = self.chance.choice(CELLS[1:])
-        self.lab.run_cell(source[:18])
+        source = self.chance.choice(CELLS[1:])[:18]
+        self.lab.run_cell(source)
         self.page.wait_for_timeout(3000)
-        return source[:18]
+        return source
 
-    def reload(self) -> str:
-        self.lab.menu("File", "Save Notebook")
-        self.page.wait_for_timeout(2000)
+    def reload(self) -> None:
+        self._save()
         self.page.reload()
         self.page.set_default_timeout(60_000)
         self.lab.wait_idle()
-        self.page.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first.wait_for()
+        self._workbench_of(self.page).wait_for()
         self.page.set_default_timeout(5000)
-        return ""
 
-    def second_tab(self) -> str:
-        self.lab.menu("File", "Save Notebook")  # a tab shows what the file has
-        self.page.wait_for_timeout(2000)
+    def second_tab(self) -> None:
+        self._save()
         tab = self.lab.second_tab()
         self.listen(tab)
         try:
             tab.set_default_timeout(60_000)
-            tab.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first.wait_for()
-            slider = tab.get_by_role("slider").first
-            slider.focus()
+            self._workbench_of(tab).wait_for()
+            tab.get_by_role("slider").first.focus()
             for _ in range(6):
                 tab.keyboard.press(self.chance.choice(KEYS[:2]))
             tab.wait_for_timeout(3000)
         finally:
             tab.close()
-        return ""
 
-    # ---- what they grow by
+    def _save(self) -> None:
+        self.lab.menu("File", "Save Notebook")  # another page shows the saved file
+        self.page.wait_for_timeout(2000)
 
     def sample(self) -> None:
-        """Write down how large page and kernel are, after a collection of garbage in the page."""
+        """Record the sizes of page and kernel after a garbage collection of the page."""
         session = self.page.context.new_cdp_session(self.page)
         try:
             session.send("HeapProfiler.collectGarbage")
@@ -418,14 +375,11 @@ class User:
             metrics = session.send("Performance.getMetrics")["metrics"]
         finally:
             session.detach()
-        values = {entry["name"]: entry["value"] for entry in metrics}
-        self.journal.write(
-            "memory", kernel=_kernel_bytes(), **{name: values[name] for name in COUNTED}
-        )
+        values = {of["name"]: of["value"] for of in metrics if of["name"] in GROWTH}
+        self.journal.write("memory", kernel=_kernel_bytes(), **values)
 
 
 def _kernel_bytes() -> int:
-    """Resident bytes of the kernels under this process."""
     total = 0
     for process in psutil.Process().children(recursive=True):
         try:
@@ -436,70 +390,44 @@ def _kernel_bytes() -> int:
     return total
 
 
-def report(journal: Journal) -> dict[str, Any]:
-    """What a journal holds, counted.
+def summary(journal: Journal) -> dict[str, Any]:
+    """Count the entries of a journal.
 
     Returns:
-        `machine`, `commit`, `minutes`, `sessions`, `deeds` (how often each), `complaints` (each
-        text once, with
-        how often), `refusals` (sentences for the person, no faults) and `memory`, of every session
-        the first
-        sample after five minutes and the last.
+        `minutes`, `sessions`, `deeds`, `missed`, `complaints` with their counts, `refusals`, and
+        `memory`: for each session the first sample after five minutes, and the last.
     """
     entries = journal.entries
-    kinds = {
-        kind: [e for e in entries if e["kind"] == kind]
-        for kind in ("action", "complaint", "refusal", "memory")
-    }
+    of = {kind: [e for e in entries if e["kind"] == kind] for kind in {e["kind"] for e in entries}}
     memory = []
-    for session in sorted({entry["session"] for entry in kinds["memory"]}):
-        samples = [entry for entry in kinds["memory"] if entry["session"] == session]
-        settled = [entry for entry in samples if entry["seconds"] > 300] or samples
-        memory.append({"first": settled[0], "last": settled[-1]})
+    for session in sorted({entry["session"] for entry in of.get("memory", ())}):
+        samples = [entry for entry in of["memory"] if entry["session"] == session]
+        late = [entry for entry in samples if entry["seconds"] > 300] or samples
+        memory.append({"first": late[0], "last": late[-1]})
     return {
         "benchmark": "soak",
-        "machine": machine(),
-        "commit": commit(),
         "minutes": journal.seconds / 60,
         "sessions": len({entry["session"] for entry in entries}),
-        "deeds": Counter(entry["deed"] for entry in kinds["action"]),
-        "missed": sum(entry["kind"] == "missed" for entry in entries),
-        "complaints": Counter(f"{e['of']}: {e['text']}" for e in kinds["complaint"]),
-        "refusals": sorted({entry["text"] for entry in kinds["refusal"]}),
+        "deeds": Counter(entry["deed"] for entry in of.get("action", ())),
+        "missed": len(of.get("missed", ())),
+        "complaints": Counter(f"{e['of']}: {e['text']}" for e in of.get("complaint", ())),
+        "refusals": sorted({entry["text"] for entry in of.get("refusal", ())}),
         "memory": memory,
     }
 
 
-def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Rows of text: each complaint once and how often, or that there was none."""
-    rows = [("complaint", "times")]
-    rows += [(text, str(count)) for text, count in result["complaints"].items()]
-    return rows if len(rows) > 1 else [*rows, ("none", "0")]
-
-
-def caption(result: dict[str, Any]) -> str:
-    """How long, what was done, and how page and kernel grew."""
-    deeds = ", ".join(f"{count} × {deed}" for deed, count in sorted(result["deeds"].items()))
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Return a row per complaint; the caption states actions and growth."""
+    deeds = ", ".join(f"{count} × {deed}" for deed, count in sorted(figures["deeds"].items()))
     growth = "; ".join(
-        f"{(m['last']['seconds'] - m['first']['seconds']) / 60:.0f} min: "
+        f"{(of['last']['seconds'] - of['first']['seconds']) / 60:.0f} min: "
         + ", ".join(
-            f"{words} {m['first'][k] / unit:,.0f} → {m['last'][k] / unit:,.0f}"
-            for k, words, unit in GROWTH
+            f"{title} {of['first'][k] / unit:,.0f} → {of['last'][k] / unit:,.0f}"
+            for k, (title, unit) in GROWTH.items()
         )
-        for m in result["memory"]
+        for of in figures["memory"]
     )
-    return (
-        f"{result['minutes']:.0f} minutes of use in {result['sessions']} sessions: {deeds}."
-        f" {growth}"
-    )
-
-
-GROWTH = (
-    ("kernel", "kernel MB", 1e6), ("JSHeapUsedSize", "page's heap MB", 1e6), ("Nodes", "nodes", 1),
-    ("JSEventListeners", "listeners", 1),
-)  # fmt: skip
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """The caption and the table for a page."""
-    return f"{caption(result)}\n\n{pipes(table(result))}\n"
+    sessions = f"{figures['minutes']:.0f} minutes of use in {figures['sessions']} sessions"
+    rows = [(text, str(count)) for text, count in figures["complaints"].items()]
+    body = [("complaint", "times"), *(rows or [("none", "0")])]
+    return [(f"{sessions}: {deeds}. {growth}", body)]

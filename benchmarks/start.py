@@ -1,9 +1,7 @@
-"""What a run costs beside its training steps: real workers, started cold and warm, their phases by
-their events.
+"""Cost of a run beside its training steps: real workers, by phase, from the events of the run.
 
-A worker's processor time is looked at while it runs, each time an event has come; so a phase's is
-known to
-within one look.
+Workers start from the fork server and as new processes. Processor time is sampled while a worker
+runs, whenever an event arrives.
 """
 
 import contextlib
@@ -12,164 +10,89 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.machine import conditions
-from benchmarks.reporting import pipes
+import psutil
 
-LOOK_SECONDS = 0.01
+from benchmarks.machine import conditions
+from benchmarks.reporting import Row, Table
+from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.run_directory import queue
+from qtha_lab.runs import run as runs
+
+SAMPLE_SECONDS = 0.01
+KEEP_SECONDS = "QTHA_LAB_WARM_SECONDS"  # idle time of the fork server; 0 for no server
+STARTS = {"new process": "0", "fork server": "600"}
 PHASES = (
-    "libraries",
-    "loading",
-    "training",
-    "evaluation",
-    "spectra",
-    "checkpoints",
-    "answers",
-    "end",
-)
-# What an event is the end of; the test at the end of a run is an evaluation, on rows of its own.
+    "libraries", "loading", "training", "evaluation", "spectra", "checkpoints", "generation", "end",
+)  # fmt: skip
+# phase that ends with an event of this kind
 OF_EVENT = {
     "train": "training", "eval": "evaluation", "general": "evaluation", "test": "evaluation",
     "spectrum": "spectra", "bottleneck": "spectra", "checkpoint": "checkpoints",
-    "generation": "answers",
+    "generation": "generation",
 }  # fmt: skip
 
 
 def bench_start(
     model: str,
-    methods: Iterable[str],
+    methods: Sequence[str],
     *,
     steps: int = 5,
     rounds: int = 3,
     on_run: Callable[[int, str], None] = lambda number, label: None,
 ) -> dict[str, Any]:
-    """Launch every method cold and warm, in turns.
+    """Launch every method from the fork server and as a new process, alternately.
 
     Args:
-        model: The base model.
-        methods: As on the command line.
-        steps: Of every run.
-        rounds: Runs of each method and start.
-        on_run: Called before each run with its number and what it is.
+        model: Base model.
+        methods: Methods as on the command line.
+        steps: Steps of every run.
+        rounds: Runs of each method and kind of start.
+        on_run: Called before each run with its number and label.
 
     Returns:
-        `machine`, `commit`, `settings`, and under `runs` one entry each: `method`, `start`,
-        `first_point` (seconds
-        from the launch to the first step's event), `first_point_cpu`, `wall` and `cpu` (by phase;
-        the first is from the
-        launch on), and `threads`, the most that it computed with.
+        The conditions, `settings`, and under `runs` one entry each: seconds and CPU seconds until
+        the first training event, `wall` and `cpu` seconds by phase, and the most `threads`.
     """
-    before, methods, runs = conditions(), list(methods), []
+    before, measured = conditions(), []
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         _variable("QTHA_LAB_RUNS", folder),
     ):
-        _loaded_server()
+        with _variable(KEEP_SECONDS, STARTS["fork server"]):  # a server that has forked once
+            runs.launch(Experiment(method="lora", training={"steps": 1}), check=False).wait()
         for _ in range(rounds):
             for method in methods:
-                for start in ("cold", "warm"):
-                    on_run(len(runs), f"{method}, {start}")
-                    with _variable("QTHA_LAB_WARM_SECONDS", "0" if start == "cold" else "600"):
-                        runs.append(_measure(model, method, steps) | {"start": start})
-    return {
-        "benchmark": "start",
-        **before,
-        "settings": {"model": model, "methods": methods, "steps": steps, "rounds": rounds},
-        "runs": runs,
-    }
-
-
-def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Rows of text, medians of each method and start.
-
-    Seconds to the first point, CPU seconds to it and of every phase.
-    """
-    groups: dict[tuple[str, str], list[dict]] = {}
-    for run in figures["runs"]:
-        groups.setdefault((run["method"], run["start"]), []).append(run)
-    heading = (
-        "method",
-        "start",
-        "first point, s",
-        "CPU s",
-        *PHASES,
-        "overhead, CPU s",
-        "training",
-        "threads",
-    )
-    return [heading, *((*group, *_medians(runs)) for group, runs in groups.items())]
-
-
-def _medians(runs: list[dict]) -> Iterator[str]:
-    def median(figure: Callable[[dict], float]) -> float:
-        return statistics.median(map(figure, runs))
-
-    yield f"{median(lambda run: run['first_point']):.1f}"
-    yield f"{median(lambda run: run['first_point_cpu']):.1f}"
-    for phase in PHASES:
-        yield f"{median(lambda run, phase=phase: run['cpu'].get(phase, 0)):.2f}"
-    yield f"{median(beside_training):.1f}"
-    yield f"{median(training_share):.0%}"
-    yield f"{median(lambda run: run['threads']):.0f}"
-
-
-def beside_training(run: dict) -> float:
-    """CPU seconds of everything that is neither training nor evaluation."""
-    return sum(s for phase, s in run["cpu"].items() if phase not in ("training", "evaluation"))
-
-
-def training_share(run: dict) -> float:
-    """Training's share of the time from the launch to the end."""
-    return run["wall"].get("training", 0.0) / sum(run["wall"].values())
-
-
-def caption(figures: dict[str, Any]) -> str:
-    """What the table holds, and where it was measured."""
-    of, facts = figures["settings"], figures["machine"]
-    return (
-        f"{of['model']}, {of['steps']} steps, medians of {of['rounds']} runs; phases in CPU"
-        " seconds; overhead: all but training and evaluation; training: its share of the time from"
-        f" the launch to the end; {facts['processor']}"
-    )
-
-
-def markdown(figures: dict[str, Any]) -> str:
-    """The caption and the table for a page."""
-    return f"{caption(figures)}\n\n{pipes(table(figures))}\n"
+                for start, seconds in STARTS.items():
+                    on_run(len(measured), f"{method}, {start}")
+                    with _variable(KEEP_SECONDS, seconds):
+                        measured.append(_measure(model, method, steps) | {"start": start})
+    settings = {"model": model, "methods": list(methods), "steps": steps, "rounds": rounds}
+    return {"benchmark": "start", **before, "settings": settings, "runs": measured}
 
 
 def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
-    import psutil
-
-    from qtha_lab.experiment import Experiment
-    from qtha_lab.experiment.run_directory import queue as slots
-    from qtha_lab.runs import run as runs
-
     experiment = Experiment(model=model, method=method, training={"steps": steps})
-    began = time.time()
+    began = before = time.time()
     run = runs.launch(experiment, check=False)
     wall: dict[str, float] = defaultdict(float)
     cpu: dict[str, float] = defaultdict(float)
-    offset, before, spent, phase, threads = 0, began, 0.0, "libraries", 0
     first: dict[str, float] = {}
-    process, fresh, waiting = None, 0.0, 0.0
+    process, offset, spent, counted, phase, threads = None, 0, 0.0, 0.0, "libraries", 0
     while run.alive:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(SAMPLE_SECONDS)
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process is None and (pid := slots.holder(run.files.lock)):
+            if process is None and (pid := queue.holder(run.files.lock)):
                 process = psutil.Process(pid)
             if process is not None:
-                now = _spent(process)
-                fresh, spent = now - spent, now
+                times = process.cpu_times()
+                spent = times.user + times.system
         events, offset = run.events(offset)
-        kind = events[0]["kind"] if events else ""
-        waiting += fresh
         if events:
-            cpu[OF_EVENT.get(kind, phase)] += waiting
-            waiting = 0.0
-        fresh = 0.0
+            cpu[OF_EVENT.get(events[0]["kind"], phase)] += spent - counted
+            counted = spent
         for event in events:
             wall[OF_EVENT.get(event["kind"], phase)] += event["t"] - before
             before, phase = event["t"], phase_after(event, phase)
@@ -179,16 +102,14 @@ def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
     status = run.status()
     if status.state != "finished":
         raise RuntimeError(f"{method}: {status.state}, {status.message}")
-    return {
-        "method": method, **first, "wall": dict(wall), "cpu": dict(cpu), "threads": threads,
-    }  # fmt: skip
+    return {"method": method, **first, "wall": dict(wall), "cpu": dict(cpu), "threads": threads}
 
 
 def phase_after(event: dict[str, Any], phase: str) -> str:
-    """What a run does after an event, until the next one says otherwise.
+    """Return the phase of a run after an event.
 
     Example:
-        >>> phase_after({"kind": "status", "state": "loading", "message": "model tiny"}, "libraries")
+        >>> phase_after({"kind": "status", "state": "loading", "message": "tiny"}, "libraries")
         'loading'
     """
     if event["kind"] == "generation":
@@ -196,20 +117,6 @@ def phase_after(event: dict[str, Any], phase: str) -> str:
     if event["kind"] == "status" and event["state"] == "loading":
         return "libraries" if event["message"] == "libraries" else "loading"
     return phase
-
-
-def _spent(process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-def _loaded_server() -> None:
-    """A server that has forked a worker already."""
-    from qtha_lab.experiment import Experiment
-    from qtha_lab.runs import run as runs
-
-    with _variable("QTHA_LAB_WARM_SECONDS", "600"):
-        runs.launch(Experiment(method="lora", training={"steps": 1}), check=False).wait()
 
 
 @contextlib.contextmanager
@@ -222,3 +129,44 @@ def _variable(name: str, value: str) -> Iterator[None]:
         del os.environ[name]
         if before is not None:
             os.environ[name] = before
+
+
+def overhead(run: dict) -> float:
+    """Return the CPU seconds outside training and evaluation."""
+    return sum(s for phase, s in run["cpu"].items() if phase not in ("training", "evaluation"))
+
+
+def training_share(run: dict) -> float:
+    """Return the share of training in the time from launch to end."""
+    return run["wall"].get("training", 0.0) / sum(run["wall"].values())
+
+
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Return medians per method and kind of start."""
+    of = figures["settings"]
+    caption = (
+        f"{of['model']}, {of['steps']} steps, medians of {of['rounds']} runs; phases in CPU s;"
+        " overhead: all but training and evaluation; training: share of the time from launch to end"
+    )
+    heading = (
+        "method", "start", "first point, s", "CPU s", *PHASES, "overhead, CPU s", "training",
+        "threads",
+    )  # fmt: skip
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for run in figures["runs"]:
+        groups.setdefault((run["method"], run["start"]), []).append(run)
+    return [(caption, [heading, *((*group, *_medians(of)) for group, of in groups.items())])]
+
+
+def _medians(of: list[dict]) -> Row:
+    def median(figure: Callable[[dict], float]) -> float:
+        return statistics.median(map(figure, of))
+
+    return (
+        f"{median(lambda run: run['first_point']):.1f}",
+        f"{median(lambda run: run['first_point_cpu']):.1f}",
+        *(f"{median(lambda run, p=phase: run['cpu'].get(p, 0)):.2f}" for phase in PHASES),
+        f"{median(overhead):.1f}",
+        f"{median(training_share):.0%}",
+        f"{median(lambda run: run['threads']):.0f}",
+    )

@@ -1,25 +1,38 @@
-"""The time and memory of one training step, method against method, alternately in one process.
+"""Time and memory of a training step by method, measured alternately in one process.
 
-All methods share one copy of the frozen base weights and take steps with the Trainer's optimiser.
-Token
-ids are random: the cost of a step does not depend on which tokens it reads. Quality is not measured
-here;
-`qtha-lab compare` does.
+All methods share one copy of the base weights and use the Trainer's optimiser. Token ids are
+random, since the cost of a step does not depend on them.
 """
 
-import itertools
+import copy
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+
 from benchmarks.machine import conditions, forget_peak_memory, peak_memory_bytes
-from benchmarks.step_parts import parts_of
-from benchmarks.turns import CLOCKS, adapted_models, measured, take_turns, timed
+from benchmarks.reporting import Row, Table
+from benchmarks.timing import ratio, take_turns, timed
+from qtha_lab.adapters import add_adapter, get_method, hold_products
+from qtha_lab.adapters.peft import AdapterLayer
+from qtha_lab.adapters.peft.shared_products import with_products
 from qtha_lab.experiment import MethodChoice
+from qtha_lab.models import default_target_modules, load_model
+from qtha_lab.simulators.cpu.evaluation import EngineCall
+from qtha_lab.simulators.cpu.plan import plan
+from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
 MEMORY_ROUNDS = 3
+PARTS = {
+    "layers": "adapted layers beyond LoRA's",
+    "circuits": "their circuits",
+    "roofline": "circuits at their roofline",
+    "networks": "their tensor networks",
+    "rest": "rest of the step beyond LoRA's",
+}
 
 
 def bench_step(
@@ -33,102 +46,92 @@ def bench_step(
     parts: bool = False,
     on_round: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
-    """Measure a step (forward, backward, AdamW as the Trainer has it) of every method, taking
-    turns.
+    """Measure a step (forward, backward, AdamW) of every method alternately.
 
     Args:
-        model: Name of the base.
-        methods: The first one is the reference of the ratios.
+        model: Name of the base model.
+        methods: Methods; the first is the reference of the ratios.
         batch_size: Rows per step.
         tokens: Tokens per row.
-        rounds: Counted turns of each method; one more goes before as a warm-up. Memory is measured
-            in
-            turns of its own, since giving the heap back to the system slows the step after it.
+        rounds: Counted turns of each method. Memory has turns of its own, since freeing the heap
+            slows the next step.
         clock: As for `take_turns`.
-        parts: Whether steps are taken apart too, see `step_parts`.
-        on_round: Called with the turns done and their number.
+        parts: Also measure layers, circuits and tensor networks alone.
+        on_round: Called with the number of finished rounds and of all.
 
     Returns:
-        `machine`, `commit`, `settings`, and under `methods` one entry each: `label`,
-        `trainable_parameters`,
-        `seconds` (median), `seconds_all`, `peak_memory_bytes` (median over rounds of the resident
-        high-water mark of a step), `time_ratio` (median of the ratios within a round),
-        `memory_ratio` and, if asked for, `parts`.
+        The conditions, `settings`, and under `methods` the label, parameters, times, peak memory,
+        ratios and `parts` of each method.
     """
-    import torch
-
     before, choices = conditions(), list(methods)
     models = adapted_models(model, choices)
     config = models[0].config
     ids = torch.randint(10, config.vocab_size, (batch_size, tokens))
     steps = [_Step(adapted, ids) for adapted in models]
-    for step in steps:
-        step.now = CLOCKS[clock]
     seconds = take_turns([step.take for step in steps], rounds, on_round, clock)
-    phases = [step.phases[-rounds:] for step in steps]
     for _ in range(MEMORY_ROUNDS):
         for step in steps:
-            step.weigh()
+            step.measure_memory()
     least = _median(steps[0].memory)
     entries = []
     for choice, step, of_step in zip(choices, steps, seconds, strict=True):
         peak = _median(step.memory)
-        entries.append(
-            {
-                "label": choice.label,
-                "trainable_parameters": sum(p.numel() for p in step.trained),
-                **timed(of_step, seconds[0]),
-                "peak_memory_bytes": peak,
-                "memory_ratio": peak / least if peak and least else None,
-            }
-        )
+        entries.append({
+            "label": choice.label,
+            "trainable_parameters": sum(p.numel() for p in step.trained),
+            **timed(of_step, seconds[0]),
+            "peak_memory_bytes": peak,
+            "memory_ratio": peak / least if peak and least else None,
+        })  # fmt: skip
     if parts:
-        taken_apart = parts_of(steps, seconds, phases, rounds, on_round, clock)
-        for entry, of_step in zip(entries[1:], taken_apart, strict=True):
+        for entry, of_step in zip(
+            entries[1:], _parts(steps, seconds, rounds, on_round, clock), strict=True
+        ):
             entry["parts"] = of_step
     settings = {
-        "model": model,
-        "batch_size": batch_size,
-        "tokens": tokens,
-        "rounds": rounds,
-        "clock": clock,
-        "dtype": str(config.dtype).removeprefix("torch."),
-    }
-    return measured(before, "step", "step", settings, entries)
+        "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds,
+        "clock": clock, "dtype": str(config.dtype).removeprefix("torch."),
+    }  # fmt: skip
+    return {"benchmark": "step", **before, "settings": settings, "methods": entries}
+
+
+def adapted_models(model: str, choices: Iterable[MethodChoice]) -> list[Any]:
+    """Return one model per method, all on the same base weights."""
+    torch.manual_seed(0)
+    base = load_model(model).model
+    shared = {id(tensor): tensor for tensor in [*base.parameters(), *base.buffers()]}
+    models = []
+    for choice in choices:
+        targets = choice.target_modules or default_target_modules(model)
+        config = get_method(choice.name).make_config(
+            task_type="CAUSAL_LM", target_modules=targets, **choice.options
+        )
+        models.append(add_adapter(copy.deepcopy(base, dict(shared)), config))
+    return models
 
 
 class _Step:
-    """One method's model and optimiser, and the memory that its steps took."""
+    """Model and optimiser of a method, and the peak memory of its steps."""
 
-    def __init__(self, model, ids):
+    def __init__(self, model: Any, ids: torch.Tensor):
         self.model, self.ids = model.train(), ids
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = _trainers_optimizer(self.trained)
         self.memory: list[int | None] = []
-        self.now = time.perf_counter
-        self.phases: list[tuple[float, ...]] = []  # forward, backward, and the rest of every step
 
     def take(self) -> None:
-        moments = [self.now()]
-        loss = self.model(input_ids=self.ids, labels=self.ids).loss
-        moments.append(self.now())
-        loss.backward()
-        moments.append(self.now())
-        del loss
+        self.model(input_ids=self.ids, labels=self.ids).loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        moments.append(self.now())
-        self.phases.append(tuple(b - a for a, b in itertools.pairwise(moments)))
 
-    def weigh(self) -> None:
+    def measure_memory(self) -> None:
         forget_peak_memory()
         self.take()
         self.memory.append(peak_memory_bytes())
 
 
-def _trainers_optimizer(parameters: list):
-    """What transformers' Trainer would make for these parameters: AdamW, fused."""
-    import torch
+def _trainers_optimizer(parameters: list) -> torch.optim.Optimizer:
+    """Return the optimiser that transformers' Trainer makes: AdamW, fused."""
     from transformers import Trainer, TrainingArguments
 
     with tempfile.TemporaryDirectory() as folder:
@@ -142,3 +145,132 @@ def _trainers_optimizer(parameters: list):
 def _median(values: list[int | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
+
+
+def _parts(
+    steps: list[_Step], seconds: list[list[float]], rounds: int, on_round: Callable, clock: str
+) -> list[dict[str, Any]]:
+    """Return the seconds of the parts of a step, for each method but the first."""
+    works = [
+        work
+        for step in steps
+        for work in (_layers_alone(step), _circuits_alone(step), _networks_alone(step))
+    ]
+    taken = take_turns(works, rounds, on_round, clock)
+    reference = statistics.median(seconds[0])
+    results = []
+    for number, step in enumerate(steps[1:], 1):
+        layers, circuits, networks = taken[3 * number : 3 * number + 3]
+        beyond = [a - b for a, b in zip(layers, taken[0], strict=True)]
+        added = statistics.median(beyond)
+        results.append({
+            "layers": added,
+            "circuits": statistics.median(circuits),
+            "roofline": _at_roofline(step, clock),
+            "networks": statistics.median(networks),
+            "rest": statistics.median(seconds[number]) - reference - added,
+            "with_layers": timed([reference + b for b in beyond], [reference] * len(beyond)),
+        })  # fmt: skip
+    return results
+
+
+def _layers_alone(step: _Step) -> Callable[[], None]:
+    """Return the forward and backward pass of every adapted layer, of ours or of PEFT's."""
+    layers: list[Any] = [m for m in step.model.modules() if isinstance(m, BaseTunerLayer)]
+    inputs = [torch.randn(*step.ids.shape, layer.in_features).requires_grad_() for layer in layers]
+    gradients = [torch.randn(*step.ids.shape, layer.out_features) for layer in layers]
+
+    def work() -> None:
+        with hold_products(step.model):
+            outputs = [layer(x) for layer, x in zip(layers, inputs, strict=True)]
+        torch.autograd.backward(outputs, gradients)
+        for tensor in (*inputs, *step.trained):  # `zero_grad` would search the whole model
+            tensor.grad = None
+
+    return work
+
+
+def _layers(step: _Step) -> list[Any]:
+    return [module for module in step.model.modules() if isinstance(module, AdapterLayer)]
+
+
+def _circuits(step: _Step) -> list[Any]:
+    changes = (change for layer in _layers(step) for change in layer.changes.values())
+    return [circuit for change in changes for circuit in change.circuits()]
+
+
+def _circuits_alone(step: _Step) -> Callable[[], None]:
+    """Return values and gradients of every circuit, by engine `cpu` without autograd."""
+    samples, cases = step.ids.numel(), []
+    for circuit in _circuits(step):
+        inputs, params = torch.randn(samples, circuit.n_inputs), torch.randn(circuit.n_params)
+        cases.append((plan(circuit), inputs, params, torch.randn(samples, circuit.n_qubits)))
+
+    def work() -> None:
+        calls = [EngineCall(tables, inputs, saves=True) for tables, inputs, *_ in cases]
+        for call, (_, inputs, params, _) in zip(calls, cases, strict=True):
+            call.forward(inputs, params)
+        for call, (_, inputs, _, grad) in zip(reversed(calls), reversed(cases), strict=True):
+            call.backward(inputs, grad)
+
+    return work
+
+
+def _networks_alone(step: _Step) -> Callable[[], None]:
+    """Return the products of all layers and their gradients, which reach only tensor networks."""
+
+    def work() -> None:
+        outputs = []
+        with hold_products(step.model):
+            for layer in _layers(step):
+                for name, change in layer.changes.items():
+                    if change.product_sources():
+                        tensors = layer.adapter_tensors(name)
+                        products = with_products(layer, name, tensors, torch.float32)
+                        outputs += [products[key] for key in products.keys() - tensors.keys()]
+        if outputs:
+            torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
+            for parameter in step.trained:
+                parameter.grad = None
+
+    return work
+
+
+def _at_roofline(step: _Step, clock: str) -> float:
+    """Return the seconds of all circuits at the peaks of this machine."""
+    circuits = _circuits(step)
+    threads = torch.get_num_threads() if clock == "wall" else 1
+    peaks = {n: sweep_peak(n, threads=threads) for n in {circuit.n_qubits for circuit in circuits}}
+    work = [(part, peaks[c.n_qubits]) for c in circuits for part in work_per_sample(c)]
+    return step.ids.numel() * sum(part.seconds(peak) for part, peak in work)
+
+
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Return a row per method, and the parts of a step in milliseconds."""
+    settings = ", ".join(f"{name} {value}" for name, value in figures["settings"].items())
+    caption = f"{settings}; {figures['machine']['torch_threads']} threads"
+    heading = ("method", "parameters", "ms per step", "time, × the first", "peak MiB", "memory, ×")
+    rows = [heading, *map(_row, figures["methods"])]
+    parts = [
+        (
+            f"`{entry['label']}`",
+            ratio(of["with_layers"]),
+            *(f"{1e3 * of[name]:,.1f}" for name in PARTS),
+        )
+        for entry in figures["methods"]
+        if (of := entry.get("parts"))
+    ]
+    titles = ("method", "(LoRA's step + layers) / LoRA's step", *PARTS.values())
+    return [(caption, rows), ("parts in ms per step", [titles, *parts])][: 1 + bool(parts)]
+
+
+def _row(entry: dict[str, Any]) -> Row:
+    peak, memory = entry["peak_memory_bytes"], entry["memory_ratio"]
+    return (
+        f"`{entry['label']}`",
+        f"{entry['trainable_parameters']:,}",
+        f"{1000 * entry['seconds']:,.0f}",
+        ratio(entry),
+        f"{peak / 2**20:,.0f}" if peak else "–",
+        f"{memory:.2f}" if memory else "–",
+    )

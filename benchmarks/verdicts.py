@@ -2,7 +2,7 @@
 
     python -m benchmarks.verdicts        writes docs/results/verdicts.md
 
-Reads `data/results/*/report.json` and, for methods with and without their circuit, the unpacked
+Reads `data/results/*/claims.json` and, for methods with and without their circuit, the unpacked
 runs (`python -m benchmarks.measurements --unpack`); trains nothing.
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measurements import OUT, PAGES, RESULTS
+from benchmarks.measurements import CLAIMS, OUT, PAGES, RESULTS
 from qtha_lab.adapters.controls import controls_of
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.studies.comparison.claims import claims
 from qtha_lab.studies.comparison.pooled import LEAST_PAIRS, PooledDifference, pool
 from qtha_lab.studies.comparison.report.contents import Compared
@@ -44,7 +44,7 @@ def counts(by_comparison: dict[str, list[Claim]]) -> Iterator[Row]:
     for name, of in by_comparison.items():
         number = Counter(claim["verdict"] for claim in of)
         total += number
-        yield f"[{name}]({name}.md)", str(len(of)), *(str(number[word]) for word in VERDICTS)
+        yield f"`{name}`", str(len(of)), *(str(number[word]) for word in VERDICTS)
     yield "**all**", str(total.total()), *(str(total[word]) for word in VERDICTS)
 
 
@@ -78,7 +78,9 @@ def circuit_pairs(compared: Compared) -> list[Claim]:
     if not pairs:
         return []
     items = read_items(compared.runs.values())
-    return [c.plain() for c in claims(compared.best, {Cell.of(compared.best[0]): pairs}, items)]
+    return [
+        c.plain() for c in claims(compared.best, {ModelTask.of(compared.best[0]): pairs}, items)
+    ]
 
 
 def page(
@@ -151,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the page of all verdicts.")
     parser.add_argument("--folder", type=Path, default=OUT, help="unpacked measurements")
     folder = parser.parse_args().folder
-    files = sorted(RESULTS.glob("*/report.json"))
+    files = sorted(RESULTS.glob(f"*/{CLAIMS}"))
     reports = {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
     by_comparison = printed(reports)
     pairs = {

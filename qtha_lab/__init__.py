@@ -9,7 +9,7 @@ from qtha_lab.core.lazy_names import lazy_names
 from qtha_lab.core.library_logs import keep_quiet
 from qtha_lab.core.logging_setup import start_logging
 from qtha_lab.core.panel_import import install_panel_finder
-from qtha_lab.core.peft_hook import register_with_peft
+from qtha_lab.core.patches import register_after_peft
 
 if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab import figures as figures
@@ -68,6 +68,6 @@ __version__ = "0.3.0"
 keep_quiet()
 start_logging()
 install_panel_finder()
-register_with_peft()
+register_after_peft()
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, "__version__")

@@ -163,7 +163,7 @@ def adapted_layers(model: nn.Module, peft_config: AdapterConfig) -> list[Layer]:
 
 def adapted_sizes(model: nn.Module, peft_config: AdapterConfig) -> list[tuple[int, int]]:
     """List (in_features, out_features) of every layer that a config would adapt."""
-    return sizes_of(adapted_skeleton(model, peft_config))
+    return tuner_layer_sizes(adapted_skeleton(model, peft_config))
 
 
 def changes_on(adapted: nn.Module) -> list[Change]:
@@ -172,7 +172,7 @@ def changes_on(adapted: nn.Module) -> list[Change]:
     return [change for layer in layers for change in layer.changes.values()]
 
 
-def sizes_of(adapted: nn.Module) -> list[tuple[int, int]]:
+def tuner_layer_sizes(adapted: nn.Module) -> list[tuple[int, int]]:
     """List (in_features, out_features) of every layer with adapters."""
     layers = (module for module in adapted.modules() if isinstance(module, BaseTunerLayer))
     return [(getattr(m, "in_features"), getattr(m, "out_features")) for m in layers]  # noqa: B009

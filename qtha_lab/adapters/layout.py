@@ -17,9 +17,9 @@ from qtha_lab.adapters.attach import (
     adapted_skeleton,
     check_targets,
     circuits_on,
-    sizes_of,
     targets_of,
     trainable_on,
+    tuner_layer_sizes,
 )
 from qtha_lab.adapters.tensor_groups import adapter_groups
 from qtha_lab.circuits import Circuit
@@ -56,7 +56,7 @@ def layout_of(model: nn.Module, peft_config: PeftConfig) -> Layout:
     adapted = adapted_skeleton(model, peft_config)
     circuits = MappingProxyType(dict(circuits_on(adapted)))
     return Layout(
-        tuple(sizes_of(adapted)),
+        tuple(tuner_layer_sizes(adapted)),
         trainable_on(adapted),
         circuits,
         tuple(sorted(adapter_groups(adapted))),

@@ -120,8 +120,9 @@ def _read_config(folder: Path) -> PeftConfig:
         )
     saved = _read_object(file)
     kind = saved.get("peft_type")
+    kind = kind.partition(" ")[0] if isinstance(kind, str) else kind
     if not isinstance(kind, str) or kind not in PEFT_TYPE_TO_CONFIG_MAPPING:
-        kinds = [t.value.lower() for t in PEFT_TYPE_TO_CONFIG_MAPPING]
+        kinds = [t.value.lower() for t in PeftType]
         raise unknown("adapter method", str(kind).lower()[:40], kinds)
     config_class = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)]
     if issubclass(config_class, AdapterConfig):
@@ -209,9 +210,13 @@ def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
         return
     names = [name for name, _ in model.named_modules()]
     code = (
-        "import json, re, resource, signal, sys; patterns, names, limit = json.load(sys.stdin);"
-        "signal.signal(signal.SIGXCPU, signal.SIG_DFL);"
-        "resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1));"
+        "import json, re, sys; patterns, names, limit = json.load(sys.stdin)\n"
+        "try:\n"
+        "    import resource, signal\n"
+        "    signal.signal(signal.SIGXCPU, signal.SIG_DFL)\n"
+        "    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))\n"
+        "except ImportError:\n"
+        "    pass\n"
         "[re.match(rf'(.*\\.)?({p})$', n) for p in patterns for n in names]"
     )
     result = subprocess.run(
@@ -220,7 +225,8 @@ def _check_patterns(folder: Path, config: PeftConfig, model: nn.Module) -> None:
         capture_output=True,
         text=True,
     )
-    if result.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    ends = (getattr(signal, name, 0) for name in ("SIGXCPU", "SIGKILL"))  # none on Windows
+    if -result.returncode in filter(None, ends):
         raise Refusal(
             f"A pattern of the adapter in {folder} must match the model's {len(names)} modules "
             f"within {PATTERN_SECONDS} seconds of computing, got {strange[0][:60]!r}."
@@ -273,7 +279,7 @@ def _check_fit(folder: Path, expected: dict[str, tuple], saved: dict[str, tuple]
             )
     for key in sorted(expected):
         if expected[key] != saved[key]:
-            raise _no_fit(folder, f"{key} has the size {saved[key]}, not {expected[key]}")
+            raise _no_fit(folder, f"{key} must have the size {expected[key]}, got {saved[key]}")
 
 
 def _no_fit(folder: Path, problem: Any) -> Refusal:

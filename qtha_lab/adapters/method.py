@@ -350,6 +350,12 @@ class Change(ABC):
     def all_tensors(self) -> dict[str, TensorSpec]:
         """Return names and shapes of own and shared tensors."""
         separate, shared = self.tensors(), self.shared_tensors()
+        for name in (*separate, *shared):
+            if not str(name).isidentifier():
+                raise Refusal(
+                    f"The name of a tensor must be an identifier without a dot, got {name!r}. "
+                    "Rename it."
+                )
         if names := separate.keys() & shared.keys():
             raise Refusal(
                 f"A tensor must be a layer's own or a shared one, got {min(names)!r} as both. "
@@ -402,7 +408,7 @@ class Change(ABC):
         return []
 
     @classmethod
-    def why_not_linear(cls, config: Any) -> str:
+    def nonlinear_reason(cls, config: Any) -> str:
         """Explain why the change cannot be merged, with a remedy, for the error message."""
         return "its change is not one constant matrix"
 
@@ -507,6 +513,7 @@ class Method(ABC):
         """
         placement = {k: options.pop(k) for k in list(options) if k in self._placement()}
         target_modules = all_linear_or(target_modules)
+        options = self.named(options)
         self._check_options(options)
         check_patterns({"target_modules": target_modules, **placement})
         try:
@@ -541,6 +548,10 @@ class Method(ABC):
                 )
         config = self.make_config(**options)
         self.check_sizes(config, sorted(sizes or ()))
+
+    def named(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options under the method's own names."""
+        return dict(options)
 
     def _placement(self) -> set[str]:
         fields = {field.name for field in dataclasses.fields(self.config_class)}

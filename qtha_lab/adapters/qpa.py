@@ -182,7 +182,7 @@ class Qpa(Change):
         return config.bit_order == "fixed"
 
     @classmethod
-    def why_not_linear(cls, config: QpaConfig) -> str:
+    def nonlinear_reason(cls, config: QpaConfig) -> str:
         return (
             "with bit_order='permuted' every use generates another change. Keep the adapter beside "
             "the model (save_pretrained), go back to the base model with unload(), or train with "

@@ -237,7 +237,7 @@ class Qtha(Change):
         return {"params": circuits} if (circuits := self.circuits()) else {}
 
     @classmethod
-    def why_not_linear(cls, config: QthaConfig) -> str:
+    def nonlinear_reason(cls, config: QthaConfig) -> str:
         part = "circuit" if config.stand_in == "none" else f"stand-in {config.stand_in!r}"
         return (
             f"the {part} makes QTHA's change depend on the input, so no weight equals it. Keep "

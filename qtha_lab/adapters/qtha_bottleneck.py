@@ -94,7 +94,7 @@ class Bottleneck(ABC):
         tensors: Mapping[str, Tensor],
         last: Float[Tensor, "rows out_features"],
     ) -> AtRest:
-        """Return a function that adds `before_maps` of x · first, times `last`.
+        """Return the function (x, y) ↦ y + `before_maps`(x · first) · last for frozen tensors.
 
         Args:
             first: Factor of x.

@@ -170,7 +170,7 @@ class QthaGradient(Change):
         return config.middle in ("linear", "none")
 
     @classmethod
-    def why_not_linear(cls, config: QthaGradientConfig) -> str:
+    def nonlinear_reason(cls, config: QthaGradientConfig) -> str:
         part = "circuit" if config.middle == "circuit" else "bias"
         return (
             f"the {part} makes the change no constant matrix. Keep the adapter beside the model "

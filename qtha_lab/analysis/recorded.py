@@ -11,7 +11,7 @@ from qtha_lab.analysis.updates.spectrum import Spectrum
 from qtha_lab.core.errors import Refusal
 
 
-class RecordedRun(Protocol):
+class RunWithSpectra(Protocol):
     """Run with recorded events, such as `qtha_lab.launch` returns."""
 
     def valid_events(self) -> Iterable[Mapping[str, Any]]:
@@ -19,7 +19,7 @@ class RecordedRun(Protocol):
         ...
 
 
-def spectrum(run: RecordedRun) -> dict[str, Spectrum]:
+def spectrum(run: RunWithSpectra) -> dict[str, Spectrum]:
     """Return the last recorded singular values of a run's weight update, by layer.
 
     Only the linear path is recorded; `shape` counts the recorded values.

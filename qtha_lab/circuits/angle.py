@@ -43,7 +43,7 @@ class Angle:
                 got = shortened(repr(index))
                 raise Refusal(f"The index of an angle must be from 0 to {MOST - 1:,}, got {got}.")
         if self.factors and self.source != "input":
-            raise Refusal(f"Only inputs can be multiplied in an angle, got a {self.source}.")
+            raise Refusal(f"Factors of a product in an angle must be inputs, got a {self.source}.")
         if not (math.isfinite(self.scale) and math.isfinite(self.offset)):
             value = f"{self.scale}·{self.source}+{self.offset}"
             raise Refusal(f"An angle must be finite, got {value}.")

@@ -30,7 +30,7 @@ def general_two_qubit(wires: Sequence[int], angles: Iterable[Angle | float]) -> 
     """
     angles_in_order = tuple(angles)
     if len(angles_in_order) != 15:
-        raise Refusal(f"A general two-qubit block takes 15 angles, got {len(angles_in_order)}.")
+        raise Refusal(f"A general two-qubit block must have 15 angles, got {len(angles_in_order)}.")
     first, second = wires
     ising = [
         Gate(f"Ising{letters}", (first, second), angle)

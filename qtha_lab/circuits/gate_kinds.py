@@ -93,9 +93,6 @@ ALIASES: dict[str, str] = {}  # short name to name
 def gate_kind(kind: GateKind) -> GateKind:
     """Register a kind of gate for use as `Gate(kind.name, …)`.
 
-    Args:
-        kind: Entry to register.
-
     Returns:
         The same entry.
 

@@ -76,8 +76,8 @@ class Gate:
     def _check_matrix(self) -> None:
         if (self.matrix is not None) != (self.name == UNITARY):
             raise Refusal(
-                f"Only {UNITARY} must have a matrix, got {self.name!r}. "
-                "Write Gate.unitary(matrix, wires)."
+                f"{UNITARY} and no other gate must have a matrix, got {self.name!r} with "
+                f"{'none' if self.matrix is None else 'one'}. Write Gate.unitary(matrix, wires)."
             )
         if self.matrix is not None:
             object.__setattr__(self, "matrix", checked(self.matrix))
@@ -176,4 +176,4 @@ def _unknown_gate(name: str) -> str:
     hinted["unitary"] = "Gate.unitary(matrix, wires)"
     close = hinted.get(lower) or by_lower.get(lower) or by_lower.get(nearest(lower, by_lower) or "")
     hint = f": did you mean {close!r}?" if close else "."
-    return f"unknown gate {name!r}{hint} Known: {', '.join([*GATES, *ALIASES, UNITARY])}"
+    return f"Unknown gate {name!r}{hint} Known: {', '.join([*GATES, *ALIASES, UNITARY])}"

@@ -65,7 +65,10 @@ def compile_for(circuit: Circuit, topology: str = "grid", reorder: bool = True) 
     """
     chip = Topology.named(topology, circuit.n_qubits)
     if circuit.start != "zero":
-        raise Refusal("A chip starts in |0…0⟩. Put preparation(n_qubits, amplitudes) first.")
+        raise Refusal(
+            "A circuit for a chip must start in |0…0⟩, got a start in amplitudes. "
+            "Put preparation(n_qubits, amplitudes) first."
+        )
     routed = route(reordered(circuit) if reorder else circuit, chip)
     steps = native_steps(routed.circuit)
     gates = [gate for step in steps for gate in step.gates]

@@ -52,13 +52,14 @@ class Topology:
             rows, columns = (int(grid[1]), int(grid[2])) if grid[1] else GRID
             if rows * columns < n_qubits:
                 raise Refusal(
-                    f"Topology {name!r} has {rows * columns} qubits, fewer than the circuit's "
-                    f"{n_qubits}. Ask for a larger one, as in 'grid:6x6'."
+                    f"topology must have at least the circuit's {n_qubits} qubits, got "
+                    f"{rows * columns} in "
+                    f"{name!r}. Choose a larger one, such as 'grid:6x6'."
                 )
             if rows * columns > MOST_QUBITS:
                 raise Refusal(
-                    f"Topology {name!r} has {rows * columns:,} qubits, and {MOST_QUBITS:,} are "
-                    "the most."
+                    f"topology must have at most {MOST_QUBITS:,} qubits, got {rows * columns:,} "
+                    f"in {name!r}."
                 )
             pairs = itertools.combinations(range(rows * columns), 2)
             edges = [(a, b) for a, b in pairs if b - a == columns or (b == a + 1 and b % columns)]

@@ -72,7 +72,7 @@ def main() -> None:
             show(error.ctx.get_help(), to=sys.stderr)
             sys.exit(2)
         is_usage = isinstance(error, ClickException)
-        sentence = _brief(error.format_message() if is_usage else faults.sentence(error))
+        sentence = _brief(error.format_message() if is_usage else faults.fault_sentence(error))
         show(f"error: {shortened(sentence, LONGEST)}", to=sys.stderr)
         sys.exit(2 if is_usage or faults.is_refusal(error) else 1)
 

@@ -21,7 +21,7 @@ def chat(
     ],
     prompt: Annotated[
         str | None,
-        typer.Option(help="What to ask; without it, prompts of the task that were held out."),
+        typer.Option(help="Prompt; the default is the held-out prompts of the task."),
     ] = None,
     mix: Annotated[
         str, typer.Option(metavar="RUN=WEIGHT,…", help="Have these adapters answer in one, too.")

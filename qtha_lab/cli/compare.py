@@ -11,7 +11,7 @@ from qtha_lab.cli.output import duration, print_json, print_table, progress
 from qtha_lab.cli.run import DryRun, Json, On, print_plan
 from qtha_lab.core.io import show
 from qtha_lab.experiment import Comparison, Training, Tuning
-from qtha_lab.experiment.model_task_pairs import Cell, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, name_in
 
 
 @app.command()
@@ -42,7 +42,7 @@ def compare(
         print_plan(comparison, comparison.typical())
         return
     with progress() as bars:
-        summary = comparing.run(comparison, out, _Bars(bars, len(comparison.cells)), on=on)
+        summary = comparing.run(comparison, out, _Bars(bars, len(comparison.model_tasks)), on=on)
     if json:
         print_json(summary)
     else:
@@ -67,17 +67,13 @@ def _print(summary: dict[str, Any]) -> None:
 
 
 def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Return the table of the contribution of each part of QTHA, as text.
-
-    Args:
-        parts: Records under `decomposition` in `summary.json`.
-    """
+    """Return the table of the contribution of each part of QTHA, as text."""
     titles = ("part", "with it", "without it", "difference", "interval", "verdict")
-    cells = len({Cell.of(row) for row in parts})
+    model_tasks = len({ModelTask.of(row) for row in parts})
     rows: list[tuple[str, ...]] = [titles]
     for row in parts:
         interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
-        name = name_in(row["part"], Cell.of(row), cells)
+        name = name_in(row["part"], ModelTask.of(row), model_tasks)
         difference = f"{row['mean']:+.3f}"
         rows.append((name, row["first"], row["second"], difference, interval, row["verdict"]))
     return rows
@@ -86,13 +82,13 @@ def decomposition_rows(parts: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 class _Bars:
     """A progress bar per run, created at the run's first status."""
 
-    def __init__(self, bars, cells: int):
-        self.bars, self.cells, self.by_run = bars, cells, {}
+    def __init__(self, bars, model_tasks: int):
+        self.bars, self.model_tasks, self.by_run = bars, model_tasks, {}
 
     def __call__(self, run, status) -> None:
         if run.id not in self.by_run:
             experiment = run.experiment
-            name = name_in(experiment.method.label, experiment.cell, self.cells)
+            name = name_in(experiment.method.label, experiment.model_task, self.model_tasks)
             title = f"{name} seed {experiment.seed}"
             self.by_run[run.id] = self.bars.add_task(title, total=status.steps, message="")
         message = f"{status.state} {duration(status.seconds_left)}"

@@ -127,7 +127,7 @@ def _kernels() -> Finding:
 
     if fault := cache_fault():
         return Finding("kernels", "note", fault, "set QTHA_LAB_CACHE to a folder that can")
-    return Finding("kernels", "ok", f"compiled; kept in {kernels_dir()}")
+    return Finding("kernels", "ok", f"compiled; stored in {kernels_dir()}")
 
 
 def _starts() -> Finding:
@@ -136,15 +136,13 @@ def _starts() -> Finding:
     from qtha_lab.runs.fork_server.address import idle_seconds
 
     try:
-        reason, seconds = warm.why_not_forked(), idle_seconds()
+        reason, seconds = warm.process_start_reason(), idle_seconds()
     except Refusal as refused:
         return Finding("starts", "problem", str(refused), "unset QTHA_LAB_WARM_SECONDS")
     if reason:
         message = f"cold, each run imports its libraries, some six seconds: {reason}"
         return Finding("starts", "note", message)
-    return Finding(
-        "starts", "ok", f"warm, from a server that stays {seconds:g} s after the last run"
-    )
+    return Finding("starts", "ok", f"fork server, which stays {seconds:g} s after the last run")
 
 
 def _browser() -> Finding:

@@ -59,10 +59,15 @@ def evaluate(
     run = runs.attach(run_id)
     variants = list(
         elsewhere.evaluate_variants(
-            run.files, engine=engine, task=task, side=side, rows=rows, cuts=cuts,
+            run.files,
+            engine=engine,
+            task=task,
+            side=side,
+            rows=rows,
+            cuts=cuts,
             start=True,
         )
-    )  # fmt: skip
+    )
     for path in figure or ():
         origin = Provenance(runs=[run.id], commits=commits([run]))
         show(elsewhere.draw(variants).export(path, origin=origin), to=sys.stderr)
@@ -72,11 +77,17 @@ def evaluate(
     for on in dict.fromkeys(variant.on for variant in variants):
         group = [variant for variant in variants if variant.on == on]
         show(f"{on}:")
-        print_table([
-            ("adapter", "rows", "loss", "difference"),
-            *(
-                (v.name, str(v.rows), f"{v.scores['loss']:.4f}",
-                 f"{v.scores['loss'] - group[0].scores['loss']:+.4f}")
-                for v in group
-            ),
-        ])  # fmt: skip
+        print_table(
+            [
+                ("adapter", "rows", "loss", "difference"),
+                *(
+                    (
+                        v.name,
+                        str(v.rows),
+                        f"{v.scores['loss']:.4f}",
+                        f"{v.scores['loss'] - group[0].scores['loss']:+.4f}",
+                    )
+                    for v in group
+                ),
+            ]
+        )

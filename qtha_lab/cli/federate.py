@@ -23,7 +23,9 @@ def federate(
     ),
     on: Annotated[
         Literal["here", "flower"],
-        typer.Option(help="Clients take turns here, or in processes of Flower's simulation."),
+        typer.Option(
+            help="Clients run one after another here, or in processes of Flower's simulation."
+        ),
     ] = "here",
     dry_run: DryRun = False,
     json: Json = False,

@@ -147,5 +147,5 @@ def combine(
 
 
 def fields_of(described: Any | None) -> dict[str, Any]:
-    """Return the fields of a description read from a file; empty without one."""
+    """Return the fields of a description in a file; {} without a file."""
     return described.model_dump(exclude_defaults=True) if described is not None else {}

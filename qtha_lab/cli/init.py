@@ -49,7 +49,7 @@ def learn_angles(
     from qtha_lab.adapters.initialisation.angles.pretraining import MetaTraining, train_angle_model
 
     if not out.absolute().parent.is_dir():
-        raise Refusal(f"There is no folder {out.absolute().parent} to write {out.name} to.")
+        raise Refusal(f"--out must be in an existing folder, got {out.absolute()}.")
     circuits = _circuits(methods)
     problems = [p for c in circuits for p in _problems(c, on, seed, TEACHERS)]
     with progress() as bar:

@@ -39,7 +39,7 @@ def plot(
     ] = "*",
     list_: Annotated[bool, typer.Option("--list", help="List the figures; write none.")] = False,
     names: Annotated[
-        str, typer.Option(help="short (what tells methods apart) or full (all options).")
+        str, typer.Option(help="short (options that differ between methods) or full (all options).")
     ] = "short",
     font: Annotated[
         str,

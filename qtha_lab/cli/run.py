@@ -85,13 +85,17 @@ def resume(
 
 
 @app.command()
-def stop(run_id: RunId) -> None:
+def stop(run_id: RunId, json: Json = False) -> None:
     """Stop a run after its current step, with its state saved; kill it if needed."""
     from qtha_lab.runs import run as runs
 
     run = runs.attach(run_id)
     run.stop()
-    show(f"{run_id}: {run.wait(timeout=60).state}")
+    status = run.wait(timeout=60)
+    if json:
+        print_json(standing(run))
+    else:
+        show(f"{run_id}: {status.state}")
 
 
 def print_plan(described, experiments: Mapping[str, Experiment]) -> None:

@@ -5,6 +5,7 @@
 
 import calendar
 import csv
+import logging
 import os
 import shutil
 import sys
@@ -23,6 +24,8 @@ from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import csv_cell, shortened, show
 from qtha_lab.studies.comparison.entries import standing
+
+log = logging.getLogger(__name__)
 
 LIST = "list"
 NEVER_HIDDEN = ("run", "runs", "state", "method", "eval_loss")
@@ -43,8 +46,8 @@ runs = typer.Typer(
     cls=RunsGroup,
     no_args_is_help=False,
     help=(
-        "List the runs, newest first, look at one, filter and sort them (`qtha-lab runs list"
-        " --help`), mark or delete them."
+        "List the runs, newest first, show one, filter and sort them (`qtha-lab runs list"
+        " --help`), annotate or delete them."
     ),
 )
 app.add_typer(runs, name="runs")
@@ -90,7 +93,9 @@ def list_(
         matches = [attach(run_id, folder)] if run_id else list_runs(folder, unreadable=True)
         return _print_standing(matches, bool(run_id), json)
     if run_id:
-        raise Refusal("--where, --sort, --group, --columns and --csv need the table, not one run.")
+        raise Refusal(
+            "--where, --sort, --group, --columns and --csv must be used without a run, got one."
+        )
     _print_rows(folder, where, sort, group, columns, "json" if json else "csv" if csv else "")
 
 
@@ -108,24 +113,31 @@ def tag(
     run_ids: RunIds = None,
     where: Where = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take them away.")] = False,
+    json: Json = False,
 ) -> None:
     """Add tags to runs, or remove tags."""
     words = [part.strip() for part in tags.split(",")]
-    _mark(run_ids, where, **{"remove" if remove else "add": words})
+    _mark(run_ids, where, json, **{"remove" if remove else "add": words})
 
 
 @runs.command()
-def note(run_id: RunId, text: Annotated[str, typer.Argument(help="Empty takes it away.")]) -> None:
+def note(
+    run_id: RunId,
+    text: Annotated[str, typer.Argument(help="Empty takes it away.")],
+    json: Json = False,
+) -> None:
     """Write a note on a run."""
-    _mark([run_id], "", note=text)
+    _mark([run_id], "", json, note=text)
 
 
 @runs.command()
 def rename(
-    run_id: RunId, name: Annotated[str, typer.Argument(help="Empty takes it away.")]
+    run_id: RunId,
+    name: Annotated[str, typer.Argument(help="Empty takes it away.")],
+    json: Json = False,
 ) -> None:
     """Give a run a display name; its directory stays unchanged."""
-    _mark([run_id], "", name=name)
+    _mark([run_id], "", json, name=name)
 
 
 @runs.command()
@@ -133,23 +145,29 @@ def pin(
     run_ids: RunIds = None,
     where: Where = "",
     off: Annotated[bool, typer.Option("--off", help="Let go of them.")] = False,
+    json: Json = False,
 ) -> None:
     """Pin runs, so that they are listed first."""
-    _mark(run_ids, where, pinned=not off)
+    _mark(run_ids, where, json, pinned=not off)
 
 
 @runs.command()
-def delete(run_ids: RunIds = None, where: Where = "") -> None:
+def delete(run_ids: RunIds = None, where: Where = "", json: Json = False) -> None:
     """Move runs to the trash; `qtha-lab runs restore` restores them."""
     from qtha_lab.experiment.run_directory.trash import delete
 
+    names = []
     for run in _picked(run_ids, where):
         delete(run.files)
-        show(f"{run.id}: in the trash")
+        names.append(run.id)
+        if not json:
+            show(f"{run.id}: in the trash")
+    if json:
+        print_json(names)
 
 
 @runs.command()
-def restore(run_ids: RunIds = None, where: Where = "") -> None:
+def restore(run_ids: RunIds = None, where: Where = "", json: Json = False) -> None:
     """Restore runs from the trash."""
     from qtha_lab.experiment.run_directory.trash import restore, trash_of
 
@@ -157,12 +175,16 @@ def restore(run_ids: RunIds = None, where: Where = "") -> None:
     names = _picked_names(run_ids, where, trash_of(folder))
     for name in names:
         restore(name, folder)
-        show(f"{name}: restored")
+        if not json:
+            show(f"{name}: restored")
+    if json:
+        print_json(names)
 
 
 @runs.command("trash")
 def trash_(
     empty: Annotated[bool, typer.Option("--empty", help="Erase them permanently.")] = False,
+    json: Json = False,
 ) -> None:
     """List the deleted runs and their disk usage, or erase them."""
     from qtha_lab.experiment.run_directory import trash
@@ -170,19 +192,24 @@ def trash_(
 
     folder = paths.runs_dir()
     names, size = trash.list_trash(folder), bytes_used(trash.trash_of(folder)) / 2**20
-    for name in trash.empty_trash(folder) if empty else names:
+    listed = trash.empty_trash(folder) if empty else names
+    if json:
+        return print_json({"runs": list(listed), "erased": empty, "mib": size})
+    for name in listed:
         show(name)
     count = "1 run" if len(names) == 1 else f"{len(names):,} runs"
     show(f"{count} {'erased' if empty else 'in the trash'}, {size:,.1f} MiB")
 
 
-def _mark(run_ids: list[str] | None, where: str, **changes: Any) -> None:
+def _mark(run_ids: list[str] | None, where: str, json: bool, **changes: Any) -> None:
     from qtha_lab.experiment.run_directory.annotations import annotate
 
-    for run in _picked(run_ids, where):
-        annotations = annotate(run.files, **changes).plain()
-        written = "; ".join(f"{name} {_written(value)}" for name, value in annotations.items())
-        show(f"{run.id}: {written or 'no annotations'}")
+    marked = {run.id: annotate(run.files, **changes).plain() for run in _picked(run_ids, where)}
+    if json:
+        return print_json(marked)
+    for name, annotations in marked.items():
+        written = "; ".join(f"{key} {_written(value)}" for key, value in annotations.items())
+        show(f"{name}: {written or 'no annotations'}")
 
 
 def _written(value: Any) -> str:
@@ -229,7 +256,8 @@ def _standing_cells(run) -> tuple[str, ...]:
     loss = (run.summary or {}).get("eval_loss") if status.state in SUMMARISED else None
     try:
         title = run.name if run.name != run.id else run.record.experiment["method"]["name"]
-    except (Refusal, KeyError, TypeError, AttributeError):
+    except (Refusal, KeyError, TypeError, AttributeError) as reason:
+        log.debug("%s has no title: %s", run.id, reason)
         title = ""
     page = shutil.get_terminal_size().columns
     return (
@@ -293,7 +321,7 @@ def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, fo
         room = cells if chosen else _fitting(cells, shutil.get_terminal_size().columns)
         caption = _count(len(listed), len(runs))
         if hidden := [name for name in names if name not in room]:
-            caption += f"; there is no room for {', '.join(hidden)}: name --columns, or print --csv"
+            caption += f"; no free memory for {', '.join(hidden)}: name --columns, or print --csv"
         print_table([list(room), *zip(*room.values(), strict=True)], caption=caption)
 
 

@@ -34,16 +34,18 @@ def fetch_files(
     name: Annotated[
         str, typer.Argument(help="A model, such as smollm2-135m, or recordings: speech.")
     ],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Download a model, or the recordings of a reproduction, to this machine, once."""
     if name == "speech":
         from qtha_lab.tasks.problems import speech
 
-        show(f"{name}: {speech.fetch_speech()}")
-        return
-    from qtha_lab import models
+        folder = speech.fetch_speech()
+    else:
+        from qtha_lab import models
 
-    show(f"{name}: {models.fetch(name)}")
+        folder = models.fetch(name)
+    print_json({"name": name, "folder": str(folder)}) if json else show(f"{name}: {folder}")
 
 
 @app.command()

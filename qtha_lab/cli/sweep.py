@@ -123,13 +123,17 @@ def _print_result(trials, json: bool) -> None:
     rows = [
         (
             record.method,
-            *(f"{record.point[a]:.4g}" if isinstance(record.point.get(a), float)
-              else str(record.point.get(a, "–")) for a in axes),
+            *(
+                f"{record.point[a]:.4g}"
+                if isinstance(record.point.get(a), float)
+                else str(record.point.get(a, "–"))
+                for a in axes
+            ),
             f"{record.value:.4g}",
             " ".join(record.runs),
         )
         for record in trials.best().values()
-    ]  # fmt: skip
+    ]
     print_table([("best of", *axes, described.objective.replace("_", " "), "runs"), *rows])
     states = [record.state for record in records]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

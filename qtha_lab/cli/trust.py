@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_table
+from qtha_lab.cli.output import print_json, print_table
 
 
 @app.command()
@@ -14,6 +14,7 @@ def trust(
         str,
         typer.Argument(help="A run, comparison or sweep, by name or path; a federation's path."),
     ],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Trust the present plugins of a folder that another user made, with its subfolders.
 
@@ -25,6 +26,9 @@ def trust(
 
     folder, described = described_folder(name)
     digests = record_trust(folder, described)
+    if json:
+        print_json(digests)
+        raise typer.Exit
     if not digests:
         show(f"{folder.name} brings no code.")
         raise typer.Exit

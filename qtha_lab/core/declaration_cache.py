@@ -42,27 +42,27 @@ def is_loaded(module: str) -> bool:
     return spec is not None and not getattr(spec, "_initializing", False)
 
 
-def cached_declarations(name: str, rooms: Iterable[str], make: Callable[[], Any]) -> Any:
+def cached_declarations(name: str, packages: Iterable[str], make: Callable[[], Any]) -> Any:
     """Return a value from the disk cache, or compute and cache it.
 
     The cached value, as JSON stores it, is valid while the files it depends on are unchanged.
 
     Args:
         name: Name of the value and of its file.
-        rooms: Subpackages whose files the value depends on; "" is the whole package.
+        packages: Subpackages whose files the value depends on; "" is the whole package.
         make: Function that computes the value.
     """
     try:
         folder = paths.cache_dir()
     except RuntimeError as reason:  # there is no home folder
-        log.debug("%s are not kept: %s", name, reason)
+        log.debug("%s are not stored: %s", name, reason)
         return make()
-    return _read_cache(name, tuple(rooms), make, folder)
+    return _read_cache(name, tuple(packages), make, folder)
 
 
 @functools.lru_cache(maxsize=16)
-def _read_cache(name: str, rooms: tuple[str, ...], make: Callable[[], Any], folder: Path) -> Any:
-    file, stamp = folder / f"{name}.json", _stamp(rooms)
+def _read_cache(name: str, packages: tuple[str, ...], make: Callable[[], Any], folder: Path) -> Any:
+    file, stamp = folder / f"{name}.json", _stamp(packages)
     try:
         known = read_json(file)
         if known["stamp"] == stamp:
@@ -76,7 +76,7 @@ def _read_cache(name: str, rooms: tuple[str, ...], make: Callable[[], Any], fold
         part.write_text(json.dumps({"stamp": stamp, "value": value}), encoding="utf-8")
         part.replace(file)
     except OSError as reason:
-        log.debug("%s are not kept: %s", name, reason)
+        log.debug("%s are not stored: %s", name, reason)
     return parse_json(json.dumps(value))
 
 
@@ -85,9 +85,9 @@ def declared_by_packages() -> list[importlib.metadata.EntryPoint]:
     return [point for group in GROUPS for point in entry_points(group)]
 
 
-def _stamp(rooms: tuple[str, ...]) -> str:
+def _stamp(packages: tuple[str, ...]) -> str:
     """Return a stamp that changes with any file of the subpackages, library or declared package."""
-    places = [paths.PACKAGE / room for room in rooms]
+    places = [paths.PACKAGE / room for room in packages]
     files = sorted(file for place in places for file in place.rglob("*.py"))
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     points = [(point.name, point.value) for point in declared_by_packages()]

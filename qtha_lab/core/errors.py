@@ -8,9 +8,9 @@ class Refusal(ValueError):  # noqa: N818  a refusal is no error of the program
     """Invalid input, rejected by a check; the message states the rule and the value.
 
     Example:
-        >>> raise Refusal("steps must be at least 1, not 0")
+        >>> raise Refusal("steps must be at least 1, got 0.")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: steps must be at least 1, not 0
+        qtha_lab.core.errors.Refusal: steps must be at least 1, got 0.
     """
 
 
@@ -35,13 +35,13 @@ def message_of(error: BaseException, length: int = 160) -> str:
     return message if len(message) <= length else f"{message[: length - 1]}…"
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return an exception of foreign code as `Type: message` on one line.
 
     Never raises.
 
     Example:
-        >>> described(KeyError("a"))
+        >>> describe_error(KeyError("a"))
         "KeyError: 'a'"
     """
     return f"{type(error).__name__}: {message_of(error)}"

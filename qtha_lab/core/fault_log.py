@@ -22,7 +22,7 @@ OF_PATHS = (
 LONGEST = 300  # characters of a refusal; the raising code should shorten the values it repeats
 
 
-def sentence(error: BaseException, log: Path | None = None) -> str:
+def fault_sentence(error: BaseException, log: Path | None = None) -> str:
     """Return the sentence to show for an exception.
 
     Args:
@@ -31,8 +31,8 @@ def sentence(error: BaseException, log: Path | None = None) -> str:
         log: File for the traceback, then also of a refusal; default `paths.log_file()`.
 
     Example:
-        >>> sentence(Refusal("steps must be at least 1, not 0"))
-        'steps must be at least 1, not 0'
+        >>> fault_sentence(Refusal("steps must be at least 1, got 0."))
+        'steps must be at least 1, got 0.'
     """
     refusal = is_refusal(error)
     place = "" if refusal and log is None else _recorded(error, log)

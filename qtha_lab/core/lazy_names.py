@@ -9,6 +9,8 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
+from opcode import opname
+from types import FrameType
 from typing import Any
 
 from qtha_lab.core.settings import nearest
@@ -32,10 +34,14 @@ def lazy_names(
 
     def load(name: str) -> Any:
         if name not in addresses:
-            if not name.startswith("_") and importlib.util.find_spec(f"{package}.{name}"):
-                return importlib.import_module(f"{package}.{name}")
+            is_package = "__path__" in vars(sys.modules[package])
+            inner = f"{package}.{name}"
+            if is_package and not name.startswith("_") and importlib.util.find_spec(inner):
+                return importlib.import_module(inner)
             close = nearest(name, names)
             hint = f". Did you mean {close!r}?" if close else ""
+            if _is_from_import(sys._getframe(1)):  # Python would drop the hint of AttributeError
+                raise ImportError(f"cannot import name {name!r} from {package!r}{hint}")
             raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
         module, attribute = addresses[name]
         if module == package:  # a subpackage; its package has no other attribute of this name
@@ -46,3 +52,8 @@ def lazy_names(
         return getattr(loaded, attribute)
 
     return load, lambda: names, names
+
+
+def _is_from_import(frame: FrameType) -> bool:
+    """Return True if a frame executes `from module import name`."""
+    return opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"

@@ -1,15 +1,16 @@
-"""File locks that end with their process (POSIX flock), signed by their holder.
+"""File locks that end with their process, signed by their holder.
 
-The kernel releases the locks of a killed process, so nothing must be cleaned up.
+The kernel releases the locks of a killed process, so nothing must be cleaned up. Only this module
+locks files: by flock, or on Windows by a locked byte behind the signature.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import socket
 import stat
+import sys
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +18,47 @@ from typing import BinaryIO
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 log = logging.getLogger(__name__)
+CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+LOCKED_BYTE = 1 << 30  # behind every signature, since Windows reads no locked byte
+
+
+def acquire(fd: int, *, shared: bool = False) -> None:
+    """Lock an open file until its descriptor is closed in all processes that share it.
+
+    Args:
+        fd: Descriptor of the file.
+        shared: Allow other shared locks; on Windows every lock is exclusive.
+
+    Raises:
+        BlockingIOError: If another process holds the lock.
+    """
+    if sys.platform == "win32":
+        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError as reason:
+            raise BlockingIOError(*reason.args) from None
+    else:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+
+def acquire_within(fd: int, patience: float) -> None:
+    """Lock an open file, or raise `BlockingIOError` after `patience` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return acquire(fd)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.02)
 
 
 def open_shared(path: Path, flags: int) -> int:
@@ -27,8 +68,7 @@ def open_shared(path: Path, flags: int) -> int:
         Refusal: If the path is no regular file, such as a link or a FIFO.
         OSError: If the file cannot be opened.
     """
-    special = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    fd = os.open(path, flags | special, 0o644)
+    fd = os.open(path, flags | os.O_CREAT | CLOSED | NO_LINK, 0o644)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise Refusal(f"{path.name} must be a regular file. Delete what lies there.")
@@ -47,6 +87,8 @@ def share(file: int | Path, folder: Path) -> None:
     Only the user's own files are changed. A folder such as /tmp, in which users may delete only
     their own files, shares nothing.
     """
+    if not hasattr(os, "geteuid"):  # Windows
+        return
     status, around = os.stat(file), os.stat(folder)
     if status.st_uid != os.geteuid() or around.st_mode & stat.S_ISVTX:
         return
@@ -75,10 +117,6 @@ def make_folder(path: Path) -> None:
 def hold(path: Path, patience: float = 0.0) -> int | None:
     """Acquire the lock of a file, which is created in an existing folder.
 
-    Args:
-        path: Lock file.
-        patience: Seconds to keep trying.
-
     Returns:
         The descriptor that holds the lock; None where another process holds it.
 
@@ -89,15 +127,13 @@ def hold(path: Path, patience: float = 0.0) -> int | None:
     while True:
         fd = _open_lock(path)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            acquire_within(fd, end - time.monotonic())
             if _is_at(fd, path):
                 return fd
         except BlockingIOError:
-            if time.monotonic() >= end:
-                os.close(fd)
-                return None
-        os.close(fd)
-        time.sleep(0.02)
+            os.close(fd)
+            return None
+        os.close(fd)  # the previous holder moved the file
 
 
 def _open_lock(path: Path) -> int:
@@ -105,7 +141,7 @@ def _open_lock(path: Path) -> int:
         return open_shared(path, os.O_RDWR)
     except PermissionError as reason:  # another user's file; a lock need not be written to
         log.debug("%s is opened for reading: %s", path, reason)
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return os.open(path, os.O_RDONLY | CLOSED | NO_LINK)
 
 
 def _is_at(fd: int, path: Path) -> bool:
@@ -125,12 +161,12 @@ def is_locked(path: Path) -> bool:
     Returns False for a file that cannot be opened.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would wait for a writer
+        fd = os.open(path, os.O_RDONLY | CLOSED)
     except OSError as reason:
         log.debug("no lock is held: %s", reason)
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        acquire(fd, shared=True)
     except BlockingIOError:
         return True
     finally:
@@ -141,7 +177,8 @@ def is_locked(path: Path) -> bool:
 def sign(fd: int, pid: int) -> None:
     """Write the owner of a lock file into it: a process of this machine."""
     os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{pid} {socket.gethostname()}\n".encode(), 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.write(fd, f"{pid} {socket.gethostname()}\n".encode())
 
 
 def signature(path: Path) -> tuple[int, str] | None:

@@ -52,10 +52,6 @@ class Reservation:
 def reserve(folder: Path, needs: int) -> int | None:
     """Reserve memory for this process.
 
-    Args:
-        folder: Folder of the run queue.
-        needs: Bytes to reserve.
-
     Returns:
         Descriptor that holds the reservation until this process ends; None if it is taken.
     """

@@ -59,10 +59,10 @@ def method_style_of(name: str) -> MethodStyle | None:
 
 def cached_method_styles() -> dict[str, list[str]]:
     """Return the plot styles of all methods from the disk cache."""
-    return cached_declarations("looks", ("adapters",), _all_looks)
+    return cached_declarations("looks", ("adapters",), _all_styles)
 
 
-def _all_looks() -> dict[str, MethodStyle]:
+def _all_styles() -> dict[str, MethodStyle]:
     return dict(METHOD_STYLES)
 
 

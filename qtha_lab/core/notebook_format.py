@@ -24,11 +24,9 @@ def notebook_text(cells: Sequence[dict[str, Any]]) -> str:
     """Return the text of a notebook file.
 
     Example:
-        >>> print(notebook_text([code("1 + 1")])[:48])
+        >>> print(notebook_text([code("1 + 1")])[:15])
         {
          "cells": [
-          {
-           "cell_type": "code",
     """
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     whole = {

@@ -85,6 +85,12 @@ def notebooks_dir() -> Path:
     return inside if inside.is_dir() else CHECKOUT / "notebooks"
 
 
+def examples_dir() -> Path:
+    """Return the folder of shipped examples, in a checkout or an installed wheel."""
+    inside = PACKAGE / "examples"
+    return inside if inside.is_dir() else CHECKOUT / "examples"
+
+
 def is_checkout() -> bool:
     """Return True if the package runs from a checkout, False from an installed wheel."""
     return (CHECKOUT / "pyproject.toml").is_file()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from qtha_lab.core.errors import Refusal, described, message_of
+from qtha_lab.core.errors import Refusal, describe_error, message_of
 from qtha_lab.core.io import digest, read_bytes, shortened
 from qtha_lab.core.io.files import TEXT_LIMIT
 from qtha_lab.core.paths import as_path
@@ -120,7 +120,7 @@ def _refusal(name: str, problem: BaseException) -> Refusal:
     line = next(
         (f":{t.tb_lineno}" for t in _frames(problem) if t.tb_frame.f_code.co_filename == name), ""
     )
-    return Refusal(f"Plugin {shown}{line} does not import: {described(problem)}")
+    return Refusal(f"Plugin {shown}{line} does not import: {describe_error(problem)}")
 
 
 def _frames(problem: BaseException):

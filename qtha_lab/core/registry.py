@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 from qtha_lab.core.entry_points import entry_points
-from qtha_lab.core.errors import Refusal, described
+from qtha_lab.core.errors import Refusal, describe_error
 from qtha_lab.core.settings import unknown
 
 Member = TypeVar("Member")
@@ -35,7 +35,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         (5, ['hello'])
         >>> words.get_or_refuse("helo")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown word 'helo': did you mean 'hello'? Known: hello
+        qtha_lab.core.errors.Refusal: Unknown word 'helo': did you mean 'hello'? Known: hello
     """
 
     def __init__(self, kind: str, package: str, *, prefix: str = "", group: str = "") -> None:
@@ -44,7 +44,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         self._members: dict[str, Member] = {}
         self._modules: dict[str, str] = {}
         self._discovery = threading.RLock()
-        self._begun = self._complete = False
+        self._is_loading = self._complete = False
         self.revision = 0  # increases whenever a member is added or removed
 
     def add(self, name: str, member: Member, module: str) -> None:
@@ -73,8 +73,8 @@ class Registry(Mapping[str, Member], Generic[Member]):
         if self._complete:
             return
         with self._discovery:
-            if not self._begun:  # if begun, a file that is being imported calls this
-                self._begun = True
+            if not self._is_loading:  # if begun, a file that is being imported calls this
+                self._is_loading = True
                 self._import_members()
                 self._complete = True
 
@@ -91,7 +91,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
             ) as problem:  # foreign code may raise anything, even SystemExit or KeyboardInterrupt
                 package_name = point.dist.name if point.dist else point.value
                 self.broken[point.name] = (
-                    f"package {package_name} does not import ({described(problem)})"
+                    f"package {package_name} does not import ({describe_error(problem)})"
                 )
                 log.warning(
                     "%s %s was not loaded: %s", self.kind, point.name, self.broken[point.name]

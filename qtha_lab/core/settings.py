@@ -46,7 +46,7 @@ class Setting:
         Example:
             >>> Setting("r", int, 8, ge=2).check(1)
             Traceback (most recent call last):
-            qtha_lab.core.errors.Refusal: r must be at least 2, not 1
+            qtha_lab.core.errors.Refusal: r must be at least 2, got 1.
         """
         if value is None or (self.auto and value == "auto"):
             if not self.optional:
@@ -57,7 +57,7 @@ class Setting:
             if name not in self.choices:
                 raise Refusal(
                     f"{self.name} must be one of {', '.join(map(str, self.choices))}, got "
-                    f"{shortened(repr(value))}{_hint(str(value), map(str, self.choices))}"
+                    f"{shortened(repr(value))}{self._nearest(value)}"
                 )
             return
         if not self._type_fits(value):
@@ -66,6 +66,9 @@ class Setting:
             )
         if self.type in (int, float):
             self._check_limits(value)
+
+    def _nearest(self, value: Any) -> str:
+        return _hint(value, map(str, self.choices)) if isinstance(value, str) else "."
 
     def _has_options(self, value: Any) -> bool:
         return self.with_options and isinstance(value, str) and value.endswith(")")
@@ -124,7 +127,7 @@ def setting(
         ...     r: int = setting(8, "Bottleneck size.", ge=1)
         >>> settings_of(Config)["r"].check(0)
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: r must be at least 1, not 0
+        qtha_lab.core.errors.Refusal: r must be at least 1, got 0.
     """
     metadata = {
         "help": help,
@@ -183,7 +186,7 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
     Example:
         >>> raise unknown("method", "qhta", ["lora", "qtha"])
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown method 'qhta': did you mean 'qtha'? Known: lora, qtha
+        qtha_lab.core.errors.Refusal: Unknown method 'qhta': did you mean 'qtha'? Known: lora, qtha
     """
     sorted_names = sorted(names)
     return Refusal(

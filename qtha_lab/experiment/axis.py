@@ -80,7 +80,7 @@ class Axis:
         listed, seen = tuple(map(option, values)), set()
         for each in listed:
             if isinstance(each, list | dict):
-                raise Refusal(f"Its values must be plain, got {each!r:.60}.")
+                raise Refusal(f"The values of an axis must be plain, got {each!r:.60}.")
             if each in seen:
                 raise Refusal(f"{shortened(each)} is given twice.")
             seen.add(each)
@@ -230,7 +230,7 @@ def _listed(text: str) -> list[Any]:
     try:
         return [calls.read_value(part) for part in calls.split_list(text.strip("[]"))]
     except RecursionError:
-        raise Refusal(f"Its values must be plain, got {text!r:.60}.") from None
+        raise Refusal(f"The values of an axis must be plain, got {text!r:.60}.") from None
 
 
 def _check_distinct(axis: Axis, count: int) -> None:

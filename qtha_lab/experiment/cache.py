@@ -64,5 +64,5 @@ class Cache(Generic[Value]):
                 entry.values.append(make())
                 log.debug("%s worked out in %.3f s", self.name, time.perf_counter() - begin)
             else:
-                log.debug("%s remembered", self.name)
+                log.debug("%s cached", self.name)
             return entry.values[0]

@@ -23,7 +23,7 @@ from qtha_lab.experiment.experiment import Experiment
 from qtha_lab.experiment.matching import Rule as Matching
 from qtha_lab.experiment.matching import matched, size_settings
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import Cell, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, name_in
 from qtha_lab.experiment.scaling import Rule
 from qtha_lab.experiment.search import COMMON, Search
 from qtha_lab.experiment.serialisation import SEVERAL
@@ -56,7 +56,7 @@ class Comparison(MethodsAndSeeds):
     Example:
         >>> tasks = ["qa", "chat(turns=2)"]
         >>> grid = Comparison(methods="lora,qtha", models=["tiny", "minilm"], tasks=tasks)
-        >>> [str(cell) for cell in grid.cells]
+        >>> [str(model_task) for model_task in grid.model_tasks]
         ['tiny, qa', 'tiny, chat(turns=2)', 'minilm, qa', 'minilm, chat(turns=2)']
     """
 
@@ -156,8 +156,8 @@ class Comparison(MethodsAndSeeds):
                 continue
             names, first = list(names), None
             if names:
-                first = Cell.read("", names[0])
-                first = first if single == "task" else Cell("", names[0])
+                first = ModelTask.read("", names[0])
+                first = first if single == "task" else ModelTask("", names[0])
                 stated = fields.get(single, first.task)
                 if stated != first.task:
                     raise Refusal(
@@ -223,10 +223,10 @@ class Comparison(MethodsAndSeeds):
             raise Refusal(f"rates_from must be empty with tuning, got {self.rates_from:.60}.")
         if both := sorted({*tuning.seeds} & {*self.seeds}):
             raise Refusal(
-                f"Tuning.seeds must differ from the comparison's, got {both[0]} in both. The "
+                f"tuning.seeds must differ from the comparison's, got {both[0]} in both. The "
                 "winners are confirmed on other seeds."
             )
-        sweep = self._sweep(self.methods, self.cells[0], self.training)
+        sweep = self._sweep(self.methods, self.model_tasks[0], self.training)
         counts = {method.label: sweep.trials_of(method) for method in self.methods}
         if len({*counts.values()}) > 1:
             each = ", ".join(f"{label} {count}" for label, count in counts.items())
@@ -253,28 +253,28 @@ class Comparison(MethodsAndSeeds):
         """Refuse an axis along which the methods would not be comparable."""
         places = {m.label: place for m in self.methods if (place := place_of(axis, m))}
         if not places:
-            raise Refusal(f"Tuning.axes must name settings of the methods, got {shortened(axis)}.")
+            raise Refusal(f"tuning.axes must name settings of the methods, got {shortened(axis)}.")
         name = next(iter(places.values())).name
         if name in (*OF_THE_RUN, *OF_THE_ROWS):
-            raise Refusal(f"Tuning.axes must not hold {axis}, which is equal for all methods.")
+            raise Refusal(f"tuning.axes must not hold {axis}, which is equal for all methods.")
         if self.matching == "equal_seconds" and name in ("steps", "threads"):
             raise Refusal(
-                f"Tuning.axes must not hold {axis} with matching=equal_seconds, which sets the "
+                f"tuning.axes must not hold {axis} with matching=equal_seconds, which sets the "
                 "steps."
             )
         for method in self.methods:
             chosen = size_settings(method, self.matching)
             if place_of(axis, method) and name in chosen:
                 raise Refusal(
-                    f"Tuning.axes must not hold {axis} with matching={self.matching}, which "
+                    f"tuning.axes must not hold {axis} with matching={self.matching}, which "
                     "sets it."
                 )
 
     @property
-    def cells(self) -> list[Cell]:
+    def model_tasks(self) -> list[ModelTask]:
         """Pairs of every model with every task."""
-        task = Cell("", self.task, calls.write_options(self.task_options))
-        tasks = [Cell.read("", name) for name in self.tasks] or [task]
+        task = ModelTask("", self.task, calls.write_options(self.task_options))
+        tasks = [ModelTask.read("", name) for name in self.tasks] or [task]
         models = self.models or [self.model]
         return [dataclasses.replace(task, model=model) for model in models for task in tasks]
 
@@ -288,13 +288,13 @@ class Comparison(MethodsAndSeeds):
 
         load_plugins(self.plugins)
         return [
-            Contender(cell, method.label, choice, self.training, self.scaling)
-            for cell in self.cells
-            for method, choice in zip(self.methods, self._matched(cell), strict=True)
+            Contender(model_task, method.label, choice, self.training, self.scaling)
+            for model_task in self.model_tasks
+            for method, choice in zip(self.methods, self._matched(model_task), strict=True)
         ]
 
-    def _matched(self, cell: Cell) -> list[MethodChoice]:
-        experiment = self._experiment(cell, self.methods[0], self.training, self.seeds[0])
+    def _matched(self, model_task: ModelTask) -> list[MethodChoice]:
+        experiment = self._experiment(model_task, self.methods[0], self.training, self.seeds[0])
         return matched(self.methods, self.matching, experiment)
 
     def experiments(self, contenders: Iterable[Contender] | None = None) -> list[Experiment]:
@@ -306,9 +306,9 @@ class Comparison(MethodsAndSeeds):
         """
         at_rates: dict[tuple, Contender] = {}
         contenders = self.contenders() if contenders is None else list(contenders)
-        for cell in dict.fromkeys(contender.cell for contender in contenders):
+        for model_task in dict.fromkeys(contender.model_task for contender in contenders):
             for rate in self.learning_rates or [None]:
-                for contender in (e for e in contenders if e.cell == cell):
+                for contender in (e for e in contenders if e.model_task == model_task):
                     if rate and not contender.choice.learning_rate:
                         choice = contender.choice.replace(learning_rate=rate)
                         contender = contender.replace(choice=choice)
@@ -317,7 +317,7 @@ class Comparison(MethodsAndSeeds):
                         repr(contender.point),
                         contender.training.steps,
                     )
-                    at_rates.setdefault((cell, *meaning), contender)
+                    at_rates.setdefault((model_task, *meaning), contender)
         return [
             experiment
             for seed in self.seeds
@@ -327,9 +327,9 @@ class Comparison(MethodsAndSeeds):
 
     def typical(self) -> dict[str, Experiment]:
         """Return an experiment of each pair, method and rate with the first seed, by label."""
-        cells = len(self.cells)
+        model_tasks = len(self.model_tasks)
         return {
-            name_in(experiment.method.label, experiment.cell, cells): experiment
+            name_in(experiment.method.label, experiment.model_task, model_tasks): experiment
             for experiment in self.experiments()
             if experiment.seed == self.seeds[0]
         }
@@ -340,27 +340,33 @@ class Comparison(MethodsAndSeeds):
             sweep = self.sweep_of(contender).replace(seeds=list(seeds))
             return sweep.experiments_at(contender.choice, contender.point)
         return [
-            self._experiment(contender.cell, contender.method, contender.training, seed)
+            self._experiment(contender.model_task, contender.method, contender.training, seed)
             for seed in seeds
         ]
 
     def _experiment(
-        self, cell: Cell, method: MethodChoice, training: Training, seed: int
+        self, model_task: ModelTask, method: MethodChoice, training: Training, seed: int
     ) -> Experiment:
-        shared = {name: getattr(self, name) for name in Description.model_fields} | cell.fields
+        shared = {
+            name: getattr(self, name) for name in Description.model_fields
+        } | model_task.fields
         return Experiment(**shared, method=method, training=training, seed=seed)
 
     def sweep_of(self, contender: Contender) -> Sweep:
         """Return the sweep that tunes a method in a (model, task) pair."""
-        return self._sweep([contender.choice], contender.cell, contender.training)
+        return self._sweep([contender.choice], contender.model_task, contender.training)
 
-    def _sweep(self, methods: Sequence[MethodChoice], cell: Cell, training: Training) -> Sweep:
+    def _sweep(
+        self, methods: Sequence[MethodChoice], model_task: ModelTask, training: Training
+    ) -> Sweep:
         tuning = self.tuning or Tuning()
         searched = {name: getattr(tuning, name) for name in Tuning.model_fields}
         if len(methods) == 1:  # a sweep refuses an axis that none of its methods has
             axes = {n: v for n, v in tuning.axes.items() if place_of(n, methods[0])}
             searched["axes"] = axes or tuning.axes
-        shared = {name: getattr(self, name) for name in Description.model_fields} | cell.fields
+        shared = {
+            name: getattr(self, name) for name in Description.model_fields
+        } | model_task.fields
         return Sweep(
             **shared, **searched, methods=list(methods), training=training, scaling=self.scaling
         )
@@ -377,7 +383,7 @@ class Comparison(MethodsAndSeeds):
         first: dict[tuple, Experiment] = {}
         for experiment in experiments if self.rounding else ():
             method = experiment.method.replace(learning_rate=None).meaning
-            first.setdefault((experiment.cell, method), experiment)
+            first.setdefault((experiment.model_task, method), experiment)
         return [
             experiment.replace(
                 seed=experiment.seed if self.rounding_seed is None else self.rounding_seed,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.experiment.sweep import Point
 from qtha_lab.experiment.training import Training
@@ -18,7 +18,7 @@ class Contender:
     """Method of a comparison for one (model, task) pair.
 
     Attributes:
-        cell: Pair of model and task.
+        model_task: Pair of model and task.
         declared: Label in the description.
         choice: Method after matching, before scaling.
         training: Training settings.
@@ -28,7 +28,7 @@ class Contender:
             trial.
     """
 
-    cell: Cell
+    model_task: ModelTask
     declared: str
     choice: MethodChoice
     training: Training

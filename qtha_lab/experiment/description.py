@@ -12,7 +12,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import method_groups, notebook, serialisation
 from qtha_lab.experiment.method_choice import MethodChoice, Option
 from qtha_lab.experiment.method_options import options_of
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.experiment.scaling import Rule, scaled
 from qtha_lab.experiment.search import COMMON
 from qtha_lab.experiment.training import Training
@@ -131,9 +131,9 @@ class RunDescription(Description):
     name: str = Field(default="", description="Display name of the run.")
 
     @property
-    def cell(self) -> Cell:
+    def model_task(self) -> ModelTask:
         """Pair of model and task, on which methods are compared."""
-        return Cell(self.model, self.task, calls.write_options(self.task_options))
+        return ModelTask(self.model, self.task, calls.write_options(self.task_options))
 
     @model_validator(mode="before")
     @classmethod

@@ -35,7 +35,7 @@ def default_of(field: FieldInfo) -> Any:
     return "" if field.is_required() else field.get_default(call_default_factory=True)
 
 
-def grouped(fields: Mapping[str, Any]) -> dict[str, Any]:
+def group_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Move settings with flat names into their groups.
 
     Raises:

@@ -66,7 +66,9 @@ class MethodChoice(Declared):
     @classmethod
     def _fits_a_label(cls, title: str) -> str:
         if re.search(r"""['"\n\r]""", title):
-            raise Refusal(f"it must hold no quotation mark and no line break, not {title!r:.60}")
+            raise Refusal(
+                f"The title must hold no quotation mark and no line break, got {title!r:.60}."
+            )
         return title.strip()
 
     @property
@@ -150,7 +152,7 @@ def _with_choices_named_none(method: str, options: dict[str, Any]) -> dict[str, 
     try:
         settings = get_method(method).settings()
     except Refusal as reason:
-        log.debug("its check tells: %s", reason)
+        log.debug("its check reports: %s", reason)
         return options
     named = {n for n, s in settings.items() if "none" in s.choices and not s.optional}
     return {n: "none" if v is None and n in named else v for n, v in options.items()}

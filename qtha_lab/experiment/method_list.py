@@ -47,7 +47,7 @@ class MethodEntry:
 def method_entries() -> dict[str, MethodEntry]:
     """Return all methods by name: of this package, of peft, then "none"."""
     if not is_loaded("qtha_lab.adapters"):
-        return _remembered_entries()
+        return _cached_entries()
     _keep(paths.cache_dir())
     return _live_entries()
 
@@ -156,7 +156,7 @@ def _keep(folder: Path) -> None:
 
 
 @functools.cache
-def _remembered_entries() -> dict[str, MethodEntry]:
+def _cached_entries() -> dict[str, MethodEntry]:
     return {each["name"]: _from(each) for each in cached_declarations("methods", PACKAGES, _facts)}
 
 

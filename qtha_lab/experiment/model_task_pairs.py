@@ -10,7 +10,7 @@ from qtha_lab.core import call_syntax as calls
 
 
 @dataclass(frozen=True)
-class Cell:
+class ModelTask:
     """Pair of base model and task.
 
     Attributes:
@@ -19,9 +19,9 @@ class Cell:
         options: Options of the task, as a call writes them.
 
     Example:
-        >>> Cell.read("tiny", "chat(turns=2)").task_options
+        >>> ModelTask.read("tiny", "chat(turns=2)").task_options
         {'turns': 2}
-        >>> str(Cell("tiny", "qa"))
+        >>> str(ModelTask("tiny", "qa"))
         'tiny, qa'
     """
 
@@ -38,7 +38,7 @@ class Cell:
         return f"{self.task}({self.options})" if self.options else self.task
 
     @classmethod
-    def read(cls, model: str, task: str) -> Cell:
+    def read(cls, model: str, task: str) -> ModelTask:
         """Create the pair of a model and a task, whose options may follow its name."""
         if not task.endswith(")"):
             return cls(model, task)
@@ -46,7 +46,7 @@ class Cell:
         return cls(model, name, calls.write_options(calls.parse_options(options)))
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> Cell:
+    def of(cls, fields: Mapping[str, Any]) -> ModelTask:
         """Create the pair of a run from its entry in a summary."""
         options = calls.write_options(fields.get("task_options") or {})
         return cls(fields.get("model", ""), fields.get("task", ""), options)
@@ -65,24 +65,24 @@ class Cell:
 Entry = dict[str, Any]
 
 
-def by_cell(entries: Iterable[Entry]) -> dict[Cell, list[Entry]]:
+def by_model_task(entries: Iterable[Entry]) -> dict[ModelTask, list[Entry]]:
     """Group entries of runs by pair, in order of first occurrence."""
-    cells: dict[Cell, list[Entry]] = {}
+    model_tasks: dict[ModelTask, list[Entry]] = {}
     for entry in entries:
-        cells.setdefault(Cell.of(entry), []).append(entry)
-    return cells
+        model_tasks.setdefault(ModelTask.of(entry), []).append(entry)
+    return model_tasks
 
 
-def name_in(words: str, cell: Cell, cells: int) -> str:
+def name_in(words: str, model_task: ModelTask, model_tasks: int) -> str:
     """Append the name of a pair to a text if there are several pairs.
 
     Args:
         words: Text, such as the label of a method.
-        cell: Pair to name.
-        cells: Number of pairs.
+        model_task: Pair to name.
+        model_tasks: Number of pairs.
 
     Example:
-        >>> name_in("lora(r=2)", Cell("tiny", "qa"), cells=2)
+        >>> name_in("lora(r=2)", ModelTask("tiny", "qa"), model_tasks=2)
         'lora(r=2) on tiny, qa'
     """
-    return f"{words} on {cell}" if cells > 1 else words
+    return f"{words} on {model_task}" if model_tasks > 1 else words

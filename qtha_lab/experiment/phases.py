@@ -59,7 +59,7 @@ def _parse_phase(text: str) -> Phase:
     try:
         return Phase(name=name, options=options, **stated)
     except FieldError as refused:
-        raise refused.inside(name).inside("phases") from None
+        raise refused.inside(name) from None
 
 
 def phases_text(phases: Sequence[Phase]) -> str:

@@ -329,7 +329,7 @@ def _task_source(name: str) -> Hashable | None:
             return path.resolve(), digest(path)
         return _files_below(path) if path.is_dir() else None
     except (OSError, Refusal) as reason:  # the later reader reports the error
-        log.debug("task %s is not remembered: %s", name, reason)
+        log.debug("task %s is not cached: %s", name, reason)
         return None
 
 

@@ -86,7 +86,7 @@ class Reproduced(Experiment):
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse a launch as a fine-tune."""
         raise Refusal(
-            "An arm of a reproduction must be started by. Run. Run: qtha-lab reproduce "
+            "An arm of a reproduction must be started by: qtha-lab reproduce "
             f"{shlex.quote(self.reproduction)}"
         )
 

@@ -53,7 +53,7 @@ def check_processes(processes: int) -> None:
         )
 
 
-def check_course(plan: Plan) -> None:
+def check_steps(plan: Plan) -> None:
     """Refuse both steps and epochs."""
     training = plan.experiment.training
     default = type(training).model_fields["steps"].default

@@ -5,6 +5,7 @@ Depends only on the declared fields of a description; checks no values.
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any, TypeVar
@@ -115,8 +116,9 @@ def read_yaml(description: type[Description], source: str | Path) -> Description
     except Refusal as refused:
         if path is None:
             raise
-        comma = "," if str(refused).startswith("line ") else ":"
-        raise Refusal(f"{path}{comma} {refused}") from None
+        sentence = re.sub("^Line ", "line ", str(refused))
+        comma = "," if sentence.startswith("line ") else ":"
+        raise Refusal(f"{path}{comma} {sentence}") from None
 
 
 def _description_of(
@@ -130,7 +132,7 @@ def _description_of(
     except Refusal as refused:
         place = getattr(refused, "place", "")
         line = lines.get(place) or lines.get(place.removeprefix("training."))
-        raise Refusal(f"line {line}: {refused}" if line else str(refused)) from None
+        raise Refusal(f"Line {line}: {refused}" if line else str(refused)) from None
 
 
 def _text_of(path: Path) -> str:
@@ -142,7 +144,7 @@ def _text_of(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as refused:
         line = content.count(b"\n", 0, refused.start) + 1
-        raise Refusal(f"{path}, line {line}: not UTF-8; save it as UTF-8.") from None
+        raise Refusal(f"{path}, line {line}: the text must be UTF-8. Save it as UTF-8.") from None
 
 
 def _as_path(source: str | Path) -> Path | None:

@@ -108,7 +108,7 @@ class Sweep(Search, MethodsAndSeeds):
         try:
             counts = [count_points(self.axes_of(method).values()) for method in self.methods]
         except Refusal as refused:
-            raise Refusal(f"Axes: {refused}") from None
+            raise Refusal(f"axes: {refused}") from None
         if sum(counts) > MOST_POINTS:
             raise Refusal(
                 f"The grids of all methods must have at most {MOST_POINTS:,} points together. "
@@ -137,7 +137,7 @@ class Sweep(Search, MethodsAndSeeds):
                 axis.check_grid()
             return count_points(axes)
         except Refusal as refused:
-            raise Refusal(f"Axes: {refused}") from None
+            raise Refusal(f"axes: {refused}") from None
 
     def grid(self, method: MethodChoice) -> list[Point]:
         """Return all points of a method's grid; the first axis varies slowest."""
@@ -177,7 +177,10 @@ class Sweep(Search, MethodsAndSeeds):
         for name, value in point.items():
             place = place_of(name, method)
             if place is None:
-                raise Refusal(f"{method.label} has no setting {name}.")
+                raise Refusal(
+                    f"Every axis must be a setting of its methods, got {name}, which "
+                    f"{method.label} lacks."
+                )
             part = {
                 "choice": choice,
                 "option": options,

@@ -14,7 +14,7 @@ from qtha_lab.experiment.flat_names import (
     GROUPS,
     default_of,
     flattened,
-    grouped,
+    group_fields,
     named_fields,
 )
 from qtha_lab.experiment.phases import Phase, named_phases, phases_text
@@ -191,7 +191,7 @@ class Training(Declared):
     @model_validator(mode="before")
     @classmethod
     def _into_groups(cls, fields: Any) -> Any:
-        return grouped(fields) if isinstance(fields, dict) else fields
+        return group_fields(fields) if isinstance(fields, dict) else fields
 
     @model_serializer(mode="plain")
     def _by_flat_names(self, info: SerializationInfo) -> dict[str, Any]:

@@ -55,11 +55,11 @@ def option(value: Any) -> Any:
             raise Refusal("Values by name must be plain ones, no lists.")
         return {str(name): option(item) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
-        raise Refusal(f"it must be a finite number, not {value}")
+        raise Refusal(f"The value must be a finite number, got {value}.")
     if value is not None and not isinstance(value, bool | int | float | str):
         raise Refusal(
-            "it must be a number, true, false, null, text, a list or values by name, "
-            f"not {value!r:.60}"
+            "The value must be a number, true, false, null, text, a list or values by name, "
+            f"got {value!r:.60}."
         )
     return value
 
@@ -73,7 +73,7 @@ class Declared(BaseModel):
         ...     width: int = Field(default=1, ge=1)
         >>> Box(width=0)
         Traceback (most recent call last):
-        qtha_lab.experiment.validated_model.FieldError: width must be at least 1, not 0
+        qtha_lab.experiment.validated_model.FieldError: width must be at least 1, got 0.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
@@ -108,14 +108,14 @@ def one_sentence(errors: ValidationError, declared: type[Declared]) -> Refusal:
         kind = f"{declared.__name__.lower()} setting"
         return FieldError(str(unknown(kind, place, declared.known_names())), place)
     if error["type"] == "missing":
-        return FieldError(f"{place} must be given", place)
+        return FieldError(f"{place} must be given.", place)
     if error["type"] == "value_error":
         inner = error.get("ctx", {}).get("error")
         if isinstance(inner, FieldError):
             return inner.inside(place)
-        bare = not place or str(inner).startswith("unknown")
+        bare = not place or str(inner).startswith("Unknown")
         return FieldError(str(inner) if bare else f"{place}: {inner}", place)
-    return FieldError(f"{place} must be {_rule(error)}, not {error['input']!r:.60}", place)
+    return FieldError(f"{place} must be {_rule(error)}, got {error['input']!r:.60}.", place)
 
 
 def _place(location: tuple) -> str:

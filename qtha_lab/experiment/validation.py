@@ -100,7 +100,7 @@ def check_rows(plan: Plan) -> None:
             f"batch_size must be at most {len(task.train)}, the training rows of task {task.name}, "
             f"got {training.batch_size}."
         )
-    limits.check_course(plan)
+    limits.check_steps(plan)
     limits.check_head(plan)
     limits.check_seq2seq(plan)
     if isinstance(training.objective, Reinforce) and task.kind != "lm":

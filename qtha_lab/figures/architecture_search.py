@@ -25,11 +25,17 @@ class SearchedCircuit(TypedDict):
 
 
 def _example() -> dict:
-    rows = [("search", 4, 0, 0.84), ("search", 2, 1, 0.86), ("search", 5, 2, 0.81), ("baseline",
-    6, 0, 0.88),
-            ("baseline", 6, 1, 0.9), ("baseline", 6, 2, 0.85), ("product", 0, 0, 0.78),
-            ("product", 0, 1, 0.82),
-            ("product", 0, 2, 0.76)]  # fmt: skip
+    rows = [
+        ("search", 4, 0, 0.84),
+        ("search", 2, 1, 0.86),
+        ("search", 5, 2, 0.81),
+        ("baseline", 6, 0, 0.88),
+        ("baseline", 6, 1, 0.9),
+        ("baseline", 6, 2, 0.85),
+        ("product", 0, 0, 0.78),
+        ("product", 0, 1, 0.82),
+        ("product", 0, 2, 0.76),
+    ]
     names = ("label", "n_cnots", "seed", "accuracy")
     return {"found": [dict(zip(names, row, strict=True)) for row in rows]}
 
@@ -57,5 +63,5 @@ def search_scatter(found: Sequence[SearchedCircuit], theme: str = "light") -> Fi
     )
     drawn = functools.partial(draw_by_size, points, "n_cnots", "accuracy", joined=False)
     records = [dict(each) for each in found]
-    title = "Circuits that were found"
+    title = "Circuits of the search"
     return Figure("search_scatter", drawn, caption, alt, Table.of(records), theme, title)

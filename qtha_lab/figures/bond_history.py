@@ -67,7 +67,7 @@ def bond_history(
     reach = f" from step {steps[0]} to {steps[-1]}" if len(steps) else ""
     caption = (
         f"Entanglement entropy of each bond of the tensor networks of {of}. A bond of dimension R"
-        " can carry log₂ R bits. How much it carries says nothing about the loss."
+        " can carry log₂ R bits. This number does not determine the loss."
     )
     rows = [
         (step, name, bond, value)

@@ -63,7 +63,7 @@ def circuit_history(
         'Power of the circuit over the linear branch, median over blocks: qtha 0.5 at step 0, 2 at
         step 9. No circuit: lora.'
     """
-    findings = [f"{shown(label)} {_course(history)}" for label, history in histories.items()]
+    findings = [f"{shown(label)} {_power_text(history)}" for label, history in histories.items()]
     none = f" No circuit: {', '.join(map(shown, without))}." if without else ""
     alt = (
         "Power of the circuit over the linear branch, median over blocks: "
@@ -93,7 +93,7 @@ def circuit_history(
     )
 
 
-def _course(history: History) -> str:
+def _power_text(history: History) -> str:
     """Describe the median power over blocks at the first and the last record."""
     medians = {}
     for step, blocks in history.items():

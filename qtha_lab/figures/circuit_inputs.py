@@ -29,7 +29,7 @@ TIMES = {"before training": "dot", "after training": "solid"}
 
 
 def _example() -> dict:
-    def course(angle: float, power: float) -> Blocks:
+    def blocks_of(angle: float, power: float) -> Blocks:
         return {
             block: {
                 "angle_std": angle + 0.2 * block,
@@ -43,8 +43,8 @@ def _example() -> dict:
 
     return {
         "facts": {
-            "qtha": {"start": course(0.9, 0.4), "end": course(1.2, 0.7)},
-            "qtha(init=paper)": {"start": course(3.5, 0.002), "end": course(3.4, 0.003)},
+            "qtha": {"start": blocks_of(0.9, 0.4), "end": blocks_of(1.2, 0.7)},
+            "qtha(init=paper)": {"start": blocks_of(3.5, 0.002), "end": blocks_of(3.4, 0.003)},
         }
     }
 
@@ -162,7 +162,7 @@ def _draw(facts: Mapping[str, Mapping[str, Blocks]], page_style: PageStyle) -> g
 
 
 def facts_of(records: Iterable[Blocks]) -> list[str]:
-    """Return the members of `FACTS` with a value in the records; all without records."""
+    """Return the members of `FACTS` with a value in the records; return all of `FACTS` if empty."""
     blocks = [facts for record in records for facts in record.values()]
     known = [fact for fact in FACTS if any(facts.get(fact) is not None for facts in blocks)]
     return known or list(FACTS)

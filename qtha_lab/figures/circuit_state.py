@@ -81,8 +81,8 @@ def circuit_state(
     caption = (
         "Top: the chance of every basis state at the end; colour and arrow are the phase of its"
         " amplitude. Below: ⟨Z⟩ of each wire, entanglement across each cut (lines: the most that"
-        f" is possible), and the slope of ⟨{observable}⟩ by each angle (hatched: data, plain:"
-        " trained). One setting of the angles: it says nothing about others."
+        f" is possible), and the gradient of ⟨{observable}⟩ by each angle (hatched: data, plain:"
+        " trained). The figure shows one setting of the angles only."
     )
     draw = functools.partial(_draw, chances, rotations, means, bits, dict(gradients), observable)
     alt = _alt(chances, means, bits, gradients, observable)
@@ -119,7 +119,7 @@ def _table(probs, phases, z, bits, gradients, observable: str) -> Table:
     rows += [("phase (rad)", name, p) for name, p in zip(names, phases, strict=True)]
     rows += [("⟨Z⟩", f"wire {k}", v) for k, v in enumerate(z)]
     rows += [("entropy (bits)", f"cut {k}|{k + 1}", v) for k, v in enumerate(bits)]
-    rows += [(f"slope of {observable} (1/rad)", name, v) for name, v in gradients.items()]
+    rows += [(f"gradient of {observable} (1/rad)", name, v) for name, v in gradients.items()]
     return Table(("quantity", "at", "value"), rows)
 
 
@@ -145,9 +145,11 @@ def _draw(
     hover = "cut after wire %{x}: %{y:.4f} bits<extra></extra>"
     traces += [_bars(cuts, bits, 3, blue, hover), _limits(cuts, len(z), page_style)]
     for kind, marker in (("x", grey), ("p", blue)):
-        slopes = {name: slope for name, slope in gradients.items() if name.startswith(kind)}
+        gradients = {
+            name: gradient for name, gradient in gradients.items() if name.startswith(kind)
+        }
         hover = "%{x}: %{y:.4g} per rad<extra></extra>"
-        traces.append(_bars(list(slopes), list(slopes.values()), 4, marker, hover))
+        traces.append(_bars(list(gradients), list(gradients.values()), 4, marker, hover))
     layout = _panels(page_style)
     for name, axis in _axes(probs, z, bits, gradients, observable, page_style).items():
         layout[name] |= axis
@@ -270,7 +272,7 @@ def _axes(probs, z, bits, gradients, observable: str, page_style: PageStyle) -> 
         "yaxis3": {"title": {"text": "entropy (bits)"}, "range": [0, 1.1 * max(1, len(z) // 2)]},
         "xaxis4": {"title": {"text": "angle"}, "type": "category", "tickangle": 0, **angle},
         "yaxis4": {
-            "title": {"text": f"slope of ⟨{observable}⟩ (1/rad)"},
+            "title": {"text": f"gradient of ⟨{observable}⟩ (1/rad)"},
             "range": [-1.05 * scale, 1.05 * scale],
         },
     }

@@ -30,7 +30,7 @@ PANELS: dict[Kind, tuple[str, str, str]] = {
 }
 
 
-class RecordedRun(Protocol):
+class RunWithLosses(Protocol):
     """Run with recorded losses, such as `qtha_lab.launch` returns."""
 
     @property
@@ -132,7 +132,7 @@ CAPTION = (
 
 
 @figure_function(example=_example)
-def loss_curves(series: Iterable[Series | RecordedRun], theme: str = "light") -> Figure:
+def loss_curves(series: Iterable[Series | RunWithLosses], theme: str = "light") -> Figure:
     """Plot the train loss (left) and the evaluation loss (right), each the mean over seeds.
 
     Up to three methods have a band around the mean. With more methods, bands would hide each other,
@@ -159,7 +159,7 @@ def loss_curves(series: Iterable[Series | RecordedRun], theme: str = "light") ->
     return Figure("loss_curves", draw, caption, curve_text(series), table, theme)
 
 
-def _curves_of(item: Series | RecordedRun) -> list[Series]:
+def _curves_of(item: Series | RunWithLosses) -> list[Series]:
     if isinstance(item, dict):
         return [item]
     experiment = item.experiment
@@ -361,10 +361,10 @@ def curve_text(series: Iterable[Series]) -> str:
             runs.setdefault(line["label"], []).append(line)
     if not runs:
         return "Evaluation loss: nothing evaluated yet."
-    return f"Evaluation loss: {'; '.join(_course(label, runs[label]) for label in runs)}."
+    return f"Evaluation loss: {'; '.join(_curve_text(label, runs[label]) for label in runs)}."
 
 
-def _course(label: str, seeds: list[Series]) -> str:
+def _curve_text(label: str, seeds: list[Series]) -> str:
     first = np.mean([line["values"][0] for line in seeds])
     last = [line["values"][-1] for line in seeds]
     n_seeds = len({line["seed"] for line in seeds})

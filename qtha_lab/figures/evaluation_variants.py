@@ -47,7 +47,7 @@ def _example() -> dict:
         START,
     )
     return {
-        "ways": [
+        "variants": [
             {"name": name, "on": on, "loss": loss, "rows": 128}
             for on, values in losses.items()
             for name, loss in zip(names, values, strict=True)
@@ -56,59 +56,62 @@ def _example() -> dict:
 
 
 @figure_function(example=_example)
-def loss_by_variant(ways: Sequence[VariantLoss], theme: str = "light") -> Figure:
+def loss_by_variant(variants: Sequence[VariantLoss], theme: str = "light") -> Figure:
     """Plot the loss of each variant, with one panel per data set.
 
     Reference lines stand at the loss as trained and at the loss at initialisation.
 
     Args:
-        ways: Variants "as trained", "at the start" and any others, from the top.
+        variants: Variants "as trained", "at the start" and any others, from the top.
         theme: "light", "dark" or "page".
 
     Example:
         >>> losses = {"as trained": 4.0, "without W_q": 4.5, "at the start": 5.0}
-        >>> ways = [{"name": n, "on": "qa", "loss": loss, "rows": 9} for n, loss in losses.items()]
-        >>> loss_by_variant(ways).alt
+        >>> variants = [
+        ...     {"name": n, "on": "qa", "loss": loss, "rows": 9} for n, loss in losses.items()
+        ... ]
+        >>> loss_by_variant(variants).alt
         'Loss on qa: as trained 4.000, at the start 5.000; without W_q 4.500 (+0.500).'
     """
     groups: dict[str, list[VariantLoss]] = {}
-    for way in ways:
-        groups.setdefault(way["on"], []).append(way)
+    for variant in variants:
+        groups.setdefault(variant["on"], []).append(variant)
     findings = " ".join(f"Loss on {on}: {_findings(group)}." for on, group in groups.items())
-    counts = ", ".join(dict.fromkeys(str(way["rows"]) for way in ways)) or "no"
+    counts = ", ".join(dict.fromkeys(str(variant["rows"]) for variant in variants)) or "no"
     caption = (
-        f"Loss of one trained adapter over {counts} rows, with a line from where it is as trained"
-        " (upright) to where it is in another way; dotted, the model before its training. What is"
+        f"Loss of one trained adapter over {counts} rows, with a line from the loss as trained"
+        " (upright) to the loss of a variant; dotted, the model before its training. A part that is"
         " cut off is set to zero, not trained without. Shots and noise are drawn once, so a small"
         " difference may be chance."
     )
     rows = [
-        (w["on"], w["name"], w["rows"], w["loss"], _difference(w, groups[w["on"]])) for w in ways
+        (w["on"], w["name"], w["rows"], w["loss"], _difference(w, groups[w["on"]]))
+        for w in variants
     ]
     table = Table(("on", "adapter", "rows", "loss", "difference"), rows)
     draw = functools.partial(_draw, groups)
-    alt = findings or "Loss elsewhere: 0 ways were evaluated."
+    alt = findings or "Loss of 0 evaluation variants."
     return Figure(
-        "loss_by_variant", draw, caption, alt, table, theme, "A trained adapter elsewhere"
+        "loss_by_variant", draw, caption, alt, table, theme, "Evaluation variants of an adapter"
     )
 
 
 def _loss(group: Sequence[VariantLoss], name: str) -> float | None:
-    return next((way["loss"] for way in group if way["name"] == name), None)
+    return next((variant["loss"] for variant in group if variant["name"] == name), None)
 
 
-def _difference(way: VariantLoss, group: Sequence[VariantLoss]) -> float | None:
+def _difference(variant: VariantLoss, group: Sequence[VariantLoss]) -> float | None:
     """Return the difference to the loss as trained, on the same rows."""
     trained = _loss(group, TRAINED)
-    return None if trained is None else way["loss"] - trained
+    return None if trained is None else variant["loss"] - trained
 
 
 def _findings(group: Sequence[VariantLoss]) -> str:
     references = [
-        f"{way['name']} {value_text(way['loss'], 'eval_loss')}"
+        f"{variant['name']} {value_text(variant['loss'], 'eval_loss')}"
         for name in (TRAINED, START)
-        for way in group
-        if way["name"] == name
+        for variant in group
+        if variant["name"] == name
     ]
     others = [
         f"{w['name']} {_number(w, group)}" for w in group if w["name"] not in (TRAINED, START)
@@ -116,10 +119,12 @@ def _findings(group: Sequence[VariantLoss]) -> str:
     return "; ".join([*filter(None, [", ".join(references)]), *others])
 
 
-def _number(way: VariantLoss, group: Sequence[VariantLoss]) -> str:
-    difference = _difference(way, group)
-    loss = value_text(way["loss"], "eval_loss")
-    return loss if difference is None or way["name"] == TRAINED else f"{loss} ({difference:+.3f})"
+def _number(variant: VariantLoss, group: Sequence[VariantLoss]) -> str:
+    difference = _difference(variant, group)
+    loss = value_text(variant["loss"], "eval_loss")
+    return (
+        loss if difference is None or variant["name"] == TRAINED else f"{loss} ({difference:+.3f})"
+    )
 
 
 def _draw(groups: dict[str, list[VariantLoss]], page_style: PageStyle) -> go.Figure:
@@ -133,8 +138,8 @@ def _draw(groups: dict[str, list[VariantLoss]], page_style: PageStyle) -> go.Fig
         for trace in _panel(group, page_style):
             figure.add_trace(trace, row=row, col=1)
         axis = row if row > 1 else ""
-        for place, way in enumerate(group):
-            words = f"{way['name']}  <b>{_number(way, group)}</b>"
+        for place, variant in enumerate(group):
+            words = f"{variant['name']}  <b>{_number(variant, group)}</b>"
             figure.add_annotation(**_name(words, page_style), y=ROW * place, yref=f"y{axis}")
         figure.update_xaxes(title_text=f"loss (nats) on {on}", nticks=6, row=row, col=1)
         figure.update_yaxes(range=[ROW * len(group), 0], **hidden, row=row, col=1)
@@ -163,13 +168,13 @@ def _panel(group: list[VariantLoss], page_style: PageStyle) -> list[go.Scatter]:
             x, y = [at, at], [0, ROW * len(group)]
             traces.append(go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip"))
     trained = _loss(group, TRAINED)
-    for place, way in enumerate(group):
-        y, loss = ROW * place + 1.7, way["loss"]
-        if trained is not None and way["name"] not in (TRAINED, START):
-            stem = page_style.line_of(way["name"], STYLE, x=[trained, loss], y=[y, y])
+    for place, variant in enumerate(group):
+        y, loss = ROW * place + 1.7, variant["loss"]
+        if trained is not None and variant["name"] not in (TRAINED, START):
+            stem = page_style.line_of(variant["name"], STYLE, x=[trained, loss], y=[y, y])
             traces.append(stem.update(mode="lines", hoverinfo="skip"))
-        hover = f"{way['name']}<br>{_number(way, group)} nats<extra></extra>"
-        mark = page_style.line_of(way["name"], STYLE, x=[loss], y=[y], hovertemplate=hover)
-        symbol = "circle-open" if way["name"] in (TRAINED, START) else "circle"
+        hover = f"{variant['name']}<br>{_number(variant, group)} nats<extra></extra>"
+        mark = page_style.line_of(variant["name"], STYLE, x=[loss], y=[y], hovertemplate=hover)
+        symbol = "circle-open" if variant["name"] in (TRAINED, START) else "circle"
         traces.append(mark.update(mode="markers", marker_symbol=symbol))
     return traces

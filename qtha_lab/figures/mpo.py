@@ -70,7 +70,7 @@ def mpo_diagram(
     caption = (
         "A circle is a core; the numbers are sizes: legs up carry the output, legs down the input,"
         f" lines between cores the bonds, thicker with the logarithm of their dimension{below}."
-        " Sizes say what an operator can hold, not what it does hold."
+        " Sizes give the capacity of an operator, not its use."
     )
     table = Table(
         ("bond", "bond_dim", "max_bond", "entropy_bits"),

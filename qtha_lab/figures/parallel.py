@@ -121,7 +121,7 @@ def scale(name: str, values: Sequence[Any]) -> Scale:
 
     Example:
         >>> scale("r", [2, 4, 8]).heights, scale("schedule", ["linear", "cosine"]).heights
-        ({2: 0.0, 4: 0.3333333333333333, 8: 1.0}, {'cosine': 0.0, 'linear': 1.0})
+        ({2.0: 0.0, 4.0: 0.3333333333333333, 8.0: 1.0}, {'cosine': 0.0, 'linear': 1.0})
     """
     present = list(dict.fromkeys(value for value in values if value is not None))
     numbers = [v for v in present if isinstance(v, int | float) and not isinstance(v, bool)]
@@ -192,15 +192,15 @@ def _draw(
     )  # pixels from axis to axis
     titles, tiers = _titles(scales, step, page_style)
     room = step - 0.7 * page_style.font
-    turned = [axis for axis in scales[1:-1] if _widest(axis, page_style) > room]
-    needed = max((_height_of_turned(axis, page_style) for axis in turned), default=0.0)
+    upright = [axis for axis in scales[1:-1] if _widest(axis, page_style) > room]
+    needed = max((_height_of_upright(axis, page_style) for axis in upright), default=0.0)
     taken = (1.35 * tiers + 2) * page_style.font  # by the axis names and margins
     height = page_style.height + (1.35 * tiers * page_style.font if tiers > 3 else 0)
     height = max(height, min(1.14 * needed + taken, MOST_HEIGHT * page_style.width))
     share = min(1.0, (height - taken) / (1.14 * needed)) if needed else 1.0
     for place, axis in enumerate(scales):
         is_last = place == len(scales) - 1
-        _upright(figure, place, axis, page_style, titles[place], is_last, axis in turned, share)
+        _upright(figure, place, axis, page_style, titles[place], is_last, axis in upright, share)
     hidden = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": False}
     figure.update_xaxes(range=[-left / step, last + right / step], title_text="", **hidden)
     above = (1.35 * tiers + 0.8) * page_style.font / height  # width of the axis names
@@ -284,7 +284,7 @@ def _widest(axis: Scale, page_style: PageStyle) -> float:
     return max((page_style.text_width(t, page_style.small) for _, t in axis.ticks), default=0.0)
 
 
-def _height_of_turned(axis: Scale, page_style: PageStyle) -> float:
+def _height_of_upright(axis: Scale, page_style: PageStyle) -> float:
     """Return the pixels from height 0 to 1 at which no two upright tick labels overlap.
 
     The lowest label stands above its tick and the highest below, the others beside theirs.
@@ -326,7 +326,7 @@ def _upright(
     page_style: PageStyle,
     title: tuple[str, float],
     last: bool,
-    turned: bool,
+    upright: bool,
     share: float,
 ) -> None:
     """Draw an axis with its line, its title above and its ticks.
@@ -344,7 +344,7 @@ def _upright(
     )  # fmt: skip
     for height, tick in axis.ticks:
         anchor = "bottom" if height < EDGE else "top" if height > 1 - EDGE else "middle"
-        if turned:
+        if upright:
             tick = _cut(tick, share * page_style.text_width(tick, page_style.small), page_style)
         figure.add_annotation(
             x=place,
@@ -356,8 +356,8 @@ def _upright(
             xanchor="right" if place == 0 else "left",
             bgcolor=page_style.inks.paper,
             xshift=(-0.5 if place == 0 else 0.5) * page_style.font,
-            textangle=-90 if turned else 0,
-            yanchor=anchor if turned else "middle",
+            textangle=-90 if upright else 0,
+            yanchor=anchor if upright else "middle",
         )
 
 

@@ -24,9 +24,15 @@ class QuantisedRun(TypedDict):
 
 
 def _example() -> dict:
-    means = {("rounded", 2): 310.0, ("rounded", 3): 92.0, ("rounded", 4): 72.0, ("learned",
-    2): 150.0,
-             ("learned", 3): 79.0, ("learned", 4): 68.0, ("whole", None): 64.0}  # fmt: skip
+    means = {
+        ("rounded", 2): 310.0,
+        ("rounded", 3): 92.0,
+        ("rounded", 4): 72.0,
+        ("learned", 2): 150.0,
+        ("learned", 3): 79.0,
+        ("learned", 4): 68.0,
+        ("whole", None): 64.0,
+    }
     return {
         "runs": [
             {"label": label, "bits": bits, "seed": seed, "perplexity": mean * lift}

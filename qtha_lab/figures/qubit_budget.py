@@ -23,9 +23,15 @@ class QubitBudgetRun(TypedDict):
 
 
 def _example() -> dict:
-    means = {("network", 2): 0.71, ("network", 4): 0.83, ("network", 8): 0.86, ("components",
-    2): 0.66,
-             ("components", 4): 0.81, ("components", 8): 0.84, ("linear", None): 0.88}  # fmt: skip
+    means = {
+        ("network", 2): 0.71,
+        ("network", 4): 0.83,
+        ("network", 8): 0.86,
+        ("components", 2): 0.66,
+        ("components", 4): 0.81,
+        ("components", 8): 0.84,
+        ("linear", None): 0.88,
+    }
     return {
         "runs": [
             {"label": label, "n_qubits": n, "seed": seed, "test_accuracy": mean + lift}

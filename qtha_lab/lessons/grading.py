@@ -111,9 +111,7 @@ class WholeNumbers:
         except (TypeError, WrongAnswer):
             values = []
         if len(values) != len(self.right) or not all(value.is_integer() for value in values):
-            raise WrongAnswer(
-                f"{len(self.right)} whole numbers are asked for, not {_short(answer)}"
-            )
+            raise WrongAnswer(f"{len(self.right)} whole numbers are expected, not {_short(answer)}")
         return tuple(map(int, values))
 
 
@@ -144,7 +142,7 @@ class Function:
     def check(self, answer: Any) -> None:
         """Raise `WrongAnswer` at the first case where the function is not right."""
         if not callable(answer):
-            raise WrongAnswer(f"a function is asked for, not {_short(answer)}")
+            raise WrongAnswer(f"the answer must be a function, not {_short(answer)}")
         for arguments, right in self.cases:
             self._check_case(answer, arguments, as_array(right))
 
@@ -199,11 +197,11 @@ def call_on_copies(function: Callable, arguments: Arguments) -> Any:
 def as_number(answer: Any) -> float:
     """Convert a number of any kind, including a tensor, to a float."""
     if isinstance(answer, (str, bytes)):
-        raise WrongAnswer(f"a number is asked for, not {_short(answer)}")
+        raise WrongAnswer(f"the answer must be a number, not {_short(answer)}")
     try:
         return float(answer)
     except (TypeError, ValueError):
-        raise WrongAnswer(f"a number is asked for, not {_short(answer)}") from None
+        raise WrongAnswer(f"the answer must be a number, not {_short(answer)}") from None
 
 
 def as_array(answer: Any) -> np.ndarray:
@@ -216,7 +214,7 @@ def as_array(answer: Any) -> np.ndarray:
             values = np.real_if_close(values)
         return values.astype(float, casting="same_kind")
     except (TypeError, ValueError):
-        raise WrongAnswer(f"numbers are asked for, not {_short(answer)}") from None
+        raise WrongAnswer(f"the answer must be numbers, not {_short(answer)}") from None
 
 
 def _short(value: Any) -> str:

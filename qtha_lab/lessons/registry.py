@@ -4,6 +4,7 @@ The exercises of a lesson are in a file `lesson_….py` beside this one.
 """
 
 import re
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ def exercise(
     """
     flush = tuple((_flush(code), sentence) for code, sentence in mistakes)
     entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
-    EXERCISES.add(number, entry, module=repr(title))
+    EXERCISES.add(number, entry, sys._getframe(1).f_globals["__name__"])
 
 
 def _flush(code: str) -> str:

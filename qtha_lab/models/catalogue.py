@@ -129,7 +129,7 @@ def check_model(name: str, head: str | None = None) -> None:
     Example:
         >>> check_model("tinny")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown model 'tinny': did you mean 'tiny'? ...
+        qtha_lab.core.errors.Refusal: Unknown model 'tinny': did you mean 'tiny'? ...
     """
     if head is not None and head not in HEADS:
         raise unknown("head", head, HEADS)

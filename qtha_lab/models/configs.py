@@ -59,7 +59,7 @@ def check_head(config: Any, head: str, folder: Path) -> None:
     if head == "classification":
         if not classifies:
             raise Refusal(
-                f"A task with classes needs a model with a classification head, got {name}. "
+                f"A task with classes must have a model with a classification head, got {name}. "
                 "Choose a text model that has one, or a task that generates text."
             )
         return
@@ -81,7 +81,7 @@ def check_head(config: Any, head: str, folder: Path) -> None:
         return
     other = ", or a task with classes" if classifies else ""
     raise Refusal(
-        f"A task that generates text needs a causal language model, got {name}, {fault}. "
+        f"A task that generates text must have a causal language model, got {name}, {fault}. "
         f"Choose a causal language model{other}."
     )
 

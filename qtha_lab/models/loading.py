@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, open_file, read_mapping, shortened
@@ -288,7 +288,7 @@ def _auto(head: Head) -> type:
 
     return {
         "causal-lm": transformers.AutoModelForCausalLM,
-        "seq2seq": transformers.AutoModelForSeq2SeqLM,  # pyright: ignore[reportAttributeAccessIssue]
+        "seq2seq": cast("Any", transformers).AutoModelForSeq2SeqLM,
         "classification": transformers.AutoModelForSequenceClassification,
     }[head]
 

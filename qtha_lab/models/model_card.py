@@ -14,6 +14,7 @@ from peft import PeftConfig
 
 from qtha_lab.adapters import get_method
 from qtha_lab.adapters.registry import method_of
+from qtha_lab.core.io import read
 from qtha_lab.models.public_names import is_path, model_name, public_base, public_name
 
 PIPELINES = {
@@ -21,6 +22,7 @@ PIPELINES = {
     "SEQ_2_SEQ_LM": "text2text-generation",
     "SEQ_CLS": "text-classification",
 }
+TEMPLATE = "[More Information Needed]"  # in a card of PEFT that nobody has filled in
 AUTO = {"SEQ_CLS": "SequenceClassification", "SEQ_2_SEQ_LM": "Seq2SeqLM"}
 
 
@@ -57,7 +59,7 @@ def write_card(
     kind = getattr(config.task_type, "value", config.task_type)
     method, base_model = method_of(config), model_name(base_model)
     data = ModelCardData(
-        base_model=None if is_path(base_model) else public_base(base_model),
+        base_model=None if is_nameless(base_model) else public_base(base_model),
         library_name="peft",
         tags=sorted({"peft", "qtha-lab", method.name if method else "adapter"}),
         pipeline_tag=PIPELINES.get(str(kind)),
@@ -65,7 +67,7 @@ def write_card(
     is_ours = method is not None and method.ours
     parts = [
         f"# {method.name if method else 'Adapter'} adapter for "
-        f"{escape_markdown(public_name(base_model))}",
+        f"{escape_markdown(public_name(base_model)) or 'a model'}",
         _what(method, public_name(task) if task else ""),
         _loading(is_ours, kind, base_model, n_labels, head),
         _table("How it was made", {"settings": _settings(config, method), **(facts or {})}),
@@ -76,6 +78,19 @@ def write_card(
     path = Path(folder) / "README.md"
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(path)
     return path
+
+
+def replace_template(folder: Path, config: PeftConfig) -> None:
+    """Write the model card of an adapter that PEFT saved, unless somebody wrote one.
+
+    Args:
+        folder: Folder in which `save_pretrained` wrote the adapter.
+        config: PEFT config of the adapter.
+    """
+    card = folder / "README.md"
+    if not card.is_file() or TEMPLATE in read(card):
+        base = str(config.base_model_name_or_path or "")
+        write_card(folder, config, base_model=base)
 
 
 def _what(method, task: str) -> str:
@@ -92,11 +107,13 @@ def _loading(
     """
     is_ours = is_ours or bool(reader)  # PEFT alone loads neither
     name = public_name(base_model) if is_ours else public_base(base_model)
-    base = "BASE" if is_path(base_model) else json.dumps(name)
-    first = [f"`BASE` is the folder of {escape_markdown(name)}.", ""] if is_path(base_model) else []
+    base = "BASE" if is_nameless(base_model) else json.dumps(name)
+    first = []
+    if is_nameless(base_model):
+        first = [f"`BASE` is the folder of {escape_markdown(name) or 'the base model'}.", ""]
     if is_ours:
         heads = {
-            "SEQ_CLS": f', head="classification", n_labels={n_labels}',
+            "SEQ_CLS": f', head="classification", n_labels={n_labels or "N_LABELS"}',
             "SEQ_2_SEQ_LM": ', head="seq2seq"',
         }
         head = heads.get(str(kind), "")
@@ -121,6 +138,11 @@ def _loading(
             "model = PeftModel.from_pretrained(base, FOLDER)",
         ]
     return "\n".join(["## Loading it", "", *first, "```python", *lines, "```"])
+
+
+def is_nameless(name: str) -> bool:
+    """Return whether a base model is a folder of this machine, or has no name."""
+    return not name or is_path(name)
 
 
 def _settings(config: PeftConfig, method) -> str:

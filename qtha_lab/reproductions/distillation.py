@@ -135,8 +135,8 @@ def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
     if arm == "teacher":
         record_events(log, *teacher_of(seed, data, log))
         return
-    kind, _, taught = arm.partition("_")
-    if not taught:
+    kind, _, variant = arm.partition("_")
+    if not variant:
         record_events(log, *trained(student_of(kind, seed), data, log, seed))
         return
     teacher, _ = teacher_of(seed, data, log)
@@ -180,7 +180,7 @@ def trained(
     data: Digits,
     log: Log,
     seed: int,
-    taught: tuple[Tensor, float, float] | None = None,
+    soft_targets: tuple[Tensor, float, float] | None = None,
 ) -> tuple[nn.Module, list[dict]]:
     """Train on batches of the training rows by Adam.
 
@@ -189,7 +189,8 @@ def trained(
         data: Rows for training, evaluation and test.
         log: Log of the run, with the number of steps and stop requests.
         seed: Seed of the order of rows.
-        taught: Logits of the teacher, its share of the loss and temperature; None uses only labels.
+        soft_targets: Logits of the teacher, its share of the loss and temperature; None uses labels
+            only.
 
     Returns:
         The model and the events of the training; the last event is the test.
@@ -200,9 +201,9 @@ def trained(
         rows = torch.randperm(len(data.train), generator=order)[:BATCH]
         logits, labels = model(data.train[rows]), data.train_labels[rows]
         loss = functional.cross_entropy(logits, labels)
-        if taught is None:
+        if soft_targets is None:
             return loss
-        theirs, share, temperature = taught
+        theirs, share, temperature = soft_targets
         apart = divergence(logits, theirs[rows], temperature).mean()
         return (1 - share) * loss + share * apart
 

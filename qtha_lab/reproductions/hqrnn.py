@@ -105,11 +105,6 @@ def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
 
 @torch.no_grad()
 def errors(network: nn.Module, windows: Windows) -> dict[str, float]:
-    """Compute the root mean squared and mean absolute error, in cycles.
-
-    Args:
-        network: Network, as in `fit`.
-        windows: Windows to predict.
-    """
+    """Compute the root mean squared and mean absolute error, in cycles."""
     apart = CAP * (network(windows.inputs)[:, 0] + 0.5) - windows.left
     return {"rmse": apart.square().mean().sqrt().item(), "mae": apart.abs().mean().item()}

@@ -31,10 +31,10 @@ METHODS = {
     minutes=30,
     arms={
         "prequant_w4": "outliers of a 4-bit base trained",
-        "random_w4": "as many weights drawn at random kept whole and trained",
+        "random_w4": "as many weights drawn at random, unrounded and trained",
         "lora_w4": "LoRA of equal size on 4 bits rounded to nearest",
         "prequant_w3": "outliers of a 3-bit base trained",
-        "random_w3": "as many weights drawn at random kept whole and trained",
+        "random_w3": "as many weights drawn at random, unrounded and trained",
         "lora_w3": "LoRA of equal size on 3 bits rounded to nearest",
         "lora_outliers_w3": "LoRA of equal size on the base of prequant",
     },

@@ -126,9 +126,6 @@ def standardised(data: Digits) -> Digits:
     """Standardise features over the training rows; a constant feature becomes 0.
 
     The result has mean 0 and variance 1.
-
-    Args:
-        data: Features to standardise.
     """
     deviation, mean = torch.std_mean(data.train, 0)
     scale = torch.where(

@@ -118,12 +118,7 @@ def qt_cnn(arm: str, seed: int, quick: bool, log: Log) -> None:
 
 
 def standardised(features: dict[str, Tensor], train: Tensor) -> dict[str, Tensor]:
-    """Standardise every coefficient over the training rows of all voices.
-
-    Args:
-        features: Features by voice.
-        train: Indices of the training rows.
-    """
+    """Standardise every coefficient over the training rows of all voices."""
     rows = torch.cat([x[train] for x in features.values()])
     mean, spread = rows.mean((0, 2), keepdim=True), rows.std((0, 2), keepdim=True)
     return {voice: (x - mean) / spread for voice, x in features.items()}

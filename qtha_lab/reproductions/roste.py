@@ -9,10 +9,10 @@ from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.prequant import LINEAR
 
 ARMS = {
-    "chosen": "4-bit weights, inputs, keys and values, turned where that errs less",
-    "nowhere": "the same, turned nowhere: the straight-through gradient alone",
-    "everywhere": "the same, every layer and head turned by a Hadamard matrix",
-    "random": "the same, every layer and head turned by a random orthogonal matrix",
+    "chosen": "4-bit weights, inputs, keys and values, rotated where that reduces the error",
+    "nowhere": "the same without rotations: the straight-through gradient alone",
+    "everywhere": "the same, every layer and head rotated by a Hadamard matrix",
+    "random": "the same, every layer and head rotated by a random orthogonal matrix",
 }
 
 

@@ -34,7 +34,7 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
     arxiv="2208.13673",
     claim=(
         "A circuit that starts as an optimised matrix product state ends lower, the more so the"
-        " larger the bond, and its slopes do not vanish with the number of qubits."
+        " larger the bond, and its gradients do not vanish with the number of qubits."
     ),
     works="angles=mps(RUN) and generator=mps of qpa and quantum_train; ansatz su4",
     source=(
@@ -65,7 +65,7 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
             "uniform",
             5.0,
             "slope_fall",
-            "uniform: squared slopes fall 5-fold from n = 6 to 12",
+            "uniform: squared gradients fall 5-fold from n = 6 to 12",
             better="higher",
         ),
         PaperClaim("chi1", 2.0, "slope_fall", "bond 1: they fall less than 2-fold", better="lower"),

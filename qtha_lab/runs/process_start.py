@@ -13,18 +13,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from qtha_lab.runs import fork_server as warm
-from qtha_lab.core.locks import append_shared
-from qtha_lab.core.io import shortened
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
+from qtha_lab.core.locks import append_shared
 from qtha_lab.experiment.run_directory import (
     RunDir,
     checkpoints,
+)
+from qtha_lab.experiment.run_directory import (
     exit_status as ending,
+)
+from qtha_lab.experiment.run_directory import (
     queue as slots,
 )
 from qtha_lab.experiment.run_directory.events import EventLog, read_tail
 from qtha_lab.experiment.run_directory.status import last_step
+from qtha_lab.runs import fork_server as warm
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +47,11 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
         fork = warm.fork_worker(files, lock, output.fileno())
         log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
         if fork is None:
-            worker = _start_cold(files, lock, output.fileno())
+            worker = _start_process(files, lock, output.fileno())
             ending.watch(files, lambda: _wait_for(worker, files))
         else:
             copies = os.dup(lock), os.dup(output.fileno())
-            ending.watch(files, lambda: _wait_warm(fork, files, *copies))
+            ending.watch(files, lambda: _wait_forked(fork, files, *copies))
 
 
 @contextlib.contextmanager
@@ -90,7 +94,7 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         os.close(lock)
 
 
-def _start_cold(files: RunDir, lock: int, output: int) -> subprocess.Popen:
+def _start_process(files: RunDir, lock: int, output: int) -> subprocess.Popen:
     """Start a worker as a new process that imports its libraries itself."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "qtha_lab.runs.worker", str(files.path), "--lock", str(lock)],
@@ -108,7 +112,7 @@ def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
     ending.record_exit(files, worker.pid, worker.wait())
 
 
-def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> None:
+def _wait_forked(fork: warm.ForkedStart, files: RunDir, lock: int, output: int) -> None:
     """Wait for a worker that the fork server forks; if it cannot, start a process.
 
     Args:
@@ -120,7 +124,7 @@ def _wait_warm(fork: warm.WarmStart, files: RunDir, lock: int, output: int) -> N
     worker = None
     try:
         if not fork.forked():
-            worker = _start_cold(files, lock, output)
+            worker = _start_process(files, lock, output)
     finally:
         os.close(lock)
         os.close(output)
@@ -148,6 +152,6 @@ def _forget_checkpoints(files: RunDir) -> None:
     for path in checkpoints.by_step(files.checkpoints).values():
         checkpoints.set_aside(path)
     events = EventLog(files.events)
-    events.append("note", step=0, message="begun again at step 0, as asked")
+    events.append("note", step=0, message="begun again at step 0 on request")
     events.append("checkpoint", step=0)
     events.close()

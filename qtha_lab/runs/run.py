@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_tail
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
 
 log = logging.getLogger(__name__)
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows every signal ends a process
 
 
 class Run:
@@ -194,10 +197,6 @@ class Run:
 
         For several prompts, load once: `model = run.load()`, then `model.generate(prompt)`.
 
-        Args:
-            prompt: Message of the user.
-            decoding: Settings of `qtha_lab.runs.generation.decoding.Decoding`.
-
         Example:
             >>> run.generate("How are you?", temperature=0.7)  # doctest: +SKIP
         """
@@ -236,8 +235,8 @@ class Run:
         """
         if self.status().ended:
             return self.status()
-        self.ask_to_stop()
-        for patience, number in ((soft_seconds, signal.SIGTERM), (term_seconds, signal.SIGKILL)):
+        self.request_stop()
+        for patience, number in ((soft_seconds, signal.SIGTERM), (term_seconds, KILL)):
             status = self.wait(patience)
             if status.ended:
                 return status
@@ -251,7 +250,7 @@ class Run:
             os.close(lock)
         return self.status()
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Request that the worker finishes its step, saves and stops, without waiting."""
         if not self.status().ended:
             self.files.stop.touch()
@@ -273,7 +272,10 @@ class Run:
         if not status.ended:
             raise Refusal(f"A resumed run must have ended, got {self.id}, which is {status.state}.")
         if status.state == "finished":
-            raise Refusal(f"Run {self.id} has finished all {status.steps} steps.")
+            raise Refusal(
+                f"A resumed run must have steps left, got {self.id} with all {status.steps} "
+                "steps finished."
+            )
         if status.state == "unreadable":
             raise Refusal(f"Run {self.id} cannot be read: {status.message}")
         if isinstance(self.experiment, Reproduced):
@@ -284,18 +286,26 @@ class Run:
         _start(self.files, on, anew=anew)
 
     def _signal(self, number: int) -> None:
-        """Send a signal to the worker's process group.
+        """Send a signal to the worker and to the processes that it started."""
+        import psutil
 
-        A worker started by hand shares its group with a shell, so only its process gets the signal.
-        """
         pid = slots.holder(self.files.lock)
         if pid is None:
             return
-        log.warning("%s did not stop as asked: signal %d to process %d", self.id, number, pid)
+        log.warning("%s did not stop on request: signal %d to process %d", self.id, number, pid)
         try:
-            (os.killpg if os.getpgid(pid) == pid else os.kill)(pid, number)
-        except ProcessLookupError:
-            return
+            worker = psutil.Process(pid)
+            for process in (*worker.children(recursive=True), worker):
+                _send(process, number)
+        except psutil.NoSuchProcess as reason:
+            log.debug("%s has ended: %s", self.id, reason)
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess as reason:
+        log.debug("a process has ended: %s", reason)
 
 
 def launch(

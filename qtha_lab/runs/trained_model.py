@@ -105,5 +105,8 @@ def adapter_of(files: RunDir) -> tuple[Path, str]:
         return files.adapter, ""
     checkpoint, step, _ = newest_complete(files.checkpoints)
     if checkpoint is None:
-        raise Refusal(f"Run {files.path.name} has no adapter and no checkpoint yet.")
+        raise Refusal(
+            f"A run to load must have an adapter or a checkpoint, got {files.path.name} with "
+            "none yet."
+        )
     return checkpoint, f"from the checkpoint at step {step}"

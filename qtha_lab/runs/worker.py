@@ -16,20 +16,27 @@ import threading
 import time
 from pathlib import Path
 
-from qtha_lab.core import fault_log as faults, paths
-from qtha_lab.runs import distributed_workers as peers
+from qtha_lab.core import fault_log as faults
+from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.gc_freeze import frozen_garbage
 from qtha_lab.experiment.run_directory import (
     RunDir,
-    outage as away,
-    gpus as cards,
     disk,
+)
+from qtha_lab.experiment.run_directory import (
+    gpus as cards,
+)
+from qtha_lab.experiment.run_directory import (
+    outage as away,
+)
+from qtha_lab.experiment.run_directory import (
     queue as slots,
 )
 from qtha_lab.experiment.run_directory.events import EventLog, read_tail
-from qtha_lab.experiment.run_directory.thread_share import FreeThreads
 from qtha_lab.experiment.run_directory.status import last_step
-from qtha_lab.core.gc_freeze import frozen_garbage
+from qtha_lab.experiment.run_directory.thread_share import FreeThreads
+from qtha_lab.runs import distributed_workers as peers
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +186,7 @@ def _work(run: RunDir, events: EventLog, stop: StopRequest, spare: disk.Spare) -
     except BaseException as error:  # a plugin may raise SystemExit or KeyboardInterrupt
         spare.free()
         error = disk.full(run.path) if disk.is_full(error) else error
-        state, step, message = "failed", _last_step(run), faults.sentence(error, run.log)
+        state, step, message = "failed", _last_step(run), faults.fault_sentence(error, run.log)
     log.info("%s: %s at step %d; %s", run.path.name, state, step, message)
     spare.free()
     events.append("status", state=state, step=step, message=message)

@@ -37,7 +37,7 @@ class Estimate:
             devices without gradients of their own.
         seconds: Duration; None if unknown.
         bytes: Peak memory, without inputs and params.
-        kept_bytes: Part of `bytes` that autograd saves between forward and backward pass.
+        saved_bytes: Part of `bytes` that autograd saves between forward and backward pass.
         shots: Total number of measurement shots; None if the result is exact.
         note: Reason for an unknown value, else empty.
     """
@@ -48,7 +48,7 @@ class Estimate:
     bytes: int
     shots: int | None = None
     note: str = ""
-    kept_bytes: int = 0
+    saved_bytes: int = 0
 
 
 def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "cpu") -> Estimate:
@@ -96,9 +96,14 @@ def estimate(circuit: Circuit, batch: int, engine: str = "auto", device: str = "
     small, times = smaller_copy(circuit)
     curve = _curve(small, name, device, torch.get_num_threads(), n_circuits)
     seconds = times * curve.seconds(batch)
-    kept_bytes = int(times * curve.kept(batch))
+    saved_bytes = int(times * curve.kept(batch))
     return Estimate(
-        name, n_circuits * batch, seconds, int(working) + kept_bytes, n_shots, kept_bytes=kept_bytes
+        name,
+        n_circuits * batch,
+        seconds,
+        int(working) + saved_bytes,
+        n_shots,
+        saved_bytes=saved_bytes,
     )
 
 
@@ -193,8 +198,8 @@ class _Curve:
         repeats = next((times for longest, times in REPEATS if measurements[0][0] < longest), 1)
         measurements += [self._measure(samples) for _ in range(repeats - 1)]
         self.spent += sum(seconds for seconds, _ in measurements)
-        seconds, kept_bytes = min(measurements)
-        return seconds, kept_bytes
+        seconds, saved_bytes = min(measurements)
+        return seconds, saved_bytes
 
     def _measure(self, samples: int) -> tuple[float, float]:
         """Time one forward and backward pass, or the forward pass alone for parameter-shift.

@@ -68,11 +68,11 @@ def route(
         'torch'
     """
     situation = circuit, readout, device, transformed, batch
-    return kept_route(ENGINES.revision, engine, *situation) or _fresh(engine, *situation)
+    return cached_route(ENGINES.revision, engine, *situation) or _fresh(engine, *situation)
 
 
 @functools.lru_cache(maxsize=1024)
-def kept_route(revision: int, engine: str, *situation) -> tuple[str, Engine] | None:
+def cached_route(revision: int, engine: str, *situation) -> tuple[str, Engine] | None:
     """Return the cached engine of a kind of batch, or None if free memory matters.
 
     `revision` is the registry's revision: a newly registered engine invalidates the cache.

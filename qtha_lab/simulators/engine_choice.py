@@ -131,7 +131,7 @@ def _cost(name: str, circuit: Circuit, readout: Readout) -> str:
     if not isinstance(running, CountsCircuits):
         return ""
     forward, backward = running.circuits(circuit, readout, name)
-    return f"; {forward} circuit per sample, {backward} more for its slopes"
+    return f"; {forward} circuit per sample, {backward} more for its gradients"
 
 
 def _size(name: str, circuit: Circuit, samples: int) -> str:

@@ -113,7 +113,7 @@ def check_call(
     Example:
         >>> check_call("cpu", Circuit(1, []), Readout.z(1), device="cuda")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: engine 'cpu' takes CPU tensors, not cuda: use engine='torch'
+        qtha_lab.core.errors.Refusal: Engine 'cpu' takes CPU tensors, got cuda. Use engine='torch'.
     """
     info = info_of(engine)
     if transformed and not info.transformable:
@@ -122,9 +122,13 @@ def check_call(
             "engine 'torch' there."
         )
     if info.cpu_tensors_only and device != "cpu":
-        raise Refusal(f"Engine {engine!r} takes CPU tensors, got {device}. Use engine='torch'.")
+        raise Refusal(
+            f"Inputs of engine {engine!r} must be CPU tensors, got {device}. Use engine='torch'."
+        )
     if info.cuda_tensors_only and device != "cuda":
-        raise Refusal(f"Engine {engine!r} takes CUDA tensors, got {device}. Use engine='torch'.")
+        raise Refusal(
+            f"Inputs of engine {engine!r} must be CUDA tensors, got {device}. Use engine='torch'."
+        )
     _check_circuit(engine, circuit, readout)
     n_bytes = info.loaded.working_bytes(circuit, max(batch, 1), engine)
     place = device if info.follows_tensors else "cpu"

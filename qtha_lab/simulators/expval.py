@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import torch_operators as op
-from qtha_lab.simulators.dispatch import evaluate, kept_route
+from qtha_lab.simulators.dispatch import cached_route, evaluate
 from qtha_lab.simulators.engine_selection import info_of
 from qtha_lab.simulators.registry import ENGINES
 from qtha_lab.simulators.request import ReadoutRequest, What, request_as_text, request_of
@@ -200,7 +200,7 @@ def _ready(
     if request.from_amplitudes or request.products:
         return None
     ((run_circuit, readout),) = request.runs
-    found = kept_route(revision, engine, run_circuit, readout, device.type, False, shape[0])
+    found = cached_route(revision, engine, run_circuit, readout, device.type, False, shape[0])
     if found is None or readout.kind == "state":
         return None
     name, running = found
@@ -293,7 +293,7 @@ def _check(request: ReadoutRequest, inputs: Tensor, params: Tensor) -> None:
         raise Refusal(f"params must have shape ({request.n_params},), got {tuple(params.shape)}.")
     if inputs.device != params.device:
         raise Refusal(
-            f"Inputs and params must be on one device, not {inputs.device} and {params.device}."
+            f"Inputs and params must be on one device, got {inputs.device} and {params.device}."
         )
 
 
@@ -304,8 +304,8 @@ def _is_real(tensor: object) -> bool:
 def _not_real(inputs: Tensor, params: Tensor) -> str:
     name, tensor = ("params", params) if _is_real(inputs) else ("inputs", inputs)
     if not isinstance(tensor, Tensor):
-        return f"{name} must be a tensor, not {type(tensor).__name__}"
-    return f"{name} must be real floating-point numbers, not {tensor.dtype}"
+        return f"{name} must be a tensor, got {type(tensor).__name__}"
+    return f"{name} must be real floating-point numbers, got {tensor.dtype}"
 
 
 def _check_amplitudes(inputs: Tensor) -> None:

@@ -40,8 +40,8 @@ def check_memory(
     if needed > free:
         samples = f"{batch:,} sample{'' if batch == 1 else 's'}"
         raise Refusal(
-            f"Engine {engine!r} needs {needed:,} bytes for {n_qubits} qubits and {samples}, "
-            f"and {free:,} are free."
+            f"Engine {engine!r} must have {needed:,} bytes for {n_qubits} qubits and {samples}, "
+            f"got {free:,} free bytes."
         )
 
 

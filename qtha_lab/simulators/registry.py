@@ -105,12 +105,7 @@ class Yields(Protocol):
     """Protocol of an engine that can name a faster engine for some batches."""
 
     def quicker(self, circuit: Circuit, batch: int) -> tuple[str, str] | None:
-        """Return a faster engine and the reason, a clause for `explain`; else None.
-
-        Args:
-            circuit: Circuit to run.
-            batch: Number of samples.
-        """
+        """Return a faster engine and the reason, a clause for `explain`; else None."""
         ...
 
 

@@ -38,10 +38,6 @@ class ReadoutRequest(NamedTuple):
 def request_of(circuit: Circuit, what: What) -> ReadoutRequest:
     """Determine the runs of a circuit for a requested read-out.
 
-    Args:
-        circuit: Circuit to run.
-        what: "z", "probs", "state", or Pauli strings.
-
     Raises:
         Refusal: If there is no Pauli string, or one does not fit the circuit.
 

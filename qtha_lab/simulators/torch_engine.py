@@ -19,7 +19,7 @@ from qtha_lab.simulators.registry import Engine, engine
 
 MAX_MATRIX_WIRES = 4  # most neighbouring wires whose shared rotations form one matrix
 MAX_QUBITS = 24
-MAX_KEPT_QUBITS = 16  # for larger circuits the signs of rows are not cached
+MAX_SAVED_QUBITS = 16  # for larger circuits the signs of rows are not cached
 
 
 @engine(
@@ -36,19 +36,10 @@ def load() -> Engine:
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits with too many qubits (see `registry.Engine.check`).
-
-    Args:
-        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
-        readout: Read-out to compute; Z-strings, probabilities and the state are all supported.
-        name: The engine's name, for the message.
-
-    Raises:
-        Refusal: If the circuit has too many qubits.
-    """
+    """Refuse circuits with too many qubits (see `registry.Engine.check`)."""
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
-            f"Engine {name!r} takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits} "
+            f"n_qubits must be at most {MAX_QUBITS} for engine {name!r}, got {circuit.n_qubits} "
             f"({8 * 2**circuit.n_qubits:,} bytes per sample)."
         )
 
@@ -61,20 +52,12 @@ def broadcasts(name: str) -> bool:
 def working_bytes(circuit: Circuit, batch: int, name: str = "torch") -> int:
     """Return the bytes of three complex states.
 
-    These are the current state, the next state and its gradient. Tensors saved by autograd are not
-    counted.
-
-    Args:
-        circuit: Circuit to run.
-        batch: Number of samples.
-        name: Unused.
-
-    Returns:
-        Bytes on the tensors' device, for float32.
-
     Example:
         >>> working_bytes(Circuit(10, []), batch=2)
         49152
+
+    These are the current state, the next state and its gradient. Tensors saved by autograd are not
+    counted.
     """
     return 3 * 8 * 2**circuit.n_qubits * batch
 
@@ -83,16 +66,6 @@ def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "torch"
 ) -> Tensor:
     """Compute the read-out of every sample, with derivatives of any order in both tensors.
-
-    Args:
-        circuit: Circuit to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
-        params: (n_params,), in radians, of the same dtype and device.
-        readout: Read-out to compute: Z-strings, probabilities or the state.
-        name: Unused.
-
-    Returns:
-        (batch, readout size), of the same dtype and device; complex for the state.
 
     Example:
         >>> from qtha_lab.circuits import Angle, Gate
@@ -209,7 +182,7 @@ class _Tables:
             for place in range(self.n_qubits):
                 parity ^= (bits >> place) & 1
             signs = (1 - 2 * parity).to(self.options["dtype"])
-        if self.n_qubits <= MAX_KEPT_QUBITS:
+        if self.n_qubits <= MAX_SAVED_QUBITS:
             self._parity_signs[mask] = signs
         return signs
 
@@ -249,10 +222,10 @@ def tables_of(
     with torch.inference_mode(False):  # later calls may use the cached tables with autograd
         if torch._C._len_torch_dispatch_stack():
             return _Tables(circuit, readout, device, dtype)
-        return _kept_tables(circuit, readout, device, dtype)
+        return _saved_tables(circuit, readout, device, dtype)
 
 
-_kept_tables = functools.lru_cache(maxsize=64)(_Tables)
+_saved_tables = functools.lru_cache(maxsize=64)(_Tables)
 
 
 def _half(shared: Tensor, of_samples: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -32,9 +32,7 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, *tangents):
-        raise Unsupported(
-            f"engine {ctx.rest[2]!r} has no forward derivatives: use engine='torch' for them"
-        )
+        raise Unsupported(f"Engine {ctx.rest[2]!r} has no forward derivatives. Use engine='torch'.")
 
     @staticmethod
     def vmap(info, in_dims, inputs, params, *rest):
@@ -58,7 +56,7 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            f"engine {ctx.engine!r} has first derivatives only: use engine='torch' for second ones"
+            f"Engine {ctx.engine!r} has first derivatives only. Use engine='torch' for second ones."
         )
 
     @staticmethod

@@ -43,7 +43,7 @@ class Compare:
         Example:
             >>> compare("lora,qtha", steps=0)
             Traceback (most recent call last):
-            qtha_lab.experiment.validated_model.FieldError: training.steps must be at least 1, not 0
+            qtha_lab.experiment.validated_model.FieldError: training.steps must be at least 1, got 0
         """
         if not isinstance(methods, Comparison):
             methods = Comparison(methods=methods, **settings)

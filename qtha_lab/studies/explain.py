@@ -15,7 +15,7 @@ from typing import Any
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.model_task_pairs import by_cell, name_in
+from qtha_lab.experiment.model_task_pairs import by_model_task, name_in
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import findings, tuning
 from qtha_lab.studies.comparison.claims import WORDS, Claim, against_the_first, measure_of
@@ -95,18 +95,18 @@ def findings_of(
     """
     entries = [dict(each) for each in entries]
     claims = against_the_first(entries, items or {})
-    claimed = {(claim.cell, claim.first): claim for claim in claims}
-    cells, sentences = by_cell(entries), []
-    best = by_cell(tuning.at_their_best(entries))
-    for cell, in_cell in cells.items():
-        first, *others = dict.fromkeys(map(family, in_cell))
+    claimed = {(claim.model_task, claim.first): claim for claim in claims}
+    model_tasks, sentences = by_model_task(entries), []
+    best = by_model_task(tuning.at_their_best(entries))
+    for model_task, in_model_task in model_tasks.items():
+        first, *others = dict.fromkeys(map(family, in_model_task))
         for name in others:
-            claim = claimed.get((cell, name))
-            place = name_in("", cell, len(cells))
+            claim = claimed.get((model_task, name))
+            place = name_in("", model_task, len(model_tasks))
             sentences.append(
                 _claim_sentence(claim, place)
                 if claim
-                else _few_seeds(best.get(cell, []), name, first, place)
+                else _few_seeds(best.get(model_task, []), name, first, place)
             )
     return sentences, claims
 
@@ -140,11 +140,13 @@ def _explain_group(runs: Sequence[Run]) -> Findings:
         sentences.append("One method: nothing is compared.")
     finished = [e for e in entries if e["state"] == "finished"]
     steps: list[NextStep] = []
-    for cell, in_cell in by_cell(finished).items():
-        of_cell = [run for run in runs if run.experiment.cell == cell]
-        place = f"{cell}: " if len(by_cell(finished)) > 1 else ""
-        sentences += [place + text for text in _protocol_sentences(in_cell)]
-        steps += Planner(of_cell, in_cell, [c for c in claims if c.cell == cell]).steps()
+    for model_task, in_model_task in by_model_task(finished).items():
+        of_model_task = [run for run in runs if run.experiment.model_task == model_task]
+        place = f"{model_task}: " if len(by_model_task(finished)) > 1 else ""
+        sentences += [place + text for text in _protocol_sentences(in_model_task)]
+        steps += Planner(
+            of_model_task, in_model_task, [c for c in claims if c.model_task == model_task]
+        ).steps()
     return Findings(_shortened(sentences, entries), claims, steps)
 
 

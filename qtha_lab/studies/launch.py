@@ -49,7 +49,7 @@ def launch(
         'finished'
         >>> launch(Experiment(method="lroa"))
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
+        qtha_lab.core.errors.Refusal: Unknown method 'lroa': did you mean 'lora'?
     """
     paths.working_folder()  # fails early if the worker cannot start in this folder
     if isinstance(described, Sweep):

@@ -18,7 +18,7 @@ from qtha_lab.tasks.registry import shipped_rows, task
 class ChatTask:
     """Rows of at most `turns` messages; each thread is on one side of the split."""
 
-    turns: int = setting(4, "Messages per row, both speakers counted.", ge=2, le=64)
+    turns: int = setting(4, "Messages per row, of both roles.", ge=2, le=64)
 
     def rows(self) -> Iterator[dict]:
         """Yield all rows, in the order of the file."""

@@ -49,7 +49,7 @@ def check_task(name: str, **options: Any) -> None:
     Example:
         >>> check_task("qna")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown task 'qna': did you mean 'qa'? ...
+        qtha_lab.core.errors.Refusal: Unknown task 'qna': did you mean 'qa'? ...
     """
     definition, path = _make_options(name, options), as_path(name)
     if name not in TASKS and path.is_file():

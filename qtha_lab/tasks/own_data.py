@@ -52,10 +52,6 @@ def are_numbers(labels: Sequence[str], meaning: str) -> bool:
 
     Labels of `auto` are numbers if one is not whole, or if they are many and leave gaps.
 
-    Args:
-        labels: Labels of all rows, as text.
-        meaning: Value of the setting `labels`.
-
     Example:
         >>> are_numbers(["1", "5", "3"], "auto"), are_numbers(["0.5", "2"], "auto")
         (False, True)

@@ -110,10 +110,6 @@ def cover(sides: dict[str, int], labels: dict[str, frozenset[str]]) -> dict[str,
     A key moves only where each of its labels stays on its old side. The order of the keys does not
     matter.
 
-    Args:
-        sides: Place in `Sides` of each key.
-        labels: Labels of each key.
-
     Example:
         >>> sides = cover({"a": 0, "b": 0, "c": 0}, {k: frozenset(["good"]) for k in "abc"})
         >>> sorted(sides.values())

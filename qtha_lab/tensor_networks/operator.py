@@ -18,6 +18,7 @@ class MPO:
         shape: Sizes of the operator.
 
     Example:
+        >>> import torch
         >>> weight = torch.kron(torch.ones(4, 2), torch.eye(2))
         >>> operator = MPO.from_matrix(weight, bond_dim=8, n_sites=2, cutoff=1e-6)
         >>> operator.shape.bonds, torch.allclose(operator.dense(), weight)

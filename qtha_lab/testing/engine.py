@@ -7,11 +7,11 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.circuits.ansatze import build
-from qtha_lab.core.errors import Refusal
+from qtha_lab.core.errors import Refusal, describe_error
 from qtha_lab.simulators import check_engine, expval_z
 from qtha_lab.simulators.engine_selection import engine_of
 from qtha_lab.simulators.registry import EngineInfo
-from qtha_lab.testing.facts import expect, fact
+from qtha_lab.testing.facts import Broken, expect, fact
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ ONE_ROTATION = Circuit(1, [Gate("RY", 0, Angle.input(0)), Gate("RY", 0, Angle.pa
 def _circuits(info: EngineInfo) -> list[Circuit]:
     """Return the small test circuits that the engine supports."""
     circuits = []
-    for circuit in (ONE_ROTATION, build("product", 2, 1), build("qtha", 3, 1)):
+    for circuit in (ONE_ROTATION, build("product", 2, 1), build("qtha", 3, 1), build("qtha", 8, 1)):
         try:
             check_engine(info.examples[0], circuit)
         except Refusal as reason:
@@ -38,7 +38,7 @@ def _numbers(circuit: Circuit) -> tuple[Tensor, Tensor]:
     return inputs.requires_grad_(), params.requires_grad_()
 
 
-@fact("engine", "it takes one turn of one qubit, or more")
+@fact("engine", "it runs circuits of one rotation of one qubit")
 def takes_something(info: EngineInfo) -> None:
     """Check that the engine supports at least one of the small circuits."""
     expect(bool(_circuits(info)), "it refuses every circuit that was tried")
@@ -49,7 +49,10 @@ def agrees(info: EngineInfo) -> None:
     """Check that ⟨Z⟩ has the shape of engine torch's and is within 10⁻⁵ of it."""
     for circuit in _circuits(info):
         inputs, params = _numbers(circuit)
-        values = expval_z(circuit, inputs, params, info.examples[0])
+        try:
+            values = expval_z(circuit, inputs, params, info.examples[0])
+        except Exception as problem:
+            raise Broken(f"{circuit.n_qubits} qubits raise {describe_error(problem)}") from problem
         expected = expval_z(circuit, inputs, params, "torch")
         expect(
             values.shape == expected.shape, f"{tuple(values.shape)}, not {tuple(expected.shape)}"
@@ -58,7 +61,7 @@ def agrees(info: EngineInfo) -> None:
         expect(far < 1e-5, f"⟨Z⟩ differs by {far:.3g} for {circuit.n_qubits} qubits")
 
 
-@fact("engine", "its slopes are those of engine torch")
+@fact("engine", "its gradients are those of engine torch")
 def has_gradients(info: EngineInfo) -> None:
     """Check that input and parameter gradients are within 10⁻⁵ of engine torch's."""
     for circuit in _circuits(info):
@@ -69,17 +72,35 @@ def has_gradients(info: EngineInfo) -> None:
         )
         for name, gradient, expected in zip(("inputs", "params"), of_engine, of_torch, strict=True):
             far = (gradient - expected).abs().max().item()
-            expect(far < 1e-5, f"slopes of {name} differ by {far:.3g}")
+            expect(far < 1e-5, f"gradients of {name} differ by {far:.3g}")
 
 
-@fact("engine", "it says whether a batch goes through together, and the bytes it needs")
-def says_what_it_needs(info: EngineInfo) -> None:
+@fact("engine", "a row alone gives the row's values, twice the same, in the precision of the input")
+def engine_repeatable(info: EngineInfo) -> None:
+    """Check two runs, single rows and the dtype of the values."""
+    for circuit in _circuits(info):
+        inputs, params = (t.detach() for t in _numbers(circuit))
+        values = expval_z(circuit, inputs, params, info.examples[0])
+        again = expval_z(circuit, inputs, params, info.examples[0])
+        expect(torch.equal(values, again), f"two runs differ for {circuit.n_qubits} qubits")
+        row = expval_z(circuit, inputs[1:2], params, info.examples[0])
+        far = (row - values[1:2]).abs().max().item()
+        expect(far < 1e-10, f"one row of a batch changes the values of another by {far:.3g}")
+        engine, readout = engine_of(info.examples[0]), Readout.z(circuit.n_qubits)
+        single = engine.run(circuit, inputs.float(), params.float(), readout, info.examples[0])
+        expect(single.dtype == torch.float32, f"for float32 the dtype is {single.dtype}")
+
+
+@fact("engine", "it states its batching and working memory")
+def reports_needs(info: EngineInfo) -> None:
     """Check that `broadcasts` returns a bool and `working_bytes` a non-negative int."""
     name = info.examples[0]
     running = engine_of(name)
     expect(
         running.broadcasts(name) in (True, False), f"broadcasts gives {running.broadcasts(name)!r}"
     )
+    size = running.working_bytes(ONE_ROTATION, 3, name)
+    expect(isinstance(size, int) and size >= 0, f"working_bytes gives {size!r}")
     for circuit in _circuits(info):
         running.check(circuit, Readout.z(circuit.n_qubits), name)
         size = running.working_bytes(circuit, 3, name)

@@ -17,21 +17,14 @@ class Fact:
     trial: Callable[[Any], None]
 
 
-FACTS: dict[str, list[Fact]] = {
-    "method": [],
-    "ansatz": [],
-    "task": [],
-    "figure": [],
-    "engine": [],
-    "gate": [],
-}
+FACTS: dict[str, list[Fact]] = {}
 
 
 def fact(kind: str, sentence: str) -> Callable:
     """Declare the decorated function as the check of a fact about members of a kind."""
 
     def register(trial: Callable[[Any], None]) -> Callable[[Any], None]:
-        FACTS[kind].append(Fact(sentence, trial))
+        FACTS.setdefault(kind, []).append(Fact(sentence, trial))
         return trial
 
     return register
@@ -45,3 +38,9 @@ def expect(holds: bool, observation: str) -> None:
     """
     if not holds:
         raise Broken(observation)
+
+
+def expect_text(member: Any, *names: str) -> None:
+    """Expect text in attributes of a member."""
+    for name in names:
+        expect(bool(getattr(member, name).strip()), f"its {name} is empty")

@@ -6,7 +6,7 @@ import numpy as np
 import pennylane as qml
 from pennylane.tape import QuantumScript
 
-from qtha_lab.circuits import Angle, Circuit, Gate, GateKind, to_pennylane
+from qtha_lab.circuits import GATES, Angle, Circuit, Gate, GateKind, to_pennylane
 from qtha_lab.testing.facts import expect, fact
 
 ANGLES = (0.7, -1.9, 2.6, 0.4, -0.8)
@@ -26,7 +26,7 @@ def _matrix(kind: GateKind, angles: tuple[float, ...]) -> np.ndarray:
     return np.asarray(qml.matrix(script, wire_order=wires))  # pyright: ignore[reportArgumentType]
 
 
-@fact("gate", "its parts are turns and flips on its own wires")
+@fact("gate", "its parts are rotations and flips on its own wires")
 def of_parts(kind: GateKind) -> None:
     """Check the wires of the parts, and that only "Y" and "Z" have angles."""
     wires, angles = (5, 3)[: kind.n_wires], tuple(map(Angle.const, ANGLES[: kind.n_angles]))
@@ -37,7 +37,7 @@ def of_parts(kind: GateKind) -> None:
         expect(rotation == (name in ("Y", "Z")), f"part {name!r} has angle {angle!r}")
 
 
-@fact("gate", "it equals PennyLane's operation of its name, where it says there is one")
+@fact("gate", "it equals PennyLane's operation of its name, if in_pennylane is True")
 def equals_pennylane(kind: GateKind) -> None:
     """Check that the matrix is PennyLane's, up to a global phase."""
     if not kind.in_pennylane:
@@ -82,3 +82,26 @@ def has_frequencies(kind: GateKind) -> None:
         fitted = design @ np.linalg.lstsq(design, np.array(values), rcond=None)[0]
         far = abs(fitted - values).max()
         expect(far < 1e-8, f"in angle {place} waves of {kind.frequencies} miss it by {far:.3g}")
+
+
+@fact("gate", "its interaction and its local rotation agree with its parts")
+def gate_interacts(kind: GateKind) -> None:
+    """Check that rotations by the angles of `interaction` equal the gate up to a phase."""
+    if kind.local is not None:
+        known = kind.local in GATES and GATES[kind.local].n_wires == 1
+        same = known and GATES[kind.local].n_angles == kind.n_angles
+        expect(same, f"local must be a gate of one wire and as many angles, got {kind.local!r}")
+    if kind.interaction is None:
+        return
+    angles = ANGLES[: kind.n_angles]
+    terms = kind.interaction(tuple(map(Angle.const, angles)))
+    gates = [
+        Gate(name, (0, 1), angle)
+        for name, angle in zip(("IsingXX", "IsingYY", "IsingZZ"), terms, strict=True)
+        if angle is not None
+    ]
+    script = QuantumScript(to_pennylane(Circuit(2, gates), np.empty(0), np.empty(0)))
+    wires = list(range(2))
+    matrix = np.asarray(qml.matrix(script, wire_order=wires))  # pyright: ignore[reportArgumentType]
+    overlap = abs(np.vdot(_matrix(kind, angles), matrix)) / 4
+    expect(bool(abs(overlap - 1) < 1e-9), f"interaction and parts overlap by {overlap:.6f}, not 1")

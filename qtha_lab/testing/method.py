@@ -4,6 +4,7 @@ The model has a few thousand weights.
 """
 
 import contextlib
+import copy
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,13 +15,14 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from qtha_lab import adapters
-from qtha_lab.testing.facts import expect, fact
+from qtha_lab.testing.facts import expect, expect_text, fact
 
 TARGETS = ["q_proj", "v_proj"]  # 32 → 32 and, with grouped-query attention, 32 → 16
 TOKENS = torch.arange(12).view(2, 6)
 
 
-def _base() -> nn.Module:
+def small_llama() -> nn.Module:
+    """Build a random LLaMA of two layers and 32 features."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -43,14 +45,14 @@ def _configs(method) -> Iterator:
 
 def _adapted(config, init_weights: bool) -> PeftModel:
     config.init_weights = init_weights
-    base = _base()
+    base = small_llama()
     torch.manual_seed(1)
     return adapters.add_adapter(base, config)
 
 
 @torch.no_grad()
-def _logits(model: nn.Module) -> torch.Tensor:
-    return model(input_ids=TOKENS).logits
+def _logits(model: nn.Module, tokens: torch.Tensor = TOKENS) -> torch.Tensor:
+    return model(input_ids=tokens).logits
 
 
 def _whole(model: PeftModel) -> nn.Module:
@@ -63,18 +65,17 @@ def _layers(model: nn.Module) -> list:
     return [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
 
 
-@fact("method", "it says what it is, its equation and where it is from")
-def described(method) -> None:
+@fact("method", "its summary, equation and source have text")
+def method_texts(method) -> None:
     """Check that summary, equation and source have text."""
-    for name in ("summary", "equation", "source"):
-        expect(bool(getattr(method, name).strip()), f"its {name} is empty")
+    expect_text(method, "summary", "equation", "source")
 
 
 @fact("method", "nothing changes at the start")
 def unchanged_at_start(method) -> None:
     """Check that a new adapter leaves the logits of the base bit-identical."""
     for config in _configs(method):
-        largest = (_logits(_adapted(config, True)) - _logits(_base())).abs().max().item()
+        largest = (_logits(_adapted(config, True)) - _logits(small_llama())).abs().max().item()
         expect(largest == 0, f"logits move by up to {largest:.3g} with {_options_text(config)}")
 
 
@@ -89,7 +90,7 @@ def counted(method) -> None:
         )
         expect(
             trained == formula,
-            f"{trained:,} train, n_parameters says {formula:,}, {_options_text(config)}",
+            f"{trained:,} train, n_parameters gives {formula:,}, {_options_text(config)}",
         )
 
 
@@ -111,7 +112,7 @@ def gradients(method) -> None:
 def random_start(method) -> None:
     """Check that logits differ from the base's with random initial weights."""
     for config in _configs(method):
-        changed = not torch.equal(_logits(_adapted(config, False)), _logits(_base()))
+        changed = not torch.equal(_logits(_adapted(config, False)), _logits(small_llama()))
         expect(
             changed,
             f"logits are those of the base with init_weights=False, {_options_text(config)}",
@@ -126,13 +127,13 @@ def saved(method) -> None:
         with tempfile.TemporaryDirectory() as folder:
             model.save_pretrained(folder)
             with _quiet():
-                loaded = PeftModel.from_pretrained(_base(), folder)
+                loaded = PeftModel.from_pretrained(small_llama(), folder)
         expect(
             torch.equal(_logits(loaded), _logits(model)), f"other logits, {_options_text(config)}"
         )
 
 
-@fact("method", "a change that is said to be linear is zero for an input of zeros")
+@fact("method", "a change declared linear is zero for an input of zeros")
 @torch.no_grad()
 def not_affine(method) -> None:
     """Check that a linear change maps an input of zeros to zero.
@@ -152,7 +153,7 @@ def not_affine(method) -> None:
             )
 
 
-@fact("method", "merged equals unmerged where it says that it merges")
+@fact("method", "merged equals unmerged if is_linear is True")
 def merged(method) -> None:
     """Check that merging moves every logit by less than 10⁻⁴.
 
@@ -169,6 +170,47 @@ def merged(method) -> None:
             far < 1e-4,
             f"logits move by {far:.3g} by merging: is the change linear? {_options_text(config)}",
         )
+
+
+@fact("method", "two builds with one seed are equal, and so are two forward passes")
+def method_repeatable(method) -> None:
+    """Check tensors of two builds and logits of two passes with another one in between."""
+    for config in _configs(method):
+        first, second = (_adapted(copy.deepcopy(config), False) for _ in range(2))
+        others = dict(second.named_parameters())
+        for name, p in first.named_parameters():
+            expect(torch.equal(p, others[name]), f"two builds with one seed differ in {name}")
+        expected = _logits(first)
+        _logits(first, TOKENS.flip(1))
+        expect(torch.equal(_logits(first), expected), "two forward passes differ")
+
+
+@fact("method", "a prefix of the input gives the prefix of the output, and a row alone its row")
+def method_causal(method) -> None:
+    """Check that neither later tokens nor other rows change an output by 10⁻⁵."""
+    for config in _configs(method):
+        model = _adapted(config, False)
+        whole = _logits(model)
+        row = (_logits(model, TOKENS[1:]) - whole[1:]).abs().max().item()
+        expect(row < 1e-5, f"one row of a batch changes the output of another by {row:.3g}")
+        prefix = (_logits(model, TOKENS[:, :4]) - whole[:, :4]).abs().max().item()
+        expect(prefix < 1e-5, f"a later token changes the output of an earlier one by {prefix:.3g}")
+
+
+@fact("method", "two adapters on one model do not touch each other")
+def method_separate(method) -> None:
+    """Check that logits are bit-identical after the use of a second adapter."""
+    for config in _configs(method):
+        other = copy.deepcopy(config)
+        model = _adapted(config, False)
+        expected = _logits(model)
+        other.init_weights = False
+        with _quiet():
+            model.add_adapter("second", other)
+        for name in ("second", "default"):
+            model.set_adapter(name)
+            again = _logits(model)
+        expect(torch.equal(again, expected), "another adapter changes the output of the first")
 
 
 @contextlib.contextmanager

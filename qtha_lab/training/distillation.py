@@ -29,7 +29,7 @@ from qtha_lab.training.answer_logits import Answers, has_plain_loss
 from qtha_lab.training.objective import Objective
 
 
-class Teaching(Objective):
+class TeacherObjective(Objective):
     """Distillation objective with a frozen teacher in evaluation mode.
 
     Args:
@@ -43,7 +43,7 @@ class Teaching(Objective):
         self.weight, self.temperature = weight, temperature
 
 
-class Logits(Teaching):
+class Logits(TeacherObjective):
     """Distillation on the output logits.
 
     Loss: (1 − λ) · cross-entropy + λ · T² · KL(teacher ‖ student) at temperature T, in nats per
@@ -64,7 +64,7 @@ class Logits(Teaching):
         return ((1 - self.weight) * entropy + self.weight * distance) / count
 
 
-class Deltas(Teaching):
+class Deltas(TeacherObjective):
     """Distillation on the output change Δy of each adapted layer.
 
     Loss: mean over the layers of ‖Δy_teacher − Δy_student‖² / ‖Δy_teacher‖², at the teacher's
@@ -112,7 +112,7 @@ class Deltas(Teaching):
                 handle.remove()
 
 
-KINDS: dict[str, type[Teaching]] = {"logits": Logits, "delta": Deltas}
+KINDS: dict[str, type[TeacherObjective]] = {"logits": Logits, "delta": Deltas}
 
 
 def divergence(
@@ -136,7 +136,7 @@ def divergence(
     return temperature**2 * apart.sum(-1)
 
 
-def load_teacher(plan: Plan) -> Teaching | None:
+def load_teacher(plan: Plan) -> TeacherObjective | None:
     """Load the teacher of a plan's experiment, or return None if no teacher is set.
 
     Raises:

@@ -34,12 +34,7 @@ def together(session: Session) -> Session:
 
 
 def assist(run: RunDir, threads: int) -> None:
-    """Run a follower process: take this process's share of the run's steps until training ends.
-
-    Args:
-        run: Run directory.
-        threads: Number of CPU threads.
-    """
+    """Run a follower process: take this process's share of the run's steps until training ends."""
     with tempfile.TemporaryDirectory() as folder:  # the first process writes the run's events
         log = EventLog(Path(folder) / "events.jsonl")
         _take_steps(run, threads, log)

@@ -33,11 +33,11 @@ def environment_facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "cores": n_cores(),
-        "start": "warm" if is_warm() else "cold",
+        "start": "warm" if is_preloaded() else "cold",
     }
 
 
-def is_warm() -> bool:
+def is_preloaded() -> bool:
     """Report if the fork server started this process with preloaded libraries."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return getattr(spec, "name", "") == "qtha_lab.runs.fork_server.server"

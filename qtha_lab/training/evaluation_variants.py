@@ -125,16 +125,15 @@ def _data(run: RunDir, names: Sequence[str]) -> list[tasks.Task]:
         classes = other.kind == "classification"
         if other.kind != source.kind or (classes and other.labels != source.labels):
             raise Refusal(
-                f"The head of {run.path.name} was trained for {source.name}, not for {other.name}."
+                f"The task must be {source.name}, for which the head of {run.path.name} was "
+                "trained, got "
+                f"{other.name}."
             )
     return data
 
 
 def draw(variants: Iterable[Variant]) -> Figure:
     """Draw the losses of variants, one panel per task.
-
-    Args:
-        variants: Variants from `evaluate_variants`.
 
     Example:
         >>> found = [Variant("as trained", {"loss": 4.0}, 8, "qa, test rows")]

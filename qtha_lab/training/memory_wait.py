@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qtha_lab.training.session import Session
 
 
-def make_room(session: Session, needed: Mapping[str, int]) -> None:
+def wait_for_memory(session: Session, needed: Mapping[str, int]) -> None:
     """Wait in first-come order for memory, and reserve it until this process ends.
 
     Args:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
-import resource
 import sys
 from pathlib import Path
 
@@ -88,8 +87,16 @@ def mapped_bytes() -> int:
 
 def high_water_bytes() -> int:
     """Return the high-water mark of resident memory in bytes."""
+    if stated := _status("VmHWM"):
+        return stated
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
-    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _status(field: str) -> int | None:

@@ -35,11 +35,7 @@ class ProcessGroup:
 
     @classmethod
     def join(cls, size: int) -> ProcessGroup:
-        """Connect all processes and wait for them: gloo on CPUs, NCCL on GPUs.
-
-        Args:
-            size: Number of processes; 1 connects nothing.
-        """
+        """Connect all processes and wait for them: gloo on CPUs, NCCL on GPUs."""
         if size == 1:
             return cls()
         is_cpu = not torch.accelerator.is_available()

@@ -136,10 +136,6 @@ def drawing(*words: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generator of a device from whole numbers inside the block.
 
     The earlier random state is restored afterwards.
-
-    Args:
-        *words: Seed numbers, at least 0.
-        device: Device of the generator.
     """
     seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]) >> 1
     is_cpu = device.type == "cpu"
@@ -150,12 +146,8 @@ def drawing(*words: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def sentence(reward: str) -> str:
-    """Describe the meaning of the training loss in a sentence.
-
-    Args:
-        reward: Name of the reward measure.
-    """
+def loss_meaning(reward: str) -> str:
+    """Describe the meaning of the training loss in a sentence."""
     return (
         f"Train losses are 1 − the mean {reward} of sampled answers; evaluation losses are in nats."
     )

@@ -29,7 +29,8 @@ def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict
     """
     if len(outputs) != len(references) or not references:
         raise Refusal(
-            f"{len(outputs)} outputs cannot be scored against {len(references)} references."
+            f"Each output must have a reference, got {len(outputs)} outputs and {len(references)} "
+            "references."
         )
     scores = {"exact_match": exact_match(outputs, references)}
     if has_text_scorers():

@@ -25,10 +25,10 @@ from qtha_lab.experiment.training_groups import Distillation, Reinforce
 from qtha_lab.training import evaluation
 from qtha_lab.training.batching import by_length
 from qtha_lab.training.distillation import load_teacher, seen_before
-from qtha_lab.training.memory_wait import make_room
+from qtha_lab.training.memory_wait import wait_for_memory
 from qtha_lab.training.objective import Objective
 from qtha_lab.training.perturbation import perturb
-from qtha_lab.training.reinforce import Reward, sentence
+from qtha_lab.training.reinforce import Reward, loss_meaning
 from qtha_lab.training.session import Session
 
 
@@ -112,7 +112,7 @@ def load_session(session: Session) -> Loaded:
         scaled = f"numbers are scaled by mean {mean:.6g} and standard deviation {deviation:.6g}"
         _note_once(session, f"{scaled} of the training rows; losses are squared errors of them")
     session.poll()
-    make_room(session, plan.bytes if session.queue else {})
+    wait_for_memory(session, plan.bytes if session.queue else {})
     session.report("loading", f"model {experiment.model}")
     set_seed(experiment.seed)
     if experiment.quantization != "none" and not session.is_recorded("whole_base", 0):
@@ -176,7 +176,7 @@ def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None
     """
     training, objective = session.training, session.training.objective
     if isinstance(objective, Reinforce):
-        _note_once(session, sentence(objective.reward))
+        _note_once(session, loss_meaning(objective.reward))
         longest = training.evaluation.max_new_tokens
         return Reward(tokenizer, objective, longest, session.experiment.seed)
     if not isinstance(objective, Distillation):

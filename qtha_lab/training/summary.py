@@ -46,44 +46,52 @@ def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> 
         kept_step: Step of the stored adapter if it is not the last; losses are then taken up to
             this step.
     """
-    kinds: dict[str, list[dict[str, Any]]] = {
-        "train": [],
-        "eval": [],
-        "generation": [],
-        "whole_base": [],
-        "test": [],
-        "general": [],
-    }
-    seconds: dict[int | None, list[float]] = {}
-    beside: dict[int | None, set[bool | None]] = {}
-    threads = side_by_side = None
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    events = list(events)
     for event in events:
-        kinds.get(event["kind"], []).append(event)
-        if event["kind"] == "threads":
-            threads, side_by_side = event["count"], event.get("side_by_side")
-        elif event["kind"] == "train" and "seconds" in event:
-            seconds.setdefault(threads, []).append(event["seconds"])
-            beside.setdefault(threads, set()).add(side_by_side)
-    train, evals = kinds["train"], sorted(kinds["eval"], key=lambda event: event["step"])
+        kinds.setdefault(event["kind"], []).append(event)
+    train = kinds.get("train", [])
+    evals = sorted(kinds.get("eval", []), key=lambda event: event["step"])
     up_to_kept = [e for e in train if kept_step is None or e["step"] <= kept_step]
     losses = [event["loss"] for event in up_to_kept[-LAST_STEPS:]]
     last = evals[-1] if evals else {}
     last = next((event for event in evals if event["step"] == kept_step), last)
-    usual = max(seconds, key=lambda count: len(seconds[count]), default=None)
-    answers = kinds["generation"][-1] if kinds["generation"] else {}
+    whole = kinds.get("whole_base", [])
     return {
         "steps": train[-1]["step"] if train else 0,
         "train_loss": None if None in losses or not losses else statistics.fmean(losses),
         "eval_loss_start": evals[0]["loss"] if evals and evals[0]["step"] == 0 else None,
         "eval_loss": last.get("loss"),
-        **(
-            {"eval_loss_whole_base": kinds["whole_base"][-1]["loss"]} if kinds["whole_base"] else {}
-        ),
+        **({"eval_loss_whole_base": whole[-1]["loss"]} if whole else {}),
         **_best(evals),
-        **_tested(kinds["test"], kinds["general"]),
-        **{name: last[name] for name in measures.scores() if name in last},
-        **{name: last[name] for name in measures.recorded("problem") if name in last},
-        **{name: answers[name] for name in measures.recorded("generation") if name in answers},
+        **_tested(kinds.get("test", []), kinds.get("general", [])),
+        **_scores(last, kinds.get("generation", [{}])[-1]),
+        **_step_time(events),
+    }
+
+
+def _scores(evaluation: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores in the last evaluation, and in the last answers."""
+    names = (*measures.scores(), *measures.recorded("problem"))
+    generated = measures.recorded("generation")
+    return {name: evaluation[name] for name in names if name in evaluation} | {
+        name: answers[name] for name in generated if name in answers
+    }
+
+
+def _step_time(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the median step time at the most frequent number of threads, and this number."""
+    seconds: dict[int | None, list[float]] = {}
+    beside: dict[int | None, set[bool | None]] = {}
+    threads = side_by_side = None
+    for event in events:
+        if event["kind"] == "threads":
+            threads, side_by_side = event["count"], event.get("side_by_side")
+        elif event["kind"] == "train" and "seconds" in event:
+            seconds.setdefault(threads, []).append(event["seconds"])
+            beside.setdefault(threads, set()).add(side_by_side)
+    usual = max(seconds, key=lambda count: len(seconds[count]), default=None)
+    return {
         "seconds_per_step": statistics.median(seconds[usual]) if seconds else None,
         **({} if usual is None else {"threads": usual}),
         **_beside_others(beside.get(usual, set())),

@@ -356,7 +356,7 @@ def test_a_head_on_a_model_without_weights_leaves_engines_and_random_numbers_alo
         ({"head": "circit"}, "Unknown head 'circit': did you mean 'circuit'?"),
         ({"head": "circuit(n=17)"}, "head circuit: n must be at most 16, got 17"),
         ({"head": "circuit(m=1)"}, "Unknown setting of head circuit: 'm'"),
-        ({"head": "circuit(n=1,ansatz=qtha)"}, "Ansatz 'qtha' needs at least 2 qubits, got 1"),
+        ({"head": "circuit(n=1,ansatz=qtha)"}, "Ansatz 'qtha' must have at least 2 qubits, got 1"),
         ({"head": "mlp", "method": "qtha_gradient"}, "head must be empty for qtha_gradient, whose initialisation uses gradients, got mlp"),
     ],
 )  # fmt: skip

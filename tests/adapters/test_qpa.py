@@ -227,7 +227,7 @@ def test_the_update_stays_within_rank_r():
         ({"engine": "gpu"}, "Unknown engine 'gpu'"),
         (
             {"generator": "quantum"},
-            "generator must be one of circuit, classical, mps, not 'quantum'",
+            r"generator must be one of circuit, classical, mps, got 'quantum'\.",
         ),
     ],
 )

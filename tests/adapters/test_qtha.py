@@ -298,7 +298,10 @@ def test_every_ansatz_can_be_inside(ansatz):
         ),
         ({"ansatz": "qhta"}, "ansatz must be one of .*: did you mean 'qtha'"),
         ({"engine": "gpu9"}, "Unknown engine 'gpu9'"),
-        ({"init": "zero"}, "init must be one of balanced, gradient, isometric, paper, not 'zero'"),
+        (
+            {"init": "zero"},
+            r"init must be one of balanced, gradient, isometric, paper, got 'zero'\.",
+        ),
         ({"alpha": 0}, "alpha must be above 0, got 0"),
         ({"dropout": 1.5}, r"dropout must be at most 0\.95, got 1\.5"),
         ({"fusion": "hadamard", "use_linear": False}, "must be on for fusion=hadamard"),

@@ -210,7 +210,7 @@ def test_more_qubits_than_a_machine_holds_are_refused_with_the_chunk_that_fits()
     ("options", "sentence"),
     [
         ({"hidden": ()}, r"hidden must be a list of whole numbers above 0.*got \(\)"),
-        ({"mapping": "tree"}, "mapping must be one of mlp, mps, not 'tree'"),
+        ({"mapping": "tree"}, r"mapping must be one of mlp, mps, got 'tree'\."),
         ({"engine": "gpu"}, "Unknown engine 'gpu'"),
     ],
 )

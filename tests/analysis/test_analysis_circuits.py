@@ -300,7 +300,10 @@ def test_data_are_drawn_as_told_and_a_seed_draws_the_same():
         (lambda c: draw_angles(c, 0), "n_samples must be at least 1, got 0"),
         (lambda c: expressibility_of(c, 1), "n_samples must be at least 2, got 1"),
         (lambda c: draw_angles(c, 1, "ones"), "'zeros', 'uniform' or one sample, got 'ones'"),
-        (lambda c: draw_angles(c, 1, [0.0]), r"circuit's 3 inputs, got of shape \(1,\)"),
+        (
+            lambda c: draw_angles(c, 1, [0.0]),
+            r"inputs must be one sample of the circuit's 3 inputs, got shape \(1,\)\.",
+        ),
         (lambda c: expressibility_of(c, 5, n_bins=1), "n_bins must be at least 2, got 1"),
         (lambda c: entropy_bits(torch.ones(8), [3]), r"different ones of 0 to 2, got \[3\]"),
         (lambda c: meyer_wallach(torch.ones(6)), "2, 4, 8, … amplitudes, got 6"),

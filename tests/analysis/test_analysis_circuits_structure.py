@@ -236,12 +236,18 @@ def test_magnitudes_over_draws_by_hand():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (lambda c: lie_algebra_of(ansatze.build("qtha", 9, 1)), "8 qubits at most, got 9"),
+        (
+            lambda c: lie_algebra_of(ansatze.build("qtha", 9, 1)),
+            r"n_qubits must be at most 8 for the Lie algebra, got 9\.",
+        ),
         (lambda c: fourier_spectrum(c, along=3), r"circuit's 3 inputs, got \[3\]"),
-        (lambda c: fourier_spectrum(c, params=[0.0]), r"shape \(12,\), not \(1,\)"),
+        (
+            lambda c: fourier_spectrum(c, params=[0.0]),
+            r"params must have shape \(12,\), got \(1,\)\.",
+        ),
         (
             lambda c: fourier_spectrum(ansatze.build("qtha", 2, 1, False, "amplitude")),
-            "amplitudes has no Fourier spectrum",
+            r"The data must be angles for a Fourier spectrum, got amplitudes\.",
         ),
         (
             lambda c: fourier_spectrum(Circuit(1, [Gate("RY", 0, X(0, math.sqrt(2)))])),

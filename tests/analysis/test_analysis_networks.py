@@ -235,13 +235,28 @@ def test_operations_of_one_site_are_those_of_a_dense_product():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (lambda: truncate(*operator(CNOT, (2, 2), (2, 2)), 0), "for one bond .* not 0"),
-        (lambda: truncation_curve(torch.eye(4), (2, 2), (2, 2), ()), "at least 1, not"),
+        (
+            lambda: truncate(*operator(CNOT, (2, 2), (2, 2)), 0),
+            r"max_bond must be at least 1, for one bond or each of 1, got 0\.",
+        ),
+        (
+            lambda: truncation_curve(torch.eye(4), (2, 2), (2, 2), ()),
+            r"max_bonds must be whole numbers of at least 1, got \(\)\.",
+        ),
         (lambda: truncation_curve(torch.eye(4), (2, 3), (2, 2)), "multiply to 6, not rows=4"),
-        (lambda: factorise_in_order(torch.eye(4), (2, 2), (2, 2), (0, 0), 9), "once, not"),
-        (lambda: factorise_in_order(torch.eye(4), (2, 2), (2, 2), (0, 1), 7), "need 8 parameters"),
+        (
+            lambda: factorise_in_order(torch.eye(4), (2, 2), (2, 2), (0, 0), 9),
+            r"order must hold each of 0 … 1 once, got \(0, 0\)\.",
+        ),
+        (
+            lambda: factorise_in_order(torch.eye(4), (2, 2), (2, 2), (0, 1), 7),
+            r"n_parameters must be at least 8, the size with bonds of 1, got 7\.",
+        ),
         (lambda: truncate(*operator(CNOT, (2, 2), (2, 2)), [1, 1]), "for one bond or each of 1"),
-        (lambda: alternatives(torch.eye(4), 3), "at most n_parameters=3"),
+        (
+            lambda: alternatives(torch.eye(4), 3),
+            r"n_parameters must allow a factorisation with bonds of 1, got 3\.",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(what, sentence):

@@ -94,7 +94,10 @@ def test_the_numerical_rank_falls_with_the_threshold():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (lambda: spectrum_of(torch.ones(3)), r"two sizes of at least 1, not shape \(3,\)"),
+        (
+            lambda: spectrum_of(torch.ones(3)),
+            r"A matrix must have two sizes of at least 1, got shape \(3,\)\.",
+        ),
         (lambda: spectrum_of(torch.full((2, 2), math.nan)), "finite"),
         (lambda: spectrum_of(torch.eye(2)).numerical_rank(2.0), "between 0 and 1, got 2.0"),
         (lambda: spectrum_of(torch.eye(2)).energy_rank(0.0), "above 0 and at most 1, got 0.0"),

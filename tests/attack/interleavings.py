@@ -57,7 +57,7 @@ def operations(folder: Path) -> dict[str, Callable[[], object]]:
 
 
 NAMES = ("delete", "resume", "restore", "empty", "rename", "tag")
-IN_BIN = ("restore", "empty")
+IN_TRASH = ("restore", "empty")
 PAIRS = sorted(itertools.product(NAMES, NAMES), key=lambda pair: "delete" not in pair)
 
 
@@ -95,11 +95,13 @@ def force(first: str, second: str, call: int, scratch: Path) -> Outcome:
     """Run two operations, the first stopped at a system call until the second has ended."""
     folder = scratch / f"{first}-{second}-{call}"
     os.environ["QTHA_LAB_RUNS"] = str(folder)
+    from qtha_lab.experiment.run_directory import trash
+
     files = _stopped(folder)
     before = files.events.read_bytes()
-    if first in IN_BIN:
-        (folder / ".bin").mkdir()
-        files.path.rename(folder / ".bin" / RUN)
+    if first in IN_TRASH:
+        (folder / trash.NAME).mkdir()
+        files.path.rename(folder / trash.NAME / RUN)
     begin = time.monotonic()
     ops = operations(folder)
     hold, go = os.pipe()
@@ -190,7 +192,7 @@ def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
     from qtha_lab.runs import run as runs
 
     flaws = []
-    here, there = folder / RUN, folder / ".bin" / RUN
+    here, there = folder / RUN, folder / trash.NAME / RUN
     for run in runs.list_runs(folder, unreadable=True):
         run.wait(PATIENCE)
     places = [place for place in (here, there) if place.exists()]

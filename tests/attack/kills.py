@@ -184,7 +184,7 @@ def _flaws(instance: Instance, killed: int) -> list[str]:
 def _run_folders(folder: Path) -> list[Path]:
     """The folders of runs in the folder of a piece of work."""
     found = {description.parent.parent for description in folder.rglob("experiment.yaml")}
-    return sorted(place for place in found if place.name not in (".bin", "clients"))
+    return sorted(place for place in found if place.name not in (".trash", "clients"))
 
 
 def _finished(folder: Path) -> dict[str, Any]:

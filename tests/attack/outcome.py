@@ -180,7 +180,7 @@ def _of_error(error: BaseException) -> tuple[str, str]:
     """The class and the text of an exception that reached the caller."""
     try:
         refusal = faults.is_refusal(error)
-        sentence = faults.sentence(error) if refusal else ""
+        sentence = faults.fault_sentence(error) if refusal else ""
     except BaseException as second:
         return "fault", f"no sentence: {second!r}\n{traceback.format_exc()[-4000:]}"
     wrong = flaw(sentence) if refusal else "no refusal"

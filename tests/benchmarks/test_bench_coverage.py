@@ -1,12 +1,11 @@
-"""The intervals of comparisons err as often as they promise, on variances and residuals of recorded
-runs.
-"""
+"""Intervals of comparisons have their stated error on variances and residuals of recorded runs."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from benchmarks import coverage
+from benchmarks.reporting import markdown
 from qtha_lab.studies.comparison.paired import errors
 
 DRAWS = 500
@@ -34,10 +33,8 @@ def test_without_an_effect_a_claim_errs_in_one_to_seven_and_a_family_in_five_per
 
 
 def test_an_effect_of_a_twentieth_nat_is_shown_more_often_than_not(measured):
-    power = measured["power"]
     # ten claims of the same variances: the slack is that of one of them
-    assert power["now"] >= least(0.5, DRAWS)
-    assert power["before"] <= most(0.2, DRAWS)
+    assert measured["power"] >= least(0.5, DRAWS)
 
 
 def test_drawn_mean_squares_have_the_law_of_those_of_tables():
@@ -87,8 +84,8 @@ def test_resampled_tables_have_no_effect_and_the_variances_of_the_recorded_ones(
         assert estimates == pytest.approx(coverage.variances(gaps), rel=0.15, abs=0.0005)
 
 
-def test_the_page_has_a_row_for_each_number_of_seeds_and_names_the_power(measured):
-    page = coverage.markdown(measured)
+def test_the_tables_have_a_row_for_each_number_of_seeds_and_state_the_power(measured):
+    page = markdown(coverage.tables(measured))
     assert page.count("\n| normal | ") == page.count("\n| recorded | ") == 3
     assert (
         "A true difference of 0.05 nat is shown by 5 seeds on 112 rows among 7 claims in " in page

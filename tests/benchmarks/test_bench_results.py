@@ -3,11 +3,11 @@
 import json
 import subprocess
 
-import pytest
-
 from benchmarks import machine, results
 
 FIGURES = {
+    "benchmark": "start",
+    "date": "2026-12-01",
     "commit": "0123456789abcdef+",
     "machine": {"processor": "a processor", "cores": 4, "load_before": 2.5},
     "settings": {"model": "tiny", "steps": 5, "rounds": 1},
@@ -15,26 +15,15 @@ FIGURES = {
 }
 
 
-@pytest.fixture
-def measured(tmp_path, monkeypatch):
-    """The start benchmark, as it was run on 1 December."""
+def test_a_page_states_the_command_the_day_the_commit_and_the_load(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "ROOT", tmp_path)
     monkeypatch.setattr(results, "OUT", tmp_path / "out")
     monkeypatch.setattr(results, "PAGES", tmp_path / "pages")
-    folder = tmp_path / "out" / "start"
-    folder.mkdir(parents=True)
-    facts = {
-        "commit": "fedcba9", "date": "2026-12-01", "processor": "a processor", "load_at_start": 0.2,
-    }  # fmt: skip
-    (folder / "measured.json").write_text(json.dumps(facts))
-    (folder / "figures.json").write_text(json.dumps(FIGURES))
-    return tmp_path / "pages"
-
-
-def test_a_page_says_the_options_the_day_the_commit_and_the_load_before(measured):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "start.json").write_text(json.dumps(FIGURES))
     results.write("start")
-    first, second, *_ = (measured / "start.md").read_text(encoding="utf-8").splitlines()
-    assert first.startswith("`qtha-lab bench start --rounds 3 --json ")
+    first, second, *_ = (tmp_path / "pages" / "start.md").read_text(encoding="utf-8").splitlines()
+    assert first == "`qtha-lab bench start --rounds 3 --json out/start.json`  "
     assert (
         second == "2026-12-01, commit 0123456+, a processor, load before 2.5: the machine was busy"
     )

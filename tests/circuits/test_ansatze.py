@@ -87,14 +87,17 @@ def test_an_ansatz_says_what_it_is_and_where_it_comes_from(name):
     ("request_", "sentence"),
     [
         (("qhta", 3, 1), "Unknown ansatz 'qhta': did you mean 'qtha'?"),
-        (("qtha", 1, 1), "Ansatz 'qtha' needs at least 2 qubits, got 1"),
-        (("qtha", 3, 0), "Ansatz 'qtha' needs at least 1 layer, got 0"),
+        (("qtha", 1, 1), "Ansatz 'qtha' must have at least 2 qubits, got 1"),
+        (("qtha", 3, 0), "Ansatz 'qtha' must have at least 1 layer, got 0"),
         (
             ("qtha", 3, 1, True, "amplitude"),
-            "embedding='Amplitude' needs reupload=False, got True",
+            "reupload must be False with embedding='amplitude', got True. Amplitudes are the first",
         ),
-        (("qtha", 3, 1, True, "basis"), "embedding must be one of angle, amplitude, not 'basis'"),
-        (("qtha", 3.0, 1), "Ansatz 'qtha' needs at least 2 qubits, got 3.0"),
+        (
+            ("qtha", 3, 1, True, "basis"),
+            r"embedding must be one of angle, amplitude, got 'basis'\.",
+        ),
+        (("qtha", 3.0, 1), "Ansatz 'qtha' must have at least 2 qubits, got 3.0"),
     ],
 )
 def test_wrong_requests_get_a_sentence(request_, sentence):
@@ -114,7 +117,11 @@ def test_unknown_options_get_the_nearest_name():
     [
         ("brickwork", {"block": "su4"}, "block must be one of general, ry_cz, got 'su4'"),
         ("block_diagonal", {"n_blocks": 3}, "3 blocks of 'qtha' need at least 6 qubits, 2 each"),
-        ("block_diagonal", {"n_blocks": 0}, "n_blocks must be a whole number .* not 0"),
+        (
+            "block_diagonal",
+            {"n_blocks": 0},
+            r"n_blocks must be a whole number of at least 1, got 0\.",
+        ),
         ("block_diagonal", {"inner": "qtah"}, "Unknown ansatz 'qtah': did you mean 'qtha'"),
         ("block_diagonal", {"inner": "block_diagonal"}, "must be another one"),
     ],

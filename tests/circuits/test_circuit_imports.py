@@ -199,7 +199,7 @@ def test_names_of_program_inputs_may_be_chosen():
         (HEAD_2 + "rx((1).real) q[0];", "An angle must be"),
         (HEAD_2 + "u3(1) q[0];", "numbers of angles and wires must fit u3"),
         (HEAD_2 + "rx(1) q[0]", "must end with ;"),
-        (HEAD_2 + 'include "other.inc";', "Only qelib1.inc and stdgates.inc can be included"),
+        (HEAD_2 + 'include "other.inc";', "include must be qelib1.inc or stdgates.inc, got"),
         (HEAD_3 + "ctrl @ u(1,2,3) q[0], q[1];", "A controlled gate must be one of"),
         (HEAD_3 + "input float a; rx(sin(a)) q[0];", "must be a sum of products of inputs"),
         (HEAD_2 + "gate a x { b x; } gate b x { a x; } a q[0];", "must nest at most 30 deep"),

@@ -85,9 +85,9 @@ def test_full_mixing_of_a_pair_leaves_the_rest():
 @pytest.mark.parametrize(
     ("engine", "n_qubits", "text"),
     [
-        ("density:none", 6, "5 qubits at most, got 6"),
+        ("density:none", 6, "n_qubits must be at most 5 for engine 'density', got 6"),
         ("density:noise(depolarizing_3q=1)", 2, "did you mean 'depolarizing_"),
-        ("density:noise(depolarizing_1q=2)", 2, "at most 1.0, not 2"),
+        ("density:noise(depolarizing_1q=2)", 2, r"depolarizing_1q must be at most 1\.0, got 2\."),
         ("density:loud", 2, "must read density:none or density:noise"),
     ],
 )
@@ -98,5 +98,7 @@ def test_what_it_cannot_do_is_one_sentence(engine, n_qubits, text):
 
 def test_it_has_no_state_and_no_amplitudes_to_start_from():
     circuit = ansatze.build("qtha", 2, 1, reupload=False, embedding="amplitude")
-    with pytest.raises(Refusal, match="starts in"):
+    with pytest.raises(
+        Refusal, match=r"A circuit for engine 'density' must start in \|0…0⟩, got amplitudes\."
+    ):
         check_engine("density:none", circuit)

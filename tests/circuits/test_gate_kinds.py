@@ -126,7 +126,10 @@ def test_a_new_kind_is_suggested_for_what_others_call_it(zx):
 
 
 def test_a_name_of_another_gate_is_refused():
-    with pytest.raises(Refusal, match="there is a gate 'CNOT' already"):
+    with pytest.raises(
+        Refusal,
+        match=r"There is a gate 'CNOT' already, in qtha_lab\.circuits\.gate_kinds: the one in",
+    ):
         gate_kind(GateKind("CNOT", ("●", "X"), _rotation_about_zx))
     with pytest.raises(Refusal, match="'CX' is a name of another gate, so 'Mine' needs another"):
         gate_kind(GateKind("Mine", ("●", "X"), _rotation_about_zx, aliases=("CX",)))

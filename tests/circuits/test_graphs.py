@@ -220,7 +220,7 @@ def test_torch_func_has_first_derivatives_only_where_an_engine_cannot_be_traced(
     def loss(x):
         return expval_z(circuit, x, params, engine).sum()
 
-    with pytest.raises(ValueError, match="first derivatives only: use engine='torch'"):
+    with pytest.raises(ValueError, match=r"has first derivatives only. Use engine='torch'"):
         torch.func.grad(lambda x: torch.func.grad(loss)(x).sum())(torch.rand(3, 2))
     with pytest.raises(ValueError, match=r"no forward derivatives. Use engine='torch'"):
         torch.func.jvp(loss, (torch.rand(3, 2),), (torch.rand(3, 2),))

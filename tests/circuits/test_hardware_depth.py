@@ -248,11 +248,19 @@ def test_every_ansatz_fits_every_chip(name, chip):
 @pytest.mark.parametrize(
     ("circuit", "chip", "sentence"),
     [
-        (Circuit(2, []), "torus", "must be one of line, ring, grid, all-to-all .* not 'torus'"),
-        (Circuit(2, []), "grid:0x3", "not 'grid:0x3'"),
-        (Circuit(21, []), "grid", "'grid' has 20 qubits, fewer than the circuit's 21"),
-        (Circuit(5, []), "grid:2x2", "'grid:2x2' has 4 qubits, fewer than the circuit's 5"),
-        (Circuit(2, [], "amplitudes"), "line", "A chip starts in"),
+        (
+            Circuit(2, []),
+            "torus",
+            r"topology must be one of line, ring, grid, all-to-all or as 'grid:3x4', got 'torus'\.",
+        ),
+        (
+            Circuit(2, []),
+            "grid:0x3",
+            r"topology must be one of line, ring, grid, all-to-all or as 'grid:3x4', got 'grid:0x3'\.",
+        ),
+        (Circuit(21, []), "grid", "at least the circuit's 21 qubits, got 20 in 'grid'"),
+        (Circuit(5, []), "grid:2x2", "at least the circuit's 5 qubits, got 4 in 'grid:2x2'"),
+        (Circuit(2, [], "amplitudes"), "line", "A circuit for a chip must start in"),
     ],
 )
 def test_what_fits_no_chip_is_refused_with_a_sentence(circuit, chip, sentence):

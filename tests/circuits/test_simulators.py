@@ -166,7 +166,7 @@ def test_cpu_engine_has_right_first_derivatives_and_says_where_second_ones_are()
     )
     values = expval_z(circuit, inputs, params, engine="cpu")
     (gradient,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
-    with pytest.raises(RuntimeError, match="first derivatives only: use engine='torch'"):
+    with pytest.raises(RuntimeError, match=r"first derivatives only. Use engine='torch'"):
         gradient.sum().backward()
 
 
@@ -248,10 +248,10 @@ def test_results_do_not_depend_on_threads_or_on_who_calls():
         (torch.rand(2, 3), torch.rand(8), "torch", r"inputs must end in the circuit's 2 inputs, got \(2, 3\)"),
         (torch.rand(2, 2), torch.rand(7), "torch", r"params must have shape \(8,\), got \(7,\)"),
         (torch.ones(2, 2).long(), torch.rand(8), "torch", "inputs must be real floating-point"),
-        ([[0.1, 0.2]], torch.rand(8), "torch", "inputs must be a tensor, not list"),
-        (torch.rand(2, 2).to(torch.complex64), torch.rand(8), "lightning", "inputs must be real floating-point numbers, not torch.complex64"),
+        ([[0.1, 0.2]], torch.rand(8), "torch", "inputs must be a tensor, got list"),
+        (torch.rand(2, 2).to(torch.complex64), torch.rand(8), "lightning", "inputs must be real floating-point numbers, got torch.complex64"),
         (torch.rand(2, 2), torch.rand(8).to(torch.complex64), "device:lightning.qubit", "params must be real floating-point"),
-        (torch.rand(2, 2, device="meta"), torch.rand(8), "auto", "on one device, not meta and cpu"),
+        (torch.rand(2, 2, device="meta"), torch.rand(8), "auto", "on one device, got meta and cpu"),
         (torch.rand(2, 2), torch.rand(8), "torhc", "Unknown engine 'torhc': did you mean 'torch'?"),
         (torch.rand(2, 2), torch.rand(8), "device", "Unknown engine 'device'"),
         (torch.rand(2, 2), torch.rand(8), "device:lightning.qubits", "did you mean 'lightning.qubit'"),
@@ -265,9 +265,12 @@ def test_wrong_calls_are_refused_with_a_sentence(inputs, params, engine, sentenc
 
 def test_engines_say_how_many_qubits_they_take():
     wide = Circuit(30, [Gate("RY", 29, Angle.input(0))])
-    with pytest.raises(ValueError, match="Engine 'cpu' takes 20 qubits at most, got 30"):
+    with pytest.raises(ValueError, match="n_qubits must be at most 20 for engine 'cpu', got 30"):
         check_engine("cpu", wide)
-    with pytest.raises(ValueError, match=r"takes 24 qubits at most, got 30 \(8,589,934,592 bytes"):
+    with pytest.raises(
+        ValueError,
+        match=r"n_qubits must be at most 24 for engine 'torch', got 30 \(8,589,934,592 bytes",
+    ):
         expval_z(wide, torch.rand(2, 1), torch.empty(0))
 
 
@@ -276,8 +279,7 @@ def test_a_batch_that_does_not_fit_is_refused_with_its_bytes():
     inputs, params = torch.empty(1, 16).expand(10**9, 16), torch.empty(circuit.n_params)
     # three complex float32 states of 2^16 amplitudes for each of 10^9 samples
     sentence = (
-        "Engine 'torch' needs 1,572,864,000,000,000 bytes for 16 qubits and 1,000,000,000"
-        " samples, and"
+        "Engine 'torch' must have 1,572,864,000,000,000 bytes for 16 qubits and 1,000,000,000"
     )
     with pytest.raises(ValueError, match=sentence):
         expval_z(circuit, inputs, params, engine="torch")
@@ -329,12 +331,12 @@ ON_A_CARD = "triton" if importlib.util.find_spec("triton") else "torch"
 @pytest.mark.parametrize(
     ("n_qubits", "options", "engine", "passed_over", "reason"),
     [
-        (4, {"device": "cuda"}, ON_A_CARD, "cpu", "takes CPU tensors, got cuda"),
-        (21, {}, "torch", "cpu", "takes 20 qubits at most, got 21"),
-        (16, {"inputs": 10**7}, "cpu", "torch", "needs 15,728,640,000,000 bytes"),
+        (4, {"device": "cuda"}, ON_A_CARD, "cpu", "must be CPU tensors, got cuda"),
+        (21, {}, "torch", "cpu", "n_qubits must be at most 20 for engine 'cpu', got 21"),
+        (16, {"inputs": 10**7}, "cpu", "torch", "must have 15,728,640,000,000 bytes"),
         (4, {"engine": "torch"}, "torch", "cpu", "not asked for"),
         (4, {}, "cpu", "torch", "slower than cpu on CPU tensors"),
-        (30, {}, "", "torch", "takes 24 qubits at most, got 30"),
+        (30, {}, "", "torch", "n_qubits must be at most 24 for engine 'torch', got 30"),
     ],
 )
 def test_auto_chooses_by_size_batch_and_device(n_qubits, options, engine, passed_over, reason):
@@ -349,7 +351,7 @@ def test_explain_counts_the_circuits_of_a_device():
     why = explain(circuit, 5, "device:default.qubit(shots=100)")
     # by parameter-shift two circuits for each of 9 turns, four for each of 6 controlled ones
     line = why.reasons["device:default.qubit(shots=100)"]
-    assert line.endswith("1 circuit per sample, 42 more for its slopes")
+    assert line.endswith("1 circuit per sample, 42 more for its gradients")
     with pytest.raises(ValueError, match=r"Unknown engine 'torhc': did you mean 'torch'\?"):
         explain(circuit, 5, "torhc")
 

@@ -7,11 +7,11 @@ from typer.testing import CliRunner
 
 from qtha_lab.analysis.circuits.ansatz_profile import profile_ansatz, profile_table
 from qtha_lab.circuits import ansatze
-from qtha_lab.cli import app
+from qtha_lab.cli import load_commands
 
 
 def call(*words: str):
-    return CliRunner().invoke(app, ["ansatze", "show", *words], env={"COLUMNS": "200"})
+    return CliRunner().invoke(load_commands(), ["ansatze", "show", *words], env={"COLUMNS": "200"})
 
 
 def test_ansatze_stand_side_by_side():

@@ -112,7 +112,7 @@ def test_a_comparison_is_read_from_a_file_and_flags_win_over_it(tmp_path):
         (["--method", "qtha(r=1)"], "r must be at least 2 for ansatz 'qtha', got 1."),
         (["--model", "tinny"], "did you mean 'tiny'"),
         (["--task", "qaa"], "did you mean 'qa'"),
-        (["--steps", "0"], "steps must be at least 1, not"),
+        (["--steps", "0"], "training.steps must be at least 1, got 0."),
         (["--steps", "many"], "steps must be a whole number, got 'many'"),
         (["--schedule", "linea"], "schedule must be one of"),
         (["--learning-rate", "0"], "learning_rate must be above 0"),
@@ -156,7 +156,7 @@ def test_no_runs_yet_is_an_empty_list_not_an_error():
 
 def test_a_run_that_is_not_there_is_refused():
     answer = call("stop", "20260101-000000-tiny")
-    assert "no run '20260101-000000-tiny'" in str(answer.exception)
+    assert "Run '20260101-000000-tiny' does not exist in" in str(answer.exception)
 
 
 def test_a_fault_of_ours_is_one_sentence_that_names_its_log(tmp_path):

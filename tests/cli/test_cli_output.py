@@ -114,15 +114,24 @@ def test_help_shows_every_sentence_in_full(words, command):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("ansatze", "show", "qtha", "--topology", "grid:99999x99999"), "9,999,800,001 qubits"),
+        (
+            ("ansatze", "show", "qtha", "--topology", "grid:99999x99999"),
+            "topology must have at most 1,024 qubits, got 9,999,800,001 in 'grid:99999x99999'.",
+        ),
         (("methods", "--sizes", f"{'9' * 30},4"), "sizes must read IN,OUT, two whole numbers of 1"),
         (
             ("run", "--method", "qtha(n_layers=100000)", "--dry-run"),
             "n_layers must be at most 1024",
         ),
-        (("runs", "x" * 5000), "no run 'xxx"),
-        (("stop", "x" * 5000), "no run 'xxx"),
-        (("runs", "a\0b"), "no run 'a"),
+        (
+            ("runs", "x" * 5000),
+            "Run 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ),
+        (
+            ("stop", "x" * 5000),
+            "Run 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ),
+        (("runs", "a\0b"), "Run 'a\\x00b' does not exist in"),
     ],
 )
 def test_a_number_or_name_past_all_bounds_is_refused_in_a_sentence(words, sentence):

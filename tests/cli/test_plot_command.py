@@ -7,9 +7,8 @@ import json
 import re
 
 import pytest
-from typer.testing import CliRunner
+from support import command_line
 
-from qtha_lab.cli import app
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir, write_atomically, write_json
@@ -19,12 +18,12 @@ from qtha_lab.studies.comparison import run_data as reading
 LABELS = {"lora": "lora(r=2)", "qtha": "qtha(r=2,waist=256,n_layers=1)"}
 METHODS = {
     "lora": "{name: lora, options: {r: 2}}",
-    "qtha": "{name: qtha, options: {r: 2, n_layers: 1}}",
+    "qtha": "{name: qtha, options: {r: 2, waist: 256, n_layers: 1}}",
 }
 
 
 def call(*words):
-    return CliRunner().invoke(app, ["plot", *map(str, words)], env={"COLUMNS": "200"})
+    return command_line.call("plot", *map(str, words))
 
 
 def record(folder, method, seed, loss, layers=None):

@@ -186,12 +186,12 @@ def test_no_command_line_is_a_fault_of_ours(tmp_path_factory, monkeypatch, words
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["run", "--epochs", "1e308"], "training.epochs must be at most 1e+06, got 1e+308"),
+        (["run", "--epochs", "1e308"], "training.epochs must be at most 1e+06, got 1e+308."),
         (["run", "--method", "lora(layers_pattern='(')"], "layers_pattern must be a regular expression, got '('."),
         (["run", "--method", "qtha(rank_pattern={'(':2})"], "rank_pattern must be a regular expression, got '('."),
         (["ansatze", "show", "qtha", "--samples", "999999999"],
          "Invalid value for '--samples': Input should be less than or equal to 1000000"),
-        (["run", "--stps", "5"], "No such option: --stps (Possible options: --phases, --steps, --task)"),
+        (["run", "--stps", "5"], "No such option: --stps (Possible options: --steps, --task)"),
         ([LONG], f"No such command '{'x' * 79}…'."),
     ],
 )  # fmt: skip
@@ -202,23 +202,6 @@ def test_what_cannot_be_is_refused_in_one_sentence(words, sentence):
 def test_a_pattern_is_refused_in_python_too():
     with pytest.raises(Refusal, match=r"layers_pattern must be a regular expression, got '\('"):
         adapters.get_method("lora").make_config(layers_pattern="(", layers_to_transform=[0])
-
-
-@pytest.mark.parametrize(
-    "text", ["", "not JSON", "[]", "{}", '{"cases": 1}', '{"a": [1]}', "[" * 10**5]
-)
-def test_a_file_that_holds_no_measurement_is_refused(tmp_path, text):
-    file = tmp_path / "table.json"
-    file.write_text(text)
-    sentence = refused("bench", "simulators", "--table", str(file))
-    assert len(sentence) <= 300
-    assert "table" in sentence
-
-
-def test_a_folder_that_holds_no_measurement_is_refused(tmp_path):
-    assert "must be a regular file, got a folder" in refused(
-        "bench", "simulators", "--table", str(tmp_path)
-    )
 
 
 def in_a_deleted_folder(tmp_path: Path, *command: str) -> subprocess.CompletedProcess:

@@ -69,7 +69,7 @@ def test_marks_are_made_by_name_and_by_expression():
     said("runs", "note", one, "for the paper")
     said("runs", "rename", one, "my best")
     assert "pinned yes" in said("runs", "pin", one)
-    row = runs_table(f"run = {one}").iloc[0]
+    row = runs_table(f'run = "{one}"').iloc[0]
     assert (row["name"], row["note"], row["tags"], row["pinned"]) == (
         "my best",
         "for the paper",
@@ -96,14 +96,20 @@ def test_runs_go_to_the_bin_and_come_back():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("runs", "--where", "methd = 3"), "no column 'methd'"),
-        (("runs", "--sort", "nothing_such"), "no column 'nothing_such'"),
+        (("runs", "--where", "methd = 3"), "Column 'methd' does not exist: did you mean 'method'?"),
+        (
+            ("runs", "--sort", "nothing_such"),
+            "Column 'nothing_such' does not exist: there are accuracy, adapter_bytes, adapter_kib,",
+        ),
         (("runs", "--columns", "eval_lss"), "did you mean 'eval_loss'"),
-        (("runs", "--group", "method"), "grouped by seeds, not 'method'"),
-        (("runs", "tag", "best"), "name runs, or say which by --where"),
-        (("runs", "delete", "--where", "seed = 99"), "No run is as --where says: seed = 99"),
+        (("runs", "--group", "method"), "group must be one of seeds, got 'method'."),
+        (("runs", "tag", "best"), "Runs must be named, or selected by --where."),
+        (("runs", "delete", "--where", "seed = 99"), "No run matches --where: seed = 99"),
         (("runs", "restore", "x"), "Unknown deleted run 'x'"),
-        (("runs", "x", "--csv"), "are of the table, not of one run"),
+        (
+            ("runs", "x", "--csv"),
+            "--where, --sort, --group, --columns and --csv must be used without a run, got one.",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(words, sentence):

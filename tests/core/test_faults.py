@@ -20,7 +20,7 @@ def log(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("refused", [Refusal("r must be 2"), Unsupported("r must be 2")])
 def test_a_refusal_keeps_its_words_and_is_recorded_nowhere(refused, log):
-    assert faults.sentence(refused) == "r must be 2"
+    assert faults.fault_sentence(refused) == "r must be 2"
     assert not log.exists()
 
 
@@ -28,8 +28,8 @@ def test_a_path_that_cannot_be_used_is_named(log, tmp_path):
     for read in (tmp_path / "missing.yaml", tmp_path):
         with pytest.raises(OSError, match=read.name) as wrong:
             read.read_text()
-        assert faults.sentence(wrong.value).startswith(f"{read}: ")
-        assert "Errno" not in faults.sentence(wrong.value)
+        assert faults.fault_sentence(wrong.value).startswith(f"{read}: ")
+        assert "Errno" not in faults.fault_sentence(wrong.value)
     assert not log.exists()
 
 
@@ -38,7 +38,7 @@ def test_the_words_of_a_library_are_never_shown_as_ours(kind, log):
     try:
         raise kind("expected device meta but got cpu")
     except kind as wrong:
-        sentence = faults.sentence(wrong)
+        sentence = faults.fault_sentence(wrong)
     fault = f"this is a fault of qtha-lab {__version__} ({kind.__name__})"
     assert sentence == f"{fault}; details in {log}; please report it"
     assert "Traceback" in log.read_text()
@@ -50,17 +50,19 @@ def test_the_end_of_memory_is_told_as_that(log):
         "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"
     )
     for wrong in (MemoryError(), torchs):
-        assert faults.sentence(wrong) == f"memory ran out; details in {log}"
+        assert faults.fault_sentence(wrong) == f"memory ran out; details in {log}"
 
 
 def test_a_log_that_cannot_be_written_is_told_and_raises_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("QTHA_LAB_LOG", str(tmp_path / "file" / "faults.log"))
-    assert "could not be written to" in faults.sentence(RuntimeError("x"))
+    assert "could not be written to" in faults.fault_sentence(RuntimeError("x"))
 
 
 def test_the_traceback_of_a_run_is_in_its_own_log(tmp_path, log):
-    assert faults.sentence(Refusal("no such model"), tmp_path / "worker.log") == "no such model"
+    assert (
+        faults.fault_sentence(Refusal("no such model"), tmp_path / "worker.log") == "no such model"
+    )
     assert "Refusal: no such model" in (tmp_path / "worker.log").read_text()
     assert not log.exists()
 
@@ -96,12 +98,14 @@ def test_a_refusal_repeats_at_most_80_characters_of_what_was_typed(attempt, log)
 
 
 def test_a_refusal_that_repeats_too_much_is_cut_at_300_characters(log):
-    assert faults.sentence(Refusal(LONG)) == "x" * 299 + "…"
-    assert faults.sentence(FileNotFoundError(2, "No such file", LONG)) == "x" * 299 + "…"
+    assert faults.fault_sentence(Refusal(LONG)) == "x" * 299 + "…"
+    assert faults.fault_sentence(FileNotFoundError(2, "No such file", LONG)) == "x" * 299 + "…"
 
 
 def test_a_refusal_moves_no_cursor(log):
-    assert faults.sentence(Refusal("r\x1b[2J must be\u202e 2")) == "r\\x1b[2J must be\\u202e 2"
+    assert (
+        faults.fault_sentence(Refusal("r\x1b[2J must be\u202e 2")) == "r\\x1b[2J must be\\u202e 2"
+    )
 
 
 @pytest.mark.parametrize("base", [Exception, Refusal, RuntimeError, BaseException])
@@ -110,6 +114,6 @@ def test_an_exception_that_cannot_be_printed_is_still_one_sentence(base, log):
         def __str__(self):
             raise SystemExit
 
-    sentence = faults.sentence(Bad())
+    sentence = faults.fault_sentence(Bad())
     assert "\n" not in sentence
     assert ("its message raises SystemExit" in sentence) == (base is Refusal)

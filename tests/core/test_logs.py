@@ -94,6 +94,10 @@ CONVERSIONS = {  # functions that ask whether a value is a number, a time or a l
     "local_time",
     "idle_seconds",
     "alpha_of",
+    "number_of",
+    "time_of",
+    "_age_of",
+    "_polynomial",
 }
 
 

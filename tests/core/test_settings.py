@@ -63,10 +63,13 @@ def test_mutable_defaults_are_not_shared():
         ({"r": 17}, "r must be at most 16, got 17"),
         ({"r": True}, "r must be a whole number, got True"),
         ({"r": 2.5}, "r must be a whole number, got 2.5"),
-        ({"r": None}, "r must be given, got None"),
+        ({"r": None}, r"r must be set, got None\."),
         ({"cutoff": 0.0}, "cutoff must be above 0, got 0.0"),
         ({"cutoff": float("nan")}, "cutoff must be a number, got nan"),
-        ({"fusion": "hadamar"}, "fusion must be one of sum, hadamard, not 'hadamar'"),
+        (
+            {"fusion": "hadamar"},
+            r"fusion must be one of sum, hadamard, got 'hadamar': did you mean 'hadamard'\?",
+        ),
     ],
 )
 def test_a_value_outside_its_declaration_is_refused_in_one_sentence(change, sentence):

@@ -67,7 +67,7 @@ def test_what_cannot_run_has_no_estimate():
         estimate(circuit, -1)
     with pytest.raises(ValueError, match="Unknown engine 'cpuu'"):
         estimate(circuit, 4, "cpuu")
-    with pytest.raises(ValueError, match="takes 20 qubits at most, got 30"):
+    with pytest.raises(ValueError, match="n_qubits must be at most 20 for engine 'cpu', got 30"):
         estimate(Circuit(30, [Gate("RY", 29, Angle.input(0))]), 4, "cpu")
 
 

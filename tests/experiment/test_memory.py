@@ -14,7 +14,7 @@ from qtha_lab.experiment import Experiment, Training, memory
 from qtha_lab.experiment.cost.preview import preview
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.models.catalogue import locate
-from qtha_lab.simulators import smaller_circuit as small_twin
+from qtha_lab.simulators import smaller_circuit
 from qtha_lab.simulators.cpu import engine as cpu_engine
 from qtha_lab.simulators.memory import _free_in_group
 
@@ -114,30 +114,30 @@ def test_circuits_that_fit_nowhere_are_refused_before_one_is_run():
     for refuses in (experiment.check, lambda: preview(experiment)):
         with pytest.raises(Refusal, match="of it for circuits"):
             refuses()
-    with pytest.raises(Refusal, match="24 qubits at most, got 99"):
+    with pytest.raises(Refusal, match="n_qubits must be at most 24 for engine 'torch', got 99"):
         Experiment(method="qtha(r=99,waist=128,bond_dim=2,n_layers=2)").check()
 
 
-def test_a_twin_has_the_same_gates_on_fewer_wires():
+def test_a_smaller_copy_has_the_same_gates_on_fewer_wires():
     circuit = ansatze.build("qtha", 20, 20, True)
-    small, times = small_twin.twin(circuit)
+    small, times = smaller_circuit.smaller_copy(circuit)
     assert times * 2**small.n_qubits == 2**20
     assert [g.name for g in small.gates] == [g.name for g in circuit.gates]
     assert (small.n_inputs, small.n_params) == (circuit.n_inputs, circuit.n_params)
     usual = ansatze.build("qtha", 8, 8, True)
-    assert small_twin.twin(usual) == (usual, 1)
+    assert smaller_circuit.smaller_copy(usual) == (usual, 1)
 
 
-def test_the_bytes_of_a_large_circuit_are_about_those_of_its_twin(monkeypatch):
+def test_the_bytes_of_a_large_circuit_are_about_those_of_its_smaller_copy(monkeypatch):
     circuit = ansatze.build("qtha", 12, 6, True)
     exact = cpu_engine.working_bytes(circuit, 100)
-    monkeypatch.setattr(small_twin, "LARGEST", 2**16)
-    small_twin.twin.cache_clear()
+    monkeypatch.setattr(smaller_circuit, "LARGEST", 2**16)
+    smaller_circuit.smaller_copy.cache_clear()
     try:
-        assert small_twin.twin(circuit)[1] > 1
+        assert smaller_circuit.smaller_copy(circuit)[1] > 1
         assert cpu_engine.working_bytes(circuit, 100) == pytest.approx(exact, rel=0.5)
     finally:
-        small_twin.twin.cache_clear()
+        smaller_circuit.smaller_copy.cache_clear()
 
 
 def test_no_circuit_is_planned_on_more_wires_than_can_be_tried(monkeypatch):

@@ -87,9 +87,9 @@ def test_equal_values_are_one_method_however_they_are_typed(one, other, label):
 @pytest.mark.parametrize(
     ("methods", "sentence"),
     [
-        ("qtha(r=4,waist=16),qtha(waist=16,r=4)", "qtha(r=4,waist=16) is given twice"),
-        ("lora,lora(r=8)", "lora(r=8) is given twice: it is the same as lora"),
-        ("qtha(alpha=8),qtha(alpha=8.0)", "qtha(alpha=8) is given twice"),
+        ("qtha(r=4,waist=16),qtha(waist=16,r=4)", "qtha(r=4,waist=16) is given twice."),
+        ("lora,lora(r=8)", "lora(r=8) is given twice: it is the same as lora."),
+        ("qtha(alpha=8),qtha(alpha=8.0)", "qtha(alpha=8) is given twice."),
     ],
 )
 def test_a_comparison_refuses_one_method_written_in_two_ways(methods, sentence):

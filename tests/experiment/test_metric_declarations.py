@@ -108,6 +108,7 @@ def test_what_a_run_prints_is_what_it_printed_before_measures_had_a_file(finishe
         "token_accuracy",
         "accuracy",
         "test_accuracy",
+        "correlation",
         "exact_match",
         "bleu4",
         "rougeL",

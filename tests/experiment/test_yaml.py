@@ -26,36 +26,36 @@ def refusal(folder, text, described=Experiment):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("training:\n  steps: 500\n  steps: 5", "it.yaml, line 3: steps is given twice"),
-        ("method:\n  name: qtha\n  options: {r: 2, r: 3}", "it.yaml, line 3: r is given twice"),
-        ("training:\n  batch_size: 2\n  steps: yes", "it.yaml, line 3: training.steps must be a whole number, not 'yes'"),
-        ("training: {steps: on}", "it.yaml, line 1: training.steps must be a whole number, not 'on'"),
-        ("training:\n  steps: 1:30", "it.yaml, line 2: training.steps must be a whole number, not '1:30'"),
-        ("training:\n  steps: 010", "it.yaml, line 2: training.steps must be a whole number, not '010'"),
-        ("training:\n  steps: 1_000", "it.yaml, line 2: training.steps must be a whole number, not '1_000'"),
-        ("training:\n  steps: 0x10", "it.yaml, line 2: training.steps must be a whole number, not '0x10'"),
-        ("training:\n  steps: '5'", "it.yaml, line 2: training.steps must be a whole number, not '5'"),
-        ("training:\n  steps: true", "it.yaml, line 2: training.steps must be a whole number, not True"),
-        ("training:\n  steps: 2001-01-01", "it.yaml, line 2: training.steps must be a whole number, not '2001-01-01'"),
-        ("seed: true", "it.yaml, line 1: seed must be a whole number, not True"),
-        ("method:\n  learning_rate: true", "it.yaml, line 2: method.learning_rate must be a number, not True"),
+        ("training:\n  steps: 500\n  steps: 5", "it.yaml, line 3: steps must be given once."),
+        ("method:\n  name: qtha\n  options: {r: 2, r: 3}", "it.yaml, line 3: r must be given once."),
+        ("training:\n  batch_size: 2\n  steps: yes", "it.yaml, line 3: training.steps must be a whole number, got 'yes'."),
+        ("training: {steps: on}", "it.yaml, line 1: training.steps must be a whole number, got 'on'."),
+        ("training:\n  steps: 1:30", "it.yaml, line 2: training.steps must be a whole number, got '1:30'."),
+        ("training:\n  steps: 010", "it.yaml, line 2: training.steps must be a whole number, got '010'."),
+        ("training:\n  steps: 1_000", "it.yaml, line 2: training.steps must be a whole number, got '1_000'."),
+        ("training:\n  steps: 0x10", "it.yaml, line 2: training.steps must be a whole number, got '0x10'."),
+        ("training:\n  steps: '5'", "it.yaml, line 2: training.steps must be a whole number, got '5'."),
+        ("training:\n  steps: true", "it.yaml, line 2: training.steps must be a whole number, got True."),
+        ("training:\n  steps: 2001-01-01", "it.yaml, line 2: training.steps must be a whole number, got '2001-01-01'."),
+        ("seed: true", "it.yaml, line 1: seed must be a whole number, got True."),
+        ("method:\n  learning_rate: true", "it.yaml, line 2: method.learning_rate must be a number, got True."),
         ("method:\n  learning_rate: .nan", "it.yaml, line 2: method.learning_rate must be"),
-        ("training:\n  gradient_checkpointing: yes", "line 2: training.gradient_checkpointing must be true or false, not 'yes'"),
-        ("training:\n  gradient_checkpointing: 1", "line 2: training.gradient_checkpointing must be true or false, not 1"),
-        ("method:\n  options:\n    rank_pattern: {a: {b: 1}}", "it.yaml, line 3: method.options.rank_pattern: values by name must be plain ones, no lists"),
+        ("training:\n  gradient_checkpointing: yes", "it.yaml, line 2: training.gradient_checkpointing must be true or false, got 'yes'."),
+        ("training:\n  gradient_checkpointing: 1", "it.yaml, line 2: training.gradient_checkpointing must be true or false, got 1."),
+        ("method:\n  options:\n    rank_pattern: {a: {b: 1}}", "it.yaml, line 3: method.options.rank_pattern: Values by name must be plain ones, no"),
         ("name: !!binary aGk=", "it.yaml, line 1: tags such as !!binary are not read"),
         ("name: !!python/object/apply:os.system [ls]", "it.yaml, line 1: tags such as !!python/object"),
         ("name: &a x\ntask: *a", "it.yaml, line 2: aliases such as *a are not read"),
-        ("- a list", "it.yaml, line 1: a description must be a mapping of settings, got ['a list']"),
-        ("", "it.yaml: a description must be a mapping of settings, got None"),
-        ("a: [\n", "it.yaml, line 2: no YAML ("),
-        ("a: \x07", "it.yaml: no YAML (control characters are not allowed)"),
-        ("name: a\n---\nname: b", "it.yaml, line 2: a second document begins"),
+        ("- a list", "it.yaml, line 1: A description must be a mapping of settings, got ['a list']."),
+        ("", "it.yaml: A description must be a mapping of settings, got None."),
+        ("a: [\n", "it.yaml, line 2: The text must be YAML, got: did not find expected node content."),
+        ("a: \x07", "it.yaml: The text must be YAML, got: control characters are not allowed."),
+        ("name: a\n---\nname: b", "it.yaml, line 2: the text must be one document, got a second."),
         ("[a]: 3", "it.yaml, line 1: the name of a setting must be a word"),
         ("3: number as name", "it.yaml, line 1: Unknown experiment setting '3'"),
         ("name: x\ntraining:\n  stpes: 3", "it.yaml, line 3: Unknown training setting 'stpes': did you mean 'steps'?"),
-        ("seed: 1\nmethod: qtha(r=4", "it.yaml, line 2: method: a method must read name or name(option"),
-        ("name: é".encode("latin-1"), "it.yaml, line 1: not UTF-8; save it as UTF-8"),
+        ("seed: 1\nmethod: qtha(r=4", "it.yaml, line 2: method: A method must read name or name(option=value,...), got"),
+        ("name: é".encode("latin-1"), "it.yaml, line 1: the text must be UTF-8. Save it as UTF-8."),
         ("name: x\n#" + "x" * 2**20, "it.yaml must have at most 1 MiB"),
     ],
 )  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_comparison_names_the_line_of_the_method(tmp_path):
 @pytest.mark.parametrize("text", ["[" * 200_000, "a: " + "{b: " * 60_000, "- " * 100_000, "a:\n - - - - - - - - - 1"])  # fmt: skip
 def test_deep_nesting_is_refused_also_as_the_description_of_a_run(tmp_path, text):
     message = refusal(tmp_path, text)
-    assert "nested deeper than 8 levels" in message or "maximum nesting depth" in message
+    assert "at most 8 levels may be nested" in message or "maximum nesting depth" in message
     (tmp_path / "experiment.yaml").write_text(text)
     with pytest.raises(Refusal, match=r"experiment\.yaml, line \d"):
         _ = RunDir(tmp_path).experiment

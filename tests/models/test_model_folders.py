@@ -151,9 +151,12 @@ def test_a_model_with_a_classification_head_trains_on_a_task_with_classes(
 def test_an_encoder_is_refused_on_a_task_that_generates_text(tmp_path, name):
     folder = folder_of(tmp_path / "model", name, tokenizer=name != "vit")
     message = refusal(experiment(folder))
-    assert message.startswith("A task that generates text needs a causal language model, got ")
+    assert message.startswith("A task that generates text must have a causal language model, got ")
     assert "Choose a causal language model" in message
-    with pytest.raises(Refusal, match="needs a causal language model"):
+    with pytest.raises(
+        Refusal,
+        match=r"A task that generates text must have a causal language model, got .*, a model of type",
+    ):
         models.load_model(str(folder))
 
 
@@ -162,7 +165,9 @@ def test_a_model_without_a_classification_head_is_refused_on_a_task_with_classes
     tmp_path, classes, name
 ):
     message = refusal(experiment(folder_of(tmp_path / "model", name), classes))
-    assert message.startswith("A task with classes needs a model with a classification head, got ")
+    assert message.startswith(
+        "A task with classes must have a model with a classification head, got "
+    )
 
 
 def test_weights_without_their_language_model_head_are_refused(tmp_path):

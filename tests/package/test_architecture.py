@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -320,3 +321,109 @@ def test_the_rule_on_foreign_data_knows_a_reader_from_a_writer(tmp_path):
     assert len(foreign_data(file)) == len(readers)
     file.write_text("\n".join(writers))
     assert foreign_data(file) == []
+
+
+# ---- measurements of `make stats` that may not grow again
+
+PROTOCOLS = {"broadcasts", "check", "load", "main", "run", "working_bytes"}
+MOST_SKIPS = 60
+
+
+@functools.cache
+def stats():
+    """Return the module tools/stats.py."""
+    spec = importlib.util.spec_from_file_location("stats", ROOT / "tools" / "stats.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def repeated(kind: type, least: int) -> dict[str, list[str]]:
+    """Return the public names that stand in at least so many modules, with their files."""
+    places = stats().public_names(kind)
+    return {
+        name: sorted(str(path.relative_to(ROOT)) for path in paths)
+        for name, paths in places.items()
+        if len(paths) >= least
+    }
+
+
+def test_no_two_public_classes_share_a_name():
+    assert repeated(ast.ClassDef, 2) == {}
+
+
+def test_only_documented_protocols_stand_in_three_modules():
+    names = repeated(ast.FunctionDef, 3)
+    assert set(names) == PROTOCOLS, names
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(PROTOCOLS) if f"- `{name}`" not in page] == []
+
+
+def test_no_function_is_of_radon_rank_d():
+    visitor = pytest.importorskip("radon.complexity")
+    found = {
+        f"{path.relative_to(ROOT)}: {block.name}": block.complexity
+        for path, tree in stats().TREES.items()
+        for block in visitor.cc_visit_ast(tree)
+        if visitor.cc_rank(block.complexity) >= "D"
+    }
+    assert found == {}
+
+
+def test_few_lines_escape_the_formatter_and_none_is_too_long():
+    sources = {path: path.read_text(encoding="utf-8") for path in FILES}
+    assert sum(source.count("# fmt: skip") for source in sources.values()) <= MOST_SKIPS
+    long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path, source in sources.items()
+        for number, line in enumerate(source.splitlines(), 1)
+        if len(line) > 100
+    ]
+    assert long == []
+
+
+# ---- internals of other libraries: patched in two modules only
+
+PATCHES = {"qtha_lab/core/patches.py", "widgets/kit/kernel_patches.py"}
+# the switch that transformers documents for a registered attention function
+NO_PATCH = {"_attn_implementation"}
+
+
+def patched_internals(path: Path) -> list[str]:
+    """Return the assignments of a file to private attributes of objects that it does not define."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    defined = {
+        target.attr
+        for node in ast.walk(tree)
+        for target in _stored(node)
+        if ast.unparse(target.value) in ("self", "cls")
+    } | {node.target.id for node in ast.walk(tree) if _is_field(node)}
+    return [
+        f"{target.lineno}: {ast.unparse(target)}"
+        for node in ast.walk(tree)
+        for target in _stored(node)
+        if target.attr.startswith("_") and not target.attr.endswith("__")
+        if target.attr not in defined | NO_PATCH
+    ]
+
+
+def _stored(node: ast.AST) -> list[ast.Attribute]:
+    return [node] if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) else []
+
+
+def _is_field(node: ast.AST) -> bool:
+    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_internals_of_other_libraries_are_patched_in_two_modules(path):
+    if str(path.relative_to(ROOT)) not in PATCHES:
+        assert patched_internals(path) == []
+
+
+def test_the_rule_on_patches_knows_an_internal_from_an_own_attribute(tmp_path):
+    file = tmp_path / "sample.py"
+    file.write_text("self._a = 1\nother._a = 2\nother._b = 3\nother.c = 4\nother.__doc__ = ''\n")
+    assert patched_internals(file) == ["3: other._b"]

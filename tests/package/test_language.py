@@ -6,6 +6,9 @@
 import ast
 import json
 import re
+import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,54 @@ def test_names_are_terms_of_the_field(path):
         if isinstance(node, ast.ClassDef) and node.name.lstrip("_") in CLASSES:
             wrong.append(f"{node.name}, line {node.lineno}")
     assert not wrong, f"{path.name}: {'; '.join(wrong)}"
+
+
+PROSE = [
+    page
+    for page in (
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs/howto").glob("*.md")),
+        *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")),
+        ROOT / "CONTRIBUTING.md",
+    )
+    if len(page.read_text(encoding="utf-8")) > 500  # others only include a page
+]
+
+
+def paragraphs(path: Path) -> list[str]:
+    """The paragraphs, list items and headings of a page, without code, tables and addresses."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    text = re.sub(r"^(--8<--|\{\{|\||    \S|!\[).*$", "", text, flags=re.M)
+    text = re.sub(r"<[^>]+>", "", re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text))
+    text = re.sub(r"\*\*|`+[^`]*`+", lambda found: "" if found[0] == "**" else "code", text)
+    parts = re.split(r"\n\s*\n|\n(?=\s*(?:[-*+]|\d+\.) |:   |#)", text)
+    return [" ".join(part.split()).lstrip("#-*:+ ") for part in parts if part.strip()]
+
+
+def sentences(path: Path) -> list[str]:
+    """The sentences of a page."""
+    ends = r"(?<=[.?!:;])\s+(?=[A-Z(]|code|qtha-lab)"
+    return [sentence for part in paragraphs(path) for sentence in re.split(ends, part)]
+
+
+def length(sentence: str) -> int:
+    """Count the words of a sentence; numbers and signs are none."""
+    return len(re.findall(r"[^\W\d][\w'’-]*", sentence))
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_sentences_of_pages_are_short(path):
+    lengths = {sentence: length(sentence) for sentence in sentences(path)}
+    assert [sentence for sentence, words in lengths.items() if words > 25] == []
+    assert statistics.median(words for words in lengths.values() if words > 2) <= 18
+
+
+def test_pages_pass_proselint(tmp_path):
+    for path in PROSE:
+        text = "\n\n".join(paragraphs(path))
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    program, config = Path(sys.executable).with_name("proselint"), ROOT / ".proselintrc.json"
+    command = [program, "check", "--config", config, *sorted(tmp_path.iterdir())]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.stdout.replace(f"{tmp_path}/", "") == ""
+    assert answer.returncode == 0, answer.stderr

@@ -88,6 +88,75 @@ def test_the_wheel_installs_one_top_level_module(wheel):
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"qtha_lab"}
     assert {f"qtha_lab/notebooks/{name}" for name in NOTEBOOKS} <= {*names}
     assert not [name for name in names if "__pycache__" in name]
+    examples = {path.relative_to(ROOT) for path in (ROOT / "examples").rglob("*.*")}
+    assert {f"qtha_lab/{path.as_posix()}" for path in examples} <= {*names}
+
+
+RECIPE = "import qtha_lab.core.paths as p, runpy, sys; runpy.run_path(str(p.examples_dir() / 'recipes' / sys.argv.pop(1)), run_name='__main__')"
+RECIPES = {"trainer.py": "peft", "trl_sft.py": "trl"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "library"), RECIPES.items())
+def test_a_stranger_runs_a_recipe_of_the_wheel_in_an_empty_folder(
+    recipe, library, stranger, tmp_path
+):
+    pytest.importorskip(library)
+    stranger.run("python", "-c", RECIPE, recipe, "saved", folder=tmp_path / "empty")
+    saved = tmp_path / "empty" / "saved"
+    assert "pip install qtha-lab" in (saved / "README.md").read_text()
+    assert (saved / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_stranger_runs_the_experiment_file_of_the_wheel(stranger, tmp_path):
+    place = "import qtha_lab.core.paths as p; print(p.examples_dir() / 'recipes')"
+    folder = stranger.run("python", "-c", place, folder=tmp_path / "empty").strip()
+    assert "site-packages" in folder
+    command = ("run", f"{folder}/experiment.yaml", "--out", "runs", "--json")
+    output = stranger.run("qtha-lab", *command, folder=tmp_path / "empty")
+    assert '"state": "finished"' in output
+
+
+@pytest.mark.slow
+def test_a_stranger_writes_a_plugin_from_the_wheel(stranger, tmp_path):
+    stranger.run("qtha-lab", "new-plugin", "head", "mine", folder=tmp_path / "empty")
+    stranger.run("qtha-lab", "check-plugin", "mine.py", folder=tmp_path / "empty")
+
+
+# The tuners and simulators, in a process that has none of the workbench's libraries.
+CORE = """
+import sys
+absent = ("pandas", "plotly", "pennylane", "typer", "ipywidgets", "jupyterlab", "optuna", "scipy.stats")
+sys.meta_path.insert(0, type("Absent", (), {"find_spec": staticmethod(
+    lambda name, path=None, target=None: (_ for _ in ()).throw(ModuleNotFoundError(name)) if name in absent else None
+)}))
+import torch, qtha_lab
+from peft import PeftModel, get_peft_model
+from transformers import LlamaConfig, LlamaForCausalLM
+def base():
+    torch.manual_seed(0)
+    return LlamaForCausalLM(LlamaConfig(vocab_size=32, hidden_size=32, intermediate_size=48,
+        num_hidden_layers=1, num_attention_heads=4, max_position_embeddings=32)).eval()
+ids = torch.arange(6)[None]
+if sys.argv[1] == "save":
+    from qtha_lab.adapters import QthaConfig
+    config = QthaConfig(r=2, waist=8, n_layers=1, engine="torch", target_modules=["q_proj"], init_weights=False)
+    model = get_peft_model(base(), config)
+    model.save_pretrained("adapter")
+    torch.save(model(ids).logits.detach(), "logits.pt")
+else:
+    model = PeftModel.from_pretrained(base(), "adapter")
+    assert torch.equal(model(ids).logits, torch.load("logits.pt"))
+    print(model.generate(input_ids=ids, max_new_tokens=3, do_sample=False).shape)
+"""
+
+
+@pytest.mark.slow
+def test_tuners_and_simulators_alone_save_an_adapter_that_loads_elsewhere(stranger, tmp_path):
+    subprocess.run([sys.executable, "-c", CORE, "save"], cwd=tmp_path, check=True)
+    output = stranger.run("python", "-c", CORE, "load", folder=tmp_path)
+    assert output.splitlines()[-1] == "torch.Size([1, 9])"
 
 
 @pytest.mark.slow

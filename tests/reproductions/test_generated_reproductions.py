@@ -156,7 +156,10 @@ def test_a_grid_is_seen_as_a_row_of_numbers_from_0_to_1(gymnasium):
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ("CartPole-v7", "no environment 'CartPole-v7' in gymnasium: did you mean 'CartPole-v"),
+        (
+            "CartPole-v7",
+            r"Unknown environment 'CartPole-v7' of gymnasium: did you mean 'CartPole-v1'\?",
+        ),
         ("Pendulum-v1", "must have a reward at which it is solved, got 'Pendulum-v1'"),
         (
             "MountainCarContinuous-v0",
@@ -195,7 +198,7 @@ def test_settings_of_a_reproduction_are_checked_and_name_its_folder_and_command(
     assert (of.text, of.data) == ("dist_qtrl(environment=Acrobot-v1)", "Acrobot-v1")
     assert folder_name(of, quick=True) == "dist_qtrl-environment_Acrobot-v1-quick"
     assert reproduction_of("dist_qtrl").data == CART
-    with pytest.raises(Refusal, match="on must be one of here, ray, not 'moon'"):
+    with pytest.raises(Refusal, match=r"on must be one of here, ray, got 'moon'\."):
         reproduction_of("dist_qtrl(on=moon)")
     with pytest.raises(
         Refusal, match=r"Unknown setting of dist_qtrl 'env'\. Known: environment, on"
@@ -246,7 +249,8 @@ def nothing_fetched(tmp_path, monkeypatch):
 
 def test_missing_recordings_are_a_sentence_with_the_command_before_any_work(nothing_fetched):
     with pytest.raises(
-        Refusal, match=r"asterisk-core-sounds-en-wav, .*, espeak-ng: qtha-lab fetch speech"
+        Refusal,
+        match="The recordings asterisk-core-sounds-en-wav, asterisk-core-sounds-en, espeak-ng must be",
     ):
         reproduce("qt_cnn", nothing_fetched / "out", quick=True)
     assert not (nothing_fetched / "out").exists()
@@ -266,10 +270,7 @@ def test_without_apt_or_network_the_command_to_type_is_told(nothing_fetched, mon
         program.chmod(0o755)
     with pytest.raises(
         Refusal,
-        match=(
-            r"apt-get install must download the recordings, got E: Unable to locate package"
-            r" espeak-ng. Run sudo apt-get update && "
-        ),
+        match=("`apt-get install` must download the recordings, got E: Unable to locate package"),
     ):
         recordings.fetch_recordings()
     assert not (nothing_fetched / "speech" / "debian").exists()

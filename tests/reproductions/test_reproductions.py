@@ -144,7 +144,7 @@ def test_an_arm_stops_at_its_next_step_when_it_is_asked_to(tmp_path):
     def stop(arm, seed, quick, log):
         for step in log.course():
             if step == 4:
-                runs.list_runs(tmp_path / "stopping" / "runs")[0].ask_to_stop()
+                runs.list_runs(tmp_path / "stopping" / "runs")[0].request_stop()
             log.train(step, loss=1.0)
 
     try:

@@ -266,7 +266,7 @@ def test_a_killed_run_whose_checkpoints_are_damaged_begins_again_only_if_asked(s
     assert "weights_only" not in status.message
     run.resume(anew=True)
     status = run.wait(PATIENCE)
-    assert (status.state, status.message) == ("finished", "begun again at step 0, as asked")
+    assert (status.state, status.message) == ("finished", "begun again at step 0 on request")
     assert measured(run.files) == straight
     assert any(p.name.startswith("aside-1-") for p in run.files.checkpoints.iterdir())
 

@@ -385,7 +385,7 @@ def test_the_doctor_says_whether_runs_start_warm_and_why_not(monkeypatch):
         [finding] = [finding for finding in examine() if finding.name == "starts"]
         return finding.level, finding.message
 
-    assert words() == ("ok", "warm, from a server that stays 600 s after the last run")
+    assert words() == ("ok", "fork server, which stays 600 s after the last run")
     monkeypatch.setenv("QTHA_LAB_WARM_SECONDS", "0")
     level, message = words()
     assert (level, message.partition(": ")[2]) == ("note", "QTHA_LAB_WARM_SECONDS is 0")

@@ -81,7 +81,7 @@ def test_a_disk_without_a_free_byte_ends_a_worker_in_one_sentence(small_disk):
     assert worker.stdout.startswith("The disk of")
     status = runs.Run(files.path).status()
     assert status.state == "dead"
-    assert "is full" in status.message
+    assert "must have 0.0 MiB free, got 0.0 MiB." in status.message
     assert len(status.message) <= 300
 
 

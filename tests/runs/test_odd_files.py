@@ -75,8 +75,9 @@ def test_a_strange_file_in_a_run_leaves_every_view_of_the_folder(folder, file, p
         assert set(listed) == {good.id, bad.id}
         assert listed[good.id]["state"] == "finished"
         assert all(len(row["message"]) <= 300 for row in listed.values())
-    for view in (bad.events, bad.log_tail, bad.summary, bad.history, bad.status):
+    for view in (bad.events, bad.log_tail, bad.history, bad.status):
         view()
+    _ = bad.summary
     if file in ("events.jsonl", "annotations.jsonl"):
         with pytest.raises((Refusal, OSError)):
             EventLog(bad.path / file)

@@ -220,7 +220,9 @@ def test_a_job_of_slurm_works_on_a_run_which_is_stopped_and_resumed_as_any_other
 
 def test_a_worker_dies_with_the_process_that_waits_for_it(tmp_path):
     run = runs.Run(RunDir.create(SMALL.experiments()[0], tmp_path).path)
-    code = "import sys; from qtha_lab.runs.remote.host import work_here; work_here(sys.argv[1], 1, {})"
+    code = (
+        "import sys; from qtha_lab.runs.remote.host import work_here; work_here(sys.argv[1], 1, {})"
+    )
     waiting = subprocess.Popen([sys.executable, "-c", code, str(run.path)])
     wait_until(lambda: slots.holder(run.files.lock))
     waiting.kill()
@@ -251,8 +253,11 @@ def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path)
         ("rey", "Unknown kind of machines 'rey': did you mean 'ray'?"),
         ("ray(cpu=2)", "Unknown option of ray 'cpu': did you mean 'cpus'?"),
         ("ray(cpus=0)", "cpus must be at least 1, got 0"),
-        ("slurm", "no Slurm on this machine"),
-        ("ray:localhost:1", "No Ray cluster answers at localhost:1"),
+        ("slurm", "Slurm is not installed on this machine (srun is not found)."),
+        (
+            "ray:localhost:1",
+            "No Ray cluster responds at localhost:1: [Errno 111] Connection refused",
+        ),
     ],
 )
 def test_machines_that_are_not_there_are_refused_in_a_sentence(text, sentence, tmp_path):

@@ -67,7 +67,7 @@ def broken(folder, straight):
     """The same two again: LoRA stopped softly, QTHA killed without warning, then both resumed."""
     both = {method: runs.launch(experiment(method), folder, check=False) for method in straight}
     kill = {
-        LORA: both[LORA].ask_to_stop,
+        LORA: both[LORA].request_stop,
         QTHA: lambda: os.killpg(slots.holder(both[QTHA].files.lock), signal.SIGKILL),
     }
     while kill:
@@ -269,7 +269,7 @@ def test_the_updates_spectra_are_recorded_from_start_to_end(straight, method):
 
 @pytest.mark.slow
 def test_a_finished_run_has_nothing_to_resume(straight):
-    with pytest.raises(ValueError, match="has finished all 36 steps"):
+    with pytest.raises(ValueError, match="with all 36 steps finished"):
         straight[LORA].resume()
 
 
@@ -472,7 +472,9 @@ def test_a_run_is_found_by_its_id_and_by_its_path(tmp_path):
     assert runs.attach(run.path.name, tmp_path).path == run.path
     assert runs.attach(run.path).id == run.path.name
     wrong = run.path.name[:-1] + "x"
-    with pytest.raises(ValueError, match=f"Run '{wrong}' does not exist in .*: did you mean '{run.path.name}'"):
+    with pytest.raises(
+        ValueError, match=f"Run '{wrong}' does not exist in .*: did you mean '{run.path.name}'"
+    ):
         runs.attach(wrong, tmp_path)
     with pytest.raises(ValueError, match="it holds 0 runs"):
         runs.attach("any", tmp_path / "empty")
@@ -505,7 +507,9 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path):
     from qtha_lab.experiment.run_directory.files import check_disk_space
 
     check_disk_space(tmp_path)
-    with pytest.raises(ValueError, match=r"The disk of .* is full: .* Free space, then resume"):
+    with pytest.raises(
+        ValueError, match=r"The disk of .* must have .* MiB free, got .* Free space, then resume"
+    ):
         check_disk_space(tmp_path, needed=2**80)
 
 

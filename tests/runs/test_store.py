@@ -268,7 +268,7 @@ def test_a_store_that_is_away_is_spoken_of_once_and_loses_nothing(
     following.close()
     assert here.files.events.read_bytes() == worker.files.events.read_bytes()
     assert not here.alive
-    sentences = [r.getMessage() for r in caplog.records if "does not answer" in r.getMessage()]
+    sentences = [r.getMessage() for r in caplog.records if "does not respond" in r.getMessage()]
     assert len(sentences) == 2  # one here, one there
 
 
@@ -296,7 +296,7 @@ def test_who_lost_a_run_to_another_machine_puts_nothing_there(store, tmp_path, m
     [
         (
             "nosuch://bucket",
-            "the store nosuch://bucket cannot be opened: Protocol not known: nosuch",
+            "The store nosuch://bucket cannot be opened: Protocol not known: nosuch",
         ),
         ("/dev/null/runs", "The store /dev/null/runs cannot be written to: "),
     ],
@@ -314,7 +314,7 @@ def test_a_store_that_never_answers_is_refused_within_seconds(tmp_path, monkeypa
     store = Store(f"file://{tmp_path}")
     for_ever = threading.Event()
     monkeypatch.setattr(store.files, "makedirs", lambda *_, **__: for_ever.wait())
-    with pytest.raises(Refusal, match="has not answered for"):
+    with pytest.raises(Refusal, match=r"Store file:.* has not responded for 0\.2 s\."):
         store.check()
     for_ever.set()
 
@@ -347,7 +347,7 @@ def test_a_run_whose_machine_is_killed_goes_on_elsewhere_from_the_store(tmp_path
 
 def machine(run, store):
     """A process that stands for another machine: it knows a run by its name and the store by its address."""
-    code = "import sys; from qtha_lab.runs.remote.mirror import work; sys.exit(len(work(sys.argv[1], 1, {}, sys.argv[2])))"
+    code = "import sys; from qtha_lab.runs.remote.mirror import work_mirrored; sys.exit(len(work_mirrored(sys.argv[1], 1, {}, sys.argv[2])))"
     return subprocess.Popen([sys.executable, "-c", code, run.id, store.url])
 
 

@@ -354,7 +354,7 @@ def test_explain_and_doctor_say_that_no_kernel_can_be_kept(tmp_path, monkeypatch
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "file" / "cache"))
     fault = (
         f"{paths.kernels_dir()} cannot be written to (Not a directory): "
-        "a kernel that is not there is compiled anew by every process"
+        "every process compiles missing kernels again"
     )
     assert explain(circuit, engines=["cpu"]).reasons["cpu"].endswith(f"; {fault}")
     [finding] = [finding for finding in examine() if finding.name == "kernels"]

@@ -60,7 +60,7 @@ def threads_of_launches(monkeypatch):
         run_blocks(*operands)
 
     # in `evaluation` alone: compiled functions look up the others by their names
-    names = "forward", "backward", "evaluate"
+    names = "forward", "backward", "evaluate_blocks"
     functions = {name: counted(getattr(small_batch, name)) for name in names}
     functions["gradients_of_params"] = small_batch.gradients_of_params
     monkeypatch.setattr(evaluation, "small_batch", types.SimpleNamespace(**functions))

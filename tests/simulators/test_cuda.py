@@ -76,7 +76,7 @@ def test_triton_says_where_it_is_missing_and_what_it_takes():
     else:
         check_engine("triton", circuit)
         assert choose("auto", circuit, Readout.z(3), device="cuda") == "triton"
-        with pytest.raises(Refusal, match="8 qubits at most, got 9"):
+        with pytest.raises(Refusal, match="n_qubits must be at most 8 for engine 'triton', got 9"):
             check_engine("triton", ansatze.build("qtha", 9, 1))
     assert choose("auto", circuit, Readout.z(3), device="cpu") == "cpu"
 

@@ -402,7 +402,9 @@ def test_the_cache_knows_angles_by_their_digits_and_everything_else_exactly(flak
 def test_nothing_is_lost_when_a_job_fails_and_the_same_call_goes_on(flaky):
     flaky.fail_every = 3
     engine = "device:qtha.flaky(batch_size=2,retries=0)"
-    sentence = r"failed with 4 of 7 circuits done \(they are kept, .* goes on .*the queue is closed"
+    sentence = (
+        r"failed with 4 of 7 circuits done \(they are stored, .* continues\): the queue is closed"
+    )
     with pytest.raises(RuntimeError, match=sentence):
         expval_z(ROTATION, BATCH, NONE, engine)
     assert flaky.jobs == (2, 2, 2)
@@ -500,12 +502,12 @@ def test_a_device_with_options_is_an_option_of_a_method():
         ("default.qubit(shots=2.5)", "shots must be a whole number, got 2.5"),
         ("default.qubit(shots=", r"must read name or name\(option=value"),
         ("default.mixed(depolarizing_1q=1.2)", "depolarizing_1q must be at most 1.0, got 1.2"),
-        ("default.mixed(noise=wukon)", "noise must be one of wukong, not 'wukon': did you mean"),
-        ("default.qubit(noise=wukong)", "as device:default.mixed does, got 'default.qubit'"),
-        ("lightning.qubit(readout_0to1=0.1)", "as device:default.mixed does, got 'lightning.qubit'"),
+        ("default.mixed(noise=wukon)", r"noise must be one of wukong, got 'wukon': did you mean 'wukong'\?"),
+        ("default.qubit(noise=wukong)", "such as device:default.mixed, got 'default.qubit'"),
+        ("lightning.qubit(readout_0to1=0.1)", "such as device:default.mixed, got 'lightning.qubit'"),
         ("default.mixed(time_limit=0)", "time_limit must be above 0.0, got 0"),
-        ("default.qubits", "no PennyLane device 'default.qubits' is installed: did you mean 'default.qubit'"),
-        ("ionq.qpu", "No PennyLane device 'ionq.qpu' is installed. Pip install pennylane-ionq"),
+        ("default.qubits", r"PennyLane device 'default\.qubits' does not load: No PennyLane device 'default\.qubits'"),
+        ("ionq.qpu", r"PennyLane device 'ionq\.qpu' does not load: No PennyLane device 'ionq\.qpu' is"),
         ("default.mixed(readout_prob=7)", "'default.mixed' does not start: The readout error"),
     ],
 )  # fmt: skip
@@ -523,7 +525,7 @@ def test_what_does_not_fit_is_refused_with_its_bytes():
     wide = Circuit(20, [Gate("RY", 0, Angle.input(0))])
     # a density matrix has 4^20 complex doubles, and three are needed: 3 · 16 · 2^40
     with pytest.raises(
-        ValueError, match=r"needs 52,776,558,133,248 bytes for 20 qubits and 1 sample"
+        ValueError, match=r"must have 52,776,558,133,248 bytes for 20 qubits and 1 sample"
     ):
         check_engine("device:default.mixed", wide)
     with pytest.raises(ValueError, match="no gate that starts in amplitudes"):
@@ -533,6 +535,6 @@ def test_what_does_not_fit_is_refused_with_its_bytes():
 def test_a_cache_that_cannot_be_opened_is_said_before_anything_runs(tmp_path, monkeypatch, flaky):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ValueError, match="set QTHA_LAB_CACHE to another folder, or cache=false"):
+    with pytest.raises(ValueError, match="Set QTHA_LAB_CACHE to another folder"):
         expval_z(ROTATION, _angle(0.1), NONE, "device:qtha.flaky")
     assert flaky.jobs == ()

@@ -96,7 +96,7 @@ def test_auto_takes_an_engine_of_a_plugin_where_it_can_and_its_rotation_is_first
 def test_an_engine_of_a_plugin_meets_no_tensor_it_did_not_ask_for(bring):
     bring(", cpu_tensors_only=True")
     nowhere = torch.zeros(1, 1, device="meta")
-    with pytest.raises(Refusal, match="Engine 'sums' takes CPU tensors, got meta"):
+    with pytest.raises(Refusal, match="Inputs of engine 'sums' must be CPU tensors, got meta"):
         expval_z(ROTATION, nowhere, nowhere[0], engine="sums")
 
 
@@ -111,7 +111,10 @@ def test_a_changed_engine_is_the_one_that_answers(bring):
 def test_a_name_that_is_taken_is_refused(bring, tmp_path):
     file = tmp_path / "other.py"
     file.write_text(PLUGIN.replace("{options}", "").replace('"sums"', '"cpu"'))
-    with pytest.raises(Refusal, match="there is an engine 'cpu' already"):
+    with pytest.raises(
+        Refusal,
+        match=r"Plugin .*: There is an engine 'cpu' already, in qtha_lab\.simulators\.cpu: the one in",
+    ):
         plugins.load_plugins([str(file)])
 
 
@@ -131,7 +134,7 @@ def test_an_engine_that_rotations_the_wrong_way_is_told_so(bring, tmp_path):
     )
     verdicts = contract.check_plugin(str(tmp_path / "sums.py"))
     broken = [verdict.fact for verdict in verdicts if not verdict.holds]
-    assert broken == [f"its {what} are those of engine torch" for what in ("values", "slopes")]
+    assert broken == [f"its {what} are those of engine torch" for what in ("values", "gradients")]
 
 
 @pytest.mark.parametrize("name", [name for name in engine_names() if name != "auto"])

@@ -268,7 +268,11 @@ def test_torch_func_takes_it_with_the_params_of_many():
         (("qtha", 3, 1), {"readout": (3,)}, "must be 0 to 2, got 3"),
         (("qtha", 3, 1), {"readout": ()}, "observables must name at least one"),
         (("qtha", 3, 1), {"engine": "cup"}, "Unknown engine 'cup'"),
-        (("qtha", 30, 1), {"engine": "torch"}, "24 qubits at most, got 30"),
+        (
+            ("qtha", 30, 1),
+            {"engine": "torch"},
+            "n_qubits must be at most 24 for engine 'torch', got 30",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_when_the_layer_is_made(arguments, options, sentence):

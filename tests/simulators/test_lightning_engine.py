@@ -158,7 +158,7 @@ def test_first_derivatives_are_right_and_second_ones_are_elsewhere():
 
     assert torch.autograd.gradcheck(run, (inputs, params))
     (gradient,) = torch.autograd.grad(run(inputs, params).sum(), inputs, create_graph=True)
-    sentence = "Engine 'lightning' has first derivatives only: use engine='torch'"
+    sentence = "Engine 'lightning' has first derivatives only. Use engine='torch'"
     with pytest.raises(RuntimeError, match=sentence):
         gradient.sum().backward()
 
@@ -200,14 +200,19 @@ def test_it_runs_without_loading_pennylane():
 def test_a_lightning_that_is_not_installed_is_named_with_its_package(backend):
     if importlib.util.find_spec(f"pennylane_lightning.lightning_{backend}_ops"):
         pytest.skip("it is installed")
-    sentence = f"'lightning.{backend}' is not installed: pip install pennylane-lightning-{backend}"
+    sentence = (
+        f"'lightning.{backend}' is not installed. Run: pip install pennylane-lightning-{backend}"
+    )
     with pytest.raises(ValueError, match=sentence):
         check_engine(f"lightning.{backend}", ansatze.build("qtha", 2, 1))
 
 
 def test_what_it_cannot_do_is_refused_with_a_sentence():
     wide = Circuit(21, [Gate("RY", 20, Angle.input(0))])
-    with pytest.raises(ValueError, match=r"takes 20 qubits at most, got 21 \(16,777,216 bytes per"):
+    with pytest.raises(
+        ValueError,
+        match=r"n_qubits must be at most 20 for engine 'lightning', got 21 \(16,777,216 bytes per",
+    ):
         expval_z(wide, torch.rand(2, 1), torch.empty(0), engine="lightning")
     with pytest.raises(ValueError, match=r"Unknown engine 'lightning\.tpu'"):
         expval_z(wide, torch.rand(2, 1), torch.empty(0), engine="lightning.tpu")

@@ -66,30 +66,33 @@ def what_is_there(folder):
         (
             {"training": {"steps": 4}},
             (
-                "training.steps was 2 and is 4: the 4 finished runs in {} would not count for it: "
-                "take another folder (--out), or put it back"
+                "training.steps was 2 and is 4, so the 4 finished runs in {} would not count. "
+                "Choose another folder with --out, or restore the setting."
             ),
         ),
         (
             {"training": {"batch_size": 1, "warmup_fraction": 0.5}, "seeds": (0, 1, 2)},
             (
-                "training.batch_size was 2 and is 1; training.warmup_fraction was 0.1 and is 0.5:"
-                " the 4 finished"
+                "training.batch_size was 2 and is 1; training.warmup_fraction was 0.1 and is 0.5,"
+                " so the 4 finished"
             ),
         ),
-        ({"quantization": "int8"}, "quantization was none and is int8: the 4 finished"),
-        ({"scaling": "as_given"}, "scaling was 2r and is as_given: the 4 finished"),
-        ({"learning_rates": [0.003]}, "learning_rates was [] and is [0.003]: the 4 finished"),
-        ({"task": "chat"}, "the models and tasks were tiny, qa and are tiny, chat: the 4 finished"),
+        ({"quantization": "int8"}, "quantization was none and is int8, so the 4 finished"),
+        ({"scaling": "as_given"}, "scaling was 2r and is as_given, so the 4 finished"),
+        ({"learning_rates": [0.003]}, "learning_rates was [] and is [0.003], so the 4 finished"),
+        (
+            {"task": "chat"},
+            "The models and tasks were tiny, qa and are tiny, chat, so the 4 finished",
+        ),
         (
             {"tuning": {"axes": {"learning_rate": [0.003, 0.01]}}},
-            "tuning was left out and is asked for: the 4 finished",
+            "tuning was left out and is asked for, so the 4 finished",
         ),
         (
             {"matching": "equal_seconds"},
-            "matching was as_given and is equal_seconds: the 4 finished",
+            "matching was as_given and is equal_seconds, so the 4 finished",
         ),
-        ({"training": {"epochs": 0.2}}, "training.epochs was empty and is 0.2: the 4 finished"),
+        ({"training": {"epochs": 0.2}}, "training.epochs was empty and is 0.2, so the 4 finished"),
     ],
 )
 def test_another_value_of_what_holds_for_every_run_is_refused_before_anything_starts(
@@ -107,7 +110,10 @@ def test_another_value_of_what_holds_for_every_run_is_refused_before_anything_st
 def test_a_dry_run_says_it_too_and_so_does_a_file_that_was_edited_in_place(half):
     file = half / "comparison.yaml"
     file.write_text(file.read_text().replace("steps: 2", "steps: 4"))
-    with pytest.raises(Refusal, match=r"training\.steps was 2 and is 4: the 4 finished runs"):
+    with pytest.raises(
+        Refusal,
+        match=r"training\.steps was 2 and is 4, so the 4 finished runs in .* would not count\.",
+    ):
         compare.run(Comparison.from_yaml(file), half)  # as its driver does
     result = call("compare", str(file), "--out", str(half), "--dry-run")
     assert "training.steps was 2 and is 4" in str(result.exception) + result.output
@@ -205,10 +211,11 @@ def test_trials_that_would_be_done_again_are_counted(tmp_path):
     compare.check_edit(before, tmp_path)
     compare.check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}), tmp_path)
     with pytest.raises(
-        Refusal, match=r"tuning\.seeds was \[1000\] and is \[1001\]: the 4 trials that ended in"
+        Refusal,
+        match=r"tuning\.seeds was \[1000\] and is \[1001\], so the 4 trials that ended in .* would not",
     ):
         compare.check_edit(tuned(seeds=[1001]), tmp_path)
     with pytest.raises(
-        Refusal, match=r"training\.steps was 2 and is 4: the 4 trials that ended in"
+        Refusal, match=r"training\.steps was 2 and is 4, so the 4 trials that ended in"
     ):
         compare.check_edit(comparison(tuning=before.tuning, training={"steps": 4}), tmp_path)

@@ -317,7 +317,7 @@ def test_clients_without_rows_are_refused_before_anything_starts(tmp_path):
 
 def test_another_federation_is_not_laid_over_one(two):
     _, out = two
-    with pytest.raises(Refusal, match="holds another federation"):
+    with pytest.raises(Refusal, match="a new folder or that of this federation"):
         federate(described(clients=1), out)
 
 
@@ -385,7 +385,7 @@ def test_without_flower_the_command_says_how_it_is_installed(capsys, monkeypatch
     with pytest.raises(
         Refusal,
         match=(
-            r'needs the package flwr: pip install "qtha-lab\[federated\]", in an environment apart'
+            r'A federation on Flower needs the package flwr: pip install "qtha-lab\[federated\]"\.'
         ),
     ):
         federate_on_flower(described())

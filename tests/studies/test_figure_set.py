@@ -12,7 +12,7 @@ import pytest
 from support.run_folders import finish, run_folder, two_steps, write
 from typer.testing import CliRunner
 
-from qtha_lab.cli import app
+from qtha_lab.cli import load_commands
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.figures.best_of_trials import Budget, best_of_trials
 from qtha_lab.figures.curves import loss_curves
@@ -158,7 +158,7 @@ def test_names_in_full_are_those_of_the_runs(comparison):
     assert "methods" not in [figure.name for figure in full]
     results = next(figure for figure in full if figure.name == "results")
     assert all("learning_rate=" in row[0] for row in results.table.rows)
-    with pytest.raises(ValueError, match="names must be one of short, full, not 'long'"):
+    with pytest.raises(ValueError, match=r"names must be one of short, full, got 'long'\."):
         list(figure_set(find_runs([comparison]), names="long"))
 
 
@@ -304,7 +304,7 @@ def test_text_in_a_csv_is_no_formula_and_numbers_stay_numbers():
 
 
 def call(*words):
-    return CliRunner().invoke(app, ["plot", *map(str, words)], env={"COLUMNS": "200"})
+    return CliRunner().invoke(load_commands(), ["plot", *map(str, words)], env={"COLUMNS": "200"})
 
 
 def test_figures_are_listed_and_nothing_is_written(comparison, tmp_path):

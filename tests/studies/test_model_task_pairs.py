@@ -16,7 +16,7 @@ from support.run_folders import finish, write
 from qtha_lab.cli.flags import combine
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Training, Tuning
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.runs import run as runs
@@ -25,7 +25,7 @@ from qtha_lab.studies.comparison import findings
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.pivot_table import PivotTable
-from qtha_lab.studies.comparison.protocol import terms
+from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.rounding_noise import repeats_of
 from qtha_lab.studies.comparison.run_comparison import summarise_runs
 from qtha_lab.studies.comparison.table import numbers, rows
@@ -90,9 +90,9 @@ def test_a_flag_for_one_model_takes_the_place_of_the_several_in_a_file():
 def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
     one = Comparison(models=["minilm"], tasks="chat(turns=2)")
     assert one == Comparison(model="minilm", task="chat", task_options={"turns": 2})
-    assert one.cells == [Cell("minilm", "chat", "turns=2")]
-    assert Comparison.from_yaml("model: tiny\ntask: qa\nmethods: [lora]\n").cells == [
-        Cell("tiny", "qa")
+    assert one.model_tasks == [ModelTask("minilm", "chat", "turns=2")]
+    assert Comparison.from_yaml("model: tiny\ntask: qa\nmethods: [lora]\n").model_tasks == [
+        ModelTask("tiny", "qa")
     ]
     assert "models" not in one.to_yaml()
     assert one.replace(models=["a", "b"]).replace(model="minilm") == one
@@ -104,15 +104,15 @@ def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
         ({"model": "minilm", "models": ["tiny", "x"]}, "model must be empty with models=tiny,x, got minilm"),
         ({"tasks": ["qa", "qa"]}, "qa is given twice"),
         ({"tasks": ["chat", "qa"], "task_options": {"turns": 2}}, r"Write them beside the name, such as chat\(turns=2\)"),
-        ({"tuning": {"seeds": [0, 5]}}, "Tuning.seeds must differ from the comparison's, got 0 in both"),
+        ({"tuning": {"seeds": [0, 5]}}, "tuning.seeds must differ from the comparison's, got 0 in both"),
         ({"tuning": {"axes": RATES}, "learning_rates": [0.1]}, "learning_rates must be empty with tuning"),
         ({"tuning": {"axes": {**RATES, "qtha.r": [2, 4]}}}, "got lora 3, qtha 6. Set trials=3"),
         ({"tuning": {"search": "tpe"}}, "trials must be given with search=tpe"),
         ({"tuning": {"axes": {"lr": [1]}}}, "Unknown axis 'lr'"),
-        ({"tuning": {"axes": {"model": ["tiny", "minilm"]}}}, "Tuning.axes must not hold model, which is equal for all methods"),
-        ({"tuning": {"axes": {"eval_rows": [8, 16]}}}, "Tuning.axes must not hold eval_rows"),
-        ({"tuning": {"axes": {"r": [2, 4]}}, "matching": "equal_r"}, "Tuning.axes must not hold r with matching=equal_r, which sets it"),
-        ({"tuning": {"axes": {"qtha.waist": [8], **RATES}}, "matching": "equal_parameters"}, "Tuning.axes must not hold qtha.waist"),
+        ({"tuning": {"axes": {"model": ["tiny", "minilm"]}}}, "tuning.axes must not hold model, which is equal for all methods"),
+        ({"tuning": {"axes": {"eval_rows": [8, 16]}}}, "tuning.axes must not hold eval_rows"),
+        ({"tuning": {"axes": {"r": [2, 4]}}, "matching": "equal_r"}, "tuning.axes must not hold r with matching=equal_r, which sets it"),
+        ({"tuning": {"axes": {"qtha.waist": [8], **RATES}}, "matching": "equal_parameters"}, "tuning.axes must not hold qtha.waist"),
         ({"tuning": {"axes": {"steps": [8, 9]}}, "matching": "equal_seconds"}, "matching=equal_seconds, which sets the steps"),
         ({"rounding_seed": 10}, "rounding must be at least 5 with rounding_seed=10, got 0"),
     ],
@@ -124,7 +124,7 @@ def test_what_no_grid_can_be_is_refused_in_a_sentence(fields, sentence):
 
 def test_all_cells_of_a_seed_stand_together_and_all_methods_of_a_cell():
     plain = GRID.replace(matching="as_given", tuning=None)
-    order = [(e.seed, str(e.cell), e.method.name) for e in plain.experiments()]
+    order = [(e.seed, str(e.model_task), e.method.name) for e in plain.experiments()]
     assert order[:4] == [
         (0, "tiny, qa", "lora"), (0, "tiny, qa", "qtha"),
         (0, "tiny, chat(turns=2)", "lora"), (0, "tiny, chat(turns=2)", "qtha"),
@@ -213,7 +213,8 @@ def test_equal_seconds_are_measured_once_and_kept(tmp_path):
     assert asked == ["lora", "qtha", "dora"]
     assert [e.training.steps for e in more.experiments(contenders)] == [100, 40, 50] * 2
     with pytest.raises(
-        Refusal, match="no step of qtha fits into the 10 s that lora trains for on tiny, qa"
+        Refusal,
+        match="matching=equal_seconds needs a step of qtha within the 10 s of lora on tiny, qa, got 11",
     ):
         timed(compared, None, lambda e: 0.1 if e.method.name == "lora" else 11.0)
 
@@ -239,7 +240,7 @@ def test_the_winner_is_the_best_of_as_many_trials_as_every_method_has():
     assert [record.number for record in counted] == [0, 1, 2]  # of a longer search, three
     assert winner(sweep, counted).point == {"learning_rate": 0.003}
     with pytest.raises(
-        Refusal, match=r"none of 2 trials of lora\(r=2\) on tiny, qa came to a finite loss"
+        Refusal, match=r"None of 2 tuning trials of lora\(r=2\) on tiny, qa has a finite loss\."
     ):
         winner(sweep, tried[1:3])
 
@@ -298,7 +299,7 @@ def two_cells():
 def test_claims_of_all_cells_are_one_family():
     alone = against_the_first([e for e in two_cells() if e["task"] == "qa"])
     both = against_the_first(two_cells())
-    assert [str(claim.cell) for claim in both] == ["tiny, qa", "tiny, chat"]
+    assert [str(claim.model_task) for claim in both] == ["tiny, qa", "tiny, chat"]
     assert alone[0].difference.level == 0.05
     assert {claim.difference.level for claim in both} == {0.025}
     assert both[0].difference.p == pytest.approx(2 * alone[0].difference.p)  # Bonferroni
@@ -375,7 +376,9 @@ def test_a_rule_is_stated_with_what_came_out_of_it():
         e.replace(training=Training(steps=n))
         for e, n in zip(compared.contenders(), (100, 40), strict=True)
     ]
-    (sentences,) = terms(compared, contender_records(compared, contenders), []).values()
+    (sentences,) = protocol_sentences(
+        compared, contender_records(compared, contenders), []
+    ).values()
     assert sentences == [
         "Matched by training seconds, as the steps that fit into those of the first: lora 100"
         " steps, dora 40 steps."
@@ -389,7 +392,7 @@ def test_tuning_is_told_with_its_winners_and_the_ends_of_what_was_tried():
         e.replace(point={"learning_rate": r})
         for e, r in zip(compared.contenders(), rates, strict=True)
     ]
-    (sentences,) = terms(
+    (sentences,) = protocol_sentences(
         compared, contender_records(compared, contenders), two_cells()[:2]
     ).values()
     assert sentences == [
@@ -451,7 +454,7 @@ def test_the_report_has_a_section_for_each_cell_and_one_table_across(tmp_path):
     assert report.title == "2 methods on tiny with qa, chat"
     assert [section.title for section in report.sections[2:4]] == ["tiny, qa", "tiny, chat"]
     across, pooled = report["across"].tables.values()
-    assert [row[:3] for row in pooled.rows] == [("dora", "lora", 2)]
+    assert [row[:3] for row in pooled.rows] == [("qtha", "lora(r=2)", 2)]
     assert across.columns == ("method", "tiny, qa", "tiny, chat")
     assert len(across.rows) == 1
     parts = [part.name for part in report["cell-2"].parts]

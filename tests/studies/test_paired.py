@@ -286,7 +286,7 @@ def test_rows_decide_where_no_number_of_seeds_does():
         (np.zeros(2), np.zeros(2), "at least 3, got 2"),
         (np.zeros(4), np.zeros(5), "same seeds and rows"),
         (np.zeros((4, 6)), np.zeros((4, 5)), "same seeds and rows"),
-        (np.array([1, 2, np.inf]), np.zeros(3), "a run diverged"),
+        (np.array([1, 2, np.inf]), np.zeros(3), "A run diverged"),
     ],
 )
 def test_pairs_that_are_none_are_refused(first, second, rule):

@@ -218,5 +218,5 @@ def test_a_comparison_that_is_run_ends_with_its_report(tmp_path):
 def test_a_comparison_that_is_not_utf8_is_refused_by_its_name(tmp_path):
     write_json(tmp_path / "summary.json", {"runs": [], "notes": []})
     (tmp_path / "comparison.yaml").write_bytes(b"methods: lora \xff\n")
-    with pytest.raises(Refusal, match=r"comparison\.yaml, line 1: not UTF-8; save it as UTF-8"):
+    with pytest.raises(Refusal, match=r"comparison\.yaml, line 1: the text must be UTF-8"):
         compare.report(tmp_path)

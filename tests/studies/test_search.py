@@ -45,7 +45,7 @@ def test_circuits_that_turn_alike_share_angles_and_others_do_not():
 def separable(engine):
     """Each output is a function of its own input.
 
-    Turns about Y say it exactly, and CNOTs only add noise.
+    ClientRounds about Y say it exactly, and CNOTs only add noise.
     """
     x = 2 * torch.randn(24, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     target = (x + torch.tensor([0.5, -0.7])).cos()
@@ -81,7 +81,7 @@ def test_the_same_seed_finds_the_same():
     [
         (
             "layers(n_qubits=2,n_layers=1,turns=Y,pairs=none)",
-            "The space has one point, YY. Give it",
+            r"The space must have more than one point, got YY\.",
         ),
         ("layers(n_qubits=6)", "n_qubits must be at most 5, got 6"),
         ("layers(turns=YY)", "turns must be different letters of X, Y, Z"),
@@ -102,7 +102,7 @@ def test_what_is_no_space_is_one_sentence(text, sentence):
         ("XYZ", "is not one of 2 qubits"),
         ("XY-02", "is not one of 2 qubits"),
         ("XY/YY/ZZ", "has 3 layers, not n_layers=2"),
-        ("XY-11", "needs different wires"),
+        ("XY-11", r"The wires of CNOT must differ, got \(1, 1\)\."),
     ],
 )
 def test_a_code_that_does_not_fit_is_one_sentence(code, sentence):

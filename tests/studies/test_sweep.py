@@ -85,7 +85,7 @@ def test_every_form_of_a_sweep_reads_back_as_the_same(tmp_path):
     [
         ({"axes": {"learning_rte": [0.1]}}, "Unknown axis 'learning_rte': did you mean 'learning_rate'"),
         ({"axes": {"training.stps": [4]}}, "Unknown axis 'training.stps'"),
-        ({"axes": {"learning_rate": "0.1..0.01"}}, "axis learning_rate: a range must go upward"),
+        ({"axes": {"learning_rate": "0.1..0.01"}}, r"axes: Axis learning_rate: A range must go upward, not from 0\.1 to 0\.01\."),
         ({"axes": {"steps": "1..1000000000"}}, r"at most 10,000 values, got 1,000,000,000"),
         ({"axes": {"steps": "1..10000", "batch_size": "1..10000"}}, "at most 100,000 points, got 100,000,000"),
         ({"axes": {"steps": "1..10000", "batch_size": "1..6"}}, "at most 100,000 points together"),
@@ -309,7 +309,7 @@ def test_the_command_sweeps_and_a_folder_of_its_own_holds_everything(tmp_path):
     assert {run.path.parent for run in folder.runs().values()} == {tmp_path / "out" / "runs"}
     again = call("sweep", str(tmp_path / "out"), "--json")
     assert json.loads(again.stdout) == printed
-    with pytest.raises(Refusal, match="holds another sweep"):
+    with pytest.raises(Refusal, match="must be new or hold this sweep"):
         launch(small(), tmp_path / "out")
 
 
@@ -346,7 +346,7 @@ def test_the_best_of_each_method_is_confirmed_at_its_point_with_seeds_no_trial_h
 @pytest.mark.parametrize(
     ("lora", "n_seeds", "rule"),
     [
-        ({"learning_rate": 0.01, "steps": 4}, 3, r"the best of lora\(r=2\) has steps 4, that of qtha.* 8"),
+        ({"learning_rate": 0.01, "steps": 4}, 3, r"The best trial of lora\(r=2\) has steps 4, that of"),
         ({"learning_rate": 0.01, "steps": 8}, 0, "n_seeds must be at least 1, got 0"),
         (None, 3, r"lora\(r=2\) must have a finished trial to confirm"),
     ],

@@ -227,12 +227,12 @@ def test_the_setting_that_the_result_depends_on_is_the_important_one():
 
 def test_too_few_trials_are_said_to_be_too_few(sweep):
     with pytest.raises(
-        ValueError, match=rf"Too few trials: .* needs at least {LEAST_TRIALS} that ended, got 11"
+        ValueError, match=rf"must rest on at least {LEAST_TRIALS} finished trials, got 11"
     ):
         importance(trial_grid(11), ["rate"])
     assert enough(12, 3) == 3
     with pytest.raises(
-        ValueError, match="lora: too few trials: the importance of 1 setting needs at least 12"
+        ValueError, match="lora: The importance of 1 setting must rest on at least 12"
     ):
         draw_view("what_counts", [sweep])
 
@@ -307,10 +307,10 @@ def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(sweep))
     ids = [row.id for row in run_values([sweep])]
     reasons = {
-        "what_counts": "Too few trials",
+        "what_counts": "must rest on at least 12 finished trials",
         "spectra": "must have recorded spectra, got none",
         "bonds": "must have recorded bonds, got none",
-        "circuits": r"what a circuit is fed \(no circuit, or from before it was recorded: lora\(",
+        "circuits": r"No run has recorded circuit inputs \(no circuit, or from before it was recorded: lora\(",
     }
     for name in VIEWS:
         if name in reasons:
@@ -320,7 +320,7 @@ def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
             assert draw_view(name, ids).table.rows, name
     with pytest.raises(ValueError, match="Unknown view 'curve': did you mean 'curves'"):
         draw_view("curve", ids)
-    with pytest.raises(ValueError, match="The view best_of has the options y, got x"):
+    with pytest.raises(ValueError, match="Options of the view best_of must be y, got x"):
         draw_view("best_of", ids, x="step")
     with pytest.raises(ValueError, match="Runs to draw must be at least one"):
         draw_view("curves", [])

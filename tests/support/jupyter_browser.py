@@ -72,7 +72,7 @@ class Lab:
 
         def note(message: ConsoleMessage) -> None:
             if message.type == "error":
-                self.complaints.append(message.text)
+                self.complaints.append(f"{message.text} {message.location['url']}".strip())
 
         page.set_default_timeout(1000 * PATIENCE)
         page.on("console", note)

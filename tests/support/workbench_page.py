@@ -13,7 +13,7 @@ def ready(bench: Locator) -> None:
 
 def fold_button(bench: Locator, title: str) -> Locator:
     """The button of a fold; a note may follow its title."""
-    return bench.get_by_role("button", name=re.compile(rf"^{re.escape(title)}\b")).first
+    return bench.get_by_role("button", name=re.compile(rf"^{re.escape(title)}(?!\w)")).first
 
 
 def unfold(bench: Locator, *titles: str) -> None:

@@ -19,7 +19,7 @@ from qtha_lab.tasks.truncation import shorten
 ROWS = [{"question": f"What is {i} + {i}?", "answer": f"It is {2 * i}"} for i in range(40)]
 WHOLE_FILE = (
     r"rows or more per side|must have rows|must have two (labels|numbers)|must keep an answer token"
-    r"|looks like UTF-16|is compressed"
+    r"|must be UTF-8 text|is compressed"
 )
 
 
@@ -89,7 +89,7 @@ def refusal(folder, content, name="mine.jsonl"):
         (b'{"question": -Infinity, "answer": "y"}', "-Infinity is not a value of JSON"),
         (b'{"question": "x", "answer": 1e999}', "answer must be text, got inf"),
         (b'{"question": ' + b"1" * 5000 + b', "answer": "y"}', "a number in it has too many digits"),
-        (b'{"question": "x", "answer": {"text": ["y"]}}', "answer must be text, got \"{'text'"),
+        (b'{"question": "x", "answer": {"word": ["y"]}}', "answer must be text, got \"{'word'"),
         (b'{"question": "x", "answer": "  "}', "answer is missing or empty"),
         (b'{"question": "' + b"x" * 3_000_000 + b'", "answer": "y"}',
          r"it is 2\.9 MiB long, where a row has at most 1 MiB"),
@@ -109,7 +109,7 @@ def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, 
         (gzip.compress(lines(*ROWS)), "mine.jsonl is compressed with gzip: give it the suffix .gz"),
         (b"PK\x03\x04rest", "mine.jsonl is a zip file or a spreadsheet"),
         (lines(*ROWS).decode().encode("utf-16"), "mine.jsonl looks like UTF-16: save it as UTF-8"),
-        (lines(*ROWS).decode().encode("utf-16-le"), "mine.jsonl is not text: it looks like UTF-16"),
+        (lines(*ROWS).decode().encode("utf-16-le"), "mine.jsonl must be UTF-8 text, got UTF-16 or a binary file."),
         (b"question,answer\nWhat?,That\n", "mine.jsonl, line 1: not JSON (Expecting value at column 1)"
          "; it looks like CSV or plain text: write each row as an object"),
         (json.dumps(ROWS, indent=1).encode(), "line 1: not JSON (Expecting value at column 1); write one whole"),

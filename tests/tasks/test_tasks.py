@@ -386,7 +386,11 @@ def test_a_data_set_that_cannot_be_reached_is_a_sentence():
         ("qa", {"turns": 3}, "Task qa must have no options, got 'turns'"),
         ("chat", {"turn": 3}, "Unknown option of task chat 'turn': did you mean 'turns'"),
         ("chat", {"turns": 1}, "turns must be at least 2, got 1"),
-        ("supersense", {"part": "adverb"}, "part must be one of all, noun, verb, not 'adverb'"),
+        (
+            "supersense",
+            {"part": "adverb"},
+            r"part must be one of all, noun, verb, got 'adverb': did you mean 'verb'\?",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_refused_before_it_is(name, options, sentence):

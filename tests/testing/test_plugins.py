@@ -180,7 +180,7 @@ def test_the_doctor_names_a_package_that_is_half_installed_and_the_rest_goes_on(
 def test_the_examples_keep_to_the_contract(file):
     verdicts = contract.check_plugin(str(file))
     assert [verdict for verdict in verdicts if not verdict.holds] == []
-    assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 3
+    assert len(verdicts) == len({verdict.fact for verdict in verdicts}) >= 2
 
 
 @pytest.mark.slow
@@ -194,10 +194,10 @@ def test_our_methods_keep_to_the_contract_that_plugins_are_held_to(name):
     ("old", "new", "fact", "seen"),
     [
         ('tensors["B"].zero_()', 'tensors["B"].fill_(0.1)', "nothing changes at the start", "logits move by up to"),
-        ("+ 1)", "+ 2)", "the number of trained parameters equals its formula", "n_parameters says"),
+        ("+ 1)", "+ 2)", "the number of trained parameters equals its formula", "n_parameters gives"),
         ('tensors["d"])', 'tensors["d"].detach())', "gradients reach every trained tensor and none of the base",
          "no gradient reaches"),
-        ("x @ tensors", "x.tanh() @ tensors", "merged equals unmerged where it says that it merges", "is the change linear?"),
+        ("x @ tensors", "x.tanh() @ tensors", "merged equals unmerged if is_linear is True", "is the change linear?"),
     ],
 )  # fmt: skip
 def test_a_method_that_breaks_a_fact_is_told_which(plugin, old, new, fact, seen):
@@ -215,13 +215,11 @@ def test_an_ansatz_that_states_another_count_is_told(plugin):
     verdicts = contract.check_plugin(plugin(source))
     (broken,) = [verdict for verdict in verdicts if not verdict.holds]
     assert broken.fact == "its angles are numbered from 0 and as many as it states"
-    assert "2 angles for 2 qubits and 1 layers, n_params says 3" in broken.seen
+    assert "2 angles for 2 qubits and 1 layers, n_params gives 3" in broken.seen
 
 
 def test_a_file_that_registers_nothing_is_refused(plugin):
-    with pytest.raises(
-        Refusal, match="must register a method, ansatz, task, figure, engine or gate, got none"
-    ):
+    with pytest.raises(Refusal, match="must register a member of a family"):
         contract.check_plugin(plugin("x = 1"))
 
 
@@ -232,7 +230,7 @@ def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
     source = (EXAMPLES / "chain.py").read_text().replace('"chain"', '"chain_of_seven"')
     bad = call("check-plugin", plugin(source.replace("n_qubits * n_layers,", "7,")))
     assert bad.exit_code == 1
-    assert "n_params says 7" in " ".join(bad.output.split())
+    assert "n_params gives 7" in " ".join(bad.output.split())
 
 
 # in a run
@@ -540,7 +538,7 @@ def test_a_plugin_that_ends_the_process_or_cannot_be_printed_is_one_sentence(plu
     with pytest.raises(Refusal) as refused:
         plugins.load_plugins([plugin(code)])
     assert reason in str(refused.value)
-    assert len(faults.sentence(refused.value)) <= 300
+    assert len(faults.fault_sentence(refused.value)) <= 300
     assert "\n" not in str(refused.value)
     done = call("check-plugin", plugin(code))
     assert isinstance(done.exception, Refusal)

@@ -373,7 +373,7 @@ def test_layers_named_by_a_pattern_have_a_rank_and_a_scaling_of_their_own(tmp_pa
 def test_a_rank_outside_the_limits_of_r_is_refused():
     with pytest.raises(Refusal, match=r"rank_pattern\['v_proj'\] must be at least 1, got 0"):
         small_qtha(rank_pattern={"v_proj": 0})
-    with pytest.raises(Refusal, match=r"alpha_pattern\['v_proj'\] must be above 0, not -1"):
+    with pytest.raises(Refusal, match=r"alpha_pattern\['v_proj'\] must be above 0, got -1\."):
         small_qtha(alpha_pattern={"v_proj": -1})
 
 

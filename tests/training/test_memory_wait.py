@@ -17,7 +17,7 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
 from qtha_lab.simulators import memory as machine
 from qtha_lab.training.evaluation import Interrupted
-from qtha_lab.training.memory_wait import make_room
+from qtha_lab.training.memory_wait import wait_for_memory
 from qtha_lab.training.session import Session
 from qtha_lab.training.threads import Threads
 
@@ -72,7 +72,7 @@ def test_a_run_that_does_not_fit_beside_another_waits_until_that_has_ended(
 ):
     other = run_beside(3 * GIB)
     session = session_of(tmp_path)
-    waiting = threading.Thread(target=make_room, args=(session, {"weights": 2 * GIB}))
+    waiting = threading.Thread(target=wait_for_memory, args=(session, {"weights": 2 * GIB}))
     waiting.start()
     events = wait_until(lambda: read_events(session.run.events)[0])
     assert (events[0]["state"], events[0]["message"]) == (
@@ -107,12 +107,15 @@ def test_a_run_that_waits_for_memory_can_be_stopped(tmp_path, four_gib, run_besi
     run_beside(3 * GIB)
     looks = iter([False, False, True])
     with pytest.raises(Interrupted):
-        make_room(session_of(tmp_path, lambda: next(looks, True)), {"weights": 2 * GIB})
+        wait_for_memory(session_of(tmp_path, lambda: next(looks, True)), {"weights": 2 * GIB})
     assert [run.needs for run in reserved.reservations(tmp_path)] == [3 * GIB]
 
 
 def test_only_what_would_not_fit_alone_is_refused(tmp_path, four_gib, run_beside, monkeypatch):
-    with pytest.raises(Refusal, match=r"and 4\.0 GiB are free$"):
+    with pytest.raises(
+        Refusal,
+        match=r"The run needs at least 4\.0 GiB of memory, 4\.0 GiB of it for weights, and 4\.0 GiB are",
+    ):
         memory.check_memory({"weights": 4 * GIB + 2**20})
     lab = tmp_path / "lab"
     lab.mkdir()
@@ -120,7 +123,7 @@ def test_only_what_would_not_fit_alone_is_refused(tmp_path, four_gib, run_beside
     monkeypatch.setenv("QTHA_LAB_RUNS", str(lab))
     run_beside(GIB, taken=GIB // 4)
     memory.check_memory({"weights": 4 * GIB + 2**20})
-    with pytest.raises(Refusal, match=r"and 4\.\d GiB are free once other runs have ended$"):
+    with pytest.raises(Refusal, match=r"and 4\.\d GiB are free once other runs have ended\.$"):
         memory.check_memory({"weights": 5 * GIB})
 
 

@@ -158,9 +158,12 @@ def test_a_method_whose_change_would_jump_is_refused():
         ({"steps": 9, "phases": TWO}, r"phases must have steps=9 together, got 4 \+ 4 = 8"),
         ({"phases": "a,b(steps=2)"}, "phases.a.steps must be given"),
         ({"phases": "a(steps=0)"}, "phases.a.steps must be at least 1, got 0"),
-        ({"phases": "a(steps=2,train=[])"}, r"phases.a.train must be at least 1 long, not \[\]"),
+        (
+            {"phases": "a(steps=2,train=[])"},
+            r"phases\.a\.train must be at least 1 long, got \[\]\.",
+        ),
         ({"phases": "a(steps=2),a(steps=2)"}, "phases must have different names, got a twice"),
-        ({"phases": 5}, "phases must be a list, not 5"),
+        ({"phases": 5}, r"phases must be a list, got 5\."),
     ],
 )
 def test_what_is_no_course_of_stages_is_refused(training, sentence):

@@ -25,9 +25,10 @@ const model = {
     send: question => { if (globalThis.dead) throw new Error('Cannot send'); ask(question); },
 };
 globalThis.deliver = messages => messages.forEach(([content, buffers]) =>
-    heard['msg:custom'].forEach(call => call(content, buffers.map(bytes))));
+    [...heard['msg:custom']].forEach(call => call(content, buffers.map(bytes))));
 const { default: { render } } = await import('data:text/javascript;base64,SCRIPT');
 render({ model, el: document.body });
+globalThis.rendered = true;
 """
 DRAWN = "() => (document.querySelector('.js-plotly-plot')?.data ?? []).map(trace => trace.x.length)"
 HELD = "() => document.querySelector('.qtha-chart').dataset.points"
@@ -46,7 +47,8 @@ class Bare:
         script = base64.b64encode(Chart._esm.encode()).decode()
         source = MANAGER.replace("STATE", state).replace("SCRIPT", script)
         page.add_script_tag(type="module", content=source)
-        page.locator(".qtha-chart").wait_for()
+        page.wait_for_function("() => globalThis.rendered")
+        self.until("() => document.querySelector('.qtha-chart') !== null")
 
     def deliver(self) -> None:
         """Let the chart answer what was asked, and bring over all it has sent."""

@@ -37,12 +37,12 @@ def test_a_prompt_is_answered_side_by_side_mixed_and_stopped_and_a_run_is_taken_
         page = lab.page
         lab.menu("Run", "Run All Cells")
         panel = page.locator(".qtha-talk")
-        pick = panel.get_by_label("held-out prompts")
+        pick = panel.get_by_label("held-out prompts", exact=True)
         expect(pick.locator("option")).to_have_count(11)
         pick.select_option(index=1)
         prompt = panel.get_by_label("prompt", exact=True)
         expect(prompt).not_to_have_value("")
-        columns = panel.locator(".qtha-answers > .widget-box")
+        columns = panel.locator(".qtha-answers > .qtha-box")
         expect(columns.first).to_contain_text("reference")
 
         # by keyboard alone: from the prompt to the button
@@ -69,8 +69,8 @@ def test_a_prompt_is_answered_side_by_side_mixed_and_stopped_and_a_run_is_taken_
 
         # stopped
         panel.get_by_role("button", name="How tokens are chosen").click()
-        panel.get_by_label("max_new_tokens").fill("400")
-        panel.get_by_label("temperature").fill("3")
+        panel.get_by_label("maximum new tokens", exact=True).fill("400")
+        panel.get_by_label("temperature", exact=True).fill("3")
         prompt.fill("Tell me a long story")
         panel.get_by_role("button", name="Answer").click()
         stop = panel.get_by_role("button", name="Stop")
@@ -82,7 +82,7 @@ def test_a_prompt_is_answered_side_by_side_mixed_and_stopped_and_a_run_is_taken_
 
         # taken away
         leave = page.locator(".qtha-leave")
-        leave.get_by_label("export").select_option(index=3)
+        leave.get_by_label("export", exact=True).select_option(index=3)
         leave.get_by_role("button", name="Export").click()
         expect(leave).to_contain_text("-card.md: the card that stands beside the adapter")
         card = runs[0].path / "exports" / f"{runs[0].id}-card.md"

@@ -162,8 +162,10 @@ def test_tab_comes_to_every_control_and_where_the_focus_is_can_be_seen(lab, tmp_
         bench.get_by_role("tab", name="Compare").click()
         expect(bench.locator(".qtha-grid tbody input").first).to_be_visible()
         expect(bench.locator(".qtha-views .js-plotly-plot").first).to_be_visible()
-        bench.get_by_label("find", exact=True).focus()
         count, stops = lab.page.evaluate(NUMBER), []
+        bench.locator("[data-stop='0']").focus()
+        for key in ("Shift+Tab", "Tab"):  # the ring is drawn for the keyboard alone
+            lab.page.keyboard.press(key)
         while (stop := lab.page.evaluate(STOP)) and len(stops) < 2 * count + 50:
             for _ in range(100):
                 if not stop[2]:
@@ -202,7 +204,7 @@ def test_a_fold_opens_and_shuts_and_is_typed_into_beside_a_busy_kernel(lab, tmp_
 
 
 def test_no_control_is_nameless_and_axe_finds_nothing_grave_in_light_and_dark(lab, tmp_path):
-    stopped_run(tmp_path / "runs", "lora(r=2)")
+    stopped_run(tmp_path / "runs", "qtha(r=4)")
     parts = (".qtha-workbench", ".qtha-explorer")
     with workbench(lab, tmp_path) as bench:
         page = lab.page
@@ -232,7 +234,10 @@ def test_every_wrong_field_is_named_and_a_click_leads_to_it(lab, tmp_path):
         fold.click()
         links = bench.locator(".qtha-faults button")
         expect(links).to_have_text(
-            ["lora: learning_rate must be a number, got 'fast'", "steps must be at least 1, got 0"]
+            [
+                "lora: learning rate must be a number, got 'fast'.",
+                "steps must be at least 1, got 0.",
+            ]
         )
         expect(bench.get_by_role("button", name="Launch", exact=True)).to_be_disabled()
         expect(bench.locator(".qtha-summary")).to_contain_text("change 2 entries")

@@ -90,8 +90,8 @@ def test_runs_of_two_launches_are_overlaid_brushed_and_saved(jupyter, tmp_path, 
 
         panel.get_by_role("button", name="Save figure").click()
         save = panel.locator(".qtha-save")
-        save.get_by_label("lora(r=8)").fill("rank eight")
-        save.get_by_label("lora(r=8)").press("Tab")
+        save.get_by_label("lora(r=8)", exact=True).fill("rank eight")
+        save.get_by_label("lora(r=8)", exact=True).press("Tab")
         save.get_by_role("button", name="Save", exact=True).click()
         expect(
             save.get_by_role("link", name="Download eval_loss_against_trainable_parameters.pdf")

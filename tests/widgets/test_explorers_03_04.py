@@ -30,7 +30,7 @@ def bars(explorer, name):
 
 def test_turning_one_qubit_moves_its_mean_as_the_cosine():
     explorer = CircuitExplorer("product", n_qubits=1, n_layers=1)
-    angles = explorer.turned.angles
+    angles = explorer.with_angle.angles
     explorer.zero.click()
     assert bars(explorer, "wire") == {"wire 0": 1.0}
     explorer.turn("x0", 1.2)
@@ -65,9 +65,9 @@ def test_another_circuit_brings_its_own_angles_and_an_impossible_one_is_refused_
     assert len(bars(explorer, r"\|")) == 4
     slider = explorer.controls["n_qubits"]
     slider.index = 0
-    assert "needs at least 2 qubits, got 1" in explorer.error.text
+    assert "must have at least 2 qubits, got 1" in explorer.error.text
     assert explorer.n_qubits == slider.value == 2
-    with pytest.raises(ValueError, match="needs at least 2 qubits, got 1"):
+    with pytest.raises(ValueError, match="must have at least 2 qubits, got 1"):
         explorer.n_qubits = 1
     slider.index = 2
     assert explorer.error.text == ""

@@ -13,7 +13,7 @@ from qtha_lab.experiment import Comparison, Experiment, MethodChoice, Training
 from qtha_lab.simulators import engine_names
 from qtha_lab.tasks import task_names, task_settings
 from widgets.kit import controls as ui
-from widgets.kit.controls import Fold, reveal
+from widgets.kit.controls import Fold, reveal, words_of
 from widgets.workbench.banner import Fault
 from widgets.workbench.form import Form
 from widgets.workbench.method_card import choice_settings
@@ -62,7 +62,7 @@ def test_a_value_outside_its_limits_is_refused_beside_the_field(declared):
     for name, setting in declared.items():
         if setting.type in (int, float) and setting.ge is not None:
             form[name].value = setting.ge - 1
-            assert f"{name} must be at least" in form[name].control.error
+            assert f"{words_of(name)} must be at least" in form[name].control.error
             assert name in form.errors
             form[name].value = setting.default
             assert name not in form.errors
@@ -84,7 +84,7 @@ def test_entries_are_read_as_on_the_command_line():
         "rate": 5e-5, "dims": (4, 8), "seeds": [0, 1], "options": {"turns": 2}, "name": "3",
     }  # fmt: skip
     form["rate"].control.value = "fast"
-    assert form.errors == {"rate": "rate must be a number, got 'fast'"}
+    assert form.errors == {"rate": "rate must be a number, got 'fast'."}
     form["rate"].control.value = ""
     assert form.values["rate"] is None
 
@@ -202,9 +202,11 @@ def test_all_that_is_wrong_is_told_with_the_control_it_was_entered_in():
     setup.methods.cards[0].form["r"].control.value = "0"
     setup.methods.cards[2].form["r"].control.value = "-1"
     assert setup.faults() == [
-        Fault("qtha: r must be at least 1, got 0", setup.methods.cards[0].form["r"].control),
-        Fault("lora(r=-1): r must be at least 1, got -1", setup.methods.cards[2].form["r"].control),
-        Fault("steps must be at least 1, got 0", setup.training["steps"].control),
+        Fault("qtha: r must be at least 1, got 0.", setup.methods.cards[0].form["r"].control),
+        Fault(
+            "lora(r=-1): r must be at least 1, got -1.", setup.methods.cards[2].form["r"].control
+        ),
+        Fault("steps must be at least 1, got 0.", setup.training["steps"].control),
     ]
     assert setup.fault("Unknown model 'x'").control is setup.what["model"].control
     assert setup.fault("seeds[0] must be 1").control is setup.what["seeds"].control
@@ -247,11 +249,11 @@ def test_the_setup_gives_back_the_comparison_it_started_with():
 def test_a_bad_entry_is_one_sentence():
     setup = Setup(Comparison(methods="qtha, lora"), lambda: None, fail)
     setup.training["steps"].value = 0
-    with pytest.raises(ValueError, match=r"^steps must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^steps must be at least 1, got 0\.$"):
         setup.comparison()
     setup.training["steps"].value = 5
     setup.methods.cards[0].form["r"].value = 0
-    with pytest.raises(ValueError, match=r"^qtha: r must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^qtha: r must be at least 1, got 0\.$"):
         setup.comparison()
 
 

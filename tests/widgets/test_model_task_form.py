@@ -48,7 +48,7 @@ def test_an_entry_that_no_grid_can_be_is_refused_with_the_way_to_it():
     setup = setup_of(Comparison(methods="lora"))
     setup.tuning.form["axes"].control.value = "learning_rate=[0.003,0.01]"
     setup.tuning.form["seeds"].control.value = "0"
-    with pytest.raises(Refusal, match=r"Tuning.seeds must differ from the comparison"):
+    with pytest.raises(Refusal, match=r"tuning.seeds must differ from the comparison"):
         setup.description()
     assert tuning_settings()["axes"].default == {}
 

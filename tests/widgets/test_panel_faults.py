@@ -264,7 +264,7 @@ def test_the_sentence_goes_with_the_next_answer_that_goes_right():
     line = ErrorLine()
     check = line.guard(Setting("r", int, 8, ge=2).check)
     check(1)
-    assert line.text == "r must be at least 2, got 1"
+    assert line.text == "r must be at least 2, got 1."
     assert line.panel.visible
     check(3)
     assert line.text == ""

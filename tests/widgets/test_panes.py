@@ -22,7 +22,7 @@ def test_nothing_is_made_before_it_is_opened_and_ticked_runs_are_viewed(tmp_path
     assert panes.made == {}
     panes.ticked = ids
     for name in ("Compare", "Chat", "Export"):
-        panes.open(name)
+        panes.select(name)
     assert panes.made["Compare"].runs == panes.made["Chat"].runs == ids
     assert (panes.made["Export"].runs, panes.made["Export"].run) == (ids, ids[0])
     panes.ticked = ids[:1]

@@ -93,12 +93,12 @@ def test_a_copy_of_a_card_sweeps_what_its_original_does():
 @pytest.mark.parametrize(
     ("entry", "rule"),
     [
-        ("0.1..0.01", "learning_rate: a range must go upward, not from 0.1 to 0.01"),
-        ("0.1, 0.1", "learning_rate: 0.1 is given twice"),
-        ("0.1, -1", "learning_rate must be above 0, got -1"),
-        ("0.1, fast", "learning_rate must be a number, got 'fast'"),
-        ("-1..1 3", "learning_rate must be above 0, got -1"),
-        ("0.1,", "learning_rate must be a number, got '0.1,'"),
+        ("0.1..0.01", "learning rate: A range must go upward, not from 0.1 to 0.01."),
+        ("0.1, 0.1", "learning rate: 0.1 is given twice."),
+        ("0.1, -1", "learning rate must be above 0, got -1."),
+        ("0.1, fast", "learning rate must be a number, got 'fast'."),
+        ("-1..1 3", "learning rate must be above 0, got -1."),
+        ("0.1,", "learning rate must be a number, got '0.1,'."),
     ],
 )
 def test_values_that_cannot_be_are_refused_beside_the_field(entry, rule):
@@ -115,7 +115,7 @@ def test_a_range_that_is_not_cut_is_for_a_search_only_and_the_fault_leads_to_its
     (rate,) = rates(setup)
     rate.control.value = "0.01..0.1 log"
     (fault,) = setup.faults()
-    assert fault.sentence.startswith("learning_rate: a grid must state a number of values")
+    assert fault.sentence.startswith("learning_rate: A grid must state a number of values")
     assert fault.control is rate.control
     setup.sweep.form["search"].value, setup.sweep.form["trials"].value = "random", 5
     assert setup.faults() == []
@@ -135,7 +135,7 @@ def test_only_number_fields_that_may_be_swept_read_several_values():
     plain, swept = Form(declared), Form(declared, sweepable=True)
     for form in (plain, swept):
         form["r"].control.value = form["seeds"].control.value = "2, 4"
-    assert plain.errors == {"r": "r must be a whole number, got '2, 4'"}
+    assert plain.errors == {"r": "r must be a whole number, got '2, 4'."}
     assert swept.errors == {}
     assert swept.axes == {"r": [2, 4]}
     assert swept.values["seeds"] == [2, 4]

@@ -164,5 +164,5 @@ def test_without_a_sweep_the_panel_takes_no_room_and_one_that_is_gone_is_said():
 
     hidden, text = in_a_kernel(work)
     assert hidden
-    assert text.startswith("no sweep 'nothing'")
+    assert text.startswith("There is no sweep 'nothing'")
     assert sweep.folder.list_sweeps() == []

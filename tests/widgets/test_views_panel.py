@@ -29,7 +29,9 @@ def ended(folder, method, seed, loss):
 
 def test_without_runs_it_says_what_to_do_and_shows_runs_as_they_are_ticked(folder):
     views = Views()
-    assert views.figures["view"].alt == "No run to draw: tick some."
+    assert (
+        views.figures["view"].alt == "Runs to draw must be at least one, got none. Tick some runs."
+    )
     one, two = ended(folder, "lora(r=2)", 0, 4.0), ended(folder, "lora(r=4)", 0, 4.5)
     views.runs = (one.id,)
     assert (
@@ -69,7 +71,7 @@ def test_a_brush_is_typed_as_the_runs_table_is_filtered_and_a_slip_in_it_is_name
     assert set(views.brushed) == {runs[1].id, runs[2].id}
     assert views.clear.description == "Clear brush (2 runs)"
     views.where.value = "eval_los < 4.4"
-    assert "did you mean eval_loss?" in views.error.text
+    assert "Column 'eval_los' does not exist: did you mean 'eval_loss'?" in views.error.text
     assert set(views.brushed) == {runs[1].id, runs[2].id}
     views.clear.click()
     assert (views.where.value, views.brushed) == ("", ())

@@ -9,6 +9,7 @@ import pytest
 from support.panels import fail
 from support.run_folders import finish, run_folder, status, train, write
 from support.waiting import PATIENCE
+from support.workbench_kernel import in_a_kernel, settled
 from torch import nn
 
 from qtha_lab import __version__
@@ -205,24 +206,6 @@ def test_work_handed_over_from_another_thread_runs_on_the_kernel_loop():
     asyncio.run(main())
 
 
-def in_a_kernel(work, start=None):
-    """Run a coroutine function given a workbench made inside a running loop, as a cell makes it."""
-
-    async def main():
-        bench = Workbench(start)
-        try:
-            return await work(bench)
-        finally:
-            bench.background.stop()
-
-    return asyncio.run(main())
-
-
-async def settled(bench):
-    while tasks := list(bench.background.tasks.values()):
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 def test_a_double_click_does_a_thing_once():
     answers = []
 
@@ -251,7 +234,7 @@ def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
         return [link.description for link in bench.banner.links.children], bench.banner.refusing
 
     links, refusing = in_a_kernel(work)
-    assert links == ["lora: r must be at least 1, got 0"]
+    assert links == ["lora: r must be at least 1, got 0."]
     assert refusing
     assert runs.list_runs() == []
 
@@ -357,7 +340,7 @@ def test_entries_settle_into_the_code_and_the_banner_names_every_wrong_field():
         return sentences, announcement, opened, bench.banner.refusing, bench.code[2].value
 
     sentences, announcement, opened, refusing, code = in_a_kernel(work)
-    assert sentences == ["qtha: r must be at least 1, got 0", "steps must be at least 1, got -3"]
+    assert sentences == ["qtha: r must be at least 1, got 0.", "steps must be at least 1, got -3."]
     assert all(sentence in announcement for sentence in sentences)
     assert opened
     assert not refusing

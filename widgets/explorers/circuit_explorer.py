@@ -69,8 +69,8 @@ class CircuitExplorer(Explorer):
         }
         self.slider = ui.Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
         turns = {
-            "angle": ui.Select(description="turn"),
-            "observable": ui.Select(description="slopes of"),
+            "angle": ui.Select(description="vary"),
+            "observable": ui.Select(description="gradients of"),
         }
         self.draw = ui.Button(description="Draw angles")
         self.zero = ui.Button(description="All zero")
@@ -79,20 +79,20 @@ class CircuitExplorer(Explorer):
             [sizes, turns],
             values | {"inputs": _floats(inputs), "params": _floats(params)},
         )
-        self.slider.observe(self.error.guard(self._turned), "value")
+        self.slider.observe(self.error.guard(self._at_angles), "value")
         self.draw.on_click(self.error.guard(lambda _: self._draw_angles()))
-        self.zero.on_click(self.error.guard(lambda _: self._take(self.turned.zero())))
+        self.zero.on_click(self.error.guard(lambda _: self._take(self.with_angle.zero())))
         self.add_class("qtha-circuit-explorer")
 
     @property
-    def turned(self) -> CircuitAtAngles:
+    def with_angle(self) -> CircuitAtAngles:
         """The circuit at its current angles."""
-        return _turned(self)
+        return _at_angles(self)
 
     def turn(self, angle: str, value: float) -> None:
         """Select an angle and set its value: `explorer.turn("p3", 0.5)`."""
         self.angle = angle
-        self._take(self.turned.turn(angle, value))
+        self._take(self.with_angle.turn(angle, value))
 
     def offers(self, name: str) -> Sequence:
         if name == "ansatz":
@@ -105,34 +105,34 @@ class CircuitExplorer(Explorer):
         """Draw new angles if the circuit has changed; refuse an invalid circuit."""
         circuit = ("ansatz", "n_qubits", "n_layers", "reupload")
         another = any(self.good.get(name) != getattr(self, name) for name in circuit)
-        turned = self._bare() if another and self.good else _turned(self)
-        self.inputs, self.params = list(turned.inputs), list(turned.params)
+        with_angle = self._bare() if another and self.good else _at_angles(self)
+        self.inputs, self.params = list(with_angle.inputs), list(with_angle.params)
 
     def compute(self, state: SimpleNamespace) -> Drawing:
-        turned = _turned(state)
-        trace = turned.trace(state.observable)
+        with_angle = _at_angles(state)
+        trace = with_angle.trace(state.observable)
         diagram = circuit_diagram(state.n_qubits, cast(list[GateRow], trace.rows()), max_rows=ROWS)
         figures = {"state": circuit_state(**trace.at_the_end()), "diagram": diagram}
-        return Drawing(figures, [], turned.code(state.observable))
+        return Drawing(figures, [], with_angle.code(state.observable))
 
     def below_controls(self) -> list[Any]:
         return [styles.row(self.slider, self.draw, self.zero)]
 
     def show_more(self) -> None:
-        self.slider.value = self.turned[self.angle]
+        self.slider.value = self.with_angle[self.angle]
 
     def _bare(self) -> CircuitAtAngles:
         return CircuitAtAngles(
             self.ansatz, self.n_qubits, self.n_layers, self.reupload, seed=self.seed
         )
 
-    def _turned(self, change: dict[str, Any]) -> None:
+    def _at_angles(self, change: dict[str, Any]) -> None:
         if not self.settling:
-            self._take(self.turned.turn(self.angle, change["new"]))
+            self._take(self.with_angle.turn(self.angle, change["new"]))
 
-    def _take(self, turned: CircuitAtAngles) -> None:
+    def _take(self, with_angle: CircuitAtAngles) -> None:
         with self.hold_trait_notifications():
-            self.inputs, self.params = list(turned.inputs), list(turned.params)
+            self.inputs, self.params = list(with_angle.inputs), list(with_angle.params)
 
     def _draw_angles(self) -> None:
         with self.hold_trait_notifications():
@@ -145,8 +145,13 @@ def _floats(angles: Sequence[float] | None) -> list[float]:
     return [] if angles is None else [float(angle) for angle in angles]
 
 
-def _turned(state: Any) -> CircuitAtAngles:
+def _at_angles(state: Any) -> CircuitAtAngles:
     return CircuitAtAngles(
-        state.ansatz, state.n_qubits, state.n_layers, state.reupload,
-        rounded(state.inputs), rounded(state.params), state.seed,
-    )  # fmt: skip
+        state.ansatz,
+        state.n_qubits,
+        state.n_layers,
+        state.reupload,
+        rounded(state.inputs),
+        rounded(state.params),
+        state.seed,
+    )

@@ -53,7 +53,7 @@ class Views(Explorer):
     Example:
         >>> views = Views()
         >>> views.view, views.figures["view"].alt
-        ('curves', 'No run to draw: tick some.')
+        ('curves', 'Runs to draw must be at least one, got none. Tick some runs.')
     """
 
     STATE = ("runs", "view", "y", "x", "smoothing", "log_x", "log_y", "bands", "brushed")
@@ -81,14 +81,18 @@ class Views(Explorer):
             continuous_update=False,
         )
         controls: list[dict[str, Any]] = [
-            {"view": ui.Select(description="view"),
-             "y": ui.Select(description="y"),
-             "x": ui.Select(description="x"),},
-            {"smoothing": ui.Slider("smoothing", SMOOTHING, text="{:g}".format),
-             "bands": ui.Checkbox(description="seeds as a band"),
-             "log_x": ui.Checkbox(description="log x"),
-             "log_y": ui.Checkbox(description="log y")},
-        ]  # fmt: skip
+            {
+                "view": ui.Select(description="view"),
+                "y": ui.Select(description="y"),
+                "x": ui.Select(description="x"),
+            },
+            {
+                "smoothing": ui.Slider("smoothing", SMOOTHING, text="{:g}".format),
+                "bands": ui.Checkbox(description="seeds as a band"),
+                "log_x": ui.Checkbox(description="log x"),
+                "log_y": ui.Checkbox(description="log y"),
+            },
+        ]
         self._find(runs)
         super().__init__(controls, {"runs": runs, **state})
         self.plot.observe(self.error.guard(self._brush), "brush")

@@ -14,7 +14,7 @@ from .figure_view import PAGE
 
 
 class CurvesView(Chart):
-    """A view of lines; call `view.draw(figure)` after new points. The zoom stays."""
+    """Chart of lines that keeps its zoom; call `view.draw(figure)` after new points."""
 
     def __init__(self, figure: Figure):
         self.source, self.styles = figure, ""

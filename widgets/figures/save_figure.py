@@ -24,14 +24,20 @@ from ..kit.loop import Background
 from .saved_file import download_link, free_path
 
 FORMS = {
-    "PDF": "pdf", "SVG": "svg", "PNG, 300 dpi": "png", "web page": "html",
-    "table: CSV": "csv", "table: LaTeX": "tex", "table: Markdown": "md",
-}  # fmt: skip
+    "PDF": "pdf",
+    "SVG": "svg",
+    "PNG, 300 dpi": "png",
+    "web page": "html",
+    "table: CSV": "csv",
+    "table: LaTeX": "tex",
+    "table: Markdown": "md",
+}
 FONTS = {
-    "Helvetica, Arial": "", "Times (serif)": "Times New Roman, Times, Liberation Serif, serif",
+    "Helvetica, Arial": "",
+    "Times (serif)": "Times New Roman, Times, Liberation Serif, serif",
     "Computer Modern (serif)": "CMU Serif, Latin Modern Roman, Computer Modern, serif",
     "DejaVu Sans": "DejaVu Sans, sans-serif",
-}  # fmt: skip
+}
 FOLDER = "figures"
 PAUSE_SECONDS = 0.3
 
@@ -71,12 +77,17 @@ class SaveFigure(ui.Box):
         self.short.on_click(lambda _: self.error.guard(lambda: self.offer_names(short=True))())
         self.target.observe(lambda _: self._usual_points(), "value")
         self.which.observe(lambda _: self.error.guard(self.offer_names)(), "value")
-        super().__init__([
-            styles.row(self.which, self.form, self.target),
-            styles.row(self.font, self.points, self.legend, self.theme),
-            self.fields, styles.row(self.button, self.short), self.error.panel, self.done,
-            self.preview,
-        ])  # fmt: skip
+        super().__init__(
+            [
+                styles.row(self.which, self.form, self.target),
+                styles.row(self.font, self.points, self.legend, self.theme),
+                self.fields,
+                styles.row(self.button, self.short),
+                self.error.panel,
+                self.done,
+                self.preview,
+            ]
+        )
         self.add_class("qtha-save")
         self.offer()
 
@@ -117,10 +128,11 @@ class SaveFigure(ui.Box):
         names = short_names(labels)
         fields = [
             ui.TextField(
-                value=names[label] if short else before.get(label, label), description=label,
+                value=names[label] if short else before.get(label, label),
+                description=label,
             )
             for label in labels
-        ]  # fmt: skip
+        ]
         put(self.fields, fields)
 
     @property

@@ -425,7 +425,7 @@ class Progress(Element):
 
 
 def reveal(control: Element, within: Any) -> bool:
-    """Open every fold and pane that contains a control; return True if the control is inside."""
+    """Open every fold and pane around a control; return True if this element contains it."""
     if within is control:
         return True
     parts = within.parts() if isinstance(within, Element) else ()

@@ -47,7 +47,7 @@ class ErrorLine:
         >>> control.observe(line.guard(lambda change: setting.check(change["new"])), "value")
         >>> control.value = 0
         >>> line.text
-        'r must be at least 1, not 0'
+        'r must be at least 1, got 0.'
     """
 
     def __init__(self):
@@ -66,7 +66,7 @@ class ErrorLine:
 
     def report(self, error: Exception) -> None:
         """Show an exception as a sentence."""
-        self.show(faults.sentence(error))
+        self.show(faults.fault_sentence(error))
 
     def show(self, sentence: str) -> None:
         """Show a sentence; an empty string hides the line."""

@@ -40,12 +40,7 @@ _worker: asyncio.Task[None] | None = None
 
 
 def later(seconds: float, close: Callable[[], None]) -> bool:
-    """Close something later, when no page is loading; return False without a kernel.
-
-    Args:
-        seconds: Minimum delay.
-        close: Function that closes it.
-    """
+    """Close something later, when no page is loading; return False without a kernel."""
     loop = kernel_loop()
     if loop is None or not watch():
         return False

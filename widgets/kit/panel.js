@@ -93,7 +93,7 @@ class Fold extends Box {
     super(panel, data, "div", "qtha-fold");
     this.title = make("span", { className: "qtha-fold-title" });
     this.note = make("span", { className: "qtha-fold-note" });
-    this.button = make("button", { type: "button" }, this.title, this.note);
+    this.button = make("button", { type: "button" }, this.title, " ", this.note);
     this.tools = make("div", { className: "qtha-tools" });
     this.place = make("div", { className: "qtha-folded", hidden: true });
     this.dom.append(make("div", { className: "qtha-fold-head" }, this.button, this.tools), this.place);

@@ -36,6 +36,10 @@ const STYLE = `
 .qtha-grid-keys { margin: 2px; font-size: 11px; line-height: 1.4; color: var(--jp-ui-font-color2, #555); }
 .qtha-grid tbody tr.qtha-group-row > * { background: var(--jp-layout-color1, #f7f7f7); font-weight: 600; color: var(--jp-ui-font-color1, #222); }
 .qtha-brief .qtha-grid { width: 100% !important; }
+.qtha-brief .qtha-grid col:nth-child(4) { width: 23% !important; }
+.qtha-brief .qtha-grid col:nth-child(5) { width: 19% !important; }
+.qtha-brief .qtha-grid col:nth-child(6) { width: auto !important; }
+.qtha-brief .qtha-grid col:nth-child(7) { width: 15% !important; }
 [data-jp-theme-light=false] .qtha-grid tr.qtha-wrong-row .qtha-state-cell { color: #ff8a80; }`;
 const KEYS = "Arrow keys move, Space ticks, Enter opens the log, p pins, F2 renames, t and n write tags and a note, Delete deletes. A heading sorts, with Shift by one more.";
 

@@ -78,8 +78,11 @@ def _line(row: Row, names: list[str], best: float | None, now: datetime) -> Grid
     title = str(row.get("method") or row["run"])
     title = title if "seed" not in row else f"{title} · seed {row['seed']}"
     title = name if name and not name.startswith(LAUNCHED) else title
-    parts = [f"{SHORT.get(name, name.replace('_', ' '))} {_value(row[name])}" for name in names
-             if row.get(name) not in (None, "")]  # fmt: skip
+    parts = [
+        f"{SHORT.get(name, name.replace('_', ' '))} {_value(row[name])}"
+        for name in names
+        if row.get(name) not in (None, "")
+    ]
     differs = " · ".join([*parts, *filter(None, marks)])
     is_best = best is not None and row.get("eval_loss") == best
     cells = (title, _result(row) + (" · best" if is_best else ""), differs, age(row["run"], now))

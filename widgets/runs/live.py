@@ -27,6 +27,8 @@ KINDS = tuple(curves.PANELS)
 NONE = Curve()
 WEIGHT = 0.9  # of the running mean of the train loss
 FAINT = 0.3  # opacity of the recorded train loss behind its running mean
+MARGIN = {"l": 48, "r": 8, "t": 32, "b": 40}
+LEFT, RIGHT = (0.0, 0.43), (0.57, 1.0)  # the two panels beside each other
 AXES = {"step": "step", "seconds": "seconds of training", "tokens": "tokens"}
 
 
@@ -91,14 +93,19 @@ class LivePlot(Follower, Shown):
         self.means = {run.id: RunningMean() for run in self.runs}
         self.clocks = {run.id: {"seconds": 0.0, "tokens": 0.0} for run in self.runs}
         figure = curves.empty_curves("page")
-        styles = distinct_styles(run.experiment.method.label for run in self.runs)
+        labels = short_names(run.experiment.method.label for run in self.runs)
+        of_names = distinct_styles(labels.values())
+        styles = {label: of_names[short] for label, short in labels.items()}
         figure.add_traces([_trace(run, kind, styles) for run, kind in pairs])
         traces = cast(tuple[go.Scatter, ...], figure.data)
         curves.name_once(tuple(t for t in traces if cast(dict, t.meta)["kind"] != "train"))
-        names = {label: shown(short) for label, short in short_names(styles).items()}
+        names = {label: shown(short) for label, short in labels.items()}
         figure.for_each_trace(lambda trace: trace.update(name=names[trace.legendgroup]))
         narrow = self._scaled(curves.stacked())
-        figure.update_layout(self._scaled(figure.to_plotly_json()["layout"]))
+        figure.update_layout(self._scaled(figure.to_plotly_json()["layout"]), font_size=12)
+        figure.update_layout(margin=MARGIN, xaxis_domain=LEFT, xaxis2_domain=RIGHT)
+        figure.update_xaxes(title_font_size=12, title_standoff=4)
+        figure.update_yaxes(title_font_size=12, title_standoff=4)
         self.chart.show(figure, curves.curve_text(()), narrow)
 
     def _scaled(self, layout: Mapping[str, Any]) -> dict[str, Any]:

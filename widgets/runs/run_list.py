@@ -5,14 +5,12 @@ A failed run offers its log. Shows statuses and forwards clicks; reads no direct
 
 import html
 from collections.abc import Callable, Iterable
-from typing import Any
 
-
-from qtha_lab.runs import run as runs
 from qtha_lab.cli.output import duration
+from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.figures.machinery.theme import method_style
-from qtha_lab.core.method_styles import shown
+from qtha_lab.runs import run as runs
 
 from ..kit import controls as ui
 from ..kit import styles

@@ -16,32 +16,32 @@ from typing import Any
 import traitlets
 
 from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import trash as bin
+from qtha_lab.experiment.run_directory.annotations import annotate
+from qtha_lab.experiment.run_directory.disk import bytes_used
+from qtha_lab.figures.machinery.table import Table
 from qtha_lab.runs.table.columns import (
     SPREAD,
     check_column,
+    column_text,
     known,
     present,
-    column_text,
     worth_showing,
 )
 from qtha_lab.runs.table.listing import Listing
 from qtha_lab.runs.table.rows import Row
 from qtha_lab.runs.table.table import needs_disk, query
-from qtha_lab.core.errors import Refusal
-from qtha_lab.figures.machinery.table import Table
-from qtha_lab.experiment.run_directory import RunDir, trash as bin
-from qtha_lab.experiment.run_directory.disk import bytes_used
-from qtha_lab.experiment.run_directory.annotations import annotate
 
+from ..figures.save_table import SaveTable
 from ..kit import controls as ui
 from ..kit import styles
-
+from ..kit.display import Shown
 from ..kit.guard import ErrorLine, guarded
 from .brief_rows import COLUMNS, brief_rows
 from .log_view import LogView
 from .runs_grid import Column, GridRow, RunsGrid
-from ..figures.save_table import SaveTable
-from ..kit.display import Shown
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class RunsTable(Shown):
     group = traitlets.Unicode(
         help="`seeds` takes runs that differ in nothing but their seed as one."
     )
-    columns = traitlets.Tuple(help="Names of columns; empty takes those worth a first look.")
+    columns = traitlets.Tuple(help="Names of columns; empty selects the main columns.")
     ticked = traitlets.Tuple(help="The ids of the runs that are ticked, in the order of ticking.")
     binned = traitlets.Bool(help="Whether the bin is shown instead.")
 
@@ -285,7 +285,9 @@ class RunsTable(Shown):
 
     def _delete(self, ids: Sequence[str]) -> None:
         if self.binned:
-            raise Refusal("Runs to delete must not be in the trash yet. Restore them, or empty the trash.")
+            raise Refusal(
+                "Runs to delete must not be in the trash yet. Restore them, or empty the trash."
+            )
         refused = []
         for name in ids:
             try:
@@ -322,7 +324,9 @@ class RunsTable(Shown):
 
         def answer(_button: Any) -> None:
             if not self.ticked:
-                raise Refusal("At least one run must be ticked, got none. Tick some in the first column.")
+                raise Refusal(
+                    "At least one run must be ticked, got none. Tick some in the first column."
+                )
             ids = [name for name in self.ticked if name in self.listing.by_id]
             self._ask(lambda: work(ids))
 
@@ -351,7 +355,7 @@ class RunsTable(Shown):
         if len(ids) > MOST_TICKED:
             raise Refusal(
                 f"At most {MOST_TICKED} runs can be ticked, not {len(ids):,}. Filter some of "
-                    "them out."
+                "them out."
             )
         self.ticked = ids
 
@@ -359,9 +363,10 @@ class RunsTable(Shown):
 
     def _laid_out(self) -> list[Any]:
         self.filter = ui.TextField(
-            description="filter", continuous_update=True,
+            description="filter",
+            continuous_update=True,
             placeholder="method == qtha and learning_rate >= 0.003 and best in tags",
-        )  # fmt: skip
+        )
         traitlets.link((self, "where"), (self.filter, "value"))
         traitlets.link((self, "sort"), (self.grid, "sort"))
         self.seeds = ui.Select(
@@ -370,13 +375,9 @@ class RunsTable(Shown):
             value=self.group,
         )
         traitlets.link((self, "group"), (self.seeds, "value"))
-        self.more = ui.Select(
-            description="columns", options=[("", "")]
-        )
+        self.more = ui.Select(description="columns", options=[("", "")])
         self.more.observe(self.error.guard(self._toggle_column), "value")
-        show_bin = ui.Toggle(
-            description="Show trash", icon="trash", value=self.binned
-        )
+        show_bin = ui.Toggle(description="Show trash", icon="trash", value=self.binned)
         traitlets.link((self, "binned"), (show_bin, "value"))
         self.grid.observe(guarded(self._take_ticked, self.error.report), "ticked")
         self.count, self.said = styles.text("", "qtha-text"), styles.text("", "qtha-text")
@@ -393,16 +394,19 @@ class RunsTable(Shown):
             return [head, self.error.panel, self.grid, tools, self.log_fold]
         top = styles.row(self.filter, self.seeds, self.more, show_bin)
         return [
-            *([self.aria] if self.announce == self.aria.say else []), top, actions,
-            self.error.panel, self.grid, styles.row(self.count, self.said),
-            SaveTable("runs", self.exact, self.written), self.log_fold,
-        ]  # fmt: skip
+            *([self.aria] if self.announce == self.aria.say else []),
+            top,
+            actions,
+            self.error.panel,
+            self.grid,
+            styles.row(self.count, self.said),
+            SaveTable("runs", self.exact, self.written),
+            self.log_fold,
+        ]
 
     def _actions(self) -> ui.Box:
         """Return the buttons for the selected runs; the trash has buttons of its own."""
-        self.tag = ui.TextField(
-            placeholder="a tag", description="tag"
-        )
+        self.tag = ui.TextField(placeholder="a tag", description="tag")
         add = self._button("Add tag", "tag", lambda ids: self._mark(ids, add=[self.tag.value]))
         remove = self._button(
             "Remove tag", "", lambda ids: self._mark(ids, remove=[self.tag.value])
@@ -410,9 +414,10 @@ class RunsTable(Shown):
         delete = self._button("Delete", "trash", self._delete)
         restore = self._button("Restore", "undo", self._restore)
         self.every = every = ui.Button(
-            description="Tick all", icon="check-square-o",
+            description="Tick all",
+            icon="check-square-o",
             tooltip="tick all rows that the filter shows",
-        )  # fmt: skip
+        )
         every.on_click(self.error.guard(lambda _: self._ask(self._tick_all)))
         self.clear = clear = self._button("Untick all", "square-o", self._untick)
         self.of_ticked = [add, remove, delete, restore, clear]

@@ -56,9 +56,9 @@ class ComparisonWatch(SchedulerWatch[ScheduledRuns]):
             described = folder.comparison
         except Refusal as reason:
             return f"{folder.path.name} · unreadable: {reason}"
-        cells = ", ".join(str(cell) for cell in described.cells)
+        model_tasks = ", ".join(str(model_task) for model_task in described.model_tasks)
         methods = ", ".join(shown(method.label) for method in described.methods)
-        return f"{local_time(folder.path.name)} · {cells} · {methods}"
+        return f"{local_time(folder.path.name)} · {model_tasks} · {methods}"
 
     def attach(self, name: str) -> ScheduledRuns:
         return attach(name)

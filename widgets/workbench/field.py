@@ -21,6 +21,7 @@ from .name_picker import NamePicker
 UNSET = "not set"
 DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]+,[0-9]+\s*")
 THOUSANDS = re.compile(r"\s*[0-9]{1,3}(,[0-9]{3})+\s*")
+MOST_COUNTED = 10**9  # of a whole number without a limit of its own
 MOST_SHOWN = 8
 """Values of an axis that its help lists; of a longer one the first six and the last two."""
 
@@ -79,11 +80,17 @@ class Field:
                 self.declared.check(value)
             self.axis, self.error = axis, ""
         except Exception as error:
-            self.error = faults.sentence(error)
+            self.error = self._in_words(faults.fault_sentence(error))
         self.control.error = self.error
         self.control.help = _help(self.declared)
         if self.sweepable:
             self.control.note = _swept(self.axis) if self.axis else ""
+
+    def _in_words(self, sentence: str) -> str:
+        """Return a sentence with the label of the field for the name of the setting."""
+        name = self.declared.name
+        of_name = sentence.startswith((f"{name} ", f"{name}: "))
+        return ui.words_of(name) + sentence.removeprefix(name) if of_name else sentence
 
     def _check_commas(self) -> None:
         """Refuse a decimal comma and thousands separators, which would read as several values."""
@@ -92,15 +99,22 @@ class Field:
             return
         if self.declared.type is float and DECIMAL_COMMA.fullmatch(entry):
             point, two = entry.strip().replace(",", "."), entry.strip().replace(",", ", ")
+            is_fraction = entry.strip().lstrip("+-").startswith("0")
+            several = "" if is_fraction else f", or {two} for two values"
             raise Refusal(
-                f"{name} must have a decimal point, got {entry.strip()}. Write {point}, or {two} "
-                "for two values."
+                f"{name} must have a decimal point, got {entry.strip()}. Write {point}{several}."
             )
         if self.declared.type is int and THOUSANDS.fullmatch(entry):
             digits = entry.strip().replace(",", "")
             raise Refusal(f"{name} must be digits alone, got {entry.strip()}. Write {digits}.")
 
     def _check_written(self, value: Any) -> None:
+        is_count = isinstance(value, int) and "seed" not in self.declared.name
+        if is_count and self.declared.le is None and value > MOST_COUNTED:
+            raise Refusal(
+                f"{self.declared.name} must be at most {MOST_COUNTED:,}, got "
+                f"{shortened(value, 20)}."
+            )
         if self.declared.type is dict and isinstance(value, str):
             raise Refusal(
                 f"{self.declared.name} must read name=value, name=value, got {value!r:.80}."

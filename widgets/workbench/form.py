@@ -14,6 +14,8 @@ from ..kit.styles import column
 from .banner import Fault
 from .field import Field
 
+WORD = re.compile(r"\w+")
+
 
 class Form:
     """The controls of several settings; show `form.panel`, read `form.values`.
@@ -29,7 +31,7 @@ class Form:
         >>> form = Form({"r": Setting("r", int, 8, ge=2)})
         >>> form["r"].value = 1
         >>> form.errors
-        {'r': 'r must be at least 2, not 1'}
+        {'r': 'r must be at least 2, got 1.'}
     """
 
     def __init__(
@@ -81,9 +83,8 @@ class Form:
 
     def fault(self, sentence: str, place: str = "") -> Fault:
         """Convert a refusal to a fault with the control of the setting named first."""
-        name = re.match(r"(?:unknown )?(\w+)", sentence)
-        field = self.fields.get(name[1]) if name else None
-        control = None if field is None else field.control
+        named = (self.fields[word] for word in WORD.findall(sentence) if word in self.fields)
+        control = next((field.control for field in named), None)
         return Fault(f"{place}: {sentence}" if place else sentence, control)
 
     def observe(self, changed: Callable[[], None]) -> None:

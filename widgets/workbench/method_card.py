@@ -120,5 +120,12 @@ class MethodCard(ui.Fold):
         try:
             self.choice()
         except Refusal as refusal:
-            return self.form.faults(place) or [self.form.fault(str(refusal), place)]
+            return self.form.faults(place) or [self.located(str(refusal), place)]
         return []
+
+    def located(self, sentence: str, place: str = "") -> Fault:
+        """Convert a refusal to a fault with the control of its setting or size, else the card."""
+        fault = self.form.fault(sentence, place)
+        sizes = ("n_qubits", "r") if "qubits" in sentence else ()
+        of_size = (self.form[name].control for name in sizes if name in self.form.fields)
+        return fault._replace(control=next(of_size, fault.control or self))

@@ -153,6 +153,11 @@ class MethodCards:
         fitting = (c for c in open_ones if c.choice().options.items() <= meant)
         return next(iter(named), None) or next(fitting, None)
 
+    def control_of(self, sentence: str) -> ui.Element | None:
+        """Return the control to change for a refusal that begins with the name of a method."""
+        named = (card for card in self.cards if sentence.startswith(f"{card.name}: "))
+        return next((card.located(sentence).control for card in named), None)
+
     def _copy(self, card: MethodCard) -> None:
         self._append(card.choice().replace(title=""), card.form.axes).unfolded = True
         self._renew()

@@ -14,7 +14,7 @@ EXPLORE, CHAT, EXPORT = "Explore", "Chat", "Export"
 
 
 class Panes(ui.Tabs):
-    """The tabs of the workbench; `panes.open(name)` shows one.
+    """The tabs of the workbench; `panes.select(name)` shows one.
 
     Attributes:
         ticked: The ids of the ticked runs, shared by every pane.
@@ -41,7 +41,7 @@ class Panes(ui.Tabs):
         self.add_class("qtha-page")
         self.observe(guarded(lambda _: self._fill(), on_error), "shown")
 
-    def open(self, name: str) -> None:
+    def select(self, name: str) -> None:
         """Show a pane."""
         self.shown = name
 

@@ -6,6 +6,7 @@ a YAML file would describe.
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
@@ -198,8 +199,12 @@ class Setup:
 
     def fault(self, sentence: str) -> Fault:
         """Convert a refusal to a fault, with the control of the setting named first."""
+        task = self.what["task"]
+        if sentence.startswith(f"{Path(str(task.value)).name}, "):
+            return Fault(sentence, task.control)  # a line of the task's file
         forms = (self.what, self.task_options, self.training, self.tuning.form, self.sweep.form)
-        faults = [form.fault(sentence) for form in forms]
+        faults = [Fault(sentence, self.methods.control_of(sentence))]
+        faults += [form.fault(sentence) for form in forms]
         faults += [card.form.fault(sentence) for card in self.methods.cards]
         return next((fault for fault in faults if fault.control), faults[0])
 

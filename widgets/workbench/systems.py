@@ -5,6 +5,7 @@ own with a folder, which a new panel finds again.
 """
 
 import asyncio
+import logging
 import os
 import shlex
 import signal
@@ -30,6 +31,8 @@ from ..kit import styles
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
 from .form import Form
+
+log = logging.getLogger(__name__)
 
 COMMANDS = {
     "learn initial angles": ("init", "learn"),
@@ -85,7 +88,8 @@ class CommandRun:
             return "finished" if read(self.path / "exit").strip() == "0" else "failed"
         try:
             os.kill(self.facts["pid"], 0)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as reason:
+            log.debug("%s is not running: %s", self.path.name, reason)
             return "ended"
         return "running"
 

@@ -52,6 +52,10 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.4
 RECENT = 200  # newest runs that are searched for the latest comparison
 NEWS_SECONDS = 12.0  # until a message of success disappears
+# Remedies of the command line, in terms of the page
+IN_PAGE_TERMS = {
+    "QTHA_LAB_RUNS sets another.": "Delete runs under Columns, tags, trash, and empty the trash."
+}
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
@@ -137,7 +141,9 @@ class Workbench(Shown):
 
         An unexpected exception names the file with its traceback.
         """
-        sentence = faults.sentence(error)
+        sentence = faults.fault_sentence(error)
+        for advice, button in IN_PAGE_TERMS.items():
+            sentence = sentence.replace(advice, button)
         if not isinstance(error, Refusal):
             return self.banner.refuse([Fault(sentence)])
         of_entries = self.setup.faults()
@@ -154,7 +160,7 @@ class Workbench(Shown):
     def view(self, runs: Iterable[str]) -> None:
         """Tick runs, and show the finding and the views of them."""
         self.panes.ticked = tuple(runs)[:MOST]
-        self.panes.open(COMPARE)
+        self.panes.select(COMPARE)
 
     def changed(self) -> None:
         """Renew the preview and the code after a pause in the entries."""
@@ -202,7 +208,7 @@ class Workbench(Shown):
 
     async def _launch(self, described: Comparison | Sweep) -> None:
         self.say("Checking …")
-        self.panes.open(WATCH)
+        self.panes.select(WATCH)
         if isinstance(described, Sweep):
             return await self._launch_sweep(described)
         if described.in_stages:

@@ -39,10 +39,6 @@ class Head(ABC):
 
         The network maps (rows, in_features) to (rows, n_classes). With `reads_tokens` it maps
         (rows, tokens, in_features) and a mask (rows, tokens), 1 at tokens and 0 at padding.
-
-        Args:
-            in_features: Length of a feature vector.
-            n_classes: Number of logits.
         """
 
     @abstractmethod
@@ -84,12 +80,12 @@ class HeadInfo:
 HEADS: Registry[HeadInfo] = Registry(
     "head", "qtha_lab.adapters.heads", group="qtha_lab.adapters.heads"
 )
-Made = TypeVar("Made", bound=type[Head])
+HeadClass = TypeVar("HeadClass", bound=type[Head])
 
 
 def head(
     name: str, *, summary: str, equation: str, source: str, example: str = ""
-) -> Callable[[Made], Made]:
+) -> Callable[[HeadClass], HeadClass]:
     """Register a `Head` dataclass as a classification head.
 
     Args:
@@ -100,7 +96,7 @@ def head(
         example: Example call for forms; defaults to the name.
     """
 
-    def register(make: Made) -> Made:
+    def register(make: HeadClass) -> HeadClass:
         make.name = name
         info = HeadInfo(name, summary, equation, source, make, example or name)
         HEADS.add(name, info, make.__module__)
@@ -112,9 +108,6 @@ def head(
 def head_named(text: str) -> Head:
     """Return the head that a call describes.
 
-    Args:
-        text: `name` or `name(setting=value,…)`.
-
     Raises:
         Refusal: If there is no such head or setting, or a value is outside its limits.
 
@@ -123,7 +116,7 @@ def head_named(text: str) -> Head:
         'mlp(hidden=32,between=silu)'
         >>> head_named("circuit(n=0)")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: head circuit: n must be at least 1, not 0
+        qtha_lab.core.errors.Refusal: head circuit: n must be at least 1, got 0.
     """
     name, options = calls.parse_call(text, "head")
     info = HEADS.get_or_refuse(name)

@@ -45,7 +45,7 @@ class _Collector:
 
     def listen(self, module: nn.Module, arguments: tuple, output: Tensor) -> None:
         """Record inputs, and register a hook for the output gradient (forward hook)."""
-        from qtha_lab.adapters.peft.base_layer import inputs_of, rows_of
+        from qtha_lab.adapters.peft.base_layer import inputs_of, output_rows
 
         base = cast(nn.Module, self.layer.get_base_layer())
         x = inputs_of(arguments[0].detach(), base).flatten(0, -2).float()
@@ -53,7 +53,7 @@ class _Collector:
         self.inputs.append(x[: MOST_INPUTS - count])
 
         def add(slope: Tensor) -> None:
-            change = rows_of(slope, base).flatten(0, -2).float().mT @ x
+            change = output_rows(slope, base).flatten(0, -2).float().mT @ x
             self.gradient = change if self.gradient is None else self.gradient + change
 
         output.register_hook(add)

@@ -81,7 +81,7 @@ def outputs_of(y: Float[Tensor, "*batch out_features"], layer: nn.Module) -> Ten
     return y.movedim(-1, -1 - len(layer.kernel_size))
 
 
-def rows_of(output: Tensor, layer: nn.Module) -> Float[Tensor, "*batch out_features"]:
+def output_rows(output: Tensor, layer: nn.Module) -> Float[Tensor, "*batch out_features"]:
     """Reshape a layer's output to rows, one per input or patch: the inverse of `outputs_of`."""
     if not isinstance(layer, CONVOLUTIONS):
         return output

@@ -6,9 +6,13 @@ A method's own file adds its settings.
 # ruff: noqa: RUF009  `setting(...)` makes a dataclass field
 import dataclasses
 import functools
+import importlib
+import json
+import logging
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from peft import PeftConfig, PeftType
 from peft.utils.other import get_pattern_key
@@ -16,7 +20,22 @@ from peft.utils.other import get_pattern_key
 from qtha_lab import __version__
 from qtha_lab.adapters.method import Change, Layer, all_linear_or, n_trained
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import read_json
 from qtha_lab.core.settings import Setting, setting, settings_of
+
+CONFIG_FILE = "adapter_config.json"
+CARDS = "qtha_lab.models.model_card"  # above this package, imported when an adapter is saved
+log = logging.getLogger(__name__)
+
+
+def saved_type(name: str) -> str:
+    """Return the `peft_type` in saved configs, which PEFT's error quotes without qtha-lab.
+
+    Example:
+        >>> saved_type("qtha")
+        'QTHA (pip install qtha-lab, import qtha_lab)'
+    """
+    return f"{name.upper()} (pip install qtha-lab, import qtha_lab)"
 
 
 @dataclasses.dataclass
@@ -71,6 +90,22 @@ class AdapterConfig(PeftConfig):
                     )
         if self.layers_pattern and self.layers_to_transform is None:
             raise Refusal("layers_to_transform must be set beside layers_pattern, got none.")
+
+    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+        """Save the config under a type that names this package, and write the model card.
+
+        A card that somebody wrote stays.
+        """
+        super().save_pretrained(save_directory, **kwargs)
+        file = Path(save_directory) / CONFIG_FILE
+        saved = read_json(file) | {"peft_type": saved_type(self.method_name)}
+        file.write_text(json.dumps(saved, indent=2, sort_keys=True), encoding="utf-8")
+        try:
+            cards = importlib.import_module(CARDS)
+        except ImportError as reason:  # tuners and simulators alone
+            log.info("PEFT's model card stays: %s", reason)
+            return
+        cards.replace_template(Path(save_directory), self)
 
     def at(self, layer_name: str) -> Self:
         """Return the settings at one layer."""

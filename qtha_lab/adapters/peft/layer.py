@@ -24,9 +24,9 @@ from qtha_lab.adapters.peft.base_layer import (
     as_matrix,
     as_weight,
     inputs_of,
+    output_rows,
     outputs_of,
     quantised_kind,
-    rows_of,
 )
 from qtha_lab.adapters.peft.config import AdapterConfig
 from qtha_lab.adapters.peft.generation import with_change
@@ -237,7 +237,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         """Return the layer without adapters, for the input of this result."""
 
         def output() -> Tensor:
-            rows, bias = rows_of(result, self.get_base_layer()).to(dtype), self.bias
+            rows, bias = output_rows(result, self.get_base_layer()).to(dtype), self.bias
             return rows if bias is None else rows - bias.to(dtype)
 
         return Base(lambda: self.base_matrix(dtype), output)
@@ -297,7 +297,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         change = self.changes[adapter]
         if not change.is_linear(change.config):
             raise Unsupported(
-                f"adapter {adapter!r} cannot be merged: {change.why_not_linear(change.config)}"
+                f"adapter {adapter!r} cannot be merged: {change.nonlinear_reason(change.config)}"
             )
 
     def _check_not_affine(self, adapter: str, tensors: Mapping[str, Tensor]) -> None:

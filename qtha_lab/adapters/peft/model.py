@@ -101,6 +101,18 @@ class AdapterModel(BaseTuner):
         with hold_products(self):
             yield
 
+    def add_weighted_adapter(self, *_: Any, **__: Any) -> None:
+        """Refuse to sum tensors, since a change is not linear in them.
+
+        Raises:
+            Unsupported: Always, with the remedy.
+        """
+        raise Unsupported(
+            f"add_weighted_adapter must not be called for {self.prefix.rstrip('_')} adapters, "
+            "whose change is not linear in their tensors. Use qtha_lab.adapters.weigh(model, "
+            "{name: weight}), which sums the changes."
+        )
+
 
 def _base_of(module: nn.Module) -> nn.Module:
     return module.get_base_layer() if isinstance(module, BaseTunerLayer) else module

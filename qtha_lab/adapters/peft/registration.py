@@ -11,11 +11,13 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import register_peft_method
 
 from qtha_lab.adapters.method import NOTES, PLACEMENT, Change, Control, Layer, Method
-from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings
+from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings, saved_type
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel
+from qtha_lab.adapters.peft.options import accept_lora_names, with_our_names
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import METHOD_STYLES, MethodStyle, check_method_style
+from qtha_lab.core.patches import extend_peft_types
 from qtha_lab.core.registry import Registry
 from qtha_lab.core.settings import Setting
 from qtha_lab.core.settings_help import with_arguments
@@ -56,6 +58,9 @@ class OurMethod(Method):
             if name in options:
                 options[name] = options.pop(name)
         return options
+
+    def named(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return with_our_names(options, self.settings())
 
     def config_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)
@@ -124,6 +129,7 @@ def method(
     def register(change_class: type[Change]) -> type[Change]:
         config_class.method_name = name
         config_class.change_class = change_class
+        accept_lora_names(config_class)
         with_arguments(config_class, without=NOTES)
         entry = OurMethod(
             name,
@@ -150,6 +156,8 @@ def method(
 def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
     """Add the type to PEFT's enumeration, and register a tuner for it."""
     kind = extend_peft_types(name)
+    names: dict[str, type] = PEFT_TYPE_TO_CONFIG_MAPPING  # pyright: ignore[reportAssignmentType]
+    names[saved_type(name)] = config_class  # as saved configs name the type
     if kind in PEFT_TYPE_TO_CONFIG_MAPPING:  # a new version of a plugin; the tuner needs no change
         PEFT_TYPE_TO_CONFIG_MAPPING[kind] = config_class
         return
@@ -164,19 +172,3 @@ def register_with_peft(name: str, config_class: type[AdapterConfig]) -> None:
     for tuner_class in (layer_class, model_class):  # for pickle
         setattr(sys.modules[MODULE], tuner_class.__name__, tuner_class)
     register_peft_method(name=name, config_cls=config_class, model_cls=model_class, prefix=prefix)
-
-
-def extend_peft_types(name: str) -> PeftType:
-    """Return the `PeftType` of a name, added to the enumeration if missing."""
-    key = name.upper()
-    if key in PeftType.__members__:
-        return PeftType[key]
-    member = str.__new__(PeftType, key)
-    member._name_, member._value_ = key, key
-    vars(member).update(__objclass__=PeftType, _sort_order_=len(PeftType._member_names_))
-    setattr(PeftType, key, member)
-    PeftType._member_names_.append(key)
-    PeftType._member_map_[key] = member
-    PeftType._value2member_map_[key] = member
-    getattr(PeftType, "_hashable_values_", []).append(key)  # not every Python has it
-    return member

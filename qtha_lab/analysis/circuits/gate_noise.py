@@ -88,7 +88,7 @@ def gate_noise(
     """
     if circuit.start == "amplitudes":
         raise Refusal(
-            "Noise needs a circuit that starts in |0…0⟩, got one that starts in amplitudes."
+            "A circuit with noise must start in |0…0⟩, got one that starts in amplitudes."
         )
     free = free_angles(circuit)
     angles = draw_angles(circuit, n_samples, inputs, seed)

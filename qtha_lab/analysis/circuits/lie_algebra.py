@@ -75,8 +75,7 @@ def lie_algebra_of(circuit: Circuit, with_inputs: bool = True) -> LieAlgebra:
     """
     if circuit.n_qubits > MOST_QUBITS:
         raise Refusal(
-            f"The Lie algebra needs a circuit of at most {MOST_QUBITS} qubits, got "
-            f"{circuit.n_qubits}."
+            f"n_qubits must be at most {MOST_QUBITS} for the Lie algebra, got {circuit.n_qubits}."
         )
     generators = independent(generators_of(circuit, with_inputs))
     return LieAlgebra(

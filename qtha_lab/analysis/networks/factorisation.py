@@ -144,7 +144,9 @@ def alternatives(
             if sum(o * i for o, i in zip(out_dims, in_dims, strict=True)) <= n_parameters:
                 points.append(factorise_in_order(matrix, out_dims, in_dims, order, n_parameters))
     if not points:
-        raise Refusal(f"No factorisation has at most n_parameters={n_parameters}.")
+        raise Refusal(
+            f"n_parameters must allow a factorisation with bonds of 1, got {n_parameters}."
+        )
     return sorted(points, key=lambda point: point.relative_error)
 
 
@@ -238,7 +240,8 @@ def bonds_within(bonds: Sequence[Bond], shape: MpoShape, n_parameters: int) -> l
 
     if size(np.inf) > n_parameters:
         raise Refusal(
-            f"Bonds of 1 need {size(np.inf)} parameters, above n_parameters={n_parameters}."
+            f"n_parameters must be at least {size(np.inf)}, the size with bonds of 1, got "
+            f"{n_parameters}."
         )
     above = bisect.bisect_right(thresholds, n_parameters, key=size)
     return widths(thresholds[above - 1])

@@ -85,7 +85,7 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
     counts = [int(mask.sum()) for mask in masks]
     total = sum(counts)
     if total == 0 or max_tokens < 1:
-        raise Refusal(f"The analysis needs at least 1 token, got {total} of at most {max_tokens}.")
+        raise Refusal(f"x must have at least 1 token, got {total} of at most {max_tokens}.")
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     token_positions, start, positions = order[:max_tokens].sort().values, 0, []
     for count in counts:

@@ -189,7 +189,7 @@ def _pairs(delta: Delta, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check_enough(tokens: int) -> None:
     if tokens < LEAST_TOKENS:
-        raise Refusal(f"A fit needs at least {LEAST_TOKENS} tokens, got {tokens}.")
+        raise Refusal(f"x must have at least {LEAST_TOKENS} tokens for a fit, got {tokens}.")
 
 
 def _folds(tokens: int, seed: int) -> tuple[Tensor, ...]:

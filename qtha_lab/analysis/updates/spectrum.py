@@ -187,7 +187,7 @@ def factored_svd(
 def _core(factors: tuple) -> tuple[Float[Tensor, "k k"], tuple[int, int]]:
     """Return the product of first triangle, middle factors and last triangle, and the shape."""
     if len(factors) < 2:
-        raise Refusal(f"A product needs at least 2 factors, got {len(factors)}.")
+        raise Refusal(f"A product must have at least 2 factors, got {len(factors)}.")
     first, *middle, last = [as_matrix(factor) for factor in factors]
     core = torch.linalg.qr(first, mode="r").R
     for factor in middle:
@@ -217,7 +217,7 @@ def streamed_spectrum(blocks: Iterable[Float[Tensor, "some cols"]]) -> Spectrum:
         stacked = block if triangle is None else torch.cat([triangle, block])
         triangle = torch.linalg.qr(stacked, mode="r").R
     if triangle is None:
-        raise Refusal("A product needs at least one block of rows, got none.")
+        raise Refusal("A product must have at least one block of rows, got none.")
     values = torch.linalg.svdvals(triangle).numpy()
     return Spectrum(values, (rows, triangle.shape[1]), float(np.linalg.norm(values)))
 

@@ -115,7 +115,10 @@ def adapted_layers(model: nn.Module) -> dict[str, AdaptedLayer]:
         if isinstance(module, BaseTunerLayer)
     }
     if not layers:
-        raise Refusal(f"This {type(model).__name__} carries no adapter. Add one first.")
+        raise Refusal(
+            f"The model must carry an adapter, got {type(model).__name__} without one. Add one "
+            "first."
+        )
     return layers
 
 
@@ -249,12 +252,12 @@ def difference(module: AdaptedLayer, adapter: str) -> Delta:
             f"The update of {type(module).__name__} needs a float64 copy of its layer, and "
             f"this one is quantised ({kind}). Load the base without quantisation."
         )
-    twin = copy.deepcopy(module).to("cpu", torch.float64).eval()
-    twin.set_adapter([adapter])
-    twin.enable_adapters(True)
-    twin.requires_grad_(False)
-    base = cast(nn.Module, twin.get_base_layer())
-    return lambda x: twin(x) - base(x)
+    copied = copy.deepcopy(module).to("cpu", torch.float64).eval()
+    copied.set_adapter([adapter])
+    copied.enable_adapters(True)
+    copied.requires_grad_(False)
+    base = cast(nn.Module, copied.get_base_layer())
+    return lambda x: copied(x) - base(x)
 
 
 def base_weight(module: AdaptedLayer) -> Float[Tensor, "out_features in_features"]:

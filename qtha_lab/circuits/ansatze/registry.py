@@ -136,7 +136,7 @@ def build(
     for value, noun, least in ((n_qubits, "qubits", info.min_qubits), (n_layers, "layers", 1)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             least_text = f"{least} {noun if least > 1 else noun[:-1]}"
-            raise Refusal(f"Ansatz {name!r} needs at least {least_text}, got {value!r}.")
+            raise Refusal(f"Ansatz {name!r} must have at least {least_text}, got {value!r}.")
     for option in options:
         if option not in info.options:
             close = nearest(option, info.options)
@@ -147,8 +147,8 @@ def build(
         raise Refusal(f"embedding must be one of {', '.join(EMBEDDINGS)}, got {embedding!r}.")
     if embedding == "amplitude" and reupload:
         raise Refusal(
-            "Amplitudes are the first state and cannot be uploaded again: "
-            "embedding='amplitude' needs reupload=False, got True."
+            "reupload must be False with embedding='amplitude', got True. "
+            "Amplitudes are the first state, and cannot be uploaded again."
         )
     flags = (bool(reupload), embedding, bool(entangle))
     return _build(info, n_qubits, n_layers, *flags, tuple(sorted(options.items())))

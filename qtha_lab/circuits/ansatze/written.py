@@ -66,10 +66,6 @@ def default_code(n_qubits: int) -> str:
 def layers_of(code: str, n_qubits: int) -> list[tuple[str, list[tuple[int, int]]]]:
     """Parse the letters and the CNOT pairs of every layer of a code.
 
-    Args:
-        code: Code, as in `searched`.
-        n_qubits: Number of qubits of the code.
-
     Raises:
         Refusal: If the code is invalid.
     """

@@ -12,10 +12,16 @@ from qtha_lab.core.errors import Refusal
 MOST_GATES = 100_000
 _NOTHING = ("barrier", "id", "delay", "u0", "gphase", "global_phase")
 _OTHER_NAMES = {
-    "CX": "CNOT", "cnot": "CNOT", "u1": "PhaseShift", "phase": "PhaseShift",
-    "cu1": "ControlledPhaseShift", "cphase": "ControlledPhaseShift",
-    "rxx": "IsingXX", "ryy": "IsingYY", "rzz": "IsingZZ",
-}  # fmt: skip
+    "CX": "CNOT",
+    "cnot": "CNOT",
+    "u1": "PhaseShift",
+    "phase": "PhaseShift",
+    "cu1": "ControlledPhaseShift",
+    "cphase": "ControlledPhaseShift",
+    "rxx": "IsingXX",
+    "ryy": "IsingYY",
+    "rzz": "IsingZZ",
+}
 _PI = math.pi
 
 
@@ -34,10 +40,13 @@ def _u3(theta, phi, lam) -> Steps:
 
 def _cu3(theta, phi, lam) -> Steps:
     return [
-        ("p", [0], [(lam + phi) * 0.5]), ("p", [1], [(lam - phi) * 0.5]), ("cx", [0, 1], []),
-        ("u3", [1], [theta * -0.5, Polynomial.const(0.0), (phi + lam) * -0.5]), ("cx", [0, 1], []),
+        ("p", [0], [(lam + phi) * 0.5]),
+        ("p", [1], [(lam - phi) * 0.5]),
+        ("cx", [0, 1], []),
+        ("u3", [1], [theta * -0.5, Polynomial.const(0.0), (phi + lam) * -0.5]),
+        ("cx", [0, 1], []),
         ("u3", [1], [theta * 0.5, phi, Polynomial.const(0.0)]),
-    ]  # fmt: skip
+    ]
 
 
 def _ccx() -> Steps:
@@ -68,12 +77,16 @@ _DEFINED: dict[str, Callable[..., Steps]] = {
     "ccz": lambda: [("h", [2], []), ("ccx", [0, 1, 2], []), ("h", [2], [])],
     "cswap": lambda: [("cx", [2, 1], []), ("ccx", [0, 1, 2], []), ("cx", [2, 1], [])],
     "iswap": lambda: [
-        ("s", [0], []), ("s", [1], []), ("h", [0], []), ("cx", [0, 1], []), ("cx", [1, 0], []),
+        ("s", [0], []),
+        ("s", [1], []),
+        ("h", [0], []),
+        ("cx", [0, 1], []),
+        ("cx", [1, 0], []),
         ("h", [1], []),
     ],
     "dcx": lambda: [("cx", [0, 1], []), ("cx", [1, 0], [])],
     "rzx": lambda angle: [("h", [1], []), ("rzz", [0, 1], [angle]), ("h", [1], [])],
-}  # fmt: skip
+}
 
 
 class ProgramGates:

@@ -167,11 +167,17 @@ class _Program:
         if word in _FOREIGN:
             raise Refusal(f"A circuit must consist of gates, got the statement {shortened(text)}.")
         readers: dict[str, Callable[[Statement], None]] = {
-            "OPENQASM": lambda _: None, "barrier": lambda _: None, "pragma": lambda _: None,
-            "include": self._include, "gate": self._define, "for": self._repeat,
-            "measure": self._measure, "input": self._input, "output": lambda _: None,
+            "OPENQASM": lambda _: None,
+            "barrier": lambda _: None,
+            "pragma": lambda _: None,
+            "include": self._include,
+            "gate": self._define,
+            "for": self._repeat,
+            "measure": self._measure,
+            "input": self._input,
+            "output": lambda _: None,
             **dict.fromkeys(("qreg", "creg", "qubit", "bit"), self._register),
-        }  # fmt: skip
+        }
         if word in readers:
             readers[word](statement)
         elif match := _DECLARATION.fullmatch(text):
@@ -185,7 +191,7 @@ class _Program:
         name = statement.text.removeprefix("include").strip().strip('"')
         if name not in _LIBRARIES:
             raise Refusal(
-                f"Only {' and '.join(_LIBRARIES)} can be included, got {shortened(name)}. "
+                f"include must be {' or '.join(_LIBRARIES)}, got {shortened(name)}. "
                 "Write its gates into the text."
             )
 
@@ -317,8 +323,9 @@ class _Program:
             definition = self.definitions[name]
             if (len(angles), len(wires)) != (len(definition.angles), len(definition.qubits)):
                 raise Refusal(
-                    f"{name} takes {len(definition.angles)} angles and {len(definition.qubits)} "
-                    f"qubits, got {len(angles)} and {len(wires)}."
+                    f"{name} must have {len(definition.angles)} angles and "
+                    f"{len(definition.qubits)} qubits, "
+                    f"got {len(angles)} and {len(wires)}."
                 )
             local = dict(zip(definition.qubits, wires, strict=True))
             names = {**self.names, **dict(zip(definition.angles, angles, strict=True))}

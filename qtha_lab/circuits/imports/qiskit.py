@@ -4,6 +4,7 @@ Each gate is one of ours, or is replaced by its definition or its matrix. Angles
 Qiskit's parameters.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from qtha_lab.circuits.imports.program import ProgramGates
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
+
+log = logging.getLogger(__name__)
 
 _BRANCHES = ("if_else", "while_loop", "for_loop", "switch_case")
 _HIGHEST_DEGREE = 4
@@ -104,7 +107,8 @@ def _angles(operation: Any) -> list:
 def _matrix(operation: Any) -> Any:
     try:
         return operation.to_matrix()
-    except Exception:  # an instruction without a matrix, such as reset
+    except Exception as reason:  # an instruction without a matrix, such as reset
+        log.debug("%s has no matrix: %s", operation.name, reason)
         return None
 
 
@@ -133,8 +137,8 @@ def _taylor(number: Any, parameters: list, variables: Mapping, degree: int) -> P
         rest = _bound(number, dict.fromkeys(parameters[:position], 0.0))
         if parameter not in rest.parameters:
             continue
-        slope = _taylor(rest.gradient(parameter), parameters[position:], variables, degree - 1)
-        total = total + _integral(slope, variables[parameter])
+        gradient = _taylor(rest.gradient(parameter), parameters[position:], variables, degree - 1)
+        total = total + _integral(gradient, variables[parameter])
     return total
 
 
@@ -143,12 +147,12 @@ def _bound(number: Any, values: Mapping) -> Any:
     return number.bind(values, allow_unknown_parameters=True)
 
 
-def _integral(slope: Polynomial, variable: Polynomial) -> Polynomial:
+def _integral(gradient: Polynomial, variable: Polynomial) -> Polynomial:
     ((key,),) = variable.terms
     return Polynomial(
         {
             tuple(sorted((*term, key))): scale / (1 + term.count(key))
-            for term, scale in slope.terms.items()
+            for term, scale in gradient.terms.items()
         }
     )
 

@@ -43,14 +43,16 @@ def parse_yaml(text: str) -> Document:
         {'steps': 100.0, 'name': 'yes'}
         >>> parse_yaml("steps: 500\\nsteps: 5")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: line 2: steps is given twice
+        qtha_lab.core.errors.Refusal: Line 2: steps must be given once.
     """
     try:
         return _Reader(text).document()
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         rule = getattr(problem, "problem", None) or getattr(problem, "reason", "")
-        raise Refusal(f"{f'line {mark.line + 1}: ' if mark else ''}no YAML ({rule}).") from None
+        raise Refusal(
+            f"{f'Line {mark.line + 1}: ' if mark else ''}The text must be YAML, got: {rule}."
+        ) from None
     except UnicodeEncodeError:
         raise Refusal("The text must be valid Unicode, got a lone surrogate.") from None
 
@@ -79,20 +81,22 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 count += 1
                 if count > 1:
-                    raise _at(event, "a second document begins")
+                    raise _at(event, "the text must be one document, got a second.")
                 value = self.value(next(self.events), "", 0)
         return Document(value, self.lines)
 
     def value(self, event: yaml.Event, place: str, depth: int) -> Any:
         self.lines[place] = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            raise _at(event, f"aliases such as *{event.anchor} are not read: write the value out")
+            raise _at(event, f"aliases such as *{event.anchor} are not read. Write the value out.")
         if (tag := getattr(event, "tag", None)) is not None:
-            raise _at(event, f"tags such as {tag.replace('tag:yaml.org,2002:', '!!')} are not read")
+            raise _at(
+                event, f"tags such as {tag.replace('tag:yaml.org,2002:', '!!')} are not read."
+            )
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event.value) if event.implicit[0] else event.value
         if depth == DEEPEST:
-            raise _at(event, f"nested deeper than {DEEPEST} levels")
+            raise _at(event, f"at most {DEEPEST} levels may be nested.")
         kind = self.mapping if isinstance(event, yaml.MappingStartEvent) else self.sequence
         return kind(place, depth + 1)
 
@@ -100,9 +104,9 @@ class _Reader:
         fields: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise _at(event, "the name of a setting must be a word")
+                raise _at(event, "the name of a setting must be a word.")
             if event.value in fields:
-                raise _at(event, f"{event.value:.40} is given twice")
+                raise _at(event, f"{event.value:.40} must be given once.")
             inner = f"{place}.{event.value}" if place else event.value
             fields[event.value] = self.value(next(self.events), inner, depth)
             self.lines[inner] = event.start_mark.line + 1

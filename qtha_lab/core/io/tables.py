@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import itertools
+import logging
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from qtha_lab.core.io.files import open_file
 from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, likely_encoding, records, records_in
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 LARGEST = 2**28  # bytes of a file that is read whole
@@ -234,5 +237,6 @@ def _label_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
             for column, feature in features.items()
             if isinstance(feature, dict) and isinstance(feature.get("names"), list)
         }
-    except (Refusal, LookupError, TypeError, AttributeError):
+    except (Refusal, LookupError, TypeError, AttributeError) as reason:
+        log.debug("the table names no labels: %s", reason)
         return {}

@@ -22,9 +22,6 @@ HEADER_LIMIT = 2**25
 def open_tensors(path: Path) -> "Iterator[safe_open]":
     """Open a safetensors file to read names, metadata and PyTorch tensors.
 
-    Args:
-        path: File to open.
-
     Raises:
         FileNotFoundError: If there is no such file.
         Refusal: If the file is no regular file or no complete safetensors file.

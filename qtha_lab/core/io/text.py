@@ -13,10 +13,6 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def printable(text: str, *, lines: bool = False) -> str:
     r"""Replace every character that could control a terminal by its escape.
 
-    Args:
-        text: Foreign text.
-        lines: Keep line breaks and tabs.
-
     Example:
         >>> printable("a\x1b[31mb\x00")
         'a\\x1b[31mb\\x00'

@@ -218,7 +218,7 @@ def simulation_of(plan: Plan) -> Simulation | None:
     )
     seconds = [cost.seconds * layers for cost, layers in pairs if cost.seconds is not None]
     shots = [cost.shots * layers for cost, layers in pairs if cost.shots is not None]
-    working = max(cost.bytes - cost.kept_bytes for cost in costs)
+    working = max(cost.bytes - cost.saved_bytes for cost in costs)
     rivals = automatic()
     why = simulators.explain(circuit, samples, engine, device=device, engines=rivals)
     return Simulation(
@@ -226,7 +226,7 @@ def simulation_of(plan: Plan) -> Simulation | None:
         why=why.reasons[largest.engine],
         circuits=repeats.batches * sum(cost.circuits * layers for cost, layers in pairs),
         seconds=repeats.of_time * sum(seconds) if len(seconds) == len(pairs) else None,
-        bytes=working + sum(cost.kept_bytes * layers for cost, layers in pairs),
+        bytes=working + sum(cost.saved_bytes * layers for cost, layers in pairs),
         shots=repeats.batches * sum(shots) if shots else None,
         note=largest.note,
     )

@@ -64,7 +64,7 @@ class ModelShape:
             ]
             if not matching:
                 raise Refusal(
-                    f"Target pattern {target_modules!r} matches none of {list(self.sizes)}."
+                    f"target_modules must match one of {list(self.sizes)}, got {target_modules!r}."
                 )
             return matching
         for name in target_modules:

@@ -85,7 +85,7 @@ class Spare:
         try:
             self.file.write_bytes(bytes(self.BYTES))
         except OSError as reason:
-            log.info("no room is kept in %s: %s", folder, reason)
+            log.info("no space is reserved in %s: %s", folder, reason)
 
     def free(self) -> None:
         """Delete the file to free its space."""

@@ -168,12 +168,7 @@ def history(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def parse_events(data: bytes, offset: int = 0) -> list[dict[str, Any]]:
-    """Parse the events in complete lines; other lines become `broken` events.
-
-    Args:
-        data: Lines of a log.
-        offset: Byte offset of the first line.
-    """
+    """Parse the events in complete lines; other lines become `broken` events."""
     return list(_parse(data, offset))
 
 

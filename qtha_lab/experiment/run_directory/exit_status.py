@@ -53,7 +53,7 @@ def record_exit(files: RunDir, pid: int, code: int) -> None:
         try:
             write_json(files.path / "exit.json", {"pid": pid, "code": code})
         except OSError as reason:
-            log.info("how %s ended is not kept: %s", files.path.name, reason)
+            log.info("the exit status of %s is not stored: %s", files.path.name, reason)
 
 
 def last_output(files: RunDir) -> str:

@@ -136,8 +136,8 @@ def check_disk_space(folder: Path, needed: int = 2**20) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise Refusal(
-            f"The disk of {folder} is full: {free / 2**20:.1f} MiB are free, "
-            f"{needed / 2**20:.1f} MiB are needed. Free space, then resume the run."
+            f"The disk of {folder} must have {needed / 2**20:.1f} MiB free, "
+            f"got {free / 2**20:.1f} MiB. Free space, then resume the run."
         )
 
 

@@ -34,11 +34,7 @@ def cards() -> list[str]:
 
 
 def visible_gpus(folder: Path) -> dict[Path, str]:
-    """Return the lock files of this machine's GPUs, each with the GPU's name.
-
-    Args:
-        folder: Folder in which runs queue.
-    """
+    """Return the lock files of this machine's GPUs, each with the GPU's name."""
     host = socket.gethostname()
     return {folder / f"card-{host}-{name.replace('/', '-')}": name for name in cards()}
 

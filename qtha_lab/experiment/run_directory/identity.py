@@ -13,9 +13,6 @@ from qtha_lab.experiment.run_directory.files import RunDir
 def identity(run: RunDir) -> dict[str, Any]:
     """Return the identity of a run from its description, independent of its summary.
 
-    Args:
-        run: Directory of a readable run.
-
     Returns:
         `run_id`, `model`, `task`, `task_options`, `method`, `label`, `seed`, `options`,
         `target_modules`, `quantization` and `head`.

@@ -22,7 +22,7 @@ from qtha_lab.experiment.run_directory.files import RunDir
 from qtha_lab.experiment.run_directory.record import Record, read_record, stamp
 
 LIMIT = 2**28
-"""Bytes of an index; a larger one is written anew."""
+"""Bytes of an index; a larger index is rewritten."""
 NAME = ".index.jsonl"
 log = logging.getLogger(__name__)
 

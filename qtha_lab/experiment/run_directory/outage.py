@@ -29,9 +29,6 @@ def is_unreachable(folder: Path) -> bool:
 def wait_until_reachable(run: RunDir) -> bool:
     """Wait for the folder of a run during a storage outage, and log the outage.
 
-    Args:
-        run: Run whose files are inaccessible.
-
     Returns:
         True if the run is accessible again. False at once if its folder is accessible, and after
             `PATIENCE_SECONDS`.

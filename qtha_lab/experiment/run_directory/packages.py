@@ -33,9 +33,6 @@ FAMILIES = {
 def packages_of(experiment: Experiment) -> dict[str, dict[str, Any]]:
     """List the installed packages whose members an experiment names.
 
-    Args:
-        experiment: Any experiment.
-
     Returns:
         By package: `version`, `members` such as "method slim", and `sha256` of their modules.
     """

@@ -17,13 +17,13 @@ from qtha_lab.experiment.run_directory.files import RunDir, write_json
 from qtha_lab.experiment.run_directory.packages import check_packages, packages_of
 
 
-class Described(Protocol):
+class HasPlugins(Protocol):
     """Description with plugins."""
 
     plugins: list[str]
 
 
-D = TypeVar("D", bound=Described)
+D = TypeVar("D", bound=HasPlugins)
 
 
 def trusted(folder: Path, described: D) -> D:
@@ -36,7 +36,7 @@ def trusted(folder: Path, described: D) -> D:
     return described
 
 
-def record_trust(folder: Path, described: Described) -> dict[str, str]:
+def record_trust(folder: Path, described: HasPlugins) -> dict[str, str]:
     """Record that this user trusts the present plugins of a description in a folder.
 
     Returns:

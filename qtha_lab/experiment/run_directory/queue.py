@@ -140,7 +140,7 @@ def _is_usable(folder: Path) -> bool:
             with tempfile.TemporaryFile(dir=place):
                 pass
     except OSError as reason:
-        log.info("%s cannot be used (%s): runs queue elsewhere", folder, reason.strerror)
+        log.info("%s cannot be used (%s): another folder holds the queue", folder, reason.strerror)
         return False
     return True
 
@@ -248,7 +248,9 @@ class Queue:
         while not give_up():
             if self._is_first(ticket) and (taken := take()) is not None:
                 seconds = time.monotonic() - begin
-                log.info("%s has its turn after %.1f s in %s", ticket.name, seconds, self.folder)
+                log.info(
+                    "%s leaves the queue after %.1f s in %s", ticket.name, seconds, self.folder
+                )
                 return taken
             time.sleep(POLL_SECONDS)
         return None

@@ -45,7 +45,7 @@ class ChosenMethod(TypedDict):
 
 
 @with_config(ConfigDict(extra="allow"))
-class Described(TypedDict):
+class ExperimentFields(TypedDict):
     """Nested parts of a description."""
 
     method: NotRequired[ChosenMethod]
@@ -81,7 +81,7 @@ class Record:
 
     stamp: Stamp
     unreadable: str | None = None
-    experiment: Described = dataclasses.field(default_factory=lambda: Described())
+    experiment: ExperimentFields = dataclasses.field(default_factory=lambda: ExperimentFields())
     label: str = ""
     status: Status = dataclasses.field(default_factory=lambda: Status("unreadable", 0, 0))
     has_log: bool = False

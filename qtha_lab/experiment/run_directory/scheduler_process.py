@@ -175,5 +175,5 @@ def drive(
         log.info("stopped; another start goes on")
     except Exception as error:
         shown = disk.full(folder.path) if disk.is_full(error) else error
-        log.error("%s", fault_log.sentence(shown))
+        log.error("%s", fault_log.fault_sentence(shown))
     return 1

@@ -18,12 +18,7 @@ SHARED = ("model", "task", "method", "seed")
 
 
 def flaw(summary: dict[str, Any] | None, facts: dict[str, Any]) -> str | None:
-    """Describe why a summary does not belong to a run; None if it does.
-
-    Args:
-        summary: Content of `summary.json`.
-        facts: Expected identity of the run.
-    """
+    """Describe why a summary does not belong to a run; None if it does."""
     if not summary:
         return "its summary.json is missing, broken or empty"
     for name in (*SHARED, "label"):

@@ -43,12 +43,7 @@ class FreeThreads:
 
 
 def share(folder: Path, own: int = 1) -> int:
-    """Compute a run's share of the cores among the slots held now.
-
-    Args:
-        folder: Folder in which runs queue.
-        own: Number of slots of the run.
-    """
+    """Compute a run's share of the cores among the slots held now."""
     return max(1, n_cores() * own // max(own, computing(folder)))
 
 

@@ -7,14 +7,12 @@ of runs and can be listed as one.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import time
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.locks import make_folder, open_shared
+from qtha_lab.core.locks import acquire_within, make_folder, open_shared
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import read_tail
@@ -48,7 +46,9 @@ def delete(run: RunDir) -> Path:
     try:
         lock = open_shared(run.lock, os.O_RDWR)
         try:
-            _hold(lock, PATIENCE if _has_ended(run) else 0.0)  # no worker may start meanwhile
+            acquire_within(
+                lock, PATIENCE if _has_ended(run) else 0.0
+            )  # no worker may start meanwhile
             make_folder(trash_of(run.path.parent))
             return _move(run.path, trash_of(run.path.parent) / run.path.name)
         finally:
@@ -105,21 +105,6 @@ def empty_trash(folder: Path) -> list[str]:
 def _has_ended(run: RunDir) -> bool:
     status = last_status(read_tail(run.events), 0)
     return status is None or status.ended
-
-
-def _hold(lock: int, patience: float) -> None:
-    """Lock an open file, or raise `BlockingIOError` after `patience` seconds.
-
-    A worker that holds the lock for longer is running.
-    """
-    end = time.monotonic() + patience
-    while True:
-        try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                raise
-            time.sleep(0.02)
 
 
 def _move(source: Path, target: Path) -> Path:

@@ -29,21 +29,12 @@ MOST = 64  # maximum number of runs in the environment variable, whose length th
 
 
 def combined_digest(digests: Mapping[str, str]) -> str:
-    """Compute one digest of the contents of all plugins of a folder.
-
-    Args:
-        digests: SHA-256 of each plugin by name.
-    """
+    """Compute one digest of the contents of all plugins of a folder."""
     return hashlib.sha256(json.dumps(sorted(digests.values())).encode()).hexdigest()
 
 
 def store_trust(folder: Path, digests: Mapping[str, str]) -> None:
-    """Record that this user trusts the plugins of a folder.
-
-    Args:
-        folder: The folder, with its subfolders.
-        digests: SHA-256 of each plugin by name.
-    """
+    """Record that this user trusts the plugins of a folder."""
     folder = folder.resolve()
     known = [word for word in os.environ.get(VARIABLE, "").split(",") if word]
     word = _word(folder, digests)

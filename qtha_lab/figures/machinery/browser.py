@@ -44,7 +44,7 @@ def _start() -> None:
     import kaleido
 
     if find_browser() is None:
-        raise NoBrowserError(f"a picture needs a browser, and none was found: {HOW_TO}")
+        raise NoBrowserError(f"a picture needs a browser, got none: {HOW_TO}")
     # Exit hooks run in reverse order of registration. Register the hook of weakref (which removes
     # the browser's folder) before that of kaleido (which ends the browser).
     weakref.finalize(_one_at_a_time, int)

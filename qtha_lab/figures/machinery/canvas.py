@@ -46,12 +46,18 @@ class Canvas:
             radius: Draw an ellipse.
         """
         (x, y), (width, height) = middle, size
-        self.boxes.append({
-            "type": "circle" if radius else "rect", "layer": "below",
-            "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2,
-            "fillcolor": fill, "line": {"width": 0.6 * self.page_style.line,
-            "color": self.page_style.inks.text},
-        })  # fmt: skip
+        self.boxes.append(
+            {
+                "type": "circle" if radius else "rect",
+                "layer": "below",
+                "x0": x - width / 2,
+                "x1": x + width / 2,
+                "y0": y - height / 2,
+                "y1": y + height / 2,
+                "fillcolor": fill,
+                "line": {"width": 0.6 * self.page_style.line, "color": self.page_style.inks.text},
+            }
+        )
 
     def text(
         self,

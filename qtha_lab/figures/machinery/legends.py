@@ -202,11 +202,17 @@ def name_points(
             at = max(b * pixels, low + BETWEEN * font)
             low = at
             figure.add_annotation(
-                x=a, y=b, xref=x, yref=y, text=name, showarrow=False,
+                x=a,
+                y=b,
+                xref=x,
+                yref=y,
+                text=name,
+                showarrow=False,
                 xanchor="right" if left else "left",
-                xshift=(-1 if left else 1) * 0.9 * font, yshift=at - b * pixels,
+                xshift=(-1 if left else 1) * 0.9 * font,
+                yshift=at - b * pixels,
                 font={"size": font, "color": points[name].marker.color},
-            )  # fmt: skip
+            )
     return True
 
 

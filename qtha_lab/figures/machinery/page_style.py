@@ -22,7 +22,7 @@ PIXELS_PER_POINT = PIXELS_PER_INCH / 72
 LEGENDS = ("auto", "below", "above", "ends", "none")
 MOST_LEGEND = 0.15  # of the height; a higher legend moves to the ends of the lines where possible
 # plotly's own: line height over font size; height of a legend key and gap, in pixels
-LINE, KEY, BETWEEN, ENTRY = 1.3, 16, 3, 45
+LINE, KEY, BETWEEN = 1.3, 16, 3
 LETTER = 0.56  # the mean width of a letter over the font size, in Helvetica and Arial
 
 
@@ -242,8 +242,8 @@ class PageStyle:
         below = self.legend != "above"
         font = self.small if below else self.font
         widest = max(self.text_width(name, font) for name in names) + 0.4 * font
-        # plotly gives a legend the width between the margins, and each entry ENTRY pixels more
-        columns = max(1, int((self.width - 5.5 * self.font) // (widest + ENTRY)))
+        room = self.width - (1 if below else 5.5) * self.font
+        columns = max(1, int(room // (widest + 3.8 * self.font)))
         tall = [max(LINE * (1 + name.count("<br>")) * font, KEY) + BETWEEN for name in names]
         room = sum(tall) if columns == 1 else max(tall) * math.ceil(len(names) / columns)
         return font, widest, room + (0.4 if below else 0.9) * font

@@ -5,7 +5,6 @@ and task. The result is a safetensors file named after model, setting and rows. 
 recomputed.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -105,17 +105,14 @@ def _alone(file: Path) -> Iterator[None]:
     """Hold the lock of a file; other processes wait until it is released."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        lock = FileLock(file.with_suffix(".lock")).acquire()
     except OSError as reason:
         raise Refusal(
             f"The cache folder {file.parent} must be writable, got {reason.strerror}. Set "
             "QTHA_LAB_CACHE to another folder."
         ) from reason
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
         yield
-    finally:
-        os.close(lock)
 
 
 def _read(file: Path, parts: str) -> dict[str, Tensor] | None:

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from qtha_lab.models.quantisation import layers
 from qtha_lab.models.quantisation.blocks import BlockInputs, blocks_of, first_calls, readers
 from qtha_lab.models.quantisation.calibration import Batch
-from qtha_lab.models.quantisation.grid import WHOLE, best_clip, ends, grouped, on_grid
+from qtha_lab.models.quantisation.grid import WHOLE, best_clip, ends, on_grid, split_groups
 
 PAPER_START = 4.0  # the authors' γ and β: 98.2 % of the range
 LEAST_SCALE = 1e-5
@@ -63,7 +63,7 @@ def clipped(
         tensor([[-1.,  0.,  1.,  2.]])
     """
     scaled = matrix if scale is None else matrix * scale
-    groups = grouped(scaled, group)
+    groups = split_groups(scaled, group)
     low, high = ends(groups)
     rounded = on_grid(groups, clips[0].sigmoid() * low, clips[1].sigmoid() * high, bits).flatten(1)
     return rounded if scale is None else rounded / scale
@@ -138,7 +138,7 @@ class _Trained:
         return scales
 
     def _start_of_clips(self, name: str) -> tuple[Tensor, Tensor]:
-        groups = grouped(self._scaled(name).detach(), self.settings.g)
+        groups = split_groups(self._scaled(name).detach(), self.settings.g)
         start = torch.full_like(groups[..., :1], PAPER_START)
         if self.settings.start == "grid" and self.settings.w < WHOLE:
             start = best_clip(groups, self.settings.w).clamp_max(0.99).logit()

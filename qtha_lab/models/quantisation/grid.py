@@ -66,7 +66,7 @@ def straight_through(x: Tensor, bits: int) -> Tensor:
     return x + (on_grid(values, low, high, bits) - values).to(x.dtype)
 
 
-def grouped(
+def split_groups(
     matrix: Float[Tensor, "out_features in_features"], group: int | None
 ) -> Float[Tensor, "out_features groups size"]:
     """Split each row into groups of `group` neighbouring weights that share a grid."""
@@ -145,8 +145,8 @@ def round_matrix(
     """
     if bits >= WHOLE:
         return matrix
-    groups = grouped(matrix, group)
-    mask = None if left_out is None else grouped(left_out, group)
+    groups = split_groups(matrix, group)
+    mask = None if left_out is None else split_groups(left_out, group)
     low, high = ends(groups, mask)
     ratio = best_clip(groups, bits, mask) if clip == "grid" else 1.0
     rounded = on_grid(groups, ratio * low, ratio * high, bits).flatten(1)

@@ -40,7 +40,7 @@ def set_matrix(layer: nn.Module, matrix: Float[Tensor, "out_features in_features
     weight.copy_(matrix.mT if isinstance(layer, Conv1D) else matrix)
 
 
-def sizes_of(model: nn.Module) -> Iterator[tuple[str, int, int]]:
+def linear_sizes(model: nn.Module) -> Iterator[tuple[str, int, int]]:
     """Yield name, in_features and out_features of the layers that are rounded."""
     for name, layer in rounded_layers(model).items():
         out_features, in_features = cast(Tensor, layer.weight).shape
@@ -51,7 +51,7 @@ def sizes_of(model: nn.Module) -> Iterator[tuple[str, int, int]]:
 
 def check_groups(model: nn.Module, group: int | None) -> None:
     """Refuse a group size that does not divide the inputs of a layer."""
-    for name, in_features, _ in sizes_of(model):
+    for name, in_features, _ in linear_sizes(model):
         if group and in_features % group:
             raise Refusal(
                 f"quantization must have a g that divides the {in_features} inputs of {name}, got "

@@ -83,11 +83,7 @@ class Agent:
         return float(np.mean(self.ended[-RECENT:])) if self.ended else 0.0
 
     def play(self, weights: Weights) -> Segment:
-        """Play one segment of all episodes with these weights.
-
-        Args:
-            weights: Weights of the network, by name.
-        """
+        """Play one segment of all episodes with these weights."""
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
         loss = self._loss(leaves, *self._steps(leaves))
         gradients = torch.autograd.grad(loss, list(leaves.values()))

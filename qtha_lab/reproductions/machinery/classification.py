@@ -78,10 +78,6 @@ def principal(data: Digits, n: int) -> Digits:
     """Return the first n principal components of the images.
 
     Each has unit variance over the training rows.
-
-    Args:
-        data: Images.
-        n: Number of components.
     """
     mean = data.train.mean(0)
     values, directions = torch.linalg.svd(data.train - mean, full_matrices=False)[1:]

@@ -26,12 +26,7 @@ HEAD: tuple[str, ...] = (
 
 
 def verdict_of(name: str, out: Path | str = OUT) -> dict[str, Any] | None:
-    """Return the last verdict of the full form, run here or shipped; None without one.
-
-    Args:
-        name: Name of the reproduction.
-        out: Folder of reproductions.
-    """
+    """Return the last verdict of the full form, run here or shipped; None without one."""
     return read_mapping(Path(out) / name / VERDICT) or recorded_verdict(name)
 
 

@@ -95,7 +95,7 @@ class Reproduction:
         return calls.call(self.name, dict(self.options))
 
     def n_steps(self, quick: bool) -> int:
-        """Return the steps of one arm with one seed."""
+        """Return the number of steps of one arm with one seed."""
         return self.steps[quick]
 
     def arguments(self) -> tuple[Any, ...]:
@@ -122,7 +122,9 @@ def reproduction_of(text: str) -> Reproduction:
     name, options = calls.parse_call(text, "reproduction")
     of = REPRODUCTIONS.get_or_refuse(name)
     if options and of.settings is None:
-        raise Refusal(f"Reproduction {name} has no settings, got {', '.join(options)}.")
+        raise Refusal(
+            f"Reproduction {name} must be used without settings, got {', '.join(options)}."
+        )
     declared = {} if of.settings is None else settings_of(of.settings)
     for option in options:
         if option not in declared:

@@ -42,7 +42,7 @@ Progress = Callable[[Run, Status], None]
 
 
 class Arm(NamedTuple):
-    """One arm with one seed."""
+    """Arm of a reproduction with one seed."""
 
     name: str
     seed: int
@@ -156,7 +156,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
                 " The same command resumes it."
             ) from None
         except Exception as error:
-            message = faults.sentence(error, run.files.log)
+            message = faults.fault_sentence(error, run.files.log)
             raise
         finally:
             events.append("status", state=state, step=log.step, message=message)
@@ -212,7 +212,7 @@ def _fine_tuned(
                     ended[arm] = run
     except BaseException:
         for _, run in live:
-            run.ask_to_stop()
+            run.request_stop()
         for _, run in live:
             run.stop()
         raise

@@ -154,9 +154,6 @@ def _values(by_seed: Mapping[int, Mapping[str, Any]], measure: str) -> dict[int,
 def headline(plain: Sequence[Mapping[str, Any]]) -> str:
     """Return the verdict on the paper's claim, with the counts of all claims.
 
-    Args:
-        plain: Claims as from `Verdict.plain`.
-
     Example:
         >>> headline([{"verdict": "inconclusive"}, {"verdict": "shown"}])
         'inconclusive; 1 of 2 claims shown'

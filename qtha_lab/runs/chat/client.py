@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from qtha_lab.core import paths
-from qtha_lab.core.io import parse_json
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Client:
         self._process = None
         raise Refusal(
             f"The chat process ended with code {code} before its answer; its last output is in "
-                f"{paths.log_file().with_name('talking.log')}."
+            f"{paths.log_file().with_name('talking.log')}."
         )
 
     async def stop(self) -> None:

@@ -41,7 +41,9 @@ def held_out(experiment: RunDescription, count: int = COUNT) -> list[HeldOutProm
     training = experiment.training.replace(eval_rows=None)
     task = resolve(experiment.replace(training=training)).task
     if task.kind != "lm":
-        raise Refusal(f"task must have written answers for a chat, got the classification task {task.name}.")
+        raise Refusal(
+            f"task must have written answers for a chat, got the classification task {task.name}."
+        )
     prompts = []
     for row in task.eval[:count]:
         messages = row["messages"]

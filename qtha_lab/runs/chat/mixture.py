@@ -99,7 +99,10 @@ def check_weights(weights: Mapping[str, float], names: Mapping[str, object]) -> 
         if name not in names:
             raise unknown("adapter", str(name), names)
         if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
-            raise Refusal(f"The weight of adapter {name!r} must be a finite number, got "
-                              f"{weight!r}.")
+            raise Refusal(
+                f"The weight of adapter {name!r} must be a finite number, got {weight!r}."
+            )
     if missing := [name for name in names if name not in weights]:
-        raise Refusal(f"Every adapter must have a weight, got none for {missing[0]!r}. 0 excludes it.")
+        raise Refusal(
+            f"Every adapter must have a weight, got none for {missing[0]!r}. 0 excludes it."
+        )

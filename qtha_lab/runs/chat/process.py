@@ -55,7 +55,7 @@ class ChatServer:
             elif "messages" in request:
                 self._answer(**request)
         except Exception as error:
-            self._tell("refusal", sentence=faults.sentence(error))
+            self._tell("refusal", sentence=faults.fault_sentence(error))
 
     def _tell(self, kind: str, **facts: Any) -> None:
         self.send({"kind": kind, "number": self._number, **facts})

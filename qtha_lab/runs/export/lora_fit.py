@@ -22,8 +22,8 @@ from qtha_lab.analysis.updates.activations import capture_inputs
 from qtha_lab.analysis.updates.nonlinearity import best_linear_map
 from qtha_lab.analysis.updates.update import adapted_layers, update_of
 from qtha_lab.core.errors import Refusal
-from qtha_lab.models.public_names import public_base
 from qtha_lab.models.model_card import write_card
+from qtha_lab.models.public_names import public_base
 
 log = logging.getLogger(__name__)
 

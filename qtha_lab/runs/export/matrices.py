@@ -72,5 +72,5 @@ def check_mergeable(run_id: str, config) -> None:
     method = method_of(config)
     if method is None or not method.ours or get_method(method.name).is_linear(config):
         return
-    reason = type(config).change_class.why_not_linear(config)
+    reason = type(config).change_class.nonlinear_reason(config)
     raise Refusal(f"Run {run_id} cannot be merged: {reason}")

@@ -31,7 +31,7 @@ def save_adapter(run: "Run", folder: Path) -> str:
 
         save_whole(source, folder)
     return ", ".join(
-        filter(None, ["loads with qtha_lab.load_adapter or PEFT, as its card says", note])
+        filter(None, ["loads with qtha_lab.load_adapter or PEFT (see its card)", note])
     )
 
 

@@ -6,11 +6,11 @@ turned off (`QTHA_LAB_WARM_SECONDS=0`).
 """
 
 from qtha_lab.runs.fork_server.client import (
-    WarmStart,
+    ForkedStart,
     available,
-    prepare,
     fork_worker,
-    why_not_forked,
+    prepare,
+    process_start_reason,
 )
 
-__all__ = ["WarmStart", "available", "fork_worker", "prepare", "why_not_forked"]
+__all__ = ["ForkedStart", "available", "fork_worker", "prepare", "process_start_reason"]

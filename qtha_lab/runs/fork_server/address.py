@@ -12,12 +12,12 @@ from pathlib import Path
 
 from qtha_lab import __version__
 from qtha_lab.core import paths
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read, shortened
 from qtha_lab.core.io.private import OTHERS_ANY, private_folder
-from qtha_lab.core.errors import Refusal
 
 IMPORT_TIME = tuple(  # prefixes of variables that libraries read at import
-    (
+    (  # noqa: SIM905
         "ACCELERATE CUDA DATASETS_ GOMP_ HF_ HOME HUGGINGFACE KMP_ LC_ LANG LD_ MALLOC_ "
         "MKL_ NUMBA_ NUMEXPR_ OMP_ OPENBLAS_ PYTHON PYTORCH_ QTHA_LAB_CACHE QTHA_LAB_LOG "
         "TOKENIZERS_ TRANSFORMERS_ VIRTUAL_ENV XDG_"

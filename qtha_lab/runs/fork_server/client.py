@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core.io import parse_json, write_new
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import parse_json, write_new
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.fork_server import address as place
 from qtha_lab.runs.fork_server.safety import hindrance
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class WarmStart:
+class ForkedStart:
     """A requested worker: `forked` waits for its start, `wait` for its end."""
 
     connection: socket.socket
@@ -93,7 +93,7 @@ def _taken_back(ticket: Path) -> bool:
     return True
 
 
-def fork_worker(files: RunDir, lock: int, output: int) -> WarmStart | None:
+def fork_worker(files: RunDir, lock: int, output: int) -> ForkedStart | None:
     """Request a worker for a run directory, and return at once.
 
     Args:
@@ -129,8 +129,8 @@ def fork_worker(files: RunDir, lock: int, output: int) -> WarmStart | None:
     except OSError as fault:
         log.warning("no fork server: %s", fault)
         connection.close()
-        return None if _taken_back(ticket) else WarmStart(connection, ticket)
-    return WarmStart(connection, ticket)
+        return None if _taken_back(ticket) else ForkedStart(connection, ticket)
+    return ForkedStart(connection, ticket)
 
 
 def prepare() -> None:
@@ -144,15 +144,15 @@ def prepare() -> None:
                 log.debug("nothing listens in %s: %s", folder, reason)
                 _spawn(folder)
     except (OSError, Refusal) as fault:
-        log.debug("no warm server yet: %s", fault)
+        log.debug("no fork server yet: %s", fault)
 
 
 def available() -> bool:
     """Return True if runs are started from a fork server."""
-    return not why_not_forked()
+    return not process_start_reason()
 
 
-def why_not_forked() -> str:
+def process_start_reason() -> str:
     """Return the reason for process starts here; "" if a fork server is used.
 
     The reason is a clause. With a process start, each run imports its libraries itself.
@@ -197,7 +197,7 @@ def _spawn(folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", module, str(folder), str(place.idle_seconds())]
     # a library's thread pool, created at import, would prevent the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    log.info("starting a warm server in %s", folder)
+    log.info("starting a fork server in %s", folder)
     with (folder / "log").open("ab") as output:
         server = subprocess.Popen(
             command,

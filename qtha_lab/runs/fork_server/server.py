@@ -4,7 +4,6 @@ Listens before it imports libraries, so early requests wait in its queue. It for
 a single thread, and otherwise refuses. It trains nothing itself; a worker may outlive it.
 """
 
-import fcntl
 import importlib
 import json
 import logging
@@ -19,10 +18,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core.io import parse_json, read
+from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
-from qtha_lab.experiment.run_directory import RunDir, exit_status as ending
 from qtha_lab.core.gc_freeze import frozen_garbage
+from qtha_lab.core.io import parse_json, read
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import exit_status as ending
 from qtha_lab.runs.worker import use_threads, work_on
 
 log = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ def _send(connection: socket.socket, reply: dict) -> None:
     try:
         connection.sendall(json.dumps(reply).encode() + b"\n")
     except OSError as fault:  # the caller has ended; the worker goes on
-        log.debug("nobody takes the reply %s: %s", reply, fault)
+        log.debug("the reply %s was not received: %s", reply, fault)
 
 
 def load_libraries() -> None:
@@ -245,7 +246,7 @@ def main(folder: str, idle_seconds: str) -> int:
     path = Path(folder)
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.acquire(lock)
     except BlockingIOError:
         return 0
     use_threads()

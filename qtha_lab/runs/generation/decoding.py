@@ -12,7 +12,7 @@ class Decoding:
     Example:
         >>> Decoding(temperature=-1)
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: temperature must be at least 0, not -1
+        qtha_lab.core.errors.Refusal: temperature must be at least 0, got -1.
     """
 
     max_new_tokens: int = setting(48, "Longest answer.", ge=1, le=100_000, unit="tokens")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from qtha_lab.runs.remote import mirror as mirroring, host as remote
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.runs.remote import host as remote
+from qtha_lab.runs.remote import mirror as mirroring
 from qtha_lab.runs.remote.follow import Following
 from qtha_lab.runs.remote.send import Waiting
 from qtha_lab.runs.remote.store import Store
-from qtha_lab.experiment.run_directory import RunDir
 
 
 class Ended(Protocol):
@@ -33,12 +34,7 @@ class Ends:
         self.work: Callable[..., str] = mirroring.work_mirrored if store else remote.work_here
 
     def order(self, files: RunDir, threads: int) -> tuple[Any, ...]:
-        """Return the arguments of `work` for a run.
-
-        Args:
-            files: The run's local directory.
-            threads: CPU threads of the worker.
-        """
+        """Return the arguments of `work` for a run."""
         variables = remote.variables()
         if self.store is None:
             return str(files.path), threads, variables

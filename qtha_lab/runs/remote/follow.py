@@ -69,7 +69,7 @@ class Following:
         self._closing.set()
         self._thread.join()
         for sent in self.sent:
-            sent.waiting.ended(f"the store {self.store.url} does not answer: its end is not here")
+            sent.waiting.ended(f"the store {self.store.url} does not respond: its end is not here")
 
     def _go_on(self) -> None:
         while not self._closing.wait(EVERY_SECONDS):
@@ -82,7 +82,7 @@ class Following:
                 except Exception as problem:  # any exception of the store's library
                     if not self.is_unreachable:
                         log.warning(
-                            "the store %s does not answer (%s): asked again until it does",
+                            "the store %s does not respond (%s): retrying",
                             self.store.url,
                             one_line(problem),
                         )
@@ -98,6 +98,6 @@ class Following:
             sent.waiting.ended(sent.end[0], cancelled=sent.end[1])
             return
         if run.stop.exists() and not sent.stop_requested:
-            sent.stored.ask_to_stop()
+            sent.stored.request_stop()
             sent.stop_requested = True
         sent.stored.follow(run)

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from qtha_lab.core.locks import append_shared
-from qtha_lab.experiment.run_directory import RunDir, queue as slots
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import queue as slots
 
 LOCK_SECONDS = 60.0  # for a lost machine's worker to release its lock
 SOFT_SECONDS = 120.0

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.remote import host as remote
 from qtha_lab.runs.remote.store import Store, StoredRun, failure
-from qtha_lab.experiment.run_directory import RunDir
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Mirror:
             self.stored.push(self.run)
         except Exception as problem:  # any exception of the store's library
             if not self.problem:
-                log.warning("%s: the store does not answer: %s", self.run.path.name, problem)
+                log.warning("%s: the store does not respond: %s", self.run.path.name, problem)
             self.problem = failure(problem)
             return False
         self.problem = ""

@@ -13,15 +13,15 @@ import socket
 from concurrent.futures import Future, wait
 from typing import Any
 
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.errors import Refusal, describe_error, message_of
 from qtha_lab.core.io import shortened
-from qtha_lab.core.errors import Refusal, described, message_of
+from qtha_lab.core.optional import require_extra
+from qtha_lab.core.settings import setting
+from qtha_lab.core.settings_help import with_arguments
+from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.remote.commands import Ended, Ends
 from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
 from qtha_lab.runs.remote.store import Store, opened
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.core.settings import setting
-from qtha_lab.core.settings_help import with_arguments
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Ray:
     )
     cpus: int = setting(1, "Cores of a run, and its threads.", ge=1)
     gpus: float = setting(0.0, "GPUs of a run; a part of one is shared.", ge=0.0)
-    memory: float | None = setting(None, "Memory that is kept free for a run.", gt=0.0, unit="GiB")
+    memory: float | None = setting(None, "Memory reserved for a run.", gt=0.0, unit="GiB")
     store: str | None = setting(
         None,
         "Address for fsspec, such as s3://bucket/runs; none if the machines share the runs folder.",
@@ -98,7 +98,7 @@ def _connect(address: str | None) -> None:
                 f"No Ray cluster responds at {shortened(address)}: {message_of(problem)}"
             ) from problem
         raise Refusal(
-            f"Ray must start a node on this machine, got {described(problem)}."
+            f"Ray must start a node on this machine, got {describe_error(problem)}."
         ) from problem
     host = ray.get_runtime_context().gcs_address.rpartition(":")[0].strip("[]")
     if not address and host not in LOOPBACK:

@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-from qtha_lab.core.optional import require_extra
+from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.io.private import private_folder
-from qtha_lab.core.errors import Refusal
+from qtha_lab.core.optional import require_extra
+from qtha_lab.core.settings import setting
+from qtha_lab.core.settings_help import with_arguments
+from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.remote.commands import Ended, Ends
 from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
 from qtha_lab.runs.remote.store import Store, opened
-from qtha_lab.experiment.run_directory import RunDir
-from qtha_lab.core.settings import setting
-from qtha_lab.core.settings_help import with_arguments
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Slurm:
         if self.cluster == "slurm" and submitit.AutoExecutor.which() != "slurm":
             raise Refusal(
                 "Slurm is not installed on this machine (srun is not found). Start from a "
-                    "login node, or use slurm(cluster=local)."
+                "login node, or use slurm(cluster=local)."
             )
         return _Jobs(self, opened(self.store))
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from qtha_lab.core import call_syntax as calls
-from qtha_lab.core.errors import Refusal
-from qtha_lab.runs.remote.store import Store
 from qtha_lab.core.registry import Registry
-from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.core.settings import check_settings, settings_of, unknown
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.runs.remote.store import Store
 
 
 class RemoteBackend(Protocol):
@@ -41,11 +40,7 @@ REMOTE_BACKENDS: Registry[type] = Registry("kind of machines", "qtha_lab.runs.re
 
 
 def machines(name: str) -> Callable[[type], type]:
-    """Register a backend: a dataclass of settings whose `connect()` returns a `RemoteBackend`.
-
-    Args:
-        name: Name of the backend for `--on`.
-    """
+    """Register a backend: a dataclass of settings whose `connect()` returns a `RemoteBackend`."""
 
     def register(kind: type) -> type:
         REMOTE_BACKENDS.add(name, kind, kind.__module__)
@@ -67,7 +62,7 @@ def remote_backend_named(text: str) -> RemoteBackend:
     Example:
         >>> remote_backend_named("rey")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown kind of machines 'rey': did you mean 'ray'? Known:
+        qtha_lab.core.errors.Refusal: Unknown kind of machines 'rey': did you mean 'ray'? Known:
             ray, slurm
     """
     head, colon, address = text.partition(":")

@@ -10,12 +10,13 @@ import logging
 import os
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.runs.remote.registry import RemoteBackend
-from qtha_lab.runs.remote.store import StoredRun, failure
-from qtha_lab.experiment.run_directory import RunDir, queue as slots
+from qtha_lab.experiment.run_directory import RunDir
+from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import read_tail
 from qtha_lab.experiment.run_directory.status import Status, last_status
 from qtha_lab.runs.process_start import record_status, taken_over
+from qtha_lab.runs.remote.registry import RemoteBackend
+from qtha_lab.runs.remote.store import StoredRun, failure
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def _logged(files: RunDir) -> Status | None:
 
 def _put(stored: StoredRun, files: RunDir) -> None:
     try:
-        stored.ask_to_stop(False)
+        stored.request_stop(False)
         stored.push(files)
     except Exception as problem:  # any exception of the store's library
         record_status(files, "failed", failure(problem))
@@ -92,7 +93,7 @@ class Waiting:
         try:
             status = _logged(self.files)
             if status is not None and status.ended:
-                log.debug("%s has said itself: %s", self.files.path.name, status.state)
+                log.debug("%s reported: %s", self.files.path.name, status.state)
             elif cancelled:
                 record_status(self.files, "stopped", "stopped before a machine took it")
             elif problem:

@@ -16,8 +16,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from qtha_lab.core.io import open_file, parse_json, relative_name, shortened
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_file, parse_json, relative_name, shortened
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory.events import parse_events, read_events
 from qtha_lab.experiment.run_directory.files import sync_tree
@@ -63,7 +63,7 @@ class Store:
         except (ImportError, ValueError, OSError) as problem:
             raise Refusal(
                 f"The store {shortened(url, 60)} cannot be opened: "
-                    f"{shortened(one_line(problem), 30)}"
+                f"{shortened(one_line(problem), 30)}"
             ) from problem
 
     def check(self) -> None:
@@ -105,9 +105,6 @@ class Store:
 def opened(url: str | None) -> Store | None:
     """Open the store at an address and check that it is writable; None gives None.
 
-    Args:
-        url: The address.
-
     Raises:
         Refusal: If it is not writable.
     """
@@ -135,9 +132,6 @@ class StoredRun:
         """Upload the changes of a run's directory.
 
         The events are uploaded last, in their state at the beginning of the upload.
-
-        Args:
-            run: The directory.
         """
         step, size = self._put_announced(run)
         for name in _changing(run.path):
@@ -199,9 +193,6 @@ class StoredRun:
     def follow(self, run: RunDir) -> None:
         """Download new events; events that end a run come after all other files.
 
-        Args:
-            run: The local directory.
-
         Raises:
             FileNotFoundError: If the store has no events.
         """
@@ -237,12 +228,8 @@ class StoredRun:
         """Delete the signature."""
         self._remove(WORKER)
 
-    def ask_to_stop(self, ask: bool = True) -> None:
-        """Set or clear the stop request of the run.
-
-        Args:
-            ask: True sets the request.
-        """
+    def request_stop(self, ask: bool = True) -> None:
+        """Set or clear the stop request of the run."""
         self._write(STOP, b"stop\n") if ask else self._remove(STOP)
 
     def stop_requested(self) -> bool:
@@ -286,7 +273,7 @@ class StoredRun:
                 self._write(name, _whole(file))
                 self._put[name] = stat.st_size, stat.st_mtime_ns
         except FileNotFoundError as gone:
-            log.debug("%s is written anew: %s", file, gone)
+            log.debug("%s is rewritten: %s", file, gone)
 
     def _put_checkpoint(self, folder: Path) -> None:
         """Upload the files of a checkpoint, then the manifest that verifies them."""
@@ -346,7 +333,7 @@ def failure(problem: Exception) -> str:
     return (
         str(problem)
         if isinstance(problem, Refusal)
-        else f"the store does not answer: {one_line(problem)}"
+        else f"the store does not respond: {one_line(problem)}"
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from qtha_lab.runs.table.rows import DISK, GROUPED, HEAD, MARKS, SAME, Row, taken
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES, written
 from qtha_lab.core.settings import nearest
+from qtha_lab.runs.table.rows import DISK, GROUPED, HEAD, MARKS, SAME, Row, taken
 
 RESULTS, SIZES = ("eval_loss", "accuracy"), ("trainable_parameters", "wall_seconds")
 SPREAD = ("_min", "_max")

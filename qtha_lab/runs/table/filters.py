@@ -23,7 +23,10 @@ FLIPPED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
 WORDS = {"none": None, "null": None, "true": True, "false": False}
 LONGEST = 2000
 SINGLE_SIGN = re.compile(r"\"[^\"]*\"|'[^']*'|(?<![<>=!])=(?!=)")
-EXAMPLE = "Write for example: method == qtha and learning_rate >= 0.003 and best in tags."
+EXAMPLE = (
+    "Write for example: method == qtha and learning_rate >= 0.003 and best in tags. "
+    "Text with other signs stands in quotes."
+)
 
 
 def where(expression: str, names: Collection[str]) -> Test:
@@ -46,7 +49,7 @@ def where(expression: str, names: Collection[str]) -> Test:
         (True, False)
         >>> where("lr < 0.1", ["r", "learning_rate"])
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: no column 'lr': did you mean 'r'?
+        qtha_lab.core.errors.Refusal: Column 'lr' does not exist: did you mean 'r'?
     """
     if len(expression) > LONGEST:
         raise Refusal(
@@ -70,7 +73,7 @@ def _doubled(match: re.Match[str]) -> str:
 
 def _invalid(part: str | ast.expr) -> Refusal:
     text = ast.unparse(part) if isinstance(part, ast.expr) else part
-    return Refusal(f"A filter must consist of comparisons, got {text!r:.80}. {EXAMPLE}.")
+    return Refusal(f"A filter must consist of comparisons, got {text!r:.80}. {EXAMPLE}")
 
 
 def _test(node: ast.expr, names: Collection[str]) -> Test:
@@ -133,7 +136,7 @@ def _value(node: ast.expr) -> Any:
         case ast.UnaryOp(ast.USub(), ast.Constant(value)) if isinstance(value, int | float):
             return -value
         case ast.Name(word):
-            return WORDS[word.lower()] if word.lower() in WORDS else word
+            return WORDS.get(word.lower(), word)
     raise _invalid(node)
 
 

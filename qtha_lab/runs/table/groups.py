@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from qtha_lab.runs.table.rows import DISK, SAME, Row
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES
+from qtha_lab.runs.table.rows import DISK, SAME, Row
 
 BY = ("seeds",)
 
 
-def grouped(rows: list[Row], by: str) -> list[Row]:
+def group_rows(rows: list[Row], by: str) -> list[Row]:
     """Group rows by description, or return them unchanged.
 
     A group takes the position of its first run.
@@ -37,7 +37,7 @@ def grouped(rows: list[Row], by: str) -> list[Row]:
     Example:
         >>> same = {"state": "finished", "same": "{}"}
         >>> pair = [{"run": f"r{s}", "seed": s, "eval_loss": 4.0 + s, **same} for s in (0, 1)]
-        >>> grouped(pair, "seeds")[0]["eval_loss"], grouped(pair, "seeds")[0]["members"]
+        >>> group_rows(pair, "seeds")[0]["eval_loss"], group_rows(pair, "seeds")[0]["members"]
         (4.5, ['r0', 'r1'])
     """
     if by and by not in BY:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from qtha_lab.runs.table.rows import DISK, Row, row, rows
 from qtha_lab.experiment.run_directory.status import TERMINAL
 from qtha_lab.runs.run import Run, list_runs
+from qtha_lab.runs.table.rows import DISK, Row, row, rows
 
 SHARE = 0.05  # maximum share of the time for reading an unchanged folder
 PATIENCE = 5.0  # minimum seconds between two such readings

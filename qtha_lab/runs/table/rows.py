@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from qtha_lab.experiment import Experiment, Training
 from qtha_lab.core.metrics import MEASURES, with_units
 from qtha_lab.core.settings import settings_of
+from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.run_directory.disk import bytes_used
 from qtha_lab.runs.run import Run
 

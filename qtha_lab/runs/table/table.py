@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtha_lab.runs.run import Run, list_runs
 from qtha_lab.runs.table.columns import known, present
 from qtha_lab.runs.table.filters import where as filter_of
-from qtha_lab.runs.table.groups import grouped
+from qtha_lab.runs.table.groups import group_rows
 from qtha_lab.runs.table.order import ordered
 from qtha_lab.runs.table.rows import DISK, Row, rows
-from qtha_lab.runs.run import Run, list_runs
 
 if TYPE_CHECKING:
     import pandas
@@ -36,7 +36,7 @@ def query(listed: list[Row], where: str = "", sort: str = "", group: str = "") -
         Refusal: If an expression is invalid, or names no column.
     """
     test = filter_of(where, known(listed))
-    chosen = grouped([row for row in listed if test(row)], group)
+    chosen = group_rows([row for row in listed if test(row)], group)
     return ordered(chosen, sort or "-pinned", known(chosen))
 
 

@@ -17,10 +17,6 @@ def take(count: int, dtype: torch.dtype) -> np.ndarray:
     """Return an uninitialised buffer, from the spare ones or newly allocated.
 
     It holds states between forward and backward pass.
-
-    Args:
-        count: Least number of elements.
-        dtype: float32 or float64.
     """
     for _ in range(len(_spare)):
         try:
@@ -34,11 +30,7 @@ def take(count: int, dtype: torch.dtype) -> np.ndarray:
 
 
 def give_back(memory: np.ndarray) -> None:
-    """Return a buffer that is no longer in use, for a later call.
-
-    Args:
-        memory: Buffer from `take`.
-    """
+    """Return a buffer that is no longer in use, for a later call."""
     held = sum(spare.nbytes for spare in (*_spare,)) if _spare else 0
     if 0 < memory.nbytes <= SPARE_BYTES - held:
         _spare.append(memory)

@@ -31,6 +31,7 @@ from numba.core.serialize import dumps
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import keyed_digest, read_bytes, read_pickle, secret_key, write_new
 from qtha_lab.core.io.private import OTHERS_WRITE, private_folder
+from qtha_lab.core.patches import replace_kernel_cache
 from qtha_lab.core.paths import kernels_dir, state_dir
 
 KEY = "kernels.key"
@@ -50,7 +51,7 @@ def compiled(function=None, *, counts: bool = True, **options: Any):
         return functools.partial(compiled, counts=counts, **options)
     options = {"nogil": True, "error_model": "numpy", "_nrt": counts} | options
     kernel: Any = numba.njit(**options)(function)
-    kernel._cache = KernelCache(function)
+    replace_kernel_cache(kernel, KernelCache(function))
     return kernel
 
 
@@ -82,7 +83,7 @@ class KernelCache(NullCache):
         except (
             Exception
         ) as wrong:  # any fault of the file: the kernel is compiled again, and the file replaced
-            log.debug("%s is compiled anew: %r", self.name, wrong)
+            log.debug("%s is compiled again: %r", self.name, wrong)
             return None
 
     def save_overload(self, sig, data: CompileResult) -> None:
@@ -93,7 +94,7 @@ class KernelCache(NullCache):
         try:
             _write_whole(self._path(sig, data.codegen), dumps((parts, data._reduce())))
         except Exception as reason:  # the kernel works in this process; only the file is missing
-            log.debug("%s is not kept on disk: %r", self.name, reason)
+            log.debug("%s is not stored on disk: %r", self.name, reason)
 
     def _note(self, sig, result: CompileResult) -> None:
         symbol = result.fndesc.mangled_name
@@ -101,8 +102,8 @@ class KernelCache(NullCache):
 
     def _path(self, sig, codegen) -> Path:
         """Return the file of a kernel, signature, processor, and version of sources and tools."""
-        made_by = (sources(), numba.__version__, llvmlite.__version__, sys.version)
-        key = repr((self.name, sig, codegen.magic_tuple(), made_by))
+        versions = (sources(), numba.__version__, llvmlite.__version__, sys.version)
+        key = repr((self.name, sig, codegen.magic_tuple(), versions))
         name = self.name.rpartition(".")[2]
         return kernels_dir() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
 
@@ -117,7 +118,7 @@ def _load(part: Part) -> None:
     kernel = getattr(importlib.import_module(module), name)
     kernel.compile(sig)
     if kernel.overloads[sig].fndesc.mangled_name != symbol:
-        raise ValueError(f"{name} has been compiled anew since")
+        raise ValueError(f"{name} has been compiled again since")
 
 
 def cache_fault() -> str:
@@ -132,7 +133,7 @@ def cache_fault() -> str:
         reason = getattr(fault, "strerror", None) or str(fault)
         return (
             f"{folder or 'a cache of kernels'} cannot be written to ({reason}): "
-            "a kernel that is not there is compiled anew by every process"
+            "every process compiles missing kernels again"
         )
     return ""
 

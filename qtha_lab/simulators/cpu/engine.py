@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal, Unsupported
 from qtha_lab.simulators.cpu import angles
 from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.evaluation import (
-    Evaluation,
+    EngineCall,
     cached_numbers,
     copied_bytes,
     shared_numbers,
@@ -34,18 +34,11 @@ DEEP_GATES = 20  # gates per wire, four layers of QTHA
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits too large for the cache, and the complex state as read-out.
-
-    Args:
-        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: Unused.
-
-    Raises:
-        Refusal: If the circuit has too many qubits, or the read-out is the state.
-    """
+    """Refuse circuits too large for the cache, and the complex state as read-out."""
     if circuit.n_qubits > MAX_QUBITS:
-        raise Refusal(f"Engine 'cpu' takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits}.")
+        raise Refusal(
+            f"n_qubits must be at most {MAX_QUBITS} for engine 'cpu', got {circuit.n_qubits}."
+        )
     if readout.kind == "state":
         raise Refusal("Engine 'cpu' reads strings of Z and probabilities. Use engine='torch'.")
 
@@ -55,7 +48,7 @@ def try_out() -> None:
     tables = plan(Circuit(1, []), Readout.z(1))
     with torch.device("cpu"):  # independent of the default device
         inputs, params = torch.zeros(1, 0), torch.zeros(0)
-        Evaluation(tables, inputs, False).forward(inputs, params)
+        EngineCall(tables, inputs, False).forward(inputs, params)
 
 
 def load_kernels() -> None:
@@ -76,10 +69,6 @@ def quicker(circuit: Circuit, batch: int) -> tuple[str, str] | None:
     """Name Lightning as faster for a single deep sample of many qubits (docs/engines.md).
 
     Here a single sample costs as much as a full vector, and runs on one thread.
-
-    Args:
-        circuit: Circuit to run.
-        batch: Number of samples.
     """
     is_deep = len(circuit.gates) >= DEEP_GATES * circuit.n_qubits
     if batch != 1 or circuit.n_qubits < LARGE_QUBITS or not is_deep or torch.get_num_threads() == 1:
@@ -105,14 +94,6 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
 
     For a large circuit this is an estimate from its reduced copy, because its own tables take long
     to build.
-
-    Args:
-        circuit: Circuit to run.
-        batch: Number of samples, at least 1.
-        name: Unused.
-
-    Returns:
-        Bytes on the host, for float32 and torch's number of threads.
     """
     small, times = smaller_copy(circuit)
     tables = plan(small)
@@ -130,28 +111,15 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "cpu") -> int:
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "cpu"
 ) -> Tensor:
-    """Compute the read-out of every sample on torch's threads; first derivatives only.
-
-    Args:
-        circuit: Circuit to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
-        params: (n_params,), in radians, of the same dtype.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: Unused.
-
-    Returns:
-        (batch, readout size), of the same dtype, differentiable in both tensors. A second
-        derivative raises `Unsupported`, a refusal.
-
-    Raises:
-        Refusal: If the tensors are not on the CPU.
-    """
+    """Compute the read-out of every sample on torch's threads; first derivatives only."""
     if not inputs.is_cpu:
-        raise Refusal(f"Engine 'cpu' takes CPU tensors, got {inputs.device}. Use engine='torch'.")
+        raise Refusal(
+            f"Inputs of engine 'cpu' must be CPU tensors, got {inputs.device}. Use engine='torch'."
+        )
     tables = plan(circuit, readout)
     if not torch.is_grad_enabled() and torch.autograd.forward_ad._current_level < 0:
         numbers = cached_numbers(tables, *copied_bytes(params))
-        return Evaluation(tables, inputs, saves=False).forward(inputs, params, numbers)
+        return EngineCall(tables, inputs, saves=False).forward(inputs, params, numbers)
     torch_c: Any = torch._C  # its stubs lack the next function
     if torch_c._are_functorch_transforms_active():
         return _Expval.apply(inputs, params, tables)
@@ -203,7 +171,7 @@ class _Expval(torch.autograd.Function):
     def forward(ctx, inputs: Tensor, params: Tensor, tables: KernelPlan) -> Tensor:
         ctx.save_for_backward(inputs, params)
         of_inputs, of_params, _ = ctx.needs_input_grad
-        ctx.call = Evaluation(tables, inputs, of_inputs or of_params)
+        ctx.call = EngineCall(tables, inputs, of_inputs or of_params)
         return ctx.call.forward(inputs, params)
 
     @staticmethod
@@ -222,11 +190,11 @@ class _Gradients(torch.autograd.Function):
     """Backward pass under `create_graph=True`; a second derivative raises a clear error."""
 
     @staticmethod
-    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: Evaluation):
+    def forward(ctx, inputs: Tensor, params: Tensor, grad: Tensor, call: EngineCall):
         return call.backward(inputs, grad.detach())
 
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            "engine 'cpu' has first derivatives only: use engine='torch' for second ones"
+            "Engine 'cpu' has first derivatives only. Use engine='torch' for second ones."
         )

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from qtha_lab.simulators.cpu import angles, buffers, kernel, small_batch
 from qtha_lab.simulators.cpu import threads as team
-from qtha_lab.simulators.cpu.layout import layout_of
+from qtha_lab.simulators.cpu.layout import block_layout
 from qtha_lab.simulators.cpu.plan import KernelPlan
 
 
-class Evaluation:
+class EngineCall:
     """One evaluation: its layout of blocks, and the saved final states.
 
     Args:
@@ -30,7 +30,7 @@ class Evaluation:
 
     def __init__(self, plan: KernelPlan, inputs: Tensor, saves: bool):
         self.plan = plan
-        self.layout = layout = layout_of(plan, inputs.shape[0], inputs.dtype)
+        self.layout = layout = block_layout(plan, inputs.shape[0], inputs.dtype)
         self.states = buffers.take(layout.n_saved, layout.dtype) if saves else layout.no_states
 
     def __del__(self, is_finalizing=sys.is_finalizing):
@@ -63,19 +63,14 @@ class Evaluation:
         if is_pooled:
             _run_in_pool(operands, threads)
         elif is_given:
-            small_batch.evaluate(threads, addresses, operands)
+            small_batch.evaluate_blocks(threads, addresses, operands)
         else:
             params = _contiguous(params)
             small_batch.forward(threads, addresses, params.data_ptr(), operands)
         return torch.from_numpy(values)
 
     def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the backward pass; return the gradients of inputs and params.
-
-        Args:
-            inputs: The data of the forward pass.
-            grad: Gradient of the values.
-        """
+        """Run the backward pass; return the gradients of inputs and params."""
         layout, inputs, grad = self.layout, _contiguous(inputs), _contiguous(grad)
         threads, addresses = layout.threads(layout.flops_backward)
         of_inputs = np.empty(layout.of_inputs, layout.kind)
@@ -95,12 +90,7 @@ class Evaluation:
 
 
 def shared_numbers(plan: KernelPlan, params: Tensor) -> np.ndarray:
-    """Compute the numbers that all samples share, (n_numbers,), split by `angles.parts`.
-
-    Args:
-        plan: Tables of the circuit.
-        params: Trainable angles, (n_params,).
-    """
+    """Compute the numbers that all samples share, (n_numbers,), split by `angles.parts`."""
     return _numbers(plan, *copied_bytes(params))
 
 

@@ -23,7 +23,7 @@ TEAM_FLOPS = 1e6  # operations that justify one more of torch's threads: some 14
 POOL_FLOPS = 2e7  # the same for our own threads, which have to wake up first
 
 
-class Layout(NamedTuple):
+class BlockLayout(NamedTuple):
     """Blocks of a batch, and the sizes of the arrays of a call.
 
     Attributes:
@@ -71,7 +71,7 @@ class Layout(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1024)
-def layout_of(plan: KernelPlan, batch: int, dtype: torch.dtype) -> Layout:
+def block_layout(plan: KernelPlan, batch: int, dtype: torch.dtype) -> BlockLayout:
     """Return the cached layout of a batch.
 
     Args:
@@ -87,7 +87,7 @@ def layout_of(plan: KernelPlan, batch: int, dtype: torch.dtype) -> Layout:
     n_groups = min(GROUPS, n_blocks)
     of_block = 2 * (2**plan.n_qubits + 1 + plan.n_terms) * lanes
     sizes = lanes, n_groups, batch, plan.n_inputs, plan.n_values
-    return Layout(
+    return BlockLayout(
         dtype=dtype,
         kind=kind,
         operands=(*plan.tables(lanes, itemsize), *sizes),

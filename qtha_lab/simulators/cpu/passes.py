@@ -135,9 +135,6 @@ def make_passes(backward: bool):
     Backward the operations are undone on ψ and on λ, which lies two planes further, and the
     gradients are added up. For a real state λ's imaginary plane is neither read nor written.
 
-    Args:
-        backward: Whether to undo the operations.
-
     Returns:
         A sweep with the signature below.
 

@@ -152,12 +152,7 @@ class KernelPlan:
         return np.concatenate([ends, *parts]), self._numbers
 
     def pass_rows(self, lanes: int, itemsize: int) -> np.ndarray:
-        """Return the table of passes, (passes, `PASS_WIDTH`).
-
-        Args:
-            lanes: Samples per block.
-            itemsize: Bytes per number.
-        """
+        """Return the table of passes, (passes, `PASS_WIDTH`)."""
         places, rows = self.places(lanes, itemsize), []
         for each in self.passes.passes:
             is_phase = each.kind == SAMPLED

@@ -149,11 +149,13 @@ class _Parts:
         """Return the pairs (cosine, sine) of all angles for one vector of lanes."""
         return [
             _added(
-                self.builder, cos, sin,
+                self.builder,
+                cos,
+                sin,
                 *_pair(self.builder, self.rows, self.builder.add(of, w), self.lanes),
             )
             for of, cos, sin in self.parts
-        ]  # fmt: skip
+        ]
 
 
 def _make_scaling(count: int):

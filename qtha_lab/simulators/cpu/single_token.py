@@ -149,9 +149,7 @@ def run_single_token(tables, numbers, sizes, rows, shape, inputs_at, before_at, 
                         sin * cosines[t] + cos * sines[t],
                     )
                 low, lane = flip & (WIDTH - 1), WIDTH * (zmask & (WIDTH - 1))
-                _rotation(
-                    state, size, low, flip - low, zmask & ~(WIDTH - 1), cos, sin, signs, lane
-                )  # fmt: skip
+                _rotation(state, size, low, flip - low, zmask & ~(WIDTH - 1), cos, sin, signs, lane)
         for k in range(size):
             state[2 * size + k] = state[k] * state[k] + state[size + k] * state[size + k]
         step = 1
@@ -183,15 +181,24 @@ class Single:
     """
 
     def __init__(
-        self, tables: "SingleTables", shared: np.ndarray, phases: np.ndarray, first: Tensor,
-        last: Tensor, scale: float,
-    ):  # fmt: skip
+        self,
+        tables: "SingleTables",
+        shared: np.ndarray,
+        phases: np.ndarray,
+        first: Tensor,
+        last: Tensor,
+        scale: float,
+    ):
         rows = last.clone()
         rows[: len(tables.signs)] *= torch.from_numpy(tables.signs).unsqueeze(1)
         numbers = (
-            tables.lanes, shared[tables.sums, :2], tables.scales * scale, first.mT.numpy(),
-            rows.numpy(), phases,
-        )  # fmt: skip
+            tables.lanes,
+            shared[tables.sums, :2],
+            tables.scales * scale,
+            first.mT.numpy(),
+            rows.numpy(),
+            phases,
+        )
         self.numbers = np.concatenate([part.reshape(-1) for part in numbers], dtype=np.float32)
         self.tables = tables.integers
         self.sizes = (*tables.sizes, first.shape[1], len(last))
@@ -239,10 +246,6 @@ def single_tables(circuit: Circuit, readout: Readout) -> SingleTables | None:
 
     Supported are 4 to `MOST_QUBITS` qubits from |0…0⟩, Z-strings, and phases that all samples
     share.
-
-    Args:
-        circuit: Circuit to run.
-        readout: Read-out to compute.
     """
     fits = FEWEST_QUBITS <= circuit.n_qubits <= MOST_QUBITS and circuit.start == "zero"
     if not fits or readout.kind != "strings":
@@ -251,37 +254,51 @@ def single_tables(circuit: Circuit, readout: Readout) -> SingleTables | None:
     phases = [layer for layer in program.layers if isinstance(layer, Phases)]
     if any(total.inputs for layer in phases for total in layer.angles.values()):
         return None
-    steps: list[tuple[int, int, int]] = []
-    rotations: list[tuple[int, int, int, int]] = []
-    sums: list[int] = []
-    members: list[int] = []
-    numbers: dict[tuple[int, float], int] = {}
-    n_sums = n_layers = 0
+    tables = _Tables()
     for layer in program.layers:
-        first = len(rotations)
-        if isinstance(layer, Rotations):
-            for j, (rotation, total) in enumerate(layer.angles.items(), n_sums):
-                before = len(members)
-                members += [numbers.setdefault(term, len(numbers)) for term in total.inputs]
-                rotations.append((rotation.flip, rotation.zmask, before, len(members)))
-                sums.append(j)
-            if len(rotations) > first:
-                steps.append((ROTATIONS, first, len(rotations)))
-        elif any(total.params or total.offset for total in layer.angles.values()):
-            steps.append((PHASES, n_layers, 0))
-            n_layers += 1
-        n_sums += len(layer.angles)
-    terms = [index for index, _ in numbers]
+        tables.add(layer)
+    terms = [index for index, _ in tables.numbers]
     masks = [mask for mask, _ in program.readout]
-    parts = (steps, rotations, members, terms, masks)
+    parts = (tables.steps, tables.rotations, tables.members, terms, masks)
     return SingleTables(
         integers=np.concatenate([np.array(part, np.int32).reshape(-1) for part in parts]),
         sizes=(2**circuit.n_qubits, *map(len, parts)),
-        sums=np.array(sums, np.int64),
-        scales=np.array([scale for _, scale in numbers]),
+        sums=np.array(tables.sums, np.int64),
+        scales=np.array([scale for _, scale in tables.numbers]),
         signs=np.array([sign for _, sign in program.readout], np.float32),
         lanes=_lane_signs(),
     )
+
+
+class _Tables:
+    """Steps, rotations, members and sums of a program, added layer by layer."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, int]] = []
+        self.rotations: list[tuple[int, int, int, int]] = []
+        self.sums: list[int] = []
+        self.members: list[int] = []
+        self.numbers: dict[tuple[int, float], int] = {}  # of each term
+        self.n_sums = self.n_phases = 0
+
+    def add(self, layer: Phases | Rotations) -> None:
+        """Append a layer; phases without angles take no step."""
+        if isinstance(layer, Rotations):
+            self._add_rotations(layer)
+        elif any(total.params or total.offset for total in layer.angles.values()):
+            self.steps.append((PHASES, self.n_phases, 0))
+            self.n_phases += 1
+        self.n_sums += len(layer.angles)
+
+    def _add_rotations(self, layer: Rotations) -> None:
+        first, numbers = len(self.rotations), self.numbers
+        for j, (rotation, total) in enumerate(layer.angles.items(), self.n_sums):
+            before = len(self.members)
+            self.members += [numbers.setdefault(term, len(numbers)) for term in total.inputs]
+            self.rotations.append((rotation.flip, rotation.zmask, before, len(self.members)))
+            self.sums.append(j)
+        if len(self.rotations) > first:
+            self.steps.append((ROTATIONS, first, len(self.rotations)))
 
 
 def _lane_signs() -> np.ndarray:

@@ -11,7 +11,7 @@ from qtha_lab.simulators.cpu.threads import run_in_team
 
 
 @compiled
-def evaluate(threads, team, operands):
+def evaluate_blocks(threads, team, operands):
     """Run `kernel.run_blocks` on one thread, or on several threads of a team.
 
     Args:
@@ -31,17 +31,17 @@ def forward(threads, team, params_at, operands):
     """Compute the numbers that all samples share, then the values.
 
     Args:
-        threads: As for `evaluate`.
-        team: As for `evaluate`.
+        threads: As for `evaluate_blocks`.
+        team: As for `evaluate_blocks`.
         params_at: Address of the trainable angles, (n_params,), in radians.
-        operands: As for `evaluate`; the shared numbers are filled here.
+        operands: As for `evaluate_blocks`; the shared numbers are filled here.
     """
     call = Operands(*operands)
     sizes = sizes_of(call.integers)
     params = numbers_at(call.numbers, params_at, (sizes.n_params,))
     tables = shared_tables_of(call.integers, call.scales)
     shared_numbers(params, tables, 1 << sizes.n_qubits, call.numbers)
-    evaluate(threads, team, operands)
+    evaluate_blocks(threads, team, operands)
 
 
 @compiled
@@ -49,12 +49,12 @@ def backward(threads, team, gradients, operands):
     """Compute the gradients of inputs, then those of params.
 
     Args:
-        threads: As for `evaluate`.
-        team: As for `evaluate`.
+        threads: As for `evaluate_blocks`.
+        team: As for `evaluate_blocks`.
         gradients: Output: gradients of params, (n_params,).
-        operands: As for `evaluate`, for the backward pass.
+        operands: As for `evaluate_blocks`, for the backward pass.
     """
-    evaluate(threads, team, operands)
+    evaluate_blocks(threads, team, operands)
     gradients_of_params(gradients, operands)
 
 

@@ -105,9 +105,10 @@ def run_in_team(typingctx, function, team, threads, operands):
         packed = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, [which, args[3]]))
         pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         member = ir.Function(
-            builder.module, ir.FunctionType(ir.VoidType(), [pointer]),
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [pointer]),
             builder.module.get_unique_name(f"{builder.function.name}_member"),
-        )  # fmt: skip
+        )
         member.linkage = "internal"
         inside = ir.IRBuilder(member.append_basic_block())
         which, values = cgutils.unpack_tuple(

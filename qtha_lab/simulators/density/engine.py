@@ -43,25 +43,15 @@ class _Op:
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse an unsupported circuit or read-out (see `registry.Engine.check`).
-
-    Args:
-        circuit: Circuit to run, with at most `MAX_QUBITS` qubits, from |0…0⟩.
-        readout: Read-out to compute; a mixed state has no amplitudes.
-        name: `density:none` or `density:noise(…)`.
-
-    Raises:
-        Refusal: If the name, the number of qubits, the initial state or the read-out is
-            unsupported.
-    """
+    """Refuse an unsupported circuit or read-out (see `registry.Engine.check`)."""
     noise_of(name)
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
-            f"Engine 'density' takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits} "
+            f"n_qubits must be at most {MAX_QUBITS} for engine 'density', got {circuit.n_qubits} "
             f"({4**circuit.n_qubits:,} numbers per sample)."
         )
     if circuit.start != "zero":
-        raise Refusal(f"Engine 'density' starts in |0…0⟩, not in {circuit.start}.")
+        raise Refusal(f"A circuit for engine 'density' must start in |0…0⟩, got {circuit.start}.")
     if readout.kind == "state":
         raise Refusal(
             "Engine 'density' gives expectations and probabilities: a mixed state is none."
@@ -74,29 +64,12 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
-    """Return the bytes of three states, as engine `torch` does.
-
-    Args:
-        circuit: Circuit to run.
-        batch: Number of samples.
-        name: Unused.
-
-    Returns:
-        Bytes on the tensors' device, for float32.
-    """
+    """Return the bytes of three states, as engine `torch` does."""
     return 3 * 4 * 4**circuit.n_qubits * batch
 
 
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
-    """Compute the read-out of every sample (see `registry.Engine.run`).
-
-    Args:
-        circuit: Circuit to run.
-        inputs: (batch, n_inputs).
-        params: (n_params,).
-        readout: Read-out to compute.
-        name: `density:none` or `density:noise(…)`.
-    """
+    """Compute the read-out of every sample (see `registry.Engine.run`)."""
     noise = noise_of(name)
     first = torch.from_numpy(paulis.zero_state(circuit.n_qubits)).to(inputs)
     state = first.expand(inputs.shape[0], -1)

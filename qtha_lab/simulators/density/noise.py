@@ -43,7 +43,7 @@ def noise_of(engine: str) -> Noise:
     Example:
         >>> noise_of("density:noise(depolarizing_2q=2)")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: depolarizing_2q must be at most 1.0, not 2
+        qtha_lab.core.errors.Refusal: depolarizing_2q must be at most 1.0, got 2.
     """
     name, options = calls.parse_call(engine.partition(":")[2] or " ", "noise")
     known = list(settings_of(Noise))

@@ -27,7 +27,7 @@ def cache_file() -> Path:
     return cache_dir() / "circuits.sqlite"
 
 
-def look_up(keys: Iterable[str]) -> dict[str, np.ndarray]:
+def cached_results(keys: Iterable[str]) -> dict[str, np.ndarray]:
     """Return the cached results of some keys.
 
     Raises:

@@ -25,18 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse unknown devices, unknown or unsupported options, and too large circuits.
-
-    Args:
-        circuit: Circuit to run.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: "device:NAME" or "device:NAME(option=value,…)", with the options of `DeviceOptions`.
-
-    Raises:
-        Refusal: If the device is not installed or cannot be created, or an option is unknown or
-            unsupported by it. Also if the read-out is the state, or a sample needs more memory than
-            is free.
-    """
+    """Refuse unknown devices, unknown or unsupported options, and too large circuits."""
     if readout.kind == "state":
         raise Refusal(f"Engine {name!r} reads expectations and probabilities, not the state.")
     spec = parse_engine(name)
@@ -56,7 +45,7 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
     jobs.device(spec, circuit.n_qubits)
     if options.is_noisy and not _has_channels(spec.device):
         raise Refusal(
-            "Noise needs a device that simulates it, as device:default.mixed does, got "
+            f"noise must be used on a device that simulates it, such as device:default.mixed, got "
             f"{spec.device!r}."
         )
 
@@ -69,18 +58,9 @@ def broadcasts(name: str) -> bool:
 def working_bytes(circuit: Circuit, batch: int, name: str) -> int:
     """Return the bytes of three complex128 states per simultaneous sample.
 
+    The result is 0 for a device that is not PennyLane's or Lightning's.
+
     The memory of third-party plugins is unknown; a remote backend needs none on the host.
-
-    Args:
-        circuit: Circuit to run.
-        batch: Number of samples.
-        name: Engine name as requested, such as "device:default.qubit(shots=100)".
-
-    Returns:
-        Bytes on the host; 0 for a device that is not PennyLane's or Lightning's.
-
-    Raises:
-        Refusal: If `parse_engine` refuses the name.
     """
     spec = parse_engine(name)
     if not plugins.is_local(spec.device):
@@ -123,22 +103,7 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
 
 
 def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str) -> Tensor:
-    """Compute the read-out of every sample in float64, on the host or on the device.
-
-    Args:
-        circuit: Circuit to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
-        params: (n_params,), in radians, of the same dtype and device.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: Engine name as requested, such as "device:default.qubit(shots=100)".
-
-    Returns:
-        (batch, readout size), of the same dtype and device, differentiable in both tensors.
-
-    Raises:
-        Refusal: If `parse_engine` refuses the name, or the device fails after all retries
-            (`JobFailure`).
-    """
+    """Compute the read-out of every sample in float64, on the host or on the device."""
     dtype, device = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
     spec = parse_engine(name)

@@ -17,7 +17,7 @@ from qtha_lab.simulators.device.tapes import Slot, TapeRows, Tapes, amplitudes_o
 
 log = logging.getLogger(__name__)
 
-_KEPT_AMPLITUDES = 2**22  # most amplitudes that autograd saves over all gates: 64 MB
+_SAVED_AMPLITUDES = 2**22  # most amplitudes that autograd saves over all gates: 64 MB
 
 
 def shift_gradients(
@@ -148,22 +148,22 @@ def backprop_gradients(
         amplitudes, (batch, 2^n); None for these if the circuit starts in |0…0⟩.
     """
     amplitudes = amplitudes_of(tapes.spec, tapes.circuit.n_qubits)
-    step = max(1, _KEPT_AMPLITUDES // (amplitudes * max(1, len(tapes.pieces))))
+    step = max(1, _SAVED_AMPLITUDES // (amplitudes * max(1, len(tapes.pieces))))
     blocks = [slice(first, first + step) for first in range(0, len(batch), step)]
-    gradients = [_walk_back(tapes, batch.take(block), grad[block]) for block in blocks]
+    gradients = [_backward_pass(tapes, batch.take(block), grad[block]) for block in blocks]
     numbers = np.concatenate([of_numbers for of_numbers, *_ in gradients])
     starts = [of_starts for _, *rest in gradients for of_starts in rest]
     columns = [slot.column for slot in tapes.slots]
     return numbers[:, columns], np.concatenate(starts) if starts else None
 
 
-def _walk_back(tapes: Tapes, rows: TapeRows, grad: np.ndarray) -> list[np.ndarray]:
+def _backward_pass(tapes: Tapes, rows: TapeRows, grad: np.ndarray) -> list[np.ndarray]:
     """Backpropagate some rows; return gradients of their numbers and of initial states, if any."""
     import pennylane as qml
 
     if len(rows) == 1:  # PennyLane 0.45 loses a batch of one at the first diagonal gate of a qubit
         pair = np.concatenate([grad, np.zeros_like(grad)])
-        return [gradients[:1] for gradients in _walk_back(tapes, rows.take([0, 0]), pair)]
+        return [gradients[:1] for gradients in _backward_pass(tapes, rows.take([0, 0]), pair)]
     arrays = [rows.numbers] if rows.starts is None else [rows.numbers, rows.starts]
     leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
     started = device(tapes.spec, tapes.circuit.n_qubits)

@@ -72,7 +72,7 @@ class _Work:
         """Look up rows in the cache, queue the others, and run all full jobs."""
         if self.spec.is_cached:
             names = self.tapes.names(rows)
-            self.results |= cache.look_up(set(names) - self.results.keys())
+            self.results |= cache.cached_results(set(names) - self.results.keys())
         else:  # equal circuits run separately, each with its own shots
             names = [str(len(self.order) + i) for i in range(len(rows))]
         self.order += names
@@ -106,7 +106,7 @@ class _Work:
         done = sum(key in self.results for key in self.order)
         words = " ".join(str(reason).split()) or type(reason).__name__
         after = (
-            "they are kept, and the same call goes on from there"
+            "they are stored, and the same call continues"
             if self.spec.is_cached
             else "they are lost, since cache=false"
         )

@@ -58,9 +58,7 @@ class DeviceOptions:
     cache: bool | None = setting(
         None, "Keep results by circuit and angles; none: for shots and plugins only."
     )
-    digits: int = setting(
-        4, "Digits of the angles that are run and kept, with a cache.", ge=1, le=15
-    )
+    digits: int = setting(4, "Digits of the angles in a run and in the cache.", ge=1, le=15)
     batch_size: int = setting(200, "Circuits a job.", ge=1)
     retries: int = setting(3, "Further tries of a job that failed.", ge=0)
     backoff: float = setting(1.0, "Wait before the second try; it doubles.", ge=0.0, unit="s")
@@ -113,7 +111,7 @@ def parse_engine(engine: str) -> Spec:
         0.1
         >>> parse_engine("device:default.qubit(shots=0)")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: shots must be at least 1, not 0
+        qtha_lab.core.errors.Refusal: shots must be at least 1, got 0.
     """
     device, options = calls.parse_call(engine.partition(":")[2], "device")
     names = list(settings_of(DeviceOptions))

@@ -47,7 +47,7 @@ def start_device(
         Refusal: If the device is not installed or cannot be created; includes the plugin's message.
 
     Example:
-        >>> start("default.mixed", 2, (("readout_prob", 0.1),)).name
+        >>> start_device("default.mixed", 2, (("readout_prob", 0.1),)).name
         'default.mixed'
     """
     import pennylane as qml

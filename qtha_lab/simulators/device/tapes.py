@@ -224,9 +224,13 @@ class Tapes:
         """Text for cache keys: circuit without numbers, device and options."""
         pieces = [(p.name, p.wires, _entries(p.matrix)) for p in self.final_pieces]
         whole = [
-            self.spec.meaning, self.circuit.n_qubits, self.readout.kind, self.readout.strings,
-            self.circuit.start, pieces,
-        ]  # fmt: skip
+            self.spec.meaning,
+            self.circuit.n_qubits,
+            self.readout.kind,
+            self.readout.strings,
+            self.circuit.start,
+            pieces,
+        ]
         return json.dumps(whole).encode()
 
 

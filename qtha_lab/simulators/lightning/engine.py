@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
-from qtha_lab.simulators.lightning.forward_backward import Walk
+from qtha_lab.simulators.lightning.forward_backward import PlanExecutor
 from qtha_lab.simulators.lightning.plan import RegisterPlan, plan
 from qtha_lab.simulators.lightning.register import Register, load
 
@@ -23,20 +23,10 @@ KEEP_BYTES = 2**26  # final states up to this size are saved between forward and
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse a missing Lightning, and unsupported circuits and read-outs.
-
-    Args:
-        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: "lightning", "lightning.qubit", "lightning.kokkos" or "lightning.gpu".
-
-    Raises:
-        Refusal: If the circuit has too many qubits, the read-out is the state, or that Lightning is
-            not installed or does not start.
-    """
+    """Refuse a missing Lightning, and unsupported circuits and read-outs."""
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
-            f"Engine {name!r} takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits} "
+            f"n_qubits must be at most {MAX_QUBITS} for engine {name!r}, got {circuit.n_qubits} "
             f"({8 * 2**circuit.n_qubits:,} bytes per sample)."
         )
     if readout.kind == "state":
@@ -56,18 +46,10 @@ def working_bytes(circuit: Circuit, batch: int, name: str = "lightning") -> int:
     """Return the bytes of one chunk's states, of signs and of saved states.
 
     Counted per chunk: ψ, then ψ and λ, each on the host and in Lightning; the final ψ; overlaps.
-
-    Args:
-        circuit: Circuit to run.
-        batch: Number of samples, at least 1; beyond a chunk only the saved states grow with it.
-        name: Unused.
-
-    Returns:
-        Bytes on the host, for float32.
     """
     n_qubits = circuit.n_qubits
     chunk = 8 * 2 ** (n_qubits + _index_qubits(n_qubits, batch))
-    return (2 + 4 + 2) * chunk + 4 * n_qubits * 2**n_qubits + _kept_bytes(n_qubits, batch, 4)
+    return (2 + 4 + 2) * chunk + 4 * n_qubits * 2**n_qubits + _saved_bytes(n_qubits, batch, 4)
 
 
 def run(
@@ -76,20 +58,6 @@ def run(
     """Compute the read-out on the host, or with `lightning.gpu` on its GPU.
 
     First derivatives only.
-
-    Args:
-        circuit: Circuit to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
-        params: (n_params,), in radians, of the same dtype and device.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: "lightning", "lightning.qubit", "lightning.kokkos" or "lightning.gpu".
-
-    Returns:
-        (batch, readout size), of the same dtype and device, differentiable in both tensors. A
-        second derivative raises `Unsupported`, a refusal.
-
-    Raises:
-        Refusal: If that Lightning is not installed or does not start.
     """
     batch, where = len(inputs), inputs.device
     if circuit.n_inputs == 0:
@@ -123,7 +91,7 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            f"engine {ctx.engine!r} has first derivatives only: use engine='torch' for second ones"
+            f"Engine {ctx.engine!r} has first derivatives only. Use engine='torch' for second ones."
         )
 
 
@@ -132,29 +100,29 @@ class _Call:
 
     def __init__(self, cut: RegisterPlan, inputs: Tensor, params: Tensor, engine: str, keep: bool):
         self.plan, self.engine, self.dtype = cut, engine, inputs.dtype
-        self.walk = Walk(cut, params)
+        self.executor = PlanExecutor(cut, params)
         self.index_qubits = _index_qubits(cut.n_qubits, len(inputs))
-        keeps = keep and _kept_bytes(cut.n_qubits, len(inputs), inputs.element_size()) > 0
-        self.kept_states: list[Tensor] | None = [] if keeps else None
+        keeps = keep and _saved_bytes(cut.n_qubits, len(inputs), inputs.element_size()) > 0
+        self.saved_states: list[Tensor] | None = [] if keeps else None
 
     def forward(self, inputs: Tensor) -> Tensor:
         register, read = self._register(0), []
         for chunk in self._chunks(inputs):
-            state = self.walk.forward(register, chunk)
-            read.append(self.walk.read(state))
-            if self.kept_states is not None:
-                self.kept_states.append(state.clone())
+            state = self.executor.forward(register, chunk)
+            read.append(self.executor.read(state))
+            if self.saved_states is not None:
+                self.saved_states.append(state.clone())
         return torch.cat(read, 1)[:, : len(inputs)].T
 
     def backward(self, inputs: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
         register, both = self._register(0), self._register(1)
-        of_sums, of_inputs = torch.zeros_like(self.walk.shared), []
+        of_sums, of_inputs = torch.zeros_like(self.executor.shared), []
         for number, (chunk, of_read) in enumerate(
             zip(self._chunks(inputs), self._chunks(grad), strict=True)
         ):
-            states = self.kept_states
-            state = self.walk.forward(register, chunk) if states is None else states[number]
-            sums, gradients = self.walk.backward(both, state, chunk, of_read.T)
+            states = self.saved_states
+            state = self.executor.forward(register, chunk) if states is None else states[number]
+            sums, gradients = self.executor.backward(both, state, chunk, of_read.T)
             of_sums += sums
             of_inputs.append(gradients)
         return torch.cat(of_inputs)[: len(inputs)], of_sums @ self.plan.of_params
@@ -181,7 +149,7 @@ def _index_qubits(n_qubits: int, batch: int) -> int:
     return min(range(most, max(most - 3, -1), -1), key=lambda m: (-(-batch >> m) << m) * 8 // batch)
 
 
-def _kept_bytes(n_qubits: int, batch: int, itemsize: int) -> int:
+def _saved_bytes(n_qubits: int, batch: int, itemsize: int) -> int:
     """Return the bytes of saved final states, 0 if they would exceed `KEEP_BYTES`."""
     states = 2 * itemsize * 2**n_qubits * batch
     return states if states <= KEEP_BYTES else 0

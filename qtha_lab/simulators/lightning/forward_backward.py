@@ -23,7 +23,7 @@ MANY_PHASES = 6  # from this number on a multiplication on the host is faster (C
 _PHASES = {1: "PhaseShift", 2: "IsingZZ"}  # by number of wires, up to a global phase
 
 
-class Walk:
+class PlanExecutor:
     """Executor of a plan with given parameters; input chunks are (samples, n_inputs)."""
 
     def __init__(self, plan: RegisterPlan, params: Tensor):
@@ -179,7 +179,7 @@ class Walk:
             return (signs(self.plan.n_qubits, layer.masks, reals.dtype) @ reals)[:, 1::2]
         if layer.kind == "rotations":
             psi, lam = torch.view_as_real(both).flatten(2).numpy().transpose(1, 0, 2)
-            gradients = [[_turn_gradient(psi, lam, mask)] for mask in layer.masks]
+            gradients = [[_rotation_gradient(psi, lam, mask)] for mask in layer.masks]
             return torch.tensor(gradients, dtype=torch.float64)
         psi, lam = both.numpy().transpose(1, 0, 2)
         overlaps = torch.from_numpy(np.vecdot(lam, psi).imag.copy())  # conjugates λ
@@ -223,7 +223,7 @@ def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
     return like.new_ones(1, like.shape[-1]) if product is None else product
 
 
-def _turn_gradient(psi: np.ndarray, lam: np.ndarray, mask: int) -> float:
+def _rotation_gradient(psi: np.ndarray, lam: np.ndarray, mask: int) -> float:
     """Compute Im⟨λ|Y|ψ⟩ = Re(⟨λ₁|ψ₀⟩ - ⟨λ₀|ψ₁⟩) for the two halves of a wire.
 
     ψ and λ are (2^n, reals).

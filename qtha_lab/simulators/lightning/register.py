@@ -39,7 +39,7 @@ def load(engine: str) -> ModuleType:
     name = f"pennylane_lightning.lightning_{backend}_ops"
     package = "pennylane-lightning" + ("" if backend == "qubit" else f"-{backend}")
     if not _installed(name):
-        raise Refusal(f"Engine {engine!r} is not installed. Run. Run: pip install {package}")
+        raise Refusal(f"Engine {engine!r} is not installed. Run: pip install {package}")
     try:
         module = importlib.import_module(name)
         module.StateVectorC64(1)

@@ -36,10 +36,13 @@ CHOOSABLE = ("best", "adjoint", "device")
 DEFAULT = {  # methods of default.qubit without the tracking, which this class adds itself
     name: inspect.unwrap(getattr(DefaultQubit, name))
     for name in (
-        "execute", "compute_vjp", "execute_and_compute_vjp", "compute_derivatives",
+        "execute",
+        "compute_vjp",
+        "execute_and_compute_vjp",
+        "compute_derivatives",
         "execute_and_compute_derivatives",
     )
-}  # fmt: skip
+}
 
 
 @simulator_tracking

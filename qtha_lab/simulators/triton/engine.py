@@ -21,18 +21,11 @@ TILE = 2048  # amplitudes per block
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits whose states do not fit into registers, and the state as read-out.
-
-    Args:
-        circuit: Circuit to run, with at most `MAX_QUBITS` qubits.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: Unused.
-
-    Raises:
-        Refusal: If the circuit has too many qubits, or the read-out is the state.
-    """
+    """Refuse circuits whose states do not fit into registers, and the state as read-out."""
     if circuit.n_qubits > MAX_QUBITS:
-        raise Refusal(f"Engine 'triton' takes {MAX_QUBITS} qubits at most, got {circuit.n_qubits}.")
+        raise Refusal(
+            f"n_qubits must be at most {MAX_QUBITS} for engine 'triton', got {circuit.n_qubits}."
+        )
     if readout.kind == "state":
         raise Refusal(
             "Engine 'triton' reads strings of Z and probabilities. Use engine='torch' for the "
@@ -46,38 +39,20 @@ def broadcasts(name: str) -> bool:
 
 
 def working_bytes(circuit: Circuit, batch: int, name: str = "triton") -> int:
-    """Return the bytes of angles and their gradients; the states stay in registers.
-
-    Args:
-        circuit: Circuit to run.
-        batch: Number of samples.
-        name: Unused.
-    """
+    """Return the bytes of angles and their gradients; the states stay in registers."""
     return 2 * 4 * batch * sum(kind in "YZ" for g in circuit.gates for kind, *_ in g.parts())
 
 
 def run(
     circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name: str = "triton"
 ) -> Tensor:
-    """Compute the read-out of every sample; first derivatives only.
-
-    Args:
-        circuit: Circuit to run.
-        inputs: (batch, n_inputs), in radians, or unit vectors for amplitude encoding.
-        params: (n_params,), in radians, of the same dtype and device.
-        readout: Read-out to compute: Z-strings or probabilities.
-        name: Unused.
-
-    Returns:
-        (batch, readout size), of the same dtype and device. A second derivative raises
-        `Unsupported`.
-    """
+    """Compute the read-out of every sample; first derivatives only."""
     tables = _tables(circuit, readout, inputs.device, inputs.dtype)
     shared = times(tables.of_params, params.unsqueeze(-1)) + tables.offsets
     angles = shared + times(tables.of_inputs, inputs.T) if tables.sampled else shared
     start = inputs.T if circuit.start == "amplitudes" else inputs.new_zeros(0)
     angles = angles.expand(-1, len(inputs)).contiguous()
-    return _Walk.apply(angles, start.contiguous(), tables).T
+    return _TritonCircuit.apply(angles, start.contiguous(), tables).T
 
 
 class _Tables:
@@ -131,7 +106,7 @@ def _tables(
         return _Tables(circuit, readout, device, dtype)
 
 
-class _Walk(torch.autograd.Function):
+class _TritonCircuit(torch.autograd.Function):
     @staticmethod
     def forward(ctx, angles: Tensor, start: Tensor, tables: _Tables) -> Tensor:
         ctx.save_for_backward(angles, start)
@@ -158,5 +133,5 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            "engine 'triton' has first derivatives only: use engine='torch' for second ones"
+            "Engine 'triton' has first derivatives only. Use engine='torch' for second ones."
         )

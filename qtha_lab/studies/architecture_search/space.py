@@ -28,7 +28,7 @@ class Space:
 
     n_qubits: int = setting(3, "Qubits.", ge=1, le=5)
     n_layers: int = setting(3, "Layers.", ge=1, le=20)
-    turns: str = setting("XYZ", "Kinds of turns that a qubit may have, such as XYZ or Y.")
+    turns: str = setting("XYZ", "Axes of rotations, such as XYZ or Y.")
     pairs: str = setting("all", "CNOTs of which a layer may have any.", choices=PAIRS)
 
     def __post_init__(self):
@@ -99,7 +99,7 @@ def n_cnots(point: Sequence[Layer]) -> int:
 
 
 def space_of(text: str) -> Space:
-    """Parse `layers(n_qubits=3,n_layers=3,turns=XYZ,pairs=all)`.
+    """Parse a search space, such as `layers(n_qubits=3,n_layers=3,turns=XYZ,pairs=all)`.
 
     Raises:
         Refusal: If the text has another form, or the space has one point.

@@ -16,7 +16,7 @@ from qtha_lab.core.call_syntax import write_value
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison, Experiment
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.folder import ComparisonDir
@@ -55,8 +55,8 @@ def check_edit(comparison: Comparison, out: Path | str) -> None:
             lost += _runs_lost(folder, comparison)
         if lost:
             raise Refusal(
-                f"{'; '.join(changes.values())} (run {' and '.join(lost)} in {folder.path}). "
-                "Choose another folder with --out, or restore the setting."
+                f"{'; '.join(changes.values())}, so {' and '.join(lost)} in {folder.path} would "
+                "not count. Choose another folder with --out, or restore the setting."
             )
 
 
@@ -112,9 +112,11 @@ def _changes(before: Comparison, now: Comparison) -> dict[str, str]:
         for name in was
         if name in is_now and was[name] != is_now[name]
     }
-    if not {*_cells(before)} & {*_cells(now)}:
-        cells = ("; ".join(map(str, _cells(comparison))) for comparison in (before, now))
-        changes["cells"] = "the models and tasks were {} and are {}".format(*cells)
+    if not {*_model_tasks(before)} & {*_model_tasks(now)}:
+        model_tasks = (
+            "; ".join(map(str, _model_tasks(comparison))) for comparison in (before, now)
+        )
+        changes["cells"] = "The models and tasks were {} and are {}".format(*model_tasks)
     return changes
 
 
@@ -144,7 +146,7 @@ def _of_every_run(comparison: Comparison) -> dict[str, Any]:
     return values
 
 
-def _cells(comparison: Comparison) -> list[Cell]:
+def _model_tasks(comparison: Comparison) -> list[ModelTask]:
     """Return the (model, task) pairs with paths shortened to their last part.
 
     A summary has only the last part of each path.
@@ -153,7 +155,7 @@ def _cells(comparison: Comparison) -> list[Cell]:
     def last(name: str) -> str:
         return PurePath(runs.whole_place(name)).name
 
-    return [Cell(last(c.model), last(c.task), c.options) for c in comparison.cells]
+    return [ModelTask(last(c.model), last(c.task), c.options) for c in comparison.model_tasks]
 
 
 def _runs_lost(folder: ComparisonDir, comparison: Comparison) -> list[str]:

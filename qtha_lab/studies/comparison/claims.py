@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
 from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     MARGIN,
@@ -23,7 +23,7 @@ from qtha_lab.studies.comparison.paired import (
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
-NOWHERE = Cell("", "")
+NOWHERE = ModelTask("", "")
 WORDS = {"test_loss": "test loss", "eval_loss": "evaluation loss"}
 
 
@@ -36,21 +36,21 @@ class Claim:
         second: Label of the method whose loss is subtracted.
         measure: `test_loss` or `eval_loss`.
         difference: First minus second.
-        cell: The (model, task) pair.
-        cells: Number of compared (model, task) pairs; with more than one, sentences name the pair.
+        model_task: The (model, task) pair.
+        model_tasks: Number of compared (model, task) pairs; sentences name the pair if above 1.
     """
 
     first: str
     second: str
     measure: str
     difference: PairedDifference
-    cell: Cell = NOWHERE
-    cells: int = 1
+    model_task: ModelTask = NOWHERE
+    model_tasks: int = 1
 
     @property
     def sentence(self) -> str:
         """Claim as a sentence with its verdict."""
-        words = name_in(WORDS[self.measure], self.cell, self.cells)
+        words = name_in(WORDS[self.measure], self.model_task, self.model_tasks)
         return verdict_sentence(self.first, self.second, self.difference, words)
 
     def plain(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Claim:
             "seeds_to_decide": of.seeds_to_decide,
             "rows_to_decide": of.rows_to_decide,
         }
-        return names | self.cell.fields | vars(of) | verdict | {"sentence": self.sentence}
+        return names | self.model_task.fields | vars(of) | verdict | {"sentence": self.sentence}
 
 
 def against_the_first(
@@ -83,9 +83,12 @@ def against_the_first(
         items: Test rows by run id, for the runs that have them.
         margin: Largest difference that counts as equivalent.
     """
-    cells = by_cell(entries)
-    pairs = {cell: _pairs([*dict.fromkeys(map(family, of))]) for cell, of in cells.items()}
-    return claims(at_their_best(entries), pairs, items or {}, len(cells), margin)
+    model_tasks = by_model_task(entries)
+    pairs = {
+        model_task: _pairs([*dict.fromkeys(map(family, of))])
+        for model_task, of in model_tasks.items()
+    }
+    return claims(at_their_best(entries), pairs, items or {}, len(model_tasks), margin)
 
 
 class MissingComparison(NamedTuple):
@@ -113,22 +116,20 @@ class MissingComparison(NamedTuple):
 
 
 def without_a_loss(entries: Sequence[dict[str, Any]]) -> list[MissingComparison]:
-    """Return the methods with three common seeds but no loss to compare.
-
-    Args:
-        entries: Entries of all runs.
-    """
-    cells, best = by_cell(entries), by_cell(at_their_best(entries))
+    """Return the methods with three common seeds but no loss to compare."""
+    model_tasks, best = by_model_task(entries), by_model_task(at_their_best(entries))
     missing: list[MissingComparison] = []
-    for cell, in_cell in cells.items():
-        at_best = best.get(cell, [])
+    for model_task, in_model_task in model_tasks.items():
+        at_best = best.get(model_task, [])
         measure = measure_of(at_best)
-        for pair in _pairs([*dict.fromkeys(map(family, in_cell))]):
+        for pair in _pairs([*dict.fromkeys(map(family, in_model_task))]):
             sides = _shared(at_best, pair)
             lacking = [losses_of(side, {}, measure) is None for side in sides]
             if len(sides[0]) >= LEAST_SEEDS and any(lacking):
                 names = [name for name, lacks in zip(pair, lacking, strict=True) if lacks]
-                missing.append(MissingComparison(*pair, names, name_in("", cell, len(cells))))
+                missing.append(
+                    MissingComparison(*pair, names, name_in("", model_task, len(model_tasks)))
+                )
     return missing
 
 
@@ -138,9 +139,9 @@ def _pairs(names: list[str]) -> list[tuple[str, str]]:
 
 def claims(
     entries: Sequence[dict[str, Any]],
-    pairs: Mapping[Cell, Collection[tuple[str, str]]],
+    pairs: Mapping[ModelTask, Collection[tuple[str, str]]],
     items: Mapping[str, TestItems],
-    cells: int = 1,
+    model_tasks: int = 1,
     margin: float = MARGIN,
 ) -> list[Claim]:
     """Compute the differences of method pairs as one Bonferroni family.
@@ -152,17 +153,17 @@ def claims(
         pairs: Pairs of labels without learning rate, by (model, task) pair; the second label is
             subtracted.
         items: Test rows by run id.
-        cells: Number of (model, task) pairs of the comparison.
+        model_tasks: Number of (model, task) pairs of the comparison.
         margin: Largest difference that counts as equivalent.
     """
     candidates: list[_PairLosses] = []
-    for cell, in_cell in by_cell(entries).items():
-        candidates += _losses(cell, in_cell, pairs.get(cell, ()), items)
+    for model_task, in_model_task in by_model_task(entries).items():
+        candidates += _losses(model_task, in_model_task, pairs.get(model_task, ()), items)
     differences = [
         paired_difference(*of.losses, claims=len(candidates), margin=margin) for of in candidates
     ]
     return [
-        Claim(*of.pair, of.measure, difference, of.cell, cells)
+        Claim(*of.pair, of.measure, difference, of.model_task, model_tasks)
         for of, difference in zip(candidates, differences, strict=True)
     ]
 
@@ -170,14 +171,14 @@ def claims(
 class _PairLosses(NamedTuple):
     """Losses of two methods on one (model, task) pair, (seeds, items) each."""
 
-    cell: Cell
+    model_task: ModelTask
     pair: tuple[str, str]
     measure: str
     losses: tuple[Any, Any]
 
 
 def _losses(
-    cell: Cell,
+    model_task: ModelTask,
     entries: Sequence[dict[str, Any]],
     pairs: Iterable[tuple[str, str]],
     items: Mapping[str, TestItems],
@@ -187,7 +188,7 @@ def _losses(
     for pair in pairs:
         losses = paired_losses(entries, pair, items)
         if losses is not None and len(losses[0]) >= LEAST_SEEDS:
-            yield _PairLosses(cell, pair, measure, losses)
+            yield _PairLosses(model_task, pair, measure, losses)
 
 
 def paired_losses(

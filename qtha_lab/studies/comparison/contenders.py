@@ -46,8 +46,10 @@ def timed(
         return contenders
     known = _Known(folder)
     resolved: list[Contender] = []
-    for cell in comparison.cells:
-        first, *others = [contender for contender in contenders if contender.cell == cell]
+    for model_task in comparison.model_tasks:
+        first, *others = [
+            contender for contender in contenders if contender.model_task == model_task
+        ]
         pace = known.seconds(comparison, first, seconds or seconds_per_step)
         budget = pace * first.training.steps
         resolved.append(first)
@@ -56,7 +58,8 @@ def timed(
             if (steps := int(budget / pace * (1 + 1e-9))) < 1:
                 raise Refusal(
                     f"matching=equal_seconds needs a step of {contender.declared} within the "
-                    f"{budget:.3g} s of {first.declared} on {cell}, got {pace:.3g} s per step."
+                    f"{budget:.3g} s of {first.declared} on {model_task}, got {pace:.3g} s per "
+                    "step."
                 )
             resolved.append(contender.replace(training=contender.training.replace(steps=steps)))
     known.write()
@@ -75,7 +78,7 @@ def seconds_per_step(experiment: Experiment) -> float:
     if cost.simulation and cost.simulation.seconds is None:
         raise Refusal(
             f"matching=equal_seconds needs the seconds of {experiment.method.label}: "
-            f"{cost.simulation.note or 'its engine does not say'}"
+            f"{cost.simulation.note or 'its engine gives no estimate'}"
         )
     return cost.seconds_per_step
 
@@ -93,7 +96,8 @@ class _Known:
         (experiment,) = comparison.experiments_of(contender, comparison.seeds[:1])
         settings = ("batch_size", "gradient_accumulation", "max_length", "precision", "threads")
         batch = {name: getattr(experiment.training, name) for name in settings}
-        key = f"{experiment.method.meaning} on {contender.cell} {json.dumps(batch, sort_keys=True)}"
+        key = f"{experiment.method.meaning} on {contender.model_task} "
+        key += json.dumps(batch, sort_keys=True)
         if key not in self.by_step:
             self.by_step[key] = measure(experiment)
             log.info("a step of %s takes %.4g s", key, self.by_step[key])
@@ -120,9 +124,9 @@ def contender_records(
     for contender in contenders:
         (experiment,) = comparison.experiments_of(contender, comparison.seeds[:1])
         choice = experiment.method.replace(learning_rate=None)
-        places = {n: runs.whole_place(getattr(contender.cell, n)) for n in ("model", "task")}
+        places = {n: runs.whole_place(getattr(contender.model_task, n)) for n in ("model", "task")}
         records.append(
-            contender.cell.fields
+            contender.model_task.fields
             | places
             | {
                 "declared": contender.declared,

@@ -13,7 +13,7 @@ from typing import Any
 from qtha_lab.adapters.controls import controls_of
 from qtha_lab.experiment import method_options as canonical
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison.claims import Claim, claims
 from qtha_lab.studies.comparison.paired import MARGIN
 from qtha_lab.studies.comparison.row_losses import TestItems
@@ -63,13 +63,16 @@ def decompose(
         margin: Largest difference that counts as equivalent.
     """
     best, items = at_their_best(entries), items or {}
-    parts = {cell: _parts(cell, in_cell, items) for cell, in_cell in by_cell(best).items()}
-    results = claims(best, parts, items, len(by_cell(entries)), margin)
-    return [Row(parts[claim.cell][claim.first, claim.second], claim) for claim in results]
+    parts = {
+        model_task: _parts(model_task, in_model_task, items)
+        for model_task, in_model_task in by_model_task(best).items()
+    }
+    results = claims(best, parts, items, len(by_model_task(entries)), margin)
+    return [Row(parts[claim.model_task][claim.first, claim.second], claim) for claim in results]
 
 
 def _parts(
-    cell: Cell, entries: Sequence[dict[str, Any]], items: Mapping[str, TestItems]
+    model_task: ModelTask, entries: Sequence[dict[str, Any]], items: Mapping[str, TestItems]
 ) -> dict[tuple[str, str], str]:
     """Return the method pairs of the first usable QTHA, with the part of each."""
     by_essence: dict[str, str] = {}
@@ -85,7 +88,7 @@ def _parts(
             if first is not None and second is not None
         }
         different = {pair: part for part, pair in pairs.items()}
-        if claims(entries, {cell: different}, items):
+        if claims(entries, {model_task: different}, items):
             return different
     return {}
 

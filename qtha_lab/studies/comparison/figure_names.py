@@ -20,10 +20,6 @@ Entry = dict[str, Any]
 def names_of(labels: Iterable[str], names: str = "short") -> dict[str, str]:
     """Map each method label to its name in figures; titled methods keep their title.
 
-    Args:
-        labels: Method labels with all options.
-        names: "short" or "full".
-
     Raises:
         Refusal: If `names` is neither.
 
@@ -62,12 +58,7 @@ def in_order(entries: Sequence[Entry], summary: Mapping[str, Any]) -> list[Entry
 
 
 def key(entries: Sequence[Entry], names: Mapping[str, str]) -> Table:
-    """Return a table of the short names with their full labels.
-
-    Args:
-        entries: Entries of runs, with full labels.
-        names: Short names by full label.
-    """
+    """Return a table of the short names with their full labels."""
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry["label"], entry)

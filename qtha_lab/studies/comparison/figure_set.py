@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment.comparison import MARGIN
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
 from qtha_lab.figures.curves import from_events, loss_curves
 from qtha_lab.figures.forest import Difference, forest
 from qtha_lab.figures.machinery.figure import Figure
@@ -69,22 +69,22 @@ def figure_set(
     summary = summary_beside(runs)
     entries = in_order(reading.entries(runs), summary)
     tuned = any(
-        len(by_rate) > 1 for of in by_cell(entries).values() for by_rate in rates(of).values()
+        len(by_rate) > 1 for of in by_model_task(entries).values() for by_rate in rates(of).values()
     )
     drawn = (tuned and at_their_best(entries)) or entries
     named = names_of((entry["label"] for entry in drawn), names)
-    cells = by_cell(drawn)
+    model_tasks = by_model_task(drawn)
     claims = _claims(entries, runs, _margin(summary))
     by_id = {run.id: run for run in runs}
-    for cell, in_cell in cells.items():
-        part = _Part(in_cell, named, by_id, claims.get(cell, []), on_left_out)
-        every = [run for run in runs if run.experiment.cell == cell]
-        for figure in _in_a_cell(part, every):
-            if len(cells) < 2:
+    for model_task, in_model_task in model_tasks.items():
+        part = _Part(in_model_task, named, by_id, claims.get(model_task, []), on_left_out)
+        every = [run for run in runs if run.experiment.model_task == model_task]
+        for figure in _of_model_task(part, every):
+            if len(model_tasks) < 2:
                 yield _filed(figure)
             else:
-                title = name_in(figure.title or figure.name, cell, len(cells))
-                yield _filed(replace(figure, name=f"{figure.name}_{cell}", title=title))
+                title = name_in(figure.title or figure.name, model_task, len(model_tasks))
+                yield _filed(replace(figure, name=f"{figure.name}_{model_task}", title=title))
 
 
 class _Part(NamedTuple):
@@ -127,18 +127,20 @@ def _margin(summary: Mapping[str, Any]) -> float:
     return float(margin) if isinstance(margin, int | float) else MARGIN
 
 
-def _claims(entries: list[Entry], runs: Sequence[Run], margin: float) -> dict[Cell, list[Claim]]:
+def _claims(
+    entries: list[Entry], runs: Sequence[Run], margin: float
+) -> dict[ModelTask, list[Claim]]:
     """Compute the paired differences to the first method, by model and task."""
     from qtha_lab.studies.comparison.claims import against_the_first
     from qtha_lab.studies.comparison.row_losses import read_items
 
-    claims: dict[Cell, list[Claim]] = {}
+    claims: dict[ModelTask, list[Claim]] = {}
     for claim in against_the_first(entries, read_items(runs), margin):
-        claims.setdefault(claim.cell, []).append(claim)
+        claims.setdefault(claim.model_task, []).append(claim)
     return claims
 
 
-def _in_a_cell(part: _Part, every: list[Run]) -> Iterator[Figure]:
+def _of_model_task(part: _Part, every: list[Run]) -> Iterator[Figure]:
     """Draw the figures of one (model, task) pair.
 
     `every` has all runs of the pair, which the tuning figures show.

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
 from qtha_lab.models.quantisation.formats import STORED
 from qtha_lab.studies.comparison import tuning
 
@@ -17,7 +17,7 @@ def notes(
     entries: list[dict[str, Any]],
     expected: int,
     verdicts: Sequence[str] = (),
-    terms: Mapping[Cell, Sequence[str]] | None = None,
+    protocol: Mapping[ModelTask, Sequence[str]] | None = None,
 ) -> list[str]:
     """Return sentences on the results and limits of a table of runs.
 
@@ -25,7 +25,7 @@ def notes(
         entries: Entries as in `summary.json` under `runs`.
         expected: Number of planned runs.
         verdicts: Sentences on the differences between methods (see `claims`).
-        terms: Sentences of the comparison protocol, by (model, task) pair (see `protocol.terms`);
+        protocol: Sentences of the comparison protocol, by (model, task) pair (see `protocol`);
             None describes the learning rates only.
 
     Example:
@@ -35,21 +35,24 @@ def notes(
         '1 of 2 runs have not ended yet.'
     """
     finished = [entry for entry in entries if entry["state"] == "finished"]
-    of_cells = {
-        cell: of_cell(in_cell, tuning_of(in_cell) if terms is None else terms.get(cell, ()))
-        for cell, in_cell in by_cell(entries).items()
+    of_model_tasks = {
+        model_task: of_model_task(
+            in_model_task,
+            tuning_of(in_model_task) if protocol is None else protocol.get(model_task, ()),
+        )
+        for model_task, in_model_task in by_model_task(entries).items()
     }
-    sentences = [*missing(entries, expected), *over_cells(of_cells), seeds(finished), *verdicts]
+    sentences = [
+        *missing(entries, expected),
+        *over_model_tasks(of_model_tasks),
+        seeds(finished),
+        *verdicts,
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
-def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[str]:
-    """Return sentences on the runs of one (model, task) pair.
-
-    Args:
-        entries: Entries of these runs.
-        terms: Sentences of the comparison protocol.
-    """
+def of_model_task(entries: list[dict[str, Any]], protocol: Sequence[str] = ()) -> list[str]:
+    """Return sentences on the runs of one (model, task) pair."""
     finished = [entry for entry in entries if entry["state"] == "finished"]
     sentences = [
         same_start(finished),
@@ -59,7 +62,7 @@ def of_cell(entries: list[dict[str, Any]], terms: Sequence[str] = ()) -> list[st
         threads(finished),
         side_by_side(finished),
         *splits(finished),
-        *terms,
+        *protocol,
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -76,13 +79,13 @@ def tuning_of(entries: list[dict[str, Any]], rates_from: str = "") -> list[str]:
     return [sentence] if sentence else []
 
 
-def over_cells(sentences: Mapping[Cell, Sequence[str]]) -> list[str]:
+def over_model_tasks(sentences: Mapping[ModelTask, Sequence[str]]) -> list[str]:
     """Merge sentences over (model, task) pairs; prefix those not common to all.
 
     Example:
-        >>> qa, chat = Cell("tiny", "qa"), Cell("tiny", "chat")
-        >>> over_cells({qa: ["The same start.", "lora is larger."], chat: ["The same start."]})
-        ['The same start.', 'tiny, qa: lora is larger.']
+        >>> qa, chat = ModelTask("tiny", "qa"), ModelTask("tiny", "chat")
+        >>> over_model_tasks({qa: ["The same start.", "lora wins."], chat: ["The same start."]})
+        ['The same start.', 'tiny, qa: lora wins.']
     """
     everywhere = [
         sentence
@@ -90,8 +93,8 @@ def over_cells(sentences: Mapping[Cell, Sequence[str]]) -> list[str]:
         if all(sentence in others for others in sentences.values())
     ]
     apart = [
-        f"{cell}: {sentence}"
-        for cell, of in sentences.items()
+        f"{model_task}: {sentence}"
+        for model_task, of in sentences.items()
         for sentence in of
         if sentence not in everywhere
     ]
@@ -228,7 +231,7 @@ def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str |
             f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates:"
             f" {text}."
         )
-    turned = "" if len(rates) < 2 else "; another learning rate may turn the order round"
+    turned = "" if len(rates) < 2 else "; another learning rate may reverse the order"
     return f"Not tuned: no setting was chosen among several{turned}. Peak learning rates: {text}."
 
 
@@ -249,13 +252,13 @@ def seeds(entries: list[dict[str, Any]]) -> str | None:
 
 def missing(entries: list[dict[str, Any]], expected: int) -> list[str]:
     """Count the missing runs, and name the runs that did not finish."""
-    waiting, cells = expected - len(entries), len(by_cell(entries))
+    waiting, model_tasks = expected - len(entries), len(by_model_task(entries))
     sentences = [f"{waiting} of {expected} runs have not ended yet."] if waiting else []
     for entry in entries:
         if entry["state"] != "finished":
             state, message = entry["state"], entry.get("message") or ""
             end = message if message.startswith(state) else f"{state}: {message}".rstrip(": ")
-            name = name_in(entry["label"], Cell.of(entry), cells)
+            name = name_in(entry["label"], ModelTask.of(entry), model_tasks)
             sentences.append(f"{name} seed {entry['seed']} {end}.")
     return sentences
 

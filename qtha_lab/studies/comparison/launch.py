@@ -47,7 +47,7 @@ def launch_comparison(
         'finished'
         >>> launch_comparison(Experiment(method="lroa"))
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown method 'lroa': did you mean 'lora'?
+        qtha_lab.core.errors.Refusal: Unknown method 'lroa': did you mean 'lora'?
     """
     if isinstance(described, Experiment):
         return runs_.launch(described, runs_dir, check=check)

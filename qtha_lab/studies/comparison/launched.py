@@ -116,7 +116,7 @@ class ScheduledRuns(RunSet):
         """Describe state and progress of each stage, and the reason of a failure."""
         parts = [self.state, *(f"{s.ended} of {s.planned} {s.name}" for s in self.stages())]
         if self.state == "dead":
-            parts.append(self.why() or "its driver has ended before its time")
+            parts.append(self.why() or "its scheduler process ended early")
         return " · ".join(parts)
 
     def why(self) -> str:

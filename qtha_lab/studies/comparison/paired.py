@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, special
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.comparison import MARGIN
@@ -243,6 +242,8 @@ def _t(level: float, count: float) -> float:
 
     A single number has no spread and gives 0.
     """
+    from scipy import special  # not where a page is opened
+
     return -float(special.stdtrit(count - 1, level / 2)) if count > 1 else 0.0
 
 
@@ -259,6 +260,8 @@ def _touching(mean: float, seed_error: float, row_error: float, seeds: int, rows
     least = math.log(LEAST_LEVEL)
     if excess(least) <= 0:
         return 0.0
+    from scipy import optimize  # not where a page is opened
+
     return math.exp(optimize.root_scalar(excess, bracket=(least, 0.0)).root)
 
 

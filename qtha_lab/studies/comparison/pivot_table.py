@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.experiment.comparison import MARGIN
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 
 if TYPE_CHECKING:
     from qtha_lab.studies.comparison.pooled import PooledDifference
@@ -25,40 +25,43 @@ class PivotTable:
 
     Attributes:
         reference: Label of the first method, which is subtracted from every other.
-        cells: The (model, task) pairs in order.
+        model_tasks: The (model, task) pairs in order.
         claims: Claims with an interval, by declared method and (model, task) pair (see
             `claims.Claim.plain`).
         methods: Labels of the declared methods, without the first.
     """
 
     reference: str
-    cells: tuple[Cell, ...]
+    model_tasks: tuple[ModelTask, ...]
     methods: tuple[str, ...]
-    claims: Mapping[tuple[str, Cell], Record]
+    claims: Mapping[tuple[str, ModelTask], Record]
 
     @classmethod
     def of(cls, summary: Record) -> PivotTable | None:
         """Build the table of a summary; None for one pair or one method."""
-        contenders = by_cell(summary.get("contenders", ()))
+        contenders = by_model_task(summary.get("contenders", ()))
         methods = list(dict.fromkeys(r["declared"] for of in contenders.values() for r in of))
         if len(contenders) < 2 or len(methods) < 2:
             return None
-        by_name = {(Cell.of(c), c["first"]): c for c in summary.get("claims", ())}
+        by_name = {(ModelTask.of(c), c["first"]): c for c in summary.get("claims", ())}
         claims = {
-            (record["declared"], cell): claim
-            for cell, records in contenders.items()
+            (record["declared"], model_task): claim
+            for model_task, records in contenders.items()
             for record in records[1:]
-            if (claim := by_name.get((cell, record["method"])))
+            if (claim := by_name.get((model_task, record["method"])))
         }
         return cls(methods[0], tuple(contenders), tuple(methods[1:]), claims)
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return a heading and one text row per method: difference, interval, verdict."""
-        heading = ("method", *map(str, self.cells))
+        heading = ("method", *map(str, self.model_tasks))
         return [heading, *(self._row(method) for method in self.methods)]
 
     def _row(self, method: str) -> tuple[str, ...]:
-        return method, *(difference_text(self.claims.get((method, cell))) for cell in self.cells)
+        return method, *(
+            difference_text(self.claims.get((method, model_task)))
+            for model_task in self.model_tasks
+        )
 
     def counts(self) -> list[str]:
         """Count per method the pairs where it is shown to be better or worse."""
@@ -69,10 +72,11 @@ class PivotTable:
         means = [claim["mean"] for claim in known if claim["verdict"] == "shown"]
         lower, higher = sum(mean < 0 for mean in means), sum(mean > 0 for mean in means)
         equivalent = sum(claim["verdict"] == "equivalent" for claim in known)
-        rest = len(self.cells) - len(known)
+        rest = len(self.model_tasks) - len(known)
         missing = f", without an interval on {rest}" if rest else ""
+        count = len(self.model_tasks)
         return (
-            f"{method} against {self.reference}: shown to be lower on {lower} of {len(self.cells)},"
+            f"{method} against {self.reference}: shown to be lower on {lower} of {count},"
             f" higher on {higher}, equivalent on {equivalent}, inconclusive on"
             f" {len(known) - len(means) - equivalent}{missing}."
         )

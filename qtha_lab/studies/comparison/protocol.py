@@ -10,7 +10,7 @@ from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axis import Axis
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison import findings
 from qtha_lab.studies.comparison.tuning import family
 
@@ -20,9 +20,9 @@ NOT_TUNED = "not tuned"
 Record = dict[str, Any]
 
 
-def terms(
+def protocol_sentences(
     comparison: Comparison, contenders: Sequence[Record], entries: Iterable[dict[str, Any]]
-) -> dict[Cell, list[str]]:
+) -> dict[ModelTask, list[str]]:
     """Return the sentences on matching and tuning, by (model, task) pair.
 
     Args:
@@ -30,13 +30,13 @@ def terms(
         contenders: Records of the contenders (see `contenders.records`).
         entries: Entries of the runs that have ended.
     """
-    runs = by_cell(entries)
+    runs = by_model_task(entries)
     return {
-        cell: [
-            *matching(comparison, records, runs.get(cell, [])),
-            *tuning(comparison, records, runs.get(cell, [])),
+        model_task: [
+            *matching(comparison, records, runs.get(model_task, [])),
+            *tuning(comparison, records, runs.get(model_task, [])),
         ]
-        for cell, records in by_cell(contenders).items()
+        for model_task, records in by_model_task(contenders).items()
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from scipy import special
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task, name_in
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
 LEAST_REPEATS = 5
@@ -46,18 +46,18 @@ def repeats_of(repeats: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, 
         repeats: Entries of runs of one seed with 1-ulp perturbations of the initial weights.
         entries: Entries of the compared runs.
     """
-    best, cells = _rates(entries), len(by_cell([*entries, *repeats]))
-    by_rate: dict[tuple[Cell, str], dict[float, list[Entry]]] = {}
+    best, model_tasks = _rates(entries), len(by_model_task([*entries, *repeats]))
+    by_rate: dict[tuple[ModelTask, str], dict[float, list[Entry]]] = {}
     for entry in repeats:
         if entry["state"] == "finished" and "test_loss" in entry:
-            of_method = by_rate.setdefault((Cell.of(entry), family(entry)), {})
+            of_method = by_rate.setdefault((ModelTask.of(entry), family(entry)), {})
             of_method.setdefault(entry["learning_rate"], []).append(entry)
     chosen = {}
     for place, of_method in by_rate.items():
         at_best = of_method.get(best.get(place, 0.0), [])
         group = at_best if len(at_best) >= LEAST_REPEATS else max(of_method.values(), key=len)
         if len(group) >= LEAST_REPEATS:
-            chosen[name_in(place[1], place[0], cells)] = group
+            chosen[name_in(place[1], place[0], model_tasks)] = group
     return chosen
 
 
@@ -90,11 +90,11 @@ def noise_sentence(losses: Mapping[str, Sequence[float]], seeds: int) -> str | N
     )
 
 
-def _rates(entries: Sequence[Entry]) -> dict[tuple[Cell, str], float]:
+def _rates(entries: Sequence[Entry]) -> dict[tuple[ModelTask, str], float]:
     """Return the compared learning rate of each method, by (model, task) pair."""
     best = at_their_best(entries)
     return {
-        (Cell.of(entry), family(entry)): entry["learning_rate"]
+        (ModelTask.of(entry), family(entry)): entry["learning_rate"]
         for entry in best
         if "learning_rate" in entry
     }

@@ -259,7 +259,7 @@ def _start(
     meaning = what_counts(experiment)
     for run in (run for run, of_run in earlier if of_run == meaning):
         state = run.status().state
-        log.info("%s is %s: not started anew", run.id, state)
+        log.info("%s is %s: not started again", run.id, state)
         if state in ("stopped", "dead"):
             run.resume(on=machines)
         if state != "failed":
@@ -286,7 +286,7 @@ def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         for run in work.started:
-            run.ask_to_stop()
+            run.request_stop()
         if work.machines:
             work.machines.close()
         for run in work.started:

@@ -69,7 +69,7 @@ class RunSet:
     def stop(self) -> RunSet:
         """Stop all runs after their present step, saved, and wait for them."""
         for run in self.runs:
-            run.ask_to_stop()
+            run.request_stop()
         for run in self.runs:
             run.stop()
         return self

@@ -27,13 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _drive(order: drivers.SchedulerArguments) -> bool:
     folder = ComparisonDir(order.path)
-    run_comparison(folder.trusted, folder.path, _stop_if_asked(folder), on=order.on)
+    run_comparison(folder.trusted, folder.path, _stop_on_request(folder), on=order.on)
     report(folder.path)
     folder.mark_finished()
     return True
 
 
-def _stop_if_asked(folder: ComparisonDir) -> Callable[[Run, Status], None]:
+def _stop_on_request(folder: ComparisonDir) -> Callable[[Run, Status], None]:
     def look(run: Run, status: Status) -> None:
         if folder.stop.exists():
             raise KeyboardInterrupt

@@ -9,7 +9,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.findings import notes
 from qtha_lab.studies.comparison.pivot_table import PivotTable
-from qtha_lab.studies.comparison.protocol import terms
+from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
 
 
@@ -54,7 +54,9 @@ def summary_of(
         "contenders": list(contenders),
         "runs": entries,
         "expected": expected,
-        "notes": notes(entries, expected, sentences, terms(comparison, contenders, entries)),
+        "notes": notes(
+            entries, expected, sentences, protocol_sentences(comparison, contenders, entries)
+        ),
         "claims": [claim.plain() for claim in claims],
         "decomposition": [row.plain() for row in decompose(entries, items, comparison.margin)],
         "rounding": rounding,

@@ -8,7 +8,7 @@ from typing import Any
 
 from qtha_lab.core.method_styles import shown
 from qtha_lab.core.metrics import MEASURES, Measure, recorded, with_units, written
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison.findings import SIDE_BY_SIDE
 from qtha_lab.studies.comparison.protocol import NOT_TUNED, matches
 from qtha_lab.studies.comparison.tuning import family, rates
@@ -33,15 +33,15 @@ def aggregate(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """
     averaged = [name for name in recorded() if name != "trainable_parameters"]
     groups = []
-    by_row: dict[tuple[Cell, str], list[dict[str, Any]]] = {}
+    by_row: dict[tuple[ModelTask, str], list[dict[str, Any]]] = {}
     for entry in summary["runs"]:
-        by_row.setdefault((Cell.of(entry), entry["label"]), []).append(entry)
-    for (cell, label), entries in by_row.items():
+        by_row.setdefault((ModelTask.of(entry), entry["label"]), []).append(entry)
+    for (model_task, label), entries in by_row.items():
         finished = [entry for entry in entries if entry.get("state", "finished") == "finished"]
         groups.append(
             {
                 "label": label,
-                "cell": cell,
+                "model_task": model_task,
                 "family": family(entries[0]),
                 "method": entries[0]["method"],
                 "seeds": [entry["seed"] for entry in finished],
@@ -65,9 +65,6 @@ def rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     A number is the mean over the seeds. Learning results have minimum and maximum in brackets.
     Step times measured while other runs trained are marked ∥. Model and task have a column if they
     vary. The summary of a comparison also has columns for matching and tuning.
-
-    Args:
-        summary: Result of `qtha_lab.studies.comparison.summarise`.
 
     Example:
         >>> run = {"label": "lora", "method": "lora"}
@@ -95,9 +92,6 @@ def numbers(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one row of plain numbers per label and (model, task) pair.
 
     `rows` returns the same data as text.
-
-    Args:
-        summary: Result of `qtha_lab.studies.comparison.summarise`.
 
     Returns:
         `model` and `task` if they vary, `method`, `trainable_parameters`, `seeds` and `unfinished`
@@ -161,10 +155,15 @@ def tables(summary: dict[str, Any]) -> list[list[tuple[str, ...]]]:
 
 def _place(group: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, str]:
     """Return the model and the task of a row, each if it varies between rows."""
-    cells = [other["cell"] for other in groups]
-    names = {"model": lambda cell: cell.model, "task": lambda cell: cell.task_with_options}
+    model_tasks = [other["model_task"] for other in groups]
+    names = {
+        "model": lambda model_task: model_task.model,
+        "task": lambda model_task: model_task.task_with_options,
+    }
     return {
-        name: read(group["cell"]) for name, read in names.items() if len(set(map(read, cells))) > 1
+        name: read(group["model_task"])
+        for name, read in names.items()
+        if len(set(map(read, model_tasks))) > 1
     }
 
 
@@ -179,16 +178,19 @@ def _terms(summary: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, str]
     if comparison is None:
         return lambda group: {}
     rule, by_row = comparison.get("matching", "as_given"), {}
-    runs = by_cell(summary["runs"])
-    for cell, records in (
-        by_cell(summary.get("contenders", ())).items() if rule != "as_given" else ()
+    runs = by_model_task(summary["runs"])
+    for model_task, records in (
+        by_model_task(summary.get("contenders", ())).items() if rule != "as_given" else ()
     ):
-        outcome = matches(rule, records, runs.get(cell, []))
-        by_row |= {(cell, name): text for name, text in outcome.items()}
-    tried = {cell: rates(of) for cell, of in by_cell(summary.get("tried", summary["runs"])).items()}
+        outcome = matches(rule, records, runs.get(model_task, []))
+        by_row |= {(model_task, name): text for name, text in outcome.items()}
+    tried = {
+        model_task: rates(of)
+        for model_task, of in by_model_task(summary.get("tried", summary["runs"])).items()
+    }
 
     def agreed(group: dict[str, Any]) -> dict[str, str]:
-        place = group["cell"], group["family"]
+        place = group["model_task"], group["family"]
         stated = {"matching": by_row.get(place, "–")} if rule != "as_given" else {}
         return stated | {"tuning": _tuning(comparison, tried.get(place[0], {}).get(place[1], {}))}
 

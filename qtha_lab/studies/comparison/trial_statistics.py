@@ -160,10 +160,6 @@ def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Sh
     Diverged trials count as the worst finite one. Settings with a wide range are used on a
     logarithmic scale, so that each decade has equal weight.
 
-    Args:
-        trials: Trials of one method.
-        settings: Settings that were varied.
-
     Raises:
         Refusal: If there are too few trials, or all results are equal.
 
@@ -175,7 +171,8 @@ def importance(trials: Sequence[Trial], settings: Sequence[str]) -> dict[str, Sh
         needed = len(trials) + missing
         count = f"{len(settings)} settings" if len(settings) > 1 else "1 setting"
         raise Refusal(
-            f"The importance of {count} needs at least {needed} finished trials, got {len(trials)}."
+            f"The importance of {count} must rest on at least {needed} finished trials, got "
+            f"{len(trials)}."
         )
     require_extra("sweep", "The importance of settings", "optuna", "sklearn")
     values = np.array([trial.value for trial in trials])

@@ -20,7 +20,7 @@ from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.experiment.contender import Contender
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies import sweep
@@ -79,7 +79,7 @@ def folder_of(comparison: Comparison, contender: Contender, out: Path) -> Path:
     described = comparison.sweep_of(contender).model_dump(exclude={"trials"})
     described["axes"] = sorted(described["axes"])  # more values per axis are allowed
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
-    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{contender.cell} {contender.declared}").strip("-")
+    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{contender.model_task} {contender.declared}").strip("-")
     return out / FOLDER / f"{words[:60]}-{digest[:8]}"
 
 
@@ -97,9 +97,11 @@ def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
     """
     finite = [record for record in records if _is_finite(record)]
     if not finite:
-        cell = Cell(described.model, described.task, calls.write_options(described.task_options))
+        model_task = ModelTask(
+            described.model, described.task, calls.write_options(described.task_options)
+        )
         raise Refusal(
-            f"None of {len(records)} tuning trials of {described.methods[0].label} on {cell} "
+            f"None of {len(records)} tuning trials of {described.methods[0].label} on {model_task} "
             "has a finite loss. Give it other axes, or remove the method."
         )
     return min(finite, key=lambda record: (record.value, record.number))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtha_lab.experiment.method_choice import MethodChoice
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 
 Entry = dict[str, Any]
 
@@ -59,12 +59,15 @@ def best_rates(entries: Sequence[Entry]) -> dict[str, float]:
 
 def at_their_best(entries: Sequence[Entry]) -> list[Entry]:
     """Return finished runs at their method's best learning rate, per model and task."""
-    best = {cell: best_rates(in_cell) for cell, in_cell in by_cell(entries).items()}
+    best = {
+        model_task: best_rates(in_model_task)
+        for model_task, in_model_task in by_model_task(entries).items()
+    }
     return [
         entry
         for entry in entries
         if entry["state"] == "finished"
-        and best[Cell.of(entry)].get(family(entry)) == entry.get("learning_rate")
+        and best[ModelTask.of(entry)].get(family(entry)) == entry.get("learning_rate")
     ]
 
 

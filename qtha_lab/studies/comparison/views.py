@@ -125,7 +125,7 @@ def make(chosen: View, runs: RunSetValues, **options: Any) -> Figure:
         raise Refusal("Runs to draw must be at least one, got none. Tick some runs.")
     if wrong := [option for option in options if option not in chosen.options]:
         known = ", ".join(chosen.options) or "none"
-        raise Refusal(f"The view {chosen.name} has the options {known}, got {', '.join(wrong)}.")
+        raise Refusal(f"Options of the view {chosen.name} must be {known}, got {', '.join(wrong)}.")
     return chosen.make(runs, **options)
 
 
@@ -207,7 +207,7 @@ def loss_by_rate(runs: RunSetValues, y: str = "eval_loss") -> Figure:
         if row.state == "diverged" or y in row.measures
     ]
     if not ends:
-        raise Refusal("The loss against the learning rate needs an ended run, got none.")
+        raise Refusal("The loss against the learning rate must have an ended run, got none.")
     return loss_against_rate(ends, y)
 
 
@@ -337,7 +337,9 @@ def circuits(runs: RunSetValues) -> Figure:
             without[label] = None  # runs with a circuit record it before their first evaluation
     if not histories:
         names = ", ".join(without)
-        why = f"no circuit, or from before it was recorded: {names}" if names else "none has begun"
+        why = (
+            f"no circuit, or from before it was recorded: {names}" if names else "no run has begun"
+        )
         raise Refusal(f"No run has recorded circuit inputs ({why}).")
     none = [label for label in without if label not in histories]
     return noted(circuit_history(histories, none), drawn_seeds(seeds))

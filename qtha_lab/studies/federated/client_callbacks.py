@@ -18,7 +18,7 @@ from qtha_lab.training.early_stopping import load_weights
 from qtha_lab.training.setup import Loaded
 
 
-class Turn(TrainerCallback):
+class ClientRound(TrainerCallback):
     """Trainer callback for the steps of one client in one round.
 
     Args:

@@ -16,7 +16,7 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs.run import Run
-from qtha_lab.studies.federated.client_callbacks import Turn
+from qtha_lab.studies.federated.client_callbacks import ClientRound
 from qtha_lab.studies.federated.folder import Parties, sent_by
 from qtha_lab.training.evaluation import Interrupted
 from qtha_lab.training.finetune import TrainingResult, fine_tune
@@ -25,7 +25,7 @@ from qtha_lab.training.setup import Loaded, load_session
 from qtha_lab.training.threads import Threads
 
 
-class Turns:
+class ClientRounds:
     """Client updates of one method and seed in one process.
 
     Args:
@@ -75,7 +75,7 @@ class Turns:
         )
         self.look()
         events = EventLog(files.events)
-        turn = Turn(self.loaded, shared, end - per_round, end, self.federation.proximal)
+        turn = ClientRound(self.loaded, shared, end - per_round, end, self.federation.proximal)
         try:
             outcome = fine_tune(
                 files,

@@ -30,7 +30,7 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.studies.federated import rounds as driving
-from qtha_lab.studies.federated.client_steps import Turns
+from qtha_lab.studies.federated.client_steps import ClientRounds
 from qtha_lab.studies.federated.folder import ADAPTER, Parties, sent_by
 from qtha_lab.studies.federated.results import summarise_federation
 
@@ -90,7 +90,7 @@ def federate_on_flower(
         except BaseException as end:  # Flower's thread would replace the message of the error
             ends.append(end)
 
-    client.train()(_client_turn)
+    client.train()(_client_round)
     threads = max(1, federation.training.threads or 1)
     run_simulation(
         server,
@@ -139,7 +139,7 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
     return play
 
 
-def _client_turn(message: Any, context: Any) -> Any:
+def _client_round(message: Any, context: Any) -> Any:
     """Run one client update in a Flower process; reply with tensors and row count."""
     from flwr.app import (  # pyright: ignore[reportMissingImports]
         ArrayRecord,
@@ -164,7 +164,7 @@ def _client_turn(message: Any, context: Any) -> Any:
     return Message(content=content, reply_to=message)
 
 
-_SERVERS: dict[Path, tuple[Turns, tempfile.TemporaryDirectory]] = {}
+_SERVERS: dict[Path, tuple[ClientRounds, tempfile.TemporaryDirectory]] = {}
 
 
 def _turn(
@@ -186,7 +186,7 @@ def _turn(
     return "", len(resolve(files.experiment).task.train), load_tensors(sent)
 
 
-def _turns_of(server: Path) -> Turns:
+def _turns_of(server: Path) -> ClientRounds:
     """Load the model and the run directories of a federation once per process."""
     if server not in _SERVERS:
         _SERVERS.clear()
@@ -195,6 +195,8 @@ def _turns_of(server: Path) -> Turns:
         clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
         of = Parties(RunDir(server), [RunDir(path) for path in clients])
         aside = tempfile.TemporaryDirectory()  # the server writes the events of its own run
-        turns = Turns(federation, of, EventLog(Path(aside.name) / "events.jsonl"), lambda: None)
+        turns = ClientRounds(
+            federation, of, EventLog(Path(aside.name) / "events.jsonl"), lambda: None
+        )
         _SERVERS[server] = turns, aside
     return _SERVERS[server][0]

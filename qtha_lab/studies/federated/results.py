@@ -17,12 +17,7 @@ from qtha_lab.studies.comparison.entries import entry
 
 
 def summarise_federation(federation: Federation, out: Path) -> dict[str, Any]:
-    """Return the content of `summary.json`; omit methods and seeds that have no run.
-
-    Args:
-        federation: Description of the federation.
-        out: Folder of the federation.
-    """
+    """Return the content of `summary.json`; omit methods and seeds that have no run."""
     there = {run.experiment.model_dump_json(): run for run in runs.list_runs(out / "runs")}
     entries = []
     for experiment in federation.experiments():

@@ -38,7 +38,7 @@ from qtha_lab.experiment.run_directory.plugins import record_trust
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.federated.averaging import average
-from qtha_lab.studies.federated.client_steps import Turns
+from qtha_lab.studies.federated.client_steps import ClientRounds
 from qtha_lab.studies.federated.folder import Parties, parties, sent_by
 from qtha_lab.studies.federated.results import summarise_federation
 from qtha_lab.training import artifacts as written
@@ -110,7 +110,9 @@ def federate(
 def _check_folder(federation: Federation, out: Path) -> None:
     file = out / "federation.yaml"
     if file.exists() and Federation.from_yaml(file) != federation:
-        raise Refusal(f"{out} holds another federation. Name a new folder.")
+        raise Refusal(
+            f"--out must be a new folder or that of this federation, got {out}. Name a new folder."
+        )
 
 
 def _train(
@@ -142,7 +144,7 @@ def _train(
                 raise
         except Exception as error:
             outcome = TrainingResult(
-                "failed", _step(of.server), faults.sentence(error, of.server.log)
+                "failed", _step(of.server), faults.fault_sentence(error, of.server.log)
             )
             raise
         finally:
@@ -177,7 +179,7 @@ class _Server:
         rounds: Rounds | None,
     ) -> None:
         self.federation, self.of, self.events, self.look = federation, of, events, look
-        self.turns, self.rounds = Turns(federation, of, events, look), rounds
+        self.turns, self.rounds = ClientRounds(federation, of, events, look), rounds
         self.session = self.turns.session
 
     @property

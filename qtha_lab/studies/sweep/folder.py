@@ -72,8 +72,8 @@ class SweepDir(ScheduledDir):
         folder = cls(path.resolve())
         if folder.exists and folder.sweep != sweep:
             raise Refusal(
-                f"{folder.path} holds another sweep. Name a new folder, or give its sweep more "
-                "trials with extend."
+                f"The folder must be new or hold this sweep, got {folder.path}. "
+                "Name a new folder, or give its sweep more trials with extend."
             )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write(sweep)

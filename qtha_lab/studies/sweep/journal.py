@@ -64,7 +64,7 @@ def read_journal(path: Path) -> tuple[JournalStorage, int]:
 @functools.cache
 def _warn(message: str) -> None:
     """Log a warning once, since each view reads the journal again."""
-    log.warning(message)
+    log.warning("%s", message)
 
 
 def cut_damage(path: Path) -> None:

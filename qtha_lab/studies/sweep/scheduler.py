@@ -33,7 +33,7 @@ from qtha_lab.studies.sweep.study import MethodStudy, open_journal
 
 POLL_SECONDS = 0.3
 MOST_RESUMES = 2
-AT_ONCE_ELSEWHERE = 32  # simultaneous runs on a remote backend, which queues them
+REMOTE_JOBS = 32  # simultaneous runs on a remote backend, which queues them
 log = logging.getLogger(__name__)
 
 
@@ -61,11 +61,11 @@ class Scheduler:
     def __init__(self, folder: SweepDir, machines: RemoteBackend | None = None) -> None:
         self.folder, self.sweep, self.machines = folder, folder.trusted, machines
         threads = self.sweep.training.threads
-        self.at_once = AT_ONCE_ELSEWHERE if machines else slots.n_slots(threads)
+        self.at_once = REMOTE_JOBS if machines else slots.n_slots(threads)
         journal = open_journal(folder.journal)
         self.studies = [MethodStudy(self.sweep, n, journal) for n in range(len(self.sweep.methods))]
         self.going: list[_Going] = []
-        self.asked_to_stop = False
+        self.stop_requested = False
         self._adopt()
 
     def drive(self) -> bool:
@@ -84,7 +84,7 @@ class Scheduler:
                 return False
             time.sleep(POLL_SECONDS)
         for run in [run for trial in self.going for run in trial.runs]:
-            run.ask_to_stop()
+            run.request_stop()
         if self.machines:
             self.machines.close()
         for run in [run for trial in self.going for run in trial.runs]:
@@ -92,7 +92,7 @@ class Scheduler:
         return False
 
     def _stop(self) -> bool:
-        return self.asked_to_stop or self.folder.stop.exists()
+        return self.stop_requested or self.folder.stop.exists()
 
     def _adopt(self) -> None:
         """Adopt the unfinished trials of an earlier process, and resume their runs."""
@@ -145,8 +145,8 @@ class Scheduler:
         states = [run.status() for run in going.runs]
         if going.study.sweep.pruner != "none" and self._prune(going):
             for run in going.runs:
-                run.ask_to_stop()
-            going.study.tell_pruned(going.trial)
+                run.request_stop()
+            going.study.record_pruned(going.trial)
             self.going.remove(going)
         elif all(status.state in ("finished", "diverged") for status in states):
             going.study.tell(going.trial, self._objective(going, states))
@@ -166,7 +166,7 @@ class Scheduler:
         run, status = broken[0]
         if status.state == "unreadable" or going.resumes == MOST_RESUMES:
             log.warning("%s: %s", run.id, status.message)
-            going.study.tell_failed(going.trial, f"{run.id}: {status.message}")
+            going.study.record_failure(going.trial, f"{run.id}: {status.message}")
             self.going.remove(going)
             return
         if (now := run.status().state) != status.state:  # its state changed meanwhile
@@ -223,7 +223,7 @@ def _drive(order: drivers.SchedulerArguments) -> bool:
         scheduler = Scheduler(SweepDir(order.path), machines)
 
         def on_signal(number: int, frame: FrameType | None) -> None:
-            scheduler.asked_to_stop = True
+            scheduler.stop_requested = True
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -22,9 +21,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.storages.journal import JournalFileBackend, JournalStorage
-from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from qtha_lab.core.patches import journal_lock
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.method_choice import MethodChoice
 from qtha_lab.experiment.sweep import Point, Sweep
@@ -34,27 +33,12 @@ WHY = "why"
 PRUNED = "pruned"
 
 
-class _Lock(BaseJournalFileLock):
-    """File lock that ends with its process, unlike Optuna's own."""
-
-    def __init__(self, path: Path) -> None:
-        mode = 0o644 | path.parent.stat().st_mode & 0o060
-        self.lock = FileLock(path, timeout=60, mode=mode)
-
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self.lock.release()
-
-
 def open_journal(path: Path) -> JournalStorage:
     """Open the journal of a sweep for writing, cut before the first damaged line."""
     with quiet_optuna():
         if path.exists():
             cut_damage(path)
-        lock = _Lock(path.with_name(f"{path.name}.lock"))
+        lock = journal_lock(path.with_name(f"{path.name}.lock"))
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
 
@@ -148,11 +132,11 @@ class MethodStudy:
         worst = math.inf if self.sweep.direction == "minimize" else -math.inf
         self.study.tell(trial, value if math.isfinite(value) else worst)
 
-    def tell_pruned(self, trial: Trial) -> None:
+    def record_pruned(self, trial: Trial) -> None:
         """End a trial that the pruner stopped."""
         self.study.tell(trial, state=TrialState.PRUNED)
 
-    def tell_failed(self, trial: Trial, why: str) -> None:
+    def record_failure(self, trial: Trial, why: str) -> None:
         """End a failed trial and record the reason."""
         trial.set_user_attr(WHY, why)
         self.study.tell(trial, state=TrialState.FAIL)

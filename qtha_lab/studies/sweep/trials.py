@@ -111,9 +111,6 @@ class Trials:
     def confirmation(self, n_seeds: int = 3) -> Comparison:
         """Describe a comparison of each method's best trial, with seeds unused in trials.
 
-        Args:
-            n_seeds: Number of seeds.
-
         Raises:
             Refusal: As `qtha_lab.studies.sweep.confirmation.confirmation`.
         """
@@ -123,9 +120,6 @@ class Trials:
         """Estimate the remaining seconds from the duration of complete trials.
 
         Assumes that every slot is busy.
-
-        Args:
-            records: All trials so far.
 
         Returns:
             Seconds, or None before the first complete trial. A running trial counts as not yet

@@ -49,8 +49,8 @@ def check_known(name: str) -> None:
         importlib.import_module("minigrid")  # registers its environments
     if name not in registry:
         close = nearest(name, registry)
-        hint = f": did you mean {close!r}?" if close else ""
-        raise Refusal(f"No environment {name!r} in gymnasium{hint}.")
+        hint = f": did you mean {close!r}?" if close else "."
+        raise Refusal(f"Unknown environment {name!r} of gymnasium{hint}")
 
 
 def goal_of(name: str) -> float:

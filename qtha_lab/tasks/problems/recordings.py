@@ -152,7 +152,7 @@ def _apt(words: Sequence[str], folder: Path | None = None) -> str:
     if done.returncode:
         words_of_apt = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise Refusal(
-            f"Apt-get {words[0]} must download the recordings, got "
+            f"`apt-get {words[0]}` must download the recordings, got "
             f"{words_of_apt[-1] if words_of_apt else 'no reason'}. Run {BY_HAND}."
         )
     return done.stdout

@@ -14,10 +14,6 @@ def ising_terms(n: int, field: float = 1.0) -> tuple[list[str], list[float]]:
 
     H = −Σ Z_i Z_{i+1} − g Σ X_i on an open chain.
 
-    Args:
-        n: Number of spins.
-        field: g; 1 is the critical point.
-
     Example:
         >>> ising_terms(2)
         (['Z0 Z1', 'X0', 'X1'], [-1.0, -1.0, -1.0])
@@ -31,10 +27,6 @@ def ground_energy(n: int, field: float = 1.0) -> float:
     """Compute the ground energy by free fermions.
 
     It is minus the sum of the singular values of an n × n matrix.
-
-    Args:
-        n: Number of spins.
-        field: g.
 
     Example:
         >>> round(ground_energy(10), 5)  # exact diagonalisation gives -12.38149

@@ -145,7 +145,7 @@ def _sweep() -> tuple[Path, bytes]:
         trial = study.ask()
         trial.set_user_attr("runs", ["20200101-a"])
         study.tell(trial, value)
-    study.tell_failed(study.ask(), "because")
+    study.record_failure(study.ask(), "because")
     return folder.path.absolute(), folder.journal.read_bytes()
 
 

@@ -146,7 +146,7 @@ def initialisation_of(text: str) -> AngleInitialisation:
     Example:
         >>> initialisation_of("smal")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: unknown initialisation 'smal': did you mean 'small'? ...
+        qtha_lab.core.errors.Refusal: Unknown initialisation 'smal': did you mean 'small'? ...
         >>> initialisation_of("run")
         Traceback (most recent call last):
         qtha_lab.core.errors.Refusal: angles must read run(RUN), got 'run'.

@@ -52,10 +52,14 @@ class SavedAdapter:
             raise Refusal(f"{self.folder / CONFIG} cannot be read: {problem}") from None
         return settings if isinstance(settings, dict) else {}
 
+    @cached_property
+    def prefix(self) -> str:
+        """Prefix of the method's tensors."""
+        return f"{str(self.config.get('peft_type', '')).partition(' ')[0].lower()}_"
+
     def at(self, layer: str) -> dict[str, Tensor]:
         """Read the tensors of one layer, by the method's names."""
-        prefix = f"{str(self.config.get('peft_type', '')).lower()}_"
-        mark = f".{layer}.{prefix}"
+        mark = f".{layer}.{self.prefix}"
         try:
             with open_tensors(self.folder / TENSORS) as file:
                 keys = [key for key in file.keys() if mark in key]  # noqa: SIM118
@@ -73,7 +77,7 @@ class SavedAdapter:
     @cached_property
     def layers(self) -> list[str]:
         """Names of the adapted layers in the model, in alphabetical order."""
-        mark = f".{str(self.config.get('peft_type', '')).lower()}_"
+        mark = f".{self.prefix}"
         try:
             with open_tensors(self.folder / TENSORS) as file:
                 keys = [key for key in file.keys() if mark in key]  # noqa: SIM118

@@ -54,12 +54,12 @@ class Surrogate:
         """Compute the loss of a circuit's expectation values."""
         ones = self.inputs.new_ones(len(self.inputs), 1)
         linear = torch.cat([ones, self.inputs], 1)
-        rest = _left_over(linear, self.targets).square().sum()
-        both = _left_over(torch.cat([linear, readings], 1), self.targets).square().sum()
+        rest = _residual(linear, self.targets).square().sum()
+        both = _residual(torch.cat([linear, readings], 1), self.targets).square().sum()
         return both / rest
 
 
-def _left_over(design: Tensor, targets: Tensor) -> Tensor:
+def _residual(design: Tensor, targets: Tensor) -> Tensor:
     """Compute the residual of the targets after linear regression on the design."""
     gram = design.mT @ design / len(design)
     gram = gram + RIDGE * torch.eye(len(gram), dtype=gram.dtype)

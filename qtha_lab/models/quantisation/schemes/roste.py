@@ -66,7 +66,7 @@ class Rotated(Rounding):
         layers.check_linear(model)
         attention.check_keys(model, self.kv)
         if self.rotations in ("chosen", "everywhere"):
-            for name, in_features, _ in layers.sizes_of(model):
+            for name, in_features, _ in layers.linear_sizes(model):
                 rotations.check_size(in_features, name)
 
     def learn(self, model: nn.Module, batches: Sequence[Batch]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
 from qtha_lab.core.metrics import with_units
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.model_task_pairs import Cell, by_cell
+from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.legends import short_names
@@ -24,7 +24,7 @@ from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.claims import measure_of
 from qtha_lab.studies.comparison.pivot_table import PivotTable
-from qtha_lab.studies.comparison.protocol import terms
+from qtha_lab.studies.comparison.protocol import protocol_sentences
 from qtha_lab.studies.comparison.shared_names import names_in, renamed, shared_names
 from qtha_lab.studies.comparison.tuning import at_their_best, family
 
@@ -69,7 +69,11 @@ class Compared:
                 " `qtha-lab compare` with the same --out writes it."
             )
         comparison = trusted(folder, Comparison.from_yaml(file))
-        described = [name for cell in comparison.cells for name in (cell.model, cell.task)]
+        described = [
+            name
+            for model_task in comparison.model_tasks
+            for name in (model_task.model, model_task.task)
+        ]
         names = shared_names([*described, *names_in(summary)])
         return cls(
             folder,
@@ -80,21 +84,21 @@ class Compared:
         )
 
     @cached_property
-    def cells(self) -> list[Cell]:
+    def model_tasks(self) -> list[ModelTask]:
         """The (model, task) pairs in order, from the contenders and then the runs."""
-        known = by_cell(self.summary.get("contenders") or [])
-        return [*dict.fromkeys([*known, *by_cell(self.summary["runs"])])]
+        known = by_model_task(self.summary.get("contenders") or [])
+        return [*dict.fromkeys([*known, *by_model_task(self.summary["runs"])])]
 
     @cached_property
     def pivot_table(self) -> PivotTable | None:
         """Pivot table over several (model, task) pairs; None for one pair or method."""
         return PivotTable.of(self.summary)
 
-    def of_cell(self, cell: Cell) -> Compared:
+    def of_model_task(self, model_task: ModelTask) -> Compared:
         """Return the contents restricted to one model and task."""
 
         def there(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-            return by_cell(records).get(cell, [])
+            return by_model_task(records).get(model_task, [])
 
         parts = {
             name: there(self.summary.get(name) or ())
@@ -103,10 +107,12 @@ class Compared:
         return replace(self, summary=self.summary | parts)
 
     @cached_property
-    def terms(self) -> list[str]:
+    def protocol(self) -> list[str]:
         """Sentences on matching and tuning, for a comparison of one (model, task) pair."""
-        rules = terms(self.comparison, self.summary.get("contenders") or [], self.entries)
-        return [sentence for of_cell in rules.values() for sentence in of_cell]
+        rules = protocol_sentences(
+            self.comparison, self.summary.get("contenders") or [], self.entries
+        )
+        return [sentence for of_model_task in rules.values() for sentence in of_model_task]
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qtha_lab.experiment.model_task_pairs import Cell, name_in
+from qtha_lab.experiment.model_task_pairs import ModelTask, name_in
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.machinery.table import Table
 from qtha_lab.studies.comparison.claims import without_a_loss
@@ -12,7 +12,7 @@ from qtha_lab.studies.comparison.paired import LEAST_SEEDS
 from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.report.section import Section
 from qtha_lab.studies.comparison.report.sections import (
-    OF_A_CELL,
+    OF_MODEL_TASK,
     differences_of,
     missing,
     named,
@@ -52,7 +52,7 @@ def across(compared: Compared) -> Section:
     figures = []
     if compared.claims:
         by_place = [
-            claim | {"first": name_in(named(compared, claim["first"]), Cell.of(claim), 2)}
+            claim | {"first": name_in(named(compared, claim["first"]), ModelTask.of(claim), 2)}
             for claim in compared.claims
         ]
         measure, level = compared.claims[0]["measure"], compared.claims[0]["level"]
@@ -70,18 +70,19 @@ def across(compared: Compared) -> Section:
     return Section("across", title, sentences, figures, tables)
 
 
-def cell(compared: Compared, number: int) -> Section:
+def model_task(compared: Compared, number: int) -> Section:
     """Build the section of one (model, task) pair.
 
     Args:
         compared: Contents restricted to this pair.
         number: Index of the pair, which prefixes the names of its parts.
     """
-    title, name = str(compared.cells[0]), f"cell-{number}"
+    title, name = str(compared.model_tasks[0]), f"cell-{number}"
     sentences = stated(compared)
     parts = [
-        replace(part, name=f"{name}-{part.name}") for part in (make(compared) for make in OF_A_CELL)
+        replace(part, name=f"{name}-{part.name}")
+        for part in (make(compared) for make in OF_MODEL_TASK)
     ]
     return Section(
-        name, title, [*sentences, *compared.terms], tables=results_tables(compared), parts=parts
+        name, title, [*sentences, *compared.protocol], tables=results_tables(compared), parts=parts
     )

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qtha_lab.core import call_syntax as calls
-from qtha_lab.experiment.model_task_pairs import Cell
+from qtha_lab.experiment.model_task_pairs import ModelTask
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.figures.machinery.table import Table
-from qtha_lab.studies.comparison import protocol as terms
+from qtha_lab.studies.comparison import protocol as rules
 from qtha_lab.studies.comparison import tuning
 from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.report.section import CodeListing, Section
@@ -33,7 +33,7 @@ def measured(compared: Compared) -> Section:
     present = {caption: table for caption, table in tables.items() if table.rows}
     listings = [
         CodeListing(
-            "In a shell, with the file below; runs that are in the folder are kept",
+            "In a shell, with the file below; runs in the folder are reused",
             command(compared),
         ),
         CodeListing("The file that repeats it", compared.yaml, FILE),
@@ -66,7 +66,7 @@ def _rows_and_seeds(compared: Compared) -> Iterator[str]:
         yield (
             "Every method by the same rule: training ended early where the evaluation loss did not"
             f" improve{by} in {rule.patience} evaluations, {rule.eval_every} steps apart,"
-            " and the adapter of its lowest evaluation loss was kept and tested."
+            " and the adapter of its lowest evaluation loss was saved and tested."
         )
     sides = {
         "trained": training.train_rows,
@@ -95,7 +95,7 @@ def _tuning(compared: Compared) -> Iterator[str]:
     )
     if comparison.tuning:
         yield (
-            f"Tuned: {terms.trials_of(comparison)} trials of each method on evaluation rows, with"
+            f"Tuned: {rules.trials_of(comparison)} trials of each method on evaluation rows, with"
             " seeds of their own; no verdict is read from them."
         )
     elif comparison.is_tuned:
@@ -119,8 +119,8 @@ def _other_notes(compared: Compared) -> list[str]:
 def _methods(compared: Compared) -> Table:
     rows = [
         row
-        for cell in compared.cells
-        for row in _methods_in(compared.of_cell(cell), compared.names)
+        for model_task in compared.model_tasks
+        for row in _methods_in(compared.of_model_task(model_task), compared.names)
     ]
     columns = (
         "name", "model", "task", "method", "trainable_parameters", "steps", "tuned",
@@ -143,13 +143,13 @@ def _methods_in(compared: Compared, names: Mapping[str, str]) -> Iterator[tuple[
         count = next(
             (e["trainable_parameters"] for e in entries if "trainable_parameters" in e), None
         )
-        cell, record = Cell.of(entries[0]), became.get(name, {})
+        model_task, record = ModelTask.of(entries[0]), became.get(name, {})
         rates = ", ".join(f"{rate:g}" for rate in tried.get(name, {}))
         seeds = len({e["seed"] for e in compared.best if e["family"] == name})
         point = calls.write_options(record.get("point") or {})
         yield (
-            names[name], cell.model, cell.task_with_options, name, count, record.get("steps"),
-            point or None, rates or None, best.get(name), seeds,
+            names[name], model_task.model, model_task.task_with_options, name, count,
+            record.get("steps"), point or None, rates or None, best.get(name), seeds,
         )  # fmt: skip
 
 

@@ -53,14 +53,15 @@ class Report:
         from qtha_lab.studies.comparison.report.protocol import command, measured
 
         compared = Compared.of(folder)
-        cells = compared.cells
+        model_tasks = compared.model_tasks
         title = _title(compared)
-        if len(cells) < 2:
-            makers = (of.verdict_section, *of.OF_A_CELL, measured)
+        if len(model_tasks) < 2:
+            makers = (of.verdict_section, *of.OF_MODEL_TASK, measured)
             sections = [maker(compared) for maker in makers]
         else:
             parts = [
-                across.cell(compared.of_cell(cell), number) for number, cell in enumerate(cells, 1)
+                across.model_task(compared.of_model_task(model_task), number)
+                for number, model_task in enumerate(model_tasks, 1)
             ]
             sections = [
                 across.pooled_verdicts(compared),
@@ -125,13 +126,13 @@ class Report:
 
 def _title(compared: Compared) -> str:
     """Return the number of methods with the models and tasks."""
-    count, cells = len(compared.comparison.methods), compared.cells
+    count, model_tasks = len(compared.comparison.methods), compared.model_tasks
     methods = "1 method" if count == 1 else f"{count} methods"
-    if len(cells) < 2:
-        return f"{methods} on {renamed(str(compared.comparison.cells[0]), compared.places)}"
+    if len(model_tasks) < 2:
+        return f"{methods} on {renamed(str(compared.comparison.model_tasks[0]), compared.places)}"
     models, tasks = (
         dict.fromkeys(names)
-        for names in zip(*((c.model, c.task_with_options) for c in cells), strict=True)
+        for names in zip(*((c.model, c.task_with_options) for c in model_tasks), strict=True)
     )
     return f"{methods} on {', '.join(models)} with {', '.join(tasks)}"
 

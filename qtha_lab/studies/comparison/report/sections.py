@@ -47,7 +47,7 @@ def stated(compared: Compared) -> list[str]:
     """Return the verdicts and missing comparisons, or the reason for none."""
     lacking = [missing.sentence for missing in without_a_loss(compared.entries)]
     claimed = [claim["sentence"] for claim in compared.claims]
-    return [*claimed, *lacking] or [why_no_claim(compared)]
+    return [*claimed, *lacking] or [no_claim_reason(compared)]
 
 
 def missing(compared: Compared) -> list[str]:
@@ -69,7 +69,7 @@ def results_tables(compared: Compared) -> dict[str, Table]:
     return {caption: rows for caption, rows in tables.items() if rows is not None}
 
 
-def why_no_claim(compared: Compared) -> str:
+def no_claim_reason(compared: Compared) -> str:
     """State the reason why no claim is made."""
     if not compared.families:
         return "No claim is made: no run has ended."
@@ -366,4 +366,4 @@ def _trials(entries: Sequence[Entry]) -> dict[str, list[float]]:
     return trials
 
 
-OF_A_CELL = (rates, differences, parts, why, fronts, trials)
+OF_MODEL_TASK = (rates, differences, parts, why, fronts, trials)

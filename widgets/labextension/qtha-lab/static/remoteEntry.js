@@ -16,9 +16,8 @@
   async function open(app, cwd) {
     const path = cwd ? `${cwd}/${NAME}` : NAME;
     const { contents } = app.serviceManager;
-    try {
-      await contents.get(path, { content: false });
-    } catch {
+    const folder = await contents.get(cwd, { content: true }); // asking for a missing file is an error on the console
+    if (!folder.content.some((file) => file.name === NAME)) {
       await contents.save(path, { type: "notebook", format: "json", content: notebook() });
     }
     const widget = await app.commands.execute("docmanager:open", { path, factory: "Notebook" });

@@ -1,0 +1,174 @@
+"""Waiting times in a real JupyterLab in headless Chromium: sliders, and the workbench.
+
+The clock is the page's. A slider's time ends with the last drawing of its figures, the workbench's
+when its Launch button is visible. Needs the browser of the tests.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import conditions
+from benchmarks.reporting import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+AIMS = {"panels": 100, "opening": 2.0}  # milliseconds, seconds
+SOURCES = """import torch
+from widgets import CircuitExplorer, MpoExplorer, UpdateExplorer
+layers = {f"model.layers.{k}.self_attn.q_proj": [2.0**-i for i in range(64)] for k in range(6)}
+events = [{"kind": "spectrum", "step": step, "layers": layers} for step in range(0, 100, 5)]
+runs = {name: events for name in ("lora", "qtha", "dora", "vera")}"""
+# by title: code of an explorer, and its slider that moves
+CONTROLS = {
+    "MPO, a bond": ("MpoExplorer({'random': torch.randn(256, 256)})", "bond 1"),
+    "circuit of 4 qubits, an angle": ("CircuitExplorer(n_qubits=4)", "angle"),
+    "circuit of 8 qubits, an angle": ("CircuitExplorer(n_qubits=8)", "angle"),
+    "circuit of 4 qubits, layers": ("CircuitExplorer(n_qubits=4, n_layers=3)", "layers"),
+    "circuit of 8 qubits, layers": ("CircuitExplorer(n_qubits=8, n_layers=3)", "layers"),
+    "circuit, qubits": ("CircuitExplorer(n_qubits=7)", "qubits"),
+    "updates of four runs, a step": ("UpdateExplorer(runs)", "step"),
+}
+QUIET = 400  # milliseconds without another drawing that end a move
+# Moves a slider by one; milliseconds until the last figure was drawn.
+MOVE = """([slider, place, quiet]) => new Promise(done => {
+    const panel = slider.closest('.qtha-explorer'), began = performance.now();
+    let last, timer = setTimeout(() => done(null), 20000);
+    const watch = new MutationObserver(() => {
+        last = performance.now();
+        clearTimeout(timer);
+        timer = setTimeout(() => { watch.disconnect(); done(last - began); }, quiet);
+    });
+    watch.observe(panel, { subtree: true, attributeFilter: ['data-drawings'] });
+    slider.value = place;
+    slider.dispatchEvent(new Event('input'));
+})"""
+WORKBENCH = "from qtha_lab.widgets import Workbench\n\nWorkbench()"
+# Seconds from the next key until the form is complete.
+WATCH = """() => new Promise(done => {
+    let began;
+    addEventListener('keydown', e => { if (e.key === 'Enter') began ??= performance.now(); },
+        { capture: true });
+    const look = () => {
+        const launch = [...document.querySelectorAll('.qtha-workbench button')].find(b =>
+            b.textContent.trim().startsWith('Launch') && b.checkVisibility() && b.clientHeight);
+        if (launch && began) done((performance.now() - began) / 1000);
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+
+@contextmanager
+def open_notebook(
+    cells: Iterable[str], notebook: Path, *, size: tuple[int, int] = (1400, 1000), **env: str
+) -> Iterator[tuple[Any, Path]]:
+    """Open a notebook, and yield the `Lab` of tests/support and the home folder of the server.
+
+    Args:
+        cells: Source of each cell.
+        notebook: Path to write; the server serves its folder.
+        size: Width and height of the window in pixels.
+        env: Environment variables of the kernel.
+    """
+    if str(ROOT / "tests") not in sys.path:
+        sys.path.append(str(ROOT / "tests"))
+    import nbformat
+    from support.jupyter_browser import open_lab, serve
+
+    notebook.parent.mkdir(parents=True, exist_ok=True)
+    content = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, cells)])
+    nbformat.write(content, notebook)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
+        serve(notebook.parent, Path(home)) as server,
+        open_lab(server, notebook, size=size, PYTHONPATH=path, **env) as lab,
+    ):
+        yield lab, Path(home)
+
+
+def bench_panels(
+    rounds: int = 15,
+    on_control: Callable[[str], None] = lambda name: None,
+    controls: Mapping[str, tuple[str, str]] = CONTROLS,
+) -> dict[str, Any]:
+    """Move one slider of each explorer back and forth; the first two moves are not counted."""
+    before, measured = conditions(), []
+    cells = [SOURCES, *(source for source, _ in controls.values())]
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        open_notebook(cells, Path(folder, "panels.ipynb"), size=(1400, 6000)) as (lab, _),
+    ):
+        lab.menu("Run", "Run All Cells")
+        panels = lab.page.locator(".qtha-explorer")
+        for number, (label, (_, control)) in enumerate(controls.items()):
+            on_control(label)
+            panel = panels.nth(number)
+            panel.scroll_into_view_if_needed()
+            panel.locator(".qtha-figure[data-drawings]").last.wait_for()
+            lab.page.wait_for_timeout(1000)
+            times = _moves(lab.page, panel, control, rounds)
+            measured.append({"name": label, "milliseconds": times})
+    return {"benchmark": "panels", **before, "controls": measured}
+
+
+def _moves(page: Any, panel: Any, control: str, rounds: int) -> list[float]:
+    slider = panel.get_by_role("slider", name=control, exact=True)
+    start = int(slider.input_value())
+    step = 1 if start == int(slider.get_attribute("min") or 0) else -1
+    handle = slider.element_handle()
+    places = [start + step * (1 - number % 2) for number in range(rounds + 2)]
+    times = [page.evaluate(MOVE, [handle, place, QUIET]) for place in places]
+    if None in times:
+        raise RuntimeError(f"{control}: no figure changed")
+    return times[2:]
+
+
+def bench_opening(
+    rounds: int = 5, on_round: Callable[[int], None] = lambda number: None
+) -> dict[str, Any]:
+    """Run the workbench's cell in new kernels; the first time in a home folder is apart."""
+    before, seconds = conditions(), []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        notebook, cache = Path(folder, "root", "workbench.ipynb"), str(Path(folder, "cache"))
+        with open_notebook([WORKBENCH], notebook, QTHA_LAB_CACHE=cache) as (lab, _):
+            for number in range(rounds + 1):
+                on_round(number)
+                if number:
+                    lab.menu("Edit", "Clear Outputs of All Cells")
+                    lab.restart_kernel()
+                    lab.page.wait_for_timeout(2000)  # work of the kernel after it is idle
+                lab.page.locator(".jp-CodeCell").first.locator(".cm-content").click()
+                lab.page.evaluate(f"() => {{ window.opened = ({WATCH})(); }}")
+                lab.page.keyboard.press("Control+Enter")
+                seconds.append(lab.page.evaluate("() => window.opened"))
+                lab.page.wait_for_timeout(3000)  # work of the panel after the form
+    return {"benchmark": "opening", **before, "first": seconds[0], "seconds": seconds[1:]}
+
+
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """Return a row per control, or the times of the workbench."""
+    aim = AIMS[figures["benchmark"]]
+    if figures["benchmark"] == "opening":
+        times = figures["seconds"]
+        middle, span = statistics.median(times), f"{min(times):.1f} to {max(times):.1f}"
+        rows = [
+            ("workbench in a fresh kernel", "s", "from … to", f"within {aim:g} s"),
+            ("from Run to the form", f"{middle:.1f}", span, "yes" if middle <= aim else "no"),
+            ("the first time in a home folder", f"{figures['first']:.1f}", "", ""),
+        ]
+        return [(f"headless Chromium, {len(times)} kernels", rows)]
+    rows = [("control", "median, ms", "quartiles", f"within {aim} ms")]
+    for entry in figures["controls"]:
+        times = entry["milliseconds"]
+        low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else 3 * times
+        within = "yes" if middle <= aim else "no"
+        rows.append((entry["name"], f"{middle:.0f}", f"{low:.0f} to {high:.0f}", within))
+    moves = len(figures["controls"][0]["milliseconds"])
+    caption = "milliseconds from a slider's event to the last drawn figure, headless Chromium"
+    return [(f"{caption}, medians of {moves} moves", rows)]

@@ -1,0 +1,145 @@
+"""A saved adapter has its card, names its package where that is missing, and takes PEFT's names."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from peft.utils.hotswap import hotswap_adapter
+from support.small_models import logits, make
+from transformers import Trainer, TrainingArguments
+
+from qtha_lab.adapters import QthaConfig, add_adapter, get_method, load_adapter
+from qtha_lab.core.errors import Refusal, Unsupported
+from qtha_lab.experiment import MethodChoice
+
+SMALL = {"r": 2, "waist": 8, "bond_dim": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
+
+
+def adapted(**options):
+    torch.manual_seed(0)
+    return get_peft_model(make("llama"), QthaConfig(**(SMALL | options)))
+
+
+def by_save_pretrained(folder):
+    adapted().save_pretrained(folder)
+
+
+def by_trainer(folder):
+    arguments = TrainingArguments(str(folder), report_to=[], use_cpu=True)
+    Trainer(adapted(), arguments).save_model(str(folder))
+
+
+def by_add_adapter(folder):
+    add_adapter(make("llama"), QthaConfig(**SMALL)).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("save", [by_save_pretrained, by_trainer, by_add_adapter])
+def test_every_way_of_saving_writes_the_card(save, tmp_path):
+    save(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "More Information Needed" not in card
+    for part in (
+        "# qtha adapter for",
+        "pip install qtha-lab",
+        "load_adapter(",
+        "r = 2",
+        "- qtha\n",
+    ):
+        assert part in card
+
+
+def test_a_card_that_somebody_wrote_stays(tmp_path):
+    by_save_pretrained(tmp_path)
+    card = tmp_path / "README.md"
+    card.write_text(card.read_text().replace("# qtha adapter for", "# My adapter, on"))
+    by_save_pretrained(tmp_path)
+    assert "# My adapter, on" in card.read_text()
+
+
+def test_a_second_adapter_has_a_card_in_its_folder(tmp_path):
+    model = adapted()
+    model.add_adapter("second", QthaConfig(**SMALL))
+    model.save_pretrained(tmp_path)
+    assert "# qtha adapter for" in (tmp_path / "second" / "README.md").read_text()
+
+
+ALONE = """
+import sys
+from peft import PeftModel
+from torch import nn
+PeftModel.from_pretrained(nn.Sequential(nn.Linear(4, 4)), sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_the_error_of_peft_without_this_package_names_it(tmp_path):
+    by_save_pretrained(tmp_path)
+    command = [sys.executable, "-c", ALONE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == "KeyError: 'QTHA (pip install qtha-lab, import qtha_lab)'"
+
+
+@pytest.mark.parametrize("kind", ["QTHA", "QTHA (pip install qtha-lab, import qtha_lab)"])
+def test_adapters_load_with_the_plain_type_of_earlier_versions_too(kind, tmp_path):
+    model = adapted(init_weights=False)
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"peft_type": kind}))
+    for load in (load_adapter, PeftModel.from_pretrained):
+        assert torch.equal(logits(load(make("llama"), tmp_path)), logits(model))
+
+
+# PEFT's options
+
+
+def test_names_of_lora_are_accepted():
+    config = QthaConfig(**SMALL, lora_alpha=6.0, lora_dropout=0.1)
+    assert (config.alpha, config.dropout) == (6.0, 0.1)
+    made = get_method("qtha").make_config(target_modules=["q_proj"], r=2, lora_alpha=6.0)
+    assert made.alpha == 6.0
+    with pytest.raises(Refusal, match="alpha must be set once, got lora_alpha beside it"):
+        QthaConfig(**SMALL, alpha=2.0, lora_alpha=6.0)
+
+
+REFUSED_OPTIONS = {
+    "target_parameters": ["experts.gate_up_proj"],
+    "trainable_token_indices": [1, 2],
+    "layer_replication": [[0, 1]],
+    "ensure_weight_tying": True,
+    "use_dora": True,
+    "lora_bias": True,
+}
+
+
+@pytest.mark.parametrize(("option", "value"), REFUSED_OPTIONS.items())
+def test_options_without_a_counterpart_are_refused_with_a_remedy(option, value):
+    sentence = rf"{option} must be empty for this method, got .*\. (Use|Name|Replicate)"
+    with pytest.raises(Refusal, match=sentence):
+        QthaConfig(**SMALL, **{option: value})
+    with pytest.raises(Refusal, match=sentence):
+        get_method("qtha").check({option: value})
+    assert not hasattr(QthaConfig(**SMALL, **{option: None}), option)
+
+
+def test_uses_that_sum_or_swap_tensors_are_refused_in_a_sentence(tmp_path):
+    model = adapted()
+    model.add_adapter("second", QthaConfig(**SMALL))
+    with pytest.raises(Unsupported, match=r"add_weighted_adapter must not be called for qtha"):
+        model.add_weighted_adapter(["default", "second"], [0.5, 0.5], "both")
+    with pytest.raises(Unsupported, match="adapter_names must be empty for qtha adapters"):
+        model(input_ids=torch.arange(4).view(2, 2), adapter_names=["default", "second"])
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"Hotswapping only supports .* but QTHA was passed"):
+        hotswap_adapter(model, str(tmp_path), "default", torch_device="cpu")
+    with pytest.raises(ValueError, match="not compatible"):
+        get_peft_model(make("llama"), QthaConfig(**SMALL), mixed=True)
+
+
+def test_a_list_of_methods_takes_the_names_of_lora():
+    choice = MethodChoice.parse("qtha(r=4,lora_alpha=8)")
+    config = get_method(choice.name).make_config(target_modules=["q_proj"], **choice.options)
+    assert config.alpha == 8

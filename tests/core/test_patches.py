@@ -1,0 +1,83 @@
+"""Each patch of another library works with it, and refuses or does nothing where it differs."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import optuna
+import peft
+import pytest
+from filelock import FileLock, Timeout
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from peft import PeftType
+
+from qtha_lab.core import patches
+from qtha_lab.core.errors import Refusal
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from qtha_lab.core.patches import journal_lock
+lock = journal_lock(Path(sys.argv[1]))
+lock.acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_name_is_added_to_the_types_of_peft_once():
+    member = patches.extend_peft_types("patched_name")
+    assert patches.extend_peft_types("patched_name") is member is PeftType("PATCHED_NAME")
+    assert [t for t in PeftType if t == "PATCHED_NAME"] == [PeftType["PATCHED_NAME"]]
+    assert pickle.loads(pickle.dumps(member)) is member
+
+
+def test_a_peft_without_an_enumeration_is_refused(monkeypatch):
+    monkeypatch.setattr(peft, "PeftType", SimpleNamespace(__members__={}))
+    monkeypatch.setattr(patches, "issubclass", lambda *of: False, raising=False)
+    with pytest.raises(Refusal, match=r"^peft must have an enumeration of method names, got peft "):
+        patches.extend_peft_types("new")
+
+
+def test_a_spec_without_a_loader_is_left_as_it_is(monkeypatch):
+    spec = SimpleNamespace(loader=None)
+    finder = patches._AfterPeft()
+    other = SimpleNamespace(find_spec=lambda *of: spec)
+    monkeypatch.setattr(sys, "meta_path", [finder, other])
+    assert finder.find_spec("peft") is spec
+    assert finder.find_spec("json") is None
+
+
+@pytest.mark.parametrize("has_base_class", [True, False])
+def test_optuna_writes_a_journal_with_the_lock(tmp_path, monkeypatch, has_base_class):
+    if not has_base_class:
+        monkeypatch.delattr("optuna.storages.journal._file.BaseJournalFileLock")
+    lock = patches.journal_lock(tmp_path / "lock")
+    journal = JournalStorage(JournalFileBackend(str(tmp_path / "journal"), lock_obj=lock))
+    study = optuna.create_study(storage=journal)
+    study.tell(study.ask(), 1.0)
+    assert study.best_value == 1.0
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    place = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(Timeout):
+            FileLock(place, timeout=0).acquire()
+        os.kill(process.pid, signal.SIGKILL)
+    assert patches.journal_lock(place).acquire()
+
+
+def test_a_kernel_gets_the_cache_only_where_numba_has_one():
+    kernel, other = SimpleNamespace(_cache=None), SimpleNamespace()
+    for function in (kernel, other):
+        patches.replace_kernel_cache(function, "ours")
+    assert kernel._cache == "ours"
+    assert vars(other) == {}

@@ -1,0 +1,101 @@
+"""Bad entries of strangers: the field is marked, a sentence says the rule, Launch is disabled."""
+
+import json
+
+import pytest
+from support.workbench_kernel import in_a_kernel, settled
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison
+from widgets.kit.controls import reveal
+
+
+def rate(bench):
+    return bench.setup.methods.cards[0].form["learning_rate"].control
+
+
+def steps(bench):
+    return bench.setup.training["steps"].control
+
+
+def seeds(bench):
+    return bench.setup.what["seeds"].control
+
+
+ENTRIES = {
+    "decimal comma": (
+        rate, "0,001", "lora: learning rate must have a decimal point, got 0,001. Write 0.001.",
+    ),
+    "too large a number": (steps, "1e30", "steps must be at most 1,000,000,000, got "),
+    "range without log": (
+        rate, "1e-3..1e-1",
+        "learning_rate: A grid must state a number of values from 0.001 to 0.1, got none. "
+        "Write 0.001..0.1 log 5.",
+    ),
+    "repeated seed": (seeds, "1, 2, 1", "seeds: 1 is given twice."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("control", "entry", "sentence"), ENTRIES.values(), ids=ENTRIES)
+def test_a_bad_entry_marks_its_field_and_disables_launch(control, entry, sentence):
+    async def work(bench):
+        control(bench).value = entry
+        await settled(bench)
+        header, links = bench.header, bench.banner.links.children
+        return (
+            [link.description for link in links], control(bench).error, header.launch.disabled,
+            header.launch.tooltip, header.summary.value,
+        )  # fmt: skip
+
+    links, error, disabled, reason, summary = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert len(links) == 1
+    assert links[0].startswith(sentence)
+    assert error
+    assert disabled
+    assert reason == summary == "Launch is disabled: change 1 entry."
+
+
+def refused(setup) -> str:
+    """Return the sentence with which the described comparison is refused."""
+    with pytest.raises(Refusal) as refusal:
+        setup.description().check()
+    return str(refusal.value)
+
+
+def test_a_task_file_without_a_label_is_refused_at_the_field_of_the_task(tmp_path):
+    rows = [{"text": f"row {number}", "label": "ab"[number % 2]} for number in range(40)]
+    del rows[3]["label"]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    async def work(bench):
+        bench.setup.what["task"].control.value = str(file)
+        return bench.setup.fault(refused(bench.setup)), bench.setup.what["task"].control
+
+    fault, task = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert fault.sentence == "rows.jsonl, line 4: label is missing or empty."
+    assert fault.control is task
+
+
+def test_a_circuit_that_fits_no_memory_is_refused_at_the_size_of_its_method():
+    async def work(bench):
+        size = bench.setup.methods.cards[1].form["r"].control
+        size.value = "34"
+        fault = bench.setup.fault(refused(bench.setup))
+        bench.refuse(Refusal(fault.sentence))
+        return fault, size, size.error, reveal(size, bench.root)
+
+    fault, size, error, is_inside = in_a_kernel(work, Comparison(methods="lora(r=2),qtha"))
+    assert fault.control is size
+    assert "n_qubits must be at most 24 for engine 'torch', got 34" in error
+    assert is_inside
+
+
+def test_the_advice_on_a_full_disk_is_a_button_of_the_page_and_no_environment_variable():
+    async def work(bench):
+        bench.refuse(Refusal("The runs folder must be free. QTHA_LAB_RUNS sets another."))
+        return bench.banner.sentence
+
+    sentence = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert "QTHA_LAB_RUNS" not in sentence
+    assert sentence.endswith("Delete runs under Columns, tags, trash, and empty the trash.")
