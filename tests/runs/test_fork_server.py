@@ -23,6 +23,7 @@ from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.runs import fork_server as warm
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.fork_server import address as place
+from qtha_lab.runs.fork_server import client
 from qtha_lab.runs.fork_server.safety import DEVICES, _built_for, hindrance
 from qtha_lab.runs.worker import NICENESS
 
@@ -204,6 +205,16 @@ def test_a_server_that_stands_still_delays_a_run_for_a_limited_time_and_forks_no
     assert server.children() == []
     assert slots.holder(run.files.lock) == worker.pid
     assert list(here.glob("ticket-*")) == []
+    run.stop(soft_seconds=0, term_seconds=0)
+
+
+@pytest.mark.slow
+def test_a_server_that_imports_for_longer_than_the_timeout_is_waited_for(servers, monkeypatch):
+    end_servers(servers)
+    monkeypatch.setenv("QTHA_LAB_WARM_REPLY_SECONDS", "2")  # the imports take longer
+    monkeypatch.setattr(client, "MOST_TIMEOUTS", 1000)
+    run = launched()
+    assert "qtha_lab.runs.fork_server.server" in worker_of(run).parent().cmdline()
     run.stop(soft_seconds=0, term_seconds=0)
 
 

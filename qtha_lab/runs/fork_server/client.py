@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json, write_new
 from qtha_lab.experiment.run_directory import RunDir
@@ -27,6 +29,8 @@ from qtha_lab.runs.fork_server import address as place
 from qtha_lab.runs.fork_server.safety import hindrance
 
 START_SECONDS = 20.0  # for a server to listen, before its heavy imports
+LOADING_SHARE = 0.02  # CPU seconds per second that show a server at work, not a stopped one
+MOST_TIMEOUTS = 5  # also a server at work is left after so many
 log = logging.getLogger(__name__)
 
 
@@ -52,14 +56,22 @@ class ForkedStart:
         return "pid" in answer
 
     def _answer(self) -> dict[str, Any]:
-        """Read the server's reply; after a timeout, withdraw the ticket."""
+        """Read the server's reply; withdraw the ticket when the server makes no progress.
+
+        On a loaded machine a server may import and compile for longer than the timeout. A second
+        process would then repeat this work beside it.
+        """
         reply, seconds = b"", place.reply_seconds()
         self.connection.settimeout(seconds)
+        used, timeouts = _cpu_seconds(self.connection), 0
         while not reply.endswith(b"\n"):
             try:
                 chunk = self.connection.recv(4096)
             except TimeoutError as reason:
                 log.debug("the fork server has not replied yet: %s", reason)
+                before, used, timeouts = used, _cpu_seconds(self.connection), timeouts + 1
+                if used > before + LOADING_SHARE * seconds and timeouts < MOST_TIMEOUTS:
+                    continue
                 if _taken_back(self.ticket):
                     return {"fault": f"the fork server has not replied for {seconds:g} s"}
                 continue  # the server has just accepted the request
@@ -82,6 +94,17 @@ class ForkedStart:
                     pass
             except OSError as fault:
                 log.debug("the fork server has died: %s", fault)
+
+
+def _cpu_seconds(connection: socket.socket) -> float:
+    """Return the CPU seconds used by the server at the other end; 0 where that is unknown."""
+    try:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        times = psutil.Process(int.from_bytes(credentials[:4], sys.byteorder)).cpu_times()
+    except (AttributeError, OSError, psutil.Error) as reason:
+        log.debug("the CPU time of the fork server is unknown: %s", reason)
+        return 0.0
+    return times.user + times.system
 
 
 def _taken_back(ticket: Path) -> bool:

@@ -52,14 +52,16 @@ def try_out() -> None:
 
 
 def load_kernels() -> None:
-    """Load all kernels, forward and backward, float32 and float64, for a fork server."""
+    """Load the float32 kernels, forward and backward, for a fork server.
+
+    Training uses no others, and compiling those of float64 too would double the first start.
+    """
     angles_of_all = (Angle.input, Angle.param)
     gates = [Gate("RY", wire, angle(wire)) for wire in range(4) for angle in angles_of_all]
     circuit, readout = Circuit(4, gates), Readout.z(4)
     with torch.enable_grad(), torch.device("cpu"):
-        for dtype in (torch.float32, torch.float64):
-            inputs, params = torch.zeros(1, 4, dtype=dtype), torch.zeros(4, dtype=dtype)
-            run(circuit, inputs, params.requires_grad_(), readout).sum().backward()
+        inputs, params = torch.zeros(1, 4), torch.zeros(4, requires_grad=True)
+        run(circuit, inputs, params, readout).sum().backward()
     square = torch.zeros(4, 4)
     if single := fuse_matrices(square, circuit, square[0], readout, square, 1.0):
         single(square[:1], square[:1])

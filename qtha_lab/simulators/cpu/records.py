@@ -237,14 +237,14 @@ def rows_of(integers, number, width):
     return part(integers, first, ((integers[number + 1] - first) // width, width))
 
 
-@compiled(inline="always", counts=False)
+@compiled(counts=False)
 def sizes_of(integers):
     """Return the `Sizes` of a plan."""
     n = line(integers, SIZES)
     return Sizes(n[0], n[1], n[2], n[3])
 
 
-@compiled(inline="always", counts=False)
+@compiled(counts=False)
 def places_of(integers):
     """Return the `Places` of a plan."""
     n = line(integers, PLACES)
@@ -263,7 +263,7 @@ def rotations_of(integers):
     return rows_of(integers, ROTATIONS, ROTATION_WIDTH)
 
 
-@compiled(inline="always", counts=False)
+@compiled(counts=False)
 def has(integers, flag):
     """Return a flag of the plan, by its position in `Flags`."""
     return line(integers, FLAGS)[flag] != 0

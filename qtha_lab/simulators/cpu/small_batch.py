@@ -21,7 +21,7 @@ def evaluate_blocks(threads, team, operands):
     """
     counters = np.zeros(threads, np.int64)
     if threads == 1:
-        run_blocks(0, counters, operands)
+        run_blocks(np.int64(0), counters, operands)  # a literal 0 would compile a second kernel
     else:
         run_in_team(run_blocks, team, threads, (counters, operands))
 
