@@ -1,4 +1,4 @@
-"""Contenders of the simulator benchmark (our engines, and peers in their own processes) and a case.
+"""Contenders of the simulator benchmark, each in its own process, and one case of it.
 
 All contenders get the same arrays. The expected answer is that of PennyLane's default.qubit in
 float64 for a few samples. The checked output gradient is zero for all other samples, so the
@@ -6,13 +6,13 @@ gradients of a whole batch have a known answer too.
 """
 
 import contextlib
-import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks import peers
-from benchmarks.peers import ARRAYS, PEERS, mean_seconds
+from benchmarks.peers import ARRAYS, PEERS, peer_of
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
@@ -30,7 +30,7 @@ from qtha_lab.simulators.engine_selection import engine_of
 
 CHECKED = 4  # samples per batch with a known answer
 TOLERANCE = 1e-4  # float32, relative to the largest entry if that is above 1
-PATIENCE = 240.0  # seconds for an answer of a peer; imports and compilation take some
+PATIENCE = 240.0  # seconds for an answer of a process; imports and compilation take some
 Answer = tuple[np.ndarray, np.ndarray, np.ndarray]  # values, gradients of inputs and params
 
 
@@ -59,6 +59,12 @@ class Problem:
             for name, array in zip(ARRAYS, (inputs, self.params, grads, sparse), strict=True):
                 np.save(folder / f"{name}.npy", array)
         return folder
+
+    def compare(self, answers: Answer) -> None:
+        """Raise an error if an answer differs from PennyLane's."""
+        every = self.differences(answers).items()
+        if wrong := [f"{name} by {by:.1e}" for name, by in every if not by <= TOLERANCE]:
+            raise ContenderError(f"disagrees: {', '.join(wrong)}")
 
     def differences(self, answers: Answer) -> dict[str, float]:
         """Return the largest errors of values and both gradients."""
@@ -89,71 +95,34 @@ def checked_rows(samples: int) -> np.ndarray:
     return np.linspace(0, samples - 1, CHECKED).round().astype(int)
 
 
-class EngineContender:
-    """One of our engines, in this process."""
-
-    def __init__(self, engine: str):
-        self.name = self.title = engine
-        self.is_batched = engine_of(engine).broadcasts(engine)
-        self.versions: dict[str, str] = {}
-        self.process: int | str = "self"
-
-    def prepare(self, problem: Problem, samples: int) -> None:
-        self.circuit = build("qtha", problem.n_qubits, problem.n_layers)
-        folder = problem.case(samples)
-        self.arrays = {n: torch.from_numpy(np.load(folder / f"{n}.npy")) for n in ARRAYS}
-        self.arrays["params"] = self.arrays["params"].flatten()
-
-    def time(self, kind: str) -> float:
-        """Return the seconds of one forward, or of one backward (values and both gradients)."""
-        call = self._forward if kind == "forward" else functools.partial(self._backward, "grads")
-        return mean_seconds(call)
-
-    def check(self) -> Answer:
-        """Return values and both gradients for the sparse output gradients."""
-        values, of_inputs, of_params = self._backward("sparse_grads")
-        shape = (-1, 4, self.circuit.n_qubits)
-        return values.numpy(), of_inputs.numpy(), of_params.reshape(shape).numpy()
-
-    def close(self) -> None:
-        self.arrays = {}
-
-    def _forward(self) -> torch.Tensor:
-        inputs, params = self.arrays["inputs"], self.arrays["params"]
-        with torch.no_grad():
-            return expval_z(self.circuit, inputs, params, engine=self.name)
-
-    def _backward(self, grads: str) -> tuple[torch.Tensor, ...]:
-        inputs, params = (self.arrays[n].detach().requires_grad_() for n in ("inputs", "params"))
-        values = expval_z(self.circuit, inputs, params, engine=self.name)
-        return values.detach(), *torch.autograd.grad(values, (inputs, params), self.arrays[grads])
-
-
-class PeerContender:
-    """A peer, in a process that is idle while others compute.
+class Contender:
+    """An engine of ours or a peer, in a process that is idle while others compute.
 
     Raises:
-        ContenderError: In every method, if the peer does not start, fails, ends or is too slow.
+        ContenderError: In every method, if the process does not start, fails, ends or is too slow.
     """
 
-    def __init__(self, name: str, python: Path, threads: int, patience: float = PATIENCE):
-        self.name, self.title, self.is_batched = name, PEERS[name].title, PEERS[name].is_batched
-        self.python, self.threads, self.patience = python, threads, patience
+    def __init__(self, name: str, threads: int, patience: float = PATIENCE):
+        self.name, is_peer = name, name in PEERS
+        self.is_batched = PEERS[name].is_batched if is_peer else engine_of(name).broadcasts(name)
+        self.threads, self.patience = str(threads), patience
         self._process: subprocess.Popen | None = None
-        self._start()
+        self.versions = self._start() if is_peer else {}
+        version = next(iter(self.versions.values()), "")
+        self.title = f"{PEERS[name].title} {version}".strip() if is_peer else f"`{name}`"
 
     @property
     def process(self) -> int:
-        return self._process.pid if self._process else 0
-
-    def prepare(self, problem: Problem, samples: int) -> None:
         if self._process is None:
             self._start()
+        return self._process.pid
+
+    def prepare(self, problem: Problem, samples: int) -> None:
         size = {"n_qubits": problem.n_qubits, "n_layers": problem.n_layers}
         self._ask("prepare", **size, folder=str(problem.case(samples)))
 
     def time(self, kind: str) -> float:
-        """Return the seconds of one forward or backward, by the peer's own clock."""
+        """Return the seconds of one forward or backward, by the clock of the process."""
         return self._ask("time", kind=kind)["seconds"]
 
     def check(self) -> Answer:
@@ -169,21 +138,26 @@ class PeerContender:
             self._stderr.close()
             self._process = None
 
-    def _start(self) -> None:
-        threads = str(self.threads)
+    def _start(self) -> dict[str, str]:
+        """Start the process, and return the versions of its packages."""
         self._stderr: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [self.python, peers.__file__, self.name, threads], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
-            env=os.environ | {"OMP_NUM_THREADS": threads, "JAX_PLATFORMS": "cpu"},
-        )  # fmt: skip
+            [python_of(self.name), peers.__file__, self.name, self.threads],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=os.environ | {"OMP_NUM_THREADS": self.threads, "JAX_PLATFORMS": "cpu"},
+        )
         try:
-            self.versions = self._ask("start")["versions"]
+            return self._ask("start")["versions"]
         except ContenderError:
             self.close()
             raise
 
     def _ask(self, request: str, **details: Any) -> dict[str, Any]:
+        if self._process is None:
+            self._start()
         process = self._process
         watch = threading.Timer(self.patience, process.kill)
         watch.start()
@@ -208,32 +182,28 @@ class PeerContender:
         return f"its process ended: {reason}"
 
 
-Contender = EngineContender | PeerContender
-
-
-def peer_python(name: str) -> Path | None:
-    """Return the Python of `make peers` that has a peer; None if there is none."""
-    if not PEERS[name].environment:
+def python_of(name: str) -> Path | None:
+    """Return the Python that has a contender; None if `make peers` has not built it."""
+    if not (environment := peer_of(name).environment):
         return Path(sys.executable)
     tail = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    python = paths.CHECKOUT / f".venv-{PEERS[name].environment}" / tail
+    python = paths.CHECKOUT / f".venv-{environment}" / tail
     return python if python.exists() else None
 
 
 def open_peers(
-    names: list[str], threads: int, patience: float = PATIENCE
-) -> tuple[list[PeerContender], dict[str, str]]:
+    names: Iterable[str], threads: int, patience: float = PATIENCE
+) -> tuple[list[Contender], dict[str, str]]:
     """Start peers; return them, and the reason why others are missing by name."""
+    opened, missing, names = [], {}, [name for name in names if name != "none"]
     for name in names:
         if name not in PEERS:
             raise unknown("peer", name, PEERS)
-    opened, missing = [], {}
     for name in names:
-        if python := peer_python(name):
-            try:
-                opened.append(PeerContender(name, python, threads, patience))
-            except (ContenderError, OSError) as wrong:
-                missing[name] = str(wrong)
-        else:
-            missing[name] = "no environment; `make peers` builds it"
+        try:
+            if python_of(name) is None:
+                raise ContenderError("no environment; `make peers` builds it")
+            opened.append(Contender(name, threads, patience))
+        except (ContenderError, OSError) as wrong:
+            missing[name] = str(wrong)
     return opened, missing

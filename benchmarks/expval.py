@@ -1,14 +1,15 @@
 """Parts of the time of one `expval_z` call with gradients: engine, passes, autograd, checks."""
 
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
 from benchmarks.machine import conditions
-from benchmarks.reporting import Table
+from benchmarks.peers import mean_seconds
+from benchmarks.reporting import Show, Table, unseen
 from benchmarks.timing import brackets, interval
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.simulators import expval_z
@@ -16,8 +17,6 @@ from qtha_lab.simulators.cpu.evaluation import EngineCall
 from qtha_lab.simulators.cpu.plan import plan
 from qtha_lab.simulators.cpu.roofline import angles_alone, passes_alone
 
-CALLS = 400  # most calls of a part per turn; the first are slow, since caches hold another part
-TURN_SECONDS = 0.2
 ROWS = {
     "whole": "expval_z with gradients",
     "engine": "engine cpu alone",
@@ -45,35 +44,32 @@ class _Nothing(torch.autograd.Function):
 
 
 def bench_expval(
-    *,
-    n_qubits: int = 4,
-    n_layers: int = 1,
+    qubits: int = 4,
+    layers: int = 1,
     batch: int = 64,
     threads: int = 1,
     rounds: int = 15,
     graph: bool = True,
+    show: Show = unseen,
 ) -> dict[str, Any]:
-    """Measure the parts alternately, on the QTHA circuit with gradients of inputs and parameters.
+    """Time one call of expval_z with gradients, and its parts, alternately.
 
     Args:
-        n_qubits: Number of qubits.
-        n_layers: Number of layers.
+        qubits: Number of qubits.
+        layers: Number of layers.
         batch: Number of samples.
         threads: Threads of torch and the engine.
         rounds: Turns of each part.
         graph: Also measure a graph of torch.compile.
-
-    Returns:
-        The conditions, `settings`, and the seconds of all turns under `parts`.
     """
-    settings = {"n_qubits": n_qubits, "n_layers": n_layers, "batch": batch, "rounds": rounds}
+    settings = {"qubits": qubits, "layers": layers, "batch": batch, "rounds": rounds}
     before, figures = torch.get_num_threads(), conditions()
     torch.set_num_threads(threads)
     try:
-        parts, in_graph = _parts(n_qubits, n_layers, batch)
+        parts, in_graph = _parts(qubits, layers, batch)
         seconds = _in_turns(parts, rounds)
         if graph:  # apart, since it changes the caches of the others
-            seconds |= _in_turns({"graph": _calls(in_graph())}, rounds)
+            seconds |= _in_turns({"graph": partial(mean_seconds, in_graph())}, rounds)
     finally:
         torch.set_num_threads(before)
     thirds = zip(*(seconds[name] for name in ("whole", "engine", "autograd")), strict=True)
@@ -106,30 +102,14 @@ def _parts(n_qubits: int, n_layers: int, batch: int) -> tuple[dict[str, Measure]
 
     passes, angles = passes_alone(circuit, batch), angles_alone(circuit, batch)
     parts = {
-        "whole": _calls(with_gradients(whole)),
-        "engine": _calls(engine),
+        "whole": partial(mean_seconds, with_gradients(whole)),
+        "engine": partial(mean_seconds, engine),
         "passes": lambda: batch * passes(),
         "angles": lambda: batch * angles(),
-        "autograd": _calls(with_gradients(_Nothing.apply)),
-        "values": _calls(lambda: whole(inputs.detach(), params.detach())),
+        "autograd": partial(mean_seconds, with_gradients(_Nothing.apply)),
+        "values": partial(mean_seconds, lambda: whole(inputs.detach(), params.detach())),
     }
     return parts, lambda: with_gradients(torch.compile(whole, fullgraph=True, backend="aot_eager"))
-
-
-def _calls(call: Callable[[], Any]) -> Measure:
-    """Return a function that measures as many calls as fit a turn."""
-    call()  # compiles
-    start = time.perf_counter()
-    call()
-    count = max(1, min(CALLS, int(TURN_SECONDS / (time.perf_counter() - start))))
-
-    def measure() -> float:
-        start = time.perf_counter()
-        for _ in range(count):
-            call()
-        return (time.perf_counter() - start) / count
-
-    return measure
 
 
 def _in_turns(parts: dict[str, Measure], rounds: int) -> dict[str, list[float]]:
@@ -141,7 +121,7 @@ def tables(figures: dict[str, Any]) -> list[Table]:
     """Return a row per part: microseconds with the interval of their median."""
     of, threads = figures["settings"], figures["machine"]["torch_threads"]
     caption = (
-        f"{of['n_qubits']} qubits, {of['n_layers']} layers, batch {of['batch']}, {threads} threads;"
+        f"{of['qubits']} qubits, {of['layers']} layers, batch {of['batch']}, {threads} threads;"
         f" medians of {of['rounds']} turns with their 95 % interval"
     )
     rows = [("part", "µs")]

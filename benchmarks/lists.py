@@ -3,13 +3,14 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.many_runs import RATES, make_comparison, make_runs
+
 from benchmarks.machine import conditions
-from benchmarks.many_runs import RATES, make_comparison, make_runs
-from benchmarks.reporting import Table
+from benchmarks.reporting import Show, Table, unseen
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import index, record
@@ -24,18 +25,23 @@ METHODS = ("lora(r=2)", "lora(r=8)", "qtha(r=4,waist=16)")
 PER_SEED = len(METHODS) * len(RATES)  # runs
 
 
-def bench_list(count: int = 10_000, rounds: int = 5) -> dict[str, Any]:
-    """Time each stage of the table `rounds` times, and a listing without the index once."""
+def bench_list(runs: int = 10_000, rounds: int = 5, show: Show = unseen) -> dict[str, Any]:
+    """Time the table of thousands of runs, stage by stage.
+
+    Args:
+        runs: Runs in the folder.
+        rounds: Measurements of each stage.
+    """
     before = conditions()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        make_runs(folder, count)
+        make_runs(folder, runs)
         time.sleep(max(0.0, record.YOUNG_SECONDS + 0.1))  # younger files are always read again
         seconds = [_stages(folder) for _ in range(rounds)]
         stages = {name: statistics.median(of[name] for of in seconds) for name in seconds[0]}
         (folder / index.NAME).unlink()
         stages["list without the index"] = _seconds(lambda: list_runs(folder))[0]
-    return {"benchmark": "list", **before, "runs": count, "rounds": rounds, "stages": stages}
+    return {"benchmark": "list", **before, "runs": runs, "rounds": rounds, "stages": stages}
 
 
 def _stages(folder: Path) -> dict[str, float]:
@@ -62,24 +68,21 @@ def _seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - begin, result
 
 
-def bench_compare(counts: Iterable[int] = (90, 300), rounds: int = 3) -> dict[str, Any]:
-    """Call `compare.run` on comparisons whose runs have all ended.
+def bench_compare(
+    runs: tuple[int, ...] = (90, 300), rounds: int = 3, show: Show = unseen
+) -> dict[str, Any]:
+    """Time a comparison whose runs have all ended: listing and summary.
 
     Args:
-        counts: Runs of each comparison, multiples of the runs per seed.
+        runs: Runs of each comparison, multiples of the runs per seed.
         rounds: Calls on each; the first one finds no index.
-
-    Returns:
-        The conditions, and under `rows` CPU seconds per count: `first` and `listed` until all runs
-        are known, without the index and with it, and the `summary`.
     """
-    counts = list(counts)
-    if wrong := [str(n) for n in counts if n < PER_SEED or n % PER_SEED]:
+    if wrong := [str(n) for n in runs if n < PER_SEED or n % PER_SEED]:
         raise Refusal(f"runs must be multiples of {PER_SEED}, got {', '.join(wrong)}.")
     if rounds < 2:
         raise Refusal(f"rounds must be 2 or more, got {rounds}.")
     before, measured = conditions(), []
-    for count in counts:
+    for count in runs:
         first, *calls = _calls(count, rounds)
         medians = {key: statistics.median(of[key] for of in calls) for key in first}
         measured.append({"runs": count, "first": first["listed"], **medians})

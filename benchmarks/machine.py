@@ -2,8 +2,6 @@
 
 import ctypes
 import datetime
-import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -20,21 +18,17 @@ def conditions() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Return the processor, cores, memory, versions and load on which times depend."""
+    """Return the load, threads, memory, processor, cores and versions on which times depend."""
     import psutil
     import torch
 
-    from qtha_lab.training.environment import cpu_name
+    from qtha_lab.training.environment import environment_facts
 
     return {
         "load_before": round(psutil.getloadavg()[0], 1),
-        "processor": cpu_name(),
-        "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
+        **environment_facts(),
     }
 
 

@@ -6,20 +6,20 @@ when its Launch button is visible. Needs the browser of the tests.
 
 import os
 import statistics
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import conditions
-from benchmarks.reporting import Table
+from benchmarks.reporting import Show, Table, unseen
 
 ROOT = Path(__file__).resolve().parent.parent
 AIMS = {"panels": 100, "opening": 2.0}  # milliseconds, seconds
 SOURCES = """import torch
-from widgets import CircuitExplorer, MpoExplorer, UpdateExplorer
+from widgets import BudgetBar, CircuitExplorer, DataPath, FoolingMachine
+from widgets import MpoExplorer, UpdateExplorer
 layers = {f"model.layers.{k}.self_attn.q_proj": [2.0**-i for i in range(64)] for k in range(6)}
 events = [{"kind": "spectrum", "step": step, "layers": layers} for step in range(0, 100, 5)]
 runs = {name: events for name in ("lora", "qtha", "dora", "vera")}"""
@@ -32,35 +32,16 @@ CONTROLS = {
     "circuit of 8 qubits, layers": ("CircuitExplorer(n_qubits=8, n_layers=3)", "layers"),
     "circuit, qubits": ("CircuitExplorer(n_qubits=7)", "qubits"),
     "updates of four runs, a step": ("UpdateExplorer(runs)", "step"),
+    "budget, waist": ("BudgetBar()", "waist"),
+    "path of a token, r": ("DataPath({'one': torch.ones(192)})", "r"),
+    "false wins, rates": ("FoolingMachine(seeds=20, stops=True)", "rates tried for QTHA"),
 }
 QUIET = 400  # milliseconds without another drawing that end a move
-# Moves a slider by one; milliseconds until the last figure was drawn.
-MOVE = """([slider, place, quiet]) => new Promise(done => {
-    const panel = slider.closest('.qtha-explorer'), began = performance.now();
-    let last, timer = setTimeout(() => done(null), 20000);
-    const watch = new MutationObserver(() => {
-        last = performance.now();
-        clearTimeout(timer);
-        timer = setTimeout(() => { watch.disconnect(); done(last - began); }, quiet);
-    });
-    watch.observe(panel, { subtree: true, attributeFilter: ['data-drawings'] });
-    slider.value = place;
-    slider.dispatchEvent(new Event('input'));
-})"""
+MOVE, WATCH = (
+    Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8")
+    for name in ("move_slider", "watch_form")
+)
 WORKBENCH = "from qtha_lab.widgets import Workbench\n\nWorkbench()"
-# Seconds from the next key until the form is complete.
-WATCH = """() => new Promise(done => {
-    let began;
-    addEventListener('keydown', e => { if (e.key === 'Enter') began ??= performance.now(); },
-        { capture: true });
-    const look = () => {
-        const launch = [...document.querySelectorAll('.qtha-workbench button')].find(b =>
-            b.textContent.trim().startsWith('Launch') && b.checkVisibility() && b.clientHeight);
-        if (launch && began) done((performance.now() - began) / 1000);
-        else requestAnimationFrame(look);
-    };
-    look();
-})"""
 
 
 @contextmanager
@@ -75,8 +56,6 @@ def open_notebook(
         size: Width and height of the window in pixels.
         env: Environment variables of the kernel.
     """
-    if str(ROOT / "tests") not in sys.path:
-        sys.path.append(str(ROOT / "tests"))
     import nbformat
     from support.jupyter_browser import open_lab, serve
 
@@ -94,10 +73,16 @@ def open_notebook(
 
 def bench_panels(
     rounds: int = 15,
-    on_control: Callable[[str], None] = lambda name: None,
     controls: Mapping[str, tuple[str, str]] = CONTROLS,
+    show: Show = unseen,
 ) -> dict[str, Any]:
-    """Move one slider of each explorer back and forth; the first two moves are not counted."""
+    """Time a slider of every explorer until its figures are drawn, in JupyterLab.
+
+    Args:
+        rounds: Moves of every slider, back and forth; two more are not counted.
+        controls: Explorers and sliders by title.
+        show: Called with the number of finished controls, of all, and the current one.
+    """
     before, measured = conditions(), []
     cells = [SOURCES, *(source for source, _ in controls.values())]
     with (
@@ -107,7 +92,7 @@ def bench_panels(
         lab.menu("Run", "Run All Cells")
         panels = lab.page.locator(".qtha-explorer")
         for number, (label, (_, control)) in enumerate(controls.items()):
-            on_control(label)
+            show(number, len(controls), label)
             panel = panels.nth(number)
             panel.scroll_into_view_if_needed()
             panel.locator(".qtha-figure[data-drawings]").last.wait_for()
@@ -129,22 +114,25 @@ def _moves(page: Any, panel: Any, control: str, rounds: int) -> list[float]:
     return times[2:]
 
 
-def bench_opening(
-    rounds: int = 5, on_round: Callable[[int], None] = lambda number: None
-) -> dict[str, Any]:
-    """Run the workbench's cell in new kernels; the first time in a home folder is apart."""
+def bench_opening(rounds: int = 5, show: Show = unseen) -> dict[str, Any]:
+    """Time the workbench in new kernels, from Run to its form.
+
+    Args:
+        rounds: Counted kernels; the first one in a home folder is apart.
+        show: Called with the number of finished kernels and of all.
+    """
     before, seconds = conditions(), []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         notebook, cache = Path(folder, "root", "workbench.ipynb"), str(Path(folder, "cache"))
         with open_notebook([WORKBENCH], notebook, QTHA_LAB_CACHE=cache) as (lab, _):
             for number in range(rounds + 1):
-                on_round(number)
+                show(number, rounds + 1)
                 if number:
                     lab.menu("Edit", "Clear Outputs of All Cells")
                     lab.restart_kernel()
                     lab.page.wait_for_timeout(2000)  # work of the kernel after it is idle
                 lab.page.locator(".jp-CodeCell").first.locator(".cm-content").click()
-                lab.page.evaluate(f"() => {{ window.opened = ({WATCH})(); }}")
+                lab.page.evaluate(f"() => {{ window.opened = (\n{WATCH})(); }}")
                 lab.page.keyboard.press("Control+Enter")
                 seconds.append(lab.page.evaluate("() => window.opened"))
                 lab.page.wait_for_timeout(3000)  # work of the panel after the form

@@ -1,7 +1,8 @@
-"""Other simulators on the QTHA circuit, each in its own process: `python peers.py NAME THREADS`.
+"""Simulators on the QTHA circuit, each in its own process: `python peers.py NAME THREADS`.
 
-Needs only torch, numpy and the peer. A request is a line of JSON with the key "do" and the value
-start, prepare, time or check; the answer has the key "error" if it failed. Arrays are .npy files.
+Needs torch, numpy and the peer, or the package for an engine of ours. A request is a line of JSON
+with the key "do" and the value start, prepare, time or check. The answer has the key "error" if it
+failed. Arrays are .npy files.
 """
 
 import functools
@@ -23,11 +24,7 @@ JAX_BATCH = 2048  # XLA compiles for every shape, so batches are cut into one si
 def gates(n_qubits, n_layers, inputs, params):
     """Yield wires and angle of each gate: RY on one wire, CRZ on two.
 
-    Args:
-        n_qubits: Number of qubits.
-        n_layers: Number of layers.
-        inputs: Angles of the data, (..., n_qubits).
-        params: Trained angles, (n_layers, 4, n_qubits).
+    Inputs have the shape (..., n_qubits), and params (n_layers, 4, n_qubits).
     """
     for layer in range(n_layers):
         for wire in range(n_qubits):
@@ -37,6 +34,15 @@ def gates(n_qubits, n_layers, inputs, params):
                 yield (wire, (wire + step) % n_qubits), params[layer, half, wire]
             for wire in range(n_qubits):
                 yield (wire,), params[layer, half + 1, wire]
+
+
+def engine(n_qubits, n_layers, name):
+    """Return the values of an engine of this package."""
+    from qtha_lab.circuits.ansatze import build
+    from qtha_lab.simulators import expval_z
+
+    circuit = build("qtha", n_qubits, n_layers)
+    return lambda inputs, params: expval_z(circuit, inputs, params.flatten(), engine=name)
 
 
 def pennylane(n_qubits, n_layers, device, diff_method):
@@ -110,32 +116,23 @@ class _Jax:
 
     def __init__(self, values):
         import jax
+        import jax.numpy as jnp
 
         def with_gradients(inputs, params, grads):
             outputs, pull = jax.vjp(values, inputs, params)
             return outputs, *pull(grads)
 
         self.values, self.with_gradients = jax.jit(values), jax.jit(with_gradients)
-
-    def tensor(self, array):
-        import jax.numpy as jnp
-
-        return jnp.asarray(array)
+        self.tensor, self.joined, self.ready = jnp.asarray, jnp.concatenate, jax.block_until_ready
 
     def forward(self, inputs, params):
-        import jax
-
-        return jax.block_until_ready([self.values(x, params) for x in self._cut(inputs)])
+        return self.ready([self.values(x, params) for x in self._cut(inputs)])
 
     def backward(self, inputs, params, grads):
-        import jax
-        import jax.numpy as jnp
-
         pairs = zip(self._cut(inputs), self._cut(grads), strict=True)
         results = [self.with_gradients(x, params, g) for x, g in pairs]
         outputs, of_inputs, of_params = zip(*results, strict=True)
-        result = jnp.concatenate(outputs), jnp.concatenate(of_inputs), sum(of_params)
-        return jax.block_until_ready(result)
+        return self.ready((self.joined(outputs), self.joined(of_inputs), sum(of_params)))
 
     @staticmethod
     def _cut(array):
@@ -143,7 +140,7 @@ class _Jax:
 
 
 class Peer(NamedTuple):
-    """A peer: title, environment (empty: our own), packages, and the function that builds it."""
+    """A simulator: title, environment (empty: our own), packages, and its builder."""
 
     title: str
     environment: str
@@ -153,68 +150,63 @@ class Peer(NamedTuple):
     is_batched: bool = True
 
 
-_TC = functools.partial(Peer, environment="peers", packages=("tensorcircuit-ng", "jax", "torch"))
-_TC_TORCH = functools.partial(tensorcircuit, backend="pytorch")
-_TC_JAX = functools.partial(tensorcircuit, backend="jax")
-_LIGHTNING = ("pennylane_lightning", "pennylane", "torch")
-_TQ = functools.partial(
-    Peer, environment="torchquantum", packages=("torchquantum", "torch"), build=torchquantum
+def _peer(title, environment, packages, build, is_compiled=False, is_batched=True, **options):
+    build = functools.partial(build, **options)
+    return Peer(title, environment, packages, build, is_compiled, is_batched)
+
+
+_PENNYLANE = functools.partial(_peer, build=pennylane)
+_LIGHTNING = {
+    "packages": ("pennylane_lightning", "pennylane", "torch"),
+    "diff_method": "adjoint",
+    "is_batched": False,
+}
+_TC = functools.partial(
+    _peer, environment="peers", packages=("tensorcircuit-ng", "jax", "torch"), build=tensorcircuit
 )
-
-
-def _pennylane(device, diff_method):
-    return functools.partial(pennylane, device=device, diff_method=diff_method)
-
-
+_TQ = functools.partial(
+    _peer, environment="torchquantum", packages=("torchquantum", "torch"), build=torchquantum
+)
 PEERS = {
-    "default.qubit": Peer(
+    "default.qubit": _PENNYLANE(
         "PennyLane default.qubit, broadcast, backprop", "", ("pennylane", "torch"),
-        _pennylane("default.qubit", "backprop"),
+        device="default.qubit", diff_method="backprop",
     ),
-    "lightning.qubit": Peer(
-        "PennyLane lightning.qubit, adjoint", "", _LIGHTNING,
-        _pennylane("lightning.qubit", "adjoint"), is_batched=False,
+    "lightning.qubit": _PENNYLANE(
+        "PennyLane lightning.qubit, adjoint", "", device="lightning.qubit", **_LIGHTNING
     ),
-    "lightning.kokkos": Peer(
-        "PennyLane lightning.kokkos, adjoint", "peers", _LIGHTNING,
-        _pennylane("lightning.kokkos", "adjoint"), is_batched=False,
+    "lightning.kokkos": _PENNYLANE(
+        "PennyLane lightning.kokkos, adjoint", "peers", device="lightning.kokkos", **_LIGHTNING
     ),
-    "tensorcircuit-torch": _TC("TensorCircuit-NG, torch, vmap", build=_TC_TORCH),
+    "tensorcircuit-torch": _TC("TensorCircuit-NG, torch, vmap", backend="pytorch"),
     "tensorcircuit-torch-compiled": _TC(
-        "TensorCircuit-NG, torch.compile, vmap", build=_TC_TORCH, is_compiled=True
+        "TensorCircuit-NG, torch.compile, vmap", backend="pytorch", is_compiled=True
     ),
-    "tensorcircuit-jax": _TC(
-        "TensorCircuit-NG, JAX, jit, scan", build=functools.partial(_TC_JAX, unrolled=False)
-    ),
-    "tensorcircuit-jax-unrolled": _TC("TensorCircuit-NG, JAX, jit, unrolled", build=_TC_JAX),
+    "tensorcircuit-jax": _TC("TensorCircuit-NG, JAX, jit, scan", backend="jax", unrolled=False),
+    "tensorcircuit-jax-unrolled": _TC("TensorCircuit-NG, JAX, jit, unrolled", backend="jax"),
     "torchquantum": _TQ("TorchQuantum"),
     "torchquantum-compiled": _TQ("TorchQuantum, torch.compile", is_compiled=True),
 }  # fmt: skip
+
+
+def peer_of(name: str) -> Peer:
+    """Return a peer, or the engine of this name."""
+    return PEERS.get(name) or Peer(name, "", ("torch",), functools.partial(engine, name=name))
 
 
 class _Torch:
     """A torch function: values alone, or values and both gradients."""
 
     def __init__(self, run):
-        self.run = run
-
-    def tensor(self, array):
         import torch
 
-        return torch.from_numpy(array)
-
-    def forward(self, inputs, params):
-        import torch
-
-        with torch.no_grad():
-            return self.run(inputs, params)
+        self.run, self.tensor = run, torch.from_numpy
+        self.forward, self.grad = torch.no_grad()(run), torch.autograd.grad
 
     def backward(self, inputs, params, grads):
-        import torch
-
         inputs, params = (t.detach().requires_grad_() for t in (inputs, params))
         values = self.run(inputs, params)
-        return values.detach(), *torch.autograd.grad(values, (inputs, params), grads)
+        return values.detach(), *self.grad(values, (inputs, params), grads)
 
 
 def mean_seconds(call: Callable[[], object]) -> float:
@@ -232,7 +224,7 @@ class Worker:
     """A peer, and the case for which it was last prepared."""
 
     def __init__(self, name: str, threads: int):
-        self.peer, self.threads = PEERS[name], threads
+        self.peer, self.threads = peer_of(name), threads
         self.build = functools.lru_cache(maxsize=1)(self._build)
 
     def _build(self, n_qubits, n_layers):

@@ -9,7 +9,7 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,15 @@ from typing import Any
 import psutil
 import torch
 
-from benchmarks.contenders import (
-    CHECKED,
-    PATIENCE,
-    TOLERANCE,
-    Contender,
-    ContenderError,
-    EngineContender,
-    Problem,
-    open_peers,
-)
+from benchmarks.contenders import CHECKED, PATIENCE, Contender, ContenderError, Problem, open_peers
 from benchmarks.machine import conditions, forget_peak_memory, memory_bytes, peak_memory_bytes
-from benchmarks.reporting import Row, Table
+from benchmarks.peers import PEERS
+from benchmarks.reporting import Row, Show, Table, unseen
 from qtha_lab.circuits.ansatze import build
 from qtha_lab.core.errors import Refusal
+from qtha_lab.simulators import engine_names
+from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
-FAILURES = (ContenderError, ValueError, RuntimeError, MemoryError)
 FEWEST_ROUNDS = 3
 FEW = 64  # samples of the first try
 GROWTH = 32  # largest growth per try, since time and memory are extrapolated
@@ -43,15 +36,11 @@ ENOUGH = 0.25  # share of a batch from which the time per sample counts as that 
 
 @dataclass(frozen=True)
 class Grid:
-    """Sizes and budgets; `seconds` per contender and case, and no new case after `minutes`.
+    """Sizes and budgets, as of `bench_simulators`."""
 
-    A contender whose first call of a shape takes more than `longest_first` seconds is not compiled
-    for a larger batch.
-    """
-
-    qubits: tuple[int, ...] = (4, 6, 8, 10, 12)
-    layers: tuple[int, ...] = (4, 1, 8)
-    batches: tuple[int, ...] = (64, 2048, 16384)
+    qubits: tuple[int, ...] = (8,)
+    layers: tuple[int, ...] = (4,)
+    batches: tuple[int, ...] = (2048,)
     rounds: int = 5
     seconds: float = 1.5
     minutes: float = 12.0
@@ -86,61 +75,74 @@ class Timing:
     left_out: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """Return the fields, and medians in microseconds per sample."""
+        """Return the fields, medians in µs per sample, and the share of the roofline of `cpu`."""
         medians = {
             f"{kind}_us": statistics.median(of) / self.samples * 1e6 if of else None
             for kind, of in (("forward", self.forward), ("backward", self.backward))
         }
-        return {**vars(self), **medians}
+        share = None
+        if self.contender == "cpu" and self.backward:
+            peak, circuit = sweep_peak(self.n_qubits), build("qtha", self.n_qubits, self.n_layers)
+            least = sum(part.seconds(peak) for part in work_per_sample(circuit))
+            share = least / (medians["backward_us"] / 1e6)
+        return {**vars(self), **medians, "share": share}
 
 
 def bench_simulators(
-    grid: Grid,
-    engines: Iterable[str],
-    peers: Iterable[str],
-    on_case: Callable[[int, int, str], None] = lambda done, of, message: None,
+    qubits: tuple[int, ...] = (4, 6, 8, 10, 12),
+    layers: tuple[int, ...] = (4, 1, 8),
+    batches: tuple[int, ...] = (64, 2048, 16384),
+    rounds: int = 5,
+    seconds: float = 1.5,
+    minutes: float = 12.0,
+    longest_first: float = 40.0,
+    engines: tuple[str, ...] = (),
+    peers: tuple[str, ...] = (),
+    threads: int | None = None,
+    show: Show = unseen,
 ) -> dict[str, Any]:
-    """Measure forward (values) and backward (values and both gradients) of every contender.
+    """Check and time every engine and every installed peer on the QTHA circuit.
 
     Args:
-        grid: Sizes and budgets.
-        engines: Our engines, in this process.
-        peers: Names of `peers.PEERS`, in their own processes.
-        on_case: Called with the number of finished cases, of all, and the current case.
-
-    Returns:
-        The conditions, `settings`, `contenders`, `missing`, `rows` and `shares` of the roofline.
+        qubits: Qubits of the circuits.
+        layers: Layers of the circuits.
+        batches: Batch sizes.
+        rounds: Most turns.
+        seconds: Budget per contender and case.
+        minutes: No case starts after this time.
+        longest_first: Longest first call, in seconds, before larger batches.
+        engines: Our engines; by default all that need no device.
+        peers: Other simulators; none, or by default all.
+        threads: Threads of every contender; all cores by default.
+        show: Called with the number of finished cases, of all, and the current case.
     """
-    before, ours = conditions(), [EngineContender(engine) for engine in engines]
-    patience = max(PATIENCE, 2 * grid.longest_first)
-    opened, missing = open_peers(list(peers), torch.get_num_threads(), patience)
-    contenders: list[Contender] = [*ours, *opened]
+    torch.set_num_threads(threads or torch.get_num_threads())
+    own = engines or [name for name in engine_names() if name != "auto" and ":" not in name]
+    grid = Grid(qubits, layers, batches, rounds, seconds, minutes, longest_first)
+    before, limits = conditions(), (torch.get_num_threads(), max(PATIENCE, 2 * longest_first))
+    opened, missing = open_peers(peers or PEERS, *limits)
+    both = [*(Contender(name, *limits) for name in own if name != "none"), *opened]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            rows = [row.plain() for row in _cases(grid, contenders, Path(folder), on_case)]
+            rows = [row.plain() for row in _cases(grid, both, Path(folder), show)]
     finally:
-        for contender in contenders:
+        for contender in both:
             contender.close()
     return {
         "benchmark": "simulators",
         **before,
-        "settings": {**vars(grid), "dtype": "float32", "tolerance": TOLERANCE},
-        "contenders": [
-            {"name": c.name, "title": c.title, "versions": c.versions} for c in contenders
-        ],
+        "settings": {**vars(grid), "dtype": "float32"},
+        "contenders": [{"name": c.name, "title": c.title, "versions": c.versions} for c in both],
         "missing": missing,
         "rows": rows,
-        "shares": [share for row in rows if (share := _roofline_share(row)) is not None],
     }
 
 
-def _cases(
-    grid: Grid, contenders: list[Contender], folder: Path, on_case: Callable
-) -> Iterator[Timing]:
+def _cases(grid: Grid, contenders: list[Contender], folder: Path, show: Show) -> Iterator[Timing]:
     start, end = time.monotonic(), ""
     cases = list(itertools.product(grid.layers, grid.qubits, sorted(grid.batches)))
     for done, (n_layers, n_qubits, batch) in enumerate(cases):
-        on_case(done, len(cases), f"{n_qubits} qubits, {n_layers} layers, batch {batch:,}")
+        show(done, len(cases), f"{n_qubits} qubits, {n_layers} layers, batch {batch:,}")
         rows = [Timing(c.name, n_qubits, n_layers, batch) for c in contenders]
         if time.monotonic() - start > 60 * grid.minutes:
             end = end or f"the {grid.minutes:g} minutes were over"
@@ -163,8 +165,8 @@ def _measure(grid: Grid, problem: Problem, pairs: list[tuple[Contender, Timing]]
         try:
             seconds = fit(grid, contender, row, problem)
             turns[row.contender] = max(FEWEST_ROUNDS, int(grid.seconds / (1.5 * seconds)) - 1)
-        except FAILURES as wrong:
-            row.left_out = str(wrong) or type(wrong).__name__
+        except ContenderError as wrong:
+            row.left_out = str(wrong)
     for turn in range(grid.rounds):
         for contender, row in pairs if turn % 2 else reversed(pairs):
             if row.left_out or turn >= turns[row.contender]:
@@ -172,26 +174,20 @@ def _measure(grid: Grid, problem: Problem, pairs: list[tuple[Contender, Timing]]
             try:
                 row.forward.append(contender.time("forward"))
                 row.backward.append(contender.time("backward"))
-            except FAILURES as wrong:
+            except ContenderError as wrong:
                 row.left_out, row.forward, row.backward = str(wrong), [], []
 
 
 def fit(grid: Grid, contender: Contender, row: Timing, problem: Problem) -> float:
-    """Prepare the most samples that fit the budget, and return the seconds of a backward.
-
-    Raises:
-        ContenderError: If an answer differs from PennyLane's.
-    """
+    """Prepare the most samples that fit the budget, and return the seconds of a backward."""
     row.samples = min(row.batch, FEW if contender.is_batched else CHECKED)
     while True:
         contender.prepare(problem, row.samples)
         forget_peak_memory(contender.process)
         before, start = memory_bytes(contender.process) or 0, time.perf_counter()
-        differences = problem.differences(contender.check())
+        answer = contender.check()
         first = time.perf_counter() - start
-        wrong = [f"{name} by {by:.1e}" for name, by in differences.items() if not by <= TOLERANCE]
-        if wrong:
-            raise ContenderError(f"disagrees: {', '.join(wrong)}")
+        problem.compare(answer)
         seconds = contender.time("backward")
         if first > max(COMPILES, 5 * seconds):  # a compiler's memory does not grow with samples
             forget_peak_memory(contender.process)
@@ -204,39 +200,13 @@ def fit(grid: Grid, contender: Contender, row: Timing, problem: Problem) -> floa
 
 
 def next_samples(grid: Grid, row: Timing, seconds: float, first: float, peak: int) -> int:
-    """Return the samples of the next try: more, while time and memory allow it.
-
-    Args:
-        grid: Budgets.
-        row: Case, with the samples of this try.
-        seconds: Time of a backward.
-        first: Time of the first call.
-        peak: Bytes of memory.
-    """
-    room = min(
-        grid.longest_turn / seconds,
-        MEMORY_SHARE * psutil.virtual_memory().available / peak,
-        GROWTH,
-    )
+    """Return the samples of the next try: more, while seconds and peak bytes allow it."""
+    memory = MEMORY_SHARE * psutil.virtual_memory().available
+    growth = min(grid.longest_turn / seconds, memory / peak, GROWTH)
     if first > max(COMPILES, 5 * seconds):  # every size is compiled: the whole batch or no more
-        fits = 4 * room * row.samples >= row.batch and first <= grid.longest_first
+        fits = 4 * growth * row.samples >= row.batch and first <= grid.longest_first
         return row.batch if fits else row.samples
-    return min(row.samples * 2 ** max(0, int(math.log2(room))), row.batch)
-
-
-def _roofline_share(row: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the share of the roofline that engine `cpu` reaches; None for other contenders."""
-    from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
-
-    if row["contender"] != "cpu" or not row["backward_us"]:
-        return None
-    peak = sweep_peak(row["n_qubits"])
-    least = sum(
-        part.seconds(peak)
-        for part in work_per_sample(build("qtha", row["n_qubits"], row["n_layers"]))
-    )
-    case = {name: row[name] for name in ("n_qubits", "n_layers", "batch")}
-    return case | {"share": least / (row["backward_us"] / 1e6)}
+    return min(row.samples * 2 ** max(0, int(math.log2(growth))), row.batch)
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
@@ -246,68 +216,55 @@ def tables(figures: dict[str, Any]) -> list[Table]:
         (
             f"QTHA circuit, L = {layers}, batch {batch:,}, {settings['dtype']}: µs per sample for"
             f" values and both gradients, median of up to {settings['rounds']} turns, in brackets"
-            f" for values alone; {machine['torch_threads']} threads."
-            f"{_notes(figures, layers, batch)}",
-            _rows(figures, layers, batch),
+            f" for values alone; {machine['torch_threads']} threads.{_notes(figures, case, batch)}",
+            _rows(figures, case),
         )
         for layers in sorted(settings["layers"])
         for batch in settings["batches"]
+        for case in [[r for r in figures["rows"] if (r["n_layers"], r["batch"]) == (layers, batch)]]
     ]
 
 
-def _rows(figures: dict[str, Any], layers: int, batch: int) -> list[Row]:
+def _rows(figures: dict[str, Any], case: list[dict]) -> list[Row]:
     qubits = figures["settings"]["qubits"]
-    rows = {(row["contender"], row["n_qubits"]): row for row in _of(figures, layers, batch)}
-    shares = {
-        line["n_qubits"]: f"{line['share']:.0%}" for line in _of(figures, layers, batch, "shares")
-    }
-    peers = [c["name"] for c in figures["contenders"] if c["name"] != c["title"]]
-    fastest = [_fastest(rows, peers, n) for n in qubits]
+    rows = {(row["contender"], row["n_qubits"]): row for row in case}
+    own = {n: row for (name, n), row in rows.items() if name == "cpu" and row["backward_us"]}
+    peers = [c["name"] for c in figures["contenders"] if c["title"][0] != "`"]
+    fastest = {n: _fastest(rows, peers, n) for n in qubits}
     ratios = [
-        f"{rows[peer, n]['backward_us'] / own:,.0f} ×"
-        if peer and (own := rows.get(("cpu", n), {}).get("backward_us"))
+        f"{rows[peer, n]['backward_us'] / own[n]['backward_us']:,.0f} ×"
+        if peer and n in own
         else "–"
-        for peer, n in zip(fastest, qubits, strict=True)
+        for n, peer in fastest.items()
     ]
+    shares = [f"{own[n]['share']:.0%}" if n in own else "–" for n in qubits]
     return [
         ("", *(f"n = {n}" for n in qubits)),
         *(
-            (_title(c), *(_times(rows.get((c["name"], n))) for n in qubits))
+            (c["title"], *(_times(rows.get((c["name"], n))) for n in qubits))
             for c in figures["contenders"]
         ),
-        ("fastest peer", *(peer or "–" for peer in fastest)),
+        ("fastest peer", *(peer or "–" for peer in fastest.values())),
         ("fastest peer ÷ `cpu`", *ratios),
-        ("`cpu`, share of the roofline", *(shares.get(n, "–") for n in qubits)),
+        ("`cpu`, share of the roofline", *shares),
     ]
-
-
-def _of(figures: dict[str, Any], layers: int, batch: int, key: str = "rows") -> list[dict]:
-    return [row for row in figures[key] if (row["n_layers"], row["batch"]) == (layers, batch)]
 
 
 def _fastest(rows: dict, peers: list[str], n: int) -> str:
     """Return the fastest peer that was timed on a quarter of the batch; "" if there is none."""
-    timed = [
-        name
+    times = {
+        name: row["backward_us"]
         for name in peers
-        if (row := rows.get((name, n)))
-        and row["backward_us"]
-        and row["samples"] >= ENOUGH * row["batch"]
-    ]
-    return min(timed, key=lambda name: rows[name, n]["backward_us"], default="")
-
-
-def _title(contender: dict[str, Any]) -> str:
-    if contender["name"] == contender["title"]:
-        return f"`{contender['name']}`"
-    return f"{contender['title']} {next(iter(contender['versions'].values()), '')}".strip()
+        if (row := rows.get((name, n))) and row["samples"] >= ENOUGH * row["batch"]
+    }
+    return min(filter(times.get, times), key=times.__getitem__, default="")
 
 
 def _times(row: dict[str, Any] | None) -> str:
     if row is None or not row["backward_us"]:
         return "–"
-    mark = "†" if row["samples"] < row["batch"] else ""
-    return f"{digits(row['backward_us'])}{mark} ({digits(row['forward_us'])})"
+    fewer = "†" * (row["samples"] < row["batch"])
+    return f"{digits(row['backward_us'])}{fewer} ({digits(row['forward_us'])})"
 
 
 def digits(value: float) -> str:
@@ -317,13 +274,12 @@ def digits(value: float) -> str:
         >>> digits(0.2734), digits(7.82), digits(1072.3)
         ('0.27', '7.8', '1,072')
     """
-    places = 0 if value >= 9.95 else 1 if value >= 0.995 else 2
-    return f"{value:,.{places}f}"
+    return f"{value:,.{0 if value >= 9.95 else 1 if value >= 0.995 else 2}f}"
 
 
-def _notes(figures: dict[str, Any], layers: int, batch: int) -> str:
+def _notes(figures: dict[str, Any], rows: list[dict], batch: int) -> str:
     """Return the notes of a table: fewer samples, left-out contenders, missing peers."""
-    rows, notes = _of(figures, layers, batch), []
+    notes = []
     if fewer := sorted({r["samples"] for r in rows if r["backward"] and r["samples"] < batch}):
         notes.append(f"† timed on fewer samples ({fewer[0]:,} to {fewer[-1]:,}).")
     left: dict[tuple[str, str], list[str]] = {}

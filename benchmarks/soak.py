@@ -44,7 +44,10 @@ THEMES = ("JupyterLab Light", "JupyterLab Dark")
 WIDTHS = (1400, 900, 700)
 PANELS = ".qtha-explorer, .qtha-workbench"
 # not pressed at random: buttons that start runs or generate text
-SKIPPED = r"^\s*(Launch.*|Resume.*|Run the rest.*|Confirm.*|Answer|Export|Save)\s*$"
+SKIPPED = (
+    r"^\s*(Launch.*|Resume.*|Run the rest.*|Confirm.*|Answer|Export|Save"
+    r"|.*more seed.*|tune .*|add .*|make .*)\s*$"
+)
 # Marks a usable control by a number from 0 to 1, and returns its label.
 PICK = """([selector, within, chance, skipped]) => {
     document.querySelectorAll('[data-soak]').forEach(e => delete e.dataset.soak);
@@ -165,10 +168,11 @@ class User:
                 complain(f"request failed: {request.url.split('?')[0]}: {request.failure}")
 
         def of_message(message: Any) -> None:
-            # JupyterLab also warns that a busy machine loads its plugins slowly
-            text, is_ours = message.text, re.search("comm|widget|model", message.text)
-            if message.type == "warning" and is_ours and not text.startswith("Plugin "):
-                complain(f"warning: {text}")
+            if message.type in ("warning", "error"):
+                self.journal.write(
+                    "console", of=message.type, text=message.text[:600],
+                    url=message.location["url"][:200],
+                )  # fmt: skip
 
         page.on("requestfailed", of_request)
         page.on("crash", lambda _: complain("the page crashed"))
@@ -222,7 +226,7 @@ class User:
 
     @staticmethod
     def _workbench_of(page: Any) -> Any:
-        return page.locator(".qtha-workbench .qtha-methods .qtha-fold-note").first
+        return page.locator(".qtha-workbench .qtha-launch .mod-primary").first
 
     def slide(self) -> str:
         control, name = self._pick("input[type=range]")
@@ -256,7 +260,7 @@ class User:
         return name
 
     def press(self) -> str:
-        control, name = self._pick(".qtha-button")
+        control, name = self._pick(".qtha-button, .qtha-fold-head > button, [role=tab]")
         control.click()
         return name
 
@@ -307,18 +311,25 @@ class User:
             return "not yet"
         self.swept = time.monotonic()
         self._fill("steps", "2")
-        self._fill("learning_rate", "0.001, 0.01")
+        self._fill("learning rate", "0.001, 0.01")
         self.page.wait_for_timeout(4000)
         bench = self.page.locator(".qtha-workbench").first
         button = bench.get_by_role("button", name=re.compile("^Launch")).first
         label = button.inner_text()
         button.click()
         self.page.wait_for_timeout(1000)
-        self._fill("learning_rate", "0.001")
+        self._fill("learning rate", "0.001")
         return label
 
     def _fill(self, name: str, text: str) -> None:
         bench = self.page.locator(".qtha-workbench").first
+        setup = bench.get_by_role("tab", name="Setup", exact=True)
+        if setup.is_visible():
+            setup.click()
+        fold = {"steps": "Training", "learning rate": "lora"}[name]
+        head = bench.get_by_role("button", name=re.compile(f"^{fold}")).locator("visible=true")
+        if head.first.get_attribute("aria-expanded") == "false":
+            head.first.click()
         bench.get_by_label(name, exact=True).locator("visible=true").first.click()
         self.page.keyboard.press("ControlOrMeta+a")
         self.page.keyboard.type(text)

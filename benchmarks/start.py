@@ -10,13 +10,15 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 
 from benchmarks.machine import conditions
-from benchmarks.reporting import Row, Table
+from benchmarks.reporting import Row, Show, Table, unseen
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import queue
 from qtha_lab.runs import run as runs
@@ -36,41 +38,41 @@ OF_EVENT = {
 
 
 def bench_start(
-    model: str,
-    methods: Sequence[str],
-    *,
+    model: str = "tiny",
+    methods: tuple[str, ...] = ("lora", "qtha"),
     steps: int = 5,
     rounds: int = 3,
-    on_run: Callable[[int, str], None] = lambda number, label: None,
+    show: Show = unseen,
 ) -> dict[str, Any]:
-    """Launch every method from the fork server and as a new process, alternately.
+    """Time a run from launch to its first point, and its phases, by kind of start.
 
     Args:
         model: Base model.
-        methods: Methods as on the command line.
+        methods: Methods to launch.
         steps: Steps of every run.
         rounds: Runs of each method and kind of start.
-        on_run: Called before each run with its number and label.
-
-    Returns:
-        The conditions, `settings`, and under `runs` one entry each: seconds and CPU seconds until
-        the first training event, `wall` and `cpu` seconds by phase, and the most `threads`.
+        show: Called before each run with its number, the number of all, and its label.
     """
     before, measured = conditions(), []
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        _variable("QTHA_LAB_RUNS", folder),
+        patch.dict(os.environ, QTHA_LAB_RUNS=folder),
     ):
-        with _variable(KEEP_SECONDS, STARTS["fork server"]):  # a server that has forked once
+        with _server("fork server"):  # a server that has forked once
             runs.launch(Experiment(method="lora", training={"steps": 1}), check=False).wait()
         for _ in range(rounds):
             for method in methods:
-                for start, seconds in STARTS.items():
-                    on_run(len(measured), f"{method}, {start}")
-                    with _variable(KEEP_SECONDS, seconds):
+                for start in STARTS:
+                    total = len(STARTS) * rounds * len(methods)
+                    show(len(measured), total, f"{method}, {start}")
+                    with _server(start):
                         measured.append(_measure(model, method, steps) | {"start": start})
     settings = {"model": model, "methods": list(methods), "steps": steps, "rounds": rounds}
     return {"benchmark": "start", **before, "settings": settings, "runs": measured}
+
+
+def _server(start: str) -> AbstractContextManager:
+    return patch.dict(os.environ, {KEEP_SECONDS: STARTS[start]})
 
 
 def _measure(model: str, method: str, steps: int) -> dict[str, Any]:
@@ -117,18 +119,6 @@ def phase_after(event: dict[str, Any], phase: str) -> str:
     if event["kind"] == "status" and event["state"] == "loading":
         return "libraries" if event["message"] == "libraries" else "loading"
     return phase
-
-
-@contextlib.contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
 
 
 def overhead(run: dict) -> float:

@@ -14,7 +14,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from benchmarks.machine import conditions, forget_peak_memory, peak_memory_bytes
-from benchmarks.reporting import Row, Table
+from benchmarks.reporting import Row, Show, Table, unseen
 from benchmarks.timing import ratio, take_turns, timed
 from qtha_lab.adapters import add_adapter, get_method, hold_products
 from qtha_lab.adapters.peft import AdapterLayer
@@ -25,7 +25,7 @@ from qtha_lab.simulators.cpu.evaluation import EngineCall
 from qtha_lab.simulators.cpu.plan import plan
 from qtha_lab.simulators.cpu.roofline import sweep_peak, work_per_sample
 
-MEMORY_ROUNDS = 3
+MEMORY_ROUNDS = 3  # apart, since freeing the heap slows the next step
 PARTS = {
     "layers": "adapted layers beyond LoRA's",
     "circuits": "their circuits",
@@ -36,62 +36,55 @@ PARTS = {
 
 
 def bench_step(
-    model: str,
-    methods: Iterable[MethodChoice],
-    *,
+    model: str = "smollm2-135m",
+    methods: tuple[str, ...] = ("lora(r=8)", "qtha(r=8)"),
     batch_size: int = 4,
     tokens: int = 64,
     rounds: int = 9,
     clock: str = "wall",
+    threads: int | None = None,
     parts: bool = False,
-    on_round: Callable[[int, int], None] = lambda done, of: None,
+    show: Show = unseen,
 ) -> dict[str, Any]:
-    """Measure a step (forward, backward, AdamW) of every method alternately.
+    """Time a training step and measure its memory, by method, alternately.
 
     Args:
         model: Name of the base model.
         methods: Methods; the first is the reference of the ratios.
         batch_size: Rows per step.
         tokens: Tokens per row.
-        rounds: Counted turns of each method. Memory has turns of its own, since freeing the heap
-            slows the next step.
-        clock: As for `take_turns`.
+        rounds: Counted turns of each method.
+        clock: wall, or cpu for the processor time of all threads.
+        threads: Threads of torch; all cores by default.
         parts: Also measure layers, circuits and tensor networks alone.
-        on_round: Called with the number of finished rounds and of all.
-
-    Returns:
-        The conditions, `settings`, and under `methods` the label, parameters, times, peak memory,
-        ratios and `parts` of each method.
+        show: Called with the number of finished rounds and of all.
     """
-    before, choices = conditions(), list(methods)
+    before, choices = conditions(), [MethodChoice.parse(text) for text in methods]
     models = adapted_models(model, choices)
     config = models[0].config
     ids = torch.randint(10, config.vocab_size, (batch_size, tokens))
     steps = [_Step(adapted, ids) for adapted in models]
-    seconds = take_turns([step.take for step in steps], rounds, on_round, clock)
+    seconds = take_turns([step.take for step in steps], rounds, show, clock)
     for _ in range(MEMORY_ROUNDS):
         for step in steps:
             step.measure_memory()
-    least = _median(steps[0].memory)
-    entries = []
-    for choice, step, of_step in zip(choices, steps, seconds, strict=True):
-        peak = _median(step.memory)
-        entries.append({
+    peaks = [statistics.median(step.memory) if step.memory else None for step in steps]
+    entries = [
+        {
             "label": choice.label,
             "trainable_parameters": sum(p.numel() for p in step.trained),
             **timed(of_step, seconds[0]),
             "peak_memory_bytes": peak,
-            "memory_ratio": peak / least if peak and least else None,
-        })  # fmt: skip
+            "memory_ratio": peak / peaks[0] if peak else None,
+        }
+        for choice, step, of_step, peak in zip(choices, steps, seconds, peaks, strict=True)
+    ]
     if parts:
-        for entry, of_step in zip(
-            entries[1:], _parts(steps, seconds, rounds, on_round, clock), strict=True
-        ):
+        of_steps = _parts(steps, seconds, rounds, show, clock)
+        for entry, of_step in zip(entries[1:], of_steps, strict=True):
             entry["parts"] = of_step
-    settings = {
-        "model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds,
-        "clock": clock, "dtype": str(config.dtype).removeprefix("torch."),
-    }  # fmt: skip
+    settings = {"model": model, "batch_size": batch_size, "tokens": tokens, "rounds": rounds}
+    settings |= {"clock": clock, "dtype": str(config.dtype).removeprefix("torch.")}
     return {"benchmark": "step", **before, "settings": settings, "methods": entries}
 
 
@@ -117,7 +110,7 @@ class _Step:
         self.model, self.ids = model.train(), ids
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = _trainers_optimizer(self.trained)
-        self.memory: list[int | None] = []
+        self.memory: list[int] = []
 
     def take(self) -> None:
         self.model(input_ids=self.ids, labels=self.ids).loss.backward()
@@ -127,7 +120,8 @@ class _Step:
     def measure_memory(self) -> None:
         forget_peak_memory()
         self.take()
-        self.memory.append(peak_memory_bytes())
+        if peak := peak_memory_bytes():
+            self.memory.append(peak)
 
 
 def _trainers_optimizer(parameters: list) -> torch.optim.Optimizer:
@@ -142,23 +136,13 @@ def _trainers_optimizer(parameters: list) -> torch.optim.Optimizer:
     return kind(parameters, **options)
 
 
-def _median(values: list[int | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
-
-
 def _parts(
-    steps: list[_Step], seconds: list[list[float]], rounds: int, on_round: Callable, clock: str
+    steps: list[_Step], seconds: list[list[float]], rounds: int, show: Show, clock: str
 ) -> list[dict[str, Any]]:
     """Return the seconds of the parts of a step, for each method but the first."""
-    works = [
-        work
-        for step in steps
-        for work in (_layers_alone(step), _circuits_alone(step), _networks_alone(step))
-    ]
-    taken = take_turns(works, rounds, on_round, clock)
-    reference = statistics.median(seconds[0])
-    results = []
+    kinds = (_layers_alone, _circuits_alone, _networks_alone)
+    taken = take_turns([kind(step) for step in steps for kind in kinds], rounds, show, clock)
+    reference, results = statistics.median(seconds[0]), []
     for number, step in enumerate(steps[1:], 1):
         layers, circuits, networks = taken[3 * number : 3 * number + 3]
         beyond = [a - b for a, b in zip(layers, taken[0], strict=True)]

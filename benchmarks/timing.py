@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.reporting import Show, unseen
+
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def take_turns(
     works: Sequence[Callable[[], object]],
     rounds: int,
-    on_round: Callable[[int, int], None] = lambda done, of: None,
+    show: Show = unseen,
     clock: str = "wall",
 ) -> list[list[float]]:
     """Return the seconds of each work in every round; a first round is not counted.
@@ -23,7 +25,7 @@ def take_turns(
     Args:
         works: Functions to time.
         rounds: Number of counted rounds.
-        on_round: Called with the number of finished rounds and of all.
+        show: Called with the number of finished rounds and of all.
         clock: "wall", or "cpu" for the processor time of all threads.
     """
     now = CLOCKS[clock]
@@ -34,7 +36,7 @@ def take_turns(
             start = now()
             works[number]()
             seconds[number].append(now() - start)
-        on_round(done, rounds)
+        show(done, rounds)
     return [of_work[1:] for of_work in seconds]
 
 

@@ -116,7 +116,7 @@ def profane_words(wheel: zipfile.ZipFile) -> frozenset[str]:
 
 
 def is_clean(text: str, profane: frozenset[str]) -> bool:
-    """Whether a text may be shipped.
+    """Report if a text may be shipped.
 
     Example:
         >>> is_clean("write to me@example.org", frozenset())

@@ -1,4 +1,4 @@
-"""Builds the documentation into out/docs; says in a sentence what is missing to do so.
+"""Build the documentation into out/docs; refuse in a sentence if packages are missing.
 
 Usage: python docs/build.py [FOLDER]   (`make docs`). Needs the extra `docs` of pyproject.toml.
 """
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def missing_packages() -> list[str]:
-    """Packages of the extra `docs` that are not installed."""
+    """Return the packages of the extra `docs` that are not installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [re.split(r"[\[<>=]", line)[0] for line in project["optional-dependencies"]["docs"]]
     return [name for name in names if not _is_installed(name)]
@@ -30,7 +30,7 @@ def _is_installed(name: str) -> bool:
 
 
 def main(folder: str = "out/docs") -> int:
-    """Build the site; the exit status of mkdocs, or 2 where something is missing."""
+    """Build the site; return the exit status of mkdocs, or 2 if packages are missing."""
     if missing := missing_packages():
         message = f"error: the documentation needs {', '.join(missing)}: pip install -e '.[docs]'"
         print(message, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the site takes from the project itself: executed notebooks, and tables read from the
+"""Hooks of the site: executed notebooks, and tables read from the
 registries.
 
 A page asks for a table by `{{ name }}` or `{{ name argument }}` on a line of its own.
@@ -20,7 +20,7 @@ ASKED = re.compile(r"^\{\{ (\w+)(?: ([\w.]+))? \}\}$", re.MULTILINE)
 
 
 def on_pre_build(config) -> None:
-    """Put an executed copy of every notebook among the pages; one that is unchanged is not run
+    """Put an executed copy of every notebook among the pages; an unchanged one is not run
     again.
 
     The page of the workbench alone has nothing to read.
@@ -36,7 +36,7 @@ def on_page_markdown(markdown: str, **_) -> str:
 
 
 def on_page_content(html: str, page, **_) -> str:
-    """Formulas of the lessons as MathML, which browsers draw without a script."""
+    """Convert formulas of the lessons to MathML, which browsers draw without a script."""
     if not page.file.src_uri.endswith(".ipynb"):
         return html
     parts = CODE.split(html)
@@ -51,7 +51,7 @@ def _mathml(formula: re.Match) -> str:
 
 
 def cached(notebook: Path) -> Path:
-    """Where the executed copy of a notebook lies, by all that its outputs depend on."""
+    """Return the path of a notebook's executed copy, by all that its outputs depend on."""
     sources = [
         notebook,
         *sorted((ROOT / "qtha_lab").rglob("*.py")),
@@ -62,7 +62,7 @@ def cached(notebook: Path) -> Path:
 
 
 def keep(notebook: Path, content) -> None:
-    """Keep an executed copy, in the place of older ones, without the state of its widgets."""
+    """Store an executed copy in place of older ones, without the state of its widgets."""
     import nbformat
 
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def keep(notebook: Path, content) -> None:
 
 
 def _executed(notebook: Path) -> Path:
-    """The notebook with outputs, executed where no copy is kept."""
+    """Return the notebook with outputs, executed if no copy is stored."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -104,7 +104,7 @@ def _methods() -> str:
 
 
 def _settings(path: str) -> str:
-    """Every setting of a class, from its declaration."""
+    """Return a table of the settings of a class, from their declarations."""
     from qtha_lab.core.settings import settings_of
 
     module, _, name = path.rpartition(".")
@@ -113,7 +113,7 @@ def _settings(path: str) -> str:
         (f"`{s.name}`", _kind(s), _default(s.default), f"{s.help} {_unit(s)}")
         for s in settings_of(declared).values()
     )
-    return _table(("setting", "what it may be", "default", "meaning"), rows)
+    return _table(("setting", "type and range", "default", "meaning"), rows)
 
 
 def _kind(setting) -> str:
@@ -133,7 +133,7 @@ def _ansatze() -> str:
 
     infos = [ansatze.get(name) for name in ansatze.names()]
     return _table(
-        ("ansatz", "what it is", "angles, 4 qubits, 2 layers", "source"),
+        ("ansatz", "description", "angles, 4 qubits, 2 layers", "source"),
         ((f"`{i.name}`", i.summary, i.n_params(4, 2), i.source) for i in infos),
     )
 
@@ -142,7 +142,7 @@ def _tasks() -> str:
     from qtha_lab.tasks.registry import TASKS
 
     return _table(
-        ("task", "what is learned", "source", "licence"),
+        ("task", "goal", "source", "licence"),
         ((f"`{t.name}`", t.summary, t.source, t.licence) for t in TASKS.values()),
     )
 
@@ -153,11 +153,11 @@ def _figures() -> str:
     rows = (
         (f"`{f.name}`", (f.make.__doc__ or "").strip().splitlines()[0]) for f in figure_functions()
     )
-    return _table(("from `qtha_lab.figures`", "what it shows"), rows)
+    return _table(("from `qtha_lab.figures`", "description"), rows)
 
 
 def _command() -> str:
-    """The help of every command, as markdown."""
+    """Return the help of every command as Markdown."""
     import typer.main
 
     from qtha_lab.cli import load_commands
@@ -185,32 +185,32 @@ def _names(parameter) -> str:
 
 
 def _default(value) -> str:
-    """Nothing where there is none, or where it is a description that has a table of its own."""
+    """Return a plain default as code; "" for none, or for a class with its own table."""
     plain = isinstance(value, bool | int | float | str | list | tuple | dict)
     return f"`{value}`" if plain and value not in ("", {}, [], ()) else ""
 
 
 def _door() -> str:
-    """What plugins import, with the first sentence of each."""
+    """Return a table of the names that plugins import, with their first sentences."""
     from qtha_lab import plugins
 
     rows = []
     for name in plugins.__all__:
         member = getattr(plugins, name)
         rows.append((f"`{name}`", f"`{member.__module__}`", member.__doc__.strip().splitlines()[0]))
-    return _table(("name", "defined in", "what it is"), rows)
+    return _table(("name", "defined in", "description"), rows)
 
 
 def _facts() -> str:
-    """The contract, fact by fact."""
+    """Return a table of the contract's facts."""
     from qtha_lab.testing.checking import FACTS
 
     rows = [(kind, fact.sentence) for kind, facts in FACTS.items() for fact in facts]
-    return _table(("of a", "what holds"), rows)
+    return _table(("kind", "fact"), rows)
 
 
 def _kin() -> str:
-    """Every reproduction, by the number of its paper."""
+    """Return a table of the reproductions, by the number of the paper."""
     from qtha_lab.reproductions.machinery.listing import system_table
 
     head, *rows = system_table()
@@ -218,18 +218,18 @@ def _kin() -> str:
 
 
 def _kin_verdicts() -> str:
-    """What the full reproductions came to."""
+    """Return the verdicts of the full reproductions."""
     from qtha_lab.reproductions.machinery.listing import sections
 
     return sections()
 
 
 def _heads() -> str:
-    """Every classification head."""
+    """Return a table of the classification heads."""
     from qtha_lab.adapters.heads import HEADS
 
     rows = ((f"`{h.example}`", h.summary, f"`{h.equation}`", h.source) for h in HEADS.values())
-    return _table(("head", "what it is", "logits", "source"), rows)
+    return _table(("head", "description", "logits", "source"), rows)
 
 
 TABLES = {

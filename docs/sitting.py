@@ -1,12 +1,12 @@
 """The sitting of docs/howto/sitting.md, done by clicks and keys in a real JupyterLab; takes the
-pictures of that page.
+pictures of that page, and the picture and the film of README.
 
-    python docs/sitting.py [FOLDER]     some ten minutes on two cores; needs Chromium and the extra
-    `test`
+    python docs/sitting.py [FOLDER]           some ten minutes on two cores
+    python docs/sitting.py --film [FOLDER]    picture and film of README alone
 
-Prints what is seen, with the time. FOLDER (out/sitting) keeps the runs and the figure; a sweep that
-it holds already is looked
-at and not launched again. The page at each width, light and dark, is left there for looking at.
+Both need Chromium and the extra `test`, and print what is seen, with the time. FOLDER (out/sitting)
+keeps the runs and the figure; a sweep that it holds already is looked at and not launched again.
+The page at each width, light and dark, is left there for looking at.
 """
 
 import io
@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -30,16 +31,20 @@ from support.jupyter_browser import Lab, open_lab, serve  # noqa: E402
 from support.warm_servers import end_servers  # noqa: E402
 from support.workbench_page import ready, unfold  # noqa: E402
 
+from qtha_lab.figures.machinery.theme import method_style  # noqa: E402
+
 PICTURES = ROOT / "docs" / "howto" / "pictures"
 WINDOW = (1400, 900)
 WIDTHS, THEMES = (1400, 900, 700), ("JupyterLab Light", "JupyterLab Dark")
 PRESET, SEEDS = "sweep the learning rate", "0, 1"
-FILM_SECONDS, FILM_STEP = 20.0, 0.5  # length of the film, and time between two of its pictures
+FILM = ROOT / "docs" / "film.gif"
+FILM_SECONDS, FILM_FRAMES, LAST_FRAMES = 20.0, 40, 8
+FILM_SIZE, FILM_COLOURS = (840, 540), 40
 WHY = "seed = 0 and learning_rate in (0.001, 0.01, 0.1)"
 
 
 class Sitting:
-    """What a person does at the page, step by step."""
+    """Run the steps of a person at the page."""
 
     def __init__(self, lab: Lab, folder: Path):
         self.lab, self.page, self.folder = lab, lab.page, folder
@@ -88,10 +93,19 @@ class Sitting:
 
     # ---- the sitting
 
+    def whole(self, swept: bool) -> None:
+        """Do all steps of the page; a sweep that is there already is not launched again."""
+        self.open()
+        if not swept:
+            self.launch()
+            self.watch()
+        self.style()
+        self.save()
+
     def open(self) -> None:
         """Run the cell, in a kernel that has imported nothing yet."""
         self.begin = time.monotonic()
-        self.lab.run_cell("Workbench()")
+        self.lab.menu("Run", "Run All Cells")  # the source of the cell is hidden
         expect(self.bench.get_by_role("button", name=re.compile("^Launch"))).to_be_visible()
         self.say("the panel is drawn")
         ready(self.bench)
@@ -111,17 +125,32 @@ class Sitting:
         self.click("Launch sweep")
         expect(self.sweep).to_contain_text("begun")
         self.say("launched")
-        self.film()
 
     def film(self) -> None:
-        """Take a film of the trials as they come in, as an animated picture."""
-        frames = []
-        for _ in range(int(FILM_SECONDS / FILM_STEP)):
-            shot = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
-            frames.append(shot.resize((WINDOW[0] // 2, WINDOW[1] // 2)).quantize(64))
-            self.page.wait_for_timeout(1000 * FILM_STEP)
-        options = {"save_all": True, "append_images": frames[1:], "loop": 0, "optimize": True}
-        frames[0].save(PICTURES / "workbench.gif", duration=int(1000 * FILM_STEP), **options)
+        """Launch the comparison of the page, and film it to its finding; take the picture."""
+        self.open()
+        frames = [self.frame()] * 3
+        self.click("Launch")
+        rows = self.bench.locator(".qtha-watch .qtha-run")
+        expect(rows).to_have_count(2)
+        while rows.filter(has_text="finished").count() < 2:
+            frames.append(self.frame())
+            self.page.wait_for_timeout(500)
+        frames.append(self.frame())
+        frames = thinned(frames, FILM_FRAMES - LAST_FRAMES)
+        self.page.wait_for_timeout(1500)
+        keep(self.page.screenshot(), "opened")
+        self.bench.get_by_role("tab", name="Compare").click()
+        expect(self.bench.locator(".qtha-verdict")).to_contain_text("than")
+        self.page.wait_for_timeout(1500)
+        frames += [self.frame()] * LAST_FRAMES
+        self.say(self.bench.locator(".qtha-verdict").inner_text())
+        save_film(frames, [int(1000 * FILM_SECONDS / FILM_FRAMES)] * len(frames))
+
+    def frame(self) -> Image.Image:
+        """Return the window as a picture of the film."""
+        shot = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
+        return shot.resize(FILM_SIZE, Image.Resampling.LANCZOS)
 
     def watch(self) -> None:
         """See the trials come in, until the sweep has ended."""
@@ -129,7 +158,6 @@ class Sitting:
         self.part("running", self.sweep)
         expect(self.sweep).to_contain_text("finished ·", timeout=3_600_000)
         self.say(self.sweep.inner_text())
-        self.window("opened")
 
     def style(self) -> None:
         """The loss at each rate, all runs as lines, and what the updates became at some of the
@@ -171,15 +199,37 @@ class Sitting:
         self.part("saved", save)
 
     def every_width(self) -> None:
-        """The whole page at each width in each theme."""
+        """Take pictures of states of the page, at each width in each theme."""
         for theme in THEMES:
-            self.page.set_viewport_size({"width": WIDTHS[0], "height": 5000})
+            self.page.set_viewport_size({"width": WIDTHS[0], "height": WINDOW[1]})
             self.lab.menu("Settings", "Theme", theme)
-            for width in WIDTHS:
-                self.page.set_viewport_size({"width": width, "height": 5000})
-                self.page.wait_for_timeout(2500)
-                path = self.folder / f"{width}-{theme.split()[1].lower()}.png"
-                self.bench.screenshot(path=path)
+            for name, arrange in self.states().items():
+                self.page.set_viewport_size({"width": WIDTHS[0], "height": 5000})
+                arrange()
+                for width in WIDTHS:
+                    self.page.set_viewport_size({"width": width, "height": 5000})
+                    setup = self.bench.get_by_role("tab", name="Setup")
+                    if name in ("command", "fault") and setup.is_visible():
+                        setup.click()  # one column
+                    self.page.wait_for_timeout(2000)
+                    path = self.folder / f"{name}-{width}-{theme.split()[1].lower()}.png"
+                    self.bench.screenshot(path=path)
+
+    def states(self) -> dict[str, Callable[[], object]]:
+        """Return the states of the page that are worth a look, with the way there."""
+        preset = self.bench.get_by_label("preset", exact=True)
+        return {
+            "compare": lambda: self.bench.get_by_role("tab", name="Compare").click(),
+            "explore": lambda: self.bench.get_by_role("tab", name="Explore").click(),
+            "command": lambda: preset.select_option(label="train by federated averaging"),
+            "fault": lambda: self.faulty("1, 2, 1"),
+            "page": lambda: self.faulty("0"),
+        }
+
+    def faulty(self, seeds: str) -> None:
+        """Enter seeds under Setup."""
+        unfold(self.bench, "Model, task, seeds")
+        self.enter("seeds", seeds)
 
 
 def keep(screenshot: bytes, name: str) -> None:
@@ -189,27 +239,53 @@ def keep(screenshot: bytes, name: str) -> None:
     few.save(PICTURES / f"{name}.png", optimize=True)
 
 
-def main(folder: Path) -> None:
-    """Do the sitting in a folder."""
+def save_film(frames: list[Image.Image], milliseconds: list[int]) -> None:
+    """Write frames as an animated picture with one palette, so that only changes take room."""
+    palette = swatches(frames).quantize(FILM_COLOURS, dither=Image.Dither.NONE)
+    few = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    options = {"save_all": True, "append_images": few[1:], "loop": 0, "optimize": True}
+    few[0].save(FILM, duration=milliseconds, **options)
+
+
+def swatches(frames: list[Image.Image]) -> Image.Image:
+    """Return the last frame above a field of each method's colour, which thin lines have."""
+    last = frames[-1]
+    whole = Image.new("RGB", (last.width, 3 * last.height))
+    whole.paste(last, (0, 0))
+    for place, method in enumerate(("lora", "qtha"), 1):
+        field = Image.new("RGB", last.size, method_style(method)["color"])
+        whole.paste(field, (0, place * last.height))
+    return whole
+
+
+def thinned(frames: list[Image.Image], most: int) -> list[Image.Image]:
+    """Return at most so many of the frames, evenly spread, the first and the last among them."""
+    if len(frames) <= most:
+        return frames
+    return [frames[round(n * (len(frames) - 1) / (most - 1))] for n in range(most)]
+
+
+def main(folder: Path, film: bool) -> None:
+    """Do the sitting in a folder, or take the film alone."""
     folder.mkdir(parents=True, exist_ok=True)
     PICTURES.mkdir(exist_ok=True)
     notebook = shutil.copy(ROOT / "notebooks" / "workbench.ipynb", folder)
     os.environ["QTHA_LAB_RUNS"] = str(folder / "runs")
     shutil.rmtree(folder / "figures", ignore_errors=True)
+    (folder / "failure.png").unlink(missing_ok=True)  # of a time before
     swept = (folder / "runs").exists()
     home = Path(tempfile.mkdtemp())
     with serve(folder, home) as server, open_lab(server, Path(notebook), size=WINDOW) as lab:
         sitting = Sitting(lab, folder)
-        sitting.open()
-        if not swept:
-            sitting.launch()
-            sitting.watch()
-        sitting.style()
-        sitting.save()
+        if film:
+            sitting.film()
+        else:
+            sitting.whole(swept)
         sitting.every_width()
         sitting.say(f"errors of cells: {lab.errors()}, of the console: {lab.complaints}")
     end_servers(os.environ["XDG_RUNTIME_DIR"])
 
 
 if __name__ == "__main__":
-    main(Path(*sys.argv[1:2] or [ROOT / "out" / "sitting"]).resolve())
+    words = [word for word in sys.argv[1:] if word != "--film"]
+    main(Path(*words[:1] or [ROOT / "out" / "sitting"]).resolve(), "--film" in sys.argv)

@@ -1,4 +1,4 @@
-"""An exercise in one file. A notebook asks it with `check("9.1", answer)` after `load_plugins`.
+"""An exercise in one file. A notebook asks it with `check("20.1", answer)` after `load_plugins`.
 
 qtha-lab check-plugin examples/bell.py
 """
@@ -6,7 +6,7 @@ qtha-lab check-plugin examples/bell.py
 from qtha_lab.plugins import Number, exercise
 
 exercise(
-    "9.1",
+    "20.1",
     "Entanglement of a Bell pair",
     difficulty=1,
     minutes=3,

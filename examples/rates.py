@@ -12,7 +12,7 @@ from qtha_lab.plugins import Figure, Table, figure_function
 
 
 def example() -> dict:
-    """What the contract, the gallery and the documentation draw."""
+    """Return example data for the contract, the gallery and the documentation."""
     return {
         "losses": {
             "lora": {0.001: 4.52, 0.003: 4.31, 0.01: 4.15, 0.03: 4.22},

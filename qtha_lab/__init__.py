@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.experiment import MethodChoice as MethodChoice
     from qtha_lab.experiment import Optim as Optim
     from qtha_lab.experiment import Phase as Phase
+    from qtha_lab.experiment import Preference as Preference
     from qtha_lab.experiment import Reinforce as Reinforce
     from qtha_lab.experiment import Supervised as Supervised
     from qtha_lab.experiment import Sweep as Sweep

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from qtha_lab.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
+    from qtha_lab.adapters.change import Change as Change
+    from qtha_lab.adapters.change import Layer as Layer
+    from qtha_lab.adapters.change import TensorSpec as TensorSpec
     from qtha_lab.adapters.heads import Head as Head
     from qtha_lab.adapters.heads import head as head
     from qtha_lab.adapters.initialisation.angles import AngleInitialisation as AngleInitialisation
     from qtha_lab.adapters.initialisation.angles import angle_initialisation as angle_initialisation
-    from qtha_lab.adapters.method import Change as Change
     from qtha_lab.adapters.method import Control as Control
-    from qtha_lab.adapters.method import Layer as Layer
-    from qtha_lab.adapters.method import TensorSpec as TensorSpec
     from qtha_lab.adapters.peft import AdapterConfig as AdapterConfig
     from qtha_lab.adapters.peft import RankConfig as RankConfig
     from qtha_lab.adapters.peft import method as method

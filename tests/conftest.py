@@ -74,7 +74,7 @@ LONGEST = [
     "test_browser_live",
     "test_runs",
     "test_browser_explorers",
-    "test_explorers_03_04",
+    "test_explorers_03_08",
     "test_wheel",
     "test_figures_export",
     "test_fork_server",
@@ -102,7 +102,7 @@ def pytest_collection_finish():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Where several workers share the files, hand the long ones out first."""
+    """Order the test files with the longest first for several workers."""
     if hasattr(config, "workerinput"):
         rank = {name: number for number, name in enumerate(LONGEST)}
         items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from qtha_lab.core.optional import require_extra
 
 if TYPE_CHECKING:
+    from .explorers.budget_bar import BudgetBar
     from .explorers.circuit_explorer import CircuitExplorer
+    from .explorers.data_path import DataPath
     from .explorers.engine_explorer import EngineExplorer
+    from .explorers.fooling_machine import FoolingMachine
     from .explorers.mpo_explorer import MpoExplorer
+    from .explorers.rate_curve import RateCurve
     from .explorers.update_explorer import SpectrumExplorer, UpdateExplorer
     from .explorers.views import Views
     from .runs.live import LivePlot
@@ -28,15 +32,19 @@ if TYPE_CHECKING:
     from .workbench.workbench import Workbench
 
 __all__ = [
+    "BudgetBar",
     "Chat",
     "CircuitExplorer",
     "ComparisonWatch",
+    "DataPath",
     "EngineExplorer",
     "ExportPanel",
+    "FoolingMachine",
     "Form",
     "LivePlot",
     "LogView",
     "MpoExplorer",
+    "RateCurve",
     "RunsTable",
     "SpectrumExplorer",
     "SweepWatch",
@@ -46,14 +54,18 @@ __all__ = [
     "Workbench",
 ]
 _MODULES = {
+    "BudgetBar": "explorers.budget_bar",
     "CircuitExplorer": "explorers.circuit_explorer",
     "ComparisonWatch": "workbench.comparison_watch",
+    "DataPath": "explorers.data_path",
     "EngineExplorer": "explorers.engine_explorer",
+    "FoolingMachine": "explorers.fooling_machine",
     "Form": "workbench.form",
     "ExportPanel": "workbench.export",
     "LivePlot": "runs.live",
     "LogView": "runs.log_view",
     "MpoExplorer": "explorers.mpo_explorer",
+    "RateCurve": "explorers.rate_curve",
     "RunsTable": "runs.runs_table",
     "SpectrumExplorer": "explorers.update_explorer",
     "SweepWatch": "workbench.sweep_watch",

@@ -5,6 +5,8 @@ Importing this package registers our methods with PEFT, so that saved adapters l
 
 from qtha_lab.adapters.attach import add_adapter, check_targets, circuits_of, count_trainable
 from qtha_lab.adapters.budget import size_warning
+from qtha_lab.adapters.change import Change, Layer, TensorSpec
+from qtha_lab.adapters.experts import unadapted_experts_note
 from qtha_lab.adapters.first_step import first_step_warning
 from qtha_lab.adapters.generated_network import GeneratedNet, generate_into
 from qtha_lab.adapters.generated_weights import WeightGenerator
@@ -27,7 +29,7 @@ from qtha_lab.adapters.initialisation.resolve_angles import (
 )
 from qtha_lab.adapters.layout import Layout, layout_of
 from qtha_lab.adapters.loading import load_adapter
-from qtha_lab.adapters.method import Change, Layer, Method, TensorSpec
+from qtha_lab.adapters.method import Method
 from qtha_lab.adapters.mixture import weigh
 from qtha_lab.adapters.peft import OUR_METHODS, AdapterConfig, hold_products, method
 from qtha_lab.adapters.qtha import QthaConfig
@@ -75,5 +77,6 @@ __all__ = [
     "scale_of",
     "size_warning",
     "subtracted_product",
+    "unadapted_experts_note",
     "weigh",
 ]

@@ -19,7 +19,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_l
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
-from qtha_lab.adapters.method import Change, Layer, all_linear_or
+from qtha_lab.adapters.change import Change, Layer
+from qtha_lab.adapters.method import all_linear_or
 from qtha_lab.adapters.peft import CONVOLUTIONS, LINEAR, AdapterConfig, AdapterLayer
 from qtha_lab.adapters.peft.layer import check_adapter_name
 from qtha_lab.circuits import Circuit
@@ -152,7 +153,7 @@ def linear_names(model: nn.Module) -> list[str]:
 
 
 def with_named_targets(model: nn.Module, config: PeftConfig) -> PeftConfig:
-    """Return a copy of a config with the names of a model's layers in place of "all-linear"."""
+    """Return a copy of a config with layer names in place of "all-linear"."""
     return _maybe_include_all_linear_layers(copy.copy(config), model)
 
 
@@ -240,7 +241,9 @@ def _in_one_sentence(peft_config: PeftConfig):
             )  # peft reads it
             yield
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
-        raise Refusal(f"{kind_of(peft_config)} cannot adapt this model: {problem}") from problem
+        raise Refusal(
+            f"{kind_of(peft_config)} must fit this model. PEFT reports: {problem}"
+        ) from problem
 
 
 def circuits_of(model: nn.Module, peft_config: PeftConfig) -> Counter[Circuit]:

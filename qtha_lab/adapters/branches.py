@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.adapters.change import CachedDelta, TensorSpec
 from qtha_lab.adapters.initialisation import angles as starts
-from qtha_lab.adapters.method import AtRest, TensorSpec
 from qtha_lab.circuits import Readout, z_pairs
 from qtha_lab.simulators.circuit_between_matrices import added_by, fuse_matrices
 from qtha_lab.simulators.expval import run_readout
@@ -50,12 +50,12 @@ class Branch(ABC):
     ) -> Float[Tensor, "*batch size"]:
         """Compute q from h."""
 
-    def at_rest(
+    def cached_delta(
         self,
         first: Float[Tensor, "in_features r"],
         tensors: Mapping[str, Tensor],
         last: Float[Tensor, "rows out_features"],
-    ) -> AtRest:
+    ) -> CachedDelta:
         """Return a function of x that adds (q, h) · last without gradients.
 
         Args:
@@ -100,10 +100,10 @@ class CircuitBranch(Branch):
         q = run_readout(self.circuit, self._what, angles, tensors["params"], config.engine)
         return 2**config.r * q - 1 if config.readout == "probs" else q
 
-    def at_rest(self, first, tensors, last):
+    def cached_delta(self, first, tensors, last):
         config = self.config
         if config.readout == "probs":
-            return super().at_rest(first, tensors, last)
+            return super().cached_delta(first, tensors, last)
         return fuse_matrices(
             first,
             self.circuit,

@@ -20,7 +20,7 @@ from qtha_lab.adapters.attach import (
     kind_of,
     targets_of,
 )
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.core.errors import Refusal
 
@@ -83,10 +83,10 @@ def for_budget(
             f"trainable_parameters must be at least {min(count for count, _ in choices):,} here, "
             f"got {budget:,}. Raise the budget, or state fewer settings."
         )
-    wanted_r = getattr(fraction_of, "r", None) or USUAL_R
+    target_r = getattr(fraction_of, "r", None) or USUAL_R
     best = max(count for count, _ in affordable)
     near = [choice for choice in affordable if choice[0] >= (1 - NEAR) * best]
-    _, values = min(near, key=lambda choice: _preference(choice, wanted_r))
+    _, values = min(near, key=lambda choice: _preference(choice, target_r))
     return config_class(target_modules=targets, **fixed, **values)
 
 
@@ -116,10 +116,10 @@ def _matters(start: AdapterConfig, name: str) -> bool:
     return name == "r" or getattr(start, "use_mpo", True)
 
 
-def _preference(choice: tuple[int, dict], wanted_r: int) -> tuple:
+def _preference(choice: tuple[int, dict], target_r: int) -> tuple:
     """Rank choices: nearest r first, then larger count, then wider waist."""
     count, values = choice
-    return abs(values.get("r", wanted_r) - wanted_r), -count, -values.get("waist", 0)
+    return abs(values.get("r", target_r) - target_r), -count, -values.get("waist", 0)
 
 
 def size_warning(

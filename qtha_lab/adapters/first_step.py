@@ -19,7 +19,7 @@ from peft import PeftConfig
 from torch import nn
 
 from qtha_lab.adapters.attach import adapted_sizes
-from qtha_lab.adapters.method import Base, Change, Layer
+from qtha_lab.adapters.change import Base, Change, Layer
 from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 
 LORA = 2 * math.sqrt(8 / 3)
@@ -57,12 +57,12 @@ def reach(change: Change, tokens: int = 32, seed: int = 0) -> float:
     if not trained:
         return 0.0
     before = change.output(tensors, x, base)
-    slopes = torch.autograd.grad(before, trained, gradient, allow_unused=True)
+    gradients = torch.autograd.grad(before, trained, gradient, allow_unused=True)
     step = 1e-6
     with torch.no_grad():
-        for tensor, slope in zip(trained, slopes, strict=True):
-            if slope is not None:
-                tensor.add_(slope.sign(), alpha=step)
+        for tensor, derivative in zip(trained, gradients, strict=True):
+            if derivative is not None:
+                tensor.add_(derivative.sign(), alpha=step)
         difference = change.output(tensors, x, base) - before
     return float(difference.square().mean().sqrt()) / step
 
@@ -71,13 +71,14 @@ def times_lora(config: AdapterConfig, layer: Layer, learning_rate: float) -> flo
     """Return the first step relative to LoRA's at its default learning rate.
 
     Args:
-        config: Config of a method of ours; its circuits run locally whatever the engine.
+        config: Config of a method of ours; its circuits run in plain torch whatever the engine.
         layer: Sizes and position of the layer.
         learning_rate: Peak learning rate of the optimiser.
     """
     config = copy.deepcopy(config)
     if hasattr(config, "engine"):
-        setattr(config, "engine", "auto")  # noqa: B010  # nothing is sent to a remote backend
+        # nothing is sent to a remote backend, and no kernels are compiled for float64
+        setattr(config, "engine", "torch")  # noqa: B010
     return learning_rate * reach(config.change(layer)) / (LORA_RATE * LORA)
 
 

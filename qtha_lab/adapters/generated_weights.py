@@ -28,7 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from qtha_lab.adapters import basis_states, mlp_mapping, mps_mapping
-from qtha_lab.adapters.method import TensorSpec
+from qtha_lab.adapters.change import TensorSpec
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
 

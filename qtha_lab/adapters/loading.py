@@ -27,7 +27,7 @@ from qtha_lab.adapters.heads import Head, head_named, head_of, put_head, text_in
 from qtha_lab.adapters.initialisation.lora import FILE, save_whole
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_tensors, read_json
+from qtha_lab.core.io import open_tensors, read_json, shortened
 from qtha_lab.core.library_lock import ONE_THREAD
 from qtha_lab.core.settings import unknown
 
@@ -157,7 +157,7 @@ def _read_object(file: Path) -> dict[str, Any]:
     try:
         value = read_json(file)
     except Refusal as problem:
-        raise Refusal(f"{file} is damaged: {problem}") from None
+        raise Refusal(f"{file} must hold a JSON object. {problem}") from None
     if not isinstance(value, dict):
         raise Refusal(
             f"{file} must hold a JSON object, got another value. Copy the files of the adapter "
@@ -194,7 +194,9 @@ def _saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     except (OSError, ValueError) as problem:
         if isinstance(problem, Refusal):
             raise
-        raise Refusal(f"{file} is damaged: {_one_line(problem)}") from None
+        raise Refusal(
+            f"{file} must be a whole safetensors file, got {_one_line(problem)}."
+        ) from None
     return shapes
 
 
@@ -283,7 +285,9 @@ def _check_fit(folder: Path, expected: dict[str, tuple], saved: dict[str, tuple]
 
 
 def _no_fit(folder: Path, problem: Any) -> Refusal:
-    return Refusal(f"The adapter in {folder} does not fit this model: {_one_line(problem)}")
+    return Refusal(
+        f"The adapter in {shortened(folder, 120)} must fit this model, got {_one_line(problem)}."
+    )
 
 
 def _one_line(problem: Any) -> str:

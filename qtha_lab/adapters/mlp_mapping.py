@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters.method import TensorSpec
+from qtha_lab.adapters.change import TensorSpec
 from qtha_lab.core.errors import Refusal
 
 ACTIVATIONS = {

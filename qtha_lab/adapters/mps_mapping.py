@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters.method import TensorSpec
+from qtha_lab.adapters.change import TensorSpec
 
 
 def tensors_of(n_qubits: int, bond_dim: int, chunk: int) -> dict[str, TensorSpec]:

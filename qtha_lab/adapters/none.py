@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters.method import Change, Method, TensorSpec
+from qtha_lab.adapters.change import Change, TensorSpec
+from qtha_lab.adapters.method import Method
 from qtha_lab.adapters.peft import AdapterConfig
 from qtha_lab.adapters.peft.registration import register_with_peft
 from qtha_lab.core.method_styles import METHOD_STYLES, MethodStyle

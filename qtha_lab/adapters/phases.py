@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from qtha_lab.adapters.method import Change
+from qtha_lab.adapters.change import Change
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.adapters.tensor_groups import trained_groups
 from qtha_lab.core.errors import Refusal

@@ -25,7 +25,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from qtha_lab.adapters.method import Base, Change, Control, Layer, TensorSpec
+from qtha_lab.adapters.change import Base, Change, Layer, TensorSpec
+from qtha_lab.adapters.method import Control
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle

@@ -48,9 +48,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from qtha_lab.adapters import basis_states, mlp_mapping
+from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.generated_weights import WeightGenerator
 from qtha_lab.adapters.initialisation import angles as starts
-from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal

@@ -25,8 +25,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
-from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec
+from qtha_lab.adapters.method import Control
 from qtha_lab.adapters.peft import method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
 from qtha_lab.adapters.qtha_config import QthaConfig
@@ -158,11 +159,11 @@ class Qtha(Change):
         h = torch.nn.functional.linear(x, first)
         return self.bottleneck.before_maps(tensors, h) @ last
 
-    def at_rest(self, tensors, factor):
+    def cached_delta(self, tensors, factor):
         if self.bottleneck is None:
             return None
         first, last = self._outer_maps(tensors)
-        return self.bottleneck.at_rest(first.mT, tensors, factor * last)
+        return self.bottleneck.cached_delta(first.mT, tensors, factor * last)
 
     def bottleneck_input(
         self, tensors: Mapping[str, Tensor], x: Float[Tensor, "*batch in_features"]

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.branches import branch_of
+from qtha_lab.adapters.change import CachedDelta, TensorSpec, n_trained
 from qtha_lab.adapters.initialisation.qtha import start_maps
-from qtha_lab.adapters.method import AtRest, TensorSpec, n_trained
 from qtha_lab.circuits import Circuit
 
 
@@ -88,13 +88,13 @@ class Bottleneck(ABC):
         """
         return last
 
-    def at_rest(
+    def cached_delta(
         self,
         first: Float[Tensor, "in_features r"],
         tensors: Mapping[str, Tensor],
         last: Float[Tensor, "rows out_features"],
-    ) -> AtRest:
-        """Return the function (x, y) ↦ y + `before_maps`(x · first) · last for frozen tensors.
+    ) -> CachedDelta:
+        """Return (x, y) ↦ y + `before_maps`(x · first) · last for frozen tensors.
 
         Args:
             first: Factor of x.
@@ -206,14 +206,14 @@ class Branches(Bottleneck):
             return mixed
         return mixed * linear if self.multiplied else mixed + linear
 
-    def at_rest(self, first, tensors, last):
+    def cached_delta(self, first, tensors, last):
         """Multiply the maps after q and h into the matrix, unless the branches are multiplied."""
         if self.multiplied and self.config.use_linear:
-            return super().at_rest(first, tensors, last)
+            return super().cached_delta(first, tensors, last)
         parts = [tensors["W_q"].mT @ last if self.mixes else last]
         if self.config.use_linear:
             parts.append(tensors["W_c"].mT @ last)
-        return self.branch.at_rest(first, tensors, torch.cat(parts))
+        return self.branch.cached_delta(first, tensors, torch.cat(parts))
 
     def parts(self, tensors: Mapping[str, Tensor], h: Float[Tensor, "*batch r"]) -> Parts:
         """Compute the two branches of z."""

@@ -31,10 +31,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.adapters.branches import CircuitBranch
+from qtha_lab.adapters.change import Change, Layer, TensorSpec, n_trained
 from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
 from qtha_lab.adapters.initialisation.qtha import start_maps, uniform_
-from qtha_lab.adapters.method import Change, Control, Layer, TensorSpec, n_trained
+from qtha_lab.adapters.method import Control
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
 from qtha_lab.circuits import Circuit, ansatze
@@ -179,17 +180,17 @@ class QthaGradient(Change):
         )
 
     def _input(self) -> dict[str, TensorSpec]:
-        trained, mark = self.config.train_input, self._mark(self.layer.in_features)
+        trained, suffix = self.config.train_input, self._size_suffix(self.layer.in_features)
         if self.shape is None:
-            return {f"A{mark}": TensorSpec((self.config.r, self.layer.in_features), trained)}
+            return {f"A{suffix}": TensorSpec((self.config.r, self.layer.in_features), trained)}
         shapes = enumerate(self.shape.core_shapes)
-        return {f"A{mark}_{k}": TensorSpec(core, trained) for k, core in shapes}
+        return {f"A{suffix}_{k}": TensorSpec(core, trained) for k, core in shapes}
 
     def _output(self) -> dict[str, TensorSpec]:
-        mark = self._mark(self.layer.out_features) if self.config.share == "both" else ""
-        return {f"B{mark}": TensorSpec((self.layer.out_features, self.config.r))}
+        suffix = self._size_suffix(self.layer.out_features) if self.config.share == "both" else ""
+        return {f"B{suffix}": TensorSpec((self.layer.out_features, self.config.r))}
 
-    def _mark(self, size: int) -> str:
+    def _size_suffix(self, size: int) -> str:
         """Return a suffix that distinguishes shared tensors by size."""
         return "" if self.config.share == "none" else f"_{size}"
 

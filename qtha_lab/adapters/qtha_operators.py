@@ -8,8 +8,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from qtha_lab.adapters.change import Layer, TensorSpec
 from qtha_lab.adapters.initialisation.qtha import initialise_input_side, start_operator
-from qtha_lab.adapters.method import Layer, TensorSpec
 from qtha_lab.tensor_networks import mpo
 
 

@@ -33,7 +33,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qtha_lab.adapters.method import Change, Layer, TensorSpec
+from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle

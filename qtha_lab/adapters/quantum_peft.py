@@ -34,8 +34,8 @@ from torch import Tensor
 
 from qtha_lab.adapters import orthogonal_maps as maps
 from qtha_lab.adapters.basis_states import n_qubits_for
+from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.initialisation import angles as starts
-from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal

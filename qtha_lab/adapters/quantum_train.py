@@ -41,9 +41,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from qtha_lab.adapters import basis_states, mlp_mapping
+from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.generated_weights import WeightGenerator
 from qtha_lab.adapters.initialisation import angles as starts
-from qtha_lab.adapters.method import Change, Layer, TensorSpec
 from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from qtha_lab.adapters.method import Base
+from qtha_lab.adapters.change import Base
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.analysis.networks.bonds import bonds_of
 from qtha_lab.analysis.updates.sketch import randomised_svd

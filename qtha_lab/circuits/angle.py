@@ -1,4 +1,4 @@
-"""Angle of a gate: affine in a product of inputs or in a parameter, or constant."""
+"""Angle of a gate: constant, or affine in a parameter or a product of inputs."""
 
 import dataclasses
 import math
@@ -65,7 +65,7 @@ class Angle:
 
     @classmethod
     def product(cls, indices, scale: float = 1.0, offset: float = 0.0) -> "Angle":
-        """Return the angle `scale · x_i · x_j · … + offset` of several data features.
+        """Return the angle `scale · x_i · x_j · … + offset` of several features.
 
         Args:
             indices: Indices of the features; a repeated index is a power.

@@ -1,6 +1,7 @@
 """Circuit as data: a tuple of gates with angles from inputs, parameters or constants.
 
-Counting, drawing and export read this object. `qtha_lab.simulators` runs circuits.
+Counting, drawing and export read this object. `qtha_lab.simulators` runs circuits. Foreign formats
+are imported at first use.
 """
 
 import collections
@@ -10,13 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qtha_lab.circuits.drawing import draw_text
-from qtha_lab.circuits.exports.pennylane import to_pennylane
-from qtha_lab.circuits.exports.qasm import to_qasm
-from qtha_lab.circuits.exports.qiskit import to_qiskit
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.pennylane import gates_from_pennylane
-from qtha_lab.circuits.imports.qasm import gates_from_qasm
-from qtha_lab.circuits.imports.qiskit import gates_from_qiskit
 from qtha_lab.circuits.schedule import depth
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
@@ -156,6 +151,8 @@ class Circuit:
             0: ──RX(2·x0)─RX(p0)─╭●─┤
             1: ──RX(2·x1)─RX(p1)─╰X─┤
         """
+        from qtha_lab.circuits.imports.pennylane import gates_from_pennylane
+
         return cls(*gates_from_pennylane(source, args, kwargs, inputs, wires))
 
     @classmethod
@@ -177,6 +174,8 @@ class Circuit:
             0: ──H─╭●─┤
             1: ────╰X─┤
         """
+        from qtha_lab.circuits.imports.qasm import gates_from_qasm
+
         return cls(*gates_from_qasm(text, inputs))
 
     @classmethod
@@ -192,6 +191,8 @@ class Circuit:
             Refusal: If an instruction or an angle cannot be expressed; branches on measured values
                 are refused.
         """
+        from qtha_lab.circuits.imports.qiskit import gates_from_qiskit
+
         return cls(*gates_from_qiskit(source, inputs))
 
     def to_pennylane(self, inputs: Any, params: Any) -> list:
@@ -203,6 +204,8 @@ class Circuit:
             >>> bell.to_pennylane(np.empty(0), np.empty(0))
             [H(0), CNOT(wires=[0, 1])]
         """
+        from qtha_lab.circuits.exports.pennylane import to_pennylane
+
         return to_pennylane(self, inputs, params)
 
     def to_qasm(
@@ -225,12 +228,16 @@ class Circuit:
             qreg q[1];
             h q[0];
         """
+        from qtha_lab.circuits.exports.qasm import to_qasm
+
         return to_qasm(self, inputs, params, version)
 
     def to_qiskit(
         self, inputs: Sequence[float] | None = None, params: Sequence[float] | None = None
     ) -> Any:
         """Return a `qiskit.QuantumCircuit`, wire i as qubit i (see `to_qiskit`)."""
+        from qtha_lab.circuits.exports.qiskit import to_qiskit
+
         return to_qiskit(self, inputs, params)
 
     def then(self, gates: Iterable[Gate]) -> "Circuit":

@@ -110,7 +110,7 @@ def gate_kind(kind: GateKind) -> GateKind:
     """
     for alias in kind.aliases:
         if ALIASES.get(alias, kind.name) != kind.name or alias in GATES:
-            raise Refusal(f"{alias!r} is a name of another gate, so {kind.name!r} needs another.")
+            raise Refusal(f"Aliases of {kind.name!r} must not name another gate, got {alias!r}.")
     GATES.add(kind.name, kind, kind.parts.__module__)
     ALIASES.update(dict.fromkeys(kind.aliases, kind.name))
     return kind

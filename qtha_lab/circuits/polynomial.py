@@ -107,10 +107,10 @@ def polynomial_of(value: float, gradient, hessian, point) -> dict[tuple[int, ...
     terms: dict[tuple[int, ...], float] = {}
     constant, n = value, len(point)
     for i in range(n):
-        slope = gradient[i] - sum(hessian[i][j] * point[j] for j in range(n))
+        derivative = gradient[i] - sum(hessian[i][j] * point[j] for j in range(n))
         constant -= gradient[i] * point[i]
         constant += 0.5 * sum(hessian[i][j] * point[i] * point[j] for j in range(n))
-        terms[(i,)] = slope
+        terms[(i,)] = derivative
         for j in range(i, n):
             terms[i, j] = hessian[i][j] * (0.5 if i == j else 1.0)
     terms[()] = constant
@@ -124,7 +124,7 @@ def _tidy(number: float) -> float:
 
 
 def gates_of(name: str, wires: Sequence[int], angles: Sequence[Polynomial]) -> list[Gate]:
-    """Return gates with sums as angles: one gate per term, since rotations about one axis add.
+    """Return one gate per term of an angle, since rotations about one axis add.
 
     Args:
         name: Name of a gate.

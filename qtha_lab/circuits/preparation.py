@@ -6,7 +6,6 @@ Engines set the initial amplitudes directly.
 from collections.abc import Sequence
 
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.pennylane import gates_from_pennylane
 
 
 def preparation(n_qubits: int, amplitudes: Sequence[float]) -> tuple[Gate, ...]:
@@ -23,6 +22,8 @@ def preparation(n_qubits: int, amplitudes: Sequence[float]) -> tuple[Gate, ...]:
     """
     import pennylane as qml
     from pennylane.tape import QuantumScript
+
+    from qtha_lab.circuits.imports.pennylane import gates_from_pennylane
 
     wires = range(n_qubits)
     tape = QuantumScript([qml.AmplitudeEmbedding(amplitudes, wires, normalize=True)])

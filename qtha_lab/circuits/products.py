@@ -23,10 +23,10 @@ def without_products(circuit: Circuit) -> tuple[Circuit, Products]:
         >>> print(circuit.draw(), products)
         0: ──RZ(x2)─┤ ((0, 1),)
     """
-    found = {a.indices: 0 for gate in circuit.gates for a in gate.angles if a.factors}
-    if not found:
+    products = {a.indices: 0 for gate in circuit.gates for a in gate.angles if a.factors}
+    if not products:
         return circuit, ()
-    places = {indices: circuit.n_inputs + number for number, indices in enumerate(found)}
+    places = {indices: circuit.n_inputs + number for number, indices in enumerate(products)}
     gates = [
         Gate(
             gate.name,
@@ -39,4 +39,4 @@ def without_products(circuit: Circuit) -> tuple[Circuit, Products]:
         )
         for gate in circuit.gates
     ]
-    return Circuit(circuit.n_qubits, gates, circuit.start), tuple(found)
+    return Circuit(circuit.n_qubits, gates, circuit.start), tuple(products)

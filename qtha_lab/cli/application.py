@@ -16,8 +16,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         show(f"qtha-lab {__version__}")
         raise typer.Exit
 

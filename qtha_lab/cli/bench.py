@@ -30,7 +30,9 @@ class Benchmarks(TyperGroup):
     @staticmethod
     def _commands() -> dict[str, Any]:
         if importlib.util.find_spec("benchmarks") is None:
-            raise Refusal("Benchmarks need a checkout of qtha-lab, not the installed package.")
+            raise Refusal(
+                "Benchmarks must run in a checkout of qtha-lab, got the installed package."
+            )
         return dict(get_group(importlib.import_module("benchmarks.commands").app).commands)
 
 

@@ -46,7 +46,7 @@ def evaluate(
     from qtha_lab.figures.machinery.provenance import Provenance
     from qtha_lab.runs import run as runs
     from qtha_lab.studies.comparison.run_data import commits
-    from qtha_lab.training import evaluation_variants as elsewhere
+    from qtha_lab.training import evaluation_variants as variants_module
 
     if side not in ("test", "eval", "train"):
         raise Refusal(f"side must be test, eval or train, got {shortened(repr(side))}.")
@@ -58,7 +58,7 @@ def evaluate(
     cuts = [name.strip() for name in cut.split(",") if name.strip()]
     run = runs.attach(run_id)
     variants = list(
-        elsewhere.evaluate_variants(
+        variants_module.evaluate_variants(
             run.files,
             engine=engine,
             task=task,
@@ -70,7 +70,7 @@ def evaluate(
     )
     for path in figure or ():
         origin = Provenance(runs=[run.id], commits=commits([run]))
-        show(elsewhere.draw(variants).export(path, origin=origin), to=sys.stderr)
+        show(variants_module.draw(variants).export(path, origin=origin), to=sys.stderr)
     if json:
         print_json([asdict(variant) for variant in variants])
         return

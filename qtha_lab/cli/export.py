@@ -20,6 +20,9 @@ def export_run(
         Path | None, typer.Option(help="A new folder or file; default one in the run's folder.")
     ] = None,
     r: Annotated[int | None, typer.Option(min=1, help="Rank of a plain LoRA. Default: 8.")] = None,
+    offset: Annotated[
+        bool | None, typer.Option(help="Offset of a plain LoRA. Default: if it helps.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Export a run: its adapter, a plain LoRA, a merged model, card, or description."""
@@ -29,11 +32,13 @@ def export_run(
 
     run = runs.attach(run_id)
     if kind is None:
-        print_table([("kind", "what it is"), *((name, k.summary) for name, k in KINDS.items())])
+        print_table([("kind", "description"), *((name, k.summary) for name, k in KINDS.items())])
         return
-    if r is not None and kind != "lora":
-        raise Refusal(f"--r must be empty for {kind!r}, since it is the rank of a plain LoRA.")
-    result = exports.export_run(run, kind, to, **({} if r is None else {"r": r}))
+    options = {n: v for n, v in (("r", r), ("offset", offset)) if v is not None}
+    if options and kind != "lora":
+        name = next(iter(options))
+        raise Refusal(f"--{name} must be empty for {kind!r}, since it is that of a plain LoRA.")
+    result = exports.export_run(run, kind, to, **options)
     if json:
         print_json({"path": str(result.path), "message": result.message})
     else:

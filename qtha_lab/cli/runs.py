@@ -117,7 +117,7 @@ def tag(
 ) -> None:
     """Add tags to runs, or remove tags."""
     words = [part.strip() for part in tags.split(",")]
-    _mark(run_ids, where, json, **{"remove" if remove else "add": words})
+    _annotate(run_ids, where, json, **{"remove" if remove else "add": words})
 
 
 @runs.command()
@@ -127,7 +127,7 @@ def note(
     json: Json = False,
 ) -> None:
     """Write a note on a run."""
-    _mark([run_id], "", json, note=text)
+    _annotate([run_id], "", json, note=text)
 
 
 @runs.command()
@@ -137,7 +137,7 @@ def rename(
     json: Json = False,
 ) -> None:
     """Give a run a display name; its directory stays unchanged."""
-    _mark([run_id], "", json, name=name)
+    _annotate([run_id], "", json, name=name)
 
 
 @runs.command()
@@ -148,7 +148,7 @@ def pin(
     json: Json = False,
 ) -> None:
     """Pin runs, so that they are listed first."""
-    _mark(run_ids, where, json, pinned=not off)
+    _annotate(run_ids, where, json, pinned=not off)
 
 
 @runs.command()
@@ -201,13 +201,13 @@ def trash_(
     show(f"{count} {'erased' if empty else 'in the trash'}, {size:,.1f} MiB")
 
 
-def _mark(run_ids: list[str] | None, where: str, json: bool, **changes: Any) -> None:
+def _annotate(run_ids: list[str] | None, where: str, json: bool, **changes: Any) -> None:
     from qtha_lab.experiment.run_directory.annotations import annotate
 
-    marked = {run.id: annotate(run.files, **changes).plain() for run in _picked(run_ids, where)}
+    annotated = {run.id: annotate(run.files, **changes).plain() for run in _picked(run_ids, where)}
     if json:
-        return print_json(marked)
-    for name, annotations in marked.items():
+        return print_json(annotated)
+    for name, annotations in annotated.items():
         written = "; ".join(f"{key} {_written(value)}" for key, value in annotations.items())
         show(f"{name}: {written or 'no annotations'}")
 
@@ -227,7 +227,7 @@ def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -
         return [attach(run_id, folder) for run_id in run_ids]
     matches = matching(list_runs(folder, unreadable=True), where)
     if not matches:
-        raise Refusal(f"No run matches --where: {where:.200}")
+        raise Refusal(f"--where must match a run, got {where:.200}.")
     return matches
 
 
@@ -318,11 +318,11 @@ def _print_rows(folder: Path, where: str, sort: str, group: str, chosen: str, fo
         _print_csv(names, listed)
     else:
         cells = {name: [column_text(row, name) for row in listed] for name in names}
-        room = cells if chosen else _fitting(cells, shutil.get_terminal_size().columns)
+        fitting = cells if chosen else _fitting(cells, shutil.get_terminal_size().columns)
         caption = _count(len(listed), len(runs))
-        if hidden := [name for name in names if name not in room]:
+        if hidden := [name for name in names if name not in fitting]:
             caption += f"; no free memory for {', '.join(hidden)}: name --columns, or print --csv"
-        print_table([list(room), *zip(*room.values(), strict=True)], caption=caption)
+        print_table([list(fitting), *zip(*fitting.values(), strict=True)], caption=caption)
 
 
 def _fitting(cells: dict[str, list[str]], page: int) -> dict[str, list[str]]:

@@ -22,9 +22,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     if json:
         print_json([finding.as_dict() for finding in findings])
     else:
-        marks = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
-        rows = [(f.name, marks[f.level], f.message, f.mend) for f in findings]
-        print_table([("what", "state", "found", "to mend it"), *rows])
+        labels = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+        rows = [(f.name, labels[f.level], f.message, f.mend) for f in findings]
+        print_table([("check", "state", "result", "remedy"), *rows])
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
 

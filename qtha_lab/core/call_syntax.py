@@ -72,7 +72,9 @@ def parse_options(text: str) -> dict[str, Any]:
         if not equals or not name.strip():
             raise Refusal(f"An option must read name=value, got {shortened(part)!r}.")
         if name.strip() in options:
-            raise Refusal(f"Option {shortened(name.strip())} is given twice.")
+            raise Refusal(
+                f"Options must have different names, got {shortened(name.strip())} twice."
+            )
         options[name.strip()] = read_value(value.strip())
     return options
 

@@ -87,7 +87,7 @@ def declared_by_packages() -> list[importlib.metadata.EntryPoint]:
 
 def _stamp(packages: tuple[str, ...]) -> str:
     """Return a stamp that changes with any file of the subpackages, library or declared package."""
-    places = [paths.PACKAGE / room for room in packages]
+    places = [paths.PACKAGE / package for package in packages]
     files = sorted(file for place in places for file in place.rglob("*.py"))
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     points = [(point.name, point.value) for point in declared_by_packages()]

@@ -15,7 +15,7 @@ from typing import Any
 
 from qtha_lab.core.settings import nearest
 
-_IMPORT = re.compile(r"^    from ([\w.]+) import (\w+) as (\w+)", re.MULTILINE)
+_IMPORT = re.compile(r"^    from ([\w.]+) import (?:\(\s*)?(\w+) as (\w+)", re.MULTILINE)
 
 
 def lazy_names(
@@ -30,7 +30,7 @@ def lazy_names(
     loader: Any = sys.modules[package].__loader__
     imports = _IMPORT.findall(loader.get_source(package))
     addresses = {public: (module, name) for module, name, public in imports}
-    names = sorted([*addresses, *others])
+    names = sorted({*addresses, *others})
 
     def load(name: str) -> Any:
         if name not in addresses:

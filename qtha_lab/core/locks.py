@@ -10,10 +10,12 @@ import logging
 import os
 import socket
 import stat
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 LOCKED_BYTE = 1 << 30  # behind every signature, since Windows reads no locked byte
+INHERITS = sys.platform != "win32"  # a new process can inherit a held lock
 
 
 def acquire(fd: int, *, shared: bool = False) -> None:
@@ -47,6 +50,33 @@ def acquire(fd: int, *, shared: bool = False) -> None:
             raise BlockingIOError(*reason.args) from None
     else:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+
+def release(fd: int) -> None:
+    """Unlock an open file that stays open."""
+    if sys.platform == "win32":
+        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def start_holding(command: Sequence[str], lock: int, **options: Any) -> subprocess.Popen:
+    """Start a process that holds a lock, in a session of its own.
+
+    It inherits the lock as `--lock DESCRIPTOR`. Where no lock can be inherited, it is released, and
+    the process acquires the lock itself.
+
+    Args:
+        command: Program and arguments.
+        lock: Descriptor that holds the lock.
+        options: Further options of `subprocess.Popen`.
+    """
+    if not INHERITS:
+        release(lock)
+        return subprocess.Popen(command, **options)
+    inherited = [*command, "--lock", str(lock)]
+    return subprocess.Popen(inherited, pass_fds=[lock], start_new_session=True, **options)
 
 
 def acquire_within(fd: int, patience: float) -> None:
@@ -87,21 +117,21 @@ def share(file: int | Path, folder: Path) -> None:
     Only the user's own files are changed. A folder such as /tmp, in which users may delete only
     their own files, shares nothing.
     """
-    if not hasattr(os, "geteuid"):  # Windows
+    if sys.platform == "win32":
         return
     status, around = os.stat(file), os.stat(folder)
     if status.st_uid != os.geteuid() or around.st_mode & stat.S_ISVTX:
         return
     group = around.st_mode & (0o2070 if stat.S_ISDIR(status.st_mode) else 0o060)
-    wanted = stat.S_IMODE(status.st_mode) | group
-    if wanted == stat.S_IMODE(status.st_mode) and around.st_gid == status.st_gid:
+    mode = stat.S_IMODE(status.st_mode) | group
+    if mode == stat.S_IMODE(status.st_mode) and around.st_gid == status.st_gid:
         return
     try:
         if around.st_gid != status.st_gid and around.st_mode & 0o020:
             os.chown(file, -1, around.st_gid)
         elif around.st_gid != status.st_gid:
             return
-        os.chmod(file, wanted)
+        os.chmod(file, mode)
     except PermissionError as reason:  # this user is not a member of the group
         log.debug("%s is not shared: %s", file, reason)
 

@@ -61,7 +61,8 @@ def reserve(folder: Path, needs: int) -> int | None:
     if fd is not None:
         reservation = Reservation(pid, socket.gethostname(), needs, _resident_bytes(pid))
         os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps(asdict(reservation)).encode(), 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, json.dumps(asdict(reservation)).encode())
     return fd
 
 

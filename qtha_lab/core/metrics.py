@@ -96,10 +96,10 @@ _ALL = [
         brief=False,
     ),
     Measure(
-        "kept_step",
+        "best_step",
         "step of the saved adapter",
         "run",
-        column="kept step",
+        column="best step",
         form="{:.0f}",
         learnt=True,
         brief=False,
@@ -156,6 +156,21 @@ _ALL = [
         "correlation with the numbers",
         "eval",
         column="correlation",
+        better="higher",
+    ),
+    Measure(
+        "margin",
+        "margin of chosen answers",
+        "eval",
+        "nats",
+        column="margin",
+        better="higher",
+    ),
+    Measure(
+        "pair_accuracy",
+        "share of pairs with a positive margin",
+        "eval",
+        column="pair accuracy",
         better="higher",
     ),
     Measure("macro_f1", "macro F1", "eval", column="macro F1", better="higher", brief=False),
@@ -265,7 +280,7 @@ def scores() -> list[str]:
 
     Example:
         >>> scores()
-        ['perplexity', 'token_accuracy', 'accuracy', 'correlation', 'macro_f1']
+        ['perplexity', 'token_accuracy', ..., 'pair_accuracy', 'macro_f1']
     """
     return [name for name in recorded("eval") if not MEASURES[name].learnt]
 

@@ -6,6 +6,7 @@ An installed wheel has them inside the package; a checkout has them in `widgets/
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 from types import ModuleType
 
@@ -40,6 +41,17 @@ class _PanelFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         spec = module.__spec__
         if spec is not None:
             module.__spec__ = spec.loader_state
+
+
+def panel_module(name: str) -> ModuleType | None:
+    """Import a module of the panels; None where their packages are not installed.
+
+    The package itself has no panel. An object that shows itself on a page asks for its panel here.
+    """
+    needed = ("anywidget", "ipywidgets")
+    if any(importlib.util.find_spec(package) is None for package in needed):
+        return None
+    return importlib.import_module(f"{PANELS}.{name}")
 
 
 def install_panel_finder() -> None:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def register_after_peft() -> None:
-    """Register the methods with PEFT now if PEFT is loaded, else at the end of its import.
+    """Register the methods with PEFT at once, or at the end of its import.
 
     `PeftModel.from_pretrained(base, folder)` then loads a saved QTHA after `import qtha_lab`.
     """
@@ -111,7 +111,7 @@ def extend_peft_types(name: str) -> PeftType:
 
 
 def journal_lock(path: Path) -> BaseJournalFileLock:
-    """Return a file lock for an Optuna journal that ends with its process, unlike Optuna's own.
+    """Return a file lock for an Optuna journal that ends with its process.
 
     Optuna calls `acquire` and `release`. Its base class is private, and used where it exists.
     """

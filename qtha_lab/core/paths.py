@@ -107,6 +107,12 @@ def runs_dir() -> Path:
     return root / "runs"
 
 
+def own_work_dir() -> Path | None:
+    """Return the folder of a reader's answers that `QTHA_LAB_MY` names; None without one."""
+    override = os.environ.get("QTHA_LAB_MY")
+    return Path(override) if override else None
+
+
 def cache_dir() -> Path:
     """Return the cache folder of models: `QTHA_LAB_CACHE`, else `~/.cache/qtha-lab`.
 

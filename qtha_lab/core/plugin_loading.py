@@ -92,19 +92,21 @@ def module_name(name: str) -> str:
 def _load_file(file: Path, expected: str | None = None) -> None:
     source = read_bytes(_source(str(file)))
     name = module_name(str(file))
-    found = hashlib.sha256(source).hexdigest()
-    if expected is not None and found != expected:
-        raise Refusal(f"Plugin {shortened(file, 160)} was changed a moment ago. Try again.")
-    if getattr(sys.modules.get(name), "__fingerprint__", None) == found:
+    fingerprint = hashlib.sha256(source).hexdigest()
+    if expected is not None and fingerprint != expected:
+        raise Refusal(
+            f"Plugin {shortened(file, 160)} must not change while it is loaded. Try again."
+        )
+    if getattr(sys.modules.get(name), "__fingerprint__", None) == fingerprint:
         return
     module = ModuleType(name)
     module.__file__ = str(file)
-    module.__dict__["__fingerprint__"] = found
+    module.__dict__["__fingerprint__"] = fingerprint
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:
         exec(compile(source, str(file), "exec"), module.__dict__)
-        log.info("plugin %s is imported, SHA-256 %.12s", file, found)
+        log.info("plugin %s is imported, SHA-256 %.12s", file, fingerprint)
     except BaseException as problem:  # as above
         if before is None:
             del sys.modules[name]

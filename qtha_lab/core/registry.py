@@ -62,8 +62,8 @@ class Registry(Mapping[str, Member], Generic[Member]):
         if owner != module:
             article = "an" if self.kind[0] in "aeiou" else "a"
             raise Refusal(
-                f"There is {article} {self.kind} {name!r} already, in {owner}: the one in "
-                f"{module} needs another name."
+                f"The name of {article} {self.kind} must be new, got {name!r}, which {owner} has. "
+                f"Rename the one in {module}."
             )
         self._members[name] = member
         self.revision += 1
@@ -98,7 +98,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
                 )
 
     def get_or_refuse(self, name: str) -> Member:
-        """Return the member of that name.
+        """Return the member of a name; refuse an unknown one.
 
         Raises:
             Refusal: If the name is unknown, with the nearest name or the import error.

@@ -230,7 +230,7 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
         factory = field.default_factory
         default = None if factory is dataclasses.MISSING else factory()
     metadata = field.metadata
-    given = {key: metadata[key] for key in DECLARED if key in metadata}
+    declared_values = {key: metadata[key] for key in DECLARED if key in metadata}
     help = " ".join(metadata.get("help", "").split())
     return Setting(
         field.name,
@@ -240,7 +240,7 @@ def _from_dataclass(field: dataclasses.Field, hint: Any) -> Setting:
         metadata.get("unit") or "",
         choices=metadata.get("choices") or choices,
         optional=optional or default is None,
-        **given,
+        **declared_values,
     )
 
 

@@ -63,7 +63,7 @@ def argument_lines(declared: type, without: Collection[str] = ()) -> list[str]:
 
 
 def _hint(setting: Setting, hints: dict[str, Any]) -> Any:
-    """Return the annotation of a setting; its type where it is a setting of a group."""
+    """Return the annotation of a setting; its type within a group."""
     if setting.name in hints:
         return str if setting.choices else hints[setting.name]
     return setting.type | None if setting.optional else setting.type

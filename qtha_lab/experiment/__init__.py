@@ -10,6 +10,7 @@ from qtha_lab.experiment.training_groups import (
     Distillation,
     Evaluation,
     Optim,
+    Preference,
     Reinforce,
     Supervised,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "MethodChoice",
     "Optim",
     "Phase",
+    "Preference",
     "Reinforce",
     "Supervised",
     "Sweep",

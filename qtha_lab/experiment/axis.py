@@ -82,7 +82,7 @@ class Axis:
             if isinstance(each, list | dict):
                 raise Refusal(f"The values of an axis must be plain, got {each!r:.60}.")
             if each in seen:
-                raise Refusal(f"{shortened(each)} is given twice.")
+                raise Refusal(f"Values must differ, got {shortened(each)} twice.")
             seen.add(each)
         return cls(listed)
 

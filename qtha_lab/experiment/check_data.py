@@ -100,7 +100,8 @@ def check_data(
     task = load_task(name, seed=seed, **options)
     tokenizer = load_tokenizer(folder_of(model))
     rows = task.train[:COUNTED_ROWS]
-    lengths = [len(row["input_ids"]) for row in task.encode(rows, tokenizer, LONG)]
+    sides = ((row, row.get("rejected", row)) for row in task.encode(rows, tokenizer, LONG))
+    lengths = [max(len(side["input_ids"]) for side in both) for both in sides]
     cut = sum(length > max_length for length in lengths)
     if task.kind == "text":
         cut = 0  # a long text gives several rows
@@ -142,18 +143,25 @@ def _examples(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -
     for row in task.train[:SHOWN_ROWS]:
         encoded = task.encode([row], tokenizer, max_length)[:1]
         for one in encoded:
-            ids, labels = one["input_ids"], one["labels"]
-            if not isinstance(labels, list):
+            if not isinstance(one["labels"], list):
                 label = row["label"] if task.kind == "regression" else repr(row["label"])
-                yield f"{tokenizer.decode(ids)} → {label}"
+                yield f"{tokenizer.decode(one['input_ids'])} → {label}"
                 continue
-            parts, inside = [], False
-            for token, label in zip(ids, labels, strict=True):
-                if (label != IGNORED) != inside:
-                    inside = not inside
-                    parts.append(OPEN if inside else CLOSE)
-                parts.append(tokenizer.decode([token]))
-            yield "".join(parts) + (CLOSE if inside else "")
+            text = _marked(one, tokenizer)
+            if rejected := one.get("rejected"):
+                text = f"{text}\nrejected: {_marked(rejected, tokenizer)}"
+            yield text
+
+
+def _marked(encoded: dict, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return an encoded row's text, with marks around tokens that have a loss."""
+    parts, inside = [], False
+    for token, label in zip(encoded["input_ids"], encoded["labels"], strict=True):
+        if (label != IGNORED) != inside:
+            inside = not inside
+            parts.append(OPEN if inside else CLOSE)
+        parts.append(tokenizer.decode([token]))
+    return "".join(parts) + (CLOSE if inside else "")
 
 
 def _advice(task: Task, report: DataReport) -> Iterator[str]:
@@ -182,5 +190,11 @@ def _advice(task: Task, report: DataReport) -> Iterator[str]:
             f"Label {shortened(rarest, 40)!r} has {min(counts):,} training rows, the most frequent "
             f"one {max(counts):,}. Compare macro F1, or balance the rows."
         )
+    if task.kind == "preference":
+        yield "Set objective=preference, which trains on preference pairs."
+        if equal := sum(row["chosen"] == row["rejected"] for row in task.train):
+            yield (
+                f"{equal:,} training pairs have equal answers and no gradient. Remove these rows."
+            )
     if task.kind == "regression":
         yield "Labels are read as numbers (squared error). Set labels=classes for classes."

@@ -175,7 +175,7 @@ class Comparison(MethodsAndSeeds):
     def _each_once(cls, names: list[str]) -> list[str]:
         for number, name in enumerate(names):
             if name in names[:number]:
-                raise Refusal(f"{name} is given twice.")
+                raise Refusal(f"Names must differ, got {name} twice.")
         return names
 
     @field_validator("rounding")

@@ -220,8 +220,8 @@ class MethodsAndSeeds(Description):
                 else (choice, choice)
             )
             if meaning in names:
-                same = f": it is the same as {names[meaning]}" if name != names[meaning] else ""
-                raise Refusal(f"{name} is given twice{same}.")
+                same = f" (the same as {names[meaning]})" if name != names[meaning] else ""
+                raise Refusal(f"Entries must differ, got {name} twice{same}. Remove one.")
             names[meaning] = name
         titles = [c.title for c in value if isinstance(c, MethodChoice) and c.title]
         for number, title in enumerate(titles):

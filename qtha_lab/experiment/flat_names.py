@@ -75,7 +75,7 @@ def _objective(stated: Any, flat: dict[str, Any]) -> Objective:
 
 
 def _merged(group: type[Declared], stated: Any, flat: dict[str, Any]) -> Any:
-    """Create a group from a stated group and flat settings; both may not state the same one."""
+    """Create a group from a stated group and flat settings without a common name."""
     if isinstance(stated, group):
         stated = {name: getattr(stated, name) for name in stated.model_fields_set}
     if stated is not None and not isinstance(stated, dict):

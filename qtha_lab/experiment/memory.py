@@ -49,8 +49,8 @@ def check_memory(needed: Mapping[str, int]) -> None:
         largest = max(needed, key=needed.__getitem__)
         then = " once other runs have ended" if others else ""
         raise Refusal(
-            f"The run needs at least {_gib(total)} of memory, {_gib(needed[largest])} of it "
-            f"for {largest}, and {_gib(free)} are free{then}."
+            f"The free memory must be at least {_gib(total)}, got {_gib(free)}{then}. The largest "
+            f"part is {_gib(needed[largest])} for {largest}."
         )
 
 

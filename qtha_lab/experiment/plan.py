@@ -43,6 +43,7 @@ HEADS: dict[Kind, Head] = {
     "text": "causal-lm",
     "classification": "classification",
     "regression": "classification",
+    "preference": "causal-lm",
 }
 TASK_TYPES = {
     kind: "CAUSAL_LM" if head == "causal-lm" else "SEQ_CLS" for kind, head in HEADS.items()
@@ -308,7 +309,11 @@ class Plan:
         check_vocabulary(tokenizer, self.model, self.experiment.model)
         longest = self.experiment.training.max_length
         rows = self.task.encode(self.task.train[:SAMPLED_ROWS], tokenizer, longest)
-        return tuple(len(row["input_ids"]) for row in rows)
+        return tuple(len(max(row["input_ids"], _rejected(row), key=len)) for row in rows)
+
+
+def _rejected(row: Mapping) -> list[int]:
+    return row["rejected"]["input_ids"] if "rejected" in row else []
 
 
 def _task_source(name: str) -> Hashable | None:

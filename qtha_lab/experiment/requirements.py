@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from typing import TYPE_CHECKING
 
+from qtha_lab.core.cores import allowed_cores
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.optional import require_extra
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.phases import phases_text
-from qtha_lab.experiment.training_groups import Reinforce, Supervised
+from qtha_lab.experiment.training_groups import Preference, Reinforce, Supervised
 
 if TYPE_CHECKING:
     from qtha_lab.experiment.plan import Plan
@@ -34,8 +34,7 @@ def check_scorer(training: Training) -> None:
 
 def check_threads(threads: int | None) -> None:
     """Refuse more threads than this process has cores."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    cores = len(allowed_cores())
     if threads and threads > cores:
         raise Refusal(f"threads must be at most {cores}, the cores of this machine, got {threads}.")
 
@@ -118,19 +117,35 @@ def check_adapter_initialisation(plan: Plan) -> None:
 
 
 def check_seq2seq(plan: Plan) -> None:
-    """Refuse an objective or a step in parts that an encoder with a decoder does not support."""
+    """Refuse objectives and split steps that an encoder with a decoder does not support."""
     training = plan.experiment.training
     if plan.head != "seq2seq":
         return
-    given = {
+    settings = {
         "objective": not isinstance(training.objective, Supervised),
         "processes": training.processes > 1,
         "gradient_accumulation": training.gradient_accumulation > 1,
     }
-    if names := [name for name, value in given.items() if value]:
+    if names := [name for name, value in settings.items() if value]:
         raise Refusal(
             f"{' and '.join(names)} must not be set for an encoder with a decoder, such as "
             f"{plan.experiment.model}. Choose a causal language model."
+        )
+
+
+def check_pairs(plan: Plan) -> None:
+    """Refuse preference pairs with another objective, and their objective with other rows."""
+    objective, task = plan.experiment.training.objective, plan.task
+    pairs = task.kind == "preference"
+    if pairs and not isinstance(objective, Preference):
+        raise Refusal(
+            f"objective must be preference for the preference pairs of {task.name}, got "
+            f"{objective.kind}. Set objective=preference."
+        )
+    if isinstance(objective, Preference) and not pairs:
+        raise Refusal(
+            "task must have preference pairs (prompt, chosen, rejected) with objective=preference, "
+            f"got {task.name}, a task of kind {task.kind}."
         )
 
 

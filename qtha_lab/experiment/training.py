@@ -25,6 +25,7 @@ from qtha_lab.experiment.training_groups import (
     Evaluation,
     Objective,
     Optim,
+    Preference,
     Reinforce,
     Supervised,
 )
@@ -286,9 +287,16 @@ class Training(Declared):
 
     @property
     def rows_per_pass(self) -> int:
-        """Rows in one forward and backward pass, including sampled answers."""
+        """Rows in one forward and backward pass, including sampled and rejected answers."""
         objective = self.objective
+        if isinstance(objective, Preference):
+            return 2 * self.batch_size
         return self.batch_size * (objective.samples if isinstance(objective, Reinforce) else 1)
+
+    @property
+    def beta(self) -> float:
+        """Factor of the log-likelihood ratio of preference pairs; 1 for other objectives."""
+        return self.objective.beta if isinstance(self.objective, Preference) else 1.0
 
     @property
     def teacher_run(self) -> str:

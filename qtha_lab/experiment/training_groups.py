@@ -169,7 +169,21 @@ class Reinforce(Declared):
     )
 
 
-Objective = Supervised | Distillation | Reinforce
-OBJECTIVES: dict[str, type[Supervised] | type[Distillation] | type[Reinforce]] = {
-    kind.kind: kind for kind in (Supervised, Distillation, Reinforce)
-}
+class Preference(Declared):
+    """Preferred answers made more likely than rejected ones, relative to the base model (DPO)."""
+
+    kind: ClassVar[str] = "preference"
+
+    beta: float = Field(
+        default=0.1,
+        gt=0,
+        description="Factor of the log-likelihood ratio between chosen and rejected answers; small "
+        "values allow a larger distance from the base model.",
+        json_schema_extra={"flat": "preference_beta"},
+    )
+
+
+Objective = Supervised | Distillation | Reinforce | Preference
+OBJECTIVES: dict[
+    str, type[Supervised] | type[Distillation] | type[Reinforce] | type[Preference]
+] = {kind.kind: kind for kind in (Supervised, Distillation, Reinforce, Preference)}

@@ -103,6 +103,7 @@ def check_rows(plan: Plan) -> None:
     limits.check_steps(plan)
     limits.check_head(plan)
     limits.check_seq2seq(plan)
+    limits.check_pairs(plan)
     if isinstance(training.objective, Reinforce) and task.kind != "lm":
         raise Refusal(
             "task must have written answers with objective=reinforce, got the classification task "

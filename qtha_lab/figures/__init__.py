@@ -15,9 +15,12 @@ from qtha_lab.figures.circuit_history import circuit_history
 from qtha_lab.figures.circuit_inputs import circuit_inputs
 from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.figures.curves import from_events, loss_curves
+from qtha_lab.figures.difference_by_rate import difference_by_rate
 from qtha_lab.figures.engine_speeds import engine_speeds
 from qtha_lab.figures.evaluation_variants import loss_by_variant
+from qtha_lab.figures.expected_values import expected_values
 from qtha_lab.figures.expressibility import expressibility
+from qtha_lab.figures.false_wins import false_wins
 from qtha_lab.figures.forest import forest
 from qtha_lab.figures.fourier import fourier_spectrum
 from qtha_lab.figures.history import run_history
@@ -28,16 +31,19 @@ from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function, figure_functions
 from qtha_lab.figures.mpo import mpo_diagram
 from qtha_lab.figures.parallel import parallel_coordinates
+from qtha_lab.figures.parameter_budget import parameter_budget
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.figures.quantisation import perplexity_by_bits
 from qtha_lab.figures.qubit_budget import qubit_budget
 from qtha_lab.figures.rank_views import rank_by_layer
+from qtha_lab.figures.regimes import regimes
 from qtha_lab.figures.results import results_table
 from qtha_lab.figures.scatter import run_scatter
 from qtha_lab.figures.seeds import seed_spread
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 from qtha_lab.figures.spectra_history import updates_side_by_side
 from qtha_lab.figures.steps_to_target import steps_to_target
+from qtha_lab.figures.token_path import token_path
 from qtha_lab.figures.trainability import gradient_variance
 from qtha_lab.figures.truncation import truncation_error
 
@@ -49,8 +55,11 @@ __all__ = [
     "circuit_history",
     "circuit_inputs",
     "circuit_state",
+    "difference_by_rate",
     "engine_speeds",
+    "expected_values",
     "expressibility",
+    "false_wins",
     "figure_function",
     "figure_functions",
     "forest",
@@ -63,10 +72,12 @@ __all__ = [
     "loss_curves",
     "mpo_diagram",
     "parallel_coordinates",
+    "parameter_budget",
     "pareto",
     "perplexity_by_bits",
     "qubit_budget",
     "rank_by_layer",
+    "regimes",
     "results_table",
     "run_history",
     "run_scatter",
@@ -77,6 +88,7 @@ __all__ = [
     "spectrum_over_training",
     "start_energy",
     "steps_to_target",
+    "token_path",
     "truncation_error",
     "updates_side_by_side",
 ]

@@ -37,22 +37,22 @@ def _example() -> dict:
         ("product", 0, 2, 0.76),
     ]
     names = ("label", "n_cnots", "seed", "accuracy")
-    return {"found": [dict(zip(names, row, strict=True)) for row in rows]}
+    return {"circuits": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
 @figure_function(example=_example)
-def search_scatter(found: Sequence[SearchedCircuit], theme: str = "light") -> Figure:
+def search_scatter(circuits: Sequence[SearchedCircuit], theme: str = "light") -> Figure:
     """Plot the accuracy of circuits against their CNOT counts.
 
     Args:
-        found: One circuit per search method and seed.
+        circuits: One circuit per search method and seed.
         theme: "light", "dark" or "page".
 
     Example:
         >>> search_scatter([{"label": "search", "n_cnots": 4, "seed": 0, "accuracy": 0.84}]).alt
         'Mean accuracy of the circuits: search 0.84.'
     """
-    points = [Sized(f["label"], f["n_cnots"], f["seed"], f["accuracy"]) for f in found]
+    points = [Sized(f["label"], f["n_cnots"], f["seed"], f["accuracy"]) for f in circuits]
     whole = {label: [p.value for p in points if p.label == label] for label in means(points)}
     words = [f"{shown(label)} {value_text(sum(v) / len(v))}" for label, v in whole.items()]
     alt = f"Mean accuracy of the circuits: {'; '.join(words) or 'none yet'}."
@@ -62,6 +62,6 @@ def search_scatter(found: Sequence[SearchedCircuit], theme: str = "light") -> Fi
         " before one was chosen."
     )
     drawn = functools.partial(draw_by_size, points, "n_cnots", "accuracy", joined=False)
-    records = [dict(each) for each in found]
+    records = [dict(each) for each in circuits]
     title = "Circuits of the search"
     return Figure("search_scatter", drawn, caption, alt, Table.of(records), theme, title)

@@ -162,7 +162,7 @@ def _draw(facts: Mapping[str, Mapping[str, Blocks]], page_style: PageStyle) -> g
 
 
 def facts_of(records: Iterable[Blocks]) -> list[str]:
-    """Return the members of `FACTS` with a value in the records; return all of `FACTS` if empty."""
+    """Return the members of `FACTS` with a value in the records, or all."""
     blocks = [facts for record in records for facts in record.values()]
     known = [fact for fact in FACTS if any(facts.get(fact) is not None for facts in blocks)]
     return known or list(FACTS)

@@ -77,13 +77,13 @@ def _width(column: list[Gate], page_style: PageStyle) -> float:
     return max(texts) + 0.8 * page_style.font
 
 
-def _rows(widths: list[float], room: float, page_style: PageStyle) -> list[list[int]]:
+def _rows(widths: list[float], space: float, page_style: PageStyle) -> list[list[int]]:
     """Cut the column numbers into rows that fit the page."""
     rows: list[list[int]] = [[]]
     width_so_far = 0.0
     for number, width in enumerate(widths):
         column_width = width + 0.5 * page_style.font
-        if rows[-1] and width_so_far + column_width > room:
+        if rows[-1] and width_so_far + column_width > space:
             rows.append([])
             width_so_far = 0.0
         rows[-1].append(number)

@@ -242,8 +242,8 @@ def _arrows(probs: np.ndarray, phases: np.ndarray, page_style: PageStyle) -> dic
 def _limits(cuts: list[str], n_qubits: int, page_style: PageStyle) -> dict:
     most = [min(k, n_qubits - k) for k in range(1, n_qubits)]
     line = {"color": page_style.inks.text, "width": page_style.line}
-    room = (0.38 if page_style.narrow else 0.23) * 0.85 * page_style.width / max(1, len(cuts))
-    marker = {"symbol": "line-ew", "size": 0.45 * room, "line": line}
+    space = (0.38 if page_style.narrow else 0.23) * 0.85 * page_style.width / max(1, len(cuts))
+    marker = {"symbol": "line-ew", "size": 0.45 * space, "line": line}
     place = {"xaxis": "x3", "yaxis": "y3", "hoverinfo": "skip"}
     return {"type": "scatter", "x": cuts, "y": most, "mode": "markers", "marker": marker, **place}
 

@@ -174,7 +174,7 @@ def _panel(group: list[VariantLoss], page_style: PageStyle) -> list[go.Scatter]:
             stem = page_style.line_of(variant["name"], STYLE, x=[trained, loss], y=[y, y])
             traces.append(stem.update(mode="lines", hoverinfo="skip"))
         hover = f"{variant['name']}<br>{_number(variant, group)} nats<extra></extra>"
-        mark = page_style.line_of(variant["name"], STYLE, x=[loss], y=[y], hovertemplate=hover)
+        trace = page_style.line_of(variant["name"], STYLE, x=[loss], y=[y], hovertemplate=hover)
         symbol = "circle-open" if variant["name"] in (TRAINED, START) else "circle"
-        traces.append(mark.update(mode="markers", marker_symbol=symbol))
+        traces.append(trace.update(mode="markers", marker_symbol=symbol))
     return traces

@@ -124,10 +124,10 @@ def _draw(rows: list[Difference], measure: str, reference: str, page_style: Page
         max(map(page_style.text_width, names), default=0) + page_style.font,
         numbers + page_style.font,
     )
-    room = min(
+    space = min(
         page_style.width - left - right + 2 * min(left, right), page_style.width - page_style.font
     )
-    title = page_style.wrap(_axis(measure, page_style.name_of(reference)), room)
+    title = page_style.wrap(_axis(measure, page_style.name_of(reference)), space)
     figure.update_xaxes(title_text=title)
     below = 3.5 + 1.3 * title.count("<br>")
     margin = {"l": left, "r": right, "t": 0.5 * page_style.font, "b": below * page_style.font}

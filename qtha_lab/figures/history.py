@@ -146,7 +146,7 @@ def _findings(lines: Sequence[Line], y: str) -> str:
         if len(known):
             ends.setdefault(line["label"], []).append((known[0], known[-1]))
     if not ends:
-        return "0 runs have recorded it"
+        return "no run has recorded it"
     return "; ".join(
         f"{shown(label)} from {value_text(np.mean([a for a, _ in pairs]).item(), y)} to"
         f" {value_text(np.mean([b for _, b in pairs]).item(), y)} ({len(pairs)}"
@@ -166,6 +166,10 @@ def _draw(
     bands: bool,
 ) -> go.Figure:
     figure = go.Figure()
+    if not lines:
+        middle = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+        words = {"text": "No run has recorded it yet.", **middle}
+        return figure.update_layout(annotations=[words], xaxis_visible=False, yaxis_visible=False)
     by_label: dict[str, list[Line]] = {}
     for line in lines:
         by_label.setdefault(line["label"], []).append(line)

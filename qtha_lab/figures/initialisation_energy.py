@@ -26,8 +26,8 @@ class InitialisedRun(TypedDict):
     """Initial state with one seed; `bond` is None without a tensor network.
 
     `start_error` is the error of the prepared state and `energy_error` that of the trained one,
-    both relative. `slope_fall` is the ratio of the mean squared gradient at few qubits to that at
-    many.
+    both relative. `gradient_decay` is the ratio of the mean squared gradient at few qubits to that
+    at many.
     """
 
     label: str
@@ -35,7 +35,7 @@ class InitialisedRun(TypedDict):
     seed: int
     start_error: float
     energy_error: float
-    slope_fall: float
+    gradient_decay: float
 
 
 def _example() -> dict:
@@ -54,7 +54,7 @@ def _example() -> dict:
                 "seed": seed,
                 "start_error": before,
                 "energy_error": after * lift,
-                "slope_fall": fall * lift,
+                "gradient_decay": fall * lift,
             }
             for label, bond, before, after, fall in rows
             for seed, lift in enumerate((0.8, 1.0, 1.2))
@@ -71,7 +71,7 @@ def start_energy(starts: Sequence[InitialisedRun], theme: str = "light") -> Figu
         theme: "light", "dark" or "page".
 
     Example:
-        >>> errors = {"start_error": 5e-4, "energy_error": 2e-4, "slope_fall": 1.0}
+        >>> errors = {"start_error": 5e-4, "energy_error": 2e-4, "gradient_decay": 1.0}
         >>> start_energy([{"label": "bond 2", "bond": 2, "seed": 0, **errors}]).alt
         'Relative error of the energy at the largest bond, 2: 0.0005 before training, 0.0002 after;
         squared gradients fall 1-fold there.'
@@ -82,7 +82,8 @@ def start_energy(starts: Sequence[InitialisedRun], theme: str = "light") -> Figu
     if bonds:
         last = [s for s in rows if s["bond"] == bonds[-1]]
         before, after, fall = (
-            fmean(s[name] for s in last) for name in ("start_error", "energy_error", "slope_fall")
+            fmean(s[name] for s in last)
+            for name in ("start_error", "energy_error", "gradient_decay")
         )
         alt = (
             f"Relative error of the energy at the largest bond, {bonds[-1]}: {value_text(before)}"
@@ -148,10 +149,10 @@ def _add_falls(
     figure: go.Figure, rows: list[InitialisedRun], names: list[str], page_style: PageStyle
 ) -> None:
     """Draw the fall of squared gradients of each initial state."""
-    falls = [fmean(s["slope_fall"] for s in rows if s["label"] == name) for name in names]
+    falls = [fmean(s["gradient_decay"] for s in rows if s["label"] == name) for name in names]
     place = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
     figure.add_scatter(
-        x=[s["slope_fall"] for s in rows],
+        x=[s["gradient_decay"] for s in rows],
         y=[s["label"] for s in rows],
         mode="markers",
         hoverinfo="skip",

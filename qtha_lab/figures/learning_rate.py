@@ -226,12 +226,14 @@ def _draw(
             line.update(error_y=error_bar(mean, low, high, 0.6 * page_style.line))
         figure.add_trace(line)
     for label, point in best.items():
-        mark = page_style.line_of(
+        marker_trace = page_style.line_of(
             label, styles[label], x=[point.rate], y=[point.mean], mode="markers"
         )
         hover = f"{label}: best of those tried<br>%{{x:g}}: %{{y:.5g}}<extra></extra>"
-        mark.update(marker_size=2.2 * page_style.marker, showlegend=False, hovertemplate=hover)
-        figure.add_trace(mark)
+        marker_trace.update(
+            marker_size=2.2 * page_style.marker, showlegend=False, hovertemplate=hover
+        )
+        figure.add_trace(marker_trace)
     values = [v for points in by_label.values() for p in _whole(points) for v in (p.low, p.high)]
     frame = frame_of(values, _lower_is_better(measure))
     figure.add_traces(_diverged(by_label, styles, page_style, frame))
@@ -298,15 +300,19 @@ def _diverged(
     if not whole:
         return []
     edge = frame[1] if frame else max(whole) + 0.06 * (max(whole) - min(whole) or 1.0)
-    marks = []
+    marker_traces = []
     for label, points in by_label.items():
         lost = [p for p in points if p.diverged]
         if lost:
             hover = f"{label}<br>%{{x:g}}: %{{customdata}} diverged<extra></extra>"
-            mark = page_style.line_of(
+            marker_trace = page_style.line_of(
                 label, styles[label], x=[p.rate for p in lost], y=[edge] * len(lost)
             )
-            mark.update(mode="markers", showlegend=False, hovertemplate=hover, cliponaxis=False)
-            mark.update(customdata=[p.diverged for p in lost])
-            marks.append(mark.update(marker={"symbol": "x", "size": 1.6 * page_style.marker}))
-    return marks
+            marker_trace.update(
+                mode="markers", showlegend=False, hovertemplate=hover, cliponaxis=False
+            )
+            marker_trace.update(customdata=[p.diverged for p in lost])
+            marker_traces.append(
+                marker_trace.update(marker={"symbol": "x", "size": 1.6 * page_style.marker})
+            )
+    return marker_traces

@@ -7,17 +7,17 @@ import functools
 import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from qtha_lab.core.metrics import MEASURES
-from qtha_lab.figures.machinery import labels, ticks
+from qtha_lab.figures.machinery import labels
 from qtha_lab.figures.machinery import theme as themes
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.page_style import PageStyle
 from qtha_lab.figures.machinery.registry import figure_function
 from qtha_lab.figures.machinery.table import Table, value_text
+from qtha_lab.figures.parallel_scales import Scale, scale
 from qtha_lab.figures.scatter import RunPoint
 
 PALE = 0.12
@@ -25,23 +25,6 @@ LEVELS = 5  # of colour
 SPREAD = 0.05  # of the height: spread of runs with the same setting
 EDGE = 0.02  # of the height: ticks this close to an end of the axis
 MOST_HEIGHT = 1.2  # of the width
-FAR = 12  # a positive axis with at least this ratio of its ends is logarithmic
-
-
-class Scale(NamedTuple):
-    """Vertical axis: the height of each value, 0 to 1, and the labelled ticks."""
-
-    name: str
-    heights: dict[Any, float]
-    ticks: list[tuple[float, str]]
-    log: bool = False
-    low: float = 0.0
-    high: float = 1.0
-
-    def value(self, height: float) -> float:
-        """Return the number at a height, or the list index on an axis of texts."""
-        number = self.low + height * (self.high - self.low)
-        return 10**number if self.log else number
 
 
 def _example() -> dict:
@@ -114,65 +97,6 @@ def parallel_coordinates(
     return Figure(f"parallel_{measure}", draw, caption, f"{alt}.", Table.of(records), theme, title)
 
 
-def scale(name: str, values: Sequence[Any]) -> Scale:
-    """Return the axis of a setting: texts evenly spaced, numbers linear or logarithmic.
-
-    Positive numbers whose largest is at least 12 times the smallest are logarithmic.
-
-    Example:
-        >>> scale("r", [2, 4, 8]).heights, scale("schedule", ["linear", "cosine"]).heights
-        ({2.0: 0.0, 4.0: 0.3333333333333333, 8.0: 1.0}, {'cosine': 0.0, 'linear': 1.0})
-    """
-    present = list(dict.fromkeys(value for value in values if value is not None))
-    numbers = [v for v in present if isinstance(v, int | float) and not isinstance(v, bool)]
-    if len(numbers) < len(present) or not numbers:
-        words = sorted(present, key=str)
-        last = max(1, len(words) - 1)
-        heights = {word: place / last for place, word in enumerate(words)}
-        return Scale(
-            name, heights, [(height, str(word)) for word, height in heights.items()], high=last
-        )
-    return _number_scale(name, list(map(float, numbers)))
-
-
-def _number_scale(name: str, numbers: list[float]) -> Scale:
-    log = min(numbers) > 0 and max(numbers) >= FAR * min(numbers)
-    low, high = (math.log10(f(numbers)) if log else float(f(numbers)) for f in (min, max))
-    span = high - low or 1.0
-    heights = {v: ((math.log10(v) if log else v) - low) / span for v in numbers}
-    few = sorted(numbers) if len(numbers) <= 5 else None
-    named = few or (ticks.between(10**low, 10**high) if log else ticks.linear(low, high, 5))
-    at = [(((math.log10(v) if log else v) - low) / span, _tick(v)) for v in named]
-    return Scale(name, heights, at, log, low, low + span)
-
-
-def _tick(value: float) -> str:
-    return ticks.thousands(value) if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def inside(
-    run: RunPoint, scales: Mapping[str, Scale], boxes: Mapping[str, Sequence[tuple[float, float]]]
-) -> bool:
-    """Return True if a run passes a box on every axis that has boxes.
-
-    Args:
-        run: Run to test.
-        scales: Axes by setting name.
-        boxes: Ranges of height, 0 to 1, by axis name.
-
-    Example:
-        >>> run = {"id": "a", "label": "lora", "values": {"r": 2}}
-        >>> axis = {"r": scale("r", [2, 4])}
-        >>> inside(run, axis, {"r": [(-0.1, 0.5)]}), inside(run, axis, {"r": [(0.5, 1.1)]})
-        (True, False)
-    """
-    for name, ranges in boxes.items():
-        height = scales[name].heights.get(run["values"].get(name))
-        if height is None or not any(low <= height <= high for low, high in ranges):
-            return False
-    return True
-
-
 def _draw(
     runs: list[RunPoint], scales: list[Scale], brushed: frozenset[str], page_style: PageStyle
 ) -> go.Figure:
@@ -191,8 +115,8 @@ def _draw(
         max(page_style.width - left - right - page_style.font, page_style.font) / last
     )  # pixels from axis to axis
     titles, tiers = _titles(scales, step, page_style)
-    room = step - 0.7 * page_style.font
-    upright = [axis for axis in scales[1:-1] if _widest(axis, page_style) > room]
+    space = step - 0.7 * page_style.font
+    upright = [axis for axis in scales[1:-1] if _widest(axis, page_style) > space]
     needed = max((_height_of_upright(axis, page_style) for axis in upright), default=0.0)
     taken = (1.35 * tiers + 2) * page_style.font  # by the axis names and margins
     height = page_style.height + (1.35 * tiers * page_style.font if tiers > 3 else 0)
@@ -285,7 +209,7 @@ def _widest(axis: Scale, page_style: PageStyle) -> float:
 
 
 def _height_of_upright(axis: Scale, page_style: PageStyle) -> float:
-    """Return the pixels from height 0 to 1 at which no two upright tick labels overlap.
+    """Return the axis height in pixels at which no two tick labels overlap.
 
     The lowest label stands above its tick and the highest below, the others beside theirs.
     """
@@ -361,8 +285,8 @@ def _upright(
         )
 
 
-def _cut(text: str, room: float, page_style: PageStyle) -> str:
+def _cut(text: str, space: float, page_style: PageStyle) -> str:
     """Shorten a tick label to a width in pixels."""
-    while len(text) > 2 and page_style.text_width(text, page_style.small) > room + 0.1:
+    while len(text) > 2 and page_style.text_width(text, page_style.small) > space + 0.1:
         text = text.removesuffix("…")[:-1] + "…"
     return text

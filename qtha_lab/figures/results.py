@@ -154,10 +154,10 @@ def _laid_out(
 def _blocks(widths: list[float], page_style: PageStyle) -> list[list[int]]:
     """Cut column numbers into blocks that fit the page, each led by the first column."""
     blocks: list[list[int]] = [[0]] if widths else []
-    room, gap = page_style.width - page_style.font, 0.6 * page_style.font
+    space, gap = page_style.width - page_style.font, 0.6 * page_style.font
     width_so_far = widths[0] if widths else 0.0
     for number, width in enumerate(widths[1:], start=1):
-        if width_so_far + gap + width > room and len(blocks[-1]) > 1:
+        if width_so_far + gap + width > space and len(blocks[-1]) > 1:
             blocks.append([0])
             width_so_far = widths[0]
         blocks[-1].append(number)

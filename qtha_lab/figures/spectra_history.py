@@ -117,9 +117,9 @@ def _draw(
     layout = {k: v | scale if k.startswith("yaxis") else v for k, v in layout.items()}
     if step is not None and histories:
         line = {"dash": "dot", "width": page_style.line, "color": page_style.inks.text}
-        mark = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "line": line}
+        shape = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "line": line}
         keys = ["", *(str(number) for number in range(2, len(histories) + 1))]
-        layout["shapes"] = [{**mark, "xref": f"x{k}", "yref": f"y{k} domain"} for k in keys]
+        layout["shapes"] = [{**shape, "xref": f"x{k}", "yref": f"y{k} domain"} for k in keys]
     return unchecked(traces, layout)
 
 

@@ -1,8 +1,13 @@
-"""Exercises and pages of the lessons, with `check`, `hint` and `solution`.
+"""The lesson desk: predictions, builds, exercises, recorded comparisons and progress.
 
+    predict("1.a")         shows a question; reveal("1.a", 0, "because …") compares the answer
+    build("1.lora", built) checks a reader's code step by step
     check("1.2", answer)   shows "right", the fault, or "not attempted" for `...`; never fails
     hint("1.2")            one more hint per call; on a page, one more per click
     solution("1.2")        the code, folded on a page
+    recorded("smollm2-qa") recorded runs of a comparison
+    own_build("3.circuit")     the reader's build, or the declared solution
+    progress()             the course with the reader's accepted work, which is stored in `my/`
 
 A page shows its model (`page_model`) and findings checked in its run (`what_to_see`).
 
@@ -35,18 +40,34 @@ notebook. There, an exercise consists of the following parts, in this order:
 """
 
 from qtha_lab.lessons.answers import AnswerResult, check, hint, solution
+from qtha_lab.lessons.builds import build, build_task
+from qtha_lab.lessons.own_build import own_build
+from qtha_lab.lessons.own_pieces import own_piece
+from qtha_lab.lessons.predictions import prediction
+from qtha_lab.lessons.progress import progress
+from qtha_lab.lessons.questions import predict, reveal
+from qtha_lab.lessons.recordings import recorded
 from qtha_lab.lessons.registry import Exercise, exercise, exercises, get
 from qtha_lab.lessons.statements import page_model, what_to_see
 
 __all__ = [
     "AnswerResult",
     "Exercise",
+    "build",
+    "build_task",
     "check",
     "exercise",
     "exercises",
     "get",
     "hint",
+    "own_build",
+    "own_piece",
     "page_model",
+    "predict",
+    "prediction",
+    "progress",
+    "recorded",
+    "reveal",
     "solution",
     "what_to_see",
 ]

@@ -9,8 +9,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from qtha_lab.lessons import grading
+from qtha_lab.core.errors import describe_error
+from qtha_lab.lessons import grading, own_work
+from qtha_lab.lessons.generic_mistakes import generic_reason
 from qtha_lab.lessons.registry import Exercise, get
+from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
+from qtha_lab.lessons.time_limit import AnswerTimeout, time_limit
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +65,8 @@ class FoldedText:
 def check(number: str, answer: Any) -> AnswerResult:
     """Grade an answer and explain a wrong one; `...` counts as not attempted.
 
+    The state of an explorer is graded in place of the explorer.
+
     Raises:
         ValueError: If there is no exercise of that number. No answer raises an error.
 
@@ -68,23 +74,63 @@ def check(number: str, answer: Any) -> AnswerResult:
         >>> check("1.1", ...)
         ○ 1.1 not attempted: put your answer in place of ... and run both cells again
     """
-    exercise = get(number)
-    if grading.is_empty(answer):
+    exercise, answer = get(number), _state_of(answer)
+    if _is_empty(answer):
         todo = "put your answer in place of ... and run both cells again"
         return AnswerResult(number, "not attempted", todo)
+    fault = _fault_in_time(exercise, answer)
+    own_work.count_attempt("exercises", number, is_done=fault is None)
+    if fault is not None:
+        return AnswerResult(number, "wrong", fault)
+    own_work.store_code(number, exercise.answer, answer)
+    return AnswerResult(number, "right", exercise.remark)
+
+
+def _state_of(answer: Any) -> Any:
+    """Return the state of an explorer as a dictionary; other answers stay unchanged."""
+    return dict(answer.state) if hasattr(type(answer), "from_state") else answer
+
+
+def _is_empty(answer: Any) -> bool:
+    try:
+        return grading.is_empty(answer)
+    except Exception:  # a list that contains itself, for example
+        return False
+
+
+def _fault_in_time(exercise: Exercise, answer: Any) -> str | None:
+    """Return the fault of an answer, also of an endless one, or None."""
+    try:
+        with time_limit(LIMIT_SECONDS):
+            return _fault(exercise, answer)
+    except AnswerTimeout:
+        return (
+            f"it is not done after {LIMIT_SECONDS:g} seconds: does a loop end, "
+            "and does it do no more than the task asks for?"
+        )
+    except SystemExit:
+        return "it ends Python: an answer must return"
+
+
+def _fault(exercise: Exercise, answer: Any) -> str | None:
+    """Return the reason why an answer is wrong; None for a right one."""
     try:
         exercise.grader.check(answer)
     except Exception as error:  # an answer of an unexpected kind must not stop the notebook
-        return AnswerResult(
-            number, "wrong", _known_reason(exercise, answer) or _reason(number, error)
-        )
+        known = _known_reason(exercise, answer)
+        return known or _generic_reason(exercise, answer) or _reason(exercise.number, error)
     try:
         exercise.extra_check(answer)
     except grading.WrongAnswer as error:
-        return AnswerResult(number, "wrong", str(error))
+        return str(error)
     except Exception as error:
-        return AnswerResult(number, "wrong", _reason(number, error))
-    return AnswerResult(number, "right", exercise.remark)
+        return _reason(exercise.number, error)
+    return None
+
+
+def _generic_reason(exercise: Exercise, answer: Any) -> str | None:
+    """Return a true sentence about the answer's values that fits any exercise, if one holds."""
+    return generic_reason(exercise.grader, lambda: exercise.answer_of(exercise.solution), answer)
 
 
 def _known_reason(exercise: Exercise, answer: Any) -> str | None:
@@ -102,19 +148,19 @@ def _known_reason(exercise: Exercise, answer: Any) -> str | None:
 def _reason(number: str, error: Exception) -> str:
     if isinstance(error, grading.WrongAnswer):
         return f'{error}; hint("{number}") helps on'
-    return f"it stops with {type(error).__name__}: {error}"
+    return f"it stops with {describe_error(error)}"
 
 
 def hint(number: str) -> FoldedText:
     """Return the next hint; after the last hint, the last again."""
     exercise = get(number)
     _HINTS_SHOWN[number] = min(_HINTS_SHOWN[number] + 1, len(exercise.hints))
-    turn = _HINTS_SHOWN[number]
+    n_shown = _HINTS_SHOWN[number]
     hints = exercise.hints
     sections = [
         (_title(exercise, k), f"<p>{html.escape(text)}</p>") for k, text in enumerate(hints)
     ]
-    return FoldedText(sections, f"{_title(exercise, turn - 1)}: {hints[turn - 1]}")
+    return FoldedText(sections, f"{_title(exercise, n_shown - 1)}: {hints[n_shown - 1]}")
 
 
 def _title(exercise: Exercise, index: int) -> str:

@@ -81,6 +81,6 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
     command += [f"--LabApp.extra_labextensions_path={tile}" for tile in tiles[:1]]
     if not browser:
         command.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         command.append("--allow-root")
     return command

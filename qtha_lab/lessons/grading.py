@@ -16,6 +16,7 @@ import numpy as np
 
 EXACT = 1e-9  # relative rounding error of a computed number
 RTOL = 1e-4
+OF_EVERY_CLASS = set(vars(type("Empty", (), {}))) | {"__qualname__", "__annotations__"}
 Arguments = tuple
 Case = tuple[Arguments, Any]
 
@@ -27,7 +28,7 @@ class WrongAnswer(Exception):  # noqa: N818 - an answer is wrong, nothing has fa
 def is_empty(answer: Any) -> bool:
     """Return True for an unattempted answer.
 
-    This is `...`, a container of one, or a function whose body does nothing.
+    This is `...`, a container of one, or a function or class whose body does nothing.
 
     Example:
         >>> def stub(values): ...
@@ -38,6 +39,9 @@ def is_empty(answer: Any) -> bool:
         return any(map(is_empty, answer))
     if isinstance(answer, dict):
         return any(map(is_empty, answer.values()))
+    if isinstance(answer, type):
+        own = [value for name, value in vars(answer).items() if name not in OF_EVERY_CLASS]
+        return all(map(_does_nothing, own))
     return answer is ... or _does_nothing(answer)
 
 
@@ -66,7 +70,7 @@ class Number:
     def check(self, answer: Any) -> None:
         """Raise `WrongAnswer` unless the answer is the right number."""
         if not self._close(as_number(answer), self.right):
-            raise WrongAnswer(f"{_short(answer)} is not it")
+            raise WrongAnswer(f"{short_text(answer)} is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Return True if an answer equals the value of a known mistake."""
@@ -95,7 +99,7 @@ class WholeNumbers:
     def check(self, answer: Any) -> None:
         """Raise `WrongAnswer` unless the answer holds the right numbers."""
         if self._read(answer) != self.right:
-            raise WrongAnswer(f"{_short(answer)} is not it")
+            raise WrongAnswer(f"{short_text(answer)} is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Return True if an answer equals the numbers of a known mistake."""
@@ -111,7 +115,9 @@ class WholeNumbers:
         except (TypeError, WrongAnswer):
             values = []
         if len(values) != len(self.right) or not all(value.is_integer() for value in values):
-            raise WrongAnswer(f"{len(self.right)} whole numbers are expected, not {_short(answer)}")
+            raise WrongAnswer(
+                f"{len(self.right)} whole numbers are expected, not {short_text(answer)}"
+            )
         return tuple(map(int, values))
 
 
@@ -142,7 +148,7 @@ class Function:
     def check(self, answer: Any) -> None:
         """Raise `WrongAnswer` at the first case where the function is not right."""
         if not callable(answer):
-            raise WrongAnswer(f"the answer must be a function, not {_short(answer)}")
+            raise WrongAnswer(f"the answer must be a function, not {short_text(answer)}")
         for arguments, right in self.cases:
             self._check_case(answer, arguments, as_array(right))
 
@@ -157,14 +163,14 @@ class Function:
         value = as_array(result)
         if value.shape != right.shape:
             raise WrongAnswer(f"for {name} it gives shape {value.shape}, not {right.shape}")
-        if not self._close(value, right):
-            raise WrongAnswer(f"for {name} it gives {_short(result)}, which is not it")
+        if not self.is_close(value, right):
+            raise WrongAnswer(f"for {name} it gives {short_text(result)}, which is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
         """Return True if an answer equals a known mistake on every case."""
         for arguments, _ in self.cases:
             ours, theirs = (as_array(call_on_copies(f, arguments)) for f in (mistake, answer))
-            if ours.shape != theirs.shape or not self._close(theirs, ours):
+            if ours.shape != theirs.shape or not self.is_close(theirs, ours):
                 return False
         return True
 
@@ -174,9 +180,12 @@ class Function:
 
     def name(self, arguments: Arguments) -> str:
         """Return the arguments as text for a message."""
-        return self.label(*arguments) if self.label else f"({', '.join(map(_short, arguments))})"
+        return (
+            self.label(*arguments) if self.label else f"({', '.join(map(short_text, arguments))})"
+        )
 
-    def _close(self, values: np.ndarray, expected: np.ndarray) -> bool:
+    def is_close(self, values: np.ndarray, expected: np.ndarray) -> bool:
+        """Return True if all values are equal within the tolerances."""
         return np.allclose(values, expected, rtol=self.rtol, atol=self.atol)
 
 
@@ -197,11 +206,11 @@ def call_on_copies(function: Callable, arguments: Arguments) -> Any:
 def as_number(answer: Any) -> float:
     """Convert a number of any kind, including a tensor, to a float."""
     if isinstance(answer, (str, bytes)):
-        raise WrongAnswer(f"the answer must be a number, not {_short(answer)}")
+        raise WrongAnswer(f"the answer must be a number, not {short_text(answer)}")
     try:
         return float(answer)
     except (TypeError, ValueError):
-        raise WrongAnswer(f"the answer must be a number, not {_short(answer)}") from None
+        raise WrongAnswer(f"the answer must be a number, not {short_text(answer)}") from None
 
 
 def as_array(answer: Any) -> np.ndarray:
@@ -214,12 +223,15 @@ def as_array(answer: Any) -> np.ndarray:
             values = np.real_if_close(values)
         return values.astype(float, casting="same_kind")
     except (TypeError, ValueError):
-        raise WrongAnswer(f"the answer must be numbers, not {_short(answer)}") from None
+        raise WrongAnswer(f"the answer must be numbers, not {short_text(answer)}") from None
 
 
-def _short(value: Any) -> str:
-    """Return a short text of the value."""
+def short_text(value: Any, length: int = 60) -> str:
+    """Return the value as text of limited length, on one line."""
     if isinstance(value, (float, np.floating)):
         return f"{value:.10g}"
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an object of the reader
+        return f"an object of type {type(value).__name__}"
+    return text if len(text) <= length else text[: length - 3] + "..."

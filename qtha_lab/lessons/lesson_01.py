@@ -1,37 +1,15 @@
-"""Exercises of lesson 1: rank of an update, measures of rank, and equal parameter counts."""
-
-import numpy as np
+"""Exercises of lesson 1: rank of an update, singular values, initial values, intruders."""
 
 from qtha_lab.lessons import grading
+from qtha_lab.lessons.object_graders import Selection
 from qtha_lab.lessons.registry import exercise
 
 exercise(
     "1.1",
-    "Count LoRA's parameters",
-    difficulty=1,
-    minutes=3,
-    answer="n_parameters",
-    hints=(
-        "Which of W, A and B are trained?",
-        "A has r rows of in_features entries, B has out_features rows of r entries.",
-        "For one layer: r × (in_features + out_features).",
-    ),
-    solution="n_parameters = 8 * (576 + 192)",
-    mistakes=(
-        ("n_parameters = 576 * 192", "that is the whole weight, which stays frozen"),
-        ("n_parameters = 8 * 576 * 192", "A and B are two thin matrices: their sizes add"),
-        ("n_parameters = 8 * 576", "that is A alone"),
-        ("n_parameters = 8 * 192", "that is B alone"),
-    ),
-    grader=grading.Number(8 * (576 + 192)),
-    remark="One eighteenth of the 110,592 entries of the weight that they change.",
-)
-
-exercise(
-    "1.2",
     "Two adapters at once",
     difficulty=1,
     minutes=4,
+    kind="N",
     answer="largest_rank",
     hints=(
         "In which space do the columns of a product B A lie?",
@@ -55,6 +33,10 @@ exercise(
             "ranks multiply for Kronecker products; here the updates are added",
         ),
         (
+            "largest_rank = 6",
+            "a difference of ranks bounds the sum from below, not from above",
+        ),
+        (
             "largest_rank = 192",
             "any matrix of this size has at most that; the columns of these two span less",
         ),
@@ -64,66 +46,36 @@ exercise(
 )
 
 
-def _spectra():
-    uneven = [2.0, 1.0, 1.0]  # shares 1/2, 1/4, 1/4: entropy 1.5 ln 2
-    yield ([1.0, 0.0, 0.0],), (1, 1)
-    yield ([3.0, 3.0, 0.0],), (2, 2)
-    yield (uneven,), (2**1.5, 1.5)
-
+SCALINGS = {
+    "a": "Adam divides a gradient by its size, so a doubled α acts as a doubled rate of B",
+    "b": "a doubled rate of all factors also moves A twice as fast; α leaves the steps of A alone",
+    "c": "under SGD α enters twice: it scales the gradient of B, and then the product",
+    "d": "under SGD the factor of α enters B's gradient and the product: its square is a rate of B",
+    "e": "this doubles the rate of A too, and the square for B is missing",
+}
 
 exercise(
-    "1.3",
-    "Two ranks from singular values",
+    "1.2",
+    "α twice as large, or the rate?",
     difficulty=2,
-    minutes=10,
-    answer="two_ranks",
+    minutes=8,
+    kind="X",
+    answer="agreeing",
     hints=(
-        "Stable rank: the sum of the squares over the largest square.",
-        (
-            "Effective rank: make the values sum to 1, take the entropy with the natural logarithm,"
-            " then exp of it."
-        ),
-        "0 · log 0 counts as 0: leave zeros out before the logarithm.",
+        "Call `update_after` for each letter and subtract it from its run with doubled α.",
+        "Under Adam one letter agrees to the rounding error, and under SGD one.",
+        "Write s for the scaling. B's gradient holds s, and ΔW = s B A holds it again.",
     ),
-    solution="""
-        import numpy as np
-
-        def two_ranks(values):
-            values = np.asarray(values, dtype=float)
-            stable = (values**2).sum() / values.max() ** 2
-            shares = values[values > 0] / values.sum()
-            effective = np.exp(-(shares * np.log(shares)).sum())
-            return effective, stable
-    """,
+    solution='agreeing = "ad"',
     mistakes=(
-        (
-            """
-            import numpy as np
-
-            def two_ranks(values):
-                shares = np.asarray(values) ** 2 / np.sum(np.square(values))
-                return np.exp(-(shares * np.log(shares + 1e-300)).sum()), 1 / shares.max()
-            """,
-            "the shares of the effective rank are those of the values, not of their squares",
-        ),
-        (
-            """
-            import numpy as np
-
-            def two_ranks(values):
-                shares = np.asarray(values) / np.sum(values)
-                entropy = -(shares * np.log2(shares + 1e-300)).sum()
-                return np.exp(entropy), np.sum(np.square(values)) / np.max(values) ** 2
-            """,
-            "an entropy in bits is undone by a power of two, not by exp: use the natural logarithm",
-        ),
-        (
-            "two_ranks = lambda values: (len(values), len(values))",
-            "that counts the values, whatever their sizes: zeros count too",
-        ),
+        ('agreeing = "d"', SCALINGS["a"]),
+        ('agreeing = "abcde"', SCALINGS["b"]),
+        ('agreeing = "ac"', SCALINGS["c"]),
+        ('agreeing = "a"', SCALINGS["d"]),
+        ('agreeing = "ade"', SCALINGS["e"]),
     ),
-    grader=grading.Function(_spectra),
-    remark="The package has both: `spectrum_of(matrix).effective_rank` and `.stable_rank`.",
+    grader=Selection("ad", SCALINGS),
+    remark="α is no capacity: it rescales B's learning rate, by a factor that the optimizer sets.",
 )
 
 
@@ -156,10 +108,11 @@ def _forms_no_product(answer):
 
 
 exercise(
-    "1.4",
+    "1.3",
     "Singular values of a product, without the product",
     difficulty=3,
     minutes=15,
+    kind="F",
     answer="product_values",
     hints=(
         "B = Q R with orthonormal columns in Q: which singular values does Q change?",
@@ -192,6 +145,39 @@ exercise(
             import torch
 
             def product_values(B, A):
+                first = torch.linalg.qr(B, mode="r").R
+                second = torch.linalg.qr(A.T, mode="r").R
+                return torch.linalg.svdvals(first @ second.T) ** 2
+            """,
+            "those are the squares: the eigenvalues of a Gram matrix lack their square root",
+        ),
+        (
+            """
+            import torch
+
+            def product_values(B, A):
+                first = torch.linalg.qr(B, mode="r").R
+                second = torch.linalg.qr(A.T, mode="r").R
+                return torch.linalg.svdvals(first @ second)
+            """,
+            "B A = Q₁ R₁ (Q₂ R₂)ᵀ = Q₁ R₁ R₂ᵀ Q₂ᵀ: the second triangle is transposed",
+        ),
+        (
+            """
+            import torch
+
+            def product_values(B, A):
+                first = torch.linalg.qr(B, mode="r").R
+                second = torch.linalg.qr(A.T, mode="r").R
+                return torch.linalg.eigvals(first @ second.T).abs().sort(descending=True).values
+            """,
+            "eigenvalues are singular values only of a symmetric matrix",
+        ),
+        (
+            """
+            import torch
+
+            def product_values(B, A):
                 return torch.linalg.svdvals(B @ A)
             """,
             "B A has at most r singular values above zero: those beyond the r-th are rounding",
@@ -217,56 +203,69 @@ exercise(
 )
 
 
-def _changes():
-    draws = np.random.default_rng(0)
-    weight = draws.normal(size=(12, 9))
-    for thin, share in ((True, 0.05), (True, 2.0), (False, 0.7)):
-        change = draws.normal(size=(12, 1)) if thin else draws.normal(size=(12, 9))
-        change = 5 * change * np.ones((1, 9)) if thin else 5 * change
-        yield (weight, change, share), _at_norm(weight, change, share)
+STARTS = {
+    "a": "the gradient of each factor contains the other: with both at zero, neither ever moves",
+    "b": "B = 0 makes ΔW zero, and B's gradient contains A, which is random: B moves at once",
+    "c": "A = 0 makes ΔW zero, and A's gradient contains B, which is random: A moves at once",
+    "d": "two random factors learn, but they change the model before the first step",
+}
 
+exercise(
+    "1.4",
+    "An adapter that does not learn",
+    difficulty=2,
+    minutes=6,
+    kind="B",
+    answer="learning",
+    hints=(
+        "Run `loss_after(A, B)` for each start and compare with the first loss.",
+        "∂L/∂B contains A, and ∂L/∂A contains B.",
+        "Which starts have ΔW = 0 and one factor that is not zero?",
+    ),
+    solution='learning = "bc"',
+    mistakes=(
+        ('learning = "abc"', STARTS["a"]),
+        ('learning = "c"', STARTS["b"]),
+        ('learning = "b"', STARTS["c"]),
+        ('learning = "bcd"', STARTS["d"]),
+    ),
+    grader=Selection("bc", STARTS),
+    remark="One factor at zero is a start at ΔW = 0. Two factors at zero are a saddle point.",
+)
 
-def _at_norm(weight, change, share):
-    return change * share * np.linalg.norm(weight) / np.linalg.norm(change)
-
+CLAIMS = {
+    "a": "a cause needs a control: random changes of the same rank and size have intruders too",
+    "b": "the first table holds this, and it names the difference in size",
+    "c": "the ceiling depends on rank, so two counts of unequal rank show no merit of either",
+    "d": "the random rows of the last table hold this: the count ends near the rank",
+    "e": "a random change of equal rank and size is the control that the last table adds",
+    "f": "one seed of one model shows no spread, however large a difference looks",
+}
 
 exercise(
     "1.5",
-    "Two updates at one size",
+    "Sentences about intruders",
     difficulty=2,
-    minutes=8,
-    answer="rescaled",
+    minutes=10,
+    kind="E",
+    answer="allowed",
     hints=(
-        "Divide out the size that the change has, multiply in the size that it should have.",
-        "The size that it should have is share · ‖W‖, not share.",
-        "Return change · share · ‖weight‖ / ‖change‖, with `np.linalg.norm` for both.",
+        "Ask of each sentence: which row of which table holds it?",
+        "Four points count: equal size, the ceiling, a random control of equal rank, seeds.",
+        "Three sentences name what was held equal or what was not. Choose those.",
     ),
-    solution="""
-        def rescaled(weight, change, share):
-            size = share * np.linalg.norm(weight)
-            return change * size / np.linalg.norm(change)
-    """,
+    solution='allowed = "bde"',
     mistakes=(
-        (
-            "rescaled = lambda weight, change, share: share * change",
-            "the updates keep their own sizes so: a change twice as large is still twice as large",
-        ),
-        (
-            "rescaled = lambda weight, change, share: share * change / np.linalg.norm(change)",
-            "now all have one norm, but a share of the weight's norm was asked for",
-        ),
-        (
-            """
-            def rescaled(weight, change, share):
-                values = [np.linalg.norm(matrix, 2) for matrix in (weight, change)]
-                return change * share * values[0] / values[1]
-            """,
-            "`norm(…, 2)` of a matrix is its largest singular value; the Frobenius norm counts all",
-        ),
+        ('allowed = "abde"', CLAIMS["a"]),
+        ('allowed = "de"', CLAIMS["b"]),
+        ('allowed = "bcde"', CLAIMS["c"]),
+        ('allowed = "be"', CLAIMS["d"]),
+        ('allowed = "bd"', CLAIMS["e"]),
+        ('allowed = "bdef"', CLAIMS["f"]),
     ),
-    grader=grading.Function(
-        _changes, label=lambda weight, change, share: f"two 12 × 9 matrices and share {share}"
+    grader=Selection("bde", CLAIMS),
+    remark=(
+        "Model answer: counts follow the size of a change and end near its rank; at equal size"
+        " and rank a random change has as many. Rubric: size, ceiling, control, seeds."
     ),
-    setup="import numpy as np",
-    remark="Put it into section 4 with a `share` of your own: which run has most intruders there?",
 )

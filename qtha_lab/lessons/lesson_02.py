@@ -1,284 +1,157 @@
-"""Exercises of lesson 2: bonds, their entropy, operator costs and approximation errors."""
-
-import math
+"""Exercises of lesson 2: bonds, rank against bond, and digits."""
 
 from qtha_lab.lessons import grading
+from qtha_lab.lessons.object_graders import Construction
 from qtha_lab.lessons.registry import exercise
+
+
+def bond_of(matrix, out_dims, in_dims) -> int:
+    """Return the bond of a matrix over two cores: the rank after regrouping its digits.
+
+    Args:
+        matrix: Matrix to split.
+        out_dims: Two factors of its rows.
+        in_dims: Two factors of its columns.
+    """
+    import torch
+
+    legs = torch.as_tensor(matrix, dtype=torch.float64).reshape(*out_dims, *in_dims)
+    regrouped = legs.permute(0, 2, 1, 3).reshape(out_dims[0] * in_dims[0], -1)
+    return int(torch.linalg.matrix_rank(regrouped, rtol=1e-6))
+
+
+def _rank(matrix) -> int:
+    import torch
+
+    return int(torch.linalg.matrix_rank(torch.as_tensor(matrix, dtype=torch.float64), rtol=1e-6))
+
+
+def _is_of(size: int):
+    return lambda matrix: tuple(matrix.shape) == (size, size)
+
+
+PAIR = (2, 2)
+BOND = {
+    1: "this is a product of two smaller matrices: one term suffices",
+    2: "two terms suffice, as for a CNOT: rank is not the question, but rank after regrouping",
+    4: "this needs as many terms as a swap, the most that fit",
+}
 
 exercise(
     "2.1",
-    "Bond dimension of a swap",
-    difficulty=1,
-    minutes=5,
-    answer="bond_dim",
+    "A matrix with a chosen bond",
+    difficulty=2,
+    minutes=8,
+    kind="C",
+    answer="with_bond_three",
     hints=(
-        "A bond is the rank of a matrix whose rows are all that lies on its left.",
-        "Regroup the entry W[j₁ j₂, i₁ i₂] as a matrix of rows (j₁, i₁) and columns (j₂, i₂).",
-        (
-            "SWAP sends i₁ i₂ to j₁ j₂ = i₂ i₁: each of the four rows (j₁, i₁) meets a column of"
-            " its own."
-        ),
+        "The bond is the number of terms in W = Σ L ⊗ R, with independent L and independent R.",
+        "Four independent 2 × 2 matrices exist, such as the identity and the Pauli matrices.",
+        "Add as many products L ⊗ L of different Pauli matrices as the bond shall have terms.",
     ),
     solution="""
-        import torch
-
-        swap = torch.eye(4)[[0, 2, 1, 3]]
-        regrouped = swap.reshape(2, 2, 2, 2).permute(0, 2, 1, 3).reshape(4, 4)
-        bond_dim = int(torch.linalg.matrix_rank(regrouped))
+        flip = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+        sign = torch.diag(torch.tensor([1.0, -1.0]))
+        one = torch.eye(2)
+        with_bond_three = sum(torch.kron(matrix, matrix) for matrix in (one, flip, sign))
     """,
     mistakes=(
-        (
-            "bond_dim = 1",
-            "that would make the swap a Kronecker product, each site acting for itself",
-        ),
-        ("bond_dim = 2", "that is a CNOT: two terms suffice there"),
-        (
-            "bond_dim = 16",
-            "that counts the entries of the regrouped matrix; a bond is at most its smaller side",
-        ),
+        ("with_bond_three = torch.eye(3)", "a matrix with four rows and four columns is expected"),
+        ("with_bond_three = torch.eye(4)", BOND[1]),
+        ("with_bond_three = torch.diag(torch.tensor([1.0, 1.0, 1.0, 0.0]))", BOND[2]),
+        ("with_bond_three = torch.eye(4)[[0, 2, 1, 3]]", BOND[4]),
     ),
-    grader=grading.Number(4),
-    remark="SWAP = (I⊗I + X⊗X + Y⊗Y + Z⊗Z) / 2: four terms of one size, the most that fit.",
+    setup="import torch",
+    grader=Construction(
+        (
+            (_is_of(4), "a matrix with four rows and four columns is expected"),
+            *(
+                (lambda matrix, k=k: bond_of(matrix, PAIR, PAIR) != k, reason)
+                for k, reason in BOND.items()
+            ),
+            (lambda matrix: bond_of(matrix, PAIR, PAIR) == 3, "a matrix of zeros has no terms"),
+        )
+    ),
+    remark="A bond counts terms of products, at any rank: this matrix is regular in general.",
 )
 
+FOURS = (4, 4)
+TWO = {
+    "shape": "two matrices of sixteen rows and columns are expected",
+    "rank_a": "the first matrix has more than one singular value above zero",
+    "bond_a": "the first matrix is a product of product vectors, so its bond is not the largest",
+    "rank_b": "the second matrix has not full rank",
+    "bond_b": "the second matrix needs more than one term: most matrices do, random ones too",
+}
 
 exercise(
     "2.2",
-    "Count an operator's parameters",
-    difficulty=1,
-    minutes=5,
-    answer="count",
+    "Rank and bond, independently",
+    difficulty=3,
+    minutes=10,
+    kind="C",
+    answer="two_matrices",
     hints=(
-        "How many entries has a tensor with four legs of known sizes?",
-        (
-            "A core has four legs: output, right bond, left bond, input. Its entries are their"
-            " product."
-        ),
-        "At the two ends the outer bond is 1: put a 1 before and after the bonds.",
+        "For u vᵀ, regrouping gives the Kronecker product of u and v, each folded to 4 × 4.",
+        "So choose u and v whose folded forms have full rank, such as the folded identity.",
+        "For the second: a product of two regular matrices, such as the identity, is one term.",
     ),
     solution="""
-        def count(in_dims, out_dims, bonds):
-            edges = [1, *bonds, 1]
-            return sum(
-                o * right * left * i
-                for i, o, left, right in zip(in_dims, out_dims, edges, edges[1:])
-            )
+        vector = torch.eye(4).flatten()
+        two_matrices = (torch.outer(vector, vector), torch.eye(16))
     """,
     mistakes=(
+        ("two_matrices = (torch.eye(4), torch.eye(4))", TWO["shape"]),
+        ("two_matrices = (torch.eye(16), torch.eye(16))", TWO["rank_a"]),
+        ("two_matrices = (torch.ones(16, 16), torch.eye(16))", TWO["bond_a"]),
         (
-            (
-                "count = lambda in_dims, out_dims, bonds: sum(i * o for i, o in zip(in_dims,"
-                " out_dims))"
-            ),
-            "that counts cores without bonds, as if each were a plain matrix",
+            """
+            vector = torch.eye(4).flatten()
+            two_matrices = (torch.outer(vector, vector), torch.ones(16, 16))
+            """,
+            TWO["rank_b"],
         ),
         (
             """
-            def count(in_dims, out_dims, bonds):
-                edges = [1, *bonds]
-                return sum(o * i * b for i, o, b in zip(in_dims, out_dims, edges))
+            torch.manual_seed(0)
+            vector = torch.eye(4).flatten()
+            two_matrices = (torch.outer(vector, vector), torch.randn(16, 16))
             """,
-            "each core has a bond on its left and one on its right: both multiply",
+            TWO["bond_b"],
         ),
     ),
-    grader=grading.Function(
-        lambda: [
-            (((2, 3), (5, 7), (4,)), 2 * 5 * 4 + 4 * 3 * 7),
-            (((8, 8, 8, 7), (4, 4, 4, 4), (8, 8, 8)), 4576),  # 256 + 2,048 + 2,048 + 224
-        ]
+    setup="import torch",
+    grader=Construction(
+        (
+            (lambda pair: len(pair) == 2 and all(map(_is_of(16), pair)), TWO["shape"]),
+            (lambda pair: _rank(pair[0]) == 1, TWO["rank_a"]),
+            (lambda pair: bond_of(pair[0], FOURS, FOURS) == 16, TWO["bond_a"]),
+            (lambda pair: _rank(pair[1]) == 16, TWO["rank_b"]),
+            (lambda pair: bond_of(pair[1], FOURS, FOURS) == 1, TWO["bond_b"]),
+        )
     ),
-    remark=(
-        "The second case is M_A of QTHA on a layer of 3,584 inputs: 4,576 against 917,504 dense."
-    ),
+    remark="Rank separates rows from columns, a bond the first digits from the last.",
 )
-
-
-def _bonds():
-    uneven = 2 - 0.75 * math.log2(3)  # p = 3/4, 1/4: -(3/4) log₂(3/4) - (1/4) log₂(1/4)
-    return [(([5.0, 0.0],), 0), (([2.0, 2.0],), 1), (([1.0] * 8,), 3), (([3**0.5, 1.0],), uneven)]
-
 
 exercise(
     "2.3",
-    "Entanglement entropy of a bond",
+    "Cases that a chain distinguishes",
     difficulty=2,
-    minutes=8,
-    answer="entropy_bits",
+    minutes=6,
+    kind="N",
+    answer="n_cases",
     hints=(
-        "An entropy needs shares that add up to 1: shares of what?",
-        "Unlike in lesson 1, the shares are those of the squares: p = σ² / Σσ².",
-        "Bits mean the logarithm of base 2; leave zeros out.",
+        "Read the digits of i and j from the left. What must be known before the next digit?",
+        "Until a digit differs, the sign of i - j is open. Afterwards it is known.",
+        "All digits equal so far, i larger, or j larger. Does the number of digits matter?",
     ),
-    solution="""
-        import numpy as np
-
-        def entropy_bits(values):
-            squares = np.asarray(values, dtype=float) ** 2
-            shares = squares[squares > 0] / squares.sum()
-            return -(shares * np.log2(shares)).sum()
-    """,
+    solution="n_cases = (3, 3)",
     mistakes=(
-        (
-            """
-            import numpy as np
-
-            def entropy_bits(values):
-                shares = np.asarray(values) / np.sum(values)
-                return -(shares * np.log2(shares + 1e-300)).sum()
-            """,
-            "the shares are those of the values; across a bond the squares are shared out",
-        ),
-        (
-            """
-            import numpy as np
-
-            def entropy_bits(values):
-                shares = np.square(values) / np.sum(np.square(values))
-                return -(shares * np.log(shares + 1e-300)).sum()
-            """,
-            "that is in nats: bits take the logarithm of base 2",
-        ),
+        ("n_cases = (2, 2)", "the sign of i - j is one of two only after a digit differed"),
+        ("n_cases = (10, 10)", "the value of a digit enters its factor at once and is forgotten"),
+        ("n_cases = (4, 7)", "the bond does not grow with the digits: each case stays what it is"),
+        ("n_cases = (1, 1)", "one case would make the matrix a product over the digits"),
     ),
-    grader=grading.Function(_bonds),
-    remark="A bond of dimension χ holds log₂ χ bits at most. It is `Bond.entropy_bits`.",
-)
-
-exercise(
-    "2.4",
-    "Where the 76 % come from",
-    difficulty=2,
-    minutes=10,
-    answer="share_saved",
-    hints=(
-        "LoRA: r (in + out) for each of the two layers.",
-        "QTHA: P(in → 256) + P(256 → out) + 512 r + 2 r² + 4 r L for each; P is `n_parameters`.",
-        (
-            "Factors: 4096 = 8·8·8·8, 1024 = 8·8·4·4, 256 = 4·4·4·4; `mpo.factorise(size, 4)` knows"
-            " them."
-        ),
-    ),
-    solution="""
-        from qtha_lab.tensor_networks.mpo import MpoShape, factorise
-
-        def P(n_in, n_out):
-            return MpoShape.uniform(factorise(n_in, 4), factorise(n_out, 4), 8).n_parameters
-
-        def qtha_size(n_in, n_out, r, L):
-            return P(n_in, 256) + P(256, n_out) + 512 * r + 2 * r**2 + 4 * r * L
-
-        def lora_size(n_in, n_out, r):
-            return r * (n_in + n_out)
-
-        llama = [(4096, 4096), (4096, 1024)]
-        share_saved = 1 - sum(qtha_size(*one, 8, 8) for one in llama) / sum(
-            lora_size(*one, 8) for one in llama
-        )
-    """,
-    mistakes=(
-        ("share_saved = 26240 / 106496", "that is what is left; the saving is the rest"),
-        (
-            "share_saved = 1 - 26240 / 65536",
-            "LoRA was counted on q_proj alone; v_proj has its A and B too",
-        ),
-        ("share_saved = 76", "that is the figure of the 7B model at r = 10, and in per cent"),
-        (
-            "share_saved = 100 * (1 - 26240 / 106496)",
-            "give it as a share of one, not in per cent",
-        ),
-        (
-            "share_saved = 1 - 25792 / 106496",
-            "that is with one layer of the circuit; here L = r",
-        ),
-    ),
-    grader=grading.Number(1 - 26240 / 106496, rtol=1e-3),  # 8 (8192 + 5120) = 106,496
-    remark=(
-        "75.4 %; the circuits hold 512 of 26,240 parameters. The saving is the tensor networks'."
-    ),
-)
-
-
-def _operators():
-    import torch
-
-    random = torch.Generator().manual_seed(0)
-    cnot = torch.eye(4, dtype=torch.float64)[[0, 1, 3, 2]]
-    yield (cnot, (2, 2), (2, 2), 1), math.sqrt(0.5)  # two terms of one size, one of them lost
-    for out_dims, in_dims in (((2, 3), (5, 4)), ((4, 2), (3, 3))):
-        matrix = _sum_of_products(out_dims, in_dims, (3, 2, 1), random)
-        yield (matrix, out_dims, in_dims, 1), math.sqrt(5 / 14)  # 9 of 9 + 4 + 1 remains
-        yield (matrix, out_dims, in_dims, 2), math.sqrt(1 / 14)
-
-
-def _sum_of_products(out_dims, in_dims, sizes, random):
-    """Return Σ size · L ⊗ R with orthonormal L and orthonormal R."""
-    import torch
-
-    left, right = (
-        torch.linalg.qr(torch.randn(o * i, len(sizes), generator=random, dtype=torch.float64)).Q
-        for o, i in zip(out_dims, in_dims, strict=True)
-    )
-    return sum(
-        size * torch.kron(L.reshape(out_dims[0], -1), R.reshape(out_dims[1], -1))
-        for size, L, R in zip(sizes, left.T, right.T, strict=True)
-    )
-
-
-def _sizes(matrix, out_dims, in_dims, bond) -> str:
-    return f"a {len(matrix)} × {matrix.shape[1]} matrix, {out_dims} and {in_dims}, bond {bond}"
-
-
-exercise(
-    "2.5",
-    "The best operator of two cores",
-    difficulty=3,
-    minutes=15,
-    answer="best_error",
-    hints=(
-        "Cut the rows into (o₁, o₂) and the columns into (i₁, i₂): reshape to four axes.",
-        (
-            "Bring o₁ and i₁ together, o₂ and i₂ together: permute(0, 2, 1, 3), then reshape to a"
-            " matrix."
-        ),
-        (
-            "Eckart and Young: the error is the norm of the singular values beyond `bond`, over"
-            " that of all."
-        ),
-    ),
-    solution="""
-        import torch
-
-        def best_error(matrix, out_dims, in_dims, bond):
-            (o1, o2), (i1, i2) = out_dims, in_dims
-            legs = matrix.reshape(o1, o2, i1, i2).permute(0, 2, 1, 3)
-            values = torch.linalg.svdvals(legs.reshape(o1 * i1, o2 * i2))
-            return float(values[bond:].norm() / values.norm())
-    """,
-    mistakes=(
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                values = torch.linalg.svdvals(matrix)
-                return float(values[bond:].norm() / values.norm())
-            """,
-            (
-                "that cuts rows from columns, as LoRA does; a bond cuts one pair of digits from the"
-                " other"
-            ),
-        ),
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                (o1, o2), (i1, i2) = out_dims, in_dims
-                values = torch.linalg.svdvals(matrix.reshape(o1 * i1, o2 * i2))
-                return float(values[bond:].norm() / values.norm())
-            """,
-            "a reshape alone leaves the digits in the order o₁ o₂ i₁ i₂: bring i₁ beside o₁ first",
-        ),
-    ),
-    grader=grading.Function(_operators, label=_sizes),
-    remark="Regroup, then cut: TT-SVD does this once per bond.",
+    grader=grading.WholeNumbers((3, 3)),
+    remark="A Gaussian has a mixed term of the digits in its exponent, so it has no such number.",
 )

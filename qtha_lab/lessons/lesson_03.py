@@ -1,4 +1,4 @@
-"""Exercises of lesson 3: qubit expectation values, pair entropy, parameter shifts and shots."""
+"""Exercises of lesson 3: expectation values and wires."""
 
 import math
 
@@ -9,241 +9,169 @@ from qtha_lab.lessons.registry import exercise
 
 exercise(
     "3.1",
-    "Two rotations of one qubit",
+    "Means behind a CNOT",
     difficulty=1,
-    minutes=5,
-    answer="mean_z",
+    minutes=4,
+    kind="N",
+    answer="mean_of_target",
     hints=(
-        "What does a second rotation about the same axis do to the angle of the first?",
-        "Two rotations about the same axis are one rotation: which angle has it?",
-        "RY(a) then RY(b) is RY(a + b), and ⟨Z⟩ of RY(t) is cos t.",
+        "The CNOT copies the 0 or 1 of wire 0 to wire 1.",
+        "Wire 1 is 1 with the probability sin²(x/2), exactly as wire 0.",
+        "So both wires have the mean cos²(x/2) - sin²(x/2), which is cos x.",
     ),
-    solution="""
-        def mean_z(a, b):
-            return np.cos(a + b)
-    """,
+    solution="mean_of_target = np.cos(0.7)",
     mistakes=(
+        ("mean_of_target = 1.0", "that is wire 1 before the CNOT"),
+        ("mean_of_target = 0.0", "the means vanish only at x = π/2"),
+        ("mean_of_target = np.sin(0.7)", "the mean at x = 0 is 1, and a sine is 0 there"),
         (
-            "mean_z = lambda a, b: np.cos(a) + np.cos(b)",
-            "that adds two means; it reaches 2, and ⟨Z⟩ lies between -1 and 1",
+            "mean_of_target = np.cos(0.35) ** 2",
+            "that is the probability of 0; the mean subtracts the probability of the other result",
         ),
-        (
-            "mean_z = lambda a, b: np.cos(a) * np.cos(b)",
-            (
-                "that is ⟨Z⟩ after two qubits' rotations read as a product; here one qubit is"
-                " rotated twice"
-            ),
-        ),
-        (
-            "mean_z = lambda a, b: np.cos((a + b) / 2) ** 2",
-            "that is the probability of reading 0; the mean takes that of reading 1 away",
-        ),
-    ),
-    grader=grading.Function(
-        lambda: [
-            ((a, b), math.cos(a + b))
-            for a, b in [(0.0, 0.0), (0.3, 0.9), (math.pi / 2, math.pi / 2), (-1.0, 2.5)]
-        ]
     ),
     setup="import numpy as np",
-    remark="This is why uploading a datum twice can double its frequency: cos 2x.",
+    grader=grading.Number(math.cos(0.7), rtol=1e-3),
+    remark="Equal means, but one shared bit: the two wires always give the same result.",
 )
 
 
-def _pairs():
-    for t in (0.0, 0.4, math.pi / 2, 2.5):
-        p = math.cos(t / 2) ** 2
-        yield (t,), -sum(q * math.log2(q) for q in (p, 1 - p) if q > 0)
+def _rotations():
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+    for n, wire, angle in ((3, 0, 0.8), (3, 2, -1.3), (3, 1, 0.4), (2, 0, 2.0)):
+        state = torch.randn((2,) * n, generator=random, dtype=torch.float64)
+        state = state / state.norm()
+        c, s = np.cos(angle / 2), np.sin(angle / 2)
+        matrix = torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
+        right = torch.einsum("ab,b...->a...", matrix, state.movedim(wire, 0)).movedim(0, wire)
+        yield (state, wire, angle), right
+
+
+def _label(state, wire, angle):
+    return f"a random state of {state.ndim} wires, wire {wire} and angle {angle:g}"
 
 
 exercise(
     "3.2",
-    "Entropy of an entangled pair",
+    "A simulator that swaps its wires",
     difficulty=2,
     minutes=10,
-    answer="pair_entropy",
+    kind="B",
+    answer="rotate",
     hints=(
-        "After RY(t) on wire 0 and CNOT(0, 1) the state is cos(t/2)|00⟩ + sin(t/2)|11⟩.",
-        "Each wire alone is 0 with the probability p = cos²(t/2), 1 with 1 - p.",
-        "-Σ p log₂ p over the two probabilities; a probability of 0 adds nothing.",
+        "Try three wires and rotate wire 0: which entry of |000⟩ becomes non-zero?",
+        "Wire 0 is the first axis of the state, in PennyLane's order and in ours.",
+        "The axis of a wire is the wire itself; the axis must return to its place afterwards.",
     ),
     solution="""
-        def pair_entropy(t):
-            p = np.cos(t / 2) ** 2
-            return -sum(q * np.log2(q) for q in (p, 1 - p) if q > 0)
+        def rotate(state, wire, angle):
+            zero, one = state.movedim(wire, -1).unbind(-1)
+            c, s = np.cos(angle / 2), np.sin(angle / 2)
+            return torch.stack([c * zero - s * one, s * zero + c * one], dim=wire)
     """,
     mistakes=(
         (
-            "pair_entropy = lambda t: np.sin(t) ** 2",
-            "it is 0 and 1 at the right places, but that is the Meyer–Wallach measure of the pair",
+            """
+            def rotate(state, wire, angle):
+                axis = state.ndim - 1 - wire
+                zero, one = state.movedim(axis, -1).unbind(-1)
+                c, s = np.cos(angle / 2), np.sin(angle / 2)
+                return torch.stack([c * zero - s * one, s * zero + c * one], dim=axis)
+            """,
+            "wires are counted from the wrong end; a symmetric state hides this by chance",
         ),
         (
-            (
-                "pair_entropy = lambda t: -sum(q * np.log(q) for q in (np.cos(t / 2) ** 2, np.sin(t"
-                " / 2) ** 2) if q > 0)"
-            ),
-            "that is in nats: bits take the logarithm of base 2",
+            """
+            def rotate(state, wire, angle):
+                zero, one = state.movedim(wire, -1).unbind(-1)
+                c, s = np.cos(angle / 2), np.sin(angle / 2)
+                return torch.stack([c * zero - s * one, s * zero + c * one], dim=-1)
+            """,
+            "the axis of the wire does not return to its place after the rotation",
+        ),
+        (
+            """
+            def rotate(state, wire, angle):
+                zero, one = state.movedim(wire, -1).unbind(-1)
+                c, s = np.cos(angle), np.sin(angle)
+                return torch.stack([c * zero - s * one, s * zero + c * one], dim=wire)
+            """,
+            "amplitudes take half the angle: RY(2π) is minus the identity",
+        ),
+        (
+            """
+            def rotate(state, wire, angle):
+                zero, one = state.movedim(wire, -1).unbind(-1)
+                c, s = np.cos(angle / 2), np.sin(angle / 2)
+                return torch.stack([c * zero + s * one, c * one - s * zero], dim=wire)
+            """,
+            "the sine has the wrong sign: that is the rotation backwards",
+        ),
+        (
+            """
+            def rotate(state, wire, angle):
+                axis = state.ndim - 1 - wire
+                zero, one = state.movedim(axis, -1).unbind(-1)
+                c, s = np.cos(angle / 2), np.sin(angle / 2)
+                turned = torch.stack([c * zero - s * one, s * zero + c * one], dim=axis)
+                return turned.permute(*reversed(range(state.ndim)))
+            """,
+            "a reversed result mends the name of the wire and exchanges all the others",
         ),
     ),
-    setup="import numpy as np",
-    grader=grading.Function(_pairs),
-    remark="At t = π/2 it is the Bell pair, 1 bit: the most that one wire can share.",
+    setup="import numpy as np\nimport torch",
+    grader=grading.Function(_rotations, label=_label, rtol=1e-9, atol=1e-9),
+    remark="Test with unequal angles on three wires. A symmetric input proves nothing here.",
 )
 
 
-# f(t) = a + b cos t + c sin t + d cos t/2 + e sin t/2; an RY has d = e = 0, a CRZ need not
-def _wave(a: float, b: float, c: float, d: float = 0, e: float = 0):
-    def wave(t):
-        return a + b * np.cos(t) + c * np.sin(t) + d * np.cos(t / 2) + e * np.sin(t / 2)
+def _three_angles():
+    import torch
 
-    wave.gradient = lambda t: (
-        -b * math.sin(t) + c * math.cos(t) - d / 2 * math.sin(t / 2) + e / 2 * math.cos(t / 2)
-    )
-    terms = zip((a, b, c, d, e), ("", " cos t", " sin t", " cos t/2", " sin t/2"), strict=True)
-    wave.__name__ = " + ".join(f"{factor:g}{term}" for factor, term in terms if factor)
-    return wave
-
-
-def _gradients(*waves):
-    return [((wave, t), wave.gradient(t)) for wave in waves for t in (0.0, 0.8, 2.0)]
-
-
-RY = _wave(0.2, 0.7, -0.4), _wave(0, 1, 0)
-CRZ = _wave(0.1, 0.3, -0.2, 0.25, 0.4), _wave(0, 0, 0, 0, 1), *RY
-SPREAD = 1e-3  # standard error of an expectation value after a million shots
-LOUDEST = 5  # largest error of a gradient, in standard errors of an expectation value
-TOO_NEAR = (
-    f"without noise its values are right; with a standard error of {SPREAD:g} per reading, that of"
-    f" a million shots, the gradient is off by more than {LOUDEST} times as much: the places lie"
-    " too near"
-)
-
-
-def _survives_shots(answer):
-    """Refuse a rule that amplifies the shot noise of its measurements."""
-    wave, draws = RY[0], np.random.default_rng(0)
-
-    def noisy(t):
-        return wave(t) + SPREAD * draws.normal(size=np.shape(t))
-
-    errors = [float(answer(noisy, 0.8)) - wave.gradient(0.8) for _ in range(50)]
-    if np.sqrt(np.mean(np.square(errors))) > LOUDEST * SPREAD:
-        raise grading.WrongAnswer(TOO_NEAR)
-
-
-def _label(f, t):
-    return f"({f.__name__}, {t:g})"
+    draws = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        a, x, b = (torch.randn(5, generator=draws, dtype=torch.float64) for _ in range(3))
+        yield (a, x, b), torch.cos(a + x + b)
 
 
 exercise(
     "3.3",
-    "A gradient from two runs",
-    difficulty=2,
-    minutes=10,
-    answer="gradient_ry",
-    hints=(
-        (
-            "f(t) = a + b cos t + c sin t. Which difference of two values is a multiple of -b sin t"
-            " + c cos t?"
-        ),
-        "Evaluate f at t ± π/2: what is cos(t + π/2)?",
-        "(f(t + π/2) - f(t - π/2)) / 2. It is exact: no small step is needed.",
-    ),
-    solution="""
-        def gradient_ry(f, t):
-            return (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2
-    """,
-    mistakes=(
-        (
-            "gradient_ry = lambda f, t: f(t + np.pi / 2) - f(t - np.pi / 2)",
-            "try f = sin at 0: its derivative there is half of this difference",
-        ),
-        (
-            "gradient_ry = lambda f, t: (f(t + 0.1) - f(t - 0.1)) / 0.2",
-            (
-                "a difference over a small step is close to the derivative but not equal to it; use"
-                " a large step"
-            ),
-        ),
-        (
-            "gradient_ry = lambda f, t: (f(t + 0.01) - f(t - 0.01)) / 0.02",
-            "a small step hides its error and divides shot noise by the step: go far apart instead",
-        ),
-        (
-            "gradient_ry = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
-            TOO_NEAR,
-        ),
-    ),
-    setup="import numpy as np",
-    grader=grading.Function(lambda: _gradients(*RY), label=_label, rtol=1e-6),
-    extra_check=_survives_shots,
-    remark="A chip can do this too, while it cannot take a small step: shot noise would drown it.",
-)
-
-exercise(
-    "3.4",
-    "A gradient of a controlled rotation",
-    difficulty=3,
-    minutes=15,
-    answer="gradient_crz",
-    hints=(
-        (
-            "Shift by s: f(t + s) - f(t - s) = 2 sin(s) · (the derivative's part of frequency 1) "
-            "+ 4 sin(s/2) · (its part of frequency ½). Two such differences, two unknowns."
-        ),
-        (
-            "With s = π/2 and s = 3π/2: sin is 1 and -1, sin of the half is 1/√2 both times. "
-            "Call the differences D₁ and D₃ and find u, v with u D₁ - v D₃ = derivative."
-        ),
-        "2u + 2v = 1 and 2√2 (u - v) = 1: u = (√2 + 1) / (4√2), v = (√2 - 1) / (4√2).",
-    ),
-    solution="""
-        def gradient_crz(f, t):
-            root = np.sqrt(2)
-            u, v = (root + 1) / (4 * root), (root - 1) / (4 * root)
-            near = f(t + np.pi / 2) - f(t - np.pi / 2)
-            far = f(t + 3 * np.pi / 2) - f(t - 3 * np.pi / 2)
-            return u * near - v * far
-    """,
-    mistakes=(
-        (
-            "gradient_crz = lambda f, t: (f(t + np.pi / 2) - f(t - np.pi / 2)) / 2",
-            "that is the rule of two terms: it overrates the part of frequency ½ by √2",
-        ),
-        (
-            "gradient_crz = lambda f, t: (f(t + np.pi) - f(t - np.pi)) / 4",
-            "that is exact for the part of frequency ½ and blind for the part of frequency 1",
-        ),
-        (
-            "gradient_crz = lambda f, t: (f(t + 1e-5) - f(t - 1e-5)) / 2e-5",
-            TOO_NEAR,
-        ),
-    ),
-    setup="import numpy as np",
-    grader=grading.Function(lambda: _gradients(*CRZ), label=_label, rtol=1e-6),
-    extra_check=_survives_shots,
-    remark=(
-        "Four runs per angle instead of two, for half of QTHA's angles. It holds for RY as well."
-    ),
-)
-
-exercise(
-    "3.5",
-    "Shots for two digits",
+    "One qubit in one line",
     difficulty=1,
-    minutes=5,
-    answer="shots",
+    minutes=4,
+    kind="F",
+    answer="one_qubit",
     hints=(
-        "How does the error of a mean fall with the number of readings?",
-        "The standard error of the mean of ±1 with expectation z is √((1 - z²) / shots).",
-        "(1 - 0.6²) / shots = 0.01².",
+        "All three rotations are about the same axis.",
+        "Rotations about one axis add their angles.",
+        "RY(t) gives ⟨Z⟩ = cos t; here t is a sum of three.",
     ),
-    solution="shots = (1 - 0.6**2) / 0.01**2",
+    solution="""
+        def one_qubit(theta, x, phi):
+            return torch.cos(theta + x + phi)
+    """,
     mistakes=(
-        ("shots = 1 / 0.01**2", "that is for ⟨Z⟩ = 0, the worst case"),
-        ("shots = (1 - 0.6) / 0.01**2", "the variance is 1 - z², not 1 - z"),
-        ("shots = 64", "the error enters squared"),
+        (
+            "one_qubit = lambda theta, x, phi: torch.cos(theta) * torch.cos(x) * torch.cos(phi)",
+            "a product of cosines belongs to three qubits; here one qubit is rotated three times",
+        ),
+        (
+            "one_qubit = lambda theta, x, phi: torch.cos((theta + x + phi) / 2)",
+            "that is the amplitude of 0: half angles become whole ones when it is squared",
+        ),
+        (
+            "one_qubit = lambda theta, x, phi: torch.cos((theta + x + phi) / 2) ** 2",
+            "that is the probability of 0; the mean subtracts the probability of 1",
+        ),
+        (
+            "one_qubit = lambda theta, x, phi: torch.cos(theta) + torch.cos(x) + torch.cos(phi)",
+            "a sum of means exceeds 1, and an expectation value of Z does not",
+        ),
     ),
-    grader=grading.Number(6_400),
-    remark="For one circuit, at one token of one layer. One digit fewer costs a hundredth of it.",
+    setup="import torch",
+    grader=grading.Function(
+        _three_angles, label=lambda *angles: "five random angles each", rtol=1e-9, atol=1e-12
+    ),
+    remark="A cosine of a shifted datum: a classical layer of cosines computes the same.",
 )

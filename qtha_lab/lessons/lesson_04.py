@@ -1,159 +1,195 @@
-"""Exercises of lesson 4: bounds of rank, the non-linear share, token dependence."""
+"""Exercises of lesson 4: frequencies of a read-out, and their coefficients."""
 
 import numpy as np
 
 from qtha_lab.lessons import grading
+from qtha_lab.lessons.object_graders import Construction
 from qtha_lab.lessons.registry import exercise
 
 exercise(
     "4.1",
-    "The largest possible rank",
+    "Highest frequency",
     difficulty=1,
-    minutes=5,
-    answer="largest_ranks",
+    minutes=4,
+    kind="N",
+    answer="frequency",
     hints=(
-        "Δy is B's columns mixed by z: how many numbers has z for each read-out?",
-        "One for each qubit; one more for each pair; one for each bit string of r qubits.",
-        "Is a constant a direction? Rows of Δ(X) are not centred: count all columns of B.",
+        "Which frequency can one rotation by 2x add?",
+        "A rotation by s · x adds at most s, and frequencies of several uploads add up.",
+        "Multiply the number of uploads by the scale.",
     ),
-    solution="largest_ranks = (4, 10, 16)",
+    solution="frequency = 3 * 2",
     mistakes=(
-        (
-            "largest_ranks = (4, 4, 4)",
-            "r bounds what goes in; what comes out is mixed from the entries of z",
-        ),
-        (
-            "largest_ranks = (300, 300, 300)",
-            "the tokens bound it too, but B has far fewer columns than there are tokens",
-        ),
-        (
-            "largest_ranks = (4, 6, 16)",
-            "the second read-out keeps the means beside the products",
-        ),
-        (
-            "largest_ranks = (4, 10, 15)",
-            (
-                "well thought: probabilities add up to 1, so they vary in one direction fewer. But"
-                " the rows of the realised change are not centred, and then their constant sum is a"
-                " direction too"
-            ),
-        ),
+        ("frequency = 3", "the scale is missing: each upload rotates by twice the datum"),
+        ("frequency = 2**3", "frequencies of uploads add; dimensions of qubits multiply"),
+        ("frequency = 4", "that counts the constant beside one frequency per upload"),
+        ("frequency = 2", "that is one upload; the others add to it"),
     ),
-    grader=grading.WholeNumbers((4, 10, 16)),
-    remark="And the rank of every single Jacobian stays at most 4: z has only 4 inputs.",
+    grader=grading.Number(6),
+    remark="The trained angles set the coefficients only. Data and scale set the frequencies.",
 )
 
 
-def _updates():
-    draws = np.random.default_rng(0)
-    x = draws.normal(size=(60, 3)) + 2  # a non-zero mean, so that the fit needs its offset
-    weight = draws.normal(size=(3, 2))
-    for y in (x @ weight, x**2 @ weight, x @ weight + np.tanh(2 * x[:, :2] - 4)):
-        y = y - y.mean(axis=0)  # so that ‖y‖² and ‖y − mean‖² are equal
-        design = np.column_stack([x, np.ones(len(x))])
-        residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
-        yield (x, y), (residual**2).sum() / (y**2).sum()
+def _counted(circuits) -> bool:
+    return all(circuit.counts() == {"RY": 6, "CNOT": 3} for circuit in circuits)
 
+
+def _highest(circuit) -> float:
+    from qtha_lab.analysis.circuits.fourier import fourier_spectrum
+
+    return fourier_spectrum(circuit, observables=["Z0"], n_samples=20).highest()
+
+
+def _is_pair(answer) -> bool:
+    return len(answer) == 2 and all(circuit.n_qubits == 2 for circuit in answer)
+
+
+PAIR = "a tuple of two circuits of two wires is expected"
+COUNTS = "each circuit has six RY and three CNOT gates, no more and no fewer"
+FIRST = (
+    "the first circuit lacks frequency 3 in ⟨Z0⟩: uploads count only if they reach wire 0, and"
+    " depth without uploads adds nothing"
+)
+SECOND = "⟨Z0⟩ of the second circuit has no highest frequency of 1: its datum enters once"
 
 exercise(
     "4.2",
-    "The non-linear share",
+    "One gate count, two spectra",
     difficulty=2,
     minutes=10,
-    answer="nonlinear_share",
+    kind="C",
+    answer="two_circuits",
     hints=(
-        (
-            "A column of ones beside x gives the fit its offset: `np.column_stack([x,"
-            " np.ones(len(x))])`."
-        ),
-        "np.linalg.lstsq(x, y, rcond=None)[0] is the matrix W of the best fit x @ W ≈ y.",
-        "The share is what is left over: Σ‖y - x W‖² over Σ‖y‖², with the x that has the ones.",
+        "What adds a frequency: a gate, or a gate whose angle is the datum?",
+        "Three uploads on wire 0 in one circuit, one upload in the other.",
+        "Fill both with trained RY gates up to six, and put three CNOT(0, 1) between them.",
     ),
     solution="""
-        import numpy as np
+        def with_uploads(n):
+            data = [Gate("RY", 0, Angle.input(0)) for _ in range(n)]
+            trained = [Gate("RY", 1, Angle.param(k)) for k in range(6 - n)]
+            return Circuit(2, [*data, *trained, *[Gate("CNOT", (0, 1))] * 3])
 
-
-        def nonlinear_share(x, y):
-            x = np.column_stack([x, np.ones(len(x))])
-            W = np.linalg.lstsq(x, y, rcond=None)[0]
-            return ((y - x @ W) ** 2).sum() / (y**2).sum()
+        two_circuits = (with_uploads(3), with_uploads(1))
     """,
     mistakes=(
+        ("two_circuits = (Circuit(3, []), Circuit(3, []))", PAIR),
         (
             """
-            def nonlinear_share(x, y):
-                W = np.linalg.lstsq(x, y, rcond=None)[0]
-                return ((y - x @ W) ** 2).sum() / (y**2).sum()
+            upload = Gate("RY", 0, Angle.input(0))
+            two_circuits = (Circuit(2, [upload] * 3), Circuit(2, [upload]))
             """,
-            "without an offset a constant counts as non-linear, which it is not",
+            COUNTS,
         ),
         (
             """
-            def nonlinear_share(x, y):
-                x = np.column_stack([x, np.ones(len(x))])
-                W = np.linalg.lstsq(x, y, rcond=None)[0]
-                return 1 - ((y - x @ W) ** 2).sum() / (y**2).sum()
+            upload, cnot = Gate("RY", 0, Angle.input(0)), Gate("CNOT", (0, 1))
+            trained = [Gate("RY", k % 2, Angle.param(k)) for k in range(5)]
+            deep = Circuit(2, [upload, *trained, *[cnot] * 3])
+            two_circuits = (deep, deep)
             """,
-            "that is the share that the fit explains; what it leaves over was asked for",
+            FIRST,
         ),
         (
             """
-            def nonlinear_share(x, y):
-                x = np.column_stack([x, np.ones(len(x))])
-                W = np.linalg.lstsq(x, y, rcond=None)[0]
-                return np.linalg.norm(y - x @ W) / np.linalg.norm(y)
+            upload, cnot = Gate("RY", 0, Angle.input(0)), Gate("CNOT", (0, 1))
+            trained = [Gate("RY", 1, Angle.param(k)) for k in range(3)]
+            three = Circuit(2, [*[upload] * 3, *trained, *[cnot] * 3])
+            two_circuits = (three, three)
             """,
-            "that is a ratio of lengths; shares are of squares, so that they add up to 1",
+            SECOND,
         ),
     ),
-    setup="import numpy as np",
-    grader=grading.Function(_updates, label=lambda x, y: f"{len(x)} tokens"),
-    remark=(
-        "In sample it flatters: with as many features as tokens it is 0 whatever the update does."
+    setup="from qtha_lab.circuits import Angle, Circuit, Gate",
+    grader=Construction(
+        (
+            (_is_pair, PAIR),
+            (_counted, COUNTS),
+            (lambda circuits: _highest(circuits[0]) == 3, FIRST),
+            (lambda circuits: _highest(circuits[1]) == 1, SECOND),
+        )
     ),
+    remark="Equal gates, equal depth, unequal spectra: only the place of the datum differs.",
 )
 
 
-def _stacks():
-    draws = np.random.default_rng(1)
-    repeated = np.repeat(draws.normal(size=(1, 2, 3)), 5, axis=0)
-    for J in (
-        repeated,
-        draws.normal(size=(7, 2, 3)),
-        repeated + 0.1 * draws.normal(size=(5, 2, 3)),
-    ):
-        yield (J,), ((J - J.mean(0)) ** 2).sum() / (J**2).sum()
+def _waves():
+    for c in ((0.3, 0.5, -0.2, 0.1, 0.4), (-0.6, 0.0, 0.7, -0.3, 0.2)):
+
+        def wave(x, c=c):
+            return (
+                c[0]
+                + c[1] * np.cos(x)
+                + c[2] * np.sin(x)
+                + c[3] * np.cos(2 * x)
+                + c[4] * np.sin(2 * x)
+            )
+
+        yield (wave,), c
 
 
 exercise(
     "4.3",
-    "Token dependence",
+    "Coefficients of a read-out",
     difficulty=2,
     minutes=10,
-    answer="token_dependence",
+    kind="F",
+    answer="coefficients",
     hints=(
-        "What would every token's Jacobian be if the update were one matrix?",
-        "J.mean(axis=0) is the mean Jacobian. What is left of J when it is taken away?",
-        "Σ‖J - mean‖² over Σ‖J‖², over all tokens.",
+        "Five unknowns need five values of f at least.",
+        "With N equal steps over 2π, the sum of f(x) cos kx is N/2 times a coefficient.",
+        "c₀ is the mean of f; the others are 2 · mean(f cos kx) and 2 · mean(f sin kx).",
     ),
     solution="""
-        def token_dependence(J):
-            return ((J - J.mean(axis=0)) ** 2).sum() / (J**2).sum()
+        def coefficients(f):
+            x = 2 * np.pi * np.arange(8) / 8
+            y = np.array([f(angle) for angle in x])
+            waves = [w(k * x) for k in (1, 2) for w in (np.cos, np.sin)]
+            return [y.mean(), *(2 * (y * wave).mean() for wave in waves)]
     """,
     mistakes=(
         (
-            "token_dependence = lambda J: J.var()",
-            (
-                "`var` takes one mean over all entries; the mean Jacobian has a mean an entry. "
-                "And a share is of something"
-            ),
+            """
+            def coefficients(f):
+                x = 2 * np.pi * np.arange(3) / 3
+                y = np.array([f(angle) for angle in x])
+                waves = [w(k * x) for k in (1, 2) for w in (np.cos, np.sin)]
+                return [y.mean(), *(2 * (y * wave).mean() for wave in waves)]
+            """,
+            "three values for five unknowns: frequency 2 is read as frequency 1 (aliasing)",
         ),
         (
-            "token_dependence = lambda J: (J.mean(axis=0) ** 2).sum() / (J**2).sum()",
-            "that is the mean's share, counted for one token; what is not the mean was asked for",
+            """
+            def coefficients(f):
+                x = 2 * np.pi * np.arange(8) / 8
+                y = np.array([f(angle) for angle in x])
+                waves = [w(k * x) for k in (1, 2) for w in (np.cos, np.sin)]
+                return [0.0, *(2 * (y * wave).mean() for wave in waves)]
+            """,
+            "the constant is missing: a read-out has a mean over the datum",
+        ),
+        (
+            """
+            def coefficients(f):
+                x = 2 * np.pi * np.arange(8) / 8
+                y = np.array([f(angle) for angle in x])
+                waves = [w(k * x) for k in (1, 2) for w in (np.cos, np.sin)]
+                return [y.mean(), *((y * wave).mean() for wave in waves)]
+            """,
+            "the mean square of a cosine is one half: these coefficients lack its factor",
+        ),
+        (
+            """
+            def coefficients(f):
+                x = 2 * np.pi * np.arange(8) / 8
+                y = np.array([f(angle) for angle in x])
+                c = np.fft.rfft(y) / 8
+                return [c[0].real, 2 * c[1].real, 2 * c[1].imag, 2 * c[2].real, 2 * c[2].imag]
+            """,
+            "np.fft multiplies by exp(-ikx): the sine has the opposite sign of the imaginary part",
         ),
     ),
     setup="import numpy as np",
-    grader=grading.Function(_stacks, label=lambda J: f"{len(J)} Jacobians"),
-    remark="0 for any LoRA, at most 1: where Jacobians of opposite sign cancel, the mean is small.",
+    grader=grading.Function(_waves, label=lambda f: "a sum of five terms"),
+    remark="A layer of cosines has the same form, so a Fourier sum is no advantage by itself.",
 )

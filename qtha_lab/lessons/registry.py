@@ -13,12 +13,14 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
 from qtha_lab.lessons.grading import Grader
+from qtha_lab.lessons.object_graders import Construction, Selection
 
 Mistake = tuple[str, str]
 
 EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.lessons", prefix="lesson_")
 HARDEST = 3
 HINTS = 3
+KINDS = "NFBCXE"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Exercise:
         remark: Message for a right answer.
         extra_check: Raises `grading.WrongAnswer` for right values of an excluded approach.
         setup: Code that the notebook ran before the exercise and the solution needs.
+        kind: N number or choice, F function, B bug, C construction, X experiment or E explanation.
     """
 
     number: str
@@ -47,10 +50,11 @@ class Exercise:
     hints: tuple[str, ...]
     solution: str = field(repr=False)
     mistakes: tuple[Mistake, ...] = field(repr=False)
-    grader: Grader = field(repr=False)
+    grader: Grader | Construction | Selection = field(repr=False)
     remark: str = field(repr=False)
     extra_check: Callable[[Any], None] = field(default=lambda answer: None, repr=False)
     setup: str = field(default="", repr=False)
+    kind: str = "F"
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.\d+", self.number):
@@ -61,8 +65,8 @@ class Exercise:
             raise Refusal(
                 f"Hints of exercise {self.number} must be {HINTS}, got {len(self.hints)}."
             )
-        if not self.mistakes:
-            raise Refusal(f"Mistakes of exercise {self.number} must have at least one, got none.")
+        if self.kind not in KINDS:
+            raise Refusal(f"kind must be one of {KINDS}, got {self.kind!r}.")
 
     def answer_of(self, code: str) -> Any:
         """Run code after the setup code of the notebook and return its answer."""
@@ -82,7 +86,7 @@ class Exercise:
 
         Example:
             >>> get("1.1").effort
-            '★☆☆ · 3 minutes'
+            '★☆☆ · 4 minutes'
         """
         stars = "★" * self.difficulty + "☆" * (HARDEST - self.difficulty)
         return f"{stars} · {self.minutes} minutes"

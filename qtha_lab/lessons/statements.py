@@ -9,6 +9,7 @@ must hold there.
 
 from dataclasses import dataclass
 
+from qtha_lab.lessons.predictions import is_open
 from qtha_lab.models import KNOWN, is_available
 
 TOY = "tiny"
@@ -60,23 +61,37 @@ def page_model(target: str) -> PageModel:
 
 @dataclass(frozen=True)
 class Claims:
-    """Statements about the results of this run, each with its truth value."""
+    """Statements about the results of this run, each with its truth value.
+
+    Attributes:
+        claims: Sentences, each with its truth value.
+        after: Prediction that the sentences answer; on a page they are folded until it is made.
+    """
 
     claims: tuple[tuple[str, bool], ...]
+    after: str = ""
 
     def __repr__(self) -> str:
         return "\n".join(f"{'✓' if holds else '✗'} {text}" for text, holds in self.claims)
 
     def _repr_markdown_(self) -> str:
         lines = [text if holds else f"*Not in this run:* ~~{text}~~" for text, holds in self.claims]
-        return "**What to see.**\n\n" + "\n".join(f"* {line}" for line in lines)
+        page = "**What to see.**\n\n" + "\n".join(f"* {line}" for line in lines)
+        if self.after and is_open(self.after):
+            title = f"What to see: predict {self.after} first, or unfold"
+            return f"<details><summary>{title}</summary>\n\n{page}\n\n</details>"
+        return page
 
 
-def what_to_see(*claims: tuple[str, bool]) -> Claims:
+def what_to_see(*claims: tuple[str, bool], after: str = "") -> Claims:
     """Show sentences with the numbers of this run, each with its condition.
+
+    Args:
+        claims: Sentences, each with its truth value.
+        after: Prediction that they answer, such as "1.a"; on a page they are folded until then.
 
     Example:
         >>> what_to_see(("1 is less than 2.", 1 < 2))
         ✓ 1 is less than 2.
     """
-    return Claims(tuple((text, bool(holds)) for text, holds in claims))
+    return Claims(tuple((text, bool(holds)) for text, holds in claims), after)

@@ -238,7 +238,7 @@ def hub_is_reachable(seconds: float = 4.0) -> bool:
     except urllib.error.HTTPError as answer:
         return answer.code < 500
     except (OSError, ValueError) as reason:
-        log.debug("the hub at %s does not answer: %s", endpoint, reason)
+        log.debug("the hub at %s does not respond: %s", endpoint, reason)
         return False
     return True
 

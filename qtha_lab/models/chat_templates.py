@@ -48,13 +48,13 @@ class Impossible(Exception):
 nodes.Impossible = Impossible
 def refuse(*words):
     raise TemplateError("refused")
-given = json.load(sys.stdin)
+request = json.load(sys.stdin)
 try:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
     environment.globals.update(raise_exception=refuse, strftime_now=lambda form: form)
-    template = environment.from_string(given["template"])
-    for messages in given["messages"], given["messages"][1:]:  # some accept no system message
+    template = environment.from_string(request["template"])
+    for messages in request["messages"], request["messages"][1:]:  # some accept no system message
         try:
             length = 0
             for part in template.generate(
@@ -76,11 +76,11 @@ except Exception:
 @functools.lru_cache(maxsize=16)
 def check_template(template: str, folder: str) -> None:
     """Refuse a chat template that does not terminate, or that writes an endless text."""
-    given = json.dumps({"template": template, "messages": MESSAGES})
+    request = json.dumps({"template": template, "messages": MESSAGES})
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", RENDER],
-            input=given,
+            input=request,
             capture_output=True,
             text=True,
             timeout=WALL_SECONDS,

@@ -34,20 +34,22 @@ METHODS = {
     arms={
         "teacher": "LoRA of rank 8",
         "circuit": "QTHA, labels alone",
-        "circuit_taught": "QTHA, labels and teacher",
+        "circuit_distilled": "QTHA, labels and teacher",
         "silu": "SiLU layers in the circuit's place, labels alone",
-        "silu_taught": "the same, labels and teacher",
+        "silu_distilled": "the same, labels and teacher",
     },
     claims=[
-        PaperClaim("circuit_taught", "circuit", "test_loss", "the teacher lowers the loss of QTHA"),
         PaperClaim(
-            "silu_taught", "silu", "test_loss", "the teacher lowers the loss of the SiLU layers"
+            "circuit_distilled", "circuit", "test_loss", "the teacher lowers the loss of QTHA"
+        ),
+        PaperClaim(
+            "silu_distilled", "silu", "test_loss", "the teacher lowers the loss of the SiLU layers"
         ),
     ],
 )
 def distillation_qa(arm: str, seed: int, quick: bool, earlier: Mapping[str, Path]) -> Experiment:
     """Return the experiment of one student with one seed, or of its teacher."""
-    kind, _, taught = arm.partition("_")
+    kind, _, has_teacher = arm.partition("_")
     steps = {} if quick or arm == "teacher" else {"steps": 50}
-    teacher = {"teacher": str(earlier["teacher"])} if taught else {}
+    teacher = {"teacher": str(earlier["teacher"])} if has_teacher else {}
     return on_qa(METHODS[kind], seed, quick, **steps, **teacher)

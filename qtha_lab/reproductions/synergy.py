@@ -64,12 +64,14 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
         PaperClaim(
             "uniform",
             5.0,
-            "slope_fall",
+            "gradient_decay",
             "uniform: squared gradients fall 5-fold from n = 6 to 12",
             better="higher",
         ),
-        PaperClaim("chi1", 2.0, "slope_fall", "bond 1: they fall less than 2-fold", better="lower"),
-        PaperClaim("chi2", 1.0, "slope_fall", "bond 2: they do not fall", better="lower"),
+        PaperClaim(
+            "chi1", 2.0, "gradient_decay", "bond 1: they fall less than 2-fold", better="lower"
+        ),
+        PaperClaim("chi2", 1.0, "gradient_decay", "bond 2: they do not fall", better="lower"),
     ],
     steps=(50, 10),
     check=check_installed,
@@ -93,7 +95,7 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
         trainable_parameters=len(start),
         learning_rate=rate,
         start_error=prepared,
-        slope_fall=_squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
+        gradient_decay=_squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
     )
 
 

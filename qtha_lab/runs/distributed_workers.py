@@ -47,16 +47,13 @@ def start_distributed_workers(run: RunDir, lost: Callable[[str], None]) -> None:
     if size == 1:
         return
     os.environ |= _place(0, size) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    tether, _ours = os.pipe()  # our end closes only when this process ends
     for number in range(1, size):
         process = subprocess.Popen(
-            [sys.executable, "-m", "qtha_lab.runs.worker", str(run.path), "--tether", str(tether)],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[tether],
+            [sys.executable, "-m", "qtha_lab.runs.worker", str(run.path), "--tether"],
+            stdin=subprocess.PIPE,  # closes when this process ends
             env=os.environ | _place(number, size),
         )
         threading.Thread(target=_watch, args=(process, run, number, lost), daemon=True).start()
-    os.close(tether)
     log.info("%s: %d processes share its batches", run.path.name, size)
 
 

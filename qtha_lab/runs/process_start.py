@@ -11,8 +11,9 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.locks import append_shared
@@ -47,8 +48,7 @@ def start_worker(files: RunDir, *, anew: bool = False) -> None:
         fork = warm.fork_worker(files, lock, output.fileno())
         log.info("%s starts %s", files.path.name, "cold" if fork is None else "warm")
         if fork is None:
-            worker = _start_process(files, lock, output.fileno())
-            ending.watch(files, lambda: _wait_for(worker, files))
+            ending.watch(files, _start_process(files, lock, output.fileno()))
         else:
             copies = os.dup(lock), os.dup(output.fileno())
             ending.watch(files, lambda: _wait_forked(fork, files, *copies))
@@ -80,7 +80,10 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         ) from None
     if lock is None:
         pid = slots.holder(files.lock)
-        raise Refusal(f"Run {files.path.name} already has a worker (process {pid}).")
+        raise Refusal(
+            f"Run {files.path.name} must have one worker, got a second one. Stop process {pid} "
+            "first."
+        )
     try:
         files.stop.unlink(missing_ok=True)
         if anew:
@@ -94,22 +97,31 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         os.close(lock)
 
 
-def _start_process(files: RunDir, lock: int, output: int) -> subprocess.Popen:
-    """Start a worker as a new process that imports its libraries itself."""
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "qtha_lab.runs.worker", str(files.path), "--lock", str(lock)],
+def _start_process(files: RunDir, lock: int, output: int) -> Callable[[], None]:
+    """Start a worker as a new process that imports its libraries itself.
+
+    Until its end, a run whose lock no process can inherit counts as sent.
+
+    Returns:
+        Function that waits for the worker and records its exit.
+    """
+    sent = None if locks.INHERITS else slots.hold(files.sent)
+    worker = locks.start_holding(
+        [sys.executable, "-m", "qtha_lab.runs.worker", str(files.path)],
+        lock,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        pass_fds=[lock],
-        start_new_session=True,
     )
-    slots.sign(lock, worker.pid)
-    return worker
+    if locks.INHERITS:
+        slots.sign(lock, worker.pid)
 
+    def wait() -> None:
+        ending.record_exit(files, worker.pid, worker.wait())
+        if sent is not None:
+            os.close(sent)
 
-def _wait_for(worker: subprocess.Popen, files: RunDir) -> None:
-    ending.record_exit(files, worker.pid, worker.wait())
+    return wait
 
 
 def _wait_forked(fork: warm.ForkedStart, files: RunDir, lock: int, output: int) -> None:
@@ -121,17 +133,14 @@ def _wait_forked(fork: warm.ForkedStart, files: RunDir, lock: int, output: int) 
         lock: A copy of the lock's descriptor, which holds the run until its worker is known.
         output: A copy of the log's descriptor.
     """
-    worker = None
+    wait = fork.wait
     try:
         if not fork.forked():
-            worker = _start_process(files, lock, output)
+            wait = _start_process(files, lock, output)
     finally:
         os.close(lock)
         os.close(output)
-    if worker is None:
-        fork.wait()
-    else:
-        _wait_for(worker, files)
+    wait()
 
 
 def record_status(files: RunDir, state: str, message: str) -> None:

@@ -7,7 +7,6 @@ done by `qtha_lab.runs.worker`, in a process and session of its own.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Mapping
@@ -15,14 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_tail
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
-from qtha_lab.experiment.distillation import teacher_folder
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir, checkpoints
 from qtha_lab.experiment.run_directory import exit_status as ending
@@ -36,7 +32,9 @@ from qtha_lab.experiment.run_directory.record import LOG_LOST, Record, stamp
 from qtha_lab.experiment.run_directory.record import read_record as read_record
 from qtha_lab.experiment.run_directory.status import RESUMABLE, Status
 from qtha_lab.runs import fork_server as warm
-from qtha_lab.runs.process_start import record_status, start_worker
+from qtha_lab.runs.absolute_paths import with_absolute_paths
+from qtha_lab.runs.kill import KILL, record_kill, send_signal
+from qtha_lab.runs.process_start import start_worker
 from qtha_lab.runs.remote import RemoteBackend, send
 
 if TYPE_CHECKING:
@@ -48,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["RESUMABLE", "Run", "Status", "attach", "history", "launch", "list_runs"]
 
 log = logging.getLogger(__name__)
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows every signal ends a process
 
 
 class Run:
@@ -240,14 +237,8 @@ class Run:
             status = self.wait(patience)
             if status.ended:
                 return status
-            self._signal(number)
-        killed_after = soft_seconds + term_seconds
-        lock = slots.hold(self.files.lock, patience=10)
-        if lock is not None:
-            record_status(
-                self.files, "stopped", f"killed after not answering for {killed_after:g} s"
-            )
-            os.close(lock)
+            send_signal(self.files, number)
+        record_kill(self.files, soft_seconds + term_seconds)
         return self.status()
 
     def request_stop(self) -> None:
@@ -284,28 +275,6 @@ class Run:
         check_disk_space(self.path, checkpoints.disk_space_needed(self.files.checkpoints))
         log.info("resuming %s, which is %s at step %d", self.id, status.state, status.step)
         _start(self.files, on, anew=anew)
-
-    def _signal(self, number: int) -> None:
-        """Send a signal to the worker and to the processes that it started."""
-        import psutil
-
-        pid = slots.holder(self.files.lock)
-        if pid is None:
-            return
-        log.warning("%s did not stop on request: signal %d to process %d", self.id, number, pid)
-        try:
-            worker = psutil.Process(pid)
-            for process in (*worker.children(recursive=True), worker):
-                _send(process, number)
-        except psutil.NoSuchProcess as reason:
-            log.debug("%s has ended: %s", self.id, reason)
-
-
-def _send(process: psutil.Process, number: int) -> None:
-    try:
-        process.send_signal(number)
-    except psutil.NoSuchProcess as reason:
-        log.debug("a process has ended: %s", reason)
 
 
 def launch(
@@ -381,32 +350,3 @@ def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -
     folder = Path(runs_dir) if runs_dir else paths.runs_dir()
     listed = list_records(folder.resolve())
     return [Run(path, record) for path, record in listed if unreadable or not record.unreadable]
-
-
-def with_absolute_paths(experiment: Experiment) -> Experiment:
-    """Return the experiment with absolute paths, so that it resumes in any working folder.
-
-    This covers model folder, task file, teacher and plugin files.
-    """
-    whole = {name: whole_place(getattr(experiment, name)) for name in ("model", "task")}
-    changes: dict[str, Any] = {n: v for n, v in whole.items() if v != getattr(experiment, n)}
-    if teacher := experiment.training.teacher_run:
-        folder = str(teacher_folder(teacher))
-        if folder != teacher:
-            changes["training"] = experiment.training.replace(teacher=folder)
-    plugins = [_whole_path(name) for name in experiment.plugins]
-    if plugins != experiment.plugins:
-        changes["plugins"] = plugins
-    return experiment.replace(**changes) if changes else experiment
-
-
-def whole_place(name: str) -> str:
-    """Return the absolute path of a model folder or task file; other names stay unchanged."""
-    path = paths.as_path(name)
-    is_path_like = len(path.parts) > 1 or path.suffix in (".jsonl", ".json")
-    return str(path.resolve()) if is_path_like and path.exists() else name
-
-
-def _whole_path(plugin: str) -> str:
-    file = paths.as_path(plugin)
-    return str(file.resolve()) if file.suffix == ".py" and file.exists() else plugin

@@ -86,7 +86,7 @@ def plan_of(files: RunDir) -> Plan:
     if reason := unreadable(files):
         raise Refusal(f"Run {name} cannot be read: {reason}")
     if isinstance(files.experiment, Reproduced):
-        raise Refusal(f"Run {name} is an arm of a reproduction, which adapts no language model.")
+        raise Refusal(f"Run {name} must adapt a language model, got an arm of a reproduction.")
     load_run_plugins(files)
     return Plan(files.experiment)
 

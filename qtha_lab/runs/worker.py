@@ -63,7 +63,9 @@ class StopRequest:
     def __call__(self) -> bool:
         for file in (self.run.experiment_file, self.run.events):
             if not file.exists() and not away.wait_until_reachable(self.run):
-                raise Refusal(f"{file} was moved or deleted during the run.")
+                raise Refusal(
+                    f"{file} must stay in place during the run, and it was moved or deleted."
+                )
         return self.signalled or self.run.stop.exists()
 
 
@@ -75,14 +77,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Work on one run directory.")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
-    parser.add_argument("--tether", type=int, help="inherited descriptor; die when its end closes")
+    parser.add_argument("--tether", action="store_true", help="die when standard input closes")
     options = parser.parse_args(arguments)
     run = RunDir(options.run_dir)
     if not run.exists:
         parser.exit(REFUSED, f"{run.path} is not a run directory: it has no experiment.yaml\n")
-    if options.tether is not None:
-        os.set_inheritable(options.tether, False)
-        threading.Thread(target=_die_with, args=(options.tether,), daemon=True).start()
+    if options.tether:
+        threading.Thread(target=_die_with, args=(_tether(),), daemon=True).start()
     if peers.rank() > 0:
         return assist(run)
     lock = slots.hold(run.lock, patience=1) if options.lock is None else options.lock
@@ -93,10 +94,24 @@ def main(arguments: list[str] | None = None) -> int:
     return work_on(run, lock)
 
 
+def _tether() -> int:
+    """Return a copy of standard input, which is empty from then on."""
+    tether, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return tether
+
+
 def _die_with(tether: int) -> None:
     """Kill this process when the one at the other end of a pipe has ended."""
     os.read(tether, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _be_nice() -> None:
+    """Lower the priority of this process, where the system has this call."""
+    if sys.platform != "win32":
+        os.nice(NICENESS)
 
 
 def assist(run: RunDir) -> int:
@@ -107,7 +122,7 @@ def assist(run: RunDir) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()
-    os.nice(NICENESS)
+    _be_nice()
     use_threads()
     with frozen_garbage():
         from qtha_lab.training.distributed import assist as take_steps
@@ -127,7 +142,7 @@ def work_on(run: RunDir, lock: int) -> int:
     start = time.monotonic()
     spare = disk.Spare(run.path)
     faulthandler.enable()
-    os.nice(NICENESS)
+    _be_nice()
     stop = StopRequest(run)
     state = "failed"
     try:
@@ -214,7 +229,7 @@ def _wait_for_slots(
     of = f"{'one' if count == 1 else count} of {len(files)} slots"
     on = f" and {n_cards} of {len(by_file)} cards" if by_file else ""
     events.append("status", state="queued", step=_last_step(run), message=f"waiting for {of}{on}")
-    held = slots.Queue(folder).turn(
+    held = slots.Queue(folder).wait_in_line(
         run.path.name, lambda: slots.take([(files, count), (list(by_file), n_cards)]), stop
     )
     if held is not None and by_file:

@@ -4,12 +4,19 @@
 an `nn.Module`. `estimate` predicts the cost and `speeds` times every engine.
 """
 
-from qtha_lab.simulators.cost import Estimate, estimate
-from qtha_lab.simulators.engine_choice import Explanation, explain
+from typing import TYPE_CHECKING
+
+from qtha_lab.core.lazy_names import lazy_names
 from qtha_lab.simulators.engine_selection import check_engine, engine_names
-from qtha_lab.simulators.engine_speed import speeds
 from qtha_lab.simulators.expval import expval, expval_z, probs, state
 from qtha_lab.simulators.layer import QuantumLayer
+
+if TYPE_CHECKING:  # read by `lazy_names`
+    from qtha_lab.simulators.cost import Estimate as Estimate
+    from qtha_lab.simulators.cost import estimate as estimate
+    from qtha_lab.simulators.engine_choice import Explanation as Explanation
+    from qtha_lab.simulators.engine_choice import explain as explain
+    from qtha_lab.simulators.engine_speed import speeds as speeds
 
 __all__ = [
     "Estimate",
@@ -25,3 +32,5 @@ __all__ = [
     "speeds",
     "state",
 ]
+
+__getattr__, __dir__, _ = lazy_names(__name__, *__all__)

@@ -118,8 +118,8 @@ def check_call(
     info = info_of(engine)
     if transformed and not info.transformable:
         raise Refusal(
-            f"Engine {engine!r} has first derivatives only under torch.func: 'auto' takes "
-            "engine 'torch' there."
+            f"engine must have higher derivatives under torch.func, got {engine!r}. Use "
+            "engine='torch' or 'auto'."
         )
     if info.cpu_tensors_only and device != "cpu":
         raise Refusal(

@@ -200,10 +200,10 @@ def _ready(
     if request.from_amplitudes or request.products:
         return None
     ((run_circuit, readout),) = request.runs
-    found = cached_route(revision, engine, run_circuit, readout, device.type, False, shape[0])
-    if found is None or readout.kind == "state":
+    route = cached_route(revision, engine, run_circuit, readout, device.type, False, shape[0])
+    if route is None or readout.kind == "state":
         return None
-    name, running = found
+    name, running = route
     return _Ready(running.run, run_circuit, readout, name, device.type)
 
 

@@ -321,8 +321,8 @@ def _neighbours(by_wire: dict[int, Tensor]) -> list[tuple[int, list[Tensor]]]:
             runs.append((wire, [by_wire[wire]]))
     cut = []
     for first, matrices in runs:
-        pieces = -(-len(matrices) // MAX_MATRIX_WIRES)
-        edges = [len(matrices) * i // pieces for i in range(pieces + 1)]
+        parts = -(-len(matrices) // MAX_MATRIX_WIRES)
+        edges = [len(matrices) * i // parts for i in range(parts + 1)]
         cut += [(first + a, matrices[a:b]) for a, b in itertools.pairwise(edges)]
     return cut
 

@@ -1,4 +1,4 @@
-"""Read a file of rows, a folder of such files or a Hugging Face data set into task rows.
+"""Read a file, a folder or a Hugging Face data set into task rows.
 
 An error names the file and the bad line. Code that comes with a data set is never run.
 """
@@ -61,7 +61,7 @@ def read_table(path: Path, options: OwnData) -> OwnRows:
 
 
 def read_folder(folder: Path, options: OwnData) -> OwnRows:
-    """Read the files of rows in a folder; names such as `test.csv` give the side of a file."""
+    """Read the files of rows in a folder; names such as `test.csv` state splits."""
     files = table_files(folder)
     if not files:
         return read_data_set(str(folder), options)

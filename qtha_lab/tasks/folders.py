@@ -1,4 +1,4 @@
-"""Files of rows in a folder, and its check by file names, before a library opens it."""
+"""Files of rows in a folder, checked by name before a library opens it."""
 
 import os
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def check_folder(folder: Path) -> None:
 
 
 def table_files(folder: Path) -> list[Path]:
-    """Return the files of rows of a folder; empty if a library must read the folder.
+    """Return the files of rows of a folder; none if a library must read it.
 
     A library reads Arrow and Parquet files, which may state names of labels, and folders whose
     README.md describes a data set.

@@ -1,4 +1,4 @@
-"""Load a task: a shipped one, a file of rows, a folder or a hub id.
+"""Load a shipped task, a file of rows, a folder or a hub id.
 
 A hash of the split key fixes evaluation and test rows (splits.py). So no seed ever trains on rows
 with which another seed, or the pretraining of tiny, was measured.
@@ -19,7 +19,15 @@ from qtha_lab.tasks.folders import check_folder
 from qtha_lab.tasks.own_data import OwnData, number_of
 from qtha_lab.tasks.registry import TASKS, TaskInfo
 from qtha_lab.tasks.split_key import few_answers, first_prompt
-from qtha_lab.tasks.splits import Sides, apart, first_rows, normalised, ordered, split
+from qtha_lab.tasks.splits import (
+    Sides,
+    apart,
+    first_rows,
+    memorised,
+    normalised,
+    ordered,
+    split,
+)
 from qtha_lab.tasks.task import Task, label_texts
 
 log = logging.getLogger(__name__)
@@ -69,6 +77,8 @@ def load_task(
 ) -> Task:
     """Load training, evaluation and test rows, which share no split key.
 
+    A task that is declared as memorised has its evaluation and test rows among the training rows.
+
     Args:
         name: A shipped task, a file of rows (.csv, .tsv, .json, .jsonl, .parquet, .txt, also with
             .gz), a folder of such files, or a Hugging Face data set id.
@@ -94,12 +104,9 @@ def load_task(
     log.info("%s: %s rows to train, evaluate and test on", name, counts)
     limits = {"eval_rows": eval_rows, "test_rows": test_rows}
     _check_counts(name, own.key, sides, train_rows, limits)
+    if name in TASKS and TASKS[name].memorised:
+        sides = memorised(sides)
     labels = _labels(own, sides)
-    if own.kind == "preference":
-        raise Refusal(
-            f"{name} must have one answer per prompt, got preference pairs. Train them with TRL's "
-            "DPOTrainer and a config of qtha_lab, or remove the column of rejected answers."
-        )
     if len(labels) == 1:
         raise Refusal(f"{name} must have two labels or more, got {shortened(labels[0])!r} alone.")
     counted = zip(sides, (train_rows, eval_rows, test_rows), strict=True)

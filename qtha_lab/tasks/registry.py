@@ -17,7 +17,11 @@ TASKS: Registry["TaskInfo"] = Registry("task", "qtha_lab.tasks", group="qtha_lab
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """Declaration of a shipped task."""
+    """Declaration of a shipped task.
+
+    Attributes:
+        memorised: Whether evaluation and test rows are among the training rows.
+    """
 
     name: str
     summary: str
@@ -25,10 +29,11 @@ class TaskInfo:
     source: str
     licence: str
     options: type
+    memorised: bool = False
 
 
 def task(
-    name: str, *, summary: str, kind: Kind, source: str, licence: str
+    name: str, *, summary: str, kind: Kind, source: str, licence: str, memorised: bool = False
 ) -> Callable[[type], type]:
     """Register a dataclass of options with a `rows()` method as a task.
 
@@ -38,6 +43,7 @@ def task(
         kind: "lm" (rows of messages) or "classification" (rows of text and label).
         source: Origin of the rows.
         licence: Terms of use of the rows.
+        memorised: Evaluate on training rows, for a task that measures how much is stored.
 
     Returns:
         A decorator that returns the class unchanged.
@@ -45,7 +51,7 @@ def task(
 
     def register(options: type) -> type:
         with_arguments(options)
-        info = TaskInfo(name, summary, kind, source, licence, options)
+        info = TaskInfo(name, summary, kind, source, licence, options, memorised)
         TASKS.add(name, info, options.__module__)
         return options
 

@@ -20,6 +20,7 @@ PROMPT = ("prompt", "question", "instruction", "query", "input", "ctx", "goal")
 RESPONSE = ("response", "answer", "output", "completion", "target", "answers")
 TEXT = ("text", "sentence", "content", "review", "tweet")
 LABEL = ("label", "labels", "category", "class", "stars", "rating", "score", "sentiment")
+REASONING = ("reannotated_assistant_content", "reasoning_content")
 CONTEXT = ("context", "passage", "paragraph")
 SYSTEM, TOOLS = ("system",), ("tools", "functions")
 PAIRS = (
@@ -56,7 +57,7 @@ class Shape:
     optional: Mapping[str, tuple[str, ...]]
 
     def parts(self, names: list[str], chosen: Mapping[str, str]) -> Parts | None:
-        """Return the column of each part; None if the data lack a column of this shape."""
+        """Return the column of each part; None if the data lack one."""
         columns = {}
         for part, usual in {**self.needed, **self.optional}.items():
             free = (name for name in usual if name in names and name not in columns.values())
@@ -72,12 +73,13 @@ def value_of(record: Record, column: str) -> Any:
     """Return the value of a column; refuse a missing or empty one."""
     value = record.get(column)
     if value is None or value == [] or (isinstance(value, str) and not value.strip()):
-        raise Refusal(f"{column} is missing or empty.")
+        rule = f"{column} must not be missing or empty."
+        raise Refusal(f"{rule} Fill it in, or delete the row.")
     return value
 
 
 def text_of(record: Record, column: str) -> str:
-    """Return the value of a column as text; refuse a list, an object and an infinite number."""
+    """Return a column's value as text; refuse lists, objects and infinite numbers."""
     value = value_of(record, column)
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(f"{column} must be text, got {value}.")
@@ -92,7 +94,7 @@ def _exchange(prompt: str, response: str) -> list[dict]:
 
 
 def _with_context(parts: Parts, record: Record, part: str) -> str:
-    """Return the text of a part, below the text of its context if there is one."""
+    """Return the text of a part, below the text of its context if any."""
     text = text_of(record, parts[part])
     context = record.get(parts["context"]) if "context" in parts else None
     return f"{text_of(record, parts['context'])}\n{text}" if context else text
@@ -121,6 +123,29 @@ def _question(parts: Parts, record: Record) -> dict:
     prompt = f"{prompt}\n{text_of(record, 'input')}" if extra else prompt
     messages = _exchange(prompt, response)
     return {"messages": with_system(messages, record.get(parts.get("system", "")), None)}
+
+
+def _with_history(parts: Parts, record: Record) -> dict:
+    """Return earlier exchanges, then the question with its answer, as LLaMA-Factory's files."""
+    history = record.get(parts["history"]) or []
+    if not isinstance(history, list) or not all(
+        isinstance(turn, list | tuple) and len(turn) == 2 for turn in history
+    ):
+        raise Refusal(f"{parts['history']} must be a list of pairs of prompt and response.")
+    earlier = [message for turn in history for message in _exchange(*map(str, turn))]
+    messages = _question(parts, record)["messages"]
+    first = int(messages[0]["role"] == "system")
+    return {"messages": [*messages[:first], *earlier, *messages[first:]]}
+
+
+def _reasoned(parts: Parts, record: Record) -> dict:
+    """Return the reasoning in <think> tags, then the answer, which the reasoning may end with."""
+    reasoning, _, end = text_of(record, parts["reasoning"]).rpartition("</think>")
+    reasoning, end = (reasoning, end) if reasoning else (end, "")
+    reasoning = reasoning.replace("<think>", "").strip()
+    answer = end.strip() or text_of(record, parts["response"]).strip()
+    prompt = text_of(record, parts["prompt"])
+    return {"messages": _exchange(prompt, f"<think>\n{reasoning}\n</think>\n\n{answer}")}
 
 
 def _labelled(parts: Parts, record: Record) -> dict:
@@ -198,6 +223,9 @@ _ASKED = {"context": CONTEXT, "system": SYSTEM}
 SHAPES = (
     Shape("preference pairs", "preference", {"chosen": ("chosen",), "rejected": ("rejected",)},
           _preference, {"prompt": PROMPT, **_ASKED}),
+    Shape("reasoning and answer", "lm",
+          {"prompt": ("problem", *PROMPT), "reasoning": REASONING,
+           "response": ("solution", "content", *RESPONSE)}, _reasoned, {}),
     Shape("messages", "lm", {"messages": ("messages", "conversations", "conversation", "dialog")},
           _conversation, {"system": SYSTEM, "tools": TOOLS}),
     Shape("multiple choice", "lm", {"prompt": PROMPT, "choices": CHOICES, "key": KEY},
@@ -208,6 +236,9 @@ SHAPES = (
     Shape("yes or no", "classification",
           {"context": CONTEXT, "prompt": ("question",), "label": ("answer", "label")},
           _yes_or_no, {}),
+    Shape("history and response", "lm",
+          {"prompt": PROMPT, "response": RESPONSE, "history": ("history",)},
+          _with_history, _ASKED),
     Shape("prompt and response", "lm", {"prompt": PROMPT, "response": RESPONSE},
           _question, _ASKED),
     Shape("text and label", "classification", {"text": TEXT, "label": LABEL}, _labelled, {}),

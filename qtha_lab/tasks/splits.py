@@ -11,6 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import zip_longest
 from typing import NamedTuple
 
 EVALUATION_FRACTION = 0.2
@@ -74,6 +75,17 @@ class Sides(NamedTuple):
     train: list[dict]
     evaluation: list[dict]
     test: list[dict]
+
+
+def memorised(sides: Sides) -> Sides:
+    """Put the evaluation and test rows first among the training rows, in turn.
+
+    Example:
+        >>> [row["key"] for row in memorised(Sides([{"key": 1}], [{"key": 2}], [{"key": 3}])).train]
+        [2, 3, 1]
+    """
+    held_out = (row for pair in zip_longest(sides.evaluation, sides.test) for row in pair if row)
+    return sides._replace(train=[*held_out, *sides.train])
 
 
 def split(

@@ -1,7 +1,8 @@
 """Hold the rows of a task by side, and encode them with a tokenizer.
 
-A language-modelling row is {"messages", "key"}, a classification row {"text", "label", "key"};
-`key` is the split key, which is on one side only.
+A language-modelling row is {"messages", "key"}, a classification row {"text", "label", "key"}, a
+preference row {"messages", "chosen", "rejected", "key"} with messages up to the two answers. `key`
+is the split key, which is on one side only.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["lm", "text", "classification", "regression", "preference"]
 IGNORED = -100
+PAIR = ("chosen", "rejected")
 log = logging.getLogger(__name__)
 
 
@@ -75,6 +77,11 @@ class Task:
         )
 
     @property
+    def has_answers(self) -> bool:
+        """True if rows are prompts with answers that a model can generate."""
+        return self.kind in ("lm", "preference")
+
+    @property
     def fingerprint(self) -> str:
         """Hash (sha256) of the rows of all sides in their order."""
         text = json.dumps(
@@ -91,7 +98,8 @@ class Task:
         all other positions. A row without an answer token before the cut is left out, and the log
         reports the number of such rows. Plain text: all tokens are labels, and a long text gives
         several rows. Classification: the label is its index in `labels`. Regression: the label is
-        the scaled number.
+        the scaled number. Preference: a row holds the chosen answer, and under "rejected" the
+        rejected one; a pair without a token of both answers before the cut is left out.
 
         Args:
             rows: Rows of this task.
@@ -112,7 +120,8 @@ class Task:
             return _encode_documents(rows, tokenizer, max_length)
         if self.is_seq2seq:
             return _encode_exchanges(self.prompts(rows, tokenizer), tokenizer, max_length)
-        encoded = _encode_conversations(rows, tokenizer, max_length)
+        encode = _encode_pairs if self.kind == "preference" else _encode_conversations
+        encoded = encode(rows, tokenizer, max_length)
         left_out = len(rows) - len(encoded)
         if rows and not encoded:
             raise Refusal(
@@ -136,24 +145,53 @@ class Task:
 
         The prompt includes its special tokens: tokenize it with `add_special_tokens=False`.
         """
-        if self.kind != "lm":
+        if not self.has_answers:
             raise Refusal(
                 f"{self.name} must be a task that generates answers, got a {self.kind} task."
             )
-        pairs = []
-        for row in rows:
-            last = max(i for i, m in enumerate(row["messages"]) if m["role"] == "assistant")
-            reference = row["messages"][last]["content"]
-            pairs.append((render(row["messages"][:last], tokenizer, generate=True), reference))
-        return pairs
+        asked = map(asked_and_answer, rows)
+        return [(render(messages, tokenizer, generate=True), answer) for messages, answer in asked]
+
+
+def asked_and_answer(row: dict) -> tuple[list[dict], str]:
+    """Return the messages before a row's last or chosen answer, and this answer.
+
+    Example:
+        >>> asked = [{"role": "user", "content": "2 + 2?"}]
+        >>> asked_and_answer({"messages": asked, "chosen": "4", "rejected": "5"})[1]
+        '4'
+    """
+    messages = row["messages"]
+    if "chosen" in row:
+        return messages, row["chosen"]
+    last = max(i for i, m in enumerate(messages) if m["role"] == "assistant")
+    return messages[:last], messages[last]["content"]
+
+
+def _encode_pairs(
+    rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
+) -> list[dict]:
+    """Encode pairs; labels are the tokens of the two answers alone."""
+    encoded = []
+    for row in rows:
+        answers = ({"role": "assistant", "content": row[side]} for side in PAIR)
+        both = [{"messages": [*row["messages"], answer]} for answer in answers]
+        sides = _encode_conversations(both, tokenizer, max_length, last_alone=True)
+        if len(sides) == 2:
+            encoded.append(sides[0] | {"rejected": sides[1]})
+    return encoded
 
 
 def _encode_conversations(
-    rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
+    rows: list[dict],
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    last_alone: bool = False,
 ) -> list[dict]:
     if not rows:
         return []
     texts, spans = zip(*(answer_spans(row["messages"], tokenizer) for row in rows), strict=True)
+    spans = [answers[-1:] for answers in spans] if last_alone else spans
     texts = [shorten(text, tokenizer, max_length) for text in texts]
     batch = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     encoded = []
@@ -208,7 +246,7 @@ def _encode_texts(
 
 
 def whole_text(row: dict, tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return the text of a row, with a pair's second text after the separator or a new line."""
+    """Return the text of a row; a pair's texts are joined by the separator."""
     if "pair" not in row:
         return row["text"]
     return f"{row['text']}{tokenizer.sep_token or chr(10)}{row['pair']}"
@@ -217,7 +255,7 @@ def whole_text(row: dict, tokenizer: "PreTrainedTokenizerBase") -> str:
 def _encode_documents(
     rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
 ) -> list[dict]:
-    """Encode plain texts in pieces of at most `max_length` tokens, each token a label."""
+    """Encode plain texts in chunks of at most `max_length` tokens, each token a label."""
     if not rows:
         return []
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
@@ -225,11 +263,11 @@ def _encode_documents(
     encoded = []
     for ids in batch["input_ids"]:
         ids = [*ids, *(end if ids[-1:] != end else [])]
-        pieces = (ids[first : first + max_length] for first in range(0, len(ids), max_length))
+        chunks = (ids[first : first + max_length] for first in range(0, len(ids), max_length))
         encoded += [
-            {"input_ids": piece, "attention_mask": [1] * len(piece), "labels": piece}
-            for piece in pieces
-            if len(piece) > 1
+            {"input_ids": chunk, "attention_mask": [1] * len(chunk), "labels": chunk}
+            for chunk in chunks
+            if len(chunk) > 1
         ]
     return encoded
 
@@ -253,13 +291,15 @@ def _labels_of(rows: list[dict]) -> set[str]:
 class Collate:
     """Collator that pads rows, and their cached features, on the right into a batch.
 
-    Made by `collate`.
+    Rejected answers of pairs are the second half of a batch. Made by `collate`.
     """
 
     pad_token_id: int
 
     def __call__(self, rows: list[dict]) -> dict[str, "Tensor"]:
         import torch
+
+        rows = [*rows, *(row["rejected"] for row in rows if "rejected" in row)]
 
         def padded(name: str, value: int) -> "Tensor":
             longest = max(len(row[name]) for row in rows)

@@ -425,12 +425,12 @@ def from_matrix(
     _checked(in_dims, columns, len(out_dims), "in_dims", "columns")
     if max_bond is not None and max_bond < 1:
         raise Refusal(f"max_bond must be at least 1, got {max_bond}.")
-    pieces = _split_sites(matrix.detach().double().cpu(), out_dims, in_dims, max_bond, cutoff)
-    bonds = (1, *[piece.shape[-1] for piece in pieces])
+    parts = _split_sites(matrix.detach().double().cpu(), out_dims, in_dims, max_bond, cutoff)
+    bonds = (1, *[part.shape[-1] for part in parts])
     shape = MpoShape(in_dims, out_dims, bonds)
     cores = [
-        piece.permute(1, 3, 0, 2).reshape(core_shape).to(matrix)
-        for piece, core_shape in zip(pieces, shape.core_shapes, strict=True)
+        part.permute(1, 3, 0, 2).reshape(core_shape).to(matrix)
+        for part, core_shape in zip(parts, shape.core_shapes, strict=True)
     ]
     return cores, shape
 
@@ -444,7 +444,7 @@ def _split_sites(
     n_sites = len(in_dims)
     pairs = [axis for k in range(n_sites) for axis in (k, n_sites + k)]
     tensor = matrix.reshape(*out_dims, *in_dims).permute(pairs).numpy()
-    pieces, left = [], 1
+    parts, left = [], 1
     for o, i in zip(out_dims[:-1], in_dims[:-1], strict=True):
         rest = tn.Node(tensor.reshape(left * o * i, -1), backend="numpy")
         u, s, vh, _ = tn.split_node_full_svd(
@@ -456,7 +456,7 @@ def _split_sites(
         )
         values = s.tensor.diagonal()
         bond = max(1, int((values > cutoff * values[0]).sum()))
-        pieces.append(torch.from_numpy(u.tensor[:, :bond].copy()).reshape(left, o, i, bond))
+        parts.append(torch.from_numpy(u.tensor[:, :bond].copy()).reshape(left, o, i, bond))
         tensor, left = values[:bond, None] * vh.tensor[:bond], bond
     last = torch.from_numpy(tensor.copy()).reshape(left, out_dims[-1], in_dims[-1], 1)
-    return [*pieces, last]
+    return [*parts, last]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from qtha_lab.adapters.method import Base, Change, Layer
+from qtha_lab.adapters.change import Base, Change, Layer
 from qtha_lab.core.errors import Refusal, describe_error
 from qtha_lab.testing.facts import Broken, expect, fact
 from qtha_lab.testing.settings import expect_effect

@@ -1,4 +1,4 @@
-"""Facts of an exercise: its solution is right, and every known mistake is wrong for its reason."""
+"""Facts of an exercise: a right solution, and known mistakes with their reasons."""
 
 from qtha_lab.lessons import check
 from qtha_lab.lessons.registry import Exercise

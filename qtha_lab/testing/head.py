@@ -70,15 +70,15 @@ def head_counted(info: HeadInfo) -> None:
 @torch.no_grad()
 def head_separate(info: HeadInfo) -> None:
     """Check that other rows and padding change no logit, and that passes and builds repeat."""
-    module, given = _module(info.example, randomised=True), _input(info)
-    logits = module(*given)
-    expect(torch.equal(module(*given), logits), "two forward passes differ")
+    module, inputs = _module(info.example, randomised=True), _input(info)
+    logits = module(*inputs)
+    expect(torch.equal(module(*inputs), logits), "two forward passes differ")
     again = _module(info.example, randomised=True)
-    expect(torch.equal(again(*given), logits), "two builds with one seed differ")
-    far = (module(*(part[1:2] for part in given)) - logits[1:2]).abs().max().item()
+    expect(torch.equal(again(*inputs), logits), "two builds with one seed differ")
+    far = (module(*(part[1:2] for part in inputs)) - logits[1:2]).abs().max().item()
     expect(far < 1e-5, f"one row of a batch changes the logits of another by {far:.3g}")
     if info.make.reads_tokens:
-        states, mask = given
+        states, mask = inputs
         padded = states + 9 * (1 - mask).unsqueeze(-1)
         far = (module(padded, mask) - logits).abs().max().item()
         expect(far < 1e-5, f"padding changes the logits by {far:.3g}")

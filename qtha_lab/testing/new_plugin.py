@@ -18,7 +18,7 @@ EXAMPLES = {
     "head": ("normalised.py", "normalised"),
     "quantization": ("levels.py", "levels"),
     "initialisation": ("eighths.py", "eighths"),
-    "exercise": ("bell.py", "9.1"),
+    "exercise": ("bell.py", "20.1"),
     "reproduction": ("two_ranks.py", "two_ranks"),
 }
 """File and registered name of the example of each family."""
@@ -55,7 +55,7 @@ def new_plugin(family: str, name: str, folder: Path) -> tuple[Path, Path]:
     if family not in EXAMPLES:
         raise unknown("family", family, EXAMPLES)
     if not re.fullmatch(NAMES.get(family, r"[a-z][a-z0-9_]*"), name):
-        form = {"gate": "letters, digits and _", "exercise": "a number such as 9.1"}
+        form = {"gate": "letters, digits and _", "exercise": "a number such as 20.1"}
         rule = form.get(family, "lower-case letters, digits and _")
         raise Refusal(f"The name of a new {family} must be {rule}, got {shortened(name, 60)!r}.")
     example, old = EXAMPLES[family]

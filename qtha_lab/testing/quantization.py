@@ -39,7 +39,7 @@ def scheme_texts(info: SchemeInfo) -> None:
 @fact("quantization", "it changes weights, keeps most of their size, and the model computes")
 @torch.no_grad()
 def scheme_close(info: SchemeInfo) -> None:
-    """Check that weights change by less than half of their norm, and that logits are finite."""
+    """Check that weights change by less than half their norm and logits are finite."""
     before, model = _matrices(small_llama()), _rounded(info.example)
     logits = model(input_ids=TOKENS).logits
     after = _matrices(model)

@@ -72,6 +72,8 @@ def split(info) -> None:
     task = load_task(info.name, seed=0)
     sides = (task.train, task.eval, task.test)
     expect(all(sides), "{} training, {} evaluation and {} test rows".format(*map(len, sides)))
+    if info.memorised:  # evaluation and test rows are training rows there
+        sides = sides[1:]
     keys = [{row["key"] for row in side} for side in sides]
     shared_keys = set().union(*(a & b for a, b in itertools.combinations(keys, 2)))
     expect(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from jaxtyping import Float
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,6 +67,23 @@ class Answers:
         finally:
             if handle is not None:
                 handle.remove()
+
+
+def log_likelihoods(model: nn.Module, batch: dict[str, Tensor]) -> Float[Tensor, " rows"]:
+    """Compute the log-likelihood of each row's answer tokens, in nats.
+
+    Args:
+        model: Causal language model.
+        batch: `input_ids`, `attention_mask` and `labels`.
+    """
+    labels = batch["labels"]
+    answers = Answers(labels)
+    with answers.at_the_head(model):
+        outputs = model(**{name: value for name, value in batch.items() if name != "labels"})
+    logits = answers.select(outputs.logits).float()
+    losses = functional.cross_entropy(logits, answers.tokens, reduction="none")
+    rows = answers.positions // labels.shape[1]
+    return -losses.new_zeros(len(labels)).index_add(0, rows, losses)
 
 
 def head_of(model: nn.Module) -> nn.Module | None:

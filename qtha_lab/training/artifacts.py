@@ -43,6 +43,7 @@ CARD_FACTS = (
 )
 LOSS_UNITS = {
     "classification": "in nats per row",
+    "preference": "in nats per pair",
     "regression": "squared errors of numbers scaled to mean 0 and variance 1",
 }
 CARD_NOTES = (
@@ -87,7 +88,7 @@ def write_answers(session: Session, loaded: Loaded, step: int) -> None:
     """
     task, training = loaded.task, session.training
     rows = task.eval[: training.evaluation.generate_rows]
-    if task.kind != "lm" or not rows or session.is_recorded("generation", step):
+    if not task.has_answers or not rows or session.is_recorded("generation", step):
         return
     message = f"answering {len(rows)} evaluation rows"
     session.report("running", message, step=step)

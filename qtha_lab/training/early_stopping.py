@@ -85,14 +85,14 @@ class EarlyStop:
         return bool(patience) and waited(self.losses, least) >= patience
 
     @property
-    def kept_step(self) -> int | None:
+    def best_step(self) -> int | None:
         """Step of the stored best adapter; None without patience or evaluations."""
         return best_step(self.losses) if self.settings.patience else None
 
     def add(self, step: int, loss: float) -> None:
         """Add an evaluation loss, and store the adapter if this loss is lowest."""
         self.losses[step] = loss
-        if self.kept_step == step:
+        if self.best_step == step:
             self._keep(step)
 
     def put_back(self) -> None:
@@ -101,9 +101,9 @@ class EarlyStop:
         Raises:
             Refusal: If the stored adapter is missing.
         """
-        if self.kept_step is None:
+        if self.best_step is None:
             return
-        place = self._place(self.kept_step)
+        place = self._place(self.best_step)
         if not place.is_dir():
             raise Refusal(
                 f"The best adapter of this run must be in {place}, and is missing. Put it "
@@ -119,7 +119,7 @@ class EarlyStop:
         """Describe the end of training at a step; return "" without patience."""
         if not self.settings.patience:
             return ""
-        ending = f"the adapter of step {self.kept_step} is kept"
+        ending = f"the adapter of step {self.best_step} is kept"
         if not self.is_over:
             return f"{ending}, which has the lowest evaluation loss"
         least, count = self.settings.min_improvement, self.settings.patience

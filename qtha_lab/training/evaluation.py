@@ -19,6 +19,7 @@ from qtha_lab.tasks.task import Kind
 from qtha_lab.training import scores as metrics
 from qtha_lab.training.answer_logits import IGNORED, Answers
 from qtha_lab.training.batching import by_length
+from qtha_lab.training.preference import margins, pair_losses
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -45,8 +46,9 @@ class Predictions:
     """Predictions of a model at every label.
 
     Attributes:
-        losses: Loss of each label, in nats; the squared error of a regression.
-        predicted: Most likely label at each position; the number of a regression.
+        losses: Loss of each label, in nats; the squared error of a regression; the loss of a pair.
+        predicted: Most likely label at each position; the number of a regression; the margin of a
+            pair.
         actual: True label at each position.
         rows: Row index of each label.
         n_rows: Number of rows.
@@ -71,6 +73,10 @@ class Predictions:
                 "loss": self.loss,
                 "correlation": float(torch.corrcoef(pair)[0, 1].nan_to_num()),
             }
+        if kind == "preference":
+            positive = int((self.predicted > 0).sum()) / self.n_rows
+            margin = float(self.predicted.double().mean())
+            return {"loss": self.loss, "margin": margin, "pair_accuracy": positive}
         if kind == "classification":
             labels = self.predicted.tolist(), self.actual.tolist()
             return {"loss": self.loss, **metrics.classification_scores(*labels)}
@@ -88,7 +94,12 @@ class Predictions:
 
 
 def predict(
-    model: nn.Module, rows: list[dict], collate: Callable, size: int, poll: Callable[[], None]
+    model: nn.Module,
+    rows: list[dict],
+    collate: Callable,
+    size: int,
+    poll: Callable[[], None],
+    beta: float = 1.0,
 ) -> Predictions:
     """Compute losses and predictions of encoded rows.
 
@@ -98,11 +109,17 @@ def predict(
         collate: Function from rows to a padded batch.
         size: Number of rows in a batch of the longest rows.
         poll: Called before every batch; may raise `Interrupted`.
+        beta: Factor of the log-likelihood ratio of preference pairs.
     """
     parts = []
     for places in by_length([len(row["input_ids"]) for row in rows], size):
         poll()
         batch = _to(collate([rows[place] for place in places]), model)
+        if "rejected" in rows[0]:
+            margin = margins(model, batch, beta).float().cpu()
+            of_pairs = pair_losses(margin), margin, torch.ones_like(margin)
+            parts.append((*of_pairs, torch.tensor(places)))
+            continue
         logits, labels, owners = _labelled(model, batch, batch.pop("labels"))
         if labels.is_floating_point():  # of a regression
             predicted = logits.squeeze(-1)

@@ -98,16 +98,18 @@ def evaluate_variants(
     )
     model = adapters.load_adapter(base.model, run.adapter)
     layers = [m for m in model.modules() if isinstance(m, AdapterLayer)]
-    ways = _variants(layers, _listed(engine), cuts)
+    variants = _variants(layers, _listed(engine), cuts)
     if start:
-        ways.append((START, model.disable_adapter))
-    collate, size = tasks.collate(base.tokenizer), experiment.training.batch_size
+        variants.append((START, model.disable_adapter))
+    collate, training = tasks.collate(base.tokenizer), experiment.training
     for each in data:
         chosen = getattr(each, side)[:rows]
-        encoded = each.encode(chosen, base.tokenizer, experiment.training.max_length)
-        for name, change in ways:
+        encoded = each.encode(chosen, base.tokenizer, training.max_length)
+        for name, change in variants:
             with change(), evaluating(model):
-                predictions = predict(model, encoded, collate, size, lambda: None)
+                predictions = predict(
+                    model, encoded, collate, training.batch_size, lambda: None, training.beta
+                )
             log.info("%s %s: loss %.4f", run.path.name, name, predictions.loss)
             on = f"{each.name}, {side} rows"
             yield Variant(name, predictions.scores(kind), len(encoded), on)
@@ -156,7 +158,7 @@ def _variants(
 
     Raises `Refusal` before any computation if a variant is not possible.
     """
-    ways: list[tuple[str, Callable[[], AbstractContextManager]]] = [("as trained", nullcontext)]
+    variants: list[tuple[str, Callable[[], AbstractContextManager]]] = [("as trained", nullcontext)]
     for engine in engines:
         circuits = [layer for layer in layers if layer.changes["default"].circuits()]
         if not circuits:
@@ -165,14 +167,14 @@ def _variants(
             change = layer.changes["default"]
             for circuit in change.circuits():
                 check_engine(engine, circuit, CircuitBranch.readout_of(change.config))
-        ways.append((f"on {engine}", functools.partial(_on_engine, circuits, engine)))
+        variants.append((f"on {engine}", functools.partial(_on_engine, circuits, engine)))
     for cut in cuts:
         tensors = [layer.adapter_tensors("default").get(CUTS[cut]) for layer in layers]
         present = [tensor for tensor in tensors if tensor is not None]
         if not present:
             raise Refusal(f"cut must be a tensor of the adapter, got {cut}.")
-        ways.append((f"without {cut}", functools.partial(_at_zero, present)))
-    return ways
+        variants.append((f"without {cut}", functools.partial(_at_zero, present)))
+    return variants
 
 
 @contextmanager

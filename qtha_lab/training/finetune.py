@@ -118,8 +118,8 @@ def _end(session: Session, loaded: Loaded, trained: Trained) -> TrainingResult:
     written.write_answers(session, loaded, trained.step)
     written.write_adapter(session, loaded)
     ended = {}
-    if (best_step := early.kept_step) is not None:
-        ended = {"kept_step": best_step, "ended_early": trained.step < session.steps}
+    if (best_step := early.best_step) is not None:
+        ended = {"best_step": best_step, "ended_early": trained.step < session.steps}
     written.write_summary(session, loaded, trained.memory, "finished", ended)
     written.write_model_card(session, loaded)
     sync_tree(session.run.adapter)

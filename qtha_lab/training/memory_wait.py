@@ -27,20 +27,20 @@ def wait_for_memory(session: Session, needed: Mapping[str, int]) -> None:
     Raises:
         Interrupted: If a stop is requested during the wait.
     """
-    folder, told = session.queue, False
+    folder, is_reported = session.queue, False
     if folder is None:
         return
 
     def take() -> int | None:
-        nonlocal told
+        nonlocal is_reported
         why = memory.lacking(needed, reserved.reservations(folder))
         if why is None:
             return reserved.reserve(folder, sum(needed.values()))
-        if not told:
+        if not is_reported:
             session.report("queued", why)
-        told = True
+        is_reported = True
         return None
 
     queue = slots.Queue(folder / reserved.FOLDER)
-    if queue.turn(session.run.path.name, take, session.stop_requested) is None:
+    if queue.wait_in_line(session.run.path.name, take, session.stop_requested) is None:
         raise Interrupted

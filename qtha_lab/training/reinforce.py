@@ -25,14 +25,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import GenerationConfig, TrainerCallback
 
 from qtha_lab.experiment import Reinforce
 from qtha_lab.tasks import collate
 from qtha_lab.tasks.task import IGNORED
 from qtha_lab.training import scores as metrics
-from qtha_lab.training.answer_logits import Answers
+from qtha_lab.training.answer_logits import log_likelihoods
 from qtha_lab.training.evaluation import evaluating
 from qtha_lab.training.objective import Objective
 
@@ -121,14 +120,7 @@ class Reward(Objective, TrainerCallback):
         ]
         device = next(student.parameters()).device
         batch = {name: tensor.to(device) for name, tensor in self.collate(encoded).items()}
-        labels = batch.pop("labels")
-        answers = Answers(labels)
-        with answers.at_the_head(student):
-            logits = answers.select(student(**batch).logits).float()
-        losses = functional.cross_entropy(logits, answers.tokens, reduction="none")
-        return -losses.new_zeros(len(rows)).index_add(
-            0, answers.positions // labels.shape[1], losses
-        )
+        return log_likelihoods(student, batch)
 
 
 @contextlib.contextmanager

@@ -15,17 +15,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.training.chinese_text import ChineseTokens, Unit, has_chinese
 
 SCORERS = ("sacrebleu", "rouge_score")
 
 
-def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+def generation_scores(
+    outputs: Sequence[str], references: Sequence[str], unit: Unit = "characters"
+) -> dict[str, float]:
     """Compute all scores of generated answers: exact_match, bleu4, rouge1, rouge2, rougeL.
 
     BLEU and ROUGE are omitted without their packages (extra `scores`).
 
+    Args:
+        outputs: Generated answers.
+        references: One reference per answer.
+        unit: Unit of Chinese text in BLEU and ROUGE: "characters", or "words" with jieba.
+
     Raises:
-        Refusal: If there are no answers, or the numbers of answers and references differ.
+        Refusal: If there are no answers, the numbers of answers and references differ, or words
+            need jieba and it is not installed.
     """
     if len(outputs) != len(references) or not references:
         raise Refusal(
@@ -34,7 +43,7 @@ def generation_scores(outputs: Sequence[str], references: Sequence[str]) -> dict
         )
     scores = {"exact_match": exact_match(outputs, references)}
     if has_text_scorers():
-        scores |= {"bleu4": bleu4(outputs, references), **rouge(outputs, references)}
+        scores |= {"bleu4": bleu4(outputs, references, unit), **rouge(outputs, references, unit)}
     return scores
 
 
@@ -56,46 +65,68 @@ def exact_match(outputs: Sequence[str], references: Sequence[str]) -> float:
     return sum(hits) / len(hits)
 
 
-def bleu4(outputs: Sequence[str], references: Sequence[str]) -> float:
+def bleu4(outputs: Sequence[str], references: Sequence[str], unit: Unit = "characters") -> float:
     """Compute corpus BLEU with n-grams up to 4, one reference per row, 0 to 100.
 
     Uses sacrebleu's defaults: 13a tokenisation, case-sensitive, exponential smoothing of zero
-    counts. Not suitable for languages written without spaces.
+    counts. References with Chinese characters use its tokenisation `zh`, or the words of jieba.
+
+    Args:
+        outputs: Generated answers.
+        references: One reference per answer.
+        unit: Unit of Chinese text.
 
     Source:
         Papineni et al. 2002; Post 2018, arXiv:1804.08771.
     """
     import sacrebleu
 
-    return sacrebleu.corpus_bleu(list(outputs), [list(references)]).score
+    if not has_chinese(references):
+        return sacrebleu.corpus_bleu(list(outputs), [list(references)]).score
+    if unit == "characters":
+        return sacrebleu.corpus_bleu(list(outputs), [list(references)], tokenize="zh").score
+    tokens = ChineseTokens(unit)
+    texts = [[" ".join(tokens.tokenize(text)) for text in side] for side in (outputs, references)]
+    return sacrebleu.corpus_bleu(texts[0], [texts[1]], tokenize="none").score
 
 
-def rouge(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+def rouge(
+    outputs: Sequence[str], references: Sequence[str], unit: Unit = "characters"
+) -> dict[str, float]:
     """Compute the mean F-measures of ROUGE-1, ROUGE-2 and ROUGE-L over the rows.
 
-    Uses rouge-score's tokenisation without stemming: lower case, letters a–z and digits only. Other
-    scripts score 0.
+    Uses rouge-score's tokenisation without stemming: lower case, letters a–z and digits only. With
+    Chinese characters in a reference, tokens are those of `ChineseTokens`.
+
+    Args:
+        outputs: Generated answers.
+        references: One reference per answer.
+        unit: Unit of Chinese text.
 
     Source:
         Lin 2004, "ROUGE: A package for automatic evaluation of summaries".
     """
     names = ("rouge1", "rouge2", "rougeL")
     return {
-        name: sum(rows := rouge_by_row(outputs, references, name)) / len(rows) for name in names
+        name: sum(rows := rouge_by_row(outputs, references, name, unit)) / len(rows)
+        for name in names
     }
 
 
-def rouge_by_row(outputs: Sequence[str], references: Sequence[str], name: str) -> list[float]:
+def rouge_by_row(
+    outputs: Sequence[str], references: Sequence[str], name: str, unit: Unit = "characters"
+) -> list[float]:
     """Compute the F-measure of one ROUGE variant for each row.
 
     Args:
         outputs: Generated answers.
         references: One reference per answer.
         name: rouge1, rouge2 or rougeL.
+        unit: Unit of Chinese text.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer([name])
+    scorer = RougeScorer([name], tokenizer=ChineseTokens(unit) if has_chinese(references) else None)
     return [scorer.score(r, o)[name].fmeasure for o, r in zip(outputs, references, strict=True)]
 
 

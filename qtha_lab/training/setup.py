@@ -21,13 +21,14 @@ from qtha_lab.adapters import heads
 from qtha_lab.adapters import phases as staged
 from qtha_lab.experiment.plan import Plan
 from qtha_lab.experiment.run_directory.plugins import load_run_plugins
-from qtha_lab.experiment.training_groups import Distillation, Reinforce
+from qtha_lab.experiment.training_groups import Distillation, Preference, Reinforce
 from qtha_lab.training import evaluation
 from qtha_lab.training.batching import by_length
 from qtha_lab.training.distillation import load_teacher, seen_before
 from qtha_lab.training.memory_wait import wait_for_memory
 from qtha_lab.training.objective import Objective
 from qtha_lab.training.perturbation import perturb
+from qtha_lab.training.preference import MEANING, PairObjective
 from qtha_lab.training.reinforce import Reward, loss_meaning
 from qtha_lab.training.session import Session
 
@@ -53,7 +54,7 @@ class Loaded:
         training_rows: Training rows.
         config: Adapter config, completed by PEFT.
         model: Base model with the adapter.
-        objective: Distillation or REINFORCE objective; None selects the label loss.
+        objective: Objective in place of the label loss; None selects the label loss.
     """
 
     plan: Plan
@@ -115,7 +116,8 @@ def load_session(session: Session) -> Loaded:
     wait_for_memory(session, plan.bytes if session.queue else {})
     session.report("loading", f"model {experiment.model}")
     set_seed(experiment.seed)
-    if experiment.quantization != "none" and not session.is_recorded("whole_base", 0):
+    rounds = experiment.quantization != "none" and task.kind != "preference"
+    if rounds and not session.is_recorded("whole_base", 0):
         _score_whole_base(session, plan)
     base = _load_base(plan, experiment.quantization)
     rows = _read_rows(plan, base.tokenizer)
@@ -170,7 +172,7 @@ def _load_base(plan: Plan, quantization: str) -> models.LoadedModel:
 
 
 def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None:
-    """Create the distillation or REINFORCE objective; None selects the label loss.
+    """Create the objective of a training; None selects the label loss.
 
     Adds a note on the meaning of the losses to the run, once.
     """
@@ -179,6 +181,9 @@ def _objective(session: Session, plan: Plan, tokenizer: Any) -> Objective | None
         _note_once(session, loss_meaning(objective.reward))
         longest = training.evaluation.max_new_tokens
         return Reward(tokenizer, objective, longest, session.experiment.seed)
+    if isinstance(objective, Preference):
+        _note_once(session, MEANING)
+        return PairObjective(objective.beta)
     if not isinstance(objective, Distillation):
         return None
     session.report("loading", f"teacher {objective.teacher}")
@@ -208,15 +213,19 @@ def _adapt(
     """Add the adapter to the base, initialised or prepared for a checkpoint's tensors."""
     if session.checkpoint is not None:
         return _with_head_in_float32(adapters.add_for_checkpoint(base, config, session.checkpoint))
-    starting = training_rows[: plan.start_rows]
+    starting = [
+        {name: value for name, value in row.items() if name != "rejected"}
+        for row in training_rows[: plan.start_rows]
+    ]
     if starting:
         session.report("loading", f"start from {len(starting)} training rows")
     batches = list(_batches(session, starting, collate))
     model = _with_head_in_float32(adapters.add_initialised(base, config, batches))
     if starting:
         adapters.initialise_from_rows(model, batches)
-    if (note := adapters.initialisation_note(config)) and note not in session.notes():
-        session.log.append("note", step=0, message=note)
+    for note in (adapters.initialisation_note(config), adapters.unadapted_experts_note(model)):
+        if note and note not in session.notes():
+            session.log.append("note", step=0, message=note)
     return model
 
 
@@ -266,5 +275,5 @@ def _score_whole_base(session: Session, plan: Plan) -> None:
 
 
 def _predictions(session: Session, model: nn.Module, rows: Rows) -> evaluation.Predictions:
-    size = session.training.batch_size
-    return evaluation.predict(model, rows.evaluation, rows.collate, size, session.poll)
+    size, beta = session.training.batch_size, session.training.beta
+    return evaluation.predict(model, rows.evaluation, rows.collate, size, session.poll, beta)

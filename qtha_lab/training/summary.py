@@ -1,7 +1,7 @@
 """Summary of a run as one flat mapping, from events, files and facts.
 
 Trains nothing. `train_loss` is the mean over the last ten steps, because the loss of a single batch
-is noisy. `eval_loss` is the loss of the last evaluation, or of `kept_step`, whose adapter is
+is noisy. `eval_loss` is the loss of the last evaluation, or of `best_step`, whose adapter is
 stored. `eval_loss_best` is the lowest evaluation loss, at `best_step`. The test uses other rows,
 once at the end. `seconds_per_step` is the median of the steps that ran with `threads` CPU threads,
 the most frequent number. `side_by_side` is true if other runs held a slot of the machine during any
@@ -32,18 +32,18 @@ def run_summary(run: RunDir, facts: dict[str, Any]) -> dict[str, Any]:
         "model": shared_name(who["model"]),
         "task": shared_name(who["task"]),
         **facts,
-        **measured(history(events), facts.get("kept_step")),
+        **measured(history(events), facts.get("best_step")),
         "wall_seconds": wall_seconds(events),
         "adapter_bytes": adapter_bytes(run),
     }
 
 
-def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> dict[str, Any]:
+def measured(events: Iterable[dict[str, Any]], best_step: int | None = None) -> dict[str, Any]:
     """Extract losses, scores and step time from valid events (see `events.history`).
 
     Args:
         events: Events of the run.
-        kept_step: Step of the stored adapter if it is not the last; losses are then taken up to
+        best_step: Step of the stored adapter if it is not the last; losses are then taken up to
             this step.
     """
     kinds: dict[str, list[dict[str, Any]]] = {}
@@ -52,10 +52,10 @@ def measured(events: Iterable[dict[str, Any]], kept_step: int | None = None) -> 
         kinds.setdefault(event["kind"], []).append(event)
     train = kinds.get("train", [])
     evals = sorted(kinds.get("eval", []), key=lambda event: event["step"])
-    up_to_kept = [e for e in train if kept_step is None or e["step"] <= kept_step]
-    losses = [event["loss"] for event in up_to_kept[-LAST_STEPS:]]
+    up_to_best = [e for e in train if best_step is None or e["step"] <= best_step]
+    losses = [event["loss"] for event in up_to_best[-LAST_STEPS:]]
     last = evals[-1] if evals else {}
-    last = next((event for event in evals if event["step"] == kept_step), last)
+    last = next((event for event in evals if event["step"] == best_step), last)
     whole = kinds.get("whole_base", [])
     return {
         "steps": train[-1]["step"] if train else 0,

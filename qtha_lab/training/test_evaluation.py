@@ -48,7 +48,7 @@ def write_test(
         predictions = loaded.predictions(session, rows)
         trained = loaded.predictions(session, loaded.training_rows[: min(len(rows), TRAINING_ROWS)])
         general = (
-            _general_losses(session, loaded) if task.kind == "lm" and not task.is_seq2seq else None
+            _general_losses(session, loaded) if task.has_answers and not task.is_seq2seq else None
         )
     losses, counts = predictions.by_row()
     items = [identity(row) for row in rows]
@@ -68,7 +68,8 @@ def identity(row: dict) -> str:
         >>> identity({"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]})
         '37d30bc36552'
     """
-    text = json.dumps([row["input_ids"], row["labels"]])
+    rejected = [row["rejected"]["input_ids"]] if "rejected" in row else []
+    text = json.dumps([row["input_ids"], row["labels"], *rejected])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

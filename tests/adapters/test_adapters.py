@@ -26,7 +26,7 @@ from support.small_models import TARGETS, TOKENS, logits, make, run
 from torch import nn
 
 from qtha_lab import adapters
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 
 PEFTS = [name for name in adapters.method_names() if not adapters.get_method(name).ours]
 every_example = pytest.mark.parametrize(
@@ -64,7 +64,8 @@ def test_counted_parameters_equal_the_formula(name, example, base):
     config = config_of(name, example, base)
     counted = adapters.count_trainable(make(base), config)
     model = adapted(name, example, base)
-    by_formula = sum(m.changes["default"].n_parameters() for m in our_layers(model))
+    layers = [m.changes["default"].layer for m in our_layers(model)]
+    by_formula = model.peft_config["default"].n_parameters_of(layers)  # shared tensors once
     assert counted == model.get_nb_trainable_parameters()[0] == by_formula
 
 
@@ -452,7 +453,7 @@ def test_targets_that_match_nothing_are_answered_with_what_exists(targets, sente
 def test_a_layer_that_is_not_linear_is_refused_by_name(name, example):
     config = config_of(name, example, "llama")
     config.target_modules = {"embed_tokens"}
-    with pytest.raises(ValueError, match=f"{name} cannot adapt .*embed_tokens', a Embedding"):
+    with pytest.raises(ValueError, match=f"^{name} must .*embed_tokens', a Embedding"):
         adapters.add_adapter(make("llama"), config)
 
 
@@ -518,7 +519,7 @@ def test_missing_and_unexpected_tensors_are_named(what, tmp_path):
 
 def test_an_adapter_for_another_model_is_refused(tmp_path):
     adapted("qtha", "ABC", "llama").save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"does not fit this model: .*q_proj"):
+    with pytest.raises(ValueError, match=r"must fit this model, got .*q_proj"):
         adapters.load_adapter(make("gpt2"), tmp_path)
 
 

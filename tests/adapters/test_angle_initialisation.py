@@ -1,4 +1,4 @@
-"""Where angles start.
+"""Initial values of angles.
 
 Every start over every method with a circuit, and what each is known to give.
 """

@@ -1,4 +1,4 @@
-"""What stands in QTHA's bottleneck.
+"""Middles of QTHA's bottleneck.
 
 Wide readouts past rank r, classical stand-ins, layer mixing.
 """
@@ -13,7 +13,7 @@ from support.small_models import TARGETS, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter
 from qtha_lab.adapters.branches import Cosines, HilbertPhase, SiluStack
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import probs
 

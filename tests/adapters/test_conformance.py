@@ -1,4 +1,4 @@
-"""What PEFT's own tests ask of every method, asked of ours on every small model.
+"""Checks of PEFT's own test suite, for our methods on every small model.
 
 `test_adapters` holds the mathematics and the life of one adapter; here are several adapters, what
 is

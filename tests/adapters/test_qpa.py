@@ -9,7 +9,7 @@ from peft import convert_to_lora, get_peft_model, set_peft_model_state_dict
 from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import add_adapter, basis_states, get_method
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.qpa import QpaConfig
 
 

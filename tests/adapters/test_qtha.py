@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from support.small_models import TARGETS, TOKENS, logits, make
 
 from qtha_lab.adapters import QthaConfig, add_adapter, circuits_of, get_method
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 from qtha_lab.circuits import ansatze
 from qtha_lab.simulators import expval_z
 from qtha_lab.tensor_networks import mpo

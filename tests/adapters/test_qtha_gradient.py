@@ -6,8 +6,8 @@ from peft import LoraConfig
 from support.small_models import TARGETS, TOKENS, make
 
 from qtha_lab.adapters import add_adapter, count_trainable, get_method, initialise_from_rows
+from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.initialisation.from_data import LayerSample
-from qtha_lab.adapters.method import Layer
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.adapters.qtha_gradient import QthaGradientConfig, leading_directions
 from qtha_lab.core.errors import Refusal

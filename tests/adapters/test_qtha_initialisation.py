@@ -36,7 +36,7 @@ def reading(layer):
 
 
 def share(layer, k):
-    """How much of the r leading directions of the layer's gradient A · M_A reads.
+    """Return the share of the gradient's r leading directions that A · M_A covers.
 
     1 is all of it.
     """

@@ -8,7 +8,7 @@ import torch
 from support.small_models import TARGETS, TOKENS, logits, make
 
 from qtha_lab.adapters import add_adapter, get_method
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.quanta import QuantaConfig, balanced_axes, pairs, takes_dense_route
 
 

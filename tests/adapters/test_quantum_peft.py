@@ -12,7 +12,7 @@ from support.small_models import TARGETS, logits, make
 
 from qtha_lab.adapters import add_adapter, get_method
 from qtha_lab.adapters import orthogonal_maps as maps
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.quantum_peft import QuantumPeftConfig
 from qtha_lab.simulators import state
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qtha_lab.adapters import basis_states, get_method, mps_mapping, quantum_train
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
 from qtha_lab.adapters.quantum_train import QuantumTrainConfig
 from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.simulators import probs

@@ -6,12 +6,18 @@ import sys
 
 import pytest
 import torch
-from peft import PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils.hotswap import hotswap_adapter
 from support.small_models import logits, make
-from transformers import Trainer, TrainingArguments
+from transformers import MixtralConfig, MixtralForCausalLM, Trainer, TrainingArguments
 
-from qtha_lab.adapters import QthaConfig, add_adapter, get_method, load_adapter
+from qtha_lab.adapters import (
+    QthaConfig,
+    add_adapter,
+    get_method,
+    load_adapter,
+    unadapted_experts_note,
+)
 from qtha_lab.core.errors import Refusal, Unsupported
 from qtha_lab.experiment import MethodChoice
 
@@ -137,6 +143,36 @@ def test_uses_that_sum_or_swap_tensors_are_refused_in_a_sentence(tmp_path):
         hotswap_adapter(model, str(tmp_path), "default", torch_device="cpu")
     with pytest.raises(ValueError, match="not compatible"):
         get_peft_model(make("llama"), QthaConfig(**SMALL), mixed=True)
+
+
+@pytest.mark.parametrize("targets", [["q_proj"], "all-linear"])
+def test_routed_experts_without_adapters_are_named(targets, caplog):
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "vocab_size": 32}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 4}
+    model = MixtralForCausalLM(MixtralConfig(**sizes, **heads))
+    experts = sum(p.numel() for n, p in model.named_parameters() if ".experts." in n)
+    share = f"{experts / model.num_parameters():.0%}"
+    with caplog.at_level("WARNING"):
+        adapted = get_peft_model(model, QthaConfig(**(SMALL | {"target_modules": targets})))
+    assert f"Routed experts have {share} of the parameters and no adapter" in caplog.text
+    adapted.unload()
+    reached = LoraConfig(target_modules=[], target_parameters=["experts.gate_up_proj"])
+    assert unadapted_experts_note(get_peft_model(model, reached)) == ""
+    assert unadapted_experts_note(make("llama")) == ""
+
+
+def test_adapters_of_two_methods_stand_side_by_side_without_a_mixed_model():
+    torch.manual_seed(0)
+    model = make("llama")
+    model.add_adapter(QthaConfig(**SMALL, init_weights=False), "ours")
+    model.add_adapter(LoraConfig(r=2, target_modules=["v_proj"], init_lora_weights=False), "theirs")
+    outputs = {}
+    for names in (["ours"], ["theirs"], ["ours", "theirs"]):
+        model.set_adapter(names)
+        outputs[len(outputs)] = logits(model)
+    assert not torch.equal(outputs[2], outputs[0])
+    assert not torch.equal(outputs[2], outputs[1])
 
 
 def test_a_list_of_methods_takes_the_names_of_lora():

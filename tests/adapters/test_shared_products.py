@@ -1,4 +1,4 @@
-"""What adapters make of their tensors alone.
+"""Products of adapter tensors that depend on no token.
 
 Made once, never stale, and with the gradients of each layer's own.
 """
@@ -20,7 +20,7 @@ from qtha_lab.training.evaluation import evaluating
 
 @pytest.fixture
 def contractions(monkeypatch):
-    """How often operators were applied, each time for any number of layers."""
+    """Count the applications of operators, each for any number of layers."""
     calls = []
     for name in ("apply", "apply_transposed"):
         plain = getattr(mpo, name)

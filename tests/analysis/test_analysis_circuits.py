@@ -1,4 +1,4 @@
-"""What circuits do at random angles.
+"""Statistics of circuits at random angles.
 
 Expressibility, entanglement and gradients of known circuits.
 """

@@ -1,4 +1,4 @@
-"""What follows from a circuit's gates: Lie algebra and Fourier spectrum; known answers."""
+"""Lie algebra and Fourier spectrum of a circuit's gates, against known answers."""
 
 import itertools
 import math
@@ -172,7 +172,7 @@ def test_constant_gates_that_are_no_cliffords_dress_too():
 
 def test_sums_that_span_too_much_are_refused(monkeypatch):
     monkeypatch.setattr("qtha_lab.analysis.circuits.lie_algebra.MOST_NUMBERS", 20 * 4**4)
-    with pytest.raises(ValueError, match="on 4 qubits is closed up to dimension 20, and has at"):
+    with pytest.raises(ValueError, match="on 4 qubits must have a dimension of at most 20, got at"):
         lie_algebra_of(tied(4))
 
 

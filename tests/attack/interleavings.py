@@ -186,7 +186,7 @@ def _wait(pid: int) -> None:
 
 
 def _flaws(folder: Path, before: bytes, done: set[str]) -> list[str]:
-    """What is wrong afterwards: the run must be whole in one place, and usable."""
+    """Return the faults afterwards: the run must be whole in one place, and usable."""
     from qtha_lab.experiment.run_directory import RunDir, trash
     from qtha_lab.experiment.run_directory import queue as slots
     from qtha_lab.runs import run as runs

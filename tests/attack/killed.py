@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.repeatable import content
+from tools.repeatable import content
 
 from .readers import TRAINING
 
@@ -66,7 +66,7 @@ def _train(folder: Path, count: int = 1) -> None:
 
 
 def _losses(folder: Path, count: int = 1) -> Any:
-    """What the finished runs of a folder measured, by method and seed.
+    """Return the results of the finished runs of a folder by method and seed.
 
     None while there are too few.
     """

@@ -161,7 +161,7 @@ def _fork(kind: Kind, folder: Path) -> int:
 
 
 def _flaws(instance: Instance, killed: int) -> list[str]:
-    """What is wrong after a kill: lists, finished runs, slots."""
+    """Return the faults after a kill: lists, finished runs, slots."""
     flaws = []
     for folder in _run_folders(instance.folder):
         os.environ["QTHA_LAB_RUNS"] = str(folder)

@@ -35,7 +35,7 @@ BOX = re.compile(r"[─-╿\s]+")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended.
+    """Result of a case.
 
     Attributes:
         kind: "value", "sentence" or "fault".

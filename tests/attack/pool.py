@@ -174,6 +174,19 @@ def _replace(worker: Worker, reason: str, take: Callable) -> None:
     worker.give(worker.key, number + 1)
 
 
+def _load_float64_kernels() -> None:
+    """Compile or load the kernels of analyses; a fork server loads those of training only."""
+    import torch
+
+    from qtha_lab.circuits.ansatze import build
+    from qtha_lab.simulators import expval_z
+
+    circuit = build("qtha", 2, 1)
+    inputs = torch.zeros(1, circuit.n_inputs, dtype=torch.float64)
+    params = torch.zeros(circuit.n_params, dtype=torch.float64, requires_grad=True)
+    expval_z(circuit, inputs, params, engine="cpu").sum().backward()
+
+
 def preload() -> None:
     """Import what most cases need, so that no case is charged for it; starts no thread."""
     from qtha_lab.runs.fork_server.server import load_libraries, unsafe_threads
@@ -188,6 +201,7 @@ def preload() -> None:
         0.0  # a preview times no step of training
     )
     qtha_lab.cli.load_commands()
+    _load_float64_kernels()
     gc.collect()
     gc.freeze()  # else each collection in a forked process copies all of these pages
     if names := unsafe_threads():

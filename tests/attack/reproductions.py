@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.repeatable import difference
+from tools.repeatable import difference
 
 from .journal import Journal
 from .outcome import Outcome, commit

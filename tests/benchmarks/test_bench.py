@@ -12,12 +12,11 @@ from benchmarks.expval import tables as tables_of_expval
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.step import bench_step, tables
 from qtha_lab.cli import app, bench  # noqa: F401  (registers the commands)
-from qtha_lab.experiment import MethodChoice
 
 
 @pytest.fixture(scope="module")
 def measured():
-    methods = [MethodChoice.parse("lora(r=2)"), MethodChoice.parse("qtha(r=3,waist=16)")]
+    methods = ["lora(r=2)", "qtha(r=3,waist=16)"]
     rounds = []
     figures = bench_step(
         "tiny",
@@ -26,7 +25,7 @@ def measured():
         tokens=8,
         rounds=2,
         parts=True,
-        on_round=lambda *at: rounds.append(at),
+        show=lambda *at: rounds.append(at),
     )
     return figures | {"rounds": rounds}
 
@@ -58,7 +57,7 @@ def test_parameters_are_those_of_the_adapter_alone(measured):
 
 
 def test_the_tables_have_a_row_per_method_and_the_figures_name_the_machine(measured):
-    assert json.loads(json.dumps(measured))["machine"]["processor"] == machine()["processor"]
+    assert json.loads(json.dumps(measured))["machine"]["cpu"] == machine()["cpu"]
     (_, steps), (_, parts) = tables(measured)
     assert [row[0] for row in steps[1:]] == [f"`{e['label']}`" for e in measured["methods"]]
     assert [row[0] for row in parts[1:]] == [steps[2][0]]
@@ -77,7 +76,7 @@ def test_the_high_water_mark_sees_a_block_that_was_freed_again():
 
 def test_the_parts_of_a_call_add_up_and_the_number_of_threads_is_restored():
     threads = torch.get_num_threads()
-    figures = bench_expval(n_qubits=2, batch=3, rounds=2, graph=False)
+    figures = bench_expval(qubits=2, batch=3, rounds=2, graph=False)
     parts = figures["parts"]
     names = {"whole", "engine", "passes", "angles", "autograd", "values", "rest"}
     assert set(parts) == names
@@ -93,6 +92,6 @@ def test_the_parts_of_a_call_add_up_and_the_number_of_threads_is_restored():
 
 def test_the_command_lists_every_bench():
     output = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "120"}).output
-    names = "compare coverage default-size expval imports list opening panels repeatable simulators soak"
+    names = "compare coverage default-size expval list opening panels repeatable simulators"
     for name in (*names.split(), "start", "step"):
         assert f" {name} " in output

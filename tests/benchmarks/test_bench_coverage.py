@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import coverage
 from benchmarks.reporting import markdown
 from qtha_lab.studies.comparison.paired import errors
+from tools import coverage
 
 DRAWS = 500
 
 
 @pytest.fixture(scope="module")
 def measured():
-    return coverage.bench_coverage(seeds=(3, 5, 20), draws=DRAWS, names=["confirm-qa"])
+    return coverage.bench_coverage(seeds=(3, 5, 20), draws=DRAWS, names=("confirm-qa",))
 
 
 def least(share, draws):

@@ -12,7 +12,7 @@ from qtha_lab.experiment.run_directory import record
 
 def test_every_stage_is_measured(monkeypatch):
     monkeypatch.setattr(record, "YOUNG_SECONDS", -1.0)
-    figures = bench_list(count=40, rounds=1)
+    figures = bench_list(runs=40, rounds=1)
     assert json.loads(json.dumps(figures)) == figures
     stages = ["list", "rows", "filter", "sort by two", "group seeds", "a hundred rows as text"]
     assert list(figures["stages"]) == [*stages, "list without the index"]

@@ -29,9 +29,9 @@ def test_the_table_of_the_panels_has_the_median_and_the_aim_of_each_control():
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_form_appears_in_new_kernels():
-    numbers = []
-    figures = bench_opening(1, numbers.append)
-    assert numbers == [0, 1]
+    shown = []
+    figures = bench_opening(1, lambda *at: shown.append(at))
+    assert shown == [(0, 2), (1, 2)]
     assert len(figures["seconds"]) == 1
     assert min(figures["first"], *figures["seconds"]) > 0
     assert json.loads(json.dumps(figures)) == figures
@@ -40,10 +40,10 @@ def test_the_form_appears_in_new_kernels():
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_slider_moves_until_its_figures_are_drawn():
-    names = []
+    shown = []
     control = {"an angle": ("CircuitExplorer(n_qubits=2)", "angle")}
-    figures = bench_panels(2, names.append, control)
-    assert names == ["an angle"]
+    figures = bench_panels(2, control, lambda *at: shown.append(at))
+    assert shown == [(0, 1, "an angle")]
     (entry,) = figures["controls"]
     assert (entry["name"], len(entry["milliseconds"])) == ("an angle", 2)
     assert min(entry["milliseconds"]) > 0

@@ -1,32 +1,43 @@
 """Pages state the command, the day, the commit and the load of a measurement."""
 
-import json
 import subprocess
 
-from benchmarks import machine, results
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import machine, start
+from benchmarks.commands import app, values_of
+from qtha_lab.core.errors import Refusal
 
 FIGURES = {
     "benchmark": "start",
     "date": "2026-12-01",
     "commit": "0123456789abcdef+",
-    "machine": {"processor": "a processor", "cores": 4, "load_before": 2.5},
+    "machine": {"cpu": "a processor", "cores": 4, "load_before": 2.5},
     "settings": {"model": "tiny", "steps": 5, "rounds": 1},
     "runs": [],
 }
 
 
 def test_a_page_states_the_command_the_day_the_commit_and_the_load(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "ROOT", tmp_path)
-    monkeypatch.setattr(results, "OUT", tmp_path / "out")
-    monkeypatch.setattr(results, "PAGES", tmp_path / "pages")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "start.json").write_text(json.dumps(FIGURES))
-    results.write("start")
-    first, second, *_ = (tmp_path / "pages" / "start.md").read_text(encoding="utf-8").splitlines()
-    assert first == "`qtha-lab bench start --rounds 3 --json out/start.json`  "
+    given = {}
+    monkeypatch.setattr(start, "bench_start", lambda **options: given.update(options) or FIGURES)
+    words = f"start --rounds 4 --methods lora(r=2),qtha --page {tmp_path / 'out' / 'start.md'}"
+    answer = CliRunner().invoke(app, words.split())
+    assert answer.exit_code == 0, answer.output
+    del given["show"]
+    assert given == {"model": "tiny", "methods": ("lora(r=2)", "qtha"), "steps": 5, "rounds": 4}
+    first, second, *_ = (tmp_path / "out" / "start.md").read_text(encoding="utf-8").splitlines()
+    assert first == "`qtha-lab bench start --methods 'lora(r=2),qtha' --rounds 4`  "
     assert (
         second == "2026-12-01, commit 0123456+, a processor, load before 2.5: the machine was busy"
     )
+
+
+def test_a_list_of_numbers_has_no_words():
+    assert values_of("qubits", "4,6", int) == (4, 6)
+    with pytest.raises(Refusal, match=r"^qubits must be whole numbers such as 4,6,8, got 'four'"):
+        values_of("qubits", "four", int)
 
 
 def test_a_changed_checkout_is_marked_but_for_its_documents(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks import contenders, peers, simulators
-from benchmarks.contenders import TOLERANCE, EngineContender, Problem, checked_rows
+from benchmarks.contenders import TOLERANCE, Contender, Problem, checked_rows
 from benchmarks.peers import PEERS
 from benchmarks.simulators import Grid, Timing, bench_simulators, next_samples, tables
 from qtha_lab.circuits.ansatze import build
@@ -22,9 +22,20 @@ from qtha_lab.simulators import expval_z
 SMALL = Grid(qubits=(2, 3), layers=(1,), batches=(4, 70), rounds=2, seconds=0.2)
 
 
+def measure(grid, engines, peers):
+    return bench_simulators(**vars(grid), engines=engines, peers=peers)
+
+
 @pytest.fixture(scope="module")
 def measured():
-    return bench_simulators(SMALL, ["cpu", "torch"], ["default.qubit"])
+    return measure(SMALL, ["cpu", "torch"], ["default.qubit"])
+
+
+@pytest.fixture(scope="module")
+def torch_engine():
+    contender = Contender("torch", 1)
+    yield contender
+    contender.close()
 
 
 # agreement
@@ -42,10 +53,12 @@ def test_the_right_answer_is_that_of_another_engine_in_float64(tmp_path):
 
 
 @pytest.mark.parametrize("samples", [4, 5, 300])
-def test_the_whole_batch_has_the_parameter_gradients_of_the_checked_samples(tmp_path, samples):
-    problem, contender = Problem(3, 1, tmp_path), EngineContender("torch")
-    contender.prepare(problem, samples)
-    result = contender.check()
+def test_the_whole_batch_has_the_parameter_gradients_of_the_checked_samples(
+    tmp_path, samples, torch_engine
+):
+    problem = Problem(3, 1, tmp_path)
+    torch_engine.prepare(problem, samples)
+    result = torch_engine.check()
     assert result[0].shape == (samples, 3)
     assert max(problem.differences(result).values()) < 1e-5
     result[2][0, 3, 1] += 0.01
@@ -90,7 +103,10 @@ def test_the_figures_are_plain_json_with_medians_versions_and_commit(measured):
     row = measured["rows"][0]
     middle = (row["backward"][0] + row["backward"][1]) / 2
     assert row["backward_us"] == pytest.approx(middle / row["samples"] * 1e6)
-    assert len(measured["shares"]) == 4
+    shares = [row["share"] for row in measured["rows"]]
+    assert [share is not None for share in shares] == [
+        row["contender"] == "cpu" for row in measured["rows"]
+    ]
     assert [caption[:43] for caption, _ in tables(measured)] == [
         "QTHA circuit, L = 1, batch 4, float32: µs p",
         "QTHA circuit, L = 1, batch 70, float32: µs ",
@@ -101,7 +117,7 @@ def test_the_figures_are_plain_json_with_medians_versions_and_commit(measured):
 
 def test_cases_after_the_last_minute_are_left_out():
     grid = Grid(qubits=(2, 3), layers=(1,), batches=(4,), rounds=1, seconds=0.1, minutes=1e-9)
-    two, three = bench_simulators(grid, ["torch"], [])["rows"]
+    two, three = measure(grid, ["torch"], ["none"])["rows"]
     assert two["left_out"] == three["left_out"] == "the 1e-09 minutes were over"
 
 
@@ -131,8 +147,10 @@ def test_memory_stops_growth_as_time_does():
     assert next_samples(Grid(), Timing("a", 4, 1, 2048, 64), 0.001, 0.0, 2**50) == 64
 
 
-def test_a_contender_that_compiles_is_asked_for_the_whole_batch_at_once(tmp_path, monkeypatch):
-    problem, contender, shapes = Problem(3, 1, tmp_path), EngineContender("torch"), []
+def test_a_contender_that_compiles_is_asked_for_the_whole_batch_at_once(
+    tmp_path, monkeypatch, torch_engine
+):
+    problem, contender, shapes = Problem(3, 1, tmp_path), torch_engine, []
 
     def prepare(problem, samples, prepare=contender.prepare):
         shapes.append(samples)
@@ -179,7 +197,7 @@ def added(n_qubits, n_layers):
 def test_a_peer_that_disagrees_or_ends_is_left_out_with_the_reason(worker):
     worker(WRONG)
     grid = Grid(qubits=(2, 3), layers=(1,), batches=(4,), rounds=1, seconds=0.1)
-    two, three = bench_simulators(grid, [], ["added"])["rows"]
+    two, three = measure(grid, ["none"], ["added"])["rows"]
     assert two["left_out"].startswith("disagrees: values by ")
     assert "parameter gradients" in two["left_out"]
     assert three["left_out"] == "its process ended: out of luck"
@@ -207,10 +225,10 @@ def test_a_peer_whose_environment_or_library_is_missing_is_reported(tmp_path, mo
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PEERS))
 def test_every_installed_peer_agrees(name):
-    if contenders.peer_python(name) is None:
+    if contenders.python_of(name) is None:
         pytest.skip("`make peers` builds its environment")
     grid = Grid(qubits=(3,), layers=(2,), batches=(70,), rounds=1, seconds=0.5)
-    (row,) = bench_simulators(grid, [], [name])["rows"]
+    (row,) = measure(grid, ["none"], [name])["rows"]
     assert not row["left_out"]
     assert row["backward_us"] > 0
 
@@ -224,7 +242,7 @@ def test_the_file_of_peers_imports_only_the_standard_library_at_its_top():
 
 def test_an_unknown_peer_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'torchquantum'"):
-        bench_simulators(SMALL, [], ["torchquantm"])
+        measure(SMALL, ["none"], ["torchquantm"])
 
 
 # sizes, tables, the command
@@ -251,14 +269,15 @@ def made_row(contender, backward, samples=2048, left_out=""):
         "contender": contender, "n_qubits": 8, "n_layers": 4, "batch": 2048, "samples": samples,
         "backward": backward, "left_out": left_out, "forward_us": 1.0 if backward else None,
         "backward_us": sum(backward) / len(backward) / samples * 1e6 if backward else None,
+        "share": 0.43 if contender == "cpu" else None,
     }  # fmt: skip
 
 
 def made_figures(samples=1024):
-    titles = {"cpu": "cpu", "torchquantum": "TorchQuantum", "deepquantum": "DeepQuantum"}
+    titles = {"cpu": "`cpu`", "torchquantum": "TorchQuantum", "deepquantum": "DeepQuantum"}
     sizes = {"qubits": [8], "layers": [4], "batches": [2048], "rounds": 3, "dtype": "float32"}
     return {
-        "machine": {"processor": "a processor", "torch_threads": 2},
+        "machine": {"torch_threads": 2},
         "settings": sizes,
         "contenders": [{"name": n, "title": t, "versions": {}} for n, t in titles.items()],
         "rows": [
@@ -266,7 +285,6 @@ def made_figures(samples=1024):
             made_row("torchquantum", [0.1, 0.12, 0.14], samples=samples),
             made_row("deepquantum", [], samples=0, left_out="disagrees: values by 0.1"),
         ],
-        "shares": [{"n_qubits": 8, "n_layers": 4, "batch": 2048, "share": 0.43}],
         "missing": {"qulacs": "no environment"},
     }
 

@@ -116,7 +116,7 @@ def test_unknown_options_get_the_nearest_name():
     ("name", "options", "sentence"),
     [
         ("brickwork", {"block": "su4"}, "block must be one of general, ry_cz, got 'su4'"),
-        ("block_diagonal", {"n_blocks": 3}, "3 blocks of 'qtha' need at least 6 qubits, 2 each"),
+        ("block_diagonal", {"n_blocks": 3}, "n_qubits must be at least 6 for 3 blocks of 'qtha'"),
         (
             "block_diagonal",
             {"n_blocks": 0},

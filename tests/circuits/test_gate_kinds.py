@@ -128,10 +128,10 @@ def test_a_new_kind_is_suggested_for_what_others_call_it(zx):
 def test_a_name_of_another_gate_is_refused():
     with pytest.raises(
         Refusal,
-        match=r"There is a gate 'CNOT' already, in qtha_lab\.circuits\.gate_kinds: the one in",
+        match=r"The name of a gate must be new, got 'CNOT', which qtha_lab\.circuits\.gate_kinds has",
     ):
         gate_kind(GateKind("CNOT", ("●", "X"), _rotation_about_zx))
-    with pytest.raises(Refusal, match="'CX' is a name of another gate, so 'Mine' needs another"):
+    with pytest.raises(Refusal, match="Aliases of 'Mine' must not name another gate, got 'CX'"):
         gate_kind(GateKind("Mine", ("●", "X"), _rotation_about_zx, aliases=("CX",)))
     with pytest.raises(Refusal, match="one Pauli per wire, got 'Z'"):
         GateKind("Mine", ("●", "X"), _rotation_about_zx, commutes_with="Z")

@@ -1,4 +1,4 @@
-"""What the commands print is what was to be said, letter by letter, brackets and all."""
+"""Commands print their messages letter by letter, brackets included."""
 
 import io
 import re

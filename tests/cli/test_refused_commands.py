@@ -1,4 +1,4 @@
-"""Whatever is typed after `qtha-lab`.
+"""Wrong words after `qtha-lab` are refused in one sentence.
 
 A result, or one short sentence that is never said to be a fault of ours.
 """

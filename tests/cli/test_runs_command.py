@@ -96,15 +96,18 @@ def test_runs_go_to_the_bin_and_come_back():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("runs", "--where", "methd = 3"), "Column 'methd' does not exist: did you mean 'method'?"),
+        (
+            ("runs", "--where", "methd = 3"),
+            "column must be one of the table, got 'methd'. Did you mean 'method'?",
+        ),
         (
             ("runs", "--sort", "nothing_such"),
-            "Column 'nothing_such' does not exist: there are accuracy, adapter_bytes, adapter_kib,",
+            "got 'nothing_such'. Known: accuracy, adapter_bytes, adapter_kib,",
         ),
-        (("runs", "--columns", "eval_lss"), "did you mean 'eval_loss'"),
+        (("runs", "--columns", "eval_lss"), "Did you mean 'eval_loss'"),
         (("runs", "--group", "method"), "group must be one of seeds, got 'method'."),
         (("runs", "tag", "best"), "Runs must be named, or selected by --where."),
-        (("runs", "delete", "--where", "seed = 99"), "No run matches --where: seed = 99"),
+        (("runs", "delete", "--where", "seed = 99"), "--where must match a run, got seed = 99"),
         (("runs", "restore", "x"), "Unknown deleted run 'x'"),
         (
             ("runs", "x", "--csv"),

@@ -124,7 +124,7 @@ main()
 
 
 def listed(cache):
-    """What the command prints, and whether it imported torch."""
+    """Return the output of the command, and report if it imported torch."""
     environment = os.environ | {"QTHA_LAB_CACHE": str(cache)}
     process = subprocess.run(
         [sys.executable, "-c", LISTED], capture_output=True, text=True, env=environment

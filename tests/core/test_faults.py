@@ -1,4 +1,4 @@
-"""Whatever goes wrong becomes one sentence; a traceback is only ever in a file."""
+"""Every fault becomes one sentence; a traceback is in a file only."""
 
 import pytest
 

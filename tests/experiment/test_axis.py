@@ -68,7 +68,7 @@ def test_what_a_description_holds_is_read_back_as_the_same_axis(values):
     ("written", "rule"),
     [
         ("", "at least one value"),
-        ("0.1, 0.1", "0.1 is given twice"),
+        ("0.1, 0.1", "Values must differ, got 0.1 twice"),
         ("0.1..0.01", "must go upward, not from 0.1 to 0.01"),
         ("0..1.0 log 3", r"A logarithmic range must begin above 0, got 0\."),
         ("0.1..1 linear 1", "at least 2 values, got 1"),

@@ -83,7 +83,7 @@ def test_any_options_survive_the_short_form(options):
         ({"method": "lora(r=2"}, "must read name or name(option=value,...), got 'lora(r=2'"),
         ({"method": f"lora(r={'[' * 70_000})"}, "A list must have at most 65,536 characters, got"),
         ({"method": "lora(r)"}, "An option must read name=value, got 'r'"),
-        ({"method": "lora(r=1,r=2)"}, "Option r is given twice"),
+        ({"method": "lora(r=1,r=2)"}, "Options must have different names, got r twice"),
         ({"method": 3}, "method must be a mapping, got 3"),
         ({"training": {"weight_decay": float("inf")}}, "training.weight_decay must be"),
     ],
@@ -98,8 +98,8 @@ def test_a_wrong_field_gets_one_sentence(fields, sentence):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"seeds": [1, 1]}, "seeds: 1 is given twice"),
-        ({"methods": "lora,lora"}, "methods: lora is given twice"),
+        ({"seeds": [1, 1]}, "seeds: Entries must differ, got 1 twice"),
+        ({"methods": "lora,lora"}, "methods: Entries must differ, got lora twice"),
         ({"methods": []}, "methods must be at least 1 long"),
         ({"methods": [{"name": "lora", "learning_rate": -1}]}, "methods[0].learning_rate must be"),
     ],
@@ -193,7 +193,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
         ),
         (
             {"method": {"name": "lora", "options": {"target_modules": ["q_proj"]}}},
-            "target_modules stands beside the options, not among them",
+            "target_modules must stand beside the options, not among them",
         ),
         (
             {"training": {"report_to": "mlflow"}},

@@ -1,4 +1,4 @@
-"""What a measured step says of a larger model and of many runs, against arithmetic by hand."""
+"""Forecasts from a measured step, against arithmetic by hand."""
 
 import sys
 

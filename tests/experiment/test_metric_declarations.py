@@ -109,6 +109,8 @@ def test_what_a_run_prints_is_what_it_printed_before_measures_had_a_file(finishe
         "accuracy",
         "test_accuracy",
         "correlation",
+        "margin",
+        "pair_accuracy",
         "exact_match",
         "bleu4",
         "rougeL",

@@ -28,7 +28,7 @@ TRAINING = Training(threads=1)
 
 @pytest.fixture
 def calls(monkeypatch) -> Counter:
-    """How often rows are loaded, models made and adapters put on them, from a state in which
+    """Count loads of rows, models and adapters, from a state in which
     nothing is known.
     """
     counts: Counter = Counter()
@@ -55,7 +55,7 @@ def calls(monkeypatch) -> Counter:
 
 
 def enter(comparison: Comparison) -> list:
-    """What one entry in the form asks for.
+    """Compute everything that one entry in the form requires.
 
     The check of a comparison, then each method's preview.
     """

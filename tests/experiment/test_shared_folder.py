@@ -27,10 +27,10 @@ STRAY = [
 def queue_and_train(runs):
     """Queue, take a slot and memory and make a run, as a worker does."""
     folder = slots.shared_folder(runs, runs)
-    held = slots.Queue(folder).turn(
+    held = slots.Queue(folder).wait_in_line(
         "run", lambda: slots.take([(slots.queue_places(folder), 1)]), lambda: False
     )
-    memory = slots.Queue(folder / reserved.FOLDER).turn(
+    memory = slots.Queue(folder / reserved.FOLDER).wait_in_line(
         "run", lambda: reserved.reserve(folder, 10), lambda: False
     )
     run = RunDir.create(Experiment(method="lora"), runs)

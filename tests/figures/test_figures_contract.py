@@ -1,4 +1,4 @@
-"""What every figure function keeps to.
+"""Contract of every figure function.
 
 It draws in every look, says what it shows, and hands out its numbers.
 """

@@ -1,4 +1,4 @@
-"""What figures compute of their numbers, against answers worked out by hand."""
+"""Values computed by figures, against answers worked out by hand."""
 
 import math
 import re

@@ -53,6 +53,17 @@ def test_a_line_goes_through_its_points_and_breaks_where_one_is_missing():
     assert runs == ["100.0,100.0 150.0,75.0", "250.0,25.0 300.0,0.0"]
 
 
+@pytest.mark.parametrize("missing", [None, 0])
+def test_a_text_is_drawn_only_at_a_point_that_its_axes_hold(missing):
+    dots = {"type": "scatter", "mode": "markers+text", "text": ["nowhere", "ten"]}
+    dots |= {"x": [missing, 10], "y": [1, 2]}
+    layout = {"width": 300, "height": 200, "xaxis": {"type": "log"}}
+    drawn = still.svg({"data": [dots], "layout": layout}, "dots")
+    assert "ten" in drawn
+    assert "nowhere" not in drawn
+    assert '"nan"' not in drawn
+
+
 def test_bars_of_an_error_run_to_their_ends_up_and_along_and_the_axes_hold_them():
     dots = {"type": "scatter", "mode": "markers", "x": [1, 3], "y": [1, 3],
             "error_x": {"array": [1, None], "arrayminus": [0.5, None]},

@@ -1,4 +1,4 @@
-"""What an editor sees.
+"""Types that an editor shows.
 
 The names that the documentation teaches are typed, and a slip is flagged.
 """
@@ -57,7 +57,7 @@ run.wiat()
 
 @pytest.fixture(scope="module")
 def diagnostics(tmp_path_factory):
-    """What the type checker says of the snippet: (line of the snippet, severity, message)."""
+    """Return the type checker's findings: (line of the snippet, severity, message)."""
     file = tmp_path_factory.mktemp("typing") / "snippet.py"
     file.write_text(SNIPPET)
     (file.parent / "pyrightconfig.json").write_text(

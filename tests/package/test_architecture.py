@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import LONGEST
+from support.each_file import FILES, for_each_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +29,6 @@ LAYERS = [
     "cli widgets __main__",
 ]
 HEIGHT = {room: height for height, line in enumerate(LAYERS) for room in line.split()}
-FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
 
 
 def room_of(path: Path) -> str:
@@ -142,12 +142,10 @@ def test_no_import_runs_in_a_circle(shorten):
     assert not way, " imports ".join(way)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in FILES if p != ROOT / "qtha_lab" / "__init__.py"],
-    ids=lambda p: str(p.relative_to(ROOT)),
-)
+@for_each_file
 def test_imports_go_only_downward(path):
+    if path == ROOT / "qtha_lab" / "__init__.py":
+        return
     own = room_of(path)
     assert own in HEIGHT, f"{own} has no place in LAYERS"
     for room, line in imported_rooms(path):
@@ -275,7 +273,7 @@ def _is_writing(call: ast.Call, place: int) -> bool:
     return any(isinstance(m, ast.Constant) and WRITES & set(str(m.value)) for m in modes)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+@for_each_file
 def test_only_core_io_opens_parses_and_prints_foreign_data(path):
     name = str(path.relative_to(ROOT))
     if name.startswith("qtha_lab/core/io/"):
@@ -417,7 +415,7 @@ def _is_field(node: ast.AST) -> bool:
     return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+@for_each_file
 def test_internals_of_other_libraries_are_patched_in_two_modules(path):
     if str(path.relative_to(ROOT)) not in PATCHES:
         assert patched_internals(path) == []

@@ -86,7 +86,7 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """What the attack found in planted readers: the texts of their faults, and its last line."""
+    """Return the faults that the attack reports in planted readers, and its last line."""
     folder = tmp_path_factory.mktemp("attack")
     command = [sys.executable, "-c", PLANTED, str(folder), *BAD, "is_good"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What the pages say can be done is done: their Python runs, their commands start."""
+"""The Python of the pages runs, and their commands start."""
 
 import csv
 import json

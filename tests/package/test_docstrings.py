@@ -1,29 +1,19 @@
 """A public function can be called from what its docstring says."""
 
 import ast
-import functools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from support.each_file import ROOT, for_each_file, parsed
 
 from qtha_lab.simulators.registry import Engine
 
-ROOT = Path(__file__).parents[2]
-FILES = sorted([*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")])
 # Commands have their help in each flag, steps of a compiled kernel are written for whoever reads
 # the kernel.
 LEFT_OUT = {
     ROOT / "qtha_lab" / "simulators" / "cpu" / name
     for name in ("vectors.py", "sweeps.py", "behind.py")
 }
-
-
-@functools.cache
-def parsed(path: Path) -> ast.Module:
-    """A file's syntax, read once."""
-    return ast.parse(path.read_text())
 
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -41,15 +31,15 @@ def public_functions(body: list[ast.stmt], inherits: bool = False) -> Iterator[F
 
 
 def is_decorated(function: Function) -> bool:
-    """Whether a decorator explains the arguments, as of an ansatz, or another overload does."""
+    """Report if a decorator or another overload explains the arguments."""
     plain = ("staticmethod", "classmethod", "contextmanager", "lru_cache", "cache", "no_grad")
     return not all(any(name in ast.dump(d) for name in plain) for d in function.decorator_list)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@for_each_file
 def test_functions_of_three_arguments_and_more_explain_them(path):
     if path in LEFT_OUT or path.parent.name == "cli":
-        pytest.skip("explained elsewhere")
+        return  # explained elsewhere
     for function in public_functions(parsed(path).body):
         arguments = [*function.args.args, *function.args.kwonlyargs]
         names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
@@ -63,7 +53,7 @@ def test_functions_of_three_arguments_and_more_explain_them(path):
         assert not missing, f"{function.name} does not explain {missing}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@for_each_file
 def test_a_public_function_says_what_it_does(path):
     for function in public_functions(parsed(path).body):
         is_second = {"overload", "setter"} & set(
@@ -72,6 +62,6 @@ def test_a_public_function_says_what_it_does(path):
         assert is_second or ast.get_docstring(function), f"{path.name}:{function.lineno}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@for_each_file
 def test_a_module_says_first_what_it_is(path):
     assert ast.get_docstring(parsed(path)), path

@@ -51,7 +51,7 @@ class Stranger:
         )
 
     def run(self, program: str, *arguments: str, folder: Path) -> str:
-        """What the program printed; it must succeed."""
+        """Return the output of a program that must succeed."""
         process = self.start(program, *arguments, folder=folder)
         output = process.communicate()[0]
         assert process.returncode == 0, output
@@ -93,7 +93,12 @@ def test_the_wheel_installs_one_top_level_module(wheel):
 
 
 RECIPE = "import qtha_lab.core.paths as p, runpy, sys; runpy.run_path(str(p.examples_dir() / 'recipes' / sys.argv.pop(1)), run_name='__main__')"
-RECIPES = {"trainer.py": "peft", "trl_sft.py": "trl"}
+RECIPES = {
+    "trainer.py": "peft",
+    "trl_sft.py": "trl",
+    "trl_dpo.py": "trl",
+    "vision.py": "sklearn",
+}
 
 
 @pytest.mark.slow
@@ -186,7 +191,7 @@ def test_a_stranger_opens_jupyterlab_on_copies_of_the_notebooks(stranger, tmp_pa
 
 
 def _address(server: subprocess.Popen, records: Path) -> str:
-    """Where a Jupyter server that was just started answers, with its token.
+    """Return the address of a started Jupyter server, with its token.
 
     It notes the place before it listens.
     """

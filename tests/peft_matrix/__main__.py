@@ -3,14 +3,15 @@ tests/peft_matrix [pytest options]`.
 
 Fetches the source release of the installed PEFT, whose tests are in it, makes the tiny models those
 tests name in a model cache of its own (random weights, no network), and runs the suites that hold
-for
-every method on linear layers. Everything lies under `.cache/peft-matrix`.
+for every method on linear layers. The suites of mixed models and of target parameters, whose tests
+are about PEFT's own methods, run with ours registered. Everything lies under `.cache/peft-matrix`.
 """
 
 import os
 import subprocess
 import sys
 import tarfile
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,13 +23,15 @@ SUITES = (
     "test_encoder_decoder_models.py",
     "test_feature_extraction_models.py",
     "test_seq_classifier.py",
+    "test_mixed.py",
+    "test_target_parameters.py",
 )
 
 
 def main(options: list[str]) -> int:
     peft = source_of_peft()
     libraries = HOME / "libraries"
-    if not (libraries / "diffusers").is_dir():  # imported by the tests' common file, not used here
+    if not (libraries / "parameterized").is_dir():  # of the tests; diffusers is imported alone
         _pip(
             "install",
             "--no-deps",
@@ -37,8 +40,10 @@ def main(options: list[str]) -> int:
             "diffusers",
             "pillow",
             "importlib_metadata",
+            "parameterized",
         )
-    cache = HOME / "models"
+    mould = Path(__file__).with_name("models.py").read_bytes()
+    cache = HOME / f"models-{zlib.crc32(mould):08x}"
     if not cache.is_dir():
         subprocess.run(
             [

@@ -32,6 +32,23 @@ MODELS = {
             )
         )
     ),
+    "hf-internal-testing/tiny-random-LlamaForCausalLM": lambda: t.LlamaForCausalLM(
+        t.LlamaConfig(
+            hidden_size=16, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, **SMALL
+        )
+    ),
+    "trl-internal-testing/tiny-Llama4ForCausalLM": lambda: t.Llama4ForCausalLM(
+        t.Llama4TextConfig(
+            hidden_size=16, intermediate_size=32, intermediate_size_mlp=32, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, num_local_experts=4, head_dim=4, **SMALL,
+        )
+    ),
+    "trl-internal-testing/tiny-GptOssForCausalLM": lambda: t.GptOssForCausalLM(
+        t.GptOssConfig(
+            hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, num_local_experts=4, head_dim=4, **SMALL,
+        )
+    ),
     "peft-internal-testing/tiny-random-BertModel": lambda: t.BertModel(_bert()),
     "peft-internal-testing/tiny-random-BertForSequenceClassification": lambda: (
         t.BertForSequenceClassification(_bert())

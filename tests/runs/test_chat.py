@@ -43,7 +43,7 @@ def chat_models(trained):
 
 
 def by_hand(run, decoding):
-    """What transformers' `generate` answers; of no run, the base."""
+    """Return the answer of transformers' `generate`; without a run, of the base."""
     tiny = load_model("tiny")
     model = tiny.model if run is None else adapters.load_adapter(tiny.model, run.files.adapter)
     prompt = render([{"role": "user", "content": PROMPT}], tiny.tokenizer, generate=True)
@@ -214,7 +214,7 @@ def test_what_nobody_can_answer_is_refused_in_a_sentence(trained, chat_models, t
         ChatModels([])
     with pytest.raises(Refusal, match=r"Run 'qhta' does not exist in .*: it holds 0 runs"):
         ChatModels(["qhta"])
-    with pytest.raises(Refusal, match="got the classification task supersense"):
+    with pytest.raises(Refusal, match="got supersense, a task of kind classification"):
         held_out(Experiment(model="minilm", task="supersense"))
     with pytest.raises(Refusal, match="The prompt must not be empty"):
         next(chat_models.answers("  "))

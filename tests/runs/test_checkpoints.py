@@ -62,7 +62,7 @@ def measured(files):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """What the run measures when nothing happens to it."""
+    """Return the measurements of an undisturbed run."""
     files = RunDir.create(EXPERIMENT, tmp_path_factory.mktemp("straight"))
     assert work(files).state == "finished"
     return measured(files)

@@ -87,7 +87,7 @@ def test_any_text_is_a_filter_or_refused_in_one_sentence(text, row):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("methd = qtha", "Column 'methd' does not exist: did you mean 'method'?"),
+        ("methd = qtha", "got 'methd'. Did you mean 'method'?"),
         (
             "r >= ",
             "A filter must consist of comparisons, got 'r >= '. Write for example: method ==",

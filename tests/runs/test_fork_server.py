@@ -48,7 +48,7 @@ def servers():
 
 
 def listens(folder):
-    """Whether a server answers there; the socket of a dead one is still a file."""
+    """Report if a server responds there; the socket of an ended one is still a file."""
     with socket.socket(socket.AF_UNIX) as connection:
         return connection.connect_ex(str(folder / "socket")) == 0
 
@@ -197,7 +197,7 @@ def test_a_server_that_stands_still_delays_a_run_for_a_limited_time_and_forks_no
     wait_until(lambda: listens(here))
     [server] = server_processes(here)
     server.suspend()
-    run = launched(steps=300)
+    run = launched(steps=20_000)  # it must outlive the server's imports
     worker = worker_of(run)
     assert "qtha_lab.runs.worker" in worker.cmdline()
     server.resume()  # the request is still in its queue

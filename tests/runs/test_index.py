@@ -37,7 +37,7 @@ def fill(folder: Path, count: int = 6) -> list[runs.Run]:
 
 
 def truth(folder: Path) -> list[tuple]:
-    """What each directory says when it is looked at alone."""
+    """Return the content of each directory, read alone."""
     alone = [runs.Run(path) for path in folder.iterdir() if RunDir(path).exists]
     return sorted((told(run) for run in alone), reverse=True)
 

@@ -21,7 +21,7 @@ from qtha_lab.experiment.run_directory import queue as slots
 slots.n_cores = lambda: 2
 folder, threads = Path(sys.argv[1]), int(sys.argv[2])
 files = slots.queue_places(folder)
-held = slots.Queue(folder).turn("run", lambda: slots.take([(files, slots.slots_of(threads))]), lambda: False)
+held = slots.Queue(folder).wait_in_line("run", lambda: slots.take([(files, slots.slots_of(threads))]), lambda: False)
 begin = time.monotonic()
 print("held", flush=True)
 time.sleep(float(sys.argv[3]))

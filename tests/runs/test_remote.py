@@ -189,7 +189,7 @@ def test_the_trials_of_a_comparison_that_tunes_are_trained_on_the_cluster_too(cl
 
 
 def is_start(event) -> bool:
-    """Whether training begins here, for the first time or from a checkpoint; testing, at its end, runs too."""
+    """Report if training begins here, at step 0 or from a checkpoint, or the test."""
     running = event["kind"] == "status" and event["state"] == "running"
     return running and not event.get("again") and event["step"] < SMALL.training.steps
 
@@ -250,10 +250,10 @@ def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path)
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("rey", "Unknown kind of machines 'rey': did you mean 'ray'?"),
+        ("rey", "Unknown remote backend 'rey': did you mean 'ray'?"),
         ("ray(cpu=2)", "Unknown option of ray 'cpu': did you mean 'cpus'?"),
         ("ray(cpus=0)", "cpus must be at least 1, got 0"),
-        ("slurm", "Slurm is not installed on this machine (srun is not found)."),
+        ("slurm", "Slurm must be installed on this machine, got no srun."),
         (
             "ray:localhost:1",
             "No Ray cluster responds at localhost:1: [Errno 111] Connection refused",

@@ -18,7 +18,9 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog, read_events
+from qtha_lab.runs import kill
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.training.finetune import fine_tune
 
 QTHA = "qtha(r=3,waist=8,n_layers=2,bond_dim=2,learning_rate=0.01)"
@@ -448,7 +450,7 @@ def test_a_number_left_in_a_lock_file_never_gets_a_stranger_killed(queued):
         queued.files.lock.write_text(f"{stranger.pid}\n")
         assert queued.status().state == "dead"
         queued.stop(soft_seconds=0, term_seconds=0)
-        queued._signal(signal.SIGKILL)
+        kill.send_signal(queued.files, signal.SIGKILL)
         assert stranger.poll() is None
         stranger.kill()
 
@@ -540,5 +542,5 @@ def test_a_refused_experiment_leaves_no_directory_behind(tmp_path):
 def test_paths_are_made_whole_so_that_a_run_can_go_on_from_anywhere(tmp_path, monkeypatch):
     (tmp_path / "my.jsonl").write_text("")
     monkeypatch.chdir(tmp_path)
-    assert runs.with_absolute_paths(Experiment(task="my.jsonl")).task == str(tmp_path / "my.jsonl")
-    assert runs.with_absolute_paths(Experiment()) == Experiment()
+    assert with_absolute_paths(Experiment(task="my.jsonl")).task == str(tmp_path / "my.jsonl")
+    assert with_absolute_paths(Experiment()) == Experiment()

@@ -1,4 +1,4 @@
-"""What a comparison writes for others names no folder of this machine."""
+"""Files that a comparison writes for others name no folder of this machine."""
 
 import json
 from pathlib import Path

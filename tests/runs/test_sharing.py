@@ -1,4 +1,4 @@
-"""What leaves the laboratory: model cards, and adapters as plain LoRA that load without us."""
+"""Exports: model cards, and adapters as plain LoRA that load without this package."""
 
 import ast
 import json
@@ -68,6 +68,25 @@ def test_a_circuit_leaves_an_error_that_the_card_states(tmp_path):
     assert card.data.base_model == "owner/base"
     assert f"misses {created.error:.2%} of the change" in card.content
     assert "qtha-lab" not in card.content.split("## Loading it")[1].split("## ")[0]
+
+
+@pytest.mark.parametrize("offset", [None, False])
+def test_the_constant_part_of_a_change_becomes_an_offset(offset, tmp_path):
+    torch.manual_seed(0)
+    config = QthaConfig(
+        r=2, stand_in="bias", init_weights=False, waist=8, target_modules=["c_attn"]
+    )
+    model = add_adapter(make("gpt2"), config)
+    created = export_lora(model, text(), r=2, folder=tmp_path, offset=offset)
+    plain = PeftModel.from_pretrained(make("gpt2"), tmp_path)
+    assert created.offset == (offset is None) == plain.peft_config["default"].lora_bias
+    if offset is False:
+        assert created.error > 0.01
+        return
+    assert created.error < 1e-9
+    torch.testing.assert_close(logits(plain), logits(model), atol=1e-3, rtol=1e-3)
+    merged = plain.merge_and_unload()
+    torch.testing.assert_close(logits(merged), logits(model), atol=1e-3, rtol=1e-3)
 
 
 def test_a_larger_rank_never_fits_worse_on_the_tokens_of_the_fit(tmp_path):

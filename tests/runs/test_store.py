@@ -296,9 +296,9 @@ def test_who_lost_a_run_to_another_machine_puts_nothing_there(store, tmp_path, m
     [
         (
             "nosuch://bucket",
-            "The store nosuch://bucket cannot be opened: Protocol not known: nosuch",
+            "got nosuch://bucket. Protocol not known: nosuch",
         ),
-        ("/dev/null/runs", "The store /dev/null/runs cannot be written to: "),
+        ("/dev/null/runs", "Store /dev/null/runs must be writable, got "),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_when_machines_are_named(url, sentence):
@@ -314,7 +314,9 @@ def test_a_store_that_never_answers_is_refused_within_seconds(tmp_path, monkeypa
     store = Store(f"file://{tmp_path}")
     for_ever = threading.Event()
     monkeypatch.setattr(store.files, "makedirs", lambda *_, **__: for_ever.wait())
-    with pytest.raises(Refusal, match=r"Store file:.* has not responded for 0\.2 s\."):
+    with pytest.raises(
+        Refusal, match=r"Store file:.* must respond within 0\.2 s, got no response\."
+    ):
         store.check()
     for_ever.set()
 

@@ -80,7 +80,7 @@ def kernels() -> list[Path]:
 
 
 def added_by_a_new_kernel() -> tuple[list[float], int]:
-    """What the kernel makes of [1, 2], and how often it came from the cache."""
+    """Return the kernel's result for [1, 2], and the number of loads from the cache."""
     kernel, numbers = compiled(add_one), np.array([1.0, 2.0])
     kernel(numbers)
     return numbers.tolist(), sum(kernel.stats.cache_hits.values())
@@ -460,7 +460,7 @@ except ValueError as refused:
     done = subprocess.run([*PYTHON, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     explained, result, refused = done.stdout.splitlines()
-    sentence = f"engine 'cpu' cannot be compiled by numba here (ImportError: {broken_numba})"
+    sentence = f"ngine 'cpu' must compile here, got an error of numba (ImportError: {broken_numba})"
     assert explained.startswith("torch | chosen: ")
     assert all(sentence in line for line in (explained, result, refused))
 

@@ -24,7 +24,7 @@ READINGS = {
 
 
 def _gradients(read, circuit, engine, batch, dtype=torch.float64):
-    """What is read, and its slopes in inputs and params for random weights."""
+    """Return the read-out, and its gradients in inputs and params for random weights."""
     generator = torch.Generator().manual_seed(3)
 
     def draw(*shape):
@@ -78,7 +78,9 @@ def test_any_batch_is_cut_into_blocks_and_put_together(batch):
 def test_only_states_are_left_to_engine_torch():
     circuit = Circuit(2, [], start="amplitudes")
     check_engine("cpu", circuit, Readout.probs())
-    with pytest.raises(ValueError, match="Engine 'cpu' reads strings of Z and probabilities"):
+    with pytest.raises(
+        ValueError, match="strings of Z or probabilities for engine 'cpu', got the state"
+    ):
         check_engine("cpu", circuit, Readout.state())
 
 
@@ -278,7 +280,7 @@ print(-most_bytes_after(64) + most_bytes_after(10**6))
 
 @pytest.mark.parametrize("times", [0.3, 1.0])
 def test_rotations_of_no_input_or_two_are_scaled_or_shears_too(times):
-    """Where the cosines of some samples are all but zero (half turns), those of all turns are made again."""
+    """Cosines near zero (half rotations) of some samples are computed again for all."""
     gates = []
     for gate in ansatze.build("qtha", 4, 3).gates:
         (angle,) = gate.angles

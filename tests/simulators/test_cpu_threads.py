@@ -45,7 +45,7 @@ def three_threads():
 
 @pytest.fixture
 def threads_of_launches(monkeypatch):
-    """Of each launch so far, how many threads of a team it was given; 1 for one outside of a team."""
+    """Return the threads of each launch so far; 1 for one outside of a team."""
     launches, run_blocks = [], kernel.run_blocks
 
     def counted(function):

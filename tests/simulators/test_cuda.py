@@ -1,4 +1,4 @@
-"""What runs on CUDA tensors, held to its word on machines without a card.
+"""Code for CUDA tensors, checked on machines without a card.
 
 Engine `torch` on tensors without numbers, of device "meta": whatever would look at one, which waits
 for the
@@ -70,7 +70,7 @@ def test_the_whole_way_of_several_runs_stays_on_the_card():
 def test_triton_says_where_it_is_missing_and_what_it_takes():
     circuit = ansatze.build("qtha", 3, 1)
     if importlib.util.find_spec("triton") is None:
-        with pytest.raises(Refusal, match="needs Triton, which comes with torch for CUDA"):
+        with pytest.raises(Refusal, match="must have Triton, which comes with torch for CUDA"):
             check_engine("triton", circuit)
         assert choose("auto", circuit, Readout.z(3), device="cuda") == "torch"
     else:

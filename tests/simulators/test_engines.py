@@ -113,7 +113,7 @@ def test_a_name_that_is_taken_is_refused(bring, tmp_path):
     file.write_text(PLUGIN.replace("{options}", "").replace('"sums"', '"cpu"'))
     with pytest.raises(
         Refusal,
-        match=r"Plugin .*: There is an engine 'cpu' already, in qtha_lab\.simulators\.cpu: the one in",
+        match=r"Plugin .*: The name of an engine must be new, got 'cpu', which qtha_lab\.simulators\.cpu has",
     ):
         plugins.load_plugins([str(file)])
 

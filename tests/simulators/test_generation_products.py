@@ -7,7 +7,7 @@ import torch
 from support.adapted_models import adapted, our_layers
 
 from qtha_lab.adapters import hold_products
-from qtha_lab.adapters.peft import generation as at_rest
+from qtha_lab.adapters.peft import generation as cached_delta
 from qtha_lab.circuits import Readout, z_pairs
 from qtha_lab.circuits.ansatze import build, names
 from qtha_lab.core.errors import Refusal
@@ -24,7 +24,7 @@ def token(layer, seed=0):
 
 
 def passes(model, x, count=3):
-    """What the first adapted layer gives for a token, pass after pass in one scope."""
+    """Return the first adapted layer's outputs for a token, pass after pass in one scope."""
     layer = our_layers(model)[0]
     with torch.no_grad(), hold_products(model):
         return [layer(x) for _ in range(count)]
@@ -35,8 +35,10 @@ def test_a_token_is_changed_as_in_every_pass(example, monkeypatch):
     model = adapted("qtha", example, "llama").eval()
     x = token(our_layers(model)[0])
     added = []
-    plain = at_rest._State.added
-    monkeypatch.setattr(at_rest._State, "added", lambda *a: added.append(plain(*a)) or added[-1])
+    plain = cached_delta._State.added
+    monkeypatch.setattr(
+        cached_delta._State, "added", lambda *a: added.append(plain(*a)) or added[-1]
+    )
     first, second, third = passes(model, x)
     assert second is added[0]  # the first pass went the way of all
     assert third is added[1]
@@ -95,7 +97,7 @@ def test_what_changes_between_tokens_is_seen(change):
 def test_prompts_training_and_many_answers_keep_their_bits():
     model = adapted("qtha", "ABC", "llama").eval()
     layer = our_layers(model)[0]
-    for shape in ((1, 5), (at_rest.MOST_ROWS + 1, 1)):
+    for shape in ((1, 5), (cached_delta.MOST_ROWS + 1, 1)):
         first, *later = passes(model, torch.randn(*shape, layer.in_features))
         assert all(torch.equal(one, first) for one in later)
 

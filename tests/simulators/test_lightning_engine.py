@@ -32,7 +32,7 @@ DTYPES = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
 
 
 def _gradients(read, inputs, params, dtype):
-    """What is read, and the slopes of a sum weighted by fixed numbers."""
+    """Return the read-out, and the gradients of a sum weighted by fixed numbers."""
     inputs, params = (t.to(dtype, copy=True).requires_grad_() for t in (inputs, params))
     values = read(inputs, params)
     weights = torch.cos(torch.arange(values.numel(), dtype=torch.float64)).reshape(values.shape)
@@ -201,7 +201,7 @@ def test_a_lightning_that_is_not_installed_is_named_with_its_package(backend):
     if importlib.util.find_spec(f"pennylane_lightning.lightning_{backend}_ops"):
         pytest.skip("it is installed")
     sentence = (
-        f"'lightning.{backend}' is not installed. Run: pip install pennylane-lightning-{backend}"
+        f"'lightning.{backend}' must be installed. Run pip install pennylane-lightning-{backend}"
     )
     with pytest.raises(ValueError, match=sentence):
         check_engine(f"lightning.{backend}", ansatze.build("qtha", 2, 1))

@@ -199,7 +199,7 @@ def test_more_wires_than_an_engine_takes_are_default_qubits(diff_method):
 
 
 def left_out_on_the_page(shots: str) -> dict[frozenset[str], int]:
-    """What is said to be left out of PennyLane's suite.
+    """Declared omissions from PennyLane's suite.
 
     Reasons in its words, and tests that have one of them.
     """

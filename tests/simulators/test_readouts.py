@@ -1,4 +1,4 @@
-"""What is read from a circuit: Pauli strings, probabilities, states, and starts in amplitudes."""
+"""Read-outs of circuits: Pauli strings, probabilities, states; amplitudes as initial states."""
 
 import math
 

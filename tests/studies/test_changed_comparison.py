@@ -11,6 +11,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.run_directory import RunDir, write_json
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies.comparison.tuned_methods import folder_of
 from qtha_lab.studies.sweep.folder import SweepDir
@@ -39,7 +40,7 @@ def comparison(methods="lora(r=2),lora(r=3)", seeds=(0, 1), **changes):
 def half(tmp_path):
     """A folder in which the four runs of `comparison()` have ended, as workers leave them."""
     for experiment in comparison().experiments():
-        end(RunDir.create(runs.with_absolute_paths(experiment), tmp_path / "runs"))
+        end(RunDir.create(with_absolute_paths(experiment), tmp_path / "runs"))
     compare.run(comparison(), tmp_path)
     return tmp_path
 
@@ -140,7 +141,7 @@ def test_an_edit_before_any_step_was_taken_is_none(tmp_path, monkeypatch):
 
 
 def ended(experiment, folder):
-    files = RunDir.create(runs.with_absolute_paths(experiment), folder)
+    files = RunDir.create(with_absolute_paths(experiment), folder)
     end(files)
     return runs.Run(files.path)
 

@@ -12,7 +12,7 @@ from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs import run as runs
 from qtha_lab.studies import comparison as compare
-from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison import changes, findings
 from qtha_lab.studies.comparison.claims import against_the_first
 from qtha_lab.studies.comparison.table import aggregate, rows, tables
 from qtha_lab.studies.comparison.tuning import at_their_best
@@ -122,7 +122,7 @@ def test_the_same_start_is_checked_and_said(story):
 def test_a_second_process_in_one_folder_is_refused(tmp_path):
     fd = slots.hold(tmp_path / ".lock")
     assert fd is not None
-    with pytest.raises(ValueError, match="Another process runs a comparison in"):
+    with pytest.raises(ValueError, match="must have one process of a comparison"):
         compare.run(Comparison(methods="lora", training=TRAINING), tmp_path)
 
 
@@ -202,14 +202,14 @@ def test_many_runs_are_listed_once_and_each_is_understood_once(tmp_path, monkeyp
         log.append("status", state="finished", step=1, message="")
         log.close()
     counts = dict.fromkeys(("list_runs", "with_absolute_paths", "launch"), 0)
-    for name in counts:
-        plain = getattr(runs, name)
+    for name, module in zip(counts, (runs, changes, runs), strict=True):
+        plain = getattr(module, name)
 
         def counted(*args, name=name, plain=plain, **options):
             counts[name] += 1
             return plain(*args, **options)
 
-        monkeypatch.setattr(runs, name, counted)
+        monkeypatch.setattr(module, name, counted)
     summary = compare.run(comparison, tmp_path)
     assert len(summary["runs"]) == 40
     assert counts == {"list_runs": 1, "with_absolute_paths": 2 * 40, "launch": 0}

@@ -1,4 +1,4 @@
-"""How often a comparison writes its summary while runs are on.
+"""Frequency of a comparison's summary while runs train.
 
 As often as that is cheap, and always at the end.
 """

@@ -102,7 +102,7 @@ def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
     ("fields", "sentence"),
     [
         ({"model": "minilm", "models": ["tiny", "x"]}, "model must be empty with models=tiny,x, got minilm"),
-        ({"tasks": ["qa", "qa"]}, "qa is given twice"),
+        ({"tasks": ["qa", "qa"]}, "Names must differ, got qa twice"),
         ({"tasks": ["chat", "qa"], "task_options": {"turns": 2}}, r"Write them beside the name, such as chat\(turns=2\)"),
         ({"tuning": {"seeds": [0, 5]}}, "tuning.seeds must differ from the comparison's, got 0 in both"),
         ({"tuning": {"axes": RATES}, "learning_rates": [0.1]}, "learning_rates must be empty with tuning"),
@@ -214,7 +214,7 @@ def test_equal_seconds_are_measured_once_and_kept(tmp_path):
     assert [e.training.steps for e in more.experiments(contenders)] == [100, 40, 50] * 2
     with pytest.raises(
         Refusal,
-        match="matching=equal_seconds needs a step of qtha within the 10 s of lora on tiny, qa, got 11",
+        match="A step of qtha must take at most the 10 s of lora on tiny, qa, got 11",
     ):
         timed(compared, None, lambda e: 0.1 if e.method.name == "lora" else 11.0)
 

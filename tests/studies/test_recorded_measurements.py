@@ -11,7 +11,6 @@ import pytest
 from support.compared_folder import compared
 from support.run_folders import write
 
-from benchmarks import measurements, one_rate, verdicts
 from qtha_lab.adapters import get_method
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
@@ -21,11 +20,17 @@ from qtha_lab.studies.comparison.decomposition import PARTS, decompose
 from qtha_lab.studies.comparison.report import Report
 from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.rounding_noise import at_best_rates
+from tools import measurements, one_rate, verdicts
 
 FILES = sorted((data_dir() / "measurements").glob("*.yaml"))
+REPORTED = [f for f in FILES if (measurements.RESULTS / f.stem / measurements.CLAIMS).exists()]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_most_measurements_have_a_report():
+    assert len(REPORTED) >= 20
+
+
+@pytest.mark.parametrize("file", REPORTED, ids=lambda file: file.stem)
 def test_every_reported_difference_has_one_of_three_verdicts_that_follows_from_its_numbers(file):
     report = json.loads((measurements.RESULTS / file.stem / measurements.CLAIMS).read_text())
     differences = [*report["claims"], *report["decomposition"]]
@@ -134,6 +139,18 @@ def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_pac
         measurements.unpack(tmp_path / "a.tar.xz", tmp_path / "laid_out")
 
 
+def test_a_report_is_equal_without_the_row_losses_of_runs_that_no_claim_reads(measured, tmp_path):
+    whole = Compared.of(measured)
+    without = measurements.runs_without_rows(measured)
+    assert without == whole.runs.keys() - {entry["run_id"] for entry in whole.best} != set()
+    measurements.pack(measured, archive := tmp_path / "a.tar.xz", without)
+    measurements.unpack(archive, folder := tmp_path / "laid_out")
+    packed = {run.parent.name for run in folder.glob("runs/*/test.json")}
+    assert packed == whole.runs.keys() - without
+    assert measurements.page("tiny-qa", Compared.of(folder)) == measurements.page("tiny-qa", whole)
+    assert measurements.holds(archive, measured, without)
+
+
 def test_trials_of_a_tuning_are_packed_too_so_that_none_is_repeated(tmp_path):
     trials = tmp_path / "tuned" / "tuning" / "tiny-qa-lora"
     kept = ["journal.log", "runs/a/events.jsonl", "runs/a/summary.json", "sweep.yaml"]
@@ -193,7 +210,9 @@ def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(meas
     pair = ("ia3", "lora(r=8)")
     monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": pair})
     whole = Compared.of(measured)
-    rows = list(one_rate.rows(whole, "a name"))
+    pooled = one_rate.Pooled.of([whole])
+    assert pooled.seeds == len(whole.comparison.seeds)
+    rows = list(one_rate.rows(pooled, "a name"))
     assert [row[:2] for row in rows] == [
         *(("a name", f"{rate:g}") for rate in sorted(whole.comparison.learning_rates)),
         ("a name", "each its own"),
@@ -204,6 +223,30 @@ def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(meas
         np.mean([e["train_loss"] for e in whole.best if e["family"] == name]) for name in pair
     ]
     assert rows[-1][2].endswith(f"; {trained[0] / trained[1] - 1:+.1%}")
+
+
+def test_a_seed_that_lacks_a_run_at_one_rate_is_left_out_of_the_page(measured, monkeypatch):
+    monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": ("ia3", "lora(r=8)")})
+    whole = Compared.of(measured)
+    seeds = {entry["seed"] for entry in whole.entries}
+    lost = next(entry for entry in whole.entries if entry["method"] == "ia3")
+    lost["state"] = "failed"
+    pooled = one_rate.Pooled.of([whole])
+    assert {entry["seed"] for entry in pooled.entries} == seeds - {lost["seed"]}
+
+
+def test_the_figure_of_shared_rates_has_the_numbers_of_the_page(measured, monkeypatch):
+    pair = ("ia3", "lora(r=8)")
+    monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": pair})
+    pooled = one_rate.Pooled.of([Compared.of(measured)])
+    table = one_rate.figure({"tiny": pooled}).table
+    cells = [row[2] for row in one_rate.rows(pooled, "tiny")][:-1]
+    assert len(table.rows) == len(cells)
+    for row, cell in zip(table.rows, cells, strict=True):
+        place, label, _, mean, low, high, _, verdict = row
+        assert (place, label) == ("tiny", "ia3 − LoRA r = 8")
+        assert f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]" in cell
+        assert (verdict == "shown") is cell.startswith("**")
 
 
 def test_verdicts_are_counted_by_comparison_and_in_all():

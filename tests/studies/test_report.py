@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 
 class Page(HTMLParser):
-    """What a page refers to, its headings, and what its tables and pictures are called."""
+    """Collect a page's links, headings, and titles of tables and pictures."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

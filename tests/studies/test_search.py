@@ -99,9 +99,9 @@ def test_what_is_no_space_is_one_sentence(text, sentence):
     ("code", "sentence"),
     [
         ("XQ", "must read like 'XYZ-01-12', got 'XQ'"),
-        ("XYZ", "is not one of 2 qubits"),
-        ("XY-02", "is not one of 2 qubits"),
-        ("XY/YY/ZZ", "has 3 layers, not n_layers=2"),
+        ("XYZ", "must have 2 qubits"),
+        ("XY-02", "must have 2 qubits"),
+        ("XY/YY/ZZ", "n_layers must be 3 for code 'XY/YY/ZZ', got 2"),
         ("XY-11", r"The wires of CNOT must differ, got \(1, 1\)\."),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_find_is_an_ansatz_of_a_method():
     ).n_parameters(32, 16)
     with pytest.raises(Refusal, match="has no option 'depth'"):
         QthaConfig(r=2, ansatz="searched(depth=3)")
-    with pytest.raises(Refusal, match="has 2 layers, not n_layers=3"):
+    with pytest.raises(Refusal, match=r"n_layers must be 2 for code .*, got 3"):
         QthaConfig(r=2, n_layers=3, ansatz="searched(code=XY-01/ZZ)")
 
 

@@ -84,7 +84,9 @@ USES = {
     ("sweep", "extend"): lambda folder: Trials(folder).extend(trials=2),
     ("sweep", "confirm"): lambda folder: Trials(folder).confirmation(),
     ("sweep", "scheduler"): lambda folder: sweep_scheduler.Scheduler(SweepDir(folder)),
-    ("federation", "client on Flower"): lambda folder: flower._turns_of(folder / "runs" / "server"),
+    ("federation", "client on Flower"): lambda folder: flower._client_rounds_of(
+        folder / "runs" / "server"
+    ),
 }
 
 

@@ -14,7 +14,8 @@ from support.run_folders import finish, run_folder, status, two_steps, write
 from qtha_lab.core.paths import data_dir
 from qtha_lab.figures.history import run_history, smooth
 from qtha_lab.figures.learning_rate import loss_against_rate
-from qtha_lab.figures.parallel import inside, parallel_coordinates, scale
+from qtha_lab.figures.parallel import parallel_coordinates
+from qtha_lab.figures.parallel_scales import inside, scale
 from qtha_lab.figures.scatter import run_scatter, unbeaten
 from qtha_lab.studies.comparison.figure_set import figure_set
 from qtha_lab.studies.comparison.run_data import find_runs

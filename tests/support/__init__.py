@@ -1,1 +1,1 @@
-"""What several test modules share; no test."""
+"""Code that several test modules share; no test."""

@@ -1,4 +1,4 @@
-"""What axe-core finds wrong with a part of a page, and the controls on it that have no name."""
+"""Findings of axe-core for a part of a page, and its controls without a name."""
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page

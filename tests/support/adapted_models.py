@@ -7,7 +7,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from qtha_lab import adapters
-from qtha_lab.adapters.method import Base
+from qtha_lab.adapters.change import Base
 from support.small_models import TARGETS, make
 
 OURS = [name for name in adapters.method_names() if adapters.get_method(name).ours]
@@ -15,7 +15,7 @@ EXAMPLES = [(name, example) for name in OURS for example in adapters.get_method(
 
 
 def is_linear(name: str, example: str) -> bool:
-    """Whether the adapter of an example can be merged into the base weight."""
+    """Report if the adapter of an example can be merged into the base weight."""
     method = adapters.get_method(name)
     return method.is_linear(method.make_config(None, ["x"], **method.examples[example]))
 
@@ -33,7 +33,7 @@ LINEAR = [(name, example) for name, example in FORMS if is_linear(name, example)
 
 
 def change_of(layer, name: str, x: torch.Tensor) -> torch.Tensor:
-    """What the adapter of a name adds to a layer's output, as its method says."""
+    """Return the change that an adapter adds to a layer's output."""
     weight = layer.base_matrix(x.dtype)
     base = Base(lambda: weight, lambda: x @ weight.mT)
     return layer.changes[name].output(layer.adapter_tensors(name), x, base)

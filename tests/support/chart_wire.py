@@ -26,7 +26,7 @@ class Wire(BaseComm):
         return news
 
     def bytes(self) -> int:
-        """How many bytes all that was sent takes."""
+        """Return the bytes of all sent messages."""
         return sum(len(json.dumps(d)) + sum(map(len, b)) for d, b in self.sent)
 
 

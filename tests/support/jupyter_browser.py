@@ -46,7 +46,7 @@ class Lab:
             self.page.locator(".lm-Menu-itemLabel", has_text=name).first.click()
 
     def errors(self) -> list[str]:
-        """What cells wrote to standard error or were stopped by."""
+        """Return standard error and exceptions of the cells."""
         selector = '[data-mime-type="application/vnd.jupyter.stderr"]'
         return self.page.locator(f".jp-Notebook {selector}").all_inner_texts()
 

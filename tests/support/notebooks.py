@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell
 
 from qtha_lab.lessons import get
 from support.preloaded import KERNEL
+from support.waiting import PATIENCE
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -65,12 +66,14 @@ def execute(
     environment = os.environ | {
         "QTHA_LAB_PROFILE": profile,
         "QTHA_LAB_RUNS": str(folder / "runs"),
+        "QTHA_LAB_MY": str(folder / "my"),
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
     }
     client = NotebookClient(
         notebook,
         timeout=1800,
+        startup_timeout=int(PATIENCE),
         kernel_manager_class=PreloadedKernel,
         resources={"metadata": {"path": str(place)}},
     )

@@ -1,6 +1,6 @@
-"""What tests of panels hand to them."""
+"""Inputs for tests of panels."""
 
 
 def fail(error: Exception):
-    """What no answer of a control is to come to."""
+    """Fault that no answer of a control may cause."""
     raise error

@@ -46,7 +46,7 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def folder() -> Path:
-    """Where the server of this suite is, which `conftest` has made."""
+    """Return the folder of this suite's server, which `conftest` made."""
     return Path(os.environ["XDG_RUNTIME_DIR"])
 
 
@@ -148,7 +148,7 @@ class Server:
 
 
 def become(request: dict, streams: list[int]) -> None:
-    """In the fork: be the Python that was asked for; never returns."""
+    """Run the requested Python in the fork; never returns."""
     status = 1
     try:
         os.setsid()

@@ -1,4 +1,4 @@
-"""How long tests wait for what must happen: until it has, however busy the machine is."""
+"""Waits of tests: until a condition holds, however busy the machine is."""
 
 import time
 from collections.abc import Callable

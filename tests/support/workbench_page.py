@@ -1,4 +1,4 @@
-"""What tests of the page do with a workbench in a browser."""
+"""Actions of tests on a workbench in a browser."""
 
 import re
 

@@ -153,6 +153,7 @@ WORKS = {
     "openai.jsonl": (jsonl(rows_of(lambda i: {"messages": talk(i)})), "lm", "messages", "answer"),
     "tools.jsonl": (jsonl(rows_of(tool_row)), "lm", "messages", "first user message"),
     "content_parts.jsonl": (jsonl(rows_of(parts_row)), "lm", "messages", "answer"),
+    "preferences.jsonl": (jsonl(PREFERENCES), "preference", "preference pairs", "prompt"),
     "labels.csv": (table(LABELLED), "classification", "text and label", "text"),
     "labels.parquet": (parquet(LABELLED), "classification", "text and label", "text"),
     "nli.jsonl": (jsonl(NLI), "classification", "sentence pairs", "first text"),
@@ -195,7 +196,7 @@ BAD = {
     ),
     "gap.csv": (
         table([*LABELLED, {"text": "x", "label": ""}]),
-        "gap.csv, line 62: label is missing or empty",
+        "gap.csv, line 62: label must not be missing or empty",
         "",
     ),
     "single.csv": (
@@ -215,11 +216,6 @@ BAD = {
         jsonl(rows_of(image_row)),
         "images.jsonl, line 1: A content part must be text, got 'image_url'",
         "Remove images",
-    ),
-    "preferences.jsonl": (
-        jsonl(PREFERENCES),
-        "preferences.jsonl must have one answer per prompt, got preference pairs",
-        "TRL",
     ),
 }
 
@@ -357,5 +353,7 @@ def test_names_of_labels_in_a_parquet_file_are_used(tmp_path):
 def test_a_row_that_does_not_fit_is_named_by_file_and_line_in_a_folder(tmp_path):
     (tmp_path / "train.jsonl").write_bytes(jsonl(LABELLED))
     (tmp_path / "test.jsonl").write_bytes(jsonl([{"text": "x"}]))
-    with pytest.raises(Refusal, match=re.escape("test.jsonl, line 1: label is missing or empty")):
+    with pytest.raises(
+        Refusal, match=re.escape("test.jsonl, line 1: label must not be missing or empty")
+    ):
         tasks.load_task(str(tmp_path))

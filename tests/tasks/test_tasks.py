@@ -84,7 +84,7 @@ def answers(row):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not tasks.task_info(name).memorised])
 def test_no_row_no_key_and_no_answer_stands_on_two_sides(name, seed):
     task = tasks.load_task(name, seed=seed)
     for one, other in itertools.combinations(sides(task), 2):
@@ -310,8 +310,8 @@ def test_columns_can_be_named(tmp_path):
     [
         ('{"question": "x"', "line 3: not JSON"),
         ("[1, 2]", "line 3: it is not an object"),
-        ({"question": "x"}, "line 3: answer is missing or empty"),
-        ({"question": "", "answer": "y"}, "line 3: question is missing or empty"),
+        ({"question": "x"}, "line 3: answer must not be missing or empty"),
+        ({"question": "", "answer": "y"}, "line 3: question must not be missing or empty"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number(tmp_path, bad, sentence):

@@ -80,7 +80,7 @@ MISTAKES = [
     _method("nonlinear but merged", "is the change linear?", ("x @ tensors", "x.tanh() @ tensors")),
     _method("affine but merged", "an affine change is not linear", (_RETURN, _RETURN + " + tensors[\"B\"].sum(1)")),
     _method("name of PEFT's", "must be none of PEFT's own methods", ('"diagonal"', '"lora"')),
-    _method("name of another method", "There is a method 'qtha' already", ('"diagonal"', '"qtha"')),
+    _method("name of another method", "The name of a method must be new, got 'qtha'", ('"diagonal"', '"qtha"')),
     _method("dot in a tensor name", "must be an identifier", ('"d"', '"d.weight"')),
     _method("setting without effect", "alpha must change", ("self.config.alpha / self.config.r", "2.0")),
     _method("infinite at large inputs", "inputs of 10⁴ give values that are not finite",
@@ -146,7 +146,7 @@ MISTAKES = [
     _gate("no such gate of PennyLane", "say in_pennylane=False", (", in_pennylane=False", "")),
     _gate("another gate of PennyLane", "they overlap by", ('"XY", ("XY", "XY")', '"IsingXX", ("XY", "XY")'), ('GateKind("IsingXX"', 'GateKind("IsingXY"'), (", in_pennylane=False", ""), ("times(-0.5)", "times(0.5)")),
     _gate("commutes with nothing", "not with Z on wire 0", ("frequencies=(0.5, 1.0)", 'frequencies=(0.5, 1.0), commutes_with="ZZ"')),
-    _gate("name of another gate", "There is a gate 'SWAP' already", ('GateKind("XY"', 'GateKind("SWAP"')),
+    _gate("name of another gate", "The name of a gate must be new, got 'SWAP'", ('GateKind("XY"', 'GateKind("SWAP"')),
     _gate("wrong interaction", "interaction", ("in_pennylane=False", "in_pennylane=False, interaction=lambda a: (a[0], a[0], None)")),
     _gate("three wires", "must act on one or two wires", ('("XY", "XY")', '("XY", "XY", "XY")')),
     # heads

@@ -47,7 +47,7 @@ def test_the_command_writes_two_files_and_names_the_next_command(tmp_path):
     [
         ("metod", "mine", "Unknown family 'metod': did you mean 'method'"),
         ("method", "Mine!", "must be lower-case letters, digits and _, got 'Mine!'"),
-        ("exercise", "mine", "must be a number such as 9.1, got 'mine'"),
+        ("exercise", "mine", "must be a number such as 20.1, got 'mine'"),
         ("task", "taken", "must not replace a file, got "),
     ],
 )

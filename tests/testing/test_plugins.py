@@ -98,7 +98,10 @@ def test_a_changed_file_is_imported_anew_and_replaces_what_it_registered(plugin)
     [
         ("import nothing_of_that_name", "mine.py:1 does not import: ModuleNotFoundError"),
         ("x = (", "does not import: SyntaxError"),
-        (named("qtha"), "There is a method 'qtha' already, in qtha_lab.adapters.qtha"),
+        (
+            named("qtha"),
+            "The name of a method must be new, got 'qtha', which qtha_lab.adapters.qtha has",
+        ),
         ("from qtha_lab.plugins import nonsense", "does not import: "),
         (
             SOURCE.replace('"an example of this project"', '" "'),
@@ -398,7 +401,7 @@ except Refusal as refused:
 
 
 def asked(run, answer: str) -> tuple[str, str]:
-    """What a process at a terminal asks, and what follows from the answer."""
+    """Return the question of a process at a terminal, and the effect of the answer."""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", ASKED, str(run.path)],

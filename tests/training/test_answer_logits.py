@@ -133,7 +133,7 @@ def test_an_evaluation_is_that_of_all_logits(name):
 
 
 def logits_computed(model, call):
-    """How many positions the head was given while something was called, and the call's result."""
+    """Return the number of positions that the head received in a call, and its result."""
     seen = []
     handle = head_of(model).register_forward_hook(
         lambda m, i, out: seen.append(out[..., 0].numel())

@@ -20,7 +20,7 @@ from qtha_lab.experiment import Experiment, Training
 from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import read_events
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.training.answer_logits import Answers
 from qtha_lab.training.distillation import Deltas, Logits, divergence, tuner_layers
 
@@ -226,7 +226,7 @@ def test_settings_of_a_teacher_have_their_limits():
 
 def test_a_teacher_that_is_named_by_its_id_is_kept_by_its_folder(tmp_path):
     teacher = with_adapter(Experiment(), tmp_path / "runs")
-    described = runs.with_absolute_paths(learning_from(teacher.name))
+    described = with_absolute_paths(learning_from(teacher.name))
     assert described.training.teacher_run == str(teacher)
 
 

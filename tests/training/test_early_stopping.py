@@ -87,7 +87,7 @@ def test_the_best_steps_adapter_is_what_is_kept_and_tested(early):
     evaluated = {step: loss for (_, step), loss in losses(files, "eval").items()}
     kept = best_step(evaluated)
     summary = json.loads(files.summary.read_text())
-    assert (summary["kept_step"], summary["ended_early"], summary["steps"]) == (
+    assert (summary["best_step"], summary["ended_early"], summary["steps"]) == (
         kept,
         True,
         outcome.step,
@@ -105,7 +105,7 @@ def test_the_best_steps_adapter_is_what_is_kept_and_tested(early):
 
 def test_the_adapter_is_bit_for_bit_that_of_a_run_of_as_many_steps(early, tmp_path):
     files, _ = early
-    kept = json.loads(files.summary.read_text())["kept_step"]
+    kept = json.loads(files.summary.read_text())["best_step"]
     # the schedule of all 30 steps, stopped after the kept one: its checkpoint
     training = EARLY | {"patience": 0, "min_improvement": 0.0, "checkpoint_every": kept}
     other = RunDir.create(Experiment(method=METHOD, training=training), tmp_path)
@@ -145,7 +145,7 @@ def test_the_table_says_which_step_is_kept(early):
     files, _ = early
     summary = json.loads(files.summary.read_text())
     (row,) = rows({"runs": [summary]})
-    assert row["kept step"] == str(summary["kept_step"])
+    assert row["best step"] == str(summary["best_step"])
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_run_that_waits_for_memory_can_be_stopped(tmp_path, four_gib, run_besi
 def test_only_what_would_not_fit_alone_is_refused(tmp_path, four_gib, run_beside, monkeypatch):
     with pytest.raises(
         Refusal,
-        match=r"The run needs at least 4\.0 GiB of memory, 4\.0 GiB of it for weights, and 4\.0 GiB are",
+        match=r"The free memory must be at least 4\.0 GiB, got 4\.0 GiB\. The largest part is 4\.0 GiB for weights\.",
     ):
         memory.check_memory({"weights": 4 * GIB + 2**20})
     lab = tmp_path / "lab"
@@ -123,7 +123,7 @@ def test_only_what_would_not_fit_alone_is_refused(tmp_path, four_gib, run_beside
     monkeypatch.setenv("QTHA_LAB_RUNS", str(lab))
     run_beside(GIB, taken=GIB // 4)
     memory.check_memory({"weights": 4 * GIB + 2**20})
-    with pytest.raises(Refusal, match=r"and 4\.\d GiB are free once other runs have ended\.$"):
+    with pytest.raises(Refusal, match=r"got 4\.\d GiB once other runs have ended\. "):
         memory.check_memory({"weights": 5 * GIB})
 
 

@@ -224,7 +224,12 @@ def test_form_yaml_command_and_python_have_it(capsys, monkeypatch):
         method="qtha(r=4)",
         training={"objective": "reinforce", "reward": "rouge1", "reward_samples": 3},
     )
-    assert settings_of(Training)["objective"].choices == ("supervised", "distillation", "reinforce")
+    assert settings_of(Training)["objective"].choices == (
+        "supervised",
+        "distillation",
+        "reinforce",
+        "preference",
+    )
     assert Experiment.from_yaml(experiment.to_yaml()) == experiment
     assert "objective" in experiment.to_python()
     assert (

@@ -1,9 +1,11 @@
 """Scores with known answers; the arithmetic stands beside each."""
 
+import importlib.util
 import math
 
 import pytest
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.training import scores as metrics
 
 
@@ -50,6 +52,44 @@ def test_rouge_l_reads_order_and_rouge_1_does_not():
     scores = metrics.rouge(["c b a"], ["a b c"])
     assert scores["rouge1"] == pytest.approx(1)
     assert scores["rougeL"] == pytest.approx(1 / 3)
+
+
+def test_identical_chinese_answers_have_full_scores():
+    texts = ["我觉得很难过，不知道怎么办。", "答案是42。"]
+    scores = metrics.generation_scores(texts, texts)
+    assert scores == pytest.approx(
+        {"exact_match": 1, "bleu4": 100, "rouge1": 1, "rouge2": 1, "rougeL": 1}
+    )
+
+
+def test_chinese_is_scored_by_characters():
+    # 4 of 5 characters are shared, 3 of 4 pairs: P = R = F
+    scores = metrics.rouge(["我们去北方"], ["我们去北京"])
+    assert scores == pytest.approx({"rouge1": 4 / 5, "rouge2": 3 / 4, "rougeL": 4 / 5})
+    # matches of n = 1..4: 4 of 5, 3 of 4, 2 of 3, 1 of 2; equal length
+    expected = 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** (1 / 4)
+    assert metrics.bleu4(["我们去北方"], ["我们去北京"]) == pytest.approx(expected)
+
+
+def test_text_without_chinese_is_scored_as_before():
+    outputs, references = ["Größe 42, the cat"], ["the cat is 42"]
+    rouge = metrics.rouge(outputs, references)
+    assert rouge == metrics.rouge(outputs, references, "words")
+    # the scorer reads letters a to z alone: gr, e, 42, the, cat against the, cat, is, 42
+    assert rouge["rouge1"] == pytest.approx(2 * (3 / 5) * (3 / 4) / (3 / 5 + 3 / 4))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jieba") is not None, reason="jieba is installed")
+def test_words_of_chinese_without_their_segmenter_are_refused():
+    with pytest.raises(Refusal, match="unit must be characters without jieba, got words"):
+        metrics.generation_scores(["你好"], ["你好"], "words")
+
+
+def test_words_of_chinese_are_those_of_jieba():
+    pytest.importorskip("jieba")
+    # two words, of which one is shared
+    scores = metrics.rouge(["我们 学习"], ["我们 工作"], "words")
+    assert scores["rouge1"] == pytest.approx(1 / 2)
 
 
 def test_accuracy_and_macro_f1_of_a_known_table():

@@ -1,14 +1,17 @@
 """Each of the fourteen relatives of QTHA is a setting of the page.
 
-Typed there, launched there, trained on a language model.
+Typed there, launched there, trained on a language model. What trains no comparison is a preset,
+launched, watched and stopped there.
 """
 
 import asyncio
+import html
 from pathlib import Path
 
 import pytest
 from support.command_line import call
 from support.waiting import PATIENCE
+from support.workbench_kernel import in_a_kernel
 
 from qtha_lab import Comparison, Experiment, launch
 from widgets.workbench.workbench import Workbench
@@ -97,3 +100,102 @@ def test_it_is_typed_launched_and_trained(paper, made_before):
 
     (run,) = asyncio.run(asyncio.wait_for(work(), PATIENCE))
     assert run.status().state == "finished", run.status().message
+
+
+# the preset, what is typed over its small size, and words of its output
+COMMANDS = {
+    "learn initial angles": (
+        {"methods": "qtha(r=2,n_layers=1)", "epochs": "1"}, "use it as angles=flip(",
+    ),
+    "search a circuit": (
+        {"steps": "20", "candidates": "4", "finetune": "2"}, "use it as ansatz=searched(code=",
+    ),
+    "train by federated averaging": (
+        {"methods": "lora(r=2)", "clients": "2", "rounds": "2", "steps": "4"}
+        | {name: str(value) for name, value in TRAINING.items() if name != "steps"},
+        "Evaluation loss after the last round",
+    ),
+    "reproduce a paper": ({"name": "ttn_vqc", "seeds": "1"}, "qtha-lab reproduce ttn_vqc --quick"),
+}  # fmt: skip
+
+
+def chosen(bench, title, entries):
+    """Choose a preset of the page and type over its values."""
+    bench.setup.preset.value = title
+    for name, entry in entries.items():
+        bench.systems.form[name].control.value = entry
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", COMMANDS)
+def test_a_command_is_launched_from_its_preset_and_watched_to_its_end(title):
+    entries, words = COMMANDS[title]
+
+    async def work(bench):
+        chosen(bench, title, entries)
+        bench.systems.start.click()
+        shown = bench.panes.shown, bench.systems.panel.visible
+        await bench.background.tasks["command"]
+        return shown, bench.systems, [run.status().state for run in bench.watch.runs]
+
+    shown, systems, states = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert shown == ("Watch", True)
+    assert systems.run.state == "finished", systems.run.output()
+    assert words in html.unescape(systems.output.value).replace("\n", " ")
+    assert f"{title}: finished" in systems.state.value
+    assert not systems.stop.visible
+    trains = title in ("train by federated averaging", "reproduce a paper")
+    assert set(states) == ({"finished"} if trains else set())
+
+
+@pytest.mark.slow
+def test_a_command_is_found_again_stopped_and_resumed():
+    title = "train by federated averaging"
+
+    async def work(bench):
+        chosen(bench, title, COMMANDS[title][0] | {"steps": "4000"})
+        bench.systems.start.click()
+        await until(lambda: bench.watch.runs)
+        other = Workbench(Comparison(methods="lora(r=2)"))
+        found = other.systems.panel.visible, other.systems.run == bench.systems.run
+        other.background.stop()
+        bench.systems.stop.click()
+        await bench.background.tasks["command"]
+        stopped = bench.systems.state.value, bench.systems.resume.visible
+        bench.systems.resume.click()
+        resumed = bench.systems.run.state
+        bench.systems.run.interrupt()
+        await bench.background.tasks["command"]
+        return found, stopped, resumed
+
+    found, stopped, resumed = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert found == (True, True)
+    assert f"{title}: stopped" in stopped[0]
+    assert stopped[1]
+    assert resumed == "running"
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "entry", "sentence"),
+    [
+        ("learn initial angles", "epochs", "0", "epochs must be at least 1, got 0."),
+        ("train by federated averaging", "clients", "2000", "clients must be at most 1000"),
+        ("train by federated averaging", "steps", "51", "steps must be a multiple of rounds=5"),
+    ],
+)
+def test_a_bad_entry_of_a_command_says_why_its_launch_is_disabled(title, name, entry, sentence):
+    async def work(bench):
+        chosen(bench, title, {name: entry})
+        return bench.systems
+
+    systems = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert systems.start.disabled
+    assert systems.start.tooltip.startswith(f"Launch is disabled. {sentence}")
+    (fault,) = systems.faults()
+    assert fault.control is systems.form[name].control
+    assert fault.control.error.startswith(sentence)

@@ -1,5 +1,6 @@
 """Bad entries of strangers: the field is marked, a sentence says the rule, Launch is disabled."""
 
+import asyncio
 import json
 
 import pytest
@@ -7,7 +8,10 @@ from support.workbench_kernel import in_a_kernel, settled
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.memory import check_memory
+from qtha_lab.studies.comparison.findings import side_by_side
 from widgets.kit.controls import reveal
+from widgets.workbench.page_terms import in_page_terms
 
 
 def rate(bench):
@@ -29,10 +33,10 @@ ENTRIES = {
     "too large a number": (steps, "1e30", "steps must be at most 1,000,000,000, got "),
     "range without log": (
         rate, "1e-3..1e-1",
-        "learning_rate: A grid must state a number of values from 0.001 to 0.1, got none. "
+        "learning rate: A grid must state a number of values from 0.001 to 0.1, got none. "
         "Write 0.001..0.1 log 5.",
     ),
-    "repeated seed": (seeds, "1, 2, 1", "seeds: 1 is given twice."),
+    "repeated seed": (seeds, "1, 2, 1", "seeds: Entries must differ, got 1 twice. Remove one."),
 }  # fmt: skip
 
 
@@ -73,7 +77,9 @@ def test_a_task_file_without_a_label_is_refused_at_the_field_of_the_task(tmp_pat
         return bench.setup.fault(refused(bench.setup)), bench.setup.what["task"].control
 
     fault, task = in_a_kernel(work, Comparison(methods="lora(r=2)"))
-    assert fault.sentence == "rows.jsonl, line 4: label is missing or empty."
+    assert fault.sentence == (
+        "rows.jsonl, line 4: label must not be missing or empty. Fill it in, or delete the row."
+    )
     assert fault.control is task
 
 
@@ -89,6 +95,56 @@ def test_a_circuit_that_fits_no_memory_is_refused_at_the_size_of_its_method():
     assert fault.control is size
     assert "n_qubits must be at most 24 for engine 'torch', got 34" in error
     assert is_inside
+
+
+def test_a_run_that_fits_no_memory_marks_the_size_to_lower_and_disables_launch():
+    """2⁶⁰ bytes are more memory than any machine of today has."""
+
+    async def work(bench):
+        size = bench.setup.training["batch_size"].control
+        needed = {"activations": 2**60, "the model's weights": 2**30}
+        with pytest.raises(Refusal) as refusal:
+            check_memory(needed)
+        bench.refuse(refusal.value)
+        (link,) = bench.banner.links.children
+        return size.error, link.description, reveal(size, bench.root)
+
+    error, sentence, is_inside = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert error == sentence
+    assert sentence.startswith("The free memory must be at least 1,073,741,825.0 GiB, got ")
+    assert sentence.endswith("Lower the batch size, or the maximum length.")
+    assert is_inside
+
+
+def unmet():
+    """Return the sentences with a remedy of the command line."""
+    return [
+        "The runs folder must be free. QTHA_LAB_RUNS sets another.",
+        "The cache folder x must be writable. Set QTHA_LAB_CACHE to another folder.",
+        "The circuit cache x cannot be opened. Set QTHA_LAB_CACHE to another folder, or "
+        "cache=false.",
+        side_by_side([{"label": "lora", "method": "lora", "side_by_side": True}]),
+    ]
+
+
+@pytest.mark.parametrize("sentence", unmet())
+def test_no_sentence_of_the_page_advises_an_environment_variable(sentence):
+    assert "QTHA_LAB_" in sentence
+    assert "QTHA_LAB_" not in in_page_terms(sentence)
+
+
+@pytest.mark.parametrize(("control", "entry", "sentence"), ENTRIES.values(), ids=ENTRIES)
+def test_a_corrected_entry_enables_launch_and_clears_every_mark(control, entry, sentence):
+    async def work(bench):
+        before, control(bench).value = control(bench).value, entry
+        await settled(bench)
+        control(bench).value = before
+        bench.background.start("preview", bench.refresh)
+        while bench.header.launch.disabled:
+            await asyncio.sleep(0.05)
+        return control(bench).error, bench.banner.refusing, bench.header.launch.tooltip
+
+    assert in_a_kernel(work, Comparison(methods="lora(r=2)")) == ("", False, "")
 
 
 def test_the_advice_on_a_full_disk_is_a_button_of_the_page_and_no_environment_variable():

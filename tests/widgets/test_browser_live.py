@@ -75,7 +75,7 @@ def wait_for_step(page: Page, step: int) -> None:
 
 
 def recorded() -> list[int]:
-    """How many losses of training and evaluation the runs' directories hold, run by run."""
+    """Count the losses in the runs' directories, by run."""
     runs = sorted(list_runs(), key=lambda run: run.id)
     kinds = [[event["kind"] for event in run.valid_events()] for run in runs]
     return [kind.count(which) for kind in kinds for which in ("train", "eval")]
@@ -107,7 +107,7 @@ def test_a_reloaded_page_and_a_second_tab_end_with_every_point(jupyter, tmp_path
 
 
 def settled(page) -> list[int]:
-    """How many points are drawn, once as many are for a second."""
+    """Return the number of drawn points, stable for a second."""
     before, drawn = None, page.evaluate(DRAWN)
     while drawn != before:
         page.wait_for_timeout(1000)

@@ -3,20 +3,15 @@
 Methods, cost and Launch before a click, rows, plot and first point after it.
 """
 
-import os
-import subprocess
-import sys
-
 import nbformat
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 from support.accessibility import unnamed, violations
-from support.jupyter_browser import FLAGS, chromium, free_port, open_lab, wait_for_port
-from support.notebooks import PAGE
+from support.jupyter_browser import open_lab
 from support.run_folders import finish, run_folder, status, train, write
-from support.waiting import PATIENCE
-
-from qtha_lab.runs.run import list_runs
+from support.sight import Hand, expect_in_sight, wait_for_point
+from support.voila_page import open_voila
+from support.workbench_page import ready
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CELL = """from qtha_lab.widgets import Workbench
@@ -27,24 +22,11 @@ Workbench(Comparison(methods="lora(r=2),qtha(r=2,waist=8,n_layers=1,bond_dim=2)"
     "steps": 30, "batch_size": 2, "max_length": 48, "train_rows": 20, "eval_rows": 6, "test_rows": 8,
     "eval_every": 10, "spectrum_every": 0, "generate_rows": 0, "threads": 1}))"""
 WINDOWS = {"1400": (1400, 900), "900": (900, 900), "700": (700, 900)}
-# The rectangle of the part of the window in which the notebook is read.
-SEEN = """() => {
-    const box = (document.querySelector('.jp-WindowedPanel-outer') ?? document.documentElement).getBoundingClientRect();
-    return [Math.max(0, box.left), Math.max(0, box.top), box.right, Math.min(box.bottom, window.innerHeight)];
-}"""
-# Whether every visible element of a selector lies inside a rectangle, and how many there are.
-INSIDE = """([selector, [left, top, right, bottom]]) => {
-    const parts = [...document.querySelectorAll(selector)].filter(e => e.offsetParent);
-    const inside = parts.filter(e => {
-        const box = e.getBoundingClientRect();
-        return box.left >= left - 1 && box.right <= right + 1 && box.top >= top - 1 && box.bottom <= bottom + 1;
-    });
-    return [inside.length, parts.length];
-}"""
 # The height of the page, in windows.
-WINDOWS_HIGH = "() => document.querySelector('.qtha-workbench').offsetHeight / window.innerHeight"
-POINTS = """() => [...document.querySelectorAll('.qtha-watch .js-plotly-plot')]
-    .some(plot => (plot.data ?? []).some(trace => trace.x?.length))"""
+WINDOWS_HIGH = "bench => bench.offsetHeight / window.innerHeight"
+# How many points the picture of a sweep has.
+TRIALS = """() => [...document.querySelectorAll('.qtha-sweep .js-plotly-plot')]
+    .flatMap(plot => plot.data ?? []).reduce((sum, line) => sum + (line.x?.length ?? 0), 0)"""
 
 
 def notebook_of(tmp_path, cell=SMALL):
@@ -53,39 +35,27 @@ def notebook_of(tmp_path, cell=SMALL):
     return path
 
 
-def all_inside(page: Page, selector: str) -> bool:
-    inside, count = page.evaluate(INSIDE, [selector, page.evaluate(SEEN)])
-    return 0 < inside == count
-
-
-def some_inside(page: Page, selector: str) -> bool:
-    return page.evaluate(INSIDE, [selector, page.evaluate(SEEN)])[0] > 0
-
-
-def before_launch(page: Page) -> None:
+def before_launch(bench: Locator) -> None:
     """Methods, cost and Launch are in the window; in one column the methods are a tab."""
-    bench = page.locator(".qtha-workbench").first
     expect(bench.locator(".qtha-summary")).to_contain_text("2 runs")
-    assert all_inside(page, ".qtha-launch .mod-primary")
-    assert all_inside(page, ".qtha-summary")
+    expect_in_sight(bench, ".qtha-launch .mod-primary")
+    expect_in_sight(bench, ".qtha-summary")
     setup = bench.get_by_role("tab", name="Setup", exact=True)
     if setup.is_visible():
         setup.click()
-    assert all_inside(page, ".qtha-methods > .qtha-column > .qtha-fold > .qtha-fold-head")
-    assert page.evaluate(WINDOWS_HIGH) <= 2
+    expect_in_sight(bench, ".qtha-methods > .qtha-column > .qtha-fold > .qtha-fold-head")
+    assert bench.evaluate(WINDOWS_HIGH) <= 2
 
 
-def after_launch(page: Page) -> None:
+def after_launch(bench: Locator) -> None:
     """One click later rows, plot and first point are in the window, without scrolling."""
-    bench = page.locator(".qtha-workbench").first
-    bench.get_by_role("button", name="Launch", exact=True).click()
+    Hand(bench.page).click(bench.get_by_role("button", name="Launch", exact=True))
     expect(bench.locator(".qtha-run")).to_have_count(2)
-    page.wait_for_function(POINTS)
-    page.wait_for_timeout(2000)  # the page scrolls itself once
-    assert all_inside(page, ".qtha-watch .js-plotly-plot")
-    assert all_inside(page, ".qtha-watch .qtha-run")
-    assert some_inside(page, ".qtha-grid tbody tr")
-    assert page.evaluate(WINDOWS_HIGH) <= 2
+    wait_for_point(bench, ".qtha-watch")
+    expect_in_sight(bench, ".qtha-watch .js-plotly-plot")
+    expect_in_sight(bench, ".qtha-watch .qtha-run")
+    expect_in_sight(bench, ".qtha-grid tbody tr[data-index]", most=1)
+    assert bench.evaluate(WINDOWS_HIGH) <= 2
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -95,37 +65,70 @@ def test_methods_cost_launch_and_then_curves_are_in_sight(window, jupyter, tmp_p
         if window != "1400":  # as wide as the file browser leaves it is one column already
             page.keyboard.press("Control+b")
         lab.run_cell("Workbench(")
-        before_launch(page)
-        after_launch(page)
+        bench = page.locator(".qtha-workbench").first
+        before_launch(bench)
+        after_launch(bench)
         page.screenshot(path=tmp_path / f"{window}.png")
         assert violations(page, ".qtha-workbench") == unnamed(page, ".qtha-workbench") == []
         assert lab.complaints == []
 
 
+def beside(page: Page) -> Locator:
+    """Show the page in a panel of its own, and drag that to the right of the notebook."""
+    page.locator(".qtha-workbench .qtha-title").first.click(button="right")
+    page.locator(".lm-Menu-itemLabel", has_text="Create New View for Cell Output").click()
+    bench = page.locator(".jp-LinkedOutputView .qtha-workbench").first
+    expect(bench.get_by_role("button", name="Launch", exact=True)).to_be_visible()
+    tab = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tabLabel", has_text="Output View")
+    grip, dock = tab.bounding_box(), page.locator("#jp-main-dock-panel").bounding_box()
+    assert grip
+    assert dock
+    page.mouse.move(grip["x"] + 20, grip["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 60, grip["y"] - 60, steps=5)
+    right, middle = dock["x"] + dock["width"] - 10, dock["y"] + dock["height"] / 2
+    page.mouse.move(right, middle, steps=10)
+    page.locator(".lm-DockPanel-overlay:not(.lm-mod-hidden)").wait_for()
+    page.mouse.up()
+    page.wait_for_function(
+        "bench => bench.getBoundingClientRect().left > innerWidth / 2", arg=bench.element_handle()
+    )
+    return bench
+
+
+def test_a_side_panel_of_jupyterlab_shows_the_page(jupyter, tmp_path):
+    with open_lab(jupyter, notebook_of(tmp_path), size=WINDOWS["1400"]) as lab:
+        lab.run_cell("Workbench(")
+        ready(lab.page.locator(".qtha-workbench").first)
+        bench = beside(lab.page)
+        before_launch(bench)
+        after_launch(bench)
+        lab.page.screenshot(path=tmp_path / "side.png")
+        assert lab.complaints == []
+
+
+def test_the_picture_of_a_sweep_takes_three_clicks_and_moves_with_its_trials(jupyter, tmp_path):
+    with open_lab(jupyter, notebook_of(tmp_path), size=WINDOWS["1400"], QTHA_LAB_SLOTS="1") as lab:
+        hand, bench = Hand(lab.page), lab.page.locator(".qtha-workbench").first
+        lab.run_cell("Workbench(")
+        hand.choose(bench.get_by_label("preset", exact=True), "sweep the learning rate")
+        hand.click(bench.get_by_role("button", name="Launch sweep", exact=True))
+        wait_for_point(bench, ".qtha-sweep")
+        assert hand.clicks <= 3
+        count = lab.page.evaluate(TRIALS)
+        lab.page.wait_for_function(f"() => ({TRIALS})() > {count}")
+        expect_in_sight(bench, ".qtha-sweep .js-plotly-plot")
+        lab.page.screenshot(path=tmp_path / "sweep.png")
+        bench.get_by_role("button", name="Stop sweep").click()
+        expect(bench.locator(".qtha-sweep")).to_contain_text("stopped ·")
+        assert lab.complaints == []
+
+
 def test_voila_shows_the_page_in_a_window(tmp_path):
-    port, log = free_port(), tmp_path / "voila.log"
-    names = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
-    places = {name: str(tmp_path / name.lower()) for name in names}
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "voila", str(PAGE), "--no-browser", f"--port={port}"],
-            env=os.environ | places, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    try:
-        wait_for_port(server, port, log)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
-            page.set_default_timeout(1000 * PATIENCE)
-            page.goto(f"http://127.0.0.1:{port}/")
-            before_launch(page)
-            after_launch(page)
-            browser.close()
-    finally:
-        for run in list_runs():
-            run.stop(soft_seconds=0, term_seconds=1)
-        server.terminate()
-        server.wait(PATIENCE)
+    with open_voila(tmp_path) as page:
+        bench = page.locator(".qtha-workbench").first
+        before_launch(bench)
+        after_launch(bench)
 
 
 def test_ticked_runs_are_compared_in_words_by_one_click(jupyter, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What the page does itself with figures that follow a control.
+"""Redrawing of figures by the page itself, as they follow a control.
 
 Zoom, words under a pointer, lines that move alone.
 """

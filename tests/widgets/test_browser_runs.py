@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from support.accessibility import unnamed, violations
 from support.jupyter_browser import Lab, open_lab
+from support.many_runs import make_runs
 from support.run_folders import run_folder, status, train, write
 from support.waiting import wait_until
 
-from benchmarks.many_runs import make_runs
 from qtha_lab.experiment.run_directory import (
     RunDir,
     write_json,

@@ -36,7 +36,7 @@ class Notebook:
         self.client = client
 
     def run(self, cell: str, source: str, deleted: tuple[str, ...] = ()) -> str:
-        """What the cell printed.
+        """Return the output of the cell.
 
         Args:
             cell: Its id.
@@ -62,7 +62,7 @@ class Notebook:
                 return printed
 
     def open(self) -> tuple[int, list[str]]:
-        """How many widgets are open, and which panels."""
+        """Return the number of open widgets, and the panels."""
         count, panels = json.loads(self.run("", OPEN).splitlines()[-1])
         return count, panels
 
@@ -221,7 +221,7 @@ def test_a_page_that_asks_for_one_widget_after_another_is_waited_for(notebook):
 
 
 def test_what_is_replaced_is_closed_right_after_a_page_said_something(notebook):
-    """As a page that is loaded anew does not, before it is known to come."""
+    """Send no message, as a page that is being reloaded."""
     notebook.run("a", "Views()")
     notebook.run("", "pages.GONE_SECONDS, pages.HEARD_SECONDS, closing.GRACE_SECONDS = 30, 0.5, 1")
     notebook.run("b", REPLACED)
@@ -285,7 +285,7 @@ def heard(notebook, source):
 
 
 def told(notebook, source):
-    """What the cell sends to pages, in order: each widget that is opened, and what is printed."""
+    """Return the cell's messages in order: opened widgets and printed text."""
     kinds = []
     for answer in heard(notebook, source):
         if answer["msg_type"] == "comm_open":

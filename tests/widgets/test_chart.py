@@ -21,7 +21,7 @@ from widgets.runs.live import LivePlot
 
 
 class Page:
-    """What chart.js does with messages: it continues what it has, and asks when it misses some."""
+    """Run chart.js on messages: it appends points, and asks for missing ones."""
 
     def __init__(self, chart: Chart):
         self.chart, self.version, self.questions = chart, None, 0

@@ -1,4 +1,4 @@
-"""What every explorer keeps to.
+"""Contract of every explorer.
 
 Its state is plain data and comes back, the newest wins, it nests and links.
 """
@@ -32,9 +32,21 @@ WEIGHTS = {
     "q": torch.randn(16, 16, generator=RANDOM),
     "v": torch.randn(8, 12, generator=RANDOM),
 }
+TOKENS = {name: torch.randn(24, generator=RANDOM) for name in ("one", "two")}
 RECORDED = [str(path) for path in sorted((data_dir() / "runs").glob("2*"))]
 # By class: what it is made from, and a change of every trait that a control moves.
 EXAMPLES = {
+    widgets.BudgetBar: (
+        (),
+        {
+            "model": "Qwen2-7B",
+            "r": 8,
+            "waist": 64,
+            "bond_dim": 5,
+            "n_layers": 2,
+            "lora_r": 4,
+        },
+    ),
     widgets.CircuitExplorer: (
         (),
         {
@@ -48,9 +60,41 @@ EXAMPLES = {
             "observable": "Z2",
         },
     ),
+    widgets.DataPath: (
+        (TOKENS,),
+        {
+            "token": "two",
+            "init": "paper",
+            "r": 3,
+            "input_scale": 3.0,
+            "branches": "circuit alone",
+            "stage": "z",
+        },
+    ),
     widgets.EngineExplorer: (
         ("qtha", 2, 1, 4),
         {"ansatz": "product", "n_qubits": 3, "n_layers": 2, "batch": 8},
+    ),
+    widgets.FoolingMachine: (
+        (),
+        {
+            "rule": "lower mean",
+            "seeds": 4,
+            "rates": 2,
+            "measures": 3,
+            "subsets": 2,
+            "stops": True,
+        },
+    ),
+    widgets.RateCurve: (
+        (),
+        {
+            "recording": "smollm2-qa",
+            "first": "qtha_gradient(r=4)",
+            "second": "lora(r=2,lora_alpha=4)",
+            "learning_rate": 0.01,
+            "measure": "train_loss",
+        },
     ),
     widgets.MpoExplorer: (
         (WEIGHTS,),
@@ -75,6 +119,8 @@ EXAMPLES = {
         },
     ),
 }
+# a choice that an explorer begins with
+LEADING = ("ansatz", "weight", "layer", "view", "model", "token", "recording", "rule")
 every_explorer = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
 
 
@@ -109,10 +155,10 @@ def test_its_state_is_plain_data_and_comes_back(kind):
 def test_a_value_that_is_not_offered_is_refused_and_nothing_moves(kind):
     explorer = kind(*EXAMPLES[kind][0])
     state = explorer.state
-    name = next(n for n in kind.STATE if n in ("ansatz", "weight", "layer", "view"))
+    name = next(n for n in kind.STATE if n in LEADING)
     with pytest.raises(Refusal, match=f"{name} must be one of .*, got 'nonsense'"):
         setattr(explorer, name, "nonsense")
-    with pytest.raises(Refusal, match=r"A state holds .*, got colour"):
+    with pytest.raises(Refusal, match=r"A state must hold .*, got colour"):
         explorer.state = {"colour": 1}
     assert explorer.state == state
 
@@ -135,7 +181,7 @@ def test_a_control_shows_what_python_sets_and_sets_what_it_shows(kind):
 def test_two_of_them_are_tied_by_a_link_and_nest_in_any_box(kind):
     sources, changes = EXAMPLES[kind]
     one, two = kind(*sources), kind(*sources)
-    name = next(n for n in changes if n in ("ansatz", "weight", "layer", "view"))
+    name = next(n for n in changes if n in LEADING)
     ipw.link((one, name), (two, name))
     one.controls[name].value = changes[name]
     assert getattr(two, name) == two.controls[name].value == changes[name]
@@ -188,6 +234,21 @@ def test_while_one_state_is_computed_only_the_newest_waits(kind, monkeypatch):
     )
     newest = kind.from_state(explorer.state, *sources)
     assert explorer.drawing.code == newest.code
+
+
+@pytest.mark.parametrize("kind", [k for k in EXAMPLES if k.PRESETS], ids=lambda k: k.__name__)
+def test_three_presets_pose_a_question_and_set_the_whole_state(kind):
+    explorer = kind(*EXAMPLES[kind][0])
+    assert len(kind.PRESETS) == 3
+    buttons = explorer.children[0].children
+    assert [button.description for button in buttons] == list(kind.PRESETS)
+    for button, state in zip(buttons, kind.PRESETS.values(), strict=True):
+        assert button.description.endswith("?")
+        button.click()
+        assert explorer.error.text == ""
+        assert {name: explorer.state[name] for name in state} == state
+    with pytest.raises(Refusal, match="Unknown preset 'nonsense'"):
+        explorer.preset("nonsense")
 
 
 def test_runs_are_found_by_their_ids(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What goes wrong in a panel is one sentence on it: a refusal's own words, or that it is a fault of
+"""Faults in a panel become one sentence on it: a refusal's own words, or the notice of a fault of
 ours.
 
 A fault is planted in a function that the panel calls; the panel, its controls and the log are real.
@@ -19,10 +19,24 @@ from widgets.kit.guard import ErrorLine
 from widgets.kit.loop import Background
 
 
+def in_budget_bar(plant: Callable, tmp_path) -> str:
+    explorer = widgets.BudgetBar()
+    plant("widgets.explorers.budget_bar.parameter_budget")
+    explorer.r = 5
+    return explorer.error.panel.value
+
+
 def in_circuit_explorer(plant: Callable, tmp_path) -> str:
     explorer = widgets.CircuitExplorer(n_qubits=2)
     plant("widgets.explorers.circuit_at_angles.CircuitAtAngles.trace")
-    explorer.turn("p0", 0.5)
+    explorer.set_angle("p0", 0.5)
+    return explorer.error.panel.value
+
+
+def in_data_path(plant: Callable, tmp_path) -> str:
+    explorer = widgets.DataPath({"one": torch.ones(16)})
+    plant("widgets.explorers.data_path.token_path")
+    explorer.r = 3
     return explorer.error.panel.value
 
 
@@ -30,6 +44,20 @@ def in_engine_explorer(plant: Callable, tmp_path) -> str:
     explorer = widgets.EngineExplorer("qtha", 2, 1, 4)
     plant("widgets.explorers.engine_explorer.engine_speeds")
     explorer.n_layers = 2
+    return explorer.error.panel.value
+
+
+def in_fooling_machine(plant: Callable, tmp_path) -> str:
+    explorer = widgets.FoolingMachine()
+    plant("widgets.explorers.fooling_machine.false_wins")
+    explorer.rates = 2
+    return explorer.error.panel.value
+
+
+def in_rate_curve(plant: Callable, tmp_path) -> str:
+    explorer = widgets.RateCurve()
+    plant("widgets.explorers.rate_curve.loss_against_rate")
+    explorer.measure = "train_loss"
     return explorer.error.panel.value
 
 
@@ -190,14 +218,18 @@ def task(bench, plant: Callable) -> None:
 
 
 PANELS = {
+    "BudgetBar": in_budget_bar,
     "CircuitExplorer": in_circuit_explorer,
     "ComparisonWatch": in_comparison_watch,
+    "DataPath": in_data_path,
     "EngineExplorer": in_engine_explorer,
+    "FoolingMachine": in_fooling_machine,
     "Form": in_form,
     "ExportPanel": in_leave,
     "LivePlot": in_live_plot,
     "LogView": in_log_view,
     "MpoExplorer": in_mpo_explorer,
+    "RateCurve": in_rate_curve,
     "RunsTable": in_runs_table,
     "SpectrumExplorer": in_spectrum_explorer,
     "SweepWatch": in_sweep_watch,

@@ -2,12 +2,13 @@
 
 import csv
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.many_runs import make_runs
 from support.run_folders import run_folder, status, train, write
 from support.watched_files import watched
 
-from benchmarks.many_runs import make_runs
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.run_directory import (
     exit_status as ending,
@@ -49,7 +50,7 @@ def table(folder):
 
 
 class Page:
-    """What the script of a page does with the kernel's answers."""
+    """Run the script of a page on the kernel's answers."""
 
     def __init__(self, table: RunsTable):
         self.table, self.version, self.number = table, 0, 0
@@ -108,18 +109,33 @@ def test_where_sort_group_and_columns_are_traits_that_the_table_follows(table):
     assert "[" in Page(table).look().column("eval_loss")[0]
 
 
+def test_the_runs_of_yesterday_are_shown_alone_where_there_are_others(tmp_path):
+    today = run_folder(tmp_path, "lora(r=2)").id
+    noon = datetime.now().astimezone().replace(hour=12) - timedelta(days=1)
+    name = f"{noon.astimezone(UTC):%Y%m%d-%H%M%S}-tiny-qa-qtha-s0-1a2b"
+    run_folder(tmp_path, "qtha(r=4)").path.rename(tmp_path / name)
+    table = RunsTable(tmp_path)
+    assert ids(table) == [today, name]
+    assert table.day.visible
+    table.day.value = True
+    assert ids(table) == [name]
+    table.day.value = False
+    assert ids(table) == [today, name]
+    table.close()
+
+
 def test_a_wrong_expression_is_a_sentence_and_the_table_stays(table):
     before = ids(table)
     table.where = "methd = qtha"
     table.wait()
-    assert table.error.text.startswith("Column 'methd'")
+    assert table.error.text.startswith("column must be one of the table, got 'methd'")
     assert ids(table) == before
     table.where = ""
     table.wait()
     assert table.error.text == ""
     table.columns = ("nothing_such",)
     table.wait()
-    assert "Column 'nothing_such'" in table.error.text
+    assert "got 'nothing_such'" in table.error.text
 
 
 def test_marks_are_written_in_the_table_and_shown_first_where_pinned(table):
@@ -187,7 +203,7 @@ def test_a_group_is_ticked_as_its_runs_and_too_many_are_refused(table):
     page = Page(table).look()
     assert {len(row[0]) for row in page.rows.values()} == {5}
     table.grid.ticked = [f"run {number}" for number in range(201)]
-    too_many = "At most 200 runs can be ticked, not 201. Filter some of them out."
+    too_many = "Ticked runs must be at most 200, got 201. Filter some of them out."
     assert table.error.text == too_many
     assert table.ticked == ()
 
@@ -208,7 +224,7 @@ def test_all_that_a_filter_shows_is_ticked_beside_what_was_and_too_many_are_refu
         before, table.where = table.ticked, ""
         table.every.click()
         table.wait()
-        too_many = "At most 200 runs can be ticked, not 210. Filter some of them out."
+        too_many = "Ticked runs must be at most 200, got 210. Filter some of them out."
         assert (table.error.text, table.ticked) == (too_many, before)
     finally:
         table.close()

@@ -94,7 +94,7 @@ def test_a_copy_of_a_card_sweeps_what_its_original_does():
     ("entry", "rule"),
     [
         ("0.1..0.01", "learning rate: A range must go upward, not from 0.1 to 0.01."),
-        ("0.1, 0.1", "learning rate: 0.1 is given twice."),
+        ("0.1, 0.1", "learning rate: Values must differ, got 0.1 twice."),
         ("0.1, -1", "learning rate must be above 0, got -1."),
         ("0.1, fast", "learning rate must be a number, got 'fast'."),
         ("-1..1 3", "learning rate must be above 0, got -1."),
@@ -115,7 +115,7 @@ def test_a_range_that_is_not_cut_is_for_a_search_only_and_the_fault_leads_to_its
     (rate,) = rates(setup)
     rate.control.value = "0.01..0.1 log"
     (fault,) = setup.faults()
-    assert fault.sentence.startswith("learning_rate: A grid must state a number of values")
+    assert fault.sentence.startswith("learning rate: A grid must state a number of values")
     assert fault.control is rate.control
     setup.sweep.form["search"].value, setup.sweep.form["trials"].value = "random", 5
     assert setup.faults() == []
@@ -126,7 +126,7 @@ def test_a_method_that_stands_twice_is_swept_alike_or_not_at_all():
     setup = setup_of(Comparison(methods="lora,lora(r=2)"))
     rates(setup)[0].control.value = "0.001, 0.01"
     (fault,) = setup.faults()
-    assert "learning_rate is swept for every lora or for none" in fault.sentence
+    assert "learning rate is swept for every lora or for none" in fault.sentence
     assert fault.control is rates(setup)[0].control
 
 

@@ -55,7 +55,7 @@ def swept(tmp_path_factory):
 
 @pytest.fixture
 def killed(swept, monkeypatch):
-    """That sweep, in the runs folder of the test."""
+    """Return the recorded sweep in the runs folder of the test."""
     monkeypatch.setenv("QTHA_LAB_RUNS", str(swept.folder.runs_dir))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "1")
     return swept
@@ -164,5 +164,6 @@ def test_without_a_sweep_the_panel_takes_no_room_and_one_that_is_gone_is_said():
 
     hidden, text = in_a_kernel(work)
     assert hidden
-    assert text.startswith("There is no sweep 'nothing'")
+    assert text.startswith("The sweep must be in ")
+    assert "got 'nothing'" in text
     assert sweep.folder.list_sweeps() == []

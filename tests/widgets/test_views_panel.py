@@ -71,7 +71,7 @@ def test_a_brush_is_typed_as_the_runs_table_is_filtered_and_a_slip_in_it_is_name
     assert set(views.brushed) == {runs[1].id, runs[2].id}
     assert views.clear.description == "Clear brush (2 runs)"
     views.where.value = "eval_los < 4.4"
-    assert "Column 'eval_los' does not exist: did you mean 'eval_loss'?" in views.error.text
+    assert "got 'eval_los'. Did you mean 'eval_loss'?" in views.error.text
     assert set(views.brushed) == {runs[1].id, runs[2].id}
     views.clear.click()
     assert (views.where.value, views.brushed) == ("", ())

@@ -110,7 +110,7 @@ def test_all_can_be_stopped_or_resumed_only_where_a_run_can(tmp_path):
         bench = Workbench(attach=shown)
         while "follow" in bench.background.tasks:
             await asyncio.sleep(0)
-            if shown and bench.watch.list.rows[shown[0].id].mark:
+            if shown and bench.watch.list.rows[shown[0].id].shown_state:
                 bench.background.stop()
         return bench.watch.stop_all.disabled, bench.watch.resume_all.disabled
 
@@ -243,7 +243,7 @@ def test_a_bad_entry_stands_in_the_banner_and_nothing_launches():
 def test_the_preview_counts_warns_and_draws_before_anything_is_launched():
     async def work(bench):
         await settled(bench)
-        overview = bench.overview
+        overview = bench.costs.overview
         simulated = overview.simulation.value + overview.engines.value
         return (
             overview.table.value,
@@ -269,7 +269,7 @@ def test_previews_at_once_leave_the_banner_empty_and_the_kernel_whole():
         for number in range(3):
             bench.background.start(f"preview {number}", bench.refresh)
         await settled(bench)
-        return bench.banner.text.value, bench.overview.table.value
+        return bench.banner.text.value, bench.costs.overview.table.value
 
     banner, table = in_a_kernel(work)
     assert banner == ""

@@ -1,6 +1,7 @@
 """A circuit with named angles: `x0` is an input angle, `p0` a trained one.
 
-The circuit explorer holds its angles here. The class is immutable: `turn` returns a new object.
+The circuit explorer holds its angles here. The class is immutable: `with_value` returns a new
+object.
 """
 
 import functools
@@ -34,8 +35,8 @@ class CircuitAtAngles:
         seed: Seed of random angles, uniform in ±π.
 
     Example:
-        >>> turned = CircuitAtAngles("qtha", 2, 1).turn("p3", 0.5)
-        >>> turned["p3"], turned.angles[:3], turned.observables
+        >>> changed = CircuitAtAngles("qtha", 2, 1).with_value("p3", 0.5)
+        >>> changed["p3"], changed.angles[:3], changed.observables
         (0.5, ['x0', 'x1', 'p0'], ['Z0', 'Z1', 'Z0 Z1'])
 
     Raises:
@@ -81,7 +82,7 @@ class CircuitAtAngles:
     def __getitem__(self, angle: str) -> float:
         return self._of(angle[0])[int(angle[1:])]
 
-    def turn(self, angle: str, value: float) -> Self:
+    def with_value(self, angle: str, value: float) -> Self:
         """Return the circuit with one angle changed."""
         kind = "inputs" if angle[0] == "x" else "params"
         angles = list(getattr(self, kind))

@@ -37,7 +37,7 @@ class CircuitExplorer(Explorer):
 
     Example:
         >>> explorer = CircuitExplorer("qtha", n_qubits=2)
-        >>> explorer.turn("p3", 0.5)
+        >>> explorer.set_angle("p3", 0.5)
         >>> explorer.code.splitlines()[0]
         "circuit = ansatze.build('qtha', 2, 1, reupload=True)"
     """
@@ -89,10 +89,10 @@ class CircuitExplorer(Explorer):
         """The circuit at its current angles."""
         return _at_angles(self)
 
-    def turn(self, angle: str, value: float) -> None:
-        """Select an angle and set its value: `explorer.turn("p3", 0.5)`."""
+    def set_angle(self, angle: str, value: float) -> None:
+        """Select an angle and set its value: `explorer.set_angle("p3", 0.5)`."""
         self.angle = angle
-        self._take(self.with_angle.turn(angle, value))
+        self._take(self.with_angle.with_value(angle, value))
 
     def offers(self, name: str) -> Sequence:
         if name == "ansatz":
@@ -128,7 +128,7 @@ class CircuitExplorer(Explorer):
 
     def _at_angles(self, change: dict[str, Any]) -> None:
         if not self.settling:
-            self._take(self.with_angle.turn(self.angle, change["new"]))
+            self._take(self.with_angle.with_value(self.angle, change["new"]))
 
     def _take(self, with_angle: CircuitAtAngles) -> None:
         with self.hold_trait_notifications():

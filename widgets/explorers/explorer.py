@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.settings import unknown
 from qtha_lab.figures.machinery import static_svg as still
 from qtha_lab.figures.machinery.figure import Figure
 
@@ -45,6 +46,8 @@ class Explorer(Shown):
     """The traits, each after those that it depends on."""
     DIAGRAMS: ClassVar[tuple[str, ...]] = ()
     """Figures drawn as pictures by the kernel, such as diagrams and plots that follow a slider."""
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """States by the question that each poses, with a button each."""
     drawn: dict[str, Any] | None = None
     """The state that was drawn last, or is about to be."""
 
@@ -115,10 +118,16 @@ class Explorer(Shown):
     def state(self, state: Mapping[str, Any]) -> None:
         if wrong := set(state) - set(self.STATE):
             known = ", ".join(self.STATE)
-            raise Refusal(f"A state holds {known}, got {', '.join(sorted(wrong))}.")
+            raise Refusal(f"A state must hold {known}, got {', '.join(sorted(wrong))}.")
         for name in self.STATE:
             if name in state:
                 setattr(self, name, state[name])
+
+    def preset(self, question: str) -> None:
+        """Set the state of a preset, by its question."""
+        if question not in self.PRESETS:
+            raise unknown("preset", question, self.PRESETS)
+        self.state = self.PRESETS[question]
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], *sources: Any) -> Self:
@@ -240,11 +249,18 @@ class Explorer(Shown):
 
     def _laid_out(self, rows: Sequence[Mapping[str, ui.FieldControl]]) -> list[Any]:
         above = [styles.row(*cast(Sequence, row.values())) for row in rows]
+        if self.PRESETS:
+            above.insert(0, styles.row(*map(self._preset_button, self.PRESETS)))
         python = ui.Fold("The same in Python", self.code_text)
         return [
             *above, *self.below_controls(), self.error.panel, self.table,
             *self.views.values(), self.notes, save_fold(self), python,
         ]  # fmt: skip
+
+    def _preset_button(self, question: str) -> ui.Button:
+        button = ui.Button(question)
+        button.on_click(self.error.guard(lambda _: self.preset(question)))
+        return button
 
 
 def _plain(value: Any) -> Any:

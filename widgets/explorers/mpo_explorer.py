@@ -95,10 +95,10 @@ class MpoExplorer(Explorer):
         whole = self.decomposed(state.weight, state.order)
         point, entropies = whole.cut(state.bonds), [bond.entropy_bits for bond in whole.bonds]
         curves = {state.weight: self._curve(state.weight, state.order)}
-        mark = (point.n_parameters, point.relative_error)
+        chosen = (point.n_parameters, point.relative_error)
         figures = {
             "chain": mpo_diagram(point.in_dims, point.out_dims, point.bonds[1:-1], entropies),
-            "errors": truncation_error(curves, point.dense_parameters, mark),
+            "errors": truncation_error(curves, point.dense_parameters, chosen),
         }
         row = {
             "parameters": f"{point.n_parameters:,}",

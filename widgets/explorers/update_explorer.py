@@ -33,7 +33,7 @@ RANKS = {
     "‖ΔW‖": lambda s: f"{s.norm:.3g}",
 }
 LEADING = (("16", 16), ("64", 64), ("all", None))
-RULE = "launch with spectrum_every above 0"
+RULE = "Launch with spectrum_every above 0."
 Records = dict[str, reading.SpectrumHistory]
 
 
@@ -74,7 +74,7 @@ class UpdateExplorer(Follower, Explorer):
         self._follow_all()
         self.catch_up()
         if not self.live_runs and not any(self.records.values()):
-            raise Refusal(f"None of {len(self.sources)} sources holds spectra: {RULE}")
+            raise Refusal(f"Sources must hold spectra, got none in {len(self.sources)}. {RULE}")
         controls = {
             "layer": ui.Select(description="layer"),
             "step": ui.Slider("step", [0]),
@@ -129,7 +129,7 @@ class UpdateExplorer(Follower, Explorer):
         ]
         ended = all(status.ended for status in statuses.values())
         if ended and not any(self.records.values()):
-            lines.append(f"no run holds spectra: {RULE}")
+            lines.append(f"No run holds spectra. {RULE}")
         self.progress.value = styles.lines(lines)
 
     # ---- the explorer

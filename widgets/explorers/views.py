@@ -18,7 +18,7 @@ from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory.events import history
 from qtha_lab.experiment.run_directory.record import Stamp, stamp
 from qtha_lab.figures.machinery import labels
-from qtha_lab.figures.parallel import inside, scale
+from qtha_lab.figures.parallel_scales import inside, scale
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.table.table import matching
 from qtha_lab.studies.comparison.run_values import RunValues, differing, run_values
@@ -64,7 +64,7 @@ class Views(Explorer):
 
     def __init__(self, runs: Iterable[str] = (), **state: Any):
         runs = tuple(runs)
-        self.found: dict[str, Any] = {}
+        self.found_runs: dict[str, Any] = {}
         self.events: dict[str, tuple[int, list[dict]]] = {}
         self.rows: list[RunValues] = []
         self.stamps: dict[str, Stamp] = {}
@@ -108,9 +108,11 @@ class Views(Explorer):
         self._find(self.runs)
 
     def _find(self, keys: Iterable[str]) -> None:
-        self.found = {key: self.found.get(key) or _find(key) for key in keys if _is_there(key)}
-        self.stamps = {key: stamp(run.path) for key, run in self.found.items()}
-        self.rows = run_values(self.found.values(), defaults=False)
+        self.found_runs = {
+            key: self.found_runs.get(key) or _find(key) for key in keys if _is_there(key)
+        }
+        self.stamps = {key: stamp(run.path) for key, run in self.found_runs.items()}
+        self.rows = run_values(self.found_runs.values(), defaults=False)
 
     def settle(self) -> None:
         """Restrict the brushed ids to the present runs."""
@@ -167,7 +169,7 @@ class Views(Explorer):
             for name in view.options
             if hasattr(state, name) and getattr(state, name) is not None
         }
-        rows = run_values(run for key, run in self.found.items() if key in state.runs)
+        rows = run_values(run for key, run in self.found_runs.items() if key in state.runs)
         values = RunSetValues(rows, self.events_of)
         try:
             figure = make(view, values, **options)
@@ -242,7 +244,7 @@ class Views(Explorer):
     def _brush_where(self) -> None:
         """Brush by keyboard: select runs by an expression like that of `qtha-lab runs --where`."""
         expression = self.where.value.strip()
-        chosen = matching(self.found.values(), expression) if expression else []
+        chosen = matching(self.found_runs.values(), expression) if expression else []
         ids = {run.id for run in chosen}
         self.brushed = tuple(row.id for row in self.rows if row.id in ids)
 
@@ -267,11 +269,11 @@ class Views(Explorer):
             self.curves_view.expect(False)
 
     def _all_ended(self) -> bool:
-        return all(run.status().ended for run in list(self.found.values()))
+        return all(run.status().ended for run in list(self.found_runs.values()))
 
     def _has_news(self) -> bool:
-        found = list(self.found.items())
-        return any(stamp(run.path) != self.stamps.get(key) for key, run in found)
+        runs = list(self.found_runs.items())
+        return any(stamp(run.path) != self.stamps.get(key) for key, run in runs)
 
 
 def _path(key: str) -> Path:

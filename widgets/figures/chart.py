@@ -152,14 +152,14 @@ class Chart(PageModule, anywidget.AnyWidget):
 
     def _send_points(self, starts: Mapping[int, int], **more: Any) -> None:
         """Send the points of curves from these numbers on, limited per message."""
-        parts, data, room = [], [], MOST_POINTS_OF_ALL
+        parts, data, points_left = [], [], MOST_POINTS_OF_ALL
         for curve, start in starts.items():
             end = len(self.curves[curve])
-            if start < end and room > 0:
+            if start < end and points_left > 0:
                 count, buffer = self.curves[curve].since(start)
                 parts.append([curve, start, end, count])
                 data.append(buffer)
-                room -= count
+                points_left -= count
         message = {"version": self.version, "counts": [*map(len, self.curves)], "live": self.live}
         self.send({"kind": "points", "parts": parts, **message, **more}, [b"".join(data)])
 

@@ -79,12 +79,11 @@ class SaveFigure(ui.Box):
         self.which.observe(lambda _: self.error.guard(self.offer_names)(), "value")
         super().__init__(
             [
-                styles.row(self.which, self.form, self.target),
-                styles.row(self.font, self.points, self.legend, self.theme),
-                self.fields,
-                styles.row(self.button, self.short),
+                styles.row(self.which, self.form, self.target, self.button),
                 self.error.panel,
                 self.done,
+                styles.row(self.font, self.points, self.legend, self.theme, self.short),
+                self.fields,
                 self.preview,
             ]
         )

@@ -24,7 +24,7 @@ class _OfThread(threading.local):
 
 
 _of_this_thread = _OfThread()
-_turn = threading.Lock()
+_lock = threading.Lock()
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def at_once() -> Iterator[None]:
     if send is None or _of_this_thread.held is not None:
         yield
         return
-    with _turn:
+    with _lock:
         held = _of_this_thread.held = []
         try:
             yield

@@ -1,4 +1,4 @@
-"""Controls and boxes of a panel as plain data; a `Panel` sends all of them as one widget.
+"""Controls and boxes of a panel as plain data, sent as one widget.
 
 Names and traits follow ipywidgets (`value`, `description`, `disabled`, `on_click`, `observe`), but
 a control is no widget of its own. `visible` hides a control.
@@ -14,8 +14,8 @@ import traitlets
 class Holder(Protocol):
     """A panel, as its elements use it."""
 
-    def mark(self, element: Any, name: str) -> None:
-        """Note a change of an element."""
+    def record_change(self, element: Any, name: str) -> None:
+        """Record that a value of an element has changed."""
 
     def point_to(self, element: Any) -> None:
         """Move the keyboard focus to an element."""
@@ -25,7 +25,7 @@ class Holder(Protocol):
 
 
 class Element(traitlets.HasTraits):
-    """A part of a panel; a subclass lists the traits that the page shows in `SENT`."""
+    """A part of a panel; `SENT` lists the traits that the page shows."""
 
     kind: ClassVar[str] = "box"
     SENT: ClassVar[tuple[str, ...]] = ()
@@ -44,7 +44,7 @@ class Element(traitlets.HasTraits):
         super().notify_change(change)
         name = change["name"]
         if self.panel is not None and (name in self.SENT or name in self.ALWAYS):
-            self.panel.mark(self, name)
+            self.panel.record_change(self, name)
 
     def add_class(self, name: str) -> Self:
         """Add a CSS class."""
@@ -66,7 +66,7 @@ class Element(traitlets.HasTraits):
         Element.display(self)
 
     def plain(self, names: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return traits in the format of the page; by default all that are not at their default."""
+        """Return traits in the page's format; by default all with changed values."""
         if names is None:
             usual = _defaults(type(self))
             names = [name for name in usual if getattr(self, name) != usual[name]]
@@ -145,7 +145,7 @@ class Fold(Box):
 
 
 class Tabs(Box):
-    """Panes of which one is shown; `titles` name them and `shown` is the name of one.
+    """Panes of which one is shown: `shown` is one of `titles`.
 
     Args:
         panes: The panes by name.
@@ -228,7 +228,7 @@ class Button(Element):
 
 
 class FieldControl(Element):
-    """A control with a label, help on demand, a note and an error of its entry."""
+    """A control with label, help on demand, note and error."""
 
     SENT = ("value", "description", "code", "help", "note", "error", "disabled", "switch")
     description, code = traitlets.Unicode(), traitlets.Unicode()
@@ -475,7 +475,7 @@ def _pair(option: Any) -> tuple[str, Any]:
 
 
 def _reference(child: Any) -> dict[str, Any]:
-    """Return a child in the format of the page: an element in full, or the id of a widget."""
+    """Return a child in the page's format: an element, or a widget's id."""
     if isinstance(child, Element):
         return {"id": child.key, "kind": child.kind, **child.plain()}
     return {"id": f"w{child.model_id}", "kind": "widget", "model": child.model_id}

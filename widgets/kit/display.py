@@ -48,7 +48,7 @@ class Shown(Panel):
 
 
 def static_bundle(still: dict[str, str]) -> dict[str, str]:
-    """Return the static content of a panel as one HTML page and as text; a picture has alt text."""
+    """Return the static content of a panel as HTML and as text."""
     words = still["text/plain"]
     page = still.get("text/html", "")
     if svg := still.get("image/svg+xml"):

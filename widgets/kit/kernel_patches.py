@@ -31,7 +31,7 @@ def open_widgets() -> list[Any]:
 
 
 def intercept_sending(hold: Callable[..., bool]) -> Callable[..., None] | None:
-    """Pass every message to pages to `hold` first, and send those that it does not take.
+    """Pass every message to pages to `hold`, and send the rest.
 
     Args:
         hold: Called with the arguments of a send; True if it keeps the message.

@@ -1,4 +1,4 @@
-"""Browser code of the widgets: a small module per widget, and the rest once per page on request.
+"""Browser code: a small module per widget, and the rest once per page.
 
 The small module loads at once, so that anywidget's limit of two seconds is kept. The rest arrives
 over the widget's own connection, however late; until then the place of the widget says so.

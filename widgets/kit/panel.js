@@ -4,6 +4,7 @@
 const LOOK = 20_000; // between two questions whether a change was missed
 const FIRST_WAIT = 1_500, LONGEST_WAIT = 20_000; // until an unanswered question is repeated
 const WIDE = 820; // pixels from which setup and results stand side by side
+const SHOWN = 10_000; // milliseconds in which the content of a fold may arrive
 const FIND_MODEL = 200; // milliseconds until a widget that is not here yet is looked for again
 
 function make(name, properties = {}, ...children) {
@@ -100,6 +101,7 @@ class Fold extends Box {
     this.button.addEventListener("click", () => {
       this.open(!this.values.unfolded);
       this.take("unfolded", this.values.unfolded);
+      if (this.values.unfolded && this.dom.matches(".qtha-save-fold")) this.panel.keepInSight(this.dom, SHOWN);
     });
     this.tooled = [];
   }
@@ -543,10 +545,15 @@ class Panel {
 
   // A part at the top of the window, while what is above it is still drawn; a person who scrolls has the say.
   bring(css) {
-    const show = new ResizeObserver(() => this.root.querySelector(`.${css}`)?.scrollIntoView({ block: "nearest" }));
+    this.keepInSight(this.root, 1_500, () => this.root.querySelector(`.${css}`));
+  }
+
+  // Scroll to a part whenever an element grows, for some milliseconds or until a person acts.
+  keepInSight(grows, during, part = () => grows) {
+    const show = new ResizeObserver(() => part()?.scrollIntoView({ block: "nearest" }));
     const end = () => show.disconnect();
-    show.observe(this.root);
-    setTimeout(end, 1_500);
+    show.observe(grows);
+    setTimeout(end, during);
     for (const hand of ["wheel", "pointerdown", "keydown"]) this.root.addEventListener(hand, end, { once: true });
   }
 
@@ -565,7 +572,7 @@ class Panel {
       const run = cell.closest(".jp-NotebookPanel")?.querySelector("[data-command='notebook:run-cell-and-select-next']");
       run?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, button: 0 })); // what JupyterLab's toolbar listens to
     });
-    const words = make("span", { textContent: "The kernel was restarted, so this panel does not answer. Its runs go on." });
+    const words = make("span", { textContent: "The kernel was restarted, so this panel is not connected. Its runs go on." });
     this.notice = make("div", { className: "qtha-gone" }, words, again);
     this.notice.setAttribute("role", "alert");
     this.root.prepend(this.notice);

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Panel(PageModule, anywidget.AnyWidget):
-    """A widget with `children` of `controls`; a child may also be a chart or another panel."""
+    """A widget with `children` of `controls`, charts or other panels."""
 
     MODULE = ("panel.js",)
     BEFORE = f"const STYLE = {json.dumps(read(Path(__file__).with_name('styles.css')))};"
@@ -89,8 +89,8 @@ class Panel(PageModule, anywidget.AnyWidget):
 
     # ---- changes
 
-    def mark(self, element: Element, name: str) -> None:
-        """Note a change of an element, and send it soon."""
+    def record_change(self, element: Element, name: str) -> None:
+        """Record that a value of an element has changed, and send it soon."""
         with self.lock:
             if name in ("children", "beside"):
                 self._attach(element)
@@ -165,7 +165,8 @@ class Panel(PageModule, anywidget.AnyWidget):
             except (traitlets.TraitError, ValueError, IndexError) as reason:
                 log.debug("an entry is refused: %s", reason)
             if content["name"] in element.SENT:
-                self.mark(element, content["name"])  # the page learns that the entry was taken
+                # the page learns that the entry was taken
+                self.record_change(element, content["name"])
 
 
 def _display(element: Element) -> None:

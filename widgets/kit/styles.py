@@ -9,7 +9,7 @@ from .controls import Box, Element, Html
 
 
 def text(value: str = "", css: str = "") -> Html:
-    """Return a piece of HTML under a class of the style sheet."""
+    """Return an element of HTML under a class of the style sheet."""
     return Html(value, classes=tuple(css.split()))
 
 
@@ -28,9 +28,9 @@ def row(*parts: Any, css: str = "") -> Box:
     return Box(parts, classes=("qtha-row", *css.split()))
 
 
-def mark_wrong(piece: Element, wrong: bool) -> None:
-    """Show a piece as an error, or as normal text."""
-    (piece.add_class if wrong else piece.remove_class)("qtha-wrong")
+def mark_wrong(element: Element, wrong: bool) -> None:
+    """Show an element as an error, or as normal text."""
+    (element.add_class if wrong else element.remove_class)("qtha-wrong")
 
 
 def lines(sentences: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Rows of the brief table of runs: title, result, differences and age, grouped by launch or sweep.
+"""Rows of the brief table of runs: title, result, differences and age.
 
 Pure functions over the rows of `qtha_lab.runs.table`.
 """
@@ -15,7 +15,7 @@ from .runs_grid import Column, GridRow
 COLUMNS = (
     Column("name", 16, editable=True, sortable=False),
     Column("result", 15, sortable=False),
-    Column("what differs", 28, sortable=False),
+    Column("differences", 28, sortable=False),
     Column("age", 11, sortable=False),
 )
 WRONG = ("dead", "failed", "diverged", "unreadable")
@@ -42,6 +42,23 @@ def brief_rows(rows: Sequence[Row], now: datetime) -> list[GridRow]:
     for row in rows:
         groups.setdefault(_group_of(row), []).append(row)
     return [line for members in groups.values() for line in _group(members, now)]
+
+
+def of_yesterday(rows: Sequence[Row], now: datetime) -> list[Row]:
+    """Return the rows of runs that were made yesterday, in local time.
+
+    Example:
+        >>> noon = datetime(2026, 11, 29, 12, tzinfo=UTC)
+        >>> rows = [{"run": f"202611{day}-120000-tiny-qa-lora-s0-1a2b"} for day in (29, 28, 27)]
+        >>> [row["run"][:8] for row in of_yesterday(rows, noon)]
+        ['20261128']
+    """
+    midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    begin, end = (
+        (midnight - timedelta(days=days)).astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+        for days in (1, 0)
+    )
+    return [row for row in rows if begin <= row["run"][:15] < end]
 
 
 def _group_of(row: Row) -> str:
@@ -73,7 +90,7 @@ def _heading(members: list[Row], now: datetime) -> str:
 
 
 def _line(row: Row, names: list[str], best: float | None, now: datetime) -> GridRow:
-    marks = [row.get("note"), *row.get("tags", ())]
+    annotations = [row.get("note"), *row.get("tags", ())]
     name = row.get("name") or ""
     title = str(row.get("method") or row["run"])
     title = title if "seed" not in row else f"{title} · seed {row['seed']}"
@@ -83,7 +100,7 @@ def _line(row: Row, names: list[str], best: float | None, now: datetime) -> Grid
         for name in names
         if row.get(name) not in (None, "")
     ]
-    differs = " · ".join([*parts, *filter(None, marks)])
+    differs = " · ".join([*parts, *filter(None, annotations)])
     is_best = best is not None and row.get("eval_loss") == best
     cells = (title, _result(row) + (" · best" if is_best else ""), differs, age(row["run"], now))
     return GridRow((row["run"],), cells, bool(row.get("pinned")), row["state"] in WRONG)

@@ -43,7 +43,8 @@ class RunRow(ui.Box):
         dot = f'<span class="qtha-dot" style="background:{color}"></span>'
         words = f"{styles.breakable(short or shown(label))} · seed {run.experiment.seed}"
         name = f'<span title="{tip}">{dot}{words}</span>'
-        self.mark: tuple[str, int] | None = None  # last displayed state and quarter of the progress
+        # last displayed state and quarter of the progress
+        self.shown_state: tuple[str, int] | None = None
         self.bar = ui.Progress()
         self.state = styles.text("", "qtha-text qtha-state")
         self.stop = ui.Button(description="Stop", icon="stop", tooltip=f"Stop {self.title}")
@@ -70,9 +71,9 @@ class RunRow(ui.Box):
         self.resume.disabled = status.state not in runs.RESUMABLE
         self.open_log.visible, self.stop.visible = wrong, not status.ended
         self.resume.visible = not self.resume.disabled
-        mark = (status.state, 4 * status.step // max(status.steps, 1))
-        previous, self.mark = self.mark or mark, mark
-        return f"{self.title}: {words(status)}." if mark != previous else ""
+        shown_state = (status.state, 4 * status.step // max(status.steps, 1))
+        previous, self.shown_state = self.shown_state or shown_state, shown_state
+        return f"{self.title}: {words(status)}." if shown_state != previous else ""
 
 
 def words(status) -> str:

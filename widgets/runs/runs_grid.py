@@ -128,15 +128,15 @@ class RunsGrid(PageModule, anywidget.AnyWidget):
                 another, and those in its `sight`.
         """
         with self.lock:
-            wanted = self._requested_rows(question)
+            requested = self._requested_rows(question)
             number, rows = self.number, {}
             reply: dict[str, Any] = {"kind": "rows", "page": question["page"], "live": self.live}
             if question["version"] != self.version:
                 columns = [asdict(column) for column in self.columns]
                 reply |= {"columns": columns, "count": len(self.ids)}
             else:
-                number, rows = self._changes(question["number"], set(wanted))
-            rows |= {index: self._row(index) for index in wanted}
+                number, rows = self._changes(question["number"], set(requested))
+            rows |= {index: self._row(index) for index in requested}
             reply |= {"version": self.version, "number": number}
             return reply | {"rows": [[index, *row.plain()] for index, row in rows.items()]}
 
@@ -155,15 +155,15 @@ class RunsGrid(PageModule, anywidget.AnyWidget):
         row = self.sent[index] = self.row_at(index)
         return row
 
-    def _changes(self, since: int, wanted: set[int]) -> tuple[int, dict[int, GridRow]]:
+    def _changes(self, since: int, requested: set[int]) -> tuple[int, dict[int, GridRow]]:
         """Return rows changed after a number, limited per message, and the last number covered."""
-        rows, room, last = {}, MOST_BYTES, self.number
+        rows, bytes_left, last = {}, MOST_BYTES, self.number
         for number, index in sorted((n, i) for i, n in self.changed.items() if n > since):
             row = self.sent[index]
-            room -= len(json.dumps([index, *row.plain()]))
-            if room < 0 and rows:
+            bytes_left -= len(json.dumps([index, *row.plain()]))
+            if bytes_left < 0 and rows:
                 return last, rows
             last = number
-            if index not in wanted:
+            if index not in requested:
                 rows[index] = row
         return self.number, rows

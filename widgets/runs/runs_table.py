@@ -39,15 +39,14 @@ from ..kit import controls as ui
 from ..kit import styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine, guarded
-from .brief_rows import COLUMNS, brief_rows
+from .brief_rows import COLUMNS, brief_rows, of_yesterday
 from .log_view import LogView
-from .runs_grid import Column, GridRow, RunsGrid
+from .row_cells import EDITABLE, column_of, grid_row, ids_of, plain_value
+from .runs_grid import Column, RunsGrid
 
 log = logging.getLogger(__name__)
 
-EDITABLE = ("name", "tags", "note")
-WRONG = ("dead", "failed", "diverged", "unreadable")
-WIDEST, SAMPLE = 40, 200
+SAMPLE = 200
 MOST_TICKED = 200
 STILL_ROWS = 30
 REST = 10.0  # minimum pause between arrangements, in durations of one
@@ -76,6 +75,7 @@ class RunsTable(Shown):
     columns = traitlets.Tuple(help="Names of columns; empty selects the main columns.")
     ticked = traitlets.Tuple(help="The ids of the runs that are ticked, in the order of ticking.")
     binned = traitlets.Bool(help="Whether the bin is shown instead.")
+    yesterday = traitlets.Bool(help="Whether the runs of yesterday alone are shown.")
 
     def __init__(
         self,
@@ -99,7 +99,8 @@ class RunsTable(Shown):
         self.children = self._laid_out()
         self.add_class("qtha-runs-table")
         self.observe(lambda _: self._ask(self._open), ["folder", "binned"])
-        self.observe(lambda _: self._ask(self._arrange), ["where", "sort", "group", "columns"])
+        arranging = ["where", "sort", "group", "columns", "yesterday"]
+        self.observe(lambda _: self._ask(self._arrange), arranging)
         self.observe(self._show_ticked, "ticked")
         self._ask(self._open)
         self._show_ticked()
@@ -129,7 +130,7 @@ class RunsTable(Shown):
         for column in self._on_page():
             ends = [column + end for end in SPREAD]
             names += [column, *(end for end in ends if any(end in row for row in shown))]
-        return Table(names, [[_plain(row.get(name)) for name in names] for row in shown])
+        return Table(names, [[plain_value(row.get(name)) for name in names] for row in shown])
 
     def written(self) -> Table:
         """Return the displayed rows as formatted text."""
@@ -193,7 +194,8 @@ class RunsTable(Shown):
         if needs_disk(self.where, self.sort, *self.columns) and not self.listing.disk:
             return self._open()
         begin, listed = time.monotonic(), self.listing.rows
-        shown = query(listed, self.where, _pinned_first(self.sort), self.group)
+        of_day = of_yesterday(listed, datetime.now(UTC)) if self.yesterday else listed
+        shown = query(of_day, self.where, _pinned_first(self.sort), self.group)
         names = self._names(shown)
         places = enumerate(zip(self.shown, shown, strict=False))
         changed = [index for index, (before, row) in places if before is not row]
@@ -202,7 +204,7 @@ class RunsTable(Shown):
         if self.is_brief:
             return self._arrange_brief(shown, listed, quiet, begin)
         sample = shown[:: max(1, len(shown) // SAMPLE)]
-        columns = [_column(name, sample) for name in names]
+        columns = [column_of(name, sample) for name in names]
         if quiet and names == [column.name for column in self.grid.columns]:
             columns = self.grid.columns  # automatic updates keep the column widths
         self._show(columns, changed)
@@ -228,14 +230,16 @@ class RunsTable(Shown):
         if not quiet:
             self.error.show("")
             self._offer(listed)
+            count = len(of_yesterday(listed, datetime.now(UTC)))
+            self.day.visible = self.yesterday or 0 < count < len(listed)
         end = time.monotonic()
         self.due, self.stale = end + REST * (end - begin), False
 
     def _show(self, columns: list[Column], changed: list[int]) -> None:
         shown, names = self.shown, [column.name for column in columns]
-        ids = [_ids(row) for row in shown]
+        ids = [ids_of(row) for row in shown]
         live = bool(self.listing.going)
-        self.grid.show(columns, ids, lambda i: _grid_row(shown[i], names), changed, live)
+        self.grid.show(columns, ids, lambda i: grid_row(shown[i], names), changed, live)
 
     def _names(self, shown: list[Row]) -> list[str]:
         if self.columns:
@@ -266,13 +270,13 @@ class RunsTable(Shown):
         elif action == "delete":
             self._ask(lambda: self._delete(ids))
         elif action == "pin":
-            self._ask(lambda: self._mark(ids, pinned=bool(value)))
+            self._ask(lambda: self._annotate(ids, pinned=bool(value)))
         elif action == "tags":
             self._ask(lambda: self._write_tags(ids, value))
         elif action in EDITABLE:
-            self._ask(lambda: self._mark(ids, **{action: value}))
+            self._ask(lambda: self._annotate(ids, **{action: value}))
 
-    def _mark(self, ids: Sequence[str], **changes: Any) -> None:
+    def _annotate(self, ids: Sequence[str], **changes: Any) -> None:
         for name in ids:
             annotate(RunDir(self.listing.folder / name), **changes)
         self.listing.renew(ids)
@@ -281,7 +285,7 @@ class RunsTable(Shown):
     def _write_tags(self, ids: Sequence[str], value: str) -> None:
         words = [part.strip() for part in value.split(",") if part.strip()]
         before = [tag for name in ids for tag in self.listing.by_id[name]["tags"]]
-        self._mark(ids, add=words, remove=[tag for tag in before if tag not in words])
+        self._annotate(ids, add=words, remove=[tag for tag in before if tag not in words])
 
     def _delete(self, ids: Sequence[str]) -> None:
         if self.binned:
@@ -314,7 +318,7 @@ class RunsTable(Shown):
     def _after(self, sentence: str, refused: list[str]) -> None:
         """Read the folder again, and report the result; raise the refusals together."""
         self._open()
-        self.said.value = sentence
+        self.message_text.value = sentence
         self.announce(sentence)
         if refused:
             raise Refusal("; ".join(refused))
@@ -348,13 +352,13 @@ class RunsTable(Shown):
             raise
 
     def _tick_all(self) -> None:
-        shown = (name for row in self.shown for name in _ids(row))
+        shown = (name for row in self.shown for name in ids_of(row))
         self._tick(tuple(dict.fromkeys([*self.ticked, *shown])))
 
     def _tick(self, ids: tuple[str, ...]) -> None:
         if len(ids) > MOST_TICKED:
             raise Refusal(
-                f"At most {MOST_TICKED} runs can be ticked, not {len(ids):,}. Filter some of "
+                f"Ticked runs must be at most {MOST_TICKED}, got {len(ids):,}. Filter some of "
                 "them out."
             )
         self.ticked = ids
@@ -369,6 +373,9 @@ class RunsTable(Shown):
         )
         traitlets.link((self, "where"), (self.filter, "value"))
         traitlets.link((self, "sort"), (self.grid, "sort"))
+        self.day = ui.Toggle(description="Yesterday", icon="calendar", visible=False)
+        self.day.tooltip = "show the runs of yesterday alone"
+        traitlets.link((self, "yesterday"), (self.day, "value"))
         self.seeds = ui.Select(
             description="rows",
             options=[("runs", ""), ("seeds as one", "seeds")],
@@ -377,29 +384,30 @@ class RunsTable(Shown):
         traitlets.link((self, "group"), (self.seeds, "value"))
         self.more = ui.Select(description="columns", options=[("", "")])
         self.more.observe(self.error.guard(self._toggle_column), "value")
-        show_bin = ui.Toggle(description="Show trash", icon="trash", value=self.binned)
-        traitlets.link((self, "binned"), (show_bin, "value"))
+        show_trash = ui.Toggle(description="Show trash", icon="trash", value=self.binned)
+        traitlets.link((self, "binned"), (show_trash, "value"))
         self.grid.observe(guarded(self._take_ticked, self.error.report), "ticked")
-        self.count, self.said = styles.text("", "qtha-text"), styles.text("", "qtha-text")
+        self.count, self.message_text = styles.text("", "qtha-text"), styles.text("", "qtha-text")
         actions = self._actions()
         self.log_view = LogView()
         self.log_fold = ui.Fold("Log", self.log_view)
         if self.brief:
             self.add_class("qtha-brief")
-            more = styles.row(self.seeds, self.more, show_bin, actions, css="qtha-run-tools")
+            more = styles.row(self.seeds, self.more, show_trash, actions, css="qtha-run-tools")
             save = SaveTable("runs", self.exact, self.written)
             tools = ui.Fold("Columns, tags, trash", more, save, more=True)
-            buttons = self.every, self.clear, self.count, self.said
-            head = styles.row(styles.heading("Runs"), self.filter, *buttons, css="qtha-runs-head")
+            buttons = self.every, self.clear, self.count, self.message_text
+            title = styles.heading("Runs")
+            head = styles.row(title, self.filter, self.day, *buttons, css="qtha-runs-head")
             return [head, self.error.panel, self.grid, tools, self.log_fold]
-        top = styles.row(self.filter, self.seeds, self.more, show_bin)
+        top = styles.row(self.filter, self.day, self.seeds, self.more, show_trash)
         return [
             *([self.aria] if self.announce == self.aria.say else []),
             top,
             actions,
             self.error.panel,
             self.grid,
-            styles.row(self.count, self.said),
+            styles.row(self.count, self.message_text),
             SaveTable("runs", self.exact, self.written),
             self.log_fold,
         ]
@@ -407,9 +415,9 @@ class RunsTable(Shown):
     def _actions(self) -> ui.Box:
         """Return the buttons for the selected runs; the trash has buttons of its own."""
         self.tag = ui.TextField(placeholder="a tag", description="tag")
-        add = self._button("Add tag", "tag", lambda ids: self._mark(ids, add=[self.tag.value]))
+        add = self._button("Add tag", "tag", lambda ids: self._annotate(ids, add=[self.tag.value]))
         remove = self._button(
-            "Remove tag", "", lambda ids: self._mark(ids, remove=[self.tag.value])
+            "Remove tag", "", lambda ids: self._annotate(ids, remove=[self.tag.value])
         )
         delete = self._button("Delete", "trash", self._delete)
         restore = self._button("Restore", "undo", self._restore)
@@ -433,7 +441,7 @@ class RunsTable(Shown):
         def swap(change: Any) -> None:
             row.children = tuple(inside if change["new"] else outside)
             empty.description = "Empty trash …"
-            self.said.value = ""  # clear the message of the other view
+            self.message_text.value = ""  # clear the message of the other view
 
         self.observe(swap, "binned")
         return row
@@ -496,41 +504,6 @@ class RunsTable(Shown):
 
 def _pinned_first(sort: str) -> str:
     return f"-pinned,{sort}" if sort.strip() else ""
-
-
-def _grid_row(row: Row, names: Sequence[str]) -> GridRow:
-    cells = tuple(_cell(row, name) for name in names)
-    return GridRow(_ids(row), cells, bool(row.get("pinned")), row["state"] in WRONG)
-
-
-def _ids(row: Row) -> tuple[str, ...]:
-    """Return the ids of the runs that a row represents."""
-    return tuple(row["members"]) if "members" in row else (row["run"],)
-
-
-def _cell(row: Row, name: str) -> str:
-    """Format a cell; a running run shows its progress."""
-    cell = column_text(row, name)
-    if name == "state" and row.get("step") and row.get("steps") and cell == "running":
-        return f"running {row['step']}/{row['steps']}"
-    return cell
-
-
-def _plain(value: Any) -> Any:
-    """Convert a cell to a plain value; a list becomes comma-separated text."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
-def _column(name: str, sample: list[Row]) -> Column:
-    """Return a column as wide as its cells, within bounds."""
-    cells = [_cell(row, name) for row in sample]
-    least = 16 if name in (*EDITABLE, "state") else 4
-    width = min(WIDEST, max([len(name) + 3, least, *(len(cell) + 2 for cell in cells)]))
-    numbers = [row.get(name) for row in sample if row.get(name) is not None]
-    numeric = bool(numbers) and all(
-        isinstance(n, int | float) and not isinstance(n, bool) for n in numbers
-    )
-    return Column(name, width, numeric, name in EDITABLE)
 
 
 def _runs(count: int) -> str:

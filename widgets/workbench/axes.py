@@ -13,6 +13,7 @@ from qtha_lab.experiment import MethodChoice, Sweep, Training
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.sweep import place_of
 
+from ..kit import controls as ui
 from .banner import Fault
 from .field import is_number
 from .form import Form
@@ -94,7 +95,8 @@ def faults_of_axes(cards: Iterable[MethodCard], training: Form, grid: bool) -> l
     forms = {card.name: [c.form for c in cards if c.name == card.name] for card in cards}
     faults = [
         Fault(
-            f"{name} is swept for every {method} or for none: enter the same values in each",
+            f"{ui.words_of(name)} is swept for every {method} or for none: enter the same values "
+            "in each",
             form[name].control,
         )
         for method, alike in forms.items()
@@ -111,4 +113,4 @@ def _uncut(form: Form) -> Iterable[Fault]:
         try:
             Axis.of(values).grid()
         except Refusal as refused:
-            yield Fault(f"{name}: {refused}", form[name].control)
+            yield Fault(f"{ui.words_of(name)}: {refused}", form[name].control)

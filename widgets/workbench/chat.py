@@ -28,6 +28,7 @@ from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries
 from .answer_column import AnswerColumn
 from .form import Form
+from .history import named
 from .mixer import Mixer
 
 OWN = "a prompt of your own"
@@ -178,7 +179,7 @@ class Chat(Shown):
             texts = [(question.prompt[:90], number) for number, question in enumerate(questions)]
             self.pick.options = ((OWN, ""), *texts)
             bases = {(e.model, e.quantization, e.training.precision) for e in experiments.values()}
-            titles = {run: f"{e.method.label}, seed {e.seed}" for run, e in experiments.items()}
+            titles = {run: named(experiment) for run, experiment in experiments.items()}
             self.mixer.show(titles if len(bases) == 1 else {})
 
     def _show_question(self, change) -> None:

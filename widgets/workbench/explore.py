@@ -1,6 +1,5 @@
 """The pane Explore: circuit, operators, spectra and engines of the first ticked run."""
 
-import asyncio
 import functools
 import itertools
 import operator
@@ -10,20 +9,30 @@ from typing import Any
 import traitlets
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.method_styles import shown
+from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.runs import run as runs_
+from qtha_lab.runs.run import Run
 
 from ..kit import controls as ui
 from ..kit import styles
 from ..kit.closing import put
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries
+from .history import run_title
 
 EMPTY = "Tick a run in the table below to explore its circuit, operators and spectra."
 MOST_WEIGHTS = 6  # matrices of a run in the explorer of operators
+CIRCUIT, ENGINES = "Circuit", "Engines of the circuit"
+SPECTRA, OPERATOR = "Spectra of the update", "Operator (MPO) of an update"
+OF_A_RUN = (SPECTRA, OPERATOR)
 
 
 class Explore(ui.Box):
-    """Explorers of runs, created when chosen; `runs` holds the ids, the first one is explored."""
+    """Explorers of runs, created when chosen; `runs` holds the ids, the first one is explored.
+
+    A run without a circuit opens on its spectra.
+    """
 
     runs = traitlets.Tuple()
 
@@ -31,10 +40,10 @@ class Explore(ui.Box):
         self.error = ErrorLine()
         self.background = Background(self.error.report)
         self.makers: dict[str, Callable[[], Any]] = {
-            "Circuit": self._circuit,
-            "Spectra of the update": self._spectra,
-            "Operator (MPO) of an update": self._operator,
-            "Engines of the circuit": self._engines,
+            CIRCUIT: self._circuit,
+            SPECTRA: self._spectra,
+            OPERATOR: self._operator,
+            ENGINES: self._engines,
         }
         self.choice = ui.Select(list(self.makers), description="explore")
         self.of = styles.text("", "qtha-text")
@@ -46,16 +55,23 @@ class Explore(ui.Box):
 
     def draw(self) -> None:
         """Create the chosen explorer of the first ticked run, in the background."""
-        self.of.value = styles.lines([self.runs[0] if self.runs else EMPTY])
         self.background.start("draw", self._draw)
 
     async def _draw(self) -> None:
         self.error.show("")
-        if not self.runs and self.choice.value in ("Spectra of the update", list(self.makers)[2]):
-            put(self.place, [])
-            return
+        run = runs_.attach(self.runs[0]) if self.runs else None
+        self.of.value = styles.lines([run_title(run) if run else EMPTY])
+        absent = await with_libraries(without_circuit, run) if run else ""
+        if absent:
+            self.of.value = styles.lines([run_title(run), absent])
+        offered = tuple(OF_A_RUN if absent else self.makers)
+        if self.choice.options != offered:
+            before, self.choice.options = self.choice.value, offered
+            if self.choice.value != before:
+                return  # the change of the choice draws
+        if run is None and self.choice.value in OF_A_RUN:
+            return put(self.place, [])
         await with_libraries(lambda: None)
-        await asyncio.sleep(0)
         put(self.place, [self.makers[str(self.choice.value)]()])
 
     def _options(self) -> dict[str, Any]:
@@ -97,6 +113,16 @@ class Explore(ui.Box):
         from ..explorers.mpo_explorer import MpoExplorer
 
         return MpoExplorer(update_matrices(self.runs))
+
+
+def without_circuit(run: Run) -> str:
+    """Return the sentence that a run's adapter has no circuit; "" if it has one."""
+    from qtha_lab.experiment.plan import resolve
+
+    trusted(run.path, run.experiment)
+    if resolve(run.experiment).circuits:
+        return ""
+    return f"{shown(run.experiment.method.label)} has no circuit."
 
 
 def update_matrices(run_ids: Sequence[str]) -> dict[str, Any]:

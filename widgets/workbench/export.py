@@ -14,7 +14,6 @@ import traitlets
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json
-from qtha_lab.core.method_styles import shown
 from qtha_lab.runs import run as runs_
 from qtha_lab.runs.export import KINDS
 from qtha_lab.runs.export.kinds import default_place
@@ -24,6 +23,7 @@ from ..kit import styles
 from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
+from .history import run_title
 
 COMMAND = (sys.executable, "-c", "from qtha_lab.cli import main; main()")
 
@@ -108,7 +108,7 @@ class ExportPanel(Shown):
         self.state.value = ""
         if not self.run:
             self.code.value = ""
-            self.state.value = styles.lines(["Pick a run to take it away."])
+            self.state.value = styles.lines(["Pick a run to export it."])
             return
         run = runs_.attach(self.run)
         self.to.placeholder = str(default_place(run, str(self.kind.value)))
@@ -137,9 +137,7 @@ class ExportPanel(Shown):
 
 def _title(run: str) -> str:
     """Return a title that distinguishes a run from others, followed by its id."""
-    experiment = runs_.attach(run).experiment
-    place = f"{experiment.model} · {experiment.task}"
-    return f"{shown(experiment.method.label)}, seed {experiment.seed} · {place} · {run}"
+    return f"{run_title(runs_.attach(run))} · {run}"
 
 
 def _last_line(words: bytes) -> str:

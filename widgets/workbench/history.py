@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from qtha_lab.core.io import open_file, parse_json
+from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.run_directory.plugins import trusted
 
@@ -67,6 +68,18 @@ def local_time(run_id: str) -> str:
     except ValueError:
         return run_id
     return start.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def run_title(run) -> str:
+    """Return a title such as `lora, seed 0 · tiny · qa · 2026-11-24 15:30`."""
+    experiment = run.experiment
+    place = f"{experiment.model} · {experiment.task}"
+    return f"{named(experiment)} · {place} · {local_time(run.id)}"
+
+
+def named(experiment: Experiment) -> str:
+    """Return the method of an experiment with its seed."""
+    return f"{shown(experiment.method.label)}, seed {experiment.seed}"
 
 
 def is_comparison(runs: Iterable) -> bool:

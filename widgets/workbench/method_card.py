@@ -92,12 +92,12 @@ class MethodCard(ui.Fold):
             label = f"{title} · {untitled(label)}"
         return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label
 
-    def cost(self, preview: Any) -> str:
-        """Return r, parameters and duration of a previewed method in one line."""
+    def cost(self, sizes: Any, preview: Any = None) -> str:
+        """Return r, parameters and, if it is previewed, duration of a method in one line."""
         r = self.form["r"].value if "r" in self.form.fields else None
         parts = [f"r {r}"] if r is not None and "r=" not in self.title else []
-        parts.append(f"{preview.trainable_parameters:,} par.")
-        parts.append(duration(preview.seconds_per_step * preview.steps))
+        parts.append(f"{sizes.trainable_parameters:,} par.")
+        parts.append("…" if preview is None else duration(preview.seconds_per_step * sizes.steps))
         return " · ".join(parts)
 
     def choice(self) -> MethodChoice:

@@ -121,11 +121,16 @@ class MethodCards:
         meanings = {choice.meaning for choice in present}
         return [c for c in with_controls(method, self.model()) if c.meaning not in meanings]
 
-    def note(self, previews: Mapping[str, Any]) -> None:
-        """Write parameters and cost of each previewed method on its card."""
-        for label, preview in previews.items():
+    def note(self, sizes: Mapping[str, Any], previews: Mapping[str, Any]) -> None:
+        """Write parameters and, for a previewed method, the duration on each card.
+
+        Args:
+            sizes: Sizes by label of the method.
+            previews: Previews so far, by label.
+        """
+        for label, known in sizes.items():
             if (card := self._card(label)) is not None:
-                card.note = card.cost(preview)
+                card.note = card.cost(known, previews.get(label))
 
     def run_on(self, label: str, engine: str) -> None:
         """Set the engine of a method's circuits."""

@@ -1,7 +1,11 @@
 """The cost of a comparison before its launch: parameters, seconds per step, warnings, circuits.
 
-Shows previews of `qtha_lab.experiment.cost.preview`; computes nothing.
+Shows sizes at once, and previews of `qtha_lab.experiment.cost.preview` as they come; computes
+nothing.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from qtha_lab.cli.output import duration
 from qtha_lab.core.method_styles import shown
@@ -16,6 +20,7 @@ class Overview:
     """A table of the previews of the methods; show `overview.panel`."""
 
     def __init__(self):
+        self.progress = styles.text("", "qtha-text")
         self.table = styles.text("", "qtha-table")
         self.simulation = styles.text("", "qtha-table")
         self.engines = styles.text("", "qtha-text")
@@ -23,25 +28,36 @@ class Overview:
         self.notes = styles.text("", "qtha-text")
         self.circuits = styles.text("", "qtha-code")
         self.circuits_fold = ui.Fold("Circuits", self.circuits)
+        self.memory = styles.text("", "qtha-text")
         self.panel = styles.column(
+            self.progress,
             self.table,
             self.notes,
             self.warnings,
             self.simulation,
             self.engines,
             self.circuits_fold,
+            self.memory,
         )
-        self.show({})
+        self.show({}, {})
 
     def waiting(self) -> None:
         """Mark the displayed numbers as out of date."""
         self.panel.add_class("qtha-stale")
 
-    def show(self, previews: dict) -> None:
-        """Draw the previews, by method label."""
+    def show(self, sizes: Mapping[str, Any], previews: Mapping[str, Any], rest: str = "") -> None:
+        """Draw the sizes of all methods, and the previews so far, by method label.
+
+        Args:
+            sizes: Sizes of every method, or their previews.
+            previews: Previews of the methods that have been timed.
+            rest: Progress of the remaining previews; "" if there are all.
+        """
         self.panel.remove_class("qtha-stale")
-        self.table.value = styles.html_table([_row(n, p) for n, p in previews.items()])
-        self.notes.value = styles.lines(findings.sizes([_entry(n, p) for n, p in previews.items()]))
+        self.progress.value = styles.lines([rest] if rest else [])
+        rows = [_row(n, known, previews.get(n)) for n, known in sizes.items()]
+        self.table.value = styles.html_table(rows)
+        self.notes.value = styles.lines(findings.sizes([_entry(n, p) for n, p in sizes.items()]))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = styles.lines(warnings)
         self.warnings.visible = bool(warnings)
@@ -54,16 +70,17 @@ class Overview:
         self.circuits_fold.visible = bool(text)
 
 
-def _row(label: str, preview) -> dict[str, str]:
-    share = preview.trainable_parameters / preview.base_parameters
-    seconds = preview.seconds_per_step
+def _row(label: str, sizes: Any, preview: Any) -> dict[str, str]:
+    share = sizes.trainable_parameters / sizes.base_parameters
+    seconds = None if preview is None else preview.seconds_per_step
     return {
         "method": shown(label),
-        "trainable": f"{preview.trainable_parameters:,}",
+        "trainable": f"{sizes.trainable_parameters:,}",
         "of the model": f"{share:.2%}",
-        "s / step": f"{seconds:.2g}",
-        "steps": f"{preview.steps:,}",
-        "in all": duration(seconds * preview.steps),
+        "memory, at least": sizes.memory,
+        "s / step": "…" if seconds is None else f"{seconds:.2g}",
+        "steps": f"{sizes.steps:,}",
+        "in all": "…" if seconds is None else duration(seconds * sizes.steps),
     }
 
 

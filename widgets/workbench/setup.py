@@ -34,6 +34,7 @@ from .banner import Fault
 from .finder import Finder
 from .form import Form
 from .methods import MethodCards
+from .page_terms import OF_MEMORY, memory_purpose
 from .presets import PRESETS
 from .sweep_form import SweepForm
 from .systems import COMMANDS, Systems
@@ -202,11 +203,18 @@ class Setup:
         task = self.what["task"]
         if sentence.startswith(f"{Path(str(task.value)).name}, "):
             return Fault(sentence, task.control)  # a line of the task's file
+        if setting := OF_MEMORY.get(memory_purpose(sentence), ("",))[0]:
+            return Fault(sentence, self._control_of(setting))
         forms = (self.what, self.task_options, self.training, self.tuning.form, self.sweep.form)
         faults = [Fault(sentence, self.methods.control_of(sentence))]
         faults += [form.fault(sentence) for form in forms]
         faults += [card.form.fault(sentence) for card in self.methods.cards]
         return next((fault for fault in faults if fault.control), faults[0])
+
+    def _control_of(self, setting: str) -> ui.Element | None:
+        """Return the control of a setting of the training, the model or a method."""
+        forms = (self.training, self.what, *(card.form for card in self.methods.cards))
+        return next((form[setting].control for form in forms if setting in form.fields), None)
 
     def mark(self, faults: list[Fault]) -> None:
         """Mark the controls of faults, and clear the marks of earlier ones."""

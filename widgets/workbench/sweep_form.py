@@ -70,7 +70,7 @@ class SweepForm(ui.Fold):
 
     @property
     def swept(self) -> bool:
-        """True if there is any axis."""
+        """True if the sweep has an axis."""
         return bool(self.axes)
 
     def name(self, axes: Mapping[str, Any]) -> None:

@@ -124,7 +124,9 @@ class SweepWatch(SchedulerWatch[Trials]):
         _, words, records = self.read(self.view)
         line = f"Sweep {title(self.view.folder)}: {words}"
         table = styles.html_table(best_rows(self.view, records))
-        return {"text/plain": line, "text/html": f"<p>{styles.lines([line])}</p>{table}"}
+        still = {"text/plain": line, "text/html": f"<p>{styles.lines([line])}</p>{table}"}
+        figure = picture_of(self.view.sweep, records)
+        return still | {"image/svg+xml": figure.svg(), "alt": figure.alt}
 
     async def confirm(self) -> None:
         """Launch the best of each method as a comparison with fresh seeds."""

@@ -1,158 +1,96 @@
 """Commands that train no comparison: learned angles, circuit search, federations, reproductions.
 
-A form per command follows from the options of `qtha-lab`. A launched command is a process of its
-own with a folder, which a new panel finds again.
+A form per command follows from the options of `qtha-lab`. A launched command is watched like a
+comparison: its state and output, with the curves of the runs that it trains.
 """
 
 import asyncio
-import logging
-import os
+import inspect
 import shlex
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import typer.main
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from qtha_lab.cli import load_commands
-from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import parse_json, read, read_tail
-from qtha_lab.core.settings import Setting
-from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.core.settings import Setting, settings_of
+from qtha_lab.experiment import Federation, Training
+from qtha_lab.runs.run import Run
 
 from ..kit import controls as ui
 from ..kit import styles
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background
+from .banner import Fault
+from .command_run import CommandRun, latest_command
 from .form import Form
 
-log = logging.getLogger(__name__)
 
+class Command(NamedTuple):
+    """A command: its words, first values of its form, and the name of what it writes.
+
+    A command that `continues` goes on after an interruption when it is started again.
+    """
+
+    words: tuple[str, ...]
+    first: dict[str, Any]
+    out: str = ""
+    continues: bool = False
+
+
+FEDERATION = {"methods": "lora(r=2),qtha(r=4)", "clients": 4, "rounds": 5, "steps": 50}
 COMMANDS = {
-    "learn initial angles": ("init", "learn"),
-    "search a circuit": ("search",),
-    "train by federated averaging": ("federate",),
-    "reproduce a paper": ("reproduce",),
+    "learn initial angles": Command(("init", "learn"), {"epochs": 2}, "angles.safetensors"),
+    "search a circuit": Command(("search",), {"steps": 40, "candidates": 8, "finetune": 4}),
+    "train by federated averaging": Command(("federate",), FEDERATION, "out", continues=True),
+    "reproduce a paper": Command(
+        ("reproduce",), {"name": "flip", "quick": True}, "out", continues=True
+    ),
 }
-FIRST = {
-    "learn initial angles": {"epochs": 2},
-    "search a circuit": {"steps": 40, "candidates": 8, "finetune": 4},
-    "train by federated averaging": {},
-    "reproduce a paper": {"quick": True},
-}
-"""Initial values: a small size that ends within minutes."""
-OMITTED = ("help", "json", "list", "all", "dry_run", "file")
-TYPES = {"integer": int, "integer range": int, "float": float, "boolean": bool}
+"""Titles of the commands; the first values are of a small size that ends within minutes."""
+OMITTED = ("json", "listed", "every", "dry_run", "file", "out", "training")
 TICK_SECONDS = 0.7
-LINES = 40  # of the output that the page shows
-
-
-@dataclass(frozen=True)
-class CommandRun:
-    """A launched command with its folder."""
-
-    path: Path
-
-    @classmethod
-    def launch(cls, title: str, arguments: list[str]) -> "CommandRun":
-        """Start a command in a process of its own."""
-        name = "-".join(COMMANDS[title])
-        run = cls(commands_dir() / time.strftime(f"%Y%m%d-%H%M%S-{name}"))
-        run.path.mkdir(parents=True)
-        source = f"PLACE={str(run.path / 'exit')!r}\n" + WRAPPER
-        with (run.path / "output.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", source, *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "100"},
-            )  # fmt: skip
-        facts = {"title": title, "arguments": arguments, "pid": process.pid}
-        write_json(run.path / "command.json", facts)
-        return run
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Title, arguments and process id."""
-        return parse_json(read(self.path / "command.json"))
-
-    @property
-    def state(self) -> str:
-        """Return "running", "finished", "failed" or "ended"."""
-        if (self.path / "exit").exists():
-            return "finished" if read(self.path / "exit").strip() == "0" else "failed"
-        try:
-            os.kill(self.facts["pid"], 0)
-        except (OSError, ValueError) as reason:
-            log.debug("%s is not running: %s", self.path.name, reason)
-            return "ended"
-        return "running"
-
-    def output(self) -> str:
-        """Return the last lines of the output."""
-        text = read_tail(self.path / "output.log", 300 * LINES).decode(errors="replace")
-        return "\n".join(text.splitlines()[-LINES:])
-
-    def stop(self) -> None:
-        """Ask the process to end."""
-        if self.state == "running":
-            os.killpg(self.facts["pid"], signal.SIGINT)
-
-
-WRAPPER = """import pathlib, runpy, sys
-code = 1
-sys.argv[0] = "qtha-lab"
-try:
-    runpy.run_module("qtha_lab", run_name="__main__", alter_sys=False)
-    code = 0
-except SystemExit as end:
-    code = end.code or 0
-finally:
-    pathlib.Path(PLACE).write_text(str(code))
-"""
-
-
-def commands_dir() -> Path:
-    """Return the folder of launched commands, beside the runs."""
-    return paths.runs_dir().parent / "commands"
-
-
-def latest_command() -> CommandRun | None:
-    """Return the command that was launched last."""
-    folder = commands_dir()
-    found = sorted(folder.glob("*/command.json")) if folder.is_dir() else []
-    return CommandRun(found[-1].parent) if found else None
 
 
 class Systems:
-    """The form of a command, `systems.form_fold`, and the output of the last one, `systems.panel`.
+    """The form of a command, `systems.form_fold`, and the state of the last one, `systems.panel`.
 
     Args:
         background: Runs the reading of the output.
         announce: Receives sentences for a screen reader.
+        launched: Called after a launch.
+        trained: Called with the runs that the command trains, as they begin.
     """
 
-    def __init__(self, background: Background, announce: Callable[[str], None]):
+    def __init__(
+        self,
+        background: Background,
+        announce: Callable[[str], None],
+        launched: Callable[[], None] = lambda: None,
+        trained: Callable[[Iterable[Run]], None] = lambda runs: None,
+    ):
         self.background, self.announce, self.error = background, announce, ErrorLine()
+        self.launched, self.trained = launched, trained
         self.choice = ui.Select(list(COMMANDS), description="command")
         self.choice.observe(self.error.guard(lambda _: self._draw()), "value")
         self.place = styles.column()
         self.line = styles.text("", "qtha-code")
-        start = ui.Button("Launch the command", icon="rocket", primary=True)
-        start.on_click(self.error.guard(lambda _: self.launch()))
-        parts = self.choice, self.place, self.line, styles.row(start), self.error.panel
-        self.form_fold = ui.Fold("Other systems", *parts)
+        self.start = ui.Button("Launch the command", icon="rocket", primary=True)
+        self.start.on_click(self.error.guard(lambda _: self.launch()))
+        self.refused = styles.text("", "qtha-text")
+        styles.mark_wrong(self.refused, True)
+        start = styles.row(self.start, self.refused)
+        parts = self.choice, self.place, self.line, start, self.error.panel
+        self.form_fold = ui.Fold("Other systems", *parts).add_class("qtha-group")
         self.form_fold.observe(self.error.guard(lambda _: self._draw()), "unfolded")
         self.state = styles.text("", "qtha-banner")
         self.output = styles.text("", "qtha-code qtha-output")
         self.stop = ui.Button("Stop the command", icon="stop")
-        self.stop.on_click(self.error.guard(lambda _: self.run.stop() if self.run else None))
-        self.panel = styles.column(self.state, styles.row(self.stop), self.output)
+        self.stop.on_click(self.error.guard(lambda _: self.run.interrupt() if self.run else None))
+        self.resume = ui.Button("Resume the command", icon="play")
+        self.resume.on_click(self.error.guard(lambda _: self._resume()))
+        self.panel = styles.column(self.state, styles.row(self.stop, self.resume), self.output)
         self.form: Form | None = None
         self.run = latest_command()
         self.panel.visible = self.run is not None and self.run.state == "running"
@@ -163,7 +101,7 @@ class Systems:
         """Open the form of a command."""
         self.choice.value, self.form_fold.unfolded = title, True
         self._draw()
-        self.choice.focus()
+        self.start.focus()
 
     def arguments(self) -> list[str]:
         """Return the arguments of the command as entered.
@@ -171,89 +109,160 @@ class Systems:
         Raises:
             Refusal: If an entry is invalid.
         """
-        title = str(self.choice.value)
-        form = self.form
-        assert form is not None
-        for fault in form.faults():
+        assert self.form is not None
+        for fault in self.form.faults():
             raise Refusal(fault.sentence)
-        words = list(COMMANDS[title])
-        for parameter in parameters(title):
-            name = str(parameter.name)
-            if name in form.fields and form[name].value != form[name].declared.default:
-                words += _words(parameter, form[name].value)
-        return words
+        command = COMMANDS[str(self.choice.value)]
+        if command.words == ("federate",):
+            return shlex.split(_federation(self.form.changed).to_command())[1:]
+        return [*command.words, *_words(self.form)]
+
+    def faults(self) -> list[Fault]:
+        """Return the errors of the form with their controls."""
+        try:
+            self.arguments()
+        except Refusal as refusal:
+            assert self.form is not None
+            return self.form.faults() or [self.form.fault(str(refusal))]
+        return []
 
     def launch(self) -> None:
         """Start the command, and follow its output."""
-        self.run = CommandRun.launch(str(self.choice.value), self.arguments())
-        self.panel.visible = True
-        self.background.start("command", self.follow)
+        title = str(self.choice.value)
+        self.run = CommandRun.launch(title, self.arguments(), COMMANDS[title].out)
+        self._follow_all()
+
+    def make_room(self) -> None:
+        """Hide a command that has ended."""
+        if not self.stop.visible:
+            self.run, self.panel.visible = None, False
 
     async def follow(self) -> None:
-        """Show state and output until the command ends."""
+        """Show state, output and runs until the command ends."""
+        known: list[str] = []
         while (run := self.run) is not None:
-            state, output = await asyncio.to_thread(lambda run=run: (run.state, run.output()))
-            line = f"{run.facts['title']}: {state} · qtha-lab {shlex.join(run.facts['arguments'])}"
-            self.state.value, self.output.value = styles.lines([line]), styles.code(output)
-            styles.mark_wrong(self.state, state == "failed")
-            self.stop.visible = state == "running"
+            state, output, runs = await asyncio.to_thread(_read, run)
+            if run is not self.run:
+                return
+            self._show(run, state, output)
+            if [one.id for one in runs] != known:
+                known = [one.id for one in runs]
+                self.trained(runs)
             if state != "running":
-                return self.announce(line)
+                return self.announce(f"{run.facts['title']}: {state}")
             await asyncio.sleep(TICK_SECONDS)
+
+    def _show(self, run: CommandRun, state: str, output: str) -> None:
+        facts = run.facts
+        line = f"{facts['title']}: {state} · qtha-lab {shlex.join(facts['arguments'])}"
+        self.state.value = styles.lines([line])
+        self.output.value = styles.code(output) if output else ""
+        styles.mark_wrong(self.state, state in ("failed", "ended"))
+        self.stop.visible = state == "running"
+        command = COMMANDS.get(facts["title"])
+        can_go_on = command is not None and command.continues
+        self.resume.visible = can_go_on and state in ("stopped", "failed", "ended")
+
+    def _resume(self) -> None:
+        if self.run is not None:
+            self.run.begin()
+            self._follow_all()
+
+    def _follow_all(self) -> None:
+        self.panel.visible = self.stop.visible = True
+        self.launched()
+        self.background.start("command", self.follow)
 
     def _draw(self) -> None:
         if not self.form_fold.unfolded:
             return
         title = str(self.choice.value)
-        self.form = Form(settings_of_command(title), FIRST[title])
+        self.form = Form(settings_of_command(title), COMMANDS[title].first)
         self.place.children = (self.form.panel,)
-        self.form.observe(self.error.guard(self._show_line))
-        self._show_line()
+        self.form.observe(self.error.guard(self._check))
+        self._check()
 
-    def _show_line(self) -> None:
-        self.line.value = styles.code(f"qtha-lab {shlex.join(self.arguments())}")
+    def _check(self) -> None:
+        """Show the command line, or mark the field to change and say why Launch is disabled."""
+        assert self.form is not None
+        found = self.faults()
+        marked = {id(fault.control): fault.sentence for fault in found}
+        for field in self.form.fields.values():
+            field.control.error = field.error or marked.get(id(field.control), "")
+        self.start.disabled = bool(found)
+        reasons = [f"Launch is disabled. {fault.sentence}" for fault in found[:1]]
+        self.start.tooltip, self.refused.value = "".join(reasons), styles.lines(reasons)
+        if not found:
+            self.line.value = styles.code(f"qtha-lab {shlex.join(self.arguments())}")
 
 
-def parameters(title: str) -> list[Any]:
-    """Return the parameters of a command."""
-    command: Any = typer.main.get_command(load_commands())
-    for name in COMMANDS[title]:
-        command = command.commands[name]
-    return [p for p in command.params if p.name not in OMITTED]
+def _read(run: CommandRun) -> tuple[str, str, list[Run]]:
+    return run.state, run.output(), run.runs()
 
 
 def settings_of_command(title: str) -> dict[str, Setting]:
-    """Return the parameters of a command as settings, the ones with a first value first."""
-    settings = {str(p.name): _setting(p, title) for p in parameters(title)}
-    first = [name for name in settings if settings[name].common]
-    return {name: settings[name] for name in [*first, *(n for n in settings if n not in first)]}
+    """Return the settings of a command, the ones with a first value in sight."""
+    words, first = COMMANDS[title].words, COMMANDS[title].first
+    declared = _of_federation() if words == ("federate",) else _of_function(words)
+    shown = first if len(declared) > len(first) + 6 else declared
+    settings = {n: replace(s, common=n in shown) for n, s in declared.items() if n not in OMITTED}
+    return {name: settings[name] for name in sorted(settings, key=lambda name: name not in first)}
 
 
-def _setting(parameter: Any, title: str) -> Setting:
-    kind, default = parameter.type, parameter.default
-    of_type = TYPES.get(kind.name, str)
-    choices = tuple(getattr(kind, "choices", ()))
-    if title == "reproduce a paper" and parameter.name == "name":
+def _of_federation() -> dict[str, Setting]:
+    declared = settings_of(Federation) | settings_of(Training)
+    methods = ",".join(choice.label for choice in declared["methods"].default)
+    return declared | {"methods": replace(declared["methods"], type=str, default=methods)}
+
+
+def _federation(changed: dict[str, Any]) -> Federation:
+    own = settings_of(Federation)
+    training = {name: value for name, value in changed.items() if name not in own}
+    return Federation(**{n: v for n, v in changed.items() if n in own}, training=training)
+
+
+def _of_function(words: Sequence[str]) -> dict[str, Setting]:
+    """Return the parameters of a command's function as settings."""
+    function = _function(words)
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: _setting(p.name, p.default, hints[p.name]) for p in parameters}
+
+
+def _function(words: Sequence[str]) -> Callable[..., Any]:
+    app = load_commands()
+    for word in words[:-1]:
+        groups = (group for group in app.registered_groups if group.name == word)
+        app = next(group.typer_instance for group in groups if group.typer_instance)
+    found: dict[str, Callable[..., Any]] = {}
+    for command in app.registered_commands:
+        if command.callback is not None:
+            found[command.name or command.callback.__name__] = command.callback
+    return found[words[-1]]
+
+
+def _setting(name: str, default: Any, hint: Any) -> Setting:
+    """Return a parameter, annotated with its option of the command line, as a setting."""
+    kind, option = typing.get_args(hint)[:2]
+    optional = default is None
+    kinds = [each for each in typing.get_args(kind) if each is not type(None)] or [kind]
+    choices: tuple[Any, ...] = ()
+    if name == "name":
         from qtha_lab.reproductions import REPRODUCTIONS
 
-        choices, default = tuple(REPRODUCTIONS), next(iter(REPRODUCTIONS))
-    low = getattr(kind, "min", None)
-    text: Mapping[str, Any] = {"help": getattr(parameter, "help", None) or ""}
-    if of_type is str and not choices:
-        default = "" if default is None or not isinstance(default, str | Path) else str(default)
-    several = len(parameters(title)) > 20 if title == "train by federated averaging" else False
-    common = not several or str(parameter.name) in ("methods", "clients", "rounds", "task", "out")
+        choices, optional = tuple(REPRODUCTIONS), False
+    of_type = kinds[0] if kinds[0] in (int, float, bool) else str
     return Setting(
-        str(parameter.name), of_type, default, choices=choices, ge=low, common=common,
-        optional=default is None, **text,
+        name, of_type, choices[0] if choices else default, choices=choices, optional=optional,
+        ge=option.min, help=option.help or "",
     )  # fmt: skip
 
 
-def _words(parameter: Any, value: Any) -> list[str]:
-    """Return the words of a parameter on a command line."""
-    if parameter.param_type_name == "argument":
-        return [str(value)]
-    if isinstance(value, bool):
-        names = parameter.opts if value else parameter.secondary_opts
-        return names[:1]
-    return [parameter.opts[0], str(value)]
+def _words(form: Form) -> list[str]:
+    """Return the entries that differ from their defaults as words of a command line."""
+    written = [form["name"].value] if "name" in form.fields else []
+    for name, value in form.changed.items():
+        if name != "name":
+            flag = f"--{name.replace('_', '-')}"
+            written += [flag] if value is True else [flag, str(value)]
+    return written

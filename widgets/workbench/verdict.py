@@ -22,6 +22,7 @@ from ..figures.save_figure import save_fold
 from ..kit import controls as ui
 from ..kit import styles
 from .history import RunGroup, each_once, is_comparison
+from .page_terms import in_page_terms
 
 EMPTY = "Tick runs in the table below to compare them, or press Launch."
 MOST_STEPS = 4  # next steps with a button
@@ -70,8 +71,21 @@ class VerdictPane(ui.Box):
         runs = list(runs)
         if not runs:
             return self.empty()
-        self.explained, table, notes = await asyncio.to_thread(_findings, runs)
-        explained = self.explained
+        self._show(runs, *await asyncio.to_thread(_findings, runs))
+
+    def renew_now(self, runs: Sequence[Run]) -> None:
+        """Compute the finding and the table of runs, and show both."""
+        if runs:
+            self._show(runs, *_findings(list(runs)))
+
+    def _show(
+        self,
+        runs: Sequence[Run],
+        explained: Findings | None,
+        table: list[dict[str, str]],
+        notes: list[str],
+    ) -> None:
+        self.explained = explained
         found = explained.sentences if explained else [_too_many(runs)]
         first, *others = found or ["No run has ended yet."]
         rest = f"<p>{styles.lines(others)}</p>" if others else ""
@@ -80,7 +94,7 @@ class VerdictPane(ui.Box):
         self.steps.children = tuple(self._button(step) for step in next_steps)
         self._draw_forest()
         self.results.value = explained_table(table)
-        self.notes.value = styles.lines(notes)
+        self.notes.value = styles.lines(map(in_page_terms, notes))
 
     def _draw_forest(self) -> None:
         """Show the differences with their intervals, where any is claimed."""

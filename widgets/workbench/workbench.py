@@ -7,21 +7,18 @@ Ties the other panels together. The headless equivalents are `Comparison`, `Swee
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import traitlets
 
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.plugin_loading import load_plugins
 from qtha_lab.experiment import Comparison, Sweep
 from qtha_lab.runs import fork_server as warm
-from qtha_lab.runs import run as runs_
 from qtha_lab.runs.run import Run
 from qtha_lab.studies import comparison as compare
 from qtha_lab.studies import sweep
-from qtha_lab.studies.sweep.folder import list_sweeps
 
 from ..kit import controls as ui
 from ..kit import styles
@@ -32,15 +29,16 @@ from ..runs.runs_table import RunsTable
 from . import static
 from .banner import Banner, Fault
 from .comparison_watch import ComparisonWatch
-from .engine_costs import EngineCosts
-from .forecasts import engines_of, previews, sentences, summary
+from .costs import Costs
+from .forecasts import sentences, sizes_of
 from .header import Header
-from .history import RunGroup, groups, in_order
+from .last_launched import group_of, latest, run_named, with_plugins
 from .launching import launch_all
-from .overview import Overview
+from .page_terms import in_page_terms
 from .panes import COMPARE, MOST, WATCH, Panes
 from .presets import equal_size
 from .save_notebook import SaveNotebook
+from .scheduler_watch import SchedulerWatch
 from .setup import Setup
 from .sweep_watch import SweepWatch
 from .systems import Systems
@@ -50,12 +48,8 @@ from .watch import Watch
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.4
-RECENT = 200  # newest runs that are searched for the latest comparison
 NEWS_SECONDS = 12.0  # until a message of success disappears
-# Remedies of the command line, in terms of the page
-IN_PAGE_TERMS = {
-    "QTHA_LAB_RUNS sets another.": "Delete runs under Columns, tags, trash, and empty the trash."
-}
+OF_COMMAND = "The findings of this command stand in its output, under Watch."
 CODE = {"Show as Python": "to_python", "Show as YAML": "to_yaml", "Show as a command": "to_command"}
 
 
@@ -81,14 +75,16 @@ class Workbench(Shown):
         self.banner = Banner(self.go, self.aria.say)
         self.background = Background(self.refuse)
         self.verdict = VerdictPane(self.launch_step)
-        self.overview = Overview()
+        self.costs = Costs(self.header, lambda: self.setup.methods, self.background, self.refuse)
         self.watch = Watch(self.background, self._renew_verdict, self.header.count)
         self.watch.list.announce = self.aria.say
         self.sweep = SweepWatch(background=self.background, announce=self.aria.say)
         self.staged = ComparisonWatch(background=self.background, announce=self.aria.say)
-        self.systems = Systems(self.background, self.aria.say)
+        self.systems = Systems(
+            self.background, self.aria.say, self._show_command, self._show_trained
+        )
         self.code = [styles.text("", "qtha-code") for _ in CODE]
-        group = self._group(attach)
+        group = group_of(attach)
         last = latest(group) if attach is None else None
         start = comparison or last or group
         start, missing = with_plugins(start or equal_size())
@@ -96,7 +92,7 @@ class Workbench(Shown):
         self.setup = Setup(start, self.changed, self.refuse, self.go, below, self.systems)
         self.header.arrange(self.watch.stop_all, self.watch.resume_all)
         self.header.launch.on_click(lambda _: self.background.start_once("launch", self.launch))
-        watched = styles.column(self.sweep, self.staged, self.watch.panel, self.systems.panel)
+        watched = styles.column(self.sweep, self.staged, self.systems.panel, self.watch.panel)
         self.panes = Panes(self.setup.panel, watched, self.verdict, self.refuse)
         self.table = RunsTable(announce=self.aria.say, brief=True)
         self.children = [
@@ -123,7 +119,7 @@ class Workbench(Shown):
 
     def still(self) -> dict[str, str]:
         """Return the finding, the curves, the table of the runs, and the comparison."""
-        return static.bundle(self.setup.comparison(), self.verdict, self.watch)
+        return static.bundle(self.setup.comparison, self.verdict, self.watch)
 
     def say(self, sentence: str) -> None:
         """Show a sentence in the banner; "" hides it."""
@@ -141,9 +137,7 @@ class Workbench(Shown):
 
         An unexpected exception names the file with its traceback.
         """
-        sentence = faults.fault_sentence(error)
-        for advice, button in IN_PAGE_TERMS.items():
-            sentence = sentence.replace(advice, button)
+        sentence = in_page_terms(faults.fault_sentence(error))
         if not isinstance(error, Refusal):
             return self.banner.refuse([Fault(sentence)])
         of_entries = self.setup.faults()
@@ -168,8 +162,7 @@ class Workbench(Shown):
 
     async def refresh(self) -> None:
         """Compute the cost of the comparison off the event loop, and show it."""
-        self.overview.waiting()
-        self.header.summary.add_class("qtha-stale")
+        self.costs.wait()
         self.setup.sweep.wait()
         await asyncio.sleep(SETTLE_SECONDS)
         found = self.setup.faults()
@@ -182,21 +175,19 @@ class Workbench(Shown):
         for text, method in zip(self.code, CODE.values(), strict=True):
             text.value = styles.code(getattr(described, method)())
         try:
-            costs = await in_thread(previews, described)
+            sizes = await in_thread(sizes_of, described)
+            if self.banner.refusing:
+                self.say("")
+            self.setup.mark([])
+            self.header.allow("")
+            costs = await self.costs.time(described, sizes)
         except Refusal:
             self.header.allow("Launch is disabled: the sentence below says why.")
             raise
-        if self.banner.refusing:
-            self.say("")
-        self.setup.mark([])
-        self.header.allow("")
-        self.overview.show(costs)
-        self.setup.methods.note(costs)
-        self.header.summary.value = styles.lines([summary(described, costs)])
-        self.header.summary.remove_class("qtha-stale")
         self.setup.sweep.show(await with_libraries(sentences, described, costs))
-        self.engines.show(await in_thread(engines_of, described, costs))
         self.setup.methods.offer()  # with methods of new plugins
+        await self.costs.show_memory()
+        await self.costs.compare()
 
     async def launch(self) -> None:
         """Launch all runs of the comparison, or the sweep; none if any run is refused."""
@@ -210,9 +201,10 @@ class Workbench(Shown):
         self.say("Checking …")
         self.panes.select(WATCH)
         if isinstance(described, Sweep):
-            return await self._launch_sweep(described)
+            return await self._schedule(described, self.sweep, sweep.launch, "the sweep")
         if described.in_stages:
-            return await self._launch_stages(described)
+            what = "the comparison, its trials first"
+            return await self._schedule(described, self.staged, compare.launch, what)
         name = time.strftime("workbench %Y-%m-%d %H:%M:%S")
         started = await with_libraries(launch_all, described, name)
         self._show_launched([run.id for run in started])
@@ -223,7 +215,7 @@ class Workbench(Shown):
         runs = "1 run; it goes" if len(ids) == 1 else f"{len(ids)} runs; they go"
         log.info("launched %d runs", len(ids))
         self._tell(f"Launched {runs} on if this page is closed.")
-        self.sweep.visible = self.staged.visible = False
+        self._show_alone()
         self.panes.ticked = ids
         self.aria.bring("qtha-workbench")
 
@@ -231,39 +223,30 @@ class Workbench(Shown):
         self.say(sentence)
         self.background.start("tell", lambda: self.say_for_a_while(sentence))
 
-    async def _launch_sweep(self, described: Sweep) -> None:
-        trials = await with_libraries(sweep.launch, described)
-        log.info("launched sweep %s", trials.folder.path.name)
-        self._tell("Launched the sweep; it goes on if this page is closed.")
-        self.panes.ticked, self.staged.visible = (), False
-        self.sweep.list_again()
-        self.sweep.sweep = trials.folder.path.name
+    async def _schedule(
+        self, described: Any, panel: SchedulerWatch, start: Callable[[Any], Any], what: str
+    ) -> None:
+        """Start a scheduler process, and show it in its panel."""
+        folder = (await with_libraries(start, described)).folder.path
+        log.info("launched %s %s", panel.noun, folder.name)
+        self._tell(f"Launched {what}; it goes on if this page is closed.")
+        self._show_alone(panel)
+        panel.list_again()
+        setattr(panel, panel.noun, folder.name)
         self.aria.bring("qtha-workbench")
 
-    async def _launch_stages(self, described: Comparison) -> None:
-        scheduled = await with_libraries(compare.launch, described)
-        log.info("launched comparison %s", scheduled.folder.path.name)
-        self._tell("Launched the comparison, its trials first; it goes on if this page is closed.")
-        self.panes.ticked, self.sweep.visible = (), False
-        self.staged.list_again()
-        self.staged.comparison = scheduled.folder.path.name
-        self.aria.bring("qtha-workbench")
+    def _show_alone(self, panel: SchedulerWatch | None = None) -> None:
+        """Hide other schedulers and ended commands, and untick the runs before."""
+        for other in (self.sweep, self.staged):
+            other.visible = other.visible and other is panel
+        self.systems.make_room()
+        self.panes.ticked = ()
 
     def _show_scheduled(self, change: Any) -> None:
         """Follow the runs of the displayed sweep or staged comparison as they start."""
         panel = self.sweep if change["owner"] is self.sweep else self.staged
         if change["new"] and panel.visible:
             self.panes.ticked = tuple(change["new"])[-MOST:]
-
-    def _group(self, attach: Iterable | None) -> RunGroup | None:
-        """Return the runs to attach, or the latest comparison."""
-        if attach is None:
-            recent = [run for run in runs_.list_runs()[:RECENT] if not run.record.origin]
-            newest = next(iter(groups(recent)), None)
-            return RunGroup(tuple(in_order(newest.runs))) if newest else None
-        attached = [runs_.attach(run) if isinstance(run, str) else run for run in attach]
-        readable = tuple(run for run in attached if run.unreadable is None)
-        return RunGroup(readable) if readable else None
 
     def _show_ticked(self, _change: Any) -> None:
         """Follow the ticked runs of any launch; report unreadable ones with the reason."""
@@ -275,53 +258,29 @@ class Workbench(Shown):
         for run in filter(lambda run: run.unreadable, runs):
             self.say(f"{run.id}: unreadable: {run.unreadable}")
 
+    def _show_command(self) -> None:
+        """Show a launched command in place of the runs before."""
+        self._show_alone()
+        self.watch.show(())
+        self.watch.empty.visible = False
+        self.panes.select(WATCH)
+        self.aria.bring("qtha-workbench")
+
+    def _show_trained(self, runs: Iterable[Run]) -> None:
+        """Show the curves of the runs that a command trains, unless others are ticked."""
+        if not self.panes.ticked:
+            self.watch.show(runs)
+            self.watch.empty.visible = False
+
     async def _renew_verdict(self) -> None:
+        if self.systems.panel.visible and not self.panes.ticked:
+            return self.verdict.empty(OF_COMMAND)
         await self.verdict.renew(self.watch.runs)
         self.show_still()
 
     def _below_setup(self) -> tuple[Any, ...]:
         """Return the cost, the code and the notebook, which follow the form."""
-        run_on = guarded(lambda *of: self.setup.methods.run_on(*of), self.refuse)
-        copy_on = guarded(lambda *of: self.setup.methods.copy_on(*of), self.refuse)
-        self.engines = EngineCosts(run_on, copy_on)
-        cost = ui.Fold("Cost, engines and circuits", self.overview.panel, self.engines.panel)
         code = [ui.Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         notebook = SaveNotebook(lambda: self.setup.description())
         more = ui.Fold("Python, YAML, command, notebook", *code, notebook)
-        return cost, more, self.systems.form_fold
-
-
-def run_named(name: str) -> Run | None:
-    """Return a run of the folder; None if it is gone, such as a run in the trash."""
-    try:
-        return runs_.attach(name)
-    except Refusal as reason:
-        log.debug("a ticked run is not shown: %s", reason)
-        return None
-
-
-def with_plugins(start: Comparison | Sweep | RunGroup) -> tuple[Comparison | Sweep, str]:
-    """Import the plugins of an initial description, and return it with an empty message.
-
-    If a plugin is missing or not trusted, return the default comparison and a sentence that states
-    the reason.
-    """
-    try:
-        start = start.trusted if isinstance(start, RunGroup) else start
-        load_plugins(start.plugins)
-    except Refusal as reason:
-        log.warning("the form does not start with what was launched last: %s", reason)
-        return equal_size(), f"The last comparison cannot be shown: {reason}"
-    return start, ""
-
-
-def latest(group: RunGroup | None) -> Sweep | None:
-    """Return the last launched sweep, if no run of the group is newer."""
-    folders = list_sweeps()
-    if not folders or (group and max(run.id for run in group.runs) > folders[0].path.name):
-        return None
-    try:
-        return folders[0].trusted
-    except Refusal as reason:
-        log.warning("sweep %s is not shown: %s", folders[0].path.name, reason)
-        return None
+        return self.costs.fold, more, self.systems.form_fold

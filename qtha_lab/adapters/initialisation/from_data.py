@@ -6,7 +6,7 @@ inputs. Both are passed to the method. The model's weights and random state stay
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,8 +52,8 @@ class _Collector:
         count = sum(map(len, self.inputs))
         self.inputs.append(x[: MOST_INPUTS - count])
 
-        def add(slope: Tensor) -> None:
-            change = output_rows(slope, base).flatten(0, -2).float().mT @ x
+        def add(gradient: Tensor) -> None:
+            change = output_rows(gradient, base).flatten(0, -2).float().mT @ x
             self.gradient = change if self.gradient is None else self.gradient + change
 
         output.register_hook(add)
@@ -127,12 +127,9 @@ def _give(adapter: str, collectors: list[_Collector]) -> None:
 
     Layers that share their input side receive the samples of all of them, once.
     """
-    together: dict[Any, list[_Collector]] = {}
-    for number, collector in enumerate(collectors):
-        change = collector.layer.changes[adapter]
-        shared = tuple(change.shared_tensors())
-        # layers of one input size share their input side
-        key = (change.layer.in_features,) if shared else (number, number)
+    together: dict[Hashable, list[_Collector]] = {}
+    for collector in collectors:
+        key = collector.layer.changes[adapter].sampled_with()
         together.setdefault(key, []).append(collector)
     for members in together.values():
         layer = members[0].layer

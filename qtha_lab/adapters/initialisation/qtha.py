@@ -101,11 +101,11 @@ def initialise_input_side(
     """
     norm, target = mpo.norm(cores, shape), torch.linalg.pinv(a.double()) @ rows.double()
     cut, cut_shape = mpo.from_matrix(target, shape.out_dims, shape.in_dims, max(shape.bonds))
-    for k, (core, piece) in enumerate(zip(cores, cut, strict=True)):
+    for k, (core, part) in enumerate(zip(cores, cut, strict=True)):
         (left, right), (less_left, less_right) = (s.bonds[k : k + 2] for s in (shape, cut_shape))
         whole = core.view(shape.out_dims[k], right, left, shape.in_dims[k])
         whole[:, less_right:] = 0
-        whole[:, :less_right, :less_left] = piece.view(
+        whole[:, :less_right, :less_left] = part.view(
             shape.out_dims[k], less_right, less_left, shape.in_dims[k]
         )
     factor = (norm / mpo.norm(cores, shape)) ** (1 / shape.n_sites)

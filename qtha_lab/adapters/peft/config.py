@@ -18,7 +18,8 @@ from peft import PeftConfig, PeftType
 from peft.utils.other import get_pattern_key
 
 from qtha_lab import __version__
-from qtha_lab.adapters.method import Change, Layer, all_linear_or, n_trained
+from qtha_lab.adapters.change import Change, Layer, n_trained
+from qtha_lab.adapters.method import all_linear_or
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_json
 from qtha_lab.core.settings import Setting, setting, settings_of

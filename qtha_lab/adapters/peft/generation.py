@@ -1,9 +1,9 @@
 """Fast change of a layer for generated tokens, with cached token-independent parts.
 
 Applies within a scope of `shared_products`, without gradients. From a layer's second such call on,
-token-independent parts are cached (`Change.at_rest`). The change is then added to the base output
-in one product, as long as tensors and settings stay the same. Prompts and evaluations use the
-ordinary forward pass, so their results do not change.
+token-independent parts are cached (`Change.cached_delta`). The change is then added to the base
+output in one product, as long as tensors and settings stay the same. Prompts and evaluations use
+the ordinary forward pass, so their results do not change.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from qtha_lab.adapters.method import AtRest
+from qtha_lab.adapters.change import CachedDelta
 from qtha_lab.adapters.peft.base_layer import CONVOLUTIONS
 from qtha_lab.adapters.peft.shared_products import scope_of, with_products
 
@@ -42,12 +42,12 @@ def with_change(layer: "AdapterLayer", x: Tensor, result: Tensor) -> Tensor | No
     scope = scope_of(layer)
     if scope is None:
         return None
-    if layer not in scope.at_rest:
-        scope.at_rest[layer] = None  # a single pass does not justify the cache
+    if layer not in scope.cached_delta:
+        scope.cached_delta[layer] = None  # a single pass does not justify the cache
         return None
-    state = scope.at_rest[layer]
+    state = scope.cached_delta[layer]
     if state is None or not state.fits(layer, x):
-        state = scope.at_rest[layer] = _State.of(layer, x)
+        state = scope.cached_delta[layer] = _State.of(layer, x)
     return state.added(x, result)
 
 
@@ -60,7 +60,7 @@ class _State:
 
     name: str
     settings: tuple
-    add: AtRest | None
+    add: CachedDelta | None
     stores: list[dict[str, Tensor]]
     tensors: list[Tensor]
     memory: list[Tensor]  # holds the memory, so that its address stays unique
@@ -83,7 +83,7 @@ class _State:
                 layer, name, layer.adapter_tensors(name), torch.float32
             ).items()
         }
-        add = layer.changes[name].at_rest(at_hand, layer.factors[name])
+        add = layer.changes[name].cached_delta(at_hand, layer.factors[name])
         memory = [tensor.detach() for tensor in tensors]
         versions, addresses = [*map(_VERSION, tensors)], [*map(_ADDRESS, tensors)]
         return cls(name, settings, add, stores, tensors, memory, versions, addresses)

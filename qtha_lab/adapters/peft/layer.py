@@ -18,7 +18,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from peft.utils import resolve_quantization_backend
 from torch import Tensor, nn
 
-from qtha_lab.adapters.method import Base, Change, Layer, TensorSpec
+from qtha_lab.adapters.change import Base, Change, Layer, TensorSpec
 from qtha_lab.adapters.peft.base_layer import (
     CONVOLUTIONS,
     as_matrix,
@@ -100,13 +100,13 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def _add_tensors(
-        self, adapter_name: str, specs: Mapping[str, TensorSpec], mark: str = ""
+        self, adapter_name: str, specs: Mapping[str, TensorSpec], infix: str = ""
     ) -> None:
         device, dtype = self._device_and_dtype()
         device = torch.device("meta" if device.type == "meta" else "cpu")
         for name, spec in specs.items():
             start = torch.empty(spec.shape, dtype=dtype, device=device)
-            store = self._store(name, spec.trainable, mark)
+            store = self._store(name, spec.trainable, infix)
             store[adapter_name] = nn.Parameter(start) if spec.trainable else start
 
     def _share(
@@ -125,7 +125,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 )
         self.owners[adapter_name] = {name: owners[name] for name in specs.keys() - new}
         owners.update(dict.fromkeys(new, self))
-        self._add_tensors(adapter_name, new, mark="shared_")
+        self._add_tensors(adapter_name, new, infix="shared_")
         return list(new)
 
     def _fill(self, adapter_name: str, shared: list[str]) -> None:
@@ -137,9 +137,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 change.initialise_shared({name: tensors[name] for name in shared})
             change.initialise({name: tensors[name] for name in change.tensors()})
 
-    def _store(self, name: str, trainable: bool, mark: str) -> nn.ParameterDict | BufferDict:
+    def _store(self, name: str, trainable: bool, infix: str) -> nn.ParameterDict | BufferDict:
         """Return the store of a tensor name, one entry per adapter; create it if missing."""
-        attribute = f"{self.prefix}{mark}{'' if trainable else 'frozen_'}{name}"
+        attribute = f"{self.prefix}{infix}{'' if trainable else 'frozen_'}{name}"
         if attribute not in self._modules:
             setattr(self, attribute, nn.ParameterDict() if trainable else BufferDict(None, True))
             self.tensor_names[attribute] = name

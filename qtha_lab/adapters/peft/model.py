@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import logging
 from typing import Any
 
 import torch
@@ -9,12 +10,15 @@ from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, _maybe_include_a
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, get_quantization_kwargs
 from torch import nn
 
-from qtha_lab.adapters.method import Layer
+from qtha_lab.adapters.change import Layer
+from qtha_lab.adapters.experts import unadapted_experts_note
 from qtha_lab.adapters.peft.base_layer import block_of, layer_sizes
 from qtha_lab.adapters.peft.config import AdapterConfig
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.shared_products import hold_products
 from qtha_lab.core.errors import Unsupported
+
+log = logging.getLogger(__name__)
 
 
 class AdapterModel(BaseTuner):
@@ -28,6 +32,9 @@ class AdapterModel(BaseTuner):
         self._n_blocks = max((b for b in blocks if b is not None), default=-1) + 1
         self._sizes = self._sizes_by_name(peft_config, model)
         vars(peft_config).update(vars(peft_config.sized_for(tuple(self._sizes.values()))))
+        is_skeleton = any(p.is_meta for p in model.parameters())
+        if (note := unadapted_experts_note(model)) and not is_skeleton:
+            log.warning("%s", note)
         self._owners: dict[str, AdapterLayer] = {}  # for the adapter that is being added
 
     def _sizes_by_name(

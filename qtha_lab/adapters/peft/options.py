@@ -1,4 +1,4 @@
-"""Options of PEFT's LoRA at our methods: names that are accepted, and options that are refused."""
+"""Options of PEFT's LoRA at our methods: accepted names and refused options."""
 
 import functools
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ NAMES = {"lora_alpha": "alpha", "lora_dropout": "dropout"}
 """Our names of LoRA's settings."""
 
 REMEDIES = {
-    "target_parameters": "Name the linear layers of the experts in target_modules, or use lora.",
-    "trainable_token_indices": "Use modules_to_save with the embedding, or use lora.",
-    "layer_replication": "Replicate the layers of the model first, or use lora.",
-    "ensure_weight_tying": "Name one of the tied modules only, or use lora.",
-    "megatron_config": "Use lora.",
+    "target_parameters": "Use PEFT's LoraConfig for experts that are parameters.",
+    "trainable_token_indices": "Use modules_to_save with the embedding, or PEFT's LoraConfig.",
+    "layer_replication": "Replicate the layers of the model first, or use PEFT's LoraConfig.",
+    "ensure_weight_tying": "Name one of the tied modules only, or use PEFT's LoraConfig.",
+    "megatron_config": "Use PEFT's LoraConfig.",
     "use_dora": "Use the method dora.",
-    "lora_bias": "Use lora.",
+    "lora_bias": "Use PEFT's LoraConfig.",
 }
 
 

@@ -10,7 +10,8 @@ from peft import PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import register_peft_method
 
-from qtha_lab.adapters.method import NOTES, PLACEMENT, Change, Control, Layer, Method
+from qtha_lab.adapters.change import Change, Layer
+from qtha_lab.adapters.method import NOTES, PLACEMENT, Control, Method
 from qtha_lab.adapters.peft.config import AdapterConfig, declared_settings, saved_type
 from qtha_lab.adapters.peft.layer import AdapterLayer
 from qtha_lab.adapters.peft.model import AdapterModel

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 if TYPE_CHECKING:
-    from qtha_lab.adapters.method import Change
+    from qtha_lab.adapters.change import Change
     from qtha_lab.adapters.peft.layer import AdapterLayer
 
     _Member = tuple[
@@ -139,7 +139,7 @@ class Scope:
     """Cache of products around forward passes.
 
     Attributes:
-        at_rest: Cached functions for generated tokens by layer; None after a first pass.
+        cached_delta: Cached functions for generated tokens by layer; None after a first pass.
     """
 
     def __init__(self, model: nn.Module, outer: "Scope | None"):
@@ -147,12 +147,12 @@ class Scope:
         self.layers: list[AdapterLayer] | None = None
         # by gradient mode; computed together once per mode
         self.entries: dict[bool, dict[tuple[AdapterLayer, str], _Entry]] = {}
-        self.at_rest: dict[AdapterLayer, Any] = {}
+        self.cached_delta: dict[AdapterLayer, Any] = {}
 
     def forget(self) -> None:
         """Clear the cache after a change of tensors."""
         self.entries.clear()
-        self.at_rest.clear()
+        self.cached_delta.clear()
 
     def take(
         self, layer: "AdapterLayer", name: str, sources: Mapping[str, Tensor], dtype: torch.dtype
@@ -222,14 +222,14 @@ def _products_of(members: "Sequence[_Member]", dtype: torch.dtype) -> list[_Entr
     flat = [of[key] for key in names for of in at_hand]
     gradients = torch.is_grad_enabled()
     if gradients and any(tensor.requires_grad for tensor in flat):
-        found: list[str] = []
-        results = _in_rows(_Products.apply(change, names, found, *flat), len(members))
+        product_names: list[str] = []
+        results = _in_rows(_Products.apply(change, names, product_names, *flat), len(members))
     else:
         products = change.products(dict(zip(names, _stacked(flat, len(members)), strict=True)))
-        found, results = list(products), [product.unbind() for product in products.values()]
+        product_names, results = list(products), [product.unbind() for product in products.values()]
     return [
         _Entry(
-            dict(zip(found, products, strict=True)),
+            dict(zip(product_names, products, strict=True)),
             dtype,
             list(sources.values()),
             # tensors do not move within one pass
@@ -249,7 +249,9 @@ class _Products(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, change: "Change", names: tuple[str, ...], found: list[str], *inputs: Tensor):
+    def forward(
+        ctx, change: "Change", names: tuple[str, ...], product_names: list[str], *inputs: Tensor
+    ):
         ctx.change, ctx.names, ctx.inputs = change, names, inputs
         ctx.versions = [tensor._version for tensor in inputs]
         count = len(inputs) // len(names)
@@ -258,7 +260,7 @@ class _Products(torch.autograd.Function):
             stack.requires_grad_(any(tensor.requires_grad for tensor in row))
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
             products = change.products(dict(zip(names, ctx.stacks, strict=True)))
-        found += list(products)
+        product_names += list(products)
         ctx.outputs = list(products.values())
         ctx.set_materialize_grads(False)
         return tuple(part for output in ctx.outputs for part in output.detach().unbind())
@@ -275,8 +277,8 @@ class _Products(torch.autograd.Function):
         count = len(ctx.inputs) // len(ctx.names)
         if again:
             sources = _stacked(ctx.inputs, count)
-            made = ctx.change.products(dict(zip(ctx.names, sources, strict=True)))
-            outputs = list(made.values())
+            products = ctx.change.products(dict(zip(ctx.names, sources, strict=True)))
+            outputs = list(products.values())
         of_outputs = _in_rows(gradients, count)
         used = [
             any(gradient is not None for gradient in of_layer)

@@ -29,9 +29,9 @@ ROUNDING = 1e-9  # a smaller number and its error are shown as 0
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzProfile:
-    """Measurements of one circuit; the class of each states its limits.
+    """Hardware cost, expressibility, entanglement and gradients of one circuit.
 
-    None of them determines which ansatz fits a task best.
+    The class of each measurement states its limits. None determines which ansatz fits a task best.
 
     Attributes:
         lie_algebra: None where its closure failed: too many qubits, or too large.
@@ -104,7 +104,7 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
         >>> from qtha_lab.circuits.ansatze import build
         >>> table = profile_table({"qtha": profile_ansatz(build("qtha", 3, 1), n_samples=50)})
         >>> table[0], table[1]
-        (('what', 'qtha', 'at random'), ('trainable angles', '12', ''))
+        (('measurement', 'qtha', 'at random'), ('trainable angles', '12', ''))
     """
     rows = list(profiles.values())
     shapes = {(p.circuit.n_qubits, p.hardware.topology, p.gradient.observable) for p in rows}
@@ -115,7 +115,7 @@ def profile_table(profiles: Mapping[str, AnsatzProfile]) -> list[tuple[str, ...]
     columns = [dict(_cells(profile)) for profile in rows]
     random = _at_random(rows[0])
     return [
-        ("what", *profiles, "at random"),
+        ("measurement", *profiles, "at random"),
         *((name, *(c[name] for c in columns), random.get(name, "")) for name in columns[0]),
     ]
 

@@ -68,24 +68,24 @@ class CircuitTrace:
 
     def at_the_end(self) -> dict:
         """Return the final state's values as arguments of `qtha_lab.figures.circuit_state`."""
-        slopes, end = self.gradients, dataclasses.replace(self, states=self.states[-1:])
-        by_name = {f"x{k}": float(slope) for k, slope in enumerate(slopes.inputs)}
-        by_name |= {f"p{k}": float(slope) for k, slope in enumerate(slopes.params)}
+        gradients, end = self.gradients, dataclasses.replace(self, states=self.states[-1:])
+        by_name = {f"x{k}": float(gradient) for k, gradient in enumerate(gradients.inputs)}
+        by_name |= {f"p{k}": float(gradient) for k, gradient in enumerate(gradients.params)}
         return {
             "probs": end.probs[0],
             "phases": np.angle(end.states[0]),
             "z": end.z[0],
             "cut_entropy_bits": end.cut_entropy_bits[0],
             "gradients": by_name,
-            "observable": slopes.observable,
+            "observable": gradients.observable,
         }
 
     def rows(self) -> list[dict]:
         """Return gate rows for `qtha_lab.figures.circuit`, each angle with its own gradient."""
         rows = gate_rows(self.circuit, self.inputs, self.params)
-        for row, slopes in zip(rows, self.gradients.gates, strict=True):
-            for angle, slope in zip(row["angles"], slopes, strict=True):
-                angle["gradient"] = slope
+        for row, gradients in zip(rows, self.gradients.gates, strict=True):
+            for angle, gradient in zip(row["angles"], gradients, strict=True):
+                angle["gradient"] = gradient
         return rows
 
 

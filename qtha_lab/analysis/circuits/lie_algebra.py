@@ -219,8 +219,8 @@ def _closed_vectors(generators: list[Terms], n_qubits: int) -> np.ndarray:
         newest = basis[size:]
         if basis.size > MOST_NUMBERS:
             raise Refusal(
-                f"The Lie algebra of sums of Pauli strings on {n_qubits} qubits is closed up "
-                f"to dimension {MOST_NUMBERS // 4**n_qubits}, and has at least {len(basis)}."
+                f"The Lie algebra of sums of Pauli strings on {n_qubits} qubits must have a "
+                f"dimension of at most {MOST_NUMBERS // 4**n_qubits}, got at least {len(basis)}."
             )
     return basis
 

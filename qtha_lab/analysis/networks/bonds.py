@@ -109,11 +109,11 @@ def truncate(
             f"max_bond must be at least 1, for one bond or each of {shape.n_sites - 1}, got "
             f"{max_bond}."
         )
-    pieces, bonds = _sweep(_canonical(_sites(cores, shape)), limits, cutoff)
-    smaller = MpoShape(shape.in_dims, shape.out_dims, (1, *[p.shape[-1] for p in pieces]))
+    parts, bonds = _sweep(_canonical(_sites(cores, shape)), limits, cutoff)
+    smaller = MpoShape(shape.in_dims, shape.out_dims, (1, *[p.shape[-1] for p in parts]))
     smaller_cores = [
-        piece.permute(1, 3, 0, 2).reshape(size).to(core)
-        for piece, size, core in zip(pieces, smaller.core_shapes, cores, strict=True)
+        part.permute(1, 3, 0, 2).reshape(size).to(core)
+        for part, size, core in zip(parts, smaller.core_shapes, cores, strict=True)
     ]
     return smaller_cores, smaller, bonds
 
@@ -194,7 +194,7 @@ def _canonical(sites: Sites) -> Sites:
 
 def _sweep(sites: Sites, limits: list[int | None], cutoff: float) -> tuple[Sites, list[Bond]]:
     """Decompose from the right, keeping the largest values; the sites must be canonical."""
-    pieces, bonds, carry = [], [], sites[-1]
+    parts, bonds, carry = [], [], sites[-1]
     for position in range(len(sites) - 1, 0, -1):
         _, o, i, right = carry.shape
         u, values, vh = torch.linalg.svd(carry.reshape(len(carry), -1), full_matrices=False)
@@ -204,6 +204,6 @@ def _sweep(sites: Sites, limits: list[int | None], cutoff: float) -> tuple[Sites
         dimension = n_values if cap or cutoff else len(carry)
         cut = float(values[n_values:].norm())
         bonds.append(Bond(position, dimension, values[:n_values].numpy(), cut))
-        pieces.append(vh[:n_values].reshape(n_values, o, i, right))
+        parts.append(vh[:n_values].reshape(n_values, o, i, right))
         carry = torch.tensordot(sites[position - 1], u[:, :n_values] * values[:n_values], dims=1)
-    return [carry, *pieces[::-1]], bonds[::-1]
+    return [carry, *parts[::-1]], bonds[::-1]

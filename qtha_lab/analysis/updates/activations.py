@@ -54,14 +54,14 @@ def capture_inputs(
     masks = [_mask(batch) for batch in batch_list]
     positions = _choose(masks, max_tokens, seed)
     modules = chosen_layers(model, layers)
-    pieces_of: dict[str, list[Tensor]] = {name: [] for name in modules}
+    inputs_of: dict[str, list[Tensor]] = {name: [] for name in modules}
     was_training = model.training
     model.eval()
     try:
         for batch, mask, keep in zip(batch_list, masks, positions, strict=True):
             hooks = [
                 module.register_forward_pre_hook(
-                    functools.partial(_catch, name, pieces_of[name], mask, keep)
+                    functools.partial(_catch, name, inputs_of[name], mask, keep)
                 )
                 for name, module in modules.items()
             ]
@@ -72,7 +72,7 @@ def capture_inputs(
                     hook.remove()
     finally:
         model.train(was_training)
-    return {name: torch.cat(pieces) for name, pieces in pieces_of.items()}
+    return {name: torch.cat(inputs) for name, inputs in inputs_of.items()}
 
 
 def _mask(batch: Mapping[str, Tensor]) -> Tensor:
@@ -95,12 +95,12 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
     return positions
 
 
-def _catch(name: str, pieces: list[Tensor], mask: Tensor, keep: Tensor, module, args) -> None:
+def _catch(name: str, inputs: list[Tensor], mask: Tensor, keep: Tensor, module, args) -> None:
     x = args[0].detach()
     if x.shape[:-1].numel() != mask.numel():
         raise Refusal(
-            f"{name} has {x.shape[:-1].numel()} input vectors for {mask.numel()} tokens. Only "
-            "layers with one vector per token can be analysed."
+            f"{name} must have one input vector per token, got {x.shape[:-1].numel()} for "
+            f"{mask.numel()} tokens. Choose other layers."
         )
     real = x.reshape(-1, x.shape[-1]).cpu()[mask.reshape(-1)]
-    pieces.append(real[keep])
+    inputs.append(real[keep])

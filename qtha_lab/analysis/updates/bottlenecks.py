@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qtha_lab.adapters.method import Change
+from qtha_lab.adapters.change import Change
 from qtha_lab.adapters.peft import AdapterLayer
 from qtha_lab.adapters.qtha_bottleneck import Branches
 from qtha_lab.analysis.updates.activations import capture_inputs

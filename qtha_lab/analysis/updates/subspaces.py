@@ -87,7 +87,9 @@ def update_vectors(update: Update, k: int, x: Tensor | None = None) -> Vectors:
     elif x is not None:
         triple = jacobians_of(update.delta, x).mean_svd()
     else:
-        raise Refusal(f"The update of {update.name} has no linear path. Give tokens x.")
+        raise Refusal(
+            f"x must be given for {update.name}, whose update has no linear path. Pass tokens x."
+        )
     left, values, right = triple
     real = int((values > THRESHOLD * values[0]).sum()) if values[0] > 0 else 0
     keep = min(k, real)

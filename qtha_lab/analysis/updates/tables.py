@@ -148,7 +148,9 @@ def _matrix(update: Update, x: Tensor | None) -> Float[Tensor, "out_features in_
     if path is not None:
         return path
     if x is None:
-        raise Refusal(f"The update of {update.name} has no linear path. Give tokens x.")
+        raise Refusal(
+            f"x must be given for {update.name}, whose update has no linear path. Pass tokens x."
+        )
     return jacobians_of(update.delta, x).mean
 
 

@@ -16,8 +16,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
+from qtha_lab.adapters.change import Base
 from qtha_lab.adapters.initialisation.lora import subtracted_product
-from qtha_lab.adapters.method import Base
 from qtha_lab.adapters.peft import AdapterLayer, as_matrix, block_of, quantised_kind
 from qtha_lab.analysis.updates.sketch import Operator
 from qtha_lab.core.errors import Refusal
@@ -66,7 +66,10 @@ class Update:
             Refusal: If the update is not linear in x.
         """
         if not self.is_linear:
-            raise Refusal(f"The update of {self.name} is not linear in x: it has no one matrix.")
+            raise Refusal(
+                f"The update of {self.name} must be linear in x to have one matrix. Pass tokens x "
+                "instead."
+            )
         return LinearMap(self.delta, self.in_features, self.out_features)
 
     def linear_path(self) -> Float[Tensor, "out_features in_features"] | None:
@@ -178,11 +181,13 @@ def adapter_name(module: AdaptedLayer, adapter: str | None, layer: str) -> str:
     name_in_use = adapter or next((name for name in module.active_adapters if name in names), None)
     if name_in_use not in names:
         raise Refusal(
-            f"adapter {name_in_use!r} is not on {layer}; there {'are' if names else 'is none'} "
-            f"{', '.join(sorted(names))}".rstrip()
+            f"adapter must be on {layer}, got {name_in_use!r}. The layer has "
+            f"{', '.join(sorted(names)) or 'none'}."
         )
     if name_in_use in module.merged_adapters:
-        raise Refusal(f"Adapter {name_in_use!r} is merged into {layer}. Unmerge it first.")
+        raise Refusal(
+            f"adapter must not be merged into {layer}, got {name_in_use!r}. Unmerge it first."
+        )
     return name_in_use
 
 
@@ -249,8 +254,8 @@ def difference(module: AdaptedLayer, adapter: str) -> Delta:
     kind = quantised_kind(module.get_base_layer())
     if kind is not None:
         raise Refusal(
-            f"The update of {type(module).__name__} needs a float64 copy of its layer, and "
-            f"this one is quantised ({kind}). Load the base without quantisation."
+            f"The base of {type(module).__name__} must not be quantised for a float64 copy, got "
+            f"{kind}. Load the base without quantisation."
         )
     copied = copy.deepcopy(module).to("cpu", torch.float64).eval()
     copied.set_adapter([adapter])

@@ -16,8 +16,8 @@ def _sizes(n_qubits: int, n_blocks: int | None, inner: str) -> list[int]:
         raise Refusal(f"n_blocks must be a whole number of at least 1, got {n_blocks!r}.")
     if n_qubits < n_blocks * least:
         raise Refusal(
-            f"{n_blocks} blocks of {inner!r} need at least {n_blocks * least} qubits, {least} "
-            f"each, got {n_qubits}."
+            f"n_qubits must be at least {n_blocks * least} for {n_blocks} blocks of {inner!r}, "
+            f"got {n_qubits}."
         )
     size, remainder = divmod(n_qubits, n_blocks)
     return [size + (block < remainder) for block in range(n_blocks)]

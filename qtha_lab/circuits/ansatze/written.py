@@ -42,7 +42,7 @@ def searched(n_qubits: int, n_layers: int, reupload: bool = True, code: str = ""
     layers = layers_of(code or default_code(n_qubits), n_qubits)
     layers = layers * n_layers if len(layers) == 1 else layers
     if len(layers) != n_layers:
-        raise Refusal(f"Code {code!r} has {len(layers)} layers, not n_layers={n_layers}.")
+        raise Refusal(f"n_layers must be {len(layers)} for code {code!r}, got {n_layers}.")
     angles = map(Angle.param, range(n_qubits * n_layers))
     gates: list[Gate] = []
     for number, (letters, pairs) in enumerate(layers):
@@ -76,6 +76,6 @@ def layers_of(code: str, n_qubits: int) -> list[tuple[str, list[tuple[int, int]]
             raise Refusal(f"A layer of a code must read like 'XYZ-01-12', got {text!r}.")
         pairs = [(int(pair[0]), int(pair[1])) for pair in match[2].split("-")[1:]]
         if len(match[1]) != n_qubits or any(max(pair) >= n_qubits for pair in pairs):
-            raise Refusal(f"Layer {text!r} of a code is not one of {n_qubits} qubits.")
+            raise Refusal(f"A layer of a code must have {n_qubits} qubits, got {text!r}.")
         layers.append((match[1], pairs))
     return layers

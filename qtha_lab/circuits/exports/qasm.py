@@ -56,8 +56,8 @@ def to_qasm(
     names = values.unknown_names()
     if version == 2 and names:
         raise Refusal(
-            f"OpenQASM 2 has no program inputs, got no value of {names[0]}. "
-            "Pass inputs and params, or use version=3."
+            f"Inputs and params must be given for OpenQASM 2, got no value of {names[0]}. Use "
+            "version=3 for program inputs."
         )
     head = (
         ["OPENQASM 2.0;", 'include "qelib1.inc";', f"qreg q[{circuit.n_qubits}];"]

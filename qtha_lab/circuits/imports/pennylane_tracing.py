@@ -139,7 +139,7 @@ def _of_tape(tape, inputs) -> Script:
             f"inputs must be positions among the tape's {len(info)} parameters, got {max(data)}."
         )
     leaves: list[tuple[str, int]] = []
-    pieces: dict[int, torch.Size] = {}
+    shapes: dict[int, torch.Size] = {}
     n_params = 0
     for position, at in enumerate(info):
         operation = operations[at["op_idx"]]
@@ -152,16 +152,16 @@ def _of_tape(tape, inputs) -> Script:
             n_params += shape.numel()
         else:
             continue
-        pieces[position] = shape
+        shapes[position] = shape
 
     def at_values(values: torch.Tensor):
-        chunks = values.split([shape.numel() for shape in pieces.values()])
-        arrays = [chunk.reshape(s) for chunk, s in zip(chunks, pieces.values(), strict=True)]
+        chunks = values.split([shape.numel() for shape in shapes.values()])
+        arrays = [chunk.reshape(s) for chunk, s in zip(chunks, shapes.values(), strict=True)]
         arrays = [
             g / g.norm() if operations[info[p]["op_idx"]].name in STATES else g
-            for p, g in zip(pieces, arrays, strict=True)
+            for p, g in zip(shapes, arrays, strict=True)
         ]
-        return tape.bind_new_parameters(arrays, list(pieces))
+        return tape.bind_new_parameters(arrays, list(shapes))
 
     return Script(leaves, at_values)
 
@@ -340,8 +340,8 @@ def _terms(number, point) -> dict[tuple[int, ...], float]:
         row = _gradient(gradient[leaf], point)
         row = torch.zeros_like(point) if row is None else row.detach()
         hessian.append([float(row[other]) for other in leaves])
-    slopes, at = gradient.detach()[leaves].tolist(), point.detach()[leaves].tolist()
-    terms = polynomial_of(float(values), slopes, hessian, at)
+    gradients, at = gradient.detach()[leaves].tolist(), point.detach()[leaves].tolist()
+    terms = polynomial_of(float(values), gradients, hessian, at)
     return {tuple(leaves[i] for i in key): scale for key, scale in terms.items()}
 
 

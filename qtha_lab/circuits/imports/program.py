@@ -104,7 +104,7 @@ class ProgramGates:
     def add(
         self, name: str, wires: Sequence[int], angles: Sequence[Polynomial | float | None]
     ) -> bool:
-        """Add a gate by its name in OpenQASM or Qiskit; return False for an unknown name.
+        """Add a gate by its OpenQASM or Qiskit name; return False if unknown.
 
         Args:
             name: Name of the gate.
@@ -149,7 +149,7 @@ class ProgramGates:
         self._check(name, wires)
         if matrix is None or len(wires) > 2:
             raise Refusal(
-                f"{name} on wires {sorted(wires)} cannot be expressed in gates of one or two wires."
+                f"{name} must have a matrix on one or two wires, got wires {sorted(wires)}."
             )
         self.gates.append(Gate.unitary(matrix, wires))
 

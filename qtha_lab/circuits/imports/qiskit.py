@@ -113,7 +113,7 @@ def _matrix(operation: Any) -> Any:
 
 
 def _polynomial(number: Any, variables: Mapping) -> Polynomial | None:
-    """Return an angle as a polynomial; None for an array, such as the numbers of a state."""
+    """Return an angle as a polynomial; None for an array, such as a state."""
     parameters = getattr(number, "parameters", None)
     if parameters is None:
         try:

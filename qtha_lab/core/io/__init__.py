@@ -5,6 +5,7 @@ is a `Refusal` with one sentence. `tests/package/test_architecture.py` forbids `
 `json.loads`, `yaml.load`, `pickle` and `print` elsewhere.
 """
 
+from qtha_lab.core.io.arrays import load_arrays
 from qtha_lab.core.io.files import (
     digest,
     open_file,
@@ -29,6 +30,7 @@ __all__ = [
     "csv_cell",
     "digest",
     "keyed_digest",
+    "load_arrays",
     "load_tensors",
     "open_file",
     "open_tensors",

@@ -93,10 +93,10 @@ def at_line(path: Path, number: int, rule: str) -> Refusal:
 
 def _size(start: bytes, lines: BinaryIO) -> int:
     """Count the bytes of a line of which only the beginning was read."""
-    size, piece = len(start), start
-    while piece and not piece.endswith(b"\n"):
-        piece = lines.readline(LONGEST_LINE)
-        size += len(piece)
+    size, part = len(start), start
+    while part and not part.endswith(b"\n"):
+        part = lines.readline(LONGEST_LINE)
+        size += len(part)
     return size
 
 
@@ -153,12 +153,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
         repetition = next(name for i, name in enumerate(names) if name in names[:i])
-        raise Refusal(f"{shortened(repetition, 40)!r} is given twice.")
+        raise Refusal(
+            f"A key must occur once in an object, got {shortened(repetition, 40)!r} twice."
+        )
     return record
 
 
 def _no_number(name: str) -> NoReturn:
-    raise Refusal(f"{name} is not a value of JSON. Leave the row out or write a number.")
+    raise Refusal(
+        f"A value must be a number of JSON, got {name}. Write a number, or remove the row."
+    )
 
 
 def _not_json(text: str, problem: json.JSONDecodeError) -> str:

@@ -5,6 +5,7 @@ Where the system has no user numbers, such as Windows, every file counts as priv
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
@@ -25,7 +26,7 @@ def check_private(path: Path, status: os.stat_result, others: int = OTHERS_WRITE
     Raises:
         Refusal: With the reason.
     """
-    if not hasattr(os, "getuid"):
+    if sys.platform == "win32":
         return
     if status.st_uid != os.getuid():
         raise Refusal(f"{shortened(path, 200)} must belong to this user, got user {status.st_uid}.")

@@ -48,10 +48,10 @@ def parse_yaml(text: str) -> Document:
     try:
         return _Reader(text).document()
     except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
+        place = getattr(problem, "problem_mark", None)
         rule = getattr(problem, "problem", None) or getattr(problem, "reason", "")
         raise Refusal(
-            f"{f'Line {mark.line + 1}: ' if mark else ''}The text must be YAML, got: {rule}."
+            f"{f'Line {place.line + 1}: ' if place else ''}The text must be YAML, got: {rule}."
         ) from None
     except UnicodeEncodeError:
         raise Refusal("The text must be valid Unicode, got a lone surrogate.") from None

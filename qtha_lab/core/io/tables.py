@@ -1,4 +1,4 @@
-"""Reader of files of rows: CSV, TSV, JSON, JSON Lines, Parquet and plain text, also gzipped.
+"""Reader of CSV, TSV, JSON, JSON Lines, Parquet and plain text, also gzipped.
 
 An error names the file and the line or row. Values of CSV are text; an empty field is missing.
 """
@@ -114,7 +114,7 @@ def _text(path: Path, content: bytes) -> str:
 
 
 def _json_rows(path: Path, content: bytes) -> Rows:
-    """Yield the objects of a list, of an object with one list, or of JSON Lines."""
+    """Yield the objects of JSON Lines, a list, or an object with one list."""
     text = _text(path, content).strip()
     lines = text.split("\n", 2)
     if len(lines) > 1 and all(line.strip().startswith("{") for line in lines[:2]):
@@ -193,7 +193,9 @@ def _names(path: Path, fields: list[str]) -> list[str]:
 def _delimiter(text: str) -> str:
     """Return the delimiter that splits the first line into most fields."""
     first = text.lstrip().partition("\n")[0]
-    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    return max(
+        DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), []))
+    )
 
 
 def _parquet_rows(path: Path) -> Rows:
@@ -228,7 +230,7 @@ def _named(row: dict[str, Any], names: Mapping[str, list[str]]) -> Iterator[tupl
 
 
 def _label_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """Return the names of labels that Hugging Face's data sets store with a table, by column."""
+    """Return the label names that Hugging Face data sets store, by column."""
     try:
         note = parse_json(metadata.get(b"huggingface", b"{}"))
         features = note["info"]["features"]

@@ -15,7 +15,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from qtha_lab.adapters.method import Base, Change
+from qtha_lab.adapters.change import Base, Change
 from qtha_lab.adapters.peft import AdapterConfig, AdapterLayer
 from qtha_lab.circuits import Circuit
 from qtha_lab.core.errors import Refusal
@@ -48,7 +48,7 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
         with torch.device("meta"):
             model = get_peft_model(skeleton, config)
     except (TypeError, ValueError, NotImplementedError) as problem:
-        raise Refusal(f"This method cannot adapt {shape.name}: {problem}") from problem
+        raise Refusal(f"{shape.name} must suit this method. PEFT reports: {problem}") from problem
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return [m for m in model.modules() if isinstance(m, BaseTunerLayer)] * times, trained * times
 

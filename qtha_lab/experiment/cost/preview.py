@@ -17,6 +17,7 @@ import torch
 
 from qtha_lab import simulators
 from qtha_lab.adapters.budget import size_sentence
+from qtha_lab.adapters.experts import unadapted_experts_note
 from qtha_lab.adapters.first_step import first_step_sentence
 from qtha_lab.adapters.heads import layer_name
 from qtha_lab.experiment import Experiment, memory
@@ -27,7 +28,7 @@ from qtha_lab.experiment.cost.heads import head_seconds
 from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.plan import Plan, resolve
 from qtha_lab.experiment.run_directory import queue as slots
-from qtha_lab.experiment.training_groups import Reinforce
+from qtha_lab.experiment.training_groups import Preference, Reinforce
 from qtha_lab.models.quantisation.formats import fake_quantised_sentence
 from qtha_lab.simulators.engine_choice import LARGE_QUBITS
 from qtha_lab.simulators.engine_selection import automatic
@@ -195,10 +196,14 @@ def passes(experiment: RunDescription) -> Passes:
     """Compute the number of batches per step and their time factor.
 
     Gradient accumulation repeats a batch; recomputation in the backward pass adds half of its time.
+    The forward pass of a preference's base model adds a third.
     """
     training = experiment.training
     batches = training.gradient_accumulation
-    return Passes(batches, batches * (1.5 if training.gradient_checkpointing else 1))
+    factor = 1.5 if training.gradient_checkpointing else 1
+    if isinstance(training.objective, Preference):
+        factor += 1 / 3
+    return Passes(batches, batches * factor)
 
 
 def simulation_of(plan: Plan) -> Simulation | None:
@@ -260,6 +265,7 @@ def warnings(plan: Plan, simulation: Simulation | None = None) -> list[str]:
         sentences.append(
             "the time that the model writes the answers in which are rewarded is left out"
         )
+    sentences.append(unadapted_experts_note(plan.model))
     sentences.append(_large_sentence(plan, simulation))
     sentences.append(fake_quantised_sentence(plan.experiment.quantization))
     if simulation and simulation.note:

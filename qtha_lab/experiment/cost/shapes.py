@@ -206,10 +206,15 @@ def shape_of(config, name: str = "") -> ModelShape:
     one, two, three = (_empty(config, blocks) for blocks in (1, 2, 3))
     per_block = two.num_parameters() - one.num_parameters()
     if three.num_parameters() - two.num_parameters() != per_block:
-        raise Refusal(f"The blocks of this {config.model_type} model are not alike.")
+        raise Refusal(
+            f"The blocks of this {config.model_type} model must be alike, got blocks of different "
+            "sizes."
+        )
     sizes, n_blocks = _block_sizes(one), config.num_hidden_layers
     if not sizes:
-        raise Refusal(f"No linear layers were found in a block of this {config.model_type} model.")
+        raise Refusal(
+            f"A block of this {config.model_type} model must have linear layers, got none."
+        )
     head: Any = one.get_output_embeddings()
     heads = config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -70,7 +70,7 @@ def last_output(files: RunDir) -> str:
             check_disk_space(files.path, LEAST_BYTES)
         except Refusal as full:  # a worker could not write this itself
             return str(full)
-    if number == signal.SIGKILL:
+    if number is not None and number.name == "SIGKILL":
         return "killed by the system (SIGKILL): out of memory?"
     how = f"the worker died of {number.name}" if number else "the worker died"
     lines = _last_log(files)

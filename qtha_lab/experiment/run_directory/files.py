@@ -151,7 +151,7 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until a folder and its content are on the disk, shared as its parent folder is."""
+    """Write a folder and its content to the disk, shared as its parent folder."""
     share(folder, folder.parent)
     for path in folder.rglob("*"):  # a folder comes before its content
         share(path, path.parent)

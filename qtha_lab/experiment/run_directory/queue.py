@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from qtha_lab.core import paths
+from qtha_lab.core.cores import allowed_cores
 from qtha_lab.core.locks import hold, holder, is_locked, make_folder, sign, signature
 
 __all__ = [
@@ -52,8 +53,7 @@ Taken = TypeVar("Taken")
 
 def n_cores() -> int:
     """Return the number of physical cores that this process may use."""
-    n_allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(_physical_cores(), n_allowed or 1))
+    return max(1, min(_physical_cores(), len(allowed_cores())))
 
 
 @functools.cache
@@ -161,19 +161,19 @@ def _is_here(file: Path) -> bool:
     return signed is None or signed[1] == socket.gethostname()
 
 
-def take(wanted: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None:
+def take(needed: Iterable[tuple[Sequence[Path], int]]) -> dict[Path, int] | None:
     """Lock a number of files of each list, all or none.
 
     Call only as first in the queue.
 
     Args:
-        wanted: Lists of files, each with the needed number of locks.
+        needed: Lists of files, each with the needed number of locks.
 
     Returns:
         Descriptors of the locks by file; None while too few files are free.
     """
     chosen: list[Path] = []
-    for files, count in wanted:
+    for files, count in needed:
         free = [*itertools.islice((file for file in files if not is_locked(file)), count)]
         if len(free) < count:
             return None
@@ -255,7 +255,7 @@ class Queue:
             time.sleep(POLL_SECONDS)
         return None
 
-    def turn(
+    def wait_in_line(
         self, name: str, take: Callable[[], Taken | None], give_up: Callable[[], bool]
     ) -> Taken | None:
         """Join the queue, wait as `wait` does, and leave the queue.
@@ -289,5 +289,5 @@ class Queue:
 
 def _tickets(queue: Path) -> list[tuple[int, str]]:
     """List number and name of all tickets; other files in the folder are ignored."""
-    found = ((TICKET.fullmatch(name), name) for name in os.listdir(queue))
-    return [(int(match[1]), name) for match, name in found if match]
+    matches = ((TICKET.fullmatch(name), name) for name in os.listdir(queue))
+    return [(int(match[1]), name) for match, name in matches if match]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from qtha_lab.core import fault_log, paths
+from qtha_lab.core import fault_log, locks, paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.locks import append_shared
 from qtha_lab.core.settings import nearest
@@ -39,6 +39,7 @@ class ScheduledDir:
     path: Path
 
     lock = property(lambda self: self.path / "scheduler.lock")
+    start = property(lambda self: self.path / "start.lock")
     log = property(lambda self: self.path / "scheduler.log")
     stop = property(lambda self: self.path / "stop")
 
@@ -50,7 +51,7 @@ class ScheduledDir:
     @property
     def at_work(self) -> bool:
         """True if the scheduler process is running."""
-        return slots.is_locked(self.lock)
+        return slots.is_locked(self.lock) or slots.is_locked(self.start)
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the scheduler process has ended, or for `timeout` seconds."""
@@ -92,8 +93,8 @@ def find_scheduled(kind: type[Folder], group: str, noun: str, name: str | Path) 
             return kind(path.resolve())
     known = [folder.path.name for folder in list_scheduled(kind, group)]
     close = nearest(str(name), known)
-    hint = f"did you mean {close!r}?" if close else f"{place} holds {len(known)}"
-    raise Refusal(f"There is no {noun} {str(name)!r:.80}: {hint}")
+    hint = f"Did you mean {close!r}?" if close else f"The folder holds {len(known)}."
+    raise Refusal(f"The {noun} must be in {place}, got {str(name)!r:.80}. {hint}")
 
 
 def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) -> None:
@@ -113,22 +114,32 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
     command = [sys.executable, "-m", module, str(folder.path), *(("--on", on) if on else ())]
     lock = slots.hold(folder.lock, patience=5)
     if lock is None:
-        raise Refusal(f"{folder.path.name} already has a scheduler process.")
+        raise Refusal(
+            f"{folder.path.name} must have one scheduler process, got a second one. Stop the "
+            "first one."
+        )
     try:
         folder.stop.unlink(missing_ok=True)
         with append_shared(folder.log) as output:
-            scheduler = subprocess.Popen(
-                [*command, "--lock", str(lock)],
+            start = None if locks.INHERITS else slots.hold(folder.start)
+            scheduler = locks.start_holding(
+                command,
+                lock,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=[lock],
-                start_new_session=True,
                 env={**os.environ, "QTHA_LAB_LOG": os.environ.get("QTHA_LAB_LOG", "info")},
             )
     finally:
         os.close(lock)
-    threading.Thread(target=scheduler.wait, daemon=True).start()  # avoids a zombie
+    threading.Thread(target=_wait_for, args=(scheduler, start), daemon=True).start()
+
+
+def _wait_for(scheduler: subprocess.Popen, start: int | None) -> None:
+    """Wait for a scheduler process, and release the lock of its start."""
+    scheduler.wait()
+    if start is not None:
+        os.close(start)
 
 
 class SchedulerArguments(NamedTuple):

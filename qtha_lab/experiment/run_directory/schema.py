@@ -72,6 +72,8 @@ class EvalEvent(At):
     loss: float | None
     perplexity: NotRequired[float | None]
     token_accuracy: NotRequired[float | None]
+    margin: NotRequired[float | None]
+    pair_accuracy: NotRequired[float | None]
     accuracy: NotRequired[float | None]
     macro_f1: NotRequired[float | None]
 

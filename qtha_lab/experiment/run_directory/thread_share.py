@@ -6,10 +6,10 @@ slower than one thread.
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
+from qtha_lab.core.cores import allowed_cores
 from qtha_lab.experiment.run_directory.queue import computing, n_cores
 
 WINDOW_SECONDS = 0.5
@@ -52,6 +52,5 @@ def _clocks() -> tuple[float, float, float]:
     import psutil
 
     times = psutil.cpu_times(percpu=True)
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(times))
-    idle = sum(times[core].idle for core in allowed if core < len(times))
+    idle = sum(times[core].idle for core in allowed_cores() if core < len(times))
     return time.monotonic(), idle, time.process_time()

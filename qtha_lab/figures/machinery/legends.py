@@ -223,7 +223,7 @@ def _common_axes(traces: Mapping[str, Any], names: Sequence[str]) -> tuple[str, 
 
 
 def _span_of_axis(figure: go.Figure, axis: str, log: bool) -> float:
-    """Return the range of all finite values on a y axis; 1 for a single value."""
+    """Return the range of finite values on a y axis; 1 for one value."""
     values = [
         _scaled(value, log)
         for trace in traces_of(figure)

@@ -134,10 +134,10 @@ class PageStyle:
     def wrap(self, text: str, width: float) -> str:
         """Break a text after commas and spaces to fit a width, joined by `<br>`."""
         lines, text = [""], self.name_of(text)
-        for piece in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
-            if lines[-1] and self.text_width(lines[-1] + piece) > width:
+        for word in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
+            if lines[-1] and self.text_width(lines[-1] + word) > width:
                 lines.append("")
-            lines[-1] += piece
+            lines[-1] += word
         return "<br>".join(line.rstrip() for line in lines)
 
     def template(self) -> go.layout.Template:
@@ -222,7 +222,7 @@ class PageStyle:
         if self.legend == "none" or not names:
             return figure.update_layout(showlegend=False)
         page = self.width, layout_of(figure).height or self.height
-        too_tall = self.legend == "auto" and self._room(names)[2] > MOST_LEGEND * page[1]
+        too_tall = self.legend == "auto" and self._legend_space(names)[2] > MOST_LEGEND * page[1]
         at_ends = self.legend == "ends" or too_tall
         if at_ends and legends.name_ends(figure, names, self.font, page):
             return figure.update_layout(showlegend=False)
@@ -234,7 +234,7 @@ class PageStyle:
             return replace(self, legend="below").with_legend(figure, short)
         return figure.update_layout(**self._legend(names, layout_of(figure).height))
 
-    def _room(self, names: Sequence[str]) -> tuple[float, float, float]:
+    def _legend_space(self, names: Sequence[str]) -> tuple[float, float, float]:
         """Return the legend's font size, the width of its widest name, and its height.
 
         The legend stands above or below the axes.
@@ -242,27 +242,27 @@ class PageStyle:
         below = self.legend != "above"
         font = self.small if below else self.font
         widest = max(self.text_width(name, font) for name in names) + 0.4 * font
-        room = self.width - (1 if below else 5.5) * self.font
-        columns = max(1, int(room // (widest + 3.8 * self.font)))
+        space = self.width - (1 if below else 5.5) * self.font
+        columns = max(1, int(space // (widest + 3.8 * self.font)))
         tall = [max(LINE * (1 + name.count("<br>")) * font, KEY) + BETWEEN for name in names]
-        room = sum(tall) if columns == 1 else max(tall) * math.ceil(len(names) / columns)
-        return font, widest, room + (0.4 if below else 0.9) * font
+        space = sum(tall) if columns == 1 else max(tall) * math.ceil(len(names) / columns)
+        return font, widest, space + (0.4 if below else 0.9) * font
 
     def _legend(self, names: Sequence[str], height: float | None) -> dict[str, Any]:
         """Return the layout entries of a legend above or below, with the new figure height."""
-        font, widest, room = self._room(names)
+        font, widest, space = self._legend_space(names)
         legend = {
             "orientation": "h", "entrywidth": widest, "entrywidthmode": "pixels", "itemwidth": 30,
             "xref": "container", "x": 0.01, "xanchor": "left", "tracegroupgap": 0,
             "yref": "container", "bgcolor": "rgba(0,0,0,0)",
             "maxheight": 1.0,  # otherwise plotly cuts a legend off at half of the height
         }  # fmt: skip
-        height = (height or self.height) + max(0, room - 2.5 * self.font)
+        height = (height or self.height) + max(0, space - 2.5 * self.font)
         height = min(height, self.width * TARGETS[self.target].tallest)
         if self.legend != "above":
             legend |= {"y": 0.005, "yanchor": "bottom", "font": {"size": font}}
-            margin = {"t": self.font, "b": room + 2.6 * self.font}
+            margin = {"t": self.font, "b": space + 2.6 * self.font}
         else:
             legend |= {"y": 0.995, "yanchor": "top"}
-            margin = {"t": room}
+            margin = {"t": space}
         return {"legend": legend, "height": height, "showlegend": True, "margin": margin}

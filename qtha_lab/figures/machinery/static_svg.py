@@ -25,7 +25,7 @@ SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 
 
 def svg(drawing: dict[str, Any], alt: str, below: bool = True, hover: bool = False) -> str:
-    """Return the picture with its finding below.
+    """Return the figure as SVG, with the finding as text below.
 
     Args:
         drawing: Figure as plain data from `parts.plain`.
@@ -219,8 +219,8 @@ def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], fl
     parts, x, y = [], 8.0, float(LINE)
     for trace in named:
         name = trace["name"].replace("<br>", " ")
-        room = 46 + LETTER * FONT * len(name)
-        if x > 8 and x + room > width - 8:
+        space = 46 + LETTER * FONT * len(name)
+        if x > 8 and x + space > width - 8:
             x, y = 8.0, y + LINE
         if trace.get("type") == "bar" or "lines" not in trace.get("mode", "lines"):
             parts.append(
@@ -234,7 +234,7 @@ def _legend(data: list[dict], layout: dict, width: float) -> tuple[list[str], fl
                 marker = trace.get("marker") or {}
                 parts.append(marks.marker_path(marker, x + 14, y - 4, marks.color_of(trace, INK)))
         parts.append(svg_text(x + 34, y, name, FONT, "start"))
-        x += room
+        x += space
     return parts, y + 14
 
 

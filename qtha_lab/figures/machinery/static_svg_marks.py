@@ -249,10 +249,10 @@ def _bars(trace: dict, x: SvgAxis, y: SvgAxis, ink: str, group: tuple[int, int])
     if not len(numbers):
         return []
     place, count = group
-    room = (
+    space = (
         abs(float(np.diff(x.share([0, step_of(numbers) / abs(x.range[1] - x.range[0])]))[0])) * BAR
     )
-    half, shift = room / count / 2, (place + 0.5) * room / count - room / 2
+    half, shift = space / count / 2, (place + 0.5) * space / count - space / 2
     marker = trace.get("marker") or {}
     colors = marker.get("color") or ink
     if isinstance(colors, list) and not isinstance(next(iter(colors), ""), str):
@@ -274,17 +274,17 @@ def _bars(trace: dict, x: SvgAxis, y: SvgAxis, ink: str, group: tuple[int, int])
 
 def _hatched(left: float, top: float, width: float, height: float) -> str:
     """Draw light stripes that rise to the right, over a bar."""
-    ways = []
+    segments = []
     for k in range(1, math.ceil((width + height) / STRIPE)):
         along = (
             k * STRIPE
         )  # offset from the upper left corner, where the stripe would meet the upper edge
         x0, y0 = max(0.0, along - height), min(along, height)
         x1, y1 = min(along, width), max(0.0, along - width)
-        ways.append(f"M{left + x0:.1f} {top + y0:.1f}L{left + x1:.1f} {top + y1:.1f}")
+        segments.append(f"M{left + x0:.1f} {top + y0:.1f}L{left + x1:.1f} {top + y1:.1f}")
     return (
-        f'<path d="{"".join(ways)}" stroke="#fff" stroke-opacity="0.75" fill="none"/>'
-        if ways
+        f'<path d="{"".join(segments)}" stroke="#fff" stroke-opacity="0.75" fill="none"/>'
+        if segments
         else ""
     )
 

@@ -111,8 +111,8 @@ class SvgAxis:
             values = ticks.between(10**low, 10**high)
             words = [ticks.power_of_ten(value) for value in values]
         else:
-            room = abs(self.pixels[1] - self.pixels[0])
-            most = max(2, min(6, int(room / 46)))
+            space = abs(self.pixels[1] - self.pixels[0])
+            most = max(2, min(6, int(space / 46)))
             by_step = [ticks.linear(low, high, count) for count in range(most, 2 * most + 1)]
             round_ones = max(
                 by_step, key=len
@@ -174,7 +174,7 @@ def svg_text(
     rotation: int = 0,
     ink: str = "",
 ) -> str:
-    """Draw a text at a position; `<br>` breaks a line.
+    """Draw a text at a position, if there is one; `<br>` breaks a line.
 
     Args:
         x: Horizontal position in pixels.
@@ -185,7 +185,7 @@ def svg_text(
         rotation: Rotation about the position, in degrees.
         ink: Text colour; "" uses that of the page.
     """
-    if not words:
+    if not words or not (math.isfinite(x) and math.isfinite(y)):
         return ""
     about = f' transform="rotate({rotation} {x:.1f} {y:.1f})"' if rotation else ""
     fill = f' fill="{ink}"' if ink else ""

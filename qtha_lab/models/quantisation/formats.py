@@ -85,7 +85,8 @@ def check_quantization(quantization: str, model: nn.Module | None = None) -> Non
         require_extra("quantized", f"Quantisation {quantization!r} on the CPU", library)
     elif importlib.util.find_spec(library) is None:
         raise Refusal(
-            f"Quantisation {quantization!r} on CUDA needs {library}. Run pip install {library}."
+            f"{library} must be installed for quantisation {quantization!r} on CUDA. Run pip "
+            f"install {library}."
         )
 
 

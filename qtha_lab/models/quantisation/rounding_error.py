@@ -39,7 +39,7 @@ def with_and_without(
     model: nn.Module,
     batches: Sequence[Batch],
     bits: tuple[int, int, int],
-    turn: Callable[[int], Tensor],
+    rotation_of: Callable[[int], Tensor],
 ) -> dict[str, Errors]:
     """Measure relative squared rounding errors, without and with a rotation.
 
@@ -49,7 +49,7 @@ def with_and_without(
         model: Unquantised model; stays unchanged.
         batches: Calibration rows.
         bits: Bits of weights, of inputs, and of keys and values.
-        turn: Function that makes the rotation of a size.
+        rotation_of: Function that makes the rotation of a size.
 
     Returns:
         Pairs (without, with the rotation). The error of a layer is the sum of the errors of its
@@ -59,16 +59,16 @@ def with_and_without(
     inputs, pairs = {}, {}
     with ExitStack() as stack:
         for name, layer in layers.rounded_layers(model).items():
-            inputs[name] = _Sum(a, turn(layers.matrix_of(layer).shape[1]))
+            inputs[name] = _Sum(a, rotation_of(layers.matrix_of(layer).shape[1]))
             stack.callback(layer.register_forward_pre_hook(_adding(inputs[name])).remove)
         if kv < grid.WHOLE:
-            pairs = _listen_to_attention(model, kv, turn, stack)
+            pairs = _listen_to_attention(model, kv, rotation_of, stack)
         for batch in batches:
             model(**batch)
     weights = {}
     for name, layer in layers.rounded_layers(model).items():
         matrix = layers.matrix_of(layer)
-        weights[name] = _Sum(w, turn(matrix.shape[1]))
+        weights[name] = _Sum(w, rotation_of(matrix.shape[1]))
         weights[name].add(matrix)
     of_layers = {
         name: (weights[name].relative[0] + s.relative[0], weights[name].relative[1] + s.relative[1])
@@ -82,13 +82,13 @@ def _adding(errors: _Sum) -> Callable[[nn.Module, tuple], None]:
 
 
 def _listen_to_attention(
-    model: nn.Module, kv: int, turn: Callable[[int], Tensor], stack: ExitStack
+    model: nn.Module, kv: int, rotation_of: Callable[[int], Tensor], stack: ExitStack
 ) -> dict[str, _Sum]:
     """Sum the rounding errors of every attention's keys and values, until the stack closes."""
     pairs: dict[str, _Sum] = {}
     listeners: dict[str, Any] = {}
     for name, module in attention.attention_layers(model).items():
-        rotation = turn(attention.head_size(module))
+        rotation = rotation_of(attention.head_size(module))
         keys, values = pairs[f"{name}.keys"], pairs[f"{name}.values"] = (
             _Sum(kv, rotation),
             _Sum(kv, rotation),

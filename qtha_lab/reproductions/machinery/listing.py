@@ -18,7 +18,7 @@ HEAD: tuple[str, ...] = (
     "system",
     "arXiv",
     "claim",
-    "what works here",
+    "available here",
     "verdict",
     "minutes",
     "source",

@@ -18,7 +18,7 @@ def energies_of(verdict: Mapping[str, Any]) -> Points:
     Its arms with a tensor network are called `chi…`.
 
     Example:
-        >>> entry = {"seed": 0, "start_error": 0.1, "energy_error": 0.01, "slope_fall": 1.2}
+        >>> entry = {"seed": 0, "start_error": 0.1, "energy_error": 0.01, "gradient_decay": 1.2}
         >>> [point["bond"] for point in energies_of({"arms": {"chi4": [entry], "small": [entry]}})]
         [4, None]
     """
@@ -26,7 +26,7 @@ def energies_of(verdict: Mapping[str, Any]) -> Points:
     for arm, entries in verdict["arms"].items():
         bond = int(arm.removeprefix("chi")) if arm.startswith("chi") else None
         label = arm if bond is None else f"bond {bond}"
-        names = ("seed", "start_error", "energy_error", "slope_fall")
+        names = ("seed", "start_error", "energy_error", "gradient_decay")
         points += [{"label": label, "bond": bond} | {n: e[n] for n in names} for e in entries]
     return points
 

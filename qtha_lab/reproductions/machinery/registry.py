@@ -33,6 +33,9 @@ class PaperClaim:
         better: Better direction; "" uses that of the measurement.
         margin: Accepted deficit to the control, in the measurement's unit: 0 claims a difference, a
             positive margin claims non-inferiority.
+        chance: Result of guessing; the claim is not asked where its control has learnt nothing.
+        ceiling: Result above which arms cannot be told apart; the claim is not asked where both
+            reach it.
 
     Example:
         >>> claim = PaperClaim("staged", "end_to_end", "eval_loss", "training in stages ends lower")
@@ -46,6 +49,8 @@ class PaperClaim:
     says: str
     better: Literal["", "lower", "higher"] = ""
     margin: float = 0.0
+    chance: float | None = None
+    ceiling: float | None = None
 
     @property
     def is_lower_better(self) -> bool:

@@ -31,6 +31,7 @@ from qtha_lab.reproductions.machinery.registry import (
 )
 from qtha_lab.reproductions.machinery.verdicts import headline, verdicts
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.entries import entry
@@ -85,7 +86,10 @@ def reproduce(
     folder.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(folder / ".lock")
     if lock is None:
-        raise Refusal(f"Another process reproduces {name} in {folder}.")
+        raise Refusal(
+            f"{folder} must have one process that reproduces {name}, got a second one. Wait for "
+            "the first one."
+        )
     try:
         # group the arms of a seed, as a comparison groups its methods
         arms = [Arm(arm, seed, quick) for seed in range(count) for arm in of.arms]
@@ -246,7 +250,7 @@ def _launched(
     ended: dict[Arm, Run],
 ) -> Run:
     """Return the run of an arm: existing, resumed or new."""
-    described = runs.with_absolute_paths(_experiment(of, arm, ended))
+    described = with_absolute_paths(_experiment(of, arm, ended))
     for run, experiment in there:
         state = run.status().state
         if experiment == described and state not in ("failed", "diverged"):
@@ -267,8 +271,8 @@ def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> Non
     """
     if status.state not in ("finished", "diverged"):
         raise Refusal(
-            f"{of.name}, arm {arm.name}, seed {arm.seed} is {status.state}: {status.message} "
-            f"({run.path})."
+            f"Arm {arm.name} of {of.name} must finish, got {status.state} with seed {arm.seed}. "
+            f"{status.message} Its folder is {run.path}."
         )
 
 

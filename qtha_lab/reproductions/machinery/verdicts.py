@@ -143,7 +143,29 @@ def _verdict(claim: PaperClaim, of: Reproduction, entries: Entries, quick: bool)
     margin = EQUIVALENT.get(claim.measure, 0.0)
     difference = paired_difference(first, second, claims=len(of.claims), margin=margin)
     means = float(first.mean()), float(second.mean())
-    return Verdict(claim, word(claim, difference), difference, means, scale)
+    decided = "not asked" if is_gated(claim, means) else word(claim, difference)
+    return Verdict(claim, decided, difference, means, scale)
+
+
+def is_gated(claim: PaperClaim, means: tuple[float, float]) -> bool:
+    """Report if a claim's control guesses or both arms are at the ceiling.
+
+    A control guesses if its mean exceeds `chance` by at most the margin of its measure.
+
+    Args:
+        claim: Claim with its declared `chance` and `ceiling`.
+        means: Means of the arm and of the control.
+
+    Example:
+        >>> claim = PaperClaim("a", "b", "test_accuracy", "better", chance=0.1, ceiling=0.995)
+        >>> [is_gated(claim, means) for means in ((0.7, 0.094), (1.0, 0.997), (0.9, 0.8))]
+        [True, True, False]
+    """
+    sign = -1 if claim.is_lower_better else 1
+    margin = EQUIVALENT.get(claim.measure, 0.0)
+    guesses = claim.chance is not None and sign * (means[1] - claim.chance) <= margin
+    ceiling = claim.ceiling
+    return guesses or (ceiling is not None and all(sign * (m - ceiling) >= 0 for m in means))
 
 
 def _values(by_seed: Mapping[int, Mapping[str, Any]], measure: str) -> dict[int, float]:

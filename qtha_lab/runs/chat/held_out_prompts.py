@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.plan import resolve
+from qtha_lab.tasks.task import asked_and_answer
 
 COUNT = 10
 
@@ -40,13 +41,10 @@ def held_out(experiment: RunDescription, count: int = COUNT) -> list[HeldOutProm
     """
     training = experiment.training.replace(eval_rows=None)
     task = resolve(experiment.replace(training=training)).task
-    if task.kind != "lm":
+    if not task.has_answers:
         raise Refusal(
-            f"task must have written answers for a chat, got the classification task {task.name}."
+            f"task must have written answers for a chat, got {task.name}, a task of kind "
+            f"{task.kind}."
         )
-    prompts = []
-    for row in task.eval[:count]:
-        messages = row["messages"]
-        last = max(i for i, m in enumerate(messages) if m["role"] == "assistant")
-        prompts.append(HeldOutPrompt(task.name, tuple(messages[:last]), messages[last]["content"]))
-    return prompts
+    asked = map(asked_and_answer, task.eval[:count])
+    return [HeldOutPrompt(task.name, tuple(messages), answer) for messages, answer in asked]

@@ -75,7 +75,7 @@ def export_run(run: Run, kind: str, to: Path | str | None = None, **options) -> 
         kind: One of `KINDS`.
         to: A new or empty folder, or a file; default a path in the run's folder, replaced each
             time.
-        options: Options of the kind: `r` of a "lora".
+        options: Options of the kind: `r` and `offset` of a "lora".
 
     Raises:
         Refusal: If the kind is unknown, the path is taken, or the mathematics does not allow it.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROWS, BATCH = 256, 8  # rows of the task for the LoRA fit, and batch size
 
 
-def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
+def fit_lora(run: "Run", folder: Path, r: int = 8, offset: bool | None = None) -> str:
     """Fit a LoRA to the adapter on rows of the run's task (see `lora_fit.export_lora`).
 
     A quarter of the tokens is held out.
@@ -25,6 +25,7 @@ def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
         run: Run with an adapter of any method.
         folder: Output folder of the LoRA, which must not exist.
         r: Rank of the LoRA.
+        offset: As for `export_lora`.
 
     Returns:
         A sentence on the quality of the fit.
@@ -39,8 +40,11 @@ def fit_lora(run: "Run", folder: Path, r: int = 8) -> str:
     rows = task.encode(task.train[:ROWS], tokenizer, experiment.training.max_length)
     join = collate(tokenizer)
     batches = [join(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
-    result = export_lora(loaded.model, batches, r, folder, base_model=experiment.model)
-    return f"rank {r}, misses {result.error:.2g} of the change on held-out tokens (1 is all of it)"
+    result = export_lora(
+        loaded.model, batches, r, folder, base_model=experiment.model, offset=offset
+    )
+    rank = f"rank {r} with an offset per layer" if result.offset else f"rank {r}"
+    return f"{rank}, misses {result.error:.2g} of the change on held-out tokens (1 is all of it)"
 
 
 def merge(run: "Run", folder: Path) -> str:

@@ -11,6 +11,14 @@ from qtha_lab.runs.fork_server.client import (
     fork_worker,
     prepare,
     process_start_reason,
+    server_pid,
 )
 
-__all__ = ["ForkedStart", "available", "fork_worker", "prepare", "process_start_reason"]
+__all__ = [
+    "ForkedStart",
+    "available",
+    "fork_worker",
+    "prepare",
+    "process_start_reason",
+    "server_pid",
+]

@@ -24,6 +24,7 @@ import psutil
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json, write_new
+from qtha_lab.core.locks import holder
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.fork_server import address as place
 from qtha_lab.runs.fork_server.safety import hindrance
@@ -97,7 +98,7 @@ class ForkedStart:
 
 
 def _cpu_seconds(connection: socket.socket) -> float:
-    """Return the CPU seconds used by the server at the other end; 0 where that is unknown."""
+    """Return the CPU seconds used by the connected server; 0 if unknown."""
     try:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         times = psutil.Process(int.from_bytes(credentials[:4], sys.byteorder)).cpu_times()
@@ -168,6 +169,15 @@ def prepare() -> None:
                 _spawn(folder)
     except (OSError, Refusal) as fault:
         log.debug("no fork server yet: %s", fault)
+
+
+def server_pid() -> int | None:
+    """Return the process id of the fork server of this environment; None if none runs."""
+    try:
+        return holder(place.folder() / "lock") if available() else None
+    except (OSError, Refusal) as fault:
+        log.debug("no fork server: %s", fault)
+        return None
 
 
 def available() -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.gc_freeze import frozen_garbage
-from qtha_lab.core.io import parse_json, read
+from qtha_lab.core.io import parse_json, read, shortened
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import exit_status as ending
 from qtha_lab.runs.worker import use_threads, work_on
@@ -203,7 +203,10 @@ def _checked(message: bytes, descriptors: list[int]) -> dict[str, Any]:
     if not all(isinstance(value, str) for value in request["environment"].values()):
         raise Refusal("Environment variables of a request must be text.")
     if not TICKET.fullmatch(request["ticket"]):
-        raise Refusal("The ticket of a request must be ticket- and 16 digits.")
+        raise Refusal(
+            "ticket must be ticket- and 16 hexadecimal digits,"
+            f" got {shortened(request['ticket'], 40)}."
+        )
     if len(descriptors) != 2:
         raise Refusal(f"A request must come with 2 descriptors, got {len(descriptors)}.")
     return request
@@ -247,6 +250,7 @@ def main(folder: str, idle_seconds: str) -> int:
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         locks.acquire(lock)
+        locks.sign(lock, os.getpid())
     except BlockingIOError:
         return 0
     use_threads()

@@ -51,10 +51,10 @@ class Stream:
             "input_ids"
         ]
         positions = getattr(model.config, "max_position_embeddings", None)
-        room = min(self.decoding.max_new_tokens, (positions or 2**62) - len(prompt_ids))
+        max_new_tokens = min(self.decoding.max_new_tokens, (positions or 2**62) - len(prompt_ids))
         if not prompt_ids:
             raise Refusal("The prompt must not be empty.")
-        if room < 1:
+        if max_new_tokens < 1:
             raise Refusal(
                 f"The prompt must have fewer than {positions:,} tokens, the positions of the "
                 "model, "
@@ -63,7 +63,7 @@ class Stream:
         # alternating streams would close their scopes in the wrong order
         self._context = contextvars.copy_context()
         self._tokens = _tokens(
-            model, prompt_ids, room, _chooser(self.decoding), _ends(model, tokenizer)
+            model, prompt_ids, max_new_tokens, _chooser(self.decoding), _ends(model, tokenizer)
         )
 
     @property
@@ -97,14 +97,14 @@ class Stream:
 def _tokens(
     model: nn.Module,
     prompt: list[int],
-    room: int,
+    max_new_tokens: int,
     choose: Callable[[Tensor], Tensor],
     ends: set[int],
 ) -> Generator[int, None, str]:
     """Yield tokens until the end of the turn or the limit; return the reason."""
     ids, past = torch.tensor([prompt], device=next(model.parameters()).device), None
     with hold_products(model):
-        for _ in range(room):
+        for _ in range(max_new_tokens):
             with torch.no_grad():
                 output = model(input_ids=ids, past_key_values=past, use_cache=True)
                 ids, past = choose(output.logits[:, -1].float()), output.past_key_values

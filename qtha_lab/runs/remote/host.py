@@ -47,18 +47,15 @@ def work_here(path: str, threads: int, variables: dict[str, str]) -> str:
         time.sleep(0.1)
     environment = {**os.environ, **variables, "OMP_NUM_THREADS": str(threads)}
     environment["QTHA_LAB_SLOTS"] = str(slots.UNCOUNTED)
-    tether, ours = os.pipe()
     with append_shared(files.log) as output:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "qtha_lab.runs.worker", path, "--tether", str(tether)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "qtha_lab.runs.worker", path, "--tether"],
+            stdin=subprocess.PIPE,  # closes when this process ends
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=[tether],
             env=environment,
             start_new_session=True,
         )
-    os.close(tether)
     try:
         worker.wait()
     except BaseException:  # the job was cancelled
@@ -66,5 +63,6 @@ def work_here(path: str, threads: int, variables: dict[str, str]) -> str:
         worker.wait(SOFT_SECONDS)
         raise
     finally:
-        os.close(ours)
+        if worker.stdin is not None:
+            worker.stdin.close()
     return ""

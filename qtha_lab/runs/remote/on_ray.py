@@ -20,7 +20,7 @@ from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.remote.commands import Ended, Ends
-from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
+from qtha_lab.runs.remote.registry import RemoteBackend, name_of, remote_backend
 from qtha_lab.runs.remote.store import Store, opened
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ LOCAL = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """With 0 Ray takes the loopback address, on every system."""
 
 
-@machines("ray")
+@remote_backend("ray")
 @with_arguments
 @dataclasses.dataclass(frozen=True)
 class Ray:

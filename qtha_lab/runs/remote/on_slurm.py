@@ -20,7 +20,7 @@ from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.remote.commands import Ended, Ends
-from qtha_lab.runs.remote.registry import RemoteBackend, machines, name_of
+from qtha_lab.runs.remote.registry import RemoteBackend, name_of, remote_backend
 from qtha_lab.runs.remote.store import Store, opened
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 
 
-@machines("slurm")
+@remote_backend("slurm")
 @with_arguments
 @dataclasses.dataclass(frozen=True)
 class Slurm:
@@ -59,8 +59,8 @@ class Slurm:
 
         if self.cluster == "slurm" and submitit.AutoExecutor.which() != "slurm":
             raise Refusal(
-                "Slurm is not installed on this machine (srun is not found). Start from a "
-                "login node, or use slurm(cluster=local)."
+                "Slurm must be installed on this machine, got no srun. Start from a login node, "
+                "or use slurm(cluster=local)."
             )
         return _Jobs(self, opened(self.store))
 

@@ -36,10 +36,10 @@ class RemoteBackend(Protocol):
         ...
 
 
-REMOTE_BACKENDS: Registry[type] = Registry("kind of machines", "qtha_lab.runs.remote", prefix="on_")
+REMOTE_BACKENDS: Registry[type] = Registry("remote backend", "qtha_lab.runs.remote", prefix="on_")
 
 
-def machines(name: str) -> Callable[[type], type]:
+def remote_backend(name: str) -> Callable[[type], type]:
     """Register a backend: a dataclass of settings whose `connect()` returns a `RemoteBackend`."""
 
     def register(kind: type) -> type:
@@ -62,14 +62,14 @@ def remote_backend_named(text: str) -> RemoteBackend:
     Example:
         >>> remote_backend_named("rey")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: Unknown kind of machines 'rey': did you mean 'ray'? Known:
+        qtha_lab.core.errors.Refusal: Unknown remote backend 'rey': did you mean 'ray'? Known:
             ray, slurm
     """
     head, colon, address = text.partition(":")
     if colon and "(" not in head:
         name, options = head.strip(), {"address": address.strip()}
     else:
-        name, options = calls.parse_call(text, "kind of machines")
+        name, options = calls.parse_call(text, "remote backend")
     kind = REMOTE_BACKENDS.get_or_refuse(name)
     for option in options:
         if option not in settings_of(kind):

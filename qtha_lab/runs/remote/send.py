@@ -21,27 +21,27 @@ from qtha_lab.runs.remote.store import StoredRun, failure
 log = logging.getLogger(__name__)
 
 
-def send(files: RunDir, machines: RemoteBackend, *, anew: bool = False) -> None:
+def send(files: RunDir, backend: RemoteBackend, *, anew: bool = False) -> None:
     """Send a run to a remote backend, and return at once.
 
     Args:
         files: The directory of the run.
-        machines: The remote backend.
+        backend: The remote backend.
         anew: Begin at step 0 again; existing checkpoints are set aside.
 
     Raises:
         Refusal: If the run has a worker, or was sent already.
     """
     if slots.is_locked(files.sent):
-        raise Refusal(f"Run {files.path.name} was already sent to a remote backend.")
-    stored = machines.store.run(files.path.name) if machines.store else None
+        raise Refusal(f"Run {files.path.name} must be sent once, got a second time.")
+    stored = backend.store.run(files.path.name) if backend.store else None
     if stored and _has_finished(stored, files) and not anew:
         return
     with taken_over(files, "waiting for a machine", anew=anew):
         pass
     if stored:
         _put(stored, files)
-    machines.start(files)
+    backend.start(files)
 
 
 def _has_finished(stored: StoredRun, files: RunDir) -> bool:

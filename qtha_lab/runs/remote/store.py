@@ -62,8 +62,8 @@ class Store:
             self.files, self.root = url_to_fs(url)
         except (ImportError, ValueError, OSError) as problem:
             raise Refusal(
-                f"The store {shortened(url, 60)} cannot be opened: "
-                f"{shortened(one_line(problem), 30)}"
+                f"The store must be an address that fsspec opens, got {shortened(url, 60)}. "
+                f"{shortened(one_line(problem), 60)}"
             ) from problem
 
     def check(self) -> None:
@@ -90,11 +90,12 @@ class Store:
         writer.join(CONNECT_SECONDS)
         if not problems:
             raise Refusal(
-                f"Store {shortened(self.url)} has not responded for {CONNECT_SECONDS:g} s."
+                f"Store {shortened(self.url)} must respond within {CONNECT_SECONDS:g} s, got no "
+                "response. Check its address and your network."
             )
         if problems[0] is not None:
             raise Refusal(
-                f"The store {shortened(self.url)} cannot be written to: {one_line(problems[0])}"
+                f"Store {shortened(self.url)} must be writable, got {one_line(problems[0])}."
             )
 
     def run(self, name: str) -> StoredRun:
@@ -253,9 +254,9 @@ class StoredRun:
 
     def _stored_steps(self) -> list[int]:
         """Return the steps of the stored checkpoints with a manifest, newest first."""
-        pieces = (name.split("/") for name in self._names())
+        parts = (name.split("/") for name in self._names())
         last = [checkpoints.MANIFEST]
-        names = (p[1] for p in pieces if p[0] == "checkpoints" and p[2:] == last)
+        names = (p[1] for p in parts if p[0] == "checkpoints" and p[2:] == last)
         matches = map(checkpoints.NAME.fullmatch, names)
         return sorted((int(match[1]) for match in matches if match), reverse=True)
 

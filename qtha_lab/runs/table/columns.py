@@ -8,7 +8,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.metrics import MEASURES, written
 from qtha_lab.core.settings import nearest
-from qtha_lab.runs.table.rows import DISK, GROUPED, HEAD, MARKS, SAME, Row, taken
+from qtha_lab.runs.table.rows import ANNOTATIONS, DISK, GROUPED, HEAD, SAME, Row, taken
 
 RESULTS, SIZES = ("eval_loss", "accuracy"), ("trainable_parameters", "wall_seconds")
 SPREAD = ("_min", "_max")
@@ -28,8 +28,8 @@ def check_column(name: str, names: Collection[str]) -> str:
     """
     if name not in names:
         close = nearest(name, names)
-        hint = f"did you mean {close!r}?" if close else f"there are {', '.join(sorted(names))}"
-        raise Refusal(f"Column {name!r:.60} does not exist: {hint}")
+        hint = f"Did you mean {close!r}?" if close else f"Known: {', '.join(sorted(names))}"
+        raise Refusal(f"column must be one of the table, got {name!r:.60}. {hint}")
     return name
 
 
@@ -40,7 +40,7 @@ def present(rows: Iterable[Row]) -> list[str]:
         names |= {n: None for n, v in row.items() if n not in names and v not in NOTHING}
     names.pop(SAME, None)
     order = [*HEAD, *GROUPED[:2]]
-    last = [*MEASURES, DISK, *MARKS, *GROUPED[2:]]
+    last = [*MEASURES, DISK, *ANNOTATIONS, *GROUPED[2:]]
     settings = [n for n in names if n not in {*order, *last} and not is_spread(n)]
     measures = [[n, *(n + end for end in SPREAD)] for n in last]
     return [n for n in [*order, *settings, *(n for part in measures for n in part)] if n in names]
@@ -55,15 +55,15 @@ def worth_showing(rows: list[Row]) -> list[str]:
     settings = [n for n in names if n in different and n not in ("method", "seed")]
     seed = ["seed"] if "seed" in different else []
     results, sizes = ([n for n in of if n in names] for of in (RESULTS, (*SIZES, DISK)))
-    marks = [n for n in ("tags", "note") if n in names]
+    annotations = [n for n in ("tags", "note") if n in names]
     who = [n for n in ("run", "name", "runs", "seeds") if n in names]
-    return [*who, "state", "method", *results, *settings, *seed, *sizes, *marks]
+    return [*who, "state", "method", *results, *settings, *seed, *sizes, *annotations]
 
 
 def differing(rows: Iterable[Row]) -> set[str]:
     """Return the settings that differ between rows."""
     rows = [row for row in rows if row["state"] != "unreadable"]
-    fixed = {*HEAD, *MARKS, *MEASURES, *GROUPED, SAME, DISK}
+    fixed = {*HEAD, *ANNOTATIONS, *MEASURES, *GROUPED, SAME, DISK}
     names = {name for row in rows for name in row if not is_spread(name)} - fixed
     return {name for name in names if _differs(row.get(name) for row in rows)}
 

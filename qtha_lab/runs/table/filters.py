@@ -49,7 +49,7 @@ def where(expression: str, names: Collection[str]) -> Test:
         (True, False)
         >>> where("lr < 0.1", ["r", "learning_rate"])
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: Column 'lr' does not exist: did you mean 'r'?
+        qtha_lab.core.errors.Refusal: column must be one of the table, got 'lr'. Did you mean 'r'?
     """
     if len(expression) > LONGEST:
         raise Refusal(

@@ -19,7 +19,7 @@ from qtha_lab.runs.run import Run
 
 Row = dict[str, Any]
 HEAD = ("run", "name", "state", "step", "message", "origin")
-MARKS = ("tags", "note", "pinned")
+ANNOTATIONS = ("tags", "note", "pinned")
 SAME = "same"  # key equal for runs that differ only in their seed; not a column
 DISK = "disk_mib"
 GROUPED = ("runs", "seeds", "members")
@@ -33,7 +33,7 @@ def rows(runs: Iterable[Run], disk: bool = False) -> list[Row]:
         disk: Also measure the disk usage of each directory, which reads the size of every file.
 
     Returns:
-        Rows with the columns of `HEAD` and `MARKS`, the settings and measures of a run, and
+        Rows with the columns of `HEAD` and `ANNOTATIONS`, the settings and measures of a run, and
             `disk_mib`.
     """
     defaults = _defaults()
@@ -110,7 +110,7 @@ def origin(fields: Row | None) -> str:
 def taken() -> frozenset[str]:
     """Return the column names that no option of a method or a task may have."""
     plain = {*Experiment.model_fields, *settings_of(Training), "learning_rate", "target_modules"}
-    return frozenset({*plain, *HEAD, *MARKS, *MEASURES, *GROUPED, SAME, DISK})
+    return frozenset({*plain, *HEAD, *ANNOTATIONS, *MEASURES, *GROUPED, SAME, DISK})
 
 
 def _own(family: str, option: str) -> str:

@@ -18,7 +18,7 @@ def load() -> registry.Engine:
         Refusal: If the kernels do not run on this machine.
     """
     if fault := _fault():
-        raise Refusal(f"Engine 'cpu' {fault}. 'auto' takes engine 'torch' instead.")
+        raise Refusal(fault)
     from qtha_lab.simulators.cpu import engine
 
     return engine
@@ -28,10 +28,15 @@ def load() -> registry.Engine:
 def _fault() -> str:
     """Run the kernels once; return the reason of a failure, or an empty string."""
     if importlib.util.find_spec("numba") is None:
-        return "needs numba, which is not installed (pip install numba)"
+        return (
+            "Engine 'cpu' must have numba, got none. Run pip install numba, or use engine='torch'."
+        )
     try:
         importlib.import_module("qtha_lab.simulators.cpu.engine").try_out()
     except Exception as fault:  # the compiler and its libraries may raise any exception
         message = " ".join(str(fault).split())
-        return f"cannot be compiled by numba here ({type(fault).__name__}: {message:.200})"
+        return (
+            "Engine 'cpu' must compile here, got an error of numba "
+            f"({type(fault).__name__}: {message:.200}). Use engine='torch' or 'auto'."
+        )
     return ""

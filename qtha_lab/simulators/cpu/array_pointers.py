@@ -78,8 +78,8 @@ def _array(context, builder, kind, data, shape):
     strides = [ir.IntType(64)(size)]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))
-    made = arrayobj.make_array(kind)(context, builder)
+    array = arrayobj.make_array(kind)(context, builder)
     arrayobj.populate_array(
-        made, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None
+        array, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None
     )
-    return made._getvalue()
+    return array._getvalue()

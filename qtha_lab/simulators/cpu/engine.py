@@ -40,7 +40,10 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
             f"n_qubits must be at most {MAX_QUBITS} for engine 'cpu', got {circuit.n_qubits}."
         )
     if readout.kind == "state":
-        raise Refusal("Engine 'cpu' reads strings of Z and probabilities. Use engine='torch'.")
+        raise Refusal(
+            "readout must be strings of Z or probabilities for engine 'cpu', got the state. "
+            "Use engine='torch'."
+        )
 
 
 def try_out() -> None:
@@ -68,7 +71,7 @@ def load_kernels() -> None:
 
 
 def quicker(circuit: Circuit, batch: int) -> tuple[str, str] | None:
-    """Name Lightning as faster for a single deep sample of many qubits (docs/engines.md).
+    """Return the engine that is faster here, for a single deep sample of many qubits.
 
     Here a single sample costs as much as a full vector, and runs on one thread.
     """

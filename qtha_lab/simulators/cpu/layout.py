@@ -1,4 +1,4 @@
-"""Division of a batch into blocks of samples for engine `cpu`, and the number of threads."""
+"""Blocks of samples and number of threads of a batch on engine `cpu`."""
 
 import functools
 import math

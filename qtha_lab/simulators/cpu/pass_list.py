@@ -1,4 +1,4 @@
-"""Passes of engine `cpu` over the rows of a state, from the layers of a compiled circuit.
+"""Passes of engine `cpu` over a state's rows, from a compiled circuit's layers.
 
 Two or three rotations and a layer of phases run in one pass. Excludes positions in memory (see
 `plan`), threads, data and derivatives.

@@ -24,7 +24,7 @@ def intrinsic(function: Callable[Concatenate[Any, Arguments], Any]) -> Callable[
 
 
 def fields(builder, kind, value):
-    """Return the numba types and the LLVM values of a record, as two records of its class."""
+    """Return the numba types and LLVM values of a record as two records."""
     record = kind.instance_class
     return record(*kind), record(*cgutils.unpack_tuple(builder, value, len(kind)))
 

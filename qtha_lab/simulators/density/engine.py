@@ -54,7 +54,8 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         raise Refusal(f"A circuit for engine 'density' must start in |0…0⟩, got {circuit.start}.")
     if readout.kind == "state":
         raise Refusal(
-            "Engine 'density' gives expectations and probabilities: a mixed state is none."
+            "readout must be expectations or probabilities for engine 'density', got the state. "
+            "A mixed state is no state vector."
         )
 
 

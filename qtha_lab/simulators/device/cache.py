@@ -38,8 +38,10 @@ def cached_results(keys: Iterable[str]) -> dict[str, np.ndarray]:
     with _opened() as store:
         for first in range(0, len(names), _AT_ONCE):
             chunk = names[first : first + _AT_ONCE]
-            marks = ",".join("?" * len(chunk))
-            rows = store.execute(f"SELECT key, numbers FROM circuits WHERE key IN ({marks})", chunk)
+            placeholders = ",".join("?" * len(chunk))
+            rows = store.execute(
+                f"SELECT key, numbers FROM circuits WHERE key IN ({placeholders})", chunk
+            )
             results |= {key: np.frombuffer(numbers, "<f8") for key, numbers in rows}
     return results
 

@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
     """Refuse unknown devices, unknown or unsupported options, and too large circuits."""
     if readout.kind == "state":
-        raise Refusal(f"Engine {name!r} reads expectations and probabilities, not the state.")
+        raise Refusal(
+            f"readout must be expectations or probabilities for engine {name!r}, got the state. "
+            "Use engine='torch'."
+        )
     spec = parse_engine(name)
     check_memory(name, circuit.n_qubits, 1, working_bytes(circuit, 1, name))
     _check_options(circuit, spec)
@@ -37,11 +40,13 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
     options = spec.options
     if options.basis and circuit.start == "amplitudes":
         raise Refusal(
-            f"Basis {options.basis!r} has no gate that starts in amplitudes. Give the noise as "
+            f"start must be zero for basis {options.basis!r}, got amplitudes. Give the noise as "
             "numbers, or start in zero."
         )
     if options.seed is not None and not plugins.takes_seed(spec.device):
-        raise Refusal(f"PennyLane device {spec.device!r} takes no seed.")
+        raise Refusal(
+            f"seed must not be given for PennyLane device {spec.device!r}, got {options.seed}."
+        )
     jobs.device(spec, circuit.n_qubits)
     if options.is_noisy and not _has_channels(spec.device):
         raise Refusal(

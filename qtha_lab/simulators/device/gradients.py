@@ -122,9 +122,9 @@ def _with_slots(tapes: Tapes, batch: TapeRows) -> list:
     """Return one tape per row, with the slots as trainable parameters."""
     scripts = tapes.tapes(tapes.finish(batch), together=False)
     places, at = [], int(batch.starts is not None)
-    for piece in tapes.final_pieces:
-        places += range(at, at + piece.n_numbers)
-        at += piece.n_numbers or int(piece.matrix is not None)
+    for operation in tapes.final_operations:
+        places += range(at, at + operation.n_numbers)
+        at += operation.n_numbers or int(operation.matrix is not None)
     for script in scripts:
         script.trainable_params = [places[slot.column] for slot in tapes.slots]
     return scripts
@@ -148,7 +148,7 @@ def backprop_gradients(
         amplitudes, (batch, 2^n); None for these if the circuit starts in |0…0⟩.
     """
     amplitudes = amplitudes_of(tapes.spec, tapes.circuit.n_qubits)
-    step = max(1, _SAVED_AMPLITUDES // (amplitudes * max(1, len(tapes.pieces))))
+    step = max(1, _SAVED_AMPLITUDES // (amplitudes * max(1, len(tapes.operations))))
     blocks = [slice(first, first + step) for first in range(0, len(batch), step)]
     gradients = [_backward_pass(tapes, batch.take(block), grad[block]) for block in blocks]
     numbers = np.concatenate([of_numbers for of_numbers, *_ in gradients])

@@ -29,11 +29,11 @@ def in_rotations_and_cz(circuit: Circuit) -> Circuit:
         if len(gate.wires) == 1 or gate.name == "CZ":
             gates.append(gate)
         else:
-            gates += [piece for part in gate.parts() for piece in _pieces(*part)]
+            gates += [gate for part in gate.parts() for gate in _single_gates(*part)]
     return Circuit(circuit.n_qubits, gates, circuit.start)
 
 
-def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate]:
+def _single_gates(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate]:
     """Rewrite a part of a gate (see `GateKind`) in RY, RZ, X, H and CZ."""
     if angle is None:
         if kind == "X":
@@ -42,7 +42,7 @@ def _pieces(kind: str, wires: tuple[int, ...], angle: Angle | None) -> list[Gate
         return [hadamard, Gate("CZ", wires), hadamard]
     if kind == "Y":
         return [Gate("RY", wires, angle)]
-    ladder = [_pieces("CNOT", pair, None) for pair in itertools.pairwise(wires)]
+    ladder = [_single_gates("CNOT", pair, None) for pair in itertools.pairwise(wires)]
     rotation = Gate("RZ", wires[-1], angle)
     return [*itertools.chain(*ladder), rotation, *itertools.chain(*ladder[::-1])]
 
@@ -66,16 +66,16 @@ class NoisyOperation:
 
 
 def operations_of(circuit: Circuit) -> list[NoisyOperation]:
-    """Return the gates of a circuit as pieces, unchanged."""
+    """Return the operations of a circuit, unchanged."""
     return [NoisyOperation(g.name, g.wires, len(g.angles), g.matrix) for g in circuit.gates]
 
 
-def merged(pieces: list[NoisyOperation], numbers) -> list[tuple[NoisyOperation, Any]]:
+def merged(gates: list[NoisyOperation], numbers) -> list[tuple[NoisyOperation, Any]]:
     """Merge one-qubit gates between two CZ into one matrix, (2, 2) or (rows, 2, 2).
 
-    Matrices are NumPy arrays or torch tensors, as `numbers`, (rows, numbers of all pieces). The
+    Matrices are NumPy arrays or torch tensors, as `numbers`, (rows, numbers of all gates). The
     list of gates does not depend on the numbers: a rotation by 0 is still a gate on hardware. A
-    piece on more wires is paired with None.
+    gate on more wires is paired with None.
     """
     import torch
 
@@ -89,14 +89,14 @@ def merged(pieces: list[NoisyOperation], numbers) -> list[tuple[NoisyOperation, 
         )
 
     at = 0
-    for piece in pieces:
-        columns = numbers[:, at : at + piece.n_numbers].T
-        at += piece.n_numbers
-        if len(piece.wires) != 1:
-            flush(piece.wires)
-            merges.append((piece, None))
+    for gate in gates:
+        columns = numbers[:, at : at + gate.n_numbers].T
+        at += gate.n_numbers
+        if len(gate.wires) != 1:
+            flush(gate.wires)
+            merges.append((gate, None))
             continue
-        matrix, wire = piece.operation(*columns).matrix(), piece.wires[0]
+        matrix, wire = gate.operation(*columns).matrix(), gate.wires[0]
         if is_torch:
             matrix = torch.as_tensor(matrix, dtype=torch.complex128)
         waiting[wire] = matrix @ waiting[wire] if wire in waiting else matrix

@@ -58,7 +58,9 @@ def start_device(
         return qml.device(device, wires=n_qubits, **arguments)
     except Exception as reason:  # plugins raise exceptions of any type
         words = " ".join(str(reason).split())
-        raise Refusal(f"PennyLane device {device!r} does not start: {words}") from reason
+        raise Refusal(
+            f"PennyLane device {device!r} must start with these options. It reports: {words}"
+        ) from reason
 
 
 def is_local(device: str) -> bool:
@@ -87,11 +89,14 @@ def takes_seed(device: str) -> bool:
 
 
 def _class(device: str) -> type:
+    entry = _entry(device)
     try:
-        return _entry(device).load()
+        return entry.load()
     except Exception as reason:
         words = " ".join(str(reason).split())
-        raise Refusal(f"PennyLane device {device!r} does not load: {words}") from reason
+        raise Refusal(
+            f"PennyLane device {device!r} must load here. It reports: {words}"
+        ) from reason
 
 
 def _entry(device: str) -> importlib.metadata.EntryPoint:
@@ -100,8 +105,8 @@ def _entry(device: str) -> importlib.metadata.EntryPoint:
         return installed[device]
     package = next((p for prefix, p in _PACKAGES.items() if device.startswith(prefix)), None)
     if package:
-        raise Refusal(f"No PennyLane device {device!r} is installed. Run: pip install {package}")
+        raise Refusal(f"PennyLane device {device!r} must be installed. Run pip install {package}.")
     close = nearest(device, installed.names)
     hint = f": did you mean {close!r}?" if close else "."
     names = ", ".join(sorted(installed.names))
-    raise Refusal(f"No PennyLane device {device!r} is installed{hint} Installed: {names}")
+    raise Refusal(f"PennyLane device {device!r} must be installed{hint} Installed: {names}")

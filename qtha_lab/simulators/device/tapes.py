@@ -64,7 +64,7 @@ class Tapes:
     def __init__(self, circuit: Circuit, readout: Readout, spec: Spec):
         self.spec, self.readout = spec, readout
         self.circuit = _written_for(circuit, spec.options)
-        self.pieces = operations_of(self.circuit)
+        self.operations = operations_of(self.circuit)
         self._constants: dict = {}  # cached operations without numbers, and channels
         self.angles = [angle for gate in self.circuit.gates for angle in gate.angles]
         self.n_values = readout.size(circuit.n_qubits)
@@ -92,7 +92,7 @@ class Tapes:
         """Convert rows to the executed form: angles of U3 if requested, rounded for the cache."""
         numbers = rows.numbers
         if self.spec.options.basis:
-            numbers = u3_numbers(merged(self.pieces, numbers), len(numbers))
+            numbers = u3_numbers(merged(self.operations, numbers), len(numbers))
         if self.spec.is_cached:
             numbers = numbers.round(self.spec.options.digits) + 0.0  # not -0.0
         return TapeRows(numbers, rows.starts)
@@ -141,9 +141,9 @@ class Tapes:
         """
         import pennylane as qml
 
-        ops = self._operations(self.pieces, rows.numbers.T)
+        ops = self._operations(self.operations, rows.numbers.T)
         if self.spec.options.basis:
-            merges = merged(self.pieces, rows.numbers)
+            merges = merged(self.operations, rows.numbers)
             ops = [p.operation() if m is None else qml.QubitUnitary(m, p.wires) for p, m in merges]
         return self._script(rows.starts, ops, [qml.density_matrix(range(self.circuit.n_qubits))])
 
@@ -162,17 +162,19 @@ class Tapes:
         if ".mixed" in self.spec.device:  # four to eight times as fast on torch tensors
             columns = torch.from_numpy(np.ascontiguousarray(columns))
         if len(rows) > 1:
-            return self._script(rows.starts, self._operations(self.final_pieces, columns))
+            return self._script(rows.starts, self._operations(self.final_operations, columns))
         start = None if rows.starts is None else rows.starts[0]
-        return self._script(start, self._operations(self.final_pieces, columns[:, 0]))
+        return self._script(start, self._operations(self.final_operations, columns[:, 0]))
 
-    def _operations(self, pieces: list[NoisyOperation], columns) -> list:
-        """Create the operations of pieces with their numbers, scalars or arrays (rows,)."""
+    def _operations(self, described: list[NoisyOperation], columns) -> list:
+        """Create PennyLane's operations with their numbers, scalars or arrays (rows,)."""
         operations, at = [], 0
-        for piece in pieces:
-            numbers = columns[at : at + piece.n_numbers]
-            operations.append(piece.operation(*numbers) if piece.n_numbers else self._fixed(piece))
-            at += piece.n_numbers
+        for operation in described:
+            numbers = columns[at : at + operation.n_numbers]
+            operations.append(
+                operation.operation(*numbers) if operation.n_numbers else self._fixed(operation)
+            )
+            at += operation.n_numbers
         return operations
 
     def _script(self, start, ops: list, measurements: list | None = None):
@@ -191,11 +193,11 @@ class Tapes:
         read = measurements or self._measurements
         return QuantumScript(whole, read, shots=options.shots)
 
-    def _fixed(self, piece: NoisyOperation):
+    def _fixed(self, operation: NoisyOperation):
         """Return a cached operation without numbers."""
-        if piece not in self._constants:
-            self._constants[piece] = piece.operation()
-        return self._constants[piece]
+        if operation not in self._constants:
+            self._constants[operation] = operation.operation()
+        return self._constants[operation]
 
     def _channel(self, wires: tuple[int, ...]):
         if wires not in self._constants:
@@ -203,11 +205,11 @@ class Tapes:
         return self._constants[wires]
 
     @functools.cached_property
-    def final_pieces(self) -> list[NoisyOperation]:
+    def final_operations(self) -> list[NoisyOperation]:
         """Operations of a finished row."""
         if not self.spec.options.basis:
-            return self.pieces
-        return [p for p, _ in merged(self.pieces, np.zeros((1, len(self.angles))))]
+            return self.operations
+        return [p for p, _ in merged(self.operations, np.zeros((1, len(self.angles))))]
 
     @functools.cached_property
     def _measurements(self) -> list:
@@ -222,14 +224,14 @@ class Tapes:
     @functools.cached_property
     def _text(self) -> bytes:
         """Text for cache keys: circuit without numbers, device and options."""
-        pieces = [(p.name, p.wires, _entries(p.matrix)) for p in self.final_pieces]
+        operations = [(p.name, p.wires, _entries(p.matrix)) for p in self.final_operations]
         whole = [
             self.spec.meaning,
             self.circuit.n_qubits,
             self.readout.kind,
             self.readout.strings,
             self.circuit.start,
-            pieces,
+            operations,
         ]
         return json.dumps(whole).encode()
 

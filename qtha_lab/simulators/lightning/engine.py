@@ -31,8 +31,8 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         )
     if readout.kind == "state":
         raise Refusal(
-            f"Engine {name!r} reads strings of Z and probabilities, not the state. Use "
-            "engine='torch'."
+            f"readout must be strings of Z or probabilities for engine {name!r}, got the state. "
+            "Use engine='torch'."
         )
     load(name)
 

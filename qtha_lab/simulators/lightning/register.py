@@ -39,13 +39,15 @@ def load(engine: str) -> ModuleType:
     name = f"pennylane_lightning.lightning_{backend}_ops"
     package = "pennylane-lightning" + ("" if backend == "qubit" else f"-{backend}")
     if not _installed(name):
-        raise Refusal(f"Engine {engine!r} is not installed. Run: pip install {package}")
+        raise Refusal(f"Engine {engine!r} must be installed. Run pip install {package}.")
     try:
         module = importlib.import_module(name)
         module.StateVectorC64(1)
         log.debug("%s starts", name)
     except Exception as reason:  # no driver, no GPU, a wrong library: exceptions of any type
-        raise Refusal(f"Engine {engine!r} does not start: {reason}") from reason
+        raise Refusal(
+            f"Engine {engine!r} must start on this machine. It reports: {reason}"
+        ) from reason
     return module
 
 

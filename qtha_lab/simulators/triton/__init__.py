@@ -26,8 +26,8 @@ def load() -> registry.Engine:
     """
     if importlib.util.find_spec("triton") is None:
         raise Refusal(
-            "Engine 'triton' needs Triton, which comes with torch for CUDA and is not "
-            "installed here (pip install triton). 'auto' takes engine 'torch' instead."
+            "Engine 'triton' must have Triton, which comes with torch for CUDA. Run pip install "
+            "triton; 'auto' takes engine 'torch' instead."
         )
     from qtha_lab.simulators.triton import engine
 

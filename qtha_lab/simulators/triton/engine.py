@@ -28,8 +28,8 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         )
     if readout.kind == "state":
         raise Refusal(
-            "Engine 'triton' reads strings of Z and probabilities. Use engine='torch' for the "
-            "state."
+            "readout must be strings of Z or probabilities for engine 'triton', got the state. "
+            "Use engine='torch'."
         )
 
 

@@ -17,7 +17,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.model_task_pairs import ModelTask
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import absolute_place, with_absolute_paths
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.tuned_methods import FOLDER, folder_of
@@ -66,7 +66,7 @@ def what_counts(experiment: Experiment) -> Experiment:
     Paths are absolute and the name is empty, so equal results mean the same training.
     """
     course = experiment.training.without_derived_steps
-    return runs.with_absolute_paths(experiment).replace(name="", training=course)
+    return with_absolute_paths(experiment).replace(name="", training=course)
 
 
 def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
@@ -130,7 +130,7 @@ def _of_every_run(comparison: Comparison) -> dict[str, Any]:
     """Return the settings shared by every run and trial of a comparison, by name."""
     shared = {name: getattr(comparison, name) for name in ("quantization", "head", "plugins")}
     course = Experiment(**shared, training=comparison.training.without_derived_steps)
-    course = runs.with_absolute_paths(course)
+    course = with_absolute_paths(course)
     values = shared | {"plugins": course.plugins}
     values |= {name: getattr(comparison, name) for name in ("scaling", "matching")}
     values |= {f"training.{name}": v for name, v in course.training.model_dump().items()}
@@ -153,7 +153,7 @@ def _model_tasks(comparison: Comparison) -> list[ModelTask]:
     """
 
     def last(name: str) -> str:
-        return PurePath(runs.whole_place(name)).name
+        return PurePath(absolute_place(name)).name
 
     return [ModelTask(last(c.model), last(c.task), c.options) for c in comparison.model_tasks]
 

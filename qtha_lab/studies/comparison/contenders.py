@@ -17,7 +17,7 @@ from qtha_lab.core.io import read_mapping
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.contender import Contender
 from qtha_lab.experiment.run_directory import write_json
-from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import absolute_place
 
 FILE = "seconds_per_step.json"
 log = logging.getLogger(__name__)
@@ -57,9 +57,8 @@ def timed(
             pace = known.seconds(comparison, contender, seconds or seconds_per_step)
             if (steps := int(budget / pace * (1 + 1e-9))) < 1:
                 raise Refusal(
-                    f"matching=equal_seconds needs a step of {contender.declared} within the "
-                    f"{budget:.3g} s of {first.declared} on {model_task}, got {pace:.3g} s per "
-                    "step."
+                    f"A step of {contender.declared} must take at most the {budget:.3g} s of "
+                    f"{first.declared} on {model_task}, got {pace:.3g} s. Choose another matching."
                 )
             resolved.append(contender.replace(training=contender.training.replace(steps=steps)))
     known.write()
@@ -77,8 +76,8 @@ def seconds_per_step(experiment: Experiment) -> float:
     cost = preview(experiment)
     if cost.simulation and cost.simulation.seconds is None:
         raise Refusal(
-            f"matching=equal_seconds needs the seconds of {experiment.method.label}: "
-            f"{cost.simulation.note or 'its engine gives no estimate'}"
+            f"matching=equal_seconds must know the seconds of {experiment.method.label}. "
+            f"{cost.simulation.note or 'Its engine gives no estimate.'}"
         )
     return cost.seconds_per_step
 
@@ -124,7 +123,7 @@ def contender_records(
     for contender in contenders:
         (experiment,) = comparison.experiments_of(contender, comparison.seeds[:1])
         choice = experiment.method.replace(learning_rate=None)
-        places = {n: runs.whole_place(getattr(contender.model_task, n)) for n in ("model", "task")}
+        places = {n: absolute_place(getattr(contender.model_task, n)) for n in ("model", "task")}
         records.append(
             contender.model_task.fields
             | places

@@ -33,6 +33,7 @@ from qtha_lab.studies.comparison.figure_names import (
     names_of,
     summary_beside,
 )
+from qtha_lab.studies.comparison.rate_figures import rate_figures
 from qtha_lab.studies.comparison.run_values import run_values
 from qtha_lab.studies.comparison.spectra_figures import noted, update_spectra
 from qtha_lab.studies.comparison.trial_statistics import are_tuned
@@ -148,6 +149,8 @@ def _of_model_task(part: _Part, every: list[Run]) -> Iterator[Figure]:
     named = part.named
     if part.claims:
         yield _forest(part)
+        of = part.claims[0]
+        yield from rate_figures(every, of.second, of.measure, of.difference.margin)
     if rows := table.rows({"runs": named}):
         yield results_table(rows)
     if any(name != label for label, name in part.names.items()):

@@ -231,8 +231,8 @@ def learning_rates(entries: list[dict[str, Any]], rates_from: str = "") -> str |
             f"Not tuned here: learning rates were chosen in {rates_from}. Peak learning rates:"
             f" {text}."
         )
-    turned = "" if len(rates) < 2 else "; another learning rate may reverse the order"
-    return f"Not tuned: no setting was chosen among several{turned}. Peak learning rates: {text}."
+    reversal = "" if len(rates) < 2 else "; another learning rate may reverse the order"
+    return f"Not tuned: no setting was chosen among several{reversal}. Peak learning rates: {text}."
 
 
 def seeds(entries: list[dict[str, Any]]) -> str | None:

@@ -81,7 +81,7 @@ class ComparisonDir(ScheduledDir):
 
     @property
     def is_shared(self) -> bool:
-        """True if its runs are stored in the shared runs folder."""
+        """True if the comparison stores its runs in the shared runs folder."""
         return self.path.resolve().parent.name == GROUP
 
     @property

@@ -145,7 +145,9 @@ class ScheduledRuns(RunSet):
             Refusal: If the comparison is running, stopping or finished.
         """
         if (state := self.state) in ("running", "stopping", "finished"):
-            raise Refusal(f"Comparison {self.folder.path.name} is {state}.")
+            raise Refusal(
+                f"Comparison {self.folder.path.name} must be stopped or failed, got {state}."
+            )
         trusted(self.folder.path, self.comparison)  # asks here, where a person may answer
         return start_comparison(self.folder)
 
@@ -157,7 +159,8 @@ class ScheduledRuns(RunSet):
         """
         if (summary := read_mapping(self.folder.summary)) is None:
             raise Refusal(
-                f"Comparison {self.folder.path.name}: no run has ended yet ({self.sentence()})."
+                f"Comparison {self.folder.path.name} must have an ended run, got none "
+                f"({self.sentence()})."
             )
         return summary
 

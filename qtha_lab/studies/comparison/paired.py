@@ -232,7 +232,7 @@ def half_width(seed_error: Any, row_error: Any, seeds: float, rows: int, level: 
 
     Source:
         Banerjee 1960, Sankhyā 22, 357-358 (a t for each part of a variance, never too narrow for
-        independent parts); `qtha-lab bench coverage` measures its error and power here.
+        independent parts); `python -m tools.coverage` measures its error and power here.
     """
     return np.hypot(_t(level, seeds) * seed_error, _t(level, rows) * row_error)
 

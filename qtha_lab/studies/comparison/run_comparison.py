@@ -78,17 +78,20 @@ def run_comparison(
     out.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(out / ".lock")
     if lock is None:
-        raise Refusal(f"Another process runs a comparison in {out}.")
+        raise Refusal(
+            f"{out} must have one process of a comparison, got a second one. Wait for the first "
+            "one, or choose another folder."
+        )
     with contextlib.ExitStack() as held:
         held.callback(os.close, lock)
         check_edit(comparison, out)
-        machines = held.enter_context(contextlib.closing(remote_backend_named(on))) if on else None
+        backend = held.enter_context(contextlib.closing(remote_backend_named(on))) if on else None
         folder.write(comparison)
         progress = on_progress or _nothing
         contenders = tuned(
-            comparison, timed(comparison, out), out, progress, machines.name if machines else None
+            comparison, timed(comparison, out), out, progress, backend.name if backend else None
         )
-        return _follow(_Work(comparison, contenders, folder, machines), out, progress)
+        return _follow(_Work(comparison, contenders, folder, backend), out, progress)
 
 
 def summarise_runs(
@@ -153,9 +156,9 @@ class _Side:
         taken = {run.path for run in self.started}
         return [] if self.waiting else [run for run, _ in self.earlier if run.path not in taken]
 
-    def start_next(self, machines: RemoteBackend | None) -> None:
+    def start_next(self, backend: RemoteBackend | None) -> None:
         """Start the next experiment, on this machine or a remote backend."""
-        self.started.append(_start(self.waiting.pop(), self.folder, self.earlier, machines))
+        self.started.append(_start(self.waiting.pop(), self.folder, self.earlier, backend))
 
     def look(self, on_progress: Progress) -> None:
         """Update the ended runs and report the status of the others."""
@@ -181,7 +184,7 @@ class _Work:
         comparison: Comparison,
         contenders: Sequence[Contender],
         folder: ComparisonDir,
-        machines: RemoteBackend | None,
+        backend: RemoteBackend | None,
     ) -> None:
         self.comparison, self.contenders = comparison, contender_records(comparison, contenders)
         self.experiments, self.folder = comparison.experiments(contenders), folder
@@ -189,7 +192,7 @@ class _Work:
         self.table = _Side.of(folder.runs_dir, table, folder.runs() if table else [])
         self.repeats = _Side.of(folder.perturbed_dir, [], [])
         self.owes_repeats = comparison.rounding > 0
-        self.machines = machines  # the remote backend queues its runs
+        self.backend = backend  # the remote backend queues its runs
         self.slots = slots.n_slots(comparison.training.threads)
         self.expected = len(self.table.waiting)
 
@@ -225,7 +228,7 @@ class _Work:
             self._plan_repeats()
         for side in self.sides:
             while side.waiting and self._is_free():
-                side.start_next(self.machines)
+                side.start_next(self.backend)
                 side.look(on_progress)
         return self.n_ended > before
 
@@ -239,14 +242,14 @@ class _Work:
         self.owes_repeats = False
 
     def _is_free(self) -> bool:
-        return bool(self.machines) or sum(side.live for side in self.sides) < self.slots
+        return bool(self.backend) or sum(side.live for side in self.sides) < self.slots
 
 
 def _start(
     experiment: Experiment,
     folder: Path,
     earlier: list[tuple[Run, Experiment]],
-    machines: RemoteBackend | None,
+    backend: RemoteBackend | None,
 ) -> Run:
     """Return the run of an experiment: existing, resumed or new.
 
@@ -254,17 +257,17 @@ def _start(
         experiment: Experiment to run.
         folder: Folder of the runs.
         earlier: Existing runs, each with the training-relevant part of its description.
-        machines: Remote backend of new and resumed runs; None is this machine.
+        backend: Remote backend of new and resumed runs; None is this machine.
     """
     meaning = what_counts(experiment)
     for run in (run for run, of_run in earlier if of_run == meaning):
         state = run.status().state
         log.info("%s is %s: not started again", run.id, state)
         if state in ("stopped", "dead"):
-            run.resume(on=machines)
+            run.resume(on=backend)
         if state != "failed":
             return run
-    return runs.launch(experiment, folder, check=False, on=machines)
+    return runs.launch(experiment, folder, check=False, on=backend)
 
 
 def _nothing(run: Run, status: Status) -> None:
@@ -287,8 +290,8 @@ def _follow(work: _Work, out: Path, on_progress: Progress) -> dict[str, Any]:
     except KeyboardInterrupt:
         for run in work.started:
             run.request_stop()
-        if work.machines:
-            work.machines.close()
+        if work.backend:
+            work.backend.close()
         for run in work.started:
             run.stop()
         for side in work.sides:

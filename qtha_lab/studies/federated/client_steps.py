@@ -49,7 +49,7 @@ class ClientRounds:
         """Model shared by all clients, with the adapter at initialisation."""
         return load_session(self.session)
 
-    def turn(self, client: int, number: int, shared: Path) -> TrainingResult | None:
+    def train(self, client: int, number: int, shared: Path) -> TrainingResult | None:
         """Train one client for the steps of one round.
 
         Args:
@@ -75,7 +75,7 @@ class ClientRounds:
         )
         self.look()
         events = EventLog(files.events)
-        turn = ClientRound(self.loaded, shared, end - per_round, end, self.federation.proximal)
+        callback = ClientRound(self.loaded, shared, end - per_round, end, self.federation.proximal)
         try:
             outcome = fine_tune(
                 files,
@@ -83,7 +83,7 @@ class ClientRounds:
                 self.session.stop_requested,
                 self.threads,
                 loader=self._for_client,
-                callbacks=[turn],
+                callbacks=[callback],
             )
             waits = outcome.state == "stopped" and self._has_done(files, end)
             events.append(

@@ -121,7 +121,7 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
         for reply in replies:
             if reply.has_error():
                 raise Refusal(
-                    f"A client of {of.server.path.name} does not respond: {reply.error.reason}"
+                    f"Every client of {of.server.path.name} must respond, got {reply.error.reason}."
                 )
         for reply in replies:
             if sentence := reply.content.config_records["end"]["message"]:
@@ -129,7 +129,10 @@ def _rounds(grid: Any, clients: int) -> driving.Rounds:
         replies.sort(key=lambda reply: reply.content.config_records["end"]["client"])
         arrays, _ = strategy.aggregate_train(number, replies)
         if arrays is None:
-            raise Refusal(f"No client of {of.server.path.name} responds in round {number}.")
+            raise Refusal(
+                f"A client of {of.server.path.name} must respond in round {number}, got no "
+                "response."
+            )
         kinds = {
             name: value.dtype
             for name, value in load_tensors(of.shared(number - 1) / ADAPTER).items()
@@ -151,7 +154,7 @@ def _client_round(message: Any, context: Any) -> Any:
 
     order = message.content["config"]
     number, client = int(order["round"]), int(context.node_config["partition-id"])
-    end, rows, tensors = _turn(
+    end, rows, tensors = _train_client(
         Path(str(order["server"])), client, number, message.content["arrays"].to_torch_state_dict()
     )
     content = RecordDict(
@@ -167,26 +170,26 @@ def _client_round(message: Any, context: Any) -> Any:
 _SERVERS: dict[Path, tuple[ClientRounds, tempfile.TemporaryDirectory]] = {}
 
 
-def _turn(
+def _train_client(
     server: Path, client: int, number: int, shared: Mapping[str, Tensor]
 ) -> tuple[str, int, dict[str, Tensor]]:
     """Run one client update; return its failure message, row count and tensors.
 
     The message is "" after a successful update.
     """
-    turns = _turns_of(server)
+    client_rounds = _client_rounds_of(server)
     with tempfile.TemporaryDirectory() as folder:
         save_file({name: t.contiguous() for name, t in shared.items()}, Path(folder) / ADAPTER)
-        outcome = turns.turn(client, number, Path(folder))
+        outcome = client_rounds.train(client, number, Path(folder))
     if outcome is not None:
         return f"{outcome.state}: {outcome.message}", 1, dict(shared)
-    files = turns.of.clients[client]
-    sent = sent_by(files, number * turns.federation.steps_per_round)
+    files = client_rounds.of.clients[client]
+    sent = sent_by(files, number * client_rounds.federation.steps_per_round)
     assert sent is not None  # a successful update has saved it
     return "", len(resolve(files.experiment).task.train), load_tensors(sent)
 
 
-def _turns_of(server: Path) -> ClientRounds:
+def _client_rounds_of(server: Path) -> ClientRounds:
     """Load the model and the run directories of a federation once per process."""
     if server not in _SERVERS:
         _SERVERS.clear()
@@ -195,8 +198,8 @@ def _turns_of(server: Path) -> ClientRounds:
         clients = sorted((server / "clients").iterdir(), key=lambda path: int(path.name))
         of = Parties(RunDir(server), [RunDir(path) for path in clients])
         aside = tempfile.TemporaryDirectory()  # the server writes the events of its own run
-        turns = ClientRounds(
+        client_rounds = ClientRounds(
             federation, of, EventLog(Path(aside.name) / "events.jsonl"), lambda: None
         )
-        _SERVERS[server] = turns, aside
+        _SERVERS[server] = client_rounds, aside
     return _SERVERS[server][0]

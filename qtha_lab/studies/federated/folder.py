@@ -22,6 +22,7 @@ from qtha_lab.experiment.run_directory import RunDir, checkpoints, write_atomica
 from qtha_lab.experiment.run_directory.files import sync_tree
 from qtha_lab.experiment.run_directory.plugins import check_plugins, record_plugins
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import with_absolute_paths
 
 ADAPTER = "adapter_model.safetensors"
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def parties(federation: Federation, experiment: Experiment, out: Path) -> Partie
     Raises:
         Refusal: If an existing client has another description, or plugins that were changed.
     """
-    experiment = runs.with_absolute_paths(experiment)
+    experiment = with_absolute_paths(experiment)
     there = (run for run in runs.list_runs(out / "runs") if run.experiment == experiment)
     earlier = next(there, None)
     if earlier is None:

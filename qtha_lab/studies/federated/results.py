@@ -12,6 +12,7 @@ from typing import Any
 from qtha_lab.experiment import Federation
 from qtha_lab.figures.bytes_sent import RoundResult
 from qtha_lab.runs import run as runs
+from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.entries import entry
 
@@ -21,7 +22,7 @@ def summarise_federation(federation: Federation, out: Path) -> dict[str, Any]:
     there = {run.experiment.model_dump_json(): run for run in runs.list_runs(out / "runs")}
     entries = []
     for experiment in federation.experiments():
-        run = there.get(runs.with_absolute_paths(experiment).model_dump_json())
+        run = there.get(with_absolute_paths(experiment).model_dump_json())
         if run is not None:
             entries.append({**entry(run, run.status()), "rounds": rounds_of(run)})
     return {"federation": federation.model_dump(), "runs": entries}

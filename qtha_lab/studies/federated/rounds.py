@@ -93,7 +93,10 @@ def federate(
     out.mkdir(parents=True, exist_ok=True)
     lock = slots.hold(out / ".lock")
     if lock is None:
-        raise Refusal(f"Another process runs a federation in {out}.")
+        raise Refusal(
+            f"{out} must have one process of a federation, got a second one. Wait for the first "
+            "one, or choose another folder."
+        )
     threads = torch.get_num_threads()
     try:
         record_trust(out, federation)
@@ -179,13 +182,13 @@ class _Server:
         rounds: Rounds | None,
     ) -> None:
         self.federation, self.of, self.events, self.look = federation, of, events, look
-        self.turns, self.rounds = ClientRounds(federation, of, events, look), rounds
-        self.session = self.turns.session
+        self.client_rounds, self.rounds = ClientRounds(federation, of, events, look), rounds
+        self.session = self.client_rounds.session
 
     @property
     def loaded(self) -> Loaded:
         """Model shared by all clients, with the adapter at initialisation."""
-        return self.turns.loaded
+        return self.client_rounds.loaded
 
     def work(self) -> TrainingResult:
         """Continue from the last averaged round to the end.
@@ -215,7 +218,7 @@ class _Server:
             self.of.write_shared(number, self.rounds(self.of, number))
             return None
         for client in range(self.federation.clients):
-            outcome = self.turns.turn(client, number, self.of.shared(number - 1))
+            outcome = self.client_rounds.train(client, number, self.of.shared(number - 1))
             if outcome is not None:
                 return outcome
         self._average(number)

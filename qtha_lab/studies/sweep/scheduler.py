@@ -55,13 +55,13 @@ class Scheduler:
 
     Args:
         folder: Directory of the sweep.
-        machines: Remote backend that trains the runs; None is this machine.
+        backend: Remote backend that trains the runs; None is this machine.
     """
 
-    def __init__(self, folder: SweepDir, machines: RemoteBackend | None = None) -> None:
-        self.folder, self.sweep, self.machines = folder, folder.trusted, machines
+    def __init__(self, folder: SweepDir, backend: RemoteBackend | None = None) -> None:
+        self.folder, self.sweep, self.backend = folder, folder.trusted, backend
         threads = self.sweep.training.threads
-        self.at_once = REMOTE_JOBS if machines else slots.n_slots(threads)
+        self.at_once = REMOTE_JOBS if backend else slots.n_slots(threads)
         journal = open_journal(folder.journal)
         self.studies = [MethodStudy(self.sweep, n, journal) for n in range(len(self.sweep.methods))]
         self.going: list[_Going] = []
@@ -85,8 +85,8 @@ class Scheduler:
             time.sleep(POLL_SECONDS)
         for run in [run for trial in self.going for run in trial.runs]:
             run.request_stop()
-        if self.machines:
-            self.machines.close()
+        if self.backend:
+            self.backend.close()
         for run in [run for trial in self.going for run in trial.runs]:
             run.stop()
         return False
@@ -104,7 +104,7 @@ class Scheduler:
                 self.going.append(going)
                 for run in going.runs:
                     if run.status().state in ("stopped", "dead", "failed"):
-                        run.resume(on=self.machines)
+                        run.resume(on=self.backend)
 
     def _begin_more(self) -> None:
         """Begin trials while a slot is free, for the method with fewest trials."""
@@ -132,7 +132,7 @@ class Scheduler:
                     self.folder.runs_dir,
                     check=False,
                     origin=origin._asdict(),
-                    on=self.machines,
+                    on=self.backend,
                 )
                 if run is None
                 else Run(run.path)
@@ -174,7 +174,7 @@ class Scheduler:
             return
         going.resumes += 1
         log.warning("%s is %s: resumed", run.id, status.state)
-        run.resume(on=self.machines)
+        run.resume(on=self.backend)
 
     def _waits_for_a_person(self, going: _Going) -> bool:
         states = [run.status().state for run in going.runs]
@@ -217,10 +217,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _drive(order: drivers.SchedulerArguments) -> bool:
     with contextlib.ExitStack() as held:
-        machines = None
+        backend = None
         if order.on:
-            machines = held.enter_context(contextlib.closing(remote_backend_named(order.on)))
-        scheduler = Scheduler(SweepDir(order.path), machines)
+            backend = held.enter_context(contextlib.closing(remote_backend_named(order.on)))
+        scheduler = Scheduler(SweepDir(order.path), backend)
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             scheduler.stop_requested = True

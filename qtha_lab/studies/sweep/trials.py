@@ -178,8 +178,10 @@ class Trials:
             Refusal: If the sweep is running, stopping or finished.
         """
         if (state := self.state) in ("running", "stopping", "finished"):
-            more = ": extend gives it more trials" if state == "finished" else ""
-            raise Refusal(f"Sweep {self.folder.path.name} is {state}{more}")
+            more = " Use extend for more trials." if state == "finished" else ""
+            raise Refusal(
+                f"Sweep {self.folder.path.name} must be stopped or failed, got {state}.{more}"
+            )
         trusted(self.folder.path, self.sweep)  # asks here, where a person may answer
         return start_sweep(self.folder, on)
 
@@ -200,7 +202,7 @@ class Trials:
             )
         fixed = {"model", "task", "task_options", "quantization", "seeds", "training", "objective"}
         for name in fixed & changes.keys():
-            raise Refusal(f"{name} of a sweep with trials cannot change. Launch a new sweep.")
+            raise Refusal(f"{name} must stay as it is in a sweep with trials. Launch a new sweep.")
         sweep = self.folder.trusted.replace(**changes)
         before = [method.meaning for method in self.sweep.methods]
         if [method.meaning for method in sweep.methods][: len(before)] != before:

@@ -50,7 +50,7 @@ def check_known(name: str) -> None:
     if name not in registry:
         close = nearest(name, registry)
         hint = f": did you mean {close!r}?" if close else "."
-        raise Refusal(f"Unknown environment {name!r} of gymnasium{hint}")
+        raise Refusal(f"environment must be one of gymnasium, got {name!r}{hint}")
 
 
 def goal_of(name: str) -> float:

@@ -105,8 +105,8 @@ def fetch_recordings(say: Callable[[str], None] = show) -> Path:
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise Refusal(
-                f"The recordings are packages of Debian ({', '.join(PACKAGES)}), and {program} is "
-                "missing. Install them by hand."
+                f"{program} must be installed for the recordings, which are packages of Debian. "
+                f"Install {', '.join(PACKAGES)} by hand."
             )
     _folder().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_folder().parent) as new:

@@ -230,7 +230,7 @@ def stores(text: str) -> None:
 
 
 def _harmless(name: str) -> bool:
-    """Whether a name that leads out of the folder leads to nothing of value."""
+    """Check that a name outside the folder reaches nothing of value."""
     absolute = name.lstrip("/") if name.startswith("/") or "//" in name else ""
     return (
         not absolute

@@ -44,9 +44,9 @@ def amplitudes(
         tensor([0.6000, 0.8000])
     """
     sizes = shapes(n_qubits, bond_dim)
-    pieces = numbers.split([math.prod(size) for size in sizes])
+    parts = numbers.split([math.prod(size) for size in sizes])
     state = numbers.new_ones(1, 1)
-    for piece, (left, _, right) in zip(pieces, sizes, strict=True):
-        state = (state @ piece.reshape(left, 2 * right)).reshape(-1, right)
+    for part, (left, _, right) in zip(parts, sizes, strict=True):
+        state = (state @ part.reshape(left, 2 * right)).reshape(-1, right)
     state = state.flatten()
     return state / state.norm()

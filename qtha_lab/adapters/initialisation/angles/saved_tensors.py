@@ -59,11 +59,11 @@ class SavedAdapter:
 
     def at(self, layer: str) -> dict[str, Tensor]:
         """Read the tensors of one layer, by the method's names."""
-        mark = f".{layer}.{self.prefix}"
+        infix = f".{layer}.{self.prefix}"
         try:
             with open_tensors(self.folder / TENSORS) as file:
-                keys = [key for key in file.keys() if mark in key]  # noqa: SIM118
-                names = [key.partition(mark)[2].removeprefix("frozen_") for key in keys]
+                keys = [key for key in file.keys() if infix in key]  # noqa: SIM118
+                names = [key.partition(infix)[2].removeprefix("frozen_") for key in keys]
                 tensors = {n: file.get_tensor(key) for n, key in zip(names, keys, strict=True)}
         except (OSError, Refusal) as problem:
             raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
@@ -77,10 +77,10 @@ class SavedAdapter:
     @cached_property
     def layers(self) -> list[str]:
         """Names of the adapted layers in the model, in alphabetical order."""
-        mark = f".{self.prefix}"
+        infix = f".{self.prefix}"
         try:
             with open_tensors(self.folder / TENSORS) as file:
-                keys = [key for key in file.keys() if mark in key]  # noqa: SIM118
+                keys = [key for key in file.keys() if infix in key]  # noqa: SIM118
         except (OSError, Refusal) as problem:
             raise Refusal(f"{self.folder / TENSORS} cannot be read: {problem}") from None
-        return sorted({key.removeprefix("base_model.model.").partition(mark)[0] for key in keys})
+        return sorted({key.removeprefix("base_model.model.").partition(infix)[0] for key in keys})

@@ -89,11 +89,11 @@ class Rotated(Rounding):
         """Round weights in place, and install the rounding of inputs, keys and values."""
         from qtha_lab.models.quantisation import attention, grid, layers
 
-        turn = self._rotation()
+        rotation_of = self._rotation()
 
         def turning(name: str, size: int) -> Tensor | None:
             rotates = bool(learnt[name]) if learnt else self.rotations != "nowhere"
-            return turn(size) if rotates else None
+            return rotation_of(size) if rotates else None
 
         for name, layer in layers.with_rounded_inputs(model, self.a).items():
             matrix = layers.matrix_of(layer)

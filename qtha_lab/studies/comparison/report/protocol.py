@@ -111,9 +111,9 @@ def _tuning(compared: Compared) -> Iterator[str]:
 
 def _other_notes(compared: Compared) -> list[str]:
     """Return the notes of the summary that no other section has."""
-    elsewhere = {tuning.rates_sentence(compared.entries)}
-    elsewhere |= {*missing(compared), *stated(compared)}
-    return [note for note in compared.summary["notes"] if note not in elsewhere]
+    in_other_sections = {tuning.rates_sentence(compared.entries)}
+    in_other_sections |= {*missing(compared), *stated(compared)}
+    return [note for note in compared.summary["notes"] if note not in in_other_sections]
 
 
 def _methods(compared: Compared) -> Table:

@@ -1,0 +1,54 @@
+"""`qtha-lab map`: find the leading method for each task and number of steps."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qtha_lab.cli.application import app
+from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.cli.run import DryRun, Json, print_plan
+from qtha_lab.core.call_syntax import split_list
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened, show
+
+
+@app.command("map")
+def draw_map(
+    file: Annotated[Path, typer.Argument(help="A comparison file (YAML) with several tasks.")],
+    steps: Annotated[str, typer.Option(help="Numbers of steps, such as 100,1000.")] = "100,1000",
+    out: Annotated[Path, typer.Option(help="Folder of runs, map.json and regimes.html.")] = Path(
+        "out/map"
+    ),
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Run a comparison at several numbers of steps, and print the leader of each cell.
+
+    Run the command again to continue after an interruption.
+    """
+    from qtha_lab.experiment import Comparison
+    from qtha_lab.figures.regimes import regimes
+    from qtha_lab.studies.regime_map import RegimeMap
+
+    words = split_list(steps)
+    if not words or not all(word.isdecimal() and len(word) < 8 for word in words):
+        raise Refusal(
+            f"steps must be whole numbers such as 100,1000, got {shortened(repr(steps))}."
+        )
+    grid = RegimeMap(Comparison.from_yaml(file), tuple(map(int, words)))
+    if dry_run:
+        grid.check(out)
+        for comparison in grid.comparisons():
+            print_plan(comparison, comparison.typical())
+        return
+    with progress() as bars:
+        line = bars.add_task("map", total=None, message="")
+        found = grid.run(out, lambda run, status: bars.update(line, message=run.id))
+    figure = regimes(found)
+    figure.export(out / "regimes.html")
+    if json:
+        print_json(found)
+        return
+    print_table([figure.table.columns, *(tuple(map(str, row)) for row in figure.table.rows)])
+    show(f"in {out / 'map.json'}, drawn in {out / 'regimes.html'}")

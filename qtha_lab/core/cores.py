@@ -1,0 +1,11 @@
+"""CPU cores that this process may use."""
+
+import os
+import sys
+
+
+def allowed_cores() -> list[int]:
+    """Return the numbers of the cores, without those that the system keeps from this process."""
+    if sys.platform == "linux":
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

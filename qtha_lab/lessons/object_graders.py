@@ -1,0 +1,93 @@
+"""Graders of an object with required properties, and of a selection of lettered sentences."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qtha_lab.lessons.grading import WrongAnswer
+
+Property = tuple[Callable[[Any], bool], str]
+
+
+@dataclass(frozen=True)
+class Construction:
+    """Grader of an object: every property must hold, in order.
+
+    Attributes:
+        properties: Pairs of a predicate and the reason for an answer without that property. A
+            predicate that raises an error does not hold.
+
+    Example:
+        >>> even = Construction(((lambda value: value % 2 == 0, "an odd number is no multiple"),))
+        >>> even.check(3)
+        Traceback (most recent call last):
+        qtha_lab.lessons.grading.WrongAnswer: an odd number is no multiple
+    """
+
+    properties: tuple[Property, ...]
+
+    def check(self, answer: Any) -> None:
+        """Raise `WrongAnswer` with the reason of the first missing property."""
+        if reason := self._first_fault(answer):
+            raise WrongAnswer(reason)
+
+    def agrees(self, answer: Any, mistake: Any) -> bool:
+        """Return True if both lack the same property first."""
+        return self._first_fault(answer) == self._first_fault(mistake)
+
+    def right_values(self) -> list[float]:
+        """Return the values that no message may reveal: none, since many objects are right."""
+        return []
+
+    def _first_fault(self, answer: Any) -> str | None:
+        for holds, reason in self.properties:
+            try:
+                if not holds(copy.deepcopy(answer)):
+                    return reason
+            except Exception:  # an object of another kind
+                return reason
+        return None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Grader of a set of letters, written as a string such as "ad".
+
+    Attributes:
+        right: Letters of the right selection.
+        reasons: For every offered letter, the reason why it is wrong to choose or to omit it.
+
+    Example:
+        >>> Selection("a", {"a": "a is true", "b": "b needs a control"}).check("ab")
+        Traceback (most recent call last):
+        qtha_lab.lessons.grading.WrongAnswer: b needs a control
+    """
+
+    right: str
+    reasons: dict[str, str]
+
+    def check(self, answer: Any) -> None:
+        """Raise `WrongAnswer` with the reason of the first letter that is wrong."""
+        chosen = self._letters(answer)
+        for letter, reason in self.reasons.items():
+            if (letter in chosen) != (letter in self.right):
+                raise WrongAnswer(reason)
+
+    def agrees(self, answer: Any, mistake: Any) -> bool:
+        """Return True if both are the same selection."""
+        return self._letters(answer) == self._letters(mistake)
+
+    def right_values(self) -> list[float]:
+        """Return the values that no message may reveal: none, since letters are no numbers."""
+        return []
+
+    def _letters(self, answer: Any) -> set[str]:
+        try:
+            chosen = set("".join(answer)) - set(" ,;")
+        except TypeError:
+            chosen = set()
+        if not chosen or not chosen <= set(self.reasons):
+            offered = ", ".join(self.reasons)
+            raise WrongAnswer(f'some of the letters {offered} are expected, such as "{offered[0]}"')
+        return chosen

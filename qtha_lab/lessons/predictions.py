@@ -1,0 +1,117 @@
+"""Declarations of predictions, and the stored answers of a reader.
+
+A question has options, a number or a curve of five points as its answer. It is declared next to the
+exercises of its lesson:
+
+    prediction(
+        "1.a", "How many entries of ΔW are not zero at the start?", options=("8", "0"), answer="0",
+        misconceptions={"8": "A starts at random numbers, but B starts at zero"},
+    )
+
+Without a reader, as in an executed notebook, a prediction counts as skipped.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.registry import Registry
+from qtha_lab.lessons import own_work
+from qtha_lab.lessons.reader_page import has_reader
+
+PREDICTIONS: Registry["Prediction"] = Registry("prediction", "qtha_lab.lessons", prefix="lesson_")
+SKIP = "skip"
+POINTS = 5  # of a sketched curve
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Declaration of one prediction.
+
+    Attributes:
+        number: Lesson and letter, `"1.a"`.
+        question: The question, as a sentence.
+        options: Answers to choose from; empty for a number or a sketch.
+        sketch: Places of the five points of a curve on the x axis; empty otherwise.
+        labels: Titles of the axes of a sketch.
+        limits: Lowest and highest value of a sketch.
+        answer: The right option, where no measurement decides.
+        misconceptions: Reason by wrong option.
+    """
+
+    number: str
+    question: str
+    options: tuple[str, ...] = ()
+    sketch: tuple[float, ...] = ()
+    labels: tuple[str, str] = ("x", "y")
+    limits: tuple[float, float] = (0.0, 1.0)
+    answer: Any = None
+    misconceptions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not re.fullmatch(r"\d+\.[a-z]", self.number):
+            raise Refusal(f"number must be such as '1.a', got {self.number!r}.")
+        if self.sketch and len(self.sketch) != POINTS:
+            raise Refusal(f"sketch must have {POINTS} places, got {len(self.sketch)}.")
+        unknown = set(self.misconceptions) - set(self.options) if self.options else set()
+        if unknown or (self.options and self.answer not in (None, *self.options)):
+            named = ", ".join(sorted(unknown)) or self.answer
+            raise Refusal(f"Reasons and answer of {self.number} must be options, got {named}.")
+
+    def read(self, answer: Any) -> Any:
+        """Return an answer as plain data.
+
+        Raises:
+            Refusal: If it is no option, no number or not five numbers.
+        """
+        if isinstance(answer, str) and answer == SKIP:
+            return SKIP
+        if self.options:
+            if str(answer) not in self.options:
+                known = ", ".join(self.options)
+                raise Refusal(f"The prediction must be one of {known}, got {answer!s:.60}.")
+            return str(answer)
+        try:
+            values = [float(value) for value in (answer if self.sketch else [answer])]
+        except (TypeError, ValueError):
+            values = []
+        if len(values) != (POINTS if self.sketch else 1) or not np.isfinite(values).all():
+            wanted = f"{POINTS} numbers" if self.sketch else "a number"
+            raise Refusal(f"The prediction must be {wanted}, got {answer!r:.60}.")
+        return values if self.sketch else values[0]
+
+
+def prediction(identifier: str, question: str, /, *, number: bool = False, **fields: Any) -> None:
+    """Declare a prediction.
+
+    Args:
+        identifier: Lesson and letter, `"1.a"`.
+        question: The question, as a sentence.
+        number: True if the answer is a number.
+        fields: The other attributes of `Prediction`.
+
+    Raises:
+        Refusal: If not exactly one of `options`, `number` and `sketch` is stated.
+    """
+    stated = sum([bool(fields.get("options")), bool(fields.get("sketch")), number])
+    if stated != 1:
+        raise Refusal(
+            f"Prediction {identifier} must state one of options, number and sketch, got {stated}."
+        )
+    entry = Prediction(identifier, question, **fields)
+    PREDICTIONS.add(identifier, entry, sys._getframe(1).f_globals["__name__"])
+
+
+def answer_to(number: str) -> Any:
+    """Return the kept answer to a prediction: "skip", plain data, or None without one."""
+    return own_work.entry("predictions", number).get("answer")
+
+
+def is_open(number: str) -> bool:
+    """Return True if a reader is there who has neither answered nor skipped a prediction."""
+    return has_reader() and answer_to(number) is None

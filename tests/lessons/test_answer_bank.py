@@ -1,0 +1,62 @@
+"""Grading of a bank of answers that is kept apart from the exercises' files."""
+
+import re
+import textwrap
+
+import numpy as np
+import pytest
+from support import answer_bank, more_answers
+
+from qtha_lab.lessons import check, exercises
+
+RIGHT = {**answer_bank.RIGHT, **more_answers.RIGHT}
+WRONG = {**answer_bank.WRONG, **more_answers.WRONG}
+BY_TITLE = {exercise.title: exercise for exercise in exercises()}
+LEAST_WITH_REASON = 0.6
+
+
+def cases(bank):
+    return [
+        pytest.param(title, entry, id=f"{title}-{number}")
+        for title, entries in bank.items()
+        for number, entry in enumerate(entries)
+    ]
+
+
+def verdict_on(title, code):
+    exercise = BY_TITLE[title]
+    return check(exercise.number, exercise.answer_of(textwrap.dedent(code).strip()))
+
+
+@pytest.mark.parametrize(("title", "code"), cases(RIGHT))
+def test_a_right_answer_in_another_way_is_accepted(title, code):
+    verdict = verdict_on(title, code)
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize(("title", "entry"), cases(WRONG))
+def test_a_wrong_answer_gets_its_true_reason_or_none(title, entry):
+    code, reason = entry
+    verdict = verdict_on(title, code)
+    assert verdict.state == "wrong"
+    if reason:
+        assert reason in verdict.message
+        assert not has_right_value(verdict.message, BY_TITLE[title].grader)
+    else:  # the values of the answer, and no reason
+        assert "which is not it" in verdict.message or "is not it;" in verdict.message
+
+
+def has_right_value(text, grader):
+    numbers = [float(n.replace(",", "")) for n in re.findall(r"-?\d[\d,]*(?:\.\d+)?", text)]
+    rights = [right for right in grader.right_values() if right not in (-1, 0, 1, 2)]
+    return any(np.isclose(n, right, rtol=1e-3) for n in numbers for right in rights)
+
+
+def test_three_in_five_wrong_answers_get_a_reason():
+    reasons = [reason for entries in WRONG.values() for _, reason in entries]
+    assert sum(map(bool, reasons)) >= LEAST_WITH_REASON * len(reasons)
+
+
+def test_the_bank_is_large_enough_to_judge_by():
+    assert sum(map(len, WRONG.values())) >= 100
+    assert sum(map(len, RIGHT.values())) >= 40

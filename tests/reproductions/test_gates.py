@@ -1,0 +1,53 @@
+"""Claims without an answer: a control that guesses, or arms at the ceiling."""
+
+import dataclasses
+
+import pytest
+
+from qtha_lab.reproductions import REPRODUCTIONS
+from qtha_lab.reproductions.machinery import listing
+from qtha_lab.reproductions.machinery.registry import PaperClaim
+from qtha_lab.reproductions.machinery.verdicts import is_gated, verdicts
+
+RECORDED = [name for name in sorted(REPRODUCTIONS) if listing.recorded_verdict(name)]
+
+
+def decided(arm, control, **gate):
+    """Decide one claim on accuracies of five seeds."""
+    claim = PaperClaim("a", "b", "test_accuracy", "more accurate", **gate)
+    of = dataclasses.replace(REPRODUCTIONS["federated_qt"], claims=[claim])
+    entries = {
+        name: {seed: {"test_accuracy": value + 0.001 * seed} for seed in range(5)}
+        for name, value in (("a", arm), ("b", control))
+    }
+    (verdict,) = verdicts(of, entries)
+    return verdict
+
+
+def test_a_claim_against_a_control_that_guesses_is_not_asked():
+    assert decided(0.7, 0.094, chance=0.1).word == "not asked"
+    assert decided(0.7, 0.094).word == "shown"
+    assert decided(0.7, 0.15, chance=0.1).word == "shown"
+
+
+def test_a_claim_between_arms_at_the_ceiling_is_not_asked():
+    assert decided(1.0, 0.996, ceiling=0.995).word == "not asked"
+    assert decided(1.0, 0.97, ceiling=0.995).word == "shown"
+
+
+def test_a_claim_that_is_not_asked_states_its_numbers():
+    assert "test accuracy, a 0.702, b 0.096" in decided(0.7, 0.094, chance=0.1).sentence
+
+
+def test_a_loss_is_at_its_start_from_above():
+    claim = PaperClaim("a", "b", "eval_loss", "lower", chance=4.0)
+    assert is_gated(claim, (3.0, 4.1))
+    assert not is_gated(claim, (3.0, 3.5))
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_verdicts_pass_the_gates_of_their_claims(name):
+    recorded = listing.recorded_verdict(name)["claims"]
+    for claim, kept in zip(REPRODUCTIONS[name].claims, recorded, strict=True):
+        if kept["means"] and is_gated(claim, tuple(kept["means"])):
+            assert kept["verdict"] == "not asked"

@@ -1,0 +1,95 @@
+"""The leader of a cell from its claims, and maps that are refused before work starts."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from qtha_lab.cli import load_commands
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison
+from qtha_lab.figures.regimes import UNDECIDED, regimes
+from qtha_lab.studies.regime_map import RegimeMap, regimes_of
+
+
+def claim(first, mean, verdict, task="qa"):
+    ends = {"low": mean - 0.01, "high": mean + 0.01}
+    names = {"first": first, "second": "lora", "model": "tiny", "task": task}
+    return names | {"mean": mean, "verdict": verdict} | ends
+
+
+def leaders(*claims):
+    return [(cell["place"], cell["leader"]) for cell in regimes_of(claims, 100)]
+
+
+def test_a_method_that_is_shown_lower_leads():
+    found = leaders(claim("qtha", -0.05, "shown"), claim("vera", -0.06, "shown"))
+    assert found == [("qa", "vera")]
+
+
+def test_the_reference_leads_where_all_others_are_shown_higher():
+    assert leaders(claim("qtha", 0.05, "shown"), claim("vera", 0.06, "shown")) == [("qa", "lora")]
+
+
+def test_nothing_is_decided_where_the_best_other_is_not_shown():
+    found = leaders(claim("qtha", 0.01, "inconclusive"), claim("vera", 0.06, "shown"))
+    assert found == [("qa", "")]
+    assert leaders(claim("qtha", -0.01, "equivalent")) == [("qa", "")]
+
+
+def test_each_task_is_a_cell_of_its_own():
+    found = leaders(claim("qtha", -0.05, "shown"), claim("qtha", 0.05, "shown", task="recall"))
+    assert found == [("qa", "qtha"), ("recall", "lora")]
+
+
+def test_undecided_cells_are_hollow_and_named():
+    cells = [*regimes_of([claim("qtha", 0.01, "inconclusive")], 100)]
+    cells += regimes_of([claim("qtha", -0.05, "shown")], 1000)
+    hollow, filled = regimes(cells).plotly.data
+    assert (hollow.name, hollow.marker.symbol) == (UNDECIDED, "square-open")
+    assert (filled.name, list(filled.y)) == ("qtha", [1])
+
+
+def test_every_number_of_steps_is_a_comparison_with_its_evaluation_at_the_end():
+    grid = RegimeMap(Comparison(methods="lora,ia3", tasks=["qa", "recall"]), (4, 8))
+    assert [(c.training.steps, c.training.evaluation.eval_every) for c in grid.comparisons()] == [
+        (4, 4),
+        (8, 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("methods", "steps", "sentence"),
+    [
+        ("lora,ia3", (100,), "A map must have at least 2 cells, got 1. Add tasks"),
+        ("lora,ia3", (100, 100), "steps must be different numbers of at least 1"),
+        ("lora,ia3", (), "steps must be different numbers of at least 1"),
+        ("lora", (100, 200), "A map must have at least 2 methods, got 1"),
+    ],
+)
+def test_a_map_with_one_point_or_method_is_refused(methods, steps, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        RegimeMap(Comparison(methods=methods), steps)
+
+
+def test_the_command_refuses_words_as_steps_in_a_sentence(tmp_path):
+    file = tmp_path / "it.yaml"
+    file.write_text("methods: [lora, ia3]\n")
+    answer = CliRunner().invoke(load_commands(), ["map", str(file), "--steps", "many"])
+    assert isinstance(answer.exception, Refusal)
+    assert "steps must be whole numbers" in str(answer.exception)
+
+
+@pytest.mark.slow
+def test_a_small_map_is_run_continued_and_written(tmp_path):
+    training = {"batch_size": 2, "max_length": 32, "train_rows": 16, "eval_rows": 4}
+    training |= {"test_rows": 8, "spectrum_every": 0, "generate_rows": 0, "threads": 1}
+    comparison = Comparison(methods="lora(r=2),ia3", seeds=[0, 1, 2], training=training)
+    grid = RegimeMap(comparison, (2, 3))
+    found = grid.run(tmp_path)
+    assert [cell["steps"] for cell in found] == [2, 3]
+    written = json.loads((tmp_path / "map.json").read_text())
+    assert written["cells"] == found
+    runs = {run.name for run in tmp_path.glob("steps-*/runs/*")}
+    assert grid.run(tmp_path) == found
+    assert {run.name for run in tmp_path.glob("steps-*/runs/*")} == runs

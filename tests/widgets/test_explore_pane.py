@@ -1,0 +1,56 @@
+"""The pane Explore names the ticked run, and opens on what the run has."""
+
+import pytest
+from support.run_folders import run_folder, status, train, write
+from support.workbench_kernel import in_a_kernel, settled
+
+from qtha_lab.experiment import Comparison
+from widgets.workbench.explore import CIRCUIT, ENGINES, OPERATOR, SPECTRA, Explore
+
+SPECTRUM = {"kind": "spectrum", "step": 1, "layers": {"0.q_proj": [2.0, 1.0]}}
+
+
+def stopped(tmp_path, method):
+    run = run_folder(tmp_path / "runs", method, steps=9)
+    write(run, status("running", 0), train(1, 5.0), SPECTRUM, status("stopped", 1))
+    return run.id
+
+
+def explored(*ids):
+    """Return title, choices and explorer after each run was ticked, one after the other."""
+
+    async def work(_bench):
+        explore, seen = Explore(), []
+        for run in ids:
+            explore.runs = (run,)
+            await settled(explore)
+            shown = [type(part).__name__ for part in explore.place.children]
+            seen.append((explore.of.value, explore.choice.options, explore.choice.value, shown))
+        explore.background.stop()
+        return seen, explore.error.text
+
+    seen, error = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert error == ""
+    return seen
+
+
+@pytest.mark.parametrize("method", ["lora(r=2)", "qtha(r=2,waist=8,bond_dim=2,use_circuit=false)"])
+def test_a_run_without_a_circuit_says_so_and_opens_on_its_spectra(tmp_path, method):
+    ((title, options, chosen, shown),) = explored(stopped(tmp_path, method))
+    assert options == (SPECTRA, OPERATOR)
+    assert chosen == SPECTRA
+    assert shown == ["UpdateExplorer"]
+    assert title.endswith(" has no circuit.")
+    assert f"{method.partition('(')[0]}" in title
+
+
+def test_a_run_with_a_circuit_offers_it_by_its_title_and_not_by_its_id(tmp_path):
+    ids = [stopped(tmp_path, m) for m in ("qtha(r=2,waist=8,bond_dim=2)", "lora(r=2)")]
+    seen = explored(ids[0], ids[1], ids[0])
+    title, options, chosen, shown = seen[0]
+    assert options == (CIRCUIT, SPECTRA, OPERATOR, ENGINES)
+    assert (chosen, shown) == (CIRCUIT, ["CircuitExplorer"])
+    assert "seed 0 · tiny · qa · 20" in title
+    assert all(run not in title for run in ids)
+    assert seen[1][1] == (SPECTRA, OPERATOR)
+    assert seen[2][1] == (CIRCUIT, SPECTRA, OPERATOR, ENGINES)

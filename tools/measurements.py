@@ -1,0 +1,300 @@
+"""Measurements of `data/measurements`: reports, packed runs and tables.
+
+    qtha-lab compare data/measurements/tiny-qa.yaml --out out/measurements/tiny-qa    (hours)
+    python -m tools.measurements tiny-qa             pack the runs, and write the table
+    python -m tools.measurements tiny-qa --unpack    unpack its runs to out/measurements
+
+`data/results/NAME` gets the claims of the report (`claims.json`), and the runs without weights and
+events of single steps (`runs.tar.xz`). Losses of test rows are packed for the runs that claims
+read: those at the best rate of their method. The report can be written again from them, and the
+comparison can continue. `docs/results/NAME.md` gets the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import lzma
+import re
+import tarfile
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.experiment import Comparison
+from qtha_lab.experiment.model_task_pairs import ModelTask
+from qtha_lab.experiment.run_directory import write_json
+from qtha_lab.runs.run import list_runs
+from qtha_lab.studies.comparison.claims import Claim, claims
+from qtha_lab.studies.comparison.contenders import contender_records
+from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.report import Report
+from qtha_lab.studies.comparison.report.contents import Compared
+from qtha_lab.studies.comparison.row_losses import read_items
+from qtha_lab.studies.comparison.summary import summary_of
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES, OUT = ROOT / "data" / "measurements", ROOT / "out" / "measurements"
+RESULTS, PAGES = ROOT / "data" / "results", ROOT / "docs" / "results"
+PACKED = "runs.tar.xz"
+CLAIMS = "claims.json"
+DERIVED = ("comparison.yaml", "summary.json")  # written anew from the runs
+FILES_OF_A_COMPARISON = (*DERIVED, "lineup.json", "seconds_per_step.json")
+FILES_OF_A_TUNING = ("sweep.yaml", "journal.log")
+FILES_OF_A_RUN = (
+    "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json", "test.json",
+)  # fmt: skip
+STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
+MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
+DIGITS = 7  # of packed losses, the precision of float32, in which they were computed
+LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
+EVERY_RATE = ("smollm2-definitions", "smollm2-qa")  # `tools.one_rate` reads their rows at all rates
+LARGE = "lora(r=8)"
+SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
+RULES = (
+    "Intervals of a column hold simultaneously with 95 %, and p is below 0.05 where the interval"
+    " excludes zero. Differences within the margin of ±0.02 nat are equivalent."
+)
+
+
+def write(name: str, folder: Path) -> None:
+    """Write the claims, the packed runs and the table of a measurement from its folder."""
+    out = RESULTS / name
+    out.mkdir(parents=True, exist_ok=True)
+    update_summary(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
+    report = Report.of(folder).plain()
+    write_json(out / CLAIMS, {key: report[key] for key in ("claims", "decomposition")})
+    without = () if name in EVERY_RATE else runs_without_rows(folder)
+    if not holds(out / PACKED, folder, without):
+        pack(folder, out / PACKED, without)
+    PAGES.mkdir(parents=True, exist_ok=True)
+    (PAGES / f"{name}.md").write_text(page(name, Compared.of(folder)), encoding="utf-8")
+
+
+def update_summary(folder: Path, rates_from: str = "") -> None:
+    """Write `summary.json` again from the runs that it lists; start no run."""
+    place, before = ComparisonDir(folder), Compared.of(folder)
+    comparison = before.comparison.replace(rates_from=rates_from)
+    if comparison != before.comparison:
+        place.write(comparison)
+    repeats = [
+        entry(run, status)
+        for run in list_runs(place.perturbed_dir)[::-1]
+        if (status := run.status()).ended
+    ]
+    stored = before.summary.get("contenders") or before.summary.get("lineup")  # packed before 0.3.0
+    contenders = stored or contender_records(comparison, comparison.contenders())
+    ended, expected = before.runs.values(), before.summary["expected"]
+    summary = summary_of(comparison, contenders, before.summary["runs"], ended, repeats, expected)
+    if summary != before.summary:
+        write_json(place.summary, summary)
+
+
+def runs_without_rows(folder: Path) -> set[str]:
+    """Return the runs of a comparison whose losses of test rows no claim reads."""
+    compared = Compared.of(folder)
+    return compared.runs.keys() - {entry["run_id"] for entry in compared.best}
+
+
+def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:
+    """Pack the files of a comparison that reports read; equal files give equal bytes."""
+    with (
+        lzma.open(archive, "wb", filters=LZMA) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as packed,
+    ):
+        for name, content in _contents(folder, without):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(content), int((folder / name).stat().st_mtime)
+            packed.addfile(entry, io.BytesIO(content))
+
+
+def holds(archive: Path, folder: Path, without: Collection[str] = ()) -> bool:
+    """Report if an archive has the runs of a folder, some of them without losses of test rows."""
+    if not archive.exists():
+        return False
+    with tarfile.open(archive) as packed:
+        files = {m.name: packed.extractfile(m) for m in packed if m.name not in DERIVED}
+        before = {name: file.read() for name, file in files.items() if file}
+    now = _contents(folder, without)
+    return before == {name: of for name, of in now if name not in DERIVED}
+
+
+def _contents(folder: Path, without: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of the packed files, in order."""
+    files = [folder / name for name in FILES_OF_A_COMPARISON]
+    for runs in ("runs", "rounding", "tuning/*/runs"):
+        files += [file for name in FILES_OF_A_RUN for file in folder.glob(f"{runs}/*/{name}")]
+    for name in FILES_OF_A_TUNING:
+        files += folder.glob(f"tuning/*/{name}")
+    for file in sorted(file for file in files if file.is_file()):
+        if file.name == "test.json" and file.parent.name in without:
+            continue
+        content = file.read_bytes()
+        if file.name == "events.jsonl":
+            lines = (line for line in content.splitlines(True) if STEP not in line)
+            content = MILLISECONDS.sub(rb"\1", b"".join(lines))
+        if file.name == "test.json":
+            losses = json.loads(content)
+            losses["losses"] = [float(f"{loss:.{DIGITS}g}") for loss in losses["losses"]]
+            content = json.dumps(losses, indent=2).encode()
+        yield str(file.relative_to(folder)), content
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack runs to a folder in which `qtha-lab compare` can continue."""
+    if folder.exists() and any(folder.iterdir()):
+        raise Refusal(f"--folder must be empty, got {folder}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+
+
+def page(name: str, compared: Compared) -> str:
+    """Return a measurement as Markdown: its commands, a row per method, and verdicts."""
+    seeds = compared.comparison.seeds
+    planned = Comparison.from_yaml(FILES / f"{name}.yaml").seeds
+    fewer = f" --seeds {','.join(map(str, seeds))}" if seeds != planned else ""
+    rates = ", ".join(f"{rate:g}" for rate in sorted(compared.comparison.learning_rates))
+    tuned = "each method at the rate that tuning on other seeds chose"
+    stated = tuned if compared.comparison.tuning else "each method at the rate that it states"
+    tried = f"rates {rates}" if rates else stated
+    ended = f"{len(compared.entries)} of {compared.summary['expected']}"
+    origin = (
+        f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}{fewer}` "
+        f" \n{ended} runs, seeds {min(seeds)} to {max(seeds)}, {tried}; the whole report: `python"
+        f" -m tools.measurements {name} --unpack`, then `qtha-lab report"
+        f" out/measurements/{name}`"
+    )
+    large = against(compared, LARGE)
+    parts = [*_parts(compared.parts)]
+    rounding = [note for note in compared.summary["notes"] if note.startswith("Rounding noise")]
+    said = [*_sentences(compared, large), RULES, *rounding]
+    return "\n".join([origin, "", *_table(compared, large), "", "\n\n".join(said), *parts, ""])
+
+
+def against(compared: Compared, reference: str) -> dict[str, Claim]:
+    """Compare the methods of at most `SMALL_SHARE` of the reference's parameters with it."""
+    groups = compared.by_family(compared.best)
+    if reference not in groups:
+        return {}
+    small = _small(groups, reference)
+    pairs = {ModelTask.of(compared.best[0]): [(name, reference) for name in small]}
+    items = read_items(compared.runs.values())
+    found = claims(compared.best, pairs, items, margin=compared.comparison.margin)
+    return {claim.first: claim for claim in found}
+
+
+def _small(groups: dict[str, list[dict[str, Any]]], reference: str = LARGE) -> list[str]:
+    """Return the methods of at most `SMALL_SHARE` of the reference's parameters."""
+    most = SMALL_SHARE * groups[reference][0]["trainable_parameters"]
+    return [name for name, of in groups.items() if of[0]["trainable_parameters"] <= most]
+
+
+def _table(compared: Compared, large: dict[str, Claim]) -> Iterator[str]:
+    groups = compared.by_family(compared.best)
+    first = compared.families[0]
+    beside = {claim["first"]: claim for claim in compared.claims}
+    whole = groups.get(LARGE, [{}])[0].get("trainable_parameters")
+    names = compared.names
+    yield (
+        f"| method | trained parameters | rate | test loss | − {names[first]} | p | verdict "
+        f"| − {names.get(LARGE, LARGE)}, of the small | p | verdict |"
+    )
+    yield "|---|---:|---:|---:|---|---:|---|---|---:|---|"
+    for name, entries in groups.items():
+        count = entries[0]["trainable_parameters"]
+        share = f" ({100 * count / whole:.1f} %)" if whole else ""
+        claims = beside.get(name), large[name].plain() if name in large else None
+        cells = [
+            f"`{names[name]}`",
+            f"{count:,}{share}",
+            f"{entries[0]['learning_rate']:g}",
+            f"{fmean(entry['test_loss'] for entry in entries):.3f}",
+            *(tell(claim) for claim in claims for tell in (_difference, _p, _verdict)),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the contribution of each part of QTHA, if the comparison has its controls."""
+    if not rows:
+        return
+    yield from (
+        "",
+        "| part of QTHA | adds, in nats of test loss | p | verdict |",
+        "|---|---|---:|---|",
+    )
+    for row in rows:
+        yield f"| {row['part']} | {_difference(row)} | {_p(row)} | {_verdict(row)} |"
+
+
+def _difference(claim: dict[str, Any] | None) -> str:
+    """Return a difference with its interval, bold if it is shown."""
+    if claim is None:
+        return ""
+    text = f"{claim['mean']:+.3f} [{claim['low']:+.3f}, {claim['high']:+.3f}]"
+    return f"**{text}**" if claim["verdict"] == "shown" else text
+
+
+def _p(claim: dict[str, Any] | None) -> str:
+    """Return the p of a claim."""
+    return "" if claim is None else f"{claim['p']:.2g}"
+
+
+def _verdict(claim: dict[str, Any] | None) -> str:
+    """Return the verdict of a claim; a shown difference within the margin is marked."""
+    if claim is None:
+        return ""
+    within = claim["verdict"] == "shown" and claim["is_within_margin"]
+    return f"{claim['verdict']}, within ±{claim['margin']:g}" if within else claim["verdict"]
+
+
+def _sentences(compared: Compared, large: dict[str, Claim]) -> Sequence[str]:
+    if not large:
+        groups = compared.by_family(compared.best)
+        why = "it needs three seeds that have both"
+        if LARGE not in groups:
+            why = "it is none of the methods"
+        elif not _small(groups):
+            why = f"no other method has at most {100 * SMALL_SHARE:g} % of its parameters"
+        return [f"No interval against `{LARGE}`: {why}."]
+    ahead = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean < 0]
+    behind = [n for n, c in large.items() if c.difference.is_shown and c.difference.mean > 0]
+    words = [
+        f"Of {_count(len(large))} with at most {100 * SMALL_SHARE:g} % of the parameters of"
+        f" `{LARGE}`, {len(ahead) or 'none'} {'is' if len(ahead) < 2 else 'are'} shown to be ahead"
+        f" of it{_named(ahead)}, {len(behind) or 'none'} behind{_named(behind)}."
+    ]
+    return [" ".join(words)]
+
+
+def _count(methods: int) -> str:
+    return "one method" if methods == 1 else f"{methods} methods"
+
+
+def _named(labels: Sequence[str]) -> str:
+    return f" ({', '.join(f'`{label}`' for label in labels)})" if labels else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    known = sorted(file.stem for file in FILES.glob("*.yaml"))
+    parser.add_argument("names", nargs="*", choices=[*known, []], help="measurements")
+    parser.add_argument("--folder", type=Path, default=OUT, help="folder of the folders NAME")
+    parser.add_argument("--unpack", action="store_true", help="unpack the runs")
+    options = parser.parse_args()
+    for name in options.names or known:
+        if options.unpack:
+            unpack(RESULTS / name / PACKED, options.folder / name)
+        elif (options.folder / name / "summary.json").exists():
+            write(name, options.folder / name)
+        elif options.names:
+            parser.error(f"--folder must hold the measurement {name}, got {options.folder}.")
+
+
+if __name__ == "__main__":
+    main()

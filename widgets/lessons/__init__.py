@@ -1,0 +1,1 @@
+"""Panels of the lessons: questions with buttons, a field or a curve."""

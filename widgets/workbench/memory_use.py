@@ -1,0 +1,42 @@
+"""Memory of the notebook's kernel and of the fork server, for the page."""
+
+import logging
+import os
+
+import psutil
+
+from qtha_lab.runs import fork_server
+
+log = logging.getLogger(__name__)
+
+
+def memory_of(pid: int) -> int:
+    """Return the bytes of a process; a page that n processes share counts as 1/n where known.
+
+    Example:
+        >>> memory_of(os.getpid()) > 2**20
+        True
+    """
+    process = psutil.Process(pid)
+    try:
+        whole = process.memory_full_info()
+    except psutil.AccessDenied as reason:
+        log.debug("shared memory counts in full: %s", reason)
+        whole = process.memory_info()
+    return getattr(whole, "pss", 0) or whole.rss
+
+
+def memory_sentence() -> str:
+    """Return the memory of this process and of the fork server in a sentence."""
+    own = f"This notebook holds {_mib(memory_of(os.getpid()))} of memory"
+    server = fork_server.server_pid()
+    try:
+        rest = f", the server that starts its runs {_mib(memory_of(server))}" if server else ""
+    except psutil.NoSuchProcess as reason:
+        log.debug("the server has ended: %s", reason)
+        rest = ""
+    return f"{own}{rest}."
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
