@@ -1,4 +1,4 @@
-"""What of a workbench is in sight without scrolling, and a hand that clicks only there."""
+"""Parts of a workbench in sight without scrolling, and a hand that clicks only there."""
 
 from playwright.sync_api import Locator, Page, expect
 
