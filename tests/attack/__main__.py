@@ -71,6 +71,7 @@ def main() -> int:
     finally:
         kills.end_servers(os.environ["XDG_RUNTIME_DIR"])
     print(f"\n{journal.table()}")
+    print(*journal.lines, sep="\n")
     if options.write is not None:
         _write(journal, options.write)
     print(f"{journal.passed} passed, {journal.failed} failed")

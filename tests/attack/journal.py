@@ -61,6 +61,7 @@ class Journal:
     totals: dict[str, Total] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     printed: set[str] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         (self.folder / "faults").mkdir(parents=True, exist_ok=True)
@@ -99,14 +100,15 @@ class Journal:
         self._take(entry)
 
     def fault(self, case: str, outcome: Outcome, **more: Any) -> None:
-        """Save a fault with what repeats it; the first of its sort in a class is printed."""
+        """Save a fault with what repeats it; print the first of its sort in a class."""
         file = self.folder / "faults" / f"{case.replace('/', '-')}.json"
         file.write_text(json.dumps({"case": case, **asdict(outcome), **more}, indent=1))
         first = next(iter(outcome.text.splitlines()), "")
         sort = f"{'/'.join(case.split('/')[:2])} {re.sub('[0-9.]+', '', first)}"
         if sort not in self.printed:
             self.printed.add(sort)
-            print(f"\rFAULT {case}: {ascii(first)[1:-1]}", flush=True)
+            self.lines.append(f"FAULT {case}: {ascii(first)[1:-1]}")
+            print(f"\r{self.lines[-1]}", flush=True)
 
     def faults(self) -> list[str]:
         """Names of the faults that are not fixed, where a file can repeat them."""

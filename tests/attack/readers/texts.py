@@ -159,11 +159,11 @@ def labels(text: str) -> None:
         raise max(refusals, key=lambda refusal: len(str(refusal)))
 
 
-HEADS = words_of(
+HEADS = words_of(  # a picture waits for a browser that computes elsewhere, which reads as a hang
     "runs|runs list|runs tag|runs note|runs rename|runs pin|runs delete|runs restore|runs"
     " trash|methods|run --dry-run|sweep --dry-run|compare --dry-run|federate"
     " --dry-run|export|stop|resume|report|evaluate|check-plugin|ansatze show|reproduce"
-    " --list|plot",
+    " --list|plot --formats csv",
     at="|",
 )
 WORDS = words_of(
