@@ -26,6 +26,7 @@ BENCHES = {
     "step": "benchmarks.step",
     "simulators": "benchmarks.simulators",
     "start": "benchmarks.start",
+    "imports": "benchmarks.imports",
     "list": "benchmarks.lists",
     "compare": "benchmarks.lists",
     "panels": "benchmarks.notebooks",

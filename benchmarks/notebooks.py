@@ -18,8 +18,8 @@ from benchmarks.reporting import Show, Table, unseen
 ROOT = Path(__file__).resolve().parent.parent
 AIMS = {"panels": 100, "opening": 2.0}  # milliseconds, seconds
 SOURCES = """import torch
-from widgets import BudgetBar, CircuitExplorer, DataPath, FoolingMachine
-from widgets import MpoExplorer, UpdateExplorer
+from widgets import BudgetBar, Chip, CircuitExplorer, DataPath, FoolingMachine
+from widgets import MethodMap, MpoExplorer, UpdateExplorer
 layers = {f"model.layers.{k}.self_attn.q_proj": [2.0**-i for i in range(64)] for k in range(6)}
 events = [{"kind": "spectrum", "step": step, "layers": layers} for step in range(0, 100, 5)]
 runs = {name: events for name in ("lora", "qtha", "dora", "vera")}"""
@@ -34,6 +34,8 @@ CONTROLS = {
     "updates of four runs, a step": ("UpdateExplorer(runs)", "step"),
     "budget, waist": ("BudgetBar()", "waist"),
     "path of a token, r": ("DataPath({'one': torch.ones(192)})", "r"),
+    "chip, layers": ("Chip()", "layers"),
+    "method map, width": ("MethodMap()", "width of the layer"),
     "false wins, rates": ("FoolingMachine(seeds=20, stops=True)", "rates tried for QTHA"),
 }
 QUIET = 400  # milliseconds without another drawing that end a move

@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+WITHOUT_LITE = 3  # exit status of docs/lite.py without npm or a registry
 
 
 def missing_packages() -> list[str]:
@@ -30,14 +31,19 @@ def _is_installed(name: str) -> bool:
 
 
 def main(folder: str = "out/docs") -> int:
-    """Build the site; return the exit status of mkdocs, or 2 if packages are missing."""
+    """Build the site with its JupyterLite pages; return 2 if packages are missing."""
     if missing := missing_packages():
         message = f"error: the documentation needs {', '.join(missing)}: pip install -e '.[docs]'"
         print(message, file=sys.stderr)
         return 2
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", folder]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+    status = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    if status:
+        return status
+    pages = [sys.executable, "docs/lite.py", f"{folder}/lite"]
+    status = subprocess.run(pages, cwd=ROOT).returncode
+    return 0 if status == WITHOUT_LITE else status
 
 
 if __name__ == "__main__":

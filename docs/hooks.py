@@ -16,6 +16,9 @@ CACHE = ROOT / ".cache" / "docs"
 PAGE = "workbench.ipynb"
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>|<script.*?</script>)", re.DOTALL)
+TOY = "toy"
+SIBLING = re.compile(r"\]\((?=\w+\.ipynb)")
+SWITCH = '<p class="model-switch">Outputs of <b>{here}</b> · <a href="{link}">{other}</a></p>'
 ASKED = re.compile(r"^\{\{ (\w+)(?: ([\w.]+))? \}\}$", re.MULTILINE)
 
 
@@ -29,6 +32,24 @@ def on_pre_build(config) -> None:
     notebooks = sorted({*(ROOT / "notebooks").glob("*.ipynb")} - {ROOT / "notebooks" / PAGE})
     for notebook in notebooks:
         shutil.copyfile(_executed(notebook), lessons / notebook.name)
+    _write_toy_pages(lessons)
+
+
+def _write_toy_pages(lessons: Path) -> None:
+    """Write the pages of lessons with another model once more, executed on the toy model."""
+    from qtha_lab.core.io import read
+    from qtha_lab.lessons.kit.executed import executed_pages
+    from qtha_lab.lessons.kit.lesson_page import lesson_pages
+    from qtha_lab.models import is_available
+
+    folder = lessons / TOY
+    shutil.rmtree(folder, ignore_errors=True)
+    pages = [p for p in lesson_pages() if p.target != "tiny" and is_available(p.target)]
+    for page, copy in zip(pages, executed_pages(pages, seconds=3600), strict=True):
+        if copy.path != page.path:
+            folder.mkdir(exist_ok=True)
+            text = SIBLING.sub("](../", read(copy.path))
+            (folder / page.path.name).write_text(text, encoding="utf-8")
 
 
 def on_page_markdown(markdown: str, **_) -> str:
@@ -40,7 +61,22 @@ def on_page_content(html: str, page, **_) -> str:
     if not page.file.src_uri.endswith(".ipynb"):
         return html
     parts = CODE.split(html)
-    return "".join(part if i % 2 else FORMULA.sub(_mathml, part) for i, part in enumerate(parts))
+    return _switch(page.file.src_uri) + "".join(
+        part if i % 2 else FORMULA.sub(_mathml, part) for i, part in enumerate(parts)
+    )
+
+
+def _switch(address: str) -> str:
+    """Return the link between the outputs of both models; empty for a page with one."""
+    path = ROOT / "docs" / address
+    is_toy = path.parent.name == TOY
+    other = path.parent.parent / path.name if is_toy else path.parent / TOY / path.name
+    if not other.is_file():
+        return ""
+    names = ("the toy model", "SmolLM2-135M")
+    here, there = names if is_toy else names[::-1]
+    link = f"../{path.stem}.html" if is_toy else f"{TOY}/{path.stem}.html"
+    return SWITCH.format(here=here, link=link, other=there)
 
 
 def _mathml(formula: re.Match) -> str:

@@ -50,9 +50,19 @@ FILES_OF_A_RUN = (
 )  # fmt: skip
 STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
 MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
-DIGITS = 7  # of packed losses, the precision of float32, in which they were computed
+ROW_DIGITS = 5  # of packed losses of rows: no printed digit of a mean over 100 rows depends on more
+STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
+STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
+DIGITS = 7  # of packed statistics, the precision of float32, in which they were computed
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
-EVERY_RATE = ("smollm2-definitions", "smollm2-qa")  # `tools.one_rate` reads their rows at all rates
+EVERY_RATE = (  # `tools.one_rate` reads their rows at all rates
+    "smollm2-definitions",
+    "smollm2-qa",
+    "shared-rates-smollm2-definitions",
+    "shared-rates-smollm2-qa",
+    "shared-rates-smollm2-chat",
+    "shared-rates-half-qa",
+)
 LARGE = "lora(r=8)"
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (
@@ -124,24 +134,31 @@ def holds(archive: Path, folder: Path, without: Collection[str] = ()) -> bool:
 
 
 def _contents(folder: Path, without: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of the packed files, in order."""
+    """Yield path and content of the packed files, equal names together, which packs smaller."""
     files = [folder / name for name in FILES_OF_A_COMPARISON]
     for runs in ("runs", "rounding", "tuning/*/runs"):
         files += [file for name in FILES_OF_A_RUN for file in folder.glob(f"{runs}/*/{name}")]
     for name in FILES_OF_A_TUNING:
         files += folder.glob(f"tuning/*/{name}")
-    for file in sorted(file for file in files if file.is_file()):
+    for file in sorted((f for f in files if f.is_file()), key=lambda file: (file.name, file)):
         if file.name == "test.json" and file.parent.name in without:
             continue
         content = file.read_bytes()
         if file.name == "events.jsonl":
-            lines = (line for line in content.splitlines(True) if STEP not in line)
+            lines = (_shorter(line) for line in content.splitlines(True) if STEP not in line)
             content = MILLISECONDS.sub(rb"\1", b"".join(lines))
         if file.name == "test.json":
             losses = json.loads(content)
-            losses["losses"] = [float(f"{loss:.{DIGITS}g}") for loss in losses["losses"]]
+            losses["losses"] = [float(f"{loss:.{ROW_DIGITS}g}") for loss in losses["losses"]]
             content = json.dumps(losses, indent=2).encode()
         yield str(file.relative_to(folder)), content
+
+
+def _shorter(line: bytes) -> bytes:
+    """Round the numbers of an event of statistics to `DIGITS` digits."""
+    if not any(kind in line for kind in STATISTICS):
+        return line
+    return STATISTIC.sub(lambda number: f"{float(number[0]):.{DIGITS}g}".encode(), line)
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Differences of QTHA to LoRA at one shared learning rate, and each at its own, from packed runs.
 
-    python -m tools.one_rate        writes one-rate.md and one-rate.svg in docs/results
+    python -m tools.one_rate        writes docs/results/one-rate.md and docs/one-rate.svg
 
 Reads `data/results`; trains nothing.
 """
@@ -24,11 +24,15 @@ from qtha_lab.studies.comparison.rate_figures import rate_rows
 from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 from qtha_lab.studies.comparison.tuning import at_their_best
-from tools.measurements import PACKED, PAGES, RESULTS, unpack
+from tools.measurements import PACKED, PAGES, RESULTS, ROOT, unpack
+
+PICTURE = ROOT / "docs" / "one-rate.svg"
 
 PLACES = {  # measurements of the same methods on other seeds, by name in page and figure
     "SmolLM2, qa": ("smollm2-qa", "shared-rates-smollm2-qa"),
     "SmolLM2, definitions": ("smollm2-definitions", "shared-rates-smollm2-definitions"),
+    "SmolLM2, chat": ("shared-rates-smollm2-chat",),
+    "half of SmolLM2, qa": ("shared-rates-half-qa",),
 }
 PAIRS = {
     "balanced QTHA − LoRA r = 2": ("qtha(r=4,waist=32,bond_dim=3)", "lora(r=2,lora_alpha=4)"),
@@ -147,11 +151,13 @@ def main() -> None:
         places = {}
         for place, measured in PLACES.items():
             there = [name for name in measured if (RESULTS / name / PACKED).exists()]
+            if not there:
+                continue
             for name in there:
                 unpack(RESULTS / name / PACKED, Path(folder) / name)
             places[place] = Pooled.of(Compared.of(Path(folder) / name) for name in there)
     (PAGES / "one-rate.md").write_text(page(places), encoding="utf-8")
-    (PAGES / "one-rate.svg").write_text(figure(places).svg() + "\n", encoding="utf-8")
+    PICTURE.write_text(figure(places).svg() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

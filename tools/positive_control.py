@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from qtha_lab.circuits import ansatze
 from qtha_lab.reproductions.machinery.training_loop import count_trained, minimise
@@ -32,7 +33,7 @@ from qtha_lab.tasks.problems.planted import (
 from qtha_lab.tensor_networks import mpo
 from tools.measurements import PAGES
 
-SEEDS, TUNING_SEED = range(5), 1000
+SEEDS, TUNING_SEED = range(10), 1000
 RATES = (0.003, 0.01, 0.03)
 STEPS, BATCH = 400, 128
 COUNTS = (2048, 512, 1024)  # rows for training, evaluation and test
@@ -67,16 +68,16 @@ class CircuitMiddle(nn.Module):
         return self.linear(h) + self.mixing(expval_z(self.circuit, h, self.angles))
 
 
-class SiluMiddle(nn.Module):
-    """Classical control of equal form: W_c h + W_2 SiLU(W_1 h), with a bias in W_1."""
+class ClassicalMiddle(nn.Module):
+    """Classical control of equal form: W_c h + W_2 f(W_1 h), with a bias in W_1."""
 
-    def __init__(self) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.linear, self.last = (nn.Linear(R, R, bias=False) for _ in range(2))
-        self.first = nn.Linear(R, R)
+        self.first, self.function = nn.Linear(R, R), function
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.linear(h) + self.last(nn.functional.silu(self.first(h)))
+        return self.linear(h) + self.last(self.function(self.first(h)))
 
 
 class FourierMiddle(nn.Module):
@@ -122,7 +123,8 @@ STUDENTS: dict[str, Student] = {
     "LoRA r = 4": lambda rows: BottleneckStudent(rows, R),
     "LoRA r = 16": lambda rows: BottleneckStudent(rows, RANK),
     "QTHA's circuit, r = 4": lambda rows: BottleneckStudent(rows, R, CircuitMiddle()),
-    "SiLU in its place": lambda rows: BottleneckStudent(rows, R, SiluMiddle()),
+    "SiLU in its place": lambda rows: BottleneckStudent(rows, R, ClassicalMiddle(silu)),
+    "tanh in its place": lambda rows: BottleneckStudent(rows, R, ClassicalMiddle(torch.tanh)),
     "trigonometric polynomial": lambda rows: BottleneckStudent(rows, R, PolynomialMiddle()),
     "random Fourier features": lambda rows: BottleneckStudent(rows, R, FourierMiddle()),
     "tensor network, bond 2": lambda _: NetworkStudent(2),
@@ -133,8 +135,8 @@ QUESTIONS = {  # teacher: the student that has the planted part, those without, 
         ("LoRA r = 4", "SiLU in its place", "trigonometric polynomial", "random Fourier features"),
     ),
     "nonlinearity": (
-        "SiLU in its place",
-        ("LoRA r = 4", "QTHA's circuit, r = 4", "random Fourier features"),
+        "tanh in its place",
+        ("LoRA r = 4", "SiLU in its place", "QTHA's circuit, r = 4", "random Fourier features"),
     ),
     "tensor_network": ("tensor network, bond 2", ("LoRA r = 4", "LoRA r = 16")),
     "rank": ("LoRA r = 16", ("LoRA r = 4", "tensor network, bond 2")),

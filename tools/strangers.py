@@ -109,7 +109,12 @@ USES = (
         WHEEL,
         "a_stranger_runs_a_recipe_of_the_wheel_in_an_empty_folder",
     ),
-    ("processes that spawn", "works", SYSTEMS, "a_spawned_process_trains_to_the_same_loss"),
+    (
+        "processes that spawn, without `/proc`",
+        "works",
+        SYSTEMS,
+        "a_spawned_process_without_proc_trains_to_the_same_loss",
+    ),
     (
         "a system without inherited locks",
         "works",

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 from qtha_lab.core.optional import require_extra
 
 if TYPE_CHECKING:
+    from .explorers.ansatz_pair import AnsatzPair
     from .explorers.budget_bar import BudgetBar
+    from .explorers.chip import Chip
     from .explorers.circuit_explorer import CircuitExplorer
     from .explorers.data_path import DataPath
     from .explorers.engine_explorer import EngineExplorer
+    from .explorers.figure_bench import FigureBench
     from .explorers.fooling_machine import FoolingMachine
+    from .explorers.landscape import Landscape
+    from .explorers.method_map import MethodMap
     from .explorers.mpo_explorer import MpoExplorer
     from .explorers.rate_curve import RateCurve
     from .explorers.update_explorer import SpectrumExplorer, UpdateExplorer
@@ -32,17 +37,22 @@ if TYPE_CHECKING:
     from .workbench.workbench import Workbench
 
 __all__ = [
+    "AnsatzPair",
     "BudgetBar",
     "Chat",
+    "Chip",
     "CircuitExplorer",
     "ComparisonWatch",
     "DataPath",
     "EngineExplorer",
     "ExportPanel",
+    "FigureBench",
     "FoolingMachine",
     "Form",
+    "Landscape",
     "LivePlot",
     "LogView",
+    "MethodMap",
     "MpoExplorer",
     "RateCurve",
     "RunsTable",
@@ -54,16 +64,21 @@ __all__ = [
     "Workbench",
 ]
 _MODULES = {
+    "AnsatzPair": "explorers.ansatz_pair",
+    "Landscape": "explorers.landscape",
     "BudgetBar": "explorers.budget_bar",
+    "Chip": "explorers.chip",
     "CircuitExplorer": "explorers.circuit_explorer",
     "ComparisonWatch": "workbench.comparison_watch",
     "DataPath": "explorers.data_path",
     "EngineExplorer": "explorers.engine_explorer",
+    "FigureBench": "explorers.figure_bench",
     "FoolingMachine": "explorers.fooling_machine",
     "Form": "workbench.form",
     "ExportPanel": "workbench.export",
     "LivePlot": "runs.live",
     "LogView": "runs.log_view",
+    "MethodMap": "explorers.method_map",
     "MpoExplorer": "explorers.mpo_explorer",
     "RateCurve": "explorers.rate_curve",
     "RunsTable": "runs.runs_table",

@@ -32,11 +32,12 @@ from torch import Tensor
 
 from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.change import Change, Layer, TensorSpec, n_trained
+from qtha_lab.adapters.gradient_config import GradientDirectionsConfig
 from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
 from qtha_lab.adapters.initialisation.qtha import start_maps, uniform_
 from qtha_lab.adapters.method import Control
-from qtha_lab.adapters.peft import RankConfig, method
+from qtha_lab.adapters.peft import method
 from qtha_lab.adapters.qtha_bottleneck import Bottleneck, Branches, LinearBranch, LowRank
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.method_styles import MethodStyle
@@ -48,7 +49,7 @@ MIDDLES = {"circuit": Branches, "bias": Branches, "linear": LinearBranch, "none"
 
 
 @dataclasses.dataclass
-class QthaGradientConfig(RankConfig):
+class QthaGradientConfig(GradientDirectionsConfig):
     """Settings of QTHA with gradient-aware operators.
 
     Example:
@@ -56,16 +57,6 @@ class QthaGradientConfig(RankConfig):
         816
     """
 
-    r: int = setting(4, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
-    alpha: float | None = setting(
-        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
-    )
-    start_rows: int = setting(
-        64,
-        "Training rows whose gradient initialises A; 0 initialises A at random.",
-        ge=0,
-        common=True,
-    )
     train_input: bool = setting(False, "Train A too. Off keeps its initial values.", common=True)
     bond_dim: int | None = setting(
         None, "Bond dimension of A as a tensor train; None keeps it whole.", ge=1
@@ -108,11 +99,6 @@ class QthaGradientConfig(RankConfig):
     def stand_in(self) -> str:
         """Value of QTHA's setting `stand_in` for the bottleneck."""
         return "bias" if self.middle == "bias" else "none"
-
-    @property
-    def scale(self) -> float:
-        """Factor alpha / r, or alpha / √r."""
-        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
     def circuits(self) -> list[Circuit]:
         """Return the circuit; empty if `middle` is not "circuit"."""

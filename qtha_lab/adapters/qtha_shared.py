@@ -29,10 +29,11 @@ from torch.nn import functional
 
 from qtha_lab.adapters.branches import CircuitBranch
 from qtha_lab.adapters.change import Change, Layer, TensorSpec, n_trained
+from qtha_lab.adapters.gradient_config import GradientDirectionsConfig
 from qtha_lab.adapters.initialisation.from_data import LayerSample, leading_directions
 from qtha_lab.adapters.initialisation.qtha import uniform_
 from qtha_lab.adapters.method import Control
-from qtha_lab.adapters.peft import RankConfig, method
+from qtha_lab.adapters.peft import method
 from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle
@@ -48,7 +49,7 @@ CROSS = re.compile(r"cross|encdec|encoder_attn", re.IGNORECASE)  # keys read ano
 
 
 @dataclasses.dataclass
-class QthaSharedConfig(RankConfig):
+class QthaSharedConfig(GradientDirectionsConfig):
     """Settings of QTHA with one input matrix per block.
 
     Example:
@@ -60,15 +61,6 @@ class QthaSharedConfig(RankConfig):
     """
 
     r: int = setting(1, "Bottleneck size, and qubits of the circuit.", ge=1, le=256, common=True)
-    alpha: float | None = setting(
-        None, "Scaling: the change is times alpha / r; None is 2 r.", gt=0, common=True
-    )
-    start_rows: int = setting(
-        64,
-        "Training rows whose gradient initialises A; 0 initialises A at random.",
-        ge=0,
-        common=True,
-    )
     share: bool = setting(True, "Train one A for maps that read the same input.", common=True)
     circuit: bool = setting(
         False, "Add one circuit per block, on the input of the attention.", common=True
@@ -92,11 +84,6 @@ class QthaSharedConfig(RankConfig):
             raise Refusal(f"r must be at least 2 with circuit=true, got {self.r}.")
         for circuit in self.circuits():
             check_engine(self.engine, circuit, CircuitBranch.readout_of(self))
-
-    @property
-    def scale(self) -> float:
-        """Factor alpha / r, or alpha / √r."""
-        return self.scaling(2 * self.r if self.alpha is None else self.alpha)
 
     def circuits(self) -> list[Circuit]:
         """Return the circuit of a block; empty without."""

@@ -24,6 +24,7 @@ LONGEST = 300  # characters of a sentence
 COMMANDS = (
     "bench",
     "compare",
+    "course",
     "evaluate",
     "explain",
     "export",

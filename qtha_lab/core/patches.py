@@ -1,4 +1,4 @@
-"""Patches of internals of PEFT, Optuna and numba, each with a guard, in one place.
+"""Guarded patches of internals of PEFT, trainers, Optuna, numba and plotly, in one place.
 
 Imports none of these libraries by itself. `docs/upstream.md` drafts public interfaces that could
 replace the patches.
@@ -6,10 +6,12 @@ replace the patches.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.abc
 import logging
 import sys
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 PEFT, OURS = "peft", "qtha_lab.adapters"
 TABLES_OF_ENUM = ("_member_names_", "_member_map_", "_value2member_map_")
+# classes whose `create_model_card` writes README.md
+CARD_WRITERS = (("transformers.trainer", "Trainer"), ("trl.trainer.base_trainer", "_BaseTrainer"))
 log = logging.getLogger(__name__)
 
 
@@ -107,6 +111,33 @@ def extend_peft_types(name: str) -> PeftType:
     return member
 
 
+# ---- transformers and TRL: the model card of a trainer
+
+
+def after_trainer_card(renew: Callable[[Any], None]) -> None:
+    """Call a function with each trainer that has written a model card.
+
+    Changes the imported trainers that write cards, each once. Trainers write over the card of an
+    adapter when they push it.
+    """
+    for module, name in CARD_WRITERS:
+        trainer = getattr(sys.modules.get(module), name, None)
+        write = vars(trainer).get("create_model_card") if trainer else None
+        if trainer and write and not hasattr(write, "__wrapped__"):
+            trainer.create_model_card = _followed(write, renew)
+
+
+def _followed(write: Callable, renew: Callable[[Any], None]) -> Callable:
+    """Return a method of trainers that runs a function afterwards."""
+
+    @functools.wraps(write)
+    def create_model_card(trainer: Any, *args: Any, **options: Any) -> None:
+        write(trainer, *args, **options)
+        renew(trainer)
+
+    return create_model_card
+
+
 # ---- Optuna: a lock of a journal
 
 
@@ -141,3 +172,27 @@ def replace_kernel_cache(kernel: Any, cache: Any) -> None:
         kernel._cache = cache
     else:
         log.debug("kernels are compiled by every process: numba has no _cache")
+
+
+# ---- plotly: optional modules that another thread imports
+
+
+def await_imports_in_plotly() -> None:
+    """Make plotly wait for a module, such as pandas, that another thread is importing.
+
+    plotly takes it from `sys.modules`, where it is incomplete until its import ends.
+    """
+    for name in ("_plotly_utils.basevalidators", "_plotly_utils.utils", "plotly.io._json"):
+        module = sys.modules.get(name)
+        get_module = getattr(module, "get_module", None)
+        if get_module is not None and not hasattr(get_module, "__wrapped__"):
+            module.get_module = _awaiting(get_module)  # type: ignore[union-attr]
+
+
+def _awaiting(get_module: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(get_module)
+    def whole_module(name: str, should_load: bool = True) -> Any:
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        return get_module(name, should_load or getattr(spec, "_initializing", False))
+
+    return whole_module

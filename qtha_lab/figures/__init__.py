@@ -6,6 +6,7 @@ tex. A function takes precedence over the module of its name: `from qtha_lab.fig
 imports the function.
 """
 
+from qtha_lab.figures.angle_landscape import angle_landscape
 from qtha_lab.figures.architecture_search import search_scatter
 from qtha_lab.figures.best_of_trials import best_of_trials
 from qtha_lab.figures.bond_history import bond_history
@@ -30,8 +31,10 @@ from qtha_lab.figures.learning_rate import loss_against_rate
 from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.figures.machinery.registry import figure_function, figure_functions
 from qtha_lab.figures.mpo import mpo_diagram
+from qtha_lab.figures.overlap_histogram import overlap_histogram
 from qtha_lab.figures.parallel import parallel_coordinates
 from qtha_lab.figures.parameter_budget import parameter_budget
+from qtha_lab.figures.parameters_by_width import parameters_by_width
 from qtha_lab.figures.pareto import pareto
 from qtha_lab.figures.quantisation import perplexity_by_bits
 from qtha_lab.figures.qubit_budget import qubit_budget
@@ -40,6 +43,7 @@ from qtha_lab.figures.regimes import regimes
 from qtha_lab.figures.results import results_table
 from qtha_lab.figures.scatter import run_scatter
 from qtha_lab.figures.seeds import seed_spread
+from qtha_lab.figures.signal_by_layers import signal_by_layers
 from qtha_lab.figures.spectra import singular_values, spectrum_over_training
 from qtha_lab.figures.spectra_history import updates_side_by_side
 from qtha_lab.figures.steps_to_target import steps_to_target
@@ -49,6 +53,7 @@ from qtha_lab.figures.truncation import truncation_error
 
 __all__ = [
     "Figure",
+    "angle_landscape",
     "best_of_trials",
     "bond_history",
     "circuit_diagram",
@@ -71,8 +76,10 @@ __all__ = [
     "loss_by_variant",
     "loss_curves",
     "mpo_diagram",
+    "overlap_histogram",
     "parallel_coordinates",
     "parameter_budget",
+    "parameters_by_width",
     "pareto",
     "perplexity_by_bits",
     "qubit_budget",
@@ -84,6 +91,7 @@ __all__ = [
     "search_scatter",
     "seed_spread",
     "setting_importance",
+    "signal_by_layers",
     "singular_values",
     "spectrum_over_training",
     "start_energy",

@@ -167,8 +167,17 @@ def _draw(lines: Lines, measure: str, reference: str, page_style: PageStyle) -> 
     title = f"− {page_style.name_of(reference)}, " if reference else "difference, "
     for row in range(down):
         figure.update_yaxes(title_text=title + labels.axis(measure), row=row + 1, col=1)
+    figure.update_yaxes(range=_range([row for line in lines.values() for row in line]))
     figure.update_layout(height=(0.2 + 0.8 * down) * page_style.height)
     return page_style.with_legend(figure, names)
+
+
+def _range(rows: list[RateDifference]) -> list[float] | None:
+    """Return one range for all panels, which not every renderer takes from a matched axis."""
+    ends = [0.0, *(row["low"] for row in rows), *(row["high"] for row in rows)]
+    finite = [end for end in ends if np.isfinite(end)]
+    margin = 0.05 * (max(finite) - min(finite))
+    return [min(finite) - margin, max(finite) + margin] if margin else None
 
 
 def _zero(page_style: PageStyle) -> dict:

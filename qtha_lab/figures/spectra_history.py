@@ -128,7 +128,8 @@ def _panels(histories: dict, page_style: PageStyle) -> dict:
     count = max(1, len(histories))
     columns = _columns(histories, page_style)
     rows = -(-count // columns)
-    names = [page_style.wrap(label, 0.85 * page_style.width / columns) for label in histories]
+    share = 0.6 if page_style.theme == "page" else 0.85  # a pane is narrower than its page
+    names = [page_style.wrap(label, share * page_style.width / columns) for label in histories]
     above = (2.2 + 1.3 * max((name.count("<br>") for name in names), default=0)) * page_style.font
     below = 3 * page_style.font
     height = (

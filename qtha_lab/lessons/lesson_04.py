@@ -3,7 +3,7 @@
 import numpy as np
 
 from qtha_lab.lessons import grading
-from qtha_lab.lessons.object_graders import Construction
+from qtha_lab.lessons.object_graders import Construction, Selection
 from qtha_lab.lessons.registry import exercise
 
 exercise(
@@ -192,4 +192,38 @@ exercise(
     setup="import numpy as np",
     grader=grading.Function(_waves, label=lambda f: "a sum of five terms"),
     remark="A layer of cosines has the same form, so a Fourier sum is no advantage by itself.",
+)
+
+RANKINGS = {
+    "a": "a divergence with its error and its floor is a measurement that can be repeated",
+    "b": "two measures that disagree are a result: whoever sees one of them is misled",
+    "c": "what a family is for is a fit, on points that were not fitted",
+    "d": "entanglement is a property of states, and says nothing about a fit",
+    "e": "with 500 pairs the floor of random states is as large as the differences",
+    "f": "points that were fitted do not show what happens between them",
+}
+
+exercise(
+    "4.4",
+    "A ranking for a paper",
+    difficulty=2,
+    minutes=6,
+    kind="E",
+    answer="may_be_printed",
+    hints=(
+        "Which sentences name what would make the number differ tomorrow?",
+        "A floor, an error, a disagreement: what is left out by the others?",
+        "Three letters may be printed; one of them asks for held-out points.",
+    ),
+    solution='may_be_printed = "abc"',
+    mistakes=(
+        ('may_be_printed = "bc"', RANKINGS["a"]),
+        ('may_be_printed = "ac"', RANKINGS["b"]),
+        ('may_be_printed = "ab"', RANKINGS["c"]),
+        ('may_be_printed = "abcd"', RANKINGS["d"]),
+        ('may_be_printed = "abce"', RANKINGS["e"]),
+        ('may_be_printed = "abcf"', RANKINGS["f"]),
+    ),
+    grader=Selection("abc", RANKINGS),
+    remark="Rubric: error bar, floor, disagreement named, held-out points; one point each.",
 )

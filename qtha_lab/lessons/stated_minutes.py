@@ -18,7 +18,10 @@ PREDICTION, EXPLORER = 1.5, 4.0  # minutes for each
 STEP = 5  # minutes; the sum is rounded up
 STATED = re.compile(r"\*\*Time:\*\* (\d+) minutes")
 COMPUTING = re.compile(r"of which (?:less than |about )?(\d+)")
-PANEL = re.compile(r"\b(?:\w+Explorer|BudgetBar|DataPath|RateCurve|FoolingMachine)\(")
+PANELS = (
+    "BudgetBar|DataPath|RateCurve|FoolingMachine|AnsatzPair|Landscape|MethodMap|Chip|FigureBench"
+)
+PANEL = re.compile(rf"\b(?:\w+Explorer|{PANELS})\(")
 DESK = re.compile(r'(check|hint|solution|predict|reveal|build)\("')
 
 Cell = Mapping[str, Any]

@@ -23,6 +23,10 @@ PIPELINES = {
     "SEQ_CLS": "text-classification",
 }
 TEMPLATE = "[More Information Needed]"  # in a card of PEFT that nobody has filled in
+# in cards of transformers and of TRL; PEFT removes their tag
+GENERATED = ("has been generated automatically", "has been trained using [TRL]")
+TRAINING_HEADING = "## Training procedure"  # our card keeps the text of trainers from there on
+INSTALL = "pip install qtha-lab"
 AUTO = {"SEQ_CLS": "SequenceClassification", "SEQ_2_SEQ_LM": "Seq2SeqLM"}
 
 
@@ -81,16 +85,35 @@ def write_card(
 
 
 def replace_template(folder: Path, config: PeftConfig) -> None:
-    """Write the model card of an adapter that PEFT saved, unless somebody wrote one.
+    """Write the model card of an adapter, unless somebody wrote one.
+
+    A card that a trainer generated keeps its tags and its training procedure.
 
     Args:
         folder: Folder in which `save_pretrained` wrote the adapter.
         config: PEFT config of the adapter.
     """
-    card = folder / "README.md"
-    if not card.is_file() or TEMPLATE in read(card):
-        base = str(config.base_model_name_or_path or "")
-        write_card(folder, config, base_model=base)
+    file = folder / "README.md"
+    text = read(file) if file.is_file() else TEMPLATE
+    is_generated = any(mark in text for mark in GENERATED) and INSTALL not in text
+    if not is_generated and TEMPLATE not in text:
+        return
+    _, heading, training = text.partition(TRAINING_HEADING) if is_generated else ("", "", "")
+    base = str(config.base_model_name_or_path or "")
+    write_card(folder, config, base_model=base, notes=(heading + training).strip())
+    if is_generated:
+        _merge_metadata(file, ModelCard(text).data.to_dict())
+
+
+def _merge_metadata(file: Path, earlier: dict[str, Any]) -> None:
+    """Add the metadata of an earlier card, without its base model, perhaps a path."""
+    card = ModelCard.load(file)
+    ours = card.data.to_dict()
+    tags = {tag for tag in earlier.get("tags") or () if not tag.startswith("base_model:")}
+    earlier.pop("base_model", None)
+    merged: dict[str, Any] = earlier | ours | {"tags": sorted(tags | {*ours["tags"]})}
+    card.data = ModelCardData(**merged)
+    card.save(file)
 
 
 def _what(method, task: str) -> str:
@@ -123,8 +146,7 @@ def _loading(
             f"model = load_adapter(load_model({base}{head}).model, FOLDER)",
         ]
         first = [
-            f"PEFT alone cannot load this {'head' if reader else 'method'}: run `pip install "
-            "qtha-lab` first.",
+            f"PEFT alone cannot load this {'head' if reader else 'method'}: run `{INSTALL}` first.",
             "",
             *first,
         ]

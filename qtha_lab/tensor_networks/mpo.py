@@ -76,7 +76,9 @@ def factorise(
     if override is not None:
         return _checked(tuple(override), size, n_sites, name, size_name)
     if size < 1 or n_sites < 1:
-        raise Refusal(f"{size_name}={size} cannot be split over {n_sites} sites.")
+        raise Refusal(
+            f"{size_name} and the number of sites must be at least 1, got {size}, {n_sites}."
+        )
     if n_sites == 4 and size in AUTHORS_DIMS:
         return AUTHORS_DIMS[size]
     factors = _balanced(size, n_sites)
@@ -88,11 +90,13 @@ def _checked(
     dims: tuple[int, ...], size: int, n_sites: int, name: str, size_name: str
 ) -> tuple[int, ...]:
     if any(not isinstance(d, int) or d < 1 for d in dims):
-        raise Refusal(f"{name} {dims} must be whole numbers of at least 1.")
+        raise Refusal(f"{name} must be whole numbers of at least 1, got {dims}.")
     if math.prod(dims) != size:
-        raise Refusal(f"{name} {dims} multiply to {math.prod(dims)}, not {size_name}={size}.")
+        raise Refusal(
+            f"{name} must multiply to {size_name}={size}, got {dims} ({math.prod(dims)})."
+        )
     if len(dims) != n_sites:
-        raise Refusal(f"{name} {dims} has {len(dims)} factors, not n_sites={n_sites}.")
+        raise Refusal(f"{name} must have {n_sites} factors (n_sites), got {dims}.")
     return dims
 
 

@@ -324,11 +324,11 @@ def test_one_qubit_is_enough_without_a_ring():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"in_dims": (4, 4)}, r"in_dims \(4, 4\) multiply to 16, not in_features=32"),
-        ({"in_dims": [8, 4]}, r"in_dims \(8, 4\) has 2 factors, not n_sites=4"),
+        ({"in_dims": (4, 4)}, r"in_dims must multiply to in_features=32, got \(4, 4\) \(16\)"),
+        ({"in_dims": [8, 4]}, r"in_dims must have 4 factors \(n_sites\), got \(8, 4\)"),
         (
             {"out_dims": (4, 2, 2, 2)},
-            r"out_dims \(4, 2, 2, 2\) multiply to 32, not out_features=16",
+            r"out_dims must multiply to out_features=16, got \(4, 2, 2, 2\) \(32\)",
         ),
     ],
 )

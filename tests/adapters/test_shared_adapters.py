@@ -6,11 +6,13 @@ import sys
 
 import pytest
 import torch
+from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils.hotswap import hotswap_adapter
 from support.small_models import logits, make
 from transformers import MixtralConfig, MixtralForCausalLM, Trainer, TrainingArguments
 
+from qtha_lab import load_model
 from qtha_lab.adapters import (
     QthaConfig,
     add_adapter,
@@ -42,7 +44,16 @@ def by_add_adapter(folder):
     add_adapter(make("llama"), QthaConfig(**SMALL)).save_pretrained(folder)
 
 
-@pytest.mark.parametrize("save", [by_save_pretrained, by_trainer, by_add_adapter])
+def by_trainer_whose_card_comes_last(folder):
+    arguments = TrainingArguments(str(folder), report_to=[], use_cpu=True)
+    trainer = Trainer(adapted(), arguments)
+    trainer.save_model(str(folder))
+    trainer.create_model_card(tags="mine")  # as in push_to_hub
+
+
+@pytest.mark.parametrize(
+    "save", [by_save_pretrained, by_trainer, by_add_adapter, by_trainer_whose_card_comes_last]
+)
 def test_every_way_of_saving_writes_the_card(save, tmp_path):
     save(tmp_path)
     card = (tmp_path / "README.md").read_text()
@@ -63,6 +74,25 @@ def test_a_card_that_somebody_wrote_stays(tmp_path):
     card.write_text(card.read_text().replace("# qtha adapter for", "# My adapter, on"))
     by_save_pretrained(tmp_path)
     assert "# My adapter, on" in card.read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated and will be removed:FutureWarning")
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_card_of_trl_keeps_its_training_procedure_and_tags_beside_ours(is_last, tmp_path):
+    trl = pytest.importorskip("trl")
+    base, rows = load_model("tiny"), Dataset.from_list([{"input_ids": [1, 2, 3]}])
+    arguments = trl.SFTConfig(str(tmp_path), report_to=[], use_cpu=True)
+    model = get_peft_model(base.model, QthaConfig(**SMALL))
+    trainer = trl.SFTTrainer(model, arguments, train_dataset=rows, processing_class=base.tokenizer)
+    calls = [lambda: trainer.create_model_card("name"), lambda: trainer.save_model(str(tmp_path))]
+    for call in reversed(calls) if is_last else calls:
+        call()
+    card = (tmp_path / "README.md").read_text()
+    for part in ("# qtha adapter for", "pip install qtha-lab", "- qtha\n", "- sft\n", "r = 2"):
+        assert part in card
+    assert "This model was trained with SFT" in card.partition("## Training procedure")[2]
+    assert "pipeline(" not in card
+    assert "base_model:adapter" not in card
 
 
 def test_a_second_adapter_has_a_card_in_its_folder(tmp_path):

@@ -243,7 +243,10 @@ def test_operations_of_one_site_are_those_of_a_dense_product():
             lambda: truncation_curve(torch.eye(4), (2, 2), (2, 2), ()),
             r"max_bonds must be whole numbers of at least 1, got \(\)\.",
         ),
-        (lambda: truncation_curve(torch.eye(4), (2, 3), (2, 2)), "multiply to 6, not rows=4"),
+        (
+            lambda: truncation_curve(torch.eye(4), (2, 3), (2, 2)),
+            r"must multiply to rows=4, got \(2, 3\) \(6\)",
+        ),
         (
             lambda: factorise_in_order(torch.eye(4), (2, 2), (2, 2), (0, 0), 9),
             r"order must hold each of 0 … 1 once, got \(0, 0\)\.",

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from benchmarks.expval import bench_expval
 from benchmarks.expval import tables as tables_of_expval
+from benchmarks.imports import bench_imports
+from benchmarks.imports import tables as tables_of_imports
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
 from benchmarks.step import bench_step, tables
 from qtha_lab.cli import app, bench  # noqa: F401  (registers the commands)
@@ -92,6 +94,21 @@ def test_the_parts_of_a_call_add_up_and_the_number_of_threads_is_restored():
 
 def test_the_command_lists_every_bench():
     output = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "120"}).output
-    names = "compare coverage default-size expval list opening panels repeatable simulators"
+    names = "compare coverage default-size expval imports list opening panels repeatable simulators"
     for name in (*names.split(), "start", "step"):
         assert f" {name} " in output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no processor time of ended processes")
+def test_imports_are_timed_in_units_of_the_import_of_peft():
+    figures = bench_imports(rounds=2)
+    peft, ours = figures["results"].values()
+    assert (peft["time_ratio"], len(ours["seconds_all"])) == (1, 2)
+    pairs = [a / b for a, b in zip(ours["seconds_all"], peft["seconds_all"], strict=True)]
+    assert min(pairs) <= ours["time_ratio"] <= max(pairs)
+    ((_, rows),) = tables_of_imports(figures)
+    assert [row[0] for row in rows[1:]] == [
+        "`import peft`",
+        "`import qtha_lab.adapters, qtha_lab.simulators`",
+    ]

@@ -65,6 +65,14 @@ def test_the_stub_on_the_page_is_not_attempted(number):
         ("7.best", "** k", "* k", "of two draws"),
         ("7.halving", "2 * steps", "steps", "each round evaluates half"),
         ("9.squares", "I * by_seed", "by_seed", "equal rows leave the seeds alone"),
+        ("10.quanta", "[2, 3])", "[0, 1])", "a tensor acts on its two axes"),
+        ("10.peft", "ry[2], ry[3]", "ry[3], ry[2]", "the change equals the package's"),
+        ("10.train", "2 * (torch", "(torch", "the network reads the bits"),
+        ("11.shots", "1 - 2 * bits", "2 * bits - 1", "a basis state gives"),
+        ("11.noise", "1 - 3 * p / 4, p / 4", "1 - p, p / 4", "with p = 1"),
+        ("12.figure", "gap.low, gap.high)", "gap.high, gap.low)", "its table holds"),
+        ("12.figure", ", {seeds} seeds", "", "the alt text holds"),
+        ("10.qpa", "(right - start)", "right", "at the start the change is zero"),
     ],
 )
 def test_a_mistake_stops_at_the_step_that_finds_it(number, old, new, step):

@@ -333,7 +333,7 @@ def test_the_notebook_asks_it_as_declared(exercise):
     assert check(exercise.number, names[exercise.answer]).state == "not attempted"
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("0[1-9]_*.ipynb")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("[01][0-9]_*.ipynb")), ids=lambda p: p.stem)
 def test_a_lesson_has_three_exercises_numbered_in_order_and_all_declared(path):
     source = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
     asked = re.findall(r"^### Exercise (\d+\.\d+) ·", source, re.MULTILINE)

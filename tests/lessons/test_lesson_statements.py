@@ -83,7 +83,7 @@ def test_statements_on_circuits_hold_as_lesson_3_makes_them(seed):
 @seeds
 def test_statements_on_families_hold_as_lesson_4_makes_them(seed):
     claims = statements("04_families", [("cell-03", "cell-34")], seed=seed)
-    assert len(claims) == 6
+    assert len(claims) == 8
     assert wrong(claims) == []
 
 
@@ -122,4 +122,28 @@ def test_statements_on_intervals_hold_as_lesson_9_makes_them(seed):
     cells = [("measured-run", "paired-see"), ("fooling-machine", "fooling-see")]
     claims = statements("09_is_it_quantum", cells, seed=seed)
     assert len(claims) == 6
+    assert wrong(claims) == []
+
+
+def test_statements_on_relatives_hold_as_lesson_10_makes_them():
+    cells = [("angles", "angles"), ("map-table", "map-see"), ("verdicts-table", "verdicts-see")]
+    claims = statements("10_relatives", cells)
+    assert len(claims) == 5
+    assert wrong(claims) == []
+
+
+@seeds
+def test_statements_on_shots_and_noise_hold_as_lesson_11_makes_them(seed):
+    cells = [("shots-run", "shots-see"), ("noise-tools", "noise-tools"), ("device-run", "trap-see")]
+    cells += [("depth-table", "depth-see"), ("hours-run", "hours-see")]
+    claims = statements("11_on_a_chip", cells, seed=seed, noisy_samples=5)
+    assert len(claims) == 11
+    assert wrong(claims) == []
+
+
+def test_statements_on_figures_hold_as_lesson_12_makes_them():
+    cells = [("five-run", "five-see"), ("build-stub", "build-stub"), ("build-run", "build-run")]
+    cells += [("words-see", "words-see"), ("trap-chart", "trap-see"), ("folder-run", "folder-see")]
+    claims = statements("12_to_a_paper", cells)
+    assert len(claims) == 8
     assert wrong(claims) == []

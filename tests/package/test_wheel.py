@@ -132,10 +132,13 @@ def test_a_stranger_writes_a_plugin_from_the_wheel(stranger, tmp_path):
 # The tuners and simulators, in a process that has none of the workbench's libraries.
 CORE = """
 import sys
-absent = ("pandas", "plotly", "pennylane", "typer", "ipywidgets", "jupyterlab", "optuna", "scipy.stats")
-sys.meta_path.insert(0, type("Absent", (), {"find_spec": staticmethod(
-    lambda name, path=None, target=None: (_ for _ in ()).throw(ModuleNotFoundError(name)) if name in absent else None
-)}))
+from importlib.machinery import PathFinder
+absent = "pandas", "plotly", "pennylane", "typer", "ipywidgets", "jupyterlab", "optuna", "sklearn"
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name in absent else PathFinder.find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
 import torch, qtha_lab
 from peft import PeftModel, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -232,7 +235,7 @@ def test_a_stranger_runs_the_tour_with_the_panels_of_the_package_and_no_other_wi
     assert "site-packages" in place
     assert (mine, module) == ("5", "qtha_lab.widgets.workbench.workbench")
     runs = [path.parent for path in tmp_path.glob("runs/*/experiment.yaml")]
-    assert len(runs) == 4  # two methods, and QTHA on two engines
+    assert len(runs) == 5  # three methods, and QTHA on two engines
 
 
 # the folder of notebooks

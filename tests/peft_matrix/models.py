@@ -21,7 +21,7 @@ MODELS = {
     "peft-internal-testing/tiny-random-OPTForCausalLM": lambda: t.OPTForCausalLM(
         t.OPTConfig(
             hidden_size=16, ffn_dim=4, num_hidden_layers=5, num_attention_heads=4,
-            word_embed_proj_dim=16, max_position_embeddings=100, **SMALL,
+            word_embed_proj_dim=16, max_position_embeddings=100, init_std=0.1, **SMALL,
         )
     ),
     "peft-internal-testing/tiny-random-T5ForConditionalGeneration-calibrated": lambda: (

@@ -270,6 +270,12 @@ def test_the_command_lists_and_runs_them(coins, tmp_path, capsys, monkeypatch):
         main()
     listed = next(line for line in capsys.readouterr().out.splitlines() if "│coins" in line)
     assert "shown; 2 of 4 claims shown" in listed
+    head, *lines = listing.short_table(tmp_path)
+    row = dict(zip(head, next(line for line in lines if line[0] == "coins"), strict=True))
+    verdict = listing.verdict_of("coins", tmp_path)
+    assert row["scale"] == f"thrown coins; {verdict['seeds']} seeds"
+    assert row["date, commit"] == f"{verdict['date']}, {verdict['commit'][:7] or '–'}"
+    assert not any("{" in line[4] for line in lines)
 
 
 # what every reproduction of the package keeps to

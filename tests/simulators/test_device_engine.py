@@ -540,3 +540,20 @@ def test_a_cache_that_cannot_be_opened_is_said_before_anything_runs(tmp_path, mo
     with pytest.raises(ValueError, match="Set QTHA_LAB_CACHE to another folder"):
         expval_z(ROTATION, _angle(0.1), NONE, "device:qtha.flaky")
     assert flaky.jobs == ()
+
+
+def test_threads_that_evaluate_circuits_at_once_get_their_own_values():
+    def values(seed: int, engine: str):
+        numbers = torch.Generator().manual_seed(seed)
+        inputs, params = (
+            torch.rand(*shape, dtype=torch.float64, generator=numbers)
+            for shape in ((3, SHARED.n_inputs), (SHARED.n_params,))
+        )
+        return expval_z(SHARED, inputs, params, engine)
+
+    exact = [values(seed, "torch") for seed in range(40)]
+    for engine in ("device:default.qubit", "device:lightning.qubit"):
+        with concurrent.futures.ThreadPoolExecutor(4) as threads:
+            found = [*threads.map(functools.partial(values, engine=engine), range(40))]
+        for one, other in zip(found, exact, strict=True):
+            torch.testing.assert_close(one, other)

@@ -198,7 +198,7 @@ def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(m
     for now, then in zip(after.summary["claims"], before["claims"], strict=True):
         assert now.keys() == then.keys()
         for name, value in then.items():  # packed losses of rows have five digits
-            near = pytest.approx(value, rel=1e-3, abs=1e-6) if isinstance(value, float) else value
+            near = pytest.approx(value, rel=1e-2, abs=1e-4) if isinstance(value, float) else value
             assert now[name] == near, name
     assert after.comparison.rates_from == "another comparison"
     assert measurements.holds(archive, folder)

@@ -68,10 +68,11 @@ class Lab:
         return tab
 
     def listen(self, page: Page) -> Page:
-        """Note what the console of a page complains about, and be patient with it."""
+        """Note errors on a page's console, and warnings of all modules but JupyterLab's own."""
 
         def note(message: ConsoleMessage) -> None:
-            if message.type == "error":
+            foreign = "/static/lab/" not in message.location["url"]
+            if message.type == "error" or (message.type == "warning" and foreign):
                 self.complaints.append(f"{message.text} {message.location['url']}".strip())
 
         page.set_default_timeout(1000 * PATIENCE)

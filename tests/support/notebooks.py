@@ -19,7 +19,7 @@ from support.waiting import PATIENCE
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 PAGE = FOLDER / "workbench.ipynb"  # a panel alone, as Voila serves it
-LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.stem)]
+LESSONS = [path for path in NOTEBOOKS if re.match(r"(0[1-9]|1\d)_", path.stem)]
 each_notebook = pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path != PAGE], ids=lambda path: path.stem
 )

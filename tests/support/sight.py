@@ -6,7 +6,7 @@ from support.waiting import wait_until
 
 # Whether the first point of a line in a plot of a selector is in sight.
 POINT = """(bench, selector) => [...bench.querySelectorAll(`${selector} .js-plotly-plot`)].some(plot => {
-    const line = (plot.data ?? []).find(line => line.x?.length && line.y?.length);
+    const line = (plot.data ?? []).find(line => line.x?.length && line.y?.length && line.x[0] !== null);
     if (!line || !plot._fullLayout) return false;
     const axis = name => plot._fullLayout[name.replace(/^([xy])/, '$1axis')];
     const [x, y] = [axis(line.xaxis ?? 'x'), axis(line.yaxis ?? 'y')], box = plot.getBoundingClientRect();

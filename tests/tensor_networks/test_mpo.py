@@ -57,9 +57,9 @@ def test_a_prime_gets_ones():
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ((4, 4), r"in_dims \(4, 4\) multiply to 16, not in_features=32"),
-        ((8, 4), r"in_dims \(8, 4\) has 2 factors, not n_sites=3"),
-        ((-4, -8, 1), r"in_dims \(-4, -8, 1\) must be whole numbers of at least 1"),
+        ((4, 4), r"in_dims must multiply to in_features=32, got \(4, 4\) \(16\)"),
+        ((8, 4), r"in_dims must have 3 factors \(n_sites\), got \(8, 4\)"),
+        ((-4, -8, 1), r"in_dims must be whole numbers of at least 1, got \(-4, -8, 1\)"),
     ],
 )
 def test_an_override_that_does_not_fit_is_refused(override, sentence):
@@ -235,7 +235,7 @@ def test_tensorly_reads_the_same_matrix_from_the_cores():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"out_dims": (5, 3)}, r"out_dims \(5, 3\) multiply to 15, not rows=12"),
+        ({"out_dims": (5, 3)}, r"out_dims must multiply to rows=12, got \(5, 3\) \(15\)"),
         ({"max_bond": 0}, "max_bond must be at least 1, got 0"),
     ],
 )

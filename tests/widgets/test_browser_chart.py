@@ -4,8 +4,10 @@ Messages lost on the way, zoom, a kernel that has gone.
 """
 
 import base64
+import contextlib
 import json
 
+import plotly.graph_objects as go
 import pytest
 from playwright.sync_api import expect, sync_playwright
 from support.chart_wire import Wire, line
@@ -70,11 +72,9 @@ class Bare:
         raise AssertionError(f"never true: {condition}; {self.page.evaluate(DRAWN)} drawn")
 
 
-@pytest.fixture
-def bare():
-    """A chart of one empty curve on a page, whose console must stay silent."""
-    series = {"label": "lora", "seed": 0, "kind": "train", "steps": [], "values": []}
-    chart = Chart(curves.empty_curves("page").add_traces(curves.curve(series)), "Nothing yet.")
+@contextlib.contextmanager
+def on_a_page(chart: Chart):
+    """A page that shows a chart, whose console must stay silent."""
     chart.comm = Wire()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
@@ -84,6 +84,15 @@ def bare():
         yield Bare(page, chart)
         assert complaints == []
         browser.close()
+
+
+@pytest.fixture
+def bare():
+    """A chart of one empty curve on a page."""
+    series = {"label": "lora", "seed": 0, "kind": "train", "steps": [], "values": []}
+    figure = curves.empty_curves("page").add_traces(curves.curve(series))
+    with on_a_page(Chart(figure, "Nothing yet.")) as bare:
+        yield bare
 
 
 @pytest.mark.browser
@@ -148,3 +157,18 @@ def test_by_keyboard_alone_a_chart_is_reached_zoomed_moved_and_shown_whole_again
     page.keyboard.press("Tab")  # on to the tools above the plot
     assert page.evaluate("() => !!document.activeElement.closest('.modebar')")
     expect(page.locator("p[aria-live=polite]")).to_have_text("Nothing yet.")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_panel_without_a_point_beside_a_legend_is_drawn_without_an_error():
+    names = {"lora": {}, "qtha": {}, "lora, evaluation": {"xaxis": "x2", "yaxis": "y2"}}
+    lines = [go.Scatter(name=name, x=[], y=[], **axes) for name, axes in names.items()]
+    figure = curves.empty_curves("page").add_traces(lines)
+    figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1})  # it takes of the width
+    chart = Chart(figure, "Nothing yet.")
+    chart.extend({0: line(0, 60), 1: line(0, 60)})
+    with on_a_page(chart) as bare:
+        bare.until(f"() => String(({DRAWN})()).startsWith('60,60,0')")
+        chart.extend({2: line(0, 5)})
+        bare.until(f"() => String(({DRAWN})()) === '60,60,5'")

@@ -1,6 +1,7 @@
-"""Widgets whose code arrives late, in a real JupyterLab."""
+"""Widgets whose code arrives late or whose connection is cut, in a real JupyterLab."""
 
 import re
+import textwrap
 
 import nbformat
 import pytest
@@ -103,4 +104,85 @@ def test_a_chart_that_fails_to_load_asks_for_a_reload_and_is_drawn_after_it(jupy
         lab.wait_idle()
         page.wait_for_function(f"() => ({POINTS})() === 1")
         expect(chart).not_to_contain_text("Reload the page")
+        assert lab.complaints == []
+
+
+# A model that comes after ipywidgets has looked for it last, on a page that was busy until then.
+LAST_LOOK = """async () => {
+    const container = globalThis._JUPYTERLAB["@jupyter-widgets/jupyterlab-manager"];
+    const { LabWidgetManager } = (await container.get("./index"))();
+    const manager = Object.assign(Object.create(LabWidgetManager.prototype), { _models: {} });
+    const found = manager.get_model("late").catch(String);
+    const missed = manager.get_model("never").catch(String);
+    const end = performance.now() + 2500;
+    while (performance.now() < end);
+    manager._models.late = Promise.resolve("the model");
+    return [await found, await missed];
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_model_that_comes_to_a_busy_page_is_found(jupyter, tmp_path):
+    notebook = tmp_path / "busy.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), notebook)
+    with open_lab(jupyter, notebook) as lab:
+        found = lab.page.evaluate(LAST_LOOK)
+    assert found == ["the model", "Error: widget model not found"]
+
+
+# What a run that goes on does while the page has no connection.
+LATER = f"""
+import asyncio
+
+async def later():
+    await asyncio.sleep(20)
+{textwrap.indent(MORE.strip(), "    ")}
+
+task = asyncio.create_task(later())
+"""
+
+
+class Cable:
+    """The connections of a page to its kernel, which can be cut and mended."""
+
+    def __init__(self, page: Page):
+        self.whole, self.ends = True, []
+        page.route_web_socket(re.compile("/channels"), self.connect)
+
+    def connect(self, route: WebSocketRoute) -> None:
+        if not self.whole:
+            route.close()
+            return
+        self.ends += [route, route.connect_to_server()]
+
+    def cut(self) -> None:
+        self.whole = False
+        for end in self.ends:
+            end.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_connection_cut_for_a_minute_comes_back_with_what_changed_meanwhile(jupyter, tmp_path):
+    notebook = tmp_path / "cut.ipynb"
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (CHART, LATER)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    with open_lab(jupyter, notebook) as lab:
+        page = lab.page
+        cable = Cable(page)
+        page.reload()
+        lab.wait_idle()
+        lab.run_cell("Slider(")
+        page.wait_for_function(f"() => ({POINTS})() === 1")
+        lab.run_cell("create_task")
+        lab.wait_idle()
+        cable.cut()
+        page.wait_for_timeout(60_000)
+        assert page.evaluate(POINTS) == 1
+        cable.whole = True
+        page.wait_for_function(f"() => ({POINTS})() === 101")
+        expect(page.locator(".qtha-chart [aria-live=polite]")).to_have_text("Loss at step 100.")
+        expect(page.locator(".qtha-slider output")).to_have_text("8")
+        assert page.locator(".qtha-gone").count() == 0
         assert lab.complaints == []

@@ -1,6 +1,6 @@
 """The stopwatch of the workbench: clicks until a result is in sight, without scrolling.
 
-The first curve, a click after the cell was run, is in test_browser_page.py.
+The picture of a sweep is in test_browser_page.py.
 """
 
 from collections.abc import Iterator
@@ -88,3 +88,17 @@ def test_a_run_of_yesterday_takes_two_clicks(lab):
     expect(bench.locator(".qtha-run")).to_have_count(2)
     wait_for_point(bench, ".qtha-watch")
     assert hand.clicks <= 2
+
+
+def test_the_first_curve_takes_two_clicks_from_the_launcher(lab):
+    lab.menu("File", "New Launcher")  # the page with which JupyterLab opens
+    hand, bench = Hand(lab.page), lab.page.locator(".qtha-workbench:visible").first
+    hand.click(lab.page.locator(".jp-LauncherCard", has_text="QTHA workbench"))
+    launch = bench.get_by_role("button", name="Launch", exact=True)
+    expect(launch).to_be_enabled()
+    hand.click(launch)
+    wait_for_point(bench, ".qtha-watch")
+    expect_in_sight(bench, ".qtha-watch .js-plotly-plot")
+    assert hand.clicks <= 2
+    bench.get_by_role("button", name="Stop all").click()
+    expect(bench.locator(".qtha-state").first).to_contain_text("stopped")

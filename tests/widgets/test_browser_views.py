@@ -114,7 +114,7 @@ def test_runs_of_two_launches_are_overlaid_brushed_and_saved(jupyter, tmp_path, 
         # a sentence in the place of a figure has room on a page of a hundred pixels too
         page.set_viewport_size({"width": 500, "height": 1400})
         view.select_option(label="Importance of settings")
-        expect(panel.locator(".qtha-figure > p").first).to_contain_text("Too few trials")
+        expect(panel.locator(".qtha-figure > p").first).to_contain_text("must rest on at least")
         page.wait_for_function(
             "() => document.querySelector('.js-plotly-plot')._fullLayout._size.h > 60"
         )

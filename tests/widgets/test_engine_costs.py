@@ -8,6 +8,8 @@ from support.panels import fail
 from qtha_lab.experiment import Comparison, Experiment
 from qtha_lab.experiment.cost.engines import EngineCost, engine_costs, engines
 from qtha_lab.experiment.cost.preview import preview
+from qtha_lab.simulators.engine_speed import Speed
+from widgets.explorers import engine_explorer
 from widgets.workbench.engine_costs import EngineCosts
 from widgets.workbench.setup import Setup
 
@@ -82,3 +84,14 @@ def test_where_lightning_does_not_run_there_is_no_button():
     assert panel.box.children[0].children[2].children == ()
     panel.show({})
     assert not panel.panel.visible
+
+
+def test_the_engine_explorer_divides_times_at_equal_batches_alone():
+    measured = {
+        "torch": Speed(((1, 30.0),), ""),
+        "density": Speed(((2, 50.0),), ""),
+        "cpu": Speed(((1, 10.0), (8, 2.0)), ""),
+    }
+    rows = engine_explorer._rows(measured, batch=8)
+    ratios = {row["engine"]: row["of the fastest"] for row in rows}
+    assert ratios == {"cpu": "1.0 ×", "torch": "3.0 ×", "density": "–"}

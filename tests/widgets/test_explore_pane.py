@@ -54,3 +54,22 @@ def test_a_run_with_a_circuit_offers_it_by_its_title_and_not_by_its_id(tmp_path)
     assert all(run not in title for run in ids)
     assert seen[1][1] == (SPECTRA, OPERATOR)
     assert seen[2][1] == (CIRCUIT, SPECTRA, OPERATOR, ENGINES)
+
+
+def test_of_several_runs_the_first_with_a_circuit_is_shown_and_another_can_be_picked(tmp_path):
+    lora, qtha = (stopped(tmp_path, m) for m in ("lora(r=2)", "qtha(r=2,waist=8,bond_dim=2)"))
+
+    async def work(_bench):
+        explore = Explore()
+        explore.runs = (lora, qtha)
+        await settled(explore)
+        opened = explore.run.value, explore.run.visible, explore.choice.options
+        explore.run.value = lora
+        await settled(explore)
+        shown = [type(part).__name__ for part in explore.place.children]
+        explore.background.stop()
+        return opened, explore.choice.options, shown, explore.error.text
+
+    opened, options, shown, error = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert opened == (qtha, True, (CIRCUIT, SPECTRA, OPERATOR, ENGINES))
+    assert (options, shown, error) == ((SPECTRA, OPERATOR), ["UpdateExplorer"], "")

@@ -36,6 +36,14 @@ TOKENS = {name: torch.randn(24, generator=RANDOM) for name in ("one", "two")}
 RECORDED = [str(path) for path in sorted((data_dir() / "runs").glob("2*"))]
 # By class: what it is made from, and a change of every trait that a control moves.
 EXAMPLES = {
+    widgets.AnsatzPair: (
+        (),
+        {"first": "product", "second": "strongly_entangling", "n_qubits": 2, "n_layers": 1},
+    ),
+    widgets.Landscape: (
+        (),
+        {"ansatz": "qtha", "n_qubits": 2, "n_layers": 2, "read_out": "all wires"},
+    ),
     widgets.BudgetBar: (
         (),
         {
@@ -45,6 +53,17 @@ EXAMPLES = {
             "bond_dim": 5,
             "n_layers": 2,
             "lora_r": 4,
+        },
+    ),
+    widgets.Chip: (
+        (),
+        {
+            "topology": "line",
+            "n_qubits": 3,
+            "n_layers": 2,
+            "cz_error": 0.01,
+            "shots": 300,
+            "processor": "trapped-ion",
         },
     ),
     widgets.CircuitExplorer: (
@@ -75,6 +94,16 @@ EXAMPLES = {
         ("qtha", 2, 1, 4),
         {"ansatz": "product", "n_qubits": 3, "n_layers": 2, "batch": 8},
     ),
+    widgets.FigureBench: (
+        (),
+        {
+            "recording": "tiny-qa",
+            "kind": "seeds",
+            "target": "one-column",
+            "names": "full",
+            "sight": "greyscale",
+        },
+    ),
     widgets.FoolingMachine: (
         (),
         {
@@ -96,6 +125,7 @@ EXAMPLES = {
             "measure": "train_loss",
         },
     ),
+    widgets.MethodMap: ((), {"kind": "those that merge", "width": 64, "r": 8}),
     widgets.MpoExplorer: (
         (WEIGHTS,),
         {"weight": "v", "n_sites": 3, "order": [0, 2, 1], "bonds": [2, 3]},
@@ -120,7 +150,19 @@ EXAMPLES = {
     ),
 }
 # a choice that an explorer begins with
-LEADING = ("ansatz", "weight", "layer", "view", "model", "token", "recording", "rule")
+LEADING = (
+    "first",
+    "ansatz",
+    "weight",
+    "layer",
+    "view",
+    "model",
+    "token",
+    "recording",
+    "rule",
+    "kind",
+    "topology",
+)
 every_explorer = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
 
 

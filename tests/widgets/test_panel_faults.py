@@ -47,10 +47,45 @@ def in_engine_explorer(plant: Callable, tmp_path) -> str:
     return explorer.error.panel.value
 
 
+def in_figure_bench(plant: Callable, tmp_path) -> str:
+    explorer = widgets.FigureBench()
+    plant("widgets.explorers.figure_bench.paper_figure")
+    explorer.kind = "seeds"
+    return explorer.error.panel.value
+
+
 def in_fooling_machine(plant: Callable, tmp_path) -> str:
     explorer = widgets.FoolingMachine()
     plant("widgets.explorers.fooling_machine.false_wins")
     explorer.rates = 2
+    return explorer.error.panel.value
+
+
+def in_ansatz_pair(plant: Callable, tmp_path) -> str:
+    explorer = widgets.AnsatzPair(n_qubits=2, n_layers=1)
+    plant("widgets.explorers.ansatz_pair.overlap_histogram")
+    explorer.n_layers = 2
+    return explorer.error.panel.value
+
+
+def in_landscape(plant: Callable, tmp_path) -> str:
+    explorer = widgets.Landscape(n_qubits=2)
+    plant("widgets.explorers.landscape.angle_landscape")
+    explorer.n_layers = 2
+    return explorer.error.panel.value
+
+
+def in_chip(plant: Callable, tmp_path) -> str:
+    explorer = widgets.Chip()
+    plant("widgets.explorers.chip.signal_by_layers")
+    explorer.n_layers = 2
+    return explorer.error.panel.value
+
+
+def in_method_map(plant: Callable, tmp_path) -> str:
+    explorer = widgets.MethodMap()
+    plant("widgets.explorers.method_map.parameters_by_width")
+    explorer.r = 8
     return explorer.error.panel.value
 
 
@@ -218,16 +253,21 @@ def task(bench, plant: Callable) -> None:
 
 
 PANELS = {
+    "AnsatzPair": in_ansatz_pair,
     "BudgetBar": in_budget_bar,
+    "Chip": in_chip,
     "CircuitExplorer": in_circuit_explorer,
     "ComparisonWatch": in_comparison_watch,
     "DataPath": in_data_path,
     "EngineExplorer": in_engine_explorer,
+    "FigureBench": in_figure_bench,
     "FoolingMachine": in_fooling_machine,
     "Form": in_form,
     "ExportPanel": in_leave,
+    "Landscape": in_landscape,
     "LivePlot": in_live_plot,
     "LogView": in_log_view,
+    "MethodMap": in_method_map,
     "MpoExplorer": in_mpo_explorer,
     "RateCurve": in_rate_curve,
     "RunsTable": in_runs_table,

@@ -102,13 +102,16 @@ def _circuit(state) -> Circuit:
 
 
 def _rows(measured: dict[str, speed.Speed], batch: int) -> list[dict[str, str]]:
-    """Return one row per engine that ran, the fastest first."""
+    """Return one row per engine, the fastest first; divide times at equal batches."""
     ends = sorted((s.points[-1][::-1], name) for name, s in measured.items() if s.points)
+    fastest: dict[float, float] = dict(measured[ends[0][1]].points) if ends else {}
     return [
         {
             "engine": name,
             "µs per sample": number(microseconds),
-            "of the fastest": f"{microseconds / ends[0][0][0]:.1f} ×",
+            "of the fastest": (
+                f"{microseconds / fastest[samples]:.1f} ×" if samples in fastest else "–"
+            ),
             "measured at": "the batch" if samples == batch else f"{samples:,} of {batch:,}",
         }
         for (microseconds, samples), name in ends

@@ -125,12 +125,22 @@ class UpdateExplorer(Follower, Explorer):
     def look_at(self, statuses: dict[str, Any]) -> None:
         """Show the progress of each run."""
         lines = [
-            f"{self._label(k)}: {s.state}, step {s.step} of {s.steps}" for k, s in statuses.items()
+            f"{self._label(k)}: {s.state}, step {s.step} of {s.steps}{self._skipped(k, s.step)}"
+            for k, s in statuses.items()
         ]
         ended = all(status.ended for status in statuses.values())
         if ended and not any(self.records.values()):
             lines.append(f"No run holds spectra. {RULE}")
         self.progress.value = styles.lines(lines)
+
+    def _skipped(self, key: str, step: int) -> str:
+        """Return the number of due spectra before a step that were skipped, in words."""
+        every = self.sources[key].experiment.training.spectrum_every
+        recorded = {s for layer in self.records.get(key, {}).values() for s in layer.steps}
+        due = range(every, step, every) if every and recorded else ()
+        count = len(set(due) - recorded)
+        why = "to spend at most 2 % of the training time"
+        return f"; {count} of {len(due)} spectra skipped {why}" if count else ""
 
     # ---- the explorer
 

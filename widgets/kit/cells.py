@@ -78,8 +78,6 @@ def _is_reached(panel: Any) -> bool:
     """Return True if a cell, a box or a user's name holds the panel.
 
     A name may hold it directly, or in a list, tuple or dictionary.
-
-    A name may hold it directly, or in a list, tuple or dictionary.
     """
     if any(panel in panels for panels in _shown.values()) or holders_of(panel):
         return True

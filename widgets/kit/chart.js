@@ -5,6 +5,7 @@ const FIRST_WAIT = 2_000; // until a question without an answer is asked again; 
 const LONGEST_WAIT = 60_000;
 const QUIET = 10_000; // after so long without a word of a live chart the page asks whether it lacks any
 const NARROW = 640; // pixels; below, panels side by side cannot be read
+const BETWEEN = 80; // pixels between panels side by side, for the labels of the right one
 const STYLE = `
 .qtha-chart .main-svg text, .qtha-chart .legendtext { fill: var(--jp-ui-font-color1, #444) !important; }
 .qtha-chart .modebar-btn path { fill: var(--jp-ui-font-color2, #666) !important; }
@@ -83,6 +84,15 @@ function thin({ x, y }, [from, to], most) {
     ...seen(y, 0, first, 200), ...seen(y, first, last, most), ...seen(y, last, x.length, 200),
   ];
   return { x: picked.map((i) => x[i]), y: picked.map((i) => y[i]) };
+}
+
+// Two panels side by side as far apart as the labels between them need.
+function apart({ margin = {}, xaxis, xaxis2 }, width) {
+  if (!xaxis?.domain || !xaxis2?.domain) return;
+  const gap = BETWEEN / Math.max(1, width - (margin.l ?? 0) - (margin.r ?? 0));
+  if (gap <= xaxis2.domain[0] - xaxis.domain[1] || gap > 0.6) return;
+  xaxis.domain = [0, (1 - gap) / 2];
+  xaxis2.domain = [(1 + gap) / 2, 1];
 }
 
 // ---- one view ---------------------------------------------------------------------------------------
@@ -192,7 +202,7 @@ class View extends Redrawn {
     const layout = this.layout(width);
     this.plot.style.height = `${layout.height}px`;
     const traces = data.map((trace, i) => ({ ...trace, ...this.points(trace, this.curves.all[i], width) }));
-    await this.plotly.react(this.plot, traces, layout, TOOLBAR);
+    await this.plotly.react(this.plot, scaled(traces), layout, TOOLBAR);
     if (first) this.plot.on("plotly_relayout", () => this.remember());
   }
 
@@ -207,6 +217,7 @@ class View extends Redrawn {
     const room = heightIn(this.root, narrow?.height ?? 0); // less than the panels need one above the other?
     const stacked = width < NARROW && room >= (narrow?.height ?? 0);
     const layout = structuredClone(stacked ? { ...wide, ...narrow } : wide); // plotly writes into it
+    if (!stacked) apart(layout, width);
     const zoomed = Object.entries(this.zoom).map(([name, range]) => [name, { ...layout[name], range: [...range], autorange: false }]);
     const height = heightIn(this.root, layout.height ?? 360);
     return { ...layout, height, width, ...Object.fromEntries(zoomed) };

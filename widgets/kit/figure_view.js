@@ -120,7 +120,7 @@ class FigureView extends Redrawn {
     if (!this.plot.on) this.plot.replaceChildren();
     layout.height = heightIn(this.root, layout.height ?? 360);
     this.plot.style.height = `${layout.height}px`;
-    await this.plotly.react(this.plot, data, { ...layout, width: layout.width ?? room }, TOOLBAR);
+    await this.plotly.react(this.plot, scaled(data), { ...layout, width: layout.width ?? room }, TOOLBAR);
     if (!this.brushable) this.listenToBrush();
     this.frame.count();
   }

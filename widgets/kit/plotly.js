@@ -66,6 +66,19 @@ function heightIn(root, own) {
   return Math.max(180, Math.min(own, room));
 }
 
+// Traces with one more, never seen, for each pair of axes on which no trace has a point. plotly scales an axis by
+// its points; where it has none, a legend that moves the margins lets it draw the axis lines at NaN.
+function scaled(traces) {
+  const bare = (values) => Array.isArray(values) && !values.length;
+  const empty = (trace) => bare(trace.x) || bare(trace.y);
+  const axes = ({ xaxis = "x", yaxis = "y" }) => [xaxis, yaxis];
+  const held = new Set(traces.filter((trace) => !empty(trace)).flatMap(axes));
+  const lost = traces.map(axes).filter((pair) => !pair.every((axis) => held.has(axis)));
+  const pairs = new Map(lost.map((pair) => [pair.join(), pair]));
+  const unseen = { type: "scatter", x: [null], y: [null], showlegend: false, hoverinfo: "skip" };
+  return [...traces, ...[...pairs.values()].map(([xaxis, yaxis]) => ({ ...unseen, xaxis, yaxis }))];
+}
+
 // What is drawn again and again: at the page's next frame, one drawing at a time, with what is newest then.
 // A view that extends it has `root` and `plotly` and draws itself in `redraw(width)`.
 class Redrawn {

@@ -1,4 +1,4 @@
-"""The pane Explore: circuit, operators, spectra and engines of the first ticked run."""
+"""The pane Explore: circuit, operators, spectra and engines of a ticked run."""
 
 import functools
 import itertools
@@ -23,15 +23,16 @@ from .history import run_title
 
 EMPTY = "Tick a run in the table below to explore its circuit, operators and spectra."
 MOST_WEIGHTS = 6  # matrices of a run in the explorer of operators
+MOST_RUNS = 12  # ticked runs that are offered
 CIRCUIT, ENGINES = "Circuit", "Engines of the circuit"
 SPECTRA, OPERATOR = "Spectra of the update", "Operator (MPO) of an update"
 OF_A_RUN = (SPECTRA, OPERATOR)
 
 
 class Explore(ui.Box):
-    """Explorers of runs, created when chosen; `runs` holds the ids, the first one is explored.
+    """Explorers of a run, created when chosen; `runs` holds the ids of the ticked ones.
 
-    A run without a circuit opens on its spectra.
+    Opens on the first run with a circuit. A run without a circuit opens on its spectra.
     """
 
     runs = traitlets.Tuple()
@@ -46,20 +47,25 @@ class Explore(ui.Box):
             ENGINES: self._engines,
         }
         self.choice = ui.Select(list(self.makers), description="explore")
+        self.run = ui.Select(description="run")
+        self.offered: tuple[str, ...] = ()
         self.of = styles.text("", "qtha-text")
         self.place = styles.column()
-        super().__init__([styles.row(self.choice, self.of), self.error.panel, self.place])
+        row = styles.row(self.choice, self.run, self.of)
+        super().__init__([row, self.error.panel, self.place])
         self.add_class("qtha-column")
-        self.choice.observe(self.error.guard(lambda _: self.draw()), "value")
+        for control in (self.choice, self.run):
+            control.observe(self.error.guard(lambda _: self.draw()), "value")
         self.observe(self.error.guard(lambda _: self.draw()), "runs")
 
     def draw(self) -> None:
-        """Create the chosen explorer of the first ticked run, in the background."""
+        """Create the chosen explorer of the chosen run, in the background."""
         self.background.start("draw", self._draw)
 
     async def _draw(self) -> None:
         self.error.show("")
-        run = runs_.attach(self.runs[0]) if self.runs else None
+        await self._offer()
+        run = runs_.attach(self.run.value) if self.run.value else None
         self.of.value = styles.lines([run_title(run) if run else EMPTY])
         absent = await with_libraries(without_circuit, run) if run else ""
         if absent:
@@ -74,13 +80,27 @@ class Explore(ui.Box):
         await with_libraries(lambda: None)
         put(self.place, [self.makers[str(self.choice.value)]()])
 
+    async def _offer(self) -> None:
+        """Offer the ticked runs, the first one with a circuit at first."""
+        ids = self.runs[:MOST_RUNS]
+        if ids == self.offered:
+            return
+        runs = [runs_.attach(name) for name in ids]
+        first = (run.id for run in runs if len(runs) > 1 and not without_circuit(run))
+        found = await with_libraries(next, first, "")
+        self.offered = ids
+        with self.run.hold_trait_notifications():
+            self.run.set_trait("options", [(run_title(run), run.id) for run in runs])
+            self.run.value = found or next(iter(ids), None)
+        self.run.visible = len(ids) > 1
+
     def _options(self) -> dict[str, Any]:
         """Return the settings of the run's method with their defaults."""
         from qtha_lab.experiment.method_list import method_entry
 
-        if not self.runs:
+        if not self.run.value:
             return {}
-        choice = runs_.attach(self.runs[0]).experiment.method
+        choice = runs_.attach(self.run.value).experiment.method
         defaults = {name: s.default for name, s in method_entry(choice.name).settings.items()}
         return defaults | choice.options
 
@@ -112,7 +132,7 @@ class Explore(ui.Box):
     def _operator(self) -> Any:
         from ..explorers.mpo_explorer import MpoExplorer
 
-        return MpoExplorer(update_matrices(self.runs))
+        return MpoExplorer(update_matrices([str(self.run.value)]))
 
 
 def without_circuit(run: Run) -> str:

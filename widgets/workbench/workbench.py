@@ -30,6 +30,7 @@ from . import static
 from .banner import Banner, Fault
 from .comparison_watch import ComparisonWatch
 from .costs import Costs
+from .data_view import DataView
 from .forecasts import sentences, sizes_of
 from .header import Header
 from .last_launched import group_of, latest, run_named, with_plugins
@@ -76,6 +77,7 @@ class Workbench(Shown):
         self.background = Background(self.refuse)
         self.verdict = VerdictPane(self.launch_step)
         self.costs = Costs(self.header, lambda: self.setup.methods, self.background, self.refuse)
+        self.data = DataView()
         self.watch = Watch(self.background, self._renew_verdict, self.header.count)
         self.watch.list.announce = self.aria.say
         self.sweep = SweepWatch(background=self.background, announce=self.aria.say)
@@ -180,6 +182,7 @@ class Workbench(Shown):
                 self.say("")
             self.setup.mark([])
             self.header.allow("")
+            await self.data.show(described)
             costs = await self.costs.time(described, sizes)
         except Refusal:
             self.header.allow("Launch is disabled: the sentence below says why.")
@@ -283,4 +286,4 @@ class Workbench(Shown):
         code = [ui.Fold(title, part) for title, part in zip(CODE, self.code, strict=True)]
         notebook = SaveNotebook(lambda: self.setup.description())
         more = ui.Fold("Python, YAML, command, notebook", *code, notebook)
-        return self.costs.fold, more, self.systems.form_fold
+        return self.data.fold, self.costs.fold, more, self.systems.form_fold

@@ -10,7 +10,7 @@ import importlib
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +22,7 @@ from qtha_lab.adapters.change import Change, Layer, n_trained
 from qtha_lab.adapters.method import all_linear_or
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read_json
+from qtha_lab.core.patches import after_trainer_card
 from qtha_lab.core.settings import Setting, setting, settings_of
 
 CONFIG_FILE = "adapter_config.json"
@@ -107,6 +108,7 @@ class AdapterConfig(PeftConfig):
             log.info("PEFT's model card stays: %s", reason)
             return
         cards.replace_template(Path(save_directory), self)
+        after_trainer_card(lambda trainer: _renew_card(trainer, cards.replace_template))
 
     def at(self, layer_name: str) -> Self:
         """Return the settings at one layer."""
@@ -140,6 +142,14 @@ class AdapterConfig(PeftConfig):
         changes = [self.change(layer) for layer in layers]
         shared = {name: s for change in changes for name, s in change.shared_tensors().items()}
         return sum(change.n_parameters() for change in changes) + n_trained(shared.values())
+
+
+def _renew_card(trainer: Any, replace: Callable[[Path, PeftConfig], None]) -> None:
+    """Replace the model card that a trainer wrote for an adapter of our methods."""
+    configs = getattr(trainer.model, "peft_config", {}).values()
+    ours = next((config for config in configs if isinstance(config, AdapterConfig)), None)
+    if ours is not None and trainer.is_world_process_zero():
+        replace(Path(trainer.args.output_dir), ours)
 
 
 @dataclasses.dataclass

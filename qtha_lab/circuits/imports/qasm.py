@@ -154,7 +154,9 @@ class _Program:
             message = str(problem)
             if message.startswith("Line "):
                 raise
-            raise Refusal(f"Line {statement.line} of the program is not read. {message}.") from None
+            raise Refusal(
+                f"Line {statement.line} of the program is not read. {message.rstrip('.')}."
+            ) from None
 
     def _read(self, statement: Statement) -> None:
         text = statement.text

@@ -166,7 +166,7 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _not_json(text: str, problem: json.JSONDecodeError) -> str:
-    start, hint = text.strip(), ""
+    start, hint = text.strip(), "; correct or remove the line"
     if start in ("[", "{") or start.startswith("[{"):
         hint = "; write one whole object per line, with no comma after it"
     elif not start.startswith(("{", "[")):

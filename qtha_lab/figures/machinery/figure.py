@@ -12,6 +12,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from qtha_lab.core.patches import await_imports_in_plotly
 from qtha_lab.figures.machinery import static_svg as still
 from qtha_lab.figures.machinery.export import TOOLBAR, export_figure
 from qtha_lab.figures.machinery.legends import shorten_dashes
@@ -28,6 +29,7 @@ from qtha_lab.figures.machinery.table import Table
 
 Draw = Callable[[PageStyle], go.Figure | Unchecked]
 PLOTLY = "application/vnd.plotly.v1+json"
+await_imports_in_plotly()
 
 
 @cache

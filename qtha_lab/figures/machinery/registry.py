@@ -33,7 +33,7 @@ def figure_function(example: Callable[[], dict[str, Any]]) -> Callable:
 
     Example:
         >>> [entry.name for entry in figure_functions()][:2]
-        ['best_of_trials', 'bond_history']
+        ['angle_landscape', 'best_of_trials']
         >>> FIGURES["pareto"].example().name
         'pareto_eval_loss_trainable_parameters'
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Reproduction
 from qtha_lab.reproductions.machinery.run_arms import OUT, VERDICT
@@ -36,13 +37,30 @@ def recorded_verdict(name: str) -> dict[str, Any] | None:
 
 
 def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
-    """Return name, claim, last verdict and minutes of all reproductions, heading first."""
-    rows = [("name", "arXiv", "claim", "last verdict", "minutes")]
+    """Return claim, last verdict, scale, minutes and origin of all reproductions, heading first."""
+    rows = [("name", "arXiv", "claim", "last verdict", "scale", "minutes", "date, commit")]
     for name, of in REPRODUCTIONS.items():
         verdict = verdict_of(name, out)
         word = headline(verdict["claims"]) if verdict else "not run"
-        rows.append((name, of.arxiv, of.claim, word, _minutes(of, verdict)))
+        scale = f"{_data(of)}; {verdict['seeds']} seeds" if verdict else _data(of)
+        rows.append(
+            (name, of.arxiv, of.claim, word, scale, _minutes(of, verdict), _when(verdict or {}))
+        )
     return rows
+
+
+def _data(of: Reproduction) -> str:
+    """Return the data with the default settings."""
+    declared = {} if of.settings is None else settings_of(of.settings)
+    return of.data.format(**{name: setting.default for name, setting in declared.items()})
+
+
+def _when(verdict: dict[str, Any]) -> str:
+    """Return date and commit of a verdict; a dash where none was recorded."""
+    ids = [run["run_id"] for of in verdict.get("arms", {}).values() for run in of]
+    day = max(ids, default="")[:8]  # of the last run
+    date = verdict.get("date") or "-".join((day[:4], day[4:6], day[6:]))
+    return f"{date}, {verdict.get('commit', '')[:7] or '–'}" if verdict else "–"
 
 
 def system_table() -> list[tuple[str, ...]]:

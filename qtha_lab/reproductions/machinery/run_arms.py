@@ -35,6 +35,7 @@ from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.process_start import taken_over
 from qtha_lab.runs.run import Run, Status
 from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.training.environment import git_state
 
 OUT = Path("out/reproductions")
 VERDICT = "verdict.json"
@@ -295,6 +296,8 @@ def _verdict(
         "headline": headline(claims),
         "claims": claims,
         "command": command,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": (git_state(Path(__file__).parents[3]) or {}).get("commit", ""),
         "seconds": sum(e.get("wall_seconds") or 0.0 for e in every),
         "arms": {arm: list(by_seed.values()) for arm, by_seed in entries.items()},
     }

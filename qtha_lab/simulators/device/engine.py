@@ -7,6 +7,7 @@ circuits; their gradients come from the device or from parameter-shift. Always c
 
 import functools
 import logging
+import threading
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from qtha_lab.simulators.device.tapes import Tapes, amplitudes_of, rows_together
 from qtha_lab.simulators.memory import check_memory
 
 log = logging.getLogger(__name__)
+_pennylane = threading.RLock()  # all threads of a process share its queue of operations
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
@@ -33,7 +35,8 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
         )
     spec = parse_engine(name)
     check_memory(name, circuit.n_qubits, 1, working_bytes(circuit, 1, name))
-    _check_options(circuit, spec)
+    with _pennylane:
+        _check_options(circuit, spec)
 
 
 def _check_options(circuit: Circuit, spec: Spec) -> None:
@@ -100,9 +103,11 @@ def circuits(circuit: Circuit, readout: Readout, name: str) -> tuple[int, int]:
     if _is_plain(spec):
         return 1, 1
     tapes = _tapes(circuit, readout, spec)
-    if _method(tapes) == "backprop":
+    with _pennylane:
+        method = _method(tapes)
+    if method == "backprop":
         return 1, 1
-    shifts = 1 if _method(tapes) == "adjoint" else gradients.n_shifts(tapes.slots)
+    shifts = 1 if method == "adjoint" else gradients.n_shifts(tapes.slots)
     of_start = 2 * circuit.n_inputs if circuit.start == "amplitudes" else 0
     return 1, shifts + of_start
 
@@ -112,10 +117,11 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name
     dtype, device = inputs.dtype, inputs.device
     inputs, params = inputs.to("cpu", torch.float64), params.to("cpu", torch.float64)
     spec = parse_engine(name)
-    if _is_plain(spec):
-        values = _broadcast(circuit, inputs, params, readout, spec)
-    else:
-        values = _OneByOne.apply(inputs, params, _tapes(circuit, readout, spec))
+    with _pennylane:
+        if _is_plain(spec):
+            values = _broadcast(circuit, inputs, params, readout, spec)
+        else:
+            values = _OneByOne.apply(inputs, params, _tapes(circuit, readout, spec))
     return values.to(device, dtype)
 
 
@@ -147,7 +153,8 @@ class _OneByOne(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
         inputs, params = (t.numpy() for t in ctx.saved_tensors)
-        gradients_of = _gradients(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
+        with _pennylane:
+            gradients_of = _gradients(ctx.tapes, inputs, params, grad.numpy(), ctx.needs_input_grad)
         return (*map(torch.from_numpy, gradients_of), None)
 
 

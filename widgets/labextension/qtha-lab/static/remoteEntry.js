@@ -1,5 +1,5 @@
-// A tile in JupyterLab's launcher that opens the workbench in a notebook and runs it. Written by hand in the
-// format of a prebuilt extension, so that nothing has to be built.
+// A tile in JupyterLab's launcher that opens the workbench in a notebook and runs it, and a patch of ipywidgets.
+// Written by hand in the format of a prebuilt extension, so that nothing has to be built.
 (() => {
   const COMMAND = "qtha-lab:open-workbench", NAME = "workbench.ipynb";
   const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><g fill="none" stroke="#0b63b5"
@@ -33,7 +33,27 @@
     return versions.length ? (await versions[0].get())() : undefined;
   };
 
+  // ipywidgets 8.1 waits two seconds for a model, and does not look again after the last pause. On a page that was
+  // busy meanwhile the models have come, and "widget model not found" stays in their place.
+  async function lookAgain() {
+    for (const version of Object.values(shares.scope?.["@jupyter-widgets/base-manager"] ?? {})) {
+      const manager = (await version.get())().ManagerBase?.prototype;
+      const wait = manager?.get_model;
+      if (typeof wait !== "function" || typeof manager.has_model !== "function" || wait.looksAgain) continue;
+      const found = async function (id) {
+        try {
+          return await wait.call(this, id);
+        } catch (reason) {
+          if (!this.has_model(id)) throw reason;
+          return wait.call(this, id);
+        }
+      };
+      manager.get_model = Object.assign(found, { looksAgain: true });
+    }
+  }
+
   async function extension() {
+    lookAgain().catch(console.warn);
     const [launcher, ui] = await Promise.all([load("@jupyterlab/launcher"), load("@jupyterlab/ui-components")]);
     const icon = ui && new ui.LabIcon({ name: "qtha-lab:workbench", svgstr: ICON });
     const plugin = {

@@ -1,0 +1,123 @@
+"""Notebooks for nbgrader: a source with solutions and tests, and the release without solutions.
+
+A reader's stub becomes a solution cell, `check` and `build` become tests with points, and an
+explanation gets a cell that a person grades. Cells that show a solution are omitted.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.experiment.run_directory import write_atomically, write_json
+from qtha_lab.lessons.builds import BUILDS
+from qtha_lab.lessons.kit import rubrics
+from qtha_lab.lessons.kit.lesson_page import LessonCell, LessonPage
+from qtha_lab.lessons.registry import EXERCISES
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+CODE_STUB, TEXT_STUB = "# Replace ... above, or write here.", "*Write two to five sentences here.*"
+CONFIG = f"""c = get_config()
+c.CourseDirectory.course_id = "qtha-lab"
+c.ClearSolutions.code_stub = {{"python": {CODE_STUB!r}}}
+c.ClearSolutions.text_stub = {TEXT_STUB!r}
+"""
+TASK = "**In your own words** ({points} points). Two to five sentences on exercise {number}."
+TESTED = """result = {call}
+assert result.state == "{state}", result"""
+
+Notebook = dict[str, Any]
+
+
+def write_assignments(pages: list[LessonPage], folder: Path, with_source: bool) -> list[Path]:
+    """Write the notebooks of a course folder of nbgrader.
+
+    Args:
+        pages: Lessons; those without graded cells are copied too.
+        folder: Course folder, with `source/LESSON/` and `release/LESSON/`.
+        with_source: Write the notebooks with solutions too.
+
+    Returns:
+        The written files.
+    """
+    files = []
+    for page in pages:
+        source = source_notebook(page)
+        made = {"release": release_notebook(source)} | ({"source": source} if with_source else {})
+        for kind, notebook in made.items():
+            file = folder / kind / page.path.stem / page.path.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, notebook)
+            files.append(file)
+    if with_source:
+        write_atomically(folder / "nbgrader_config.py", CONFIG)
+        files.append(folder / "nbgrader_config.py")
+    return files
+
+
+def source_notebook(page: LessonPage) -> Notebook:
+    """Return a lesson with solutions, tests and rubrics in cells that nbgrader knows."""
+    cells = [cell for lesson_cell in page.cells for cell in _graded(lesson_cell, page)]
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def release_notebook(source: Notebook) -> Notebook:
+    """Return the student's version of a source, as nbgrader's `ClearSolutions` writes it."""
+    release = copy.deepcopy(source)
+    for cell in release["cells"]:
+        if cell["metadata"].get("nbgrader", {}).get("solution"):
+            stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB
+            cell["source"] = _without_solution(cell["source"], stub)
+    return release
+
+
+def _without_solution(source: str, stub: str) -> str:
+    before, _, rest = source.partition(BEGIN)
+    return before + stub + rest.partition(END)[2]
+
+
+def _graded(cell: LessonCell, page: LessonPage) -> Iterator[dict[str, Any]]:
+    """Yield the cells that stand for one cell of the lesson."""
+    if cell.role == "solution":
+        return
+    if cell.role == "stub":
+        task = {**BUILDS, **EXERCISES}[cell.number]
+        region = "\n".join([cell.source, BEGIN, task.solution, END])
+        yield _cell(cell.data, region, {"grade": False, "solution": True, "locked": False})
+        return
+    if cell.role in ("check", "build"):
+        state = "right" if cell.role == "check" else "built"
+        call = TESTED.format(call=cell.source.strip(), state=state)
+        tests = {"grade": True, "solution": False, "locked": True}
+        yield _cell(cell.data, call, tests | {"points": rubrics.points_of(cell.number)})
+    else:
+        yield _cell(cell.data, cell.source, {})
+    if cell.role == "check" and rubrics.is_explained(EXERCISES[cell.number]):
+        yield _explanation(cell, page)
+
+
+def _explanation(cell: LessonCell, page: LessonPage) -> dict[str, Any]:
+    """Return the cell that a person grades, with model answer and rubric."""
+    exercise = EXERCISES[cell.number]
+    lines = rubrics.criteria(exercise, page)
+    rubric = "\n".join(["Rubric, one point each:", "", *(f"* {line}" for line in lines)])
+    task = TASK.format(points=len(lines), number=exercise.number)
+    region = [task, "", BEGIN, rubrics.model_answer(exercise, page), "", rubric, END]
+    data = {"cell_type": "markdown", "id": f"{cell.data['id']}-words".replace("check-", "")}
+    by_hand = {"grade": True, "solution": True, "locked": False, "points": len(lines)}
+    return _cell(data, "\n".join(region), by_hand)
+
+
+def _cell(data: Mapping[str, Any], source: str, grading: dict[str, Any]) -> dict[str, Any]:
+    """Return a cell with the metadata of nbgrader; without any if nothing is graded."""
+    metadata = dict(data.get("metadata", {}))
+    if grading:
+        known = {"schema_version": 3, "grade_id": data["id"], "task": False}
+        metadata["nbgrader"] = known | grading | {"cell_type": data["cell_type"]}
+    cell = {"cell_type": data["cell_type"], "id": data["id"], "metadata": metadata}
+    code = {"execution_count": None, "outputs": []} if data["cell_type"] == "code" else {}
+    return cell | {"source": source} | code

@@ -1,0 +1,114 @@
+"""Pages of the kit: Markdown to HTML, templates, and PDF by the browser.
+
+No page needs a network: formulas become MathML, and scripts and pictures stand in the page.
+"""
+
+import functools
+import html
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.core.optional import require_extra
+from qtha_lab.experiment.run_directory import write_atomically
+from qtha_lab.figures.machinery.browser import (
+    HOW_TO,
+    PATIENCE_SECONDS,
+    NoBrowserError,
+    find_browser,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
+CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>)", re.DOTALL)
+LINK = re.compile(r'<a href="[^":]*\.ipynb[^"]*">(.*?)</a>', re.DOTALL)
+ANCHOR = re.compile(r'<a class="anchor-link".*?</a>')
+NEEDED = ("nbconvert", "latex2mathml", "segno", "sphinx_revealjs")
+
+
+def require_kit() -> None:
+    """Refuse pages of the kit where the packages of the extra `course` are not installed."""
+    require_extra("course", "The course kit", *NEEDED)
+
+
+def to_html(markdown: str) -> str:
+    """Return Markdown as HTML with MathML; links to notebooks become plain text.
+
+    Example:
+        >>> to_html("**$x$**")[:11]
+        '<p><strong>'
+    """
+    from nbconvert.filters import markdown2html
+
+    text = LINK.sub(r"\1", ANCHOR.sub("", markdown2html(markdown)))
+    parts = CODE.split(text)
+    return "".join(p if i % 2 else FORMULA.sub(_mathml, p) for i, p in enumerate(parts)).strip()
+
+
+def _mathml(formula: re.Match) -> str:
+    from latex2mathml.converter import convert
+
+    text = html.unescape(formula["display"] or formula["inline"])
+    return convert(text, display="block" if formula["display"] else "inline")
+
+
+@functools.cache
+def templates() -> "Environment":
+    """Return the environment of the templates, with the filter `md` for Markdown."""
+    from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
+
+    loader = PackageLoader("qtha_lab.lessons.kit")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["md"] = lambda text: Markup(to_html(text))
+    return environment
+
+
+def write_page(file: Path, template: str, **values: Any) -> Path:
+    """Write a template with its values as a page.
+
+    Args:
+        file: HTML file; its folder is created.
+        template: Name of the template, without suffix.
+        values: Values of the template.
+    """
+    require_kit()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, templates().get_template(f"{template}.html.j2").render(values))
+    return file
+
+
+def write_pdf(page: Path, file: Path) -> Path:
+    """Print a page to a PDF file.
+
+    Args:
+        page: HTML file.
+        file: PDF file.
+
+    Raises:
+        NoBrowserError: If there is no browser, or it writes nothing.
+    """
+    browser = find_browser()
+    if browser is None:
+        raise NoBrowserError(f"A PDF must have a browser, got none: {HOW_TO}")
+    address = page.resolve().as_uri()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = ["--headless=new", "--disable-gpu", "--no-pdf-header-footer", "--no-first-run"]
+        options += [f"--user-data-dir={profile}", "--virtual-time-budget=20000"]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            options.append("--no-sandbox")
+        command = [browser, *options, f"--print-to-pdf={file.resolve()}", address]
+        try:
+            subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise NoBrowserError(
+                f"{browser} must print {page.name}, got no file: {HOW_TO}"
+            ) from None
+    if not file.is_file():
+        raise NoBrowserError(f"{browser} must print {page.name}, got no file: {HOW_TO}")
+    return file

@@ -1,0 +1,133 @@
+"""Slides of a lesson: one idea each, static pictures, stops for predictions."""
+
+import functools
+import importlib.util
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from qtha_lab.core.io import read
+from qtha_lab.lessons.kit.class_paths import NINETY
+from qtha_lab.lessons.kit.lesson_page import HEADING, LessonCell, LessonPage
+from qtha_lab.lessons.kit.markup import to_html, write_page, write_pdf
+from qtha_lab.lessons.kit.pictures import pictures
+from qtha_lab.lessons.kit.slide import MOST_WORDS, Slide, slide_parts
+from qtha_lab.lessons.predictions import PREDICTIONS
+from qtha_lab.lessons.registry import EXERCISES
+
+PREDICT = re.compile(r"\*\*Predict")
+ENDS = ("## Sources", "## Where next")
+
+
+def slides_of(page: LessonPage) -> list[Slide]:
+    """Return the slides of a lesson, in its order.
+
+    Args:
+        page: Lesson as executed; without outputs the pictures are missing.
+    """
+    slides, title = [], page.title
+    for cell in page.cells:
+        if cell.role == "text" and (heading := HEADING.match(cell.source)):
+            title = heading[2]
+        slides += _slides(cell, title)
+    return slides
+
+
+def _slides(cell: LessonCell, title: str) -> Iterator[Slide]:
+    if cell.kind == "markdown":
+        if not cell.source.startswith(ENDS):
+            yield from _of_text(cell, title)
+    elif cell.role == "predict":
+        yield _stop(cell.number)
+    elif cell.role in ("reveal", "code"):
+        for drawing in pictures(cell):
+            yield Slide(title, Markup(drawing.html), "picture", drawing.text)
+        yield from _sentences(cell, title)
+
+
+def _of_text(cell: LessonCell, title: str) -> Iterator[Slide]:
+    if cell.role == "task":
+        exercise = EXERCISES[cell.number]
+        heading = f"{exercise.number} · {exercise.title}"
+        task = f"{exercise.effort}\n\n{cell.source.split(chr(10) * 2, 2)[-1]}"
+        for part in slide_parts(task, MOST_WORDS):
+            yield Slide(heading, Markup(to_html(part)), "exercise")
+        return
+    found = HEADING.match(cell.source)
+    text = HEADING.sub("", cell.source, count=1) if found else cell.source
+    for part in slide_parts(text, MOST_WORDS):
+        kind = "stop" if PREDICT.search(part) else "idea"
+        yield Slide(found[2] if found else title, Markup(to_html(part)), kind)
+
+
+def _stop(number: str) -> Slide:
+    declared = PREDICTIONS[number]
+    options = "".join(f"\n* {option}" for option in declared.options)
+    return Slide(f"Predict {number}", Markup(to_html(f"{declared.question}\n{options}")), "stop")
+
+
+def _sentences(cell: LessonCell, title: str) -> Iterator[Slide]:
+    """Yield what the page found: sentences of `what_to_see`, and answers to predictions."""
+    for output in cell.outputs:
+        data = output.get("data", {})
+        found = "".join(data.get("text/markdown", "")).replace("**What to see.**", "").strip()
+        answer = "".join(data.get("text/plain", "")) if cell.role == "reveal" else ""
+        is_seen = "".join(data.get("text/markdown", "")).startswith("**What to see.**")
+        if is_seen or answer.startswith("It is"):
+            heading = "What to see" if is_seen else f"Answer to {cell.number}"
+            yield Slide(heading, Markup(to_html(found or answer)), "result")
+
+
+def ninety_minutes(pages: Sequence[LessonPage]) -> list[Slide]:
+    """Return the slides of the path of 90 minutes, step by step.
+
+    Args:
+        pages: Executed lessons.
+    """
+    by_number = {page.number: page for page in pages}
+    slides, shown, start = [], set(), 0
+    for step in NINETY:
+        mark = f"{start}–{start + step.minutes} minutes"
+        slides.append(Slide(mark, Markup(to_html(step.title)), "mark"))
+        start += step.minutes
+        if step.lesson in by_number and step.lesson not in shown:
+            shown.add(step.lesson)
+            lesson = slides_of(by_number[step.lesson])
+            slides += [s for s in lesson if s.kind in ("stop", "picture", "result")]
+    return slides
+
+
+@functools.cache
+def reveal_files() -> dict[str, str]:
+    """Return script and styles of reveal.js, from the installed package sphinx-revealjs."""
+    found = importlib.util.find_spec("sphinx_revealjs")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    folder = Path(found.submodule_search_locations[0]) / "_static" / "revealjs" / "dist"
+    theme = re.sub(r"@import[^;]+;", "", read(folder / "theme" / "white.css"))
+    return {"script": read(folder / "reveal.js"), "style": read(folder / "reveal.css") + theme}
+
+
+def write_slides(pages: Sequence[LessonPage], folder: Path) -> list[Path]:
+    """Write one deck per lesson and that of 90 minutes, each with a PDF handout.
+
+    Args:
+        pages: Executed lessons.
+        folder: Target folder.
+
+    Returns:
+        The written files.
+    """
+    decks = {page.stem: (page.title, slides_of(page)) for page in pages}
+    decks["90_minutes"] = ("The course in 90 minutes", ninety_minutes(pages))
+    files = []
+    for name, (title, slides) in decks.items():
+        values = {"title": title, "slides": slides}
+        files.append(write_page(folder / f"{name}.html", "slides", reveal=reveal_files(), **values))
+        with tempfile.TemporaryDirectory() as place:
+            handout = write_page(Path(place) / "page.html", "slides", handout=True, **values)
+            files.append(write_pdf(handout, folder / f"{name}.pdf"))
+    return files

@@ -1,0 +1,190 @@
+"""Slides, workbook, key, seeds and classroom of the course."""
+
+import itertools
+import json
+import re
+
+import pytest
+from support.command_line import call
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.lessons import check
+from qtha_lab.lessons.builds import BUILDS
+from qtha_lab.lessons.kit import markup
+from qtha_lab.lessons.kit.assignment import source_notebook
+from qtha_lab.lessons.kit.classroom import histograms, share_progress, write_classroom
+from qtha_lab.lessons.kit.constants import CONSTANTS
+from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
+from qtha_lab.lessons.kit.slide import MOST_WORDS
+from qtha_lab.lessons.kit.slides import ninety_minutes, slides_of, write_slides
+from qtha_lab.lessons.kit.teacher_pages import write_teacher_pages
+from qtha_lab.lessons.kit.variants import draw, replaced, seeded_page, use_seed, variant
+from qtha_lab.lessons.kit.workbook import workbook_items, write_workbook
+from qtha_lab.lessons.predictions import PREDICTIONS
+from qtha_lab.lessons.registry import EXERCISES
+
+PAGES = lesson_pages()
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><circle r="4"/></svg>'
+
+
+@pytest.fixture
+def with_picture(tmp_path):
+    """Lesson 3 whose explorer shows a static picture, as an executed copy has it."""
+    notebook = json.loads(PAGES[3].path.read_text())
+    panel = next(c for c in notebook["cells"] if "CircuitExplorer(" in "".join(c["source"]))
+    data = {"image/svg+xml": SVG, "text/plain": "4 qubits."}
+    panel["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": data}]
+    reveal = next(c for c in notebook["cells"] if 'reveal("3.a"' in "".join(c["source"]))
+    answer = {"text/plain": "It is 0, because of the CNOT."}
+    reveal["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": answer}]
+    path = tmp_path / "03_circuits-tiny-0.ipynb"
+    path.write_text(json.dumps(notebook))
+    return lesson_page(path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.stem)
+def test_every_prediction_is_a_stop_and_every_task_is_on_a_slide(page):
+    slides = slides_of(page)
+    stops = {s.title.removeprefix("Predict ") for s in slides if s.kind == "stop"}
+    own = {n for n in PREDICTIONS if n.split(".")[0] == str(page.number)}
+    assert own <= stops
+    titles = {s.title.split(" · ")[0] for s in slides if s.kind == "exercise"}
+    assert titles == {n for n in EXERCISES if n.split(".")[0] == str(page.number)}
+    long = [s.title for s in slides if len(re.sub("<.*?>", "", s.body).split()) > 2 * MOST_WORDS]
+    assert long == []
+
+
+def test_explorer_and_answer_are_on_slides_and_the_explorer_in_the_workbook(with_picture):
+    slides = slides_of(with_picture)
+    assert [s.note for s in slides if s.kind == "picture"] == ["4 qubits."]
+    assert any("because of the CNOT" in s.body for s in slides if s.kind == "result")
+    assert any("data:image/svg+xml" in item.body for item in workbook_items(with_picture))
+
+
+def test_the_ninety_minutes_begin_with_their_marks():
+    marks = [s.title for s in ninety_minutes(PAGES) if s.kind == "mark"]
+    assert (marks[0], marks[-1], len(marks)) == ("0–8 minutes", "86–90 minutes", 9)
+
+
+@pytest.mark.slow
+def test_pages_are_printed_and_the_key_covers_every_exercise(with_picture, tmp_path):
+    pypdf = pytest.importorskip("pypdf")
+    markup.require_kit()
+    pages = [*PAGES[:3], with_picture, *PAGES[4:]]
+    files = write_teacher_pages(pages, tmp_path)
+    key = (tmp_path / "key.html").read_text()
+    lessons = {page.number for page in PAGES}
+    for number in [*EXERCISES, *BUILDS]:
+        assert int(number.split(".")[0]) not in lessons or f" {number} · " in key
+    assert "It is 0, because of the CNOT." in key
+    files += write_workbook([with_picture], tmp_path, "https://example.org/lessons")
+    files += write_slides([with_picture], tmp_path / "slides")
+    widths = {}
+    for file in files:
+        if file.suffix == ".pdf":
+            pages_of = pypdf.PdfReader(file).pages
+            widths[file.stem] = round(float(pages_of[0].mediabox.width))
+            assert len(pages_of) >= 2 or file.stem == "rubrics"
+    assert (widths["workbook_a4"], widths["workbook_letter"]) == (595, 612)
+    assert 'class="segno"' in (tmp_path / "workbook_a4.html").read_text()
+    deck = (tmp_path / "slides" / "03_circuits.html").read_text()
+    assert not re.search(r'(src|href)="https?:', deck)
+
+
+# ---- other constants per student
+
+
+@pytest.fixture
+def declared_exercises():
+    """Put the declared exercises back after a seed was used."""
+    before = {number: EXERCISES[number] for number in EXERCISES}
+    yield before
+    for number, exercise in before.items():
+        EXERCISES.add(number, exercise, EXERCISES.module_of(number))
+
+
+@pytest.mark.parametrize("number", CONSTANTS)
+def test_every_constant_of_a_range_has_a_right_solution_and_wrong_mistakes(
+    number, declared_exercises
+):
+    exercise, ranges = declared_exercises[number], CONSTANTS[number].ranges
+    for values in itertools.product(*ranges.values()):
+        changed = variant(exercise, dict(zip(ranges, values, strict=True)))
+        EXERCISES.add(number, changed, EXERCISES.module_of(number))
+        assert check(number, changed.answer_of(changed.solution)).state == "right"
+        for code, why in changed.mistakes:
+            verdict = check(number, changed.answer_of(code))
+            assert (verdict.state, verdict.message) == ("wrong", why), (values, code)
+
+
+@pytest.mark.parametrize("number", CONSTANTS)
+def test_the_task_of_a_seed_states_its_constants(number):
+    page = next(p for p in PAGES if p.number == int(number.split(".")[0]))
+    tasks = {seed: seeded_page(page, seed).task_of(number) for seed in range(20)}
+    drawn = {seed: tuple(draw(number, seed).values()) for seed in tasks}
+    assert len(set(drawn.values())) > 1
+    for seed, task in tasks.items():
+        for value in drawn[seed]:
+            assert re.search(rf"(?<![\d.]){value:g}(?!\d|\.\d)", task), task
+    first = {name: values[0] for name, values in CONSTANTS[number].ranges.items()}
+    assert replaced(number, page.task_of(number), first) != ""
+
+
+def test_a_seeded_notebook_grades_with_its_own_constants(declared_exercises):
+    seed = next(seed for seed in range(50) if draw("3.1", seed)["x"] == 0.4)
+    notebook = source_notebook(seeded_page(PAGES[3], seed))
+    assert f"use_seed({seed})" in notebook["cells"][1]["source"]
+    use_seed(seed)
+    assert check("3.1", 0.9210609940).state == "right"  # cos 0.4
+    assert check("3.1", 0.7648421873).state == "wrong"  # cos 0.7, as declared
+    use_seed(seed)
+    assert check("3.1", 0.9210609940).state == "right"
+
+
+def test_the_command_prints_the_key_of_a_seed_and_refuses_a_negative_one():
+    answer = call("course", "seed", "7", "--json")
+    assert [row["exercise"] for row in json.loads(answer.output)] == sorted(CONSTANTS)
+    with pytest.raises(Refusal, match="seed must be from 0"):
+        draw("3.1", -1)
+
+
+# ---- a class
+
+
+def progress_of(folder, answers):
+    folder.mkdir()
+    entries = {n: {"answer": a, "date": "2026-11-30 09:00"} for n, a in answers.items()}
+    stored = {"predictions": entries, "exercises": {"1.1": {"done": True, "attempts": 2}}}
+    (folder / "progress.json").write_text(json.dumps(stored | {"secret": "code"}))
+
+
+def test_the_histogram_counts_what_a_class_predicted(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    right, *others = PREDICTIONS["3.b"].options
+    for name, answer in (("Ada", right), ("Bo", right), ("", others[0]), ("Cy", "skip")):
+        mine = tmp_path / f"my{name}"
+        progress_of(mine, {"3.b": answer})
+        monkeypatch.setenv("QTHA_LAB_MY", str(mine))
+        copy = share_progress(shared, name)
+        assert "secret" not in copy.read_text()
+    (shared / "damaged.progress.json").write_text("{")
+    (shared / "odd.progress.json").write_text('{"predictions": {"3.b": {"answer": ["x"]}}}')
+    (histogram,) = histograms(shared)
+    assert dict(histogram.counts) == {right: 2, others[0]: 1} | dict.fromkeys(others[1:], 0)
+    assert histogram.skipped == 1
+    markup.require_kit()
+    page = write_classroom(shared).read_text()
+    assert "Ada" in page
+    assert "<td>03</td><td>1</td>" in page
+    assert not re.search(r"https?://|<script", page)
+
+
+def test_sharing_needs_a_folder_a_name_and_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_MY", str(tmp_path / "none"))
+    with pytest.raises(Refusal, match="must exist and be shared"):
+        share_progress(tmp_path / "absent")
+    with pytest.raises(Refusal, match="name must be letters"):
+        share_progress(tmp_path, "../other")
+    with pytest.raises(Refusal, match="Answer a prediction first"):
+        share_progress(tmp_path, "Ada")

@@ -1,0 +1,114 @@
+"""An explorer of two circuit families: entanglement, overlaps, frequencies and gradients.
+
+Values come from `analysis.circuits`, the picture from `figures.overlap_histogram`.
+"""
+
+import functools
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
+
+from qtha_lab.analysis import entangling_capability, gradient_variance_of
+from qtha_lab.analysis.circuits.expressibility import Expressibility, expressibility_of
+from qtha_lab.analysis.circuits.fourier import fourier_spectrum
+from qtha_lab.circuits import ansatze
+from qtha_lab.figures.overlap_histogram import overlap_histogram
+
+from ..kit import controls as ui
+from ..kit.choice import Choice
+from .explorer import Drawing, Explorer
+
+FAMILIES = ("qtha", "product", "basic_entangler", "strongly_entangling")
+QUBITS, LAYERS = (2, 3, 4, 5, 6), (1, 2, 3, 4)
+PAIRS, SAMPLES, BINS = 1000, 100, 20
+START = {"first": "qtha", "second": "basic_entangler", "n_qubits": 4, "n_layers": 2}
+
+
+class FamilyValues(NamedTuple):
+    """Measured values of one family."""
+
+    overlaps: Expressibility
+    entanglement: float
+    entanglement_of_random: float
+    highest: float
+    variance: float
+
+
+class AnsatzPair(Explorer):
+    """An explorer of two circuit families, each value beside that of random states.
+
+    Args:
+        options: Initial values of its state, such as n_layers=1.
+
+    Example:
+        >>> pair = AnsatzPair(first="product", second="qtha", n_qubits=2, n_layers=1)
+        >>> pair.drawing.rows[0]["family"], pair.drawing.rows[0]["Meyer–Wallach"]
+        ('product', '0.000')
+    """
+
+    STATE = ("first", "second", "n_qubits", "n_layers")
+    DIAGRAMS = ("overlaps",)
+    PRESETS: ClassVar = {
+        "Does more entanglement reach more states?": START,
+        "Do more layers reach more states?": START | {"second": "product", "n_layers": 4},
+        "Who is close to random, and at which price?": START
+        | {"second": "strongly_entangling", "n_layers": 4},
+    }
+    first, second, n_qubits, n_layers = (Choice() for _ in range(4))
+
+    def __init__(self, **options: Any):
+        row = {
+            "first": ui.Select(description="first family"),
+            "second": ui.Select(description="second family"),
+            "n_qubits": ui.Slider("qubits", QUBITS),
+            "n_layers": ui.Slider("layers", LAYERS),
+        }
+        super().__init__([row], START | options)
+
+    def offers(self, name: str) -> Sequence:
+        return {"n_qubits": QUBITS, "n_layers": LAYERS}.get(name, FAMILIES)
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        names = list(dict.fromkeys((state.first, state.second)))
+        values = {name: family_values(name, state.n_qubits, state.n_layers) for name in names}
+        rows = [
+            {
+                "family": name,
+                "Meyer–Wallach": f"{of.entanglement:.3f}",
+                "of random states": f"{of.entanglement_of_random:.3f}",
+                "divergence": f"{of.overlaps.kl:.3f}",
+                "its floor": f"{of.overlaps.floor:.3f}",
+                "highest frequency": f"{of.highest:g}",
+                "variance of the gradient": f"{of.variance:.2e}",
+            }
+            for name, of in values.items()
+        ]
+        haar = next(iter(values.values())).overlaps.haar
+        shares = {name: of.overlaps.shares.tolist() for name, of in values.items()}
+        code = "\n".join(
+            f"expressibility_of(ansatze.build({name!r}, {state.n_qubits}, {state.n_layers}), "
+            f"{PAIRS}, n_bins={BINS})"
+            for name in names
+        )
+        return Drawing({"overlaps": overlap_histogram(shares, haar.tolist())}, rows, code)
+
+
+@functools.lru_cache(maxsize=128)
+def family_values(name: str, n_qubits: int, n_layers: int) -> FamilyValues:
+    """Measure a family at random angles.
+
+    Args:
+        name: Name of the circuit family.
+        n_qubits: Number of qubits.
+        n_layers: Number of layers.
+    """
+    circuit = ansatze.build(name, n_qubits, n_layers)
+    entangling = entangling_capability(circuit, SAMPLES)
+    spectrum = fourier_spectrum(circuit, observables=["Z0"], n_samples=20)
+    return FamilyValues(
+        expressibility_of(circuit, PAIRS, n_bins=BINS),
+        float(entangling.meyer_wallach),
+        float(entangling.haar),
+        float(spectrum.highest()),
+        gradient_variance_of(circuit, n_samples=SAMPLES).mean,
+    )

@@ -1,0 +1,98 @@
+"""An explorer of a read-out over two angles, and of its gradient's variance by qubits.
+
+Values come from `analysis.circuits`, the picture from `figures.angle_landscape`.
+"""
+
+import functools
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from qtha_lab.analysis import gradient_variance_of
+from qtha_lab.analysis.circuits.landscape import READ_OUTS, landscape_of, observable_of
+from qtha_lab.circuits import ansatze
+from qtha_lab.figures.angle_landscape import angle_landscape
+
+from ..kit import controls as ui
+from ..kit.choice import Choice
+from .explorer import Drawing, Explorer
+
+ANSATZE = ("qtha", "product", "basic_entangler", "strongly_entangling")
+QUBITS, LAYERS = tuple(range(2, 9)), (1, 2, 3, 4)
+SAMPLES = 300
+START = {"ansatz": "product", "n_qubits": 4, "n_layers": 1, "read_out": "one wire"}
+
+
+class Landscape(Explorer):
+    """An explorer of ⟨O⟩ over two angles of a circuit.
+
+    Args:
+        options: Initial values of its state, such as read_out="all wires".
+
+    Example:
+        >>> land = Landscape(n_qubits=6, read_out="all wires")
+        >>> land.variance < Landscape(n_qubits=2, read_out="all wires").variance / 8
+        True
+    """
+
+    STATE = ("ansatz", "n_qubits", "n_layers", "read_out")
+    DIAGRAMS = ("landscape",)
+    PRESETS: ClassVar = {
+        "Is one wire enough to be steep?": START | {"n_qubits": 8},
+        "Does reading all wires flatten it?": START | {"n_qubits": 8, "read_out": "all wires"},
+        "Does depth flatten it?": START | {"ansatz": "qtha", "n_qubits": 8, "n_layers": 4},
+    }
+    ansatz, n_qubits, n_layers, read_out = (Choice() for _ in range(4))
+
+    def __init__(self, **options: Any):
+        row = {
+            "ansatz": ui.Select(description="ansatz"),
+            "n_qubits": ui.Slider("qubits", QUBITS),
+            "n_layers": ui.Slider("layers", LAYERS),
+            "read_out": ui.Select(description="read-out"),
+        }
+        super().__init__([row], START | options)
+
+    @property
+    def variance(self) -> float:
+        """Variance of the gradient at random angles."""
+        return variance_of(self.ansatz, self.n_qubits, self.n_layers, self.read_out)
+
+    def offers(self, name: str) -> Sequence:
+        offers = {"ansatz": ANSATZE, "n_qubits": QUBITS, "n_layers": LAYERS}
+        return offers.get(name, READ_OUTS)
+
+    def compute(self, state: SimpleNamespace) -> Drawing:
+        circuit = ansatze.build(state.ansatz, state.n_qubits, state.n_layers)
+        observable = observable_of(state.read_out, state.n_qubits)
+        found = landscape_of(circuit, observable)
+        here, two = (
+            variance_of(state.ansatz, n, state.n_layers, state.read_out)
+            for n in (state.n_qubits, 2)
+        )
+        row = {
+            "variance of the gradient": f"{here:.2e}",
+            "with 2 qubits": f"{two:.2e}",
+            "left": f"{here / two:.1%}",
+            "2⁻ⁿ law": f"{2.0 ** (2 - state.n_qubits):.1%}",
+        }
+        code = (
+            f"landscape_of(ansatze.build({state.ansatz!r}, {state.n_qubits}, {state.n_layers}), "
+            f"{observable!r})"
+        )
+        figure = angle_landscape(found.angles.tolist(), found.values.tolist(), observable)
+        return Drawing({"landscape": figure}, [row], code)
+
+
+@functools.lru_cache(maxsize=256)
+def variance_of(ansatz: str, n_qubits: int, n_layers: int, read_out: str) -> float:
+    """Return the variance of the gradient at random angles.
+
+    Args:
+        ansatz: Name of the circuit family.
+        n_qubits: Number of qubits.
+        n_layers: Number of layers.
+        read_out: One of `READ_OUTS`.
+    """
+    circuit = ansatze.build(ansatz, n_qubits, n_layers)
+    return gradient_variance_of(circuit, observable_of(read_out, n_qubits), SAMPLES).mean
