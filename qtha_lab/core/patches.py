@@ -27,6 +27,7 @@ PEFT, OURS = "peft", "qtha_lab.adapters"
 TABLES_OF_ENUM = ("_member_names_", "_member_map_", "_value2member_map_")
 # classes whose `create_model_card` writes README.md
 CARD_WRITERS = (("transformers.trainer", "Trainer"), ("trl.trainer.base_trainer", "_BaseTrainer"))
+RENEWED = "_qtha_lab_renews"  # mark of a method that is changed already
 log = logging.getLogger(__name__)
 
 
@@ -123,7 +124,7 @@ def after_trainer_card(renew: Callable[[Any], None]) -> None:
     for module, name in CARD_WRITERS:
         trainer = getattr(sys.modules.get(module), name, None)
         write = vars(trainer).get("create_model_card") if trainer else None
-        if trainer and write and not hasattr(write, "__wrapped__"):
+        if trainer and write and not hasattr(write, RENEWED):
             trainer.create_model_card = _followed(write, renew)
 
 
@@ -135,6 +136,7 @@ def _followed(write: Callable, renew: Callable[[Any], None]) -> Callable:
         write(trainer, *args, **options)
         renew(trainer)
 
+    setattr(create_model_card, RENEWED, True)
     return create_model_card
 
 

@@ -81,7 +81,7 @@ class Explore(ui.Box):
         put(self.place, [self.makers[str(self.choice.value)]()])
 
     async def _offer(self) -> None:
-        """Offer the ticked runs, the first one with a circuit at first."""
+        """Offer the ticked runs; choose the first one with a circuit."""
         ids = self.runs[:MOST_RUNS]
         if ids == self.offered:
             return
