@@ -8,7 +8,7 @@ from support.command_line import call
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison
-from qtha_lab.experiment.run_directory import RunDir, write_json
+from qtha_lab.experiment.run_directory import RunDir, index, write_json
 from qtha_lab.experiment.run_directory.events import EventLog
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.absolute_paths import with_absolute_paths
@@ -58,7 +58,9 @@ def end(files, state="finished", step=2):
 
 
 def what_is_there(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Every file's bytes, without the index: a cache that also depends on the age of the files."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != index.NAME)
+    return {path: path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize(
