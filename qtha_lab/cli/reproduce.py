@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import duration, print_json, print_table, progress
+from qtha_lab.cli.output import duration, print_json, progress
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 
@@ -42,7 +42,8 @@ def reproduce(
         if json:
             print_json([dict(zip(table[0], row, strict=True)) for row in table[1:]])
         else:
-            print_table(table)
+            for row in table[1:]:
+                _print_row(dict(zip(table[0], row, strict=True)))
         return
     if every == (name is not None):
         raise Refusal(
@@ -59,6 +60,15 @@ def reproduce(
         _print(verdict)
     for each, sentence in omissions.items():
         show(f"{each} was left out: {sentence}")
+
+
+def _print_row(row: dict[str, str]) -> None:
+    """Print a system in four lines; a table of eight columns fits no terminal."""
+    show(f"{row['name']} (arXiv {row['arXiv']}): {row['last verdict']}")
+    show(f"  claim: {row['claim']}")
+    show(f"  paper: {row['paper says']}")
+    origin = f"{row['minutes']} minutes; {row['date, commit']}"
+    show(f"  here:  {row['scale']}; {origin}")
 
 
 def _omissions(names: list[str]) -> dict[str, str]:

@@ -34,6 +34,7 @@ ARMS = {
         "A circuit that a supernet finds with noise in the loop classifies better under that noise"
         " than a fixed one."
     ),
+    paper_says="H₂ ends at -1.1362 Ha [C]",
     works="qtha-lab search, ansatz searched(code=…), engine density:noise(…)",
     source=(
         "2010.10217 (abstract) and its code: three qubits and layers, sizes, Adam at 0.05; noise as"

@@ -101,6 +101,7 @@ def _claims() -> list[PaperClaim]:
     claim=(
         "A trainable tensor network before class states lets few qubits classify as well as many."
     ),
+    paper_says="+41.72 % against a DNN in a fair setting, 70.59 % fewer qubits [P]",
     works="head=fidelity(n,bond_dim)",
     source=(
         "abstract [P], a third party's note [T]; encoding and layers of QuClassi, arXiv:2103.11307"

@@ -98,6 +98,7 @@ def teacher_network() -> nn.Module:
     arxiv="2311.13810",
     claim="A circuit that learns from the logits of a classical network classifies better than one "
     "that learns from labels.",
+    paper_says="+0.80 points on MNIST, +5.40 on Fashion-MNIST [P]",
     works="`teacher=RUN` with `distil=logits|delta` for every method",
     source="abstract [P] and public code [C]: KL at T = 3 beside the labels; there the circuit has "
     "no entangler and no "

@@ -20,6 +20,7 @@ METHODS = {
 
 @reproduction(
     name="distillation_qa",
+    variant_of="distillation",
     title="Distillation CNN → QNN, on a language model",
     arxiv="2311.13810",
     claim=(

@@ -44,6 +44,7 @@ ARMS = {
         "A recurrent network whose gates are circuits predicts remaining life better than a"
         " classical one."
     ),
+    paper_says="RMSE 15.46 on C-MAPSS, up to 5 % below a stacked LSTM [P]",
     works="head=qlstm(n,hidden) over token states",
     source=(
         "abstract [P], circuit after a third party's description [T]; maps around it, sizes and"

@@ -35,6 +35,7 @@ HELD_OUT = 96  # rows per seed
     arxiv="2308.13137",
     claim="Learnt clips and scales keep a model of few bits nearer to the whole one than rounding "
     "to nearest.",
+    paper_says="LLaMA-7B: perplexity 5.86 for 6.43 with 4 bits, 6.49 for 25.73 with 3 [C]",
     works="quantization=learned(w,a)",
     source="arXiv:2308.13137 and the authors' code: γ = β = 4, AdamW at 1e-2, a row a step, block "
     "by block; starting from "

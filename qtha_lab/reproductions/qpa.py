@@ -22,6 +22,7 @@ METHODS = {
         "A circuit and a small network generate LoRA's factors, with fewer numbers and as good a"
         " fine-tune."
     ),
+    paper_says="GPT-2: perplexity 1.583 for 1.595, with 0.27 % of the numbers for 0.52 % [T]",
     works="method `qpa`, on any layer; the circuit runs once a step",
     source="paper and its authors' code",
     control=(

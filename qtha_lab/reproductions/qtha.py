@@ -21,6 +21,7 @@ METHODS = {
     title="QTHA",
     arxiv="2503.12790",
     claim="With fewer numbers than LoRA, tensor networks and a circuit reach a lower loss.",
+    paper_says="76 % fewer parameters, up to 17 % lower training loss and better test scores [P]",
     works="method `qtha` with every branch, ansatz, read-out and control",
     source="abstracts and the authors' code; the product of version 1 [R]",
     control="without the circuit, SiLU layers in its place, LoRA of the same rank",

@@ -15,6 +15,7 @@ METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
     title="Quantum-PEFT",
     arxiv="2503.05431",
     claim="Updates from quantum rotations do as well as LoRA with far fewer numbers.",
+    paper_says="5 to 25 times fewer parameters than LoRA at a competitive score [P]",
     works="method `quantum_peft`",
     source="paper, section 4",
     control="LoRA at r = 1, the smallest there is",

@@ -13,6 +13,7 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
 
 @reproduction(
     name="ttn_vqc_qa",
+    variant_of="ttn_vqc",
     title="Pre+TTN-VQC, on a language model",
     arxiv="2306.03741",
     claim=(

@@ -17,7 +17,7 @@ from qtha_lab.experiment.reproduction_run import Reproduced
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
 from qtha_lab.reproductions.machinery import listing
-from qtha_lab.reproductions.machinery.registry import LEAST_SEEDS, QUICK_SEEDS
+from qtha_lab.reproductions.machinery.registry import LEAST_SEEDS, QUICK_SEEDS, reproduction_of
 from qtha_lab.reproductions.machinery.verdicts import word
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.table.rows import rows as rows_of
@@ -264,18 +264,29 @@ def test_the_command_lists_and_runs_them(coins, tmp_path, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert out.startswith("coins (arXiv 0000.00001): shown; 2 of 4 claims shown, ")
     assert " opposite\n- more heads" in out
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("sys.argv", ["qtha-lab", "reproduce", "--list", "--out", str(tmp_path)])
     with pytest.raises(SystemExit, match="0"):
         main()
-    listed = next(line for line in capsys.readouterr().out.splitlines() if "│coins" in line)
-    assert "shown; 2 of 4 claims shown" in listed
+    listed = capsys.readouterr().out.split("coins (arXiv 0000.00001): ")[1].splitlines()
+    assert listed[0].startswith("shown; 2 of 4 claims shown")
+    assert listed[2] == "  paper: no number known here"
     head, *lines = listing.short_table(tmp_path)
     row = dict(zip(head, next(line for line in lines if line[0] == "coins"), strict=True))
     verdict = listing.verdict_of("coins", tmp_path)
     assert row["scale"] == f"thrown coins; {verdict['seeds']} seeds"
     assert row["date, commit"] == f"{verdict['date']}, {verdict['commit'][:7] or '–'}"
-    assert not any("{" in line[4] for line in lines)
+    assert not any("{" in line[head.index("scale")] for line in lines)
+
+
+def test_a_second_task_of_a_system_is_a_variant_in_the_same_row(tmp_path):
+    names = [line[0] for line in listing.short_table(tmp_path)[1:]]
+    assert len(names) == 20  # nineteen systems, QTHA included, and LoRA
+    assert reproduction_of("distillation(task=qa)").name == "distillation_qa"
+    assert "distillation_qa" not in names
+    row = next(line for line in listing.short_table(tmp_path) if line[0] == "distillation")
+    assert "; task=qa: " in row[4]
+    with pytest.raises(Refusal, match="got task"):
+        reproduction_of("cotenqu(task=qa)")
 
 
 # what every reproduction of the package keeps to

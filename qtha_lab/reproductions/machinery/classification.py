@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,14 @@ BATCH = 64
 RATES = (0.03, 0.1)  # of Adam; the rate with the lower loss on evaluation rows is used
 
 
-def classify(make: Callable[[], nn.Module], data: Digits, log: Log, seed: int) -> None:
+def classify(
+    make: Callable[[], nn.Module],
+    data: Digits,
+    log: Log,
+    seed: int,
+    rates: Sequence[float] = RATES,
+    of: int | None = None,
+) -> None:
     """Train at each rate from equal initial weights; log and test the better run.
 
     The test is done once.
@@ -30,20 +37,24 @@ def classify(make: Callable[[], nn.Module], data: Digits, log: Log, seed: int) -
         data: Rows for training, evaluation and test: images or features.
         log: Log of the run, with the number of steps.
         seed: Seed of the network and of the order of rows.
+        rates: Learning rates; the run with the lowest loss on evaluation rows is tested.
+        of: Number of weights, whose trained share is recorded; None records none.
     """
     tries = []
-    for rate in RATES:
+    for rate in rates:
         torch.manual_seed(seed)
         tries.append(_trained(make(), data, log, seed, rate))
     network, losses, start, end = min(tries, key=lambda trial: trial[3]["loss"])
-    rate = RATES[[trial[0] for trial in tries].index(network)]
-    log.note(f"learning rate {rate:g} of {', '.join(f'{tried:g}' for tried in RATES)}")
+    rate = rates[[trial[0] for trial in tries].index(network)]
+    log.note(f"learning rate {rate:g} of {', '.join(f'{tried:g}' for tried in rates)}")
     log.evaluate(0, **start)
     for step, loss in enumerate(losses, 1):
         log.train(step, loss=loss, learning_rate=rate)
     log.test(**classifier_scores(network, data.test, data.test_labels))
     log.evaluate(log.steps, **end)
-    log.end(trainable_parameters=count_trained(network), learning_rate=rate)
+    trained = count_trained(network)
+    share = {} if of is None else {"parameter_share": trained / of}
+    log.end(trainable_parameters=trained, learning_rate=rate, **share)
 
 
 def _trained(

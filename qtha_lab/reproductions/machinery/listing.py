@@ -1,6 +1,7 @@
 """Tables of all reproductions: claim, setting, last verdict, minutes and source.
 
-The last verdict is that in the run folder, else the one shipped with the package.
+A system has one row, also where it runs on a second task as a variant. The last verdict is that in
+the run folder, else the one shipped with the package.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from qtha_lab.reproductions.machinery.run_arms import OUT, VERDICT
 from qtha_lab.reproductions.machinery.verdicts import headline
 
 RECORDED = Path(__file__).parent.parent / "recorded"
+UNKNOWN = "no number known here"
 HEAD: tuple[str, ...] = (
     "system",
     "arXiv",
     "claim",
+    "paper says",
+    "verdict here",
     "available here",
-    "verdict",
     "minutes",
     "source",
 )
@@ -37,16 +40,30 @@ def recorded_verdict(name: str) -> dict[str, Any] | None:
 
 
 def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
-    """Return claim, last verdict, scale, minutes and origin of all reproductions, heading first."""
-    rows = [("name", "arXiv", "claim", "last verdict", "scale", "minutes", "date, commit")]
-    for name, of in REPRODUCTIONS.items():
+    """Return the row of every system, heading first: claim, verdict, scale, minutes, origin."""
+    head = ("name", "arXiv", "claim", "paper says", "last verdict", "scale", "minutes")
+    rows = [(*head, "date, commit")]
+    for name, of in _systems():
         verdict = verdict_of(name, out)
         word = headline(verdict["claims"]) if verdict else "not run"
+        for variant in _variants(name):
+            its = verdict_of(variant.name, out)
+            task = variant.name.removeprefix(f"{name}_")
+            word += f"; task={task}: {headline(its['claims']) if its else 'not run'}"
         scale = f"{_data(of)}; {verdict['seeds']} seeds" if verdict else _data(of)
-        rows.append(
-            (name, of.arxiv, of.claim, word, scale, _minutes(of, verdict), _when(verdict or {}))
-        )
+        origin = _when(verdict or {})
+        says = of.paper_says or UNKNOWN
+        rows.append((name, of.arxiv, of.claim, says, word, scale, _minutes(of, verdict), origin))
     return rows
+
+
+def _systems() -> list[tuple[str, Reproduction]]:
+    """Return the reproductions without variants, by name."""
+    return [(name, of) for name, of in REPRODUCTIONS.items() if not of.variant_of]
+
+
+def _variants(name: str) -> list[Reproduction]:
+    return [of for of in REPRODUCTIONS.values() if of.variant_of == name]
 
 
 def _data(of: Reproduction) -> str:
@@ -66,12 +83,12 @@ def _when(verdict: dict[str, Any]) -> str:
 def system_table() -> list[tuple[str, ...]]:
     """Return every system with its shipped verdict, by arXiv number, heading first."""
     rows = [HEAD]
-    for name, of in sorted(REPRODUCTIONS.items(), key=lambda item: item[1].arxiv):
+    for name, of in sorted(_systems(), key=lambda item: item[1].arxiv):
         verdict = recorded_verdict(name)
         word = headline(verdict["claims"]) if verdict else "not run"
-        rows.append(
-            (of.title, of.arxiv, of.claim, of.works, word, _minutes(of, verdict), of.source)
-        )
+        says = of.paper_says or UNKNOWN
+        minutes = _minutes(of, verdict)
+        rows.append((of.title, of.arxiv, of.claim, says, word, of.works, minutes, of.source))
     return rows
 
 

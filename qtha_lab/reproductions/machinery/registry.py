@@ -73,6 +73,8 @@ class Reproduction:
         options: Settings that differ from their defaults.
         is_fine_tune: True if `run` returns an `Experiment`.
         takes_earlier: True if a fine-tune receives the folders of earlier arms of the same seed.
+        variant_of: Name of the reproduction of the same system on its first task; "" is itself one.
+        paper_says: Number of the paper beside the claim; "" where none is known here.
     """
 
     name: str
@@ -93,6 +95,8 @@ class Reproduction:
     settings: Any = None
     check: Callable[..., None] = lambda *settings: None
     options: Mapping[str, Any] = field(default_factory=dict)
+    variant_of: str = ""
+    paper_says: str = ""
 
     @property
     def text(self) -> str:
@@ -116,6 +120,8 @@ REPRODUCTIONS: Registry[Reproduction] = Registry(
 def reproduction_of(text: str) -> Reproduction:
     """Return the reproduction of a text `NAME` or `NAME(setting=value,…)`.
 
+    `NAME(task=TASK)` is the variant `NAME_TASK`, where a system has one.
+
     Raises:
         Refusal: If a reproduction, setting or library is missing, or a value is out of its limits.
 
@@ -125,6 +131,9 @@ def reproduction_of(text: str) -> Reproduction:
         qtha_lab.core.errors.Refusal: reproduction lora has no settings: leave out r
     """
     name, options = calls.parse_call(text, "reproduction")
+    variant = REPRODUCTIONS.get(f"{name}_{options.get('task')}")
+    if variant is not None and variant.variant_of == name:
+        name, options = variant.name, {k: v for k, v in options.items() if k != "task"}
     of = REPRODUCTIONS.get_or_refuse(name)
     if options and of.settings is None:
         raise Refusal(
@@ -159,6 +168,8 @@ def reproduction(
     steps: tuple[int, int] = (1, 1),
     settings: type | None = None,
     check: Callable[..., None] = lambda *settings: None,
+    variant_of: str = "",
+    paper_says: str = "",
 ) -> Callable[[Callable], Callable]:
     """Register the decorated function, which runs one arm with one seed.
 
@@ -184,6 +195,9 @@ def reproduction(
             its own work receives them as an additional argument, `settings`.
         check: Refuses unsupported cases before any work, such as a missing library; called with
             the settings, if any.
+        variant_of: Name of the reproduction of the same system on its first task. Tables have one
+            row for both.
+        paper_says: Number of the paper with its source, such as "76 % fewer parameters [P]".
 
     Raises:
         Refusal: If a claim names an unknown arm, or the name is taken.
@@ -218,6 +232,8 @@ def reproduction(
             "earlier" in parameters,
             settings,
             check,
+            variant_of=variant_of,
+            paper_says=paper_says,
         )
         REPRODUCTIONS.add(name, entry, function.__module__)
         return function
