@@ -217,6 +217,11 @@ class Comparison(MethodsAndSeeds):
         tuning = self.tuning
         if tuning is None:
             return self
+        if self.training.evaluation.sealed:
+            raise Refusal(
+                "sealed must be false with tuning: state the chosen settings in a second "
+                "comparison, and test these on the sealed pool."
+            )
         if self.learning_rates:
             raise Refusal("learning_rates must be empty with tuning, which chooses the rate.")
         if self.rates_from:

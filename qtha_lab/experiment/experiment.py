@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import plan, validation
 from qtha_lab.experiment.description import RunDescription
 from qtha_lab.experiment.method_choice import MethodChoice
@@ -55,4 +56,9 @@ class Experiment(RunDescription):
         Raises:
             Refusal: With the rule and the value.
         """
+        if self.training.evaluation.sealed:
+            raise Refusal(
+                "sealed must be false for a single run: `qtha-lab compare` opens the sealed pool "
+                "once for each claim."
+            )
         validation.check_run(plan.resolve(self), runs_dir)

@@ -102,6 +102,7 @@ class Plan:
                 train_rows=experiment.training.train_rows,
                 eval_rows=experiment.training.evaluation.eval_rows,
                 test_rows=experiment.training.evaluation.test_rows,
+                sealed=experiment.training.evaluation.sealed,
                 **experiment.task_options,
             ),
         )
@@ -279,7 +280,7 @@ class Plan:
             return None
         options = _text(experiment.task_options)
         evaluated = training.evaluation
-        rows = training.train_rows, evaluated.eval_rows, evaluated.test_rows
+        rows = training.train_rows, evaluated.eval_rows, evaluated.test_rows, evaluated.sealed
         return source, options, experiment.seed, rows
 
     @cached_property

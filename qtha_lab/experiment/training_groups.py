@@ -69,6 +69,11 @@ class Evaluation(Declared):
         ge=1,
         description="Test rows, evaluated once at the end and equal for all seeds; empty uses all.",
     )
+    sealed: bool = Field(
+        default=False,
+        description="Take the test rows from the sealed pool, which a comparison opens once for "
+        "each claim.",
+    )
     eval_every: int = Field(
         default=25,
         ge=1,

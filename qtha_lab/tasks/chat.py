@@ -12,6 +12,7 @@ from qtha_lab.tasks.registry import shipped_rows, task
     summary="continue a conversation in turns (896 threads)",
     kind="lm",
     source="PyPI chitchat-dataset 0.9.0 (BYU Perception, Control and Cognition Lab)",
+    open_rows=512,
     licence="MIT",
 )
 @dataclass(frozen=True)

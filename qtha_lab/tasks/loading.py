@@ -73,6 +73,7 @@ def load_task(
     train_rows: int | None = None,
     eval_rows: int | None = None,
     test_rows: int | None = None,
+    sealed: bool = False,
     **options: Any,
 ) -> Task:
     """Load training, evaluation and test rows, which share no split key.
@@ -86,6 +87,7 @@ def load_task(
         train_rows: Number of training rows; None takes the whole pool.
         eval_rows: Largest number of evaluation rows; None takes the whole pool.
         test_rows: Largest number of test rows, the same for every seed; None takes the whole pool.
+        sealed: Take the test rows from the task's sealed pool.
         options: Options of the task, see `task_settings`.
 
     Raises:
@@ -100,6 +102,7 @@ def load_task(
     answers = few_answers(own.rows) if own.key and own.kind == "lm" else ()
     covered = label_texts if own.key and (answers or own.kind == "classification") else _no_labels
     sides = apart(_sides(own, covered, seed), _unshared(name, own.key))
+    sides = sides._replace(test=_test_pool(name, sides.test, sealed))
     counts = ", ".join(str(len(side)) for side in sides)
     log.info("%s: %s rows to train, evaluate and test on", name, counts)
     limits = {"eval_rows": eval_rows, "test_rows": test_rows}
@@ -180,6 +183,19 @@ def _sides(own: OwnRows, covered: Labels, seed: int) -> Sides:
         train += test
         test = held_out.test
     return hashed if held_keys == set() else ordered(Sides(train, evaluation, test), _key, seed)
+
+
+def _test_pool(name: str, test: list[dict], sealed: bool) -> list[dict]:
+    """Return the open or the sealed test rows; no key is in both."""
+    count = TASKS[name].open_rows if name in TASKS else None
+    if count is None:
+        if sealed:
+            with_one = ", ".join(n for n, info in TASKS.items() if info.open_rows is not None)
+            raise Refusal(f"sealed must be false for {name}: only {with_one} have a sealed pool.")
+        return test
+    while 0 < count < len(test) and _key(test[count]) == _key(test[count - 1]):
+        count += 1
+    return test[count:] if sealed else test[:count]
 
 
 def _no_labels(row: dict) -> frozenset[str]:

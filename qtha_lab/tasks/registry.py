@@ -21,6 +21,7 @@ class TaskInfo:
 
     Attributes:
         memorised: Whether evaluation and test rows are among the training rows.
+        open_rows: Test rows that every run may use; further ones are sealed. None seals none.
     """
 
     name: str
@@ -30,10 +31,18 @@ class TaskInfo:
     licence: str
     options: type
     memorised: bool = False
+    open_rows: int | None = None
 
 
 def task(
-    name: str, *, summary: str, kind: Kind, source: str, licence: str, memorised: bool = False
+    name: str,
+    *,
+    summary: str,
+    kind: Kind,
+    source: str,
+    licence: str,
+    memorised: bool = False,
+    open_rows: int | None = None,
 ) -> Callable[[type], type]:
     """Register a dataclass of options with a `rows()` method as a task.
 
@@ -44,6 +53,7 @@ def task(
         source: Origin of the rows.
         licence: Terms of use of the rows.
         memorised: Evaluate on training rows, for a task that measures how much is stored.
+        open_rows: Test rows outside the sealed pool; None declares no sealed pool.
 
     Returns:
         A decorator that returns the class unchanged.
@@ -51,7 +61,7 @@ def task(
 
     def register(options: type) -> type:
         with_arguments(options)
-        info = TaskInfo(name, summary, kind, source, licence, options, memorised)
+        info = TaskInfo(name, summary, kind, source, licence, options, memorised, open_rows)
         TASKS.add(name, info, options.__module__)
         return options
 

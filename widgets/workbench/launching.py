@@ -7,6 +7,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.runs import run as runs_
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.contenders import timed
+from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
 
 
 def launch_all(comparison: Comparison, name: str) -> list[Run]:
@@ -20,5 +21,6 @@ def launch_all(comparison: Comparison, name: str) -> list[Run]:
         Refusal: If any run is invalid; then none is started.
     """
     comparison.check()
+    open_sealed_pool(comparison)
     experiments = [e.replace(name=name) for e in comparison.experiments(timed(comparison))]
     return [runs_.launch(experiment, check=False) for experiment in experiments]

@@ -12,6 +12,7 @@ from qtha_lab.studies.comparison.contenders import timed
 from qtha_lab.studies.comparison.folder import ComparisonDir
 from qtha_lab.studies.comparison.launched import start_comparison
 from qtha_lab.studies.comparison.run_set import RunSet
+from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
 
 
 @overload
@@ -56,6 +57,7 @@ def launch_comparison(
         described.check(folder)
     if described.in_stages:
         return start_comparison(ComparisonDir.create(described, folder))
+    open_sealed_pool(described)
     contenders = timed(described)
     experiments = described.experiments(contenders)
     launched = [runs_.launch(e, runs_dir, check=False) for e in experiments]

@@ -12,6 +12,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.axis import Axis
 from qtha_lab.experiment.model_task_pairs import ModelTask, by_model_task
 from qtha_lab.studies.comparison import findings
+from qtha_lab.studies.comparison.sealed_pool import sealed_sentences
 from qtha_lab.studies.comparison.tuning import family
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def protocol_sentences(
     runs = by_model_task(entries)
     return {
         model_task: [
+            *sealed_sentences(comparison),
             *matching(comparison, records, runs.get(model_task, [])),
             *tuning(comparison, records, runs.get(model_task, [])),
         ]

@@ -29,6 +29,7 @@ from qtha_lab.studies.comparison.changes import check_edit, left_out, what_count
 from qtha_lab.studies.comparison.contenders import contender_records, timed
 from qtha_lab.studies.comparison.entries import entry
 from qtha_lab.studies.comparison.folder import ComparisonDir
+from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
 from qtha_lab.studies.comparison.summary import summary_of
 from qtha_lab.studies.comparison.tuned_methods import tuned
 
@@ -85,6 +86,7 @@ def run_comparison(
     with contextlib.ExitStack() as held:
         held.callback(os.close, lock)
         check_edit(comparison, out)
+        open_sealed_pool(comparison)
         backend = held.enter_context(contextlib.closing(remote_backend_named(on))) if on else None
         folder.write(comparison)
         progress = on_progress or _nothing
