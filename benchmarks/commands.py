@@ -22,7 +22,6 @@ from qtha_lab.core.errors import Refusal
 
 app = typer.Typer(add_completion=False)
 BENCHES = {
-    "expval": "benchmarks.expval",
     "step": "benchmarks.step",
     "simulators": "benchmarks.simulators",
     "start": "benchmarks.start",

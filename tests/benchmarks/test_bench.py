@@ -4,11 +4,8 @@ import json
 import sys
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
-from benchmarks.expval import bench_expval
-from benchmarks.expval import tables as tables_of_expval
 from benchmarks.imports import bench_imports
 from benchmarks.imports import tables as tables_of_imports
 from benchmarks.machine import forget_peak_memory, machine, peak_memory_bytes
@@ -76,25 +73,9 @@ def test_the_high_water_mark_sees_a_block_that_was_freed_again():
     assert peak_memory_bytes() - before < 50 * 2**20
 
 
-def test_the_parts_of_a_call_add_up_and_the_number_of_threads_is_restored():
-    threads = torch.get_num_threads()
-    figures = bench_expval(qubits=2, batch=3, rounds=2, graph=False)
-    parts = figures["parts"]
-    names = {"whole", "engine", "passes", "angles", "autograd", "values", "rest"}
-    assert set(parts) == names
-    for whole, engine, autograd, rest in zip(
-        *(parts[name] for name in ("whole", "engine", "autograd", "rest")), strict=True
-    ):
-        assert whole == pytest.approx(engine + autograd + rest)
-    assert min(parts["passes"] + parts["angles"]) > 0
-    assert torch.get_num_threads() == threads
-    ((_, rows),) = tables_of_expval(figures)
-    assert len(rows) == 1 + len(names)
-
-
 def test_the_command_lists_every_bench():
     output = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "120"}).output
-    names = "compare coverage default-size expval imports list opening panels repeatable simulators"
+    names = "compare coverage default-size imports list opening panels repeatable simulators"
     for name in (*names.split(), "start", "step"):
         assert f" {name} " in output
 

@@ -1,7 +1,4 @@
-"""Docstrings, refusals, pages and names follow the project's language rules.
-
-`PENDING` lists packages whose docstrings are still to be rewritten. Never add to it.
-"""
+"""Docstrings, refusals, pages and names follow the project's language rules."""
 
 import ast
 import json
@@ -12,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.each_file import FILES, ROOT, for_each_file, parsed
+from support.each_file import ROOT, for_each_file, parsed
 
-PENDING: frozenset[str] = frozenset()
 OPENINGS = re.compile(
     r"(What|Whatever|Whether|Why|When|Which|How|Who|Whose|Whom|That|Those|Of|The one|As|In|Where|It) ",
     re.ASCII,
@@ -65,8 +61,6 @@ def docstrings(path: Path):
 
 @for_each_file
 def test_docstrings_open_with_a_verb_or_a_noun(path):
-    if package_of(path) in PENDING:
-        return  # to be rewritten
     wrong = []
     for line, text in docstrings(path):
         first = text.splitlines()[0]
@@ -78,10 +72,6 @@ def test_docstrings_open_with_a_verb_or_a_noun(path):
         if found := BANNED.search(prose):
             wrong.append(f"{path.name}:{line}: holds {found.group()!r}")
     assert not wrong, "\n".join(wrong)
-
-
-def test_pending_packages_exist():
-    assert {package_of(path) for path in FILES} >= PENDING
 
 
 def refusals(path: Path):
@@ -124,13 +114,8 @@ def test_pages_use_no_word_of_a_private_dialect(path):
     assert not (found := BANNED.search(text)), f"{path.name} holds {found.group()!r}"
 
 
-PENDING_NAMES = {"panes.py", "setup.py"}  # of the workbench: `made` and `mark`
-
-
 @for_each_file
 def test_names_are_terms_of_the_field(path):
-    if path.parent.name == "workbench" and path.name in PENDING_NAMES:
-        return  # to be renamed
     wrong = [path.stem] if NAMES.fullmatch(path.stem) else []
     for node in ast.walk(parsed(path)):
         name = next((getattr(node, of) for kind, of in NAMED.items() if isinstance(node, kind)), "")

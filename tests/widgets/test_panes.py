@@ -19,14 +19,14 @@ def stopped(tmp_path, method):
 def test_nothing_is_made_before_it_is_opened_and_ticked_runs_are_viewed(tmp_path):
     ids = tuple(stopped(tmp_path, method) for method in ("lora(r=2)", "qtha(r=4)"))
     panes = Panes(Box(), Box(), Box(), fail)
-    assert panes.made == {}
+    assert panes.opened == {}
     panes.ticked = ids
     for name in ("Compare", "Chat", "Export"):
         panes.select(name)
-    assert panes.made["Compare"].runs == panes.made["Chat"].runs == ids
-    assert (panes.made["Export"].runs, panes.made["Export"].run) == (ids, ids[0])
+    assert panes.opened["Compare"].runs == panes.opened["Chat"].runs == ids
+    assert (panes.opened["Export"].runs, panes.opened["Export"].run) == (ids, ids[0])
     panes.ticked = ids[:1]
-    assert panes.made["Compare"].runs == panes.made["Chat"].runs == ids[:1]
+    assert panes.opened["Compare"].runs == panes.opened["Chat"].runs == ids[:1]
 
 
 def test_runs_are_ticked_in_the_table_and_compared_by_one_click(tmp_path):
@@ -41,4 +41,4 @@ def test_runs_are_ticked_in_the_table_and_compared_by_one_click(tmp_path):
     bench = asyncio.run(work())
     assert set(bench.panes.ticked) == set(bench.table.ticked) == ids
     assert bench.panes.shown == "Compare"
-    assert set(bench.panes.made["Compare"].runs) == ids
+    assert set(bench.panes.opened["Compare"].runs) == ids

@@ -1,4 +1,4 @@
-"""The panes of the workbench that are made when they are opened, tied by the ticked runs."""
+"""The panes of the workbench, created when they are opened and tied by the ticked runs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,13 +23,13 @@ class Panes(ui.Tabs):
         setup: Content of the first pane.
         watch: Content of the second pane.
         compare: Content of the third pane; views of the ticked runs are added when it is opened.
-        on_error: Receives an exception raised while a pane is made.
+        on_error: Receives an exception raised while a pane is created.
     """
 
     ticked = traitlets.Tuple()
 
     def __init__(self, setup: Any, watch: Any, compare: Any, on_error: OnError):
-        self.made: dict[str, Any] = {}
+        self.opened: dict[str, Any] = {}
         boxes = {name: ui.Box(classes=("qtha-pane",)) for name in (EXPLORE, CHAT, EXPORT)}
         self.views_box = ui.Box(classes=("qtha-views-box",))
         fixed = {SETUP: setup, WATCH: watch, COMPARE: ui.Box([compare, self.views_box])}
@@ -46,9 +46,9 @@ class Panes(ui.Tabs):
         self.shown = name
 
     def _fill(self) -> None:
-        """Make the content of the shown pane, once."""
-        if self.shown in self.makers and self.shown not in self.made:
-            part = self.made[self.shown] = self.makers[self.shown]()
+        """Create the content of the shown pane, once."""
+        if self.shown in self.makers and self.shown not in self.opened:
+            part = self.opened[self.shown] = self.makers[self.shown]()
             place = self.views_box if self.shown == COMPARE else self.boxes[self.shown]
             place.children = (part,)
 

@@ -216,7 +216,7 @@ class Setup:
         forms = (self.training, self.what, *(card.form for card in self.methods.cards))
         return next((form[setting].control for form in forms if setting in form.fields), None)
 
-    def mark(self, faults: list[Fault]) -> None:
+    def show_faults(self, faults: list[Fault]) -> None:
         """Mark the controls of faults, and clear the marks of earlier ones."""
         forms = [self.what, self.task_options, self.training, self.rule, self.tuning.form]
         forms += [self.sweep.form, *(card.form for card in self.methods.cards)]

@@ -145,7 +145,7 @@ class Workbench(Shown):
         of_entries = self.setup.faults()
         entered = sentence in [fault.sentence for fault in of_entries]
         shown = of_entries if entered else [self.setup.fault(sentence)]
-        self.setup.mark(shown)
+        self.setup.show_faults(shown)
         self.banner.refuse(shown)
 
     def go(self, control: ui.Element) -> None:
@@ -168,7 +168,7 @@ class Workbench(Shown):
         self.setup.sweep.wait()
         await asyncio.sleep(SETTLE_SECONDS)
         found = self.setup.faults()
-        self.setup.mark(found)
+        self.setup.show_faults(found)
         if found:
             count = "1 entry" if len(found) == 1 else f"{len(found)} entries"
             self.header.allow(f"Launch is disabled: change {count}.")
@@ -180,7 +180,7 @@ class Workbench(Shown):
             sizes = await in_thread(sizes_of, described)
             if self.banner.refusing:
                 self.say("")
-            self.setup.mark([])
+            self.setup.show_faults([])
             self.header.allow("")
             await self.data.show(described)
             costs = await self.costs.time(described, sizes)

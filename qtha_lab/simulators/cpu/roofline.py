@@ -17,20 +17,13 @@ from numba import types
 
 from qtha_lab.circuits import Circuit, Readout
 from qtha_lab.simulators.cpu import kernel, vectors
-from qtha_lab.simulators.cpu.angles import split_numbers
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.evaluation import shared_numbers
 from qtha_lab.simulators.cpu.layout import lanes_of
 from qtha_lab.simulators.cpu.operation_counts import count_operations
 from qtha_lab.simulators.cpu.plan import KernelPlan, plan
 from qtha_lab.simulators.cpu.records import (
-    Block,
     PassData,
-    places_of,
-    sizes_of,
-    terms_of,
 )
-from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
 
 ROWS = 8  # vectors in flight, enough to hide the latency of one operation
 MULTIPLY_ADDS = 32  # per number, so that arithmetic and not memory is the limit
@@ -147,32 +140,6 @@ def passes_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Ca
     return _alone(_passes_forward_backward, operands, (end, 4 * plane), lanes, repeats, threads)
 
 
-def angles_alone(circuit: Circuit, batch: int, threads: int | None = None) -> Callable[[], float]:
-    """Build a timer of the cosines, sines and tangents of angles per sample.
-
-    Args:
-        circuit: As for `passes_alone`.
-        batch: As for `passes_alone`.
-        threads: As for `passes_alone`.
-
-    Returns:
-        A function that repeats the computation for forward and backward pass, and returns the
-        seconds per sample as for `passes_alone`.
-
-    Example:
-        >>> from qtha_lab.circuits.ansatze import build
-        >>> angles = angles_alone(build("qtha", 4, 1), batch=64, threads=1)
-        >>> angles() > 0
-        True
-    """
-    tables, lanes = _cut(circuit, batch)
-    end = tables.places(lanes, 4).end
-    numbers = shared_numbers(tables, torch.linspace(-1, 1, tables.n_params))
-    operands = (*tables.tables(lanes, 4), numbers, lanes)
-    repeats = max(FEWEST_REPEATS, NUMBERS // (2**12 * lanes))
-    return _alone(_angles_forward_backward, operands, (end, end), lanes, repeats, threads)
-
-
 def _cut(circuit: Circuit, batch: int) -> tuple[KernelPlan, int]:
     """Return the tables of a circuit and the samples per block."""
     tables = plan(circuit)
@@ -230,20 +197,6 @@ def _passes_forward_backward(
             kernel.run_forward_pass(data, 0, number)
         for number in range(len(passes) - 1, -1, -1):
             kernel.run_backward_pass(data, 0, number)
-
-
-@compiled(fastmath=True)
-def _angles_forward_backward(integers, scales, numbers, lanes, workspace, repeats):
-    places, sizes = places_of(integers), sizes_of(integers)
-    n_terms = len(terms_of(integers, scales).pairs)
-    shared = split_numbers(numbers, sizes.n_sums, 1 << sizes.n_qubits)
-    block = Block(workspace, lanes, lanes, places.vector, 0, lanes)
-    for number in range(2 * repeats):
-        is_backward = number % 2 == 1
-        for term in range(0 if is_backward else n_terms):  # reused backward
-            at = places.terms + 3 * term * lanes
-            half_rotations(workspace, at, at + lanes, lanes)
-        make_angles(block, integers, shared, is_backward)
 
 
 def _thread_seconds(function, *operands) -> float:

@@ -52,7 +52,7 @@ def open_sealed_pool(comparison: Comparison) -> None:
 
 
 def openings(task: str) -> int:
-    """Count the claims for which the sealed pool of a task was opened by this user."""
+    """Count the claims for which this user opened the sealed pool of a task."""
     return sum(opening["task"] == task for opening in _opened())
 
 

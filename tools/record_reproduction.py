@@ -1,0 +1,60 @@
+"""Ship the verdict of a full reproduction: its claims, and the numbers of its runs.
+
+    python -m tools.record_reproduction out/reproductions/flip
+
+Numbers keep nine digits. Descriptions of the runs, which the registry repeats, are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from qtha_lab.core.io import read_json, show
+from qtha_lab.reproductions.machinery.listing import RECORDED
+from qtha_lab.reproductions.machinery.run_arms import VERDICT
+
+DESCRIBED = {"model", "task", "method", "label", "message", "adapter_bytes"}
+
+
+def compact(verdict: dict[str, Any]) -> dict[str, Any]:
+    """Return a verdict without the descriptions of its runs and without empty values."""
+    arms = {
+        name: [
+            {key: value for key, value in run.items() if key not in DESCRIBED and _says(value)}
+            for run in runs
+        ]
+        for name, runs in verdict["arms"].items()
+    }
+    return _rounded(verdict | {"arms": arms})
+
+
+def _says(value: Any) -> bool:
+    return value not in (None, "", "none", {}, [])
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return [_rounded(inner) for inner in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    """Read verdicts from the folders that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, help="folders with verdict.json")
+    for folder in parser.parse_args().folders:
+        file = folder if folder.suffix == ".json" else folder / VERDICT
+        verdict = compact(read_json(file))
+        target = RECORDED / f"{verdict['name']}.json"
+        text = json.dumps(verdict, ensure_ascii=False, separators=(",", ":"))
+        target.write_text(text + "\n", encoding="utf-8")
+        show(f"{target.name}: {verdict['headline']}")
+
+
+if __name__ == "__main__":
+    main()
