@@ -55,15 +55,17 @@ STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
 STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
 DIGITS = 7  # of packed statistics, the precision of float32, in which they were computed
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
-EVERY_RATE = (  # `tools.one_rate` reads their rows at all rates
+EVERY_RATE = {  # `tools.one_rate` reads the rows of these methods at all rates
     "smollm2-definitions",
     "smollm2-qa",
     "shared-rates-smollm2-definitions",
     "shared-rates-smollm2-qa",
-    "shared-rates-smollm2-chat",
-    "shared-rates-half-qa",
-)
-LARGE = "lora(r=8)"
+    "tiny-chat",
+    "tiny-qa",
+}
+GRADIENT = "qtha_gradient(r=4)"
+BALANCED = {"tiny": "qtha(r=4,waist=16,bond_dim=3)", "smollm2-135m": "qtha(r=4,waist=32,bond_dim=3)"}
+LARGE, SMALL = "lora(r=8)", "lora(r=2,lora_alpha=4)"
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (
     "Intervals of a column hold simultaneously with 95 %, and p is below 0.05 where the interval"
@@ -78,7 +80,7 @@ def write(name: str, folder: Path) -> None:
     update_summary(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
     report = Report.of(folder).plain()
     write_json(out / CLAIMS, {key: report[key] for key in ("claims", "decomposition")})
-    without = () if name in EVERY_RATE else runs_without_rows(folder)
+    without = runs_without_rows(folder, name in EVERY_RATE)
     if not holds(out / PACKED, folder, without):
         pack(folder, out / PACKED, without)
     PAGES.mkdir(parents=True, exist_ok=True)
@@ -104,10 +106,12 @@ def update_summary(folder: Path, rates_from: str = "") -> None:
         write_json(place.summary, summary)
 
 
-def runs_without_rows(folder: Path) -> set[str]:
-    """Return the runs of a comparison whose losses of test rows no claim reads."""
+def runs_without_rows(folder: Path, every_rate: bool) -> set[str]:
+    """Return the runs of a comparison whose losses of test rows no claim and no figure reads."""
     compared = Compared.of(folder)
-    return compared.runs.keys() - {entry["run_id"] for entry in compared.best}
+    families = {LARGE, SMALL, GRADIENT, *BALANCED.values()} if every_rate else set()
+    read = [e for e in compared.entries if e["family"] in families]
+    return compared.runs.keys() - {entry["run_id"] for entry in (*compared.best, *read)}
 
 
 def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:

@@ -24,22 +24,40 @@ from qtha_lab.studies.comparison.rate_figures import rate_rows
 from qtha_lab.studies.comparison.report.contents import Compared
 from qtha_lab.studies.comparison.row_losses import TestItems, read_items
 from qtha_lab.studies.comparison.tuning import at_their_best
-from tools.measurements import PACKED, PAGES, RESULTS, ROOT, unpack
+from tools.measurements import (
+    BALANCED,
+    GRADIENT,
+    LARGE,
+    PACKED,
+    PAGES,
+    RESULTS,
+    ROOT,
+    SMALL,
+    unpack,
+)
 
 PICTURE = ROOT / "docs" / "one-rate.svg"
 
-PLACES = {  # measurements of the same methods on other seeds, by name in page and figure
-    "SmolLM2, qa": ("smollm2-qa", "shared-rates-smollm2-qa"),
-    "SmolLM2, definitions": ("smollm2-definitions", "shared-rates-smollm2-definitions"),
-    "SmolLM2, chat": ("shared-rates-smollm2-chat",),
-    "half of SmolLM2, qa": ("shared-rates-half-qa",),
-}
-PAIRS = {
-    "balanced QTHA − LoRA r = 2": ("qtha(r=4,waist=32,bond_dim=3)", "lora(r=2,lora_alpha=4)"),
-    "gradient-aware QTHA − LoRA r = 2": ("qtha_gradient(r=4)", "lora(r=2,lora_alpha=4)"),
-    "gradient-aware QTHA − LoRA r = 8": ("qtha_gradient(r=4)", "lora(r=8)"),
+PLACES = {  # base model, and measurements of the same methods on different seeds
+    "SmolLM2, qa": ("smollm2-135m", "smollm2-qa", "shared-rates-smollm2-qa"),
+    "SmolLM2, definitions": (
+        "smollm2-135m",
+        "smollm2-definitions",
+        "shared-rates-smollm2-definitions",
+    ),
+    "toy, qa": ("tiny", "tiny-qa"),
+    "toy, chat": ("tiny", "tiny-chat"),
 }
 Entry = dict[str, Any]
+
+
+def pairs_on(model: str) -> dict[str, tuple[str, str]]:
+    """Return the compared methods on a base model by title."""
+    return {
+        "balanced QTHA − LoRA r = 2": (BALANCED[model], SMALL),
+        "gradient-aware QTHA − LoRA r = 2": (GRADIENT, SMALL),
+        "gradient-aware QTHA − LoRA r = 8": (GRADIENT, LARGE),
+    }
 
 
 @dataclass(frozen=True)
@@ -47,18 +65,31 @@ class Pooled:
     """Runs of one place from several comparisons, on the seeds that are complete.
 
     Attributes:
+        model: Name of the base model.
         entries: Entries with label without learning rate under `family`.
         items: Test rows by run id.
     """
 
+    model: str
     entries: list[Entry]
     items: dict[str, TestItems]
 
+    @property
+    def pairs(self) -> dict[str, tuple[str, str]]:
+        """Compared methods by title."""
+        return pairs_on(self.model)
+
+    @property
+    def titles(self) -> list[str]:
+        """Titles of the pairs, with the share of the second's trained parameters."""
+        counts = {entry["family"]: entry["trainable_parameters"] for entry in self.entries}
+        return [f"{title} ({counts[a] / counts[b]:.0%})" for title, (a, b) in self.pairs.items()]
+
     @classmethod
-    def of(cls, comparisons: Iterable[Compared]) -> Pooled:
-        """Join comparisons; omit seeds that lack a method of `PAIRS` at any rate."""
+    def of(cls, model: str, comparisons: Iterable[Compared]) -> Pooled:
+        """Join comparisons on a base model; omit seeds that lack a compared method at any rate."""
         comparisons = list(comparisons)
-        families = {label for pair in PAIRS.values() for label in pair}
+        families = {label for pair in pairs_on(model).values() for label in pair}
         entries = [e for of in comparisons for e in of.entries if e["family"] in families]
         rates = {entry["learning_rate"] for entry in entries}
         ended: dict[int, set[tuple[str, float]]] = {}
@@ -69,7 +100,7 @@ class Pooled:
                 )
         whole = {seed for seed, of in ended.items() if len(of) == len(families) * len(rates)}
         items = read_items(run for of in comparisons for run in of.runs.values())
-        return cls([entry for entry in entries if entry["seed"] in whole], items)
+        return cls(model, [entry for entry in entries if entry["seed"] in whole], items)
 
     @property
     def seeds(self) -> int:
@@ -86,9 +117,9 @@ def rows(pooled: Pooled, name: str) -> Iterator[tuple[str, ...]]:
     """
     for rate in sorted({entry["learning_rate"] for entry in pooled.entries}):
         entries = [entry for entry in pooled.entries if entry["learning_rate"] == rate]
-        yield name, f"{rate:g}", *(_cell(entries, pair, pooled.items) for pair in PAIRS.values())
+        yield name, f"{rate:g}", *(_cell(entries, pair, pooled.items) for pair in pooled.pairs.values())
     best = at_their_best(pooled.entries)
-    yield name, "each its own", *(_cell(best, pair, pooled.items) for pair in PAIRS.values())
+    yield name, "each its own", *(_cell(best, pair, pooled.items) for pair in pooled.pairs.values())
 
 
 def _cell(entries: Sequence[Entry], pair: tuple[str, str], items: Mapping[str, TestItems]) -> str:
@@ -109,53 +140,46 @@ def _cell(entries: Sequence[Entry], pair: tuple[str, str], items: Mapping[str, T
 
 
 def page(places: dict[str, Pooled]) -> str:
-    """Return the page: the figure, then a row per place and rate, a column per pair of methods."""
-    first = next(iter(places.values()))
-    counts = {entry["family"]: entry["trainable_parameters"] for entry in first.entries}
-    titles = [f"{title} ({counts[a] / counts[b]:.0%})" for title, (a, b) in PAIRS.items()]
-    lines = [("where", "rate", *titles), ("---",) * (2 + len(titles))]
-    lines += [row for name, pooled in places.items() for row in rows(pooled, name)]
+    """Return the page: for each base a table of places and rates by pairs of methods."""
     seeds = ", ".join(f"{name} {pooled.seeds} seeds" for name, pooled in places.items())
-    return "\n".join(
-        [
-            "`python -m tools.one_rate`",
-            "",
-            (
-                "Test loss in nats with its 95 % interval over seeds and rows (one claim each, bold"
-                " where it excludes zero); after it training loss, the mean of the last ten steps,"
-                f" in percent of LoRA's. In brackets: share of its trained parameters. {seeds}."
-            ),
-            "",
-            *(f"| {' | '.join(row)} |" for row in lines),
-            "",
-        ]
-    )
+    lines = [
+        "`python -m tools.one_rate`",
+        "",
+        (
+            "Test loss in nats with its 95 % interval over seeds and rows (one claim each, bold"
+            " where it excludes zero); after it training loss, the mean of the last ten steps,"
+            f" in percent of LoRA's. In brackets: share of its trained parameters. {seeds}."
+        ),
+        "",
+    ]
+    for model in dict.fromkeys(pooled.model for pooled in places.values()):
+        on_it = {name: pooled for name, pooled in places.items() if pooled.model == model}
+        titles = next(iter(on_it.values())).titles
+        table = [("where", "rate", *titles), ("---",) * (2 + len(titles))]
+        table += [row for name, pooled in on_it.items() for row in rows(pooled, name)]
+        lines += [*(f"| {' | '.join(row)} |" for row in table), ""]
+    return "\n".join(lines)
 
 
 def figure(places: dict[str, Pooled]) -> Figure:
-    """Return the figure of the differences against the shared rate."""
-    names = {pair: title for title, pair in PAIRS.items()}
-    return difference_by_rate(
-        [
-            row
-            for place, pooled in places.items()
-            for row in rate_rows(
-                shared_rates(pooled.entries, list(names), pooled.items), names, place
-            )
-        ]
-    )
+    """Return the figure of the differences on SmolLM2 against the shared rate."""
+    found = []
+    for place, pooled in places.items():
+        if pooled.model != "smollm2-135m":
+            continue  # at 0.1 the toy's differences are a hundred times as large
+        names = {pair: title for title, pair in pooled.pairs.items()}
+        rates = shared_rates(pooled.entries, list(names), pooled.items)
+        found += rate_rows(rates, names, place)
+    return difference_by_rate(found)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         places = {}
-        for place, measured in PLACES.items():
-            there = [name for name in measured if (RESULTS / name / PACKED).exists()]
-            if not there:
-                continue
-            for name in there:
+        for place, (model, *measured) in PLACES.items():
+            for name in measured:
                 unpack(RESULTS / name / PACKED, Path(folder) / name)
-            places[place] = Pooled.of(Compared.of(Path(folder) / name) for name in there)
+            places[place] = Pooled.of(model, (Compared.of(Path(folder) / n) for n in measured))
     (PAGES / "one-rate.md").write_text(page(places), encoding="utf-8")
     PICTURE.write_text(figure(places).svg() + "\n", encoding="utf-8")
 

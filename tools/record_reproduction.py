@@ -2,7 +2,8 @@
 
     python -m tools.record_reproduction out/reproductions/flip
 
-Numbers keep nine digits. Descriptions of the runs, which the registry repeats, are left out.
+Numbers keep nine digits. Descriptions of the runs, which the registry repeats, and their costs are
+left out.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from qtha_lab.core.io import read_json, show
 from qtha_lab.reproductions.machinery.listing import RECORDED
 from qtha_lab.reproductions.machinery.run_arms import VERDICT
 
-DESCRIBED = {"model", "task", "method", "label", "message", "adapter_bytes"}
+DESCRIBED = {"model", "task", "method", "label", "message", "state", "steps"}
+COST = {"adapter_bytes", "seconds_per_step", "wall_seconds", "best_step", "eval_loss_best"}
 
 
 def compact(verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return a verdict without the descriptions of its runs and without empty values."""
+    """Return a verdict without descriptions and costs of its runs and empty values."""
     arms = {
         name: [
-            {key: value for key, value in run.items() if key not in DESCRIBED and _says(value)}
+            {key: value for key, value in run.items() if key not in DESCRIBED | COST and _says(value)}
             for run in runs
         ]
         for name, runs in verdict["arms"].items()
