@@ -82,8 +82,8 @@ class Predictions:
             margin = float(self.predicted.double().mean())
             return {"loss": self.loss, "margin": margin, "pair_accuracy": positive}
         if kind == "classification":
-            labels = self.predicted.tolist(), self.actual.tolist()
-            return {"loss": self.loss, **metrics.classification_scores(*labels)}
+            classes = self.predicted.tolist(), self.actual.tolist()
+            return {"loss": self.loss, **metrics.classification_scores(*classes)}
         return {
             "loss": self.loss,
             "perplexity": metrics.perplexity(self.loss),
