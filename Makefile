@@ -10,6 +10,7 @@
 # make course-report   seconds and memory of every lesson on the toy model (ten minutes)
 # make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
 # make lowest  tests of the core with the lowest versions of its packages, in .venv-lowest
+# make newest  the same with the newest versions, in .venv-newest
 # make stats   measurements of the code base
 # make docs    the documentation, into out/docs
 # make plot    the figures of the recorded runs, into out/figures      make plot RUNS=out/mine
@@ -33,7 +34,7 @@ ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test short slow lowest nightly kin types suite claims course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
+.PHONY: lab test short slow lowest newest nightly kin types suite claims course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -134,11 +135,14 @@ peers: .venv-peers/.installed .venv-torchquantum/.installed
 	$(@D)/bin/python -m pip install --quiet --no-deps torchquantum==0.1.8 torchpack==0.3.1
 	@touch $@
 
-lowest:
-	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/python -m pip install --quiet uv
-	.venv-lowest/bin/uv pip install --python .venv-lowest --resolution lowest-direct --editable . pytest pytest-xdist hypothesis nbformat
-	.venv-lowest/bin/python -m pytest -m "not slow" tests/adapters tests/circuits tests/simulators tests/package/test_core.py
+lowest: RESOLUTION = lowest-direct
+newest: RESOLUTION = highest
+
+lowest newest:
+	$(PYTHON) -m venv .venv-$@
+	.venv-$@/bin/python -m pip install --quiet uv
+	.venv-$@/bin/uv pip install --python .venv-$@ --resolution $(RESOLUTION) --editable . pytest pytest-xdist hypothesis nbformat
+	.venv-$@/bin/python -m pytest -m "not slow" tests/adapters tests/circuits tests/simulators tests/package/test_core.py
 
 # to try `qtha-lab compare … --on ray:auto`
 cluster: tools
@@ -150,4 +154,4 @@ bench: tools peers
 	$(BIN)/qtha-lab bench simulators --json out/simulators.json
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-peers .venv-torchquantum
+	rm -rf $(VENV) .venv-lowest .venv-newest .venv-peers .venv-torchquantum

@@ -1,11 +1,12 @@
 """File locks that end with their process, signed by their holder.
 
-The kernel releases the locks of a killed process, so nothing must be cleaned up. Only this module
-locks files: by flock, or on Windows by a locked byte behind the signature.
+The kernel releases the locks of a killed process, so nothing must be cleaned up. filelock locks an
+open file on every system; a lock is exclusive, and `is_locked` holds it for microseconds.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -17,48 +18,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read
+from filelock import lock_descriptor, unlock_descriptor
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import open_file
 
 log = logging.getLogger(__name__)
 CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-LOCKED_BYTE = 1 << 30  # behind every signature, since Windows reads no locked byte
 INHERITS = sys.platform != "win32"  # a new process can inherit a held lock
+SIGNED_FROM = 1 if sys.platform == "win32" else 0  # Windows reads no locked byte, here the first
+PROBE_SECONDS = 0.05  # longer than `is_locked` of another process holds a lock
 
 
-def acquire(fd: int, *, shared: bool = False) -> None:
+def acquire(fd: int) -> None:
     """Lock an open file until its descriptor is closed in all processes that share it.
-
-    Args:
-        fd: Descriptor of the file.
-        shared: Allow other shared locks; on Windows every lock is exclusive.
 
     Raises:
         BlockingIOError: If another process holds the lock.
     """
-    if sys.platform == "win32":
-        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError as reason:
-            raise BlockingIOError(*reason.args) from None
-    else:
-        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    if not lock_descriptor(fd, blocking=False):
+        raise BlockingIOError(errno.EWOULDBLOCK, "another process holds the lock")
 
 
 def release(fd: int) -> None:
     """Unlock an open file that stays open."""
-    if sys.platform == "win32":
-        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
-    else:
-        fcntl.flock(fd, fcntl.LOCK_UN)
+    unlock_descriptor(fd)
 
 
 def start_holding(command: Sequence[str], lock: int, **options: Any) -> subprocess.Popen:
@@ -153,9 +138,9 @@ def hold(path: Path, patience: float = 0.0) -> int | None:
     Raises:
         FileNotFoundError: If there is no such folder, or it was moved meanwhile.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + max(patience, PROBE_SECONDS)
     while True:
-        fd = _open_lock(path)
+        fd = _open_lock(path, os.O_CREAT)
         try:
             acquire_within(fd, end - time.monotonic())
             if _is_at(fd, path):
@@ -166,12 +151,14 @@ def hold(path: Path, patience: float = 0.0) -> int | None:
         os.close(fd)  # the previous holder moved the file
 
 
-def _open_lock(path: Path) -> int:
+def _open_lock(path: Path, create: int = 0) -> int:
     try:
-        return open_shared(path, os.O_RDWR)
-    except PermissionError as reason:  # another user's file; a lock need not be written to
+        return open_shared(path, os.O_RDWR) if create else os.open(path, os.O_RDWR | CLOSED)
+    except OSError as reason:  # another user's file, or a file system without writing
+        if reason.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         log.debug("%s is opened for reading: %s", path, reason)
-        return os.open(path, os.O_RDONLY | CLOSED | NO_LINK)
+        return os.open(path, os.O_RDONLY | CLOSED | (NO_LINK if create else 0))
 
 
 def _is_at(fd: int, path: Path) -> bool:
@@ -188,33 +175,53 @@ def _is_at(fd: int, path: Path) -> bool:
 def is_locked(path: Path) -> bool:
     """Return True if a running process holds the lock of a file.
 
-    Returns False for a file that cannot be opened.
+    Returns False for a file that cannot be opened, or locked where it cannot be written.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | CLOSED)
+        fd = _open_lock(path)
     except OSError as reason:
         log.debug("no lock is held: %s", reason)
         return False
     try:
-        acquire(fd, shared=True)
+        acquire(fd)
     except BlockingIOError:
-        return True
+        return _is_signed_by_running(path) or not _is_released(fd)
+    except OSError as reason:  # NFS locks no file that is opened for reading alone
+        log.debug("%s cannot be locked: %s", path, reason)
     finally:
         os.close(fd)
     return False
 
 
+def _is_signed_by_running(path: Path) -> bool:
+    import psutil
+
+    signed = signature(path)
+    return bool(signed and signed[1] == socket.gethostname() and psutil.pid_exists(signed[0]))
+
+
+def _is_released(fd: int) -> bool:
+    """Return True if only `is_locked` of another process held a lock."""
+    try:
+        acquire_within(fd, PROBE_SECONDS)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def sign(fd: int, pid: int) -> None:
     """Write the owner of a lock file into it: a process of this machine."""
     os.ftruncate(fd, 0)
-    os.lseek(fd, 0, os.SEEK_SET)
+    os.lseek(fd, SIGNED_FROM, os.SEEK_SET)
     os.write(fd, f"{pid} {socket.gethostname()}\n".encode())
 
 
 def signature(path: Path) -> tuple[int, str] | None:
     """Return the process id and host in a lock file; None without a signature."""
     try:
-        pid, *machine = read(path, 1000, links=False).split()
+        with open_file(path, 1000, links=False) as file:
+            file.seek(SIGNED_FROM)
+            pid, *machine = file.read(1000).decode().split()
         return int(pid), machine[0] if machine else socket.gethostname()
     except (OSError, Refusal, ValueError) as reason:
         log.debug("whose lock %s is cannot be read: %s", path, reason)

@@ -158,6 +158,7 @@ _ALL = [
         column="correlation",
         better="higher",
     ),
+    Measure("absolute_error", "mean absolute error", "eval", column="absolute error"),
     Measure(
         "margin",
         "margin of chosen answers",

@@ -128,7 +128,7 @@ def check_data(
 
 def _labels(task: Task) -> dict[str, tuple[int, int, int]]:
     """Count the rows of each label per side; the most frequent ones in training first."""
-    if task.kind == "regression" or not (task.labels or task.answers):
+    if not (task.labels or task.answers):
         return {}
     sides = [
         Counter(label for row in side for label in label_texts(row))
@@ -197,4 +197,5 @@ def _advice(task: Task, report: DataReport) -> Iterator[str]:
                 f"{equal:,} training pairs have equal answers and no gradient. Remove these rows."
             )
     if task.kind == "regression":
-        yield "Labels are read as numbers (squared error). Set labels=classes for classes."
+        read = "ordered labels" if task.labels else "numbers"
+        yield f"Labels are read as {read} (squared error). Set labels=classes for classes."

@@ -13,7 +13,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import at_line, shortened, table_rows
 from qtha_lab.core.optional import require_extra
 from qtha_lab.tasks.folders import check_folder, table_files
-from qtha_lab.tasks.own_data import OwnData, are_numbers, number_of, whole_number
+from qtha_lab.tasks.own_data import OwnData, label_meaning, number_of, whole_number
 from qtha_lab.tasks.shapes import Parts, Shape, find_shape
 from qtha_lab.tasks.split_key import with_keys
 from qtha_lab.tasks.task import Kind
@@ -111,9 +111,10 @@ def _keyed(
     kind = shape.kind
     if kind == "classification":
         labels = [row["label"] for row in every]
-        if are_numbers(labels, options.labels):
-            kind = "regression"
-            every = [row | {"label": number_of(row["label"])} for row in every]
+        meaning = label_meaning(labels, options.labels, parts.get("label", ""))
+        if meaning != "classes":
+            kind, number = "regression", int if meaning == "ordered" else float
+            every = [row | {"label": number(float(row["label"]))} for row in every]
         elif all(number_of(label) is not None for label in labels):
             every = [row | {"label": whole_number(row["label"])} for row in every]
     key, keyed = with_keys(every, kind)
@@ -138,7 +139,8 @@ def read_data_set(name: str, options: OwnData) -> OwnRows:
     except Exception as error:
         message = " ".join(str(error).split()) or type(error).__name__
         raise Refusal(
-            f"Data set {shortened(name)} cannot be loaded: {shortened(message, 160)}"
+            f"Data set {shortened(name)} cannot be loaded: {shortened(message, 130)}. Correct the "
+            "name, connect to the hub, or save the rows as a file."
         ) from error
     sides: dict[str, Any] = (
         {str(k): v for k, v in splits.items()} if isinstance(splits, Mapping) else {}

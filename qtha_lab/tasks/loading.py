@@ -100,7 +100,7 @@ def load_task(
     """
     own, source = _own_rows(name, _make_options(name, options))
     answers = few_answers(own.rows) if own.key and own.kind == "lm" else ()
-    covered = label_texts if own.key and (answers or own.kind == "classification") else _no_labels
+    covered = label_texts if own.key and (answers or _has_labels(own)) else _no_labels
     sides = apart(_sides(own, covered, seed), _unshared(name, own.key))
     sides = sides._replace(test=_test_pool(name, sides.test, sealed))
     counts = ", ".join(str(len(side)) for side in sides)
@@ -146,11 +146,19 @@ def _own_rows(name: str, definition: Any) -> tuple[OwnRows, str]:
     return read_data_set(name, definition), f"https://huggingface.co/datasets/{name}"
 
 
+def _has_labels(own: OwnRows) -> bool:
+    """Return whether rows have classes or ordered labels, which are whole numbers of own data."""
+    is_ordered = (
+        own.kind == "regression" and bool(own.key) and isinstance(own.rows[0]["label"], int)
+    )
+    return own.kind == "classification" or is_ordered
+
+
 def _labels(own: OwnRows, sides: Sides) -> tuple[str, ...]:
-    """Return the labels of a classification task: numbers by value, others by name."""
-    if own.kind != "classification":
+    """Return classes or ordered labels: numbers by value, others by name."""
+    if not _has_labels(own):
         return ()
-    labels = {row["label"] for side in sides for row in side}
+    labels = {str(row["label"]) for side in sides for row in side}
     if own.key and all(number_of(label) is not None for label in labels):
         return tuple(sorted(labels, key=float))
     return tuple(sorted(labels))

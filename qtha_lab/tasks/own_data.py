@@ -1,4 +1,4 @@
-"""Options for a user's own data, and labels as classes or numbers."""
+"""Options for a user's own data, and labels as classes, ordered labels or numbers."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ PARTS = (
     "chosen", "rejected",
 )  # fmt: skip
 MOST_CLASSES = 20
-"""Distinct whole numbers up to which labels are classes, whatever their values."""
+"""Distinct whole numbers up to which labels are classes or ordered, whatever their values."""
+ORDERED = ("stars", "rating", "score")
+"""Columns whose three or more whole numbers are ordered labels."""
 
 
 @with_arguments
@@ -35,8 +37,9 @@ class OwnData:
     rejected: str | None = setting(None, "Column with the rejected answer.")
     labels: str = setting(
         "auto",
-        "Meaning of numeric labels: classes, numbers (squared error), or auto, by their values.",
-        choices=("auto", "classes", "numbers"),
+        "Meaning of numeric labels: classes, or by squared error ordered (such as stars) or "
+        "numbers. auto decides by column and values.",
+        choices=("auto", "classes", "ordered", "numbers"),
     )
     subset: str | None = setting(None, "Configuration of a Hugging Face data set.")
     limit: int = setting(20_000, "Most rows read from a Hugging Face data set.", ge=10)
@@ -47,28 +50,49 @@ class OwnData:
         return {part: column for part in PARTS if (column := getattr(self, part))}
 
 
-def are_numbers(labels: Sequence[str], meaning: str) -> bool:
-    """Return whether labels are numbers of a regression, not classes.
+def label_meaning(labels: Sequence[str], chosen: str, column: str = "") -> str:
+    """Return whether labels are "classes", "ordered" or "numbers".
 
-    Labels of `auto` are numbers if one is not whole, or if they are many and leave gaps.
+    Labels of `auto` are numbers if one is not whole, or if they are many and leave gaps. Three or
+    more whole numbers are ordered in a column such as `stars`, and classes in others.
+
+    Args:
+        labels: Labels as texts.
+        chosen: The user's choice, or "auto".
+        column: Name of the column.
 
     Example:
-        >>> are_numbers(["1", "5", "3"], "auto"), are_numbers(["0.5", "2"], "auto")
-        (False, True)
+        >>> [label_meaning(["1", "5", "3"], "auto", column) for column in ("label", "stars")]
+        ['classes', 'ordered']
+        >>> label_meaning(["0.5", "2"], "auto")
+        'numbers'
     """
-    numbers = [number_of(label) for label in labels]
-    if meaning == "classes" or not labels:
-        return False
-    if None in numbers:
-        if meaning == "numbers":
-            wrong = labels[numbers.index(None)]
-            raise Refusal(f"labels must be numbers, got {shortened(wrong, 40)!r}. Set labels=auto.")
-        return False
-    distinct = sorted({number for number in numbers if number is not None})
-    if meaning == "numbers" or any(number != int(number) for number in distinct):
-        return True
+    if chosen in ("ordered", "numbers"):
+        _check_numbers(labels, chosen)
+        return chosen
+    numbers = [number for label in labels if (number := number_of(label)) is not None]
+    if chosen == "classes" or not labels or len(numbers) < len(labels):
+        return "classes"
+    return _meaning_of(sorted({*numbers}), len(numbers), column)
+
+
+def _check_numbers(labels: Sequence[str], chosen: str) -> None:
+    for label in labels:
+        number = number_of(label)
+        if number is None:
+            raise Refusal(f"labels must be numbers, got {shortened(label, 40)!r}. Set labels=auto.")
+        if chosen == "ordered" and number % 1:
+            rule = f"labels=ordered must be whole numbers, got {shortened(label, 40)!r}."
+            raise Refusal(f"{rule} Set labels=numbers.")
+
+
+def _meaning_of(distinct: Sequence[float], count: int, column: str) -> str:
+    if any(number % 1 for number in distinct):
+        return "numbers"
     is_range = distinct[-1] - distinct[0] + 1 == len(distinct) and distinct[0] in (0, 1)
-    return len(distinct) > MOST_CLASSES and not (is_range and 2 * len(distinct) <= len(labels))
+    if len(distinct) > MOST_CLASSES and not (is_range and 2 * len(distinct) <= count):
+        return "numbers"
+    return "ordered" if column.lower() in ORDERED and len(distinct) > 2 else "classes"
 
 
 def number_of(label: str) -> float | None:

@@ -40,6 +40,7 @@ class Task:
     """Data set split for fine-tuning; `train`, `eval` and `test` share no key.
 
     Attributes:
+        labels: Classes, or the ordered labels of a regression by value.
         split_key: Name of the part of a row that stands on one side only; empty for a named task.
         answers: Distinct answers of a task that generates text, where they are few.
         scale: Mean and standard deviation of the numbers of a regression; losses are squared errors

@@ -6,7 +6,7 @@ Stores the logits of one batch at a time. Reads tensors from the task's collator
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -65,26 +65,47 @@ class Predictions:
         """Mean loss over all labels, in nats."""
         return float(self.losses.double().sum()) / len(self.losses)
 
-    def scores(self, kind: Kind) -> dict[str, float]:
-        """Compute loss and scores of all rows together."""
+    def scores(
+        self, kind: Kind, scale: tuple[float, float] = (0.0, 1.0), labels: Sequence[str] = ()
+    ) -> dict[str, float]:
+        """Compute loss and scores of all rows together.
+
+        Args:
+            kind: Kind of task.
+            scale: Mean and standard deviation of the numbers of a regression.
+            labels: Classes, or the ordered labels of a regression.
+        """
         if kind == "regression":
-            pair = torch.stack([self.predicted, self.actual]).double()
-            return {
-                "loss": self.loss,
-                "correlation": float(torch.corrcoef(pair)[0, 1].nan_to_num()),
-            }
+            return {"loss": self.loss, **self._regression_scores(scale, labels)}
         if kind == "preference":
             positive = int((self.predicted > 0).sum()) / self.n_rows
             margin = float(self.predicted.double().mean())
             return {"loss": self.loss, "margin": margin, "pair_accuracy": positive}
         if kind == "classification":
-            labels = self.predicted.tolist(), self.actual.tolist()
-            return {"loss": self.loss, **metrics.classification_scores(*labels)}
+            classes = self.predicted.tolist(), self.actual.tolist()
+            return {"loss": self.loss, **metrics.classification_scores(*classes)}
         return {
             "loss": self.loss,
             "perplexity": metrics.perplexity(self.loss),
             "token_accuracy": int((self.predicted == self.actual).sum()) / len(self.actual),
         }
+
+    def _regression_scores(
+        self, scale: tuple[float, float], labels: Sequence[str]
+    ) -> dict[str, float]:
+        """Compute scores in the unit of the numbers; ordered labels count if they are nearest."""
+        mean, deviation = scale
+        pair = torch.stack([self.predicted, self.actual]).double()
+        predicted, actual = mean + deviation * pair
+        scores = {
+            "correlation": float(torch.corrcoef(pair)[0, 1].nan_to_num()),
+            "absolute_error": float((predicted - actual).abs().mean()),
+        }
+        if labels:
+            values = torch.tensor([*map(float, labels)], dtype=torch.float64)
+            nearest = [(side[:, None] - values).abs().argmin(1) for side in (predicted, actual)]
+            scores["accuracy"] = float((nearest[0] == nearest[1]).double().mean())
+        return scores
 
     def by_row(self) -> tuple[list[float], list[int]]:
         """Return each row's summed loss and number of labels."""

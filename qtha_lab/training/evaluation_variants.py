@@ -91,7 +91,7 @@ def evaluate_variants(
     base = models.load_model(
         experiment.model,
         head=HEADS[kind],
-        n_labels=len(labels) or None,
+        n_labels=1 if kind == "regression" else len(labels) or None,
         dtype=experiment.training.precision,
         quantization=experiment.quantization,
         head_seed=experiment.seed,
@@ -112,7 +112,7 @@ def evaluate_variants(
                 )
             log.info("%s %s: loss %.4f", run.path.name, name, predictions.loss)
             on = f"{each.name}, {side} rows"
-            yield Variant(name, predictions.scores(kind), len(encoded), on)
+            yield Variant(name, predictions.scores(kind, each.scale, each.labels), len(encoded), on)
 
 
 def _data(run: RunDir, names: Sequence[str]) -> list[tasks.Task]:

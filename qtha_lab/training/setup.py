@@ -77,7 +77,8 @@ class Loaded:
         Raises:
             Interrupted: If a stop is requested during evaluation.
         """
-        return _predictions(session, self.model, self.rows).scores(self.task.kind)
+        task, predictions = self.task, _predictions(session, self.model, self.rows)
+        return predictions.scores(task.kind, task.scale, task.labels)
 
     def predictions(self, session: Session, rows: list[dict]) -> evaluation.Predictions:
         """Compute the adapted model's predictions for other rows.
@@ -270,7 +271,8 @@ def _score_whole_base(session: Session, plan: Plan) -> None:
     """Record the loss of the base before quantisation, to measure the effect of quantisation."""
     base = _load_base(plan, "none")
     rows = _read_rows(plan, base.tokenizer)
-    scores = _predictions(session, base.model, rows).scores(plan.task.kind)
+    task, predictions = plan.task, _predictions(session, base.model, rows)
+    scores = predictions.scores(task.kind, task.scale, task.labels)
     session.log.append("whole_base", step=0, **scores)
 
 

@@ -55,7 +55,7 @@ def write_test(
     write_json(session.run.test, {"step": step, "items": items, "losses": losses, "labels": counts})
     if general is not None:
         session.log.append("general", step=step, loss=general[1], loss_base=general[0])
-    scores = predictions.scores(task.kind)
+    scores = predictions.scores(task.kind, task.scale, task.labels)
     session.log.append("test", step=step, **scores, train_loss=trained.loss)
 
 

@@ -75,3 +75,12 @@ def test_the_command_prints_the_same_as_json(reviews):
     words = [sys.executable, "-m", "qtha_lab", "check-data", reviews, "--json"]
     printed = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     assert printed["rows"] == check_data(reviews).rows
+
+
+def test_ordered_labels_are_stated_and_counted(tmp_path):
+    rows = [{"review": f"Film {i} was seen.", "stars": i % 5 + 1} for i in range(200)]
+    report = check_data(write(tmp_path / "stars.csv", rows))
+    assert report.kind == "regression"
+    assert list(report.labels) == ["1", "2", "3", "4", "5"]
+    assert sum(map(sum, report.labels.values())) == 200
+    assert "Labels are read as ordered labels (squared error)." in " ".join(report.advice)

@@ -109,6 +109,7 @@ def test_what_a_run_prints_is_what_it_printed_before_measures_had_a_file(finishe
         "accuracy",
         "test_accuracy",
         "correlation",
+        "absolute_error",
         "margin",
         "pair_accuracy",
         "exact_match",

@@ -10,7 +10,9 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+LINES = re.findall(r"^([a-z -]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+TARGETS = {target for line in LINES for target in line.split()}
+PYTHONS = ["3.11", "3.12", "3.13"]
 BROWSER = "sudo apt-get update -qq && sudo apt-get install -y --no-install-recommends chromium"
 
 
@@ -33,13 +35,17 @@ def test_files_for_github_follow_their_schemas(schema, files):
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_three_systems_and_both_supported_ends_of_python_are_tested():
+def test_three_systems_three_pythons_and_both_ends_of_versions_are_tested():
     jobs = jobs_of(ROOT / ".github" / "workflows" / "test.yml")
-    assert jobs["test"]["strategy"]["matrix"] == {"python": ["3.11", "3.13"]}
+    assert jobs["test"]["strategy"]["matrix"] == {"python": PYTHONS}
     assert jobs["systems"]["strategy"]["matrix"] == {
-        "system": ["macos-latest", "windows-latest"],
-        "python": ["3.11", "3.13"],
+        "system": ["ubuntu-latest", "macos-latest", "windows-latest"],
+        "python": PYTHONS,
     }
+    assert jobs["versions"]["strategy"]["matrix"]["include"] == [
+        {"target": "lowest", "python": PYTHONS[0]},
+        {"target": "newest", "python": PYTHONS[-1]},
+    ]
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
@@ -56,7 +62,8 @@ def test_linux_steps_are_commands_of_the_makefile(file):
         if job["runs-on"] != "ubuntu-latest":
             continue
         matrix = job.get("strategy", {}).get("matrix", {})
-        assert {text.split()[0] for text in matrix.get("target", [])} <= TARGETS
+        targets = [*matrix.get("target", []), *(m["target"] for m in matrix.get("include", []))]
+        assert {text.split()[0] for text in targets} <= TARGETS
         commands = [step["run"] for step in job["steps"] if "run" in step]
         for command in commands:
             if command == ".ci/run" or command.startswith(BROWSER):

@@ -5,8 +5,10 @@ import inspect
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,7 +115,36 @@ def test_a_released_lock_is_free_and_can_be_taken_again(tmp_path):
     os.close(again)
 
 
-POSIX = r"pass_fds|os\.(fork|setsid|killpg|nice|pwrite|getuid|geteuid|sched_)|import (fcntl|resource)|SIGKILL"
+def test_a_lock_whose_first_byte_is_not_readable_names_its_holder(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "SIGNED_FROM", 1)  # as on Windows
+    held = locks.hold(tmp_path / "lock")
+    locks.sign(held, os.getpid())
+    assert (tmp_path / "lock").read_bytes()[:1] == b"\0"
+    assert locks.holder(tmp_path / "lock") == os.getpid()
+    os.close(held)
+
+
+def test_a_probe_of_another_process_is_no_holder(tmp_path, monkeypatch):
+    """A lock that ends within `PROBE_SECONDS` counts as free, an unsigned lock that stays as held."""
+    held = locks.hold(tmp_path / "lock")
+    assert locks.is_locked(tmp_path / "lock")
+    monkeypatch.setattr(locks, "PROBE_SECONDS", 60)
+    timer = threading.Timer(0.1, os.close, [held])
+    timer.start()
+    assert not locks.is_locked(tmp_path / "lock")
+    timer.join()
+
+
+def test_only_libraries_lock_files():
+    """fcntl and msvcrt exist on some systems alone; filelock stands for both."""
+    files = [*(ROOT / "qtha_lab").rglob("*.py"), *(ROOT / "widgets").rglob("*.py")]
+    named = re.compile(r"^\s*(import|from) (fcntl|msvcrt)\b", re.MULTILINE)
+    assert [str(file) for file in files if named.search(file.read_text("utf-8"))] == []
+
+
+POSIX = (
+    r"pass_fds|os\.(fork|setsid|killpg|nice|pwrite|getuid|geteuid|sched_)|import resource|SIGKILL"
+)
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ variables and signals, and each of the two ends with the other. Ours is imported
 
 import atexit
 import contextlib
-import fcntl
 import importlib
 import json
 import os
@@ -201,10 +200,10 @@ def main() -> None:
             signal.signal(-status, signal.SIG_DFL)
             os.kill(os.getpid(), -status)
         sys.exit(status)
+    from filelock import lock_descriptor  # the client sees no packages
+
     lock = os.open(folder() / "preloaded.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock_descriptor(lock, blocking=False):
         return  # another was quicker
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no thread is begun that a fork would leave behind
     server = Server()

@@ -161,7 +161,7 @@ WORKS = {
     "mmlu.jsonl": (jsonl(CHOICES), "lm", "multiple choice", "prompt"),
     "arc.jsonl": (jsonl(ARC), "lm", "multiple choice", "prompt"),
     "squad.jsonl": (jsonl(SQUAD), "lm", "prompt and response", "answer"),
-    "stars.csv": (table(STARS), "classification", "text and label", "text"),
+    "stars.csv": (table(STARS), "regression", "text and label", "text"),
     "prices.csv": (table(PRICES), "regression", "text and label", "text"),
     "prose.txt": (PROSE, "text", "plain text", "text"),
     "texts.csv": (table([{"text": r["text"]} for r in LABELLED]), "text", "plain text", "text"),
@@ -264,7 +264,12 @@ def test_a_file_that_means_nothing_is_refused_in_one_sentence(name, tmp_path):
 def test_stars_are_ordered_by_value(tmp_path):
     rows = [{"text": f"{i} {sentence(i)}", "stars": i % 11} for i in range(220)]
     (tmp_path / "stars.csv").write_bytes(table(rows))
-    assert tasks.load_task(str(tmp_path / "stars.csv")).labels == tuple(map(str, range(11)))
+    task = tasks.load_task(str(tmp_path / "stars.csv"))
+    assert (task.kind, task.labels) == ("regression", tuple(map(str, range(11))))
+    assert task.missing_labels == ""
+    two = [row | {"stars": row["stars"] % 2} for row in rows]
+    (tmp_path / "stars.csv").write_bytes(table(two))
+    assert tasks.load_task(str(tmp_path / "stars.csv")).kind == "classification"
 
 
 def test_numbers_are_scaled_by_the_training_rows(tmp_path, tokenizer):
@@ -278,9 +283,18 @@ def test_numbers_are_scaled_by_the_training_rows(tmp_path, tokenizer):
 def test_numbers_can_be_read_as_classes_and_classes_as_numbers(tmp_path):
     (tmp_path / "stars.csv").write_bytes(table(STARS))
     (tmp_path / "words.csv").write_bytes(table(LABELLED))
-    assert tasks.load_task(str(tmp_path / "stars.csv"), labels="numbers").kind == "regression"
+    read = {
+        meaning: tasks.load_task(str(tmp_path / "stars.csv"), labels=meaning)
+        for meaning in ("numbers", "classes", "ordered")
+    }
+    assert [task.kind for task in read.values()] == ["regression", "classification", "regression"]
+    stars = ("1", "2", "3", "4", "5")
+    assert [task.labels for task in read.values()] == [(), stars, stars]
     with pytest.raises(Refusal, match="labels must be numbers, got 'good'"):
         tasks.load_task(str(tmp_path / "words.csv"), labels="numbers")
+    (tmp_path / "halves.csv").write_bytes(table(PRICES))
+    with pytest.raises(Refusal, match=r"labels=ordered must be whole numbers, got '100012.5'"):
+        tasks.load_task(str(tmp_path / "halves.csv"), labels="ordered")
 
 
 def test_all_hypotheses_of_a_premise_are_on_one_side(tmp_path):

@@ -171,7 +171,7 @@ def step_parts(plan: Plan, simulation: Simulation | None) -> dict[str, float]:
 
 def _head_seconds(plan: Plan, batch: measured.Batch) -> float:
     layer: Any = getattr(plan.model, layer_name(plan.model))
-    n_classes = len(plan.task.labels)
+    n_classes = plan.n_labels or 0
     return head_seconds(
         plan.reader or "linear", layer.in_features, n_classes, batch.rows, batch.length
     )
