@@ -62,6 +62,16 @@ def test_explorer_and_answer_are_on_slides_and_the_explorer_in_the_workbook(with
     assert any("data:image/svg+xml" in item.body for item in workbook_items(with_picture))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.stem)
+def test_every_text_of_a_lesson_is_on_paper_without_a_dollar_sign_of_a_formula(page):
+    text = "".join(re.sub("<.*?>", "", item.body) for item in workbook_items(page))
+    assert "$" not in text
+
+
+def test_a_formula_in_a_heading_becomes_mathml():
+    assert markup.to_html("## What does $x$ do?").count("<math") == 1
+
+
 def test_the_ninety_minutes_begin_with_their_marks():
     marks = [s.title for s in ninety_minutes(PAGES) if s.kind == "mark"]
     assert (marks[0], marks[-1], len(marks)) == ("0–8 minutes", "86–90 minutes", 9)
