@@ -15,7 +15,7 @@ from qtha_lab.lessons.kit.assignment import source_notebook
 from qtha_lab.lessons.kit.boards import board_drawing
 from qtha_lab.lessons.kit.classroom import histograms, share_progress, write_classroom
 from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
-from qtha_lab.lessons.kit.slide import MOST_WORDS
+from qtha_lab.lessons.kit.slide import MOST_WORDS, slide_parts
 from qtha_lab.lessons.kit.slides import ninety_minutes, slides_of, write_slides
 from qtha_lab.lessons.kit.teacher_pages import write_teacher_pages
 from qtha_lab.lessons.kit.variants import draw, seeded_page, use_seed
@@ -66,6 +66,12 @@ def test_explorer_and_answer_are_on_slides_and_the_explorer_in_the_workbook(with
 def test_every_text_of_a_lesson_is_on_paper_without_a_dollar_sign_of_a_formula(page):
     text = "".join(re.sub("<.*?>", "", item.body) for item in workbook_items(page))
     assert "$" not in text
+
+
+def test_a_long_list_is_cut_between_its_items_and_a_short_one_is_not():
+    items = [f"* {word} one two three" for word in ("a", "b", "c")]
+    assert slide_parts("\n".join(items), 10) == ["\n".join(items[:2]), items[2]]
+    assert slide_parts("\n".join(items), 40) == ["\n".join(items)]
 
 
 def test_a_formula_in_a_heading_becomes_mathml():
