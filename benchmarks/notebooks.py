@@ -18,12 +18,12 @@ from benchmarks.reporting import Show, Table, unseen
 ROOT = Path(__file__).resolve().parent.parent
 AIMS = {"panels": 100, "opening": 2.0}  # milliseconds, seconds
 SOURCES = """import torch
-from widgets import BudgetBar, Chip, CircuitExplorer, DataPath, FoolingMachine
-from widgets import MethodMap, MpoExplorer, UpdateExplorer
+from widgets import AnsatzPair, BudgetBar, Chip, CircuitExplorer, DataPath, FigureBench
+from widgets import FoolingMachine, Landscape, MethodMap, MpoExplorer, RateCurve, UpdateExplorer
 layers = {f"model.layers.{k}.self_attn.q_proj": [2.0**-i for i in range(64)] for k in range(6)}
 events = [{"kind": "spectrum", "step": step, "layers": layers} for step in range(0, 100, 5)]
 runs = {name: events for name in ("lora", "qtha", "dora", "vera")}"""
-# by title: code of an explorer, and its slider that moves
+# by title: code of an explorer, and its slider or selection that moves
 CONTROLS = {
     "MPO, a bond": ("MpoExplorer({'random': torch.randn(256, 256)})", "bond 1"),
     "circuit of 4 qubits, an angle": ("CircuitExplorer(n_qubits=4)", "angle"),
@@ -37,6 +37,10 @@ CONTROLS = {
     "chip, layers": ("Chip()", "layers"),
     "method map, width": ("MethodMap()", "width of the layer"),
     "false wins, rates": ("FoolingMachine(seeds=20, stops=True)", "rates tried for QTHA"),
+    "two families, layers": ("AnsatzPair()", "layers"),
+    "landscape, layers": ("Landscape()", "layers"),
+    "loss against rate, rate": ("RateCurve(recording='tiny-chat')", "learning rate"),
+    "figure bench, venue": ("FigureBench()", "venue"),
 }
 QUIET = 400  # milliseconds without another drawing that end a move
 MOVE, WATCH = (
@@ -105,8 +109,9 @@ def bench_panels(
 
 
 def _moves(page: Any, panel: Any, control: str, rounds: int) -> list[float]:
-    slider = panel.get_by_role("slider", name=control, exact=True)
-    start = int(slider.input_value())
+    kinds = (panel.get_by_role(r, name=control, exact=True) for r in ("slider", "combobox"))
+    slider = next(kinds).or_(next(kinds))
+    start = int(slider.evaluate("element => element.selectedIndex ?? element.value"))
     step = 1 if start == int(slider.get_attribute("min") or 0) else -1
     handle = slider.element_handle()
     places = [start + step * (1 - number % 2) for number in range(rounds + 2)]

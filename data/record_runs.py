@@ -11,8 +11,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from qtha_lab import compare, runs
+from qtha_lab import compare
 from qtha_lab.experiment import Comparison
+from qtha_lab.runs.run import Run, list_runs
 
 HERE = Path(__file__).resolve().parent / "runs"
 COMPARISON = Comparison(
@@ -25,7 +26,7 @@ COMPARISON = Comparison(
 PRIVATE = ("run_dir", "platform")
 
 
-def keep(run: runs.Run, folder: Path) -> None:
+def keep(run: Run, folder: Path) -> None:
     """Copy the description, the events, the summary and the versions of a run."""
     folder.mkdir(parents=True)
     for name in ("experiment.yaml", "events.jsonl"):
@@ -44,7 +45,7 @@ def main() -> None:
         if any(entry["state"] != "finished" for entry in summary["runs"]):
             raise SystemExit(f"not recorded: {summary['notes']}")
         shutil.rmtree(HERE, ignore_errors=True)
-        for run in runs.list_runs(Path(place) / "runs"):
+        for run in list_runs(Path(place) / "runs"):
             keep(run, HERE / run.id)
     print("\n".join(summary["notes"]))
 

@@ -74,7 +74,7 @@ def check(number: str, answer: Any) -> AnswerResult:
         >>> check("1.1", ...)
         ○ 1.1 not attempted: put your answer in place of ... and run both cells again
     """
-    exercise, answer = get(number), _state_of(answer)
+    exercise, answer = get(number), state_of(answer)
     if _is_empty(answer):
         todo = "put your answer in place of ... and run both cells again"
         return AnswerResult(number, "not attempted", todo)
@@ -86,7 +86,7 @@ def check(number: str, answer: Any) -> AnswerResult:
     return AnswerResult(number, "right", exercise.remark)
 
 
-def _state_of(answer: Any) -> Any:
+def state_of(answer: Any) -> Any:
     """Return the state of an explorer as a dictionary; other answers stay unchanged."""
     return dict(answer.state) if hasattr(type(answer), "from_state") else answer
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 EXACT = 1e-9  # relative rounding error of a computed number
+ATOL = 1e-9
+SAME_VALUE = 0.02  # relative difference of two roundings of one value
 RTOL = 1e-4
 OF_EVERY_CLASS = set(vars(type("Empty", (), {}))) | {"__qualname__", "__annotations__"}
 Arguments = tuple
@@ -69,19 +71,17 @@ class Number:
 
     def check(self, answer: Any) -> None:
         """Raise `WrongAnswer` unless the answer is the right number."""
-        if not self._close(as_number(answer), self.right):
+        if not np.isclose(as_number(answer), self.right, rtol=self.rtol, atol=ATOL):
             raise WrongAnswer(f"{short_text(answer)} is not it")
 
     def agrees(self, answer: Any, mistake: Any) -> bool:
-        """Return True if an answer equals the value of a known mistake."""
-        return self._close(as_number(answer), as_number(mistake))
+        """Return True if an answer equals the value of a known mistake, up to rounding."""
+        rtol = min(self.rtol, SAME_VALUE)
+        return bool(np.isclose(as_number(answer), as_number(mistake), rtol=rtol, atol=ATOL))
 
     def right_values(self) -> list[float]:
         """Return the values that no message may reveal."""
         return [float(self.right)]
-
-    def _close(self, value: float, expected: float) -> bool:
-        return bool(np.isclose(value, expected, rtol=self.rtol, atol=1e-9))
 
 
 @dataclass(frozen=True)

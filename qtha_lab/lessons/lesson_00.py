@@ -1,8 +1,32 @@
-"""Exercises of the tour: quantum parameters, equal sizes, and what a claim needs."""
+"""Predictions and exercises of the tour: parameters, equal sizes, runs before a claim."""
 
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.object_graders import Construction, Selection
+from qtha_lab.lessons.predictions import prediction
 from qtha_lab.lessons.registry import exercise
+
+prediction(
+    "0.a",
+    "Which method has the lowest evaluation loss after a hundred steps?",
+    options=("QTHA", "LoRA, r = 1", "LoRA, r = 8"),
+)
+prediction("0.b", "How many angles of this circuit are trained?", number=True)
+prediction(
+    "0.c",
+    "Is QTHA of the published size smaller or larger than LoRA of r = 8 on the toy?",
+    options=("smaller", "larger"),
+    answer="larger",
+    misconceptions={"smaller": "the saving needs layers much wider than the waist"},
+)
+prediction(
+    "0.d",
+    "Two simulators train the same QTHA. How far do their losses agree?",
+    options=("to the last digit", "to a few digits", "not at all"),
+    misconceptions={
+        "to the last digit": "they add 32-bit numbers in another order",
+        "not at all": "both compute the same function",
+    },
+)
 
 exercise(
     "0.1",

@@ -19,21 +19,23 @@ exercise(
             " stacked."
         ),
     ),
-    solution="largest_rank = 2 + 8",
+    ranges={"a": (2, 3, 4), "b": (8, 6, 7, 9)},
+    phrases=("$r = {a}$", "$r = {b}$"),
+    solution="largest_rank = {a} + {b}",
     mistakes=(
         (
-            "largest_rank = 8",
+            "largest_rank = {b}",
             (
                 "that would need the columns of the smaller update to lie in the span of the larger"
                 " one's"
             ),
         ),
         (
-            "largest_rank = 16",
+            "largest_rank = {a} * {b}",
             "ranks multiply for Kronecker products; here the updates are added",
         ),
         (
-            "largest_rank = 6",
+            "largest_rank = {b} - {a}",
             "a difference of ranks bounds the sum from below, not from above",
         ),
         (

@@ -140,6 +140,8 @@ exercise(
     minutes=6,
     kind="N",
     answer="n_cases",
+    ranges={"w": (40, 20, 25, 30, 50, 60)},
+    phrases=("/{w}}",),
     hints=(
         "Read the digits of i and j from the left. What must be known before the next digit?",
         "Until a digit differs, the sign of i - j is open. Afterwards it is known.",

@@ -14,18 +14,20 @@ exercise(
     minutes=4,
     kind="N",
     answer="mean_of_target",
+    ranges={"x": (0.7, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2)},
+    phrases=("$x = {x}$",),
     hints=(
         "The CNOT copies the 0 or 1 of wire 0 to wire 1.",
         "Wire 1 is 1 with the probability sin²(x/2), exactly as wire 0.",
         "So both wires have the mean cos²(x/2) - sin²(x/2), which is cos x.",
     ),
-    solution="mean_of_target = np.cos(0.7)",
+    solution="mean_of_target = np.cos({x})",
     mistakes=(
         ("mean_of_target = 1.0", "that is wire 1 before the CNOT"),
         ("mean_of_target = 0.0", "the means vanish only at x = π/2"),
-        ("mean_of_target = np.sin(0.7)", "the mean at x = 0 is 1, and a sine is 0 there"),
+        ("mean_of_target = np.sin({x})", "the mean at x = 0 is 1, and a sine is 0 there"),
         (
-            "mean_of_target = np.cos(0.35) ** 2",
+            "mean_of_target = np.cos({x} / 2) ** 2",
             "that is the probability of 0; the mean subtracts the probability of the other result",
         ),
     ),

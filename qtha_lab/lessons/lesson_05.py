@@ -1,11 +1,32 @@
-"""Exercises of lesson 5: gradients of one angle from circuit runs."""
+"""Predictions and exercises of lesson 5: gradients of one angle from circuit runs."""
 
 import math
 
 import numpy as np
 
 from qtha_lab.lessons import grading
+from qtha_lab.lessons.predictions import prediction
 from qtha_lab.lessons.registry import exercise
+
+prediction(
+    "5.a",
+    "8 of the 16 angles belong to CRZ gates. Does the shift rule above give their gradients too?",
+    options=("yes", "no"),
+    answer="no",
+    misconceptions={"yes": "a CRZ has two frequencies, and two runs fit one"},
+)
+prediction(
+    "5.b",
+    "A CZ loses 10 % of the signal. How much of ⟨Z⟩ is left after the largest number of layers?",
+    options=("above 60 %", "20 to 60 %", "below 20 %"),
+    misconceptions={"above 60 %": "every layer has many CZ gates, and their losses multiply"},
+)
+prediction(
+    "5.c",
+    "By which factor does the time per sample fall from a batch of 1 to a batch of 256?",
+    options=("below 2", "2 to 10", "above 10"),
+    misconceptions={"below 2": "planning and leaving Python cost the same for any batch"},
+)
 
 
 # f(t) = a + b cos t + c sin t + d cos t/2 + e sin t/2; an RY has d = e = 0, a CRZ need not

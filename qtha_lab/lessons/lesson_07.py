@@ -102,47 +102,40 @@ exercise(
     remark="Equal first losses are a test that costs one evaluation. Run it always.",
 )
 
-POOL = (4.30, 4.21, 4.19, 4.50, 4.25, 4.18, 4.60, 4.20)
+POOL = "[4.30, 4.21, 4.19, 4.50, 4.25, 4.18, 4.60, 4.20]"
 
 exercise(
     "7.4",
-    "Best of three trials",
+    "Best of a few trials",
     difficulty=2,
     minutes=8,
     kind="N",
-    answer="best_of_three",
+    answer="best_of_few",
+    ranges={"k": (3, 2, 4)},
+    phrases=("best of {k},",),
     hints=(
-        "Draw three of the eight values with replacement, many times, and average the best.",
-        "Sorted ascending, the i-th value is the best with ((n-i+1)/n)³ - ((n-i)/n)³.",
-        "`expected_best(pool, 3)` of your build is this sum.",
+        "Draw {k} of the eight values with replacement, many times, and average the best.",
+        "Sorted ascending, the i-th value is the best with ((n-i+1)/n)ᵏ - ((n-i)/n)ᵏ.",
+        "`expected_best(pool, {k})` of your build is this sum.",
     ),
-    solution="""
-        ordered = np.sort([4.30, 4.21, 4.19, 4.50, 4.25, 4.18, 4.60, 4.20])
+    solution=f"""
+        ordered = np.sort({POOL})
         beyond = 1 - np.arange(9) / 8
-        best_of_three = float((beyond[:-1] ** 3 - beyond[1:] ** 3) @ ordered)
+        best_of_few = float((beyond[:-1] ** {{k}} - beyond[1:] ** {{k}}) @ ordered)
     """,
     mistakes=(
-        ("best_of_three = 4.18", "that is the best of all eight: three draws often miss it"),
+        ("best_of_few = 4.18", "that is the best of all eight: a few draws often miss it"),
+        ("best_of_few = 4.30375", "that is the mean, the expected value of a single draw"),
         (
-            "best_of_three = 4.30375",
-            "that is the mean, the expected value of a single draw",
+            f"best_of_few = sorted({POOL})[{{k}} - 1]",
+            "that is a sorted value by its place; the expected best is a mean over draws",
         ),
         (
-            "best_of_three = 4.21",
-            "that is the third of the sorted values; the best of three is a mean over draws",
-        ),
-        (
-            "best_of_three = 4.19",
-            "that is a quantile of the pool: an expectation weights the worse draws too",
+            f"best_of_few = min({POOL}[:{{k}}])",
+            "that is the best of the first values: an expectation weights all draws",
         ),
     ),
     setup="import numpy as np",
-    grader=grading.Number(
-        sum(
-            (((8 - i) / 8) ** 3 - ((7 - i) / 8) ** 3) * value
-            for i, value in enumerate(sorted(POOL))
-        ),
-        rtol=1e-4,
-    ),
+    grader=grading.Number(4.20431640625, rtol=1e-4),
     remark="Best of many is no estimate of a method: it falls with the number of trials.",
 )

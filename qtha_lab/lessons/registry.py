@@ -6,16 +6,18 @@ The exercises of a lesson are in a file `lesson_….py` beside this one.
 import re
 import sys
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
+from qtha_lab.lessons import grading
 from qtha_lab.lessons.grading import Grader
 from qtha_lab.lessons.object_graders import Construction, Selection
 
 Mistake = tuple[str, str]
+Constants = Mapping[str, float]
 
 EXERCISES: Registry["Exercise"] = Registry("exercise", "qtha_lab.lessons", prefix="lesson_")
 HARDEST = 3
@@ -40,6 +42,11 @@ class Exercise:
         extra_check: Raises `grading.WrongAnswer` for right values of an excluded approach.
         setup: Code that the notebook ran before the exercise and the solution needs.
         kind: N number or choice, F function, B bug, C construction, X experiment or E explanation.
+        ranges: Values of each constant that varies between students, the declared value first.
+            Hints, code, reasons and phrases name it as `{r}`, or `{r:,}` for thousands.
+        phrases: Phrases of the notebook's task that state the constants.
+        grader_of: Grader by constants, where it is more than the value of the solution.
+        template: This exercise with the names of its constants; None without any.
     """
 
     number: str
@@ -55,6 +62,10 @@ class Exercise:
     extra_check: Callable[[Any], None] = field(default=lambda answer: None, repr=False)
     setup: str = field(default="", repr=False)
     kind: str = "F"
+    ranges: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
+    phrases: tuple[str, ...] = field(default=(), repr=False)
+    grader_of: Callable[[Constants], Construction] | None = field(default=None, repr=False)
+    template: "Exercise | None" = field(default=None, repr=False)
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.\d+", self.number):
@@ -74,6 +85,40 @@ class Exercise:
         exec(self.setup, names)
         exec(code, names)
         return names[self.answer]
+
+    @property
+    def declared(self) -> dict[str, float]:
+        """Declared value of each constant."""
+        return {name: values[0] for name, values in self.ranges.items()}
+
+    def with_constants(self, constants: Constants) -> "Exercise":
+        """Return the exercise with other constants; a number is right by its solution.
+
+        Args:
+            constants: Value of every constant.
+
+        Example:
+            >>> get("1.1").with_constants({"a": 3, "b": 9}).solution
+            'largest_rank = 3 + 9'
+        """
+        template = self.template or self
+        changed = replace(
+            template,
+            hints=tuple(filled(hint, constants) for hint in template.hints),
+            solution=filled(template.solution, constants),
+            mistakes=tuple(
+                (filled(code, constants), filled(why, constants)) for code, why in template.mistakes
+            ),
+            template=template,
+        )
+        grader = template.grader
+        if template.grader_of:
+            grader = template.grader_of(constants)
+        elif constants != self.declared and isinstance(
+            grader, grading.Number | grading.WholeNumbers
+        ):
+            grader = replace(grader, right=changed.answer_of(changed.solution))
+        return replace(changed, grader=grader)
 
     @property
     def heading(self) -> str:
@@ -108,8 +153,29 @@ def exercise(
         Refusal: If a field violates its limits.
     """
     flush = tuple((_flush(code), sentence) for code, sentence in mistakes)
+    if "grader_of" in fields:
+        values = {name: values[0] for name, values in fields["ranges"].items()}
+        fields["grader"] = fields["grader_of"](values)
     entry = Exercise(number, title, solution=_flush(solution), mistakes=flush, **fields)
+    entry = entry.with_constants(entry.declared) if entry.ranges else entry
     EXERCISES.add(number, entry, sys._getframe(1).f_globals["__name__"])
+
+
+def filled(text: str, constants: Constants) -> str:
+    """Return a text with the values of its constants.
+
+    Args:
+        text: Text or code; other braces stay.
+        constants: Value of each name.
+
+    Example:
+        >>> filled("{n:,} of {m} in {braces}", {"n": 1024, "m": 0.5})
+        '1,024 of 0.5 in {braces}'
+    """
+    name = rf"\{{({'|'.join(constants)})(:,)?\}}"
+    return re.sub(
+        name, lambda m: format(constants[m[1]], ",g" if m[2] else "g") if m[1] else m[0], text
+    )
 
 
 def _flush(code: str) -> str:

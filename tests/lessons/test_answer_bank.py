@@ -5,12 +5,23 @@ import textwrap
 
 import numpy as np
 import pytest
-from support import answer_bank, more_answers
+from support import answer_bank, more_answers, new_answers
 
 from qtha_lab.lessons import check, exercises
 
-RIGHT = {**answer_bank.RIGHT, **more_answers.RIGHT}
-WRONG = {**answer_bank.WRONG, **more_answers.WRONG}
+BANKS = (answer_bank, more_answers, new_answers)
+
+
+def together(name):
+    """Entries of all banks by title."""
+    merged: dict = {}
+    for bank in BANKS:
+        for title, entries in getattr(bank, name).items():
+            merged[title] = (*merged.get(title, ()), *entries)
+    return merged
+
+
+RIGHT, WRONG = together("RIGHT"), together("WRONG")
 BY_TITLE = {exercise.title: exercise for exercise in exercises()}
 LEAST_WITH_REASON = 0.6
 

@@ -8,22 +8,23 @@ import pytest
 from support.command_line import call
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.lessons import check
+from qtha_lab.lessons import check, exercises
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.kit import markup
 from qtha_lab.lessons.kit.assignment import source_notebook
+from qtha_lab.lessons.kit.boards import board_drawing
 from qtha_lab.lessons.kit.classroom import histograms, share_progress, write_classroom
-from qtha_lab.lessons.kit.constants import CONSTANTS
 from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
-from qtha_lab.lessons.kit.slide import MOST_WORDS
+from qtha_lab.lessons.kit.slide import MOST_WORDS, slide_parts
 from qtha_lab.lessons.kit.slides import ninety_minutes, slides_of, write_slides
 from qtha_lab.lessons.kit.teacher_pages import write_teacher_pages
-from qtha_lab.lessons.kit.variants import draw, replaced, seeded_page, use_seed, variant
+from qtha_lab.lessons.kit.variants import draw, seeded_page, use_seed
 from qtha_lab.lessons.kit.workbook import workbook_items, write_workbook
 from qtha_lab.lessons.predictions import PREDICTIONS
-from qtha_lab.lessons.registry import EXERCISES
+from qtha_lab.lessons.registry import EXERCISES, filled
 
 PAGES = lesson_pages()
+VARIED = [exercise.number for exercise in exercises() if exercise.ranges]
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><circle r="4"/></svg>'
 
 
@@ -61,6 +62,22 @@ def test_explorer_and_answer_are_on_slides_and_the_explorer_in_the_workbook(with
     assert any("data:image/svg+xml" in item.body for item in workbook_items(with_picture))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.stem)
+def test_every_text_of_a_lesson_is_on_paper_without_a_dollar_sign_of_a_formula(page):
+    text = "".join(re.sub("<.*?>", "", item.body) for item in workbook_items(page))
+    assert "$" not in text
+
+
+def test_a_long_list_is_cut_between_its_items_and_a_short_one_is_not():
+    items = [f"* {word} one two three" for word in ("a", "b", "c")]
+    assert slide_parts("\n".join(items), 10) == ["\n".join(items[:2]), items[2]]
+    assert slide_parts("\n".join(items), 40) == ["\n".join(items)]
+
+
+def test_a_formula_in_a_heading_becomes_mathml():
+    assert markup.to_html("## What does $x$ do?").count("<math") == 1
+
+
 def test_the_ninety_minutes_begin_with_their_marks():
     marks = [s.title for s in ninety_minutes(PAGES) if s.kind == "mark"]
     assert (marks[0], marks[-1], len(marks)) == ("0–8 minutes", "86–90 minutes", 9)
@@ -91,6 +108,13 @@ def test_pages_are_printed_and_the_key_covers_every_exercise(with_picture, tmp_p
     assert not re.search(r'(src|href)="https?:', deck)
 
 
+def test_the_board_has_a_drawing_where_the_class_draws():
+    drawn = {n: board_drawing(n) for n in range(13)}
+    assert {n for n, figure in drawn.items() if figure} == {2, 3, 7}
+    assert drawn[2].alt.startswith("MPO of 2 cores for a 4 × 4 matrix: bonds 4")
+    assert "1 CNOT" in drawn[3].alt
+
+
 # ---- other constants per student
 
 
@@ -103,13 +127,13 @@ def declared_exercises():
         EXERCISES.add(number, exercise, EXERCISES.module_of(number))
 
 
-@pytest.mark.parametrize("number", CONSTANTS)
+@pytest.mark.parametrize("number", VARIED)
 def test_every_constant_of_a_range_has_a_right_solution_and_wrong_mistakes(
     number, declared_exercises
 ):
-    exercise, ranges = declared_exercises[number], CONSTANTS[number].ranges
-    for values in itertools.product(*ranges.values()):
-        changed = variant(exercise, dict(zip(ranges, values, strict=True)))
+    exercise = declared_exercises[number]
+    for values in itertools.product(*exercise.ranges.values()):
+        changed = exercise.with_constants(dict(zip(exercise.ranges, values, strict=True)))
         EXERCISES.add(number, changed, EXERCISES.module_of(number))
         assert check(number, changed.answer_of(changed.solution)).state == "right"
         for code, why in changed.mistakes:
@@ -117,17 +141,18 @@ def test_every_constant_of_a_range_has_a_right_solution_and_wrong_mistakes(
             assert (verdict.state, verdict.message) == ("wrong", why), (values, code)
 
 
-@pytest.mark.parametrize("number", CONSTANTS)
+@pytest.mark.parametrize("number", VARIED)
 def test_the_task_of_a_seed_states_its_constants(number):
+    exercise = EXERCISES[number]
     page = next(p for p in PAGES if p.number == int(number.split(".")[0]))
     tasks = {seed: seeded_page(page, seed).task_of(number) for seed in range(20)}
-    drawn = {seed: tuple(draw(number, seed).values()) for seed in tasks}
-    assert len(set(drawn.values())) > 1
+    assert len({tuple(draw(number, seed).values()) for seed in tasks}) > 1
+    for phrase in exercise.phrases:
+        assert page.task_of(number).count(filled(phrase, exercise.declared)) == 1
+    stated = re.findall(r"\{(\w)", " ".join(exercise.phrases))
+    assert sorted(stated) == sorted(exercise.ranges)
     for seed, task in tasks.items():
-        for value in drawn[seed]:
-            assert re.search(rf"(?<![\d.]){value:g}(?!\d|\.\d)", task), task
-    first = {name: values[0] for name, values in CONSTANTS[number].ranges.items()}
-    assert replaced(number, page.task_of(number), first) != ""
+        assert all(filled(phrase, draw(number, seed)) in task for phrase in exercise.phrases)
 
 
 def test_a_seeded_notebook_grades_with_its_own_constants(declared_exercises):
@@ -143,7 +168,7 @@ def test_a_seeded_notebook_grades_with_its_own_constants(declared_exercises):
 
 def test_the_command_prints_the_key_of_a_seed_and_refuses_a_negative_one():
     answer = call("course", "seed", "7", "--json")
-    assert [row["exercise"] for row in json.loads(answer.output)] == sorted(CONSTANTS)
+    assert [row["exercise"] for row in json.loads(answer.output)] == VARIED
     with pytest.raises(Refusal, match="seed must be from 0"):
         draw("3.1", -1)
 

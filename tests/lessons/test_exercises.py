@@ -207,33 +207,6 @@ def test_singular_values_of_a_product_are_right_by_any_small_decomposition(answe
     assert verdict.state == "right", verdict
 
 
-def best_error_by_gram_matrix(dtype):
-    def best_error(matrix, out_dims, in_dims, bond):
-        legs = matrix.to(dtype).reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
-        regrouped = legs.reshape(out_dims[0] * in_dims[0], -1)
-        kept = torch.linalg.eigvalsh(regrouped @ regrouped.T).flip(0)
-        return (kept[bond:].sum() / kept.sum()).sqrt()
-
-    return best_error
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_best_error_of_two_cores_is_right_by_a_gram_matrix(dtype):
-    verdict = check("2.5", best_error_by_gram_matrix(dtype))
-    assert verdict.state == "right", verdict
-
-
-def test_another_wrong_order_of_digits_is_not_told_the_reason_of_rows_against_columns():
-    def crossed(matrix, out_dims, in_dims, bond):
-        legs = matrix.reshape(*out_dims, *in_dims).permute(0, 3, 1, 2)
-        values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[1], -1))
-        return float(values[bond:].norm() / values.norm())
-
-    verdict = check("2.5", crossed)
-    assert verdict.state == "wrong"
-    assert verdict.message not in [why for _, why in get("2.5").mistakes]
-
-
 @pytest.mark.parametrize("shift", [0.3, 1.0, np.pi / 3, 2.0])
 def test_an_exact_gradient_from_any_two_places_far_enough_apart_is_right(shift):
     verdict = check("5.1", lambda f, t: (f(t + shift) - f(t - shift)) / (2 * np.sin(shift)))

@@ -166,6 +166,17 @@ def test_the_page_has_what_a_stub_a_solution_and_the_set_up_of_an_exercise_need(
         assert numpy_is_there(exercise.hints, bound), number
 
 
+@each_lesson
+def test_the_page_has_what_the_solution_of_a_build_needs(path):
+    cells, lesson = read(path).cells, int(path.stem[:2])
+    for number, task in BUILDS.items():
+        if int(number.split(".")[0]) == lesson:
+            at = next(k for k, c in enumerate(cells) if c.source.startswith(f'build("{number}"'))
+            above = [c.source for c in cells[:at] if c.cell_type == "code"]
+            bound = set().union(*(bound_by(source) for source in above if "await" not in source))
+            assert needed_by(task.solution) <= bound, number
+
+
 def numpy_is_there(hints, bound):
     return "np" in bound or not any("np." in hint for hint in hints)
 

@@ -36,34 +36,6 @@ RIGHT: dict[str, tuple[str, ...]] = {
             return torch.linalg.svdvals(r @ A).tolist()
         """,
     ),
-    "The best operator of two cores": (
-        """
-        import numpy as np
-
-        def best_error(matrix, out_dims, in_dims, bond):
-            legs = np.asarray(matrix).reshape(*out_dims, *in_dims).transpose(0, 2, 1, 3)
-            values = np.linalg.svd(legs.reshape(out_dims[0] * in_dims[0], -1), compute_uv=False)
-            return np.sqrt((values[bond:] ** 2).sum() / (values**2).sum())
-        """,
-        """
-        import torch
-
-        def best_error(matrix, out_dims, in_dims, bond):
-            (o1, o2), (i1, i2) = out_dims, in_dims
-            legs = torch.einsum("abcd->acbd", matrix.reshape(o1, o2, i1, i2)).reshape(o1 * i1, -1)
-            u, s, v = torch.linalg.svd(legs, full_matrices=False)
-            s[bond:] = 0
-            return ((u * s) @ v - legs).norm() / legs.norm()
-        """,
-        """
-        import torch
-
-        def best_error(matrix, out_dims, in_dims, bond):
-            legs = matrix.reshape(*out_dims, *in_dims).permute(1, 3, 0, 2)
-            values = torch.linalg.svdvals(legs.reshape(out_dims[1] * in_dims[1], -1))
-            return (1 - values[:bond].square().sum() / values.square().sum()).clamp(min=0).sqrt()
-        """,
-    ),
     "A gradient from two runs": (
         "gradient_ry = lambda f, t: (f(t + 1.0) - f(t - 1.0)) / (2 * __import__('math').sin(1.0))",
         """
@@ -226,74 +198,6 @@ WRONG: dict[str, tuple[tuple[str, str], ...]] = {
             def product_values(B, A):
                 r = torch.linalg.qr(B).R @ torch.linalg.qr(A.T).R.T
                 return r.diagonal()
-            """,
-            "",
-        ),
-    ),
-    "The best operator of two cores": (
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                legs = matrix.reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
-                values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[0], -1))
-                return (values[bond:].norm() / values.norm()) ** 2
-            """,
-            "square",
-        ),
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                legs = matrix.reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
-                values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[0], -1))
-                return values[bond + 1 :].norm() / values.norm()
-            """,
-            "increased by one",
-        ),
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                legs = matrix.reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
-                values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[0], -1))
-                return values[bond - 1 :].norm() / values.norm()
-            """,
-            "decreased by one",
-        ),
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                legs = matrix.reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
-                values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[0], -1))
-                return 100 * values[bond:].norm() / values.norm()
-            """,
-            "per cent",
-        ),
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                legs = matrix.reshape(*out_dims, *in_dims).permute(0, 3, 1, 2)
-                values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[1], -1))
-                return values[bond:].norm() / values.norm()
-            """,
-            "",
-        ),
-        (
-            """
-            import torch
-
-            def best_error(matrix, out_dims, in_dims, bond):
-                legs = matrix.reshape(*out_dims, *in_dims).permute(0, 2, 1, 3)
-                values = torch.linalg.svdvals(legs.reshape(out_dims[0] * in_dims[0], -1))
-                return values[bond:].sum() / values.sum()
             """,
             "",
         ),

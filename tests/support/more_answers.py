@@ -145,12 +145,12 @@ WRONG: dict[str, tuple[tuple[str, str], ...]] = {
         (GRADIENTS.format("[(f(angles + s) - f(angles - s)) / 2 for s in shifts][::-1]"), "order"),
         (GRADIENTS.format("[(f(angles + s) - f(angles - s)) / 2 for s in 2 * shifts]"), ""),
     ),
-    "Best of three trials": (
-        ("best_of_three = 2 * 4.20431640625", "twice"),
-        ("best_of_three = -4.20431640625", "sign"),
-        ("best_of_three = 4.25", ""),
-        ("best_of_three = 1 - 4.20431640625", "one minus"),
-        ("best_of_three = 5.20431640625", "by one"),
+    "Best of a few trials": (
+        ("best_of_few = 2 * 4.20431640625", "twice"),
+        ("best_of_few = -4.20431640625", "sign"),
+        ("best_of_few = 4.25", ""),
+        ("best_of_few = 1 - 4.20431640625", "one minus"),
+        ("best_of_few = 5.20431640625", "by one"),
     ),
     "A paired interval over seeds and rows": (
         (INTERVAL.format("-mean, -mean - half, -mean + half"), "exchanged"),

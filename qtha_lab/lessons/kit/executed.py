@@ -1,9 +1,10 @@
 """Executed copies of lessons, stored until a lesson or the package changes.
 
 A copy is executed without a reader: predictions count as skipped, and explorers show their static
-picture. It holds its seconds and the memory of its kernel.
+picture. It holds its seconds, the processor time and the memory of its kernel.
 """
 
+import functools
 import hashlib
 import logging
 import os
@@ -27,7 +28,9 @@ from qtha_lab.lessons.statements import TOY
 
 log = logging.getLogger(__name__)
 
-MEMORY = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+MEASURE = """import resource
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime)"""
 PARAMETER = re.compile(r'^model = ".+"', re.MULTILINE)
 MEASURED = "qtha_lab"  # key of the notebook's metadata
 LIMIT = 240.0  # seconds of one cell
@@ -57,7 +60,7 @@ def _computing(page: LessonPage) -> int:
 
 
 def lesson_measurements(page: LessonPage) -> dict[str, Any]:
-    """Return seconds and MiB of memory of an executed copy; empty for another page."""
+    """Return seconds, processor time and memory of an executed copy; empty without."""
     return read_json(page.path)["metadata"].get(MEASURED, {})
 
 
@@ -81,11 +84,17 @@ def _executed(page: LessonPage, model: str, deadline: float) -> LessonPage:
 
 def _place(page: LessonPage, model: str) -> Path:
     """Return the path of the executed copy, by notebook, package and model."""
-    unrelated = (Path(__file__).parent, PACKAGE / "cli")  # change no output
-    sources = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent not in unrelated]
-    text = digest(page.path).encode() + b"".join(map(read_bytes, sources))
+    text = (digest(page.path) + _package_digest()).encode()
     name = f"{page.path.stem}-{model}-{hashlib.sha256(text).hexdigest()[:16]}.ipynb"
     return cache_dir() / "lessons" / name
+
+
+@functools.cache
+def _package_digest() -> str:
+    """Return a digest of the package without kit and command, which change no output."""
+    unrelated = (Path(__file__).parent, PACKAGE / "cli")
+    sources = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent not in unrelated]
+    return hashlib.sha256(b"".join(map(read_bytes, sources))).hexdigest()
 
 
 def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[
     notebook = nbformat.reads(read(page.path), as_version=4)
     for cell in notebook.cells:
         cell.source = PARAMETER.sub(f'model = "{model}"', cell.source)
-    notebook.cells.append(nbformat.v4.new_code_cell(MEMORY))
+    notebook.cells.append(nbformat.v4.new_code_cell(MEASURE))
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -119,9 +128,12 @@ def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[
         began = time.monotonic()
         client.execute(env=os.environ | places)
         taken = time.monotonic() - began
-    peak = int(notebook.cells.pop().outputs[0].text) / (
-        2**20 if sys.platform == "darwin" else 2**10
-    )
+    peak, processor = map(float, notebook.cells.pop().outputs[0].text.split())
+    mib = peak / (2**20 if sys.platform == "darwin" else 2**10)
     notebook.metadata.pop("widgets", None)
-    notebook.metadata[MEASURED] = {"seconds": round(taken, 1), "memory_mib": round(peak)}
+    notebook.metadata[MEASURED] = {
+        "seconds": round(taken, 1),
+        "processor_seconds": round(processor, 1),
+        "memory_mib": round(mib),
+    }
     return notebook

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
-CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>)", re.DOTALL)
+KEPT = re.compile(r"(<pre.*?</pre>|<code.*?</code>|<h\d[^>]*>)", re.DOTALL)  # hold no formula
 LINK = re.compile(r'<a href="[^":]*\.ipynb[^"]*">(.*?)</a>', re.DOTALL)
 ANCHOR = re.compile(r'<a class="anchor-link".*?</a>')
 NEEDED = ("nbconvert", "latex2mathml", "segno", "sphinx_revealjs")
@@ -46,7 +46,7 @@ def to_html(markdown: str) -> str:
     from nbconvert.filters import markdown2html
 
     text = LINK.sub(r"\1", ANCHOR.sub("", markdown2html(markdown)))
-    parts = CODE.split(text)
+    parts = KEPT.split(text)
     return "".join(p if i % 2 else FORMULA.sub(_mathml, p) for i, p in enumerate(parts)).strip()
 
 

@@ -1,5 +1,6 @@
 """One slide, and Markdown cut into parts that fit on one."""
 
+import re
 from typing import NamedTuple
 
 MOST_WORDS = 95
@@ -22,7 +23,7 @@ class Slide(NamedTuple):
 
 
 def slide_parts(markdown: str, most_words: int) -> list[str]:
-    """Cut Markdown between its paragraphs so that no part is long; code stays whole.
+    """Cut Markdown between paragraphs and list items, so that no part is long; code stays whole.
 
     Args:
         markdown: Text.
@@ -33,12 +34,25 @@ def slide_parts(markdown: str, most_words: int) -> list[str]:
         ['one two\\n\\nthree', 'four']
     """
     parts: list[str] = []
-    for paragraph in filter(None, (p.strip("\n") for p in _paragraphs(markdown))):
+    paragraphs = filter(None, (p.strip("\n") for p in _paragraphs(markdown)))
+    for paragraph in (part for whole in paragraphs for part in _list_parts(whole, most_words)):
         joined = f"{parts[-1]}\n\n{paragraph}" if parts else paragraph
         if parts and len(joined.split()) <= most_words:
             parts[-1] = joined
         else:
             parts.append(paragraph)
+    return parts
+
+
+def _list_parts(paragraph: str, most_words: int) -> list[str]:
+    """Cut a long list between its items; other paragraphs stay whole."""
+    first, *others = re.split(r"\n(?=\* )", paragraph)
+    parts = [first]
+    for item in others:
+        if len(f"{parts[-1]} {item}".split()) <= most_words:
+            parts[-1] += f"\n{item}"
+        else:
+            parts.append(item)
     return parts
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from qtha_lab.lessons.builds import BUILDS, BuildTask
 from qtha_lab.lessons.kit import rubrics
+from qtha_lab.lessons.kit.boards import board_drawing
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.kit.markup import write_page, write_pdf
@@ -44,7 +45,9 @@ class KeyLesson:
 
     @property
     def board(self) -> str:
-        """CellPicture for the board: the first figure of the lesson; empty without one."""
+        """Drawing for the board, else the first picture of the lesson; empty without one."""
+        if drawn := board_drawing(self.page.number):
+            return drawn.svg()
         return next((p.html for c in self.page.cells for p in pictures(c)), "")
 
 
