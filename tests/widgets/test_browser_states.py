@@ -79,10 +79,14 @@ def launch(gallery: Gallery, steps: int) -> None:
     gallery.bench.get_by_role("button", name="Launch", exact=True).click()
 
 
-def finished(gallery: Gallery) -> None:
+def trained(gallery: Gallery) -> None:
     launch(gallery, 6)
     for row in (0, 1):
         expect(gallery.bench.locator(".qtha-state").nth(row)).to_contain_text("finished")
+
+
+def finished(gallery: Gallery) -> None:
+    trained(gallery)
     gallery.show("finished", "Watch")
 
 
@@ -207,8 +211,10 @@ def empty(gallery: Gallery) -> None:
 
 
 STATES: dict[str, tuple[Callable[[Gallery], None], ...]] = {
-    "results": (empty, finished, saving, compared, explored, chatted, exported, administered),
-    "launches": (unfolded, refused, commanded, running, swept, gone),
+    "results": (empty, finished, saving, compared, administered),
+    "panes": (trained, explored, chatted, exported),
+    "settings": (unfolded, refused, commanded),
+    "launches": (running, swept, gone),
 }
 
 

@@ -167,7 +167,7 @@ def explained_table(table: list[dict[str, str]]) -> str:
     equal = equal_columns(table)
     page = styles.html_table([{n: row[n] for n in row if n not in equal} for row in table])
     if equal:
-        words = ", ".join(f"{name} {value}" for name, value in equal.items())
+        words = "; ".join(f"{name} {value}" for name, value in equal.items())
         page += f'<p class="qtha-text">{styles.lines([f"Equal in all rows: {words}."])}</p>'
     for name, meaning in COLUMNS.items():
         page = page.replace(f'<th scope="col">{name}', f'<th scope="col" title="{meaning}">{name}')
