@@ -228,6 +228,7 @@ class Sitting:
 
     def faulty(self, seeds: str) -> None:
         """Enter seeds under Setup."""
+        self.bench.get_by_label("preset", exact=True).select_option(index=0)
         unfold(self.bench, "Model, task, seeds")
         self.enter("seeds", seeds)
 

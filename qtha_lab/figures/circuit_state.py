@@ -145,11 +145,9 @@ def _draw(
     hover = "cut after wire %{x}: %{y:.4f} bits<extra></extra>"
     traces += [_bars(cuts, bits, 3, blue, hover), _limits(cuts, len(z), page_style)]
     for kind, marker in (("x", grey), ("p", blue)):
-        gradients = {
-            name: gradient for name, gradient in gradients.items() if name.startswith(kind)
-        }
+        of_kind = {name: value for name, value in gradients.items() if name.startswith(kind)}
         hover = "%{x}: %{y:.4g} per rad<extra></extra>"
-        traces.append(_bars(list(gradients), list(gradients.values()), 4, marker, hover))
+        traces.append(_bars(list(of_kind), list(of_kind.values()), 4, marker, hover))
     layout = _panels(page_style)
     for name, axis in _axes(probs, z, bits, gradients, observable, page_style).items():
         layout[name] |= axis

@@ -276,6 +276,18 @@ def test_phases_have_the_colours_of_the_scale_and_no_number_is_left_for_the_page
     assert "phase" in circuit_state([0.5, 0.5], [0.0, 1.0], [0.0], [], {}).svg()
 
 
+def test_gradients_of_data_and_of_trained_angles_are_drawn_within_their_axis():
+    gradients = {"x0": -0.48, "x1": 0.2, "p0": 0.05}
+    figure = circuit_state([0.5, 0.5], [0.0, 1.0], [0.0], [], gradients).plotly
+    bars = [trace for trace in figure.data if trace.type == "bar" and trace.yaxis == "y4"]
+    drawn = {x: y for trace in bars for x, y in zip(trace.x, trace.y, strict=True)}
+    assert drawn == gradients
+    low, high = figure.layout.yaxis4.range
+    assert low <= -0.48
+    assert high >= 0.48
+    assert list(figure.layout.xaxis4.categoryarray) == list(gradients)
+
+
 @pytest.mark.parametrize(("margin", "is_whole"), [(0.02, True), (0.5, False)])
 def test_the_band_of_equivalence_is_cut_only_where_it_is_wider_than_all_intervals(margin, is_whole):
     row = {"label": "qtha", "mean": 0.05, "low": -0.01, "high": 0.11, "verdict": "inconclusive"}

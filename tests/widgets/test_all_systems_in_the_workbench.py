@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from support.command_line import call
 from support.waiting import PATIENCE
-from support.workbench_kernel import in_a_kernel
+from support.workbench_kernel import in_a_kernel, settled
 
 from qtha_lab import Comparison, Experiment, launch
+from widgets.workbench.setup import PRESET
 from widgets.workbench.workbench import Workbench
 
 TRAINING = {
@@ -124,6 +125,27 @@ def chosen(bench, title, entries):
     bench.setup.preset.value = title
     for name, entry in entries.items():
         bench.systems.form[name].control.value = entry
+
+
+def test_the_form_of_a_command_takes_the_place_of_the_comparison_until_it_is_folded():
+    async def work(bench):
+        await settled(bench)
+        seen = []
+        for title in ("search a circuit", "", "search a circuit"):
+            bench.setup.preset.value = title or PRESET
+            parts = bench.setup.methods.panel, bench.header.launch, bench.setup.training_fold
+            seen.append(([part.visible for part in parts], bench.systems.form_fold.unfolded))
+        bench.systems.form_fold.unfolded = False
+        seen.append((bench.setup.preset.value, bench.setup.methods.panel.visible))
+        bench.setup.preset.value = "search a circuit"
+        bench.setup.finder.value = "learning rate"  # a setting of the comparison
+        seen.append((bench.setup.preset.value, bench.header.launch.visible))
+        return seen
+
+    seen = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert seen[0] == seen[2] == ([False] * 3, True)
+    assert seen[1] == ([True] * 3, False)
+    assert seen[3] == seen[4] == (PRESET, True)
 
 
 async def until(condition):

@@ -313,6 +313,21 @@ def test_a_setting_is_found_by_a_part_of_its_name_wherever_it_is_folded(lab, tmp
         expect(field).to_be_focused()
 
 
+def test_a_search_without_a_match_says_so_and_one_by_label_goes_there(lab, tmp_path):
+    with workbench(lab, tmp_path) as bench:
+        find = bench.get_by_label("find", exact=True)
+        enter(bench, "find", "xyz")
+        expect(bench.locator(".qtha-find .qtha-fault")).to_have_text(
+            "No setting matches 'xyz'. Write a part of its name, such as rate."
+        )
+        expect(find).to_have_value("xyz")
+        expect(find).to_have_attribute("aria-invalid", "true")
+        enter(bench, "find", "evaluate every")  # eval_every, by its label on the page
+        expect(bench.get_by_label("evaluate every", exact=True)).to_be_focused()
+        expect(bench.locator(".qtha-find .qtha-fault")).to_be_hidden()
+        expect(find).to_have_value("")
+
+
 def test_after_a_restart_one_button_runs_the_cell_again(lab, tmp_path):
     with workbench(lab, tmp_path) as bench:
         gone = lab.page.locator(".qtha-panel:has(> .qtha-workbench) > .qtha-gone")

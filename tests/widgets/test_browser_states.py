@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from support.accessibility import unnamed, violations
 from support.jupyter_browser import Lab, open_lab
-from support.sight import wait_for_point
+from support.sight import expect_in_sight, wait_for_point
 from support.workbench_page import enter, fold_button, ready, unfold
 
 CELL = """from qtha_lab import Comparison
@@ -67,18 +67,26 @@ class Gallery:
             expect(files).to_be_visible(visible=shown)
 
 
-def launch(gallery: Gallery, steps: int) -> None:
+def train_for(gallery: Gallery, steps: int) -> None:
     unfold(gallery.bench, "Training")
     enter(gallery.bench, "steps", str(steps))
     ready(gallery.bench)
     fold_button(gallery.bench, "Training").click()
+
+
+def launch(gallery: Gallery, steps: int) -> None:
+    train_for(gallery, steps)
     gallery.bench.get_by_role("button", name="Launch", exact=True).click()
 
 
-def finished(gallery: Gallery) -> None:
+def trained(gallery: Gallery) -> None:
     launch(gallery, 6)
     for row in (0, 1):
         expect(gallery.bench.locator(".qtha-state").nth(row)).to_contain_text("finished")
+
+
+def finished(gallery: Gallery) -> None:
+    trained(gallery)
     gallery.show("finished", "Watch")
 
 
@@ -142,7 +150,7 @@ def unfolded(gallery: Gallery) -> None:
     unfold(gallery.bench, *FOLDS, "Python, YAML", "Show as YAML")
     ready(gallery.bench)
     gallery.show("settings", "Setup")
-    for title in FOLDS:
+    for title in reversed(FOLDS):  # the inner ones first
         fold_button(gallery.bench, title).click()
     fold_button(gallery.bench, "Python, YAML").click()
 
@@ -159,11 +167,15 @@ def refused(gallery: Gallery) -> None:
 def commanded(gallery: Gallery) -> None:
     gallery.bench.get_by_label("preset", exact=True).select_option(label="search a circuit")
     expect(gallery.bench.locator(".qtha-code", has_text="qtha-lab search")).to_be_visible()
+    expect_in_sight(gallery.bench, ".qtha-group button.mod-primary")  # Launch the command
+    expect(gallery.bench.get_by_role("button", name="Launch", exact=True)).to_be_hidden()
     gallery.show("system", "Setup")
-    fold_button(gallery.bench, "Other systems").click()
+    gallery.bench.get_by_label("preset", exact=True).select_option(index=0)
+    expect(gallery.bench.get_by_role("button", name="Launch", exact=True)).to_be_visible()
 
 
 def swept(gallery: Gallery) -> None:
+    train_for(gallery, 6)
     unfold(gallery.bench, "lora")
     enter(gallery.bench, "learning rate", "0.001, 0.01")
     expect(gallery.bench.get_by_role("button", name="Launch sweep")).to_be_enabled()
@@ -193,12 +205,16 @@ def gone(gallery: Gallery) -> None:
 
 
 def empty(gallery: Gallery) -> None:
+    expect(gallery.bench.locator(".qtha-empty")).to_contain_text("Press Launch")
+    expect(gallery.bench.locator(".qtha-grid-none")).to_contain_text("No run is here.")
     gallery.show("empty")
 
 
 STATES: dict[str, tuple[Callable[[Gallery], None], ...]] = {
-    "results": (empty, finished, saving, compared, explored, chatted, exported, administered),
-    "launches": (unfolded, refused, commanded, running, swept, gone),
+    "results": (empty, finished, saving, compared, administered),
+    "panes": (trained, explored, chatted, exported),
+    "settings": (unfolded, refused, commanded),
+    "launches": (running, swept, gone),
 }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from support.run_folders import run_folder, status, train, write
+from support.trained_runs import train_two
 from support.workbench_kernel import in_a_kernel, settled
 
 from qtha_lab.experiment import Comparison
@@ -73,3 +74,41 @@ def test_of_several_runs_the_first_with_a_circuit_is_shown_and_another_can_be_pi
     opened, options, shown, error = in_a_kernel(work, Comparison(methods="lora(r=2)"))
     assert opened == (qtha, True, (CIRCUIT, SPECTRA, OPERATOR, ENGINES))
     assert (options, shown, error) == ((SPECTRA, OPERATOR), ["UpdateExplorer"], "")
+
+
+def test_a_run_with_skipped_spectra_says_how_many_and_why(tmp_path):
+    run = run_folder(tmp_path / "runs", "lora(r=2)", steps=9, spectrum_every=2)
+    events = [SPECTRUM | {"step": step} for step in (0, 2)]  # those of steps 4 and 6 are missing
+    write(run, status("running", 0), train(7, 5.0), *events, status("stopped", 7))
+
+    async def work(_bench):
+        explore = Explore()
+        explore.runs = (run.id,)
+        await settled(explore)
+        (explorer,) = explore.place.children
+        await settled(explorer)
+        explore.background.stop()
+        return explorer.progress.value
+
+    progress = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert "2 of 3 spectra skipped to spend at most 2 % of the training time" in progress
+
+
+@pytest.mark.slow
+def test_the_operator_of_a_run_with_a_circuit_is_its_linear_path_and_named_so(tmp_path):
+    _lora, qtha = train_two(tmp_path / "runs")
+
+    async def work(_bench):
+        explore = Explore()
+        explore.runs = (qtha.id,)
+        await settled(explore)
+        explore.choice.value = OPERATOR
+        await settled(explore)
+        shown = [type(part).__name__ for part in explore.place.children]
+        weights = [list(part.weights) for part in explore.place.children]
+        explore.background.stop()
+        return shown, weights, explore.error.text
+
+    shown, weights, error = in_a_kernel(work, Comparison(methods="lora(r=2)"))
+    assert (shown, error) == (["MpoExplorer"], "")
+    assert weights[0][0] == "linear path of model.layers.0.self_attn.q_proj"

@@ -15,6 +15,7 @@ from qtha_lab.tasks import task_names, task_settings
 from widgets.kit import controls as ui
 from widgets.kit.controls import Fold, reveal, words_of
 from widgets.workbench.banner import Fault
+from widgets.workbench.finder import Finder
 from widgets.workbench.form import Form
 from widgets.workbench.method_card import choice_settings
 from widgets.workbench.methods import MethodCards
@@ -275,3 +276,22 @@ def test_no_entry_of_any_field_is_more_than_a_sentence():
                 field.control.value = before
     assert [error for error in faults if not isinstance(error, Refusal)] == []
     assert setup.description() == Comparison(methods=[MethodChoice(name="qtha")])
+
+
+def test_a_search_goes_to_names_and_labels_and_says_when_nothing_matches():
+    rate, every = (
+        ui.TextField(description=label, code=code)
+        for label, code in (("learning rate", "learning_rate"), ("evaluate every", "eval_every"))
+    )
+    places, visited = {"learning_rate of lora": rate, "eval_every of the training": every}, []
+    finder = Finder(lambda: places, visited.append)
+    for words in ("learning_rate", "Evaluate every", "eval_every", "rate of lora"):
+        finder.value = words
+    assert visited == [rate, every, every, rate]
+    finder.value = "x" * 90
+    assert finder.error == (
+        f"No setting matches '{'x' * 23}…'. Write a part of its name, such as rate."
+    )
+    assert finder.value == "x" * 90
+    finder.value = "rate"
+    assert (finder.error, finder.value, visited[-1]) == ("", "", rate)

@@ -66,6 +66,7 @@ class MpoExplorer(Explorer):
             "order": ui.Select(description="order"),
         }
         super().__init__([controls], {})
+        self.add_class("qtha-mpo-explorer")
 
     @property
     def point(self):

@@ -33,6 +33,7 @@ const STYLE = `
 .qtha-grid td > input[type=text] { width: 100%; height: 24px; box-sizing: border-box; font: inherit; color: var(--jp-ui-font-color1); background: var(--jp-layout-color1);
   border: 1px solid var(--jp-brand-color1, #1976d2); }
 .qtha-grid caption, .qtha-grid .qtha-for-reader { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.qtha-grid-none { margin: 0; padding: 8px 16px; font-size: 12px; color: var(--jp-ui-font-color1, #222); }
 .qtha-grid-keys { margin: 2px; font-size: 11px; line-height: 1.4; color: var(--jp-ui-font-color2, #555); }
 .qtha-grid tbody tr.qtha-group-row > * { background: var(--jp-layout-color1, #f7f7f7); font-weight: 600; color: var(--jp-ui-font-color1, #222); }
 .qtha-brief .qtha-grid { width: 100% !important; }
@@ -41,6 +42,7 @@ const STYLE = `
 .qtha-brief .qtha-grid col:nth-child(6) { width: auto !important; }
 .qtha-brief .qtha-grid col:nth-child(7) { width: 15% !important; }
 [data-jp-theme-light=false] .qtha-grid tr.qtha-wrong-row .qtha-state-cell { color: #ff8a80; }`;
+const NONE = "No run is here. Press Launch, or clear the filter.";
 const KEYS = "Arrow keys move, Space ticks, Enter opens the log, p pins, F2 renames, t and n write tags and a note, Delete deletes. A heading sorts, with Shift by one more.";
 
 function element(name, properties = {}, ...children) {
@@ -87,6 +89,8 @@ class Grid {
     const keys = element("p", { className: "qtha-grid-keys", textContent: KEYS, id: `${this.id}-keys` });
     this.table.setAttribute("aria-describedby", keys.id);
     this.table.dataset.lmSuppressShortcuts = this.view.dataset.lmSuppressShortcuts = "true"; // JupyterLab would cut cells
+    this.none = element("p", { className: "qtha-grid-none", textContent: NONE, hidden: true });
+    this.view.append(this.none);
     el.append(element("style", { textContent: STYLE }), this.view, keys);
     this.view.addEventListener("scroll", () => this.draw(), { passive: true });
     this.table.addEventListener("keydown", (event) => this.key(event));
@@ -230,6 +234,7 @@ class Grid {
     this.below.style.height = `${(this.count - last) * HEIGHT}px`;
     this.above.hidden = !first;
     this.below.hidden = last === this.count;
+    this.none.hidden = this.count > 0 || !this.version;
     const [from, to] = this.lacking();
     if (this.version && from < to && !this.pending) this.ask();
   }

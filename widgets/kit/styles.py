@@ -54,6 +54,17 @@ def html_table(rows: list[dict[str, str]]) -> str:
     return f'<div class="qtha-scroll" tabindex="0">{whole}</div>'
 
 
+def transposed(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return a table with its columns as rows, for a narrow place.
+
+    Example:
+        >>> transposed([{"method": "lora", "steps": "9"}, {"method": "qtha", "steps": "8"}])
+        [{'method': 'steps', 'lora': '9', 'qtha': '8'}]
+    """
+    first, *names = rows[0] if rows else ("",)
+    return [{first: name} | {row[first]: row[name] for row in rows} for name in names]
+
+
 def _cells(name: str, *values: str) -> str:
     first = f'<th scope="row">{breakable(name)}</th>'
     return first + "".join(f"<td>{breakable(value)}</td>" for value in values)

@@ -40,7 +40,7 @@ class EngineCosts:
             styles.html_table([_row(label, cost) for cost in engines]), "qtha-table"
         )
         absent = [
-            f"{cost.engine} does not run here: {cost.reason}."
+            f"{cost.engine} does not run here: {cost.reason.rstrip('.')}."
             for cost in engines
             if cost.seconds is None
         ]

@@ -1,8 +1,6 @@
 """The pane Explore: circuit, operators, spectra and engines of a ticked run."""
 
-import functools
 import itertools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import traitlets
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import shown
 from qtha_lab.experiment.run_directory.plugins import trusted
+from qtha_lab.figures.machinery.legends import short_names
 from qtha_lab.runs import run as runs_
 from qtha_lab.runs.run import Run
 
@@ -19,7 +18,7 @@ from ..kit import styles
 from ..kit.closing import put
 from ..kit.guard import ErrorLine
 from ..kit.loop import Background, with_libraries
-from .history import run_title
+from .history import local_time, run_title
 
 EMPTY = "Tick a run in the table below to explore its circuit, operators and spectra."
 MOST_WEIGHTS = 6  # matrices of a run in the explorer of operators
@@ -66,10 +65,9 @@ class Explore(ui.Box):
         self.error.show("")
         await self._offer()
         run = runs_.attach(self.run.value) if self.run.value else None
-        self.of.value = styles.lines([run_title(run) if run else EMPTY])
+        title = [run_title(run)] if run and not self.run.visible else []
         absent = await with_libraries(without_circuit, run) if run else ""
-        if absent:
-            self.of.value = styles.lines([run_title(run), absent])
+        self.of.value = styles.lines([*title, absent] if run else [EMPTY])
         offered = tuple(OF_A_RUN if absent else self.makers)
         if self.choice.options != offered:
             before, self.choice.options = self.choice.value, offered
@@ -78,7 +76,12 @@ class Explore(ui.Box):
         if run is None and self.choice.value in OF_A_RUN:
             return put(self.place, [])
         await with_libraries(lambda: None)
-        put(self.place, [self.makers[str(self.choice.value)]()])
+        try:
+            explorer = self.makers[str(self.choice.value)]()
+        except Refusal:
+            put(self.place, [])
+            raise
+        put(self.place, [explorer])
 
     async def _offer(self) -> None:
         """Offer the ticked runs; choose the first one with a circuit."""
@@ -90,7 +93,7 @@ class Explore(ui.Box):
         found = await with_libraries(next, first, "")
         self.offered = ids
         with self.run.hold_trait_notifications():
-            self.run.set_trait("options", [(run_title(run), run.id) for run in runs])
+            self.run.set_trait("options", titles(runs))
             self.run.value = found or next(iter(ids), None)
         self.run.visible = len(ids) > 1
 
@@ -135,6 +138,19 @@ class Explore(ui.Box):
         return MpoExplorer(update_matrices([str(self.run.value)]))
 
 
+def titles(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return short titles of runs, each with the run's id."""
+    short = short_names([run.experiment.method.label for run in runs])
+    return [
+        (
+            f"{shown(short[run.experiment.method.label])} · seed {run.experiment.seed} · "
+            f"{local_time(run.id)}",
+            run.id,
+        )
+        for run in runs
+    ]
+
+
 def without_circuit(run: Run) -> str:
     """Return the sentence that a run's adapter has no circuit; "" if it has one."""
     from qtha_lab.experiment.plan import resolve
@@ -148,17 +164,23 @@ def without_circuit(run: Run) -> str:
 def update_matrices(run_ids: Sequence[str]) -> dict[str, Any]:
     """Return the update of some layers of the first run as matrices, by layer.
 
+    Of an update with a circuit, the linear path is returned, and named so.
+
     Raises:
-        Refusal: If no layer has a linear update.
+        Refusal: If no layer has a linear path.
     """
     from qtha_lab.analysis.updates.update import updates_of
 
     run = runs_.attach(run_ids[0])
-    updates = (update for update in updates_of(run.load().model) if update.is_linear)
-    matrices = {
-        update.name: functools.reduce(operator.matmul, update.factors or ()).float()
-        for update in itertools.islice(updates, MOST_WEIGHTS)
-    }
+    paths = (
+        (update.name if update.is_linear else f"linear path of {update.name}", path)
+        for update in updates_of(run.load().model)
+        if (path := update.linear_path()) is not None
+    )
+    matrices = {name: path.float() for name, path in itertools.islice(paths, MOST_WEIGHTS)}
     if not matrices:
-        raise Refusal(f"The run must have a linear update, got {run.id} without one.")
+        raise Refusal(
+            f"The run must have a linear path, got {run_title(run)} without one. Explore its "
+            "spectra or its circuit."
+        )
     return matrices

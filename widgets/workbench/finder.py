@@ -3,9 +3,15 @@
 Independent of settings; the searchable names are passed in.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+from qtha_lab.core.io import shortened
 
 from ..kit import controls as ui
+from .form import Form
+from .method_card import MethodCard
+
+MOST_SHOWN = 24  # characters of a search without a match
 
 
 class Finder(ui.TextField):
@@ -30,7 +36,7 @@ class Finder(ui.TextField):
         self.places, self.go = places, go
         super().__init__(
             description="find",
-            placeholder="a method or a setting",
+            placeholder="method or setting",
             tooltip="Go to a method or a setting",
         )
         self.add_class("qtha-find")
@@ -41,15 +47,53 @@ class Finder(ui.TextField):
         self.options = tuple(self.places())
 
     def _find(self, text: str) -> None:
-        """Go to the best match of the text.
+        """Go to the best match of the text, or show that nothing matches.
 
         An exact name comes first, then a name that begins with the text, then one that contains it.
+        A label on the page counts as a name. Spaces and underscores are equal.
         """
-        words = text.strip().lower()
+        words = _plain(text)
+        self.error = ""
         if not words:
             return
-        places = {name.lower(): control for name, control in self.places().items()}
-        ranked = sorted((n for n in places if words in n), key=lambda n: not n.startswith(words))
+        named = [(_names(*place), place[1]) for place in self.places().items()]
+        hits = [hit for hit in named if any(words in name for name in hit[0])]
+        if not hits:
+            self.error = (
+                f"No setting matches {shortened(text.strip(), MOST_SHOWN)!r}. Write a part of its "
+                "name, such as rate."
+            )
+            return
         self.value = ""
-        if ranked:
-            self.go(places[words] if words in places else places[ranked[0]])
+        self.go(min(hits, key=lambda hit: _rank(words, hit[0]))[1])
+
+
+def searchable_controls(
+    cards: Iterable[MethodCard], forms: Mapping[str, Form]
+) -> dict[str, ui.Element]:
+    """Return the cards and the controls of all fields, by search text.
+
+    Args:
+        cards: Cards of the methods.
+        forms: Further forms, by the words that follow the name of a setting.
+    """
+    cards = list(cards)
+    forms = {f" of {card.title}": card.form for card in cards} | dict(forms)
+    places: dict[str, ui.Element] = {card.title: card for card in cards}
+    for words, form in forms.items():
+        places |= {f"{name}{words}": field.control for name, field in form.fields.items()}
+    return places
+
+
+def _names(name: str, control: ui.Element) -> tuple[str, str]:
+    """Return the name of a control and its label on the page, for comparison."""
+    return _plain(name), _plain(getattr(control, "description", ""))
+
+
+def _rank(words: str, names: tuple[str, ...]) -> int:
+    """Return 0 for an exact name, 1 for one that begins with the words, else 2."""
+    return 0 if words in names else 1 if any(n.startswith(words) for n in names) else 2
+
+
+def _plain(text: str) -> str:
+    return text.strip().lower().replace("_", " ")

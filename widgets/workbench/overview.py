@@ -15,6 +15,8 @@ from qtha_lab.studies.comparison import findings
 from ..kit import controls as ui
 from ..kit import styles
 
+MOST_COLUMNS = 3  # methods of which each is a column
+
 
 class Overview:
     """A table of the previews of the methods; show `overview.panel`."""
@@ -56,18 +58,24 @@ class Overview:
         self.panel.remove_class("qtha-stale")
         self.progress.value = styles.lines([rest] if rest else [])
         rows = [_row(n, known, previews.get(n)) for n, known in sizes.items()]
-        self.table.value = styles.html_table(rows)
+        self.table.value = _table(rows)
         self.notes.value = styles.lines(findings.sizes([_entry(n, p) for n, p in sizes.items()]))
         warnings = [f"{n}: {w}" for n, p in previews.items() for w in p.warnings]
         self.warnings.value = styles.lines(warnings)
         self.warnings.visible = bool(warnings)
         simulated = {n: p.simulation for n, p in previews.items() if p.simulation}
-        self.simulation.value = styles.html_table([_simulated(n, s) for n, s in simulated.items()])
+        self.simulation.value = _table([_simulated(n, s) for n, s in simulated.items()])
         self.engines.value = styles.lines(_engines(simulated))
         circuits = {n: p.circuit_text for n, p in previews.items() if p.circuit_text}
         text = "\n\n".join(f"circuit of {name}\n{drawing}" for name, drawing in circuits.items())
         self.circuits.value = styles.code(text) if text else ""
         self.circuits_fold.visible = bool(text)
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    """Return a row per method, or a column per method where that fits beside the results."""
+    few = len(rows) <= MOST_COLUMNS
+    return styles.html_table(styles.transposed(rows) if few else rows)
 
 
 def _row(label: str, sizes: Any, preview: Any) -> dict[str, str]:

@@ -31,7 +31,7 @@ from .axes import (
     partly_swept,
 )
 from .banner import Fault
-from .finder import Finder
+from .finder import Finder, searchable_controls
 from .form import Form
 from .methods import MethodCards
 from .page_terms import OF_MEMORY, memory_purpose
@@ -74,6 +74,8 @@ class Setup:
         self.preset = ui.Select([PRESET, *PRESETS, *COMMANDS], description="preset")
         self.preset.observe(guarded(self._take_preset, on_error), "value")
         self.finder = Finder(self._places, go)
+        if systems is not None:
+            systems.form_fold.observe(guarded(self._leave_command, on_error), "unfolded")
         self.task_box = styles.column()
         self.panel = styles.column(css="qtha-setup")
         self.load(start)
@@ -121,19 +123,20 @@ class Setup:
         self.what_fold = ui.Fold("Model, task, seeds", self.what.panel, self.task_box)
         self.training_fold = ui.Fold("Training", self.training.panel, self.rule.panel)
         self._name_axes()
-        put(
-            self.panel,
-            [
-                styles.row(self.preset, self.finder, css="qtha-setup-head"),
-                self.methods.panel,
-                styles.row(self.match, css="qtha-match"),
-                self.what_fold.add_class("qtha-group"),
-                self.training_fold.add_class("qtha-group"),
-                self.tuning,
-                self.sweep,
-                *self.below,
-            ],
-        )
+        head = styles.row(self.preset, self.finder, css="qtha-setup-head")
+        parts = [
+            self.methods.panel,
+            styles.row(self.match, css="qtha-match"),
+            self.what_fold.add_class("qtha-group"),
+            self.training_fold.add_class("qtha-group"),
+            self.tuning,
+            self.sweep,
+            *self.below,
+        ]
+        self.of_comparison = [
+            p for p in parts if not self.systems or p is not self.systems.form_fold
+        ]
+        put(self.panel, [head, *parts])
 
     def comparison(self) -> Comparison:
         """Return the comparison as entered, with swept settings at their defaults.
@@ -230,11 +233,20 @@ class Setup:
         self.on_change()
 
     def _take_preset(self, change: Any) -> None:
+        for part in self.of_comparison:  # the form of a command takes their place
+            part.visible = change["new"] not in COMMANDS
         if change["new"] in PRESETS:
             self.load(PRESETS[change["new"]]())
             self.on_change()
         elif change["new"] in COMMANDS and self.systems is not None:
             self.systems.choose(change["new"])
+        elif self.systems is not None:
+            self.systems.form_fold.unfolded = False
+
+    def _leave_command(self, change: Any) -> None:
+        """Show the comparison again when the form of a chosen command is folded."""
+        if not change["new"] and self.preset.value in COMMANDS:
+            self.preset.value = PRESET
 
     def _match(self, change: Any) -> None:
         control = self.rule["matching"].control
@@ -260,20 +272,9 @@ class Setup:
 
     def _places(self) -> dict[str, ui.Element]:
         """Return the controls of every method and setting, by search text."""
-        places: dict[str, ui.Element] = {}
-        for card in self.methods.cards:
-            places[card.title] = card
-            places |= {f"{n} of {card.title}": f.control for n, f in card.form.fields.items()}
-        forms = {
-            "": self.what,
-            " of the training": self.training,
-            " of the tuning": self.tuning.form,
-            " of the comparison": self.rule,
-            " of the sweep": self.sweep.form,
-        }
-        for words, form in forms.items():
-            places |= {f"{name}{words}": field.control for name, field in form.fields.items()}
-        return places
+        forms = {"": self.what, " of the training": self.training, " of the comparison": self.rule}
+        forms |= {" of the tuning": self.tuning.form, " of the sweep": self.sweep.form}
+        return searchable_controls(self.methods.cards, forms)
 
     def _spread(self, name: str, values: Any) -> None:
         """Enter the same values of a setting in every method that has it."""

@@ -160,11 +160,35 @@ def _too_many(runs: Sequence[Run]) -> str:
 
 
 def explained_table(table: list[dict[str, str]]) -> str:
-    """Return a table of results as HTML, with the meaning of its columns in tooltips."""
-    page = styles.html_table(table)
+    """Return a table of results as HTML, with the meaning of its columns in tooltips.
+
+    Columns with one value in all rows become a line below the table, which then fits its pane.
+    """
+    equal = equal_columns(table)
+    page = styles.html_table([{n: row[n] for n in row if n not in equal} for row in table])
+    if equal:
+        words = "; ".join(f"{name} {value}" for name, value in equal.items())
+        page += f'<p class="qtha-text">{styles.lines([f"Equal in all rows: {words}."])}</p>'
     for name, meaning in COLUMNS.items():
         page = page.replace(f'<th scope="col">{name}', f'<th scope="col" title="{meaning}">{name}')
     return page
+
+
+def equal_columns(table: list[dict[str, str]]) -> dict[str, str]:
+    """Return the columns with one value in all rows, except those that name the row.
+
+    Example:
+        >>> equal_columns([{"method": "qtha", "seeds": "1"}, {"method": "lora", "seeds": "1"}])
+        {'seeds': '1'}
+    """
+    if len(table) < 2:
+        return {}
+    first, *_ = names = list(table[0])
+    return {
+        name: table[0][name]
+        for name in names
+        if name not in (first, "method") and len({row[name] for row in table}) == 1
+    }
 
 
 def rows_of(runs: Iterable[Run]) -> list[dict[str, str]]:

@@ -40,9 +40,9 @@ from .panes import COMPARE, MOST, WATCH, Panes
 from .presets import equal_size
 from .save_notebook import SaveNotebook
 from .scheduler_watch import SchedulerWatch
-from .setup import Setup
+from .setup import PRESET, Setup
 from .sweep_watch import SweepWatch
-from .systems import Systems
+from .systems import COMMANDS, Systems
 from .verdict import VerdictPane
 from .watch import Watch
 
@@ -93,6 +93,7 @@ class Workbench(Shown):
         below = self._below_setup()
         self.setup = Setup(start, self.changed, self.refuse, self.go, below, self.systems)
         self.header.arrange(self.watch.stop_all, self.watch.resume_all)
+        self.setup.preset.observe(self._show_launch, "value")
         self.header.launch.on_click(lambda _: self.background.start_once("launch", self.launch))
         watched = styles.column(self.sweep, self.staged, self.systems.panel, self.watch.panel)
         self.panes = Panes(self.setup.panel, watched, self.verdict, self.refuse)
@@ -150,8 +151,15 @@ class Workbench(Shown):
 
     def go(self, control: ui.Element) -> None:
         """Open the folds and the pane around a control, and focus the control."""
+        if self.setup.preset.value in COMMANDS:
+            self.setup.preset.value = PRESET
         ui.reveal(control, self.root)
         control.focus()
+
+    def _show_launch(self, change: Any) -> None:
+        """Hide Launch and its cost while the form of a command is shown, which has a button."""
+        for part in (self.header.launch, self.header.summary):
+            part.visible = change["new"] not in COMMANDS
 
     def view(self, runs: Iterable[str]) -> None:
         """Tick runs, and show the finding and the views of them."""
