@@ -64,7 +64,10 @@ EVERY_RATE = {  # `tools.one_rate` reads the rows of these methods at all rates
     "tiny-qa",
 }
 GRADIENT = "qtha_gradient(r=4)"
-BALANCED = {"tiny": "qtha(r=4,waist=16,bond_dim=3)", "smollm2-135m": "qtha(r=4,waist=32,bond_dim=3)"}
+BALANCED = {
+    "tiny": "qtha(r=4,waist=16,bond_dim=3)",
+    "smollm2-135m": "qtha(r=4,waist=32,bond_dim=3)",
+}
 LARGE, SMALL = "lora(r=8)", "lora(r=2,lora_alpha=4)"
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (

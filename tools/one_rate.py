@@ -117,7 +117,11 @@ def rows(pooled: Pooled, name: str) -> Iterator[tuple[str, ...]]:
     """
     for rate in sorted({entry["learning_rate"] for entry in pooled.entries}):
         entries = [entry for entry in pooled.entries if entry["learning_rate"] == rate]
-        yield name, f"{rate:g}", *(_cell(entries, pair, pooled.items) for pair in pooled.pairs.values())
+        yield (
+            name,
+            f"{rate:g}",
+            *(_cell(entries, pair, pooled.items) for pair in pooled.pairs.values()),
+        )
     best = at_their_best(pooled.entries)
     yield name, "each its own", *(_cell(best, pair, pooled.items) for pair in pooled.pairs.values())
 

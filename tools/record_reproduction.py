@@ -25,7 +25,11 @@ def compact(verdict: dict[str, Any]) -> dict[str, Any]:
     """Return a verdict without descriptions and costs of its runs and empty values."""
     arms = {
         name: [
-            {key: value for key, value in run.items() if key not in DESCRIBED | COST and _says(value)}
+            {
+                key: value
+                for key, value in run.items()
+                if key not in DESCRIBED | COST and _says(value)
+            }
             for run in runs
         ]
         for name, runs in verdict["arms"].items()
