@@ -141,7 +141,7 @@ def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_pac
 
 def test_a_report_is_equal_without_the_row_losses_of_runs_that_no_claim_reads(measured, tmp_path):
     whole = Compared.of(measured)
-    without = measurements.runs_without_rows(measured)
+    without = measurements.runs_without_rows(measured, every_rate=False)
     assert without == whole.runs.keys() - {entry["run_id"] for entry in whole.best} != set()
     measurements.pack(measured, archive := tmp_path / "a.tar.xz", without)
     measurements.unpack(archive, folder := tmp_path / "laid_out")
@@ -208,9 +208,9 @@ def test_sentences_are_made_anew_of_packed_runs_and_the_archive_stays_the_same(m
 
 def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(measured, monkeypatch):
     pair = ("ia3", "lora(r=8)")
-    monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": pair})
+    monkeypatch.setattr(one_rate, "pairs_on", lambda model: {"ia3 − LoRA r = 8": pair})
     whole = Compared.of(measured)
-    pooled = one_rate.Pooled.of([whole])
+    pooled = one_rate.Pooled.of("smollm2-135m", [whole])
     assert pooled.seeds == len(whole.comparison.seeds)
     rows = list(one_rate.rows(pooled, "a name"))
     assert [row[:2] for row in rows] == [
@@ -226,19 +226,20 @@ def test_the_page_of_one_shared_rate_has_a_row_per_rate_and_one_of_the_best(meas
 
 
 def test_a_seed_that_lacks_a_run_at_one_rate_is_left_out_of_the_page(measured, monkeypatch):
-    monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": ("ia3", "lora(r=8)")})
+    pair = ("ia3", "lora(r=8)")
+    monkeypatch.setattr(one_rate, "pairs_on", lambda model: {"ia3 − LoRA r = 8": pair})
     whole = Compared.of(measured)
     seeds = {entry["seed"] for entry in whole.entries}
     lost = next(entry for entry in whole.entries if entry["method"] == "ia3")
     lost["state"] = "failed"
-    pooled = one_rate.Pooled.of([whole])
+    pooled = one_rate.Pooled.of("smollm2-135m", [whole])
     assert {entry["seed"] for entry in pooled.entries} == seeds - {lost["seed"]}
 
 
 def test_the_figure_of_shared_rates_has_the_numbers_of_the_page(measured, monkeypatch):
     pair = ("ia3", "lora(r=8)")
-    monkeypatch.setattr(one_rate, "PAIRS", {"ia3 − LoRA r = 8": pair})
-    pooled = one_rate.Pooled.of([Compared.of(measured)])
+    monkeypatch.setattr(one_rate, "pairs_on", lambda model: {"ia3 − LoRA r = 8": pair})
+    pooled = one_rate.Pooled.of("smollm2-135m", [Compared.of(measured)])
     table = one_rate.figure({"tiny": pooled}).table
     cells = [row[2] for row in one_rate.rows(pooled, "tiny")][:-1]
     assert len(table.rows) == len(cells)

@@ -19,7 +19,6 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json, read
 from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.model_task_pairs import ModelTask
-from qtha_lab.studies.comparison.paired import LEAST_SEEDS
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +32,8 @@ def open_sealed_pool(comparison: Comparison) -> None:
     """
     if not comparison.training.evaluation.sealed:
         return
+    from qtha_lab.studies.comparison.paired import LEAST_SEEDS  # lists of runs load no SciPy
+
     if len(comparison.seeds) < LEAST_SEEDS:
         raise Refusal(
             f"seeds must be at least {LEAST_SEEDS} with sealed, got {len(comparison.seeds)}: the "
