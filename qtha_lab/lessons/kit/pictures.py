@@ -13,7 +13,7 @@ DRAWN = re.compile(r"<img [^>]*>|<svg.*</svg>", re.DOTALL)
 
 
 class CellPicture(NamedTuple):
-    """A drawing as an HTML image, its alternative text, and the text if it is not drawn."""
+    """A drawing as an HTML image, its alternative text, and a note below it."""
 
     html: str
     text: str

@@ -23,7 +23,7 @@ class Slide(NamedTuple):
 
 
 def slide_parts(markdown: str, most_words: int) -> list[str]:
-    """Cut Markdown between paragraphs and list items, so that no part is long; code stays whole.
+    """Cut Markdown between paragraphs and list items into short parts; code stays whole.
 
     Args:
         markdown: Text.
