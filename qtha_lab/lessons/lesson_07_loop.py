@@ -36,9 +36,17 @@ class LoopStart:
 def _experiment():
     from qtha_lab import Experiment, Training
 
-    options = {"schedule": "constant", "warmup_fraction": 0, "generate_rows": 0}
-    sizes = {"train_rows": BATCH * STEPS, "eval_rows": 2 * BATCH, "test_rows": BATCH}
-    training = Training(steps=STEPS, batch_size=BATCH, eval_every=STEPS, **sizes, **options)
+    training = Training(
+        steps=STEPS,
+        batch_size=BATCH,
+        train_rows=BATCH * STEPS,
+        eval_rows=2 * BATCH,
+        eval_every=STEPS,
+        test_rows=BATCH,
+        generate_rows=0,
+        schedule="constant",
+        warmup_fraction=0,
+    )
     return Experiment(
         model="tiny", task="qa", method=f"lora(r=2,learning_rate={RATE})", training=training
     )

@@ -5,6 +5,7 @@ circuit call serves all targets.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import torch
@@ -86,11 +87,7 @@ def fit_targets(
     else:
         circuit = ansatze.build(family, n_qubits, n_layers)
         trained = torch.randn(len(x), circuit.n_params + n_qubits, dtype=torch.float64)
-        own = _with_angles_as_inputs(circuit)
-
-        def read(values: Tensor, points: Tensor) -> Tensor:
-            return _read_out(own, values, points)
-
+        read = functools.partial(_read_out, _with_angles_as_inputs(circuit))
     offset = torch.zeros(len(x), 1, dtype=torch.float64)
     n_params = trained[0].numel() + 1
     leaves = [trained.requires_grad_(), offset.requires_grad_()]

@@ -20,11 +20,13 @@ def _regrouped() -> Figure:
 
 def _rotation_and_flip() -> Figure:
     """Draw RY on wire 0 and a CNOT to wire 1."""
-    gates = [
-        {"name": "RY", "wires": [0], "angles": [{"source": "x"}]},
-        {"name": "CNOT", "wires": [0, 1]},
-    ]
-    return circuit_diagram(2, gates)
+    return circuit_diagram(
+        2,
+        [
+            {"name": "RY", "wires": [0], "angles": [{"source": "x"}]},
+            {"name": "CNOT", "wires": [0, 1]},
+        ],
+    )
 
 
 def _fork_of_rates() -> Figure:

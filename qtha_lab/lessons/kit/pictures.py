@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 from qtha_lab.lessons.kit.lesson_page import LessonCell
 
+START = 20  # characters of a text that tell if a drawing contains it
 DRAWN = re.compile(r"<img [^>]*>|<svg.*</svg>", re.DOTALL)
 
 
 class CellPicture(NamedTuple):
-    """A drawing as an HTML image, and its alternative text."""
+    """A drawing as an HTML image, its alternative text, and a note below it."""
 
     html: str
     text: str
+    note: str
 
 
 def pictures(cell: LessonCell) -> list[CellPicture]:
@@ -27,12 +29,15 @@ def pictures(cell: LessonCell) -> list[CellPicture]:
 def _picture(data: Mapping[str, Any]) -> CellPicture | None:
     text = "".join(data.get("text/plain", ""))
     if "image/svg+xml" in data:
-        content = base64.b64encode("".join(data["image/svg+xml"]).encode()).decode()
-        return CellPicture(_image("svg+xml", content, text), text)
+        drawing = "".join(data["image/svg+xml"])
+        content = base64.b64encode(drawing.encode()).decode()
+        is_drawn = html.escape(text[:START], quote=False) in drawing
+        return CellPicture(_image("svg+xml", content, text), text, "" if is_drawn else text)
     if "image/png" in data:
-        return CellPicture(_image("png", "".join(data["image/png"]).replace("\n", ""), text), text)
+        content = "".join(data["image/png"]).replace("\n", "")
+        return CellPicture(_image("png", content, text), text, text)
     found = DRAWN.search("".join(data.get("text/html", "")))
-    return CellPicture(found[0], text) if found else None
+    return CellPicture(found[0], text, text) if found else None
 
 
 def _image(kind: str, content: str, text: str) -> str:

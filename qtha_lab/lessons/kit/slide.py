@@ -23,7 +23,7 @@ class Slide(NamedTuple):
 
 
 def slide_parts(markdown: str, most_words: int) -> list[str]:
-    """Cut long Markdown between paragraphs and list items; code stays whole.
+    """Cut Markdown between paragraphs and list items into short parts; code stays whole.
 
     Args:
         markdown: Text.

@@ -20,6 +20,7 @@ from qtha_lab.lessons.registry import EXERCISES
 
 PREDICT = re.compile(r"\*\*Predict")
 ENDS = ("## Sources", "## Where next")
+TIME = "**Time:**"
 
 
 def slides_of(page: LessonPage) -> list[Slide]:
@@ -44,7 +45,7 @@ def _slides(cell: LessonCell, title: str) -> Iterator[Slide]:
         yield _stop(cell.number)
     elif cell.role in ("reveal", "code"):
         for drawing in pictures(cell):
-            yield Slide(title, Markup(drawing.html), "picture", drawing.text)
+            yield Slide(title, Markup(drawing.html), "picture", drawing.note)
         yield from _sentences(cell, title)
 
 
@@ -59,6 +60,8 @@ def _of_text(cell: LessonCell, title: str) -> Iterator[Slide]:
     found = HEADING.match(cell.source)
     text = HEADING.sub("", cell.source, count=1) if found else cell.source
     for part in slide_parts(text, MOST_WORDS):
+        if part.startswith(TIME):
+            continue
         kind = "stop" if PREDICT.search(part) else "idea"
         yield Slide(found[2] if found else title, Markup(to_html(part)), kind)
 
