@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -27,7 +26,8 @@ from qtha_lab.lessons.statements import TOY
 
 log = logging.getLogger(__name__)
 
-MEMORY = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+PEAK = "qtha_lab.training.peak_memory"
+MEMORY = f"import {PEAK} as memory; print(memory.high_water_bytes())"
 PARAMETER = re.compile(r'^model = ".+"', re.MULTILINE)
 MEASURED = "qtha_lab"  # key of the notebook's metadata
 LIMIT = 240.0  # seconds of one cell
@@ -119,9 +119,7 @@ def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[
         began = time.monotonic()
         client.execute(env=os.environ | places)
         taken = time.monotonic() - began
-    peak = int(notebook.cells.pop().outputs[0].text) / (
-        2**20 if sys.platform == "darwin" else 2**10
-    )
+    peak = int(notebook.cells.pop().outputs[0].text) / 2**20
     notebook.metadata.pop("widgets", None)
     notebook.metadata[MEASURED] = {"seconds": round(taken, 1), "memory_mib": round(peak)}
     return notebook
