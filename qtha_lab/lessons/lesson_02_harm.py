@@ -1,9 +1,15 @@
 """Exercise of lesson 2: the loss of the toy after a weight was cut."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING, cast
 
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.registry import exercise
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SIZE, CORES, ROWS, BLOCKS = 192, 3, 16, 6
 
@@ -42,7 +48,7 @@ def toy_loss(bond: int, blocks: tuple[int, ...]) -> float:
     import torch
 
     model, batch = _toy()
-    layers = [model.get_submodule(f"model.layers.{block}.self_attn.q_proj") for block in blocks]
+    layers = [_query(model, block) for block in blocks]
     whole = [layer.weight.detach().clone() for layer in layers]
     with torch.no_grad():
         for layer in layers:
@@ -60,8 +66,12 @@ def cut_error(bond: int, block: int) -> float:
         bond: Largest bond of the cut weight.
         block: Block of the weight.
     """
-    weight = _toy()[0].get_submodule(f"model.layers.{block}.self_attn.q_proj").weight.detach()
+    weight = _query(_toy()[0], block).weight.detach()
     return float((weight - _cut(weight, bond)).norm() / weight.norm())
+
+
+def _query(model: nn.Module, block: int) -> nn.Linear:
+    return cast("nn.Linear", model.get_submodule(f"model.layers.{block}.self_attn.q_proj"))
 
 
 def _wrong(value: str) -> str:

@@ -105,7 +105,7 @@ def _read_out(function):
 
 def _parts(values) -> np.ndarray:
     values = np.asarray(values, complex)
-    return np.stack([values.real, values.imag])
+    return np.stack([np.real(values), np.imag(values)])
 
 
 build_task(

@@ -1,4 +1,4 @@
-"""A model from the hub: the real client against a small hub of the test's own on this machine."""
+"""Ids of the hub: the real clients against a small hub or a cache of the test's own."""
 
 import hashlib
 import json
@@ -81,9 +81,10 @@ def hub_environment(tmp_path):
     server.server_close()
 
 
-def python(code, environment):
+def python(code, environment, folder=None):
     done = subprocess.run(
         [sys.executable, "-c", code],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -131,3 +132,38 @@ def test_a_hub_model_is_fetched_without_its_code_and_then_loads_offline(hub_envi
     )
     loaded = python(LOAD, hub_environment | {"HF_HUB_OFFLINE": "1"})
     assert loaded == ["https://huggingface.co/lab/toy True ['q_proj', 'v_proj']"]
+
+
+# The cache of data sets, as `datasets` leaves it after a download from the hub.
+CACHE = """
+from pathlib import Path
+from datasets import config
+from datasets.packaged_modules.csv.csv import Csv
+rows = Path("rows.csv")
+rows.write_text("question,answer\\n" + "".join(f"What is {i}?,It is {i}.\\n" for i in range(60)))
+cache, files = Path(config.HF_DATASETS_CACHE), {"train": [str(rows)]}
+Csv(cache_dir=str(cache), dataset_name="rows", hash="01", data_files=files).download_and_prepare()
+(made,) = (cache / "rows").iterdir()
+made.rename(made.with_name("default"))
+(cache / "rows").rename(cache / "lab___rows")
+"""
+READ = """
+from qtha_lab import tasks
+task = tasks.load_task("lab/rows")
+print(task.kind, sum(map(len, (task.train, task.eval, task.test))), task.source)
+try:
+    tasks.load_task("lab/nothing")
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_data_set_of_the_hub_is_read_from_the_cache_without_a_network(tmp_path):
+    own = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    python(CACHE, os.environ | own, tmp_path)
+    read, unknown = python(READ, os.environ | own, tmp_path)
+    assert read == "lm 60 https://huggingface.co/datasets/lab/rows"
+    assert unknown.startswith("Data set lab/nothing cannot be loaded: ")
+    assert unknown.endswith("Correct the name, connect to the hub, or save the rows as a file.")
+    assert len(unknown) <= 300

@@ -9,7 +9,6 @@ import hashlib
 import logging
 import os
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,9 +27,10 @@ from qtha_lab.lessons.statements import TOY
 
 log = logging.getLogger(__name__)
 
-MEASURE = """import resource
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(used.ru_maxrss, used.ru_utime + used.ru_stime)"""
+PEAK = "qtha_lab.training.peak_memory"
+MEASURE = f"""import time
+import {PEAK} as memory
+print(memory.high_water_bytes(), time.process_time())"""
 PARAMETER = re.compile(r'^model = ".+"', re.MULTILINE)
 MEASURED = "qtha_lab"  # key of the notebook's metadata
 LIMIT = 240.0  # seconds of one cell
@@ -129,11 +129,10 @@ def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[
         client.execute(env=os.environ | places)
         taken = time.monotonic() - began
     peak, processor = map(float, notebook.cells.pop().outputs[0].text.split())
-    mib = peak / (2**20 if sys.platform == "darwin" else 2**10)
     notebook.metadata.pop("widgets", None)
     notebook.metadata[MEASURED] = {
         "seconds": round(taken, 1),
         "processor_seconds": round(processor, 1),
-        "memory_mib": round(mib),
+        "memory_mib": round(peak / 2**20),
     }
     return notebook

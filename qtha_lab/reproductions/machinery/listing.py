@@ -42,7 +42,7 @@ def recorded_verdict(name: str) -> dict[str, Any] | None:
 def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
     """Return the row of every system, heading first: claim, verdict, scale, minutes, origin."""
     head = ("name", "arXiv", "claim", "paper says", "last verdict", "scale", "minutes")
-    rows = [(*head, "date, commit")]
+    rows: list[tuple[str, ...]] = [(*head, "date, commit")]
     for name, of in _systems():
         verdict = verdict_of(name, out)
         word = headline(verdict["claims"]) if verdict else "not run"

@@ -21,6 +21,7 @@ from qtha_lab.experiment import Comparison
 from qtha_lab.experiment.model_task_pairs import ModelTask
 
 log = logging.getLogger(__name__)
+FIELDS = {"task", "model", "methods", "by", "date"}
 
 
 def open_sealed_pool(comparison: Comparison) -> None:
@@ -99,12 +100,11 @@ def _opened() -> Iterator[dict[str, Any]]:
     for line in read(_file()).splitlines():
         try:
             opening = parse_json(line)
-            _claim(opening)
-            opening["by"], opening["date"]
-        except (Refusal, TypeError, KeyError) as reason:
+        except Refusal as reason:
             log.warning("%s has a line that is no opening: %s", _file(), reason)
             continue
-        yield opening
+        if isinstance(opening, dict) and opening.keys() >= FIELDS:
+            yield opening
 
 
 def _write(new: Iterable[dict[str, Any]]) -> None:
