@@ -111,4 +111,4 @@ def test_the_operator_of_a_run_with_a_circuit_is_its_linear_path_and_named_so(tm
 
     shown, weights, error = in_a_kernel(work, Comparison(methods="lora(r=2)"))
     assert (shown, error) == (["MpoExplorer"], "")
-    assert weights[0][0] == "linear path of model.layers.0.self_attn.q_proj"
+    assert weights[0][0] == "model.layers.0.self_attn.q_proj (linear path)"

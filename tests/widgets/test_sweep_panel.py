@@ -76,7 +76,7 @@ def test_a_new_panel_finds_a_sweep_whose_driver_died_and_resumes_it_and_nothing_
     panel, state, may_resume = in_a_kernel(work)
     assert panel.sweep == killed.folder.path.name
     assert state.startswith("dead · ")
-    assert "Resume goes on where it was" in state
+    assert "Resume continues without repeating a trial" in state
     assert may_resume
     assert "finished · 2 of 2 trials begun · 2 complete" in panel.state.value
     assert all(record in killed.records() for record in before if record.state == "complete")

@@ -173,7 +173,7 @@ def update_matrices(run_ids: Sequence[str]) -> dict[str, Any]:
 
     run = runs_.attach(run_ids[0])
     paths = (
-        (update.name if update.is_linear else f"linear path of {update.name}", path)
+        (update.name if update.is_linear else f"{update.name} (linear path)", path)
         for update in updates_of(run.load().model)
         if (path := update.linear_path()) is not None
     )
