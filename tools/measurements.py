@@ -55,20 +55,21 @@ STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
 STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
 DIGITS = 7  # of packed statistics, the precision of float32, in which they were computed
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
-EVERY_RATE = {  # `tools.one_rate` reads the rows of these methods at all rates
-    "smollm2-definitions",
-    "smollm2-qa",
-    "shared-rates-smollm2-definitions",
-    "shared-rates-smollm2-qa",
-    "tiny-chat",
-    "tiny-qa",
-}
 GRADIENT = "qtha_gradient(r=4)"
 BALANCED = {
     "tiny": "qtha(r=4,waist=16,bond_dim=3)",
     "smollm2-135m": "qtha(r=4,waist=32,bond_dim=3)",
 }
 LARGE, SMALL = "lora(r=8)", "lora(r=2,lora_alpha=4)"
+COMPARED = {LARGE, SMALL, GRADIENT, *BALANCED.values()}
+EVERY_RATE = {  # measurements of which `tools.one_rate` reads all rates: packed rows; None is all
+    "smollm2-definitions": None,
+    "smollm2-qa": None,
+    "shared-rates-smollm2-definitions": None,
+    "shared-rates-smollm2-qa": None,
+    "tiny-chat": COMPARED,
+    "tiny-qa": COMPARED,
+}
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (
     "Intervals of a column hold simultaneously with 95 %, and p is below 0.05 where the interval"
@@ -83,7 +84,7 @@ def write(name: str, folder: Path) -> None:
     update_summary(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
     report = Report.of(folder).plain()
     write_json(out / CLAIMS, {key: report[key] for key in ("claims", "decomposition")})
-    without = runs_without_rows(folder, name in EVERY_RATE)
+    without = runs_without_rows(folder, EVERY_RATE.get(name, ()))
     if not holds(out / PACKED, folder, without):
         pack(folder, out / PACKED, without)
     PAGES.mkdir(parents=True, exist_ok=True)
@@ -109,11 +110,17 @@ def update_summary(folder: Path, rates_from: str = "") -> None:
         write_json(place.summary, summary)
 
 
-def runs_without_rows(folder: Path, every_rate: bool) -> set[str]:
-    """Return the runs of a comparison whose losses of test rows no claim and no figure reads."""
+def runs_without_rows(folder: Path, every_rate: Collection[str] | None = ()) -> set[str]:
+    """Return the runs of a comparison whose losses of test rows no claim and no figure reads.
+
+    Args:
+        folder: Folder of the comparison.
+        every_rate: Methods that figures show at all learning rates; None for all methods.
+    """
     compared = Compared.of(folder)
-    families = {LARGE, SMALL, GRADIENT, *BALANCED.values()} if every_rate else set()
-    read = [e for e in compared.entries if e["family"] in families]
+    if every_rate is None:
+        return set()
+    read = [e for e in compared.entries if e["family"] in every_rate]
     return compared.runs.keys() - {entry["run_id"] for entry in (*compared.best, *read)}
 
 

@@ -31,7 +31,7 @@ prediction(
 )
 prediction(
     "10.c",
-    "Of nineteen reproduced systems, for how many is the first claim shown?",
+    "Of twenty reproduced systems, for how many is the first claim shown?",
     number=True,
 )
 prediction(

@@ -102,7 +102,7 @@ def test_runs_go_to_the_bin_and_come_back():
         ),
         (
             ("runs", "--sort", "nothing_such"),
-            "got 'nothing_such'. Known: accuracy, adapter_bytes, adapter_kib,",
+            "got 'nothing_such'. Known: absolute_error, accuracy, adapter_bytes,",
         ),
         (("runs", "--columns", "eval_lss"), "Did you mean 'eval_loss'"),
         (("runs", "--group", "method"), "group must be one of seeds, got 'method'."),

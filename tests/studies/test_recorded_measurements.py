@@ -141,7 +141,7 @@ def test_packed_runs_laid_out_again_say_the_same_and_are_the_same_bytes_when_pac
 
 def test_a_report_is_equal_without_the_row_losses_of_runs_that_no_claim_reads(measured, tmp_path):
     whole = Compared.of(measured)
-    without = measurements.runs_without_rows(measured, every_rate=False)
+    without = measurements.runs_without_rows(measured)
     assert without == whole.runs.keys() - {entry["run_id"] for entry in whole.best} != set()
     measurements.pack(measured, archive := tmp_path / "a.tar.xz", without)
     measurements.unpack(archive, folder := tmp_path / "laid_out")

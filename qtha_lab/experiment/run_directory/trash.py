@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.locks import acquire_within, make_folder, open_shared
+from qtha_lab.core.locks import PROBE_SECONDS, acquire_within, make_folder, open_shared
 from qtha_lab.core.settings import unknown
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.events import read_tail
@@ -46,9 +46,8 @@ def delete(run: RunDir) -> Path:
     try:
         lock = open_shared(run.lock, os.O_RDWR)
         try:
-            acquire_within(
-                lock, PATIENCE if _has_ended(run) else 0.0
-            )  # no worker may start meanwhile
+            # no worker may start meanwhile; another process may look at the lock
+            acquire_within(lock, PATIENCE if _has_ended(run) else PROBE_SECONDS)
             make_folder(trash_of(run.path.parent))
             return _move(run.path, trash_of(run.path.parent) / run.path.name)
         finally:
