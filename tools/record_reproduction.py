@@ -2,8 +2,7 @@
 
     python -m tools.record_reproduction out/reproductions/flip
 
-Numbers keep nine digits. Descriptions of the runs, which the registry repeats, and their costs are
-left out.
+Numbers keep seven digits, as float32 has. Ids, costs and descriptions of the runs are left out.
 """
 
 from __future__ import annotations
@@ -14,15 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.io import read_json, show
-from qtha_lab.reproductions.machinery.listing import RECORDED
+from qtha_lab.reproductions.machinery.listing import RECORDED, date_of
 from qtha_lab.reproductions.machinery.run_arms import VERDICT
 
-DESCRIBED = {"model", "task", "method", "label", "message", "state", "steps"}
+DESCRIBED = {
+    "run_id",
+    "model",
+    "task",
+    "method",
+    "label",
+    "message",
+    "state",
+    "steps",
+    "train_loss",
+}
 COST = {"adapter_bytes", "seconds_per_step", "wall_seconds", "best_step", "eval_loss_best"}
 
 
 def compact(verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return a verdict without descriptions and costs of its runs and empty values."""
+    """Return a verdict with its date, and without descriptions, costs and ids of its runs."""
     arms = {
         name: [
             {
@@ -34,16 +43,16 @@ def compact(verdict: dict[str, Any]) -> dict[str, Any]:
         ]
         for name, runs in verdict["arms"].items()
     }
-    return _rounded(verdict | {"arms": arms})
+    return _rounded(verdict | {"date": date_of(verdict), "arms": arms})
 
 
 def _says(value: Any) -> bool:
-    return value not in (None, "", "none", {}, [])
+    return value not in (None, "", {}, [])
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.9g}")
+        return float(f"{value:.7g}")
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
     return [_rounded(inner) for inner in value] if isinstance(value, list) else value

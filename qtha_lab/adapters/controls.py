@@ -41,10 +41,11 @@ def controls_of(method: str, options: Mapping[str, Any]) -> list[Control]:
     """
     if method not in method_names():
         return []
-    controls = []
-    for control in get_method(method).controls:
+    controls, of = [], get_method(method)
+    defaults = {name: setting.default for name, setting in of.settings().items()}
+    for control in of.controls:
         rest = {name: value for name, value in options.items() if name not in control.without}
         changed = {**rest, **control.options}
-        if changed != dict(options):
+        if defaults | changed != defaults | dict(options):
             controls.append(dataclasses.replace(control, method=method, options=changed))
     return controls

@@ -74,10 +74,15 @@ def _data(of: Reproduction) -> str:
 
 def _when(verdict: dict[str, Any]) -> str:
     """Return date and commit of a verdict; a dash where none was recorded."""
-    ids = [run["run_id"] for of in verdict.get("arms", {}).values() for run in of]
-    day = max(ids, default="")[:8]  # of the last run
-    date = verdict.get("date") or "-".join((day[:4], day[4:6], day[6:]))
-    return f"{date}, {verdict.get('commit', '')[:7] or '–'}" if verdict else "–"
+    return f"{date_of(verdict)}, {verdict.get('commit', '')[:7] or '–'}" if verdict else "–"
+
+
+def date_of(verdict: dict[str, Any]) -> str:
+    """Return the date of a verdict, or that of its last run."""
+    if date := verdict.get("date"):
+        return date
+    day = max(run["run_id"] for of in verdict["arms"].values() for run in of)[:8]
+    return "-".join((day[:4], day[4:6], day[6:]))
 
 
 def system_table() -> list[tuple[str, ...]]:
