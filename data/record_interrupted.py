@@ -26,6 +26,7 @@ EXPERIMENT = Experiment(
         generate_rows=0,
         eval_every=10,
         checkpoint_every=5,
+        spectrum_every=0,
     ),
 )
 
