@@ -8,6 +8,7 @@ import html
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ def write_pdf(page: Path, file: Path) -> Path:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ["--headless=new", "--disable-gpu", "--no-pdf-header-footer", "--no-first-run"]
         options += [f"--user-data-dir={profile}", "--virtual-time-budget=20000"]
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
+        if sys.platform != "win32" and os.geteuid() == 0:
             options.append("--no-sandbox")
         command = [browser, *options, f"--print-to-pdf={file.resolve()}", address]
         try:
