@@ -107,11 +107,11 @@ class SaveFigure(ui.Box):
         """Draw the figure in its chosen style, after a pause in the choices."""
         await asyncio.sleep(PAUSE_SECONDS)
         if self.which.value is not None:
-            self.preview.value = await asyncio.to_thread(self.drawn)
+            self.preview.value = styles.scrolled(await asyncio.to_thread(self.drawn))
 
     def drawn(self) -> str:
         """Return the figure in its chosen style as SVG."""
-        return static_svg.svg(self.figure.drawing(self.page_style), "", below=False)
+        return static_svg.svg(self.figure.drawing(self.page_style), self.figure.alt, below=False)
 
     def offer_names(self, short: bool = False) -> None:
         """Show a field for each name in the legend; text that a user wrote stays.

@@ -50,8 +50,12 @@ def html_table(rows: list[dict[str, str]]) -> str:
     names = [breakable(name).replace("-", "\N{NON-BREAKING HYPHEN}") for name in rows[0]]
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join(f"<tr>{_cells(*row.values())}</tr>" for row in rows)
-    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="qtha-scroll" tabindex="0">{whole}</div>'
+    return scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def scrolled(value: str) -> str:
+    """Return HTML in a box that scrolls; Tab reaches it, so that keys can scroll it."""
+    return f'<div class="qtha-scroll" tabindex="0">{value}</div>'
 
 
 def transposed(rows: list[dict[str, str]]) -> list[dict[str, str]]:
