@@ -86,7 +86,7 @@ def test_a_new_panel_finds_a_sweep_whose_driver_died_and_resumes_it_and_nothing_
     assert f"{best.value:.4g}" in panel.best.value
     assert "2 of 2" in panel.best.value
     assert panel.resume.disabled
-    still = panel._repr_mimebundle_()
+    still = panel.still()
     assert "finished · 2 of 2 trials begun" in still["text/plain"]
     assert f"{best.value:.4g}" in still["text/html"]
 
