@@ -54,7 +54,7 @@ def html_table(rows: list[dict[str, str]]) -> str:
 
 
 def scrolled(value: str) -> str:
-    """Return HTML in a box that scrolls; Tab reaches it, so that keys can scroll it."""
+    """Return HTML in a box that scrolls by keys, since Tab reaches it."""
     return f'<div class="qtha-scroll" tabindex="0">{value}</div>'
 
 
