@@ -84,7 +84,7 @@ class Explore(ui.Box):
         put(self.place, [explorer])
 
     async def _offer(self) -> None:
-        """Offer the ticked runs; choose the first one with a circuit."""
+        """List the ticked runs as choices; select the first with a circuit."""
         ids = self.runs[:MOST_RUNS]
         if ids == self.offered:
             return
