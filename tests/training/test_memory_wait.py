@@ -99,7 +99,8 @@ def test_what_fits_beside_others_goes_in_at_once_and_alone_nobody_waits(
 def test_what_a_run_has_taken_already_is_not_counted_twice(tmp_path, run_beside):
     run_beside(GIB, taken=GIB // 4)
     (run,) = reserved.reservations(tmp_path)
-    assert GIB // 4 <= run.taken < GIB // 2
+    # measured against what was resident before, of which a few pages may have gone since
+    assert GIB // 5 < run.taken < GIB // 2
     assert run.to_come == GIB - run.taken
 
 
