@@ -43,8 +43,16 @@ def draw_map(
             print_plan(comparison, comparison.typical())
         return
     with progress() as bars:
-        line = bars.add_task("map", total=None, message="")
-        found = grid.run(out, lambda run, status: bars.update(line, message=run.id))
+        runs = sum(len(comparison.experiments()) for comparison in grid.comparisons())
+        line = bars.add_task("runs", total=runs, message="")
+        ended: set[Path] = set()
+
+        def follow(run, status) -> None:
+            if status.state == "finished":
+                ended.add(run.path)
+            bars.update(line, completed=len(ended), message=run.id)
+
+        found = grid.run(out, follow)
     figure = regimes(found)
     figure.export(out / "regimes.html")
     if json:

@@ -81,15 +81,21 @@ def test_the_command_refuses_words_as_steps_in_a_sentence(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_small_map_is_run_continued_and_written(tmp_path):
-    training = {"batch_size": 2, "max_length": 32, "train_rows": 16, "eval_rows": 4}
-    training |= {"test_rows": 8, "spectrum_every": 0, "generate_rows": 0, "threads": 1}
-    comparison = Comparison(methods="lora(r=2),ia3", seeds=[0, 1, 2], training=training)
-    grid = RegimeMap(comparison, (2, 3))
-    found = grid.run(tmp_path)
+def test_a_small_map_is_run_by_the_command_continued_and_written(tmp_path):
+    file, out = tmp_path / "it.yaml", tmp_path / "map"
+    file.write_text(
+        "methods: [lora(r=2), ia3]\nseeds: [0, 1, 2]\ntraining: {batch_size: 2, max_length: 32, "
+        "train_rows: 16, eval_rows: 4, test_rows: 8, spectrum_every: 0, threads: 1}\n"
+    )
+    command = ["map", str(file), "--steps", "2,3", "--out", str(out), "--json"]
+    answer = CliRunner().invoke(load_commands(), command)
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.stdout)
     assert [cell["steps"] for cell in found] == [2, 3]
-    written = json.loads((tmp_path / "map.json").read_text())
-    assert written["cells"] == found
-    runs = {run.name for run in tmp_path.glob("steps-*/runs/*")}
-    assert grid.run(tmp_path) == found
-    assert {run.name for run in tmp_path.glob("steps-*/runs/*")} == runs
+    assert json.loads((out / "map.json").read_text())["cells"] == found
+    assert (out / "regimes.html").is_file()
+    runs = {run.parent.name for run in out.glob("steps-*/runs/*/events.jsonl")}
+    assert len(runs) == 12
+    again = CliRunner().invoke(load_commands(), command)
+    assert json.loads(again.stdout) == found
+    assert {run.parent.name for run in out.glob("steps-*/runs/*/events.jsonl")} == runs
