@@ -101,7 +101,7 @@ class Fold extends Box {
     this.button.addEventListener("click", () => {
       this.open(!this.values.unfolded);
       this.take("unfolded", this.values.unfolded);
-      if (this.values.unfolded && this.dom.matches(".qtha-save-fold")) this.panel.keepInSight(this.dom, SHOWN);
+      if (this.values.unfolded && this.dom.matches(".qtha-save-fold")) this.panel.keepInSight(SHOWN, () => this.dom);
     });
     this.tooled = [];
   }
@@ -543,16 +543,15 @@ class Panel {
     this.nodes.delete(node.id);
   }
 
-  // A part at the top of the window, while what is above it is still drawn; a person who scrolls has the say.
+  // Keep a part in view for some seconds, while what is above it is still drawn.
   bring(css) {
-    this.keepInSight(this.root, 1_500, () => this.root.querySelector(`.${css}`));
+    this.keepInSight(5_000, () => this.root.querySelector(`.${css}`));
   }
 
-  // Scroll to a part whenever an element grows, for some milliseconds or until a person acts.
-  keepInSight(grows, during, part = () => grows) {
-    const show = new ResizeObserver(() => part()?.scrollIntoView({ block: "nearest" }));
-    const end = () => show.disconnect();
-    show.observe(grows);
+  // Scroll to a part for some milliseconds or until a person acts.
+  keepInSight(during, part) {
+    const show = setInterval(() => part()?.scrollIntoView({ block: "nearest" }), 100);
+    const end = () => clearInterval(show);
     setTimeout(end, during);
     for (const hand of ["wheel", "pointerdown", "keydown"]) this.root.addEventListener(hand, end, { once: true });
   }

@@ -162,9 +162,10 @@ class Workbench(Shown):
             part.visible = change["new"] not in COMMANDS
 
     def view(self, runs: Iterable[str]) -> None:
-        """Tick runs, and show the finding and the views of them."""
+        """Tick runs, and show the views of them, which are below the finding."""
         self.panes.ticked = tuple(runs)[:MOST]
         self.panes.select(COMPARE)
+        self.aria.bring("qtha-views")
 
     def changed(self) -> None:
         """Renew the preview and the code after a pause in the entries."""
