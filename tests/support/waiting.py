@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 # Seconds, for what takes a few where nothing else runs: an end to waiting, not a bound on speed.
-PATIENCE = 40.0
+PATIENCE = 300.0
 T = TypeVar("T")
 
 
