@@ -84,6 +84,9 @@ def test_what_cannot_be_stands_in_the_panel_in_a_sentence_and_the_control_goes_b
 
 def test_a_slider_that_moves_while_the_kernel_is_busy_ends_at_the_newest_after_a_few_drawings(lab):
     panel, angle = explorer(lab, 0), slider(explorer(lab, 0), "angle")
+    panel.get_by_role("button", name="The same in Python").click()
+    code = panel.locator(".qtha-code pre")
+    expect(code).to_contain_text("circuit = ")
     lab.wait_idle()
     before, start = panel.evaluate(DRAWINGS), int(angle.input_value())
     lab.run_cell("while not Path")
@@ -94,7 +97,6 @@ def test_a_slider_that_moves_while_the_kernel_is_busy_ends_at_the_newest_after_a
     assert int(angle.input_value()) == start + 40
     Path(lab.notebook.parent, "go").touch()
     lab.wait_idle()
-    code = panel.locator(".qtha-code pre")
     expect(code).to_contain_text(f"{(start + 40 - 314) / 100:g}, ")
     lab.page.wait_for_timeout(500)
     assert int(angle.input_value()) == start + 40

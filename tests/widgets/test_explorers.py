@@ -3,7 +3,9 @@
 Its state is plain data and comes back, the newest wins, it nests and links.
 """
 
+import ast
 import asyncio
+import builtins
 import json
 import threading
 import xml.etree.ElementTree as ElementTree
@@ -194,6 +196,18 @@ def test_its_state_is_plain_data_and_comes_back(kind):
 
 
 @every_explorer
+def test_its_python_imports_all_names_but_the_data_of_its_reader(kind):
+    tree = ast.parse(kind(*EXAMPLES[kind][0]).code)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)} | vars(builtins).keys()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            exec(ast.unparse(node), {})
+            bound |= {alias.asname or alias.name for alias in node.names}
+    assert {node.id for node in names} - bound <= {"inputs", "runs", "weights"}
+
+
+@every_explorer
 def test_a_value_that_is_not_offered_is_refused_and_nothing_moves(kind):
     explorer = kind(*EXAMPLES[kind][0])
     state = explorer.state
@@ -275,7 +289,7 @@ def test_while_one_state_is_computed_only_the_newest_waits(kind, monkeypatch):
         list(changes.items())[:3]
     )
     newest = kind.from_state(explorer.state, *sources)
-    assert explorer.drawing.code == newest.code
+    assert explorer.drawing.code == newest.drawing.code
 
 
 @pytest.mark.parametrize("kind", [k for k in EXAMPLES if k.PRESETS], ids=lambda k: k.__name__)

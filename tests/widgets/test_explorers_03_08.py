@@ -9,11 +9,8 @@ from playwright.sync_api import expect
 from support.jupyter_browser import open_lab
 from support.notebooks import FOLDER, copy_until
 
-from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
 from qtha_lab.analysis.circuits.gate_gradients import apart
-from qtha_lab.circuits import ansatze
 from qtha_lab.experiment import Experiment
-from qtha_lab.figures.circuit_state import circuit_state
 from qtha_lab.runs.run import Status
 from qtha_lab.simulators.program import compile_circuit
 from widgets import CircuitExplorer, UpdateExplorer
@@ -50,7 +47,7 @@ def test_its_line_of_python_gives_the_same_figure():
     explorer = CircuitExplorer(n_qubits=3, n_layers=2)
     explorer.set_angle("p5", 0.777)
     explorer.observable = "Z0 Z1 Z2"
-    names = {"ansatze": ansatze, "trace_circuit": trace_circuit, "circuit_state": circuit_state}
+    names = {}
     *lines, last = explorer.code.splitlines()
     exec("\n".join(lines), names)
     assert eval(last, names).table == explorer.figures["state"].table

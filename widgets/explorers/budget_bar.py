@@ -36,7 +36,7 @@ class BudgetBar(Explorer):
         >>> bar = BudgetBar(waist=16, bond_dim=3)
         >>> bar.totals
         {'qtha': 6900, 'lora': 7680}
-        >>> bar.code.splitlines()[0]
+        >>> bar.code.splitlines()[-3]
         "qtha = qtha_budget('tiny', r=4, waist=16, bond_dim=3, n_layers=4)"
     """
 

@@ -15,7 +15,9 @@ from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.core.errors import Refusal
 
 DIGITS = 3  # decimals of an angle, so that the printed Python gives the same numbers
-CODE = """circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
+CODE = """from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
+
+circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
 trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
 circuit_state(**trace.at_the_end())"""
 _built = functools.lru_cache(maxsize=64)(ansatze.build)

@@ -38,7 +38,7 @@ class CircuitExplorer(Explorer):
     Example:
         >>> explorer = CircuitExplorer("qtha", n_qubits=2)
         >>> explorer.set_angle("p3", 0.5)
-        >>> explorer.code.splitlines()[0]
+        >>> explorer.code.splitlines()[-3]
         "circuit = ansatze.build('qtha', 2, 1, reupload=True)"
     """
 

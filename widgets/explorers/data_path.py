@@ -118,7 +118,7 @@ class DataPath(Explorer):
         }
         code = (
             f"config = {_text(self._config(state))}\n"
-            f"path = token_path(config, inputs[{state.token!r}], {self._out_features(state)})\n"
+            f"path = path_of(config, inputs[{state.token!r}], {self._out_features(state)})\n"
             f"path.values[{state.stage!r}]"
         )
         return Drawing({"path": figure}, [row], code)

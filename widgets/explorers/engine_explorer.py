@@ -18,7 +18,10 @@ from .explorer import Drawing, Explorer
 
 MOST_QUBITS, MOST_LAYERS = 12, 8
 BATCHES = tuple(2**k for k in range(13))
-CODE = """circuit = ansatze.build({ansatz!r}, {n_qubits}, {n_layers})
+CODE = """from qtha_lab.simulators.engine_choice import explain
+from qtha_lab.simulators.engine_speed import speeds
+
+circuit = ansatze.build({ansatz!r}, {n_qubits}, {n_layers})
 measured = speeds(circuit, {batch})
 points = {{name: s.points for name, s in measured.items()}}
 engine_speeds(points, explain(circuit, {batch}).engine)"""
@@ -37,7 +40,7 @@ class EngineExplorer(Explorer):
 
     Example:
         >>> explorer = EngineExplorer(n_qubits=2, batch=4)
-        >>> explorer.code.splitlines()[1]
+        >>> explorer.code.splitlines()[-3]
         'measured = speeds(circuit, 4)'
         >>> explorer.speeds["cpu"].reason
         'chosen: the fastest on CPU tensors'

@@ -3,6 +3,7 @@
 A subclass defines the traits, the options of each, and the computed drawing.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple, Self, cast
@@ -22,6 +23,7 @@ from ..kit.display import Shown
 from ..kit.guard import ErrorLine
 from ..kit.latest import Latest
 from ..kit.loop import Background
+from .with_imports import with_imports
 
 
 class Drawing(NamedTuple):
@@ -139,7 +141,7 @@ class Explorer(Shown):
     @property
     def code(self) -> str:
         """Python code that gives the same figures without this panel."""
-        return self._current().code
+        return self._complete(self._current().code)
 
     @property
     def figures(self) -> Mapping[str, Figure]:
@@ -240,7 +242,10 @@ class Explorer(Shown):
             self.views[name].show(sheet)
         self.table.value = styles.html_table(self.drawing.rows)
         self.notes.value = styles.lines(self.drawing.notes)
-        self.code_text.value = styles.code(self.drawing.code)
+        self.code_text.value = styles.code(self._complete(self.drawing.code))
+
+    def _complete(self, code: str) -> str:
+        return with_imports(code, vars(sys.modules[type(self).__module__]))
 
     def _current(self) -> Drawing:
         if self.latest.busy or self.latest.waiting:

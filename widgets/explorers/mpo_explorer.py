@@ -41,8 +41,10 @@ class MpoExplorer(Explorer):
     Example:
         >>> import torch
         >>> explorer = MpoExplorer({"swap": torch.eye(4)[[0, 2, 1, 3]]})
-        >>> explorer.code
-        "Decomposed.of(weights['swap'], 2, order=(0, 1)).cut([4])"
+        >>> print(explorer.code)
+        from qtha_lab.analysis.networks.decomposed import Decomposed
+        <BLANKLINE>
+        Decomposed.of(weights['swap'], 2, order=(0, 1)).cut([4])
         >>> explorer.bonds = [1]  # one of four equal terms is left
         >>> round(explorer.point.relative_error**2, 6)
         0.75

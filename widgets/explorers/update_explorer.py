@@ -53,7 +53,7 @@ class UpdateExplorer(Follower, Explorer):
     Example:
         >>> event = {"kind": "spectrum", "step": 5, "layers": {"0.q": [2.0, 1.0]}}
         >>> explorer = UpdateExplorer({"lora": [event]})
-        >>> explorer.code
+        >>> explorer.code.splitlines()[-1]
         "singular_values({'lora': [2.0, 1.0]}, of='the linear path of 0.q, step 5')"
     """
 
