@@ -117,10 +117,11 @@ def _cache() -> Finding:
 
 def _kernels() -> Finding:
     """Check that engine `cpu` compiles, and that the compiled kernels are cached."""
-    from qtha_lab.simulators.engine_selection import engine_of
+    from qtha_lab.circuits import Circuit
+    from qtha_lab.simulators.engine_selection import check_engine
 
     try:
-        engine_of("cpu")
+        check_engine("cpu", Circuit(1, []))
     except Refusal as refused:
         return Finding("kernels", "note", f"{refused}, which is slower", "pip install -U numba")
     from qtha_lab.simulators.cpu.compiled import cache_fault

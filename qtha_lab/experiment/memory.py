@@ -136,14 +136,12 @@ def _circuit_bytes(config: PeftConfig, circuits: Iterable[Circuit], tokens: int)
 
     The circuits of one layer run at a time.
     """
-    from qtha_lab.circuits import Readout
-    from qtha_lab.simulators.engine_selection import choose, engine_of
+    from qtha_lab.simulators.engine_selection import engine_of, likely
 
     most = 0
     for circuit in circuits:
-        samples, readout = tokens if circuit.n_inputs else 1, Readout.z(circuit.n_qubits)
-        name = getattr(config, "engine", "auto")
-        engine = choose(name, circuit, readout, device().type, batch=samples)
+        samples = tokens if circuit.n_inputs else 1
+        engine = likely(getattr(config, "engine", "auto"), device().type)
         most = max(most, engine_of(engine).working_bytes(circuit, samples, engine))
     return most
 

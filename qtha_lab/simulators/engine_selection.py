@@ -183,6 +183,23 @@ def choose(
     return FALLBACK
 
 
+def likely(engine: str, device: str) -> str:
+    """Return the engine that "auto" tries first for a device; nothing is checked or compiled.
+
+    Args:
+        engine: Engine name; any name except "auto" is returned unchanged.
+        device: Type of the tensors' device, such as "cpu" or "cuda".
+    """
+    if engine != "auto":
+        return engine
+    for name in automatic():
+        info = info_of(name)
+        other = info.cpu_tensors_only if device != "cpu" else info.cuda_tensors_only
+        if not other and not _sentence(engine_of, name):
+            return name
+    return FALLBACK
+
+
 def yields(engine: str, circuit: Circuit, batch: int) -> tuple[str, str] | None:
     """Return the engine that is faster for a batch, with the reason, or None.
 

@@ -278,6 +278,7 @@ class Text extends Control {
       if (this.values.continuous_update) this.commit();
     });
     this.input.addEventListener("change", () => this.commit());
+    if (!high) this.input.addEventListener("keydown", (event) => { if (event.key === "Enter") this.commit(); });
     this.input.addEventListener("blur", () => { this.dirty = false; });
   }
   commit() {

@@ -1,6 +1,5 @@
 """Engine `cpu`: numba kernels that process blocks of samples in each core's cache."""
 
-import functools
 import importlib
 import importlib.util
 
@@ -12,31 +11,25 @@ from qtha_lab.simulators import registry
     "cpu", strength="the fastest on CPU tensors", auto=1, place=2, cpu_tensors_only=True
 )
 def load() -> registry.Engine:
-    """Return the engine with compiled kernels.
+    """Return the engine; its kernels are compiled when it checks its first circuit.
 
     Raises:
-        Refusal: If the kernels do not run on this machine.
+        Refusal: If numba is missing or broken.
     """
-    if fault := _fault():
-        raise Refusal(fault)
-    from qtha_lab.simulators.cpu import engine
-
-    return engine
-
-
-@functools.cache
-def _fault() -> str:
-    """Run the kernels once; return the reason of a failure, or an empty string."""
     if importlib.util.find_spec("numba") is None:
-        return (
+        raise Refusal(
             "Engine 'cpu' must have numba, got none. Run pip install numba, or use engine='torch'."
         )
     try:
-        importlib.import_module("qtha_lab.simulators.cpu.engine").try_out()
+        return importlib.import_module("qtha_lab.simulators.cpu.engine")
     except Exception as fault:  # the compiler and its libraries may raise any exception
-        message = " ".join(str(fault).split())
-        return (
-            "Engine 'cpu' must compile here, got an error of numba "
-            f"({type(fault).__name__}: {message:.200}). Use engine='torch' or 'auto'."
-        )
-    return ""
+        raise Refusal(compiler_refusal(fault)) from fault
+
+
+def compiler_refusal(fault: Exception) -> str:
+    """Return the refusal of a machine on which the kernels cannot be compiled."""
+    message = " ".join(str(fault).split())
+    return (
+        "Engine 'cpu' must compile here, got an error of numba "
+        f"({type(fault).__name__}: {message:.200}). Use engine='torch' or 'auto'."
+    )

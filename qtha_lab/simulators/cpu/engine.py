@@ -6,6 +6,7 @@ derivatives only.
 """
 
 import dataclasses
+import functools
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles
+from qtha_lab.simulators.cpu import angles, compiler_refusal
 from qtha_lab.simulators.cpu.compiled import cache_fault
 from qtha_lab.simulators.cpu.evaluation import (
     EngineCall,
@@ -34,7 +35,7 @@ DEEP_GATES = 20  # gates per wire, four layers of QTHA
 
 
 def check(circuit: Circuit, readout: Readout, name: str) -> None:
-    """Refuse circuits too large for the cache, and the complex state as read-out."""
+    """Refuse circuits too large for the cache, the complex state, and a broken compiler."""
     if circuit.n_qubits > MAX_QUBITS:
         raise Refusal(
             f"n_qubits must be at most {MAX_QUBITS} for engine 'cpu', got {circuit.n_qubits}."
@@ -44,14 +45,24 @@ def check(circuit: Circuit, readout: Readout, name: str) -> None:
             "readout must be strings of Z or probabilities for engine 'cpu', got the state. "
             "Use engine='torch'."
         )
+    if fault := compiler_fault():
+        raise Refusal(fault)
 
 
-def try_out() -> None:
-    """Run one qubit forward, which compiles or loads every single-thread kernel of this pass."""
-    tables = plan(Circuit(1, []), Readout.z(1))
-    with torch.device("cpu"):  # independent of the default device
-        inputs, params = torch.zeros(1, 0), torch.zeros(0)
-        EngineCall(tables, inputs, False).forward(inputs, params)
+@functools.cache
+def compiler_fault() -> str:
+    """Run one qubit forward; return why that fails, or an empty string.
+
+    This compiles or loads every single-thread kernel of the forward pass.
+    """
+    try:
+        tables = plan(Circuit(1, []), Readout.z(1))
+        with torch.device("cpu"):  # independent of the default device
+            inputs, params = torch.zeros(1, 0), torch.zeros(0)
+            EngineCall(tables, inputs, False).forward(inputs, params)
+    except Exception as fault:  # the compiler and its libraries may raise any exception
+        return compiler_refusal(fault)
+    return ""
 
 
 def load_kernels() -> None:
