@@ -172,7 +172,7 @@ def asked_and_answer(row: dict) -> tuple[list[dict], str]:
 def _encode_pairs(
     rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
 ) -> list[dict]:
-    """Encode pairs; labels are the tokens of the two answers alone."""
+    """Encode preference pairs; labels are the tokens of the two answers alone."""
     encoded = []
     for row in rows:
         answers = ({"role": "assistant", "content": row[side]} for side in PAIR)

@@ -51,7 +51,7 @@ class Threads:
         self.beside, self.side_by_side, self._looked = beside, False, -math.inf
 
     def adjust(self, step: int) -> None:
-        """Set the number of threads to the free ones; call only between two operations."""
+        """Set the number of threads to that of free cores; call only between two operations."""
         count, side_by_side = max(self.least, self.free()), self._look()
         if count == self.count and side_by_side == self.side_by_side:
             return

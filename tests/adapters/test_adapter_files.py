@@ -41,11 +41,11 @@ def refusal(folder, model="llama"):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "adapter_config.json must hold a JSON object. "),
-        (b"{", "adapter_config.json must hold a JSON object. "),
+        (b"", "adapter_config.json cannot be read: "),
+        (b"{", "adapter_config.json cannot be read: "),
         (b"[]", "adapter_config.json must hold a JSON object"),
-        (b"\xff\xfe", "adapter_config.json must hold a JSON object. "),
-        (b"[" * 100_000, "adapter_config.json must hold a JSON object. "),
+        (b"\xff\xfe", "adapter_config.json cannot be read: "),
+        (b"[" * 100_000, "adapter_config.json cannot be read: "),
         (b" " * 2**21, "adapter_config.json must be at most 1 MiB"),
         (b"{}", "Unknown adapter method 'none'"),
         (b'{"peft_type": ["LORA"]}', "Unknown adapter method"),
