@@ -1,4 +1,4 @@
-"""Hold the rows of a task by side, and encode them with a tokenizer.
+"""Rows of a task by side, and their encoding with a tokenizer.
 
 A language-modelling row is {"messages", "key"}, a classification row {"text", "label", "key"}, a
 preference row {"messages", "chosen", "rejected", "key"} with messages up to the two answers. `key`

@@ -132,7 +132,7 @@ def _read(path: Path) -> Any:
 
 
 def _complete_or_announced(folder: Path, damaged: dict[int, str], announced: int) -> bool:
-    """Report if a damaged checkpoint had been completed or announced by an event."""
+    """Return True if a damaged checkpoint had been completed or announced by an event."""
     manifests = (checkpoints.place(folder, step) / checkpoints.MANIFEST for step in damaged)
     return bool(damaged) and (announced > 0 or any(path.exists() for path in manifests))
 

@@ -70,7 +70,7 @@ class Threads:
 
 
 def same_bits(experiment: Experiment) -> bool:
-    """Report if the experiment's results here are independent of the number of threads."""
+    """Return True if results here are independent of the number of threads."""
     return (
         experiment.training.precision == "float32"
         and experiment.quantization == "none"

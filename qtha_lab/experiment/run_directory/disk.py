@@ -44,7 +44,7 @@ IN_WORDS = re.compile(
 
 
 def is_full(error: BaseException) -> bool:
-    """Report if an exception or one of its causes reports a full disk or quota.
+    """Return True if an exception or its cause reports a full disk or quota.
 
     Example:
         >>> is_full(OSError(errno.ENOSPC, "No space left on device"))

@@ -58,7 +58,7 @@ def n_threads(chosen: int | None = None) -> int:
 
 
 def is_chosen(threads: int | None) -> bool:
-    """Report if the experiment or `OMP_NUM_THREADS` sets a number of threads."""
+    """Return True if the experiment or `OMP_NUM_THREADS` sets a number of threads."""
     return bool(threads) or os.environ.get("OMP_NUM_THREADS", "").isdigit()
 
 
@@ -68,7 +68,7 @@ def capacity() -> int:
 
 
 def is_counted() -> bool:
-    """Report if runs wait for each other here.
+    """Return True if runs wait for each other here.
 
     They do not under a batch system, which allocates resources itself.
     """

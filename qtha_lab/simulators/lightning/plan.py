@@ -23,7 +23,7 @@ _KINDS: dict[str, Kind] = {"Y": "rotations", "Z": "phases", "X": "flips", "CNOT"
 
 @dataclasses.dataclass
 class RegisterLayer:
-    """RegisterLayer of commuting gates, or of flips in their order.
+    """Layer of commuting gates, or of flips in their order.
 
     `angles` maps every rotated wire (the mask of its bit) or Z-string (the mask of its bits) to a
     `Sum`; `flips` holds Lightning's gate names with their wires. `plan` sets `sums`, the rows of

@@ -101,7 +101,7 @@ def _is_whole(entry: Mapping[str, Any]) -> bool:
 
 
 def _variant(title: str, options: Mapping[str, Any]) -> str:
-    """Return the essence of the control with this title, or of QTHA itself."""
+    """Return the settings that identify the control of a title, or QTHA itself."""
     if title == WHOLE:
         return _essence(METHOD, options)
     if title == DIRECT:
