@@ -18,10 +18,14 @@ class Dense:
         """Refuse circuits and read-outs that `run` does not support."""
         if circuit.n_qubits > MOST_QUBITS:
             raise Refusal(
-                f"Engine {name!r} takes at most {MOST_QUBITS} qubits, got {circuit.n_qubits}."
+                f"Circuits of engine {name!r} must have at most {MOST_QUBITS} qubits, got "
+                f"{circuit.n_qubits}."
             )
         if circuit.start != "zero" or readout.kind != "strings":
-            raise Refusal(f"Engine {name!r} takes Z strings and circuits from |0…0⟩ only.")
+            raise Refusal(
+                f"Engine {name!r} must have Z strings and circuits from |0…0⟩, got "
+                f"{readout.kind} and {circuit.start}."
+            )
 
     def run(self, circuit, inputs, params, readout, name):
         """Apply the parts of every gate, then weigh the probabilities with signs."""

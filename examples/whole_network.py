@@ -47,7 +47,7 @@ class WholeNetworkConfig(AdapterConfig):
     def __post_init__(self):
         super().__post_init__()
         if not self.hidden or any(not isinstance(width, int) or width < 1 for width in self.hidden):
-            raise Refusal(f"hidden must list whole numbers of at least 1, not {self.hidden!r}")
+            raise Refusal(f"hidden must list whole numbers of at least 1, got {self.hidden!r}.")
 
 
 @method(
@@ -72,8 +72,10 @@ class WholeNetwork(Change):
         self.n_qubits = max(1, (math.ceil(sum(counts) / config.chunk) - 1).bit_length())
         if self.n_qubits > MOST_QUBITS:
             least = math.ceil(sum(counts) / 2**MOST_QUBITS)
-            raise Refusal(f"chunk must be at least {least} for {sum(counts):,} weights in all, "
-                          f"not {config.chunk}: it would take {self.n_qubits} qubits")  # fmt: skip
+            raise Refusal(
+                f"chunk must be at least {least} for {sum(counts):,} weights in all, got "
+                f"{config.chunk}."
+            )  # fmt: skip
 
     def circuits(self):
         angles, gates = map(Angle.param, range(self.n_qubits * self.config.n_layers)), []

@@ -242,7 +242,7 @@ def _in_one_sentence(peft_config: PeftConfig):
             yield
     except (TypeError, ValueError, NotImplementedError, KeyError) as problem:
         raise Refusal(
-            f"{kind_of(peft_config)} must fit this model. PEFT reports: {problem}"
+            f"{kind_of(peft_config)} must fit this model, got from PEFT: {problem}"
         ) from problem
 
 

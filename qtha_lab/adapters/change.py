@@ -100,7 +100,7 @@ class Change(ABC):
 
     @classmethod
     def is_linear(cls, config: Any) -> bool:
-        """Return whether the change is W · x with one constant, mergeable matrix W.
+        """Return True if the change is W · x with one constant, mergeable matrix W.
 
         An affine change W · x + b with nonzero b is not linear.
         """
@@ -244,7 +244,7 @@ class Change(ABC):
 
     @classmethod
     def reads_base(cls) -> bool:
-        """Return whether `delta` declares a third parameter."""
+        """Return True if `delta` declares a third parameter."""
         return _n_arguments(cls.delta) > 3
 
     def output(self, tensors: Mapping[str, Tensor], x: Tensor, base: Base) -> Tensor:

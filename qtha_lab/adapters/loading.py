@@ -43,7 +43,6 @@ PATTERNS = (
     "rank_pattern",
     "alpha_pattern",
 )
-NO_CODE = "its pickled tensors can run code when they are opened, so they are not"
 CONVERT = (
     'python -c "from torch import load; from safetensors.torch import save_file; '
     "save_file(load('adapter_model.bin', weights_only=True), 'adapter_model.safetensors')\""
@@ -51,7 +50,7 @@ CONVERT = (
 
 
 def load_adapter(model: nn.Module, folder: str | Path, **kwargs: Any) -> PeftModel:
-    """Load an adapter by `PeftModel.from_pretrained`, and refuse what PEFT only warns of.
+    """Load an adapter by `PeftModel.from_pretrained`; refuse faults of which PEFT only warns.
 
     Args:
         model: Base model; receives the adapter's head, if that is not a linear one.
@@ -157,7 +156,7 @@ def _read_object(file: Path) -> dict[str, Any]:
     try:
         value = read_json(file)
     except Refusal as problem:
-        raise Refusal(f"{file} must hold a JSON object. {problem}") from None
+        raise Refusal(f"{file} cannot be read: {problem}") from None
     if not isinstance(value, dict):
         raise Refusal(
             f"{file} must hold a JSON object, got another value. Copy the files of the adapter "

@@ -43,7 +43,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.core.method_styles import MethodStyle
-from qtha_lab.core.settings import Setting, nearest
+from qtha_lab.core.settings import Setting, unknown
 
 # Fields that PEFT fills when it makes or saves an adapter; not for users.
 NOTES = (
@@ -118,7 +118,7 @@ class Control:
 
 
 class Method(ABC):
-    """Fine-tuning method, ours or PEFT's, as the command line and forms see it."""
+    """Fine-tuning method, ours or PEFT's, with the settings of command line and forms."""
 
     name: str
     summary: str
@@ -152,7 +152,7 @@ class Method(ABC):
 
     @abstractmethod
     def owns(self, config: Any) -> bool:
-        """Return whether a PEFT config belongs to this method."""
+        """Return True if a PEFT config belongs to this method."""
 
     def learning_rate_of(self, options: Mapping[str, Any]) -> float:
         """Return the default learning rate for these options."""
@@ -165,7 +165,7 @@ class Method(ABC):
         return 0
 
     def is_linear(self, config: Any) -> bool:
-        """Return whether the change is a constant matrix that can be merged into the weights."""
+        """Return True if the change is one constant matrix, which can be merged."""
         return True
 
     def make_config(
@@ -191,9 +191,7 @@ class Method(ABC):
         except Refusal:
             raise
         except ValueError as problem:  # of PEFT's config, about these options
-            raise Refusal(
-                f"Options of {self.name} must suit PEFT. It reports: {problem}".strip()
-            ) from None
+            raise Refusal(f"Options of {self.name} must suit PEFT, got: {problem}") from None
 
     def check(
         self, options: Mapping[str, Any], sizes: Iterable[tuple[int, int]] | None = None
@@ -228,12 +226,7 @@ class Method(ABC):
         settings = self.settings()
         for name, value in options.items():
             if name not in settings:
-                close = nearest(name, settings)
-                hint = f": did you mean {close!r}?" if close else "."
-                raise Refusal(
-                    f"Method {self.name!r} has no setting {name!r}{hint} Known: "
-                    f"{', '.join(settings)}"
-                )
+                raise unknown(f"setting of method {self.name}", name, settings)
             settings[name].check(value)
 
     def __repr__(self) -> str:

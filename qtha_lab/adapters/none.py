@@ -80,7 +80,7 @@ class HeadAlone(Method):
         """Accept every size."""
 
     def owns(self, config: Any) -> bool:
-        """Return whether a config is that of no adapter."""
+        """Return True if a config is that of no adapter."""
         return type(config) is NoneConfig
 
 

@@ -262,7 +262,7 @@ def _bottleneck(config: QthaConfig, layer: Layer, inner: tuple[int, int]) -> Bot
 
 
 def _is_plain(config: QthaConfig, layer: Layer) -> bool:
-    """Return whether the layer is in a block that has plain LoRA."""
+    """Return True if the layer is in a block that has plain LoRA."""
     count = config.classical_layers
     if not count or layer.block is None:
         return False

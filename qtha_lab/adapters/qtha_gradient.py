@@ -44,6 +44,7 @@ from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 from qtha_lab.simulators import check_engine
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 
 MIDDLES = {"circuit": Branches, "bias": Branches, "linear": LinearBranch, "none": LowRank}
 
@@ -289,8 +290,8 @@ def _shape(config: QthaGradientConfig, in_features: int) -> mpo.MpoShape | None:
     """Return the shape of A as a tensor train from the inputs to r numbers."""
     if config.bond_dim is None:
         return None
-    ins = mpo.factorise(in_features, config.n_sites, None)
-    outs = mpo.factorise(config.r, config.n_sites, size_name="r")
+    ins = factorise(in_features, config.n_sites, None)
+    outs = factorise(config.r, config.n_sites, size_name="r")
     sizes = [i * o for i, o in zip(ins, outs, strict=True)]
     most = [min(math.prod(sizes[:k]), math.prod(sizes[k:])) for k in range(len(sizes) + 1)]
     bonds = tuple(min(config.bond_dim, limit) for limit in most)  # limits of the TT-SVD

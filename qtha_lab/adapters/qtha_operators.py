@@ -11,6 +11,7 @@ from torch import Tensor
 from qtha_lab.adapters.change import Layer, TensorSpec
 from qtha_lab.adapters.initialisation.qtha import initialise_input_side, start_operator
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 
 
 class OuterMaps(ABC):
@@ -173,9 +174,9 @@ def operator_shapes(in_features, out_features, waist, bond_dim, n_sites, in_dims
         in_dims: Factors of `in_features`, or None to choose them.
         out_dims: Factors of `out_features`, or None to choose them.
     """
-    ins = mpo.factorise(in_features, n_sites, in_dims)
-    outs = mpo.factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
-    waists = mpo.factorise(waist, n_sites, size_name="waist")
+    ins = factorise(in_features, n_sites, in_dims)
+    outs = factorise(out_features, n_sites, out_dims, name="out_dims", size_name="out_features")
+    waists = factorise(waist, n_sites, size_name="waist")
     return (
         mpo.MpoShape.uniform(ins, waists, bond_dim),
         mpo.MpoShape.uniform(waists, outs, bond_dim),

@@ -38,7 +38,7 @@ from qtha_lab.adapters.peft import AdapterConfig, method
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
-from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 
 # Cost per operation of one large product, and setup cost of a chain of small contractions, both in
 # operations of such a chain; measured.
@@ -73,7 +73,7 @@ class QuantaConfig(AdapterConfig):
         self.dims = tuple(self.dims)
 
     def dims_for(self, in_features: int, out_features: int) -> tuple[int, ...]:
-        """Return the axes of a layer."""
+        """Return the sizes of the axes into which a layer's vectors are reshaped."""
         return self.dims or balanced_axes(max(in_features, out_features), self.n_axes)
 
 
@@ -88,7 +88,7 @@ def balanced_axes(size: int, n_axes: int) -> tuple[int, ...]:
         ((4, 4, 4, 3), (8, 8, 8, 8), (4, 2, 2))
     """
     for padded in itertools.count(max(size, 4)):
-        dims = mpo.factorise(padded, n_axes)
+        dims = factorise(padded, n_axes)
         if dims[0] <= 2 * padded ** (1 / n_axes):
             return tuple(d for d in dims if d > 1)
     raise AssertionError("some number of digits is a product of small factors")
@@ -192,7 +192,7 @@ def _apply(dims: tuple[int, ...], axes: Tensor | None, branch: list[Tensor]) -> 
 
 @functools.lru_cache(maxsize=1024)
 def takes_dense_route(dims: tuple[int, ...], tokens: int) -> bool:
-    """Return whether computing T_θ − T_θ₀ first is expected to be faster."""
+    """Return True if computing T_θ − T_θ₀ first is expected to be faster."""
     if tokens == 0:
         return True
     size = math.prod(dims)

@@ -45,10 +45,6 @@ class MappedMethod(NamedTuple):
 def method_map(width: int, r: int = 4) -> list[MappedMethod]:
     """Return LoRA and its quantum relatives on a layer of equal inputs and outputs.
 
-    Args:
-        width: Inputs and outputs of the layer.
-        r: Inner size of the methods that have one.
-
     Example:
         >>> [f"{m.name} {m.parameters:,}" for m in method_map(4096, r=4)][:3]
         ['lora 32,768', 'qtha 11,360', 'quanta 24,576']

@@ -44,7 +44,7 @@ class ParameterBudget(NamedTuple):
 
 
 def qtha_budget(model: str, **options: Any) -> ParameterBudget:
-    """Count what QTHA trains on q_proj and v_proj of a model.
+    """Count the parameters that QTHA trains on q_proj and v_proj of a model.
 
     Args:
         model: Name in `MODELS`.
@@ -64,7 +64,7 @@ def qtha_budget(model: str, **options: Any) -> ParameterBudget:
 
 
 def lora_budget(model: str, r: int) -> ParameterBudget:
-    """Count what LoRA trains on q_proj and v_proj of a model.
+    """Count the parameters that LoRA trains on q_proj and v_proj of a model.
 
     Args:
         model: Name in `MODELS`.

@@ -81,7 +81,7 @@ class _Builder:
         self._push(NativeStep(gate.wires, [gate]))
 
     def meet(self, terms: Terms, wires: tuple[int, ...]) -> None:
-        """Add rotations of two wires to the preceding ones, or as a new item.
+        """Merge rotations of two wires into the preceding item, or append an item.
 
         They merge if only gates that may be postponed stand between.
         """

@@ -1,4 +1,4 @@
-"""Products of inputs as further inputs, so that engines know only affine angles."""
+"""Products of inputs as further inputs, so that all angles are affine in inputs."""
 
 import dataclasses
 import functools

@@ -61,7 +61,7 @@ def route(circuit: Circuit, topology: Topology) -> Routed:
 
 
 def _starts(topology: Topology, n_qubits: int) -> Iterator[tuple[int, ...]]:
-    """Yield the chip's own layouts, then shuffled ones in a fixed order."""
+    """Yield the chip's own layouts, then shuffled layouts in a fixed order."""
     layouts = list(topology.layouts(n_qubits))
     yield from layouts
     shuffled = random.Random(0)

@@ -46,12 +46,12 @@ def checked(matrix) -> Matrix:
     if entries.shape not in ((2, 2), (4, 4)):
         raise Refusal(f"A unitary gate's matrix must be 2×2 or 4×4, got shape {entries.shape}.")
     if not np.isfinite(entries).all():
-        raise Refusal("A unitary gate's matrix must be finite, and has nan or infinite entries.")
+        raise Refusal("A unitary gate's matrix must be finite, got nan or infinite entries.")
     deviation = np.abs(entries.conj().T @ entries - np.eye(len(entries))).max()
     if deviation > TOLERANCE:
         raise Refusal(
-            "A unitary gate's matrix must be unitary: the largest entry of U†U - 1 is "
-            f"{deviation:.3g}."
+            f"A unitary gate's matrix must be unitary, got {deviation:.3g} as the largest entry "
+            "of U†U - 1."
         )
     if deviation > 1e-14:
         left, _, right = np.linalg.svd(entries)

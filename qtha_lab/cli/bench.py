@@ -20,7 +20,7 @@ class Benchmarks(TyperGroup):
     """The commands of `benchmarks.commands`."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:
-        """Return their names; refuse if the package is installed without a checkout."""
+        """Return the names of all benchmarks; refuse without a checkout."""
         return sorted(self._commands())
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:

@@ -21,7 +21,7 @@ def check_data_command(
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show kind, columns, split, labels, lengths and three rows as the model sees them."""
+    """Show kind, columns, split, labels, lengths and three encoded rows of own data."""
     from qtha_lab.experiment.check_data import SHOWN_LABELS, check_data
 
     options = parse_options(task_options)

@@ -65,7 +65,7 @@ def check_machine(
     ] = 1.0,
     json: Json = False,
 ) -> None:
-    """Report models, memory and seconds of each lesson, and what will not run in class."""
+    """Report models, memory and seconds of each lesson, and the cells that cannot run."""
     from qtha_lab.lessons.kit.lesson_page import lesson_pages
     from qtha_lab.lessons.kit.machine import check_lessons, machine_facts
 
@@ -98,7 +98,7 @@ def draw_constants(
     lessons: Lessons = "",
     json: Json = False,
 ) -> None:
-    """Give a student's exercises other constants, and print the key to them."""
+    """Draw other constants for a student's exercises, and print the answer key."""
     from qtha_lab.lessons.kit.assignment import write_assignments
     from qtha_lab.lessons.kit.lesson_page import lesson_pages
     from qtha_lab.lessons.kit.variants import seed_key, seeded_page, use_seed

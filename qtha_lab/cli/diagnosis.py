@@ -34,7 +34,7 @@ class Finding:
     mend: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """Return the finding for programs; its message has the established key `said`."""
+        """Return the finding as JSON data; the message has the key `said`."""
         return {"name": self.name, "level": self.level, "said": self.message, "mend": self.mend}
 
 

@@ -46,7 +46,7 @@ def _default_text(default: Any) -> str:
 
 
 def with_flags(*sources: tuple[type, str], **parts: tuple[type, str]) -> Callable:
-    """Give a command one flag per setting of the named models.
+    """Add one flag per setting of the named models to a command.
 
     The command receives the typed values as one dictionary, `flags`. A parameter of the command
     itself replaces the flag of that name. A setting that is itself a model (the training of an

@@ -87,14 +87,14 @@ def _circuits(methods: str) -> list["Circuit"]:
         method = get_method(name)
         if not hasattr(method.make_config(**options), "angles"):
             raise Refusal(
-                f"Method {shortened(repr(name))} must have a circuit with trainable angles."
+                f"A method must have a circuit with trainable angles, got {shortened(repr(name))}."
             )
         held = method.make_config(**options).change(Layer(64, 64)).angle_circuits()
         for circuit in itertools.chain.from_iterable(held.values()):
             if not circuit.n_inputs:
                 raise Refusal(
-                    f"The circuit of {shortened(repr(name))} must have inputs. `init learn` "
-                    "needs a circuit in a bottleneck, as in qtha."
+                    f"A circuit must have inputs, got that of {shortened(repr(name))}. `init "
+                    "learn` needs a circuit in a bottleneck, as in qtha."
                 )
             circuits[circuit] = None
     if not circuits:

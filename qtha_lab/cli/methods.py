@@ -27,7 +27,7 @@ def methods(
     parts = sizes.split(",")
     if len(parts) != 2 or not all(map(SIZE.fullmatch, parts)):
         raise Refusal(
-            "sizes must read IN,OUT, two whole numbers of 1 to 999,999, got "
+            "sizes must have the form IN,OUT, two whole numbers of 1 to 999,999, got "
             f"{shortened(repr(sizes))}."
         )
     ins, outs = map(int, parts)

@@ -30,7 +30,7 @@ def reproduce(
     ),
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run a paper's small task with its controls and print what is shown.
+    """Run a paper's small task with its controls, and print the verdicts.
 
     Run the command again to continue after an interruption.
     """
@@ -47,7 +47,8 @@ def reproduce(
         return
     if every == (name is not None):
         raise Refusal(
-            "The name of one reproduction or --all must be given. `--list` shows the names."
+            f"The name of one reproduction or --all must be given, got {name or 'neither'}. "
+            "`--list` shows the names."
         )
     omissions = _omissions(list(REPRODUCTIONS)) if every else {}
     names = [each for each in REPRODUCTIONS if each not in omissions] if every else [str(name)]

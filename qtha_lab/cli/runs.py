@@ -136,7 +136,7 @@ def rename(
     name: Annotated[str, typer.Argument(help="Empty takes it away.")],
     json: Json = False,
 ) -> None:
-    """Give a run a display name; its directory stays unchanged."""
+    """Set the display name of a run; its directory stays unchanged."""
     _annotate([run_id], "", json, name=name)
 
 
@@ -153,7 +153,7 @@ def pin(
 
 @runs.command()
 def delete(run_ids: RunIds = None, where: Where = "", json: Json = False) -> None:
-    """Move runs to the trash; `qtha-lab runs restore` restores them."""
+    """Move runs to the trash, from which `qtha-lab runs restore` restores them."""
     from qtha_lab.experiment.run_directory.trash import delete
 
     names = []
@@ -222,7 +222,9 @@ def _picked(run_ids: list[str] | None, where: str, folder: Path | None = None) -
     from qtha_lab.runs.table.table import matching
 
     if bool(run_ids) == bool(where.strip()):
-        raise Refusal("Runs must be named, or selected by --where.")
+        raise Refusal(
+            f"Runs must be named, or selected by --where, got {'both' if run_ids else 'neither'}."
+        )
     if run_ids:
         return [attach(run_id, folder) for run_id in run_ids]
     matches = matching(list_runs(folder, unreadable=True), where)

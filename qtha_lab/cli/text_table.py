@@ -70,7 +70,7 @@ def _clean(cell: str) -> str:
 
 
 def _lines(cell: str) -> str:
-    """Put the range of a number below its mean."""
+    """Write the range of a number below its mean."""
     return cell.replace(" [", "\n[")
 
 

@@ -56,7 +56,7 @@ def parse_call(text: str, kind: str) -> tuple[str, dict[str, Any]]:
     match = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
     if not match:
         raise Refusal(
-            f"A {kind} must read name or name(option=value,...), got {shortened(text)!r}."
+            f"A {kind} must have the form name or name(option=value,...), got {shortened(text)!r}."
         )
     return match[1], parse_options(match[2] or "")
 
@@ -70,7 +70,7 @@ def parse_options(text: str) -> dict[str, Any]:
     for part in split_list(text):
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
-            raise Refusal(f"An option must read name=value, got {shortened(part)!r}.")
+            raise Refusal(f"An option must have the form name=value, got {shortened(part)!r}.")
         if name.strip() in options:
             raise Refusal(
                 f"Options must have different names, got {shortened(name.strip())} twice."

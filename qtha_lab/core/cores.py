@@ -5,7 +5,7 @@ import sys
 
 
 def allowed_cores() -> list[int]:
-    """Return the numbers of the cores, without those that the system keeps from this process."""
+    """Return the numbers of the cores that the system allows this process to use."""
     if sys.platform == "linux":
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))

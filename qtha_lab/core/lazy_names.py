@@ -46,7 +46,7 @@ def lazy_names(
         module, attribute = addresses[name]
         if module == package:  # a subpackage; its package has no other attribute of this name
             return importlib.import_module(f"{module}.{attribute}")
-        loaded = importlib.import_module(module)
+        loaded = importlib.import_module(module, package)
         if not hasattr(loaded, attribute):
             return importlib.import_module(f"{module}.{attribute}")
         return getattr(loaded, attribute)

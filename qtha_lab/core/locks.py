@@ -86,7 +86,7 @@ def open_shared(path: Path, flags: int) -> int:
     fd = os.open(path, flags | os.O_CREAT | CLOSED | NO_LINK, 0o644)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise Refusal(f"{path.name} must be a regular file. Delete what lies there.")
+        raise Refusal(f"{path.name} must be a regular file, got another kind. Delete it.")
     share(fd, path.parent)
     return fd
 

@@ -169,7 +169,7 @@ def journal_lock(path: Path) -> BaseJournalFileLock:
 
 
 def replace_kernel_cache(kernel: Any, cache: Any) -> None:
-    """Give a compiled function another cache; without numba's `_cache` it compiles per process."""
+    """Replace the cache of a compiled function, if numba has the attribute `_cache`."""
     if hasattr(kernel, "_cache"):
         kernel._cache = cache
     else:

@@ -122,7 +122,7 @@ def _refusal(name: str, problem: BaseException) -> Refusal:
     line = next(
         (f":{t.tb_lineno}" for t in _frames(problem) if t.tb_frame.f_code.co_filename == name), ""
     )
-    return Refusal(f"Plugin {shown}{line} does not import: {describe_error(problem)}")
+    return Refusal(f"Plugin {shown}{line} must be importable, got {describe_error(problem)}.")
 
 
 def _frames(problem: BaseException):

@@ -105,7 +105,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         """
         if name not in self:
             if name in self.broken:
-                raise Refusal(f"{self.kind} {name!r} was not loaded: {self.broken[name]}")
+                raise Refusal(f"{self.kind} {name!r} cannot be loaded: {self.broken[name]}")
             raise unknown(self.kind, str(name), self)
         return self[name]
 

@@ -74,7 +74,7 @@ class Axis:
             value = _listed(value)
         values = value if isinstance(value, list | tuple) else [value]
         if not values:
-            raise Refusal("It must hold at least one value.")
+            raise Refusal("It must hold at least one value, got none.")
         if len(values) > MOST_VALUES:
             raise Refusal(f"It must hold at most {MOST_VALUES:,} values, got {len(values):,}.")
         listed, seen = tuple(map(option, values)), set()
@@ -91,7 +91,7 @@ class Axis:
         ends = [calls.read_value(low), calls.read_value(high)]
         log = (scale or "").lower() == "log"
         if not ends[0] < ends[1]:
-            raise Refusal(f"A range must go upward, not from {low} to {high}.")
+            raise Refusal(f"A range must go upward, got {low} to {high}.")
         if log and ends[0] <= 0:
             raise Refusal(f"A logarithmic range must begin above 0, got {low}.")
         if count is not None and int(count) < 2:
@@ -238,9 +238,10 @@ def _check_distinct(axis: Axis, count: int) -> None:
         return
     if axis.is_whole:
         raise Refusal(
-            f"A range from {axis.low} to {axis.high} must hold {count} different whole "
-            f"numbers. Write {axis.low}.0 for fractions."
+            f"A range must hold {count} different whole numbers, got {axis.low} to {axis.high}. "
+            f"Write {axis.low}.0 for fractions."
         )
     raise Refusal(
-        f"{axis.low} to {axis.high} must hold {count:,} numbers that differ in six digits."
+        f"A range must hold {count:,} numbers that differ in six digits, got {axis.low} to "
+        f"{axis.high}."
     )

@@ -127,7 +127,7 @@ def check_data(
 
 
 def _labels(task: Task) -> dict[str, tuple[int, int, int]]:
-    """Count the rows of each label per side; the most frequent ones in training first."""
+    """Count the rows of each label per side, in order of frequency in training."""
     if not (task.labels or task.answers):
         return {}
     sides = [

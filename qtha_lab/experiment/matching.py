@@ -149,8 +149,8 @@ def _as_it_is(
     stated = " and ".join(get_method(method.name).size_settings)
     why = f"the first states {stated}" if stated else "the first has no setting for its size"
     raise Refusal(
-        f"Methods must train equal numbers of parameters with matching=equal_parameters, but "
-        f"{method.label} trains {size:,} parameters, {first.label} {budget:,}, and {why}."
+        "Methods must train equal numbers of parameters with matching=equal_parameters, got "
+        f"{size:,} for {method.label} and {budget:,} for {first.label}, where {why}."
     )
 
 

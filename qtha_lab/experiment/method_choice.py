@@ -59,7 +59,7 @@ class MethodChoice(Declared):
     @classmethod
     def _beside_the_options(cls, options: dict[str, Option]) -> dict[str, Option]:
         for name in cls.model_fields.keys() & options.keys():
-            raise Refusal(f"{name} must stand beside the options, not among them.")
+            raise Refusal(f"{name} must stand beside the options, got it among them.")
         return options
 
     @field_validator("title")

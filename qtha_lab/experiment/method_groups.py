@@ -11,7 +11,7 @@ SUFFIX = "+controls"
 
 
 def is_family(text: str) -> bool:
-    """Report if a text stands for more than one method.
+    """Return True if a text stands for more than one method.
 
     Example:
         >>> is_family("all"), is_family("qtha(r=4)+controls"), is_family("qtha")

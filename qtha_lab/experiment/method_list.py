@@ -68,7 +68,7 @@ def method_entry(name: str) -> MethodEntry:
 
 
 def leaves_open(method: str, options: Mapping[str, Any]) -> bool:
-    """Report if options leave a setting, such as QTHA's waist, to the model.
+    """Return True if options leave a setting, such as QTHA's waist, to the model.
 
     False for an unknown method.
     """

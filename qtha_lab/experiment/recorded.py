@@ -15,7 +15,7 @@ MARK = b"reproduction:"  # start of a line in the description of an arm
 
 
 def is_arm(file: Path) -> bool:
-    """Report if a description belongs to an arm of a reproduction.
+    """Return True if a description belongs to an arm of a reproduction.
 
     False if the file cannot be read; its reader reports the error.
     """

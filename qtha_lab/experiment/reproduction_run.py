@@ -47,7 +47,8 @@ class Reproduced(Experiment):
         name, _ = calls.parse_call(text, "reproduction")
         if not NAME.fullmatch(name) or not text.isprintable():
             raise Refusal(
-                f"A reproduction must read name or name(option=value,...), got {shortened(text)!r}."
+                "A reproduction must have the form name or name(option=value,...), got "
+                f"{shortened(text)!r}."
             )
         return text
 
@@ -86,8 +87,8 @@ class Reproduced(Experiment):
     def check(self, runs_dir: Path | None = None) -> None:
         """Refuse a launch as a fine-tune."""
         raise Refusal(
-            "An arm of a reproduction must be started by: qtha-lab reproduce "
-            f"{shlex.quote(self.reproduction)}"
+            "An arm of a reproduction must be started by its reproduction, got a launch. Run: "
+            f"qtha-lab reproduce {shlex.quote(self.reproduction)}"
         )
 
     def to_command(self) -> str:

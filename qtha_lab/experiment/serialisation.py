@@ -144,7 +144,9 @@ def _text_of(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as refused:
         line = content.count(b"\n", 0, refused.start) + 1
-        raise Refusal(f"{path}, line {line}: the text must be UTF-8. Save it as UTF-8.") from None
+        raise Refusal(
+            f"{path}, line {line}: the text must be UTF-8, got other bytes. Save it as UTF-8."
+        ) from None
 
 
 def _as_path(source: str | Path) -> Path | None:

@@ -111,8 +111,9 @@ class Sweep(Search, MethodsAndSeeds):
             raise Refusal(f"axes: {refused}") from None
         if sum(counts) > MOST_POINTS:
             raise Refusal(
-                f"The grids of all methods must have at most {MOST_POINTS:,} points together. "
-                "Give fewer values to an axis, or search at random with a number of trials."
+                f"The grids of all methods must have at most {MOST_POINTS:,} points together, "
+                f"got {sum(counts):,}. Give fewer values to an axis, or search at random with a "
+                "number of trials."
             )
         return self
 
@@ -245,7 +246,9 @@ def place_of(axis: str, method: MethodChoice) -> AxisTarget | None:
         return _of_method(name, method) if owner == method.name else None
     placed, in_training = _of_method(axis, method), axis in settings_of(Training)
     if placed and in_training:
-        raise Refusal(f"Axis {axis} must name its owner: training.{axis} or {method.name}.{axis}.")
+        raise Refusal(
+            f"An axis must name its owner, training.{axis} or {method.name}.{axis}, got {axis}."
+        )
     if in_training:
         return AxisTarget("training", axis)
     return placed or (AxisTarget("run", axis) if axis in OF_THE_RUN else None)

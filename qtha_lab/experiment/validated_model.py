@@ -48,11 +48,11 @@ def option(value: Any) -> Any:
     """
     if isinstance(value, list | tuple):
         if any(isinstance(item, list | tuple | dict) for item in value):
-            raise Refusal("A list must hold plain values, no lists.")
+            raise Refusal("A list must hold plain values, got a list or mapping in it.")
         return [option(item) for item in value]
     if isinstance(value, dict):
         if any(isinstance(item, list | tuple | dict) for item in value.values()):
-            raise Refusal("Values by name must be plain ones, no lists.")
+            raise Refusal("Values by name must be plain ones, got a list or mapping in them.")
         return {str(name): option(item) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal(f"The value must be a finite number, got {value}.")

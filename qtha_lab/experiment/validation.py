@@ -150,8 +150,8 @@ def check_disk(folder: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise Refusal(
-            f"The runs folder {folder} must be writable ({error.strerror}). "
-            "QTHA_LAB_RUNS sets another."
+            f"The runs folder must be writable, got {folder} ({error.strerror}). QTHA_LAB_RUNS "
+            "sets another."
         ) from None
     if free < needed:
         raise Refusal(

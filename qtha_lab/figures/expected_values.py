@@ -1,4 +1,4 @@
-"""Bars of a few values, such as amplitudes, beside the expected ones."""
+"""Bars of a few values, such as amplitudes, beside the expected values."""
 
 import functools
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def _example() -> dict:
 def expected_values(
     got: Sequence[float], expected: Sequence[float], theme: str = "light"
 ) -> Figure:
-    """Plot values beside the expected ones, two bars per entry.
+    """Plot measured and expected values, two bars per entry.
 
     Args:
         got: Values that a piece of code gives.

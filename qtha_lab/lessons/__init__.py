@@ -39,35 +39,22 @@ notebook. There, an exercise consists of the following parts, in this order:
     check("1.2", stable_rank)             and then hint("1.2") and solution("1.2"), a cell each
 """
 
-from qtha_lab.lessons.answers import AnswerResult, check, hint, solution
-from qtha_lab.lessons.builds import build, build_task
-from qtha_lab.lessons.own_build import own_build
-from qtha_lab.lessons.own_pieces import own_piece
-from qtha_lab.lessons.predictions import prediction
-from qtha_lab.lessons.progress import progress
-from qtha_lab.lessons.questions import predict, reveal
-from qtha_lab.lessons.recordings import recorded
-from qtha_lab.lessons.registry import Exercise, exercise, exercises, get
-from qtha_lab.lessons.statements import page_model, what_to_see
-
-__all__ = [
-    "AnswerResult",
-    "Exercise",
-    "build",
-    "build_task",
-    "check",
-    "exercise",
-    "exercises",
-    "get",
-    "hint",
-    "own_build",
-    "own_piece",
-    "page_model",
-    "predict",
-    "prediction",
-    "progress",
-    "recorded",
-    "reveal",
-    "solution",
-    "what_to_see",
-]
+from qtha_lab.lessons.answers import AnswerResult as AnswerResult
+from qtha_lab.lessons.answers import check as check
+from qtha_lab.lessons.answers import hint as hint
+from qtha_lab.lessons.answers import solution as solution
+from qtha_lab.lessons.builds import build as build
+from qtha_lab.lessons.builds import build_task as build_task
+from qtha_lab.lessons.own_build import own_build as own_build
+from qtha_lab.lessons.own_pieces import own_piece as own_piece
+from qtha_lab.lessons.predictions import prediction as prediction
+from qtha_lab.lessons.progress import progress as progress
+from qtha_lab.lessons.questions import predict as predict
+from qtha_lab.lessons.questions import reveal as reveal
+from qtha_lab.lessons.recordings import recorded as recorded
+from qtha_lab.lessons.registry import Exercise as Exercise
+from qtha_lab.lessons.registry import exercise as exercise
+from qtha_lab.lessons.registry import exercises as exercises
+from qtha_lab.lessons.registry import get as get
+from qtha_lab.lessons.statements import page_model as page_model
+from qtha_lab.lessons.statements import what_to_see as what_to_see

@@ -63,12 +63,14 @@ class BuildTask:
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.[a-z][a-z0-9_]*", self.number):
-            raise Refusal(f"number must be such as '1.lora', got {self.number!r}.")
+            raise Refusal(
+                f"number must be a lesson and a name such as '1.lora', got {self.number!r}."
+            )
         if not self.steps:
             raise Refusal(f"Steps of build {self.number} must have at least one, got none.")
 
     def solved(self) -> Any:
-        """Run the solution after the setup, and return what it builds."""
+        """Run the solution after the setup, and return its result."""
         names: dict[str, Any] = {}
         exec(self.setup, names)
         exec(self.solution, names)
@@ -213,7 +215,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _picture(got: Any, expected: Any) -> Figure | None:
-    """Return bars of real values beside the expected ones, where they are few and alike."""
+    """Return bars of few real values beside the expected values of the same shape."""
     if got is None or isinstance(expected, (tuple, str, bool)):
         return None
     values, right = (np.real(_array(of)).ravel().astype(float) for of in (got, expected))

@@ -28,8 +28,9 @@ def _toy():
 
 def _cut(weight, bond: int):
     from qtha_lab.tensor_networks import mpo
+    from qtha_lab.tensor_networks.factors import factorise
 
-    dims = mpo.factorise(SIZE, CORES)
+    dims = factorise(SIZE, CORES)
     return mpo.dense(*mpo.from_matrix(weight, dims, dims, max_bond=bond))
 
 
@@ -75,7 +76,7 @@ def _query(model: nn.Module, block: int) -> nn.Linear:
 
 
 def _wrong(value: str) -> str:
-    """Return code that leaves a wrong loss, with the measured ones at hand."""
+    """Return code that ends with a wrong loss, after the measured losses."""
     source = "from qtha_lab.lessons.lesson_02_harm import cut_error, toy_loss\n"
     return f"{source}cut_loss = {value}"
 
@@ -99,7 +100,7 @@ exercise(
         toy_task = load_task("qa", seed=0, train_rows=1, eval_rows=16)
         toy_rows = toy_task.encode(toy_task.eval, toy.tokenizer, max_length=128)
         q_proj = toy.model.get_submodule("model.layers.1.self_attn").q_proj
-        digits = mpo.factorise(192, 3)
+        digits = factorise(192, 3)
         with torch.no_grad():
             chain_of_q = mpo.from_matrix(q_proj.weight, digits, digits, max_bond={b})
             q_proj.weight.copy_(mpo.dense(*chain_of_q))
@@ -127,6 +128,7 @@ import torch
 from qtha_lab import load_model, load_task
 from qtha_lab.tasks import collate
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
     """.strip(),
     grader=grading.Number(4.4098, rtol=0.02),
     remark="The same cut in block 0 changes nothing. Only a measurement tells the two apart.",

@@ -13,7 +13,8 @@ def qtha_size(d: int, r: int, bond: int, n_layers: int = 1) -> int:
         bond: Bond dimension of both networks.
         n_layers: Layers of the circuit.
     """
-    from qtha_lab.tensor_networks.mpo import MpoShape, factorise
+    from qtha_lab.tensor_networks.factors import factorise
+    from qtha_lab.tensor_networks.mpo import MpoShape
 
     down = MpoShape.uniform(factorise(d, 4), factorise(256, 4), bond).n_parameters
     up = MpoShape.uniform(factorise(256, 4), factorise(d, 4), bond).n_parameters
@@ -95,7 +96,8 @@ exercise(
             "that is the width of one model; it depends on r and bond",
         ),
     ),
-    setup="from qtha_lab.tensor_networks.mpo import MpoShape, factorise",
+    setup="from qtha_lab.tensor_networks.factors import factorise\n"
+    "from qtha_lab.tensor_networks.mpo import MpoShape",
     grader=grading.Function(_widths),
     remark="Below this width the published size saves nothing: the waist dominates.",
 )

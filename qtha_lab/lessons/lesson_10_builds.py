@@ -153,7 +153,7 @@ build_task(
 
 
 def _seen(features):
-    """Return the features themselves, so that a step shows what the network was given."""
+    """Return the features themselves, so that a step shows the network's input."""
     return features
 
 

@@ -1,4 +1,4 @@
-"""Pieces of earlier lessons: the reader's own, or the declared solution where there is none."""
+"""Code of earlier lessons: the reader's own, otherwise the declared solution."""
 
 from typing import Any
 

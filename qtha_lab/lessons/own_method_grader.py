@@ -27,9 +27,6 @@ def broken_facts(text: str) -> tuple[str, ...] | None:
     """Return the broken facts of a method's contract; None without a method.
 
     A process of its own runs the check, so the file leaves nothing behind in this one.
-
-    Args:
-        text: Source of a plugin file.
     """
     with tempfile.TemporaryDirectory(prefix="qtha-lab-method-") as folder:
         (Path(folder) / FILE).write_text(text, encoding="utf-8")

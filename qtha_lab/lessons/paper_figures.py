@@ -48,11 +48,7 @@ def methods_of(runs: RecordedComparison) -> list[str]:
 
 
 def caption_needs(recording: str) -> list[str]:
-    """Return what the caption of a figure of a recorded comparison must state.
-
-    Args:
-        recording: Name of the recorded comparison.
-    """
+    """Return the facts that the caption of a figure of a recorded comparison must state."""
     runs = recorded(recording)
     return [
         f"model {runs.model}, task {runs.task}",

@@ -55,7 +55,9 @@ class Prediction:
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.[a-z]", self.number):
-            raise Refusal(f"number must be such as '1.a', got {self.number!r}.")
+            raise Refusal(
+                f"number must be a lesson and a letter such as '1.a', got {self.number!r}."
+            )
         if self.sketch and len(self.sketch) != POINTS:
             raise Refusal(f"sketch must have {POINTS} places, got {len(self.sketch)}.")
         unknown = set(self.misconceptions) - set(self.options) if self.options else set()

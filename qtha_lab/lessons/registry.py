@@ -69,12 +69,14 @@ class Exercise:
 
     def __post_init__(self):
         if not re.fullmatch(r"\d+\.\d+", self.number):
-            raise Refusal(f"number must be such as '4.2', got {self.number!r}.")
+            raise Refusal(
+                f"number must be a lesson and an exercise such as '4.2', got {self.number!r}."
+            )
         if not 1 <= self.difficulty <= HARDEST:
             raise Refusal(f"difficulty must be from 1 to {HARDEST}, got {self.difficulty}.")
         if len(self.hints) != HINTS:
             raise Refusal(
-                f"Hints of exercise {self.number} must be {HINTS}, got {len(self.hints)}."
+                f"Hints of exercise {self.number} must hold {HINTS} texts, got {len(self.hints)}."
             )
         if self.kind not in KINDS:
             raise Refusal(f"kind must be one of {KINDS}, got {self.kind!r}.")
@@ -93,9 +95,6 @@ class Exercise:
 
     def with_constants(self, constants: Constants) -> "Exercise":
         """Return the exercise with other constants; a number is right by its solution.
-
-        Args:
-            constants: Value of every constant.
 
         Example:
             >>> get("1.1").with_constants({"a": 3, "b": 9}).solution

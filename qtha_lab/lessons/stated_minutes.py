@@ -59,7 +59,9 @@ def stated_minutes(cells: Sequence[Cell]) -> int:
     """
     found = STATED.search(_source(cells[0])) if cells else None
     if found is None:
-        raise Refusal("The first cell of a lesson must state its time, as `**Time:** 60 minutes`.")
+        raise Refusal(
+            "The first cell of a lesson must state its time, as `**Time:** 60 minutes`, got none."
+        )
     return int(found[1])
 
 

@@ -49,9 +49,6 @@ def page_model(target: str) -> PageModel:
 
     The target is available if it is on this machine.
 
-    Args:
-        target: The model that the page was written for.
-
     Example:
         >>> page_model("tiny").name
         'tiny'

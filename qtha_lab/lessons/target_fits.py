@@ -45,10 +45,6 @@ def random_targets(
 ) -> tuple[Float[Tensor, "targets points"], Float[Tensor, "targets points"]]:
     """Return points in ±π and values of random Fourier sums with frequencies up to four.
 
-    Args:
-        seed: Seed of points and coefficients.
-        n: Number of targets.
-
     Returns:
         Points and values, half of them for the fit and half held out.
     """
@@ -104,9 +100,6 @@ def fit_targets(
 
 def fit_fourier_sum(seed: int = 0) -> TargetFit:
     """Fit all targets with a Fourier sum of their frequencies by least squares, without training.
-
-    Args:
-        seed: Seed of the targets.
 
     Example:
         >>> fit = fit_fourier_sum()

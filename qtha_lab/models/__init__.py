@@ -3,32 +3,18 @@
 Loading does not download; `fetch` does. `qtha_lab.adapters` adds adapters.
 """
 
-from qtha_lab.models.catalogue import KNOWN, KnownModel, check_model, is_available, model_names
-from qtha_lab.models.fetching import FetchError, fetch
-from qtha_lab.models.loading import (
-    LoadedModel,
-    default_target_modules,
-    empty_model,
-    is_encoder_decoder,
-    load_model,
-    model_fingerprint,
-)
-from qtha_lab.models.public_names import public_base, public_name
-
-__all__ = [
-    "KNOWN",
-    "FetchError",
-    "KnownModel",
-    "LoadedModel",
-    "check_model",
-    "default_target_modules",
-    "empty_model",
-    "fetch",
-    "is_available",
-    "is_encoder_decoder",
-    "load_model",
-    "model_fingerprint",
-    "model_names",
-    "public_base",
-    "public_name",
-]
+from qtha_lab.models.catalogue import KNOWN as KNOWN
+from qtha_lab.models.catalogue import KnownModel as KnownModel
+from qtha_lab.models.catalogue import check_model as check_model
+from qtha_lab.models.catalogue import is_available as is_available
+from qtha_lab.models.catalogue import model_names as model_names
+from qtha_lab.models.fetching import FetchError as FetchError
+from qtha_lab.models.fetching import fetch as fetch
+from qtha_lab.models.loading import LoadedModel as LoadedModel
+from qtha_lab.models.loading import default_target_modules as default_target_modules
+from qtha_lab.models.loading import empty_model as empty_model
+from qtha_lab.models.loading import is_encoder_decoder as is_encoder_decoder
+from qtha_lab.models.loading import load_model as load_model
+from qtha_lab.models.loading import model_fingerprint as model_fingerprint
+from qtha_lab.models.public_names import public_base as public_base
+from qtha_lab.models.public_names import public_name as public_name

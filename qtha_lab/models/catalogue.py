@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened
 from qtha_lab.core.paths import as_path, cache_dir, data_dir
 from qtha_lab.core.settings import nearest, unknown
 from qtha_lab.models.weights import weight_files
@@ -90,12 +91,12 @@ def model_names() -> list[str]:
 
 
 def is_hub_id(name: str) -> bool:
-    """Return whether a name has the form `owner/model` and is not a local folder."""
+    """Return True if a name has the form `owner/model` and is not a local folder."""
     return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)) and not as_path(name).exists()
 
 
 def is_local(name: str) -> bool:
-    """Return whether a name refers to a folder: an existing one, or a written path."""
+    """Return True if a name refers to an existing folder or is a path."""
     return name not in KNOWN and (as_path(name).is_dir() or name.startswith((".", "/", "~")))
 
 
@@ -115,7 +116,7 @@ def locate(name: str) -> Path | None:
 
 
 def is_available(name: str) -> bool:
-    """Return whether a model can be loaded without a network."""
+    """Return True if a model can be loaded without a network."""
     return locate(name) is not None
 
 
@@ -172,12 +173,11 @@ def _refusal(name: str) -> Refusal:
             f"Model {name} is not on this machine. Download it from the hub with `qtha-lab fetch "
             f"{name}`."
         )
-    close = nearest(name, KNOWN)
-    error = unknown("model", name, KNOWN)
-    return (
-        error
-        if close
-        else Refusal(f"{error}; folders and hub ids such as owner/model are accepted too.")
+    if nearest(name, KNOWN):
+        return unknown("model", name, KNOWN)
+    return Refusal(
+        f"model must be one of {', '.join(KNOWN)}, a folder or a hub id such as owner/model, got "
+        f"{shortened(name)!r}."
     )
 
 
@@ -222,12 +222,12 @@ def _check_kind_of_files(folder: Path) -> None:
 
 
 def hub_is_off() -> bool:
-    """Return whether the user disabled the hub (`HF_HUB_OFFLINE=1`)."""
+    """Return True if the user disabled the hub (`HF_HUB_OFFLINE=1`)."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def hub_is_reachable(seconds: float = 4.0) -> bool:
-    """Return whether the hub responds within the time limit and is not disabled."""
+    """Return True if the hub responds within the time limit and is not disabled."""
     if hub_is_off():
         return False
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")

@@ -19,13 +19,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_json(folder / "config.json")
     except FileNotFoundError:
-        raise Refusal(f"{_named(folder)} must have a config.json, got none. {COPY}.") from None
+        raise Refusal(f"{_named(folder)} must have a config.json, got none. {COPY}") from None
     except Refusal as problem:
         raise Refusal(f"{_named(folder)} cannot be loaded: {problem} {COPY}") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise Refusal(
-            f"{_named(folder)} cannot be loaded: config.json names no model_type. {COPY}."
-        )
+        raise Refusal(f"config.json of {_named(folder)} must name a model_type, got none. {COPY}")
     for name, value in config.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         if COUNTS.fullmatch(name) and whole and not 0 <= value <= MOST:

@@ -235,7 +235,7 @@ def default_target_modules(name: str) -> list[str] | str:
 
 
 def is_encoder_decoder(name: str) -> bool:
-    """Return whether a model on this machine is an encoder with a decoder (T5, BART)."""
+    """Return True if a local model is an encoder with a decoder (T5, BART)."""
     try:
         folder = locate(name)
         return folder is not None and read_config(folder).get("is_encoder_decoder") is True

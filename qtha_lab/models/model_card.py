@@ -163,7 +163,7 @@ def _loading(
 
 
 def is_nameless(name: str) -> bool:
-    """Return whether a base model is a folder of this machine, or has no name."""
+    """Return True if a base model is a local folder, or has no name."""
     return not name or is_path(name)
 
 

@@ -41,6 +41,6 @@ def model_name(name: str) -> str:
 
 
 def is_path(name: str) -> bool:
-    """Return whether a name is a path on this machine."""
+    """Return True if a name is a path on this machine."""
     is_named_so = name.startswith((".", "/", "~")) or bool(table_suffix(name))
     return name not in KNOWN and (is_named_so or (name != "" and as_path(name).exists()))

@@ -31,4 +31,4 @@ def refusing(rule: str, remedy: str) -> Iterator[None]:
             raise
         line = next(iter(str(problem).strip().splitlines()), "")
         reason = shortened(f"{type(problem).__name__}: {line}".rstrip(": ."), 110)
-        raise Refusal(f"{rule}, got {reason}. {remedy}.") from problem
+        raise Refusal(f"{rule}, got {reason}. {remedy}") from problem

@@ -54,8 +54,8 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
         ids = tokenizer(PROBE)["input_ids"]
         _set_padding(tokenizer)
     if not ids or not tokenizer.is_fast:
-        rule = "must be a fast one (tokenizer.json)" if ids else "must encode text, got no tokens"
-        raise Refusal(f"The tokenizer of {name} {rule}. {remedy}.")
+        missing = "no tokenizer.json" if ids else "no tokens"
+        raise Refusal(f"The tokenizer of {name} must be a fast one, got {missing}. {remedy}")
     if tokenizer.pad_token is None:
         raise Refusal(
             f"The tokenizer of {name} must have a padding, end or unknown token, got none. "

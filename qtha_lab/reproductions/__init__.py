@@ -37,17 +37,10 @@ A function of `(arm, seed, quick)` instead returns an `Experiment`, which is tra
 fine-tuning run.
 """
 
-from qtha_lab.reproductions.machinery.log import Log
-from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, PaperClaim, reproduction
-from qtha_lab.reproductions.machinery.run_arms import reproduce
-from qtha_lab.reproductions.machinery.verdicts import Verdict, verdicts
-
-__all__ = [
-    "REPRODUCTIONS",
-    "Log",
-    "PaperClaim",
-    "Verdict",
-    "reproduce",
-    "reproduction",
-    "verdicts",
-]
+from qtha_lab.reproductions.machinery.log import Log as Log
+from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS as REPRODUCTIONS
+from qtha_lab.reproductions.machinery.registry import PaperClaim as PaperClaim
+from qtha_lab.reproductions.machinery.registry import reproduction as reproduction
+from qtha_lab.reproductions.machinery.run_arms import reproduce as reproduce
+from qtha_lab.reproductions.machinery.verdicts import Verdict as Verdict
+from qtha_lab.reproductions.machinery.verdicts import verdicts as verdicts

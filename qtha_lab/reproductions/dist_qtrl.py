@@ -161,7 +161,7 @@ def policy(environment: str, arm: str) -> nn.Module:
 
 
 def round_of(model: nn.Module, play: Play, optimizer: torch.optim.Optimizer) -> tuple[float, float]:
-    """Take one step with the mean of the agents' gradients.
+    """Apply one step with the mean of the agents' gradients.
 
     Returns the mean loss and the mean reward.
 

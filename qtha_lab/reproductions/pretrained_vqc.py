@@ -107,11 +107,7 @@ def feature_network() -> nn.Module:
 
 @lru_cache(maxsize=1)  # the arms of a seed follow one another
 def pre_trained(seed: int) -> nn.Module:
-    """Return the network of a seed, trained on the digits 0 to 4 and frozen.
-
-    Args:
-        seed: Seed of the initial weights and of the rows.
-    """
+    """Return the network of a seed, trained on the digits 0 to 4 and frozen."""
     torch.manual_seed(seed)
     body = feature_network()
     whole = nn.Sequential(body, nn.Linear(FEATURES, N_CLASSES))

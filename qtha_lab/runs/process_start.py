@@ -75,8 +75,8 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
         lock = slots.hold(files.lock, patience=5)
     except FileNotFoundError:
         raise Refusal(
-            f"Run {shortened(files.path.name)} must be in its folder, but it was moved or deleted. "
-            "Restore it from the trash."
+            f"Run {shortened(files.path.name)} must be in its folder, got none. Restore it from "
+            "the trash."
         ) from None
     if lock is None:
         pid = slots.holder(files.lock)

@@ -336,8 +336,8 @@ def attach(run_id: str | Path, runs_dir: Path | str | None = None) -> Run:
             return Run(path)
     ids = [run.id for run in list_runs(folder)]
     close = nearest(str(run_id), ids)
-    hint = f"did you mean {close!r}?" if close else f"it holds {len(ids)} runs"
-    raise Refusal(f"Run {str(run_id)!r:.80} does not exist in {folder}: {hint}")
+    hint = f"did you mean {close!r}?" if close else f"it holds {len(ids)} runs."
+    raise Refusal(f"Unknown run {str(run_id)!r:.80} in {folder}: {hint}")
 
 
 def list_runs(runs_dir: Path | str | None = None, *, unreadable: bool = False) -> list[Run]:

@@ -64,7 +64,8 @@ class StopRequest:
         for file in (self.run.experiment_file, self.run.events):
             if not file.exists() and not away.wait_until_reachable(self.run):
                 raise Refusal(
-                    f"{file} must stay in place during the run, and it was moved or deleted."
+                    f"{file} must stay in place during the run, got a file that was moved or "
+                    "deleted."
                 )
         return self.signalled or self.run.stop.exists()
 

@@ -53,7 +53,7 @@ def info_of(engine: str) -> EngineInfo:
 
 
 def engine_of(engine: str) -> Engine:
-    """Return an engine (not "auto"); the first call imports it.
+    """Return the engine of a name other than "auto"; the first call imports the engine.
 
     Raises:
         Refusal: If there is no such engine (the message names the nearest one), or it does not run

@@ -329,11 +329,11 @@ _OF_NUMBERS = frozenset((Tensor, Parameter))
 
 
 def _is_traced(inputs: Tensor, params: Tensor) -> bool:
-    """Return whether a dispatch mode is active or a tensor is a subclass."""
+    """Return True if a dispatch mode is active or a tensor is a subclass."""
     of_numbers = type(inputs) in _OF_NUMBERS and type(params) in _OF_NUMBERS
     return not of_numbers or torch._C._len_torch_dispatch_stack() > 0
 
 
 def is_transformed(tensor: Tensor) -> bool:
-    """Return whether vmap, grad or another torch.func transform wraps the tensor."""
+    """Return True if vmap, grad or another torch.func transform wraps the tensor."""
     return _torch_c._functorch.is_functorch_wrapped_tensor(tensor)

@@ -63,15 +63,15 @@ class Rotation:
     zmask: int
 
     def commutes_with_phase(self, mask: int) -> bool:
-        """Return whether the rotation commutes with a phase of the Z-string `mask`."""
+        """Return True if the rotation commutes with a phase of the Z-string `mask`."""
         return _even(self.flip & mask)
 
     def commutes_with(self, other: "Rotation") -> bool:
-        """Return whether the Pauli strings of two rotations commute."""
+        """Return True if the Pauli strings of two rotations commute."""
         return _even(self.flip & other.zmask) == _even(other.flip & self.zmask)
 
     def is_independent_of(self, other: "Rotation") -> bool:
-        """Return whether two rotations act like gates on two different wires."""
+        """Return True if two rotations act like gates on two different wires."""
         return _even(self.flip & other.zmask) and _even(other.flip & self.zmask)
 
 
@@ -82,13 +82,13 @@ class Rotations:
     angles: dict[Rotation, Sum] = dataclasses.field(default_factory=dict)
 
     def accepts(self, op: "Rotation | int") -> bool:
-        """Return whether this layer can take a rotation, or a phase given by its mask."""
+        """Return True if this layer can take a rotation, or a phase with a mask."""
         return isinstance(op, Rotation) and all(
             op == t or op.is_independent_of(t) for t in self.angles
         )
 
     def commutes_with(self, op: "Rotation | int") -> bool:
-        """Return whether a rotation, or a phase given by its mask, commutes with the layer."""
+        """Return True if a rotation, or a phase with a mask, commutes with the layer."""
         if isinstance(op, Rotation):
             return all(op.commutes_with(t) for t in self.angles)
         return all(t.commutes_with_phase(op) for t in self.angles)
@@ -101,11 +101,11 @@ class Phases:
     angles: dict[int, Sum] = dataclasses.field(default_factory=dict)
 
     def accepts(self, op: "Rotation | int") -> bool:
-        """Return whether this layer can take a rotation, or a phase given by its mask."""
+        """Return True if this layer can take a rotation, or a phase with a mask."""
         return not isinstance(op, Rotation)
 
     def commutes_with(self, op: "Rotation | int") -> bool:
-        """Return whether a rotation, or a phase given by its mask, commutes with the layer."""
+        """Return True if a rotation, or a phase with a mask, commutes with the layer."""
         return not isinstance(op, Rotation) or all(op.commutes_with_phase(m) for m in self.angles)
 
 

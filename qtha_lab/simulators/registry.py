@@ -55,7 +55,7 @@ class Engine(Protocol):
         ...
 
     def broadcasts(self, name: str) -> bool:
-        """Return whether one call evaluates a whole batch; else each sample is one circuit."""
+        """Return True if one call evaluates a whole batch; else each sample is one circuit."""
         ...
 
     def working_bytes(self, circuit: Circuit, batch: int, name: str) -> int:

@@ -32,7 +32,10 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, *tangents):
-        raise Unsupported(f"Engine {ctx.rest[2]!r} has no forward derivatives. Use engine='torch'.")
+        raise Unsupported(
+            f"Derivatives of engine {ctx.rest[2]!r} must be backward ones, got forward ones. "
+            "Use engine='torch'."
+        )
 
     @staticmethod
     def vmap(info, in_dims, inputs, params, *rest):
@@ -56,7 +59,8 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            f"Engine {ctx.engine!r} has first derivatives only. Use engine='torch' for second ones."
+            f"Derivatives of engine {ctx.engine!r} must be of first order, got second order. "
+            "Use engine='torch'."
         )
 
     @staticmethod

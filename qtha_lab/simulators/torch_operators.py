@@ -82,8 +82,8 @@ def _save_engine(ctx, inputs, output) -> None:
 
 def _no_second(ctx, *grads):
     raise Unsupported(
-        f"Engine {ctx.engine!r} has first derivatives only in a graph of torch.compile. "
-        "Use engine='torch', uncompiled, for second ones."
+        f"Derivatives of engine {ctx.engine!r} in a graph of torch.compile must be of first "
+        "order, got second order. Use engine='torch', uncompiled."
     )
 
 

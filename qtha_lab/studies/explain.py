@@ -112,7 +112,7 @@ def findings_of(
 
 
 def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Group runs by the training settings that affect a loss, named by what differs."""
+    """Group runs by the training settings that affect a loss, named by their differences."""
     settings = {run.id: _protocol(run.experiment) for run in runs}
     first = next(iter(settings.values()))
     names = [n for n in first if len({repr(each.get(n)) for each in settings.values()}) > 1]

@@ -71,12 +71,7 @@ class RegimeMap:
             comparison.check(out)
 
     def run(self, out: Path, on_progress: Progress | None = None) -> list[Regime]:
-        """Run the comparisons in folders of their own, and write `map.json`.
-
-        Args:
-            out: Folder of the map.
-            on_progress: Callback with each run and its status.
-        """
+        """Run the comparisons in folders of their own, and write `map.json`."""
         self.check(out)
         found: list[Regime] = []
         for steps, comparison in zip(self.steps, self.comparisons(), strict=True):

@@ -1,21 +1,15 @@
 """Tasks by name: training, evaluation and test rows, and their encoding.
 
-One file per task (qa, chat, definitions, supersense); users load their own data by path or hub id.
+One file per task; users load their own data by path or hub id.
 """
 
-from qtha_lab.tasks.loading import check_task, load_task, task_info, task_names, task_settings
-from qtha_lab.tasks.registry import TaskInfo, task
-from qtha_lab.tasks.task import Collate, Task, collate
-
-__all__ = [
-    "Collate",
-    "Task",
-    "TaskInfo",
-    "check_task",
-    "collate",
-    "load_task",
-    "task",
-    "task_info",
-    "task_names",
-    "task_settings",
-]
+from qtha_lab.tasks.loading import check_task as check_task
+from qtha_lab.tasks.loading import load_task as load_task
+from qtha_lab.tasks.loading import task_info as task_info
+from qtha_lab.tasks.loading import task_names as task_names
+from qtha_lab.tasks.loading import task_settings as task_settings
+from qtha_lab.tasks.registry import TaskInfo as TaskInfo
+from qtha_lab.tasks.registry import task as task
+from qtha_lab.tasks.task import Collate as Collate
+from qtha_lab.tasks.task import Task as Task
+from qtha_lab.tasks.task import collate as collate

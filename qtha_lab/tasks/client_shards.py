@@ -50,7 +50,7 @@ class ClientShare:
         """Parse the text of a share, such as `3/8`."""
         match = SHARE.fullmatch(text.strip())
         if match is None:
-            raise Refusal(f"share must read 3/8 or 3/8 dirichlet(0.3), got {text!r:.60}.")
+            raise Refusal(f"share must have the form 3/8 or 3/8 dirichlet(0.3), got {text!r:.60}.")
         client, clients = int(match["client"]), int(match["clients"])
         if not 1 <= client <= clients:
             raise Refusal(

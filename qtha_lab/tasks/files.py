@@ -178,7 +178,7 @@ def _rows(split, known: tuple[Shape, Parts], limit: int) -> list[dict]:
 
 
 def _named(records, column: str, names: list[str] | None) -> Iterator[dict]:
-    """Yield records with label names in place of numbers, without unlabelled ones."""
+    """Yield labelled records, with label names in place of numbers."""
     for record in records:
         if names and isinstance(record[column], int):
             if record[column] < 0:

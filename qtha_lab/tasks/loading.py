@@ -147,7 +147,7 @@ def _own_rows(name: str, definition: Any) -> tuple[OwnRows, str]:
 
 
 def _has_labels(own: OwnRows) -> bool:
-    """Return whether rows have classes or ordered labels, which are whole numbers of own data."""
+    """Return True if rows have classes, or ordered labels of own data."""
     is_ordered = (
         own.kind == "regression" and bool(own.key) and isinstance(own.rows[0]["label"], int)
     )
@@ -222,7 +222,7 @@ def _key(row: dict) -> str:
 
 
 def _is_shipped(name: str) -> bool:
-    """Return whether a task is declared in `qtha_lab.tasks`."""
+    """Return True if a task is declared in `qtha_lab.tasks`."""
     return name in TASKS and TASKS[name].options.__module__.startswith("qtha_lab.tasks.")
 
 

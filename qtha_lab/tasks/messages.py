@@ -36,7 +36,8 @@ def read_messages(column: str, value: Any, system: Any = None, tools: Any = None
     messages = [_message(each) for each in value] if isinstance(value, list) else []
     if not any(message["role"] == "assistant" for message in messages[1:]):
         raise Refusal(
-            f"{column} must be a list of messages with an answer by the assistant after the first."
+            f"{column} must be a list of messages with an answer by the assistant after the "
+            f"first, got {shortened(value, 40)!r}."
         )
     return with_system(messages, system, tools)
 

@@ -51,7 +51,7 @@ class OwnData:
 
 
 def label_meaning(labels: Sequence[str], chosen: str, column: str = "") -> str:
-    """Return whether labels are "classes", "ordered" or "numbers".
+    """Return True if labels are "classes", "ordered" or "numbers".
 
     Labels of `auto` are numbers if one is not whole, or if they are many and leave gaps. Three or
     more whole numbers are ordered in a column such as `stars`, and classes in others.
@@ -82,8 +82,10 @@ def _check_numbers(labels: Sequence[str], chosen: str) -> None:
         if number is None:
             raise Refusal(f"labels must be numbers, got {shortened(label, 40)!r}. Set labels=auto.")
         if chosen == "ordered" and number % 1:
-            rule = f"labels=ordered must be whole numbers, got {shortened(label, 40)!r}."
-            raise Refusal(f"{rule} Set labels=numbers.")
+            raise Refusal(
+                "labels must be whole numbers with labels=ordered, got "
+                f"{shortened(label, 40)!r}. Set labels=numbers."
+            )
 
 
 def _meaning_of(distinct: Sequence[float], count: int, column: str) -> str:

@@ -15,7 +15,7 @@ from qtha_lab.tasks.registry import question_and_answer, shipped_rows, task
 )
 @dataclass(frozen=True)
 class Qa:
-    """Task without options; no answer is on two sides of the split."""
+    """Shipped questions and answers; no answer is on two sides of the split."""
 
     def rows(self) -> Iterator[dict]:
         """Yield all rows, in the order of the file."""

@@ -73,8 +73,7 @@ def value_of(record: Record, column: str) -> Any:
     """Return the value of a column; refuse a missing or empty one."""
     value = record.get(column)
     if value is None or value == [] or (isinstance(value, str) and not value.strip()):
-        rule = f"{column} must not be missing or empty."
-        raise Refusal(f"{rule} Fill it in, or delete the row.")
+        raise Refusal(f"{column} must not be missing or empty. Fill it in, or delete the row.")
     return value
 
 
@@ -131,7 +130,10 @@ def _with_history(parts: Parts, record: Record) -> dict:
     if not isinstance(history, list) or not all(
         isinstance(turn, list | tuple) and len(turn) == 2 for turn in history
     ):
-        raise Refusal(f"{parts['history']} must be a list of pairs of prompt and response.")
+        raise Refusal(
+            f"{parts['history']} must be a list of pairs of prompt and response, got "
+            f"{shortened(history, 40)!r}."
+        )
     earlier = [message for turn in history for message in _exchange(*map(str, turn))]
     messages = _question(parts, record)["messages"]
     first = int(messages[0]["role"] == "system")
@@ -164,7 +166,7 @@ def _yes_or_no(parts: Parts, record: Record) -> dict:
 
 
 def _choice(parts: Parts, record: Record) -> dict:
-    """Ask for the letter of one of several choices."""
+    """Convert a question with several choices; the answer is a letter."""
     choices = value_of(record, parts["choices"])
     names = list(LETTERS)
     if isinstance(choices, Mapping):  # ARC and CommonsenseQA
@@ -172,7 +174,9 @@ def _choice(parts: Parts, record: Record) -> dict:
         names = list(map(str, own)) if isinstance(own, list) else names
         choices = choices.get("text")
     if not isinstance(choices, list) or not 2 <= len(choices) <= len(LETTERS):
-        raise Refusal(f"{parts['choices']} must be a list of 2 to 26 choices.")
+        raise Refusal(
+            f"{parts['choices']} must be a list of 2 to 26 choices, got {shortened(choices, 40)!r}."
+        )
     key = text_of(record, parts["key"]).strip()
     if key in names[: len(choices)]:
         place = names.index(key)
@@ -203,7 +207,9 @@ def _preference(parts: Parts, record: Record) -> dict:
     chosen, rejected = sides
     shared = chosen[:-1]
     if rejected[:-1] != shared or any(side[-1]["role"] != "assistant" for side in sides):
-        raise Refusal("Chosen and rejected must differ in the last answer only.")
+        raise Refusal(
+            "Chosen and rejected must differ in the last answer only, got other differences."
+        )
     if not shared and "prompt" in parts:
         shared = [{"role": "user", "content": _with_context(parts, record, "prompt")}]
     if not shared:
@@ -277,7 +283,7 @@ def find_shape(record: Record, chosen: Mapping[str, str]) -> tuple[Shape, Parts]
 
 
 def _fits(shape: Shape, parts: Parts, record: Record) -> bool:
-    """Return whether the values suit the shape, where names alone are ambiguous."""
+    """Return True if the values suit the shape, where names alone are ambiguous."""
     if shape.name == "yes or no":
         return str(record.get(parts["label"])).strip().lower() in TRUTHS
     if shape.name == "plain text":

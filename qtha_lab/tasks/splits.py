@@ -38,7 +38,7 @@ def fraction_of(key: str, salt: str) -> float:
 
 
 def in_evaluation_pool(key: str) -> bool:
-    """Return whether rows with this key belong to the evaluation pool.
+    """Return True if rows with this key belong to the evaluation pool.
 
     A key is an answer, a headword or a thread.
     """
@@ -46,7 +46,7 @@ def in_evaluation_pool(key: str) -> bool:
 
 
 def in_pretraining_pool(key: str) -> bool:
-    """Return whether text with this key may be read by `data/pretrain_tiny.py`.
+    """Return True if text with this key may be read by `data/pretrain_tiny.py`.
 
     Such text is not shipped as a task.
     """
@@ -54,7 +54,7 @@ def in_pretraining_pool(key: str) -> bool:
 
 
 def in_test_pool(key: str) -> bool:
-    """Return whether rows with this key belong to the test pool.
+    """Return True if rows with this key belong to the test pool.
 
     Test pool and evaluation pool are disjoint.
 
@@ -78,7 +78,7 @@ class Sides(NamedTuple):
 
 
 def memorised(sides: Sides) -> Sides:
-    """Put the evaluation and test rows first among the training rows, in turn.
+    """Move evaluation and test rows, alternately, to the start of the training rows.
 
     Example:
         >>> [row["key"] for row in memorised(Sides([{"key": 1}], [{"key": 2}], [{"key": 3}])).train]

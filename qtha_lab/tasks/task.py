@@ -1,4 +1,4 @@
-"""Hold the rows of a task by side, and encode them with a tokenizer.
+"""Rows of a task by side, and their encoding with a tokenizer.
 
 A language-modelling row is {"messages", "key"}, a classification row {"text", "label", "key"}, a
 preference row {"messages", "chosen", "rejected", "key"} with messages up to the two answers. `key`
@@ -172,7 +172,7 @@ def asked_and_answer(row: dict) -> tuple[list[dict], str]:
 def _encode_pairs(
     rows: list[dict], tokenizer: "PreTrainedTokenizerBase", max_length: int
 ) -> list[dict]:
-    """Encode pairs; labels are the tokens of the two answers alone."""
+    """Encode preference pairs; labels are the tokens of the two answers alone."""
     encoded = []
     for row in rows:
         answers = ({"role": "assistant", "content": row[side]} for side in PAIR)

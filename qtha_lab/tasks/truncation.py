@@ -34,7 +34,7 @@ def shorten(text: str, tokenizer: "PreTrainedTokenizerBase", max_length: int) ->
 
 
 def _is_final(tokenizer, beginning: str, max_length: int, end: int) -> bool:
-    """Return whether the word of the first token past `max_length` ends before `end`."""
+    """Return True if the word of the first token past `max_length` ends before `end`."""
     tokens = tokenizer(beginning, add_special_tokens=False, verbose=False)
     words = tokens.word_ids()
     return len(words) > max_length and tokens.word_to_chars(words[max_length]).end <= end

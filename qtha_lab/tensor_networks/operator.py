@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +49,8 @@ class MPO:
             Refusal: If bond_dim or n_sites is below 1.
         """
         rows, columns = matrix.shape
-        out_dims = mpo.factorise(rows, n_sites, name="out_dims", size_name="out_features")
-        in_dims = mpo.factorise(columns, n_sites)
+        out_dims = factorise(rows, n_sites, name="out_dims", size_name="out_features")
+        in_dims = factorise(columns, n_sites)
         return cls(*mpo.from_matrix(matrix, out_dims, in_dims, bond_dim, cutoff))
 
     def __call__(self, x: Float[Tensor, "*tokens in_features"]) -> Tensor:

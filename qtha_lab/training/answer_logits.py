@@ -93,13 +93,13 @@ def head_of(model: nn.Module) -> nn.Module | None:
 
 
 def chooses_classes(model: nn.Module) -> bool:
-    """Report if the model is a sequence classifier, with one class label per row."""
+    """Return True if the model is a sequence classifier, with one class label per row."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     return type(base).__name__.endswith("ForSequenceClassification")
 
 
 def has_plain_loss(model: nn.Module) -> bool:
-    """Report if the loss is the plain mean over answer tokens.
+    """Return True if the loss is the plain mean over answer tokens.
 
     Such a loss needs no logits at other positions.
     """

@@ -21,7 +21,7 @@ TOKEN = re.compile(rf"{CHARACTER}|[a-z0-9]+")
 
 
 def has_chinese(texts: Iterable[str]) -> bool:
-    """Report if any text has a Chinese character.
+    """Return True if any text has a Chinese character.
 
     Example:
         >>> has_chinese(["Paris", "你好"]), has_chinese(["Größe"])

@@ -38,7 +38,7 @@ def environment_facts() -> dict[str, Any]:
 
 
 def is_preloaded() -> bool:
-    """Report if the fork server started this process with preloaded libraries."""
+    """Return True if the fork server started this process with preloaded libraries."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return getattr(spec, "name", "") == "qtha_lab.runs.fork_server.server"
 

@@ -17,7 +17,7 @@ from qtha_lab.core.settings import unknown
 def set_head_apart(
     optimizer: torch.optim.Optimizer, model: nn.Module, learning_rate: float
 ) -> None:
-    """Give a new classification head, if the model has one, its own learning rate.
+    """Set the learning rate of a new classification head, if the model has one.
 
     Args:
         optimizer: Optimiser whose groups are split, in place.
@@ -34,7 +34,7 @@ def set_groups_apart(
     learning_rate: float,
     ratios: Mapping[str, float],
 ) -> None:
-    """Give groups of tensors their own learning rates.
+    """Set the learning rates of groups of tensors.
 
     Args:
         optimizer: Optimiser whose groups are split, in place.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def wait_for_memory(session: Session, needed: Mapping[str, int]) -> None:
-    """Wait in first-come order for memory, and reserve it until this process ends.
+    """Wait for memory in first-come order, and reserve it until this process ends.
 
     Args:
         session: Session of the run; a session without a queue folder does not wait.

@@ -1,4 +1,4 @@
-"""Direct preference optimisation: chosen answers become more likely than rejected ones.
+"""Direct preference optimisation: raise the likelihood of chosen over rejected answers.
 
     L = −log σ(m)        m = β [log π(c|x)/π₀(c|x) − log π(r|x)/π₀(r|x)]
 

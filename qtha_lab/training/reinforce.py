@@ -162,11 +162,7 @@ def advantages(rewards: Float[Tensor, " answers"], samples: int) -> Float[Tensor
 
 
 def prompts_and_answers(batch: dict[str, Tensor]) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the prompt tokens and the last answer of each row.
-
-    Args:
-        batch: Batch that is padded on the right.
-    """
+    """Yield the prompt tokens and the last answer of each row."""
     for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
         end = max(place for place, label in enumerate(labels) if label != IGNORED) + 1
         length = sum(1 for _ in takewhile(lambda label: label != IGNORED, reversed(labels[:end])))

@@ -49,8 +49,9 @@ def find_start(run: RunDir, events: EventLog) -> ResumePoint:
         damaged = {announced: "it is missing"} | damaged
     if checkpoint is None and _complete_or_announced(run.checkpoints, damaged, announced):
         raise Refusal(
-            f"No checkpoint of this run is whole: {_listed(damaged)}. Put the files back, or "
-            f"begin again at step 0 with `qtha-lab resume {run.path.name} --anew`."
+            f"A checkpoint of this run must be whole, got none: {_listed(damaged)}. Put the "
+            f"files back, or begin again at step 0 with `qtha-lab resume {run.path.name} "
+            "--anew`."
         )
     note = _note(checkpoint, step, damaged)
     if note:
@@ -131,7 +132,7 @@ def _read(path: Path) -> Any:
 
 
 def _complete_or_announced(folder: Path, damaged: dict[int, str], announced: int) -> bool:
-    """Report if a damaged checkpoint had been completed or announced by an event."""
+    """Return True if a damaged checkpoint had been completed or announced by an event."""
     manifests = (checkpoints.place(folder, step) / checkpoints.MANIFEST for step in damaged)
     return bool(damaged) and (announced > 0 or any(path.exists() for path in manifests))
 

@@ -109,7 +109,7 @@ class Session:
         return {step: loss for step, loss in losses.items() if step <= self.start.step}
 
     def is_recorded(self, kind: str, step: int) -> bool:
-        """Report if any session of the run recorded such an event at a step."""
+        """Return True if any session of the run recorded such an event at a step."""
         events = history(read_events(self.run.events)[0])
         return any(event["kind"] == kind and event["step"] == step for event in events)
 

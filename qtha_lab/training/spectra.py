@@ -33,7 +33,7 @@ class RecordSpectra(TrainerCallback):
         self._began, self._spent, self._last = time.perf_counter(), 0.0, 0.0
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        """Start the timer of the time share, and record the first step."""
+        """Start the timer for the limit `SHARE`, and record the first step."""
         self._began = time.perf_counter()
         self._record(state.global_step, model)
 

@@ -99,7 +99,7 @@ def _step_time(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _beside_others(known: set[bool | None]) -> dict[str, bool]:
-    """Report if other runs computed during any of the steps; return {} if unknown."""
+    """Return the flag of concurrent runs during the steps; {} if unknown."""
     return {"side_by_side": True in known} if True in known or known == {False} else {}
 
 

@@ -51,7 +51,7 @@ class Threads:
         self.beside, self.side_by_side, self._looked = beside, False, -math.inf
 
     def adjust(self, step: int) -> None:
-        """Set the number of threads to the free ones; call only between two operations."""
+        """Set the number of threads to that of free cores; call only between two operations."""
         count, side_by_side = max(self.least, self.free()), self._look()
         if count == self.count and side_by_side == self.side_by_side:
             return
@@ -70,7 +70,7 @@ class Threads:
 
 
 def same_bits(experiment: Experiment) -> bool:
-    """Report if the experiment's results here are independent of the number of threads."""
+    """Return True if results here are independent of the number of threads."""
     return (
         experiment.training.precision == "float32"
         and experiment.quantization == "none"

@@ -65,7 +65,7 @@ class FineTuner(Trainer):
             self.compute_loss_func = _loss_of_classes
 
     def _takes_parts(self) -> bool:
-        """Report if a step has several forward passes.
+        """Return True if a step has several forward passes.
 
         For a classifier, transformers would add up the means of these passes.
         """

@@ -41,11 +41,11 @@ def refusal(folder, model="llama"):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "adapter_config.json must hold a JSON object. "),
-        (b"{", "adapter_config.json must hold a JSON object. "),
+        (b"", "adapter_config.json cannot be read: "),
+        (b"{", "adapter_config.json cannot be read: "),
         (b"[]", "adapter_config.json must hold a JSON object"),
-        (b"\xff\xfe", "adapter_config.json must hold a JSON object. "),
-        (b"[" * 100_000, "adapter_config.json must hold a JSON object. "),
+        (b"\xff\xfe", "adapter_config.json cannot be read: "),
+        (b"[" * 100_000, "adapter_config.json cannot be read: "),
         (b" " * 2**21, "adapter_config.json must be at most 1 MiB"),
         (b"{}", "Unknown adapter method 'none'"),
         (b'{"peft_type": ["LORA"]}', "Unknown adapter method"),
@@ -139,7 +139,7 @@ def test_pickled_tensors_are_not_opened_and_the_sentence_converts_them(tmp_path,
     torch.save(load_file(file), tmp_path / "adapter_model.bin")
     file.unlink()
     message = refusal(tmp_path)
-    assert "its pickled tensors can run code when they are opened" in message
+    assert "got pickled tensors, which can run code when they are opened" in message
     code = message.split('python -c "')[1].removesuffix('"')
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert torch.equal(logits(load_adapter(make("llama"), tmp_path)), logits(model))

@@ -421,11 +421,11 @@ def test_an_unknown_method_is_answered_with_the_nearest():
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("lora", {"rank": 4}, "Method 'lora' has no setting 'rank'"),
+        ("lora", {"rank": 4}, "Unknown setting of method lora 'rank'"),
         ("lora", {"lora_alpa": 4}, "did you mean 'lora_alpha'"),
         ("lora", {"r": 0}, "r must be at least 1, got 0"),
-        ("lora", {"use_dora": True}, "Method 'lora' has no setting 'use_dora'"),
-        ("qtha", {"wiast": 16}, "Method 'qtha' has no setting 'wiast': did you mean 'waist'"),
+        ("lora", {"use_dora": True}, "Unknown setting of method lora 'use_dora'"),
+        ("qtha", {"wiast": 16}, "Unknown setting of method qtha 'wiast': did you mean 'waist'"),
     ],
 )
 def test_options_are_refused_before_anything_is_loaded(name, options, sentence):

@@ -117,8 +117,8 @@ def test_a_run_of_other_sizes_or_none_is_refused_before_it_is_used(tmp_path):
     ("options", "text"),
     [
         ({"angles": "smal"}, "Unknown initialisation 'smal': did you mean 'small'"),
-        ({"angles": "run"}, r"must read run\(RUN\)"),
-        ({"angles": "small(3)"}, "must read small, got"),
+        ({"angles": "run"}, r"must have the form run\(RUN\)"),
+        ({"angles": "small(3)"}, "must have the form small, got"),
         ({"angles": "mps(a)"}, r"without inputs, got one with 4\. .*teacher=RUN"),
         ({"angles": "small", "use_circuit": False}, "must be uniform beside use_circuit=False"),
         ({"angles": "small", "stand_in": "silu"}, "must be uniform beside stand_in='silu'"),

@@ -248,7 +248,7 @@ def test_what_does_not_merge_leaves_nothing_half_merged():
     model.add_adapter("circuit", config_of("qtha", "ABC", "llama", init_weights=False))
     model.base_model.set_adapter(["default", "circuit"])
     outputs = logits(model)
-    with pytest.raises(NotImplementedError, match="adapter 'circuit' cannot be merged"):
+    with pytest.raises(NotImplementedError, match="Adapter 'circuit' cannot be merged"):
         model.merge_adapter()
     assert not any(layer.merged for layer in our_layers(model))
     assert torch.equal(logits(model), outputs)

@@ -148,7 +148,7 @@ def test_weights_may_be_held_for_several_calls():
     [
         (nn.ReLU(), {}, "The module must have parameters, got a ReLU"),
         (nn.Linear(2, 2), {"share": "layer"}, "share must be one of net, tensor, got 'layer'"),
-        (nn.Linear(2, 2), {"chnk": 4}, "no setting 'chnk': did you mean 'chunk'"),
+        (nn.Linear(2, 2), {"chnk": 4}, "'chnk': did you mean 'chunk'"),
         (nn.Linear(2048, 1024), {"chunk": 1}, "chunk must be at least 3 for 2098176 weights"),
     ],
 )

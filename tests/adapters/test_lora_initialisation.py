@@ -215,7 +215,7 @@ def test_an_experiment_is_checked_before_it_starts(tmp_path):
         ("lora(init_lora_weights=pisa)", "did you mean 'pissa'"),
         ("lora(init_lora_weights=eva,start_rows=0)", "start_rows must be at least 1 for .*, got 0"),
         ("lora(start_rows=-1)", "start_rows must be at least 0, got -1"),
-        ("dora(init_lora_weights=pissa)", "has no setting 'init_lora_weights'"),
+        ("dora(init_lora_weights=pissa)", "Unknown setting of method dora 'init_lora_weights'"),
     ]:
         with pytest.raises(Refusal, match=rule):
             Experiment(method=method).check(tmp_path)

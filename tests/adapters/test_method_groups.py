@@ -88,7 +88,7 @@ def test_sizes_of_the_table_are_refused_in_a_sentence(capsys, monkeypatch):
     with pytest.raises(SystemExit, match="2"):
         main()
     assert (
-        "sizes must read IN,OUT, two whole numbers of 1 to 999,999, got '4096'"
+        "sizes must have the form IN,OUT, two whole numbers of 1 to 999,999, got '4096'"
         in capsys.readouterr().err
     )
 

@@ -106,7 +106,9 @@ def test_wrong_requests_get_a_sentence(request_, sentence):
 
 
 def test_unknown_options_get_the_nearest_name():
-    with pytest.raises(ValueError, match="no option 'ordr': did you mean 'order'"):
+    with pytest.raises(
+        ValueError, match="Unknown option of ansatz qtha 'ordr': did you mean 'order'"
+    ):
         ansatze.build("qtha", 3, 1, ordr="RY-CRZ-RY-CRZ")
     with pytest.raises(ValueError, match="order must be one of enc-CRZ-RY-CRZ-RY, RY-CRZ-RY-CRZ"):
         ansatze.build("qtha", 3, 1, order="CRZ-RY")

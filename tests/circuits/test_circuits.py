@@ -41,7 +41,7 @@ X0, P0 = Angle.input(0), Angle.param(0)
             lambda: Gate("RY", 0, 1.0, np.eye(2)),
             r"QubitUnitary and no other gate must have a matrix, got 'RY' with one\.",
         ),
-        (lambda: Gate.unitary([[1, 0], [0, 2]], 0), "largest entry of U†U - 1 is 3"),
+        (lambda: Gate.unitary([[1, 0], [0, 2]], 0), "got 3 as the largest entry of U†U - 1"),
         (lambda: Gate.unitary(np.eye(8), (0, 1, 2)), r"must be 2×2 or 4×4, got shape \(8, 8\)"),
         (lambda: Gate.unitary(np.eye(4), 0), r"QubitUnitary must have 2 wires, got \(0,\)"),
         (lambda: Gate.unitary([[np.nan, 0], [0, 1]], 0), "must be finite"),

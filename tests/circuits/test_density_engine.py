@@ -88,7 +88,7 @@ def test_full_mixing_of_a_pair_leaves_the_rest():
         ("density:none", 6, "n_qubits must be at most 5 for engine 'density', got 6"),
         ("density:noise(depolarizing_3q=1)", 2, "did you mean 'depolarizing_"),
         ("density:noise(depolarizing_1q=2)", 2, r"depolarizing_1q must be at most 1\.0, got 2\."),
-        ("density:loud", 2, "must read density:none or density:noise"),
+        ("density:loud", 2, "must have the form density:none or density:noise"),
     ],
 )
 def test_what_it_cannot_do_is_one_sentence(engine, n_qubits, text):

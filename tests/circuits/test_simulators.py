@@ -166,7 +166,7 @@ def test_cpu_engine_has_right_first_derivatives_and_says_where_second_ones_are()
     )
     values = expval_z(circuit, inputs, params, engine="cpu")
     (gradient,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
-    with pytest.raises(RuntimeError, match=r"first derivatives only. Use engine='torch'"):
+    with pytest.raises(RuntimeError, match=r"first order, got second order. Use engine='torch'"):
         gradient.sum().backward()
 
 

@@ -156,7 +156,7 @@ def test_no_runs_yet_is_an_empty_list_not_an_error():
 
 def test_a_run_that_is_not_there_is_refused():
     answer = call("stop", "20260101-000000-tiny")
-    assert "Run '20260101-000000-tiny' does not exist in" in str(answer.exception)
+    assert "Unknown run '20260101-000000-tiny' in" in str(answer.exception)
 
 
 def test_a_fault_of_ours_is_one_sentence_that_names_its_log(tmp_path):

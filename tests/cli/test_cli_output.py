@@ -118,20 +118,23 @@ def test_help_shows_every_sentence_in_full(words, command):
             ("ansatze", "show", "qtha", "--topology", "grid:99999x99999"),
             "topology must have at most 1,024 qubits, got 9,999,800,001 in 'grid:99999x99999'.",
         ),
-        (("methods", "--sizes", f"{'9' * 30},4"), "sizes must read IN,OUT, two whole numbers of 1"),
+        (
+            ("methods", "--sizes", f"{'9' * 30},4"),
+            "sizes must have the form IN,OUT, two whole numbers of 1",
+        ),
         (
             ("run", "--method", "qtha(n_layers=100000)", "--dry-run"),
             "n_layers must be at most 1024",
         ),
         (
             ("runs", "x" * 5000),
-            "Run 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "Unknown run 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         ),
         (
             ("stop", "x" * 5000),
-            "Run 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "Unknown run 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         ),
-        (("runs", "a\0b"), "Run 'a\\x00b' does not exist in"),
+        (("runs", "a\0b"), "Unknown run 'a\\x00b' in"),
     ],
 )
 def test_a_number_or_name_past_all_bounds_is_refused_in_a_sentence(words, sentence):

@@ -106,7 +106,7 @@ def test_runs_go_to_the_bin_and_come_back():
         ),
         (("runs", "--columns", "eval_lss"), "Did you mean 'eval_loss'"),
         (("runs", "--group", "method"), "group must be one of seeds, got 'method'."),
-        (("runs", "tag", "best"), "Runs must be named, or selected by --where."),
+        (("runs", "tag", "best"), "Runs must be named, or selected by --where, got neither."),
         (("runs", "delete", "--where", "seed = 99"), "--where must match a run, got seed = 99"),
         (("runs", "restore", "x"), "Unknown deleted run 'x'"),
         (

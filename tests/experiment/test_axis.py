@@ -69,10 +69,10 @@ def test_what_a_description_holds_is_read_back_as_the_same_axis(values):
     [
         ("", "at least one value"),
         ("0.1, 0.1", "Values must differ, got 0.1 twice"),
-        ("0.1..0.01", "must go upward, not from 0.1 to 0.01"),
+        ("0.1..0.01", "must go upward, got 0.1 to 0.01"),
         ("0..1.0 log 3", r"A logarithmic range must begin above 0, got 0\."),
         ("0.1..1 linear 1", "at least 2 values, got 1"),
-        ("1..3 linear 9", r"A range from 1 to 3 must hold 9 different whole numbers\."),
+        ("1..3 linear 9", r"A range must hold 9 different whole numbers, got 1 to 3\."),
         ([[1], [2]], "The values of an axis must be plain, got"),
         ([{"a": 1}], "The values of an axis must be plain, got"),
         (float("nan"), "finite"),

@@ -80,9 +80,12 @@ def test_any_options_survive_the_short_form(options):
         ),
         ({"method": {"name": "lora", "learning_rate": 0}}, "method.learning_rate must be above 0"),
         ({"method": {"learning_rate": float("nan")}}, "method.learning_rate must be"),
-        ({"method": "lora(r=2"}, "must read name or name(option=value,...), got 'lora(r=2'"),
+        (
+            {"method": "lora(r=2"},
+            "must have the form name or name(option=value,...), got 'lora(r=2'",
+        ),
         ({"method": f"lora(r={'[' * 70_000})"}, "A list must have at most 65,536 characters, got"),
-        ({"method": "lora(r)"}, "An option must read name=value, got 'r'"),
+        ({"method": "lora(r)"}, "An option must have the form name=value, got 'r'"),
         ({"method": "lora(r=1,r=2)"}, "Options must have different names, got r twice"),
         ({"method": 3}, "method must be a mapping, got 3"),
         ({"training": {"weight_decay": float("inf")}}, "training.weight_decay must be"),
@@ -193,7 +196,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
         ),
         (
             {"method": {"name": "lora", "options": {"target_modules": ["q_proj"]}}},
-            "target_modules must stand beside the options, not among them",
+            "target_modules must stand beside the options, got it among them",
         ),
         (
             {"training": {"report_to": "mlflow"}},

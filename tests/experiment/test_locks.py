@@ -62,7 +62,7 @@ def test_a_run_that_is_deleted_between_check_and_lock_leaves_no_ghost_directory(
     run, process, go = resuming
     trash.delete(run.files)
     go()
-    assert "was moved or deleted. Restore it from the trash." in refused(process)
+    assert "must be in its folder, got none. Restore it from the trash." in refused(process)
     assert not run.path.exists()
     trash.restore(run.id, run.path.parent)
     assert run.status().state == "stopped"
@@ -76,7 +76,7 @@ def test_a_run_that_is_deleted_while_its_lock_is_waited_for_leaves_no_ghost_dire
     wait_until(lambda: any(f.path == str(run.files.lock) for f in child.open_files()))
     run.path.rename(run.path.with_name("moved"))
     os.close(lock)
-    assert "was moved or deleted" in refused(process)
+    assert "must be in its folder, got none" in refused(process)
     assert not run.path.exists()
     assert (run.path.with_name("moved") / "events.jsonl").read_bytes().count(b"queued") == 0
 

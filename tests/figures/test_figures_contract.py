@@ -122,7 +122,7 @@ def test_without_a_browser_the_rest_is_still_written_and_the_way_to_one_is_told(
     env = {"BROWSER_PATH": "/nowhere/chromium", "PATH": "/usr/bin:/bin"}
     words = [sys.executable, "-c", code, str(tmp_path)]
     process = subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout
-    assert process.startswith("8 a picture needs a browser, got none: install Chromium")
+    assert process.startswith("8 A picture must have a browser, got none: install Chromium")
     assert "BROWSER_PATH" in process
     assert {p.suffix for p in tmp_path.iterdir()} == {".html", ".csv", ".tex", ".js", ".md"}
 

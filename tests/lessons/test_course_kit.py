@@ -147,7 +147,7 @@ def test_badges_lead_to_the_notebook_and_need_a_repository_on_github():
     assert "labpath=notebooks%2F03_circuits.ipynb)" in text
     assert "git+https://github.com/owner/name" in page.cells[1].source
     assert page.title == PAGES[3].title
-    with pytest.raises(Refusal, match="repository must be such as"):
+    with pytest.raises(Refusal, match="repository must be an address such as"):
         online_page(PAGES[3], "here")
 
 

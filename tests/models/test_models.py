@@ -149,7 +149,7 @@ def test_fingerprint_follows_the_content_not_the_place(tmp_path):
     ("name", "sentence"),
     [
         ("tinny", "did you mean 'tiny'"),
-        ("xyzzy", "folders and hub ids such as owner/model are accepted too"),
+        ("xyzzy", "a folder or a hub id such as owner/model"),
         ("/no/such/folder", "/no/such/folder must be a model folder"),
         ("owner/model", "Download it from the hub with `qtha-lab fetch owner/model`"),
     ],

@@ -111,7 +111,8 @@ def test_wrong_kinds_and_missing_libraries_get_a_sentence(monkeypatch):
         check_quantization("int3")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        ValueError, match=r'on the CPU needs torchao. Run pip install "qtha-lab\[quantized\]"'
+        ValueError,
+        match=r'on the CPU must have torchao installed, got none. Run pip install "qtha-lab\[quantized\]"',
     ):
         refusals.check_names(resolve(Experiment(quantization="int4")))
 

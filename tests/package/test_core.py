@@ -103,21 +103,24 @@ def test_the_core_trains_compares_and_exports(core, folder):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("lab --no-browser", 'The workbench needs jupyterlab. Run pip install "qtha-lab[lab]".'),
+        (
+            "lab --no-browser",
+            'The workbench must have jupyterlab installed, got none. Run pip install "qtha-lab[lab]".',
+        ),
         (
             "plot out --out figures --formats pdf",
-            'A picture of a figure needs kaleido: run pip install "qtha-lab[figures]".',
+            'A picture of a figure must have kaleido installed, got none. Run pip install "qtha-lab[figures]".',
         ),
         (
             (
                 "sweep --model tiny --task qa --methods lora --axes learning_rate=1e-3..1e-2"
                 " --trials 2"
             ),
-            'A sweep needs optuna. Run pip install "qtha-lab[sweep]".',
+            'A sweep must have optuna installed, got none. Run pip install "qtha-lab[sweep]".',
         ),
         (
             "run --model tiny --task qa --method lora --objective reward --steps 1",
-            'A training on a ROUGE reward needs rouge_score: run pip install "qtha-lab[scores]".',
+            'A training on a ROUGE reward must have rouge_score installed, got none. Run pip install "qtha-lab[scores]".',
         ),
     ],
 )
@@ -131,5 +134,5 @@ def test_a_command_names_the_extra_that_it_needs(core, folder, words, sentence):
 def test_the_workbench_names_its_extra(core, folder):
     command = [str(core), "-c", "import qtha_lab; qtha_lab.Workbench"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    expected = 'A panel needs anywidget and ipywidgets. Run pip install "qtha-lab[lab]".'
+    expected = 'A panel must have anywidget and ipywidgets installed, got none. Run pip install "qtha-lab[lab]".'
     assert done.stderr.splitlines()[-1] == f"qtha_lab.core.errors.Refusal: {expected}"

@@ -74,12 +74,22 @@ def test_docstrings_open_with_a_verb_or_a_noun(path):
     assert not wrong, "\n".join(wrong)
 
 
+REFUSALS = {"Refusal", "Unsupported", "FieldError", "FetchError", "NoBrowserError", "JobFailure"}
+FORMS = {
+    "rule and value": r"(\bmust\b|^\{\}, ).*\bgot\b",
+    "rule that names the value": r"\bmust (not|be (empty|false|given|installed|on|named))\b",
+    "unknown name": r"^Unknown ",
+    "message of another check, with its place": r"^[^.]*\{\}$",
+    "state of a file, a run or a model": r"\bcannot be [a-z]+\b|is not on this machine\. ",
+}
+
+
 def refusals(path: Path):
     """Yield the line and the text of every refusal of a file, with {} for each value."""
     for node in ast.walk(parsed(path)):
         if not (isinstance(node, ast.Call) and node.args):
             continue
-        if ast.unparse(node.func).split(".")[-1] != "Refusal":
+        if ast.unparse(node.func).split(".")[-1] not in REFUSALS:
             continue
         parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
         if all(isinstance(part, ast.Constant | ast.FormattedValue) for part in parts):
@@ -102,6 +112,8 @@ def test_refusals_are_sentences_in_plain_words(path):
             wrong.append(f"{path.name}:{line}: {len(text)} characters: {text}")
         if found := BANNED.search(text) or re.search("leave it out|fault of qtha-lab", text):
             wrong.append(f"{path.name}:{line}: holds {found.group()!r}")
+        if not any(re.search(form, text) for form in FORMS.values()):
+            wrong.append(f"{path.name}:{line}: has none of the forms {[*FORMS]}: {text}")
     assert not wrong, "\n".join(wrong)
 
 

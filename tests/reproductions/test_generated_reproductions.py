@@ -184,10 +184,11 @@ def test_a_library_that_is_missing_is_a_sentence_with_the_command(monkeypatch):
         importlib.util, "find_spec", lambda n, *a: None if n in absent else find(n, *a)
     )
     with pytest.raises(
-        Refusal, match=r'needs gymnasium. Run pip install "qtha-lab\[reproductions\]"'
+        Refusal,
+        match=r'must have gymnasium installed, got none. Run pip install "qtha-lab\[reproductions\]"',
     ):
         goal_of(CART)
-    with pytest.raises(Refusal, match=r"needs gymnasium and minigrid"):
+    with pytest.raises(Refusal, match="must have gymnasium and minigrid installed"):
         goal_of(GRID)
 
 

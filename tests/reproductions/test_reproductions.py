@@ -152,7 +152,7 @@ def test_an_arm_stops_at_its_next_step_when_it_is_asked_to(tmp_path):
             reproduce("stopping", tmp_path)
         [run] = runs.list_runs(tmp_path / "stopping" / "runs")
         assert run.status().state == "stopped"
-        with pytest.raises(Refusal, match="must be started by: qtha-lab reproduce stopping"):
+        with pytest.raises(Refusal, match="Run: qtha-lab reproduce stopping"):
             run.resume()
     finally:
         REPRODUCTIONS.forget(__name__)
@@ -226,7 +226,7 @@ def test_a_description_of_an_arm_is_read_back_and_never_launched(tmp_path):
     assert files.path.name[16:].startswith("coins-thrown_coins-fair-s2-")
     assert RunDir(files.path).experiment == arm
     assert arm.to_command() == "qtha-lab reproduce coins --quick"
-    with pytest.raises(Refusal, match="must be started by: qtha-lab reproduce coins"):
+    with pytest.raises(Refusal, match="Run: qtha-lab reproduce coins"):
         runs.launch(arm, tmp_path)
     plain = RunDir.create(Experiment(name="reproduction: mine"), tmp_path)
     assert type(plain.experiment) is Experiment

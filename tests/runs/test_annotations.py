@@ -152,7 +152,7 @@ def test_a_deleted_run_comes_back_as_it_was(tmp_path):
 def test_a_run_at_work_is_not_deleted(tmp_path):
     run = runs.launch(Experiment(method="lora(r=2)", training={"steps": 5000}), tmp_path)
     try:
-        with pytest.raises(Refusal, match=r"is running\. Stop it before deleting it"):
+        with pytest.raises(Refusal, match=r"must not be running, got .*\. Stop it first"):
             bin.delete(run.files)
         assert run.path.is_dir()
     finally:
@@ -167,13 +167,13 @@ def test_what_would_lose_a_run_is_refused(tmp_path):
     bin.delete(run.files)
     with pytest.raises(Refusal, match=r"Unknown deleted run '\.\./x'"):
         bin.restore("../x", tmp_path)
-    with pytest.raises(Refusal, match="is in the trash already"):
+    with pytest.raises(Refusal, match="must not be in the trash"):
         bin.delete(RunDir(bin.trash_of(tmp_path) / run.id))
     with pytest.raises(Refusal, match=r"cannot be moved \(No such file"):
         bin.delete(run.files)  # by a second person
     assert not run.path.exists()
     run.path.mkdir()
-    with pytest.raises(Refusal, match=f"has a run {run.id} already"):
+    with pytest.raises(Refusal, match=f"must have no run {run.id}, got one"):
         bin.restore(run.id, tmp_path)
 
 

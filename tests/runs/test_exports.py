@@ -74,7 +74,7 @@ def test_a_run_without_its_adapter_gives_its_checkpoint_and_no_card(trained, tmp
     result = exports.export_run(run, "adapter")
     assert result.path == default_place(run, "adapter")
     assert "from the checkpoint at step 6" in result.message
-    with pytest.raises(Refusal, match="a model card must belong to a finished run"):
+    with pytest.raises(Refusal, match="A run with a model card must be finished"):
         exports.export_run(run, "card")
 
 

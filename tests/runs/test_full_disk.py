@@ -140,4 +140,4 @@ def test_a_full_disk_ends_a_scheduler_with_one_sentence(small_disk, kind):
     assert "Traceback" not in done.stderr
     assert "fault of qtha-lab" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
-    assert f"The disk of {place} must have room" in last, done.stderr
+    assert f"The disk of {place} must have space" in last, done.stderr

@@ -256,7 +256,7 @@ def test_a_lock_signed_on_another_machine_names_no_process_of_this_one(tmp_path)
         ("slurm", "Slurm must be installed on this machine, got no srun."),
         (
             "ray:localhost:1",
-            "No Ray cluster responds at localhost:1: [Errno 111] Connection refused",
+            "A Ray cluster must respond at localhost:1, got [Errno 111] Connection refused",
         ),
     ],
 )

@@ -475,7 +475,7 @@ def test_a_run_is_found_by_its_id_and_by_its_path(tmp_path):
     assert runs.attach(run.path).id == run.path.name
     wrong = run.path.name[:-1] + "x"
     with pytest.raises(
-        ValueError, match=f"Run '{wrong}' does not exist in .*: did you mean '{run.path.name}'"
+        ValueError, match=f"Unknown run '{wrong}' in .*: did you mean '{run.path.name}'"
     ):
         runs.attach(wrong, tmp_path)
     with pytest.raises(ValueError, match="it holds 0 runs"):

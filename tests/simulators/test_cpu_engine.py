@@ -173,7 +173,7 @@ def test_z_is_read_behind_the_last_rotations_and_else_after_them(n_qubits):
 @pytest.mark.parametrize("reupload", [True, False])
 def test_rotations_are_scaled_where_phases_follow(reupload):
     from qtha_lab.simulators.cpu.operation_counts import count_operations
-    from qtha_lab.simulators.cpu.passes import KINDS
+    from qtha_lab.simulators.cpu.pass_kinds import KINDS
     from qtha_lab.simulators.cpu.plan import plan
 
     circuit = ansatze.build("qtha", 4, 3, reupload)
@@ -193,7 +193,7 @@ def test_rotations_are_scaled_where_phases_follow(reupload):
     ("n_qubits", "sizes"), [(6, [2]), (7, [3]), (8, [2, 2]), (9, [3, 2]), (10, [3, 3])]
 )
 def test_rotations_alone_are_done_in_as_few_passes_as_can_be(n_qubits, sizes):
-    from qtha_lab.simulators.cpu.passes import KINDS
+    from qtha_lab.simulators.cpu.pass_kinds import KINDS
     from qtha_lab.simulators.cpu.plan import plan
 
     for scaled, readout in ((True, None), (False, Readout.probs())):

@@ -500,7 +500,7 @@ def test_a_device_with_options_is_an_option_of_a_method():
         ("default.qubit(shots=0)", "shots must be at least 1, got 0"),
         ("default.qubit(shots=-5)", "shots must be at least 1, got -5"),
         ("default.qubit(shots=2.5)", "shots must be a whole number, got 2.5"),
-        ("default.qubit(shots=", r"must read name or name\(option=value"),
+        ("default.qubit(shots=", r"must have the form name or name\(option=value"),
         ("default.mixed(depolarizing_1q=1.2)", "depolarizing_1q must be at most 1.0, got 1.2"),
         ("default.mixed(noise=wukon)", r"noise must be one of wukong, got 'wukon': did you mean 'wukong'\?"),
         ("default.qubit(noise=wukong)", "such as device:default.mixed, got 'default.qubit'"),
@@ -508,7 +508,7 @@ def test_a_device_with_options_is_an_option_of_a_method():
         ("default.mixed(time_limit=0)", "time_limit must be above 0.0, got 0"),
         ("default.qubits", r"PennyLane device 'default\.qubits' must be installed: did you mean"),
         ("ionq.qpu", r"PennyLane device 'ionq\.qpu' must be installed"),
-        ("default.mixed(readout_prob=7)", "'default.mixed' must start with these options. It reports: The readout error"),
+        ("default.mixed(readout_prob=7)", "'default.mixed' must start with these options, got: The readout error"),
     ],
 )  # fmt: skip
 def test_wrong_names_and_options_are_refused_before_anything_runs(engine, sentence):

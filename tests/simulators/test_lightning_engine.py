@@ -158,7 +158,7 @@ def test_first_derivatives_are_right_and_second_ones_are_elsewhere():
 
     assert torch.autograd.gradcheck(run, (inputs, params))
     (gradient,) = torch.autograd.grad(run(inputs, params).sum(), inputs, create_graph=True)
-    sentence = "Engine 'lightning' has first derivatives only. Use engine='torch'"
+    sentence = "Derivatives of engine 'lightning' must be of first order, got second order. Use engine='torch'"
     with pytest.raises(RuntimeError, match=sentence):
         gradient.sum().backward()
 

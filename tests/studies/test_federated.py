@@ -385,7 +385,7 @@ def test_without_flower_the_command_says_how_it_is_installed(capsys, monkeypatch
     with pytest.raises(
         Refusal,
         match=(
-            r'A federation on Flower needs the package flwr: pip install "qtha-lab\[federated\]"\.'
+            r'A federation on Flower must have flwr installed, got none: pip install "qtha-lab\[federated\]"\.'
         ),
     ):
         federate_on_flower(described())
@@ -393,7 +393,7 @@ def test_without_flower_the_command_says_how_it_is_installed(capsys, monkeypatch
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code
-    assert "needs the package flwr" in capsys.readouterr().err
+    assert "must have flwr installed" in capsys.readouterr().err
 
 
 def test_flower_averages_no_directions(monkeypatch):

@@ -240,7 +240,7 @@ def test_the_winner_is_the_best_of_as_many_trials_as_every_method_has():
     assert [record.number for record in counted] == [0, 1, 2]  # of a longer search, three
     assert winner(sweep, counted).point == {"learning_rate": 0.003}
     with pytest.raises(
-        Refusal, match=r"None of 2 tuning trials of lora\(r=2\) on tiny, qa has a finite loss\."
+        Refusal, match=r"One of 2 tuning trials of lora\(r=2\) on tiny, qa must have a finite loss"
     ):
         winner(sweep, tried[1:3])
 

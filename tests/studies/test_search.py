@@ -98,7 +98,7 @@ def test_what_is_no_space_is_one_sentence(text, sentence):
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("XQ", "must read like 'XYZ-01-12', got 'XQ'"),
+        ("XQ", "must have a form such as 'XYZ-01-12', got 'XQ'"),
         ("XYZ", "must have 2 qubits"),
         ("XY-02", "must have 2 qubits"),
         ("XY/YY/ZZ", "n_layers must be 3 for code 'XY/YY/ZZ', got 2"),
@@ -117,7 +117,7 @@ def test_a_find_is_an_ansatz_of_a_method():
     assert config.n_parameters(32, 16) == QthaConfig(
         r=2, n_layers=2, ansatz="basic_entangler", waist=8
     ).n_parameters(32, 16)
-    with pytest.raises(Refusal, match="has no option 'depth'"):
+    with pytest.raises(Refusal, match="Unknown option of ansatz searched 'depth'"):
         QthaConfig(r=2, ansatz="searched(depth=3)")
     with pytest.raises(Refusal, match=r"n_layers must be 2 for code .*, got 3"):
         QthaConfig(r=2, n_layers=3, ansatz="searched(code=XY-01/ZZ)")

@@ -311,7 +311,7 @@ def test_every_view_is_drawn_from_run_ids_or_says_why_not(sweep, monkeypatch):
         "what_counts": "must rest on at least 12 finished trials",
         "spectra": "must have recorded spectra, got none",
         "bonds": "must have recorded bonds, got none",
-        "circuits": r"No run has recorded circuit inputs \(no circuit, or from before it was recorded: lora\(",
+        "circuits": r"A run must have recorded circuit inputs, got none \(no circuit, or from before it was recorded: lora\(",
     }
     for name in VIEWS:
         if name in reasons:

@@ -293,7 +293,9 @@ def test_numbers_can_be_read_as_classes_and_classes_as_numbers(tmp_path):
     with pytest.raises(Refusal, match="labels must be numbers, got 'good'"):
         tasks.load_task(str(tmp_path / "words.csv"), labels="numbers")
     (tmp_path / "halves.csv").write_bytes(table(PRICES))
-    with pytest.raises(Refusal, match=r"labels=ordered must be whole numbers, got '100012.5'"):
+    with pytest.raises(
+        Refusal, match=r"labels must be whole numbers with labels=ordered, got '100012.5'"
+    ):
         tasks.load_task(str(tmp_path / "halves.csv"), labels="ordered")
 
 

@@ -77,28 +77,28 @@ def refusal(folder, content, name="mine.jsonl"):
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        (rb'{"question": "x \ud83d", "answer": "y"}', r"\\ud83d is half a character"),
-        (rb'{"question": "x", "answer": "\uDE00 y"}', r"\\ude00 is half a character"),
+        (rb'{"question": "x \ud83d", "answer": "y"}', r"got half of one, \\ud83d"),
+        (rb'{"question": "x", "answer": "\uDE00 y"}', r"got half of one, \\ude00"),
         ('{"question": "é", "answer": "y"}'.encode("latin-1"),
-         r"byte 0xe9 at column 15 is not UTF-8; the file looks like Latin-1 \(ISO 8859-1\): save it as UTF-8"),
+         r"got byte 0xe9 at column 15. The file looks like Latin-1 \(ISO 8859-1\). Save it as UTF-8"),
         ('{"question": "“x”", "answer": "y"}'.encode("cp1252"),
-         "byte 0x93 at column 15 is not UTF-8; the file looks like Windows-1252: save it as UTF-8"),
-        (b'{"question": ' + b"[" * 100_000 + b"}", "its brackets are nested too deeply"),
+         "got byte 0x93 at column 15. The file looks like Windows-1252. Save it as UTF-8"),
+        (b'{"question": ' + b"[" * 100_000 + b"}", "brackets must be nested less deeply"),
         (b'{"question": "x", "answer": "y", "question": "z"}', "A key must occur once in an object, got 'question' twice"),
         (b'{"question": "x", "answer": NaN}', "A value must be a number of JSON, got NaN"),
         (b'{"question": -Infinity, "answer": "y"}', "A value must be a number of JSON, got -Infinity"),
         (b'{"question": "x", "answer": 1e999}', "answer must be text, got inf"),
-        (b'{"question": ' + b"1" * 5000 + b', "answer": "y"}', "a number in it has too many digits"),
+        (b'{"question": ' + b"1" * 5000 + b', "answer": "y"}', "a number must have at most 4,300 digits"),
         (b'{"question": "x", "answer": {"word": ["y"]}}', "answer must be text, got \"{'word'"),
         (b'{"question": "x", "answer": "  "}', "answer must not be missing or empty"),
         (b'{"question": "' + b"x" * 3_000_000 + b'", "answer": "y"}',
-         r"it is 2\.9 MiB long, where a row has at most 1 MiB"),
-        (b"What is it?,A word", "not JSON .*; it looks like CSV or plain text"),
+         r"a row must have at most 1 MiB, got 2\.9 MiB"),
+        (b"What is it?,A word", "must be JSON, .*. The file looks like CSV or plain text"),
     ],
 )  # fmt: skip
 def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, sentence):
     message = refusal(tmp_path, lines(*ROWS[:6], b"", bad, *ROWS[6:]))
-    assert re.match(rf"mine\.jsonl, line 8: {sentence}", message), message
+    assert re.match(rf"mine\.jsonl, line 8: .*{sentence}", message), message
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,15 @@ def test_a_line_that_cannot_be_meant_is_refused_by_file_and_line(tmp_path, bad, 
     [
         (b"", "mine.jsonl must have rows, got none"),
         (b"\n  \n", "mine.jsonl must have rows, got none"),
-        (gzip.compress(lines(*ROWS)), "mine.jsonl is compressed with gzip: give it the suffix .gz"),
-        (b"PK\x03\x04rest", "mine.jsonl is a zip file or a spreadsheet"),
-        (lines(*ROWS).decode().encode("utf-16"), "mine.jsonl looks like UTF-16: save it as UTF-8"),
+        (gzip.compress(lines(*ROWS)), "mine.jsonl must be JSON Lines, got a gzip archive. Give it the suffix .gz"),
+        (b"PK\x03\x04rest", "mine.jsonl must be JSON Lines, got a zip file or a spreadsheet"),
+        (lines(*ROWS).decode().encode("utf-16"), "mine.jsonl must be JSON Lines, got UTF-16. Save it as UTF-8"),
         (lines(*ROWS).decode().encode("utf-16-le"), "mine.jsonl must be UTF-8 text, got UTF-16 or a binary file."),
-        (b"question,answer\nWhat?,That\n", "mine.jsonl, line 1: not JSON (Expecting value at column 1)"
-         "; it looks like CSV or plain text: write each row as an object"),
-        (json.dumps(ROWS, indent=1).encode(), "line 1: not JSON (Expecting value at column 1); write one whole"),
-        (json.dumps(ROWS[0], indent=1).encode(), "; write one whole object per line, with no comma after it"),
-        (json.dumps(ROWS).encode(), "mine.jsonl, line 1: it is not an object such as"),
+        (b"question,answer\nWhat?,That\n", "mine.jsonl, line 1: a line must be JSON, got: Expecting value at column 1. "
+         "The file looks like CSV or plain text. Write each row as an object"),
+        (json.dumps(ROWS, indent=1).encode(), "got: Expecting value at column 1. Write one whole"),
+        (json.dumps(ROWS[0], indent=1).encode(), ". Write one whole object per line, with no comma after it."),
+        (json.dumps(ROWS).encode(), "mine.jsonl, line 1: a line must be an object such as"),
     ],
 )  # fmt: skip
 def test_a_file_of_another_kind_is_named(tmp_path, content, sentence):

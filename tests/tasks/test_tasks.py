@@ -308,8 +308,8 @@ def test_columns_can_be_named(tmp_path):
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        ('{"question": "x"', "line 3: not JSON"),
-        ("[1, 2]", "line 3: it is not an object"),
+        ('{"question": "x"', "line 3: a line must be JSON"),
+        ("[1, 2]", "line 3: a line must be an object"),
         ({"question": "x"}, "line 3: answer must not be missing or empty"),
         ({"question": "", "answer": "y"}, "line 3: question must not be missing or empty"),
     ],

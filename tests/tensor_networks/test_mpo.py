@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import AUTHORS_DIMS, factorise
 
 
 def random_operator(in_dims, out_dims, bond, dtype=torch.float64):
@@ -21,7 +22,7 @@ def random_operator(in_dims, out_dims, bond, dtype=torch.float64):
 
 @given(size=st.integers(1, 20_000), n_sites=st.integers(1, 6))
 def test_factors_multiply_to_the_size_largest_first(size, n_sites):
-    dims = mpo.factorise(size, n_sites)
+    dims = factorise(size, n_sites)
     assert math.prod(dims) == size
     assert len(dims) == n_sites
     assert list(dims) == sorted(dims, reverse=True)
@@ -36,22 +37,22 @@ def test_no_other_three_factors_have_a_smaller_sum(size):
         for b in range(1, size // a + 1)
         if (size // a) % b == 0
     )
-    assert sum(mpo.factorise(size, 3)) == least
+    assert sum(factorise(size, 3)) == least
 
 
-@pytest.mark.parametrize(("size", "dims"), mpo.AUTHORS_DIMS.items())
+@pytest.mark.parametrize(("size", "dims"), AUTHORS_DIMS.items())
 def test_the_authors_table_is_reproduced_with_four_sites(size, dims):
-    assert mpo.factorise(size, 4) == dims
+    assert factorise(size, 4) == dims
     assert math.prod(dims) == size
 
 
 def test_other_counts_of_sites_are_balanced_even_where_the_table_has_the_size():
-    assert mpo.factorise(27648, 4) == (27, 16, 8, 8)
-    assert mpo.factorise(27648, 2) == (192, 144)
+    assert factorise(27648, 4) == (27, 16, 8, 8)
+    assert factorise(27648, 2) == (192, 144)
 
 
 def test_a_prime_gets_ones():
-    assert mpo.factorise(13, 4) == (13, 1, 1, 1)
+    assert factorise(13, 4) == (13, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,11 @@ def test_a_prime_gets_ones():
 )
 def test_an_override_that_does_not_fit_is_refused(override, sentence):
     with pytest.raises(ValueError, match=sentence):
-        mpo.factorise(32, 3, override)
+        factorise(32, 3, override)
 
 
 def test_an_override_that_fits_is_taken_as_it_is():
-    assert mpo.factorise(32, 3, [2, 8, 2]) == (2, 8, 2)
+    assert factorise(32, 3, [2, 8, 2]) == (2, 8, 2)
 
 
 def test_parameters_are_counted_as_in_the_paper():
@@ -166,9 +167,7 @@ def test_kaiming_cores_have_the_authors_variance():
 )
 def test_a_balanced_start_has_singular_values_near_one(in_features, out_features, bond):
     torch.manual_seed(0)
-    shape = mpo.MpoShape.uniform(
-        mpo.factorise(in_features, 4), mpo.factorise(out_features, 4), bond
-    )
+    shape = mpo.MpoShape.uniform(factorise(in_features, 4), factorise(out_features, 4), bond)
     cores = [torch.empty(core) for core in shape.core_shapes]
     mpo.balanced_(cores, shape)
     values = torch.linalg.svdvals(mpo.dense(cores, shape))

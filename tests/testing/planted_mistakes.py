@@ -102,7 +102,7 @@ MISTAKES = [
              + "if not torch.is_grad_enabled():\n            tensors = {**tensors, \"d\": d}\n        " + _RETURN)),
     _method("no equation", "The equation of method 'diagonal' must not be empty", ('equation="Δy = s·B diag(d) A x"', 'equation=""')),
     _method("learning rate of zero", "default_learning_rate must be a number above 0", ("default_learning_rate=3e-3", "default_learning_rate=0.0")),
-    _method("example of no setting", "has no setting 'rank'", ('{"r": 3}', '{"rank": 3}')),
+    _method("example of no setting", "Unknown setting of method diagonal 'rank'", ('{"r": 3}', '{"rank": 3}')),
     _method("zero with init_weights=False", "logits are those of the base",
             ('if self.config.init_weights:\n            tensors["B"].zero_()\n        else:\n            torch.nn.init.kaiming_uniform_(tensors["B"], a=5**0.5)', 'tensors["B"].zero_()')),
     # ansätze

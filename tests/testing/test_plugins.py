@@ -96,18 +96,18 @@ def test_a_changed_file_is_imported_anew_and_replaces_what_it_registered(plugin)
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("import nothing_of_that_name", "mine.py:1 does not import: ModuleNotFoundError"),
-        ("x = (", "does not import: SyntaxError"),
+        ("import nothing_of_that_name", "mine.py:1 must be importable, got ModuleNotFoundError"),
+        ("x = (", "must be importable, got SyntaxError"),
         (
             named("qtha"),
             "The name of a method must be new, got 'qtha', which qtha_lab.adapters.qtha has",
         ),
-        ("from qtha_lab.plugins import nonsense", "does not import: "),
+        ("from qtha_lab.plugins import nonsense", "must be importable, got "),
         (
             SOURCE.replace('"an example of this project"', '" "'),
             "The source of method 'diagonal' must not be empty",
         ),
-        ("raise SystemExit(3)", "mine.py:1 does not import: SystemExit: 3"),
+        ("raise SystemExit(3)", "mine.py:1 must be importable, got SystemExit: 3"),
     ],
 )
 def test_what_does_not_import_or_clashes_is_refused_in_a_sentence(plugin, text, sentence):
@@ -160,7 +160,7 @@ def test_a_package_that_is_half_installed_is_left_out_and_named(half_installed, 
     words.add("ours", 1, module="here")
     assert list(words) == ["ours"]
     reason = r"package half does not import \(ModuleNotFoundError: No module named 'half'\)"
-    with pytest.raises(Refusal, match=f"^word 'gone' was not loaded: {reason}$"):
+    with pytest.raises(Refusal, match=f"^word 'gone' cannot be loaded: {reason}$"):
         words.get_or_refuse("gone")
 
 
@@ -173,7 +173,7 @@ def test_the_doctor_names_a_package_that_is_half_installed_and_the_rest_goes_on(
     findings = {finding["name"]: finding for finding in json.loads(answer.stdout)}
     assert findings["method gone"]["said"].startswith("left out: package half does not import")
     assert findings["torch"]["level"] == "ok"
-    assert "method gone was not loaded: package half does not import" in answer.stderr
+    assert "method gone cannot be loaded: package half does not import" in answer.stderr
 
 
 # the contract
@@ -264,7 +264,7 @@ def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(pl
     (run,) = [run for run in runs.list_runs(tmp_path / "out" / "runs") if "slim" in run.id]
     assert json.loads(run.files.plugins.read_text()) == plugins.fingerprints([file])
     plugin(named("slim_run").replace("setting(8,", "setting(5,"))
-    with pytest.raises(Refusal, match="must be as at the launch of this run, and was changed"):
+    with pytest.raises(Refusal, match="must be unchanged since the launch of this run"):
         load_run_plugins(run.files)
 
 
@@ -502,11 +502,11 @@ def test_the_package_of_a_member_is_recorded_and_held_against_the_installed_one_
         == "Package slimming must have version 1.2 as at the launch of this run, got 1.3. "
         "Install slimming==1.2, or launch a new run."
     )
-    assert "but task slim_sums was changed" in packaged(package("1.2", "# changed\n"), folder)
+    assert "got changes in task slim_sums" in packaged(package("1.2", "# changed\n"), folder)
     shutil.rmtree(site)
     assert (
         packaged(site, folder)
-        == "Task slim_sums must come from the package slimming 1.2, which is not installed. "
+        == "Package slimming 1.2 must be installed for task slim_sums, got none. "
         "Install slimming==1.2."
     )
 
@@ -558,7 +558,7 @@ def test_a_package_that_ends_the_process_is_left_out(half_installed, monkeypatch
     words = Registry("word", "json", group="words")
     words.add("ours", 1, module="here")
     assert list(words) == ["ours"]
-    with pytest.raises(Refusal, match="word 'gone' was not loaded: package half does not import"):
+    with pytest.raises(Refusal, match="word 'gone' cannot be loaded: package half does not import"):
         words.get_or_refuse("gone")
 
 

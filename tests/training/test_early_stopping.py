@@ -136,7 +136,7 @@ def test_a_best_adapter_that_was_deleted_is_missed(tmp_path):
     assert work(files, until=7).state == "stopped"
     shutil.rmtree(files.best)
     with pytest.raises(
-        Refusal, match=r"The best adapter of this run must be in .*step-2, and is missing"
+        Refusal, match=r"The best adapter of this run must be in .*step-2, got none"
     ):
         work(files)
 

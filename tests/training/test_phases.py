@@ -181,7 +181,9 @@ def test_an_experiment_is_refused_before_a_weight_is_loaded():
         "The last phase must have no method options, got b(steps=1,use_circuit=false)"
         in refusal("a(steps=1),b(steps=1,use_circuit=false)")
     )
-    assert "has no setting 'use_circut'" in refusal("a(steps=1,use_circut=false),b(steps=1)")
+    assert "Unknown setting of method qtha 'use_circut'" in refusal(
+        "a(steps=1,use_circut=false),b(steps=1)"
+    )
     assert "must set no options for PEFT's own layers" in refusal(
         "a(steps=1,r=4),b(steps=1)", "lora(r=2)"
     )

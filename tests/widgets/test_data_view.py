@@ -53,5 +53,7 @@ def test_another_cut_off_shows_the_data_again_and_a_shipped_task_hides_them(revi
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     file = tmp_path / "broken.jsonl"
     file.write_text("{oops\n")
-    with pytest.raises(Refusal, match=r"line 1: not JSON .*; correct or remove the line"):
+    with pytest.raises(
+        Refusal, match=r"line 1: a line must be JSON, .* Correct or remove the line"
+    ):
         show(DataView(), str(file))

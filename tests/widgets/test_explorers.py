@@ -214,7 +214,7 @@ def test_a_value_that_is_not_offered_is_refused_and_nothing_moves(kind):
     name = next(n for n in kind.STATE if n in LEADING)
     with pytest.raises(Refusal, match=f"{name} must be one of .*, got 'nonsense'"):
         setattr(explorer, name, "nonsense")
-    with pytest.raises(Refusal, match=r"A state must hold .*, got colour"):
+    with pytest.raises(Refusal, match=r"The state of an explorer must hold .*, got colour"):
         explorer.state = {"colour": 1}
     assert explorer.state == state
 

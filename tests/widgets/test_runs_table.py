@@ -193,7 +193,7 @@ def test_a_run_at_work_is_not_deleted_from_the_table(table, folder):
     write(runs.Run(folder / first), status("running", 0))
     table.grid.act("delete", [first], "")
     table.wait()
-    assert f"Run {first} is running" in table.error.text
+    assert f"must not be running, got {first}" in table.error.text
     assert first in ids(table)
 
 
@@ -309,7 +309,7 @@ def test_a_dead_run_says_how_to_see_its_log(table, folder):
 
 def test_a_log_of_no_run_is_a_sentence(folder):
     view = LogView("nothing", folder)
-    assert "Run &#x27;nothing&#x27; does not exist in" in view.error.panel.value
+    assert "Unknown run &#x27;nothing&#x27; in" in view.error.panel.value
 
 
 def test_a_table_is_still_there_where_no_kernel_answers(table):

@@ -93,7 +93,7 @@ def test_a_copy_of_a_card_sweeps_what_its_original_does():
 @pytest.mark.parametrize(
     ("entry", "rule"),
     [
-        ("0.1..0.01", "learning rate: A range must go upward, not from 0.1 to 0.01."),
+        ("0.1..0.01", "learning rate: A range must go upward, got 0.1 to 0.01."),
         ("0.1, 0.1", "learning rate: Values must differ, got 0.1 twice."),
         ("0.1, -1", "learning rate must be above 0, got -1."),
         ("0.1, fast", "learning rate must be a number, got 'fast'."),

@@ -50,7 +50,7 @@ def test_what_cannot_be_drawn_is_said_in_the_place_of_the_figure(folder):
     views.view = "parallel"
     assert (
         views.figures["view"].alt
-        == "The runs must differ in a setting other than the seed. There is no axis to draw."
+        == "The runs must differ in a setting other than the seed, got none. There is no axis to draw."
     )
     assert views.plot.alt == views.figures["view"].alt
     assert views.plot.visible

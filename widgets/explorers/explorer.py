@@ -120,7 +120,9 @@ class Explorer(Shown):
     def state(self, state: Mapping[str, Any]) -> None:
         if wrong := set(state) - set(self.STATE):
             known = ", ".join(self.STATE)
-            raise Refusal(f"A state must hold {known}, got {', '.join(sorted(wrong))}.")
+            raise Refusal(
+                f"The state of an explorer must hold {known} only, got {', '.join(sorted(wrong))}."
+            )
         for name in self.STATE:
             if name in state:
                 setattr(self, name, state[name])

@@ -1,4 +1,4 @@
-"""An explorer of a paper's figures: venue, names, and colours as other readers see them.
+"""An explorer of a paper's figures: venue, names, and simulated colour vision.
 
 Figures come from `lessons.paper_figures`, colours from `figures.machinery.colour_vision`.
 """

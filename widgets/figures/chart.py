@@ -130,7 +130,7 @@ class Chart(PageModule, anywidget.AnyWidget):
                 self._renew(self.figure)
 
     def expect(self, more: bool) -> None:
-        """Set whether more points are to come; if so, pages poll for points."""
+        """Set if more points will follow, for which pages then poll."""
         with self.lock:
             self.live = more
             self._send_points({})
@@ -164,7 +164,7 @@ class Chart(PageModule, anywidget.AnyWidget):
         self.send({"kind": "points", "parts": parts, **message, **more}, [b"".join(data)])
 
     def _answer(self, _, question: dict[str, Any], buffers: list) -> None:
-        """Answer a page that requests plotly.js or missing points."""
+        """Send plotly.js or missing points to a page that requests them."""
         if question["kind"] == "script":
             return self.send({"kind": "script"}, [plotly_js.script()])
         if question["kind"] != "points":

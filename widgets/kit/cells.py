@@ -34,11 +34,7 @@ _shown: dict[CellRun, "weakref.WeakSet[Any]"] = {}
 
 
 def show(panel: Closable) -> None:
-    """Record that the running cell shows a panel, so that it is closed once unreachable.
-
-    Args:
-        panel: The panel that is about to be shown.
-    """
+    """Record that the running cell shows a panel, so that it is closed once unreachable."""
     run, _ = _running()
     if run.cell:
         if not _shown:

@@ -66,7 +66,7 @@ class Element(traitlets.HasTraits):
         Element.display(self)
 
     def plain(self, names: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return traits in the page's format; by default all with changed values."""
+        """Return the values of some traits, or of all changed traits, in the page's format."""
         if names is None:
             usual = _defaults(type(self))
             names = [name for name in usual if getattr(self, name) != usual[name]]
@@ -77,7 +77,7 @@ class Element(traitlets.HasTraits):
         return {name: getattr(self, name)}
 
     def take(self, name: str, value: Any) -> None:
-        """Take an entry of a user."""
+        """Store an entry of the user."""
         self.set_trait(name, value)
 
     def parts(self) -> tuple[Any, ...]:
@@ -192,7 +192,7 @@ class Announcer(Element):
     sentence = traitlets.Unicode()
 
     def say(self, sentence: str) -> None:
-        """Have a screen reader read a sentence when it is idle."""
+        """Announce a sentence to a screen reader, after its present speech."""
         self.sentence = sentence
 
     def bring(self, css: str) -> None:
@@ -218,7 +218,7 @@ class Button(Element):
         self._callbacks.append(answer)
 
     def click(self) -> None:
-        """Act as if the button was clicked."""
+        """Call the callbacks of a click."""
         for answer in list(self._callbacks):
             answer(self)
 

@@ -56,7 +56,7 @@ class ErrorLine:
         self.show("")
 
     def guard(self, answer: Callable[..., Any]) -> Callable[..., None]:
-        """Wrap a callback so that it clears the line, and fills it on error."""
+        """Wrap a callback so that the error line shows its error, or is cleared."""
 
         def begin(*arguments: Any) -> None:
             self.show("")

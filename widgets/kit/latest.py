@@ -1,4 +1,4 @@
-"""Work in a thread for the newest request, with its result shown on the loop.
+"""Run the newest request in a thread, and show its result on the event loop.
 
 A slider sends requests faster than figures are drawn; intermediate requests are skipped.
 """

@@ -151,7 +151,7 @@ class Panel(PageModule, anywidget.AnyWidget):
             return {"kind": "whole", "number": self.number, "root": root}
 
     def _receive(self, _: Any, content: dict[str, Any], _buffers: list) -> None:
-        """Answer a page: a request for content, or an entry of the user."""
+        """Handle a message of a page: a request for content or a user's entry."""
         kind = content.get("kind")
         if kind == "whole":
             self._flush()

@@ -44,7 +44,7 @@ class Follower:
         self._take(self._read(self.live_runs, dict(self.offsets)))
 
     async def follow(self) -> None:
-        """Read at most twice a second, until every run has ended (see `Run.status`)."""
+        """Read the runs at most twice per second, until all have ended (see `Run.status`)."""
         try:
             while True:
                 runs = self.live_runs
@@ -62,7 +62,7 @@ class Follower:
         return {run.id: (offsets[run.id], *run.events(offsets[run.id])) for run in runs}
 
     def _take(self, news: dict[str, tuple[int, list[dict], int]]) -> None:
-        """Deliver the events that were read, except those delivered meanwhile."""
+        """Deliver the events read, except events that were delivered meanwhile."""
         fresh = {key: read for key, read in news.items() if self.offsets.get(key) == read[0]}
         self.offsets |= {key: end for key, (_, _, end) in fresh.items()}
         if any(events for _, events, _ in fresh.values()):

@@ -101,7 +101,7 @@ class RunsGrid(PageModule, anywidget.AnyWidget):
                 self.send({"kind": "news"})
 
     def _note_changes(self, changed: Iterable[int]) -> bool:
-        """Number the changed rows among those that some page holds; return True if any changed."""
+        """Number the changed rows that a page holds; return True if any changed."""
         fresh = {index: self.row_at(index) for index in changed if index in self.sent}
         news = [index for index, row in fresh.items() if row != self.sent[index]]
         self.sent |= fresh
@@ -111,7 +111,7 @@ class RunsGrid(PageModule, anywidget.AnyWidget):
         return bool(news)
 
     def _answer(self, _, question: dict[str, Any], buffers: list) -> None:
-        """Answer a page that requests rows or reports an action of the user."""
+        """Handle a message of a page: a request for rows or a user's action."""
         if question["kind"] == "do":
             return self.act(
                 question["action"], list(question["ids"]), str(question.get("value", ""))

@@ -455,7 +455,7 @@ class RunsTable(Shown):
         return button
 
     def _ask_to_empty(self, button: ui.Button) -> Callable[[Any], None]:
-        """Return a callback that first shows what will be erased, then erases it."""
+        """Return a callback that first lists the runs to erase, then erases them."""
 
         def answer(_button: Any) -> None:
             folder = Path(self.folder)
@@ -485,7 +485,7 @@ class RunsTable(Shown):
             self.more.options = tuple(options)
 
     def _on_page(self) -> list[str]:
-        """Return the columns of the page; of the brief table, those of the full one."""
+        """Return the columns of the page; the brief table uses those of the full table."""
         return self._names(self.shown)
 
     def _toggle_column(self, change: Any) -> None:

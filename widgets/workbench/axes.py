@@ -21,12 +21,7 @@ from .method_card import MethodCard, card_settings
 
 
 def axes_in(cards: Iterable[MethodCard], training: Form) -> dict[str, Any]:
-    """Return every entered axis, methods first.
-
-    Args:
-        cards: The cards of the methods.
-        training: The form of the training.
-    """
+    """Return every entered axis, methods first."""
     cards = list(cards)
     axes: dict[str, Any] = {}
     for name in dict.fromkeys(name for card in cards for name in card.form.axes):

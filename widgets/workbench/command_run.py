@@ -3,7 +3,6 @@
 The process inherits the lock of its folder, so its end is noticed however it ends.
 """
 
-import logging
 import os
 import signal
 import subprocess
@@ -24,8 +23,6 @@ from qtha_lab.core.locks import hold, holder, sign, start_holding
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.experiment.run_directory.scheduler_process import ScheduledDir
 from qtha_lab.runs.run import Run, list_runs
-
-log = logging.getLogger(__name__)
 
 LINES = 40  # of the output that the page shows
 MOST_RUNS = 24  # of a command, newest first, whose curves the page shows
@@ -50,7 +47,7 @@ finally:
 
 @dataclass(frozen=True)
 class CommandRun(ScheduledDir):
-    """A launched command; its folder holds the words, the output and what the command writes.
+    """A launched command; its folder holds its words, its output and the files it writes.
 
     Example:
         >>> CommandRun(getfixture("tmp_path")).state
@@ -135,7 +132,7 @@ class CommandRun(ScheduledDir):
         return sorted(found, key=lambda run: run.id)[-MOST_RUNS:]
 
     def interrupt(self) -> None:
-        """Ask the process to end, as Ctrl+C does in a shell."""
+        """Request the end of the process, as Ctrl+C does in a shell."""
         pid = holder(self.lock)
         if pid is not None:
             self.stop.touch()

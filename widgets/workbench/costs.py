@@ -55,7 +55,7 @@ class Costs:
         self.header.summary.add_class("qtha-stale")
 
     async def time(self, described: Comparison | Sweep, sizes: Mapping[str, Any]) -> dict[str, Any]:
-        """Compute the preview of each method, and show each as it comes.
+        """Compute the preview of each method, and show each when it is ready.
 
         Args:
             described: The comparison or sweep.

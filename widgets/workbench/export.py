@@ -87,7 +87,7 @@ class ExportPanel(Shown):
         return ["qtha-lab", words[0], runs_.attach(self.run).id, *words[2:]]
 
     def _offer(self, change) -> None:
-        """Offer other runs; the selected run stays selected if it is among them."""
+        """Replace the listed runs; keep the selected run if the list contains it."""
         runs = list(change["new"])
         run = self.run if self.run in runs else next(iter(runs), "")
         self.pick.visible = bool(len(runs) > 1)

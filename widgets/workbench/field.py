@@ -117,7 +117,8 @@ class Field:
             )
         if self.declared.type is dict and isinstance(value, str):
             raise Refusal(
-                f"{self.declared.name} must read name=value, name=value, got {value!r:.80}."
+                f"{self.declared.name} must have the form name=value, name=value, got "
+                f"{value!r:.80}."
             )
 
     def _several(self) -> Axis | None:

@@ -47,7 +47,7 @@ class Finder(ui.TextField):
         self.options = tuple(self.places())
 
     def _find(self, text: str) -> None:
-        """Go to the best match of the text, or show that nothing matches.
+        """Focus the control that best matches the text, or report that none matches.
 
         An exact name comes first, then a name that begins with the text, then one that contains it.
         A label on the page counts as a name. Spaces and underscores are equal.

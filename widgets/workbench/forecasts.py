@@ -69,7 +69,7 @@ def must_compile() -> bool:
 
 
 def typical(described: Comparison | Sweep) -> dict[str, Experiment]:
-    """Return one experiment per method: its first seed, at the first sweep point."""
+    """Return one experiment per method, with the first seed and the first sweep point."""
     if isinstance(described, Sweep):
         return sweep.first_experiments(described)
     return described.typical()
@@ -100,7 +100,7 @@ def run_count(described: Comparison | Sweep, n_methods: int) -> int:
 
 
 def known(described: Comparison | Sweep, count: int, place: int, compiles: bool) -> str:
-    """Return the number of runs while their times are measured, with the progress in brief.
+    """Return the number of runs and the progress, while times are measured.
 
     Args:
         described: The comparison or sweep.

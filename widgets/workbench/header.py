@@ -9,8 +9,6 @@ from qtha_lab.experiment import Comparison, Sweep
 from ..kit import controls as ui
 from ..kit import styles
 
-LIVE = ("running", "starting", "queued", "stopping")
-
 
 class Header(ui.Box):
     """A line with the title, the state and the buttons of the page.

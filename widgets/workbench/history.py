@@ -89,7 +89,7 @@ def is_comparison(runs: Iterable) -> bool:
 
 
 def in_order(runs: Iterable) -> list:
-    """Return runs in launch order; ids give it to the second, event logs beyond.
+    """Return runs in launch order, by seconds in ids, then by times in logs.
 
     The first method of a comparison is the reference of the others.
     """

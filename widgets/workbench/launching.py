@@ -13,10 +13,6 @@ from qtha_lab.studies.comparison.sealed_pool import open_sealed_pool
 def launch_all(comparison: Comparison, name: str) -> list[Run]:
     """Launch the runs of a comparison under one name, after checking all of them.
 
-    Args:
-        comparison: Comparison to launch.
-        name: Name of each run.
-
     Raises:
         Refusal: If any run is invalid; then none is started.
     """

@@ -93,7 +93,7 @@ class MethodCard(ui.Fold):
         return f"{label} · sweeps {', '.join(self.form.axes)}" if self.form.axes else label
 
     def cost(self, sizes: Any, preview: Any = None) -> str:
-        """Return r, parameters and, if it is previewed, duration of a method in one line."""
+        """Return r, parameters and any previewed duration of a method in one line."""
         r = self.form["r"].value if "r" in self.form.fields else None
         parts = [f"r {r}"] if r is not None and "r=" not in self.title else []
         parts.append(f"{sizes.trainable_parameters:,} par.")

@@ -44,7 +44,7 @@ class Mixer(ui.Fold):
         return values if values and self.unfolded else None
 
     def show(self, titles: Mapping[str, str]) -> None:
-        """Offer an equal initial weight for each of these runs, by id and title."""
+        """Show equal initial weights for these runs, by id and title."""
         share = round(1 / max(len(titles), 1), 2)
         self.sliders = {
             run: ui.Slider(title, WEIGHTS, share, "{:.2f}".format, continuous_update=False)

@@ -28,7 +28,7 @@ from .form import Form
 
 
 class Command(NamedTuple):
-    """A command: its words, first values of its form, and the name of what it writes.
+    """A command: its words, first values of its form, and the name of its output.
 
     A command that `continues` goes on after an interruption when it is started again.
     """
@@ -183,7 +183,7 @@ class Systems:
         self._check()
 
     def _check(self) -> None:
-        """Show the command line, or mark the field to change and say why Launch is disabled."""
+        """Show the command line, or mark the faulty field and state why Launch is disabled."""
         assert self.form is not None
         found = self.faults()
         marked = {id(fault.control): fault.sentence for fault in found}
@@ -201,7 +201,7 @@ def _read(run: CommandRun) -> tuple[str, str, list[Run]]:
 
 
 def settings_of_command(title: str) -> dict[str, Setting]:
-    """Return the settings of a command, the ones with a first value in sight."""
+    """Return the settings of a command; those with a first value are not folded."""
     words, first = COMMANDS[title].words, COMMANDS[title].first
     declared = _of_federation() if words == ("federate",) else _of_function(words)
     shown = first if len(declared) > len(first) + 6 else declared

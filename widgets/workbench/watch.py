@@ -1,4 +1,4 @@
-"""Runs during training: live curves, a line per run with Stop and Resume, and their state in words.
+"""Runs during training: live curves, and a line per run with state, Stop and Resume.
 
 Follows run directories. A page reload or a kernel restart loses nothing, because a new panel reads
 them again.

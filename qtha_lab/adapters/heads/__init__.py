@@ -5,30 +5,17 @@ classification layer by it. Every head gives equal initial logits for all classe
 loss of each is the logarithm of the number of classes.
 """
 
-from qtha_lab.adapters.heads.features import check_readable, features_of, read_features
-from qtha_lab.adapters.heads.layer import (
-    HeadLayer,
-    head_of,
-    layer_name,
-    put_head,
-    text_in,
-    written_in,
-)
-from qtha_lab.adapters.heads.registry import HEADS, Head, HeadInfo, head, head_named
-
-__all__ = [
-    "HEADS",
-    "Head",
-    "HeadInfo",
-    "HeadLayer",
-    "check_readable",
-    "features_of",
-    "head",
-    "head_named",
-    "head_of",
-    "layer_name",
-    "put_head",
-    "read_features",
-    "text_in",
-    "written_in",
-]
+from qtha_lab.adapters.heads.features import check_readable as check_readable
+from qtha_lab.adapters.heads.features import features_of as features_of
+from qtha_lab.adapters.heads.features import read_features as read_features
+from qtha_lab.adapters.heads.layer import HeadLayer as HeadLayer
+from qtha_lab.adapters.heads.layer import head_of as head_of
+from qtha_lab.adapters.heads.layer import layer_name as layer_name
+from qtha_lab.adapters.heads.layer import put_head as put_head
+from qtha_lab.adapters.heads.layer import text_in as text_in
+from qtha_lab.adapters.heads.layer import written_in as written_in
+from qtha_lab.adapters.heads.registry import HEADS as HEADS
+from qtha_lab.adapters.heads.registry import Head as Head
+from qtha_lab.adapters.heads.registry import HeadInfo as HeadInfo
+from qtha_lab.adapters.heads.registry import head as head
+from qtha_lab.adapters.heads.registry import head_named as head_named

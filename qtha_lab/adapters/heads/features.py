@@ -92,7 +92,7 @@ class FeatureModel:
 
 
 def read_features(model: nn.Module, name: str) -> None:
-    """Give a classification model the forward pass of `FeatureModel`, in place.
+    """Replace the forward pass of a classification model by that of `FeatureModel`.
 
     The model's class keeps its name.
     """
@@ -110,8 +110,8 @@ def check_readable(model: nn.Module, name: str) -> None:
     body = getattr(model, "base_model", None)
     if body is model or (name == "classifier" and getattr(body, "pooler", None) is None):
         raise Refusal(
-            f"head must be empty for a {type(model).__name__}, which has neither a last-token "
-            "head nor a pooled state. Remove the setting head."
+            "head must be empty for a model with neither a last-token head nor a pooled state, "
+            f"got a {type(model).__name__}. Remove the setting head."
         )
 
 

@@ -35,6 +35,7 @@ from qtha_lab.circuits import Angle, Circuit, Gate
 from qtha_lab.core.settings import setting
 from qtha_lab.simulators import state
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 
 EPSILON = 1e-3
 TAU = 0.5
@@ -125,8 +126,8 @@ def mpo_shape(in_features: int, out_features: int, bond_dim: int) -> mpo.MpoShap
         >>> mpo_shape(64, 10, 2).n_parameters  # (4, 4, 2, 2) to (5, 2, 1, 1)
         84
     """
-    ins = mpo.factorise(in_features, SITES)
-    outs = mpo.factorise(out_features, SITES, size_name="out_features")
+    ins = factorise(in_features, SITES)
+    outs = factorise(out_features, SITES, size_name="out_features")
     return mpo.MpoShape.uniform(ins, outs, bond_dim=bond_dim)
 
 

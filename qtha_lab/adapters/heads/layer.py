@@ -60,8 +60,8 @@ def layer_name(model: nn.Module) -> str:
         if isinstance(layer, nn.Linear | HeadLayer):
             return name
     raise Refusal(
-        f"head must be empty for a {type(model).__name__}, which has no linear layer named "
-        f"{' or '.join(NAMES)}. Remove the setting head."
+        f"head must be empty for a model without a linear layer named {' or '.join(NAMES)}, got "
+        f"a {type(model).__name__}. Remove the setting head."
     )
 
 

@@ -4,33 +4,17 @@ Holds no mathematics: a method file gives tensors, their initialisation and `del
 build a config base, a tuner layer and a tuner model, and register them with PEFT.
 """
 
-from qtha_lab.adapters.peft.base_layer import (
-    CONVOLUTIONS,
-    LINEAR,
-    as_matrix,
-    block_of,
-    layer_sizes,
-    quantised_kind,
-)
-from qtha_lab.adapters.peft.config import AdapterConfig, RankConfig
-from qtha_lab.adapters.peft.layer import AdapterLayer
-from qtha_lab.adapters.peft.model import AdapterModel
-from qtha_lab.adapters.peft.registration import OUR_METHODS, OurMethod, method
-from qtha_lab.adapters.peft.shared_products import hold_products
-
-__all__ = [
-    "CONVOLUTIONS",
-    "LINEAR",
-    "OUR_METHODS",
-    "AdapterConfig",
-    "AdapterLayer",
-    "AdapterModel",
-    "OurMethod",
-    "RankConfig",
-    "as_matrix",
-    "block_of",
-    "hold_products",
-    "layer_sizes",
-    "method",
-    "quantised_kind",
-]
+from qtha_lab.adapters.peft.base_layer import CONVOLUTIONS as CONVOLUTIONS
+from qtha_lab.adapters.peft.base_layer import LINEAR as LINEAR
+from qtha_lab.adapters.peft.base_layer import as_matrix as as_matrix
+from qtha_lab.adapters.peft.base_layer import block_of as block_of
+from qtha_lab.adapters.peft.base_layer import layer_sizes as layer_sizes
+from qtha_lab.adapters.peft.base_layer import quantised_kind as quantised_kind
+from qtha_lab.adapters.peft.config import AdapterConfig as AdapterConfig
+from qtha_lab.adapters.peft.config import RankConfig as RankConfig
+from qtha_lab.adapters.peft.layer import AdapterLayer as AdapterLayer
+from qtha_lab.adapters.peft.model import AdapterModel as AdapterModel
+from qtha_lab.adapters.peft.registration import OUR_METHODS as OUR_METHODS
+from qtha_lab.adapters.peft.registration import OurMethod as OurMethod
+from qtha_lab.adapters.peft.registration import method as method
+from qtha_lab.adapters.peft.shared_products import hold_products as hold_products

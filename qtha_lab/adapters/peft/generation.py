@@ -89,7 +89,7 @@ class _State:
         return cls(name, settings, add, stores, tensors, memory, versions, addresses)
 
     def fits(self, layer: "AdapterLayer", x: Tensor) -> bool:
-        """Return whether tensors and settings are unchanged."""
+        """Return True if tensors and settings are unchanged."""
         name = self.name
         if _settings(layer, x, name) != self.settings:
             return False
@@ -124,7 +124,7 @@ def _stores(layer: "AdapterLayer", name: str) -> list[dict[str, Any]]:
 
 
 def _is_plain(layer: "AdapterLayer", name: str, x: Tensor, tensors: list[Any]) -> bool:
-    """Return whether the fast path supports the adapter at this layer.
+    """Return True if the fast path supports the adapter at this layer.
 
     Unsupported are convolutions, methods that read the base, shared tensors of another layer,
     active dropout and float64.

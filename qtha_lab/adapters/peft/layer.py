@@ -285,7 +285,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return as_weight(self.delta_weight(adapter), self.get_base_layer())
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
-        """Return whether PEFT can convert an adapter to LoRA.
+        """Return True if PEFT can convert an adapter to LoRA.
 
         The change must be linear in the input, and the layer no convolution.
         """
@@ -297,7 +297,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         change = self.changes[adapter]
         if not change.is_linear(change.config):
             raise Unsupported(
-                f"adapter {adapter!r} cannot be merged: {change.nonlinear_reason(change.config)}"
+                f"Adapter {adapter!r} cannot be merged: {change.nonlinear_reason(change.config)}"
             )
 
     def _check_not_affine(self, adapter: str, tensors: Mapping[str, Tensor]) -> None:
@@ -345,8 +345,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             if safe_merge and not torch.isfinite(merged).all():
                 raise Refusal(
                     f"NaNs detected in the merged weights. The adapter {name} seems to be "
-                    f"broken: it would make the weights of {self.changes[name].layer.name!r} "
-                    "infinite or not a number, so it was not merged."
+                    f"broken: weights to merge into {self.changes[name].layer.name!r} must be "
+                    "finite, got infinite ones or NaN."
                 )
             if self._weight_before is None:
                 self._weight_before = weight  # unchanged: merging allocates a new tensor

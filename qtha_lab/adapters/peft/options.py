@@ -23,10 +23,6 @@ REMEDIES = {
 def with_our_names(options: Mapping[str, Any], known: Mapping[str, Any] | set[str]) -> dict:
     """Return options under our names, and refuse those of LoRA without a counterpart.
 
-    Args:
-        options: Options of a method.
-        known: Names of the method's settings.
-
     Raises:
         Refusal: With the remedy.
 

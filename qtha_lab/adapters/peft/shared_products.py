@@ -101,7 +101,7 @@ def scope_of(layer: "AdapterLayer") -> "Scope | None":
 
 
 def is_special() -> bool:
-    """Return whether torch traces or transforms, or runs distributed."""
+    """Return True if torch traces or transforms, or runs distributed."""
     return (
         cast("Any", torch._C)._are_functorch_transforms_active()  # missing in torch's stubs
         or cast("Any", torch.jit).is_tracing()
@@ -121,7 +121,7 @@ class _Entry:
     versions: list[int | None]
 
     def fits(self, sources: Mapping[str, Tensor], dtype: torch.dtype) -> bool:
-        """Return whether the products belong to these sources."""
+        """Return True if the products belong to these sources."""
         if dtype != self.dtype or len(sources) != len(self.sources):
             return False
         states = zip(sources.values(), self.sources, self.memory, self.versions, strict=True)

@@ -148,7 +148,7 @@ def closure_dimension(generators: list[Terms], n_qubits: int) -> int:
 
 
 def _split(generators: list[Terms]) -> list[Terms]:
-    """Split sums where strings of the algebra separate them.
+    """Split sums of Pauli strings into parts that are in the algebra by themselves.
 
     [P, [P, G]] / 4 is the part of G that anticommutes with a string P. This part and the rest of G
     are both in the algebra.

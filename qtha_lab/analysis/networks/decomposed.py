@@ -16,6 +16,7 @@ from qtha_lab.analysis.networks.factorisation import Factorised, contraction_flo
 from qtha_lab.analysis.updates.spectrum import as_matrix
 from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 from qtha_lab.tensor_networks.mpo import MpoShape
 
 WIDEST = 256  # wider bonds are cut once at the beginning, so that every later cut is fast
@@ -65,7 +66,7 @@ class Decomposed:
         order = tuple(range(n_sites)) if order is None else tuple(order)
         if sorted(order) != list(range(n_sites)):
             raise Refusal(f"order must hold each of 0 … {n_sites - 1} once, got {order}.")
-        outs, ins = (mpo.factorise(side, n_sites) for side in matrix.shape)
+        outs, ins = (factorise(side, n_sites) for side in matrix.shape)
         tensor = permute_digits(matrix, outs, ins, order)
         outs, ins = ([dims[k] for k in order] for dims in (outs, ins))
         cores, shape = mpo.from_matrix(tensor, outs, ins, max_bond=widest)

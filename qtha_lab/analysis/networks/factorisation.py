@@ -19,6 +19,7 @@ from qtha_lab.analysis.networks.bonds import Bond, bonds_of, truncate
 from qtha_lab.analysis.updates.spectrum import as_matrix
 from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 from qtha_lab.tensor_networks.mpo import MpoShape
 
 LARGEST = 2048  # smaller side above which a matrix is cut first
@@ -152,7 +153,7 @@ def alternatives(
 
 def _candidates(size: tuple[int, int], n_sites: int, orders: bool) -> Iterator[tuple]:
     """Yield (out_dims, in_dims, order) with the balanced factors in every order."""
-    outs, ins = (mpo.factorise(side, n_sites) for side in size)
+    outs, ins = (factorise(side, n_sites) for side in size)
     straight = tuple(range(n_sites))
     for out_dims in dict.fromkeys(itertools.permutations(outs)):
         for in_dims in dict.fromkeys(itertools.permutations(ins)):

@@ -60,7 +60,7 @@ def _cosines(first: Tensor, second: Tensor) -> Float[Tensor, " min_k_m"]:
     first, second = as_matrix(first), as_matrix(second)
     if len(first) != len(second):
         raise Refusal(
-            f"subspaces must lie in one space, not in {len(first)} and {len(second)} dimensions."
+            f"subspaces must lie in one space, got {len(first)} and {len(second)} dimensions."
         )
     product = torch.linalg.qr(first).Q.mT @ torch.linalg.qr(second).Q
     return torch.linalg.svdvals(product).clamp_max(1)
@@ -127,7 +127,7 @@ def compare_subspaces(first: Vectors, second: Vectors) -> Overlaps | None:
 
 @dataclasses.dataclass(frozen=True)
 class Intruders:
-    """Leading singular vectors of a tuned weight that differ from all of the base weight.
+    """Leading singular vectors of a tuned weight without a counterpart in the base weight.
 
     Does not show harm: the relation of intruders and forgetting is the paper's finding for LoRA
     against full fine-tuning. The threshold is a choice. Where singular values of the base are

@@ -18,7 +18,6 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.tensor_networks import mpo
 
 STAGES = ("x", "u = M_A x", "h = A u", "q = ⟨Z⟩", "W_q q", "W_c h", "z", "Δy")
-BOTTLENECK = STAGES[2:7]
 CHANCE_SAMPLES = 64
 
 

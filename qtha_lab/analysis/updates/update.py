@@ -67,8 +67,8 @@ class Update:
         """
         if not self.is_linear:
             raise Refusal(
-                f"The update of {self.name} must be linear in x to have one matrix. Pass tokens x "
-                "instead."
+                f"An update must be linear in x to have one matrix, got {self.name}. Pass "
+                "tokens x instead."
             )
         return LinearMap(self.delta, self.in_features, self.out_features)
 
@@ -162,7 +162,9 @@ def chosen_layers(model: nn.Module, layers: Collection[str] | None) -> dict[str,
         return adapted
     unknown = [name for name in layers if name not in adapted]
     if unknown:
-        raise Refusal(f"Layer {unknown[0]!r} must be adapted. Adapted layers: {', '.join(adapted)}")
+        raise Refusal(
+            f"Layers must be adapted, got {unknown[0]!r}. Adapted layers: {', '.join(adapted)}"
+        )
     return {name: module for name, module in adapted.items() if name in layers}
 
 

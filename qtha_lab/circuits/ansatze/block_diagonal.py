@@ -60,7 +60,7 @@ def block_diagonal(
             blocks.
     """
     if inner == "block_diagonal":
-        raise Refusal("The inner ansatz of 'block_diagonal' must be another one.")
+        raise Refusal(f"The inner ansatz of 'block_diagonal' must be another one, got {inner!r}.")
     gates: list[Gate] = []
     wire = param = 0
     for size in _sizes(n_qubits, n_blocks, inner):

@@ -14,7 +14,7 @@ from qtha_lab.circuits import Circuit, Gate
 from qtha_lab.core import call_syntax as calls
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.registry import Registry
-from qtha_lab.core.settings import nearest
+from qtha_lab.core.settings import unknown
 
 EMBEDDINGS = ("angle", "amplitude")
 ANSATZE: Registry["AnsatzInfo"] = Registry(
@@ -139,10 +139,7 @@ def build(
             raise Refusal(f"Ansatz {name!r} must have at least {least_text}, got {value!r}.")
     for option in options:
         if option not in info.options:
-            close = nearest(option, info.options)
-            hint = f": did you mean {close!r}?" if close else "."
-            names = ", ".join(info.options) or "none"
-            raise Refusal(f"Ansatz {name!r} has no option {option!r}{hint} Known: {names}")
+            raise unknown(f"option of ansatz {name}", option, info.options)
     if embedding not in EMBEDDINGS:
         raise Refusal(f"embedding must be one of {', '.join(EMBEDDINGS)}, got {embedding!r}.")
     if embedding == "amplitude" and reupload:

@@ -73,7 +73,7 @@ def layers_of(code: str, n_qubits: int) -> list[tuple[str, list[tuple[int, int]]
     for text in code.split("/"):
         match = _LAYER.fullmatch(text)
         if not match:
-            raise Refusal(f"A layer of a code must read like 'XYZ-01-12', got {text!r}.")
+            raise Refusal(f"A layer of a code must have a form such as 'XYZ-01-12', got {text!r}.")
         pairs = [(int(pair[0]), int(pair[1])) for pair in match[2].split("-")[1:]]
         if len(match[1]) != n_qubits or any(max(pair) >= n_qubits for pair in pairs):
             raise Refusal(f"A layer of a code must have {n_qubits} qubits, got {text!r}.")

@@ -154,9 +154,7 @@ class _Program:
             message = str(problem)
             if message.startswith("Line "):
                 raise
-            raise Refusal(
-                f"Line {statement.line} of the program is not read. {message.rstrip('.')}."
-            ) from None
+            raise Refusal(f"Line {statement.line}: {message}") from None
 
     def _read(self, statement: Statement) -> None:
         text = statement.text
@@ -378,7 +376,9 @@ class _Program:
             theta, phi, lam = angles
             self._apply(name, wires, [-theta, -lam, -phi], rest, depth)
         else:
-            raise Refusal(f"The inverse of {shortened(name)} must be written as gates.")
+            raise Refusal(
+                f"The inverse of a gate must be written as gates, got inv @ {shortened(name)}."
+            )
 
 
 def _names(text: str | None) -> list[str]:

@@ -5,52 +5,31 @@ is a `Refusal` with one sentence. `tests/package/test_architecture.py` forbids `
 `json.loads`, `yaml.load`, `pickle` and `print` elsewhere.
 """
 
-from qtha_lab.core.io.arrays import load_arrays
-from qtha_lab.core.io.files import (
-    digest,
-    open_file,
-    read,
-    read_bytes,
-    read_json,
-    read_mapping,
-    read_tail,
-)
-from qtha_lab.core.io.json_lines import at_line, packed_records, records
-from qtha_lab.core.io.names import relative_name
-from qtha_lab.core.io.signed import keyed_digest, read_pickle, secret_key, write_new
-from qtha_lab.core.io.strict_json import parse_json
-from qtha_lab.core.io.strict_yaml import parse_yaml
-from qtha_lab.core.io.tables import SUFFIXES, table_rows, table_suffix
-from qtha_lab.core.io.tensors import load_tensors, open_tensors, tensor_shapes
-from qtha_lab.core.io.text import csv_cell, printable, shortened, show
-
-__all__ = [
-    "SUFFIXES",
-    "at_line",
-    "csv_cell",
-    "digest",
-    "keyed_digest",
-    "load_arrays",
-    "load_tensors",
-    "open_file",
-    "open_tensors",
-    "packed_records",
-    "parse_json",
-    "parse_yaml",
-    "printable",
-    "read",
-    "read_bytes",
-    "read_json",
-    "read_mapping",
-    "read_pickle",
-    "read_tail",
-    "records",
-    "relative_name",
-    "secret_key",
-    "shortened",
-    "show",
-    "table_rows",
-    "table_suffix",
-    "tensor_shapes",
-    "write_new",
-]
+from qtha_lab.core.io.arrays import load_arrays as load_arrays
+from qtha_lab.core.io.files import digest as digest
+from qtha_lab.core.io.files import open_file as open_file
+from qtha_lab.core.io.files import read as read
+from qtha_lab.core.io.files import read_bytes as read_bytes
+from qtha_lab.core.io.files import read_json as read_json
+from qtha_lab.core.io.files import read_mapping as read_mapping
+from qtha_lab.core.io.files import read_tail as read_tail
+from qtha_lab.core.io.json_lines import at_line as at_line
+from qtha_lab.core.io.json_lines import packed_records as packed_records
+from qtha_lab.core.io.json_lines import records as records
+from qtha_lab.core.io.names import relative_name as relative_name
+from qtha_lab.core.io.signed import keyed_digest as keyed_digest
+from qtha_lab.core.io.signed import read_pickle as read_pickle
+from qtha_lab.core.io.signed import secret_key as secret_key
+from qtha_lab.core.io.signed import write_new as write_new
+from qtha_lab.core.io.strict_json import parse_json as parse_json
+from qtha_lab.core.io.strict_yaml import parse_yaml as parse_yaml
+from qtha_lab.core.io.tables import SUFFIXES as SUFFIXES
+from qtha_lab.core.io.tables import table_rows as table_rows
+from qtha_lab.core.io.tables import table_suffix as table_suffix
+from qtha_lab.core.io.tensors import load_tensors as load_tensors
+from qtha_lab.core.io.tensors import open_tensors as open_tensors
+from qtha_lab.core.io.tensors import tensor_shapes as tensor_shapes
+from qtha_lab.core.io.text import csv_cell as csv_cell
+from qtha_lab.core.io.text import printable as printable
+from qtha_lab.core.io.text import shortened as shortened
+from qtha_lab.core.io.text import show as show

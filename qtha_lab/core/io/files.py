@@ -74,7 +74,7 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT, *, links: bool = True) -> by
         data = file.read(limit + 1)  # a file may grow after its size was measured
     if len(data) > limit:
         raise Refusal(
-            f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, it is growing."
+            f"{shortened(path, 200)} must have at most {limit / 2**20:g} MiB, got a growing file."
         )
     return data
 

@@ -19,14 +19,14 @@ LONGEST_LINE = 2**20  # bytes; a model reads some thousand tokens of a row
 PACKED_LIMIT = 2**26  # bytes of a shipped file after decompression
 EXAMPLE = '{"prompt": …, "response": …}'
 OTHER_FORMATS = {
-    b"\x1f\x8b": "is compressed with gzip: give it the suffix .gz",
-    b"BZh": "is compressed with bzip2: unpack it first",
-    b"\xfd7zXZ": "is compressed with xz: unpack it first",
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd: unpack it first",
-    b"PK\x03\x04": "is a zip file or a spreadsheet: save its rows as JSON Lines or CSV",
-    b"PAR1": "is a Parquet file: give it the suffix .parquet",
-    codecs.BOM_UTF16_LE: "looks like UTF-16: save it as UTF-8",
-    codecs.BOM_UTF16_BE: "looks like UTF-16: save it as UTF-8",
+    b"\x1f\x8b": "a gzip archive. Give it the suffix .gz",
+    b"BZh": "a bzip2 archive. Unpack it first",
+    b"\xfd7zXZ": "an xz archive. Unpack it first",
+    b"\x28\xb5\x2f\xfd": "a zstd archive. Unpack it first",
+    b"PK\x03\x04": "a zip file or a spreadsheet. Save its rows as JSON Lines or CSV",
+    b"PAR1": "a Parquet file. Give it the suffix .parquet",
+    codecs.BOM_UTF16_LE: "UTF-16. Save it as UTF-8",
+    codecs.BOM_UTF16_BE: "UTF-16. Save it as UTF-8",
 }
 
 
@@ -57,10 +57,12 @@ def records_in(
     while line := lines.readline(LONGEST_LINE + 1):
         number, total = number + 1, total + len(line)
         if limit is not None and total > limit:
-            raise Refusal(f"{path.name} must have at most {limit / 2**20:g} MiB unpacked.")
+            raise Refusal(
+                f"{path.name} must have at most {limit / 2**20:g} MiB unpacked, got more."
+            )
         if len(line) > LONGEST_LINE:
-            size = f"{_size(line, lines) / 2**20:,.1f} MiB long"
-            rule = f"it is {size}, where a row has at most {LONGEST_LINE / 2**20:g} MiB"
+            size = f"{_size(line, lines) / 2**20:,.1f} MiB"
+            rule = f"a row must have at most {LONGEST_LINE / 2**20:g} MiB, got {size}."
             raise at_line(path, number, rule)
         text = _text(path, number, line)
         if text.strip():
@@ -101,9 +103,9 @@ def _size(start: bytes, lines: BinaryIO) -> int:
 
 
 def _check_format(path: Path, start: bytes) -> None:
-    for magic, rule in OTHER_FORMATS.items():
+    for magic, kind in OTHER_FORMATS.items():
         if start.startswith(magic):
-            raise Refusal(f"{path.name} {rule}")
+            raise Refusal(f"{path.name} must be JSON Lines, got {kind}.")
     if b"\0" in start[:8]:
         raise Refusal(f"{path.name} must be UTF-8 text, got UTF-16 or a binary file.")
 
@@ -114,9 +116,9 @@ def _text(path: Path, number: int, line: bytes) -> str:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as problem:
         byte, column = problem.object[problem.start], problem.start + 1
-        likely = f"the file looks like {likely_encoding(line)}: save it as UTF-8"
-        rule = f"byte 0x{byte:02x} at column {column} is not UTF-8; {likely}"
-        raise at_line(path, number, rule) from None
+        rule = f"text must be UTF-8, got byte 0x{byte:02x} at column {column}"
+        likely = f"The file looks like {likely_encoding(line)}. Save it as UTF-8."
+        raise at_line(path, number, f"{rule}. {likely}") from None
 
 
 def likely_encoding(line: bytes) -> str:
@@ -135,16 +137,26 @@ def _record(path: Path, number: int, text: str) -> dict[str, Any]:
         raise at_line(path, number, _not_json(text, problem)) from None
     except UnicodeEncodeError as problem:
         half = problem.object[problem.start]
-        origin = "a lone surrogate, as an export that cuts texts leaves it"
-        raise at_line(path, number, f"\\u{ord(half):04x} is half a character ({origin})") from None
+        raise at_line(
+            path,
+            number,
+            f"text must be whole characters, got half of one, \\u{ord(half):04x}. An export "
+            "that cuts texts leaves such a surrogate.",
+        ) from None
     except RecursionError:
-        raise at_line(path, number, "its brackets are nested too deeply") from None
+        raise at_line(
+            path, number, "brackets must be nested less deeply, got more levels than Python reads."
+        ) from None
     except Refusal as problem:
         raise at_line(path, number, str(problem)) from None
     except ValueError:  # Python parses no integer of more than 4,300 digits
-        raise at_line(path, number, "a number in it has too many digits") from None
+        raise at_line(path, number, "a number must have at most 4,300 digits, got more.") from None
     if not isinstance(record, dict):
-        raise at_line(path, number, f"it is not an object such as {EXAMPLE}")
+        raise at_line(
+            path,
+            number,
+            f"a line must be an object such as {EXAMPLE}, got {shortened(text.strip(), 40)!r}.",
+        )
     return record
 
 
@@ -166,9 +178,9 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _not_json(text: str, problem: json.JSONDecodeError) -> str:
-    start, hint = text.strip(), "; correct or remove the line"
+    start, hint = text.strip(), "Correct or remove the line."
     if start in ("[", "{") or start.startswith("[{"):
-        hint = "; write one whole object per line, with no comma after it"
+        hint = "Write one whole object per line, with no comma after it."
     elif not start.startswith(("{", "[")):
-        hint = f"; it looks like CSV or plain text: write each row as an object, {EXAMPLE}"
-    return f"not JSON ({problem.msg} at column {problem.colno}){hint}"
+        hint = f"The file looks like CSV or plain text. Write each row as an object, {EXAMPLE}."
+    return f"a line must be JSON, got: {problem.msg} at column {problem.colno}. {hint}"

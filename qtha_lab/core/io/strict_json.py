@@ -39,13 +39,13 @@ def parse_json(text: str | bytes, *, depth: int = DEEPEST, constants: bool = Tru
             f"JSON must be UTF-8, got another encoding at byte {problem.start}."
         ) from None
     except RecursionError:
-        raise Refusal(f"JSON must be nested at most {depth} levels deep.") from None
+        raise Refusal(f"JSON must be nested at most {depth} levels deep, got more.") from None
     except Refusal:
         raise
     except ValueError:  # Python parses no integer of more than 4,300 digits
-        raise Refusal("Numbers in JSON must have at most 4,300 digits.") from None
+        raise Refusal("Numbers in JSON must have at most 4,300 digits, got more.") from None
     if text.count("[") + text.count("{") > depth and _deeper(value, depth):
-        raise Refusal(f"JSON must be nested at most {depth} levels deep.")
+        raise Refusal(f"JSON must be nested at most {depth} levels deep, got more.")
     return value
 
 

@@ -43,7 +43,7 @@ def parse_yaml(text: str) -> Document:
         {'steps': 100.0, 'name': 'yes'}
         >>> parse_yaml("steps: 500\\nsteps: 5")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: Line 2: steps must be given once.
+        qtha_lab.core.errors.Refusal: Line 2: steps must be given once, got it twice.
     """
     try:
         return _Reader(text).document()
@@ -88,15 +88,15 @@ class _Reader:
     def value(self, event: yaml.Event, place: str, depth: int) -> Any:
         self.lines[place] = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            raise _at(event, f"aliases such as *{event.anchor} are not read. Write the value out.")
+            raise _at(event, f"values must be written out, got the alias *{event.anchor}.")
         if (tag := getattr(event, "tag", None)) is not None:
             raise _at(
-                event, f"tags such as {tag.replace('tag:yaml.org,2002:', '!!')} are not read."
+                event, f"a value must have no tag, got {tag.replace('tag:yaml.org,2002:', '!!')}."
             )
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event.value) if event.implicit[0] else event.value
         if depth == DEEPEST:
-            raise _at(event, f"at most {DEEPEST} levels may be nested.")
+            raise _at(event, f"settings must be nested at most {DEEPEST} levels deep, got more.")
         kind = self.mapping if isinstance(event, yaml.MappingStartEvent) else self.sequence
         return kind(place, depth + 1)
 
@@ -104,9 +104,9 @@ class _Reader:
         fields: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise _at(event, "the name of a setting must be a word.")
+                raise _at(event, "the name of a setting must be a word, got a list or mapping.")
             if event.value in fields:
-                raise _at(event, f"{event.value:.40} must be given once.")
+                raise _at(event, f"{event.value:.40} must be given once, got it twice.")
             inner = f"{place}.{event.value}" if place else event.value
             fields[event.value] = self.value(next(self.events), inner, depth)
             self.lines[inner] = event.start_mark.line + 1

@@ -90,7 +90,7 @@ def _content(path: Path) -> bytes:
         with _unpacked(path, file) as lines:
             content = lines.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise Refusal(f"{path.name} must have at most {LARGEST / 2**20:g} MiB unpacked.")
+        raise Refusal(f"{path.name} must have at most {LARGEST / 2**20:g} MiB unpacked, got more.")
     return content
 
 

@@ -48,7 +48,7 @@ def adapted_layers_of(config: PeftConfig, shape: ModelShape) -> tuple[list[nn.Mo
         with torch.device("meta"):
             model = get_peft_model(skeleton, config)
     except (TypeError, ValueError, NotImplementedError) as problem:
-        raise Refusal(f"{shape.name} must suit this method. PEFT reports: {problem}") from problem
+        raise Refusal(f"{shape.name} must suit this method, got from PEFT: {problem}") from problem
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return [m for m in model.modules() if isinstance(m, BaseTunerLayer)] * times, trained * times
 
@@ -134,7 +134,7 @@ def _run_ours(key: _Held, tokens: int) -> int:
 
 
 def _run_pefts(key: _Held, tokens: int) -> int:
-    """Count on the meta device, without the frozen layer's own products."""
+    """Count the operations of PEFT's layers on the meta device, without the frozen products."""
     in_features, out_features = _sizes(key.layer)
     x = torch.empty(tokens, in_features, device="meta", requires_grad=True)
     return _matrix_flops(lambda: key.layer(x)) - 4 * tokens * in_features * out_features

@@ -64,7 +64,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def fits(model: PreTrainedModel, adapter: int = 0) -> bool:
-    """Report if the model's first blocks and the adapter are small enough to measure.
+    """Return True if the first blocks and the adapter are small enough to measure.
 
     `adapter` is the adapter's number of parameters.
     """

@@ -58,7 +58,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def is_checksummed(folder: Path) -> bool:
-    """Report if the manifest contains checksums; version 0.2.0 wrote an empty file."""
+    """Return True if the manifest contains checksums; version 0.2.0 wrote an empty file."""
     return (folder / MANIFEST).stat().st_size > 0
 
 

@@ -44,7 +44,7 @@ IN_WORDS = re.compile(
 
 
 def is_full(error: BaseException) -> bool:
-    """Report if an exception or one of its causes reports a full disk or quota.
+    """Return True if an exception or its cause reports a full disk or quota.
 
     Example:
         >>> is_full(OSError(errno.ENOSPC, "No space left on device"))
@@ -63,9 +63,8 @@ def is_full(error: BaseException) -> bool:
 def full(folder: Path) -> Refusal:
     """Build the refusal for a full disk or quota."""
     return Refusal(
-        f"The disk of {shortened(folder, 150)} must have room for what a run writes, and is "
-        "full or your "
-        "quota is used up. Make room, then resume the run."
+        f"The disk of {shortened(folder, 150)} must have space for the files of a run, got a "
+        "full disk or quota. Free some space, then resume the run."
     )
 
 

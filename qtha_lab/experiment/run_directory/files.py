@@ -6,7 +6,6 @@ Starts nothing and trains nothing; the worker writes these files and `qtha_lab.r
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import secrets
@@ -23,8 +22,6 @@ from qtha_lab.core.locks import make_folder, share
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import read_recorded
 from qtha_lab.experiment.run_directory.events import finite
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ POLL_SECONDS = 0.2
 
 
 def is_unreachable(folder: Path) -> bool:
-    """Report if a runs folder cannot be accessed, in contrast to a deleted run."""
+    """Return True if a runs folder cannot be accessed, in contrast to a deleted run."""
     try:
         return not folder.is_dir()
     except OSError as reason:

@@ -86,9 +86,8 @@ def _check(name: str, entry: Mapping[str, Any]) -> None:
         installed = importlib.metadata.version(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):
         raise Refusal(
-            f"{listed[:1].upper()}{listed[1:]} must come from the package {name} {version}, "
-            "which is not installed. "
-            f"Install {name}=={version}."
+            f"Package {name} {version} must be installed for {listed}, got none. Install "
+            f"{name}=={version}."
         ) from None
     if installed != version:
         raise Refusal(
@@ -98,7 +97,6 @@ def _check(name: str, entry: Mapping[str, Any]) -> None:
     digests = entry.get("sha256")
     if isinstance(digests, dict) and fingerprints(digests) != digests:
         raise Refusal(
-            f"Package {name} {version} must be as at the launch of this run, but {listed} was "
-            "changed. "
-            f"Reinstall {name}=={version}, or launch a new run."
+            f"Package {name} {version} must be unchanged since the launch of this run, got "
+            f"changes in {listed}. Reinstall {name}=={version}, or launch a new run."
         )

@@ -73,8 +73,8 @@ def check_plugins(run: RunDir) -> dict[str, str]:
     for name, digest in digests.items():
         if recorded.get(name, digest) != digest:
             raise Refusal(
-                f"Plugin {shortened(name)} must be as at the launch of this run, and was changed. "
-                "Put it back, or launch a new run."
+                f"Plugin {shortened(name)} must be unchanged since the launch of this run, got "
+                "changes. Restore it, or launch a new run."
             )
     trust.check_trust(run.path, digests)
     return digests

@@ -20,28 +20,12 @@ from typing import TypeVar
 
 from qtha_lab.core import paths
 from qtha_lab.core.cores import allowed_cores
-from qtha_lab.core.locks import hold, holder, is_locked, make_folder, sign, signature
-
-__all__ = [
-    "Queue",
-    "capacity",
-    "computing",
-    "hold",
-    "holder",
-    "is_chosen",
-    "is_counted",
-    "is_locked",
-    "n_cores",
-    "n_slots",
-    "n_threads",
-    "queue_places",
-    "release",
-    "shared_folder",
-    "sign",
-    "signature",
-    "slots_of",
-    "take",
-]
+from qtha_lab.core.locks import hold as hold
+from qtha_lab.core.locks import holder as holder
+from qtha_lab.core.locks import is_locked as is_locked
+from qtha_lab.core.locks import make_folder
+from qtha_lab.core.locks import sign as sign
+from qtha_lab.core.locks import signature as signature
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +58,7 @@ def n_threads(chosen: int | None = None) -> int:
 
 
 def is_chosen(threads: int | None) -> bool:
-    """Report if the experiment or `OMP_NUM_THREADS` sets a number of threads."""
+    """Return True if the experiment or `OMP_NUM_THREADS` sets a number of threads."""
     return bool(threads) or os.environ.get("OMP_NUM_THREADS", "").isdigit()
 
 
@@ -84,7 +68,7 @@ def capacity() -> int:
 
 
 def is_counted() -> bool:
-    """Report if runs wait for each other here.
+    """Return True if runs wait for each other here.
 
     They do not under a batch system, which allocates resources itself.
     """

@@ -111,7 +111,7 @@ class Record:
             Refusal: If the values have another form.
         """
         if value.keys() != cls.__dataclass_fields__.keys():
-            raise Refusal("A record must have the fields of this version.")
+            raise Refusal("A record must have the fields of this version, got others.")
         try:
             record = _adapter().validate_python(value)
         except ValidationError as reason:
@@ -119,7 +119,7 @@ class Record:
                 f"A record must have the form of this version, got {reason.error_count()} errors."
             ) from None
         if record.summary and not record.flaw and number_flaw(record.summary):
-            raise Refusal("A record must hold numbers as measures.")
+            raise Refusal("A record must hold numbers as measures, got other values.")
         return record
 
 

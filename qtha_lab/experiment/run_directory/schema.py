@@ -190,7 +190,7 @@ KINDS = {
 
 
 def is_event(value: Any) -> bool:
-    """Report if a value matches the declared schema of its event kind.
+    """Return True if a value matches the declared schema of its event kind.
 
     Example:
         >>> is_event({"kind": "train", "step": 3, "loss": 2.5})

@@ -67,6 +67,6 @@ def seconds_left(events: list[dict[str, Any]], steps: int) -> float | None:
 
 
 def _begins(event: dict[str, Any]) -> bool:
-    """Report if training starts or resumes with this event; a repeated status does not count."""
+    """Return True if training starts or resumes with this event, not a repetition."""
     running = event["kind"] == "status" and event["state"] == "running"
     return running and not event.get("again")

@@ -40,9 +40,14 @@ def delete(run: RunDir) -> Path:
             writable.
     """
     if run.path.parent.name == NAME:
-        raise Refusal(f"Run {run.path.name} is in the trash already. Empty the trash to erase it.")
+        raise Refusal(
+            f"A run to delete must not be in the trash, got {run.path.name}. Empty the trash to "
+            "erase it."
+        )
     if slots.is_locked(run.sent):
-        raise Refusal(f"Run {run.path.name} trains on other machines. Stop it before deleting it.")
+        raise Refusal(
+            f"A run to delete must not train on other machines, got {run.path.name}. Stop it first."
+        )
     try:
         lock = open_shared(run.lock, os.O_RDWR)
         try:
@@ -53,7 +58,9 @@ def delete(run: RunDir) -> Path:
         finally:
             os.close(lock)
     except BlockingIOError:
-        raise Refusal(f"Run {run.path.name} is running. Stop it before deleting it.") from None
+        raise Refusal(
+            f"A run to delete must not be running, got {run.path.name}. Stop it first."
+        ) from None
     except OSError as reason:
         raise Refusal(f"Run {run.path.name} cannot be moved ({reason.strerror}).") from None
 
@@ -109,7 +116,7 @@ def _has_ended(run: RunDir) -> bool:
 def _move(source: Path, target: Path) -> Path:
     if target.exists():
         raise Refusal(
-            f"{target.parent} has a run {target.name} already. Rename one of the folders."
+            f"{target.parent} must have no run {target.name}, got one. Rename one of the folders."
         )
     source.rename(target)
     for folder in (target.parent, source.parent):

@@ -50,7 +50,7 @@ def store_trust(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def is_trusted(folder: Path, digests: Mapping[str, str]) -> bool:
-    """Report if this user launched the folder with these plugins, or trusted them later."""
+    """Return True if this user launched the folder with these plugins, or trusts them."""
     folder = folder.resolve()
     known = os.environ.get(VARIABLE, "").split(",")
     return any(

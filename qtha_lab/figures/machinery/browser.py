@@ -44,7 +44,7 @@ def _start() -> None:
     import kaleido
 
     if find_browser() is None:
-        raise NoBrowserError(f"a picture needs a browser, got none: {HOW_TO}")
+        raise NoBrowserError(f"A picture must have a browser, got none: {HOW_TO}")
     # Exit hooks run in reverse order of registration. Register the hook of weakref (which removes
     # the browser's folder) before that of kaleido (which ends the browser).
     weakref.finalize(_one_at_a_time, int)
@@ -79,7 +79,8 @@ def render(figure: go.Figure, form: str, scale: float = 1.0) -> bytes:
         message = f"the browser at {find_browser()} did not draw within {PATIENCE_SECONDS:g} s"
         raise NoBrowserError(f"{message}: {HOW_TO}")
     if isinstance(answer[0], BaseException):
-        raise NoBrowserError(f"the browser at {find_browser()} failed: {answer[0]}") from answer[0]
+        reason = f"The browser cannot be used: {answer[0]}"
+        raise NoBrowserError(reason) from answer[0]
     return answer[0] if isinstance(answer[0], bytes) else answer[0].encode()
 
 

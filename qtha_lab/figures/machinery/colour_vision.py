@@ -30,7 +30,7 @@ SIGHTS = (NORMAL, *MATRICES)
 
 
 def seen(color: str, sight: str) -> str:
-    """Return a colour `#rrggbb` as it appears.
+    """Return a colour `#rrggbb` as it appears with a colour-vision deficiency.
 
     Args:
         color: Colour in sRGB.

@@ -84,7 +84,7 @@ class Figure:
         return self._sized(page_style).update_layout(template=page_style.template())
 
     def drawing(self, page_style: PageStyle) -> dict[str, Any]:
-        """Return the content of `at` as plain_parts data.
+        """Return the content of `at` as plain data.
 
         This is faster, since plotly does not check the template again.
         """

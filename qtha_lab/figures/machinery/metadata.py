@@ -42,7 +42,7 @@ def into_pdf(data: bytes, words: dict[str, str]) -> bytes:
     root = re.search(rb"/Root (\d+ \d+ R)", ends[-1][1])
     if not size or not root:
         raise Refusal(
-            "The trailer of the PDF must name its size and root. No metadata can be added to it."
+            "The trailer of the PDF must name its size and root, got none to add metadata to."
         )
     number = int(size[1])
     data = data.rstrip(b"\r\n") + b"\n"

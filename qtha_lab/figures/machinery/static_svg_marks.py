@@ -144,7 +144,7 @@ def _markers(trace: dict, places: Sequence[tuple[float, float]], ink: str) -> li
 
 
 def _spots(trace: dict, places: Sequence[tuple[float, float]], marker: dict) -> list[str]:
-    """Draw invisible circles with hover svg_text."""
+    """Draw invisible circles with hover text."""
     words = trace.get("hovertext") or []
     radius = marker.get("size", 6) / 2
     return [
@@ -197,7 +197,7 @@ def _words(trace: dict, places: Sequence[tuple[float, float]]) -> list[str]:
 
 
 def _drop(down: str, font: float, words: str) -> float:
-    """Return the distance from the position of a svg_text to its first baseline."""
+    """Return the distance from the position of a text to its first baseline."""
     lines = words.count("<br>") * 1.25 * font
     return {"top": -0.3 * font - lines, "middle": 0.35 * font - lines / 2, "bottom": font}[down]
 
@@ -290,7 +290,7 @@ def _hatched(left: float, top: float, width: float, height: float) -> str:
 
 
 def spots_of_bars(trace: dict, x: SvgAxis, y: SvgAxis) -> list[str]:
-    """Draw invisible rectangles over bars, as high as the plot, with hover svg_text.
+    """Draw invisible rectangles over bars, as high as the plot, with hover text.
 
     Args:
         trace: Bar trace with a hovertemplate.

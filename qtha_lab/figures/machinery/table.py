@@ -56,7 +56,7 @@ class Table:
         return [[value_text(value) for value in row] for row in self.rows]
 
     def numeric(self) -> list[bool]:
-        """Return, per column, True if it holds numbers and is right-aligned."""
+        """List for each column if its cells are numbers, which are right-aligned."""
         columns = zip(*self.cells(), strict=True) if self.rows else [()] * len(self.columns)
         return [all(re.match(r"[-+−]?[\d.]|–$", cell) for cell in column) for column in columns]
 

@@ -56,7 +56,7 @@ def write_assignments(pages: list[LessonPage], folder: Path, with_source: bool) 
 
 
 def source_notebook(page: LessonPage) -> Notebook:
-    """Return a lesson with solutions, tests and rubrics in cells that nbgrader knows."""
+    """Return a lesson with solutions, tests and rubrics in nbgrader's cells."""
     cells = [cell for lesson_cell in page.cells for cell in _graded(lesson_cell, page)]
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}

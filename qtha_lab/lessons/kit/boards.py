@@ -55,9 +55,6 @@ DRAWINGS: dict[int, Callable[[], Figure]] = {
 def board_drawing(lesson: int) -> Figure | None:
     """Return the drawing for the board of a lesson; None without one.
 
-    Args:
-        lesson: Number of the lesson.
-
     Example:
         >>> board_drawing(3).alt
         'Circuit of 2 qubits with 2 gates (1 RY, 1 CNOT), depth 2.'

@@ -71,11 +71,7 @@ WEEKS = (
 
 
 def class_paths(pages: Sequence[LessonPage]) -> list[ClassPath]:
-    """Return the three class paths, with the lessons that exist.
-
-    Args:
-        pages: All lessons.
-    """
+    """Return the three class paths, with the lessons that exist."""
     by_number = {page.number: page for page in pages}
     ninety = tuple(step for step in NINETY if step.lesson is None or step.lesson in by_number)
     recorded = "A projector and the slides. Everything shown is recorded; students install nothing."

@@ -68,7 +68,9 @@ def share_progress(folder: Path, name: str = "") -> Path:
     source = (own_work_dir() or working_folder() / FOLDER) / PROGRESS
     progress = read_mapping(source)
     if progress is None:
-        raise Refusal(f"{shortened(source)} must hold your progress. Answer a prediction first.")
+        raise Refusal(
+            f"{shortened(source)} must hold your progress, got none. Answer a prediction first."
+        )
     copy = folder / f"{name or 'anonymous-' + secrets.token_hex(4)}{SUFFIX}"
     write_json(copy, {kind: progress.get(kind, {}) for kind in KINDS})
     return copy
@@ -89,11 +91,7 @@ def histograms(folder: Path) -> list[Histogram]:
 
 
 def places(folder: Path) -> list[tuple[str, int, int]]:
-    """Return name, latest lesson and number of accepted answers of every student.
-
-    Args:
-        folder: Shared folder.
-    """
+    """Return name, latest lesson and number of accepted answers of every student."""
     rows = []
     for name, progress in _copies(folder):
         of_all = {n: e for kind in KINDS for n, e in _entries(progress, kind).items()}
@@ -106,9 +104,6 @@ def places(folder: Path) -> list[tuple[str, int, int]]:
 
 def write_classroom(folder: Path) -> Path:
     """Write the lecturer's page into the shared folder, and return it.
-
-    Args:
-        folder: Shared folder.
 
     Raises:
         Refusal: If the folder does not exist.

@@ -87,10 +87,6 @@ def write_page(file: Path, template: str, **values: Any) -> Path:
 def write_pdf(page: Path, file: Path) -> Path:
     """Print a page to a PDF file.
 
-    Args:
-        page: HTML file.
-        file: PDF file.
-
     Raises:
         NoBrowserError: If there is no browser, or it writes nothing.
     """

@@ -39,18 +39,14 @@ def online_page(page: LessonPage, repository: str = "", source: str = PACKAGE) -
 def badges(page: LessonPage, repository: str) -> str:
     """Return links in Markdown that open a lesson on Colab and on Binder.
 
-    Args:
-        page: Lesson as found.
-        repository: Address on GitHub.
-
     Raises:
         Refusal: If the address is not that of a repository on GitHub.
     """
     found = GITHUB.fullmatch(repository)
     if found is None:
         raise Refusal(
-            "repository must be such as https://github.com/owner/name, "
-            f"got {shortened(repr(repository))}."
+            "repository must be an address such as https://github.com/owner/name, got "
+            f"{shortened(repr(repository))}."
         )
     owner, name = found.groups()
     path = f"notebooks/{page.stem}.ipynb"

@@ -32,7 +32,7 @@ class CourseProduct:
 def build_course(
     pages: Sequence[LessonPage], folder: Path, audience: Audience, repository: str = ""
 ) -> list[CourseProduct]:
-    """Write what students or a teacher get; existing files of a build are replaced.
+    """Write the files for students or a teacher; replace those of an earlier build.
 
     Args:
         pages: Lessons as found.

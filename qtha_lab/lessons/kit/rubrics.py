@@ -58,12 +58,7 @@ def criteria(exercise: Exercise, page: LessonPage) -> list[str]:
 
 
 def model_answer(exercise: Exercise, page: LessonPage) -> str:
-    """Return a right answer in words: the lettered sentences that hold, and the remark.
-
-    Args:
-        exercise: An exercise of kind E.
-        page: Lesson of the exercise.
-    """
+    """Return a right answer in words: the lettered sentences that hold, and the remark."""
     if not isinstance(exercise.grader, Selection):
         return exercise.remark
     sentences = dict(LETTERED.findall(page.task_of(exercise.number)))

@@ -25,10 +25,6 @@ class Slide(NamedTuple):
 def slide_parts(markdown: str, most_words: int) -> list[str]:
     """Cut Markdown between paragraphs and list items into short parts; code stays whole.
 
-    Args:
-        markdown: Text.
-        most_words: Most words of a part of several paragraphs.
-
     Example:
         >>> slide_parts("one two\\n\\nthree\\n\\nfour", 3)
         ['one two\\n\\nthree', 'four']

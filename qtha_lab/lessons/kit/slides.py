@@ -73,7 +73,7 @@ def _stop(number: str) -> Slide:
 
 
 def _sentences(cell: LessonCell, title: str) -> Iterator[Slide]:
-    """Yield what the page found: sentences of `what_to_see`, and answers to predictions."""
+    """Yield the findings of a page: sentences of `what_to_see`, and answers to predictions."""
     for output in cell.outputs:
         data = output.get("data", {})
         found = "".join(data.get("text/markdown", "")).replace("**What to see.**", "").strip()
@@ -85,11 +85,7 @@ def _sentences(cell: LessonCell, title: str) -> Iterator[Slide]:
 
 
 def ninety_minutes(pages: Sequence[LessonPage]) -> list[Slide]:
-    """Return the slides of the path of 90 minutes, step by step.
-
-    Args:
-        pages: Executed lessons.
-    """
+    """Return the slides of the path of 90 minutes, step by step."""
     by_number = {page.number: page for page in pages}
     slides, shown, start = [], set(), 0
     for step in NINETY:
@@ -116,10 +112,6 @@ def reveal_files() -> dict[str, str]:
 
 def write_slides(pages: Sequence[LessonPage], folder: Path) -> list[Path]:
     """Write one deck per lesson and that of 90 minutes, each with a PDF handout.
-
-    Args:
-        pages: Executed lessons.
-        folder: Target folder.
 
     Returns:
         The written files.

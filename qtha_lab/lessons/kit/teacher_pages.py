@@ -83,10 +83,6 @@ def _answer(prediction: Prediction, page: LessonPage) -> str:
 def write_teacher_pages(pages: Sequence[LessonPage], folder: Path) -> list[Path]:
     """Write key, rubrics and syllabus, as pages and as PDF.
 
-    Args:
-        pages: Executed lessons.
-        folder: Target folder.
-
     Returns:
         The written files.
     """

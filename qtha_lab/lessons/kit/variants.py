@@ -55,11 +55,7 @@ def task_with(exercise: Exercise, task: str, constants: Constants) -> str:
 
 
 def use_seed(seed: int) -> None:
-    """Replace the exercises of this process by those of a student's seed.
-
-    Args:
-        seed: Seed of the student.
-    """
+    """Replace the exercises of this process by those of a student's seed."""
     for exercise in exercises():
         if constants := draw(exercise.number, seed):
             changed = exercise.with_constants(constants)
@@ -67,12 +63,7 @@ def use_seed(seed: int) -> None:
 
 
 def seeded_page(page: LessonPage, seed: int) -> LessonPage:
-    """Return a lesson with the tasks of a seed, whose second cell uses the seed.
-
-    Args:
-        page: Lesson as found.
-        seed: Seed of a student.
-    """
+    """Return a lesson with the tasks of a seed, whose second cell uses the seed."""
     cells = []
     for cell in page.cells:
         constants = draw(cell.number, seed) if cell.role == "task" else {}
@@ -86,11 +77,7 @@ def seeded_page(page: LessonPage, seed: int) -> LessonPage:
 
 
 def seed_key(seed: int) -> list[tuple[str, str, str, Sequence[str]]]:
-    """Return number, constants, right answer and wrong answers of every seeded exercise.
-
-    Args:
-        seed: Seed of a student.
-    """
+    """Return number, constants, right answer and wrong answers of every seeded exercise."""
     rows = []
     for exercise in exercises():
         if constants := draw(exercise.number, seed):

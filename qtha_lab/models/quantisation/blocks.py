@@ -42,8 +42,8 @@ def blocks_of(model: nn.Module) -> tuple[str, nn.ModuleList]:
         if isinstance(module, nn.ModuleList) and len(module):
             return name, module
     raise Refusal(
-        f"quantization must not be learned for a {type(model).__name__}, which has no list of "
-        "blocks. Choose round or outliers."
+        "quantization must not be learned for a model without a list of blocks, got a "
+        f"{type(model).__name__}. Choose round or outliers."
     )
 
 

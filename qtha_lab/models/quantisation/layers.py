@@ -127,8 +127,8 @@ def check_linear(model: nn.Module) -> None:
     for name, layer in rounded_layers(model).items():
         if not isinstance(layer, nn.Linear):
             raise Refusal(
-                f"quantization must be round or outliers for {name}, a {type(layer).__name__}, "
-                "because inputs and clips need nn.Linear."
+                "quantization must be round or outliers for a layer other than nn.Linear, got "
+                f"{name}, a {type(layer).__name__}."
             )
 
 

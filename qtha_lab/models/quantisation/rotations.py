@@ -47,8 +47,8 @@ def check_size(size: int, place: str) -> None:
     rest = size // next(k for k in TABLE if size % k == 0)
     if rest & (rest - 1):
         raise Refusal(
-            f"quantization must have rotations=random or nowhere for {place}, because no Hadamard "
-            f"matrix of size {size} is known."
+            "rotations must be random or nowhere without a known Hadamard matrix, got size "
+            f"{size} at {place}."
         )
 
 

@@ -157,8 +157,8 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
             if isinstance(reason, KeyboardInterrupt):
                 raise
             raise Refusal(
-                f"{of.name}, arm {arm.name}, seed {arm.seed} {message}."
-                " The same command resumes it."
+                f"Arm {arm.name} of {of.name}, seed {arm.seed}, must run to its end, got one "
+                f"{message}. The same command resumes it."
             ) from None
         except Exception as error:
             message = faults.fault_sentence(error, run.files.log)

@@ -148,7 +148,7 @@ def _verdict(claim: PaperClaim, of: Reproduction, entries: Entries, quick: bool)
 
 
 def is_gated(claim: PaperClaim, means: tuple[float, float]) -> bool:
-    """Report if a claim's control guesses or both arms are at the ceiling.
+    """Return True if a claim's control guesses or both arms are at the ceiling.
 
     A control guesses if its mean exceeds `chance` by at most the margin of its measure.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -15,8 +14,6 @@ from typing import Any
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json
-
-log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "qtha_lab.runs.chat.process")
 LONGEST_LINE = 2**24  # bytes of an event
@@ -65,7 +62,7 @@ class Client:
         code = await process.wait()
         self._process = None
         raise Refusal(
-            f"The chat process ended with code {code} before its answer; its last output is in "
+            f"The chat process must respond, got exit code {code}. Its last output is in "
             f"{paths.log_file().with_name('talking.log')}."
         )
 

@@ -5,7 +5,6 @@ The weights of a base are loaded once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,6 @@ from qtha_lab.runs.generation.stream import Stream
 from qtha_lab.runs.run import Run
 from qtha_lab.runs.trained_model import adapter_of, plan_of
 from qtha_lab.tasks.formatting import render
-
-log = logging.getLogger(__name__)
 
 MIX = "mix"
 BaseKey = tuple[str, str, str]  # model, quantization, precision

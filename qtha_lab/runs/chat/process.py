@@ -7,7 +7,6 @@ process ends with its standard input. Output of libraries goes to standard error
 from __future__ import annotations
 
 import json
-import logging
 import os
 import queue
 import sys
@@ -23,7 +22,6 @@ from qtha_lab.core.io import parse_json
 if TYPE_CHECKING:
     from qtha_lab.runs.chat.models import ChatModels
 
-log = logging.getLogger(__name__)
 
 NEWS_SECONDS = 0.05  # between two events of the same answer
 Event = dict[str, Any]

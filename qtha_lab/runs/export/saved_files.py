@@ -44,7 +44,7 @@ def copy_card(run: "Run", file: Path) -> str:
     card = run.files.adapter / "README.md"
     if not card.is_file():
         raise Refusal(
-            f"Run {run.id} is {run.status().state}: a model card must belong to a finished run."
+            f"A run with a model card must be finished, got {run.status().state} for {run.id}."
         )
     shutil.copyfile(card, file)
     return "the card that stands beside the adapter"

@@ -5,20 +5,9 @@ start as separate processes if forking is not safe (no `fork`, a GPU that torch 
 turned off (`QTHA_LAB_WARM_SECONDS=0`).
 """
 
-from qtha_lab.runs.fork_server.client import (
-    ForkedStart,
-    available,
-    fork_worker,
-    prepare,
-    process_start_reason,
-    server_pid,
-)
-
-__all__ = [
-    "ForkedStart",
-    "available",
-    "fork_worker",
-    "prepare",
-    "process_start_reason",
-    "server_pid",
-]
+from qtha_lab.runs.fork_server.client import ForkedStart as ForkedStart
+from qtha_lab.runs.fork_server.client import available as available
+from qtha_lab.runs.fork_server.client import fork_worker as fork_worker
+from qtha_lab.runs.fork_server.client import prepare as prepare
+from qtha_lab.runs.fork_server.client import process_start_reason as process_start_reason
+from qtha_lab.runs.fork_server.client import server_pid as server_pid

@@ -32,7 +32,7 @@ def idle_seconds() -> float:
     Raises:
         Refusal: If the variable is not a number of seconds of at least 0 and below 10⁹.
     """
-    return _seconds("QTHA_LAB_WARM_SECONDS", "600", "0 for no server, ")
+    return _seconds("QTHA_LAB_WARM_SECONDS", "600", " (0 for no server)")
 
 
 def reply_seconds() -> float:
@@ -58,7 +58,7 @@ def _seconds(variable: str, default: str, remark: str = "") -> float:
 
 
 def _no_seconds(variable: str, remark: str, text: str) -> Refusal:
-    return Refusal(f"{variable} must be a number of seconds, {remark}not {shortened(text)!r}.")
+    return Refusal(f"{variable} must be a number of seconds{remark}, got {shortened(text)!r}.")
 
 
 def folder() -> Path:

@@ -69,7 +69,7 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
-        """Answer requests until the server has been idle for `idle_seconds`."""
+        """Handle requests until the server has been idle for `idle_seconds`."""
         last = time.monotonic()
         while self.workers or time.monotonic() < last + self.idle_seconds:
             ready, _, _ = select.select([self.listener, self.ears], [], [], 1.0)
@@ -199,9 +199,11 @@ def _checked(message: bytes, descriptors: list[int]) -> dict[str, Any]:
     fields = {"run_dir": str, "folder": str, "environment": dict, "ticket": str}
     for name, kind in fields.items():
         if not isinstance(request, dict) or not isinstance(request.get(name), kind):
-            raise Refusal(f"A request must have the field {name}, a {kind.__name__}.")
+            raise Refusal(
+                f"A request must have the field {name}, a {kind.__name__}, got another form."
+            )
     if not all(isinstance(value, str) for value in request["environment"].values()):
-        raise Refusal("Environment variables of a request must be text.")
+        raise Refusal("Environment variables of a request must be text, got other values.")
     if not TICKET.fullmatch(request["ticket"]):
         raise Refusal(
             "ticket must be ticket- and 16 hexadecimal digits,"
@@ -228,7 +230,7 @@ def _send(connection: socket.socket, reply: dict) -> None:
 
 
 def load_libraries() -> None:
-    """Import what workers need, and load the compiled kernels."""
+    """Import the libraries of workers, and load the compiled kernels."""
     for name in LIBRARIES:
         try:
             module = importlib.import_module(name)

@@ -95,7 +95,7 @@ def _connect(address: str | None) -> None:
         ray.shutdown()
         if address:
             raise Refusal(
-                f"No Ray cluster responds at {shortened(address)}: {message_of(problem)}"
+                f"A Ray cluster must respond at {shortened(address)}, got {message_of(problem)}."
             ) from problem
         raise Refusal(
             f"Ray must start a node on this machine, got {describe_error(problem)}."

@@ -80,13 +80,7 @@ def remote_backend_named(text: str) -> RemoteBackend:
 
 
 def name_of(name: str, described: Any, **more: Any) -> str:
-    """Return the text that names a backend: its kind with the settings beyond the defaults.
-
-    Args:
-        name: Name of the kind.
-        described: Its settings.
-        more: Settings that were determined while connecting.
-    """
+    """Return the text that names a backend: its kind with the settings beyond the defaults."""
     declared = settings_of(type(described))
     values = {option: getattr(described, option) for option in declared} | more
     return calls.call(name, {k: v for k, v in values.items() if v != declared[k].default})

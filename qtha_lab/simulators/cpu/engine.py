@@ -212,5 +212,6 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            "Engine 'cpu' has first derivatives only. Use engine='torch' for second ones."
+            "Derivatives of engine 'cpu' must be of first order, got second order. Use "
+            "engine='torch'."
         )

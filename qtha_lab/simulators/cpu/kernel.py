@@ -22,14 +22,8 @@ from qtha_lab.simulators.cpu.angles import split_numbers
 from qtha_lab.simulators.cpu.array_pointers import distance, numbers_at, part
 from qtha_lab.simulators.cpu.compiled import compiled
 from qtha_lab.simulators.cpu.final_rotations import expect_rotations, weight_rotations
-from qtha_lab.simulators.cpu.passes import (
-    LAST_READ_ALONE,
-    READ,
-    SAMPLED,
-    UNSCALED,
-    make_passes,
-    make_phase,
-)
+from qtha_lab.simulators.cpu.pass_kinds import LAST_READ_ALONE, READ, SAMPLED, UNSCALED
+from qtha_lab.simulators.cpu.passes import make_passes
 from qtha_lab.simulators.cpu.records import (
     ENDS_WITH_READOUT,
     FILLS_IMAG,
@@ -63,6 +57,7 @@ from qtha_lab.simulators.cpu.row_operations import (
     times_gradient,
 )
 from qtha_lab.simulators.cpu.sample_angles import half_rotations, make_angles
+from qtha_lab.simulators.cpu.sampled_phase import make_phase
 from qtha_lab.simulators.cpu.transpose import load_columns, store_columns
 
 # most numbers of ψ that the first backward pass reads directly from the saved state; larger states
@@ -305,7 +300,7 @@ def _initialise(call, block, psi):
 
 @compiled(inline="always", counts=False)
 def _is_rotated(integers):
-    """Return whether read-outs follow from final rotations that are not executed."""
+    """Return True if read-outs follow from final rotations that are not executed."""
     passes = passes_of(integers)
     return len(passes) > 0 and passes[len(passes) - 1, 0] >= READ
 

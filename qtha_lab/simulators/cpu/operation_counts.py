@@ -3,8 +3,8 @@
 A multiplication and an addition count one each. Bytes are those between registers and cache.
 """
 
+from qtha_lab.simulators.cpu.pass_kinds import FIRST, KINDS, REAL, SAMPLED, THREE, THREE_SCALED
 from qtha_lab.simulators.cpu.pass_list import Pass
-from qtha_lab.simulators.cpu.passes import FIRST, KINDS, REAL, SAMPLED, THREE, THREE_SCALED
 from qtha_lab.simulators.cpu.plan import KernelPlan
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qtha_lab.circuits import Readout
-from qtha_lab.simulators.cpu.passes import FIRST, KINDS, REAL, SAMPLED
+from qtha_lab.simulators.cpu.pass_kinds import FIRST, KINDS, REAL, SAMPLED
 from qtha_lab.simulators.cpu.scaled_rotations import COSINES, SCALED, SHEARS, scaled_layers
 from qtha_lab.simulators.program import Phases, Program, Rotation, Rotations, Sum
 
@@ -41,7 +41,7 @@ class Pass(NamedTuple):
     """One pass over the rows of a state.
 
     Attributes:
-        kind: Index of `passes.KINDS`.
+        kind: Index of `pass_kinds.KINDS`.
         first: Position of its rows; for a phase that differs between samples, its mask.
         second: Number of groups of four or eight rows; for such a phase, its angle.
         layer: Layer of phases.

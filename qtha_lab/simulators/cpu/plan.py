@@ -9,8 +9,8 @@ import itertools
 import numpy as np
 
 from qtha_lab.circuits import Circuit, Readout
+from qtha_lab.simulators.cpu.pass_kinds import KINDS, READ, SAMPLED
 from qtha_lab.simulators.cpu.pass_list import PassList
-from qtha_lab.simulators.cpu.passes import KINDS, READ, SAMPLED
 from qtha_lab.simulators.cpu.records import (
     PASS_WIDTH,
     ROTATION_WIDTH,
@@ -209,7 +209,7 @@ def _readout_rows(program: Program, readout: Readout) -> list[tuple[int, int]]:
 
 
 def _is_whole(links: np.ndarray, n_columns: int) -> bool:
-    """Return whether links list all columns in order, each with a row of its own."""
+    """Return True if links list all columns in order, each with its own row."""
     columns, rows = links.T
     return columns.tolist() == list(range(n_columns)) and len(set(rows.tolist())) == n_columns
 

@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 
 from qtha_lab.simulators.cpu.compiled import compiled
-from qtha_lab.simulators.cpu.passes import THREE, THREE_SCALED
+from qtha_lab.simulators.cpu.pass_kinds import THREE, THREE_SCALED
 from qtha_lab.simulators.cpu.records import (
     MEMBERS,
     TERM_STARTS,

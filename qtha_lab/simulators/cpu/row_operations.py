@@ -130,7 +130,7 @@ def take_next(typingctx, counters, which):
 
 @intrinsic
 def is_odd(typingctx, bits):
-    """Return whether an odd number of bits of an integer are set."""
+    """Return True if an odd number of bits of an integer are set."""
     signature = types.boolean(bits)
 
     def codegen(context, builder, signature, args):

@@ -58,7 +58,7 @@ class AngleData(NamedTuple):
 
 @compiled(counts=False)
 def make_angles(block, integers, shared, backward):
-    """Fill the rows of all angles, and return whether rotations run in scaled form.
+    """Fill the rows of all angles; return True if rotations run in scaled form.
 
     If a cosine is too small for scaling, all rotations of the block use shears.
 

@@ -1,4 +1,4 @@
-"""Arithmetic on LLVM vectors for the sweeps of engine `cpu`.
+"""Arithmetic on LLVM vectors for the loops of engine `cpu`.
 
 A sweep is a numba intrinsic that loops over all lanes of a few rows. LLVM does not reliably
 vectorise plain loops if more than a few rows might overlap.
@@ -95,7 +95,7 @@ class Lanes:
         return self.builder.call(function, vectors)
 
     def any(self, flags):
-        """Return whether any flag of a vector is set."""
+        """Return True if any flag of a vector is set."""
         name = f"llvm.vector.reduce.or.v{self.vector.count}i1"
         flag = ir.IntType(1)
         kind = ir.FunctionType(flag, [ir.VectorType(flag, self.vector.count)])

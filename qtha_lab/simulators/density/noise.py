@@ -49,8 +49,8 @@ def noise_of(engine: str) -> Noise:
     known = list(settings_of(Noise))
     if name not in ("none", "noise") or (name == "none" and options):
         raise Refusal(
-            f"Engine 'density' must read density:none or density:noise({known[0]}=…), got "
-            f"{engine!r}."
+            f"Engine 'density' must have the form density:none or density:noise({known[0]}=…), "
+            f"got {engine!r}."
         )
     for option in options:
         if option not in known:

@@ -89,7 +89,7 @@ def flip_rows(n_qubits: int, wires: tuple[int, ...]) -> tuple[np.ndarray, np.nda
 
 @functools.lru_cache(maxsize=256)
 def touched(n_qubits: int, wires: tuple[int, ...]) -> np.ndarray:
-    """Return whether each string acts on any of the wires, (4^n,).
+    """Return True if each string acts on any of the wires, (4^n,).
 
     Full depolarisation of the wires maps the expectation values of these strings to 0.
     """

@@ -59,7 +59,7 @@ def _check_options(circuit: Circuit, spec: Spec) -> None:
 
 
 def broadcasts(name: str) -> bool:
-    """Return whether the device evaluates a batch at once; others run one circuit per sample."""
+    """Return True if the device evaluates a batch in one call."""
     return _is_plain(parse_engine(name))
 
 
@@ -126,7 +126,7 @@ def run(circuit: Circuit, inputs: Tensor, params: Tensor, readout: Readout, name
 
 
 def _is_plain(spec: Spec) -> bool:
-    """Return whether the engine is exact `default.qubit` without any option."""
+    """Return True if the engine is exact `default.qubit` without any option."""
     options = spec.options
     return (
         spec.device == "default.qubit"

@@ -96,7 +96,7 @@ def adjoint_gradients(tapes: Tapes, batch: TapeRows, grad: np.ndarray) -> np.nda
 
 
 def has_adjoint(tapes: Tapes) -> bool:
-    """Return whether the device has an adjoint method for these circuits."""
+    """Return True if the device has an adjoint method for these circuits."""
     circuit, options = tapes.circuit, tapes.spec.options
     exact = options.shots is None and not options.is_noisy and not options.basis
     if not exact or tapes.readout.kind != "strings":
@@ -181,7 +181,7 @@ def _backward_pass(tapes: Tapes, rows: TapeRows, grad: np.ndarray) -> list[np.nd
 
 
 def has_backprop(spec: Spec) -> bool:
-    """Return whether torch can backpropagate through the device, a density-matrix simulator."""
+    """Return True if torch can backpropagate through the device, a density-matrix simulator."""
     return spec.options.shots is None and spec.device == "default.mixed"
 
 

@@ -59,12 +59,12 @@ def start_device(
     except Exception as reason:  # plugins raise exceptions of any type
         words = " ".join(str(reason).split())
         raise Refusal(
-            f"PennyLane device {device!r} must start with these options. It reports: {words}"
+            f"PennyLane device {device!r} must start with these options, got: {words}"
         ) from reason
 
 
 def is_local(device: str) -> bool:
-    """Return whether the device is a simulator of PennyLane or Lightning, not another plugin."""
+    """Return True if the device is a simulator of PennyLane or Lightning, not another plugin."""
     return _entry(device).value.startswith(_LOCAL)
 
 
@@ -84,7 +84,7 @@ def own_options(device: str) -> frozenset[str] | None:
 
 
 def takes_seed(device: str) -> bool:
-    """Return whether a seed fixes the device's samples."""
+    """Return True if a seed fixes the device's samples."""
     return "seed" in inspect.signature(_class(device).__init__).parameters
 
 
@@ -94,9 +94,7 @@ def _class(device: str) -> type:
         return entry.load()
     except Exception as reason:
         words = " ".join(str(reason).split())
-        raise Refusal(
-            f"PennyLane device {device!r} must load here. It reports: {words}"
-        ) from reason
+        raise Refusal(f"PennyLane device {device!r} must load here, got: {words}") from reason
 
 
 def _entry(device: str) -> importlib.metadata.EntryPoint:

@@ -91,7 +91,8 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            f"Engine {ctx.engine!r} has first derivatives only. Use engine='torch' for second ones."
+            f"Derivatives of engine {ctx.engine!r} must be of first order, got second order. "
+            "Use engine='torch'."
         )
 
 

@@ -215,7 +215,7 @@ def _to_phases(plan: RegisterPlan, layer: RegisterLayer) -> list[GateCall]:
 
 
 def _product(pairs: list[Tensor | None], like: Tensor) -> Tensor:
-    """Compute the tensor product over wires of (2, samples), ones for None: (2^wires, samples)."""
+    """Compute the tensor product of vectors (2, samples) over wires; None stands for ones."""
     product = None
     for pair in reversed(pairs):
         pair = like.new_ones(2, like.shape[-1]) if pair is None else pair

@@ -23,7 +23,7 @@ _KINDS: dict[str, Kind] = {"Y": "rotations", "Z": "phases", "X": "flips", "CNOT"
 
 @dataclasses.dataclass
 class RegisterLayer:
-    """RegisterLayer of commuting gates, or of flips in their order.
+    """Layer of commuting gates, or of flips in their order.
 
     `angles` maps every rotated wire (the mask of its bit) or Z-string (the mask of its bits) to a
     `Sum`; `flips` holds Lightning's gate names with their wires. `plan` sets `sums`, the rows of
@@ -45,7 +45,7 @@ class RegisterLayer:
         return tuple(self.angles)
 
     def lets_pass(self, kind: Kind, mask: int) -> bool:
-        """Return whether a gate on the wires of `mask` commutes with the layer."""
+        """Return True if a gate on the wires of `mask` commutes with the layer."""
         if kind == self.kind:
             return kind != "flips"
         touched = self.moved | (self.held if kind == "rotations" else 0)
@@ -173,7 +173,7 @@ def _place(layers: list[RegisterLayer], part: Part, circuit: Circuit) -> None:
 
 
 def _number(layers: list[RegisterLayer]) -> list[Sum]:
-    """Assign rows to every layer; return all sums in that order."""
+    """Assign rows of sums to every layer; return the sums in their order."""
     sums: list[Sum] = []
     n_sampled = 0
     for layer in layers:

@@ -45,9 +45,7 @@ def load(engine: str) -> ModuleType:
         module.StateVectorC64(1)
         log.debug("%s starts", name)
     except Exception as reason:  # no driver, no GPU, a wrong library: exceptions of any type
-        raise Refusal(
-            f"Engine {engine!r} must start on this machine. It reports: {reason}"
-        ) from reason
+        raise Refusal(f"Engine {engine!r} must start on this machine, got: {reason}") from reason
     return module
 
 

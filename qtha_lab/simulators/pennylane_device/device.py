@@ -191,7 +191,7 @@ class Gradients(tuple):
 
 
 def fits(tape: QuantumScript, wires: Wires | None = None) -> bool:
-    """Return whether the engine supports a tape and its gradients after decomposition.
+    """Return True if the engine supports a tape and its gradients after decomposition.
 
     Args:
         tape: Tape of a QNode.

@@ -37,13 +37,13 @@ def native_names() -> set[str]:
 
 
 def is_native(operation: Operator) -> bool:
-    """Return whether an operation is one of `native_names`."""
+    """Return True if an operation is one of `native_names`."""
     name = operation.name
     return name in NOTHING or (name in GATES and GATES[name].in_pennylane)
 
 
 def is_readable(measurement: MeasurementProcess) -> bool:
-    """Return whether engines support a measurement.
+    """Return True if engines support a measurement.
 
     Supported are expectation values of sums of Pauli strings, and probabilities.
     """
@@ -59,7 +59,7 @@ def sentence_of(measurement: MeasurementProcess) -> Mapping | None:
 
 @functools.cache
 def holds(n_wires: int) -> bool:
-    """Return whether any engine supports a state of `n_wires` wires."""
+    """Return True if any engine supports a state of `n_wires` wires."""
     try:
         check_engine("auto", Circuit(n_wires, []))
     except Refusal as reason:

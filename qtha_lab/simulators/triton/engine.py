@@ -133,5 +133,6 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise Unsupported(
-            "Engine 'triton' has first derivatives only. Use engine='torch' for second ones."
+            "Derivatives of engine 'triton' must be of first order, got second order. Use "
+            "engine='torch'."
         )

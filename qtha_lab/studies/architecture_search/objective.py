@@ -38,8 +38,8 @@ def costs_of(on: str, n_qubits: int, engine: str, seed: int = 0) -> tuple[Cost, 
         tasks = list(surrogates_of_run(on, seed, 2 * SAMPLES))
         if tasks[0].inputs.shape[1] != n_qubits:
             raise Refusal(
-                f"Run {on!r} has a bottleneck of r={tasks[0].inputs.shape[1]}, and the space "
-                f"n_qubits={n_qubits}: they must be equal."
+                f"n_qubits must equal the bottleneck r={tasks[0].inputs.shape[1]} of run "
+                f"{on!r}, got {n_qubits}."
             )
     halves = [
         [Surrogate(task.inputs[part], task.targets[part]) for task in tasks]

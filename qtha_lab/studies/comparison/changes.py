@@ -55,8 +55,9 @@ def check_edit(comparison: Comparison, out: Path | str) -> None:
             lost += _runs_lost(folder, comparison)
         if lost:
             raise Refusal(
-                f"{'; '.join(changes.values())}, so {' and '.join(lost)} in {folder.path} would "
-                "not count. Choose another folder with --out, or restore the setting."
+                f"Settings must not change, or {' and '.join(lost)} in {folder.path} would not "
+                f"count, got: {'; '.join(changes.values())}. Choose another folder with --out, "
+                "or restore the setting."
             )
 
 
@@ -70,12 +71,7 @@ def what_counts(experiment: Experiment) -> Experiment:
 
 
 def left_out(earlier: Iterable[Run], folder: Path) -> list[str]:
-    """Return a sentence on finished runs that the comparison does not use, or nothing.
-
-    Args:
-        earlier: Existing runs that the comparison does not use.
-        folder: Folder of these runs.
-    """
+    """Return a sentence on finished runs that the comparison does not use, or nothing."""
     finished = [run for run in earlier if run.status().state == "finished"]
     if not finished:
         return []

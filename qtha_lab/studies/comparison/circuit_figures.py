@@ -24,12 +24,7 @@ Events = Sequence[Mapping[str, Any]]
 def diagrams(
     experiments: Mapping[str, Experiment | Reproduced], on_left_out: Callable[[str], None]
 ) -> Iterator[tuple[str, Figure]]:
-    """Draw each different circuit once, with the labels of its methods.
-
-    Args:
-        experiments: Experiments by method label.
-        on_left_out: Callback with the reason for a missing circuit.
-    """
+    """Draw each different circuit once, with the labels of its methods."""
     drawn: dict[str, tuple[Any, list[str]]] = {}
     for label, experiment in experiments.items():
         try:
@@ -69,7 +64,7 @@ def _circuits(method: str, model: str) -> tuple[Any, ...]:
 
 
 def has_circuit(experiment: Experiment | Reproduced) -> bool:
-    """Tell whether a method runs a circuit; True if its model is unavailable."""
+    """Return True if a method runs a circuit; True if its model is unavailable."""
     try:
         return bool(circuits_of(experiment))
     except Refusal as refused:

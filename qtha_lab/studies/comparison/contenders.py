@@ -76,8 +76,8 @@ def seconds_per_step(experiment: Experiment) -> float:
     cost = preview(experiment)
     if cost.simulation and cost.simulation.seconds is None:
         raise Refusal(
-            f"matching=equal_seconds must know the seconds of {experiment.method.label}. "
-            f"{cost.simulation.note or 'Its engine gives no estimate.'}"
+            "A method must have an estimate of its seconds with matching=equal_seconds, got "
+            f"none for {experiment.method.label}. {cost.simulation.note}"
         )
     return cost.seconds_per_step
 

@@ -94,14 +94,14 @@ def _parts(
 
 
 def _is_whole(entry: Mapping[str, Any]) -> bool:
-    """Tell whether a run is of QTHA with all parts, and no control."""
+    """Return True if a run is of QTHA with all parts, and no control."""
     options = canonical.without_defaults(entry["method"], entry["options"])
     changed = {"use_mpo", "use_linear", "use_circuit", "stand_in", "train_circuit", "ansatz"}
     return entry["method"] == METHOD and not changed & options.keys()
 
 
 def _variant(title: str, options: Mapping[str, Any]) -> str:
-    """Return the essence of the control with this title, or of QTHA itself."""
+    """Return the settings that identify the control of a title, or QTHA itself."""
     if title == WHOLE:
         return _essence(METHOD, options)
     if title == DIRECT:

@@ -30,7 +30,7 @@ def entry(run: Run, status: Status) -> dict[str, Any]:
 
 
 def standing(run: Run) -> dict[str, Any]:
-    """Return the state of a run as data, as `qtha-lab runs --json` prints it."""
+    """Return the state of a run as `qtha-lab runs --json` prints it."""
     status = run.status()
     return {
         "run_id": run.id,

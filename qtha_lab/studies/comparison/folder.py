@@ -7,7 +7,6 @@ where every list of runs shows them. A comparison in another directory has its r
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ from qtha_lab.experiment.run_directory.scheduler_process import (
 )
 from qtha_lab.runs import run as runs
 from qtha_lab.runs.run import Run
-
-log = logging.getLogger(__name__)
 
 GROUP = "comparisons"
 

@@ -102,7 +102,7 @@ class PairedDifference:
         return counts[place] if place < len(counts) else None
 
     def _is_decided(self, seeds: float, rows: int) -> bool:
-        """Tell whether this mean would be shown or equivalent with 80 % power."""
+        """Return True if this mean would be shown or equivalent with 80 % power."""
         gap = abs(self.mean)
         shows = self._width(seeds, rows, self.level) + self._width(seeds, rows, 2 * (1 - POWER))
         within = self._width(seeds, rows, 2 * self.level) + self._width(seeds, rows, 1 - POWER)

@@ -64,7 +64,7 @@ class PivotTable:
         )
 
     def counts(self) -> list[str]:
-        """Count per method the pairs where it is shown to be better or worse."""
+        """Count per method the pairs with a verdict of better or worse."""
         return [self._count(method) for method in self.methods]
 
     def _count(self, method: str) -> str:

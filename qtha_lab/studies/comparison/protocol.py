@@ -133,7 +133,7 @@ def trials_of(comparison: Comparison) -> int:
 
 
 def _is_end(comparison: Comparison, name: str, value: Any) -> bool:
-    """Tell whether a tuned number is the least or largest value of its axis."""
+    """Return True if a tuned number is the least or largest value of its axis."""
     if comparison.tuning is None or isinstance(value, bool) or not isinstance(value, int | float):
         return False
     axis = Axis.of(comparison.tuning.axes.get(name, [value]))

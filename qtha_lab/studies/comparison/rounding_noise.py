@@ -69,10 +69,6 @@ def losses(repeats: Mapping[str, Sequence[Entry]]) -> dict[str, list[float]]:
 def noise_sentence(losses: Mapping[str, Sequence[float]], seeds: int) -> str | None:
     """State the largest effect of rounding noise on a difference; None without repeats.
 
-    Args:
-        losses: Test losses of the repeats by method.
-        seeds: Number of seeds of each mean.
-
     Example:
         >>> noise_sentence({"lora": [4.1, 4.1, 4.1, 4.1, 4.1001]}, seeds=5)
         'Rounding noise: 1-ulp perturbations change a difference by at most ±0.0001 nat (1 method).'

@@ -219,7 +219,7 @@ class _Work:
         return not self.owes_repeats and not any(side.waiting or side.live for side in self.sides)
 
     def go_on(self, on_progress: Progress) -> bool:
-        """Update the runs and start new ones in free slots.
+        """Update the runs, and start others in free slots.
 
         Returns True if a run has ended since the last call.
         """

@@ -46,7 +46,8 @@ def left_out(places: Iterable[str | Path]) -> dict[str, str]:
 def _run_at(place: str | Path) -> Run:
     if Path(place).is_dir() and not RunDir(Path(place)).exists:
         raise Refusal(
-            f"{place} must be a run, a folder of runs or a comparison's folder. It holds no run."
+            f"{place} must be a run, a folder of runs or a comparison's folder, got one without "
+            "runs."
         )
     return runs.attach(place)
 

@@ -25,7 +25,7 @@ FIELDS = {"task", "model", "methods", "by", "date"}
 
 
 def open_sealed_pool(comparison: Comparison) -> None:
-    """Record that a comparison tests on sealed rows; does nothing for one that does not.
+    """Record that a comparison tests on sealed rows; ignore other comparisons.
 
     Raises:
         Refusal: If there are too few seeds, or an earlier comparison opened the pool for the same
@@ -94,7 +94,7 @@ def _file() -> Path:
 
 
 def _opened() -> Iterator[dict[str, Any]]:
-    """Yield the recorded openings; lines that are none are skipped."""
+    """Yield the recorded openings; skip other lines."""
     if not _file().is_file():
         return
     for line in read(_file()).splitlines():

@@ -42,12 +42,7 @@ class Trial(NamedTuple):
 
 
 def trials_of(rows: Sequence[RunValues], measure: str) -> list[Trial]:
-    """Return the ended trials among runs, in the order of their beginning.
-
-    Args:
-        rows: Runs of one method.
-        measure: Name of the measure that is the trial's value.
-    """
+    """Return the ended trials among runs, in the order of their beginning."""
     points: dict[str, list[RunValues]] = {}
     for row in sorted(rows, key=lambda row: row.id):
         settings = {n: v for n, v in row.settings.items() if n not in OF_NO_EFFECT}
@@ -82,7 +77,7 @@ def contenders(rows: Sequence[RunValues]) -> dict[str, list[RunValues]]:
 
 
 def is_compared(row: RunValues) -> bool:
-    """Tell whether a run is one of the compared runs of a comparison."""
+    """Return True if a run is one of the compared runs of a comparison."""
     folder = row.run.path.parent
     return folder.name == "runs" and (folder.parent / "comparison.yaml").is_file()
 
@@ -104,7 +99,7 @@ def control_in(row: RunValues) -> dict[str, Any]:
 
 
 def are_tuned(rows: Sequence[RunValues]) -> bool:
-    """Tell whether some contender was run with several settings."""
+    """Return True if some contender was run with several settings."""
     return any(len(differing(members)) > 0 for members in contenders(rows).values())
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import re
 import time
@@ -29,7 +28,6 @@ from qtha_lab.studies.sweep import TrialRecord, Trials
 FOLDER = "tuning"
 POLL_SECONDS = 0.5
 Progress = Callable[[Run, Status], None]
-log = logging.getLogger(__name__)
 
 
 def tuned(
@@ -101,8 +99,9 @@ def winner(described: Sweep, records: Sequence[TrialRecord]) -> TrialRecord:
             described.model, described.task, calls.write_options(described.task_options)
         )
         raise Refusal(
-            f"None of {len(records)} tuning trials of {described.methods[0].label} on {model_task} "
-            "has a finite loss. Give it other axes, or remove the method."
+            f"One of {len(records)} tuning trials of {described.methods[0].label} on "
+            f"{model_task} must have a finite loss, got none. Give it other axes, or remove the "
+            "method."
         )
     return min(finite, key=lambda record: (record.value, record.number))
 
@@ -139,7 +138,7 @@ def _is_at_work(trials: Trials) -> bool:
 
 
 def _started(folder: Path, described: Sweep, on: str | None) -> Trials:
-    """Return the trials of a sweep after it was launched, resumed or extended."""
+    """Launch, resume or extend a sweep, and return its trials."""
     trials = Trials(folder)
     if not trials.folder.exists:
         return sweep.launch(described, folder, check=False, on=on)
@@ -155,8 +154,8 @@ def _check_ended(trials: Trials) -> None:
     if (state := trials.state) != "finished":
         why = "a person stopped it" if state == "stopped" else "see its scheduler.log"
         raise Refusal(
-            f"Tuning in {trials.folder.path} is {state} ({why}). Run the same "
-            "`compare` command to continue."
+            f"Tuning in {trials.folder.path} must be finished, got {state} ({why}). Run the "
+            "same `compare` command to continue."
         )
 
 

@@ -222,7 +222,8 @@ def parallel(
     names = list(axes) or differing(runs.rows)
     if not names:
         raise Refusal(
-            "The runs must differ in a setting other than the seed. There is no axis to draw."
+            "The runs must differ in a setting other than the seed, got none. There is no axis "
+            "to draw."
         )
     if not any(y in row.measures for row in runs.rows):
         raise Refusal(f"A run must have ended with a value of {y}, got none.")
@@ -340,7 +341,7 @@ def circuits(runs: RunSetValues) -> Figure:
         why = (
             f"no circuit, or from before it was recorded: {names}" if names else "no run has begun"
         )
-        raise Refusal(f"No run has recorded circuit inputs ({why}).")
+        raise Refusal(f"A run must have recorded circuit inputs, got none ({why}).")
     none = [label for label in without if label not in histories]
     return noted(circuit_history(histories, none), drawn_seeds(seeds))
 

@@ -45,7 +45,8 @@ def average(
     for number, state in enumerate(states, 1):
         if state.keys() != states[0].keys():
             raise Refusal(
-                f"Tensors of client {number} must be those of client 1. They cannot be averaged."
+                f"Clients must send the same tensors, got others from client {number} than from "
+                "client 1."
             )
     weights = torch.tensor(rows, dtype=torch.float64) / sum(rows)
     return {

@@ -103,7 +103,7 @@ class ClientRounds:
         return None
 
     def _has_done(self, files: RunDir, end: int) -> bool:
-        """Tell whether a client has saved its last step of a round.
+        """Return True if a client has saved its last step of a round.
 
         In the last round, the client's run must also be finished.
         """

@@ -57,7 +57,6 @@ def _refuse_other_terms(described: Sweep, terms: list[dict]) -> None:
         for method, other in zip(described.methods, flat, strict=True):
             if name != "training" and other[name] != value:
                 raise Refusal(
-                    f"The best trial of {described.methods[0].label} has {name} {value}, that "
-                    f"of {method.label} {other[name]}. Compared methods must have the same "
-                    "value."
+                    f"Best trials of compared methods must have the same {name}, got {value} "
+                    f"for {described.methods[0].label} and {other[name]} for {method.label}."
                 )

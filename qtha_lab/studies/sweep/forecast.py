@@ -47,7 +47,7 @@ class Forecast:
 
     @property
     def sentences(self) -> list[str]:
-        """Forecast as sentences; the first states whether the trial budgets are equal."""
+        """Forecast as sentences; the first compares the trial budgets of the methods."""
         counts = set(self.trials.values())
         each = ", ".join(f"{label}: {count}" for label, count in self.trials.items())
         equal = (

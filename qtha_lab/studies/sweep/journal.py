@@ -36,7 +36,9 @@ class _Lines(BaseJournalBackend):
             yield each
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        raise Refusal("The trials of a sweep are read here and must be written by its scheduler.")
+        raise Refusal(
+            "Trials of a sweep must be written by its scheduler, got a write by a reader."
+        )
 
 
 def read_journal(path: Path) -> tuple[JournalStorage, int]:

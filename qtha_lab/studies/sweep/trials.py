@@ -202,11 +202,16 @@ class Trials:
             )
         fixed = {"model", "task", "task_options", "quantization", "seeds", "training", "objective"}
         for name in fixed & changes.keys():
-            raise Refusal(f"{name} must stay as it is in a sweep with trials. Launch a new sweep.")
+            raise Refusal(
+                f"{name} must be unchanged in a sweep with trials, got another value. Launch a "
+                "new sweep."
+            )
         sweep = self.folder.trusted.replace(**changes)
         before = [method.meaning for method in self.sweep.methods]
         if [method.meaning for method in sweep.methods][: len(before)] != before:
-            raise Refusal("Methods of a sweep must keep their order. Add new methods at the end.")
+            raise Refusal(
+                "Methods of a sweep must keep their order, got another. Add new methods at the end."
+            )
         sweep.check(self.folder.runs_dir)
         self.folder.write(sweep)
         return start_sweep(self.folder, on)

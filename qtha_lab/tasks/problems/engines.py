@@ -1,4 +1,4 @@
-"""Sensor data of wearing engines: synthetic ones, or NASA's C-MAPSS files.
+"""Sensor data of wearing engines: synthetic data, or NASA's C-MAPSS files.
 
     h(t) = 1 − d − (e^{a t^b} − 1)
 

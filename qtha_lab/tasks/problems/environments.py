@@ -41,7 +41,7 @@ def environments(name: str, count: int) -> Any:
 
 
 def check_known(name: str) -> None:
-    """Refuse an environment name that no installed library knows."""
+    """Refuse an environment name that no installed library registers."""
     libraries = ["gymnasium", *(["minigrid"] if name.startswith(GRID) else [])]
     require_extra("reproductions", f"Environment {name}", *libraries)
     registry = importlib.import_module("gymnasium").registry

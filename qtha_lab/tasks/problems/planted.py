@@ -18,6 +18,7 @@ from qtha_lab.circuits import ansatze
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import expval_z
 from qtha_lab.tensor_networks import mpo
+from qtha_lab.tensor_networks.factors import factorise
 
 SIZE = 64  # inputs and outputs
 R = 4  # bottleneck of the teachers with a circuit or a non-linearity
@@ -100,7 +101,7 @@ def _nonlinearity(random: torch.Generator) -> Update:
 
 
 def _between(random: torch.Generator, middle: Update) -> Update:
-    """Put a map between random orthonormal A and B, behind a random square matrix."""
+    """Multiply a map by random orthonormal A and B, after a random square matrix."""
     first, last = _orthogonal(random, SIZE, R), _orthogonal(random, SIZE, R)
     mixing = _normal(random, R, R)
     return lambda x: middle(x @ first) @ mixing.mT @ last.mT
@@ -116,7 +117,7 @@ def _tensor_network(random: torch.Generator) -> Update:
 
 def network_shape(bond_dim: int) -> mpo.MpoShape:
     """Return the shape of an operator of three sites on 64 numbers."""
-    dims = mpo.factorise(SIZE, 3, None)
+    dims = factorise(SIZE, 3, None)
     return mpo.MpoShape(dims, dims, (1, bond_dim, bond_dim, 1))
 
 

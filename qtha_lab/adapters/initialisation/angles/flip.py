@@ -33,4 +33,4 @@ class Learnt(AngleInitialisation):
         try:
             return self._model.angles(place.circuit)
         except Refusal as reason:
-            raise Refusal(f"angles=flip({self.argument}) cannot be used. {reason}.") from None
+            raise Refusal(f"angles=flip({self.argument}): {reason}") from None

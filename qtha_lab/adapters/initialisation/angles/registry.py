@@ -59,7 +59,7 @@ class AngleInitialisation(ABC):
         """Refuse a circuit kind that the initialisation does not support; reads no file."""
 
     def check(self, place: AnglePosition) -> None:
-        """Refuse in advance what `angles` would refuse.
+        """Refuse arguments that `angles` would refuse, before a model is loaded.
 
         The default computes the angles.
         """
@@ -149,7 +149,7 @@ def initialisation_of(text: str) -> AngleInitialisation:
         qtha_lab.core.errors.Refusal: Unknown initialisation 'smal': did you mean 'small'? ...
         >>> initialisation_of("run")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: angles must read run(RUN), got 'run'.
+        qtha_lab.core.errors.Refusal: angles must have the form run(RUN), got 'run'.
     """
     match = _FORM.fullmatch(text)
     if not match:
@@ -157,7 +157,7 @@ def initialisation_of(text: str) -> AngleInitialisation:
     info = ANGLE_INITIALISATIONS.get_or_refuse(match[1])
     argument = (match[2] or "").strip().strip("'\"")
     if bool(info.takes) != bool(argument):
-        raise Refusal(f"angles must read {info.form}, got {text!r}.")
+        raise Refusal(f"angles must have the form {info.form}, got {text!r}.")
     return info.make(argument)
 
 

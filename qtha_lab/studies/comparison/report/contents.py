@@ -61,12 +61,13 @@ class Compared:
         file, summary = folder / "comparison.yaml", read_mapping(folder / "summary.json")
         if not file.is_file():
             raise Refusal(
-                f"{folder} must be a folder that `qtha-lab compare` wrote. It holds no comparison."
+                f"{folder} must be a folder that `qtha-lab compare` wrote, got one without a "
+                "comparison."
             )
         if summary is None or not {"runs", "notes"} <= summary.keys():
             raise Refusal(
-                f"{folder} must have a readable summary. No run has ended, or it is damaged;"
-                " `qtha-lab compare` with the same --out writes it."
+                f"{folder} must have a readable summary, got none. Run `qtha-lab compare` with "
+                "the same --out to write it."
             )
         comparison = trusted(folder, Comparison.from_yaml(file))
         described = [
