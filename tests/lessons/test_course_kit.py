@@ -133,8 +133,7 @@ def test_a_lesson_without_outputs_has_no_answer_of_a_measured_prediction(tmp_pat
 
 
 def test_a_notebook_opens_with_a_cell_that_installs_or_says_that_all_is_there(capsys):
-    page = online_page(PAGES[3])
-    first = source_notebook(page)["cells"][1]["source"]
+    first = source_notebook(online_page(PAGES[3]))["cells"][1]["source"]
     assert '%pip install --quiet "qtha-lab[lab]"' in first
     exec(first.replace("%pip", "raise AssertionError #"))
     assert capsys.readouterr().out == "qtha-lab is installed.\n"

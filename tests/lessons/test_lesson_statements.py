@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from support.notebooks import FOLDER, code_cells, read
+from support.notebooks import FOLDER, code_cells, is_python, read
 
 from qtha_lab import load_model
 
@@ -13,7 +13,7 @@ seeds = pytest.mark.parametrize("seed", [0, 1, 2])
 def imports_of(cells):
     """All import statements of code cells but those of panels."""
     nodes = [
-        node for cell in cells if "await" not in cell.source for node in ast.parse(cell.source).body
+        node for cell in cells if is_python(cell.source) for node in ast.parse(cell.source).body
     ]
     found = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
     return "\n".join(ast.unparse(node) for node in found if "widgets" not in ast.unparse(node))

@@ -67,7 +67,7 @@ def use_seed(seed: int) -> None:
 
 
 def seeded_page(page: LessonPage, seed: int) -> LessonPage:
-    """Return a lesson with the tasks of a seed, whose second cell uses the seed.
+    """Return a lesson with the tasks of a seed, which is used after the installation.
 
     Args:
         page: Lesson as found.
@@ -82,7 +82,7 @@ def seeded_page(page: LessonPage, seed: int) -> LessonPage:
         cells.append(cell)
     data = {"cell_type": "code", "id": "use-seed", "metadata": {}}
     first = LessonCell("code", ACTIVATION.format(seed=seed), "code", "", (), data)
-    return dataclasses.replace(page, cells=(cells[0], first, *cells[1:]))
+    return dataclasses.replace(page, cells=(*cells[:2], first, *cells[2:]))
 
 
 def seed_key(seed: int) -> list[tuple[str, str, str, Sequence[str]]]:
