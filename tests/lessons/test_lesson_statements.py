@@ -89,17 +89,9 @@ def test_statements_on_families_hold_as_lesson_4_makes_them(seed):
 
 @seeds
 def test_statements_on_gradients_hold_as_lesson_5_makes_them(seed):
-    claims = statements("05_gradients", [("cell-10", "cell-30"), ("cell-44", "cell-45")], seed=seed)
-    assert len(claims) == 6
+    claims = statements("05_gradients", [("cell-10", "cell-30")], seed=seed)
+    assert len(claims) == 8
     assert wrong(claims) == []
-
-
-def test_noise_is_shown_for_the_layers_that_lesson_5_asks_about():
-    cells = [("cell-10", "cell-10"), ("cell-44", "cell-45")]
-    ((sentence, holds),) = statements("05_gradients", cells, noisy_samples=3)
-    assert holds
-    assert "after 1 layer" in sentence
-    assert "after 4" in sentence
 
 
 @seeds
