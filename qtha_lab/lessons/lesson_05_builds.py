@@ -13,10 +13,10 @@ GateMatrix = tuple[Tensor, Tensor, tuple[int, ...]]
 
 
 def gates_of(circuit: Circuit, inputs: Sequence[float], params: Sequence[float]):
-    """Return matrix, derivative and wires of each gate of a circuit of RY and CRZ gates.
+    """Return matrix, derivative and wires of every gate of a circuit.
 
     Args:
-        circuit: Circuit without constant angles, such as QTHA's.
+        circuit: RY and CRZ gates without constant angles, such as QTHA's.
         inputs: Data of one sample.
         params: Trained angles.
 

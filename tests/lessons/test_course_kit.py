@@ -9,7 +9,7 @@ from support.command_line import call
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.kit import rubrics
+from qtha_lab.lessons.kit import products, rubrics
 from qtha_lab.lessons.kit.assignment import release_notebook, source_notebook, write_assignments
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
@@ -169,6 +169,15 @@ def test_a_lesson_that_imports_a_missing_package_is_named(tmp_path):
     path = tmp_path / "03_x.ipynb"
     path.write_text(json.dumps({"cells": [cell, cell | {"source": "await nothing"}]}))
     assert missing_packages(lesson_page(path)) == ["no_such_package"]
+
+
+@pytest.mark.slow
+def test_a_build_without_time_names_the_lessons_that_have_no_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(products, "EXECUTION", 0.0)
+    output = call("course", "build", str(tmp_path / "course"), "--lessons", "3").output
+    assert "1 of 1 lessons have no pictures yet: run the command again." in output
+    assert (tmp_path / "course" / "slides" / "03_circuits.pdf").is_file()
 
 
 @pytest.mark.slow
