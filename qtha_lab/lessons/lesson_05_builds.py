@@ -12,7 +12,9 @@ from qtha_lab.lessons.builds import build_task
 GateMatrix = tuple[Tensor, Tensor, tuple[int, ...]]
 
 
-def gates_of(circuit: Circuit, inputs: Sequence[float], params: Sequence[float]):
+def gates_of(
+    circuit: Circuit, inputs: Sequence[float], params: Sequence[float]
+) -> list[GateMatrix]:
     """Return matrix, derivative and wires of every gate of a circuit.
 
     Args:

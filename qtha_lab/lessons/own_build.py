@@ -1,5 +1,6 @@
 """Pieces of earlier lessons: the reader's own, or the declared solution where there is none."""
 
+import functools
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
@@ -22,8 +23,11 @@ def own_build(number: str) -> Any:
         'mean_z'
     """
     exercise = EXERCISES.get(number)
-    task = None if exercise else BUILDS.get_or_refuse(number)
+    if exercise is None:
+        solve = BUILDS.get_or_refuse(number).solved
+    else:
+        solve = functools.partial(exercise.answer_of, exercise.solution)
     try:
         return own_piece(number)
     except Refusal:
-        return task.solved() if task else exercise.answer_of(exercise.solution)
+        return solve()
