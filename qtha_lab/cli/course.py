@@ -46,14 +46,18 @@ def build_material(
 ) -> None:
     """Write nbgrader notebooks, slides, workbook; for a teacher also key, rubrics, syllabus."""
     from qtha_lab.lessons.kit.lesson_page import lesson_pages
-    from qtha_lab.lessons.kit.products import build_course
+    from qtha_lab.lessons.kit.products import EXECUTED, build_course
 
-    products = build_course(lesson_pages(_numbers(lessons)), folder, audience.value, repository)
+    pages = lesson_pages(_numbers(lessons))
+    products = build_course(pages, folder, audience.value, repository)
     if json:
         print_json({p.name: [str(file) for file in p.files] for p in products})
         return
     rows = [(p.name, str(len(p.files)), f"{p.seconds:g}") for p in products]
     print_table([("product", "files", "seconds"), *rows])
+    (executed,) = (product for product in products if product.name == EXECUTED)
+    if missing := len(pages) - len(executed.files):
+        show(f"{missing} of {len(pages)} lessons have no pictures yet: run the command again.")
     show(f"in {folder}")
 
 

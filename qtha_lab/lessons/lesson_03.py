@@ -156,7 +156,10 @@ exercise(
     mistakes=(
         (
             "one_qubit = lambda theta, x, phi: torch.cos(theta) * torch.cos(x) * torch.cos(phi)",
-            "a product of cosines belongs to three qubits; here one qubit is rotated three times",
+            (
+                "a product of cosines belongs to three qubits; one qubit is a neuron with a cosine,"
+                " and its rotations add their angles"
+            ),
         ),
         (
             "one_qubit = lambda theta, x, phi: torch.cos((theta + x + phi) / 2)",

@@ -203,6 +203,7 @@ RANKINGS = {
     "d": "entanglement is a property of states, and says nothing about a fit",
     "e": "with 500 pairs the floor of random states is as large as the differences",
     "f": "points that were fitted do not show what happens between them",
+    "g": "a layer of cosines is a Fourier series too, so the series is no advantage of a circuit",
 }
 
 exercise(
@@ -225,6 +226,7 @@ exercise(
         ('may_be_printed = "abcd"', RANKINGS["d"]),
         ('may_be_printed = "abce"', RANKINGS["e"]),
         ('may_be_printed = "abcf"', RANKINGS["f"]),
+        ('may_be_printed = "abcg"', RANKINGS["g"]),
     ),
     grader=Selection("abc", RANKINGS),
     remark="Rubric: error bar, floor, disagreement named, held-out points; one point each.",

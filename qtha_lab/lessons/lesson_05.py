@@ -17,9 +17,10 @@ prediction(
 )
 prediction(
     "5.b",
-    "A CZ loses 10 % of the signal. How much of ⟨Z⟩ is left after the largest number of layers?",
-    options=("above 60 %", "20 to 60 %", "below 20 %"),
-    misconceptions={"above 60 %": "every layer has many CZ gates, and their losses multiply"},
+    "The adjoint method gives the gradients of all angles in a few passes. Can a chip use it?",
+    options=("yes", "no"),
+    answer="no",
+    misconceptions={"yes": "it holds two states side by side, and a chip returns means of one"},
 )
 prediction(
     "5.c",

@@ -48,7 +48,7 @@ START = {"ansatz": "product", "n_qubits": 8, "n_layers": 1}
 ALL, ONE = START | {"read_out": "all wires"}, START | {"read_out": "one wire"}
 
 exercise(
-    "5.6",
+    "5.5",
     "One circuit, two read-outs",
     difficulty=2,
     minutes=8,

@@ -1,4 +1,4 @@
-"""Exercises of lesson 5: number of circuit runs, a loop of shifts, and shots."""
+"""Exercises of lesson 5: number of circuit runs, and a loop of shifts."""
 
 import math
 
@@ -23,6 +23,7 @@ exercise(
     ),
     solution="n_runs = (2 * 32 + 4 * 32 + 2 * 16 + 1) * {t} * {n}",
     mistakes=(
+        ("n_runs = 1", "one run gives one mean of one circuit: no gradient, no other token"),
         ("n_runs = 2 * 32 + 4 * 32 + 2 * 16 + 1", "that is one token of one layer"),
         (
             "n_runs = {t} * {n}",
@@ -38,7 +39,7 @@ exercise(
         ),
     ),
     grader=grading.Number((2 * 32 + 4 * 32 + 2 * 16 + 1) * 1024 * 8),
-    remark="And each run takes thousands of shots. A simulator needs about three passes.",
+    remark="And each run takes thousands of shots. A simulator needs a few passes.",
 )
 
 
@@ -147,29 +148,4 @@ exercise(
     ),
     extra_check=_unchanged,
     remark="A list that is shared and changed is the most common bug of shift rules.",
-)
-
-exercise(
-    "5.5",
-    "Shots for two digits",
-    difficulty=1,
-    minutes=5,
-    kind="N",
-    answer="shots",
-    ranges={"z": (0.6, 0.4, 0.8), "e": (0.01, 0.02, 0.05)},
-    phrases=("rangle = {z}$", "error of {e}?"),
-    hints=(
-        "How does the error of a mean fall with the number of readings?",
-        "The standard error of the mean of ±1 with expectation z is √((1 - z²) / shots).",
-        "(1 - {z}²) / shots = {e}².",
-    ),
-    solution="shots = (1 - {z}**2) / {e}**2",
-    mistakes=(
-        ("shots = 1 / {e}**2", "that is for ⟨Z⟩ = 0, the worst case"),
-        ("shots = (1 - {z}) / {e}**2", "the variance is 1 - z², not 1 - z"),
-        ("shots = (1 - {z}**2) / {e}", "the error enters squared"),
-        ("shots = (1 - {z}**2) * {e}**2", "more shots give a smaller error: divide by its square"),
-    ),
-    grader=grading.Number(6_400),
-    remark="For one circuit, at one token of one layer. One digit fewer costs a hundredth of it.",
 )

@@ -84,7 +84,7 @@ class Selection:
 
     def _letters(self, answer: Any) -> set[str]:
         try:
-            chosen = set("".join(answer)) - set(" ,;")
+            chosen = set("".join(answer).lower()) - set(" ,;")
         except TypeError:
             chosen = set()
         if not chosen or not chosen <= set(self.reasons):

@@ -31,7 +31,7 @@ def minutes_needed(cells: Sequence[Cell], lesson: int, machine_minutes: float = 
     """Return the minutes that a lesson takes, rounded up to five.
 
     Args:
-        cells: Cells of the notebook, with `cell_type` and `source`.
+        cells: Cells of the notebook, with `cell_type` and `source`; folded code is not read.
         lesson: Number of the lesson, whose exercises state their minutes.
         machine_minutes: Minutes of computing on the toy model.
 
@@ -41,7 +41,8 @@ def minutes_needed(cells: Sequence[Cell], lesson: int, machine_minutes: float = 
         (10, 15)
     """
     solving = sum(e.minutes for e in exercises() if e.number.split(".")[0] == str(lesson))
-    sources = [("code" if c["cell_type"] == "code" else "text", _source(c)) for c in cells]
+    read = [c for c in cells if not c.get("metadata", {}).get("jupyter", {}).get("source_hidden")]
+    sources = [("code" if c["cell_type"] == "code" else "text", _source(c)) for c in read]
     words = sum(len(source.split()) for kind, source in sources if kind == "text")
     code = [source for kind, source in sources if kind == "code"]
     lines = sum(bool(line.strip()) for of in code if not DESK.match(of) for line in of.splitlines())

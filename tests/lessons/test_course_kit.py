@@ -9,7 +9,7 @@ from support.command_line import call
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.builds import BUILDS
-from qtha_lab.lessons.kit import rubrics
+from qtha_lab.lessons.kit import products, rubrics
 from qtha_lab.lessons.kit.assignment import release_notebook, source_notebook, write_assignments
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.executed import executed_pages, lesson_measurements
@@ -133,8 +133,7 @@ def test_a_lesson_without_outputs_has_no_answer_of_a_measured_prediction(tmp_pat
 
 
 def test_a_notebook_opens_with_a_cell_that_installs_or_says_that_all_is_there(capsys):
-    page = online_page(PAGES[3])
-    first = source_notebook(page)["cells"][1]["source"]
+    first = source_notebook(online_page(PAGES[3]))["cells"][1]["source"]
     assert '%pip install --quiet "qtha-lab[lab]"' in first
     exec(first.replace("%pip", "raise AssertionError #"))
     assert capsys.readouterr().out == "qtha-lab is installed.\n"
@@ -170,6 +169,15 @@ def test_a_lesson_that_imports_a_missing_package_is_named(tmp_path):
     path = tmp_path / "03_x.ipynb"
     path.write_text(json.dumps({"cells": [cell, cell | {"source": "await nothing"}]}))
     assert missing_packages(lesson_page(path)) == ["no_such_package"]
+
+
+@pytest.mark.slow
+def test_a_build_without_time_names_the_lessons_that_have_no_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("QTHA_LAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(products, "EXECUTION", 0.0)
+    output = call("course", "build", str(tmp_path / "course"), "--lessons", "3").output
+    assert "1 of 1 lessons have no pictures yet: run the command again." in output
+    assert (tmp_path / "course" / "slides" / "03_circuits.pdf").is_file()
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def test_the_task_of_a_seed_states_its_constants(number):
 def test_a_seeded_notebook_grades_with_its_own_constants(declared_exercises):
     seed = next(seed for seed in range(50) if draw("3.1", seed)["x"] == 0.4)
     notebook = source_notebook(seeded_page(PAGES[3], seed))
-    assert f"use_seed({seed})" in notebook["cells"][1]["source"]
+    assert f"use_seed({seed})" in notebook["cells"][2]["source"]
     use_seed(seed)
     assert check("3.1", 0.9210609940).state == "right"  # cos 0.4
     assert check("3.1", 0.7648421873).state == "wrong"  # cos 0.7, as declared

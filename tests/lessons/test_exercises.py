@@ -244,7 +244,7 @@ def test_the_nonlinear_share_may_be_one_minus_r_squared_with_an_offset():
     [
         ("1.1", 10.0009),
         ("2.3", (3.0003, 3)),
-        ("5.5", 6400.5),
+        ("11.1", (3600.5, 36)),
         ("8.1", (4.9, 10.2, 16.7)),
         ("8.1", ("4", "10", "16")),
         ("1.1", "10"),
@@ -315,6 +315,10 @@ def test_a_lesson_has_three_exercises_numbered_in_order_and_all_declared(path):
     assert len(asked) >= 3
     declared = [e.number for e in exercises() if e.number.startswith(f"{lesson}.")]
     assert declared == asked
+
+
+def test_the_course_has_at_least_fifty_exercises():
+    assert len(exercises()) >= 50
 
 
 @pytest.mark.parametrize("lesson", sorted({e.number.split(".")[0] for e in exercises()}))

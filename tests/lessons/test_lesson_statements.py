@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from support.notebooks import FOLDER, code_cells, read
+from support.notebooks import FOLDER, code_cells, is_python, read
 
 from qtha_lab import load_model
 
@@ -13,7 +13,7 @@ seeds = pytest.mark.parametrize("seed", [0, 1, 2])
 def imports_of(cells):
     """All import statements of code cells but those of panels."""
     nodes = [
-        node for cell in cells if "await" not in cell.source for node in ast.parse(cell.source).body
+        node for cell in cells if is_python(cell.source) for node in ast.parse(cell.source).body
     ]
     found = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
     return "\n".join(ast.unparse(node) for node in found if "widgets" not in ast.unparse(node))
@@ -89,17 +89,9 @@ def test_statements_on_families_hold_as_lesson_4_makes_them(seed):
 
 @seeds
 def test_statements_on_gradients_hold_as_lesson_5_makes_them(seed):
-    claims = statements("05_gradients", [("cell-10", "cell-30"), ("cell-44", "cell-45")], seed=seed)
-    assert len(claims) == 6
+    claims = statements("05_gradients", [("cell-10", "cell-30")], seed=seed)
+    assert len(claims) == 8
     assert wrong(claims) == []
-
-
-def test_noise_is_shown_for_the_layers_that_lesson_5_asks_about():
-    cells = [("cell-10", "cell-10"), ("cell-44", "cell-45")]
-    ((sentence, holds),) = statements("05_gradients", cells, noisy_samples=3)
-    assert holds
-    assert "after 1 layer" in sentence
-    assert "after 4" in sentence
 
 
 @seeds

@@ -9,7 +9,8 @@ import re
 import statistics
 import symtable
 
-from support.notebooks import NOTEBOOKS, code_cells, each_lesson, each_notebook, read
+import pytest
+from support.notebooks import NOTEBOOKS, code_cells, each_lesson, each_notebook, is_python, read
 
 from qtha_lab.lessons import exercises, get
 from qtha_lab.lessons.builds import BUILDS
@@ -21,6 +22,13 @@ from qtha_lab.lessons.stated_minutes import (
     minutes_needed,
     stated_minutes,
 )
+
+INSTALL = """import importlib.util
+
+if importlib.util.find_spec("qtha_lab") is None:
+    %pip install --quiet "qtha-lab[lab]\""""
+SAYS = 'print("qtha-lab is installed.")'
+INSTALL_METADATA = {"jupyter": {"source_hidden": True}, "tags": ["install"]}
 
 
 def test_there_is_a_tour():
@@ -49,6 +57,14 @@ def test_the_first_cell_says_what_one_will_be_able_to_do_how_long_it_takes_and_w
     assert len([line for line in first.source.splitlines() if line.startswith("* ")]) == 3
     assert "minutes" in first.source
     assert "Before you start" in first.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_first_code_cell_installs_the_package_and_is_folded(path):
+    title, install, *others = read(path).cells
+    assert (title.cell_type, install.metadata) == ("markdown", INSTALL_METADATA)
+    assert install.source.removesuffix(f"\n{SAYS}") == INSTALL
+    assert not [cell.id for cell in others if "%pip" in cell.source]
 
 
 @each_notebook
@@ -136,7 +152,7 @@ def test_no_stub_or_solution_overwrites_a_name_of_the_page(path):
     page = "\n".join(
         cell.source
         for k, cell in enumerate(cells)
-        if cell.cell_type == "code" and k not in own and "await" not in cell.source
+        if cell.cell_type == "code" and k not in own and is_python(cell.source)
     )
     used = {node.id for node in ast.walk(ast.parse(page)) if isinstance(node, ast.Name)}
     used |= bound_by(page) - imported_by(page)
@@ -157,7 +173,7 @@ def imported_by(source):
 def test_the_page_has_what_a_stub_a_solution_and_the_set_up_of_an_exercise_need(path):
     cells = read(path).cells
     for number, at in stubs_of(path).items():
-        above = [c.source for c in cells[:at] if c.cell_type == "code" and "await" not in c.source]
+        above = [c.source for c in cells[:at] if c.cell_type == "code" and is_python(c.source)]
         bound = set().union(*map(bound_by, above))
         exercise = get(number)
         for source in (cells[at].source, exercise.solution):
@@ -173,7 +189,7 @@ def test_the_page_has_what_the_solution_of_a_build_needs(path):
         if int(number.split(".")[0]) == lesson:
             at = next(k for k, c in enumerate(cells) if c.source.startswith(f'build("{number}"'))
             above = [c.source for c in cells[:at] if c.cell_type == "code"]
-            bound = set().union(*(bound_by(source) for source in above if "await" not in source))
+            bound = set().union(*(bound_by(source) for source in above if is_python(source)))
             assert needed_by(task.solution) <= bound, number
 
 
@@ -183,7 +199,7 @@ def numpy_is_there(hints, bound):
 
 def calls_of(name, source):
     """First arguments of a function's calls in a cell; none in a panel's cell."""
-    tree = ast.parse(source) if "await" not in source else ast.Module([], [])
+    tree = ast.parse(source) if is_python(source) else ast.Module([], [])
     return [
         call.args[0].value
         for call in ast.walk(tree)

@@ -71,7 +71,6 @@ RIGHT: dict[str, tuple[str, ...]] = {
             return one + half / 2
         """,
     ),
-    "Shots for two digits": ("shots = 6400.0", "shots = round(0.64e4)", "shots = 64 * 10**2"),
     "The largest possible rank": (
         "largest_ranks = [4, 10, 16]",
         "largest_ranks = (4.0, 4 + 6, 2**4)",
@@ -213,14 +212,6 @@ WRONG: dict[str, tuple[tuple[str, str], ...]] = {
             "from degrees to radians",
         ),
         ("gradient_ry = lambda f, t: (f(-t + np.pi / 2) - f(-t - np.pi / 2)) / 2", "opposite sign"),
-    ),
-    "Shots for two digits": (
-        ("shots = 12800", "twice"),
-        ("shots = 3200", "half"),
-        ("shots = 80", "square root"),
-        ("shots = 6401", "by one"),
-        ("shots = 1 / 6400", "reciprocal"),
-        ("shots = 8000", ""),
     ),
     "The largest possible rank": (
         ("largest_ranks = (16, 10, 4)", "opposite order"),

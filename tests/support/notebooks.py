@@ -49,6 +49,11 @@ def is_code_with(cell: NotebookNode, text: str) -> bool:
     return cell.cell_type == "code" and text in cell.source
 
 
+def is_python(source: str) -> bool:
+    """Report if Python alone reads a cell: no top-level `await`, no command of IPython."""
+    return "await" not in source and "%pip" not in source
+
+
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 

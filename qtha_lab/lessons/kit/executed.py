@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import re
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -72,6 +73,9 @@ def _executed(page: LessonPage, model: str, deadline: float) -> LessonPage:
             return page
         try:
             notebook = execute(page, model, remaining)
+        except TimeoutError:
+            log.warning("%s is not executed: its %.0f seconds are over", page.path.stem, remaining)
+            return page
         except Exception as problem:  # a lesson may fail in many ways; the others go on
             log.warning("%s is not executed: %s", page.path.stem, describe_error(problem))
             return page
@@ -126,7 +130,7 @@ def execute(page: LessonPage, model: str = TOY, seconds: float = LIMIT) -> dict[
         )
         places = {"QTHA_LAB_RUNS": f"{folder}/runs", "QTHA_LAB_MY": f"{folder}/my"}
         began = time.monotonic()
-        client.execute(env=os.environ | places)
+        client.execute(env=os.environ | places, stderr=subprocess.DEVNULL)  # log of the kernel
         taken = time.monotonic() - began
     peak, processor = map(float, notebook.cells.pop().outputs[0].text.split())
     notebook.metadata.pop("widgets", None)

@@ -1,6 +1,6 @@
-"""First cell and badges for notebooks on Colab and Binder.
+"""Installation cell and badges of notebooks for Colab and Binder.
 
-The cell installs the package, or says that it is there. Badges need the address of a repository.
+Badges, and an installation from a repository, need the address of a repository.
 """
 
 import re
@@ -8,31 +8,25 @@ from dataclasses import replace
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.lessons.kit.lesson_page import LessonCell, LessonPage
+from qtha_lab.lessons.kit.lesson_page import LessonPage
 
-INSTALL = """import importlib.util
-
-if importlib.util.find_spec("qtha_lab") is None:
-    %pip install --quiet "{source}"
-print("qtha-lab is installed.")"""
 PACKAGE = "qtha-lab[lab]"
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 
 
 def online_page(page: LessonPage, repository: str = "", source: str = PACKAGE) -> LessonPage:
-    """Return a lesson whose second cell installs the package where it is missing.
+    """Return a lesson with badges, whose first code cell installs the package from a source.
 
     Args:
         page: Lesson as found.
         repository: Address on GitHub, for badges; without one there are none.
         source: Requirement of pip, such as the address of a wheel.
     """
-    title, *others = page.cells
+    title, install, *others = page.cells
     if repository:
         title = replace(title, source=f"{badges(page, repository)}\n\n{title.source}")
         source = f"{PACKAGE} @ git+{repository}" if source == PACKAGE else source
-    data = {"cell_type": "code", "id": "install", "metadata": {}}
-    install = LessonCell("code", INSTALL.format(source=source), "code", "", (), data)
+    install = replace(install, source=install.source.replace(PACKAGE, source))
     return replace(page, cells=(title, install, *others))
 
 

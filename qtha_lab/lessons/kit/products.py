@@ -18,6 +18,7 @@ from qtha_lab.lessons.kit.workbook import write_workbook
 
 Audience = Literal["students", "teacher"]
 EXECUTION = 200.0  # seconds of all lessons together, of the five minutes of a build
+EXECUTED = "executed lessons"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def build_course(
     executed: list[LessonPage] = []
     is_teacher = audience == "teacher"
     steps: dict[str, Callable[[], list[Path]]] = {
-        "executed lessons": lambda: executed.extend(executed_pages(pages, seconds=EXECUTION)) or [],
+        EXECUTED: lambda: _executed(pages, executed),
         "assignments": lambda: write_assignments(
             [online_page(page, repository) for page in pages], folder, is_teacher
         ),
@@ -65,3 +66,9 @@ def build_course(
         files = tuple(write())
         products.append(CourseProduct(name, files, round(time.monotonic() - began, 1)))
     return products
+
+
+def _executed(pages: Sequence[LessonPage], executed: list[LessonPage]) -> list[Path]:
+    """Append all lessons, executed where there is time; return the files of the executed copies."""
+    executed += executed_pages(pages, seconds=EXECUTION)
+    return [copy.path for copy, page in zip(executed, pages, strict=True) if copy.path != page.path]

@@ -11,6 +11,7 @@ from qtha_lab.lessons.kit.boards import board_drawing
 from qtha_lab.lessons.kit.class_paths import class_paths
 from qtha_lab.lessons.kit.lesson_page import LessonPage
 from qtha_lab.lessons.kit.markup import write_page, write_pdf
+from qtha_lab.lessons.kit.misconceptions import Misconception, misconceptions_of
 from qtha_lab.lessons.kit.pictures import pictures
 from qtha_lab.lessons.predictions import PREDICTIONS, Prediction
 from qtha_lab.lessons.questions import as_text
@@ -42,6 +43,11 @@ class KeyLesson:
         """Exercises at which a class loses time, longest first."""
         slow = [e for e in self.exercises if e.minutes >= SLOW]
         return sorted(slow, key=lambda e: -e.minutes)
+
+    @property
+    def misconceptions(self) -> list[Misconception]:
+        """Misconceptions that the lesson names."""
+        return misconceptions_of(self.page.number)
 
     @property
     def board(self) -> str:

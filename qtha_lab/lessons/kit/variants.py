@@ -63,7 +63,7 @@ def use_seed(seed: int) -> None:
 
 
 def seeded_page(page: LessonPage, seed: int) -> LessonPage:
-    """Return a lesson with the tasks of a seed, whose second cell uses the seed."""
+    """Return a lesson with the tasks of a seed, which is used after the installation."""
     cells = []
     for cell in page.cells:
         constants = draw(cell.number, seed) if cell.role == "task" else {}
@@ -73,7 +73,7 @@ def seeded_page(page: LessonPage, seed: int) -> LessonPage:
         cells.append(cell)
     data = {"cell_type": "code", "id": "use-seed", "metadata": {}}
     first = LessonCell("code", ACTIVATION.format(seed=seed), "code", "", (), data)
-    return dataclasses.replace(page, cells=(cells[0], first, *cells[1:]))
+    return dataclasses.replace(page, cells=(*cells[:2], first, *cells[2:]))
 
 
 def seed_key(seed: int) -> list[tuple[str, str, str, Sequence[str]]]:
