@@ -17,17 +17,13 @@ from qtha_lab.reproductions.machinery.listing import RECORDED, date_of
 from qtha_lab.reproductions.machinery.run_arms import VERDICT
 
 DESCRIBED = {
-    "run_id",
-    "model",
-    "task",
-    "method",
-    "label",
-    "message",
-    "state",
-    "steps",
-    "train_loss",
+    *("run_id", "model", "task", "method", "label", "message", "state", "steps", "train_loss"),
+    *("options", "target_modules", "scale", "threads", "base_parameters", "head_parameters"),
 }
-COST = {"adapter_bytes", "seconds_per_step", "wall_seconds", "best_step", "eval_loss_best"}
+COST = {
+    *("adapter_bytes", "seconds_per_step", "wall_seconds", "best_step", "eval_loss_best"),
+    "peak_memory_bytes",
+}
 
 
 def compact(verdict: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +43,7 @@ def compact(verdict: dict[str, Any]) -> dict[str, Any]:
 
 
 def _says(value: Any) -> bool:
-    return value not in (None, "", {}, [])
+    return value not in (None, "", "none", {}, [])
 
 
 def _rounded(value: Any) -> Any:
