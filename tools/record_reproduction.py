@@ -2,7 +2,8 @@
 
     python -m tools.record_reproduction out/reproductions/flip
 
-Numbers keep seven digits, as float32 has. Ids, costs and descriptions of the runs are left out.
+Numbers keep seven digits, as float32 has, in a column per measurement of an arm. Ids, costs and
+descriptions of the runs are left out.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ COST = {
 
 
 def compact(verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return a verdict with its date, and without descriptions, costs and ids of its runs."""
-    arms = {
-        name: [
-            {
-                key: value
-                for key, value in run.items()
-                if key not in DESCRIBED | COST and _says(value)
-            }
-            for run in runs
-        ]
-        for name, runs in verdict["arms"].items()
-    }
+    """Return a verdict with its date, and its arms as columns of measurements."""
+    arms = {name: _columns(runs) for name, runs in verdict["arms"].items()}
     return _rounded(verdict | {"date": date_of(verdict), "arms": arms})
+
+
+def _columns(runs: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return a column per measurement, without descriptions and costs; None is no value."""
+    measured = [
+        {key: value for key, value in run.items() if key not in DESCRIBED | COST and _says(value)}
+        for run in runs
+    ]
+    names = dict.fromkeys(name for run in measured for name in run)
+    return {name: [run.get(name) for run in measured] for name in names}
 
 
 def _says(value: Any) -> bool:
