@@ -58,8 +58,8 @@ class Arm(NamedTuple):
         return f"{self.steps} steps, {shots}" + ", with noise" * self.has_noise
 
 
-MANY, SOME, FEW = Arm(256, 4), Arm(64, 16), Arm(16, 64)  # steps, at equal shots of the run
-WHOLE, WITH_NOISE = Arm(256), Arm(256, has_noise=True)
+MANY, SOME, FEW = Arm(128, 8), Arm(64, 16), Arm(16, 64)  # steps, at equal shots of the run
+WHOLE, WITH_NOISE = Arm(128), Arm(128, has_noise=True)
 CLAIMS = (  # arm, control, engine of the test
     (FEW, MANY, EXACT),
     (SOME, MANY, EXACT),
