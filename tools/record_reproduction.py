@@ -57,7 +57,7 @@ def _rounded(value: Any) -> Any:
 
 def main() -> None:
     """Read verdicts from the folders that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Ship the verdicts of full reproductions.")
     parser.add_argument("folders", nargs="+", type=Path, help="folders with verdict.json")
     for folder in parser.parse_args().folders:
         file = folder if folder.suffix == ".json" else folder / VERDICT

@@ -58,8 +58,8 @@ class Arm(NamedTuple):
         return f"{self.steps} steps, {shots}" + ", with noise" * self.has_noise
 
 
-MANY, SOME, FEW = Arm(128, 8), Arm(64, 16), Arm(16, 64)  # steps, at equal shots of the run
-WHOLE, WITH_NOISE = Arm(128), Arm(128, has_noise=True)
+MANY, SOME, FEW = Arm(256, 4), Arm(64, 16), Arm(16, 64)  # steps, at equal shots of the run
+WHOLE, WITH_NOISE = Arm(256), Arm(256, has_noise=True)
 CLAIMS = (  # arm, control, engine of the test
     (FEW, MANY, EXACT),
     (SOME, MANY, EXACT),
@@ -145,7 +145,9 @@ def page(found: dict[Arm, tuple[float, list[Trained]]]) -> str:
         for arm, (_, trained) in found.items()
         for engine in (EXACT, NOISY)
     }
-    arms = [("training", "shots of the run", "rate", "test error", "tested with noise")]
+    arms: list[tuple[str, ...]] = [
+        ("training", "shots of the run", "rate", "test error", "tested with noise")
+    ]
     arms.append(("---", "---:", "---:", "---:", "---:"))
     for arm, (rate, _) in found.items():
         shots = "" if arm.shots is None else f"{arm.steps * BATCH * CIRCUITS * arm.shots:,}"

@@ -113,7 +113,8 @@ def _searched(seed: int, quick: bool, steps: int) -> tuple[dict[str, SearchResul
         steps=steps, candidates=8 if quick else 500, finetune_steps=5 if quick else 200, seed=seed
     )
     found = search(SPACE, energy, energy, plan, lambda step, loss: losses.append(loss))
-    results = dict(zip(("search", "random_search", "one_start", "product"), found, strict=True))
+    names = ("search", "random_search", "one_start", "product")
+    results: dict[str, SearchResult] = dict(zip(names, found, strict=True))
     random = torch.Generator().manual_seed(seed)
     results["hardware_efficient"] = best_of_starts(
         "baseline", SPACE.baseline, SPACE, energy, energy, plan, random

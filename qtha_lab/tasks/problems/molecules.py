@@ -51,8 +51,8 @@ def hydrogen_matrix() -> np.ndarray:
         letters = [np.eye(2)] * 4
         for term in string.split() if string != "I" else ():
             letters[int(term[1])] = PAULIS[term[0]]
-        total += factor * reduce(np.kron, letters)
-    return total.real  # every string has an even number of Y
+        total += factor * np.asarray(reduce(np.kron, letters))
+    return np.real(total)  # every string has an even number of Y
 
 
 def hydrogen_ground_energy() -> float:
