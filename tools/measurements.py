@@ -69,6 +69,7 @@ EVERY_RATE = {  # measurements of which `tools.one_rate` reads all rates: packed
     "shared-rates-smollm2-qa": None,
     "tiny-chat": COMPARED,
     "tiny-qa": COMPARED,
+    "qtha-paper-small": None,
 }
 SMALL_SHARE = 0.24  # of its trained parameters: the paper's "76 % fewer"
 RULES = (

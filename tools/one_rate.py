@@ -38,6 +38,7 @@ from tools.measurements import (
 
 PICTURE = ROOT / "docs" / "one-rate.svg"
 
+PROTOCOL = "tiny, by the paper's protocol"
 PLACES = {  # base model, and measurements of the same methods on different seeds
     "SmolLM2, qa": ("smollm2-135m", "smollm2-qa", "shared-rates-smollm2-qa"),
     "SmolLM2, definitions": (
@@ -47,12 +48,16 @@ PLACES = {  # base model, and measurements of the same methods on different seed
     ),
     "toy, qa": ("tiny", "tiny-qa"),
     "toy, chat": ("tiny", "tiny-chat"),
+    "toy, qa, the paper's protocol": (PROTOCOL, "qtha-paper-small"),
 }
 Entry = dict[str, Any]
 
 
 def pairs_on(model: str) -> dict[str, tuple[str, str]]:
     """Return the compared methods on a base model by title."""
+    if model == PROTOCOL:
+        published = "qtha(r=4,size=paper,init=paper)"
+        return {"QTHA as published − LoRA r = 4": (published, "lora(r=4,lora_alpha=8)")}
     return {
         "balanced QTHA − LoRA r = 2": (BALANCED[model], SMALL),
         "gradient-aware QTHA − LoRA r = 2": (GRADIENT, SMALL),

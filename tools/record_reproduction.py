@@ -2,7 +2,8 @@
 
     python -m tools.record_reproduction out/reproductions/flip
 
-Numbers keep seven digits, as float32 has. Ids, costs and descriptions of the runs are left out.
+Numbers keep seven digits, as float32 has, in a column per measurement of an arm. Ids, costs and
+descriptions of the runs are left out.
 """
 
 from __future__ import annotations
@@ -17,37 +18,33 @@ from qtha_lab.reproductions.machinery.listing import RECORDED, date_of
 from qtha_lab.reproductions.machinery.run_arms import VERDICT
 
 DESCRIBED = {
-    "run_id",
-    "model",
-    "task",
-    "method",
-    "label",
-    "message",
-    "state",
-    "steps",
-    "train_loss",
+    *("run_id", "model", "task", "method", "label", "message", "state", "steps", "train_loss"),
+    *("options", "target_modules", "scale", "threads", "base_parameters", "head_parameters"),
 }
-COST = {"adapter_bytes", "seconds_per_step", "wall_seconds", "best_step", "eval_loss_best"}
+COST = {
+    *("adapter_bytes", "seconds_per_step", "wall_seconds", "best_step", "eval_loss_best"),
+    "peak_memory_bytes",
+}
 
 
 def compact(verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return a verdict with its date, and without descriptions, costs and ids of its runs."""
-    arms = {
-        name: [
-            {
-                key: value
-                for key, value in run.items()
-                if key not in DESCRIBED | COST and _says(value)
-            }
-            for run in runs
-        ]
-        for name, runs in verdict["arms"].items()
-    }
+    """Return a verdict with its date, and its arms as columns of measurements."""
+    arms = {name: _columns(runs) for name, runs in verdict["arms"].items()}
     return _rounded(verdict | {"date": date_of(verdict), "arms": arms})
 
 
+def _columns(runs: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return a column per measurement, without descriptions and costs; None is no value."""
+    measured = [
+        {key: value for key, value in run.items() if key not in DESCRIBED | COST and _says(value)}
+        for run in runs
+    ]
+    names = dict.fromkeys(name for run in measured for name in run)
+    return {name: [run.get(name) for run in measured] for name in names}
+
+
 def _says(value: Any) -> bool:
-    return value not in (None, "", {}, [])
+    return value not in (None, "", "none", {}, [])
 
 
 def _rounded(value: Any) -> Any:
@@ -60,7 +57,7 @@ def _rounded(value: Any) -> Any:
 
 def main() -> None:
     """Read verdicts from the folders that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Ship the verdicts of full reproductions.")
     parser.add_argument("folders", nargs="+", type=Path, help="folders with verdict.json")
     for folder in parser.parse_args().folders:
         file = folder if folder.suffix == ".json" else folder / VERDICT

@@ -6,6 +6,7 @@ the run folder, else the one shipped with the package.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,25 @@ def verdict_of(name: str, out: Path | str = OUT) -> dict[str, Any] | None:
 
 
 def recorded_verdict(name: str) -> dict[str, Any] | None:
-    """Return the shipped verdict of a full reproduction."""
-    return read_mapping(RECORDED / f"{name}.json")
+    """Return the shipped verdict of a full reproduction, whose arms lie in columns."""
+    verdict = read_mapping(RECORDED / f"{name}.json")
+    if verdict is None:
+        return None
+    return verdict | {"arms": {arm: entries_of(of) for arm, of in verdict["arms"].items()}}
+
+
+def entries_of(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return one entry per run from columns of equal length; None is no value.
+
+    Example:
+        >>> entries_of({"seed": [0, 1], "accuracy": [0.5, None]})
+        [{'seed': 0, 'accuracy': 0.5}, {'seed': 1}]
+    """
+    rows = zip(*columns.values(), strict=True)
+    return [
+        {name: value for name, value in zip(columns, row, strict=True) if value is not None}
+        for row in rows
+    ]
 
 
 def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:

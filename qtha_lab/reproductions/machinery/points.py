@@ -49,7 +49,7 @@ def rounded_of(verdict: Mapping[str, Any], bits: int | None = None) -> Points:
     points = []
     for arm, entries in verdict["arms"].items():
         for entry in entries:
-            match = BITS.search(entry["quantization"]) or OF_ARM.search(arm)
+            match = BITS.search(entry.get("quantization", "")) or OF_ARM.search(arm)
             points.append(
                 {
                     "label": re.sub(r"_w\d+$", "", arm),

@@ -20,7 +20,7 @@ from qtha_lab.core.optional import require_extra
 from qtha_lab.studies.architecture_search.space import Point, Space, n_cnots
 from qtha_lab.studies.architecture_search.supernet import Cost, Supernet
 
-CIRCUITS_TRIED_BY_HAND = 8  # random search divides its evaluations among them
+STARTS = 8  # among which a control divides the evaluations of the search
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,12 @@ def search(
     expert, _ = net.best(point, validate)
     result = _trained("search", space, point, net.of(point, expert), train, validate, plan)
     generator = torch.Generator().manual_seed(plan.seed)
+
+    def draw() -> Point:
+        return space.point(lambda count: int(torch.randint(count, (), generator=generator)))
+
     controls = [
-        _by_hand(space, train, validate, plan, generator),
+        best_of_starts("random search", draw, space, train, validate, plan, generator),
         *(
             _trained(name, space, each, _uniform(space, generator), train, validate, plan)
             for name, each in (("baseline", space.baseline()), ("product", space.product()))
@@ -126,6 +130,35 @@ def finetune(
     return angles.detach()
 
 
+def best_of_starts(
+    name: str,
+    draw: Callable[[], Point],
+    space: Space,
+    train: Cost,
+    validate: Cost,
+    plan: SearchBudget,
+    generator: torch.Generator,
+) -> SearchResult:
+    """Train circuits separately on equal shares of the search's evaluations; return the best.
+
+    Args:
+        name: Name of the result.
+        draw: Returns the circuit of the next start.
+        space: Search space of the circuits.
+        train: Cost that trains the angles.
+        validate: Cost that selects the best start.
+        plan: Sizes and settings of the search.
+        generator: Draws the initial angles.
+    """
+    evaluations = plan.steps // 2 * (2 + plan.experts) + plan.candidates * plan.experts
+    steps = max(1, (evaluations + plan.finetune_steps) // STARTS)
+    tried = [
+        _trained(name, space, draw(), _uniform(space, generator), train, validate, plan, steps)
+        for _ in range(STARTS)
+    ]
+    return min(tried, key=lambda trial: (trial.cost, trial.n_cnots))
+
+
 def _trained(
     name: str,
     space: Space,
@@ -147,32 +180,6 @@ def _trained(
 def _uniform(space: Space, generator: torch.Generator) -> Tensor:
     count = space.n_qubits * space.n_layers
     return 2 * math.pi * torch.rand(count, generator=generator, dtype=torch.float64)
-
-
-def _by_hand(
-    space: Space, train: Cost, validate: Cost, plan: SearchBudget, generator: torch.Generator
-) -> SearchResult:
-    """Train random circuits separately on equal shares of the evaluations; return the best."""
-    evaluations = plan.steps // 2 * (2 + plan.experts) + plan.candidates * plan.experts
-    steps = max(1, (evaluations + plan.finetune_steps) // CIRCUITS_TRIED_BY_HAND)
-
-    def below(count: int) -> int:
-        return int(torch.randint(count, (), generator=generator))
-
-    tried = [
-        _trained(
-            "random search",
-            space,
-            space.point(below),
-            _uniform(space, generator),
-            train,
-            validate,
-            plan,
-            steps,
-        )
-        for _ in range(CIRCUITS_TRIED_BY_HAND)
-    ]
-    return min(tried, key=lambda trial: (trial.cost, trial.n_cnots))
 
 
 def _draw(net: Supernet, validate: Cost, plan: SearchBudget) -> Point:
