@@ -156,7 +156,9 @@ def become(request: dict, streams: list[int]) -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
-        sys.stdin = os.fdopen(0, closefd=False)  # the server's own remember whether theirs could seek
+        sys.stdin = os.fdopen(
+            0, closefd=False
+        )  # the server's own remember whether theirs could seek
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
         os.environ.clear()
