@@ -101,6 +101,7 @@ def test_a_sweep_typed_into_fields_is_killed_resumed_from_its_panel_and_repeats_
         views.get_by_label("brush where", exact=True).fill("method = lora")
         page.keyboard.press("Enter")
         expect(views.get_by_role("button", name="Clear brush (3 runs)")).to_be_visible()
+        page.get_by_role("tab", name="Watch", exact=True).last.click()
         fresh = panel.get_by_label("fresh seeds", exact=True)
         fresh.fill("1")
         fresh.press("Tab")
