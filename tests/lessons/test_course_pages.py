@@ -1,5 +1,6 @@
 """Slides, workbook, key, seeds and classroom of the course."""
 
+import base64
 import itertools
 import json
 import re
@@ -14,7 +15,8 @@ from qtha_lab.lessons.kit import markup
 from qtha_lab.lessons.kit.assignment import source_notebook
 from qtha_lab.lessons.kit.boards import board_drawing
 from qtha_lab.lessons.kit.classroom import histograms, share_progress, write_classroom
-from qtha_lab.lessons.kit.lesson_page import lesson_page, lesson_pages
+from qtha_lab.lessons.kit.lesson_page import LessonCell, lesson_page, lesson_pages
+from qtha_lab.lessons.kit.pictures import pictures
 from qtha_lab.lessons.kit.slide import MOST_WORDS, slide_parts
 from qtha_lab.lessons.kit.slides import ninety_minutes, slides_of, write_slides
 from qtha_lab.lessons.kit.teacher_pages import write_teacher_pages
@@ -79,8 +81,25 @@ def test_a_formula_in_a_heading_becomes_mathml():
 
 
 def test_the_ninety_minutes_begin_with_their_marks():
-    marks = [s.title for s in ninety_minutes(PAGES) if s.kind == "mark"]
+    slides = ninety_minutes(PAGES)
+    marks = [s.title for s in slides if s.kind == "mark"]
     assert (marks[0], marks[-1], len(marks)) == ("0–8 minutes", "86–90 minutes", 9)
+    titles = [s.title for s in slides]
+    second = titles.index("22–34 minutes")
+    assert titles.index("Predict 3.a") < second < titles.index("Predict 3.b")
+    corrected = titles.index("66–76 minutes")
+    assert titles.index("Predict 7.a") < corrected < titles.index("Predict 7.b")
+
+
+def test_a_caption_that_an_embedded_drawing_holds_is_not_repeated_below_it():
+    def notes(drawing):
+        source = f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
+        data = {"text/html": f'<img alt="x" src="{source}">', "text/plain": "4 qubits < 5."}
+        cell = LessonCell("code", "", "code", "", ({"data": data},), {})
+        return [picture.note for picture in pictures(cell)]
+
+    assert notes("<svg><text>4 qubits &lt; 5.</text></svg>") == [""]
+    assert notes("<svg></svg>") == ["4 qubits < 5."]
 
 
 @pytest.mark.slow

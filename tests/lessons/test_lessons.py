@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
@@ -26,6 +27,11 @@ from support.notebooks import (
     verdicts,
 )
 
+from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_page
+from qtha_lab.lessons.kit.pictures import pictures
+from qtha_lab.lessons.kit.slides import slides_of
+from qtha_lab.lessons.kit.workbook import workbook_items
+
 MODELS = ["tiny", *os.environ.get("QTHA_LAB_CLAIMS", "").split()]
 SEEDS = [0, *map(int, os.environ.get("QTHA_LAB_CLAIM_SEEDS", "").split())]
 DOCS = FOLDER.parent / "docs"
@@ -36,8 +42,9 @@ keep_for_the_site = runpy.run_path(str(DOCS / "hooks.py"))["keep"]
 
 @dataclass(frozen=True)
 class Lesson:
-    """Outputs of a lesson as it is, and with its exercises solved."""
+    """An executed lesson: its page and outputs as it is, and outputs of its solutions."""
 
+    page: LessonPage
     outputs: list[NotebookNode]
     solved: list[NotebookNode]
 
@@ -59,12 +66,32 @@ def lesson(request, tmp_path_factory) -> Lesson:
     ]
     notebook.cells.insert(place, new_code_cell(f'model = "{model}"\nseed = {seed}'))
     notebook.cells += solving
-    execute(notebook, tmp_path_factory.mktemp(path.stem), profile="full")
+    folder = tmp_path_factory.mktemp(path.stem)
+    execute(notebook, folder, profile="full")
     notebook.cells = notebook.cells[: -len(solving)]
     del notebook.cells[place]
     if model == "tiny" and seed == 0:
         keep_for_the_site(path, notebook)
-    return Lesson(outputs_of(notebook.cells), outputs_of(solving))
+    copy = folder / path.name
+    nbformat.write(notebook, copy)
+    return Lesson(lesson_page(copy), outputs_of(notebook.cells), outputs_of(solving))
+
+
+def panels_on_slides_and_paper(page: LessonPage) -> list[bool]:
+    """For each explorer of a page, whether slides and workbook hold its picture."""
+    shown = [slide.body for slide in slides_of(page) if slide.kind == "picture"]
+    printed = "".join(item.body for item in workbook_items(page))
+    panels = [pictures(cell) for cell in page.cells if cell.is_panel]
+    return [
+        bool(drawn) and all(one.html in shown and one.html in printed for one in drawn)
+        for drawn in panels
+    ]
+
+
+def test_slides_and_workbook_hold_a_picture_of_every_explorer(lesson):
+    panels = panels_on_slides_and_paper(lesson.page)
+    assert panels
+    assert all(panels)
 
 
 def test_no_exercise_counts_as_attempted_before_it_is(lesson):

@@ -20,12 +20,15 @@ class ClassStep:
         title: Activity.
         lesson: Number of the lesson that is shown; None for a pause.
         home: Exercises that are left for home.
+        section: Heading at which a second step of the same lesson begins; without one it shows
+            none of the lesson's slides.
     """
 
     minutes: int
     title: str
     lesson: int | None = None
     home: tuple[str, ...] = ()
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,11 @@ class ClassPath:
 NINETY = (
     ClassStep(8, "BudgetBar: which parts hold the parameters? Predict by show of hands.", 0),
     ClassStep(14, "Build RY, CNOT and ⟨Z⟩ on the board, then in twelve lines.", 3),
-    ClassStep(12, "The Circuit explorer: product ansatz against QTHA's.", 3),
+    ClassStep(12, "The Circuit explorer: product ansatz against QTHA's.", 3, section="3 · "),
     ClassStep(14, "DataPath: one token through QTHA. How large is the circuit's share?", 6),
     ClassStep(4, "Pause."),
     ClassStep(14, "The race at one shared rate: the class writes the abstract.", 7),
-    ClassStep(10, "Each method at its own rate: the abstract is corrected.", 7),
+    ClassStep(10, "Each method at its own rate: the abstract is corrected.", 7, section="2 · "),
     ClassStep(10, "FoolingMachine, then the forest of twenty seeds.", 9),
     ClassStep(4, "Exit ticket: which control would you ask for?", 9),
 )

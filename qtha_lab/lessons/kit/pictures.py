@@ -10,6 +10,7 @@ from qtha_lab.lessons.kit.lesson_page import LessonCell
 
 START = 20  # characters of a text that tell if a drawing contains it
 DRAWN = re.compile(r"<img [^>]*>|<svg.*</svg>", re.DOTALL)
+EMBEDDED = re.compile(r'src="data:image/svg\+xml;base64,([^"]+)"')
 
 
 class CellPicture(NamedTuple):
@@ -31,13 +32,21 @@ def _picture(data: Mapping[str, Any]) -> CellPicture | None:
     if "image/svg+xml" in data:
         drawing = "".join(data["image/svg+xml"])
         content = base64.b64encode(drawing.encode()).decode()
-        is_drawn = html.escape(text[:START], quote=False) in drawing
-        return CellPicture(_image("svg+xml", content, text), text, "" if is_drawn else text)
+        return CellPicture(_image("svg+xml", content, text), text, _note(text, drawing))
     if "image/png" in data:
         content = "".join(data["image/png"]).replace("\n", "")
         return CellPicture(_image("png", content, text), text, text)
     found = DRAWN.search("".join(data.get("text/html", "")))
-    return CellPicture(found[0], text, text) if found else None
+    if found is None:
+        return None
+    embedded = EMBEDDED.search(found[0])
+    drawing = base64.b64decode(embedded[1]).decode() if embedded else found[0]
+    return CellPicture(found[0], text, _note(text, drawing))
+
+
+def _note(text: str, drawing: str) -> str:
+    """Return the text of a drawing; empty if the drawing contains it."""
+    return "" if html.escape(text[:START], quote=False) in drawing else text
 
 
 def _image(kind: str, content: str, text: str) -> str:
