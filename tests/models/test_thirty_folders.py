@@ -10,6 +10,8 @@ import transformers as hf
 
 from qtha_lab import models, tasks
 from qtha_lab.adapters import add_adapter
+from qtha_lab.analysis.updates.activations import capture_inputs
+from qtha_lab.analysis.updates.bottlenecks import bottlenecks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import data_dir
 from qtha_lab.experiment import Experiment, MethodChoice, Training
@@ -211,6 +213,23 @@ def test_the_evaluation_of_an_encoder_with_a_decoder_is_the_loss_of_transformers
         answers = generate(base.model, base.tokenizer, ["Who?"], max_new_tokens=3, size=1)
     assert scores["loss"] == pytest.approx(expected, rel=1e-5)
     assert len(answers) == 1
+
+
+def test_layers_of_a_decoder_are_recorded_at_the_tokens_of_the_answer(tmp_path):
+    experiment = described(
+        folder_of(tmp_path / "model", REWRITES["t5"]), "qa", name="qtha", options={"r": 2}
+    )
+    plan = resolve(experiment)
+    base = models.load_model(experiment.model, head=plan.head)
+    model = add_adapter(base.model, plan.config)
+    batch = tasks.collate(base.tokenizer)(plan.task.encode(plan.task.train[:2], base.tokenizer, 32))
+    inputs = capture_inputs(model, batch)
+    prompt, answer = int(batch["attention_mask"].sum()), int((batch["labels"] >= 0).sum())
+    assert prompt != answer
+    for name, x in inputs.items():
+        decodes = name.startswith("decoder.") and "EncDec" not in name
+        assert len(x) == (answer if decodes or name.endswith("EncDecAttention.q") else prompt), name
+    assert set(bottlenecks(model, batch)) == set(inputs)
 
 
 @pytest.mark.parametrize(

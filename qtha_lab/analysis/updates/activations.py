@@ -31,13 +31,15 @@ def capture_inputs(
 
     Args:
         model: Model with adapters; run in evaluation mode and restored.
-        batches: Tokenizer output, `input_ids`, `attention_mask`, …; one batch or several.
-        max_tokens: Maximum number of tokens, the same at every layer.
+        batches: Tokenizer output, `input_ids`, `attention_mask`, …; one batch or several. An
+            encoder with a decoder needs `labels` too, whose tokens its decoder layers see.
+        max_tokens: Maximum number of tokens, the same at every layer of one side.
         layers: Names of layers to record; None records all.
         seed: Seed of the choice of tokens.
 
     Raises:
-        Refusal: If there is no token, or a layer does not receive one vector per token.
+        Refusal: If there is no token, no label of a decoder, or a layer does not receive one vector
+            per token.
 
     Example:
         >>> from peft import LoraConfig, get_peft_model
@@ -51,22 +53,25 @@ def capture_inputs(
     """
     single = hasattr(batches, "keys")
     batch_list = cast(list[Mapping[str, Tensor]], [batches] if single else list(batches))
-    masks = [_mask(batch) for batch in batch_list]
-    positions = _choose(masks, max_tokens, seed)
+    decodes = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+    sides = [_prompt_mask, _answer_mask] if decodes else [_prompt_mask]
+    masks = [[mask_of(batch) for batch in batch_list] for mask_of in sides]
+    positions = [_choose(of_side, max_tokens, seed) for of_side in masks]
     modules = chosen_layers(model, layers)
     inputs_of: dict[str, list[Tensor]] = {name: [] for name in modules}
     was_training = model.training
     model.eval()
     try:
-        for batch, mask, keep in zip(batch_list, masks, positions, strict=True):
+        for number, batch in enumerate(batch_list):
+            kept = [(m[number], p[number]) for m, p in zip(masks, positions, strict=True)]
             hooks = [
                 module.register_forward_pre_hook(
-                    functools.partial(_catch, name, inputs_of[name], mask, keep)
+                    functools.partial(_catch, name, inputs_of[name], kept)
                 )
                 for name, module in modules.items()
             ]
             try:
-                model(**{key: value for key, value in batch.items() if key != "labels"})
+                model(**{k: v for k, v in batch.items() if k != "labels" or decodes})
             finally:
                 for hook in hooks:
                     hook.remove()
@@ -75,9 +80,15 @@ def capture_inputs(
     return {name: torch.cat(inputs) for name, inputs in inputs_of.items()}
 
 
-def _mask(batch: Mapping[str, Tensor]) -> Tensor:
+def _prompt_mask(batch: Mapping[str, Tensor]) -> Tensor:
     mask = batch.get("attention_mask")
     return (torch.ones_like(batch["input_ids"]) if mask is None else mask).bool().cpu()
+
+
+def _answer_mask(batch: Mapping[str, Tensor]) -> Tensor:
+    if "labels" not in batch:
+        raise Refusal("Batches of an encoder with a decoder must have labels, got none.")
+    return (batch["labels"] >= 0).cpu()
 
 
 def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
@@ -95,11 +106,17 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
     return positions
 
 
-def _catch(name: str, inputs: list[Tensor], mask: Tensor, keep: Tensor, module, args) -> None:
+def _catch(
+    name: str, inputs: list[Tensor], kept: list[tuple[Tensor, Tensor]], module, args
+) -> None:
+    """Keep the vectors of the chosen tokens; decoder layers see those of the answer, if any."""
     x = args[0].detach()
-    if x.shape[:-1].numel() != mask.numel():
+    count = x.shape[:-1].numel()
+    sides = reversed(kept) if "decoder." in name else kept
+    mask, keep = next((side for side in sides if side[0].numel() == count), kept[0])
+    if count != mask.numel():
         raise Refusal(
-            f"{name} must have one input vector per token, got {x.shape[:-1].numel()} for "
+            f"{name} must have one input vector per token, got {count} for "
             f"{mask.numel()} tokens. Choose other layers."
         )
     real = x.reshape(-1, x.shape[-1]).cpu()[mask.reshape(-1)]
