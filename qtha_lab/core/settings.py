@@ -191,7 +191,7 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> Refusal:
     sorted_names = sorted(names)
     return Refusal(
         f"Unknown {kind} {shortened(name)!r}{_hint(name, sorted_names)} Known: "
-        f"{shortened(', '.join(sorted_names), LONGEST_LIST)}"
+        f"{shortened(', '.join(sorted_names) or 'none', LONGEST_LIST)}"
     )
 
 
