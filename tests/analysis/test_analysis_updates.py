@@ -532,7 +532,7 @@ def test_an_adapters_own_bonds_are_listed_by_layer_and_network():
         ),
         (lambda m: capture_inputs(m, {"input_ids": TOKENS}, max_tokens=0), "at most 0"),
         (lambda m: jacobians_of(lambda x: x, torch.eye(2), max_rank=0), "at least 1, got 0"),
-        (lambda m: overlap(torch.eye(2), torch.eye(3)), "not in 2 and 3 dimensions"),
+        (lambda m: overlap(torch.eye(2), torch.eye(3)), "one space, got 2 and 3 dimensions"),
         (
             lambda m: intruder_dimensions(torch.eye(2), torch.eye(2), threshold=0),
             r"threshold must lie between 0 and 1, got 0\.",

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from qtha_lab.analysis import snapshot, truncation_curve
 from qtha_lab.analysis.networks.decomposed import Decomposed
-from qtha_lab.figures.spectra import singular_values
 from qtha_lab.tensor_networks import mpo
 from widgets import MpoExplorer, SpectrumExplorer
 
@@ -90,7 +89,10 @@ def test_ranks_are_those_of_the_values(spectra):
 
 def test_the_line_of_python_draws_what_is_shown(spectra):
     spectra.step = 5
-    again = eval(spectra.code, {"singular_values": singular_values})
+    *lines, last = spectra.code.splitlines()
+    names = {}
+    exec("\n".join(lines), names)
+    again = eval(last, names)
     assert again.table.rows == spectra.figures["decay"].table.rows
     assert again.alt == spectra.figures["decay"].alt
 
@@ -219,7 +221,10 @@ def test_other_cores_and_orders_bring_their_own_bonds(bonds):
 def test_the_line_of_python_computes_what_is_shown(bonds):
     bonds.n_sites = 3
     bonds.bonds = [*bonds.bonds[:1], 4]
-    again = eval(bonds.code, {"Decomposed": Decomposed, "weights": bonds.weights})
+    *lines, last = bonds.code.splitlines()
+    names = {"weights": bonds.weights}
+    exec("\n".join(lines), names)
+    again = eval(last, names)
     assert again == bonds.point
 
 

@@ -186,7 +186,7 @@ def test_names_of_program_inputs_may_be_chosen():
     ("text", "sentence"),
     [
         ("circuit.qasm", r"must begin with OPENQASM 2\.0 or OPENQASM 3\.0, .*Pass the text of a file"),
-        (HEAD_2 + "\nif (c == 1) x q[0];", "Line 2 .* must not depend on measured values or data.*one circuit per branch"),
+        (HEAD_2 + "\nif (c == 1) x q[0];", "Line 2: .*must not depend on measured values or data.*one circuit per branch"),
         (HEAD_3 + "while (true) { x q[0]; }", "must not depend on measured values or data"),
         (HEAD_2 + "measure q[0] -> c[0]; x q[0];", "No gate must follow a measurement, got x on wire 0"),
         (HEAD_2 + "reset q[0];", "must consist of gates, got the statement reset"),

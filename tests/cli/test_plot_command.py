@@ -131,7 +131,7 @@ def test_runs_are_named_by_folder_directory_or_id_and_counted_once(comparison, m
 def test_a_folder_without_runs_and_unknown_words_are_refused_in_a_sentence(comparison, tmp_path):
     (tmp_path / "empty").mkdir()
     for words, message in (
-        ((tmp_path / "empty",), "holds no run"),
+        ((tmp_path / "empty",), "got one without runs"),
         (
             (comparison, "--formats", "docx"),
             "formats must be of pdf, svg, png, html, csv, tex, md, got docx",

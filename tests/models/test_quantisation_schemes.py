@@ -427,7 +427,9 @@ def test_gpt2s_transposed_weights_are_rounded_along_their_inputs():
 
 def test_a_missing_torchao_gets_a_sentence(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Refusal, match=r"Quantisation with Hadamard matrices needs torchao\."):
+    with pytest.raises(
+        Refusal, match=r"Quantisation with Hadamard matrices must have torchao installed"
+    ):
         rotations.check_size(192, "q_proj")
 
 

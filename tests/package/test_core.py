@@ -56,7 +56,7 @@ def test_a_missing_package_is_answered_with_the_command_that_installs_it():
         require_extra("remote", "A run on Ray", "no_such_cluster", "json", "no_such_store")
     assert (
         str(refusal.value)
-        == "A run on Ray needs no_such_cluster and no_such_store. Run pip install"
+        == "A run on Ray must have no_such_cluster and no_such_store installed, got none. Run pip install"
         ' "qtha-lab[remote]".'
     )
 

@@ -214,10 +214,10 @@ def test_trials_that_would_be_done_again_are_counted(tmp_path):
     compare.check_edit(tuned(axes={"learning_rate": [0.003, 0.01, 0.03]}), tmp_path)
     with pytest.raises(
         Refusal,
-        match=r"tuning\.seeds was \[1000\] and is \[1001\], so the 4 trials that ended in .* would not",
+        match=r"the 4 trials that ended in .* would not count, got: tuning\.seeds was \[1000\] and is \[1001\]",
     ):
         compare.check_edit(tuned(seeds=[1001]), tmp_path)
     with pytest.raises(
-        Refusal, match=r"training\.steps was 2 and is 4, so the 4 trials that ended in"
+        Refusal, match=r"the 4 trials that ended in .*, got: .*training\.steps was 2 and is 4"
     ):
         compare.check_edit(comparison(tuning=before.tuning, training={"steps": 4}), tmp_path)

@@ -172,7 +172,7 @@ MISTAKES = [
     # exercises
     _exercise("wrong solution", "its solution is wrong", ('solution="entropy_bits = 1.0"', 'solution="entropy_bits = 2.0"')),
     _exercise("right mistake", "is graded as right", ('"entropy_bits = 0.0"', '"entropy_bits = 1.0"')),
-    _exercise("two hints", "must be 3, got 2", ('        "Its reduced state is the identity divided by 2.",\n', "")),
+    _exercise("two hints", "must hold 3 texts, got 2", ('        "Its reduced state is the identity divided by 2.",\n', "")),
     _exercise("hints that repeat", "hints repeat", ('"Its reduced state is the identity divided by 2."', '"What does one of the two qubits look like alone?"')),
     # reproductions
     _reproduction("claim about no arm", "Unknown arm", ('PaperClaim("rank_1", "rank_8"', 'PaperClaim("rank_1", "rank_9"')),

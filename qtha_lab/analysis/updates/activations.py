@@ -109,7 +109,7 @@ def _choose(masks: list[Tensor], max_tokens: int, seed: int) -> list[Tensor]:
 def _catch(
     name: str, inputs: list[Tensor], kept: list[tuple[Tensor, Tensor]], module, args
 ) -> None:
-    """Keep the vectors of the chosen tokens; decoder layers see those of the answer, if any."""
+    """Keep the vectors of the chosen tokens, for a decoder those of the answer."""
     x = args[0].detach()
     count = x.shape[:-1].numel()
     sides = reversed(kept) if "decoder." in name else kept

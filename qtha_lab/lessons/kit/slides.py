@@ -101,7 +101,7 @@ def ninety_minutes(pages: Sequence[LessonPage]) -> list[Slide]:
 
 
 def _parts(page: LessonPage) -> Iterator[tuple[ClassStep, LessonPage]]:
-    """Yield the steps that show a lesson, each with its cells up to the next step's section."""
+    """Yield the steps of a lesson, each with its cells up to the next."""
     steps = [step for step in NINETY if step.lesson == page.number]
     shown = [step for place, step in enumerate(steps) if step.section or place == 0]
     begins = [_place(page, step.section) for step in shown]
