@@ -217,7 +217,7 @@ def refusal(engine: str, *situation) -> str:
     return _sentence(check_call, engine, *situation)
 
 
-def _sentence(check: Callable[..., None], *arguments) -> str:
+def _sentence(check: Callable[..., object], *arguments) -> str:
     try:
         check(*arguments)
     except ValueError as reason:

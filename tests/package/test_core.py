@@ -114,12 +114,12 @@ def test_the_core_trains_compares_and_exports(core, folder):
         (
             (
                 "sweep --model tiny --task qa --methods lora --axes learning_rate=1e-3..1e-2"
-                " --trials 2"
+                " --search tpe --trials 2"
             ),
             'A sweep must have optuna installed, got none. Run pip install "qtha-lab[sweep]".',
         ),
         (
-            "run --model tiny --task qa --method lora --objective reward --steps 1",
+            "run --model tiny --task qa --method lora --objective reinforce --steps 1",
             'A training on a ROUGE reward must have rouge_score installed, got none. Run pip install "qtha-lab[scores]".',
         ),
     ],

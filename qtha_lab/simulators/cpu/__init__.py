@@ -1,10 +1,10 @@
 """Engine `cpu`: numba kernels that process blocks of samples in each core's cache."""
 
-import importlib
 import importlib.util
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.simulators import registry
+from qtha_lab.simulators.cpu.compiler_refusal import compiler_refusal
 
 
 @registry.engine(
@@ -21,15 +21,7 @@ def load() -> registry.Engine:
             "Engine 'cpu' must have numba, got none. Run pip install numba, or use engine='torch'."
         )
     try:
-        return importlib.import_module("qtha_lab.simulators.cpu.engine")
+        from qtha_lab.simulators.cpu import engine
     except Exception as fault:  # the compiler and its libraries may raise any exception
         raise Refusal(compiler_refusal(fault)) from fault
-
-
-def compiler_refusal(fault: Exception) -> str:
-    """Return the refusal of a machine on which the kernels cannot be compiled."""
-    message = " ".join(str(fault).split())
-    return (
-        "Engine 'cpu' must compile here, got an error of numba "
-        f"({type(fault).__name__}: {message:.200}). Use engine='torch' or 'auto'."
-    )
+    return engine

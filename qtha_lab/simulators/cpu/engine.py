@@ -15,8 +15,9 @@ from torch import Tensor
 
 from qtha_lab.circuits import Angle, Circuit, Gate, Readout
 from qtha_lab.core.errors import Refusal, Unsupported
-from qtha_lab.simulators.cpu import angles, compiler_refusal
+from qtha_lab.simulators.cpu import angles
 from qtha_lab.simulators.cpu.compiled import cache_fault
+from qtha_lab.simulators.cpu.compiler_refusal import compiler_refusal
 from qtha_lab.simulators.cpu.evaluation import (
     EngineCall,
     cached_numbers,
