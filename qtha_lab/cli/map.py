@@ -1,12 +1,12 @@
 """`qtha-lab map`: find the leading method for each task and number of steps."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table, progress
+from qtha_lab.cli.output import print_json, progress
 from qtha_lab.cli.run import DryRun, Json, print_plan
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
@@ -58,5 +58,13 @@ def draw_map(
     if json:
         print_json(found)
         return
-    print_table([figure.table.columns, *(tuple(map(str, row)) for row in figure.table.rows)])
+    for cell in found:
+        show(_sentence(cell))
     show(f"in {out / 'map.json'}, drawn in {out / 'regimes.html'}")
+
+
+def _sentence(cell: Any) -> str:
+    """Return the finding of a cell, with its difference in nats."""
+    difference = f"{cell['mean']:+.3f} [{cell['low']:+.3f}, {cell['high']:+.3f}]"
+    leads = f"{cell['leader']} leads, next" if cell["leader"] else "undecided, nearest"
+    return f"{cell['place']}, {cell['steps']} steps: {leads} {cell['against']}, {difference}"
