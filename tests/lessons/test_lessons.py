@@ -7,6 +7,7 @@ solved.
 """
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -77,11 +78,17 @@ def lesson(request, tmp_path_factory) -> Lesson:
     return Lesson(lesson_page(copy), outputs_of(notebook.cells), outputs_of(solving))
 
 
+EXPLORER = re.compile(
+    r"\b(?:\w+Explorer|BudgetBar|DataPath|RateCurve|FoolingMachine|AnsatzPair|Landscape|Chip"
+    r"|MethodMap|FigureBench)\("
+)
+
+
 def panels_on_slides_and_paper(page: LessonPage) -> list[bool]:
     """For each explorer of a page, whether slides and workbook hold its picture."""
     shown = [slide.body for slide in slides_of(page) if slide.kind == "picture"]
     printed = "".join(item.body for item in workbook_items(page))
-    panels = [pictures(cell) for cell in page.cells if cell.is_panel]
+    panels = [pictures(cell) for cell in page.cells if EXPLORER.search(cell.source)]
     return [
         bool(drawn) and all(one.html in shown and one.html in printed for one in drawn)
         for drawn in panels

@@ -19,10 +19,6 @@ CALL = re.compile(r'^(predict|reveal|build|check|hint|solution)\("([\w.]+)"', re
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"### Exercise (\d+\.\d+) · ")
 TARGET = re.compile(r'^model = "(.+)"', re.MULTILINE)
-PANEL = re.compile(
-    r"\b(?:\w+Explorer|BudgetBar|DataPath|RateCurve|FoolingMachine|AnsatzPair|Landscape|Chip"
-    r"|MethodMap|FigureBench|Workbench)\("
-)
 
 
 @dataclass(frozen=True)
@@ -45,11 +41,6 @@ class LessonCell:
     number: str
     outputs: tuple[Mapping[str, Any], ...]
     data: Mapping[str, Any]
-
-    @property
-    def is_panel(self) -> bool:
-        """True if the cell shows an explorer or the workbench."""
-        return self.kind == "code" and bool(PANEL.search(self.source))
 
 
 @dataclass(frozen=True)
