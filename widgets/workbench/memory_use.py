@@ -1,6 +1,5 @@
 """Memory of the notebook's kernel and of the fork server, for the page."""
 
-import contextlib
 import ctypes
 import logging
 import os
@@ -33,8 +32,10 @@ def return_free_memory() -> None:
 
     Timing the methods allocates some 50 MiB that glibc would keep.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # another system or C library
+    try:
         ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError) as reason:  # another system or C library
+        log.debug("this C library does not return free memory: %s", reason)
 
 
 def memory_sentence() -> str:
