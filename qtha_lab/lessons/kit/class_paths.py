@@ -20,15 +20,14 @@ class ClassStep:
         title: Activity.
         lesson: Number of the lesson that is shown; None for a pause.
         home: Exercises that are left for home.
-        section: Heading at which a second step of the same lesson begins; without one it shows
-            none of the lesson's slides.
+        sections: Sections of the lesson whose slides are shown, by the start of their headings.
     """
 
     minutes: int
     title: str
     lesson: int | None = None
     home: tuple[str, ...] = ()
-    section: str = ""
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,36 @@ class ClassPath:
 
 
 NINETY = (
-    ClassStep(8, "BudgetBar: which parts hold the parameters? Predict by show of hands.", 0),
-    ClassStep(14, "Build RY, CNOT and ⟨Z⟩ on the board, then in twelve lines.", 3),
-    ClassStep(12, "The Circuit explorer: product ansatz against QTHA's.", 3, section="3 · "),
-    ClassStep(14, "DataPath: one token through QTHA. How large is the circuit's share?", 6),
+    ClassStep(
+        8,
+        "BudgetBar: which parts hold the parameters? Predict by show of hands.",
+        0,
+        sections=("3 · ",),
+    ),
+    ClassStep(
+        14,
+        "Build RY, CNOT and ⟨Z⟩ on the board, then in twelve lines.",
+        3,
+        sections=("1 · ", "2 · "),
+    ),
+    ClassStep(
+        12,
+        "The Circuit explorer: product ansatz against QTHA's.",
+        3,
+        sections=("3 · ", "What could"),
+    ),
+    ClassStep(
+        14,
+        "DataPath: one token through QTHA. How large is the circuit's share?",
+        6,
+        sections=("1 · ", "2 · ", "6 · "),
+    ),
     ClassStep(4, "Pause."),
-    ClassStep(14, "The race at one shared rate: the class writes the abstract.", 7),
-    ClassStep(10, "Each method at its own rate: the abstract is corrected.", 7, section="2 · "),
-    ClassStep(10, "FoolingMachine, then the forest of twenty seeds.", 9),
+    ClassStep(
+        14, "The race at one shared rate: the class writes the abstract.", 7, sections=("1 · ",)
+    ),
+    ClassStep(10, "Each method at its own rate: the abstract is corrected.", 7, sections=("2 · ",)),
+    ClassStep(10, "FoolingMachine, then the forest of twenty seeds.", 9, sections=("4 · ", "3 · ")),
     ClassStep(4, "Exit ticket: which control would you ask for?", 9),
 )
 DAY = (("Morning", (0, 1, 3), 180), ("Afternoon", (6, 7, 9), 180))

@@ -11,7 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from qtha_lab.core.io import read
-from qtha_lab.lessons.kit.class_paths import NINETY, ClassStep
+from qtha_lab.lessons.kit.class_paths import NINETY
 from qtha_lab.lessons.kit.lesson_page import HEADING, LessonCell, LessonPage
 from qtha_lab.lessons.kit.markup import to_html, write_page, write_pdf
 from qtha_lab.lessons.kit.pictures import pictures
@@ -21,6 +21,7 @@ from qtha_lab.lessons.registry import EXERCISES
 
 PREDICT = re.compile(r"\*\*Predict")
 ENDS = ("## Sources", "## Where next")
+SECTION = re.compile(r"^## ", re.MULTILINE)
 TIME = "**Time:**"
 
 
@@ -88,31 +89,23 @@ def _sentences(cell: LessonCell, title: str) -> Iterator[Slide]:
 def ninety_minutes(pages: Sequence[LessonPage]) -> list[Slide]:
     """Return the slides of the path of 90 minutes, step by step."""
     by_number = {page.number: page for page in pages}
-    parts = {step: part for page in by_number.values() for step, part in _parts(page)}
     slides, start = [], 0
     for step in NINETY:
         mark = f"{start}–{start + step.minutes} minutes"
         slides.append(Slide(mark, Markup(to_html(step.title)), "mark"))
         start += step.minutes
-        if step in parts:
-            shown = slides_of(parts[step])
-            slides += [s for s in shown if s.kind in ("stop", "picture", "result")]
+        page = by_number.get(step.lesson)
+        shown = [s for name in step.sections if page for s in slides_of(_section(page, name))]
+        slides += [s for s in shown if s.kind in ("stop", "picture", "result")]
     return slides
 
 
-def _parts(page: LessonPage) -> Iterator[tuple[ClassStep, LessonPage]]:
-    """Yield the steps of a lesson, each with its cells up to the next."""
-    steps = [step for step in NINETY if step.lesson == page.number]
-    shown = [step for place, step in enumerate(steps) if step.section or place == 0]
-    begins = [_place(page, step.section) for step in shown]
-    ends = [*begins, len(page.cells)][1:]
-    for step, begin, end in zip(shown, begins, ends, strict=True):
-        yield step, replace(page, cells=page.cells[begin:end])
-
-
-def _place(page: LessonPage, section: str) -> int:
-    """Return the place of the cell that opens a section; 0 for the lesson's start."""
-    return next(k for k, c in enumerate(page.cells) if not section or f"## {section}" in c.source)
+def _section(page: LessonPage, name: str) -> LessonPage:
+    """Return the cells of one section: from its heading to the next."""
+    heads = [k for k, c in enumerate(page.cells) if SECTION.search(c.source) and c.role == "text"]
+    begin = next(k for k in heads if f"## {name}" in page.cells[k].source)
+    end = next((k for k in heads if k > begin), len(page.cells))
+    return replace(page, cells=page.cells[begin:end])
 
 
 @functools.cache
