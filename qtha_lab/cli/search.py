@@ -14,7 +14,7 @@ from qtha_lab.core.io import show as print_text
 @app.command()
 def search(
     space: Annotated[
-        str, typer.Option(help="layers(n_qubits=…,n_layers=…,turns=XYZ,pairs=all|chain|none).")
+        str, typer.Option(help="layers(n_qubits=…,n_layers=…,rotations=XYZ,pairs=all|chain|none).")
     ] = "layers(n_qubits=3,n_layers=2)",
     noise: Annotated[
         str, typer.Option(help="none, or noise(depolarizing_1q=…,depolarizing_2q=…).")

@@ -24,7 +24,7 @@ from qtha_lab.tasks.problems.molecules import (
     hydrogen_matrix,
 )
 
-SPACE = Space(4, 3, turns="YZ", pairs="chain")
+SPACE = Space(4, 3, rotations="YZ", pairs="chain")
 CHEMICAL_ACCURACY = 0.0016  # hartree, 1 kcal/mol
 ARMS = {
     "search": "the best of 500 circuits by the supernet's angles, trained on",

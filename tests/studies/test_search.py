@@ -19,7 +19,7 @@ SMALL = SearchBudget(steps=12, candidates=12, finetune_steps=5, experts=2)
 
 
 def test_every_point_of_a_space_is_drawn_and_has_a_circuit_of_its_own():
-    space = Space(2, 1, turns="XY")
+    space = Space(2, 1, rotations="XY")
     net = Supernet(space, experts=1)
     codes = {space.code(net.draw()) for _ in range(200)}
     assert len(codes) == space.n_points == 2**2 * 2
@@ -59,7 +59,7 @@ def separable(engine):
 @pytest.mark.parametrize("rank", [_draw, _bred])
 def test_with_noise_on_cnots_and_a_separable_target_no_cnot_is_returned(rank):
     pytest.importorskip("optuna")
-    net = Supernet(Space(2, 1, turns="Y"), experts=1)
+    net = Supernet(Space(2, 1, rotations="Y"), experts=1)
     with torch.no_grad():  # where training ends without CNOTs: cos(x + 0.5) is RY(x), then RY(0.5)
         net.angles[0, 0, 0] = torch.tensor([0.5, -0.7])
     cost = separable("density:noise(depolarizing_2q=0.3)")
@@ -80,11 +80,11 @@ def test_the_same_seed_finds_the_same():
     ("text", "sentence"),
     [
         (
-            "layers(n_qubits=2,n_layers=1,turns=Y,pairs=none)",
+            "layers(n_qubits=2,n_layers=1,rotations=Y,pairs=none)",
             r"The space must have more than one point, got YY\.",
         ),
         ("layers(n_qubits=6)", "n_qubits must be at most 5, got 6"),
-        ("layers(turns=YY)", "turns must be different letters of X, Y, Z"),
+        ("layers(rotations=YY)", "rotations must be different letters of X, Y, Z"),
         ("layers(pairs=ring)", "pairs must be one of all, chain, none"),
         ("layers(depth=2)", "Unknown option of layers 'depth'"),
         ("tree(n_qubits=2)", "Unknown space 'tree'"),

@@ -68,7 +68,7 @@ class CircuitExplorer(Explorer):
             "reupload": ui.Checkbox(True, description="data in every layer"),
         }
         self.slider = ui.Slider("angle", ANGLES, 0.0, text="{:.2f}".format)
-        turns = {
+        gradients = {
             "angle": ui.Select(description="vary"),
             "observable": ui.Select(description="gradients of"),
         }
@@ -76,7 +76,7 @@ class CircuitExplorer(Explorer):
         self.zero = ui.Button(description="All zero")
         values = {"ansatz": name, "n_qubits": n_qubits, "n_layers": n_layers, "seed": seed}
         super().__init__(
-            [sizes, turns],
+            [sizes, gradients],
             values | {"inputs": _floats(inputs), "params": _floats(params)},
         )
         self.slider.observe(self.error.guard(self._at_angles), "value")

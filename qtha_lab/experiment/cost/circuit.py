@@ -85,7 +85,7 @@ def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
         ours [R].
     """
     # permutations of basis states (X, CNOT) are free
-    turns = sum(kind in ("Y", "Z") for gate in circuit.gates for kind, _, _ in gate.parts())
+    rotations = sum(kind in ("Y", "Z") for gate in circuit.gates for kind, _, _ in gate.parts())
     if topology == "grid" and circuit.n_qubits > USUAL_GRID:
         side = math.isqrt(circuit.n_qubits - 1) + 1
         topology = f"grid:{side}x{side}"
@@ -93,7 +93,7 @@ def count_circuit(circuit: Circuit, topology: str = "grid") -> CircuitCost:
         qubits=circuit.n_qubits,
         two_qubit_depth=circuit.two_qubit_depth(),
         gradient_circuits=sum(map(_shifts, circuit.gates)),
-        simulator_flops=FLOPS_PER_AMPLITUDE * turns * 2**circuit.n_qubits,
+        simulator_flops=FLOPS_PER_AMPLITUDE * rotations * 2**circuit.n_qubits,
         hardware=hardware_cost(circuit, topology),
     )
 

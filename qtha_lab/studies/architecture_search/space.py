@@ -28,13 +28,14 @@ class Space:
 
     n_qubits: int = setting(3, "Qubits.", ge=1, le=5)
     n_layers: int = setting(3, "Layers.", ge=1, le=20)
-    turns: str = setting("XYZ", "Axes of rotations, such as XYZ or Y.")
+    rotations: str = setting("XYZ", "Axes of rotations, such as XYZ or Y.")
     pairs: str = setting("all", "CNOTs of which a layer may have any.", choices=PAIRS)
 
     def __post_init__(self):
         check_settings(self)
-        if not self.turns or set(self.turns) - set("XYZ") or len(set(self.turns)) < len(self.turns):
-            raise Refusal(f"turns must be different letters of X, Y, Z, got {self.turns!r}.")
+        axes = self.rotations
+        if not axes or set(axes) - set("XYZ") or len(set(axes)) < len(axes):
+            raise Refusal(f"rotations must be different letters of X, Y, Z, got {axes!r}.")
         if self.n_points == 1:
             raise Refusal(
                 "The space must have more than one point, got "
@@ -44,7 +45,7 @@ class Space:
     @property
     def letters(self) -> list[str]:
         """Strings of rotation axes that a layer may have, one letter per qubit."""
-        return ["".join(each) for each in itertools.product(self.turns, repeat=self.n_qubits)]
+        return ["".join(each) for each in itertools.product(self.rotations, repeat=self.n_qubits)]
 
     @property
     def links(self) -> list[tuple[int, int]]:
@@ -57,7 +58,7 @@ class Space:
     @property
     def n_points(self) -> int:
         """Number of circuits in the space."""
-        return (len(self.turns) ** self.n_qubits * 2 ** len(self.links)) ** self.n_layers
+        return (len(self.rotations) ** self.n_qubits * 2 ** len(self.links)) ** self.n_layers
 
     def point(self, choose: Callable[[int], int]) -> Point:
         """Build a circuit of the space from a sequence of choices.
@@ -69,8 +70,8 @@ class Space:
         letters, links = self.letters, self.links
         layers = []
         for _ in range(self.n_layers):
-            turns = letters[choose(len(letters))]
-            layers.append((turns, tuple(link for link in links if choose(2))))
+            rotations = letters[choose(len(letters))]
+            layers.append((rotations, tuple(link for link in links if choose(2))))
         return tuple(layers)
 
     @staticmethod
@@ -99,15 +100,15 @@ def n_cnots(point: Sequence[Layer]) -> int:
 
 
 def space_of(text: str) -> Space:
-    """Parse a search space, such as `layers(n_qubits=3,n_layers=3,turns=XYZ,pairs=all)`.
+    """Parse a search space, such as `layers(n_qubits=3,n_layers=3,rotations=XYZ,pairs=all)`.
 
     Raises:
         Refusal: If the text has another form, or the space has one point.
 
     Example:
-        >>> space_of("layers(n_qubits=2,turns=Y,pairs=none)")
+        >>> space_of("layers(n_qubits=2,rotations=Y,pairs=none)")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: the space has one point, YY/YY/YY: give it more turns or pairs
+        qtha_lab.core.errors.Refusal: The space must have more than one point, got YY/YY/YY. …
     """
     name, options = calls.parse_call(text, "space")
     if name != "layers":
