@@ -89,4 +89,5 @@ def on_page_content(html: str, page, **_) -> str:
         return with_anchors(html)
     if not page.file.src_uri.startswith("lessons/"):
         return html
-    return linked(html, entries(GLOSSARY.read_text(encoding="utf-8")), "../glossary.html")
+    glossary = "../" * page.file.src_uri.count("/") + "glossary.html"
+    return linked(html, entries(GLOSSARY.read_text(encoding="utf-8")), glossary)

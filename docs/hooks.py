@@ -17,6 +17,7 @@ PAGE = "workbench.ipynb"
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>|<script.*?</script>)", re.DOTALL)
 TOY = "toy"
+LINKED = re.compile(r'(href="[\w./]*)\.ipynb"')
 SIBLING = re.compile(r"\]\((?=\w+\.ipynb)")
 SWITCH = '<p class="model-switch">Outputs of <b>{here}</b> · <a href="{link}">{other}</a></p>'
 ASKED = re.compile(r"^\{\{ (\w+)(?: ([\w.]+))? \}\}$", re.MULTILINE)
@@ -57,10 +58,15 @@ def on_page_markdown(markdown: str, **_) -> str:
 
 
 def on_page_content(html: str, page, **_) -> str:
-    """Convert formulas of the lessons to MathML, which browsers draw without a script."""
+    """Convert formulas of the lessons to MathML, which browsers draw without a script.
+
+    The search finds a lesson once, with the outputs of its own model.
+    """
     if not page.file.src_uri.endswith(".ipynb"):
         return html
-    parts = CODE.split(html)
+    if f"/{TOY}/" in page.file.src_uri:
+        page.meta["search"] = {"exclude": True}
+    parts = CODE.split(LINKED.sub(r'\1.html"', html))
     return _switch(page.file.src_uri) + "".join(
         part if i % 2 else FORMULA.sub(_mathml, part) for i, part in enumerate(parts)
     )

@@ -12,11 +12,15 @@ import runpy
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+from support.accessibility import violations
+from support.jupyter_browser import FLAGS, chromium
 from support.notebooks import (
     FOLDER,
     LESSONS,
@@ -27,6 +31,7 @@ from support.notebooks import (
     solving_cells,
     verdicts,
 )
+from support.waiting import PATIENCE
 
 from qtha_lab.lessons.kit.lesson_page import LessonPage, lesson_page
 from qtha_lab.lessons.kit.pictures import pictures
@@ -142,14 +147,69 @@ def test_pages_that_are_no_lessons_run_top_to_bottom_and_say_what_they_promise(p
     assert promises[name] in printed
 
 
-def test_the_documentation_is_built_without_a_warning(tmp_path):
-    built = subprocess.run(
-        [sys.executable, str(DOCS / "build.py"), str(tmp_path)], capture_output=True, text=True
-    )
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The built documentation."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, str(DOCS / "build.py"), str(folder)]
+    built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr  # strict: a warning is an error
-    assert "ΔW" in (tmp_path / "reference" / "methods.html").read_text()
-    page = (tmp_path / "lessons" / "01_lora_and_rank.html").read_text()
+    return folder
+
+
+def test_the_documentation_is_built_without_a_warning(site):
+    assert "ΔW" in (site / "reference" / "methods.html").read_text()
+    page = (site / "lessons" / "01_lora_and_rank.html").read_text()
     assert "<math" in page
+
+
+LINK = re.compile(r'(?:href|src)="([^":?#]+)(?:#([^"]+))?"')
+
+
+def test_every_link_between_pages_of_the_site_leads_to_a_place(site):
+    links = [
+        (page, (page.parent / unquote(path)).resolve(), place)
+        for page in site.rglob("*.html")
+        if page.stem != "404" and "lite" not in page.parts
+        for path, place in LINK.findall(page.read_text())
+    ]
+    ids = {
+        page: {*re.findall(r'id="([^"]+)"', page.read_text())}
+        for page in {to for _, to, place in links if place and to.suffix == ".html"}
+    }
+    broken = [
+        (page.name, to.name, place)
+        for page, to, place in links
+        if not to.exists() or (place and to in ids and place not in ids[to])
+    ]
+    assert len(links) > 1000
+    assert broken == []
+
+
+@pytest.mark.browser
+def test_the_site_opened_as_a_file_is_searched_accessible_and_fits_a_narrow_window(site):
+    from playwright.sync_api import expect, sync_playwright
+
+    foreign: list[str] = []
+    pages = sorted(p for p in site.rglob("*.html") if "lite" not in p.parts and p.stem != "404")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        for scheme in ("dark", "light"):
+            size = {"width": 700, "height": 450}  # 1400 × 900 at 200 %
+            view = browser.new_page(viewport=size, color_scheme=scheme)
+            view.set_default_timeout(1000 * PATIENCE)
+            view.on("request", lambda r: r.url.startswith("http") and foreign.append(r.url))
+            for page in pages:
+                view.goto(page.as_uri())
+                assert view.evaluate("document.documentElement.scrollWidth") <= 700, page
+                assert violations(view, "main") == [], page
+        view.keyboard.press("/")
+        view.keyboard.type("barren plateau")
+        found = view.locator(".md-search-result__link")
+        expect(found.first).to_contain_text("gradient")
+        assert not [link for link in found.all() if "/toy/" in link.get_attribute("href")]
+        browser.close()
+    assert foreign == []
 
 
 def test_a_build_of_the_documentation_without_its_packages_is_refused_in_a_sentence():
