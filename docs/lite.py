@@ -17,8 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "lite"
 PAGES = ROOT / "docs" / "lite"
 # started by the kernel, beside what they depend on; the lock file of Pyodide knows most of them
-KERNEL = ("ipython", "micropip", "packaging", "comm", "ipywidgets")
-ADDED = {"comm": ["traitlets"], "ipywidgets": ["comm", "ipython", "traitlets"]}
+KERNEL = ("ipython", "micropip", "packaging", "comm", "ipywidgets", "jedi")
+ADDED = {
+    "comm": ["traitlets"],
+    "ipywidgets": ["comm", "ipython", "traitlets"],
+    "jedi": ["parso"],
+    "parso": [],
+}
 UNREACHABLE = 3  # exit status without npm or a registry
 EXTENSIONS = ("@jupyterlite/pyodide-kernel-extension", "@jupyter-widgets/jupyterlab-manager")
 
