@@ -93,6 +93,8 @@ def test_a_page_runs_from_the_site_alone_and_its_sliders_work(page, site):
         others: list[str] = []
         view.on("request", lambda r: others.append(r.url) if not r.url.startswith(site) else None)
         view.goto(f"{site}/notebooks/index.html?path={page.name}")
+        for status in ("unknown", "idle"):  # cells that are run before the kernel is there, are not
+            view.locator(f".jp-Notebook-ExecutionIndicator[data-status={status}]").wait_for()
         view.get_by_role("menuitem", name="Run", exact=True).click()
         view.get_by_text("Run All Cells", exact=True).click()
         outputs = view.locator(".jp-OutputArea-output")
