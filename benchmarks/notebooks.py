@@ -39,7 +39,10 @@ CONTROLS = {
     "false wins, rates": ("FoolingMachine(seeds=20, stops=True)", "rates tried for QTHA"),
     "two families, layers": ("AnsatzPair()", "layers"),
     "landscape, layers": ("Landscape()", "layers"),
-    "loss against rate, rate": ("RateCurve(recording='tiny-chat')", "learning rate"),
+    "loss against rate, rate": (
+        "RateCurve(recording='tiny-chat', learning_rate=0.03)",
+        "learning rate",
+    ),
     "figure bench, venue": ("FigureBench()", "venue"),
 }
 QUIET = 400  # milliseconds without another drawing that end a move

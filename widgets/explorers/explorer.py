@@ -58,6 +58,7 @@ class Explorer(Shown):
             name: control for row in rows for name, control in row.items()
         }
         self.settling, self.good = True, {}
+        self.sheets: dict[str, Picture | Sheet] = {}
         self.error = ErrorLine()
         self.background = Background(self.error.report)
         self.latest = Latest(self._request, self._sheets, self._show, self.background)
@@ -232,11 +233,14 @@ class Explorer(Shown):
         return state, SimpleNamespace(**{name: getattr(self, name) for name in self.STATE})
 
     def _sheets(self, request: tuple[dict, SimpleNamespace]) -> tuple[Drawing, dict[str, Any]]:
-        drawing = self.compute(request[1])
-        return drawing, {
-            name: Picture.of(figure) if name in self.DIAGRAMS else Sheet.of(figure)
+        drawing, before = self.compute(request[1]), self.sheets
+        self.sheets = {
+            name: before[name]
+            if name in before and before[name].figure is figure
+            else (Picture if name in self.DIAGRAMS else Sheet).of(figure)
             for name, figure in drawing.figures.items()
         }
+        return drawing, self.sheets
 
     def _show(self, result: tuple[Drawing, dict[str, Any]]) -> None:
         self.drawing, sheets = result

@@ -4,6 +4,7 @@ Runs and differences come from `lessons.recorded`, pictures from `figures.learni
 `figures.curves`.
 """
 
+import functools
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 from qtha_lab.core.method_styles import shown
 from qtha_lab.figures.curves import Series, loss_curves
 from qtha_lab.figures.learning_rate import End, loss_against_rate
+from qtha_lab.figures.machinery.figure import Figure
 from qtha_lab.lessons.recordings import RecordedComparison, recorded, recording_names
 from qtha_lab.studies.comparison.paired import PairedDifference
 
@@ -99,16 +101,6 @@ class RateCurve(Explorer):
     def compute(self, state: SimpleNamespace) -> Drawing:
         runs = self._runs(state)
         chosen = list(dict.fromkeys((state.first, state.second)))
-        ends: list[End] = [
-            {
-                "label": run.method,
-                "seed": run.seed,
-                "learning_rate": run.learning_rate,
-                "value": getattr(run, state.measure),
-            }
-            for method in chosen
-            for run in runs.of(method)
-        ]
         series: list[Series] = [
             {
                 "label": run.method,
@@ -121,7 +113,7 @@ class RateCurve(Explorer):
             for run in runs.of(method, _rate(runs, method, state))
         ]
         figures = {
-            "rates": loss_against_rate(ends, state.measure),
+            "rates": _all_rates(state.recording, *chosen, measure=state.measure),
             "curves": loss_curves(series),
         }
         call = f"{state.first!r}, {state.second!r}, learning_rate={state.learning_rate}"
@@ -137,6 +129,22 @@ class RateCurve(Explorer):
 
     def _runs(self, state: Any) -> RecordedComparison:
         return recorded(state.recording or "tiny-chat")
+
+
+@functools.lru_cache(maxsize=8)
+def _all_rates(recording: str, *methods: str, measure: str) -> Figure:
+    """Plot the losses of methods at all their rates, for any chosen rate."""
+    ends: list[End] = [
+        {
+            "label": run.method,
+            "seed": run.seed,
+            "learning_rate": run.learning_rate,
+            "value": getattr(run, measure),
+        }
+        for method in methods
+        for run in recorded(recording).of(method)
+    ]
+    return loss_against_rate(ends, measure)
 
 
 def _rate(runs: RecordedComparison, method: str, state: Any) -> float:
