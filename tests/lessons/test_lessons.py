@@ -61,7 +61,7 @@ class Lesson:
     ids=lambda lesson: f"{lesson[0].stem}-{lesson[1]}-{lesson[2]}",
 )
 def lesson(request, tmp_path_factory) -> Lesson:
-    """A lesson executed on a model and a seed; the documentation shows the toy model's copy."""
+    """A lesson executed on a model and a seed; the site shows the copy of its own model."""
     path, model, seed = request.param
     notebook = read(path)
     solving = solving_cells(notebook)
@@ -76,7 +76,7 @@ def lesson(request, tmp_path_factory) -> Lesson:
     execute(notebook, folder, profile="full")
     notebook.cells = notebook.cells[: -len(solving)]
     del notebook.cells[place]
-    if model == "tiny" and seed == 0:
+    if model == lesson_page(path).target and seed == 0:
         keep_for_the_site(path, notebook)
     copy = folder / path.name
     nbformat.write(notebook, copy)
