@@ -51,6 +51,8 @@ def beside_examples(tmp_path, monkeypatch):
         writer = csv.DictWriter(file, list(TWENTY[0]))
         writer.writeheader()
         writer.writerows(TWENTY)
+    pairs = [{"prompt": q["question"], "chosen": q["answer"], "rejected": "No."} for q in TWENTY]
+    (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
     (tmp_path / "my_model").symlink_to(ROOT / "data" / "models" / "tiny")
     monkeypatch.chdir(tmp_path)
 
