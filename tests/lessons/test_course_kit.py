@@ -6,6 +6,7 @@ import warnings
 import nbformat
 import pytest
 from support.command_line import call
+from traitlets.config.loader import PyFileConfigLoader
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.lessons.builds import BUILDS
@@ -105,8 +106,9 @@ def test_nbgrader_finds_every_answer_of_a_source_right_and_every_stub_unanswered
         warnings.simplefilter("ignore")
         from nbgrader.validator import Validator
     write_assignments([page], tmp_path, with_source=True)
+    config = PyFileConfigLoader("nbgrader_config.py", str(tmp_path)).load_config()
     files = [tmp_path / kind / page.path.stem / page.path.name for kind in ("source", "release")]
-    source, release = (Validator().validate(str(file)) for file in files)
+    source, release = (Validator(config=config).validate(str(file)) for file in files)
     assert "failed" not in source, source.get("failed")
     tests = graded(source_notebook(page), grade=True, solution=False)
     assert len(release.get("failed", [])) == len(tests)

@@ -21,6 +21,7 @@ CONFIG = f"""c = get_config()
 c.CourseDirectory.course_id = "qtha-lab"
 c.ClearSolutions.code_stub = {{"python": {CODE_STUB!r}}}
 c.ClearSolutions.text_stub = {TEXT_STUB!r}
+c.Execute.timeout = 300  # seconds of one cell; some cells train
 """
 TASK = "**In your own words** ({points} points). Two to five sentences on exercise {number}."
 TESTED = """result = {call}
