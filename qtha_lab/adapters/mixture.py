@@ -88,7 +88,7 @@ def _check_weights(layers: list[BaseTunerLayer], weights: Mapping[str, float]) -
     merged = sorted({name for layer in layers for name in layer.merged_adapters})
     if merged:
         raise Refusal(
-            f"Weighed adapters must not be merged, got {', '.join(merged)}. Call unmerge_adapter "
+            f"Weighted adapters must not be merged, got {', '.join(merged)}. Call unmerge_adapter "
             "first."
         )
 
@@ -99,7 +99,7 @@ def _check_kinds(layers: list[BaseTunerLayer], weights: Iterable[str]) -> None:
         for name in weights:
             if name in available and not _has_factor(layer, name):
                 raise Refusal(
-                    "Weighed adapters must be ours or PEFT's LoRA (not DoRA), LoHa or LoKr, whose "
+                    "Weighted adapters must be ours or PEFT's LoRA (not DoRA), LoHa or LoKr, whose "
                     f"changes have a factor, got {name!r} with layers of {type(layer).__module__}."
                 )
 
@@ -115,7 +115,7 @@ def _check_wrappers(wrappers: list[AuxiliaryTrainingWrapper], weights: Iterable[
         whole = [name for name in weights if name in wrapper._adapters]
         if len(whole) > 1:
             raise Refusal(
-                "At most one weighed adapter must have modules_to_save, got "
+                "At most one weighted adapter must have modules_to_save, got "
                 f"{' and '.join(map(repr, whole))}. Name one of them."
             )
 

@@ -120,7 +120,7 @@ class Angle:
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """Index of the source, and of every further factor."""
+        """Indices of the inputs or parameters whose product is the angle."""
         return (self.index, *self.factors)
 
     def value(self, inputs, params):

@@ -331,7 +331,7 @@ class Comparison(MethodsAndSeeds):
         ]
 
     def typical(self) -> dict[str, Experiment]:
-        """Return an experiment of each pair, method and rate with the first seed, by label."""
+        """Return one experiment per model, task, method and rate, with the first seed."""
         model_tasks = len(self.model_tasks)
         return {
             name_in(experiment.method.label, experiment.model_task, model_tasks): experiment

@@ -140,7 +140,7 @@ class Program:
 
 
 class _Frame:
-    """Map from basis states to rows after some X and CNOT gates."""
+    """Permutation of the basis states by X and CNOT gates that were not applied."""
 
     def __init__(self, n_qubits: int):
         self.flip = [1 << (n_qubits - 1 - wire) for wire in range(n_qubits)]

@@ -105,7 +105,7 @@ def test_a_merge_takes_the_weights_along(name, example):
         without_warnings(model.merge_adapter)
         torch.testing.assert_close(logits(model), outputs, atol=1e-5, rtol=1e-4)
         with pytest.raises(
-            ValueError, match=r"Weighed adapters must not be merged, got .* Call unmerge"
+            ValueError, match=r"Weighted adapters must not be merged, got .* Call unmerge"
         ):
             weigh(model, {"default": 1.0})
     assert torch.equal(logits(model), whole)  # unmerged, with the weights of before
@@ -235,7 +235,7 @@ def test_a_model_without_adapters_has_none_to_weigh():
 def test_methods_of_peft_without_such_a_factor_are_refused(kind):
     method = adapters.get_method(kind)
     model = adapters.add_adapter(make("llama"), method.make_config(None, TARGETS["llama"]))
-    with pytest.raises(ValueError, match=r"Weighed adapters must be ours .* got 'default'"):
+    with pytest.raises(ValueError, match=r"Weighted adapters must be ours .* got 'default'"):
         weigh(model, {"default": 0.5})
 
 

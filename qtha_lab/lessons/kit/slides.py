@@ -88,7 +88,7 @@ def _sentences(cell: LessonCell, title: str) -> Iterator[Slide]:
 
 def ninety_minutes(pages: Sequence[LessonPage]) -> list[Slide]:
     """Return the slides of the path of 90 minutes, step by step."""
-    by_number = {page.number: page for page in pages}
+    by_number: dict[int | None, LessonPage] = {page.number: page for page in pages}
     slides, start = [], 0
     for step in NINETY:
         mark = f"{start}–{start + step.minutes} minutes"
