@@ -69,6 +69,7 @@ def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
             task = variant.name.removeprefix(f"{name}_")
             word += f"; task={task}: {headline(its['claims']) if its else 'not run'}"
         scale = f"{_data(of)}; {verdict['seeds']} seeds" if verdict else _data(of)
+        scale += "; rates tuned" if verdict and verdict.get("tuned") else ""
         origin = _when(verdict or {})
         says = of.paper_says or UNKNOWN
         rows.append((name, of.arxiv, of.claim, says, word, scale, _minutes(of, verdict), origin))
@@ -130,6 +131,17 @@ def sections() -> str:
         if verdict := recorded_verdict(name):
             lines += [f"### {of.title} ({of.arxiv})", "", f"Control: {of.control}.", ""]
             lines += [f"- {claim['sentence']}" for claim in verdict["claims"]]
+            lines += _tuned(verdict.get("tuned", {}))
             minutes = verdict["seconds"] / 60
             lines += ["", f"`{verdict['command']}`, {minutes:.1f} minutes of run time.", ""]
     return "\n".join(lines)
+
+
+def _tuned(tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the sentence on the learning rates of the arms; none if they are the declared ones."""
+    arms = [
+        f"{arm} {of['rate']:g} ({', '.join(f'{rate:g}' for rate in of['tried'])})"
+        for arm, of in tuned.items()
+    ]
+    words = "Learning rates, chosen on evaluation rows with a seed of their own (tried):"
+    return ["", f"{words} {'; '.join(arms)}."] if arms else []

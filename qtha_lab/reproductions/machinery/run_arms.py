@@ -1,8 +1,8 @@
 """Execution of all arms and seeds of a reproduction, with its verdict.
 
 Finished runs are not repeated. All files are in `out/NAME` (`out/NAME-quick` for the quick form):
-`runs/` and `verdict.json`. An arm that does its own work runs in this process; a fine-tune runs in
-a worker as any other run.
+`runs/`, `tuning/` and `verdict.json`. An arm that does its own work runs in this process; a
+fine-tune runs in a worker as any other run.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from qtha_lab.core import fault_log as faults
 from qtha_lab.core.errors import Refusal
@@ -29,26 +28,18 @@ from qtha_lab.reproductions.machinery.registry import (
     Reproduction,
     reproduction_of,
 )
+from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress, fine_tune, origin_of
+from qtha_lab.reproductions.machinery.tuning import Tuned, tune
 from qtha_lab.reproductions.machinery.verdicts import headline, verdicts
 from qtha_lab.runs import run as runs
-from qtha_lab.runs.absolute_paths import with_absolute_paths
 from qtha_lab.runs.process_start import taken_over
-from qtha_lab.runs.run import Run, Status
+from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison.entries import entry
+from qtha_lab.studies.comparison.row_losses import read_items
 from qtha_lab.training.environment import git_state
 
 OUT = Path("out/reproductions")
 VERDICT = "verdict.json"
-POLL_SECONDS = 0.3
-Progress = Callable[[Run, Status], None]
-
-
-class Arm(NamedTuple):
-    """Arm of a reproduction with one seed."""
-
-    name: str
-    seed: int
-    quick: bool
 
 
 def reproduce(
@@ -60,6 +51,8 @@ def reproduce(
     on_progress: Progress = lambda run, status: None,
 ) -> dict[str, Any]:
     """Run all arms of a reproduction; a repeated call with the same `out` resumes.
+
+    In the full form the learning rate of each fine-tuned arm is chosen first.
 
     Args:
         name: Name of the reproduction; with settings as `NAME(setting=value,…)`.
@@ -92,11 +85,15 @@ def reproduce(
             "the first one."
         )
     try:
+        tuned = tune(of, folder / "tuning", on_progress) if of.is_fine_tune and not quick else {}
         # group the arms of a seed, as a comparison groups its methods
-        arms = [Arm(arm, seed, quick) for seed in range(count) for arm in of.arms]
-        work = _fine_tuned if of.is_fine_tune else _run_here
-        entries = work(of, arms, folder / "runs", on_progress)
-        verdict = _verdict(of, entries, quick, count)
+        arms = [
+            Arm(arm, seed, quick, tuned[arm].rate if tuned else None)
+            for seed in range(count)
+            for arm in of.arms
+        ]
+        work = fine_tune if of.is_fine_tune else _run_here
+        verdict = _verdict(of, work(of, arms, folder / "runs", on_progress), tuned, quick, count)
         write_json(folder / VERDICT, verdict)
         return verdict
     finally:
@@ -112,10 +109,10 @@ def folder_name(of: Reproduction, quick: bool) -> str:
 
 def _run_here(
     of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
-) -> dict[str, dict[int, Any]]:
-    """Run the arms one after the other; return the entries by arm and seed."""
+) -> dict[Arm, Run]:
+    """Run the arms one after the other; return their ended runs."""
     there = {_key(run.experiment): run for run in reversed(runs.list_runs(folder))}
-    entries: dict[str, dict[int, Any]] = {}
+    done: dict[Arm, Run] = {}
     for arm in arms:
         described = Reproduced.arm(
             of.text,
@@ -127,12 +124,12 @@ def _run_here(
         )
         run = there.get(_key(described))
         if run is None:
-            run = Run(RunDir.create(described, folder, _origin(of, arm)).path)
+            run = Run(RunDir.create(described, folder, origin_of(of, arm)).path)
         if run.status().state != "finished":
             _work(of, arm, run, on_progress)
         on_progress(run, run.status())
-        entries.setdefault(arm.name, {})[arm.seed] = entry(run, run.status())
-    return entries
+        done[arm] = run
+    return done
 
 
 def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
@@ -189,105 +186,21 @@ def _write_summary(files: RunDir, facts: dict[str, float]) -> None:
     write_json(files.summary, {**measured, **facts, "state": "finished"})
 
 
-def _fine_tuned(
-    of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
-) -> dict[str, dict[int, Any]]:
-    """Train the arms in workers, as many at once as there are slots.
-
-    Returns the entries by arm and seed.
-    """
-    there = [(run, run.experiment) for run in runs.list_runs(folder)]
-    live: list[tuple[Arm, Run]] = []
-    ended: dict[Arm, Run] = {}
-    waiting = list(arms)
-    try:
-        while waiting or live:
-            free = slots.n_slots(None) - len(live)
-            ready = [arm for arm in waiting if not of.takes_earlier or _is_next(arm, waiting, live)]
-            for arm in ready[:free]:
-                waiting.remove(arm)
-                live.append((arm, _launched(of, arm, folder, there, ended)))
-            time.sleep(POLL_SECONDS)
-            for arm, run in list(live):
-                status = run.status()
-                on_progress(run, status)
-                if status.ended:
-                    _check_finished(of, arm, run, status)
-                    live.remove((arm, run))
-                    ended[arm] = run
-    except BaseException:
-        for _, run in live:
-            run.request_stop()
-        for _, run in live:
-            run.stop()
-        raise
-    entries: dict[str, dict[int, Any]] = {}
-    for arm in arms:
-        entries.setdefault(arm.name, {})[arm.seed] = entry(ended[arm], ended[arm].status())
-    return entries
-
-
-def _is_next(arm: Arm, waiting: list[Arm], live: list[tuple[Arm, Run]]) -> bool:
-    """Return True if all earlier arms of its seed have ended."""
-    going = [other for other, _ in live]
-    first = next(other for other in waiting if other.seed == arm.seed)
-    return arm == first and not any(other.seed == arm.seed for other in going)
-
-
-def _experiment(of: Reproduction, arm: Arm, ended: dict[Arm, Run]) -> Experiment:
-    """Return the experiment of an arm, titled with the arm's name."""
-    earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
-    request = (arm.name, arm.seed, arm.quick)
-    experiment = of.run(*request, earlier) if of.takes_earlier else of.run(*request)
-    titled = experiment.method.replace(title=experiment.method.title or arm.name)
-    return experiment.replace(method=titled, seed=arm.seed)
-
-
-def _launched(
-    of: Reproduction,
-    arm: Arm,
-    folder: Path,
-    there: list[tuple[Run, Experiment]],
-    ended: dict[Arm, Run],
-) -> Run:
-    """Return the run of an arm: existing, resumed or new."""
-    described = with_absolute_paths(_experiment(of, arm, ended))
-    for run, experiment in there:
-        state = run.status().state
-        if experiment == described and state not in ("failed", "diverged"):
-            if state in ("stopped", "dead"):
-                run.resume()
-            return run
-    return runs.launch(described, folder, origin=_origin(of, arm))
-
-
-def _origin(of: Reproduction, arm: Arm) -> dict[str, Any]:
-    return {"reproduction": of.name, "arm": arm.name, "quick": arm.quick}
-
-
-def _check_finished(of: Reproduction, arm: Arm, run: Run, status: Status) -> None:
-    """Refuse to continue without a run's result.
-
-    A diverged run is a result, without numbers.
-    """
-    if status.state not in ("finished", "diverged"):
-        raise Refusal(
-            f"Arm {arm.name} of {of.name} must finish, got {status.state} with seed {arm.seed}. "
-            f"{status.message} Its folder is {run.path}."
-        )
-
-
 def _verdict(
-    of: Reproduction, entries: dict[str, dict[int, Any]], quick: bool, seeds: int
+    of: Reproduction, done: dict[Arm, Run], tuned: dict[str, Tuned], quick: bool, seeds: int
 ) -> dict[str, Any]:
     """Return the content of `verdict.json`."""
+    entries: dict[str, dict[int, Any]] = {}
+    for arm, run in done.items():
+        entries.setdefault(arm.name, {})[arm.seed] = entry(run, run.status())
     finished = {
         arm: {seed: e for seed, e in by_seed.items() if e["state"] == "finished"}
         for arm, by_seed in entries.items()
     }
-    claims = [verdict.plain() for verdict in verdicts(of, finished, quick)]
+    claims = [v.plain() for v in verdicts(of, finished, quick, read_items(done.values()))]
     every = [e for by_seed in entries.values() for e in by_seed.values()]
     command = f"qtha-lab reproduce {shlex.quote(of.text)}{' --quick' * quick} --seeds {seeds}"
+    trials = sum(arm.seconds for arm in tuned.values())
     return {
         "name": of.name,
         "arxiv": of.arxiv,
@@ -298,7 +211,8 @@ def _verdict(
         "command": command,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "commit": (git_state(Path(__file__).parents[3]) or {}).get("commit", ""),
-        "seconds": sum(e.get("wall_seconds") or 0.0 for e in every),
+        "seconds": trials + sum(e.get("wall_seconds") or 0.0 for e in every),
+        "tuned": {arm: of_arm.plain() for arm, of_arm in tuned.items()},
         "arms": {arm: list(by_seed.values()) for arm, by_seed in entries.items()},
     }
 

@@ -20,6 +20,7 @@ from qtha_lab.studies.comparison.paired import (
     PairedDifference,
     paired_difference,
 )
+from qtha_lab.studies.comparison.row_losses import TestItems, losses_of
 
 Word = Literal["shown", "opposite shown", "equivalent", "inconclusive", "not asked"]
 EQUIVALENT = {
@@ -88,15 +89,21 @@ def _missing(difference: PairedDifference) -> str:
     )
 
 
-def verdicts(of: Reproduction, entries: Entries, quick: bool = False) -> list[Verdict]:
+def verdicts(
+    of: Reproduction,
+    entries: Entries,
+    quick: bool = False,
+    items: Mapping[str, TestItems] | None = None,
+) -> list[Verdict]:
     """Return the verdict on every claim of a reproduction.
 
     Args:
         of: Reproduction with the claims.
         entries: Entries of finished runs, by arm and seed.
         quick: The entries are of the quick form.
+        items: Test rows by run id; test losses of runs that have them are paired by row too.
     """
-    return [_verdict(claim, of, entries, quick) for claim in of.claims]
+    return [_verdict(claim, of, entries, quick, items or {}) for claim in of.claims]
 
 
 def word(claim: PaperClaim, difference: PairedDifference) -> Word:
@@ -126,20 +133,26 @@ def word(claim: PaperClaim, difference: PairedDifference) -> Word:
     return "not asked" if alike else "inconclusive"
 
 
-def _verdict(claim: PaperClaim, of: Reproduction, entries: Entries, quick: bool) -> Verdict:
-    values = _values(entries.get(claim.arm, {}), claim.measure)
-    control = claim.control
-    others = (
-        _values(entries.get(control, {}), claim.measure)
-        if isinstance(control, str)
-        else dict.fromkeys(values, float(control))
-    )
-    seeds = sorted(values.keys() & others.keys())
+def _verdict(
+    claim: PaperClaim,
+    of: Reproduction,
+    entries: Entries,
+    quick: bool,
+    items: Mapping[str, TestItems],
+) -> Verdict:
+    sides = [_measured(entries.get(claim.arm, {}), claim.measure)]
+    if isinstance(claim.control, str):
+        sides += [_measured(entries.get(claim.control, {}), claim.measure)]
+    seeds = sorted(set.intersection(*map(set, sides)))
     form = "quick form of " if quick else ""
     scale = f"{form}{of.data}, {len(seeds)} seeds"
     if len(seeds) < LEAST_SEEDS:
         return Verdict(claim, "not asked", None, None, scale)
-    first, second = (np.array([side[seed] for seed in seeds]) for side in (values, others))
+    losses = losses_of([side[seed] for side in sides for seed in seeds], items, claim.measure)
+    assert losses is not None  # every entry has the measure
+    first, second = losses[: len(seeds)], losses[len(seeds) :]
+    if not isinstance(claim.control, str):
+        second = np.full_like(first, claim.control)
     margin = EQUIVALENT.get(claim.measure, 0.0)
     difference = paired_difference(first, second, claims=len(of.claims), margin=margin)
     means = float(first.mean()), float(second.mean())
@@ -168,9 +181,9 @@ def is_gated(claim: PaperClaim, means: tuple[float, float]) -> bool:
     return guesses or (ceiling is not None and all(sign * (m - ceiling) >= 0 for m in means))
 
 
-def _values(by_seed: Mapping[int, Mapping[str, Any]], measure: str) -> dict[int, float]:
-    numbers = {seed: entry.get(measure) for seed, entry in by_seed.items()}
-    return {seed: float(value) for seed, value in numbers.items() if value is not None}
+def _measured(by_seed: Mapping[int, Mapping[str, Any]], measure: str) -> Mapping[int, Any]:
+    """Return the entries that have a measure, by seed."""
+    return {seed: entry for seed, entry in by_seed.items() if entry.get(measure) is not None}
 
 
 def headline(plain: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,79 @@
+"""Fine-tuned arms: their learning rates are chosen first, and test rows enter their intervals."""
+
+import numpy as np
+import pytest
+
+from qtha_lab.experiment import Experiment
+from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
+from qtha_lab.reproductions.machinery.fine_tunes import on_qa
+from qtha_lab.reproductions.machinery.listing import verdict_of
+from qtha_lab.reproductions.machinery.tuning import FACTORS, SEED, best_rate
+from qtha_lab.reproductions.machinery.verdicts import verdicts
+from qtha_lab.runs import run as runs
+from qtha_lab.studies.comparison.paired import paired_difference
+from qtha_lab.studies.comparison.row_losses import TestItems
+
+WORDS = {
+    "title": "Two ranks",
+    "arxiv": "0000.00002",
+    "claim": "Rank 1 suffices.",
+    "works": "nothing",
+    "source": "a test",
+    "control": "rank 2",
+    "data": "six steps",
+    "minutes": 0.1,
+}
+ARMS = {"one": "lora(r=1,learning_rate=0.01)", "two": "lora(r=2)"}
+
+
+@pytest.fixture
+def two_ranks():
+    """A reproduction of two short fine-tunes of which nothing else knows."""
+
+    @reproduction(
+        name="two_ranks", arms=ARMS, claims=[PaperClaim("one", "two", "test_loss", "as low")], **WORDS
+    )  # fmt: skip
+    def fine_tunes(arm: str, seed: int, quick: bool) -> Experiment:
+        return on_qa(ARMS[arm], seed, quick=True)
+
+    yield REPRODUCTIONS["two_ranks"]
+    REPRODUCTIONS.forget(__name__)
+
+
+def test_a_diverged_trial_is_never_the_best_rate():
+    assert best_rate({0.1: None, 0.01: 4.2, 0.001: 4.3}) == 0.01
+    assert best_rate({0.1: None, 0.3: None}) == 0.1
+
+
+def test_test_losses_are_paired_by_seed_and_row(two_ranks):
+    random = np.random.default_rng(0)
+    losses = {arm: random.normal(size=(5, 40)) for arm in ARMS}
+    entries = {
+        arm: {s: {"run_id": f"{arm}{s}", "test_loss": row.mean()} for s, row in enumerate(of)}
+        for arm, of in losses.items()
+    }
+    names = tuple(f"row{i}" for i in range(40))
+    items = {f"{arm}{s}": TestItems(names, row) for arm, of in losses.items() for s, row in enumerate(of)}  # fmt: skip
+    [verdict] = verdicts(two_ranks, entries, items=items)
+    assert verdict.difference == paired_difference(losses["one"], losses["two"])
+    assert verdict.difference.items == 40
+    [by_seeds] = verdicts(two_ranks, entries)
+    assert by_seeds.difference == paired_difference(losses["one"].mean(1), losses["two"].mean(1))
+
+
+@pytest.mark.slow
+def test_every_arm_gets_as_many_trials_and_trains_at_its_best_rate(two_ranks, tmp_path):
+    verdict = reproduce("two_ranks", tmp_path, seeds=3)
+    trials = runs.list_runs(tmp_path / "two_ranks" / "tuning")
+    assert {run.experiment.seed for run in trials} == {SEED}
+    for arm, tuned in verdict["tuned"].items():
+        of_arm = [run for run in trials if run.experiment.method.title == arm]
+        assert len(of_arm) == len(FACTORS)
+        losses = {run.experiment.method.learning_rate: run.summary["eval_loss"] for run in of_arm}
+        assert tuned["rate"] == min(losses, key=losses.get)
+        assert dict(zip(tuned["tried"], tuned["eval_loss"], strict=True)) == losses
+        assert {entry["learning_rate"] for entry in verdict["arms"][arm]} == {tuned["rate"]}
+    assert verdict["tuned"]["one"]["tried"] == [0.00333, 0.01, 0.03]
+    assert reproduce("two_ranks", tmp_path, seeds=3)["arms"] == verdict["arms"]
+    assert len(runs.list_runs(tmp_path / "two_ranks" / "tuning")) == len(trials)
+    assert verdict_of("two_ranks", tmp_path)["tuned"] == verdict["tuned"]
