@@ -39,6 +39,7 @@ class Reproduced(Experiment):
 
     reproduction: str = Field(min_length=1, description="The reproduction that it is an arm of.")
     quick: bool = Field(default=False, description="Whether it is the short form.")
+    rate_factor: float = Field(default=1.0, gt=0, description="Factor of its learning rates.")
 
     @field_validator("reproduction")
     @classmethod
@@ -58,7 +59,15 @@ class Reproduced(Experiment):
 
     @classmethod
     def arm(
-        cls, reproduction: str, arm: str, *, data: str, steps: int, seed: int, quick: bool = False
+        cls,
+        reproduction: str,
+        arm: str,
+        *,
+        data: str,
+        steps: int,
+        seed: int,
+        quick: bool = False,
+        rate_factor: float = 1.0,
     ) -> Reproduced:
         """Describe one arm with one seed.
 
@@ -69,6 +78,7 @@ class Reproduced(Experiment):
             steps: Number of optimiser steps, or of the arm's own unit.
             seed: Seed of all random numbers.
             quick: Select the short form.
+            rate_factor: Factor of the declared learning rates.
         """
         return cls(
             model=calls.parse_call(reproduction, "reproduction")[0],
@@ -78,6 +88,7 @@ class Reproduced(Experiment):
             seed=seed,
             reproduction=reproduction,
             quick=quick,
+            rate_factor=rate_factor,
         )
 
     def as_recorded(self) -> Reproduced:

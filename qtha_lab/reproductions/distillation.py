@@ -129,24 +129,28 @@ def teacher_network() -> nn.Module:
               "the circuit is more accurate than the cosine student"),
     ],
     steps=(200, 20),
+    tuned=True,
 )  # fmt: skip
 def distillation(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one student, or the teacher, on the digits of a seed."""
     data = digits(300, 300, seed)
     if arm == "teacher":
-        record_events(log, *teacher_of(seed, data, log))
+        record_events(log, *teacher_of(seed, data, log), RATE)
         return
     kind, _, variant = arm.partition("_")
+    rate = log.rate(RATE)
     if not variant:
-        record_events(log, *trained(student_of(kind, seed), data, log, seed))
+        record_events(log, *trained(student_of(kind, seed), data, log, seed, rate), rate)
         return
     teacher, _ = teacher_of(seed, data, log)
     with torch.no_grad():
         theirs = teacher(data.train)
-    tries = [trained(student_of(kind, seed), data, log, seed, (theirs, *how)) for how in TRIED]
+    tries = [
+        trained(student_of(kind, seed), data, log, seed, rate, (theirs, *how)) for how in TRIED
+    ]
     best = max(range(len(tries)), key=lambda k: tries[k][1][-1]["accuracy"])
     log.note(f"share of the teacher {TRIED[best][0]}, temperature {TRIED[best][1]}")
-    record_events(log, *tries[best])
+    record_events(log, *tries[best], rate)
 
 
 def teacher_of(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]]:
@@ -163,7 +167,7 @@ def teacher_of(seed: int, data: Digits, log: Log) -> tuple[nn.Module, list[dict]
     if key not in _TEACHERS:
         _TEACHERS.clear()
         torch.manual_seed(seed)
-        _TEACHERS[key] = trained(teacher_network(), data, log, seed)
+        _TEACHERS[key] = trained(teacher_network(), data, log, seed, RATE)
     return _TEACHERS[key]
 
 
@@ -181,6 +185,7 @@ def trained(
     data: Digits,
     log: Log,
     seed: int,
+    rate: float,
     soft_targets: tuple[Tensor, float, float] | None = None,
 ) -> tuple[nn.Module, list[dict]]:
     """Train on batches of the training rows by Adam.
@@ -190,6 +195,7 @@ def trained(
         data: Rows for training, evaluation and test.
         log: Log of the run, with the number of steps and stop requests.
         seed: Seed of the order of rows.
+        rate: Learning rate.
         soft_targets: Logits of the teacher, its share of the loss and temperature; None uses labels
             only.
 
@@ -209,7 +215,7 @@ def trained(
         return (1 - share) * loss + share * apart
 
     events = [{"step": 0, **classifier_scores(model, data.eval, data.eval_labels)}]
-    for step, (loss, _) in enumerate(minimise(loss_of, model.parameters(), log.steps, RATE), 1):
+    for step, (loss, _) in enumerate(minimise(loss_of, model.parameters(), log.steps, rate), 1):
         events.append({"step": step, "train": loss})
         log.look()
     test = classifier_scores(model, data.test, data.test_labels)
@@ -217,20 +223,21 @@ def trained(
     return model, [*events, {"step": log.steps, "test": test}, {"step": log.steps, **evaluated}]
 
 
-def record_events(log: Log, model: nn.Module, events: list[dict]) -> None:
+def record_events(log: Log, model: nn.Module, events: list[dict], rate: float) -> None:
     """Write the events of a training to the log of the run.
 
     Args:
         log: Log of the run.
         model: Trained model.
         events: Events from `trained`.
+        rate: Learning rate of the training.
     """
     for event in events:
         step = event["step"]
         if "train" in event:
-            log.train(step, loss=event["train"], learning_rate=RATE)
+            log.train(step, loss=event["train"], learning_rate=rate)
         elif "test" in event:
             log.test(**event["test"])
         else:
             log.evaluate(step, loss=event["loss"], accuracy=event["accuracy"])
-    log.end(trainable_parameters=count_trained(model), learning_rate=RATE)
+    log.end(trainable_parameters=count_trained(model), learning_rate=rate)

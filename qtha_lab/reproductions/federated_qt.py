@@ -72,6 +72,7 @@ ARMS = {
               chance=CHANCE),
     ],
     steps=(40, 8),
+    tuned=True,
 )  # fmt: skip
 def federated_qt(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one arm with one seed; a step is a round."""
@@ -82,7 +83,7 @@ def federated_qt(arm: str, seed: int, quick: bool, log: Log) -> None:
     model = image_network(arm)
     names_sent = [name for name, p in model.named_parameters() if p.requires_grad]
     trained = count_trained(model)
-    rate = RATES.get(arm, GENERATED_RATE)
+    rate = log.rate(RATES.get(arm, GENERATED_RATE))
     log.evaluate(0, **classifier_scores(model, images_of(data.eval), data.eval_labels))
     for step in log.course():
         states, losses = [], []

@@ -64,6 +64,7 @@ ARMS = {
         PaperClaim("hqrnn", "frozen", "rmse", "training their angles makes them better"),
     ],
     steps=(600, 30),
+    tuned=True,
 )
 def hqrnn(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one arm on training windows, and test on the last windows of test engines."""
@@ -96,12 +97,13 @@ def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
         share = network(fleet.train.inputs[rows])[:, 0] + 0.5
         return functional.mse_loss(share, fleet.train.left[rows] / CAP)
 
-    steps = minimise(loss_of, network.parameters(), log.steps, RATE, max_norm=1.0)
+    rate = log.rate(RATE)
+    steps = minimise(loss_of, network.parameters(), log.steps, rate, max_norm=1.0)
     for step, (loss, _) in enumerate(steps, 1):
-        log.train(step, loss=loss, learning_rate=RATE)
+        log.train(step, loss=loss, learning_rate=rate)
     ended = errors(network, fleet.test)
     log.evaluate(log.steps, loss=(ended["rmse"] / CAP) ** 2, rmse=ended["rmse"])
-    log.end(trainable_parameters=count_trained(network), learning_rate=RATE, **ended)
+    log.end(trainable_parameters=count_trained(network), learning_rate=rate, **ended)
 
 
 @torch.no_grad()

@@ -115,6 +115,7 @@ def circuit() -> Circuit:
         PaperClaim("staged", "untrained", "test_loss", "training the tensor train lowers the loss"),
     ],
     steps=(120, 16),
+    tuned=True,
 )
 def ttn_vqc(arm: str, seed: int, quick: bool, log: Log) -> None:
     """Train one arm on the digits of a seed, with equal steps per arm."""
@@ -154,7 +155,7 @@ class _Work:
             self.evaluate(network)
         loss_of = batch_loss(network, data.train, data.train_labels, BATCH, self.order)
         for loss, rate in minimise(
-            loss_of, parameters, steps, RATE, weight_decay=DECAY, cosine=True
+            loss_of, parameters, steps, self.log.rate(RATE), weight_decay=DECAY, cosine=True
         ):
             self.step += 1
             self.log.train(self.step, loss=loss, learning_rate=rate)
@@ -175,4 +176,4 @@ class _Work:
         noisy = images + noise.sample(images.shape)
         self.log.test(**classifier_scores(network, noisy, self.data.test_labels))
         count = sum(size for _, size in self.trained)
-        self.log.end(trainable_parameters=count, learning_rate=RATE)
+        self.log.end(trainable_parameters=count, learning_rate=self.log.rate(RATE))

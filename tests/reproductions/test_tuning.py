@@ -7,7 +7,7 @@ from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
 from qtha_lab.reproductions.machinery.fine_tunes import on_qa
 from qtha_lab.reproductions.machinery.listing import verdict_of
-from qtha_lab.reproductions.machinery.tuning import FACTORS, SEED, best_rate
+from qtha_lab.reproductions.machinery.tuning import FACTORS, SEED, best_factor
 from qtha_lab.reproductions.machinery.verdicts import verdicts
 from qtha_lab.runs import run as runs
 from qtha_lab.studies.comparison.paired import paired_difference
@@ -41,8 +41,41 @@ def two_ranks():
 
 
 def test_a_diverged_trial_is_never_the_best_rate():
-    assert best_rate({0.1: None, 0.01: 4.2, 0.001: 4.3}) == 0.01
-    assert best_rate({0.1: None, 0.3: None}) == 0.1
+    assert best_factor({3.0: None, 1.0: 4.2, 0.3: 4.3}) == 1.0
+    assert best_factor({0.3: None, 1.0: None}) == 0.3
+
+
+@pytest.fixture
+def parabola():
+    """A reproduction whose arms end lowest at 0.3 and 0.1; the rates that it was called with."""
+    rates = []
+
+    @reproduction(
+        name="parabola", arms={"fast": "", "slow": ""}, tuned=True,
+        claims=[PaperClaim("fast", "slow", "eval_loss", "lower")], **WORDS,
+    )  # fmt: skip
+    def work(arm, seed, quick, log):
+        rate = log.rate(0.1)
+        rates.append((arm, seed, rate))
+        log.train(1, loss=1.0)
+        log.evaluate(1, loss=abs(rate - {"fast": 0.3, "slow": 0.1}[arm]))
+        log.end(trainable_parameters=1, learning_rate=rate)
+
+    yield rates
+    REPRODUCTIONS.forget(__name__)
+
+
+def test_an_arm_that_does_its_own_work_reads_the_best_of_its_rates(parabola, tmp_path):
+    verdict = reproduce("parabola", tmp_path, seeds=3)
+    tried = [(arm, SEED, rate) for arm in ("fast", "slow") for rate in (0.0333, 0.1, 0.3)]
+    best = [(arm, seed, {"fast": 0.3, "slow": 0.1}[arm]) for seed in range(3) for arm in ("fast", "slow")]  # fmt: skip
+    assert parabola == tried + best
+    assert verdict["tuned"]["fast"]["rate"] == 0.3
+    assert verdict["tuned"]["slow"]["tried"] == [0.0333, 0.1, 0.3]
+    assert reproduce("parabola", tmp_path, seeds=3)["tuned"] == verdict["tuned"]
+    assert len(parabola) == len(tried + best)  # nothing was repeated
+    assert reproduce("parabola", tmp_path, quick=True)["tuned"] == {}
+    assert {rate for *_, rate in parabola[len(tried + best) :]} == {0.1}
 
 
 def test_test_losses_are_paired_by_seed_and_row(two_ranks):

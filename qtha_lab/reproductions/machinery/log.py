@@ -28,8 +28,11 @@ class Log:
         ...     log.train(step, loss=loss)
     """
 
-    def __init__(self, files: RunDir, events: EventLog, steps: int) -> None:
+    def __init__(
+        self, files: RunDir, events: EventLog, steps: int, rate_factor: float = 1.0
+    ) -> None:
         self.steps, self.step = steps, 0
+        self._rate_factor = rate_factor
         self.facts: dict[str, float] = {}
         self._files, self._events = files, events
         self._since = time.monotonic()
@@ -37,6 +40,14 @@ class Log:
     def course(self) -> Iterator[int]:
         """Yield the step numbers, from 1."""
         yield from range(1, self.steps + 1)
+
+    def rate(self, declared: float) -> float:
+        """Return the learning rate to use in place of a declared one.
+
+        Args:
+            declared: Learning rate of the arm.
+        """
+        return float(f"{self._rate_factor * declared:.3g}")
 
     def train(self, step: int, loss: float, **numbers: float) -> None:
         """Record a training step.

@@ -72,6 +72,7 @@ class Reproduction:
         check: Refuses unsupported cases; called with those settings, or without arguments.
         options: Settings that differ from their defaults.
         is_fine_tune: True if `run` returns an `Experiment`.
+        is_tuned: True if the full form chooses the learning rate of each arm first.
         takes_earlier: True if a fine-tune receives the folders of earlier arms of the same seed.
         variant_of: Name of the reproduction of the same system on its first task; "" is itself one.
         paper_says: Number of the paper beside the claim; "" where none is known here.
@@ -92,6 +93,7 @@ class Reproduction:
     run: Callable[..., Any]
     is_fine_tune: bool
     takes_earlier: bool
+    is_tuned: bool
     settings: Any = None
     check: Callable[..., None] = lambda *settings: None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -170,6 +172,7 @@ def reproduction(
     check: Callable[..., None] = lambda *settings: None,
     variant_of: str = "",
     paper_says: str = "",
+    tuned: bool = False,
 ) -> Callable[[Callable], Callable]:
     """Register the decorated function, which runs one arm with one seed.
 
@@ -198,6 +201,8 @@ def reproduction(
         variant_of: Name of the reproduction of the same system on its first task. Tables have one
             row for both.
         paper_says: Number of the paper with its source, such as "76 % fewer parameters [P]".
+        tuned: An arm that does its own work reads its learning rate by `log.rate`, which is chosen
+            by its last evaluation loss. Fine-tunes always are.
 
     Raises:
         Refusal: If a claim names an unknown arm, or the name is taken.
@@ -230,6 +235,7 @@ def reproduction(
             function,
             "log" not in parameters,
             "earlier" in parameters,
+            tuned or "log" not in parameters,
             settings,
             check,
             variant_of=variant_of,

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def reproduce(
 ) -> dict[str, Any]:
     """Run all arms of a reproduction; a repeated call with the same `out` resumes.
 
-    In the full form the learning rate of each fine-tuned arm is chosen first.
+    In the full form the learning rate of each arm is chosen first, where there is one.
 
     Args:
         name: Name of the reproduction; with settings as `NAME(setting=value,…)`.
@@ -85,14 +86,14 @@ def reproduce(
             "the first one."
         )
     try:
-        tuned = tune(of, folder / "tuning", on_progress) if of.is_fine_tune and not quick else {}
+        work = fine_tune if of.is_fine_tune else _run_here
+        tuned = tune(of, work, folder / "tuning", on_progress) if of.is_tuned and not quick else {}
         # group the arms of a seed, as a comparison groups its methods
         arms = [
-            Arm(arm, seed, quick, tuned[arm].rate if tuned else None)
+            Arm(arm, seed, quick, tuned[arm].factor if tuned else 1.0)
             for seed in range(count)
             for arm in of.arms
         ]
-        work = fine_tune if of.is_fine_tune else _run_here
         verdict = _verdict(of, work(of, arms, folder / "runs", on_progress), tuned, quick, count)
         write_json(folder / VERDICT, verdict)
         return verdict
@@ -108,9 +109,13 @@ def folder_name(of: Reproduction, quick: bool) -> str:
 
 
 def _run_here(
-    of: Reproduction, arms: list[Arm], folder: Path, on_progress: Progress
+    of: Reproduction,
+    arms: Sequence[Arm],
+    folder: Path,
+    on_progress: Progress,
+    ended: Mapping[Arm, Run] | None = None,
 ) -> dict[Arm, Run]:
-    """Run the arms one after the other; return their ended runs."""
+    """Run the arms one after the other; return their ended runs. None reads `ended`."""
     there = {_key(run.experiment): run for run in reversed(runs.list_runs(folder))}
     done: dict[Arm, Run] = {}
     for arm in arms:
@@ -121,6 +126,7 @@ def _run_here(
             steps=of.n_steps(arm.quick),
             seed=arm.seed,
             quick=arm.quick,
+            rate_factor=arm.factor,
         )
         run = there.get(_key(described))
         if run is None:
@@ -141,7 +147,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
     with taken_over(run.files, "starting") as lock:
         slots.sign(lock, os.getpid())
         events = EventLog(run.files.events)
-        log = Log(run.files, events, run.experiment.training.steps)
+        log = Log(run.files, events, run.experiment.training.steps, arm.factor)
         state, message = "failed", ""
         try:
             events.append("status", state="running", step=0, message="")
@@ -219,4 +225,5 @@ def _verdict(
 
 def _key(experiment: Experiment) -> tuple[Any, ...]:
     """Return the key of one arm with one seed in a folder."""
-    return experiment.method.name, experiment.seed, experiment.training.steps
+    factor = getattr(experiment, "rate_factor", 1.0)
+    return experiment.method.name, experiment.seed, experiment.training.steps, factor

@@ -26,13 +26,13 @@ class Arm(NamedTuple):
         name: Name of the arm.
         seed: Seed of its run.
         quick: True in the quick form.
-        rate: Learning rate of a fine-tune; None is the declared one.
+        factor: Factor of the declared learning rates.
     """
 
     name: str
     seed: int
     quick: bool
-    rate: float | None = None
+    factor: float = 1.0
 
 
 def fine_tune(
@@ -89,8 +89,9 @@ def experiment_of(of: Reproduction, arm: Arm, ended: Mapping[Arm, Run]) -> Exper
     request = (arm.name, arm.seed, arm.quick)
     experiment = of.run(*request, earlier) if of.takes_earlier else of.run(*request)
     method = experiment.method.replace(title=experiment.method.title or arm.name)
-    if arm.rate is not None:
-        method = method.replace(learning_rate=arm.rate)
+    if arm.factor != 1:
+        rate = float(f"{arm.factor * method.peak_learning_rate:.3g}")
+        method = method.replace(learning_rate=rate)
     return experiment.replace(method=method, seed=arm.seed)
 
 

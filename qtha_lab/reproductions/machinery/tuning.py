@@ -1,4 +1,4 @@
-"""Learning rates of fine-tuned arms, with as many trials for each arm.
+"""Learning rates of the arms, with as many trials for each arm.
 
 The rates are tried with a seed of their own, and chosen by the loss on evaluation rows.
 """
@@ -6,18 +6,13 @@ The rates are tried with a seed of their own, and chosen by the loss on evaluati
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qtha_lab.reproductions.machinery.registry import Reproduction
-from qtha_lab.reproductions.machinery.run_fine_tunes import (
-    Arm,
-    Progress,
-    experiment_of,
-    fine_tune,
-)
+from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress
 from qtha_lab.runs.run import Run
 
 FACTORS = (1 / 3, 1.0, 3.0)  # of the rate that an arm declares
@@ -29,11 +24,13 @@ class Tuned:
     """Learning rate of one arm, and the rates that were tried.
 
     Attributes:
-        rate: Rate with the lowest evaluation loss.
-        tried: Evaluation loss in nats by learning rate; None for a run that diverged.
+        factor: Factor of the declared rate with the lowest evaluation loss.
+        rate: Learning rate at that factor.
+        tried: Evaluation loss by learning rate; None for a run that diverged.
         seconds: Run time of the trials.
     """
 
+    factor: float
     rate: float
     tried: Mapping[float, float | None]
     seconds: float
@@ -43,11 +40,14 @@ class Tuned:
         return {"rate": self.rate, "tried": [*self.tried], "eval_loss": [*self.tried.values()]}
 
 
-def tune(of: Reproduction, folder: Path, on_progress: Progress) -> dict[str, Tuned]:
+def tune(
+    of: Reproduction, work: Callable[..., dict[Arm, Run]], folder: Path, on_progress: Progress
+) -> dict[str, Tuned]:
     """Choose the learning rate of every arm; finished trials are not repeated.
 
     Args:
-        of: Reproduction whose arms are fine-tunes.
+        of: Reproduction of the arms.
+        work: Runs arms, as `fine_tune` does.
         folder: Folder of the trials' runs.
         on_progress: Called with each run and its status.
 
@@ -59,35 +59,38 @@ def tune(of: Reproduction, folder: Path, on_progress: Progress) -> dict[str, Tun
     # arms that read earlier ones read their best trials
     groups = [[name] for name in of.arms] if of.takes_earlier else [[*of.arms]]
     for names in groups:
-        arms = [arm for name in names for arm in _trials(of, name, ended)]
-        done = fine_tune(of, arms, folder, on_progress, ended)
+        arms = [Arm(name, SEED, False, factor) for name in names for factor in FACTORS]
+        done = work(of, arms, folder, on_progress, ended)
         for name in names:
-            trials = {arm: run for arm, run in done.items() if arm.name == name}
+            trials = {arm.factor: run for arm, run in done.items() if arm.name == name}
             tuned[name] = _tuned(trials)
-            ended |= {arm: run for arm, run in trials.items() if arm.rate == tuned[name].rate}
+            best = tuned[name].factor
+            ended[Arm(name, SEED, False, best)] = trials[best]
     return tuned
 
 
-def _trials(of: Reproduction, name: str, ended: Mapping[Arm, Run]) -> list[Arm]:
-    declared = experiment_of(of, Arm(name, SEED, False), ended).method.peak_learning_rate
-    return [Arm(name, SEED, False, float(f"{factor * declared:.3g}")) for factor in FACTORS]
-
-
-def _tuned(trials: Mapping[Arm, Run]) -> Tuned:
-    summaries = {arm.rate or 0.0: run.summary or {} for arm, run in trials.items()}
-    tried = {rate: summary.get("eval_loss") for rate, summary in summaries.items()}
+def _tuned(trials: Mapping[float, Run]) -> Tuned:
+    summaries = {factor: run.summary or {} for factor, run in trials.items()}
+    losses = {factor: summary.get("eval_loss") for factor, summary in summaries.items()}
+    best = best_factor(losses)
+    rates = {factor: _rate(run) for factor, run in trials.items()}
+    tried = {rates[factor]: loss for factor, loss in losses.items()}
     seconds = sum(summary.get("wall_seconds") or 0.0 for summary in summaries.values())
-    return Tuned(best_rate(tried), tried, seconds)
+    return Tuned(best, rates[best], tried, seconds)
 
 
-def best_rate(tried: Mapping[float, float | None]) -> float:
-    """Return the learning rate with the lowest loss; the first one if all diverged.
+def _rate(run: Run) -> float:
+    """Return the learning rate of a trial: recorded, or that of a fine-tune without a summary."""
+    recorded = (run.summary or {}).get("learning_rate")
+    return float(recorded or run.experiment.method.peak_learning_rate)
+
+
+def best_factor(losses: Mapping[float, float | None]) -> float:
+    """Return the factor with the lowest loss; the first one if all diverged.
 
     Example:
-        >>> best_rate({0.003: 4.2, 0.01: 4.1, 0.03: None})
-        0.01
+        >>> best_factor({0.3: 4.2, 1.0: 4.1, 3.0: None})
+        1.0
     """
-    losses: Sequence[tuple[float, float]] = [
-        (rate, math.inf if loss is None else loss) for rate, loss in tried.items()
-    ]
-    return min(losses, key=lambda pair: pair[1])[0]
+    known = {factor: math.inf if loss is None else loss for factor, loss in losses.items()}
+    return min(known, key=lambda factor: known[factor])
