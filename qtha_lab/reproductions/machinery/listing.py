@@ -138,7 +138,7 @@ def sections() -> str:
 
 
 def _tuned(tuned: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the sentence on the learning rates of the arms; none if they are the declared ones."""
+    """Return the sentence on the tuned learning rates; none without them."""
     arms = [
         f"{arm} {of['rate']:g} ({', '.join(f'{rate:g}' for rate in of['tried'])})"
         for arm, of in tuned.items()

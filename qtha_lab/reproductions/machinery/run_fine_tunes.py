@@ -42,7 +42,7 @@ def fine_tune(
     on_progress: Progress,
     ended: Mapping[Arm, Run] | None = None,
 ) -> dict[Arm, Run]:
-    """Train arms in workers, as many at once as there are slots; return their ended runs.
+    """Train arms in workers, as many at once as there are slots.
 
     Args:
         of: Reproduction of the arms.
@@ -53,6 +53,9 @@ def fine_tune(
 
     Raises:
         Refusal: If a run was stopped or failed; a diverged run is a result.
+
+    Returns:
+        The ended run of each arm.
     """
     there = [(run, run.experiment) for run in runs.list_runs(folder)]
     live: list[tuple[Arm, Run]] = []
@@ -84,7 +87,13 @@ def fine_tune(
 
 
 def experiment_of(of: Reproduction, arm: Arm, ended: Mapping[Arm, Run]) -> Experiment:
-    """Return the experiment of an arm, titled with the arm's name."""
+    """Return the experiment of an arm, titled with the arm's name.
+
+    Args:
+        of: Reproduction of the arm.
+        arm: Arm with its seed.
+        ended: Ended runs of earlier arms.
+    """
     earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
     request = (arm.name, arm.seed, arm.quick)
     experiment = of.run(*request, earlier) if of.takes_earlier else of.run(*request)

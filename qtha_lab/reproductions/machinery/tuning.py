@@ -80,7 +80,7 @@ def _tuned(trials: Mapping[float, Run]) -> Tuned:
 
 
 def _rate(run: Run) -> float:
-    """Return the learning rate of a trial: recorded, or that of a fine-tune without a summary."""
+    """Return the learning rate of a trial, recorded or declared."""
     recorded = (run.summary or {}).get("learning_rate")
     return float(recorded or run.experiment.method.peak_learning_rate)
 
