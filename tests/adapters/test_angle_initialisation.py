@@ -177,6 +177,7 @@ def test_a_state_that_is_none_is_refused():
             decompose(vector, 1)
 
 
+@pytest.mark.slow
 def test_a_matrix_product_state_is_quimbs():
     quimb = pytest.importorskip("quimb.tensor")
     numbers = torch.randn(born_mps.n_numbers(5, 3), dtype=torch.float64)

@@ -45,6 +45,7 @@ def test_a_larger_bond_starts_at_a_lower_energy_and_gates_keep_it():
     assert decompose(states[1], 1).fidelity > 1 - 1e-9  # bond 2 is one staircase exactly
 
 
+@pytest.mark.slow
 def test_the_ground_state_has_the_same_bits_at_every_call():
     """Bond 1 of 4 spins, whose search ends in another state at nearly every random start."""
     pytest.importorskip("quimb")

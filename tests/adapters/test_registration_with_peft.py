@@ -36,7 +36,12 @@ def run(*code: str, folder="") -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    "order", ["import qtha_lab, peft", "import peft, qtha_lab", "import qtha_lab"]
+    "order",
+    [
+        pytest.param("import qtha_lab, peft", marks=pytest.mark.slow),
+        pytest.param("import peft, qtha_lab", marks=pytest.mark.slow),
+        "import qtha_lab",
+    ],
 )
 def test_a_saved_adapter_loads_by_peft_in_either_order_of_imports(saved, order):
     done = run(order, LOAD, folder=saved)

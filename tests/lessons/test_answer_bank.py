@@ -24,11 +24,17 @@ def together(name):
 RIGHT, WRONG = together("RIGHT"), together("WRONG")
 BY_TITLE = {exercise.title: exercise for exercise in exercises()}
 LEAST_WITH_REASON = 0.6
+OWN_METHOD = "A method of your own"  # graded by a process of its own: seconds for each answer
 
 
 def cases(bank):
     return [
-        pytest.param(title, entry, id=f"{title}-{number}")
+        pytest.param(
+            title,
+            entry,
+            id=f"{title}-{number}",
+            marks=[pytest.mark.slow] if title == OWN_METHOD else [],
+        )
         for title, entries in bank.items()
         for number, entry in enumerate(entries)
     ]

@@ -14,10 +14,22 @@ from qtha_lab.lessons.object_graders import Construction, Selection
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 each = pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.number)
+# graded by a process of its own, which imports all there is: seconds for each answer
+OWN_METHOD = "10.4"
+
+
+def slow(exercise):
+    """The mark of an exercise whose answers take seconds each."""
+    return [pytest.mark.slow] if exercise.number == OWN_METHOD else []
+
+
 each_mistake = pytest.mark.parametrize(
     ("exercise", "code", "why"),
-    [(e, code, why) for e in exercises() for code, why in e.mistakes],
-    ids=lambda value: getattr(value, "number", ""),
+    [
+        pytest.param(e, code, why, marks=slow(e), id=f"{e.number}-{number}")
+        for e in exercises()
+        for number, (code, why) in enumerate(e.mistakes)
+    ],
 )
 
 

@@ -78,6 +78,7 @@ def test_a_pool_that_would_be_wasted_is_refused_before_work_starts(asked, senten
     assert not (state_dir() / "sealed-pool.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_a_comparison_tests_on_sealed_rows_and_counts_the_openings(tmp_path):
     summary = run_comparison(sealed(), tmp_path / "confirmed")
     sentence = "Tested on the sealed pool of definitions, which was opened for 1 claim so far."
