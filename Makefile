@@ -7,6 +7,7 @@
 # make nightly everything longer: slow, kin, claims, peft-matrix, attack
 # make kin     the quick form of every reproduction, into out/reproductions (ten minutes)
 # make claims  every statement of the lessons, on SmolLM2-135M too, seeds 0 to 2 (two hours)
+# make results one seed of a recorded reproduction again, compared with its record
 # make course-report   seconds and memory of every lesson on the toy model (ten minutes)
 # make peft-matrix   PEFT's own tests over our methods      make peft-matrix K='delete or merge'
 # make lowest  tests of the core with the lowest versions of its packages, in .venv-lowest
@@ -34,7 +35,7 @@ ROOT_FLAG    := $(if $(filter 0,$(shell id -u)),--allow-root)
 # kept, so that the many processes of the tests do not each compile every file
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: lab test short slow lowest newest nightly kin types suite claims course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
+.PHONY: lab test short slow lowest newest nightly kin types suite claims results course-report docs peft-matrix attack attack-short stats plot install tools lint format constraints peers cluster bench clean
 
 install: $(STAMP)
 
@@ -84,6 +85,9 @@ kin: tools
 claims: tools
 	$(BIN)/qtha-lab fetch smollm2-135m
 	QTHA_LAB_CLAIMS=smollm2-135m QTHA_LAB_CLAIM_SEEDS="1 2" $(BIN)/python -m pytest tests/lessons/test_lessons.py
+
+results: tools
+	$(BIN)/python -m tools.rerun_verdict
 
 course-report: tools
 	$(BIN)/python tools/course_report.py

@@ -1,5 +1,9 @@
 """Fine-tuned arms: their learning rates are chosen first, and test rows enter their intervals."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -110,3 +114,14 @@ def test_every_arm_gets_as_many_trials_and_trains_at_its_best_rate(two_ranks, tm
     assert reproduce("two_ranks", tmp_path, seeds=3)["arms"] == verdict["arms"]
     assert len(runs.list_runs(tmp_path / "two_ranks" / "tuning")) == len(trials)
     assert verdict_of("two_ranks", tmp_path)["tuned"] == verdict["tuned"]
+
+
+@pytest.mark.slow
+def test_a_recorded_seed_run_again_gives_the_recorded_numbers():
+    command = [sys.executable, "-m", "tools.rerun_verdict", "pretrained_vqc", "--seed", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *rows = done.stdout.splitlines()
+    assert first.startswith("pretrained_vqc, seed 3, recorded ")
+    assert len(rows) == 13
+    assert max(abs(float(row.split()[-1])) for row in rows) < 1e-6

@@ -86,15 +86,16 @@ def reproduce(
             "the first one."
         )
     try:
-        work = fine_tune if of.is_fine_tune else _run_here
-        tuned = tune(of, work, folder / "tuning", on_progress) if of.is_tuned and not quick else {}
+        trials = folder / "tuning"
+        tuned = tune(of, run_arms, trials, on_progress) if of.is_tuned and not quick else {}
         # group the arms of a seed, as a comparison groups its methods
         arms = [
             Arm(arm, seed, quick, tuned[arm].factor if tuned else 1.0)
             for seed in range(count)
             for arm in of.arms
         ]
-        verdict = _verdict(of, work(of, arms, folder / "runs", on_progress), tuned, quick, count)
+        done = run_arms(of, arms, folder / "runs", on_progress)
+        verdict = _verdict(of, done, tuned, quick, count)
         write_json(folder / VERDICT, verdict)
         return verdict
     finally:
@@ -108,14 +109,40 @@ def folder_name(of: Reproduction, quick: bool) -> str:
     return re.sub(r"[^\w.-]", "_", text)
 
 
+def run_arms(
+    of: Reproduction,
+    arms: Sequence[Arm],
+    folder: Path,
+    on_progress: Progress = lambda run, status: None,
+    ended: Mapping[Arm, Run] | None = None,
+) -> dict[Arm, Run]:
+    """Run arms of a reproduction; finished runs of the folder are not repeated.
+
+    Args:
+        of: Reproduction of the arms.
+        arms: Arms with their seeds.
+        folder: Folder of the runs.
+        on_progress: Called with each run and its status.
+        ended: Earlier arms that fine-tunes may read.
+
+    Raises:
+        Refusal: If a run was stopped or failed.
+
+    Returns:
+        The ended run of each arm.
+    """
+    work = fine_tune if of.is_fine_tune else _run_here
+    return work(of, arms, folder, on_progress, ended)
+
+
 def _run_here(
     of: Reproduction,
     arms: Sequence[Arm],
     folder: Path,
     on_progress: Progress,
-    ended: Mapping[Arm, Run] | None = None,
+    _: Mapping[Arm, Run] | None,
 ) -> dict[Arm, Run]:
-    """Run the arms one after the other; return their ended runs. None reads `ended`."""
+    """Run arms that do their own work one after the other."""
     there = {_key(run.experiment): run for run in reversed(runs.list_runs(folder))}
     done: dict[Arm, Run] = {}
     for arm in arms:
