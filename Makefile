@@ -39,20 +39,28 @@ export PYTHONDONTWRITEBYTECODE =
 
 install: $(STAMP)
 
+$(STAMP): EXTRAS = lab,sweep,scores
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "qtha-lab needs Python 3.11 or newer; try: make PYTHON=python3.11"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,sweep,scores]'
-	@$(BIN)/python -c 'from qtha_lab.widgets import Workbench; Workbench()' || true # keeps what methods declare, for panels to come
+	$(INSTALL)
 	@touch $@
 
-# what tests, checks and documentation need beside the package
+# what tests, checks and documentation need, the package included; of it only what they import is compiled
 tools: $(TOOLS)
 
-$(TOOLS): $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
-	@touch $@
+$(TOOLS): EXTRAS = test
+$(TOOLS): OPTIONS = --no-compile
+$(TOOLS): pyproject.toml constraints.txt
+	$(INSTALL)
+	@touch $(STAMP) $@
+
+# the last line keeps what methods declare, for panels to come
+define INSTALL
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "qtha-lab needs Python 3.11 or newer; try: make PYTHON=python3.11"; exit 1; }
+@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --upgrade pip
+$(BIN)/python -m pip install --quiet --constraint constraints.txt $(OPTIONS) --editable '.[$(EXTRAS)]'
+@$(BIN)/python -c 'from qtha_lab.widgets import Workbench; Workbench()' || true
+endef
 
 # without language servers, such as that of the type checker, which open dialogs over notebooks
 lab: install
