@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
@@ -47,10 +52,14 @@ METHODS = {
             "silu_distilled", "silu", "test_loss", "the teacher lowers the loss of the SiLU layers"
         ),
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )
-def distillation_qa(arm: str, seed: int, quick: bool, earlier: Mapping[str, Path]) -> Experiment:
+def distillation_qa(
+    arm: str, seed: int, quick: bool, earlier: Mapping[str, Path], settings: ModelAndTask
+) -> Experiment:
     """Return the experiment of one student with one seed, or of its teacher."""
     kind, _, has_teacher = arm.partition("_")
     steps = {} if quick or arm == "teacher" else {"steps": 50}
     teacher = {"teacher": str(earlier["teacher"])} if has_teacher else {}
-    return on_qa(METHODS[kind], seed, quick, **steps, **teacher)
+    return experiment_on(settings, METHODS[kind], seed, quick, **steps, **teacher)

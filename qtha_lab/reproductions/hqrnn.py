@@ -1,11 +1,12 @@
 """LSTM with circuit gate maps, predicting the remaining cycles of degrading engines.
 
-The engines are synthetic, made from a seed, and not C-MAPSS. `problems.engines.read_cmapss` loads
-the C-MAPSS files for users who have them.
+By default the engines are synthetic, made from a seed, and not C-MAPSS. Users who have the C-MAPSS
+files name their folder.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -13,14 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qtha_lab.adapters.heads import head_named
+from qtha_lab.core.settings import setting
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.machinery.training_loop import count_trained, minimise
 from qtha_lab.tasks.problems.engines import (
     CAP,
     N_SENSORS,
+    WINDOW,
     Fleet,
     Windows,
+    read_cmapss,
     synthetic_fleet,
 )
 
@@ -34,6 +38,37 @@ ARMS = {
     ),
     "lstm": ("an LSTM of about as many numbers, hidden 6", "lstm(hidden=6)"),
 }
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Engines of the arms."""
+
+    folder: str | None = setting(
+        None,
+        "Folder of the C-MAPSS files train_FD001.txt, test_FD001.txt and RUL_FD001.txt; None takes"
+        " synthetic engines.",
+    )
+
+
+def check_engines(chosen: Engines) -> None:
+    """Refuse a folder without readable files of C-MAPSS.
+
+    Raises:
+        Refusal: With the reason.
+    """
+    if chosen.folder is not None:
+        read_cmapss(chosen.folder)
+
+
+def data_of(chosen: Engines) -> str:
+    """Return the short name of the engines."""
+    if chosen.folder is not None:
+        return f"engines of C-MAPSS FD001 in {chosen.folder} ({N_SENSORS} sensors, window {WINDOW})"
+    return (
+        f"synthetic engines (100 to train and 100 to test, {N_SENSORS} sensors, window {WINDOW};"
+        " not C-MAPSS)"
+    )
 
 
 @reproduction(
@@ -54,7 +89,7 @@ ARMS = {
         "an LSTM of about as many numbers, sines in the circuits' place, circuits whose angles are"
         " not trained"
     ),
-    data="synthetic engines (100 to train and 100 to test, 14 sensors, window 30; not C-MAPSS)",
+    data=data_of,
     minutes=8,
     arms={name: words for name, (words, _) in ARMS.items()},
     claims=[
@@ -64,18 +99,22 @@ ARMS = {
         PaperClaim("hqrnn", "frozen", "rmse", "training their angles makes them better"),
     ],
     steps=(600, 30),
+    settings=Engines,
+    check=check_engines,
     tuned=True,
 )
-def hqrnn(arm: str, seed: int, quick: bool, log: Log) -> None:
+def hqrnn(arm: str, seed: int, quick: bool, log: Log, settings: Engines) -> None:
     """Train one arm on training windows, and test on the last windows of test engines."""
-    fleet = _fleet(seed, quick)
+    fleet = _fleet(settings.folder, seed, quick)
     torch.manual_seed(seed)
     network = head_named(ARMS[arm][1]).module(N_SENSORS, 1)
     fit(network, fleet, log, seed)
 
 
 @lru_cache(maxsize=1)
-def _fleet(seed: int, quick: bool) -> Fleet:
+def _fleet(folder: str | None, seed: int, quick: bool) -> Fleet:
+    if folder is not None:
+        return read_cmapss(folder)
     return synthetic_fleet(20, 30, seed) if quick else synthetic_fleet(seed=seed)
 
 

@@ -1,7 +1,12 @@
 """LoRA: comparison of updates of rank one and rank eight."""
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16)"}
@@ -27,7 +32,9 @@ METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16
             margin=0.05,
         )
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )
-def lora(arm: str, seed: int, quick: bool) -> Experiment:
+def lora(arm: str, seed: int, quick: bool, settings: ModelAndTask) -> Experiment:
     """Return the experiment of one rank with one seed."""
-    return on_qa(METHODS[arm], seed, quick)
+    return experiment_on(settings, METHODS[arm], seed, quick)

@@ -1,14 +1,19 @@
 """OmniQuant: learnt clipping against plain rounding and one clip per channel.
 
-Evaluated on held-out text of the toy model.
+Evaluated on held-out text.
 """
+
+import itertools
+from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from qtha_lab import models, tasks
+from qtha_lab.core.settings import setting
 from qtha_lab.models.quantisation import calibration
 from qtha_lab.models.quantisation import clip_training as learning
+from qtha_lab.models.quantisation.blocks import blocks_of
 from qtha_lab.models.quantisation.schemes import Rounding, rounding_named
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
@@ -25,8 +30,24 @@ WAYS = {  # step counts are filled in; per channel, as in the paper's weight-onl
     "rounded_w4a4": "rotated(w=4,a=4,kv=16,rotations=nowhere)",
     "learned_w4a4": "learned(w=4,a=4,start=grid,steps={short})",
 }
-BLOCKS = 6  # of tiny
+STEPS = 6  # as tiny has blocks; a step of a deeper model is several
 HELD_OUT = 96  # rows per seed
+
+
+@dataclass(frozen=True)
+class QuantisedModel:
+    """Model that the arms quantise."""
+
+    model: str = setting("tiny", "Language model: a short name, a folder or a fetched hub id.")
+
+
+def check_quantised_model(chosen: QuantisedModel) -> None:
+    """Refuse an unknown model, or one that is not on this machine.
+
+    Raises:
+        Refusal: With the reason.
+    """
+    models.check_model(chosen.model, "causal-lm")
 
 
 @reproduction(
@@ -41,7 +62,7 @@ HELD_OUT = 96  # rows per seed
     "by block; starting from "
     "the grid's clip is ours",
     control="one clip a channel by the error of its weights; plain rounding",
-    data="tiny, held-out chat",
+    data="{model}, held-out chat",
     minutes=25,
     arms={
         "rounded": "2-bit weights, a grid a channel, rounded to nearest",
@@ -68,16 +89,18 @@ HELD_OUT = 96  # rows per seed
         PaperClaim("learned_w4a4", "rounded_w4a4", "eval_loss",
               "with 4-bit inputs, clips and scales lose less than rounding"),
     ],
-    steps=(BLOCKS, BLOCKS),
+    steps=(STEPS, STEPS),
+    settings=QuantisedModel,
+    check=check_quantised_model,
 )  # fmt: skip
-def omniquant(arm: str, seed: int, quick: bool, log: Log) -> None:
-    """Quantise tiny; the seed selects calibration and held-out rows.
+def omniquant(arm: str, seed: int, quick: bool, log: Log, settings: QuantisedModel) -> None:
+    """Quantise a model; the seed selects calibration and held-out rows.
 
-    A step is a block.
+    A step is a sixth of the blocks.
     """
     long, short = (16, 8) if quick else (1000, 200)
     way = rounding_named(WAYS[arm].format(long=long, short=short))
-    loaded = models.load_model("tiny")
+    loaded = models.load_model(settings.model)
     rows = _held_out(loaded, seed, HELD_OUT // 6 if quick else HELD_OUT)
     whole = _loss(loaded.model, rows)
     log.evaluate(0, loss=whole)
@@ -97,11 +120,18 @@ def _learnt(
     count = 16 if quick else calibration.ROWS
     texts = calibration.calibration_texts(loaded.tokenizer, count, skip=seed * calibration.ROWS)
     batches = calibration.batches_of(texts, loaded.tokenizer, calibration.LENGTH)
-    blocks = iter(log.course())
-    settings: learning.Settings = way  # pyright: ignore[reportAssignmentType]  it has steps
-    return learning.train_clips(
-        settings, loaded.model.eval(), batches, lambda error: log.train(next(blocks), loss=error)
-    )
+    scheme: learning.Settings = way  # pyright: ignore[reportAssignmentType]  it has steps
+    model = loaded.model.eval()
+    n_blocks, trained, course = len(blocks_of(model)[1]), itertools.count(1), iter(log.course())
+
+    def record(error: float) -> None:
+        number = next(trained)
+        if number * STEPS // n_blocks > (number - 1) * STEPS // n_blocks:
+            log.train(next(course), loss=error)
+        else:
+            log.look()
+
+    return learning.train_clips(scheme, model, batches, record)
 
 
 def _held_out(loaded: models.LoadedModel, seed: int, count: int) -> list[torch.Tensor]:

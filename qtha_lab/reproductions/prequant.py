@@ -4,7 +4,12 @@ The controls are LoRA on the same quantised weights, and random weights instead 
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -50,12 +55,14 @@ METHODS = {
         PaperClaim("prequant_w3", "lora_outliers_w3", "test_loss",
               "at 3 bits it ends below LoRA on the same base"),
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )  # fmt: skip
-def prequant(arm: str, seed: int, quick: bool) -> Experiment:
-    """Return the experiment of fine-tuning tiny on qa, with every linear layer adapted."""
+def prequant(arm: str, seed: int, quick: bool, settings: ModelAndTask) -> Experiment:
+    """Return the experiment of one base and method, with every linear layer adapted."""
     name, _, bits = arm.rpartition("_w")
     base, method = METHODS[name]
-    experiment = on_qa(method, seed, quick)
+    experiment = experiment_on(settings, method, seed, quick)
     return experiment.replace(
         quantization=base.format(w=bits),
         method=experiment.method.replace(target_modules=list(LINEAR)),

@@ -4,7 +4,12 @@ The controls generate the numbers without a circuit.
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 METHODS = {
@@ -53,7 +58,9 @@ METHODS = {
             "the circuit is better than classical numbers in its place",
         ),
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )
-def qpa(arm: str, seed: int, quick: bool) -> Experiment:
+def qpa(arm: str, seed: int, quick: bool, settings: ModelAndTask) -> Experiment:
     """Return the experiment of one generator with one seed."""
-    return on_qa(METHODS[arm], seed, quick)
+    return experiment_on(settings, METHODS[arm], seed, quick)

@@ -4,7 +4,12 @@ The controls are LoRA and QTHA without the circuit.
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
@@ -41,7 +46,9 @@ METHODS = {
             "qtha", "silu", "test_loss", "the circuit is better than SiLU layers in its place"
         ),
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )
-def qtha(arm: str, seed: int, quick: bool) -> Experiment:
+def qtha(arm: str, seed: int, quick: bool, settings: ModelAndTask) -> Experiment:
     """Return the experiment of one architecture with one seed."""
-    return on_qa(METHODS[arm], seed, quick)
+    return experiment_on(settings, METHODS[arm], seed, quick)

@@ -4,7 +4,12 @@ The number of parameters grows with the logarithm of the layer size.
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
@@ -28,7 +33,9 @@ METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
             "quantum_peft", "lora", "test_loss", "it is no worse than LoRA by 0.05 nat", margin=0.05
         ),
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )
-def quantum_peft(arm: str, seed: int, quick: bool) -> Experiment:
+def quantum_peft(arm: str, seed: int, quick: bool, settings: ModelAndTask) -> Experiment:
     """Return the experiment of one method with one seed."""
-    return on_qa(METHODS[arm], seed, quick)
+    return experiment_on(settings, METHODS[arm], seed, quick)

@@ -4,7 +4,7 @@ The controls are no rotations, all rotations and random rotations.
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import DATA, ModelAndTask, experiment_on
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.prequant import LINEAR
 
@@ -27,7 +27,7 @@ ARMS = {
     "beside the rounded weights "
     "instead of the weights themselves are ours",
     control="no rotation, a Hadamard matrix everywhere, a random orthogonal one everywhere",
-    data=DATA,
+    data=DATA.format(model="tiny", task="qa"),
     minutes=25,
     arms=ARMS,
     claims=[
@@ -45,7 +45,9 @@ ARMS = {
 )  # fmt: skip
 def roste(arm: str, seed: int, quick: bool) -> Experiment:
     """Return the experiment of tiny on qa by LoRA, with every linear layer adapted."""
-    experiment = on_qa("lora(r=4,lora_alpha=8,learning_rate=0.01)", seed, quick)
+    experiment = experiment_on(
+        ModelAndTask(), "lora(r=4,lora_alpha=8,learning_rate=0.01)", seed, quick
+    )
     return experiment.replace(
         quantization=f"rotated(w=4,a=4,kv=4,rotations={arm})",
         method=experiment.method.replace(target_modules=list(LINEAR)),

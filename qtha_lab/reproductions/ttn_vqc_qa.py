@@ -4,7 +4,14 @@ The control trains both at once.
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, FULL, QUICK, on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    FULL,
+    QUICK,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 SIZES = "r=4,waist=16,bond_dim=3,n_layers=2"
@@ -39,11 +46,13 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
             "the circuit of the second stage ends lower than SiLU there",
         ),
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )
-def ttn_vqc_qa(arm: str, seed: int, quick: bool) -> Experiment:
+def ttn_vqc_qa(arm: str, seed: int, quick: bool, settings: ModelAndTask) -> Experiment:
     """Return the experiment of one training schedule with one seed."""
     half = (QUICK if quick else FULL)["steps"] // 2
     second = "S_0,S_1,B" if arm == "staged_silu" else "W_q,angles,B"
     phases = f"linear(steps={half},use_circuit=false),all(steps={half},train=[{second}])"
     method = f"qtha({SIZES}{STAND_INS.get(arm, '')})"
-    return on_qa(method, seed, quick, phases="" if arm == "at_once" else phases)
+    return experiment_on(settings, method, seed, quick, phases="" if arm == "at_once" else phases)

@@ -32,14 +32,15 @@ def reproduction_claimed(entry: Reproduction) -> None:
     "reproduction", "its arms and seeds give different experiments, and the quick form is shorter"
 )
 def reproduction_arranged(entry: Reproduction) -> None:
-    """Check the experiments of a fine-tune without further arguments."""
-    if not entry.is_fine_tune or entry.takes_earlier or entry.settings is not None:
+    """Check the experiments of a fine-tune with default settings, unless it reads earlier arms."""
+    if not entry.is_fine_tune or entry.takes_earlier:
         return
-    full = {arm: entry.run(arm, 0, False) for arm in entry.arms}
+    settings = entry.arguments()
+    full = {arm: entry.run(arm, 0, False, *settings) for arm in entry.arms}
     texts = {experiment.to_yaml() for experiment in full.values()}
     expect(len(texts) == len(full), f"{len(full)} arms give one experiment, or {len(texts)}")
     arm, experiment = next(iter(full.items()))
-    expect(entry.run(arm, 0, False) == experiment, "two calls with one seed differ")
-    expect(entry.run(arm, 1, False) != experiment, "the seed must change the experiment")
-    steps = entry.run(arm, 0, True).training.steps, experiment.training.steps
+    expect(entry.run(arm, 0, False, *settings) == experiment, "two calls with one seed differ")
+    expect(entry.run(arm, 1, False, *settings) != experiment, "the seed must change the experiment")
+    steps = entry.run(arm, 0, True, *settings).training.steps, experiment.training.steps
     expect(steps[0] <= steps[1], "the quick form has {} steps, the full form {}".format(*steps))

@@ -8,6 +8,7 @@ from qtha_lab.adapters.heads import head_named
 from qtha_lab.core.errors import Refusal
 from qtha_lab.reproductions import REPRODUCTIONS, hqrnn, pretrained_vqc, reproduce
 from qtha_lab.reproductions.machinery.classification import principal
+from qtha_lab.reproductions.machinery.registry import reproduction_of
 from qtha_lab.tasks.problems import engines
 from qtha_lab.tasks.problems.digits import digits
 from qtha_lab.tasks.problems.engines import (
@@ -89,6 +90,21 @@ def test_a_folder_of_cmapss_files_loads(tmp_path):
     np.savetxt(tmp_path / "train_FD001.txt", np.ones((40, 5)))
     with pytest.raises(Refusal, match="must have 26 columns, got 5"):
         read_cmapss(tmp_path)
+
+
+def test_engines_of_a_folder_are_trained_and_tested_on(tmp_path):
+    write_cmapss(tmp_path)
+    text = f"hqrnn(folder={tmp_path})"
+    assert reproduction_of("hqrnn").data.startswith("synthetic engines (100 to train and 100 ")
+    assert reproduction_of(text).data == (
+        f"engines of C-MAPSS FD001 in {tmp_path} (14 sensors, window 30)"
+    )
+    verdict = reproduce(text, tmp_path / "out", quick=True, seeds=1)
+    [lstm] = verdict["arms"]["lstm"]
+    torch.manual_seed(0)
+    network = head_named("lstm(hidden=6)").module(N_SENSORS, 1)
+    first = hqrnn.errors(network, read_cmapss(tmp_path).test)
+    assert lstm["eval_loss_start"] == pytest.approx((first["rmse"] / CAP) ** 2)
 
 
 def test_principal_components_have_unit_variance_and_are_not_correlated():

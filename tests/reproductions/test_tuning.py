@@ -9,7 +9,7 @@ import pytest
 
 from qtha_lab.experiment import Experiment
 from qtha_lab.reproductions import REPRODUCTIONS, PaperClaim, reproduce, reproduction
-from qtha_lab.reproductions.machinery.fine_tunes import on_qa
+from qtha_lab.reproductions.machinery.fine_tunes import ModelAndTask, experiment_on
 from qtha_lab.reproductions.machinery.listing import verdict_of
 from qtha_lab.reproductions.machinery.tuning import FACTORS, SEED, best_factor
 from qtha_lab.reproductions.machinery.verdicts import verdicts
@@ -38,7 +38,7 @@ def two_ranks():
         name="two_ranks", arms=ARMS, claims=[PaperClaim("one", "two", "test_loss", "as low")], **WORDS
     )  # fmt: skip
     def fine_tunes(arm: str, seed: int, quick: bool) -> Experiment:
-        return on_qa(ARMS[arm], seed, quick=True)
+        return experiment_on(ModelAndTask(), ARMS[arm], seed, quick=True)
 
     yield REPRODUCTIONS["two_ranks"]
     REPRODUCTIONS.forget(__name__)

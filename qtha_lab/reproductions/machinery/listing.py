@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment.run_directory import read_mapping
 from qtha_lab.reproductions.machinery.registry import REPRODUCTIONS, Reproduction
 from qtha_lab.reproductions.machinery.run_arms import OUT, VERDICT
@@ -68,7 +67,7 @@ def short_table(out: Path | str = OUT) -> list[tuple[str, ...]]:
             its = verdict_of(variant.name, out)
             task = variant.name.removeprefix(f"{name}_")
             word += f"; task={task}: {headline(its['claims']) if its else 'not run'}"
-        scale = f"{_data(of)}; {verdict['seeds']} seeds" if verdict else _data(of)
+        scale = f"{of.data}; {verdict['seeds']} seeds" if verdict else of.data
         scale += "; rates tuned" if verdict and verdict.get("tuned") else ""
         origin = _when(verdict or {})
         says = of.paper_says or UNKNOWN
@@ -83,12 +82,6 @@ def _systems() -> list[tuple[str, Reproduction]]:
 
 def _variants(name: str) -> list[Reproduction]:
     return [of for of in REPRODUCTIONS.values() if of.variant_of == name]
-
-
-def _data(of: Reproduction) -> str:
-    """Return the data with the default settings."""
-    declared = {} if of.settings is None else settings_of(of.settings)
-    return of.data.format(**{name: setting.default for name, setting in declared.items()})
 
 
 def _when(verdict: dict[str, Any]) -> str:

@@ -67,7 +67,8 @@ class Reproduction:
 
     Attributes:
         run: Called with arm, seed, quick and log, does the work; with the first three, returns
-            the `Experiment` to fine-tune.
+            the `Experiment` to fine-tune. Settings, if any, are the last argument.
+        data_form: Short name of the data with settings in braces, or a function of the settings.
         settings: Dataclass of settings; None for none.
         check: Refuses unsupported cases; called with those settings, or without arguments.
         options: Settings that differ from their defaults.
@@ -85,7 +86,7 @@ class Reproduction:
     works: str
     source: str
     control: str
-    data: str
+    data_form: str | Callable[..., str]
     minutes: float
     arms: Mapping[str, str]
     claims: Sequence[PaperClaim]
@@ -104,6 +105,15 @@ class Reproduction:
     def text(self) -> str:
         """Name with the settings that differ, as `reproduction_of` parses it."""
         return calls.call(self.name, dict(self.options))
+
+    @property
+    def data(self) -> str:
+        """Short name of the data with these settings."""
+        if callable(self.data_form):
+            return self.data_form(*self.arguments())
+        declared = {} if self.settings is None else settings_of(self.settings)
+        defaults = {name: setting.default for name, setting in declared.items()}
+        return self.data_form.format(**defaults | self.options)
 
     def n_steps(self, quick: bool) -> int:
         """Return the number of steps of one arm with one seed."""
@@ -130,7 +140,7 @@ def reproduction_of(text: str) -> Reproduction:
     Example:
         >>> reproduction_of("lora(r=2)")
         Traceback (most recent call last):
-        qtha_lab.core.errors.Refusal: reproduction lora has no settings: leave out r
+        qtha_lab.core.errors.Refusal: Unknown setting of lora 'r'. Known: model, task
     """
     name, options = calls.parse_call(text, "reproduction")
     variant = REPRODUCTIONS.get(f"{name}_{options.get('task')}")
@@ -146,8 +156,7 @@ def reproduction_of(text: str) -> Reproduction:
         if option not in declared:
             raise unknown(f"setting of {name}", option, declared)
     options = {n: value for n, value in options.items() if value != declared[n].default}
-    values = {n: options.get(n, setting.default) for n, setting in declared.items()}
-    chosen = replace(of, options=options, data=of.data.format(**values))
+    chosen = replace(of, options=options)
     for argument in chosen.arguments():
         check_settings(argument)
     chosen.check(*chosen.arguments())
@@ -163,7 +172,7 @@ def reproduction(
     works: str,
     source: str,
     control: str,
-    data: str,
+    data: str | Callable[..., str],
     minutes: float,
     arms: Mapping[str, str],
     claims: Sequence[PaperClaim],
@@ -189,13 +198,14 @@ def reproduction(
         works: Related setting or command of the workbench.
         source: Source of mathematics and settings, with our reconstructions.
         control: Classical control and other controls, in words.
-        data: Short name of the data, for verdicts.
+        data: Short name of the data, for verdicts. May contain names of settings in braces, or be
+            a function of the settings.
         minutes: Run time of the full form on two cores.
         arms: Description of every arm, by name.
         claims: Tested claims; the first is the paper's.
         steps: Steps of an arm, full and quick; a fine-tune declares its own.
-        settings: Dataclass of settings; `data` may contain their names in braces. An arm that does
-            its own work receives them as an additional argument, `settings`.
+        settings: Dataclass of settings, which the function receives as an additional last argument,
+            `settings`.
         check: Refuses unsupported cases before any work, such as a missing library; called with
             the settings, if any.
         variant_of: Name of the reproduction of the same system on its first task. Tables have one

@@ -95,8 +95,8 @@ def experiment_of(of: Reproduction, arm: Arm, ended: Mapping[Arm, Run]) -> Exper
         ended: Ended runs of earlier arms.
     """
     earlier = {other.name: run.path for other, run in ended.items() if other.seed == arm.seed}
-    request = (arm.name, arm.seed, arm.quick)
-    experiment = of.run(*request, earlier) if of.takes_earlier else of.run(*request)
+    request = (arm.name, arm.seed, arm.quick, *[earlier] * of.takes_earlier)
+    experiment = of.run(*request, *of.arguments())
     method = experiment.method.replace(title=experiment.method.title or arm.name)
     if arm.factor != 1:
         rate = float(f"{arm.factor * method.peak_learning_rate:.3g}")
