@@ -4,7 +4,12 @@ The controls are no rotations, all rotations and random rotations.
 """
 
 from qtha_lab.experiment import Experiment
-from qtha_lab.reproductions.machinery.fine_tunes import DATA, ModelAndTask, experiment_on
+from qtha_lab.reproductions.machinery.fine_tunes import (
+    DATA,
+    ModelAndTask,
+    check_model_and_task,
+    experiment_on,
+)
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 from qtha_lab.reproductions.prequant import LINEAR
 
@@ -27,7 +32,7 @@ ARMS = {
     "beside the rounded weights "
     "instead of the weights themselves are ours",
     control="no rotation, a Hadamard matrix everywhere, a random orthogonal one everywhere",
-    data=DATA.format(model="tiny", task="qa"),
+    data=DATA,
     minutes=25,
     arms=ARMS,
     claims=[
@@ -42,12 +47,13 @@ ARMS = {
               "so does a Hadamard matrix everywhere", better="lower"),
         PaperClaim("random", "nowhere", "eval_loss_start", "so do random ones", better="lower"),
     ],
+    settings=ModelAndTask,
+    check=check_model_and_task,
 )  # fmt: skip
-def roste(arm: str, seed: int, quick: bool) -> Experiment:
-    """Return the experiment of tiny on qa by LoRA, with every linear layer adapted."""
-    experiment = experiment_on(
-        ModelAndTask(), "lora(r=4,lora_alpha=8,learning_rate=0.01)", seed, quick
-    )
+def roste(arm: str, seed: int, quick: bool, settings: ModelAndTask) -> Experiment:
+    """Return the experiment of one arm by LoRA, with every linear layer adapted."""
+    method = "lora(r=4,lora_alpha=8,learning_rate=0.01)"
+    experiment = experiment_on(settings, method, seed, quick)
     return experiment.replace(
         quantization=f"rotated(w=4,a=4,kv=4,rotations={arm})",
         method=experiment.method.replace(target_modules=list(LINEAR)),
