@@ -77,7 +77,7 @@ def execute(
     }
     client = NotebookClient(
         notebook,
-        timeout=1800,
+        timeout=3600,
         startup_timeout=int(PATIENCE),
         kernel_manager_class=PreloadedKernel,
         resources={"metadata": {"path": str(place)}},
