@@ -44,11 +44,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(INSTALL)
 	@touch $@
 
-# what tests, checks and documentation need, the package included; of it only what they import is compiled
+# what tests, checks and documentation need, the package included
 tools: $(TOOLS)
 
 $(TOOLS): EXTRAS = test
-$(TOOLS): OPTIONS = --no-compile
 $(TOOLS): pyproject.toml constraints.txt
 	$(INSTALL)
 	@touch $(STAMP) $@
@@ -58,7 +57,7 @@ define INSTALL
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "qtha-lab needs Python 3.11 or newer; try: make PYTHON=python3.11"; exit 1; }
 @test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 $(BIN)/python -m pip install --quiet --upgrade pip
-$(BIN)/python -m pip install --quiet --constraint constraints.txt $(OPTIONS) --editable '.[$(EXTRAS)]'
+$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 @$(BIN)/python -c 'from qtha_lab.widgets import Workbench; Workbench()' || true
 endef
 

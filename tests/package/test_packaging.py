@@ -83,7 +83,7 @@ def pip_commands(target: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("target", "arguments"),
-    [("install", "--editable .[lab,sweep,scores]"), ("tools", "--no-compile --editable .[test]")],
+    [("install", "--editable .[lab,sweep,scores]"), ("tools", "--editable .[test]")],
 )
 def test_the_makefile_installs_from_the_same_two_files(target, arguments):
     upgrade, install = map(shlex.split, pip_commands(target))
