@@ -6,7 +6,8 @@ The mask M selects the `fraction` of a layer's weights that are farthest from th
 in standard deviations of the row. The codes of the other weights do not change: (1 + σ) times a row
 is its grid with another step s. On a base with `quantization="outliers(w=4)"` the mask selects the
 unrounded weights; on another base it selects that base's outliers. M is computed from the rounded
-base: about one selected weight in ten differs from the selection before rounding.
+base: about one selected weight in ten differs from the selection before rounding. With fraction 1
+every weight is trained, ΔW = θ: full fine-tuning of the layer.
 
 Trainable parameters of a layer, k = ⌊fraction · in · out⌉:
 
@@ -181,8 +182,9 @@ class Prequant(Change):
     ) -> Float[Tensor, "out_features in_features"]:
         """Compute M ⊙ θ + diag(σ) (W ⊙ (1 − M))."""
         weight, config = base.weight, self.config
-        sigma = tensors.get("sigma")
-        change = torch.zeros_like(weight) if sigma is None else sigma[:, None] * weight
+        if "sigma" not in tensors:  # every weight is selected
+            return tensors["theta"].view(weight.shape)
+        change = tensors["sigma"][:, None] * weight
         if "theta" not in tensors:
             return change
         at = selected_indices(weight, config.fraction, config.chosen, self.layer.name)

@@ -84,12 +84,33 @@ def check_names(plan: Plan) -> None:
 def check_base(plan: Plan) -> None:
     """Refuse a quantisation that the base's layers or the method do not support."""
     from qtha_lab.adapters.peft import AdapterConfig
-    from qtha_lab.models.quantisation.formats import check_quantization, weight_bits
+    from qtha_lab.models.quantisation.formats import check_quantization, rounding_of, weight_bits
 
     quantization = plan.experiment.quantization
     check_quantization(quantization, plan.model)
     if isinstance(plan.config, AdapterConfig):
         plan.config.check_base(weight_bits(quantization))
+    rounding = rounding_of(quantization)
+    if rounding is not None and rounding.rounds_changes:
+        check_rounded_change(plan)
+
+
+def check_rounded_change(plan: Plan) -> None:
+    """Refuse a change that cannot be added to a weight before it is rounded."""
+    from qtha_lab.adapters import get_method
+    from qtha_lab.adapters.peft import AdapterConfig
+
+    method, config = get_method(plan.experiment.method.name), plan.config
+    if not (isinstance(config, AdapterConfig) and method.is_linear(config)):
+        raise Refusal(
+            "A base that rounds the changes of its weights must have a linear method of qtha-lab, "
+            f"got {method.name}. Use prequant(fraction=1), or training=frozen in quantization."
+        )
+    if config.dropout:
+        raise Refusal(
+            "dropout must be 0 on a base that rounds the changes of its weights, got "
+            f"{config.dropout:g}."
+        )
 
 
 def check_rows(plan: Plan) -> None:

@@ -248,6 +248,86 @@ def test_a_generated_answer_is_that_of_whole_passes_over_rounded_keys():
     assert torch.equal(written, text)
 
 
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def with_all_weights(quantization, seed=None):
+    """The toy with every weight of its linear layers in an adapter; a seed changes them."""
+    config = get_method("prequant").make_config("CAUSAL_LM", LINEAR, fraction=1.0)
+    model = add_adapter(tiny(quantization), config)
+    if seed is not None:
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for tensor in model.parameters():
+                if tensor.requires_grad:
+                    tensor.normal_(std=3e-3)
+    return model
+
+
+def test_weights_are_trained_through_the_rounding_from_the_unrounded_ones():
+    call = "rotated(rotations=nowhere,training=qat)"
+    whole, model = tiny(), with_all_weights(call)
+    assert torch.equal(logits(model), logits(tiny(call)))
+    name = "model.layers.3.mlp.down_proj"
+    layer = model.base_model.model.get_submodule(name)
+    before = whole.get_submodule(name).weight
+    assert torch.equal(layer.base_layer.weight, before)
+    with torch.no_grad():
+        rounded = layer(torch.eye(512)).mT  # 4 bits keep a one-hot input
+    torch.testing.assert_close(rounded, grid.round_matrix(before, 4), atol=1e-6, rtol=0)
+    model(IDS, labels=IDS).loss.backward()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sum(p.numel() for p in trained) == 6 * (2 * 192 * 192 + 2 * 192 * 64 + 3 * 192 * 512)
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in trained)
+
+
+def test_the_gradient_of_a_change_is_that_of_the_rounded_weight():
+    layer = layers.RoundedLinear(torch.nn.Linear(8, 3), 16)
+    layer.weight_bits, layer.rotation = 4, rotations.hadamard(8).float()
+    x, change = normal(5, 8).float(), torch.zeros(3, 8, requires_grad=True)
+    pull = normal(5, 3, seed=1).float()
+    (layer.with_change(x, change) * pull).sum().backward()
+    expected = pull.mT @ layer.rounded(x)
+    torch.testing.assert_close(change.grad, expected)  # as of y = W x̂, without the rounding
+
+
+@pytest.mark.parametrize("rotated", ["nowhere", "everywhere"])
+@pytest.mark.parametrize("training", ["qat", "ptq"])
+def test_merged_weights_lie_on_the_grid_and_the_outputs_stay(rotated, training):
+    model = with_all_weights(f"rotated(rotations={rotated},training={training})", seed=4)
+    expected = logits(model)
+    model.merge_adapter()
+    assert torch.equal(logits(model), expected)
+    model.unmerge_adapter()
+    assert torch.equal(logits(model), expected)
+    merged = model.base_model.merge_and_unload()
+    layers.round_trained_weights(merged)
+    assert torch.equal(logits(merged), expected)
+    assert torch.equal(logits(merged.train()), expected)  # inputs and keys are always rounded
+    for layer in layers.rounded_layers(merged).values():
+        weight = layer.weight.double()
+        if layer.rotation is not None:
+            weight = weight @ layer.rotation.double()
+        step = (weight.amax(1) - weight.amin(1)) / 15
+        codes = weight / step[:, None]
+        assert (codes - codes.round()).abs().max() < 1e-3
+        assert max(len(row.unique()) for row in codes.round()) <= 16
+
+
+def test_rounding_after_training_leaves_the_training_unrounded():
+    whole = logits(with_all_weights("none", seed=4))
+    models_of = {
+        training: with_all_weights(f"rotated(rotations=nowhere,training={training})", seed=4)
+        for training in ("ptq", "qat")
+    }
+    in_training = {name: logits(model.train()) for name, model in models_of.items()}
+    torch.testing.assert_close(in_training["ptq"], whole, atol=1e-4, rtol=0)
+    assert (in_training["qat"] - whole).abs().max() > 0.1
+    in_evaluation = [logits(model.eval()) for model in models_of.values()]
+    assert torch.equal(*in_evaluation)
+    assert torch.equal(in_evaluation[1], in_training["qat"])
+
+
 def test_an_encoder_is_rounded_too_and_its_head_is_not():
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -400,6 +480,20 @@ def test_prequant_refuses_a_base_of_other_bits_than_it_is_told():
             ),
         ):
             check_base(of(quantization))
+
+
+def test_a_change_that_is_no_weight_is_refused_where_weights_are_rounded_with_it():
+    def of(method, training="qat"):
+        quantization = f"rotated(rotations=nowhere,training={training})"
+        return resolve(Experiment(method=method, quantization=quantization))
+
+    check_base(of("prequant(fraction=1)"))
+    check_base(of("lora(r=2)", "frozen"))
+    for method in ("lora(r=2)", "qtha(r=4)"):
+        with pytest.raises(Refusal, match=r"must have a linear method of qtha-lab, got"):
+            check_base(of(method))
+    with pytest.raises(Refusal, match=r"dropout must be 0 on a base .*, got 0\.1\."):
+        check_base(of("prequant(fraction=1,dropout=0.1)", "ptq"))
 
 
 def test_a_way_of_a_plugin_is_used_by_its_name(tmp_path):

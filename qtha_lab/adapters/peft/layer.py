@@ -65,6 +65,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         self._disable_adapters = False
         self.merged_adapters = []
         self._weight_before: Tensor | None = None  # while adapters are merged
+        # a base that rounds its weight in each pass rounds it with the changes
+        self._rounds_changes = bool(getattr(base, "rounds_changes", False))
         self._active_adapter = adapter_name
         self.train(base_layer.training)
         self.update_layer(adapter_name, config, layer, owners)
@@ -205,6 +207,8 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         """
         if self._disable_adapters and self.merged_adapters:
             self.unmerge()
+        if self._rounds_changes and not (self._disable_adapters or self.merged_adapters):
+            return self._rounded_with_changes(x)
         result = self.base_layer(x, *args, **kwargs)
         if self._disable_adapters or self.merged_adapters:
             return result
@@ -212,6 +216,15 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
             return whole
         active = [name for name in self.active_adapters if name in self.changes]
         return (result + self._changes(x, result, active)).to(result.dtype) if active else result
+
+    def _rounded_with_changes(self, x: Tensor) -> Tensor:
+        """Compute the output of a base that rounds its weight plus the changes."""
+        total = None
+        for name in self.active_adapters:
+            if name in self.changes:
+                change = self._matrix(name)
+                total = change if total is None else total + change
+        return cast(Any, self.get_base_layer()).with_change(x, total)
 
     def _changes(self, x: Tensor, result: Tensor, active: list[str]) -> Tensor:
         """Sum the active adapters' changes, at least in float32 and with autocast off."""
@@ -270,13 +283,20 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
     @torch.no_grad()
     def delta_weight(self, adapter: str) -> Float[Tensor, "out_features in_features"]:
         """Compute the change of weight of a linear adapter, times its factor."""
+        return self._matrix(adapter, check_zeros=True)
+
+    def _matrix(
+        self, adapter: str, check_zeros: bool = False
+    ) -> Float[Tensor, "out_features in_features"]:
+        """Compute the differentiable change of weight of a linear adapter, times its factor."""
         self._check_linear(adapter)
         tensors = self.adapter_tensors(adapter)
         dtype = compute_dtype(*(tensor.dtype for tensor in tensors.values()))
         device = self._device_and_dtype()[0]
         with without_autocast(device.type):
             tensors = {name: t.to(device, dtype) for name, t in tensors.items()}
-            self._check_not_affine(adapter, tensors)
+            if check_zeros:
+                self._check_not_affine(adapter, tensors)
             base = Base(lambda: self.base_matrix(dtype), lambda: self.base_matrix(dtype).mT)
             return self._scaled(adapter, self.changes[adapter].matrix(tensors, base))
 
@@ -316,9 +336,9 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     def _check_not_quantised(self) -> None:
         layer = self.get_base_layer()
-        kind = quantised_kind(layer) or getattr(
-            layer, "rounding", None
-        )  # `rounding` marks fake quantisation
+        kind = quantised_kind(layer)
+        if not self._rounds_changes:
+            kind = kind or getattr(layer, "rounding", None)  # marks fake quantisation
         if kind is not None:
             raise Unsupported(
                 f"The base weight must not be quantised to merge an adapter exactly, got {kind}. "

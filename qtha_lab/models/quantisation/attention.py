@@ -6,15 +6,13 @@ Works on models that use transformers' attention interface.
 
 from typing import Any, cast
 
-import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.models.quantisation.grid import WHOLE, straight_through
+from qtha_lab.models.quantisation.grid import WHOLE, rotated_and_rounded
 
 NAME = "rounded_keys_and_values"
 
@@ -26,16 +24,24 @@ class RoundedKeys(nn.Module):
         bits: Bits of each number in a key or a value.
         rotations: Rotations (head_dim, head_dim) of the keys and of the values; None rotates
             neither.
+        after_training: True rounds nothing in training mode.
     """
 
-    def __init__(self, bits: int, rotations: tuple[Tensor | None, Tensor | None] = (None, None)):
+    def __init__(
+        self,
+        bits: int,
+        rotations: tuple[Tensor | None, Tensor | None] = (None, None),
+        after_training: bool = False,
+    ):
         super().__init__()
-        self.bits = bits
+        self.bits, self.after_training = bits, after_training
         self.register_buffer("of_keys", rotations[0], persistent=False)
         self.register_buffer("of_values", rotations[1], persistent=False)
 
     def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Round both, (rows, heads, tokens, head_dim), with straight-through gradients."""
+        if self.after_training and self.training:
+            return key, value
         of_keys, of_values = (
             cast("Tensor | None", self.of_keys),
             cast("Tensor | None", self.of_values),
@@ -43,24 +49,6 @@ class RoundedKeys(nn.Module):
         return rotated_and_rounded(key, of_keys, self.bits), rotated_and_rounded(
             value, of_values, self.bits
         )
-
-
-def rotated_and_rounded(
-    x: Float[Tensor, "*batch size"], rotation: Float[Tensor, "size size"] | None, bits: int
-) -> Float[Tensor, "*batch size"]:
-    """Compute R Q(Rᵀ x) of every row, with the identity as gradient in x.
-
-    Args:
-        x: Rows along the last axis.
-        rotation: R; None is the identity.
-        bits: Bits of each number.
-    """
-    if rotation is None:
-        return straight_through(x, bits)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    with torch.autocast(x.device.type, enabled=False):
-        rotation = rotation.to(wide.dtype)
-        return (straight_through(wide @ rotation, bits) @ rotation.mT).to(x.dtype)
 
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:

@@ -66,6 +66,24 @@ def straight_through(x: Tensor, bits: int) -> Tensor:
     return x + (on_grid(values, low, high, bits) - values).to(x.dtype)
 
 
+def rotated_and_rounded(
+    x: Float[Tensor, "*batch size"], rotation: Float[Tensor, "size size"] | None, bits: int
+) -> Float[Tensor, "*batch size"]:
+    """Compute R Q(Rᵀ x) of every row, with the identity as gradient in x.
+
+    Args:
+        x: Rows along the last axis.
+        rotation: R; None is the identity.
+        bits: Bits of each number.
+    """
+    if rotation is None:
+        return straight_through(x, bits)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    with torch.autocast(x.device.type, enabled=False):
+        rotation = rotation.to(wide.dtype)
+        return (straight_through(wide @ rotation, bits) @ rotation.mT).to(x.dtype)
+
+
 def split_groups(
     matrix: Float[Tensor, "out_features in_features"], group: int | None
 ) -> Float[Tensor, "out_features groups size"]:

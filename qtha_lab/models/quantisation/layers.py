@@ -1,4 +1,4 @@
-"""Linear layers whose weights are quantised, and a linear layer that rounds its input.
+"""Linear layers whose weights are quantised, and a linear layer that rounds input and weight.
 
 Rounded weights keep the model's own precision, so memory use does not change.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.models.quantisation.grid import WHOLE, straight_through
+from qtha_lab.models.quantisation.grid import WHOLE, rotated_and_rounded, straight_through
 
 HEADS = ("lm_head", "score", "classifier")  # not quantised, like embeddings
 LINEAR = (nn.Linear, Conv1D)
@@ -64,15 +64,21 @@ class RoundedLinear(nn.Linear):
 
     x̂ = t ⊙ Q(x / t) with a scale t per input, or x̂ = R Q(Rᵀ x) with a rotation R. The gradient of
     x̂ in x is 1. The weight multiplies x̂ directly, so readers of the weight get the layer's own
-    map.
+    map. With `weight_bits` the weight is unrounded, and each pass computes Q(W R) Rᵀ x̂ + b.
 
     Args:
         layer: Layer whose weight and bias are reused.
         bits: Bits of each input; 16 disables rounding.
+
+    Attributes:
+        weight_bits: Bits of each weight, rounded in each pass; None for weights on their grid.
+        after_training: True rounds nothing in training mode.
     """
 
     scale: Tensor | None
     rotation: Tensor | None
+    weight_bits: int | None = None
+    after_training: bool = False
 
     def __init__(self, layer: nn.Linear, bits: int):
         super().__init__(
@@ -84,9 +90,39 @@ class RoundedLinear(nn.Linear):
         self.register_buffer("rotation", None, persistent=False)
         self.train(layer.training)
 
+    @property
+    def rounds_changes(self) -> bool:
+        """True if an adapter's change is added to the weight before rounding."""
+        return self.weight_bits is not None
+
     def forward(self, input: Tensor) -> Tensor:
         """Compute the layer's output for its rounded input."""
-        return nn.functional.linear(self.rounded(input), self.weight, self.bias)
+        return self.with_change(input, None)
+
+    def with_change(
+        self,
+        x: Float[Tensor, "*batch in_features"],
+        delta_weight: Float[Tensor, "out_features in_features"] | None,
+    ) -> Float[Tensor, "*batch out_features"]:
+        """Compute the output with the weight W + ΔW, rounded with a gradient of 1.
+
+        Args:
+            x: Input of the layer.
+            delta_weight: Change ΔW; None for none.
+        """
+        weight = self.weight if delta_weight is None else self.weight + delta_weight
+        if self.after_training and self.training:
+            return nn.functional.linear(x, weight.to(self.weight.dtype), self.bias)
+        weight = self.rounded_weight(weight).to(self.weight.dtype)
+        return nn.functional.linear(self.rounded(x), weight, self.bias)
+
+    def rounded_weight(
+        self, weight: Float[Tensor, "out_features in_features"]
+    ) -> Float[Tensor, "out_features in_features"]:
+        """Compute Q(W R) Rᵀ, one grid per row; a weight on its grid stays unchanged."""
+        if self.weight_bits is None:
+            return weight
+        return rotated_and_rounded(weight, self.rotation, self.weight_bits)
 
     def rounded(
         self, x: Float[Tensor, "*batch in_features"]
@@ -97,8 +133,7 @@ class RoundedLinear(nn.Linear):
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
             if self.rotation is not None:
-                rotation = self.rotation.to(wide.dtype)
-                return (straight_through(wide @ rotation, self.bits) @ rotation.mT).to(x.dtype)
+                return rotated_and_rounded(wide, self.rotation, self.bits).to(x.dtype)
             if self.scale is not None:
                 return (self.scale * straight_through(wide / self.scale, self.bits)).to(x.dtype)
             return straight_through(wide, self.bits).to(x.dtype)
@@ -106,6 +141,20 @@ class RoundedLinear(nn.Linear):
     def extra_repr(self) -> str:
         """Format sizes and bits."""
         return f"{super().extra_repr()}, input_bits={self.bits}"
+
+
+@torch.no_grad()
+def round_trained_weights(model: nn.Module) -> None:
+    """Replace the unrounded weights of a trained model by the rounded ones, in place.
+
+    The outputs in evaluation mode stay bit-identical, and are then those in training mode too.
+    """
+    for module in model.modules():
+        if isinstance(module, RoundedLinear) and module.weight_bits is not None:
+            module.weight.copy_(module.rounded_weight(module.weight))
+            module.weight_bits = None
+        if hasattr(module, "after_training"):  # layers, keys and values
+            cast(Any, module).after_training = False
 
 
 def with_rounded_inputs(model: nn.Module, bits: int) -> dict[str, RoundedLinear]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment.plan import Plan
+from qtha_lab.models.quantisation.formats import rounding_of
 from qtha_lab.runs.trained_model import load_run, plan_of
 
 if TYPE_CHECKING:
@@ -50,12 +51,16 @@ def fit_lora(run: "Run", folder: Path, r: int = 8, offset: bool | None = None) -
 def merge(run: "Run", folder: Path) -> str:
     """Save base and adapter as one transformers model, with the tokenizer.
 
+    The weights of a base that rounds them with their change are saved on the grid.
+
     Raises:
-        Refusal: If the change is not one matrix for all inputs, or the base is quantised.
+        Refusal: If the change is not one matrix for all inputs, or the base is quantised otherwise.
     """
     plan = plan_of(run.files)
     quantization = run.experiment.quantization
-    if quantization != "none":
+    rounding = rounding_of(quantization)
+    rounds_changes = rounding is not None and rounding.rounds_changes
+    if quantization != "none" and not rounds_changes:
         raise Refusal(
             f"A merged run must have quantization=none, got {quantization} in run {run.id}. Export "
             "the adapter or a LoRA."
@@ -64,8 +69,14 @@ def merge(run: "Run", folder: Path) -> str:
     loaded = load_run(run.files)
     peft_model: Any = loaded.model
     model = peft_model.merge_and_unload(safe_merge=True)
+    if rounds_changes:
+        from qtha_lab.models.quantisation.layers import round_trained_weights
+
+        round_trained_weights(model)
     model.save_pretrained(str(folder))
     loaded.base.tokenizer.save_pretrained(str(folder))
+    if rounds_changes:
+        return f"has rounded weights; load with quantization={quantization} to round inputs too"
     return "loads with transformers alone"
 
 

@@ -38,6 +38,11 @@ class Rounding(ABC):
         """Calibrate on rows and return the tensors that `apply` reads; the result is cached."""
         return {}
 
+    @property
+    def rounds_changes(self) -> bool:
+        """True if the change of an adapter is added to the weight before rounding."""
+        return False
+
     @abstractmethod
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
         """Round a model in place; deterministic for given model and tensors."""

@@ -5,10 +5,18 @@
 A rotation spreads an outlier over all coordinates, so the grid of a token can be narrower. A layer
 uses the R of least ‖Q(WR) − WR‖² / ‖W‖² + ‖Q(Rᵀx) − Rᵀx‖² / ‖x‖² over calibration rows. The
 rotations of keys and values minimise their rounding errors likewise. The straight-through gradient
-of Q is 1, so tensors below a rounded layer can be trained. Adapters read the unrounded x.
+of Q is 1, so tensors below a rounded layer can be trained.
+
+`training` places the change ΔW of an adapter:
+
+* "frozen": W is rounded once; adapters read the unrounded x, beside Q(W R).
+* "qat": quantisation-aware training. Each pass computes Q((W + ΔW) R), with W unrounded.
+* "ptq": post-training quantisation. Nothing is rounded in training mode. Evaluation is that of
+  "qat".
 
 Source:
     RoSTE, arXiv:2502.09003: rotations chosen by the quantisation error, straight-through training.
+    Its control, fine-tuning without rounding and then rounding, is "ptq".
     The paper rotates residual stream, values, position-embedded keys and down_proj's input. Here
     each layer has one R and each attention two; the relative errors in the sum are ours [R].
 """
@@ -58,6 +66,16 @@ class Rotated(Rounding):
         "nowhere.",
         choices=("chosen", "everywhere", "random", "nowhere"),
     )
+    training: str = setting(
+        "frozen",
+        "Adapters beside frozen rounded weights (frozen), or weights that are rounded with their "
+        "change: in each pass (qat), or in evaluation alone (ptq).",
+        choices=("frozen", "qat", "ptq"),
+    )
+
+    @property
+    def rounds_changes(self) -> bool:
+        return self.training != "frozen"
 
     def check(self, model: nn.Module) -> None:
         """Refuse sizes without a Hadamard matrix, and unsuitable layers or attentions."""
@@ -86,10 +104,10 @@ class Rotated(Rounding):
         return {name: torch.tensor(rotated < plain) for name, (plain, rotated) in measured.items()}
 
     def apply(self, model: nn.Module, learnt: Mapping[str, Tensor]) -> None:
-        """Round weights in place, and install the rounding of inputs, keys and values."""
+        """Round weights in place or in each pass; install the rounding of inputs, keys, values."""
         from qtha_lab.models.quantisation import attention, grid, layers
 
-        rotation_of = self._rotation()
+        rotation_of, after_training = self._rotation(), self.training == "ptq"
 
         def turning(name: str, size: int) -> Tensor | None:
             rotates = bool(learnt[name]) if learnt else self.rotations != "nowhere"
@@ -98,19 +116,23 @@ class Rotated(Rounding):
         for name, layer in layers.with_rounded_inputs(model, self.a).items():
             matrix = layers.matrix_of(layer)
             rotation = turning(name, matrix.shape[1])
-            if rotation is None:
+            if rotation is not None:
+                rotation = rotation.to(matrix)
+                layer.rotation = rotation.float()
+            if self.rounds_changes:
+                layer.weight_bits, layer.after_training = self.w, after_training
+            elif rotation is None:
                 layers.set_matrix(layer, grid.round_matrix(matrix, self.w))
-                continue
-            rotation = rotation.to(matrix)
-            rotated = grid.round_matrix(matrix @ rotation, self.w)
-            layers.set_matrix(layer, rotated @ rotation.mT)
-            layer.rotation = rotation.float()
+            else:
+                rotated = grid.round_matrix(matrix @ rotation, self.w)
+                layers.set_matrix(layer, rotated @ rotation.mT)
         if self.kv < 16:
             rounders = {}
             for name, module in attention.attention_layers(model).items():
                 size = attention.head_size(module)
                 pair = turning(f"{name}.keys", size), turning(f"{name}.values", size)
-                rounders[name] = attention.RoundedKeys(self.kv, pair)
+                rounder = attention.RoundedKeys(self.kv, pair, after_training)
+                rounders[name] = rounder.train(module.training)
             attention.round_keys(model, rounders)
 
     def _rotation(self) -> Callable[[int], Tensor]:
