@@ -9,6 +9,7 @@ from qtha_lab.experiment.plan import resolve
 from qtha_lab.experiment.validation import check_base, check_names
 from qtha_lab.models.quantisation.grid import round_matrix
 from qtha_lab.reproductions import REPRODUCTIONS, reproduce
+from qtha_lab.reproductions.machinery.fine_tunes import ModelAndTask
 from qtha_lab.reproductions.roste import ARMS, roste
 from qtha_lab.runs import export as exports
 from qtha_lab.runs import run as runs
@@ -21,7 +22,7 @@ def test_the_first_claim_is_the_papers_own():
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_trains_all_weights_of_the_linear_layers(arm):
-    plan = resolve(roste(arm, 0, quick=True))
+    plan = resolve(roste(arm, 0, True, ModelAndTask()))
     check_names(plan)
     check_base(plan)
     assert plan.layout.trainable == 6 * (2 * 192 * 192 + 2 * 192 * 64 + 3 * 192 * 512)

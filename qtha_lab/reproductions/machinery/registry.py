@@ -113,7 +113,7 @@ class Reproduction:
             return self.data_form(*self.arguments())
         declared = {} if self.settings is None else settings_of(self.settings)
         defaults = {name: setting.default for name, setting in declared.items()}
-        return self.data_form.format(**defaults | self.options)
+        return self.data_form.format(**{**defaults, **self.options})
 
     def n_steps(self, quick: bool) -> int:
         """Return the number of steps of one arm with one seed."""
