@@ -69,7 +69,9 @@ def lesson(request, tmp_path_factory) -> Lesson:
         for number, cell in enumerate(notebook.cells, 1)
         if "parameters" in cell.metadata.get("tags", [])
     ]
-    notebook.cells.insert(place, new_code_cell(f'model = "{model}"\nseed = {seed}'))
+    several = "seeds =" in notebook.cells[place - 1].source  # a lesson of several seeds reads one
+    chosen = f"seeds = [{seed}]" if several else f"seed = {seed}"
+    notebook.cells.insert(place, new_code_cell(f'model = "{model}"\n{chosen}'))
     notebook.cells += solving
     folder = tmp_path_factory.mktemp(path.stem)
     execute(notebook, folder, profile="full")
