@@ -6,6 +6,7 @@ import pytest
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.plan import resolve
 from qtha_lab.models import load_model
 from qtha_lab.models.catalogue import KNOWN
 from qtha_lab.reproductions import REPRODUCTIONS, lora, reproduce
@@ -61,8 +62,17 @@ def test_every_arm_takes_the_chosen_model_and_task(name):
     assert of.text == text
     assert of.data.startswith(f"{TINY_FOLDER} on recall (")
     assert {(e.model, e.task) for e in experiments(text)} == {(str(TINY_FOLDER), "recall")}
-    assert [e.replace(model="tiny", task="qa") for e in experiments(text)] == experiments(name)
+    if name != "qpa":  # the widths of its network are smaller on tiny
+        assert [e.replace(model="tiny", task="qa") for e in experiments(text)] == experiments(name)
     assert folder_name(of, quick=True).startswith(f"{name}-model_")
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
+def test_qpa_adapts_the_output_layer_alone_with_fewer_numbers_than_lora():
+    counts = [resolve(e).layout.trainable for e in experiments("qpa")]
+    # N = 4: 8 N angles or numbers, then 5-8-1072; LoRA has 4 (4096 + 192)
+    assert counts == [32 + 6 * 8 + 9 * 1072] * 2 + [17_152]
+    assert counts[0] == 9_728
 
 
 def test_a_variant_takes_further_settings():
