@@ -66,8 +66,8 @@ def data_of(chosen: Engines) -> str:
     if chosen.folder is not None:
         return f"engines of C-MAPSS FD001 in {chosen.folder} ({N_SENSORS} sensors, window {WINDOW})"
     return (
-        f"synthetic engines (100 to train and 100 to test, {N_SENSORS} sensors, window {WINDOW};"
-        " not C-MAPSS)"
+        f"synthetic engines (80 to train, 20 to evaluate, 100 to test, {N_SENSORS} sensors,"
+        f" window {WINDOW}; not C-MAPSS)"
     )
 
 
@@ -104,7 +104,7 @@ def data_of(chosen: Engines) -> str:
     tuned=True,
 )
 def hqrnn(arm: str, seed: int, quick: bool, log: Log, settings: Engines) -> None:
-    """Train one arm on training windows, and test on the last windows of test engines."""
+    """Train one arm, evaluate it on other engines, and test it on last windows of test engines."""
     fleet = _fleet(settings.folder, seed, quick)
     torch.manual_seed(seed)
     network = head_named(ARMS[arm][1]).module(N_SENSORS, 1)
@@ -121,6 +121,8 @@ def _fleet(folder: str | None, seed: int, quick: bool) -> Fleet:
 def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
     """Train by Adam on the squared error over the cap; log errors in cycles.
 
+    Evaluation engines give the loss, test engines the results.
+
     Args:
         network: Maps windows to one number, the remaining share of the cap minus one half.
         fleet: Synthetic engines, or those of C-MAPSS.
@@ -128,8 +130,7 @@ def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
         seed: Seed of the order of windows.
     """
     order = torch.Generator().manual_seed(seed)
-    first = errors(network, fleet.test)
-    log.evaluate(0, loss=(first["rmse"] / CAP) ** 2, rmse=first["rmse"])
+    _evaluate(network, fleet, log, 0)
 
     def loss_of() -> Tensor:
         rows = torch.randint(len(fleet.train.left), (BATCH,), generator=order)
@@ -140,9 +141,14 @@ def fit(network: nn.Module, fleet: Fleet, log: Log, seed: int) -> None:
     steps = minimise(loss_of, network.parameters(), log.steps, rate, max_norm=1.0)
     for step, (loss, _) in enumerate(steps, 1):
         log.train(step, loss=loss, learning_rate=rate)
+    _evaluate(network, fleet, log, log.steps)
     ended = errors(network, fleet.test)
-    log.evaluate(log.steps, loss=(ended["rmse"] / CAP) ** 2, rmse=ended["rmse"])
     log.end(trainable_parameters=count_trained(network), learning_rate=rate, **ended)
+
+
+def _evaluate(network: nn.Module, fleet: Fleet, log: Log, step: int) -> None:
+    rmse = errors(network, fleet.eval)["rmse"]
+    log.evaluate(step, loss=(rmse / CAP) ** 2, rmse=rmse)
 
 
 @torch.no_grad()

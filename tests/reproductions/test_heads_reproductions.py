@@ -60,10 +60,14 @@ def test_windows_of_a_fleet_are_what_was_seen_last_and_what_is_left():
     assert torch.equal(fleet.test.left, again.test.left)
     assert fleet.test.inputs.shape == (4, WINDOW, N_SENSORS)
     left = fleet.train.left
-    assert (left == 0).sum() == 3  # each training engine is seen until it fails
+    assert (left == 0).sum() == 2  # each training engine is seen until it fails
     assert left.max() == CAP
     # a window is the one before it moved on by a cycle
     assert torch.equal(fleet.train.inputs[1, :-1], fleet.train.inputs[0, 1:])
+    # those of the third engine follow one another
+    assert (fleet.eval.left[:-1] >= fleet.eval.left[1:]).all()
+    assert fleet.eval.left[-1] < WINDOW
+    assert not torch.isin(fleet.eval.inputs, fleet.train.inputs).any()
 
 
 def write_cmapss(folder, lengths=(40, 35), seen=(33, 12)):
@@ -81,7 +85,8 @@ def write_cmapss(folder, lengths=(40, 35), seen=(33, 12)):
 def test_a_folder_of_cmapss_files_loads(tmp_path):
     write_cmapss(tmp_path)
     fleet = read_cmapss(tmp_path)
-    assert len(fleet.train.left) == (40 - WINDOW + 1) + (35 - WINDOW + 1)
+    assert len(fleet.train.left) == 40 - WINDOW + 1
+    assert fleet.eval.left.tolist() == [5.0]  # of the second engine, after its first 30 cycles
     assert fleet.test.left.tolist() == [20.0]  # the other was seen for 12 cycles
     assert fleet.test.inputs.shape == (1, WINDOW, 14)
     (tmp_path / "RUL_FD001.txt").unlink()
@@ -95,7 +100,7 @@ def test_a_folder_of_cmapss_files_loads(tmp_path):
 def test_engines_of_a_folder_are_trained_and_tested_on(tmp_path):
     write_cmapss(tmp_path)
     text = f"hqrnn(folder={tmp_path})"
-    assert reproduction_of("hqrnn").data.startswith("synthetic engines (100 to train and 100 ")
+    assert reproduction_of("hqrnn").data.startswith("synthetic engines (80 to train, 20 to ")
     assert reproduction_of(text).data == (
         f"engines of C-MAPSS FD001 in {tmp_path} (14 sensors, window 30)"
     )
@@ -103,7 +108,7 @@ def test_engines_of_a_folder_are_trained_and_tested_on(tmp_path):
     [lstm] = verdict["arms"]["lstm"]
     torch.manual_seed(0)
     network = head_named("lstm(hidden=6)").module(N_SENSORS, 1)
-    first = hqrnn.errors(network, read_cmapss(tmp_path).test)
+    first = hqrnn.errors(network, read_cmapss(tmp_path).eval)
     assert lstm["eval_loss_start"] == pytest.approx((first["rmse"] / CAP) ** 2)
 
 

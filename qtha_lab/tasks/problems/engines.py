@@ -41,14 +41,16 @@ class Windows:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Training engines run to failure, and test engines cut off before it.
+    """Engines run to failure to train and evaluate on, and test engines cut off before it.
 
     Attributes:
-        train: Windows at every cycle of the training engines.
+        train: Windows at every cycle of four fifths of the engines that ran to failure.
+        eval: Windows of the other fifth, one after the other without overlap.
         test: Last window of each test engine.
     """
 
     train: Windows
+    eval: Windows
     test: Windows
 
 
@@ -56,7 +58,7 @@ def synthetic_fleet(train: int = 100, test: int = 100, seed: int = 0) -> Fleet:
     """Simulate engines from a seed.
 
     Args:
-        train: Number of training engines.
+        train: Number of engines run to failure.
         test: Number of engines cut off at a random cycle.
         seed: Seed of lifetimes, sensors and noise.
 
@@ -93,24 +95,21 @@ def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) 
 
 
 def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[float]) -> Fleet:
-    """Build a fleet from sensor values per cycle.
+    """Build a fleet from sensor values per cycle; the last fifth of `lives` is for evaluation.
 
     Args:
-        lives: Sensors of the training engines until failure, (cycles, sensors) each.
+        lives: Sensors of at least two engines until failure, (cycles, sensors) each.
         histories: Sensors of the test engines until their cut-off.
         ends: Remaining cycles of the test engines.
     """
+    if len(lives) < 2:
+        raise Refusal(f"At least 2 engines must run to failure, got {len(lives)}.")
     shortest = min(len(engine) for engine in (*lives, *histories))
     if shortest < WINDOW:
         raise Refusal(f"An engine must have at least {WINDOW} cycles, got {shortest}.")
-    every = np.concatenate(lives)
+    n_train = len(lives) - max(1, len(lives) // 5)
+    every = np.concatenate(lives[:n_train])
     mean, deviation = every.mean(0), every.std(0).clip(1e-9)
-    inputs, left = [], []
-    for life in lives:
-        moments = range(WINDOW, len(life) + 1)
-        inputs += [life[at - WINDOW : at] for at in moments]
-        left += [len(life) - at for at in moments]
-    last = [engine[-WINDOW:] for engine in histories]
 
     def windows(rows: list[np.ndarray], cycles: list) -> Windows:
         scaled = (np.stack(rows) - mean) / deviation
@@ -118,7 +117,16 @@ def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[fl
             torch.tensor(scaled, dtype=torch.float32), torch.tensor(cycles).float().clamp(max=CAP)
         )
 
-    return Fleet(windows(inputs, left), windows(last, ends))
+    def windows_until_failure(of: list[np.ndarray], step: int) -> Windows:
+        seen = [(life, at) for life in of for at in range(WINDOW, len(life) + 1, step)]
+        rows = [life[at - WINDOW : at] for life, at in seen]
+        return windows(rows, [len(life) - at for life, at in seen])
+
+    return Fleet(
+        windows_until_failure(lives[:n_train], 1),
+        windows_until_failure(lives[n_train:], WINDOW),
+        windows([engine[-WINDOW:] for engine in histories], ends),
+    )
 
 
 def read_cmapss(folder: Path | str, subset: str = "FD001") -> Fleet:
