@@ -21,14 +21,11 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import show
 from qtha_lab.reproductions.machinery.listing import RECORDED, recorded_verdict
 from qtha_lab.reproductions.machinery.registry import Reproduction, reproduction_of
-from qtha_lab.reproductions.machinery.run_arms import Arm, run_arms
+from qtha_lab.reproductions.machinery.run_arms import run_arms
+from qtha_lab.reproductions.machinery.run_fine_tunes import Arm
+from qtha_lab.reproductions.machinery.tuning import recorded_factor
 from qtha_lab.reproductions.machinery.verdicts import EQUIVALENT
 from qtha_lab.runs.run import Run
-
-
-def factor_of(tuned: Mapping[str, Any] | None) -> float:
-    """Return the factor of a declared rate: the middle rate that was tried is the declared one."""
-    return 1.0 if tuned is None else tuned["rate"] / sorted(tuned["tried"])[1]
 
 
 def differences(
@@ -59,7 +56,7 @@ def main() -> int:
     assert recorded is not None  # the names are those of the records
     seed = random.randrange(recorded["seeds"]) if chosen.seed is None else chosen.seed
     tuned = recorded.get("tuned", {})
-    arms = [Arm(arm, seed, False, factor_of(tuned.get(arm))) for arm in of.arms]
+    arms = [Arm(arm, seed, False, recorded_factor(tuned.get(arm))) for arm in of.arms]
     show(f"{chosen.name}, seed {seed}, recorded {recorded['date']}")
     with tempfile.TemporaryDirectory() as folder:
         done = run_arms(of, arms, Path(folder))

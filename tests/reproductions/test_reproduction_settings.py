@@ -37,7 +37,7 @@ def test_without_settings_names_and_data_are_those_of_the_recorded_verdicts(name
     of = reproduction_of(f"{name}(model=tiny,task=qa)")
     assert of == reproduction_of(name)
     assert (of.text, folder_name(of, quick=False)) == (name, name)
-    assert of.data.startswith("tiny on qa (128 test rows)")
+    assert of.data.startswith("tiny on qa")
     assert {(e.model, e.task) for e in experiments(name)} == {("tiny", "qa")}
 
 
@@ -60,7 +60,7 @@ def test_every_arm_takes_the_chosen_model_and_task(name):
     text = f"{name}(model={TINY_FOLDER},task=recall)"
     of = reproduction_of(text)
     assert of.text == text
-    assert of.data.startswith(f"{TINY_FOLDER} on recall (")
+    assert of.data.startswith(f"{TINY_FOLDER} on recall")
     assert {(e.model, e.task) for e in experiments(text)} == {(str(TINY_FOLDER), "recall")}
     if name != "qpa":  # the widths of its network are smaller on tiny
         assert [e.replace(model="tiny", task="qa") for e in experiments(text)] == experiments(name)

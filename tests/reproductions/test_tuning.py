@@ -94,6 +94,7 @@ def test_test_losses_are_paired_by_seed_and_row(two_ranks):
     [verdict] = verdicts(two_ranks, entries, items=items)
     assert verdict.difference == paired_difference(losses["one"], losses["two"])
     assert verdict.difference.items == 40
+    assert verdict.sentence.endswith(", 5 seeds and 40 test rows)")
     [by_seeds] = verdicts(two_ranks, entries)
     assert by_seeds.difference == paired_difference(losses["one"].mean(1), losses["two"].mean(1))
 

@@ -11,7 +11,7 @@ from typing import Any
 from qtha_lab.core.settings import setting
 from qtha_lab.experiment import Experiment
 
-DATA = "{model} on {task} (128 test rows)"
+DATA = "{model} on {task}"
 FULL: dict[str, Any] = {"steps": 100}
 QUICK: dict[str, Any] = {"steps": 6, "train_rows": 48, "eval_rows": 8, "test_rows": 16}
 SHARED: dict[str, Any] = {

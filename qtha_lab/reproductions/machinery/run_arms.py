@@ -90,7 +90,7 @@ def reproduce(
         tuned = tune(of, run_arms, trials, on_progress) if of.is_tuned and not quick else {}
         # group the arms of a seed, as a comparison groups its methods
         arms = [
-            Arm(arm, seed, quick, tuned[arm].factor if tuned else 1.0)
+            Arm(arm, seed, quick, tuned[arm].rate_factor if tuned else 1.0)
             for seed in range(count)
             for arm in of.arms
         ]
@@ -153,7 +153,7 @@ def _run_here(
             steps=of.n_steps(arm.quick),
             seed=arm.seed,
             quick=arm.quick,
-            rate_factor=arm.factor,
+            rate_factor=arm.rate_factor,
         )
         run = there.get(_key(described))
         if run is None:
@@ -174,7 +174,7 @@ def _work(of: Reproduction, arm: Arm, run: Run, on_progress: Progress) -> None:
     with taken_over(run.files, "starting") as lock:
         slots.sign(lock, os.getpid())
         events = EventLog(run.files.events)
-        log = Log(run.files, events, run.experiment.training.steps, arm.factor)
+        log = Log(run.files, events, run.experiment.training.steps, arm.rate_factor)
         state, message = "failed", ""
         try:
             events.append("status", state="running", step=0, message="")

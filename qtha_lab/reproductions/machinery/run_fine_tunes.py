@@ -26,13 +26,13 @@ class Arm(NamedTuple):
         name: Name of the arm.
         seed: Seed of its run.
         quick: True in the quick form.
-        factor: Factor of the declared learning rates.
+        rate_factor: Factor of the declared learning rates.
     """
 
     name: str
     seed: int
     quick: bool
-    factor: float = 1.0
+    rate_factor: float = 1.0
 
 
 def fine_tune(
@@ -98,8 +98,8 @@ def experiment_of(of: Reproduction, arm: Arm, ended: Mapping[Arm, Run]) -> Exper
     request = (arm.name, arm.seed, arm.quick, *[earlier] * of.takes_earlier)
     experiment = of.run(*request, *of.arguments())
     method = experiment.method.replace(title=experiment.method.title or arm.name)
-    if arm.factor != 1:
-        rate = float(f"{arm.factor * method.peak_learning_rate:.3g}")
+    if arm.rate_factor != 1:
+        rate = float(f"{arm.rate_factor * method.peak_learning_rate:.3g}")
         method = method.replace(learning_rate=rate)
     return experiment.replace(method=method, seed=arm.seed)
 

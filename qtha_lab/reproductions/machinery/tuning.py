@@ -24,13 +24,13 @@ class Tuned:
     """Learning rate of one arm, and the rates that were tried.
 
     Attributes:
-        factor: Factor of the declared rate with the lowest evaluation loss.
+        rate_factor: Factor of the declared rate with the lowest evaluation loss.
         rate: Learning rate at that factor.
         tried: Evaluation loss by learning rate; None for a run that diverged.
         seconds: Run time of the trials.
     """
 
-    factor: float
+    rate_factor: float
     rate: float
     tried: Mapping[float, float | None]
     seconds: float
@@ -62,9 +62,9 @@ def tune(
         arms = [Arm(name, SEED, False, factor) for name in names for factor in FACTORS]
         done = work(of, arms, folder, on_progress, ended)
         for name in names:
-            trials = {arm.factor: run for arm, run in done.items() if arm.name == name}
+            trials = {arm.rate_factor: run for arm, run in done.items() if arm.name == name}
             tuned[name] = _tuned(trials)
-            best = tuned[name].factor
+            best = tuned[name].rate_factor
             ended[Arm(name, SEED, False, best)] = trials[best]
     return tuned
 
@@ -94,3 +94,15 @@ def best_factor(losses: Mapping[float, float | None]) -> float:
     """
     known = {factor: math.inf if loss is None else loss for factor, loss in losses.items()}
     return min(known, key=lambda factor: known[factor])
+
+
+def recorded_factor(tuned: Mapping[str, Any] | None) -> float:
+    """Return the rate factor of an arm from its recorded trials; 1 without trials.
+
+    The middle of the rates that were tried is the declared one.
+
+    Example:
+        >>> recorded_factor({"rate": 0.03, "tried": [0.00333, 0.01, 0.03]})
+        3.0
+    """
+    return 1.0 if tuned is None else tuned["rate"] / sorted(tuned["tried"])[1]

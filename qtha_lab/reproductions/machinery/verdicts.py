@@ -40,7 +40,7 @@ class Verdict:
         word: Verdict.
         difference: Arm minus control; None where too few seeds have both.
         means: Means of the arm and of the control.
-        scale: Data and number of seeds, in words.
+        scale: Data, number of seeds and of paired test rows, in words.
     """
 
     claim: PaperClaim
@@ -156,6 +156,8 @@ def _verdict(
     margin = EQUIVALENT.get(claim.measure, 0.0)
     difference = paired_difference(first, second, claims=len(of.claims), margin=margin)
     means = float(first.mean()), float(second.mean())
+    if difference.items > 1:
+        scale += f" and {difference.items} test rows"
     decided = "not asked" if is_gated(claim, means) else word(claim, difference)
     return Verdict(claim, decided, difference, means, scale)
 
