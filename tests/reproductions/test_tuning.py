@@ -71,11 +71,11 @@ def parabola():
 
 def test_an_arm_that_does_its_own_work_reads_the_best_of_its_rates(parabola, tmp_path):
     verdict = reproduce("parabola", tmp_path, seeds=3)
-    tried = [(arm, SEED, rate) for arm in ("fast", "slow") for rate in (0.0333, 0.1, 0.3)]
+    tried = [(arm, SEED, rate) for arm in ("fast", "slow") for rate in (0.0111, 0.0333, 0.1, 0.3, 0.9)]
     best = [(arm, seed, {"fast": 0.3, "slow": 0.1}[arm]) for seed in range(3) for arm in ("fast", "slow")]  # fmt: skip
     assert parabola == tried + best
     assert verdict["tuned"]["fast"]["rate"] == 0.3
-    assert verdict["tuned"]["slow"]["tried"] == [0.0333, 0.1, 0.3]
+    assert verdict["tuned"]["slow"]["tried"] == [0.0111, 0.0333, 0.1, 0.3, 0.9]
     assert reproduce("parabola", tmp_path, seeds=3)["tuned"] == verdict["tuned"]
     assert len(parabola) == len(tried + best)  # nothing was repeated
     assert reproduce("parabola", tmp_path, quick=True)["tuned"] == {}
@@ -111,7 +111,7 @@ def test_every_arm_gets_as_many_trials_and_trains_at_its_best_rate(two_ranks, tm
         assert tuned["rate"] == min(losses, key=losses.get)
         assert dict(zip(tuned["tried"], tuned["eval_loss"], strict=True)) == losses
         assert {entry["learning_rate"] for entry in verdict["arms"][arm]} == {tuned["rate"]}
-    assert verdict["tuned"]["one"]["tried"] == [0.00333, 0.01, 0.03]
+    assert verdict["tuned"]["one"]["tried"] == [0.00111, 0.00333, 0.01, 0.03, 0.09]
     assert reproduce("two_ranks", tmp_path, seeds=3)["arms"] == verdict["arms"]
     assert len(runs.list_runs(tmp_path / "two_ranks" / "tuning")) == len(trials)
     assert verdict_of("two_ranks", tmp_path)["tuned"] == verdict["tuned"]

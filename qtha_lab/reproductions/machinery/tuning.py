@@ -15,7 +15,7 @@ from qtha_lab.reproductions.machinery.registry import Reproduction
 from qtha_lab.reproductions.machinery.run_fine_tunes import Arm, Progress
 from qtha_lab.runs.run import Run
 
-FACTORS = (1 / 3, 1.0, 3.0)  # of the rate that an arm declares
+FACTORS = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)  # of the rate that an arm declares
 SEED = 1000  # of no claim
 
 
@@ -70,7 +70,7 @@ def tune(
 
 
 def _tuned(trials: Mapping[float, Run]) -> Tuned:
-    summaries = {factor: run.summary or {} for factor, run in trials.items()}
+    summaries = {factor: trials[factor].summary or {} for factor in sorted(trials)}
     losses = {factor: summary.get("eval_loss") for factor, summary in summaries.items()}
     best = best_factor(losses)
     rates = {factor: _rate(run) for factor, run in trials.items()}
@@ -102,7 +102,9 @@ def recorded_factor(tuned: Mapping[str, Any] | None) -> float:
     The middle of the rates that were tried is the declared one.
 
     Example:
-        >>> recorded_factor({"rate": 0.03, "tried": [0.00333, 0.01, 0.03]})
+        >>> recorded_factor({"rate": 0.03, "tried": [0.00111, 0.00333, 0.01, 0.03, 0.09]})
         3.0
     """
-    return 1.0 if tuned is None else tuned["rate"] / sorted(tuned["tried"])[1]
+    if tuned is None:
+        return 1.0
+    return tuned["rate"] / sorted(tuned["tried"])[len(FACTORS) // 2]
