@@ -100,7 +100,10 @@ def test_agents_on_ray_send_the_bits_that_agents_here_send(gymnasium):
 
 
 def test_an_agents_gradient_is_that_of_its_loss_by_hand(gymnasium):
-    """One episode, one end in the middle: targets are discounted rewards up to it."""
+    """One episode, one end in the middle: targets are discounted rewards up to it.
+
+    Advantages have mean 0 and variance 1.
+    """
     torch.manual_seed(0)
     net = dist_qtrl.policy(CART, "mlp")
     agent = Agent(AgentConfig(CART, 1, 5, net))
@@ -110,7 +113,7 @@ def test_an_agents_gradient_is_that_of_its_loss_by_hand(gymnasium):
     loss = agent._loss(leaves, seen, actions, rewards, ends, counts)
     outputs = net(torch.cat([seen, agent.observations[None]]))[:, 0]
     values = outputs[:, -1].detach().tolist()
-    total, n = 0.0, int(counts.sum())
+    gains, terms, n = [], [], int(counts.sum())
     assert 0 < ends.sum() < 32
     for step in range(32):
         if not counts[step]:
@@ -128,7 +131,10 @@ def test_an_agents_gradient_is_that_of_its_loss_by_hand(gymnasium):
         logs = outputs[step, :-1].log_softmax(-1)
         gain = target - outputs[step, -1]
         entropy = -(logs.exp() * logs).sum()
-        total = total - logs[actions[step, 0]] * gain.detach() + 0.5 * gain**2 - 0.01 * entropy
+        gains.append(gain.item())
+        terms.append((logs[actions[step, 0]], 0.5 * gain**2 - 0.01 * entropy))
+    advantages = (np.array(gains) - np.mean(gains)) / np.std(gains, ddof=1)
+    total = sum(rest - a * chosen for a, (chosen, rest) in zip(advantages, terms, strict=True))
     assert loss.item() == pytest.approx((total / n).item(), rel=1e-4)
 
 
@@ -198,7 +204,7 @@ def test_settings_of_a_reproduction_are_checked_and_name_its_folder_and_command(
     of = reproduction_of("dist_qtrl(environment=Acrobot-v1,on=here)")
     assert (of.text, of.data) == ("dist_qtrl(environment=Acrobot-v1)", "Acrobot-v1")
     assert folder_name(of, quick=True) == "dist_qtrl-environment_Acrobot-v1-quick"
-    assert reproduction_of("dist_qtrl").data == CART
+    assert reproduction_of("dist_qtrl").data == GRID
     with pytest.raises(Refusal, match=r"on must be one of here, ray, got 'moon'\."):
         reproduction_of("dist_qtrl(on=moon)")
     with pytest.raises(

@@ -71,7 +71,9 @@ def parabola():
 
 def test_an_arm_that_does_its_own_work_reads_the_best_of_its_rates(parabola, tmp_path):
     verdict = reproduce("parabola", tmp_path, seeds=3)
-    tried = [(arm, SEED, rate) for arm in ("fast", "slow") for rate in (0.0111, 0.0333, 0.1, 0.3, 0.9)]
+    tried = [
+        (arm, SEED, rate) for arm in ("fast", "slow") for rate in (0.0111, 0.0333, 0.1, 0.3, 0.9)
+    ]
     best = [(arm, seed, {"fast": 0.3, "slow": 0.1}[arm]) for seed in range(3) for arm in ("fast", "slow")]  # fmt: skip
     assert parabola == tried + best
     assert verdict["tuned"]["fast"]["rate"] == 0.3

@@ -135,9 +135,16 @@ class Agent:
             target = torch.where(counts[step] > 0, earned, values[step].detach())
             targets.append(target)
         gains = torch.stack(targets[::-1]) - values[:-1]
-        terms = -chosen.log_prob(actions) * gains.detach() + VALUE_WEIGHT * gains.square()
+        advantages = _normalised(gains.detach(), counts)
+        terms = -chosen.log_prob(actions) * advantages + VALUE_WEIGHT * gains.square()
         terms = terms - ENTROPY_WEIGHT * chosen.entropy()
         return (terms * counts).sum() / counts.sum()
+
+
+def _normalised(gains: Tensor, counts: Tensor) -> Tensor:
+    """Shift and scale advantages of counted steps to mean 0 and variance 1."""
+    counted = gains[counts > 0]
+    return (gains - counted.mean()) / (counted.std() + 1e-6)
 
 
 @contextlib.contextmanager
