@@ -104,7 +104,7 @@ def data_of(chosen: Engines) -> str:
     tuned=True,
 )
 def hqrnn(arm: str, seed: int, quick: bool, log: Log, settings: Engines) -> None:
-    """Train one arm, evaluate it on other engines, and test it on last windows of test engines."""
+    """Train one arm, and test it on the last windows of test engines."""
     fleet = _fleet(settings.folder, seed, quick)
     torch.manual_seed(seed)
     network = head_named(ARMS[arm][1]).module(N_SENSORS, 1)

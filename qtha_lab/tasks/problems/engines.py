@@ -41,7 +41,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Engines run to failure to train and evaluate on, and test engines cut off before it.
+    """Engines run to failure, and test engines cut off before it.
 
     Attributes:
         train: Windows at every cycle of four fifths of the engines that ran to failure.
@@ -95,10 +95,11 @@ def _engine(random: np.random.Generator, gains: np.ndarray, powers: np.ndarray) 
 
 
 def fleet_of(lives: list[np.ndarray], histories: list[np.ndarray], ends: list[float]) -> Fleet:
-    """Build a fleet from sensor values per cycle; the last fifth of `lives` is for evaluation.
+    """Build a fleet from sensor values per cycle.
 
     Args:
-        lives: Sensors of at least two engines until failure, (cycles, sensors) each.
+        lives: Sensors of at least two engines until failure, (cycles, sensors) each. The last
+            fifth is for evaluation.
         histories: Sensors of the test engines until their cut-off.
         ends: Remaining cycles of the test engines.
     """
