@@ -1,7 +1,9 @@
 """Claims without an answer: a control that guesses, or arms at the ceiling."""
 
 import dataclasses
+import re
 
+import numpy as np
 import pytest
 
 from qtha_lab.reproductions import REPRODUCTIONS
@@ -51,3 +53,24 @@ def test_recorded_verdicts_pass_the_gates_of_their_claims(name):
     for claim, kept in zip(REPRODUCTIONS[name].claims, recorded, strict=True):
         if kept["means"] and is_gated(claim, tuple(kept["means"])):
             assert kept["verdict"] == "not asked"
+
+
+def test_a_margin_names_the_seeds_that_decide_as_a_shift_of_the_arm_does():
+    """The arm is above its margin by half a standard error: far from decided."""
+    random = np.random.default_rng(0)
+    control = random.normal(size=6)
+    arm = control + 0.3 + 0.05 * random.normal(size=6)
+    arm += 0.31 - (arm - control).mean()
+    sentences = []
+    for margin, shift in ((0.3, 0.0), (0.0, 0.3)):
+        claim = PaperClaim("arm", "control", "rmse", "no worse", margin=margin)
+        of = dataclasses.replace(REPRODUCTIONS["hqrnn"], claims=[claim])
+        entries = {
+            "arm": {seed: {"rmse": value - shift} for seed, value in enumerate(arm)},
+            "control": {seed: {"rmse": value} for seed, value in enumerate(control)},
+        }
+        [verdict] = verdicts(of, entries)
+        assert verdict.word == "inconclusive"
+        sentences.append(re.search(r"detectable .* seeds would decide", verdict.sentence)[0])
+    assert sentences[0] == sentences[1]
+    assert int(sentences[0].split()[-4]) > 100

@@ -8,7 +8,7 @@ interval has the level 1 - 0.05/m, so that all hold together with 95 %.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -65,7 +65,7 @@ class Verdict:
             f"difference {d.mean:+.3g}",
             f"{100 * (1 - d.level):.3g} % interval [{d.low:+.3g}, {d.high:+.3g}]",
             *([f"margin {margin:g}"] if margin else []),
-            *([_missing(d)] if self.word == "inconclusive" else []),
+            *([_missing(self.claim, d)] if self.word == "inconclusive" else []),
             self.scale,
         ]
         return f"{head} ({'; '.join(parts)})"
@@ -81,8 +81,11 @@ class Verdict:
         }
 
 
-def _missing(difference: PairedDifference) -> str:
+def _missing(claim: PaperClaim, difference: PairedDifference) -> str:
     """State the detectable difference and the seeds that would decide."""
+    if claim.margin:  # decided where the interval excludes the margin
+        limit = claim.margin if claim.is_lower_better else -claim.margin
+        difference = replace(difference, mean=difference.mean - limit, margin=0.0)
     seeds = difference.seeds_to_decide
     return f"detectable {difference.detectable:.3g}" + (
         f", {seeds} seeds would decide" if seeds is not None else ""
