@@ -46,6 +46,7 @@ PLACES = {  # base model, and measurements of the same methods on different seed
         "smollm2-definitions",
         "shared-rates-smollm2-definitions",
     ),
+    "half of SmolLM2, qa": ("half-smollm2", "half-smollm2-qa"),
     "toy, qa": ("tiny", "tiny-qa"),
     "toy, chat": ("tiny", "tiny-chat"),
     "toy, qa, the paper's protocol": (PROTOCOL, "qtha-paper-small"),
@@ -58,8 +59,9 @@ def pairs_on(model: str) -> dict[str, tuple[str, str]]:
     if model == PROTOCOL:
         published = "qtha(r=4,size=paper,init=paper)"
         return {"QTHA as published − LoRA r = 4": (published, "lora(r=4,lora_alpha=8)")}
+    balanced = {"balanced QTHA − LoRA r = 2": (BALANCED[model], SMALL)} if model in BALANCED else {}
     return {
-        "balanced QTHA − LoRA r = 2": (BALANCED[model], SMALL),
+        **balanced,
         "gradient-aware QTHA − LoRA r = 2": (GRADIENT, SMALL),
         "gradient-aware QTHA − LoRA r = 8": (GRADIENT, LARGE),
     }
