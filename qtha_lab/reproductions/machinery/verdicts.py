@@ -19,6 +19,7 @@ from qtha_lab.studies.comparison.paired import (
     LEAST_SEEDS,
     PairedDifference,
     paired_difference,
+    what_decides,
 )
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of
 
@@ -82,14 +83,11 @@ class Verdict:
 
 
 def _missing(claim: PaperClaim, difference: PairedDifference) -> str:
-    """State the detectable difference and the seeds that would decide."""
+    """State the detectable difference, and the seeds or rows that would decide."""
     if claim.margin:  # decided where the interval excludes the margin
         limit = claim.margin if claim.is_lower_better else -claim.margin
         difference = replace(difference, mean=difference.mean - limit, margin=0.0)
-    seeds = difference.seeds_to_decide
-    return f"detectable {difference.detectable:.3g}" + (
-        f", {seeds} seeds would decide" if seeds is not None else ""
-    )
+    return f"detectable {difference.detectable:.3g}, {what_decides(difference)}"
 
 
 def verdicts(

@@ -306,12 +306,10 @@ def verdict_text(difference: PairedDifference) -> str:
         return f"equivalent within ±{difference.margin:g}"
     if difference.verdict == "shown":
         return f"shown, within ±{difference.margin:g}" if difference.is_within_margin else "shown"
-    return (
-        f"inconclusive (detectable difference {difference.detectable:.3f}; {_decision(difference)})"
-    )
+    return f"inconclusive (detectable difference {difference.detectable:.3f}; {what_decides(difference)})"
 
 
-def _decision(difference: PairedDifference) -> str:
+def what_decides(difference: PairedDifference) -> str:
     """Write the seeds, or else the test rows, that would decide an inconclusive difference."""
     if (seeds := difference.seeds_to_decide) is not None:
         return f"{seeds:,} seeds would decide"
