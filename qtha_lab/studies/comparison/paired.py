@@ -306,7 +306,8 @@ def verdict_text(difference: PairedDifference) -> str:
         return f"equivalent within ±{difference.margin:g}"
     if difference.verdict == "shown":
         return f"shown, within ±{difference.margin:g}" if difference.is_within_margin else "shown"
-    return f"inconclusive (detectable difference {difference.detectable:.3f}; {what_decides(difference)})"
+    detectable = f"detectable difference {difference.detectable:.3f}"
+    return f"inconclusive ({detectable}; {what_decides(difference)})"
 
 
 def what_decides(difference: PairedDifference) -> str:
