@@ -190,6 +190,8 @@ def page(name: str, compared: Compared) -> str:
     """Return a measurement as Markdown: its commands, a row per method, and verdicts."""
     seeds = compared.comparison.seeds
     planned = Comparison.from_yaml(FILES / f"{name}.yaml").seeds
+    is_range = [*seeds] == [*range(min(seeds), max(seeds) + 1)]
+    listed = f"{min(seeds)} to {max(seeds)}" if is_range else ", ".join(map(str, seeds))
     fewer = f" --seeds {','.join(map(str, seeds))}" if seeds != planned else ""
     rates = ", ".join(f"{rate:g}" for rate in sorted(compared.comparison.learning_rates))
     tuned = "each method at the rate that tuning on other seeds chose"
@@ -198,7 +200,7 @@ def page(name: str, compared: Compared) -> str:
     ended = f"{len(compared.entries)} of {compared.summary['expected']}"
     origin = (
         f"`qtha-lab compare data/measurements/{name}.yaml --out out/measurements/{name}{fewer}` "
-        f" \n{ended} runs, seeds {min(seeds)} to {max(seeds)}, {tried}; the whole report: `python"
+        f" \n{ended} runs, seeds {listed}, {tried}; the whole report: `python"
         f" -m tools.measurements {name} --unpack`, then `qtha-lab report"
         f" out/measurements/{name}`"
     )
