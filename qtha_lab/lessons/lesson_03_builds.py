@@ -5,6 +5,7 @@ import torch
 
 from qtha_lab.lessons.builds import build_task
 from qtha_lab.lessons.predictions import prediction
+from qtha_lab.lessons.time_limit import ENGINE
 
 prediction(
     "3.a",
@@ -144,7 +145,7 @@ def _circuit(n_qubits: int, n_layers: int):
     torch.manual_seed(1)
     h = torch.randn(5, n_qubits, dtype=torch.float64)
     angles = torch.randn(circuit.n_params, dtype=torch.float64)
-    return h, angles, lambda h, angles: expval_z(circuit, h, angles)
+    return h, angles, lambda h, angles: expval_z(circuit, h, angles, ENGINE)
 
 
 def _without_angles(built):

@@ -5,6 +5,7 @@ import numpy as np
 from qtha_lab.lessons import grading
 from qtha_lab.lessons.object_graders import Construction, Selection
 from qtha_lab.lessons.registry import exercise
+from qtha_lab.lessons.time_limit import ENGINE
 
 exercise(
     "4.1",
@@ -39,7 +40,7 @@ def _counted(circuits) -> bool:
 def _highest(circuit) -> float:
     from qtha_lab.analysis.circuits.fourier import fourier_spectrum
 
-    return fourier_spectrum(circuit, observables=["Z0"], n_samples=20).highest()
+    return fourier_spectrum(circuit, observables=["Z0"], n_samples=20, engine=ENGINE).highest()
 
 
 def _is_pair(answer) -> bool:

@@ -5,6 +5,7 @@ import torch
 
 from qtha_lab.lessons.builds import build_task
 from qtha_lab.lessons.predictions import prediction
+from qtha_lab.lessons.time_limit import ENGINE
 
 prediction(
     "4.a",
@@ -97,9 +98,10 @@ def _read_out(function):
     def z(x):
         data = torch.zeros(np.size(x), 2, dtype=torch.float64)
         data[:, 0] = torch.as_tensor(np.ravel(x))
-        return expval_z(circuit, data, angles)[:, 0].numpy().reshape(np.shape(x))
+        return expval_z(circuit, data, angles, ENGINE)[:, 0].numpy().reshape(np.shape(x))
 
-    right = fourier_spectrum(circuit, observables=["Z0"], params=angles).coefficients[0, 0]
+    spectrum = fourier_spectrum(circuit, observables=["Z0"], params=angles, engine=ENGINE)
+    right = spectrum.coefficients[0, 0]
     return _parts(function(z, 3)), _parts(right), "⟨Z0⟩ of QTHA in x0, highest frequency 3"
 
 

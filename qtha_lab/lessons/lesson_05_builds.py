@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qtha_lab.circuits import Circuit
 from qtha_lab.lessons.builds import build_task
+from qtha_lab.lessons.time_limit import ENGINE
 
 GateMatrix = tuple[Tensor, Tensor, tuple[int, ...]]
 
@@ -86,7 +87,7 @@ def _circuit(n_qubits: int, n_layers: int):
     torch.manual_seed(0)
     x = torch.randn(1, n_qubits, dtype=torch.float64, requires_grad=True)
     p = torch.randn(circuit.n_params, dtype=torch.float64, requires_grad=True)
-    mean = expval_z(circuit, x, p, "torch")[0, 0]
+    mean = expval_z(circuit, x, p, ENGINE)[0, 0]
     gradients = torch.autograd.grad(mean, (x, p))
     return circuit, x.detach(), p.detach(), gradients
 
@@ -126,7 +127,7 @@ def _whole_circuit(built):
     circuit, x, p, (_, right) = _circuit(3, 1)
 
     def run(angles):
-        return float(expval_z(circuit, x, torch.tensor(angles, dtype=torch.float64))[0, 0])
+        return float(expval_z(circuit, x, torch.tensor(angles, dtype=torch.float64), ENGINE)[0, 0])
 
     return built(run, p.tolist(), _crz_places(circuit)), right, "QTHA's circuit, 3 qubits"
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -211,3 +213,18 @@ def test_a_function_without_source_or_with_wrong_arguments_gets_a_sentence():
     number = FUNCTIONS[0].number
     assert "TypeError" in check(number, lambda: 1).message
     assert check(number, len).state == "wrong"
+
+
+@pytest.mark.slow
+def test_grading_a_circuit_compiles_no_kernel():
+    """A kernel takes longer than an answer may, where none is cached."""
+    code = (
+        "import sys\n"
+        "from qtha_lab.lessons import answers\n"
+        "from qtha_lab.lessons.registry import get\n"
+        "exercise = get('4.2')\n"
+        "print(answers.check('4.2', exercise.answer_of(exercise.solution)).state)\n"
+        "print('numba' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["right", "False"]
