@@ -48,6 +48,7 @@ def test_a_saved_adapter_loads_by_peft_in_either_order_of_imports(saved, order):
     assert done.stdout.split() == ["QthaModel"], done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_peft_is_imported_once_and_as_ever():
     done = run(
         "import qtha_lab, peft, sys, importlib.resources, inspect",

@@ -311,6 +311,7 @@ def test_a_peer_that_was_timed_on_few_samples_gives_no_ratio():
     assert rows[4:6] == [("fastest peer", "–"), ("fastest peer ÷ `cpu`", "–")]
 
 
+@pytest.mark.slow
 def test_the_command_measures_prints_and_writes(tmp_path):
     file = tmp_path / "out" / "simulators.json"
     words = "bench simulators --qubits 2 --layers 4 --batches 2048 --engines cpu --peers none"

@@ -162,6 +162,7 @@ def test_a_server_that_died_is_replaced_and_its_run_goes_on(servers):
     finished(orphan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["warm", "cold"])
 def test_a_training_comes_after_the_page_that_watches_it(servers, monkeypatch, start):
     if start == "cold":

@@ -55,6 +55,7 @@ def resized(folder, size):
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_fails_a_run_in_one_sentence_and_it_resumes(small_disk):
     run = runs.launch(Experiment(method="lora(r=8)", training=TRAINING), check=False)
     status = run.wait(timeout=240)

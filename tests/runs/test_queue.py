@@ -94,6 +94,7 @@ def test_threads_are_counted_in_slots(monkeypatch, cores, asked, threads, held, 
     assert (slots.slots_of(threads), slots.n_slots(threads)) == (held, at_once)
 
 
+@pytest.mark.slow
 def test_a_worker_of_two_threads_waits_for_two_slots_and_leaves_the_free_one(tmp_path, monkeypatch):
     monkeypatch.setenv("QTHA_LAB_RUNS", str(tmp_path))
     monkeypatch.setenv("QTHA_LAB_SLOTS", "2")

@@ -108,6 +108,7 @@ def test_a_batch_too_small_for_a_second_thread_wakes_none(three_threads, threads
     assert set(threads_of_launches) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.parametrize(("in_parent", "code"), [(2, 0), (1, 2)])
 def test_a_fork_leaves_the_team_of_its_parent_and_begins_one_where_there_was_none(in_parent, code):

@@ -260,6 +260,7 @@ def test_a_comparison_names_the_split_key_and_the_missing_labels():
     assert "split by" not in " ".join(notes([run | {"split_key": "", "missing_labels": ""}], 1))
 
 
+@pytest.mark.slow
 def test_a_run_records_its_split_key_and_what_a_side_lacks(tmp_path):
     rows = [{"text": f"text {i}", "label": "rare" if i < 2 else "ab"[i % 2]} for i in range(60)]
     path = write(tmp_path / "mine.jsonl", rows)

@@ -239,6 +239,7 @@ def test_the_command_says_what_holds_and_fails_where_something_does_not(plugin):
 # in a run
 
 
+@pytest.mark.slow
 def test_a_method_of_a_plugin_is_launched_compared_and_resumed_only_as_it_was(plugin, tmp_path):
     file = plugin(named("slim_run"))
     training = {
@@ -482,6 +483,7 @@ def packaged(site, folder) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_the_package_of_a_member_is_recorded_and_held_against_the_installed_one_at_resume(
     package, tmp_path
 ):

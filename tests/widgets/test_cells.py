@@ -205,6 +205,7 @@ def test_a_page_that_comes_while_the_kernel_is_busy_is_heard(notebook):
     assert notebook.run("", IS_OPEN).strip() == "[False, False]"
 
 
+@pytest.mark.slow
 def test_a_page_that_asks_for_one_widget_after_another_is_waited_for(notebook):
     notebook.run("a", "Views()")
     notebook.run("", "pages.SETTLED_SECONDS = 2")
@@ -366,6 +367,7 @@ CircuitExplorer(n_qubits=2)
 """
 
 
+@pytest.mark.slow
 def test_what_is_made_together_refers_to_nothing_that_was_told_before(notebook):
     """A page that comes meanwhile did not hear it, and shows a hole in place of what refers to it."""
     notebook.run("", "import asyncio, os")

@@ -244,6 +244,7 @@ def test_what_others_do_in_the_folder_shows_at_the_next_looks(table, folder):
     assert page.look(0, 0).column("name")[0] == "theirs"
 
 
+@pytest.mark.slow
 def test_running_runs_send_what_changed_and_little_of_it(table, folder, monkeypatch):
     going = []
     for number in range(60):
