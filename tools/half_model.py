@@ -2,13 +2,14 @@
 
     python -m tools.half_model FOLDER
 
-Of the cuts into two parts, the first five and last ten blocks keep the lowest loss. All weights of
-the linear layers are then trained, since the cut model predicts worse than its whole.
+The first five and last ten blocks are kept, since every second block alone predicts worse than a
+uniform guess. All weights of the linear layers are then trained.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -61,9 +62,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write a base model of 15 blocks of SmolLM2.")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
+    if folder.exists():
+        parser.error(f"The folder must be new, got {folder}.")
     with tempfile.TemporaryDirectory() as temporary:
         save_cut(Path(temporary) / "cut")
-        train(Path(temporary) / "cut", Path(temporary)).rename(folder)
+        shutil.move(train(Path(temporary) / "cut", Path(temporary)), folder)
     return 0
 
 

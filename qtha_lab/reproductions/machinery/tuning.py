@@ -107,4 +107,5 @@ def recorded_factor(tuned: Mapping[str, Any] | None) -> float:
     """
     if tuned is None:
         return 1.0
-    return tuned["rate"] / sorted(tuned["tried"])[len(FACTORS) // 2]
+    tried = sorted(tuned["tried"])
+    return tuned["rate"] / tried[len(tried) // 2]
