@@ -37,7 +37,7 @@ PICTURES = ROOT / "docs" / "howto" / "pictures"
 WINDOW = (1400, 900)
 WIDTHS, THEMES = (1400, 900, 700), ("JupyterLab Light", "JupyterLab Dark")
 PRESET, SEEDS = "sweep the learning rate", "0, 1"
-FILM = ROOT / "docs" / "film.gif"
+FILM = ROOT / "docs" / "film.webp"
 FILM_SECONDS, FILM_FRAMES, LAST_FRAMES = 20.0, 40, 8
 FILM_SIZE, FILM_COLOURS = (840, 540), 40
 WHY = "seed = 0 and learning_rate in (0.001, 0.01, 0.1)"
@@ -241,11 +241,12 @@ def keep(screenshot: bytes, name: str) -> None:
 
 
 def save_film(frames: list[Image.Image], milliseconds: list[int]) -> None:
-    """Write frames as an animated picture with one palette, so that only changes take room."""
+    """Write frames as an animated WebP with one palette, so that only changes take room."""
     palette = swatches(frames).quantize(FILM_COLOURS, dither=Image.Dither.NONE)
     few = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    options = {"save_all": True, "append_images": few[1:], "loop": 0, "optimize": True}
-    few[0].save(FILM, duration=milliseconds, **options)
+    shown = [frame.convert("RGB") for frame in few]
+    options = {"save_all": True, "append_images": shown[1:], "loop": 0, "lossless": True}
+    shown[0].save(FILM, duration=milliseconds, method=6, quality=100, **options)
 
 
 def swatches(frames: list[Image.Image]) -> Image.Image:
