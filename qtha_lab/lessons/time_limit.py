@@ -2,15 +2,17 @@
 
 import ctypes
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SECONDS = 120.0  # of processor time for one answer on all its cases; it may compile a kernel
+SECONDS = 20.0  # of processor time for one answer on all its cases
+PATIENCE = 3.0  # times as much, on the clock, since a busy machine works on other things too
+TICK = 0.25  # seconds between two looks at the clock, and until an interruption is repeated
 ENGINE = "torch"  # of graders, since it compiles no kernel while the time runs
-PATIENCE = 2.0  # times as much, on the clock, since a busy machine works on other things too
-REPEAT = 0.5  # seconds until code that catches the interruption is interrupted again
 
 
 class AnswerTimeout(BaseException):
@@ -21,6 +23,7 @@ class AnswerTimeout(BaseException):
 def time_limit(seconds: float = SECONDS) -> Iterator[None]:
     """Interrupt the block after some seconds of processor time, or `PATIENCE` times as many.
 
+    Time in which numba compiles does not count: a first use of engine `cpu` may compile a minute.
     The main thread is interrupted by a signal where the system has them, also while it sleeps.
     Other threads are interrupted between two steps of Python, by the clock alone.
 
@@ -34,46 +37,65 @@ def time_limit(seconds: float = SECONDS) -> Iterator[None]:
         qtha_lab.lessons.time_limit.AnswerTimeout
     """
     in_main = threading.current_thread() is threading.main_thread()
+    limits = {time.monotonic: PATIENCE * seconds}
+    tick = min(TICK, seconds / 10)
     if in_main and hasattr(signal, "setitimer"):
-        with _by_signal(seconds):
+        with _by_signal(_Budget(limits | {time.process_time: seconds}), tick):
             yield
     else:
-        with _by_exception(PATIENCE * seconds):
+        with _by_exception(_Budget(limits), tick):
             yield
+
+
+class _Budget:
+    """Time of a block on several clocks, without the time in which numba compiles."""
+
+    def __init__(self, limits: dict[Callable[[], float], float]):
+        self.left = limits
+        self.last = {clock: clock() for clock in limits}
+
+    def is_spent(self, frame: FrameType | None) -> bool:
+        """Count the time since the last call, unless the frame belongs to a compilation."""
+        now = {clock: clock() for clock in self.left}
+        if not _compiles(frame):
+            self.left = {clock: self.left[clock] - now[clock] + self.last[clock] for clock in now}
+        self.last = now
+        return min(self.left.values()) <= 0
+
+
+def _compiles(frame: FrameType | None) -> bool:
+    while frame:
+        if frame.f_globals.get("__name__", "").startswith(("numba.", "llvmlite.")):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
-def _by_signal(seconds: float) -> Iterator[None]:
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise AnswerTimeout
+def _by_signal(budget: _Budget, tick: float) -> Iterator[None]:
+    def look(_number: int, frame: FrameType | None) -> None:
+        if budget.is_spent(frame):
+            raise AnswerTimeout
 
-    timers = {
-        signal.SIGPROF: (signal.ITIMER_PROF, seconds),
-        signal.SIGALRM: (signal.ITIMER_REAL, PATIENCE * seconds),
-    }
-    before = {number: signal.signal(number, interrupt) for number in timers}
-    for timer, limit in timers.values():
-        signal.setitimer(timer, limit, REPEAT)
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, tick, tick)
     try:
         yield
     finally:
-        for number, (timer, _) in timers.items():
-            signal.setitimer(timer, 0)
-            signal.signal(number, before[number])
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager
-def _by_exception(seconds: float) -> Iterator[None]:
-    thread, ended, lock = ctypes.c_ulong(threading.get_ident()), threading.Event(), threading.Lock()
-    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+def _by_exception(budget: _Budget, tick: float) -> Iterator[None]:
+    number, ended, lock = threading.get_ident(), threading.Event(), threading.Lock()
+    thread, raise_in = ctypes.c_ulong(number), ctypes.pythonapi.PyThreadState_SetAsyncExc
 
     def watch() -> None:
-        wait = seconds
-        while not ended.wait(wait):
+        while not ended.wait(tick):
             with lock:
-                if not ended.is_set():
+                if not ended.is_set() and budget.is_spent(sys._current_frames().get(number)):
                     raise_in(thread, ctypes.py_object(AnswerTimeout))
-            wait = REPEAT
 
     threading.Thread(target=watch, daemon=True).start()
     try:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import linecache
+import time
 
 import numpy as np
 import pytest
@@ -346,6 +347,35 @@ def test_endless_code_is_interrupted_in_any_thread():
     thread.start()
     thread.join(60)
     assert ends == [True, True]
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_time_in_which_a_kernel_is_compiled_does_not_count(in_thread):
+    import threading
+
+    import numba
+
+    took, ends = [], []
+
+    def compile_and_loop():
+        began = time.process_time()
+        numba.njit(lambda x: np.linalg.inv(x) @ np.linalg.inv(x.T))(np.eye(2))
+        took.append(time.process_time() - began)
+        never_ends()
+
+    def work():
+        with pytest.raises(AnswerTimeout), time_limit(0.05):
+            compile_and_loop()
+        ends.append(True)
+
+    if in_thread:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(60)
+    else:
+        work()
+    assert took[0] > 0.15  # the limit on the clock, and three times that of the processor
+    assert ends == [True]
 
 
 def test_a_prediction_reads_every_kind_of_answer():
