@@ -13,7 +13,7 @@ Methods = Comparison | str | Sequence[MethodChoice | dict[str, Any] | str]
 
 
 class Compare:
-    """Functions of `qtha_lab.studies.comparison`, and their shortcut as a call."""
+    """Callable that runs a comparison; its attributes are functions of `studies.comparison`."""
 
     PivotTable = comparison.PivotTable
     Report = comparison.Report

@@ -1,7 +1,7 @@
 """Browser code: a small module per widget, and the rest once per page.
 
 The small module loads at once, so that anywidget's limit of two seconds is kept. The rest arrives
-over the widget's own connection, however late; until then the place of the widget says so.
+over the widget's own connection, however late; until then a sentence takes the widget's place.
 """
 
 import functools
@@ -14,9 +14,9 @@ from qtha_lab.core.io import read
 
 
 class PageModule:
-    """A mixin for widgets of anywidget whose browser code is `MODULE`, files of this folder.
+    """Mixin for anywidget widgets: joins the files of `MODULE` to their browser code.
 
-    The last file ends with `return { render }`.
+    The files are in this folder. The last file ends with `return { render }`.
     """
 
     MODULE: ClassVar[tuple[str, ...]] = ()

@@ -83,7 +83,9 @@ def _rotation_rows(builder, psi: Lanes, places: tuple, size, low: int, mask, cos
 
 @compiled(fastmath=True)
 def run_single_token(tables, numbers, sizes, rows, shape, inputs_at, before_at, after_at):
-    """Compute before + (⟨Z⟩(h), h) · last per row, with h = inputs · firstᵀ.
+    """Add the output of a QTHA adapter to a layer's output, row by row.
+
+    Each row is after = before + (⟨Z⟩(h), h) · last, with h = inputs · firstᵀ.
 
     Args:
         tables: Steps, rotations, members of sums, inputs of terms and read-outs, concatenated,
