@@ -46,6 +46,7 @@ PLACES = {  # base model, and measurements of the same methods on different seed
         "smollm2-definitions",
         "shared-rates-smollm2-definitions",
     ),
+    "SmolLM2, chat": ("smollm2-135m", "smollm2-chat"),
     "half of SmolLM2, qa": ("half-smollm2", "half-smollm2-qa"),
     "toy, qa": ("tiny", "tiny-qa"),
     "toy, chat": ("tiny", "tiny-chat"),
@@ -55,7 +56,7 @@ Entry = dict[str, Any]
 
 
 def pairs_on(model: str) -> dict[str, tuple[str, str]]:
-    """Return the compared methods on a base model by title."""
+    """Return the methods to compare on a base model by title; not every place runs all of them."""
     if model == PROTOCOL:
         published = "qtha(r=4,size=paper,init=paper)"
         return {"QTHA as published − LoRA r = 4": (published, "lora(r=4,lora_alpha=8)")}
@@ -73,18 +74,15 @@ class Pooled:
 
     Attributes:
         model: Name of the base model.
+        pairs: Compared methods by title, of which both were run.
         entries: Entries with label without learning rate under `family`.
         items: Test rows by run id.
     """
 
     model: str
+    pairs: dict[str, tuple[str, str]]
     entries: list[Entry]
     items: dict[str, TestItems]
-
-    @property
-    def pairs(self) -> dict[str, tuple[str, str]]:
-        """Compared methods by title."""
-        return pairs_on(self.model)
 
     @property
     def titles(self) -> list[str]:
@@ -96,7 +94,9 @@ class Pooled:
     def of(cls, model: str, comparisons: Iterable[Compared]) -> Pooled:
         """Join comparisons on a base model; omit seeds that lack a compared method at any rate."""
         comparisons = list(comparisons)
-        families = {label for pair in pairs_on(model).values() for label in pair}
+        run = {entry["family"] for of in comparisons for entry in of.entries}
+        pairs = {title: pair for title, pair in pairs_on(model).items() if run.issuperset(pair)}
+        families = {label for pair in pairs.values() for label in pair}
         entries = [e for of in comparisons for e in of.entries if e["family"] in families]
         rates = {entry["learning_rate"] for entry in entries}
         ended: dict[int, set[tuple[str, float]]] = {}
@@ -107,7 +107,8 @@ class Pooled:
                 )
         whole = {seed for seed, of in ended.items() if len(of) == len(families) * len(rates)}
         items = read_items(run for of in comparisons for run in of.runs.values())
-        return cls(model, [entry for entry in entries if entry["seed"] in whole], items)
+        kept = [entry for entry in entries if entry["seed"] in whole]
+        return cls(model, pairs, kept, items)
 
     @property
     def seeds(self) -> int:
@@ -151,7 +152,7 @@ def _cell(entries: Sequence[Entry], pair: tuple[str, str], items: Mapping[str, T
 
 
 def page(places: dict[str, Pooled]) -> str:
-    """Return the page: for each base a table of places and rates by pairs of methods."""
+    """Return the page: tables of places and rates by pairs of methods, one per base and pairs."""
     seeds = ", ".join(f"{name} {pooled.seeds} seeds" for name, pooled in places.items())
     lines = [
         "`python -m tools.one_rate`",
@@ -163,11 +164,11 @@ def page(places: dict[str, Pooled]) -> str:
         ),
         "",
     ]
-    for model in dict.fromkeys(pooled.model for pooled in places.values()):
-        on_it = {name: pooled for name, pooled in places.items() if pooled.model == model}
-        titles = next(iter(on_it.values())).titles
-        table = [("where", "rate", *titles), ("---",) * (2 + len(titles))]
-        table += [row for name, pooled in on_it.items() for row in rows(pooled, name)]
+    tables: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for name, pooled in places.items():
+        tables.setdefault((pooled.model, *pooled.titles), []).extend(rows(pooled, name))
+    for (_, *titles), body in tables.items():
+        table = [("where", "rate", *titles), ("---",) * (2 + len(titles)), *body]
         lines += [*(f"| {' | '.join(row)} |" for row in table), ""]
     return "\n".join(lines)
 
