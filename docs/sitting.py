@@ -234,10 +234,10 @@ class Sitting:
 
 
 def keep(screenshot: bytes, name: str) -> None:
-    """Write a picture of the page in 256 colours, a third of the size."""
+    """Write a picture of the page in 256 colours as lossless WebP."""
     picture = Image.open(io.BytesIO(screenshot)).convert("RGB")
     few = picture.quantize(256, dither=Image.Dither.NONE)
-    few.save(PICTURES / f"{name}.png", optimize=True)
+    few.convert("RGB").save(PICTURES / f"{name}.webp", lossless=True, method=6, quality=100)
 
 
 def save_film(frames: list[Image.Image], milliseconds: list[int]) -> None:
