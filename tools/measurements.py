@@ -67,6 +67,7 @@ EVERY_RATE = {  # measurements of which `tools.one_rate` reads all rates: packed
     "smollm2-qa": None,
     "shared-rates-smollm2-definitions": None,
     "shared-rates-smollm2-qa": None,
+    "smollm2-chat": None,
     "half-smollm2-qa": None,
     "tiny-chat": COMPARED,
     "tiny-qa": COMPARED,
