@@ -188,3 +188,9 @@ def test_pages_pass_proselint(tmp_path):
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.stdout.replace(f"{tmp_path}/", "") == ""
     assert answer.returncode == 0, answer.stderr
+
+
+def test_a_release_of_the_changelog_fits_in_sixty_lines():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
+    assert {release.split("\n", 1)[0] for release in releases if release.count("\n") > 61} == set()
