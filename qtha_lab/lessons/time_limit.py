@@ -11,8 +11,8 @@ from types import FrameType
 
 SECONDS = 20.0  # of processor time for one answer on all its cases
 PATIENCE = 3.0  # times as much, on the clock, since a busy machine works on other things too
-TICK = 0.25  # seconds between two looks at the clock, and until an interruption is repeated
-ENGINE = "torch"  # of graders, since it compiles no kernel while the time runs
+TICK = 0.25  # seconds between two checks of the clocks, and until an interruption is repeated
+ENGINE = "torch"  # of graders, since it compiles no kernel, which takes a minute in an empty cache
 
 
 class AnswerTimeout(BaseException):
@@ -73,11 +73,11 @@ def _compiles(frame: FrameType | None) -> bool:
 
 @contextmanager
 def _by_signal(budget: _Budget, tick: float) -> Iterator[None]:
-    def look(_number: int, frame: FrameType | None) -> None:
+    def on_tick(_number: int, frame: FrameType | None) -> None:
         if budget.is_spent(frame):
             raise AnswerTimeout
 
-    before = signal.signal(signal.SIGALRM, look)
+    before = signal.signal(signal.SIGALRM, on_tick)
     signal.setitimer(signal.ITIMER_REAL, tick, tick)
     try:
         yield

@@ -13,7 +13,7 @@ from qtha_lab.reproductions.machinery.fine_tunes import (
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-# base and method of similar size: 22,164 parameters, LoRA 20,352; rates tried on single seeds
+# base and method; of similar size (22,164 parameters, LoRA 20,352) except full fine-tuning
 METHODS = {
     "prequant": ("outliers(w={w})", "prequant(learning_rate=0.02)"),
     "random": ("outliers(w={w},chosen=random)", "prequant(chosen=random,learning_rate=0.02)"),

@@ -217,7 +217,7 @@ def test_a_function_without_source_or_with_wrong_arguments_gets_a_sentence():
 
 @pytest.mark.slow
 def test_grading_a_circuit_compiles_no_kernel():
-    """A kernel takes longer than an answer may, where none is cached."""
+    """With an empty cache a kernel takes a minute, for which no answer should wait."""
     code = (
         "import sys\n"
         "from qtha_lab.lessons import answers\n"
