@@ -50,7 +50,7 @@ FILES_OF_A_RUN = (
 )  # fmt: skip
 STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
 MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
-ROW_DIGITS = 5  # of packed losses of rows: no printed digit of a mean over 100 rows depends on more
+ROW_DIGITS = {0: 5, 1000: 4}  # of packed losses, by least number of rows: printed means need no more
 STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
 STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
 DIGITS = 7  # of packed statistics, the precision of float32, in which they were computed
@@ -166,7 +166,9 @@ def _contents(folder: Path, without: Collection[str] = ()) -> Iterator[tuple[str
             content = MILLISECONDS.sub(rb"\1", b"".join(lines))
         if file.name == "test.json":
             losses = json.loads(content)
-            losses["losses"] = [float(f"{loss:.{ROW_DIGITS}g}") for loss in losses["losses"]]
+            of_rows = losses["losses"]
+            digits = ROW_DIGITS[max(least for least in ROW_DIGITS if least <= len(of_rows))]
+            losses["losses"] = [float(f"{loss:.{digits}g}") for loss in of_rows]
             content = json.dumps(losses, indent=2).encode()
         yield str(file.relative_to(folder)), content
 
