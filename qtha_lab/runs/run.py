@@ -133,9 +133,9 @@ class Run:
             status = record.status  # a worker records its end before it releases the lock
             if status.ended:
                 return status
-        if not self.alive:  # checked again: the run may have been resumed
-            words = ending.last_output(self.files) if record.has_log else LOG_LOST
-            return replace(status, state="dead", message=words, seconds_left=None)
+            if not self.alive:  # checked again: the run may have been resumed
+                words = ending.last_output(self.files) if record.has_log else LOG_LOST
+                return replace(status, state="dead", message=words, seconds_left=None)
         if self.files.stop.exists() and status.state != "stopping":
             return replace(status, state="stopping", message="after this step", seconds_left=None)
         return status

@@ -392,6 +392,21 @@ def test_sigterm_stops_as_softly_as_the_stop_file(queued):
     assert queued.wait(PATIENCE).state == "stopped"
 
 
+def test_a_worker_that_ends_while_its_status_is_read_is_not_called_dead(queued, monkeypatch):
+    is_held = runs.Run.alive.fget
+
+    def held_for_the_last_time(run):
+        held = is_held(run)
+        if held:
+            os.kill(slots.holder(run.files.lock), signal.SIGTERM)
+            wait_for(lambda: not is_held(run), run)
+        return held
+
+    monkeypatch.setattr(runs.Run, "alive", property(held_for_the_last_time))
+    assert queued.status().state == "queued"
+    assert queued.status().state == "stopped"
+
+
 def test_a_worker_that_does_not_answer_is_killed_with_its_group(queued):
     pid = slots.holder(queued.files.lock)
     os.kill(pid, signal.SIGSTOP)
