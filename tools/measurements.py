@@ -50,7 +50,8 @@ FILES_OF_A_RUN = (
 )  # fmt: skip
 STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
 MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
-ROW_DIGITS = {0: 5, 1000: 4}  # of packed losses, by least number of rows: printed means need no more
+ROW_DIGITS = 5  # of packed losses of rows: no printed digit of a mean over 100 rows depends on more
+FEWER_DIGITS = {"equal-size": 4, "tiny-definitions": 4}  # means over 1,000 rows need no more
 STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
 STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
 DIGITS = 7  # of packed statistics, the precision of float32, in which they were computed
@@ -88,8 +89,9 @@ def write(name: str, folder: Path) -> None:
     report = Report.of(folder).plain()
     write_json(out / CLAIMS, {key: report[key] for key in ("claims", "decomposition")})
     without = runs_without_rows(folder, EVERY_RATE.get(name, ()))
-    if not holds(out / PACKED, folder, without):
-        pack(folder, out / PACKED, without)
+    digits = FEWER_DIGITS.get(name, ROW_DIGITS)
+    if not holds(out / PACKED, folder, without, digits):
+        pack(folder, out / PACKED, without, digits)
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{name}.md").write_text(page(name, Compared.of(folder)), encoding="utf-8")
 
@@ -127,30 +129,34 @@ def runs_without_rows(folder: Path, every_rate: Collection[str] | None = ()) -> 
     return compared.runs.keys() - {entry["run_id"] for entry in (*compared.best, *read)}
 
 
-def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:
+def pack(
+    folder: Path, archive: Path, without: Collection[str] = (), digits: int = ROW_DIGITS
+) -> None:
     """Pack the files of a comparison that reports read; equal files give equal bytes."""
     with (
         lzma.open(archive, "wb", filters=LZMA) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as packed,
     ):
-        for name, content in _contents(folder, without):
+        for name, content in _contents(folder, without, digits):
             entry = tarfile.TarInfo(name)
             entry.size, entry.mtime = len(content), int((folder / name).stat().st_mtime)
             packed.addfile(entry, io.BytesIO(content))
 
 
-def holds(archive: Path, folder: Path, without: Collection[str] = ()) -> bool:
+def holds(
+    archive: Path, folder: Path, without: Collection[str] = (), digits: int = ROW_DIGITS
+) -> bool:
     """Report if an archive has the runs of a folder, some of them without losses of test rows."""
     if not archive.exists():
         return False
     with tarfile.open(archive) as packed:
         files = {m.name: packed.extractfile(m) for m in packed if m.name not in DERIVED}
         before = {name: file.read() for name, file in files.items() if file}
-    now = _contents(folder, without)
+    now = _contents(folder, without, digits)
     return before == {name: of for name, of in now if name not in DERIVED}
 
 
-def _contents(folder: Path, without: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
+def _contents(folder: Path, without: Collection[str], digits: int) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the packed files, equal names together, which packs smaller."""
     files = [folder / name for name in FILES_OF_A_COMPARISON]
     for runs in ("runs", "rounding", "tuning/*/runs"):
@@ -167,9 +173,7 @@ def _contents(folder: Path, without: Collection[str] = ()) -> Iterator[tuple[str
             content = MILLISECONDS.sub(rb"\1", b"".join(lines))
         if file.name == "test.json":
             losses = json.loads(content)
-            of_rows = losses["losses"]
-            digits = ROW_DIGITS[max(least for least in ROW_DIGITS if least <= len(of_rows))]
-            losses["losses"] = [float(f"{loss:.{digits}g}") for loss in of_rows]
+            losses["losses"] = [float(f"{loss:.{digits}g}") for loss in losses["losses"]]
             content = json.dumps(losses, indent=2).encode()
         yield str(file.relative_to(folder)), content
 
