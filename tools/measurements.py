@@ -54,7 +54,7 @@ ROW_DIGITS = 5  # of packed losses of rows: no printed digit of a mean over 100 
 FEWER_DIGITS = {"equal-size": 4, "tiny-definitions": 4}  # means over 1,000 rows need no more
 STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
 STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
-DIGITS = 7  # of packed statistics, the precision of float32, in which they were computed
+DIGITS = 7  # of claims and packed statistics, the precision of float32
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
 GRADIENT = "qtha_gradient(r=4)"
 BALANCED = {
@@ -87,7 +87,8 @@ def write(name: str, folder: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     update_summary(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
     report = Report.of(folder).plain()
-    write_json(out / CLAIMS, {key: report[key] for key in ("claims", "decomposition")})
+    found = json.dumps({key: report[key] for key in ("claims", "decomposition")})
+    write_json(out / CLAIMS, json.loads(found, parse_float=_rounded))
     without = runs_without_rows(folder, EVERY_RATE.get(name, ()))
     digits = FEWER_DIGITS.get(name, ROW_DIGITS)
     if not holds(out / PACKED, folder, without, digits):
@@ -176,6 +177,10 @@ def _contents(folder: Path, without: Collection[str], digits: int) -> Iterator[t
             losses["losses"] = [float(f"{loss:.{digits}g}") for loss in losses["losses"]]
             content = json.dumps(losses, indent=2).encode()
         yield str(file.relative_to(folder)), content
+
+
+def _rounded(number: str) -> float:
+    return float(f"{float(number):.{DIGITS}g}")
 
 
 def _shorter(line: bytes) -> bytes:
