@@ -26,7 +26,8 @@ reproduce(name, Path(out), quick=True, seeds=int(seeds) if seeds else None)
 """
 TIMES = ("first", "second")
 # these differ between runs and are not compared; nor are names with "second" or "memory"
-CLOCKS = {"t", "run_id", "command", "id", "finished", "started", "path", "side_by_side"}
+CLOCKS = {"t", "run_id", "command", "id", "finished", "started", "path"}
+LOAD = {"side_by_side", "threads"}  # threads that other runs leave free change no result
 CURVES = {"train", "eval", "test"}
 
 
@@ -133,7 +134,7 @@ def _timeless(value: Any) -> Any:
         return {
             name: _timeless(part)
             for name, part in value.items()
-            if name not in CLOCKS and not re.search("second|memory", name)
+            if name not in CLOCKS | LOAD and not re.search("second|memory", name)
         }
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
