@@ -105,9 +105,9 @@ def test_a_wrong_setting_is_refused_before_any_work(text, sentence, tmp_path):
 
 @pytest.mark.slow
 def test_fine_tunes_run_on_a_chosen_task(tmp_path):
-    verdict = reproduce("lora(task=recall)", tmp_path, quick=True, seeds=1)
+    verdict = reproduce("lora(task=recall)", tmp_path / "out", quick=True, seeds=1)
     assert verdict["command"] == "qtha-lab reproduce 'lora(task=recall)' --quick --seeds 1"
-    assert [path.name for path in tmp_path.iterdir()] == ["lora-task_recall-quick"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["lora-task_recall-quick"]
     entries = [entry for of_arm in verdict["arms"].values() for entry in of_arm]
     assert {entry["task"] for entry in entries} == {"recall"}
 
@@ -122,7 +122,7 @@ def test_a_model_of_nine_blocks_is_quantised_in_six_steps(tmp_path):
     loaded.tokenizer.save_pretrained(tmp_path / "nine")
     of = reproduction_of(f"omniquant(model={tmp_path / 'nine'})")
     arm = Arm("learned_w3", 0, quick=True)
-    run = _run_here(of, [arm], tmp_path / "runs", lambda run, status: None)[arm]
+    run = _run_here(of, [arm], tmp_path / "runs", lambda run, status: None, None)[arm]
     assert [e["step"] for e in run.valid_events() if e["kind"] == "train"] == [1, 2, 3, 4, 5, 6]
     # a low and a high clip for each output of a block, 9 blocks: 2 · 9 (3 · 192 + 2 · 64 + 2 · 512)
     assert run.summary["trainable_parameters"] == 31_104

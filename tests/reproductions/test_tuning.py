@@ -109,7 +109,7 @@ def test_every_arm_gets_as_many_trials_and_trains_at_its_best_rate(two_ranks, tm
     for arm, tuned in verdict["tuned"].items():
         of_arm = [run for run in trials if run.experiment.method.title == arm]
         assert len(of_arm) == len(FACTORS)
-        losses = {run.experiment.method.learning_rate: run.summary["eval_loss"] for run in of_arm}
+        losses = {run.summary["learning_rate"]: run.summary["eval_loss"] for run in of_arm}
         assert tuned["rate"] == min(losses, key=losses.get)
         assert dict(zip(tuned["tried"], tuned["eval_loss"], strict=True)) == losses
         assert {entry["learning_rate"] for entry in verdict["arms"][arm]} == {tuned["rate"]}
