@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.adapters import QthaConfig as QthaConfig
     from qtha_lab.adapters import generate_into as generate_into
     from qtha_lab.adapters import load_adapter as load_adapter
+    from qtha_lab.adapters.lora_xs import LoraXsConfig as LoraXsConfig
     from qtha_lab.adapters.prequant import PrequantConfig as PrequantConfig
     from qtha_lab.adapters.qpa import QpaConfig as QpaConfig
     from qtha_lab.adapters.qtha_gradient import QthaGradientConfig as QthaGradientConfig

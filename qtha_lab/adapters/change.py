@@ -90,9 +90,11 @@ class Change(ABC):
     PEFT layer. `small_first_step` names the option whose first step is about as large as LoRA's, if
     one exists. `delta` may have a third parameter `base`, the layer without the adapter.
     `shared_tensors` names tensors that several layers use, and `initialise_shared` fills them.
+    `reads_weight` is True for a method with `start_from_weight`.
     """
 
     small_first_step: str = ""
+    reads_weight: bool = False
 
     def __init__(self, config: Any, layer: Layer):
         self.config = config
@@ -142,6 +144,17 @@ class Change(ABC):
             samples: `from_data.LayerSample` of this layer, or of all layers that share its tensors.
         """
         raise NotImplementedError(f"{type(self).__name__} has start_rows and reads none")
+
+    def start_from_weight(
+        self, tensors: Mapping[str, Tensor], weight: Float[Tensor, "out_features in_features"]
+    ) -> None:
+        """Initialise from the frozen weight; required with `reads_weight`.
+
+        Args:
+            tensors: The layer's own tensors by name, already filled at random.
+            weight: Frozen weight in float32; a quantised weight is dequantised.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has reads_weight and reads none")
 
     def sampled_with(self) -> Hashable:
         """Return a key that is equal for layers whose samples initialise the same tensors.

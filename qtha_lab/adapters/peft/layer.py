@@ -137,7 +137,10 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         with torch.no_grad():
             if shared:
                 change.initialise_shared({name: tensors[name] for name in shared})
-            change.initialise({name: tensors[name] for name in change.tensors()})
+            own = {name: tensors[name] for name in change.tensors()}
+            change.initialise(own)
+            if change.reads_weight:
+                change.start_from_weight(own, self.base_matrix(torch.float32).cpu())
 
     def _store(self, name: str, trainable: bool, infix: str) -> nn.ParameterDict | BufferDict:
         """Return the store of a tensor name, one entry per adapter; create it if missing."""
