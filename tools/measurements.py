@@ -87,8 +87,7 @@ def write(name: str, folder: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     update_summary(folder, Comparison.from_yaml(FILES / f"{name}.yaml").rates_from)
     report = Report.of(folder).plain()
-    found = json.dumps({key: report[key] for key in ("claims", "decomposition")})
-    write_json(out / CLAIMS, json.loads(found, parse_float=_rounded))
+    write_json(out / CLAIMS, rounded({key: report[key] for key in ("claims", "decomposition")}))
     without = runs_without_rows(folder, EVERY_RATE.get(name, ()))
     digits = FEWER_DIGITS.get(name, ROW_DIGITS)
     if not holds(out / PACKED, folder, without, digits):
@@ -179,8 +178,11 @@ def _contents(folder: Path, without: Collection[str], digits: int) -> Iterator[t
         yield str(file.relative_to(folder)), content
 
 
-def _rounded(number: str) -> float:
-    return float(f"{float(number):.{DIGITS}g}")
+def rounded(value: Any) -> Any:
+    """Return JSON data with its numbers rounded to `DIGITS` digits."""
+    return json.loads(
+        json.dumps(value), parse_float=lambda number: float(f"{float(number):.{DIGITS}g}")
+    )
 
 
 def _shorter(line: bytes) -> bytes:

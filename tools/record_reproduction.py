@@ -16,6 +16,7 @@ from typing import Any
 from qtha_lab.core.io import read_json, show
 from qtha_lab.reproductions.machinery.listing import RECORDED, date_of
 from qtha_lab.reproductions.machinery.run_arms import VERDICT
+from tools.measurements import rounded
 
 DESCRIBED = {
     *("run_id", "model", "task", "method", "label", "message", "state", "steps", "train_loss"),
@@ -30,7 +31,7 @@ COST = {
 def compact(verdict: dict[str, Any]) -> dict[str, Any]:
     """Return a verdict with its date, and its arms as columns of measurements."""
     arms = {name: _columns(runs) for name, runs in verdict["arms"].items()}
-    return _rounded(verdict | {"date": date_of(verdict), "arms": arms})
+    return rounded(verdict | {"date": date_of(verdict), "arms": arms})
 
 
 def _columns(runs: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -45,14 +46,6 @@ def _columns(runs: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def _says(value: Any) -> bool:
     return value not in (None, "", "none", {}, [])
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.7g}")
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return [_rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def main() -> None:
