@@ -51,10 +51,13 @@ FILES_OF_A_RUN = (
 STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
 MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
 ROW_DIGITS = 5  # of packed losses of rows: no printed digit of a mean over 100 rows depends on more
-FEWER_DIGITS = {"equal-size": 4, "tiny-definitions": 4}  # means over 1,000 rows need no more
+FEWER_DIGITS = dict.fromkeys(
+    ("all-maps", "equal-size", "leads", "tiny-chat", "tiny-definitions", "tiny-qa"), 4
+)  # means over 1,000 rows, and screenings, need no more
 STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
 STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
-DIGITS = 7  # of claims and packed statistics, the precision of float32
+DIGITS = 7  # of claims, the precision of float32
+STATISTIC_DIGITS = 4  # of packed statistics of bottlenecks and spectra
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
 GRADIENT = "qtha_gradient(r=4)"
 BALANCED = {
@@ -186,10 +189,10 @@ def rounded(value: Any) -> Any:
 
 
 def _shorter(line: bytes) -> bytes:
-    """Round the numbers of an event of statistics to `DIGITS` digits."""
+    """Round the numbers of an event of statistics to `STATISTIC_DIGITS` digits."""
     if not any(kind in line for kind in STATISTICS):
         return line
-    return STATISTIC.sub(lambda number: f"{float(number[0]):.{DIGITS}g}".encode(), line)
+    return STATISTIC.sub(lambda number: f"{float(number[0]):.{STATISTIC_DIGITS}g}".encode(), line)
 
 
 def unpack(archive: Path, folder: Path) -> None:
