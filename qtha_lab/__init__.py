@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the declaration of the public names, read by `lazy_names`
     from qtha_lab.adapters.prequant import PrequantConfig as PrequantConfig
     from qtha_lab.adapters.qpa import QpaConfig as QpaConfig
     from qtha_lab.adapters.qtha_gradient import QthaGradientConfig as QthaGradientConfig
+    from qtha_lab.adapters.qtha_shared import QthaSharedConfig as QthaSharedConfig
     from qtha_lab.adapters.quanta import QuantaConfig as QuantaConfig
     from qtha_lab.adapters.quantum_peft import QuantumPeftConfig as QuantumPeftConfig
     from qtha_lab.adapters.quantum_train import QuantumTrainConfig as QuantumTrainConfig

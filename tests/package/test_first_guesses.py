@@ -131,11 +131,12 @@ def test_a_model_unpacks_into_model_and_tokenizer():
 
 
 def test_every_own_config_is_at_the_top():
-    from peft import PeftConfig
+    from qtha_lab.adapters import get_method
 
+    own = [get_method(name) for name in qtha_lab.list_methods() if get_method(name).ours]
     names = [name for name in qtha_lab.__all__ if name.endswith("Config")]
-    assert len(names) == 7
-    assert all(issubclass(getattr(qtha_lab, name), PeftConfig) for name in names)
+    assert sorted(names) == sorted(method.config_class.__name__ for method in own)
+    assert all(getattr(qtha_lab, of.config_class.__name__) is of.config_class for of in own)
 
 
 @pytest.mark.parametrize(
