@@ -63,7 +63,9 @@ def _objective(stated: Any, flat: dict[str, Any]) -> Objective:
         kind, stated = OBJECTIVES[name], options
     else:
         kind = type(stated)
-    own = {name for name, _, _ in named_fields(kind)} if kind in OBJECTIVES.values() else set()
+        if kind not in OBJECTIVES.values():
+            return stated  # refused by the type of the field
+    own = {name for name, _, _ in named_fields(kind)}
     for other in OBJECTIVES.values():
         for name, _, field in named_fields(other):
             if name in flat and name not in own and flat[name] != default_of(field):

@@ -109,7 +109,9 @@ def test_a_waist_that_no_optimiser_holds_is_refused():
         Experiment(method="qtha(waist=1000000000)").check()
 
 
-def test_circuits_that_fit_nowhere_are_refused_before_one_is_run():
+def test_circuits_that_do_not_fit_are_refused_before_one_is_run(monkeypatch):
+    # about 24 GiB are needed, which large machines have
+    monkeypatch.setattr(simulators.memory, "free_bytes", lambda device: 8 * GIB)
     experiment = Experiment(method="qtha(r=24,waist=32,bond_dim=2,n_layers=2)")
     for refuses in (experiment.check, lambda: preview(experiment)):
         with pytest.raises(Refusal, match="GiB for circuits"):

@@ -186,3 +186,13 @@ def test_any_text_is_a_description_or_a_refusal(text, described):
     assert described.from_yaml(read.to_yaml()) == read
     assert math.isfinite(read.training.weight_decay)
     assert not re.search(r"\bnan\b", read.to_yaml()) or "nan" in text
+
+
+@pytest.mark.parametrize("objective", ["5", "[]", "{kind: distillation}"])
+def test_an_objective_that_is_no_name_is_refused(objective):
+    with pytest.raises(Refusal, match=r"objective|supervised"):
+        Experiment.from_yaml(f"objective: {objective}\n")
+
+
+def test_an_empty_objective_is_the_default():
+    assert Experiment.from_yaml("objective: {}\n").training == Experiment().training
