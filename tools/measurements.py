@@ -5,9 +5,9 @@
     python -m tools.measurements tiny-qa --unpack    unpack its runs to out/measurements
 
 `data/results/NAME` gets the claims of the report (`claims.json`), and the runs without weights and
-events of single steps (`runs.tar.xz`). Losses of test rows are packed for the runs that claims
-read: those at the best rate of their method. The report can be written again from them, and the
-comparison can continue. `docs/results/NAME.md` gets the table.
+events of single steps (`runs.tar.xz`). Losses of test rows are packed as a table, for the runs that
+claims read: those at the best rate of their method. The report can be written again from them, and
+the comparison can continue. `docs/results/NAME.md` gets the table.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import io
 import json
 import lzma
+import math
 import re
 import tarfile
 from collections.abc import Collection, Iterator, Sequence
@@ -46,14 +47,12 @@ DERIVED = ("comparison.yaml", "summary.json")  # written anew from the runs
 FILES_OF_A_COMPARISON = (*DERIVED, "lineup.json", "seconds_per_step.json")
 FILES_OF_A_TUNING = ("sweep.yaml", "journal.log")
 FILES_OF_A_RUN = (
-    "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json", "test.json",
+    "experiment.yaml", "events.jsonl", "summary.json", "environment.json", "exit.json",
 )  # fmt: skip
+ROWS = "test.json"
 STEP = b'"kind": "train"'  # nine in ten events, and no report reads them
 MILLISECONDS = re.compile(rb'("t": \d+\.\d{3})\d+')
-ROW_DIGITS = 5  # of packed losses of rows: no printed digit of a mean over 100 rows depends on more
-FEWER_DIGITS = dict.fromkeys(
-    ("all-maps", "equal-size", "leads", "tiny-chat", "tiny-definitions", "tiny-qa"), 4
-)  # means over 1,000 rows, and screenings, need no more
+MEAN_ERROR = 1e-5  # nats by which rounded losses of rows may move their mean; tables print 1e-3
 STATISTIC = re.compile(rb"-?\d+\.\d{6,}(?:e[+-]\d+)?")
 STATISTICS = (b'"kind": "bottleneck"', b'"kind": "spectrum"')
 DIGITS = 7  # of claims, the precision of float32
@@ -92,9 +91,8 @@ def write(name: str, folder: Path) -> None:
     report = Report.of(folder).plain()
     write_json(out / CLAIMS, rounded({key: report[key] for key in ("claims", "decomposition")}))
     without = runs_without_rows(folder, EVERY_RATE.get(name, ()))
-    digits = FEWER_DIGITS.get(name, ROW_DIGITS)
-    if not holds(out / PACKED, folder, without, digits):
-        pack(folder, out / PACKED, without, digits)
+    if not holds(out / PACKED, folder, without):
+        pack(folder, out / PACKED, without)
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{name}.md").write_text(page(name, Compared.of(folder)), encoding="utf-8")
 
@@ -132,34 +130,32 @@ def runs_without_rows(folder: Path, every_rate: Collection[str] | None = ()) -> 
     return compared.runs.keys() - {entry["run_id"] for entry in (*compared.best, *read)}
 
 
-def pack(
-    folder: Path, archive: Path, without: Collection[str] = (), digits: int = ROW_DIGITS
-) -> None:
+def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:
     """Pack the files of a comparison that reports read; equal files give equal bytes."""
     with (
         lzma.open(archive, "wb", filters=LZMA) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as packed,
     ):
-        for name, content in _contents(folder, without, digits):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mtime = len(content), int((folder / name).stat().st_mtime)
+        for name, content in _contents(folder, without):
+            entry, file = tarfile.TarInfo(name), folder / name
+            entry.size, entry.mtime = (
+                len(content),
+                int(file.stat().st_mtime) if file.exists() else 0,
+            )
             packed.addfile(entry, io.BytesIO(content))
 
 
-def holds(
-    archive: Path, folder: Path, without: Collection[str] = (), digits: int = ROW_DIGITS
-) -> bool:
+def holds(archive: Path, folder: Path, without: Collection[str] = ()) -> bool:
     """Report if an archive has the runs of a folder, some of them without losses of test rows."""
     if not archive.exists():
         return False
     with tarfile.open(archive) as packed:
         files = {m.name: packed.extractfile(m) for m in packed if m.name not in DERIVED}
         before = {name: file.read() for name, file in files.items() if file}
-    now = _contents(folder, without, digits)
-    return before == {name: of for name, of in now if name not in DERIVED}
+    return before == {name: of for name, of in _contents(folder, without) if name not in DERIVED}
 
 
-def _contents(folder: Path, without: Collection[str], digits: int) -> Iterator[tuple[str, bytes]]:
+def _contents(folder: Path, without: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the packed files, equal names together, which packs smaller."""
     files = [folder / name for name in FILES_OF_A_COMPARISON]
     for runs in ("runs", "rounding", "tuning/*/runs"):
@@ -167,18 +163,49 @@ def _contents(folder: Path, without: Collection[str], digits: int) -> Iterator[t
     for name in FILES_OF_A_TUNING:
         files += folder.glob(f"tuning/*/{name}")
     for file in sorted((f for f in files if f.is_file()), key=lambda file: (file.name, file)):
-        is_compared = file.parent.parent == folder / "runs"  # no claim reads rows of other runs
-        if file.name == "test.json" and (not is_compared or file.parent.name in without):
-            continue
         content = file.read_bytes()
         if file.name == "events.jsonl":
             lines = (_shorter(line) for line in content.splitlines(True) if STEP not in line)
             content = MILLISECONDS.sub(rb"\1", b"".join(lines))
-        if file.name == "test.json":
-            losses = json.loads(content)
-            losses["losses"] = [float(f"{loss:.{digits}g}") for loss in losses["losses"]]
-            content = json.dumps(losses, indent=2).encode()
         yield str(file.relative_to(folder)), content
+    # no claim reads rows of other runs
+    rows = [f for f in sorted(folder.glob(f"runs/*/{ROWS}")) if f.parent.name not in without]
+    yield from _row_tables({f.parent.name: json.loads(f.read_bytes()) for f in rows})
+
+
+def _row_tables(of_runs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Yield a table of losses by test row for the runs with equal rows, which packs smaller."""
+    tables: dict[str, dict[str, dict[str, Any]]] = {}
+    for run, of in of_runs.items():
+        tables.setdefault(json.dumps([of["items"], of["labels"]]), {})[run] = of
+    for n, runs in enumerate(tables.values()):
+        first = next(iter(runs.values()))
+        decimals = row_decimals(first["labels"])
+        losses = [[round(loss, decimals) for loss in of["losses"]] for of in runs.values()]
+        table = {
+            "steps": {run: of.get("step") for run, of in runs.items()},
+            "items": first["items"],
+            "labels": first["labels"],
+            "losses": list(zip(*losses, strict=True)),
+        }
+        yield f"rows-{n}.json", json.dumps(table, separators=(",", ":")).encode()
+
+
+def row_decimals(labels: Sequence[int]) -> int:
+    """Return the decimals of the losses of rows that keep the error of a mean below `MEAN_ERROR`.
+
+    A loss rounded to d decimals has the standard deviation 10^-d / √12. The mean divides by the
+    number of labels.
+
+    Args:
+        labels: Number of labels by row.
+
+    Example:
+        >>> row_decimals([10] * 1024), row_decimals([20] * 112)
+        (2, 3)
+    """
+    error = math.sqrt(len(labels) / 12) / sum(labels)
+    return math.ceil(math.log10(error / MEAN_ERROR))
 
 
 def rounded(value: Any) -> Any:
@@ -202,6 +229,13 @@ def unpack(archive: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
+    for file in folder.glob("rows-*.json"):
+        table = json.loads(file.read_bytes())
+        shared = {"items": table["items"], "labels": table["labels"]}
+        of_runs = zip(table["steps"].items(), zip(*table["losses"], strict=True), strict=True)
+        for (run, step), losses in of_runs:
+            write_json(folder / "runs" / run / ROWS, {"step": step, **shared, "losses": losses})
+        file.unlink()
 
 
 def page(name: str, compared: Compared) -> str:

@@ -44,6 +44,19 @@ class Layer:
         if not self.sizes:
             object.__setattr__(self, "sizes", ((self.in_features, self.out_features),))
 
+    def check_rank(self, r: int) -> None:
+        """Refuse an r above the smaller size of the layer.
+
+        Raises:
+            Refusal: If r exceeds `in_features` or `out_features`.
+        """
+        most = min(self.in_features, self.out_features)
+        if r > most:
+            raise Refusal(
+                f"r must be at most {most} for a layer of {self.in_features} inputs and "
+                f"{self.out_features} outputs, got {r}."
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
@@ -90,11 +103,9 @@ class Change(ABC):
     PEFT layer. `small_first_step` names the option whose first step is about as large as LoRA's, if
     one exists. `delta` may have a third parameter `base`, the layer without the adapter.
     `shared_tensors` names tensors that several layers use, and `initialise_shared` fills them.
-    `reads_weight` is True for a method with `start_from_weight`.
     """
 
     small_first_step: str = ""
-    reads_weight: bool = False
 
     def __init__(self, config: Any, layer: Layer):
         self.config = config
@@ -145,16 +156,17 @@ class Change(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has start_rows and reads none")
 
-    def start_from_weight(
-        self, tensors: Mapping[str, Tensor], weight: Float[Tensor, "out_features in_features"]
+    def start_from_weight(  # noqa: B027, optional
+        self,
+        tensors: Mapping[str, Tensor],
+        weight: Callable[[], Float[Tensor, "out_features in_features"]],
     ) -> None:
-        """Initialise from the frozen weight; required with `reads_weight`.
+        """Initialise from the frozen weight. Optional.
 
         Args:
             tensors: The layer's own tensors by name, already filled at random.
-            weight: Frozen weight in float32; a quantised weight is dequantised.
+            weight: Function that returns the weight in float32, dequantised if it is quantised.
         """
-        raise NotImplementedError(f"{type(self).__name__} has reads_weight and reads none")
 
     def sampled_with(self) -> Hashable:
         """Return a key that is equal for layers whose samples initialise the same tensors.

@@ -17,7 +17,7 @@ Source:
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -27,7 +27,6 @@ from torch.nn import functional
 from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.initialisation.qtha import uniform_
 from qtha_lab.adapters.peft import RankConfig, method
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 
@@ -65,16 +64,9 @@ class LoraXsConfig(RankConfig):
 class LoraXs(Change):
     """Tensors and formula of LoRA-XS at one layer."""
 
-    reads_weight = True
-
     def __init__(self, config: LoraXsConfig, layer: Layer):
         super().__init__(config, layer)
-        smallest = min(layer.in_features, layer.out_features)
-        if config.r > smallest:
-            raise Refusal(
-                f"r must be at most {smallest} at a layer of {layer.in_features} inputs and "
-                f"{layer.out_features} outputs, got {config.r}."
-            )
+        layer.check_rank(config.r)
 
     def tensors(self) -> dict[str, TensorSpec]:
         r = self.config.r
@@ -96,10 +88,12 @@ class LoraXs(Change):
             uniform_(tensors["R"], 1 / math.sqrt(self.config.r))
 
     def start_from_weight(
-        self, tensors: Mapping[str, Tensor], weight: Float[Tensor, "out_features in_features"]
+        self,
+        tensors: Mapping[str, Tensor],
+        weight: Callable[[], Float[Tensor, "out_features in_features"]],
     ) -> None:
         r = self.config.r
-        left, values, right = torch.linalg.svd(weight, full_matrices=False)
+        left, values, right = torch.linalg.svd(weight(), full_matrices=False)
         tensors["A"].copy_(values[:r, None] * right[:r])
         tensors["B"].copy_(left[:, :r])
 

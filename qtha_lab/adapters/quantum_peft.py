@@ -38,7 +38,6 @@ from qtha_lab.adapters.change import Change, Layer, TensorSpec
 from qtha_lab.adapters.initialisation import angles as starts
 from qtha_lab.adapters.peft import RankConfig, method
 from qtha_lab.circuits import Circuit
-from qtha_lab.core.errors import Refusal
 from qtha_lab.core.method_styles import MethodStyle
 from qtha_lab.core.settings import setting
 
@@ -101,12 +100,7 @@ class QuantumPeft(Change):
 
     def __init__(self, config: QuantumPeftConfig, layer: Layer):
         super().__init__(config, layer)
-        least = min(layer.in_features, layer.out_features)
-        if config.r > least:
-            raise Refusal(
-                f"r must be at most {least} for a layer of {layer.in_features} inputs and "
-                f"{layer.out_features} outputs, got {config.r}."
-            )
+        layer.check_rank(config.r)
 
     def n_parameters(self) -> int:
         config, sides = self.config, (self.layer.in_features, self.layer.out_features)

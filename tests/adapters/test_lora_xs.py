@@ -67,5 +67,5 @@ def test_a_saved_adapter_is_loaded_with_its_factors(tmp_path):
 
 
 def test_more_vectors_than_the_layer_has_are_refused():
-    with pytest.raises(Refusal, match="r must be at most"):
+    with pytest.raises(Refusal, match="r must be at most 32 for a layer of 32 inputs"):
         adapted(r=10_000)

@@ -139,8 +139,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
                 change.initialise_shared({name: tensors[name] for name in shared})
             own = {name: tensors[name] for name in change.tensors()}
             change.initialise(own)
-            if change.reads_weight:
-                change.start_from_weight(own, self.base_matrix(torch.float32))
+            change.start_from_weight(own, lambda: self.base_matrix(torch.float32))
 
     def _store(self, name: str, trainable: bool, infix: str) -> nn.ParameterDict | BufferDict:
         """Return the store of a tensor name, one entry per adapter; create it if missing."""
