@@ -234,10 +234,10 @@ class Comparison(MethodsAndSeeds):
         sweep = self._sweep(self.methods, self.model_tasks[0], self.training)
         counts = {method.label: sweep.trials_of(method) for method in self.methods}
         if len({*counts.values()}) > 1:
-            each = ", ".join(f"{label} {count}" for label, count in counts.items())
+            fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
             raise Refusal(
-                f"tuning must have equal numbers of trials for all methods, got {each:.120}. "
-                f"Set trials={min(counts.values())}."
+                f"tuning must have equal numbers of trials for all methods, got {counts[fewest]} "
+                f"for {fewest:.60} and {counts[most]} for {most:.60}. Set trials={counts[fewest]}."
             )
         for axis in tuning.axes:
             self._check_axis(axis)
