@@ -59,8 +59,9 @@ def search(
         )
         return
     rows = [(f.name, f"{f.cost:.4f}", str(f.n_cnots), f.code) for f in result]
+    simulated = "without noise" if noise == "none" else f"with {noise}"
     caption = (
-        f"Loss on inputs that nothing was trained on, with {noise}; of {search_space.n_points:,}"
+        f"Loss on inputs that nothing was trained on, {simulated}; of {search_space.n_points:,}"
         " circuits. One seed: whether search is worth it is asked by qtha-lab reproduce"
         " architecture_search."
     )

@@ -4,7 +4,7 @@
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ import numpy as np
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, parse_json
 from qtha_lab.core.settings import unknown
+from qtha_lab.figures.difference_by_rate import RateDifference
 from qtha_lab.studies.comparison.paired import PairedDifference, paired_difference
+from qtha_lab.studies.comparison.rate_differences import SharedRate
+from qtha_lab.studies.comparison.rate_figures import rate_rows
 
 FOLDER = Path(__file__).with_name("recorded")
 STATISTICS = ("angle_std", "beyond_pi", "constant_part", "branch_power")
@@ -146,6 +149,19 @@ class RecordedComparison:
         """
         losses = [self.row_losses(method, learning_rate) for method in (first, second)]
         return paired_difference(*losses, claims=claims)
+
+    def at_shared_rates(self, pairs: Mapping[tuple[str, str], str]) -> list[RateDifference]:
+        """Return the differences of pairs at each learning rate, for `figures.difference_by_rate`.
+
+        Args:
+            pairs: Name of each pair of methods in the figure; the second is subtracted.
+        """
+        found = [
+            SharedRate(pair, rate, self.difference(*pair, rate))
+            for pair in pairs
+            for rate in self.learning_rates
+        ]
+        return rate_rows(found, pairs)
 
 
 def recorded(name: str) -> RecordedComparison:
