@@ -106,7 +106,7 @@ def test_a_list_of_one_is_that_one_and_old_files_read_as_before():
         ({"tasks": ["chat", "qa"], "task_options": {"turns": 2}}, r"Write them beside the name, such as chat\(turns=2\)"),
         ({"tuning": {"seeds": [0, 5]}}, "tuning.seeds must differ from the comparison's, got 0 in both"),
         ({"tuning": {"axes": RATES}, "learning_rates": [0.1]}, "learning_rates must be empty with tuning"),
-        ({"tuning": {"axes": {**RATES, "qtha.r": [2, 4]}}}, "got lora 3, qtha 6. Set trials=3"),
+        ({"tuning": {"axes": {**RATES, "qtha.r": [2, 4]}}}, "got 3 for lora and 6 for qtha. Set trials=3"),
         ({"tuning": {"search": "tpe"}}, "trials must be given with search=tpe"),
         ({"tuning": {"axes": {"lr": [1]}}}, "Unknown axis 'lr'"),
         ({"tuning": {"axes": {"model": ["tiny", "minilm"]}}}, "tuning.axes must not hold model, which is equal for all methods"),
