@@ -32,12 +32,14 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
     """Shorten each label to the fewest options that distinguish it within its method.
 
     Options that are equal in all labels of a method are dropped first. Then redundant options are
-    dropped, starting with the last of a label.
+    dropped, starting with the last of a label. A first option that differs, such as r, is kept.
 
     Example:
         >>> short_names(["lora(r=2,use_dora=true)", "lora(r=8,use_dora=true)", "qtha(r=4)"])
         {'lora(r=2,use_dora=true)': 'lora(r=2)', 'lora(r=8,use_dora=true)': 'lora(r=8)',
         'qtha(r=4)': 'qtha'}
+        >>> list(short_names(["lora(r=8)", "lora(r=2,alpha=2)", "lora(r=2,alpha=4)"]).values())
+        ['lora(r=8)', 'lora(r=2,alpha=2)', 'lora(r=2,alpha=4)']
     """
     parsed = {label: _parts(label) for label in dict.fromkeys(labels)}
     names = {}
@@ -57,7 +59,10 @@ def _fewest_options(members: Mapping[str, dict[str, Any]]) -> dict[str, dict[str
     for of in members.values():
         for place, key in enumerate(of):
             places[key] = max(place, places.get(key, 0))
-    for key in sorted(places, key=lambda key: (_different(members, key) > 1, -places[key])):
+    differs = {key: _different(members, key) > 1 for key in places}
+    for key in sorted(places, key=lambda key: (differs[key], -places[key])):
+        if differs[key] and places[key] == 0:
+            continue
         fewer = {label: {k: v for k, v in of.items() if k != key} for label, of in options.items()}
         if _different(fewer) == count:
             options = fewer
