@@ -169,7 +169,8 @@ MEASURE = """() => {
     const all = q => [...document.querySelectorAll(q)];
     const texts = all('svg text').filter(e => e.textContent.trim()).map(e => [e.textContent, box(e)]);
     return {page: box(document.querySelector('svg')), texts,
-            plots: all('svg g.gridlayer').map(box).filter(b => b[3] > b[1]),
+            plots: ['gridlayer', 'overplot'].map(name => all('svg g.' + name).map(box)
+                .filter(b => b[3] > b[1])).find(boxes => boxes.length) || [],  // a figure may have no grid
             entries: all('svg g.legend text').map(box)};
 }"""
 
