@@ -284,4 +284,6 @@ def test_a_run_whose_directory_is_deleted_ends_and_makes_no_other(tmp_path):
     assert not run.path.exists()
     status = runs.Run(trash).status()
     assert status.state == "failed"
-    assert "was moved or deleted while the run went on" in status.message
+    assert (
+        "must stay in place during the run, got a file that was moved or deleted" in status.message
+    )

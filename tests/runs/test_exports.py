@@ -115,7 +115,7 @@ def test_the_notebook_of_a_run_repeats_it(trained, tmp_path):
     (again,) = runs.list_runs(tmp_path / "runs")
     assert again.experiment == trained[0].experiment
     assert again.summary["eval_loss"] == trained[0].summary["eval_loss"]
-    assert any("image/svg+xml" in output.get("data", {}) for output in outputs)
+    assert any("data:image/svg+xml" in o.get("data", {}).get("text/html", "") for o in outputs)
     assert "eval_loss" in outputs[-1]["data"]["text/plain"]
 
 

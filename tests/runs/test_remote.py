@@ -73,11 +73,18 @@ machines.close()
 
 
 def own_cluster(**env):
-    """Start `--on ray` without an address in a new process."""
+    """Start `--on ray` without an address in a new process.
+
+    Ray's node never answers its driver if its first worker dies before it registers.
+    """
     pytest.importorskip("ray")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | env
     done = subprocess.run(
-        [sys.executable, "-c", OWN_CLUSTER], capture_output=True, text=True, env=environment
+        [sys.executable, "-c", OWN_CLUSTER],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
