@@ -273,11 +273,8 @@ def _check_fit(folder: Path, expected: dict[str, tuple], saved: dict[str, tuple]
         (saved.keys() - expected, "unexpected"),
     ):
         if keys:
-            raise _no_fit(
-                folder,
-                f"{len(keys)} {problem} tensor{'s' if len(keys) > 1 else ''}, "
-                f"{', '.join(sorted(keys)[:5])}",
-            )
+            number = f"{len(keys)} {problem} tensor{'s' if len(keys) > 1 else ''}"
+            raise _no_fit(folder, f"{number}, first {min(keys)}")
     for key in sorted(expected):
         if expected[key] != saved[key]:
             raise _no_fit(folder, f"{key} must have the size {expected[key]}, got {saved[key]}")
@@ -285,9 +282,9 @@ def _check_fit(folder: Path, expected: dict[str, tuple], saved: dict[str, tuple]
 
 def _no_fit(folder: Path, problem: Any) -> Refusal:
     return Refusal(
-        f"The adapter in {shortened(folder, 120)} must fit this model, got {_one_line(problem)}."
+        f"The adapter in {shortened(folder, 90)} must fit this model, got {_one_line(problem)}."
     )
 
 
 def _one_line(problem: Any) -> str:
-    return " ".join(str(problem).split())[:500] or type(problem).__name__
+    return shortened(" ".join(str(problem).split()), 160) or type(problem).__name__

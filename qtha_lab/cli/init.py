@@ -48,8 +48,8 @@ def learn_angles(
     """Learn initial values of angles on small circuits, without a language model."""
     from qtha_lab.adapters.initialisation.angles.pretraining import MetaTraining, train_angle_model
 
-    if not out.absolute().parent.is_dir():
-        raise Refusal(f"--out must be in an existing folder, got {out.absolute()}.")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise Refusal(f"--out must be a file in an existing folder, got {out.absolute()}.")
     circuits = _circuits(methods)
     problems = [p for c in circuits for p in _problems(c, on, seed, TEACHERS)]
     with progress() as bar:

