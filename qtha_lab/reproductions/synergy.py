@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from itertools import count, islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qtha_lab.adapters.initialisation.angles.mps_to_gates import decompose
+from qtha_lab.circuits import Angle, Circuit, general_two_qubit
 from qtha_lab.circuits.ansatze import build_without_inputs
 from qtha_lab.reproductions.machinery.log import Log
 from qtha_lab.reproductions.machinery.registry import PaperClaim, reproduction
@@ -23,6 +26,7 @@ from qtha_lab.tasks.problems.spins import (
 )
 
 PREPARED, NEW = 3, 1  # layers for the state, and layers near the identity after them
+DEEP = 10  # brickwork layers after the prepared ones, where gradients are measured
 NEAR_IDENTITY = 0.01
 RATES = (0.03, 0.01, 0.003, 0.001)  # every arm uses its best
 BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
@@ -41,8 +45,8 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
         "2208.13673 (abstract), decomposition 1908.07958 and 2209.00595; task, layers and rates [R]"
     ),
     control=(
-        "uniform and small angles, a product state (bond 1); the trend of slopes over n, not their"
-        " size"
+        "uniform and small angles, a product state (bond 1); the trend of gradients over n, in ten"
+        " brickwork layers after the prepared ones"
     ),
     data="critical Ising chain of 8 spins, open",
     minutes=8,
@@ -95,40 +99,55 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
         trainable_parameters=len(start),
         learning_rate=rate,
         start_error=prepared,
-        gradient_decay=_squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
+        gradient_decay=squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
     )
 
 
 def _energy(n: int) -> Callable[[Tensor], Tensor]:
-    circuit = build_without_inputs("su4", n, PREPARED + NEW)
-    strings, factors = ising_terms(n)
+    return _energy_of(build_without_inputs("su4", n, PREPARED + NEW))
+
+
+def _energy_of(circuit: Circuit) -> Callable[[Tensor], Tensor]:
+    strings, factors = ising_terms(circuit.n_qubits)
     weights, none = torch.tensor(factors, dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     return lambda angles: expval(circuit, strings, none, angles) @ weights
 
 
-def _start(arm: str, n: int, seed: int, spread: float = NEAR_IDENTITY) -> Tensor:
+def _start(
+    arm: str, n: int, seed: int, spread: float = NEAR_IDENTITY, new_layers: int = NEW
+) -> Tensor:
     """Return the initial angles of an arm: prepared layers, and N(0, spread) for the rest.
 
     Arms without a tensor network draw all angles.
     """
     random = np.random.default_rng(seed)
     per_layer = 15 * (n - 1)
-    count = per_layer * (PREPARED + NEW)
+    size = per_layer * (PREPARED + new_layers)
     if arm == "small":
-        return torch.from_numpy(random.normal(0, 0.1, count))
+        return torch.from_numpy(random.normal(0, 0.1, size))
     if arm == "uniform":
-        return torch.from_numpy(random.uniform(-math.pi, math.pi, count))
-    angles = random.normal(0, spread, count)
+        return torch.from_numpy(random.uniform(-math.pi, math.pi, size))
+    angles = random.normal(0, spread, size)
     prepared = decompose(ground_state_mps(n, BONDS[arm]), PREPARED).angles
     angles[: len(prepared)] = prepared
     return torch.from_numpy(angles)
 
 
-def _squared_gradient(arm: str, n: int, seed: int) -> float:
-    """Return the mean squared energy gradient of a new layer at the identity."""
-    angles = _start(arm, n, seed)
-    first = 15 * (n - 1) * PREPARED
-    angles[first:] = 0
-    angles.requires_grad_()
-    (gradient,) = torch.autograd.grad(_energy(n)(angles), angles)
-    return gradient[first:].square().mean().item()
+def squared_gradient(arm: str, n: int, seed: int) -> float:
+    """Return the mean squared energy gradient over the angles of the brickwork layers."""
+    angles = _start(arm, n, seed, new_layers=DEEP).requires_grad_()
+    (gradient,) = torch.autograd.grad(_energy_of(deep_circuit(n))(angles), angles)
+    return gradient[15 * (n - 1) * PREPARED :].square().mean().item()
+
+
+@functools.cache
+def deep_circuit(n: int) -> Circuit:
+    """Build the prepared staircases and ten brickwork layers, as deep as a plateau needs."""
+    staircases = build_without_inputs("su4", n, PREPARED)
+    pairs = [(wire, wire + 1) for first in (0, 1) for wire in range(first, n - 1, 2)]
+    angles = map(Angle.param, count(staircases.n_params))
+    return staircases.then(
+        gate
+        for pair in DEEP * pairs
+        for gate in general_two_qubit(pair, list(islice(angles, 15)))
+    )
