@@ -20,7 +20,14 @@ METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16
     minutes=2,
     arms={"rank_1": "LoRA of rank 1", "rank_8": "LoRA of rank 8"},
     claims=[
-        PaperClaim("rank_1", "rank_8", "test_loss", "rank 1 is no worse by 0.05 nat", margin=0.05)
+        PaperClaim(
+            "rank_1",
+            "rank_8",
+            "test_loss",
+            "rank 1 is no worse by 0.05 nat",
+            margin=0.05,
+            from_paper=True,
+        )
     ],
 )
 def two_ranks(arm: str, seed: int, quick: bool) -> Experiment:

@@ -51,6 +51,7 @@ ARMS = {
             "baseline",
             "accuracy",
             "search is more accurate under noise than the fixed circuit",
+            from_paper=True,
         ),
         PaperClaim("search", "random_search", "accuracy", "it is more accurate than random search"),
         PaperClaim(

@@ -63,6 +63,7 @@ ARMS = {
             "hardware_efficient",
             "hartree_above_ground",
             "search ends lower than the hardware-efficient ansatz",
+            from_paper=True,
         ),
         PaperClaim(
             "search",

@@ -82,7 +82,7 @@ def _claims() -> list[PaperClaim]:
         claims += [
             PaperClaim(f"fidelity_2_{pair}", f"pca_5_{pair}", "test_accuracy",
                   f"{prefix}2 qubits behind a trained tensor network are as accurate as 5 behind "
-                  f"PCA, within a point", margin=0.01),
+                  f"PCA, within a point", margin=0.01, from_paper=True),
             PaperClaim(f"fidelity_5_{pair}", f"linear_{pair}", "test_accuracy",
                   f"{prefix}5 qubits are within a point of a linear map",
                   margin=0.01),

@@ -87,7 +87,7 @@ def check_game(game: Game) -> None:
     arms=ARMS,
     claims=[
         PaperClaim("four_agents", "one_agent", "rounds_to_goal",
-              "four agents need fewer rounds than one", better="lower"),
+              "four agents need fewer rounds than one", better="lower", from_paper=True),
         PaperClaim("four_agents", "two_agents", "rounds_to_goal",
               "four agents need fewer rounds than two", better="lower"),
         PaperClaim("four_agents", "more_samples", "rounds_to_goal",

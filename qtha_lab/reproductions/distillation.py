@@ -114,7 +114,7 @@ def teacher_network() -> nn.Module:
     },
     claims=[
         PaperClaim("circuit_distilled", "circuit", "test_accuracy",
-              "the teacher makes the circuit more accurate"),
+              "the teacher makes the circuit more accurate", from_paper=True),
         PaperClaim("silu_distilled", "silu", "test_accuracy",
               "the teacher makes the SiLU student more accurate"),
         PaperClaim("cosine_distilled", "cosine", "test_accuracy",

@@ -46,7 +46,11 @@ METHODS = {
     },
     claims=[
         PaperClaim(
-            "circuit_distilled", "circuit", "test_loss", "the teacher lowers the loss of QTHA"
+            "circuit_distilled",
+            "circuit",
+            "test_loss",
+            "the teacher lowers the loss of QTHA",
+            from_paper=True,
         ),
         PaperClaim(
             "silu_distilled", "silu", "test_loss", "the teacher lowers the loss of the SiLU layers"

@@ -60,7 +60,7 @@ ARMS = {
     claims=[
         PaperClaim("federated", "unchunked", "test_accuracy",
               "8 qubits are within 1 point of one weight a state", margin=0.01,
-              chance=CHANCE),
+              chance=CHANCE, from_paper=True),
         PaperClaim("federated", "cnn", "generalisation_gap",
               "the generated network has a smaller generalisation gap"),
         PaperClaim("federated", "cnn", "test_accuracy",

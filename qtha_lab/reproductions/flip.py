@@ -53,7 +53,8 @@ TARGET = 0.95  # of the largest cut
     },
     claims=[
         PaperClaim("network", "uniform", "first_ratio",
-              "the network starts at larger cuts than uniform angles", better="higher"),
+              "the network starts at larger cuts than uniform angles", better="higher",
+              from_paper=True),
         PaperClaim("network", "uniform", "steps_to_target", "it needs fewer steps than they do"),
         PaperClaim("network", "small", "first_ratio",
               "it starts at larger cuts than small angles", better="higher"),

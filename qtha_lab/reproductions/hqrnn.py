@@ -93,7 +93,13 @@ def data_of(chosen: Engines) -> str:
     minutes=8,
     arms={name: words for name, (words, _) in ARMS.items()},
     claims=[
-        PaperClaim("hqrnn", "lstm", "rmse", "circuits in the gates predict better than an LSTM"),
+        PaperClaim(
+            "hqrnn",
+            "lstm",
+            "rmse",
+            "circuits in the gates predict better than an LSTM",
+            from_paper=True,
+        ),
         PaperClaim("hqrnn", "lstm", "mae", "they do so in the mean absolute error"),
         PaperClaim("hqrnn", "sin", "rmse", "circuits in the gates predict better than sines"),
         PaperClaim("hqrnn", "frozen", "rmse", "training their angles makes them better"),

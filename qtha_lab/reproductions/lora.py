@@ -30,6 +30,7 @@ METHODS = {"rank_1": "lora(r=1,lora_alpha=2)", "rank_8": "lora(r=8,lora_alpha=16
             "test_loss",
             "rank 1 is no worse than rank 8 by 0.05 nat",
             margin=0.05,
+            from_paper=True,
         )
     ],
     settings=ModelAndTask,

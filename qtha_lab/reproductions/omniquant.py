@@ -77,7 +77,7 @@ def check_quantised_model(chosen: QuantisedModel) -> None:
     },
     claims=[
         PaperClaim("learned", "rounded", "eval_loss",
-              "learnt clips lose less than rounding at 2 bits"),
+              "learnt clips lose less than rounding at 2 bits", from_paper=True),
         PaperClaim("learned", "grid", "eval_loss",
               "learnt clips lose less than one clip a channel at 2 bits"),
         PaperClaim("paper", "rounded", "eval_loss",

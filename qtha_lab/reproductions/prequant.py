@@ -48,7 +48,8 @@ METHODS = {
     },
     claims=[
         PaperClaim("prequant_w4", "full", "test_loss",
-              "at 4 bits it is no worse than full fine-tuning by 0.02 nat", margin=0.02),
+              "at 4 bits it is no worse than full fine-tuning by 0.02 nat", margin=0.02,
+              from_paper=True),
         PaperClaim("prequant_w4", "lora_w4", "test_loss",
               "at 4 bits it ends below LoRA on plain rounding"),
         PaperClaim("prequant_w3", "lora_w3", "test_loss",

@@ -63,7 +63,7 @@ class Encoded(nn.Module):
     },
     claims=[
         PaperClaim("vqc_4", "vqc_8", "test_accuracy",
-              "4 qubits are as accurate as 8, within a point", margin=0.01),
+              "4 qubits are as accurate as 8, within a point", margin=0.01, from_paper=True),
         PaperClaim("vqc_2", "vqc_8", "test_accuracy",
               "2 qubits are as accurate as 8, within a point", margin=0.01),
         PaperClaim("pca_8", "pca_4", "test_accuracy",

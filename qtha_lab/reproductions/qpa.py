@@ -56,6 +56,7 @@ METHODS = {
             "test_loss",
             "generated factors are no worse than LoRA by 0.05 nat",
             margin=0.05,
+            from_paper=True,
         ),
         PaperClaim(
             "circuit", "lora", "trainable_parameters", "generated factors train fewer numbers"

@@ -39,7 +39,9 @@ METHODS = {
         "lora": "LoRA of rank 4",
     },
     claims=[
-        PaperClaim("qtha", "lora", "test_loss", "QTHA ends at a lower loss than LoRA"),
+        PaperClaim(
+            "qtha", "lora", "test_loss", "QTHA ends at a lower loss than LoRA", from_paper=True
+        ),
         PaperClaim("qtha", "lora", "trainable_parameters", "QTHA trains fewer numbers than LoRA"),
         PaperClaim("qtha", "no_circuit", "test_loss", "the circuit lowers the loss"),
         PaperClaim(

@@ -30,7 +30,12 @@ METHODS = {"quantum_peft": "quantum_peft", "lora": "lora(r=1,lora_alpha=2)"}
     claims=[
         PaperClaim("quantum_peft", "lora", "trainable_parameters", "it trains fewer numbers"),
         PaperClaim(
-            "quantum_peft", "lora", "test_loss", "it is no worse than LoRA by 0.05 nat", margin=0.05
+            "quantum_peft",
+            "lora",
+            "test_loss",
+            "it is no worse than LoRA by 0.05 nat",
+            margin=0.05,
+            from_paper=True,
         ),
     ],
     settings=ModelAndTask,

@@ -61,6 +61,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
             "generated weights are within 2 points of trained ones",
             margin=0.02,
             chance=1 / N_CLASSES,
+            from_paper=True,
         ),
         PaperClaim(
             "distributed",

@@ -40,7 +40,7 @@ RATE = 1e-3  # ended below 3e-4 on a single seed of the arm `chosen`
     arms=ARMS,
     claims=[
         PaperClaim("chosen", "sft_ptq", "test_loss",
-              "training through the rounding ends below rounding after training"),
+              "training through the rounding ends below rounding after training", from_paper=True),
         PaperClaim("chosen", "nowhere", "test_loss", "chosen rotations end below none"),
         PaperClaim("chosen", "everywhere", "test_loss",
               "chosen rotations end below a Hadamard matrix everywhere"),

@@ -59,9 +59,21 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
         "chi8": "of bond 8, in three layers of gates",
     },
     claims=[
-        PaperClaim("chi8", "uniform", "energy_error", "bond 8 ends lower than uniform angles"),
+        PaperClaim(
+            "chi8",
+            "uniform",
+            "energy_error",
+            "bond 8 ends lower than uniform angles",
+            from_paper=True,
+        ),
         PaperClaim("chi8", "small", "energy_error", "bond 8 ends lower than small angles"),
-        PaperClaim("chi8", "chi1", "energy_error", "bond 8 ends lower than a product state"),
+        PaperClaim(
+            "chi8",
+            "chi1",
+            "energy_error",
+            "bond 8 ends lower than a product state",
+            from_paper=True,
+        ),
         PaperClaim("chi2", "chi1", "start_error", "bond 2 starts lower than bond 1"),
         PaperClaim("chi4", "chi2", "start_error", "bond 4 starts lower than bond 2"),
         PaperClaim("chi8", "chi4", "start_error", "bond 8 starts lower than bond 4"),
@@ -75,7 +87,14 @@ BONDS = {"chi1": 1, "chi2": 2, "chi4": 4, "chi8": 8}
         PaperClaim(
             "chi1", 2.0, "gradient_decay", "bond 1: they fall less than 2-fold", better="lower"
         ),
-        PaperClaim("chi2", 1.0, "gradient_decay", "bond 2: they do not fall", better="lower"),
+        PaperClaim(
+            "chi2",
+            1.0,
+            "gradient_decay",
+            "bond 2: they do not fall",
+            better="lower",
+            from_paper=True,
+        ),
     ],
     steps=(50, 10),
     check=check_installed,
@@ -99,7 +118,7 @@ def synergy(arm: str, seed: int, quick: bool, log: Log) -> None:
         trainable_parameters=len(start),
         learning_rate=rate,
         start_error=prepared,
-        gradient_decay=squared_gradient(arm, small, seed) / _squared_gradient(arm, large, seed),
+        gradient_decay=squared_gradient(arm, small, seed) / squared_gradient(arm, large, seed),
     )
 
 
@@ -147,7 +166,5 @@ def deep_circuit(n: int) -> Circuit:
     pairs = [(wire, wire + 1) for first in (0, 1) for wire in range(first, n - 1, 2)]
     angles = map(Angle.param, count(staircases.n_params))
     return staircases.then(
-        gate
-        for pair in DEEP * pairs
-        for gate in general_two_qubit(pair, list(islice(angles, 15)))
+        gate for pair in DEEP * pairs for gate in general_two_qubit(pair, list(islice(angles, 15)))
     )

@@ -98,7 +98,11 @@ def circuit() -> Circuit:
     },
     claims=[
         PaperClaim(
-            "staged", "end_to_end", "test_loss", "stages end at a lower loss than all at once"
+            "staged",
+            "end_to_end",
+            "test_loss",
+            "stages end at a lower loss than all at once",
+            from_paper=True,
         ),
         PaperClaim(
             "staged_code",

@@ -38,7 +38,13 @@ STAND_INS = {"staged_silu": ",stand_in=silu"}
         "staged_silu": "the same with SiLU layers in the second stage",
     },
     claims=[
-        PaperClaim("staged", "at_once", "test_loss", "stages end at a lower loss than all at once"),
+        PaperClaim(
+            "staged",
+            "at_once",
+            "test_loss",
+            "stages end at a lower loss than all at once",
+            from_paper=True,
+        ),
         PaperClaim(
             "staged",
             "staged_silu",

@@ -47,7 +47,7 @@ def coins():
     @reproduction(
         name="coins", arms=ARMS, steps=(20, 10), **WORDS,
         claims=[
-            PaperClaim("loaded", "fair", "accuracy", "more heads"),
+            PaperClaim("loaded", "fair", "accuracy", "more heads", from_paper=True),
             PaperClaim("fair", "loaded", "accuracy", "fewer heads are more"),
             PaperClaim("fair", "fair", "accuracy", "as many as itself", margin=0.01),
             PaperClaim("loaded", 0.99, "accuracy", "above 0.99"),
@@ -184,6 +184,8 @@ def test_an_arm_that_breaks_is_a_failed_run_and_no_verdict(tmp_path):
         (-0.3, -0.1, "higher", 0.0, "opposite shown"),
         (0.1, 0.3, "lower", 0.0, "opposite shown"),
         (0.0, 0.0, "lower", 0.0, "not asked"),
+        (-5.0, -5.0, "lower", 0.0, "computed"),
+        (5.0, 5.0, "lower", 0.0, "opposite computed"),
         (-0.1, 0.3, "higher", 0.2, "shown"),
         (0.3, 0.5, "lower", 0.2, "opposite shown"),
         (0.1, 0.5, "lower", 0.2, "inconclusive"),

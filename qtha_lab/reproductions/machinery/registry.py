@@ -36,6 +36,7 @@ class PaperClaim:
         chance: Result of guessing; the claim is not asked where its control has learnt nothing.
         ceiling: Result above which arms cannot be told apart; the claim is not asked where both
             reach it.
+        from_paper: True for a claim of the paper; its verdict heads the row of the system.
 
     Example:
         >>> claim = PaperClaim("staged", "end_to_end", "eval_loss", "training in stages ends lower")
@@ -51,6 +52,7 @@ class PaperClaim:
     margin: float = 0.0
     chance: float | None = None
     ceiling: float | None = None
+    from_paper: bool = False
 
     @property
     def is_lower_better(self) -> bool:
@@ -202,7 +204,7 @@ def reproduction(
             a function of the settings.
         minutes: Run time of the full form on two cores.
         arms: Description of every arm, by name.
-        claims: Tested claims; the first is the paper's.
+        claims: Tested claims; those of the paper are marked.
         steps: Steps of an arm, full and quick; a fine-tune declares its own.
         settings: Dataclass of settings, which the function receives as an additional last argument,
             `settings`.

@@ -1,6 +1,7 @@
 """Verdicts on the claims of a reproduction, from the interval and a declared margin.
 
-A claim is shown, its opposite is shown, both arms are equivalent, or it is inconclusive. Reads
+A claim is shown, its opposite is shown, both arms are equivalent, or it is inconclusive. A number
+that is the same for every seed, such as a count of parameters, is computed and never shown. Reads
 entries of runs; runs nothing. The claims of one reproduction are one family. With m claims, each
 interval has the level 1 - 0.05/m, so that all hold together with 95 %.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -23,12 +24,21 @@ from qtha_lab.studies.comparison.paired import (
 )
 from qtha_lab.studies.comparison.row_losses import TestItems, losses_of
 
-Word = Literal["shown", "opposite shown", "equivalent", "inconclusive", "not asked"]
+Word = Literal[
+    "shown",
+    "opposite shown",
+    "equivalent",
+    "inconclusive",
+    "not asked",
+    "computed",
+    "opposite computed",
+]
 EQUIVALENT = {
     **dict.fromkeys(("test_loss", "eval_loss", "eval_loss_start"), 0.02),  # nat
     **dict.fromkeys(("accuracy", "test_accuracy", "resynthesis_accuracy"), 0.01),
 }
 """Differences within which two arms are equivalent, by measure; others have no margin."""
+ROUNDING = 1e-9  # spread over seeds, relative to the difference, of a number that has no seed
 Entries = Mapping[str, Mapping[int, Mapping[str, Any]]]
 
 
@@ -60,9 +70,12 @@ class Verdict:
         declared = MEASURES.get(self.claim.measure)
         words = declared.words if declared else self.claim.measure.replace("_", " ")
         other = control if isinstance(control, str) else "against"
+        means = f"{words}, {self.claim.arm} {self.means[0]:.4g}, {other} {self.means[1]:.4g}"
+        if self.word.endswith("computed"):
+            return f"{head} ({means}; the same for every seed; {self.scale})"
         margin = self.claim.margin or (d.margin if self.word == "equivalent" else 0.0)
         parts = [
-            f"{words}, {self.claim.arm} {self.means[0]:.4g}, {other} {self.means[1]:.4g}",
+            means,
             f"difference {d.mean:+.3g}",
             f"{100 * (1 - d.level):.3g} % interval [{d.low:+.3g}, {d.high:+.3g}]",
             *([f"margin {margin:g}"] if margin else []),
@@ -110,7 +123,8 @@ def verdicts(
 def word(claim: PaperClaim, difference: PairedDifference) -> Word:
     """Decide a claim by the position of an interval relative to its margin.
 
-    A claim is not asked if both arms end alike in every seed, as where neither reaches a goal.
+    A difference that is the same for every seed is computed. A claim is not asked if both arms end
+    alike in every seed, as where neither reaches a goal.
 
     Example:
         >>> gain = PairedDifference(0.03, 0.01, 0.05, 0.06, seeds=5, items=1, spread=0.02)
@@ -120,10 +134,15 @@ def word(claim: PaperClaim, difference: PairedDifference) -> Word:
         'opposite shown'
         >>> word(PaperClaim("a", "b", "eval_loss", "no worse than 0.1", margin=0.1), gain)
         'shown'
+        >>> fewer = PairedDifference(-5.0, -5.0, -5.0, 0.0, seeds=5, items=1, spread=0.0)
+        >>> word(PaperClaim("a", "b", "trainable_parameters", "trains fewer numbers"), fewer)
+        'computed'
     """
     low, high = difference.low, difference.high
     if claim.is_lower_better:
         low, high = -high, -low
+    if difference.mean and difference.spread <= ROUNDING * abs(difference.mean):
+        return "computed" if low > -claim.margin else "opposite computed"
     if low > -claim.margin:
         return "shown"
     if high < -claim.margin:
@@ -190,19 +209,34 @@ def _measured(by_seed: Mapping[int, Mapping[str, Any]], measure: str) -> Mapping
 
 
 def headline(plain: Sequence[Mapping[str, Any]]) -> str:
-    """Return the verdict on the paper's claim, with the counts of all claims.
+    """Return the verdict on the paper's own claims, with the counts of all claims.
 
     Example:
-        >>> headline([{"verdict": "inconclusive"}, {"verdict": "shown"}])
+        >>> shown, own = {"verdict": "shown"}, {"verdict": "inconclusive", "from_paper": True}
+        >>> headline([shown, own])
         'inconclusive; 1 of 2 claims shown'
-        >>> headline([{"verdict": word} for word in ("shown", "equivalent", "opposite shown")])
-        'shown; 1 of 3 claims shown, 1 equivalent, 1 opposite'
+        >>> headline([shown | {"from_paper": True}, own, {"verdict": "computed"}])
+        "shown for 1 of the paper's 2 claims; 1 of 3 claims shown, 1 computed"
+        >>> headline([shown])
+        "the paper's claim not run; 1 of 1 claims shown"
     """
     words = [claim["verdict"] for claim in plain]
-    if len(words) == 1:
+    if len(words) == 1 and plain[0].get("from_paper"):
         return words[0]
-    counts = {"equivalent": "equivalent", "opposite shown": "opposite", "not asked": "not asked"}
+    short = {"opposite shown": "opposite"}
     rest = "".join(
-        f", {count} {short}" for word, short in counts.items() if (count := words.count(word))
+        f", {count} {short.get(word, word)}"
+        for word in get_args(Word)[1:]
+        if word != "inconclusive" and (count := words.count(word))
     )
-    return f"{words[0]}; {words.count('shown')} of {len(words)} claims shown{rest}"
+    return f"{paper_verdict(plain)}; {words.count('shown')} of {len(words)} claims shown{rest}"
+
+
+def paper_verdict(plain: Sequence[Mapping[str, Any]]) -> str:
+    """Return the common verdict of the paper's own claims, or how many are shown."""
+    own = [claim["verdict"] for claim in plain if claim.get("from_paper")]
+    if not own:
+        return "the paper's claim not run"
+    if len(set(own)) == 1:
+        return own[0]
+    return f"shown for {own.count('shown')} of the paper's {len(own)} claims"
