@@ -17,6 +17,7 @@ from qtha_lab.core.io.json_lines import at_line as at_line
 from qtha_lab.core.io.json_lines import packed_records as packed_records
 from qtha_lab.core.io.json_lines import records as records
 from qtha_lab.core.io.names import relative_name as relative_name
+from qtha_lab.core.io.read_counts import ReadCounts as ReadCounts
 from qtha_lab.core.io.signed import keyed_digest as keyed_digest
 from qtha_lab.core.io.signed import read_pickle as read_pickle
 from qtha_lab.core.io.signed import secret_key as secret_key

@@ -7,6 +7,7 @@ import codecs
 import io
 import json
 import lzma
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
@@ -164,7 +165,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
-        repetition = next(name for i, name in enumerate(names) if name in names[:i])
+        repetition = next(name for name, count in Counter(names).items() if count > 1)
         raise Refusal(
             f"A key must occur once in an object, got {shortened(repetition, 40)!r} twice."
         )

@@ -3,33 +3,25 @@
 An error names the file and the line or row. Values of CSV are text; an empty field is missing.
 """
 
-from __future__ import annotations
-
-import codecs
-import contextlib
-import csv
-import gzip
-import io
 import itertools
-import logging
-import zlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io.files import open_file
-from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, likely_encoding, records, records_in
+from qtha_lab.core.io.delimited import delimited_rows
+from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, records, records_in
+from qtha_lab.core.io.parquet import parquet_rows
+from qtha_lab.core.io.read_counts import MOST_BYTES, MOST_ROWS, ReadCounts
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
-
-log = logging.getLogger(__name__)
+from qtha_lab.core.io.unpacked import is_packed, open_unpacked, text_lines, whole_text
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
-LARGEST = 2**28  # bytes of a file that is read whole
-DELIMITERS = ",;\t|"
+LARGEST_JSON = 2**27  # characters of a document that is parsed whole
+MOST_JSON_VALUES = 2**23  # of such a document, counted by its commas and brackets
 FEWEST_PARAGRAPHS = 10
-UNLABELLED = -1  # of a column with names of labels
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
@@ -44,82 +36,52 @@ def table_suffix(name: str) -> str:
     return next((suffix for suffix in SUFFIXES if plain.endswith(suffix)), "")
 
 
-def table_rows(path: Path) -> Rows:
+def table_rows(path: Path, counts: ReadCounts | None = None) -> Rows:
     """Yield the line or row number and the values of each row of a file.
+
+    Args:
+        path: File to read.
+        counts: Counts of the files of a data set; None counts this file alone.
 
     Raises:
         FileNotFoundError: If there is no such file.
         Refusal: Naming the file and the first line that cannot be read.
     """
+    counts = counts or ReadCounts()
+    return counts.counted(path, _rows(path, counts))
+
+
+def _rows(path: Path, counts: ReadCounts) -> Rows:
     suffix = table_suffix(path.name)
     if suffix == ".parquet":
-        return _parquet_rows(path)
+        return parquet_rows(path, counts)
     if suffix in (".jsonl", ".ndjson"):
-        return _packed_lines(path) if path.name.lower().endswith(".gz") else records(path)
-    content = _content(path)
+        return _packed_lines(path, counts) if is_packed(path) else records(path)
     if suffix == ".json":
-        return _json_rows(path, content)
-    text = _text(path, content)
+        return _json_rows(path, counts)
     if suffix == ".txt":
-        return _paragraphs(text)
-    return _csv_rows(path, text, "\t" if suffix == ".tsv" else None)
+        return _paragraphs(path, counts)
+    return delimited_rows(path, counts, "\t" if suffix == ".tsv" else None)
 
 
-def _packed_lines(path: Path) -> Rows:
-    with open_file(path) as file, _unpacked(path, file) as lines:
-        yield from records_in(path, lines, LARGEST)
+def _packed_lines(path: Path, counts: ReadCounts) -> Rows:
+    with open_unpacked(path, counts) as lines:
+        yield from records_in(path, lines)
 
 
-@contextlib.contextmanager
-def _unpacked(path: Path, file: BinaryIO) -> Iterator[BinaryIO]:
-    """Open gzip data; a damaged file is a refusal."""
-    try:
-        with gzip.GzipFile(fileobj=file) as lines:
-            yield cast(BinaryIO, lines)
-    except (EOFError, OSError, zlib.error) as problem:
-        raise Refusal(
-            f"{path.name} must be a gzip file, got {shortened(problem, 80)}. Pack it again."
-        ) from None
-
-
-def _content(path: Path) -> bytes:
-    """Read a file whole, unpacked if its name ends in `.gz`."""
-    with open_file(path, LARGEST) as file:
-        if not path.name.lower().endswith(".gz"):
-            return file.read(LARGEST)
-        with _unpacked(path, file) as lines:
-            content = lines.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise Refusal(f"{path.name} must have at most {LARGEST / 2**20:g} MiB unpacked, got more.")
-    return content
-
-
-def _text(path: Path, content: bytes) -> str:
-    """Decode UTF-8, with or without Excel's byte order mark, or UTF-16 with one."""
-    if content.startswith(b"PK\x03\x04"):
-        raise Refusal(
-            f"{path.name} must be text, got a spreadsheet or zip file. Save the sheet as CSV UTF-8."
-        )
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = content.count(b"\n", 0, problem.start) + 1
-        encoding = "UTF-16" if wide else likely_encoding(content)
-        raise at_line(
-            path,
-            line,
-            f"text must be UTF-8, got bytes that look like {encoding}. Save the file as UTF-8.",
-        ) from None
-
-
-def _json_rows(path: Path, content: bytes) -> Rows:
+def _json_rows(path: Path, counts: ReadCounts) -> Rows:
     """Yield the objects of JSON Lines, a list, or an object with one list."""
-    text = _text(path, content).strip()
-    lines = text.split("\n", 2)
-    if len(lines) > 1 and all(line.strip().startswith("{") for line in lines[:2]):
-        yield from records_in(path, io.BytesIO(content), LARGEST)
+    with open_unpacked(path, ReadCounts()) as lines:
+        head = [lines.readline(LONGEST_LINE).strip().removeprefix(b"\xef\xbb\xbf") for _ in "ab"]
+    if all(line.startswith(b"{") for line in head):
+        yield from _packed_lines(path, counts)
         return
+    text = whole_text(path, counts, LARGEST_JSON)
+    if sum(map(text.count, "{[,")) > MOST_JSON_VALUES:
+        raise Refusal(
+            f"{path.name} must have at most {MOST_JSON_VALUES:,} values as one document, got more. "
+            "Save the rows as JSON Lines."
+        )
     try:
         value = parse_json(text, constants=False)
     except Refusal as problem:
@@ -130,115 +92,46 @@ def _json_rows(path: Path, content: bytes) -> Rows:
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise Refusal(
             f"{path.name} must hold a list of objects, one per row, got "
-            f"{shortened(text, 40)!r}. Write [{{…}}, {{…}}], or one object per line in a .jsonl."
+            f"{shortened(text.strip(), 40)!r}. Write [{{…}}, {{…}}], or one object per line in a "
+            ".jsonl."
         )
-    yield from enumerate(value, 1)
+    for number, row in enumerate(value, 1):
+        _check_characters(path, number, row)
+        yield number, row
 
 
-def _paragraphs(text: str) -> Rows:
-    """Yield the paragraphs of a text; its lines if there are few paragraphs."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1)]
-    groups = itertools.groupby(lines, key=lambda pair: bool(pair[1].strip()))
-    parts = [list(part) for filled, part in groups if filled]
-    if len(parts) < FEWEST_PARAGRAPHS:
-        parts = [[pair] for part in parts for pair in part]
-    for part in parts:
-        yield part[0][0], {"text": "\n".join(line for _, line in part)}
-
-
-def _csv_rows(path: Path, text: str, delimiter: str | None) -> Rows:
-    """Yield the rows of a table with names in its first line."""
-    if text[:4] == "sep=" and text[4:5] in DELIMITERS:  # Excel's own first line
-        delimiter, text = text[4], text.partition("\n")[2]
-    if "\0" in text:
-        raise Refusal(f"{path.name} must be text, got a binary file. Save the table as CSV UTF-8.")
-    csv.field_size_limit(LONGEST_LINE)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter or _delimiter(text), strict=True
-    )
-    names: list[str] = []
+def _check_characters(path: Path, number: int, row: dict[str, Any]) -> None:
     try:
-        for fields in reader:
-            if not any(field.strip() for field in fields):
-                continue
-            if not names:
-                names = _names(path, fields)
-                continue
-            if len(fields) != len(names):
-                raise at_line(
-                    path,
-                    reader.line_num,
-                    f"a row must have {len(names)} columns, got {len(fields)}. Quote a field that "
-                    f"holds {reader.dialect.delimiter!r}.",
-                )
-            values = (field if field.strip() else None for field in fields)
-            yield reader.line_num, dict(zip(names, values, strict=True))
-    except csv.Error as problem:
-        raise at_line(path, reader.line_num, f"a row must be CSV, got {problem}.") from None
-
-
-def _names(path: Path, fields: list[str]) -> list[str]:
-    names = [field.strip() for field in fields]
-    while names and not names[-1]:
-        names.pop()  # a delimiter at the end of the line
-    names += [f"column {place}" for place in range(len(names) + 1, len(fields) + 1)]
-    repeated = next((name for i, name in enumerate(names) if name in names[:i] or not name), None)
-    if repeated is not None:
-        raise at_line(
-            path, 1, f"names of columns must be different and not empty, got {repeated!r} again."
-        )
-    return names
-
-
-def _delimiter(text: str) -> str:
-    """Return the delimiter that splits the first line into most fields."""
-    first = text.lstrip().partition("\n")[0]
-    return max(
-        DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), []))
-    )
-
-
-def _parquet_rows(path: Path) -> Rows:
-    from qtha_lab.core.optional import require_extra
-
-    require_extra("hub", "A Parquet file", "pyarrow")
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with open_file(path) as file:
-            table = pyarrow.parquet.ParquetFile(file)
-            names = _label_names(table.schema_arrow.metadata or {})
-            number = 0
-            for batch in table.iter_batches(1024):
-                for row in batch.to_pylist():
-                    number += 1
-                    if all(row[column] != UNLABELLED for column in names):
-                        yield number, row | dict(_named(row, names))
-    except pyarrow.ArrowException as problem:
-        reason = shortened(str(problem).splitlines()[0], 120)
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as problem:
+        half = ord(problem.object[problem.start])
         raise Refusal(
-            f"{path.name} must be a Parquet file, got {reason}. Write it again."
+            f"{path.name}, row {number}: text must be whole characters, got half of one, "
+            f"\\u{half:04x}."
         ) from None
 
 
-def _named(row: dict[str, Any], names: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
-    for column, labels in names.items():
-        place = row[column]
-        if isinstance(place, int) and 0 <= place < len(labels):
-            yield column, labels[place]
+def _paragraphs(path: Path, counts: ReadCounts) -> Rows:
+    """Yield the paragraphs of a text; its lines if there are few paragraphs."""
+    parts = _parts(path, counts)
+    first = list(itertools.islice(parts, FEWEST_PARAGRAPHS))
+    if len(first) < FEWEST_PARAGRAPHS:
+        for start, lines in first:
+            yield from ((number, {"text": line}) for number, line in enumerate(lines, start))
+        return
+    for start, lines in itertools.chain(first, parts):
+        yield start, {"text": "\n".join(lines)}
 
 
-def _label_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """Return the label names that Hugging Face data sets store, by column."""
-    try:
-        note = parse_json(metadata.get(b"huggingface", b"{}"))
-        features = note["info"]["features"]
-        return {
-            column: feature["names"]
-            for column, feature in features.items()
-            if isinstance(feature, dict) and isinstance(feature.get("names"), list)
-        }
-    except (Refusal, LookupError, TypeError, AttributeError) as reason:
-        log.debug("the table names no labels: %s", reason)
-        return {}
+def _parts(path: Path, counts: ReadCounts) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the first line, and the lines, of each paragraph."""
+    texts = text_lines(path, counts, longest=MOST_BYTES)
+    lines = enumerate((line for text in texts for line in text.splitlines()), 1)
+    for filled, part in itertools.groupby(lines, key=lambda pair: bool(pair[1].strip())):
+        if filled:
+            start, first = next(part)
+            rest = [line for _, line in itertools.islice(part, MOST_ROWS)]
+            if len(rest) == MOST_ROWS:
+                rule = f"a paragraph must have at most {MOST_ROWS:,} lines, got more."
+                raise at_line(path, start, rule)
+            yield start, [first, *rest]

@@ -1,0 +1,93 @@
+"""Reader of Parquet files, with the label names that Hugging Face data sets store.
+
+Encoded columns can be thousands of times smaller than their values: batches are sized so that
+values as large as a whole column chunk fit into `BATCH_BYTES`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io.files import open_file
+from qtha_lab.core.io.read_counts import ReadCounts
+from qtha_lab.core.io.strict_json import parse_json
+from qtha_lab.core.io.text import shortened
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
+
+log = logging.getLogger(__name__)
+
+UNLABELLED = -1  # of a column with names of labels
+BATCH_BYTES = 2**27
+BATCH_ROWS = 1024
+
+
+def parquet_rows(path: Path, counts: ReadCounts) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number and the values of each row of a Parquet file.
+
+    Rows and sizes are counted from the metadata before, and from the batches while they are read.
+    """
+    from qtha_lab.core.optional import require_extra
+
+    require_extra("hub", "A Parquet file", "pyarrow")
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with open_file(path) as file:
+            table = pyarrow.parquet.ParquetFile(file)
+            size = _batch_size(path, table.metadata)
+            names = _label_names(table.schema_arrow.metadata or {})
+            number = 0
+            for batch in table.iter_batches(size):
+                counts.add(path, size=batch.nbytes)
+                for row in batch.to_pylist():
+                    number += 1
+                    if any(row[column] == UNLABELLED for column in names):
+                        counts.unlabelled += 1
+                    else:
+                        yield number, row | dict(_named(row, names))
+    except Refusal:
+        raise
+    except (pyarrow.ArrowException, ValueError, OverflowError) as problem:
+        reason = shortened((str(problem).splitlines() or [""])[0], 120)
+        raise Refusal(
+            f"{path.name} must be a Parquet file, got {reason}. Write it again."
+        ) from None
+
+
+def _batch_size(path: Path, metadata: FileMetaData) -> int:
+    """Return the rows of a batch; refuse a file whose metadata state too much."""
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+    sizes = [chunk.total_uncompressed_size for chunk in chunks]
+    values = sum(chunk.num_values for chunk in chunks)
+    ReadCounts().add(path, rows=metadata.num_rows, values=values, size=sum(sizes))
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, *sizes, 1)))
+
+
+def _named(row: dict[str, Any], names: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
+    for column, labels in names.items():
+        place = row[column]
+        if isinstance(place, int) and 0 <= place < len(labels):
+            yield column, labels[place]
+
+
+def _label_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the label names that Hugging Face data sets store, by column."""
+    try:
+        note = parse_json(metadata.get(b"huggingface", b"{}"))
+        features = note["info"]["features"]
+        return {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and isinstance(feature.get("names"), list)
+        }
+    except (Refusal, LookupError, TypeError, AttributeError) as reason:
+        log.debug("the table names no labels: %s", reason)
+        return {}

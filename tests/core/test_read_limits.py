@@ -1,0 +1,165 @@
+"""Small files that would fill the memory are refused while they are read, in little memory."""
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import load_arrays, table_rows
+from qtha_lab.core.io.read_counts import MOST_ROWS, ReadCounts
+
+ALLOWED = 2**30  # bytes on top of the imports
+READ = f"""
+import resource, sys
+from pathlib import Path
+import numpy, pyarrow.parquet
+from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import load_arrays, table_rows
+
+status = Path("/proc/self/status").read_text()
+used = 1024 * int(status.partition("VmSize:")[2].split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (used + {ALLOWED},) * 2)
+path = Path(sys.argv[1])
+try:
+    rows = load_arrays(path) if path.suffix == ".npz" else list(table_rows(path))
+    print("read", len(rows))
+except Refusal as refusal:
+    print(refusal)
+"""
+
+
+def packed(part: bytes, times: int, start: bytes = b"", end: bytes = b"") -> bytes:
+    """Return gzip data of a part that is repeated; gzip members may follow each other."""
+    block = 2**20 // len(part) + 1
+    return b"".join(
+        [gzip.compress(start), gzip.compress(part * block) * (times // block), gzip.compress(end)]
+    )
+
+
+def repeated_text() -> bytes:
+    """Return a Parquet file of one text in 5,000 rows."""
+    column = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array(np.zeros(5000, np.int32)), pyarrow.array(["a" * 2**20])
+    )
+    content = io.BytesIO()
+    table = pyarrow.table({"text": column})
+    pyarrow.parquet.write_table(table, content, compression="zstd", store_schema=False)
+    return content.getvalue()
+
+
+def long_lists() -> bytes:
+    """Return a Parquet file of lists with 40 million empty values."""
+    offsets = pyarrow.array(range(0, 40_000_001, 20_000_000), pyarrow.int32())
+    lists = pyarrow.ListArray.from_arrays(offsets, pyarrow.nulls(40_000_000, pyarrow.int8()))
+    content = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"text": lists}), content)
+    return content.getvalue()
+
+
+def zeros(stated: int = 2**30) -> bytes:
+    """Return an archive with one array of 1 GiB, or with its header alone."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (stated,)}
+    )
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("a.npy", "w", force_zip64=True) as member:
+            member.write(header.getvalue())
+            for _ in range(2**30 // 2**24 if stated == 2**30 else 0):
+                member.write(bytes(2**24))
+    return content.getvalue()
+
+
+FILES = {
+    # file name: content, part of the refusal
+    "objects.json.gz": (lambda: packed(b"{},", 80 * 2**20, b"[", b"{}]"), "as one document"),
+    "lists.json.gz": (lambda: packed(b"[],", 20 * 2**20, b"[", b"[]]"), "8,388,608 values"),
+    "blank.json.gz": (lambda: packed(b"\n", 2**28, b"[", b"]"), "as one document"),
+    "rows.jsonl.gz": (lambda: packed(b'{"text":1}\n', 20 * 2**20), "1,048,576 rows"),
+    "values.jsonl.gz": (
+        lambda: packed(b'{"text":[' + b"[]," * 300_000 + b"[]]}\n", 100),
+        "16,777,216 values",
+    ),
+    "bytes.jsonl.gz": (
+        lambda: packed(b'{"text":"' + b"a" * 1_000_000 + b'"}\n', 1000),
+        "256 MiB unpacked",
+    ),
+    "one.csv.gz": (lambda: packed(b"a", 2**30, b"text,label\n"), "line 2: a line must have"),
+    "rows.csv.gz": (lambda: packed(b"a,b\n", 2**26, b"text,label\n"), "1,048,576 rows"),
+    "wide.csv.gz": (lambda: packed(b"," * 9_999 + b"\n", 2**15, b"a\n" * 0), "must have"),
+    "quoted.tsv.gz": (lambda: packed(b'"a\n', 2**27, b"text\tlabel\n"), "must be CSV"),
+    "blank.txt.gz": (lambda: packed(b"\n", 2**30), "256 MiB unpacked"),
+    "lines.txt.gz": (lambda: packed(b"a\n", 2**27), "1,048,576 lines"),
+    "rows.txt.gz": (lambda: packed(b"a\n\n", 2**26), "1,048,576 rows"),
+    "repeated.parquet": (repeated_text, "256 MiB unpacked"),
+    "lists.parquet": (long_lists, "16,777,216 values"),
+    "zeros.npz": (zeros, "1,024.0 MiB unpacked, 64 at most"),
+    "stated.npz": (lambda: zeros(2**40), "another size than its header"),
+    "long.csv": (lambda: b"a" * 2_000_000, "line 1: a line must have at most 1 MiB"),
+    "columns.csv": (lambda: b",".join(b"%d" % i for i in range(150_000)), "16,384 columns"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_refused_before_it_fills_the_memory(name, tmp_path):
+    make, rule = FILES[name]
+    content = make()
+    assert len(content) < 5 * 2**20
+    (tmp_path / name).write_bytes(content)
+    command = [sys.executable, "-c", READ, str(tmp_path / name)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert not result.stderr
+    assert name in result.stdout
+    assert rule in result.stdout
+    assert len(result.stdout) <= 300 + len(str(tmp_path))
+
+
+def test_files_of_a_folder_are_counted_together(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text\n" + "a\n" * 600)
+    counts = ReadCounts(rows=MOST_ROWS - 1000)
+    assert len(list(table_rows(path, counts))) == 600
+    with pytest.raises(Refusal, match=r"rows\.csv must have at most 1,048,576 rows, got more"):
+        list(table_rows(path, counts))
+
+
+def test_a_repeated_key_of_a_long_line_is_found(tmp_path):
+    pairs = ",".join(f'"{i}":0' for i in range(90_000))
+    (tmp_path / "keys.jsonl").write_text(f'{{{pairs},"89999":1}}\n')
+    with pytest.raises(Refusal, match="line 1: A key must occur once in an object, got '89999'"):
+        list(table_rows(tmp_path / "keys.jsonl"))
+
+
+def test_a_table_at_its_limits_is_read(tmp_path):
+    text = "ä" * 500_000
+    lines = [json.dumps({"text": text, "label": str(i)}) for i in range(3)]
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert [row["text"] for _, row in table_rows(tmp_path / "rows.jsonl.gz")] == [text] * 3
+
+
+def test_a_damaged_archive_is_a_refusal(tmp_path):
+    content = io.BytesIO()
+    np.savez_compressed(content, a=np.arange(10), b=np.zeros((3, 4), np.float32))
+    whole = content.getvalue()
+    random = np.random.default_rng(0)
+    path = tmp_path / "arrays.npz"
+    path.write_bytes(whole)
+    assert load_arrays(path)["b"].shape == (3, 4)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[random.integers(len(whole))] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            load_arrays(path)
+        except Refusal as refusal:
+            assert "arrays.npz must be a whole archive" in str(refusal)
