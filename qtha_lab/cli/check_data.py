@@ -37,5 +37,7 @@ def check_data_command(
         print_table([heading, *rows[:SHOWN_LABELS]], caption)
     for number, example in enumerate(report.examples, 1):
         show(f"Row {number} as the model sees it: {example}")
+    for sentence in report.notes:
+        show(f"Note: {sentence}")
     for sentence in report.advice:
         show(f"Advice: {sentence}")

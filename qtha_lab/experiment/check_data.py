@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.io import shortened
+from qtha_lab.tasks.own_labels import label_findings
 from qtha_lab.tasks.task import IGNORED, Task, label_texts
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class DataReport:
         cut: Number of training rows that the cut-off shortens, of those counted.
         counted: Number of training rows whose tokens were counted.
         examples: Training rows as the model sees them; ⟦…⟧ marks the tokens with a loss.
+        notes: Columns, fields, files and rows that are left aside, and the reading of labels.
         advice: Changes that the data suggest, in one sentence each.
     """
 
@@ -53,6 +55,7 @@ class DataReport:
     cut: int
     counted: int
     examples: tuple[str, ...]
+    notes: tuple[str, ...]
     advice: tuple[str, ...]
 
     def facts(self) -> list[tuple[str, str]]:
@@ -121,6 +124,7 @@ def check_data(
         cut,
         len(lengths),
         tuple(_examples(task, tokenizer, max_length)),
+        task.notes,
         (),
     )
     return dataclasses.replace(report, advice=tuple(_advice(task, report)))
@@ -173,6 +177,8 @@ def _advice(task: Task, report: DataReport) -> Iterator[str]:
         )
     if task.missing_labels:
         yield f"Labels are missing: {task.missing_labels}. Add rows with these labels."
+    if task.labels and task.split_key:
+        yield from label_findings(task.labels, sum(report.rows.values()))
     if report.rows["test"] < FEW:
         yield (
             f"The test has {report.rows['test']:,} rows, so intervals of its loss are wide. Add "

@@ -4,17 +4,19 @@ An error names the file and the bad line. Code that comes with a data set is nev
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import at_line, shortened, table_rows
+from qtha_lab.core.io import shortened
 from qtha_lab.core.optional import require_extra
-from qtha_lab.tasks.folders import check_folder, table_files
+from qtha_lab.tasks.folders import check_folder, folder_files
 from qtha_lab.tasks.own_data import OwnData, label_meaning, number_of, whole_number
-from qtha_lab.tasks.shapes import Parts, Shape, find_shape
+from qtha_lab.tasks.own_labels import merged_labels, plain_numbers
+from qtha_lab.tasks.row_reader import RowReader
+from qtha_lab.tasks.shapes import find_shape, listed
 from qtha_lab.tasks.split_key import with_keys
 from qtha_lab.tasks.task import Kind
 
@@ -40,6 +42,7 @@ class OwnRows(NamedTuple):
         licence: Terms of use.
         shape: Shape of the rows, such as "text and label".
         columns: Column of each part of the shape.
+        notes: Sentences on what was left aside and how labels were read.
     """
 
     kind: Kind
@@ -49,6 +52,7 @@ class OwnRows(NamedTuple):
     licence: str = "your own data"
     shape: str = ""
     columns: Mapping[str, str] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
 
 def read_table(path: Path, options: OwnData) -> OwnRows:
@@ -57,71 +61,72 @@ def read_table(path: Path, options: OwnData) -> OwnRows:
     Raises:
         Refusal: Naming the file and the number of the first bad line.
     """
-    return _keyed(*_read([path], options), HeldOut(), options)
+    reader = RowReader(options)
+    return _keyed(reader, reader.read([path]), HeldOut(), options)
 
 
 def read_folder(folder: Path, options: OwnData) -> OwnRows:
-    """Read the files of rows in a folder; names such as `test.csv` state splits."""
-    files = table_files(folder)
-    if not files:
+    """Read the files of rows in a folder; names such as `test.csv` state splits.
+
+    Texts in a folder per class, such as `train/pos/*.txt`, are a classification.
+    """
+    files = folder_files(folder)
+    if not files.sides:
         return read_data_set(str(folder), options)
-    sides: dict[str, list[Path]] = {}
-    for file in files:
-        sides.setdefault(_side_of(file), []).append(file)
-    first = sides.pop("train", None) or sides.pop(next(iter(sides)))
-    shape, parts, rows = _read(first, options)
+    sides, reader = dict(files.sides), RowReader(options)
+    rows = reader.read(sides.pop("train", None) or sides.pop(next(iter(sides))))
     held_out = HeldOut(
-        *(
-            _read(sides[side], options, (shape, parts))[2] if side in sides else None
-            for side in ("evaluation", "test")
-        )
+        *(reader.read(sides[side]) if side in sides else None for side in ("evaluation", "test"))
     )
-    return _keyed(shape, parts, rows, held_out, options)
+    own = _keyed(reader, rows, held_out, options)
+    names = [str(file.relative_to(folder)) for file in files.unused]
+    unused = (f"Files that are not used: {listed(names)}.",) if names else ()
+    return own._replace(notes=(*files.notes, *unused, *own.notes))
 
 
-def _side_of(file: Path) -> str:
-    """Return the side that the name of a file states; "train" without one."""
-    words = file.name.lower().replace("-", "_").replace(".", "_").split("_")
-    if any(word in ("valid", "val", "eval", *EVALUATION_SPLITS) for word in words):
-        return "evaluation"
-    return "test" if "test" in words else "train"
-
-
-def _read(
-    files: list[Path], options: OwnData, known: tuple[Shape, Parts] | None = None
-) -> tuple[Shape, Parts, list[dict]]:
-    rows = []
-    for path in files:
-        for number, record in table_rows(path):
-            try:
-                known = known or find_shape(record, options.columns)
-                rows.append(known[0].row(known[1], record))
-            except Refusal as problem:
-                raise at_line(path, number, str(problem)) from None
-    if known is None:
-        raise Refusal(f"{files[0].name} must have rows, got none.")
-    return *known, rows
-
-
-def _keyed(
-    shape: Shape, parts: Parts, rows: list[dict], held_out: HeldOut, options: OwnData
-) -> OwnRows:
+def _keyed(reader: RowReader, rows: list[dict], held_out: HeldOut, options: OwnData) -> OwnRows:
     """Set the kind, the labels and the split key of rows."""
     every = [*rows, *(held_out.evaluation or ()), *(held_out.test or ())]
-    kind = shape.kind
+    kind, notes = reader.shape.kind, [*reader.notes()]
     if kind == "classification":
-        labels = [row["label"] for row in every]
-        meaning = label_meaning(labels, options.labels, parts.get("label", ""))
-        if meaning != "classes":
-            kind, number = "regression", int if meaning == "ordered" else float
-            every = [row | {"label": number(float(row["label"]))} for row in every]
-        elif all(number_of(label) is not None for label in labels):
-            every = [row | {"label": whole_number(row["label"])} for row in every]
+        kind, every, read = _labelled(every, options, reader.parts.get("label", ""))
+        notes += read
     key, keyed = with_keys(every, kind)
     places = iter(keyed)
     rows = list(itertools.islice(places, len(rows)))
     held_out = HeldOut(*(side and list(itertools.islice(places, len(side))) for side in held_out))
-    return OwnRows(kind, key, rows, held_out, shape=shape.name, columns=parts)
+    return OwnRows(
+        kind,
+        key,
+        rows,
+        held_out,
+        shape=reader.shape.name,
+        columns=reader.parts,
+        notes=tuple(notes),
+    )
+
+
+def _labelled(
+    rows: list[dict], options: OwnData, column: str
+) -> tuple[Kind, list[dict], list[str]]:
+    """Return the kind that labels have, the rows with these labels, and notes on their reading."""
+    labels, notes = [row["label"] for row in rows], []
+    if options.labels != "classes":
+        labels, notes = plain_numbers(labels)
+    if options.merge_labels:
+        labels = merged_labels(labels)
+    meaning = label_meaning(labels, options.labels, column)
+    if meaning != "classes":
+        number = int if meaning == "ordered" else float
+        values = [number(float(label)) for label in labels]
+        return "regression", _with_labels(rows, values), notes
+    if all(number_of(label) is not None for label in labels):
+        labels = [whole_number(label) for label in labels]
+    return "classification", _with_labels(rows, labels), notes
+
+
+def _with_labels(rows: list[dict], labels: list[Any]) -> list[dict]:
+    return [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
 
 
 def read_data_set(name: str, options: OwnData) -> OwnRows:
@@ -149,39 +154,36 @@ def read_data_set(name: str, options: OwnData) -> OwnRows:
     training = sides.get("train", next(iter(sides.values())))
     if not len(training):
         raise Refusal(f"Data set {shortened(name)} must have rows, got none.")
-    known = find_shape(training[0], options.columns)
+    reader = RowReader(options, find_shape(training[0], options.columns))
 
     def side(names: tuple[str, ...]) -> list[dict] | None:
         own = (sides[s] for s in names if s in sides and sides[s] is not training)
-        return next((_rows(split, known, options.limit) for split in own), None)
+        return next((_rows(split, reader, options.limit) for split in own), None) or None
 
-    rows = _rows(training, known, options.limit)
-    own = _keyed(*known, rows, HeldOut(side(EVALUATION_SPLITS), side(TEST_SPLITS)), options)
+    rows = _rows(training, reader, options.limit)
+    if not rows:
+        raise Refusal(f"Data set {shortened(name)} must have labelled rows, got none.")
+    own = _keyed(reader, rows, HeldOut(side(EVALUATION_SPLITS), side(TEST_SPLITS)), options)
     return own._replace(licence=training.info.license or "as the data set says")
 
 
-def _rows(split, known: tuple[Shape, Parts], limit: int) -> list[dict]:
+def _rows(split: Any, reader: RowReader, limit: int) -> list[dict]:
     """Convert the first `limit` records to rows, with the data set's own label names."""
-    shape, parts = known
-    column = parts.get("label", "")
+    column = reader.parts.get("label", "")
     names = getattr(split.features.get(column), "names", None)
+    unlabelled = reader.counts.unlabelled
     rows: list[dict] = []
     reason: object = "it is empty"
-    for record in _named(itertools.islice(split, limit), column, names):
+    for record in itertools.islice(split, limit):
+        if names and isinstance(place := record[column], int):
+            if place < 0:
+                reader.counts.unlabelled += 1
+                continue
+            record[column] = names[place]
         try:
-            rows.append(shape.row(parts, record))
+            rows += reader.rows_of(record)
         except ValueError as error:
-            reason = error
-    if not rows:
+            reason, reader.unusable = error, reader.unusable + 1
+    if not rows and reader.counts.unlabelled == unlabelled:
         raise Refusal(f"The data set must have usable rows, got none: {reason}")
     return rows
-
-
-def _named(records, column: str, names: list[str] | None) -> Iterator[dict]:
-    """Yield labelled records, with label names in place of numbers."""
-    for record in records:
-        if names and isinstance(record[column], int):
-            if record[column] < 0:
-                continue
-            record[column] = names[record[column]]
-        yield record

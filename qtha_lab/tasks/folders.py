@@ -3,13 +3,29 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import SUFFIXES, read, table_suffix
+from qtha_lab.tasks.sides import file_side
+from qtha_lab.tasks.text_folders import TextFile, class_texts
 
 ROWS = {*SUFFIXES, ".arrow"}
 NO_ROWS = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}
+NO_TEXT = {"readme.txt", "license.txt", "licence.txt", "notes.txt", *NO_ROWS}
 MOST_FILES = 10_000
+MOST_TEXTS = 2**17  # .txt files below the folder
+
+
+class FolderFiles(NamedTuple):
+    """Files of a folder: those to read by side, those that are not used, and notes.
+
+    There is no side if a library must read the folder.
+    """
+
+    sides: dict[str, list[Path]] | dict[str, list[TextFile]]
+    unused: list[Path]
+    notes: tuple[str, ...] = ()
 
 
 def check_folder(folder: Path) -> None:
@@ -19,46 +35,71 @@ def check_folder(folder: Path) -> None:
     """
     if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
         raise Refusal(f"{folder} must hold rows of a task, got a model.")
-    names = []
-    for name in _file_names(folder):
-        names.append(name)
-        if len(names) > MOST_FILES:
+    files, texts, has_rows = 0, 0, False
+    for path in _files(folder):
+        is_text = path.suffix.lower() == ".txt" and path.parent != folder
+        files, texts = files + (not is_text), texts + is_text
+        most, count = (MOST_TEXTS, texts) if is_text else (MOST_FILES, files)
+        if count > most:
             raise Refusal(
-                f"{folder} must hold at most {MOST_FILES:,} files, got more. Name the folder of "
+                f"{folder} must hold at most {most:,} files, got more. Name the folder of "
                 "the data set."
             )
-    if not any(ROWS & set(Path(name).suffixes) for name in names if name not in NO_ROWS):
+        has_rows |= bool(ROWS & set(path.suffixes)) and path.name not in NO_ROWS
+    if not has_rows:
         raise Refusal(
             f"{folder} must hold rows of a task ({', '.join(sorted(ROWS))}), got no such file."
         )
 
 
-def table_files(folder: Path) -> list[Path]:
-    """Return the files of rows of a folder; none if a library must read it.
+def folder_files(folder: Path) -> FolderFiles:
+    """Choose the files of rows of a folder: texts by class, or the files of one format.
 
-    A library reads Arrow and Parquet files, which may state names of labels, and folders whose
-    README.md describes a data set.
+    A library reads Arrow files and folders whose README.md describes a data set.
     """
     check_folder(folder)
+    files = sorted(file for file in _files(folder) if file.is_file())
     readme = folder / "README.md"
-    if any(any(folder.rglob(kind)) for kind in ("*.arrow", "*.parquet")) or (
-        readme.is_file() and "configs:" in read(readme)
-    ):
-        return []
-    names = {"readme.txt", "license.txt", "licence.txt", "notes.txt", *NO_ROWS}
-    files = sorted(file for file in folder.rglob("*") if table_suffix(file.name) and file.is_file())
-    files = [
-        file
-        for file in files
-        if file.name.lower() not in names
-        and not any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
-    ]
-    tables = [file for file in files if table_suffix(file.name) != ".txt"]
-    return tables or files
+    has_arrow = any(file.suffix.lower() == ".arrow" for file in files)
+    if has_arrow or (readme.is_file() and "configs:" in read(readme)):
+        return FolderFiles({}, [])
+    tables = [f for f in files if table_suffix(f.name) and f.name.lower() not in NO_TEXT]
+    texts = [file for file in tables if table_suffix(file.name) == ".txt"]
+    if by_class := class_texts(folder, texts) if 2 * len(texts) > len(tables) else {}:
+        used = {text.path for side in by_class.values() for text in side}
+        classes = sorted({text.label for side in by_class.values() for text in side})
+        note = f"Classes are the folders {', '.join(classes[:10])}."
+        return FolderFiles(by_class, [file for file in files if file not in used], (note,))
+    chosen = _of_one_format(folder, tables)
+    sides: dict[str, list[Path]] = {}
+    for file in chosen:
+        sides.setdefault(file_side(folder, file) or "train", []).append(file)
+    return FolderFiles(sides, [file for file in files if file not in chosen])
 
 
-def _file_names(folder: Path) -> Iterator[str]:
-    """Yield the names of all files below a folder, without hidden files and folders."""
-    for _, below, names in os.walk(folder):
+def _of_one_format(folder: Path, files: list[Path]) -> list[Path]:
+    """Return the files of one format, and files of another with a side that it lacks.
+
+    The format is the one whose names state most sides, then the one with most bytes.
+    """
+    formats: dict[str, list[Path]] = {}
+    for file in files:
+        formats.setdefault(table_suffix(file.name), []).append(file)
+
+    def rank(suffix: str) -> tuple[bool, int, bool, int]:
+        sides = {file_side(folder, file) for file in formats[suffix]}
+        size = sum(file.stat().st_size for file in formats[suffix])
+        return suffix != ".txt", len({side or "train" for side in sides}), sides != {""}, size
+
+    best = max(formats, key=rank, default="")
+    chosen = formats.pop(best, [])
+    present = {file_side(folder, file) or "train" for file in chosen}
+    others = [file for suffix, each in formats.items() if suffix != ".txt" for file in each]
+    return chosen + [f for f in others if (file_side(folder, f) or "train") not in present]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder, without hidden files and folders."""
+    for above, below, names in os.walk(folder):
         below[:] = [name for name in below if not name.startswith((".", "__"))]
-        yield from (name for name in names if not name.startswith("."))
+        yield from (Path(above, name) for name in names if not name.startswith("."))

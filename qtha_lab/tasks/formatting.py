@@ -4,15 +4,16 @@ The plain format is the messages line by line, each answer closed by the end-of-
 `prompt\\nresponse<eos>`. The character spans of the answers restrict the loss to answers.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
+from qtha_lab.tasks.messages import is_learnt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Message = dict[str, str]
+Message = dict[str, Any]
 Span = tuple[int, int]
 
 
@@ -49,6 +50,8 @@ def answer_spans(
 ) -> tuple[str, list[Span]]:
     """Return the text and the character spans of its answers, with end-of-turn tokens.
 
+    A masked answer has no span.
+
     Example:
         >>> from transformers import AutoTokenizer
         >>> from qtha_lab.core.paths import data_dir
@@ -71,7 +74,8 @@ def answer_spans(
         else:  # the template rewrites earlier turns: use the answer's text alone
             start = text.find(message["content"], position)
             span = (start, start + len(message["content"])) if start >= 0 else (0, 0)
-        spans.append(span)
+        if is_learnt(message):
+            spans.append(span)
         position = span[1]
     return text.rstrip(), spans
 

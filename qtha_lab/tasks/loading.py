@@ -129,6 +129,7 @@ def load_task(
         scale,
         own.shape,
         tuple(own.columns.items()),
+        notes=own.notes,
     )
 
 

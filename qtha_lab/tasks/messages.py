@@ -19,6 +19,8 @@ ROLES = {
     "tool": "tool", "function": "tool", "observation": "tool",
 }  # fmt: skip
 KNOWN = ("system", "user", "assistant", "tool")
+MASKS = ("weight", "train", "loss")  # OpenAI, Axolotl, ms-swift
+FIELDS = {"role", "from", "content", "value", "tool_calls", "function_call", *MASKS}
 TURN = re.compile(r"\n\n(Human|Assistant):")
 
 
@@ -39,7 +41,25 @@ def read_messages(column: str, value: Any, system: Any = None, tools: Any = None
             f"{column} must be a list of messages with an answer by the assistant after the "
             f"first, got {shortened(value, 40)!r}."
         )
+    if not any(is_learnt(message) for message in messages[1:]):
+        raise Refusal(
+            f"{column} must have an answer that is learnt, got weight 0 or train false for all."
+        )
     return with_system(messages, system, tools)
+
+
+def is_learnt(message: dict) -> bool:
+    """Return True for an answer of the assistant that is not masked."""
+    return message["role"] == "assistant" and not message.get("masked")
+
+
+def unused_fields(column: str, value: Any) -> set[str]:
+    """Return the fields of a column's messages that are not read, such as "messages.name"."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = parse_json(value)
+    messages = value if isinstance(value, list) else []
+    names = {name for message in messages if isinstance(message, dict) for name in message}
+    return {f"{column}.{name}" for name in names - FIELDS}
 
 
 def with_system(messages: list[dict], system: Any, tools: Any) -> list[dict]:
@@ -90,7 +110,17 @@ def _message(message: Any) -> dict:
         raise Refusal(f"A message must have a role and a content, both text, got {names}.")
     if role not in ROLES:
         raise Refusal(f"A role must be {_or(KNOWN)}, got {shortened(role, 40)!r}.")
-    return {"role": ROLES[role], "content": content}
+    masked = {"masked": True} if ROLES[role] == "assistant" and _is_masked(message) else {}
+    return {"role": ROLES[role], "content": content, **masked}
+
+
+def _is_masked(message: dict) -> bool:
+    """Return True if a message states that it is not learnt, such as `"weight": 0`."""
+    for name in MASKS:
+        value = message.get(name)
+        if value not in (None, 0, 1):
+            raise Refusal(f"{name} must be 0 or 1, true or false, got {shortened(value, 40)!r}.")
+    return any(message.get(name) == 0 for name in MASKS)
 
 
 def _part(part: Any) -> str:

@@ -41,6 +41,10 @@ class OwnData:
         "numbers. auto decides by column and values.",
         choices=("auto", "classes", "ordered", "numbers"),
     )
+    unlabelled: str | None = setting(
+        None, "Label of rows that have none, such as -1; these rows are left aside."
+    )
+    merge_labels: bool = setting(False, "Merge labels that are equal up to case and blanks.")
     subset: str | None = setting(None, "Configuration of a Hugging Face data set.")
     limit: int = setting(20_000, "Most rows read from a Hugging Face data set.", ge=10)
 

@@ -19,10 +19,22 @@ from qtha_lab.tasks.task import Kind
 PROMPT = ("prompt", "question", "instruction", "query", "input", "ctx", "goal")
 RESPONSE = ("response", "answer", "output", "completion", "target", "answers")
 TEXT = ("text", "sentence", "content", "review", "tweet")
-LABEL = ("label", "labels", "category", "class", "stars", "rating", "score", "sentiment")
+LABEL = (
+    "label",
+    "labels",
+    "category",
+    "class",
+    "stars",
+    "rating",
+    "score",
+    "sentiment",
+    "gold_label",
+    "is_duplicate",
+)
 REASONING = ("reannotated_assistant_content", "reasoning_content")
 CONTEXT = ("context", "passage", "paragraph")
 SYSTEM, TOOLS = ("system",), ("tools", "functions")
+THREAD = ("thread", "conversation_id")
 PAIRS = (
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),
@@ -32,7 +44,8 @@ PAIRS = (
 )
 CHOICES = ("choices", "options", "endings")
 KEY = ("answerKey", "answer", "label", "correct", "target")
-NOTES = {"id", "idx", "index", "title", "url", "source", "date", "meta", "metadata", "timestamp"}
+NOTES = {"id", "idx", "index", "title", "url", "source", "date", "meta", "metadata", "timestamp",
+         "unnamed: 0", "__index_level_0__"}  # fmt: skip
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 Record = Mapping[str, Any]
 Parts = dict[str, str]
@@ -57,15 +70,19 @@ class Shape:
     optional: Mapping[str, tuple[str, ...]]
 
     def parts(self, names: list[str], chosen: Mapping[str, str]) -> Parts | None:
-        """Return the column of each part; None if the data lack one."""
+        """Return the column of each part, in any case; None if the data lack one."""
         columns = {}
+        spelled = {name.lower(): name for name in reversed(names)} | {name: name for name in names}
         for part, usual in {**self.needed, **self.optional}.items():
-            free = (name for name in usual if name in names and name not in columns.values())
+            present = (spelled.get(name) or spelled.get(name.lower()) for name in usual)
+            free = (name for name in present if name and name not in columns.values())
             column = chosen.get(part) or next(free, None)
             if column is not None:
                 columns[part] = column
             elif part in self.needed:
                 return None
+        if columns.get("prompt", "").lower() != "instruction":
+            columns.pop("input", None)
         return columns if chosen.keys() <= columns.keys() else None
 
 
@@ -104,7 +121,7 @@ def _conversation(parts: Parts, record: Record) -> dict:
     system, tools = (
         record.get(parts[name]) if name in parts else None for name in ("system", "tools")
     )
-    thread = record.get("thread") or record.get("conversation_id")
+    thread = record.get(parts["thread"]) if "thread" in parts else None
     messages = read_messages(parts["messages"], value, system, tools)
     return {"messages": messages, **({"thread": str(thread)} if thread else {})}
 
@@ -117,9 +134,9 @@ def _question(parts: Parts, record: Record) -> dict:
         response = text_of({column: answer}, column)
     else:
         response = text_of(record, column)
-    extra = record.get("input") if parts["prompt"] == "instruction" else None
     prompt = _with_context(parts, record, "prompt")
-    prompt = f"{prompt}\n{text_of(record, 'input')}" if extra else prompt
+    if "input" in parts and record.get(parts["input"]):
+        prompt = f"{prompt}\n{text_of(record, parts['input'])}"
     messages = _exchange(prompt, response)
     return {"messages": with_system(messages, record.get(parts.get("system", "")), None)}
 
@@ -226,6 +243,7 @@ def _plain(parts: Parts, record: Record) -> dict:
 
 
 _ASKED = {"context": CONTEXT, "system": SYSTEM}
+_INPUT = {"input": ("input",)}  # Alpaca's, below its instruction
 SHAPES = (
     Shape("preference pairs", "preference", {"chosen": ("chosen",), "rejected": ("rejected",)},
           _preference, {"prompt": PROMPT, **_ASKED}),
@@ -233,7 +251,7 @@ SHAPES = (
           {"prompt": ("problem", *PROMPT), "reasoning": REASONING,
            "response": ("solution", "content", *RESPONSE)}, _reasoned, {}),
     Shape("messages", "lm", {"messages": ("messages", "conversations", "conversation", "dialog")},
-          _conversation, {"system": SYSTEM, "tools": TOOLS}),
+          _conversation, {"system": SYSTEM, "tools": TOOLS, "thread": THREAD}),
     Shape("multiple choice", "lm", {"prompt": PROMPT, "choices": CHOICES, "key": KEY},
           _choice, {"context": CONTEXT}),
     *(Shape("sentence pairs", "classification",
@@ -244,9 +262,9 @@ SHAPES = (
           _yes_or_no, {}),
     Shape("history and response", "lm",
           {"prompt": PROMPT, "response": RESPONSE, "history": ("history",)},
-          _with_history, _ASKED),
+          _with_history, {**_ASKED, **_INPUT}),
     Shape("prompt and response", "lm", {"prompt": PROMPT, "response": RESPONSE},
-          _question, _ASKED),
+          _question, {**_ASKED, **_INPUT}),
     Shape("text and label", "classification", {"text": TEXT, "label": LABEL}, _labelled, {}),
     Shape("plain text", "text", {"text": TEXT}, _plain, {}),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.tasks.formatting import answer_spans, render
+from qtha_lab.tasks.messages import is_learnt
 from qtha_lab.tasks.truncation import shorten
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ log = logging.getLogger(__name__)
 
 
 def label_texts(row: dict) -> frozenset[str]:
-    """Return the label of a row, or all its answers; empty for a plain text."""
+    """Return the label of a row, or its answers that are not masked; empty for a plain text."""
     if "label" in row:
         return frozenset([str(row["label"])])
     messages = row.get("messages", ())
-    return frozenset(m["content"].strip() for m in messages if m["role"] == "assistant")
+    return frozenset(m["content"].strip() for m in messages if is_learnt(m))
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Task:
             of numbers scaled by them, so that predicting the mean has the loss 1.
         shape: Shape of the user's rows, such as "text and label"; empty for a named task.
         columns: Part of the shape and column of the data, in pairs.
+        notes: Sentences on what was left aside and how labels were read; for the notes of a run.
         is_seq2seq: Whether `encode` gives prompts as inputs and last answers as labels.
     """
 
@@ -64,6 +66,7 @@ class Task:
     shape: str = ""
     columns: tuple[tuple[str, str], ...] = ()
     is_seq2seq: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def missing_labels(self) -> str:
@@ -165,7 +168,7 @@ def asked_and_answer(row: dict) -> tuple[list[dict], str]:
     messages = row["messages"]
     if "chosen" in row:
         return messages, row["chosen"]
-    last = max(i for i, m in enumerate(messages) if m["role"] == "assistant")
+    last = max(i for i, message in enumerate(messages) if is_learnt(message))
     return messages[:last], messages[last]["content"]
 
 

@@ -109,6 +109,8 @@ def load_session(session: Session) -> Loaded:
         name, lacks = models.public_name(task.name), task.missing_labels
         end = f"; {lacks}" if lacks else ""
         _note_once(session, f"rows of {name} are split by {task.split_key}{end}")
+    for note in task.notes:
+        _note_once(session, note)
     if task.kind == "regression":
         mean, deviation = task.scale
         scaled = f"numbers are scaled by mean {mean:.6g} and standard deviation {deviation:.6g}"

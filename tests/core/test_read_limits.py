@@ -16,7 +16,8 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, table_rows
 from qtha_lab.core.io.read_counts import MOST_ROWS, ReadCounts
 
-ALLOWED = 2**30  # bytes on top of the imports
+ALLOWED = 2**30  # bytes of memory on top of the imports
+GUARD = 2**32  # bytes of address space, of which pyarrow reserves parts that it never fills
 READ = f"""
 import resource, sys
 from pathlib import Path
@@ -24,15 +25,18 @@ import numpy, pyarrow.parquet
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import load_arrays, table_rows
 
-status = Path("/proc/self/status").read_text()
-used = 1024 * int(status.partition("VmSize:")[2].split()[0])
-resource.setrlimit(resource.RLIMIT_AS, (used + {ALLOWED},) * 2)
+def status(name):
+    return 1024 * int(Path("/proc/self/status").read_text().partition(name)[2].split()[0])
+
+before = status("VmRSS:")
+resource.setrlimit(resource.RLIMIT_AS, (status("VmSize:") + {GUARD},) * 2)
 path = Path(sys.argv[1])
 try:
     rows = load_arrays(path) if path.suffix == ".npz" else list(table_rows(path))
     print("read", len(rows))
 except Refusal as refusal:
     print(refusal)
+print(status("VmHWM:") - before)
 """
 
 
@@ -83,8 +87,17 @@ FILES = {
     # file name: content, part of the refusal
     "objects.json.gz": (lambda: packed(b"{},", 80 * 2**20, b"[", b"{}]"), "as one document"),
     "lists.json.gz": (lambda: packed(b"[],", 20 * 2**20, b"[", b"[]]"), "8,388,608 values"),
+    "one.csv.gz": (lambda: packed(b"a", 2**30, b"text,label\n"), "line 2: a line must have"),
+    "quoted.tsv.gz": (lambda: packed(b'"a\n', 2**27, b"text\tlabel\n"), "must be CSV"),
+    "repeated.parquet": (repeated_text, "256 MiB unpacked"),
+    "stated.npz": (lambda: zeros(2**40), "another size than its header"),
+    "long.csv": (lambda: b"a" * 2_000_000, "line 1: a line must have at most 1 MiB"),
+    "columns.csv": (lambda: b",".join(b"%d" % i for i in range(150_000)), "16,384 columns"),
+}
+SLOW = {
     "blank.json.gz": (lambda: packed(b"\n", 2**28, b"[", b"]"), "as one document"),
     "rows.jsonl.gz": (lambda: packed(b'{"text":1}\n', 20 * 2**20), "1,048,576 rows"),
+    "blank.jsonl.gz": (lambda: packed(b"\n", 2**28), "16,777,216 lines"),
     "values.jsonl.gz": (
         lambda: packed(b'{"text":[' + b"[]," * 300_000 + b"[]]}\n", 100),
         "16,777,216 values",
@@ -93,35 +106,37 @@ FILES = {
         lambda: packed(b'{"text":"' + b"a" * 1_000_000 + b'"}\n', 1000),
         "256 MiB unpacked",
     ),
-    "one.csv.gz": (lambda: packed(b"a", 2**30, b"text,label\n"), "line 2: a line must have"),
     "rows.csv.gz": (lambda: packed(b"a,b\n", 2**26, b"text,label\n"), "1,048,576 rows"),
-    "wide.csv.gz": (lambda: packed(b"," * 9_999 + b"\n", 2**15, b"a\n" * 0), "must have"),
-    "quoted.tsv.gz": (lambda: packed(b'"a\n', 2**27, b"text\tlabel\n"), "must be CSV"),
-    "blank.txt.gz": (lambda: packed(b"\n", 2**30), "256 MiB unpacked"),
+    "wide.csv.gz": (
+        lambda: packed(
+            b"," * 9_998 + b"x\n", 2**15, b",".join([b"%d" % i for i in range(9_999)]) + b"\n"
+        ),
+        "16,777,216 values",
+    ),
+    "blank.txt.gz": (lambda: packed(b"\n", 2**28), "16,777,216 lines"),
     "lines.txt.gz": (lambda: packed(b"a\n", 2**27), "1,048,576 lines"),
     "rows.txt.gz": (lambda: packed(b"a\n\n", 2**26), "1,048,576 rows"),
-    "repeated.parquet": (repeated_text, "256 MiB unpacked"),
     "lists.parquet": (long_lists, "16,777,216 values"),
     "zeros.npz": (zeros, "1,024.0 MiB unpacked, 64 at most"),
-    "stated.npz": (lambda: zeros(2**40), "another size than its header"),
-    "long.csv": (lambda: b"a" * 2_000_000, "line 1: a line must have at most 1 MiB"),
-    "columns.csv": (lambda: b",".join(b"%d" % i for i in range(150_000)), "16,384 columns"),
 }
+CASES = [*FILES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux states the peak memory")
+@pytest.mark.parametrize("name", CASES)
 def test_a_file_is_refused_before_it_fills_the_memory(name, tmp_path):
-    make, rule = FILES[name]
+    make, rule = (FILES | SLOW)[name]
     content = make()
     assert len(content) < 5 * 2**20
     (tmp_path / name).write_bytes(content)
     command = [sys.executable, "-c", READ, str(tmp_path / name)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert not result.stderr
-    assert name in result.stdout
-    assert rule in result.stdout
-    assert len(result.stdout) <= 300 + len(str(tmp_path))
+    message, peak = result.stdout.splitlines()
+    assert name in message
+    assert rule in message
+    assert len(message) <= 300 + len(str(tmp_path))
+    assert int(peak) < ALLOWED
 
 
 def test_files_of_a_folder_are_counted_together(tmp_path):
@@ -142,7 +157,7 @@ def test_a_repeated_key_of_a_long_line_is_found(tmp_path):
 
 def test_a_table_at_its_limits_is_read(tmp_path):
     text = "ä" * 500_000
-    lines = [json.dumps({"text": text, "label": str(i)}) for i in range(3)]
+    lines = [json.dumps({"text": text, "label": str(i)}, ensure_ascii=False) for i in range(3)]
     (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     assert [row["text"] for _, row in table_rows(tmp_path / "rows.jsonl.gz")] == [text] * 3
 

@@ -51,7 +51,8 @@ class DataView:
         self.labels.value = "".join(styles.html_table(_labels(report)) for report in reports)
         rows = [row for report in reports for row in report.examples]
         self.rows.value = styles.code("\n\n".join(rows)) if rows else ""
-        self.advice.value = styles.lines([each for report in reports for each in report.advice])
+        sentences = [each for report in reports for each in (*report.notes, *report.advice)]
+        self.advice.value = styles.lines(sentences)
 
 
 def on_own_data(described: Comparison | Sweep) -> list[Experiment]:

@@ -65,4 +65,6 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
         with archive.open(member) as file:
             shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
             if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
-                raise ValueError(f"{shortened(member.filename, 40)} of another size than its header")
+                raise ValueError(
+                    f"{shortened(member.filename, 40)} of another size than its header"
+                )

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NoReturn, cast
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.files import open_file, read_bytes
+from qtha_lab.core.io.read_counts import MOST_LINES
 from qtha_lab.core.io.text import shortened
 
 LONGEST_LINE = 2**20  # bytes; a model reads some thousand tokens of a row
@@ -65,6 +66,8 @@ def records_in(
             size = f"{_size(line, lines) / 2**20:,.1f} MiB"
             rule = f"a row must have at most {LONGEST_LINE / 2**20:g} MiB, got {size}."
             raise at_line(path, number, rule)
+        if number > MOST_LINES:
+            raise Refusal(f"{path.name} must have at most {MOST_LINES:,} lines, got more.")
         text = _text(path, number, line)
         if text.strip():
             yield number, _record(path, number, text)

@@ -13,6 +13,7 @@ from qtha_lab.core.errors import Refusal
 MOST_ROWS = 2**20
 MOST_VALUES = 2**24
 MOST_BYTES = 2**28  # after decompression
+MOST_LINES = 2**24  # blank ones included
 REMEDY = "Take a sample of the rows."
 
 

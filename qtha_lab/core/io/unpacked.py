@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.files import open_file
 from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, likely_encoding
-from qtha_lab.core.io.read_counts import ReadCounts
+from qtha_lab.core.io.read_counts import MOST_LINES, ReadCounts
 from qtha_lab.core.io.text import shortened
 
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -82,6 +82,8 @@ def text_lines(path: Path, counts: ReadCounts, longest: int = LONGEST_LINE) -> I
             if len(line) > longest:
                 size = f"{longest / 2**20:g} MiB"
                 raise at_line(path, number, f"a line must have at most {size}, got more.")
+            if number > MOST_LINES:
+                raise Refusal(f"{path.name} must have at most {MOST_LINES:,} lines, got more.")
             yield line
 
 
