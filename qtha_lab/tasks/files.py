@@ -109,7 +109,7 @@ def _keyed(reader: RowReader, rows: list[dict], held_out: HeldOut, options: OwnD
 def _labelled(
     rows: list[dict], options: OwnData, column: str
 ) -> tuple[Kind, list[dict], list[str]]:
-    """Return the kind that labels have, the rows with these labels, and notes on their reading."""
+    """Return the kind of task, the rows with converted labels, and notes."""
     labels, notes = [row["label"] for row in rows], []
     if options.labels != "classes":
         labels, notes = plain_numbers(labels)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import SUFFIXES, read, table_suffix
+from qtha_lab.tasks.shapes import listed
 from qtha_lab.tasks.sides import file_side
 from qtha_lab.tasks.text_folders import TextFile, class_texts
 
@@ -18,7 +19,7 @@ MOST_TEXTS = 2**17  # .txt files below the folder
 
 
 class FolderFiles(NamedTuple):
-    """Files of a folder: those to read by side, those that are not used, and notes.
+    """Files of a folder that are read, by side, and the others.
 
     There is no side if a library must read the folder.
     """
@@ -53,32 +54,45 @@ def check_folder(folder: Path) -> None:
 
 
 def folder_files(folder: Path) -> FolderFiles:
-    """Choose the files of rows of a folder: texts by class, or the files of one format.
+    """Choose the texts by class of a folder, or its files of one format.
 
     A library reads Arrow files and folders whose README.md describes a data set.
     """
     check_folder(folder)
     files = sorted(file for file in _files(folder) if file.is_file())
-    readme = folder / "README.md"
-    has_arrow = any(file.suffix.lower() == ".arrow" for file in files)
-    if has_arrow or (readme.is_file() and "configs:" in read(readme)):
+    if _is_for_a_library(folder, files):
         return FolderFiles({}, [])
     tables = [f for f in files if table_suffix(f.name) and f.name.lower() not in NO_TEXT]
     texts = [file for file in tables if table_suffix(file.name) == ".txt"]
-    if by_class := class_texts(folder, texts) if 2 * len(texts) > len(tables) else {}:
-        used = {text.path for side in by_class.values() for text in side}
-        classes = sorted({text.label for side in by_class.values() for text in side})
-        note = f"Classes are the folders {', '.join(classes[:10])}."
-        return FolderFiles(by_class, [file for file in files if file not in used], (note,))
+    by_class = class_texts(folder, texts) if 2 * len(texts) > len(tables) else {}
+    if by_class:
+        return _by_class(by_class, files)
     chosen = _of_one_format(folder, tables)
     sides: dict[str, list[Path]] = {}
     for file in chosen:
         sides.setdefault(file_side(folder, file) or "train", []).append(file)
-    return FolderFiles(sides, [file for file in files if file not in chosen])
+    return FolderFiles(sides, _without(files, chosen))
+
+
+def _is_for_a_library(folder: Path, files: list[Path]) -> bool:
+    readme = folder / "README.md"
+    has_arrow = any(file.suffix.lower() == ".arrow" for file in files)
+    return has_arrow or (readme.is_file() and "configs:" in read(readme))
+
+
+def _by_class(sides: dict[str, list[TextFile]], files: list[Path]) -> FolderFiles:
+    texts = [text for side in sides.values() for text in side]
+    note = f"Classes are the folders {listed(sorted({text.label for text in texts}))}."
+    return FolderFiles(sides, _without(files, [text.path for text in texts]), (note,))
+
+
+def _without(files: list[Path], used: list[Path]) -> list[Path]:
+    paths = {*used}
+    return [file for file in files if file not in paths]
 
 
 def _of_one_format(folder: Path, files: list[Path]) -> list[Path]:
-    """Return the files of one format, and files of another with a side that it lacks.
+    """Return the files of one format, and missing sides of another format.
 
     The format is the one whose names state most sides, then the one with most bytes.
     """

@@ -294,6 +294,12 @@ def _make_options(name: str, options: dict[str, Any]) -> Any:
             if not settings:
                 raise Refusal(f"Task {name} must have no options, got {option!r}.")
             raise unknown(f"option of task {name}", option, settings)
-    definition = options_class(**options)
+    definition = options_class(**{n: _as_text(settings[n], v) for n, v in options.items()})
     check_settings(definition)
     return definition
+
+
+def _as_text(setting: Setting, value: Any) -> Any:
+    """Return a number as text for a setting of text, such as `label=2020`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if setting.type is str and is_number else value

@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from qtha_lab.core.call_syntax import write_value
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 from qtha_lab.tasks.own_data import number_of
@@ -81,7 +82,7 @@ def merged_labels(labels: Sequence[str]) -> list[str]:
 
 
 def label_findings(labels: Sequence[str], rows: int) -> Iterator[str]:
-    """Yield a sentence on labels that are probably none, each with the option that mends it.
+    """Yield a sentence, with the option that mends it, on each suspicious label.
 
     Args:
         labels: Distinct labels.
@@ -92,8 +93,9 @@ def label_findings(labels: Sequence[str], rows: int) -> Iterator[str]:
         yield f"Labels {names} differ in case or blanks only. Set merge_labels=true."
     for label in labels:
         if _is_missing(label, labels):
+            value = write_value(label) if number_of(label) is None else label
             yield (
-                f"Label {label!r} often marks rows without a label. Set unlabelled={label} to "
+                f"Label {label!r} often marks rows without a label. Set unlabelled={value} to "
                 "leave them aside."
             )
     if len(labels) * 10 > rows:
@@ -103,7 +105,7 @@ def label_findings(labels: Sequence[str], rows: int) -> Iterator[str]:
 
 
 def _is_missing(label: str, labels: Sequence[str]) -> bool:
-    """Return True if a label is a usual mark of missing ones; -1 beside 1 alone is a class."""
+    """Return True if a label usually marks missing labels; -1 does only beside 0."""
     if label == "-1":
         return "0" in labels
     return label.strip().lower() in UNLABELLED

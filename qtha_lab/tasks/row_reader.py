@@ -34,20 +34,20 @@ class RowReader:
         self._used: set[str] = set()
         self._fields: set[str] = set()
         self._masked = 0
-        self._marks: dict[str, dict[str, tuple[Path, int]]] = {}
+        self._truths: dict[str, dict[str, tuple[Path, int]]] = {}
 
     @property
     def shape(self) -> Shape:
         """Shape of the rows that were read."""
-        return self._found[0]
+        return self._shape_and_parts[0]
 
     @property
     def parts(self) -> Parts:
         """Column of each part of the shape."""
-        return self._found[1]
+        return self._shape_and_parts[1]
 
     @property
-    def _found(self) -> tuple[Shape, Parts]:
+    def _shape_and_parts(self) -> tuple[Shape, Parts]:
         assert self._known is not None
         return self._known
 
@@ -109,18 +109,18 @@ class RowReader:
         return str(record[column]).strip() == self._options.unlabelled
 
     def _note_marks(self, path: Path, number: int, record: dict) -> None:
-        """Note the first line of each value of the columns that may mark answers as bad."""
+        """Record the first line of each truth value that may mark answers as bad."""
         if self.shape.kind != "lm":
             return
         for column, value in record.items():
             is_mark = column.lower() in MARKS and column not in self.parts.values()
             if is_mark and value is not None:
-                seen = self._marks.setdefault(column, {})
+                seen = self._truths.setdefault(column, {})
                 if len(seen) <= len(TRUTHS):
                     seen.setdefault(shortened(value, 20).strip().lower(), (path, number))
 
     def _check_marks(self) -> None:
-        for column, seen in self._marks.items():
+        for column, seen in self._truths.items():
             bad = [*FALSE & seen.keys()]
             if bad and seen.keys() <= TRUTHS:
                 raise at_line(

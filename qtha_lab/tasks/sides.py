@@ -21,6 +21,6 @@ def side_of(name: str) -> str:
 
 
 def file_side(folder: Path, file: Path) -> str:
-    """Return the side that the name of a file or of its folders states, or ""."""
+    """Return the side that a file's name or its folders state, or ""."""
     parts = reversed(file.relative_to(folder).parts)
     return next((side for part in parts if (side := side_of(part))), "")

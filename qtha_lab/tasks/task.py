@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def label_texts(row: dict) -> frozenset[str]:
-    """Return the label of a row, or its answers that are not masked; empty for a plain text."""
+    """Return the label of a row, or its unmasked answers; empty for a plain text."""
     if "label" in row:
         return frozenset([str(row["label"])])
     messages = row.get("messages", ())

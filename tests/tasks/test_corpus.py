@@ -5,6 +5,7 @@ or the parts of the refusal. Later rows are added here.
 """
 
 import json
+import re
 from collections import Counter
 
 import datasets
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from qtha_lab import tasks
 from qtha_lab.cli import load_commands
+from qtha_lab.core.call_syntax import parse_options
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import table_rows
 from qtha_lab.core.paths import data_dir
@@ -276,8 +278,7 @@ def test_a_masked_answer_has_no_loss_and_is_no_reference(tmp_path):
     assert last in learnt
     assert first not in learnt
     assert task.prompts(task.train[:1], tokenizer)[0][1] == last
-    turned = written(tmp_path, "last.jsonl", jsonl(masked_last))
-    task = tasks.load_task(str(turned))
+    task = tasks.load_task(str(written(tmp_path, "last.jsonl", jsonl(masked_last))))
     reference = task.prompts(task.train[:1], tokenizer)[0][1]
     assert reference == task.train[0]["messages"][1]["content"]
 
@@ -323,7 +324,11 @@ FINDINGS = {
     # name: labels, parts of the finding
     "spelling": (lambda i: ["Good", "good ", "bad"][i % 3], ("'Good' and 'good '", "merge_labels")),
     "SNLI": (lambda i: i % 4 - 1, ("'-1'", "unlabelled=-1")),
-    "dash": (lambda i: ["yes", "no", "-"][i % 3], ("'-'", "unlabelled=-")),
+    "dash": (
+        lambda i: ["yes", "no", "-"][i % 3],
+        ("'-'", "unlabelled=-"),
+    ),
+    "null": (lambda i: ["yes", "no", "null"][i % 3], ("'null'", "unlabelled='null'")),
     "many": (lambda i: f"name {i % 20}", ("20 labels", "a tenth of the 60 rows", "label=COLUMN")),
     "many numbers": (lambda i: i % 20, ("20 labels", "labels=numbers")),
 }
@@ -336,6 +341,9 @@ def test_labels_that_are_probably_none_are_findings_with_an_option(name, tmp_pat
     advice = " ".join(check_data(str(path)).advice)
     for part in parts:
         assert part in advice
+    if option := re.search(r"Set ((?:unlabelled|merge_labels|labels)=\S+?)\.?( |$)", advice):
+        mended = check_data(str(path), **parse_options(option[1]))
+        assert parts[0] not in " ".join(mended.advice)
 
 
 def test_polarity_and_clean_labels_are_no_findings(tmp_path):

@@ -107,7 +107,7 @@ def _delimiter(first: str) -> str:
 
 
 def _has_bare_quotes(path: Path) -> bool:
-    """Return True if quotes of a tab-separated file are text, as in the files of GLUE.
+    """Return True if quotes of a tab-separated file are text, as in GLUE.
 
     Each line then has the same number of fields, and a quoted field is not closed.
     """

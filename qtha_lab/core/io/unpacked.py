@@ -1,4 +1,4 @@
-"""Bounded reading of plain and gzipped files, as bytes, as lines of text or as one text.
+"""Bounded reading of plain and gzipped files as bytes, lines or one text.
 
 The rows of a text are parsed in `tables` and `delimited`.
 """
