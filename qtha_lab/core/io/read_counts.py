@@ -1,4 +1,4 @@
-"""Counts of the rows, values and decoded bytes of data while they are read, with their limits.
+"""Counts of the rows, values and decoded bytes of data, with their limits.
 
 The size of a plain file is no limit: a row that is read is counted before the next one is decoded.
 """
