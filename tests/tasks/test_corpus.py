@@ -307,14 +307,11 @@ def test_a_folder_of_parquet_files_is_read_with_its_sides_and_names(tmp_path):
 def test_a_test_side_without_labels_is_left_aside(tmp_path):
     names = datasets.ClassLabel(names=["calm", "wild"])
     features = datasets.Features({"text": datasets.Value("string"), "label": names})
-    sides = {
-        side: datasets.Dataset.from_dict(
-            {"text": [f"{side} {sentence(i)}" for i in range(COUNT)], "label": labels},
-            features=features,
-        )
-        for side, labels in (("train", [i % 2 for i in range(COUNT)]), ("test", [-1] * COUNT))
-    }
-    datasets.DatasetDict(sides).save_to_disk(str(tmp_path / "glue"))
+    sides = datasets.DatasetDict()
+    for side, labels in (("train", [i % 2 for i in range(COUNT)]), ("test", [-1] * COUNT)):
+        columns = {"text": [f"{side} {sentence(i)}" for i in range(COUNT)], "label": labels}
+        sides[side] = datasets.Dataset.from_dict(columns, features=features)
+    sides.save_to_disk(str(tmp_path / "glue"))
     task = tasks.load_task(str(tmp_path / "glue"))
     assert len(all_rows(task)) == COUNT
     assert "Rows without a label that are not used: 60." in task.notes
