@@ -163,7 +163,9 @@ def read_data_set(name: str, options: OwnData) -> OwnRows:
     rows = _rows(training, reader, options.limit)
     if not rows:
         raise Refusal(f"Data set {shortened(name)} must have labelled rows, got none.")
-    own = _keyed(reader, rows, HeldOut(side(EVALUATION_SPLITS), side(TEST_SPLITS)), options)
+    held_out = HeldOut(side(EVALUATION_SPLITS), side(TEST_SPLITS))
+    reader.check_marks()
+    own = _keyed(reader, rows, held_out, options)
     return own._replace(licence=training.info.license or "as the data set says")
 
 

@@ -16,6 +16,7 @@ MARKS = (
 )  # fmt: skip
 """Columns whose truth value states whether an answer is a good one."""
 FALSE = {"false", "no", "0"}
+Place = tuple[Path, int] | None
 MESSAGES = ("messages", "chosen", "rejected")
 
 
@@ -34,7 +35,7 @@ class RowReader:
         self._used: set[str] = set()
         self._fields: set[str] = set()
         self._masked = 0
-        self._truths: dict[str, dict[str, tuple[Path, int]]] = {}
+        self._truths: dict[str, dict[str, Place]] = {}
 
     @property
     def shape(self) -> Shape:
@@ -60,13 +61,12 @@ class RowReader:
         rows = []
         for path, number, record in self._records(files):
             try:
-                rows += self.rows_of(record)
-                self._note_marks(path, number, record)
+                rows += self.rows_of(record, (path, number))
             except Refusal as problem:
                 raise at_line(path, number, str(problem)) from None
         if self._known is None:
             raise Refusal(f"{_path(files[0]).name} must have rows, got none.")
-        self._check_marks()
+        self.check_marks()
         return rows
 
     def _records(self, files: list[Path] | list[TextFile]) -> Iterator[tuple[Path, int, dict]]:
@@ -77,8 +77,8 @@ class RowReader:
             for number, record in table_rows(file, self.counts):
                 yield file, number, record
 
-    def rows_of(self, record: dict) -> list[dict]:
-        """Convert a record to its row; none for a record without a label."""
+    def rows_of(self, record: dict, place: Place = None) -> list[dict]:
+        """Convert a record, with its file and line if any; no row without a label."""
         self._known = self._known or find_shape(record, self._options.columns)
         self._adapt_parts(record)
         if self._is_unlabelled(record):
@@ -88,6 +88,8 @@ class RowReader:
         self._masked += sum("masked" in message for message in row.get("messages", ()))
         for column in (self.parts[part] for part in MESSAGES if part in self.parts):
             self._fields |= unused_fields(column, record[column])
+        if self.shape.kind == "lm":
+            self._collect_truths(record, place)
         return [row]
 
     def _adapt_parts(self, record: dict) -> None:
@@ -108,27 +110,27 @@ class RowReader:
             return False
         return str(record[column]).strip() == self._options.unlabelled
 
-    def _note_marks(self, path: Path, number: int, record: dict) -> None:
-        """Record the first line of each truth value that may mark answers as bad."""
-        if self.shape.kind != "lm":
-            return
+    def _collect_truths(self, record: dict, place: Place) -> None:
+        """Record the first place of each truth value that may mark answers as bad."""
         for column, value in record.items():
             is_mark = column.lower() in MARKS and column not in self.parts.values()
             if is_mark and value is not None:
                 seen = self._truths.setdefault(column, {})
                 if len(seen) <= len(TRUTHS):
-                    seen.setdefault(shortened(value, 20).strip().lower(), (path, number))
+                    seen.setdefault(shortened(value, 20).strip().lower(), place)
 
-    def _check_marks(self) -> None:
+    def check_marks(self) -> None:
+        """Refuse answers that a column of truth values marks as bad."""
         for column, seen in self._truths.items():
             bad = [*FALSE & seen.keys()]
             if bad and seen.keys() <= TRUTHS:
-                raise at_line(
-                    *seen[bad[0]],
+                rule = (
                     f"{shortened(column, 40)} must be true for an answer that is learnt, got "
                     f"{bad[0]}. Unpaired preferences (KTO) are not trained. Delete these rows, or "
-                    "write pairs of chosen and rejected answers.",
+                    "write pairs of chosen and rejected answers."
                 )
+                place = seen[bad[0]]
+                raise at_line(*place, rule) if place else Refusal(rule)
 
     def notes(self) -> Iterator[str]:
         """Yield a sentence on each kind of data that was left aside."""

@@ -317,6 +317,13 @@ def test_a_test_side_without_labels_is_left_aside(tmp_path):
     assert "Rows without a label that are not used: 60." in task.notes
 
 
+def test_bad_answers_of_a_saved_data_set_are_refused(tmp_path):
+    rows = [KTO | {"prompt": sentence(i), "label": i % 2 == 0} for i in range(COUNT)]
+    datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "kto"))
+    with pytest.raises(Refusal, match=r"label must be true .* got false\. .*KTO"):
+        tasks.load_task(str(tmp_path / "kto"))
+
+
 FINDINGS = {
     # name: labels, parts of the finding
     "spelling": (lambda i: ["Good", "good ", "bad"][i % 3], ("'Good' and 'good '", "merge_labels")),

@@ -263,7 +263,7 @@ def test_a_comparison_names_the_split_key_and_the_missing_labels():
 @pytest.mark.slow
 def test_a_run_records_its_split_key_and_what_a_side_lacks(tmp_path):
     rows = [{"text": f"text {i}", "label": "rare" if i < 2 else "ab"[i % 2]} for i in range(60)]
-    path = write(tmp_path / "mine.jsonl", rows)
+    path = write(tmp_path / "mine.jsonl", [row | {"source": "web"} for row in rows])
     training = Training(steps=1, eval_rows=4, test_rows=4, batch_size=2, max_length=16)
     run = runs.launch(
         Experiment(task=path, method="lora(r=1)", training=training), tmp_path / "runs"
@@ -274,4 +274,5 @@ def test_a_run_records_its_split_key_and_what_a_side_lacks(tmp_path):
     assert "'rare'" in summary["missing_labels"]
     events = run.files.events.read_text()
     assert "rows of mine.jsonl are split by text" in events
+    assert "Columns that are not used: source." in events
     assert json.loads(run.files.environment.read_text())["task"]["split_key"] == "text"
