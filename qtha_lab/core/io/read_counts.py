@@ -11,7 +11,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 
 MOST_ROWS = 2**20
-MOST_VALUES = 2**24
+MOST_VALUES = 2**23
 MOST_BYTES = 2**28  # after decompression
 MOST_LINES = 2**24  # blank ones included
 REMEDY = "Take a sample of the rows."

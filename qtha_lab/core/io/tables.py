@@ -13,14 +13,13 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io.delimited import delimited_rows
 from qtha_lab.core.io.json_lines import LONGEST_LINE, at_line, records, records_in
 from qtha_lab.core.io.parquet import parquet_rows
-from qtha_lab.core.io.read_counts import MOST_BYTES, MOST_ROWS, ReadCounts
+from qtha_lab.core.io.read_counts import MOST_BYTES, MOST_ROWS, MOST_VALUES, ReadCounts
 from qtha_lab.core.io.strict_json import parse_json
 from qtha_lab.core.io.text import shortened
 from qtha_lab.core.io.unpacked import is_packed, open_unpacked, text_lines, whole_text
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 LARGEST_JSON = 2**27  # characters of a document that is parsed whole
-MOST_JSON_VALUES = 2**23  # of such a document, counted by its commas and brackets
 FEWEST_PARAGRAPHS = 10
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
@@ -77,9 +76,9 @@ def _json_rows(path: Path, counts: ReadCounts) -> Rows:
         yield from _packed_lines(path, counts)
         return
     text = whole_text(path, counts, LARGEST_JSON)
-    if sum(map(text.count, "{[,")) > MOST_JSON_VALUES:
+    if sum(map(text.count, "{[,")) > MOST_VALUES:  # an upper bound
         raise Refusal(
-            f"{path.name} must have at most {MOST_JSON_VALUES:,} values as one document, got more. "
+            f"{path.name} must have at most {MOST_VALUES:,} values as one document, got more. "
             "Save the rows as JSON Lines."
         )
     try:
