@@ -22,6 +22,7 @@ from pennylane.transforms import decompose
 from pennylane.transforms.core import transform
 from pennylane.wires import Wires
 
+from qtha_lab.simulators.pennylane_device.graphs import TapeGraph, TapeGraphs
 from qtha_lab.simulators.pennylane_device.tapes import (
     TapeRequest,
     holds,
@@ -68,7 +69,7 @@ class QthaCpu(DefaultQubit):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._graphs: dict[int, tuple[TapeRequest, list[torch.Tensor]]] = {}
+        self._graphs = TapeGraphs()
 
     @property
     def name(self) -> str:
@@ -86,6 +87,7 @@ class QthaCpu(DefaultQubit):
     def setup_execution_config(self, config=None, circuit=None) -> ExecutionConfig:
         config = config or ExecutionConfig()
         is_open = config.gradient_method in CHOOSABLE and config.derivative_order == 1
+        is_open = is_open and not config.use_device_jacobian_product  # PennyLane asks twice
         if is_open and circuit is not None and fits(circuit, self.wires):
             config = replace(
                 config,
@@ -106,16 +108,13 @@ class QthaCpu(DefaultQubit):
     def execute(self, circuits, execution_config=None):
         config = execution_config or ExecutionConfig()
         keep = config.gradient_method == OURS
-        self._graphs = {}
         results = []
         for tape in circuits:
             request = None if config.gradient_method == "backprop" else request_of_tape(tape)
             if request is None:
                 results.extend(DEFAULT["execute"](self, (tape,), config))
                 continue
-            values = _differentiable(request) if keep else request.values()
-            if keep:
-                self._graphs[tape.hash] = request, values
+            values = self._graphs.compute(request).values if keep else request.values()
             results.append(_as_result(request, values))
         return tuple(results)
 
@@ -145,34 +144,32 @@ class QthaCpu(DefaultQubit):
     def supports_jvp(self, execution_config=None, circuit=None) -> bool:
         return not _is_ours(execution_config) and super().supports_jvp(execution_config, circuit)
 
-    def _graph(self, tape) -> tuple[TapeRequest, list[torch.Tensor]]:
-        """Return the values of a tape with their autograd graph, cached or recomputed."""
-        if tape.hash not in self._graphs:
-            request = request_of_tape(tape)
-            if request is None:
-                raise DeviceError(f"qtha.cpu has no derivatives of its own for {tape}")
-            self._graphs[tape.hash] = request, _differentiable(request)
-        return self._graphs[tape.hash]
+    def _graph(self, tape) -> tuple[TapeRequest, TapeGraph]:
+        """Return a tape for the engines, and its values with their autograd graph."""
+        request = request_of_tape(tape)
+        if request is None:
+            raise DeviceError(f"qtha.cpu has no derivatives of its own for {tape}")
+        return request, self._graphs.of(request)
 
     def _vjp(self, tape, cotangent):
-        request, values = self._graph(tape)
-        parts = (cotangent,) if len(values) == 1 else cotangent
+        request, graph = self._graph(tape)
+        parts = (cotangent,) if len(graph.values) == 1 else cotangent
         weights = [
             torch.as_tensor(np.array(math.to_numpy(part)), dtype=value.dtype).reshape(value.shape)
-            for part, value in zip(parts, values, strict=True)
+            for part, value in zip(parts, graph.values, strict=True)
         ]
-        return Gradients(_gradients(request, tape, values, weights))
+        return Gradients(_gradients(request, graph, tape, graph.values, weights))
 
     def _jacobian(self, tape):
         """Compute the Jacobian, nested by measurement and trainable parameter as in PennyLane."""
-        request, values = self._graph(tape)
+        request, graph = self._graph(tape)
         rows = []
-        for value in values:
+        for value in graph.values:
             flat = value.flatten()
             columns = []
             for number in range(len(flat)):
                 unit = [torch.ones(())]
-                columns.append(_gradients(request, tape, [flat[number]], unit))
+                columns.append(_gradients(request, graph, tape, [flat[number]], unit))
             shape = tuple(value.shape if request.is_batched else value.shape[1:])
             row = tuple(np.reshape(column, shape) for column in zip(*columns, strict=True))
             rows.append(row[0] if len(row) == 1 else row)
@@ -237,13 +234,6 @@ def _is_ours(config: ExecutionConfig | None) -> bool:
     return config is not None and config.gradient_method == OURS
 
 
-def _differentiable(request: TapeRequest) -> list[torch.Tensor]:
-    with torch.enable_grad():
-        request.inputs.requires_grad_()
-        request.params.requires_grad_()
-        return request.values()
-
-
 def _as_result(request: TapeRequest, values: list[torch.Tensor]):
     arrays = [value.detach().numpy() for value in values]
     if not request.is_batched:
@@ -251,9 +241,9 @@ def _as_result(request: TapeRequest, values: list[torch.Tensor]):
     return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
-def _gradients(request: TapeRequest, tape, values, weights) -> list[np.ndarray]:
+def _gradients(request: TapeRequest, graph: TapeGraph, tape, values, weights) -> list[np.ndarray]:
     """Compute the gradients of weighted values by each trainable parameter of a tape."""
-    leaves = request.inputs, request.params
+    leaves = graph.inputs, graph.params
     by_leaf = torch.autograd.grad(
         values, leaves, weights, retain_graph=True, allow_unused=True, materialize_grads=True
     )
