@@ -40,6 +40,11 @@ class Polynomial:
         """Value of a constant; None if a variable occurs."""
         return None if any(self.terms) else self.terms.get((), 0.0)
 
+    @property
+    def degree(self) -> int:
+        """Most factors of a term."""
+        return max(map(len, self.terms), default=0)
+
     def __add__(self, other: "Polynomial | float") -> "Polynomial":
         terms = dict(self.terms)
         for variables, scale in _as_polynomial(other).terms.items():
@@ -47,11 +52,12 @@ class Polynomial:
         return Polynomial({key: scale for key, scale in terms.items() if scale or not key})
 
     def __mul__(self, other: "Polynomial | float") -> "Polynomial":
-        product = Polynomial({})
+        terms: dict[tuple[Variable, ...], float] = {}
         for variables, scale in _as_polynomial(other).terms.items():
-            shifted = {tuple(sorted(key + variables)): a * scale for key, a in self.terms.items()}
-            product = product + Polynomial(shifted)
-        return product
+            for key, factor in self.terms.items():
+                both = tuple(sorted(key + variables))
+                terms[both] = terms.get(both, 0.0) + factor * scale
+        return Polynomial({key: scale for key, scale in terms.items() if scale or not key})
 
     __radd__, __rmul__ = __add__, __mul__
 

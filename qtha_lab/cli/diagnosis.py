@@ -1,6 +1,6 @@
 """Checks of a machine for qtha-lab; each finding has a command that repairs it.
 
-Changes nothing.
+The checks change nothing.
 """
 
 import importlib.metadata
@@ -9,9 +9,13 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.paths import cache_dir, data_dir, is_checkout, kernels_dir, runs_dir
+
+if TYPE_CHECKING:
+    from qtha_lab.simulators.cpu.compile_notice import Watcher
 
 CORE = "torch transformers peft accelerate pennylane pennylane-lightning numba tensornetwork plotly"
 EXTRAS = {
@@ -129,6 +133,19 @@ def _kernels() -> Finding:
     if fault := cache_fault():
         return Finding("kernels", "note", fault, "set QTHA_LAB_CACHE to a folder that can")
     return Finding("kernels", "ok", f"compiled; stored in {kernels_dir()}")
+
+
+def compile_kernels(watcher: "Watcher") -> None:
+    """Compile the kernels of engine `cpu`, which a first use would compile; call after each."""
+    import torch
+
+    from qtha_lab.simulators.cpu.compile_notice import watched
+    from qtha_lab.simulators.cpu.engine import compiler_fault, load_kernels
+
+    with watched(watcher):
+        if not compiler_fault():  # the findings name it
+            for dtype in (torch.float32, torch.float64):
+                load_kernels(dtype)
 
 
 def _starts() -> Finding:

@@ -8,16 +8,29 @@ from typing import Annotated
 import typer
 
 from qtha_lab.cli.application import app
-from qtha_lab.cli.output import print_json, print_table
+from qtha_lab.cli.output import print_json, print_table, progress
 from qtha_lab.core.io import show
 from qtha_lab.core.optional import require_extra
 
 
 @app.command()
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Compile the kernels of engine cpu beforehand.")
+    ] = False,
+) -> None:
     """Check Python, packages, models, disk and browser; exit status 1 if anything is broken."""
-    from qtha_lab.cli.diagnosis import examine
+    from qtha_lab.cli.diagnosis import compile_kernels, examine
 
+    if compile_:
+        with progress() as bars:
+            task = bars.add_task("kernels", total=0, message="")
+
+            def show_kernel(done: int, name: str) -> None:
+                bars.update(task, completed=done, total=done, message=name)
+
+            compile_kernels(show_kernel)
     findings = examine()
     if json:
         print_json([finding.as_dict() for finding in findings])

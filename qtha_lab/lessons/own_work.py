@@ -15,9 +15,9 @@ from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import read, read_mapping
 from qtha_lab.core.paths import own_work_dir, working_folder
+from qtha_lab.core.reader_page import in_notebook
 from qtha_lab.experiment.run_directory import write_atomically, write_json
 from qtha_lab.lessons.answer_source import source_of
-from qtha_lab.lessons.reader_page import in_notebook
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.reader_page import has_reader
 from qtha_lab.core.registry import Registry
 from qtha_lab.lessons import own_work
-from qtha_lab.lessons.reader_page import has_reader
 
 PREDICTIONS: Registry["Prediction"] = Registry("prediction", "qtha_lab.lessons", prefix="lesson_")
 SKIP = "skip"

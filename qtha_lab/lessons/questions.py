@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtha_lab.core.panel_import import panel_module
+from qtha_lab.core.reader_page import has_reader
 from qtha_lab.figures.expected_values import expected_values
 from qtha_lab.lessons import own_work
 from qtha_lab.lessons.predictions import PREDICTIONS, SKIP, Prediction, answer_to, is_open
-from qtha_lab.lessons.reader_page import has_reader
 
 UNANSWERED = "Predict first, or press skip."
 _waiting: dict[str, list[tuple["Reveal", Any]]] = {}

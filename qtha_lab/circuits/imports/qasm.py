@@ -4,11 +4,14 @@ Gate definitions, registers, constants, program inputs, `for` over whole numbers
 `inv`, `pow` and `ctrl` are read. Measurements at the end are omitted; branches are refused.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 
 from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.imports.budget import DEEPEST, MOST_CHARACTERS, MOST_IN_STATEMENT
 from qtha_lab.circuits.imports.program import MOST_GATES, ProgramGates
 from qtha_lab.circuits.imports.qasm_expression import evaluate_expression
 from qtha_lab.circuits.polynomial import Polynomial
@@ -16,7 +19,6 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 
 MOST_QUBITS = 1_000
-_DEEPEST = 30  # deepest nesting of gate definitions
 _LIBRARIES = ("qelib1.inc", "stdgates.inc")
 _BRANCHES = ("if", "else", "while", "switch", "case", "break", "continue", "return")
 _FOREIGN = ("reset", "opaque", "def", "extern", "defcal", "cal", "box", "let", "array", "end")
@@ -30,6 +32,7 @@ _ONE_ANGLE = (
     "rx", "ry", "rz", "p", "phase", "u1", "crx", "cry", "crz", "cp", "cphase", "cu1", "rxx", "ryy",
     "rzz", "rzx", "gphase",
 )  # fmt: skip
+_OPENING = re.compile(r"^[^\S\n]*OPENQASM\s+[23]", re.MULTILINE)
 _CALL = re.compile(
     r"(?P<modifiers>(?:(?:inv|ctrl|negctrl|pow)\s*(?:\([^)]*\))?\s*@\s*)*)"
     r"(?P<name>[A-Za-z_]\w*)\s*(?:\((?P<angles>.*)\))?\s*(?P<qubits>[^()]*)",
@@ -78,7 +81,11 @@ def gates_from_qasm(text: str, inputs: Sequence[str] | None = None) -> tuple[int
         Refusal: If the text is no such program, or a statement cannot be expressed. The message
             names the line.
     """
-    if not isinstance(text, str) or not re.search(r"^\s*OPENQASM\s+[23]", _uncommented(text), re.M):
+    if isinstance(text, str) and len(text) > MOST_CHARACTERS:
+        raise Refusal(
+            f"A program must have at most {MOST_CHARACTERS:,} characters, got {len(text):,}."
+        )
+    if not isinstance(text, str) or not _OPENING.search(_uncommented(text)):
         raise Refusal(
             f"The text must begin with OPENQASM 2.0 or OPENQASM 3.0, got {shortened(repr(text))}. "
             "Pass the text of a file, not its name."
@@ -88,36 +95,46 @@ def gates_from_qasm(text: str, inputs: Sequence[str] | None = None) -> tuple[int
 
 def _uncommented(text: str) -> str:
     """Replace comments by spaces, so that lines keep their numbers."""
-    return re.sub(
-        r"//[^\n]*|/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.DOTALL
-    )
+    return re.sub(r"//[^\n]*|/\*.*?(?:\*/|\Z)", _blank, text, flags=re.DOTALL)
+
+
+def _blank(comment: re.Match) -> str:
+    text = comment.group()
+    if text.startswith("/*") and (len(text) < 4 or not text.endswith("*/")):
+        raise Refusal(f"A comment must end with */, got {shortened(text)}.")
+    return re.sub(r"[^\n]", " ", text)
 
 
 def _statements(text: str) -> list[Statement]:
     """Split a program into statements and their blocks."""
     root: list[Statement] = []
-    stack, begin, line = [root], 0, 1
+    stack, begin, line, in_set = [root], 0, 1, False
     for match in re.finditer(r'"[^"\n]*"|\{|\}|;', text):
-        token, part = match.group(), text[begin : match.start()]
+        token = match.group()
         if token.startswith('"'):
             continue
-        if token == "{" and re.search(r"\bin\s*$", part):  # a set of values, not a block
+        part = _part(text, begin, match.start(), line)
+        if token == "{" and re.search(r"\bin$", part.rstrip()[-3:]):  # values, not a block
+            in_set = True
             continue
-        if token == "}" and re.search(r"\bin\s*\{[^}]*$", part):
+        if token == "}" and in_set:
+            in_set = False
             continue
         blank = part[: len(part) - len(part.lstrip())]
         part_line, line = line + blank.count("\n"), line + part.count("\n")
-        begin = match.end()
+        begin, words = match.end(), " ".join(part.split())
         if token == "{":
+            if len(stack) > DEEPEST:
+                raise Refusal(f"Blocks must nest at most {DEEPEST} deep, got more in line {line}.")
             block: list[Statement] = []
-            stack[-1].append(Statement(part.strip(), block, part_line))
+            stack[-1].append(Statement(words, block, part_line))
             stack.append(block)
         elif token == "}":
-            if part.strip() or len(stack) == 1:
+            if words or len(stack) == 1:
                 raise Refusal(f"Each }} must close a block, got one in line {line}.")
             stack.pop()
-        elif part.strip():
-            stack[-1].append(Statement(part.strip(), None, part_line))
+        elif words:
+            stack[-1].append(Statement(words, None, part_line))
     if text[begin:].strip() or len(stack) > 1:
         raise Refusal(
             f"Each statement must end with ; or }}, got {shortened(text[begin:].strip())}."
@@ -125,16 +142,27 @@ def _statements(text: str) -> list[Statement]:
     return root
 
 
+def _part(text: str, begin: int, end: int, line: int) -> str:
+    """Return the text of a statement, which is limited."""
+    if end - begin > MOST_IN_STATEMENT:
+        raise Refusal(
+            f"A statement must have at most {MOST_IN_STATEMENT:,} characters, "
+            f"got {end - begin:,} from line {line}."
+        )
+    return text[begin:end]
+
+
 class _Program:
     """State of a program while its statements are read."""
 
     def __init__(self, inputs: Sequence[str] | None):
         self.inputs = None if inputs is None else list(inputs)
-        self.names: dict[str, Polynomial] = {}
+        self.names: MutableMapping[str, Polynomial] = {}
         self.registers: dict[str, list[int]] = {}
         self.classical: set[str] = set()
         self.definitions: dict[str, Definition] = {}
         self.gates = ProgramGates(0)
+        self.budget = self.gates.budget
         self.n_params = 0
 
     def run(self, text: str) -> tuple[int, list[Gate]]:
@@ -158,6 +186,7 @@ class _Program:
 
     def _read(self, statement: Statement) -> None:
         text = statement.text
+        self.budget.spend_text(text)
         word = re.split(r"\W", text, maxsplit=1)[0]
         if word in _BRANCHES:
             raise Refusal(
@@ -181,7 +210,7 @@ class _Program:
         if word in readers:
             readers[word](statement)
         elif match := _DECLARATION.fullmatch(text):
-            self.names[match["name"]] = evaluate_expression(match["value"], self.names)
+            self.names[match["name"]] = self._evaluated(match["value"], self.names)
         elif re.search(r"=\s*measure\b", text):
             self._measure(Statement(text[text.index("measure") :], None, statement.line))
         else:
@@ -241,7 +270,8 @@ class _Program:
             raise Refusal(f"A loop must run over whole numbers, got {shortened(statement.text)}.")
         before = self.names
         for value in self._values(match["values"].strip()):
-            self.names = {**before, match["name"]: Polynomial.const(value)}
+            self.budget.spend(1)
+            self.names = ChainMap({match["name"]: Polynomial.const(value)}, before)
             for inner in statement.body:
                 self.read(inner)
         self.names = before
@@ -258,9 +288,12 @@ class _Program:
             raise Refusal(f"A loop must have at most {MOST_GATES:,} steps, got {shortened(text)}.")
         yield from range(first, last + (1 if step > 0 else -1), step)
 
+    def _evaluated(self, text: str, names: Mapping[str, Polynomial]) -> Polynomial:
+        return evaluate_expression(text, names, self.budget)
+
     def _number(self, text: str) -> float:
-        number = evaluate_expression(text, self.names).constant
-        if number is None or number != int(number):
+        number = self._evaluated(text, self.names).constant
+        if number is None or not math.isfinite(number) or number != int(number):
             raise Refusal(f"The number must be whole and constant, got {shortened(text)}.")
         return number
 
@@ -282,6 +315,7 @@ class _Program:
             return wires
         if ":" in match[2]:
             indices = list(self._values(f"[{match[2]}]"))
+            self.budget.spend(len(indices))
         else:
             indices = [int(self._number(match[2]))]
         if any(not -len(wires) <= index < len(wires) for index in indices):
@@ -295,12 +329,14 @@ class _Program:
         match = _CALL.fullmatch(text)
         if not match:
             raise Refusal(f"A statement must apply a gate, got {shortened(text)}.")
-        angles = [evaluate_expression(part, names) for part in _split(match["angles"] or "")]
+        angles = [self._evaluated(part, names) for part in _split(match["angles"] or "")]
         operands = [self._wires(part, local) for part in _split(match["qubits"])]
         lengths = {len(wires) for wires in operands if len(wires) > 1}
         if len(lengths) > 1:
             raise Refusal(f"Registers of one gate must have one length, got {shortened(text)}.")
         modifiers = [part.strip() for part in match["modifiers"].split("@")[:-1]]
+        if len(modifiers) > DEEPEST:
+            raise Refusal(f"A gate must have at most {DEEPEST} modifiers, got {len(modifiers)}.")
         for number in range(max(lengths, default=1)):
             wires = [each[number] if len(each) > 1 else each[0] for each in operands]
             self._apply(match["name"], wires, angles, modifiers, depth)
@@ -313,10 +349,9 @@ class _Program:
         modifiers: list[str],
         depth: int,
     ) -> None:
-        if depth > _DEEPEST:
-            raise Refusal(
-                f"Gate definitions must nest at most {_DEEPEST} deep, got more in {name}."
-            )
+        self.budget.spend(1 + len(wires) // 8)
+        if depth > DEEPEST:
+            raise Refusal(f"Gate definitions must nest at most {DEEPEST} deep, got more in {name}.")
         if modifiers:
             self._modified(name, wires, angles, modifiers, depth)
         elif name in self.definitions:
@@ -328,8 +363,10 @@ class _Program:
                     f"got {len(angles)} and {len(wires)}."
                 )
             local = dict(zip(definition.qubits, wires, strict=True))
-            names = {**self.names, **dict(zip(definition.angles, angles, strict=True))}
+            of_angles = dict(zip(definition.angles, angles, strict=True))
+            names = ChainMap(of_angles, self.names)
             for inner in definition.body:
+                self.budget.spend_text(inner.text)
                 if not inner.text.startswith("barrier"):
                     self._call(inner.text, local, names, depth + 1)
         elif not self.gates.add(name, wires, angles):
@@ -372,7 +409,7 @@ class _Program:
             self._apply(_INVERSE[name], wires, angles, rest, depth)
         elif name in _ONE_ANGLE:
             self._apply(name, wires, [-angle for angle in angles], rest, depth)
-        elif name in ("u", "U", "u3"):
+        elif name in ("u", "U", "u3") and len(angles) == 3:
             theta, phi, lam = angles
             self._apply(name, wires, [-theta, -lam, -phi], rest, depth)
         else:

@@ -4,6 +4,7 @@ import ast
 import math
 from collections.abc import Mapping
 
+from qtha_lab.circuits.imports.budget import HIGHEST_DEGREE, Budget
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
@@ -21,15 +22,17 @@ _FUNCTIONS = {
     "log": math.log, "sqrt": math.sqrt, "arcsin": math.asin, "arccos": math.acos,
     "arctan": math.atan, "asin": math.asin, "acos": math.acos, "atan": math.atan,
 }  # fmt: skip
-_HIGHEST_POWER = 8
 
 
-def evaluate_expression(text: str, names: Mapping[str, Polynomial]) -> Polynomial:
+def evaluate_expression(
+    text: str, names: Mapping[str, Polynomial], budget: Budget | None = None
+) -> Polynomial:
     """Return the value of an expression.
 
     Args:
         text: Expression, such as "2*x0 + pi/2".
         names: Values of the names that it may use.
+        budget: Steps that are left; None for an expression of its own.
 
     Raises:
         Refusal: If it is no expression, or is not a polynomial of low degree.
@@ -41,58 +44,70 @@ def evaluate_expression(text: str, names: Mapping[str, Polynomial]) -> Polynomia
     """
     try:
         tree = ast.parse(text.strip().replace("^", "**"), mode="eval")
-        return _value(tree.body, names)
+        return _Evaluation(names, budget or Budget()).value(tree.body)
     except (SyntaxError, ArithmeticError, ValueError, RecursionError, MemoryError) as problem:
         if isinstance(problem, Refusal):
             raise
         raise Refusal(f"An angle must be an expression, got {shortened(text.strip())}.") from None
 
 
-def _value(node: ast.expr, names: Mapping[str, Polynomial]) -> Polynomial:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return Polynomial.const(float(node.value))
-    if isinstance(node, ast.Name):
-        if node.id in names:
-            return names[node.id]
-        if node.id in _CONSTANTS:
-            return Polynomial.const(_CONSTANTS[node.id])
-        raise Refusal(f"A name must be declared before its use, got {shortened(node.id)}.")
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd | ast.USub):
-        value = _value(node.operand, names)
-        return -value if isinstance(node.op, ast.USub) else value
-    if isinstance(node, ast.BinOp):
-        return _operation(node, _value(node.left, names), _value(node.right, names))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
-        function, number = _FUNCTIONS.get(node.func.id), _value(node.args[0], names).constant
-        if function is not None and number is not None:
-            return Polynomial.const(function(number))
-    raise _refused(node)
+class _Evaluation:
+    """Evaluation of one expression with the values of its names, within a budget."""
 
+    def __init__(self, names: Mapping[str, Polynomial], budget: Budget):
+        self.names, self.budget = names, budget
 
-def _operation(node: ast.BinOp, left: Polynomial, right: Polynomial) -> Polynomial:
-    number = right.constant
-    if isinstance(node.op, ast.Add):
-        return left + right
-    if isinstance(node.op, ast.Sub):
-        return left - right
-    if isinstance(node.op, ast.Mult):
-        return left * right
-    if isinstance(node.op, ast.Div) and number is not None:
-        base = left.constant
-        return Polynomial.const(base / number) if base is not None else left * (1.0 / number)
-    if isinstance(node.op, ast.Pow) and number is not None:
-        base = left.constant
-        if base is not None:
+    def value(self, node: ast.expr) -> Polynomial:
+        """Return the value of a node."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return Polynomial.const(float(node.value))
+        if isinstance(node, ast.Name):
+            return self._named(node.id)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd | ast.USub):
+            value = self.value(node.operand)
+            return -value if isinstance(node.op, ast.USub) else value
+        if isinstance(node, ast.BinOp):
+            return self._operation(node, self.value(node.left), self.value(node.right))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
+            function, number = _FUNCTIONS.get(node.func.id), self.value(node.args[0]).constant
+            if function is not None and number is not None:
+                return Polynomial.const(function(number))
+        raise _refused(node)
+
+    def _named(self, name: str) -> Polynomial:
+        if name in self.names:
+            return self.names[name]
+        if name in _CONSTANTS:
+            return Polynomial.const(_CONSTANTS[name])
+        raise Refusal(f"A name must be declared before its use, got {shortened(name)}.")
+
+    def _operation(self, node: ast.BinOp, left: Polynomial, right: Polynomial) -> Polynomial:
+        number = right.constant
+        if isinstance(node.op, ast.Add):
+            return self.budget.plus(left, right)
+        if isinstance(node.op, ast.Sub):
+            return self.budget.plus(left, -right)
+        if isinstance(node.op, ast.Mult):
+            return self.budget.times(left, right)
+        if isinstance(node.op, ast.Div) and number is not None:
+            base = left.constant
+            return Polynomial.const(base / number) if base is not None else left * (1.0 / number)
+        if isinstance(node.op, ast.Pow) and number is not None:
+            return self._power(node, left, number)
+        raise _refused(node)
+
+    def _power(self, node: ast.BinOp, left: Polynomial, number: float) -> Polynomial:
+        if (base := left.constant) is not None:
             power = base**number
             if isinstance(power, complex):
                 raise _refused(node)
             return Polynomial.const(power)
-        if number in range(_HIGHEST_POWER + 1):
-            result = Polynomial.const(1.0)
-            for _ in range(int(number)):
-                result = result * left
-            return result
-    raise _refused(node)
+        if number not in range(HIGHEST_DEGREE + 1):
+            raise _refused(node)
+        result = Polynomial.const(1.0)
+        for _ in range(int(number)):
+            result = self.budget.times(result, left)
+        return result
 
 
 def _refused(node: ast.expr) -> Refusal:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtha_lab.circuits.gates import Gate
+from qtha_lab.circuits.imports.budget import DEEPEST, Budget
 from qtha_lab.circuits.imports.program import ProgramGates
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _BRANCHES = ("if_else", "while_loop", "for_loop", "switch_case")
 _HIGHEST_DEGREE = 4
+STEPS_OF_A_DERIVATIVE = 10
 
 
 def gates_from_qiskit(source: Any, inputs: Sequence[Any] | None = None) -> tuple[int, list[Gate]]:
@@ -75,13 +77,18 @@ def _indices(parameters: list) -> list[int]:
     return list(range(len(parameters)))
 
 
-def _add(gates: ProgramGates, source: Any, wires: list[int], variables: Mapping) -> None:
+def _add(
+    gates: ProgramGates, source: Any, wires: list[int], variables: Mapping, depth: int = 0
+) -> None:
     """Add the gates of a circuit or of a gate's definition."""
+    if depth > DEEPEST:
+        raise Refusal(f"Gate definitions must nest at most {DEEPEST} deep, got more.")
     places = {qubit: wires[number] for number, qubit in enumerate(source.qubits)}
     for instruction in source.data:
         operation = instruction.operation
         of = [places[qubit] for qubit in instruction.qubits]
         name = operation.name
+        gates.budget.spend(1 + len(of))
         if name in _BRANCHES or getattr(operation, "condition", None) is not None:
             raise Refusal(
                 "The gates must not depend on measured values or data, got Qiskit's "
@@ -90,14 +97,14 @@ def _add(gates: ProgramGates, source: Any, wires: list[int], variables: Mapping)
         if name == "measure":
             gates.measure(of[0])
             continue
-        angles = [_polynomial(number, variables) for number in _angles(operation)]
+        angles = [_polynomial(number, variables, gates.budget) for number in _angles(operation)]
         if gates.add(name, of, angles):
             continue
         definition = getattr(operation, "definition", None)
         if name == "unitary" or definition is None:
             gates.add_matrix(name, _matrix(operation), of[::-1])
         else:
-            _add(gates, definition, of, variables)
+            _add(gates, definition, of, variables, depth + 1)
 
 
 def _angles(operation: Any) -> list:
@@ -112,7 +119,7 @@ def _matrix(operation: Any) -> Any:
         return None
 
 
-def _polynomial(number: Any, variables: Mapping) -> Polynomial | None:
+def _polynomial(number: Any, variables: Mapping, budget: Budget) -> Polynomial | None:
     """Return an angle as a polynomial; None for an array, such as a state."""
     parameters = getattr(number, "parameters", None)
     if parameters is None:
@@ -120,13 +127,16 @@ def _polynomial(number: Any, variables: Mapping) -> Polynomial | None:
             return Polynomial.const(float(number))
         except (TypeError, ValueError):
             return None
-    result = _taylor(number, sorted(parameters, key=str), variables, _HIGHEST_DEGREE)
+    result = _taylor(number, sorted(parameters, key=str), variables, _HIGHEST_DEGREE, budget)
     _check(number, result, variables)
     return result
 
 
-def _taylor(number: Any, parameters: list, variables: Mapping, degree: int) -> Polynomial:
+def _taylor(
+    number: Any, parameters: list, variables: Mapping, degree: int, budget: Budget
+) -> Polynomial:
     """Return the Taylor series at 0, which is the polynomial itself."""
+    budget.spend(STEPS_OF_A_DERIVATIVE)
     if not hasattr(number, "parameters") or not number.parameters:
         return Polynomial.const(_real(number))
     total = Polynomial.const(_real(_bound(number, dict.fromkeys(number.parameters, 0.0))))
@@ -137,8 +147,9 @@ def _taylor(number: Any, parameters: list, variables: Mapping, degree: int) -> P
         rest = _bound(number, dict.fromkeys(parameters[:position], 0.0))
         if parameter not in rest.parameters:
             continue
-        gradient = _taylor(rest.gradient(parameter), parameters[position:], variables, degree - 1)
-        total = total + _integral(gradient, variables[parameter])
+        derivative = rest.gradient(parameter)
+        gradient = _taylor(derivative, parameters[position:], variables, degree - 1, budget)
+        total = budget.plus(total, _integral(gradient, variables[parameter]))
     return total
 
 

@@ -66,18 +66,19 @@ def compiler_fault() -> str:
     return ""
 
 
-def load_kernels() -> None:
-    """Load the float32 kernels, forward and backward, for a fork server.
+def load_kernels(dtype: torch.dtype = torch.float32) -> None:
+    """Load or compile the kernels of a dtype, forward and backward.
 
-    Training uses no others, and compiling those of float64 too would double the first start.
+    Training uses float32 only; PennyLane's QNodes use float64.
     """
     angles_of_all = (Angle.input, Angle.param)
     gates = [Gate("RY", wire, angle(wire)) for wire in range(4) for angle in angles_of_all]
     circuit, readout = Circuit(4, gates), Readout.z(4)
     with torch.enable_grad(), torch.device("cpu"):
-        inputs, params = torch.zeros(1, 4), torch.zeros(4, requires_grad=True)
+        inputs = torch.zeros(1, 4, dtype=dtype)
+        params = torch.zeros(4, dtype=dtype, requires_grad=True)
         run(circuit, inputs, params, readout).sum().backward()
-    square = torch.zeros(4, 4)
+    square = torch.zeros(4, 4, dtype=dtype)
     if single := fuse_matrices(square, circuit, square[0], readout, square, 1.0):
         single(square[:1], square[:1])
 

@@ -1,0 +1,61 @@
+"""Notice of a compilation: one log line before it, and progress on a page or for a caller.
+
+A first use of engine `cpu` compiles for up to a minute; later processes load the kernels.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from qtha_lab.core.reader_page import in_notebook
+
+log = logging.getLogger(__name__)
+
+NOTICE = (
+    "Engine 'cpu' compiles its kernels once on this machine, which takes up to a minute. "
+    "`qtha-lab doctor --compile` compiles them beforehand."
+)
+Watcher = Callable[[int, str], None]  # receives the number of compiled kernels and the last name
+_watchers: list[Watcher] = []
+_compiled: list[str] = []
+_once = threading.Lock()
+
+
+def announce() -> None:
+    """Log the notice before the first compilation of this process; show progress on a page."""
+    if not _once.acquire(blocking=False):
+        return
+    if not _watchers:
+        log.warning(NOTICE)
+    if in_notebook():
+        _watchers.append(_page())
+
+
+def count(name: str) -> None:
+    """Count a compiled kernel, and show the progress."""
+    _compiled.append(name)
+    for watcher in _watchers:
+        watcher(len(_compiled), name)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Call a function after each kernel that is compiled in the block."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def _page() -> Watcher:
+    """Show a line on the page; return a function that updates it."""
+    from IPython.display import display
+
+    line = display({"text/plain": NOTICE}, raw=True, display_id=True)
+
+    def update(number: int, name: str) -> None:
+        line.update({"text/plain": f"{NOTICE} Compiled {number}: {name}."}, raw=True)
+
+    return update

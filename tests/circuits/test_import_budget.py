@@ -1,0 +1,137 @@
+"""Short programs that would run for hours are refused: each limit and each hanging input."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qtha_lab.circuits import Circuit
+from qtha_lab.circuits.imports import budget
+from qtha_lab.core.errors import Refusal
+
+HEAD_2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\n'
+HEAD_3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\n'
+INPUTS = "".join(f"input float x{i}; " for i in range(60))
+SUM = "+".join(f"x{i}" for i in range(60))
+LOOPS = "for int i in [0:99999] {"
+
+
+def doubled(body: str, times: int) -> str:
+    """Gate definitions of which each applies the one before twice."""
+    more = "".join(f"gate g{n} a {{ g{n - 1} a; g{n - 1} a; }} " for n in range(1, times + 1))
+    return f"{HEAD_2}gate g0 a {{ {body} }} {more}g{times} q[0];"
+
+
+HANGING = {
+    "two loops around a barrier": HEAD_3 + LOOPS * 2 + " barrier q; } }",
+    "two loops around nothing": HEAD_3 + LOOPS * 2 + "} }",
+    "an empty gate doubled 28 times": doubled("", 28),
+    "a barrier doubled 28 times": doubled("barrier a;", 28),
+    "an identity doubled 28 times": doubled("id a;", 28),
+    "a power of a power of nothing": HEAD_3 + "pow(99999) @ pow(99999) @ id q[0];",
+    "a sum of 60 inputs to the 8th power": HEAD_3 + INPUTS + f"rx(({SUM})^8) q[0];",
+    "a product of sums": HEAD_3 + INPUTS + "rx(" + "*".join([f"({SUM})"] * 8) + ") q[0];",
+    "a power of powers": HEAD_3
+    + "input float x0; float a0 = x0^8; "
+    + "".join(f"float a{n} = a{n - 1}^8; " for n in range(1, 12))
+    + "rx(a11) q[0];",
+    "3,000 braces": HEAD_3 + "for int i in [0:1] {" * 3000 + "}" * 3000,
+    "3,000 closing braces": HEAD_3 + "}" * 3000,
+    "9,000 modifiers": HEAD_3 + "inv @ " * 9000 + "x q[0];",
+    "many modifiers": HEAD_3 + "inv @ " * 300 + "x q[0];",
+    "a long line of spaces": HEAD_3 + "inv" + " " * 1_000_000 + "x q[0];",
+    "a million line feeds": "\n" * 1_000_000,
+    "comments that do not end": HEAD_3 + "/*" * 500_000,
+    "sets in sets": HEAD_3 + "for i in {" * 100_000,
+    "strings": HEAD_3 + '""' * 500_000,
+    "parentheses": HEAD_3 + "rx(" + "(" * 5_000 + "1" + ")" * 5_000 + ") q[0];",
+    "minus signs": HEAD_3 + "rx(" + "-" * 9_000 + "1) q[0];",
+    "a sum of ones": HEAD_3 + "rx(1" + "+1" * 9_000 + ") q[0];",
+    "slices measured in loops": HEAD_3.replace("[2]", "[1000]")
+    + LOOPS
+    + " measure q[-1000:999]; }",
+    "an infinite power": HEAD_3 + "pow(1e999) @ x q[0];",
+    "too few angles inverted": HEAD_3 + "inv @ u(1) q[0];",
+    "too many characters": HEAD_3 + "x q[0];" * 600_000,
+}
+
+
+@pytest.mark.parametrize("text", HANGING.values(), ids=HANGING)
+def test_a_program_that_would_hang_is_refused_in_a_sentence(text):
+    with pytest.raises(Refusal) as refused:
+        Circuit.from_qasm(text)
+    assert len(str(refused.value)) <= 300
+
+
+def test_a_program_of_the_most_gates_is_still_read():
+    text = HEAD_3 + "for int i in [0:49999] { x q[0]; y q[1]; }"
+    assert len(Circuit.from_qasm(text).gates) == 100_000
+
+
+def test_products_keep_their_terms():
+    """(a + b)² (a - b) = a³ + a²b - ab² - b³, as sympy expands it."""
+    text = HEAD_3 + "input float x0; input float x1; rx((x0 + x1)^2 * (x0 - x1)) q[0];"
+    angles = [gate.angles[0] for gate in Circuit.from_qasm(text).gates]
+    terms = {(angle.index, *angle.factors): angle.scale for angle in angles}
+    assert terms == {(0, 0, 0): 1.0, (0, 0, 1): 1.0, (0, 1, 1): -1.0, (1, 1, 1): -1.0}
+
+
+def nested(inner):
+    """Programs around smaller ones: loops, powers and gate definitions."""
+    counts = st.sampled_from([0, 1, 2, 7, 300, 99_999])
+    loops = st.builds("for int i in [0:{}] {{ {} }}".format, counts, inner)
+    pairs = st.builds("{} {}".format, inner, inner)
+    return loops | pairs
+
+
+LEAVES = st.sampled_from(
+    [
+        "",
+        "barrier q;",
+        "id q;",
+        "x q;",
+        "rx(0.5) q[0];",
+        "pow(99999) @ id q[1];",
+        "pow(3) @ inv @ s q[1];",
+        "measure q -> c;",
+        "float a = 2^8;",
+    ]
+)
+
+
+@given(st.recursive(LEAVES, nested, max_leaves=12))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+def test_nested_programs_are_read_or_refused_within_the_budget(body):
+    """Each step is counted, so that no program takes more than the budget."""
+    answer = read_or_refused(HEAD_3 + "bit[2] c;" + body)
+    if isinstance(answer, str):
+        assert len(answer) <= 300
+    else:
+        assert len(answer.gates) <= 100_002
+
+
+def read_or_refused(text: str) -> Circuit | str:
+    try:
+        return Circuit.from_qasm(text)
+    except Refusal as refused:
+        return str(refused)
+
+
+def test_a_power_of_many_qiskit_parameters_is_refused():
+    qiskit = pytest.importorskip("qiskit", reason="needs the extra circuits")
+    x = qiskit.circuit.ParameterVector("x", 60)
+    source = qiskit.QuantumCircuit(1)
+    source.rx(sum(x[1:], x[0]) ** 4, 0)
+    with pytest.raises(Refusal, match="at most"):
+        Circuit.from_qiskit(source)
+
+
+def test_qiskit_definitions_that_nest_too_deeply_are_refused():
+    qiskit = pytest.importorskip("qiskit", reason="needs the extra circuits")
+    inner = qiskit.QuantumCircuit(1, name="g0")
+    for n in range(1, budget.DEEPEST + 3):
+        outer = qiskit.QuantumCircuit(1, name=f"g{n}")
+        outer.append(inner.to_gate(), [0])
+        inner = outer
+    with pytest.raises(Refusal, match=f"nest at most {budget.DEEPEST} deep"):
+        Circuit.from_qiskit(inner)
