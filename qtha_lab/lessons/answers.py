@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab.core.errors import describe_error
-from qtha_lab.lessons import grading, own_work
+from qtha_lab.lessons import grading, guard, own_work
+from qtha_lab.lessons.desk_imports import import_for_code, import_for_module
 from qtha_lab.lessons.generic_mistakes import generic_reason
-from qtha_lab.lessons.registry import Exercise, get
+from qtha_lab.lessons.registry import EXERCISES, Exercise, get
 from qtha_lab.lessons.time_limit import SECONDS as LIMIT_SECONDS
 from qtha_lab.lessons.time_limit import AnswerTimeout, time_limit
 
@@ -74,6 +75,7 @@ def check(number: str, answer: Any) -> AnswerResult:
         >>> check("1.1", ...)
         ○ 1.1 not attempted: put your answer in place of ... and run both cells again
     """
+    guard.put_back_before_grading()
     exercise, answer = get(number), state_of(answer)
     if _is_empty(answer):
         todo = "put your answer in place of ... and run both cells again"
@@ -100,8 +102,9 @@ def _is_empty(answer: Any) -> bool:
 
 def _fault_in_time(exercise: Exercise, answer: Any) -> str | None:
     """Return the fault of an answer, also of an endless one, or None."""
+    _prepare(exercise)
     try:
-        with time_limit(LIMIT_SECONDS):
+        with guard.unchanged_state(), guard.limited_output(), time_limit(LIMIT_SECONDS):
             return _fault(exercise, answer)
     except AnswerTimeout:
         return (
@@ -112,15 +115,27 @@ def _fault_in_time(exercise: Exercise, answer: Any) -> str | None:
         return "it ends Python: an answer must return"
 
 
+def _prepare(exercise: Exercise) -> None:
+    """Import what the grader needs and compute its cases, before the clock starts."""
+    import_for_module(EXERCISES.module_of(exercise.number))
+    import_for_code(exercise.setup)
+    import_for_code(exercise.solution)
+    guard.protect_libraries()
+    getattr(exercise.grader, "cases", None)
+
+
 def _fault(exercise: Exercise, answer: Any) -> str | None:
     """Return the reason why an answer is wrong; None for a right one."""
     try:
         exercise.grader.check(answer)
+    except grading.ReplacedFunction as error:
+        return str(error)
     except Exception as error:  # an answer of an unexpected kind must not stop the notebook
         known = _known_reason(exercise, answer)
         return known or _generic_reason(exercise, answer) or _reason(exercise.number, error)
     try:
         exercise.extra_check(answer)
+        grading.refuse_replaced()
     except grading.WrongAnswer as error:
         return str(error)
     except Exception as error:

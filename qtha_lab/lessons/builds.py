@@ -32,7 +32,8 @@ from qtha_lab.core.errors import Refusal, describe_error
 from qtha_lab.core.registry import Registry
 from qtha_lab.figures.expected_values import expected_values
 from qtha_lab.figures.machinery.figure import Figure
-from qtha_lab.lessons import grading, own_work
+from qtha_lab.lessons import grading, guard, own_work
+from qtha_lab.lessons.desk_imports import import_for_code, import_for_module
 from qtha_lab.lessons.time_limit import SECONDS, AnswerTimeout, time_limit
 
 Step = tuple[str, Callable[..., Any]]
@@ -147,10 +148,12 @@ def build(number: str, built: Any) -> BuildResult:
     Raises:
         Refusal: If there is no such build. No answer raises an error.
     """
+    guard.put_back_before_grading()
     task = BUILDS.get_or_refuse(number)
     if grading.is_empty(built):
         todo = "write it in place of ... and run both cells again"
         return BuildResult(number, "not attempted", reason=todo)
+    _prepare(task)
     passed: list[str] = []
     for sentence, step in task.steps:
         fault = _fault(step, built, task.tolerance)
@@ -163,6 +166,14 @@ def build(number: str, built: Any) -> BuildResult:
     return BuildResult(number, "built", tuple(passed))
 
 
+def _prepare(task: BuildTask) -> None:
+    """Import what the steps need, before the clock starts."""
+    import_for_module(BUILDS.module_of(task.number))
+    import_for_code(task.setup)
+    import_for_code(task.solution)
+    guard.protect_libraries()
+
+
 class StepFault(NamedTuple):
     """Fault of a step: reason, input as text and picture; no reason if it holds."""
 
@@ -173,10 +184,13 @@ class StepFault(NamedTuple):
 
 def _fault(step: Callable[..., Any], built: Any, tolerance: float) -> StepFault:
     try:
-        with time_limit():
+        with guard.unchanged_state(), guard.limited_output(), time_limit():
             got, expected, given = step(built)
+            grading.refuse_replaced()
     except AnswerTimeout:
         return StepFault(f"it is not done after {SECONDS:g} seconds")
+    except grading.ReplacedFunction as error:
+        return StepFault(str(error))
     except (Exception, SystemExit) as error:  # the answer may do anything
         return StepFault(f"it stops with {describe_error(error)}")
     text = grading.short_text(given, 300)
@@ -192,8 +206,7 @@ def _difference(got: Any, expected: Any, tolerance: float) -> str:
     if got is None and expected is not None:
         return "it returns nothing: is there a return?"
     if isinstance(expected, (tuple, str, bool)):  # such as a shape
-        plain = tuple(got) if isinstance(got, (tuple, list)) else got  # a shape is a tuple
-        return "" if plain == expected else f"{_text(got)} instead of {_text(expected)}"
+        return "" if _is_same(got, expected) else f"{_text(got)} instead of {_text(expected)}"
     values, right = _array(got), _array(expected)
     if values.shape != right.shape:
         return f"shape {values.shape} instead of {right.shape}"
@@ -202,6 +215,18 @@ def _difference(got: Any, expected: Any, tolerance: float) -> str:
     if values.size > MOST_PRINTED:
         return f"it differs by up to {np.abs(values - right).max():.3g}"
     return f"{_numbers(values)} instead of {_numbers(right)}"
+
+
+def _is_same(got: Any, expected: Any) -> bool:
+    """Compare without an equality that the reader defines; a shape is a tuple."""
+    if isinstance(expected, tuple):
+        return (
+            isinstance(got, (tuple, list))
+            and len(got) == len(expected)
+            and all(map(_is_same, got, expected))
+        )
+    is_plain = type(got).__module__ in ("builtins", "numpy", "torch")
+    return is_plain and bool(got == expected)
 
 
 def _array(value: Any) -> np.ndarray:

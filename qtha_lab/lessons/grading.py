@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from qtha_lab.lessons import guard
+
 EXACT = 1e-9  # relative rounding error of a computed number
 ATOL = 1e-9
 SAME_VALUE = 0.02  # relative difference of two roundings of one value
@@ -25,6 +27,22 @@ Case = tuple[Arguments, Any]
 
 class WrongAnswer(Exception):  # noqa: N818 - an answer is wrong, nothing has failed
     """Wrong answer, with the reason as its message."""
+
+
+class ReplacedFunction(WrongAnswer):
+    """Answer that replaces a function of Python or of a library."""
+
+
+def refuse_replaced() -> None:
+    """Put functions back that an answer has replaced, and refuse the answer.
+
+    Raises:
+        ReplacedFunction: If there are any.
+    """
+    if name := guard.put_back():
+        raise ReplacedFunction(
+            f"it replaces {name}: an answer must leave Python and its libraries as they are"
+        )
 
 
 def is_empty(answer: Any) -> bool:
@@ -156,6 +174,8 @@ class Function:
         name = self.name(arguments)
         try:
             result = call_on_copies(answer, arguments)
+        except ReplacedFunction:
+            raise
         except Exception as error:
             raise WrongAnswer(f"for {name} it stops with {type(error).__name__}: {error}") from None
         if result is None:
@@ -190,6 +210,8 @@ class Function:
 
 
 Grader = Number | WholeNumbers | Function
+for _grader in (Number, WholeNumbers, Function):
+    guard.protect(_grader)
 
 
 def call_on_copies(function: Callable, arguments: Arguments) -> Any:
@@ -200,7 +222,11 @@ def call_on_copies(function: Callable, arguments: Arguments) -> Any:
         >>> call_on_copies(lambda v: v.sort() or v, (values,)), values
         ([1, 2], [2, 1])
     """
-    return function(*copy.deepcopy(arguments))
+    try:
+        return function(*copy.deepcopy(arguments))
+    finally:
+        guard.mute()
+        refuse_replaced()
 
 
 def as_number(answer: Any) -> float:

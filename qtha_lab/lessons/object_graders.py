@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from qtha_lab.lessons.grading import WrongAnswer
+from qtha_lab.lessons import guard
+from qtha_lab.lessons.grading import WrongAnswer, refuse_replaced
 
 Property = tuple[Callable[[Any], bool], str]
 
@@ -43,9 +44,11 @@ class Construction:
     def _first_fault(self, answer: Any) -> str | None:
         for holds, reason in self.properties:
             try:
-                if not holds(copy.deepcopy(answer)):
-                    return reason
+                has_property = holds(copy.deepcopy(answer))
             except Exception:  # an object of another kind
+                has_property = False
+            refuse_replaced()
+            if not has_property:
                 return reason
         return None
 
@@ -91,3 +94,7 @@ class Selection:
             offered = ", ".join(self.reasons)
             raise WrongAnswer(f'some of the letters {offered} are expected, such as "{offered[0]}"')
         return chosen
+
+
+for _grader in (Construction, Selection):
+    guard.protect(_grader)

@@ -32,10 +32,8 @@ def largest_array(function: Callable, *arguments: torch.Tensor) -> int:
         >>> largest_array(lambda c: c @ c.T, column), largest_array(lambda c: c.T @ c, column)
         (2500, 50)
     """
-    return min(_once(function, arguments) for _ in range(2))  # the first call may import
-
-
-def _once(function: Callable, arguments: tuple) -> int:
+    with _Sizes():  # imports, which would be traced slowly and counted
+        function(*copy.deepcopy(arguments))
     arguments = copy.deepcopy(arguments)  # the function may modify its arguments
     tracemalloc.start()
     try:

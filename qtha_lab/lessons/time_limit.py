@@ -12,6 +12,7 @@ from types import FrameType
 SECONDS = 20.0  # of processor time for one answer on all its cases
 PATIENCE = 3.0  # times as much, on the clock, since a busy machine works on other things too
 TICK = 0.25  # seconds between two checks of the clocks, and until an interruption is repeated
+FREE = ("numba.", "llvmlite.", "importlib.")  # modules whose time does not count
 ENGINE = "torch"  # of graders, since it compiles no kernel, which takes a minute in an empty cache
 
 
@@ -23,7 +24,8 @@ class AnswerTimeout(BaseException):
 def time_limit(seconds: float = SECONDS) -> Iterator[None]:
     """Interrupt the block after some seconds of processor time, or `PATIENCE` times as many.
 
-    Time in which numba compiles does not count: a first use of engine `cpu` may compile a minute.
+    Time in which numba compiles or Python imports does not count, and is not interrupted: an
+    interrupted import leaves modules half loaded.
     The main thread is interrupted by a signal where the system has them, also while it sleeps.
     Other threads are interrupted between two steps of Python, by the clock alone.
 
@@ -37,38 +39,40 @@ def time_limit(seconds: float = SECONDS) -> Iterator[None]:
         qtha_lab.lessons.time_limit.AnswerTimeout
     """
     in_main = threading.current_thread() is threading.main_thread()
+    outer = sys._getframe(2)  # the block's own frame
     limits = {time.monotonic: PATIENCE * seconds}
     tick = min(TICK, seconds / 10)
     if in_main and hasattr(signal, "setitimer"):
-        with _by_signal(_Budget(limits | {time.process_time: seconds}), tick):
+        with _by_signal(_Budget(limits | {time.process_time: seconds}, outer), tick):
             yield
     else:
-        with _by_exception(_Budget(limits), tick):
+        with _by_exception(_Budget(limits, outer), tick):
             yield
 
 
 class _Budget:
-    """Time of a block on several clocks, without the time in which numba compiles."""
+    """Time of a block on several clocks, without compilations and imports."""
 
-    def __init__(self, limits: dict[Callable[[], float], float]):
-        self.left = limits
+    def __init__(self, limits: dict[Callable[[], float], float], outer: FrameType):
+        self.left, self.outer = limits, outer
         self.last = {clock: clock() for clock in limits}
 
     def is_spent(self, frame: FrameType | None) -> bool:
-        """Count the time since the last call, unless the frame belongs to a compilation."""
+        """Count the time since the last call, unless the frame compiles or imports."""
         now = {clock: clock() for clock in self.left}
-        if not _compiles(frame):
-            self.left = {clock: self.left[clock] - now[clock] + self.last[clock] for clock in now}
-        self.last = now
+        passed, self.last = {clock: now[clock] - self.last[clock] for clock in now}, now
+        if self._is_free(frame):
+            return False
+        self.left = {clock: self.left[clock] - passed[clock] for clock in now}
         return min(self.left.values()) <= 0
 
-
-def _compiles(frame: FrameType | None) -> bool:
-    while frame:
-        if frame.f_globals.get("__name__", "").startswith(("numba.", "llvmlite.")):
-            return True
-        frame = frame.f_back
-    return False
+    def _is_free(self, frame: FrameType | None) -> bool:
+        """Return True within a compilation or an import that the block began."""
+        while frame and frame is not self.outer:
+            if frame.f_globals.get("__name__", "").startswith(FREE):
+                return True
+            frame = frame.f_back
+        return False
 
 
 @contextmanager

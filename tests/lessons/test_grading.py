@@ -11,6 +11,7 @@ import pytest
 
 from qtha_lab.lessons import answers, check, exercises, grading
 from qtha_lab.lessons.generic_mistakes import generic_reason
+from qtha_lab.lessons.object_graders import Construction
 
 WAVES = grading.Function(
     lambda: [((a, b), [np.sin(a) * b, np.log2(3 + a * b)]) for a, b in ((0.3, 1.2), (-1.1, 0.4))]
@@ -200,10 +201,9 @@ def test_an_answer_of_another_kind_gets_a_sentence(exercise, odd):
 def test_an_explorer_stands_for_its_state(monkeypatch):
     from widgets import BudgetBar
 
-    waist = grading.Function(lambda: [])
-    exercise = dataclasses.replace(exercises()[0], grader=waist)
     graded = []
-    monkeypatch.setattr(grading.Function, "check", lambda self, answer: graded.append(answer))
+    waist = Construction(((lambda answer: graded.append(answer) or True, "a state is expected"),))
+    exercise = dataclasses.replace(exercises()[0], grader=waist)
     monkeypatch.setattr(answers, "get", lambda number: exercise)
     assert check("0.2", BudgetBar(waist=16)).state == "right"
     assert graded == [BudgetBar(waist=16).state]
