@@ -10,6 +10,7 @@ from torch import nn
 
 from qtha_lab.adapters.attach import count_trainable
 from qtha_lab.adapters.controls import controlled_methods, controls_of
+from qtha_lab.adapters.peft import OUR_METHODS
 from qtha_lab.adapters.registry import get_method, method_names
 
 REFERENCE = (4096, 4096)  # in and out features, the query projection of an 8B Llama
@@ -45,7 +46,6 @@ def controls_table() -> list[tuple]:
     return rows
 
 
-@functools.cache
 def parameters(name: str, in_features: int, out_features: int) -> int:
     """Count the trainable parameters of a method with its defaults at one layer.
 
@@ -58,6 +58,12 @@ def parameters(name: str, in_features: int, out_features: int) -> int:
         >>> parameters("lora", 64, 32)  # r = 8 on both sides: 8 · (64 + 32)
         768
     """
+    return _parameters(name, in_features, out_features, OUR_METHODS.revision)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(name: str, in_features: int, out_features: int, revision: int) -> int:
+    """Count as `parameters`; a method that is registered again has another revision."""
     with torch.device("meta"):
         model = nn.ModuleDict({"layer": nn.Linear(in_features, out_features, bias=False)})
     return count_trainable(model, get_method(name).make_config(None, ["layer"]))

@@ -115,7 +115,8 @@ def _sized(
     if not free:
         return _as_it_is(method, budget, first, experiment)
     plan = resolve(experiment.replace(method=method))
-    key = experiment.model, plan.n_labels, entry.config_class, method.meaning, budget
+    model = plan.model_key
+    key = None if model is None else (model, entry.config_class, method.meaning, budget)
 
     def sizes() -> dict[str, Any]:
         if not hasattr(entry.config_class, "for_budget"):

@@ -162,7 +162,7 @@ class Plan:
 
         head, n_labels, reader = self.head, self.n_labels, self.reader
         return _MODELS.get(
-            self._model_key,
+            self.model_key,
             lambda: empty_model(self.experiment.model, head=head, n_labels=n_labels, reader=reader),
         )
 
@@ -253,7 +253,7 @@ class Plan:
     @cached_property
     def row_lengths(self) -> tuple[int, ...]:
         """Token lengths of the first `SAMPLED_ROWS` training rows."""
-        model, task, training = self._model_key, self._task_key, self.experiment.training
+        model, task, training = self.model_key, self._task_key, self.experiment.training
         part = training.share, training.max_length
         key = None if model is None or task is None else (model, task, *part)
         return _LENGTHS.get(key, self._count_tokens)
@@ -284,7 +284,8 @@ class Plan:
         return source, options, experiment.seed, rows
 
     @cached_property
-    def _model_key(self) -> Hashable | None:
+    def model_key(self) -> Hashable | None:
+        """Model, its files and its head; None for a model that is not on this machine."""
         from qtha_lab.models.catalogue import locate
         from qtha_lab.models.loading import files_of
 
@@ -297,7 +298,7 @@ class Plan:
         from qtha_lab.adapters import layout_of
         from qtha_lab.circuits.ansatze.registry import ANSATZE
 
-        model = self._model_key
+        model = self.model_key
         # registering a plugin again changes the config class; an ansatz changes its entry
         place = (model, type(config), _text(config.to_dict()), tuple(ANSATZE.values()))
         return _LAYOUTS.get(None if model is None else place, lambda: layout_of(self.model, config))

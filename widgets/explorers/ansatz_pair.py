@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from qtha_lab.analysis import entangling_capability, gradient_variance_of
 from qtha_lab.analysis.circuits.expressibility import Expressibility, expressibility_of
 from qtha_lab.analysis.circuits.fourier import fourier_spectrum
-from qtha_lab.circuits import ansatze
+from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.overlap_histogram import overlap_histogram
 
 from ..kit import controls as ui
@@ -70,7 +70,10 @@ class AnsatzPair(Explorer):
 
     def compute(self, state: SimpleNamespace) -> Drawing:
         names = list(dict.fromkeys((state.first, state.second)))
-        values = {name: family_values(name, state.n_qubits, state.n_layers) for name in names}
+        values = {
+            name: family_values(ansatze.build(name, state.n_qubits, state.n_layers))
+            for name in names
+        }
         rows = [
             {
                 "family": name,
@@ -94,15 +97,8 @@ class AnsatzPair(Explorer):
 
 
 @functools.lru_cache(maxsize=128)
-def family_values(name: str, n_qubits: int, n_layers: int) -> FamilyValues:
-    """Measure a family at random angles.
-
-    Args:
-        name: Name of the circuit family.
-        n_qubits: Number of qubits.
-        n_layers: Number of layers.
-    """
-    circuit = ansatze.build(name, n_qubits, n_layers)
+def family_values(circuit: Circuit) -> FamilyValues:
+    """Measure a circuit of a family at random angles."""
     entangling = entangling_capability(circuit, SAMPLES)
     spectrum = fourier_spectrum(circuit, observables=["Z0"], n_samples=20)
     return FamilyValues(

@@ -4,7 +4,6 @@ The circuit explorer holds its angles here. The class is immutable: `with_value`
 object.
 """
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
@@ -20,7 +19,6 @@ CODE = """from qtha_lab.analysis.circuits.circuit_trace import trace_circuit
 circuit = ansatze.build({name!r}, {n_qubits}, {n_layers}, reupload={reupload})
 trace = trace_circuit(circuit, {inputs}, {params}, {observable!r})
 circuit_state(**trace.at_the_end())"""
-_built = functools.lru_cache(maxsize=64)(ansatze.build)
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class CircuitAtAngles:
     @property
     def circuit(self) -> Circuit:
         """The gates of the circuit."""
-        return _built(self.name, self.n_qubits, self.n_layers, reupload=self.reupload)
+        return ansatze.build(self.name, self.n_qubits, self.n_layers, reupload=self.reupload)
 
     def zero(self) -> Self:
         """Return the circuit with all angles set to zero."""

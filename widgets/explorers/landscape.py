@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from qtha_lab.analysis import gradient_variance_of
 from qtha_lab.analysis.circuits.landscape import READ_OUTS, landscape_of, observable_of
-from qtha_lab.circuits import ansatze
+from qtha_lab.circuits import Circuit, ansatze
 from qtha_lab.figures.angle_landscape import angle_landscape
 
 from ..kit import controls as ui
@@ -56,7 +56,7 @@ class Landscape(Explorer):
     @property
     def variance(self) -> float:
         """Variance of the gradient at random angles."""
-        return variance_of(self.ansatz, self.n_qubits, self.n_layers, self.read_out)
+        return variance_of(ansatze.build(self.ansatz, self.n_qubits, self.n_layers), self.read_out)
 
     def offers(self, name: str) -> Sequence:
         offers = {"ansatz": ANSATZE, "n_qubits": QUBITS, "n_layers": LAYERS}
@@ -67,7 +67,7 @@ class Landscape(Explorer):
         observable = observable_of(state.read_out, state.n_qubits)
         found = landscape_of(circuit, observable)
         here, two = (
-            variance_of(state.ansatz, n, state.n_layers, state.read_out)
+            variance_of(ansatze.build(state.ansatz, n, state.n_layers), state.read_out)
             for n in (state.n_qubits, 2)
         )
         row = {
@@ -85,14 +85,12 @@ class Landscape(Explorer):
 
 
 @functools.lru_cache(maxsize=256)
-def variance_of(ansatz: str, n_qubits: int, n_layers: int, read_out: str) -> float:
+def variance_of(circuit: Circuit, read_out: str) -> float:
     """Return the variance of the gradient at random angles.
 
     Args:
-        ansatz: Name of the circuit family.
-        n_qubits: Number of qubits.
-        n_layers: Number of layers.
+        circuit: Circuit of a family.
         read_out: One of `READ_OUTS`.
     """
-    circuit = ansatze.build(ansatz, n_qubits, n_layers)
-    return gradient_variance_of(circuit, observable_of(read_out, n_qubits), SAMPLES).mean
+    observable = observable_of(read_out, circuit.n_qubits)
+    return gradient_variance_of(circuit, observable, SAMPLES).mean

@@ -169,7 +169,6 @@ def _build(
     return circuit
 
 
-@functools.lru_cache(maxsize=256)
 def build_without_inputs(name: str, n_qubits: int, n_layers: int) -> Circuit:
     """Build the circuit of an ansatz without data: it prepares one fixed state.
 
@@ -185,7 +184,12 @@ def build_without_inputs(name: str, n_qubits: int, n_layers: int) -> Circuit:
         >>> build_without_inputs("product", 1, 1).n_inputs, build("product", 1, 1).n_inputs
         (0, 1)
     """
-    return Circuit(n_qubits, _without_inputs(build(name, n_qubits, n_layers).gates))
+    return _fixed(build(name, n_qubits, n_layers))
+
+
+@functools.lru_cache(maxsize=256)
+def _fixed(circuit: Circuit) -> Circuit:
+    return Circuit(circuit.n_qubits, _without_inputs(circuit.gates))
 
 
 def _without_inputs(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:

@@ -44,12 +44,20 @@ def circuits_of(experiment: Experiment | Reproduced) -> list[Any]:
     """Return the different circuits of an experiment, built without model weights."""
     if isinstance(experiment, Reproduced):
         return []
-    choice = experiment.method
-    return list(_circuits(choice.model_dump_json(), experiment.model))
+    from qtha_lab.adapters import OUR_METHODS
+    from qtha_lab.circuits.ansatze.registry import ANSATZE
+    from qtha_lab.models.catalogue import locate
+    from qtha_lab.models.loading import files_of
+
+    folder, revisions = locate(experiment.model), (OUR_METHODS.revision, ANSATZE.revision)
+    files = files_of(folder) if folder else ()
+    text = experiment.method.model_dump_json()
+    return list(_circuits(text, experiment.model, files, revisions))
 
 
 @functools.lru_cache(256)
-def _circuits(method: str, model: str) -> tuple[Any, ...]:
+def _circuits(method: str, model: str, files: tuple, revisions: tuple[int, int]) -> tuple[Any, ...]:
+    """Return the circuits of a method; `files` and `revisions` change with model and plugins."""
     from qtha_lab import adapters, models
 
     choice = MethodChoice.model_validate_json(method)
