@@ -64,6 +64,7 @@ def test_a_release_holds_no_solution_and_all_else(page):
         solution = EXERCISES[number].solution
         assert solution not in text or "\n" not in solution
     assert "SOLUTION" not in text
+    assert "HIDDEN TESTS" not in text
     assert 'solution("' not in text
     assert "Rubric, one point" not in text
 
@@ -75,6 +76,7 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of nbgrader's imports
         from nbgrader.preprocessors import (
+            ClearHiddenTests,
             CheckCellMetadata,
             ClearSolutions,
             LockCells,
@@ -94,6 +96,7 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
         nbformat.validate(notebook)
         CheckCellMetadata().preprocess(notebook, {})
     cleared, _ = ClearSolutions(config=loaded).preprocess(source, {"language": "python"})
+    cleared, _ = ClearHiddenTests(config=loaded).preprocess(cleared, {})
     locked, _ = LockCells().preprocess(cleared, {})
     assert [c.source for c in locked.cells] == [c.source for c in release.cells]
 

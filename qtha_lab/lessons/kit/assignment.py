@@ -1,10 +1,12 @@
 """Notebooks for nbgrader: a source with solutions and tests, and the release without solutions.
 
-A reader's stub becomes a solution cell, `check` and `build` become tests with points, and an
+A reader's stub becomes a solution cell. `check` and `build` become tests with points, and hidden
+tests that grade the answer's code in a process of its own. An
 explanation gets a cell that a person grades. Cells that show a solution are omitted.
 """
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,13 @@ c.Execute.timeout = 300  # seconds of one cell; some cells train
 """
 TASK = "**In your own words** ({points} points). Two to five sentences on exercise {number}."
 TESTED = """result = {call}
-assert result.state == "{state}", result"""
+assert result.state == "{state}", result
+### BEGIN HIDDEN TESTS
+from qtha_lab.lessons.marking import mark
+
+assert mark("{number}", {name}) == "{state}"
+### END HIDDEN TESTS"""
+HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS", re.DOTALL)
 
 Notebook = dict[str, Any]
 
@@ -67,9 +75,13 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 
 def release_notebook(source: Notebook) -> Notebook:
-    """Return the student's version of a source, as nbgrader's `ClearSolutions` writes it."""
+    """Return the student's version of a source, without solutions and hidden tests.
+
+    As nbgrader's `ClearSolutions` and `ClearHiddenTests` write it.
+    """
     release = copy.deepcopy(source)
     for cell in release["cells"]:
+        cell["source"] = HIDDEN.sub("", cell["source"])
         if cell["metadata"].get("nbgrader", {}).get("solution"):
             stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB
             cell["source"] = _without_solution(cell["source"], stub)
@@ -92,7 +104,9 @@ def _graded(cell: LessonCell, page: LessonPage) -> Iterator[dict[str, Any]]:
         return
     if cell.role in ("check", "build"):
         state = "right" if cell.role == "check" else "built"
-        call = TESTED.format(call=cell.source.strip(), state=state)
+        task = {**BUILDS, **EXERCISES}[cell.number]
+        name = getattr(task, "answer", None) or getattr(task, "name", "")
+        call = TESTED.format(call=cell.source.strip(), state=state, number=cell.number, name=name)
         tests = {"grade": True, "solution": False, "locked": True}
         yield _cell(cell.data, call, tests | {"points": rubrics.points_of(cell.number)})
     else:
