@@ -285,7 +285,7 @@ class Plan:
 
     @cached_property
     def model_key(self) -> Hashable | None:
-        """Model, its files and its head; None for a model that is not on this machine."""
+        """Model, its files and its head; None for a missing model."""
         from qtha_lab.models.catalogue import locate
         from qtha_lab.models.loading import files_of
 

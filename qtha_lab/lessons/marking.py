@@ -1,4 +1,4 @@
-"""Marks by a process of its own: the code of an answer is run and graded outside its kernel.
+"""Marks of answers, graded from their code in a process outside the kernel.
 
 What the kernel has replaced or imported does not reach that process, and nothing that the answer
 prints reaches the verdict. The code is that of `source_of`.
@@ -23,7 +23,7 @@ SECONDS = 600.0  # for a process on a busy machine; the answer itself has its ow
 NO_VERDICT = "no verdict"
 
 
-def mark(number: str, answer: Any) -> str:
+def grade_answer(number: str, answer: Any) -> str:
     """Return the state of an answer or build, graded in a process of its own.
 
     Args:
@@ -41,11 +41,11 @@ def mark(number: str, answer: Any) -> str:
     if answer is ...:
         return "not attempted"
     code = source_of(name, answer)
-    return NO_VERDICT if code is None else mark_code(number, code)
+    return NO_VERDICT if code is None else grade_code(number, code)
 
 
-def mark_code(number: str, code: str) -> str:
-    """Return the state of code that leaves an answer, graded in a process of its own.
+def grade_code(number: str, code: str) -> str:
+    """Return the state of an answer's code, graded in a process of its own.
 
     Args:
         number: Number of an exercise or build.

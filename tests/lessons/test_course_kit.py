@@ -76,8 +76,8 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of nbgrader's imports
         from nbgrader.preprocessors import (
-            ClearHiddenTests,
             CheckCellMetadata,
+            ClearHiddenTests,
             ClearSolutions,
             LockCells,
             SaveCells,  # noqa: F401 - imports the model of the grade book

@@ -16,7 +16,7 @@ CHARACTERS_PER_STEP = 50
 TERMS_PER_STEP = 10
 
 
-class Budget:
+class ReadingBudget:
     """Steps that are left to read a program: statements, gate applications and terms."""
 
     def __init__(self) -> None:

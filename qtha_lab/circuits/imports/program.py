@@ -6,7 +6,7 @@ from typing import Any
 
 from qtha_lab.circuits.gate_kinds import GATES
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.budget import Budget
+from qtha_lab.circuits.imports.budget import ReadingBudget
 from qtha_lab.circuits.polynomial import Polynomial, gates_of
 from qtha_lab.core.errors import Refusal
 
@@ -99,7 +99,7 @@ class ProgramGates:
 
     def __init__(self, n_qubits: int):
         self.n_qubits = n_qubits
-        self.budget = Budget()
+        self.budget = ReadingBudget()
         self.gates: list[Gate] = []
         self._measured: set[int] = set()
 

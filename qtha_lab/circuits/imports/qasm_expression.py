@@ -4,7 +4,7 @@ import ast
 import math
 from collections.abc import Mapping
 
-from qtha_lab.circuits.imports.budget import HIGHEST_DEGREE, Budget
+from qtha_lab.circuits.imports.budget import HIGHEST_DEGREE, ReadingBudget
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
@@ -25,7 +25,7 @@ _FUNCTIONS = {
 
 
 def evaluate_expression(
-    text: str, names: Mapping[str, Polynomial], budget: Budget | None = None
+    text: str, names: Mapping[str, Polynomial], budget: ReadingBudget | None = None
 ) -> Polynomial:
     """Return the value of an expression.
 
@@ -44,7 +44,7 @@ def evaluate_expression(
     """
     try:
         tree = ast.parse(text.strip().replace("^", "**"), mode="eval")
-        return _Evaluation(names, budget or Budget()).value(tree.body)
+        return _Evaluation(names, budget or ReadingBudget()).value(tree.body)
     except (SyntaxError, ArithmeticError, ValueError, RecursionError, MemoryError) as problem:
         if isinstance(problem, Refusal):
             raise
@@ -54,7 +54,7 @@ def evaluate_expression(
 class _Evaluation:
     """Evaluation of one expression with the values of its names, within a budget."""
 
-    def __init__(self, names: Mapping[str, Polynomial], budget: Budget):
+    def __init__(self, names: Mapping[str, Polynomial], budget: ReadingBudget):
         self.names, self.budget = names, budget
 
     def value(self, node: ast.expr) -> Polynomial:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtha_lab.circuits.gates import Gate
-from qtha_lab.circuits.imports.budget import DEEPEST, Budget
+from qtha_lab.circuits.imports.budget import DEEPEST, ReadingBudget
 from qtha_lab.circuits.imports.program import ProgramGates
 from qtha_lab.circuits.polynomial import Polynomial
 from qtha_lab.core.errors import Refusal
@@ -119,7 +119,7 @@ def _matrix(operation: Any) -> Any:
         return None
 
 
-def _polynomial(number: Any, variables: Mapping, budget: Budget) -> Polynomial | None:
+def _polynomial(number: Any, variables: Mapping, budget: ReadingBudget) -> Polynomial | None:
     """Return an angle as a polynomial; None for an array, such as a state."""
     parameters = getattr(number, "parameters", None)
     if parameters is None:
@@ -133,7 +133,7 @@ def _polynomial(number: Any, variables: Mapping, budget: Budget) -> Polynomial |
 
 
 def _taylor(
-    number: Any, parameters: list, variables: Mapping, degree: int, budget: Budget
+    number: Any, parameters: list, variables: Mapping, degree: int, budget: ReadingBudget
 ) -> Polynomial:
     """Return the Taylor series at 0, which is the polynomial itself."""
     budget.spend(STEPS_OF_A_DERIVATIVE)

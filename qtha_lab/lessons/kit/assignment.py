@@ -29,9 +29,9 @@ TASK = "**In your own words** ({points} points). Two to five sentences on exerci
 TESTED = """result = {call}
 assert result.state == "{state}", result
 ### BEGIN HIDDEN TESTS
-from qtha_lab.lessons.marking import mark
+from qtha_lab.lessons.marking import grade_answer
 
-assert mark("{number}", {name}) == "{state}"
+assert grade_answer("{number}", {name}) == "{state}"
 ### END HIDDEN TESTS"""
 HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Notice of a compilation: one log line before it, and progress on a page or for a caller.
+"""Notice of a compilation: a log line, and progress on a page.
 
 A first use of engine `cpu` compiles for up to a minute; later processes load the kernels.
 """

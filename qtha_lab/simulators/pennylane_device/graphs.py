@@ -1,4 +1,4 @@
-"""Autograd graphs of executed tapes, each found by its own tape and numbers, never by a hash.
+"""Autograd graphs of executed tapes, found by tape and numbers instead of a hash.
 
 PennyLane copies a tape between its forward and its backward pass, but not its measurements. So a
 graph belongs to the first measurement by identity, and is dropped with it. A measurement that
