@@ -42,7 +42,7 @@ def protect(holder: Any) -> None:
 
 
 def _is_noted(holder: Any, value: Any) -> bool:
-    """Return True for all of a class, for functions of a module, and for Python's types."""
+    """Return True for parts of a class, functions of a module and types of Python."""
     is_function = callable(value) and not isinstance(value, (type, types.ModuleType))
     return isinstance(holder, type) or is_function or (holder is builtins and callable(value))
 
