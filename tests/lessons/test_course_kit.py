@@ -96,7 +96,7 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
         nbformat.validate(notebook)
         CheckCellMetadata().preprocess(notebook, {})
     cleared, _ = ClearSolutions(config=loaded).preprocess(source, {"language": "python"})
-    cleared, _ = ClearHiddenTests(config=loaded).preprocess(cleared, {})
+    cleared, _ = ClearHiddenTests(config=loaded).preprocess(cleared, {"language": "python"})
     locked, _ = LockCells().preprocess(cleared, {})
     assert [c.source for c in locked.cells] == [c.source for c in release.cells]
 

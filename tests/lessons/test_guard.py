@@ -1,6 +1,7 @@
 """The grader cannot be switched by an answer, and an answer leaves nothing behind."""
 
 import builtins
+import importlib
 import random
 import sys
 import warnings
@@ -19,7 +20,9 @@ SWITCHES = {
     "numpy.allclose": lambda: setattr(np, "allclose", YES),
     "numpy.isclose": lambda: setattr(np, "isclose", lambda a, *_, **__: np.array(True)),
     "numpy.asarray": lambda: setattr(np, "asarray", lambda *_: np.float64(2)),
-    "numpy._core.numeric.isclose": lambda: setattr(np._core.numeric, "isclose", YES),
+    "numpy._core.numeric.isclose": lambda: setattr(
+        sys.modules["numpy._core.numeric"], "isclose", YES
+    ),
     "torch.equal": lambda: setattr(torch, "equal", YES),
     "torch.allclose": lambda: setattr(torch, "allclose", torch.is_tensor),
     "Tensor.allclose": lambda: setattr(torch.Tensor, "allclose", YES),
@@ -114,7 +117,8 @@ class EqualToAll:
     def __eq__(self, other):
         return True
 
-    __hash__ = None
+    def __hash__(self):
+        return 0
 
 
 @pytest.mark.parametrize("expected", [(2, 2), "two", True], ids=["shape", "text", "truth"])
@@ -142,7 +146,7 @@ def state() -> tuple:
         torch.get_num_threads(),
         torch.get_rng_state().tolist(),
         torch.are_deterministic_algorithms_enabled(),
-        str(vars(torch._tensor_str.PRINT_OPTS)),
+        str(vars(sys.modules["torch._tensor_str"].PRINT_OPTS)),
     )
 
 
@@ -195,9 +199,7 @@ def test_an_import_in_an_answer_neither_counts_nor_is_interrupted(twice, tmp_pat
     monkeypatch.setattr(answers, "LIMIT_SECONDS", 0.3)
 
     def answer(x):
-        import slow_to_import
-
-        assert slow_to_import.end
+        assert importlib.import_module("slow_to_import").end
         return 2 * x
 
     assert check("90.1", answer).state == "right"

@@ -222,7 +222,7 @@ def test_results_on_disk_differ_with_angle_option_and_circuit():
     for engine in engines:
         for circuit in circuits:
             tapes = _tapes(circuit, Readout.z(1), parse_engine(engine))
-            done = tapes.rows(torch.tensor(rows), torch.zeros(0))
+            done = tapes.rows(rows, np.zeros(0))
             names += tapes.names(done)
     assert len(set(names)) == len(engines) * len(circuits) * len(rows)
 

@@ -42,8 +42,9 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def _assigned(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Yield names that hold `lru_cache(…)(function)` or an object of class `Cache`."""
     for node in ast.walk(tree):
-        is_call = isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call)
-        if is_call and called(node.value) in (*DECORATORS, "Cache"):
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+            continue
+        if isinstance(node.value, ast.Call) and called(node.value) in (*DECORATORS, "Cache"):
             yield _target(node), ast.unparse(node.value)
 
 

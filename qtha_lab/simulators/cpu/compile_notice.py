@@ -56,6 +56,7 @@ def _page() -> Watcher:
     line = display({"text/plain": NOTICE}, raw=True, display_id=True)
 
     def update(number: int, name: str) -> None:
-        line.update({"text/plain": f"{NOTICE} Compiled {number}: {name}."}, raw=True)
+        if line is not None:
+            line.update({"text/plain": f"{NOTICE} Compiled {number}: {name}."}, raw=True)
 
     return update

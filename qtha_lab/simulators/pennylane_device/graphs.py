@@ -57,10 +57,12 @@ class TapeGraphs:
 
     def of(self, request: TapeRequest) -> TapeGraph:
         """Return the graph of a tape: the kept one, or a new one."""
-        reference, fixed, graph = self._kept.get(id(request.measurements[0]), (None, None, None))
+        first, kept = request.measurements[0], self._kept.get(id(request.measurements[0]))
+        if kept is None:
+            return self.compute(request)
+        reference, fixed, graph = kept
         same = (
-            reference is not None
-            and reference() is request.measurements[0]
+            reference() is first
             and fixed == _fixed(request)
             and torch.equal(graph.inputs, request.inputs)
             and torch.equal(graph.params, request.params)
