@@ -95,10 +95,10 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
     for notebook in (source, release):
         nbformat.validate(notebook)
         CheckCellMetadata().preprocess(notebook, {})
-    cleared, _ = ClearSolutions(config=loaded).preprocess(source, {"language": "python"})
-    cleared, _ = ClearHiddenTests(config=loaded).preprocess(cleared, {"language": "python"})
-    locked, _ = LockCells().preprocess(cleared, {})
-    assert [c.source for c in locked.cells] == [c.source for c in release.cells]
+    cleared: Any = source
+    for step in (ClearSolutions, ClearHiddenTests, LockCells):
+        cleared, _ = step(config=loaded).preprocess(cleared, {"language": "python"})
+    assert [c.source for c in cleared.cells] == [c.source for c in release.cells]
 
 
 @pytest.mark.slow
