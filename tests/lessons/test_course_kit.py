@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from typing import Any
 
 import nbformat
 import pytest
@@ -96,8 +97,9 @@ def test_the_pair_passes_the_checks_of_nbgrader(page, tmp_path):
         nbformat.validate(notebook)
         CheckCellMetadata().preprocess(notebook, {})
     cleared: Any = source
+    resources: Any = {"language": "python"}
     for step in (ClearSolutions, ClearHiddenTests, LockCells):
-        cleared, _ = step(config=loaded).preprocess(cleared, {"language": "python"})
+        cleared, _ = step(config=loaded).preprocess(cleared, resources)
     assert [c.source for c in cleared.cells] == [c.source for c in release.cells]
 
 
