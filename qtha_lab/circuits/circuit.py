@@ -119,6 +119,9 @@ class Circuit:
     ) -> "Circuit":
         """Read a circuit; PennyLane decomposes operations that are not supported.
 
+        A function is called at sixteen points and may not compare the numbers or read their values.
+        A choice inside another library, or by arithmetic that differs elsewhere only, is not seen.
+
         Args:
             source: A QNode or quantum function, called with `args` and `kwargs` as in PennyLane; or
                 a tape, or a list of operations.

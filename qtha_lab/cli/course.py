@@ -12,7 +12,7 @@ from qtha_lab.cli.output import print_json, print_table
 from qtha_lab.cli.run import Json
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened, show
+from qtha_lab.core.io import shortened, show, whole_number
 
 course = typer.Typer(help="Teach the lessons: check, build, seed, classroom.", no_args_is_help=True)
 app.add_typer(course, name="course")
@@ -29,7 +29,7 @@ class CourseAudience(StrEnum):
 
 def _numbers(lessons: str) -> tuple[int, ...]:
     words = split_list(lessons) if lessons else []
-    if not all(word.isdecimal() and len(word) < 3 for word in words):
+    if any(whole_number(word, 99) is None for word in words):
         raise Refusal(f"lessons must be numbers such as 0,3,6, got {shortened(repr(lessons))}.")
     return tuple(map(int, words))
 

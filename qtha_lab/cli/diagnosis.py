@@ -1,6 +1,6 @@
 """Checks of a machine for qtha-lab; each finding has a command that repairs it.
 
-The checks change nothing.
+The checks change nothing; a lock is tried on an unnamed file in the folder of runs.
 """
 
 import importlib.metadata
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.locks import check_locks
 from qtha_lab.core.paths import cache_dir, data_dir, is_checkout, kernels_dir, runs_dir
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ def _runs() -> Finding:
         return Finding("runs", "problem", f"{folder} is not writable", "set QTHA_LAB_RUNS")
     if free < 1:
         return Finding("runs", "problem", f"{free:.1f} GiB free at {folder}", "free some disk")
+    try:
+        check_locks(parent)
+    except Refusal as refused:
+        return Finding("runs", "problem", str(refused), "set QTHA_LAB_RUNS")
     return Finding("runs", "ok", f"{folder}, {free:.0f} GiB free")
 
 

@@ -10,7 +10,7 @@ from qtha_lab.cli.output import print_json, progress
 from qtha_lab.cli.run import DryRun, Json, print_plan
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened, show
+from qtha_lab.core.io import shortened, show, whole_number
 
 
 @app.command("map")
@@ -32,7 +32,7 @@ def draw_map(
     from qtha_lab.studies.regime_map import RegimeMap
 
     words = split_list(steps)
-    if not words or not all(word.isdecimal() and len(word) < 8 for word in words):
+    if not words or any(whole_number(word, 9_999_999) is None for word in words):
         raise Refusal(
             f"steps must be whole numbers such as 100,1000, got {shortened(repr(steps))}."
         )

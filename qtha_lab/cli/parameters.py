@@ -10,7 +10,7 @@ from qtha_lab.cli.run import Json
 from qtha_lab.cli.text_table import markdown_table
 from qtha_lab.core.call_syntax import split_list
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened, show
+from qtha_lab.core.io import shortened, show, whole_number
 
 
 @app.command("parameters")
@@ -32,7 +32,7 @@ def parameters_by_rank(
     from qtha_lab.experiment.method_choice import MethodChoice
 
     words = split_list(ranks)
-    if not words or not all(word.isdecimal() and len(word) < 6 for word in words):
+    if not words or any(whole_number(word, 99_999) is None for word in words):
         raise Refusal(f"ranks must be whole numbers such as 4,6,8, got {shortened(repr(ranks))}.")
     choices = [MethodChoice.parse(text) for text in split_list(methods)]
     targets = modules if modules == "all-linear" else split_list(modules)

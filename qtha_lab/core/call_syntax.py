@@ -90,17 +90,22 @@ def write_options(options: dict[str, Any]) -> str:
 
 
 def read_value(text: str, depth: int = 8) -> Any:
-    """Read one value of `parse_options`, with lists and objects at most `depth` deep."""
+    """Read one value of `parse_options`, with lists and objects at most `depth` deep.
+
+    Braces without names, such as the column `{{m}}` of a table, are text.
+    """
     if not depth and text.startswith(("[", "{")) and text.endswith(("]", "}")):
         raise Refusal(f"A value must be nested at most 8 levels deep, got {shortened(text)}.")
     if text.startswith("[") and text.endswith("]"):
         return [read_value(part, depth - 1) for part in split_list(text[1:-1])]
     if text.startswith("{") and text.endswith("}"):
         pairs = [part.rpartition(":") for part in split_list(text[1:-1])]
-        return {
-            str(read_value(name.strip(), depth - 1)): read_value(value.strip(), depth - 1)
-            for name, _, value in pairs
-        }
+        if all(colon for _, colon, _ in pairs):
+            return {
+                str(read_value(name.strip(), depth - 1)): read_value(value.strip(), depth - 1)
+                for name, _, value in pairs
+            }
+        return text
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
     words = {"true": True, "false": False, "none": None, "null": None}

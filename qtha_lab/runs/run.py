@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_tail
+from qtha_lab.core.io import printable, read_tail
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment import Experiment
 from qtha_lab.experiment.reproduction_run import Reproduced
@@ -200,13 +200,13 @@ class Run:
         return self.load().generate(prompt, **decoding)
 
     def log_tail(self, lines: int = 20) -> str:
-        """Return the last output of the worker."""
+        """Return the last output of the worker, without control characters."""
         try:
             text = read_tail(self.files.log, 300 * lines).decode("utf-8", errors="replace")
         except (FileNotFoundError, Refusal) as reason:
             log.debug("%s has no log: %s", self.id, reason)
             return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(map(printable, text.splitlines()[-lines:]))
 
     def wait(self, timeout: float | None = None) -> Status:
         """Wait until the run has ended, or for `timeout` seconds; return the state then."""

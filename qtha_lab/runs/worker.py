@@ -20,6 +20,7 @@ from qtha_lab.core import fault_log as faults
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.gc_freeze import frozen_garbage
+from qtha_lab.core.io import whole_number
 from qtha_lab.experiment.run_directory import (
     RunDir,
     disk,
@@ -250,7 +251,7 @@ def use_threads(threads: int | None = None) -> None:
     Args:
         threads: Number of threads; None is `OMP_NUM_THREADS`, else all cores.
     """
-    threads = threads or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    threads = threads or whole_number(os.environ.get("OMP_NUM_THREADS", "")) or os.cpu_count() or 1
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -14,6 +14,7 @@ from typing import Any
 from qtha_lab.core.errors import Refusal
 from qtha_lab.experiment import Comparison, Experiment, MethodChoice
 from qtha_lab.experiment.reproduction_run import Reproduced
+from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.experiment.run_directory.queue import n_slots
 from qtha_lab.runs.run import Run
 from qtha_lab.studies.comparison import tuning
@@ -86,8 +87,14 @@ class Planner:
         }
 
     def steps(self) -> list[NextStep]:
-        """Return the steps that apply, the most useful first."""
+        """Return the steps that apply, the most useful first; none for untrusted plugins."""
         if not self.choices:
+            return []
+        try:
+            for run in self.runs:
+                trusted(run.path, run.experiment)
+        except Refusal as reason:
+            log.info("no next steps: %s", reason)
             return []
         steps = [self._more_seeds(), self._tune(), self._beyond(), self._control(), self._equal()]
         return [step for step in steps if step is not None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import shortened
+from qtha_lab.core.io import shortened, whole_number
 from qtha_lab.tasks.messages import read_messages, read_transcript, with_system
 from qtha_lab.tasks.task import Kind
 
@@ -197,8 +197,8 @@ def _choice(parts: Parts, record: Record) -> dict:
     key = text_of(record, parts["key"]).strip()
     if key in names[: len(choices)]:
         place = names.index(key)
-    elif key.isdecimal() and int(key) < len(choices):
-        place = int(key)
+    elif (number := whole_number(key, len(choices) - 1)) is not None:
+        place = number
     elif key in map(str, choices):
         place = list(map(str, choices)).index(key)
     else:

@@ -198,6 +198,11 @@ CONDITIONS = {
     "far from 0": lambda x, w: abs(w[0]) > 50,
     "of a parameter": lambda x, w: w[0] > -0.5,
     "of two numbers": lambda x, w: x[0] > x[1],
+    "above a million": lambda x, w: x[0] > 10**6,
+    "in a narrow interval": lambda x, w: 0.123456 < x[0] < 0.123457,
+    "of a float": lambda x, w: float(w[0]) > 10**6,
+    "of an item": lambda x, w: w[0].item() > 10**6,
+    "of the larger number": lambda x, w: bool(max(x[0], 10**6) - 10**6),
 }
 
 

@@ -234,7 +234,8 @@ def test_a_request_without_its_descriptors_or_fields_leaves_one_server(servers):
     here = place.folder()
     wait_until(lambda: listens(here))
     [server] = server_processes(here)
-    whole = {"run_dir": "x", "folder": "/", "environment": {}, "ticket": f"ticket-{0:016x}"}
+    whole = {"run_dir": "x", "folder": "/", "searched": False, "environment": {}}
+    whole["ticket"] = f"ticket-{0:016x}"
     assert "2 descriptors, got 0" in replies(here, json.dumps(whole).encode())
     assert "2 descriptors, got 1" in replies(here, json.dumps(whole).encode(), 0)
     for name in whole:

@@ -14,6 +14,7 @@ import traitlets
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.settings import settings_of
 from qtha_lab.experiment import Experiment
+from qtha_lab.experiment.run_directory.plugins import trusted
 from qtha_lab.figures.machinery.theme import method_style
 from qtha_lab.runs import run as runs_
 from qtha_lab.runs.chat import Decoding
@@ -231,8 +232,9 @@ class Chat(Shown):
 
 
 def experiments_of(run_ids: Iterable[str]) -> dict[str, Experiment]:
-    """Return the experiment of each run, by run id."""
-    return {run: runs_.attach(run).experiment for run in run_ids}
+    """Return the experiment of each run, by run id; refuse a run with untrusted plugins."""
+    runs = {name: runs_.attach(name) for name in run_ids}
+    return {name: trusted(run.path, run.experiment) for name, run in runs.items()}
 
 
 def prompts_of(experiments: Iterable[Experiment]) -> list[HeldOutPrompt]:

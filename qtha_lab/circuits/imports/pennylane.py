@@ -10,6 +10,7 @@ from typing import Any
 
 from qtha_lab.circuits.gates import UNITARY, Gate
 from qtha_lab.circuits.imports.pennylane_tracing import (
+    BRANCHES,
     STATES,
     Native,
     as_numpy,
@@ -21,12 +22,6 @@ from qtha_lab.circuits.imports.pennylane_tracing import (
 from qtha_lab.circuits.polynomial import Polynomial, gates_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
-
-_FIXED = (
-    "The gates must not depend on the values of inputs or params, "
-    "got a function that branches on them. "
-    "Write one circuit per branch."
-)
 
 
 def gates_from_pennylane(
@@ -56,11 +51,11 @@ def gates_from_pennylane(
     numbers = range(script.n_points)
     tapes = [script.at(point_of(len(script.leaves), number)) for number in numbers]
     if len({tuple((op.name, op.wires) for op in tape.operations) for tape in tapes}) > 1:
-        raise Refusal(_FIXED)
+        raise Refusal(BRANCHES)
     labels = wire_labels(source, tapes[0], wires)
     first, *others = (trace(script, number, labels) for number in numbers)
     if any([op.key for op in first] != [op.key for op in other] for other in others):
-        raise Refusal(_FIXED)
+        raise Refusal(BRANCHES)
     groups = [_gates(*same, leaves=script.leaves) for same in zip(first, *others, strict=True)]
     start = "zero"
     if groups and groups[0] is None:

@@ -15,10 +15,24 @@ from qtha_lab.circuits.polynomial import polynomial_of
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import shortened
 
+BRANCHES = (
+    "The gates must not depend on the values of inputs or params, "
+    "got a function that branches on them. "
+    "Write one circuit per branch."
+)
 STATES = ("AmplitudeEmbedding", "StatePrep")
 _NOTHING = ("GlobalPhase", "Identity", "Barrier", "WireCut", "Snapshot")
 SIDES = (-100.0, -7.0, -3.5, -1.75, -0.75, -0.3, -0.01, 0.01, 0.3, 0.75, 1.75, 3.5, 7.0, 100.0)
 """Values that each leaf takes, so that a condition such as `x > 0.5` is met and not met."""
+CONDITIONS = {
+    "gt", "lt", "ge", "le", "eq", "ne", "greater", "less", "greater_equal", "less_equal",
+    "equal", "not_equal", "isclose", "allclose", "bool", "float", "int", "index", "item",
+    "tolist", "where", "clamp", "clip", "minimum", "maximum", "min", "max", "sign", "floor",
+    "ceil", "round", "trunc", "heaviside", "relu", "fmod", "remainder", "argmax", "argmin",
+    "sort", "argsort",
+}  # fmt: skip
+"""Functions of torch that read the value of a number, or choose by it."""
+LIBRARIES = ("pennylane", "autoray")
 _STRIDE = 5
 _DEEPEST = 60  # deepest nesting of decompositions
 
@@ -106,9 +120,35 @@ def _of_function(function: Callable, args: tuple, kwargs: dict, data: str | None
         chunks = values.split([shape.numel() for shape in shapes.values()])
         arrays = {n: c.reshape(s) for (n, s), c in zip(shapes.items(), chunks, strict=True)}
         bound.arguments.update(arrays)
-        return taped(*bound.args, **bound.kwargs)
+        with _conditions_refused():
+            return taped(*bound.args, **bound.kwargs)
 
     return Script(leaves, at, 2 + len(SIDES) if leaves else 2)
+
+
+def _conditions_refused():
+    """Return a context that refuses conditions on numbers with gradients in a user's function.
+
+    Comparisons of PennyLane and torch themselves are allowed: they decide on no gate.
+    """
+    from torch.overrides import TorchFunctionMode
+
+    class Conditions(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            name = getattr(function, "__name__", "").strip("_")
+            if name in CONDITIONS and _reads(*args) and _caller() not in LIBRARIES:
+                raise Refusal(BRANCHES)
+            return function(*args, **(kwargs or {}))
+
+    return Conditions()
+
+
+def _caller() -> str:
+    """Return the package of the innermost frame outside of torch and of this file."""
+    frame = inspect.currentframe()
+    while frame and frame.f_globals["__name__"].partition(".")[0] in ("torch", "qtha_lab"):
+        frame = frame.f_back
+    return frame.f_globals["__name__"].partition(".")[0] if frame else ""
 
 
 def _shape_of_numbers(value):

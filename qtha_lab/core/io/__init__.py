@@ -34,3 +34,4 @@ from qtha_lab.core.io.text import csv_cell as csv_cell
 from qtha_lab.core.io.text import printable as printable
 from qtha_lab.core.io.text import shortened as shortened
 from qtha_lab.core.io.text import show as show
+from qtha_lab.core.io.text import whole_number as whole_number

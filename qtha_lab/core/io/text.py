@@ -40,6 +40,24 @@ def shortened(value: Any, length: int = 80) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def whole_number(text: str, most: int = 10**9) -> int | None:
+    """Return the number that foreign text writes in ASCII digits; None for any other text.
+
+    `str.isdigit` accepts digits that `int` refuses, such as "²".
+
+    Args:
+        text: Text of unknown origin.
+        most: Largest accepted number.
+
+    Example:
+        >>> whole_number("12"), whole_number("²"), whole_number("-1"), whole_number("9" * 5000)
+        (12, None, None, None)
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > 20:
+        return None
+    return number if (number := int(text)) <= most else None
+
+
 def csv_cell(value: Any) -> Any:
     """Return a cell that no spreadsheet reads as a formula; numbers stay numbers.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_mapping, read_tail
+from qtha_lab.core.io import printable, read_mapping, read_tail
 from qtha_lab.experiment.run_directory import queue as slots
 from qtha_lab.experiment.run_directory.files import RunDir, check_disk_space, write_json
 
@@ -103,4 +103,4 @@ def _last_log(files: RunDir) -> list[str]:
     except (FileNotFoundError, Refusal) as reason:
         log.debug("no output of a worker: %s", reason)
         return []
-    return text.rpartition(f"{BEGIN}\n")[2].splitlines()
+    return [printable(line) for line in text.rpartition(f"{BEGIN}\n")[2].splitlines()]

@@ -32,7 +32,7 @@ def trusted(folder: Path, described: D) -> D:
     Raises:
         Refusal: If the user does not.
     """
-    trust.check_trust(folder, fingerprints(described.plugins))
+    trust.check_trust(folder, fingerprints(described.plugins, folder))
     return described
 
 
@@ -42,7 +42,7 @@ def record_trust(folder: Path, described: HasPlugins) -> dict[str, str]:
     Returns:
         SHA-256 of each plugin by name; empty if there is none.
     """
-    if digests := fingerprints(described.plugins):
+    if digests := fingerprints(described.plugins, folder):
         trust.store_trust(folder, digests)
     return digests
 
@@ -69,7 +69,7 @@ def check_plugins(run: RunDir) -> dict[str, str]:
     """
     recorded = read_mapping(run.plugins) or {}
     check_packages(recorded)
-    digests = fingerprints(run.experiment.plugins)
+    digests = fingerprints(run.experiment.plugins, run.path)
     for name, digest in digests.items():
         if recorded.get(name, digest) != digest:
             raise Refusal(
@@ -87,4 +87,4 @@ def load_run_plugins(run: RunDir) -> None:
         Refusal: For the reasons of `check_plugins`, or if a plugin cannot be imported.
     """
     digests = check_plugins(run)
-    load_plugins(digests, digests)
+    load_plugins(digests, digests, run.path)

@@ -7,6 +7,7 @@ whose lock is released when the run ends (`qtha_lab.core.locks`), so a killed ru
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import logging
 import os
@@ -20,6 +21,7 @@ from typing import TypeVar
 
 from qtha_lab.core import paths
 from qtha_lab.core.cores import allowed_cores
+from qtha_lab.core.io import whole_number
 from qtha_lab.core.locks import hold as hold
 from qtha_lab.core.locks import holder as holder
 from qtha_lab.core.locks import is_locked as is_locked
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 UNCOUNTED = 4096  # number of slots from which a batch system is assumed to place the runs
 TICKET = re.compile(r"(\d{20,22})-.+", re.ASCII)
+LONGEST_TICKET = 200  # bytes of the name of a run in a ticket; a file name has at most 255
 Taken = TypeVar("Taken")
 
 
@@ -52,14 +55,18 @@ def n_threads(chosen: int | None = None) -> int:
 
     The chosen number, else `OMP_NUM_THREADS`, else the cores divided by the slots.
     """
-    if is_chosen(chosen):
-        return chosen or max(1, int(os.environ["OMP_NUM_THREADS"]))
-    return max(1, n_cores() // n_slots())
+    return chosen or _threads_of_variable() or max(1, n_cores() // n_slots())
 
 
 def is_chosen(threads: int | None) -> bool:
     """Return True if the experiment or `OMP_NUM_THREADS` sets a number of threads."""
-    return bool(threads) or os.environ.get("OMP_NUM_THREADS", "").isdigit()
+    return bool(threads or _threads_of_variable())
+
+
+def _threads_of_variable() -> int:
+    """Return `OMP_NUM_THREADS`, at least 1; 0 if it is not a whole number."""
+    number = whole_number(os.environ.get("OMP_NUM_THREADS", ""))
+    return 0 if number is None else max(1, number)
 
 
 def capacity() -> int:
@@ -99,8 +106,7 @@ def n_slots(threads: int | None = None) -> int:
 
 
 def _asked_for() -> int:
-    text = os.environ.get("QTHA_LAB_SLOTS", "")
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
+    return whole_number(os.environ.get("QTHA_LAB_SLOTS", "")) or 0
 
 
 def shared_folder(runs_dir: Path, beside: Path) -> Path:
@@ -136,7 +142,7 @@ def queue_places(folder: Path) -> list[Path]:
 
 def computing(folder: Path) -> int:
     """Count the slots that runs on this machine hold now."""
-    files = (file for file in folder.iterdir() if file.name.isdigit())
+    files = (file for file in folder.iterdir() if whole_number(file.name) is not None)
     return sum(is_locked(file) and _is_here(file) for file in files)
 
 
@@ -207,7 +213,7 @@ class Queue:
         queue = self.folder / "queue"
         make_folder(queue)
         last = max((number for number, _ in _tickets(queue)), default=0)
-        path = queue / f"{max(time.time_ns(), last + 1):020d}-{name}"
+        path = queue / f"{max(time.time_ns(), last + 1):020d}-{_ticket_name(name)}"
         making = self.folder / f"{path.name}.new"
         fd = hold(making)
         if fd is None:
@@ -269,6 +275,17 @@ class Queue:
             except OSError as reason:  # a folder of this name, or another user's file
                 log.debug("the ticket %s stays: %s", path.name, reason)
         return True
+
+
+def _ticket_name(name: str) -> str:
+    """Return a name that fits a file name with a number and a suffix.
+
+    The digest of a longer name keeps its tickets apart from those of other runs.
+    """
+    data = os.fsencode(name)
+    if len(data) <= LONGEST_TICKET:
+        return name
+    return f"{os.fsdecode(data[:80])}-{hashlib.sha256(data).hexdigest()[:32]}"
 
 
 def _tickets(queue: Path) -> list[tuple[int, str]]:

@@ -10,7 +10,6 @@ import argparse
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,8 @@ from typing import NamedTuple, TypeVar
 
 from qtha_lab.core import fault_log, locks, paths
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.locks import append_shared
+from qtha_lab.core.locks import append_shared, delete_file
+from qtha_lab.core.processes import module_command
 from qtha_lab.core.settings import nearest
 from qtha_lab.experiment.run_directory import disk
 from qtha_lab.experiment.run_directory import queue as slots
@@ -111,7 +111,7 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
     Raises:
         Refusal: If a scheduler process is already running.
     """
-    command = [sys.executable, "-m", module, str(folder.path), *(("--on", on) if on else ())]
+    command = module_command(module, str(folder.path), *(("--on", on) if on else ()))
     lock = slots.hold(folder.lock, patience=5)
     if lock is None:
         raise Refusal(
@@ -119,7 +119,7 @@ def start_scheduler(module: str, folder: ScheduledDir, on: str | None = None) ->
             "first one."
         )
     try:
-        folder.stop.unlink(missing_ok=True)
+        delete_file(folder.stop)
         with append_shared(folder.log) as output:
             start = None if locks.INHERITS else slots.hold(folder.start)
             scheduler = locks.start_holding(

@@ -52,7 +52,7 @@ def delete(run: RunDir) -> Path:
         lock = open_shared(run.lock, os.O_RDWR)
         try:
             # no worker may start meanwhile; another process may look at the lock
-            acquire_within(lock, PATIENCE if _has_ended(run) else PROBE_SECONDS)
+            acquire_within(lock, run.lock, PATIENCE if _has_ended(run) else PROBE_SECONDS)
             make_folder(trash_of(run.path.parent))
             return _move(run.path, trash_of(run.path.parent) / run.path.name)
         finally:

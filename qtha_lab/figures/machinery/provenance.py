@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qtha_lab.core import paths
+from qtha_lab.core.io import whole_number
 
 log = logging.getLogger(__name__)
+LAST_SECOND = 253_402_300_799  # of the year 9999, in seconds since 1970
 
 PACKAGES = ("qtha-lab", "plotly", "kaleido")
 
@@ -73,5 +75,5 @@ def build_date(form: str) -> str | None:
     Source:
         https://reproducible-builds.org/specs/source-date-epoch/
     """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return time.strftime(form, time.gmtime(int(epoch))) if epoch.isdigit() else None
+    epoch = whole_number(os.environ.get("SOURCE_DATE_EPOCH", ""), LAST_SECOND)
+    return None if epoch is None else time.strftime(form, time.gmtime(epoch))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qtha_lab.core.errors import Refusal
-from qtha_lab.core.io import read_mapping, shortened
+from qtha_lab.core.io import read_mapping, shortened, whole_number
 from qtha_lab.core.paths import own_work_dir, working_folder
 from qtha_lab.experiment.run_directory import write_json
 from qtha_lab.lessons.kit.markup import write_page
@@ -98,7 +98,7 @@ def places(folder: Path) -> list[tuple[str, int, int]]:
         latest = max(of_all, key=lambda n: str(of_all[n].get("date", "")), default="0.")
         lesson = latest.split(".")[0]
         done = sum(entry.get("done") is True for entry in of_all.values())
-        rows.append((name, int(lesson) if lesson.isdigit() else 0, done))
+        rows.append((name, whole_number(lesson) or 0, done))
     return sorted(rows)
 
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from qtha_lab.core import paths
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json
+from qtha_lab.core.processes import module_command
 
-COMMAND = (sys.executable, "-m", "qtha_lab.runs.chat.process")
+COMMAND = tuple(module_command("qtha_lab.runs.chat.process"))
 LONGEST_LINE = 2**24  # bytes of an event
 
 

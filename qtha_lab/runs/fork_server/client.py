@@ -25,6 +25,7 @@ import psutil
 from qtha_lab.core.errors import Refusal
 from qtha_lab.core.io import parse_json, write_new
 from qtha_lab.core.locks import holder
+from qtha_lab.core.processes import module_command, searches_working_folder
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.runs.fork_server import address as place
 from qtha_lab.runs.fork_server.safety import hindrance
@@ -136,6 +137,7 @@ def fork_worker(files: RunDir, lock: int, output: int) -> ForkedStart | None:
         request = {
             "run_dir": str(files.path),
             "folder": os.getcwd(),
+            "searched": searches_working_folder(),
             "environment": dict(os.environ),
             "ticket": ticket.name,
         }
@@ -227,7 +229,7 @@ def _spawn(folder: Path) -> subprocess.Popen:
     If two processes do so at once, the second server finds the lock of the first and exits.
     """
     module = "qtha_lab.runs.fork_server.server"
-    command = [sys.executable, "-m", module, str(folder), str(place.idle_seconds())]
+    command = module_command(module, str(folder), str(place.idle_seconds()))
     # a library's thread pool, created at import, would prevent the fork
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     log.info("starting a fork server in %s", folder)

@@ -122,8 +122,8 @@ class Server:
         The child gets a session of its own, and the caller's variables and working folder.
 
         Args:
-            request: `run_dir`, the run's directory; `folder`, the working folder; `environment`,
-                the variables.
+            request: `run_dir`, the run's directory; `folder`, the working folder; `searched`, True
+                if modules are imported from that folder; `environment`, the variables.
             lock: Descriptor that holds the run's lock.
             output: Descriptor of the worker's output.
         """
@@ -141,7 +141,8 @@ class Server:
             os.environ.clear()
             os.environ.update(request["environment"])
             os.chdir(request["folder"])
-            sys.path[0] = request["folder"]
+            own = 0 if sys.flags.safe_path else 1  # the working folder of the server
+            sys.path[:own] = [request["folder"]] if request["searched"] else []
             run = RunDir(Path(request["run_dir"]))
             sys.argv = ["qtha_lab.runs.worker", str(run.path)]
             code = work_on(run, lock)
@@ -196,7 +197,7 @@ def _checked(message: bytes, descriptors: list[int]) -> dict[str, Any]:
         Refusal: If a field, a variable or a descriptor is missing.
     """
     request = parse_json(message)
-    fields = {"run_dir": str, "folder": str, "environment": dict, "ticket": str}
+    fields = {"run_dir": str, "folder": str, "searched": bool, "environment": dict, "ticket": str}
     for name, kind in fields.items():
         if not isinstance(request, dict) or not isinstance(request.get(name), kind):
             raise Refusal(
@@ -251,7 +252,7 @@ def main(folder: str, idle_seconds: str) -> int:
     path = Path(folder)
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        locks.acquire_within(lock, locks.PROBE_SECONDS)  # a client may look at it
+        locks.acquire_within(lock, path / "lock", locks.PROBE_SECONDS)  # a client may look at it
         locks.sign(lock, os.getpid())
     except BlockingIOError:
         return 0

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from qtha_lab.core.locks import append_shared
+from qtha_lab.core.processes import module_command
 from qtha_lab.experiment.run_directory import RunDir
 from qtha_lab.experiment.run_directory import queue as slots
 
@@ -49,7 +49,7 @@ def work_here(path: str, threads: int, variables: dict[str, str]) -> str:
     environment["QTHA_LAB_SLOTS"] = str(slots.UNCOUNTED)
     with append_shared(files.log) as output:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "qtha_lab.runs.worker", path, "--tether"],
+            module_command("qtha_lab.runs.worker", path, "--tether"),
             stdin=subprocess.PIPE,  # closes when this process ends
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -14,7 +14,7 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from qtha_lab.core.errors import Refusal, describe_error, message_of
-from qtha_lab.core.io import shortened
+from qtha_lab.core.io import shortened, whole_number
 from qtha_lab.core.optional import require_extra
 from qtha_lab.core.settings import setting
 from qtha_lab.core.settings_help import with_arguments
@@ -65,7 +65,7 @@ class Ray:
             not address
         ):  # read at the import of ray, by Ray's processes and by nodes that join later
             os.environ[LOCAL] = "0"
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            os.environ["RAY_AUTH_MODE"] = "token"  # a set one could be "disabled"
         require_extra("remote", "A run on Ray", "ray")
         import ray
 
@@ -116,8 +116,8 @@ def _check_that_it_listens(address: str) -> None:
         OSError: If nothing listens.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    if host and (number := whole_number(port, 65_535)):
+        socket.create_connection((host, number), timeout=CONNECT_SECONDS).close()
 
 
 class _Cluster:

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from qtha_lab.core.errors import Refusal
+from qtha_lab.core.io import whole_number
 from qtha_lab.experiment import Experiment, Federation
 from qtha_lab.experiment.run_directory import RunDir, checkpoints, write_atomically
 from qtha_lab.experiment.run_directory.files import sync_tree
@@ -47,8 +48,8 @@ class Parties:
     def rounds_shared(self) -> int:
         """Return the number of averaged rounds; −1 before initialisation is written."""
         folder = self.server.path / "rounds"
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return max((int(name) for name in names if name.isdigit()), default=-1)
+        numbers = (whole_number(path.name) for path in folder.glob("*"))
+        return max((number for number in numbers if number is not None), default=-1)
 
     def write_shared(self, number: int, tensors: dict[str, Tensor]) -> None:
         """Write the adapter after a round atomically."""

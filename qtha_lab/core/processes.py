@@ -1,0 +1,20 @@
+"""Commands of the processes that this package starts."""
+
+import os
+import sys
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module in a new process.
+
+    `python -m` searches the working folder first, before the installed packages. The new process
+    does so only if this one does: a user may call `qtha-lab` inside a received folder.
+    """
+    safe = [] if searches_working_folder() else ["-P"]
+    return [sys.executable, *safe, "-m", module, *arguments]
+
+
+def searches_working_folder() -> bool:
+    """Return True if this process imports modules from its working folder."""
+    here = os.path.realpath(os.curdir)
+    return any(os.path.realpath(entry) == here for entry in sys.path)
